@@ -1,0 +1,37 @@
+import test from 'ava';
+import { sum, tally } from './ava-summary.ts';
+
+const counts = (output: string, exitCode: number) => {
+  const { passed, failed, skipped } = tally('p', output, exitCode);
+  return [passed, failed, skipped];
+};
+
+test('a green run gives its own number', (t) => {
+  t.deepEqual(counts('\n  ✔ a\n  ✔ b\n  ─\n\n  2 tests passed\n', 0), [2, 0, 0]);
+  t.deepEqual(counts('\n  ✔ a\n  - [skip] b\n  ─\n\n  1 test passed\n  1 test skipped\n', 0), [1, 0, 1]);
+});
+
+test('a red run has its ticks counted, because ava leaves the number out', (t) => {
+  t.deepEqual(
+    counts('  ✔ x › a\n  ✘ [fail]: x › b\n  ✔ x › c (1.2s)\n  ─\n\n  1 test failed\n', 1),
+    [2, 1, 0],
+  );
+});
+
+test('a green line under a bad exit code is a failure', (t) => {
+  t.deepEqual(counts('  ✔ a\n  ─\n\n  1 test passed\n', 1), [1, 1, 0]);
+  t.deepEqual(counts('  ✔ a\n  ─\n\n  1 uncaught exception\n', 1), [1, 1, 0]);
+});
+
+test('no summary is a failure, whatever the exit code', (t) => {
+  t.deepEqual(counts('', 0), [0, 1, 0]);
+  t.is(tally('p', 'npm error', 1).reason, 'gave no test summary');
+});
+
+test('packages are added up', (t) => {
+  t.deepEqual(sum([{ passed: 1, failed: 0, skipped: 2 }, tally('p', '  2 tests passed', 0)]), {
+    passed: 3,
+    failed: 0,
+    skipped: 2,
+  });
+});

@@ -1,0 +1,62 @@
+/** Which package may import what. A new package needs a line here: that is the moment to think about its direction. */
+import { builtinModules } from 'node:module';
+import { follow } from './repository.ts';
+import type { Import } from './source-text.ts';
+
+interface Rule {
+  /** Packages of this workspace that it may import, as bare specifiers. */
+  readonly own: readonly RegExp[];
+  /** Packages from outside, or `declared`: those in `dependencies` of its manifest. */
+  readonly outside: readonly string[] | 'declared';
+  /** Specifiers that it may import for their types alone. */
+  readonly typesOnly?: readonly RegExp[];
+}
+
+const publicCore = /^@worker-runtime\/core$/;
+const anyEntry = /^@worker-runtime\//;
+
+const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
+  [/^packages\/core$/, { own: [], outside: ['tapable', 'uuidv7'] }],
+  [/^packages\/plugin-[a-z-]+$/, { own: [publicCore], outside: 'declared' }],
+  [
+    /^packages\/client$/,
+    { own: [], outside: 'declared', typesOnly: [publicCore, /^@worker-runtime\/[a-z-]+\/wire$/] },
+  ],
+  [/^packages\/cli$/, { own: [anyEntry], outside: 'declared' }],
+];
+
+/** What it loads, a person named: a plugin, a file of settings. */
+const mayCompute = new Set(['packages/cli/src/compose.ts']);
+
+export function ruleFor(folder: string): Rule | undefined {
+  return rules.find(([pattern]) => pattern.test(folder))?.[1];
+}
+
+const packageOf = (specifier: string): string =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+
+/** Why `file` of the package at `folder` must not have this import, or `undefined` when it may. */
+export function refusal(
+  folder: string,
+  file: string,
+  found: Import,
+  dependencies: readonly string[],
+): string | undefined {
+  const rule = ruleFor(folder);
+  const { specifier } = found;
+  if (rule === undefined) return `${file}: no import rule for ${folder}`;
+  if (specifier === undefined) return mayCompute.has(file) ? undefined : `${file}: imports a computed name`;
+  const refused = `${file}: must not import ${specifier}`;
+  if (specifier.startsWith('.'))
+    return follow(file, specifier).startsWith(`${folder}/`) ? undefined : `${refused}, outside its package`;
+  if (specifier.startsWith('node:')) return undefined;
+  if (builtinModules.includes(specifier)) return `${refused}, write node:${specifier}`;
+  if (found.isTypeOnly && rule.typesOnly?.some((pattern) => pattern.test(specifier))) return undefined;
+  if (anyEntry.test(specifier))
+    return rule.own.some((pattern) => pattern.test(specifier)) ? undefined : refused;
+  const allowed = rule.outside === 'declared' ? dependencies : rule.outside;
+  return allowed.includes(packageOf(specifier)) ? undefined : refused;
+}

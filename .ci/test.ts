@@ -1,0 +1,65 @@
+/** Runs every test of the workspace and ends with one line that sums them: `N passed, M failed`. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { sum, type Tally, tally } from './ava-summary.ts';
+import { root } from './repository.ts';
+
+const bin = (name: string): string => join(root, 'node_modules', '.bin', name);
+
+/** The rules of the workspace itself read files of every package, so a cached result would prove nothing. */
+function testWorkspace(): Tally {
+  const ava = spawnSync(bin('ava'), [], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
+  process.stdout.write(ava.stdout);
+  return tally('workspace', ava.stdout, ava.status ?? 1);
+}
+
+/** The part of turbo's own run summary that is read here. */
+interface RunSummary {
+  readonly tasks: readonly {
+    readonly package: string;
+    readonly task: string;
+    readonly command: string;
+    readonly logFile: string;
+    readonly execution?: { readonly exitCode?: number };
+  }[];
+}
+
+function testPackages(): Tally[] {
+  const runs = join(root, '.turbo', 'runs');
+  rmSync(runs, { recursive: true, force: true });
+  const turbo = spawnSync(
+    bin('turbo'),
+    ['run', 'test', '--filter=!//', '--continue=always', '--summarize', ...process.argv.slice(2)],
+    {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' },
+    },
+  );
+  const file = existsSync(runs) ? readdirSync(runs).find((name) => name.endsWith('.json')) : undefined;
+  if (file === undefined) return [tally('turbo', '', turbo.status ?? 1)];
+  const { tasks } = JSON.parse(readFileSync(join(runs, file), 'utf8')) as RunSummary;
+  const results = tasks
+    .filter(({ task, command }) => task === 'test' && command !== '<NONEXISTENT>')
+    .map((task) => {
+      const log = join(root, task.logFile);
+      const output = existsSync(log) ? readFileSync(log, 'utf8') : '';
+      return tally(task.package, output, task.execution?.exitCode ?? 1);
+    });
+  const failed = results.some((result) => result.failed > 0);
+  if (turbo.status !== 0 && !failed) results.push(tally('turbo', '', turbo.status ?? 1));
+  return results;
+}
+
+const results = [testWorkspace(), ...testPackages()];
+for (const { name, failed, reason } of results)
+  if (failed > 0) console.error(`${name}: ${reason ?? `${failed} failed`}`);
+
+const { passed, failed, skipped } = sum(results);
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+process.exitCode = failed === 0 ? 0 : 1;

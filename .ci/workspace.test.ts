@@ -1,0 +1,167 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { refusal, ruleFor } from './import-rules.ts';
+import { declared, type Manifest, read, readJson, root, sources, workspaces } from './repository.ts';
+import { importsOf, isDrawer, usesAny } from './source-text.ts';
+
+const all = workspaces();
+const packages = all.filter(({ folder }) => folder.startsWith('packages/'));
+const own = new Map(all.map(({ manifest }) => [manifest.name, manifest]));
+
+const isExact = (version: string): boolean => /^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version);
+const refusals = (folder: string, file: string, source: string, dependencies: readonly string[] = []) =>
+  importsOf(source).flatMap((found) => refusal(folder, file, found, dependencies) ?? []);
+
+test('packages import only in the agreed direction', (t) => {
+  const found = packages.flatMap(({ folder, manifest }) =>
+    sources(`${folder}/src`).flatMap((file) =>
+      refusals(folder, file, read(file), Object.keys(manifest.dependencies ?? {})),
+    ),
+  );
+  t.deepEqual(found, []);
+});
+
+test('every package has an import rule', (t) => {
+  t.deepEqual(
+    packages.filter(({ folder }) => ruleFor(folder) === undefined).map(({ folder }) => folder),
+    [],
+  );
+});
+
+test('the import rules refuse what they should', (t) => {
+  const core = (source: string) => refusals('packages/core', 'packages/core/src/journal.ts', source);
+  const plugin = (source: string) =>
+    refusals('packages/plugin-http', 'packages/plugin-http/src/index.ts', source, ['fastify']);
+  const client = (source: string) => refusals('packages/client', 'packages/client/src/index.ts', source);
+
+  t.deepEqual(core("import { http } from '@worker-runtime/plugin-http';"), [
+    'packages/core/src/journal.ts: must not import @worker-runtime/plugin-http',
+  ]);
+  for (const bad of [
+    "import fastify from 'fastify';",
+    "import 'pino';",
+    "import type { Logger } from 'pino';",
+    "import {\n  type Logger,\n  pino,\n} from 'pino';",
+    "import * as pino from 'pino';",
+    "export * from 'pino';",
+    "export type { Logger } from 'pino';",
+    "const pino = await import('pino');",
+    'const pino = await import(`pino`);',
+    "const pino = await import(\n  'pino',\n);",
+    'const plugin = await import(name);',
+    "type Logger = import('pino').Logger;",
+    "const pino = require('pino');",
+    "const url = 'http://x'; import 'pino';",
+    '/// <reference types="pino" />',
+    "import { readFile } from 'fs';",
+    "import { http } from '../../plugin-http/src/index.ts';",
+    "import { check } from '../test/check.ts';",
+    "import { Runtime } from '@worker-runtime/core';",
+  ])
+    t.is(core(bad).length, bad.includes('../test/') ? 0 : 1, bad);
+  for (const good of [
+    "import { SyncHook } from 'tapable';",
+    "import { readFile } from 'node:fs/promises';",
+    "import { uuidv7 } from 'uuidv7'; // not from 'pino'",
+    "/* import 'pino'; */ export * from './journal.ts';",
+    'const important = 1; export const from = important;',
+  ])
+    t.deepEqual(core(good), [], good);
+
+  t.deepEqual(plugin("import fastify from 'fastify'; import { x } from '@worker-runtime/core';"), []);
+  for (const bad of ['@worker-runtime/plugin-fs-store', '@worker-runtime/core/testing', 'ws'])
+    t.is(plugin(`import { x } from '${bad}';`).length, 1, bad);
+
+  t.deepEqual(client("import type { Page } from '@worker-runtime/plugin-http/wire';"), []);
+  t.is(client("import { Page } from '@worker-runtime/plugin-http/wire';").length, 1);
+  const computed = 'const plugin = await import(name);';
+  t.deepEqual(refusals('packages/cli', 'packages/cli/src/compose.ts', computed), []);
+  for (const file of ['packages/cli/src/main.ts', 'packages/cli/src/nested/compose.ts'])
+    t.is(refusals('packages/cli', file, computed).length, 1, file);
+  t.is(refusals('packages/cli', 'packages/cli/src/compose.ts', "import 'unheard-of';").length, 1);
+
+  t.is(refusals('packages/unheard-of', 'packages/unheard-of/src/a.ts', "import 'node:fs';").length, 1);
+});
+
+test('no file is a drawer', (t) => {
+  const files = [...all.flatMap(({ folder }) => (folder === '.' ? [] : sources(folder))), ...sources('.ci')];
+  t.deepEqual(files.filter(isDrawer), []);
+  for (const bad of ['src/utils.ts', 'src/worker/types.ts', 'src/test-helpers.ts', 'plugin-manager.js'])
+    t.true(isDrawer(bad), bad);
+  for (const good of ['src/journal.ts', 'src/typeid.ts', 'src/common-log-format.ts'])
+    t.false(isDrawer(good), good);
+});
+
+test('no source uses any', (t) => {
+  const files = all.flatMap(({ folder }) => (folder === '.' ? [] : sources(folder)));
+  t.deepEqual(
+    files.filter((file) => usesAny(read(file))),
+    [],
+  );
+  for (const bad of [
+    'let x: any = 1;',
+    'f(x as any)',
+    'type A = any[];',
+    'Map<string, any>',
+    'x: any | null',
+  ])
+    t.true(usesAny(bad), bad);
+  for (const good of [
+    'AbortSignal.any([a, b])',
+    "'any'",
+    '// any',
+    'const company = { any: 1 };',
+    'anything',
+  ])
+    t.false(usesAny(good), good);
+});
+
+test('every package carries a README, a licence and a version', (t) => {
+  for (const { folder, manifest } of packages) {
+    t.true(existsSync(join(root, folder, 'README.md')), `${folder}/README.md`);
+    t.is(manifest.license, 'MIT', folder);
+    t.true(isExact(manifest.version ?? ''), folder);
+  }
+});
+
+test('every version is pinned, and one dependency has one version', (t) => {
+  const versions = new Map<string, string>();
+  for (const { folder, manifest } of all)
+    for (const [name, version] of declared(manifest)) {
+      t.true(isExact(version), `${folder}: ${name} ${version}`);
+      t.is(version, own.get(name)?.version ?? versions.get(name) ?? version, `${folder}: ${name}`);
+      versions.set(name, version);
+    }
+  for (const bad of ['^1.0.0', '~1.0.0', '1.x', '*', 'latest', '>=1.0.0', 'file:../core', 'workspace:*'])
+    t.false(isExact(bad), bad);
+});
+
+test('docs/dependencies.md gives a reason for every dependency and for nothing else', (t) => {
+  const page = read('docs/dependencies.md');
+  const explained = [...page.matchAll(/^- `([^`]+)`.*\S/gm)].map((match) => match[1] ?? '');
+  const used = new Set(all.flatMap(({ manifest }) => declared(manifest).map(([name]) => name)));
+  const external = [...used].filter((name) => !own.has(name));
+  t.deepEqual(explained.toSorted(), external.toSorted());
+});
+
+test('every package with a build is built, after what it depends on', (t) => {
+  interface Config {
+    readonly references?: readonly { readonly path: string }[];
+  }
+  const paths = (config: Config) => (config.references ?? []).map(({ path }) => path.replace(/^\.\//, ''));
+  const compiled = packages.filter(({ folder }) => existsSync(join(root, folder, 'tsconfig.json')));
+  t.deepEqual(
+    paths(readJson<Config>('tsconfig.json'))
+      .filter((path) => path.startsWith('packages/'))
+      .toSorted(),
+    compiled.map(({ folder }) => folder).toSorted(),
+  );
+  for (const { folder, manifest } of compiled) {
+    const needed = Object.keys(manifest.dependencies ?? {}).filter((name) => own.has(name));
+    const referenced = paths(readJson<Config>(`${folder}/tsconfig.json`)).map(
+      (path) => readJson<Manifest>(`${folder}/${path}/package.json`).name,
+    );
+    t.deepEqual(referenced.toSorted(), needed.toSorted(), `${folder}/tsconfig.json`);
+  }
+});

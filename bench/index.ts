@@ -1,0 +1,69 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { durableEvents, durableJobs, loneJobs } from './durable.ts';
+import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
+import { type Bench, measure, type Result } from './measurement.ts';
+import { memoryEvents, memoryJobs } from './memory.ts';
+import { catchUpOverSse, catchUpOverWebSocket, fanOut, stalled } from './observing.ts';
+import { idleMemory, longPages, opening } from './standing.ts';
+
+/*
+ * npm run bench [-- ID…]: measures each floor and figure in pairs, in this process, prints the table, and writes
+ * results/latest.json when all of them ran.
+ */
+
+const BENCHES: readonly Bench[] = [
+  memoryEvents,
+  memoryJobs,
+  durableEvents,
+  durableJobs,
+  loneJobs,
+  longPages,
+  opening,
+  idleMemory,
+  pagesOverHttp,
+  inputsOverHttp,
+  quietBesideFlood,
+  fanOut,
+  stalled,
+  catchUpOverWebSocket,
+  catchUpOverSse,
+];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((id) => !BENCHES.some((bench) => bench.id === id));
+if (unknown.length > 0) {
+  console.error(`No bench ${unknown.join(', ')}; there are ${BENCHES.map((bench) => bench.id).join(', ')}`);
+  process.exit(2);
+}
+
+const whole = (value: number): string =>
+  value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString('en');
+const verdict = ({ goal, isMet }: Result): string =>
+  goal === null ? 'no goal' : `${goal} ${isMet ? 'met' : 'MISSED'}`;
+
+const results: Result[] = [];
+console.log('| | what | floor | figure | ratio | goal |\n| --- | --- | --- | --- | --- | --- |');
+for (const bench of BENCHES) {
+  if (wanted.length > 0 && !wanted.includes(bench.id)) continue;
+  const result = await measure(bench);
+  results.push(result);
+  const { id, what, unit, floor, figure, ratio } = result;
+  console.log(
+    `| ${id} | ${what} | ${whole(floor)} ${unit} | ${whole(figure)} ${unit} | ${ratio.toFixed(2)} | ${verdict(result)} |`,
+  );
+}
+
+if (wanted.length === 0) {
+  const machine = {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+  };
+  const folder = new URL('results/', import.meta.url);
+  await mkdir(folder, { recursive: true });
+  const report = { date: new Date().toISOString(), machine, results };
+  await writeFile(new URL('latest.json', folder), `${JSON.stringify(report, null, 2)}\n`);
+}

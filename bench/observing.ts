@@ -1,0 +1,309 @@
+import { once } from 'node:events';
+import { createReadStream, rmSync } from 'node:fs';
+import { mkdtemp, readdir, stat } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { engine, Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { fsStore } from '@worker-runtime/plugin-fs-store';
+import { http } from '@worker-runtime/plugin-http';
+import { wsObservation } from '@worker-runtime/plugin-ws';
+import { type Bench, perSecond } from './measurement.ts';
+import { maskedMessage, ReaderProcess, UPGRADE } from './reader-process.ts';
+import { inScratch } from './scratch.ts';
+import { MESSAGE, TEXT } from './workload.ts';
+
+const SUBSCRIBERS = 1_000;
+const EVENTS_A_WRITE = 10;
+const ROUNDS = 40;
+
+/** What a WebSocket frame of these lines is, head and all. */
+const frameOf = (lines: Uint8Array): Buffer => {
+  const payload = Buffer.concat([
+    Buffer.from(`{"type":"events","worker":"ada","cursor":"log_${'0'.repeat(50)}","items":[`),
+    Buffer.from(Buffer.from(lines).toString().trimEnd().replaceAll('\n', ',')),
+    Buffer.from(']}'),
+  ]);
+  const head = Buffer.from(payload.length < 65_536 ? [0x81, 126, 0, 0] : [0x81, 127, 0, 0, 0, 0, 0, 0, 0, 0]);
+  if (head.length === 4) head.writeUInt16BE(payload.length, 2);
+  else head.writeBigUInt64BE(BigInt(payload.length), 2);
+  return Buffer.concat([head, payload]);
+};
+
+const listen = async (server: Server): Promise<number> => {
+  server.listen(0, '127.0.0.1', 4_096);
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+};
+
+interface Stage {
+  readonly runtime: Runtime;
+  readonly port: number;
+  /** Has the engine of `ada` say so many messages at once. Resolves when they are on their way to be stored. */
+  readonly say: (messages: number) => void;
+}
+
+/** A runtime that takes WebSockets, with a Worker that says what it is told to. */
+const startStage = async (...plugins: readonly RuntimePlugin[]): Promise<Stage> => {
+  const wanted: number[] = [];
+  let wake = (): void => {};
+  const led = engine('led', async function* ({ signal }) {
+    signal.addEventListener('abort', () => wake(), { once: true });
+    while (!signal.aborted) {
+      const count = wanted.shift();
+      if (count === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        continue;
+      }
+      yield Array.from({ length: count }, () => ({
+        type: 'message' as const,
+        parts: [{ type: 'text' as const, text: TEXT }],
+      }));
+    }
+  });
+  const web = http({ port: 0 });
+  const runtime = await Runtime.start({
+    plugins: [
+      ...plugins,
+      web,
+      wsObservation({ on: web }),
+      { name: 'led', apply: (host) => host.useEngine(led) },
+    ],
+  });
+  if ((await runtime.listWorkers()).items.length === 0) {
+    await runtime.createWorker({ engine: 'led', workerId: 'ada' });
+  }
+  return {
+    runtime,
+    port: Number(new URL(web.url).port),
+    say(messages) {
+      wanted.push(messages);
+      wake();
+    },
+  };
+};
+
+/** Amount a second of this process's own time: who reads shares the machine, and is slower than who writes. */
+const perOwnSecond = async (amount: number, act: () => Promise<void>): Promise<number> => {
+  const start = process.cpuUsage();
+  await act();
+  const { user, system } = process.cpuUsage(start);
+  return amount / ((user + system) / 1e6);
+};
+
+/** One Worker, a thousand sockets, ten events at a time: each round is over when all sockets have it. */
+export const fanOut: Bench = {
+  id: 'B9',
+  what: `events to ${SUBSCRIBERS} WebSockets, ${EVENTS_A_WRITE} a write, vs the same frames written to raw sockets`,
+  unit: 'events/s of CPU',
+  better: 'more',
+  goal: 0.8,
+  async floor() {
+    const sockets: Socket[] = [];
+    const server = createServer({ noDelay: true });
+    const joined = new Promise<void>((resolve) => {
+      server.on('connection', (socket) => {
+        socket.on('error', () => {});
+        if (sockets.push(socket) === SUBSCRIBERS) resolve();
+      });
+    });
+    const port = await listen(server);
+    const readers = await ReaderProcess.start({
+      port,
+      count: SUBSCRIBERS,
+      upgrade: null,
+      ask: '',
+      until: 'rounds',
+    });
+    await joined;
+    const frame = frameOf(Buffer.concat(Array.from({ length: EVENTS_A_WRITE }, () => MESSAGE)));
+    const round = async (): Promise<void> => {
+      for (const socket of sockets) socket.write(frame);
+      await readers.done();
+    };
+    await round();
+    const rate = await perOwnSecond(SUBSCRIBERS * EVENTS_A_WRITE * ROUNDS, async () => {
+      for (let at = 0; at < ROUNDS; at++) await round();
+    });
+    await readers.stop();
+    server.close();
+    return rate;
+  },
+  async figure() {
+    const { runtime, port, say } = await startStage();
+    await runtime.sendInput('ada', { text: 'go' });
+    const { asOf } = await runtime.getWorker('ada');
+    const ask = maskedMessage({ op: 'subscribe', worker: 'ada', after: asOf, deltas: false });
+    const readers = await ReaderProcess.start({
+      port,
+      count: SUBSCRIBERS,
+      upgrade: UPGRADE,
+      ask,
+      until: 'rounds',
+    });
+    const round = async (): Promise<void> => {
+      say(EVENTS_A_WRITE);
+      await readers.done();
+    };
+    await round();
+    const rate = await perOwnSecond(SUBSCRIBERS * EVENTS_A_WRITE * ROUNDS, async () => {
+      for (let at = 0; at < ROUNDS; at++) await round();
+    });
+    await readers.stop();
+    await runtime.stop({ deadlineMs: 500 });
+    return rate;
+  },
+};
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+const held = (): number => {
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+};
+
+const PASSING_EVENTS = 100_000;
+
+/** Sockets that nobody reads, while events pass: what is held after, and was not held before. */
+export const stalled: Bench = {
+  id: 'B10',
+  what: `memory that a stalled subscriber grows by, ${SUBSCRIBERS} of them, while ${PASSING_EVENTS / 1_000}k events pass, vs 64 KiB`,
+  unit: 'bytes',
+  better: 'less',
+  goal: 1,
+  pairs: 1,
+  floor: async () => 65_536,
+  figure: () =>
+    inScratch(async (dir) => {
+      const { runtime, port, say } = await startStage(fsStore({ dir }));
+      await runtime.sendInput('ada', { text: 'go' });
+      const ask = maskedMessage({ op: 'subscribe', worker: 'ada', after: 'start', deltas: false });
+      const readers = await ReaderProcess.start({
+        port,
+        count: SUBSCRIBERS,
+        upgrade: UPGRADE,
+        ask,
+        until: 'nothing',
+      });
+      const before = held();
+      const pass = new Promise<void>((resolve) => {
+        void (async () => {
+          for await (const { type } of runtime.watch()) {
+            if (type !== 'worker') continue;
+            if ((await runtime.getWorker('ada')).lastSeq >= PASSING_EVENTS) return resolve();
+          }
+        })();
+      });
+      for (let at = 0; at < PASSING_EVENTS; at += 100) say(100);
+      await pass;
+      const growth = held() - before;
+      await readers.stop();
+      await runtime.stop({ deadlineMs: 500 });
+      // what was let go of meanwhile is no debt
+      return Math.max(1, growth / SUBSCRIBERS);
+    }),
+};
+
+const BEHIND_EVENTS = 200_000;
+const END = '"type":"worker.stopped"';
+let longLog: Promise<string> | null = null;
+
+/** A store with one long log, made once. */
+const makeLongLog = async (): Promise<string> => {
+  const dir = await mkdtemp(join(import.meta.dirname, '.scratch-'));
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+  const { runtime, say } = await startStage(fsStore({ dir }));
+  await runtime.sendInput('ada', { text: 'go' });
+  for (let at = 0; at < BEHIND_EVENTS; at += 100) say(100);
+  for await (const item of runtime.observe('ada')) {
+    if (item.type === 'event' && item.event.seq >= BEHIND_EVENTS) break;
+  }
+  await runtime.stopWorker('ada');
+  await runtime.stop({ deadlineMs: 5_000 });
+  return dir;
+};
+
+/** The longest file of a folder: the log as it is stored. */
+const longestIn = async (dir: string): Promise<string> => {
+  const files = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) =>
+    entry.isFile(),
+  );
+  const sized = await Promise.all(
+    files
+      .filter(({ name }) => name.endsWith('.jsonl'))
+      .map(async ({ parentPath, name }) => {
+        const path = join(parentPath, name);
+        return { path, size: (await stat(path)).size };
+      }),
+  );
+  return sized.toSorted((a, b) => b.size - a.size)[0]?.path ?? '';
+};
+
+/** One subscriber, far behind: the whole log, in frames. */
+const catchUpOver = (
+  id: string,
+  transport: string,
+  upgrade: string | null,
+  ask: (port: number) => string,
+): Bench => ({
+  id,
+  what: `catching up on ${BEHIND_EVENTS / 1_000}k stored events over ${transport}, vs asynchronous file reads written to a socket in frames`,
+  unit: 'events/s',
+  better: 'more',
+  goal: 0.5,
+  async floor() {
+    longLog ??= makeLongLog();
+    const path = await longestIn(await longLog);
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        void (async () => {
+          for await (const block of createReadStream(path, { highWaterMark: 48_896 })) {
+            const { length } = block as Buffer;
+            const head = Buffer.from([0x81, 126, length >> 8, length & 0xff]);
+            socket.cork();
+            socket.write(head);
+            const canTakeMore = socket.write(block);
+            socket.uncork();
+            if (!canTakeMore) await once(socket, 'drain');
+          }
+        })();
+      });
+    });
+    const port = await listen(server);
+    const rate = await measureCatchUp(port, null, 'go');
+    server.close();
+    return rate;
+  },
+  async figure() {
+    longLog ??= makeLongLog();
+    const { runtime, port } = await startStage(fsStore({ dir: await longLog }));
+    const rate = await measureCatchUp(port, upgrade, ask(port));
+    await runtime.stop({ deadlineMs: 500 });
+    return rate;
+  },
+});
+
+export const catchUpOverWebSocket = catchUpOver('B11', 'WebSocket', UPGRADE, () =>
+  maskedMessage({ op: 'subscribe', worker: 'ada', after: 'start' }),
+);
+
+export const catchUpOverSse = catchUpOver('B11s', 'SSE', null, (port) =>
+  [
+    'GET /v1/runtimes/self/workers/ada/events?after=start HTTP/1.1',
+    `host: 127.0.0.1:${port}`,
+    'accept: text/event-stream',
+    '\r\n',
+  ].join('\r\n'),
+);
+
+const measureCatchUp = async (port: number, upgrade: string | null, ask: string): Promise<number> => {
+  const readers = await ReaderProcess.start({ port, count: 1, upgrade, ask, until: { end: END } });
+  const rate = await perSecond(BEHIND_EVENTS, () => readers.done());
+  await readers.stop();
+  return rate;
+};

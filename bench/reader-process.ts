@@ -1,0 +1,62 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { ReadersPlan } from './readers.ts';
+
+/** The handshake of a WebSocket, and one masked message. */
+export const UPGRADE = [
+  'GET /v1/runtimes/self/stream HTTP/1.1',
+  'host: localhost',
+  'connection: Upgrade',
+  'upgrade: websocket',
+  'sec-websocket-version: 13',
+  'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==',
+  'sec-websocket-protocol: worker-runtime.v1',
+  '\r\n',
+].join('\r\n');
+
+export const maskedMessage = (message: object): string => {
+  const text = JSON.stringify(message);
+  const length =
+    text.length < 126 ? [text.length | 0x80] : [126 | 0x80, text.length >> 8, text.length & 0xff];
+  return String.fromCharCode(0x81, ...length, 0, 0, 0, 0) + text;
+};
+
+/** Readers in a process of their own. */
+export class ReaderProcess {
+  readonly #child: ChildProcess;
+  #told = 0;
+  #wake = (): void => {};
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.on('message', () => {
+      this.#told += 1;
+      this.#wake();
+    });
+  }
+
+  /** On return all of them are connected, and have asked. */
+  static async start(plan: ReadersPlan): Promise<ReaderProcess> {
+    const child = fork(new URL('readers.ts', import.meta.url), { execArgv: ['--import', 'tsx'] });
+    const readers = new ReaderProcess(child);
+    await readers.done();
+    child.send(plan);
+    await readers.done();
+    return readers;
+  }
+
+  /** Resolves the next time that all have got what they wait for. */
+  async done(): Promise<void> {
+    while (this.#told === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#told -= 1;
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await once(this.#child, 'exit');
+  }
+}

@@ -1,0 +1,38 @@
+// Puts the engine of child-process.ts to work: two Workers, each with a process of its own.
+import { Runtime } from '@worker-runtime/core';
+import { childProcessEngine } from './child-process.ts';
+
+const agent = new URL('./agent.js', import.meta.url).pathname;
+const runtime = await Runtime.start({
+  plugins: [
+    {
+      name: 'child',
+      apply: (host) => host.useEngine(childProcessEngine('child', process.execPath, [agent])),
+    },
+  ],
+});
+const ada = (await runtime.createWorker({ engine: 'child', workerId: 'ada' })).worker.workerId;
+const bob = (await runtime.createWorker({ engine: 'child', workerId: 'bob' })).worker.workerId;
+
+// Its standard output is the answer, streamed as it comes.
+const told = await runtime.sendInput(ada, { text: 'count 3' }, { waitMs: 10_000 });
+console.log('ada said:', JSON.stringify(told.run?.messages.at(-1)?.parts[0]));
+
+// Cancel ends the run by ending the process; the Worker stays, and its next input gets a new process.
+const { cursor } = await runtime.sendInput(bob, { text: 'count 1000000' });
+for await (const item of runtime.observe(bob, { after: cursor })) {
+  if (item.type === 'delta') await runtime.cancelRun(bob);
+  if (item.type === 'event' && item.event.type === 'run.finished') {
+    console.log('bob was', item.event.data.outcome);
+    break;
+  }
+}
+
+// A process that dies of itself takes its run with it, and the log says so.
+const lost = await runtime.sendInput(ada, { text: 'crash' }, { waitMs: 10_000 });
+console.log('ada:', lost.run?.outcome, lost.run?.error?.code);
+const again = await runtime.sendInput(ada, { text: 'count 1' }, { waitMs: 10_000 });
+
+const { execution } = await runtime.getWorker(ada);
+await runtime.stop();
+console.log(`done: ${again.run?.outcome} with execution ${execution.generation}`);

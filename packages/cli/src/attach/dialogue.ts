@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import type { RuntimeClient } from '@worker-runtime/client';
+import type { OpenRequest, WorkerEvent } from '@worker-runtime/core';
+
+/** What a dialogue needs of who runs it. */
+export interface DialogueOptions {
+  readonly client: RuntimeClient;
+  readonly workerId: string;
+  /** Says something that is no part of the conversation. */
+  readonly remark: (text: string) => void;
+  /** What an error of the client is to a person. */
+  readonly wordsOf: (error: unknown) => string;
+}
+
+/** A person's side of a conversation with a Worker: what was typed, and what came of it. */
+export class Dialogue {
+  readonly #options: DialogueOptions;
+  /** The inputs that were sent from here, by their keys, with their runs once those are known. */
+  readonly #sent = new Map<string, string | null>();
+  readonly #requests = new Map<string, readonly string[]>();
+  #settled: () => void = () => {};
+
+  constructor(options: DialogueOptions) {
+    this.#options = options;
+  }
+
+  /** Requests that were open before. */
+  asked(requests: readonly OpenRequest[]): void {
+    for (const { requestId, options } of requests) this.#requests.set(requestId, options);
+  }
+
+  isOwn(event: WorkerEvent): boolean {
+    return (
+      event.type === 'input.accepted' && event.data.key !== undefined && this.#sent.has(event.data.key.value)
+    );
+  }
+
+  /** Takes note of what an event means for what may be typed next. */
+  take(event: WorkerEvent): void {
+    if (event.type === 'input.accepted' && this.isOwn(event)) {
+      this.#sent.set(event.data.key?.value ?? '', event.run ?? '');
+    } else if (event.type === 'run.finished') {
+      for (const [key, run] of this.#sent) if (run === event.run) this.#sent.delete(key);
+    } else if (event.type === 'request.opened') this.#requests.set(event.data.request, event.data.options);
+    else if (event.type === 'request.resolved') this.#requests.delete(event.data.request);
+    else return;
+    this.#settled();
+  }
+
+  /** A line was typed: the answer to the oldest open request, or an input. Never fails. */
+  async typed(line: string): Promise<void> {
+    const text = line.trim();
+    if (text === '') return;
+    const [request] = this.#requests;
+    await this.#tried(request ? this.#respond(...request, text) : this.#send(line));
+  }
+
+  /** Ends the run that is on. Never fails. */
+  async cancel(): Promise<void> {
+    const { client, workerId, remark } = this.#options;
+    await this.#tried(
+      client.cancelRun(workerId).then(({ changed }) => {
+        if (!changed) remark('nothing is running; Ctrl-D leaves');
+      }),
+    );
+  }
+
+  /** Resolves when all that was sent from here is worked off, or waits for an answer that nobody will type. */
+  async settled(): Promise<void> {
+    while (this.#sent.size > 0 && this.#requests.size === 0) {
+      await new Promise<void>((resolve) => {
+        this.#settled = resolve;
+      });
+    }
+  }
+
+  async #send(text: string): Promise<void> {
+    const { client, workerId, remark } = this.#options;
+    const idempotencyKey = `attach-${randomUUID()}`;
+    this.#sent.set(idempotencyKey, null);
+    try {
+      const { queued } = await client.sendInput(workerId, { text, whenBusy: 'queue' }, { idempotencyKey });
+      if (queued) remark('queued behind the run that is on');
+    } catch (error) {
+      this.#sent.delete(idempotencyKey);
+      this.#settled();
+      throw error;
+    }
+  }
+
+  async #respond(requestId: string, options: readonly string[], text: string): Promise<void> {
+    const { client, workerId, remark } = this.#options;
+    const decision =
+      options.find((option) => option.toLowerCase() === text.toLowerCase()) ??
+      (/^[1-9]\d*$/.test(text) ? options[Number(text) - 1] : undefined);
+    if (decision === undefined) {
+      remark(`answer with one of: ${options.map((option, at) => `${at + 1} ${option}`).join(', ')}`);
+      return;
+    }
+    await client.respond(workerId, requestId, { decision });
+  }
+
+  async #tried(attempt: Promise<void>): Promise<void> {
+    try {
+      await attempt;
+    } catch (error) {
+      this.#options.remark(this.#options.wordsOf(error));
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import type { LogGap, WorkerEvent } from '@worker-runtime/core';
+import type { Output } from '../output.ts';
+import { printableLine } from '../printable.ts';
+import { type ClientFlags, inSession, type Session } from '../session.ts';
+import { gistOf } from '../speech.ts';
+
+const PAGE_ITEMS = 1_000;
+
+const lineOf = (event: WorkerEvent): string =>
+  `${String(event.seq).padStart(5)}  ${event.time}  ${event.type.padEnd(18)}  ${printableLine(gistOf(event))}`.trimEnd();
+
+const tell = (session: Session, event: WorkerEvent): void =>
+  session.line(JSON.stringify(event), () => lineOf(event));
+
+const tellGap = (session: Session, { afterSeq, beforeSeq, code }: LogGap): void =>
+  session.remark(`events between ${afterSeq} and ${beforeSeq} cannot be read: ${code}`);
+
+/** Tells what is stored after a position. Returns the one from which a stream continues. */
+const tellStored = async (
+  session: Session,
+  worker: string,
+  after: string,
+  limit: number,
+): Promise<string> => {
+  let left = limit;
+  for (let from = after; ; ) {
+    const page = await session.client.events(worker, { after: from, limit: Math.min(left, PAGE_ITEMS) });
+    for (const gap of page.gaps ?? []) tellGap(session, gap);
+    for (const event of page.items) tell(session, event);
+    left -= page.items.length;
+    if (page.next === null || left <= 0) return page.next ?? page.asOf;
+    from = page.next;
+  }
+};
+
+/** Prints what is stored, and with `follow` what comes, until Ctrl-C or until the Worker is deleted. */
+export const events = (
+  flags: ClientFlags & {
+    readonly worker: string;
+    readonly follow: boolean | undefined;
+    readonly after: string | undefined;
+    readonly limit: number | undefined;
+  },
+  output: Output,
+): Promise<void> =>
+  inSession(flags, output, async (session) => {
+    const { worker, limit = Number.POSITIVE_INFINITY } = flags;
+    const after = await tellStored(session, worker, flags.after ?? 'start', limit);
+    if (flags.follow !== true) return;
+    const leave = new AbortController();
+    process.once('SIGINT', () => leave.abort());
+    process.once('SIGTERM', () => leave.abort());
+    const { signal } = leave;
+    for await (const item of session.client.observe(worker, {
+      after,
+      deltas: false,
+      acrossRestarts: true,
+      signal,
+    })) {
+      if (item.type === 'event') tell(session, item.event);
+      else if (item.type === 'gap') tellGap(session, item);
+    }
+  });

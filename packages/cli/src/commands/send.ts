@@ -1,0 +1,50 @@
+import type { RunResult } from '@worker-runtime/core';
+import { EXIT, Failure } from '../failure.ts';
+import type { Output } from '../output.ts';
+import { type ClientFlags, inSession } from '../session.ts';
+import { textOf } from '../speech.ts';
+
+const answerOf = (run: RunResult): string =>
+  run.messages
+    .filter(({ role }) => role === 'assistant')
+    .map(({ parts }) => textOf(parts))
+    .join('\n');
+
+/** Sends an input; with `wait` it succeeds only when the run completed. */
+export const send = (
+  flags: ClientFlags & {
+    readonly worker: string;
+    readonly text: string;
+    /** Seconds. */
+    readonly wait: number | undefined;
+    readonly queue: boolean;
+    readonly idempotencyKey: string | undefined;
+  },
+  output: Output,
+): Promise<void> =>
+  inSession(flags, output, async (session) => {
+    const { worker, text, wait, queue, idempotencyKey } = flags;
+    const receipt = await session.client.sendInput(
+      worker,
+      { text, ...(queue && { whenBusy: 'queue' }) },
+      {
+        ...(wait !== undefined && { waitMs: wait * 1_000 }),
+        ...(idempotencyKey !== undefined && { idempotencyKey }),
+      },
+    );
+    const { run, runId, queued } = receipt;
+    session.answer(receipt, () =>
+      run === null ? `${queued ? 'queued' : 'accepted'} as ${runId}` : answerOf(run),
+    );
+    if (wait === undefined) return;
+    if (run === null)
+      throw new Failure(
+        EXIT.failed,
+        `${runId} has not finished within ${wait} s or waits for an answer; see: worker-runtime attach ${worker}`,
+      );
+    if (run.outcome !== 'completed')
+      throw new Failure(
+        EXIT.failed,
+        `the run was ${run.outcome}${run.error === null ? '' : `: ${run.error.code}: ${run.error.message}`}`,
+      );
+  });

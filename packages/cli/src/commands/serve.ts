@@ -1,0 +1,132 @@
+import { Runtime, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import type { Logger } from 'pino';
+import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
+import { EXIT, Failure, misuse } from '../failure.ts';
+import { createLog, LOG_LEVELS } from '../log.ts';
+import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
+import { mergeSettings, readSettings, settingsFrom, settingsOf } from '../settings.ts';
+import { stopSignal } from '../stop-signal.ts';
+
+export interface ServeFlags {
+  readonly name: string | undefined;
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly tokenFile: string | undefined;
+  readonly plugin: readonly string[] | undefined;
+  readonly config: string | undefined;
+  readonly logLevel: string | undefined;
+  readonly pluginOptions: PluginOptions;
+}
+
+interface Plan {
+  readonly name: string;
+  readonly logLevel: string;
+  readonly plugins: readonly PluginName[];
+  readonly options: PluginOptions;
+  readonly limits: Readonly<Record<string, unknown>>;
+}
+
+/** Flags win over the environment, the environment over the file, and the file over the defaults. */
+const planOf = async (flags: ServeFlags): Promise<Plan> => {
+  const folder = process.cwd();
+  const fromFlags = settingsOf('the command line', flags, flags.pluginOptions, folder);
+  const fromEnvironment = settingsFrom(process.env, folder);
+  const fromFile = await readSettings(flags.config ?? process.env.WORKER_RUNTIME_CONFIG, folder);
+  const named = mergeSettings(fromFlags, fromEnvironment, fromFile);
+  const { name = 'default', logLevel = 'info' } = named;
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
+    throw misuse(
+      `--name must be letters, digits, ".", "_" and "-", and begin with one of the first two: "${name}"`,
+    );
+  if (!LOG_LEVELS.some((level) => level === logLevel))
+    throw misuse(`--log-level must be one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`);
+
+  const asked = named.plugins ?? DEFAULT_PLUGINS.map((plugin) => ({ name: plugin, from: folder }));
+  const plugins = asked.some((plugin) => plugin.name === 'http')
+    ? asked
+    : [...asked, { name: 'http', from: folder }];
+  const shortNames = plugins.map((plugin) => shortName(plugin.name));
+  const variables = { options: pluginOptionsOf(process.env, [...shortNames, 'limits']) };
+  const defaults = {
+    options: shortNames.includes('fs-store') ? { 'fs-store': { dir: dataFolder(name, process.env) } } : {},
+  };
+  const { limits = {}, ...options } = mergeSettings(
+    fromFlags,
+    variables,
+    fromEnvironment,
+    fromFile,
+    defaults,
+  ).options;
+  return { name, logLevel, plugins, options, limits };
+};
+
+/** Errors that say that the call was wrong, and not that the machine or the store is. */
+const MISUSE = new Set([
+  'INVALID_REQUEST',
+  'PLUGIN_UNKNOWN',
+  'PLUGIN_CONFLICT',
+  'CONFIG_UNSUPPORTED',
+  'ENGINE_UNKNOWN',
+]);
+
+/** The whole story in one line: whoever starts a runtime is its operator, so causes may be shown. */
+const storyOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  const message = error instanceof RuntimeError ? `${error.code}: ${error.message}` : error.message;
+  return error.cause === undefined ? message : `${message}: ${storyOf(error.cause)}`;
+};
+
+const failureOf = (error: unknown): Failure => {
+  if (error instanceof Failure) return error;
+  const isMisuse = error instanceof RuntimeError && MISUSE.has(error.code);
+  return new Failure(isMisuse ? EXIT.usage : EXIT.failed, storyOf(error), { cause: error });
+};
+
+const addressOf = (plugins: readonly RuntimePlugin[]): string => {
+  const web = plugins.find((plugin) => plugin.name === 'http');
+  return web !== undefined && 'url' in web ? String(web.url) : 'an unknown address';
+};
+
+const readyLine = async (runtime: Runtime, plugins: readonly RuntimePlugin[]): Promise<string> => {
+  const { runtimeId, store } = await runtime.summary();
+  return `worker-runtime listening on ${addressOf(plugins)} (runtime ${runtimeId}, store ${store.kind}${store.durable ? '' : ', lost at exit'})`;
+};
+
+const build = async (
+  plan: Plan,
+  log: Logger,
+): Promise<{ runtime: Runtime; plugins: readonly RuntimePlugin[] }> => {
+  const plugins = await compose(plan.plugins, plan.options);
+  const runtime = new Runtime({
+    plugins,
+    log,
+    limits: plan.limits,
+    ...(plan.name !== 'default' && { displayName: plan.name }),
+  });
+  return { runtime, plugins };
+};
+
+/**
+ * Serves until a signal, then drains. It ends the process itself: an execution that was detached may hold timers and
+ * sockets for ever.
+ */
+export const serve = async (flags: ServeFlags): Promise<never> => {
+  const plan = await planOf(flags);
+  const log = await createLog(plan.logLevel);
+  try {
+    const { runtime, plugins } = await build(plan, log);
+    process.on('uncaughtExceptionMonitor', (err) =>
+      log.error({ err }, 'an error that nobody handled ends the process'),
+    );
+    const signal = stopSignal();
+    const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
+    if (outcome === 'ready') console.log(await readyLine(runtime, plugins));
+    const reason = await signal;
+    log.info({ signal: reason }, 'stopping');
+    await runtime.stop({ reason });
+    log.info({}, 'stopped');
+  } catch (error) {
+    throw failureOf(error);
+  }
+  process.exit(EXIT.ok);
+};

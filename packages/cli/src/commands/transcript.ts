@@ -1,0 +1,25 @@
+import type { Output } from '../output.ts';
+import { said } from '../said.ts';
+import { type ClientFlags, inSession } from '../session.ts';
+import { textOf } from '../speech.ts';
+
+export const transcript = (
+  flags: ClientFlags & {
+    readonly worker: string;
+    readonly limit: number | undefined;
+    readonly after: string | undefined;
+    readonly before: string | undefined;
+  },
+  output: Output,
+): Promise<void> =>
+  inSession(flags, output, async (session) => {
+    const { limit, after, before } = flags;
+    const page = await session.client.transcript(flags.worker, said({ limit, after, before }));
+    session.answer(page, () =>
+      page.items
+        .map(({ role, parts, partial }) => `${role}: ${textOf(parts)}${partial ? ' […]' : ''}`)
+        .join('\n'),
+    );
+    if (page.next !== null && !session.isJson)
+      session.remark(`there is more: --${before === undefined ? 'after' : 'before'} ${page.next}`);
+  });

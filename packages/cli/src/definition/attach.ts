@@ -1,0 +1,25 @@
+import type { Argv } from 'yargs';
+import type { Terminal } from '../attach/terminal.ts';
+import type { Output } from '../output.ts';
+import { type Alternatives, optionNames } from './alternatives.ts';
+import { aWorker, clientOptions } from './client-option.ts';
+
+/** `attach` */
+export const attachCommand = <T extends { json: boolean }>(
+  command: Argv<T>,
+  alternatives: Alternatives,
+  output: Output,
+  terminal: Terminal,
+) =>
+  command.command(
+    'attach <worker>',
+    'Talk with a Worker: type, see it answer, answer its requests',
+    (attach) => {
+      alternatives.are(...optionNames(clientOptions));
+      return aWorker(attach)
+        .options(clientOptions)
+        .example('$0 attach ada', 'Ctrl-C cancels the run, Ctrl-D leaves')
+        .example('echo hello | $0 attach ada', 'leaves when the answer is complete');
+    },
+    async (given) => (await import('../commands/attach.ts')).attach(given, output, terminal),
+  );

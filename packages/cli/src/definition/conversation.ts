@@ -1,0 +1,92 @@
+import type { Argv } from 'yargs';
+import type { Output } from '../output.ts';
+import { wholeNumber } from '../value.ts';
+import { type Alternatives, optionNames } from './alternatives.ts';
+import { aWorker, clientOptions, keyOption, pageOptions } from './client-option.ts';
+
+const waitSeconds = wholeNumber('--wait', 1, 86_400);
+const sendOptions = {
+  ...clientOptions,
+  ...keyOption,
+  wait: {
+    type: 'string',
+    describe: 'wait for the answer, for this many seconds (60 if left out); put it last or write --wait=10',
+    coerce: (text: string | undefined) => waitSeconds(text === '' ? '60' : text),
+  },
+  queue: {
+    type: 'boolean',
+    default: false,
+    describe: 'wait behind a run that is on, instead of being refused',
+  },
+} as const;
+
+const eventsOptions = {
+  ...clientOptions,
+  ...pageOptions,
+  follow: { alias: 'f', type: 'boolean', describe: 'go on with what comes, until Ctrl-C' },
+} as const;
+
+const transcriptOptions = {
+  ...clientOptions,
+  ...pageOptions,
+  before: {
+    type: 'string',
+    requiresArg: true,
+    conflicts: 'after',
+    describe: 'the page before this cursor; "end" for the last one',
+  },
+} as const;
+
+/** `send`, `events`, `transcript` and `status` */
+export const conversationCommands = <T extends { json: boolean }>(
+  command: Argv<T>,
+  alternatives: Alternatives,
+  output: Output,
+) =>
+  command
+    .command(
+      'send <worker> <text>',
+      'Send an input to a Worker',
+      (send) => {
+        alternatives.are(...optionNames(sendOptions));
+        return aWorker(send)
+          .positional('text', { type: 'string', demandOption: true, describe: 'what to say' })
+          .options(sendOptions)
+          .example('$0 send ada "hello" --wait', '')
+          .example('$0 send ada "and then?" --queue', '');
+      },
+      async (given) => (await import('../commands/send.ts')).send(given, output),
+    )
+    .command(
+      'events <worker>',
+      'What happened to a Worker',
+      (events) => {
+        alternatives.are(...optionNames(eventsOptions));
+        return aWorker(events)
+          .options(eventsOptions)
+          .conflicts('follow', 'limit')
+          .example('$0 events ada --follow', '')
+          .example('$0 events ada --json', 'one event a line, as stored');
+      },
+      async (given) => (await import('../commands/events.ts')).events(given, output),
+    )
+    .command(
+      'transcript <worker>',
+      'The conversation',
+      (transcript) => {
+        alternatives.are(...optionNames(transcriptOptions));
+        return aWorker(transcript)
+          .options(transcriptOptions)
+          .example('$0 transcript ada --before end --limit 20', '');
+      },
+      async (given) => (await import('../commands/transcript.ts')).transcript(given, output),
+    )
+    .command(
+      'status',
+      'What the runtime is and how it is',
+      (status) => {
+        alternatives.are(...optionNames(clientOptions));
+        return status.options(clientOptions).example('$0 status --json', '');
+      },
+      async (given) => (await import('../commands/status.ts')).status(given, output),
+    );

@@ -1,0 +1,10 @@
+import { runCommandLine } from './command-line.ts';
+import { EXIT } from './failure.ts';
+
+// whoever reads the output may have enough of it: `events | head`
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.ok);
+});
+
+process.exitCode = await runCommandLine(process.argv.slice(2));

@@ -1,0 +1,61 @@
+import { scalar } from './value.ts';
+
+/** A plugin as it was named, and the folder from which a path or a package of that name is looked for. */
+export interface PluginName {
+  readonly name: string;
+  readonly from: string;
+}
+
+/** Options by the name of their plugin. */
+export type PluginOptions = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/**
+ * Takes `--<plugin>.<option> value` out of the arguments. yargs cannot know these before the plugins are known, and
+ * would guess their types.
+ */
+export const takePluginOptions = (
+  argv: readonly string[],
+): { readonly rest: readonly string[]; readonly options: PluginOptions } => {
+  const rest: string[] = [];
+  const options: Record<string, Record<string, unknown>> = {};
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
+  for (let at = 0; at < end; at++) {
+    const argument = argv[at] ?? '';
+    const match = /^--([a-zA-Z][\w-]*)\.([a-zA-Z]\w*)(?:=(.*))?$/s.exec(argument);
+    const [, plugin, option, inline] = match ?? [];
+    if (plugin === undefined || option === undefined) {
+      rest.push(argument);
+      continue;
+    }
+    const following = at + 1 < end ? argv[at + 1] : undefined;
+    const isSwitch = inline === undefined && (following === undefined || following.startsWith('--'));
+    if (inline === undefined && !isSwitch) at++;
+    options[plugin] = {
+      ...options[plugin],
+      [option]: isSwitch ? true : scalar(inline ?? following ?? ''),
+    };
+  }
+  return { rest: [...rest, ...argv.slice(end)], options };
+};
+
+/** `WORKER_RUNTIME_FS_STORE_DIR` is `dir` of `fs-store`, for the plugins that are loaded. */
+export const pluginOptionsOf = (
+  environment: Readonly<Record<string, string | undefined>>,
+  plugins: readonly string[],
+): PluginOptions => {
+  const options: Record<string, Record<string, unknown>> = {};
+  const prefixes = plugins
+    .map((plugin) => ({ plugin, prefix: `WORKER_RUNTIME_${plugin.toUpperCase().replaceAll('-', '_')}_` }))
+    // the longest first: HTTP_PROXY_… of a plugin "http-proxy" is not `proxy…` of "http"
+    .sort((a, b) => b.prefix.length - a.prefix.length);
+  for (const [name, text] of Object.entries(environment)) {
+    const found = prefixes.find(({ prefix }) => name.startsWith(prefix));
+    if (found === undefined || text === undefined) continue;
+    const option = name
+      .slice(found.prefix.length)
+      .toLowerCase()
+      .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+    options[found.plugin] = { ...options[found.plugin], [option]: scalar(text) };
+  }
+  return options;
+};

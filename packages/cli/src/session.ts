@@ -1,0 +1,96 @@
+import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
+import { EXIT, Failure, misuse } from './failure.ts';
+import type { Output } from './output.ts';
+import { printable } from './printable.ts';
+
+/** What every client command is told. */
+export interface ClientFlags {
+  readonly url: string;
+  /** WORKER_RUNTIME_TOKEN where it is left out: other users of the machine see what is on a command line. */
+  readonly token: string | undefined;
+  readonly json: boolean;
+}
+
+/** A client command's way to the runtime and to its reader. */
+export class Session {
+  readonly client: RuntimeClient;
+  readonly isJson: boolean;
+  readonly #output: Output;
+
+  /** @throws Failure an address or a token that cannot be meant */
+  constructor({ url, token = process.env.WORKER_RUNTIME_TOKEN, json }: ClientFlags, output: Output) {
+    if (!URL.canParse(url) || !/^https?:\/\//.test(url))
+      throw misuse(`--url must be an address such as http://127.0.0.1:8787, not "${url}"`);
+    try {
+      this.client = runtimeClient({ url, ...(token !== undefined && token !== '' && { token }) });
+    } catch (error) {
+      // the client never repeats a token
+      throw misuse(error instanceof Error ? error.message : String(error));
+    }
+    this.isJson = json;
+    this.#output = output;
+  }
+
+  /** The runtime's own answer for a program, the text for a person. */
+  answer(body: unknown, forPeople: () => string): void {
+    this.#output.print(this.isJson ? JSON.stringify(body) : printable(forPeople()));
+  }
+
+  /** One line of an answer that comes bit by bit. */
+  line(forPrograms: string, forPeople: () => string): void {
+    this.#output.print(this.isJson ? forPrograms : printable(forPeople()));
+  }
+
+  /** For a person only, and beside the answer. */
+  remark(text: string): void {
+    this.#output.remark(printable(text));
+  }
+}
+
+/** The innermost reason: what the system said of a connection. */
+const reasonOf = (error: unknown): string => {
+  if (error instanceof AggregateError) return reasonOf(error.errors[0]);
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : reasonOf(error.cause);
+};
+
+interface Coded {
+  readonly code: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly correlationId: string | null;
+}
+
+const isCoded = (error: unknown): error is Error & Coded =>
+  error instanceof Error && 'code' in error && 'correlationId' in error;
+
+/** An error of the client in words for a person, and with the exit code of its kind. */
+export const failureOf = (error: unknown, url: string): unknown => {
+  if (!isCoded(error)) return error;
+  const { code, message, details, correlationId } = error;
+  const options = { cause: error };
+  if (code === 'RUNTIME_UNREACHABLE')
+    return new Failure(EXIT.notReachable, `no runtime answers at ${url}: ${reasonOf(error)}`, options);
+  if (code === 'VERSION_UNSUPPORTED' && correlationId === null)
+    return new Failure(
+      EXIT.failed,
+      `the answer is ${String(details.status)} and not from a runtime: check --url`,
+      options,
+    );
+  const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}`;
+  // an error of the server's own is a failure, not a refusal of what was asked
+  return new Failure(code === 'INTERNAL' ? EXIT.failed : EXIT.refused, text, options);
+};
+
+/** Runs a client command. @throws Failure whatever the runtime, or its absence, made of it */
+export const inSession = async (
+  flags: ClientFlags,
+  output: Output,
+  act: (session: Session) => Promise<void>,
+): Promise<void> => {
+  const session = new Session(flags, output);
+  try {
+    await act(session);
+  } catch (error) {
+    throw failureOf(error, flags.url);
+  }
+};

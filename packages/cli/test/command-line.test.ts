@@ -1,0 +1,150 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { runCommandLine } from '../src/command-line.ts';
+import { shortName } from '../src/compose.ts';
+import { pluginOptionsOf, takePluginOptions } from '../src/plugin-option.ts';
+import { printable, printableLine } from '../src/printable.ts';
+import { mergeSettings, settingsOf } from '../src/settings.ts';
+import { table } from '../src/table.ts';
+import { makePlace, run } from './program.ts';
+
+test('what is unknown is a wrong call, and the error names what is known', async (t) => {
+  const place = await makePlace(t);
+  const file = async (name: string, content: string): Promise<string> => {
+    await writeFile(join(place, name), content);
+    return join(place, name);
+  };
+  const empty = await file('empty.mjs', '');
+  const wrong = await file('wrong.json', '{ "prot": 1 }');
+  const broken = await file('broken.json', '{');
+  const cases: readonly [args: readonly string[], message: RegExp][] = [
+    [['--plugin', 'fs-stor', 'serve'], /PLUGIN_UNKNOWN.*"fs-stor".*fs-store, http, ws, legacy-pod, echo/],
+    [['--plugin', './gone.mjs', 'serve'], /PLUGIN_UNKNOWN.*gone\.mjs/],
+    [['--plugin', empty, 'serve'], /no export named "plugin"/],
+    [['--plugin', 'echo', '--plugin', 'echo', 'serve'], /two plugins are called "echo"/],
+    [
+      ['--plugin', 'echo', 'serve', '--fs-store.dir', 'x'],
+      /"fs-store", which is not loaded: loaded are echo, http/,
+    ],
+    [['--plugin', 'echo', 'serve', '--http.prot', '1'], /http\.prot does not exist.*port/],
+    [['--plugin', 'echo', 'serve', '--http.port', 'x'], /http\.port must be a whole number/],
+    [['--plugin', 'echo', 'serve', '--echo.loud'], /echo\.loud does not exist/],
+    [['serve', '--fs-store.dri', 'x'], /dri.*fs-store.*dir/],
+    [['--plugin', 'echo', 'serve', '--limits.nothing', '1'], /limits\.nothing/],
+    [['--plugin', 'echo', 'serve', '--port', '1', '--http.port', '2'], /name one of them/],
+    [['--plugin', 'echo', 'serve', '--log-level', 'loud'], /debug, info, warn, error, silent/],
+    [['serve', '--name', '../up'], /--name must be/],
+    [['--config', 'gone.json', 'serve'], /there is no file/],
+    [['--config', broken, 'serve'], /broken\.json cannot be read/],
+    [['--config', wrong, 'serve'], /"prot" is no setting \(plugin, name, host, port, tokenFile, logLevel\)/],
+    [['serve', '--prot', '1'], /prot.*--port/],
+    [['serve', '--port', 'abc'], /--port must be a whole number/],
+    [[], /serve, workers, send, attach, events, transcript, status, completion/],
+    [['srve'], /srve.*serve, workers/],
+    [['workers'], /list, create, show, stop, resume, cancel, delete/],
+    [['workers', 'lst'], /lst.*list, create/],
+    [['workers', 'list', '--status', 'asleep'], /"idle", "running", "waiting", "stopped"/],
+    [['workers', 'list', '--label', 'docs'], /key=value/],
+    [['workers', 'list', '--limit'], /limit/],
+    [['workers', 'create'], /engine/],
+    [['workers', 'create', '--engine', 'echo', '--engine-config', '[]'], /must be a JSON object/],
+    [['send', 'ada'], /2/],
+    [['send', 'ada', 'hello', '--wait', '0'], /--wait must be a whole number from 1 to 86400/],
+    [['send', 'ada', 'hello', 'there'], /there/],
+    [['events', 'ada', '--follow', '--limit', '3'], /mutually exclusive/],
+    [['status', '--url', 'here'], /--url must be an address/],
+    [['status', '--url', 'http://a', '--url', 'http://b'], /--url may be given once/],
+    [['status', '--token', 'two words'], /token must be printable ASCII/],
+    [['status', '--plugin', 'echo'], /belong to the command serve/],
+    [['status', '--http.port', '1'], /belong to the command serve/],
+  ];
+  for (const [args, message] of cases) {
+    const told: string[] = [];
+    const output = { print: () => t.fail(), remark: (text: string) => void told.push(text) };
+    t.is(await runCommandLine(args, output), 2, args.join(' '));
+    t.regex(told.join('\n'), message, args.join(' '));
+  }
+});
+
+test('--help and --version answer on standard output', async (t) => {
+  const place = await makePlace(t);
+  const [help, version] = await Promise.all([
+    run(t, place, ['workers', 'create', '--help']),
+    run(t, place, ['--version']),
+  ]);
+  t.is(help.code, 0);
+  t.regex(help.stdout, /--engine-config/);
+  t.regex(help.stdout, /worker-runtime workers create ada --engine echo/);
+  t.regex(version.stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('plugin options are taken out of the arguments', (t) => {
+  const { rest, options } = takePluginOptions([
+    '--fs-store.dir',
+    'D',
+    'serve',
+    '--http.port=0',
+    '--limits.workers',
+    '3',
+    '--audit.loud',
+    '--port',
+    '1',
+    '--audit.last',
+    '--',
+    '--not.taken',
+  ]);
+  t.deepEqual(rest, ['serve', '--port', '1', '--', '--not.taken']);
+  t.deepEqual(options, {
+    'fs-store': { dir: 'D' },
+    http: { port: 0 },
+    limits: { workers: 3 },
+    audit: { loud: true, last: true },
+  });
+  t.deepEqual(takePluginOptions(['--a.b', '0123', '--a.c', '1e3', '--a.d', 'false', '--a.e=']).options.a, {
+    b: '0123',
+    c: '1e3',
+    d: false,
+    e: '',
+  });
+});
+
+test('variables name options of loaded plugins, the longest name first', (t) => {
+  const variables = {
+    WORKER_RUNTIME_FS_STORE_DIR: 'D',
+    WORKER_RUNTIME_HTTP_BODY_BYTES: '10',
+    WORKER_RUNTIME_HTTP_PROXY_PORT: '1',
+    WORKER_RUNTIME_URL: 'http://a',
+  };
+  t.deepEqual(pluginOptionsOf(variables, ['http', 'fs-store', 'http-proxy']), {
+    'fs-store': { dir: 'D' },
+    http: { bodyBytes: 10 },
+    'http-proxy': { port: 1 },
+  });
+});
+
+test('what an earlier source says wins, option by option', (t) => {
+  const flags = settingsOf('flags', { port: 1 }, { a: { x: 1 } }, '/');
+  const file = settingsOf('file', { port: 2, host: 'h', name: 'n' }, { a: { x: 2, y: 2 } }, '/');
+  t.deepEqual(mergeSettings(flags, file), {
+    name: 'n',
+    options: { a: { x: 1, y: 2 }, http: { port: 1, host: 'h' } },
+  });
+});
+
+test('a plugin’s options go by the last part of its name', (t) => {
+  for (const [name, short] of [
+    ['fs-store', 'fs-store'],
+    ['@worker-runtime/plugin-http', 'http'],
+    ['./plugins/audit.ts', 'audit'],
+    ['@acme/worker-runtime-plugin-audit', 'audit'],
+    ['/a/plugin-.js', 'plugin-'],
+  ] as const)
+    t.is(shortName(name), short);
+});
+
+test('what an agent says cannot steer the terminal', (t) => {
+  t.is(printable('a\u001b[2Jb\tc\nd\u009b'), 'a\u{fffd}[2Jb\tc\nd\u{fffd}');
+  t.is(printableLine('a\n  b'), 'a ⏎ b');
+  t.is(table(['A', 'LONG'], [['wide', 'x']]), 'A     LONG\nwide  x');
+});

@@ -1,0 +1,220 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  type CancelOutcome,
+  type InputReceipt,
+  type Page,
+  Runtime,
+  type RuntimeSummary,
+  type StopOutcome,
+  type TranscriptItem,
+  type WorkerDetail,
+  type WorkerEvent,
+  type WorkerSummary,
+} from '@worker-runtime/core';
+import { http } from '@worker-runtime/plugin-http';
+import test, { type ExecutionContext } from 'ava';
+import { runCommandLine } from '../src/command-line.ts';
+import { plugin } from '../src/echo.ts';
+import { makePlace, Program, request, serve } from './program.ts';
+
+interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command in this process, which is how most of them are tried: a process costs half a second. */
+const say = async (url: string, ...args: readonly string[]): Promise<Said> => {
+  let stdout = '';
+  let stderr = '';
+  const code = await runCommandLine([...args, '--url', url], {
+    print: (text) => {
+      stdout += `${text}\n`;
+    },
+    remark: (text) => {
+      stderr += `${text}\n`;
+    },
+  });
+  return { code, stdout, stderr };
+};
+
+/** A runtime of the test's own, and the command pointed at it. */
+const makeRuntime = async (t: ExecutionContext) => {
+  const place = await makePlace(t);
+  const web = http({ port: 0 });
+  const runtime = await Runtime.start({ plugins: [web, plugin()] });
+  t.teardown(() => runtime.stop());
+  const { url } = web;
+  const json = async <T>(...args: readonly string[]): Promise<T> => {
+    const { code, stdout, stderr } = await say(url, ...args, '--json');
+    t.is(code, 0, stderr);
+    return JSON.parse(stdout) as T;
+  };
+  const begin = (...args: readonly string[]): Program =>
+    new Program(t, place, args, { WORKER_RUNTIME_URL: url });
+  return {
+    runtimeId: runtime.runtimeId,
+    place,
+    json,
+    begin,
+    say: (...args: readonly string[]) => say(url, ...args),
+  };
+};
+
+test('a Worker’s life, for programs', async (t) => {
+  const { json, say, runtimeId } = await makeRuntime(t);
+  const worker = await json<WorkerDetail>(
+    ...['workers', 'create', '007', '--engine', 'echo', '--display-name', 'Ada', '--label', 'team=docs'],
+    ...['--label', 'a=b=c', '--engine-config', '{"delayMs":1}', '--idempotency-key', 'k1'],
+  );
+  t.like(worker, { workerId: '007', displayName: 'Ada', status: 'idle', labels: { team: 'docs', a: 'b=c' } });
+
+  const receipt = await json<InputReceipt>('send', '007', '--hello there'.slice(2), '--wait', '20');
+  t.is(receipt.run?.outcome, 'completed');
+  const transcript = await json<Page<TranscriptItem>>('transcript', '007');
+  t.deepEqual(
+    transcript.items.map(({ role }) => role),
+    ['user', 'assistant'],
+  );
+  const list = await json<Page<WorkerSummary>>('workers', 'list', '--label', 'team=docs', '--status', 'idle');
+  t.deepEqual(
+    list.items.map(({ workerId }) => workerId),
+    ['007'],
+  );
+  t.deepEqual((await json<Page<WorkerSummary>>('workers', 'list', '--label', 'team=sales')).items, []);
+  t.is((await json<CancelOutcome>('workers', 'cancel', '007')).changed, false);
+  t.like(await json<StopOutcome>('workers', 'stop', '007', '--reason', 'a rest'), {
+    changed: true,
+    outcome: 'graceful',
+  });
+  t.like(await json<StopOutcome>('workers', 'stop', '007'), { changed: false, status: 'stopped' });
+  t.is((await json<WorkerDetail>('workers', 'resume', '007')).status, 'idle');
+
+  const { stdout } = await say('events', '007', '--json');
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as WorkerEvent);
+  t.deepEqual(
+    events.map(({ seq }) => seq),
+    events.map((_, at) => at + 1),
+  );
+  t.like(
+    events.find(({ type }) => type === 'worker.stopped'),
+    { data: { reason: 'a rest' } },
+  );
+  t.is((await json<RuntimeSummary>('status')).runtimeId, runtimeId);
+});
+
+test('a Worker’s life, for people', async (t) => {
+  const { say } = await makeRuntime(t);
+  const created = await say('workers', 'create', 'ada', '--engine', 'echo', '--display-name', 'Ada\u001b[2J');
+  t.is(created.stdout, 'ada is idle\n');
+  const answer = await say('send', 'ada', 'hello there', '--wait');
+  t.deepEqual([answer.stdout, answer.code], ['hello there\n', 0]);
+  t.is((await say('transcript', 'ada')).stdout, 'user: hello there\nassistant: hello there\n');
+  const list = await say('workers', 'list');
+  t.regex(
+    list.stdout,
+    /^WORKER {2}NAME +ENGINE {2}STATUS {2}UPDATED\nada +Ada\u{fffd}\[2J +echo +idle +\d{4}-/u,
+  );
+  const shown = await say('workers', 'show', 'ada');
+  t.regex(shown.stdout, /^runs +1 completed\ntokens +2 in, 2 out$/m);
+  t.regex(
+    (await say('events', 'ada', '--limit', '2')).stdout,
+    /^ {4}1 .*worker\.created.*\n {4}2 .*echo, generation 1\n$/,
+  );
+  t.regex((await say('status')).stdout, /^store +memory, lost at exit\nengines +echo\nworkers +1, 1 idle$/m);
+  t.is((await say('workers', 'stop', 'ada')).stdout, 'ada is stopped (graceful)\n');
+  t.is((await say('workers', 'delete', 'ada')).stdout, 'ada is deleted\n');
+  t.is((await say('workers', 'show', 'ada')).code, 4);
+});
+
+test('exit codes say what kind of end it was', async (t) => {
+  const { say: tell, begin } = await makeRuntime(t);
+  const missing = await tell('workers', 'show', 'nobody');
+  t.is(missing.code, 4);
+  t.regex(missing.stderr, /^worker-runtime: WORKER_NOT_FOUND: .+ \(\S+\)\n$/);
+  const unknown = await tell('workers', 'create', '--engine', 'eco');
+  t.is(unknown.code, 2);
+  t.regex(unknown.stderr, /ENGINE_UNKNOWN: .*"eco".*this runtime has echo\n$/);
+  t.is((await tell('workers', 'create', '--engine', 'echo', '--engine-config', '{"dela":1}')).code, 4);
+
+  await tell('workers', 'create', 'ada', '--engine', 'echo', '--engine-config', '{"hang":true}');
+  const patience = await tell('send', 'ada', 'hello', '--wait=1');
+  t.is(patience.code, 1);
+  t.regex(patience.stderr, /has not finished within 1 s/);
+  const busy = await tell('send', 'ada', 'hello');
+  t.deepEqual([busy.code, busy.stderr.includes('WORKER_BUSY')], [4, true]);
+  t.regex((await tell('send', 'ada', 'later', '--queue')).stdout, /^queued as run_/);
+
+  const { code, stderr } = await begin('workers', 'show', 'nobody').ended;
+  t.deepEqual([code, stderr.includes('WORKER_NOT_FOUND')], [4, true]);
+});
+
+test('where no runtime is, the command says so', async (t) => {
+  const other = createServer((_, response) => response.writeHead(404).end('not here'));
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const { port } = other.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const foreign = await say(url, 'status');
+  t.is(foreign.code, 1);
+  t.regex(foreign.stderr, /not from a runtime/);
+  await new Promise((resolve) => other.close(resolve).closeAllConnections());
+  const nobody = await say(url, 'status');
+  t.is(nobody.code, 3);
+  t.regex(nobody.stderr, /no runtime answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/);
+});
+
+test('a cancelled run fails the send that waits for it', async (t) => {
+  const { say, begin } = await makeRuntime(t);
+  await say('workers', 'create', 'ada', '--engine', 'echo', '--engine-config', '{"hang":true}');
+  const sending = begin('send', 'ada', 'hello', '--wait');
+  const following = begin('events', 'ada', '--follow');
+  await following.prints(/run\.started/);
+  t.is((await say('workers', 'cancel', 'ada')).stdout, 'the run is cancelled; ada is idle\n');
+  const { code, stderr } = await sending.ended;
+  t.is(code, 1);
+  t.regex(stderr, /the run was cancelled/);
+});
+
+test('P5: following shows each event once, before and after a restart of the runtime, until the Worker is deleted', async (t) => {
+  const place = await makePlace(t);
+  const first = await serve(t, place, ['--plugin', 'fs-store', '--plugin', 'echo']);
+  const { url } = first;
+  await request(url, 'POST', '/workers', { engine: 'echo', workerId: 'ada', initialInput: { text: 'one' } });
+  const following = new Program(t, place, ['events', 'ada', '--follow', '--json', '--url', url]);
+  await following.prints(/"type":"run\.finished"/s);
+  await request(url, 'POST', '/workers/ada/inputs', { text: 'two' }, { prefer: 'wait=10' });
+  await following.prints(/"type":"run\.finished".*"type":"run\.finished"/s);
+  first.program.kill('SIGTERM');
+  await first.program.ended;
+
+  const port = new URL(url).port;
+  const second = new Program(t, place, ['--plugin', 'fs-store', '--plugin', 'echo', 'serve', '--port', port]);
+  await second.prints(/listening/);
+  await request(url, 'POST', '/workers/ada/inputs', { text: 'three' }, { prefer: 'wait=10' });
+  await following.prints(/"text":"three".*"type":"run\.finished"/s);
+  await request(url, 'POST', '/workers/ada/stop', {});
+  await fetch(`${url}/v1/runtimes/self/workers/ada`, { method: 'DELETE' });
+  const { code, stdout } = await following.ended;
+  t.true(code === 0 || code === 4);
+  const seen = stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as WorkerEvent).seq);
+  t.deepEqual(
+    seen,
+    seen.map((_, at) => at + 1),
+  );
+});
+
+test('Ctrl-C leaves a followed stream in peace', async (t) => {
+  const { say, begin } = await makeRuntime(t);
+  await say('workers', 'create', 'ada', '--engine', 'echo');
+  const following = begin('events', 'ada', '--follow');
+  await following.prints(/execution\.attached/);
+  following.kill('SIGINT');
+  t.deepEqual([(await following.ended).code, (await following.ended).signal], [0, null]);
+});

@@ -1,0 +1,73 @@
+import { Runtime, RuntimeError } from '@worker-runtime/core';
+import test, { type ExecutionContext } from 'ava';
+import { plugin } from '../src/echo.ts';
+
+const startRuntime = async (t: ExecutionContext): Promise<Runtime> => {
+  const runtime = await Runtime.start({ plugins: [plugin()] });
+  t.teardown(() => runtime.stop());
+  return runtime;
+};
+
+test('says the input back, word by word and then whole, and counts the words', async (t) => {
+  const runtime = await startRuntime(t);
+  const { worker } = await runtime.createWorker({ engine: 'echo', config: { delayMs: 1, repeat: 2 } });
+  const { cursor } = await runtime.sendInput(worker.workerId, { text: 'one  two\nthree' });
+  const whole = 'one  two\nthree one  two\nthree';
+  const deltas: string[] = [];
+  for await (const item of runtime.observe(worker.workerId, { after: cursor })) {
+    if (item.type === 'delta') deltas.push(item.text);
+    if (item.type !== 'event') continue;
+    if (item.event.type === 'message.completed')
+      t.like(item.event.data.parts[0], { type: 'text', text: whole });
+    if (item.event.type === 'usage.recorded')
+      t.deepEqual(item.event.data, { model: 'echo', inputTokens: 3, outputTokens: 6 });
+    if (item.event.type === 'run.finished') break;
+  }
+  t.deepEqual(deltas, ['one  ', 'two\n', 'three ', 'one  ', 'two\n', 'three']);
+});
+
+test('P3: cancel ends an echo that hangs, and leaves its Worker usable', async (t) => {
+  const runtime = await startRuntime(t);
+  const { worker } = await runtime.createWorker({ engine: 'echo', config: { hang: true } });
+  for (const text of ['first', 'second']) {
+    const waiting = runtime.sendInput(worker.workerId, { text }, { waitMs: 10_000 });
+    for await (const item of runtime.observe(worker.workerId))
+      if (item.type === 'delta' || (item.type === 'in-flight' && item.messages.length > 0)) break;
+    await runtime.cancelRun(worker.workerId);
+    t.is((await waiting).run?.outcome, 'cancelled');
+  }
+});
+
+test('P1 P2: an echo that ignores its signal is detached at the deadline', async (t) => {
+  const runtime = await startRuntime(t);
+  const { worker } = await runtime.createWorker({
+    engine: 'echo',
+    config: { hang: true, ignoreAbort: true },
+    initialInput: { text: 'hello' },
+  });
+  const outcome = await runtime.stopWorker(worker.workerId, { deadlineMs: 20 });
+  t.deepEqual(outcome, { changed: true, status: 'stopped', outcome: 'detached' });
+});
+
+test('P18: a config that it cannot honour is refused by name', async (t) => {
+  const runtime = await startRuntime(t);
+  for (const [config, message] of [
+    [{ delay: 1 }, /delayMs, hang, ignoreAbort, repeat/],
+    [{ delayMs: -1 }, /delayMs.*whole number/],
+    [{ delayMs: '1' }, /delayMs.*whole number/],
+    [{ hang: 1 }, /hang.*true or false/],
+    [{ repeat: 0 }, /repeat.*whole number/],
+    [{ constructor: 1 }, /nothing else/],
+  ] as const) {
+    const error = await t.throwsAsync(runtime.createWorker({ engine: 'echo', config }), {
+      instanceOf: RuntimeError,
+    });
+    t.is(error?.code, 'CONFIG_UNSUPPORTED');
+    t.regex(error?.message ?? '', message);
+  }
+  t.deepEqual((await runtime.listWorkers()).items, []);
+});
+
+test('has no options', (t) => {
+  t.throws(() => plugin({ loud: true }), { code: 'INVALID_REQUEST', message: /echo\.loud/ });
+});

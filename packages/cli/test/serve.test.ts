@@ -1,0 +1,250 @@
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { InputReceipt, Overview, Page, TranscriptItem, WorkerDetail } from '@worker-runtime/core';
+import test from 'ava';
+import { makePlace, request, run, serve } from './program.ts';
+
+const durable = ['--plugin', 'fs-store', '--plugin', 'echo'];
+
+const said = ({ items }: Page<TranscriptItem>): string[] =>
+  items.map(
+    ({ role, parts }) => `${role}: ${parts.map((part) => ('text' in part ? part.text : '')).join('')}`,
+  );
+
+test('P7 P9 P12: what was acknowledged survives kill -9, what was on is closed as interrupted, and it goes on', async (t) => {
+  const place = await makePlace(t);
+  const args = [...durable, '--fs-store.dir', 'kept'];
+  const first = await serve(t, place, args);
+  t.regex(first.line, /store fs-store\)$/);
+
+  const created = await request<WorkerDetail>(first.url, 'POST', '/workers', {
+    engine: 'echo',
+    workerId: 'ada',
+  });
+  t.is(created.status, 201);
+  const sent = await request<InputReceipt>(
+    first.url,
+    'POST',
+    '/workers/ada/inputs',
+    { text: 'hello there' },
+    { prefer: 'wait=10' },
+  );
+  t.is(sent.status, 200);
+  t.is(sent.body.run?.outcome, 'completed');
+  const transcript = await request<Page<TranscriptItem>>(first.url, 'GET', '/workers/ada/transcript');
+  t.deepEqual(said(transcript.body), ['user: hello there', 'assistant: hello there']);
+  const overview = await request<Overview>(first.url, 'GET', '/workers/ada/overview');
+  t.is(overview.body.runs.completed, 1);
+  t.deepEqual([overview.body.usage.inputTokens, overview.body.usage.byModel.echo?.outputTokens], [2, 2]);
+
+  // and one whose run is on when the process is killed
+  await request(first.url, 'POST', '/workers', { engine: 'echo', workerId: 'bob', config: { hang: true } });
+  await request(first.url, 'POST', '/workers/bob/inputs', { text: 'never answered' });
+
+  first.program.kill('SIGKILL');
+  t.is((await first.program.ended).signal, 'SIGKILL');
+
+  const second = await serve(t, place, args);
+  t.is(second.runtimeId, first.runtimeId);
+  const found = await request<WorkerDetail>(second.url, 'GET', '/workers/ada');
+  t.is(found.body.status, 'idle');
+  t.false(found.body.execution.connected);
+  t.is(found.body.createdAt, created.body.createdAt);
+  const kept = await request<Page<TranscriptItem>>(second.url, 'GET', '/workers/ada/transcript');
+  t.deepEqual(kept.body.items, transcript.body.items);
+  const { body: again } = await request<InputReceipt>(
+    second.url,
+    'POST',
+    '/workers/ada/inputs',
+    { text: 'and again' },
+    { prefer: 'wait=10' },
+  );
+  t.is(again.run?.outcome, 'completed');
+
+  const { body: cut } = await request<WorkerDetail>(second.url, 'GET', '/workers/bob');
+  t.is(cut.status, 'idle');
+  const { body: counts } = await request<Overview>(second.url, 'GET', '/workers/bob/overview');
+  t.deepEqual([counts.inputs, counts.runs.interrupted, counts.runs.completed], [1, 1, 0]);
+});
+
+test('P4: SIGTERM closes open streams with a reason, ends a run that hangs, and exits 0', async (t) => {
+  const place = await makePlace(t);
+  const { program, url } = await serve(t, place, [...durable, '--limits.shutdownDeadlineMs', '1000']);
+  await request(url, 'POST', '/workers', {
+    engine: 'echo',
+    workerId: 'deaf',
+    config: { hang: true, ignoreAbort: true },
+    initialInput: { text: 'hello' },
+  });
+  const stream = await fetch(`${url}/v1/runtimes/self/workers/deaf/events`, {
+    headers: { accept: 'text/event-stream' },
+  });
+  program.kill('SIGTERM');
+  const frames = await stream.text();
+  t.regex(frames, /event: closing\ndata: .*RUNTIME_STOPPING/);
+  const { code, signal } = await program.ended;
+  t.deepEqual([code, signal], [0, null]);
+});
+
+test('P4: a second signal exits at once', async (t) => {
+  const place = await makePlace(t);
+  const { program, url } = await serve(t, place, [
+    '--plugin',
+    'echo',
+    '--limits.shutdownDeadlineMs',
+    '600000',
+  ]);
+  await request(url, 'POST', '/workers', {
+    engine: 'echo',
+    config: { hang: true, ignoreAbort: true },
+    initialInput: { text: 'hello' },
+  });
+  // an echo of the first one is not a second one, so it takes one that comes late enough
+  const insist = setInterval(() => program.kill('SIGINT'), 50);
+  const { code } = await program.ended;
+  clearInterval(insist);
+  t.is(code, 130);
+});
+
+test('a store that cannot be opened is an error, and never memory instead', async (t) => {
+  const place = await makePlace(t);
+  await writeFile(join(place, 'file'), 'in the way');
+  const { code, stdout, stderr } = await run(t, place, [
+    ...durable,
+    'serve',
+    '--port',
+    '0',
+    '--fs-store.dir',
+    'file',
+  ]);
+  t.is(code, 1);
+  t.is(stdout, '');
+  t.regex(stderr, /^worker-runtime: [A-Z_]+: /m);
+});
+
+test('P15: a second process on the same store is refused, and says so; without a plugin there are files and no engine', async (t) => {
+  const place = await makePlace(t);
+  const { url, line } = await serve(t, place, ['--name', 'mine']);
+  t.regex(line, /store fs-store\)$/);
+  t.true(existsSync(join(place, 'data', 'worker-runtime', 'mine')));
+  const { code, stdout, stderr } = await run(t, place, ['serve', '--port', '0', '--name', 'mine']);
+  t.deepEqual([code, stdout], [1, '']);
+  t.regex(stderr, /^worker-runtime: STORE_LOCKED: /m);
+  const { body } = await request<{ displayName: string; engines: unknown[] }>(url, 'GET', '');
+  t.deepEqual([body.displayName, body.engines], ['mine', []]);
+});
+
+test('without a store plugin the ready line warns; logs are JSON lines on standard error', async (t) => {
+  const place = await makePlace(t);
+  const { program, line } = await serve(t, place, ['--plugin', 'echo']);
+  t.regex(line, /store memory, lost at exit\)$/);
+  program.kill('SIGTERM');
+  const { code, stdout, stderr } = await program.ended;
+  t.deepEqual([code, stdout], [0, `${line}\n`]);
+  const lines = stderr
+    .trim()
+    .split('\n')
+    .map((text) => JSON.parse(text) as { msg: string });
+  t.true(lines.some(({ msg }) => msg === 'stopped'));
+});
+
+test('flags win over the environment, the environment over the file, which may name a plugin beside it', async (t) => {
+  const place = await makePlace(t);
+  await mkdir(join(place, 'own'));
+  await writeFile(
+    join(place, 'own', 'plugin-note.mjs'),
+    `import { writeFileSync } from 'node:fs';
+     export const plugin = (options) => ({
+       name: 'note',
+       apply: (host) => host.hooks.start.tapPromise(async () => writeFileSync('note', JSON.stringify(options))),
+     });`,
+  );
+  await writeFile(
+    join(place, 'own', 'settings.mjs'),
+    `export default {
+       plugin: ['fs-store', 'echo', './plugin-note.mjs'],
+       name: 'file',
+       'fs-store': { dir: 'from-file' },
+       http: { bodyBytes: 2_000 },
+       note: { text: 'file', list: [1] },
+     };`,
+  );
+  const args = ['--config', 'own/settings.mjs', '--name', 'flag', '--note.count=3', '--note.text', 'flag'];
+  const { url } = await serve(t, place, args, {
+    WORKER_RUNTIME_NAME: 'variable',
+    WORKER_RUNTIME_NOTE_TEXT: 'variable',
+    WORKER_RUNTIME_FS_STORE_DIR: 'from-variable',
+  });
+  t.deepEqual(
+    [existsSync(join(place, 'from-file')), existsSync(join(place, 'from-variable'))],
+    [false, true],
+  );
+  const { body } = await request<{ displayName: string; engines: { name: string }[] }>(url, 'GET', '');
+  t.deepEqual([body.displayName, body.engines.map(({ name }) => name)], ['flag', ['echo']]);
+  t.deepEqual(JSON.parse(await readFile(join(place, 'note'), 'utf8')), { text: 'flag', list: [1], count: 3 });
+  const large = await request(url, 'POST', '/workers', { engine: 'echo', displayName: 'x'.repeat(3_000) });
+  t.is(large.status, 413);
+});
+
+test('without a build the command says what to do', async (t) => {
+  const place = await makePlace(t);
+  await mkdir(join(place, 'bin'));
+  const copy = join(place, 'bin', 'worker-runtime.js');
+  await copyFile(fileURLToPath(new URL('../bin/worker-runtime.js', import.meta.url)), copy);
+  await writeFile(join(place, 'package.json'), '{ "type": "module" }');
+  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) =>
+    execFile(process.execPath, [copy], (error, _, stderr) => resolve({ code: error?.code, stderr })),
+  );
+  t.is(code, 1);
+  t.regex(stderr, /npm run build/);
+});
+
+test('--token-file lets in who is named there; one that others can read refuses the start', async (t) => {
+  const place = await makePlace(t);
+  const sha256 = createHash('sha256').update('s3cret').digest('hex');
+  const tokens = JSON.stringify([{ name: 'ada', sha256, permission: 'observe' }]);
+  await writeFile(join(place, 'tokens.json'), tokens, { mode: 0o600 });
+  const { url } = await serve(t, place, ['--plugin', 'echo', '--token-file', 'tokens.json']);
+  const authorization = 'Bearer s3cret';
+  t.is((await request(url, 'GET', '/workers')).status, 401);
+  t.is((await request(url, 'GET', '/workers', undefined, { authorization })).status, 200);
+  t.is((await request(url, 'POST', '/workers', { engine: 'echo' }, { authorization })).status, 403);
+
+  await writeFile(join(place, 'open.json'), tokens, { mode: 0o644 });
+  const { code, stderr } = await run(t, place, ['serve', '--port', '0'], {
+    WORKER_RUNTIME_TOKEN_FILE: 'open.json',
+  });
+  t.is(code, 2);
+  t.regex(stderr, /INVALID_REQUEST: .*open to others/);
+});
+
+test('without a plugin named, Workers can be watched over WebSocket too', async (t) => {
+  const { url, program } = await serve(t, await makePlace(t), []);
+  const upgrading = get(`${url}/v1/runtimes/self/stream`, {
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': randomBytes(16).toString('base64'),
+      'sec-websocket-protocol': 'worker-runtime.v1',
+    },
+  });
+  const [{ statusCode }, socket, head] = (await once(upgrading, 'upgrade')) as [
+    IncomingMessage,
+    Duplex,
+    Buffer,
+  ];
+  t.is(statusCode, 101);
+  // the greeting may come with the answer
+  const greeting = head.length > 0 ? head : ((await once(socket, 'data'))[0] as Buffer);
+  t.regex(greeting.toString(), /"type":"hello"/);
+  program.kill('SIGTERM');
+  t.is((await program.ended).code, 0);
+});

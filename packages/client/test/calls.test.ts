@@ -1,0 +1,276 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { createContext, runInContext } from 'node:vm';
+import type { RuntimeSummary, WorkerInput } from '@worker-runtime/core';
+import test, { type ExecutionContext } from 'ava';
+import { build } from 'esbuild';
+import { type RemoteError, runtimeClient } from '../src/index.ts';
+import { pauseMs } from '../src/pause.ts';
+import { canned, down, hanging, json, problem, text } from './canned.ts';
+import { Served } from './served.ts';
+
+const refused = async (t: ExecutionContext, call: Promise<unknown>, code: string): Promise<RemoteError> => {
+  const error = (await t.throwsAsync(call, { name: 'RuntimeError' })) as RemoteError | undefined;
+  t.is<string | undefined, string>(error?.code, code, String(error));
+  return error as RemoteError;
+};
+
+test('P19: what a runtime refuses comes out as it was meant, with its correlation id', async (t) => {
+  const { api } = canned([
+    problem('WORKER_BUSY', 409, { retryable: true, details: { run: 'run_1' } }),
+    problem('SOMETHING_NEWER', 409, { detail: undefined }),
+    problem('INVALID_REQUEST', 400, {
+      details: {
+        issues: [
+          { pointer: '?limit', message: 'm' },
+          { pointer: '?label', message: 'm' },
+          { pointer: '/a', message: 'm' },
+        ],
+      },
+    }),
+  ]);
+  const busy = await refused(t, api.sendInput('ada', { text: 'hello' }), 'WORKER_BUSY');
+  t.like(busy, {
+    message: 'what is wrong',
+    details: { run: 'run_1' },
+    retryable: true,
+    correlationId: 'c-1',
+  });
+  const newer = await refused(t, api.getWorker('ada'), 'SOMETHING_NEWER');
+  t.deepEqual([newer.message, newer.retryable], ['Title', false]);
+  const { details } = await refused(t, api.listWorkers(), 'INVALID_REQUEST');
+  t.deepEqual(
+    (details.issues as readonly { readonly pointer: string }[]).map(({ pointer }) => pointer),
+    ['/limit', '/labels', '/a'],
+  );
+});
+
+test('P19: where no runtime answers, the error says so, and not where', async (t) => {
+  const cases = [
+    [down, 'RUNTIME_UNREACHABLE'],
+    [text('<h1>Bad Gateway</h1>', 502), 'RUNTIME_UNREACHABLE'],
+    [text('', 504), 'RUNTIME_UNREACHABLE'],
+    [text('{"items":', 200), 'VERSION_UNSUPPORTED'],
+    [text('<h1>Not Found</h1>', 404), 'VERSION_UNSUPPORTED'],
+    [text('', 301, { location: 'https://elsewhere.test/' }), 'VERSION_UNSUPPORTED'],
+    [json({ error: 'not ours' }, 400), 'VERSION_UNSUPPORTED'],
+  ] as const;
+  for (const [reply, code] of cases) {
+    const { api, made } = canned([reply], { token: 'secret-token' });
+    const error = await refused(t, api.createWorker({ engine: 'echo' }), code);
+    t.is(error.retryable, code === 'RUNTIME_UNREACHABLE');
+    t.is(error.correlationId, null);
+    t.is(made.length, 1, 'a command is not repeated');
+    const shown = `${error.message} ${JSON.stringify(error.details)} ${error.code}`;
+    t.notRegex(shown, /runtime\.test|10\.1\.2\.3|secret|elsewhere/);
+  }
+  const { api } = canned([text('<h1>hello</h1>', 200)]);
+  await refused(
+    t,
+    api.observe('ada')[Symbol.asyncIterator]().next() as Promise<unknown>,
+    'VERSION_UNSUPPORTED',
+  );
+});
+
+test('an answer that takes too long, or breaks off, is one that did not come', async (t) => {
+  const late = await refused(t, canned([hanging], { timeoutMs: 5 }).api.summary(), 'RUNTIME_UNREACHABLE');
+  t.regex(late.message, /in time/);
+  const torn = canned([
+    () =>
+      new Response(
+        new ReadableStream({
+          start(controller) {
+            controller.enqueue(new TextEncoder().encode('{"wor'));
+            controller.error(new Error('reset'));
+          },
+        }),
+      ),
+  ]);
+  await refused(t, torn.api.getWorker('ada'), 'RUNTIME_UNREACHABLE');
+});
+
+test('what is safe to repeat is tried a second time where the connection failed', async (t) => {
+  const read = canned([down, json({ runtimeId: 'r' })]);
+  t.is((await read.api.summary()).runtimeId, 'r');
+  const keyed = canned([down, json({ inputId: 'i', run: null }, 202, { 'idempotent-replayed': 'true' })]);
+  t.true((await keyed.api.sendInput('ada', { text: 'x' }, { idempotencyKey: 'k' })).replayed);
+  const keys = keyed.made.map(({ headers }) => headers.get('idempotency-key'));
+  t.deepEqual(keys, ['k', 'k']);
+  const command = canned([down, json({})]);
+  await refused(t, command.api.stopWorker('ada'), 'RUNTIME_UNREACHABLE');
+});
+
+test('a call becomes the request of its route', async (t) => {
+  const { api, made } = canned([json({ items: [], next: null, asOf: 'c' })], {
+    token: 'tok',
+    runtime: 'runtime_1',
+  });
+  await api.listWorkers({
+    labels: { team: 'docs', kind: 'a=b&c' },
+    status: 'idle',
+    limit: 5,
+    after: 'start',
+  });
+  await api.transcript('a/b ü', { before: 'end' });
+  await api.stopWorker('ada', { deadlineMs: 10 });
+  await api.putBundle('sha256-0', { id: 'x' });
+  await api.respond('ada', 'q/1', { decision: 'yes' });
+  const requests = made.map(({ method, url, body }) => [method, url.pathname + url.search, body]);
+  t.deepEqual(requests, [
+    [
+      'GET',
+      '/base/v1/runtimes/runtime_1/workers?status=idle&limit=5&after=start&label=team%3Ddocs&label=kind%3Da%3Db%26c',
+      null,
+    ],
+    ['GET', '/base/v1/runtimes/runtime_1/workers/a%2Fb%20%C3%BC/transcript?before=end', null],
+    ['POST', '/base/v1/runtimes/runtime_1/workers/ada/stop', { deadlineMs: 10 }],
+    ['PUT', '/base/v1/runtimes/runtime_1/bundles/sha256-0', { id: 'x' }],
+    ['POST', '/base/v1/runtimes/runtime_1/workers/ada/requests/q%2F1/response', { decision: 'yes' }],
+  ]);
+  for (const { headers } of made) t.is(headers.get('authorization'), 'Bearer tok');
+});
+
+test('what a URL or a header cannot carry is refused before it is sent', async (t) => {
+  const { api, made } = canned([json({})]);
+  for (const id of ['', '.', '..', '\ud83d']) {
+    await refused(t, api.getWorker(id), 'WORKER_NOT_FOUND');
+    await refused(t, api.respond('ada', id, { decision: 'x' }), 'REQUEST_NOT_FOUND');
+    await refused(t, api.getBundle(id), 'BUNDLE_NOT_FOUND');
+    await refused(t, api.observe(id)[Symbol.asyncIterator]().next() as Promise<unknown>, 'WORKER_NOT_FOUND');
+  }
+  for (const idempotencyKey of ['ü', ' a', 'a ', 'a\nb', '🙂'])
+    await refused(t, api.sendInput('ada', { text: 'x' }, { idempotencyKey }), 'INVALID_REQUEST');
+  for (const key of ['', 'a=b'])
+    await refused(t, api.listWorkers({ labels: { [key]: 'x' } }), 'INVALID_REQUEST');
+  t.is(made.length, 0);
+});
+
+test('options that cannot be meant are refused at once', (t) => {
+  for (const options of [
+    { url: 'here' },
+    { url: 'ftp://a' },
+    { url: 'http://user:pass@a' },
+    { url: 'http://a', runtime: '../x' },
+    { url: 'http://a', token: 'two words' },
+    { url: 'http://a', token: 'line\nbreak' },
+    { url: 'http://a', timeoutMs: 0 },
+    { url: 'http://a', retryMs: Number.NaN },
+  ]) {
+    const error = t.throws(() => runtimeClient(options), { instanceOf: TypeError });
+    t.notRegex(error?.message ?? '', /two words|pass@/);
+  }
+});
+
+test('pauses double up to a bound, and are spread over their upper half', (t) => {
+  const at = (failures: number, random: number): number =>
+    pauseMs(failures, { retryMs: 100, retryMaxMs: 1_000 }, () => random);
+  t.deepEqual(
+    [1, 2, 3, 4, 5, 50].map((failures) => at(failures, 1)),
+    [100, 200, 400, 800, 1_000, 1_000],
+  );
+  t.deepEqual(
+    [1, 2, 5].map((failures) => at(failures, 0)),
+    [50, 100, 500],
+  );
+});
+
+const INPUT: WorkerInput = { text: 'go' };
+
+const serve = async (t: ExecutionContext) => {
+  const served = await Served.start();
+  t.teardown(() => served.dispose());
+  const api = runtimeClient({ url: served.proxy.url, retryMs: 1 });
+  await api.createWorker({ engine: 'scripted', workerId: 'ada' });
+  return { served, api };
+};
+
+test('to wait for a run can be given up, and keeps the receipt', async (t) => {
+  const { served, api } = await serve(t);
+  served.engine.script = { go: [{ type: 'gate', gate: 'go' }] };
+  const abort = new AbortController();
+  const sending = api.sendInput('ada', INPUT, { waitMs: 20_000, signal: abort.signal });
+  await served.engine.gate('go').reached;
+  abort.abort();
+  const receipt = await sending;
+  t.deepEqual([receipt.run, receipt.replayed], [null, false]);
+  const gone = await api.sendInput(
+    'ada',
+    { ...INPUT, whenBusy: 'queue' },
+    { waitMs: 20_000, signal: AbortSignal.abort() },
+  );
+  t.deepEqual([gone.run, gone.queued], [null, true], 'it is sent all the same');
+  served.engine.gate('go').open();
+});
+
+test('P9: waiting longer than one request may outlives cuts and the runtime, and the input happens once', async (t) => {
+  const { served, api } = await serve(t);
+  served.engine.script = ({ input }) =>
+    input?.parts[0]?.text === 'go'
+      ? [
+          { type: 'gate', gate: 'go' },
+          { type: 'text', text: 'done' },
+        ]
+      : [{ type: 'ask', question: { kind: 'question', prompt: 'Well?', options: ['yes'] } }];
+  const sending = api.sendInput('ada', INPUT, { waitMs: 90_000 });
+  await served.engine.gate('go').reached;
+  served.proxy.cut();
+  served.engine.gate('go').open();
+  const { run } = await sending;
+  t.is(run?.outcome, 'completed');
+  t.deepEqual(
+    run?.messages[0]?.parts.map((part) => part.type === 'text' && part.text),
+    ['done'],
+  );
+  const asking = await api.sendInput('ada', { text: 'ask' }, { waitMs: 90_000 });
+  t.is(asking.run, null, 'it waits for an answer, so there is nothing more to wait for');
+
+  const { items } = await api.events('ada');
+  t.is(items.filter(({ type }) => type === 'input.accepted').length, 2);
+});
+
+test('a browser gets few bytes, none of them from Node', async (t) => {
+  const entry = fileURLToPath(new URL('../src/index.ts', import.meta.url));
+  const bundle = async (minify: boolean): Promise<string> => {
+    const { outputFiles, metafile } = await build({
+      entryPoints: [entry],
+      bundle: true,
+      minify,
+      write: false,
+      metafile: true,
+      platform: 'browser',
+      format: 'iife',
+      globalName: 'client',
+      logLevel: 'silent',
+      conditions: ['@worker-runtime/source'],
+    });
+    // a test reads nothing that another package put there
+    t.true(
+      Object.keys(metafile.inputs).every((path) => path.startsWith('src/')),
+      Object.keys(metafile.inputs).join(),
+    );
+    return outputFiles[0]?.text ?? '';
+  };
+  const small = await bundle(true);
+  t.notRegex(small, /node:|require\(/);
+  t.log(`${Buffer.byteLength(small)} bytes minified`);
+  t.true(Buffer.byteLength(small) < 16_384);
+
+  // nothing but what every browser has
+  const summary = { runtimeId: 'r' };
+  const page = createContext({
+    AbortController,
+    TextDecoder,
+    URL,
+    URLSearchParams,
+    clearTimeout,
+    setTimeout,
+    fetch: async () => new Response(JSON.stringify(summary)),
+  });
+  runInContext(small, page);
+  const asked = runInContext(
+    'client.runtimeClient({ url: "http://a" }).summary()',
+    page,
+  ) as Promise<RuntimeSummary>;
+  t.is((await asked).runtimeId, 'r');
+  t.notRegex(await readFile(entry, 'utf8'), /export \*/);
+});

@@ -1,0 +1,91 @@
+import { type ClientOptions, type RuntimeClient, runtimeClient } from '../src/index.ts';
+
+/** A request as the client made it. */
+export interface Made {
+  readonly url: URL;
+  readonly method: string;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+type Reply = (made: Made, signal: AbortSignal) => Response | Promise<Response>;
+
+export interface Canned {
+  readonly api: RuntimeClient;
+  readonly made: readonly Made[];
+}
+
+/** A client whose server answers what the test says, one reply after the other, the last one again. */
+export const canned = (replies: readonly Reply[], options: Partial<ClientOptions> = {}): Canned => {
+  const made: Made[] = [];
+  const api = runtimeClient({
+    url: 'http://runtime.test/base/',
+    retryMs: 1,
+    retryMaxMs: 2,
+    ...options,
+    fetch: async (input, init) => {
+      const { body } = init ?? {};
+      const request: Made = {
+        url: new URL(input as string),
+        method: init?.method ?? 'GET',
+        headers: new Headers(init?.headers),
+        body: typeof body === 'string' ? JSON.parse(body) : null,
+      };
+      made.push(request);
+      const reply = replies[Math.min(made.length, replies.length) - 1];
+      if (!reply || !init?.signal) throw new TypeError('a reply and a signal are there');
+      return reply(request, init.signal);
+    },
+  });
+  return { api, made };
+};
+
+export const json = (body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Reply => {
+  return () =>
+    new Response(JSON.stringify(body), {
+      status,
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+};
+
+export const text = (body: string, status: number, headers: Readonly<Record<string, string>> = {}): Reply => {
+  return () => new Response(body, { status, headers });
+};
+
+export const down: Reply = () => {
+  throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 10.1.2.3:8787') });
+};
+
+/** Never answers. */
+export const hanging: Reply = (_, signal) =>
+  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+
+/** A stream of this text, which then ends, or with `isOpen` stays silent. */
+export const stream = (frames: string, isOpen = false): Reply => {
+  return (_, signal) => {
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode(frames));
+        if (!isOpen) controller.close();
+        else signal.addEventListener('abort', () => controller.error(signal.reason));
+      },
+    });
+    return new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8' } });
+  };
+};
+
+export const problem = (code: string, status: number, more: object = {}): Reply =>
+  text(
+    JSON.stringify({
+      code,
+      status,
+      title: 'Title',
+      detail: 'what is wrong',
+      retryable: false,
+      details: {},
+      correlationId: 'c-1',
+      ...more,
+    }),
+    status,
+    { 'content-type': 'application/problem+json' },
+  );

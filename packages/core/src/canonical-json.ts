@@ -1,0 +1,15 @@
+import type { JsonValue } from './json.ts';
+
+/**
+ * The canonical form of a JSON value after RFC 8785: keys sorted by UTF-16 code units, no white space. Numbers and
+ * strings are written as ECMAScript writes them, which is what the RFC asks for.
+ */
+export const canonicalJson = (value: JsonValue): string => {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  const members = Object.entries(value as { readonly [key: string]: JsonValue })
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);
+  return `{${members.join(',')}}`;
+};

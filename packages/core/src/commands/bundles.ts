@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../canonical-json.ts';
+import type { Clock } from '../clock.ts';
+import type { WorkerSpec } from '../hooks.ts';
+import { storeInTime } from '../in-time.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+import type { Limits } from '../limits.ts';
+import type { BundleInfo, Page, PageQuery } from '../runtime-api.ts';
+import { RuntimeError } from '../runtime-error.ts';
+import type { RuntimeStore } from '../store.ts';
+import type { BundleRef } from '../worker/event.ts';
+import { checkBundle, DIGEST_PATTERN } from './requests.ts';
+
+interface Profile {
+  readonly engine: string;
+  readonly config?: JsonObject;
+  /** The most that a Worker of this profile may be granted. */
+  readonly tools?: readonly string[];
+}
+
+/** `sha256-` and the hex digest of the canonical JSON (RFC 8785). */
+export const bundleDigest = (bundle: JsonValue): string =>
+  `sha256-${createHash('sha256').update(canonicalJson(bundle)).digest('hex')}`;
+
+const parsed = (body: Uint8Array): JsonValue | undefined => {
+  try {
+    return JSON.parse(new TextDecoder().decode(body)) as JsonValue;
+  } catch {
+    return undefined;
+  }
+};
+
+/** Config bundles: documents named by their content, so that the same reference means the same for ever. */
+export class Bundles {
+  readonly #store: RuntimeStore;
+  readonly #limits: Limits;
+  readonly #clock: Clock;
+  /** All that are kept or on their way, listed once: the limit is checked and the place taken in one step. */
+  #digests: Promise<Set<string>> | null = null;
+
+  constructor(store: RuntimeStore, limits: Limits, clock: Clock) {
+    this.#store = store;
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  async put(digest: string, bundle: JsonValue): Promise<BundleInfo> {
+    checkBundle(bundle);
+    if (bundleDigest(bundle) !== digest) {
+      throw new RuntimeError(
+        'BUNDLE_DIGEST_MISMATCH',
+        'The digest is not that of the canonical JSON of the bundle',
+      );
+    }
+    const body = Buffer.from(canonicalJson(bundle));
+    if (body.length > this.#limits.bundleBytes) {
+      throw new RuntimeError('PAYLOAD_TOO_LARGE', 'The bundle is too large', {
+        details: { limit: 'bundleBytes', value: this.#limits.bundleBytes },
+      });
+    }
+    const digests = await this.#known();
+    if (digests.size >= this.#limits.bundles && !digests.has(digest)) {
+      throw new RuntimeError('LIMIT_REACHED', 'The runtime keeps no more bundles', {
+        details: { limit: 'bundles', value: this.#limits.bundles },
+      });
+    }
+    const isNew = !digests.has(digest);
+    digests.add(digest);
+    try {
+      await storeInTime(this.#clock, this.#limits.commitTimeoutMs, this.#store.putBundle({ digest, body }));
+    } catch (error) {
+      // any other failure leaves in doubt whether it is kept
+      if (isNew && RuntimeError.from(error).code === 'STORE_FULL') digests.delete(digest);
+      throw error;
+    }
+    return { id: (bundle as { readonly id: string }).id, digest };
+  }
+
+  #known(): Promise<Set<string>> {
+    this.#digests ??= this.#store.bundles().then(
+      (digests) => new Set(digests),
+      (error: unknown) => {
+        this.#digests = null;
+        throw error;
+      },
+    );
+    return this.#digests;
+  }
+
+  async get(digest: string): Promise<JsonObject> {
+    const body = DIGEST_PATTERN.test(digest) ? await this.#store.bundle(digest) : null;
+    if (!body) throw new RuntimeError('BUNDLE_NOT_FOUND');
+    // what is kept may have been damaged since: never hand on what does not match its name
+    const bundle = parsed(body);
+    if (bundle === undefined || bundleDigest(bundle) !== digest)
+      throw new RuntimeError('STORE_CORRUPT', 'The stored bundle does not match its digest');
+    return bundle as JsonObject;
+  }
+
+  async list({ after }: PageQuery, limit: number): Promise<Page<{ readonly digest: string }>> {
+    const digests = await this.#store.bundles();
+    const isStart = after === undefined || after === 'start' || after === '0';
+    if (!isStart && !DIGEST_PATTERN.test(after)) throw new RuntimeError('CURSOR_INVALID');
+    const rest = isStart ? digests : digests.filter((digest) => digest > after);
+    const items = rest.slice(0, limit).map((digest) => ({ digest }));
+    const asOf = items.at(-1)?.digest ?? after ?? 'start';
+    return { items, next: rest.length > items.length ? asOf : null, asOf };
+  }
+
+  /**
+   * A spec with its profile applied: the profile's engine, and its config below the creation's own. Tools are never
+   * widened: a profile that lists some allows no others.
+   * @throws BUNDLE_NOT_FOUND · BUNDLE_DIGEST_MISMATCH another id · PROFILE_INVALID · CONFIG_UNSUPPORTED a tool it does not allow
+   */
+  async resolve(spec: WorkerSpec, ref: BundleRef): Promise<WorkerSpec> {
+    const bundle = await this.get(ref.digest);
+    if (bundle.id !== ref.id) throw new RuntimeError('BUNDLE_DIGEST_MISMATCH', 'The bundle has another id');
+    if (spec.profile === null) return spec;
+    const profiles = (bundle.profiles ?? {}) as unknown as Readonly<Record<string, Profile>>;
+    const profile = Object.hasOwn(profiles, spec.profile) ? profiles[spec.profile] : undefined;
+    if (!profile) {
+      throw new RuntimeError('PROFILE_INVALID', `The bundle has no profile "${spec.profile}"`, {
+        details: { profile: spec.profile, profiles: Object.keys(profiles).slice(0, 50) },
+      });
+    }
+    if (spec.engine !== null && spec.engine !== profile.engine) {
+      throw new RuntimeError('PROFILE_INVALID', 'The profile names another engine', {
+        details: { engine: spec.engine, profile: spec.profile },
+      });
+    }
+    const refused = profile.tools && spec.tools.filter((tool) => !profile.tools?.includes(tool));
+    if (refused && refused.length > 0) {
+      throw new RuntimeError('CONFIG_UNSUPPORTED', 'The profile does not allow these tools', {
+        details: { tools: refused },
+      });
+    }
+    return { ...spec, engine: profile.engine, config: { ...profile.config, ...spec.config } };
+  }
+}

@@ -1,0 +1,87 @@
+import type { Clock } from './clock.ts';
+import { mintId } from './id.ts';
+import type { JsonObject } from './json.ts';
+import type { Logger } from './logger.ts';
+import type { Diagnostic, Page, PageQuery } from './runtime-api.ts';
+import { RuntimeError } from './runtime-error.ts';
+import type { Severity } from './worker/event.ts';
+
+/** Trouble that was survived. Everything but `cause` is public. */
+export interface Report {
+  readonly severity: Severity;
+  readonly code: string;
+  readonly message: string;
+  readonly worker?: string;
+  readonly details?: JsonObject;
+  /** For the operator's log only. */
+  readonly cause?: unknown;
+}
+
+const LEVEL = { info: 'info', warning: 'warn', error: 'error' } as const;
+
+/** The last diagnostics, newest first when read. Each is logged with its cause under the correlation id that it shows. */
+export class Diagnostics {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #limit: number;
+  readonly #told: (diagnostic: Diagnostic) => void;
+  #kept: Diagnostic[] = [];
+  #count = 0;
+
+  constructor(options: {
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly limit: number;
+    readonly told: (diagnostic: Diagnostic) => void;
+  }) {
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#limit = options.limit;
+    this.#told = options.told;
+  }
+
+  get size(): number {
+    return Math.min(this.#kept.length, this.#limit);
+  }
+
+  readonly report = ({ severity, code, message, worker, details = {}, cause }: Report): void => {
+    this.#count += 1;
+    const correlationId = mintId('err');
+    const time = new Date(this.#clock.now()).toISOString();
+    const diagnostic: Diagnostic = {
+      id: this.#count,
+      time,
+      severity,
+      code,
+      message,
+      worker: worker ?? null,
+      details,
+      correlationId,
+    };
+    this.#kept.push(diagnostic);
+    // half is dropped at once, so that a storm of them stays cheap
+    if (this.#kept.length >= this.#limit * 2) this.#kept = this.#kept.slice(-this.#limit);
+    this.#log[LEVEL[severity]]({ code, worker, ...details, correlationId, err: cause }, message);
+    this.#told(diagnostic);
+  };
+
+  /** @throws CURSOR_INVALID · CURSOR_EXPIRED the diagnostic is dropped */
+  page({ after }: PageQuery, limit: number): Page<Diagnostic> {
+    const kept = this.#kept.slice(-this.#limit);
+    const oldest = kept[0]?.id ?? this.#count + 1;
+    let before = this.#count + 1;
+    if (after !== undefined && after !== 'start' && after !== '0') {
+      if (!/^d\.[1-9][0-9]{0,14}$/.test(after)) throw new RuntimeError('CURSOR_INVALID');
+      before = Number(after.slice(2));
+      if (before < oldest) throw new RuntimeError('CURSOR_EXPIRED');
+      if (before > this.#count) throw new RuntimeError('CURSOR_FOREIGN');
+    }
+    const items = kept
+      .filter((diagnostic) => diagnostic.id < before)
+      .slice(-limit)
+      .reverse();
+    const last = items.at(-1)?.id ?? before;
+    const cursor = last > this.#count ? 'start' : `d.${last}`;
+    return { items, next: last > oldest && items.length > 0 ? cursor : null, asOf: cursor };
+  }
+}

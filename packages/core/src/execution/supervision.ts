@@ -1,0 +1,39 @@
+import type { Clock } from '../clock.ts';
+import type { Report } from '../diagnostics.ts';
+import type { RunInput } from '../engine.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Limits } from '../limits.ts';
+import type { Logger } from '../logger.ts';
+import type { CreateWorker } from '../runtime-api.ts';
+import type { RuntimeError } from '../runtime-error.ts';
+import type { NewEvent } from '../worker/event.ts';
+import type { WorkerState } from '../worker/state.ts';
+import type { TranscriptItem } from '../worker/transcript.ts';
+import type { Worker } from '../worker/worker.ts';
+import type { Execution } from './execution.ts';
+import type { RunDriver } from './run-driver.ts';
+
+export type Decide = (state: WorkerState) => readonly NewEvent[];
+
+/** What executions and run drivers need of the runtime. */
+export interface Supervision {
+  readonly runtimeId: string;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly log: Logger;
+  readonly report: (report: Report) => void;
+  commit: Journal['commit'];
+  /** Tries until it is committed, or can never be. `failed` hears of every try that was not. */
+  persist(worker: Worker, decide: Decide, failed?: (error: RuntimeError) => void): Promise<void>;
+  /** Whether a run that ends may be followed by a queued one at once. */
+  startsNext(worker: Worker): boolean;
+  /** Gives a run that was told to end the rest of the deadline, then detaches its execution. */
+  expire(worker: Worker, driver: RunDriver): void;
+  overdue(worker: Worker, driver: RunDriver): void;
+  lost(worker: Worker, execution: Execution, error: unknown): void;
+  /** Says in the log that an execution is gone. */
+  close(worker: Worker, execution: Execution): void;
+  beginRun(worker: Worker, execution: Execution, input: RunInput | null): Promise<void>;
+  createChild(parent: Worker, spec: CreateWorker): Promise<{ readonly workerId: string }>;
+  history(worker: Worker, assert: () => void): AsyncIterable<TranscriptItem>;
+}

@@ -1,0 +1,193 @@
+import type { JsonValue } from '../json.ts';
+import { RuntimeError } from '../runtime-error.ts';
+import type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  LogSlice,
+  NewLog,
+  ReadLimits,
+  Snapshot,
+  StoredLog,
+} from '../store.ts';
+
+/** As many as the contract asks for. They are cut back at twice that, so that cutting costs little per append. */
+const KEPT_KEYS = 1_000;
+/** What a reopened log hands on at once; the runtime reads the rest. */
+const TAIL_BYTES = 65_536;
+const NEWLINE = 0x0a;
+const NO_BYTES = new Uint8Array(0);
+
+/** A batch as it came. `starts` is made by the first read that begins or ends inside: most batches never need it. */
+interface KeptBatch {
+  readonly firstSeq: number;
+  readonly offset: number;
+  readonly lines: Uint8Array;
+  readonly count: number;
+  starts?: Uint32Array;
+}
+
+/** Where each line of a batch begins, and at last the batch's length. */
+const startsOf = (batch: KeptBatch): Uint32Array => {
+  if (batch.starts) return batch.starts;
+  const starts = new Uint32Array(batch.count + 1);
+  for (let line = 1; line <= batch.count; line += 1) {
+    starts[line] = batch.lines.indexOf(NEWLINE, starts[line - 1]) + 1;
+  }
+  batch.starts = starts;
+  return starts;
+};
+
+/** How many of `items`, from the first on, pass. The items that pass must all come first. */
+const countWhile = (length: number, passes: (index: number) => boolean): number => {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (passes(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+};
+
+/**
+ * One log in memory. Appending keeps the batch and copies nothing. Reading looks up two batches by bisection, and
+ * copies only a slice that spans several batches.
+ */
+export class MemoryLog {
+  readonly workerId: string;
+  readonly record: JsonValue;
+  readonly #log: string;
+  readonly #batches: KeptBatch[] = [];
+  #keys: KeyEntry[] = [];
+  #head: LogHead = { seq: 0, bytes: 0 };
+  /** As text, so that what comes back is what a file would give. */
+  #snapshot: { readonly head: LogHead; readonly text: string } | null = null;
+
+  constructor(log: string, begin: NewLog, batch: Batch) {
+    this.#log = log;
+    this.workerId = begin.workerId;
+    this.record = begin.record;
+    this.append(this.#head, batch);
+  }
+
+  get head(): LogHead {
+    return this.#head;
+  }
+
+  /** The entries appended last, oldest first; at most twice as many as have to be kept. */
+  get keys(): readonly KeyEntry[] {
+    return this.#keys.slice();
+  }
+
+  /** @throws STORE_CONFLICT `after` is not the head; the log is as before */
+  append(after: LogHead, batch: Batch): void {
+    const { seq, bytes } = this.#head;
+    if (after.seq !== seq || after.bytes !== bytes) {
+      throw new RuntimeError('STORE_CONFLICT', undefined, {
+        details: { log: this.#log, after, head: this.#head },
+      });
+    }
+    this.#batches.push({ firstSeq: seq + 1, offset: bytes, lines: batch.lines, count: batch.count });
+    this.#head = { seq: seq + batch.count, bytes: bytes + batch.lines.length };
+    if (batch.keys) {
+      for (const key of batch.keys) this.#keys.push(key);
+      if (this.#keys.length > 2 * KEPT_KEYS) this.#keys = this.#keys.slice(-KEPT_KEYS);
+    }
+  }
+
+  read(position: LinePosition, limits: ReadLimits): LogSlice {
+    const count = Math.max(1, limits.count);
+    const beyond = this.#head.seq + 1;
+    let from = Math.max(1, position.seq);
+    let to = Math.min(from, beyond);
+    if (limits.direction === 'forward') {
+      if (from >= beyond) return { lines: NO_BYTES, count: 0, first: position, gap: null };
+      const fitting = this.#linesUpTo(this.#offsetOf(from) + limits.bytes);
+      to = Math.max(from + 1, Math.min(from + count, fitting + 1, beyond));
+    } else {
+      if (to <= 1) return { lines: NO_BYTES, count: 0, first: position, gap: null };
+      const tooEarly = this.#linesBefore(this.#offsetOf(to) - limits.bytes);
+      from = Math.min(to - 1, Math.max(1, to - count, tooEarly + 1));
+    }
+    const first = { seq: from, offset: this.#offsetOf(from) };
+    return { lines: this.#bytes(first.offset, this.#offsetOf(to)), count: to - from, first, gap: null };
+  }
+
+  /** Keeps the runtime's view; one that is unknown leaves the last one in place. */
+  keepSnapshot(snapshot: Snapshot | undefined): void {
+    if (snapshot) this.#snapshot = { head: snapshot.head, text: JSON.stringify(snapshot.value) };
+  }
+
+  /** The log as `open` lists it. */
+  stored(): StoredLog {
+    const kept = this.#snapshot;
+    const after = kept?.head ?? { seq: 0, bytes: 0 };
+    const tail = this.read(
+      { seq: after.seq + 1, offset: after.bytes },
+      { count: Number.MAX_SAFE_INTEGER, bytes: TAIL_BYTES, direction: 'forward' },
+    );
+    return {
+      log: this.#log,
+      workerId: this.workerId,
+      head: this.#head,
+      snapshot: kept && { head: kept.head, value: JSON.parse(kept.text) as JsonValue },
+      tail: tail.lines,
+      isDamaged: false,
+    };
+  }
+
+  /** Bytes before a line; for the one after the last, all bytes. */
+  #offsetOf(seq: number): number {
+    const batch =
+      this.#batches[countWhile(this.#batches.length, (index) => this.#batch(index).firstSeq <= seq) - 1];
+    if (!batch) return 0;
+    if (seq === batch.firstSeq) return batch.offset;
+    if (seq === batch.firstSeq + batch.count) return batch.offset + batch.lines.length;
+    return batch.offset + (startsOf(batch)[seq - batch.firstSeq] ?? 0);
+  }
+
+  /** How many lines end at or before an offset. */
+  #linesUpTo(offset: number): number {
+    if (offset >= this.#head.bytes) return this.#head.seq;
+    const batch = this.#batch(this.#batchAt(offset));
+    const starts = startsOf(batch);
+    const isWithin = (line: number): boolean => batch.offset + (starts[line + 1] ?? 0) <= offset;
+    return batch.firstSeq - 1 + countWhile(batch.count, isWithin);
+  }
+
+  /** How many lines begin before an offset. */
+  #linesBefore(offset: number): number {
+    if (offset <= 0) return 0;
+    const batch = this.#batch(this.#batchAt(offset - 1));
+    const starts = startsOf(batch);
+    const isBefore = (line: number): boolean => batch.offset + (starts[line] ?? 0) < offset;
+    return batch.firstSeq - 1 + countWhile(batch.count, isBefore);
+  }
+
+  /** Index of the batch that holds a byte. */
+  #batchAt(offset: number): number {
+    return countWhile(this.#batches.length, (index) => this.#batch(index).offset <= offset) - 1;
+  }
+
+  #bytes(begin: number, end: number): Uint8Array {
+    const index = this.#batchAt(begin);
+    const batch = this.#batch(index);
+    if (end <= batch.offset + batch.lines.length)
+      return batch.lines.subarray(begin - batch.offset, end - batch.offset);
+    const bytes = new Uint8Array(end - begin);
+    for (let next = index, at = begin; at < end; next += 1) {
+      const { offset, lines } = this.#batch(next);
+      const isWhole = at === offset && offset + lines.length <= end;
+      const piece = isWhole ? lines : lines.subarray(at - offset, end - offset);
+      bytes.set(piece, at - begin);
+      at += piece.length;
+    }
+    return bytes;
+  }
+
+  #batch(index: number): KeptBatch {
+    return this.#batches[index] as KeptBatch;
+  }
+}

@@ -1,0 +1,108 @@
+import { mintId } from '../id.ts';
+import type { JsonValue } from '../json.ts';
+import { RuntimeError } from '../runtime-error.ts';
+import type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  LogSlice,
+  NewLog,
+  OpenedStore,
+  ReadLimits,
+  RuntimeStore,
+  StoredBundle,
+  StoreHost,
+} from '../store.ts';
+import { MemoryLog } from './memory-log.ts';
+
+class MemoryStore implements RuntimeStore {
+  readonly kind = 'memory';
+  readonly isDurable = false;
+  readonly version = 1;
+  readonly #runtimeId = mintId('runtime');
+  readonly #logs = new Map<string, MemoryLog>();
+  readonly #bundles = new Map<string, Uint8Array>();
+  #host: StoreHost | null = null;
+
+  async open(host: StoreHost): Promise<OpenedStore> {
+    if (this.#host) throw new RuntimeError('STORE_LOCKED', 'Another runtime has this memory store open');
+    this.#host = host;
+    return { runtimeId: this.#runtimeId, logs: Array.from(this.#logs.values(), (log) => log.stored()) };
+  }
+
+  async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
+    this.#checkOpen();
+    if (this.#logs.has(log)) {
+      throw new RuntimeError('STORE_CONFLICT', 'The log exists already', { details: { log } });
+    }
+    this.#logs.set(log, new MemoryLog(log, begin, batch));
+  }
+
+  async append(log: string, after: LogHead, batch: Batch): Promise<void> {
+    this.#log(log).append(after, batch);
+  }
+
+  async head(log: string): Promise<LogHead> {
+    return this.#log(log).head;
+  }
+
+  async read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
+    return this.#log(log).read(position, limits);
+  }
+
+  async record(log: string): Promise<JsonValue> {
+    return this.#log(log).record;
+  }
+
+  async keys(log: string): Promise<readonly KeyEntry[]> {
+    return this.#log(log).keys;
+  }
+
+  async remove(log: string): Promise<void> {
+    this.#checkOpen();
+    this.#logs.delete(log);
+  }
+
+  async putBundle(bundle: StoredBundle): Promise<void> {
+    this.#checkOpen();
+    this.#bundles.set(bundle.digest, bundle.body);
+  }
+
+  async bundle(digest: string): Promise<Uint8Array | null> {
+    this.#checkOpen();
+    return this.#bundles.get(digest) ?? null;
+  }
+
+  async bundles(): Promise<readonly string[]> {
+    this.#checkOpen();
+    return [...this.#bundles.keys()].sort();
+  }
+
+  async close(): Promise<void> {
+    const host = this.#host;
+    if (!host) return;
+    this.#host = null;
+    for (const [id, log] of this.#logs) log.keepSnapshot(host.snapshotOf(id));
+  }
+
+  #log(log: string): MemoryLog {
+    this.#checkOpen();
+    const found = this.#logs.get(log);
+    if (!found) throw new RuntimeError('WORKER_NOT_FOUND', 'There is no such log', { details: { log } });
+    return found;
+  }
+
+  #checkOpen(): void {
+    if (!this.#host) throw new RuntimeError('STORE_UNAVAILABLE', 'The memory store is not open');
+  }
+}
+
+/**
+ * A store in this process's memory: the default of the library and the reference of the contract. It grows with what
+ * is appended and ends with the process.
+ *
+ * Closing keeps everything, with a snapshot of each log, and the same object may be opened again: a restart without
+ * files. It lists a log's lines after the snapshot up to 64 KiB. Appended bytes are kept as they are, not copied.
+ */
+export const memoryStore = (): RuntimeStore => new MemoryStore();

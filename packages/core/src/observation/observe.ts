@@ -1,0 +1,67 @@
+import type { Observation, WatchItem } from '../runtime-api.ts';
+import { decodeEvent } from '../worker/event.ts';
+import { textOf } from './lines.ts';
+import type { WatchStream } from './watch-stream.ts';
+import type { WorkerStream } from './worker-stream.ts';
+
+const CHUNK_BYTES = 65_536;
+const CHUNK_ITEMS = 256;
+
+/** Resolves when the stream has something due, or the signal is aborted. */
+const due = (stream: { onDue(callback: () => void): void }, signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((resolve) => {
+    const wake = (): void => {
+      signal?.removeEventListener('abort', wake);
+      resolve();
+    };
+    if (signal?.aborted) return resolve();
+    signal?.addEventListener('abort', wake, { once: true });
+    stream.onDue(wake);
+  });
+
+/** A Worker's stream as typed items. */
+export async function* observe(
+  open: () => Promise<WorkerStream>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Observation> {
+  const stream = await open();
+  try {
+    while (!signal?.aborted) {
+      const chunk = await stream.pull(CHUNK_BYTES);
+      if (chunk === null) await due(stream, signal);
+      else if (chunk.type === 'events') {
+        for (const { cursor, line } of chunk.entries()) {
+          yield { type: 'event', event: decodeEvent(textOf({ seq: 0, offset: 0, bytes: line })), cursor };
+          if (signal?.aborted) return;
+        }
+      } else {
+        yield chunk;
+        if (chunk.type === 'ended') return;
+      }
+    }
+  } finally {
+    stream.close();
+  }
+}
+
+/** All Workers as items. */
+export async function* watch(
+  open: () => WatchStream,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WatchItem> {
+  const stream = open();
+  try {
+    while (!signal?.aborted) {
+      const items = stream.pull(CHUNK_ITEMS);
+      if (items === null) await due(stream, signal);
+      else {
+        for (const item of items) {
+          yield item;
+          if (item.type === 'ended') return;
+        }
+      }
+    }
+  } finally {
+    stream.close();
+  }
+}

@@ -1,0 +1,164 @@
+import type { Limits } from '../limits.ts';
+import type { Page, PageQuery, TranscriptQuery } from '../runtime-api.ts';
+import { RuntimeError } from '../runtime-error.ts';
+import type { LogGap } from '../store.ts';
+import { decodeEvent } from '../worker/event.ts';
+import { speaks, type TranscriptItem, transcriptItem } from '../worker/transcript.ts';
+import type { Worker } from '../worker/worker.ts';
+import type { Cursor } from './cursor.ts';
+import { EMPTY_POSITION, encodeCursor, type LogPosition } from './cursor.ts';
+import { type Line, linesOf, positionAfter, textOf } from './lines.ts';
+import type { LogReader } from './log-reader.ts';
+
+/** A page of a log as it is stored. */
+export interface RawPage {
+  /** Whole lines, each ending in `\n`. */
+  readonly lines: Uint8Array;
+  readonly count: number;
+  readonly next: Cursor | null;
+  readonly asOf: Cursor;
+  readonly gaps: readonly LogGap[];
+}
+
+/** Lines that one transcript page may look at; where few of them speak, the page ends early and has `next`. */
+const SCAN_LINES = 8_000;
+const SCAN_CHUNK = { count: 1_000, bytes: 262_144 };
+
+/** @throws LIMIT_TOO_LARGE · INVALID_REQUEST not a positive whole number */
+export const pageLimit = (limit: number | undefined, limits: Limits): number => {
+  if (limit === undefined) return Math.min(limits.pageItemsDefault, limits.pageItems);
+  if (!Number.isSafeInteger(limit) || limit < 1) {
+    throw new RuntimeError('INVALID_REQUEST', 'limit is a positive whole number', {
+      details: { issues: [{ pointer: '/limit', message: 'must be a positive whole number' }] },
+    });
+  }
+  if (limit > limits.pageItems) {
+    throw new RuntimeError('LIMIT_TOO_LARGE', undefined, {
+      details: { limit: 'pageItems', value: limits.pageItems },
+    });
+  }
+  return limit;
+};
+
+/** A page of events. Costs one read of what it returns, whatever the log's length. */
+export const readEventPage = async (
+  reader: LogReader,
+  worker: Worker,
+  query: PageQuery,
+  limits: Limits,
+): Promise<RawPage> => {
+  const count = pageLimit(query.limit, limits);
+  const from = await reader.locate(worker, query.after ?? 'start');
+  const { lines, count: found, at, gap } = await reader.after(worker, from, count, limits.pageBytes);
+  const asOf = encodeCursor(worker.state.log, at);
+  const hasMore = at.seq < worker.state.head.seq;
+  return { lines, count: found, next: hasMore ? asOf : null, asOf, gaps: gap ? [gap] : [] };
+};
+
+const itemOf = (line: Line): TranscriptItem | null => {
+  const text = textOf(line);
+  return speaks(text) ? transcriptItem(decodeEvent(text)) : null;
+};
+
+const withGaps = <T>(page: Page<T>, gaps: readonly LogGap[]): Page<T> =>
+  gaps.length > 0 ? { ...page, gaps } : page;
+
+/** The transcript after a cursor. Costs what is looked at: the items and the lines between them, bounded. */
+const readForward = async (
+  reader: LogReader,
+  worker: Worker,
+  after: Cursor,
+  count: number,
+  limits: Limits,
+) => {
+  const items: TranscriptItem[] = [];
+  const gaps: LogGap[] = [];
+  let at = await reader.locate(worker, after);
+  let bytes = 0;
+  scan: for (
+    let scanned = 0;
+    scanned < SCAN_LINES && items.length < count && at.seq < worker.state.head.seq;
+  ) {
+    const reading = await reader.after(worker, at, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
+    if (reading.gap) gaps.push(reading.gap);
+    if (reading.count === 0) {
+      at = reading.at;
+      break;
+    }
+    for (const line of linesOf(reading)) {
+      const item = itemOf(line);
+      if (item) {
+        bytes += line.bytes.length;
+        if (items.length > 0 && bytes > limits.pageBytes) break scan;
+        items.push(item);
+      }
+      at = positionAfter(line);
+      if (items.length === count) break scan;
+    }
+    scanned += reading.count;
+  }
+  const asOf = encodeCursor(worker.state.log, at);
+  return withGaps({ items, next: at.seq < worker.state.head.seq ? asOf : null, asOf }, gaps);
+};
+
+/** The transcript before a cursor, for a chat window; `next` leads further back. */
+const readBackward = async (
+  reader: LogReader,
+  worker: Worker,
+  before: Cursor,
+  count: number,
+  limits: Limits,
+) => {
+  const { head, log } = worker.state;
+  const items: TranscriptItem[] = [];
+  const gaps: LogGap[] = [];
+  const end = before === 'end' ? head : await reader.locate(worker, before);
+  let to: LogPosition = end;
+  let bytes = 0;
+  for (let scanned = 0; scanned < SCAN_LINES && items.length < count && to.seq > 0; ) {
+    const reading = await reader.before(worker, to, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
+    if (reading.gap) gaps.push(reading.gap);
+    if (reading.count === 0) {
+      to = EMPTY_POSITION;
+      break;
+    }
+    const lines = [...linesOf(reading)];
+    let taken = lines.length;
+    while (taken > 0) {
+      const item = itemOf(lines[taken - 1] as Line);
+      if (item) {
+        bytes += (lines[taken - 1] as Line).bytes.length;
+        if (items.length === count || (items.length > 0 && bytes > limits.pageBytes)) break;
+        items.unshift(item);
+      }
+      taken -= 1;
+    }
+    scanned += lines.length - taken;
+    if (taken > 0) {
+      to = positionAfter(lines[taken - 1] as Line);
+      break;
+    }
+    to = await reader.positionBefore(worker, lines[0] as Line);
+  }
+  return withGaps(
+    { items, next: to.seq > 0 ? encodeCursor(log, to) : null, asOf: encodeCursor(log, end) },
+    gaps,
+  );
+};
+
+/** @throws INVALID_REQUEST both `after` and `before` */
+export const readTranscriptPage = async (
+  reader: LogReader,
+  worker: Worker,
+  query: TranscriptQuery,
+  limits: Limits,
+): Promise<Page<TranscriptItem>> => {
+  const count = pageLimit(query.limit, limits);
+  if (query.before === undefined) return readForward(reader, worker, query.after ?? 'start', count, limits);
+  if (query.after !== undefined) {
+    throw new RuntimeError('INVALID_REQUEST', 'A transcript is read after or before a cursor, not both', {
+      details: { issues: [{ pointer: '/before', message: 'excludes after' }] },
+    });
+  }
+  return readBackward(reader, worker, query.before, count, limits);
+};

@@ -1,0 +1,232 @@
+import type { Clock } from './clock.ts';
+import { Bundles } from './commands/bundles.ts';
+import { Creation } from './commands/creation.ts';
+import { Inputs } from './commands/inputs.ts';
+import { hashOfKey } from './commands/keys.ts';
+import type { Report } from './diagnostics.ts';
+import type { Engine } from './engine.ts';
+import { Supervisor } from './execution/supervisor.ts';
+import type { Hooks } from './hooks.ts';
+import { Journal } from './journal/journal.ts';
+import type { JsonObject, JsonValue } from './json.ts';
+import type { Limits } from './limits.ts';
+import type { Logger } from './logger.ts';
+import { LogReader } from './observation/log-reader.ts';
+import { readTranscriptPage } from './observation/pages.ts';
+import type { Page } from './runtime-api.ts';
+import { RuntimeError } from './runtime-error.ts';
+import type { RuntimeStore, StoredLog } from './store.ts';
+import { loadWorker, snapshotOf } from './worker/loading.ts';
+import type { TranscriptItem } from './worker/transcript.ts';
+import type { Worker } from './worker/worker.ts';
+import { Workers } from './worker/workers.ts';
+
+export interface OpeningOptions {
+  readonly store: RuntimeStore;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly hooks: Hooks;
+  readonly engines: ReadonlyMap<string, Engine>;
+  readonly configuration: JsonValue;
+  readonly report: (report: Report) => void;
+  readonly assertRunning: () => void;
+  readonly areRunsEnded: () => boolean;
+}
+
+/** What a runtime is made of once its store is open. */
+export interface Opened {
+  readonly runtimeId: string;
+  readonly workers: Workers;
+  readonly journal: Journal;
+  readonly reader: LogReader;
+  readonly supervisor: Supervisor;
+  readonly creation: Creation;
+  readonly inputs: Inputs;
+  readonly bundles: Bundles;
+}
+
+/** How many Workers are loaded, recovered or attached at once. */
+const CONCURRENCY = 64;
+
+const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void>): Promise<void> => {
+  const queue = items[Symbol.iterator]();
+  const lane = async (): Promise<void> => {
+    for (let next = queue.next(); !next.done; next = queue.next()) await act(next.value);
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+};
+
+/**
+ * Opens the store, builds everything upon it, and brings the Workers to where their logs say they are. Costs the
+ * number of Workers and the events behind their snapshots, not their history.
+ */
+export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
+  const { store, limits, clock, log, hooks, engines, report, assertRunning, areRunsEnded } = options;
+  const workers = new Workers(limits);
+  const { runtimeId, logs } = await store.open({
+    log,
+    configuration: options.configuration,
+    snapshotOf: (id) => {
+      const worker = workers.byLog(id);
+      return worker && snapshotOf(worker);
+    },
+    report: ({ severity, code, message, workerId, details = {}, detail }) =>
+      report({
+        severity,
+        code,
+        message,
+        details: details as JsonObject,
+        cause: detail,
+        ...(workerId !== undefined && { worker: workerId }),
+      }),
+  });
+
+  const reader = new LogReader(store, limits);
+  const journal: Journal = new Journal({
+    store,
+    clock,
+    limits,
+    told: (worker, events) => {
+      workers.changed(worker);
+      if (hooks.committed.taps.length > 0) hooks.committed.call({ workerId: worker.workerId, events });
+      supervisor.reconcile(worker, events);
+    },
+    doubted: ({ workerId }, cause) => {
+      const message = 'The store did not say what became of a commit';
+      report({ severity: 'error', code: 'STORE_UNAVAILABLE', message, worker: workerId, cause });
+    },
+  });
+  const supervisor: Supervisor = new Supervisor({
+    runtimeId,
+    clock,
+    limits,
+    log,
+    report,
+    journal,
+    store,
+    engines,
+    claims: workers.claims,
+    createChild: async (parent, spec) => {
+      const { worker } = await creation.create({ ...spec, parent: parent.workerId }, {});
+      return { workerId: worker.workerId };
+    },
+    history: (worker, assert) => history(reader, worker, limits, assert),
+  });
+  const bundles = new Bundles(store, limits, clock);
+  const creation = new Creation({
+    limits,
+    clock,
+    hooks,
+    engines,
+    bundles,
+    workers,
+    journal,
+    supervisor,
+    store,
+    report,
+    assertRunning,
+  });
+  const inputs = new Inputs({
+    limits,
+    clock,
+    hooks,
+    journal,
+    supervisor,
+    store,
+    reader,
+    assertRunning,
+    areRunsEnded,
+  });
+  const opened = { runtimeId, workers, journal, reader, supervisor, creation, inputs, bundles };
+  await recover(opened, await load(logs, store), options);
+  return opened;
+};
+
+async function* history(
+  reader: LogReader,
+  worker: Worker,
+  limits: Limits,
+  assert: () => void,
+): AsyncGenerator<TranscriptItem> {
+  let after: string | null = 'start';
+  while (after !== null) {
+    assert();
+    const page: Page<TranscriptItem> = await readTranscriptPage(reader, worker, { after }, limits);
+    yield* page.items;
+    after = page.next;
+  }
+}
+
+const load = async (logs: Iterable<StoredLog>, store: RuntimeStore): Promise<readonly Worker[]> => {
+  const found: Worker[] = [];
+  await each(logs, async (stored) => {
+    found.push(await loadWorker(stored, store));
+  });
+  return found.sort((a, b) => (a.state.log < b.state.log ? -1 : 1));
+};
+
+/** What was on when the last process ended is closed, what was half made is taken back. */
+const recover = async (
+  { workers, supervisor, creation }: Opened,
+  found: readonly Worker[],
+  { report }: OpeningOptions,
+): Promise<void> => {
+  const unfinished: Worker[] = [];
+  const deleted: Worker[] = [];
+  for (const worker of found) {
+    const { workerId, phase, status, run, creationKey, claims } = worker.state;
+    if (phase === 'deleted') {
+      deleted.push(worker);
+      continue;
+    }
+    workers.reserve(worker);
+    workers.changed(worker);
+    if (phase === 'creating' || run !== null) unfinished.push(worker);
+    if (creationKey) {
+      workers.creationKeys.add({ hash: hashOfKey(creationKey.value), digest: creationKey.digest, workerId });
+    }
+    if (status !== 'stopped' && claims.some((claim) => claim.mode === 'write')) {
+      try {
+        workers.claims.take(workerId, (await supervisor.recordOf(worker)).claims);
+      } catch (cause) {
+        const { code } = RuntimeError.from(cause);
+        report({
+          severity: 'error',
+          code,
+          message: 'A claim could not be taken again',
+          worker: workerId,
+          cause,
+        });
+      }
+    }
+  }
+  await each(deleted, (worker) => creation.discard(worker));
+  await each(unfinished, async (worker) => {
+    const { phase, run, workerId } = worker.state;
+    if (phase === 'creating') return creation.undo(worker);
+    await supervisor.recover(worker);
+    report({
+      severity: 'warning',
+      code: 'EXECUTION_LOST',
+      message: 'A run was on when the runtime ended, and is closed as interrupted',
+      worker: workerId,
+      details: { runId: run?.runId ?? null },
+    });
+  });
+};
+
+/** Attaches the Workers whose inputs wait, and those whose engine asks for it. Nobody waits for this. */
+export const attachWaiting = (
+  { workers, supervisor }: Opened,
+  engines: ReadonlyMap<string, Engine>,
+): Promise<void> => {
+  const waiting = [...workers].filter(
+    ({ state, isDamaged }) =>
+      !isDamaged &&
+      state.phase === 'alive' &&
+      state.status !== 'stopped' &&
+      (state.queue.length > 0 || engines.get(state.engine)?.capabilities.attachAtStart === true),
+  );
+  return each(waiting, (worker) => supervisor.continueQueue(worker));
+};

@@ -1,0 +1,124 @@
+import type { Cursor } from '../../observation/cursor.ts';
+import type { ErrorCode } from '../../runtime-error.ts';
+import type { Contract } from './contract.ts';
+import { createStoried } from './reading.ts';
+import type { Scene } from './scene.ts';
+
+/** Every position of a log: before the first event, and after each. */
+export const positionsOf = async (scene: Scene, workerId: string): Promise<readonly Cursor[]> => {
+  const positions: Cursor[] = ['start'];
+  for (let next: Cursor | null = 'start'; next !== null; ) {
+    const page: { readonly next: Cursor | null; readonly asOf: Cursor } = await scene.api.events(workerId, {
+      after: next,
+      limit: 1,
+    });
+    positions.push(page.asOf);
+    next = page.next;
+  }
+  return positions;
+};
+
+/** Every way to go on from a cursor is refused alike. */
+const refusesAll = async (scene: Scene, code: ErrorCode, workerId: string, cursor: Cursor): Promise<void> => {
+  const what = `${code} ${cursor}`;
+  await scene.refuses(code, `events ${what}`, () => scene.api.events(workerId, { after: cursor }));
+  await scene.refuses(code, `after ${what}`, () => scene.api.transcript(workerId, { after: cursor }));
+  await scene.refuses(code, `before ${what}`, () => scene.api.transcript(workerId, { before: cursor }));
+  await scene.refuses(code, `observe ${what}`, async () => {
+    for await (const item of scene.api.observe(workerId, { after: cursor })) scene.t.fail(item.type);
+  });
+};
+
+export const cursorTests = (contract: Contract): void => {
+  contract('P6: every cursor resumes exactly, and means the same in pages and streams', async (t, scene) => {
+    const workerId = await createStoried(scene);
+    const log = await scene.log(workerId);
+    const positions = await positionsOf(scene, workerId);
+    t.is(positions.length, log.length + 1);
+    t.is(new Set(positions).size, positions.length);
+    for (const [index, cursor] of positions.entries()) {
+      const { items, asOf } = await scene.api.events(workerId, { after: cursor });
+      t.is(JSON.stringify(items), JSON.stringify(log.slice(index)));
+      t.is(asOf, positions.at(-1));
+      const viewer = scene.view(workerId, { after: cursor });
+      await viewer.until('all was seen', ({ events }) => events.length === log.length - index);
+      await viewer.close();
+      t.is(JSON.stringify(viewer.events.map(({ event }) => event)), JSON.stringify(log.slice(index)));
+      t.deepEqual(
+        viewer.events.map((seen) => seen.cursor),
+        positions.slice(index + 1),
+      );
+    }
+  });
+
+  contract('P6: a cursor of another Worker is refused as that', async (_t, scene) => {
+    const [one, other] = [await createStoried(scene, 'one'), await createStoried(scene, 'other')];
+    for (const cursor of (await positionsOf(scene, other)).slice(1))
+      await refusesAll(scene, 'CURSOR_FOREIGN', one, cursor);
+  });
+
+  contract('P6: a cursor of a deleted Worker is refused by the one that got its id', async (_t, scene) => {
+    const workerId = await createStoried(scene);
+    const positions = await positionsOf(scene, workerId);
+    await scene.api.stopWorker(workerId);
+    await scene.api.deleteWorker(workerId);
+    await createStoried(scene);
+    for (const cursor of positions.slice(1)) await refusesAll(scene, 'CURSOR_FOREIGN', workerId, cursor);
+  });
+
+  contract('P6: what is no cursor is refused as that', async (_t, scene) => {
+    const workerId = await createStoried(scene);
+    const { asOf } = await scene.api.getWorker(workerId);
+    const bad = [
+      'x',
+      '1',
+      '-1',
+      'START',
+      'null',
+      `${asOf}x.`,
+      `${asOf}.0`,
+      asOf.slice(0, asOf.lastIndexOf('.')),
+      'ü',
+      '../..',
+    ];
+    for (const cursor of bad) {
+      await refusesAll(scene, 'CURSOR_INVALID', workerId, cursor);
+      await scene.refuses('CURSOR_INVALID', `list ${cursor}`, () => scene.api.listWorkers({ after: cursor }));
+      await scene.refuses('CURSOR_INVALID', `bundles ${cursor}`, () =>
+        scene.api.listBundles({ after: cursor }),
+      );
+      await scene.refuses('CURSOR_INVALID', `diagnostics ${cursor}`, () =>
+        scene.api.diagnostics({ after: cursor }),
+      );
+      await scene.refuses('CURSOR_INVALID', `watch ${cursor}`, async () => {
+        for await (const item of scene.api.watch({ after: cursor })) scene.t.fail(item.type);
+      });
+    }
+    const list = await scene.api.listWorkers();
+    for (const cursor of [list.asOf, 'end']) {
+      await scene.refuses('CURSOR_INVALID', `events ${cursor}`, () =>
+        scene.api.events(workerId, { after: cursor }),
+      );
+    }
+  });
+
+  contract(
+    'P6: all cursors of a log go on after a restart',
+    async (t, scene) => {
+      const workerId = await createStoried(scene);
+      const log = await scene.log(workerId);
+      const positions = await positionsOf(scene, workerId);
+      const deleted = await scene.create();
+      const { asOf: old } = await scene.api.getWorker(deleted);
+      await scene.api.stopWorker(deleted);
+      await scene.api.deleteWorker(deleted);
+      await scene.restart();
+      for (const [index, cursor] of positions.entries()) {
+        const { items } = await scene.api.events(workerId, { after: cursor });
+        t.is(JSON.stringify(items), JSON.stringify(log.slice(index)));
+      }
+      await refusesAll(scene, 'CURSOR_FOREIGN', workerId, old);
+    },
+    'restart',
+  );
+};

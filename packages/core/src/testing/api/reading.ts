@@ -1,0 +1,259 @@
+import type { Cursor } from '../../observation/cursor.ts';
+import type { Page } from '../../runtime-api.ts';
+import type { WorkerEvent } from '../../worker/event.ts';
+import type { TranscriptItem } from '../../worker/transcript.ts';
+import type { Contract } from './contract.ts';
+import type { Scene } from './scene.ts';
+
+/** A Worker with a history of every kind. */
+export const createStoried = async (scene: Scene, workerId = 'storied'): Promise<string> => {
+  scene.plays({
+    all: [
+      { type: 'step-start', model: 'm-1' },
+      { type: 'reasoning', text: 'hm, ' },
+      { type: 'text', text: 'let me look' },
+      { type: 'message' },
+      { type: 'tool-call', call: 'c1', name: 'read', input: { file: 'a "quoted" \u2028 name' } },
+      { type: 'tool-result', call: 'c1', output: { lines: ['naïve 👩‍👩‍👧', null, 1.5] } },
+      { type: 'tool-call', call: 'c2', name: 'write', input: null },
+      { type: 'tool-result', call: 'c2', error: 'denied', truncated: true },
+      { type: 'usage', model: 'm-1', inputTokens: 3, outputTokens: 5, cacheReadTokens: 7 },
+      { type: 'step-finish', finish: 'stop' },
+      [
+        { type: 'notice', severity: 'warning', code: 'SLOW', message: 'that took long' },
+        {
+          type: 'usage',
+          model: 'm-2',
+          inputTokens: 1,
+          outputTokens: 1,
+          cacheWriteTokens: 2,
+          reasoningTokens: 4,
+        },
+        { type: 'usage', inputTokens: 100, outputTokens: 200 },
+      ],
+      {
+        type: 'message',
+        parts: [
+          { type: 'text', text: 'done' },
+          { type: 'file', mediaType: 'text/plain', url: 'data:,x', name: 'x.txt' },
+        ],
+      },
+    ],
+    fail: [
+      { type: 'text', text: 'cut sho' },
+      { type: 'throw', error: new Error('no') },
+    ],
+    hang: [{ type: 'gate', gate: `hang ${workerId}` }],
+  });
+  await scene.create({ workerId, labels: { kind: 'storied' } });
+  await scene.say(workerId, 'all');
+  await scene.say(workerId, { text: 'fail', role: 'system' });
+  await scene.api.sendInput(workerId, { text: 'hang' });
+  await scene.engine.gate(`hang ${workerId}`).reached;
+  await scene.api.cancelRun(workerId);
+  await scene.say(workerId, 'hello');
+  return workerId;
+};
+
+/** The item that an event should make, told anew. */
+const itemOf = (event: WorkerEvent): TranscriptItem | null => {
+  const { seq, time, run = null } = event;
+  const item = (
+    id: string,
+    role: TranscriptItem['role'],
+    parts: TranscriptItem['parts'],
+  ): TranscriptItem => ({
+    seq,
+    id,
+    role,
+    parts,
+    run,
+    time,
+  });
+  if (event.type === 'input.accepted') return item(event.data.input, event.data.role, event.data.parts);
+  if (event.type === 'tool.called')
+    return item(event.data.call, 'assistant', [{ type: 'tool-call', ...event.data }]);
+  if (event.type === 'tool.finished')
+    return item(event.data.call, 'tool', [{ type: 'tool-result', ...event.data }]);
+  if (event.type !== 'message.completed') return null;
+  const message = item(event.data.message, 'assistant', event.data.parts);
+  return event.data.partial ? { ...message, partial: true } : message;
+};
+
+const NO_USAGE = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  reasoningTokens: 0,
+};
+
+/** The overview that a log should make, told anew. */
+const overviewOf = (workerId: string, log: readonly WorkerEvent[], asOf: Cursor) => {
+  const of = (type: string): number => log.filter((event) => event.type === type).length;
+  const runs = { completed: 0, failed: 0, cancelled: 0, interrupted: 0 };
+  const total = { ...NO_USAGE };
+  const byModel: Record<string, typeof total> = {};
+  for (const event of log) {
+    if (event.type === 'run.finished') runs[event.data.outcome] += 1;
+    if (event.type !== 'usage.recorded') continue;
+    const { model } = event.data;
+    if (model !== undefined) byModel[model] ??= { ...NO_USAGE };
+    for (const key of Object.keys(NO_USAGE) as (keyof typeof NO_USAGE)[]) {
+      total[key] += event.data[key] ?? 0;
+      const own = model === undefined ? undefined : byModel[model];
+      if (own) own[key] += event.data[key] ?? 0;
+    }
+  }
+  return {
+    workerId,
+    events: log.length,
+    inputs: of('input.accepted'),
+    messages: of('message.completed'),
+    toolCalls: of('tool.called'),
+    runs,
+    usage: { ...total, byModel },
+    lastActivityAt: log.at(-1)?.time,
+    asOf,
+  };
+};
+
+/** Pages from the end to the beginning. */
+const backwards = async <T>(read: (before: Cursor) => Promise<Page<T>>): Promise<readonly T[]> => {
+  let items: readonly T[] = [];
+  for (let before: Cursor | null = 'end'; before !== null; ) {
+    const page: Page<T> = await read(before);
+    items = [...page.items, ...items];
+    before = page.next;
+  }
+  return items;
+};
+
+export const readingTests = (contract: Contract): void => {
+  contract(
+    'P10: the log is numbered and dated, says everything once, and every event belongs where it stands',
+    async (t, scene) => {
+      const workerId = await createStoried(scene);
+      const log = await scene.log(workerId);
+      let time = '';
+      for (const event of log) {
+        t.is(event.worker, workerId);
+        t.true(event.time >= time && event.time === new Date(event.time).toISOString(), event.time);
+        time = event.time;
+      }
+      const ids = log.flatMap(({ data }) =>
+        'message' in data && 'parts' in data ? [data.message, ...data.parts.map(({ id }) => id)] : [],
+      );
+      t.is(new Set(ids).size, ids.length, 'messages and parts have ids of their own');
+      const starts = log.filter(({ type }) => type === 'run.started');
+      const ends = log.filter(({ type }) => type === 'run.finished');
+      t.deepEqual(
+        starts.map(({ run }) => run),
+        ends.map(({ run }) => run),
+      );
+      t.deepEqual(
+        (await scene.only(workerId, 'run.finished')).map(({ data }) => data.outcome),
+        ['completed', 'failed', 'cancelled', 'completed'],
+      );
+      t.deepEqual(
+        (await scene.only(workerId, 'step.started')).map(({ data }) => data),
+        [{ step: 1, model: 'm-1' }],
+      );
+      t.deepEqual(
+        (await scene.only(workerId, 'step.finished')).map(({ data }) => data),
+        [{ step: 1, finish: 'stop' }],
+      );
+      t.deepEqual(
+        (await scene.only(workerId, 'tool.finished')).map(({ data }) => data),
+        [
+          { call: 'c1', output: { lines: ['naïve 👩‍👩‍👧', null, 1.5] } },
+          { call: 'c2', error: 'denied', truncated: true },
+        ],
+      );
+      t.deepEqual(
+        (await scene.only(workerId, 'diagnostic.recorded')).map(({ data }) => data),
+        [{ severity: 'warning', code: 'SLOW', message: 'that took long' }],
+      );
+      const [first] = await scene.only(workerId, 'message.completed');
+      t.deepEqual(
+        first?.data.parts.map((part) => part.type !== 'file' && [part.type, part.text]),
+        [
+          ['reasoning', 'hm, '],
+          ['text', 'let me look'],
+        ],
+      );
+    },
+  );
+
+  contract('events are read in pages of any size, each a part of the same log', async (t, scene) => {
+    const workerId = await createStoried(scene);
+    const log = await scene.log(workerId);
+    const { asOf } = await scene.api.getWorker(workerId);
+    for (let limit = 1; limit <= log.length + 1; limit += 1) {
+      const events = await scene.all((after) => scene.api.events(workerId, { after, limit }));
+      t.is(JSON.stringify(events), JSON.stringify(log), `P5: pages of ${limit}`);
+    }
+    const whole = await scene.api.events(workerId, { limit: log.length });
+    t.is(whole.next, null);
+    t.is(whole.asOf, asOf);
+    t.deepEqual(await scene.api.events(workerId, { after: asOf }), { items: [], next: null, asOf });
+    t.deepEqual((await scene.api.events(workerId, { after: '0' })).items, log);
+  });
+
+  contract('the transcript is what was said, the same read from either end', async (t, scene) => {
+    const workerId = await createStoried(scene);
+    const expected = (await scene.log(workerId)).map(itemOf).filter((item) => item !== null);
+    t.is(expected.length, 12);
+    for (let limit = 1; limit <= expected.length + 1; limit += 1) {
+      const forward = await scene.all((after) => scene.api.transcript(workerId, { after, limit }));
+      t.deepEqual(forward, expected, `after, ${limit} a page`);
+      const backward = await backwards((before) => scene.api.transcript(workerId, { before, limit }));
+      t.deepEqual(backward, expected, `before, ${limit} a page`);
+    }
+    const last = await scene.api.transcript(workerId, { before: 'end', limit: 2 });
+    t.deepEqual(last.items, expected.slice(-2));
+    t.is(last.asOf, (await scene.api.getWorker(workerId)).asOf);
+    for (const event of await scene.log(workerId)) {
+      const { asOf } = await scene.api.events(workerId, { limit: event.seq });
+      const after = await scene.api.transcript(workerId, { after: asOf });
+      const before = await scene.api.transcript(workerId, { before: asOf });
+      t.deepEqual([...before.items, ...after.items], expected, `cut at ${event.seq}`);
+      t.true(after.items.every(({ seq }) => seq > event.seq));
+    }
+    await scene.refuses('INVALID_REQUEST', 'both', () =>
+      scene.api.transcript(workerId, { after: last.asOf, before: last.asOf }),
+    );
+  });
+
+  contract('P10: the overview is a fold of the events', async (t, scene) => {
+    const workerId = await createStoried(scene);
+    const { asOf } = await scene.api.getWorker(workerId);
+    const expected = overviewOf(workerId, await scene.log(workerId), asOf);
+    t.deepEqual(await scene.api.overview(workerId), expected);
+    t.is(expected.usage.byModel['m-2']?.reasoningTokens, 4);
+    await scene.api.stopWorker(workerId);
+    t.is((await scene.api.overview(workerId)).events, expected.events + 2);
+  });
+
+  contract('P7: what a stopped Worker did stays readable', async (t, scene) => {
+    const workerId = await createStoried(scene);
+    const [log, transcript] = [await scene.log(workerId), await scene.api.transcript(workerId)];
+    await scene.api.stopWorker(workerId);
+    t.deepEqual((await scene.log(workerId)).slice(0, log.length), log);
+    t.deepEqual((await scene.api.transcript(workerId)).items, transcript.items);
+    t.is((await scene.api.getWorker(workerId)).status, 'stopped');
+  });
+
+  contract('more than a page may hold is refused, not cut', async (_t, scene) => {
+    const workerId = await scene.create();
+    const limit = (await scene.api.summary()).limits.pageItems + 1;
+    const reads = {
+      events: () => scene.api.events(workerId, { limit }),
+      transcript: () => scene.api.transcript(workerId, { limit }),
+      listWorkers: () => scene.api.listWorkers({ limit }),
+      diagnostics: () => scene.api.diagnostics({ limit }),
+      listBundles: () => scene.api.listBundles({ limit }),
+    };
+    for (const [name, read] of Object.entries(reads)) await scene.refuses('LIMIT_TOO_LARGE', name, read);
+  });
+};

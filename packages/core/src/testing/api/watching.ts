@@ -1,0 +1,146 @@
+import type { Cursor } from '../../observation/cursor.ts';
+import type { RuntimeApi, WatchItem, WorkerSummary } from '../../runtime-api.ts';
+import type { TestContext } from '../store/harness.ts';
+import type { Contract } from './contract.ts';
+import { Waiters } from './patience.ts';
+
+/** A client that lists and watches, and holds what it was told. */
+class Watcher {
+  readonly items: WatchItem[] = [];
+  readonly workers = new Map<string, WorkerSummary>();
+  cursor: Cursor | null = null;
+  readonly #controller = new AbortController();
+  readonly #ended: Promise<void>;
+  readonly #t: TestContext;
+  readonly #waiters = new Waiters();
+
+  constructor(t: TestContext, api: RuntimeApi, after?: Cursor, known: readonly WorkerSummary[] = []) {
+    this.#t = t;
+    for (const worker of known) this.workers.set(worker.workerId, worker);
+    this.#ended = this.#read(
+      api.watch({ signal: this.#controller.signal, ...(after !== undefined && { after }) }),
+    );
+  }
+
+  /** Resolves when it is told all, up to where it holds. */
+  async synced(holds: (watcher: Watcher) => boolean = () => true): Promise<void> {
+    const isThere = await this.#waiters.until(() => this.items.at(-1)?.type === 'synced' && holds(this));
+    if (!isThere) this.#t.fail('the watch fell silent before it was synced');
+  }
+
+  async close(): Promise<void> {
+    this.#controller.abort();
+    await this.#ended;
+  }
+
+  ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  async #read(stream: AsyncIterable<WatchItem>): Promise<void> {
+    for await (const item of stream) {
+      this.items.push(item);
+      if (item.type === 'reset') this.workers.clear();
+      else if (item.type === 'worker') this.workers.set(item.worker.workerId, item.worker);
+      else if (item.type === 'worker-removed') this.workers.delete(item.workerId);
+      else if (item.type === 'synced') this.cursor = item.cursor;
+      this.#waiters.wake();
+    }
+  }
+}
+
+const sorted = (workers: Iterable<WorkerSummary>): readonly WorkerSummary[] =>
+  [...workers].sort((a, b) => (a.workerId < b.workerId ? -1 : 1));
+
+export const watchingTests = (contract: Contract): void => {
+  contract('a watch tells all Workers, then says that it has, then what changes', async (t, scene) => {
+    const ids = await Promise.all(Array.from({ length: 5 }, () => scene.create()));
+    const watcher = new Watcher(t, scene.api);
+    await watcher.synced();
+    t.deepEqual(
+      watcher.items.map(({ type }) => type),
+      [...ids.map(() => 'worker'), 'synced'],
+    );
+    t.deepEqual(sorted(watcher.workers.values()), sorted((await scene.api.listWorkers()).items));
+    const [first = '', second = ''] = ids;
+    await scene.say(first, 'hello');
+    await scene.api.updateWorker(second, { displayName: 'Grace' });
+    const added = await scene.create();
+    await watcher.synced(({ workers }) => workers.has(added) && workers.get(second)?.displayName === 'Grace');
+    t.deepEqual(sorted(watcher.workers.values()), sorted((await scene.api.listWorkers()).items));
+    await scene.api.stopWorker(second);
+    await scene.api.deleteWorker(second);
+    await watcher.synced(({ workers }) => !workers.has(second));
+    t.deepEqual(sorted(watcher.workers.values()), sorted((await scene.api.listWorkers()).items));
+    await watcher.close();
+  });
+
+  contract('P6: list, then watch from there: neither gap nor repetition', async (t, scene) => {
+    for (const workerId of ['a', 'b', 'c', 'd']) await scene.create({ workerId });
+    const list = await scene.api.listWorkers();
+    await scene.say('b', 'hello');
+    await scene.api.stopWorker('c');
+    await scene.api.deleteWorker('c');
+    await scene.create({ workerId: 'e' });
+    const watcher = new Watcher(t, scene.api, list.asOf, list.items);
+    await watcher.synced();
+    t.deepEqual(
+      watcher.items.map((item) => (item.type === 'worker' ? item.worker.workerId : item.type)),
+      ['b', 'worker-removed', 'e', 'synced'],
+    );
+    const { items, asOf } = await scene.api.listWorkers();
+    t.deepEqual(sorted(watcher.workers.values()), sorted(items));
+    t.is(watcher.cursor, asOf);
+    await watcher.close();
+
+    const quiet = new Watcher(t, scene.api, asOf);
+    await quiet.synced();
+    t.deepEqual(quiet.items, [{ type: 'synced', cursor: asOf }]);
+    await quiet.close();
+  });
+
+  contract('P6: a watch that is interrupted anywhere goes on from its cursor', async (t, scene) => {
+    const known = new Map<string, WorkerSummary>();
+    let cursor: Cursor | undefined;
+    for (let round = 0; round < 12; round += 1) {
+      const watcher = new Watcher(t, scene.api, cursor, [...known.values()]);
+      await watcher.synced();
+      t.true(!watcher.items.some(({ type }) => type === 'reset'));
+      t.deepEqual(sorted(watcher.workers.values()), sorted((await scene.api.listWorkers()).items));
+      await watcher.close();
+      known.clear();
+      for (const [id, worker] of watcher.workers) known.set(id, worker);
+      cursor = watcher.cursor ?? undefined;
+      await scene.create({ workerId: `w${round}` });
+      if (round % 3 === 2) {
+        await scene.api.stopWorker(`w${round - 1}`);
+        await scene.api.deleteWorker(`w${round - 1}`);
+      }
+      if (round % 4 === 3) await scene.create({ workerId: `w${round}-child`, parent: `w${round}` });
+    }
+  });
+
+  contract(
+    'P12: after a restart a watch begins anew, and says so',
+    async (t, scene) => {
+      for (const workerId of ['a', 'b']) await scene.create({ workerId });
+      const before = new Watcher(t, scene.api);
+      await before.synced();
+      const list = await scene.api.listWorkers();
+      await scene.restart();
+      await before.ended();
+      t.deepEqual(before.items.at(-1), { type: 'ended', code: 'RUNTIME_STOPPING' });
+      for (const cursor of [before.cursor ?? '', list.asOf]) {
+        const watcher = new Watcher(t, scene.api, cursor, list.items);
+        await watcher.synced();
+        t.deepEqual(
+          watcher.items.map(({ type }) => type),
+          ['reset', 'worker', 'worker', 'synced'],
+        );
+        t.deepEqual(sorted(watcher.workers.values()), sorted((await scene.api.listWorkers()).items));
+        await watcher.close();
+      }
+    },
+    'restart',
+  );
+};

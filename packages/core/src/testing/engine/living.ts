@@ -1,0 +1,123 @@
+import type { Contract } from './trial.ts';
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
+const ACCESS = ['filesystem', 'shell', 'git', 'worktree'] as const;
+
+/** What an engine does while it is left alone. */
+export const livingTests = (contract: Contract): void => {
+  contract(
+    'P17: an engine has a name that a creation can give, and says what it can do',
+    async (t, trial) => {
+      const { engine } = trial.harness;
+      t.true(NAME.test(engine.name), engine.name);
+      const { engines, capabilities } = await trial.runtime.summary();
+      t.deepEqual(engines, [{ name: engine.name, capabilities: engine.capabilities }]);
+      for (const kind of ACCESS)
+        t.is(capabilities.access[kind], engine.capabilities.access?.[kind] === true, kind);
+      t.deepEqual(capabilities.tools.available, [...new Set(engine.capabilities.tools)].sort());
+      t.is(capabilities.operations.requests, engine.capabilities.requests === true);
+    },
+  );
+
+  contract('an attached engine is connected, idle, and says nothing before it is asked', async (t, trial) => {
+    const workerId = await trial.create();
+    const { status, execution } = await trial.runtime.getWorker(workerId);
+    t.is(status, 'idle');
+    t.deepEqual(execution, { connected: true, generation: 1, lastError: null });
+    t.deepEqual(
+      (await trial.log(workerId)).map(({ type }) => type),
+      ['worker.created', 'execution.attached'],
+    );
+    await trial.checkQuiet();
+  });
+
+  contract(
+    'P18: a config is checked: what the engine does not know is refused, and nothing is created',
+    async (t, trial) => {
+      const { engine, config } = trial.harness;
+      t.is(typeof engine.checkConfig, 'function', 'it has checkConfig');
+      const known = await trial.create();
+      const code = await trial.runtime
+        .createWorker({ engine: engine.name, config: { ...config, 'no engine knows this key': true } })
+        .then(
+          () => 'created',
+          (error: unknown) => Object(error).code as unknown,
+        );
+      t.is(code, 'CONFIG_UNSUPPORTED');
+      t.deepEqual(
+        (await trial.runtime.listWorkers()).items.map(({ workerId }) => workerId),
+        [known],
+      );
+    },
+    'config',
+  );
+
+  contract('a run completes with a message, in events that belong together', async (t, trial) => {
+    const workerId = await trial.create();
+    await trial.say(workerId, trial.harness.input);
+    await trial.say(workerId, trial.harness.input);
+    t.deepEqual(await trial.outcomes(workerId), ['completed', 'completed']);
+    const log = await trial.log(workerId);
+    const calls = new Set<string>();
+    const said = new Set<string | undefined>();
+    for (const { type, run, data } of log) {
+      if (type === 'message.completed') {
+        said.add(run);
+        t.true(data.parts.length > 0 && data.partial === undefined, 'a whole message');
+      }
+      if (type === 'tool.called') {
+        t.true(!calls.has(data.call), 'a call has an id of its own');
+        calls.add(data.call);
+      }
+      if (type === 'tool.finished') t.true(calls.has(data.call), 'a result belongs to a call');
+      if (type === 'usage.recorded') {
+        for (const count of [data.inputTokens, data.outputTokens])
+          t.true(Number.isSafeInteger(count) && count >= 0, 'tokens are counted');
+      }
+    }
+    t.is(said.size, 2, 'each run said something');
+    t.is((await trial.runtime.getWorker(workerId)).status, 'idle');
+    await trial.checkQuiet();
+  });
+
+  contract('P5: what is streamed is the beginning of the message that follows', async (t, trial) => {
+    const workerId = await trial.create();
+    const { cursor } = await trial.runtime.sendInput(workerId, trial.harness.input);
+    const parts = new Map<string, string>();
+    for await (const item of trial.runtime.observe(workerId, { after: cursor })) {
+      if (item.type === 'in-flight') {
+        parts.clear();
+        for (const { id, text } of item.messages.flatMap((message) => message.parts)) parts.set(id, text);
+      } else if (item.type === 'delta') parts.set(item.part, `${parts.get(item.part) ?? ''}${item.text}`);
+      else if (item.type === 'event' && item.event.type === 'message.completed') {
+        const whole = new Map(
+          item.event.data.parts.map((part) => [part.id, 'text' in part ? part.text : '']),
+        );
+        for (const [id, text] of parts) t.true(whole.get(id)?.startsWith(text) === true, text);
+        parts.clear();
+      } else if (item.type === 'event' && item.event.type === 'run.finished') break;
+    }
+    t.is(parts.size, 0);
+  });
+
+  contract(
+    'Workers that run at once do not mix',
+    async (t, trial) => {
+      const ids = await Promise.all(Array.from({ length: 4 }, () => trial.create()));
+      const markers = ids.map((_, index) => `marker${index}x${index * 7919}`);
+      for (let round = 0; round < 3; round += 1) {
+        const answers = await Promise.all(
+          ids.map((id, index) =>
+            trial.say(id, trial.need(trial.harness.echoInput?.(markers[index] ?? ''), 'echoInput')),
+          ),
+        );
+        for (const [index, answer] of answers.entries()) {
+          for (const [other, marker] of markers.entries())
+            t.is(answer.includes(marker), other === index, `${marker} in ${JSON.stringify(answer)}`);
+        }
+      }
+      await trial.checkQuiet();
+    },
+    'echo',
+  );
+};

@@ -1,0 +1,32 @@
+export type { LackingApiCapabilities, RuntimeApiCapability, RuntimeApiHarness } from './api/harness.ts';
+export type { Gate } from './engine/gate.ts';
+export type { EngineCapability, EngineHarness, LackingEngineCapabilities } from './engine/harness.ts';
+export type { Script, ScriptStep, WaitStep } from './engine/script.ts';
+export {
+  type FaultyStore,
+  faultyStore,
+  type Stall,
+  type StoreCall,
+  type StoreFault,
+  type StoreMethod,
+  type WhichCalls,
+} from './faulty-store.ts';
+export { type ManualClock, manualClock } from './manual-clock.ts';
+export {
+  type ScriptedCall,
+  ScriptedEngine,
+  type ScriptedEngineOptions,
+  type ScriptedRun,
+  type ScriptedSession,
+  scriptedEngine,
+} from './scripted-engine.ts';
+export type {
+  LackingCapabilities,
+  StoreCapability,
+  StoreHarness,
+  TestContext,
+  TestFunction,
+} from './store/harness.ts';
+export { testEngine } from './test-engine.ts';
+export { testRuntimeApi } from './test-runtime-api.ts';
+export { testStore } from './test-store.ts';

@@ -1,0 +1,111 @@
+import type { JsonValue } from '../../json.ts';
+import type { Batch, KeyEntry, LinePosition, LogHead, NewLog, ReadLimits, Snapshot } from '../../store.ts';
+
+/** One line as the runtime writes them: its number first, then anything. */
+const lineOf = (seq: number, text: string): Uint8Array =>
+  Buffer.from(`{"seq":${seq},"data":${JSON.stringify(text)}}\n`);
+
+const keyOf = (seq: number, offset: number): KeyEntry => ({
+  hash: `hash-${seq}`,
+  digest: `digest-${seq}`,
+  seq,
+  offset,
+});
+
+/** What the runtime says of a log at a head. It follows from the head, so that a listing can be checked against it. */
+export const snapshotAt = (head: LogHead): Snapshot => ({
+  head,
+  value: { at: [head.seq, head.bytes], note: `é ${head.seq}`, nothing: null },
+});
+
+/** The lines `from` up to, but not including, `to`. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a test knows of one log: all that was acknowledged, kept in the plainest way. */
+export class Ledger {
+  readonly workerId: string;
+  readonly record: JsonValue;
+  readonly #lines: Uint8Array[] = [];
+  readonly #offsets: number[] = [0];
+  readonly #keys: KeyEntry[] = [];
+  readonly #heads = new Set<string>(['0/0']);
+
+  constructor(begin: NewLog) {
+    this.workerId = begin.workerId;
+    this.record = begin.record;
+  }
+
+  get head(): LogHead {
+    return { seq: this.#lines.length, bytes: this.offsetOf(this.#lines.length + 1) };
+  }
+
+  get keys(): readonly KeyEntry[] {
+    return this.#keys;
+  }
+
+  /** Bytes before a line that exists, or would be the next. */
+  offsetOf(seq: number): number {
+    return this.#offsets[seq - 1] ?? Number.NaN;
+  }
+
+  position(seq: number): LinePosition {
+    return { seq, offset: this.offsetOf(seq) };
+  }
+
+  /** The lines that would come next, in one batch; with an idempotency key for each where `hasKeys`. */
+  batch(texts: readonly string[], hasKeys = false): Batch {
+    const { seq, bytes } = this.head;
+    const lines: Uint8Array[] = [];
+    const keys: KeyEntry[] = [];
+    let offset = bytes;
+    for (const [index, text] of texts.entries()) {
+      const line = lineOf(seq + 1 + index, text);
+      keys.push(keyOf(seq + 1 + index, offset));
+      lines.push(line);
+      offset += line.length;
+    }
+    const batch = { lines: Buffer.concat(lines), count: texts.length };
+    return hasKeys ? { ...batch, keys } : batch;
+  }
+
+  /** Notes that a batch was acknowledged. */
+  note(batch: Batch): void {
+    const lines = Buffer.from(batch.lines);
+    for (let start = 0; start < lines.length; ) {
+      const end = lines.indexOf('\n', start) + 1;
+      this.#offsets.push(this.head.bytes + (end - start));
+      this.#lines.push(lines.subarray(start, end));
+      start = end;
+    }
+    this.#keys.push(...(batch.keys ?? []));
+    this.#heads.add(`${this.head.seq}/${this.head.bytes}`);
+  }
+
+  /** Whether the log ended there after one of its batches. */
+  hadHead(head: LogHead): boolean {
+    return this.#heads.has(`${head.seq}/${head.bytes}`);
+  }
+
+  bytes({ from, to }: Range = { from: 1, to: this.head.seq + 1 }): Uint8Array {
+    return Buffer.concat(this.#lines.slice(from - 1, to - 1));
+  }
+
+  /** What a read should give, found by walking line by line. */
+  expected(seq: number, limits: ReadLimits): Range {
+    const isForward = limits.direction === 'forward';
+    let from = seq;
+    let to = seq;
+    let bytes = 0;
+    while (to - from < limits.count) {
+      const next = this.#lines[(isForward ? to : from - 1) - 1];
+      if (!next || (to > from && bytes + next.length > limits.bytes)) break;
+      bytes += next.length;
+      if (isForward) to += 1;
+      else from -= 1;
+    }
+    return { from, to };
+  }
+}

@@ -1,0 +1,262 @@
+import test, { type ExecutionContext } from 'ava';
+import { memoryStore } from '../src/memory-store/memory-store.ts';
+import { faultyStore } from '../src/testing/faulty-store.ts';
+import type { Claim, ClaimMode } from '../src/worker/claims.ts';
+import { Puppet } from './fixtures/puppet.ts';
+import {
+  codeOf,
+  errorOf,
+  logOf,
+  makeRig,
+  onClock,
+  type Rig,
+  settle,
+  shutDown,
+  startRig,
+} from './fixtures/rig.ts';
+
+const claim = (resource: string, mode: ClaimMode = 'write', name = 'it'): Claim => ({ name, resource, mode });
+
+const create = (
+  { runtime }: Pick<Rig, 'runtime'>,
+  workerId: string,
+  claims: readonly Claim[],
+  parent?: string,
+): Promise<unknown> =>
+  runtime.createWorker({ workerId, engine: 'puppet', claims, ...(parent !== undefined && { parent }) });
+
+/** Two write claims of Workers that have nothing to do with each other. */
+const overlaps: readonly (readonly [string, string, boolean])[] = [
+  ['fs:/a', 'fs:/a', true],
+  ['fs:/a', 'fs:/a/', true],
+  ['fs:/a', 'fs:/a/b', true],
+  ['fs:/a/b', 'fs:/a', true],
+  ['fs:/a/b/c/d', 'fs:/a', true],
+  ['fs:/', 'fs:/a', true],
+  ['fs:/a', 'fs:/', true],
+  ['fs:/', 'fs:/', true],
+  ['fs:/a', 'fs:/b', false],
+  ['fs:/a', 'fs:/ab', false],
+  ['fs:/ab', 'fs:/a', false],
+  ['fs:/a/b', 'fs:/a/c', false],
+  ['fs:/a', 'git:/a', false],
+  ['fs:/', 'git:/', false],
+  ['fs:/A', 'fs:/a', false],
+  ['fs:/a b/ä', 'fs:/a b/ä/ö', true],
+  ['fs:/constructor', 'fs:/__proto__', false],
+  ['fs:/__proto__', 'fs:/__proto__/x', true],
+];
+
+for (const [held, wanted, isConflict] of overlaps) {
+  test(`a write claim on ${held} ${isConflict ? 'excludes' : 'allows'} one on ${wanted}`, async (t) => {
+    const rig = await startRig(t);
+    await create(rig, 'holder', [claim(held)]);
+    const rival = create(rig, 'rival', [claim(wanted, 'write', 'wanted')]);
+    if (!isConflict) {
+      t.is(await codeOf(rival), 'none');
+      return;
+    }
+    const error = await errorOf(rival);
+    t.like(error, { code: 'CLAIM_CONFLICT', details: { claim: 'wanted', workers: ['holder'] } });
+    t.false(JSON.stringify([error.message, error.details]).includes(held), 'the resource is private');
+    for (const modes of [
+      ['read', 'write'],
+      ['write', 'read'],
+      ['read', 'read'],
+    ] as const) {
+      const other = makeRig();
+      await other.runtime.start();
+      await create(other, 'holder', [claim(held, modes[0])]);
+      t.is(await codeOf(create(other, 'rival', [claim(wanted, modes[1])])), 'none', modes.join(' '));
+      await shutDown(other);
+    }
+  });
+}
+
+test('what is no resource is refused with where it stands', async (t) => {
+  const rig = await startRig(t);
+  const wrong = [
+    '',
+    'a',
+    '/a',
+    'fs:a',
+    'FS:/a',
+    'fs:/a//b',
+    'fs:/a/../b',
+    'fs:/./a',
+    'fs:/a\0b',
+    'fs://',
+    '1:/a',
+  ];
+  for (const resource of wrong)
+    t.is(await codeOf(create(rig, 'w', [claim('fs:/fine'), claim(resource)])), 'INVALID_REQUEST', resource);
+  t.deepEqual((await rig.runtime.listWorkers()).items, []);
+});
+
+test('claims are taken all or none, and a Worker may claim what it claims', async (t) => {
+  const rig = await startRig(t);
+  await create(rig, 'a', [claim('fs:/a')]);
+  t.is(await codeOf(create(rig, 'b', [claim('fs:/b'), claim('fs:/a')])), 'CLAIM_CONFLICT');
+  t.is(await codeOf(create(rig, 'c', [claim('fs:/b'), claim('fs:/b/c'), claim('fs:/b')])), 'none');
+});
+
+test('P19: answers and events show name and mode of a claim; the engine has the resource', async (t) => {
+  const rig = await startRig(t);
+  await create(rig, 'w', [claim('fs:/srv/secret', 'write', 'docs')]);
+  const shown = JSON.stringify([
+    await rig.runtime.getWorker('w'),
+    await rig.runtime.listWorkers(),
+    await logOf(rig.runtime, 'w'),
+    await rig.runtime.summary(),
+  ]);
+  t.true(shown.includes('docs'));
+  t.false(shown.includes('secret'));
+  t.deepEqual(rig.puppet.context('w').claims, [claim('fs:/srv/secret', 'write', 'docs')]);
+});
+
+test('a parent delegates part of its claim to children; siblings and strangers exclude each other', async (t) => {
+  const rig = await startRig(t);
+  await create(rig, 'parent', [claim('fs:/a')]);
+  t.is(await codeOf(create(rig, 'child', [claim('fs:/a/b')], 'parent')), 'none');
+  t.is(
+    await codeOf(create(rig, 'whole', [claim('fs:/a')], 'parent')),
+    'CLAIM_CONFLICT',
+    'it contains a sibling',
+  );
+  t.is(await codeOf(create(rig, 'sibling', [claim('fs:/a/b/c')], 'parent')), 'CLAIM_CONFLICT');
+  t.is(await codeOf(create(rig, 'other', [claim('fs:/a/c')], 'parent')), 'none');
+  t.is(await codeOf(create(rig, 'grandchild', [claim('fs:/a/b/c')], 'child')), 'none');
+  t.is(await codeOf(create(rig, 'stranger', [claim('fs:/a/d')])), 'CLAIM_CONFLICT');
+  t.is(
+    await codeOf(create(rig, 'greedy', [claim('fs:/')], 'parent')),
+    'CLAIM_CONFLICT',
+    'more than is delegated',
+  );
+  // an engine delegates to the Workers that it creates
+  const made = rig.puppet.context('parent').createChild({ engine: 'puppet', claims: [claim('fs:/a/e')] });
+  t.is((await rig.runtime.getWorker((await made).workerId)).parent, 'parent');
+  // what the parent gives up stays with its children
+  await rig.runtime.stopWorker('parent');
+  t.is(await codeOf(create(rig, 'stranger', [claim('fs:/a/b')])), 'CLAIM_CONFLICT');
+  t.is(await codeOf(create(rig, 'stranger', [claim('fs:/a/d')])), 'none');
+  const error = await errorOf(rig.runtime.resumeWorker('parent'));
+  t.like(error, { code: 'CLAIM_CONFLICT', details: { workers: ['stranger'] } });
+  await rig.runtime.stopWorker('stranger');
+  t.is((await rig.runtime.resumeWorker('parent')).status, 'idle');
+});
+
+test('claims end with stop and deletion, and are taken again with resume; a conflict then changes nothing', async (t) => {
+  const rig = await startRig(t);
+  await create(rig, 'a', [claim('fs:/a')]);
+  await rig.runtime.stopWorker('a');
+  await create(rig, 'b', [claim('fs:/a')]);
+  const before = await logOf(rig.runtime, 'a');
+  t.is(await codeOf(rig.runtime.resumeWorker('a')), 'CLAIM_CONFLICT');
+  t.deepEqual(await logOf(rig.runtime, 'a'), before);
+  t.is((await rig.runtime.getWorker('a')).status, 'stopped');
+  await rig.runtime.stopWorker('b');
+  await rig.runtime.deleteWorker('b');
+  await rig.runtime.resumeWorker('a');
+  t.is(await codeOf(create(rig, 'c', [claim('fs:/a')])), 'CLAIM_CONFLICT');
+});
+
+test('a resume that fails gives back what it had taken', async (t) => {
+  let isBroken = false;
+  const puppet = new Puppet({
+    onAttach: () => (isBroken ? Promise.reject(new TypeError('no')) : undefined),
+  });
+  const rig = await startRig(t, { engines: [puppet] });
+  await create(rig, 'a', [claim('fs:/a')]);
+  await rig.runtime.stopWorker('a');
+  isBroken = true;
+  t.is(await codeOf(rig.runtime.resumeWorker('a')), 'ENGINE_UNAVAILABLE');
+  isBroken = false;
+  t.is(await codeOf(create(rig, 'b', [claim('fs:/a')])), 'none');
+});
+
+/** A Worker whose execution was detached at its deadline, and is still on in the world. */
+const detached = async (t: ExecutionContext, rig: Rig, puppet: Puppet): Promise<() => Promise<void>> => {
+  await create(rig, 'w', [claim('fs:/a')]);
+  await rig.runtime.sendInput('w', { text: 'go' });
+  const run = puppet.last('w');
+  t.is((await onClock(rig.clock, rig.runtime.stopWorker('w'))).outcome, 'detached');
+  return async () => {
+    run.finish();
+    await settle();
+  };
+};
+
+test('P2: claims of a detached execution last until it has settled, and its own Worker may have them again', async (t) => {
+  const puppet = new Puppet({ isStubborn: true });
+  const rig = await startRig(t, { engines: [puppet] });
+  const settleIt = await detached(t, rig, puppet);
+  t.is(await codeOf(create(rig, 'v', [claim('fs:/a/b')])), 'CLAIM_CONFLICT');
+  t.is((await rig.runtime.resumeWorker('w')).status, 'idle');
+  await rig.runtime.stopWorker('w');
+  t.is(
+    await codeOf(create(rig, 'v', [claim('fs:/a/b')])),
+    'CLAIM_CONFLICT',
+    'the first execution is still on',
+  );
+  await settleIt();
+  t.is(await codeOf(create(rig, 'v', [claim('fs:/a/b')])), 'none');
+});
+
+test('P2: deleting the Worker does not end the claims of its detached execution, nor does their end end those of the next', async (t) => {
+  const puppet = new Puppet({ isStubborn: true });
+  const rig = await startRig(t, { engines: [puppet] });
+  const settleIt = await detached(t, rig, puppet);
+  await rig.runtime.deleteWorker('w');
+  // the same id is another Worker
+  t.is(await codeOf(create(rig, 'w', [claim('fs:/a')])), 'CLAIM_CONFLICT');
+  await create(rig, 'w', [claim('fs:/b')]);
+  await rig.runtime.stopWorker('w');
+  await rig.runtime.resumeWorker('w');
+  await settleIt();
+  t.is(await codeOf(create(rig, 'v', [claim('fs:/b')])), 'CLAIM_CONFLICT');
+  t.is(await codeOf(create(rig, 'v', [claim('fs:/a')])), 'none');
+});
+
+test('P2: a run that is cancelled by detaching keeps its claims as well, whatever becomes of the Worker', async (t) => {
+  const puppet = new Puppet({ isStubborn: true });
+  const rig = await startRig(t, { engines: [puppet] });
+  await create(rig, 'w', [claim('fs:/a')]);
+  await rig.runtime.sendInput('w', { text: 'go' });
+  await onClock(rig.clock, rig.runtime.cancelRun('w'));
+  t.is((await rig.runtime.stopWorker('w')).outcome, 'graceful');
+  t.is(await codeOf(create(rig, 'v', [claim('fs:/a')])), 'CLAIM_CONFLICT');
+  puppet.last('w').finish();
+  await settle();
+  t.is(await codeOf(create(rig, 'v', [claim('fs:/a')])), 'none');
+});
+
+test('P12: claims are held again after a restart, but not those of stopped Workers', async (t) => {
+  const store = memoryStore();
+  const first = makeRig({ store });
+  await first.runtime.start();
+  await create(first, 'parent', [claim('fs:/a')]);
+  await create(first, 'child', [claim('fs:/a/b')], 'parent');
+  await create(first, 'stopped', [claim('fs:/s')]);
+  await first.runtime.stopWorker('stopped');
+  await shutDown(first);
+  const rig = await startRig(t, { store });
+  t.deepEqual((await rig.runtime.diagnostics()).items, []);
+  t.is(await codeOf(create(rig, 'x', [claim('fs:/a/c')])), 'CLAIM_CONFLICT');
+  t.is(await codeOf(create(rig, 'x', [claim('fs:/s')])), 'none');
+  t.is(await codeOf(rig.runtime.resumeWorker('stopped')), 'CLAIM_CONFLICT');
+  await rig.runtime.sendInput('child', { text: 'go' });
+  t.deepEqual(rig.puppet.context('child').claims, [claim('fs:/a/b')]);
+});
+
+test('claims end with a stop that the store confirms late', async (t) => {
+  const faulty = faultyStore(memoryStore());
+  const rig = await startRig(t, { store: faulty, limits: { commitTimeoutMs: 100 } });
+  await create(rig, 'w', [claim('fs:/a')]);
+  const stall = faulty.stall('append');
+  t.is(await onClock(rig.clock, codeOf(rig.runtime.stopWorker('w')), 100), 'STORE_UNAVAILABLE');
+  t.is(await codeOf(create(rig, 'v', [claim('fs:/a')])), 'CLAIM_CONFLICT');
+  stall.release('done');
+  await rig.clock.advance(1_000);
+  t.like(await rig.runtime.stopWorker('w'), { changed: false, outcome: 'graceful' });
+  t.is(await codeOf(create(rig, 'v', [claim('fs:/a')])), 'none');
+});

@@ -1,0 +1,424 @@
+import { inspect } from 'node:util';
+import test, { type ExecutionContext } from 'ava';
+import { bundleDigest } from '../src/commands/bundles.ts';
+import { engine } from '../src/engine.ts';
+import { memoryStore } from '../src/memory-store/memory-store.ts';
+import { Runtime } from '../src/runtime.ts';
+import { ERROR_CODES, type ErrorCode, RuntimeError } from '../src/runtime-error.ts';
+import { faultyStore } from '../src/testing/faulty-store.ts';
+import { Puppet } from './fixtures/puppet.ts';
+import {
+  codeOf,
+  errorOf,
+  logOf,
+  makeRig,
+  onClock,
+  plugin,
+  settle,
+  shutDown,
+  startRig,
+} from './fixtures/rig.ts';
+
+/** What happened: the code that a call was refused with, or that a run failed with. */
+type Scenario = (t: ExecutionContext) => Promise<unknown>;
+
+const never = (): Promise<never> => new Promise(() => {});
+const idle = { workerId: 'w', engine: 'puppet' } as const;
+const busy = { ...idle, initialInput: { text: 'go' } } as const;
+const digest = `sha256-${'0'.repeat(64)}`;
+
+/** How a run of a throwing engine ends. */
+const runError = async (t: ExecutionContext, error: unknown): Promise<unknown> => {
+  const throwing = engine('throwing', async function* () {
+    yield* [];
+    throw error;
+  });
+  const { runtime } = await startRig(t, { engines: [throwing] });
+  await runtime.createWorker({ workerId: 'w', engine: 'throwing' });
+  const { run } = await runtime.sendInput('w', { text: 'go' }, { waitMs: 1_000 });
+  return run?.error?.code;
+};
+
+const faultAtUpdate = async (t: ExecutionContext, fault: 'full' | 'conflict' | 'unavailable-lost') => {
+  const store = faultyStore(memoryStore());
+  const { runtime } = await startRig(t, { store });
+  await runtime.createWorker(idle);
+  store.failNext('append', fault);
+  return codeOf(runtime.updateWorker('w', { displayName: 'x' }));
+};
+
+const damaged = async (t: ExecutionContext) => {
+  const store = memoryStore();
+  const first = makeRig({ store });
+  await first.runtime.start();
+  await first.runtime.createWorker(idle);
+  await shutDown(first);
+  const withDamage = new Proxy(store, {
+    get: (target, name: keyof typeof store) => {
+      if (name === 'open')
+        return async (host: Parameters<typeof store.open>[0]) => {
+          const { runtimeId, logs } = await target.open(host);
+          return { runtimeId, logs: [...logs].map((log) => ({ ...log, isDamaged: true })) };
+        };
+      const member: unknown = target[name];
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  return startRig(t, { store: withDamage });
+};
+
+const OTHERS = 'made by transports, plugins or stores';
+
+/** Every code of the table: a scenario in core that ends with it, or a word on who else makes it. */
+const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
+  INVALID_REQUEST: async (t) => codeOf((await startRig(t)).runtime.createWorker({ engine: '' })),
+  LIMIT_TOO_LARGE: async (t) => codeOf((await startRig(t)).runtime.listWorkers({ limit: 1_001 })),
+  CURSOR_INVALID: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    return codeOf(runtime.events('w', { after: 'nonsense' }));
+  },
+  CURSOR_FOREIGN: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    const { worker } = await runtime.createWorker({ engine: 'puppet' });
+    return codeOf(runtime.events('w', { after: worker.asOf }));
+  },
+  CURSOR_EXPIRED: async (t) => {
+    const { runtime, puppet } = await startRig(t, { limits: { diagnostics: 1 } });
+    await runtime.createWorker(idle);
+    for (let n = 0; n < 3; n += 1) {
+      await runtime.sendInput('w', { text: 'go' });
+      puppet.last().fail(new TypeError('no'));
+      await settle();
+    }
+    return codeOf(runtime.diagnostics({ after: 'd.1' }));
+  },
+  PAYLOAD_TOO_LARGE: async (t) => {
+    const { runtime } = await startRig(t, { limits: { configBytes: 1 } });
+    return codeOf(runtime.createWorker({ ...idle, config: { a: 1 } }));
+  },
+  UNSUPPORTED_MEDIA_TYPE: OTHERS,
+  NOT_ACCEPTABLE: OTHERS,
+  HEADERS_TOO_LARGE: OTHERS,
+  REQUEST_TIMEOUT: OTHERS,
+  VERSION_UNSUPPORTED: OTHERS,
+  UNAUTHENTICATED: OTHERS,
+  FORBIDDEN: OTHERS,
+  RUNTIME_NOT_FOUND: OTHERS,
+  RUNTIME_UNREACHABLE: OTHERS,
+  WORKER_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getWorker('w')),
+  BUNDLE_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getBundle(digest)),
+  REQUEST_NOT_FOUND: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    return codeOf(runtime.respond('w', 'request_x', { decision: 'yes' }));
+  },
+  ROUTE_NOT_FOUND: OTHERS,
+  METHOD_NOT_ALLOWED: OTHERS,
+  WORKER_BUSY: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(busy);
+    return codeOf(runtime.sendInput('w', { text: 'too' }));
+  },
+  WORKER_STOPPED: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    await runtime.stopWorker('w');
+    return codeOf(runtime.sendInput('w', { text: 'go' }));
+  },
+  WORKER_NOT_STOPPED: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    return codeOf(runtime.deleteWorker('w'));
+  },
+  WORKER_EXISTS: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    return codeOf(runtime.createWorker(idle));
+  },
+  WORKER_DAMAGED: async (t) => {
+    const { runtime } = await damaged(t);
+    t.is((await runtime.getWorker('w')).health, 'damaged');
+    t.is((await runtime.events('w')).items.length, 2, 'what can be read is read');
+    for (const call of [
+      () => runtime.sendInput('w', { text: 'go' }),
+      () => runtime.stopWorker('w'),
+      () => runtime.resumeWorker('w'),
+    ])
+      t.is(await codeOf(call()), 'WORKER_DAMAGED');
+    return codeOf(runtime.updateWorker('w', { displayName: 'x' }));
+  },
+  RUN_MISMATCH: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(busy);
+    return codeOf(runtime.cancelRun('w', { runId: 'run_x' }));
+  },
+  REQUEST_RESOLVED: async (t) => {
+    const { runtime, puppet } = await startRig(t);
+    await runtime.createWorker(busy);
+    void puppet.last().run.ask({ kind: 'question', prompt: 'Well?', options: ['yes', 'no'] });
+    await settle();
+    const requestId = (await runtime.listRequests('w')).items[0]?.requestId ?? '';
+    await runtime.respond('w', requestId, { decision: 'yes' });
+    return codeOf(runtime.respond('w', requestId, { decision: 'no' }));
+  },
+  CLAIM_CONFLICT: async (t) => {
+    const { runtime } = await startRig(t);
+    const claims = [{ name: 'it', resource: 'fs:/a', mode: 'write' }] as const;
+    await runtime.createWorker({ ...idle, claims });
+    return codeOf(runtime.createWorker({ engine: 'puppet', claims }));
+  },
+  OPERATION_UNSUPPORTED: OTHERS,
+  IDEMPOTENCY_IN_FLIGHT: async (t) => {
+    const { runtime } = await startRig(t);
+    const [first, second] = [1, 2].map(() => codeOf(runtime.createWorker(idle, { idempotencyKey: 'k' })));
+    t.is(await first, 'none');
+    return second;
+  },
+  IDEMPOTENCY_MISMATCH: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle, { idempotencyKey: 'k' });
+    return codeOf(runtime.createWorker(busy, { idempotencyKey: 'k' }));
+  },
+  BUNDLE_DIGEST_MISMATCH: async (t) => codeOf((await startRig(t)).runtime.putBundle(digest, { id: 'a' })),
+  PROFILE_INVALID: async (t) => codeOf((await startRig(t)).runtime.createWorker({ profile: 'a' })),
+  ENGINE_UNKNOWN: async (t) => codeOf((await startRig(t)).runtime.createWorker({ engine: 'a' })),
+  TOOL_UNKNOWN: async (t) => codeOf((await startRig(t)).runtime.createWorker({ ...idle, tools: ['fly'] })),
+  CONFIG_UNSUPPORTED: async (t) => {
+    const bundle = { id: 'a', nonsense: 1 };
+    return codeOf((await startRig(t)).runtime.putBundle(bundleDigest(bundle), bundle));
+  },
+  LIMIT_REACHED: async (t) => {
+    const { runtime } = await startRig(t, { limits: { workers: 1 } });
+    await runtime.createWorker(idle);
+    return codeOf(runtime.createWorker({ engine: 'puppet' }));
+  },
+  RUNTIME_NOT_READY: () => codeOf(new Runtime().listWorkers()),
+  RUNTIME_STOPPING: async () => {
+    const rig = makeRig();
+    await rig.runtime.start();
+    await shutDown(rig);
+    return codeOf(rig.runtime.createWorker(idle));
+  },
+  ENGINE_UNAVAILABLE: async (t) => {
+    const puppet = new Puppet({ onAttach: () => Promise.reject(new TypeError('no')) });
+    return codeOf((await startRig(t, { engines: [puppet] })).runtime.createWorker(idle));
+  },
+  STORE_UNAVAILABLE: (t) => faultAtUpdate(t, 'unavailable-lost'),
+  STORE_FULL: (t) => faultAtUpdate(t, 'full'),
+  STORE_CORRUPT: OTHERS,
+  STORE_CONFLICT: (t) => faultAtUpdate(t, 'conflict'),
+  INTERNAL: async () => RuntimeError.from(new TypeError('a bug')).code,
+  STORE_LOCKED: async (t) => {
+    const store = memoryStore();
+    await startRig(t, { store });
+    return codeOf(makeRig({ store }).runtime.start());
+  },
+  STORE_VERSION: OTHERS,
+  PLUGIN_UNKNOWN: OTHERS,
+  PLUGIN_CONFLICT: async () => {
+    try {
+      makeRig({ plugins: [plugin('rig', () => {})] });
+    } catch (error) {
+      return RuntimeError.from(error).code;
+    }
+    return 'none';
+  },
+  PLUGIN_FAILED: async () => {
+    const failing = plugin('failing', (host) =>
+      host.hooks.start.tapPromise(() => Promise.reject(new TypeError('no'))),
+    );
+    return codeOf(makeRig({ plugins: [failing] }).runtime.start());
+  },
+  PLUGIN_TIMEOUT: async () => {
+    const hanging = plugin('hanging', (host) => host.hooks.start.tapPromise(never));
+    const { runtime, clock } = makeRig({ plugins: [hanging] });
+    return onClock(clock, codeOf(runtime.start()), 10_000);
+  },
+  ENGINE_FAILED: (t) => runError(t, new TypeError('no')),
+  EXECUTION_LOST: async (t) => {
+    const { runtime, puppet } = await startRig(t);
+    await runtime.createWorker(busy);
+    const sent = runtime.sendInput('w', { text: 'next', whenBusy: 'queue' });
+    await sent;
+    puppet.context().lost(new TypeError('gone'));
+    await settle();
+    const finished = (await logOf(runtime, 'w')).find((event) => event.type === 'run.finished');
+    return finished?.type === 'run.finished' ? finished.data.error?.code : undefined;
+  },
+  RUN_DEADLINE: async (t) => {
+    const { runtime, clock } = await startRig(t, { limits: { runTimeoutMs: 1_000 } });
+    await runtime.createWorker(idle);
+    const sent = runtime.sendInput('w', { text: 'go' }, { waitMs: 10_000 });
+    return (await onClock(clock, sent)).run?.error?.code;
+  },
+  OUTPUT_TOO_LARGE: async (t) => {
+    const { runtime, clock, puppet } = await startRig(t, { limits: { inFlightBytes: 1 } });
+    await runtime.createWorker(idle);
+    const sent = runtime.sendInput('w', { text: 'go' }, { waitMs: 10_000 });
+    await settle();
+    puppet.last().yield({ type: 'text', text: 'long' });
+    return (await onClock(clock, sent)).run?.error?.code;
+  },
+  CONTEXT_LIMIT: (t) => runError(t, new RuntimeError('CONTEXT_LIMIT')),
+};
+
+for (const [code, scenario] of Object.entries(codes)) {
+  if (scenario === OTHERS) continue;
+  test(`the code ${code} is produced`, async (t) => {
+    t.is(await scenario(t), code);
+  });
+}
+
+test('the table of errors: every code has a title that tells nothing private', (t) => {
+  for (const [code, { title, retryable }] of Object.entries(ERROR_CODES)) {
+    t.regex(code, /^[A-Z]+(_[A-Z]+)*$/);
+    t.true(title.length > 5 && !/[/\\]/.test(title), code);
+    const error = new RuntimeError(code as ErrorCode);
+    t.deepEqual([error.message, error.retryable, error.details], [title, retryable, {}]);
+  }
+});
+
+const CANARIES = ['/srv/canary-path/engine.sock', 'canary-token-4711'];
+const canary = (): Error => new TypeError(`connect ${CANARIES.join(' with ')}`);
+
+const assertClean = (t: ExecutionContext, what: string, ...shown: readonly unknown[]): void => {
+  const text = shown.map((one) => (typeof one === 'string' ? one : JSON.stringify(one))).join('\n');
+  t.false(text.includes('canary'), `${what}: ${text.match(/.{0,80}canary.{0,80}/)?.[0]}`);
+};
+
+/** What of an error a transport could send: all that JSON and a careless spread would take. */
+const faceOf = (error: unknown): unknown =>
+  error instanceof Error
+    ? [JSON.stringify(error), Object.entries(error), error.message, error.name, error.toString()]
+    : error;
+
+test('P19: an error hands its cause to nobody but the operator', (t) => {
+  const error = new RuntimeError('ENGINE_FAILED', undefined, { cause: canary() });
+  assertClean(t, 'the face', faceOf(error), Object.keys(error), Object.entries(error));
+  t.true(inspect(error).includes('canary'), 'a log shows it');
+  t.is(RuntimeError.from(error), error);
+  assertClean(t, 'an unknown error', faceOf(RuntimeError.from(canary())));
+});
+
+test('P19: no path or token of a configuration or a failure reaches an answer, an event, a stream or a diagnostic', async (t) => {
+  const logged: unknown[] = [];
+  const note = (fields: unknown): void => void logged.push(fields);
+  const log = { debug: note, info: note, warn: note, error: note };
+  let isBroken = false;
+  const fail = (): void => {
+    if (isBroken) throw canary();
+  };
+  const puppet = new Puppet({
+    onAttach: fail,
+    onDetach: fail,
+    checkConfig: (config) => {
+      if (config.isBad) throw canary();
+    },
+  });
+  puppet.forget = async () => fail();
+  const store = faultyStore(memoryStore());
+  const shown: unknown[] = [];
+  const failing = plugin('failing', (host) => {
+    host.hooks.committed.tap(fail);
+    host.hooks.drain.tapPromise(async () => fail());
+    host.defer(fail);
+    host.hooks.prepare.tapPromise(async (spec) => {
+      if (spec.labels.bad) throw canary();
+      return spec;
+    });
+    host.hooks.diagnostic.tap((diagnostic) => shown.push(diagnostic));
+  });
+  const rig = makeRig({ store, engines: [puppet], plugins: [failing], log });
+  const { runtime } = rig;
+  await runtime.start();
+  const collect = async (call: Promise<unknown>): Promise<void> => {
+    try {
+      shown.push(await call);
+    } catch (error) {
+      t.true(error instanceof RuntimeError, String(error));
+      shown.push(faceOf(error));
+    }
+  };
+  const config = { token: CANARIES[1] as string, socket: CANARIES[0] as string };
+  const claims = [{ name: 'docs', resource: `fs:${CANARIES[0]}`, mode: 'write' }] as const;
+  const observed = (async () => {
+    for await (const item of runtime.observe('w')) shown.push(item);
+  })();
+  await collect(runtime.createWorker({ workerId: 'w', engine: 'puppet', config, claims }));
+  await settle();
+  const watching = (async () => {
+    for await (const item of runtime.watch()) shown.push(item);
+  })();
+  const observing = (async () => {
+    for await (const item of runtime.observe('w', { after: 'start' })) shown.push(item);
+  })();
+  t.is(await codeOf(observed), 'WORKER_NOT_FOUND');
+  await collect(runtime.createWorker({ engine: 'puppet', claims }));
+  await collect(runtime.createWorker({ engine: 'puppet', config: { ...config, isBad: true } }));
+  await collect(runtime.createWorker({ engine: 'puppet', labels: { bad: 'x' } }));
+  for (const error of [canary(), 'canary', { canary: 1 }, undefined, null]) {
+    await collect(runtime.sendInput('w', { text: 'go' }));
+    puppet.last().fail(error);
+    await settle();
+  }
+  await collect(runtime.sendInput('w', { text: 'go' }));
+  puppet.last().yield({ type: CANARIES[0] as 'notice', severity: 'info', code: 'x', message: 'y' });
+  await settle();
+  await collect(runtime.sendInput('w', { text: 'go' }));
+  puppet.context().lost(canary());
+  await settle();
+  isBroken = true;
+  await collect(runtime.sendInput('w', { text: 'go' }));
+  await collect(runtime.createWorker({ engine: 'puppet' }));
+  await collect(runtime.updateWorker('w', { displayName: 'x' }));
+  await collect(runtime.stopWorker('w'));
+  await collect(runtime.summary());
+  await collect(runtime.getWorker('w'));
+  await collect(runtime.listWorkers());
+  await collect(logOf(runtime, 'w'));
+  await collect(runtime.transcript('w'));
+  await collect(runtime.overview('w'));
+  await collect(runtime.diagnostics());
+  await shutDown(rig);
+  await Promise.all([watching, observing]);
+  t.true(shown.length > 40);
+  assertClean(t, 'what was shown', ...shown);
+  // what is told apart publicly is found again in the operator's log, with its cause
+  const { items } = { items: shown.filter((one) => (one as { correlationId?: string }).correlationId) };
+  t.true(items.length > 5);
+  for (const item of items) {
+    const { correlationId } = item as { correlationId: string };
+    t.true(logged.some((fields) => (fields as { correlationId?: string }).correlationId === correlationId));
+  }
+  t.true(inspect(logged, { depth: 5 }).includes('canary'));
+});
+
+test('P19: what a store throws against its contract is a typed error of a commit all the same', async (t) => {
+  const inner = memoryStore();
+  let isBroken = false;
+  const foreign = new Proxy(inner, {
+    get: (store, name: keyof typeof inner) => {
+      const member: unknown = store[name];
+      if (typeof member !== 'function') return member;
+      return (...args: readonly unknown[]): unknown =>
+        isBroken && (name === 'append' || name === 'create')
+          ? Promise.reject(canary())
+          : Reflect.apply(member, store, args);
+    },
+  });
+  const { runtime } = await startRig(t, { store: foreign });
+  await runtime.createWorker(idle);
+  isBroken = true;
+  for (const call of [
+    runtime.updateWorker('w', { displayName: 'x' }),
+    runtime.createWorker({ engine: 'puppet' }),
+  ]) {
+    const error = await errorOf(call);
+    t.is(error.code, 'STORE_UNAVAILABLE');
+    assertClean(t, 'a commit', faceOf(error));
+  }
+  isBroken = false;
+  t.is(await codeOf(runtime.updateWorker('w', { displayName: 'well' })), 'none');
+});

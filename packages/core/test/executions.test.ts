@@ -1,0 +1,350 @@
+import test from 'ava';
+import { type EngineOutput, engine } from '../src/engine.ts';
+import { memoryStore } from '../src/memory-store/memory-store.ts';
+import { faultyStore } from '../src/testing/faulty-store.ts';
+import { Puppet } from './fixtures/puppet.ts';
+import {
+  codeOf,
+  errorOf,
+  flawsOf,
+  logOf,
+  makeRig,
+  onClock,
+  plugin,
+  settle,
+  shutDown,
+  startRig,
+} from './fixtures/rig.ts';
+
+const never = (): Promise<never> => new Promise(() => {});
+const STOP_DEADLINE_MS = 5_000;
+
+test('P1 P2: many Workers whose engines ignore everything are stopped within one deadline, each said to be detached', async (t) => {
+  const puppet = new Puppet({ isStubborn: true, onDetach: never });
+  const { runtime, clock } = await startRig(t, { engines: [puppet] });
+  const ids = Array.from({ length: 20 }, (_, n) => `w${n}`);
+  for (const workerId of ids)
+    await runtime.createWorker({ workerId, engine: 'puppet', initialInput: { text: 'go' } });
+  const since = clock.now();
+  const stops = Promise.all(ids.map((workerId) => runtime.stopWorker(workerId)));
+  const again = Promise.all(ids.map((workerId) => runtime.stopWorker(workerId)));
+  const outcomes = await onClock(clock, stops, 1_000);
+  t.is(clock.now() - since, STOP_DEADLINE_MS);
+  for (const outcome of outcomes)
+    t.deepEqual(outcome, { changed: true, status: 'stopped', outcome: 'detached' });
+  for (const outcome of await again)
+    t.deepEqual(outcome, { changed: false, status: 'stopped', outcome: 'detached' });
+  const { items } = await runtime.diagnostics();
+  t.deepEqual(
+    items
+      .filter(({ code }) => code === 'EXECUTION_DETACHED')
+      .map(({ worker }) => worker ?? '')
+      .sort(),
+    [...ids].sort(),
+  );
+  // the runtime goes on
+  await runtime.resumeWorker('w0');
+  t.is((await runtime.getWorker('w0')).execution.generation, 2);
+});
+
+test('P1: a second stop with an engine that hangs in detach alone is bounded as well', async (t) => {
+  const puppet = new Puppet({ onDetach: never });
+  const { runtime, clock } = await startRig(t, { engines: [puppet] });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  const stopping = runtime.stopWorker('w', { deadlineMs: 100 });
+  await settle();
+  t.is((await runtime.getWorker('w')).status, 'idle', 'nothing is claimed before it is so');
+  t.is((await onClock(clock, stopping, 100)).outcome, 'detached');
+  t.deepEqual(puppet.detached, [{ workerId: 'w', generation: 1, reason: 'stop' }], 'asked once');
+});
+
+test('P2: late output and late calls of a detached execution reach nothing', async (t) => {
+  const puppet = new Puppet({ isStubborn: true });
+  const { runtime, clock } = await startRig(t, { engines: [puppet] });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  await settle();
+  const late = puppet.last();
+  const context = puppet.context();
+  const pendingHistory = context.history()[Symbol.asyncIterator]();
+  await onClock(clock, runtime.stopWorker('w'));
+  t.true(late.run.signal.aborted);
+  t.true(context.signal.aborted);
+  const before = await logOf(runtime, 'w');
+  t.is(await codeOf(context.beginRun()), 'EXECUTION_LOST');
+  t.is(await codeOf(context.createChild({ engine: 'puppet' })), 'EXECUTION_LOST');
+  t.throws(() => context.history(), { code: 'EXECUTION_LOST' });
+  t.is(await codeOf(pendingHistory.next()), 'EXECUTION_LOST');
+  t.deepEqual(await late.run.ask({ kind: 'question', prompt: 'Still?', options: ['yes'] }), {
+    decision: null,
+    by: 'cancel',
+  });
+  context.lost(new TypeError('too late'));
+  late
+    .yield([{ type: 'text', text: 'too' }, { type: 'message' }])
+    .say('late')
+    .fail(new TypeError('late'));
+  await settle(20);
+  t.true(late.isOver);
+  t.deepEqual(await logOf(runtime, 'w'), before);
+  t.is((await runtime.listWorkers()).items.length, 1);
+  // nor do they reach the next execution
+  await runtime.resumeWorker('w');
+  t.is((await logOf(runtime, 'w')).length, before.length + 2);
+});
+
+test('P2: what a run had streamed before it was detached is kept as a partial message', async (t) => {
+  const puppet = new Puppet({ isStubborn: true });
+  const { runtime, clock } = await startRig(t, { engines: [puppet] });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  puppet.last().yield({ type: 'text', text: 'half a' });
+  await settle();
+  await onClock(clock, runtime.stopWorker('w'));
+  const events = await logOf(runtime, 'w');
+  const message = events.find((event) => event.type === 'message.completed');
+  t.like(message?.data, { partial: true });
+  t.deepEqual(flawsOf(events), []);
+});
+
+test('P2: an iterator whose return never resolves, and one that throws on return, do not keep a run open', async (t) => {
+  const odd = (name: string, onReturn: () => Promise<IteratorResult<EngineOutput>>) => ({
+    name,
+    capabilities: {},
+    attach: async () => ({
+      run: () => ({
+        [Symbol.asyncIterator]: () => ({
+          // an output that cannot be one ends the run while the iterator is alive
+          next: async () => ({
+            done: false as const,
+            value: { type: 'nonsense' } as unknown as EngineOutput,
+          }),
+          return: onReturn,
+        }),
+      }),
+      detach: async () => {},
+    }),
+  });
+  const { runtime, clock } = await startRig(t, {
+    engines: [odd('hangs', never), odd('throws', () => Promise.reject(new TypeError('no')))],
+  });
+  for (const name of ['hangs', 'throws']) {
+    const { worker } = await runtime.createWorker({ engine: name });
+    const sent = runtime.sendInput(worker.workerId, { text: 'go' }, { waitMs: 60_000 });
+    const { run } = await onClock(clock, sent);
+    t.like(run, { outcome: 'failed', error: { code: 'ENGINE_FAILED' } }, name);
+  }
+});
+
+test('P23: no more executions are attached once too many have not settled; settling gives the place back', async (t) => {
+  const puppet = new Puppet({ isStubborn: true });
+  const { runtime, clock } = await startRig(t, {
+    engines: [puppet],
+    limits: { unsettledExecutions: 2 },
+  });
+  for (const workerId of ['a', 'b']) {
+    await runtime.createWorker({ workerId, engine: 'puppet', initialInput: { text: 'go' } });
+    await onClock(clock, runtime.stopWorker(workerId));
+  }
+  const refused = await errorOf(runtime.createWorker({ engine: 'puppet' }));
+  t.like(refused, { code: 'LIMIT_REACHED', details: { limit: 'unsettledExecutions', value: 2 } });
+  t.is(await codeOf(runtime.resumeWorker('a')), 'LIMIT_REACHED');
+  puppet.last('a').finish();
+  await settle();
+  t.is((await runtime.resumeWorker('a')).status, 'idle');
+});
+
+test('P23: engines that hang in attach count as unsettled too', async (t) => {
+  const puppet = new Puppet({ onAttach: never });
+  const { runtime, clock } = await startRig(t, {
+    engines: [puppet],
+    limits: { unsettledExecutions: 1, attachTimeoutMs: 100 },
+  });
+  t.is(await onClock(clock, codeOf(runtime.createWorker({ engine: 'puppet' })), 100), 'ENGINE_UNAVAILABLE');
+  t.is(await onClock(clock, codeOf(runtime.createWorker({ engine: 'puppet' })), 100), 'LIMIT_REACHED');
+});
+
+test('a request of a run whose execution is lost or detached does not keep its engine waiting', async (t) => {
+  const { runtime, clock, puppet } = await startRig(t, { limits: { unsettledExecutions: 1 } });
+  for (let round = 0; round < 3; round += 1) {
+    const { worker } = await runtime.createWorker({ engine: 'puppet', initialInput: { text: 'go' } });
+    const answer = puppet.last().run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] });
+    await settle();
+    t.is((await runtime.getWorker(worker.workerId)).status, 'waiting');
+    puppet.context().lost(new TypeError('gone'));
+    t.deepEqual(await answer, { decision: null, by: 'cancel' });
+    puppet.last().finish();
+    await clock.advance(0);
+  }
+});
+
+test('a Worker that is stopped while its engine attaches stays stopped, and nothing is connected', async (t) => {
+  let connect = (): void => {};
+  let isSlow = false;
+  const puppet = new Puppet({
+    onAttach: () =>
+      isSlow
+        ? new Promise((resolve) => {
+            connect = resolve;
+          })
+        : undefined,
+  });
+  const { runtime } = await startRig(t, { engines: [puppet] });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  puppet.context().lost(new TypeError('gone'));
+  await settle();
+  isSlow = true;
+  const sent = codeOf(runtime.sendInput('w', { text: 'go' }));
+  await settle();
+  t.like(await runtime.stopWorker('w'), { changed: true, outcome: 'graceful' });
+  t.is(await sent, 'ENGINE_UNAVAILABLE', 'nobody waits for an engine that is no longer wanted');
+  t.true(puppet.context().signal.aborted);
+  connect();
+  await settle();
+  const { status, execution } = await runtime.getWorker('w');
+  t.deepEqual([status, execution.connected], ['stopped', false]);
+  t.deepEqual(puppet.detached.at(-1), { workerId: 'w', generation: 2, reason: 'creation' });
+  t.is((await logOf(runtime, 'w')).at(-1)?.type, 'worker.stopped');
+});
+
+test('P4: an engine that attaches while the runtime stops is let go, and what wanted it is refused', async (t) => {
+  let connect = (): void => {};
+  const puppet = new Puppet({
+    onAttach: () =>
+      new Promise((resolve) => {
+        connect = resolve;
+      }),
+  });
+  const slow = plugin('slow', (host) =>
+    host.hooks.drain.tapPromise(async () => {
+      connect();
+      await settle();
+    }),
+  );
+  const rig = makeRig({ engines: [puppet], plugins: [slow] });
+  await rig.runtime.start();
+  const created = codeOf(rig.runtime.createWorker({ engine: 'puppet' }));
+  await settle();
+  await shutDown(rig);
+  t.not(await onClock(rig.clock, created), 'none');
+  t.is(puppet.detached.length, 1);
+});
+
+test('a lost execution whose end could not be written at once closes its run, also behind a new execution', async (t) => {
+  const faulty = faultyStore(memoryStore());
+  const { runtime, clock, puppet } = await startRig(t, { store: faulty });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  await settle();
+  faulty.failNext('append', 'full');
+  puppet.context().lost(new TypeError('gone'));
+  // nothing is attached now, and the log does not know it yet
+  await settle();
+  t.is((await runtime.getWorker('w')).status, 'running');
+  await runtime.resumeWorker('w');
+  await clock.advance(1_000);
+  const { status, execution } = await runtime.getWorker('w');
+  t.deepEqual([status, execution.connected, execution.generation], ['idle', true, 2]);
+  t.is(await codeOf(runtime.sendInput('w', { text: 'next' })), 'none');
+  t.deepEqual(flawsOf(await logOf(runtime, 'w')), []);
+});
+
+for (const outcome of ['done', 'lost'] as const) {
+  test(`a resume whose commit stalls and is ${outcome} at last leaves a Worker that works, and its claims held or free`, async (t) => {
+    const faulty = faultyStore(memoryStore());
+    const { runtime, clock, puppet } = await startRig(t, { store: faulty, limits: { commitTimeoutMs: 100 } });
+    const claims = [{ name: 'docs', resource: 'fs:/docs', mode: 'write' }] as const;
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', claims });
+    await runtime.stopWorker('w');
+    const stall = faulty.stall('append');
+    t.is(await onClock(clock, codeOf(runtime.resumeWorker('w')), 100), 'STORE_UNAVAILABLE');
+    stall.release(outcome);
+    await clock.advance(1_000);
+    const { status, execution } = await runtime.getWorker('w');
+    t.deepEqual([status, execution.connected], [outcome === 'done' ? 'idle' : 'stopped', false]);
+    const rival = await codeOf(runtime.createWorker({ workerId: 'v', engine: 'puppet', claims }));
+    t.is(rival, outcome === 'done' ? 'CLAIM_CONFLICT' : 'none');
+    if (rival === 'none') {
+      await runtime.stopWorker('v');
+      await runtime.resumeWorker('w');
+    }
+    await runtime.sendInput('w', { text: 'go' });
+    t.is(
+      puppet.last('w').worker,
+      puppet.context('w'),
+      'the run is in the hands of the execution that is attached',
+    );
+    t.is((await runtime.getWorker('w')).status, 'running');
+    t.deepEqual(flawsOf(await logOf(runtime, 'w')), []);
+  });
+}
+
+test('a run that takes too long fails with RUN_DEADLINE, and its queue goes on', async (t) => {
+  const { runtime, clock, puppet } = await startRig(t, { limits: { runTimeoutMs: 60_000 } });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  await runtime.sendInput('w', { text: 'next', whenBusy: 'queue' });
+  const [obedient] = puppet.runs;
+  await clock.advance(60_000);
+  t.true(obedient?.isOver);
+  const finished = (await logOf(runtime, 'w')).filter((event) => event.type === 'run.finished');
+  t.like(finished[0]?.data, { outcome: 'failed', error: { code: 'RUN_DEADLINE' } });
+  t.is(puppet.runs.length, 2);
+});
+
+/** How many turns of the event loop a job of another Worker takes. */
+const turnsOf = async (job: Promise<unknown>): Promise<number> => {
+  let isOver = false;
+  const over = (): void => {
+    isOver = true;
+  };
+  job.then(over, over);
+  for (let turns = 1; turns <= 5_000; turns += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (isOver) return turns;
+  }
+  return Number.POSITIVE_INFINITY;
+};
+
+const text: EngineOutput = { type: 'text', text: 'x' };
+const notice: EngineOutput = { type: 'notice', severity: 'info', code: 'x', message: 'y' };
+const floods: Readonly<Record<string, () => AsyncIterable<EngineOutput | readonly EngineOutput[]>>> = {
+  hanging: async function* () {
+    yield text;
+    await never();
+  },
+  deltas: async function* () {
+    for (;;) yield text;
+  },
+  events: async function* () {
+    for (;;) yield notice;
+  },
+  arrays: async function* () {
+    for (;;) yield [text, notice, text, notice, { type: 'message' }];
+  },
+};
+
+test('P22: while one engine hangs or floods, jobs of another Worker take as many turns as ever', async (t) => {
+  const echo = engine('echo', async function* (current) {
+    for (const part of current.input?.parts ?? [])
+      yield { type: 'message', parts: [{ type: 'text', text: part.text }] };
+  });
+  const wild = Object.entries(floods).map(([name, run]) => engine(name, run));
+  const { runtime, clock } = await startRig(t, { engines: [echo, ...wild] });
+  await runtime.createWorker({ workerId: 'calm', engine: 'echo' });
+  const job = async (): Promise<void> => {
+    const { run } = await runtime.sendInput('calm', { text: 'hello' }, { waitMs: 1_000 });
+    t.is(run?.outcome, 'completed');
+    await runtime.getWorker('calm');
+    await runtime.events('calm', { limit: 5 });
+  };
+  const measure = async (): Promise<number> => {
+    let worst = 0;
+    for (let n = 0; n < 10; n += 1) worst = Math.max(worst, await turnsOf(job()));
+    return worst;
+  };
+  const alone = await measure();
+  for (const { name } of wild) {
+    await runtime.createWorker({ workerId: name, engine: name, initialInput: { text: 'go' } });
+    const beside = await measure();
+    t.true(beside <= alone + 5, `${name}: ${beside} turns instead of ${alone}`);
+    t.is((await runtime.getWorker(name)).status, 'running', name);
+    t.is((await onClock(clock, runtime.stopWorker(name))).outcome, 'detached');
+  }
+});

@@ -1,0 +1,254 @@
+import test, { type ExecutionContext } from 'ava';
+import { bundleDigest } from '../src/commands/bundles.ts';
+import { memoryStore } from '../src/memory-store/memory-store.ts';
+import type { Runtime } from '../src/runtime.ts';
+import { RuntimeError } from '../src/runtime-error.ts';
+import type { RuntimeStore } from '../src/store.ts';
+import { type FaultyStore, faultyStore, type Stall, type StoreFault } from '../src/testing/faulty-store.ts';
+import type { WorkerEvent } from '../src/worker/event.ts';
+import {
+  codeOf,
+  flawsOf,
+  foldOf,
+  logOf,
+  makeRig,
+  onClock,
+  type Rig,
+  settle,
+  shutDown,
+} from './fixtures/rig.ts';
+
+const WORKER = 'w';
+const COMMIT_TIMEOUT_MS = 1_000;
+const FAULTS: readonly StoreFault[] = ['full', 'conflict', 'unavailable-lost', 'unavailable-done'];
+const STORE_CODES = new Set(['STORE_FULL', 'STORE_CONFLICT', 'STORE_UNAVAILABLE']);
+
+const bundle = { id: 'team', profiles: { writer: { engine: 'puppet', config: { style: 'plain' } } } };
+const digest = bundleDigest(bundle);
+
+interface Place {
+  readonly rig: Rig;
+  readonly faulty: FaultyStore;
+  readonly inner: RuntimeStore;
+}
+
+const open = async (inner: RuntimeStore): Promise<Place> => {
+  const faulty = faultyStore(inner);
+  const rig = makeRig({ store: faulty, limits: { commitTimeoutMs: COMMIT_TIMEOUT_MS } });
+  await rig.runtime.start();
+  return { rig, faulty, inner };
+};
+
+const logIdOf = async (runtime: Runtime, workerId: string): Promise<string> =>
+  (await runtime.getWorker(workerId)).asOf.split('.')[0] as string;
+
+const rawLinesOf = async (store: RuntimeStore, log: string): Promise<string> => {
+  const everything = { count: 100_000, bytes: 100_000_000, direction: 'forward' } as const;
+  const { lines } = await store.read(log, { seq: 1, offset: 0 }, everything);
+  return Buffer.from(lines).toString();
+};
+
+/** Memory says what the store holds: the page is the raw log, and the state its fold. */
+const assertTrue = async (
+  t: ExecutionContext,
+  { rig: { runtime }, inner }: Place,
+  at: string,
+): Promise<void> => {
+  for (const { workerId } of (await runtime.listWorkers()).items) {
+    const raw = await rawLinesOf(inner, await logIdOf(runtime, workerId));
+    const page = await runtime.readEvents(workerId, { limit: 1_000 });
+    t.is(Buffer.from(page.lines).toString(), raw, `${at}: the page is the log`);
+    const events = raw
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as WorkerEvent);
+    t.deepEqual(flawsOf(events), [], at);
+    const detail = await runtime.getWorker(workerId);
+    const { status, runId, queue, generation } = foldOf(events);
+    t.deepEqual(
+      [detail.status, detail.run?.runId ?? null, detail.queued, detail.execution.generation, detail.lastSeq],
+      [status, runId, queue.length, generation, events.length],
+      `${at}: the report is the fold`,
+    );
+  }
+};
+
+/** Carries a command out. `recover` is called when it was refused, then it is tried again. */
+type Attempt = <T>(what: string, command: () => Promise<T>) => Promise<T>;
+
+const textsOf = (events: readonly WorkerEvent[]): readonly string[] =>
+  events.flatMap((event) =>
+    event.type === 'input.accepted' ? event.data.parts.map((part) => part.text) : [],
+  );
+
+/** One life of a Worker with every kind of write. Faults may hit anywhere: whatever was refused is tried again. */
+const live = async (t: ExecutionContext, place: Place, attempt: Attempt): Promise<readonly WorkerEvent[]> => {
+  const { runtime, puppet, clock } = place.rig;
+  const send = (text: string, whenBusy: 'reject' | 'queue' = 'reject') =>
+    attempt(`input ${text}`, () =>
+      runtime.sendInput(WORKER, { text, whenBusy }, { idempotencyKey: `key-${text}` }),
+    );
+  const outcomeOf = async (runId: string): Promise<string | undefined> =>
+    foldOf(await logOf(runtime, WORKER)).outcomes[runId];
+  /** Until a run is over, whatever the store did to it. */
+  const ended = async (runId: string): Promise<void> => {
+    for (let round = 0; round < 50 && (await outcomeOf(runId)) === undefined; round += 1)
+      await clock.advance(100);
+    if ((await outcomeOf(runId)) === undefined) {
+      // a store that reports another writer is believed, and not asked again before somebody wants the run to end
+      await runtime.cancelRun(WORKER, { runId });
+      t.not(await outcomeOf(runId), undefined);
+    }
+    t.not(await outcomeOf(runId), undefined, 'the run has an end');
+  };
+
+  await attempt('bundle', () => runtime.putBundle(digest, bundle));
+  const created = await attempt('create', () =>
+    runtime.createWorker(
+      {
+        workerId: WORKER,
+        bundle: { id: 'team', digest },
+        profile: 'writer',
+        claims: [{ name: 'docs', resource: 'fs:/docs', mode: 'write' }],
+        initialInput: { text: 'first' },
+      },
+      { idempotencyKey: 'key-create' },
+    ),
+  );
+  const first = created.input?.runId ?? '';
+  await settle();
+  puppet.last(WORKER).say('an answer');
+  await settle();
+  // an output that the store refused has ended the run with the store's code
+  const answer = puppet.last(WORKER).run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] });
+  const asked = codeOf(answer);
+  await settle();
+  const [request] = (await runtime.listRequests(WORKER)).items;
+  if (request)
+    await attempt('respond', () => runtime.respond(WORKER, request.requestId, { decision: 'yes' }));
+  t.true(['none', 'RUN_MISMATCH', ...STORE_CODES].includes(await onClock(clock, asked, 100)));
+  const second = await send('second', 'queue');
+  puppet.last(WORKER).finish();
+  await ended(first);
+  await settle();
+  if ((await outcomeOf(second.runId)) === undefined) {
+    puppet.last(WORKER).finish();
+    await ended(second.runId);
+  }
+  const third = await send('third');
+  await attempt('cancel', () => runtime.cancelRun(WORKER, { runId: third.runId }));
+  t.is(await outcomeOf(third.runId), 'cancelled');
+  await attempt('update', () => runtime.updateWorker(WORKER, { displayName: 'Ada' }));
+  await send('fourth');
+  await send('fifth', 'queue');
+  await attempt('stop', () => runtime.stopWorker(WORKER));
+  await attempt('resume', () => runtime.resumeWorker(WORKER));
+  await send('sixth');
+  puppet.last(WORKER).finish();
+  await settle();
+  await attempt('stop again', () => runtime.stopWorker(WORKER));
+  const events = await logOf(runtime, WORKER);
+  t.deepEqual(
+    textsOf(events),
+    ['first', 'second', 'third', 'fourth', 'fifth', 'sixth'],
+    'each input is there once',
+  );
+  return events;
+};
+
+const writesOf = async (t: ExecutionContext): Promise<number> => {
+  const place = await open(memoryStore());
+  await live(t, place, (_what, command) => command());
+  await shutDown(place.rig);
+  return place.faulty.calls.filter((call) => call.isWrite).length;
+};
+
+/** After everything: closed and opened again on the same store, all that was acknowledged is there. */
+const assertKept = async (t: ExecutionContext, place: Place, events: readonly WorkerEvent[], at: string) => {
+  await shutDown(place.rig);
+  const again = await open(place.inner);
+  t.deepEqual(await logOf(again.rig.runtime, WORKER), events, `${at}: after a restart the log is the same`);
+  const detail = await again.rig.runtime.getWorker(WORKER);
+  t.deepEqual([detail.status, detail.displayName], ['stopped', 'Ada'], at);
+  await again.rig.runtime.deleteWorker(WORKER);
+  t.is(await codeOf(again.rig.runtime.getWorker(WORKER)), 'WORKER_NOT_FOUND');
+  await shutDown(again.rig);
+};
+
+for (const fault of FAULTS) {
+  test(`P9 P14: ${fault} at every write of a life: a typed error, memory as the store, and each retry once`, async (t) => {
+    const writes = await writesOf(t);
+    t.true(writes > 15, `${writes} writes`);
+    for (let nth = 1; nth <= writes; nth += 1) {
+      const place = await open(memoryStore());
+      const refused: string[] = [];
+      place.faulty.failAt(nth, fault);
+      const attempt: Attempt = async (what, command) => {
+        try {
+          return await onClock(place.rig.clock, command(), 100);
+        } catch (error) {
+          const { code } = RuntimeError.from(error);
+          t.true(STORE_CODES.has(code), `write ${nth}: ${what} was refused with ${code}: ${String(error)}`);
+          refused.push(what);
+        }
+        await settle();
+        await assertTrue(t, place, `write ${nth}, ${what}`);
+        await place.rig.clock.advance(200);
+        return onClock(place.rig.clock, command(), 100);
+      };
+      const events = await live(t, place, attempt);
+      await assertTrue(t, place, `write ${nth}, at the end`);
+      t.true(
+        refused.length <= 1,
+        `write ${nth}: one fault refuses at most one command: ${refused.join(', ')}`,
+      );
+      if (fault === 'unavailable-done')
+        t.deepEqual(
+          refused.filter((what) => what !== 'bundle'),
+          [],
+          `write ${nth}`,
+        );
+      await assertKept(t, place, events, `write ${nth}`);
+    }
+  });
+}
+
+for (const outcome of ['done', 'lost'] as const) {
+  test(`P9 P22: any write of a life stalls and is ${outcome} at last: refused in time, no other Worker waits, each retry once`, async (t) => {
+    const writes = await writesOf(t);
+    for (let nth = 1; nth <= writes; nth += 1) {
+      const place = await open(memoryStore());
+      const { runtime, clock } = place.rig;
+      await runtime.createWorker({ workerId: 'other', engine: 'puppet' });
+      let count = 0;
+      const stall: Stall = place.faulty.stall((call) => {
+        count += call.isWrite ? 1 : 0;
+        return call.isWrite && count === nth;
+      });
+      // the store is back some time after those who waited were refused
+      void stall.reached.then(() => clock.after(COMMIT_TIMEOUT_MS * 1.5, () => stall.release(outcome)));
+      const attempt: Attempt = async (what, command) => {
+        for (;;) {
+          const since = clock.now();
+          try {
+            return await onClock(clock, command(), 100);
+          } catch (error) {
+            t.is(RuntimeError.from(error).code, 'STORE_UNAVAILABLE', `write ${nth}: ${what}`);
+          }
+          const waited = clock.now() - since;
+          t.true(waited <= COMMIT_TIMEOUT_MS + 200, `write ${nth}: ${what} waited ${waited} ms`);
+          await runtime.updateWorker('other', { displayName: `at ${clock.now()}` });
+          t.is(await codeOf(runtime.events('other')), 'none');
+          await clock.advance(COMMIT_TIMEOUT_MS);
+          await assertTrue(t, place, `write ${nth}, ${what}`);
+        }
+      };
+      const events = await live(t, place, attempt);
+      await clock.advance(COMMIT_TIMEOUT_MS * 2);
+      await assertTrue(t, place, `write ${nth}, at the end`);
+      t.is(stall.held, 0);
+      await runtime.stopWorker('other');
+      await assertKept(t, place, events, `write ${nth}`);
+    }
+  });
+}

@@ -1,0 +1,486 @@
+import test, { type ExecutionContext } from 'ava';
+import { bundleDigest } from '../src/commands/bundles.ts';
+import { type EngineOutput, engine } from '../src/engine.ts';
+import { DEFAULT_LIMITS, type Limits, resolveLimits } from '../src/limits.ts';
+import { memoryStore } from '../src/memory-store/memory-store.ts';
+import { Runtime } from '../src/runtime.ts';
+import { type ErrorCode, RuntimeError } from '../src/runtime-error.ts';
+import { faultyStore } from '../src/testing/faulty-store.ts';
+import { Puppet } from './fixtures/puppet.ts';
+import {
+  codeOf,
+  errorOf,
+  logOf,
+  makeRig,
+  onClock,
+  plugin,
+  settle,
+  shutDown,
+  startRig,
+} from './fixtures/rig.ts';
+
+type Reach = (t: ExecutionContext) => Promise<void>;
+
+const never = (): Promise<never> => new Promise(() => {});
+
+/** The call is refused with a code and, where it is a limit of a size or a number, with its name and value. */
+const refused = async (
+  t: ExecutionContext,
+  call: Promise<unknown>,
+  code: ErrorCode,
+  limit?: keyof Limits,
+  value?: number,
+): Promise<void> => {
+  const error = await errorOf(call);
+  t.is(error.code, code);
+  if (limit) t.like(error.details, { limit, value });
+};
+
+/** How a run ends that yields this. */
+const outcomeOf = async (
+  t: ExecutionContext,
+  limits: Partial<Limits>,
+  outputs: readonly EngineOutput[],
+): Promise<unknown> => {
+  const yields = engine('yields', async function* () {
+    yield* outputs;
+  });
+  const { runtime, clock } = await startRig(t, { engines: [yields], limits });
+  const { worker } = await runtime.createWorker({ engine: 'yields' });
+  const sent = runtime.sendInput(worker.workerId, { text: 'go' }, { waitMs: 10_000 });
+  const { run } = await onClock(clock, sent);
+  return run?.error?.code ?? run?.outcome;
+};
+
+const bundleOf = (id: string) => ({ id, profiles: {} });
+const textOf = (length: number): string => 'x'.repeat(length);
+
+/** Each limit, small, and what is seen when it is reached. */
+const limits: Record<keyof Limits, Reach> = {
+  async workers(t) {
+    const { runtime } = await startRig(t, { limits: { workers: 2 } });
+    await runtime.createWorker({ workerId: 'a', engine: 'puppet' });
+    // a place is taken before anything is awaited
+    const codes = await Promise.all(
+      ['b', 'c', 'd'].map((workerId) => codeOf(runtime.createWorker({ workerId, engine: 'puppet' }))),
+    );
+    t.deepEqual(codes, ['none', 'LIMIT_REACHED', 'LIMIT_REACHED']);
+    await runtime.stopWorker('a');
+    await refused(t, runtime.createWorker({ engine: 'puppet' }), 'LIMIT_REACHED', 'workers', 2);
+    await runtime.deleteWorker('a');
+    await runtime.createWorker({ engine: 'puppet' });
+  },
+  async inputBytes(t) {
+    const { runtime } = await startRig(t, { limits: { inputBytes: 100 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const long = { text: textOf(101) };
+    await refused(t, runtime.sendInput('w', long), 'PAYLOAD_TOO_LARGE', 'inputBytes', 100);
+    await refused(
+      t,
+      runtime.createWorker({ engine: 'puppet', initialInput: long }),
+      'PAYLOAD_TOO_LARGE',
+      'inputBytes',
+      100,
+    );
+    t.is(await codeOf(runtime.sendInput('w', { text: textOf(50) })), 'none');
+  },
+  async metadataBytes(t) {
+    const { runtime } = await startRig(t, { limits: { metadataBytes: 20 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const metadata = { note: textOf(20) };
+    await refused(
+      t,
+      runtime.sendInput('w', { text: 'hi', metadata }),
+      'PAYLOAD_TOO_LARGE',
+      'metadataBytes',
+      20,
+    );
+    t.is(await codeOf(runtime.sendInput('w', { text: 'hi', metadata: { a: 1 } })), 'none');
+  },
+  async configBytes(t) {
+    const { runtime } = await startRig(t, { limits: { configBytes: 20 } });
+    const config = { note: textOf(20) };
+    await refused(
+      t,
+      runtime.createWorker({ engine: 'puppet', config }),
+      'PAYLOAD_TOO_LARGE',
+      'configBytes',
+      20,
+    );
+  },
+  async queuedInputs(t) {
+    const { runtime } = await startRig(t, { limits: { queuedInputs: 2 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+    const queue = () => runtime.sendInput('w', { text: 'next', whenBusy: 'queue' });
+    await Promise.all([queue(), queue()]);
+    await refused(t, queue(), 'LIMIT_REACHED', 'queuedInputs', 2);
+    await runtime.cancelRun('w');
+    t.is(await codeOf(queue()), 'none');
+  },
+  async openRequests(t) {
+    const { runtime, puppet } = await startRig(t, { limits: { openRequests: 1 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+    await settle();
+    const ask = () => puppet.last().run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] });
+    void ask();
+    await refused(t, ask(), 'LIMIT_REACHED', 'openRequests', 1);
+    t.is((await runtime.listRequests('w')).items.length, 1);
+  },
+  async labels(t) {
+    const { runtime } = await startRig(t, { limits: { labels: 1 } });
+    const labels = { a: '1', b: '2' };
+    await refused(t, runtime.createWorker({ engine: 'puppet', labels }), 'INVALID_REQUEST');
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', labels: { a: '1' } });
+    await refused(t, runtime.updateWorker('w', { labels }), 'INVALID_REQUEST');
+  },
+  async labelChars(t) {
+    const { runtime } = await startRig(t, { limits: { labelChars: 3 } });
+    for (const labels of [{ long: 'x' }, { a: 'long' }])
+      await refused(t, runtime.createWorker({ engine: 'puppet', labels }), 'INVALID_REQUEST');
+    t.is(await codeOf(runtime.createWorker({ engine: 'puppet', labels: { abc: 'abc' } })), 'none');
+  },
+  async tools(t) {
+    const { runtime } = await startRig(t, { limits: { tools: 1 } });
+    await refused(t, runtime.createWorker({ engine: 'puppet', tools: ['read', 'write'] }), 'INVALID_REQUEST');
+    t.is(await codeOf(runtime.createWorker({ engine: 'puppet', tools: ['read'] })), 'none');
+  },
+  async claims(t) {
+    const { runtime } = await startRig(t, { limits: { claims: 1 } });
+    const claim = (name: string) => ({ name, resource: `fs:/${name}`, mode: 'write' }) as const;
+    await refused(
+      t,
+      runtime.createWorker({ engine: 'puppet', claims: [claim('a'), claim('b')] }),
+      'INVALID_REQUEST',
+    );
+    t.is(await codeOf(runtime.createWorker({ engine: 'puppet', claims: [claim('a')] })), 'none');
+  },
+  async eventBytes(t) {
+    const notice = { type: 'notice', severity: 'info', code: 'x', message: textOf(1_000) } as const;
+    t.is(await outcomeOf(t, { eventBytes: 1_000 }, [notice]), 'OUTPUT_TOO_LARGE');
+    t.is(await outcomeOf(t, { eventBytes: 2_000 }, [notice]), 'completed');
+    // streamed text that fits memory but no event: the run ends all the same
+    const text = { type: 'text', text: textOf(1_000) } as const;
+    t.is(await outcomeOf(t, { eventBytes: 1_000 }, [text, { type: 'message' }]), 'OUTPUT_TOO_LARGE');
+    t.is(await outcomeOf(t, { eventBytes: 1_000 }, [text]), 'OUTPUT_TOO_LARGE');
+  },
+  async inFlightBytes(t) {
+    const text = { type: 'text', text: textOf(10) } as const;
+    t.is(await outcomeOf(t, { inFlightBytes: 25 }, [text, text, text]), 'OUTPUT_TOO_LARGE');
+    t.is(await outcomeOf(t, { inFlightBytes: 25 }, [text, text, { type: 'message' }, text]), 'completed');
+  },
+  async pageItemsDefault(t) {
+    const { runtime } = await startRig(t, { limits: { pageItemsDefault: 1 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    await runtime.createWorker({ workerId: 'v', engine: 'puppet' });
+    t.is((await runtime.events('w')).items.length, 1);
+    t.is((await runtime.listWorkers()).items.length, 1);
+    t.truthy((await runtime.listWorkers()).next);
+  },
+  async pageItems(t) {
+    const { runtime } = await startRig(t, { limits: { pageItems: 1 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const pages = [
+      runtime.events('w', { limit: 2 }),
+      runtime.transcript('w', { limit: 2 }),
+      runtime.listWorkers({ limit: 2 }),
+      runtime.diagnostics({ limit: 2 }),
+      runtime.listBundles({ limit: 2 }),
+    ];
+    for (const page of pages) await refused(t, page, 'LIMIT_TOO_LARGE', 'pageItems', 1);
+    t.is((await runtime.events('w')).items.length, 1, 'what is given without asking is no more than that');
+  },
+  async pageBytes(t) {
+    const { runtime } = await startRig(t, { limits: { pageBytes: 200 } });
+    await runtime.createWorker({
+      workerId: 'w',
+      engine: 'puppet',
+      initialInput: { text: textOf(300) },
+    });
+    let after = 'start';
+    let count = 0;
+    for (;;) {
+      const { lines, count: found, next, asOf } = await runtime.readEvents('w', { after });
+      t.true(found === 1 || lines.length <= 200, 'only a single item may be larger');
+      count += found;
+      after = asOf;
+      if (!next) break;
+    }
+    t.is(count, 4);
+  },
+  async idempotencyKeys(t) {
+    const { runtime, puppet } = await startRig(t, { limits: { idempotencyKeys: 2 } });
+    for (const key of ['a', 'b', 'c'])
+      await runtime.createWorker({ workerId: key, engine: 'puppet' }, { idempotencyKey: key });
+    t.true(
+      (await runtime.createWorker({ workerId: 'b', engine: 'puppet' }, { idempotencyKey: 'b' })).replayed,
+    );
+    // the oldest is forgotten: the call is a new one
+    t.is(
+      await codeOf(runtime.createWorker({ workerId: 'a', engine: 'puppet' }, { idempotencyKey: 'a' })),
+      'WORKER_EXISTS',
+    );
+    for (const key of ['1', '2', '3']) {
+      await runtime.sendInput('a', { text: key }, { idempotencyKey: key });
+      puppet.last('a').finish();
+      await settle();
+    }
+    t.true((await runtime.sendInput('a', { text: '2' }, { idempotencyKey: '2' })).replayed);
+    t.false((await runtime.sendInput('a', { text: '1' }, { idempotencyKey: '1' })).replayed);
+  },
+  async diagnostics(t) {
+    const failing = engine('failing', async function* () {
+      yield* [];
+      throw new TypeError('no');
+    });
+    const { runtime } = await startRig(t, { engines: [failing], limits: { diagnostics: 3 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'failing' });
+    for (let n = 0; n < 5; n += 1) await runtime.sendInput('w', { text: 'go' }, { waitMs: 1_000 });
+    const page = await runtime.diagnostics();
+    t.deepEqual(
+      page.items.map(({ id }) => id),
+      [5, 4, 3],
+    );
+    t.is(page.next, null);
+    t.is((await runtime.summary()).diagnostics, 3);
+    await refused(t, runtime.diagnostics({ after: 'd.2' }), 'CURSOR_EXPIRED');
+  },
+  async removedWorkers(t) {
+    const { runtime } = await startRig(t, { limits: { removedWorkers: 1 } });
+    await runtime.createWorker({ workerId: 'first', engine: 'puppet' });
+    const { asOf } = await runtime.listWorkers();
+    const create = async (workerId: string): Promise<void> => {
+      await runtime.createWorker({ workerId, engine: 'puppet' });
+      await runtime.stopWorker(workerId);
+      await runtime.deleteWorker(workerId);
+    };
+    await create('a');
+    const near = runtime.openWatch({ after: asOf });
+    t.deepEqual(
+      near.pull(10)?.map((item) => item.type),
+      ['worker-removed', 'synced'],
+    );
+    near.close();
+    await create('b');
+    const far = runtime.openWatch({ after: asOf });
+    t.deepEqual(
+      far.pull(10)?.map((item) => item.type),
+      ['reset', 'worker', 'synced'],
+    );
+    far.close();
+  },
+  async pendingCommits(t) {
+    const faulty = faultyStore(memoryStore());
+    const { runtime } = await startRig(t, { store: faulty, limits: { pendingCommits: 3 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    await runtime.createWorker({ workerId: 'v', engine: 'puppet' });
+    const stall = faulty.stall('append');
+    const held = ['1', '2', '3'].map((displayName) => runtime.updateWorker('w', { displayName }));
+    await settle();
+    // of all Workers together
+    await refused(t, runtime.updateWorker('v', { displayName: 'x' }), 'STORE_UNAVAILABLE');
+    t.is(await codeOf(runtime.getWorker('v')), 'none');
+    stall.release('done');
+    await Promise.all(held);
+    t.is(await codeOf(runtime.updateWorker('v', { displayName: 'x' })), 'none');
+  },
+  async tailBytes(t) {
+    const faulty = faultyStore(memoryStore());
+    const { runtime } = await startRig(t, { store: faulty, limits: { tailBytes: 2_000 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    for (let n = 0; n < 50; n += 1) await runtime.updateWorker('w', { displayName: `name ${n}` });
+    const reads = (): number => faulty.calls.filter((call) => call.method === 'read').length;
+    const stream = await runtime.openStream('w', { after: 'start', deltas: false });
+    let count = 0;
+    for (;;) {
+      const chunk = await stream.pull(500);
+      if (chunk?.type !== 'events') break;
+      count += chunk.count;
+    }
+    stream.close();
+    t.is(count, 52);
+    const behind = reads();
+    t.true(behind > 0, 'what is older than the tail comes from the store');
+    const { asOf } = await runtime.events('w', { limit: 50 });
+    const before = reads();
+    await runtime.events('w', { after: asOf });
+    t.is(reads(), before, 'what is recent comes from memory');
+  },
+  async idleUnloadMs(t) {
+    const faulty = faultyStore(memoryStore());
+    const { runtime, clock, puppet } = await startRig(t, { store: faulty, limits: { idleUnloadMs: 1_000 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    puppet.context().lost(new TypeError('gone'));
+    await settle();
+    const reads = async (): Promise<number> => {
+      await runtime.events('w');
+      return faulty.calls.filter((call) => call.method === 'read').length;
+    };
+    t.is(await reads(), 0);
+    await clock.advance(3_000);
+    t.true((await reads()) > 0, 'nothing is kept in memory for a Worker without work or readers');
+    // it comes back as it was
+    t.is(await codeOf(runtime.sendInput('w', { text: 'go' })), 'none');
+  },
+  async subscriptions(t) {
+    const { runtime } = await startRig(t, { limits: { subscriptions: 2 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const open = [await runtime.openStream('w'), runtime.openWatch()];
+    await refused(t, runtime.openStream('w'), 'LIMIT_REACHED', 'subscriptions', 2);
+    t.throws(() => runtime.openWatch(), { code: 'LIMIT_REACHED' });
+    for (const stream of open) stream.close();
+    for (const stream of open) stream.close();
+    const again = [await runtime.openStream('w'), runtime.openWatch()];
+    t.throws(() => runtime.openWatch({ after: 'nonsense' }), { code: 'LIMIT_REACHED' });
+    for (const stream of again) stream.close();
+    t.throws(() => runtime.openWatch({ after: 'nonsense' }), { code: 'CURSOR_INVALID' });
+    runtime.openWatch().close();
+  },
+  async unsettledExecutions(t) {
+    const puppet = new Puppet({ isStubborn: true });
+    const { runtime, clock } = await startRig(t, { engines: [puppet], limits: { unsettledExecutions: 1 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+    await onClock(clock, runtime.stopWorker('w'));
+    await refused(t, runtime.resumeWorker('w'), 'LIMIT_REACHED', 'unsettledExecutions', 1);
+  },
+  async bundles(t) {
+    const { runtime } = await startRig(t, { limits: { bundles: 2 } });
+    const put = (id: string) => runtime.putBundle(bundleDigest(bundleOf(id)), bundleOf(id));
+    await put('a');
+    // at the same instant: only one place is left
+    const codes = await Promise.all([codeOf(put('b')), codeOf(put('c'))]);
+    t.deepEqual(codes.sort(), ['LIMIT_REACHED', 'none']);
+    await refused(t, put('d'), 'LIMIT_REACHED', 'bundles', 2);
+    t.is(await codeOf(put('a')), 'none', 'the same again takes no place');
+    t.is((await runtime.listBundles()).items.length, 2);
+  },
+  async bundleBytes(t) {
+    const { runtime } = await startRig(t, { limits: { bundleBytes: 30 } });
+    const large = bundleOf(textOf(30));
+    await refused(t, runtime.putBundle(bundleDigest(large), large), 'PAYLOAD_TOO_LARGE', 'bundleBytes', 30);
+  },
+  async commitTimeoutMs(t) {
+    const faulty = faultyStore(memoryStore());
+    const { runtime, clock } = await startRig(t, { store: faulty, limits: { commitTimeoutMs: 500 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const stall = faulty.stall('append');
+    const updated = codeOf(runtime.updateWorker('w', { displayName: 'x' }));
+    const since = clock.now();
+    t.is(await onClock(clock, updated, 100), 'STORE_UNAVAILABLE');
+    t.true(clock.now() - since <= 600, `${clock.now() - since} ms`);
+    t.false((await runtime.summary()).store.healthy);
+    stall.release('done');
+    await clock.advance(1_000);
+    t.is((await runtime.getWorker('w')).displayName, 'x', 'what turned out to have happened is adopted');
+  },
+  async attachTimeoutMs(t) {
+    const puppet = new Puppet({ onAttach: never });
+    const { runtime, clock } = await startRig(t, { engines: [puppet], limits: { attachTimeoutMs: 100 } });
+    const created = errorOf(runtime.createWorker({ engine: 'puppet' }));
+    await settle();
+    await clock.advance(100);
+    t.is((await created).code, 'ENGINE_UNAVAILABLE');
+  },
+  async stopDeadlineMs(t) {
+    const puppet = new Puppet({ isStubborn: true });
+    const { runtime, clock } = await startRig(t, { engines: [puppet], limits: { stopDeadlineMs: 100 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+    const cancelled = runtime.cancelRun('w');
+    await settle();
+    t.is((await runtime.getWorker('w')).status, 'running');
+    await clock.advance(100);
+    t.true((await cancelled).changed);
+    t.false((await runtime.getWorker('w')).execution.connected);
+  },
+  async stopDeadlineMaxMs(t) {
+    const { runtime } = await startRig(t, { limits: { stopDeadlineMaxMs: 10_000 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    await refused(t, runtime.stopWorker('w', { deadlineMs: 10_001 }), 'INVALID_REQUEST');
+    t.is((await runtime.stopWorker('w', { deadlineMs: 10_000 })).outcome, 'graceful');
+  },
+  async runTimeoutMs(t) {
+    const { runtime, clock } = await startRig(t, { limits: { runTimeoutMs: 100 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+    await clock.advance(100);
+    const finished = (await logOf(runtime, 'w')).find((event) => event.type === 'run.finished');
+    t.like(finished?.data, { outcome: 'failed', error: { code: 'RUN_DEADLINE' } });
+  },
+  async pluginTimeoutMs(t) {
+    const { runtime, clock } = await startRig(t, {
+      limits: { pluginTimeoutMs: 100 },
+      plugins: [plugin('slow', (host) => host.hooks.admit.tapPromise(never))],
+    });
+    const created = errorOf(runtime.createWorker({ engine: 'puppet' }));
+    await settle();
+    await clock.advance(100);
+    t.like(await created, { code: 'PLUGIN_TIMEOUT', details: { plugin: 'slow', hook: 'admit' } });
+  },
+  async shutdownDeadlineMs(t) {
+    const puppet = new Puppet({ isStubborn: true, onDetach: never });
+    const stuck = plugin('stuck', (host) => {
+      host.hooks.drain.tapPromise(never);
+      for (let n = 0; n < 3; n += 1) host.defer(never);
+    });
+    const store = faultyStore(memoryStore());
+    const { runtime, clock } = makeRig({
+      engines: [puppet],
+      plugins: [stuck],
+      store,
+      limits: { shutdownDeadlineMs: 1_000 },
+    });
+    await runtime.start();
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+    store.stall('close');
+    const since = clock.now();
+    await onClock(clock, runtime.stop(), 50);
+    t.true(clock.now() - since <= 1_050, `${clock.now() - since} ms`);
+    t.is(runtime.status, 'stopped');
+  },
+};
+
+for (const [name, reach] of Object.entries(limits)) test(`P23: the limit ${name} is reached`, reach);
+
+test('P23: every limit has a test that reaches it', (t) => {
+  t.deepEqual(Object.keys(limits).sort(), Object.keys(DEFAULT_LIMITS).sort());
+});
+
+test('P23: a limit that does not exist, or is not a positive whole number, is refused', (t) => {
+  const wrong: readonly object[] = [
+    { nonsense: 1 },
+    { workers: 0 },
+    { workers: -1 },
+    { workers: 1.5 },
+    { workers: '9' },
+    { workers: Number.NaN },
+    { toString: 1 },
+  ];
+  for (const overrides of wrong) {
+    t.throws(
+      () => resolveLimits(overrides),
+      { instanceOf: RuntimeError, code: 'INVALID_REQUEST' },
+      JSON.stringify(overrides),
+    );
+    t.throws(() => new Runtime({ limits: overrides }), { code: 'INVALID_REQUEST' });
+  }
+  t.is(resolveLimits({ workers: 7 }).workers, 7);
+});
+
+test('P23: a line of ids and labels at their longest fits an event', async (t) => {
+  const rig = makeRig();
+  await rig.runtime.start();
+  const labels = Object.fromEntries(
+    Array.from({ length: DEFAULT_LIMITS.labels }, (_, n) => [
+      `${n}`.padStart(DEFAULT_LIMITS.labelChars, '"'),
+      '\u0001'.repeat(DEFAULT_LIMITS.labelChars),
+    ]),
+  );
+  const workerId = 'w'.repeat(128);
+  const { worker } = await rig.runtime.createWorker({
+    engine: 'puppet',
+    workerId,
+    labels,
+    displayName: '\u0001'.repeat(256),
+  });
+  t.deepEqual(worker.labels, labels);
+  await rig.runtime.sendInput(workerId, { text: '\u0001'.repeat(43_000) });
+  await shutDown(rig);
+});

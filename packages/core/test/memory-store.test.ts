@@ -1,0 +1,101 @@
+import test from 'ava';
+import { silentLogger } from '../src/logger.ts';
+import { memoryStore } from '../src/memory-store/memory-store.ts';
+import type { LogHead, RuntimeStore, StoreHost } from '../src/store.ts';
+import { testStore } from '../src/testing/test-store.ts';
+
+testStore(
+  test,
+  async () => {
+    const store = memoryStore();
+    return { open: async () => store, dispose: async () => {} };
+  },
+  {
+    kill: 'what is in memory ends with its process',
+    meter: 'reading memory cannot be counted; P21 is timed below',
+  },
+);
+
+const host: StoreHost = {
+  log: silentLogger,
+  configuration: null,
+  snapshotOf: () => undefined,
+  report: () => {},
+};
+
+const openStore = async (): Promise<RuntimeStore> => {
+  const store = memoryStore();
+  await store.open(host);
+  return store;
+};
+
+const lineOf = (seq: number): Uint8Array => Buffer.from(`{"seq":${seq}}\n`);
+
+/** Writes a log of one line a batch, and gives its head. */
+const writeLog = async (store: RuntimeStore, log: string, count: number): Promise<LogHead> => {
+  const first = lineOf(1);
+  await store.create(log, { workerId: log, record: null }, { lines: first, count: 1 });
+  let head = { seq: 1, bytes: first.length };
+  while (head.seq < count) {
+    const lines = lineOf(head.seq + 1);
+    await store.append(log, head, { lines, count: 1 });
+    head = { seq: head.seq + 1, bytes: head.bytes + lines.length };
+  }
+  return head;
+};
+
+test('the memory store says that it keeps nothing beyond the process', async (t) => {
+  const store = await openStore();
+  t.is(store.kind, 'memory');
+  t.false(store.isDurable);
+});
+
+test('what is read of one batch is the appended bytes themselves, not a copy', async (t) => {
+  const store = await openStore();
+  const lines = Buffer.concat([lineOf(1), lineOf(2), lineOf(3)]);
+  await store.create('log_a', { workerId: 'a', record: null }, { lines, count: 3 });
+  const position = { seq: 2, offset: lineOf(1).length };
+  const slice = await store.read('log_a', position, { count: 5, bytes: 1_000, direction: 'forward' });
+  t.is(slice.lines.buffer, lines.buffer);
+  t.is(slice.count, 2);
+});
+
+test('a store that was closed may be closed again, and opened', async (t) => {
+  const store = await openStore();
+  await store.close();
+  await store.close();
+  const { logs } = await store.open(host);
+  t.deepEqual([...logs], []);
+});
+
+test('the tail of a reopened log is bounded, so that opening does not copy long logs', async (t) => {
+  const store = await openStore();
+  const head = await writeLog(store, 'log_a', 20_000);
+  await store.close();
+  const [found] = [...(await store.open(host)).logs];
+  t.deepEqual(found?.head, head);
+  t.true((found?.tail.length ?? 0) > 0);
+  t.true((found?.tail.length ?? 0) <= 65_536);
+});
+
+test('P21: a page of a log that is 400 times as long takes about as long', async (t) => {
+  const store = await openStore();
+  const lengths = { log_short: 500, log_long: 200_000 };
+  const heads = new Map<string, LogHead>();
+  for (const [log, count] of Object.entries(lengths)) heads.set(log, await writeLog(store, log, count));
+  const fastest = new Map([...heads.keys()].map((log) => [log, Number.POSITIVE_INFINITY]));
+  // In turns, and by the fastest of many: what else the machine does slows both, or is left out.
+  for (let round = 0; round < 300; round += 1) {
+    for (const [log, head] of heads) {
+      const begin = performance.now();
+      await store.read(
+        log,
+        { seq: head.seq, offset: 0 },
+        { count: 100, bytes: 10_000, direction: 'backward' },
+      );
+      fastest.set(log, Math.min(fastest.get(log) ?? 0, performance.now() - begin));
+    }
+  }
+  const [short = 0, long = 0] = fastest.values();
+  t.true(long < 20 * short, `${long} ms in the long log, ${short} ms in the short one`);
+});

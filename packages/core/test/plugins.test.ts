@@ -1,0 +1,503 @@
+import test from 'ava';
+import type { Command, WorkerSpec } from '../src/hooks.ts';
+import { memoryStore } from '../src/memory-store/memory-store.ts';
+import type { PluginHost, RuntimePlugin } from '../src/plugin.ts';
+import { Runtime } from '../src/runtime.ts';
+import { RuntimeError } from '../src/runtime-error.ts';
+import { faultyStore } from '../src/testing/faulty-store.ts';
+import { manualClock } from '../src/testing/manual-clock.ts';
+import { Puppet } from './fixtures/puppet.ts';
+import { codeOf, errorOf, makeRig, onClock, plugin, settle, shutDown, startRig } from './fixtures/rig.ts';
+
+const never = (): Promise<never> => new Promise(() => {});
+
+test('plugins are applied, started, asked and told in order, and released in reverse, the store last', async (t) => {
+  const said: string[] = [];
+  const store = faultyStore(memoryStore());
+  const noting = (name: string): RuntimePlugin =>
+    plugin(name, (host) => {
+      said.push(`apply ${name}`);
+      host.hooks.start.tapPromise(async () => {
+        await settle(name === 'one' ? 3 : 1);
+        said.push(`start ${name}`);
+        host.defer(() => void said.push(`release ${name}, acquired in start`));
+      });
+      host.hooks.prepare.tapPromise(async (spec) => {
+        said.push(`prepare ${name}`);
+        return spec;
+      });
+      host.hooks.admit.tapPromise(async ({ type }) => void said.push(`admit ${name} ${type}`));
+      host.hooks.committed.tap(({ events }) =>
+        said.push(`told ${name} ${events.map(({ seq }) => seq).join(' ')}`),
+      );
+      host.hooks.drain.tapPromise(async ({ reason, signal }) => {
+        said.push(`drain ${name} ${reason} ${signal.aborted}`);
+      });
+      host.defer(() => void said.push(`release ${name}`));
+    });
+  const rig = makeRig({ store, plugins: [noting('one'), noting('two')] });
+  await rig.runtime.start();
+  said.push('runs');
+  await rig.runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  await rig.runtime.stop({ reason: 'test' });
+  said.push(store.calls.at(-1)?.method ?? '');
+  t.deepEqual(said, [
+    'apply one',
+    'apply two',
+    'start one',
+    'start two',
+    'runs',
+    'prepare one',
+    'prepare two',
+    'admit one worker.create',
+    'admit two worker.create',
+    'told one 1',
+    'told two 1',
+    'told one 2',
+    'told two 2',
+    'drain one test false',
+    'drain two test false',
+    'release two, acquired in start',
+    'release one, acquired in start',
+    'release two',
+    'release one',
+    'close',
+  ]);
+});
+
+test('start runs before the store opens, and commands are refused until then', async (t) => {
+  const store = faultyStore(memoryStore());
+  const codes: string[] = [];
+  const early = plugin('early', (host) =>
+    host.hooks.start.tapPromise(async () => {
+      t.is(store.calls.length, 0);
+      t.is(host.runtime.status, 'starting');
+      codes.push(await codeOf(host.runtime.createWorker({ engine: 'puppet' })));
+      codes.push(await codeOf(host.runtime.summary()));
+      codes.push(await codeOf(host.runtime.listWorkers()));
+    }),
+  );
+  const rig = makeRig({ store, plugins: [early] });
+  t.is(await codeOf(rig.runtime.listWorkers()), 'RUNTIME_NOT_READY');
+  const stall = store.stall('open');
+  const starting = rig.runtime.start();
+  await stall.reached;
+  t.is(await codeOf(rig.runtime.listWorkers()), 'RUNTIME_NOT_READY');
+  stall.release('done');
+  await starting;
+  await rig.runtime.ready;
+  t.deepEqual(codes, ['RUNTIME_NOT_READY', 'RUNTIME_NOT_READY', 'RUNTIME_NOT_READY']);
+  await t.throwsAsync(rig.runtime.start(), { instanceOf: TypeError });
+  await shutDown(rig);
+  t.is(await codeOf(rig.runtime.listWorkers()), 'RUNTIME_STOPPING');
+  t.is(await codeOf(rig.runtime.createWorker({ engine: 'puppet' })), 'RUNTIME_STOPPING');
+});
+
+test('prepare fills in what a creation left out, one plugin on what the other made of it', async (t) => {
+  const seen: WorkerSpec[] = [];
+  const fill = (name: string, change: (spec: WorkerSpec) => WorkerSpec): RuntimePlugin =>
+    plugin(name, (host) =>
+      host.hooks.prepare.tapPromise(async (spec, request) => {
+        seen.push(spec);
+        t.deepEqual(request, { profile: 'writer', labels: { team: 'a' } });
+        return change(spec);
+      }),
+    );
+  const { runtime, puppet } = await startRig(t, {
+    plugins: [
+      fill('engine', (spec) => ({ ...spec, engine: 'puppet', config: { style: 'plain' } })),
+      fill('labels', (spec) => ({ ...spec, labels: { ...spec.labels, by: 'labels' }, tools: ['read'] })),
+    ],
+  });
+  const { worker } = await runtime.createWorker({ profile: 'writer', labels: { team: 'a' } });
+  t.like(worker, {
+    engine: 'puppet',
+    profile: 'writer',
+    labels: { team: 'a', by: 'labels' },
+    tools: ['read'],
+  });
+  t.deepEqual(puppet.context().config, { style: 'plain' });
+  t.is(seen[0]?.engine, null);
+  t.is(seen[1]?.engine, 'puppet');
+});
+
+test('what prepare makes is checked like a request: an unknown engine or tool is refused all the same', async (t) => {
+  let change: (spec: WorkerSpec) => WorkerSpec = (spec) => spec;
+  const { runtime } = await startRig(t, {
+    plugins: [plugin('changing', (host) => host.hooks.prepare.tapPromise(async (spec) => change(spec)))],
+  });
+  change = (spec) => ({ ...spec, engine: 'unknown' });
+  t.is(await codeOf(runtime.createWorker({ engine: 'puppet' })), 'ENGINE_UNKNOWN');
+  change = (spec) => ({ ...spec, tools: ['fly'] });
+  t.is(await codeOf(runtime.createWorker({ engine: 'puppet' })), 'TOOL_UNKNOWN');
+  change = (spec) => ({ ...spec, workerId: 'bad id "' });
+  t.not(await codeOf(runtime.createWorker({ engine: 'puppet' })), 'none');
+  change = (spec) => ({ ...spec, claims: [{ name: 'x', resource: 'nowhere', mode: 'write' }] });
+  t.is(await codeOf(runtime.createWorker({ engine: 'puppet' })), 'INVALID_REQUEST');
+  t.deepEqual((await runtime.listWorkers()).items, []);
+});
+
+test('admit is asked about every command but stop, cancel and respond, and can refuse each', async (t) => {
+  const asked: string[] = [];
+  let isClosed = false;
+  const gate = plugin('gate', (host) =>
+    host.hooks.admit.tapPromise(async ({ type }) => {
+      asked.push(type);
+      if (isClosed) throw new RuntimeError('FORBIDDEN', 'Not today', { details: { quota: 3 } });
+    }),
+  );
+  const store = faultyStore(memoryStore());
+  const { runtime, puppet } = await startRig(t, { store, plugins: [gate] });
+  const digest = `sha256-${'0'.repeat(64)}`;
+  const commands = (workerId: string): readonly (() => Promise<unknown>)[] => [
+    () => runtime.createWorker({ workerId: 'v', engine: 'puppet' }),
+    () => runtime.sendInput(workerId, { text: 'go' }),
+    () => runtime.updateWorker(workerId, { displayName: 'x' }),
+    () => runtime.resumeWorker(workerId),
+    () => runtime.deleteWorker(workerId),
+    () => runtime.putBundle(digest, {}),
+  ];
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  puppet.last().finish();
+  await settle();
+  isClosed = true;
+  const writes = store.calls.filter((call) => call.isWrite).length;
+  asked.length = 0;
+  for (const command of commands('w')) {
+    const error = await errorOf(command());
+    t.like(error, { code: 'FORBIDDEN', message: 'Not today', details: { quota: 3 } });
+  }
+  t.deepEqual(asked, [
+    'worker.create',
+    'worker.input',
+    'worker.update',
+    'worker.resume',
+    'worker.delete',
+    'bundle.put',
+  ]);
+  t.is(store.calls.filter((call) => call.isWrite).length, writes, 'nothing was written');
+  asked.length = 0;
+  await runtime.cancelRun('w');
+  t.is(await codeOf(runtime.respond('w', 'request_x', { decision: 'yes' })), 'REQUEST_NOT_FOUND');
+  await runtime.stopWorker('w');
+  t.deepEqual(asked, []);
+});
+
+test('settled says how each command ended, so that a quota can release what it held', async (t) => {
+  const held: string[] = [];
+  const settled: string[] = [];
+  const quota = plugin('quota', (host) =>
+    host.hooks.admit.tapPromise(async (command: Command) => {
+      held.push(command.type);
+      void command.settled.then((how) => settled.push(`${command.type} ${how}`));
+    }),
+  );
+  const strict = plugin('strict', (host) =>
+    host.hooks.admit.tapPromise(async (command) => {
+      if (command.type === 'worker.update') throw new RuntimeError('FORBIDDEN');
+    }),
+  );
+  const { runtime } = await startRig(t, { plugins: [quota, strict] });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  await codeOf(runtime.createWorker({ workerId: 'w', engine: 'puppet' }));
+  await runtime.sendInput('w', { text: 'go' });
+  await codeOf(runtime.sendInput('w', { text: 'busy' }));
+  await codeOf(runtime.updateWorker('w', { displayName: 'x' }));
+  await codeOf(runtime.deleteWorker('w'));
+  await runtime.resumeWorker('w');
+  t.is(held.length, 7);
+  t.deepEqual(settled, [
+    'worker.create done',
+    'worker.create refused',
+    'worker.input done',
+    'worker.input refused',
+    'worker.update refused',
+    'worker.delete refused',
+    'worker.resume done',
+  ]);
+});
+
+test('P9 P10: committed is told what the store has, in order, each once; a tap that throws is isolated', async (t) => {
+  const store = faultyStore(memoryStore());
+  const told: number[] = [];
+  const throwing = plugin('throwing', (host) =>
+    host.hooks.committed.tap(() => {
+      throw new TypeError('a bug at /srv/secret');
+    }),
+  );
+  const noting = plugin('noting', (host) =>
+    host.hooks.committed.tap(({ workerId, events }) => {
+      if (workerId === 'w') told.push(...events.map(({ seq }) => seq));
+    }),
+  );
+  const { runtime, puppet } = await startRig(t, { store, plugins: [throwing, noting] });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  const stall = store.stall('append');
+  const updates = ['a', 'b', 'c'].map((displayName) => runtime.updateWorker('w', { displayName }));
+  await stall.reached;
+  t.deepEqual(told, [1, 2], 'nobody is told before the store has it');
+  stall.release('done');
+  await Promise.all(updates);
+  store.failNext('append', 'full');
+  t.is(await codeOf(runtime.updateWorker('w', { displayName: 'd' })), 'STORE_FULL');
+  await runtime.sendInput('w', { text: 'go' });
+  puppet.last().finish();
+  await settle();
+  const { lastSeq } = await runtime.getWorker('w');
+  t.deepEqual(
+    told,
+    Array.from({ length: lastSeq }, (_, index) => index + 1),
+  );
+  const { items } = await runtime.diagnostics();
+  t.true(items.length > 0);
+  for (const item of items) {
+    t.like(item, { code: 'PLUGIN_FAILED', details: { plugin: 'throwing', hook: 'committed' } });
+    t.false(JSON.stringify(item).includes('secret'));
+  }
+});
+
+test('the diagnostic hook is told of each; one that throws is logged and nothing more', async (t) => {
+  const told: string[] = [];
+  const logged: unknown[] = [];
+  const log = {
+    debug: () => {},
+    info: () => {},
+    warn: () => {},
+    error: (fields: unknown) => logged.push(fields),
+  };
+  const throwing = plugin('throwing', (host) =>
+    host.hooks.diagnostic.tap(() => {
+      throw new TypeError('again and again');
+    }),
+  );
+  const noting = plugin('noting', (host) => host.hooks.diagnostic.tap(({ code }) => told.push(code)));
+  const { runtime, puppet } = await startRig(t, { log, plugins: [throwing, noting] });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  puppet.last().fail(new TypeError('no'));
+  await settle();
+  t.deepEqual(told, ['ENGINE_FAILED']);
+  t.is((await runtime.diagnostics()).items.length, 1);
+  t.true(logged.some((fields) => (fields as { plugin?: string }).plugin === 'throwing'));
+});
+
+for (const [title, fail, code] of [
+  ['throws', () => Promise.reject(new TypeError('no')), 'PLUGIN_FAILED'],
+  ['hangs', never, 'PLUGIN_TIMEOUT'],
+  ['refuses', () => Promise.reject(new RuntimeError('STORE_VERSION')), 'STORE_VERSION'],
+] as const) {
+  test(`a start tap that ${title} fails the start, names the plugin and unwinds what was acquired, in reverse`, async (t) => {
+    const said: string[] = [];
+    const acquiring = (name: string) =>
+      plugin(name, (host) =>
+        host.hooks.start.tapPromise(async () => {
+          host.defer(() => void said.push(`release ${name}`));
+          host.defer(async () => {
+            said.push(`release more of ${name}`);
+            throw new TypeError('a release that fails does not keep the others');
+          });
+        }),
+      );
+    const failing = plugin('failing', (host) => host.hooks.start.tapPromise(fail));
+    const later = plugin('later', (host) => host.hooks.start.tapPromise(async () => void said.push('later')));
+    const { runtime, clock } = makeRig({
+      plugins: [acquiring('one'), acquiring('two'), failing, later],
+      limits: { pluginTimeoutMs: 100 },
+    });
+    const error = await onClock(clock, errorOf(runtime.start()), 100);
+    t.is(error.code, code);
+    if (code !== 'STORE_VERSION') t.like(error.details, { plugin: 'failing', hook: 'start' });
+    t.deepEqual(said, ['release more of two', 'release two', 'release more of one', 'release one']);
+    t.is(runtime.status, 'failed');
+    t.is(await codeOf(runtime.ready), code);
+    t.is(await codeOf(runtime.listWorkers()), 'RUNTIME_NOT_READY');
+    await runtime.stop();
+  });
+}
+
+test('a store that does not open fails the start with its code, and is closed', async (t) => {
+  const store = faultyStore(memoryStore());
+  store.failNext('open', 'unavailable-lost');
+  const said: string[] = [];
+  const { runtime } = makeRig({
+    store,
+    plugins: [plugin('one', (host) => host.defer(() => void said.push('one')))],
+  });
+  t.is(await codeOf(runtime.start()), 'STORE_UNAVAILABLE');
+  t.deepEqual(said, ['one']);
+  t.is(store.calls.at(-1)?.method, 'close');
+});
+
+test('what a start tap acquires after its time is released at once', async (t) => {
+  let acquire = (): void => {};
+  let isReleased = false;
+  const slow = plugin('slow', (host) =>
+    host.hooks.start.tapPromise(async () => {
+      await new Promise<void>((resolve) => {
+        acquire = resolve;
+      });
+      host.defer(() => {
+        isReleased = true;
+      });
+    }),
+  );
+  const { runtime, clock } = makeRig({ plugins: [slow], limits: { pluginTimeoutMs: 100 } });
+  t.is(await onClock(clock, codeOf(runtime.start()), 100), 'PLUGIN_TIMEOUT');
+  acquire();
+  await settle();
+  t.true(isReleased);
+});
+
+test('P4: a stop during the start ends with everything released, and start is refused', async (t) => {
+  const said: string[] = [];
+  const store = faultyStore(memoryStore());
+  const one = plugin('one', (host) =>
+    host.defer(async () => {
+      await settle();
+      said.push('released');
+    }),
+  );
+  const { runtime } = makeRig({ store, plugins: [one] });
+  const stall = store.stall('open');
+  const started = codeOf(runtime.start());
+  await stall.reached;
+  const stopped = runtime.stop().then(() => said.push('stopped'));
+  await settle();
+  t.is(runtime.status, 'stopping');
+  stall.release('done');
+  t.is(await started, 'RUNTIME_STOPPING');
+  await stopped;
+  t.deepEqual(said, ['released', 'stopped']);
+  t.is(store.calls.at(-1)?.method, 'close');
+  t.is(runtime.status, 'stopped');
+});
+
+test('two providers of a slot, an engine or a name conflict, and the message names both', (t) => {
+  const conflict = (
+    one: (host: PluginHost) => void,
+    two: (host: PluginHost) => void,
+  ): RuntimeError | undefined =>
+    t.throws(() => new Runtime({ plugins: [plugin('first', one), plugin('second', two)] }), {
+      instanceOf: RuntimeError,
+      code: 'PLUGIN_CONFLICT',
+    });
+  const useStore = (host: PluginHost): void => host.useStore(memoryStore());
+  const useEngine = (host: PluginHost): void => host.useEngine(new Puppet());
+  for (const use of [useStore, useEngine]) {
+    const error = conflict(use, use);
+    t.regex(error?.message ?? '', /"first".*"second"/);
+    t.deepEqual(error?.details.plugins, ['first', 'second']);
+  }
+  t.throws(() => new Runtime({ plugins: [plugin('same', () => {}), plugin('same', () => {})] }), {
+    code: 'PLUGIN_CONFLICT',
+  });
+});
+
+test('apply only registers: one that throws or is asynchronous is refused, named', (t) => {
+  const thrower = plugin('thrower', () => {
+    throw new TypeError('no');
+  });
+  t.throws(() => new Runtime({ plugins: [thrower] }), { code: 'PLUGIN_FAILED', message: /"thrower".*apply/ });
+  const slow: RuntimePlugin = { name: 'slow', apply: (async () => {}) as () => void };
+  t.throws(() => new Runtime({ plugins: [slow] }), { code: 'PLUGIN_FAILED', message: /"slow".*apply/ });
+});
+
+test('taps, store and engines close when start begins', async (t) => {
+  const hosts: PluginHost[] = [];
+  const clock = manualClock();
+  const runtime = new Runtime({ clock, plugins: [plugin('late', (host) => void hosts.push(host))] });
+  await runtime.start();
+  const [host] = hosts as [PluginHost];
+  const late: readonly (() => void)[] = [
+    () => host.hooks.start.tapPromise(async () => {}),
+    () => host.hooks.prepare.tapPromise(async (spec) => spec),
+    () => host.hooks.admit.tapPromise(async () => {}),
+    () => host.hooks.committed.tap(() => {}),
+    () => host.hooks.diagnostic.tap(() => {}),
+    () => host.hooks.drain.tapPromise(async () => {}),
+    () => host.useStore(memoryStore()),
+    () => host.useEngine(new Puppet()),
+  ];
+  for (const register of late) t.throws(register, { instanceOf: TypeError, message: /"late"/ });
+  await shutDown({ runtime, clock });
+});
+
+test('hooks offer to tap and nothing else', (t) => {
+  const runtime = new Runtime({
+    plugins: [
+      plugin('curious', ({ hooks }) => {
+        t.deepEqual(Object.keys(hooks).sort(), [
+          'admit',
+          'committed',
+          'diagnostic',
+          'drain',
+          'prepare',
+          'start',
+        ]);
+        for (const hook of Object.values(hooks)) t.is(Object.keys(hook).length, 1);
+      }),
+    ],
+  });
+  t.is(runtime.status, 'new');
+});
+
+for (const hook of ['prepare', 'admit'] as const) {
+  test(`a failing ${hook} tap names plugin and hook, and keeps its cause to itself`, async (t) => {
+    let fail: () => Promise<never> = never;
+    const failing = plugin('failing', (host) => host.hooks[hook].tapPromise(() => fail()));
+    const { runtime, clock } = await startRig(t, { plugins: [failing], limits: { pluginTimeoutMs: 100 } });
+    const late = await onClock(clock, errorOf(runtime.createWorker({ engine: 'puppet' })), 100);
+    t.like(late, { code: 'PLUGIN_TIMEOUT', details: { plugin: 'failing', hook } });
+    fail = () => Promise.reject(new TypeError('at /srv/secret'));
+    const error = await errorOf(runtime.createWorker({ engine: 'puppet' }));
+    t.like(error, { code: 'PLUGIN_FAILED', details: { plugin: 'failing', hook } });
+    t.true(error.cause instanceof TypeError);
+    t.false(JSON.stringify([error, error.message, error.details]).includes('secret'));
+    t.is((await runtime.listWorkers()).items.length, 0);
+  });
+}
+
+test('drain taps run side by side, their failures are diagnostics, and stop goes on', async (t) => {
+  const said: string[] = [];
+  const log: string[] = [];
+  const draining = (name: string, drain: () => Promise<void>) =>
+    plugin(name, (host) => {
+      host.hooks.drain.tapPromise(drain);
+      host.hooks.diagnostic.tap(({ code }) => {
+        if (name === 'fine') log.push(code);
+      });
+    });
+  let meet = (): void => {};
+  const met = new Promise<void>((resolve) => {
+    meet = resolve;
+  });
+  const { runtime, clock } = makeRig({
+    plugins: [
+      draining('throws', async () => {
+        throw new TypeError('no');
+      }),
+      draining('waits', () => met),
+      draining('fine', async () => {
+        said.push('drained');
+        meet();
+      }),
+      draining('hangs', never),
+    ],
+    limits: { shutdownDeadlineMs: 1_000 },
+  });
+  await runtime.start();
+  await onClock(clock, runtime.stop(), 100);
+  t.deepEqual(said, ['drained']);
+  t.is(runtime.status, 'stopped');
+  t.deepEqual(log, ['PLUGIN_FAILED', 'PLUGIN_TIMEOUT']);
+});
+
+test('a plugin that may not see the store fail: stop is idempotent and bounded when close fails', async (t) => {
+  const store = faultyStore(memoryStore());
+  const { runtime } = makeRig({ store });
+  await runtime.start();
+  store.failNext('close', 'unavailable-lost');
+  const first = runtime.stop();
+  t.is(runtime.stop(), first);
+  await first;
+  t.is(runtime.status, 'stopped');
+});

@@ -1,0 +1,68 @@
+import { RuntimeError, type StoredBundle } from '@worker-runtime/core';
+import type { Disk } from './disk.ts';
+import { diskFailure, errnoOf } from './disk-failure.ts';
+import { idOfFileName } from './file-name.ts';
+import type { Lane } from './lane.ts';
+import type { Layout } from './layout.ts';
+
+const SUFFIX = '.json';
+const DIGEST = /^[\x21-\x7e]{1,128}$/;
+
+/** Bundles, a file each, put in place whole and synced. */
+export class BundleFiles {
+  readonly #disk: Disk;
+  readonly #layout: Layout;
+  readonly #writes: Lane;
+  readonly #reads: Lane;
+
+  constructor(disk: Disk, layout: Layout, writes: Lane, reads: Lane) {
+    this.#disk = disk;
+    this.#layout = layout;
+    this.#writes = writes;
+    this.#reads = reads;
+  }
+
+  /** @throws INVALID_REQUEST no digest · STORE_FULL · STORE_UNAVAILABLE */
+  async put({ digest, body }: StoredBundle): Promise<void> {
+    if (!DIGEST.test(digest))
+      throw new RuntimeError('INVALID_REQUEST', 'The digest of a bundle is not valid');
+    await this.#failing(() =>
+      this.#writes.run(async () => {
+        const path = this.#layout.bundle(digest);
+        const known = await this.#read(digest).catch(() => null);
+        if (known === null || Buffer.compare(known, body) !== 0) await this.#disk.replace(path, [body]);
+      }),
+    );
+  }
+
+  get(digest: string): Promise<Uint8Array | null> {
+    return this.#failing(() => this.#reads.run(() => this.#read(digest)));
+  }
+
+  async list(): Promise<readonly string[]> {
+    const names = await this.#failing(() => this.#reads.run(() => this.#disk.list(this.#layout.bundles)));
+    const digests: string[] = [];
+    for (const name of names) {
+      const digest = name.endsWith(SUFFIX) ? idOfFileName(name.slice(0, -SUFFIX.length)) : null;
+      if (digest !== null) digests.push(digest);
+    }
+    return digests.sort();
+  }
+
+  async #read(digest: string): Promise<Uint8Array | null> {
+    try {
+      return await this.#disk.readFile(this.#layout.bundle(digest));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  async #failing<T>(job: () => Promise<T>): Promise<T> {
+    try {
+      return await job();
+    } catch (error) {
+      throw diskFailure(error);
+    }
+  }
+}

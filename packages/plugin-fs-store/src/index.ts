@@ -1,0 +1,4 @@
+export { type DoctorOptions, doctor } from './doctor.ts';
+export { fileStore } from './fs-store.ts';
+export { fsStore, plugin } from './plugin.ts';
+export type { FsStoreOptions } from './settings.ts';

@@ -1,0 +1,57 @@
+import type { KeyEntry } from '@worker-runtime/core';
+import { type Disk, readRange } from './disk.ts';
+import { NEWLINE } from './line.ts';
+import type { LogEntry } from './log-entry.ts';
+import type { WorkerFiles } from './worker-files.ts';
+
+/** As many as the contract asks for. */
+const KEPT_KEYS = 1_000;
+const BLOCK_BYTES = 262_144;
+
+export const encodeKeys = (keys: readonly KeyEntry[]): string => {
+  let lines = '';
+  for (const { hash, digest, seq, offset } of keys)
+    lines += `${JSON.stringify({ hash, digest, seq, offset })}\n`;
+  return lines;
+};
+
+const decodeKeys = (lines: string): KeyEntry[] => {
+  const keys: KeyEntry[] = [];
+  for (const line of lines.split('\n')) {
+    try {
+      if (line !== '') keys.push(JSON.parse(line) as KeyEntry);
+    } catch {
+      // A damaged entry is forgotten, as the oldest ones are; the caller is told that the file does not fit.
+    }
+  }
+  return keys;
+};
+
+/** The last entries of a log's `keys.jsonl` and of what is behind it. `onDamage` where some could not be read. */
+export const readKeys = async (
+  entry: LogEntry,
+  files: WorkerFiles,
+  disk: Disk,
+  onDamage: () => void,
+): Promise<readonly KeyEntry[]> => {
+  const behind = entry.behind?.keys.join('') ?? '';
+  const { keyBytes } = entry.filed;
+  const recent = decodeKeys(behind);
+  if (keyBytes === 0 || recent.length >= KEPT_KEYS) return recent.slice(-KEPT_KEYS);
+  let filed: KeyEntry[] = [];
+  let expected = 0;
+  await files.pool.use(files.keys(entry), 'write', async (file) => {
+    for (let size = BLOCK_BYTES; ; size *= 2) {
+      const from = Math.max(0, keyBytes - size);
+      const block = await readRange(disk, file, from, keyBytes - from);
+      if (block.length < keyBytes - from) onDamage();
+      const start = from === 0 ? 0 : block.indexOf(NEWLINE) + 1;
+      const text = block.toString('utf8', start);
+      filed = decodeKeys(text);
+      expected = text.split('\n').length - 1;
+      if (from === 0 || filed.length + recent.length >= KEPT_KEYS) break;
+    }
+  });
+  if (filed.length !== expected) onDamage();
+  return [...filed, ...recent].slice(-KEPT_KEYS);
+};

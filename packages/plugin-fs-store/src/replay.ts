@@ -1,0 +1,217 @@
+import type { StoreFinding } from '@worker-runtime/core';
+import { type Disk, readRange } from './disk.ts';
+import { errnoOf } from './disk-failure.ts';
+import { changeOf, FRAME_HEADER_BYTES, GROUP_MAGIC, groupOf, type LogChange, readFrame } from './frame.ts';
+import { type Layout, segmentNumberOf } from './layout.ts';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment.ts';
+import type { WalPosition } from './wal-position.ts';
+
+export interface ReplaySettings {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  /** Where the checkpoint ends; null for all that is there. */
+  readonly from: WalPosition | null;
+  readonly apply: (change: LogChange, lsn: number) => void;
+  readonly report: (finding: StoreFinding) => void;
+}
+
+export interface Replayed {
+  readonly end: WalPosition;
+  readonly lastSegment: number;
+  /** The highest epoch that any segment was written under. */
+  readonly epoch: number;
+  readonly version: number;
+  readonly runtimeId: string | null;
+  /** Whether acknowledged changes are known to be lost. */
+  readonly isDamaged: boolean;
+}
+
+interface Link {
+  readonly header: SegmentHeader;
+  /** Where the next segment's header says that this one ends; null for the last. */
+  readonly end: number | null;
+}
+
+/** Replays what the log holds after a checkpoint, in order. One run, one instance. */
+class Replay {
+  readonly #settings: ReplaySettings;
+  #isDamaged = false;
+  #lsn: number;
+  #end: WalPosition;
+
+  constructor(settings: ReplaySettings) {
+    this.#settings = settings;
+    this.#end = settings.from ?? { segment: 0, offset: 0, lsn: 1 };
+    this.#lsn = this.#end.lsn;
+  }
+
+  async run(): Promise<Replayed> {
+    const { disk, layout, from } = this.#settings;
+    const numbers: number[] = [];
+    for (const name of await disk.list(layout.wal)) {
+      const number = segmentNumberOf(name);
+      if (number !== null) numbers.push(number);
+    }
+    numbers.sort((a, b) => a - b);
+    const headers = await this.#headers(numbers);
+    const chain = this.#chain(headers);
+    if (chain.length === 0 && from && from.segment > 0 && from.offset > SEGMENT_HEADER_BYTES) {
+      this.#damage('The segment that the catalog names is missing', from.offset);
+    }
+    for (const link of chain) await this.#segment(link);
+    const last = chain.at(-1)?.header;
+    if (last) await this.#makeLast(last.segment);
+    const known = [...headers.values()];
+    return {
+      end: this.#end,
+      lastSegment: Math.max(0, this.#end.segment, ...numbers),
+      epoch: Math.max(0, ...known.map((header) => header.epoch)),
+      version: Math.max(0, ...known.map((header) => header.version)),
+      runtimeId: last?.runtimeId ?? null,
+      isDamaged: this.#isDamaged,
+    };
+  }
+
+  async #headers(numbers: readonly number[]): Promise<Map<number, SegmentHeader>> {
+    const headers = new Map<number, SegmentHeader>();
+    const first = this.#settings.from?.segment ?? 0;
+    for (const number of numbers) {
+      if (number < first) continue;
+      const header = decodeSegmentHeader(await this.#bytes(number, SEGMENT_HEADER_BYTES));
+      if (header && header.segment === number) headers.set(number, header);
+      // A segment whose first write was broken off holds nothing: groups come when its header is synced.
+      else if (((await this.#size(number)) ?? 0) > SEGMENT_HEADER_BYTES) {
+        this.#damage('A segment has lost its header', 0, number);
+      }
+    }
+    return headers;
+  }
+
+  /** The segments that follow each other, oldest first. One that no later header names was given up: it is void. */
+  #chain(headers: ReadonlyMap<number, SegmentHeader>): readonly Link[] {
+    const { from } = this.#settings;
+    const chain: Link[] = [];
+    const numbers = [...headers.keys()].sort((a, b) => b - a);
+    let number = numbers[0];
+    let end: number | null = null;
+    while (number !== undefined) {
+      const header: SegmentHeader | undefined = headers.get(number);
+      if (header) {
+        chain.unshift({ header, end });
+        if (from && number <= from.segment) break;
+        ({ segment: number, end } = header.previous);
+        if (number === 0 || (from && number < from.segment)) break;
+      } else {
+        const isNeeded = from ? number !== from.segment || from.offset < (end ?? 0) : false;
+        if (isNeeded) this.#damage('A segment is missing or has lost its header', 0, number);
+        const missing: number = number;
+        number = from ? numbers.find((other) => other < missing) : undefined;
+        end = null;
+      }
+    }
+    return chain;
+  }
+
+  async #segment({ header, end }: Link): Promise<void> {
+    const { from, apply } = this.#settings;
+    const isFirst = from?.segment === header.segment;
+    let at = isFirst ? Math.max(from.offset, SEGMENT_HEADER_BYTES) : SEGMENT_HEADER_BYTES;
+    if (!isFirst) this.#lsn = Math.max(this.#lsn, header.lsn);
+    const whole = await this.#bytes(header.segment);
+    const bytes = end === null ? whole : whole.subarray(0, end);
+    while (at < bytes.length) {
+      const frame = readFrame(bytes, at, header);
+      const group = frame && groupOf(frame.payload);
+      const change = frame && !group ? changeOf(frame.payload) : null;
+      if (frame && frame.lsn === this.#lsn && (group || change)) {
+        if (change) {
+          apply(change, frame.lsn);
+          this.#lsn += 1;
+        }
+        at = frame.end;
+        continue;
+      }
+      const next = this.#nextGroup(bytes, at, header);
+      if (next === null) break;
+      this.#damage('A part of the log does not fit its checksum', at, header.segment);
+      this.#lsn = next.lsn;
+      at = next.at;
+    }
+    if (end !== null && at < end) this.#damage('A segment ends before its end', at, header.segment);
+    else if (at < bytes.length) this.#tornEnd(at, bytes.length, header.segment);
+    this.#end = { segment: header.segment, offset: end === null ? at : end, lsn: this.#lsn };
+  }
+
+  /** The next group that proves that the misfit at `from` was synced once; null where it is an unsynced end. */
+  #nextGroup(bytes: Buffer, from: number, header: SegmentHeader): { at: number; lsn: number } | null {
+    for (let found = bytes.indexOf(GROUP_MAGIC, from); found >= 0; ) {
+      const at = found - FRAME_HEADER_BYTES;
+      const frame = at > from ? readFrame(bytes, at, header) : null;
+      const group = frame && groupOf(frame.payload);
+      if (frame && group && frame.lsn >= this.#lsn) {
+        if (group.syncedLsn > this.#lsn) return { at, lsn: frame.lsn };
+      }
+      found = bytes.indexOf(GROUP_MAGIC, found + 1);
+    }
+    return null;
+  }
+
+  /** What is told of the log's end must stay told: it may have been read from memory that no sync had reached yet. */
+  async #makeLast(segment: number): Promise<void> {
+    const { disk, layout } = this.#settings;
+    const file = await disk.open(layout.segment(segment), 'write');
+    try {
+      await disk.sync(file);
+    } finally {
+      await disk.close(file);
+    }
+  }
+
+  async #size(number: number): Promise<number | null> {
+    // What is no file was reported when it was read.
+    return this.#settings.disk.size(this.#settings.layout.segment(number)).catch(() => null);
+  }
+
+  async #bytes(number: number, limit?: number): Promise<Buffer> {
+    const { disk, layout } = this.#settings;
+    try {
+      if (limit === undefined) return await disk.readFile(layout.segment(number));
+      const file = await disk.open(layout.segment(number), 'read');
+      try {
+        return await readRange(disk, file, 0, limit);
+      } finally {
+        await disk.close(file);
+      }
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') this.#damage('A segment cannot be read', 0, number, error);
+      return Buffer.alloc(0);
+    }
+  }
+
+  #tornEnd(offset: number, length: number, segment: number): void {
+    this.#settings.report({
+      severity: 'info',
+      code: 'LOG_END_TORN',
+      message: 'The log ends in a group that was never acknowledged',
+      details: { file: 'segment', offset, phase: 'replay' },
+      detail: { segment, bytes: length - offset },
+    });
+  }
+
+  #damage(message: string, offset: number, segment?: number, cause?: unknown): void {
+    this.#isDamaged = true;
+    this.#settings.report({
+      severity: 'error',
+      code: 'LOG_DAMAGED',
+      message,
+      details: { file: 'segment', offset, phase: 'replay' },
+      detail: { segment, cause },
+    });
+  }
+}
+
+/**
+ * Reads the log from a checkpoint on and applies each change in order, up to the first misfit. A later group that says
+ * the misfit was synced makes it damage, which is reported and skipped; else it is the end, never acknowledged.
+ */
+export const replay = (settings: ReplaySettings): Promise<Replayed> => new Replay(settings).run();

@@ -1,0 +1,58 @@
+import { type Disk, readRange } from './disk.ts';
+import { isText, NEWLINE, seqAt } from './line.ts';
+
+const BLOCK_BYTES = 4_194_304;
+
+/** What a whole file of lines holds, looked at line by line. */
+export interface Scan {
+  readonly size: number;
+  /** Lines from the first on that follow each other, each JSON, and the bytes that they take. */
+  readonly seq: number;
+  readonly bytes: number;
+  /** What is wrong with the line after them; null at the end of the file. */
+  readonly problem: string | null;
+}
+
+const problemOf = (line: Buffer, seq: number): string | null => {
+  const found = seqAt(line, 0);
+  if (found !== seq) return found === 0 ? 'no line of a log' : `line ${found} where ${seq} is due`;
+  if (!isText(line)) return 'a line that is no text';
+  try {
+    JSON.parse(line.toString());
+    return null;
+  } catch {
+    return 'a line that is no JSON';
+  }
+};
+
+/** Reads a file of lines from its beginning, as long as they are as they should be, up to `limit` bytes. */
+export const scanLines = async (
+  disk: Disk,
+  path: string,
+  limit = Number.POSITIVE_INFINITY,
+): Promise<Scan> => {
+  const size = Math.min((await disk.size(path)) ?? 0, limit);
+  let seq = 0;
+  let bytes = 0;
+  if (size === 0) return { size, seq, bytes, problem: null };
+  const file = await disk.open(path, 'read');
+  try {
+    for (let block = BLOCK_BYTES; bytes < size; ) {
+      const buffer = await readRange(disk, file, bytes, Math.min(block, size - bytes));
+      let at = 0;
+      for (let end = buffer.indexOf(NEWLINE); end >= 0; end = buffer.indexOf(NEWLINE, at)) {
+        const problem = problemOf(buffer.subarray(at, end + 1), seq + 1);
+        if (problem !== null) return { size, seq, bytes: bytes + at, problem };
+        seq += 1;
+        at = end + 1;
+      }
+      bytes += at;
+      if (at === 0 && bytes + buffer.length >= size) return { size, seq, bytes, problem: 'half a line' };
+      // A line longer than the block: read more of it at once.
+      block = at === 0 ? block * 2 : BLOCK_BYTES;
+    }
+    return { size, seq, bytes, problem: null };
+  } finally {
+    await disk.close(file);
+  }
+};

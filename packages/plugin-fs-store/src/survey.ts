@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import type { StoreFinding } from '@worker-runtime/core';
+import type { CatalogLog } from './catalog.ts';
+import { type Disk, readRange } from './disk.ts';
+import { decodeDocument } from './document.ts';
+import { idOfFileName } from './file-name.ts';
+import { directoryNameOf, type Layout } from './layout.ts';
+import { NEWLINE } from './line.ts';
+import { findLine } from './line-finder.ts';
+import { LogEntry } from './log-entry.ts';
+
+/** How far whole lines reach in a file of lines. */
+const measure = async (disk: Disk, path: string): Promise<{ seq: number; bytes: number; size: number }> => {
+  const size = (await disk.size(path)) ?? 0;
+  if (size === 0) return { seq: 0, bytes: 0, size };
+  const file = await disk.open(path, 'read');
+  try {
+    const source = {
+      head: { seq: Number.MAX_SAFE_INTEGER, bytes: size },
+      bytes: (from: number, to: number) => readRange(disk, file, from, to - from),
+    };
+    let { before: line } = await findLine(source, Number.MAX_SAFE_INTEGER);
+    while (line) {
+      for (let at = line.offset; at < size; ) {
+        const block = await source.bytes(at, Math.min(at + 65_536, size));
+        const newline = block.indexOf(NEWLINE);
+        if (newline >= 0) return { seq: line.seq, bytes: at + newline + 1, size };
+        if (block.length === 0) break;
+        at += block.length;
+      }
+      line = (await findLine(source, line.seq)).before;
+    }
+    return { seq: 0, bytes: 0, size };
+  } finally {
+    await disk.close(file);
+  }
+};
+
+const idsOf = async (
+  disk: Disk,
+  layout: Layout,
+  name: string,
+): Promise<{ log: string; workerId: string } | null> => {
+  try {
+    const document = decodeDocument(await disk.readFile(join(layout.worker(name), 'worker.json')));
+    if (document) return document;
+  } catch {
+    // The name says it too, where it was not shortened.
+  }
+  const dot = name.indexOf('.');
+  const workerId = dot < 0 ? null : idOfFileName(name.slice(0, dot));
+  const log = idOfFileName(name.slice(dot + 1));
+  return workerId === null || log === null ? null : { workerId, log };
+};
+
+/**
+ * Every log that has files, as far as its whole lines reach, for a store whose catalog is lost. Where a line of an
+ * older catalog knows that a file was longer, that is believed: the file has lost something.
+ */
+export const surveyWorkers = async (
+  disk: Disk,
+  layout: Layout,
+  names: readonly string[],
+  described: Iterable<CatalogLog>,
+  report: (finding: StoreFinding) => void,
+): Promise<readonly LogEntry[]> => {
+  const entries = new Map<string, LogEntry>();
+  for (const name of names) {
+    const ids = await idsOf(disk, layout, name);
+    if (!ids || directoryNameOf(ids.workerId, ids.log) !== name) {
+      report({
+        severity: 'warning',
+        code: 'UNKNOWN_DIRECTORY',
+        message: 'A directory among those of the Workers is none of them; it is left alone',
+        details: { file: 'workers', phase: 'open' },
+        detail: { name },
+      });
+      continue;
+    }
+    const directory = layout.worker(name);
+    let found = { seq: 0, bytes: 0, size: 0 };
+    let failure: unknown = null;
+    let keyBytes = 0;
+    try {
+      found = await measure(disk, join(directory, 'events.jsonl'));
+      keyBytes = (await disk.size(join(directory, 'keys.jsonl'))) ?? 0;
+    } catch (error) {
+      failure = error;
+    }
+    const { seq, bytes } = found;
+    const entry = new LogEntry(ids.log, ids.workerId, { seq, bytes, keyBytes });
+    entry.isDamaged = failure !== null;
+    entries.set(entry.log, entry);
+  }
+  for (const { log, worker, seq, bytes, keyBytes } of described) {
+    const found = entries.get(log);
+    // What a file has lost is found out by its size, when it is first touched.
+    if (found && found.seq < seq) entries.set(log, new LogEntry(log, worker, { seq, bytes, keyBytes }));
+  }
+  return [...entries.values()];
+};

@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { type StoredLog, type StoreFinding, silentLogger } from '@worker-runtime/core';
+import { FsStore } from '../src/fs-store.ts';
+import { keyAt, lineAt } from './crash-lines.ts';
+import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
+
+/** What a killed process had reported. */
+interface Acknowledged {
+  readonly heads: Map<string, number>;
+  readonly removing: Set<string>;
+  readonly removed: Set<string>;
+  readonly findings: string[];
+}
+
+const CHILD = join(import.meta.dirname, 'crash-child.ts');
+
+const start = (dir: string, policy: string, round: number): ChildProcess =>
+  spawn(
+    process.execPath,
+    ['--import=tsx', '--conditions=@worker-runtime/source', CHILD, dir, policy, String(round)],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+
+const note = (line: string, known: Acknowledged): void => {
+  const [what, log = '', seq = ''] = line.split(' ');
+  if (what === 'at') known.heads.set(log, Number(seq));
+  else if (what === 'removing') known.removing.add(log);
+  else if (what === 'removed') known.removed.add(log);
+  else if (what === 'finding') known.findings.push(line);
+};
+
+/** Runs a child until it is killed, `delayMs` after it opened the store. */
+const runOnce = async (dir: string, policy: string, round: number, delayMs: number, known: Acknowledged) => {
+  const child = start(dir, policy, round);
+  let rest = '';
+  let isOpen = false;
+  child.stdout?.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    // Half a line was reported by no one.
+    rest = lines.pop() ?? '';
+    for (const line of lines) note(line, known);
+    if (!isOpen && lines.includes('open')) {
+      isOpen = true;
+      setTimeout(() => child.kill('SIGKILL'), delayMs);
+    }
+  });
+  await once(child, 'close');
+  if (!isOpen) throw new Error(`The child did not open the store: round ${round}`);
+};
+
+const checkLog = async (store: FsStore, stored: StoredLog, atLeast: number): Promise<void> => {
+  const { log, head } = stored;
+  const fail = (what: string): never => {
+    throw new Error(`${log}: ${what}`);
+  };
+  if (stored.isDamaged) fail('is damaged');
+  if (head.seq < atLeast) fail(`${atLeast} lines were acknowledged, ${head.seq} are there`);
+  const keys = [];
+  let offset = 0;
+  for (let seq = 1; seq <= head.seq; ) {
+    const limits = { count: 200, bytes: 100_000, direction: 'forward' } as const;
+    const slice = await store.read(log, { seq, offset }, limits);
+    if (slice.gap) fail(`a gap at ${seq}`);
+    const lines: Buffer[] = [];
+    for (let line = seq; line < seq + slice.count; line += 1) {
+      const key = keyAt(log, line, offset);
+      if (key) keys.push(key);
+      lines.push(lineAt(log, line));
+      offset += lines.at(-1)?.length ?? 0;
+    }
+    if (Buffer.compare(Buffer.concat(lines), slice.lines) !== 0) fail(`other lines from ${seq} on`);
+    seq += slice.count;
+  }
+  if (offset !== head.bytes) fail(`${head.bytes} bytes are said, ${offset} are there`);
+  const kept = await store.keys(log);
+  if (JSON.stringify(kept) !== JSON.stringify(keys.slice(-kept.length)) && kept.length > 0)
+    fail('other keys');
+  if (kept.length < Math.min(1_000, keys.length)) fail(`${kept.length} of ${keys.length} keys`);
+  if (stored.snapshot && JSON.stringify(stored.snapshot.value) !== `{"at":${stored.snapshot.head.seq}}`) {
+    fail('a snapshot of something else');
+  }
+};
+
+/** Opens what the kill left and compares it with what was acknowledged. */
+const check = async (dir: string, known: Acknowledged): Promise<void> => {
+  const findings: StoreFinding[] = [
+    ...known.findings.map((line) => JSON.parse(line.slice(8)) as StoreFinding),
+  ];
+  const store = new FsStore({ dir });
+  const opened = await store.open({
+    log: silentLogger,
+    configuration: null,
+    snapshotOf: () => undefined,
+    report: (finding) => findings.push(finding),
+  });
+  const listed = new Map([...opened.logs].map((stored) => [stored.log, stored]));
+  for (const [log, seq] of known.heads) {
+    const stored = listed.get(log);
+    if (known.removed.has(log)) {
+      if (stored) throw new Error(`${log} was removed and is back`);
+    } else if (stored) await checkLog(store, stored, seq);
+    else if (!known.removing.has(log)) throw new Error(`${log} was created and is gone`);
+  }
+  for (const stored of listed.values()) await checkLog(store, stored, 0);
+  const severe = findings.filter((finding) => finding.severity !== 'info');
+  if (severe.length > 0) throw new Error(`A kill was reported as damage: ${JSON.stringify(severe)}`);
+  await store.close();
+};
+
+/** Kills a committing process `rounds` times. Returns how many acknowledgements were checked. */
+export const crashRounds = async (
+  rounds: number,
+  policy: 'commit' | 'interval',
+  seed: number,
+): Promise<number> => {
+  const dir = await makeDirectory();
+  const known: Acknowledged = { heads: new Map(), removing: new Set(), removed: new Set(), findings: [] };
+  let state = seed;
+  const random = (): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return state / 2 ** 32;
+  };
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      await runOnce(dir, policy, round, random() * 250, known);
+      // Now and then the store itself, else a copy: so that kills meet what kills have left.
+      const isCopy = round % 5 !== 4;
+      const place = isCopy ? await copyDirectory(dir) : dir;
+      try {
+        await check(place, known);
+      } catch (error) {
+        throw new Error(`round ${round}, seed ${seed}, ${policy}`, { cause: error });
+      } finally {
+        if (isCopy) await removeDirectory(place);
+      }
+    }
+    return [...known.heads.values()].reduce((sum, seq) => sum + seq, 0);
+  } finally {
+    await removeDirectory(dir);
+  }
+};

@@ -1,0 +1,110 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RuntimeError, type StoreFinding } from '@worker-runtime/core';
+import test from 'ava';
+import { doctor } from '../src/index.ts';
+import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
+import { Writer } from './writer.ts';
+
+/** A store that was closed, or killed, with two Workers. */
+const makeStore = async (isKilled = false): Promise<{ dir: string; texts: Map<string, string> }> => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir }).open();
+  for (const log of ['log_a', 'log_b']) {
+    await writer.create(log);
+    for (let round = 0; round < 20; round += 1) await writer.append(log, `round ${round}`, true);
+  }
+  if (!isKilled) {
+    await writer.store.close();
+    return { dir, texts: writer.texts };
+  }
+  const killed = await copyDirectory(dir);
+  await writer.store.close();
+  await removeDirectory(dir);
+  return { dir: killed, texts: writer.texts };
+};
+
+const severe = (findings: readonly StoreFinding[]): readonly StoreFinding[] =>
+  findings.filter((finding) => finding.severity !== 'info');
+
+const contents = async (dir: string): Promise<ReadonlyMap<string, string>> => {
+  const files = new Map<string, string>();
+  for (const name of await readdir(dir, { recursive: true })) {
+    if (!name.startsWith('lock'))
+      files.set(name, await readFile(join(dir, name), 'latin1').catch(() => 'directory'));
+  }
+  return files;
+};
+
+test('the doctor finds nothing wrong with a healthy store, and writes nothing', async (t) => {
+  for (const isKilled of [false, true]) {
+    const { dir } = await makeStore(isKilled);
+    const before = await contents(dir);
+    t.deepEqual(severe(await doctor(dir)), []);
+    t.deepEqual(await contents(dir), before);
+    await removeDirectory(dir);
+  }
+});
+
+test('P15: the doctor refuses a store that is open, and a directory that is none', async (t) => {
+  const dir = await makeDirectory();
+  const none = await t.throwsAsync(doctor(dir));
+  t.true(none instanceof RuntimeError && none.code === 'STORE_UNAVAILABLE');
+  t.deepEqual(await readdir(dir), []);
+  const writer = await new Writer({ dir }).open();
+  const locked = await t.throwsAsync(doctor(dir, { repair: true }));
+  t.true(locked instanceof RuntimeError && locked.code === 'STORE_LOCKED');
+  await writer.store.close();
+  await removeDirectory(dir);
+});
+
+test('P13: the doctor finds a flipped bit in the middle of a log that nobody read', async (t) => {
+  const { dir } = await makeStore();
+  const events = join(dir, 'workers', 'worker-log_a.log_a', 'events.jsonl');
+  const bytes = await readFile(events);
+  const at = bytes.indexOf('"round 7"');
+  bytes[at] = 0x20;
+  await writeFile(events, bytes);
+  const findings = severe(await doctor(dir));
+  t.is(findings.length, 1);
+  t.is(findings[0]?.workerId, 'worker-log_a');
+  t.is(findings[0]?.details?.offset, bytes.lastIndexOf('\n', at) + 1);
+  t.false(JSON.stringify(findings.map((finding) => ({ ...finding, detail: undefined }))).includes(dir));
+  await removeDirectory(dir);
+});
+
+test('the doctor rebuilds identity and catalog, and every line is there', async (t) => {
+  for (const name of ['runtime.json', 'catalog.json']) {
+    const { dir, texts } = await makeStore(name === 'catalog.json');
+    await rm(join(dir, name));
+    t.true(severe(await doctor(dir)).length > 0);
+    await doctor(dir, { repair: true });
+    t.deepEqual(severe(await doctor(dir)), [], 'what was repaired is whole');
+    const writer = await new Writer({ dir }, texts).open();
+    t.deepEqual(severe(writer.findings), []);
+    for (const [log, text] of texts) t.deepEqual(await writer.read(log), { text, gaps: [] });
+    await writer.append('log_a', 'goes on');
+    await writer.store.close();
+    await removeDirectory(dir);
+  }
+});
+
+test('P16: a log that lost its end is cut at its last whole line, and what stood behind is put aside', async (t) => {
+  const { dir, texts } = await makeStore();
+  const events = join(dir, 'workers', 'worker-log_a.log_a', 'events.jsonl');
+  const whole = await readFile(events);
+  const end = whole.indexOf('\n', 200) + 1;
+  await writeFile(events, whole.subarray(0, end + 9));
+  t.true(severe(await doctor(dir)).length > 0);
+  const told = await doctor(dir, { repair: true });
+  t.true(told.some((finding) => finding.code === 'WORKER_MENDED' && finding.workerId === 'worker-log_a'));
+  const rescued = await readdir(join(dir, 'rescued'));
+  t.deepEqual(rescued, [`worker-log_a.log_a.${end}.cut`]);
+  t.deepEqual(await readFile(join(dir, 'rescued', rescued[0] ?? '')), whole.subarray(end, end + 9));
+  texts.set('log_a', whole.subarray(0, end).toString());
+  const writer = await new Writer({ dir }, texts).open();
+  await writer.append('log_a', 'goes on');
+  for (const [log, text] of texts) t.deepEqual(await writer.read(log), { text, gaps: [] });
+  await writer.store.close();
+  await removeDirectory(dir);
+});

@@ -1,0 +1,223 @@
+import { truncateSync } from 'node:fs';
+import { readFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RuntimeError } from '@worker-runtime/core';
+import test, { type ExecutionContext } from 'ava';
+import type { FsStoreOptions } from '../src/settings.ts';
+import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
+import { Writer } from './writer.ts';
+
+type Options = Omit<FsStoreOptions, 'dir'>;
+
+const begin = async (
+  t: ExecutionContext,
+  options: Options = {},
+): Promise<{ dir: string; writer: Writer }> => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir, ...options }).open();
+  t.teardown(async () => {
+    writer.disk.fate = () => undefined;
+    writer.disk.thaw();
+    await writer.store.close();
+    await removeDirectory(dir);
+  });
+  await writer.create('log_a');
+  await writer.create('log_b');
+  return { dir, writer };
+};
+
+const codeOf = async (call: Promise<unknown>): Promise<string> => {
+  try {
+    await call;
+    return 'none';
+  } catch (error) {
+    return (error as RuntimeError).code;
+  }
+};
+
+/** Opens what a kill would leave now, and checks that every log is what was acknowledged. */
+const checkKilled = async (t: ExecutionContext, dir: string, writer: Writer): Promise<void> => {
+  const copy = await copyDirectory(dir);
+  const next = await new Writer({ dir: copy }).open();
+  for (const [log, text] of writer.texts) t.deepEqual(await next.read(log), { text, gaps: [] }, log);
+  t.is(next.listed.length, writer.texts.size);
+  await next.store.close();
+  await removeDirectory(copy);
+};
+
+const isLog = (path: string): boolean => /\.wal(?:\.new)?$/.test(path);
+const isEvents = (path: string): boolean => path.endsWith('events.jsonl');
+
+test('P14: a full disk refuses with STORE_FULL, leaves nothing, and work goes on after space is freed', async (t) => {
+  const { dir, writer } = await begin(t);
+  const segment = join(dir, 'wal', '00000001.wal');
+  const before = await readFile(segment);
+  let isFirst = true;
+  writer.disk.fate = ({ operation, path }) => {
+    if (operation !== 'write' || !isLog(path)) return undefined;
+    // Half of it goes, then nothing.
+    const fate = isFirst ? { take: 200 } : { code: 'ENOSPC' };
+    isFirst = false;
+    return fate;
+  };
+  t.deepEqual(
+    await Promise.all([
+      codeOf(writer.append('log_a', 'x'.repeat(500))),
+      codeOf(writer.append('log_b', 'lost')),
+    ]),
+    ['STORE_FULL', 'STORE_FULL'],
+  );
+  t.is(await codeOf(writer.create('log_c')), 'STORE_FULL');
+  t.deepEqual(await readFile(segment), before, 'the log is cut back to the length before');
+  t.deepEqual(await writer.store.head('log_a'), writer.headOf('log_a'));
+  t.is(await codeOf(writer.store.head('log_c')), 'WORKER_NOT_FOUND');
+  await checkKilled(t, dir, writer);
+  writer.disk.fate = () => undefined;
+  await writer.append('log_a', 'space again');
+  await writer.create('log_c');
+  await checkKilled(t, dir, writer);
+});
+
+test('short writes are continued', async (t) => {
+  const { dir, writer } = await begin(t);
+  writer.disk.fate = ({ operation }) => (operation === 'write' ? { take: 7 } : undefined);
+  for (let round = 0; round < 5; round += 1) await writer.append('log_a', `round ${round}`);
+  await writer.create('log_c');
+  await checkKilled(t, dir, writer);
+});
+
+test('P14: a failed sync is in doubt until head has fenced it, and the same bytes are never synced again', async (t) => {
+  const { dir, writer } = await begin(t);
+  writer.disk.fate = ({ operation, path }) =>
+    operation === 'sync' && isLog(path) ? { code: 'EIO' } : undefined;
+  t.is(await codeOf(writer.append('log_a', 'in doubt')), 'STORE_UNAVAILABLE');
+  t.is(await codeOf(writer.create('log_c')), 'STORE_UNAVAILABLE');
+  t.is(await codeOf(writer.store.head('log_a')), 'STORE_UNAVAILABLE', 'the doubt stays while the disk fails');
+  writer.disk.fate = () => undefined;
+  t.deepEqual(await writer.store.head('log_a'), writer.headOf('log_a'));
+  t.is(await codeOf(writer.store.head('log_c')), 'WORKER_NOT_FOUND');
+  await checkKilled(t, dir, writer);
+  await writer.append('log_a', 'the next one');
+  await writer.create('log_c');
+  await checkKilled(t, dir, writer);
+});
+
+test('P14: a failed write that cannot be cut back is in doubt, and void once the next segment names its end', async (t) => {
+  const { dir, writer } = await begin(t);
+  writer.disk.fate = ({ operation, path }) =>
+    isLog(path) && (operation === 'sync' || operation === 'truncate') ? { code: 'EIO' } : undefined;
+  t.is(await codeOf(writer.append('log_a', 'written, not synced')), 'STORE_UNAVAILABLE');
+  writer.disk.fate = () => undefined;
+  await writer.append('log_b', 'without asking for the head');
+  await checkKilled(t, dir, writer);
+});
+
+test('P14: interval: what was acknowledged outlives a failed sync, written again to a new segment', async (t) => {
+  const { dir, writer } = await begin(t, { durability: { intervalMs: 3_600_000 } });
+  await writer.append('log_a', 'one');
+  writer.disk.fate = ({ operation, path }) =>
+    operation === 'sync' && path.endsWith('00000001.wal') ? { code: 'EIO' } : undefined;
+  // A rotation syncs first: it fails, and the pages are taken to be lost.
+  await writer.append('log_b', 'two');
+  await writer.store.close();
+  await truncate(join(dir, 'wal', '00000001.wal'), 128);
+  const next = await new Writer({ dir }).open();
+  for (const [log, text] of writer.texts) t.deepEqual(await next.read(log), { text, gaps: [] }, log);
+  t.deepEqual(
+    next.findings.filter((finding) => finding.severity === 'error'),
+    [],
+  );
+  await next.store.close();
+});
+
+test('P14: files whose sync failed are written again from the log', async (t) => {
+  const { dir, writer } = await begin(t, { checkpointBytes: 4_096 });
+  // The store's own timer keeps no process alive.
+  const alive = setInterval(() => {}, 1_000);
+  let events = '';
+  const checkpoint = new Promise<void>((done) => {
+    writer.disk.fate = ({ operation, path }) => {
+      if (operation === 'sync' && path.includes('worker-log_a') && isEvents(path) && events === '') {
+        events = path;
+        // What the kernel may do: the pages are gone, and the next sync says yes.
+        truncateSync(path, 0);
+        return { code: 'EIO' };
+      }
+      if (operation === 'sync' && path.endsWith('catalog.json') && events !== '') done();
+      return undefined;
+    };
+  });
+  for (let round = 0; round < 20; round += 1)
+    await writer.append('log_a', `round ${round} ${'x'.repeat(500)}`);
+  await checkpoint;
+  clearInterval(alive);
+  t.true(writer.findings.some((finding) => finding.code === 'CHECKPOINT_FAILED'));
+  const text = await readFile(events, 'utf8');
+  t.true(text.startsWith('{"seq":1,') && (writer.texts.get('log_a') ?? '').startsWith(text));
+  t.deepEqual(await writer.read('log_a'), { text: writer.texts.get('log_a') ?? '', gaps: [] });
+  await checkKilled(t, dir, writer);
+});
+
+test('P14: files that cannot be written fail no commit, until too much is behind', async (t) => {
+  const { dir, writer } = await begin(t, { behindBytes: 65_536 });
+  writer.disk.fate = ({ operation, path }) =>
+    operation === 'write' && isEvents(path) ? { code: 'ENOSPC' } : undefined;
+  let code = 'none';
+  let rounds = 0;
+  for (; code === 'none' && rounds < 100; rounds += 1) {
+    code = await codeOf(writer.append('log_a', `${rounds} ${'x'.repeat(4_000)}`));
+  }
+  t.is(code, 'STORE_FULL');
+  t.true(rounds > 10, `${rounds} commits`);
+  t.deepEqual(await writer.read('log_a'), { text: writer.texts.get('log_a') ?? '', gaps: [] });
+  await checkKilled(t, dir, writer);
+  writer.disk.fate = () => undefined;
+  await writer.append('log_a', 'space again');
+  await checkKilled(t, dir, writer);
+});
+
+test('P22: while the disk stalls, commits wait, too many are refused, reads go on, three calls are under way', async (t) => {
+  const { dir, writer } = await begin(t, { queueBytes: 16_384 });
+  for (let round = 0; round < 50; round += 1) await writer.append('log_b', 'x'.repeat(1_000));
+  await writer.store.close();
+  const next = await new Writer({ dir, queueBytes: 16_384 }, writer.texts).open();
+  await next.append('log_a', 'before');
+  next.disk.fate = ({ operation, path }) =>
+    operation === 'sync' && (isLog(path) || isEvents(path)) ? 'hang' : undefined;
+  const stalled = next.append('log_a', 'stalled');
+  await new Promise((done) => setImmediate(done));
+  const others = Array.from({ length: 30 }, (_, index) =>
+    next.store.create(
+      `log_${index}`,
+      { workerId: `w${index}`, record: null },
+      { lines: Buffer.from(`{"seq":1,"data":"${'x'.repeat(1_000)}"}\n`), count: 1 },
+    ),
+  );
+  const refused = others.map((other) => codeOf(other));
+  next.disk.mostRunning = 0;
+  await Promise.all(Array.from({ length: 20 }, () => next.read('log_b')));
+  t.is((await next.read('log_b')).text, writer.texts.get('log_b') ?? '');
+  t.deepEqual(await next.store.head('log_b'), writer.headOf('log_b'));
+  t.true(next.disk.mostRunning <= 3, `${next.disk.mostRunning} calls at once`);
+  next.disk.fate = () => undefined;
+  next.disk.thaw();
+  await stalled;
+  const codes = new Set(await Promise.all(refused));
+  t.deepEqual([...codes].sort(), ['STORE_UNAVAILABLE', 'none']);
+  await next.store.close();
+});
+
+test('P22: commits that wait for the files go on while a checkpoint waits for a sync of the log', async (t) => {
+  t.timeout(60_000);
+  // limits so small that both are nearly always the case
+  const { writer } = await begin(t, {
+    durability: { intervalMs: 5 },
+    segmentBytes: 8_192,
+    checkpointBytes: 4_096,
+    behindBytes: 4_096,
+  });
+  for (let round = 0; round < 400; round += 1) {
+    await Promise.all([writer.append('log_a', 'x'.repeat(700)), writer.append('log_b', 'y'.repeat(700))]);
+  }
+  t.is((await writer.store.head('log_a')).seq, 401);
+});

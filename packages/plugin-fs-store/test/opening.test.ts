@@ -1,0 +1,83 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RuntimeError } from '@worker-runtime/core';
+import test from 'ava';
+import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
+import { Writer } from './writer.ts';
+
+test('P25: a store of a newer format is refused and left alone', async (t) => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir }).open();
+  await writer.create('log_a');
+  await writer.store.close();
+  const path = join(dir, 'runtime.json');
+  const identity = JSON.parse(await readFile(path, 'utf8')) as { version: number };
+  const newer = JSON.stringify({ ...identity, version: 2 });
+  await writeFile(path, newer);
+  const error = await t.throwsAsync(new Writer({ dir }).open());
+  t.true(error instanceof RuntimeError && error.code === 'STORE_VERSION');
+  t.deepEqual((error as RuntimeError).details, { found: 2, supported: 1 });
+  t.is(await readFile(path, 'utf8'), newer);
+  await removeDirectory(dir);
+});
+
+test('a directory that cannot be one is STORE_UNAVAILABLE, and its path is not told', async (t) => {
+  const dir = await makeDirectory();
+  await writeFile(join(dir, 'file'), '');
+  for (const place of [join(dir, 'file'), join(dir, 'file', 'below')]) {
+    const error = await t.throwsAsync(new Writer({ dir: place }).open());
+    t.true(error instanceof RuntimeError && error.code === 'STORE_UNAVAILABLE');
+    const { message, details } = error as RuntimeError;
+    t.false(JSON.stringify([message, details]).includes(dir));
+  }
+  await removeDirectory(dir);
+});
+
+test('P11: a log that is removed while a checkpoint runs is gone after a crash, and no damage', async (t) => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir, checkpointBytes: 4_096 }).open();
+  await writer.create('log_a');
+  await writer.create('log_b');
+  let isHeld = false;
+  const held = new Promise<void>((done) => {
+    writer.disk.fate = ({ operation, path }) => {
+      if (operation !== 'sync' || !path.endsWith('events.jsonl') || isHeld) return undefined;
+      isHeld = true;
+      done();
+      return 'hang';
+    };
+  });
+  await writer.append('log_a', 'x'.repeat(5_000));
+  await held;
+  await writer.append('log_b', 'after the checkpoint began');
+  await writer.store.remove('log_b');
+  writer.texts.delete('log_b');
+  const catalog = new Promise<void>((done) => {
+    writer.disk.fate = ({ operation, path }) => {
+      // The checkpoint is committed, and what comes after it never happens.
+      if (operation === 'list' && path.endsWith('wal')) done();
+      return operation === 'list' || operation === 'rename' ? 'hang' : undefined;
+    };
+  });
+  writer.disk.thaw();
+  await catalog;
+  const copy = await copyDirectory(dir);
+  const next = await new Writer({ dir: copy }, writer.texts).open();
+  t.deepEqual(
+    next.listed.map((stored) => stored.log),
+    ['log_a'],
+  );
+  t.deepEqual(next.findings, []);
+  await next.store.close();
+  const last = await new Writer({ dir: copy }, writer.texts).open();
+  t.deepEqual(
+    last.listed.map((stored) => stored.log),
+    ['log_a'],
+  );
+  t.deepEqual(last.findings, []);
+  await last.store.close();
+  writer.disk.fate = () => undefined;
+  writer.disk.thaw();
+  await writer.store.close();
+  for (const path of [dir, copy]) await removeDirectory(path);
+});

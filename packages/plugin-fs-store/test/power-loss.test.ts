@@ -1,0 +1,143 @@
+import { type StoredLog, type StoreFinding, silentLogger } from '@worker-runtime/core';
+import test, { type ExecutionContext } from 'ava';
+import { FsStore } from '../src/fs-store.ts';
+import type { FsStoreOptions } from '../src/settings.ts';
+import { keyAt, lineAt } from './crash-lines.ts';
+import { makeDirectory, removeDirectory } from './directory.ts';
+import { PowerLossDisk } from './power-loss-disk.ts';
+
+const STATES = Number(process.env.POWER_LOSS_STATES ?? 120);
+
+/** Something that was acknowledged, and how many steps the disk had taken by then. */
+interface Acknowledgement {
+  readonly steps: number;
+  readonly log: string;
+  /** Zero for a removal, less for one that was begun. */
+  readonly seq: number;
+}
+
+const host = (findings: StoreFinding[], heads: Map<string, { seq: number; bytes: number }>) => ({
+  log: silentLogger,
+  configuration: null,
+  snapshotOf: (log: string) => {
+    const head = heads.get(log);
+    return head && { head: { ...head }, value: head.seq };
+  },
+  report: (finding: StoreFinding) => void findings.push(finding),
+});
+
+/** Some minutes of a store's life in short: creations, appends, removals, checkpoints, restarts. */
+const live = async (
+  dir: string,
+  disk: PowerLossDisk,
+  durability: Exclude<FsStoreOptions['durability'], undefined>,
+  random: () => number,
+): Promise<readonly Acknowledgement[]> => {
+  const acknowledged: Acknowledgement[] = [];
+  const heads = new Map<string, { seq: number; bytes: number }>();
+  const write = async (store: FsStore, log: string): Promise<void> => {
+    const head = heads.get(log) ?? { seq: 0, bytes: 0 };
+    const line = lineAt(log, head.seq + 1);
+    const key = keyAt(log, head.seq + 1, head.bytes);
+    const batch = { lines: line, count: 1, keys: key ? [key] : [] };
+    if (head.seq === 0) await store.create(log, { workerId: log, record: { log } }, batch);
+    else await store.append(log, head, batch);
+    heads.set(log, { seq: head.seq + 1, bytes: head.bytes + line.length });
+    acknowledged.push({ steps: disk.steps, log, seq: head.seq + 1 });
+  };
+  for (let life = 0; life < 3; life += 1) {
+    const options = { dir, durability, segmentBytes: 8_192, checkpointBytes: 6_000, behindBytes: 8_192 };
+    const store = new FsStore(options, disk);
+    for (const log of (await store.open(host([], heads))).logs) void log;
+    for (let round = 0; round < 12; round += 1) {
+      const logs = Array.from({ length: 4 }, () => `log_${Math.floor(random() * 6)}`);
+      await Promise.all([...new Set(logs)].map((log) => write(store, log)));
+      if (random() < 0.2) {
+        const log = `log_${life}_${round}`;
+        await write(store, log);
+        heads.delete(log);
+        acknowledged.push({ steps: disk.steps, log, seq: -1 });
+        await store.remove(log);
+        acknowledged.push({ steps: disk.steps, log, seq: 0 });
+      }
+    }
+    await store.close();
+  }
+  return acknowledged;
+};
+
+const check = async (
+  t: ExecutionContext,
+  dir: string,
+  acknowledged: readonly Acknowledgement[],
+  isCommit: boolean,
+  what: string,
+): Promise<void> => {
+  const findings: StoreFinding[] = [];
+  const store = new FsStore({ dir });
+  const listed = new Map<string, StoredLog>();
+  try {
+    for (const log of (await store.open(host(findings, new Map()))).logs) listed.set(log.log, log);
+  } catch (error) {
+    throw new Error(`${what}: it does not open`, { cause: error });
+  }
+  const severe = findings.filter((finding) => finding.severity !== 'info');
+  t.deepEqual(severe, [], `${what}: a power loss is no damage`);
+  const last = new Map(acknowledged.map(({ log, seq }) => [log, seq]));
+  for (const [log, seq] of isCommit ? last : []) {
+    const stored = listed.get(log);
+    if (seq === 0) t.is(stored, undefined, `${what}: ${log} was removed`);
+    else if (seq > 0)
+      t.true((stored?.head.seq ?? 0) >= seq, `${what}: ${log} has ${stored?.head.seq} of ${seq} lines`);
+  }
+  for (const { log, head, isDamaged, snapshot } of listed.values()) {
+    t.false(isDamaged, `${what}: ${log} is damaged`);
+    const limits = { count: 10_000, bytes: 10_000_000, direction: 'forward' } as const;
+    const slice = await store.read(log, { seq: 1, offset: 0 }, limits);
+    const expected = Buffer.concat(Array.from({ length: head.seq }, (_, index) => lineAt(log, index + 1)));
+    t.is(slice.gap, null);
+    t.is(Buffer.from(slice.lines).toString(), expected.toString(), `${what}: ${log}`);
+    t.deepEqual(await store.record(log), { log });
+    const keys = (await store.keys(log)).map((key) => key.seq);
+    t.deepEqual(
+      keys,
+      Array.from({ length: Math.floor(head.seq / 5) }, (_, index) => 5 * index + 5),
+    );
+    if (snapshot) t.is(snapshot.value, snapshot.head.seq);
+  }
+  await store.close();
+};
+
+const SEED = Number(process.env.POWER_LOSS_SEED ?? Math.floor(Math.random() * 1_000_000));
+
+const randomFrom = (seed: number): (() => number) => {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+};
+
+for (const policy of ['commit', 'interval'] as const) {
+  const promise = policy === 'commit' ? 'every acknowledged event is there' : 'what remains has no holes';
+  test(`P9: after a power loss at any step, by the policy ${policy}, ${promise}`, async (t) => {
+    t.timeout(120_000 + STATES * 1_000);
+    t.log(`seed ${SEED}`);
+    const random = randomFrom(SEED);
+    const dir = await makeDirectory();
+    const disk = new PowerLossDisk(dir);
+    const acknowledged = await live(dir, disk, policy === 'commit' ? 'commit' : { intervalMs: 5 }, random);
+    await removeDirectory(dir);
+    const stride = Math.max(1, Math.floor(disk.steps / STATES));
+    for (let steps = Math.floor(random() * stride); steps <= disk.steps; steps += stride) {
+      const place = await makeDirectory();
+      await disk.leave(steps, random, place);
+      const due = acknowledged.filter((acknowledgement) => acknowledgement.steps <= steps);
+      await check(t, place, due, policy === 'commit', `seed ${SEED}, ${steps} of ${disk.steps} steps`);
+      await removeDirectory(place);
+    }
+    t.log(`${disk.steps} steps, ${acknowledged.length} acknowledgements`);
+  });
+}

@@ -1,0 +1,117 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { RuntimeError } from '@worker-runtime/core';
+import test from 'ava';
+import { makeDirectory, removeDirectory } from './directory.ts';
+import { Writer } from './writer.ts';
+
+const run = promisify(execFile);
+
+const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
+
+test.serial('P20: 1,000 creations and removals leave no descriptor and no file', async (t) => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir, openFiles: 8, behindBytes: 65_536, checkpointBytes: 65_536 }).open();
+  await writer.create('log_stays');
+  const before = await descriptors();
+  for (let round = 0; round < 100; round += 1) {
+    const logs = Array.from({ length: 10 }, (_, index) => `log_${round}_${index}`);
+    await Promise.all(logs.map((log) => writer.create(log)));
+    await Promise.all(logs.map((log) => writer.append(log, 'x'.repeat(1_000), true)));
+    await writer.append('log_stays', `round ${round}`);
+    for (const log of logs) {
+      await writer.store.remove(log);
+      writer.texts.delete(log);
+    }
+  }
+  const during = await descriptors();
+  t.true(during <= before + 16, `${before} descriptors before, ${during} after`);
+  await writer.store.close();
+  t.is(writer.disk.openFiles, 0, 'every file was closed');
+  t.is((await readdir(join(dir, 'workers'))).length, 1);
+  t.deepEqual(await readdir(join(dir, 'trash')), []);
+  t.true((await readdir(join(dir, 'wal'))).length <= 2);
+  const again = await new Writer({ dir }, writer.texts).open();
+  t.is(again.listed.length, 1);
+  t.is((await again.read('log_stays')).text, writer.texts.get('log_stays') ?? '');
+  await again.store.close();
+  await removeDirectory(dir);
+});
+
+const FULL_BYTES = 2_097_152;
+
+test.serial(
+  'P14: on a real full disk commits are refused, nothing is lost, and work goes on when space is back',
+  async (t) => {
+    const dir = await makeDirectory();
+    try {
+      await run('mount', ['-t', 'tmpfs', '-o', `size=${FULL_BYTES}`, 'tmpfs', dir]);
+    } catch {
+      await removeDirectory(dir);
+      t.log('skipped: this user may not mount a tmpfs');
+      t.pass();
+      return;
+    }
+    try {
+      await mkdir(join(dir, 'store'));
+      await writeFile(join(dir, 'ballast'), Buffer.alloc(FULL_BYTES / 2));
+      const options = { dir: join(dir, 'store'), segmentBytes: 131_072, checkpointBytes: 131_072 };
+      const writer = await new Writer({ ...options, behindBytes: 65_536 }).open();
+      for (const log of ['log_a', 'log_b', 'log_c']) await writer.create(log);
+      let refused = 0;
+      for (let round = 0; refused < 20; round += 1) {
+        for (const log of ['log_a', 'log_b', 'log_c']) {
+          try {
+            await writer.append(log, `${round} ${'x'.repeat(3_000)}`);
+          } catch (error) {
+            t.is((error as RuntimeError).code, 'STORE_FULL');
+            refused += 1;
+            t.deepEqual(await writer.store.head(log), writer.headOf(log), 'memory equals disk');
+          }
+        }
+      }
+      for (const [log, text] of writer.texts) t.deepEqual(await writer.read(log), { text, gaps: [] });
+      await writer.store.close();
+      // A full disk opens too: nothing has to be written for reading.
+      const full = await new Writer(options, writer.texts).open();
+      for (const [log, text] of writer.texts) t.deepEqual(await full.read(log), { text, gaps: [] });
+      await rm(join(dir, 'ballast'));
+      for (let round = 0; round < 20; round += 1) await full.append('log_a', 'space again');
+      await full.create('log_d');
+      await full.store.close();
+      const last = await new Writer(options, writer.texts).open();
+      for (const [log, text] of writer.texts) t.deepEqual(await last.read(log), { text, gaps: [] });
+      t.deepEqual(
+        last.findings.filter((finding) => finding.severity !== 'info'),
+        [],
+      );
+      await last.store.close();
+    } finally {
+      await run('umount', [dir]);
+      await removeDirectory(dir);
+    }
+  },
+);
+
+test('a plugin names the options that it knows', async (t) => {
+  const { plugin } = await import('../src/index.ts');
+  for (const options of [
+    null,
+    [],
+    {},
+    { dir: '' },
+    { dir: 1 },
+    { dir: 'x', durabilty: 'commit' },
+    { dir: 'x', durability: 'never' },
+    { dir: 'x', intervalMs: 5 },
+    { dir: 'x', durability: 'interval', intervalMs: 'soon' },
+  ]) {
+    const error = t.throws(() => plugin(options));
+    t.true(error instanceof RuntimeError && error.code === 'INVALID_REQUEST');
+    t.regex(error?.message ?? '', /dir, durability, intervalMs/);
+  }
+  t.is(plugin({ dir: 'x', durability: 'interval', intervalMs: 5 }).name, 'fs-store');
+  t.throws(() => plugin({ dir: 'x', durability: 'interval', intervalMs: 0 }));
+});

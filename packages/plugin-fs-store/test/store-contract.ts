@@ -1,0 +1,28 @@
+import type { StoreHarness } from '@worker-runtime/core/testing';
+import { FsStore } from '../src/fs-store.ts';
+import type { FsStoreOptions } from '../src/settings.ts';
+import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
+import { FaultDisk } from './fault-disk.ts';
+
+/** A place for the store contract: a directory, whose store is killed by freezing its disk and going on in a copy. */
+export const makeHarness = async (options: Omit<FsStoreOptions, 'dir'>): Promise<StoreHarness> => {
+  const directories = [await makeDirectory()];
+  let disk = new FaultDisk();
+  let bytesRead = 0;
+  return {
+    async open() {
+      const next = new FaultDisk();
+      bytesRead += disk.bytesRead;
+      disk = next;
+      return new FsStore({ dir: directories.at(-1) ?? '', ...options }, disk);
+    },
+    async kill() {
+      await disk.freeze();
+      directories.push(await copyDirectory(directories.at(-1) ?? ''));
+    },
+    bytesRead: () => bytesRead + disk.bytesRead,
+    async dispose() {
+      for (const directory of directories) await removeDirectory(directory);
+    },
+  };
+};

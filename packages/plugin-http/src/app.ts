@@ -1,0 +1,204 @@
+import { type Logger, type Runtime, RuntimeError } from '@worker-runtime/core';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { type Access, assertMay } from './access.ts';
+import { answerError, logRefusal } from './answer-error.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
+import { correlationIdOf } from './correlation.ts';
+import { allowOrigin, answerPreflight, isPreflight } from './cors.ts';
+import type { Exchanges } from './exchanges.ts';
+import { typedError } from './framework-error.ts';
+import type { HostCheck } from './host-check.ts';
+import { acceptJsonBodies } from './json-body.ts';
+import type { LiveAnswers } from './live-answers.ts';
+import type { Measurements } from './measurements.ts';
+import type { ResolvedOptions } from './options.ts';
+import { STATUS_OF } from './problem.ts';
+import { assertKnown } from './query.ts';
+import { protocolError, refuseSocket } from './raw-problem.ts';
+import { logAnswer } from './request-log.ts';
+import type { RouteTable } from './route-table.ts';
+import { bundleRoutes } from './routes/bundles.ts';
+import { commandRoutes } from './routes/commands.ts';
+import { pathParameter, type RouteContext } from './routes/context.ts';
+import { contractRoutes } from './routes/contract.ts';
+import { type Extra, extraRoutes } from './routes/extra.ts';
+import { healthRoutes } from './routes/health.ts';
+import { historyRoutes } from './routes/history.ts';
+import { metricsRoute } from './routes/metrics.ts';
+import { requestRoutes } from './routes/requests.ts';
+import { runtimeRoutes, runtimesRoute } from './routes/runtimes.ts';
+import { watchRoute } from './routes/watch.ts';
+import { workerRoutes } from './routes/workers.ts';
+
+export interface AppParts {
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly options: ResolvedOptions;
+  readonly hostCheck: HostCheck;
+  readonly access: Access;
+  readonly live: LiveAnswers;
+  readonly exchanges: Exchanges;
+  readonly connections: ConnectionLimit;
+  readonly measurements: Measurements;
+  readonly routes: RouteTable;
+  /** What other plugins show. */
+  readonly extras?: readonly Extra[];
+}
+
+const RUNTIME_ROUTES = [
+  runtimeRoutes,
+  workerRoutes,
+  commandRoutes,
+  requestRoutes,
+  historyRoutes,
+  watchRoute,
+  bundleRoutes,
+];
+
+/** The server before it listens: every request passes one gate, every failure leaves through one door. */
+export const createApp = (parts: AppParts): FastifyInstance => {
+  const { runtime, options, live } = parts;
+  const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
+    answerError(parts.log, typedError(error, options.bodyBytes), request, reply);
+
+  const app = fastify({
+    http: {
+      maxHeaderSize: options.headerBytes,
+      headersTimeout: options.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
+      // without it Node answers a request that names no host itself, in another shape
+      requireHostHeader: false,
+    },
+    bodyLimit: options.bodyBytes,
+    requestTimeout: 2 * options.requestTimeoutMs,
+    keepAliveTimeout: options.idleTimeoutMs,
+    forceCloseConnections: true,
+    // what comes while the listener closes is answered as anything else, and not by fastify
+    return503OnClosing: false,
+    genReqId: (request) => correlationIdOf(request.headers['x-request-id']),
+    routerOptions: { maxParamLength: options.headerBytes },
+    clientErrorHandler: (error, socket) => answerProtocolError(parts, error, socket),
+    frameworkErrors: (error, request, reply) => {
+      reply.header('x-request-id', request.id);
+      fail(error, request as FastifyRequest, reply as FastifyReply);
+    },
+  });
+
+  acceptJsonBodies(app);
+  app.setErrorHandler(fail);
+  app.setNotFoundHandler((request) => {
+    throw new RuntimeError('ROUTE_NOT_FOUND', undefined, { details: { method: request.method } });
+  });
+  addGate(app, parts);
+  accountFor(app, parts);
+
+  const context: RouteContext = { runtime, live };
+  healthRoutes(app, context);
+  contractRoutes(parts.routes)(app, context);
+  metricsRoute(parts.measurements)(app, context);
+  runtimesRoute(app, context);
+  app.register(
+    async (scope) => {
+      scope.addHook('onRequest', async (request) => {
+        const runtimeId = pathParameter(request, 'r');
+        if (runtimeId !== 'self' && runtimeId !== runtime.runtimeId)
+          throw new RuntimeError('RUNTIME_NOT_FOUND');
+      });
+      for (const routes of [...RUNTIME_ROUTES, extraRoutes(parts.extras ?? [])]) routes(scope, context);
+    },
+    { prefix: '/v1/runtimes/:r' },
+  );
+  return app;
+};
+
+/** What every request has to pass, in this order, before anything of it is read. */
+const addGate = (
+  app: FastifyInstance,
+  { runtime, hostCheck, access, exchanges, connections, routes }: AppParts,
+): void => {
+  routes.watch(app);
+  app.decorateRequest('callerName', null);
+  app.decorateRequest('isLive', false);
+  connections.watch(app.server);
+
+  app.addHook('onRequest', async (request, reply) => {
+    const { headers, raw, routeOptions } = request;
+    exchanges.add(reply.raw);
+    reply.headers({
+      'x-request-id': request.id,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
+    if (connections.isRefused(raw.socket)) {
+      reply.header('connection', 'close');
+      throw new RuntimeError('LIMIT_REACHED', 'There are too many connections', {
+        details: { limit: 'connections', value: connections.limit },
+      });
+    }
+    hostCheck.assert(headers, raw.socket.localAddress);
+    if (headers.origin !== undefined && hostCheck.isAllowed(headers.origin)) {
+      allowOrigin(reply, headers.origin);
+      if (isPreflight(request)) return answerPreflight(reply, routes.methodsAt(request.url));
+    }
+    // what is there and what is not is told to those alone who may look
+    const needed = request.is404 ? 'observe' : (routeOptions.config.permission ?? 'admin');
+    if (needed !== 'public') {
+      const caller = access.identify(headers);
+      request.callerName = caller.name;
+      assertMay(caller, needed);
+    }
+    if (!routeOptions.config.isAlwaysServed) assertReady(runtime);
+    if (runtime.status !== 'running') reply.header('connection', 'close');
+    if (request.is404) {
+      const methods = routes.methodsAt(request.url);
+      if (methods.length === 0) throw new RuntimeError('ROUTE_NOT_FOUND');
+      reply.header('allow', methods.join(', '));
+      throw new RuntimeError('METHOD_NOT_ALLOWED', undefined, { details: { allowed: methods } });
+    }
+    assertKnown(request.query, routeOptions.config.query ?? []);
+    if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
+      throw new RuntimeError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content encoding');
+    }
+    return undefined;
+  });
+};
+
+/** Counts every request, and logs those that were not refused: a refusal has its line already. */
+const accountFor = (app: FastifyInstance, { log, measurements }: AppParts): void => {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions, isLive } = request;
+    const { url: route } = routeOptions;
+    const isKnown = route !== undefined && !request.is404;
+    measurements.answered(
+      isKnown ? method : 'other',
+      isKnown ? route : 'none',
+      reply.statusCode,
+      isLive ? null : reply.elapsedTime,
+    );
+    if (reply.statusCode < 400) logAnswer(log, request, reply);
+  });
+};
+
+/** @throws RUNTIME_NOT_READY the store is not open yet, or could not be opened */
+const assertReady = ({ status }: Runtime): void => {
+  if (status === 'new' || status === 'starting' || status === 'failed') {
+    throw new RuntimeError('RUNTIME_NOT_READY', undefined, { details: { status } });
+  }
+};
+
+/** Answers what is not HTTP, too long or too slow, where the connection still can be. */
+const answerProtocolError = (
+  { log, exchanges, measurements }: AppParts,
+  error: Error & { readonly code?: string },
+  socket: Parameters<typeof refuseSocket>[0],
+): void => {
+  if (error.code === 'ECONNRESET' || !socket.writable || exchanges.hasAnswered(socket)) {
+    socket.destroy();
+    return;
+  }
+  const refusal = protocolError(error);
+  const correlationId = correlationIdOf(undefined);
+  logRefusal(log, refusal, { correlationId });
+  measurements.answered('other', 'none', STATUS_OF[refusal.code], null);
+  refuseSocket(socket, refusal, correlationId);
+};

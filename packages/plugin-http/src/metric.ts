@@ -1,0 +1,51 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+const PREFIX = 'worker_runtime_';
+const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+
+type Names = readonly string[];
+/** Told a value and the labels that it is for. */
+type Say = (value: number, ...labels: string[]) => void;
+
+/** Read when it is asked for. */
+export const gaugeOf = (
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: Names,
+  read: (set: Say) => void | Promise<void>,
+): Gauge =>
+  new Gauge({
+    name: PREFIX + name,
+    help,
+    labelNames,
+    registers: [registry],
+    async collect() {
+      this.reset();
+      await read((value, ...labels) => this.labels(...labels).set(value));
+    },
+  });
+
+/** Counted by whoever holds it, or, where it is counted elsewhere and often, read when it is asked for. */
+export const counterOf = (
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: Names,
+  read?: (add: Say) => void,
+): Counter =>
+  new Counter({
+    name: PREFIX + name,
+    help,
+    labelNames,
+    registers: [registry],
+    ...(read && {
+      collect() {
+        this.reset();
+        read((value, ...labels) => this.labels(...labels).inc(value));
+      },
+    }),
+  });
+
+export const histogramOf = (registry: Registry, name: string, help: string, labelNames: Names): Histogram =>
+  new Histogram({ name: PREFIX + name, help, labelNames, buckets: SECONDS, registers: [registry] });

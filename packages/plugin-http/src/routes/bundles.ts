@@ -1,0 +1,29 @@
+import type { JsonValue } from '@worker-runtime/core';
+import { bodyOf } from '../json-body.ts';
+import { sendPage } from '../page.ts';
+import { defined, Query } from '../query.ts';
+import { pathParameter, type Routes } from './context.ts';
+
+/** Config bundles, by the digest of what is in them. */
+export const bundleRoutes: Routes = (app, { runtime }) => {
+  app.put('/bundles/:digest', { config: { permission: 'admin' } }, async (request, reply) =>
+    reply.send(await runtime.putBundle(pathParameter(request, 'digest'), bodyOf<JsonValue>(request))),
+  );
+
+  // what is in a bundle is configuration, which those who observe do not see
+  app.get('/bundles/:digest', { config: { permission: 'admin' } }, async (request, reply) => {
+    return reply.send(await runtime.getBundle(pathParameter(request, 'digest')));
+  });
+
+  app.get(
+    '/bundles',
+    { config: { permission: 'observe', query: ['after', 'limit'] } },
+    async (request, reply) => {
+      const query = new Query(request);
+      const page = await runtime.listBundles(
+        defined({ after: query.text('after'), limit: query.count('limit') }),
+      );
+      return sendPage(request, reply, page);
+    },
+  );
+};

@@ -1,0 +1,49 @@
+import { negotiate, SSE_TYPE } from '../accept.ts';
+import { sendLines, sendPage } from '../page.ts';
+import { assertKnown, defined, Query } from '../query.ts';
+import { pathParameter, type Routes } from './context.ts';
+import { closingOfWorkerStream, EVENT_TYPES, openWorkerStream } from './worker-stream.ts';
+
+/** What a Worker did: its events as a page or live, its conversation, its counts. */
+export const historyRoutes: Routes = (app, context) => {
+  const { runtime } = context;
+
+  app.get(
+    '/workers/:w/events',
+    {
+      config: {
+        permission: 'observe',
+        query: ['after', 'limit', 'deltas'],
+        closing: closingOfWorkerStream,
+      },
+    },
+    async (request, reply) => {
+      if (negotiate(request.headers.accept, EVENT_TYPES) === SSE_TYPE)
+        return openWorkerStream(request, reply, context);
+      assertKnown(request.query, ['after', 'limit']);
+      const query = new Query(request);
+      const page = await runtime.readEvents(
+        pathParameter(request, 'w'),
+        defined({ after: query.text('after'), limit: query.count('limit') }),
+      );
+      return sendLines(request, reply, page);
+    },
+  );
+
+  app.get(
+    '/workers/:w/transcript',
+    { config: { permission: 'observe', query: ['after', 'before', 'limit'] } },
+    async (request, reply) => {
+      const query = new Query(request);
+      const page = await runtime.transcript(
+        pathParameter(request, 'w'),
+        defined({ after: query.text('after'), before: query.text('before'), limit: query.count('limit') }),
+      );
+      return sendPage(request, reply, page);
+    },
+  );
+
+  app.get('/workers/:w/overview', { config: { permission: 'observe' } }, async (request, reply) =>
+    reply.send(await runtime.overview(pathParameter(request, 'w'))),
+  );
+};

@@ -1,0 +1,13 @@
+import type { Measurements } from '../measurements.ts';
+import type { Routes } from './context.ts';
+
+/** What was counted and what is the case, also while the runtime is not ready. */
+export const metricsRoute =
+  (measurements: Measurements): Routes =>
+  (app) => {
+    app.get(
+      '/metrics',
+      { config: { permission: 'observe', isAlwaysServed: true } },
+      async (_request, reply) => reply.type(measurements.contentType).send(await measurements.text()),
+    );
+  };

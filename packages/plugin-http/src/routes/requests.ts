@@ -1,0 +1,23 @@
+import { bodyOf } from '../json-body.ts';
+import { sendPage } from '../page.ts';
+import { pathParameter, type Routes } from './context.ts';
+
+/** What runs wait for, and the answers to it. */
+export const requestRoutes: Routes = (app, { runtime }) => {
+  app.get('/workers/:w/requests', { config: { permission: 'observe' } }, async (request, reply) => {
+    return sendPage(request, reply, await runtime.listRequests(pathParameter(request, 'w')));
+  });
+
+  app.post(
+    '/workers/:w/requests/:q/response',
+    { config: { permission: 'operate' } },
+    async (request, reply) =>
+      reply.send(
+        await runtime.respond(
+          pathParameter(request, 'w'),
+          pathParameter(request, 'q'),
+          bodyOf<{ readonly decision: string; readonly note?: string }>(request),
+        ),
+      ),
+  );
+};

@@ -1,0 +1,43 @@
+import { type Page, RuntimeError, type RuntimeSummary } from '@worker-runtime/core';
+import { sendPage } from '../page.ts';
+import { defined, Query } from '../query.ts';
+import type { Routes } from './context.ts';
+
+/** The runtimes served here: one. */
+export const runtimesRoute: Routes = (app, { runtime }) => {
+  app.get(
+    '/v1/runtimes',
+    { config: { permission: 'observe', query: ['after', 'limit'] } },
+    async (request, reply) => {
+      const query = new Query(request);
+      query.count('limit');
+      const after = query.text('after') ?? 'start';
+      const summary = await runtime.summary();
+      const isAfter = after === summary.runtimeId;
+      if (!isAfter && after !== 'start' && after !== '0') throw new RuntimeError('CURSOR_INVALID');
+      const page: Page<RuntimeSummary> = {
+        items: isAfter ? [] : [summary],
+        next: null,
+        asOf: summary.runtimeId,
+      };
+      return sendPage(request, reply, page);
+    },
+  );
+};
+
+/** One runtime: what it is, and what it survived. */
+export const runtimeRoutes: Routes = (app, { runtime }) => {
+  app.get('', { config: { permission: 'observe' } }, async () => runtime.summary());
+
+  app.get(
+    '/diagnostics',
+    { config: { permission: 'observe', query: ['after', 'limit'] } },
+    async (request, reply) => {
+      const query = new Query(request);
+      const page = await runtime.diagnostics(
+        defined({ after: query.text('after'), limit: query.count('limit') }),
+      );
+      return sendPage(request, reply, page);
+    },
+  );
+};

@@ -1,0 +1,30 @@
+import { NDJSON_TYPE, negotiate, preferred, SSE_TYPE } from '../accept.ts';
+import { Query } from '../query.ts';
+import { ndjsonWatch, sseWatch, WatchSource } from '../watch-source.ts';
+import type { Closing, Routes } from './context.ts';
+import { positionOf } from './worker-stream.ts';
+
+const WATCH_TYPES = [SSE_TYPE, NDJSON_TYPE] as const;
+const FORMATS = { [SSE_TYPE]: sseWatch, [NDJSON_TYPE]: ndjsonWatch };
+
+/** A watch that is over before it began. */
+const closing: Closing = (accept, reason) => {
+  const type = preferred(accept, WATCH_TYPES);
+  if (type === null) return null;
+  const format = FORMATS[type]();
+  return { contentType: type, text: format.opening + format.closing(reason) };
+};
+
+/** All Workers of the runtime, live: each as it is now, then as it changes. */
+export const watchRoute: Routes = (app, { runtime, live }) => {
+  app.get(
+    '/watch',
+    { config: { permission: 'observe', query: ['after'], closing } },
+    async (request, reply) => {
+      const format = FORMATS[negotiate(request.headers.accept, WATCH_TYPES)]();
+      const after = positionOf(request, new Query(request));
+      const stream = runtime.openWatch(after === undefined ? {} : { after });
+      return live.open(request, reply, new WatchSource(stream, format));
+    },
+  );
+};

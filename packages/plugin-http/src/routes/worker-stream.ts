@@ -1,0 +1,50 @@
+import { type Cursor, RuntimeError, type WorkerStream } from '@worker-runtime/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../accept.ts';
+import { assertKnown, Query } from '../query.ts';
+import { frame, retryFrame } from '../sse.ts';
+import { WorkerSource } from '../worker-source.ts';
+import { type Closing, pathParameter, type RouteContext } from './context.ts';
+
+/** As what a Worker's events are offered. */
+export const EVENT_TYPES = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
+
+/** A stream that is over before it began. */
+export const closingOfWorkerStream: Closing = (accept, reason) =>
+  preferred(accept, EVENT_TYPES) === SSE_TYPE
+    ? { contentType: SSE_TYPE, text: retryFrame() + frame('closing', { reason }) }
+    : null;
+
+/** Where to go on. An EventSource repeats its first URL for ever, so what it says it has seen wins. */
+export const positionOf = (request: FastifyRequest, query: Query): Cursor | undefined => {
+  const lastEventId = request.headers['last-event-id'];
+  return typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : query.text('after');
+};
+
+/**
+ * Answers with one Worker's events as they come. A position that is gone begins anew with a snapshot, and says so
+ * (`reset`): an EventSource that is refused would never come back.
+ * @throws WORKER_NOT_FOUND · CURSOR_INVALID · CURSOR_FOREIGN
+ */
+export const openWorkerStream = async (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { runtime, live }: RouteContext,
+): Promise<FastifyReply> => {
+  assertKnown(request.query, ['after', 'deltas']);
+  const query = new Query(request);
+  const workerId = pathParameter(request, 'w');
+  const deltas = query.oneOf('deltas', ['0', '1']) !== '0';
+  const after = positionOf(request, query);
+  let stream: WorkerStream;
+  let preface = '';
+  try {
+    stream = await runtime.openStream(workerId, after === undefined ? { deltas } : { after, deltas });
+  } catch (error) {
+    const { code } = RuntimeError.from(error);
+    if (code !== 'CURSOR_EXPIRED') throw error;
+    stream = await runtime.openStream(workerId, { deltas });
+    preface = frame('reset', { code });
+  }
+  return live.open(request, reply, new WorkerSource(stream, preface));
+};

@@ -1,0 +1,195 @@
+import { type ErrorCode, type Limits, version } from '@worker-runtime/core';
+import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../accept.ts';
+import { PROBLEM_TYPE, STATUS_OF } from '../problem.ts';
+import type { Route } from '../route-table.ts';
+import { eventSchemas } from './events.ts';
+import { historySchemas } from './history.ts';
+import { type JsonSchema, list, ref, type Schemas } from './json-schema.ts';
+import type { Operation, SuccessAnswer } from './operation.ts';
+import { OPERATIONS } from './operations.ts';
+import { PARAMETERS, type Parameter, RESPONSE_HEADERS } from './parameters.ts';
+import { requestSchemas } from './requests.ts';
+import { runtimeSchemas } from './runtime.ts';
+import { streamSchemas } from './streams.ts';
+import { cursor, workerSchemas } from './worker.ts';
+
+/** What any operation may fail with. */
+const ANYWHERE: readonly ErrorCode[] = [
+  'INVALID_REQUEST',
+  'FORBIDDEN',
+  'METHOD_NOT_ALLOWED',
+  'NOT_ACCEPTABLE',
+  'REQUEST_TIMEOUT',
+  'PAYLOAD_TOO_LARGE',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'LIMIT_REACHED',
+  'HEADERS_TOO_LARGE',
+  'INTERNAL',
+  'RUNTIME_NOT_READY',
+  'RUNTIME_STOPPING',
+];
+
+const headersOf = (names: readonly (keyof typeof RESPONSE_HEADERS)[]): JsonSchema =>
+  Object.fromEntries(
+    names.map((name) => [name, { description: RESPONSE_HEADERS[name], schema: { type: 'string' } }]),
+  );
+
+const pageOf = (item: string): JsonSchema => ({
+  type: 'object',
+  properties: {
+    items: list(ref(item)),
+    next: { anyOf: [cursor, { type: 'null' }], description: 'Set while more is stored.' },
+    asOf: { ...cursor, description: 'Up to where the page speaks; a stream goes on from here.' },
+    gaps: list(ref('Gap')),
+  },
+  required: ['items', 'next', 'asOf'],
+});
+
+/** NDJSON and Server-Sent Events are text to OpenAPI; what is on a line, or in an event, stands beside it. */
+const contentOf = ({ json, page, events, lines, text }: SuccessAnswer): JsonSchema => {
+  const ndjson = lines ?? page;
+  return {
+    ...(json !== undefined && { [JSON_TYPE]: { schema: ref(json) } }),
+    ...(page !== undefined && { [JSON_TYPE]: { schema: pageOf(page) } }),
+    ...(ndjson !== undefined && {
+      [NDJSON_TYPE]: { schema: { type: 'string' }, 'x-line-schema': ref(ndjson) },
+    }),
+    ...(events !== undefined && {
+      [SSE_TYPE]: {
+        schema: { type: 'string' },
+        'x-event-schemas': Object.fromEntries(
+          Object.entries(events).map(([event, schema]) => [event, ref(schema)]),
+        ),
+      },
+    }),
+    ...(text !== undefined && { [text]: { schema: { type: 'string' } } }),
+  };
+};
+
+const successOf = (answer: SuccessAnswer, status: string): JsonSchema => {
+  const content = contentOf(answer);
+  const paged = answer.page === undefined ? [] : (['Page-Next', 'Page-As-Of', 'Page-Gaps'] as const);
+  return {
+    description: status === '204' ? 'Done.' : 'As it is.',
+    headers: headersOf(['X-Request-Id', ...paged, ...(answer.headers ?? [])]),
+    ...(Object.keys(content).length > 0 && { content }),
+  };
+};
+
+const problemsOf = (codes: readonly ErrorCode[]): JsonSchema => {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of new Set(codes))
+    byStatus.set(STATUS_OF[code], [...(byStatus.get(STATUS_OF[code]) ?? []), code]);
+  const responses: Record<string, JsonSchema> = {};
+  for (const [status, ofStatus] of [...byStatus].sort(([a], [b]) => a - b)) {
+    const isLater = status === 429 || status === 503 || ofStatus.includes('WORKER_BUSY');
+    responses[status] = {
+      description: ofStatus.join(', '),
+      headers: headersOf([
+        'X-Request-Id',
+        ...(isLater ? (['Retry-After'] as const) : []),
+        ...(status === 401 ? (['WWW-Authenticate'] as const) : []),
+      ]),
+      content: { [PROBLEM_TYPE]: { schema: ref('Problem') } },
+    };
+  }
+  return {
+    ...responses,
+    default: {
+      description: 'Any other refusal, of a plugin too.',
+      headers: headersOf(['X-Request-Id']),
+      content: { [PROBLEM_TYPE]: { schema: ref('Problem') } },
+    },
+  };
+};
+
+const KNOWN: Readonly<Record<keyof typeof PARAMETERS, Readonly<Record<string, Parameter>>>> = PARAMETERS;
+
+const parametersOf = (route: Route, { headers = [] }: Operation, limits: Limits): readonly JsonSchema[] => {
+  const path = [...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ['path', name as string] as const);
+  const query = route.query.map((name) => ['query', name] as const);
+  const header = headers.map((name) => ['header', name] as const);
+  return [...path, ...query, ...header].map(([place, name]) => {
+    const parameter = KNOWN[place][name];
+    if (!parameter) throw new TypeError(`The parameter ${name} of ${route.path} has no schema`);
+    const schema = parameter.schema(limits);
+    return { name, in: place, required: place === 'path', description: parameter.description, schema };
+  });
+};
+
+const operationOf = (route: Route, operation: Operation, limits: Limits): JsonSchema => {
+  const { request } = operation;
+  const { permission } = route;
+  const codes: readonly ErrorCode[] = [
+    ...ANYWHERE,
+    ...(permission === 'public' ? [] : (['UNAUTHENTICATED'] as const)),
+    ...operation.errors,
+  ];
+  return {
+    operationId: operation.id,
+    summary: operation.summary,
+    ...(operation.description !== undefined && { description: operation.description }),
+    security: permission === 'public' ? [] : [{ bearer: [permission] }, {}],
+    parameters: parametersOf(route, operation, limits),
+    ...(request && {
+      requestBody: {
+        required: request.isRequired,
+        content: { [JSON_TYPE]: { schema: ref(request.schema) } },
+      },
+    }),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(operation.answers).map(([status, answer]) => [status, successOf(answer, status)]),
+      ),
+      ...problemsOf(codes),
+    },
+  };
+};
+
+const schemasOf = (limits: Limits): Schemas => ({
+  ...requestSchemas(limits),
+  ...workerSchemas,
+  ...historySchemas,
+  ...eventSchemas,
+  ...runtimeSchemas,
+  ...streamSchemas,
+  Contract: { type: 'object', description: 'An OpenAPI document.' },
+});
+
+/** The document of what is served. A route without an operation, or an operation without a route, is a mistake of ours. */
+export const openApiDocument = (routes: readonly Route[], limits: Limits): JsonSchema => {
+  const paths: Record<string, Record<string, JsonSchema>> = {};
+  const unserved = new Set(Object.keys(OPERATIONS));
+  for (const route of routes) {
+    if (route.method === 'HEAD') continue;
+    const key = `${route.method} ${route.path}`;
+    const operation = OPERATIONS[key];
+    if (!operation) throw new TypeError(`The route ${key} has no operation`);
+    unserved.delete(key);
+    const path = route.path.replace(/:([a-z]+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route, operation, limits) };
+  }
+  if (unserved.size > 0) throw new TypeError(`Nothing serves ${[...unserved].join(', ')}`);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'worker-runtime',
+      version,
+      description:
+        'Commands and observation of a runtime. Fields that are not named here are refused in requests, and may be added to answers. Every GET may be asked as HEAD.',
+    },
+    jsonSchemaDialect: 'https://spec.openapis.org/oas/3.1/dialect/base',
+    paths,
+    components: {
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'An access token with the permission that is named as a role, or one beyond it: observe, operate, admin. Not needed where the runtime was given no tokens.',
+        },
+      },
+      schemas: schemasOf(limits),
+    },
+  };
+};

@@ -1,0 +1,53 @@
+import type { JsonValue } from '@worker-runtime/core';
+
+/** A JSON Schema of 2020-12, as OpenAPI 3.1 has it. */
+export type JsonSchema = { readonly [keyword: string]: JsonValue };
+export type Schemas = Readonly<Record<string, JsonSchema>>;
+
+export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
+
+export const text: JsonSchema = { type: 'string' };
+export const flag: JsonSchema = { type: 'boolean' };
+export const count: JsonSchema = { type: 'integer', minimum: 0 };
+export const time: JsonSchema = { type: 'string', format: 'date-time' };
+export const anyJson: JsonSchema = {};
+export const anyObject: JsonSchema = { type: 'object' };
+export const yes: JsonSchema = { const: true };
+export const noText: JsonSchema = { type: ['string', 'null'] };
+
+export const oneOf = (...values: readonly string[]): JsonSchema => ({ type: 'string', enum: values });
+export const only = (value: string): JsonSchema => ({ type: 'string', const: value });
+export const list = (items: JsonSchema, bounds: JsonSchema = {}): JsonSchema => ({
+  type: 'array',
+  items,
+  ...bounds,
+});
+export const map = (values: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: values });
+export const orNull = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] });
+export const described = (schema: JsonSchema, description: string): JsonSchema => ({
+  ...schema,
+  description,
+});
+
+type OptionalKey<T> = { [K in keyof T & string]-?: object extends Pick<T, K> ? K : never }[keyof T & string];
+type RequiredKey<T> = Exclude<keyof T & string, OptionalKey<T>>;
+
+/**
+ * An object with the fields of a type, no more and no fewer: what is always there, then what may be left out. The
+ * compiler knows when the type has moved on.
+ */
+export const object = <T extends object>(
+  ...[required, optional]: OptionalKey<T> extends never
+    ? [required: Readonly<Record<RequiredKey<T>, JsonSchema>>]
+    : [
+        required: Readonly<Record<RequiredKey<T>, JsonSchema>>,
+        optional: Readonly<Record<OptionalKey<T>, JsonSchema>>,
+      ]
+): JsonSchema => ({
+  type: 'object',
+  properties: { ...(required as Schemas), ...(optional as Schemas | undefined) },
+  ...(Object.keys(required).length > 0 && { required: Object.keys(required) }),
+});
+
+/** Of a request: fields that are not named are refused. */
+export const closed = (schema: JsonSchema): JsonSchema => ({ ...schema, additionalProperties: false });

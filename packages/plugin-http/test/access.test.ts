@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Runtime, RuntimeError } from '@worker-runtime/core';
+import test, { type ExecutionContext } from 'ava';
+import { http, type Permission, type Token } from '../src/index.ts';
+import { covers, type RoutePermission } from '../src/permission.ts';
+import { RouteTable } from '../src/route-table.ts';
+import { allRoutes } from './all-routes.ts';
+import { connectTo, exchange, problemIn, restOf } from './raw-client.ts';
+import { isProblem, prepare, serve, serveAda } from './served.ts';
+
+const SECRETS: Readonly<Record<Permission, string>> = {
+  observe: 'canary-observe-0',
+  operate: 'canary-operate-1',
+  admin: 'canary-admin-2',
+};
+const PERMISSIONS = Object.keys(SECRETS) as Permission[];
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const tokens: readonly Token[] = PERMISSIONS.map((permission) => ({
+  name: `${permission}er`,
+  sha256: sha256(SECRETS[permission]),
+  permission,
+}));
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+/** Whoever adds a route says here, too, who may call it. */
+const DECLARED: Readonly<Record<string, RoutePermission>> = {
+  'GET /docs': 'public',
+  'GET /livez': 'public',
+  'GET /metrics': 'observe',
+  'GET /openapi.json': 'public',
+  'GET /readyz': 'public',
+  'GET /v1/runtimes': 'observe',
+  'GET /v1/runtimes/:r': 'observe',
+  'GET /v1/runtimes/:r/bundles': 'observe',
+  'GET /v1/runtimes/:r/bundles/:digest': 'admin',
+  'PUT /v1/runtimes/:r/bundles/:digest': 'admin',
+  'GET /v1/runtimes/:r/diagnostics': 'observe',
+  'GET /v1/runtimes/:r/watch': 'observe',
+  'GET /v1/runtimes/:r/workers': 'observe',
+  'POST /v1/runtimes/:r/workers': 'operate',
+  'GET /v1/runtimes/:r/workers/:w': 'observe',
+  'PATCH /v1/runtimes/:r/workers/:w': 'operate',
+  'DELETE /v1/runtimes/:r/workers/:w': 'admin',
+  'POST /v1/runtimes/:r/workers/:w/cancel': 'operate',
+  'GET /v1/runtimes/:r/workers/:w/events': 'observe',
+  'POST /v1/runtimes/:r/workers/:w/inputs': 'operate',
+  'GET /v1/runtimes/:r/workers/:w/overview': 'observe',
+  'GET /v1/runtimes/:r/workers/:w/requests': 'observe',
+  'POST /v1/runtimes/:r/workers/:w/requests/:q/response': 'operate',
+  'POST /v1/runtimes/:r/workers/:w/resume': 'operate',
+  'POST /v1/runtimes/:r/workers/:w/stop': 'operate',
+  'GET /v1/runtimes/:r/workers/:w/transcript': 'observe',
+};
+
+test('every route declares its permission, and one that does not cannot be added', async (t) => {
+  const found = (await allRoutes()).filter(({ method }) => method !== 'HEAD');
+  t.deepEqual(
+    Object.fromEntries(found.map(({ method, path, permission }) => [`${method} ${path}`, permission])),
+    { ...DECLARED },
+  );
+  const { fastify } = await import('fastify');
+  const app = fastify();
+  new RouteTable().watch(app);
+  t.throws(() => app.get('/open', async () => 'oops'), { message: /declares no permission/ });
+});
+
+test('P19: each route answers those alone whose token goes so far, HEAD as GET, and what is not there nobody else', async (t) => {
+  const { call, log } = await serve(t, { http: { tokens } });
+  for (const { method, path, permission } of await allRoutes()) {
+    const at = path.replace(/:r/, 'self').replace(/:[a-z]+/g, 'nobody');
+    const ask = async (headers: Readonly<Record<string, string>>) =>
+      call(at, { method, headers: { accept: 'application/json', ...headers } });
+    const name = `${method} ${path}`;
+    const anonymous = await ask({});
+    if (permission === 'public') {
+      t.is(anonymous.status, 200, name);
+      continue;
+    }
+    t.is(anonymous.status, 401, name);
+    t.is(anonymous.headers.get('www-authenticate'), 'Bearer realm="worker-runtime"');
+    if (method !== 'HEAD') isProblem(t, anonymous, 401, 'UNAUTHENTICATED');
+    for (const held of PERMISSIONS) {
+      const answer = await ask(bearer(SECRETS[held]));
+      t.is(answer.status === 401 || answer.status === 403, !covers(held, permission), `${name} as ${held}`);
+      if (covers(held, permission) || method === 'HEAD') continue;
+      isProblem(t, answer, 403, 'FORBIDDEN');
+      t.deepEqual(answer.body.details, { needed: permission, permission: held });
+      t.regex(
+        answer.headers.get('www-authenticate') ?? '',
+        new RegExp(`insufficient_scope.*scope="${permission}"`),
+      );
+    }
+  }
+  isProblem(t, await call('/nowhere'), 401, 'UNAUTHENTICATED');
+  isProblem(t, await call('workers', { method: 'PUT' }), 401, 'UNAUTHENTICATED');
+  isProblem(t, await call('/nowhere', { headers: bearer(SECRETS.observe) }), 404, 'ROUTE_NOT_FOUND');
+  const refusals = log.filter(({ fields }) => fields.code === 'FORBIDDEN');
+  t.deepEqual(new Set(refusals.map(({ fields }) => fields.caller)), new Set(['observeer', 'operateer']));
+  t.notRegex(JSON.stringify(log), /canary/);
+});
+
+test('a token that is not known, not one or not a bearer token is no token', async (t) => {
+  const { call } = await serve(t, { http: { tokens } });
+  for (const authorization of [
+    'Bearer',
+    'Bearer ',
+    'Bearer unknown',
+    `Bearer ${SECRETS.admin}x`,
+    `Bearer ${SECRETS.admin} x`,
+    `Bearer ${sha256(SECRETS.admin)}`,
+    `Basic ${Buffer.from(`admin:${SECRETS.admin}`).toString('base64')}`,
+    SECRETS.admin,
+    `Bearer ${'x'.repeat(10_000)}`,
+  ]) {
+    isProblem(t, await call('workers', { headers: { authorization } }), 401, 'UNAUTHENTICATED');
+  }
+  isProblem(t, await call(`workers?access_token=${SECRETS.admin}`), 401, 'UNAUTHENTICATED');
+  t.is((await call('workers', { headers: { authorization: `bEARER  ${SECRETS.observe}` } })).status, 200);
+});
+
+test('a page of an allowed origin may ask with a token: the preflight needs none', async (t) => {
+  const origin = 'https://console.example';
+  const { call } = await serve(t, { http: { tokens, allowedOrigins: [origin] } });
+  const preflight = await call('workers', {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization',
+    },
+  });
+  t.is(preflight.status, 204);
+  t.regex(preflight.headers.get('access-control-allow-headers') ?? '', /authorization/);
+  t.is((await call('workers', { headers: { origin, ...bearer(SECRETS.observe) } })).status, 200);
+});
+
+test('an upgrade needs a token too, in the header or as a subprotocol, and a handler may ask for more', async (t) => {
+  const served = prepare(t, { http: { tokens } });
+  served.web.onUpgrade((request, socket) => {
+    const { name } = served.web.authorize(request, request.url === '/admin' ? 'admin' : 'observe');
+    socket.end(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\n${name}`);
+    return true;
+  });
+  await served.runtime.start();
+  const ask = async (path: string, header: string): Promise<string> => {
+    const socket = await connectTo(served.url('/'));
+    const rest = restOf(socket);
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: chat\r\n${header}\r\n`,
+    );
+    socket.once('data', () => socket.end());
+    return rest;
+  };
+  const protocol = (token: string): string =>
+    `sec-websocket-protocol: chat.v1, bearer.${Buffer.from(token).toString('base64url')}\r\n`;
+  const header = (token: string): string => `authorization: Bearer ${token}\r\n`;
+  t.regex(await ask('/chat', protocol(SECRETS.observe)), /^HTTP\/1\.1 101[\s\S]*observeer$/);
+  t.regex(await ask('/chat', header(SECRETS.operate)), /^HTTP\/1\.1 101[\s\S]*operateer$/);
+  t.regex(await ask('/admin', protocol(SECRETS.admin)), /^HTTP\/1\.1 101[\s\S]*adminer$/);
+  const refused = await ask('/admin', protocol(SECRETS.operate));
+  t.deepEqual(problemIn(refused), { status: 403, code: 'FORBIDDEN' });
+  t.regex(refused, /\r\nwww-authenticate: Bearer .*scope="admin"/);
+  for (const none of ['', protocol('unknown'), 'sec-websocket-protocol: bearer.\r\n', header('unknown')])
+    t.deepEqual(problemIn(await ask('/chat', none)), { status: 401, code: 'UNAUTHENTICATED' });
+  // a subprotocol is for those who cannot set headers: a request can
+  const plain = `GET /v1/runtimes HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n${protocol(SECRETS.admin)}\r\n`;
+  t.deepEqual(problemIn(await exchange(served.url('/'), plain)), { status: 401, code: 'UNAUTHENTICATED' });
+  t.notRegex(JSON.stringify(served.log), /canary|Y2FuYXJ5/);
+});
+
+test('with tokens it listens beyond loopback, and goes by the address that it was reached at', async (t) => {
+  const { call, url } = await serve(t, { http: { tokens, host: '0.0.0.0' } });
+  const port = new URL(url('/')).port;
+  t.is((await call('workers', { headers: bearer(SECRETS.observe) })).status, 200);
+  const own = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal);
+  if (own) {
+    const answer = await fetch(`http://${own.address}:${port}/v1/runtimes`, {
+      headers: bearer(SECRETS.observe),
+    });
+    t.is(answer.status, 200);
+  }
+  const ask = `GET /livez HTTP/1.1\r\nhost: runtime.example:${port}\r\nconnection: close\r\n\r\n`;
+  t.deepEqual(problemIn(await exchange(`http://127.0.0.1:${port}`, ask)), { status: 403, code: 'FORBIDDEN' });
+});
+
+const folderOf = async (t: ExecutionContext): Promise<string> => {
+  const folder = await mkdtemp(join(tmpdir(), 'canary-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  return folder;
+};
+
+test('tokens come from a file that is its owner’s alone, from options, or both', async (t) => {
+  const file = join(await folderOf(t), 'tokens.json');
+  await writeFile(file, JSON.stringify(tokens.slice(0, 2)), { mode: 0o600 });
+  const { call } = await serveAda(t, {
+    http: { tokenFile: file, tokens: JSON.stringify(tokens.slice(2)) },
+  });
+  for (const permission of PERMISSIONS)
+    t.is((await call('workers/ada', { headers: bearer(SECRETS[permission]) })).status, 200);
+  t.is((await call('workers/ada')).status, 401);
+
+  const same = await t.throwsAsync<RuntimeError>(
+    Runtime.start({ plugins: [http({ port: 0, tokenFile: file, tokens })] }),
+  );
+  t.regex(same?.message ?? '', /same name/);
+});
+
+test('P19: a file of tokens that others can read, or that is no such file, refuses the start and shows nothing of it', async (t) => {
+  const folder = await folderOf(t);
+  const file = join(folder, 'tokens.json');
+  const refused = async (tokenFile: string, says: RegExp): Promise<void> => {
+    const error = await t.throwsAsync(Runtime.start({ plugins: [http({ port: 0, tokenFile })] }), {
+      code: 'INVALID_REQUEST',
+    });
+    t.regex(error?.message ?? '', says);
+    t.notRegex(`${error?.message}${JSON.stringify(error)}`, /canary/);
+  };
+  await refused(file, /cannot be opened \(ENOENT\)/);
+  await mkdir(file);
+  await refused(file, /is not a file/);
+  await rm(file, { recursive: true });
+
+  const [token] = tokens;
+  for (const [content, says] of [
+    ['', /not valid JSON/],
+    ['canary', /not valid JSON/],
+    ['{}', /must be a list/],
+    ['[]', /no token/],
+    [JSON.stringify([null]), /at \/0: must be an object/],
+    [JSON.stringify([token, { ...token, token: 'canary' }]), /at \/1: has only/],
+    [JSON.stringify([{ ...token, name: 'canary\n' }]), /at \/0: name/],
+    [JSON.stringify([{ ...token, sha256: 'canary' }]), /at \/0: sha256/],
+    [JSON.stringify([{ ...token, permission: 'canary' }]), /at \/0: permission/],
+    [JSON.stringify([{ ...token, permission: 'constructor' }]), /at \/0: permission/],
+    [JSON.stringify([token, { ...token, sha256: '0'.repeat(64) }]), /same name/],
+    [JSON.stringify([token, { ...token, name: 'other' }]), /same sha256/],
+    [' '.repeat(1_048_577), /larger than/],
+  ] as const) {
+    await writeFile(file, content, { mode: 0o600 });
+    await refused(file, says);
+  }
+  for (const mode of [0o640, 0o604, 0o620]) {
+    await writeFile(file, JSON.stringify(tokens));
+    await chmod(file, mode);
+    await refused(file, /open to others.*chmod 600/);
+  }
+  for (const bad of [[], {}, 'canary', [{}], 1]) {
+    const error = t.throws(() => http({ tokens: bad as never }), { instanceOf: RuntimeError });
+    t.notRegex(error?.message ?? '', /canary/);
+  }
+});

@@ -1,0 +1,31 @@
+import { Runtime, silentLogger } from '@worker-runtime/core';
+import { Access } from '../src/access.ts';
+import { createApp } from '../src/app.ts';
+import { ConnectionLimit } from '../src/connection-limit.ts';
+import { Exchanges } from '../src/exchanges.ts';
+import { HostCheck } from '../src/host-check.ts';
+import { LiveAnswers } from '../src/live-answers.ts';
+import { Measurements } from '../src/measurements.ts';
+import { resolveOptions } from '../src/options.ts';
+import { type Route, RouteTable } from '../src/route-table.ts';
+
+/** Every route of a listener, from one that never listens. */
+export const allRoutes = async (): Promise<readonly Route[]> => {
+  const options = resolveOptions({});
+  const routes = new RouteTable();
+  const runtime = new Runtime();
+  const app = createApp({
+    runtime,
+    log: silentLogger,
+    options,
+    hostCheck: new HostCheck(options),
+    access: new Access([]),
+    live: new LiveAnswers(options, silentLogger),
+    exchanges: new Exchanges(),
+    connections: new ConnectionLimit(1),
+    measurements: new Measurements(runtime, { connections: () => 0, streams: () => 0 }),
+    routes,
+  });
+  await app.ready();
+  return routes.routes;
+};

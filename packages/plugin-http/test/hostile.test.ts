@@ -1,0 +1,265 @@
+import { once } from 'node:events';
+import test from 'ava';
+import { connectTo, exchange, problemIn, restOf } from './raw-client.ts';
+import { isProblem, prepare, type Served, serve, serveAda } from './served.ts';
+
+test('P23: a body that is too large is refused, announced or not', async (t) => {
+  const { call, url } = await serveAda(t);
+  const text = 'x'.repeat(1_048_577);
+  const answer = await call('workers/ada/inputs', { method: 'POST', body: { text } });
+  isProblem(t, answer, 413, 'PAYLOAD_TOO_LARGE');
+  t.deepEqual(answer.body.details, { limit: 'bodyBytes', value: 1_048_576 });
+
+  const socket = await connectTo(url('/'));
+  const rest = restOf(socket);
+  socket.write(
+    'POST /v1/runtimes/self/workers/ada/inputs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n',
+  );
+  const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
+  for (let sent = 0; sent < 17; sent++) socket.write(chunk);
+  t.deepEqual(problemIn(await rest), { status: 413, code: 'PAYLOAD_TOO_LARGE' });
+
+  const input = await call('workers/ada/inputs', { method: 'POST', body: { text: 'x'.repeat(300_000) } });
+  isProblem(t, input, 413, 'PAYLOAD_TOO_LARGE');
+  t.is(input.body.details.limit, 'inputBytes');
+});
+
+test('a body that is no JSON, no UTF-8, of another type or encoded is refused', async (t) => {
+  const { call, url } = await serveAda(t);
+  for (const body of ['{"text":', '{text:1}', '\u0000', '{"text":"a"} {}', '{"__proto__":{"text":"a"}}']) {
+    const answer = await call('workers/ada/inputs', { method: 'POST', body });
+    isProblem(t, answer, 400, 'INVALID_REQUEST');
+    t.is(answer.body.details.issues[0].pointer, '');
+  }
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  isProblem(t, await call('workers/ada/inputs', { method: 'POST', body: deep }), 400, 'INVALID_REQUEST');
+  const deepConfig = { method: 'POST', body: `{"engine":"puppet","config":{"a":${deep}}}` };
+  isProblem(t, await call('workers', deepConfig), 400, 'INVALID_REQUEST');
+
+  const send = async (body: string | Uint8Array<ArrayBuffer>, headers: Readonly<Record<string, string>>) => {
+    const response = await fetch(url('workers/ada/inputs'), { method: 'POST', body, headers });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, body: JSON.parse(text) };
+  };
+  const json = { 'content-type': 'application/json' };
+  isProblem(t, await send(Buffer.from('{"text":"\xff"}', 'latin1'), json), 400, 'INVALID_REQUEST');
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'nonsense', 'application/jsonp']) {
+    isProblem(t, await send('{"text":"a"}', { 'content-type': type }), 415, 'UNSUPPORTED_MEDIA_TYPE');
+  }
+  isProblem(
+    t,
+    await send('{"text":"a"}', { ...json, 'content-encoding': 'gzip' }),
+    415,
+    'UNSUPPORTED_MEDIA_TYPE',
+  );
+  t.is((await send('{"text":"say a"}', { 'content-type': 'application/json; charset=utf-8' })).status, 202);
+});
+
+test('P23: headers that are too large are refused, and the server goes on', async (t) => {
+  const { url, call } = await serve(t);
+  const head = `GET /livez HTTP/1.1\r\nhost: localhost\r\nx-padding: ${'x'.repeat(17_000)}\r\n\r\n`;
+  t.deepEqual(problemIn(await exchange(url('/'), head)), { status: 431, code: 'HEADERS_TOO_LARGE' });
+  t.is((await call('/livez')).status, 200);
+});
+
+test('what is not HTTP is answered and closed', async (t) => {
+  const { url, call } = await serve(t);
+  const chunked =
+    'POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n';
+  for (const bytes of [
+    'hello\r\n\r\n',
+    'GET / SMTP/1.0\r\n\r\n',
+    '\u0016\u0003\u0001\u0002\u0000',
+    chunked,
+  ]) {
+    t.deepEqual(problemIn(await exchange(url('/'), bytes)), { status: 400, code: 'INVALID_REQUEST' });
+  }
+  t.is((await call('/livez')).status, 200);
+});
+
+test('garbage behind a request whose answer is open cuts it, and writes nothing into it', async (t) => {
+  const { url } = await serveAda(t);
+  const socket = await connectTo(url('/'));
+  const rest = restOf(socket);
+  socket.write(
+    'GET /v1/runtimes/self/workers/ada/events HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n',
+  );
+  socket.once('data', () => socket.write('%%%\r\n\r\n'));
+  const text = await rest;
+  t.regex(text, /^HTTP\/1\.1 200/);
+  t.notRegex(text, /INVALID_REQUEST/);
+});
+
+test('P23: a head or a body that does not arrive in time is given up', async (t) => {
+  const { url } = await serveAda(t, { http: { requestTimeoutMs: 200 } });
+  const head = exchange(url('/'), 'GET /livez HTTP/1.1\r\nhost: local');
+  const body = exchange(
+    url('/'),
+    'POST /v1/runtimes/self/workers/ada/inputs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{"te',
+  );
+  t.deepEqual(problemIn(await head), { status: 408, code: 'REQUEST_TIMEOUT' });
+  t.deepEqual(problemIn(await body), { status: 408, code: 'REQUEST_TIMEOUT' });
+});
+
+test('P23: a connection that asks nothing more is closed', async (t) => {
+  const { url } = await serve(t, { http: { idleTimeoutMs: 50 } });
+  t.regex(await exchange(url('/'), 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'), /^HTTP\/1\.1 200/);
+});
+
+test('P23: connections beyond the limit are told so, and let in again when there is room', async (t) => {
+  const { url } = await serve(t, { http: { connections: 2 } });
+  const [first] = await Promise.all([connectTo(url('/')), connectTo(url('/'))]);
+  const request = 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n';
+  t.deepEqual(problemIn(await exchange(url('/'), request)), { status: 429, code: 'LIMIT_REACHED' });
+  const ended = restOf(first);
+  first.write('GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
+  await ended;
+  t.regex(
+    await exchange(url('/'), request.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n')),
+    /^HTTP\/1\.1 200/,
+  );
+});
+
+test('P20: a peer that was refused and does not close is let go', async (t) => {
+  const { url } = await serve(t, { http: { connections: 1 } });
+  const socket = await connectTo(url('/'), true);
+  socket.write('hello\r\n\r\n');
+  await once(socket.resume(), 'end');
+  const request = 'GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
+  let answer = '';
+  while (!answer.startsWith('HTTP/1.1 200')) answer = await exchange(url('/'), request);
+  socket.destroy();
+  t.pass();
+});
+
+test('an upgrade that is cut off while it is refused harms nobody', async (t) => {
+  const served = prepare(t);
+  served.web.onUpgrade((_request, socket) => {
+    socket.destroy(new Error('reset'));
+    return false;
+  });
+  await served.runtime.start();
+  const upgrade = 'GET / HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\n';
+  await exchange(served.url('/'), upgrade);
+  t.is((await served.call('/livez')).status, 200);
+});
+
+test('requests that are sent at once are answered in order', async (t) => {
+  const { url } = await serveAda(t);
+  const ask = (path: string, last = '') => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n${last}\r\n`;
+  const text = await exchange(
+    url('/'),
+    ask('/livez') +
+      ask('/nowhere') +
+      ask('/v1/runtimes/self/workers/ada') +
+      ask('/readyz', 'connection: close\r\n'),
+  );
+  t.deepEqual(text.match(/HTTP\/1\.1 \d{3}/g), [
+    'HTTP/1.1 200',
+    'HTTP/1.1 404',
+    'HTTP/1.1 200',
+    'HTTP/1.1 200',
+  ]);
+});
+
+test('a URL that cannot be read is an invalid request, a long or odd Worker id none that is there', async (t) => {
+  const { url, call } = await serve(t);
+  const text = await exchange(
+    url('/'),
+    'GET /v1/runtimes/self/workers/%zz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n',
+  );
+  t.deepEqual(problemIn(text), { status: 400, code: 'INVALID_REQUEST' });
+  for (const id of ['a'.repeat(500), '..%2F..%2Fetc%2Fpasswd', '%00', 'constructor', '__proto__']) {
+    isProblem(t, await call(`workers/${id}`), 404, 'WORKER_NOT_FOUND');
+  }
+});
+
+test('a Host that this server does not go by is refused, on every path', async (t) => {
+  const { url } = await serve(t, { http: { allowedHosts: ['runtime.internal'] } });
+  const ask = async (host: string, path = '/livez') =>
+    exchange(url('/'), `GET ${path} HTTP/1.1\r\n${host}connection: close\r\n\r\n`);
+  for (const host of [
+    'localhost',
+    '127.0.0.1:8787',
+    '127.8.9.1',
+    '[::1]:80',
+    'LOCALHOST:1',
+    'runtime.internal:443',
+  ]) {
+    t.regex(await ask(`host: ${host}\r\n`), /^HTTP\/1\.1 200/, host);
+  }
+  for (const host of [
+    'evil.example',
+    '127.0.0.1.evil.example',
+    'localhost.evil',
+    '10.0.0.1',
+    '',
+    'a b',
+    'localhost:80:80',
+  ]) {
+    t.deepEqual(problemIn(await ask(`host: ${host}\r\n`)), { status: 403, code: 'FORBIDDEN' }, host);
+  }
+  t.deepEqual(problemIn(await ask('')), { status: 400, code: 'INVALID_REQUEST' });
+  t.deepEqual(problemIn(await ask('host: evil.example\r\n', '/nowhere')), { status: 403, code: 'FORBIDDEN' });
+});
+
+test('a page of another origin is refused unless it was allowed, and then may read the answer', async (t) => {
+  const { call, web } = await serve(t, { http: { allowedOrigins: ['https://console.example'] } });
+  for (const origin of [
+    'https://evil.example',
+    'null',
+    'http://127.0.0.1:1',
+    web.url.replace('http', 'file'),
+  ]) {
+    const answer = await call('workers', { method: 'POST', body: { engine: 'puppet' }, headers: { origin } });
+    isProblem(t, answer, 403, 'FORBIDDEN');
+    t.is(answer.headers.get('access-control-allow-origin'), null);
+  }
+  t.is((await call('workers', { headers: { origin: web.url } })).status, 200);
+
+  const origin = 'https://console.example';
+  const allowed = await call('workers', { headers: { origin } });
+  t.is(allowed.status, 200);
+  t.is(allowed.headers.get('access-control-allow-origin'), origin);
+  const preflight = await call('workers/ada', {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'PATCH',
+      'access-control-request-headers': 'content-type',
+    },
+  });
+  t.is(preflight.status, 204);
+  t.regex(preflight.headers.get('access-control-allow-methods') ?? '', /PATCH/);
+  isProblem(
+    t,
+    await call('workers/ada', { method: 'OPTIONS', headers: { origin } }),
+    405,
+    'METHOD_NOT_ALLOWED',
+  );
+});
+
+test('an upgrade that nobody takes is a plain request; one that is offered passes the same checks', async (t) => {
+  const ask = async (served: Served, host: string, path: string): Promise<string> => {
+    const socket = await connectTo(served.url('/'));
+    const rest = restOf(socket);
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\n`);
+    socket.once('data', () => socket.end());
+    return rest;
+  };
+  t.regex(await ask(await serve(t), 'localhost', '/chat'), /^HTTP\/1\.1 404/);
+
+  const offering = prepare(t);
+  offering.web.onUpgrade((request, socket) => {
+    if (request.url !== '/chat') return false;
+    socket.end('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\nhello');
+    return true;
+  });
+  await offering.runtime.start();
+  t.regex(await ask(offering, 'localhost', '/chat'), /^HTTP\/1\.1 101[\s\S]*hello$/);
+  t.deepEqual(problemIn(await ask(offering, 'localhost', '/other')), {
+    status: 404,
+    code: 'ROUTE_NOT_FOUND',
+  });
+  t.deepEqual(problemIn(await ask(offering, 'evil.example', '/chat')), { status: 403, code: 'FORBIDDEN' });
+});

@@ -1,0 +1,137 @@
+import { engine, type RuntimePlugin } from '@worker-runtime/core';
+import test from 'ava';
+import { Tally } from '../src/tally.ts';
+import { traceIdOf } from '../src/trace.ts';
+import { type Served, serve, serveAda } from './served.ts';
+import { SseClient } from './sse-client.ts';
+
+/** The samples of a scrape: name and labels to value. */
+const scrape = async (served: Served): Promise<ReadonlyMap<string, number>> => {
+  const { text } = await served.call('/metrics');
+  const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    samples.map((line) => [
+      line.slice(0, line.lastIndexOf(' ')),
+      Number(line.slice(line.lastIndexOf(' ') + 1)),
+    ]),
+  );
+};
+
+test('what is served, stored and survived is measured, and the process too', async (t) => {
+  const served = await serveAda(t);
+  const { call, url } = served;
+  await call('workers/ada/inputs', {
+    method: 'POST',
+    body: { text: 'say hi' },
+    headers: { prefer: 'wait=20' },
+  });
+  await call('workers/ada/inputs', {
+    method: 'POST',
+    body: { text: 'fail' },
+    headers: { prefer: 'wait=20' },
+  });
+  await call('workers/bob');
+  await call('/nowhere');
+  const stream = await SseClient.open(url('workers/ada/events'));
+  await stream.next();
+
+  const samples = await scrape(served);
+  const is = (name: string, value: number) => t.is(samples.get(`worker_runtime_${name}`), value, name);
+  const route = '/v1/runtimes/:r/workers/:w';
+  is(`http_requests_total{method="POST",route="${route}/inputs",status="200"}`, 2);
+  is(`http_requests_total{method="GET",route="${route}",status="404"}`, 1);
+  is('http_requests_total{method="other",route="none",status="404"}', 1);
+  is(`http_request_duration_seconds_count{method="POST",route="${route}/inputs"}`, 2);
+  is('http_streams', 1);
+  is('workers{status="idle"}', 1);
+  is('workers{status="stopped"}', 0);
+  is('store_healthy', 1);
+  is('events_total{type="run.finished"}', 2);
+  is('diagnostics_total{code="ENGINE_FAILED"}', 1);
+  t.true((samples.get('worker_runtime_http_connections') ?? 0) >= 1);
+  t.true((samples.get('worker_runtime_commits_total') ?? 0) >= 4);
+  t.true((samples.get('process_resident_memory_bytes') ?? 0) > 1_000_000);
+  t.true([...samples.keys()].some((name) => name.startsWith('nodejs_eventloop_lag')));
+  stream.close();
+});
+
+test('P23: what a client says makes no new series', async (t) => {
+  const served = await serveAda(t);
+  for (let at = 0; at < 20; at++) {
+    await served.call(`workers/w${at}`);
+    await served.call(`/path/${at}`);
+    await served.call('workers/ada', { method: ['PUT', 'LINK', 'PROPFIND', 'POST'][at % 4] as string });
+  }
+  const names = [...(await scrape(served)).keys()].filter((name) => name.includes('requests_total'));
+  t.true(names.length <= 4, names.join('\n'));
+  const tally = new Tally(2);
+  for (const name of ['a', 'b', 'c', 'a', 'd']) tally.add(name);
+  const told: [string, number][] = [];
+  tally.tell((count, name) => told.push([name, count]));
+  t.deepEqual(told, [
+    ['a', 2],
+    ['b', 1],
+    ['other', 2],
+  ]);
+});
+
+test('two runtimes in a process are measured apart', async (t) => {
+  const silent: RuntimePlugin = {
+    name: 'second-engine',
+    apply: (host) => host.useEngine(engine('second', async function* () {})),
+  };
+  const first = await serveAda(t);
+  const second = await serve(t, { plugins: [silent] });
+  t.is((await scrape(first)).get('worker_runtime_workers{status="idle"}'), 1);
+  t.is((await scrape(second)).get('worker_runtime_workers{status="idle"}'), 0);
+});
+
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+
+test('a command is logged once it is answered, by its id, trace and duration; a read for those who look closer', async (t) => {
+  const { call, log, logged } = await serveAda(t);
+  const headers = { 'x-request-id': 'cmd-1', traceparent: `00-${TRACE}-00f067aa0ba902b7-01` };
+  await call('workers/ada/cancel?', { method: 'POST', headers });
+  await logged('answered');
+  const line = log.find(({ message }) => message === 'answered');
+  t.is(line?.level, 'info');
+  const { durationMs, ...fields } = line?.fields ?? {};
+  t.is(typeof durationMs, 'number');
+  t.deepEqual(fields, {
+    plugin: 'http',
+    correlationId: 'cmd-1',
+    traceId: TRACE,
+    method: 'POST',
+    path: '/v1/runtimes/self/workers/ada/cancel',
+    status: 200,
+  });
+  await call('workers/nobody?after=canary', { headers: { ...headers, 'x-request-id': 'read-1' } });
+  await call('workers/ada', { headers: { 'x-request-id': 'read-2', traceparent: 'canary' } });
+  await call('workers/ada', { method: 'HEAD' });
+  const of = (id: string) => log.filter((entry) => entry.fields.correlationId === id);
+  t.deepEqual(
+    of('read-1').map(({ message, fields: found }) => [message, found.traceId]),
+    [['refused', TRACE]],
+  );
+  t.deepEqual(
+    of('read-2').map(({ level, message, fields: found }) => [level, message, 'traceId' in found]),
+    [['debug', 'answered', false]],
+  );
+  t.notRegex(JSON.stringify(log), /canary/);
+});
+
+test('a trace is taken where it is one', (t) => {
+  t.is(traceIdOf(`00-${TRACE}-00f067aa0ba902b7-01`), TRACE);
+  t.is(traceIdOf(`cc-${TRACE}-00f067aa0ba902b7-01-what-comes-later`), TRACE);
+  for (const none of [
+    undefined,
+    '',
+    `ff-${TRACE}-00f067aa0ba902b7-01`,
+    `00-${'0'.repeat(32)}-00f067aa0ba902b7-01`,
+    `00-${TRACE}-${'0'.repeat(16)}-01`,
+    `00-${TRACE.toUpperCase()}-00f067aa0ba902b7-01`,
+    `00-${TRACE}-00f067aa0ba902b7-01x`,
+    [`00-${TRACE}-00f067aa0ba902b7-01`, 'b'],
+  ])
+    t.is(traceIdOf(none), null);
+});

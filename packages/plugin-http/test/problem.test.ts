@@ -1,0 +1,118 @@
+import { ERROR_CODES, type ErrorCode, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import test from 'ava';
+import { problemOf, STATUS_OF } from '../src/problem.ts';
+import { Puppet } from './puppet.ts';
+import { isProblem, serve, serveAda } from './served.ts';
+
+const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
+
+/** Refuses every command with the code that it names. */
+const refusing: RuntimePlugin = {
+  name: 'refusing',
+  apply: (host) =>
+    host.hooks.admit.tapPromise(async (command) => {
+      if (command.type !== 'worker.create') return;
+      const code = command.spec.displayName ?? '';
+      if (code === 'bug') throw new Error(`oops ${Puppet.secret}`);
+      if (code in ERROR_CODES) {
+        throw new RuntimeError(code as ErrorCode, 'a safe message', {
+          cause: new Error(Puppet.secret),
+          details: { limit: 7 },
+        });
+      }
+    }),
+};
+
+test('P19: every error code has a status of the table and leaves in the one shape', async (t) => {
+  const { call } = await serve(t, { plugins: [refusing] });
+  for (const code of CODES) {
+    t.true(STATUS_OF[code] >= 400 && STATUS_OF[code] < 600);
+    const answer = await call('workers', { method: 'POST', body: { engine: 'puppet', displayName: code } });
+    isProblem(t, answer, STATUS_OF[code], code);
+    t.is(answer.body.retryable, ERROR_CODES[code].retryable);
+    t.is(answer.body.detail, code === 'INTERNAL' ? ERROR_CODES.INTERNAL.title : 'a safe message');
+    t.deepEqual(answer.body.details, code === 'INTERNAL' ? {} : { limit: 7 });
+    t.notRegex(answer.text, /canary/);
+  }
+});
+
+test('what may be tried again later says when', async (t) => {
+  const { call } = await serve(t, { plugins: [refusing] });
+  for (const code of [
+    'WORKER_BUSY',
+    'LIMIT_REACHED',
+    'RUNTIME_STOPPING',
+    'ENGINE_UNAVAILABLE',
+    'STORE_UNAVAILABLE',
+  ]) {
+    const { headers } = await call('workers', {
+      method: 'POST',
+      body: { engine: 'puppet', displayName: code },
+    });
+    t.regex(headers.get('retry-after') ?? '', /^[1-9]\d*$/, code);
+  }
+  const { headers } = await call('workers', {
+    method: 'POST',
+    body: { engine: 'puppet', displayName: 'WORKER_EXISTS' },
+  });
+  t.is(headers.get('retry-after'), null);
+});
+
+test('P19: what failed unexpectedly shows nothing but the id that finds its cause in the log', async (t) => {
+  const { call, log } = await serve(t, { plugins: [refusing] });
+  const answer = await call('workers', {
+    method: 'POST',
+    body: { engine: 'puppet', displayName: 'INTERNAL' },
+    headers: { 'x-request-id': 'trace-1' },
+  });
+  isProblem(t, answer, 500, 'INTERNAL');
+  t.is(answer.headers.get('x-request-id'), 'trace-1');
+  const line = log.find(({ fields }) => fields.correlationId === 'trace-1');
+  t.is(line?.level, 'error');
+  const error = line?.fields.err as RuntimeError;
+  t.is((error.cause as Error).message, Puppet.secret);
+
+  const bug = await call('workers', { method: 'POST', body: { engine: 'puppet', displayName: 'bug' } });
+  isProblem(t, bug, 500, 'PLUGIN_FAILED');
+  t.notRegex(bug.text, /canary/);
+});
+
+test('P19: an engine that fails with a secret shows it in no event, transcript, Worker or diagnostic', async (t) => {
+  const { call } = await serveAda(t);
+  const { body, text } = await call('workers/ada/inputs', {
+    method: 'POST',
+    body: { text: 'fail' },
+    headers: { prefer: 'wait=20' },
+  });
+  t.is(body.run.outcome, 'failed');
+  t.is(body.run.error.code, 'ENGINE_FAILED');
+  const paths = ['workers', 'workers/ada', 'workers/ada/events', 'workers/ada/transcript', 'diagnostics'];
+  const texts = await Promise.all(paths.map(async (path) => (await call(path)).text));
+  for (const answered of [text, ...texts]) t.notRegex(answered, /canary/);
+});
+
+test('a sane request id is taken over, any other replaced', async (t) => {
+  const { call } = await serve(t);
+  t.is(
+    (await call('/livez', { headers: { 'x-request-id': 'a.b_c:d-1' } })).headers.get('x-request-id'),
+    'a.b_c:d-1',
+  );
+  for (const bad of ['', 'a b', '"><script>', 'x'.repeat(129), '-leading']) {
+    const id = (await call('/livez', { headers: { 'x-request-id': bad } })).headers.get('x-request-id') ?? '';
+    t.regex(id, /^[0-9a-f-]{36}$/);
+  }
+});
+
+test('the public form of an error leaves its cause behind', (t) => {
+  const error = new RuntimeError('STORE_FULL', 'no space', { cause: new Error(Puppet.secret) });
+  t.deepEqual(problemOf(error, 'c1'), {
+    type: 'urn:worker-runtime:error:store-full',
+    title: 'The store is full',
+    status: 507,
+    detail: 'no space',
+    code: 'STORE_FULL',
+    retryable: true,
+    details: {},
+    correlationId: 'c1',
+  });
+});

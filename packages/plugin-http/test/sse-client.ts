@@ -1,0 +1,92 @@
+import { assertFrame } from './contract.ts';
+
+/** A Server-Sent Event as it came. `line` is its data, unparsed. */
+export interface Frame {
+  readonly event: string;
+  readonly id: string | null;
+  readonly line: string;
+  /** Whatever shape was sent. */
+  readonly data: ReturnType<typeof JSON.parse>;
+}
+
+const parse = (block: string): Frame | null => {
+  const fields = new Map<string, string>();
+  for (const line of block.split('\n')) {
+    const at = line.indexOf(': ');
+    fields.set(line.slice(0, at), line.slice(at + 2));
+  }
+  const line = fields.get('data');
+  if (line === undefined) return null;
+  return {
+    event: fields.get('event') ?? 'message',
+    id: fields.get('id') ?? null,
+    line,
+    data: JSON.parse(line),
+  };
+};
+
+/** Reads a stream of events frame by frame. */
+export class SseClient {
+  readonly response: Response;
+  readonly #frames: AsyncGenerator<Frame>;
+  readonly #abort: AbortController;
+
+  private constructor(response: Response, abort: AbortController) {
+    this.response = response;
+    this.#abort = abort;
+    this.#frames = SseClient.#read(response);
+  }
+
+  static async open(url: string, headers: Readonly<Record<string, string>> = {}): Promise<SseClient> {
+    const abort = new AbortController();
+    const response = await fetch(url, {
+      headers: { accept: 'text/event-stream', ...headers },
+      signal: abort.signal,
+    });
+    return new SseClient(response, abort);
+  }
+
+  static async *#read(response: Response): AsyncGenerator<Frame> {
+    let text = '';
+    for await (const piece of (response.body as ReadableStream<Uint8Array>).pipeThrough(
+      new TextDecoderStream(),
+    )) {
+      text += piece;
+      for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n')) {
+        const frame = parse(text.slice(0, end));
+        text = text.slice(end + 2);
+        if (!frame) continue;
+        assertFrame(response.url, frame.event, frame.data);
+        yield frame;
+      }
+    }
+  }
+
+  /** The next frame; fails where the stream is over. */
+  async next(): Promise<Frame> {
+    const { value, done } = await this.#frames.next();
+    if (done) throw new Error('the stream is over');
+    return value;
+  }
+
+  /** All frames up to and with the first that fits. */
+  async until(fits: (frame: Frame) => boolean): Promise<readonly Frame[]> {
+    const frames: Frame[] = [];
+    for (;;) {
+      const frame = await this.next();
+      frames.push(frame);
+      if (fits(frame)) return frames;
+    }
+  }
+
+  /** All frames to the end of the stream. */
+  async rest(): Promise<readonly Frame[]> {
+    const frames: Frame[] = [];
+    for await (const frame of this.#frames) frames.push(frame);
+    return frames;
+  }
+
+  close(): void {
+    this.#abort.abort();
+  }
+}

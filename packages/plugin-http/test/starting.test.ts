@@ -1,0 +1,159 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import {
+  memoryStore,
+  Runtime,
+  RuntimeError,
+  type RuntimePlugin,
+  type RuntimeStore,
+} from '@worker-runtime/core';
+import test from 'ava';
+import { http, plugin } from '../src/index.ts';
+import { isProblem, prepare, serve, serveAda } from './served.ts';
+import { SseClient } from './sse-client.ts';
+
+/** A store that opens when the test lets it, or fails. */
+const heldStore = (held: Promise<void>): RuntimePlugin => {
+  const store = memoryStore();
+  const opensLater = new Proxy(store, {
+    get(target, key) {
+      if (key === 'open') {
+        return async (...args: Parameters<RuntimeStore['open']>) => {
+          await held;
+          return target.open(...args);
+        };
+      }
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return { name: 'held', apply: (host) => host.useStore(opensLater) };
+};
+
+const gate = () => {
+  let open: () => void = () => {};
+  let fail: (error: Error) => void = () => {};
+  const passed = new Promise<void>((resolve, reject) => {
+    open = resolve;
+    fail = reject;
+  });
+  passed.catch(() => {});
+  return { passed, open, fail };
+};
+
+test('P12: while the store opens, the process is live and not ready, and answers everything else with 503', async (t) => {
+  const { passed, open } = gate();
+  const served = prepare(t, { plugins: [heldStore(passed)] });
+  const { call, runtime, url } = served;
+  const started = runtime.start();
+  await served.logged('listening');
+
+  t.deepEqual((await call('/livez')).body, { status: 'alive' });
+  const answers = [
+    await call('/readyz'),
+    await call('/v1/runtimes'),
+    await call('workers', { method: 'POST', body: { engine: 'puppet' } }),
+    await call('/nowhere'),
+    await call('workers/ada/events'),
+  ];
+  for (const answer of answers) {
+    isProblem(t, answer, 503, 'RUNTIME_NOT_READY');
+    t.truthy(answer.headers.get('retry-after'));
+  }
+  for (const path of ['workers/ada/events', 'watch']) {
+    const client = await SseClient.open(url(path));
+    t.is(client.response.status, 200);
+    const frames = await client.rest();
+    t.deepEqual(
+      frames.map(({ event, data }) => [event, data]),
+      [['closing', { reason: 'RUNTIME_NOT_READY' }]],
+    );
+  }
+
+  open();
+  await started;
+  t.deepEqual((await call('/readyz')).body, { status: 'ready' });
+  t.is((await call('/v1/runtimes')).status, 200);
+});
+
+test('P12: a runtime whose store does not open lets go of its port', async (t) => {
+  const { passed, fail } = gate();
+  const served = prepare(t, { plugins: [heldStore(passed)] });
+  const started = served.runtime.start();
+  await served.logged('listening');
+  const port = Number(new URL(served.web.url).port);
+  fail(new RuntimeError('STORE_LOCKED', 'taken'));
+  await t.throwsAsync(started, { message: 'taken' });
+  t.throws(() => served.web.url, { code: 'RUNTIME_NOT_READY' });
+  const again = createServer().listen(port, '127.0.0.1');
+  await once(again, 'listening');
+  again.close();
+});
+
+test('a port that is taken fails the start by a code, and names port and reason', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => taken.close());
+  await once(taken, 'listening');
+  const { port } = taken.address() as { readonly port: number };
+  const error = await t.throwsAsync<RuntimeError>(Runtime.start({ plugins: [http({ port })] }), {
+    code: 'PLUGIN_FAILED',
+  });
+  t.deepEqual(error?.details, { plugin: 'http', hook: 'start', port, reason: 'EADDRINUSE' });
+});
+
+test('listening beyond loopback without tokens is refused', async (t) => {
+  for (const host of ['0.0.0.0', '::', '192.168.1.1', 'runtime.example']) {
+    const error = await t.throwsAsync(Runtime.start({ plugins: [http({ port: 0, host })] }), {
+      code: 'INVALID_REQUEST',
+    });
+    t.regex(error?.message ?? '', /loopback/);
+  }
+});
+
+test('it listens where it is told, and says where', async (t) => {
+  for (const host of ['localhost', '127.0.0.2']) {
+    const { web, call } = await serve(t, { http: { host } });
+    t.regex(
+      web.url,
+      host === 'localhost' ? /^http:\/\/(127\.0\.0\.1|\[::1\]):\d+$/ : /^http:\/\/127\.0\.0\.2:\d+$/,
+    );
+    t.is((await call('/livez')).status, 200);
+  }
+});
+
+test('P4: a stop refuses new commands with a code, finishes what is under way and closes the port', async (t) => {
+  const served = await serveAda(t);
+  const { call, runtime, url } = served;
+  const client = await SseClient.open(url('workers/ada/events'));
+  await client.next();
+  await call('workers/ada/inputs', { method: 'POST', body: { text: 'go' } });
+  const address = url('/livez');
+  const stopping = runtime.stop({ deadlineMs: 3_000 });
+  const late = await call('workers', { method: 'POST', body: { engine: 'puppet' } });
+  isProblem(t, late, 503, 'RUNTIME_STOPPING');
+  t.is(late.headers.get('connection'), 'close');
+  await stopping;
+  t.deepEqual((await client.rest()).at(-1)?.data, { reason: 'RUNTIME_STOPPING' });
+  await t.throwsAsync(fetch(address));
+  t.throws(() => served.web.url, { code: 'RUNTIME_NOT_READY' });
+});
+
+test('options of any origin are read, and unknown or unfit ones named', (t) => {
+  t.is(plugin({ port: '0', host: '127.0.0.1', allowedHosts: 'a.example, b.example' }).name, 'http');
+  t.is(plugin().name, 'http');
+  const unknown = t.throws<RuntimeError>(() => plugin({ prot: 1 }), { code: 'INVALID_REQUEST' });
+  t.regex(unknown?.message ?? '', /http\.prot .*port, host, tokenFile, tokens, allowedHosts/);
+  for (const options of [
+    { port: 70_000 },
+    { port: '80a' },
+    { port: -1 },
+    { host: '' },
+    { host: 1 },
+    { bodyBytes: 0 },
+    { allowedHosts: [1] },
+    { allowedOrigins: true },
+    { __proto__: null, constructor: 1 },
+  ]) {
+    t.throws(() => plugin(options), { code: 'INVALID_REQUEST' });
+  }
+});

@@ -1,0 +1,3 @@
+export { type LegacyPods, legacyPod, plugin } from './legacy-pod.ts';
+export type { LegacyPodOptions } from './options.ts';
+export type { LegacyPod, PodState } from './pod-directory.ts';

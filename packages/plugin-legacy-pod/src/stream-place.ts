@@ -1,0 +1,44 @@
+import { countMessages, type MessageCounts, minus, NO_MESSAGES, plus } from './message-counts.ts';
+import type { LinkEvent } from './pod-link.ts';
+import { textAt } from './records/record-fields.ts';
+import type { Said } from './said.ts';
+
+/**
+ * Where the stream of a pod is, compared with what was read of its log. Both have the same blocks in the same order, so
+ * counting them tells whether a streamed block has been read already: then it comes too late to be shown.
+ */
+export class StreamPlace {
+  #streamed = NO_MESSAGES;
+  #read = NO_MESSAGES;
+  #base = { streamed: NO_MESSAGES, read: NO_MESSAGES };
+
+  /** An event as it arrives, with its place. */
+  stamp(event: LinkEvent): LinkEvent {
+    if (event.type !== 'event') return event;
+    const stamped = { ...event, streamed: this.#streamed };
+    const { event: name, data } = event.event;
+    if (name === 'text_done') this.#streamed = plus(this.#streamed, { text: 1, reasoning: 0 });
+    else if (name === 'thinking_done' && textAt(data, 'text') !== '')
+      this.#streamed = plus(this.#streamed, { text: 0, reasoning: 1 });
+    return stamped;
+  }
+
+  read(said: readonly Said[]): void {
+    this.#read = plus(this.#read, countMessages(said));
+  }
+
+  isLate(type: 'text' | 'reasoning', streamed: MessageCounts): boolean {
+    return this.#read[type] - this.#base.read[type] > streamed[type] - this.#base.streamed[type];
+  }
+
+  /** A run broke off: blocks of it are never committed, so the count begins anew. `ahead` is of later runs. */
+  align(streamed: MessageCounts, ahead: readonly Said[]): void {
+    this.#base = { streamed, read: minus(this.#read, countMessages(ahead)) };
+  }
+
+  /** The stream begins anew, with `unread` more in the log than was read. */
+  restart(unread: MessageCounts): void {
+    this.#streamed = NO_MESSAGES;
+    this.#base = { streamed: NO_MESSAGES, read: plus(this.#read, unread) };
+  }
+}

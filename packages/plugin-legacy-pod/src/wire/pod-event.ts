@@ -1,0 +1,40 @@
+import type { JsonObject } from '@worker-runtime/core';
+import { objectAt, objectsAt, parseObject, textAt } from '../records/record-fields.ts';
+
+export type PodStatus = 'idle' | 'running' | 'paused';
+
+/** What a pod is when one connects. */
+export interface PodSnapshot {
+  /** The records of the present segment. */
+  readonly entries: readonly JsonObject[];
+  readonly status: PodStatus;
+  readonly model: string | null;
+  /** Text that is being written, block by block. */
+  readonly inFlight: readonly JsonObject[];
+}
+
+/** A line of a pod: the name of the event, and its data (empty where it has none). */
+export interface PodEvent {
+  readonly event: string;
+  readonly data: JsonObject;
+}
+
+/** Null for a line that is none. */
+export const podEvent = (line: string): PodEvent | null => {
+  const raw = parseObject(line);
+  return raw && typeof raw.event === 'string'
+    ? { event: raw.event, data: objectAt(raw, 'data') ?? {} }
+    : null;
+};
+
+export const podStatus = (data: JsonObject): PodStatus => {
+  const status = textAt(data, 'status');
+  return status === 'running' || status === 'paused' ? status : 'idle';
+};
+
+export const podSnapshot = (data: JsonObject): PodSnapshot => ({
+  entries: objectsAt(data, 'entries'),
+  status: podStatus(data),
+  model: textAt(objectAt(data, 'greeting') ?? {}, 'model') || null,
+  inFlight: objectsAt(objectAt(data, 'in_flight') ?? {}, 'blocks'),
+});

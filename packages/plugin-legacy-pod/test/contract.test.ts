@@ -1,0 +1,51 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { silentLogger } from '@worker-runtime/core';
+import { testEngine } from '@worker-runtime/core/testing';
+import test from 'ava';
+import { LegacyPodEngine } from '../src/legacy-pod-engine.ts';
+import { resolveOptions } from '../src/options.ts';
+import { encodePodConfig } from '../src/pod-config.ts';
+import { PodDirectory } from '../src/pod-directory.ts';
+import { PodFiles } from '../src/pod-files.ts';
+import { mintPodName } from '../src/pod-name.ts';
+import { PodScene } from './pod-scene.ts';
+
+testEngine(test, async () => {
+  const scene = await PodScene.open({
+    script: {
+      seed: 7,
+      runs: {
+        long: [{ text: 'It takes a while, and some more.' }, { hang: true }],
+        recall: [{ recall: true }],
+      },
+    },
+  });
+  const { dataDir, runtimeDir, command } = scene;
+  const options = resolveOptions({ command, dataDir, runtimeDir, readyMs: 20_000, shutdownMs: 5_000 });
+  const files = new PodFiles(dataDir, runtimeDir);
+  const directory = new PodDirectory(files, options.snapshotMs, [dataDir, runtimeDir]);
+  let places = 0;
+  return {
+    engine: new LegacyPodEngine(options, files, directory, silentLogger),
+    // as its plugin resolves one: each Worker has a pod, and each pod a directory of its own
+    get config() {
+      places += 1;
+      const workspace = join(scene.workspace, `${places}`);
+      mkdirSync(workspace);
+      return encodePodConfig({
+        name: mintPodName(),
+        workspace,
+        cwd: workspace,
+        profile: null,
+        role: null,
+        isAdopted: false,
+      });
+    },
+    input: { text: 'Hello' },
+    longInput: { text: 'long' },
+    echoInput: (marker) => ({ text: `say ${marker}` }),
+    recallInput: { text: 'recall' },
+    dispose: () => scene.close(),
+  };
+});

@@ -1,0 +1,52 @@
+import type { Socket } from 'node:net';
+
+/** What a client may fall behind on either lane before it is cut off. */
+const LAG = 256;
+
+/** One client's two lanes: each in order, nothing said of the order between them. */
+export class Lanes {
+  readonly #socket: Socket;
+  readonly #random: () => number;
+  readonly #entry: string[] = [];
+  readonly #event: string[] = [];
+  #isPumping = false;
+
+  constructor(socket: Socket, random: () => number) {
+    this.#socket = socket;
+    this.#random = random;
+    socket.on('drain', () => this.#pump());
+  }
+
+  push(lane: 'entry' | 'event', line: string): void {
+    const queue = lane === 'entry' ? this.#entry : this.#event;
+    queue.push(line);
+    if (queue.length > LAG) this.#socket.destroy();
+    else if (!this.#isPumping) {
+      this.#isPumping = true;
+      setImmediate(() => this.#pump());
+    }
+  }
+
+  /** Writes what is due at once: before the process ends. */
+  flush(): void {
+    for (const line of [...this.#entry.splice(0), ...this.#event.splice(0)]) this.#socket.write(`${line}\n`);
+  }
+
+  #pump(): void {
+    this.#isPumping = false;
+    while (this.#entry.length + this.#event.length > 0) {
+      if (this.#socket.destroyed || this.#socket.writableNeedDrain) return;
+      const prefersEntry = this.#random() < 0.5;
+      const queue =
+        prefersEntry === this.#entry.length > 0 || this.#event.length === 0 ? this.#entry : this.#event;
+      const line = (queue.length > 0 ? queue : queue === this.#entry ? this.#event : this.#entry).shift();
+      this.#socket.write(`${line}\n`);
+      // what comes later on one lane may so overtake what waits on the other
+      if (this.#random() < 0.4) {
+        this.#isPumping = true;
+        setImmediate(() => this.#pump());
+        return;
+      }
+    }
+  }
+}

@@ -1,0 +1,259 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import {
+  type CreateWorker,
+  type Logger,
+  memoryStore,
+  type Observation,
+  Runtime,
+  type RuntimeStore,
+  silentLogger,
+  type TranscriptItem,
+  type WorkerDetail,
+  type WorkerEvent,
+} from '@worker-runtime/core';
+import { type LegacyPodOptions, legacyPod } from '../src/index.ts';
+import { PodConnection, takeSnapshot } from '../src/wire/pod-connection.ts';
+import type { PodSnapshot } from '../src/wire/pod-event.ts';
+import type { PodMethod } from '../src/wire/pod-method.ts';
+import type { FakeScript } from './fake-pod/script.ts';
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** Without its types the fake pod starts in a tenth of the time. */
+const compiled = (async (): Promise<string> => {
+  const out = await mkdtemp(join(tmpdir(), 'fp-'));
+  process.once('exit', () => rmSync(out, { recursive: true, force: true }));
+  const folder = join(here, 'fake-pod');
+  const files = (await readdir(folder)).map((file) => join(folder, file));
+  const compiler = createRequire(import.meta.url).resolve('typescript/package.json');
+  const options =
+    '--ignoreConfig --noCheck --module nodenext --target es2023 --rewriteRelativeImportExtensions --types node';
+  await promisify(execFile)(process.execPath, [
+    join(dirname(compiler), 'bin', 'tsc'),
+    ...options.split(' '),
+    '--outDir',
+    out,
+    ...files,
+  ]);
+  await writeFile(join(out, 'package.json'), '{"type":"module"}');
+  return join(out, 'main.js');
+})();
+
+export interface SceneOptions {
+  readonly script?: FakeScript;
+  readonly options?: Partial<LegacyPodOptions>;
+  readonly log?: Logger;
+  /** How long a stop may take before its execution is detached. */
+  readonly stopDeadlineMs?: number;
+}
+
+/** A place with fake pods, on which runtimes can be opened again and again. */
+export class PodScene {
+  readonly root: string;
+  readonly dataDir: string;
+  readonly runtimeDir: string;
+  readonly workspace: string;
+  readonly #program: string;
+  readonly #options: SceneOptions;
+  readonly #runtimes: Runtime[] = [];
+  readonly #clients: PodConnection[] = [];
+
+  private constructor(root: string, program: string, options: SceneOptions) {
+    this.root = root;
+    this.#program = program;
+    this.#options = options;
+    this.dataDir = join(root, 'data');
+    this.runtimeDir = join(root, 'run');
+    this.workspace = join(root, 'ws');
+  }
+
+  static async open(options: SceneOptions = {}): Promise<PodScene> {
+    // a socket's path has little room
+    const root = await realpath(await mkdtemp(join(tmpdir(), 'lp')));
+    const scene = new PodScene(root, await compiled, options);
+    await mkdir(scene.workspace);
+    await mkdir(scene.runtimeDir, { mode: 0o700 });
+    await mkdir(scene.dataDir);
+    await scene.setScript(options.script ?? {});
+    return scene;
+  }
+
+  get scriptPath(): string {
+    return join(this.root, 'script.json');
+  }
+
+  get command(): readonly string[] {
+    return [process.execPath, this.#program, '--fake', this.scriptPath];
+  }
+
+  /** Gates of scripts are files: a run waits until there is one. */
+  gate(name: string): string {
+    return join(this.root, `gate-${name}`);
+  }
+
+  openGate(name: string): Promise<void> {
+    return writeFile(this.gate(name), '');
+  }
+
+  setScript(script: FakeScript): Promise<void> {
+    return writeFile(this.scriptPath, JSON.stringify(script));
+  }
+
+  plugin() {
+    return legacyPod({
+      command: this.command,
+      dataDir: this.dataDir,
+      runtimeDir: this.runtimeDir,
+      readyMs: 10_000,
+      acceptMs: 5_000,
+      shutdownMs: 5_000,
+      interruptMs: 1_000,
+      ...this.#options.options,
+    });
+  }
+
+  async start(store: RuntimeStore = memoryStore()) {
+    const legacy = this.plugin();
+    const runtime = new Runtime({
+      plugins: [legacy, { name: 'store', apply: (host) => host.useStore(store) }],
+      log: this.#options.log ?? silentLogger,
+      limits: { stopDeadlineMs: this.#options.stopDeadlineMs ?? 5_000 },
+    });
+    await runtime.start();
+    this.#runtimes.push(runtime);
+    return { runtime, legacy, store };
+  }
+
+  create(runtime: Runtime, more: Partial<CreateWorker> = {}) {
+    return runtime.createWorker({ engine: 'legacy-pod', config: { workspace: this.workspace }, ...more });
+  }
+
+  /** Starts a pod as the old clients did. Resolves when its socket is there. */
+  async startPod(name: string, workspace: string = this.workspace): Promise<ChildProcess> {
+    const [program = '', ...leading] = this.command;
+    const child = spawn(program, [...leading, 'pod', '--workspace', workspace, '--pod', name], {
+      detached: true,
+      stdio: 'ignore',
+      env: { ...process.env, YOI_DATA_DIR: this.dataDir, YOI_RUNTIME_DIR: this.runtimeDir },
+    });
+    await until(async () => (await lstat(join(this.runtimeDir, name, 'sock')).catch(() => null)) !== null);
+    return child;
+  }
+
+  /** A client of its own, as a terminal would be. */
+  async attach(
+    name: string,
+  ): Promise<{ readonly send: (method: PodMethod | { method: 'pause' | 'compact' }) => void }> {
+    const { connection } = await PodConnection.open(join(this.runtimeDir, name, 'sock'), name, 5_000, {
+      onEvent: () => {},
+      onClose: () => {},
+    });
+    this.#clients.push(connection);
+    return { send: (method) => connection.send(method as PodMethod) };
+  }
+
+  /** What a pod has committed by now. */
+  snapshotOf(name: string): Promise<PodSnapshot> {
+    return takeSnapshot(join(this.runtimeDir, name, 'sock'), name, 5_000);
+  }
+
+  async pids(): Promise<readonly number[]> {
+    const pids: number[] = [];
+    for (const name of await readdir(this.runtimeDir).catch(() => [])) {
+      const text = await readFile(join(this.runtimeDir, name, 'pid'), 'utf8').catch(() => '');
+      if (text !== '') pids.push(Number(text));
+    }
+    return pids;
+  }
+
+  async names(): Promise<readonly string[]> {
+    return readdir(join(this.dataDir, 'pods')).catch(() => []);
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients) client.close();
+    for (const runtime of this.#runtimes) await runtime.stop({ deadlineMs: 1_000 }).catch(() => {});
+    for (const pid of await this.pids()) {
+      try {
+        process.kill(-pid, 'SIGKILL');
+      } catch {
+        // it ended
+      }
+    }
+    await rm(this.root, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Resolves when it holds; looked at again and again, since files and processes do not tell. */
+export const until = async (holds: () => Promise<boolean> | boolean): Promise<void> => {
+  const end = Date.now() + 20_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error('it never held');
+    await setTimeout(10);
+  }
+};
+
+export const isGone = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+};
+
+/** What one sees of a Worker from its beginning, until something holds. */
+export const observeUntil = async (
+  runtime: Runtime,
+  workerId: string,
+  holds: (events: readonly WorkerEvent[], all: readonly Observation[]) => boolean,
+): Promise<{ readonly events: readonly WorkerEvent[]; readonly all: readonly Observation[] }> => {
+  const events: WorkerEvent[] = [];
+  const all: Observation[] = [];
+  const signal = AbortSignal.timeout(20_000);
+  for await (const one of runtime.observe(workerId, { after: 'start', signal })) {
+    all.push(one);
+    if (one.type === 'event') events.push(one.event);
+    if (holds(events, all)) return { events, all };
+  }
+  throw new Error(`it never held: ${events.map(({ type }) => type).join(' ')}`);
+};
+
+export const finishedRuns = (events: readonly WorkerEvent[]) =>
+  events.flatMap((event) => (event.type === 'run.finished' ? [event] : []));
+
+/** Until so many runs have finished. */
+export const runsFinished = (runtime: Runtime, workerId: string, count: number) =>
+  observeUntil(runtime, workerId, (events) => finishedRuns(events).length >= count);
+
+/** A conversation in short: `user: Hello`, `assistant: Hi`, `call Read`, `result ok`. */
+export const spoken = (items: readonly TranscriptItem[]): readonly string[] =>
+  items.flatMap((item) =>
+    item.parts.map((part) => {
+      switch (part.type) {
+        case 'text':
+          return `${item.role}: ${part.text}${item.partial ? ' …' : ''}`;
+        case 'reasoning':
+          return `thinks: ${part.text}`;
+        case 'tool-call':
+          return `call ${part.name}`;
+        case 'tool-result':
+          return `result ${part.output === undefined ? `error ${part.error}` : JSON.stringify(part.output)}`;
+        default:
+          return part.type;
+      }
+    }),
+  );
+
+export const transcriptOf = async (runtime: Runtime, workerId: string): Promise<readonly string[]> =>
+  spoken((await runtime.transcript(workerId, { limit: 1_000 })).items);
+
+export const idOf = ({ worker }: { readonly worker: WorkerDetail }): string => worker.workerId;

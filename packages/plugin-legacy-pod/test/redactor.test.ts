@@ -1,0 +1,51 @@
+import test from 'ava';
+import { RedactedStream, Redactor } from '../src/redactor.ts';
+
+const redactor = (): Redactor => {
+  const made = new Redactor();
+  made.addPlaces(['/run/user/1000/yoi', '/home/dev/My Data/yoi']);
+  made.addWorkspaces(['/home/dev/src/demo']);
+  made.addWords(['demo', 'my pod', '019efea6-ba00-7a10-8c3e-4f5a6b7c8d9e']);
+  return made;
+};
+
+const CASES: readonly (readonly [string, string])[] = [
+  [
+    'spawned pod `demo` listening on /run/user/1000/yoi/demo/sock',
+    'spawned pod `[private]` listening on [private path]',
+  ],
+  ['/home/dev/My Data/yoi/pods/x.json, done', '[private path], done'],
+  ['see /home/dev/src/demo/src/main.rs', 'see [workspace]/src/main.rs'],
+  ['my pod and demonstration, redemo', '[private] and demonstration, redemo'],
+  ['(pid 4242) {"pid":4141} process 77', '(pid [private]) {"pid":[private]} process [private]'],
+  ['session 019efea6-ba00-7a10-8c3e-4f5a6b7c8d9e held', 'session [private] held'],
+  ['elsewhere /var/tmp/zz/sock.', 'elsewhere [private path].'],
+  ['nothing private here: 4242 apples', 'nothing private here: 4242 apples'],
+];
+
+test('P19: what is private is taken out, and the rest stays as it is', (t) => {
+  for (const [text, shown] of CASES) t.is(redactor().text(text), shown);
+  t.deepEqual(redactor().json({ a: ['demo', 1, null], pid: 12, '/run/user/1000/yoi': true }), {
+    a: ['[private]', 1, null],
+    pid: '[private]',
+    '[private path]': true,
+  });
+});
+
+test('P19: text that comes in pieces shows nothing private, wherever it is cut', (t) => {
+  for (const [text, shown] of CASES) {
+    for (let size = 1; size <= text.length; size += 1) {
+      const stream = new RedactedStream(redactor());
+      let seen = '';
+      for (let at = 0; at < text.length; at += size) seen += stream.push(text.slice(at, at + size));
+      t.is(seen + stream.end(), shown, `in pieces of ${size}`);
+    }
+  }
+});
+
+test('ordinary text is shown while it comes, a word behind', (t) => {
+  const stream = new RedactedStream(redactor());
+  t.is(stream.push('Hello wor'), 'Hello ');
+  t.is(stream.push('ld, how '), 'world, how ');
+  t.is(stream.end(), '');
+});

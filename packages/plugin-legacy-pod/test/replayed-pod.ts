@@ -1,0 +1,119 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { CommittedEntries } from './committed-entries.ts';
+import type { Json } from './fake-pod/disk.ts';
+import { Lanes } from './fake-pod/lanes.ts';
+import { randomFrom } from './fake-pod/random.ts';
+
+export interface SampleLine {
+  readonly lane: 'connect' | 'client' | 'event' | 'entry' | 'reply' | 'eof';
+  readonly line: Json;
+}
+
+export interface ReplayOptions {
+  readonly lines: readonly SampleLine[];
+  readonly name: string;
+  readonly runtimeDir: string;
+  readonly dataDir: string;
+  readonly seed: number;
+  /** Whether a method of the sample comes from the adapter; otherwise another client sends it. */
+  readonly isAsked: (method: Json) => boolean;
+}
+
+/** A dialogue of the samples behind a real socket, its lanes mixed by a seed. Nothing of it is a process. */
+export class ReplayedPod {
+  readonly #options: ReplayOptions;
+  readonly #committed: CommittedEntries;
+  readonly #server: Server;
+  readonly #clients = new Map<Socket, Lanes>();
+  readonly #random: () => number;
+  #at = 1;
+  #reached: (() => void)[] = [];
+
+  private constructor(options: ReplayOptions) {
+    this.#options = options;
+    this.#random = randomFrom(options.seed);
+    const { entries, status } = this.#snapshot;
+    this.#committed = new CommittedEntries(entries as Json[], String(status));
+    this.#server = createServer((socket) => this.#connect(socket));
+  }
+
+  static async open(options: ReplayOptions): Promise<ReplayedPod> {
+    const pod = new ReplayedPod(options);
+    const folder = join(options.runtimeDir, options.name);
+    await mkdir(folder, { mode: 0o700 });
+    await new Promise<void>((resolve) => pod.#server.listen(join(folder, 'sock'), resolve));
+    return pod;
+  }
+
+  /** Says what comes next, up to the next line that the adapter has to send. */
+  async go(): Promise<void> {
+    for (; this.#at < this.#options.lines.length; this.#at += 1) {
+      const { lane, line } = this.#options.lines[this.#at] as SampleLine;
+      if (lane === 'client' && this.#options.isAsked(line)) break;
+      if (lane === 'eof') await this.close();
+      if (lane !== 'event' && lane !== 'entry') continue;
+      this.#committed.say(String(line.event), (line.data ?? {}) as Json);
+      if (this.#committed.replaced) await this.#writeReplaced();
+      for (const lanes of this.#clients.values()) lanes.push(lane, JSON.stringify(line));
+    }
+    for (const resolve of this.#reached.splice(0)) resolve();
+  }
+
+  /** Resolves when everything is said that may be said without the adapter. */
+  paused(): Promise<void> {
+    return new Promise((resolve) => this.#reached.push(resolve));
+  }
+
+  /** As when a process ends: nobody is let in any more, and nobody is kept. */
+  async close(): Promise<void> {
+    this.#server.close();
+    await rm(join(this.#options.runtimeDir, this.#options.name), { recursive: true, force: true });
+    for (const [socket, lanes] of this.#clients) {
+      lanes.flush();
+      socket.end();
+    }
+  }
+
+  get #snapshot(): Json {
+    return this.#options.lines[0]?.line.data as Json;
+  }
+
+  #connect(socket: Socket): void {
+    socket.on('error', () => {});
+    socket.on('close', () => this.#clients.delete(socket));
+    const { entries, status } = this.#committed;
+    const greeting = { ...(this.#snapshot.greeting as Json), pod_name: this.#options.name };
+    socket.write(
+      `${JSON.stringify({ event: 'snapshot', data: { ...this.#snapshot, greeting, entries, status } })}\n`,
+    );
+    this.#clients.set(socket, new Lanes(socket, this.#random));
+    let text = '';
+    socket.on('data', (bytes) => {
+      text += bytes.toString('utf8');
+      const lines = text.split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) this.#take(JSON.parse(line) as Json);
+    });
+  }
+
+  #take(method: Json): void {
+    const next = this.#options.lines[this.#at];
+    if (next?.lane === 'client' && isDeepStrictEqual(next.line, method)) {
+      this.#at += 1;
+      void this.go();
+    } else if (method.method === 'shutdown') void this.close();
+  }
+
+  async #writeReplaced(): Promise<void> {
+    const { replaced } = this.#committed;
+    this.#committed.replaced = null;
+    if (!replaced) return;
+    const session = String(this.#committed.entries[0]?.session_id);
+    const path = join(this.#options.dataDir, 'sessions', session, `${replaced.segment}.jsonl`);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, replaced.entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  }
+}

@@ -1,0 +1,211 @@
+import { mkdir, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Runtime, type WorkerEvent } from '@worker-runtime/core';
+import test from 'ava';
+import { legacyPod } from '../src/index.ts';
+import type { Json } from './fake-pod/disk.ts';
+import { finishedRuns, observeUntil, transcriptOf } from './pod-scene.ts';
+import { ReplayedPod, type SampleLine } from './replayed-pod.ts';
+
+const SEEDS = 50;
+
+const samples = async (name: string): Promise<readonly SampleLine[]> => {
+  const path = fileURLToPath(new URL(`fixtures/scenarios/${name}.jsonl`, import.meta.url));
+  return (await readFile(path, 'utf8'))
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as SampleLine);
+};
+
+interface Play {
+  readonly runtime: Runtime;
+  readonly workerId: string;
+  readonly pod: ReplayedPod;
+  /** Until so many runs have finished, those that were there before included. */
+  readonly finished: (count: number) => Promise<readonly WorkerEvent[]>;
+}
+
+interface Scenario {
+  /** Methods that the adapter sends; the others come from another client. */
+  readonly asks: readonly string[];
+  /** Runs that were over before. */
+  readonly before?: number;
+  readonly play: (play: Play) => Promise<unknown>;
+  readonly transcript: readonly string[];
+  readonly outcomes: readonly string[];
+  /** Codes of what people are told besides. */
+  readonly notices?: readonly string[];
+  readonly errors?: readonly string[];
+}
+
+const HELLO = ['user: Hello', 'assistant: Hello World'];
+
+const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  '01-fresh-first-run': {
+    asks: ['run'],
+    play: ({ runtime, workerId }) => runtime.sendInput(workerId, { text: 'Hello' }, { waitMs: 10_000 }),
+    transcript: HELLO,
+    outcomes: ['completed'],
+  },
+  '02-tool-run': {
+    asks: [],
+    before: 1,
+    play: ({ finished }) => finished(2),
+    transcript: [
+      ...HELLO,
+      'user: read @src/main.rs',
+      'thinks: **Inspecting the file**',
+      'call Read',
+      'result "     1\\tfn main() {}\\n"',
+      'assistant: It is an empty main function.',
+    ],
+    outcomes: ['completed', 'completed'],
+    notices: ['POD_ATTACHMENT'],
+  },
+  '04-paused-then-cancel': {
+    asks: ['cancel'],
+    before: 1,
+    play: async ({ runtime, workerId, finished }) => {
+      const { events } = await observeUntil(runtime, workerId, (seen) =>
+        seen.some(({ type }) => type === 'request.opened'),
+      );
+      const opened = events.find(({ type }) => type === 'request.opened');
+      if (opened?.type === 'request.opened')
+        await runtime.respond(workerId, opened.data.request, { decision: 'abandon' });
+      return finished(2);
+    },
+    transcript: [...HELLO, 'user: run the long job', 'call Bash', 'result "[Interrupted by user]"'],
+    outcomes: ['completed', 'completed'],
+    notices: ['POD_RUN_ABANDONED'],
+  },
+  '05-cancel-before-any-output': {
+    asks: ['run', 'cancel'],
+    before: 1,
+    play: async ({ runtime, workerId, pod }) => {
+      const paused = pod.paused();
+      await runtime.sendInput(workerId, { text: 'rollback me' });
+      await paused;
+      return runtime.cancelRun(workerId);
+    },
+    transcript: [...HELLO, 'user: rollback me'],
+    outcomes: ['completed', 'cancelled'],
+  },
+  '07-provider-stream-error': {
+    asks: ['run'],
+    before: 1,
+    play: ({ runtime, workerId }) => runtime.sendInput(workerId, { text: 'ping' }, { waitMs: 10_000 }),
+    transcript: [...HELLO, 'user: ping'],
+    outcomes: ['completed', 'failed'],
+    errors: ['CONTEXT_LIMIT'],
+  },
+  '09-notify-auto-run': {
+    asks: ['notify'],
+    before: 1,
+    play: ({ runtime, workerId }) =>
+      runtime.sendInput(workerId, { text: 'turn finished', role: 'system' }, { waitMs: 10_000 }),
+    transcript: [...HELLO, 'system: turn finished', 'assistant: Noted.'],
+    outcomes: ['completed', 'completed'],
+  },
+  '10-manual-compact': {
+    asks: [],
+    before: 4,
+    play: ({ finished }) => finished(4),
+    transcript: [
+      ...HELLO,
+      'user: read @src/main.rs',
+      'thinks: **Inspecting the file**',
+      'call Read',
+      'result "     1\\tfn main() {}\\n"',
+      'assistant: It is an empty main function.',
+      'user: run the long job',
+      'call Bash',
+      'result "[Interrupted by user]"',
+      'system: turn finished',
+      'assistant: Noted.',
+    ],
+    outcomes: ['completed', 'completed', 'completed', 'completed'],
+    notices: ['POD_ATTACHMENT', 'POD_RUN_ABANDONED'],
+  },
+  '11-compact-skipped': { asks: [], play: async () => {}, transcript: [], outcomes: [] },
+  '12-rejections': {
+    asks: ['run'],
+    play: async ({ runtime, workerId, pod }) => {
+      const paused = pod.paused();
+      await runtime.sendInput(workerId, { text: 'Hello' });
+      await paused;
+      return runtime.stopWorker(workerId);
+    },
+    transcript: ['user: Hello'],
+    outcomes: ['cancelled'],
+  },
+  '13-rewind': {
+    asks: [],
+    before: 1,
+    play: ({ finished }) => finished(1),
+    transcript: HELLO,
+    outcomes: ['completed'],
+  },
+  '14-shutdown-idle': {
+    asks: [],
+    before: 1,
+    play: ({ runtime, workerId }) =>
+      observeUntil(runtime, workerId, (events) => events.some(({ type }) => type === 'execution.detached')),
+    transcript: HELLO,
+    outcomes: ['completed'],
+  },
+  '17-completions': { asks: [], play: async () => {}, transcript: [], outcomes: [] },
+};
+
+for (const [name, scenario] of Object.entries(SCENARIOS)) {
+  test(`${name}, its lanes mixed in ${SEEDS} ways, makes one log`, async (t) => {
+    const root = await realpath(await mkdtemp(join(tmpdir(), 'lps')));
+    const [runtimeDir, dataDir] = [join(root, 'run'), join(root, 'data')];
+    await Promise.all([mkdir(runtimeDir, { mode: 0o700 }), mkdir(dataDir)]);
+    const legacy = legacyPod({ command: 'none', dataDir, runtimeDir, shutdownMs: 500 });
+    const runtime = await Runtime.start({ plugins: [legacy] });
+    t.teardown(async () => {
+      await runtime.stop();
+      await rm(root, { recursive: true, force: true });
+    });
+    const lines = await samples(name);
+    const replay = async (seed: number): Promise<void> => {
+      const pod = await ReplayedPod.open({
+        lines,
+        name: `pod${seed}`,
+        runtimeDir,
+        dataDir,
+        seed,
+        isAsked: ({ method }: Json) => scenario.asks.includes(String(method)),
+      });
+      t.teardown(() => pod.close());
+      const [found] = (await legacy.list()).filter(({ workerId }) => workerId === null);
+      const ref = found?.ref ?? '';
+      const { worker } = await runtime.createWorker({ engine: 'legacy-pod', config: { adopt: ref } });
+      const { workerId } = worker;
+      const finished = async (count: number) =>
+        (await observeUntil(runtime, workerId, (events) => finishedRuns(events).length >= count)).events;
+      // what was said before comes first
+      await finished(scenario.before ?? 0);
+      await pod.go();
+      await scenario.play({ runtime, workerId, pod, finished });
+      const { items } = await runtime.events(workerId, { after: 'start', limit: 1_000 });
+      const ends = finishedRuns(items);
+      t.deepEqual(await transcriptOf(runtime, workerId), scenario.transcript, `seed ${seed}`);
+      t.deepEqual(
+        ends.map(({ data }) => data.outcome),
+        [...scenario.outcomes],
+        `seed ${seed}`,
+      );
+      const codes = items.flatMap((event) => (event.type === 'diagnostic.recorded' ? [event.data.code] : []));
+      t.deepEqual(codes, [...(scenario.notices ?? [])], `seed ${seed}`);
+      t.deepEqual(
+        ends.flatMap(({ data }) => data.error?.code ?? []),
+        [...(scenario.errors ?? [])],
+      );
+      await runtime.stopWorker(workerId);
+    };
+    for (let seed = 1; seed <= SEEDS; seed += 1) await replay(seed);
+  });
+}

@@ -1,0 +1,22 @@
+import { type Runtime, version } from '@worker-runtime/core';
+import type { ResolvedLimits } from './options.ts';
+import type { ServerFrame } from './wire.ts';
+
+/** The subprotocol that a client has to offer, and its version as a number. */
+export const SUBPROTOCOL = 'worker-runtime.v1';
+const PROTOCOL = 1;
+
+/** Messages that are not understood before the socket is closed. */
+export const BAD_MESSAGES = 3;
+
+/** The first frame of every socket. */
+export const helloOf = ({ runtimeId }: Runtime, limits: ResolvedLimits): ServerFrame => {
+  const { messageBytes, subscriptions, pingMs, bookmarkMs, stallMs } = limits;
+  return {
+    type: 'hello',
+    runtimeId,
+    protocol: PROTOCOL,
+    versions: { runtime: version },
+    limits: { messageBytes, badMessages: BAD_MESSAGES, subscriptions, pingMs, bookmarkMs, stallMs },
+  };
+};

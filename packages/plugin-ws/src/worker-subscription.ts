@@ -1,0 +1,52 @@
+import type { ErrorCode, StreamChunk, WorkerStream } from '@worker-runtime/core';
+import type { FrameCache } from './frame-cache.ts';
+import { frameOf } from './frames.ts';
+import type { Subscription } from './subscription.ts';
+
+/** Stored lines in a frame: with the head that it gets, a frame stays below 48 KiB, unless one line is longer. */
+const LINES_BYTES = 48_896;
+
+/** One Worker, in frames that are shared with everyone who is due the same. */
+export class WorkerSubscription implements Subscription {
+  readonly worker: string;
+  readonly #stream: WorkerStream;
+  readonly #frames: FrameCache;
+  readonly #due: () => void;
+  #ended: ErrorCode | null = null;
+
+  constructor(worker: string, stream: WorkerStream, frames: FrameCache, due: () => void) {
+    this.worker = worker;
+    this.#stream = stream;
+    this.#frames = frames;
+    this.#due = due;
+  }
+
+  get ended(): ErrorCode | null {
+    return this.#ended;
+  }
+
+  next(): Buffer | null | Promise<Buffer | null> {
+    const chunk = this.#stream.pull(LINES_BYTES);
+    return chunk instanceof Promise ? chunk.then((read) => this.#frame(read)) : this.#frame(chunk);
+  }
+
+  bookmark(): Buffer {
+    return frameOf({ type: 'bookmark', worker: this.worker, cursor: this.#stream.cursor });
+  }
+
+  close(): void {
+    this.#stream.close();
+  }
+
+  #frame(chunk: StreamChunk | null): Buffer | null {
+    if (chunk === null) {
+      this.#stream.onDue(this.#due);
+      return null;
+    }
+    if (chunk.type === 'ended') {
+      this.#ended = chunk.code;
+      return null;
+    }
+    return this.#frames.of(this.worker, chunk);
+  }
+}

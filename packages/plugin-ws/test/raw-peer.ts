@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+/** One frame after RFC 6455. */
+export interface RawFrame {
+  readonly opcode: number;
+  readonly payload: Buffer;
+  readonly isFinal?: boolean;
+  readonly isMasked?: boolean;
+}
+
+export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+
+const lengthOf = (length: number): Buffer => {
+  if (length < 126) return Buffer.from([length]);
+  const isShort = length < 65_536;
+  const bytes = Buffer.alloc(isShort ? 3 : 9);
+  bytes[0] = isShort ? 126 : 127;
+  if (isShort) bytes.writeUInt16BE(length, 1);
+  else bytes.writeBigUInt64BE(BigInt(length), 1);
+  return bytes;
+};
+
+/** A frame as a client has to send it, masked with zeros; or as it must not. */
+export const rawFrame = ({ opcode, payload, isFinal = true, isMasked = true }: RawFrame): Buffer => {
+  const length = lengthOf(payload.length);
+  if (isMasked) length[0] = (length[0] ?? 0) | 0x80;
+  return Buffer.concat([
+    Buffer.from([(isFinal ? 0x80 : 0) | opcode]),
+    length,
+    Buffer.alloc(isMasked ? 4 : 0),
+    payload,
+  ]);
+};
+
+export const textFrame = (value: unknown): Buffer =>
+  rawFrame({ opcode: OPCODE.text, payload: Buffer.from(JSON.stringify(value)) });
+
+/** Reads the frames of a server, which never masks, out of bytes as they come. */
+export class FrameReader {
+  #bytes: Buffer = Buffer.alloc(0);
+
+  push(piece: Buffer): readonly RawFrame[] {
+    this.#bytes = Buffer.concat([this.#bytes, piece]);
+    const frames: RawFrame[] = [];
+    for (let frame = this.#take(); frame; frame = this.#take()) frames.push(frame);
+    return frames;
+  }
+
+  #take(): RawFrame | null {
+    const bytes = this.#bytes;
+    if (bytes.length < 2) return null;
+    const [first, second] = bytes as unknown as [number, number];
+    const head = second < 126 ? 2 : second === 126 ? 4 : 10;
+    if (bytes.length < head) return null;
+    const length =
+      head === 2 ? second : head === 4 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
+    if (bytes.length < head + length) return null;
+    this.#bytes = bytes.subarray(head + length);
+    return { opcode: first & 0x0f, isFinal: first > 0x7f, payload: bytes.subarray(head, head + length) };
+  }
+}
+
+export interface Upgrade {
+  readonly path?: string;
+  readonly headers?: readonly string[];
+}
+
+/** The request of an upgrade. */
+export const upgradeRequest = ({ path = '/v1/runtimes/self/stream', headers }: Upgrade = {}): string =>
+  [
+    `GET ${path} HTTP/1.1`,
+    ...(headers ?? [
+      'host: localhost',
+      'connection: Upgrade',
+      'upgrade: websocket',
+      'sec-websocket-version: 13',
+      `sec-websocket-key: ${randomBytes(16).toString('base64')}`,
+      'sec-websocket-protocol: worker-runtime.v1',
+    ]),
+    '\r\n',
+  ].join('\r\n');
+
+/** Everything that comes before the other side ends the connection. */
+export const answerTo = async (url: string, request: string): Promise<string> => {
+  const socket = await dial(url);
+  let text = '';
+  socket.setEncoding('latin1').on('data', (piece: string) => {
+    text += piece;
+  });
+  socket.on('error', () => {});
+  socket.write(request);
+  if (!socket.closed) await once(socket, 'close');
+  return text;
+};
+
+const dial = async (url: string): Promise<Socket> => {
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  await once(socket, 'connect');
+  return socket;
+};
+
+/** A peer that sends whatever it likes. */
+export class RawPeer {
+  readonly socket: Socket;
+  readonly frames: RawFrame[] = [];
+  /** Resolves with the code of the closing frame, or null where the connection was cut without one. */
+  readonly closed: Promise<number | null>;
+  #heard = 0;
+
+  private constructor(socket: Socket, rest: Buffer) {
+    this.socket = socket;
+    const reader = new FrameReader();
+    const read = (piece: Buffer): void => {
+      this.frames.push(...reader.push(piece));
+      if (this.frames.at(-1)?.opcode === OPCODE.close) socket.end();
+    };
+    read(rest);
+    socket.on('data', read);
+    socket.on('error', () => {});
+    this.closed = once(socket, 'close').then(() => {
+      const close = this.frames.find(({ opcode }) => opcode === OPCODE.close);
+      return close && close.payload.length > 1 ? close.payload.readUInt16BE(0) : null;
+    });
+  }
+
+  static async open(url: string): Promise<RawPeer> {
+    const socket = await dial(url);
+    socket.write(upgradeRequest());
+    let head = Buffer.alloc(0);
+    while (!head.includes('\r\n\r\n')) {
+      const [piece] = (await once(socket, 'data')) as [Buffer];
+      head = Buffer.concat([head, piece]);
+    }
+    return new RawPeer(socket, head.subarray(head.indexOf('\r\n\r\n') + 4));
+  }
+
+  /** Resolves when all of it has left. */
+  send(...frames: readonly Buffer[]): Promise<void> {
+    return new Promise((resolve) => {
+      this.socket.write(Buffer.concat(frames), () => resolve());
+    });
+  }
+
+  /** Resolves when the server has said something, since it was last heard, that has these words near its beginning. */
+  async heard(words: string): Promise<void> {
+    for (;;) {
+      const frame = this.frames[this.#heard];
+      if (!frame) await once(this.socket, 'data');
+      else {
+        this.#heard += 1;
+        if (frame.payload.subarray(0, 200).includes(words)) return;
+      }
+    }
+  }
+
+  /** What the server said in words. */
+  said(): readonly { readonly type: string; readonly code?: string }[] {
+    return this.frames
+      .filter(({ opcode }) => opcode === OPCODE.text)
+      .map(({ payload }) => JSON.parse(payload.toString()));
+  }
+}
