@@ -1,4 +1,4 @@
-import type { KeyEntry } from '@worker-runtime/core';
+import type { KeyEntry, LogHead } from '@worker-runtime/core';
 import { type Disk, readRange } from './disk.ts';
 import { NEWLINE } from './line.ts';
 import type { LogEntry } from './log-entry.ts';
@@ -15,14 +15,30 @@ export const encodeKeys = (keys: readonly KeyEntry[]): string => {
   return lines;
 };
 
-const decodeKeys = (lines: string): KeyEntry[] => {
+/**
+ * An entry of a log that ends at `head`; null for what cannot be one. The lines have no checksum: a flipped digit may
+ * still be JSON, and a key must never lead past the log.
+ */
+const decodeKey = (line: string, head: LogHead): KeyEntry | null => {
+  try {
+    const { hash, digest, seq, offset } = JSON.parse(line) as Partial<Record<keyof KeyEntry, unknown>>;
+    if (typeof hash !== 'string' || typeof digest !== 'string') return null;
+    if (!isWithin(seq, 1, head.seq) || !isWithin(offset, 0, head.bytes - 1)) return null;
+    return { hash, digest, seq, offset };
+  } catch {
+    return null;
+  }
+};
+
+const isWithin = (value: unknown, from: number, to: number): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= from && (value as number) <= to;
+
+/** The entries of these lines. A damaged one is forgotten, as the oldest ones are. */
+const decodeKeys = (lines: string, head: LogHead): KeyEntry[] => {
   const keys: KeyEntry[] = [];
   for (const line of lines.split('\n')) {
-    try {
-      if (line !== '') keys.push(JSON.parse(line) as KeyEntry);
-    } catch {
-      // A damaged entry is forgotten, as the oldest ones are; the caller is told that the file does not fit.
-    }
+    const key = line === '' ? null : decodeKey(line, head);
+    if (key) keys.push(key);
   }
   return keys;
 };
@@ -36,7 +52,8 @@ export const readKeys = async (
 ): Promise<readonly KeyEntry[]> => {
   const behind = entry.behind?.keys.join('') ?? '';
   const { keyBytes } = entry.filed;
-  const recent = decodeKeys(behind);
+  const { head } = entry;
+  const recent = decodeKeys(behind, head);
   if (keyBytes === 0 || recent.length >= KEPT_KEYS) return recent.slice(-KEPT_KEYS);
   let filed: KeyEntry[] = [];
   let expected = 0;
@@ -47,7 +64,7 @@ export const readKeys = async (
       if (block.length < keyBytes - from) onDamage();
       const start = from === 0 ? 0 : block.indexOf(NEWLINE) + 1;
       const text = block.toString('utf8', start);
-      filed = decodeKeys(text);
+      filed = decodeKeys(text, head);
       expected = text.split('\n').length - 1;
       if (from === 0 || filed.length + recent.length >= KEPT_KEYS) break;
     }

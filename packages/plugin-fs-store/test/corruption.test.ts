@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
+import { randomFrom, seedFrom } from './seed.ts';
 import { Writer } from './writer.ts';
 
-const SEED = Number(process.env.CORRUPTION_SEED ?? Math.floor(Math.random() * 1_000_000));
+const SEED = seedFrom(process.env.CORRUPTION_SEED);
 
 /** A damage that a file may suffer; `null` takes it away, 'directory' puts one in its place. */
 type Damage = (content: Buffer, random: () => number) => Buffer | null | 'directory';
@@ -50,14 +51,6 @@ const KINDS: Readonly<Record<string, RegExp>> = {
   events: /worker-log_v\..*\/events\.jsonl$/,
   keys: /worker-log_v\..*\/keys\.jsonl$/,
   bundle: /^bundles\/.*\.json$/,
-};
-
-const randomFrom = (seed: number): (() => number) => {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
-    return ((state ^ (state >>> 13)) >>> 0) / 2 ** 32;
-  };
 };
 
 const LOGS = ['log_v', 'log_1', 'log_2', 'log_3'];

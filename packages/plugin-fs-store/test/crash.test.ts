@@ -1,8 +1,9 @@
 import test from 'ava';
 import { crashRounds } from './crash-rounds.ts';
+import { seedFrom } from './seed.ts';
 
 const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 20);
-const seed = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 1_000_000));
+const seed = seedFrom(process.env.CRASH_SEED);
 
 for (const policy of ['commit', 'interval'] as const) {
   test(`P9: ${ROUNDS / 2} kills at full speed lose nothing acknowledged, by the policy ${policy}`, async (t) => {

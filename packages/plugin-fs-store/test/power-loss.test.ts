@@ -5,6 +5,7 @@ import type { FsStoreOptions } from '../src/settings.ts';
 import { keyAt, lineAt } from './crash-lines.ts';
 import { makeDirectory, removeDirectory } from './directory.ts';
 import { PowerLossDisk } from './power-loss-disk.ts';
+import { randomFrom, seedFrom } from './seed.ts';
 
 const STATES = Number(process.env.POWER_LOSS_STATES ?? 120);
 
@@ -108,17 +109,7 @@ const check = async (
   await store.close();
 };
 
-const SEED = Number(process.env.POWER_LOSS_SEED ?? Math.floor(Math.random() * 1_000_000));
-
-const randomFrom = (seed: number): (() => number) => {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-};
+const SEED = seedFrom(process.env.POWER_LOSS_SEED);
 
 for (const policy of ['commit', 'interval'] as const) {
   const promise = policy === 'commit' ? 'every acknowledged event is there' : 'what remains has no holes';

@@ -3,21 +3,12 @@ import test from 'ava';
 import type { FsStoreOptions } from '../src/settings.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import type { Call, Fate } from './fault-disk.ts';
+import { randomFrom, seedFrom } from './seed.ts';
 import { lineOf, Writer } from './writer.ts';
 
-const SEED = Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 1_000_000));
+const SEED = seedFrom(process.env.FAULT_SEED);
 const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 12);
 const NOT_DONE = ['STORE_FULL', 'STORE_CONFLICT', 'WORKER_DAMAGED'];
-
-const randomFrom = (seed: number): (() => number) => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-};
 
 /** Calls that write fail now and then, in every way that a disk knows. */
 const fateOf =
