@@ -3,8 +3,8 @@ import { SSE_TYPE } from './accept.ts';
 import type { LiveSource } from './live-source.ts';
 import { eventFrames, frame, retryFrame } from './sse.ts';
 
-/** Room below which no further piece is put into the same write. */
-const WORTH_PULLING = 4_096;
+/** Room below which no further piece is put into the same write: each may cost a read of its own. */
+const WORTH_PULLING = 16_384;
 
 type Piece = Exclude<StreamChunk, { readonly type: 'ended' }>;
 
@@ -47,12 +47,13 @@ export class WorkerSource implements LiveSource {
     const pieces: Uint8Array[] = [];
     let room = bytes;
     while (room >= WORTH_PULLING) {
-      // half of the room, since every line gets a head
-      let chunk = await this.#stream.pull(room >> 1);
+      // not all of the room, since every line gets a head
+      const lineBytes = (room * 3) >> 2;
+      let chunk = await this.#stream.pull(lineBytes);
       if (chunk === null && pieces.length === 0) {
         // asked again once it is listened for, since it may have come due in between
         this.#stream.onDue(due);
-        chunk = await this.#stream.pull(room >> 1);
+        chunk = await this.#stream.pull(lineBytes);
       }
       if (chunk === null) break;
       if (chunk.type === 'ended') {
