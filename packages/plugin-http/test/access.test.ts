@@ -39,6 +39,7 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'PUT /v1/runtimes/:r/bundles/:digest': 'admin',
   'GET /v1/runtimes/:r/diagnostics': 'observe',
   'GET /v1/runtimes/:r/watch': 'observe',
+  'GET /v1/runtimes/:r/x/:name': 'observe',
   'GET /v1/runtimes/:r/workers': 'observe',
   'POST /v1/runtimes/:r/workers': 'operate',
   'GET /v1/runtimes/:r/workers/:w': 'observe',

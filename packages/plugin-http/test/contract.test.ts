@@ -6,6 +6,7 @@ import { openApiDocument } from '../src/schema/document.ts';
 import { allRoutes } from './all-routes.ts';
 import { assertDescribed, contract, validatorOf } from './contract.ts';
 import { mutatedOf, type Node, schemaOf, validOf } from './generated.ts';
+import { SEED } from './seed.ts';
 import { serve, serveAda } from './served.ts';
 
 test('the document is OpenAPI 3.1, describes what is served, and names nothing that is not there', async (t) => {
@@ -94,6 +95,14 @@ const withOthers = (node: Node): Node => ({
   required: ['engine'],
 });
 
+/** Whether there is a Worker of that name is no matter of shape. */
+const namesNobody = (value: JsonValue): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  'parent' in value &&
+  value.parent !== null &&
+  value.parent !== others.parent.const;
+
 for (const name of Object.keys(commands)) {
   test(`what the document says of ${name} is what the runtime says of it`, async (t) => {
     const { runtime } = await serveAda(t);
@@ -105,17 +114,18 @@ for (const name of Object.keys(commands)) {
         t.true(validate(value), JSON.stringify(validate.errors));
         t.is(await refusalOf(runtime, name, value), null);
       }),
-      { numRuns: 100 },
+      { numRuns: 100, seed: SEED },
     );
     let refused = 0;
     await fc.assert(
       fc.asyncProperty(mutatedOf(name === 'CreateWorker' ? withOthers(node) : node), async (value) => {
         const isValid = validate(value);
+        if (isValid && namesNobody(value)) return;
         if (!isValid) refused += 1;
         const refusal = await refusalOf(runtime, name, value);
         t.is(refusal === null, isValid, `${JSON.stringify(value)} ${refusal?.message}`);
       }),
-      { numRuns: 300 },
+      { numRuns: 300, seed: SEED },
     );
     t.true(refused > 50, `only ${refused} were not valid`);
   });

@@ -1,19 +1,22 @@
 import test from 'ava';
+import { contract } from './contract.ts';
 import { isProblem, prepare, serve } from './served.ts';
 
-test('what another plugin shows is answered below its runtime, and is no part of the contract', async (t) => {
+test('what another plugin shows is answered below its runtime, and the contract says where', async (t) => {
   const served = prepare(t);
   served.web.onGet('notes', async () => ({ items: [1] }));
   t.throws(() => served.web.onGet('../notes', async () => null), { code: 'INVALID_REQUEST' });
   await served.runtime.start();
-  const answer = await fetch(served.url('x/notes'));
+  // held against the document, as every answer to `call` is
+  const answer = await served.call('x/notes');
   t.is(answer.status, 200);
-  t.deepEqual(await answer.json(), { items: [1] });
-  const contract = await (await fetch(served.url('/openapi.json'))).text();
-  t.false(contract.includes('/x/notes'));
+  t.deepEqual(answer.body, { items: [1] });
+  isProblem(t, await served.call('x/other'), 404, 'ROUTE_NOT_FOUND');
+  isProblem(t, await served.call('x/notes', { method: 'POST', body: {} }), 405, 'METHOD_NOT_ALLOWED');
+  t.is(contract.paths['/v1/runtimes/{r}/x/{name}']?.get?.operationId, 'getExtra');
 });
 
-test('where nothing is shown there is no route', async (t) => {
+test('where nothing is shown there is nothing', async (t) => {
   const served = await serve(t);
   isProblem(t, await served.call('x/notes'), 404, 'ROUTE_NOT_FOUND');
 });

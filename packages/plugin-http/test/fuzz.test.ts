@@ -11,11 +11,11 @@ import { STATUS_OF } from '../src/problem.ts';
 import { assertDescribed } from './contract.ts';
 import { type HostileRequest, hostileRequests } from './hostile-request.ts';
 import { Puppet } from './puppet.ts';
+import { SEED } from './seed.ts';
 import { serve } from './served.ts';
 
 const REQUESTS = 5_200;
 const LANES = 16;
-const SEED = Number(process.env.WORKER_RUNTIME_FUZZ_SEED ?? Date.now() % 2 ** 31);
 
 const SECRET = 'canary-token-1';
 const PATH = '/srv/canary-path/worker-runtime';

@@ -3,7 +3,6 @@ import { docsPage } from '../docs-page.ts';
 import type { RouteTable } from '../route-table.ts';
 import { openApiDocument } from '../schema/document.ts';
 import type { Routes } from './context.ts';
-import { EXTRA_PATH } from './extra.ts';
 
 /** A page of our own words that loads nothing: whatever it might be made to show cannot run. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
@@ -16,10 +15,7 @@ export const contractRoutes =
     // made when it is first asked for: by then all routes are there
     const contract = () => {
       if (made === null) {
-        const document = openApiDocument(
-          table.routes.filter(({ path }) => !path.includes(`:r${EXTRA_PATH}`)),
-          runtime.limits,
-        );
+        const document = openApiDocument(table.routes, runtime.limits);
         made = { json: JSON.stringify(document), html: docsPage(document) };
       }
       return made;

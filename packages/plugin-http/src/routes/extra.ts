@@ -1,14 +1,11 @@
 import { RuntimeError } from '@worker-runtime/core';
-import type { Routes } from './context.ts';
+import { pathParameter, type Routes } from './context.ts';
 
-/** What another plugin has to show: below `/v1/runtimes/{r}/x/`, and no part of the contract that is written down. */
+/** What another plugin has to show, below `/v1/runtimes/{r}/x/`. The contract says that it is JSON, and no more. */
 export interface Extra {
   readonly name: string;
   readonly answer: () => Promise<unknown>;
 }
-
-/** The part of a path that says whose business it is. */
-export const EXTRA_PATH = '/x/';
 
 export const assertExtraName = (name: string): void => {
   if (!/^[a-z][a-z0-9-]{0,63}$/.test(name))
@@ -21,8 +18,10 @@ export const assertExtraName = (name: string): void => {
 export const extraRoutes =
   (extras: readonly Extra[]): Routes =>
   (app) => {
-    for (const { name, answer } of extras)
-      app.get(`${EXTRA_PATH}${name}`, { config: { permission: 'observe' } }, async (_request, reply) =>
-        reply.send(await answer()),
-      );
+    app.get('/x/:name', { config: { permission: 'observe' } }, async (request, reply) => {
+      const name = pathParameter(request, 'name');
+      const extra = extras.find((one) => one.name === name);
+      if (extra === undefined) throw new RuntimeError('ROUTE_NOT_FOUND');
+      return reply.send(await extra.answer());
+    });
   };

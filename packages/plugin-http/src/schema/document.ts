@@ -153,6 +153,7 @@ const schemasOf = (limits: Limits): Schemas => ({
   ...eventSchemas,
   ...runtimeSchemas,
   ...streamSchemas,
+  Extra: { description: 'Any JSON: it is the plugin’s own.' },
   Contract: { type: 'object', description: 'An OpenAPI document.' },
 });
 

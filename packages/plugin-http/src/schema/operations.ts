@@ -65,6 +65,13 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
     answers: { 200: { json: 'Bundle' } },
     errors: ['RUNTIME_NOT_FOUND', 'BUNDLE_NOT_FOUND', 'STORE_CORRUPT'],
   },
+  'GET /v1/runtimes/:r/x/:name': {
+    id: 'getExtra',
+    summary: 'What a plugin shows besides, by its name',
+    description: 'Which names there are, and what is answered, each plugin says itself.',
+    answers: { 200: { json: 'Extra' } },
+    errors: ['RUNTIME_NOT_FOUND', 'ROUTE_NOT_FOUND'],
+  },
   'GET /v1/runtimes/:r/bundles': {
     id: 'listBundles',
     summary: 'Digests of the config bundles',
