@@ -104,6 +104,8 @@ const check = async (
       `it does not open: ${codesOf(error)}`,
     );
     t.false(JSON.stringify([(error as RuntimeError).message, (error as RuntimeError).details]).includes(dir));
+    // A flipped bit may make the version another one, which is refused by that name.
+    if (kind === 'identity' && (error as RuntimeError).code === 'STORE_VERSION') return left;
     t.fail(
       `No single damage keeps the store from opening: ${codesOf(error)} ${String((error as Error).cause)}`,
     );
