@@ -1,7 +1,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -136,7 +137,7 @@ export class PodScene {
     return runtime.createWorker({ engine: 'legacy-pod', config: { workspace: this.workspace }, ...more });
   }
 
-  /** Starts a pod as the old clients did. Resolves when its socket is there. */
+  /** Starts a pod as the old clients did. Resolves when it accepts: its socket is in the folder a moment earlier. */
   async startPod(name: string, workspace: string = this.workspace): Promise<ChildProcess> {
     const [program = '', ...leading] = this.command;
     const child = spawn(program, [...leading, 'pod', '--workspace', workspace, '--pod', name], {
@@ -144,7 +145,7 @@ export class PodScene {
       stdio: 'ignore',
       env: { ...process.env, YOI_DATA_DIR: this.dataDir, YOI_RUNTIME_DIR: this.runtimeDir },
     });
-    await until(async () => (await lstat(join(this.runtimeDir, name, 'sock')).catch(() => null)) !== null);
+    await until(() => accepts(join(this.runtimeDir, name, 'sock')));
     return child;
   }
 
@@ -200,6 +201,15 @@ export const until = async (holds: () => Promise<boolean> | boolean): Promise<vo
     await setTimeout(10);
   }
 };
+
+const accepts = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
 
 export const isGone = (pid: number): boolean => {
   try {
