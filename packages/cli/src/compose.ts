@@ -24,6 +24,8 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   echo: () => import('./echo.ts'),
 };
 
+export const SHIPPED_PLUGINS: readonly string[] = Object.keys(SHIPPED);
+
 /** What `serve` loads when nobody names a plugin. */
 export const DEFAULT_PLUGINS = ['fs-store', 'http', 'ws'];
 
@@ -46,7 +48,7 @@ export const shortName = (name: string): string =>
 
 const unknownPlugin = (name: string, reason: string): Error =>
   misuse(
-    `PLUGIN_UNKNOWN: there is no plugin "${name}" (${reason}). Known are ${Object.keys(SHIPPED).join(', ')}; ` +
+    `PLUGIN_UNKNOWN: there is no plugin "${name}" (${reason}). Known are ${SHIPPED_PLUGINS.join(', ')}; ` +
       'besides, a package of npm or a path such as ./plugin.js',
   );
 

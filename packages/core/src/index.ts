@@ -33,7 +33,7 @@ export type { Cursor } from './observation/cursor.ts';
 export type { RawPage } from './observation/pages.ts';
 export type { WatchStream } from './observation/watch-stream.ts';
 export type { EventsChunk, StreamChunk, WorkerStream } from './observation/worker-stream.ts';
-export type { PluginHost, RuntimePlugin } from './plugin.ts';
+export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './plugin.ts';
 export { Runtime, type RuntimeOptions, type StopOptions } from './runtime.ts';
 export type {
   BundleInfo,

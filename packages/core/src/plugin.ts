@@ -5,10 +5,15 @@ import type { Runtime } from './runtime.ts';
 import { RuntimeError } from './runtime-error.ts';
 import type { RuntimeStore } from './store.ts';
 
+/** Version of the contract between a runtime and its plugins, of this file and of `hooks.ts`: a break counts it up. */
+export const PLUGIN_API = 1;
+
 /** A factory makes one: `fsStore({ dir })`. */
 export interface RuntimePlugin {
   /** Unique in a runtime. */
   readonly name: string;
+  /** The version of the contract that it was written for; without one, the first. */
+  readonly api?: number;
   /** Registers and nothing else: taps, a store, engines, releases. What must be acquired is acquired in `start`. */
   apply(host: PluginHost): void;
 }
@@ -32,6 +37,15 @@ interface Release {
   readonly release: () => void | Promise<void>;
 }
 
+const assertVersion = ({ name, api = 1 }: RuntimePlugin): void => {
+  if (api === PLUGIN_API) return;
+  throw new RuntimeError(
+    'VERSION_UNSUPPORTED',
+    `The plugin "${name}" is written for version ${api} of the plugin API, and this runtime has ${PLUGIN_API}: update the ${api > PLUGIN_API ? 'runtime' : 'plugin'}`,
+    { details: { plugin: name, asked: api, supported: [PLUGIN_API] } },
+  );
+};
+
 /** What the plugins of a runtime registered. */
 export class Registrations {
   store: RuntimeStore | null = null;
@@ -41,9 +55,14 @@ export class Registrations {
   #areTapsOpen = true;
   #isReleased = false;
 
-  /** Applies the plugins in order. @throws PLUGIN_CONFLICT · PLUGIN_FAILED an `apply` threw, or returned a promise */
+  /**
+   * Applies the plugins in order.
+   * @throws VERSION_UNSUPPORTED a plugin of another contract · PLUGIN_CONFLICT · PLUGIN_FAILED an `apply` threw, or
+   * returned a promise
+   */
   apply(plugins: readonly RuntimePlugin[], runtime: Runtime, hooks: Hooks, log: Logger): void {
     for (const plugin of plugins) {
+      assertVersion(plugin);
       this.#own('plugin', plugin.name, plugin.name);
       try {
         const result: unknown = plugin.apply(this.#hostOf(plugin.name, runtime, hooks, log));

@@ -84,7 +84,7 @@ export class Runtime implements Api.RuntimeApi {
   #becomeReady: () => void = () => {};
   #failReady: (error: unknown) => void = () => {};
 
-  /** @throws PLUGIN_CONFLICT · PLUGIN_FAILED · INVALID_REQUEST limits */
+  /** @throws VERSION_UNSUPPORTED · PLUGIN_CONFLICT · PLUGIN_FAILED · INVALID_REQUEST limits */
   constructor({
     plugins = [],
     log = silentLogger,

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Command, WorkerSpec } from '../src/hooks.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { PluginHost, RuntimePlugin } from '../src/plugin.ts';
+import { PLUGIN_API, type PluginHost, type RuntimePlugin } from '../src/plugin.ts';
 import { Runtime } from '../src/runtime.ts';
 import { RuntimeError } from '../src/runtime-error.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
@@ -390,6 +390,19 @@ test('two providers of a slot, an engine or a name conflict, and the message nam
   t.throws(() => new Runtime({ plugins: [plugin('same', () => {}), plugin('same', () => {})] }), {
     code: 'PLUGIN_CONFLICT',
   });
+});
+
+test('P25: a plugin of another version of the contract is refused before it registers, and says what to update', (t) => {
+  const apply = (): void => t.fail('it was applied');
+  for (const [api, update] of [
+    [PLUGIN_API + 1, /update the runtime/],
+    [0, /update the plugin/],
+  ] as const)
+    t.throws(() => new Runtime({ plugins: [{ name: 'other', api, apply }] }), {
+      code: 'VERSION_UNSUPPORTED',
+      message: update,
+    });
+  t.notThrows(() => new Runtime({ plugins: [{ name: 'same', api: PLUGIN_API, apply() {} }] }));
 });
 
 test('apply only registers: one that throws or is asynchronous is refused, named', (t) => {

@@ -111,6 +111,15 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   return app;
 };
 
+/** Nothing is served there; a path of another version of the wire says which there is. */
+const notThere = (url: string): RuntimeError => {
+  const [, version = '1'] = /^\/v(\d{1,9})\//.exec(url) ?? [];
+  if (version === '1') return new RuntimeError('ROUTE_NOT_FOUND');
+  return new RuntimeError('VERSION_UNSUPPORTED', 'This runtime speaks version 1: ask below /v1', {
+    details: { asked: Number(version), supported: [1] },
+  });
+};
+
 /** What every request has to pass, in this order, before anything of it is read. */
 const addGate = (
   app: FastifyInstance,
@@ -151,7 +160,7 @@ const addGate = (
     if (runtime.status !== 'running') reply.header('connection', 'close');
     if (request.is404) {
       const methods = routes.methodsAt(request.url);
-      if (methods.length === 0) throw new RuntimeError('ROUTE_NOT_FOUND');
+      if (methods.length === 0) throw notThere(request.url);
       reply.header('allow', methods.join(', '));
       throw new RuntimeError('METHOD_NOT_ALLOWED', undefined, { details: { allowed: methods } });
     }

@@ -25,6 +25,17 @@ test('the runtimes served here are one, under its id or as self', async (t) => {
   t.deepEqual(named.body.limits, JSON.parse(JSON.stringify(runtime.limits)));
 });
 
+test('P25: a path of another version of the wire is refused, and says which there is', async (t) => {
+  const { call } = await serveAda(t);
+  for (const path of ['/v2/runtimes', '/v0/runtimes/self/workers/ada', '/v10/runtimes']) {
+    const answer = await call(path);
+    isProblem(t, answer, 426, 'VERSION_UNSUPPORTED');
+    t.deepEqual(answer.body.details.supported, [1]);
+  }
+  for (const path of ['/v/runtimes', '/v1/nothing', '/version/1'])
+    isProblem(t, await call(path), 404, 'ROUTE_NOT_FOUND');
+});
+
 test('a command for another runtime reaches no Worker of this one', async (t) => {
   const { call, runtime } = await serveAda(t);
   for (const path of ['', '/workers/ada', '/workers/ada/events', '/watch', '/bundles', '/diagnostics']) {
@@ -423,7 +434,7 @@ test('a known path with another method says which are allowed; an unknown one is
   isProblem(t, wrong, 405, 'METHOD_NOT_ALLOWED');
   t.is(wrong.headers.get('allow'), 'GET, HEAD');
   t.is((await call('workers/ada', { method: 'PROPFIND' })).headers.get('allow'), 'DELETE, GET, HEAD, PATCH');
-  for (const path of ['/', '/v1', '/v2/runtimes', '/v1/runtimes/self/', 'workers/ada/secrets']) {
+  for (const path of ['/', '/v1', '/v2', '/v1/runtimes/self/', 'workers/ada/secrets']) {
     isProblem(t, await call(path), 404, 'ROUTE_NOT_FOUND');
   }
   isProblem(

@@ -11,7 +11,7 @@ const problemIn = (text: string): { readonly status: number; readonly code: stri
   return { status, code };
 };
 
-test('what is no handshake, of another version, path, runtime, name or origin is refused as a problem', async (t) => {
+test('P25: what is no handshake, of another version, path, runtime, name or origin is refused as a problem', async (t) => {
   const { url, runtime } = await serve(t);
   const head = upgradeRequest();
   const path = (from: string) => upgradeRequest({ path: from });

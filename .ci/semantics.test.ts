@@ -1,0 +1,41 @@
+import { dirname, join } from 'node:path';
+import test from 'ava';
+import { read, repository, sources, workspaces } from './repository.ts';
+
+/** The numbers in the titles of tests, in `test` folders and in the contract kits: `P5: …`, `P5, P6: …`. */
+const promisesIn = (source: string): string[] =>
+  [...source.matchAll(/['"`]((?:P\d+)(?:, P\d+)*): /g)].flatMap(([, numbers]) => (numbers ?? '').split(', '));
+
+const proven = new Set(
+  workspaces()
+    .filter(({ folder }) => folder.startsWith('packages/'))
+    .flatMap(({ folder }) => [...sources(`${folder}/test`), ...sources(`${folder}/src/testing`)])
+    .flatMap((file) => promisesIn(read(file))),
+);
+
+const page = 'docs/semantics.md';
+const promises = read(page)
+  .split(/^(?=- \*\*P\d+\*\*|## )/m)
+  .filter((text) => text.startsWith('- **P'))
+  .map((text) => ({
+    number: /P\d+/.exec(text)?.[0] ?? '',
+    proofs: [...text.matchAll(/\]\((\S+\.ts)\)/g)].map(([, link]) => join(dirname(page), link ?? '')),
+  }));
+
+test('the page has each promise once, and no test proves a promise that is not one', (t) => {
+  const numbers = promises.map(({ number }) => number);
+  t.deepEqual(numbers.toSorted(), Array.from({ length: 25 }, (_, at) => `P${at + 1}`).toSorted());
+  t.deepEqual([...proven].toSorted(), numbers.toSorted());
+});
+
+test('each promise links to tests that carry its number', (t) => {
+  for (const { number, proofs } of promises) {
+    const tests = proofs.filter((file) => /\/(test|testing)\//.test(file));
+    t.true(tests.length > 0, number);
+    for (const file of tests) t.true(promisesIn(read(file)).includes(number), `${number}: ${file}`);
+  }
+});
+
+test('numbers are read from titles, and from nothing else', (t) => {
+  t.deepEqual(promisesIn("test('P5, P6: all of it', () => {}); // 'P7' as such"), ['P5', 'P6']);
+});

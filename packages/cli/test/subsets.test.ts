@@ -1,0 +1,94 @@
+/** What `serve` composes, in every combination that can be named. */
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { Runtime, RuntimeError } from '@worker-runtime/core';
+import test, { type ExecutionContext } from 'ava';
+import { compose, SHIPPED_PLUGINS } from '../src/compose.ts';
+import { makePlace } from './program.ts';
+
+/** Every subset of `names`, each in their order. */
+const subsetsOf = (names: readonly string[]): readonly (readonly string[])[] =>
+  Array.from({ length: 2 ** names.length }, (_, mask) => names.filter((_, at) => mask & (1 << at)));
+
+/** What each plugin needs to be told, in a place of its own. */
+const optionsOf = (place: string): Readonly<Record<string, Readonly<Record<string, unknown>>>> => ({
+  'fs-store': { dir: join(place, 'store') },
+  http: { port: 0 },
+  'legacy-pod': { command: 'false', dataDir: join(place, 'pods'), runtimeDir: join(place, 'sockets') },
+});
+
+/** The engines that a plugin brings, by its name; the others bring none. */
+const ENGINES: Readonly<Record<string, string>> = { echo: 'echo', 'legacy-pod': 'legacy-pod' };
+
+/** The status of the answer to an upgrade: 101 where somebody took it. */
+const upgradeOf = async (url: string): Promise<number | undefined> => {
+  const asked = request(`${url}/v1/runtimes/self/stream`, {
+    headers: {
+      connection: 'upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+      'sec-websocket-protocol': 'worker-runtime.v1',
+    },
+  }).end();
+  const answer = await Promise.race([once(asked, 'response'), once(asked, 'upgrade')]);
+  asked.destroy();
+  return answer[0].statusCode;
+};
+
+const codeOf = async (attempt: Promise<unknown>): Promise<string> =>
+  attempt.then(
+    () => 'done',
+    (error: unknown) => (error instanceof RuntimeError ? error.code : String(error)),
+  );
+
+const trySubset = async (t: ExecutionContext, names: readonly string[]): Promise<void> => {
+  const place = await makePlace(t);
+  for (const folder of ['pods', 'sockets']) await mkdir(join(place, folder), { mode: 0o700 });
+  const known = optionsOf(place);
+  const options = Object.fromEntries(names.map((name) => [name, known[name] ?? {}]));
+  const plugins = await compose(
+    names.map((name) => ({ name, from: place })),
+    options,
+  );
+  const has = (name: string): boolean => names.includes(name);
+  if (has('ws') && !has('http')) {
+    // sockets without anything that listens would look as if they were served: `serve` adds http by itself
+    t.throws(() => new Runtime({ plugins }), { code: 'PLUGIN_FAILED', message: /"ws" needs.*"http"/ });
+    return;
+  }
+  const runtime = await Runtime.start({ plugins });
+  try {
+    const { store, engines, status } = await runtime.summary();
+    t.is(status, 'running');
+    t.deepEqual([store.kind, store.durable], has('fs-store') ? ['fs-store', true] : ['memory', false]);
+    t.deepEqual(
+      engines.map(({ name }) => name).toSorted(),
+      names.flatMap((name) => ENGINES[name] ?? []).toSorted(),
+    );
+    t.is(
+      await codeOf(runtime.createWorker({ engine: 'echo', workerId: 'ada', initialInput: { text: 'hello' } })),
+      has('echo') ? 'done' : 'ENGINE_UNKNOWN',
+    );
+
+    const listener = plugins.find(({ name }) => name === 'http');
+    t.is(listener !== undefined, has('http'));
+    if (listener === undefined) return;
+    const { url } = listener as unknown as { readonly url: string };
+    const statusOf = async (path: string): Promise<number> =>
+      (await fetch(`${url}/v1/runtimes/self${path}`)).status;
+    t.is(await statusOf('/workers/ada/events'), has('echo') ? 200 : 404);
+    t.is(await statusOf('/x/legacy-pod'), has('legacy-pod') ? 200 : 404);
+    t.is(await upgradeOf(url), has('ws') ? 101 : 404);
+  } finally {
+    await runtime.stop();
+  }
+};
+
+for (const names of subsetsOf(SHIPPED_PLUGINS)) {
+  test(`P24: ${names.join(', ') || 'no plugin at all'}: starts, serves what it should, and refuses the rest`, async (t) => {
+    await trySubset(t, names);
+  });
+}
