@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import test from 'ava';
-import { read, repository, sources, workspaces } from './repository.ts';
+import { read, sources, workspaces } from './repository.ts';
 
 /** The numbers in the titles of tests, in `test` folders and in the contract kits: `P5: …`, `P5, P6: …`. */
 const promisesIn = (source: string): string[] =>
