@@ -69,7 +69,9 @@ const trySubset = async (t: ExecutionContext, names: readonly string[]): Promise
       names.flatMap((name) => ENGINES[name] ?? []).toSorted(),
     );
     t.is(
-      await codeOf(runtime.createWorker({ engine: 'echo', workerId: 'ada', initialInput: { text: 'hello' } })),
+      await codeOf(
+        runtime.createWorker({ engine: 'echo', workerId: 'ada', initialInput: { text: 'hello' } }),
+      ),
       has('echo') ? 'done' : 'ENGINE_UNKNOWN',
     );
 
