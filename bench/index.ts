@@ -1,15 +1,16 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { durableEvents, durableJobs, loneJobs } from './durable.ts';
 import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
 import { type Bench, measure, type Result } from './measurement.ts';
 import { memoryEvents, memoryJobs } from './memory.ts';
 import { catchUpOverSse, catchUpOverWebSocket, fanOut, stalled } from './observing.ts';
+import { HEAD, type Report, rowOf, withFigures } from './report.ts';
 import { idleMemory, longPages, opening } from './standing.ts';
 
 /*
  * npm run bench [-- ID…]: measures each floor and figure in pairs, in this process, prints the table, and writes
- * results/latest.json when all of them ran.
+ * results/latest.json and the table of README.md when all of them ran.
  */
 
 const BENCHES: readonly Bench[] = [
@@ -37,21 +38,13 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const whole = (value: number): string =>
-  value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString('en');
-const verdict = ({ goal, isMet }: Result): string =>
-  goal === null ? 'no goal' : `${goal} ${isMet ? 'met' : 'MISSED'}`;
-
 const results: Result[] = [];
-console.log('| | what | floor | figure | ratio | goal |\n| --- | --- | --- | --- | --- | --- |');
+console.log(HEAD);
 for (const bench of BENCHES) {
   if (wanted.length > 0 && !wanted.includes(bench.id)) continue;
   const result = await measure(bench);
   results.push(result);
-  const { id, what, unit, floor, figure, ratio } = result;
-  console.log(
-    `| ${id} | ${what} | ${whole(floor)} ${unit} | ${whole(figure)} ${unit} | ${ratio.toFixed(2)} | ${verdict(result)} |`,
-  );
+  console.log(rowOf(result));
 }
 
 if (wanted.length === 0) {
@@ -64,6 +57,8 @@ if (wanted.length === 0) {
   };
   const folder = new URL('results/', import.meta.url);
   await mkdir(folder, { recursive: true });
-  const report = { date: new Date().toISOString(), machine, results };
+  const report: Report = { date: new Date().toISOString(), machine, results };
   await writeFile(new URL('latest.json', folder), `${JSON.stringify(report, null, 2)}\n`);
+  const page = new URL('../README.md', import.meta.url);
+  await writeFile(page, withFigures(await readFile(page, 'utf8'), report));
 }
