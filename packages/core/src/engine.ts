@@ -55,8 +55,9 @@ export type DetachReason = 'stop' | 'delete' | 'shutdown' | 'deadline' | 'lost' 
 export interface EngineSession {
   /**
    * Works one input off. The runtime pulls: it takes the next output when the one before is committed, and takes what
-   * is yielded as an array in one commit. Returning ends the run as completed; a throw ends it as failed, with the
-   * code of a RuntimeError and ENGINE_FAILED for all else (whose message nobody but the operator sees).
+   * is yielded as an array in one commit. Returning ends the run as completed, `called-off` as cancelled; a throw ends
+   * it as failed, with the code of a RuntimeError and ENGINE_FAILED for all else (whose message nobody but the
+   * operator sees).
    */
   run(run: Run): AsyncIterable<EngineOutput | readonly EngineOutput[]>;
   /** Let go of everything. Bounded by the deadline of whoever asks; called once, also where a run still hangs. */
@@ -139,6 +140,14 @@ export interface Notice {
   readonly code: string;
   readonly message: string;
 }
+/**
+ * The run was called off by somebody else whom the engine works for: it ends as cancelled, as if the runtime had
+ * cancelled it. Nothing more is asked for. `reason` is public.
+ */
+export interface CalledOff {
+  readonly type: 'called-off';
+  readonly reason?: string;
+}
 export type EngineOutput =
   | TextDelta
   | ReasoningDelta
@@ -147,7 +156,8 @@ export type EngineOutput =
   | ToolResult
   | Step
   | Usage
-  | Notice;
+  | Notice
+  | CalledOff;
 
 /** The simple case: an engine that is one function and keeps nothing between runs. */
 export const engine = (

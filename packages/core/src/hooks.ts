@@ -25,7 +25,9 @@ export type Command = { readonly settled: Promise<'done' | 'refused'> } & (
   | { readonly type: 'worker.create'; readonly spec: WorkerSpec; readonly initialInput: WorkerInput | null }
   | { readonly type: 'worker.input'; readonly workerId: string; readonly input: WorkerInput }
   | { readonly type: 'worker.update'; readonly workerId: string; readonly update: UpdateWorker }
-  | { readonly type: 'worker.resume' | 'worker.delete'; readonly workerId: string }
+  /** With the claims that the Worker holds again, private ones in clear. */
+  | { readonly type: 'worker.resume'; readonly workerId: string; readonly claims: readonly Claim[] }
+  | { readonly type: 'worker.delete'; readonly workerId: string }
   | { readonly type: 'bundle.put'; readonly digest: string; readonly bundle: JsonValue }
 );
 

@@ -4,6 +4,7 @@ export { type Clock, systemClock } from './clock.ts';
 export { bundleDigest } from './commands/bundles.ts';
 export {
   type Answer,
+  type CalledOff,
   type DetachReason,
   type Engine,
   type EngineContext,

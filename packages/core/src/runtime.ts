@@ -326,13 +326,13 @@ export class Runtime implements Api.RuntimeApi {
     const { supervisor, workers } = this.#running();
     checkResume(options);
     const worker = this.#worker(workerId);
-    return settling(this.#hooks.admit, { type: 'worker.resume', workerId }, async () => {
+    const { claims } = await supervisor.recordOf(worker);
+    return settling(this.#hooks.admit, { type: 'worker.resume', workerId, claims }, async () => {
       await worker.live?.stopping?.catch(() => {});
       if (worker.state.status !== 'stopped') {
         await supervisor.attach(worker);
         return this.#detail(worker);
       }
-      const { claims } = await supervisor.recordOf(worker);
       const isThere = (): boolean => workers.byLog(worker.state.log) === worker;
       const release = (): void => {
         if (worker.state.status === 'stopped' && isThere()) workers.claims.release(workerId);

@@ -348,3 +348,33 @@ test('P22: while one engine hangs or floods, jobs of another Worker take as many
     t.is((await onClock(clock, runtime.stopWorker(name))).outcome, 'detached');
   }
 });
+
+test('P3: a run that its engine says was called off ends as cancelled, and the queued one follows', async (t) => {
+  let cleanedUp = 0;
+  const guest = engine('guest', async function* (run) {
+    const isOff = run.input?.parts[0]?.text === 'off';
+    try {
+      yield { type: 'text', text: 'so far' };
+      if (isOff) yield [{ type: 'message' }, { type: 'called-off', reason: 'by the host' }];
+      yield { type: 'message', parts: [{ type: 'text', text: 'to the end' }] };
+    } finally {
+      cleanedUp += 1;
+    }
+  });
+  const { runtime } = await startRig(t, { engines: [guest] });
+  await runtime.createWorker({ workerId: 'w', engine: 'guest' });
+  const [off, on] = await Promise.all([
+    runtime.sendInput('w', { text: 'off' }, { waitMs: 10_000 }),
+    runtime.sendInput('w', { text: 'on', whenBusy: 'queue' }, { waitMs: 10_000 }),
+  ]);
+  t.like(off.run, { outcome: 'cancelled', error: null });
+  t.deepEqual(
+    off.run?.messages.map(({ parts }) => parts.map((part) => 'text' in part && part.text)),
+    [['so far']],
+  );
+  t.is(on.run?.outcome, 'completed');
+  t.is(cleanedUp, 2);
+  const { items } = await runtime.events('w');
+  const ends = items.flatMap((event) => (event.type === 'run.finished' ? [event.data] : []));
+  t.deepEqual(ends, [{ outcome: 'cancelled', reason: 'by the host' }, { outcome: 'completed' }]);
+});

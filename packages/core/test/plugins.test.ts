@@ -183,6 +183,19 @@ test('admit is asked about every command but stop, cancel and respond, and can r
   t.deepEqual(asked, []);
 });
 
+test('admit sees what a Worker holds again when it is resumed', async (t) => {
+  const seen: Command[] = [];
+  const watcher = plugin('watcher', (host) =>
+    host.hooks.admit.tapPromise(async (command) => void seen.push(command)),
+  );
+  const { runtime } = await startRig(t, { plugins: [watcher] });
+  const claims = [{ name: 'docs', resource: 'fs:/srv/docs', mode: 'write' }] as const;
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet', claims });
+  await runtime.stopWorker('w');
+  await runtime.resumeWorker('w');
+  t.like(seen.at(-1), { type: 'worker.resume', workerId: 'w', claims });
+});
+
 test('settled says how each command ended, so that a quota can release what it held', async (t) => {
   const held: string[] = [];
   const settled: string[] = [];

@@ -70,9 +70,11 @@ export const claimsOf = (rules: readonly ScopeRule[]): readonly Claim[] =>
       mode: 'write',
     }));
 
+const POD = 'legacy-pod:/';
+
 /** The pod itself: two Workers never hold one. Its name stays in the private record. */
-export const podClaim = (name: string): Claim => ({
-  name: 'pod',
-  resource: `legacy-pod:/${name}`,
-  mode: 'write',
-});
+export const podClaim = (name: string): Claim => ({ name: 'pod', resource: `${POD}${name}`, mode: 'write' });
+
+/** The pod that a Worker of this engine is: its claim was added behind those that were asked for. */
+export const podOf = (claims: readonly Claim[]): string | null =>
+  claims.findLast(({ resource }) => resource.startsWith(POD))?.resource.slice(POD.length) ?? null;

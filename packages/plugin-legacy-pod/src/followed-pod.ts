@@ -1,8 +1,7 @@
 import type { Notice } from '@worker-runtime/core';
-import type { MessageCounts } from './message-counts.ts';
 import type { Redactor } from './redactor.ts';
 import type { Said } from './said.ts';
-import type { StreamPlace } from './stream-place.ts';
+import type { StreamMark, StreamPlace } from './stream-place.ts';
 import type { Teller } from './teller.ts';
 import type { PodMethod } from './wire/pod-method.ts';
 
@@ -21,7 +20,7 @@ export interface FollowedPod {
   /** Gives back what belongs to a later run: the next `sync` begins with it. */
   putBack(said: readonly Said[]): void;
   /** A run broke off where so much had been streamed: not all of it was committed. */
-  runBroke(streamed: MessageCounts): void;
+  runBroke(at: StreamMark): void;
   /** Alerts that nobody was told of yet. */
   takeNotices(): readonly Notice[];
   /** The pod is gone for good. */

@@ -51,6 +51,8 @@ export class LegacyPodEngine implements Engine {
   readonly #log: Logger;
   /** Which Worker holds which pod. */
   readonly #owners = new Map<string, string>();
+  /** What is attached, by Worker. */
+  readonly #sessions = new Map<string, PodSession>();
   /** Pods that are being ended: nobody starts one again before it is gone, or its end would take the new socket away. */
   readonly #endings = new Map<string, Promise<void>>();
 
@@ -63,6 +65,11 @@ export class LegacyPodEngine implements Engine {
 
   /** The Worker that holds a pod now. */
   readonly ownerOf = (name: string): string | null => this.#owners.get(name) ?? null;
+
+  /** Whether what an adopted pod said before is still being recorded: an input would stand before it. */
+  isCopying(workerId: string): boolean {
+    return this.#sessions.get(workerId)?.isCopying ?? false;
+  }
 
   checkConfig(config: JsonObject): void {
     if (decodePodConfig(config) === null)
@@ -119,6 +126,7 @@ export class LegacyPodEngine implements Engine {
       });
       const connected = made.connect(link, snapshot);
       session = made;
+      this.#sessions.set(context.workerId, made);
       for (const event of early.splice(0)) made.receive(event);
       await connected;
       void this.#adoptChildren(context, at);
@@ -245,6 +253,7 @@ export class LegacyPodEngine implements Engine {
   }
 
   #disown(context: EngineContext, pod: PodConfig, name: string): void {
+    this.#sessions.delete(context.workerId);
     for (const one of [pod.name, name])
       if (this.#owners.get(one) === context.workerId) this.#owners.delete(one);
   }

@@ -1,15 +1,16 @@
 import { realpath } from 'node:fs/promises';
 import {
+  type Claim,
   type CreateWorker,
   type PluginHost,
   RuntimeError,
   type RuntimePlugin,
   type WorkerSpec,
 } from '@worker-runtime/core';
-import { claimsOf, familyOf, podClaim, rowsAgainst } from './claims.ts';
+import { claimsOf, familyOf, podClaim, podOf, rowsAgainst } from './claims.ts';
 import { ENGINE_NAME, LegacyPodEngine } from './legacy-pod-engine.ts';
 import { type LegacyPodOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import { decodePodConfig, encodePodConfig, type PodConfig, podRequest } from './pod-config.ts';
+import { encodePodConfig, type PodConfig, podRequest } from './pod-config.ts';
 import { type LegacyPod, PodDirectory } from './pod-directory.ts';
 import { PodFiles } from './pod-files.ts';
 import { mintPodName } from './pod-name.ts';
@@ -56,7 +57,12 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
       spec.engine === ENGINE_NAME ? this.#resolve(spec, request) : spec,
     );
     host.hooks.admit.tapPromise(async (command) => {
-      if (command.type === 'worker.create') await this.#assertFree(command.spec);
+      if (command.type === 'worker.create') await this.#assertFree(command.spec.engine, command.spec.claims);
+      else if (command.type === 'worker.input') this.#assertCopied(command.workerId);
+      else if (command.type === 'worker.resume') {
+        const { engine } = await host.runtime.getWorker(command.workerId);
+        await this.#assertFree(engine, command.claims);
+      }
     });
   }
 
@@ -121,14 +127,21 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
     return withPod(spec, pod, row?.allow ?? known?.scope ?? []);
   }
 
+  #assertCopied(workerId: string): void {
+    if (this.#engine?.isCopying(workerId))
+      throw new RuntimeError('WORKER_BUSY', 'The conversation so far is still being taken over', {
+        details: { workerId },
+      });
+  }
+
   /** What pods outside of this runtime write is taken, too. */
-  async #assertFree(spec: WorkerSpec): Promise<void> {
-    if (!spec.claims.some(({ mode, resource }) => mode === 'write' && resource.startsWith('fs:'))) return;
+  async #assertFree(engine: string | null, claims: readonly Claim[]): Promise<void> {
+    if (!claims.some(({ mode, resource }) => mode === 'write' && resource.startsWith('fs:'))) return;
     const rows = await this.#directory.liveRows();
-    const own = decodePodConfig(spec.config);
-    const family = own && spec.engine === ENGINE_NAME ? familyOf(own.name, rows) : new Set<string>();
+    const own = engine === ENGINE_NAME ? podOf(claims) : null;
+    const family = own === null ? new Set<string>() : familyOf(own, rows);
     const others = rows.filter(({ name }) => !family.has(name) && this.#engine?.ownerOf(name) === null);
-    for (const claim of spec.claims) {
+    for (const claim of claims) {
       const against = rowsAgainst(claim, others);
       if (against.length === 0) continue;
       throw new RuntimeError(

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { MessageCounts } from './message-counts.ts';
 import type { PodFiles } from './pod-files.ts';
 import { PodProcess } from './pod-process.ts';
+import type { StreamMark } from './stream-place.ts';
 import { type Opened, PodConnection, takeSnapshot } from './wire/pod-connection.ts';
 import type { PodEvent, PodSnapshot } from './wire/pod-event.ts';
 import type { PodMethod } from './wire/pod-method.ts';
@@ -11,8 +11,8 @@ export type LinkEvent =
   | {
       readonly type: 'event';
       readonly event: PodEvent;
-      /** The blocks of text that had ended on the stream before it. */
-      readonly streamed?: MessageCounts;
+      /** Where it stood in its stream. */
+      readonly at?: StreamMark;
     }
   /** The pod cut a slow reader off; this is how it is now. */
   | { readonly type: 'again'; readonly snapshot: PodSnapshot }

@@ -1,5 +1,5 @@
 import { CommittedLog } from './committed-log.ts';
-import { countMessages, type MessageCounts, minus, NO_MESSAGES } from './message-counts.ts';
+import { countMessages, minus, NO_MESSAGES } from './message-counts.ts';
 import type { PodFiles } from './pod-files.ts';
 import type { PodLink } from './pod-link.ts';
 import type { LogEntry } from './records/log-entry.ts';
@@ -7,7 +7,7 @@ import { readMetadata } from './records/metadata.ts';
 import type { Redactor } from './redactor.ts';
 import { type Said, saidEntries } from './said.ts';
 import { entriesOf, segmentLog } from './segment-chain.ts';
-import { StreamPlace } from './stream-place.ts';
+import { type StreamMark, StreamPlace } from './stream-place.ts';
 import type { PodSnapshot } from './wire/pod-event.ts';
 
 /** The log of an attached pod: what of it was read, what is still to be told, and how the stream stands to it. */
@@ -53,8 +53,8 @@ export class PodLog {
     this.place.restart(minus(countMessages(saidEntries(entriesOf(entries))), this.#messages));
   }
 
-  runBroke(streamed: MessageCounts): void {
-    this.place.align(streamed, this.#ahead);
+  runBroke(at: StreamMark): void {
+    this.place.align(at, this.#ahead);
   }
 
   async #fresh(link: PodLink | null): Promise<readonly Said[]> {

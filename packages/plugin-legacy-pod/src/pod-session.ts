@@ -8,9 +8,9 @@ import {
   RuntimeError,
 } from '@worker-runtime/core';
 import { Alerts } from './alerts.ts';
+import { calledOff, isCancelled } from './called-off.ts';
 import type { FollowedPod } from './followed-pod.ts';
 import { missedText } from './in-flight-blocks.ts';
-import type { MessageCounts } from './message-counts.ts';
 import { type OtherRun, OtherRuns } from './other-runs.ts';
 import { PodFeed } from './pod-feed.ts';
 import type { PodFiles } from './pod-files.ts';
@@ -24,7 +24,7 @@ import { runError } from './run-error.ts';
 import { RunFollower } from './run-follower.ts';
 import { type Said, saidEntries } from './said.ts';
 import { SegmentChain } from './segment-chain.ts';
-import type { StreamPlace } from './stream-place.ts';
+import type { StreamMark, StreamPlace } from './stream-place.ts';
 import { Teller } from './teller.ts';
 import { type PodSnapshot, type PodStatus, podStatus } from './wire/pod-event.ts';
 
@@ -84,6 +84,11 @@ export class PodSession implements EngineSession, FollowedPod {
 
   get place(): StreamPlace {
     return this.#log.place;
+  }
+
+  /** Whether the conversation before this Worker is not wholly in its log yet. */
+  get isCopying(): boolean {
+    return this.#isCopying && !this.#others.isEmpty;
   }
 
   get model(): string | null {
@@ -161,8 +166,8 @@ export class PodSession implements EngineSession, FollowedPod {
     this.#log.putBack(said);
   }
 
-  runBroke(streamed: MessageCounts): void {
-    this.#log.runBroke(streamed);
+  runBroke(at: StreamMark): void {
+    this.#log.runBroke(at);
   }
 
   takeNotices() {
@@ -208,13 +213,15 @@ export class PodSession implements EngineSession, FollowedPod {
     const outputs = this.teller.tell(said);
     if (outputs.length > 0) yield outputs;
     const end = said.findLast((one) => one.what === 'end');
-    if (end?.what === 'end' && end.result === 'errored') throw runError('', end.message);
+    if (end?.what === 'end' && end.result === 'abandoned') return yield calledOff('abandoned');
+    if (end?.what === 'end' && end.result === 'errored') {
+      if (isCancelled(end.message)) return yield calledOff('cancelled');
+      throw runError('', end.message);
+    }
     if (!end && input) throw new RuntimeError('EXECUTION_LOST', 'The run had not ended when the pod did');
   }
 
   async *#askedRun(run: Run, input: RunInput): Outputs {
-    if (this.#isCopying && !this.#others.isEmpty)
-      throw new RuntimeError('WORKER_BUSY', 'The conversation so far is still being taken over');
     if (this.#isEnding) throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod is shutting down');
     if (this.#feed) throw new RuntimeError('WORKER_BUSY', 'The pod works for another client');
     // what the pod did while nobody was there came before this

@@ -3,17 +3,12 @@ import { RuntimeError } from '@worker-runtime/core';
 /** What a pod said when a run failed, kept for the operator. */
 const story = (code: string, message: string): Error => new Error(`${code}: ${message}`);
 
-/** Whether it is the mark of a run that somebody cancelled. */
-const isCancelled = (message: string): boolean => message === 'Cancelled';
-
 /**
  * Why a run failed, as people may read it: providers put endpoints, paths and whole requests into their messages, so
  * only what is known of them is said.
  */
 export const runError = (code: string, message: string): RuntimeError => {
   const cause = story(code, message);
-  if (isCancelled(message))
-    return new RuntimeError('ENGINE_FAILED', 'The run was cancelled by another client of the pod', { cause });
   if (/context_length_exceeded|context window|prompt is too long/i.test(message))
     return new RuntimeError('CONTEXT_LIMIT', undefined, { cause });
   if (code === 'already_running')

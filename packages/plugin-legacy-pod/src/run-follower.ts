@@ -1,13 +1,14 @@
-import { type EngineOutput, type Run, RuntimeError } from '@worker-runtime/core';
+import type { EngineOutput, Run } from '@worker-runtime/core';
+import { calledOff, isCancelled } from './called-off.ts';
 import type { Asked, FollowedPod } from './followed-pod.ts';
 import { LiveText, liveType } from './live-text.ts';
-import { type MessageCounts, NO_MESSAGES } from './message-counts.ts';
 import type { PodFeed } from './pod-feed.ts';
 import { numberAt, textAt } from './records/record-fields.ts';
 import { askPod } from './run-acceptance.ts';
 import { runError } from './run-error.ts';
 import { RunSignal } from './run-signal.ts';
 import type { Said } from './said.ts';
+import { START, type StreamMark } from './stream-place.ts';
 import { type PodEvent, type PodStatus, podStatus } from './wire/pod-event.ts';
 
 type Outputs = AsyncGenerator<readonly EngineOutput[], void, undefined>;
@@ -56,7 +57,8 @@ export class RunFollower {
         given(accepted.said);
         if (this.#run.signal.aborted) return;
         const { error } = accepted;
-        if (error?.message === 'rolled back') throw takenBack();
+        if (error?.message === 'rolled back') return yield calledOff('taken back');
+        if (error && isCancelled(error.message)) return yield calledOff('cancelled');
         throw error ? runError(error.code, error.message) : runError('already_running', '');
       }
       case 'accepted': {
@@ -95,15 +97,15 @@ export class RunFollower {
         this.#live.restart();
       } else {
         status = heard.event.event === 'status' ? podStatus(heard.event.data) : null;
-        yield* this.#take(heard.event, heard.streamed ?? NO_MESSAGES);
+        yield* this.#take(heard.event, heard.at ?? START);
       }
       if (status === null || status === 'running') continue;
       yield* this.#finishStep();
       const isWhole = this.#result === 'finished' || this.#result === 'limit_reached';
-      if (heard.type === 'event' && !isWhole) this.#pod.runBroke(heard.streamed ?? NO_MESSAGES);
+      if (heard.type === 'event' && !isWhole) this.#pod.runBroke(heard.at ?? START);
       if (status === 'idle') {
         if (!this.#hasCommittedUsage && this.#usage.length > 0) yield this.#usage;
-        return this.#conclude();
+        return yield* this.#conclude();
       }
       if (!(yield* this.#paused())) return;
       this.#result = null;
@@ -111,13 +113,13 @@ export class RunFollower {
     }
   }
 
-  async *#take({ event, data }: PodEvent, streamed: MessageCounts): Outputs {
+  async *#take({ event, data }: PodEvent, at: StreamMark): Outputs {
     switch (event) {
       case 'text_delta':
       case 'thinking_delta':
       case 'text_done':
       case 'thinking_done': {
-        const isLate = this.#pod.place.isLate(liveType(event), streamed);
+        const isLate = this.#pod.place.isLate(liveType(event), at);
         const outputs = this.#live.take(event, textAt(data, 'text'), isLate);
         if (outputs.length > 0) yield outputs;
         return;
@@ -227,7 +229,10 @@ export class RunFollower {
     await moved;
     if (first === null) {
       // another client went on, or ended it: what follows is no part of this run
-      yield [this.#pod.teller.notice('info', 'POD_PAUSE_ENDED', 'Another client ended the pause')];
+      yield* this.#sync();
+      const isAbandoned = this.#end?.result === 'abandoned';
+      if (isAbandoned) yield calledOff('abandoned');
+      else yield [this.#pod.teller.notice('info', 'POD_PAUSE_ENDED', 'Another client ended the pause')];
       return false;
     }
     if (first.decision === 'resume') {
@@ -243,22 +248,21 @@ export class RunFollower {
         event?.type !== 'event' || event.event.event === 'status' || event.event.event === 'error';
       if (!isOver) continue;
       yield* this.#sync();
+      yield [{ type: 'called-off', reason: 'The pause was answered with abandon' }];
       return false;
     }
   }
 
-  /** The pod's run is over: how? @throws RuntimeError not well */
-  #conclude(): void {
+  /** The pod's run is over: how? @throws RuntimeError it failed */
+  *#conclude(): Generator<readonly EngineOutput[], void, undefined> {
     if (this.#run.signal.aborted) return;
     if (this.#result === 'finished' || this.#result === 'limit_reached') return;
-    if (this.#result === 'rolled_back') throw takenBack();
-    if (this.#error) throw runError(this.#error.code, this.#error.message);
+    if (this.#result === 'rolled_back') return yield calledOff('taken back');
     const end = this.#end;
+    const error = this.#error ?? (end?.result === 'errored' ? { code: '', message: end.message } : null);
+    if (error && isCancelled(error.message)) return yield calledOff('cancelled');
+    if (error) throw runError(error.code, error.message);
     if (end?.result === 'finished' || end?.result === 'limit_reached') return;
-    if (end?.result === 'errored') throw runError('', end.message);
-    throw new RuntimeError('ENGINE_FAILED', 'The run was ended by another client of the pod');
+    yield calledOff(end?.result === 'abandoned' ? 'abandoned' : 'ended');
   }
 }
-
-const takenBack = (): RuntimeError =>
-  new RuntimeError('ENGINE_FAILED', 'The run was taken back by another client of the pod');

@@ -3,11 +3,20 @@ import type { LinkEvent } from './pod-link.ts';
 import { textAt } from './records/record-fields.ts';
 import type { Said } from './said.ts';
 
+/** A place in a stream: the blocks of text that had ended on it. */
+export interface StreamMark extends MessageCounts {
+  /** A stream is one connection; the next one begins anew. */
+  readonly stream: number;
+}
+
+export const START: StreamMark = { ...NO_MESSAGES, stream: 0 };
+
 /**
  * Where the stream of a pod is, compared with what was read of its log. Both have the same blocks in the same order, so
  * counting them tells whether a streamed block has been read already: then it comes too late to be shown.
  */
 export class StreamPlace {
+  #stream = 0;
   #streamed = NO_MESSAGES;
   #read = NO_MESSAGES;
   #base = { streamed: NO_MESSAGES, read: NO_MESSAGES };
@@ -15,7 +24,7 @@ export class StreamPlace {
   /** An event as it arrives, with its place. */
   stamp(event: LinkEvent): LinkEvent {
     if (event.type !== 'event') return event;
-    const stamped = { ...event, streamed: this.#streamed };
+    const stamped = { ...event, at: { ...this.#streamed, stream: this.#stream } };
     const { event: name, data } = event.event;
     if (name === 'text_done') this.#streamed = plus(this.#streamed, { text: 1, reasoning: 0 });
     else if (name === 'thinking_done' && textAt(data, 'text') !== '')
@@ -27,17 +36,21 @@ export class StreamPlace {
     this.#read = plus(this.#read, countMessages(said));
   }
 
-  isLate(type: 'text' | 'reasoning', streamed: MessageCounts): boolean {
+  /** Whatever is left of a stream that was cut is late: the snapshot of the next one may have it. */
+  isLate(type: 'text' | 'reasoning', streamed: StreamMark): boolean {
+    if (streamed.stream !== this.#stream) return true;
     return this.#read[type] - this.#base.read[type] > streamed[type] - this.#base.streamed[type];
   }
 
   /** A run broke off: blocks of it are never committed, so the count begins anew. `ahead` is of later runs. */
-  align(streamed: MessageCounts, ahead: readonly Said[]): void {
+  align(streamed: StreamMark, ahead: readonly Said[]): void {
+    if (streamed.stream !== this.#stream) return;
     this.#base = { streamed, read: minus(this.#read, countMessages(ahead)) };
   }
 
   /** The stream begins anew, with `unread` more in the log than was read. */
   restart(unread: MessageCounts): void {
+    this.#stream += 1;
     this.#streamed = NO_MESSAGES;
     this.#base = { streamed: NO_MESSAGES, read: plus(this.#read, unread) };
   }

@@ -1,6 +1,8 @@
-import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, chown, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { memoryStore } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import {
   finishedRuns,
@@ -241,6 +243,24 @@ test('what a running pod writes is taken, also for Workers of other engines', as
   t.is((await scene.create(runtime)).worker.status, 'idle');
 });
 
+test('what a running pod writes is taken when a Worker of another engine is resumed, too', async (t) => {
+  const scene = await open(t);
+  const store = memoryStore();
+  const { runtime } = await scene.start(store);
+  const resource = `fs:${scene.workspace}`;
+  const { worker } = await runtime.createWorker({
+    engine: 'idle',
+    claims: [{ name: 'docs', resource, mode: 'write' }],
+  });
+  await runtime.stopWorker(worker.workerId);
+  const pod = await scene.startPod('writer');
+  await t.throwsAsync(runtime.resumeWorker(worker.workerId), { code: 'CLAIM_CONFLICT' });
+  t.is((await runtime.getWorker(worker.workerId)).status, 'stopped');
+  pod.kill('SIGINT');
+  await once(pod, 'close');
+  t.is((await runtime.resumeWorker(worker.workerId)).status, 'idle');
+});
+
 test('P19: a runtime directory that another user can write is refused, and links out of it are not followed', async (t) => {
   const scene = await open(t);
   await chmod(scene.runtimeDir, 0o777);
@@ -252,6 +272,13 @@ test('P19: a runtime directory that another user can write is refused, and links
   await t.throwsAsync(legacy.list(), { code: 'CONFIG_UNSUPPORTED' });
   await t.throwsAsync(scene.create(runtime), { code: 'CONFIG_UNSUPPORTED' });
   await chmod(scene.runtimeDir, 0o700);
+  // only the superuser can give a directory away
+  if (process.getuid?.() === 0) {
+    await chown(scene.runtimeDir, 65_534, 65_534);
+    await t.throwsAsync(legacy.list(), { code: 'CONFIG_UNSUPPORTED' });
+    await t.throwsAsync(scene.create(runtime), { code: 'CONFIG_UNSUPPORTED' });
+    await chown(scene.runtimeDir, 0, 0);
+  }
   await scene.startPod('real');
   await mkdir(join(scene.runtimeDir, 'linked'));
   await symlink(join(scene.runtimeDir, 'real', 'sock'), join(scene.runtimeDir, 'linked', 'sock'));

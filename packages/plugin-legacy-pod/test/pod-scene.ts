@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
   type CreateWorker,
+  engine,
   type Logger,
   memoryStore,
   type Observation,
@@ -124,7 +126,11 @@ export class PodScene {
   async start(store: RuntimeStore = memoryStore()) {
     const legacy = this.plugin();
     const runtime = new Runtime({
-      plugins: [legacy, { name: 'store', apply: (host) => host.useStore(store) }],
+      plugins: [
+        legacy,
+        { name: 'store', apply: (host) => host.useStore(store) },
+        { name: 'idle', apply: (host) => host.useEngine(engine('idle', async function* () {})) },
+      ],
       log: this.#options.log ?? silentLogger,
       limits: { stopDeadlineMs: this.#options.stopDeadlineMs ?? 5_000 },
     });
@@ -138,21 +144,36 @@ export class PodScene {
   }
 
   /** Starts a pod as the old clients did. Resolves when it accepts: its socket is in the folder a moment earlier. */
-  async startPod(name: string, workspace: string = this.workspace): Promise<ChildProcess> {
+  async startPod(
+    name: string,
+    workspace: string = this.workspace,
+    more: readonly string[] = [],
+  ): Promise<ChildProcess> {
     const [program = '', ...leading] = this.command;
-    const child = spawn(program, [...leading, 'pod', '--workspace', workspace, '--pod', name], {
+    const said = join(this.root, `${name}.stderr`);
+    const log = await open(said, 'w');
+    const child = spawn(program, [...leading, 'pod', '--workspace', workspace, '--pod', name, ...more], {
       detached: true,
-      stdio: 'ignore',
+      stdio: ['ignore', 'ignore', log.fd],
       env: { ...process.env, YOI_DATA_DIR: this.dataDir, YOI_RUNTIME_DIR: this.runtimeDir },
     });
-    await until(() => accepts(join(this.runtimeDir, name, 'sock')));
+    const ended = once(child, 'close').then(() => true);
+    await log.close();
+    const isReady = until(() => accepts(join(this.runtimeDir, name, 'sock'))).then(() => false);
+    if (await Promise.race([ended, isReady])) throw new Error(await readFile(said, 'utf8'));
     return child;
+  }
+
+  /** The segment that a pod writes now. */
+  async segmentOf(name: string): Promise<string> {
+    const text = await readFile(join(this.dataDir, 'pods', name, 'metadata.json'), 'utf8');
+    return (JSON.parse(text) as { readonly active: { readonly segment_id: string } }).active.segment_id;
   }
 
   /** A client of its own, as a terminal would be. */
   async attach(
     name: string,
-  ): Promise<{ readonly send: (method: PodMethod | { method: 'pause' | 'compact' }) => void }> {
+  ): Promise<{ readonly send: (method: { readonly method: string; readonly params?: unknown }) => void }> {
     const { connection } = await PodConnection.open(join(this.runtimeDir, name, 'sock'), name, 5_000, {
       onEvent: () => {},
       onClose: () => {},

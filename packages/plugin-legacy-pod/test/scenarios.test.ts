@@ -77,7 +77,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return finished(2);
     },
     transcript: [...HELLO, 'user: run the long job', 'call Bash', 'result "[Interrupted by user]"'],
-    outcomes: ['completed', 'completed'],
+    outcomes: ['completed', 'cancelled'],
     notices: ['POD_RUN_ABANDONED'],
   },
   '05-cancel-before-any-output': {
@@ -125,7 +125,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       'system: turn finished',
       'assistant: Noted.',
     ],
-    outcomes: ['completed', 'completed', 'completed', 'completed'],
+    outcomes: ['completed', 'completed', 'cancelled', 'completed'],
     notices: ['POD_ATTACHMENT', 'POD_RUN_ABANDONED'],
   },
   '11-compact-skipped': { asks: [], play: async () => {}, transcript: [], outcomes: [] },

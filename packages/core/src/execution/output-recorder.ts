@@ -1,4 +1,4 @@
-import type { EngineOutput, Message } from '../engine.ts';
+import type { CalledOff, EngineOutput, Message } from '../engine.ts';
 import type { Commit } from '../journal/turn.ts';
 import type { RunEnd } from '../worker/decide.ts';
 import type { MessagePart, NewEvent } from '../worker/event.ts';
@@ -26,6 +26,7 @@ export class OutputRecorder {
   #overflow: unknown = null;
   #isClosed = false;
   #isLeftoverTooLarge = false;
+  #calledOff: CalledOff | null = null;
 
   constructor(worker: Worker, runId: string, supervision: Supervision) {
     this.#worker = worker;
@@ -43,6 +44,11 @@ export class OutputRecorder {
     return Array.isArray(output)
       ? this.#recordAll(output as Outputs)
       : this.#recordGroup([output as EngineOutput]);
+  }
+
+  /** That the engine said that its run was called off. */
+  get calledOff(): CalledOff | null {
+    return this.#calledOff;
   }
 
   /** Nothing more is recorded. */
@@ -155,6 +161,9 @@ export class OutputRecorder {
         const { severity, code, message } = output;
         return { type: 'diagnostic.recorded', run, data: { severity, code, message } };
       }
+      case 'called-off':
+        this.#calledOff = output;
+        return null;
       default: {
         const { type } = output as { readonly type?: unknown };
         throw new TypeError(`An engine yielded an output of unknown type ${JSON.stringify(type)}`);

@@ -155,7 +155,7 @@ export class RunDriver {
         await this.#recorder.record(step.value);
         this.#outputs += 1;
         if (this.#outputs % OUTPUTS_PER_BREATH === 0) await setImmediate();
-        if (!this.#isAbandoned) continue;
+        if (!this.#isAbandoned && this.#recorder.calledOff === null) continue;
       } catch (error) {
         this.#failure = error;
         this.#controller?.abort(error);
@@ -208,6 +208,11 @@ export class RunDriver {
     const failure = this.#failure;
     if (this.#reason !== null) {
       return { ...ENDS[this.#reason], ...(this.#remark !== undefined && { reason: this.#remark }) };
+    }
+    const calledOff = this.#recorder.calledOff;
+    if (calledOff !== null) {
+      const { reason } = calledOff;
+      return { outcome: 'cancelled', ...(reason !== undefined && { reason }) };
     }
     if (failure === null) return { outcome: 'completed' };
     if (failure instanceof RuntimeError) {

@@ -2,6 +2,7 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
@@ -60,7 +61,11 @@ export class Disk {
   }
 
   readMetadata(): Json | null {
-    const path = join(this.data, 'pods', this.name, 'metadata.json');
+    return this.readMetadataOf(this.name);
+  }
+
+  readMetadataOf(name: string): Json | null {
+    const path = join(this.data, 'pods', name, 'metadata.json');
     return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Json) : null;
   }
 
@@ -72,6 +77,13 @@ export class Disk {
 
   logPath(session: string, segment: string): string {
     return join(this.data, 'sessions', session, `${segment}.jsonl`);
+  }
+
+  /** The session that has a segment; null where none does. */
+  sessionOf(segment: string): string | null {
+    const sessions = join(this.data, 'sessions');
+    if (!existsSync(sessions)) return null;
+    return readdirSync(sessions).find((session) => existsSync(this.logPath(session, segment))) ?? null;
   }
 
   append(path: string, record: unknown): void {

@@ -61,7 +61,14 @@ if (switches.exitBeforeReady !== undefined) fail(switches.exitBeforeReady, 1);
 const disk = new Disk(data, runtime, name);
 const metadata = disk.readMetadata();
 if (!metadata && given.has('--require-pod-state')) fail(`error: pod state missing for ${name}`, 1);
-const active = (metadata?.active ?? null) as { session_id: string; segment_id?: string } | null;
+const restored = given.get('--session');
+if (restored !== undefined && given.has('--profile'))
+  fail("error: the argument '--session' cannot be used with '--profile'", 2);
+const holder = restored === undefined ? null : disk.sessionOf(restored);
+if (restored !== undefined && holder === null)
+  fail(`error: failed to restore pod: segment not found: ${restored}`, 1);
+const pointer = restored === undefined ? metadata?.active : { session_id: holder, segment_id: restored };
+const active = (pointer ?? null) as { session_id: string; segment_id?: string } | null;
 const doing = metadata ? `failed to restore pod ${name}` : `failed to create pod ${name}`;
 if (metadata && !active) fail(`error: ${doing}: pod metadata for ${name} has no active session`, 1);
 if (active && active.segment_id === undefined)
@@ -104,8 +111,12 @@ try {
 } catch (error) {
   fail(`error: ${doing}: ${(error as Error).message}`, 1);
 }
-if (!metadata)
-  disk.writeMetadata({ pod_name: name, active: { session_id: session }, workspace_root: workspace });
+if (!metadata || restored !== undefined)
+  disk.writeMetadata({
+    pod_name: name,
+    active: active ?? { session_id: session },
+    workspace_root: workspace,
+  });
 
 disk.writeRuntimeDir(segment ?? session);
 const pod = new FakePod({ disk, script, scriptPath, session, segment, entries, workspace });

@@ -103,8 +103,7 @@ class Model {
     const pod = this.#pod;
     const turn = pod.turn;
     pod.tell('event', 'turn_start', { turn });
-    for (const message of pod.notifications.splice(0)) {
-      const item = { kind: 'notification', message, body: `[Notification]\n${message}` };
+    for (const item of pod.notifications.splice(0)) {
       pod.log({ kind: 'system_item', item });
       pod.tell('entry', 'system_item', { item });
     }

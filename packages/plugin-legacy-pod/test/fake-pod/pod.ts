@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { attachmentsOf, textOf } from './attachments.ts';
 import type { Disk, Json } from './disk.ts';
 import { Lanes } from './lanes.ts';
+import { METHODS } from './methods.ts';
 import { runModel } from './model.ts';
 import { randomFrom } from './random.ts';
 import type { FakeScript } from './script.ts';
@@ -20,7 +22,6 @@ export interface FakePodOptions {
 type Status = 'idle' | 'running' | 'paused';
 
 const INTERRUPT = "[The previous turn was interrupted by the user. The user's next request follows.]";
-const E1 = 'Pod is already executing a turn';
 
 interface Method {
   readonly method: string;
@@ -46,16 +47,18 @@ export class FakePod {
   stop: 'cancel' | 'pause' | 'shutdown' | null = null;
   wake: () => void = () => {};
   inFlight: Json[] = [];
-  notifications: string[] = [];
+  /** What the next call of the model is told besides. */
+  notifications: Json[] = [];
   turn: number;
   onShutdown: () => void = () => {};
   readonly #clients = new Map<Socket, Lanes>();
   readonly #alerts: string[] = [];
   readonly #greeting: Json;
   #hasLostLine = false;
+  #hasForked = false;
   #isInterrupted: boolean;
   #ts = 0;
-  #isShuttingDown = false;
+  isShuttingDown = false;
 
   constructor(options: FakePodOptions) {
     this.options = options;
@@ -179,10 +182,10 @@ export class FakePod {
     this.tell('event', 'compact_done', { new_segment_id: this.segment });
   }
 
-  async #begin(trigger: string, input: readonly Json[] | null): Promise<void> {
+  async begin(trigger: string, input: readonly Json[] | null): Promise<void> {
     this.setStatus('running');
     this.stop = null;
-    const { compactsBeforeRunMs } = this.options.script.switches ?? {};
+    const { compactsBeforeRunMs, forksBeforeRun } = this.options.script.switches ?? {};
     if (compactsBeforeRunMs !== undefined && this.segment !== null) {
       this.tell('event', 'compact_start');
       await delay(compactsBeforeRunMs);
@@ -193,7 +196,8 @@ export class FakePod {
       return this.setStatus('idle');
     }
     if (this.segment === null) this.rotate({}, []);
-    if (this.#isInterrupted) this.#closeInterrupted();
+    else if (forksBeforeRun && !this.#hasForked) this.#fork();
+    if (this.#isInterrupted) this.closeInterrupted();
     const before = this.entries.length;
     this.log({ kind: 'invoke', trigger });
     this.tell('entry', 'invoke_start', { kind: trigger });
@@ -201,19 +205,34 @@ export class FakePod {
       this.log({ kind: 'user_input', segments: input });
       this.tell('entry', 'user_message', { segments: input });
     }
-    const text = (input ?? []).map(({ content }) => (typeof content === 'string' ? content : '')).join('');
-    await this.#work(text, before);
+    for (const item of attachmentsOf(input ?? [], this.options.workspace, (message) => this.alert(message))) {
+      this.log({ kind: 'system_item', item });
+      this.tell('entry', 'system_item', { item });
+    }
+    await this.work(textOf(input ?? []), before);
   }
 
-  async #work(text: string, before: number): Promise<void> {
+  /** The conversation so far in a segment of its own: as its start, and by name. */
+  #fork(): void {
+    this.#hasForked = true;
+    const history = this.entries.flatMap(({ kind, segments, item }): readonly Json[] => {
+      if (kind === 'assistant_item' || kind === 'tool_result') return [item as Json];
+      if (kind !== 'user_input') return [];
+      const text = textOf(segments as readonly Json[]);
+      return [{ kind: 'message', role: 'user', content: [{ kind: 'text', text }] }];
+    });
+    this.rotate({ forked_from: { segment_id: this.segment, at_turn_index: this.turn } }, history);
+  }
+
+  async work(text: string, before: number): Promise<void> {
     const end = await runModel(this, text, before);
     this.#isInterrupted = end.isInterrupted;
     this.setStatus(end.status);
-    if (this.#isShuttingDown) await this.#shutDown();
-    else if (this.notifications.length > 0 && end.status === 'idle') await this.#begin('notify', null);
+    if (this.isShuttingDown) await this.shutDown();
+    else if (this.notifications.length > 0 && end.status === 'idle') await this.begin('notify', null);
   }
 
-  #closeInterrupted(): void {
+  closeInterrupted(): void {
     const answered = new Set(
       this.entries.flatMap(({ kind, item }) => (kind === 'tool_result' ? [(item as Json).call_id] : [])),
     );
@@ -240,66 +259,23 @@ export class FakePod {
     const method = isLost ? null : methodIn(line);
     if (!method) this.#refuseLine(socket);
     else if (!ignoresEverything || method.method === 'run') {
-      const act = this.#methods[method.method];
-      if (act) act(method.params ?? {});
+      const act = METHODS[method.method];
+      if (act) act(this, method.params ?? {}, socket);
       else this.#refuseLine(socket);
     }
   }
-
-  readonly #methods: Readonly<Record<string, (params: Json) => void>> = {
-    run: ({ input }) => {
-      if (this.status === 'running') this.error('already_running', E1);
-      else void this.#begin('user_send', (input ?? []) as Json[]);
-    },
-    notify: ({ message }) => {
-      this.notifications.push(String(message));
-      if (this.status === 'idle') void this.#begin('notify', null);
-    },
-    cancel: () => {
-      if (this.status === 'running') this.#interrupt('cancel');
-      else if (this.status === 'idle') this.error('not_running', 'Pod is not running');
-      else {
-        this.#closeInterrupted();
-        this.log({ kind: 'paused_turn_abandoned' });
-        this.setStatus('idle');
-      }
-    },
-    pause: () => {
-      if (this.status === 'running') this.#interrupt('pause');
-      else if (this.status === 'idle') this.error('not_running', 'Pod is not running');
-    },
-    resume: () => {
-      if (this.status === 'running') this.error('already_running', E1);
-      else if (this.status === 'idle') this.error('not_paused', 'Pod is not paused');
-      else {
-        this.stop = null;
-        this.setStatus('running');
-        void this.#work('(resumed)', -1);
-      }
-    },
-    compact: () => {
-      if (this.status === 'running')
-        this.error('already_running', `${E1}; rewind/compact can only run while idle or paused`);
-      else this.compact();
-    },
-    shutdown: () => {
-      this.#isShuttingDown = true;
-      if (this.status === 'running') this.#interrupt('shutdown');
-      else void this.#shutDown();
-    },
-  };
 
   #refuseLine(socket: Socket): void {
     const data = { code: 'invalid_request', message: 'invalid method: unknown variant' };
     socket.write(`${JSON.stringify({ event: 'error', data })}\n`);
   }
 
-  #interrupt(stop: 'cancel' | 'pause' | 'shutdown'): void {
+  interrupt(stop: 'cancel' | 'pause' | 'shutdown'): void {
     this.stop = stop;
     this.wake();
   }
 
-  async #shutDown(): Promise<void> {
+  async shutDown(): Promise<void> {
     const { slowShutdownMs, losesShutdownEvent } = this.options.script.switches ?? {};
     if (!losesShutdownEvent) this.tell('event', 'shutdown');
     if (slowShutdownMs !== undefined) await delay(slowShutdownMs);

@@ -20,6 +20,8 @@ export interface FakeSwitches {
   /** Cancel, shutdown and SIGINT do nothing. */
   readonly ignoresEverything?: boolean;
   readonly compactsBeforeRunMs?: number;
+  /** Goes on in a fork of its segment when it is asked the next time. */
+  readonly forksBeforeRun?: boolean;
   /** A line longer than this is lost once. */
   readonly losesLinesOver?: number;
 }
