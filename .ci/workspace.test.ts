@@ -158,7 +158,13 @@ test('every package with a build is built, after what it depends on', (t) => {
     compiled.map(({ folder }) => folder).toSorted(),
   );
   for (const { folder, manifest } of compiled) {
-    const needed = Object.keys(manifest.dependencies ?? {}).filter((name) => own.has(name));
+    // what is only there for its types is no dependency of who installs it, and is built before all the same
+    const typed = sources(`${folder}/src`)
+      .flatMap((file) => importsOf(read(file)))
+      .flatMap(({ specifier = '', isTypeOnly }) => (isTypeOnly ? [specifier.split('/', 2).join('/')] : []));
+    const needed = [...own.keys()].filter(
+      (name) => name !== manifest.name && (name in (manifest.dependencies ?? {}) || typed.includes(name)),
+    );
     const referenced = paths(readJson<Config>(`${folder}/tsconfig.json`)).map(
       (path) => readJson<Manifest>(`${folder}/${path}/package.json`).name,
     );

@@ -7,47 +7,40 @@ import type {
   WorkerDetail,
   WorkerEvent,
 } from '@worker-runtime/core';
-import { queryOf } from './query.ts';
 import { RemoteError } from './remote-error.ts';
-import { type Feed, parsedData } from './resuming.ts';
-import { segment } from './segment.ts';
-import type { ServerEvent } from './server-events.ts';
+import type { Feed } from './resuming.ts';
+import type { StreamAsk, StreamEvent } from './stream-event.ts';
 
 type WorkerItem = Exclude<Observation, { readonly type: 'ended' }>;
 
-const PATH = (workerId: string): string => `/workers/${segment(workerId, 'WORKER_NOT_FOUND')}/events`;
-
 /** One Worker's stream: what its events are to a caller of the API. */
 export class WorkerFeed implements Feed<WorkerItem> {
-  readonly path: string;
-  readonly query: URLSearchParams;
+  readonly ask: StreamAsk;
   /** A gap is no position, so that one which was told last is told again after a cut. */
   #gap: LogGap | null = null;
 
-  /** @throws WORKER_NOT_FOUND */
-  constructor(workerId: string, after: Cursor | undefined, deltas: boolean) {
-    this.path = PATH(workerId);
-    this.query = queryOf({ after, deltas: deltas ? undefined : '0' });
+  constructor(worker: string, after: Cursor | undefined, deltas: boolean) {
+    this.ask = { worker, after, deltas };
   }
 
   /** @throws the code of a `reset`: the position is gone, and what follows would not join */
-  read({ event, data, id }: ServerEvent): WorkerItem | null {
+  read({ event, data, id }: StreamEvent): WorkerItem | null {
     switch (event) {
       case 'message':
         this.#gap = null;
-        return { type: 'event', event: parsedData(data) as WorkerEvent, cursor: id ?? '' };
+        return { type: 'event', event: data as WorkerEvent, cursor: id ?? '' };
       case 'delta':
-        return { type: 'delta', ...(parsedData(data) as Delta) };
+        return { type: 'delta', ...(data as Delta) };
       case 'in-flight': {
-        const { messages } = parsedData(data) as { readonly messages: readonly InFlightMessage[] };
+        const { messages } = data as { readonly messages: readonly InFlightMessage[] };
         return { type: 'in-flight', messages };
       }
       case 'snapshot': {
-        const { worker, asOf } = parsedData(data) as { readonly worker: WorkerDetail; readonly asOf: Cursor };
+        const { worker, asOf } = data as { readonly worker: WorkerDetail; readonly asOf: Cursor };
         return { type: 'snapshot', worker, asOf };
       }
       case 'gap':
-        return this.#told(parsedData(data) as LogGap);
+        return this.#told(data as LogGap);
       case 'reset':
         throw new RemoteError('CURSOR_EXPIRED', 'The position of the cursor is gone');
       default:

@@ -8,6 +8,13 @@ export interface ClientOptions {
   readonly runtime?: string;
   /** Instead of the global `fetch`. */
   readonly fetch?: typeof fetch;
+  /**
+   * What live streams go over: all of them share a socket of this class, each with its own position. Where the upgrade
+   * fails, they come as Server-Sent Events, a connection each, and nothing else differs; null asks for those at once.
+   * Default: the global `WebSocket`, which Node has from version 22 on (`ws` and `undici` have one for earlier ones),
+   * and null with a `fetch` of one's own, which a socket would go around.
+   */
+  readonly webSocket?: typeof WebSocket | null;
   /** How long an answer may take, beyond what a call itself wants to wait for; RUNTIME_UNREACHABLE. Default 60 s. */
   readonly timeoutMs?: number;
   /** A stream that is cut tries again after about this long. Default 250 ms, doubled with each failure. */
@@ -53,9 +60,20 @@ export const baseOf = ({ url, runtime = 'self' }: ClientOptions): string => {
   return `${origin}${pathname.replace(/\/+$/, '')}/v1/runtimes/${runtime}`;
 };
 
+/** The address of the live streams of one runtime. @throws as `baseOf` */
+export const socketUrlOf = (options: ClientOptions): string =>
+  `${baseOf(options).replace(/^http/, 'ws')}/stream`;
+
 /** @throws TypeError a token that no header could carry; it is not repeated */
 export const authorizationOf = ({ token }: ClientOptions): Readonly<Record<string, string>> => {
   if (token === undefined) return {};
   if (!/^[\x21-\x7e]+$/.test(token)) throw new TypeError('token must be printable ASCII without spaces');
   return { authorization: `Bearer ${token}` };
+};
+
+/** The token as a browser can give it to a socket: in the list of subprotocols, never in the address. */
+export const bearerProtocolOf = ({ token }: ClientOptions): readonly string[] => {
+  if (token === undefined) return [];
+  const base64 = btoa(token).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+  return [`bearer.${base64}`];
 };

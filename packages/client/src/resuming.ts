@@ -1,9 +1,8 @@
 import type { Cursor, ErrorCode } from '@worker-runtime/core';
-import type { Connection, Opened } from './connection.ts';
 import type { Timing } from './options.ts';
 import { pause, pauseMs } from './pause.ts';
-import { foreign, RemoteError, unreachable } from './remote-error.ts';
-import { EventReader, type ServerEvent } from './server-events.ts';
+import { RemoteError } from './remote-error.ts';
+import type { OpenStream, StreamAsk, StreamEvent } from './stream-event.ts';
 
 /** The last word of a stream. */
 export interface Ended {
@@ -13,56 +12,22 @@ export interface Ended {
 
 /** What a stream is asked for, and what its events mean. */
 export interface Feed<Item> {
-  readonly path: string;
-  readonly query: URLSearchParams;
+  readonly ask: StreamAsk;
   /** The item that an event is; null where it says nothing to the consumer. @throws what it ends with */
-  read(event: ServerEvent): Item | null;
+  read(event: StreamEvent): Item | null;
   /** What to say before going on from a position (null: from the beginning) after a cut. */
   resumed(position: Cursor | null): Item | null;
 }
 
 export interface ResumeOptions {
-  readonly connection: Connection;
+  readonly open: OpenStream;
   readonly timing: Timing;
   readonly acrossRestarts: boolean;
   readonly signal: AbortSignal;
 }
 
-/**
- * The events of one connection, read only when they are asked for: what is not is held back in the runtime.
- * @throws RUNTIME_UNREACHABLE cut off, or silent for too long · VERSION_UNSUPPORTED
- */
-async function* eventsOf({ body, abort }: Opened, silenceMs: number): AsyncGenerator<ServerEvent, void> {
-  const reader = body.getReader();
-  const events = new EventReader();
-  try {
-    for (;;) {
-      const silent = setTimeout(abort, silenceMs);
-      const { done, value } = await reader.read().finally(() => clearTimeout(silent));
-      if (done) return;
-      yield* events.push(value);
-    }
-  } catch (cause) {
-    throw cause instanceof RemoteError ? cause : unreachable('The stream was cut off', cause);
-  } finally {
-    abort();
-    // what aborting makes of the rest of the body is of no interest
-    reader.cancel().catch(() => {});
-  }
-}
-
 /** Why a stream closes, as its `closing` event says. */
-const reasonOf = ({ data }: ServerEvent): ErrorCode =>
-  (parsedData(data) as { readonly reason: ErrorCode }).reason;
-
-/** The JSON of an event. @throws VERSION_UNSUPPORTED it is none */
-export const parsedData = (data: string): unknown => {
-  try {
-    return JSON.parse(data);
-  } catch (cause) {
-    throw foreign(200, cause);
-  }
-};
+const reasonOf = ({ data }: StreamEvent): ErrorCode => (data as { readonly reason: ErrorCode }).reason;
 
 /** One stream over as many connections as it takes. */
 class Resuming<Item> {
@@ -100,35 +65,29 @@ class Resuming<Item> {
     }
   }
 
-  /** One connection. Returns why the stream is over; throws where it may go on with another one. */
+  /** One connection. Returns why the stream is over, null where it goes on with another one, as after what it throws. */
   async *#connect(): AsyncGenerator<Item, ErrorCode | null> {
-    const { connection, timing, signal } = this.#options;
-    const { path, query } = this.#feed;
-    const headers = this.#position === null ? {} : { 'last-event-id': this.#position };
-    const opened = await connection.open({ method: 'GET', path, query, headers, signal });
-    const { abort } = opened;
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
+    const { open, signal } = this.#options;
+    const { ask } = this.#feed;
     const isResumed = this.#hasBegun;
     let hasSaid = false;
-    try {
-      this.#hasBegun = true;
-      if (isResumed) yield* this.#said(this.#feed.resumed(this.#position));
-      for await (const event of eventsOf(opened, timing.silenceMs)) {
-        if (event.event === 'closing') {
-          this.#hasBegun = isResumed || hasSaid;
-          return this.#closed(reasonOf(event));
-        }
-        hasSaid = true;
-        this.#failures = 0;
-        if (event.id !== null) this.#position = event.id;
-        yield* this.#said(this.#feed.read(event));
-        if (signal.aborted) return null;
+    for await (const event of open({ ...ask, after: this.#position ?? ask.after }, signal)) {
+      if (event.event === 'open') {
+        this.#hasBegun = true;
+        if (isResumed) yield* this.#said(this.#feed.resumed(this.#position));
+        continue;
       }
-    } finally {
-      signal.removeEventListener('abort', abort);
+      if (event.event === 'closing') {
+        this.#hasBegun = isResumed || hasSaid;
+        return this.#closed(reasonOf(event));
+      }
+      hasSaid = true;
+      this.#failures = 0;
+      if (event.id !== null) this.#position = event.id;
+      yield* this.#said(this.#feed.read(event));
+      if (signal.aborted) return null;
     }
-    throw unreachable('The stream was cut off');
+    return null;
   }
 
   *#said(item: Item | null): Generator<Item, void> {

@@ -6,6 +6,10 @@ import { listQueryOf, queryOf } from './query.ts';
 import { invalid } from './remote-error.ts';
 import { resuming } from './resuming.ts';
 import { segment } from './segment.ts';
+import { socketStreams } from './socket-streams.ts';
+import { socketsOf } from './sockets.ts';
+import { sseStreams } from './sse-stream.ts';
+import type { OpenStream } from './stream-event.ts';
 import { awaitRun, MAX_WAIT_MS, mintKey, waitSeconds } from './waiting.ts';
 import { WatchFeed } from './watching.ts';
 
@@ -43,10 +47,14 @@ const isReplay = (headers: Headers): boolean => headers.get('idempotent-replayed
 class HttpRuntimeClient implements RuntimeClient {
   readonly #connection: Connection;
   readonly #timing: Timing;
+  readonly #openStream: OpenStream;
 
   constructor(options: ClientOptions) {
     this.#timing = timingOf(options);
     this.#connection = new Connection(options, this.#timing);
+    const overSse = sseStreams(this.#connection, this.#timing.silenceMs);
+    const sockets = socketsOf(options, this.#timing);
+    this.#openStream = sockets === null ? overSse : socketStreams(sockets, overSse);
   }
 
   summary(): Promise<Api.RuntimeSummary> {
@@ -181,7 +189,7 @@ class HttpRuntimeClient implements RuntimeClient {
   }
 
   #stream({ signal, acrossRestarts = false }: { readonly signal?: AbortSignal } & AcrossRestarts) {
-    return { connection: this.#connection, timing: this.#timing, acrossRestarts, signal };
+    return { open: this.#openStream, timing: this.#timing, acrossRestarts, signal };
   }
 
   #worker(workerId: string, below = ''): string {

@@ -1,31 +1,29 @@
 import type { Cursor, WatchItem, WorkerSummary } from '@worker-runtime/core';
-import { queryOf } from './query.ts';
-import { type Feed, parsedData } from './resuming.ts';
-import type { ServerEvent } from './server-events.ts';
+import type { Feed } from './resuming.ts';
+import type { StreamAsk, StreamEvent } from './stream-event.ts';
 
 type Change = Exclude<WatchItem, { readonly type: 'ended' }>;
 
 /** A watch of all Workers: what its events are to a caller of the API. */
 export class WatchFeed implements Feed<Change> {
-  readonly path = '/watch';
-  readonly query: URLSearchParams;
+  readonly ask: StreamAsk;
   readonly #startsAnew: boolean;
   #hasTold = false;
 
   constructor(after: Cursor | undefined) {
-    this.query = queryOf({ after });
+    this.ask = { worker: null, after, deltas: true };
     this.#startsAnew = after === undefined;
   }
 
-  read({ event, data }: ServerEvent): Change | null {
+  read({ event, data }: StreamEvent): Change | null {
     switch (event) {
       case 'worker':
         this.#hasTold = true;
-        return { type: 'worker', worker: parsedData(data) as WorkerSummary };
+        return { type: 'worker', worker: data as WorkerSummary };
       case 'worker-removed':
-        return { type: 'worker-removed', ...(parsedData(data) as { readonly workerId: string }) };
+        return { type: 'worker-removed', ...(data as { readonly workerId: string }) };
       case 'synced':
-        return { type: 'synced', ...(parsedData(data) as { readonly cursor: Cursor }) };
+        return { type: 'synced', ...(data as { readonly cursor: Cursor }) };
       case 'reset':
         return { type: 'reset' };
       default:

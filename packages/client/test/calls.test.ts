@@ -253,7 +253,7 @@ test('a browser gets few bytes, none of them from Node', async (t) => {
   const small = await bundle(true);
   t.notRegex(small, /node:|require\(/);
   t.log(`${Buffer.byteLength(small)} bytes minified`);
-  t.true(Buffer.byteLength(small) < 16_384);
+  t.true(Buffer.byteLength(small) < 20_480);
 
   // nothing but what every browser has
   const summary = { runtimeId: 'r' };

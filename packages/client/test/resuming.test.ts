@@ -27,7 +27,7 @@ const seqs = (items: readonly Observation[]): readonly number[] =>
   items.flatMap((item) => (item.type === 'event' ? [item.event.seq] : []));
 
 const positions = ({ made }: Canned): readonly (string | null)[] =>
-  made.map(({ headers }) => headers.get('last-event-id'));
+  made.map(({ url }) => url.searchParams.get('after'));
 
 test('a stream resumes from the last position that it was told, bookmarks too', async (t) => {
   const from = canned([

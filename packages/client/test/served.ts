@@ -9,6 +9,7 @@ import {
 } from '@worker-runtime/core';
 import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
 import { type HttpOptions, http } from '@worker-runtime/plugin-http';
+import { wsObservation } from '@worker-runtime/plugin-ws';
 import { TcpProxy } from './tcp-proxy.ts';
 
 type Release = () => void | Promise<void>;
@@ -24,23 +25,26 @@ class Life {
   constructor(place: RuntimeStore, engine: ScriptedEngine, limits: Partial<Limits>, options: HttpOptions) {
     const web = http({ port: 0, ...options });
     this.#web = web;
-    const listening: RuntimePlugin = {
-      name: web.name,
-      // so that a kill can close the port, as the end of a process does
-      apply: (host) =>
-        web.apply({
-          ...host,
-          runtime: host.runtime,
-          hooks: host.hooks,
-          log: host.log,
-          useStore: (store) => host.useStore(store),
-          useEngine: (own) => host.useEngine(own),
-          defer: (release) => {
-            this.#releases.push(release);
-            host.defer(release);
-          },
-        }),
-    };
+    const sockets = wsObservation({ on: web });
+    const listening = [web, sockets].map(
+      (plugin): RuntimePlugin => ({
+        name: plugin.name,
+        // so that a kill can close the port and its sockets, as the end of a process does
+        apply: (host) =>
+          plugin.apply({
+            ...host,
+            runtime: host.runtime,
+            hooks: host.hooks,
+            log: host.log,
+            useStore: (store) => host.useStore(store),
+            useEngine: (own) => host.useEngine(own),
+            defer: (release) => {
+              this.#releases.push(release);
+              host.defer(release);
+            },
+          }),
+      }),
+    );
     const parts: RuntimePlugin = {
       name: 'under-test',
       apply: (host) => {
@@ -48,7 +52,7 @@ class Life {
         host.useEngine(engine);
       },
     };
-    this.runtime = new Runtime({ plugins: [listening, parts], clock: this.#clock(), limits });
+    this.runtime = new Runtime({ plugins: [...listening, parts], clock: this.#clock(), limits });
   }
 
   async start(): Promise<string> {

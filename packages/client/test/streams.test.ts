@@ -3,6 +3,7 @@ import type { Observation, WatchItem, WorkerSummary } from '@worker-runtime/core
 import type { ScriptStep } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
 import { type ClientOptions, type RuntimeClient, runtimeClient } from '../src/index.ts';
+import { TRANSPORTS } from './live-transports.ts';
 import { Rebuilt, storedLines } from './rebuilt.ts';
 import { Served } from './served.ts';
 
@@ -62,7 +63,7 @@ const seeded = (seed: number) => (): number => {
 };
 
 test('P5, P6: cut at every event and at random bytes, a stream goes on without gap or repetition', async (t) => {
-  const at = await serve(t);
+  const at = await serve(t, TRANSPORTS.sse);
   const { served } = at;
   const log = await talkative(at);
   const { ends, total } = await boundariesOf(served);
@@ -78,7 +79,7 @@ test('P5, P6: cut at every event and at random bytes, a stream goes on without g
     served.proxy.cut();
     const connections = served.proxy.connections;
     served.proxy.line = () => (served.proxy.connections === connections + 1 ? { cutAfter } : {});
-    const api = runtimeClient({ url: served.proxy.url, retryMs: 1 });
+    const api = runtimeClient({ url: served.proxy.url, retryMs: 1, ...TRANSPORTS.sse });
     const rebuilt = new Rebuilt(t);
     const read = async (): Promise<void> => {
       for await (const item of api.observe('ada', { after: 'start' })) {
@@ -93,232 +94,270 @@ test('P5, P6: cut at every event and at random bytes, a stream goes on without g
   t.true(uncut < cuts.length / 10, `${uncut} of ${cuts.length} were not cut`);
 });
 
-test('P5: cut over and over while a run talks, text and events are rebuilt as they were said', async (t) => {
-  const { served, api } = await serve(t);
-  const random = seeded(11);
-  const words = Array.from({ length: 40 }, (_, at) => `word ${at} 👩‍👩‍👧 ${'and so on '.repeat(5)}`);
-  served.engine.script = {
-    go: Array.from({ length: 12 }, (_, round): readonly ScriptStep[] => [
-      ...words.flatMap((text, at): readonly ScriptStep[] =>
-        at % 8 === 0
-          ? [
-              { type: 'text', text },
-              { type: 'gate', gate: `${round}.${at}` },
-            ]
-          : [{ type: 'text', text }],
-      ),
-      { type: 'message' },
-    ]).flat(),
-  };
-  await api.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const rebuilt = new Rebuilt(t);
-  const seen: string[] = [];
-  let cutting = true;
-  let wake = (): void => {};
-  served.proxy.cut();
-  served.proxy.line = () => (cutting ? { cutAfter: 1_000 + Math.floor(random() * 6_000) } : {});
-  const reader = runtimeClient({ url: served.proxy.url, retryMs: 1, retryMaxMs: 3 });
-  const reading = (async () => {
-    for await (const item of reader.observe('ada', { after: 'start' })) {
-      rebuilt.take(item);
-      seen.push(item.type);
-      wake();
-      if (item.type === 'event' && item.event.type === 'run.finished') return;
-    }
-  })();
-  await served.runtime.sendInput('ada', { text: 'go' });
-  for (let round = 0; round < 12; round++) {
-    for (let at = 0; at < words.length; at += 8) {
-      await served.engine.gate(`${round}.${at}`).reached;
-      // goes on when the reader is level, so that it sees text while it is written
-      while (![...rebuilt.text.values()].some((text) => text.endsWith(words[at] ?? '')))
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      served.engine.gate(`${round}.${at}`).open();
-    }
-  }
-  await reading;
-  cutting = false;
-  t.deepEqual(rebuilt.lines, await storedLines(served.proxy.url, 'ada'));
-  t.true(served.proxy.connections > 10, `${served.proxy.connections} connections`);
-  t.true(seen.includes('delta'));
-});
-
-test('P5: text in flight goes on at the right offset after a cut', async (t) => {
-  const { served, api } = await serve(t);
-  served.engine.script = {
-    go: [
-      { type: 'text', text: 'one 👩' },
-      { type: 'gate', gate: 'cut' },
-      { type: 'text', text: ' two' },
-      { type: 'gate', gate: 'end' },
-    ],
-  };
-  await api.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const { cursor } = await api.sendInput('ada', { text: 'go' });
-  await served.engine.gate('cut').reached;
-  const rebuilt = new Rebuilt(t, 2);
-  const kinds: string[] = [];
-  for await (const item of api.observe('ada', { after: cursor })) {
-    rebuilt.take(item);
-    kinds.push(item.type);
-    const text = [...rebuilt.text.values()].join('');
-    if (item.type === 'in-flight' && kinds.filter((kind) => kind === 'in-flight').length === 1) {
-      t.is(text, 'one 👩');
-      served.proxy.cut();
-      served.engine.gate('cut').open();
-    }
-    if (text === 'one 👩 two') break;
-  }
-  t.is(kinds.filter((kind) => kind === 'in-flight').length, 2);
-  served.engine.gate('end').open();
-});
-
-test('P8: what the consumer does not ask for stays in the runtime', async (t) => {
-  const { served, api } = await serve(t);
-  const text = 'x'.repeat(900_000);
-  served.engine.script = {
-    flood: Array.from({ length: 40 }, () => ({ type: 'message', parts: [{ type: 'text', text }] }) as const),
-  };
-  await api.createWorker({ engine: 'scripted', workerId: 'ada' });
-  await api.sendInput('ada', { text: 'flood' }, { waitMs: 20_000 });
-  const { lastSeq } = await served.runtime.getWorker('ada');
-  const before = served.proxy.passed;
-  const items = api.observe('ada', { after: 'start', deltas: false })[Symbol.asyncIterator]();
-  await items.next();
-  // enough for all of it to arrive, if it were on its way
-  for (let round = 0; round < 200; round++) await api.getWorker('ada');
-  const arrived = served.proxy.passed - before;
-  t.true(arrived < 24_000_000, `${arrived} of 36 MB`);
-  const rebuilt = new Rebuilt(t, 1);
-  for (let at = 1; at < lastSeq; at++) {
-    const { value } = (await items.next()) as { readonly value: Observation };
-    rebuilt.take(value);
-  }
-  t.is(rebuilt.lines.length, lastSeq - 1);
-  await items.return?.();
-});
-
-test('a stream that is left ends its connection, also while nothing comes', async (t) => {
-  const { served, api } = await serve(t);
-  await api.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const closes: Promise<void>[] = [];
-  const opened = async (signal?: AbortSignal) => {
-    const closed = new Promise<void>((resolve) => {
-      served.proxy.line = () => ({ closed: resolve });
-    });
-    closes.push(closed);
-    served.proxy.cut();
-    const own = runtimeClient({ url: served.proxy.url });
-    const items = own.observe('ada', { ...(signal && { signal }) })[Symbol.asyncIterator]();
-    await items.next();
-    await items.next();
-    return items;
-  };
-  const returned = await opened();
-  const pending = returned.next();
-  await returned.return?.();
-  t.deepEqual(await pending, { done: true, value: undefined });
-
-  const abort = new AbortController();
-  const aborted = await opened(abort.signal);
-  const waiting = aborted.next();
-  abort.abort();
-  t.deepEqual(await waiting, { done: true, value: undefined });
-  await Promise.all(closes);
-});
-
-for (const way of ['stop', 'kill'] as const) {
-  test(`P5: streams that are to outlive the runtime go on after a ${way}`, async (t) => {
-    const { served, api } = await serve(t);
-    await talkative({ served, api }, 1);
+test('P5, P6: cut at random bytes, streams on a socket go on without gap or repetition', async (t) => {
+  const at = await serve(t, TRANSPORTS.ws);
+  const { served } = at;
+  const log = await talkative(at);
+  const read = async (): Promise<void> => {
+    const api = runtimeClient({ url: served.proxy.url, retryMs: 1, ...TRANSPORTS.ws });
     const rebuilt = new Rebuilt(t);
-    const kinds: string[] = [];
-    const workers = new Map<string, WorkerSummary>();
-    const abort = new AbortController();
-    const watching = (async () => {
-      for await (const item of api.watch({ acrossRestarts: true, signal: abort.signal })) {
-        kinds.push(item.type);
-        if (item.type === 'reset') workers.clear();
-        if (item.type === 'worker') workers.set(item.worker.workerId, item.worker);
-        if (item.type === 'synced' && workers.has('bob')) return;
+    for await (const item of api.observe('ada', { after: 'start' })) {
+      rebuilt.take(item);
+      if (rebuilt.lines.length === log.length && item.type === 'in-flight') break;
+    }
+    t.deepEqual(rebuilt.lines, log);
+  };
+  served.proxy.cut();
+  const before = served.proxy.passed;
+  await read();
+  const total = served.proxy.passed - before;
+  const random = seeded(7);
+  let uncut = 0;
+  for (let round = 0; round < 250; round++) {
+    served.proxy.cut();
+    const connections = served.proxy.connections;
+    const cutAfter = 1 + Math.floor(random() * total);
+    served.proxy.line = () => (served.proxy.connections === connections + 1 ? { cutAfter } : {});
+    await read();
+    if (served.proxy.connections === connections + 1) uncut++;
+  }
+  t.true(uncut < 25, `${uncut} of 250 were not cut`);
+});
+
+for (const [name, transport] of Object.entries(TRANSPORTS)) {
+  test(`P5: cut over and over while a run talks, text and events are rebuilt as they were said (over ${name})`, async (t) => {
+    const { served, api } = await serve(t, transport);
+    const random = seeded(11);
+    const words = Array.from({ length: 40 }, (_, at) => `word ${at} 👩‍👩‍👧 ${'and so on '.repeat(5)}`);
+    served.engine.script = {
+      go: Array.from({ length: 12 }, (_, round): readonly ScriptStep[] => [
+        ...words.flatMap((text, at): readonly ScriptStep[] =>
+          at % 8 === 0
+            ? [
+                { type: 'text', text },
+                { type: 'gate', gate: `${round}.${at}` },
+              ]
+            : [{ type: 'text', text }],
+        ),
+        { type: 'message' },
+      ]).flat(),
+    };
+    await api.createWorker({ engine: 'scripted', workerId: 'ada' });
+    const rebuilt = new Rebuilt(t);
+    const seen: string[] = [];
+    let cutting = true;
+    let wake = (): void => {};
+    served.proxy.cut();
+    served.proxy.line = () => (cutting ? { cutAfter: 1_000 + Math.floor(random() * 6_000) } : {});
+    const reader = runtimeClient({ url: served.proxy.url, retryMs: 1, retryMaxMs: 3, ...transport });
+    const reading = (async () => {
+      for await (const item of reader.observe('ada', { after: 'start' })) {
+        rebuilt.take(item);
+        seen.push(item.type);
+        wake();
+        if (item.type === 'event' && item.event.type === 'run.finished') return;
       }
     })();
-    let isBack = false;
-    for await (const item of api.observe('ada', { after: 'start', acrossRestarts: true })) {
-      rebuilt.take(item);
-      if (item.type !== 'in-flight' && !(item.type === 'event' && item.event.type === 'run.finished'))
-        continue;
-      if (item.type === 'in-flight' && !isBack) {
-        isBack = true;
-        await served[way]();
-        await served.begin();
-        await served.runtime.createWorker({ engine: 'scripted', workerId: 'bob' });
-        await served.runtime.sendInput('ada', { text: 'talk' });
-      } else if (isBack && item.type === 'event') break;
+    await served.runtime.sendInput('ada', { text: 'go' });
+    for (let round = 0; round < 12; round++) {
+      for (let at = 0; at < words.length; at += 8) {
+        await served.engine.gate(`${round}.${at}`).reached;
+        // goes on when the reader is level, so that it sees text while it is written
+        while (![...rebuilt.text.values()].some((text) => text.endsWith(words[at] ?? '')))
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        served.engine.gate(`${round}.${at}`).open();
+      }
     }
+    await reading;
+    cutting = false;
     t.deepEqual(rebuilt.lines, await storedLines(served.proxy.url, 'ada'));
-    await watching;
+    t.true(served.proxy.connections > 10, `${served.proxy.connections} connections`);
+    t.true(seen.includes('delta'));
+  });
+
+  test(`P5: text in flight goes on at the right offset after a cut (over ${name})`, async (t) => {
+    const { served, api } = await serve(t, transport);
+    served.engine.script = {
+      go: [
+        { type: 'text', text: 'one 👩' },
+        { type: 'gate', gate: 'cut' },
+        { type: 'text', text: ' two' },
+        { type: 'gate', gate: 'end' },
+      ],
+    };
+    await api.createWorker({ engine: 'scripted', workerId: 'ada' });
+    const { cursor } = await api.sendInput('ada', { text: 'go' });
+    await served.engine.gate('cut').reached;
+    const rebuilt = new Rebuilt(t, 2);
+    const kinds: string[] = [];
+    for await (const item of api.observe('ada', { after: cursor })) {
+      rebuilt.take(item);
+      kinds.push(item.type);
+      const text = [...rebuilt.text.values()].join('');
+      if (item.type === 'in-flight' && kinds.filter((kind) => kind === 'in-flight').length === 1) {
+        t.is(text, 'one 👩');
+        served.proxy.cut();
+        served.engine.gate('cut').open();
+      }
+      if (text === 'one 👩 two') break;
+    }
+    t.is(kinds.filter((kind) => kind === 'in-flight').length, 2);
+    served.engine.gate('end').open();
+  });
+
+  test(`P8: what the consumer does not ask for stays in the runtime (over ${name})`, async (t) => {
+    const { served, api } = await serve(t, transport);
+    const text = 'x'.repeat(900_000);
+    served.engine.script = {
+      flood: Array.from(
+        { length: 40 },
+        () => ({ type: 'message', parts: [{ type: 'text', text }] }) as const,
+      ),
+    };
+    await api.createWorker({ engine: 'scripted', workerId: 'ada' });
+    await api.sendInput('ada', { text: 'flood' }, { waitMs: 20_000 });
+    const { lastSeq } = await served.runtime.getWorker('ada');
+    const before = served.proxy.passed;
+    const items = api.observe('ada', { after: 'start', deltas: false })[Symbol.asyncIterator]();
+    await items.next();
+    // enough for all of it to arrive, if it were on its way
+    for (let round = 0; round < 200; round++) await api.getWorker('ada');
+    const arrived = served.proxy.passed - before;
+    t.true(arrived < 24_000_000, `${arrived} of 36 MB`);
+    const rebuilt = new Rebuilt(t, 1);
+    for (let at = 1; at < lastSeq; at++) {
+      const { value } = (await items.next()) as { readonly value: Observation };
+      rebuilt.take(value);
+    }
+    t.is(rebuilt.lines.length, lastSeq - 1);
+    await items.return?.();
+  });
+
+  test(`a stream that is left ends its connection, also while nothing comes (over ${name})`, async (t) => {
+    const { served, api } = await serve(t, transport);
+    await api.createWorker({ engine: 'scripted', workerId: 'ada' });
+    const closes: Promise<void>[] = [];
+    const opened = async (signal?: AbortSignal) => {
+      const closed = new Promise<void>((resolve) => {
+        served.proxy.line = () => ({ closed: resolve });
+      });
+      closes.push(closed);
+      served.proxy.cut();
+      const own = runtimeClient({ url: served.proxy.url, ...transport });
+      const items = own.observe('ada', { ...(signal && { signal }) })[Symbol.asyncIterator]();
+      await items.next();
+      await items.next();
+      return items;
+    };
+    const returned = await opened();
+    const pending = returned.next();
+    await returned.return?.();
+    t.deepEqual(await pending, { done: true, value: undefined });
+
+    const abort = new AbortController();
+    const aborted = await opened(abort.signal);
+    const waiting = aborted.next();
     abort.abort();
-    t.true(kinds.includes('reset'));
-    t.deepEqual(workers.get('bob'), await api.getWorker('bob').then(({ workerId }) => workers.get(workerId)));
+    t.deepEqual(await waiting, { done: true, value: undefined });
+    await Promise.all(closes);
+  });
+
+  for (const way of ['stop', 'kill'] as const) {
+    test(`P5: streams that are to outlive the runtime go on after a ${way} (over ${name})`, async (t) => {
+      const { served, api } = await serve(t, transport);
+      await talkative({ served, api }, 1);
+      const rebuilt = new Rebuilt(t);
+      const kinds: string[] = [];
+      const workers = new Map<string, WorkerSummary>();
+      const abort = new AbortController();
+      const watching = (async () => {
+        for await (const item of api.watch({ acrossRestarts: true, signal: abort.signal })) {
+          kinds.push(item.type);
+          if (item.type === 'reset') workers.clear();
+          if (item.type === 'worker') workers.set(item.worker.workerId, item.worker);
+          if (item.type === 'synced' && workers.has('bob')) return;
+        }
+      })();
+      let isBack = false;
+      for await (const item of api.observe('ada', { after: 'start', acrossRestarts: true })) {
+        rebuilt.take(item);
+        if (item.type !== 'in-flight' && !(item.type === 'event' && item.event.type === 'run.finished'))
+          continue;
+        if (item.type === 'in-flight' && !isBack) {
+          isBack = true;
+          await served[way]();
+          await served.begin();
+          await served.runtime.createWorker({ engine: 'scripted', workerId: 'bob' });
+          await served.runtime.sendInput('ada', { text: 'talk' });
+        } else if (isBack && item.type === 'event') break;
+      }
+      t.deepEqual(rebuilt.lines, await storedLines(served.proxy.url, 'ada'));
+      await watching;
+      abort.abort();
+      t.true(kinds.includes('reset'));
+      t.deepEqual(
+        workers.get('bob'),
+        await api.getWorker('bob').then(({ workerId }) => workers.get(workerId)),
+      );
+    });
+  }
+
+  test(`a Worker that is deleted while nobody is connected ends its stream (over ${name})`, async (t) => {
+    const { served, api } = await serve(t, transport);
+    await talkative({ served, api }, 1);
+    const items: Observation[] = [];
+    for await (const item of api.observe('ada', { after: 'start' })) {
+      items.push(item);
+      if (item.type !== 'in-flight') continue;
+      served.proxy.untarget();
+      served.proxy.cut();
+      await served.runtime.stopWorker('ada');
+      await served.runtime.deleteWorker('ada');
+      served.proxy.target(served.url);
+    }
+    t.deepEqual(items.at(-1), { type: 'ended', code: 'WORKER_NOT_FOUND' });
+  });
+
+  test(`P6: a watch that is cut anywhere knows in the end what there is (over ${name})`, async (t) => {
+    const { served, api } = await serve(t, transport);
+    for (let at = 0; at < 12; at++) await api.createWorker({ engine: 'scripted', workerId: `w${at}` });
+    const random = seeded(3);
+    for (let round = 0; round < 60; round++) {
+      served.proxy.cut();
+      const first = served.proxy.connections + 1;
+      const cutAfter = 200 + Math.floor(random() * 7_000);
+      const gone = `w${round % 12}`;
+      served.proxy.line = () => (served.proxy.connections === first ? { cutAfter } : {});
+      const own = runtimeClient({ url: served.proxy.url, retryMs: 1, ...transport });
+      const known = new Map<string, string | null>();
+      const items: WatchItem['type'][] = [];
+      let isChanged = false;
+      for await (const item of own.watch()) {
+        items.push(item.type);
+        if (item.type === 'reset') known.clear();
+        if (item.type === 'worker') known.set(item.worker.workerId, item.worker.displayName);
+        if (item.type === 'worker-removed') known.delete(item.workerId);
+        if (!isChanged) {
+          isChanged = true;
+          await served.runtime.stopWorker(gone);
+          await served.runtime.deleteWorker(gone);
+          await served.runtime.createWorker({
+            engine: 'scripted',
+            workerId: `${gone}`,
+            displayName: `again ${round}`,
+          });
+          await served.runtime.updateWorker('w0', { displayName: `round ${round}` });
+        }
+        if (item.type === 'synced' && known.get('w0') === `round ${round}`) break;
+      }
+      const { items: all } = await served.runtime.listWorkers();
+      t.deepEqual(
+        Object.fromEntries(known),
+        Object.fromEntries(all.map(({ workerId, displayName }) => [workerId, displayName])),
+        `cut after ${cutAfter}: ${items.join()}`,
+      );
+    }
   });
 }
-
-test('a Worker that is deleted while nobody is connected ends its stream', async (t) => {
-  const { served, api } = await serve(t);
-  await talkative({ served, api }, 1);
-  const items: Observation[] = [];
-  for await (const item of api.observe('ada', { after: 'start' })) {
-    items.push(item);
-    if (item.type !== 'in-flight') continue;
-    served.proxy.untarget();
-    served.proxy.cut();
-    await served.runtime.stopWorker('ada');
-    await served.runtime.deleteWorker('ada');
-    served.proxy.target(served.url);
-  }
-  t.deepEqual(items.at(-1), { type: 'ended', code: 'WORKER_NOT_FOUND' });
-});
-
-test('P6: a watch that is cut anywhere knows in the end what there is', async (t) => {
-  const { served, api } = await serve(t);
-  for (let at = 0; at < 12; at++) await api.createWorker({ engine: 'scripted', workerId: `w${at}` });
-  const random = seeded(3);
-  for (let round = 0; round < 60; round++) {
-    served.proxy.cut();
-    const first = served.proxy.connections + 1;
-    const cutAfter = 200 + Math.floor(random() * 7_000);
-    const gone = `w${round % 12}`;
-    served.proxy.line = () => (served.proxy.connections === first ? { cutAfter } : {});
-    const own = runtimeClient({ url: served.proxy.url, retryMs: 1 });
-    const known = new Map<string, string | null>();
-    const items: WatchItem['type'][] = [];
-    let isChanged = false;
-    for await (const item of own.watch()) {
-      items.push(item.type);
-      if (item.type === 'reset') known.clear();
-      if (item.type === 'worker') known.set(item.worker.workerId, item.worker.displayName);
-      if (item.type === 'worker-removed') known.delete(item.workerId);
-      if (!isChanged) {
-        isChanged = true;
-        await served.runtime.stopWorker(gone);
-        await served.runtime.deleteWorker(gone);
-        await served.runtime.createWorker({
-          engine: 'scripted',
-          workerId: `${gone}`,
-          displayName: `again ${round}`,
-        });
-        await served.runtime.updateWorker('w0', { displayName: `round ${round}` });
-      }
-      if (item.type === 'synced' && known.get('w0') === `round ${round}`) break;
-    }
-    const { items: all } = await served.runtime.listWorkers();
-    t.deepEqual(
-      Object.fromEntries(known),
-      Object.fromEntries(all.map(({ workerId, displayName }) => [workerId, displayName])),
-      `cut after ${cutAfter}: ${items.join()}`,
-    );
-  }
-});

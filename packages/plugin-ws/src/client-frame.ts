@@ -2,7 +2,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import type { ClientFrame } from './wire.ts';
 
 const FIELDS: { readonly [K in ClientFrame['op']]: readonly string[] } = {
-  subscribe: ['op', 'worker', 'after', 'deltas'],
+  subscribe: ['op', 'worker', 'after', 'deltas', 'cursors'],
   unsubscribe: ['op', 'worker'],
   watch: ['op', 'after'],
   unwatch: ['op'],
@@ -29,7 +29,7 @@ export const clientFrameOf = (text: string): ClientFrame => {
   const value = parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return refuse('', 'must be an object');
-  const { op, worker, after, deltas } = value as Readonly<Record<string, unknown>>;
+  const { op, worker, after, deltas, cursors } = value as Readonly<Record<string, unknown>>;
   if (!isOp(op)) return refuse('/op', `must be one of ${Object.keys(FIELDS).join(', ')}`);
   const stranger = Object.keys(value).find((name) => !FIELDS[op].includes(name));
   if (stranger !== undefined) return refuse(`/${stranger.slice(0, 64)}`, 'is not known');
@@ -39,5 +39,7 @@ export const clientFrameOf = (text: string): ClientFrame => {
   if (after !== undefined && after !== null && typeof after !== 'string')
     return refuse('/after', 'must be a cursor, "start" or null');
   if (deltas !== undefined && typeof deltas !== 'boolean') return refuse('/deltas', 'must be true or false');
+  if (cursors !== undefined && typeof cursors !== 'boolean')
+    return refuse('/cursors', 'must be true or false');
   return value as ClientFrame;
 };

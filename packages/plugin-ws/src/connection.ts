@@ -209,14 +209,16 @@ export class Connection implements Turn {
     try {
       switch (asked.op) {
         case 'subscribe': {
-          const { worker, after, deltas } = asked;
-          return await this.#subscriptions.subscribe(worker, after ?? undefined, deltas ?? true);
+          const { worker, after, deltas = true, cursors = false } = asked;
+          await this.#subscriptions.subscribe(worker, after ?? undefined, { deltas, cursors });
+          return this.#reply(frameOf({ type: 'subscribed', worker }));
         }
         case 'unsubscribe':
           this.#subscriptions.end(asked.worker);
           return this.#reply(frameOf({ type: 'unsubscribed', worker: asked.worker }));
         case 'watch':
-          return this.#subscriptions.watch(asked.after ?? undefined);
+          this.#subscriptions.watch(asked.after ?? undefined);
+          return this.#reply(frameOf({ type: 'watching' }));
         case 'unwatch':
           this.#subscriptions.end(undefined);
           return this.#reply(frameOf({ type: 'unwatched' }));

@@ -13,16 +13,18 @@ export class FrameCache {
   #bytes = 0;
   /** Streams at the same place are given the same chunk. */
   #lastChunk: StreamChunk | null = null;
+  #lastHasCursors = false;
   #lastFrame: Buffer = Buffer.alloc(0);
 
   /** The frame of a chunk, built where it is not here (any more). */
-  of(worker: string, chunk: FramedChunk): Buffer {
-    if (this.#lastChunk === chunk) return this.#lastFrame;
-    const key = keyOf(worker, chunk);
-    const frame = (key === null ? undefined : this.#frames.get(key)) ?? chunkFrameOf(worker, chunk);
+  of(worker: string, chunk: FramedChunk, cursors: boolean): Buffer {
+    if (this.#lastChunk === chunk && this.#lastHasCursors === cursors) return this.#lastFrame;
+    const key = keyOf(worker, chunk, cursors);
+    const frame = (key === null ? undefined : this.#frames.get(key)) ?? chunkFrameOf(worker, chunk, cursors);
     if (key !== null) {
       this.#keep(key, frame);
       this.#lastChunk = chunk;
+      this.#lastHasCursors = cursors;
       this.#lastFrame = frame;
     }
     return frame;

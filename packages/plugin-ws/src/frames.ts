@@ -14,8 +14,12 @@ export type FramedChunk = Exclude<StreamChunk, { readonly type: 'ended' }>;
 export const frameOf = (frame: ServerFrame): Buffer => textFrameOf(JSON.stringify(frame));
 
 /** Stored lines, unparsed: the newline behind each becomes the comma that JSON wants there. */
-const eventsFrameOf = (worker: string, { lines, count, cursor }: EventsChunk): Buffer => {
-  const head = `{"type":"events","worker":${JSON.stringify(worker)},"cursor":${JSON.stringify(cursor)},"items":[`;
+const eventsFrameOf = (worker: string, chunk: EventsChunk, cursors: boolean): Buffer => {
+  const { lines, count, cursor } = chunk;
+  const each = cursors
+    ? `"cursors":${JSON.stringify(Array.from(chunk.entries(), (entry) => entry.cursor))},`
+    : '';
+  const head = `{"type":"events","worker":${JSON.stringify(worker)},"cursor":${JSON.stringify(cursor)},${each}"items":[`;
   const { frame, start } = allocateTextFrame(head.length + lines.length + 1);
   frame.write(head, start, 'latin1');
   frame.set(lines, start + head.length);
@@ -30,11 +34,11 @@ const eventsFrameOf = (worker: string, { lines, count, cursor }: EventsChunk): B
 };
 
 /** Names what a frame says, where more than one subscriber may be due the same; null where each has its own. */
-export const keyOf = (worker: string, chunk: FramedChunk): string | null => {
+export const keyOf = (worker: string, chunk: FramedChunk, cursors: boolean): string | null => {
   switch (chunk.type) {
     case 'events':
       // the cursor names the log and the last line, the count how many lines there are up to it
-      return `${chunk.cursor} ${chunk.count}`;
+      return `${chunk.cursor} ${chunk.count}${cursors ? ' each' : ''}`;
     case 'delta': {
       const { message, part, offset, text } = chunk;
       return `${worker} ${message} ${part} ${offset} ${text.length}`;
@@ -52,10 +56,10 @@ export const keyOf = (worker: string, chunk: FramedChunk): string | null => {
 };
 
 /** What a piece of a Worker's stream looks like on the wire. */
-export const chunkFrameOf = (worker: string, chunk: FramedChunk): Buffer => {
+export const chunkFrameOf = (worker: string, chunk: FramedChunk, cursors: boolean): Buffer => {
   switch (chunk.type) {
     case 'events':
-      return eventsFrameOf(worker, chunk);
+      return eventsFrameOf(worker, chunk, cursors);
     case 'snapshot':
       return frameOf({ type: 'snapshot', worker, detail: chunk.worker, asOf: chunk.asOf });
     case 'in-flight':

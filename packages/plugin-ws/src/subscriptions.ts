@@ -52,12 +52,16 @@ export class Subscriptions {
   }
 
   /** @throws INVALID_REQUEST subscribed already · LIMIT_REACHED · what `openStream` rejects with */
-  async subscribe(worker: string, after: Cursor | undefined, deltas: boolean): Promise<void> {
+  async subscribe(
+    worker: string,
+    after: Cursor | undefined,
+    { deltas, cursors }: { readonly deltas: boolean; readonly cursors: boolean },
+  ): Promise<void> {
     this.#assertRoom(worker);
     const { runtime, frames } = this.#options;
     const stream = await runtime.openStream(worker, { deltas, ...(after !== undefined && { after }) });
     if (this.#isClosed) return stream.close();
-    this.#add((due) => new WorkerSubscription(worker, stream, frames, due));
+    this.#add((due) => new WorkerSubscription({ worker, stream, frames, cursors, due }));
   }
 
   /** @throws INVALID_REQUEST watched already · LIMIT_REACHED · what `openWatch` throws */

@@ -19,6 +19,8 @@ export type ClientFrame =
       readonly after?: Cursor | null;
       /** Whether to send text while it is written. Default true. */
       readonly deltas?: boolean;
+      /** Whether to say the position behind each event, and not only behind the last of a frame. Default false. */
+      readonly cursors?: boolean;
     }
   | { readonly op: 'unsubscribe'; readonly worker: string }
   /** Begins to send all Workers: as they are, then as they change. */
@@ -51,17 +53,20 @@ export interface WireProblem {
 
 /** What the server says of one Worker; `worker` is its id. */
 type WorkerFrame =
+  /** The first frame of a subscription. */
+  | { readonly type: 'subscribed'; readonly worker: string }
   | {
       readonly type: 'snapshot';
       readonly worker: string;
       readonly detail: WorkerDetail;
       readonly asOf: Cursor;
     }
-  /** Stored events in order; `cursor` is the position behind the last of them. */
+  /** Stored events in order; `cursor` is the position behind the last of them, `cursors` that behind each. */
   | {
       readonly type: 'events';
       readonly worker: string;
       readonly cursor: Cursor;
+      readonly cursors?: readonly Cursor[];
       readonly items: readonly WorkerEvent[];
     }
   /** The text so far of messages that are being written: replaces what was shown of them. */
@@ -74,6 +79,8 @@ type WorkerFrame =
 
 /** What the server says of all Workers. */
 type WatchFrame =
+  /** The first frame of the watch. */
+  | { readonly type: 'watching' }
   | { readonly type: 'reset' }
   | { readonly type: 'worker'; readonly summary: WorkerSummary }
   | { readonly type: 'worker-removed'; readonly workerId: string }

@@ -6,18 +6,30 @@ import type { Subscription } from './subscription.ts';
 /** Stored lines in a frame: with the head that it gets, a frame stays below 48 KiB, unless one line is longer. */
 const LINES_BYTES = 48_896;
 
+export interface WorkerSubscriptionOptions {
+  readonly worker: string;
+  readonly stream: WorkerStream;
+  readonly frames: FrameCache;
+  /** Whether each event's position is said. */
+  readonly cursors: boolean;
+  /** Called when something may be due. */
+  readonly due: () => void;
+}
+
 /** One Worker, in frames that are shared with everyone who is due the same. */
 export class WorkerSubscription implements Subscription {
   readonly worker: string;
   readonly #stream: WorkerStream;
   readonly #frames: FrameCache;
+  readonly #cursors: boolean;
   readonly #due: () => void;
   #ended: ErrorCode | null = null;
 
-  constructor(worker: string, stream: WorkerStream, frames: FrameCache, due: () => void) {
+  constructor({ worker, stream, frames, cursors, due }: WorkerSubscriptionOptions) {
     this.worker = worker;
     this.#stream = stream;
     this.#frames = frames;
+    this.#cursors = cursors;
     this.#due = due;
   }
 
@@ -47,6 +59,6 @@ export class WorkerSubscription implements Subscription {
       this.#ended = chunk.code;
       return null;
     }
-    return this.#frames.of(this.worker, chunk);
+    return this.#frames.of(this.worker, chunk, this.#cursors);
   }
 }

@@ -264,3 +264,33 @@ test('a quiet subscription says where it is, and goes on from there', async (t) 
   const again = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada', after: asOf });
   t.like((await again.next())?.data, { type: 'in-flight', messages: [] });
 });
+
+test('P6: a subscription says that it begins, before all else of it, and on demand the position behind each event', async (t) => {
+  const served = await serve(t);
+  for (let round = 0; round < 3; round++) await job(served, 'say one two three');
+  const all = await stored(served);
+  const client = await WsClient.open(served.url(), {
+    op: 'subscribe',
+    worker: 'ada',
+    after: 'start',
+    cursors: true,
+  });
+  const frames = await client.untilLine(all.at(-1));
+  t.deepEqual(client.begun, [{ type: 'subscribed', worker: 'ada' }]);
+  t.deepEqual(linesIn(frames), all);
+  const cursors = frames.flatMap(({ data }) => (data.type === 'events' ? (data.cursors ?? []) : []));
+  t.is(cursors.length, all.length);
+  for (const [at, after] of cursors.entries()) {
+    const { items } = await served.runtime.events('ada', { after, limit: 1_000 });
+    t.deepEqual(
+      items.map((item) => JSON.stringify(item)),
+      all.slice(at + 1),
+    );
+  }
+  client.ask({ op: 'watch' });
+  await client.until(({ type }) => type === 'synced');
+  t.deepEqual(client.begun.at(-1), { type: 'watching' });
+  // one socket's frames are not another's
+  const plain = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada', after: 'start' });
+  t.false((await plain.untilLine(all.at(-1))).some(({ text }) => text.includes('"cursors"')));
+});

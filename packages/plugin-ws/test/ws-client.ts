@@ -40,6 +40,7 @@ export class WsClient {
   readonly ws: WebSocket;
   /** Resolves when the socket is closed. */
   readonly closed: Promise<Close>;
+  readonly begun: ServerFrame[] = [];
   readonly #frames: Frame[] = [];
   #wake = (): void => {};
   #isClosed = false;
@@ -47,9 +48,12 @@ export class WsClient {
   constructor(ws: WebSocket) {
     this.ws = ws;
     ws.on('error', () => {});
-    ws.on('message', (data) => {
-      const text = (data as Buffer).toString();
-      this.#frames.push({ text, data: JSON.parse(text) });
+    ws.on('message', (raw) => {
+      const text = (raw as Buffer).toString();
+      const data = JSON.parse(text) as ServerFrame;
+      // that a subscription begins is looked at where that is the matter
+      if (data.type === 'subscribed' || data.type === 'watching') this.begun.push(data);
+      else this.#frames.push({ text, data });
       this.#wake();
     });
     this.closed = new Promise((resolve) => {

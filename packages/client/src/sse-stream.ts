@@ -1,0 +1,40 @@
+import type { Cursor } from '@worker-runtime/core';
+import type { Connection } from './connection.ts';
+import { parsedData } from './parsed-data.ts';
+import { queryOf } from './query.ts';
+import { RemoteError, unreachable } from './remote-error.ts';
+import { segment } from './segment.ts';
+import { EventReader } from './server-events.ts';
+import { OPEN, type OpenStream } from './stream-event.ts';
+
+const pathOf = (worker: string | null): string =>
+  worker === null ? '/watch' : `/workers/${segment(worker, 'WORKER_NOT_FOUND')}/events`;
+
+/** Streams as Server-Sent Events, a connection each. A position is sent as a browser's EventSource would. */
+export const sseStreams = (connection: Connection, silenceMs: number): OpenStream =>
+  async function* ({ worker, after, deltas }, signal) {
+    const query = queryOf({ after, deltas: deltas ? undefined : '0' });
+    const { body, abort } = await connection.open({ method: 'GET', path: pathOf(worker), query, signal });
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    const reader = body.getReader();
+    const events = new EventReader();
+    try {
+      yield OPEN;
+      for (;;) {
+        const silent = setTimeout(abort, silenceMs);
+        const { done, value } = await reader.read().finally(() => clearTimeout(silent));
+        if (done) break;
+        for (const { event, data, id } of events.push(value))
+          yield { event, data: parsedData(data), id: id as Cursor | null };
+      }
+    } catch (cause) {
+      throw cause instanceof RemoteError ? cause : unreachable('The stream was cut off', cause);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      abort();
+      // what aborting makes of the rest of the body is of no interest
+      reader.cancel().catch(() => {});
+    }
+    throw unreachable('The stream was cut off');
+  };

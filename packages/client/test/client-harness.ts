@@ -1,0 +1,29 @@
+import type { RuntimeApi } from '@worker-runtime/core';
+import type { RuntimeApiHarness } from '@worker-runtime/core/testing';
+import { type ClientOptions, runtimeClient } from '../src/index.ts';
+import { Served } from './served.ts';
+
+/** A served runtime for the contract kit, and one client for all of its lives, as a program that outlives it has. */
+export const clientHarness = async (options: Partial<ClientOptions>): Promise<RuntimeApiHarness> => {
+  const served = await Served.start({ limits: { stopDeadlineMs: 300, shutdownDeadlineMs: 1_000 } });
+  const api = runtimeClient({ url: served.proxy.url, ...options });
+  const begin = async (): Promise<RuntimeApi> => {
+    await served.begin();
+    // finds the connections closed that were kept open, as any program does that goes on after a restart
+    await api.summary();
+    return api;
+  };
+  return {
+    api,
+    engine: served.engine,
+    restart: async () => {
+      await served.stop();
+      return begin();
+    },
+    kill: async () => {
+      await served.kill();
+      return begin();
+    },
+    dispose: () => served.dispose(),
+  };
+};

@@ -1,0 +1,128 @@
+/** What is particular to streams over a socket: they share it, hold back for it, and do without it. */
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Observation } from '@worker-runtime/core';
+import test, { type ExecutionContext } from 'ava';
+import { runtimeClient } from '../src/index.ts';
+import { TRANSPORTS } from './live-transports.ts';
+import { Rebuilt, storedLines } from './rebuilt.ts';
+import { Served } from './served.ts';
+
+const serve = async (t: ExecutionContext) => {
+  const served = await Served.start();
+  t.teardown(() => served.dispose());
+  const api = runtimeClient({ url: served.proxy.url, retryMs: 1, retryMaxMs: 5, ...TRANSPORTS.ws });
+  return { served, api };
+};
+
+const until = async (items: AsyncIterator<Observation>, type: Observation['type']): Promise<Observation> => {
+  for (;;) {
+    const { value, done } = await items.next();
+    if (done) throw new Error(`it ended before ${type}`);
+    if (value.type === type) return value;
+  }
+};
+
+test('P5: all streams of a client share one socket, those of the same Worker one each', async (t) => {
+  const { served, api } = await serve(t);
+  for (let at = 0; at < 10; at++) await api.createWorker({ engine: 'scripted', workerId: `w${at}` });
+  served.proxy.cut();
+  const before = served.proxy.connections;
+  const streams = Array.from({ length: 10 }, (_, at) => api.observe(`w${at}`)[Symbol.asyncIterator]());
+  const watch = api.watch()[Symbol.asyncIterator]();
+  await Promise.all(streams.map((items) => until(items, 'in-flight')));
+  await watch.next();
+  t.is(served.proxy.connections - before, 1);
+  // the same Worker again, from elsewhere: each has its own position
+  const again = api.observe('w0', { after: 'start' })[Symbol.asyncIterator]();
+  t.is((await until(again, 'event')).type, 'event');
+  t.is(served.proxy.connections - before, 2);
+  for (const items of [...streams, again]) await items.return?.();
+  await watch.return?.();
+});
+
+test('P8: a stream that is not read holds back itself alone, and goes on later without loss', async (t) => {
+  const { served, api } = await serve(t);
+  const text = 'x'.repeat(200_000);
+  served.engine.script = {
+    flood: Array.from({ length: 60 }, () => ({ type: 'message', parts: [{ type: 'text', text }] }) as const),
+    talk: [{ type: 'message', parts: [{ type: 'text', text: 'hello' }] }],
+  };
+  for (const workerId of ['loud', 'quiet']) await api.createWorker({ engine: 'scripted', workerId });
+  const loud = api.observe('loud', { after: 'start', deltas: false })[Symbol.asyncIterator]();
+  const quiet = api.observe('quiet', { after: 'start' })[Symbol.asyncIterator]();
+  await until(quiet, 'in-flight');
+  await loud.next();
+  const before = served.proxy.passed;
+  await served.runtime.sendInput('loud', { text: 'flood' }, { waitMs: 20_000 });
+  // the same socket brings what the other one waits for
+  await served.runtime.sendInput('quiet', { text: 'talk' });
+  await until(quiet, 'event');
+  await served.runtime.sendInput('quiet', { text: 'talk', whenBusy: 'queue' });
+  await until(quiet, 'event');
+  const arrived = served.proxy.passed - before;
+  t.true(arrived < 8_000_000, `${arrived} of 12 MB`);
+  const rebuilt = new Rebuilt(t, 1);
+  const log = await storedLines(served.url, 'loud');
+  while (rebuilt.lines.length < log.length - 1) rebuilt.take((await loud.next()).value as Observation);
+  t.deepEqual(rebuilt.lines, log.slice(1));
+  await loud.return?.();
+  await quiet.return?.();
+});
+
+test('where the upgrade is refused, streams come over SSE, and sockets are not tried for each', async (t) => {
+  const { served } = await serve(t);
+  // a proxy that knows nothing of upgrades
+  let upgrades = 0;
+  const sockets = new Set<Socket>();
+  const server = createServer((request, response) => {
+    const { url, headers } = request;
+    void fetch(`${served.url}${url}`, { headers: headers as Record<string, string> }).then(async (answer) => {
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      try {
+        for await (const piece of answer.body ?? []) response.write(piece);
+      } catch {
+        // whoever read it has left
+      }
+      response.end();
+    });
+  });
+  server.on('upgrade', (_request, socket) => {
+    upgrades += 1;
+    socket.end('HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\n\r\n');
+  });
+  server.on('connection', (socket) => sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  const api = runtimeClient({ url: `http://127.0.0.1:${port}`, ...TRANSPORTS.ws });
+  for (let round = 0; round < 3; round++) {
+    const items = api.observe('ada', { after: 'start' })[Symbol.asyncIterator]();
+    t.like(await until(items, 'event'), { event: { type: 'worker.created' } });
+    await items.return?.();
+  }
+  t.is(upgrades, 1);
+  await t.throwsAsync(api.observe('nobody')[Symbol.asyncIterator]().next(), { code: 'WORKER_NOT_FOUND' });
+});
+
+test('P19: a token goes with a socket in the list of subprotocols, and what it may not is refused by its code', async (t) => {
+  const token = 'a-token-of-more-than-32-characters?~for-one-who-observes';
+  const { createHash } = await import('node:crypto');
+  const sha256 = createHash('sha256').update(token).digest('hex');
+  const served = await Served.start({ http: { tokens: [{ name: 'ada', sha256, permission: 'observe' }] } });
+  t.teardown(() => served.dispose());
+  await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  served.proxy.cut();
+  const before = served.proxy.connections;
+  const api = runtimeClient({ url: served.proxy.url, token, ...TRANSPORTS.ws });
+  const items = api.observe('ada', { after: 'start' })[Symbol.asyncIterator]();
+  await until(items, 'event');
+  t.is(served.proxy.connections - before, 1);
+  await items.return?.();
+  const stranger = runtimeClient({ url: served.proxy.url, token: token.replace('a', 'b'), ...TRANSPORTS.ws });
+  await t.throwsAsync(stranger.observe('ada')[Symbol.asyncIterator]().next(), { code: 'UNAUTHENTICATED' });
+});
