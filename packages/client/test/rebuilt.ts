@@ -38,12 +38,16 @@ export class Rebuilt {
 }
 
 /** The log as it is stored, line by line, with what the client has no part in. */
-export const storedLines = async (url: string, workerId: string): Promise<readonly string[]> => {
+export const storedLines = async (
+  url: string,
+  workerId: string,
+  token?: string,
+): Promise<readonly string[]> => {
   const lines: string[] = [];
   for (let after: string | null = 'start'; after !== null; ) {
     const query: string = new URLSearchParams({ after, limit: '1000' }).toString();
     const page: Response = await fetch(`${url}/v1/runtimes/self/workers/${workerId}/events?${query}`, {
-      headers: { accept: 'application/x-ndjson' },
+      headers: { accept: 'application/x-ndjson', ...(token && { authorization: `Bearer ${token}` }) },
     });
     lines.push(...(await page.text()).trimEnd().split('\n'));
     after = page.headers.get('page-next');

@@ -8,6 +8,8 @@ export interface RawFrame {
   readonly payload: Buffer;
   readonly isFinal?: boolean;
   readonly isMasked?: boolean;
+  /** The three bits that no extension has given a meaning here. */
+  readonly reserved?: number;
 }
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -23,11 +25,17 @@ const lengthOf = (length: number): Buffer => {
 };
 
 /** A frame as a client has to send it, masked with zeros; or as it must not. */
-export const rawFrame = ({ opcode, payload, isFinal = true, isMasked = true }: RawFrame): Buffer => {
+export const rawFrame = ({
+  opcode,
+  payload,
+  isFinal = true,
+  isMasked = true,
+  reserved = 0,
+}: RawFrame): Buffer => {
   const length = lengthOf(payload.length);
   if (isMasked) length[0] = (length[0] ?? 0) | 0x80;
   return Buffer.concat([
-    Buffer.from([(isFinal ? 0x80 : 0) | opcode]),
+    Buffer.from([(isFinal ? 0x80 : 0) | (reserved << 4) | opcode]),
     length,
     Buffer.alloc(isMasked ? 4 : 0),
     payload,
