@@ -35,7 +35,7 @@ export function workspaces(): Workspace[] {
   const folders = ['packages', 'examples'].flatMap((parent) =>
     existsSync(join(root, parent)) ? readdirSync(join(root, parent)).map((name) => `${parent}/${name}`) : [],
   );
-  return ['.', ...folders, 'bench']
+  return ['.', ...folders, 'bench', 'soak']
     .filter((folder) => existsSync(join(root, folder, 'package.json')))
     .map((folder) => ({ folder, manifest: readJson<Manifest>(`${folder}/package.json`) }));
 }

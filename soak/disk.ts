@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A small disk of its own for the store, where one may be mounted; else the folder, which never fills up. */
+export class SmallDisk {
+  readonly path: string;
+  readonly isMounted: boolean;
+  isFull = false;
+
+  constructor(path: string, mebibytes: number) {
+    this.path = path;
+    mkdirSync(path, { recursive: true });
+    this.isMounted = process.getuid?.() === 0 && this.#mount(mebibytes);
+  }
+
+  /** Takes what room there is. */
+  async fill(): Promise<void> {
+    if (!this.isMounted) return;
+    this.isFull = true;
+    for (let bytes = 1_048_576; bytes >= 4_096; )
+      try {
+        await appendFile(join(this.path, 'filler'), Buffer.alloc(bytes));
+      } catch {
+        bytes /= 2;
+      }
+  }
+
+  free(): void {
+    rmSync(join(this.path, 'filler'), { force: true });
+    this.isFull = false;
+  }
+
+  unmount(): void {
+    if (this.isMounted) execFileSync('umount', ['-l', this.path]);
+  }
+
+  #mount(mebibytes: number): boolean {
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', this.path], {
+        stdio: 'ignore',
+      });
+      writeFileSync(join(this.path, 'filler'), '');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
