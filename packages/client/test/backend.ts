@@ -61,7 +61,7 @@ export const startBackend = async (
     far.on('response', () => near.destroy());
     far.on('upgrade', ({ headers }, socket, head) => {
       sockets += 1;
-      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}`);
       near.write(['HTTP/1.1 101 Switching Protocols', ...lines, '\r\n'].join('\r\n'));
       near.write(head);
       near.pipe(socket).pipe(near);
