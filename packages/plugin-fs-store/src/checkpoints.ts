@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { Snapshot, StoreFinding } from '@worker-runtime/core';
 import type { Backlog } from './backlog.ts';
-import { type Checkpoint, catalogHeader, catalogLine, checkpointLine, removalLine } from './catalog.ts';
-import { type Disk, writeFully } from './disk.ts';
+import { type Checkpoint, catalogLine, checkpointLine, removalLine } from './catalog.ts';
+import { CatalogFile } from './catalog-file.ts';
+import type { Disk } from './disk.ts';
 import { errnoOf, isMisplaced } from './disk-failure.ts';
 import { directoryNameOf, type Layout, segmentNumberOf } from './layout.ts';
 import type { LogEntry } from './log-entry.ts';
@@ -13,8 +14,8 @@ import type { WriteAheadLog } from './write-ahead-log.ts';
 
 /** How long the event loop may be kept by describing logs for the catalog. */
 const SLICE_MS = 5;
-/** What a catalog may have in changes before it is written anew, beside as much again as its base has. */
-const CHANGES_BYTES = 1_048_576;
+/** Of so many logs the progress is noted, however many there are to file. */
+const SLICE_LOGS = 4_096;
 
 export interface CheckpointSettings {
   readonly disk: Disk;
@@ -28,12 +29,11 @@ export interface CheckpointSettings {
   readonly report: (finding: StoreFinding) => void;
   /** After how many bytes of log a checkpoint is made without being asked for. */
   readonly lagBytes: number;
+  /** How long closing works on a checkpoint. */
+  readonly closingMs: number;
   /** The last checkpoint, and how long the catalog is; null where it has to be written anew. */
   readonly last: { readonly checkpoint: Checkpoint; readonly bytes: number; readonly base: number } | null;
 }
-
-/** How long closing works on a checkpoint. What it does not reach is in the log, and the next open replays it. */
-const CLOSING_MS = 3_000;
 
 const nextTurn = (): Promise<void> => new Promise((done) => setImmediate(done));
 
@@ -47,9 +47,8 @@ export class Checkpoints {
   readonly #trash = new Set<string>();
   #dirty = new Set<LogEntry>();
   #removed = new Set<LogEntry>();
+  readonly #catalog: CatalogFile;
   #last: Checkpoint | null;
-  #bytes: number;
-  #base: number;
   /** How much the log had written at the last checkpoint; what an open had to replay counts as too much. */
   #coveredBytes = 0;
   #isRunning: Promise<void> | null = null;
@@ -60,9 +59,9 @@ export class Checkpoints {
 
   constructor(settings: CheckpointSettings) {
     this.#settings = settings;
-    this.#last = settings.last?.checkpoint ?? null;
-    this.#bytes = settings.last?.bytes ?? 0;
-    this.#base = settings.last?.base ?? 0;
+    const { disk, layout, runtimeId, last } = settings;
+    this.#catalog = new CatalogFile(disk, layout, runtimeId, last?.bytes ?? 0, last?.base ?? 0);
+    this.#last = last?.checkpoint ?? null;
   }
 
   /** Whether a replay would have to read more than it should. */
@@ -113,7 +112,7 @@ export class Checkpoints {
   async make(isClosing = false): Promise<void> {
     if (this.#isRunning && !isClosing) return this.#isRunning;
     // one that is on has no more time than closing itself
-    if (isClosing) this.#until = performance.now() + CLOSING_MS;
+    if (isClosing) this.#until = performance.now() + this.#settings.closingMs;
     await this.#isRunning;
     if (!isClosing && (!this.#isStarted || (!this.isDue && this.#last))) return;
     this.#isRunning = this.#settings.backlog.lane.run(() => this.#guarded(isClosing));
@@ -122,7 +121,7 @@ export class Checkpoints {
   }
 
   async #guarded(isClosing: boolean): Promise<void> {
-    let dirty: ReadonlySet<LogEntry> = new Set();
+    let dirty = new Set<LogEntry>();
     let removed: ReadonlySet<LogEntry> = new Set();
     try {
       await this.#settings.log.sync();
@@ -158,10 +157,10 @@ export class Checkpoints {
     });
   }
 
-  /** False where closing had no time for it: nothing has changed then. */
+  /** False where closing had no time for all of it. `dirty` then has what is left. */
   async #make(
     position: WalPosition,
-    dirty: ReadonlySet<LogEntry>,
+    dirty: Set<LogEntry>,
     removed: ReadonlySet<LogEntry>,
     isClosing: boolean,
   ): Promise<boolean> {
@@ -173,7 +172,7 @@ export class Checkpoints {
       await disk.syncDirectory(layout.workers);
       await disk.syncDirectory(layout.trash);
     }
-    const isNew = this.#last === null || this.#bytes - this.#base > Math.max(CHANGES_BYTES, this.#base);
+    const isNew = this.#last === null || this.#catalog.isOutgrown;
     const lines: Buffer[] = [];
     let count = await this.#describe(isNew ? this.#settings.entries() : dirty, lines);
     if (!isNew) {
@@ -186,7 +185,7 @@ export class Checkpoints {
     const isClean = isClosing && log.position.lsn === position.lsn;
     const checkpoint: Checkpoint = { checkpoint: number, ...position, lines: count, isClean };
     lines.push(Buffer.from(checkpointLine(checkpoint)));
-    await (isNew ? this.#replace(lines) : this.#append(lines));
+    await (isNew ? this.#catalog.replace(lines) : this.#catalog.append(lines));
     const before = this.#last;
     this.#last = checkpoint;
     for (const entry of dirty) entry.synced = entry.filed;
@@ -194,29 +193,56 @@ export class Checkpoints {
     return true;
   }
 
-  /** Writes and syncs the files of logs; false where closing has no time for all. */
-  async #file(dirty: ReadonlySet<LogEntry>): Promise<boolean> {
+  /** Writes and syncs the files of logs, noting the progress; false where closing has no time for all. */
+  async #file(dirty: Set<LogEntry>): Promise<boolean> {
     const { backlog, files, disk, layout } = this.#settings;
+    const filed: LogEntry[] = [];
     const doubtful: LogEntry[] = [];
     const lost: LogEntry[] = [];
     let failure: unknown = null;
+    let left = dirty.size;
     for (const entry of dirty) {
-      if (performance.now() > this.#until) return false;
-      if (entry.isRemoved) continue;
-      try {
-        await backlog.flushOne(entry);
-        if (entry.filed.seq > 0 && !entry.isRescued) await files.sync(entry);
-      } catch (error) {
-        failure ??= error;
-        doubtful.push(entry);
-        if (isMisplaced(error)) lost.push(entry);
+      left -= 1;
+      if (!entry.isRemoved) {
+        try {
+          await backlog.flushOne(entry);
+          if (entry.filed.seq > 0 && !entry.isRescued) await files.sync(entry);
+          filed.push(entry);
+        } catch (error) {
+          failure ??= error;
+          doubtful.push(entry);
+          if (isMisplaced(error)) lost.push(entry);
+        }
       }
+      const isLate = left > 0 && performance.now() > this.#until;
+      if (isLate || (left > 0 && filed.length >= SLICE_LOGS)) await this.#note(filed.splice(0), dirty);
+      if (isLate) return false;
     }
     if (failure === null) return true;
     // What a failed sync leaves in doubt is taken back to what is certain.
     await refile(disk, layout, backlog, doubtful, this.#last);
     for (const entry of lost) this.#giveUp(entry, failure);
     throw failure;
+  }
+
+  /**
+   * Notes in the catalog what was filed so far, and takes it from what is to be filed. The point from which the log is
+   * replayed stays, so nothing is retired: a replay passes over what the files have already.
+   */
+  async #note(filed: readonly LogEntry[], dirty: Set<LogEntry>): Promise<void> {
+    if (this.#last === null || filed.length === 0) return;
+    const { log, disk, layout } = this.#settings;
+    await disk.syncDirectory(layout.workers);
+    const lines: Buffer[] = [];
+    const count = await this.#describe(filed, lines);
+    await log.sync();
+    const noted = { ...this.#last, checkpoint: this.#last.checkpoint + 1, lines: count, isClean: false };
+    await this.#catalog.append([...lines, Buffer.from(checkpointLine(noted))]);
+    this.#last = noted;
+    for (const entry of filed) {
+      entry.synced = entry.filed;
+      dirty.delete(entry);
+    }
   }
 
   /** The files of a log are gone: the next checkpoint puts what the shared log still has of it aside. */
@@ -263,34 +289,6 @@ export class Checkpoints {
       }
     }
     return count;
-  }
-
-  async #append(lines: readonly Buffer[]): Promise<void> {
-    const { disk, layout } = this.#settings;
-    const bytes = Buffer.concat(lines);
-    const file = await disk.open(layout.catalog, 'write');
-    try {
-      await disk.truncate(file, this.#bytes);
-      await writeFully(disk, file, bytes, this.#bytes);
-      await disk.sync(file);
-    } finally {
-      await disk.close(file);
-    }
-    this.#bytes += bytes.length;
-  }
-
-  /** Writes the catalog anew and keeps the one before. */
-  async #replace(lines: readonly Buffer[]): Promise<void> {
-    const { disk, layout, runtimeId } = this.#settings;
-    const chunks = [Buffer.from(catalogHeader(runtimeId)), ...lines];
-    await disk.replace(layout.nextCatalog, chunks);
-    await disk.rename(layout.catalog, layout.previousCatalog).catch((error: unknown) => {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-    });
-    await disk.rename(layout.nextCatalog, layout.catalog);
-    await disk.syncDirectory(layout.root);
-    this.#bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    this.#base = this.#bytes;
   }
 
   async #retire(below: number, trash: readonly string[]): Promise<void> {

@@ -28,8 +28,9 @@ import { type FsStoreOptions, type Settings, settingsOf } from './settings.ts';
 const TICK_MS = 1_000;
 /** What a log is listed with at most; the runtime reads the rest. */
 const TAIL_BYTES = 65_536;
-/** How long a store that is written seldom goes without a checkpoint, in ticks. */
+/** How long a store that is written seldom goes without a checkpoint, and one that nobody writes, in ticks. */
 const IDLE_TICKS = 60;
+const QUIET_TICKS = 5;
 
 interface Open {
   readonly session: Session;
@@ -139,12 +140,16 @@ export class FsStore implements RuntimeStore {
   }
 
   #startTicking(session: Session): NodeJS.Timeout {
-    const { backlog, checkpoints } = session.parts;
+    const { backlog, checkpoints, log } = session.parts;
     let ticks = 0;
+    let quiet = 0;
+    let written = log.writtenBytes;
     const timer = setInterval(() => {
       ticks += 1;
-      if (!checkpoints.isOverdue && ticks % IDLE_TICKS !== 0) void backlog.flush();
-      else void checkpoints.make();
+      quiet = log.writtenBytes === written ? quiet + 1 : 0;
+      written = log.writtenBytes;
+      if (checkpoints.isOverdue || quiet === QUIET_TICKS || ticks % IDLE_TICKS === 0) void checkpoints.make();
+      else void backlog.flush();
     }, TICK_MS);
     timer.unref();
     return timer;

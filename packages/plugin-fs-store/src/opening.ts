@@ -164,6 +164,7 @@ export const openDirectory = async (
     snapshotOf: (id) => host.snapshotOf(id),
     report,
     lagBytes: settings.checkpointBytes,
+    closingMs: settings.closingMs,
     last: keepsCatalog ? lastOf(recovered.catalog) : null,
   });
   for (const entry of recovered.touched) checkpoints.restore(entry);

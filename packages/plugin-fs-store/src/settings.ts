@@ -21,6 +21,11 @@ export interface FsStoreOptions {
   readonly queueBytes?: number;
   /** What the log may have ahead of the Workers' files, in memory; beyond it, commits wait for them. Default 64 MiB. */
   readonly behindBytes?: number;
+  /**
+   * How long closing files Workers, for a checkpoint, besides the one that is being filed. What it does not reach is in
+   * the log, and filed after the next open. Default 3,000.
+   */
+  readonly closingMs?: number;
   /** Files of Workers kept open. Default 256. */
   readonly openFiles?: number;
 }
@@ -34,6 +39,7 @@ export interface Settings {
   readonly checkpointBytes: number;
   readonly queueBytes: number;
   readonly behindBytes: number;
+  readonly closingMs: number;
   readonly openFiles: number;
 }
 
@@ -65,6 +71,7 @@ export const settingsOf = (options: FsStoreOptions, disk: Disk = nodeDisk): Sett
     ),
     queueBytes: whole('queueBytes', options.queueBytes ?? 64 * MEBIBYTE, 4_096, 1_024 * MEBIBYTE),
     behindBytes: whole('behindBytes', options.behindBytes ?? 64 * MEBIBYTE, 4_096, 1_024 * MEBIBYTE),
+    closingMs: whole('closingMs', options.closingMs ?? 3_000, 0, 3_600_000),
     openFiles: whole('openFiles', options.openFiles ?? 256, 4, 100_000),
   };
 };

@@ -47,7 +47,10 @@ const live = async (
     acknowledged.push({ steps: disk.steps, log, seq: head.seq + 1 });
   };
   for (let life = 0; life < 3; life += 1) {
-    const options = { dir, durability, segmentBytes: 8_192, checkpointBytes: 6_000, behindBytes: 8_192 };
+    // some closings have no time for all, and note how far they came
+    const closingMs = random() < 0.5 ? 0 : 3_000;
+    const sizes = { segmentBytes: 8_192, checkpointBytes: 6_000, behindBytes: 8_192 };
+    const options = { dir, durability, closingMs, ...sizes };
     const store = new FsStore(options, disk);
     for (const log of (await store.open(host([], heads))).logs) void log;
     for (let round = 0; round < 12; round += 1) {

@@ -30,7 +30,7 @@ const live = async (
   tell: (what: string) => void,
 ): Promise<{ copy: string; doubts: Map<string, string> }> => {
   const writer = await new Writer(
-    { dir, segmentBytes: 4_096, checkpointBytes: 8_192, ...options },
+    { dir, segmentBytes: 4_096, checkpointBytes: 8_192, closingMs: random() < 0.5 ? 0 : 3_000, ...options },
     texts,
   ).open();
   writer.disk.fate = fateOf(random, 0.08);
