@@ -110,11 +110,14 @@ export class Checkpoints {
 
   /** Makes a checkpoint, or joins the one that is being made. Failures are reported; the log then keeps everything. */
   async make(isClosing = false): Promise<void> {
-    if (this.#isRunning && !isClosing) return this.#isRunning;
-    // one that is on has no more time than closing itself
-    if (isClosing) this.#until = performance.now() + this.#settings.closingMs;
-    await this.#isRunning;
-    if (!isClosing && (!this.#isStarted || (!this.isDue && this.#last))) return;
+    if (isClosing) {
+      // one that is on has no more time than closing itself
+      this.#until = performance.now() + this.#settings.closingMs;
+      await this.#isRunning;
+    } else {
+      if (this.#isRunning) return this.#isRunning;
+      if (!this.#isStarted || (!this.isDue && this.#last)) return;
+    }
     this.#isRunning = this.#settings.backlog.lane.run(() => this.#guarded(isClosing));
     await this.#isRunning;
     this.#isRunning = null;

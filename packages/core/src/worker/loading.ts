@@ -12,14 +12,32 @@ const STATE_VERSION = 1;
 
 const READ = { count: 1_000, bytes: 1_048_576, direction: 'forward' } as const;
 
-export const snapshotOf = ({ state }: Worker): Snapshot => ({
-  head: { seq: state.head.seq, bytes: state.head.end },
-  value: { version: STATE_VERSION, state: state as unknown as JsonValue },
-});
+const EMPTY: Readonly<Record<string, unknown>> = { ...emptyState('', '') };
 
-const stateIn = (snapshot: Snapshot | null): WorkerState | null => {
-  const value = snapshot?.value as { readonly version?: unknown; readonly state?: WorkerState } | undefined;
-  return value?.version === STATE_VERSION && value.state ? value.state : null;
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+
+/**
+ * A snapshot of a Worker's state. What is as in an empty log is left out: there are many Workers, all of their
+ * snapshots are read at a start, and most of a Worker that nothing happens to is empty.
+ */
+export const snapshotOf = ({ state }: Worker): Snapshot => {
+  const { workerId: _id, log: _log, ...rest } = state;
+  const told = Object.entries(rest).filter(
+    ([name, value]) => value !== EMPTY[name] && !(isEmpty(value) && isEmpty(EMPTY[name])),
+  );
+  return {
+    head: { seq: state.head.seq, bytes: state.head.end },
+    value: { version: STATE_VERSION, state: Object.fromEntries(told) as JsonValue },
+  };
+};
+
+const stateIn = ({ workerId, log, snapshot }: StoredLog): WorkerState => {
+  const empty = emptyState(workerId, log);
+  const value = snapshot?.value as
+    | { readonly version?: unknown; readonly state?: Partial<WorkerState> }
+    | undefined;
+  return value?.version === STATE_VERSION && value.state ? { ...empty, ...value.state } : empty;
 };
 
 /** Folds lines that follow the draft; those that it has already, or that cannot be read, are passed over. */
@@ -48,7 +66,7 @@ const fold = (
  * damaged log gives what can be read of it, and no run is on in it.
  */
 export const loadWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worker> => {
-  const draft: Draft = { ...(stateIn(stored.snapshot) ?? emptyState(stored.workerId, stored.log)) };
+  const draft: Draft = { ...stateIn(stored) };
   if (draft.head.seq > stored.head.seq) Object.assign(draft, emptyState(stored.workerId, stored.log));
   if (stored.tail.length > 0 && draft.head.seq === (stored.snapshot?.head.seq ?? 0)) {
     draft.head = fold(draft, stored.tail, { seq: draft.head.seq + 1, offset: draft.head.end });

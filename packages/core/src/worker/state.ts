@@ -80,6 +80,7 @@ export type Draft = { -readonly [K in keyof WorkerState]: WorkerState[K] };
 
 const RESOLVED_KEPT = 16;
 const NONE: readonly never[] = [];
+const NO_LABELS: WorkerState['labels'] = {};
 const NO_TALLY: Tally = {
   inputs: 0,
   messages: 0,
@@ -102,7 +103,7 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   status: 'idle',
   engine: '',
   displayName: null,
-  labels: {},
+  labels: NO_LABELS,
   parent: null,
   profile: null,
   bundle: null,
