@@ -32,6 +32,17 @@ interface Link {
   readonly end: number | null;
 }
 
+const ZEROS = Buffer.alloc(65_536);
+
+/** Whether nothing stands there but the zeros that are written ahead of the log. */
+const isAhead = (bytes: Buffer, from: number): boolean => {
+  for (let at = from; at < bytes.length; at += ZEROS.length) {
+    const piece = bytes.subarray(at, at + ZEROS.length);
+    if (!piece.equals(ZEROS.subarray(0, piece.length))) return false;
+  }
+  return true;
+};
+
 /** Replays what the log holds after a checkpoint, in order. One run, one instance. */
 class Replay {
   readonly #settings: ReplaySettings;
@@ -138,7 +149,7 @@ class Replay {
       at = next.at;
     }
     if (end !== null && at < end) this.#damage('A segment ends before its end', at, header.segment);
-    else if (at < bytes.length) this.#tornEnd(at, bytes.length, header.segment);
+    else if (at < bytes.length && !isAhead(bytes, at)) this.#tornEnd(at, bytes.length, header.segment);
     this.#end = { segment: header.segment, offset: end === null ? at : end, lsn: this.#lsn };
   }
 
