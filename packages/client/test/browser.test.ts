@@ -11,12 +11,10 @@ import { startBackend } from './backend.ts';
 import { storedLines } from './rebuilt.ts';
 import { Served } from './served.ts';
 
-const executablePath = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== undefined && existsSync(path));
+const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+/** The one that is named, or none; else one where systems have it. */
+const { CHROMIUM } = process.env;
+const executablePath = (CHROMIUM === undefined ? KNOWN : [CHROMIUM]).find((path) => existsSync(path));
 
 /** Watches a Worker by the client, through its own origin, over whatever happens to the runtime, and keeps what it saw. */
 const script = `
