@@ -73,8 +73,9 @@ class Resuming<Item> {
     let hasSaid = false;
     for await (const event of open({ ...ask, after: this.#position ?? ask.after }, signal)) {
       if (event.event === 'open') {
+        const isAgain = this.#hasBegun;
         this.#hasBegun = true;
-        if (isResumed) yield* this.#said(this.#feed.resumed(this.#position));
+        if (isAgain) yield* this.#said(this.#feed.resumed(this.#position));
         continue;
       }
       if (event.event === 'closing') {

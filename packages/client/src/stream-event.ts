@@ -11,7 +11,7 @@ export interface StreamAsk {
 
 /** One thing that a stream says, in the words of Server-Sent Events, over whatever it came. */
 export interface StreamEvent {
-  /** `open` comes first, once the runtime has taken the stream; `message` is an event of the log. */
+  /** `open` comes once the runtime has taken the stream, first or again; `message` is an event of the log. */
   readonly event: string;
   readonly data: unknown;
   /** The position after it, if it has one. */

@@ -1,7 +1,7 @@
 /** What is particular to streams over a socket: they share it, hold back for it, and do without it. */
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Observation } from '@worker-runtime/core';
+import type { Observation, WatchItem } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { runtimeClient } from '../src/index.ts';
 import { TRANSPORTS } from './live-transports.ts';
@@ -125,4 +125,36 @@ test('P19: a token goes with a socket in the list of subprotocols, and what it m
   await items.return?.();
   const stranger = runtimeClient({ url: served.proxy.url, token: token.replace('a', 'b'), ...TRANSPORTS.ws });
   await t.throwsAsync(stranger.observe('ada')[Symbol.asyncIterator]().next(), { code: 'UNAUTHENTICATED' });
+});
+
+test('P6: a watch that was held back in its first list begins anew, so that nothing that went stays known', async (t) => {
+  const { served, api } = await serve(t);
+  const count = 3_000;
+  for (let at = 0; at < count; at++)
+    await served.runtime.createWorker({
+      engine: 'scripted',
+      workerId: `w${at}`,
+      labels: { of: 'x'.repeat(200) },
+    });
+  const watch = api.watch()[Symbol.asyncIterator]();
+  const known = new Set<string>();
+  const kinds: string[] = [];
+  const take = async (): Promise<string> => {
+    const { value } = (await watch.next()) as { readonly value: WatchItem };
+    kinds.push(value.type);
+    if (value.type === 'reset') known.clear();
+    else if (value.type === 'worker') known.add(value.worker.workerId);
+    else if (value.type === 'worker-removed') known.delete(value.workerId);
+    return value.type;
+  };
+  await take();
+  // enough for as much to arrive as may wait
+  for (let round = 0; round < 200; round++) await api.getWorker('w1');
+  await served.runtime.stopWorker('w0');
+  await served.runtime.deleteWorker('w0');
+  while ((await take()) !== 'synced');
+  t.true(kinds.includes('reset'));
+  t.is(known.size, count - 1);
+  t.false(known.has('w0'));
+  await watch.return?.();
 });
