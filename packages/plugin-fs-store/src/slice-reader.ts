@@ -5,8 +5,6 @@ import type { LineSource } from './line-source.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const FIRST_BLOCK_BYTES = 4_096;
-/** What a line is taken to have where nothing better is known. */
-const LINE_BYTES = 384;
 
 /** Called where lines are missing or unreadable, with the byte where that begins. */
 export type OnDamage = (offset: number) => void;
@@ -101,6 +99,12 @@ class SliceReader {
     }
   }
 
+  /** What so many lines take in this log on average, and a quarter more: a second read costs more than that. */
+  get #likelyBytes(): number {
+    const { seq, bytes } = this.#source.head;
+    return Math.max(FIRST_BLOCK_BYTES, Math.ceil((1.25 * this.#count * bytes) / Math.max(1, seq)));
+  }
+
   /** Lines from a position on, null where the first of them does not begin or end as it should. */
   async #linesFrom(first: LinePosition): Promise<LogSlice | null> {
     const { head } = this.#source;
@@ -108,7 +112,7 @@ class SliceReader {
     if (!Number.isSafeInteger(offset) || offset < 0 || offset >= head.bytes) return null;
     const from = Math.max(0, offset - 1);
     const start = offset - from;
-    let size = Math.min(this.#bytes + 1, Math.max(FIRST_BLOCK_BYTES, this.#count * LINE_BYTES));
+    let size = Math.min(this.#bytes + 1, this.#likelyBytes);
     for (;;) {
       const to = Math.min(from + size, head.bytes);
       const block = await this.#source.bytes(from, to);
@@ -154,7 +158,7 @@ class SliceReader {
 
   /** Lines up to an end, null where the last of them is not whole. */
   async #linesBefore(seq: number, end: number): Promise<LogSlice | null> {
-    let size = Math.min(this.#bytes, Math.max(FIRST_BLOCK_BYTES, this.#count * LINE_BYTES));
+    let size = Math.min(this.#bytes, this.#likelyBytes);
     for (;;) {
       const from = Math.max(0, end - size - 1);
       const block = await this.#source.bytes(from, end);
