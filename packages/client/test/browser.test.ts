@@ -16,6 +16,9 @@ const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/googl
 const { CHROMIUM } = process.env;
 const executablePath = (CHROMIUM === undefined ? KNOWN : [CHROMIUM]).find((path) => existsSync(path));
 
+/** A machine may be busy. */
+const PATIENCE_MS = 100_000;
+
 /** Watches a Worker by the client, through its own origin, over whatever happens to the runtime, and keeps what it saw. */
 const script = `
   const runtime = client.runtimeClient({ url: location.origin, retryMs: 20, retryMaxMs: 100 });
@@ -57,6 +60,7 @@ const launch = async (t: ExecutionContext, path: string): Promise<BrowserContext
   const folder = await mkdtemp(join(tmpdir(), 'client-browser-'));
   const browser = await chromium.launchPersistentContext(folder, {
     executablePath: path,
+    timeout: PATIENCE_MS,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -100,6 +104,7 @@ const inBrowser = async (t: ExecutionContext, path: string): Promise<void> => {
   const backend = await startBackend(t, await pageOf(), served.proxy.url, token);
   const browser = await launch(t, path);
   const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   await page.goto(backend.url);
   // live: text shows while it is written
   const led = send('led');
