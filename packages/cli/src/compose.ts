@@ -21,6 +21,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   http: () => import('@worker-runtime/plugin-http'),
   ws: () => import('@worker-runtime/plugin-ws'),
   'legacy-pod': () => import('@worker-runtime/plugin-legacy-pod'),
+  'ai-sdk': () => import('@worker-runtime/plugin-ai-sdk'),
   echo: () => import('./echo.ts'),
 };
 

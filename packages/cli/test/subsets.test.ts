@@ -17,10 +17,15 @@ const optionsOf = (place: string): Readonly<Record<string, Readonly<Record<strin
   'fs-store': { dir: join(place, 'store') },
   http: { port: 0 },
   'legacy-pod': { command: 'false', dataDir: join(place, 'pods'), runtimeDir: join(place, 'sockets') },
+  'ai-sdk': { providers: { local: { type: 'openai-compatible', baseUrl: 'http://127.0.0.1:9/v1' } } },
 });
 
 /** The engines that a plugin brings, by its name; the others bring none. */
-const ENGINES: Readonly<Record<string, string>> = { echo: 'echo', 'legacy-pod': 'legacy-pod' };
+const ENGINES: Readonly<Record<string, string>> = {
+  echo: 'echo',
+  'legacy-pod': 'legacy-pod',
+  'ai-sdk': 'ai-sdk',
+};
 
 /** The status of the answer to an upgrade: 101 where somebody took it. */
 const upgradeOf = async (url: string): Promise<number | undefined> => {

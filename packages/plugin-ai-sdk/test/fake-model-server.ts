@@ -1,0 +1,286 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What a model says, piece by piece, and how its server misbehaves. */
+export type Piece =
+  | { readonly text: string }
+  | { readonly reasoning: string }
+  | { readonly call: string; readonly input: unknown; readonly id?: string }
+  /** Waits for a test. */
+  | { readonly until: Promise<void> }
+  /** One byte now and then, never a whole line, until the client goes. */
+  | { readonly drip: number }
+  /** So many bytes: of a line that never ends, or of text. */
+  | { readonly flood: number; readonly of: 'line' | 'text' }
+  /** An error inside the stream. */
+  | { readonly error: string }
+  /** The connection breaks, or ends in good order before the answer does. */
+  | 'cut'
+  | 'end'
+  | 'hang';
+
+export type Reply =
+  | readonly Piece[]
+  | {
+      readonly status: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: string;
+    };
+
+export interface Seen {
+  readonly protocol: 'openai' | 'anthropic';
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Readonly<Record<string, unknown>>;
+  /** The conversation, whichever protocol carried it: `role: text` or `role: call name(input)` a piece. */
+  readonly lines: readonly string[];
+  readonly tools: readonly string[];
+  /** What the last message says. */
+  readonly last: string;
+  /** Resolves when the client went away or the answer ended. */
+  readonly closed: Promise<void>;
+}
+
+export type Answer = (request: Seen) => Reply | Promise<Reply>;
+
+const USAGE = { input: 100, cached: 40, output: 7 };
+
+type Part = Readonly<Record<string, unknown>>;
+const partsOf = (content: unknown): readonly Part[] =>
+  typeof content === 'string' ? [{ type: 'text', text: content }] : ((content ?? []) as readonly Part[]);
+
+const openAiLines = (messages: readonly Part[]): string[] =>
+  messages.flatMap(({ role, content, tool_calls: calls, tool_call_id: call }) => [
+    ...partsOf(content).map(({ text }) =>
+      role === 'tool' ? `tool ${String(call)}: ${String(text)}` : `${String(role)}: ${String(text)}`,
+    ),
+    ...((calls ?? []) as readonly { id: string; function: { name: string; arguments: string } }[]).map(
+      ({ id, function: { name, arguments: input } }) => `assistant calls ${id} ${name}(${input})`,
+    ),
+  ]);
+
+const anthropicLines = (messages: readonly Part[]): string[] =>
+  messages.flatMap(({ role, content }) =>
+    partsOf(content).map((part) => {
+      if (part.type === 'tool_use')
+        return `assistant calls ${String(part.id)} ${String(part.name)}(${JSON.stringify(part.input)})`;
+      if (part.type === 'tool_result')
+        return `tool ${String(part.tool_use_id)}: ${partsOf(part.content)
+          .map(({ text }) => text)
+          .join('')}`;
+      return `${String(role)}: ${String(part.text)}`;
+    }),
+  );
+
+/** How each protocol says the same. */
+interface Protocol {
+  begin(): string;
+  piece(
+    piece: Extract<Piece, { text: string } | { reasoning: string } | { call: string }>,
+    index: number,
+  ): string;
+  error(message: string): string;
+  finish(hasCalls: boolean): string;
+}
+
+const data = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
+const event = (value: { readonly type: string }): string => `event: ${value.type}\n${data(value)}`;
+
+const openAi = (model: unknown): Protocol => {
+  const chunk = (delta: object, finish: string | null = null): string =>
+    data({
+      id: 'c1',
+      object: 'chat.completion.chunk',
+      created: 1,
+      model,
+      choices: [{ index: 0, delta, finish_reason: finish }],
+    });
+  return {
+    begin: () => chunk({ role: 'assistant', content: '' }),
+    piece: (piece, index) => {
+      if ('text' in piece) return chunk({ content: piece.text });
+      if ('reasoning' in piece) return chunk({ reasoning_content: piece.reasoning });
+      const input = JSON.stringify(piece.input);
+      const id = piece.id ?? `call_${index}`;
+      const half = Math.floor(input.length / 2);
+      return (
+        chunk({
+          tool_calls: [
+            { index, id, type: 'function', function: { name: piece.call, arguments: input.slice(0, half) } },
+          ],
+        }) + chunk({ tool_calls: [{ index, function: { arguments: input.slice(half) } }] })
+      );
+    },
+    error: (message) => data({ error: { message, type: 'server_error', code: null } }),
+    finish: (hasCalls) =>
+      chunk({}, hasCalls ? 'tool_calls' : 'stop') +
+      data({
+        id: 'c1',
+        object: 'chat.completion.chunk',
+        created: 1,
+        model,
+        choices: [],
+        usage: {
+          prompt_tokens: USAGE.input,
+          completion_tokens: USAGE.output,
+          total_tokens: USAGE.input + USAGE.output,
+          prompt_tokens_details: { cached_tokens: USAGE.cached },
+        },
+      }) +
+      'data: [DONE]\n\n',
+  };
+};
+
+const anthropic = (model: unknown): Protocol => {
+  const block = (index: number, start: object, deltas: readonly object[]): string =>
+    event({ type: 'content_block_start', index, content_block: start } as never) +
+    deltas.map((delta) => event({ type: 'content_block_delta', index, delta } as never)).join('') +
+    event({ type: 'content_block_stop', index } as never);
+  return {
+    begin: () =>
+      event({
+        type: 'message_start',
+        message: {
+          id: 'm1',
+          type: 'message',
+          role: 'assistant',
+          model,
+          content: [],
+          stop_reason: null,
+          stop_sequence: null,
+          usage: {
+            input_tokens: USAGE.input - USAGE.cached,
+            cache_read_input_tokens: USAGE.cached,
+            output_tokens: 0,
+          },
+        },
+      } as never),
+    piece: (piece, index) => {
+      if ('text' in piece)
+        return block(index, { type: 'text', text: '' }, [{ type: 'text_delta', text: piece.text }]);
+      if ('reasoning' in piece)
+        return block(index, { type: 'thinking', thinking: '' }, [
+          { type: 'thinking_delta', thinking: piece.reasoning },
+          { type: 'signature_delta', signature: 'c2ln' },
+        ]);
+      const input = JSON.stringify(piece.input);
+      return block(
+        index,
+        { type: 'tool_use', id: piece.id ?? `toolu_${index}`, name: piece.call, input: {} },
+        [
+          { type: 'input_json_delta', partial_json: input.slice(0, 3) },
+          { type: 'input_json_delta', partial_json: input.slice(3) },
+        ],
+      );
+    },
+    error: (message) => event({ type: 'error', error: { type: 'api_error', message } } as never),
+    finish: (hasCalls) =>
+      event({
+        type: 'message_delta',
+        delta: { stop_reason: hasCalls ? 'tool_use' : 'end_turn', stop_sequence: null },
+        usage: { output_tokens: USAGE.output },
+      } as never) + event({ type: 'message_stop' }),
+  };
+};
+
+/** A model's server on a real socket: chat completions and Anthropic's messages, streamed. */
+export class FakeModelServer {
+  /** What it answers; may be replaced at any time. */
+  answer: Answer = ({ last }) => [{ text: `You said: ${last}` }];
+  readonly requests: Seen[] = [];
+  readonly #server = createServer((request, response) => void this.#serve(request, response));
+  readonly #arrivals: { readonly count: number; readonly resolve: (seen: Seen) => void }[] = [];
+
+  static async open(): Promise<FakeModelServer> {
+    const server = new FakeModelServer();
+    server.#server.listen(0, '127.0.0.1');
+    await once(server.#server, 'listening');
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
+  }
+
+  /** The request of this number, counted from 1, once it has come. */
+  arrival(count: number): Promise<Seen> {
+    const seen = this.requests[count - 1];
+    if (seen) return Promise.resolve(seen);
+    return new Promise((resolve) => this.#arrivals.push({ count, resolve }));
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // a client may go at any time: that is no failure of the test
+    response.on('error', () => {});
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>;
+    const isAnthropic = request.url === '/v1/messages';
+    const messages = body.messages as readonly Part[];
+    const lines = isAnthropic
+      ? [...partsOf(body.system).map(({ text }) => `system: ${String(text)}`), ...anthropicLines(messages)]
+      : openAiLines(messages);
+    const seen: Seen = {
+      protocol: isAnthropic ? 'anthropic' : 'openai',
+      headers: request.headers,
+      body,
+      lines,
+      tools: ((body.tools ?? []) as readonly { name?: string; function?: { name: string } }[]).map(
+        ({ name, function: told }) => name ?? told?.name ?? '',
+      ),
+      last: (lines.at(-1) ?? '').replace(/^\w+( \w+)?: /, ''),
+      closed: new Promise((resolve) => response.once('close', resolve)),
+    };
+    this.requests.push(seen);
+    for (const { count, resolve } of this.#arrivals) if (count === this.requests.length) resolve(seen);
+    const reply = await this.answer(seen);
+    if ('status' in reply) {
+      response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers });
+      response.end(reply.body ?? '{}');
+      return;
+    }
+    await this.#stream(reply, isAnthropic ? anthropic(body.model) : openAi(body.model), response);
+  }
+
+  async #stream(pieces: readonly Piece[], protocol: Protocol, response: ServerResponse): Promise<void> {
+    const gone = new Promise<void>((resolve) => response.once('close', resolve));
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write(protocol.begin());
+    let calls = 0;
+    for (const [index, piece] of pieces.entries()) {
+      if (response.destroyed) return;
+      if (piece === 'cut') return void response.destroy();
+      if (piece === 'end') return void response.end();
+      if (piece === 'hang') return gone;
+      if ('until' in piece) await Promise.race([piece.until, gone]);
+      else if ('drip' in piece) {
+        const timer = setInterval(() => response.write(':'), piece.drip);
+        await gone;
+        clearInterval(timer);
+      } else if ('flood' in piece) await this.#flood(piece, protocol, response, gone);
+      else if ('error' in piece) response.write(protocol.error(piece.error));
+      else {
+        if ('call' in piece) calls += 1;
+        response.write(protocol.piece(piece, index));
+      }
+    }
+    if (!response.destroyed) response.end(protocol.finish(calls > 0));
+  }
+
+  async #flood(
+    { flood, of }: Extract<Piece, { flood: number }>,
+    protocol: Protocol,
+    response: ServerResponse,
+    gone: Promise<void>,
+  ): Promise<void> {
+    const block = of === 'line' ? 'x'.repeat(65_536) : protocol.piece({ text: 'x'.repeat(65_536) }, 0);
+    for (let sent = 0; sent < flood && !response.destroyed; sent += 65_536)
+      if (!response.write(block)) await Promise.race([once(response, 'drain').catch(() => {}), gone]);
+  }
+}
