@@ -1,0 +1,212 @@
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import type { Piece } from './fake-model-server.ts';
+import { ModelScene } from './model-scene.ts';
+
+const errorOf = async (attempt: Promise<unknown>): Promise<string> =>
+  attempt.then(
+    () => 'no error',
+    (error: unknown) => `${(error as { code: string }).code}: ${(error as Error).message}`,
+  );
+
+for (const type of ['openai-compatible', 'anthropic'] as const) {
+  test(`${type}: an answer is streamed, kept, and counted`, async (t) => {
+    const scene = await ModelScene.open(t, { type });
+    let goOn: () => void = () => {};
+    const until = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    scene.server.answer = (): readonly Piece[] => [
+      { reasoning: 'Hm.' },
+      { text: 'The sky ' },
+      { until },
+      { text: 'is blue.' },
+    ];
+    const workerId = await scene.create({ system: 'Be brief.', settings: { temperature: 0.5, maxOutputTokens: 50 } });
+    const { cursor, runId } = await scene.runtime.sendInput(workerId, { text: 'Why?' });
+    const seen: string[] = [];
+    for await (const item of scene.runtime.observe(workerId, { after: cursor })) {
+      if (item.type === 'in-flight') for (const { parts } of item.messages) seen.push(...parts.map(({ text }) => text));
+      if (item.type === 'delta') seen.push(item.text);
+      if (seen.join('') === 'Hm.The sky ') break;
+    }
+    goOn();
+    t.deepEqual(await scene.ended(workerId, runId), { outcome: 'completed' });
+    const log = await scene.log(workerId);
+    t.deepEqual(
+      log.slice(2).map(({ type }) => type),
+      [
+        'input.accepted',
+        'run.started',
+        'step.started',
+        'message.completed',
+        'usage.recorded',
+        'step.finished',
+        'run.finished',
+      ],
+    );
+    const message = log.find(({ type }) => type === 'message.completed')?.data as { parts: { type: string; text: string }[] };
+    t.deepEqual(
+      message.parts.map(({ type, text }) => [type, text]),
+      [
+        ['reasoning', 'Hm.'],
+        ['text', 'The sky is blue.'],
+      ],
+    );
+    const { usage } = await scene.runtime.overview(workerId);
+    t.like(usage, { inputTokens: 100, outputTokens: 7, cacheReadTokens: 40 });
+    const [request] = scene.server.requests;
+    t.deepEqual(request?.lines, ['system: Be brief.', 'user: Why?']);
+    t.deepEqual(request?.tools, [], 'a Worker has no tools unless it is granted some');
+    t.like(request?.body, { model: 'm', temperature: 0.5, max_tokens: 50, stream: true });
+  });
+
+  test(`${type}: P7: the whole conversation is told, also after a restart and in the order of its runs`, async (t) => {
+    const scene = await ModelScene.open(t, { type });
+    const workerId = await scene.create();
+    let goOn: () => void = () => {};
+    const until = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    scene.server.answer = ({ last }) => (last === 'one' ? [{ text: '1' }, { until }] : [{ text: `(${last})` }]);
+    await scene.runtime.sendInput(workerId, { text: 'one' });
+    await scene.server.arrival(1);
+    // accepted while the first one is worked on, so it stands before its answer in the log
+    const queued = await scene.runtime.sendInput(workerId, { text: 'two', whenBusy: 'queue' });
+    goOn();
+    await scene.ended(workerId, queued.runId);
+    t.deepEqual(scene.server.requests[0]?.lines, ['user: one']);
+    t.deepEqual(scene.server.requests[1]?.lines, ['user: one', 'assistant: 1', 'user: two']);
+    await scene.start();
+    await scene.runtime.sendInput(workerId, { text: 'be kind', role: 'system' }, { waitMs: 60_000 });
+    t.deepEqual(scene.server.requests[2]?.lines.slice(0, 4), [
+      'user: one',
+      'assistant: 1',
+      'user: two',
+      'assistant: (two)',
+    ]);
+    t.regex(scene.server.requests[2]?.last ?? '', /<system-message>\nbe kind\n<\/system-message>/);
+  });
+
+  test(`${type}: what cannot be answered is tried again before the first token, as long after as it says`, async (t) => {
+    const scene = await ModelScene.open(t, { type, retries: 2 });
+    const workerId = await scene.create();
+    scene.server.answer = () =>
+      scene.server.requests.length === 1
+        ? { status: 429, headers: { 'retry-after': '0.01' }, body: '{"error":{"message":"slow down"}}' }
+        : scene.server.requests.length === 2
+          ? { status: 503, headers: { 'retry-after-ms': '5' } }
+          : [{ text: 'Now.' }];
+    t.is((await scene.say(workerId, 'hello')).outcome, 'completed');
+    t.is(scene.server.requests.length, 3);
+    // a pause as in Retry-After is far shorter than the usual ones: the test would time out if it were not heeded
+    scene.server.answer = () => ({ status: 503, headers: { 'retry-after': '0' } });
+    const { outcome, error } = await scene.say(workerId, 'again');
+    t.deepEqual([outcome, error], ['failed', { code: 'ENGINE_UNAVAILABLE', message: 'The provider is not available (503)' }]);
+    t.is(scene.server.requests.length, 6);
+  });
+
+  for (const [how, broken] of [
+    ['the connection breaks', 'cut'],
+    ['it ends in good order, too early', 'end'],
+    ['the provider says so in the stream', { error: 'overloaded' }],
+  ] as const)
+    test(`${type}: a stream is cut midway: ${how}`, async (t) => {
+      const scene = await ModelScene.open(t, { type, retries: 2 });
+      const workerId = await scene.create();
+      scene.server.answer = () => [{ text: 'So far, ' }, broken];
+      const { outcome, error } = await scene.say(workerId, 'hello');
+      t.deepEqual([outcome, error?.code], ['failed', 'ENGINE_UNAVAILABLE']);
+      t.is(scene.server.requests.length, 1, 'it is not tried again: it has been shown');
+      t.deepEqual(await scene.transcript(workerId), ['user: hello', 'assistant (partial): So far, ']);
+      scene.server.answer = () => [{ text: 'On.' }];
+      t.is((await scene.say(workerId, 'go on')).outcome, 'completed');
+      t.deepEqual(scene.server.requests[1]?.lines.slice(0, 2), ['user: hello', 'assistant: So far, ']);
+    });
+
+  test(`${type}: P19: keys are sent, and never said, also where the provider quotes them`, async (t) => {
+    const variable = `TEST_KEY_${type.replace('-', '_').toUpperCase()}`;
+    const key = 'sk-canary-0123456789';
+    process.env[variable] = key;
+    const scene = await ModelScene.open(t, { type, key: { apiKeyEnv: variable } });
+    const workerId = await scene.create();
+    const leak = JSON.stringify({ error: { message: `Incorrect API key: ${key}`, type: 'auth' } });
+    const replies = [
+      { status: 401, body: leak },
+      { status: 400, body: leak },
+      [{ text: 'x' }, { error: `${key} is not valid` }] as const,
+    ];
+    for (const reply of replies) {
+      scene.server.answer = () => reply;
+      t.is((await scene.say(workerId, 'hello')).outcome, 'failed');
+    }
+    const { headers } = scene.server.requests[0] ?? {};
+    t.is(type === 'anthropic' ? headers?.['x-api-key'] : headers?.authorization?.replace('Bearer ', ''), key);
+    const said = JSON.stringify([
+      await scene.log(workerId),
+      await scene.runtime.getWorker(workerId),
+      await scene.runtime.diagnostics(),
+      await scene.runtime.summary(),
+    ]);
+    for (const secret of [key, variable, scene.server.url, '127.0.0.1'])
+      t.false(said.includes(secret), secret);
+    const logged = scene.logged.join('\n');
+    t.false(logged.includes(key), 'nor in the log of the operator');
+    t.true(logged.includes('Incorrect API key: [secret]'), 'who finds the rest of the story there');
+  });
+}
+
+test('a key comes from a file as it is now; without it nothing is created', async (t) => {
+  const path = join(tmpdir(), `ai-sdk-key-${process.pid}-${Date.now()}`);
+  const scene = await ModelScene.open(t, { key: { apiKeyFile: path } });
+  const code = await errorOf(scene.create());
+  t.is(code, 'ENGINE_UNAVAILABLE: The key of the provider "fake" is not there');
+  await writeFile(path, 'first-key\n');
+  const workerId = await scene.create();
+  await scene.say(workerId, 'hello');
+  await writeFile(path, 'second-key\n');
+  await scene.say(workerId, 'hello');
+  t.deepEqual(
+    scene.server.requests.map(({ headers }) => headers.authorization),
+    ['Bearer first-key', 'Bearer second-key'],
+  );
+});
+
+test('P18: a config is checked, with a pointer to what does not fit', async (t) => {
+  const scene = await ModelScene.open(t);
+  const pointers: unknown[] = [];
+  for (const config of [
+    { provider: 'other' },
+    { apiKey: 'sk-1' },
+    { baseUrl: 'http://evil.example' },
+    { model: '' },
+    { settings: { temperature: 9 } },
+    { maxSteps: 0 },
+    { context: { maxTokens: 1_000, whenFull: 'forget' } },
+  ])
+    await scene.create(config).catch((error: unknown) => {
+      const { code, details } = error as { code: string; details: { issues: { pointer: string }[] } };
+      t.is(code, 'CONFIG_UNSUPPORTED');
+      pointers.push(details.issues[0]?.pointer);
+    });
+  t.deepEqual(pointers, [
+    '/config/provider',
+    '/config/apiKey',
+    '/config/baseUrl',
+    '/config/model',
+    '/config/settings/temperature',
+    '/config/maxSteps',
+    '/config/context/whenFull',
+  ]);
+});
+
+test('a redirect is refused: not every key would be taken off', async (t) => {
+  const scene = await ModelScene.open(t);
+  const workerId = await scene.create();
+  scene.server.answer = () => ({ status: 307, headers: { location: 'http://127.0.0.1:9/' } });
+  const { error } = await scene.say(workerId, 'hello');
+  t.is(error?.code, 'ENGINE_UNAVAILABLE');
+  t.is(scene.server.requests.length, 1);
+});

@@ -1,0 +1,132 @@
+import {
+  type CreateWorker,
+  type EventData,
+  memoryStore,
+  type OpenRequest,
+  type RunResult,
+  Runtime,
+  type RuntimeStore,
+  type TranscriptItem,
+  type WorkerEvent,
+} from '@worker-runtime/core';
+import type { ExecutionContext } from 'ava';
+import { aiSdk } from '../src/index.ts';
+import type { AiSdkOptions } from '../src/options.ts';
+import { FakeModelServer } from './fake-model-server.ts';
+
+/** Nothing in these tests takes long: what has not come by then does not come. */
+const PATIENCE_MS = 60_000;
+
+export interface SceneOptions extends Omit<AiSdkOptions, 'providers'> {
+  readonly type?: 'openai-compatible' | 'anthropic';
+  readonly key?: { readonly apiKeyEnv?: string; readonly apiKeyFile?: string };
+}
+
+const lineOf = ({ role, parts, partial }: TranscriptItem): string =>
+  parts
+    .map((part) => {
+      if (part.type === 'tool-call') return `call ${part.name} ${JSON.stringify(part.input)}`;
+      if (part.type === 'tool-result')
+        return part.error === undefined ? `result ${JSON.stringify(part.output)}` : `error ${part.error}`;
+      return part.type === 'text' ? `${role}${partial ? ' (partial)' : ''}: ${part.text}` : part.type;
+    })
+    .join(' | ');
+
+/** A runtime with the engine, a model's server, and what the operator's log got. */
+export class ModelScene {
+  readonly server: FakeModelServer;
+  readonly logged: string[] = [];
+  readonly #options: SceneOptions;
+  readonly #store: RuntimeStore = memoryStore();
+  #runtime: Runtime | null = null;
+
+  static async open(t: ExecutionContext, options: SceneOptions = {}): Promise<ModelScene> {
+    t.timeout(120_000);
+    const scene = new ModelScene(await FakeModelServer.open(), options);
+    t.teardown(async () => {
+      await scene.#runtime?.stop();
+      await scene.server.close();
+    });
+    await scene.start();
+    return scene;
+  }
+
+  private constructor(server: FakeModelServer, options: SceneOptions) {
+    this.server = server;
+    this.#options = options;
+  }
+
+  get runtime(): Runtime {
+    if (!this.#runtime) throw new TypeError('The scene has not begun');
+    return this.#runtime;
+  }
+
+  /** Starts a runtime; after the first one, over what that one left. */
+  async start(): Promise<void> {
+    await this.#runtime?.stop();
+    const { type = 'openai-compatible', key = {}, ...rest } = this.#options;
+    const plugin = aiSdk({
+      retries: 0,
+      ...rest,
+      providers: { fake: { type, baseUrl: this.server.url, ...key } },
+    });
+    const write = (fields: object, message: string): void => {
+      this.logged.push(`${message} ${JSON.stringify(fields)}`);
+    };
+    this.#runtime = await Runtime.start({
+      plugins: [plugin, { name: 'memory', apply: (host) => host.useStore(this.#store) }],
+      log: { debug: write, info: write, warn: write, error: write },
+    });
+  }
+
+  async create(config: CreateWorker['config'] = {}, rest: Omit<CreateWorker, 'config'> = {}): Promise<string> {
+    const { worker } = await this.runtime.createWorker({
+      engine: 'ai-sdk',
+      config: { provider: 'fake', model: 'm', ...config },
+      ...rest,
+    });
+    return worker.workerId;
+  }
+
+  async say(workerId: string, text: string): Promise<RunResult> {
+    const { run } = await this.runtime.sendInput(workerId, { text }, { waitMs: PATIENCE_MS });
+    if (!run) throw new Error('The run did not end');
+    return run;
+  }
+
+  /** Sends an input, and gives the first request that its run opens. */
+  async asked(workerId: string, text: string): Promise<OpenRequest> {
+    const { run, cursor } = await this.runtime.sendInput(workerId, { text });
+    if (run) throw new Error('The run ended before it asked');
+    return this.nextRequest(workerId, cursor);
+  }
+
+  async nextRequest(workerId: string, after = 'start'): Promise<OpenRequest> {
+    for await (const item of this.runtime.observe(workerId, { after })) {
+      if (item.type !== 'event') continue;
+      const [open] = (await this.runtime.listRequests(workerId)).items;
+      if (open) return open;
+    }
+    throw new Error('Nothing was asked');
+  }
+
+  /** Resolves when a run has ended. */
+  async ended(workerId: string, runId: string): Promise<EventData['run.finished']> {
+    for await (const item of this.runtime.observe(workerId, { after: 'start' })) {
+      if (item.type !== 'event' || item.event.run !== runId) continue;
+      if (item.event.type === 'run.finished') return item.event.data;
+    }
+    throw new Error('The run did not end');
+  }
+
+  async log(workerId: string): Promise<readonly WorkerEvent[]> {
+    const { items } = await this.runtime.events(workerId, { after: 'start', limit: 1_000 });
+    return items;
+  }
+
+  /** The transcript, a line an item. */
+  async transcript(workerId: string): Promise<readonly string[]> {
+    const { items } = await this.runtime.transcript(workerId, { after: 'start', limit: 1_000 });
+    return items.map(lineOf);
+  }
+}
