@@ -35,6 +35,13 @@ const SECOND_TRY_MS = 20;
 // longer, and a timer would fire at once
 const MAX_TIMER_MS = 2_147_483_647;
 
+/** Rejects as soon as the signal fires, whatever the attempt does then. */
+const untilAborted = <T>(attempt: Promise<T>, signal: AbortSignal): Promise<T> =>
+  new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    attempt.then(resolve, reject);
+  });
+
 /** Turns calls into requests, and what comes back into answers or typed errors. */
 export class Connection {
   readonly #base: string;
@@ -80,6 +87,9 @@ export class Connection {
       const response = await this.#send(call, abort.signal, 'text/event-stream');
       const type = response.headers.get('content-type') ?? '';
       const { status, body } = response;
+      // it comes too late for anybody
+      if (abort.signal.aborted) void body?.cancel().catch(() => {});
+      abort.signal.throwIfAborted();
       if (response.ok && body !== null && type.startsWith('text/event-stream'))
         return { status, body, abort: () => abort.abort() };
       const text = await response.text().catch(() => '');
@@ -87,7 +97,11 @@ export class Connection {
     });
   }
 
-  /** Runs an attempt that is called off by its signal, or when it takes too long. */
+  /**
+   * Runs an attempt that is called off by its signal, or when it takes too long. Calling off does not rely on `fetch`:
+   * that of Node holds on to its signal weakly, and does not hear of an abort after a garbage collection
+   * (https://github.com/nodejs/node/issues/55428).
+   */
   async #limited<T>(call: Call, attempt: (abort: AbortController) => Promise<T>): Promise<T> {
     const { signal, extraMs = 0 } = call;
     signal?.throwIfAborted();
@@ -103,7 +117,7 @@ export class Connection {
       Math.min(this.#timing.timeoutMs + extraMs, MAX_TIMER_MS),
     );
     try {
-      return await attempt(abort);
+      return await untilAborted(attempt(abort), abort.signal);
     } catch (error) {
       signal?.throwIfAborted();
       if (isLate) throw unreachable('The runtime did not answer in time', error);

@@ -14,10 +14,16 @@ const pathOf = (worker: string | null): string =>
 export const sseStreams = (connection: Connection, silenceMs: number): OpenStream =>
   async function* ({ worker, after, deltas }, signal) {
     const query = queryOf({ after, deltas: deltas ? undefined : '0' });
-    const { body, abort } = await connection.open({ method: 'GET', path: pathOf(worker), query, signal });
+    const opened = await connection.open({ method: 'GET', path: pathOf(worker), query, signal });
+    const reader = opened.body.getReader();
+    // both: the signal that `fetch` was given may not reach it any more, see Connection
+    const abort = (): void => {
+      opened.abort();
+      // what aborting makes of the rest of the body is of no interest
+      reader.cancel().catch(() => {});
+    };
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
-    const reader = body.getReader();
     const events = new EventReader();
     try {
       yield OPEN;
@@ -33,8 +39,6 @@ export const sseStreams = (connection: Connection, silenceMs: number): OpenStrea
     } finally {
       signal.removeEventListener('abort', abort);
       abort();
-      // what aborting makes of the rest of the body is of no interest
-      reader.cancel().catch(() => {});
     }
     throw unreachable('The stream was cut off');
   };

@@ -56,18 +56,16 @@ export const down: Reply = () => {
   throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 10.1.2.3:8787') });
 };
 
-/** Never answers. */
-export const hanging: Reply = (_, signal) =>
-  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+/** Never answers, and does not hear of an abort: so is the `fetch` of Node once its signal was collected. */
+export const hanging: Reply = () => new Promise(() => {});
 
-/** A stream of this text, which then ends, or with `isOpen` stays silent. */
+/** A stream of this text, which then ends, or with `isOpen` stays silent, deaf to an abort as well. */
 export const stream = (frames: string, isOpen = false): Reply => {
-  return (_, signal) => {
+  return () => {
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
         controller.enqueue(new TextEncoder().encode(frames));
         if (!isOpen) controller.close();
-        else signal.addEventListener('abort', () => controller.error(signal.reason));
       },
     });
     return new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8' } });
