@@ -35,7 +35,11 @@ export async function* modelStream(
   signal: AbortSignal,
 ): AsyncGenerator<TextStreamPart<ToolSet>> {
   const { stallMs, retries } = options;
+  // not AbortSignal.any: what depends on nothing but such a signal may be collected before it fires
   const over = new AbortController();
+  const end = (): void => over.abort(signal.reason);
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
   let isSilent = false;
   let isWaiting = true;
   const timer = setTimeout(() => {
@@ -52,7 +56,7 @@ export async function* modelStream(
       ...(config.settings as CallSettings),
       providerOptions: { [named.optionsName]: config.providerOptions as never },
       maxRetries: retries,
-      abortSignal: AbortSignal.any([signal, over.signal]),
+      abortSignal: over.signal,
       onError: () => {},
     });
     for await (const part of fullStream) {
@@ -77,6 +81,7 @@ export async function* modelStream(
     throw providerError(error);
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener('abort', end);
     over.abort();
   }
 }

@@ -98,22 +98,25 @@ export class ToolCalls {
     const over = new AbortController();
     return new Promise((resolve, reject) => {
       const end = (): void => over.abort(run.signal.reason);
-      over.signal.addEventListener('abort', () => reject(over.signal.reason), { once: true });
+      const tooLong = `The tool took more than ${toolMs} ms. Whether it had an effect is not known.`;
+      const timer = setTimeout(() => over.abort(new ToolFailure(tooLong)), toolMs);
+      const settled = (): void => {
+        clearTimeout(timer);
+        run.signal.removeEventListener('abort', end);
+      };
       run.signal.addEventListener('abort', end, { once: true });
-      const timer = setTimeout(
-        () =>
-          over.abort(
-            new ToolFailure(`The tool took more than ${toolMs} ms. Whether it had an effect is not known.`),
-          ),
-        toolMs,
+      over.signal.addEventListener(
+        'abort',
+        () => {
+          settled();
+          reject(over.signal.reason);
+        },
+        { once: true },
       );
       Promise.resolve()
         .then(() => tool.execute(input, call, over.signal))
         .then(resolve, reject)
-        .finally(() => {
-          clearTimeout(timer);
-          run.signal.removeEventListener('abort', end);
-        });
+        .finally(settled);
     });
   }
 }

@@ -24,11 +24,15 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
       { until },
       { text: 'is blue.' },
     ];
-    const workerId = await scene.create({ system: 'Be brief.', settings: { temperature: 0.5, maxOutputTokens: 50 } });
+    const workerId = await scene.create({
+      system: 'Be brief.',
+      settings: { temperature: 0.5, maxOutputTokens: 50 },
+    });
     const { cursor, runId } = await scene.runtime.sendInput(workerId, { text: 'Why?' });
     const seen: string[] = [];
     for await (const item of scene.runtime.observe(workerId, { after: cursor })) {
-      if (item.type === 'in-flight') for (const { parts } of item.messages) seen.push(...parts.map(({ text }) => text));
+      if (item.type === 'in-flight')
+        for (const { parts } of item.messages) seen.push(...parts.map(({ text }) => text));
       if (item.type === 'delta') seen.push(item.text);
       if (seen.join('') === 'Hm.The sky ') break;
     }
@@ -47,7 +51,9 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
         'run.finished',
       ],
     );
-    const message = log.find(({ type }) => type === 'message.completed')?.data as { parts: { type: string; text: string }[] };
+    const message = log.find(({ type }) => type === 'message.completed')?.data as {
+      parts: { type: string; text: string }[];
+    };
     t.deepEqual(
       message.parts.map(({ type, text }) => [type, text]),
       [
@@ -70,7 +76,8 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     const until = new Promise<void>((resolve) => {
       goOn = resolve;
     });
-    scene.server.answer = ({ last }) => (last === 'one' ? [{ text: '1' }, { until }] : [{ text: `(${last})` }]);
+    scene.server.answer = ({ last }) =>
+      last === 'one' ? [{ text: '1' }, { until }] : [{ text: `(${last})` }];
     await scene.runtime.sendInput(workerId, { text: 'one' });
     await scene.server.arrival(1);
     // accepted while the first one is worked on, so it stands before its answer in the log
@@ -104,7 +111,10 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     // a pause as in Retry-After is far shorter than the usual ones: the test would time out if it were not heeded
     scene.server.answer = () => ({ status: 503, headers: { 'retry-after': '0' } });
     const { outcome, error } = await scene.say(workerId, 'again');
-    t.deepEqual([outcome, error], ['failed', { code: 'ENGINE_UNAVAILABLE', message: 'The provider is not available (503)' }]);
+    t.deepEqual(
+      [outcome, error],
+      ['failed', { code: 'ENGINE_UNAVAILABLE', message: 'The provider is not available (503)' }],
+    );
     t.is(scene.server.requests.length, 6);
   });
 

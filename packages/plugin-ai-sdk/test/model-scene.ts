@@ -79,7 +79,10 @@ export class ModelScene {
     });
   }
 
-  async create(config: CreateWorker['config'] = {}, rest: Omit<CreateWorker, 'config'> = {}): Promise<string> {
+  async create(
+    config: CreateWorker['config'] = {},
+    rest: Omit<CreateWorker, 'config'> = {},
+  ): Promise<string> {
     const { worker } = await this.runtime.createWorker({
       engine: 'ai-sdk',
       config: { provider: 'fake', model: 'm', ...config },

@@ -1,0 +1,91 @@
+import { type Tool, tool } from 'ai';
+import test from 'ava';
+import { z } from 'zod';
+import type { Answer } from './fake-model-server.ts';
+import { ModelScene } from './model-scene.ts';
+
+const caller: Answer = ({ lines, last }) =>
+  lines.at(-1)?.startsWith('tool ') || last !== 'call'
+    ? [{ text: `I see: ${last}` }]
+    : [{ text: 'Let me look.' }, { call: 'look', input: {} }];
+
+/** Every call of a request has its result, right behind it: what providers insist on. */
+const dangling = (lines: readonly string[]): readonly string[] => {
+  const calls = lines.flatMap((line) => /^assistant calls (\S+) /.exec(line)?.[1] ?? []);
+  const results = new Set(lines.flatMap((line) => /^tool (\S+):/.exec(line)?.[1] ?? []));
+  return calls.filter((call) => !results.has(call));
+};
+
+for (const type of ['openai-compatible', 'anthropic'] as const) {
+  test(`${type}: P4: the runtime ends in the middle of a run: it is interrupted, and the next one goes on`, async (t) => {
+    const scene = await ModelScene.open(t, { type });
+    scene.server.answer = () => [{ text: 'Once upon ' }, 'hang'];
+    const workerId = await scene.create();
+    const { runId, cursor } = await scene.runtime.sendInput(workerId, { text: 'tell' });
+    for await (const item of scene.runtime.observe(workerId, { after: cursor }))
+      if (item.type === 'delta' || (item.type === 'in-flight' && item.messages.length > 0)) break;
+    await scene.start();
+    t.is((await scene.ended(workerId, runId)).outcome, 'interrupted');
+    t.is((await scene.runtime.getWorker(workerId)).status, 'idle');
+    scene.server.answer = () => [{ text: 'a time.' }];
+    t.is((await scene.say(workerId, 'go on')).outcome, 'completed');
+    t.deepEqual(scene.server.requests.at(-1)?.lines, ['user: tell', 'assistant: Once upon ', 'user: go on']);
+  });
+
+  test(`${type}: P4: it ends in the middle of a tool call: the tool is not called again`, async (t) => {
+    let calls = 0;
+    let begin: () => void = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const look = tool({
+      inputSchema: z.strictObject({}),
+      execute: () => {
+        calls += 1;
+        begin();
+        return new Promise(() => {});
+      },
+    }) as Tool;
+    const scene = await ModelScene.open(t, { type, tools: { look } });
+    scene.server.answer = caller;
+    const workerId = await scene.create({}, { tools: ['look'] });
+    const { runId } = await scene.runtime.sendInput(workerId, { text: 'call' });
+    await begun;
+    await scene.start();
+    t.is((await scene.ended(workerId, runId)).outcome, 'interrupted');
+    t.is((await scene.say(workerId, 'and now?')).outcome, 'completed');
+    t.is(calls, 1);
+    const lines = scene.server.requests.at(-1)?.lines ?? [];
+    t.deepEqual(dangling(lines), []);
+    t.regex(lines.find((line) => line.startsWith('tool ')) ?? '', /Whether it had an effect is not known/);
+  });
+
+  test(`${type}: P4: it ends while permission is open: nobody can give it any more, and nothing was done`, async (t) => {
+    let calls = 0;
+    const look = tool({
+      inputSchema: z.strictObject({}),
+      needsApproval: true,
+      execute: async () => {
+        calls += 1;
+        return 'seen';
+      },
+    }) as Tool;
+    const scene = await ModelScene.open(t, { type, tools: { look } });
+    scene.server.answer = caller;
+    const workerId = await scene.create({}, { tools: ['look'] });
+    const { requestId, runId } = await scene.asked(workerId, 'call');
+    await scene.start();
+    t.is((await scene.ended(workerId, runId)).outcome, 'interrupted');
+    t.deepEqual((await scene.runtime.listRequests(workerId)).items, []);
+    await t.throwsAsync(scene.runtime.respond(workerId, requestId, { decision: 'allow' }), {
+      code: 'REQUEST_RESOLVED',
+    });
+    t.is((await scene.say(workerId, 'and now?')).outcome, 'completed');
+    t.deepEqual(dangling(scene.server.requests.at(-1)?.lines ?? []), []);
+    // asked again, it asks again
+    const again = await scene.asked(workerId, 'call');
+    await scene.runtime.respond(workerId, again.requestId, { decision: 'allow' });
+    t.is((await scene.ended(workerId, again.runId)).outcome, 'completed');
+    t.is(calls, 1);
+  });
+}
