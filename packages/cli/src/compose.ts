@@ -22,6 +22,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   ws: () => import('@worker-runtime/plugin-ws'),
   'legacy-pod': () => import('@worker-runtime/plugin-legacy-pod'),
   'ai-sdk': () => import('@worker-runtime/plugin-ai-sdk'),
+  acp: () => import('@worker-runtime/plugin-acp'),
   echo: () => import('./echo.ts'),
 };
 

@@ -19,7 +19,10 @@ test('what is unknown is a wrong call, and the error names what is known', async
   const wrong = await file('wrong.json', '{ "prot": 1 }');
   const broken = await file('broken.json', '{');
   const cases: readonly [args: readonly string[], message: RegExp][] = [
-    [['--plugin', 'fs-stor', 'serve'], /PLUGIN_UNKNOWN.*"fs-stor".*fs-store, http, ws, legacy-pod, echo/],
+    [
+      ['--plugin', 'fs-stor', 'serve'],
+      /PLUGIN_UNKNOWN.*"fs-stor".*fs-store, http, ws, legacy-pod, ai-sdk, acp, echo/,
+    ],
     [['--plugin', './gone.mjs', 'serve'], /PLUGIN_UNKNOWN.*gone\.mjs/],
     [['--plugin', empty, 'serve'], /no export named "plugin"/],
     [['--plugin', 'echo', '--plugin', 'echo', 'serve'], /two plugins are called "echo"/],

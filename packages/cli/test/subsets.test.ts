@@ -18,6 +18,7 @@ const optionsOf = (place: string): Readonly<Record<string, Readonly<Record<strin
   http: { port: 0 },
   'legacy-pod': { command: 'false', dataDir: join(place, 'pods'), runtimeDir: join(place, 'sockets') },
   'ai-sdk': { providers: { local: { type: 'openai-compatible', baseUrl: 'http://127.0.0.1:9/v1' } } },
+  acp: { agents: { any: { command: 'false' } } },
 });
 
 /** The engines that a plugin brings, by its name; the others bring none. */
@@ -25,6 +26,7 @@ const ENGINES: Readonly<Record<string, string>> = {
   echo: 'echo',
   'legacy-pod': 'legacy-pod',
   'ai-sdk': 'ai-sdk',
+  acp: 'acp',
 };
 
 /** The status of the answer to an upgrade: 101 where somebody took it. */

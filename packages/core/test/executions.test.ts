@@ -228,6 +228,25 @@ test('P4: an engine that attaches while the runtime stops is let go, and what wa
   t.is(puppet.detached.length, 1);
 });
 
+test('P3: a run that was cancelled ends as cancelled, also where its execution is lost before it listens', async (t) => {
+  const { runtime, puppet } = await startRig(t);
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  const { runId } = await runtime.sendInput('w', { text: 'go' });
+  await settle();
+  const cancelled = runtime.cancelRun('w', { runId, reason: 'enough' });
+  puppet.context().lost(new TypeError('gone'));
+  t.deepEqual(await cancelled, { changed: true, status: 'idle' });
+  const { items } = await runtime.events('w', { after: 'start' });
+  t.deepEqual(
+    items.slice(-2).map(({ type, data }) => [type, data]),
+    [
+      ['run.finished', { outcome: 'cancelled', reason: 'enough' }],
+      ['execution.detached', { generation: 1, cause: 'crash', code: 'EXECUTION_LOST' }],
+    ],
+  );
+  puppet.last().finish();
+});
+
 test('a lost execution whose end could not be written at once closes its run, also behind a new execution', async (t) => {
   const faulty = faultyStore(memoryStore());
   const { runtime, clock, puppet } = await startRig(t, { store: faulty });

@@ -204,11 +204,16 @@ export class RunDriver {
     };
   }
 
+  /** How the run ends because somebody told it to, whatever becomes of its engine meanwhile. */
+  get toldEnd(): RunEnd | null {
+    if (this.#reason === null) return null;
+    return { ...ENDS[this.#reason], ...(this.#remark !== undefined && { reason: this.#remark }) };
+  }
+
   #endOf(): RunEnd {
     const failure = this.#failure;
-    if (this.#reason !== null) {
-      return { ...ENDS[this.#reason], ...(this.#remark !== undefined && { reason: this.#remark }) };
-    }
+    const told = this.toldEnd;
+    if (told !== null) return told;
     const calledOff = this.#recorder.calledOff;
     if (calledOff !== null) {
       const { reason } = calledOff;

@@ -205,7 +205,7 @@ export class Supervisor implements Supervision {
 
   /** Says in the log that an execution is gone. Another one may have been attached before that could be said. */
   close(worker: Worker, execution: Execution): void {
-    const end = { outcome: 'failed', error: LOST } as const;
+    const end = execution.driver?.toldEnd ?? ({ outcome: 'failed', error: LOST } as const);
     void this.persist(worker, (state) => {
       const leftover = execution.driver?.leftover(state, end) ?? [];
       if (state.generation === execution.generation) return [...leftover, ...lose(state, end, 'crash')];

@@ -1,0 +1,143 @@
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Engine,
+  type EngineCapabilities,
+  type EngineContext,
+  type EngineSession,
+  type JsonObject,
+  RuntimeError,
+} from '@worker-runtime/core';
+import { AcpSession, type OpenedAgent } from './acp-session.ts';
+import { AgentLink } from './agent-link.ts';
+import { AgentProcess } from './agent-process.ts';
+import { ClaimedFiles, claimedPath } from './claimed-files.ts';
+import type { AgentOptions, ResolvedOptions } from './options.ts';
+import { recordedSession } from './session-record.ts';
+import { type AcpConfig, workerConfig } from './worker-config.ts';
+
+const ENGINE_NAME = 'acp';
+
+/** JSON-RPC code of the protocol for an agent that wants its user to sign in. */
+const AUTH_REQUIRED = -32_000;
+
+/** Executes Workers by agents of the Agent Client Protocol: a process each, with the rights of this one's user. */
+export class AcpEngine implements Engine {
+  readonly name = ENGINE_NAME;
+  readonly capabilities: EngineCapabilities = {
+    placement: 'localProcess',
+    access: { filesystem: true, shell: true },
+    requests: true,
+  };
+  readonly #options: ResolvedOptions;
+
+  constructor(options: ResolvedOptions) {
+    this.#options = options;
+  }
+
+  checkConfig(config: JsonObject): void {
+    workerConfig(config, this.#options.agents);
+  }
+
+  /** @throws CONFIG_UNSUPPORTED its directory is not claimed · ENGINE_UNAVAILABLE the agent does not start */
+  async attach(context: EngineContext): Promise<EngineSession> {
+    const config = workerConfig(context.config, this.#options.agents);
+    const agent = this.#options.agents[config.agent] as AgentOptions;
+    const files = await ClaimedFiles.of(context.claims, this.#options.fileBytes);
+    const place = await placeOf(config, context, files);
+    let process: AgentProcess | null = null;
+    try {
+      process = await AgentProcess.start(agent, place.cwd);
+      const left = process.exited.then(() => place.leave());
+      const session = new AcpSession(context, this.#options, agent);
+      session.open({ ...(await this.#opened(process, session, files, place.cwd, context)), left });
+      return session;
+    } catch (error) {
+      const stderr = process?.lastWords;
+      await process?.end(this.#options.exitMs);
+      await place.leave();
+      context.log.warn({ worker: context.workerId, err: error, stderr }, 'An agent could not be started');
+      if (error instanceof RuntimeError) throw error;
+      const isSignedOut = (error as { readonly code?: unknown } | null)?.code === AUTH_REQUIRED;
+      throw new RuntimeError(
+        'ENGINE_UNAVAILABLE',
+        isSignedOut
+          ? 'The agent wants its user to sign in, on the machine that it runs on'
+          : 'The agent could not be started',
+        { cause: error },
+      );
+    }
+  }
+
+  /** Connects, and opens the session that the Worker had before or a new one. */
+  async #opened(
+    process: AgentProcess,
+    session: AcpSession,
+    files: ClaimedFiles,
+    cwd: string,
+    context: EngineContext,
+  ): Promise<Omit<OpenedAgent, 'left'>> {
+    const link = new AgentLink(process, files, session, this.#options.messageBytes);
+    const over = new AbortController();
+    const late = delay(this.#options.startMs, undefined, { signal: over.signal }).then(() => {
+      throw new Error('The agent was not ready in time');
+    });
+    const gone = process.exited.then(() => {
+      throw new Error('The agent ended before it was ready');
+    });
+    try {
+      return await Promise.race([this.#sessionOf(process, link, files, cwd, context), late, gone]);
+    } catch (error) {
+      link.close();
+      throw error;
+    } finally {
+      gone.catch(() => {});
+      late.catch(() => {});
+      over.abort();
+    }
+  }
+
+  async #sessionOf(
+    process: AgentProcess,
+    link: AgentLink,
+    files: ClaimedFiles,
+    cwd: string,
+    context: EngineContext,
+  ): Promise<Omit<OpenedAgent, 'left'>> {
+    const capabilities = await link.initialize(files);
+    const known =
+      context.generation > 1 ? await recordedSession(context.history()) : { session: null, isNew: true };
+    const canReopen = capabilities.loadSession === true || capabilities.sessionCapabilities?.resume != null;
+    if (known.session !== null && canReopen) {
+      try {
+        await link.reopen(known.session, cwd, capabilities);
+        return { process, link, sessionId: known.session, isNew: false, isLost: false };
+      } catch (error) {
+        context.log.warn({ worker: context.workerId, err: error }, 'An agent does not know its session');
+      }
+    }
+    const sessionId = await link.newSession(cwd);
+    return { process, link, sessionId, isNew: true, isLost: !known.isNew };
+  }
+}
+
+/** Where an agent works, and what to do when it has left. */
+const placeOf = async (
+  { cwd }: AcpConfig,
+  context: EngineContext,
+  files: ClaimedFiles,
+): Promise<{ readonly cwd: string; leave(): Promise<void> }> => {
+  const claimed = context.claims.map(claimedPath).find((path) => path !== null);
+  const wanted = cwd ?? claimed;
+  if (wanted === undefined || wanted === null) {
+    const own = await mkdtemp(join(await realpath(tmpdir()), 'worker-'));
+    return { cwd: own, leave: () => rm(own, { recursive: true, force: true }) };
+  }
+  if (!(await files.holds(wanted)))
+    throw new RuntimeError('CONFIG_UNSUPPORTED', 'The directory is not there, or in no claim of the Worker', {
+      details: { issues: [{ pointer: '/config/cwd', message: 'must be a directory inside a claim' }] },
+    });
+  return { cwd: wanted, leave: async () => {} };
+};

@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
+import type { EngineOutput, JsonValue, ToolResult } from '@worker-runtime/core';
+import { boundedText } from './bounded-text.ts';
+
+interface Known {
+  /** Unique in the log, where those of agents need not be. */
+  readonly call: string;
+  name: string;
+  input: JsonValue | undefined;
+  content: readonly ToolCallContent[];
+  rawOutput: unknown;
+  isTold: boolean;
+}
+
+/** Names with it are ours: what stands behind them in the log is believed. */
+const OWN_PREFIX = /^(acp:)+/;
+
+const jsonOf = (value: unknown): JsonValue => JSON.parse(JSON.stringify(value ?? null)) as JsonValue;
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined ||
+  value === null ||
+  (typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0);
+
+const textOf = (content: ToolCallContent): string => {
+  if (content.type === 'diff') return `${content.path}:\n${content.newText}`;
+  if (content.type === 'terminal') return '[terminal]';
+  return content.content.type === 'text' ? content.content.text : `[${content.content.type}]`;
+};
+
+/**
+ * The calls of one run, pieced together from what an agent tells of them bit by bit. A call is told to the log as late
+ * as possible, so that its input is known, and before anything that follows from it.
+ */
+export class AgentCalls {
+  readonly #maxBytes: number;
+  readonly #known = new Map<string, Known>();
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** What an update makes known. */
+  update(update: ToolCall | ToolCallUpdate): readonly EngineOutput[] {
+    const known = this.#merge(update);
+    const { status } = update;
+    const isOver = status === 'completed' || status === 'failed';
+    const told = isOver || status === 'in_progress' ? this.#tell(known) : [];
+    if (!isOver) return told;
+    this.#known.delete(update.toolCallId);
+    return [...told, this.#result(known, status)];
+  }
+
+  /** Tells all that is held back: something follows that it must not stand behind. */
+  flush(): readonly EngineOutput[] {
+    return [...this.#known.values()].flatMap((known) => this.#tell(known));
+  }
+
+  /** The run is over: what the agent did not finish has no result of its own. */
+  close(reason: string): readonly EngineOutput[] {
+    const outputs = [...this.#known.values()].flatMap((known) => [
+      ...this.#tell(known),
+      { type: 'tool-result', call: known.call, error: reason } as const,
+    ]);
+    this.#known.clear();
+    return outputs;
+  }
+
+  /** What an agent asks permission for, in a line. */
+  describe(update: ToolCallUpdate): string {
+    const { name, input } = this.#merge(update);
+    const title = update.title ?? name;
+    return isEmpty(input) ? title : `${title} ${JSON.stringify(input)}`;
+  }
+
+  #merge(update: ToolCall | ToolCallUpdate): Known {
+    const { toolCallId, name, title, kind, rawInput, rawOutput, content } = update;
+    const known = this.#known.get(toolCallId) ?? {
+      call: randomUUID().slice(0, 13),
+      name: '',
+      input: undefined,
+      content: [],
+      rawOutput: undefined,
+      isTold: false,
+    };
+    // a title changes while a call goes on; the first one that is known names it
+    known.name ||= (name ?? title ?? kind ?? 'tool').replace(OWN_PREFIX, '').slice(0, 256) || 'tool';
+    if (!isEmpty(rawInput)) known.input = jsonOf(rawInput);
+    if (content) known.content = content;
+    if (!isEmpty(rawOutput)) known.rawOutput = rawOutput;
+    this.#known.set(toolCallId, known);
+    return known;
+  }
+
+  #tell(known: Known): readonly EngineOutput[] {
+    if (known.isTold) return [];
+    known.isTold = true;
+    const { call, name, input = {} } = known;
+    const { text, truncated } = boundedText(JSON.stringify(input), this.#maxBytes);
+    return [{ type: 'tool-call', call, name, input: truncated ? text : input }];
+  }
+
+  #result({ call, content, rawOutput }: Known, status: 'completed' | 'failed'): ToolResult {
+    const said = content.map(textOf).join('\n');
+    const answer = said === '' && rawOutput !== undefined ? jsonOf(rawOutput) : said;
+    const { text, truncated } = boundedText(
+      typeof answer === 'string' ? answer : JSON.stringify(answer),
+      this.#maxBytes,
+    );
+    const more = truncated && { truncated };
+    if (status === 'failed') return { type: 'tool-result', call, error: text || 'The tool failed', ...more };
+    return { type: 'tool-result', call, output: truncated ? text : answer, ...more };
+  }
+}

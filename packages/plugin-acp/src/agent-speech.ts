@@ -1,0 +1,66 @@
+import type { ContentBlock, Plan, SessionUpdate } from '@agentclientprotocol/sdk';
+import type { EngineOutput } from '@worker-runtime/core';
+import type { AgentCalls } from './agent-calls.ts';
+
+const MOST_PLAN_CHARS = 4_000;
+
+const textOf = (block: ContentBlock): string => {
+  if (block.type === 'text') return block.text;
+  if (block.type === 'resource_link') return `[${block.name}]`;
+  return `[${block.type}]`;
+};
+
+const MARKS: Readonly<Record<string, string>> = { completed: '[x]', in_progress: '[>]' };
+
+const planOf = ({ entries }: Plan): string =>
+  entries
+    .map(({ content, status }) => `${MARKS[status] ?? '[ ]'} ${content}`)
+    .join('\n')
+    .slice(0, MOST_PLAN_CHARS);
+
+/** What an agent says in one run, as outputs of an engine. */
+export class AgentSpeech {
+  readonly #calls: AgentCalls;
+  #message: string | null = null;
+  #isOpen = false;
+
+  constructor(calls: AgentCalls) {
+    this.#calls = calls;
+  }
+
+  hear(update: SessionUpdate): readonly EngineOutput[] {
+    switch (update.sessionUpdate) {
+      case 'agent_message_chunk':
+      case 'agent_thought_chunk': {
+        const text = textOf(update.content);
+        if (text === '') return [];
+        const id = update.messageId ?? null;
+        const before =
+          this.#isOpen && id !== null && this.#message !== null && id !== this.#message ? this.pause() : [];
+        this.#message = id;
+        this.#isOpen = true;
+        const type = update.sessionUpdate === 'agent_message_chunk' ? 'text' : 'reasoning';
+        return [...this.#calls.flush(), ...before, { type, text }];
+      }
+      case 'tool_call':
+      case 'tool_call_update':
+        return [...this.pause(), ...this.#calls.update(update)];
+      case 'plan':
+        return [...this.pause(), { type: 'notice', severity: 'info', code: 'PLAN', message: planOf(update) }];
+      default:
+        return [];
+    }
+  }
+
+  /** Closes the message that is being said. */
+  pause(): readonly EngineOutput[] {
+    if (!this.#isOpen) return [];
+    this.#isOpen = false;
+    return [{ type: 'message' }];
+  }
+
+  /** The run is over: nothing stays open. */
+  close(reason: string): readonly EngineOutput[] {
+    return [...this.pause(), ...this.#calls.close(reason)];
+  }
+}

@@ -1,0 +1,157 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  type CreateWorker,
+  type EventData,
+  memoryStore,
+  type OpenRequest,
+  Runtime,
+  type RuntimeStore,
+  type TranscriptItem,
+  type WorkerEvent,
+} from '@worker-runtime/core';
+import type { ExecutionContext } from 'ava';
+import { build } from 'esbuild';
+import { type AcpOptions, type AgentOptions, acp } from '../src/index.ts';
+
+/** The fake agent in one file: many are started at once, and compiling each would take most of their time. */
+const program = (async (): Promise<string> => {
+  const outfile = join(await mkdtemp(join(tmpdir(), 'acp-agent-')), 'fake-agent.mjs');
+  process.once('exit', () => rmSync(dirname(outfile), { recursive: true, force: true }));
+  await build({
+    entryPoints: [fileURLToPath(new URL('fake-agent.ts', import.meta.url))],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    outfile,
+  });
+  return outfile;
+})();
+
+export const fakeAgent = async (folder: string, ...traits: readonly string[]): Promise<AgentOptions> => ({
+  command: process.execPath,
+  args: [await program, folder, ...traits],
+});
+
+export const makeFolder = async (): Promise<string> => realpath(await mkdtemp(join(tmpdir(), 'acp-test-')));
+
+const lineOf = ({ role, parts, partial }: TranscriptItem): string =>
+  parts
+    .map((part) => {
+      if (part.type === 'tool-call') return `call ${part.name} ${JSON.stringify(part.input)}`;
+      if (part.type === 'tool-result')
+        return part.error === undefined ? `result ${JSON.stringify(part.output)}` : `error ${part.error}`;
+      return part.type === 'text' ? `${role}${partial ? ' (partial)' : ''}: ${part.text}` : part.type;
+    })
+    .join(' | ');
+
+export interface SceneOptions extends Omit<AcpOptions, 'agents'> {
+  readonly agent?: Partial<AgentOptions>;
+  readonly traits?: readonly string[];
+}
+
+/** A runtime with the fake agent as its only engine. */
+export class AgentScene {
+  readonly folder: string;
+  readonly logged: string[] = [];
+  readonly #options: SceneOptions;
+  readonly #store: RuntimeStore = memoryStore();
+  #runtime: Runtime | null = null;
+
+  static async open(t: ExecutionContext, options: SceneOptions = {}): Promise<AgentScene> {
+    t.timeout(120_000);
+    const scene = new AgentScene(await makeFolder(), options);
+    t.teardown(async () => {
+      await scene.#runtime?.stop();
+      await rm(scene.folder, { recursive: true, force: true });
+    });
+    await scene.start();
+    return scene;
+  }
+
+  private constructor(folder: string, options: SceneOptions) {
+    this.folder = folder;
+    this.#options = options;
+  }
+
+  get runtime(): Runtime {
+    if (!this.#runtime) throw new TypeError('The scene has not begun');
+    return this.#runtime;
+  }
+
+  /** Starts a runtime; after the first one, over what that one left. */
+  async start(): Promise<void> {
+    await this.#runtime?.stop();
+    const { agent, traits = [], ...rest } = this.#options;
+    const write = (fields: object, message: string): void => {
+      this.logged.push(`${message} ${JSON.stringify(fields)}`);
+    };
+    this.#runtime = await Runtime.start({
+      plugins: [
+        acp({ ...rest, agents: { fake: { ...(await fakeAgent(this.folder, ...traits)), ...agent } } }),
+        { name: 'memory', apply: (host) => host.useStore(this.#store) },
+      ],
+      log: { debug: write, info: write, warn: write, error: write },
+    });
+  }
+
+  /** What the agents did, in order. */
+  record(): readonly string[] {
+    const path = join(this.folder, 'record');
+    return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
+  }
+
+  async create(rest: Partial<CreateWorker> = {}): Promise<string> {
+    const { worker } = await this.runtime.createWorker({ engine: 'acp', config: { agent: 'fake' }, ...rest });
+    return worker.workerId;
+  }
+
+  /** Sends an input and waits for its run to end. */
+  async run(workerId: string, text: string): Promise<EventData['run.finished']> {
+    const { runId } = await this.runtime.sendInput(workerId, { text });
+    return this.ended(workerId, runId);
+  }
+
+  async asked(workerId: string, text: string): Promise<OpenRequest> {
+    const { cursor } = await this.runtime.sendInput(workerId, { text });
+    for await (const item of this.runtime.observe(workerId, { after: cursor })) {
+      if (item.type !== 'event') continue;
+      const [open] = (await this.runtime.listRequests(workerId)).items;
+      if (open) return open;
+    }
+    throw new Error('Nothing was asked');
+  }
+
+  async ended(workerId: string, runId: string): Promise<EventData['run.finished']> {
+    for await (const item of this.runtime.observe(workerId, { after: 'start' })) {
+      if (item.type !== 'event' || item.event.run !== runId) continue;
+      if (item.event.type === 'run.finished') return item.event.data;
+    }
+    throw new Error('The run did not end');
+  }
+
+  /** Begins a run, and waits until something of it can be seen. */
+  async begun(workerId: string, text: string): Promise<string> {
+    const { runId, cursor } = await this.runtime.sendInput(workerId, { text });
+    for await (const item of this.runtime.observe(workerId, { after: cursor })) {
+      if (item.type === 'delta') break;
+      if (item.type === 'in-flight' && item.messages.length > 0) break;
+      if (item.type === 'event' && /^(message|tool)/.test(item.event.type)) break;
+    }
+    return runId;
+  }
+
+  async log(workerId: string): Promise<readonly WorkerEvent[]> {
+    const { items } = await this.runtime.events(workerId, { after: 'start', limit: 1_000 });
+    return items;
+  }
+
+  /** The transcript, a line an item, without the record of the session. */
+  async transcript(workerId: string): Promise<readonly string[]> {
+    const { items } = await this.runtime.transcript(workerId, { after: 'start', limit: 1_000 });
+    return items.map(lineOf).filter((line) => !/^(call acp:session|result \{"session")/.test(line));
+  }
+}

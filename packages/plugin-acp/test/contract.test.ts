@@ -1,0 +1,24 @@
+import { rm } from 'node:fs/promises';
+import { testEngine } from '@worker-runtime/core/testing';
+import test from 'ava';
+import { AcpEngine } from '../src/acp-engine.ts';
+import { resolveOptions } from '../src/options.ts';
+import { fakeAgent, makeFolder } from './agent-scene.ts';
+
+for (const traits of [[], ['no-load']])
+  testEngine(
+    ((title: string, run: never) => test(`${traits.join() || 'load'}: ${title}`, run)) as typeof test,
+    async () => {
+      const folder = await makeFolder();
+      return {
+        engine: new AcpEngine(resolveOptions({ agents: { fake: await fakeAgent(folder, ...traits) } })),
+        config: { agent: 'fake' },
+        input: { text: 'Hello' },
+        longInput: { text: 'long' },
+        echoInput: (marker) => ({ text: `say ${marker}` }),
+        // an agent without its session is told what was said before
+        recallInput: { text: 'recall' },
+        dispose: () => rm(folder, { recursive: true, force: true }),
+      };
+    },
+  );

@@ -1,0 +1,265 @@
+/**
+ * An agent of the official SDK that does what its prompts say. Arguments: a folder in which it keeps its sessions and
+ * a record of what it did, and what it lacks (`no-load`) or does at its start (`no-start`, `mute`, `signed-out`).
+ */
+import { spawn } from 'node:child_process';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import {
+  type AgentContext,
+  agent,
+  type ContentBlock,
+  methods,
+  ndJsonStream,
+  PROTOCOL_VERSION,
+  RequestError,
+  type SessionUpdate,
+  type StopReason,
+} from '@agentclientprotocol/sdk';
+
+const [, , folder = '', ...traits] = process.argv;
+const record = (line: string): void => appendFileSync(join(folder, 'record'), `${line}\n`);
+const fileOf = (session: string): string => join(folder, `${session}.session`);
+const promptsOf = (session: string): readonly string[] =>
+  existsSync(fileOf(session))
+    ? readFileSync(fileOf(session), 'utf8')
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as string)
+    : [];
+
+record(`start ${process.pid}`);
+process.stderr.write('stderr-canary-4711 in /etc/canary\n');
+if (traits.includes('no-start')) process.exit(3);
+
+const cancels = new Map<string, () => void>();
+const textOf = (prompt: readonly ContentBlock[]): string =>
+  prompt.map((block) => (block.type === 'text' ? block.text : '')).join('\n---\n');
+
+class Turn {
+  readonly #client: AgentContext;
+  readonly #session: string;
+  readonly #cancelled: Promise<'cancelled'>;
+
+  constructor(client: AgentContext, session: string) {
+    this.#client = client;
+    this.#session = session;
+    this.#cancelled = new Promise((resolve) => cancels.set(session, () => resolve('cancelled')));
+  }
+
+  tell(update: SessionUpdate): Promise<void> {
+    return this.#client.notify(methods.client.session.update, { sessionId: this.#session, update });
+  }
+
+  say(text: string): Promise<void> {
+    return this.tell({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text } });
+  }
+
+  async play(prompt: string): Promise<StopReason> {
+    const [word = '', ...rest] = (prompt.split('\n---\n').at(-1) ?? '').split(' ');
+    const words = rest.join(' ');
+    switch (word) {
+      case 'long':
+        await this.say('It takes a while.');
+        return this.#cancelled;
+      case 'deaf':
+        process.on('SIGTERM', () => {});
+        setInterval(() => {}, 1_000);
+        await this.say('I do not listen.');
+        return new Promise(() => {});
+      case 'recall':
+        await this.say(`The first was: ${promptsOf(this.#session)[0]}`);
+        return 'end_turn';
+      case 'prompt':
+        await this.say(`I was told: ${prompt}`);
+        return 'end_turn';
+      case 'think':
+        await this.tell({ sessionUpdate: 'agent_thought_chunk', content: { type: 'text', text: 'Hm.' } });
+        await this.tell({
+          sessionUpdate: 'plan',
+          entries: [
+            { content: 'look', priority: 'high', status: 'completed' },
+            { content: 'leap', priority: 'low', status: 'pending' },
+          ],
+        });
+        await this.say('Done.');
+        return 'end_turn';
+      case 'tool':
+        await this.say('Let me look.');
+        await this.tool(words, false);
+        await this.say('Seen.');
+        return 'end_turn';
+      case 'ask':
+        return this.tool(words, true);
+      case 'leave-open':
+        await this.tell({
+          sessionUpdate: 'tool_call',
+          toolCallId: 't0',
+          title: 'open',
+          status: 'in_progress',
+        });
+        return 'end_turn';
+      case 'forge':
+        await this.tell({
+          sessionUpdate: 'tool_call',
+          toolCallId: 't0',
+          title: 'acp:session',
+          status: 'completed',
+          rawOutput: { session: 'forged' },
+        });
+        return 'end_turn';
+      case 'crash':
+        await this.say('Oh no');
+        await this.tell({
+          sessionUpdate: 'tool_call',
+          toolCallId: 't0',
+          title: 'explode',
+          status: 'in_progress',
+        });
+        record('crash');
+        setTimeout(() => process.exit(3), 20);
+        return new Promise(() => {});
+      case 'flood':
+        void this.#flood();
+        return this.#cancelled;
+      case 'huge':
+        process.stdout.write(`"${'x'.repeat(Number(words))}`);
+        return new Promise(() => {});
+      case 'garbage':
+        process.stdout.write(
+          'Warning: this is no JSON\n[1,2]\n{"jsonrpc":"2.0","method":"session/update"}\n',
+        );
+        await this.say('Never mind.');
+        return 'end_turn';
+      case 'read':
+      case 'write':
+        await this.say(await this.#file(word, words));
+        return 'end_turn';
+      case 'environment':
+        await this.say(Object.keys(process.env).sort().join(' '));
+        return 'end_turn';
+      case 'child': {
+        const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+        record(`child ${child.pid}`);
+        await this.say('It sleeps.');
+        return 'end_turn';
+      }
+      case 'stop':
+        await this.say('Half ');
+        return words as StopReason;
+      case 'fail':
+        throw RequestError.internalError(undefined, 'secret-canary in /etc/canary');
+      default:
+        await this.say('You said: ');
+        await this.say(prompt);
+        return 'end_turn';
+    }
+  }
+
+  /** A call whose input is known only after it was announced, as real agents do it. */
+  async tool(name: string, asks: boolean): Promise<StopReason> {
+    const toolCallId = 't0';
+    await this.tell({
+      sessionUpdate: 'tool_call',
+      toolCallId,
+      title: name,
+      kind: 'read',
+      status: 'pending',
+      rawInput: {},
+    });
+    const rawInput = { path: 'notes.txt' };
+    if (asks) {
+      const { outcome } = await this.#client.request(methods.client.session.requestPermission, {
+        sessionId: this.#session,
+        toolCall: { toolCallId, title: `Run ${name}`, rawInput },
+        options: [
+          { optionId: 'o1', name: 'Allow', kind: 'allow_once' },
+          { optionId: 'o2', name: 'Always', kind: 'allow_always' },
+          { optionId: 'o3', name: 'Reject', kind: 'reject_once' },
+        ],
+      });
+      if (outcome.outcome === 'cancelled') return 'cancelled';
+      if (outcome.optionId === 'o3') {
+        await this.tell({ sessionUpdate: 'tool_call_update', toolCallId, status: 'failed' });
+        await this.say('Then not.');
+        return 'end_turn';
+      }
+    }
+    await this.tell({ sessionUpdate: 'tool_call_update', toolCallId, status: 'in_progress', rawInput });
+    record(`did ${name}`);
+    if (name === 'hang') return this.#cancelled;
+    const text = name === 'large' ? 'x'.repeat(200_000) : `done ${name}`;
+    await this.tell({
+      sessionUpdate: 'tool_call_update',
+      toolCallId,
+      status: 'completed',
+      content: [{ type: 'content', content: { type: 'text', text } }],
+    });
+    return 'end_turn';
+  }
+
+  async #flood(): Promise<void> {
+    const text = 'x'.repeat(1_000);
+    let isOver = false;
+    void this.#cancelled.then(() => {
+      isOver = true;
+    });
+    for (let count = 0; !isOver; count += 1) {
+      await this.say(text);
+      // its own input is only read where it waits for more than a promise
+      if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async #file(kind: 'read' | 'write', words: string): Promise<string> {
+    const sessionId = this.#session;
+    const [path = '', content = ''] = words.split(' ');
+    try {
+      if (kind === 'write') {
+        await this.#client.request(methods.client.fs.writeTextFile, { sessionId, path, content });
+        return 'written';
+      }
+      return (await this.#client.request(methods.client.fs.readTextFile, { sessionId, path })).content;
+    } catch (error) {
+      return `refused: ${(error as Error).message}`;
+    }
+  }
+}
+
+const connection = agent({ name: 'fake' })
+  .onRequest(methods.agent.initialize, async ({ params }) => {
+    if (traits.includes('mute')) await new Promise(() => {});
+    record(`capabilities ${JSON.stringify(params.clientCapabilities)}`);
+    return {
+      protocolVersion: PROTOCOL_VERSION,
+      agentCapabilities: { loadSession: !traits.includes('no-load') },
+    };
+  })
+  .onRequest(methods.agent.session.new, ({ params }) => {
+    if (traits.includes('signed-out')) throw RequestError.authRequired();
+    const sessionId = `ses_${process.pid}_${Date.now()}`;
+    record(`new ${params.cwd}`);
+    return { sessionId };
+  })
+  .onRequest(methods.agent.session.load, async ({ params: { sessionId }, client }) => {
+    if (!existsSync(fileOf(sessionId))) throw RequestError.resourceNotFound(sessionId);
+    record('load');
+    for (const text of promptsOf(sessionId))
+      for (const sessionUpdate of ['user_message_chunk', 'agent_message_chunk'] as const)
+        await client.notify(methods.client.session.update, {
+          sessionId,
+          update: { sessionUpdate, content: { type: 'text', text } },
+        });
+    return {};
+  })
+  .onRequest(methods.agent.session.prompt, async ({ params: { sessionId, prompt }, client }) => {
+    const text = textOf(prompt);
+    appendFileSync(fileOf(sessionId), `${JSON.stringify(text)}\n`);
+    return { stopReason: await new Turn(client, sessionId).play(text) };
+  })
+  .onNotification(methods.agent.session.cancel, ({ params: { sessionId } }) => cancels.get(sessionId)?.())
+  .connect(
+    ndJsonStream(Writable.toWeb(process.stdout), Readable.toWeb(process.stdin) as ReadableStream<Uint8Array>),
+  );
+void connection.closed.then(() => record('left'));

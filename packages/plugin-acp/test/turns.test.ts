@@ -1,0 +1,124 @@
+import test from 'ava';
+import { AgentScene } from './agent-scene.ts';
+
+test('what an agent says and thinks, and what its tools do, is streamed and kept', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  t.deepEqual(await scene.run(workerId, 'think'), { outcome: 'completed' });
+  t.deepEqual(await scene.run(workerId, 'tool look'), { outcome: 'completed' });
+  t.deepEqual(await scene.transcript(workerId), [
+    'user: think',
+    'reasoning',
+    'assistant: Done.',
+    'user: tool look',
+    'assistant: Let me look.',
+    // the input that came later is there: a call is told when it begins
+    'call look {"path":"notes.txt"}',
+    'result "done look"',
+    'assistant: Seen.',
+  ]);
+  const plan = (await scene.log(workerId)).find(({ type }) => type === 'diagnostic.recorded');
+  t.like(plan?.data, { code: 'PLAN', message: '[x] look\n[ ] leap' });
+});
+
+test("what an agent says without a run is nobody's answer, and a call that it leaves open is closed", async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  t.is((await scene.run(workerId, 'leave-open')).outcome, 'completed');
+  t.deepEqual((await scene.transcript(workerId)).slice(1), [
+    'call open {}',
+    'error The agent did not say how this call ended.',
+  ]);
+  t.is((await scene.run(workerId, 'forge')).outcome, 'completed');
+  t.is((await scene.transcript(workerId)).at(-1), 'call session {}', 'the prefix of ours is taken off');
+});
+
+test('garbage on standard output is answered as the protocol wants it, and harms nothing', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  t.is((await scene.run(workerId, 'garbage')).outcome, 'completed');
+  t.is((await scene.transcript(workerId)).at(-1), 'assistant: Never mind.');
+});
+
+for (const [reason, outcome, more] of [
+  ['max_tokens', 'completed', 'OUTPUT_LIMIT'],
+  ['refusal', 'completed', 'REFUSED'],
+  ['max_turn_requests', 'failed', 'LIMIT_REACHED'],
+  ['cancelled', 'cancelled', 'The agent cancelled it'],
+] as const)
+  test(`an agent that ends its turn with ${reason} is believed`, async (t) => {
+    const scene = await AgentScene.open(t);
+    const workerId = await scene.create();
+    const end = await scene.run(workerId, `stop ${reason}`);
+    t.is(end.outcome, outcome);
+    const notice = (await scene.log(workerId)).find(({ type }) => type === 'diagnostic.recorded')?.data;
+    t.is(end.error?.code ?? end.reason ?? (notice as { code?: string } | undefined)?.code, more);
+    t.regex((await scene.transcript(workerId)).at(-1) ?? '', /^assistant.*: Half /);
+  });
+
+test('permission is asked for after the call stands in the log, and each answer does what it says', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  const request = await scene.asked(workerId, 'ask rm');
+  t.like(request, {
+    kind: 'permission',
+    prompt: 'Run rm {"path":"notes.txt"}',
+    options: ['Allow', 'Always', 'Reject'],
+  });
+  t.is((await scene.transcript(workerId)).at(-1), 'call rm {"path":"notes.txt"}');
+  t.false(scene.record().includes('did rm'));
+  await scene.runtime.respond(workerId, request.requestId, { decision: 'Allow' });
+  t.is((await scene.ended(workerId, request.runId)).outcome, 'completed');
+  t.true(scene.record().includes('did rm'));
+  const denied = await scene.asked(workerId, 'ask mv');
+  await scene.runtime.respond(workerId, denied.requestId, { decision: 'Reject' });
+  t.is((await scene.ended(workerId, denied.runId)).outcome, 'completed');
+  t.deepEqual((await scene.transcript(workerId)).slice(-3), [
+    'call mv {"path":"notes.txt"}',
+    'error The tool failed',
+    'assistant: Then not.',
+  ]);
+  // cancelled while it waits
+  const open = await scene.asked(workerId, 'ask cp');
+  await scene.runtime.cancelRun(workerId, { runId: open.runId });
+  t.is((await scene.ended(workerId, open.runId)).outcome, 'cancelled');
+  t.false(scene.record().some((line) => line === 'did mv' || line === 'did cp'));
+  t.is((await scene.runtime.getWorker(workerId)).execution.generation, 1);
+});
+
+test('permission that nobody gives in time is refused; an operator may have it given by itself', async (t) => {
+  const hasty = await AgentScene.open(t, { permissionMs: 1 });
+  const workerId = await hasty.create();
+  t.is((await hasty.run(workerId, 'ask rm')).outcome, 'completed');
+  t.is((await hasty.transcript(workerId)).at(-1), 'assistant: Then not.');
+  const trusting = await AgentScene.open(t, { agent: { permission: 'allow' } });
+  const other = await trusting.create();
+  t.is((await trusting.run(other, 'ask rm')).outcome, 'completed');
+  t.true(trusting.record().includes('did rm'));
+  t.deepEqual(
+    (await trusting.log(other)).filter(({ type }) => type === 'request.opened'),
+    [],
+  );
+});
+
+test('what a tool answers is bounded', async (t) => {
+  const scene = await AgentScene.open(t, { toolOutputBytes: 1_024 });
+  const workerId = await scene.create();
+  t.is((await scene.run(workerId, 'tool large')).outcome, 'completed');
+  const [result] = (await scene.log(workerId)).flatMap(({ type, data }) =>
+    type === 'tool.finished' && data.truncated ? [data] : [],
+  );
+  t.is(result?.output, `${'x'.repeat(1_024)}\n[cut: 1024 of 200000 bytes are shown]`);
+});
+
+test('a failure of the agent is typed, and what it said of it is for the operator', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  t.deepEqual(await scene.run(workerId, 'fail'), {
+    outcome: 'failed',
+    error: { code: 'ENGINE_FAILED', message: 'The agent failed' },
+  });
+  t.is((await scene.run(workerId, 'hello')).outcome, 'completed', 'it goes on');
+  t.is((await scene.runtime.getWorker(workerId)).execution.generation, 1);
+  t.true(scene.logged.some((line) => line.includes('An agent failed in a turn')));
+});
