@@ -1,5 +1,6 @@
 import yargs from 'yargs';
 import type { Terminal } from './attach/terminal.ts';
+import { acpCommand } from './definition/acp.ts';
 import { Alternatives } from './definition/alternatives.ts';
 import { attachCommand } from './definition/attach.ts';
 import { conversationCommands } from './definition/conversation.ts';
@@ -81,6 +82,7 @@ export const runCommand = async (
   conversationCommands(root, alternatives, output);
   attachCommand(root, alternatives, output, terminal);
   legacyCommands(root, alternatives, output);
+  acpCommand(root, alternatives, output);
   root.completion('completion', 'Print the script that completes commands and Workers in bash or zsh');
   await root.parseAsync();
 };

@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-const flags = ['--import', import.meta.resolve('tsx'), '--conditions=@worker-runtime/source', main];
+/** What the command is started with, from its sources, in any folder. */
+export const flags = ['--import', import.meta.resolve('tsx'), '--conditions=@worker-runtime/source', main];
 
 export interface Ended {
   readonly code: number | null;

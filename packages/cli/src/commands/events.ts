@@ -21,6 +21,7 @@ const tellStored = async (
   worker: string,
   after: string,
   limit: number,
+  signal: AbortSignal,
 ): Promise<string> => {
   let left = limit;
   for (let from = after; ; ) {
@@ -28,7 +29,7 @@ const tellStored = async (
     for (const gap of page.gaps ?? []) tellGap(session, gap);
     for (const event of page.items) tell(session, event);
     left -= page.items.length;
-    if (page.next === null || left <= 0) return page.next ?? page.asOf;
+    if (page.next === null || left <= 0 || signal.aborted) return page.next ?? page.asOf;
     from = page.next;
   }
 };
@@ -45,12 +46,15 @@ export const events = (
 ): Promise<void> =>
   inSession(flags, output, async (session) => {
     const { worker, limit = Number.POSITIVE_INFINITY } = flags;
-    const after = await tellStored(session, worker, flags.after ?? 'start', limit);
-    if (flags.follow !== true) return;
     const leave = new AbortController();
-    process.once('SIGINT', () => leave.abort());
-    process.once('SIGTERM', () => leave.abort());
     const { signal } = leave;
+    if (flags.follow === true) {
+      // before the first line is printed: who sees it may have seen enough
+      process.once('SIGINT', () => leave.abort());
+      process.once('SIGTERM', () => leave.abort());
+    }
+    const after = await tellStored(session, worker, flags.after ?? 'start', limit, signal);
+    if (flags.follow !== true) return;
     for await (const item of session.client.observe(worker, {
       after,
       deltas: false,

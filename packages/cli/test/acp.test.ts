@@ -1,0 +1,114 @@
+/** `worker-runtime acp` as an editor uses it, against a served runtime. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { Editor } from './editor.ts';
+import { makePlace, request, run, serve } from './program.ts';
+
+/** An engine that calls a tool when it is allowed to. */
+const ASKING = `
+const run = async function* (run) {
+  yield { type: 'tool-call', call: 'c1', name: 'open door', input: { key: 7 } };
+  const { decision } = await run.ask({ kind: 'permission', prompt: 'Open the door?', options: ['Allow', 'Always allow', 'Reject'] });
+  yield decision === 'Allow'
+    ? { type: 'tool-result', call: 'c1', output: { open: true } }
+    : { type: 'tool-result', call: 'c1', error: 'stays shut' };
+  if (decision === 'Reject') throw new Error('canary');
+  yield { type: 'text', text: 'It is ' };
+  yield { type: 'text', text: decision === 'Allow' ? 'open.' : 'shut.' };
+  yield { type: 'message' };
+};
+const asking = { name: 'asking', capabilities: { requests: true }, attach: async () => ({ run, detach: async () => {} }) };
+export const plugin = () => ({ name: 'asking', apply: (host) => host.useEngine(asking) });
+`;
+
+const scenery = async (t: ExecutionContext, ...args: readonly string[]) => {
+  t.timeout(120_000);
+  const place = await makePlace(t);
+  await writeFile(join(place, 'asking.mjs'), ASKING);
+  const { url } = await serve(t, place, ['--plugin', 'http', '--plugin', 'echo', '--plugin', './asking.mjs']);
+  const editor = new Editor(t, place, ['--url', url, ...args]);
+  await editor.open();
+  return { place, url, editor };
+};
+
+test('a session of an editor is a Worker: prompted, streamed, loaded by another editor, and there when it has gone', async (t) => {
+  const { place, url, editor } = await scenery(t, '--engine', 'echo');
+  const session = await editor.newSession(place);
+  t.deepEqual(await editor.prompt(session, 'hello there'), { stopReason: 'end_turn' });
+  await editor.hears('agent: hello there');
+  t.deepEqual(editor.lines, ['agent: hello there']);
+  t.is(await editor.quit(), 0);
+  const { body } = await request<{ items: { workerId: string }[] }>(url, 'GET', '/workers');
+  t.deepEqual(
+    body.items.map(({ workerId }) => workerId),
+    [session],
+  );
+  await request(url, 'POST', `/workers/${session}/stop`, {});
+
+  const other = new Editor(t, place, ['--url', url, '--engine', 'echo']);
+  await other.open();
+  await other.load(session, place);
+  await other.hears('agent: hello there');
+  t.deepEqual(other.lines, ['user: hello there', 'agent: hello there']);
+  t.deepEqual(await other.prompt(session, 'again'), { stopReason: 'end_turn' });
+  await other.hears('agent: again');
+  await t.throwsAsync(other.load('nobody', place), { message: /nobody|not found/i });
+  t.is(await other.quit(), 0);
+});
+
+test('cancelling in the editor ends the run as cancelled', async (t) => {
+  const { place, url, editor } = await scenery(t, '--engine', 'echo', '--engine-config', '{"hang":true}');
+  const session = await editor.newSession(place);
+  const answered = editor.prompt(session, 'wait');
+  await editor.hears('agent: wait');
+  await editor.cancel(session);
+  t.deepEqual(await answered, { stopReason: 'cancelled' });
+  t.is((await request<{ status: string }>(url, 'GET', `/workers/${session}`)).body.status, 'idle');
+});
+
+test('what a Worker asks is asked of the editor, and whoever answers first is heard', async (t) => {
+  const { place, url, editor } = await scenery(t, '--engine', 'asking');
+  editor.answer = () => 'Allow';
+  const session = await editor.newSession(place);
+  t.deepEqual(await editor.prompt(session, 'go'), { stopReason: 'end_turn' });
+  await editor.hears('agent: It is open.');
+  t.deepEqual(editor.lines, ['call open door {"key":7}', 'completed {"open":true}', 'agent: It is open.']);
+  const [asked] = editor.asked;
+  t.is(asked?.toolCall.title, 'Open the door?');
+  t.deepEqual(
+    asked?.options.map(({ name, kind }) => [name, kind]),
+    [
+      ['Allow', 'allow_once'],
+      ['Always allow', 'allow_always'],
+      ['Reject', 'reject_once'],
+    ],
+  );
+  // somebody else answers, over the API
+  editor.answer = async () => {
+    const { body } = await request<{ items: { requestId: string }[] }>(
+      url,
+      'GET',
+      `/workers/${session}/requests`,
+    );
+    const [open] = body.items;
+    await request(url, 'POST', `/workers/${session}/requests/${open?.requestId}/response`, {
+      decision: 'Always allow',
+    });
+    return new Promise(() => {});
+  };
+  t.deepEqual(await editor.prompt(session, 'go'), { stopReason: 'end_turn' });
+  editor.answer = () => 'Reject';
+  const failure = await t.throwsAsync(editor.prompt(session, 'go'));
+  t.regex(failure?.message ?? '', /ENGINE_FAILED/);
+  t.notRegex(failure?.message ?? '', /canary/);
+});
+
+test('an editor is told why nothing can be done', async (t) => {
+  const { place, editor } = await scenery(t, '--engine', 'nobody');
+  await t.throwsAsync(editor.newSession(place), { message: /ENGINE_UNKNOWN/ });
+  const lost = new Editor(t, place, ['--url', 'http://127.0.0.1:9', '--engine', 'echo']);
+  await lost.open();
+  await t.throwsAsync(lost.newSession(place), { message: /no runtime answers at http:\/\/127\.0\.0\.1:9/ });
+  t.is((await run(t, place, ['acp'])).code, 2);
+});

@@ -1,0 +1,124 @@
+/** An editor that starts `worker-runtime acp`, and what it was told: the client side of the official SDK. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Readable, Writable } from 'node:stream';
+import {
+  type ClientConnection,
+  client,
+  methods,
+  ndJsonStream,
+  PROTOCOL_VERSION,
+  type PromptResponse,
+  type RequestPermissionRequest,
+  type SessionUpdate,
+} from '@agentclientprotocol/sdk';
+import type { ExecutionContext } from 'ava';
+import { flags } from './program.ts';
+
+const lineOf = (update: SessionUpdate): string => {
+  switch (update.sessionUpdate) {
+    case 'agent_message_chunk':
+    case 'user_message_chunk':
+      return `${update.sessionUpdate.split('_', 1)[0]}: ${update.content.type === 'text' ? update.content.text : ''}`;
+    case 'tool_call':
+      return `call ${update.title} ${JSON.stringify(update.rawInput)}`;
+    case 'tool_call_update':
+      return `${update.status} ${JSON.stringify(update.rawOutput)}`;
+    default:
+      return update.sessionUpdate;
+  }
+};
+
+export class Editor {
+  /** What it was told, chunks of one message put together. */
+  readonly lines: string[] = [];
+  readonly asked: RequestPermissionRequest[] = [];
+  /** How it answers a permission: the option, or null for none. */
+  answer: (request: RequestPermissionRequest) => string | null | Promise<string | null> = () => null;
+  readonly #connection: ClientConnection;
+  readonly #leave: () => Promise<number | null>;
+  #heard: () => void = () => {};
+  #message: string | null = null;
+
+  constructor(t: ExecutionContext, place: string, args: readonly string[]) {
+    const child = spawn(process.execPath, [...flags, 'acp', ...args], {
+      cwd: place,
+      env: { ...process.env, HOME: place },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const exited = once(child, 'exit');
+    t.teardown(async () => {
+      child.kill('SIGKILL');
+      await exited;
+    });
+    this.#leave = async () => {
+      child.stdin.end();
+      return ((await exited) as [number | null])[0];
+    };
+    this.#connection = client({ name: 'test-editor' })
+      .onNotification(methods.client.session.update, ({ params }) => this.#hear(params.update))
+      .onRequest(methods.client.session.requestPermission, async ({ params }) => {
+        this.asked.push(params);
+        const optionId = await this.answer(params);
+        return { outcome: optionId === null ? { outcome: 'cancelled' } : { outcome: 'selected', optionId } };
+      })
+      .connect(
+        ndJsonStream(Writable.toWeb(child.stdin), Readable.toWeb(child.stdout) as ReadableStream<Uint8Array>),
+      );
+  }
+
+  async open(): Promise<void> {
+    await this.#connection.agent.request(methods.agent.initialize, {
+      protocolVersion: PROTOCOL_VERSION,
+      clientCapabilities: {},
+    });
+  }
+
+  async newSession(cwd: string): Promise<string> {
+    const { sessionId } = await this.#connection.agent.request(methods.agent.session.new, {
+      cwd,
+      mcpServers: [],
+    });
+    return sessionId;
+  }
+
+  async load(sessionId: string, cwd: string): Promise<void> {
+    await this.#connection.agent.request(methods.agent.session.load, { sessionId, cwd, mcpServers: [] });
+  }
+
+  prompt(sessionId: string, text: string): Promise<PromptResponse> {
+    return this.#connection.agent.request(methods.agent.session.prompt, {
+      sessionId,
+      prompt: [{ type: 'text', text }],
+    });
+  }
+
+  async cancel(sessionId: string): Promise<void> {
+    await this.#connection.agent.notify(methods.agent.session.cancel, { sessionId });
+  }
+
+  /** Resolves when a line is there: the answer to a prompt may come before what was said is heard. */
+  async hears(line: string): Promise<void> {
+    while (!this.lines.includes(line))
+      await new Promise<void>((resolve) => {
+        this.#heard = resolve;
+      });
+  }
+
+  /** Closes its side, as an editor does that is quit. Gives the exit code. */
+  quit(): Promise<number | null> {
+    return this.#leave();
+  }
+
+  #hear(update: SessionUpdate): void {
+    const line = lineOf(update);
+    const isChunk =
+      update.sessionUpdate === 'agent_message_chunk' || update.sessionUpdate === 'user_message_chunk';
+    const message = isChunk ? (update.messageId ?? null) : null;
+    if (message !== null && message === this.#message)
+      this.lines[this.lines.length - 1] += line.slice(line.indexOf(': ') + 2);
+    else this.lines.push(line);
+    this.#message = message;
+    this.#heard();
+  }
+}
