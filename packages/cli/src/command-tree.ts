@@ -28,7 +28,7 @@ const globalOptions = {
 } as const;
 
 /** What may be said more than once. yargs makes a list of everything that is. */
-const MANY = new Set(['_', 'plugin', 'label', 'tool']);
+const MANY = new Set(['_', 'plugin', 'label', 'tool', 'claim', 'claim-read', 'claimRead']);
 
 /** All commands, as yargs knows them: it finds the one that is meant, and runs it. @throws Failure */
 export const runCommand = async (

@@ -210,6 +210,28 @@ test('P5: following shows each event once, before and after a restart of the run
   );
 });
 
+test('claims are given by name, to write or only to read; one that is taken is refused', async (t) => {
+  const { json, say: tell } = await makeRuntime(t);
+  const claims = [
+    '--claim',
+    'project=fs:/srv/a',
+    '--claim',
+    'cache=fs:/tmp/c',
+    '--claim-read',
+    'docs=fs:/srv/docs',
+  ];
+  const worker = await json<WorkerDetail>('workers', 'create', 'ada', '--engine', 'echo', ...claims);
+  t.deepEqual(worker.claims, [
+    { name: 'project', mode: 'write' },
+    { name: 'cache', mode: 'write' },
+    { name: 'docs', mode: 'read' },
+  ]);
+  const refused = await tell('workers', 'create', '--engine', 'echo', '--claim', 'mine=fs:/srv/a/b');
+  t.is(refused.code, 4);
+  t.regex(refused.stderr, /CLAIM_CONFLICT/);
+  t.is((await tell('workers', 'create', '--engine', 'echo', '--claim', 'fs:/srv')).code, 2);
+});
+
 test('Ctrl-C leaves a followed stream in peace', async (t) => {
   const { say, begin } = await makeRuntime(t);
   await say('workers', 'create', 'ada', '--engine', 'echo');

@@ -1,3 +1,4 @@
+export { boundedOutput, boundedText } from './bounded-output.ts';
 export { canonicalJson } from './canonical-json.ts';
 export type { Capabilities, EngineCapabilities } from './capabilities.ts';
 export { type Clock, systemClock } from './clock.ts';

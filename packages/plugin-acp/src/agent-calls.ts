@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
-import type { EngineOutput, JsonValue, ToolResult } from '@worker-runtime/core';
-import { boundedText } from './bounded-text.ts';
+import {
+  boundedOutput,
+  boundedText,
+  type EngineOutput,
+  type ToolResult,
+} from '@worker-runtime/core';
 
 interface Known {
   /** Unique in the log, where those of agents need not be. */
   readonly call: string;
   name: string;
-  input: JsonValue | undefined;
+  input: unknown;
   content: readonly ToolCallContent[];
   rawOutput: unknown;
   isTold: boolean;
@@ -15,8 +19,6 @@ interface Known {
 
 /** Names with it are ours: what stands behind them in the log is believed. */
 const OWN_PREFIX = /^(acp:)+/;
-
-const jsonOf = (value: unknown): JsonValue => JSON.parse(JSON.stringify(value ?? null)) as JsonValue;
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined ||
@@ -86,7 +88,7 @@ export class AgentCalls {
     };
     // a title changes while a call goes on; the first one that is known names it
     known.name ||= (name ?? title ?? kind ?? 'tool').replace(OWN_PREFIX, '').slice(0, 256) || 'tool';
-    if (!isEmpty(rawInput)) known.input = jsonOf(rawInput);
+    if (!isEmpty(rawInput)) known.input = rawInput;
     if (content) known.content = content;
     if (!isEmpty(rawOutput)) known.rawOutput = rawOutput;
     this.#known.set(toolCallId, known);
@@ -97,19 +99,18 @@ export class AgentCalls {
     if (known.isTold) return [];
     known.isTold = true;
     const { call, name, input = {} } = known;
-    const { text, truncated } = boundedText(JSON.stringify(input), this.#maxBytes);
-    return [{ type: 'tool-call', call, name, input: truncated ? text : input }];
+    return [{ type: 'tool-call', call, name, input: boundedOutput(input, this.#maxBytes).output }];
   }
 
   #result({ call, content, rawOutput }: Known, status: 'completed' | 'failed'): ToolResult {
     const said = content.map(textOf).join('\n');
-    const answer = said === '' && rawOutput !== undefined ? jsonOf(rawOutput) : said;
-    const { text, truncated } = boundedText(
+    const answer = said === '' && rawOutput !== undefined ? rawOutput : said;
+    if (status === 'completed')
+      return { type: 'tool-result', call, ...boundedOutput(answer, this.#maxBytes) };
+    const { text, ...cut } = boundedText(
       typeof answer === 'string' ? answer : JSON.stringify(answer),
       this.#maxBytes,
     );
-    const more = truncated && { truncated };
-    if (status === 'failed') return { type: 'tool-result', call, error: text || 'The tool failed', ...more };
-    return { type: 'tool-result', call, output: truncated ? text : answer, ...more };
+    return { type: 'tool-result', call, error: text || 'The tool failed', ...cut };
   }
 }

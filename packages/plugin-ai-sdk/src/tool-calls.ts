@@ -1,9 +1,17 @@
-import { type JsonObject, type Logger, type Run, RuntimeError, type ToolResult } from '@worker-runtime/core';
+import {
+  boundedOutput,
+  boundedText,
+  type JsonObject,
+  type JsonValue,
+  type Logger,
+  type Run,
+  RuntimeError,
+  type ToolResult,
+} from '@worker-runtime/core';
 import { ToolFailure } from './mcp-server.ts';
 import type { ModelCall } from './model-step.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { Secrets } from './secrets.ts';
-import { boundedOutput, boundedText } from './tool-output.ts';
 import type { GrantedTool, Grants } from './toolbox.ts';
 
 /** How many calls of one step are made at once. */
@@ -57,8 +65,9 @@ export class ToolCalls {
       if (denial !== null) return failed(denial);
       if (run.signal.aborted) return failed('The run was ended before this call was made.');
       const answer = await this.#inTime(tool, call, input as JsonObject);
-      const { output, truncated } = boundedOutput(answer, options.toolOutputBytes);
-      return { type: 'tool-result', call, output: secrets.json(output), ...(truncated && { truncated }) };
+      // before it is cut: what is left of a secret that is cut in two would not be found
+      const clean = secrets.json(JSON.parse(JSON.stringify(answer) ?? 'null') as JsonValue);
+      return { type: 'tool-result', call, ...boundedOutput(clean, options.toolOutputBytes) };
     } catch (error) {
       if (run.signal.aborted) return failed(CANCELLED);
       if (error instanceof ToolFailure) return failed(error.message);
@@ -70,8 +79,8 @@ export class ToolCalls {
   }
 
   #bounded(error: string): { readonly error: string; readonly truncated?: true } {
-    const { text, truncated } = boundedText(error, this.#rules.options.toolOutputBytes);
-    return { error: this.#rules.secrets.text(text), ...(truncated && { truncated }) };
+    const { text, ...cut } = boundedText(this.#rules.secrets.text(error), this.#rules.options.toolOutputBytes);
+    return { error: text, ...cut };
   }
 
   /** What the model is told instead of a result; null where the call may be made. */

@@ -1,4 +1,11 @@
-import type { JsonObject, Overview, WorkerDetail, WorkerStatus, WorkerSummary } from '@worker-runtime/core';
+import type {
+  Claim,
+  JsonObject,
+  Overview,
+  WorkerDetail,
+  WorkerStatus,
+  WorkerSummary,
+} from '@worker-runtime/core';
 import { misuse } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
@@ -85,6 +92,26 @@ const withEngines = (error: unknown): unknown => {
   return misuse(`${error.code}: ${error.message}: this runtime has ${known}`);
 };
 
+const claimsOf = ({
+  claim = {},
+  claimRead = {},
+}: {
+  readonly claim: Readonly<Record<string, string>> | undefined;
+  readonly claimRead: Readonly<Record<string, string>> | undefined;
+}): readonly Claim[] | undefined => {
+  const written = Object.entries(claim).map(([name, resource]) => ({
+    name,
+    resource,
+    mode: 'write' as const,
+  }));
+  const read = Object.entries(claimRead).map(([name, resource]) => ({
+    name,
+    resource,
+    mode: 'read' as const,
+  }));
+  return written.length + read.length === 0 ? undefined : [...written, ...read];
+};
+
 export const create = (
   flags: ClientFlags & {
     readonly worker: string | undefined;
@@ -93,6 +120,8 @@ export const create = (
     readonly label: Readonly<Record<string, string>> | undefined;
     readonly parent: string | undefined;
     readonly tool: readonly string[] | undefined;
+    readonly claim: Readonly<Record<string, string>> | undefined;
+    readonly claimRead: Readonly<Record<string, string>> | undefined;
     readonly engineConfig: JsonObject | undefined;
     readonly input: string | undefined;
     readonly idempotencyKey: string | undefined;
@@ -108,6 +137,7 @@ export const create = (
       labels: flags.label,
       parent: flags.parent,
       tools: flags.tool,
+      claims: claimsOf(flags),
       config: flags.engineConfig,
       initialInput: flags.input === undefined ? undefined : { text: flags.input },
     });

@@ -37,6 +37,20 @@ const createOptions = {
     requiresArg: true,
     describe: 'a tool that it may use; again for more',
   },
+  claim: {
+    type: 'array',
+    string: true,
+    requiresArg: true,
+    describe: 'what it writes: name=resource, as in project=fs:/home/ada/project; again for more',
+    coerce: pairs('--claim'),
+  },
+  'claim-read': {
+    type: 'array',
+    string: true,
+    requiresArg: true,
+    describe: 'what it only reads: name=resource; again for more',
+    coerce: pairs('--claim-read'),
+  },
   'engine-config': {
     type: 'string',
     requiresArg: true,

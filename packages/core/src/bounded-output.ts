@@ -1,10 +1,10 @@
-import type { JsonValue } from '@worker-runtime/core';
+import type { JsonValue } from './json.ts';
 
 interface Cut {
   readonly truncated?: true;
 }
 
-/** Text of at most so many bytes of UTF-8. Cut, it says how much is missing. */
+/** Text of at most so many bytes of UTF-8. Cut, it ends with a line that says how much is missing. */
 export const boundedText = (text: string, maxBytes: number): Cut & { readonly text: string } => {
   const size = Buffer.byteLength(text);
   if (size <= maxBytes) return { text };
@@ -16,7 +16,10 @@ export const boundedText = (text: string, maxBytes: number): Cut & { readonly te
   return { text: `${kept}\n[cut: ${maxBytes} of ${size} bytes are shown]`, truncated: true };
 };
 
-/** What a tool answered, as JSON of at most so many bytes; cut, it is text. */
+/**
+ * What a tool answered, or is called with, as JSON of at most so many bytes; cut, it is text. For engines: what a tool
+ * says has no bound of its own, and an event beyond `eventBytes` would fail the run.
+ */
 export const boundedOutput = (answer: unknown, maxBytes: number): Cut & { readonly output: JsonValue } => {
   const isText = typeof answer === 'string';
   const { text, truncated } = boundedText(isText ? answer : (JSON.stringify(answer) ?? 'null'), maxBytes);
