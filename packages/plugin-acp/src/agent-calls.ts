@@ -1,11 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
-import {
-  boundedOutput,
-  boundedText,
-  type EngineOutput,
-  type ToolResult,
-} from '@worker-runtime/core';
+import { boundedOutput, boundedText, type EngineOutput, type ToolResult } from '@worker-runtime/core';
 
 interface Known {
   /** Unique in the log, where those of agents need not be. */

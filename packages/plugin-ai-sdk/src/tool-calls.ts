@@ -79,7 +79,10 @@ export class ToolCalls {
   }
 
   #bounded(error: string): { readonly error: string; readonly truncated?: true } {
-    const { text, ...cut } = boundedText(this.#rules.secrets.text(error), this.#rules.options.toolOutputBytes);
+    const { text, ...cut } = boundedText(
+      this.#rules.secrets.text(error),
+      this.#rules.options.toolOutputBytes,
+    );
     return { error: text, ...cut };
   }
 
