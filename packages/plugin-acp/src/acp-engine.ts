@@ -15,6 +15,7 @@ import { AgentLink } from './agent-link.ts';
 import { AgentProcess } from './agent-process.ts';
 import { ClaimedFiles, claimedPath } from './claimed-files.ts';
 import type { AgentOptions, ResolvedOptions } from './options.ts';
+import { PrivateWords } from './private-words.ts';
 import { recordedSession } from './session-record.ts';
 import { type AcpConfig, workerConfig } from './worker-config.ts';
 
@@ -51,7 +52,8 @@ export class AcpEngine implements Engine {
     try {
       process = await AgentProcess.start(agent, place.cwd);
       const left = process.exited.then(() => place.leave());
-      const session = new AcpSession(context, this.#options, agent);
+      const words = await PrivateWords.of(agent, context.claims, place.cwd);
+      const session = new AcpSession(context, this.#options, agent, words);
       session.open({ ...(await this.#opened(process, session, files, place.cwd, context)), left });
       return session;
     } catch (error) {

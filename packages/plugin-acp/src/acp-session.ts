@@ -24,7 +24,10 @@ import type { AgentOptions, ResolvedOptions } from './options.ts';
 import { OutputQueue } from './output-queue.ts';
 import { allowedOnce, chosen, shownOptions } from './permission.ts';
 import { preludeTo } from './prelude.ts';
+import type { PrivateWords } from './private-words.ts';
+import { RedactedOutputs } from './redacted-outputs.ts';
 import { sessionRecord } from './session-record.ts';
+import { settledWithin } from './settled-within.ts';
 
 /** The run that an agent works on. */
 interface Turn {
@@ -91,31 +94,35 @@ export class AcpSession implements EngineSession, AgentListener {
   readonly #context: EngineContext;
   readonly #options: ResolvedOptions;
   readonly #agent: AgentOptions;
+  readonly #words: PrivateWords;
   #opened: OpenedAgent | null = null;
   #turn: Turn | null = null;
   #isRecorded = false;
   #isDetached = false;
 
-  constructor(context: EngineContext, options: ResolvedOptions, agent: AgentOptions) {
+  constructor(context: EngineContext, options: ResolvedOptions, agent: AgentOptions, words: PrivateWords) {
     this.#context = context;
     this.#options = options;
     this.#agent = agent;
+    this.#words = words;
   }
 
   /** From here on the agent may be asked; when it ends by itself, so does the execution. */
   open(opened: OpenedAgent): void {
     this.#opened = opened;
     this.#isRecorded = !opened.isNew;
+    const { process, link } = opened;
     const over = (): void => this.#over();
-    opened.process.exited.then(over, over);
-    opened.link.closed.then(over, over);
+    link.closed.then(over, over);
+    // its last words may still be on their way
+    process.exited.then(() => settledWithin(link.closed, this.#options.exitMs)).then(over, over);
   }
 
   async *run(run: Run): AsyncGenerator<readonly EngineOutput[]> {
     const opened = this.#opened;
     if (!opened || this.#isDetached) throw new RuntimeError('EXECUTION_LOST', 'The agent has ended');
     const { link, process, sessionId } = opened;
-    const queue = new OutputQueue();
+    const queue = new OutputQueue(new RedactedOutputs(this.#words));
     const calls = new AgentCalls(this.#options.toolOutputBytes);
     const turn: Turn = { run, queue, calls, speech: new AgentSpeech(calls) };
     const prompt = await this.#promptOf(run, queue);
@@ -164,12 +171,12 @@ export class AcpSession implements EngineSession, AgentListener {
   async permission({ toolCall, options }: RequestPermissionRequest): Promise<RequestPermissionResponse> {
     const turn = this.#turn;
     if (!turn || options.length === 0) return { outcome: { outcome: 'cancelled' } };
-    const prompt = turn.calls.describe(toolCall).slice(0, 2_000);
+    const prompt = this.#words.text(turn.calls.describe(toolCall)).slice(0, 2_000);
     if (this.#agent.permission === 'allow') return allowedOnce(options);
     // what is asked for stands in the log before anybody is asked
     turn.queue.push(...turn.speech.pause(), ...turn.calls.flush());
     await turn.queue.committed();
-    const shown = shownOptions(options);
+    const shown = shownOptions(options, this.#words);
     const answer = await turn.run.ask({
       kind: 'permission',
       prompt,
@@ -186,7 +193,9 @@ export class AcpSession implements EngineSession, AgentListener {
     if (opened && !this.#isRecorded) {
       this.#isRecorded = true;
       queue.push(...sessionRecord(randomUUID().slice(0, 13), opened.sessionId));
-      const prelude = opened.isLost ? await preludeTo(run.runId, this.#context.history()) : null;
+      const prelude = opened.isLost
+        ? await preludeTo(run.runId, this.#context.history(), this.#words.legend)
+        : null;
       if (prelude) {
         const cut = prelude.isCut ? '; the oldest of it had to be left out' : '';
         const message = `The agent could not go on with its session: it was told what was said before${cut}`;

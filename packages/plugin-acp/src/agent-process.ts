@@ -1,8 +1,8 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentOptions } from './options.ts';
+import { settledWithin } from './settled-within.ts';
 
 /** What programs need to find their way, and nothing that is secret. */
 const INHERITED = ['HOME', 'LANG', 'LC_ALL', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'TMPDIR', 'TZ', 'USER'];
@@ -91,9 +91,7 @@ export class AgentProcess {
   }
 
   async #exitsIn(ms: number): Promise<boolean> {
-    const over = new AbortController();
-    await Promise.race([this.#exited, delay(ms, undefined, { signal: over.signal }).catch(() => {})]);
-    over.abort();
+    await settledWithin(this.#exited, ms);
     return this.#hasExited;
   }
 

@@ -1,4 +1,5 @@
 import type { EngineOutput } from '@worker-runtime/core';
+import type { RedactedOutputs } from './redacted-outputs.ts';
 
 /** Above this, an agent is not read from until what it said is taken. */
 const ROOM_CHARS = 262_144;
@@ -15,6 +16,7 @@ const sizeOf = (output: EngineOutput): number =>
 
 /** What an agent says, on its way from the connection that pushes to the runtime that pulls. */
 export class OutputQueue {
+  readonly #redacted: RedactedOutputs;
   #waiting: EngineOutput[] = [];
   #chars = 0;
   #pushed = 0;
@@ -24,8 +26,15 @@ export class OutputQueue {
   readonly #rooms: (() => void)[] = [];
   readonly #commits: Waiter[] = [];
 
+  constructor(redacted: RedactedOutputs) {
+    this.#redacted = redacted;
+  }
+
   push(...outputs: readonly EngineOutput[]): void {
-    if (this.#end !== null) return;
+    if (this.#end === null) this.#push(this.#redacted.of(outputs));
+  }
+
+  #push(outputs: readonly EngineOutput[]): void {
     for (const output of outputs) this.#chars += sizeOf(output);
     this.#waiting.push(...outputs);
     this.#pushed += outputs.length;
@@ -34,13 +43,18 @@ export class OutputQueue {
 
   /** All was said. */
   close(): void {
-    this.#end ??= 'done';
-    this.#wake();
+    this.#close('done');
   }
 
   /** The run fails with this, after what was said is taken. */
   fail(error: unknown): void {
-    this.#end ??= { error };
+    this.#close({ error });
+  }
+
+  #close(end: { readonly error: unknown } | 'done'): void {
+    if (this.#end !== null) return;
+    this.#push(this.#redacted.rest());
+    this.#end = end;
     this.#wake();
   }
 

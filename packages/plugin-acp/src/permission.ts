@@ -1,5 +1,5 @@
 import type { PermissionOption, RequestPermissionResponse } from '@agentclientprotocol/sdk';
-import type { Answer } from '@worker-runtime/core';
+import type { Answer, Redactor } from '@worker-runtime/core';
 
 const CANCELLED: RequestPermissionResponse = { outcome: { outcome: 'cancelled' } };
 
@@ -7,10 +7,15 @@ const select = (option: PermissionOption | undefined): RequestPermissionResponse
   option ? { outcome: { outcome: 'selected', optionId: option.optionId } } : CANCELLED;
 
 /** How an option is shown to whoever answers: by its name, where no other has the same. */
-export const shownOptions = (options: readonly PermissionOption[]): ReadonlyMap<string, PermissionOption> => {
+export const shownOptions = (
+  options: readonly PermissionOption[],
+  words: Redactor,
+): ReadonlyMap<string, PermissionOption> => {
   const shown = new Map<string, PermissionOption>();
-  for (const option of options)
-    shown.set(option.name === '' || shown.has(option.name) ? option.optionId : option.name, option);
+  for (const option of options) {
+    const name = words.text(option.name);
+    shown.set(name === '' || shown.has(name) ? option.optionId : name, option);
+  }
   return shown;
 };
 

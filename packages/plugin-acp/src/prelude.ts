@@ -1,5 +1,5 @@
 import type { TranscriptItem } from '@worker-runtime/core';
-import { isSessionRecord } from './session-record.ts';
+import { sessionRecords } from './session-record.ts';
 
 /** The most of an earlier conversation that an agent is told in one prompt. */
 const MOST_CHARS = 131_072;
@@ -14,26 +14,32 @@ const lineOf = ({ role, parts }: TranscriptItem): string =>
   parts
     .map((part) => {
       if (part.type === 'text') return `${role}: ${part.text}`;
-      if (part.type === 'tool-call')
-        return isSessionRecord(part.name) ? '' : `tool call: ${part.name} ${JSON.stringify(part.input)}`;
-      if (part.type === 'tool-result' && part.error !== undefined) return `tool failed: ${part.error}`;
-      return part.type === 'tool-result' ? `tool result: ${JSON.stringify(part.output ?? null)}` : '';
+      if (part.type === 'tool-call') return `tool call: ${part.name} ${JSON.stringify(part.input)}`;
+      if (part.type !== 'tool-result') return '';
+      return part.error === undefined
+        ? `tool result: ${JSON.stringify(part.output ?? null)}`
+        : `tool failed: ${part.error}`;
     })
     .filter((line) => line !== '')
     .join('\n');
 
-/** What was said before this run, for an agent that does not know it; null where there is nothing. */
+/**
+ * What was said before this run, for an agent that does not know it; null where there is nothing. `legend` says what
+ * stands in it under other names.
+ */
 export const preludeTo = async (
   runId: string,
   history: AsyncIterable<TranscriptItem>,
+  legend: string,
 ): Promise<Prelude | null> => {
+  const isOwn = sessionRecords();
   const lines: string[] = [];
   let chars = 0;
   let isCut = false;
   for await (const item of history) {
     if (item.run === runId) break;
-    const line = lineOf(item);
-    if (line === '' || line.startsWith('tool result: {"session":')) continue;
+    const line = isOwn(item) ? '' : lineOf(item);
+    if (line === '') continue;
     lines.push(line);
     chars += line.length;
     while (chars > MOST_CHARS && lines.length > 0) {
@@ -42,6 +48,6 @@ export const preludeTo = async (
     }
   }
   if (lines.length === 0) return null;
-  const text = `This conversation went on before you joined it. What was said so far:\n\n${lines.join('\n\n')}`;
-  return { text, isCut };
+  const head = 'This conversation went on before you joined it. What was said so far:';
+  return { text: [head, ...lines, ...(legend === '' ? [] : [legend])].join('\n\n'), isCut };
 };

@@ -17,21 +17,28 @@ export const sessionRecord = (call: string, session: string): readonly EngineOut
       ]
     : [];
 
-export const isSessionRecord = (name: string): boolean => name === SESSION;
+/** Tells the items of a transcript, asked about in their order, that are such a record: the call, then its result. */
+export const sessionRecords = (): ((item: TranscriptItem) => boolean) => {
+  const calls = new Set<string>();
+  return ({ parts }) =>
+    parts.some((part) => {
+      if (part.type === 'tool-call' && part.name === SESSION) calls.add(part.call);
+      return (part.type === 'tool-call' || part.type === 'tool-result') && calls.has(part.call);
+    });
+};
 
 /** The session that was recorded last, and whether anything was said at all. Reads the whole log, page by page. */
 export const recordedSession = async (
   history: AsyncIterable<TranscriptItem>,
 ): Promise<{ readonly session: string | null; readonly isNew: boolean }> => {
-  const records = new Set<string>();
+  const isRecord = sessionRecords();
   let session: string | null = null;
   let isNew = true;
-  for await (const { parts } of history) {
+  for await (const item of history) {
     isNew = false;
-    for (const part of parts) {
-      if (part.type === 'tool-call' && isSessionRecord(part.name)) records.add(part.call);
-      if (part.type !== 'tool-result' || !records.has(part.call)) continue;
-      const { output } = part;
+    if (!isRecord(item)) continue;
+    for (const part of item.parts) {
+      const output = part.type === 'tool-result' ? part.output : null;
       if (typeof output === 'object' && output !== null && 'session' in output)
         session = typeof output.session === 'string' ? output.session : null;
     }

@@ -157,6 +157,35 @@ test('P22: a message without an end is not gathered: the agent is ended', async 
   t.is((await scene.run(workerId, 'hello')).outcome, 'completed');
 });
 
+test('P19: the secrets that an agent was given and the directories that it works in are shown by a word', async (t) => {
+  process.env.ACP_TEST_KEY = 'key-canary-0815';
+  const scene = await AgentScene.open(t, { agent: { env: ['ACP_TEST_KEY'] }, traits: ['no-load'] });
+  const claimed = await scene.create({
+    claims: [{ name: 'project', resource: `fs:${scene.folder}`, mode: 'write' }],
+  });
+  for (const [workerId, place] of [
+    [claimed, '[project]'],
+    [await scene.create(), '[directory]'],
+  ] as const) {
+    const { requestId: request, prompt, options } = await scene.asked(workerId, 'reveal ACP_TEST_KEY');
+    const shown = `[secret] in ${place}/notes.txt`;
+    t.deepEqual([prompt, options], [`Write ${shown}`, [`Allow ${shown}`]]);
+    await scene.runtime.respond(workerId, request, { decision: options[0] ?? '' });
+    await scene.ended(workerId, (await scene.log(workerId)).find(({ run }) => run)?.run ?? '');
+    const said = await scene.transcript(workerId);
+    t.true(said.includes(`assistant: ${shown} | reasoning`), said.join('\n'));
+    t.true(said.includes(`call read ${shown} {"path":"${shown}"}`));
+    t.true(said.includes('assistant: Bye.'));
+    const known = JSON.stringify([await scene.log(workerId), await scene.runtime.getWorker(workerId)]);
+    for (const secret of ['canary', scene.folder, 'worker-']) t.false(known.includes(secret), secret);
+  }
+  // one that could not go on with its session learns what the words mean
+  await scene.start();
+  await scene.run(claimed, 'prompt');
+  t.regex(scene.record().join('\n'), /new /);
+  t.regex((await scene.transcript(claimed)).at(-1) ?? '', /\[project\] is \[project\]/);
+});
+
 test('P19: what an agent says for its operator alone, and where it is, is in no public answer', async (t) => {
   process.env.ACP_TEST_CANARY = 'environment-canary';
   process.env.ACP_TEST_NAMED = 'named';

@@ -139,6 +139,29 @@ class Turn {
       case 'environment':
         await this.say(Object.keys(process.env).sort().join(' '));
         return 'end_turn';
+      case 'reveal': {
+        const secrets = `${process.env[words] ?? ''} in ${process.cwd()}/notes.txt`;
+        for (let at = 0; at < secrets.length; at += 3) await this.say(secrets.slice(at, at + 3));
+        await this.tell({
+          sessionUpdate: 'agent_thought_chunk',
+          content: { type: 'text', text: process.cwd() },
+        });
+        await this.tell({
+          sessionUpdate: 'tool_call',
+          toolCallId: 't0',
+          title: `read ${secrets}`,
+          status: 'completed',
+          rawInput: { path: secrets },
+          rawOutput: { path: secrets },
+        });
+        await this.#client.request(methods.client.session.requestPermission, {
+          sessionId: this.#session,
+          toolCall: { toolCallId: 't1', title: `Write ${secrets}` },
+          options: [{ optionId: 'o1', name: `Allow ${secrets}`, kind: 'allow_once' }],
+        });
+        await this.say('Bye.');
+        return 'end_turn';
+      }
       case 'child': {
         const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
         record(`child ${child.pid}`);

@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { type JsonValue, RuntimeError } from '@worker-runtime/core';
+import { Redactor, RuntimeError } from '@worker-runtime/core';
 import type { KeySource } from './options.ts';
 
 /** Shorter ones are no secrets, and taking them out would make nonsense of a text. */
 const LEAST_CHARS = 8;
 
 /** Reads keys, and takes each that it ever read out of what others say: providers like to quote the key they refuse. */
-export class Secrets {
-  readonly #known = new Set<string>();
-
+export class Secrets extends Redactor {
   /**
    * The key, or null where none is named.
    * @throws ENGINE_UNAVAILABLE it is not there; the message does not say where it was looked for
@@ -31,21 +29,6 @@ export class Secrets {
 
   /** A value that is never to be said. */
   keep(secret: string): void {
-    if (secret.length >= LEAST_CHARS) this.#known.add(secret);
-  }
-
-  text(text: string): string {
-    let clean = text;
-    for (const secret of this.#known) clean = clean.replaceAll(secret, '[secret]');
-    return clean;
-  }
-
-  json(value: JsonValue): JsonValue {
-    if (typeof value === 'string') return this.text(value);
-    if (value === null || typeof value !== 'object') return value;
-    if (Array.isArray(value)) return value.map((item) => this.json(item as JsonValue));
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [this.text(key), this.json(item as JsonValue)]),
-    );
+    if (secret.length >= LEAST_CHARS) this.add(secret, '[secret]');
   }
 }
