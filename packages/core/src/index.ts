@@ -36,8 +36,8 @@ export type { RawPage } from './observation/pages.ts';
 export type { WatchStream } from './observation/watch-stream.ts';
 export type { EventsChunk, StreamChunk, WorkerStream } from './observation/worker-stream.ts';
 export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './plugin.ts';
-export { Runtime, type RuntimeOptions, type StopOptions } from './runtime.ts';
 export { Redactor } from './redactor.ts';
+export { Runtime, type RuntimeOptions, type StopOptions } from './runtime.ts';
 export type {
   BundleInfo,
   CancelOutcome,
