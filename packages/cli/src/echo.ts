@@ -7,6 +7,7 @@ import {
   type Run,
   RuntimeError,
   type RuntimePlugin,
+  readOptions,
 } from '@worker-runtime/core';
 
 /** For trials of what a slow, a hanging and a deaf engine does to a runtime. */
@@ -82,9 +83,6 @@ export const echo = (): Engine => ({
 });
 
 export const plugin = (options: Readonly<Record<string, unknown>> = {}): RuntimePlugin => {
-  for (const name of Object.keys(options))
-    throw new RuntimeError('INVALID_REQUEST', `The option echo.${name} does not exist; echo has none`, {
-      details: { option: name, known: [] },
-    });
+  readOptions('echo', options, {});
   return { name: 'echo', apply: (host) => host.useEngine(echo()) };
 };

@@ -36,6 +36,15 @@ export type { RawPage } from './observation/pages.ts';
 export type { WatchStream } from './observation/watch-stream.ts';
 export type { EventsChunk, StreamChunk, WorkerStream } from './observation/worker-stream.ts';
 export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './plugin.ts';
+export {
+  list,
+  type OptionReader,
+  oneOf,
+  optional,
+  readOptions,
+  text,
+  wholeNumber,
+} from './plugin-options.ts';
 export { Redactor } from './redactor.ts';
 export { Runtime, type RuntimeOptions, type StopOptions } from './runtime.ts';
 export type {

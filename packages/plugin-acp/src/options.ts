@@ -1,4 +1,4 @@
-import { RuntimeError } from '@worker-runtime/core';
+import { type OptionReader, oneOf, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
 
 /** How an agent is started. Only the operator names programs; a Worker names one of these. */
 export interface AgentOptions {
@@ -31,78 +31,49 @@ export interface AcpOptions {
 
 export type ResolvedOptions = Required<AcpOptions>;
 
-const NUMBERS = {
-  startMs: 20_000,
-  cancelMs: 1_500,
-  exitMs: 750,
-  permissionMs: 600_000,
-  messageBytes: 16_777_216,
-  toolOutputBytes: 65_536,
-  fileBytes: 10_485_760,
-} as const;
-
-const KNOWN = ['agents', ...Object.keys(NUMBERS)];
-const KNOWN_OF_AGENT = ['command', 'args', 'env', 'permission'];
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-const refuse = (name: string, message: string): never => {
-  throw new RuntimeError('INVALID_REQUEST', `The option acp.${name} ${message}`, {
-    details: { option: name, known: KNOWN },
+/** No list of core's: an argument may be empty, or have a comma. */
+const texts: OptionReader<readonly string[]> = (value, refuse) =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes('\0'))
+    ? value
+    : refuse('must be a list of texts');
+
+const agentOf = (name: string, agent: unknown): Required<AgentOptions> =>
+  readOptions<Required<AgentOptions>>(`acp.agents.${name}`, agent, {
+    command: text,
+    args: optional(texts, []),
+    env: optional(texts, []),
+    permission: optional(oneOf('ask', 'allow'), 'ask'),
   });
-};
-
-const numberOf = (name: keyof typeof NUMBERS, value: unknown): number => {
-  if (value === undefined) return NUMBERS[name];
-  const number = typeof value === 'string' && /^[0-9]{1,10}$/.test(value) ? Number(value) : value;
-  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 1 && number <= 1_073_741_824
-    ? number
-    : refuse(name, 'must be a whole number from 1');
-};
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const isTexts = (value: unknown): value is readonly string[] =>
-  Array.isArray(value) && value.every((text) => typeof text === 'string' && !text.includes('\0'));
-
-const agentOf = (name: string, value: unknown): Required<AgentOptions> => {
-  const at = `agents.${name}`;
-  if (!NAME.test(name)) refuse(at, 'must be letters, digits, ".", "_" and "-"');
-  if (!isRecord(value)) return refuse(at, 'must be an object with a command');
-  const unknown = Object.keys(value).find((key) => !KNOWN_OF_AGENT.includes(key));
-  if (unknown !== undefined)
-    refuse(`${at}.${unknown}`, `does not exist; there are ${KNOWN_OF_AGENT.join(', ')}`);
-  const { command, args = [], env = [], permission = 'ask' } = value;
-  if (typeof command !== 'string' || command === '') return refuse(`${at}.command`, 'must name a program');
-  if (!isTexts(args)) return refuse(`${at}.args`, 'must be a list of texts');
-  if (!isTexts(env)) return refuse(`${at}.env`, 'must be a list of names');
-  if (permission !== 'ask' && permission !== 'allow')
-    return refuse(`${at}.permission`, 'must be ask or allow');
-  return { command, args, env, permission };
-};
 
 /** Flags and the environment carry text: an object is written as JSON there. */
-const agentsOf = (value: unknown): ResolvedOptions['agents'] => {
-  let agents = value;
+const agents: OptionReader<ResolvedOptions['agents']> = (value, refuse) => {
+  let given = value;
   try {
-    if (typeof value === 'string') agents = JSON.parse(value);
+    if (typeof value === 'string') given = JSON.parse(value);
   } catch {
     // refused below
   }
-  if (!isRecord(agents) || Object.keys(agents).length === 0)
-    return refuse('agents', 'must name at least one agent, as an object or as JSON of one');
-  return Object.fromEntries(Object.entries(agents).map(([name, agent]) => [name, agentOf(name, agent)]));
+  const named =
+    typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.entries(given) : [];
+  if (named.length === 0) return refuse('must name at least one agent, as an object or as JSON of one');
+  const odd = named.find(([name]) => !NAME.test(name));
+  if (odd) return refuse(`must name agents by letters, digits, ".", "_" and "-", not "${odd[0]}"`);
+  return Object.fromEntries(named.map(([name, agent]) => [name, agentOf(name, agent)]));
 };
 
+const number = wholeNumber(1, 1_073_741_824);
+
 /** @throws INVALID_REQUEST an option that is missing, does not exist or does not fit */
-export const resolveOptions = (options: Readonly<Record<string, unknown>>): ResolvedOptions => {
-  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
-  if (unknown !== undefined) refuse(unknown, `does not exist; there are ${KNOWN.join(', ')}`);
-  const numbers = Object.keys(NUMBERS) as readonly (keyof typeof NUMBERS)[];
-  return {
-    agents: agentsOf(options.agents),
-    ...(Object.fromEntries(numbers.map((name) => [name, numberOf(name, options[name])])) as {
-      readonly [K in keyof typeof NUMBERS]: number;
-    }),
-  };
-};
+export const resolveOptions = (options: unknown): ResolvedOptions =>
+  readOptions<ResolvedOptions>('acp', options, {
+    agents,
+    startMs: optional(number, 20_000),
+    cancelMs: optional(number, 1_500),
+    exitMs: optional(number, 750),
+    permissionMs: optional(number, 600_000),
+    messageBytes: optional(number, 16_777_216),
+    toolOutputBytes: optional(number, 65_536),
+    fileBytes: optional(number, 10_485_760),
+  });

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { RuntimeError } from '@worker-runtime/core';
+import { type OptionReader, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
 import type { Disk } from './disk.ts';
 import { Layout } from './layout.ts';
 import { nodeDisk } from './node-disk.ts';
@@ -31,47 +31,42 @@ export interface FsStoreOptions {
 }
 
 /** Options as the store works with them. */
-export interface Settings {
+export interface Settings extends Required<Omit<FsStoreOptions, 'dir' | 'durability'>> {
   readonly disk: Disk;
   readonly layout: Layout;
   readonly syncIntervalMs: number | null;
-  readonly segmentBytes: number;
-  readonly checkpointBytes: number;
-  readonly queueBytes: number;
-  readonly behindBytes: number;
-  readonly closingMs: number;
-  readonly openFiles: number;
 }
 
 const MEBIBYTE = 1_048_576;
-const LONGEST_INTERVAL_MS = 3_600_000;
+const LONGEST_MS = 3_600_000;
 
-const whole = (name: string, value: number, least: number, most: number): number => {
-  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
-  throw new RuntimeError('INVALID_REQUEST', `${name} must be a whole number from ${least} to ${most}`);
+const mebibytes = (most: number): OptionReader<number> =>
+  optional(wholeNumber(4_096, most * MEBIBYTE), 64 * MEBIBYTE);
+
+export const interval = wholeNumber(1, LONGEST_MS);
+
+/** What code and flags say in the same way. */
+export const BOUNDS = {
+  segmentBytes: mebibytes(1_024),
+  checkpointBytes: mebibytes(4_096),
+  queueBytes: mebibytes(1_024),
+  behindBytes: mebibytes(1_024),
+  closingMs: optional(wholeNumber(0, LONGEST_MS), 3_000),
+  openFiles: optional(wholeNumber(4, 100_000), 256),
+};
+
+const syncInterval: OptionReader<number | null> = (value = 'commit', refuse) => {
+  if (value === 'commit') return null;
+  if (typeof value !== 'object') return refuse('must be commit or an object with intervalMs');
+  return readOptions('fs-store.durability', value, { intervalMs: interval }).intervalMs;
 };
 
 /** @throws INVALID_REQUEST an option that is not what it should be */
 export const settingsOf = (options: FsStoreOptions, disk: Disk = nodeDisk): Settings => {
-  const { dir, durability = 'commit' } = options;
-  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
-    throw new RuntimeError('INVALID_REQUEST', 'dir must be the path of a directory');
-  }
-  return {
-    disk,
-    layout: new Layout(resolve(dir)),
-    syncIntervalMs:
-      durability === 'commit' ? null : whole('intervalMs', durability.intervalMs, 1, LONGEST_INTERVAL_MS),
-    segmentBytes: whole('segmentBytes', options.segmentBytes ?? 64 * MEBIBYTE, 4_096, 1_024 * MEBIBYTE),
-    checkpointBytes: whole(
-      'checkpointBytes',
-      options.checkpointBytes ?? 64 * MEBIBYTE,
-      4_096,
-      4_096 * MEBIBYTE,
-    ),
-    queueBytes: whole('queueBytes', options.queueBytes ?? 64 * MEBIBYTE, 4_096, 1_024 * MEBIBYTE),
-    behindBytes: whole('behindBytes', options.behindBytes ?? 64 * MEBIBYTE, 4_096, 1_024 * MEBIBYTE),
-    closingMs: whole('closingMs', options.closingMs ?? 3_000, 0, 3_600_000),
-    openFiles: whole('openFiles', options.openFiles ?? 256, 4, 100_000),
-  };
+  const { dir, durability, ...bounds } = readOptions('fs-store', options, {
+    dir: text,
+    durability: syncInterval,
+    ...BOUNDS,
+  });
+  return { disk, layout: new Layout(resolve(dir)), syncIntervalMs: durability, ...bounds };
 };

@@ -95,23 +95,51 @@ test.serial(
   },
 );
 
-test('a plugin names the options that it knows', async (t) => {
-  const { plugin } = await import('../src/index.ts');
-  for (const options of [
-    null,
-    [],
-    {},
-    { dir: '' },
-    { dir: 1 },
-    { dir: 'x', durabilty: 'commit' },
-    { dir: 'x', durability: 'never' },
-    { dir: 'x', intervalMs: 5 },
-    { dir: 'x', durability: 'interval', intervalMs: 'soon' },
-  ]) {
+test('options of any origin are read, and those that are unknown, missing or unfit are named', async (t) => {
+  const { fsStore, plugin } = await import('../src/index.ts');
+  const known =
+    'dir, durability, intervalMs, segmentBytes, checkpointBytes, queueBytes, behindBytes, closingMs, openFiles';
+  for (const [options, says] of [
+    [null, 'The options of fs-store must be an object'],
+    [[], 'The options of fs-store must be an object'],
+    [{}, 'dir is missing: it must be a text'],
+    [{ dir: '' }, 'dir must be a text'],
+    [{ dir: 1 }, 'dir must be a text'],
+    [{ dir: 'x', durabilty: 'commit' }, `durabilty does not exist; there are ${known}`],
+    [{ dir: 'x', durability: 'never' }, 'durability must be commit or interval'],
+    [{ dir: 'x', intervalMs: 5 }, 'intervalMs belongs to durability interval'],
+    [
+      { dir: 'x', durability: 'interval', intervalMs: 'soon' },
+      'intervalMs must be a whole number from 1 to 3600000',
+    ],
+    [
+      { dir: 'x', durability: 'interval', intervalMs: 0 },
+      'intervalMs must be a whole number from 1 to 3600000',
+    ],
+    [{ dir: 'x', segmentBytes: '4095' }, 'segmentBytes must be a whole number from 4096 to 1073741824'],
+    [
+      { dir: 'x', checkpointBytes: '4294967297' },
+      'checkpointBytes must be a whole number from 4096 to 4294967296',
+    ],
+    [{ dir: 'x', openFiles: 3 }, 'openFiles must be a whole number from 4 to 100000'],
+  ] as const) {
     const error = t.throws(() => plugin(options));
     t.true(error instanceof RuntimeError && error.code === 'INVALID_REQUEST');
-    t.regex(error?.message ?? '', /dir, durability, intervalMs/);
+    t.true(error?.message.includes(says), error?.message);
   }
+  for (const durability of ['interval', { intervalMs: 0 }, {}, null] as never[])
+    t.throws(() => fsStore({ dir: 'x', durability }), {
+      code: 'INVALID_REQUEST',
+      message: /fs-store\.durability/,
+    });
   t.is(plugin({ dir: 'x', durability: 'interval', intervalMs: 5 }).name, 'fs-store');
-  t.throws(() => plugin({ dir: 'x', durability: 'interval', intervalMs: 0 }));
+  const flags = {
+    segmentBytes: '4096',
+    queueBytes: '4096',
+    behindBytes: '4096',
+    closingMs: '0',
+    openFiles: '4',
+  };
+  const digits = { intervalMs: '5', checkpointBytes: '4294967296', ...flags };
+  t.is(plugin({ dir: 'x', durability: 'interval', ...digits }).name, 'fs-store');
 });

@@ -199,4 +199,4 @@ const listen = async (app: FastifyInstance, host: string, port: number): Promise
  * @throws INVALID_REQUEST an option that does not exist or does not fit
  */
 export const http = (options: HttpOptions = {}): RuntimePlugin & HttpListener =>
-  new HttpPlugin(resolveOptions({ ...options }));
+  new HttpPlugin(resolveOptions(options));

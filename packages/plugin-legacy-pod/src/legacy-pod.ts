@@ -182,7 +182,7 @@ const canonical = async (path: string, key: string): Promise<string> => {
  * @throws INVALID_REQUEST an option that is missing, does not exist or does not fit
  */
 export const legacyPod = (options: LegacyPodOptions): RuntimePlugin & LegacyPods =>
-  new LegacyPodPlugin(resolveOptions({ ...options }));
+  new LegacyPodPlugin(resolveOptions(options));
 
 /** For the command line, whose options are untyped. */
 export const plugin = (options: Readonly<Record<string, unknown>>): RuntimePlugin & LegacyPods =>

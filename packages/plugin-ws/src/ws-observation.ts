@@ -106,7 +106,7 @@ class WsObservation implements WsPlugin {
  * @throws INVALID_REQUEST an option that does not exist or does not fit
  */
 export const wsObservation = ({ on, ...limits }: WsOptions): RuntimePlugin =>
-  new WsObservation(on, resolveLimits({ ...limits }));
+  new WsObservation(on, resolveLimits(limits));
 
 /**
  * Options of any origin, checked; where connections come from is still to be said.

@@ -1,0 +1,114 @@
+import test, { type ExecutionContext } from 'ava';
+import {
+  list,
+  type OptionReader,
+  oneOf,
+  optional,
+  RuntimeError,
+  readOptions,
+  text,
+  wholeNumber,
+} from '../src/index.ts';
+
+const isLoud: OptionReader<boolean> = (value = false, refuse) =>
+  typeof value === 'boolean' ? value : refuse('must be true or false');
+
+const READERS = {
+  file: text,
+  flushMs: optional(wholeNumber(1, 60_000), 1_000),
+  only: optional(list, null),
+  format: optional(oneOf('json', 'text'), 'json'),
+  isLoud,
+};
+
+/** `audit` has these options; what is refused is said in one way. */
+const refused = (t: ExecutionContext, options: unknown, message: string, option?: string): void => {
+  const error = t.throws(() => readOptions('audit', options, READERS), { instanceOf: RuntimeError, message });
+  t.is(error?.code, 'INVALID_REQUEST');
+  t.deepEqual(error?.details, { ...(option && { option }), known: Object.keys(READERS) });
+};
+
+test('options of any origin are read by their types, and what was not given is its default', (t) => {
+  const { file, flushMs, only, format, isLoud } = readOptions(
+    'audit',
+    { file: 'a', only: undefined },
+    READERS,
+  );
+  const typed: [string, number, readonly string[] | null, 'json' | 'text', boolean] = [
+    file,
+    flushMs,
+    only,
+    format,
+    isLoud,
+  ];
+  t.deepEqual(typed, ['a', 1_000, null, 'json', false]);
+  const flags = { file: 'a', flushMs: '0250', only: 'x, y,z', format: 'text', isLoud: true };
+  t.deepEqual(readOptions('audit', flags, READERS), { ...flags, flushMs: 250, only: ['x', 'y', 'z'] });
+  t.deepEqual(readOptions('none', {}, {}), {});
+});
+
+test('what does not exist, is missing or does not fit is refused by its name', (t) => {
+  const known = 'file, flushMs, only, format, isLoud';
+  refused(t, { file: 'a', flie: 1 }, `The option audit.flie does not exist; there are ${known}`, 'flie');
+  refused(
+    t,
+    { file: 'a', toString: undefined },
+    `The option audit.toString does not exist; there are ${known}`,
+    'toString',
+  );
+  refused(
+    t,
+    JSON.parse('{"__proto__":{"file":"a"}}'),
+    `The option audit.__proto__ does not exist; there are ${known}`,
+    '__proto__',
+  );
+  for (const options of [{}, { file: undefined }, Object.create({ file: 'a' })])
+    refused(t, options, 'The option audit.file is missing: it must be a text that is not empty', 'file');
+  for (const options of [undefined, null, 'file', 1, [], [['file', 'a']]])
+    refused(t, options, 'The options of audit must be an object');
+  for (const file of ['', 'a\0b', 1, null, ['a'], {}])
+    refused(t, { file }, 'The option audit.file must be a text that is not empty', 'file');
+  for (const flushMs of [
+    0,
+    60_001,
+    1.5,
+    Number.NaN,
+    2 ** 53,
+    '',
+    ' 1',
+    '1e3',
+    '-1',
+    '0x1',
+    'soon',
+    '1'.repeat(17),
+    true,
+    null,
+    [1],
+  ])
+    refused(
+      t,
+      { file: 'a', flushMs },
+      'The option audit.flushMs must be a whole number from 1 to 60000',
+      'flushMs',
+    );
+  for (const only of ['', 'x,,y', [''], [1], 1, true, null, {}])
+    refused(t, { file: 'a', only }, 'The option audit.only must be a list of texts', 'only');
+  for (const format of ['xml', '', true, null, ['json']])
+    refused(t, { file: 'a', format }, 'The option audit.format must be json or text', 'format');
+  refused(t, { file: 'a', isLoud: 'yes' }, 'The option audit.isLoud must be true or false', 'isLoud');
+  t.throws(() => readOptions('none', { any: 1 }, {}), {
+    message: 'The option none.any does not exist; there are none',
+  });
+});
+
+test('options within an option are refused under the name of both', (t) => {
+  const sink: OptionReader<{ readonly port: number }> = (value) =>
+    readOptions('audit.sink', value, { port: wholeNumber(0) });
+  t.deepEqual(readOptions('audit', { sink: { port: '0' } }, { sink }), { sink: { port: 0 } });
+  for (const [given, message] of [
+    [{ port: -1 }, 'The option audit.sink.port must be a whole number from 0 to 2147483647'],
+    [{}, 'The option audit.sink.port is missing: it must be a whole number from 0 to 2147483647'],
+    ['x', 'The options of audit.sink must be an object'],
+  ] as const)
+    t.throws(() => readOptions('audit', { sink: given }, { sink }), { code: 'INVALID_REQUEST', message });
+});
