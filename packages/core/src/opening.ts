@@ -13,6 +13,7 @@ import type { Limits } from './limits.ts';
 import type { Logger } from './logger.ts';
 import { LogReader } from './observation/log-reader.ts';
 import { readTranscriptPage } from './observation/pages.ts';
+import { Streams } from './observation/streams.ts';
 import type { Page } from './runtime-api.ts';
 import { RuntimeError } from './runtime-error.ts';
 import type { RuntimeStore, StoredLog } from './store.ts';
@@ -37,9 +38,12 @@ export interface OpeningOptions {
 /** What a runtime is made of once its store is open. */
 export interface Opened {
   readonly runtimeId: string;
+  readonly store: RuntimeStore;
+  readonly engines: ReadonlyMap<string, Engine>;
   readonly workers: Workers;
   readonly journal: Journal;
   readonly reader: LogReader;
+  readonly streams: Streams;
   readonly supervisor: Supervisor;
   readonly creation: Creation;
   readonly inputs: Inputs;
@@ -62,7 +66,7 @@ const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void>): Pro
  * number of Workers and the events behind their snapshots, not their history.
  */
 export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
-  const { store, limits, clock, log, hooks, engines, report, assertRunning, areRunsEnded } = options;
+  const { store, limits, clock, log, hooks, engines, report } = options;
   const workers = new Workers(limits);
   const { runtimeId, logs } = await store.open({
     log,
@@ -84,9 +88,7 @@ export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
 
   const reader = new LogReader(store, limits);
   const journal: Journal = new Journal({
-    store,
-    clock,
-    limits,
+    ...options,
     told: (worker, events) => {
       workers.changed(worker);
       if (hooks.committed.taps.length > 0) hooks.committed.call({ workerId: worker.workerId, events });
@@ -98,14 +100,9 @@ export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
     },
   });
   const supervisor: Supervisor = new Supervisor({
+    ...options,
     runtimeId,
-    clock,
-    limits,
-    log,
-    report,
     journal,
-    store,
-    engines,
     claims: workers.claims,
     createChild: async (parent, spec) => {
       const { worker } = await creation.create({ ...spec, parent: parent.workerId }, {});
@@ -114,31 +111,11 @@ export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
     history: (worker, assert) => history(reader, worker, limits, assert),
   });
   const bundles = new Bundles(store, limits, clock);
-  const creation = new Creation({
-    limits,
-    clock,
-    hooks,
-    engines,
-    bundles,
-    workers,
-    journal,
-    supervisor,
-    store,
-    report,
-    assertRunning,
-  });
-  const inputs = new Inputs({
-    limits,
-    clock,
-    hooks,
-    journal,
-    supervisor,
-    store,
-    reader,
-    assertRunning,
-    areRunsEnded,
-  });
-  const opened = { runtimeId, workers, journal, reader, supervisor, creation, inputs, bundles };
+  const creation = new Creation({ ...options, bundles, workers, journal, supervisor });
+  const inputs = new Inputs({ ...options, journal, supervisor, reader });
+  const streams = new Streams({ ...options, runtimeId, workers, reader });
+  const parts = { workers, journal, reader, streams, supervisor, creation, inputs, bundles };
+  const opened = { runtimeId, store, engines, ...parts };
   await recover(opened, await load(logs, store), options);
   return opened;
 };
@@ -217,10 +194,7 @@ const recover = async (
 };
 
 /** Attaches the Workers whose inputs wait, and those whose engine asks for it. Nobody waits for this. */
-export const attachWaiting = (
-  { workers, supervisor }: Opened,
-  engines: ReadonlyMap<string, Engine>,
-): Promise<void> => {
+export const attachWaiting = ({ workers, supervisor, engines }: Opened): Promise<void> => {
   const waiting = [...workers].filter(
     ({ state, isDamaged }) =>
       !isDamaged &&

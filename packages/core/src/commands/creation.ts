@@ -8,14 +8,14 @@ import { inTime } from '../in-time.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { JsonValue } from '../json.ts';
 import type { Limits } from '../limits.ts';
-import type { LogPosition } from '../observation/cursor.ts';
+import { EMPTY_POSITION, type LogPosition } from '../observation/cursor.ts';
 import type { CreateWorker, IdempotencyOptions } from '../runtime-api.ts';
 import { type ErrorCode, RuntimeError } from '../runtime-error.ts';
 import type { RuntimeStore } from '../store.ts';
 import { parseResource } from '../worker/claims.ts';
 import { acceptInput, attached, remove } from '../worker/decide.ts';
 import type { EventKey, NewEvent } from '../worker/event.ts';
-import { type AcceptedInput, emptyState } from '../worker/state.ts';
+import { emptyState } from '../worker/state.ts';
 import { type PrivateRecord, Worker } from '../worker/worker.ts';
 import type { Workers } from '../worker/workers.ts';
 import type { Bundles } from './bundles.ts';
@@ -40,8 +40,8 @@ export interface CreationOptions {
 export interface Created {
   readonly worker: Worker;
   readonly replayed: boolean;
-  /** Where the events of this creation's initial input are; null without one, or for a replay. */
-  readonly input: { readonly before: LogPosition; readonly accepted: AcceptedInput } | null;
+  /** Somewhere before the initial input; null without one. */
+  readonly before: LogPosition | null;
 }
 
 type Spec = WorkerSpec & { readonly engine: string };
@@ -66,7 +66,8 @@ export class Creation {
     const key =
       idempotencyKey === undefined ? null : eventKey(idempotencyKey, request as unknown as JsonValue);
     const known = key && workers.creationKeys.reserve(key);
-    if (known) return { worker: workers.get(known.workerId), replayed: true, input: null };
+    if (known)
+      return { worker: workers.get(known.workerId), replayed: true, before: input && EMPTY_POSITION };
     try {
       const spec = await this.#resolve(request);
       const initialInput = request.initialInput ?? null;
@@ -172,7 +173,7 @@ export class Creation {
           : begun;
       });
       if (key) workers.creationKeys.add({ hash: hashOfKey(key.value), digest: key.digest, workerId });
-      return { worker, replayed: false, input: accepted && { before, accepted } };
+      return { worker, replayed: false, before: accepted && before };
     } catch (error) {
       await this.undo(worker);
       throw error;
