@@ -13,6 +13,8 @@ export const DEFAULT_LIMITS = {
   queuedInputs: 16,
   /** Requests that a run has open at once; its `ask` rejects with LIMIT_REACHED. */
   openRequests: 16,
+  /** Tool calls of a run that wait for their results; an engine that makes more fails its run with LIMIT_REACHED. */
+  openCalls: 1_000,
   labels: 64,
   labelChars: 256,
   tools: 256,

@@ -2,7 +2,7 @@ import test from 'ava';
 import { type EngineOutput, engine } from '../src/engine.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
-import { Puppet } from './fixtures/puppet.ts';
+import { Puppet, type PuppetRun } from './fixtures/puppet.ts';
 import {
   codeOf,
   errorOf,
@@ -15,6 +15,8 @@ import {
   shutDown,
   startRig,
 } from './fixtures/rig.ts';
+
+const called = (call: string) => ({ type: 'tool-call', call, name: 'look', input: {} }) as const;
 
 const never = (): Promise<never> => new Promise(() => {});
 const STOP_DEADLINE_MS = 5_000;
@@ -396,4 +398,37 @@ test('P3: a run that its engine says was called off ends as cancelled, and the q
   const { items } = await runtime.events('w');
   const ends = items.flatMap((event) => (event.type === 'run.finished' ? [event.data] : []));
   t.deepEqual(ends, [{ outcome: 'cancelled', reason: 'by the host' }, { outcome: 'completed' }]);
+});
+
+test('P3: a run that ends leaves no tool call without a result; of an interrupted one nothing is invented', async (t) => {
+  const store = memoryStore();
+  const puppet = new Puppet({ isStubborn: true });
+  const { runtime, clock } = makeRig({ engines: [puppet], store });
+  await runtime.start();
+  const begin = async (workerId: string): Promise<PuppetRun> => {
+    await runtime.createWorker({ workerId, engine: 'puppet', initialInput: { text: 'go' } });
+    await settle();
+    const run = puppet.last();
+    run.yield([called('a'), called('b')]).yield({ type: 'tool-result', call: 'b', output: 'done' });
+    await settle();
+    return run;
+  };
+  (await begin('completed')).finish();
+  (await begin('failed')).fail(new Error('broken'));
+  (await begin('lost')).worker.lost(new Error('gone'));
+  (await begin('cancelled')).isStubborn = false;
+  await runtime.cancelRun('cancelled');
+  await begin('detached');
+  await onClock(clock, runtime.stopWorker('detached'));
+  await begin('interrupted');
+  await store.close();
+  const again = await startRig(t, { engines: [new Puppet()], store });
+  for (const worker of ['completed', 'failed', 'lost', 'cancelled', 'detached', 'interrupted']) {
+    const log = await logOf(again.runtime, worker);
+    t.deepEqual(flawsOf(log), [], worker);
+    const results = log.flatMap(({ type, data }) => (type === 'tool.finished' ? [data] : []));
+    const error = 'The run ended before this call did. Whether it had an effect is not known.';
+    const isKnown = worker !== 'interrupted';
+    t.deepEqual(results, [{ call: 'b', output: 'done' }, ...(isKnown ? [{ call: 'a', error }] : [])], worker);
+  }
 });

@@ -126,6 +126,13 @@ const limits: Record<keyof Limits, Reach> = {
     await refused(t, ask(), 'LIMIT_REACHED', 'openRequests', 1);
     t.is((await runtime.listRequests('w')).items.length, 1);
   },
+  async openCalls(t) {
+    const called = (call: string) => ({ type: 'tool-call', call, name: 'look', input: {} }) as const;
+    const finished = (call: string) => ({ type: 'tool-result', call, output: 1 }) as const;
+    const outputs = [called('a'), finished('a'), called('b')];
+    t.is(await outcomeOf(t, { openCalls: 1 }, outputs), 'completed');
+    t.is(await outcomeOf(t, { openCalls: 1 }, [...outputs, called('c')]), 'LIMIT_REACHED');
+  },
   async labels(t) {
     const { runtime } = await startRig(t, { limits: { labels: 1 } });
     const labels = { a: '1', b: '2' };

@@ -1,5 +1,6 @@
 import type { CalledOff, EngineOutput, Message } from '../engine.ts';
 import type { Commit } from '../journal/turn.ts';
+import { RuntimeError } from '../runtime-error.ts';
 import type { RunEnd } from '../worker/decide.ts';
 import type { MessagePart, NewEvent } from '../worker/event.ts';
 import type { WorkerState } from '../worker/state.ts';
@@ -103,10 +104,17 @@ export class OutputRecorder {
   readonly #decide = (state: WorkerState): readonly NewEvent[] => {
     if (this.#isClosed || state.run?.runId !== this.#runId) return [];
     const events: NewEvent[] = [];
+    let openCalls = state.run.calls?.length ?? 0;
     for (const output of this.#group) {
       const event = this.#event(output);
       if (event) events.push(event);
+      if (event?.type === 'tool.called') openCalls += 1;
     }
+    const { openCalls: limit } = this.#supervision.limits;
+    if (openCalls > limit)
+      throw new RuntimeError('LIMIT_REACHED', 'The run has too many tool calls without a result', {
+        details: { limit: 'openCalls', value: limit },
+      });
     return events;
   };
 

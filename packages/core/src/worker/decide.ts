@@ -2,7 +2,7 @@ import type { Limits } from '../limits.ts';
 import type { OpenRequest, UpdateWorker } from '../runtime-api.ts';
 import { RuntimeError } from '../runtime-error.ts';
 import type { EventKey, NewEvent, ResolvedBy, RunError, RunOutcome, StopResult } from './event.ts';
-import type { AcceptedInput, WorkerState } from './state.ts';
+import type { AcceptedInput, CurrentRun, WorkerState } from './state.ts';
 
 /*
  * The state machine: what each command makes of a Worker's state, as events or as a RuntimeError. Pure and
@@ -106,8 +106,19 @@ export interface RunEnd {
   readonly reason?: string;
 }
 
+const UNFINISHED = 'The run ended before this call did. Whether it had an effect is not known.';
+
 /**
- * Ends the run, its open requests first, and starts the next queued one where that is wanted.
+ * No call is left without a result, so that whoever reads the log, a model too, need not guess whether one still
+ * comes. Of an interrupted run nobody knows: an execution that outlived the runtime may still tell.
+ */
+const closeCalls = ({ runId, calls = [] }: CurrentRun, outcome: RunOutcome): readonly NewEvent[] =>
+  outcome === 'interrupted'
+    ? []
+    : calls.map((call) => ({ type: 'tool.finished', run: runId, data: { call, error: UNFINISHED } }));
+
+/**
+ * Ends the run, its open requests and calls first, and starts the next queued one where that is wanted.
  * A run that is over already stays as it ended: no events.
  */
 export const finishRun = (
@@ -120,6 +131,7 @@ export const finishRun = (
   const next = startsNext ? state.queue[0] : undefined;
   return [
     ...resolveOpen(state, end.outcome === 'interrupted' ? 'restart' : 'cancel'),
+    ...closeCalls(state.run, end.outcome),
     {
       type: 'run.finished',
       run: runId,

@@ -28,6 +28,8 @@ export interface CurrentRun {
   readonly input: AcceptedInput | null;
   readonly generation: number;
   readonly startedAt: string;
+  /** The tool calls without a result; left out where there are none. */
+  readonly calls?: readonly string[];
 }
 
 interface Tally {
@@ -200,9 +202,20 @@ export const apply = (draft: Draft, event: WorkerEvent): void => {
     case 'message.completed':
       draft.tally = count(draft.tally, 'messages');
       return;
-    case 'tool.called':
+    case 'tool.called': {
       draft.tally = count(draft.tally, 'toolCalls');
+      const { run } = draft;
+      if (run && run.runId === event.run)
+        draft.run = { ...run, calls: [...(run.calls ?? NONE), event.data.call] };
       return;
+    }
+    case 'tool.finished': {
+      if (!draft.run?.calls || draft.run.runId !== event.run) return;
+      const { calls, ...run } = draft.run;
+      const open = calls.filter((call) => call !== event.data.call);
+      draft.run = open.length === 0 ? run : { ...run, calls: open };
+      return;
+    }
     case 'request.opened': {
       const { request: requestId, kind, prompt, options, expiresAt = null } = event.data;
       const opened: OpenRequest = {

@@ -69,7 +69,8 @@ export const livingTests = (contract: Contract): void => {
         t.true(!calls.has(data.call), 'a call has an id of its own');
         calls.add(data.call);
       }
-      if (type === 'tool.finished') t.true(calls.has(data.call), 'a result belongs to a call');
+      if (type === 'tool.finished') t.true(calls.delete(data.call), 'a result belongs to a call');
+      if (type === 'run.finished') t.is(calls.size, 0, 'no call is left without a result');
       if (type === 'usage.recorded') {
         for (const count of [data.inputTokens, data.outputTokens])
           t.true(Number.isSafeInteger(count) && count >= 0, 'tokens are counted');
