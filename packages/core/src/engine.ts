@@ -37,6 +37,8 @@ export interface EngineContext {
   /** Aborted when the execution has to end; what has not ended at the deadline is detached. */
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** What an execution of this Worker recorded last; null where none did. */
+  readonly recorded: JsonValue;
   /** The conversation so far, oldest first, read page by page. */
   history(): AsyncIterable<TranscriptItem>;
   /**
@@ -83,6 +85,8 @@ export interface Run {
 export interface Question {
   readonly kind: RequestKind;
   readonly prompt: string;
+  /** The tool call that it is about, so that a client can show both as one. */
+  readonly call?: string;
   /** What may be answered; at least one. */
   readonly options: readonly string[];
   /** After this long the answer is `{ decision: null, by: 'timeout' }`. */
@@ -133,6 +137,15 @@ export type Step =
 export interface Usage extends UsageData {
   readonly type: 'usage';
 }
+/**
+ * What a later execution needs in order to go on, such as the id of a session that an agent keeps: the next one finds
+ * it as `context.recorded`. It replaces what was recorded before, and is public, but no part of the conversation.
+ */
+export interface Recorded {
+  readonly type: 'record';
+  /** At most `recordedBytes` as JSON. */
+  readonly value: JsonValue;
+}
 /** Something worth telling people; becomes `diagnostic.recorded`. The message is public. */
 export interface Notice {
   readonly type: 'notice';
@@ -157,6 +170,7 @@ export type EngineOutput =
   | Step
   | Usage
   | Notice
+  | Recorded
   | CalledOff;
 
 /** The simple case: an engine that is one function and keeps nothing between runs. */

@@ -17,6 +17,7 @@ export {
   type Notice,
   type Question,
   type ReasoningDelta,
+  type Recorded,
   type Run,
   type RunInput,
   type Step,

@@ -21,6 +21,8 @@ export const DEFAULT_LIMITS = {
   claims: 64,
   /** One event's line; an engine that yields more fails its run with OUTPUT_TOO_LARGE. */
   eventBytes: 1_048_576,
+  /** What an execution records for the next one; OUTPUT_TOO_LARGE. */
+  recordedBytes: 4_096,
   /** Streamed text that no message has superseded yet; OUTPUT_TOO_LARGE. */
   inFlightBytes: 1_048_576,
   /** A page: what is given without asking, the most that may be asked for (LIMIT_TOO_LARGE), and where it ends early. */

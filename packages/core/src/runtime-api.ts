@@ -169,6 +169,8 @@ export interface OpenRequest {
   readonly runId: string;
   readonly kind: RequestKind;
   readonly prompt: string;
+  /** The tool call that it is about. */
+  readonly call: string | null;
   readonly options: readonly string[];
   readonly openedAt: string;
   readonly expiresAt: string | null;

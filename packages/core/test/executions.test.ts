@@ -432,3 +432,26 @@ test('P3: a run that ends leaves no tool call without a result; of an interrupte
     t.deepEqual(results, [{ call: 'b', output: 'done' }, ...(isKnown ? [{ call: 'a', error }] : [])], worker);
   }
 });
+
+test('P12: what an execution recorded last is found by the next one, after a restart too, and is no part of the conversation', async (t) => {
+  const store = memoryStore();
+  const first = makeRig({ store });
+  await first.runtime.start();
+  await first.runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  await settle();
+  const run = first.puppet.last();
+  t.is(run.worker.recorded, null);
+  run.yield({ type: 'record', value: { session: 'a' } }).yield({ type: 'record', value: { session: 'b' } });
+  await settle();
+  t.deepEqual(run.worker.recorded, { session: 'b' });
+  await store.close();
+  const again = await startRig(t, { store });
+  await again.runtime.sendInput('w', { text: 'again' });
+  await settle();
+  t.deepEqual(again.puppet.last().worker.recorded, { session: 'b' });
+  const { items } = await again.runtime.transcript('w');
+  t.deepEqual(
+    items.map(({ role }) => role),
+    ['user', 'user'],
+  );
+});

@@ -170,6 +170,11 @@ const limits: Record<keyof Limits, Reach> = {
     t.is(await outcomeOf(t, { eventBytes: 1_000 }, [text, { type: 'message' }]), 'OUTPUT_TOO_LARGE');
     t.is(await outcomeOf(t, { eventBytes: 1_000 }, [text]), 'OUTPUT_TOO_LARGE');
   },
+  async recordedBytes(t) {
+    const record = { type: 'record', value: { text: textOf(100) } } as const;
+    t.is(await outcomeOf(t, { recordedBytes: 100 }, [record]), 'OUTPUT_TOO_LARGE');
+    t.is(await outcomeOf(t, { recordedBytes: 200 }, [record]), 'completed');
+  },
   async inFlightBytes(t) {
     const text = { type: 'text', text: textOf(10) } as const;
     t.is(await outcomeOf(t, { inFlightBytes: 25 }, [text, text, text]), 'OUTPUT_TOO_LARGE');

@@ -109,19 +109,18 @@ export class AcpEngine implements Engine {
     context: EngineContext,
   ): Promise<Omit<OpenedAgent, 'left'>> {
     const capabilities = await link.initialize(files);
-    const known =
-      context.generation > 1 ? await recordedSession(context.history()) : { session: null, isNew: true };
+    const known = recordedSession(context.recorded);
     const canReopen = capabilities.loadSession === true || capabilities.sessionCapabilities?.resume != null;
-    if (known.session !== null && canReopen) {
+    if (known !== null && canReopen) {
       try {
-        await link.reopen(known.session, cwd, capabilities);
-        return { process, link, sessionId: known.session, isNew: false, isLost: false };
+        await link.reopen(known, cwd, capabilities);
+        return { process, link, sessionId: known, isNew: false };
       } catch (error) {
         context.log.warn({ worker: context.workerId, err: error }, 'An agent does not know its session');
       }
     }
     const sessionId = await link.newSession(cwd);
-    return { process, link, sessionId, isNew: true, isLost: !known.isNew };
+    return { process, link, sessionId, isNew: true };
   }
 }
 

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type {
   ContentBlock,
   PromptResponse,
@@ -42,10 +41,8 @@ export interface OpenedAgent {
   readonly process: AgentProcess;
   readonly link: AgentLink;
   readonly sessionId: string;
-  /** Whether the session is a new one, that no execution recorded before. */
+  /** Whether the session is a new one, in which nothing of what was said before is known. */
   readonly isNew: boolean;
-  /** Whether the agent knows nothing of what was said before. */
-  readonly isLost: boolean;
   /** Resolves when nothing of the agent is left. */
   readonly left: Promise<void>;
 }
@@ -67,8 +64,6 @@ const REMARKS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
   },
 };
 
-const NOT_TOLD = 'The agent did not say how this call ended.';
-
 /** Some agents count, though the protocol does not ask them to. */
 const usageOf = (response: PromptResponse): Usage | null => {
   const { usage } = response as { readonly usage?: Readonly<Record<string, unknown>> | null };
@@ -78,6 +73,8 @@ const usageOf = (response: PromptResponse): Usage | null => {
   };
   const [inputTokens, outputTokens] = [count('inputTokens'), count('outputTokens')];
   if (inputTokens === undefined || outputTokens === undefined) return null;
+  // a turn that was cut says so of what it does not know
+  if (inputTokens + outputTokens === 0) return null;
   const cacheReadTokens = count('cachedReadTokens');
   const cacheWriteTokens = count('cachedWriteTokens');
   return {
@@ -99,6 +96,8 @@ export class AcpSession implements EngineSession, AgentListener {
   #turn: Turn | null = null;
   #isRecorded = false;
   #isDetached = false;
+  /** Why it was ended from here. */
+  #endedFor: string | null = null;
 
   constructor(context: EngineContext, options: ResolvedOptions, agent: AgentOptions, words: PrivateWords) {
     this.#context = context;
@@ -131,9 +130,11 @@ export class AcpSession implements EngineSession, AgentListener {
     let timer: NodeJS.Timeout | null = null;
     const cancel = (): void => {
       void link.cancel(sessionId);
+      // with it this execution ends; the next input starts it again
       timer = setTimeout(() => {
-        // it does not listen: it is ended, and with it this execution; the next input starts it again
-        void process.kill();
+        this.#endedFor = 'The agent did not end its turn when it was told to, and was ended';
+        queue.push({ type: 'notice', severity: 'warning', code: 'AGENT_ENDED', message: this.#endedFor });
+        void process.end(this.#options.exitMs);
       }, this.#options.cancelMs);
     };
     run.signal.addEventListener('abort', cancel, { once: true });
@@ -171,7 +172,7 @@ export class AcpSession implements EngineSession, AgentListener {
   async permission({ toolCall, options }: RequestPermissionRequest): Promise<RequestPermissionResponse> {
     const turn = this.#turn;
     if (!turn || options.length === 0) return { outcome: { outcome: 'cancelled' } };
-    const prompt = this.#words.text(turn.calls.describe(toolCall)).slice(0, 2_000);
+    const { call, prompt } = turn.calls.describe(toolCall);
     if (this.#agent.permission === 'allow') return allowedOnce(options);
     // what is asked for stands in the log before anybody is asked
     turn.queue.push(...turn.speech.pause(), ...turn.calls.flush());
@@ -179,7 +180,8 @@ export class AcpSession implements EngineSession, AgentListener {
     const shown = shownOptions(options, this.#words);
     const answer = await turn.run.ask({
       kind: 'permission',
-      prompt,
+      prompt: this.#words.text(prompt).slice(0, 2_000),
+      call,
       options: [...shown.keys()],
       timeoutMs: this.#options.permissionMs,
     });
@@ -192,10 +194,8 @@ export class AcpSession implements EngineSession, AgentListener {
     const opened = this.#opened;
     if (opened && !this.#isRecorded) {
       this.#isRecorded = true;
-      queue.push(...sessionRecord(randomUUID().slice(0, 13), opened.sessionId));
-      const prelude = opened.isLost
-        ? await preludeTo(run.runId, this.#context.history(), this.#words.legend)
-        : null;
+      queue.push(...sessionRecord(opened.sessionId));
+      const prelude = await preludeTo(run.runId, this.#context.history(), this.#words.legend);
       if (prelude) {
         const cut = prelude.isCut ? '; the oldest of it had to be left out' : '';
         const message = `The agent could not go on with its session: it was told what was said before${cut}`;
@@ -221,7 +221,7 @@ export class AcpSession implements EngineSession, AgentListener {
     else if (stopReason === 'max_turn_requests')
       this.#finish(turn, new RuntimeError('LIMIT_REACHED', 'The agent took as many steps as it may'));
     else {
-      turn.queue.push(...turn.speech.close(NOT_TOLD), ...(remark ? [remark] : []));
+      turn.queue.push(...turn.speech.close(), ...(remark ? [remark] : []));
       turn.queue.close();
     }
   }
@@ -235,9 +235,9 @@ export class AcpSession implements EngineSession, AgentListener {
     );
   }
 
-  /** Closes what is open in the log, and ends the run with an error. */
-  #finish({ queue, speech }: Turn, error: unknown): void {
-    queue.push(...speech.close(NOT_TOLD));
+  /** Ends the run with an error. What was being said stays open: the runtime keeps it as said in part. */
+  #finish({ queue, calls }: Turn, error: unknown): void {
+    queue.push(...calls.flush());
     queue.fail(error);
   }
 
@@ -246,9 +246,9 @@ export class AcpSession implements EngineSession, AgentListener {
     if (this.#isDetached) return;
     this.#isDetached = true;
     const turn = this.#turn;
-    const error = new RuntimeError('EXECUTION_LOST', 'The agent ended');
-    this.#log('An agent ended by itself', null);
-    void this.#opened?.process.kill();
+    const error = new RuntimeError('EXECUTION_LOST', this.#endedFor ?? 'The agent ended by itself');
+    this.#log(error.message, null);
+    void this.#opened?.process.end(this.#options.exitMs);
     if (turn) this.#finish(turn, turn.run.signal.aborted ? turn.run.signal.reason : error);
     this.#context.lost(error);
   }

@@ -12,9 +12,6 @@ interface Known {
   isTold: boolean;
 }
 
-/** Names with it are ours: what stands behind them in the log is believed. */
-const OWN_PREFIX = /^(acp:)+/;
-
 const isEmpty = (value: unknown): boolean =>
   value === undefined ||
   value === null ||
@@ -54,21 +51,12 @@ export class AgentCalls {
     return [...this.#known.values()].flatMap((known) => this.#tell(known));
   }
 
-  /** The run is over: what the agent did not finish has no result of its own. */
-  close(reason: string): readonly EngineOutput[] {
-    const outputs = [...this.#known.values()].flatMap((known) => [
-      ...this.#tell(known),
-      { type: 'tool-result', call: known.call, error: reason } as const,
-    ]);
-    this.#known.clear();
-    return outputs;
-  }
-
-  /** What an agent asks permission for, in a line. */
-  describe(update: ToolCallUpdate): string {
-    const { name, input } = this.#merge(update);
+  /** What an agent asks permission for, in a line, and the call that it is about, whose input stands in the log. */
+  describe(update: ToolCallUpdate): { readonly call: string; readonly prompt: string } {
+    const { call, name, input } = this.#merge(update);
     const title = update.title ?? name;
-    return isEmpty(input) ? title : `${title} ${JSON.stringify(input)}`;
+    if (title !== name) return { call, prompt: `${name}: ${title}` };
+    return { call, prompt: isEmpty(input) ? name : `${name} ${JSON.stringify(input)}` };
   }
 
   #merge(update: ToolCall | ToolCallUpdate): Known {
@@ -82,7 +70,7 @@ export class AgentCalls {
       isTold: false,
     };
     // a title changes while a call goes on; the first one that is known names it
-    known.name ||= (name ?? title ?? kind ?? 'tool').replace(OWN_PREFIX, '').slice(0, 256) || 'tool';
+    known.name ||= (name ?? title ?? kind ?? '').slice(0, 256) || 'tool';
     if (!isEmpty(rawInput)) known.input = rawInput;
     if (content) known.content = content;
     if (!isEmpty(rawOutput)) known.rawOutput = rawOutput;

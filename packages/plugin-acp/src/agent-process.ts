@@ -75,12 +75,6 @@ export class AgentProcess {
     return this.#ending;
   }
 
-  /** Ends it at once. */
-  kill(): Promise<void> {
-    this.#signal('SIGKILL');
-    return this.#exited;
-  }
-
   async #end(exitMs: number): Promise<void> {
     this.#child.stdin.end();
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {

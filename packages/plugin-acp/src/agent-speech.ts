@@ -59,8 +59,8 @@ export class AgentSpeech {
     return [{ type: 'message' }];
   }
 
-  /** The run is over: nothing stays open. */
-  close(reason: string): readonly EngineOutput[] {
-    return [...this.pause(), ...this.#calls.close(reason)];
+  /** The turn is over. */
+  close(): readonly EngineOutput[] {
+    return [...this.pause(), ...this.#calls.flush()];
   }
 }

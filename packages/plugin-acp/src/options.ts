@@ -4,7 +4,10 @@ import { type OptionReader, oneOf, optional, readOptions, text, wholeNumber } fr
 export interface AgentOptions {
   readonly command: string;
   readonly args?: readonly string[];
-  /** Names of environment variables that it gets, besides HOME, PATH and the like. */
+  /**
+   * Names of environment variables that it gets, besides HOME, PATH and the like. What they hold is taken out of all
+   * that it says, unless it is short or a word.
+   */
   readonly env?: readonly string[];
   /** `ask` (the default): what the agent asks permission for is asked on. `allow`: it is given by itself, once each time. */
   readonly permission?: 'ask' | 'allow';
@@ -53,7 +56,7 @@ const agents: OptionReader<ResolvedOptions['agents']> = (value, refuse) => {
   try {
     if (typeof value === 'string') given = JSON.parse(value);
   } catch {
-    // refused below
+    return refuse('must be an object, or JSON of one');
   }
   const named =
     typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.entries(given) : [];

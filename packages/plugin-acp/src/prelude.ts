@@ -1,5 +1,4 @@
 import type { TranscriptItem } from '@worker-runtime/core';
-import { sessionRecords } from './session-record.ts';
 
 /** The most of an earlier conversation that an agent is told in one prompt. */
 const MOST_CHARS = 131_072;
@@ -32,13 +31,12 @@ export const preludeTo = async (
   history: AsyncIterable<TranscriptItem>,
   legend: string,
 ): Promise<Prelude | null> => {
-  const isOwn = sessionRecords();
   const lines: string[] = [];
   let chars = 0;
   let isCut = false;
   for await (const item of history) {
     if (item.run === runId) break;
-    const line = isOwn(item) ? '' : lineOf(item);
+    const line = lineOf(item);
     if (line === '') continue;
     lines.push(line);
     chars += line.length;
@@ -49,5 +47,8 @@ export const preludeTo = async (
   }
   if (lines.length === 0) return null;
   const head = 'This conversation went on before you joined it. What was said so far:';
-  return { text: [head, ...lines, ...(legend === '' ? [] : [legend])].join('\n\n'), isCut };
+  return {
+    text: [head, ...lines, ...(legend === '' ? [] : [legend]), 'What is said next:'].join('\n\n'),
+    isCut,
+  };
 };

@@ -3,8 +3,8 @@ import { type Claim, Redactor } from '@worker-runtime/core';
 import { claimedPath } from './claimed-files.ts';
 import type { AgentOptions } from './options.ts';
 
-/** Shorter ones are no secrets, and taking them out would make nonsense of a text. */
-const LEAST_CHARS = 8;
+/** What is short, or a word, is no secret, and taking it out would make nonsense of a text. */
+const isSecret = (value: string): boolean => value.length >= 8 && !/^[A-Za-z]{8,15}$/.test(value);
 
 /**
  * What an agent knows and nobody else may: where its claims and its directory are, which are shown by name, and what
@@ -17,7 +17,7 @@ export class PrivateWords extends Redactor {
     const words = new PrivateWords();
     for (const name of env) {
       const value = process.env[name] ?? '';
-      if (value.length >= LEAST_CHARS) words.add(value, '[secret]');
+      if (isSecret(value)) words.add(value, '[secret]');
     }
     for (const claim of claims) await words.#addPlace(claimedPath(claim), `[${claim.name}]`);
     if (words.text(cwd) === cwd) await words.#addPlace(cwd, '[directory]');

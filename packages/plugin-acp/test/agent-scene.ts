@@ -149,9 +149,9 @@ export class AgentScene {
     return items;
   }
 
-  /** The transcript, a line an item, without the record of the session. */
+  /** The transcript, a line an item. */
   async transcript(workerId: string): Promise<readonly string[]> {
     const { items } = await this.runtime.transcript(workerId, { after: 'start', limit: 1_000 });
-    return items.map(lineOf).filter((line) => !/^(call acp:session|result \{"session")/.test(line));
+    return items.map(lineOf);
   }
 }

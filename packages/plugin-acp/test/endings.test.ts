@@ -27,6 +27,9 @@ test('P3: an agent that does not listen is ended when its run is cancelled, and 
   const runId = await scene.begun(workerId, 'deaf');
   t.deepEqual(await scene.runtime.cancelRun(workerId, { runId }), { changed: true, status: 'idle' });
   t.is((await scene.ended(workerId, runId)).outcome, 'cancelled');
+  const notice = (await scene.log(workerId)).find(({ type }) => type === 'diagnostic.recorded');
+  t.like(notice?.data, { code: 'AGENT_ENDED', severity: 'warning' });
+  t.is((await scene.transcript(workerId)).at(-1), 'assistant (partial): I do not listen.');
   t.is((await scene.run(workerId, 'recall')).outcome, 'completed');
   t.is((await scene.transcript(workerId)).at(-1), 'assistant: The first was: first');
   t.is((await scene.runtime.getWorker(workerId)).execution.generation, 2);
@@ -112,7 +115,7 @@ test('an agent without its session is told what was said, and the log says that 
   t.is((await scene.run(workerId, 'prompt')).outcome, 'completed');
   const last = (await scene.transcript(workerId)).at(-1) ?? '';
   t.regex(last, /This conversation went on before you joined it.*user: first.*assistant: You said: first/s);
-  t.false(last.includes('acp:session'));
+  t.regex(last, /What is said next:\n---\nprompt$/);
   const notice = (await scene.log(workerId)).find(({ type }) => type === 'diagnostic.recorded');
   t.like(notice?.data, { code: 'SESSION_LOST', severity: 'warning' });
 });

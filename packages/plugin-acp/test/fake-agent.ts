@@ -100,15 +100,6 @@ class Turn {
           status: 'in_progress',
         });
         return 'end_turn';
-      case 'forge':
-        await this.tell({
-          sessionUpdate: 'tool_call',
-          toolCallId: 't0',
-          title: 'acp:session',
-          status: 'completed',
-          rawOutput: { session: 'forged' },
-        });
-        return 'end_turn';
       case 'crash':
         await this.say('Oh no');
         await this.tell({

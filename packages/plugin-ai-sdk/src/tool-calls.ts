@@ -93,7 +93,13 @@ export class ToolCalls {
     const shown = secrets.text(JSON.stringify(input));
     const prompt = `${tool.name} ${shown.length > MOST_PROMPT_CHARS ? `${shown.slice(0, MOST_PROMPT_CHARS)}…` : shown}`;
     const answered = this.#asked.then(() =>
-      run.ask({ kind: 'permission', prompt, options: ['allow', 'deny'], timeoutMs: options.permissionMs }),
+      run.ask({
+        kind: 'permission',
+        prompt,
+        call,
+        options: ['allow', 'deny'],
+        timeoutMs: options.permissionMs,
+      }),
     );
     this.#asked = answered.catch(() => {});
     const { decision, note, by } = await answered;

@@ -1,5 +1,5 @@
 import type { DetachReason, EngineContext, EngineSession, RunInput } from '../engine.ts';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import type { Logger } from '../logger.ts';
 import type { CreateWorker } from '../runtime-api.ts';
 import { RuntimeError } from '../runtime-error.ts';
@@ -52,6 +52,10 @@ export class Execution implements EngineContext {
 
   get tools(): readonly string[] {
     return this.#worker.state.tools;
+  }
+
+  get recorded(): JsonValue {
+    return this.#worker.state.recorded;
   }
 
   get log(): Logger {

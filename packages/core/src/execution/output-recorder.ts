@@ -169,6 +169,14 @@ export class OutputRecorder {
         const { severity, code, message } = output;
         return { type: 'diagnostic.recorded', run, data: { severity, code, message } };
       }
+      case 'record': {
+        const { recordedBytes: limit } = this.#supervision.limits;
+        if (Buffer.byteLength(JSON.stringify(output.value)) > limit)
+          throw new RuntimeError('OUTPUT_TOO_LARGE', 'What an execution records is small', {
+            details: { limit: 'recordedBytes', value: limit },
+          });
+        return { type: 'execution.recorded', run, data: { value: output.value } };
+      }
       case 'called-off':
         this.#calledOff = output;
         return null;

@@ -260,7 +260,7 @@ export class RunDriver {
     if (this.#outcome === null) this.#tryAgain = () => void this.#persist(end, decide);
   }
 
-  async #ask({ kind, prompt, options, timeoutMs }: Question): Promise<Answer> {
+  async #ask({ kind, prompt, call, options, timeoutMs }: Question): Promise<Answer> {
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
     if (options.length === 0) throw new TypeError('A request needs at least one option');
     const { clock, limits } = this.#supervision;
@@ -270,7 +270,12 @@ export class RunDriver {
     try {
       await this.#supervision.commit(this.#worker, (state) => {
         if (this.#isAbandoned) throw new RuntimeError('EXECUTION_LOST');
-        return openRequest(state, this.runId, { requestId, kind, prompt, options, expiresAt }, limits);
+        return openRequest(
+          state,
+          this.runId,
+          { requestId, kind, prompt, call: call ?? null, options, expiresAt },
+          limits,
+        );
       });
     } catch (error) {
       this.#answers.delete(requestId);

@@ -155,8 +155,15 @@ export const openRequest = (
       details: { limit: 'openRequests', value: limits.openRequests },
     });
   }
-  const { requestId, kind, prompt, options, expiresAt } = request;
-  const data = { request: requestId, kind, prompt, options, ...(expiresAt !== null && { expiresAt }) };
+  const { requestId, kind, prompt, call, options, expiresAt } = request;
+  const data = {
+    request: requestId,
+    kind,
+    prompt,
+    ...(call !== null && { call }),
+    options,
+    ...(expiresAt !== null && { expiresAt }),
+  };
   return [{ type: 'request.opened', run: runId, data }];
 };
 

@@ -80,6 +80,8 @@ export interface EventData {
     readonly cause: DetachCause;
     readonly code?: ErrorCode;
   };
+  /** What an execution left for the next one. */
+  'execution.recorded': { readonly value: JsonValue };
   'input.accepted': {
     readonly input: string;
     readonly role: InputRole;
@@ -113,6 +115,7 @@ export interface EventData {
     readonly request: string;
     readonly kind: RequestKind;
     readonly prompt: string;
+    readonly call?: string;
     readonly options: readonly string[];
     readonly expiresAt?: string;
   };

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../json.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { EMPTY_POSITION, type LogPosition } from '../observation/cursor.ts';
 import type { OpenRequest, WorkerStatus } from '../runtime-api.ts';
 import type { ClaimMode } from './claims.ts';
@@ -69,6 +69,8 @@ export interface WorkerState {
   readonly creationKey: EventKey | null;
   readonly generation: number;
   readonly lastError: RunError | null;
+  /** What an execution recorded last. */
+  readonly recorded: JsonValue;
   readonly stopResult: StopResult | null;
   readonly run: CurrentRun | null;
   readonly queue: readonly AcceptedInput[];
@@ -115,6 +117,7 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   creationKey: null,
   generation: 0,
   lastError: null,
+  recorded: null,
   stopResult: null,
   run: null,
   queue: NONE,
@@ -165,6 +168,9 @@ export const apply = (draft: Draft, event: WorkerEvent): void => {
     case 'execution.detached':
       if (event.data.code)
         draft.lastError = { code: event.data.code, message: 'The execution ended unexpectedly' };
+      return;
+    case 'execution.recorded':
+      draft.recorded = event.data.value;
       return;
     case 'input.accepted': {
       const { input: inputId, role, parts, metadata } = event.data;
@@ -217,12 +223,13 @@ export const apply = (draft: Draft, event: WorkerEvent): void => {
       return;
     }
     case 'request.opened': {
-      const { request: requestId, kind, prompt, options, expiresAt = null } = event.data;
+      const { request: requestId, kind, prompt, call = null, options, expiresAt = null } = event.data;
       const opened: OpenRequest = {
         requestId,
         runId: event.run ?? '',
         kind,
         prompt,
+        call,
         options,
         openedAt: event.time,
         expiresAt,

@@ -58,6 +58,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
     { generation: count, cause: oneOf('stop', 'restart', 'crash', 'deadline') },
     { code: text },
   ),
+  'execution.recorded': object<EventData['execution.recorded']>({ value: anyJson }),
   'input.accepted': object<EventData['input.accepted']>(
     { input: text, role: oneOf('user', 'system'), parts: textParts, queued: flag },
     { key, metadata: anyObject },
@@ -83,7 +84,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   ),
   'request.opened': object<EventData['request.opened']>(
     { request: text, kind: oneOf('permission', 'question'), prompt: text, options: list(text) },
-    { expiresAt: time },
+    { call: text, expiresAt: time },
   ),
   'request.resolved': object<EventData['request.resolved']>(
     { request: text, decision: noText, by: oneOf('client', 'timeout', 'cancel', 'restart') },

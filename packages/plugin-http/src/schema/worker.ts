@@ -109,6 +109,7 @@ export const workerSchemas: Schemas = {
     runId: text,
     kind: oneOf('permission', 'question'),
     prompt: text,
+    call: orNull(text),
     options: names,
     openedAt: time,
     expiresAt: orNull(time),

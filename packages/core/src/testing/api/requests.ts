@@ -4,6 +4,7 @@ import type { Contract } from './contract.ts';
 const QUESTION: Question = {
   kind: 'permission',
   prompt: 'May I write to the file?',
+  call: 'c1',
   options: ['allow', 'deny'],
 };
 
@@ -21,8 +22,8 @@ export const requestTests = (contract: Contract): void => {
     const { runId } = await scene.api.sendInput(workerId, { text: 'ask' });
     const requestId = await scene.requestOf(workerId);
     const [request] = (await scene.api.listRequests(workerId)).items;
-    const { kind, prompt, options } = request ?? {};
-    t.deepEqual({ kind, prompt, options }, { ...QUESTION });
+    const { kind, prompt, call, options } = request ?? {};
+    t.deepEqual({ kind, prompt, call, options }, { ...QUESTION });
     t.is(request?.runId, runId);
     t.is(request?.expiresAt, null);
     const worker = await scene.api.getWorker(workerId);
