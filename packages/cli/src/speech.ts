@@ -38,6 +38,8 @@ export const gistOf = (event: WorkerEvent): string => {
       return event.data.cause;
     case 'tool.called':
       return event.data.name;
+    case 'tool.finished':
+      return event.data.error ?? JSON.stringify(event.data.output ?? null);
     case 'request.opened':
       return `${event.data.prompt} [${event.data.options.join(', ')}]`;
     case 'request.resolved':

@@ -67,6 +67,22 @@ test('cancelling in the editor ends the run as cancelled', async (t) => {
   t.is((await request<{ status: string }>(url, 'GET', `/workers/${session}`)).body.status, 'idle');
 });
 
+test('where sessions claim their folder, the one that is worked in has it, until the editor goes', async (t) => {
+  const { place, url, editor } = await scenery(t, '--engine', 'echo', '--claim-folder', 'write');
+  const statusOf = async (session: string) =>
+    (await request<{ status: string }>(url, 'GET', `/workers/${session}`)).body.status;
+  const first = await editor.newSession(place);
+  const second = await editor.newSession(place);
+  t.deepEqual([await statusOf(first), await statusOf(second)], ['stopped', 'idle']);
+  t.deepEqual(await editor.prompt(first, 'back here'), { stopReason: 'end_turn' });
+  t.deepEqual([await statusOf(first), await statusOf(second)], ['idle', 'stopped']);
+  await editor.close(first);
+  t.is(await statusOf(first), 'stopped');
+  t.deepEqual(await editor.prompt(second, 'and here'), { stopReason: 'end_turn' });
+  t.is(await editor.quit(), 0);
+  t.is(await statusOf(second), 'stopped');
+});
+
 test('what a Worker asks is asked of the editor, and whoever answers first is heard', async (t) => {
   const { place, url, editor } = await scenery(t, '--engine', 'asking');
   editor.answer = () => 'Allow';

@@ -122,6 +122,19 @@ test('requests are answered by name or number, and what is no answer is not sent
   t.regex(late.seen, /\? May I\? \(1 Yes, 2 no\)\n$/);
 });
 
+test('an answer that is piped in waits for the run that goes on with it', async (t) => {
+  const { engine, runtime, attach } = await serve(t);
+  engine.script = () => [
+    { type: 'ask', question: { kind: 'permission', prompt: 'May I?', options: ['Yes', 'no'] } },
+    { type: 'text', text: 'so it is' },
+  ];
+  await runtime.sendInput('ada', { text: 'go' }, { waitMs: 10_000 });
+  const person = attach();
+  person.types('yes');
+  t.is(await person.leaves(), 0);
+  t.regex(person.seen, /so it is\n$/);
+});
+
 test('Ctrl-C cancels the run and only that; others are heard; the end of the Worker ends it', async (t) => {
   const { engine, runtime, attach } = await serve(t);
   engine.script = () => [

@@ -86,6 +86,10 @@ export class Editor {
     await this.#connection.agent.request(methods.agent.session.load, { sessionId, cwd, mcpServers: [] });
   }
 
+  async close(sessionId: string): Promise<void> {
+    await this.#connection.agent.request(methods.agent.session.close, { sessionId });
+  }
+
   prompt(sessionId: string, text: string): Promise<PromptResponse> {
     return this.#connection.agent.request(methods.agent.session.prompt, {
       sessionId,

@@ -97,12 +97,12 @@ export class EditorPrompt {
   #ask(event: WorkerEvent): void {
     if (event.type === 'request.resolved') this.#asked.get(event.data.request)?.abort();
     if (event.type !== 'request.opened') return;
-    const { request, prompt, options } = event.data;
+    const { request, prompt, call = request, options } = event.data;
     const asked = new AbortController();
     this.#asked.set(request, asked);
     const permission: RequestPermissionRequest = {
       sessionId: this.#workerId,
-      toolCall: { toolCallId: request, title: prompt, status: 'pending' },
+      toolCall: { toolCallId: call, title: prompt, status: 'pending' },
       options: options.map((option) => ({ optionId: option, name: option, kind: kindOf(option) })),
     };
     this.#editor

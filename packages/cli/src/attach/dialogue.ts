@@ -12,12 +12,18 @@ export interface DialogueOptions {
   readonly wordsOf: (error: unknown) => string;
 }
 
+/** An open request: what may be answered, and the run that waits for it. */
+interface Asked {
+  readonly options: readonly string[];
+  readonly run: string;
+}
+
 /** A person's side of a conversation with a Worker: what was typed, and what came of it. */
 export class Dialogue {
   readonly #options: DialogueOptions;
-  /** The inputs that were sent from here, by their keys, with their runs once those are known. */
+  /** What was sent from here, inputs by their keys and answers by their requests, with their runs once those are known. */
   readonly #sent = new Map<string, string | null>();
-  readonly #requests = new Map<string, readonly string[]>();
+  readonly #requests = new Map<string, Asked>();
   #settled: () => void = () => {};
 
   constructor(options: DialogueOptions) {
@@ -26,7 +32,8 @@ export class Dialogue {
 
   /** Requests that were open before. */
   asked(requests: readonly OpenRequest[]): void {
-    for (const { requestId, options } of requests) this.#requests.set(requestId, options);
+    for (const { requestId, options, runId } of requests)
+      this.#requests.set(requestId, { options, run: runId });
   }
 
   isOwn(event: WorkerEvent): boolean {
@@ -41,8 +48,9 @@ export class Dialogue {
       this.#sent.set(event.data.key?.value ?? '', event.run ?? '');
     } else if (event.type === 'run.finished') {
       for (const [key, run] of this.#sent) if (run === event.run) this.#sent.delete(key);
-    } else if (event.type === 'request.opened') this.#requests.set(event.data.request, event.data.options);
-    else if (event.type === 'request.resolved') this.#requests.delete(event.data.request);
+    } else if (event.type === 'request.opened') {
+      this.#requests.set(event.data.request, { options: event.data.options, run: event.run ?? '' });
+    } else if (event.type === 'request.resolved') this.#requests.delete(event.data.request);
     else return;
     this.#settled();
   }
@@ -88,7 +96,7 @@ export class Dialogue {
     }
   }
 
-  async #respond(requestId: string, options: readonly string[], text: string): Promise<void> {
+  async #respond(requestId: string, { options, run }: Asked, text: string): Promise<void> {
     const { client, workerId, remark } = this.#options;
     const decision =
       options.find((option) => option.toLowerCase() === text.toLowerCase()) ??
@@ -97,7 +105,14 @@ export class Dialogue {
       remark(`answer with one of: ${options.map((option, at) => `${at + 1} ${option}`).join(', ')}`);
       return;
     }
-    await client.respond(workerId, requestId, { decision });
+    this.#sent.set(requestId, run);
+    try {
+      await client.respond(workerId, requestId, { decision });
+    } catch (error) {
+      this.#sent.delete(requestId);
+      this.#settled();
+      throw error;
+    }
   }
 
   async #tried(attempt: Promise<void>): Promise<void> {

@@ -135,7 +135,7 @@ const noteOf = (event: WorkerEvent): string | null => {
     case 'tool.called':
       return `${event.data.name} ${JSON.stringify(event.data.input)}`;
     case 'tool.finished':
-      return `→ ${event.data.error ?? JSON.stringify(event.data.output ?? null)}`;
+      return `→ ${gistOf(event)}`;
     case 'request.resolved':
       return event.data.by === 'client'
         ? `answered: ${gistOf(event)}`

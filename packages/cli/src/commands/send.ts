@@ -37,11 +37,11 @@ export const send = (
       run === null ? `${queued ? 'queued' : 'accepted'} as ${runId}` : answerOf(run),
     );
     if (wait === undefined) return;
-    if (run === null)
-      throw new Failure(
-        EXIT.failed,
-        `${runId} has not finished within ${wait} s or waits for an answer; see: worker-runtime attach ${worker}`,
-      );
+    if (run === null) {
+      const { status } = await session.client.getWorker(worker);
+      const what = status === 'waiting' ? 'waits for an answer' : `has not finished within ${wait} s`;
+      throw new Failure(EXIT.failed, `${runId} ${what}; see: worker-runtime attach ${worker}`);
+    }
     if (run.outcome !== 'completed')
       throw new Failure(
         EXIT.failed,
