@@ -317,6 +317,22 @@ const limits: Record<keyof Limits, Reach> = {
     await runtime.events('w', { after: asOf });
     t.is(reads(), before, 'what is recent comes from memory');
   },
+  async recentReadBytes(t) {
+    for (const [recentReadBytes, costs] of [
+      [100_000, 0],
+      [1, 1],
+    ] as const) {
+      const faulty = faultyStore(memoryStore());
+      const { runtime } = await startRig(t, { store: faulty, limits: { tailBytes: 1, recentReadBytes } });
+      await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+      for (let n = 0; n < 20; n += 1) await runtime.updateWorker('w', { displayName: `name ${n}` });
+      const reads = (): number => faulty.calls.filter((call) => call.method === 'read').length;
+      const page = await runtime.events('w', { limit: 5 });
+      const before = reads();
+      t.deepEqual(await runtime.events('w', { limit: 5 }), page);
+      t.is(reads() - before, costs, 'what was read last comes from memory, as far as it is kept');
+    }
+  },
   async idleUnloadMs(t) {
     const faulty = faultyStore(memoryStore());
     const { runtime, clock, puppet } = await startRig(t, { store: faulty, limits: { idleUnloadMs: 1_000 } });

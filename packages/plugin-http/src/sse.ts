@@ -10,11 +10,22 @@ const ID = 'id: ';
 const SPARE = 12;
 const DATA = '\ndata: ';
 
+/** Streams at the same place are given the same chunk, and send the same bytes. */
+const framed = new WeakMap<EventsChunk, Buffer>();
+
 /**
  * Durable events, their stored bytes unparsed. They use the default event name, so that an EventSource sees all types.
- * One block of its own, and no slice of a shared one: a client that stalls holds just what it was sent.
+ * Made once a chunk, however many clients are sent it.
  */
 export const eventFrames = (chunk: EventsChunk): Buffer => {
+  const known = framed.get(chunk);
+  if (known) return known;
+  const frames = frameAll(chunk);
+  framed.set(chunk, frames);
+  return frames;
+};
+
+const frameAll = (chunk: EventsChunk): Buffer => {
   const { lines, count, cursor: last } = chunk;
   // the cursors of one log grow along it, so none of these is longer than the last but by its last two numbers
   const room = ID.length + last.length + SPARE + DATA.length + 1;

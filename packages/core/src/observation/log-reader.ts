@@ -4,6 +4,7 @@ import type { LinePosition, LogGap, LogSlice, RuntimeStore } from '../store.ts';
 import type { Worker } from '../worker/worker.ts';
 import { decodeCursor, EMPTY_POSITION, type LogPosition, sumOf } from './cursor.ts';
 import { linesOf, positionAfterLast } from './lines.ts';
+import { RecentReadings } from './recent-readings.ts';
 
 /** Lines as read, and the position behind them. */
 export interface Reading {
@@ -17,15 +18,17 @@ export interface Reading {
 
 const NO_LINES = new Uint8Array(0);
 
-/** Reads logs for pages and streams: from the tail in memory where it reaches back far enough, else from the store. */
+/** Reads logs for pages and streams: from the tail in memory where it reaches back far enough, from what was read last, else from the store. */
 export class LogReader {
   readonly #store: RuntimeStore;
   readonly #limits: Limits;
-  readonly #recent = new WeakMap<LogSlice, Reading>();
+  readonly #ofTail = new WeakMap<LogSlice, Reading>();
+  readonly #recent: RecentReadings;
 
   constructor(store: RuntimeStore, limits: Limits) {
     this.#store = store;
     this.#limits = limits;
+    this.#recent = new RecentReadings(limits.recentReadBytes);
   }
 
   /**
@@ -53,7 +56,7 @@ export class LogReader {
 
   /** The lines after a position. Not a promise where memory has them. */
   after(worker: Worker, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
-    const { head, log } = worker.state;
+    const { head } = worker.state;
     if (from.seq >= head.seq)
       return {
         lines: NO_LINES,
@@ -63,11 +66,29 @@ export class LogReader {
         gap: null,
       };
     const recent = worker.live?.tail.from(from.seq + 1, count, bytes);
-    if (recent) return this.#readingOf(recent);
-    const limits = { count, bytes, direction: 'forward' } as const;
-    return this.#store
-      .read(log, { seq: from.seq + 1, offset: from.end }, limits)
-      .then((slice) => this.#reading(slice, worker.state.head, from));
+    return recent ? this.#readingOf(recent) : this.#stored(worker, from, count, bytes);
+  }
+
+  /** Begins to read what comes after a position, for whoever will ask for just that next. */
+  ahead(worker: Worker, from: LogPosition, count: number, bytes: number): void {
+    if (from.seq >= worker.state.head.seq || worker.live?.tail.from(from.seq + 1, 1, 1)) return;
+    const reading = this.#stored(worker, from, count, bytes);
+    // whoever asks is told; if nobody does, nobody needs to know
+    if (reading instanceof Promise) reading.catch(() => {});
+  }
+
+  #stored(worker: Worker, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
+    const { log } = worker.state;
+    const key = `${log} ${from.seq} ${from.end} ${count} ${bytes}`;
+    return this.#recent.get(key, async () => {
+      const limits = { count, bytes, direction: 'forward' } as const;
+      const slice = await this.#store.read(log, { seq: from.seq + 1, offset: from.end }, limits);
+      const { head } = worker.state;
+      const reading = this.#reading(slice, head, from);
+      // what ends at the head may be longer the next time, and damage may be mended
+      if (reading.at.seq < head.seq && reading.count > 0 && !reading.gap) this.#recent.keep(key, reading);
+      return reading;
+    });
   }
 
   /** The lines before and at a position, last ones first found, in log order. */
@@ -94,10 +115,10 @@ export class LogReader {
 
   /** Shared by all who read the same slice of the tail. */
   #readingOf(slice: LogSlice): Reading {
-    let reading = this.#recent.get(slice);
+    let reading = this.#ofTail.get(slice);
     if (!reading) {
       reading = { ...slice, at: positionAfterLast(slice) };
-      this.#recent.set(slice, reading);
+      this.#ofTail.set(slice, reading);
     }
     return reading;
   }

@@ -105,10 +105,10 @@ export class WorkerStream {
       const reading = reader.after(worker, this.#position, limits.pageItems, maxBytes);
       return reading instanceof Promise
         ? reading.then(
-            (read) => this.#advance(read),
+            (read) => this.#advance(read, maxBytes),
             (error: unknown) => this.#endedOr(error),
           )
-        : this.#advance(reading);
+        : this.#advance(reading, maxBytes);
     }
     const text = this.#options.deltas ? this.#text() : null;
     if (text) return text;
@@ -155,10 +155,13 @@ export class WorkerStream {
     return deltas && (this.#needsInFlight || worker.live?.inFlight?.next(this.#mark) != null);
   }
 
-  #advance(reading: Reading): StreamChunk | null {
+  #advance(reading: Reading, maxBytes: number): StreamChunk | null {
     if (this.#isOver) return null;
-    const { log } = this.#options.worker.state;
+    const { worker, reader, limits } = this.#options;
+    const { log } = worker.state;
     this.#position = reading.at;
+    // read on while this is on its way to whoever reads
+    reader.ahead(worker, reading.at, limits.pageItems, maxBytes);
     if (reading.count === 0) return reading.gap ? { type: 'gap', ...reading.gap } : null;
     if (!reading.gap) return chunkOf(log, reading);
     // the hole lies before the lines: it is told first, and they are read again with the next pull
