@@ -40,7 +40,7 @@ export const DEFAULT_LIMITS = {
   /** Recent lines a Worker keeps in memory for its streams; the rest is read from the store. */
   tailBytes: 262_144,
   /** What was read from the store last, all Workers together, kept for whoever reads it next; the oldest goes. */
-  recentReadBytes: 4_194_304,
+  recentReadBytes: 1_048_576,
   /** How long a Worker without work or readers keeps its tail and keys in memory. */
   idleUnloadMs: 60_000,
   /** Streams and watches open at once; LIMIT_REACHED. */

@@ -1,7 +1,8 @@
 import type { StreamChunk } from '@worker-runtime/core';
 import { chunkFrameOf, type FramedChunk, keyOf } from './frames.ts';
 
-const LIMIT_BYTES = 2_097_152;
+/** Small, since what is kept for long makes work for the garbage collector. */
+const LIMIT_BYTES = 524_288;
 const LIMIT_FRAMES = 512;
 
 /**

@@ -71,7 +71,8 @@ export class LogReader {
 
   /** Begins to read what comes after a position, for whoever will ask for just that next. */
   ahead(worker: Worker, from: LogPosition, count: number, bytes: number): void {
-    if (from.seq >= worker.state.head.seq || worker.live?.tail.from(from.seq + 1, 1, 1)) return;
+    if (from.seq >= worker.state.head.seq || this.#recent.isBusy) return;
+    if (worker.live?.tail.from(from.seq + 1, 1, 1)) return;
     const reading = this.#stored(worker, from, count, bytes);
     // whoever asks is told; if nobody does, nobody needs to know
     if (reading instanceof Promise) reading.catch(() => {});

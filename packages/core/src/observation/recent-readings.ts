@@ -1,5 +1,8 @@
 import type { Reading } from './log-reader.ts';
 
+/** So many reads on their way keep a store busy; reading ahead of them would only push out what others wait for. */
+const BUSY = 8;
+
 /**
  * What was read from the store last, and what is being read: whoever is behind reads what others read before, and
  * goes on reading while what it has is on its way out. Bounded by bytes, all logs together; the oldest goes.
@@ -12,6 +15,10 @@ export class RecentReadings {
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
+  }
+
+  get isBusy(): boolean {
+    return this.#pending.size >= BUSY;
   }
 
   /** What is kept under a key, or what `read` gives, asked once for all who want it meanwhile. */
