@@ -144,19 +144,22 @@ export class Connection implements Turn {
 
   #write(): void {
     const now = performance.now();
-    const first = this.#replies.length === 0 ? this.#subscriptions.next(now) : null;
-    if (first === null && this.#replies.length + this.#pongs.length === 0) return;
-    this.#wroteAt = now;
-    // what is due besides joins the same write
-    this.#socket.cork();
-    for (const pong of this.#pongs.splice(0)) this.#ws.pong(pong);
-    for (const reply of this.#replies.splice(0)) this.#socket.write(reply, this.#left);
-    let frame = first ?? this.#subscriptions.next(now);
-    while (frame !== null) {
-      this.#socket.write(frame, this.#left);
-      frame = this.#socket.writableLength < WRITE_BYTES ? this.#subscriptions.next(now) : null;
+    const frames = this.#replies.splice(0);
+    let bytes = frames.reduce((sum, { length }) => sum + length, 0);
+    while (bytes < WRITE_BYTES) {
+      const frame = this.#subscriptions.next(now);
+      if (frame === null) break;
+      frames.push(frame);
+      bytes += frame.length;
     }
-    this.#socket.uncork();
+    if (frames.length + this.#pongs.length === 0) return;
+    this.#wroteAt = now;
+    // what is due together is one write; one alone needs no collecting
+    const isMore = frames.length + this.#pongs.length > 1;
+    if (isMore) this.#socket.cork();
+    for (const pong of this.#pongs.splice(0)) this.#ws.pong(pong);
+    for (const frame of frames) this.#socket.write(frame, this.#left);
+    if (isMore) this.#socket.uncork();
   }
 
   /** What was written may have left: whoever waits for that has a turn. */
