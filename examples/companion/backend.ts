@@ -16,9 +16,21 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
 /** What the companion says to one input, as it says it. */
 async function* answerOf(runtime: Runtime, workerId: string, text: string): AsyncGenerator<string> {
   const { cursor, runId } = await runtime.sendInput(workerId, { text, whenBusy: 'queue' });
+  const shown = new Map<string, number>();
+  // deltas are skipped for whoever falls behind; the message that follows them has all
+  const unseen = (part: string, said: string, offset = 0): string => {
+    const from = shown.get(part) ?? 0;
+    if (offset > from) return '';
+    shown.set(part, Math.max(from, offset + said.length));
+    return said.slice(from - offset);
+  };
   for await (const item of runtime.observe(workerId, { after: cursor })) {
-    if (item.type === 'delta' && item.run === runId && item.partType === 'text') yield item.text;
-    if (item.type === 'event' && item.event.run === runId && item.event.type === 'run.finished') return;
+    if (item.type === 'delta' && item.run === runId && item.partType === 'text')
+      yield unseen(item.part, item.text, item.offset);
+    if (item.type !== 'event' || item.event.run !== runId) continue;
+    if (item.event.type === 'message.completed')
+      for (const part of item.event.data.parts) if (part.type === 'text') yield unseen(part.id, part.text);
+    if (item.event.type === 'run.finished') return;
   }
 }
 
