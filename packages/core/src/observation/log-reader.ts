@@ -23,7 +23,7 @@ export class LogReader {
   readonly #store: RuntimeStore;
   readonly #limits: Limits;
   readonly #ofTail = new WeakMap<LogSlice, Reading>();
-  readonly #recent: RecentReadings;
+  readonly #recent: RecentReadings<Reading>;
 
   constructor(store: RuntimeStore, limits: Limits) {
     this.#store = store;

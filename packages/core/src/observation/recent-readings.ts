@@ -1,5 +1,3 @@
-import type { Reading } from './log-reader.ts';
-
 /** So many reads on their way keep a store busy; reading ahead of them would only push out what others wait for. */
 const BUSY = 8;
 
@@ -7,7 +5,7 @@ const BUSY = 8;
  * What was read from the store last, and what is being read: whoever is behind reads what others read before, and
  * goes on reading while what it has is on its way out. Bounded by bytes, all logs together; the oldest goes.
  */
-export class RecentReadings {
+export class RecentReadings<Reading extends { readonly lines: Uint8Array }> {
   readonly #limitBytes: number;
   readonly #kept = new Map<string, Reading>();
   readonly #pending = new Map<string, Promise<Reading>>();
