@@ -46,6 +46,7 @@ export {
   text,
   wholeNumber,
 } from './plugin-options.ts';
+export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
 export { Runtime, type RuntimeOptions, type StopOptions } from './runtime.ts';
 export type {

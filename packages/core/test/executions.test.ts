@@ -421,13 +421,19 @@ test('P3: a run that ends leaves no tool call without a result; of an interrupte
   await begin('detached');
   await onClock(clock, runtime.stopWorker('detached'));
   await begin('interrupted');
+  const asking = await begin('asking');
+  void asking.run.ask({ kind: 'permission', prompt: 'May I?', call: 'a', options: ['yes'] });
+  await settle();
   await store.close();
   const again = await startRig(t, { engines: [new Puppet()], store });
-  for (const worker of ['completed', 'failed', 'lost', 'cancelled', 'detached', 'interrupted']) {
+  for (const worker of ['completed', 'failed', 'lost', 'cancelled', 'detached', 'interrupted', 'asking']) {
     const log = await logOf(again.runtime, worker);
     t.deepEqual(flawsOf(log), [], worker);
     const results = log.flatMap(({ type, data }) => (type === 'tool.finished' ? [data] : []));
-    const error = 'The run ended before this call did. Whether it had an effect is not known.';
+    const error =
+      worker === 'asking'
+        ? 'The run ended before permission was given. The call was not made.'
+        : 'The run ended before this call did. Whether it had an effect is not known.';
     const isKnown = worker !== 'interrupted';
     t.deepEqual(results, [{ call: 'b', output: 'done' }, ...(isKnown ? [{ call: 'a', error }] : [])], worker);
   }

@@ -11,6 +11,7 @@ import {
   type EngineContext,
   type EngineOutput,
   type EngineSession,
+  RedactedOutputs,
   type Run,
   RuntimeError,
   type Usage,
@@ -24,7 +25,6 @@ import { OutputQueue } from './output-queue.ts';
 import { allowedOnce, chosen, shownOptions } from './permission.ts';
 import { preludeTo } from './prelude.ts';
 import type { PrivateWords } from './private-words.ts';
-import { RedactedOutputs } from './redacted-outputs.ts';
 import { sessionRecord } from './session-record.ts';
 import { settledWithin } from './settled-within.ts';
 

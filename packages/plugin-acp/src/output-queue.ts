@@ -1,5 +1,4 @@
-import type { EngineOutput } from '@worker-runtime/core';
-import type { RedactedOutputs } from './redacted-outputs.ts';
+import type { EngineOutput, RedactedOutputs } from '@worker-runtime/core';
 
 /** Above this, an agent is not read from until what it said is taken. */
 const ROOM_CHARS = 262_144;

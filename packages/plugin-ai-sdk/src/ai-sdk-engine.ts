@@ -1,11 +1,12 @@
-import type {
-  Engine,
-  EngineCapabilities,
-  EngineContext,
-  EngineOutput,
-  EngineSession,
-  JsonObject,
-  Run,
+import {
+  type Engine,
+  type EngineCapabilities,
+  type EngineContext,
+  type EngineOutput,
+  type EngineSession,
+  type JsonObject,
+  RedactedOutputs,
+  type Run,
 } from '@worker-runtime/core';
 import { LanguageModels } from './language-models.ts';
 import { ModelRun } from './model-run.ts';
@@ -53,7 +54,7 @@ export class AiSdkEngine implements Engine {
     run: Run,
     context: EngineContext,
     config: WorkerConfig,
-  ): AsyncGenerator<EngineOutput | readonly EngineOutput[]> {
+  ): AsyncGenerator<readonly EngineOutput[]> {
     const { workerId, tools, log } = context;
     const note = { worker: workerId, run: run.runId };
     const access: ModelAccess = {
@@ -71,6 +72,15 @@ export class AiSdkEngine implements Engine {
     const grants = await this.#toolbox.grant(tools);
     run.signal.throwIfAborted();
     const current = await ModelRun.begin(run, context, access, grants);
-    yield* current.outputs();
+    // a model may have been told a key, by a tool or a provider's answer
+    const redacted = new RedactedOutputs(this.#secrets);
+    try {
+      for await (const output of current.outputs())
+        yield redacted.of(Array.isArray(output) ? output : [output as EngineOutput]);
+    } catch (error) {
+      yield redacted.rest();
+      throw error;
+    }
+    yield redacted.rest();
   }
 }

@@ -22,6 +22,10 @@ export const plugin = (options: unknown): RuntimePlugin => {
       host.useEngine(new AiSdkEngine(resolved, secrets, toolbox));
       host.hooks.start.tapPromise(async () => {
         host.defer(() => toolbox.close());
+        for (const [name, provider] of Object.entries(resolved.providers))
+          await secrets.read(provider, `the provider "${name}"`).catch((error: unknown) => {
+            host.log.warn({ provider: name, err: error }, 'The key of a provider is not there yet');
+          });
         await toolbox.reach('all');
       });
       host.hooks.prepare.tapPromise(async (spec) => {

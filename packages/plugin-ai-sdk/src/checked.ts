@@ -6,31 +6,43 @@ interface Issue {
   readonly message: string;
 }
 
-const issueOf = ({ issues }: z.ZodError): Issue => {
-  const [first] = issues;
-  if (!first) return { path: [], message: 'does not fit' };
-  if (first.code !== 'unrecognized_keys') return first;
-  return { path: [...first.path, ...first.keys.slice(0, 1)], message: 'does not exist' };
-};
+/** How many are said in a message; all of them are in the details. */
+const SAID = 3;
 
-/** @throws INVALID_REQUEST naming the option that does not fit */
+/** What is wrong, in words of ours: what is missing and what does not exist each by its own name. */
+const issuesOf = ({ issues }: z.ZodError): readonly Issue[] =>
+  issues.flatMap((issue): readonly Issue[] => {
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({ path: [...issue.path, key], message: 'does not exist' }));
+    if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined'))
+      return [{ path: issue.path, message: 'is missing' }];
+    return [issue];
+  });
+
+/** @throws INVALID_REQUEST naming the options that do not fit */
 export const checkedOptions = <T>(schema: z.ZodType<T>, options: unknown): T => {
   const { data, error } = schema.safeParse(options);
   if (!error) return data;
-  const { path, message } = issueOf(error);
-  const option = path.join('.');
-  throw new RuntimeError('INVALID_REQUEST', `The option ai-sdk.${option}: ${message}`, {
-    details: { option },
+  const issues = issuesOf(error);
+  const said = issues
+    .slice(0, SAID)
+    .map(({ path, message }) => `${['ai-sdk', ...path].join('.')}: ${message}`);
+  throw new RuntimeError('INVALID_REQUEST', `The option ${said.join('; ')}`, {
+    details: { option: issues[0]?.path.join('.') ?? '' },
   });
 };
 
-/** @throws CONFIG_UNSUPPORTED with a JSON pointer to what does not fit */
+/** @throws CONFIG_UNSUPPORTED with JSON pointers to what does not fit */
 export const checkedConfig = <T>(schema: z.ZodType<T>, config: JsonObject): T => {
   const { data, error } = schema.safeParse(config);
   if (!error) return data;
-  const { path, message } = issueOf(error);
-  const pointer = `/config${path.map((part) => `/${String(part)}`).join('')}`;
-  throw new RuntimeError('CONFIG_UNSUPPORTED', `${pointer}: ${message}`, {
-    details: { issues: [{ pointer, message }] },
-  });
+  const issues = issuesOf(error).map(({ path, message }) => ({
+    pointer: `/config${path.map((part) => `/${String(part)}`).join('')}`,
+    message,
+  }));
+  const message = issues
+    .slice(0, SAID)
+    .map((issue) => `${issue.pointer}: ${issue.message}`)
+    .join('; ');
+  throw new RuntimeError('CONFIG_UNSUPPORTED', message, { details: { issues } });
 };

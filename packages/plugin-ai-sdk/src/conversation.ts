@@ -13,6 +13,10 @@ interface Turn {
 const INTERRUPTED =
   'This call was interrupted. Whether it had an effect is not known; it is not tried again by itself.';
 
+/** Where nobody said anything, since many models refuse two messages of a user in a row. */
+const UNANSWERED = '[There was no answer to this.]';
+const SUMMARIZED = '[I go on from this summary.]';
+
 const textOf = (item: TranscriptItem): string =>
   item.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 
@@ -102,6 +106,11 @@ export class Conversation {
       });
     for (const turn of this.#turns.values()) {
       close(turn);
+      if (messages.at(-1)?.role === 'user' && turn.messages[0]?.role === 'user')
+        messages.push({
+          role: 'assistant',
+          content: messages.length === 1 && this.#summary !== null ? SUMMARIZED : UNANSWERED,
+        });
       messages.push(...turn.messages);
     }
     return messages;

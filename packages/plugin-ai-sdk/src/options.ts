@@ -52,7 +52,13 @@ export interface ResolvedOptions {
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const name = z.string().regex(NAME, 'must be letters, digits, ".", "_" and "-"');
 const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
-const key = { apiKeyEnv: z.string().min(1).optional(), apiKeyFile: z.string().min(1).optional() };
+const key = {
+  apiKeyEnv: z.string().min(1).optional(),
+  apiKeyFile: z.string().min(1).optional(),
+  apiKey: z
+    .never('is given nowhere: name a variable that has it by apiKeyEnv, or a file by apiKeyFile')
+    .optional(),
+};
 const milliseconds = z.coerce.number().int().min(1).max(86_400_000);
 const bytes = z.coerce.number().int().min(1_024).max(1_073_741_824);
 const permission = z.enum(['ask', 'allow']).default('ask');

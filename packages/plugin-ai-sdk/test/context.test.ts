@@ -53,10 +53,11 @@ test('P7: by its profile, a conversation is summarized when its context is full,
   t.regex(scene.server.requests[2]?.last ?? '', /All work and no play.*assistant: Noted\./s);
   t.regex(scene.server.requests[3]?.last ?? '', /^Summary of what was said before:\nJack is dull/);
   const told = scene.server.requests[4]?.lines ?? [];
-  t.is(told.length, 3);
+  t.is(told.length, 4);
   t.is(told[0], 'system: Be dull.');
   t.regex(told[1] ?? '', /^user: <summary-of-the-conversation-so-far>\nJack is dull \(2\)\./);
-  t.true(told[2]?.startsWith('user: All work'));
+  t.is(told[2], 'assistant: [I go on from this summary.]');
+  t.true(told[3]?.startsWith('user: All work'));
   const lines = await scene.transcript(workerId);
   t.deepEqual(lines.slice(5, 7), [
     'call ai-sdk:compact {"messages":4,"estimatedTokens":893}',
@@ -69,7 +70,7 @@ test('P7: by its profile, a conversation is summarized when its context is full,
   await scene.say(workerId, 'hello');
   const after = scene.server.requests.at(-1)?.lines ?? [];
   t.regex(after[1] ?? '', /Jack is dull/);
-  t.deepEqual(after.slice(3), ['assistant: Noted.', 'user: hello']);
+  t.deepEqual(after.slice(4), ['assistant: Noted.', 'user: hello']);
 });
 
 test('a conversation that is far too long is summarized piece by piece, and none is left out', async (t) => {

@@ -152,6 +152,14 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
       scene.server.answer = () => reply;
       t.is((await scene.say(workerId, 'hello')).outcome, 'failed');
     }
+    // a model that was told the key says it again, in pieces, and hands it to a tool
+    scene.server.answer = ({ last }) =>
+      last === 'tell'
+        ? [...`It is ${key}.`].map((text) => ({ text }))
+        : [{ reasoning: `${key}?` }, { call: 'nothing', input: { key } }, { call: key, input: {} }];
+    await scene.say(workerId, 'tell');
+    t.is((await scene.transcript(workerId)).at(-1), 'assistant: It is [secret].');
+    t.is((await scene.say(workerId, 'call')).outcome, 'failed');
     const { headers } = scene.server.requests[0] ?? {};
     t.is(type === 'anthropic' ? headers?.['x-api-key'] : headers?.authorization?.replace('Bearer ', ''), key);
     const said = JSON.stringify([

@@ -81,6 +81,11 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
       code: 'REQUEST_RESOLVED',
     });
     t.is((await scene.say(workerId, 'and now?')).outcome, 'completed');
+    t.true(
+      (scene.server.requests.at(-1)?.lines ?? []).some((line) =>
+        line.includes('ended before permission was given. The call was not made.'),
+      ),
+    );
     t.deepEqual(dangling(scene.server.requests.at(-1)?.lines ?? []), []);
     // asked again, it asks again
     const again = await scene.asked(workerId, 'call');

@@ -107,15 +107,24 @@ export interface RunEnd {
 }
 
 const UNFINISHED = 'The run ended before this call did. Whether it had an effect is not known.';
+const UNPERMITTED = 'The run ended before permission was given. The call was not made.';
 
 /**
  * No call is left without a result, so that whoever reads the log, a model too, need not guess whether one still
- * comes. Of an interrupted run nobody knows: an execution that outlived the runtime may still tell.
+ * comes. Of an interrupted run nobody knows, but for calls that still waited for permission: an execution that outlived
+ * the runtime may still tell.
  */
-const closeCalls = ({ runId, calls = [] }: CurrentRun, outcome: RunOutcome): readonly NewEvent[] =>
-  outcome === 'interrupted'
-    ? []
-    : calls.map((call) => ({ type: 'tool.finished', run: runId, data: { call, error: UNFINISHED } }));
+const closeCalls = (
+  { runId, calls = [] }: CurrentRun,
+  requests: readonly OpenRequest[],
+  outcome: RunOutcome,
+): readonly NewEvent[] =>
+  calls.flatMap((call): readonly NewEvent[] => {
+    const isAsked = requests.some((open) => open.call === call && open.kind === 'permission');
+    if (outcome === 'interrupted' && !isAsked) return [];
+    const error = isAsked ? UNPERMITTED : UNFINISHED;
+    return [{ type: 'tool.finished', run: runId, data: { call, error } }];
+  });
 
 /**
  * Ends the run, its open requests and calls first, and starts the next queued one where that is wanted.
@@ -131,7 +140,7 @@ export const finishRun = (
   const next = startsNext ? state.queue[0] : undefined;
   return [
     ...resolveOpen(state, end.outcome === 'interrupted' ? 'restart' : 'cancel'),
-    ...closeCalls(state.run, end.outcome),
+    ...closeCalls(state.run, state.requests, end.outcome),
     {
       type: 'run.finished',
       run: runId,

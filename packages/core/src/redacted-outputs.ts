@@ -1,7 +1,9 @@
-import type { EngineOutput, JsonValue, Redactor } from '@worker-runtime/core';
+import type { EngineOutput } from './engine.ts';
+import type { JsonValue } from './json.ts';
+import type { Redactor } from './redactor.ts';
 
 /**
- * What an agent says, without what is private. Text comes in pieces: what may be the beginning of something private
+ * What an engine says, without what is private. Text comes in pieces: what may be the beginning of something private
  * waits for what follows.
  */
 export class RedactedOutputs {
