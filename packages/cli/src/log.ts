@@ -13,5 +13,5 @@ export const createLog = async (level: string): Promise<Logger> => {
   const options = { level, redact: SECRETS };
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
   const { PinoPretty } = await import('pino-pretty');
-  return pino(options, PinoPretty({ destination: 2, sync: true, ignore: 'pid,hostname' }));
+  return pino(options, PinoPretty({ destination: 2, sync: true, ignore: 'hostname' }));
 };
