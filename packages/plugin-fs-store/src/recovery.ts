@@ -53,6 +53,9 @@ class Recovery {
 
   async run(): Promise<Recovered> {
     const { disk, layout, report } = this.#settings;
+    // There may be very many: they are listed while the catalog is read.
+    const listing = disk.list(layout.workers);
+    listing.catch(() => {});
     const current = await this.#catalog(layout.catalog);
     const isWhole = await this.#isUsable(current);
     const previous = isWhole ? null : await this.#catalog(layout.previousCatalog);
@@ -66,8 +69,7 @@ class Recovery {
         this.#entries.set(line.log, new LogEntry(line.log, line.worker, { seq, bytes, keyBytes }));
       }
     } else {
-      const names = await disk.list(layout.workers);
-      for (const entry of await surveyWorkers(disk, layout, names, described.values(), report)) {
+      for (const entry of await surveyWorkers(disk, layout, await listing, described.values(), report)) {
         this.#entries.set(entry.log, entry);
         this.#estimated.add(entry);
       }
@@ -75,7 +77,7 @@ class Recovery {
     const apply = (change: LogChange, lsn: number): void => this.#apply(change, lsn);
     const from = catalog?.checkpoint ?? null;
     const replayed = await replay({ disk, layout, from, apply, report });
-    if (catalog) await this.#adoptStrays();
+    if (catalog) await this.#adoptStrays(await listing);
     for (const change of this.#unknownChanges.values()) this.#reportUnknown(change);
     return {
       entries: this.#entries,
@@ -129,9 +131,8 @@ class Recovery {
    * Lists, as damaged, logs that have files but that neither catalog nor log knows: files get only what the log has
    * synced, so a part of it is lost.
    */
-  async #adoptStrays(): Promise<void> {
+  async #adoptStrays(names: readonly string[]): Promise<void> {
     const { disk, layout, report } = this.#settings;
-    const names = await disk.list(layout.workers);
     let filed = 0;
     for (const entry of this.#entries.values()) if (entry.filed.seq > 0) filed += 1;
     if (names.length <= filed) return;
