@@ -88,7 +88,8 @@ export const readCatalog = (bytes: Buffer): Catalog => {
     else if ('format' in line) header = line;
     else if ('checkpoint' in line) {
       const isWhole = misfitAt === null && line.lines === pending.length;
-      changes.push(...pending);
+      // not spread: there may be more of them than a call takes arguments
+      changes = changes.concat(pending);
       lines += pending.length;
       pending = [];
       if (isWhole) {

@@ -2,6 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
+import { catalogHeader, catalogLine, checkpointLine, readCatalog } from '../src/catalog.ts';
+import { LogEntry } from '../src/log-entry.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import { Writer } from './writer.ts';
 
@@ -80,4 +82,20 @@ test('P11: a log that is removed while a checkpoint runs is gone after a crash, 
   writer.disk.thaw();
   await writer.store.close();
   for (const path of [dir, copy]) await removeDirectory(path);
+});
+
+const catalogOf = (lines: readonly string[]): Buffer => {
+  const checkpoint = { checkpoint: 1, segment: 1, offset: 128, lsn: 1, lines: lines.length, isClean: true };
+  return Buffer.from([catalogHeader('runtime_1'), ...lines, checkpointLine(checkpoint)].join(''));
+};
+
+test('P21: a catalog is read however many logs one checkpoint has', (t) => {
+  const count = 200_000;
+  const filed = { seq: 1, bytes: 10, keyBytes: 0 };
+  const lines = Array.from({ length: count }, (_, at) =>
+    catalogLine(new LogEntry(`log_${at}`, `worker-${at}`, filed), undefined),
+  );
+  const { damagedAt, logs } = readCatalog(catalogOf(lines));
+  t.is(damagedAt, null);
+  t.is(logs.size, count);
 });
