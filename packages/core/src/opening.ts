@@ -17,9 +17,10 @@ import { Streams } from './observation/streams.ts';
 import type { Page } from './runtime-api.ts';
 import { RuntimeError } from './runtime-error.ts';
 import type { RuntimeStore, StoredLog } from './store.ts';
-import { loadWorker, snapshotOf } from './worker/loading.ts';
+import { loadWorker } from './worker/loading.ts';
+import { snapshotOf } from './worker/snapshot.ts';
 import type { TranscriptItem } from './worker/transcript.ts';
-import type { Worker } from './worker/worker.ts';
+import { Worker } from './worker/worker.ts';
 import { Workers } from './worker/workers.ts';
 
 export interface OpeningOptions {
@@ -53,10 +54,14 @@ export interface Opened {
 /** How many Workers are loaded, recovered or attached at once. */
 const CONCURRENCY = 64;
 
-const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void>): Promise<void> => {
+/** What is done at once is not waited for: a turn each would be most of what an idle Worker costs. */
+const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void> | undefined): Promise<void> => {
   const queue = items[Symbol.iterator]();
   const lane = async (): Promise<void> => {
-    for (let next = queue.next(); !next.done; next = queue.next()) await act(next.value);
+    for (let next = queue.next(); !next.done; next = queue.next()) {
+      const acting = act(next.value);
+      if (acting) await acting;
+    }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
 };
@@ -73,7 +78,7 @@ export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
     configuration: options.configuration,
     snapshotOf: (id) => {
       const worker = workers.byLog(id);
-      return worker && snapshotOf(worker);
+      return worker && (worker.resting ?? snapshotOf(worker.state));
     },
     report: ({ severity, code, message, workerId, details = {}, detail }) =>
       report({
@@ -137,10 +142,12 @@ async function* history(
 
 const load = async (logs: Iterable<StoredLog>, store: RuntimeStore): Promise<readonly Worker[]> => {
   const found: Worker[] = [];
-  await each(logs, async (stored) => {
-    found.push(await loadWorker(stored, store));
+  const keep = (worker: Worker): undefined => void found.push(worker);
+  await each(logs, (stored) => {
+    const loaded = loadWorker(stored, store);
+    return loaded instanceof Worker ? keep(loaded) : loaded.then(keep);
   });
-  return found.sort((a, b) => (a.state.log < b.state.log ? -1 : 1));
+  return found.sort((a, b) => (a.log < b.log ? -1 : 1));
 };
 
 /** What was on when the last process ended is closed, what was half made is taken back. */
@@ -152,6 +159,11 @@ const recover = async (
   const unfinished: Worker[] = [];
   const deleted: Worker[] = [];
   for (const worker of found) {
+    if (worker.resting) {
+      workers.reserve(worker);
+      workers.changed(worker);
+      continue;
+    }
     const { workerId, phase, status, run, creationKey, claims } = worker.state;
     if (phase === 'deleted') {
       deleted.push(worker);
@@ -195,12 +207,13 @@ const recover = async (
 
 /** Attaches the Workers whose inputs wait, and those whose engine asks for it. Nobody waits for this. */
 export const attachWaiting = ({ workers, supervisor, engines }: Opened): Promise<void> => {
-  const waiting = [...workers].filter(
-    ({ state, isDamaged }) =>
-      !isDamaged &&
-      state.phase === 'alive' &&
-      state.status !== 'stopped' &&
-      (state.queue.length > 0 || engines.get(state.engine)?.capabilities.attachAtStart === true),
-  );
+  const eager = new Set<string>();
+  for (const [name, { capabilities }] of engines) if (capabilities.attachAtStart) eager.add(name);
+  const isWaiting = (worker: Worker): boolean => {
+    if (worker.isDamaged || worker.status === 'stopped' || (worker.resting && eager.size === 0)) return false;
+    const { phase, queue, engine } = worker.state;
+    return phase === 'alive' && (queue.length > 0 || eager.has(engine));
+  };
+  const waiting = [...workers].filter(isWaiting);
   return each(waiting, (worker) => supervisor.continueQueue(worker));
 };

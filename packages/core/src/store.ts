@@ -69,10 +69,10 @@ export interface ReadLimits {
   readonly direction: 'forward' | 'backward';
 }
 
-/** The runtime's own view of one log at a position, opaque to the store. */
+/** The runtime's own view of one log at a position: one JSON value as text without newlines, opaque to the store. */
 export interface Snapshot {
   readonly head: LogHead;
-  readonly value: JsonValue;
+  readonly text: string;
 }
 
 /** A log as it is found when the store opens. */

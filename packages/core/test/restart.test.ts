@@ -4,6 +4,8 @@ import type { WorkerSummary } from '../src/runtime-api.ts';
 import type { RuntimeStore, StoreHost } from '../src/store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import type { WorkerEvent } from '../src/worker/event.ts';
+import { restingIn, snapshotOf } from '../src/worker/snapshot.ts';
+import { emptyState, type WorkerState } from '../src/worker/state.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -279,4 +281,37 @@ test('P14: a runtime starts on a full disk, tells what it reads, and closes what
   await clock.advance(10_000);
   t.is((await runtime.getWorker('w')).status, 'idle');
   t.deepEqual(Object.values(foldOf(await logOf(runtime, 'w')).outcomes), ['interrupted']);
+});
+
+test('P21: only a Worker that a start has nothing to do for is left in its snapshot, and read as it was', (t) => {
+  const head = { seq: 2, offset: 10, end: 20, sum: 7 };
+  const alive: WorkerState = { ...emptyState('w', 'log_w'), head, phase: 'alive', labels: { team: 'a' } };
+  const found = (state: WorkerState, { seq = 2, isDamaged = false } = {}) =>
+    restingIn({
+      log: 'log_w',
+      workerId: 'w',
+      head: { seq, bytes: 20 },
+      snapshot: snapshotOf(state),
+      tail: new Uint8Array(0),
+      isDamaged,
+    });
+  const claims = [{ name: 'docs', mode: 'write' }] as const;
+  const input = { inputId: 'i', runId: 'r', role: 'user', parts: [] } as const;
+  const run = { runId: 'r', origin: 'engine', input: null, generation: 1, startedAt: '' } as const;
+  for (const state of [alive, { ...alive, status: 'stopped', claims }] satisfies WorkerState[]) {
+    t.is(found(state)?.status, state.status);
+    t.deepEqual(found(state)?.read(), state);
+  }
+  t.is(found(alive, { seq: 3 }), null);
+  t.is(found(alive, { isDamaged: true }), null);
+  for (const differs of [
+    { phase: 'creating' },
+    { phase: 'deleted' },
+    { run },
+    { queue: [input] },
+    { creationKey: { value: 'k', digest: 'd' } },
+    { claims },
+  ] satisfies Partial<WorkerState>[]) {
+    t.is(found({ ...alive, ...differs }), null, JSON.stringify(differs));
+  }
 });

@@ -1,8 +1,8 @@
-import type { JsonValue, Snapshot } from '@worker-runtime/core';
+import type { Snapshot } from '@worker-runtime/core';
 import { FORMAT_NAME, FORMAT_VERSION } from './layout.ts';
 import { NEWLINE } from './line.ts';
 import type { Filed, LogEntry } from './log-entry.ts';
-import { openLine, sealLine } from './sealed-line.ts';
+import { sealLine, unsealed } from './sealed-line.ts';
 import type { WalPosition } from './wal-position.ts';
 
 /** One log in the catalog: what its files hold, synced, and the runtime's view at that time or later. */
@@ -10,7 +10,8 @@ export interface CatalogLog extends Filed {
   readonly log: string;
   readonly worker: string;
   readonly at?: readonly [seq: number, bytes: number];
-  readonly value?: JsonValue;
+  /** Of the snapshot, as it stands in the line. */
+  readonly value?: string;
 }
 
 /** Commits the lines before it. */
@@ -36,6 +37,9 @@ export interface Catalog {
   readonly damagedAt: number | null;
 }
 
+/** Before the snapshot, the last member of a log's line. No quote inside of a string stands without a backslash. */
+const VALUE = ',"value":';
+
 export const catalogHeader = (runtimeId: string): string =>
   sealLine(JSON.stringify({ format: FORMAT_NAME, version: FORMAT_VERSION, runtimeId }));
 
@@ -43,11 +47,9 @@ export const catalogLine = (entry: LogEntry, snapshot: Snapshot | undefined): st
   const line: CatalogLog = { log: entry.log, worker: entry.workerId, ...entry.filed };
   // A snapshot ahead of the log would be believed after the lines under it were lost.
   const isUsable = snapshot !== undefined && snapshot.head.seq <= entry.seq;
-  return sealLine(
-    JSON.stringify(
-      isUsable ? { ...line, at: [snapshot.head.seq, snapshot.head.bytes], value: snapshot.value } : line,
-    ),
-  );
+  if (!isUsable) return sealLine(JSON.stringify(line));
+  const told = JSON.stringify({ ...line, at: [snapshot.head.seq, snapshot.head.bytes] });
+  return sealLine(`${told.slice(0, -1)}${VALUE}${snapshot.text}}`);
 };
 
 export const removalLine = (log: string): string => sealLine(JSON.stringify({ removed: log }));
@@ -56,7 +58,7 @@ export const checkpointLine = (checkpoint: Checkpoint): string => sealLine(JSON.
 
 export const snapshotOfLine = (line: CatalogLog): Snapshot | null =>
   line.at && line.value !== undefined
-    ? { head: { seq: line.at[0], bytes: line.at[1] }, value: line.value }
+    ? { head: { seq: line.at[0], bytes: line.at[1] }, text: line.value }
     : null;
 
 interface HeaderLine {
@@ -66,6 +68,21 @@ interface HeaderLine {
 }
 
 type Line = CatalogLog | Checkpoint | HeaderLine | { readonly removed: string };
+
+/** A line as it was read: the snapshot in it stays text, for whoever needs it. */
+const lineIn = (json: Buffer): Line | undefined => {
+  const at = json.indexOf(VALUE);
+  try {
+    if (at < 0) return JSON.parse(json.toString()) as Line;
+    const line = JSON.parse(`${json.toString('utf8', 0, at)}}`) as {
+      -readonly [K in keyof CatalogLog]: CatalogLog[K];
+    };
+    line.value = json.toString('utf8', at + VALUE.length, json.length - 1);
+    return line;
+  } catch {
+    return undefined;
+  }
+};
 
 /** Reads a catalog: every line on its own, so that damage costs no more than the lines that it hit. */
 export const readCatalog = (bytes: Buffer): Catalog => {
@@ -83,7 +100,8 @@ export const readCatalog = (bytes: Buffer): Catalog => {
   for (let at = 0; at < bytes.length; ) {
     const newline = bytes.indexOf(NEWLINE, at);
     const end = newline < 0 ? bytes.length : newline;
-    const line = newline < 0 ? undefined : (openLine(bytes, at, end) as Line | undefined);
+    const json = newline < 0 ? undefined : unsealed(bytes, at, end);
+    const line = json && lineIn(json);
     if (line === undefined) misfitAt ??= at;
     else if ('format' in line) header = line;
     else if ('checkpoint' in line) {

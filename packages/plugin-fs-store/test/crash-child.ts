@@ -35,7 +35,7 @@ const { logs } = await store.open({
   configuration: null,
   snapshotOf: (log) => {
     const head = heads.get(log);
-    return head && { head: { ...head }, value: { at: head.seq } };
+    return head && { head: { ...head }, text: `{"at":${head.seq}}` };
   },
   report: (finding) => {
     if (finding.severity !== 'info') report(`finding ${JSON.stringify(finding)}`);

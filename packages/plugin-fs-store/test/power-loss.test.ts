@@ -22,7 +22,7 @@ const host = (findings: StoreFinding[], heads: Map<string, { seq: number; bytes:
   configuration: null,
   snapshotOf: (log: string) => {
     const head = heads.get(log);
-    return head && { head: { ...head }, value: head.seq };
+    return head && { head: { ...head }, text: `${head.seq}` };
   },
   report: (finding: StoreFinding) => void findings.push(finding),
 });
@@ -107,7 +107,7 @@ const check = async (
       keys,
       Array.from({ length: Math.floor(head.seq / 5) }, (_, index) => 5 * index + 5),
     );
-    if (snapshot) t.is(snapshot.value, snapshot.head.seq);
+    if (snapshot) t.is(snapshot.text, `${snapshot.head.seq}`);
   }
   await store.close();
 };

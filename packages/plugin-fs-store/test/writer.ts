@@ -23,7 +23,7 @@ export class Writer {
     return {
       log: silentLogger,
       configuration: null,
-      snapshotOf: (log) => ({ head: this.headOf(log), value: { bytes: this.headOf(log).bytes } }),
+      snapshotOf: (log) => ({ head: this.headOf(log), text: `{"bytes":${this.headOf(log).bytes}}` }),
       report: (finding) => this.findings.push(finding),
     };
   }

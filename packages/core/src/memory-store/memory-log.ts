@@ -62,8 +62,7 @@ export class MemoryLog {
   readonly #batches: KeptBatch[] = [];
   #keys: KeyEntry[] = [];
   #head: LogHead = { seq: 0, bytes: 0 };
-  /** As text, so that what comes back is what a file would give. */
-  #snapshot: { readonly head: LogHead; readonly text: string } | null = null;
+  #snapshot: Snapshot | null = null;
 
   constructor(log: string, begin: NewLog, batch: Batch) {
     this.#log = log;
@@ -117,7 +116,7 @@ export class MemoryLog {
 
   /** Keeps the runtime's view; one that is unknown leaves the last one in place. */
   keepSnapshot(snapshot: Snapshot | undefined): void {
-    if (snapshot) this.#snapshot = { head: snapshot.head, text: JSON.stringify(snapshot.value) };
+    if (snapshot) this.#snapshot = snapshot;
   }
 
   /** The log as `open` lists it. */
@@ -132,7 +131,7 @@ export class MemoryLog {
       log: this.#log,
       workerId: this.workerId,
       head: this.#head,
-      snapshot: kept && { head: kept.head, value: JSON.parse(kept.text) as JsonValue },
+      snapshot: kept,
       tail: tail.lines,
       isDamaged: false,
     };

@@ -1,44 +1,13 @@
-import type { JsonValue } from '../json.ts';
 import { EMPTY_POSITION, type LogPosition } from '../observation/cursor.ts';
 import { linesOf, positionAfter, textOf } from '../observation/lines.ts';
 import { RuntimeError } from '../runtime-error.ts';
-import type { RuntimeStore, Snapshot, StoredLog } from '../store.ts';
+import type { RuntimeStore, StoredLog } from '../store.ts';
 import { decodeEvent, type WorkerEvent } from './event.ts';
-import { apply, type Draft, emptyState, type WorkerState } from './state.ts';
+import { restingIn, stateIn } from './snapshot.ts';
+import { apply, type Draft, emptyState } from './state.ts';
 import { Worker } from './worker.ts';
 
-/** Of the fold: a snapshot of another version is folded anew from the log. */
-const STATE_VERSION = 1;
-
 const READ = { count: 1_000, bytes: 1_048_576, direction: 'forward' } as const;
-
-const EMPTY: Readonly<Record<string, unknown>> = { ...emptyState('', '') };
-
-const isEmpty = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
-
-/**
- * A snapshot of a Worker's state. What is as in an empty log is left out: there are many Workers, all of their
- * snapshots are read at a start, and most of a Worker that nothing happens to is empty.
- */
-export const snapshotOf = ({ state }: Worker): Snapshot => {
-  const { workerId: _id, log: _log, ...rest } = state;
-  const told = Object.entries(rest).filter(
-    ([name, value]) => value !== EMPTY[name] && !(isEmpty(value) && isEmpty(EMPTY[name])),
-  );
-  return {
-    head: { seq: state.head.seq, bytes: state.head.end },
-    value: { version: STATE_VERSION, state: Object.fromEntries(told) as JsonValue },
-  };
-};
-
-const stateIn = ({ workerId, log, snapshot }: StoredLog): WorkerState => {
-  const empty = emptyState(workerId, log);
-  const value = snapshot?.value as
-    | { readonly version?: unknown; readonly state?: Partial<WorkerState> }
-    | undefined;
-  return value?.version === STATE_VERSION && value.state ? { ...empty, ...value.state } : empty;
-};
 
 /** Folds lines that follow the draft; those that it has already, or that cannot be read, are passed over. */
 const fold = (
@@ -61,12 +30,8 @@ const fold = (
   return at;
 };
 
-/**
- * A Worker as its log has it: the last snapshot, and the events after it. Costs the events after the snapshot. A
- * damaged log gives what can be read of it, and no run is on in it.
- */
-export const loadWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worker> => {
-  const draft: Draft = { ...stateIn(stored) };
+const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worker> => {
+  const draft: Draft = stateIn(stored.workerId, stored.log, stored.snapshot);
   if (draft.head.seq > stored.head.seq) Object.assign(draft, emptyState(stored.workerId, stored.log));
   if (stored.tail.length > 0 && draft.head.seq === (stored.snapshot?.head.seq ?? 0)) {
     draft.head = fold(draft, stored.tail, { seq: draft.head.seq + 1, offset: draft.head.end });
@@ -95,4 +60,13 @@ export const loadWorker = async (stored: StoredLog, store: RuntimeStore): Promis
     if (draft.status !== 'stopped') draft.status = 'idle';
   }
   return new Worker(draft, null, stored.isDamaged);
+};
+
+/**
+ * A Worker as its log has it: the last snapshot, and the events after it. Costs the events after the snapshot, and
+ * of one that rests there not even the reading of it. A damaged log gives what can be read of it, and no run is on in it.
+ */
+export const loadWorker = (stored: StoredLog, store: RuntimeStore): Worker | Promise<Worker> => {
+  const resting = restingIn(stored);
+  return resting ? new Worker(resting, null) : foldWorker(stored, store);
 };

@@ -7,8 +7,9 @@ import type { JsonObject } from '../json.ts';
 import type { Limits } from '../limits.ts';
 import { Tail } from '../observation/tail.ts';
 import type { StopOutcome, WorkerStatus } from '../runtime-api.ts';
-import type { NewLog } from '../store.ts';
+import type { NewLog, Snapshot } from '../store.ts';
 import type { Claim } from './claims.ts';
+import { Resting } from './snapshot.ts';
 import type { WorkerState } from './state.ts';
 
 /** What a Worker has only while something happens to it; an idle one costs its record alone. */
@@ -47,7 +48,7 @@ export class Live {
 
 /** One Worker in memory: the record that every Worker has, and its live part. */
 export class Worker {
-  state: WorkerState;
+  #state: WorkerState | Resting;
   readonly isDamaged: boolean;
   /** Until the log exists: what it is to begin with. */
   begin: NewLog | null;
@@ -57,14 +58,42 @@ export class Worker {
   /** The status that it is counted under, once it shows. */
   counted: WorkerStatus | null = null;
 
-  constructor(state: WorkerState, begin: NewLog | null, isDamaged = false) {
-    this.state = state;
+  constructor(state: WorkerState | Resting, begin: NewLog | null, isDamaged = false) {
+    this.#state = state;
     this.begin = begin;
     this.isDamaged = isDamaged;
   }
 
+  get state(): WorkerState {
+    if (this.#state instanceof Resting) this.#state = this.#state.read();
+    return this.#state;
+  }
+
+  set state(state: WorkerState) {
+    this.#state = state;
+  }
+
+  /** The snapshot that the state is still in; null once it was needed. */
+  get resting(): Snapshot | null {
+    return this.#state instanceof Resting ? this.#state.snapshot : null;
+  }
+
+  // what is known of one that rests as well
+
   get workerId(): string {
-    return this.state.workerId;
+    return this.#state.workerId;
+  }
+
+  get log(): string {
+    return this.#state.log;
+  }
+
+  get phase(): WorkerState['phase'] {
+    return this.#state.phase;
+  }
+
+  get status(): WorkerStatus {
+    return this.#state.status;
   }
 
   ensureLive(limits: Limits): Live {

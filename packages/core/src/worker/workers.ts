@@ -14,6 +14,9 @@ export interface CreationKey {
 
 const MAX_DEPTH = 1_000;
 
+const labelOf = ({ state: { labels } }: Worker, key: string): string | undefined =>
+  Object.hasOwn(labels, key) ? labels[key] : undefined;
+
 /** All Workers of a runtime: by id, in order of creation, in order of change; and what is unique across them. */
 export class Workers {
   readonly changes: Changes;
@@ -45,7 +48,7 @@ export class Workers {
   /** @throws WORKER_NOT_FOUND also for one that does not show yet */
   get(workerId: string): Worker {
     const worker = this.#byId.get(workerId);
-    if (!worker || worker.counted === null || worker.state.phase === 'deleted')
+    if (!worker || worker.counted === null || worker.phase === 'deleted')
       throw new RuntimeError('WORKER_NOT_FOUND', undefined, { details: { workerId } });
     return worker;
   }
@@ -65,7 +68,7 @@ export class Workers {
 
   /** Reserves id and place of a Worker that does not show yet. @throws WORKER_EXISTS · LIMIT_REACHED */
   reserve(worker: Worker): void {
-    const { workerId, log } = worker.state;
+    const { workerId, log } = worker;
     if (this.#byId.has(workerId))
       throw new RuntimeError('WORKER_EXISTS', undefined, { details: { workerId } });
     if (this.#byId.size >= this.#limits.workers) {
@@ -79,7 +82,7 @@ export class Workers {
 
   /** Takes a Worker away: deleted, or never come to be. */
   forget(worker: Worker): void {
-    const { workerId, log } = worker.state;
+    const { workerId, log } = worker;
     if (this.#byLog.get(log) !== worker) return;
     this.#byId.delete(workerId);
     this.#byLog.delete(log);
@@ -94,7 +97,7 @@ export class Workers {
 
   /** The state of a Worker has changed; the first time that it is alive, it shows. */
   changed(worker: Worker): void {
-    const { status, phase } = worker.state;
+    const { status, phase } = worker;
     if (phase !== 'alive' || worker.isWithdrawn) return;
     if (status === 'stopped') this.claims.release(worker.workerId);
     if (worker.counted === null) this.#show(worker);
@@ -114,11 +117,9 @@ export class Workers {
     const items: Worker[] = [];
     for (let at = this.#indexAfter(after); at < this.#shown.length; at++) {
       const worker = this.#shown[at] as Worker;
-      const { state } = worker;
-      if (status !== undefined && state.status !== status) continue;
-      if (parent !== undefined && state.parent !== parent) continue;
-      if (wanted.some(([key, value]) => !Object.hasOwn(state.labels, key) || state.labels[key] !== value))
-        continue;
+      if (status !== undefined && worker.status !== status) continue;
+      if (parent !== undefined && worker.state.parent !== parent) continue;
+      if (wanted.some(([key, value]) => labelOf(worker, key) !== value)) continue;
       if (items.length === limit) return { items, hasMore: true };
       items.push(worker);
     }
@@ -126,9 +127,9 @@ export class Workers {
   }
 
   #show(worker: Worker): void {
-    const { log } = worker.state;
+    const { log } = worker;
     const last = this.#shown.at(-1);
-    if (!last || last.state.log < log) this.#shown.push(worker);
+    if (!last || last.log < log) this.#shown.push(worker);
     else this.#shown.splice(this.#indexAfter(log), 0, worker);
   }
 
@@ -137,7 +138,7 @@ export class Workers {
     let high = this.#shown.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#shown[middle] as Worker).state.log <= log) low = middle + 1;
+      if ((this.#shown[middle] as Worker).log <= log) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -15,7 +15,7 @@ const keyOf = (seq: number, offset: number): KeyEntry => ({
 /** What the runtime says of a log at a head. It follows from the head, so that a listing can be checked against it. */
 export const snapshotAt = (head: LogHead): Snapshot => ({
   head,
-  value: { at: [head.seq, head.bytes], note: `é ${head.seq}`, nothing: null },
+  text: JSON.stringify({ at: [head.seq, head.bytes], note: `é ","value":${head.seq}`, nothing: null }),
 });
 
 /** The lines `from` up to, but not including, `to`. */
