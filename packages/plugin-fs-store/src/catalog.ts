@@ -1,17 +1,16 @@
 import type { Snapshot } from '@worker-runtime/core';
 import { FORMAT_NAME, FORMAT_VERSION } from './layout.ts';
 import { NEWLINE } from './line.ts';
-import type { Filed, LogEntry } from './log-entry.ts';
+import { type Filed, LogEntry } from './log-entry.ts';
 import { sealLine, unsealed } from './sealed-line.ts';
 import type { WalPosition } from './wal-position.ts';
 
 /** One log in the catalog: what its files hold, synced, and the runtime's view at that time or later. */
-export interface CatalogLog extends Filed {
+interface LogLine extends Filed {
   readonly log: string;
   readonly worker: string;
+  /** Where the snapshot is; left out where the files end there. */
   readonly at?: readonly [seq: number, bytes: number];
-  /** Of the snapshot, as it stands in the line. */
-  readonly value?: string;
 }
 
 /** Commits the lines before it. */
@@ -27,12 +26,12 @@ export interface Checkpoint extends WalPosition {
 export interface Catalog {
   readonly runtimeId: string | null;
   readonly version: number;
-  readonly logs: ReadonlyMap<string, CatalogLog>;
+  readonly logs: Map<string, LogEntry>;
   readonly checkpoint: Checkpoint | null;
   /** Bytes up to the last checkpoint's end; what lies behind was never committed. */
   readonly bytes: number;
-  /** Lines of logs, superseded ones too. */
-  readonly lines: number;
+  /** How much of that no later line replaces. */
+  readonly base: number;
   /** Where the first damage is, null for none: the logs are then hints, the files are asked. */
   readonly damagedAt: number | null;
 }
@@ -44,11 +43,13 @@ export const catalogHeader = (runtimeId: string): string =>
   sealLine(JSON.stringify({ format: FORMAT_NAME, version: FORMAT_VERSION, runtimeId }));
 
 export const catalogLine = (entry: LogEntry, snapshot: Snapshot | undefined): string => {
-  const line: CatalogLog = { log: entry.log, worker: entry.workerId, ...entry.filed };
+  const { log, workerId: worker, filed } = entry;
+  const line: LogLine = { log, worker, ...filed };
   // A snapshot ahead of the log would be believed after the lines under it were lost.
-  const isUsable = snapshot !== undefined && snapshot.head.seq <= entry.seq;
-  if (!isUsable) return sealLine(JSON.stringify(line));
-  const told = JSON.stringify({ ...line, at: [snapshot.head.seq, snapshot.head.bytes] });
+  if (!snapshot || snapshot.head.seq > entry.seq) return sealLine(JSON.stringify(line));
+  const { seq, bytes } = snapshot.head;
+  const isFiled = seq === filed.seq && bytes === filed.bytes;
+  const told = JSON.stringify(isFiled ? line : { ...line, at: [seq, bytes] });
   return sealLine(`${told.slice(0, -1)}${VALUE}${snapshot.text}}`);
 };
 
@@ -56,29 +57,29 @@ export const removalLine = (log: string): string => sealLine(JSON.stringify({ re
 
 export const checkpointLine = (checkpoint: Checkpoint): string => sealLine(JSON.stringify(checkpoint));
 
-export const snapshotOfLine = (line: CatalogLog): Snapshot | null =>
-  line.at && line.value !== undefined
-    ? { head: { seq: line.at[0], bytes: line.at[1] }, text: line.value }
-    : null;
-
 interface HeaderLine {
   readonly format: string;
   readonly version: number;
   readonly runtimeId: string;
 }
 
-type Line = CatalogLog | Checkpoint | HeaderLine | { readonly removed: string };
+interface RemovalLine {
+  readonly removed: string;
+}
 
-/** A line as it was read: the snapshot in it stays text, for whoever needs it. */
-const lineIn = (json: Buffer): Line | undefined => {
-  const at = json.indexOf(VALUE);
+/** What a line says. A snapshot in it stays text, for whoever needs it. */
+const read = (json: Buffer): LogEntry | RemovalLine | Checkpoint | HeaderLine | undefined => {
+  const end = json.indexOf(VALUE);
   try {
-    if (at < 0) return JSON.parse(json.toString()) as Line;
-    const line = JSON.parse(`${json.toString('utf8', 0, at)}}`) as {
-      -readonly [K in keyof CatalogLog]: CatalogLog[K];
-    };
-    line.value = json.toString('utf8', at + VALUE.length, json.length - 1);
-    return line;
+    const line = JSON.parse(end < 0 ? json.toString() : `${json.toString('utf8', 0, end)}}`);
+    if (!('log' in line)) return line as RemovalLine | Checkpoint | HeaderLine;
+    const { log, worker, seq, bytes, keyBytes, at } = line as LogLine;
+    const entry = new LogEntry(log, worker, { seq, bytes, keyBytes });
+    if (end >= 0) {
+      const text = json.toString('utf8', end + VALUE.length, json.length - 1);
+      entry.snapshot = { head: at ? { seq: at[0], bytes: at[1] } : entry.filed, text };
+    }
+    return entry;
   } catch {
     return undefined;
   }
@@ -86,7 +87,7 @@ const lineIn = (json: Buffer): Line | undefined => {
 
 /** Reads a catalog: every line on its own, so that damage costs no more than the lines that it hit. */
 export const readCatalog = (bytes: Buffer): Catalog => {
-  const logs = new Map<string, CatalogLog>();
+  const logs = new Map<string, LogEntry>();
   let header: HeaderLine | null = null;
   let checkpoint: Checkpoint | null = null;
   let committed = 0;
@@ -95,16 +96,17 @@ export const readCatalog = (bytes: Buffer): Catalog => {
   let misfitAt: number | null = null;
   // A checkpoint that is not whole was broken off, if it is the last: its end can reach the disk before its middle.
   let doubtAt: number | null = null;
-  let changes: (CatalogLog | { readonly removed: string })[] = [];
-  let pending: (CatalogLog | { readonly removed: string })[] = [];
+  let changes: (LogEntry | RemovalLine)[] = [];
+  let pending: (LogEntry | RemovalLine)[] = [];
   for (let at = 0; at < bytes.length; ) {
     const newline = bytes.indexOf(NEWLINE, at);
     const end = newline < 0 ? bytes.length : newline;
     const json = newline < 0 ? undefined : unsealed(bytes, at, end);
-    const line = json && lineIn(json);
+    const line = json && read(json);
     if (line === undefined) misfitAt ??= at;
+    else if (line instanceof LogEntry || 'removed' in line) pending.push(line);
     else if ('format' in line) header = line;
-    else if ('checkpoint' in line) {
+    else {
       const isWhole = misfitAt === null && line.lines === pending.length;
       // not spread: there may be more of them than a call takes arguments
       changes = changes.concat(pending);
@@ -121,7 +123,7 @@ export const readCatalog = (bytes: Buffer): Catalog => {
         committed = end + 1;
       } else doubtAt ??= misfitAt ?? at;
       misfitAt = null;
-    } else pending.push(line);
+    }
     at = end + 1;
   }
   if (!header || !checkpoint) damagedAt ??= doubtAt ?? misfitAt ?? 0;
@@ -131,7 +133,7 @@ export const readCatalog = (bytes: Buffer): Catalog => {
     logs,
     checkpoint,
     bytes: committed,
-    lines,
+    base: Math.ceil((committed * logs.size) / Math.max(1, lines)),
     damagedAt,
   };
 };

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { RuntimeError, type StoreFinding, silentLogger } from '@worker-runtime/core';
+import { RuntimeError, type Snapshot, type StoreFinding, silentLogger } from '@worker-runtime/core';
 import { Backlog } from './backlog.ts';
-import { snapshotOfLine } from './catalog.ts';
 import type { Disk } from './disk.ts';
 import { diskFailure } from './disk-failure.ts';
 import { decodeDocument } from './document.ts';
@@ -149,11 +148,11 @@ const repair = async (settings: Settings, epoch: number, report: Report): Promis
   const { disk, layout } = settings;
   const identity = await readIdentity(disk, layout);
   let hasFailed = false;
-  const kept = new Map<string, ReturnType<typeof snapshotOfLine>>();
+  const kept = new Map<string, Snapshot>();
   const host = {
     log: silentLogger,
     configuration: typeof identity === 'string' ? null : identity.configuration,
-    snapshotOf: (log: string) => kept.get(log) ?? undefined,
+    snapshotOf: (log: string) => kept.get(log),
     // What is wrong was told by the check; what the repair itself cannot do is told now.
     report: (finding: StoreFinding) => {
       if (finding.code !== 'CHECKPOINT_FAILED') return;
@@ -166,8 +165,7 @@ const repair = async (settings: Settings, epoch: number, report: Report): Promis
   for (const entry of entries.values()) {
     if (!entry.isChecked) await inspect(entry, files, disk, host.report);
     if (entry.isDamaged) await mend(entry, opened, settings, report);
-    const line = opened.described.get(entry.log);
-    if (line) kept.set(entry.log, snapshotOfLine(line));
+    if (entry.snapshot) kept.set(entry.log, entry.snapshot);
   }
   await log.drained();
   checkpoints.start();

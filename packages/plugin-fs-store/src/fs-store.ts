@@ -14,7 +14,6 @@ import {
   type StoredLog,
   type StoreHost,
 } from '@worker-runtime/core';
-import { type CatalogLog, snapshotOfLine } from './catalog.ts';
 import type { Disk } from './disk.ts';
 import { unavailable } from './disk-failure.ts';
 import { FORMAT_VERSION } from './layout.ts';
@@ -62,10 +61,10 @@ export class FsStore implements RuntimeStore {
         run: (job) => (this.#open ? this.#open.session.parts.reads.run(job) : job()),
         onLost: () => this.#lose(host),
       });
-      const { runtimeId, session, described } = await openDirectory(this.#settings, host, lock.epoch);
+      const { runtimeId, session } = await openDirectory(this.#settings, host, lock.epoch);
       const timer = this.#startTicking(session);
       this.#open = { session, lock, timer };
-      return { runtimeId, logs: listed(session, described) };
+      return { runtimeId, logs: listed(session) };
     } catch (error) {
       await lock?.release();
       throw error instanceof RuntimeError ? error : unavailable('The store cannot be opened', error);
@@ -170,14 +169,17 @@ export class FsStore implements RuntimeStore {
   }
 }
 
-/** The logs as `open` lists them, made one by one: a snapshot is parsed already, and let go when it was taken. */
-function* listed(session: Session, described: ReadonlyMap<string, CatalogLog>): Generator<StoredLog> {
-  for (const entry of [...session.parts.entries.values()]) yield storedLog(entry, described.get(entry.log));
+/** The logs as `open` lists them, made one by one: a snapshot is let go when it was taken. */
+function* listed(session: Session): Generator<StoredLog> {
+  for (const entry of [...session.parts.entries.values()]) {
+    yield storedLog(entry);
+    entry.snapshot = null;
+  }
   session.parts.checkpoints.start();
 }
 
-const storedLog = (entry: LogEntry, line: CatalogLog | undefined): StoredLog => {
-  const found = line && snapshotOfLine(line);
+const storedLog = (entry: LogEntry): StoredLog => {
+  const found = entry.snapshot;
   const snapshot = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes ? found : null;
   const { log, workerId, head, isDamaged } = entry;
   const tail = entry.tailFrom(snapshot?.head.bytes ?? 0, TAIL_BYTES);

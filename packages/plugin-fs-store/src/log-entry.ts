@@ -1,4 +1,4 @@
-import type { LogHead } from '@worker-runtime/core';
+import type { LogHead, Snapshot } from '@worker-runtime/core';
 
 /** What is in the log but not yet in the Worker's own files. */
 export interface Behind {
@@ -38,6 +38,8 @@ export class LogEntry {
   /** What they held at the last checkpoint, which no failed sync puts into doubt. */
   synced: Filed;
   behind: Behind | null = null;
+  /** The one that the catalog has, until the log is listed. */
+  snapshot: Snapshot | null = null;
   /** An append, creation or removal is on its way. */
   isBusy = false;
   /** An attempt failed of which a crash now could leave something. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { mintId, RuntimeError, type StoreFinding, type StoreHost } from '@worker-runtime/core';
 import { Backlog } from './backlog.ts';
 import { BundleFiles } from './bundle-files.ts';
-import { type Catalog, type CatalogLog, catalogHeader, checkpointLine } from './catalog.ts';
+import { type Catalog, catalogHeader, checkpointLine } from './catalog.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { Disk } from './disk.ts';
 import { diskFailure } from './disk-failure.ts';
@@ -30,8 +30,6 @@ export interface OpeningOptions {
 export interface Opened {
   readonly runtimeId: string;
   readonly session: Session;
-  /** The catalog's lines, for their snapshots. */
-  readonly described: ReadonlyMap<string, CatalogLog>;
 }
 
 /** Whether a directory was never a store: nothing is in it that one would leave. */
@@ -78,13 +76,7 @@ const hasChanged = (found: FoundIdentity, runtimeId: string, host: StoreHost): b
 const FIRST_CHECKPOINT = { checkpoint: 1, segment: 0, offset: 0, lsn: 1, lines: 0, isClean: true } as const;
 
 const lastOf = (catalog: Catalog | null) =>
-  catalog?.checkpoint
-    ? {
-        checkpoint: catalog.checkpoint,
-        bytes: catalog.bytes,
-        base: Math.ceil((catalog.bytes * catalog.logs.size) / Math.max(1, catalog.lines)),
-      }
-    : null;
+  catalog?.checkpoint ? { checkpoint: catalog.checkpoint, bytes: catalog.bytes, base: catalog.base } : null;
 
 /**
  * Opens a directory that is locked for this process.
@@ -184,7 +176,7 @@ export const openDirectory = async (
     reads,
     report,
   });
-  return { runtimeId, session, described: recovered.described };
+  return { runtimeId, session };
 };
 
 const EMPTY: Omit<Identity, 'runtimeId'> = { format: '', version: 0, configuration: null };

@@ -1,6 +1,6 @@
 import type { StoreFinding } from '@worker-runtime/core';
 import type { Backlog } from './backlog.ts';
-import { type Catalog, type CatalogLog, readCatalog } from './catalog.ts';
+import { type Catalog, readCatalog } from './catalog.ts';
 import { type Disk, readRange } from './disk.ts';
 import { errnoOf } from './disk-failure.ts';
 import { decodeDocument } from './document.ts';
@@ -26,8 +26,6 @@ export interface Recovered {
   readonly removed: readonly LogEntry[];
   /** The catalog that holds, null where the files were asked instead. */
   readonly catalog: Catalog | null;
-  /** The catalog's lines, for their snapshots. */
-  readonly described: ReadonlyMap<string, CatalogLog>;
   readonly runtimeId: string | null;
   readonly version: number;
   readonly replayed: Replayed;
@@ -38,7 +36,7 @@ export interface Recovered {
 /** Brings together what catalog, log and files say. One run, one instance. */
 class Recovery {
   readonly #settings: RecoverySettings;
-  readonly #entries = new Map<string, LogEntry>();
+  #entries = new Map<string, LogEntry>();
   readonly #touched = new Set<LogEntry>();
   readonly #removed = new Map<string, LogEntry>();
   /** Logs without a creation: what the log has of them last, and those that it removes. */
@@ -61,15 +59,17 @@ class Recovery {
     const previous = isWhole ? null : await this.#catalog(layout.previousCatalog);
     const catalog = isWhole ? current : (await this.#isUsable(previous)) ? previous : null;
     if (!isWhole) this.#reportCatalog(current);
-    const described =
-      isWhole && current ? current.logs : new Map([...(previous?.logs ?? []), ...(current?.logs ?? [])]);
-    if (catalog) {
-      for (const line of catalog.logs.values()) {
-        const { seq, bytes, keyBytes } = line;
-        this.#entries.set(line.log, new LogEntry(line.log, line.worker, { seq, bytes, keyBytes }));
-      }
-    } else {
-      for (const entry of await surveyWorkers(disk, layout, await listing, described.values(), report)) {
+    // What is left of a damaged catalog is good for lengths and snapshots.
+    const described = isWhole ? null : new Map([...(previous?.logs ?? []), ...(current?.logs ?? [])]);
+    if (catalog) this.#entries = catalog.logs;
+    else {
+      for (const entry of await surveyWorkers(
+        disk,
+        layout,
+        await listing,
+        described?.values() ?? [],
+        report,
+      )) {
         this.#entries.set(entry.log, entry);
         this.#estimated.add(entry);
       }
@@ -78,12 +78,15 @@ class Recovery {
     const from = catalog?.checkpoint ?? null;
     const replayed = await replay({ disk, layout, from, apply, report });
     if (catalog) await this.#adoptStrays(await listing);
+    for (const { log, snapshot } of described?.values() ?? []) {
+      const entry = this.#entries.get(log);
+      if (entry) entry.snapshot = snapshot;
+    }
     for (const change of this.#unknownChanges.values()) this.#reportUnknown(change);
     return {
       entries: this.#entries,
       removed: [...this.#removed.values()],
       catalog,
-      described,
       runtimeId: current?.runtimeId ?? previous?.runtimeId ?? replayed.runtimeId,
       version: Math.max(current?.version ?? 0, replayed.version),
       replayed,

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { StoreFinding } from '@worker-runtime/core';
-import type { CatalogLog } from './catalog.ts';
 import { type Disk, readRange } from './disk.ts';
 import { decodeDocument } from './document.ts';
 import { idOfFileName } from './file-name.ts';
@@ -61,7 +60,7 @@ export const surveyWorkers = async (
   disk: Disk,
   layout: Layout,
   names: readonly string[],
-  described: Iterable<CatalogLog>,
+  described: Iterable<LogEntry>,
   report: (finding: StoreFinding) => void,
 ): Promise<readonly LogEntry[]> => {
   const entries = new Map<string, LogEntry>();
@@ -92,10 +91,10 @@ export const surveyWorkers = async (
     entry.isDamaged = failure !== null;
     entries.set(entry.log, entry);
   }
-  for (const { log, worker, seq, bytes, keyBytes } of described) {
-    const found = entries.get(log);
+  for (const entry of described) {
+    const found = entries.get(entry.log);
     // What a file has lost is found out by its size, when it is first touched.
-    if (found && found.seq < seq) entries.set(log, new LogEntry(log, worker, { seq, bytes, keyBytes }));
+    if (found && found.seq < entry.seq) entries.set(entry.log, entry);
   }
   return [...entries.values()];
 };

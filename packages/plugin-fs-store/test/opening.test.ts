@@ -4,6 +4,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
 import { catalogHeader, catalogLine, checkpointLine, readCatalog } from '../src/catalog.ts';
 import { LogEntry } from '../src/log-entry.ts';
+import { sealLine } from '../src/sealed-line.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import { Writer } from './writer.ts';
 
@@ -98,4 +99,22 @@ test('P21: a catalog is read however many logs one checkpoint has', (t) => {
   const { damagedAt, logs } = readCatalog(catalogOf(lines));
   t.is(damagedAt, null);
   t.is(logs.size, count);
+});
+
+test('P25: a snapshot comes out of the catalog as it went in, and out of a line that says where it is', (t) => {
+  const entry = new LogEntry('log_a', 'a,"value":b', { seq: 3, bytes: 30, keyBytes: 0 });
+  entry.seq = 4;
+  const text = '{"text":"é,\\"value\\":}","value":1}';
+  for (const head of [
+    { seq: 3, bytes: 30 },
+    { seq: 4, bytes: 40 },
+  ]) {
+    const { workerId, snapshot } =
+      readCatalog(catalogOf([catalogLine(entry, { head, text })])).logs.get('log_a') ?? {};
+    t.is(workerId, 'a,"value":b');
+    t.like(snapshot, { head, text });
+  }
+  const before = '{"log":"log_a","worker":"a","seq":3,"bytes":30,"keyBytes":0,"at":[3,30],"value":{"é":1}}';
+  const read = readCatalog(catalogOf([sealLine(before)])).logs.get('log_a')?.snapshot;
+  t.deepEqual(read, { head: { seq: 3, bytes: 30 }, text: '{"é":1}' });
 });
