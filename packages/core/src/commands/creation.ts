@@ -225,7 +225,7 @@ export class Creation {
   async discard(worker: Worker): Promise<void> {
     const { store, engines, workers, report, clock, limits } = this.#options;
     const { workerId, log, engine, head, creationKey } = worker.state;
-    const isKnown = workers.byLog(log) === worker;
+    const isKnown = workers.knows(worker);
     if (creationKey && isKnown) workers.creationKeys.delete(hashOfKey(creationKey.value));
     const letGo = async (attempt: Promise<void>, limitMs: number, code: ErrorCode): Promise<void> => {
       try {

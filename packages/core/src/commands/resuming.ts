@@ -20,7 +20,7 @@ export const resume = async (
       await supervisor.attach(worker);
       return;
     }
-    const isThere = (): boolean => workers.byLog(worker.state.log) === worker;
+    const isThere = (): boolean => workers.knows(worker);
     const release = (): void => {
       if (worker.state.status === 'stopped' && isThere()) workers.claims.release(workerId);
     };

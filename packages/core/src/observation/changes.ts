@@ -1,7 +1,7 @@
 import type { Worker } from '../worker/worker.ts';
 
 /** A place in the order: a Worker, one that was removed, or where a watch stands. */
-interface Place {
+export interface Place {
   older: Place | null;
   newer: Place | null;
   readonly kind: 'worker' | 'removed' | 'watch';
@@ -53,7 +53,6 @@ export class Changes {
     workerId: '',
   };
   #end: Place = this.#start;
-  readonly #places = new Map<Worker, Place>();
   readonly #removed: Place[] = [];
   readonly #removedLimit: number;
   readonly #wakes = new Set<() => void>();
@@ -71,20 +70,18 @@ export class Changes {
 
   /** The Worker is new, or something about it has changed. */
   touch(worker: Worker): void {
-    let place = this.#places.get(worker);
-    if (place) this.#take(place);
+    if (worker.place) this.#take(worker.place);
     else {
-      place = { older: null, newer: null, kind: 'worker', revision: 0, worker, workerId: worker.workerId };
-      this.#places.set(worker, place);
+      const { workerId } = worker;
+      worker.place = { older: null, newer: null, kind: 'worker', revision: 0, worker, workerId };
     }
-    this.#append(place);
+    this.#append(worker.place);
   }
 
   remove(worker: Worker): void {
-    const place = this.#places.get(worker);
-    if (!place) return;
-    this.#places.delete(worker);
-    this.#take(place);
+    if (!worker.place) return;
+    this.#take(worker.place);
+    worker.place = null;
     const removed: Place = {
       older: null,
       newer: null,

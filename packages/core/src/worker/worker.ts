@@ -5,6 +5,7 @@ import type { RunDriver } from '../execution/run-driver.ts';
 import type { Decision } from '../journal/turn.ts';
 import type { JsonObject } from '../json.ts';
 import type { Limits } from '../limits.ts';
+import type { Place } from '../observation/changes.ts';
 import { Tail } from '../observation/tail.ts';
 import type { StopOutcome, WorkerStatus } from '../runtime-api.ts';
 import type { NewLog, Snapshot } from '../store.ts';
@@ -55,6 +56,8 @@ export class Worker {
   live: Live | null = null;
   /** Its creation has failed: whatever its log may still take, it never shows. */
   isWithdrawn = false;
+  /** In the order of change, once it shows. */
+  place: Place | null = null;
   /** The status that it is counted under, once it shows. */
   counted: WorkerStatus | null = null;
 

@@ -24,7 +24,6 @@ export class Workers {
   readonly creationKeys: Keys<CreationKey>;
   readonly counts: Record<WorkerStatus, number> = { idle: 0, running: 0, waiting: 0, stopped: 0 };
   readonly #byId = new Map<string, Worker>();
-  readonly #byLog = new Map<string, Worker>();
   /** Those that show, by log id: the ids are time-ordered, so this is the order of creation. */
   readonly #shown: Worker[] = [];
   readonly #limits: Limits;
@@ -62,13 +61,20 @@ export class Workers {
     return !this.#byId.has(workerId);
   }
 
+  /** Whether the Worker itself is here, not gone, nor another one by its id. */
+  knows(worker: Worker): boolean {
+    return this.#byId.get(worker.workerId) === worker;
+  }
+
+  /** Of those that show. */
   byLog(log: string): Worker | undefined {
-    return this.#byLog.get(log);
+    const worker = this.#shown[this.#indexAfter(log) - 1];
+    return worker?.log === log ? worker : undefined;
   }
 
   /** Reserves id and place of a Worker that does not show yet. @throws WORKER_EXISTS · LIMIT_REACHED */
   reserve(worker: Worker): void {
-    const { workerId, log } = worker;
+    const { workerId } = worker;
     if (this.#byId.has(workerId))
       throw new RuntimeError('WORKER_EXISTS', undefined, { details: { workerId } });
     if (this.#byId.size >= this.#limits.workers) {
@@ -77,15 +83,13 @@ export class Workers {
       });
     }
     this.#byId.set(workerId, worker);
-    this.#byLog.set(log, worker);
   }
 
   /** Takes a Worker away: deleted, or never come to be. */
   forget(worker: Worker): void {
     const { workerId, log } = worker;
-    if (this.#byLog.get(log) !== worker) return;
+    if (!this.knows(worker)) return;
     this.#byId.delete(workerId);
-    this.#byLog.delete(log);
     this.claims.forget(workerId);
     if (worker.counted === null) return;
     this.counts[worker.counted] -= 1;
