@@ -16,7 +16,10 @@ export interface Engine {
   readonly capabilities: EngineCapabilities;
   /** Called at creation, before anything is written. @throws CONFIG_UNSUPPORTED what it cannot honour */
   checkConfig?(config: JsonObject): void;
-  /** Connects one execution of a Worker. A throw, or exceeding `attachTimeoutMs`, refuses the command that wanted it. */
+  /**
+   * Connects one execution of a Worker. A throw, or exceeding `attachTimeoutMs`, refuses the command that wanted it; for
+   * inputs that wait it is tried again, with pauses that grow to a minute.
+   */
   attach(context: EngineContext): Promise<EngineSession>;
   /** The Worker never came to be, or is deleted: drop whatever is kept for it outside. */
   forget?(workerId: string): Promise<void>;

@@ -109,6 +109,7 @@ export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
     runtimeId,
     journal,
     claims: workers.claims,
+    changed: (worker) => workers.changed(worker),
     createChild: async (parent, spec) => {
       const { worker } = await creation.create({ ...spec, parent: parent.workerId }, {});
       return { workerId: worker.workerId };

@@ -72,6 +72,7 @@ export interface WorkerSummary {
     /** Whether an engine is really attached now. */
     readonly connected: boolean;
     readonly generation: number;
+    /** What an execution or a run ended with last; while inputs wait for an engine, why none can be attached. */
     readonly lastError: RunError | null;
   };
   readonly run: { readonly runId: string; readonly startedAt: string } | null;

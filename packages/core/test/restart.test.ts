@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import type { WorkerSummary } from '../src/runtime-api.ts';
+import { RuntimeError } from '../src/runtime-error.ts';
 import type { RuntimeStore, StoreHost } from '../src/store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import type { WorkerEvent } from '../src/worker/event.ts';
@@ -260,6 +261,123 @@ test('P12 P18: without its engine a Worker is readable, and an input is refused 
   t.deepEqual((await runtime.stopWorker('w')).outcome, 'graceful');
   await runtime.deleteWorker('w');
 });
+
+/** Of a store with a Worker `w` whose second input waits, and whose engine is not there after a crash. */
+const startWaiting = async (t: ExecutionContext, attach: () => void) => {
+  const store = memoryStore();
+  const first = makeRig({ store });
+  await first.runtime.start();
+  await first.runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'one' } });
+  await first.runtime.sendInput('w', { text: 'two', whenBusy: 'queue' });
+  await crash(first, store);
+  const puppet = new Puppet({ onAttach: attach });
+  const rig = await startRig(t, { store, engines: [puppet] });
+  await settle();
+  const told = async () =>
+    (await rig.runtime.diagnostics()).items
+      .filter(({ message }) => message.startsWith('Queued inputs') || message.includes('attach'))
+      .map(({ code, message }) => [code, message]);
+  return { ...rig, store, puppet, told };
+};
+
+test('P12: inputs that wait for an engine say why, once, and go on when it is there', async (t) => {
+  let missing: Error | null = new RuntimeError('ENGINE_UNAVAILABLE', 'The key of the model is missing');
+  const { runtime, clock, puppet, told } = await startWaiting(t, () => {
+    if (missing) throw missing;
+  });
+  const lastError = async () => (await runtime.getWorker('w')).execution.lastError;
+  const reason = { code: 'ENGINE_UNAVAILABLE', message: 'The key of the model is missing' };
+  t.deepEqual(await lastError(), reason);
+  const why = ['ENGINE_UNAVAILABLE', 'Queued inputs have to wait: The key of the model is missing'];
+  t.deepEqual(await told(), [why]);
+  const { asOf } = await runtime.listWorkers();
+  const before = puppet.contexts.length;
+  const tries = async (ms: number): Promise<number> => {
+    await clock.advance(ms);
+    return puppet.contexts.length - before;
+  };
+  t.is(await tries(999), 0);
+  t.is(await tries(1), 1);
+  t.is(await tries(1_999), 1);
+  t.is(await tries(1), 2);
+  t.is(await tries(4_000 + 8_000 + 16_000 + 32_000), 6);
+  t.is(await tries(60_000), 7, 'and no longer than a minute');
+  t.is(await tries(59_999), 7);
+  t.deepEqual(await told(), [why], 'told once');
+  // what is not about the engine does not hurry it
+  await runtime.updateWorker('w', { displayName: 'Ada' });
+  await settle();
+  t.is(await tries(0), 7);
+  // another reason is news, to those who watch as well
+  missing = new TypeError('secret');
+  t.is(await tries(1), 8);
+  const failed = 'The engine "puppet" failed to attach';
+  t.deepEqual(await lastError(), { code: 'ENGINE_UNAVAILABLE', message: failed });
+  t.deepEqual(await told(), [['ENGINE_UNAVAILABLE', `Queued inputs have to wait: ${failed}`], why]);
+  for await (const item of runtime.watch({ after: asOf })) {
+    if (item.type !== 'worker') continue;
+    t.is(item.worker.execution.lastError?.message, failed);
+    break;
+  }
+  missing = null;
+  t.is(await tries(60_000), 9);
+  const { status, queued, execution } = await runtime.getWorker('w');
+  t.deepEqual([status, queued], ['running', 0]);
+  t.deepEqual(execution, { connected: true, generation: 2, lastError: null });
+  puppet.last('w').finish();
+  await settle();
+  t.deepEqual(Object.values(foldOf(await logOf(runtime, 'w')).outcomes), ['interrupted', 'completed']);
+  t.is(await tries(600_000), 9);
+});
+
+test('P12 P20: what waits for an engine waits no more once its Worker is stopped, resumed or the runtime ends', async (t) => {
+  let isMissing = true;
+  const attach = (): void => {
+    if (isMissing) throw new TypeError('no key');
+  };
+  const stopped = await startWaiting(t, attach);
+  const idleTimers = stopped.clock.timers - 1;
+  t.deepEqual(await stopped.runtime.stopWorker('w'), {
+    changed: true,
+    status: 'stopped',
+    outcome: 'graceful',
+  });
+  t.is(stopped.clock.timers, idleTimers);
+  t.is((await stopped.runtime.getWorker('w')).execution.lastError?.code, 'EXECUTION_LOST');
+  await stopped.runtime.deleteWorker('w');
+
+  const ended = await startWaiting(t, attach);
+  await shutDown(ended);
+  t.is(ended.clock.timers, 0);
+
+  const resumed = await startWaiting(t, attach);
+  t.is(await codeOf(resumed.runtime.resumeWorker('w')), 'ENGINE_UNAVAILABLE');
+  isMissing = false;
+  await resumed.runtime.resumeWorker('w');
+  await settle();
+  t.is((await resumed.runtime.getWorker('w')).status, 'running');
+  t.is(resumed.clock.timers, idleTimers + 1, 'that of the run alone');
+});
+
+for (const [nth, what] of [
+  [2, 'a new execution'],
+  [3, 'their run'],
+] as const) {
+  test(`P12 P14: inputs that wait go on, also where the store did not take ${what} at first`, async (t) => {
+    const faulty = faultyStore(memoryStore());
+    const { runtime, clock, puppet } = await startRig(t, { store: faulty });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'one' } });
+    await runtime.sendInput('w', { text: 'two', whenBusy: 'queue' });
+    // the first write says that the execution is gone
+    faulty.failAt(nth, 'full');
+    puppet.context().lost(new TypeError('gone'));
+    await settle(20);
+    t.is((await runtime.getWorker('w')).status, 'idle');
+    await clock.advance(1_000);
+    t.is((await runtime.getWorker('w')).status, 'running');
+    t.deepEqual(flawsOf(await logOf(runtime, 'w')), []);
+  });
+}
 
 test('P14: a runtime starts on a full disk, tells what it reads, and closes what was on when there is space', async (t) => {
   const inner = memoryStore();

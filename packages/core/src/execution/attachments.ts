@@ -2,7 +2,7 @@ import type { DetachReason, Engine } from '../engine.ts';
 import { RuntimeError } from '../runtime-error.ts';
 import type { RuntimeStore } from '../store.ts';
 import type { Claims } from '../worker/claims.ts';
-import { assertRunnable, attached } from '../worker/decide.ts';
+import { assertRunnable, attached, startNext } from '../worker/decide.ts';
 import type { NewEvent } from '../worker/event.ts';
 import type { WorkerState } from '../worker/state.ts';
 import type { Live, PrivateRecord, Worker } from '../worker/worker.ts';
@@ -91,7 +91,7 @@ export class Attachments {
     this.#connecting.set(worker, execution);
     try {
       if (this.#isClosed) throw new RuntimeError('RUNTIME_STOPPING');
-      await this.#connect(engine, execution);
+      await this.#connect(worker, engine, execution);
       await this.#supervision.commit(
         worker,
         (current) => {
@@ -126,13 +126,21 @@ export class Attachments {
   }
 
   /** Waits for the engine, not longer than `attachTimeoutMs`. A session that comes later is let go at once. */
-  async #connect(engine: Engine, execution: Execution): Promise<void> {
+  async #connect(worker: Worker, engine: Engine, execution: Execution): Promise<void> {
     const { clock, limits, report } = this.#supervision;
     let isLate = false;
     const refuse = (message: string, cause: unknown): never => {
       const details = { engine: engine.name };
-      const { workerId: worker } = execution;
-      report({ severity: 'error', code: 'ENGINE_UNAVAILABLE', message, worker, details, cause });
+      // why inputs have to wait is told once, and not with each try
+      if (startNext(worker.state).length === 0)
+        report({
+          severity: 'error',
+          code: 'ENGINE_UNAVAILABLE',
+          message,
+          worker: worker.workerId,
+          details,
+          cause,
+        });
       throw new RuntimeError('ENGINE_UNAVAILABLE', message, { cause, details });
     };
     const connecting = execution

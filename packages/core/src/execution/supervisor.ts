@@ -16,6 +16,7 @@ import type { Live, PrivateRecord, Worker } from '../worker/worker.ts';
 import { Attachments } from './attachments.ts';
 import type { Execution } from './execution.ts';
 import type { RunDriver } from './run-driver.ts';
+import { Stalls, type StallsOptions } from './stalls.ts';
 import type { Decide, Supervision } from './supervision.ts';
 
 export interface SupervisorOptions
@@ -24,6 +25,7 @@ export interface SupervisorOptions
   readonly store: RuntimeStore;
   readonly engines: ReadonlyMap<string, Engine>;
   readonly claims: Claims;
+  readonly changed: StallsOptions['changed'];
 }
 
 const LOST = { code: 'EXECUTION_LOST', message: 'The execution was lost' } as const;
@@ -46,6 +48,7 @@ export class Supervisor implements Supervision {
   readonly history: Supervision['history'];
   readonly #journal: Journal;
   readonly #attachments: Attachments;
+  readonly #stalls: Stalls;
   #isDraining = false;
   #isClosed = false;
 
@@ -60,6 +63,7 @@ export class Supervisor implements Supervision {
     this.#journal = options.journal;
     const { store, engines, claims } = options;
     this.#attachments = new Attachments({ supervision: this, store, engines, claims });
+    this.#stalls = new Stalls(options);
   }
 
   commit(...args: Parameters<Journal['commit']>): Promise<Commit> {
@@ -106,6 +110,7 @@ export class Supervisor implements Supervision {
         driver.ended(event.data.outcome);
       }
     }
+    if (live.stall && startNext(state).length === 0) this.#stalls.end(worker);
     if (state.phase !== 'alive' || state.status === 'stopped' || worker.isWithdrawn) return;
     if (state.run) {
       // an input that came during a stop is ended by it; nothing begins on an execution that is let go
@@ -113,26 +118,22 @@ export class Supervisor implements Supervision {
       if (isOwn && live.stopping === null && execution.driver?.runId !== state.run.runId)
         execution.start(state.run);
     } else if (state.queue.length > 0 && !this.#isDraining && live.stopping === null) {
-      void this.continueQueue(worker);
+      // where nothing could be attached, the pause before the next try is not cut short by an event about something else
+      if (execution || !live.stall) void this.continueQueue(worker);
     }
   }
 
-  /** Goes on with inputs that wait: attaches where nothing is attached. What fails is a diagnostic; the next input tries again. */
+  /** Goes on with inputs that wait: attaches where nothing is attached. What fails is tried again as long as they wait. */
   async continueQueue(worker: Worker): Promise<void> {
     try {
-      const isAttached = worker.live?.execution !== null && worker.live !== null;
-      await this.attach(worker);
-      // attaching commits, and that has reconciled already
-      if (isAttached || worker.state.run === null) await this.#journal.commit(worker, startNext);
+      if (worker.live?.execution) await this.#journal.commit(worker, startNext);
+      // attaching commits, and so comes back here
+      else await this.attach(worker);
     } catch (cause) {
-      if (worker.state.queue.length === 0) return;
-      this.report({
-        severity: 'warning',
-        code: RuntimeError.from(cause).code,
-        message: 'Queued inputs have to wait',
-        worker: worker.workerId,
-        cause,
-      });
+      // a stop ends what waits; one that the store did not take has not
+      await worker.live?.stopping?.catch(() => {});
+      if (startNext(worker.state).length === 0) return;
+      this.#stalls.begin(worker, cause, () => void this.continueQueue(worker));
     }
   }
 
@@ -294,6 +295,7 @@ export class Supervisor implements Supervision {
    */
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true;
+    this.#stalls.close();
     this.#attachments.close();
     const finished = Promise.all(
       this.#attachments.workers.map(async (worker) =>
@@ -323,5 +325,6 @@ export class Supervisor implements Supervision {
   /** Ends the trying again: what the store did not take by now, the next start will find. */
   giveUp(): void {
     this.#isClosed = true;
+    this.#stalls.close();
   }
 }

@@ -2,8 +2,8 @@ import type { Clock } from '../clock.ts';
 import type { Live, Worker } from './worker.ts';
 
 /** Whether something needs the live part whatever the time. */
-const isNeeded = ({ isTurning, attaching, stopping, holds, wakes }: Live): boolean =>
-  isTurning || attaching !== null || stopping !== null || holds > 0 || wakes.size > 0;
+const isNeeded = ({ isTurning, attaching, stopping, stall, holds, wakes }: Live): boolean =>
+  isTurning || attaching !== null || stopping !== null || stall !== null || holds > 0 || wakes.size > 0;
 
 const sweep = (workers: Iterable<Worker>, before: number): void => {
   for (const worker of workers) {

@@ -15,6 +15,7 @@ const displayRefOf = (workerId: string): string => (workerId.length <= 16 ? work
 
 export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
   const { state, live, isDamaged } = worker;
+  const connected = live?.execution != null;
   return {
     runtimeId,
     workerId: state.workerId,
@@ -26,9 +27,10 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
     status: state.status,
     health: isDamaged ? 'damaged' : 'ok',
     execution: {
-      connected: live?.execution != null,
+      connected,
       generation: state.generation,
-      lastError: state.lastError,
+      // no fact of the log: only what keeps an execution from being attached now
+      lastError: (connected ? null : live?.stall?.error) ?? state.lastError,
     },
     run: state.run && { runId: state.run.runId, startedAt: state.run.startedAt },
     queued: state.queue.length,

@@ -2,6 +2,7 @@ import type { Keys } from '../commands/keys.ts';
 import type { Execution } from '../execution/execution.ts';
 import type { InFlight } from '../execution/in-flight.ts';
 import type { RunDriver } from '../execution/run-driver.ts';
+import type { Stall } from '../execution/stalls.ts';
 import type { Decision } from '../journal/turn.ts';
 import type { JsonObject } from '../json.ts';
 import type { Limits } from '../limits.ts';
@@ -28,6 +29,8 @@ export class Live {
   /** Of the run that is on, also when its execution is gone already. */
   driver: RunDriver | null = null;
   stopping: Promise<StopOutcome> | null = null;
+  /** Why the inputs that wait cannot be gone on with just now. */
+  stall: Stall | null = null;
   inFlight: InFlight | null = null;
   keys: Promise<Keys> | null = null;
   activeAt = 0;
