@@ -103,6 +103,17 @@ export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
       const message = 'The store did not say what became of a commit';
       report({ severity: 'error', code: 'STORE_UNAVAILABLE', message, worker: workerId, cause });
     },
+    refused: (failure) =>
+      report(
+        failure === null
+          ? { severity: 'info', code: 'STORE_AVAILABLE', message: 'The store takes commits again' }
+          : {
+              severity: 'error',
+              code: failure.code,
+              message: `The store refuses commits: ${failure.message}`,
+              cause: failure,
+            },
+      ),
   });
   const supervisor: Supervisor = new Supervisor({
     ...options,

@@ -252,3 +252,46 @@ for (const outcome of ['done', 'lost'] as const) {
     }
   });
 }
+
+test('P14: that the store refuses is told once, and that it takes commits again once', async (t) => {
+  const { rig, faulty } = await open(memoryStore());
+  const { runtime, clock } = rig;
+  t.teardown(() => shutDown(rig));
+  for (const workerId of ['v', 'w']) await runtime.createWorker({ workerId, engine: 'puppet' });
+  const rename = (workerId: string, displayName: string) =>
+    onClock(clock, codeOf(runtime.updateWorker(workerId, { displayName })));
+  const told = async () =>
+    (await runtime.diagnostics()).items
+      .filter(({ worker }) => worker === null)
+      .map(({ severity, code, message }) => [severity, code, message]);
+  const again = ['info', 'STORE_AVAILABLE', 'The store takes commits again'];
+  const full = ['error', 'STORE_FULL', 'The store refuses commits: The store is full'];
+
+  faulty.failNext('append', 'conflict');
+  t.is(await rename('v', 'foreign'), 'STORE_CONFLICT');
+  t.is(await rename('v', 'a'), 'none');
+  t.deepEqual(await told(), [], 'one log is not the store');
+
+  faulty.failWhile('append', 'full');
+  for (const workerId of ['v', 'w', 'v']) t.is(await rename(workerId, 'full'), 'STORE_FULL');
+  t.deepEqual(await told(), [full]);
+  faulty.heal();
+  for (const workerId of ['v', 'w']) t.is(await rename(workerId, 'b'), 'none');
+  t.deepEqual(await told(), [again, full]);
+
+  // while one log is in doubt the store is not said to be well, whatever it takes of others
+  const stall = faulty.stall(({ method, log }) => method === 'append' && log === doubtful);
+  const doubtful = await logIdOf(runtime, 'v');
+  t.is(await rename('v', 'c'), 'STORE_UNAVAILABLE');
+  t.is(await rename('w', 'c'), 'none');
+  const unavailable = [
+    'error',
+    'STORE_UNAVAILABLE',
+    'The store refuses commits: The store did not answer in time',
+  ];
+  t.deepEqual(await told(), [unavailable, again, full]);
+  stall.release('done');
+  await clock.advance(1_000);
+  t.deepEqual(await told(), [again, unavailable, again, full]);
+  t.true((await runtime.summary()).store.healthy);
+});

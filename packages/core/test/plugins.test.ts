@@ -262,8 +262,9 @@ test('P9 P10: committed is told what the store has, in order, each once; a tap t
     Array.from({ length: lastSeq }, (_, index) => index + 1),
   );
   const { items } = await runtime.diagnostics();
-  t.true(items.length > 0);
-  for (const item of items) {
+  const failures = items.filter(({ code }) => !code.startsWith('STORE_'));
+  t.true(failures.length > 0);
+  for (const item of failures) {
     t.like(item, { code: 'PLUGIN_FAILED', details: { plugin: 'throwing', hook: 'committed' } });
     t.false(JSON.stringify(item).includes('secret'));
   }

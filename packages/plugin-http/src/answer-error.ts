@@ -13,7 +13,9 @@ export const logRefusal = (log: Logger, error: RuntimeError, fields: object): vo
   const status = STATUS_OF[code];
   const isOurs = status >= 500 && !isTransient(code);
   const story = isOurs || cause !== undefined ? { err: error } : { detail: message };
-  log[isOurs ? 'error' : 'info']({ ...fields, code, status, ...story }, 'refused');
+  // what passes by itself, such as a full disk, may still need somebody's hand
+  const level = isOurs ? 'error' : status >= 500 ? 'warn' : 'info';
+  log[level]({ ...fields, code, status, ...story }, 'refused');
 };
 
 const connectionEnds = (code: ErrorCode): boolean =>

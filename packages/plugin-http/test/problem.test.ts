@@ -77,6 +77,21 @@ test('P19: what failed unexpectedly shows nothing but the id that finds its caus
   t.notRegex(bug.text, /canary/);
 });
 
+test('P14: a full store and other trouble of the server is a warning in the log, what was asked wrongly is not', async (t) => {
+  const { call, log } = await serve(t, { plugins: [refusing] });
+  for (const code of ['STORE_FULL', 'ENGINE_UNAVAILABLE', 'WORKER_BUSY', 'LIMIT_REACHED'])
+    await call('workers', { method: 'POST', body: { engine: 'puppet', displayName: code } });
+  t.deepEqual(
+    log.flatMap(({ level, message, fields }) => (message === 'refused' ? [[fields.code, level]] : [])),
+    [
+      ['STORE_FULL', 'warn'],
+      ['ENGINE_UNAVAILABLE', 'warn'],
+      ['WORKER_BUSY', 'info'],
+      ['LIMIT_REACHED', 'info'],
+    ],
+  );
+});
+
 test('P19: an engine that fails with a secret shows it in no event, transcript, Worker or diagnostic', async (t) => {
   const { call } = await serveAda(t);
   const { body, text } = await call('workers/ada/inputs', {

@@ -16,9 +16,13 @@ export interface JournalOptions {
   readonly told: (worker: Worker, events: readonly WorkerEvent[]) => void;
   /** Told when a Worker's log is in doubt, and when the store has said what it holds. */
   readonly doubted: (worker: Worker, error: unknown) => void;
+  /** Told why the store refuses when it begins to, and null when it takes commits again. */
+  readonly refused: (failure: RuntimeError | null) => void;
 }
 
-const NOT_DONE = new Set<ErrorCode>(['STORE_FULL', 'STORE_CONFLICT', 'WORKER_DAMAGED']);
+/** What is wrong with one log says nothing of the store. */
+const OF_ONE_LOG = new Set<ErrorCode>(['STORE_CONFLICT', 'WORKER_DAMAGED']);
+const NOT_DONE = new Set<ErrorCode>([...OF_ONE_LOG, 'STORE_FULL']);
 
 /**
  * The one writer. Every fact of every Worker goes through here: decided, numbered, encoded once, appended, applied,
@@ -33,14 +37,16 @@ export class Journal {
   readonly #appends: TimeLimit;
   readonly #told: JournalOptions['told'];
   readonly #doubted: JournalOptions['doubted'];
+  readonly #refused: JournalOptions['refused'];
   #pending = 0;
   #doubts = 0;
   #lastFailed = false;
+  #isRefusing = false;
   #isClosed = false;
   #timeMs = 0;
   #time = '';
 
-  constructor({ store, clock, limits, told, doubted }: JournalOptions) {
+  constructor({ store, clock, limits, told, doubted, refused }: JournalOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#limits = limits;
@@ -51,6 +57,7 @@ export class Journal {
     );
     this.#told = told;
     this.#doubted = doubted;
+    this.#refused = refused;
   }
 
   /** Whether the store took the last batch and no log is in doubt. */
@@ -121,13 +128,16 @@ export class Journal {
       this.#attempt(worker, turn),
       () => {
         this.#lastFailed = false;
+        this.#takesAgain();
         worker.begin = null;
         this.#end(worker, live, turn, null);
         this.#takeTurns(worker, live);
       },
       (error) => {
+        const failure = RuntimeError.from(error, 'STORE_UNAVAILABLE');
         this.#lastFailed = true;
-        void this.#failed(worker, live, turn, RuntimeError.from(error, 'STORE_UNAVAILABLE'), since);
+        this.#refuses(failure);
+        void this.#failed(worker, live, turn, failure, since);
       },
     );
   }
@@ -141,6 +151,18 @@ export class Journal {
       // against the contract, but a turn that never ended would hold its Worker for ever
       return Promise.reject(error);
     }
+  }
+
+  #refuses(failure: RuntimeError): void {
+    if (this.#isRefusing || OF_ONE_LOG.has(failure.code)) return;
+    this.#isRefusing = true;
+    this.#refused(failure);
+  }
+
+  #takesAgain(): void {
+    if (!this.#isRefusing || !this.isHealthy) return;
+    this.#isRefusing = false;
+    this.#refused(null);
   }
 
   async #failed(worker: Worker, live: Live, turn: Turn, failure: RuntimeError, since: number): Promise<void> {
@@ -203,6 +225,7 @@ export class Journal {
     const outcome = await answer;
     live.isInDoubt = false;
     this.#doubts -= 1;
+    this.#takesAgain();
     if (outcome === 'done') worker.begin = null;
     return outcome === 'done' ? null : outcome === 'lost' ? failure : outcome;
   }
