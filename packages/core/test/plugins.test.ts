@@ -137,6 +137,32 @@ test('what prepare makes is checked like a request: an unknown engine or tool is
   t.deepEqual((await runtime.listWorkers()).items, []);
 });
 
+test('P18: a tool that its engine has not is named, with those that there are', async (t) => {
+  const many = Array.from({ length: 21 }, (_, n) => `t${n}`);
+  const engines = [
+    new Puppet(),
+    new Puppet({ name: 'bare', capabilities: {} }),
+    new Puppet({ name: 'rich', capabilities: { tools: many } }),
+  ];
+  const { runtime } = await startRig(t, { engines });
+  const refusal = async (engine: string, tools: readonly string[]) => {
+    const { code, message, details } = await errorOf(runtime.createWorker({ engine, tools }));
+    return [code, message, details];
+  };
+  t.deepEqual(await refusal('puppet', ['read', 'raed']), [
+    'TOOL_UNKNOWN',
+    'The engine "puppet" has no tool "raed": there are read, write',
+    { tools: ['raed'], known: ['read', 'write'] },
+  ]);
+  t.deepEqual(await refusal('bare', ['a', 'b']), [
+    'TOOL_UNKNOWN',
+    'The engine "bare" has no tools "a", "b": it has none',
+    { tools: ['a', 'b'], known: [] },
+  ]);
+  const [, message] = await refusal('rich', ['t21']);
+  t.is(message, `The engine "rich" has no tool "t21": there are ${many.slice(0, 20).join(', ')}, …`);
+});
+
 test('admit is asked about every command but stop, cancel and respond, and can refuse each', async (t) => {
   const asked: string[] = [];
   let isClosed = false;

@@ -22,6 +22,7 @@ import type { Bundles } from './bundles.ts';
 import { digestOf, eventKey, hashOfKey } from './keys.ts';
 import { type CheckedInput, checkCreate, checkInput } from './requests.ts';
 import { settling } from './settling.ts';
+import { assertTools } from './tools.ts';
 
 export interface CreationOptions {
   readonly limits: Limits;
@@ -118,13 +119,7 @@ export class Creation {
     // a plugin or a profile is checked like a caller
     checkCreate({ engine: name, ...rest }, limits);
     this.#checkConfig(engine, spec.config);
-    const offered = engine.capabilities.tools ?? [];
-    const unknown = spec.tools.filter((tool) => !offered.includes(tool));
-    if (unknown.length > 0) {
-      throw new RuntimeError('TOOL_UNKNOWN', `The engine "${engine.name}" does not offer these tools`, {
-        details: { tools: unknown },
-      });
-    }
+    assertTools(engine, spec.tools);
     if (spec.parent !== null && !workers.has(spec.parent)) {
       throw new RuntimeError('INVALID_REQUEST', 'The parent does not exist', {
         details: { issues: [{ pointer: '/parent', message: 'is not a Worker of this runtime' }] },
