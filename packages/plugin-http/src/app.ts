@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { type Logger, type Runtime, RuntimeError } from '@worker-runtime/core';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type Access, assertMay } from './access.ts';
@@ -43,6 +44,8 @@ export interface AppParts {
   readonly routes: RouteTable;
   /** What other plugins show. */
   readonly extras?: readonly Extra[];
+  /** Whether a request is for what only an upgrade gets. */
+  readonly isWebSocket?: (request: IncomingMessage) => boolean;
 }
 
 const RUNTIME_ROUTES = [
@@ -113,6 +116,8 @@ export const createApp = (parts: AppParts): FastifyInstance => {
 
 /** Nothing is served there; a path of another version of the wire says which there is. */
 const notThere = (url: string): RuntimeError => {
+  if (url.split('?', 1)[0] === '/')
+    return new RuntimeError('ROUTE_NOT_FOUND', 'The API is below /v1, and described for people at /docs');
   const [, version = '1'] = /^\/v(\d{1,9})\//.exec(url) ?? [];
   if (version === '1') return new RuntimeError('ROUTE_NOT_FOUND');
   return new RuntimeError('VERSION_UNSUPPORTED', 'This runtime speaks version 1: ask below /v1', {
@@ -123,7 +128,7 @@ const notThere = (url: string): RuntimeError => {
 /** What every request has to pass, in this order, before anything of it is read. */
 const addGate = (
   app: FastifyInstance,
-  { runtime, hostCheck, access, exchanges, connections, routes }: AppParts,
+  { runtime, hostCheck, access, exchanges, connections, routes, isWebSocket }: AppParts,
 ): void => {
   routes.watch(app);
   app.decorateRequest('callerName', null);
@@ -160,6 +165,12 @@ const addGate = (
     if (runtime.status !== 'running') reply.header('connection', 'close');
     if (request.is404) {
       const methods = routes.methodsAt(request.url);
+      if (methods.length === 0 && isWebSocket?.(raw)) {
+        reply.headers({ connection: 'upgrade', upgrade: 'websocket' });
+        throw new RuntimeError('VERSION_UNSUPPORTED', 'This path speaks WebSocket: ask for an upgrade', {
+          details: { upgrade: 'websocket' },
+        });
+      }
       if (methods.length === 0) throw notThere(request.url);
       reply.header('allow', methods.join(', '));
       throw new RuntimeError('METHOD_NOT_ALLOWED', undefined, { details: { allowed: methods } });

@@ -37,9 +37,10 @@ export interface HttpListener {
   readonly url: string;
   /**
    * Offers each upgrade, after its Host and Origin were checked and its caller may at least observe, to the handlers
-   * in order until one takes it. What a handler throws is answered. To be called before the runtime starts.
+   * in order until one takes it. What a handler throws is answered. A plain request for what `isWebSocket` knows is told
+   * to ask for an upgrade. To be called before the runtime starts.
    */
-  onUpgrade(handler: UpgradeHandler): void;
+  onUpgrade(handler: UpgradeHandler, isWebSocket?: (request: IncomingMessage) => boolean): void;
   /**
    * Shows what another plugin has: GET `/v1/runtimes/{r}/x/<name>`, as JSON, to whoever may observe. To be called
    * before the runtime starts. @throws INVALID_REQUEST a name that cannot be one
@@ -58,6 +59,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly #options: ResolvedOptions;
   readonly #hostCheck: HostCheck;
   readonly #upgrades: UpgradeHandler[] = [];
+  readonly #webSockets: ((request: IncomingMessage) => boolean)[] = [];
   readonly #extras: Extra[] = [];
   readonly #exchanges = new Exchanges();
   #access: Access | null = null;
@@ -73,8 +75,9 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     return this.#url;
   }
 
-  onUpgrade(handler: UpgradeHandler): void {
+  onUpgrade(handler: UpgradeHandler, isWebSocket?: (request: IncomingMessage) => boolean): void {
     this.#upgrades.push(handler);
+    if (isWebSocket) this.#webSockets.push(isWebSocket);
   }
 
   onGet(name: string, answer: () => Promise<unknown>): void {
@@ -119,6 +122,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
         access,
         routes: new RouteTable(),
         extras: this.#extras,
+        isWebSocket: (request) => this.#webSockets.some((knows) => knows(request)),
         live,
         exchanges: this.#exchanges,
         connections,

@@ -36,6 +36,15 @@ test('P25: a path of another version of the wire is refused, and says which ther
     isProblem(t, await call(path), 404, 'ROUTE_NOT_FOUND');
 });
 
+test('who asks at the root is told where the API is described', async (t) => {
+  const { call } = await serveAda(t);
+  for (const path of ['/', '/?after=start']) {
+    const answer = await call(path);
+    isProblem(t, answer, 404, 'ROUTE_NOT_FOUND');
+    t.regex(answer.body.detail, / \/docs$/);
+  }
+});
+
 test('a command for another runtime reaches no Worker of this one', async (t) => {
   const { call, runtime } = await serveAda(t);
   for (const path of ['', '/workers/ada', '/workers/ada/events', '/watch', '/bundles', '/diagnostics']) {

@@ -8,7 +8,10 @@ import type { Duplex } from 'node:stream';
 export interface UpgradeSource {
   /**
    * Called before the runtime starts. The handler returns whether it has taken the connection, and throws a
-   * RuntimeError to have it refused.
+   * RuntimeError to have it refused. A plain request that `isWebSocket` knows is answered with what it lacks.
    */
-  onUpgrade(handler: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean): void;
+  onUpgrade(
+    handler: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean,
+    isWebSocket: (request: IncomingMessage) => boolean,
+  ): void;
 }

@@ -62,7 +62,7 @@ class WsObservation implements WsPlugin {
         connections.add(new Connection(surroundings, ws, socket, randomUUID()));
       });
       return true;
-    });
+    }, isForStream);
     hooks.start.tapPromise(async () => {
       host.defer(() => connections.close());
       connections.watch(limits);

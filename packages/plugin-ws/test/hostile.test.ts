@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import test from 'ava';
 import { WebSocket } from 'ws';
 import { answerTo, OPCODE, RawPeer, rawFrame, textFrame, upgradeRequest } from './raw-peer.ts';
-import { serve } from './served.ts';
+import { STREAM, serve } from './served.ts';
 import { SUBPROTOCOL, WsClient } from './ws-client.ts';
 
 const problemIn = (text: string): { readonly status: number; readonly code: string } => {
@@ -31,6 +31,20 @@ test('P25: what is no handshake, of another version, path, runtime, name or orig
   }
   const own = await WsClient.open(url().replace('self', runtime.runtimeId));
   await own.close();
+});
+
+test('P25: a plain request for the stream is told to ask for an upgrade, whoever may observe', async (t) => {
+  const { web } = await serve(t);
+  for (const path of [STREAM, `${STREAM}?after=start`]) {
+    const answer = await fetch(web.url + path);
+    t.deepEqual([answer.status, answer.headers.get('upgrade')], [426, 'websocket']);
+    t.like(await answer.json(), { code: 'VERSION_UNSUPPORTED', details: { upgrade: 'websocket' } });
+  }
+  t.is((await fetch(`${web.url}/v1/runtimes/self/streams`)).status, 404);
+  const closed = await serve(t, {
+    http: { tokens: [{ name: 'console', sha256: '0'.repeat(64), permission: 'observe' }] },
+  });
+  t.is((await fetch(closed.web.url + STREAM)).status, 401);
 });
 
 test('with tokens, a socket needs one: in the header, or as a second subprotocol, never in the URL', async (t) => {
