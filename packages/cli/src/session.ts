@@ -76,6 +76,9 @@ export const failureOf = (error: unknown, url: string): unknown => {
       `the answer is ${String(details.status)} and not from a runtime: check --url`,
       options,
     );
+  // the client's own finding: a runtime that is asked for by another name than its own would say so with an id
+  if (code === 'RUNTIME_NOT_FOUND' && correlationId === null)
+    return new Failure(EXIT.failed, `another runtime answers at ${url} now`, options);
   const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}`;
   // an error of the server's own is a failure, not a refusal of what was asked
   return new Failure(code === 'INTERNAL' ? EXIT.failed : EXIT.refused, text, options);

@@ -210,6 +210,22 @@ test('P5: following shows each event once, before and after a restart of the run
   );
 });
 
+test('P12: what is followed is not called deleted where another runtime answers now', async (t) => {
+  const place = await makePlace(t);
+  const first = await serve(t, place, ['--plugin', 'echo']);
+  const { url } = first;
+  await request(url, 'POST', '/workers', { engine: 'echo', workerId: 'ada', initialInput: { text: 'one' } });
+  const following = new Program(t, place, ['events', 'ada', '--follow', '--url', url]);
+  await following.prints(/run\.finished/);
+  first.program.kill('SIGTERM');
+  await first.program.ended;
+  const second = new Program(t, place, ['--plugin', 'echo', 'serve', '--port', new URL(url).port]);
+  await second.prints(/listening/);
+  const { code, stdout, stderr } = await following.ended;
+  t.deepEqual([code, stderr], [1, `worker-runtime: another runtime answers at ${url} now\n`]);
+  t.notRegex(stdout, /deleted/);
+});
+
 test('claims are given by name, to write or only to read; one that is taken is refused', async (t) => {
   const { json, say: tell } = await makeRuntime(t);
   const claims = [

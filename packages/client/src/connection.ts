@@ -25,6 +25,8 @@ export interface Answer {
 /** A connection that was asked for and given; aborting ends it at whatever stage it is. */
 export interface Opened {
   readonly status: number;
+  /** Which runtime gave it, where it says so. */
+  readonly runtimeId: string | null;
   readonly body: ReadableStream<Uint8Array>;
   readonly abort: () => void;
 }
@@ -91,7 +93,12 @@ export class Connection {
       if (abort.signal.aborted) void body?.cancel().catch(() => {});
       abort.signal.throwIfAborted();
       if (response.ok && body !== null && type.startsWith('text/event-stream'))
-        return { status, body, abort: () => abort.abort() };
+        return {
+          status,
+          runtimeId: response.headers.get('runtime-id'),
+          body,
+          abort: () => abort.abort(),
+        };
       const text = await response.text().catch(() => '');
       throw response.ok ? foreign(status) : errorOf(status, text);
     });

@@ -1,7 +1,7 @@
 import type { ClientFrame, ServerFrame, WireProblem } from '@worker-runtime/plugin-ws/wire';
 import type { Timing } from './options.ts';
 import { foreign, RemoteError, unreachable } from './remote-error.ts';
-import { OPEN, type StreamAsk, type StreamEvent } from './stream-event.ts';
+import { opened, type StreamAsk, type StreamEvent } from './stream-event.ts';
 import { StreamInbox } from './stream-inbox.ts';
 
 const errorOf = ({ code, detail, title, retryable, details, correlationId }: WireProblem): RemoteError =>
@@ -14,11 +14,11 @@ const event = (name: string, data: unknown, id: string | null = null): StreamEve
 });
 
 /** What a frame says to the stream that it is for. */
-const eventsOf = (frame: ServerFrame): readonly StreamEvent[] => {
+const eventsOf = (frame: ServerFrame, runtimeId: string | null): readonly StreamEvent[] => {
   switch (frame.type) {
     case 'subscribed':
     case 'watching':
-      return [OPEN];
+      return [opened(runtimeId)];
     case 'events':
       return frame.items.map((item, at) => event('message', item, frame.cursors?.[at] ?? null));
     case 'snapshot':
@@ -62,6 +62,7 @@ export class ObservingSocket {
   readonly #inboxes = new Map<string | null, StreamInbox | null>();
   readonly #leaving = new Map<string | null, Leaving>();
   #room = 0;
+  #runtimeId: string | null = null;
   #failure: unknown = null;
 
   private constructor(ws: WebSocket, silenceMs: number) {
@@ -161,6 +162,7 @@ export class ObservingSocket {
     }
     if (frame.type === 'hello') {
       this.#room = frame.limits.subscriptions;
+      this.#runtimeId = frame.runtimeId;
     } else if (frame.type === 'unsubscribed' || frame.type === 'unwatched') {
       const worker = frame.type === 'unwatched' ? null : frame.worker;
       this.#leaving.get(worker)?.answer();
@@ -180,8 +182,8 @@ export class ObservingSocket {
       inbox.end(errorOf(frame));
     } else if (frame.type === 'ended') {
       this.#inboxes.set(worker, null);
-      inbox.push(eventsOf(frame), 0);
-    } else if (inbox.push(eventsOf(frame), chars)) this.#leave(worker);
+      inbox.push(eventsOf(frame, this.#runtimeId), 0);
+    } else if (inbox.push(eventsOf(frame, this.#runtimeId), chars)) this.#leave(worker);
   }
 
   #leave(worker: string | null): void {

@@ -55,6 +55,12 @@ export const foreign = (status: number, cause?: unknown): RemoteError =>
     cause,
   });
 
+/** What was begun with one runtime cannot go on with another. */
+export const replaced = (runtimeId: string): RemoteError =>
+  new RemoteError('RUNTIME_NOT_FOUND', 'Another runtime answers at this address now', {
+    details: { runtimeId },
+  });
+
 /** A request that HTTP cannot carry. */
 export const invalid = (pointer: string, message: string): RemoteError =>
   new RemoteError('INVALID_REQUEST', 'The request is not valid', {

@@ -1,7 +1,7 @@
 import type { Cursor, ErrorCode } from '@worker-runtime/core';
 import type { Timing } from './options.ts';
 import { pause, pauseMs } from './pause.ts';
-import { RemoteError } from './remote-error.ts';
+import { RemoteError, replaced } from './remote-error.ts';
 import type { OpenStream, StreamAsk, StreamEvent } from './stream-event.ts';
 
 /** The last word of a stream. */
@@ -21,6 +21,8 @@ export interface Feed<Item> {
 
 export interface ResumeOptions {
   readonly open: OpenStream;
+  /** The id of the runtime that answers now. */
+  readonly identify: (signal: AbortSignal) => Promise<string>;
   readonly timing: Timing;
   readonly acrossRestarts: boolean;
   readonly signal: AbortSignal;
@@ -29,6 +31,9 @@ export interface ResumeOptions {
 /** Why a stream closes, as its `closing` event says. */
 const reasonOf = ({ data }: StreamEvent): ErrorCode => (data as { readonly reason: ErrorCode }).reason;
 
+/** What another runtime says as well of a Worker that it never had. */
+const OF_ANYBODY = new Set<ErrorCode>(['WORKER_NOT_FOUND', 'CURSOR_FOREIGN']);
+
 /** One stream over as many connections as it takes. */
 class Resuming<Item> {
   readonly #feed: Feed<Item>;
@@ -36,6 +41,8 @@ class Resuming<Item> {
   #position: Cursor | null = null;
   /** Whether there is something to go on with: before, a failure is the caller's to know. */
   #hasBegun = false;
+  /** The runtime that it began with; null where that did not say. */
+  #home: string | null = null;
   #failures = 0;
   #failingSince = 0;
 
@@ -53,7 +60,8 @@ class Resuming<Item> {
           yield { type: 'ended', code: ended };
           return;
         }
-      } catch (error) {
+      } catch (failure) {
+        const error = this.#hasBegun && !signal.aborted ? await this.#atHome(failure) : failure;
         if (signal.aborted) return;
         // what came of it while nobody was connected cannot be had any more
         if (this.#hasBegun && error instanceof RemoteError && error.code === 'WORKER_NOT_FOUND') {
@@ -74,6 +82,7 @@ class Resuming<Item> {
     for await (const event of open({ ...ask, after: this.#position ?? ask.after }, signal)) {
       if (event.event === 'open') {
         const isAgain = this.#hasBegun;
+        this.#home ??= event.data as string | null;
         this.#hasBegun = true;
         if (isAgain) yield* this.#said(this.#feed.resumed(this.#position));
         continue;
@@ -101,6 +110,17 @@ class Resuming<Item> {
     if (reason === 'WORKER_NOT_FOUND' || (isRestart && !this.#options.acrossRestarts)) return reason;
     if (isRestart) this.#hasBegun = true;
     throw new RemoteError(reason, `The stream was closed: ${reason}`);
+  }
+
+  /** A failure as it is, unless it is what another runtime says; or why that cannot be told. */
+  async #atHome(failure: unknown): Promise<unknown> {
+    const { identify, signal } = this.#options;
+    const home = this.#home;
+    if (home === null || !(failure instanceof RemoteError) || !OF_ANYBODY.has(failure.code)) return failure;
+    return identify(signal).then(
+      (now) => (now === home ? failure : replaced(home)),
+      (error: unknown) => error,
+    );
   }
 
   /** Waits for the next try. @throws the error, where another one would not help or was tried for long enough */

@@ -189,7 +189,11 @@ class HttpRuntimeClient implements RuntimeClient {
   }
 
   #stream({ signal, acrossRestarts = false }: { readonly signal?: AbortSignal } & AcrossRestarts) {
-    return { open: this.#openStream, timing: this.#timing, acrossRestarts, signal };
+    const identify = async (until: AbortSignal): Promise<string> => {
+      const { body } = await this.#connection.call({ method: 'GET', path: '', signal: until });
+      return (body as Api.RuntimeSummary).runtimeId;
+    };
+    return { open: this.#openStream, identify, timing: this.#timing, acrossRestarts, signal };
   }
 
   #worker(workerId: string, below = ''): string {

@@ -5,7 +5,7 @@ import { queryOf } from './query.ts';
 import { RemoteError, unreachable } from './remote-error.ts';
 import { segment } from './segment.ts';
 import { EventReader } from './server-events.ts';
-import { OPEN, type OpenStream } from './stream-event.ts';
+import { type OpenStream, opened } from './stream-event.ts';
 
 const pathOf = (worker: string | null): string =>
   worker === null ? '/watch' : `/workers/${segment(worker, 'WORKER_NOT_FOUND')}/events`;
@@ -14,11 +14,11 @@ const pathOf = (worker: string | null): string =>
 export const sseStreams = (connection: Connection, silenceMs: number): OpenStream =>
   async function* ({ worker, after, deltas }, signal) {
     const query = queryOf({ after, deltas: deltas ? undefined : '0' });
-    const opened = await connection.open({ method: 'GET', path: pathOf(worker), query, signal });
-    const reader = opened.body.getReader();
+    const answer = await connection.open({ method: 'GET', path: pathOf(worker), query, signal });
+    const reader = answer.body.getReader();
     // both: the signal that `fetch` was given may not reach it any more, see Connection
     const abort = (): void => {
-      opened.abort();
+      answer.abort();
       // what aborting makes of the rest of the body is of no interest
       reader.cancel().catch(() => {});
     };
@@ -26,7 +26,7 @@ export const sseStreams = (connection: Connection, silenceMs: number): OpenStrea
     if (signal.aborted) abort();
     const events = new EventReader();
     try {
-      yield OPEN;
+      yield opened(answer.runtimeId);
       for (;;) {
         const silent = setTimeout(abort, silenceMs);
         const { done, value } = await reader.read().finally(() => clearTimeout(silent));

@@ -11,7 +11,7 @@ export interface StreamAsk {
 
 /** One thing that a stream says, in the words of Server-Sent Events, over whatever it came. */
 export interface StreamEvent {
-  /** `open` comes once the runtime has taken the stream, first or again; `message` is an event of the log. */
+  /** `open` comes once a runtime has taken the stream, first or again; `message` is an event of the log. */
   readonly event: string;
   readonly data: unknown;
   /** The position after it, if it has one. */
@@ -25,4 +25,9 @@ export interface StreamEvent {
  */
 export type OpenStream = (ask: StreamAsk, signal: AbortSignal) => AsyncGenerator<StreamEvent, void>;
 
-export const OPEN: StreamEvent = { event: 'open', data: null, id: null };
+/** With the id of the runtime, where that is known. */
+export const opened = (runtimeId: string | null): StreamEvent => ({
+  event: 'open',
+  data: runtimeId,
+  id: null,
+});

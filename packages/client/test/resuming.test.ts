@@ -1,7 +1,7 @@
 import type { Observation, WatchItem } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { EventReader, type ServerEvent } from '../src/server-events.ts';
-import { type Canned, canned, down, hanging, problem, stream, text } from './canned.ts';
+import { type Canned, canned, down, hanging, json, problem, stream, text } from './canned.ts';
 
 const HEAD = 'retry: 1000\n\n';
 const event = (seq: number): string => `id: c${seq}\ndata: {"seq":${seq},"type":"run.started"}\n\n`;
@@ -98,6 +98,23 @@ test('once it has begun, trouble that passes is waited out, and other trouble en
     const { api } = canned([stream(HEAD + event(1)), reply]);
     const seen = await drain(api.observe('ada', { after: 'start' }));
     t.deepEqual([seqs(seen.items), seen.code], [[1], failed]);
+  }
+});
+
+test('P12: a Worker is not called deleted before it is known that its own runtime says so', async (t) => {
+  const home = () =>
+    new Response(HEAD + event(1), {
+      headers: { 'content-type': 'text/event-stream', 'runtime-id': 'runtime_home' },
+    });
+  const gone = problem('WORKER_NOT_FOUND', 404);
+  for (const [now, items, code] of [
+    ['runtime_home', ['event', 'ended'], null],
+    ['runtime_other', ['event'], 'RUNTIME_NOT_FOUND'],
+  ] as const) {
+    const from = canned([home, gone, down, down, gone, json({ runtimeId: now })]);
+    const seen = await drain(from.api.observe('ada', { after: 'start' }));
+    t.deepEqual([seen.items.map(({ type }) => type), seen.code], [items, code]);
+    t.is(from.made.at(-1)?.url.pathname, '/base/v1/runtimes/self');
   }
 });
 

@@ -361,3 +361,37 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     }
   });
 }
+
+for (const [name, transport] of Object.entries(TRANSPORTS)) {
+  test(`P6 P12: another runtime at the address is no deletion, over ${name}; a deletion that was missed is one`, async (t) => {
+    const { served, api } = await serve(t, transport);
+    const other = await Served.start();
+    t.teardown(() => other.dispose());
+    for (const workerId of ['ada', 'both']) await api.createWorker({ engine: 'scripted', workerId });
+    await other.runtime.createWorker({ engine: 'scripted', workerId: 'both' });
+    const follow = async (workerId: string): Promise<AsyncIterator<Observation>> => {
+      const items = api.observe(workerId, { after: 'start', acrossRestarts: true })[Symbol.asyncIterator]();
+      for (;;) {
+        const { value } = await items.next();
+        if ((value as Observation).type === 'in-flight') return items;
+      }
+    };
+    const followed = await Promise.all(['ada', 'both'].map(follow));
+    served.proxy.target(other.url);
+    served.proxy.cut();
+    for (const items of followed) {
+      const error = await t.throwsAsync(items.next(), { code: 'RUNTIME_NOT_FOUND' });
+      t.is(error?.message, 'Another runtime answers at this address now');
+    }
+
+    served.proxy.target(served.url);
+    served.proxy.cut();
+    const items = await follow('ada');
+    served.proxy.untarget();
+    served.proxy.cut();
+    await served.runtime.stopWorker('ada');
+    await served.runtime.deleteWorker('ada');
+    served.proxy.target(served.url);
+    t.deepEqual((await items.next()).value, { type: 'ended', code: 'WORKER_NOT_FOUND' });
+  });
+}

@@ -2,7 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** What a page of an allowed origin may send, and see of an answer. */
 const SENT = 'authorization, content-type, idempotency-key, last-event-id, prefer, traceparent, x-request-id';
-const SEEN = 'idempotent-replayed, location, page-as-of, page-gaps, page-next, retry-after, x-request-id';
+const SEEN =
+  'idempotent-replayed, location, page-as-of, page-gaps, page-next, retry-after, runtime-id, x-request-id';
 
 /** Lets an allowed page read the answer. */
 export const allowOrigin = (reply: FastifyReply, origin: string): void => {

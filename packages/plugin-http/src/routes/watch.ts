@@ -24,6 +24,7 @@ export const watchRoute: Routes = (app, { runtime, live }) => {
       const format = FORMATS[negotiate(request.headers.accept, WATCH_TYPES)]();
       const after = positionOf(request, new Query(request));
       const stream = runtime.openWatch(after === undefined ? {} : { after });
+      reply.header('runtime-id', runtime.runtimeId);
       return live.open(request, reply, new WatchSource(stream, format));
     },
   );

@@ -46,5 +46,6 @@ export const openWorkerStream = async (
     stream = await runtime.openStream(workerId, { deltas });
     preface = frame('reset', { code });
   }
+  reply.header('runtime-id', runtime.runtimeId);
   return live.open(request, reply, new WorkerSource(stream, preface));
 };

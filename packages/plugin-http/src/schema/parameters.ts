@@ -61,6 +61,7 @@ export const RESPONSE_HEADERS = {
   'Page-Next': 'Of NDJSON: `next` of the page, left out where that is null.',
   'Page-As-Of': 'Of NDJSON: `asOf` of the page.',
   'Page-Gaps': 'Of NDJSON: `gaps` of the page, as JSON.',
+  'Runtime-Id': 'Of a stream: which runtime it is of.',
   'Retry-After': 'Seconds.',
   'WWW-Authenticate': 'Which token it takes.',
 } as const satisfies Readonly<Record<string, string>>;
