@@ -1,5 +1,5 @@
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
-import { EXIT, Failure, misuse } from './failure.ts';
+import { EXIT, type ExitCode, Failure, misuse } from './failure.ts';
 import type { Output } from './output.ts';
 import { printable } from './printable.ts';
 
@@ -48,10 +48,20 @@ export class Session {
 }
 
 /** The innermost reason: what the system said of a connection. */
+const rootOf = (error: unknown): unknown => {
+  if (error instanceof AggregateError) return rootOf(error.errors[0]);
+  return error instanceof Error && error.cause !== undefined ? rootOf(error.cause) : error;
+};
+
 const reasonOf = (error: unknown): string => {
-  if (error instanceof AggregateError) return reasonOf(error.errors[0]);
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : reasonOf(error.cause);
+  const root = rootOf(error);
+  return root instanceof Error ? root.message : String(root);
+};
+
+/** Whether there was no connection at all, so that nothing can have been done. */
+export const isUnsent = (error: unknown): boolean => {
+  const root = rootOf(error);
+  return root instanceof Error && 'syscall' in root && /^(connect|getaddrinfo)$/.test(String(root.syscall));
 };
 
 interface Coded {
@@ -62,6 +72,19 @@ interface Coded {
 
 const isCoded = (error: unknown): error is Error & Coded =>
   error instanceof Error && 'code' in error && 'correlationId' in error;
+
+/** Codes that are no refusal: an error of the server's own is a failure, a wrong engine a wrong call. */
+const EXITS: Readonly<Record<string, ExitCode>> = { INTERNAL: EXIT.failed, ENGINE_UNKNOWN: EXIT.usage };
+
+/** What can be done about a refusal. */
+const wayOutOf = ({ code, details }: Coded): string => {
+  const { workerId, engines, known = engines } = details;
+  if (code === 'WORKER_STOPPED') return `; resume it: worker-runtime workers resume ${String(workerId)}`;
+  if (code === 'WORKER_NOT_STOPPED')
+    return `; stop it first: worker-runtime workers stop ${String(workerId)}`;
+  if (!Array.isArray(known)) return '';
+  return `; there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ') || 'none'}`;
+};
 
 /** An error of the client in words for a person, and with the exit code of its kind. */
 export const failureOf = (error: unknown, url: string): unknown => {
@@ -79,9 +102,8 @@ export const failureOf = (error: unknown, url: string): unknown => {
   // the client's own finding: a runtime that is asked for by another name than its own would say so with an id
   if (code === 'RUNTIME_NOT_FOUND' && correlationId === null)
     return new Failure(EXIT.failed, `another runtime answers at ${url} now`, options);
-  const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}`;
-  // an error of the server's own is a failure, not a refusal of what was asked
-  return new Failure(code === 'INTERNAL' ? EXIT.failed : EXIT.refused, text, options);
+  const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}${wayOutOf(error)}`;
+  return new Failure(EXITS[code] ?? EXIT.refused, text, options);
 };
 
 /** Runs a client command. @throws Failure whatever the runtime, or its absence, made of it */

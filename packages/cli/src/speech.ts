@@ -1,5 +1,8 @@
 import type { TranscriptItem, WorkerEvent } from '@worker-runtime/core';
 
+/** Ends a message that was not finished. */
+export const CUT_OFF = ' […]';
+
 const sayPart = (part: TranscriptItem['parts'][number]): string => {
   switch (part.type) {
     case 'text':
@@ -15,15 +18,20 @@ const sayPart = (part: TranscriptItem['parts'][number]): string => {
   }
 };
 
-/** What a message or the use of a tool says, as text for people. */
-export const textOf = (parts: TranscriptItem['parts']): string => parts.map(sayPart).join('');
+/** What a message or the use of a tool says, as text for people, who are told where it was cut off. */
+export const textOf = ({ parts, partial }: Pick<TranscriptItem, 'parts'> & { partial?: boolean }): string =>
+  `${parts.map(sayPart).join('')}${partial === true ? CUT_OFF : ''}`;
+
+/** What may be decided about a request: by name, or by number. */
+export const choicesOf = (options: readonly string[]): string =>
+  options.map((option, at) => `${at + 1} ${option}`).join(', ');
 
 /** An event in a few words. Types of a newer runtime are shown by their data. */
 export const gistOf = (event: WorkerEvent): string => {
   switch (event.type) {
     case 'input.accepted':
     case 'message.completed':
-      return textOf(event.data.parts);
+      return textOf(event.data);
     case 'run.finished':
       return event.data.error === undefined
         ? event.data.outcome

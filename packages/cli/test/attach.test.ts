@@ -1,80 +1,15 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { PassThrough } from 'node:stream';
-import { type Observation, Runtime } from '@worker-runtime/core';
-import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
-import { http } from '@worker-runtime/plugin-http';
-import test, { type ExecutionContext } from 'ava';
+import { runtimeClient } from '@worker-runtime/client';
+import type { Observation } from '@worker-runtime/core';
+import test from 'ava';
+import { Dialogue } from '../src/attach/dialogue.ts';
 import { Narrator } from '../src/attach/narrator.ts';
-import type { Terminal } from '../src/attach/terminal.ts';
 import { runCommandLine } from '../src/command-line.ts';
-
-/** A person at the keys of `attach`. */
-class Person {
-  readonly code: Promise<number>;
-  seen = '';
-  remarks = '';
-  readonly #input = new PassThrough();
-  #interrupt: () => void = () => {};
-  #wake: () => void = () => {};
-
-  constructor(t: ExecutionContext, args: readonly string[]) {
-    const output = new PassThrough();
-    output.setEncoding('utf8').on('data', (text: string) => {
-      this.seen += text;
-      this.#wake();
-    });
-    const terminal: Terminal = {
-      input: this.#input,
-      output,
-      interrupted: (callback) => {
-        this.#interrupt = callback;
-        return () => {};
-      },
-    };
-    const remark = (text: string): void => {
-      this.remarks += `${text}\n`;
-    };
-    this.code = runCommandLine(['attach', ...args], { print: () => t.fail(), remark }, terminal);
-    t.teardown(() => this.leaves());
-  }
-
-  types(line: string): void {
-    this.#input.write(`${line}\n`);
-  }
-
-  interrupts(): void {
-    this.#interrupt();
-  }
-
-  leaves(): Promise<number> {
-    this.#input.end();
-    return this.code;
-  }
-
-  async sees(text: string): Promise<void> {
-    while (!this.seen.includes(text)) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-}
-
-const serve = async (t: ExecutionContext) => {
-  const engine: ScriptedEngine = scriptedEngine();
-  const web = http({ port: 0 });
-  const runtime = await Runtime.start({
-    plugins: [web, { name: 'under-test', apply: (host) => host.useEngine(engine) }],
-  });
-  t.teardown(() => runtime.stop());
-  await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const attach = (...args: readonly string[]): Person => new Person(t, ['ada', '--url', web.url, ...args]);
-  return { engine, runtime, attach, url: web.url };
-};
+import { ask, serve } from './typist.ts';
 
 test('what is typed is answered, and the end of the input waits for the answers', async (t) => {
-  const { engine, runtime, attach } = await serve(t);
+  const { engine, runtime, attach, pipe } = await serve(t);
   engine.script = ({ input }) => [
     { type: 'text', text: `you said ${input?.parts[0]?.text ?? ''}` },
     { type: 'message' },
@@ -82,25 +17,25 @@ test('what is typed is answered, and the end of the input waits for the answers'
     { type: 'tool-result', call: 'c', output: 'found' },
   ];
   await runtime.sendInput('ada', { text: 'before' }, { waitMs: 10_000 });
-  const person = attach();
-  person.types('one');
-  person.types('');
-  person.types('two\u001b[2J');
-  t.is(await person.leaves(), 0);
+  const program = pipe();
+  program.types('one');
+  program.types('');
+  program.types('two\u001b[2J');
+  t.is(await program.leaves(), 0);
   const recent = 'user: before\nassistant: you said before\nassistant: read({"path":"x"})\ntool: "found"\n';
   const tools = '[read {"path":"x"}]\n[→ "found"]\n';
-  t.is(
-    person.seen.replace('[queued behind the run that is on]\n', ''),
-    `${recent}[ada is idle; Ctrl-C cancels its run, Ctrl-D leaves]\nyou said one\n${tools}you said two\u{fffd}[2J\n${tools}`,
-  );
+  t.is(program.seen, `you said one\n${tools}you said two\u{fffd}[2J\n${tools}`);
+
+  const person = attach();
+  await person.sees(`${recent}user: one\n`);
+  await person.sees('[ada is idle; Ctrl-C cancels its run, Ctrl-D leaves]\n');
+  person.types('three');
+  await person.sees(`you said three\n${tools}`);
+  t.is(await person.leaves(), 0);
 });
 
 test('requests are answered by name or number, and what is no answer is not sent', async (t) => {
-  const { engine, runtime, attach } = await serve(t);
-  const ask = {
-    type: 'ask',
-    question: { kind: 'permission', prompt: 'May I?', options: ['Yes', 'no'] },
-  } as const;
+  const { engine, runtime, attach, pipe } = await serve(t);
   engine.script = () => [
     ask,
     { ...ask, reply: ({ decision }) => [{ type: 'text', text: `so ${decision}` }] },
@@ -116,23 +51,91 @@ test('requests are answered by name or number, and what is no answer is not sent
   await person.sees('[answered: no]\nso no');
   t.is(await person.leaves(), 0);
 
-  const late = attach();
+  const late = pipe();
   late.types('again');
-  t.is(await late.leaves(), 0, 'nobody is left to answer');
-  t.regex(late.seen, /\? May I\? \(1 Yes, 2 no\)\n$/);
+  t.is(await late.leaves(), 1, 'nobody is left to answer');
+  t.is(late.seen, '? May I? (1 Yes, 2 no)\n');
+  t.regex(late.remarks, /run_\w+ waits for an answer; see: worker-runtime attach ada\n$/);
+
+  const wrong = pipe();
+  wrong.types('perhaps');
+  wrong.types('yes');
+  t.is(await wrong.leaves(), 1, 'what follows a line that is not taken was meant for another state');
+  t.regex(wrong.remarks, /^answer with one of: 1 Yes, 2 no\n.*waits for an answer/);
+  t.is((await runtime.listRequests('ada')).items.length, 1);
 });
 
-test('an answer that is piped in waits for the run that goes on with it', async (t) => {
-  const { engine, runtime, attach } = await serve(t);
-  engine.script = () => [
-    { type: 'ask', question: { kind: 'permission', prompt: 'May I?', options: ['Yes', 'no'] } },
-    { type: 'text', text: 'so it is' },
-  ];
+test('a request that was answered is none to answer again, however late that is heard of', async (t) => {
+  const sent: string[] = [];
+  const client = runtimeClient({
+    url: 'http://runtime',
+    fetch: async (_, init) => {
+      if (typeof init?.body === 'string') sent.push(init.body);
+      return sent.length === 2
+        ? new Response('{"code":"REQUEST_RESOLVED"}', { status: 409 })
+        : Response.json({ changed: true });
+    },
+  });
+  const failures: unknown[] = [];
+  const dialogue = new Dialogue({
+    client,
+    workerId: 'ada',
+    remark: (text) => t.fail(text),
+    failed: (error) => void failures.push(error),
+  });
+  const request = {
+    runId: 'run',
+    kind: 'permission',
+    prompt: '',
+    call: null,
+    options: ['Yes', 'no'],
+    openedAt: '',
+    expiresAt: null,
+  } as const;
+  dialogue.asked([
+    { ...request, requestId: 'first' },
+    { ...request, requestId: 'second' },
+  ]);
+  t.true(await dialogue.typed('1'));
+  t.false(await dialogue.typed('2'), 'refused, it is open as before');
+  t.true(await dialogue.typed('1'));
+  t.deepEqual(
+    sent.map((body) => JSON.parse(body) as unknown),
+    [{ decision: 'Yes' }, { decision: 'no' }, { decision: 'Yes' }],
+  );
+  const settled = dialogue.settled();
+  dialogue.take({
+    seq: 1,
+    time: '',
+    worker: 'ada',
+    run: 'run',
+    type: 'run.finished',
+    data: { outcome: 'completed' },
+  });
+  await t.throwsAsync(settled, { message: /REQUEST_RESOLVED/ });
+  t.is(failures.length, 1);
+});
+
+test('who looks at a Worker that waits is shown what it asks, and how to answer', async (t) => {
+  const { engine, runtime, url } = await serve(t);
+  engine.script = () => [ask];
   await runtime.sendInput('ada', { text: 'go' }, { waitMs: 10_000 });
+  let shown = '';
+  const print = (text: string): void => {
+    shown += text;
+  };
+  t.is(await runCommandLine(['workers', 'show', 'ada', '--url', url], { print, remark: t.fail }), 0);
+  t.regex(shown, /^asks +May I\? \(1 Yes, 2 no\)\nanswer it +worker-runtime attach ada$/m);
+});
+
+test('a person whose line did not leave is told so', async (t) => {
+  const { runtime, attach } = await serve(t);
   const person = attach();
-  person.types('yes');
+  await person.sees('Ctrl-D leaves]');
+  await runtime.stop();
+  person.types('hello?');
+  await person.sees('[not sent: no runtime answers at ');
   t.is(await person.leaves(), 0);
-  t.regex(person.seen, /so it is\n$/);
 });
 
 test('Ctrl-C cancels the run and only that; others are heard; the end of the Worker ends it', async (t) => {
@@ -157,21 +160,7 @@ test('Ctrl-C cancels the run and only that; others are heard; the end of the Wor
   await person.sees('[WORKER_STOPPED: ');
   await runtime.deleteWorker('ada');
   t.is(await person.code, 0);
-  t.true(person.seen.endsWith('[deleted]\n[the Worker is deleted]\n'));
-});
-
-test('a program gets the stream as lines', async (t) => {
-  const { engine, attach } = await serve(t);
-  engine.script = () => [{ type: 'text', text: 'hi' }];
-  const person = attach('--json');
-  person.types('hello');
-  t.is(await person.leaves(), 0);
-  const items = person.seen
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Observation);
-  t.true(items.some((item) => item.type === 'event' && item.event.type === 'run.finished'));
-  t.is(await new Person(t, ['nobody', '--url', 'http://127.0.0.1:1']).code, 3);
+  t.true(person.seen.trimEnd().endsWith('[deleted]\n[the Worker is deleted]'));
 });
 
 const delta = (

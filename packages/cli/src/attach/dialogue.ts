@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { OpenRequest, WorkerEvent } from '@worker-runtime/core';
+import { leftOn, notCompleted } from '../run-failure.ts';
+import { choicesOf } from '../speech.ts';
 
 /** What a dialogue needs of who runs it. */
 export interface DialogueOptions {
@@ -8,8 +10,8 @@ export interface DialogueOptions {
   readonly workerId: string;
   /** Says something that is no part of the conversation. */
   readonly remark: (text: string) => void;
-  /** What an error of the client is to a person. */
-  readonly wordsOf: (error: unknown) => string;
+  /** Hears why something was not done. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** An open request: what may be answered, and the run that waits for it. */
@@ -24,6 +26,8 @@ export class Dialogue {
   /** What was sent from here, inputs by their keys and answers by their requests, with their runs once those are known. */
   readonly #sent = new Map<string, string | null>();
   readonly #requests = new Map<string, Asked>();
+  /** The first thing that went wrong with what was sent from here. */
+  #failure: unknown = null;
   #settled: () => void = () => {};
 
   constructor(options: DialogueOptions) {
@@ -47,7 +51,12 @@ export class Dialogue {
     if (event.type === 'input.accepted' && this.isOwn(event)) {
       this.#sent.set(event.data.key?.value ?? '', event.run ?? '');
     } else if (event.type === 'run.finished') {
-      for (const [key, run] of this.#sent) if (run === event.run) this.#sent.delete(key);
+      const { outcome, error } = event.data;
+      for (const [key, run] of this.#sent) {
+        if (run !== event.run) continue;
+        this.#sent.delete(key);
+        if (outcome !== 'completed') this.#failure ??= notCompleted(outcome, error);
+      }
     } else if (event.type === 'request.opened') {
       this.#requests.set(event.data.request, { options: event.data.options, run: event.run ?? '' });
     } else if (event.type === 'request.resolved') this.#requests.delete(event.data.request);
@@ -55,12 +64,12 @@ export class Dialogue {
     this.#settled();
   }
 
-  /** A line was typed: the answer to the oldest open request, or an input. Never fails. */
-  async typed(line: string): Promise<void> {
+  /** A line was typed: the answer to the oldest open request, or an input. Returns whether it was taken. Never fails. */
+  async typed(line: string): Promise<boolean> {
     const text = line.trim();
-    if (text === '') return;
-    const [request] = this.#requests;
-    await this.#tried(request ? this.#respond(...request, text) : this.#send(line));
+    if (text === '') return true;
+    const open = this.#open();
+    return this.#tried(open ? this.#respond(...open, text) : this.#send(line));
   }
 
   /** Ends the run that is on. Never fails. */
@@ -69,26 +78,39 @@ export class Dialogue {
     await this.#tried(
       client.cancelRun(workerId).then(({ changed }) => {
         if (!changed) remark('nothing is running; Ctrl-D leaves');
+        return true;
       }),
     );
   }
 
-  /** Resolves when all that was sent from here is worked off, or waits for an answer that nobody will type. */
+  /**
+   * Resolves when all that was sent from here is worked off.
+   * @throws what was not taken, or a run that did not complete, or one that waits for an answer that nobody will type
+   */
   async settled(): Promise<void> {
-    while (this.#sent.size > 0 && this.#requests.size === 0) {
+    while (this.#sent.size > 0 && !this.#open()) {
       await new Promise<void>((resolve) => {
         this.#settled = resolve;
       });
     }
+    if (this.#failure !== null) throw this.#failure;
+    const open = this.#open();
+    if (open) throw leftOn(open[1].run, 'waits for an answer', this.#options.workerId);
   }
 
-  async #send(text: string): Promise<void> {
+  /** The oldest request that was not answered from here: that it is resolved is heard of only later. */
+  #open(): [requestId: string, asked: Asked] | undefined {
+    return [...this.#requests].find(([requestId]) => !this.#sent.has(requestId));
+  }
+
+  async #send(text: string): Promise<boolean> {
     const { client, workerId, remark } = this.#options;
     const idempotencyKey = `attach-${randomUUID()}`;
     this.#sent.set(idempotencyKey, null);
     try {
       const { queued } = await client.sendInput(workerId, { text, whenBusy: 'queue' }, { idempotencyKey });
       if (queued) remark('queued behind the run that is on');
+      return true;
     } catch (error) {
       this.#sent.delete(idempotencyKey);
       this.#settled();
@@ -96,18 +118,19 @@ export class Dialogue {
     }
   }
 
-  async #respond(requestId: string, { options, run }: Asked, text: string): Promise<void> {
+  async #respond(requestId: string, { options, run }: Asked, text: string): Promise<boolean> {
     const { client, workerId, remark } = this.#options;
     const decision =
       options.find((option) => option.toLowerCase() === text.toLowerCase()) ??
       (/^[1-9]\d*$/.test(text) ? options[Number(text) - 1] : undefined);
     if (decision === undefined) {
-      remark(`answer with one of: ${options.map((option, at) => `${at + 1} ${option}`).join(', ')}`);
-      return;
+      remark(`answer with one of: ${choicesOf(options)}`);
+      return false;
     }
     this.#sent.set(requestId, run);
     try {
       await client.respond(workerId, requestId, { decision });
+      return true;
     } catch (error) {
       this.#sent.delete(requestId);
       this.#settled();
@@ -115,11 +138,13 @@ export class Dialogue {
     }
   }
 
-  async #tried(attempt: Promise<void>): Promise<void> {
+  async #tried(attempt: Promise<boolean>): Promise<boolean> {
     try {
-      await attempt;
+      return await attempt;
     } catch (error) {
-      this.#options.remark(this.#options.wordsOf(error));
+      this.#failure ??= error;
+      this.#options.failed(error);
+      return false;
     }
   }
 }

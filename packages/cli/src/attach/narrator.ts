@@ -1,6 +1,6 @@
 import type { Observation, WorkerEvent } from '@worker-runtime/core';
 import { printable } from '../printable.ts';
-import { gistOf } from '../speech.ts';
+import { CUT_OFF, choicesOf, gistOf } from '../speech.ts';
 
 type PartType = 'text' | 'reasoning';
 
@@ -81,7 +81,7 @@ export class Narrator {
       else told += this.#show(part.id, part.type, part.text);
     }
     this.#parts.clear();
-    return `${told}${isPartial ? ' […]' : ''}${this.#rest()}`;
+    return `${told}${isPartial ? CUT_OFF : ''}${this.#rest()}`;
   }
 
   #part(id: string): Telling {
@@ -125,7 +125,7 @@ export class Narrator {
 
 /** A request as it is put to a person, who may answer with a number. */
 export const questionOf = (prompt: string, options: readonly string[]): string =>
-  printable(`? ${prompt} (${options.map((option, at) => `${at + 1} ${option}`).join(', ')})\n`);
+  printable(`? ${prompt} (${choicesOf(options)})\n`);
 
 /** What else a person should know. */
 const noteOf = (event: WorkerEvent): string | null => {

@@ -1,9 +1,10 @@
 import { Dialogue } from '../attach/dialogue.ts';
 import { Narrator, questionOf } from '../attach/narrator.ts';
 import { Screen, type Terminal } from '../attach/terminal.ts';
+import { EXIT, Failure } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../printable.ts';
-import { type ClientFlags, failureOf, inSession, type Session } from '../session.ts';
+import { type ClientFlags, failureOf, inSession, isUnsent, type Session } from '../session.ts';
 import { textOf } from '../speech.ts';
 
 /** How much of the conversation is shown to begin with. */
@@ -12,6 +13,7 @@ const RECENT_ITEMS = 20;
 /** One person's visit to a Worker. */
 class Visit {
   readonly #session: Session;
+  readonly #url: string;
   readonly #workerId: string;
   readonly #screen: Screen;
   readonly #dialogue: Dialogue;
@@ -24,43 +26,37 @@ class Visit {
     terminal: Terminal,
   ) {
     this.#session = session;
+    this.#url = url;
     this.#workerId = worker;
     this.#screen = new Screen(terminal, () => void this.#dialogue.cancel());
     this.#dialogue = new Dialogue({
       client: session.client,
       workerId: worker,
       remark: (text) => this.#remark(text),
-      wordsOf: (error) => {
-        const failure = failureOf(error, url);
-        return failure instanceof Error ? failure.message : String(failure);
-      },
+      failed: (error) => this.#failed(error),
     });
     this.#narrator = new Narrator((event) => this.#dialogue.isOwn(event));
   }
 
-  /** Resolves when the person, or the Worker, is gone. */
+  /** Resolves when the person, or the Worker, is gone. @throws for a pipe, also what `Dialogue.settled` does */
   async run(): Promise<void> {
-    let typing = Promise.resolve();
     try {
       const after = await this.#begin();
-      typing = this.#type();
-      await this.#watch(after);
+      await Promise.all([this.#type(), this.#watch(after)]);
     } finally {
-      this.#left.abort();
-      this.#screen.close();
+      this.#leave();
     }
-    await typing;
   }
 
-  /** Shows how things are. Returns from where they are followed. */
+  /** Shows a person how things are. Returns from where they are followed. */
   async #begin(): Promise<string> {
     const { client, isJson } = this.#session;
     const worker = await client.getWorker(this.#workerId);
     const recent = await client.transcript(this.#workerId, { before: 'end', limit: RECENT_ITEMS });
     const { items: requests } = await client.listRequests(this.#workerId);
     this.#dialogue.asked(requests);
-    if (isJson) return recent.asOf;
-    const said = recent.items.map(({ role, parts }) => `${role}: ${printable(textOf(parts))}\n`);
+    if (isJson || !this.#screen.isInteractive) return recent.asOf;
+    const said = recent.items.map((item) => `${item.role}: ${printable(textOf(item))}\n`);
     const asked = requests.map(({ prompt, options }) => questionOf(prompt, options));
     this.#screen.say([...said, ...asked].join(''));
     this.#remark(`${worker.workerId} is ${worker.status}; Ctrl-C cancels its run, Ctrl-D leaves`);
@@ -77,21 +73,41 @@ class Visit {
       if (item.type === 'event') this.#dialogue.take(item.event);
       this.#screen.say(text);
     }
+    this.#leave();
   }
 
-  /** Takes what is typed until there is no more. Where nobody is at the keys, answers are waited for. */
+  /** Takes what is typed until there is no more; from a pipe, until a line is not taken, and then waits for answers. */
   async #type(): Promise<void> {
-    for await (const line of this.#screen.lines) {
-      this.#screen.entered();
-      await this.#dialogue.typed(line);
-      this.#screen.prompt();
+    const { isInteractive, lines } = this.#screen;
+    try {
+      for await (const line of lines) {
+        this.#screen.entered();
+        if (!(await this.#dialogue.typed(line)) && !isInteractive) break;
+        this.#screen.prompt();
+      }
+      if (!isInteractive && !this.#left.signal.aborted) await this.#dialogue.settled();
+    } finally {
+      this.#left.abort();
     }
-    if (!this.#screen.isInteractive && !this.#left.signal.aborted) await this.#dialogue.settled();
+  }
+
+  #leave(): void {
     this.#left.abort();
+    this.#screen.close();
+  }
+
+  /** A person goes on, and may say it again; a pipe ends with it. */
+  #failed(error: unknown): void {
+    if (!this.#screen.isInteractive) return;
+    const failure = failureOf(error, this.#url);
+    const words = failure instanceof Error ? failure.message : String(failure);
+    const isDoubtful = failure instanceof Failure && failure.exitCode === EXIT.notReachable;
+    if (isDoubtful) this.#remark(`${isUnsent(error) ? 'not sent' : 'perhaps not sent'}: ${words}`);
+    else this.#remark(words);
   }
 
   #remark(text: string): void {
-    if (this.#session.isJson) this.#session.remark(text);
+    if (this.#session.isJson || !this.#screen.isInteractive) this.#session.remark(text);
     else this.#screen.say(`[${printable(text)}]\n`);
   }
 }

@@ -1,13 +1,13 @@
 import type { RunResult } from '@worker-runtime/core';
-import { EXIT, Failure } from '../failure.ts';
 import type { Output } from '../output.ts';
+import { leftOn, notCompleted } from '../run-failure.ts';
 import { type ClientFlags, inSession } from '../session.ts';
 import { textOf } from '../speech.ts';
 
 const answerOf = (run: RunResult): string =>
   run.messages
     .filter(({ role }) => role === 'assistant')
-    .map(({ parts }) => textOf(parts))
+    .map(textOf)
     .join('\n');
 
 /** Sends an input; with `wait` it succeeds only when the run completed. */
@@ -40,11 +40,7 @@ export const send = (
     if (run === null) {
       const { status } = await session.client.getWorker(worker);
       const what = status === 'waiting' ? 'waits for an answer' : `has not finished within ${wait} s`;
-      throw new Failure(EXIT.failed, `${runId} ${what}; see: worker-runtime attach ${worker}`);
+      throw leftOn(runId, what, worker);
     }
-    if (run.outcome !== 'completed')
-      throw new Failure(
-        EXIT.failed,
-        `the run was ${run.outcome}${run.error === null ? '' : `: ${run.error.code}: ${run.error.message}`}`,
-      );
+    if (run.outcome !== 'completed') throw notCompleted(run.outcome, run.error);
   });

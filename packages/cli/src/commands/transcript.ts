@@ -15,11 +15,7 @@ export const transcript = (
   inSession(flags, output, async (session) => {
     const { limit, after, before } = flags;
     const page = await session.client.transcript(flags.worker, said({ limit, after, before }));
-    session.answer(page, () =>
-      page.items
-        .map(({ role, parts, partial }) => `${role}: ${textOf(parts)}${partial ? ' […]' : ''}`)
-        .join('\n'),
-    );
+    session.answer(page, () => page.items.map((item) => `${item.role}: ${textOf(item)}`).join('\n'));
     if (page.next !== null && !session.isJson)
       session.remark(`there is more: --${before === undefined ? 'after' : 'before'} ${page.next}`);
   });
