@@ -35,15 +35,13 @@ const ACCEPTED: Readonly<Record<keyof EchoConfig, { says: string; accepts(value:
 };
 const isKey = (key: string): key is keyof EchoConfig => Object.hasOwn(ACCEPTED, key);
 
-const unsupported = (key: string, message: string): RuntimeError =>
-  new RuntimeError('CONFIG_UNSUPPORTED', message, {
-    details: { pointer: `/config/${key}`, known: Object.keys(ACCEPTED) },
-  });
+const unsupported = (key: string, message: string, details: object = {}): RuntimeError =>
+  new RuntimeError('CONFIG_UNSUPPORTED', message, { details: { pointer: `/config/${key}`, ...details } });
 
 function checkConfig(config: Readonly<Record<string, unknown>>): void {
   for (const [key, value] of Object.entries(config)) {
     if (!isKey(key))
-      throw unsupported(key, `The config of echo knows ${Object.keys(ACCEPTED).join(', ')} and nothing else`);
+      throw unsupported(key, `The config of echo has no "${key}"`, { known: Object.keys(ACCEPTED) });
     if (!ACCEPTED[key].accepts(value)) throw unsupported(key, `${key} of echo must be ${ACCEPTED[key].says}`);
   }
 }

@@ -126,7 +126,12 @@ test('a Worker’s life, for people', async (t) => {
     /^ {4}1 .*worker\.created.*\n {4}2 .*echo, generation 1\n$/,
   );
   t.regex((await say('status')).stdout, /^store +memory, lost at exit\nengines +echo\nworkers +1, 1 idle$/m);
+  t.regex(
+    (await say('workers', 'delete', 'ada')).stderr,
+    /; stop it first: worker-runtime workers stop ada\n$/,
+  );
   t.is((await say('workers', 'stop', 'ada')).stdout, 'ada is stopped (graceful)\n');
+  t.regex((await say('send', 'ada', 'hello')).stderr, /; resume it: worker-runtime workers resume ada\n$/);
   t.is((await say('workers', 'delete', 'ada')).stdout, 'ada is deleted\n');
   t.is((await say('workers', 'show', 'ada')).code, 4);
 });
@@ -138,8 +143,10 @@ test('exit codes say what kind of end it was', async (t) => {
   t.regex(missing.stderr, /^worker-runtime: WORKER_NOT_FOUND: .+ \(\S+\)\n$/);
   const unknown = await tell('workers', 'create', '--engine', 'eco');
   t.is(unknown.code, 2);
-  t.regex(unknown.stderr, /ENGINE_UNKNOWN: .*"eco".*this runtime has echo\n$/);
-  t.is((await tell('workers', 'create', '--engine', 'echo', '--engine-config', '{"dela":1}')).code, 4);
+  t.regex(unknown.stderr, /ENGINE_UNKNOWN: .*"eco".*; there is echo\n$/);
+  const config = await tell('workers', 'create', '--engine', 'echo', '--engine-config', '{"dela":1}');
+  t.is(config.code, 4);
+  t.regex(config.stderr, /no "dela" .*; there are delayMs, hang, ignoreAbort, repeat\n$/);
 
   await tell('workers', 'create', 'ada', '--engine', 'echo', '--engine-config', '{"hang":true}');
   const patience = await tell('send', 'ada', 'hello', '--wait=1');
@@ -148,6 +155,10 @@ test('exit codes say what kind of end it was', async (t) => {
   const busy = await tell('send', 'ada', 'hello');
   t.deepEqual([busy.code, busy.stderr.includes('WORKER_BUSY')], [4, true]);
   t.regex((await tell('send', 'ada', 'later', '--queue')).stdout, /^queued as run_/);
+  t.is(
+    (await tell('workers', 'stop', 'ada')).stdout,
+    'ada is stopped (graceful), 1 queued input was cancelled\n',
+  );
 
   const { code, stderr } = await begin('workers', 'show', 'nobody').ended;
   t.deepEqual([code, stderr.includes('WORKER_NOT_FOUND')], [4, true]);
@@ -177,6 +188,8 @@ test('a cancelled run fails the send that waits for it', async (t) => {
   const { code, stderr } = await sending.ended;
   t.is(code, 1);
   t.regex(stderr, /the run was cancelled/);
+  t.is((await say('transcript', 'ada')).stdout, 'user: hello\nassistant: hello […]\n');
+  t.regex((await say('events', 'ada')).stdout, /message\.completed +hello \[…\]\n/);
 });
 
 test('P5: following shows each event once, before and after a restart of the runtime, until the Worker is deleted', async (t) => {

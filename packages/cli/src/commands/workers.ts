@@ -1,22 +1,27 @@
 import type {
   Claim,
   JsonObject,
+  OpenRequest,
   Overview,
   WorkerDetail,
   WorkerStatus,
   WorkerSummary,
 } from '@worker-runtime/core';
-import { misuse } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
 import { said } from '../said.ts';
 import { type ClientFlags, inSession } from '../session.ts';
+import { choicesOf } from '../speech.ts';
 import { sheet, table } from '../table.ts';
 
 const statusOf = ({ status, health, queued }: WorkerSummary): string =>
   [status, queued > 0 && `${queued} queued`, health !== 'ok' && health].filter(Boolean).join(', ');
 
-const describe = (worker: WorkerDetail, overview: Overview | null): string =>
+const describe = (
+  worker: WorkerDetail,
+  overview: Overview | null,
+  requests: readonly OpenRequest[],
+): string =>
   sheet([
     ['worker', worker.workerId],
     ['name', worker.displayName === null ? null : printableLine(worker.displayName)],
@@ -32,6 +37,10 @@ const describe = (worker: WorkerDetail, overview: Overview | null): string =>
         `${worker.execution.lastError.code}: ${worker.execution.lastError.message}`,
     ],
     ['run', worker.run?.runId ?? null],
+    ...requests.map(
+      ({ prompt, options }) => ['asks', printableLine(`${prompt} (${choicesOf(options)})`)] as const,
+    ),
+    ['answer it', requests.length > 0 ? `worker-runtime attach ${worker.workerId}` : null],
     ['parent', worker.parent],
     [
       'labels',
@@ -83,15 +92,6 @@ export const list = (
     if (page.next !== null && !session.isJson) session.remark(`there are more: --after ${page.next}`);
   });
 
-/** A wrong engine is a wrong call: the error names those that are there. */
-const withEngines = (error: unknown): unknown => {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENGINE_UNKNOWN' && 'details' in error))
-    return error;
-  const { engines } = error.details as { readonly engines?: unknown };
-  const known = Array.isArray(engines) ? engines.join(', ') || 'no engine' : 'others';
-  return misuse(`${error.code}: ${error.message}: this runtime has ${known}`);
-};
-
 const claimsOf = ({
   claim = {},
   claimRead = {},
@@ -141,22 +141,20 @@ export const create = (
       config: flags.engineConfig,
       initialInput: flags.input === undefined ? undefined : { text: flags.input },
     });
-    try {
-      const { worker, input } = await session.client.createWorker(request, said({ idempotencyKey }));
-      session.answer(
-        input === null ? worker : { ...worker, initialInput: input },
-        () => `${worker.workerId} is ${worker.status}`,
-      );
-    } catch (error) {
-      throw withEngines(error);
-    }
+    const { worker, input } = await session.client.createWorker(request, said({ idempotencyKey }));
+    session.answer(
+      input === null ? worker : { ...worker, initialInput: input },
+      () => `${worker.workerId} is ${worker.status}`,
+    );
   });
 
 export const show = (flags: ClientFlags & { readonly worker: string }, output: Output): Promise<void> =>
   inSession(flags, output, async (session) => {
-    const worker = await session.client.getWorker(flags.worker);
-    const overview = session.isJson ? null : await session.client.overview(flags.worker);
-    session.answer(worker, () => describe(worker, overview));
+    const { client, isJson } = session;
+    const worker = await client.getWorker(flags.worker);
+    const overview = isJson ? null : await client.overview(flags.worker);
+    const { items } = isJson ? { items: [] } : await client.listRequests(flags.worker);
+    session.answer(worker, () => describe(worker, overview, items));
   });
 
 export const stop = (
@@ -168,12 +166,15 @@ export const stop = (
   output: Output,
 ): Promise<void> =>
   inSession(flags, output, async (session) => {
-    const { deadlineMs, reason } = flags;
-    const body = await session.client.stopWorker(flags.worker, said({ deadlineMs, reason }));
+    const { worker, deadlineMs, reason } = flags;
+    // nothing waits behind a Worker that is stopped
+    const { queued } = await session.client.getWorker(worker);
+    const body = await session.client.stopWorker(worker, said({ deadlineMs, reason }));
+    const cancelled = queued === 1 ? '1 queued input was' : `${queued} queued inputs were`;
     session.answer(body, () =>
       body.changed
-        ? `${flags.worker} is stopped (${body.outcome})`
-        : `${flags.worker} was stopped already (${body.outcome})`,
+        ? `${worker} is stopped (${body.outcome})${queued > 0 ? `, ${cancelled} cancelled` : ''}`
+        : `${worker} was stopped already (${body.outcome})`,
     );
   });
 
