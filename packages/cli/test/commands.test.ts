@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   type CancelOutcome,
+  type Diagnostic,
   type InputReceipt,
   type Page,
   Runtime,
@@ -54,7 +55,7 @@ const makeRuntime = async (t: ExecutionContext) => {
   const begin = (...args: readonly string[]): Program =>
     new Program(t, place, args, { WORKER_RUNTIME_URL: url });
   return {
-    runtimeId: runtime.runtimeId,
+    runtime,
     place,
     json,
     begin,
@@ -63,7 +64,7 @@ const makeRuntime = async (t: ExecutionContext) => {
 };
 
 test('a Worker’s life, for programs', async (t) => {
-  const { json, say, runtimeId } = await makeRuntime(t);
+  const { json, say, runtime } = await makeRuntime(t);
   const worker = await json<WorkerDetail>(
     ...['workers', 'create', '007', '--engine', 'echo', '--display-name', 'Ada', '--label', 'team=docs'],
     ...['--label', 'a=b=c', '--engine-config', '{"delayMs":1}', '--idempotency-key', 'k1'],
@@ -104,7 +105,7 @@ test('a Worker’s life, for programs', async (t) => {
     events.find(({ type }) => type === 'worker.stopped'),
     { data: { reason: 'a rest' } },
   );
-  t.is((await json<RuntimeSummary>('status')).runtimeId, runtimeId);
+  t.is((await json<RuntimeSummary>('status')).runtimeId, runtime.runtimeId);
 });
 
 test('a Worker’s life, for people', async (t) => {
@@ -121,10 +122,12 @@ test('a Worker’s life, for people', async (t) => {
   );
   const shown = await say('workers', 'show', 'ada');
   t.regex(shown.stdout, /^runs +1 completed\ntokens +2 in, 2 out$/m);
-  t.regex(
-    (await say('events', 'ada', '--limit', '2')).stdout,
-    /^ {4}1 .*worker\.created.*\n {4}2 .*echo, generation 1\n$/,
-  );
+  const first = await say('events', 'ada', '--limit', '2');
+  t.regex(first.stdout, /^ {4}1 .*worker\.created.*\n {4}2 .*echo, generation 1\n$/);
+  const [, after = ''] = /^there are more: --after (\S+)\n$/.exec(first.stderr) ?? [];
+  const others = await say('events', 'ada', '--after', after);
+  t.regex(others.stdout, /^ {4}3 /);
+  t.is(others.stderr, '');
   t.regex((await say('status')).stdout, /^store +memory, lost at exit\nengines +echo\nworkers +1, 1 idle$/m);
   t.regex(
     (await say('workers', 'delete', 'ada')).stderr,
@@ -176,6 +179,43 @@ test('where no runtime is, the command says so', async (t) => {
   const nobody = await say(url, 'status');
   t.is(nobody.code, 3);
   t.regex(nobody.stderr, /no runtime answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/);
+});
+
+test('what went wrong is told with the status, and in full on request', async (t) => {
+  const { runtime, json, say } = await makeRuntime(t);
+  const quiet = await say('status');
+  t.regex(quiet.stdout, /^diagnostics +0\nsince/m);
+  await say(
+    'workers',
+    'create',
+    'ada',
+    '--engine',
+    'echo',
+    '--engine-config',
+    '{"hang":true,"ignoreAbort":true}',
+  );
+  for (const text of ['one', 'two', 'three']) {
+    await runtime.sendInput('ada', { text });
+    await runtime.stopWorker('ada', { deadlineMs: 0 });
+    await runtime.resumeWorker('ada');
+  }
+  const { items } = await json<Page<Diagnostic>>('diagnostics');
+  t.is(items.length, 3);
+  const { stdout } = await say('status');
+  const lines = items.map(
+    ({ time, code, message, correlationId, worker }) =>
+      `${time}  ${code}: ${message} (${correlationId}), ${worker}`,
+  );
+  t.true(
+    stdout.includes(
+      `diagnostics  3, see worker-runtime diagnostics\n             ${lines[0]}\n             ${lines[1]}\nsince`,
+    ),
+    stdout,
+  );
+  const newest = await say('diagnostics', '--limit', '1');
+  t.regex(newest.stdout, /^TIME +SEVERITY +WORKER +WHAT\n\S+ +\w+ +ada +[A-Z_]+: .+\(err_\w+\)\n$/);
+  const [, after = ''] = /^there are more: --after (\S+)\n$/.exec(newest.stderr) ?? [];
+  t.deepEqual((await json<Page<Diagnostic>>('diagnostics', '--after', after)).items, items.slice(1));
 });
 
 test('a cancelled run fails the send that waits for it', async (t) => {

@@ -15,21 +15,22 @@ const tell = (session: Session, event: WorkerEvent): void =>
 const tellGap = (session: Session, { afterSeq, beforeSeq, code }: LogGap): void =>
   session.remark(`events between ${afterSeq} and ${beforeSeq} cannot be read: ${code}`);
 
-/** Tells what is stored after a position. Returns the one from which a stream continues. */
+/** Tells what is stored after a position. Returns where it stopped, and whether that was before the end. */
 const tellStored = async (
   session: Session,
   worker: string,
   after: string,
   limit: number,
   signal: AbortSignal,
-): Promise<string> => {
+): Promise<{ readonly at: string; readonly hasMore: boolean }> => {
   let left = limit;
   for (let from = after; ; ) {
     const page = await session.client.events(worker, { after: from, limit: Math.min(left, PAGE_ITEMS) });
     for (const gap of page.gaps ?? []) tellGap(session, gap);
     for (const event of page.items) tell(session, event);
     left -= page.items.length;
-    if (page.next === null || left <= 0 || signal.aborted) return page.next ?? page.asOf;
+    if (page.next === null || left <= 0 || signal.aborted)
+      return { at: page.asOf, hasMore: page.next !== null };
     from = page.next;
   }
 };
@@ -53,10 +54,13 @@ export const events = (
       process.once('SIGINT', () => leave.abort());
       process.once('SIGTERM', () => leave.abort());
     }
-    const after = await tellStored(session, worker, flags.after ?? 'start', limit, signal);
-    if (flags.follow !== true) return;
+    const { at, hasMore } = await tellStored(session, worker, flags.after ?? 'start', limit, signal);
+    if (flags.follow !== true) {
+      if (hasMore && !session.isJson) session.remark(`there are more: --after ${at}`);
+      return;
+    }
     for await (const item of session.client.observe(worker, {
-      after,
+      after: at,
       deltas: false,
       acrossRestarts: true,
       signal,

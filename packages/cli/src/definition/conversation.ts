@@ -26,6 +26,8 @@ const eventsOptions = {
   follow: { alias: 'f', type: 'boolean', describe: 'go on with what comes, until Ctrl-C' },
 } as const;
 
+const diagnosticsOptions = { ...clientOptions, ...pageOptions } as const;
+
 const transcriptOptions = {
   ...clientOptions,
   ...pageOptions,
@@ -37,7 +39,7 @@ const transcriptOptions = {
   },
 } as const;
 
-/** `send`, `events`, `transcript` and `status` */
+/** `send`, `events`, `transcript`, `status` and `diagnostics` */
 export const conversationCommands = <T extends { json: boolean }>(
   command: Argv<T>,
   alternatives: Alternatives,
@@ -89,4 +91,13 @@ export const conversationCommands = <T extends { json: boolean }>(
         return status.options(clientOptions).example('$0 status --json', '');
       },
       async (given) => (await import('../commands/status.ts')).status(given, output),
+    )
+    .command(
+      'diagnostics',
+      'What went wrong and was survived, newest first',
+      (diagnostics) => {
+        alternatives.are(...optionNames(diagnosticsOptions));
+        return diagnostics.options(diagnosticsOptions).example('$0 diagnostics --limit 10', '');
+      },
+      async (given) => (await import('../commands/diagnostics.ts')).diagnostics(given, output),
     );
