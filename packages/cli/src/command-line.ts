@@ -28,9 +28,9 @@ export const runCommandLine = async (
   output: Output = standardOutput,
   terminal: Terminal = standardTerminal,
 ): Promise<number> => {
-  const { rest, options } = takePluginOptions(argv);
   try {
     if (await answered(argv, output)) return EXIT.ok;
+    const { rest, options } = takePluginOptions(argv);
     const { runCommand } = await import('./command-tree.ts');
     await runCommand(rest, versionOf(), options, output, terminal);
     return EXIT.ok;

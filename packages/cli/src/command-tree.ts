@@ -8,6 +8,7 @@ import { doctorCommand } from './definition/doctor.ts';
 import { legacyCommands } from './definition/legacy.ts';
 import { serveCommand } from './definition/serve.ts';
 import { workersCommands } from './definition/workers.ts';
+import { wrongCall } from './definition/wrong-call.ts';
 import { misuse } from './failure.ts';
 import type { Output } from './output.ts';
 import type { PluginOptions } from './plugin-option.ts';
@@ -57,10 +58,11 @@ export const runCommand = async (
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .exitProcess(false)
     .strict()
+    .strictCommands()
     .fail((message: string, error?: Error) => {
       // what a command throws keeps its meaning; a YError is yargs' own word for a wrong call, also from a `coerce`
       if (error !== undefined && error.name !== 'YError') throw error;
-      throw misuse(`${message} (known here: ${alternatives.text})`);
+      throw misuse(wrongCall(message, alternatives, argv));
     })
     .options(globalOptions)
     .middleware((given) => {

@@ -1,3 +1,4 @@
+import { misuse } from './failure.ts';
 import { scalar } from './value.ts';
 
 /** A plugin as it was named, and the folder from which a path or a package of that name is looked for. */
@@ -12,6 +13,7 @@ export type PluginOptions = Readonly<Record<string, Readonly<Record<string, unkn
 /**
  * Takes `--<plugin>.<option> value` out of the arguments. yargs cannot know these before the plugins are known, and
  * would guess their types.
+ * @throws Failure an option that is spelled as those of the command line are
  */
 export const takePluginOptions = (
   argv: readonly string[],
@@ -21,11 +23,15 @@ export const takePluginOptions = (
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
   for (let at = 0; at < end; at++) {
     const argument = argv[at] ?? '';
-    const match = /^--([a-zA-Z][\w-]*)\.([a-zA-Z]\w*)(?:=(.*))?$/s.exec(argument);
+    const match = /^--([a-zA-Z][\w-]*)\.([a-zA-Z][\w-]*)(?:=(.*))?$/s.exec(argument);
     const [, plugin, option, inline] = match ?? [];
     if (plugin === undefined || option === undefined) {
       rest.push(argument);
       continue;
+    }
+    if (option.includes('-')) {
+      const spelt = option.replace(/-+(\w?)/g, (_, letter: string) => letter.toUpperCase());
+      throw misuse(`options are spelled as in the plugin: --${plugin}.${spelt}, not --${plugin}.${option}`);
     }
     const following = at + 1 < end ? argv[at + 1] : undefined;
     const isSwitch = inline === undefined && (following === undefined || following.startsWith('--'));

@@ -69,16 +69,13 @@ export type Limits = { readonly [K in keyof typeof DEFAULT_LIMITS]: number };
 
 /** @throws INVALID_REQUEST an unknown limit, or one that is not a positive whole number */
 export const resolveLimits = (overrides: Partial<Limits> = {}): Limits => {
+  const limits = Object.keys(DEFAULT_LIMITS);
+  const refuse = (name: string, why: string): never => {
+    throw new RuntimeError('INVALID_REQUEST', `limits.${name} ${why}`, { details: { limits } });
+  };
   for (const [name, value] of Object.entries(overrides)) {
-    if (!Object.hasOwn(DEFAULT_LIMITS, name) || !Number.isSafeInteger(value) || value < 1) {
-      throw new RuntimeError(
-        'INVALID_REQUEST',
-        `limits.${name} is not a limit, or not a positive whole number`,
-        {
-          details: { limits: Object.keys(DEFAULT_LIMITS) },
-        },
-      );
-    }
+    if (!limits.includes(name)) refuse(name, `is not a limit; there are ${limits.join(', ')}`);
+    if (!Number.isSafeInteger(value) || value < 1) refuse(name, 'must be a positive whole number');
   }
   return { ...DEFAULT_LIMITS, ...overrides };
 };

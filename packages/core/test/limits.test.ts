@@ -489,6 +489,15 @@ test('P23: a limit that does not exist, or is not a positive whole number, is re
     );
     t.throws(() => new Runtime({ limits: overrides }), { code: 'INVALID_REQUEST' });
   }
+  const unknown = t.throws(() => resolveLimits({ nonsense: 1 } as object));
+  t.regex(
+    unknown?.message ?? '',
+    /^limits\.nonsense is not a limit; there are workers, .*, shutdownDeadlineMs$/,
+  );
+  t.is(
+    t.throws(() => resolveLimits({ workers: 0 }))?.message,
+    'limits.workers must be a positive whole number',
+  );
   t.is(resolveLimits({ workers: 7 }).workers, 7);
 });
 

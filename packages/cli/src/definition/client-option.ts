@@ -15,7 +15,7 @@ export const clientOptions = {
     type: 'string',
     requiresArg: true,
     describe:
-      'sent as a bearer token (default: WORKER_RUNTIME_TOKEN, which nobody else on this machine sees)',
+      'sent as a bearer token; rather set WORKER_RUNTIME_TOKEN, since others on this machine can read arguments',
   },
 } as const;
 

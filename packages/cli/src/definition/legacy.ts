@@ -33,7 +33,7 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
       },
       async (argv) => (await import('../commands/legacy.ts')).adopt(argv, output),
     )
-    .demandCommand(1, 'Which one? See the list of commands.');
+    .demandCommand(1, 'Which command of legacy?');
 
 /** `legacy …` */
 export const legacyCommands = (

@@ -151,7 +151,7 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
       },
       async (argv) => (await import('../commands/workers.ts')).remove(argv, output),
     )
-    .demandCommand(1, 'Which one? See the list of commands.');
+    .demandCommand(1, 'Which command of workers?');
 
 /** `workers …` */
 export const workersCommands = (
