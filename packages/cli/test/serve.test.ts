@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -22,7 +22,7 @@ test('P7 P9 P12: what was acknowledged survives kill -9, what was on is closed a
   const place = await makePlace(t);
   const args = [...durable, '--fs-store.dir', 'kept'];
   const first = await serve(t, place, args);
-  t.regex(first.line, /store fs-store\)$/);
+  t.true(first.line.endsWith(`store fs-store in ${await realpath(join(place, 'kept'))})`), first.line);
 
   const created = await request<WorkerDetail>(first.url, 'POST', '/workers', {
     engine: 'echo',
@@ -132,11 +132,23 @@ test('a store that cannot be opened is an error, and never memory instead', asyn
 test('P15: a second process on the same store is refused, and says so; without a plugin there are files and no engine', async (t) => {
   const place = await makePlace(t);
   const { url, line } = await serve(t, place, ['--name', 'mine']);
-  t.regex(line, /store fs-store\)$/);
-  t.true(existsSync(join(place, 'data', 'worker-runtime', 'mine')));
+  const folder = join(place, 'data', 'worker-runtime', 'mine');
+  t.true(line.endsWith(`store fs-store in ${folder})`), line);
+  t.true(existsSync(folder));
   const { code, stdout, stderr } = await run(t, place, ['serve', '--port', '0', '--name', 'mine']);
   t.deepEqual([code, stdout], [1, '']);
   t.regex(stderr, /^worker-runtime: STORE_LOCKED: /m);
+  t.true(stderr.endsWith(` (${folder}): take another --name or --fs-store.dir\n`), stderr);
+  t.is(stderr.split('STORE_LOCKED').length, 2, 'it is said once');
+  const { port } = new URL(url);
+  const taken = await run(t, place, ['--plugin', 'echo', 'serve', '--port', port]);
+  t.is(taken.code, 1);
+  t.true(
+    taken.stderr.endsWith(
+      `; is a runtime served there already? See: worker-runtime status --url http://127.0.0.1:${port}; or take another --port\n`,
+    ),
+    taken.stderr,
+  );
   const { body } = await request<{ displayName: string; engines: unknown[] }>(url, 'GET', '');
   t.deepEqual([body.displayName, body.engines], ['mine', []]);
 });
@@ -223,6 +235,7 @@ test('--token-file lets in who is named there; one that others can read refuses 
   });
   t.is(code, 2);
   t.regex(stderr, /INVALID_REQUEST: .*open to others/);
+  t.true(stderr.endsWith(` (${join(await realpath(place), 'open.json')})\n`), stderr);
 });
 
 test('without a plugin named, Workers can be watched over WebSocket too', async (t) => {

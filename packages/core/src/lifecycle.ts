@@ -93,7 +93,8 @@ export class Lifecycle {
       // a stop that came meanwhile waits for this, and says itself how it ended
       if (this.#status === 'starting') this.#status = 'failed';
       this.#failReady(error);
-      log.error({ err: error }, 'The runtime did not start');
+      // whoever started it is told by the error itself
+      log.debug({ err: error }, 'The runtime did not start');
       this.#open?.supervisor.giveUp();
       this.#open?.journal.close();
       await this.#release(limits.shutdownDeadlineMs);

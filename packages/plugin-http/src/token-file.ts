@@ -1,7 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { parseTokens, refuseTokens, type Token } from './token.ts';
+import { parseTokens, refuseTokens, TOKEN_FILE, type Token } from './token.ts';
 
-const WHERE = 'The file of http.tokenFile';
 const MOST_BYTES = 1_048_576;
 
 const openFile = async (path: string): Promise<FileHandle> => {
@@ -9,7 +8,7 @@ const openFile = async (path: string): Promise<FileHandle> => {
     return await open(path, 'r');
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    throw refuseTokens(WHERE, `cannot be opened (${reason})`);
+    throw refuseTokens(TOKEN_FILE, `cannot be opened (${reason})`);
   }
 };
 
@@ -21,11 +20,11 @@ export const readTokenFile = async (path: string): Promise<readonly Token[]> => 
   const file = await openFile(path);
   try {
     const stat = await file.stat();
-    if (!stat.isFile()) throw refuseTokens(WHERE, 'is not a file');
+    if (!stat.isFile()) throw refuseTokens(TOKEN_FILE, 'is not a file');
     if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0)
-      throw refuseTokens(WHERE, 'is open to others than its owner: chmod 600');
-    if (stat.size > MOST_BYTES) throw refuseTokens(WHERE, `is larger than ${MOST_BYTES} bytes`);
-    return parseTokens(await file.readFile('utf8'), WHERE);
+      throw refuseTokens(TOKEN_FILE, 'is open to others than its owner: chmod 600');
+    if (stat.size > MOST_BYTES) throw refuseTokens(TOKEN_FILE, `is larger than ${MOST_BYTES} bytes`);
+    return parseTokens(await file.readFile('utf8'), TOKEN_FILE);
   } finally {
     await file.close();
   }

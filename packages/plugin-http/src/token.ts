@@ -13,9 +13,13 @@ export interface Token {
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 const MOST = 1_000;
 
+export const TOKEN_FILE = 'The file of http.tokenFile';
+
 /** `where` is what the message calls the source; nothing of its content is repeated. */
 export const refuseTokens = (where: string, message: string): RuntimeError =>
-  new RuntimeError('INVALID_REQUEST', `${where} ${message}`, { details: { option: 'tokens' } });
+  new RuntimeError('INVALID_REQUEST', `${where} ${message}`, {
+    details: { option: where === TOKEN_FILE ? 'tokenFile' : 'tokens' },
+  });
 
 const tokenOf = (value: unknown, where: string, index: number): Token => {
   const refuse = (message: string): never => {

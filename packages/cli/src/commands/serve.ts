@@ -1,10 +1,11 @@
-import { Runtime, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
 import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
-import { EXIT, Failure, misuse } from '../failure.ts';
+import { EXIT, misuse } from '../failure.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
 import { mergeSettings, readSettings, settingsFrom, settingsOf } from '../settings.ts';
+import { startFailure, storeFolder } from '../start-failure.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 export interface ServeFlags {
@@ -60,36 +61,20 @@ const planOf = async (flags: ServeFlags): Promise<Plan> => {
   return { name, logLevel, plugins, options, limits };
 };
 
-/** Errors that say that the call was wrong, and not that the machine or the store is. */
-const MISUSE = new Set([
-  'INVALID_REQUEST',
-  'PLUGIN_UNKNOWN',
-  'PLUGIN_CONFLICT',
-  'CONFIG_UNSUPPORTED',
-  'ENGINE_UNKNOWN',
-]);
-
-/** The whole story in one line: whoever starts a runtime is its operator, so causes may be shown. */
-const storyOf = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error);
-  const message = error instanceof RuntimeError ? `${error.code}: ${error.message}` : error.message;
-  return error.cause === undefined ? message : `${message}: ${storyOf(error.cause)}`;
-};
-
-const failureOf = (error: unknown): Failure => {
-  if (error instanceof Failure) return error;
-  const isMisuse = error instanceof RuntimeError && MISUSE.has(error.code);
-  return new Failure(isMisuse ? EXIT.usage : EXIT.failed, storyOf(error), { cause: error });
-};
-
 const addressOf = (plugins: readonly RuntimePlugin[]): string => {
   const web = plugins.find((plugin) => plugin.name === 'http');
   return web !== undefined && 'url' in web ? String(web.url) : 'an unknown address';
 };
 
-const readyLine = async (runtime: Runtime, plugins: readonly RuntimePlugin[]): Promise<string> => {
+const readyLine = async (
+  runtime: Runtime,
+  plugins: readonly RuntimePlugin[],
+  options: PluginOptions,
+): Promise<string> => {
   const { runtimeId, store } = await runtime.summary();
-  return `worker-runtime listening on ${addressOf(plugins)} (runtime ${runtimeId}, store ${store.kind}${store.durable ? '' : ', lost at exit'})`;
+  const folder = storeFolder(options);
+  const kept = `${store.kind}${folder === null ? '' : ` in ${folder}`}${store.durable ? '' : ', lost at exit'}`;
+  return `worker-runtime listening on ${addressOf(plugins)} (runtime ${runtimeId}, store ${kept})`;
 };
 
 const build = async (
@@ -120,13 +105,13 @@ export const serve = async (flags: ServeFlags): Promise<never> => {
     );
     const signal = stopSignal();
     const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
-    if (outcome === 'ready') console.log(await readyLine(runtime, plugins));
+    if (outcome === 'ready') console.log(await readyLine(runtime, plugins, plan.options));
     const reason = await signal;
     log.info({ signal: reason }, 'stopping');
     await runtime.stop({ reason });
     log.info({}, 'stopped');
   } catch (error) {
-    throw failureOf(error);
+    throw startFailure(error, plan.options);
   }
   process.exit(EXIT.ok);
 };
