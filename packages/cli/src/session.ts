@@ -82,7 +82,8 @@ const wayOutOf = ({ code, details }: Coded): string => {
   if (code === 'WORKER_STOPPED') return `; resume it: worker-runtime workers resume ${String(workerId)}`;
   if (code === 'WORKER_NOT_STOPPED')
     return `; stop it first: worker-runtime workers stop ${String(workerId)}`;
-  if (!Array.isArray(known)) return '';
+  // its message has them
+  if (code === 'TOOL_UNKNOWN' || !Array.isArray(known)) return '';
   return `; there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ') || 'none'}`;
 };
 
