@@ -5,6 +5,7 @@ import { type EngineOutput, engine } from '../src/engine.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import type { Runtime } from '../src/runtime.ts';
 import type { Observation, WatchItem } from '../src/runtime-api.ts';
+import type { RuntimeStore } from '../src/store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import type { WorkerEvent } from '../src/worker/event.ts';
 import { Puppet } from './fixtures/puppet.ts';
@@ -406,4 +407,34 @@ test('P10: usage and counts are what the log says, whatever a model is called', 
     ],
   );
   t.deepEqual([messages, runs.completed, events], [1, 1, (await logOf(runtime, 'w')).length]);
+});
+
+test('P5: what was read while the log grew is not what is read of it later', async (t) => {
+  const inner = memoryStore();
+  let answer = Promise.resolve();
+  const store = new Proxy(inner, {
+    get: (target, name: keyof RuntimeStore) => {
+      const member: unknown = target[name];
+      if (typeof member !== 'function') return member;
+      if (name !== 'read') return member.bind(target) as unknown;
+      return async (...args: Parameters<RuntimeStore['read']>) => {
+        const slice = await target.read(...args);
+        await answer;
+        return slice;
+      };
+    },
+  });
+  const { runtime } = await startRig(t, { store, limits: { tailBytes: 1 } });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  for (let n = 0; n < 5; n += 1) await runtime.updateWorker('w', { displayName: `name ${n}` });
+  let release = (): void => {};
+  answer = new Promise((resolve) => {
+    release = resolve;
+  });
+  const early = runtime.events('w');
+  await settle();
+  for (let n = 0; n < 5; n += 1) await runtime.updateWorker('w', { displayName: `later ${n}` });
+  release();
+  t.is((await early).items.length, 7);
+  t.is((await runtime.events('w')).items.length, 12);
 });

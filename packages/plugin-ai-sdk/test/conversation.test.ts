@@ -155,7 +155,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     // a model that was told the key says it again, in pieces, and hands it to a tool
     scene.server.answer = ({ last }) =>
       last === 'tell'
-        ? [...`It is ${key}.`].map((text) => ({ text }))
+        ? Array.from(`It is ${key}.`).map((text) => ({ text }))
         : [{ reasoning: `${key}?` }, { call: 'nothing', input: { key } }, { call: key, input: {} }];
     await scene.say(workerId, 'tell');
     t.is((await scene.transcript(workerId)).at(-1), 'assistant: It is [secret].');

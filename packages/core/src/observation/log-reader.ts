@@ -79,15 +79,14 @@ export class LogReader {
   }
 
   #stored(worker: Worker, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
-    const { log } = worker.state;
+    const { log, head: before } = worker.state;
     const key = `${log} ${from.seq} ${from.end} ${count} ${bytes}`;
     return this.#recent.get(key, async () => {
       const limits = { count, bytes, direction: 'forward' } as const;
       const slice = await this.#store.read(log, { seq: from.seq + 1, offset: from.end }, limits);
-      const { head } = worker.state;
-      const reading = this.#reading(slice, head, from);
-      // what ends at the head may be longer the next time, and damage may be mended
-      if (reading.at.seq < head.seq && reading.count > 0 && !reading.gap) this.#recent.keep(key, reading);
+      const reading = this.#reading(slice, worker.state.head, from);
+      // one that ends at what was the head is longer the next time; damage may be mended
+      if (reading.at.seq < before.seq && reading.count > 0 && !reading.gap) this.#recent.keep(key, reading);
       return reading;
     });
   }
