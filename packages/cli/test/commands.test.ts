@@ -270,6 +270,9 @@ test('P12: what is followed is not called deleted where another runtime answers 
   await request(url, 'POST', '/workers', { engine: 'echo', workerId: 'ada', initialInput: { text: 'one' } });
   const following = new Program(t, place, ['events', 'ada', '--follow', '--url', url]);
   await following.prints(/run\.finished/);
+  // what comes behind what was stored comes by the stream
+  await request(url, 'POST', '/workers/ada/inputs', { text: 'two' }, { prefer: 'wait=10' });
+  await following.prints(/run\.finished.*run\.finished/s);
   first.program.kill('SIGTERM');
   await first.program.ended;
   const second = new Program(t, place, ['--plugin', 'echo', 'serve', '--port', new URL(url).port]);
