@@ -15,9 +15,8 @@ const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** A log as it is now: the filed part from its file, what is behind from memory. Later appends do not show. */
-export const sourceOf = (entry: LogEntry, files: WorkerFiles, disk: Disk, lane: Lane): LineSource => ({
-  head: entry.head,
-  async bytes(from, to) {
+export const sourceOf = (entry: LogEntry, files: WorkerFiles, disk: Disk, lane: Lane): LineSource => {
+  const bytes = async (from: number, to: number, isAgain: boolean): Promise<Buffer> => {
     const { behind } = entry;
     const filed = entry.filed.bytes;
     // Taken before the first await: what is behind may be filed while the file is read.
@@ -27,9 +26,12 @@ export const sourceOf = (entry: LogEntry, files: WorkerFiles, disk: Disk, lane: 
     const file = await lane.run(() =>
       files.pool.use(files.events(entry), 'write', (handle) => readRange(disk, handle, from, length)),
     );
+    // A file whose sync failed is cut and written anew, perhaps just then: what is missing is in memory meanwhile.
+    if (file.length < length && !isAgain) return bytes(from, to, true);
     if (!memory) return file;
     // A file that lost its end: the bytes behind it keep their places.
     const gap = Buffer.alloc(length - file.length);
     return Buffer.concat([file, gap, memory]);
-  },
-});
+  };
+  return { head: entry.head, bytes: (from, to) => bytes(from, to, false) };
+};

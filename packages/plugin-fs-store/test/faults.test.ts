@@ -1,4 +1,4 @@
-import { truncateSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RuntimeError } from '@worker-runtime/core';
@@ -160,6 +160,25 @@ test('P14: files whose sync failed are written again from the log', async (t) =>
   t.true(text.startsWith('{"seq":1,') && (writer.texts.get('log_a') ?? '').startsWith(text));
   t.deepEqual(await writer.read('log_a'), { text: writer.texts.get('log_a') ?? '', gaps: [] });
   await checkKilled(t, dir, writer);
+});
+
+test('P13: a file that is cut and written anew while it is read is no damage', async (t) => {
+  const { writer } = await begin(t, { checkpointBytes: 4_096 });
+  for (let seq = 2; seq < 40; seq += 1) await writer.append('log_a', 'x'.repeat(200));
+  let whole: Buffer | null = null;
+  let reads = 0;
+  writer.disk.fate = ({ operation, path }) => {
+    if (operation !== 'read' || !isEvents(path)) return undefined;
+    reads += 1;
+    if (reads === 1) {
+      whole = readFileSync(path);
+      truncateSync(path, 1_000);
+    } else if (whole) writeFileSync(path, whole);
+    return undefined;
+  };
+  t.deepEqual(await writer.read('log_a'), { text: writer.texts.get('log_a') ?? '', gaps: [] });
+  t.true(reads > 1, 'it was read from its file');
+  t.deepEqual(writer.findings, []);
 });
 
 test('P14: files that cannot be written fail no commit, until too much is behind', async (t) => {
