@@ -82,7 +82,7 @@ const dangling = (lines: readonly string[]): readonly string[] => {
     .filter((call) => !results.has(call));
 };
 
-test('P4 P7 P12: the server is killed in the middle of a run, of a tool call and of an open permission, of both engines', async (t) => {
+test('P7, P12: the server is killed in the middle of a run, of a tool call and of an open permission, of both engines', async (t) => {
   const { model, start, toolsDid, agentDid } = await scenery(t);
   model.answer = ({ lines, last }) => {
     if (lines.at(-1)?.startsWith('tool ')) return [{ text: 'Done.' }];

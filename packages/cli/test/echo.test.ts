@@ -38,7 +38,7 @@ test('P3: cancel ends an echo that hangs, and leaves its Worker usable', async (
   }
 });
 
-test('P1 P2: an echo that ignores its signal is detached at the deadline', async (t) => {
+test('P1, P2: an echo that ignores its signal is detached at the deadline', async (t) => {
   const runtime = await startRuntime(t);
   const { worker } = await runtime.createWorker({
     engine: 'echo',

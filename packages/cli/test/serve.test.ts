@@ -18,7 +18,7 @@ const said = ({ items }: Page<TranscriptItem>): string[] =>
     ({ role, parts }) => `${role}: ${parts.map((part) => ('text' in part ? part.text : '')).join('')}`,
   );
 
-test('P7 P9 P12: what was acknowledged survives kill -9, what was on is closed as interrupted, and it goes on', async (t) => {
+test('P7, P9, P12: what was acknowledged survives kill -9, what was on is closed as interrupted, and it goes on', async (t) => {
   const place = await makePlace(t);
   const args = [...durable, '--fs-store.dir', 'kept'];
   const first = await serve(t, place, args);

@@ -363,7 +363,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
 }
 
 for (const [name, transport] of Object.entries(TRANSPORTS)) {
-  test(`P6 P12: another runtime at the address is no deletion, over ${name}; a deletion that was missed is one`, async (t) => {
+  test(`P6, P12: another runtime at the address is no deletion, over ${name}; a deletion that was missed is one`, async (t) => {
     const { served, api } = await serve(t, transport);
     const other = await Served.start();
     t.teardown(() => other.dispose());

@@ -21,7 +21,7 @@ const called = (call: string) => ({ type: 'tool-call', call, name: 'look', input
 const never = (): Promise<never> => new Promise(() => {});
 const STOP_DEADLINE_MS = 5_000;
 
-test('P1 P2: many Workers whose engines ignore everything are stopped within one deadline, each said to be detached', async (t) => {
+test('P1, P2: many Workers whose engines ignore everything are stopped within one deadline, each said to be detached', async (t) => {
   const puppet = new Puppet({ isStubborn: true, onDetach: never });
   const { runtime, clock } = await startRig(t, { engines: [puppet] });
   const ids = Array.from({ length: 20 }, (_, n) => `w${n}`);

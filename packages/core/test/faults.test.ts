@@ -176,7 +176,7 @@ const assertKept = async (t: ExecutionContext, place: Place, events: readonly Wo
 };
 
 for (const fault of FAULTS) {
-  test(`P9 P14: ${fault} at every write of a life: a typed error, memory as the store, and each retry once`, async (t) => {
+  test(`P9, P14: ${fault} at every write of a life: a typed error, memory as the store, and each retry once`, async (t) => {
     const writes = await writesOf(t);
     t.true(writes > 15, `${writes} writes`);
     for (let nth = 1; nth <= writes; nth += 1) {
@@ -214,7 +214,7 @@ for (const fault of FAULTS) {
 }
 
 for (const outcome of ['done', 'lost'] as const) {
-  test(`P9 P22: any write of a life stalls and is ${outcome} at last: refused in time, no other Worker waits, each retry once`, async (t) => {
+  test(`P9, P22: any write of a life stalls and is ${outcome} at last: refused in time, no other Worker waits, each retry once`, async (t) => {
     const writes = await writesOf(t);
     for (let nth = 1; nth <= writes; nth += 1) {
       const place = await open(memoryStore());

@@ -256,7 +256,7 @@ test('settled says how each command ended, so that a quota can release what it h
   ]);
 });
 
-test('P9 P10: committed is told what the store has, in order, each once; a tap that throws is isolated', async (t) => {
+test('P9, P10: committed is told what the store has, in order, each once; a tap that throws is isolated', async (t) => {
   const store = faultyStore(memoryStore());
   const told: number[] = [];
   const throwing = plugin('throwing', (host) =>

@@ -155,7 +155,7 @@ const assertSound = async (t: ExecutionContext, { runtime }: Rig): Promise<void>
 
 for (const { title, reach, present, added, outcomes } of phases) {
   for (const [ending, { isClean, makeStore, end }] of Object.entries(endings)) {
-    test(`P7 P12: a Worker that was ${title}, after ${ending}: what is told is true, nothing acknowledged is missing`, async (t) => {
+    test(`P7, P12: a Worker that was ${title}, after ${ending}: what is told is true, nothing acknowledged is missing`, async (t) => {
       const store = makeStore();
       const first = makeRig({ store });
       await first.runtime.start();
@@ -245,7 +245,7 @@ test('P12: an engine that asks for it is attached at start, others with the next
   t.true((await runtime.getWorker('puppet')).execution.connected);
 });
 
-test('P12 P18: without its engine a Worker is readable, and an input is refused with what is missing', async (t) => {
+test('P12, P18: without its engine a Worker is readable, and an input is refused with what is missing', async (t) => {
   const store = memoryStore();
   const first = makeRig({ store });
   await first.runtime.start();
@@ -330,7 +330,7 @@ test('P12: inputs that wait for an engine say why, once, and go on when it is th
   t.is(await tries(600_000), 9);
 });
 
-test('P12 P20: what waits for an engine waits no more once its Worker is stopped, resumed or the runtime ends', async (t) => {
+test('P12, P20: what waits for an engine waits no more once its Worker is stopped, resumed or the runtime ends', async (t) => {
   let isMissing = true;
   const attach = (): void => {
     if (isMissing) throw new TypeError('no key');
@@ -363,7 +363,7 @@ for (const [nth, what] of [
   [2, 'a new execution'],
   [3, 'their run'],
 ] as const) {
-  test(`P12 P14: inputs that wait go on, also where the store did not take ${what} at first`, async (t) => {
+  test(`P12, P14: inputs that wait go on, also where the store did not take ${what} at first`, async (t) => {
     const faulty = faultyStore(memoryStore());
     const { runtime, clock, puppet } = await startRig(t, { store: faulty });
     await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'one' } });

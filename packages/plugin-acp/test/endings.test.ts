@@ -64,7 +64,7 @@ test('an agent that listens leaves by itself when its input is closed', async (t
   t.is(scene.record().at(-1), 'left');
 });
 
-test('P4: an agent that dies in a run fails it with what was said, and the next input starts it anew', async (t) => {
+test('P12: an agent that dies in a run fails it with what was said, and the next input starts it anew', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   await scene.run(workerId, 'first');
@@ -79,7 +79,7 @@ test('P4: an agent that dies in a run fails it with what was said, and the next 
   t.is((await scene.runtime.getWorker(workerId)).execution.generation, 2);
 });
 
-test('P4: the runtime ends while a tool of the agent works: it is interrupted, and not done again', async (t) => {
+test('P12: the runtime ends while a tool of the agent works: it is interrupted, and not done again', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   const { runId } = await scene.runtime.sendInput(workerId, { text: 'tool hang' });
@@ -94,7 +94,7 @@ test('P4: the runtime ends while a tool of the agent works: it is interrupted, a
   );
 });
 
-test('P4: the runtime ends while permission is open: nobody can give it any more, and nothing was done', async (t) => {
+test('P12: the runtime ends while permission is open: nobody can give it any more, and nothing was done', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   const { requestId, runId } = await scene.asked(workerId, 'ask rm');

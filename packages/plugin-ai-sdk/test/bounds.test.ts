@@ -13,7 +13,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     ['drips a byte now and then', [{ drip: 20 }]],
     ['stops in the middle of a sentence', [{ text: 'Well, ' }, 'hang']],
   ] as const)
-    test(`${type}: P22: a model that ${how} is cancelled in time, and no other Worker waits for it`, async (t) => {
+    test(`P22: ${type}: a model that ${how} is cancelled in time, and no other Worker waits for it`, async (t) => {
       const scene = await ModelScene.open(t, { type });
       scene.server.answer = ({ last }): Reply => (last === 'stuck' ? reply : [{ text: 'Here.' }]);
       const [stuck, other] = [await scene.create(), await scene.create()];
@@ -33,7 +33,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
       t.is((await scene.say(stuck, 'hello')).outcome, 'completed');
     });
 
-  test(`${type}: P22: a model that is silent for too long fails its run, with what it said`, async (t) => {
+  test(`P22: ${type}: a model that is silent for too long fails its run, with what it said`, async (t) => {
     const scene = await ModelScene.open(t, { type, stallMs: 4_000 });
     scene.server.answer = () => [{ text: 'Well, ' }, { drip: 20 }];
     const workerId = await scene.create();
@@ -46,7 +46,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.is((await scene.transcript(workerId)).at(-1), 'assistant (partial): Well, ');
   });
 
-  test(`${type}: P22: a line of 100 MB is not gathered`, async (t) => {
+  test(`P22: ${type}: a line of 100 MB is not gathered`, async (t) => {
     const scene = await ModelScene.open(t, { type, responseBytes: 4 * MEBIBYTE });
     scene.server.answer = () => [{ text: 'Well, ' }, { flood: 100 * MEBIBYTE, of: 'line' }];
     const workerId = await scene.create();
@@ -55,7 +55,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     await scene.server.requests[0]?.closed;
   });
 
-  test(`${type}: P22: 100 MB of text end at what a message may be`, async (t) => {
+  test(`P22: ${type}: 100 MB of text end at what a message may be`, async (t) => {
     const scene = await ModelScene.open(t, { type });
     scene.server.answer = ({ last }) =>
       last === 'flood' ? [{ flood: 100 * MEBIBYTE, of: 'text' }] : [{ text: 'Here.' }];

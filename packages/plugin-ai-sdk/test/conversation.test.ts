@@ -69,7 +69,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.like(request?.body, { model: 'm', temperature: 0.5, max_tokens: 50, stream: true });
   });
 
-  test(`${type}: P7: the whole conversation is told, also after a restart and in the order of its runs`, async (t) => {
+  test(`P7: ${type}: the whole conversation is told, also after a restart and in the order of its runs`, async (t) => {
     const scene = await ModelScene.open(t, { type });
     const workerId = await scene.create();
     let goOn: () => void = () => {};
@@ -136,7 +136,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
       t.deepEqual(scene.server.requests[1]?.lines.slice(0, 2), ['user: hello', 'assistant: So far, ']);
     });
 
-  test(`${type}: P19: keys are sent, and never said, also where the provider quotes them`, async (t) => {
+  test(`P19: ${type}: keys are sent, and never said, also where the provider quotes them`, async (t) => {
     const variable = `TEST_KEY_${type.replace('-', '_').toUpperCase()}`;
     const key = 'sk-canary-0123456789';
     process.env[variable] = key;

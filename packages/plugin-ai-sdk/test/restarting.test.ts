@@ -17,7 +17,7 @@ const dangling = (lines: readonly string[]): readonly string[] => {
 };
 
 for (const type of ['openai-compatible', 'anthropic'] as const) {
-  test(`${type}: P4: the runtime ends in the middle of a run: it is interrupted, and the next one goes on`, async (t) => {
+  test(`P12: ${type}: the runtime ends in the middle of a run: it is interrupted, and the next one goes on`, async (t) => {
     const scene = await ModelScene.open(t, { type });
     scene.server.answer = () => [{ text: 'Once upon ' }, 'hang'];
     const workerId = await scene.create();
@@ -32,7 +32,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.deepEqual(scene.server.requests.at(-1)?.lines, ['user: tell', 'assistant: Once upon ', 'user: go on']);
   });
 
-  test(`${type}: P4: it ends in the middle of a tool call: the tool is not called again`, async (t) => {
+  test(`P12: ${type}: it ends in the middle of a tool call: the tool is not called again`, async (t) => {
     let calls = 0;
     let begin: () => void = () => {};
     const begun = new Promise<void>((resolve) => {
@@ -60,7 +60,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.regex(lines.find((line) => line.startsWith('tool ')) ?? '', /Whether it had an effect is not known/);
   });
 
-  test(`${type}: P4: it ends while permission is open: nobody can give it any more, and nothing was done`, async (t) => {
+  test(`P12: ${type}: it ends while permission is open: nobody can give it any more, and nothing was done`, async (t) => {
     let calls = 0;
     const look = tool({
       inputSchema: z.strictObject({}),

@@ -28,7 +28,7 @@ const begun = (runtime: Runtime, workerId: string) =>
 
 const LONG = [{ text: 'working on it now' }, { hang: true }] as const;
 
-test('P1 P2: a pod that ignores everything is detached at the deadline, and killed behind it', async (t) => {
+test('P1, P2: a pod that ignores everything is detached at the deadline, and killed behind it', async (t) => {
   const scene = await open(t, {
     script: { runs: { long: LONG }, switches: { ignoresEverything: true } },
     options: { shutdownMs: 900, interruptMs: 200 },
