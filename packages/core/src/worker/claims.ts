@@ -164,7 +164,8 @@ export class Claims {
       for (const { worker: holder, isOrphan } of next.holders) {
         if (isOrphan || (holder !== worker && !this.#isAncestor(worker, holder))) found.add(holder);
       }
-      below.push(...next.children.values());
+      // not spread: there may be more of them than a call takes arguments
+      for (const child of next.children.values()) below.push(child);
     }
     return [...found];
   }
