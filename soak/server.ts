@@ -25,6 +25,9 @@ export interface Holdings {
   readonly sockets: number;
 }
 
+/** Keys and lines of Workers stay in memory for a minute (`idleUnloadMs`), and what is let go is seen a round later. */
+const IDLE_SECONDS = 130;
+
 /** The real server, as a process that is ended in every way, at one address over all its lives. */
 export class Server {
   readonly url: string;
@@ -113,8 +116,8 @@ export class Server {
 
   /** What it holds when its clients are gone: their connections are kept for a while, and what is idle is let go. */
   async restingHoldings(sockets: number): Promise<Holdings> {
-    let now = await this.leastHoldings(5);
-    for (let round = 0; round < 20 && now.sockets > sockets; round++) now = await this.leastHoldings(5);
+    let now = await this.leastHoldings(IDLE_SECONDS);
+    for (let round = 0; round < 10 && now.sockets > sockets; round++) now = await this.leastHoldings(5);
     return now;
   }
 }

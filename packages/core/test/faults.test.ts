@@ -6,6 +6,7 @@ import { RuntimeError } from '../src/runtime-error.ts';
 import type { RuntimeStore } from '../src/store.ts';
 import { type FaultyStore, faultyStore, type Stall, type StoreFault } from '../src/testing/faulty-store.ts';
 import type { WorkerEvent } from '../src/worker/event.ts';
+import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
   flawsOf,
@@ -16,6 +17,7 @@ import {
   type Rig,
   settle,
   shutDown,
+  startRig,
 } from './fixtures/rig.ts';
 
 const WORKER = 'w';
@@ -294,4 +296,23 @@ test('P14: that the store refuses is told once, and that it takes commits again 
   await clock.advance(1_000);
   t.deepEqual(await told(), [again, unavailable, again, full]);
   t.true((await runtime.summary()).store.healthy);
+});
+
+test('P1, P14: a stop that a full disk refuses has ended the execution, and its run ends when there is space', async (t) => {
+  const faulty = faultyStore(memoryStore());
+  const { runtime, clock } = await startRig(t, {
+    store: faulty,
+    engines: [new Puppet({ isStubborn: true })],
+  });
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  await settle();
+  faulty.failWhile('append', 'full');
+  t.is(await onClock(clock, codeOf(runtime.stopWorker('w'))), 'STORE_FULL');
+  faulty.heal();
+  await clock.advance(10_000);
+  await settle();
+  const { status, execution } = await runtime.getWorker('w');
+  t.deepEqual([status, execution.connected], ['idle', false]);
+  t.deepEqual(Object.values(foldOf(await logOf(runtime, 'w')).outcomes), ['cancelled']);
+  t.is((await runtime.stopWorker('w')).status, 'stopped');
 });

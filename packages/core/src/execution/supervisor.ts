@@ -205,11 +205,11 @@ export class Supervisor implements Supervision {
   }
 
   /** Says in the log that an execution is gone. Another one may have been attached before that could be said. */
-  close(worker: Worker, execution: Execution): void {
+  close(worker: Worker, execution: Execution, cause: 'crash' | 'deadline' = 'crash'): void {
     const end = execution.driver?.toldEnd ?? ({ outcome: 'failed', error: LOST } as const);
     void this.persist(worker, (state) => {
       const leftover = execution.driver?.leftover(state, end) ?? [];
-      if (state.generation === execution.generation) return [...leftover, ...lose(state, end, 'crash')];
+      if (state.generation === execution.generation) return [...leftover, ...lose(state, end, cause)];
       const { run } = state;
       return run?.generation === execution.generation
         ? [...leftover, ...finishRun(state, run.runId, end, this.startsNext(worker))]
@@ -240,10 +240,16 @@ export class Supervisor implements Supervision {
     const outcome = execution && !(await this.#end(execution, 'stop', deadlineMs)) ? 'detached' : 'graceful';
     if (execution) this.#attachments.drop(worker, execution);
     if (execution && outcome === 'detached') void this.#attachments.abandon(worker, execution);
-    await this.#journal.commit(worker, (state) => [
-      ...(execution?.driver?.leftover(state, { outcome: 'cancelled' }) ?? []),
-      ...stop(state, outcome, reason),
-    ]);
+    try {
+      await this.#journal.commit(worker, (state) => [
+        ...(execution?.driver?.leftover(state, { outcome: 'cancelled' }) ?? []),
+        ...stop(state, outcome, reason),
+      ]);
+    } catch (error) {
+      // it is not stopped, but nothing runs any more: that is said as soon as the store takes it
+      if (execution && worker.state.run) this.close(worker, execution, 'deadline');
+      throw error;
+    }
     return { changed: true, status: 'stopped', outcome };
   }
 
