@@ -32,7 +32,7 @@ export class Redactor {
 
   /**
    * How much of a text that goes on may be shown, redacted: behind it something may have begun that has to be taken
-   * out. O(the longest text that was added).
+   * out. Looks at no more of its end than the longest text that was added has, once for each of them.
    */
   settled(text: string): number {
     let end = text.length;

@@ -122,8 +122,8 @@ export class AcpSession implements EngineSession, AgentListener {
     if (!opened || this.#isDetached) throw new RuntimeError('EXECUTION_LOST', 'The agent has ended');
     const { link, process, sessionId } = opened;
     const queue = new OutputQueue(new RedactedOutputs(this.#words));
-    const calls = new AgentCalls(this.#options.toolOutputBytes);
-    const turn: Turn = { run, queue, calls, speech: new AgentSpeech(calls) };
+    const calls = new AgentCalls(this.#options.toolOutputBytes, this.#words);
+    const turn: Turn = { run, queue, calls, speech: new AgentSpeech(calls, this.#words) };
     const prompt = await this.#promptOf(run, queue);
     run.signal.throwIfAborted();
     this.#turn = turn;

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
-import { boundedOutput, boundedText, type EngineOutput, type ToolResult } from '@worker-runtime/core';
+import {
+  boundedOutput,
+  boundedText,
+  type EngineOutput,
+  type JsonValue,
+  type Redactor,
+  type ToolResult,
+} from '@worker-runtime/core';
 
 interface Known {
   /** Unique in the log, where those of agents need not be. */
@@ -29,10 +36,12 @@ const textOf = (content: ToolCallContent): string => {
  */
 export class AgentCalls {
   readonly #maxBytes: number;
+  readonly #words: Redactor;
   readonly #known = new Map<string, Known>();
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, words: Redactor) {
     this.#maxBytes = maxBytes;
+    this.#words = words;
   }
 
   /** What an update makes known. */
@@ -54,7 +63,7 @@ export class AgentCalls {
   /** What an agent asks permission for, in a line, and the call that it is about, whose input stands in the log. */
   describe(update: ToolCallUpdate): { readonly call: string; readonly prompt: string } {
     const { call, name, input } = this.#merge(update);
-    const title = update.title ?? name;
+    const title = this.#words.text(update.title ?? name);
     if (title !== name) return { call, prompt: `${name}: ${title}` };
     return { call, prompt: isEmpty(input) ? name : `${name} ${JSON.stringify(input)}` };
   }
@@ -70,7 +79,7 @@ export class AgentCalls {
       isTold: false,
     };
     // a title changes while a call goes on; the first one that is known names it
-    known.name ||= (name ?? title ?? kind ?? '').slice(0, 256) || 'tool';
+    known.name ||= this.#words.text(name ?? title ?? kind ?? '').slice(0, 256) || 'tool';
     if (!isEmpty(rawInput)) known.input = rawInput;
     if (content) known.content = content;
     if (!isEmpty(rawOutput)) known.rawOutput = rawOutput;
@@ -82,18 +91,22 @@ export class AgentCalls {
     if (known.isTold) return [];
     known.isTold = true;
     const { call, name, input = {} } = known;
-    return [{ type: 'tool-call', call, name, input: boundedOutput(input, this.#maxBytes).output }];
+    return [{ type: 'tool-call', call, name, input: this.#bounded(input).output }];
   }
 
   #result({ call, content, rawOutput }: Known, status: 'completed' | 'failed'): ToolResult {
     const said = content.map(textOf).join('\n');
     const answer = said === '' && rawOutput !== undefined ? rawOutput : said;
-    if (status === 'completed')
-      return { type: 'tool-result', call, ...boundedOutput(answer, this.#maxBytes) };
+    if (status === 'completed') return { type: 'tool-result', call, ...this.#bounded(answer) };
     const { text, ...cut } = boundedText(
-      typeof answer === 'string' ? answer : JSON.stringify(answer),
+      this.#words.text(typeof answer === 'string' ? answer : JSON.stringify(answer)),
       this.#maxBytes,
     );
     return { type: 'tool-result', call, error: text || 'The tool failed', ...cut };
+  }
+
+  /** Private words are taken out before it is cut: what is left of one that is cut in two would not be found. */
+  #bounded(value: unknown): ReturnType<typeof boundedOutput> {
+    return boundedOutput(this.#words.json(value as JsonValue), this.#maxBytes);
   }
 }

@@ -1,5 +1,5 @@
 import type { ContentBlock, Plan, SessionUpdate } from '@agentclientprotocol/sdk';
-import type { EngineOutput } from '@worker-runtime/core';
+import type { EngineOutput, Redactor } from '@worker-runtime/core';
 import type { AgentCalls } from './agent-calls.ts';
 
 const MOST_PLAN_CHARS = 4_000;
@@ -13,19 +13,18 @@ const textOf = (block: ContentBlock): string => {
 const MARKS: Readonly<Record<string, string>> = { completed: '[x]', in_progress: '[>]' };
 
 const planOf = ({ entries }: Plan): string =>
-  entries
-    .map(({ content, status }) => `${MARKS[status] ?? '[ ]'} ${content}`)
-    .join('\n')
-    .slice(0, MOST_PLAN_CHARS);
+  entries.map(({ content, status }) => `${MARKS[status] ?? '[ ]'} ${content}`).join('\n');
 
 /** What an agent says in one run, as outputs of an engine. */
 export class AgentSpeech {
   readonly #calls: AgentCalls;
+  readonly #words: Redactor;
   #message: string | null = null;
   #isOpen = false;
 
-  constructor(calls: AgentCalls) {
+  constructor(calls: AgentCalls, words: Redactor) {
     this.#calls = calls;
+    this.#words = words;
   }
 
   hear(update: SessionUpdate): readonly EngineOutput[] {
@@ -45,8 +44,10 @@ export class AgentSpeech {
       case 'tool_call':
       case 'tool_call_update':
         return [...this.pause(), ...this.#calls.update(update)];
-      case 'plan':
-        return [...this.pause(), { type: 'notice', severity: 'info', code: 'PLAN', message: planOf(update) }];
+      case 'plan': {
+        const message = this.#words.text(planOf(update)).slice(0, MOST_PLAN_CHARS);
+        return [...this.pause(), { type: 'notice', severity: 'info', code: 'PLAN', message }];
+      }
       default:
         return [];
     }

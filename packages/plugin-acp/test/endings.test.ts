@@ -189,6 +189,17 @@ test('P19: the secrets that an agent was given and the directories that it works
   t.regex((await scene.transcript(claimed)).at(-1) ?? '', /\[project\] is \[project\]/);
 });
 
+test('P19: where the output of a tool is cut, nothing is left of a secret', async (t) => {
+  process.env.ACP_TEST_CUT = 'cut-canary-4711';
+  const agent = { env: ['ACP_TEST_CUT'], permission: 'allow' } as const;
+  const scene = await AgentScene.open(t, { agent, toolOutputBytes: 15 });
+  const workerId = await scene.create();
+  t.is((await scene.run(workerId, 'reveal ACP_TEST_CUT')).outcome, 'completed');
+  const said = await scene.transcript(workerId);
+  t.true(said.some((line) => line.includes('[cut: 15 of ')));
+  t.false(said.join().includes('cut-c'), said.join('\n'));
+});
+
 test('P19: what an agent says for its operator alone, and where it is, is in no public answer', async (t) => {
   process.env.ACP_TEST_CANARY = 'environment-canary';
   process.env.ACP_TEST_NAMED = 'named';
