@@ -72,6 +72,9 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+const isErrorCode = (code: unknown): code is ErrorCode =>
+  typeof code === 'string' && Object.hasOwn(ERROR_CODES, code);
+
 /** Ids, limits and JSON pointers that help the caller; never a path, a token or foreign text. */
 export type ErrorDetails = Readonly<Record<string, unknown>>;
 
@@ -80,6 +83,9 @@ export interface RuntimeErrorOptions {
   /** The full story, for the operator's log. Never serialized into an answer. */
   readonly cause?: unknown;
 }
+
+/** The same in every copy of this package. */
+const MARK = Symbol.for('@worker-runtime/core RuntimeError');
 
 /**
  * The one error class of the public API. `code`, `message` and `details` are safe to show to anyone;
@@ -98,6 +104,21 @@ export class RuntimeError extends Error {
 
   get retryable(): boolean {
     return ERROR_CODES[this.code].retryable;
+  }
+
+  static {
+    Object.defineProperty(RuntimeError.prototype, MARK, { value: true });
+  }
+
+  /** True for those of another copy of this package too, as a plugin may bring along, if their code is known here. */
+  static override [Symbol.hasInstance](value: unknown): value is RuntimeError {
+    return (
+      typeof value === 'object' &&
+      value !== null &&
+      MARK in value &&
+      'code' in value &&
+      isErrorCode(value.code)
+    );
   }
 
   /** The error itself if it is typed, else INTERNAL with the original as its cause. */

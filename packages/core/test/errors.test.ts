@@ -280,6 +280,28 @@ test('the table of errors: every code has a title that tells nothing private', (
   }
 });
 
+test('P19: an error of another copy of the package is as good as ours, where its code is known', async (t) => {
+  // the query makes it another module, as a copy that a plugin brought along is
+  const other = (await import(
+    `../src/runtime-error.ts?${'copy'}`
+  )) as typeof import('../src/runtime-error.ts');
+  t.not(other.RuntimeError as unknown, RuntimeError);
+  const foreign = new other.RuntimeError('FORBIDDEN', 'Too early', { details: { hour: 3 } });
+  t.is(RuntimeError.from(foreign), foreign);
+  const refusing = plugin('curfew', (host) => {
+    host.hooks.admit.tapPromise(async () => {
+      throw foreign;
+    });
+  });
+  const { runtime } = await startRig(t, { plugins: [refusing] });
+  t.is(await errorOf(runtime.createWorker(idle)), foreign);
+
+  const newer = new other.RuntimeError('FROM_THE_FUTURE' as ErrorCode, 'unknown here');
+  t.is(RuntimeError.from(newer).code, 'INTERNAL');
+  for (const like of [null, 'FORBIDDEN', new Error('FORBIDDEN'), { code: 'FORBIDDEN', name: 'RuntimeError' }])
+    t.false((like as unknown) instanceof RuntimeError);
+});
+
 const CANARIES = ['/srv/canary-path/engine.sock', 'canary-token-4711'];
 const canary = (): Error => new TypeError(`connect ${CANARIES.join(' with ')}`);
 

@@ -1,5 +1,5 @@
 import type { Notice } from '@worker-runtime/core';
-import type { Redactor } from './redactor.ts';
+import type { PodRedactor } from './pod-redactor.ts';
 import type { Said } from './said.ts';
 import type { StreamMark, StreamPlace } from './stream-place.ts';
 import type { Teller } from './teller.ts';
@@ -7,7 +7,7 @@ import type { PodMethod } from './wire/pod-method.ts';
 
 /** What following a run needs of its session. */
 export interface FollowedPod {
-  readonly redactor: Redactor;
+  readonly redactor: PodRedactor;
   readonly teller: Teller;
   readonly model: string | null;
   /** In which a pod that does nothing else takes what it is asked. */

@@ -1,5 +1,5 @@
 import type { EngineOutput } from '@worker-runtime/core';
-import { RedactedStream, type Redactor } from './redactor.ts';
+import { type PodRedactor, RedactedStream } from './pod-redactor.ts';
 
 /** Text that is streamed before a message supersedes it; the committed message has all of it. */
 const MOST_CHARS = 262_144;
@@ -15,7 +15,7 @@ export class LiveText {
   #blockChars = 0;
   #chars = 0;
 
-  constructor(redactor: Redactor) {
+  constructor(redactor: PodRedactor) {
     this.#streams = { text: new RedactedStream(redactor), reasoning: new RedactedStream(redactor) };
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EngineContext, type Run, type RunInput, RuntimeError } from '@worker-runtime/core';
 import type { PodFeed } from './pod-feed.ts';
-import type { Redactor } from './redactor.ts';
+import type { PodRedactor } from './pod-redactor.ts';
 import type { Said } from './said.ts';
 import { type SaidRun, splitRuns } from './said-run.ts';
 import type { PodStatus } from './wire/pod-event.ts';
@@ -30,12 +30,12 @@ const isOver = (run: SaidRun | undefined): boolean => {
 /** The runs that nobody here asked for, waiting to be recorded one after the other, in the order of the pod's log. */
 export class OtherRuns {
   readonly #context: EngineContext;
-  readonly #redactor: Redactor;
+  readonly #redactor: PodRedactor;
   readonly #putBack: (said: readonly Said[]) => void;
   readonly #waiting: OtherRun[] = [];
   #isRecording = false;
 
-  constructor(context: EngineContext, redactor: Redactor, putBack: (said: readonly Said[]) => void) {
+  constructor(context: EngineContext, redactor: PodRedactor, putBack: (said: readonly Said[]) => void) {
     this.#context = context;
     this.#redactor = redactor;
     this.#putBack = putBack;

@@ -3,11 +3,11 @@ import { RuntimeError } from '@worker-runtime/core';
 import { type PodFiles, UnsafeFileError } from './pod-files.ts';
 import { isPodName } from './pod-name.ts';
 import { isAlive, PodProcess } from './pod-process.ts';
+import { PodRedactor } from './pod-redactor.ts';
 import type { LogEntry } from './records/log-entry.ts';
 import { type PodMetadata, readMetadata } from './records/metadata.ts';
 import { isObject, objectAt, parseObject, textOrNullAt } from './records/record-fields.ts';
 import { type RegistryRow, readRegistry } from './records/registry.ts';
-import { Redactor } from './redactor.ts';
 import { entriesOf, lossNotice, segmentLog } from './segment-chain.ts';
 import { takeSnapshot } from './wire/pod-connection.ts';
 import type { PodStatus } from './wire/pod-event.ts';
@@ -97,8 +97,8 @@ export class PodDirectory {
   }
 
   /** A redactor that knows every pod there is, and what is private of this one. */
-  async redactorFor(name: string | null, workspaces: readonly string[] = []): Promise<Redactor> {
-    const redactor = new Redactor();
+  async redactorFor(name: string | null, workspaces: readonly string[] = []): Promise<PodRedactor> {
+    const redactor = new PodRedactor();
     const rows = await this.rows().catch(() => []);
     redactor.addPlaces(this.#privatePlaces);
     redactor.addWords(await this.#names(rows));
@@ -145,7 +145,7 @@ export class PodDirectory {
     name: string,
     rows: readonly RegistryRow[],
     roles: ReadonlyMap<string, string>,
-    redactor: Redactor,
+    redactor: PodRedactor,
     workerId: string | null,
   ): Promise<LegacyPod> {
     const metadata = await readMetadata(this.#files, name).catch((error: unknown) => {

@@ -2,9 +2,9 @@ import { CommittedLog } from './committed-log.ts';
 import { countMessages, minus, NO_MESSAGES } from './message-counts.ts';
 import type { PodFiles } from './pod-files.ts';
 import type { PodLink } from './pod-link.ts';
+import type { PodRedactor } from './pod-redactor.ts';
 import type { LogEntry } from './records/log-entry.ts';
 import { readMetadata } from './records/metadata.ts';
-import type { Redactor } from './redactor.ts';
 import { type Said, saidEntries } from './said.ts';
 import { entriesOf, segmentLog } from './segment-chain.ts';
 import { type StreamMark, StreamPlace } from './stream-place.ts';
@@ -15,14 +15,14 @@ export class PodLog {
   readonly place = new StreamPlace();
   readonly #files: PodFiles;
   readonly #name: string;
-  readonly #redactor: Redactor;
+  readonly #redactor: PodRedactor;
   readonly #committed: CommittedLog;
   /** Read, and not told yet: it belongs to a run that follows. */
   readonly #ahead: Said[] = [];
   /** What the present segment has, as far as it was read. */
   #messages = NO_MESSAGES;
 
-  constructor(files: PodFiles, name: string, redactor: Redactor) {
+  constructor(files: PodFiles, name: string, redactor: PodRedactor) {
     this.#files = files;
     this.#name = name;
     this.#redactor = redactor;

@@ -16,10 +16,10 @@ import { PodFeed } from './pod-feed.ts';
 import type { PodFiles } from './pod-files.ts';
 import type { LinkEvent, PodLink } from './pod-link.ts';
 import { PodLog } from './pod-log.ts';
+import type { PodRedactor } from './pod-redactor.ts';
 import { countRecorded } from './recorded.ts';
 import type { LogEntry } from './records/log-entry.ts';
 import { textAt } from './records/record-fields.ts';
-import type { Redactor } from './redactor.ts';
 import { runError } from './run-error.ts';
 import { RunFollower } from './run-follower.ts';
 import { type Said, saidEntries } from './said.ts';
@@ -32,7 +32,7 @@ export interface SessionOptions {
   readonly context: EngineContext;
   readonly files: PodFiles;
   readonly name: string;
-  readonly redactor: Redactor;
+  readonly redactor: PodRedactor;
   readonly acceptMs: number;
   /** Whether the conversation before this Worker is still being copied into its log. */
   readonly isCopying: boolean;
@@ -55,7 +55,7 @@ const tellsRun = (event: LinkEvent): boolean =>
  * itself, before this Worker) becomes runs that nobody here asked for, one after the other, in the order of its log.
  */
 export class PodSession implements EngineSession, FollowedPod {
-  readonly redactor: Redactor;
+  readonly redactor: PodRedactor;
   readonly teller: Teller;
   readonly acceptMs: number;
   readonly #options: SessionOptions;

@@ -1,5 +1,5 @@
 import type { TranscriptItem } from '@worker-runtime/core';
-import type { Redactor } from './redactor.ts';
+import type { PodRedactor } from './pod-redactor.ts';
 import type { Said } from './said.ts';
 
 /** Enough to tell one text from another. */
@@ -7,7 +7,7 @@ const KEY_CHARS = 400;
 /** Clocks of one machine, read by two processes. */
 const SKEW_MS = 2_000;
 
-const keyOf = (said: Said, redactor: Redactor): string | null => {
+const keyOf = (said: Said, redactor: PodRedactor): string | null => {
   switch (said.what) {
     case 'input':
       return `input ${redactor.text(said.text.slice(0, KEY_CHARS * 10)).slice(0, KEY_CHARS)}`;
@@ -21,7 +21,7 @@ const keyOf = (said: Said, redactor: Redactor): string | null => {
   }
 };
 
-const keysOf = (item: TranscriptItem, redactor: Redactor): readonly string[] =>
+const keysOf = (item: TranscriptItem, redactor: PodRedactor): readonly string[] =>
   item.parts.flatMap((part) => {
     switch (part.type) {
       case 'tool-call':
@@ -39,7 +39,7 @@ const keysOf = (item: TranscriptItem, redactor: Redactor): readonly string[] =>
   });
 
 /** Runs that began without a person: their input stands in the log as a system item. */
-const inputKeyOf = (said: Said, redactor: Redactor): string | null =>
+const inputKeyOf = (said: Said, redactor: PodRedactor): string | null =>
   said.what === 'system' && said.item.kind === 'notification'
     ? keyOf({ ts: said.ts, what: 'input', text: said.item.message }, redactor)
     : null;
@@ -52,7 +52,7 @@ const inputKeyOf = (said: Said, redactor: Redactor): string | null =>
 export const countRecorded = async (
   conversation: readonly Said[],
   history: AsyncIterable<TranscriptItem>,
-  redactor: Redactor,
+  redactor: PodRedactor,
 ): Promise<number> => {
   const places = new Map<string, number[]>();
   for (const [at, said] of conversation.entries()) {

@@ -1,6 +1,6 @@
 import type { EngineOutput, MessageContent, Notice } from '@worker-runtime/core';
+import type { PodRedactor } from './pod-redactor.ts';
 import type { SystemItem } from './records/log-entry.ts';
-import type { Redactor } from './redactor.ts';
 import type { Said } from './said.ts';
 import { childEvent } from './said-run.ts';
 
@@ -12,12 +12,12 @@ const info = (code: string, message: string): Notice => ({ type: 'notice', sever
 
 /** Makes outputs of an engine of what a pod said, in the same order, with nothing private in them. */
 export class Teller {
-  readonly #redactor: Redactor;
+  readonly #redactor: PodRedactor;
   readonly #model: () => string | null;
   /** Tools that were called and have not answered. */
   readonly #open = new Set<string>();
 
-  constructor(redactor: Redactor, model: () => string | null) {
+  constructor(redactor: PodRedactor, model: () => string | null) {
     this.#redactor = redactor;
     this.#model = model;
   }

@@ -16,9 +16,10 @@ const MOST_HELD = 8_192;
 
 /**
  * Takes out of published text what is private: directories, names of pods, sockets, process ids, ids of sessions. The
- * workspace keeps its name for people, so that paths inside it stay readable.
+ * workspace keeps its name for people, so that paths inside it stay readable. The one of core knows exact texts only; what a
+ * pod says has to be known by its shape too.
  */
-export class Redactor {
+export class PodRedactor {
   readonly #places = new Set<string>();
   readonly #workspaces = new Set<string>();
   readonly #words = new Set<string>();
@@ -116,10 +117,10 @@ export class Redactor {
 
 /** Redacts text that comes in pieces: what might be the beginning of something private waits for what follows. */
 export class RedactedStream {
-  readonly #redactor: Redactor;
+  readonly #redactor: PodRedactor;
   #held = '';
 
-  constructor(redactor: Redactor) {
+  constructor(redactor: PodRedactor) {
     this.#redactor = redactor;
   }
 
