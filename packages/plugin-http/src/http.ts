@@ -180,10 +180,16 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
   }
 }
 
+/**
+ * Connections that wait to be accepted, as far as the system allows. All clients come back at once when a server was
+ * restarted; those beyond it would try again only after seconds. (Node's own is 511.)
+ */
+const BACKLOG = 65_535;
+
 /** @throws PLUGIN_FAILED the address cannot be had; `details.reason` is the system's code for why */
 const listen = async (app: FastifyInstance, host: string, port: number): Promise<string> => {
   try {
-    await app.listen({ host, port });
+    await app.listen({ host, port, backlog: BACKLOG });
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     const message =
