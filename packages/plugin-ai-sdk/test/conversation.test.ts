@@ -29,13 +29,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
       settings: { temperature: 0.5, maxOutputTokens: 50 },
     });
     const { cursor, runId } = await scene.runtime.sendInput(workerId, { text: 'Why?' });
-    const seen: string[] = [];
-    for await (const item of scene.runtime.observe(workerId, { after: cursor })) {
-      if (item.type === 'in-flight')
-        for (const { parts } of item.messages) seen.push(...parts.map(({ text }) => text));
-      if (item.type === 'delta') seen.push(item.text);
-      if (seen.join('') === 'Hm.The sky ') break;
-    }
+    await scene.shown(workerId, 'Hm.The sky ', cursor);
     goOn();
     t.deepEqual(await scene.ended(workerId, runId), { outcome: 'completed' });
     const log = await scene.log(workerId);
@@ -126,8 +120,15 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     test(`${type}: a stream is cut midway: ${how}`, async (t) => {
       const scene = await ModelScene.open(t, { type, retries: 2 });
       const workerId = await scene.create();
-      scene.server.answer = () => [{ text: 'So far, ' }, broken];
-      const { outcome, error } = await scene.say(workerId, 'hello');
+      let goOn = (): void => {};
+      const until = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      scene.server.answer = () => [{ text: 'So far, ' }, { until }, broken];
+      const said = scene.say(workerId, 'hello');
+      await scene.shown(workerId, 'So far, ');
+      goOn();
+      const { outcome, error } = await said;
       t.deepEqual([outcome, error?.code], ['failed', 'ENGINE_UNAVAILABLE']);
       t.is(scene.server.requests.length, 1, 'it is not tried again: it has been shown');
       t.deepEqual(await scene.transcript(workerId), ['user: hello', 'assistant (partial): So far, ']);

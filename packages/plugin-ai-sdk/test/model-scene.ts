@@ -113,6 +113,18 @@ export class ModelScene {
     throw new Error('Nothing was asked');
   }
 
+  /** Resolves when all of this is shown as text in flight. */
+  async shown(workerId: string, text: string, after = 'start'): Promise<void> {
+    let seen = '';
+    for await (const item of this.runtime.observe(workerId, { after })) {
+      if (item.type === 'in-flight')
+        seen = item.messages.flatMap(({ parts }) => parts.map((part) => part.text)).join('');
+      if (item.type === 'delta') seen += item.text;
+      if (seen === text) return;
+    }
+    throw new Error('It was not shown');
+  }
+
   /** Resolves when a run has ended. */
   async ended(workerId: string, runId: string): Promise<EventData['run.finished']> {
     for await (const item of this.runtime.observe(workerId, { after: 'start' })) {

@@ -22,8 +22,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     scene.server.answer = () => [{ text: 'Once upon ' }, 'hang'];
     const workerId = await scene.create();
     const { runId, cursor } = await scene.runtime.sendInput(workerId, { text: 'tell' });
-    for await (const item of scene.runtime.observe(workerId, { after: cursor }))
-      if (item.type === 'delta' || (item.type === 'in-flight' && item.messages.length > 0)) break;
+    await scene.shown(workerId, 'Once upon ', cursor);
     await scene.start();
     t.is((await scene.ended(workerId, runId)).outcome, 'interrupted');
     t.is((await scene.runtime.getWorker(workerId)).status, 'idle');
