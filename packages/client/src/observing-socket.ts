@@ -74,19 +74,23 @@ export class ObservingSocket {
   static open(ws: WebSocket, { timeoutMs, silenceMs }: Timing): Promise<ObservingSocket | null> {
     return new Promise((resolve) => {
       const socket = new ObservingSocket(ws, silenceMs);
-      const late = setTimeout(() => ws.close(), timeoutMs);
+      const lost = (): void => {
+        socket.#fail(unreachable('The socket was cut off'));
+        clearTimeout(late);
+        resolve(null);
+      };
+      const late = setTimeout(() => {
+        ws.close();
+        lost();
+      }, timeoutMs);
       ws.onmessage = ({ data }) => {
         socket.#hear(String(data));
         clearTimeout(late);
         resolve(socket.isClosed ? null : socket);
       };
-      // what is wrong is said by the close that follows
-      ws.onerror = () => {};
-      ws.onclose = () => {
-        socket.#fail(unreachable('The socket was cut off'));
-        clearTimeout(late);
-        resolve(null);
-      };
+      // a close should follow an error; that of Node 22 has none where the upgrade failed
+      ws.onerror = lost;
+      ws.onclose = lost;
     });
   }
 

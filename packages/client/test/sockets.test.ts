@@ -71,7 +71,18 @@ test('P8: a stream that is not read holds back itself alone, and goes on later w
   await quiet.return?.();
 });
 
-test('where the upgrade is refused, streams come over SSE, and sockets are not tried for each', async (t) => {
+/** As the one of Node 22 is: where the upgrade failed, it says an error and no close. */
+class WithoutClose extends (TRANSPORTS.ws.webSocket as typeof WebSocket) {
+  override get onclose(): WebSocket['onclose'] {
+    return null;
+  }
+  override set onclose(_: WebSocket['onclose']) {}
+}
+
+const refused = async (
+  t: ExecutionContext,
+  webSocket: typeof WebSocket | null | undefined,
+): Promise<void> => {
   const { served } = await serve(t);
   // a proxy that knows nothing of upgrades
   let upgrades = 0;
@@ -100,7 +111,7 @@ test('where the upgrade is refused, streams come over SSE, and sockets are not t
   });
   const { port } = server.address() as AddressInfo;
   await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const api = runtimeClient({ url: `http://127.0.0.1:${port}`, ...TRANSPORTS.ws });
+  const api = runtimeClient({ url: `http://127.0.0.1:${port}`, ...(webSocket && { webSocket }) });
   for (let round = 0; round < 3; round++) {
     const items = api.observe('ada', { after: 'start' })[Symbol.asyncIterator]();
     t.like(await until(items, 'event'), { event: { type: 'worker.created' } });
@@ -108,7 +119,14 @@ test('where the upgrade is refused, streams come over SSE, and sockets are not t
   }
   t.is(upgrades, 1);
   await t.throwsAsync(api.observe('nobody')[Symbol.asyncIterator]().next(), { code: 'WORKER_NOT_FOUND' });
-});
+};
+
+test('where the upgrade is refused, streams come over SSE, and sockets are not tried for each', (t) =>
+  refused(t, TRANSPORTS.ws.webSocket));
+test('so they do with a WebSocket that says an error and no close', (t) => refused(t, WithoutClose));
+(globalThis.WebSocket ? test : test.skip)('so they do with the one of Node, from version 22 on', (t) =>
+  refused(t, globalThis.WebSocket),
+);
 
 test('P19: a token goes with a socket in the list of subprotocols, and what it may not is refused by its code', async (t) => {
   const token = 'a-token-of-more-than-32-characters?~for-one-who-observes';
