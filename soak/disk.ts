@@ -8,11 +8,13 @@ export class SmallDisk {
   readonly path: string;
   readonly isMounted: boolean;
   isFull = false;
+  #isGone = false;
 
   constructor(path: string, mebibytes: number) {
     this.path = path;
     mkdirSync(path, { recursive: true });
     this.isMounted = process.getuid?.() === 0 && this.#mount(mebibytes);
+    process.once('exit', () => this.unmount());
   }
 
   /** Takes what room there is. */
@@ -33,7 +35,9 @@ export class SmallDisk {
   }
 
   unmount(): void {
-    if (this.isMounted) execFileSync('umount', ['-l', this.path]);
+    if (!this.isMounted || this.#isGone) return;
+    this.#isGone = true;
+    execFileSync('umount', ['-l', this.path]);
   }
 
   #mount(mebibytes: number): boolean {

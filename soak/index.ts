@@ -19,6 +19,9 @@ const { values, positionals } = parseArgs({
     subscribers: { type: 'string', default: '1000' },
   },
 });
+// called off, it leaves neither server nor disk behind
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
 const [what = 'runtime'] = positionals;
 const minutes = Number(values.minutes);
 const random = new Random(Number(values.seed));

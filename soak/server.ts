@@ -57,6 +57,9 @@ export class Server {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', this.#log] });
     const { stdout } = child;
     if (stdout === null) throw new TypeError('a pipe was asked for');
+    const kill = (): boolean => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
     this.lives += 1;
     const ended = once(child, 'exit').then(([code]) => {
       throw new Error(`the server ended with ${String(code)} instead of being ready: see its log`);
