@@ -34,7 +34,8 @@ const run = async (): Promise<{ readonly line: string; readonly isWell: boolean 
     const dir = join(folder, 'store');
     const plugins = ['fs-store', 'http', 'ws', 'echo'].flatMap((name) => ['--plugin', name]);
     const server = await Server.at(log, ...plugins, '--fs-store.dir', dir);
-    return soakSockets(server, random, { minutes, subscribers: Number(values.subscribers) });
+    const subscribers = Number(values.subscribers);
+    return Promise.race([soakSockets(server, random, { minutes, subscribers }), server.died]);
   }
   if (what === 'runtime') return soakRuntime(folder, random, minutes);
   throw new Error(`There is no soak of ${what}: runtime or sockets`);

@@ -96,7 +96,7 @@ export const soakRuntime = async (
     '--fs-store.dir',
     join(disk.path, 'store'),
   );
-  try {
+  const soak = async (): Promise<{ readonly line: string; readonly isWell: boolean }> => {
     await server.start();
     const before = await server.holdings();
     const { url } = server;
@@ -145,6 +145,9 @@ export const soakRuntime = async (
         `${chaos.badExits} with a bad exit, ${disk.isMounted ? chaos.fills : 'no'} full disks)`,
       isWell,
     };
+  };
+  try {
+    return await Promise.race([soak(), server.died]);
   } finally {
     await server.end('SIGKILL');
     disk.unmount();

@@ -31,15 +31,22 @@ const IDLE_SECONDS = 130;
 /** The real server, as a process that is ended in every way, at one address over all its lives. */
 export class Server {
   readonly url: string;
+  /** Rejects when it ended by itself: whatever comes, it does not. */
+  readonly died: Promise<never>;
   lives = 0;
   readonly #args: readonly string[];
   readonly #log: number;
   #child: ChildProcess | null = null;
+  #die: (error: Error) => void = () => {};
 
   private constructor(port: number, args: readonly string[], logPath: string) {
     this.url = `http://127.0.0.1:${port}`;
     this.#args = [...args, 'serve', '--port', String(port), '--log-level', 'warn'];
     this.#log = openSync(logPath, 'a');
+    this.died = new Promise((_, reject) => {
+      this.#die = reject;
+    });
+    this.died.catch(() => {});
   }
 
   static async at(logPath: string, ...args: readonly string[]): Promise<Server> {
@@ -68,6 +75,11 @@ export class Server {
     ended.catch(() => {});
     stdout.resume();
     this.#child = child;
+    child.once('exit', (code, signal) => {
+      if (this.#child !== child) return;
+      this.#child = null;
+      this.#die(new Error(`the server ended by itself (${code ?? signal}): see its log`));
+    });
   }
 
   /** Ends it by a signal. Resolves with its exit code, null for a killed one. */

@@ -81,7 +81,11 @@ export interface Run {
   readonly input: RunInput | null;
   /** Aborted by cancel, stop, the run's deadline and shutdown. Yield what is worth keeping, then return or throw. */
   readonly signal: AbortSignal;
-  /** Opens a request and waits for its answer; the Worker is `waiting` meanwhile. Never rejects on a refusal: see `by`. */
+  /**
+   * Opens a request and waits for its answer; the Worker is `waiting` meanwhile. Never rejects on a refusal: see `by`.
+   * A rejection that nobody waits for harms nobody.
+   * @throws as a commit: STORE_FULL · STORE_UNAVAILABLE · EXECUTION_LOST
+   */
   ask(question: Question): Promise<Answer>;
 }
 

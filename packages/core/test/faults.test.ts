@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { bundleDigest } from '../src/commands/bundles.ts';
+import { engine } from '../src/engine.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import type { Runtime } from '../src/runtime.ts';
 import { RuntimeError } from '../src/runtime-error.ts';
@@ -315,4 +316,24 @@ test('P1, P14: a stop that a full disk refuses has ended the execution, and its 
   t.deepEqual([status, execution.connected], ['idle', false]);
   t.deepEqual(Object.values(foldOf(await logOf(runtime, 'w')).outcomes), ['cancelled']);
   t.is((await runtime.stopWorker('w')).status, 'stopped');
+});
+
+test('P14: what a full disk refuses an engine that does not wait for the answer ends no process', async (t) => {
+  const store = faultyStore(memoryStore());
+  const heard: unknown[] = [];
+  const careless = engine('careless', async function* (run, worker) {
+    store.failNext('append', 'full');
+    // nobody looks at these: Node would end the process with a rejection that is not handled
+    void run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] });
+    yield { type: 'message', parts: [{ type: 'text', text: 'one' }] };
+    void worker.beginRun();
+    void worker.createChild({ engine: 'nobody' });
+    // who waits hears of it as always
+    await worker.createChild({ engine: 'nobody' }).catch((error: unknown) => heard.push(error));
+  });
+  const { runtime } = await startRig(t, { store, engines: [careless] });
+  await runtime.createWorker({ workerId: WORKER, engine: 'careless' });
+  const { run } = await runtime.sendInput(WORKER, { text: 'go' }, { waitMs: 10_000 });
+  t.is(run?.outcome, 'completed');
+  t.like(heard, [{ code: 'ENGINE_UNKNOWN' }]);
 });

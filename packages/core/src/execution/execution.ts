@@ -9,6 +9,7 @@ import type { TranscriptItem } from '../worker/transcript.ts';
 import type { PrivateRecord, Worker } from '../worker/worker.ts';
 import { RunDriver } from './run-driver.ts';
 import type { Supervision } from './supervision.ts';
+import { unheard } from './unheard.ts';
 
 /**
  * One attached execution of a Worker, and what its engine sees of the runtime. Fenced, it is dead: its context
@@ -82,7 +83,7 @@ export class Execution implements EngineContext {
   }
 
   beginRun(input?: RunInput): Promise<void> {
-    return this.#guarded(() => this.#supervision.beginRun(this.#worker, this, input ?? null));
+    return unheard(this.#guarded(() => this.#supervision.beginRun(this.#worker, this, input ?? null)));
   }
 
   lost(error: unknown): void {
@@ -90,7 +91,7 @@ export class Execution implements EngineContext {
   }
 
   createChild(spec: CreateWorker): Promise<{ readonly workerId: string }> {
-    return this.#guarded(() => this.#supervision.createChild(this.#worker, spec));
+    return unheard(this.#guarded(() => this.#supervision.createChild(this.#worker, spec)));
   }
 
   /**

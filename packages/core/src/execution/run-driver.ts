@@ -8,6 +8,7 @@ import type { CurrentRun, WorkerState } from '../worker/state.ts';
 import type { Worker } from '../worker/worker.ts';
 import { OutputRecorder } from './output-recorder.ts';
 import type { Supervision } from './supervision.ts';
+import { unheard } from './unheard.ts';
 
 /** Why a run was told to end before it did so itself. The first reason counts. */
 export type AbortReason = 'cancel' | 'stop' | 'deadline' | 'shutdown';
@@ -200,7 +201,7 @@ export class RunDriver {
       get signal() {
         return signal();
       },
-      ask: (question) => this.#ask(question),
+      ask: (question) => unheard(this.#ask(question)),
     };
   }
 
