@@ -250,16 +250,17 @@ test('a client that was cut off for falling behind comes back, and nothing is lo
 test('a line that a pod loses is sent again once, and a compaction is waited for', async (t) => {
   const scene = await open(t, {
     script: {
-      switches: { losesLinesOver: 5_000, compactsBeforeRunMs: 300 },
+      // longer than a pod is waited for, which may be slow on a busy machine
+      switches: { losesLinesOver: 5_000, compactsBeforeRunMs: 3_300 },
       runs: { work: [{ text: 'one' }, { tool: 'Read', output: 'it' }, { compact: true }, { text: 'two' }] },
     },
-    options: { acceptMs: 150 },
+    options: { acceptMs: 3_000 },
   });
   const { runtime } = await scene.start();
   const workerId = idOf(await scene.create(runtime));
   const large = 'x'.repeat(6_000);
-  t.is((await runtime.sendInput(workerId, { text: large }, { waitMs: 10_000 })).run?.outcome, 'completed');
-  t.is((await runtime.sendInput(workerId, { text: 'work' }, { waitMs: 10_000 })).run?.outcome, 'completed');
+  t.is((await runtime.sendInput(workerId, { text: large }, { waitMs: 30_000 })).run?.outcome, 'completed');
+  t.is((await runtime.sendInput(workerId, { text: 'work' }, { waitMs: 30_000 })).run?.outcome, 'completed');
   t.deepEqual((await transcriptOf(runtime, workerId)).slice(1), [
     `assistant: echo: ${large}`,
     'user: work',

@@ -239,7 +239,7 @@ test('P23: subscriptions beyond the limit of a socket, or of the runtime, are re
 });
 
 test('P23: a peer that is silent is dropped after two missed pongs, one that answers is kept', async (t) => {
-  const { url, logged } = await serve(t, { ws: { pingMs: 20 } });
+  const { url, logged } = await serve(t, { ws: { pingMs: 200 } });
   const silent = await RawPeer.open(url());
   const alive = await WsClient.open(url());
   t.is(await silent.closed, null);
