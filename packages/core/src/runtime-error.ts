@@ -112,6 +112,8 @@ export class RuntimeError extends Error {
 
   /** True for those of another copy of this package too, as a plugin may bring along, if their code is known here. */
   static override [Symbol.hasInstance](value: unknown): value is RuntimeError {
+    // biome-ignore lint/complexity/noThisInStatic: a class that extends this one inherits the method, and means itself
+    if (this !== RuntimeError) return super[Symbol.hasInstance](value);
     return (
       typeof value === 'object' &&
       value !== null &&

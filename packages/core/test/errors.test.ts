@@ -300,6 +300,11 @@ test('P19: an error of another copy of the package is as good as ours, where its
   t.is(RuntimeError.from(newer).code, 'INTERNAL');
   for (const like of [null, 'FORBIDDEN', new Error('FORBIDDEN'), { code: 'FORBIDDEN', name: 'RuntimeError' }])
     t.false((like as unknown) instanceof RuntimeError);
+
+  // whoever extends it can still tell its own from others
+  class Closed extends RuntimeError {}
+  t.true(new Closed('FORBIDDEN') instanceof Closed && new Closed('FORBIDDEN') instanceof RuntimeError);
+  t.false(new RuntimeError('FORBIDDEN') instanceof Closed);
 });
 
 const CANARIES = ['/srv/canary-path/engine.sock', 'canary-token-4711'];

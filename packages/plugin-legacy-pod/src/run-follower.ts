@@ -225,7 +225,6 @@ export class RunFollower {
     });
     const first = await Promise.race([answered, moved.then(() => null)]).catch(() => null);
     settled.abort();
-    answered.catch(() => {});
     await moved;
     if (first === null) {
       // another client went on, or ended it: what follows is no part of this run
