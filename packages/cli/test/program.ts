@@ -22,7 +22,8 @@ export interface Ended {
 /** A folder of the test's own: where the program runs, and its home. */
 export const makePlace = async (t: ExecutionContext): Promise<string> => {
   const place = await mkdtemp(join(tmpdir(), 'worker-runtime-cli-'));
-  t.teardown(() => rm(place, { recursive: true, force: true }));
+  // what a killed runtime leaves behind ends by itself, and may write until then
+  t.teardown(() => rm(place, { recursive: true, force: true, maxRetries: 10 }));
   return place;
 };
 

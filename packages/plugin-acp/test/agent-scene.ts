@@ -66,7 +66,7 @@ export class AgentScene {
     const scene = new AgentScene(await makeFolder(), options);
     t.teardown(async () => {
       await scene.#runtime?.stop();
-      await rm(scene.folder, { recursive: true, force: true });
+      await rm(scene.folder, { recursive: true, force: true, maxRetries: 10 });
     });
     await scene.start();
     return scene;

@@ -18,7 +18,7 @@ for (const traits of [[], ['no-load']])
         echoInput: (marker) => ({ text: `say ${marker}` }),
         // an agent without its session is told what was said before
         recallInput: { text: 'recall' },
-        dispose: () => rm(folder, { recursive: true, force: true }),
+        dispose: () => rm(folder, { recursive: true, force: true, maxRetries: 10 }),
       };
     },
   );

@@ -35,7 +35,7 @@ const caller: Answer = ({ last, lines }) => {
 
 const folder = async (t: ExecutionContext): Promise<string> => {
   const path = await mkdtemp(join(tmpdir(), 'ai-sdk-'));
-  t.teardown(() => rm(path, { recursive: true, force: true }));
+  t.teardown(() => rm(path, { recursive: true, force: true, maxRetries: 10 }));
   return path;
 };
 

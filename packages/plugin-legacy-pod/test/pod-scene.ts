@@ -210,7 +210,7 @@ export class PodScene {
         // it ended
       }
     }
-    await rm(this.root, { recursive: true, force: true, maxRetries: 5 });
+    await rm(this.root, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
