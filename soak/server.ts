@@ -59,7 +59,15 @@ export class Server {
 
   /** Resolves when it is ready. @throws where it ended instead */
   async start(): Promise<void> {
-    const flags = ['--expose-gc', '--import', import.meta.resolve('tsx'), '--import', collect];
+    // it would go on after a rejection that nobody handled; here that is a mistake of ours
+    const flags = [
+      '--unhandled-rejections=strict',
+      '--expose-gc',
+      '--import',
+      import.meta.resolve('tsx'),
+      '--import',
+      collect,
+    ];
     const args = [...flags, bin, ...this.#args];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', this.#log] });
     const { stdout } = child;

@@ -1,9 +1,6 @@
 // A companion: one Worker that only talks, in a backend of your own. It has no tools, since none are granted.
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Runtime } from '@worker-runtime/core';
 import { aiSdk } from '@worker-runtime/plugin-ai-sdk';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
@@ -15,7 +12,8 @@ const stand = MODEL_URL === undefined ? await standIn() : null;
 
 const runtime = await Runtime.start({
   plugins: [
-    fsStore({ dir: COMPANION_DIR ?? (await mkdtemp(join(tmpdir(), 'companion-'))) }),
+    // without a directory it lives in memory, and forgets at exit
+    ...(COMPANION_DIR === undefined ? [] : [fsStore({ dir: COMPANION_DIR })]),
     aiSdk({
       providers: {
         model: {
@@ -28,7 +26,7 @@ const runtime = await Runtime.start({
   ],
 });
 
-// With a directory that stays, the companion of the last time is still there, and remembers.
+// With a directory, the companion of the last time is still there, and remembers.
 const { items } = await runtime.listWorkers();
 if (!items.some(({ workerId }) => workerId === 'companion'))
   await runtime.createWorker({

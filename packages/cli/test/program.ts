@@ -46,6 +46,8 @@ export class Program {
         ...Object.fromEntries(inherited),
         HOME: place,
         XDG_DATA_HOME: join(place, 'data'),
+        // what a served runtime survives is a mistake all the same, where it is one of ours
+        NODE_OPTIONS: '--unhandled-rejections=strict',
         ...variables,
       },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -205,6 +205,31 @@ test('flags win over the environment, the environment over the file, which may n
   t.is(large.status, 413);
 });
 
+const FORGETFUL = `
+const run = async function* () {
+  void Promise.reject(new Error('forgotten'));
+  await new Promise((resolve) => setImmediate(resolve));
+  yield { type: 'text', text: 'said' };
+};
+const forgetful = { name: 'forgetful', capabilities: {}, attach: async () => ({ run, detach: async () => {} }) };
+export const plugin = () => ({ name: 'forgetful', apply: (host) => host.useEngine(forgetful) });
+`;
+
+test('P22: a rejection that an engine forgot is logged, and ends neither its run nor the server', async (t) => {
+  const place = await makePlace(t);
+  await writeFile(join(place, 'forgetful.mjs'), FORGETFUL);
+  const { url, program } = await serve(t, place, ['--plugin', './forgetful.mjs'], { NODE_OPTIONS: '' });
+  await request(url, 'POST', '/workers', { workerId: 'a', engine: 'forgetful' });
+  const wait = { prefer: 'wait=20' };
+  const { status, body } = await request(url, 'POST', '/workers/a/inputs', { text: 'hello' }, wait);
+  t.is(status, 200);
+  t.like(body, { run: { outcome: 'completed' } });
+  program.kill('SIGTERM');
+  const { code, stderr } = await program.ended;
+  t.is(code, 0);
+  t.regex(stderr, /forgotten.*"msg":"a rejection that nobody handled"/);
+});
+
 test('without a build the command says what to do', async (t) => {
   const place = await makePlace(t);
   await mkdir(join(place, 'bin'));

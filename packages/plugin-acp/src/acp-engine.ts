@@ -134,7 +134,15 @@ const placeOf = async (
   const wanted = cwd ?? claimed;
   if (wanted === undefined || wanted === null) {
     const own = await mkdtemp(join(await realpath(tmpdir()), 'worker-'));
-    return { cwd: own, leave: () => rm(own, { recursive: true, force: true }) };
+    const leave = async (): Promise<void> => {
+      try {
+        await rm(own, { recursive: true, force: true, maxRetries: 3 });
+      } catch (err) {
+        // what an agent left there may be such that it stays: no reason to end anything else
+        context.log.warn({ worker: context.workerId, err }, 'The directory of an agent could not be removed');
+      }
+    };
+    return { cwd: own, leave };
   }
   if (!(await files.holds(wanted)))
     throw new RuntimeError('CONFIG_UNSUPPORTED', 'The directory is not there, or in no claim of the Worker', {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { AgentScene } from './agent-scene.ts';
@@ -77,6 +78,23 @@ test('P12: an agent that dies in a run fails it with what was said, and the next
   t.is(lines.filter((line) => line.startsWith('call explode')).length, 1, 'nothing is done twice');
   t.is(scene.record().filter((line) => line === 'crash').length, 1);
   t.is((await scene.runtime.getWorker(workerId)).execution.generation, 2);
+});
+
+test('P22: an agent that ends and leaves what cannot be removed ends nobody else', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  await scene.run(workerId, 'bury');
+  const place =
+    scene
+      .record()
+      .find((line) => line.startsWith('new '))
+      ?.slice('new '.length) ?? '';
+  t.regex(place, /\/worker-\w{6}$/);
+  t.teardown(() => execFileSync('rm', ['-r', place]));
+  for (const pid of pidsOf(scene.record())) process.kill(pid, 'SIGKILL');
+  const isSaid = (): boolean => scene.logged.some((line) => line.includes('could not be removed'));
+  while (!isSaid()) await new Promise((resolve) => setImmediate(resolve));
+  t.is((await scene.run(workerId, 'hello')).outcome, 'completed');
 });
 
 test('P12: the runtime ends while a tool of the agent works: it is interrupted, and not done again', async (t) => {

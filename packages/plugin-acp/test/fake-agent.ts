@@ -3,7 +3,7 @@
  * a record of what it did, and what it lacks (`no-load`) or does at its start (`no-start`, `mute`, `signed-out`).
  */
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import {
@@ -126,6 +126,14 @@ class Turn {
       case 'read':
       case 'write':
         await this.say(await this.#file(word, words));
+        return 'end_turn';
+      case 'bury':
+        // deeper than the path of a file may be: who wants to remove it by its path cannot
+        for (let depth = 0; depth < 20; depth += 1) {
+          mkdirSync('d'.repeat(250));
+          process.chdir('d'.repeat(250));
+        }
+        await this.say('Too deep.');
         return 'end_turn';
       case 'environment':
         await this.say(Object.keys(process.env).sort().join(' '));

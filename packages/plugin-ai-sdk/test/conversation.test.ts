@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -178,7 +178,9 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
 }
 
 test('a key comes from a file as it is now; without it nothing is created', async (t) => {
-  const path = join(tmpdir(), `ai-sdk-key-${process.pid}-${Date.now()}`);
+  const folder = await mkdtemp(join(tmpdir(), 'ai-sdk-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'key');
   const scene = await ModelScene.open(t, { key: { apiKeyFile: path } });
   const code = await errorOf(scene.create());
   t.is(code, 'ENGINE_UNAVAILABLE: The key of the provider "fake" is not there');

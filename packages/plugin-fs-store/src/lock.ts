@@ -207,8 +207,8 @@ const listen = (directory: string, socket: string): Promise<Server | null> =>
     (address) =>
       new Promise((done) => {
         const server = createServer((connection) => connection.destroy());
-        // A file system without sockets: the heartbeat alone has to do.
-        server.once('error', () => done(null));
+        // A file system without sockets: the heartbeat alone has to do. A later one is of somebody who only asked.
+        server.on('error', () => done(null));
         server.listen(address, () => {
           server.unref();
           done(server);

@@ -109,7 +109,7 @@ export class PodSession implements EngineSession, FollowedPod {
       feed?.push({ type: 'event', event: { event: 'status', data: { status: 'paused' } } });
     this.#connected = this.#findMissing(entries, feed);
     await this.#connected;
-    void this.#record();
+    this.#behind(this.#record());
   }
 
   /** Everything that comes from the pod. */
@@ -128,7 +128,7 @@ export class PodSession implements EngineSession, FollowedPod {
     }
     if (this.#feed) this.#feed.push(event);
     else if (event.type === 'lost') this.lost(event.error);
-    else if (event.type === 'again' && this.#status === 'idle') void this.#catchUp();
+    else if (event.type === 'again' && this.#status === 'idle') this.#behind(this.#catchUp());
     else if (this.#status !== 'idle' && (event.type === 'again' || event.event.event === 'status'))
       this.#begun(event);
   }
@@ -190,14 +190,19 @@ export class PodSession implements EngineSession, FollowedPod {
     const feed = new PodFeed();
     this.#feed = feed;
     feed.push(event);
-    void this.#recordLive(feed);
+    this.#behind(this.#recordLive(feed));
   }
 
   async #recordLive(feed: PodFeed): Promise<void> {
     if (!(await feed.until(tellsRun, this.#options.context.signal))) return;
     await this.#connected;
     this.#others.addHeard(await this.sync(), feed);
-    void this.#record();
+    this.#behind(this.#record());
+  }
+
+  /** Work that nobody waits for. What it fails of ends this execution; the next one reads the log of the pod anew. */
+  #behind(work: Promise<void>): void {
+    work.catch((error: unknown) => this.lost(error));
   }
 
   async #record(): Promise<void> {
@@ -266,7 +271,7 @@ export class PodSession implements EngineSession, FollowedPod {
         if (left !== null) this.#others.addOver(left);
         for (const event of rest) this.#hear(event);
       }
-      void this.#record();
+      this.#behind(this.#record());
     }
   }
 
@@ -274,6 +279,6 @@ export class PodSession implements EngineSession, FollowedPod {
   async #catchUp(): Promise<void> {
     await this.#connected;
     this.#others.addOver(await this.sync());
-    void this.#record();
+    this.#behind(this.#record());
   }
 }

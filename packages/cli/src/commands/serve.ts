@@ -103,6 +103,8 @@ export const serve = async (flags: ServeFlags): Promise<never> => {
     process.on('uncaughtExceptionMonitor', (err) =>
       log.error({ err }, 'an error that nobody handled ends the process'),
     );
+    // one that an engine forgot must not end the Workers of all others: docs/decisions/0014
+    process.on('unhandledRejection', (err) => log.error({ err }, 'a rejection that nobody handled'));
     const signal = stopSignal();
     const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
     if (outcome === 'ready') console.log(await readyLine(runtime, plugins, plan.options));
