@@ -52,7 +52,7 @@ const scenery = async (t: ExecutionContext) => {
     },
   };
   await writeFile(at('worker-runtime.config.json'), JSON.stringify(config));
-  const start = (): Promise<Served> => serve(t, place, [], { MODEL_KEY: KEY });
+  const start = (): Promise<Served> => serve(t, place, [], { MODEL_KEY: KEY, TMPDIR: place });
   const agentDid = (): readonly string[] =>
     linesOf(at('agent/record')).filter((line) => line.startsWith('did '));
   return { model, start, toolsDid: () => linesOf(at('tools')), agentDid };

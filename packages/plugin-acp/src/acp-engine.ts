@@ -1,6 +1,3 @@
-import { mkdtemp, realpath, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Engine,
@@ -15,6 +12,7 @@ import { AgentLink } from './agent-link.ts';
 import { AgentProcess } from './agent-process.ts';
 import { ClaimedFiles, claimedPath } from './claimed-files.ts';
 import type { AgentOptions, ResolvedOptions } from './options.ts';
+import { OwnDirectories } from './own-directories.ts';
 import { PrivateWords } from './private-words.ts';
 import { recordedSession } from './session-record.ts';
 import { type AcpConfig, workerConfig } from './worker-config.ts';
@@ -33,6 +31,7 @@ export class AcpEngine implements Engine {
     requests: true,
   };
   readonly #options: ResolvedOptions;
+  readonly #ownDirectories = new OwnDirectories();
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
@@ -47,11 +46,12 @@ export class AcpEngine implements Engine {
     const config = workerConfig(context.config, this.#options.agents);
     const agent = this.#options.agents[config.agent] as AgentOptions;
     const files = await ClaimedFiles.of(context.claims, this.#options.fileBytes);
-    const place = await placeOf(config, context, files);
+    const place = await this.#placeOf(config, context, files);
     let process: AgentProcess | null = null;
+    let left: Promise<void> | null = null;
     try {
       process = await AgentProcess.start(agent, place.cwd);
-      const left = process.exited.then(() => place.leave());
+      left = process.exited.then(() => place.leave());
       const words = await PrivateWords.of(agent, context.claims, place.cwd);
       const session = new AcpSession(context, this.#options, agent, words);
       session.open({ ...(await this.#opened(process, session, files, place.cwd, context)), left });
@@ -59,7 +59,7 @@ export class AcpEngine implements Engine {
     } catch (error) {
       const stderr = process?.lastWords;
       await process?.end(this.#options.exitMs);
-      await place.leave();
+      await (left ?? place.leave());
       context.log.warn({ worker: context.workerId, err: error, stderr }, 'An agent could not be started');
       if (error instanceof RuntimeError) throw error;
       const isSignedOut = (error as { readonly code?: unknown } | null)?.code === AUTH_REQUIRED;
@@ -71,6 +71,28 @@ export class AcpEngine implements Engine {
         { cause: error },
       );
     }
+  }
+
+  /** Where an agent works, and what to do when it has left. */
+  async #placeOf(
+    { cwd }: AcpConfig,
+    context: EngineContext,
+    files: ClaimedFiles,
+  ): Promise<{ readonly cwd: string; leave(): Promise<void> }> {
+    const wanted = cwd ?? context.claims.map(claimedPath).find((path) => path !== null);
+    if (wanted === undefined || wanted === null) {
+      const own = await this.#ownDirectories.enter(context);
+      return { cwd: own, leave: () => this.#ownDirectories.leave(own, context) };
+    }
+    if (!(await files.holds(wanted)))
+      throw new RuntimeError(
+        'CONFIG_UNSUPPORTED',
+        'The directory is not there, or in no claim of the Worker',
+        {
+          details: { issues: [{ pointer: '/config/cwd', message: 'must be a directory inside a claim' }] },
+        },
+      );
+    return { cwd: wanted, leave: async () => {} };
   }
 
   /** Connects, and opens the session that the Worker had before or a new one. */
@@ -123,30 +145,3 @@ export class AcpEngine implements Engine {
     return { process, link, sessionId, isNew: true };
   }
 }
-
-/** Where an agent works, and what to do when it has left. */
-const placeOf = async (
-  { cwd }: AcpConfig,
-  context: EngineContext,
-  files: ClaimedFiles,
-): Promise<{ readonly cwd: string; leave(): Promise<void> }> => {
-  const claimed = context.claims.map(claimedPath).find((path) => path !== null);
-  const wanted = cwd ?? claimed;
-  if (wanted === undefined || wanted === null) {
-    const own = await mkdtemp(join(await realpath(tmpdir()), 'worker-'));
-    const leave = async (): Promise<void> => {
-      try {
-        await rm(own, { recursive: true, force: true, maxRetries: 3 });
-      } catch (err) {
-        // what an agent left there may be such that it stays: no reason to end anything else
-        context.log.warn({ worker: context.workerId, err }, 'The directory of an agent could not be removed');
-      }
-    };
-    return { cwd: own, leave };
-  }
-  if (!(await files.holds(wanted)))
-    throw new RuntimeError('CONFIG_UNSUPPORTED', 'The directory is not there, or in no claim of the Worker', {
-      details: { issues: [{ pointer: '/config/cwd', message: 'must be a directory inside a claim' }] },
-    });
-  return { cwd: wanted, leave: async () => {} };
-};

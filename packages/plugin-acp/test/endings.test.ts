@@ -89,7 +89,7 @@ test('P22: an agent that ends and leaves what cannot be removed ends nobody else
       .record()
       .find((line) => line.startsWith('new '))
       ?.slice('new '.length) ?? '';
-  t.regex(place, /\/worker-\w{6}$/);
+  t.regex(place, /\/worker-\w{16}$/);
   t.teardown(() => execFileSync('rm', ['-r', place]));
   for (const pid of pidsOf(scene.record())) process.kill(pid, 'SIGKILL');
   const isSaid = (): boolean => scene.logged.some((line) => line.includes('could not be removed'));
@@ -150,6 +150,25 @@ for (const [trait, message] of [
     t.deepEqual((await scene.runtime.listWorkers()).items, []);
     for (const pid of pidsOf(scene.record())) t.true(await isGone(pid));
   });
+
+test('P7: an agent that looks for its session where it began finds it, though its Worker claims nothing', async (t) => {
+  const scene = await AgentScene.open(t, { traits: ['by-place'] });
+  const workerId = await scene.create();
+  await scene.run(workerId, 'first');
+  for (const end of ['killed', 'restarted', 'stopped'] as const) {
+    if (end === 'killed') for (const pid of pidsOf(scene.record()).slice(-1)) process.kill(pid, 'SIGKILL');
+    if (end === 'restarted') await scene.start();
+    if (end === 'stopped') {
+      await scene.runtime.stopWorker(workerId);
+      await scene.runtime.resumeWorker(workerId);
+    }
+    // one that was just killed may still be asked
+    while ((await scene.run(workerId, 'recall')).outcome === 'failed');
+    t.is((await scene.transcript(workerId)).at(-1), 'assistant: The first was: first', end);
+  }
+  const lost = (await scene.log(workerId)).filter(({ type }) => type === 'diagnostic.recorded');
+  t.deepEqual(lost, []);
+});
 
 test('a program that is not there is refused in the same way', async (t) => {
   const scene = await AgentScene.open(t, { agent: { command: '/there/is/no/such/canary' } });

@@ -1,9 +1,10 @@
 /**
  * An agent of the official SDK that does what its prompts say. Arguments: a folder in which it keeps its sessions and
- * a record of what it did, and what it lacks (`no-load`) or does at its start (`no-start`, `mute`, `signed-out`).
+ * a record of what it did, and what it lacks (`no-load`), how it keeps them (`by-place`: as Claude Code does) or what it
+ * does at its start (`no-start`, `mute`, `signed-out`).
  */
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import {
@@ -21,6 +22,7 @@ import {
 const [, , folder = '', ...traits] = process.argv;
 const record = (line: string): void => appendFileSync(join(folder, 'record'), `${line}\n`);
 const fileOf = (session: string): string => join(folder, `${session}.session`);
+const placeOf = (session: string): string => join(folder, `${session}.place`);
 const promptsOf = (session: string): readonly string[] =>
   existsSync(fileOf(session))
     ? readFileSync(fileOf(session), 'utf8')
@@ -261,11 +263,14 @@ const connection = agent({ name: 'fake' })
   .onRequest(methods.agent.session.new, ({ params }) => {
     if (traits.includes('signed-out')) throw RequestError.authRequired();
     const sessionId = `ses_${process.pid}_${Date.now()}`;
+    if (traits.includes('by-place')) writeFileSync(placeOf(sessionId), params.cwd);
     record(`new ${params.cwd}`);
     return { sessionId };
   })
-  .onRequest(methods.agent.session.load, async ({ params: { sessionId }, client }) => {
+  .onRequest(methods.agent.session.load, async ({ params: { sessionId, cwd }, client }) => {
     if (!existsSync(fileOf(sessionId))) throw RequestError.resourceNotFound(sessionId);
+    if (traits.includes('by-place') && readFileSync(placeOf(sessionId), 'utf8') !== cwd)
+      throw RequestError.resourceNotFound(sessionId);
     record('load');
     for (const text of promptsOf(sessionId))
       for (const sessionUpdate of ['user_message_chunk', 'agent_message_chunk'] as const)

@@ -1,4 +1,4 @@
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { AgentScene } from './agent-scene.ts';
@@ -63,7 +63,7 @@ test('P19: an agent reads and writes through the runtime inside the claims of it
   });
 });
 
-test('an agent works in the first directory that is claimed, in one inside it, or in an empty one of its own', async (t) => {
+test('an agent works in the first directory that is claimed, in one inside it, or in one of its own', async (t) => {
   const { scene, at } = await scenery(t);
   await mkdir(at('work', 'inner'));
   const claims = [{ name: 'project', resource: `fs:${at('work')}`, mode: 'read' as const }];
@@ -74,6 +74,11 @@ test('an agent works in the first directory that is claimed, in one inside it, o
   t.regex(places[2] ?? '', /\/worker-/);
   await scene.runtime.stopWorker(own);
   await t.throwsAsync(readFile(places[2] ?? ''), { code: 'ENOENT' }, 'it is gone with the agent');
+  await symlink(at('secret'), places[2] ?? '');
+  await t.throwsAsync(scene.runtime.resumeWorker(own), { code: 'ENGINE_UNAVAILABLE' }, 'not where a link leads');
+  await unlink(places[2] ?? '');
+  await mkdir(places[2] ?? '');
+  await scene.runtime.resumeWorker(own);
   for (const cwd of [at('secret'), at('work', 'way-out'), at('work', 'not-there')])
     await t.throwsAsync(scene.create({ claims, config: { agent: 'fake', cwd } }), {
       code: 'CONFIG_UNSUPPORTED',
