@@ -75,7 +75,11 @@ test('an agent works in the first directory that is claimed, in one inside it, o
   await scene.runtime.stopWorker(own);
   await t.throwsAsync(readFile(places[2] ?? ''), { code: 'ENOENT' }, 'it is gone with the agent');
   await symlink(at('secret'), places[2] ?? '');
-  await t.throwsAsync(scene.runtime.resumeWorker(own), { code: 'ENGINE_UNAVAILABLE' }, 'not where a link leads');
+  await t.throwsAsync(
+    scene.runtime.resumeWorker(own),
+    { code: 'ENGINE_UNAVAILABLE' },
+    'not where a link leads',
+  );
   await unlink(places[2] ?? '');
   await mkdir(places[2] ?? '');
   await scene.runtime.resumeWorker(own);
