@@ -1,6 +1,12 @@
 import { ObservingSocket } from './observing-socket.ts';
 import { bearerProtocolOf, type ClientOptions, socketUrlOf, type Timing } from './options.ts';
 
+/** A socket that is on its way, and the streams that will have a place on it. */
+interface Opening {
+  readonly socket: Promise<ObservingSocket | null>;
+  readonly workers: Set<string | null>;
+}
+
 /** How long streams come over SSE once a socket was refused where HTTP is served. */
 const REFUSED_MS = 60_000;
 
@@ -11,7 +17,7 @@ const REFUSED_MS = 60_000;
 export class Sockets {
   readonly #open: () => Promise<ObservingSocket | null>;
   readonly #sockets = new Set<ObservingSocket>();
-  #opening: Promise<ObservingSocket | null> | null = null;
+  readonly #openings = new Set<Opening>();
   #refusedUntil = 0;
 
   constructor(open: () => Promise<ObservingSocket | null>) {
@@ -26,8 +32,9 @@ export class Sockets {
         if (socket.isClosed) this.#sockets.delete(socket);
         else if (socket.reserve(worker)) return socket;
       }
-      this.#opening ??= this.#add();
-      const opened = await this.#opening;
+      const opening = [...this.#openings].find(({ workers }) => !workers.has(worker)) ?? this.#add();
+      opening.workers.add(worker);
+      const opened = await opening.socket;
       if (signal.aborted) opened?.closeIfIdle();
       if (opened === null) return null;
     }
@@ -38,11 +45,15 @@ export class Sockets {
     this.#refusedUntil = performance.now() + REFUSED_MS;
   }
 
-  async #add(): Promise<ObservingSocket | null> {
-    const socket = await this.#open();
-    this.#opening = null;
-    if (socket) this.#sockets.add(socket);
-    return socket;
+  #add(): Opening {
+    const socket = this.#open().then((opened) => {
+      this.#openings.delete(opening);
+      if (opened) this.#sockets.add(opened);
+      return opened;
+    });
+    const opening: Opening = { socket, workers: new Set() };
+    this.#openings.add(opening);
+    return opening;
   }
 }
 

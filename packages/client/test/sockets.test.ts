@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Observation, WatchItem } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
+import { WebSocket as WsWebSocket } from 'ws';
 import { runtimeClient } from '../src/index.ts';
 import { TRANSPORTS } from './live-transports.ts';
 import { Rebuilt, storedLines } from './rebuilt.ts';
@@ -39,6 +40,26 @@ test('P5: all streams of a client share one socket, those of the same Worker one
   t.is(served.proxy.connections - before, 2);
   for (const items of [...streams, again]) await items.return?.();
   await watch.return?.();
+});
+
+test('streams of the same Worker that begin together do not wait for the socket of each other', async (t) => {
+  const { served } = await serve(t);
+  await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  const sockets: WsWebSocket[] = [];
+  let mostAtOnce = 0;
+  class Counted extends WsWebSocket {
+    constructor(...args: ConstructorParameters<typeof WsWebSocket>) {
+      super(...args);
+      sockets.push(this);
+      const connecting = sockets.filter(({ readyState }) => readyState === WsWebSocket.CONNECTING);
+      mostAtOnce = Math.max(mostAtOnce, connecting.length);
+    }
+  }
+  const api = runtimeClient({ url: served.proxy.url, webSocket: Counted as unknown as typeof WebSocket });
+  const streams = Array.from({ length: 5 }, () => api.observe('ada')[Symbol.asyncIterator]());
+  await Promise.all(streams.map((items) => until(items, 'in-flight')));
+  t.deepEqual([mostAtOnce, sockets.length], [5, 5]);
+  for (const items of streams) await items.return?.();
 });
 
 test('P8: a stream that is not read holds back itself alone, and goes on later without loss', async (t) => {

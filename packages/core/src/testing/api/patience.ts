@@ -1,5 +1,5 @@
 /** How long a test waits for what has to come. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 30_000;
 
 /** Those who wait for something new, woken all at once. */
 export class Waiters {
