@@ -27,7 +27,7 @@ export class Sockets {
   /** One with a place for a stream of this Worker (null: of all), which is kept; null where there is none now. */
   async take(worker: string | null, signal: AbortSignal): Promise<ObservingSocket | null> {
     for (;;) {
-      if (signal.aborted || performance.now() < this.#refusedUntil) return null;
+      if (signal.aborted || this.areRefused) return null;
       for (const socket of this.#sockets) {
         if (socket.isClosed) this.#sockets.delete(socket);
         else if (socket.reserve(worker)) return socket;
@@ -38,6 +38,10 @@ export class Sockets {
       if (signal.aborted) opened?.closeIfIdle();
       if (opened === null) return null;
     }
+  }
+
+  get areRefused(): boolean {
+    return performance.now() < this.#refusedUntil;
   }
 
   /** Where sockets are refused and all else is served, they are not tried for a while. */

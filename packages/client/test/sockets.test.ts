@@ -42,6 +42,24 @@ test('P5: all streams of a client share one socket, those of the same Worker one
   await watch.return?.();
 });
 
+test('a runtime that came up after the first socket was refused is asked for another', async (t) => {
+  const { served } = await serve(t);
+  await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  const sockets: WsWebSocket[] = [];
+  class FirstFails extends WsWebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(sockets.length === 0 ? 'ws://127.0.0.1:1/' : url, protocols);
+      sockets.push(this);
+    }
+  }
+  const api = runtimeClient({ url: served.proxy.url, webSocket: FirstFails as unknown as typeof WebSocket });
+  const streams = Array.from({ length: 2 }, () => api.observe('ada')[Symbol.asyncIterator]());
+  await Promise.all(streams.map((items) => until(items, 'in-flight')));
+  const open = sockets.filter(({ readyState }) => readyState === WsWebSocket.OPEN);
+  t.is(open.length, 2, 'both streams have a socket');
+  for (const items of streams) await items.return?.();
+});
+
 test('streams of the same Worker that begin together do not wait for the socket of each other', async (t) => {
   const { served } = await serve(t);
   await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
@@ -138,7 +156,8 @@ const refused = async (
     t.like(await until(items, 'event'), { event: { type: 'worker.created' } });
     await items.return?.();
   }
-  t.is(upgrades, 1);
+  // the second one when it was known that the runtime is there
+  t.is(upgrades, 2);
   await t.throwsAsync(api.observe('nobody')[Symbol.asyncIterator]().next(), { code: 'WORKER_NOT_FOUND' });
 };
 
