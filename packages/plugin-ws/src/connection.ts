@@ -37,12 +37,15 @@ const REPLIES = 16;
 export class Connection implements Turn {
   /** Resolves when the socket is gone. */
   readonly closed: Promise<void>;
+  isWaiting = false;
   readonly #surroundings: Surroundings;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #correlationId: string;
   readonly #subscriptions: Subscriptions;
   readonly #replies: Buffer[] = [];
+  /** What it writes in this turn. */
+  readonly #taken: Buffer[] = [];
   readonly #pongs: Buffer[] = [];
   readonly #asked: ClientFrame[] = [];
   #isAnswering = false;
@@ -85,24 +88,28 @@ export class Connection implements Turn {
     this.#reply(frameOf(helloOf(runtime, limits)));
   }
 
-  /** Writes what is due, if the socket takes it. */
-  turn(): void {
-    if (this.#isOver || this.#socket.writableLength > 0) return;
-    try {
-      this.#write();
-    } catch (cause) {
-      this.#log('error', cause, 'a socket failed');
-      this.#close('INTERNAL');
-      return;
-    }
+  /** Takes what is due, if the socket takes more. */
+  prepare(now: number): void {
+    if (this.#isFree) this.#take(now);
+  }
+
+  /** Writes what was taken, and does what is asked. */
+  write(): void {
+    if (!this.#isFree) return;
+    this.#send();
     if (this.#finishing !== null && !this.#subscriptions.hasDue) {
       this.#socket.write(frameOf({ type: 'closing', reason: this.#finishing }));
       this.#close(this.#finishing);
       return;
     }
-    if (this.#socket.writableLength > 0) return;
+    if (!this.#isFree) return;
     if (this.#asked.length > 0) void this.#answer();
     if (this.#subscriptions.isDue) this.#surroundings.rounds.add(this);
+  }
+
+  failed(cause: unknown): void {
+    this.#log('error', cause, 'a socket failed');
+    this.#close('INTERNAL');
   }
 
   /** Says all that is due, then why it ends. */
@@ -137,36 +144,49 @@ export class Connection implements Turn {
       this.#missedPongs += 1;
       this.#pingedAt = now;
       this.#wroteAt = now;
-      this.#ws.ping();
+      this.#ws.ping(undefined, undefined, this.#left);
     }
     for (const bookmark of this.#subscriptions.bookmarks(now - bookmarkMs)) this.#reply(bookmark);
   }
 
-  #write(): void {
-    const now = performance.now();
-    const frames = this.#replies.splice(0);
-    let bytes = frames.reduce((sum, { length }) => sum + length, 0);
+  /** Whether all that was written before has left the process. */
+  get #isFree(): boolean {
+    return !this.#isOver && this.#socket.writableLength === 0;
+  }
+
+  #take(now: number): void {
+    const frames = this.#taken;
+    let bytes = 0;
+    for (const reply of this.#replies) {
+      frames.push(reply);
+      bytes += reply.length;
+    }
+    this.#replies.length = 0;
     while (bytes < WRITE_BYTES) {
       const frame = this.#subscriptions.next(now);
       if (frame === null) break;
       frames.push(frame);
       bytes += frame.length;
     }
-    if (frames.length + this.#pongs.length === 0) return;
-    this.#wroteAt = now;
+    if (frames.length + this.#pongs.length > 0) this.#wroteAt = now;
+  }
+
+  #send(): void {
     // what is due together is one write; one alone needs no collecting
-    const isMore = frames.length + this.#pongs.length > 1;
+    const isMore = this.#taken.length + this.#pongs.length > 1;
     if (isMore) this.#socket.cork();
-    for (const pong of this.#pongs.splice(0)) this.#ws.pong(pong);
-    for (const frame of frames) this.#socket.write(frame, this.#left);
+    for (const pong of this.#pongs) this.#ws.pong(pong, undefined, this.#left);
+    this.#pongs.length = 0;
+    for (const frame of this.#taken) this.#socket.write(frame, this.#left);
+    this.#taken.length = 0;
     if (isMore) this.#socket.uncork();
   }
 
   /** What was written may have left: whoever waits for that has a turn. */
   readonly #left = (): void => {
-    if (this.#isOver || this.#socket.writableLength > 0) return;
-    if (this.#subscriptions.isDue || this.#asked.length > 0 || this.#replies.length > 0)
-      this.#surroundings.rounds.add(this);
+    if (!this.#isFree) return;
+    const isAsked = this.#asked.length + this.#replies.length + this.#pongs.length > 0;
+    if (this.#subscriptions.isDue || isAsked) this.#surroundings.rounds.add(this);
   };
 
   #reply(frame: Buffer): void {
@@ -267,7 +287,7 @@ export class Connection implements Turn {
     this.#isOver = true;
     this.#asked.length = 0;
     this.#replies.length = 0;
+    this.#taken.length = 0;
     this.#subscriptions.close();
-    this.#surroundings.rounds.remove(this);
   }
 }

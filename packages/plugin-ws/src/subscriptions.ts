@@ -21,6 +21,7 @@ interface Place {
   /** Read from the store, and not sent yet. */
   ready: Buffer | null;
   isReading: boolean;
+  isDue: boolean;
   /** When it last said something. */
   saidAt: number;
 }
@@ -33,7 +34,7 @@ export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   /** By Worker; the watch has none. */
   readonly #places = new Map<string | undefined, Place>();
-  readonly #due = new Set<Place>();
+  readonly #due: Place[] = [];
   #reads = 0;
   #isClosed = false;
 
@@ -43,12 +44,12 @@ export class Subscriptions {
 
   /** Whether `next` may have something now. */
   get isDue(): boolean {
-    return this.#due.size > 0 && this.#reads < READS;
+    return this.#due.length > 0 && this.#reads < READS;
   }
 
   /** Whether something is due, or on its way from the store. */
   get hasDue(): boolean {
-    return this.#due.size > 0 || this.#reads > 0;
+    return this.#due.length > 0 || this.#reads > 0;
   }
 
   /** @throws INVALID_REQUEST subscribed already · LIMIT_REACHED · what `openStream` rejects with */
@@ -76,7 +77,7 @@ export class Subscriptions {
     const place = this.#places.get(worker);
     if (!place) return;
     this.#places.delete(worker);
-    this.#due.delete(place);
+    if (place.isDue) this.#due.splice(this.#due.indexOf(place), 1);
     place.subscription.close();
   }
 
@@ -88,13 +89,13 @@ export class Subscriptions {
   /** The next frame of whoever's turn it is; null when nothing is due, or the store is being asked. */
   next(now: number): Buffer | null {
     while (this.isDue) {
-      const place = this.#due.values().next().value as Place;
-      this.#due.delete(place);
+      const place = this.#due.shift() as Place;
+      place.isDue = false;
       const frame = this.#frameOf(place);
       if (frame === null) continue;
       place.saidAt = now;
       // it is asked again behind the others
-      if (this.#isThere(place)) this.#due.add(place);
+      if (this.#isThere(place)) this.#setDue(place);
       return frame;
     }
     return null;
@@ -103,7 +104,7 @@ export class Subscriptions {
   /** The positions of those that were quiet since a time. */
   *bookmarks(before: number): Generator<Buffer> {
     for (const place of this.#places.values()) {
-      if (place.saidAt > before || place.isReading || this.#due.has(place)) continue;
+      if (place.saidAt > before || place.isReading || place.isDue) continue;
       const bookmark = place.subscription.bookmark();
       if (bookmark === null) continue;
       place.saidAt = performance.now();
@@ -140,7 +141,7 @@ export class Subscriptions {
     }
     this.#reads -= 1;
     place.isReading = false;
-    if (place.ready !== null) this.#due.add(place);
+    if (place.ready !== null) this.#setDue(place);
     this.#options.due();
   }
 
@@ -165,6 +166,12 @@ export class Subscriptions {
     });
   }
 
+  #setDue(place: Place): void {
+    if (place.isDue) return;
+    place.isDue = true;
+    this.#due.push(place);
+  }
+
   #isThere(place: Place): boolean {
     return this.#places.get(place.subscription.worker) === place;
   }
@@ -186,13 +193,14 @@ export class Subscriptions {
   #add(subscribe: (due: () => void) => Subscription): void {
     const due = (): void => {
       if (!this.#isThere(place) || place.isReading) return;
-      this.#due.add(place);
+      this.#setDue(place);
       this.#options.due();
     };
     const place: Place = {
       subscription: subscribe(due),
       ready: null,
       isReading: false,
+      isDue: false,
       saidAt: performance.now(),
     };
     this.#places.set(place.subscription.worker, place);
