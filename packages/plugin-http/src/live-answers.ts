@@ -10,7 +10,8 @@ export interface LiveLimits {
   readonly stallMs: number;
 }
 
-const WRITE_BYTES = 32_768;
+/** Stored lines in a write; what names their positions comes on top. */
+const WRITE_BYTES = 49_152;
 
 /**
  * One answer that stays open. It takes from its source only when all it wrote has left the process, so that a client
