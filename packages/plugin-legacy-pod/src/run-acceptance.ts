@@ -88,8 +88,9 @@ export const askPod = async (
           break;
         }
         error = { code: textAt(data, 'code'), message };
-        // while something runs, the error may be about that, or be another client's
-        if (isRunning && (error.code !== 'already_running' || others.length === 0)) break;
+        // A pod that is idle begins, then says what it fails of: before that it is another client's. While something
+        // runs, it may be about that as well.
+        if (error.code !== 'already_running' || (isRunning && others.length === 0)) break;
         return (await found()) ?? refused();
       }
       case 'compact_start':
@@ -108,6 +109,7 @@ export const askPod = async (
       case 'status': {
         if (podStatus(data) === 'running') {
           isRunning = true;
+          error = null;
           break;
         }
         if (!isRunning) break;

@@ -88,6 +88,19 @@ test('P3: a pause that another client abandons ends the run as cancelled', async
   t.deepEqual((await runtime.listRequests(workerId)).items, []);
 });
 
+test('P9: an error that another client gets is not taken for the answer to an input', async (t) => {
+  const { runtime, workerId } = await shared(t, {
+    switches: { refusesOthersBeforeRun: true, compactsBeforeRunMs: 300 },
+  });
+  // the second one is committed some time after it was taken
+  for (const text of ['one', 'two']) {
+    const { run } = await runtime.sendInput(workerId, { text }, { waitMs: 10_000 });
+    t.is(run?.outcome, 'completed', JSON.stringify(run?.error));
+  }
+  const said = ['user: one', 'assistant: echo: one', 'user: two', 'assistant: echo: two'];
+  t.deepEqual(await transcriptOf(runtime, workerId), said);
+});
+
 test('P10: what another client rewinds stays said, and what is said next is said once', async (t) => {
   const { scene, runtime, workerId, name, other } = await shared(t, {});
   for (const text of ['one', 'two']) await runtime.sendInput(workerId, { text }, { waitMs: 10_000 });

@@ -12,8 +12,10 @@ const PAUSED = 'while the Pod is paused; resume or start a fresh turn first';
 /** What a pod does when it is asked, in each of its statuses. Answers go to all clients, but those of completions. */
 export const METHODS: Readonly<Record<string, (pod: FakePod, params: Json, socket: Socket) => void>> = {
   run: (pod, { input }) => {
-    if (pod.status === 'running') pod.error('already_running', E1);
-    else void pod.begin('user_send', (input ?? []) as Json[]);
+    if (pod.status === 'running') return pod.error('already_running', E1);
+    if (pod.options.script.switches?.refusesOthersBeforeRun)
+      pod.error('invalid_request', 'The rewind target is stale');
+    void pod.begin('user_send', (input ?? []) as Json[]);
   },
   notify: (pod, { message, auto_run }) => {
     pod.notifications.push({ kind: 'notification', message, body: `[Notification]\n${String(message)}` });

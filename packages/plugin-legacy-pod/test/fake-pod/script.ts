@@ -22,6 +22,8 @@ export interface FakeSwitches {
   readonly compactsBeforeRunMs?: number;
   /** Goes on in a fork of its segment when it is asked the next time. */
   readonly forksBeforeRun?: boolean;
+  /** Answers another client, who wanted to rewind, when it was just asked to run. All clients are told. */
+  readonly refusesOthersBeforeRun?: boolean;
   /** A line longer than this is lost once. */
   readonly losesLinesOver?: number;
 }
