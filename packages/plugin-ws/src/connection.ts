@@ -67,7 +67,7 @@ export class Connection implements Turn {
       frames,
       limit: limits.subscriptions,
       due: () => rounds.add(this),
-      failed: (cause) => this.#failed(cause),
+      failed: (cause) => this.#noted(cause),
     });
     this.closed = new Promise((resolve) => {
       ws.once('close', () => {
@@ -255,12 +255,12 @@ export class Connection implements Turn {
   }
 
   #refuse(cause: unknown, about: { readonly worker?: string; readonly watch?: true }): void {
-    const { error, correlationId } = this.#failed(cause);
+    const { error, correlationId } = this.#noted(cause);
     this.#reply(frameOf({ type: 'error', ...about, ...problemOf(error, correlationId) }));
   }
 
   /** Writes the full story where the operator finds it by the id that the client is told. */
-  #failed(cause: unknown): { readonly error: RuntimeError; readonly correlationId: string } {
+  #noted(cause: unknown): { readonly error: RuntimeError; readonly correlationId: string } {
     const error = RuntimeError.from(cause);
     const correlationId = randomUUID();
     const isOurs = CLOSE_CODE_OF[error.code] === CLOSE_CODE_OF.INTERNAL;
