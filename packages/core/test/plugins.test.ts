@@ -1,9 +1,9 @@
 import test from 'ava';
-import type { Command, WorkerSpec } from '../src/hooks.ts';
+import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import { PLUGIN_API, type PluginHost, type RuntimePlugin } from '../src/plugin.ts';
-import { Runtime } from '../src/runtime.ts';
-import { RuntimeError } from '../src/runtime-error.ts';
+import type { Command, WorkerSpec } from '../src/runtime/hooks.ts';
+import { PLUGIN_API, type PluginHost, type RuntimePlugin } from '../src/runtime/plugin.ts';
+import { Runtime } from '../src/runtime/runtime.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { manualClock } from '../src/testing/manual-clock.ts';
 import { Puppet } from './fixtures/puppet.ts';

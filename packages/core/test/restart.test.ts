@@ -1,12 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
+import type { WorkerEvent } from '../src/contracts/event.ts';
+import type { WorkerSummary } from '../src/contracts/runtime-api.ts';
+import { RuntimeError } from '../src/contracts/runtime-error.ts';
+import type { RuntimeStore, StoreHost } from '../src/contracts/store.ts';
+import { restingIn, snapshotOf } from '../src/domain/snapshot.ts';
+import { emptyState, type WorkerState } from '../src/domain/state.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { WorkerSummary } from '../src/runtime-api.ts';
-import { RuntimeError } from '../src/runtime-error.ts';
-import type { RuntimeStore, StoreHost } from '../src/store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
-import type { WorkerEvent } from '../src/worker/event.ts';
-import { restingIn, snapshotOf } from '../src/worker/snapshot.ts';
-import { emptyState, type WorkerState } from '../src/worker/state.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,

@@ -1,8 +1,8 @@
+import type { InputRole, TextPart } from '../contracts/event.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { CreateWorker, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import { WORKER_ID_PATTERN } from '../id.ts';
-import type { Limits } from '../limits.ts';
-import type { CreateWorker, UpdateWorker, WorkerInput } from '../runtime-api.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { InputRole, TextPart } from '../worker/event.ts';
 import {
   assertShape,
   isObject,

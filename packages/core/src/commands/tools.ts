@@ -1,5 +1,5 @@
-import type { Engine } from '../engine.ts';
-import { RuntimeError } from '../runtime-error.ts';
+import type { Engine } from '../contracts/engine.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 
 const NAMES_SHOWN = 20;
 

@@ -1,11 +1,11 @@
-import type { DetachReason, Engine } from '../engine.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { RuntimeStore } from '../store.ts';
-import type { Claims } from '../worker/claims.ts';
-import { assertRunnable, attached, startNext } from '../worker/decide.ts';
-import type { NewEvent } from '../worker/event.ts';
-import type { WorkerState } from '../worker/state.ts';
-import type { Live, PrivateRecord, Worker } from '../worker/worker.ts';
+import type { DetachReason, Engine } from '../contracts/engine.ts';
+import type { NewEvent } from '../contracts/event.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { RuntimeStore } from '../contracts/store.ts';
+import type { Claims } from '../domain/claims.ts';
+import { assertRunnable, attached, startNext } from '../domain/decide.ts';
+import type { WorkerState } from '../domain/state.ts';
+import type { Live, PrivateRecord, Worker } from '../workers/worker.ts';
 import { Execution } from './execution.ts';
 import type { Supervision } from './supervision.ts';
 

@@ -1,15 +1,15 @@
-import type { DetachReason, EngineContext, EngineSession, RunInput } from '../engine.ts';
-import type { JsonObject, JsonValue } from '../json.ts';
-import type { Logger } from '../logger.ts';
-import type { CreateWorker } from '../runtime-api.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { Claim } from '../worker/claims.ts';
-import type { CurrentRun } from '../worker/state.ts';
-import type { TranscriptItem } from '../worker/transcript.ts';
-import type { PrivateRecord, Worker } from '../worker/worker.ts';
+import type { DetachReason, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
+import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { CreateWorker } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { TranscriptItem } from '../contracts/transcript.ts';
+import type { Claim } from '../domain/claims.ts';
+import type { CurrentRun } from '../domain/state.ts';
+import type { PrivateRecord, Worker } from '../workers/worker.ts';
+import { unheard } from './handled.ts';
 import { RunDriver } from './run-driver.ts';
 import type { Supervision } from './supervision.ts';
-import { unheard } from './unheard.ts';
 
 /**
  * One attached execution of a Worker, and what its engine sees of the runtime. Fenced, it is dead: its context

@@ -1,11 +1,11 @@
-import type { CalledOff, EngineOutput, Message } from '../engine.ts';
+import type { CalledOff, EngineOutput, Message } from '../contracts/engine.ts';
+import type { MessagePart, NewEvent } from '../contracts/event.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { RunEnd } from '../domain/decide.ts';
+import type { WorkerState } from '../domain/state.ts';
 import type { Commit } from '../journal/turn.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { RunEnd } from '../worker/decide.ts';
-import type { MessagePart, NewEvent } from '../worker/event.ts';
-import type { WorkerState } from '../worker/state.ts';
-import type { Worker } from '../worker/worker.ts';
-import { InFlight } from './in-flight.ts';
+import { InFlight } from '../workers/in-flight.ts';
+import type { Worker } from '../workers/worker.ts';
 import type { Supervision } from './supervision.ts';
 
 type Outputs = readonly EngineOutput[];

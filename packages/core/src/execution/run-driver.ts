@@ -1,14 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Answer, EngineSession, Question, Run, RunInput } from '../engine.ts';
+import type { Answer, EngineSession, Question, Run, RunInput } from '../contracts/engine.ts';
+import type { EventData, NewEvent, RunOutcome } from '../contracts/event.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import { finishRun, lose, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
+import type { CurrentRun, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import { finishRun, lose, openRequest, type RunEnd, resolveRequest } from '../worker/decide.ts';
-import type { EventData, NewEvent, RunOutcome } from '../worker/event.ts';
-import type { CurrentRun, WorkerState } from '../worker/state.ts';
-import type { Worker } from '../worker/worker.ts';
+import type { Worker } from '../workers/worker.ts';
+import { unheard } from './handled.ts';
 import { OutputRecorder } from './output-recorder.ts';
 import type { Supervision } from './supervision.ts';
-import { unheard } from './unheard.ts';
 
 /** Why a run was told to end before it did so itself. The first reason counts. */
 export type AbortReason = 'cancel' | 'stop' | 'deadline' | 'shutdown';

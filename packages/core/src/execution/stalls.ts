@@ -1,8 +1,8 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../contracts/clock.ts';
+import type { RunError } from '../contracts/event.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { RunError } from '../worker/event.ts';
-import type { Worker } from '../worker/worker.ts';
+import type { Worker } from '../workers/worker.ts';
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;

@@ -1,15 +1,15 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../contracts/clock.ts';
+import type { RunInput } from '../contracts/engine.ts';
+import type { NewEvent } from '../contracts/event.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { CreateWorker } from '../contracts/runtime-api.ts';
+import type { RuntimeError } from '../contracts/runtime-error.ts';
+import type { TranscriptItem } from '../contracts/transcript.ts';
 import type { Report } from '../diagnostics.ts';
-import type { RunInput } from '../engine.ts';
+import type { WorkerState } from '../domain/state.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { Limits } from '../limits.ts';
-import type { Logger } from '../logger.ts';
-import type { CreateWorker } from '../runtime-api.ts';
-import type { RuntimeError } from '../runtime-error.ts';
-import type { NewEvent } from '../worker/event.ts';
-import type { WorkerState } from '../worker/state.ts';
-import type { TranscriptItem } from '../worker/transcript.ts';
-import type { Worker } from '../worker/worker.ts';
+import type { Worker } from '../workers/worker.ts';
 import type { Execution } from './execution.ts';
 import type { RunDriver } from './run-driver.ts';
 

@@ -1,10 +1,10 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../contracts/clock.ts';
+import type { WorkerEvent } from '../contracts/event.ts';
+import type { Limits } from '../contracts/limits.ts';
+import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
+import type { RuntimeStore } from '../contracts/store.ts';
 import { LATE, storeInTime } from '../in-time.ts';
-import type { Limits } from '../limits.ts';
-import { type ErrorCode, RuntimeError } from '../runtime-error.ts';
-import type { RuntimeStore } from '../store.ts';
-import type { WorkerEvent } from '../worker/event.ts';
-import type { Live, Worker } from '../worker/worker.ts';
+import type { Live, Worker } from '../workers/worker.ts';
 import { TimeLimit } from './time-limit.ts';
 import { type Commit, type Decision, type Turn, takeTurn } from './turn.ts';
 

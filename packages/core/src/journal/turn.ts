@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
-import type { LogPosition } from '../observation/cursor.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { Batch, KeyEntry } from '../store.ts';
-import { encodeEvent, type NewEvent, type WorkerEvent } from '../worker/event.ts';
-import { apply, type Draft, type WorkerState } from '../worker/state.ts';
+import { encodeEvent, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { Batch, KeyEntry } from '../contracts/store.ts';
+import { apply, type Draft, type WorkerState } from '../domain/state.ts';
+import type { LogPosition } from '../log/cursor.ts';
 
 /** What a decision became. */
 export interface Commit {

@@ -1,5 +1,5 @@
-import type { JsonValue } from '../json.ts';
-import { RuntimeError } from '../runtime-error.ts';
+import type { JsonValue } from '../contracts/json.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import type {
   Batch,
   KeyEntry,
@@ -10,7 +10,7 @@ import type {
   ReadLimits,
   Snapshot,
   StoredLog,
-} from '../store.ts';
+} from '../contracts/store.ts';
 
 /** As many as the contract asks for. They are cut back at twice that, so that cutting costs little per append. */
 const KEPT_KEYS = 1_000;

@@ -1,6 +1,5 @@
-import { mintId } from '../id.ts';
-import type { JsonValue } from '../json.ts';
-import { RuntimeError } from '../runtime-error.ts';
+import type { JsonValue } from '../contracts/json.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import type {
   Batch,
   KeyEntry,
@@ -13,7 +12,8 @@ import type {
   RuntimeStore,
   StoredBundle,
   StoreHost,
-} from '../store.ts';
+} from '../contracts/store.ts';
+import { mintId } from '../id.ts';
 import { MemoryLog } from './memory-log.ts';
 
 class MemoryStore implements RuntimeStore {

@@ -1,6 +1,6 @@
-import type { Observation, WatchItem } from '../runtime-api.ts';
-import { decodeEvent } from '../worker/event.ts';
-import { textOf } from './lines.ts';
+import { decodeEvent } from '../contracts/event.ts';
+import type { Observation, WatchItem } from '../contracts/runtime-api.ts';
+import { textOf } from '../log/lines.ts';
 import type { WatchStream } from './watch-stream.ts';
 import type { WorkerStream } from './worker-stream.ts';
 

@@ -1,14 +1,14 @@
-import type { Limits } from '../limits.ts';
-import type { Page, PageQuery, TranscriptQuery } from '../runtime-api.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { LogGap } from '../store.ts';
-import { decodeEvent } from '../worker/event.ts';
-import { speaks, type TranscriptItem, transcriptItem } from '../worker/transcript.ts';
-import type { Worker } from '../worker/worker.ts';
-import type { Cursor } from './cursor.ts';
-import { EMPTY_POSITION, encodeCursor, type LogPosition } from './cursor.ts';
-import { type Line, linesOf, positionAfter, textOf } from './lines.ts';
-import type { LogReader } from './log-reader.ts';
+import { decodeEvent } from '../contracts/event.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { Page, PageQuery, TranscriptQuery } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { LogGap } from '../contracts/store.ts';
+import { speaks, type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
+import type { Cursor } from '../log/cursor.ts';
+import { EMPTY_POSITION, encodeCursor, type LogPosition } from '../log/cursor.ts';
+import { type Line, linesOf, positionAfter, textOf } from '../log/lines.ts';
+import type { LogReader } from '../log/log-reader.ts';
+import type { Worker } from '../workers/worker.ts';
 
 /** A page of a log as it is stored. */
 export interface RawPage {

@@ -1,12 +1,12 @@
+import type { Limits } from '../contracts/limits.ts';
+import type { ObserveOptions, WorkerDetail } from '../contracts/runtime-api.ts';
+import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
-import type { Limits } from '../limits.ts';
-import type { ObserveOptions, WorkerDetail } from '../runtime-api.ts';
-import { type ErrorCode, RuntimeError } from '../runtime-error.ts';
-import { summaryOf } from '../worker/views.ts';
-import type { Worker } from '../worker/worker.ts';
-import type { Workers } from '../worker/workers.ts';
-import type { Cursor } from './cursor.ts';
-import type { LogReader } from './log-reader.ts';
+import type { Cursor } from '../log/cursor.ts';
+import type { LogReader } from '../log/log-reader.ts';
+import { summaryOf } from '../workers/views.ts';
+import type { Worker } from '../workers/worker.ts';
+import type { Workers } from '../workers/workers.ts';
 import { encodeWatchCursor, WatchStream } from './watch-stream.ts';
 import { WorkerStream } from './worker-stream.ts';
 

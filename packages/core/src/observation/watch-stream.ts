@@ -1,8 +1,8 @@
-import type { WatchItem, WorkerSummary } from '../runtime-api.ts';
-import { type ErrorCode, RuntimeError } from '../runtime-error.ts';
-import type { Worker } from '../worker/worker.ts';
-import type { Changes, WatchPlace } from './changes.ts';
-import type { Cursor } from './cursor.ts';
+import type { WatchItem, WorkerSummary } from '../contracts/runtime-api.ts';
+import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
+import type { Cursor } from '../log/cursor.ts';
+import type { Changes, WatchPlace } from '../workers/changes.ts';
+import type { Worker } from '../workers/worker.ts';
 
 export interface WatchStreamOptions {
   readonly changes: Changes;

@@ -1,13 +1,13 @@
-import type { InFlightMark } from '../execution/in-flight.ts';
-import type { Limits } from '../limits.ts';
-import type { Delta, InFlightMessage, WorkerDetail } from '../runtime-api.ts';
-import type { ErrorCode } from '../runtime-error.ts';
-import type { LogGap } from '../store.ts';
-import type { Worker } from '../worker/worker.ts';
-import type { Cursor } from './cursor.ts';
-import { encodeCursor, type LogPosition } from './cursor.ts';
-import { linesOf, positionAfter } from './lines.ts';
-import type { LogReader, Reading } from './log-reader.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { Delta, InFlightMessage, WorkerDetail } from '../contracts/runtime-api.ts';
+import type { ErrorCode } from '../contracts/runtime-error.ts';
+import type { LogGap } from '../contracts/store.ts';
+import type { Cursor } from '../log/cursor.ts';
+import { encodeCursor, type LogPosition } from '../log/cursor.ts';
+import { linesOf, positionAfter } from '../log/lines.ts';
+import type { LogReader, Reading } from '../log/log-reader.ts';
+import type { InFlightMark } from '../workers/in-flight.ts';
+import type { Worker } from '../workers/worker.ts';
 
 /** Stored lines as they are, and how to name the position behind each. Streams at the same place may share one. */
 export interface EventsChunk {

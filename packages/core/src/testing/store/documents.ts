@@ -1,4 +1,4 @@
-import type { JsonValue } from '../../json.ts';
+import type { JsonValue } from '../../contracts/json.ts';
 import type { Contract } from './contract.ts';
 
 const KEPT_KEYS = 1_000;

@@ -1,5 +1,5 @@
-import { silentLogger } from '../../logger.ts';
-import { type ErrorCode, RuntimeError } from '../../runtime-error.ts';
+import { silentLogger } from '../../contracts/logger.ts';
+import { type ErrorCode, RuntimeError } from '../../contracts/runtime-error.ts';
 import type {
   Batch,
   LogSlice,
@@ -9,7 +9,7 @@ import type {
   StoredLog,
   StoreFinding,
   StoreHost,
-} from '../../store.ts';
+} from '../../contracts/store.ts';
 import type { StoreHarness, TestContext } from './harness.ts';
 import { Ledger, type Range, snapshotAt } from './ledger.ts';
 

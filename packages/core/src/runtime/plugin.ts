@@ -1,0 +1,138 @@
+import type { Engine } from '../contracts/engine.ts';
+import type { Logger } from '../contracts/logger.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { RuntimeStore } from '../contracts/store.ts';
+import { type Hooks, type PluginHooks, tapsOf } from './hooks.ts';
+import type { Runtime } from './runtime.ts';
+
+/** Version of the contract between a runtime and its plugins, of this file and of `hooks.ts`: a break counts it up. */
+export const PLUGIN_API = 1;
+
+/** A factory makes one: `fsStore({ dir })`. */
+export interface RuntimePlugin {
+  /** Unique in a runtime. */
+  readonly name: string;
+  /** The version of the contract that it was written for; without one, the first. */
+  readonly api?: number;
+  /** Registers and nothing else: taps, a store, engines, releases. What must be acquired is acquired in `start`. */
+  apply(host: PluginHost): void;
+}
+
+/** What a plugin sees of its runtime. */
+export interface PluginHost {
+  /** Refuses commands until it runs. */
+  readonly runtime: Runtime;
+  readonly hooks: PluginHooks;
+  readonly log: Logger;
+  /** The slot for the store. @throws PLUGIN_CONFLICT a second provider; the message names both */
+  useStore(store: RuntimeStore): void;
+  /** @throws PLUGIN_CONFLICT the name is taken; the message names both */
+  useEngine(engine: Engine): void;
+  /** Called once, last registered first, when the runtime stops or its start fails. Also open while it starts; later it is called at once. */
+  defer(release: () => void | Promise<void>): void;
+}
+
+interface Release {
+  readonly plugin: string;
+  readonly release: () => void | Promise<void>;
+}
+
+const assertVersion = ({ name, api = 1 }: RuntimePlugin): void => {
+  if (api === PLUGIN_API) return;
+  throw new RuntimeError(
+    'VERSION_UNSUPPORTED',
+    `The plugin "${name}" is written for version ${api} of the plugin API, and this runtime has ${PLUGIN_API}: update the ${api > PLUGIN_API ? 'runtime' : 'plugin'}`,
+    { details: { plugin: name, asked: api, supported: [PLUGIN_API] } },
+  );
+};
+
+/** What the plugins of a runtime registered. */
+export class Registrations {
+  store: RuntimeStore | null = null;
+  readonly engines = new Map<string, Engine>();
+  readonly #releases: Release[] = [];
+  readonly #owners = new Map<string, string>();
+  #areTapsOpen = true;
+  #isReleased = false;
+
+  /**
+   * Applies the plugins in order.
+   * @throws VERSION_UNSUPPORTED a plugin of another contract · PLUGIN_CONFLICT · PLUGIN_FAILED an `apply` threw, or
+   * returned a promise
+   */
+  apply(plugins: readonly RuntimePlugin[], runtime: Runtime, hooks: Hooks, log: Logger): void {
+    for (const plugin of plugins) {
+      assertVersion(plugin);
+      this.#own('plugin', plugin.name, plugin.name);
+      try {
+        const result: unknown = plugin.apply(this.#hostOf(plugin.name, runtime, hooks, log));
+        if (result instanceof Promise) throw new TypeError('apply must not be asynchronous');
+      } catch (error) {
+        if (error instanceof RuntimeError) throw error;
+        throw new RuntimeError('PLUGIN_FAILED', `The plugin "${plugin.name}" failed in apply`, {
+          cause: error,
+          details: { plugin: plugin.name, hook: 'apply' },
+        });
+      }
+    }
+  }
+
+  /** tapable has no untap, and a tap that joins later would have missed facts: so taps close when start begins. */
+  closeTaps(): void {
+    this.#areTapsOpen = false;
+  }
+
+  /** What is to be released, last first. From now on whatever is acquired is let go at once. */
+  takeReleases(): readonly Release[] {
+    this.#isReleased = true;
+    return this.#releases.splice(0).reverse();
+  }
+
+  #own(kind: string, name: string, plugin: string): void {
+    const owner = this.#owners.get(`${kind} ${name}`);
+    if (owner !== undefined) {
+      throw new RuntimeError(
+        'PLUGIN_CONFLICT',
+        `The ${kind} "${name}" is provided by both "${owner}" and "${plugin}"`,
+        {
+          details: { kind, name, plugins: [owner, plugin] },
+        },
+      );
+    }
+    this.#owners.set(`${kind} ${name}`, plugin);
+  }
+
+  #hostOf(plugin: string, runtime: Runtime, hooks: Hooks, log: Logger): PluginHost {
+    const assertOpen = (): void => {
+      if (!this.#areTapsOpen) throw new TypeError(`The plugin "${plugin}" registers after start began`);
+    };
+    return {
+      runtime,
+      hooks: tapsOf(hooks, plugin, assertOpen),
+      log: {
+        debug: (fields, message) => log.debug({ plugin, ...fields }, message),
+        info: (fields, message) => log.info({ plugin, ...fields }, message),
+        warn: (fields, message) => log.warn({ plugin, ...fields }, message),
+        error: (fields, message) => log.error({ plugin, ...fields }, message),
+      },
+      useStore: (store) => {
+        assertOpen();
+        this.#own('slot', 'store', plugin);
+        this.store = store;
+      },
+      useEngine: (engine) => {
+        assertOpen();
+        this.#own('engine', engine.name, plugin);
+        this.engines.set(engine.name, engine);
+      },
+      defer: (release) => {
+        if (!this.#isReleased) this.#releases.push({ plugin, release });
+        else {
+          Promise.resolve()
+            .then(release)
+            .catch((err: unknown) => log.error({ plugin, err }, 'A release that came late failed'));
+        }
+      },
+    };
+  }
+}
