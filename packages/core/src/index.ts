@@ -1,7 +1,9 @@
 export { canonicalJson } from './canonical-json.ts';
 export { bundleDigest } from './commands/bundles.ts';
 export type { Capabilities, EngineCapabilities } from './contracts/capabilities.ts';
+export type { Claim, ClaimMode } from './contracts/claim.ts';
 export { type Clock, systemClock } from './contracts/clock.ts';
+export type { Cursor } from './contracts/cursor.ts';
 export {
   type Answer,
   type CalledOff,
@@ -43,10 +45,20 @@ export type {
   UsageData,
   WorkerEvent,
 } from './contracts/event.ts';
+export type {
+  AsyncTaps,
+  Command,
+  Committed,
+  Drain,
+  PluginHooks,
+  SyncTaps,
+  WorkerSpec,
+} from './contracts/hooks.ts';
 export type { JsonObject, JsonValue } from './contracts/json.ts';
 export { DEFAULT_LIMITS, type Limits } from './contracts/limits.ts';
 export { type Logger, silentLogger } from './contracts/logger.ts';
 export type { ModelUsage, Overview, UsageTotals } from './contracts/overview.ts';
+export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
 export type {
   BundleInfo,
   CancelOutcome,
@@ -85,6 +97,7 @@ export {
   RuntimeError,
   type RuntimeErrorOptions,
 } from './contracts/runtime-error.ts';
+export type { ServedRuntime } from './contracts/served-runtime.ts';
 export type {
   Batch,
   KeyEntry,
@@ -102,14 +115,10 @@ export type {
   StoreFinding,
   StoreHost,
 } from './contracts/store.ts';
+export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from './contracts/stream.ts';
 export type { ToolPart, TranscriptItem } from './contracts/transcript.ts';
-export type { Claim, ClaimMode } from './domain/claims.ts';
 export { type IdPrefix, mintId, WORKER_ID_PATTERN } from './id.ts';
-export type { Cursor } from './log/cursor.ts';
 export { memoryStore } from './memory-store/memory-store.ts';
-export type { RawPage } from './observation/pages.ts';
-export type { WatchStream } from './observation/watch-stream.ts';
-export type { EventsChunk, StreamChunk, WorkerStream } from './observation/worker-stream.ts';
 export { boundedOutput, boundedText } from './plugin-kit/bounded-output.ts';
 export {
   list,
@@ -122,15 +131,5 @@ export {
 } from './plugin-kit/options.ts';
 export { RedactedOutputs } from './plugin-kit/redacted-outputs.ts';
 export { Redactor } from './plugin-kit/redactor.ts';
-export type {
-  AsyncTaps,
-  Command,
-  Committed,
-  Drain,
-  PluginHooks,
-  SyncTaps,
-  WorkerSpec,
-} from './runtime/hooks.ts';
-export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './runtime/plugin.ts';
 export { Runtime, type RuntimeOptions, type StopOptions } from './runtime/runtime.ts';
 export { version } from './version.ts';

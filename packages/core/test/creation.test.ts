@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
+import type { RuntimePlugin } from '../src/contracts/plugin.ts';
 import { type ErrorCode, RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { RuntimePlugin } from '../src/runtime/plugin.ts';
 import { type FaultyStore, faultyStore, type StoreFault } from '../src/testing/faulty-store.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {

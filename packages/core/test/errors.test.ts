@@ -283,7 +283,7 @@ test('the table of errors: every code has a title that tells nothing private', (
 test('P19: an error of another copy of the package is as good as ours, where its code is known', async (t) => {
   // the query makes it another module, as a copy that a plugin brought along is
   const other = (await import(
-    `../src/runtime-error.ts?${'copy'}`
+    `../src/contracts/runtime-error.ts?${'copy'}`
   )) as typeof import('../src/contracts/runtime-error.ts');
   t.not(other.RuntimeError as unknown, RuntimeError);
   const foreign = new other.RuntimeError('FORBIDDEN', 'Too early', { details: { hour: 3 } });

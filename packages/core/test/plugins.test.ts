@@ -1,8 +1,8 @@
 import test from 'ava';
+import type { Command, WorkerSpec } from '../src/contracts/hooks.ts';
+import { PLUGIN_API, type PluginHost, type RuntimePlugin } from '../src/contracts/plugin.ts';
 import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { Command, WorkerSpec } from '../src/runtime/hooks.ts';
-import { PLUGIN_API, type PluginHost, type RuntimePlugin } from '../src/runtime/plugin.ts';
 import { Runtime } from '../src/runtime/runtime.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { manualClock } from '../src/testing/manual-clock.ts';

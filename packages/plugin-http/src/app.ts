@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type Logger, type Runtime, RuntimeError } from '@worker-runtime/core';
+import { type Logger, RuntimeError, type ServedRuntime } from '@worker-runtime/core';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type Access, assertMay } from './access.ts';
 import { answerError, logRefusal } from './answer-error.ts';
@@ -32,7 +32,7 @@ import { watchRoute } from './routes/watch.ts';
 import { workerRoutes } from './routes/workers.ts';
 
 export interface AppParts {
-  readonly runtime: Runtime;
+  readonly runtime: ServedRuntime;
   readonly log: Logger;
   readonly options: ResolvedOptions;
   readonly hostCheck: HostCheck;
@@ -200,7 +200,7 @@ const accountFor = (app: FastifyInstance, { log, measurements }: AppParts): void
 };
 
 /** @throws RUNTIME_NOT_READY the store is not open yet, or could not be opened */
-const assertReady = ({ status }: Runtime): void => {
+const assertReady = ({ status }: ServedRuntime): void => {
   if (status === 'new' || status === 'starting' || status === 'failed') {
     throw new RuntimeError('RUNTIME_NOT_READY', undefined, { details: { status } });
   }

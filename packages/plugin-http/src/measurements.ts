@@ -1,4 +1,4 @@
-import type { Committed, Diagnostic, Runtime, WorkerStatus } from '@worker-runtime/core';
+import type { Committed, Diagnostic, ServedRuntime, WorkerStatus } from '@worker-runtime/core';
 import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
 import { Tally } from './tally.ts';
@@ -33,7 +33,7 @@ export class Measurements {
   readonly #durations: Histogram;
   #commits = 0;
 
-  constructor(runtime: Runtime, gauged: Gauged) {
+  constructor(runtime: ServedRuntime, gauged: Gauged) {
     const own = this.#own;
     this.#requests = counterOf(own, 'http_requests_total', 'Requests that were answered', [
       'method',

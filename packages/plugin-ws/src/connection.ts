@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { type ErrorCode, type Logger, type Runtime, RuntimeError } from '@worker-runtime/core';
+import { type ErrorCode, type Logger, RuntimeError, type ServedRuntime } from '@worker-runtime/core';
 import type { RawData, WebSocket } from 'ws';
 import { clientFrameOf } from './client-frame.ts';
 import { CLOSE_CODE_OF } from './close-code.ts';
@@ -15,7 +15,7 @@ import type { ClientFrame } from './wire.ts';
 
 /** What all connections of a plugin share. */
 export interface Surroundings {
-  readonly runtime: Runtime;
+  readonly runtime: ServedRuntime;
   readonly limits: ResolvedLimits;
   readonly frames: FrameCache;
   readonly rounds: Rounds;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type Runtime, RuntimeError } from '@worker-runtime/core';
+import { RuntimeError, type ServedRuntime } from '@worker-runtime/core';
 import { SUBPROTOCOL } from './hello.ts';
 
 /** The runtime that a path asks the stream of; null where it is no such path. */
@@ -16,7 +16,7 @@ export const isForStream = ({ url = '' }: IncomingMessage): boolean => runtimeIn
  * On return the request may be upgraded.
  * @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · RUNTIME_NOT_FOUND · VERSION_UNSUPPORTED none of the subprotocols is ours
  */
-export const assertHandshake = ({ url = '', headers }: IncomingMessage, runtime: Runtime): void => {
+export const assertHandshake = ({ url = '', headers }: IncomingMessage, runtime: ServedRuntime): void => {
   if (runtime.status !== 'running') {
     throw new RuntimeError(runtime.status === 'starting' ? 'RUNTIME_NOT_READY' : 'RUNTIME_STOPPING');
   }

@@ -1,4 +1,4 @@
-import { type Runtime, version } from '@worker-runtime/core';
+import { type ServedRuntime, version } from '@worker-runtime/core';
 import type { ResolvedLimits } from './options.ts';
 import type { ServerFrame } from './wire.ts';
 
@@ -10,7 +10,7 @@ const PROTOCOL = 1;
 export const BAD_MESSAGES = 3;
 
 /** The first frame of every socket. */
-export const helloOf = ({ runtimeId }: Runtime, limits: ResolvedLimits): ServerFrame => {
+export const helloOf = ({ runtimeId }: ServedRuntime, limits: ResolvedLimits): ServerFrame => {
   const { messageBytes, subscriptions, pingMs, bookmarkMs, stallMs } = limits;
   return {
     type: 'hello',

@@ -1,4 +1,4 @@
-import { type Cursor, type Runtime, RuntimeError } from '@worker-runtime/core';
+import { type Cursor, RuntimeError, type ServedRuntime } from '@worker-runtime/core';
 import type { FrameCache } from './frame-cache.ts';
 import { frameOf } from './frames.ts';
 import type { Subscription } from './subscription.ts';
@@ -6,7 +6,7 @@ import { WatchSubscription } from './watch-subscription.ts';
 import { WorkerSubscription } from './worker-subscription.ts';
 
 export interface SubscriptionsOptions {
-  readonly runtime: Runtime;
+  readonly runtime: ServedRuntime;
   readonly frames: FrameCache;
   readonly limit: number;
   /** Called when something may be due. */

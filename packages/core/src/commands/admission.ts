@@ -1,4 +1,4 @@
-import type { Command, Hooks } from '../runtime/hooks.ts';
+import type { Command, Hooks } from '../contracts/hooks.ts';
 
 type Asked<C> = C extends unknown ? Omit<C, 'settled'> : never;
 

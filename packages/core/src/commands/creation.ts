@@ -1,6 +1,7 @@
 import type { Clock } from '../contracts/clock.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { EventKey, NewEvent } from '../contracts/event.ts';
+import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, IdempotencyOptions } from '../contracts/runtime-api.ts';
@@ -15,7 +16,6 @@ import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Journal } from '../journal/journal.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
-import type { Hooks, WorkerSpec } from '../runtime/hooks.ts';
 import { digestOf, eventKey, hashOfKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';

@@ -1,5 +1,6 @@
 import type { Clock } from '../contracts/clock.ts';
 import { decodeEvent, type RunError, type RunOutcome } from '../contracts/event.ts';
+import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { addUsage, NO_USAGE } from '../contracts/overview.ts';
@@ -14,7 +15,6 @@ import type { Journal } from '../journal/journal.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
-import type { Hooks } from '../runtime/hooks.ts';
 import { eventKey, hashOfKey, Keys } from '../workers/idempotency.ts';
 import type { Worker } from '../workers/worker.ts';
 import { settling } from './admission.ts';

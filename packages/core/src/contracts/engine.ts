@@ -1,5 +1,5 @@
-import type { Claim } from '../domain/claims.ts';
 import type { EngineCapabilities } from './capabilities.ts';
+import type { Claim } from './claim.ts';
 import type { InputRole, RequestKind, ResolvedBy, Severity, TextPart, UsageData } from './event.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';

@@ -1,4 +1,4 @@
-import type { ClaimMode } from '../domain/claims.ts';
+import type { ClaimMode } from './claim.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { ErrorCode } from './runtime-error.ts';
 

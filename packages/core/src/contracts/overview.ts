@@ -1,4 +1,4 @@
-import type { Cursor } from '../log/cursor.ts';
+import type { Cursor } from './cursor.ts';
 import type { RunOutcome, UsageData } from './event.ts';
 
 export interface ModelUsage {

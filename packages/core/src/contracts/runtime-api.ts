@@ -1,6 +1,6 @@
-import type { Claim, ClaimMode } from '../domain/claims.ts';
-import type { Cursor } from '../log/cursor.ts';
 import type { Capabilities, EngineCapabilities } from './capabilities.ts';
+import type { Claim, ClaimMode } from './claim.ts';
+import type { Cursor } from './cursor.ts';
 import type {
   BundleRef,
   InputRole,

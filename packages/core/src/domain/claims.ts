@@ -1,14 +1,5 @@
+import type { Claim } from '../contracts/claim.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-
-export type ClaimMode = 'read' | 'write';
-
-/** A resource that a Worker uses, named for people. The resource itself never leaves the process. */
-export interface Claim {
-  readonly name: string;
-  /** `<scheme>:` and components behind slashes: `fs:/srv/docs`. What the components mean is the engine's business. */
-  readonly resource: string;
-  readonly mode: ClaimMode;
-}
 
 /** What one Worker, or a detached execution of it, holds. */
 interface Holding {

@@ -1,3 +1,4 @@
+import type { ClaimMode } from '../contracts/claim.ts';
 import type {
   BundleRef,
   EventKey,
@@ -12,7 +13,6 @@ import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
 import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
-import type { ClaimMode } from './claims.ts';
 
 export interface AcceptedInput {
   readonly inputId: string;

@@ -1,10 +1,10 @@
+import type { Claim } from '../contracts/claim.ts';
 import type { DetachReason, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { CreateWorker } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
-import type { Claim } from '../domain/claims.ts';
 import type { CurrentRun } from '../domain/state.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { unheard } from './handled.ts';

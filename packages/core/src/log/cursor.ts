@@ -1,8 +1,6 @@
 import { crc32 } from 'node:zlib';
+import type { Cursor } from '../contracts/cursor.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-
-/** An opaque position. The same one means the same in pages, streams and receipts. */
-export type Cursor = string;
 
 /**
  * A position after a line, or at the start of a log (`seq` 0): the line's number, where it begins and ends, and its

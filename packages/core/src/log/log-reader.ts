@@ -1,10 +1,17 @@
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { LinePosition, LogGap, LogSlice, RuntimeStore } from '../contracts/store.ts';
-import type { Worker } from '../workers/worker.ts';
 import { decodeCursor, EMPTY_POSITION, type LogPosition, sumOf } from './cursor.ts';
 import { linesOf, positionAfterLast } from './lines.ts';
 import { RecentReadings } from './recent-readings.ts';
+import type { Tail } from './tail.ts';
+
+/** The log of one Worker, as far as reading needs it. */
+export interface LogSource {
+  readonly state: { readonly log: string; readonly head: LogPosition };
+  /** The lines in memory; null for a Worker that is not live. */
+  readonly live: { readonly tail: Tail } | null;
+}
 
 /** Lines as read, and the position behind them. */
 export interface Reading {
@@ -35,7 +42,7 @@ export class LogReader {
    * The position that a cursor names, checked against the line that it names.
    * @throws CURSOR_INVALID · CURSOR_FOREIGN another log, or another history of this one
    */
-  async locate(worker: Worker, cursor: string): Promise<LogPosition> {
+  async locate(worker: LogSource, cursor: string): Promise<LogPosition> {
     const position = decodeCursor(cursor, worker.state.log);
     const { head } = worker.state;
     if (position.seq === 0) return EMPTY_POSITION;
@@ -55,7 +62,7 @@ export class LogReader {
   }
 
   /** The lines after a position. Not a promise where memory has them. */
-  after(worker: Worker, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
+  after(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
     const { head } = worker.state;
     if (from.seq >= head.seq)
       return {
@@ -70,7 +77,7 @@ export class LogReader {
   }
 
   /** Begins to read what comes after a position, for whoever will ask for just that next. */
-  ahead(worker: Worker, from: LogPosition, count: number, bytes: number): void {
+  ahead(worker: LogSource, from: LogPosition, count: number, bytes: number): void {
     if (from.seq >= worker.state.head.seq || this.#recent.isBusy) return;
     if (worker.live?.tail.from(from.seq + 1, 1, 1)) return;
     const reading = this.#stored(worker, from, count, bytes);
@@ -78,7 +85,7 @@ export class LogReader {
     if (reading instanceof Promise) reading.catch(() => {});
   }
 
-  #stored(worker: Worker, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
+  #stored(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
     const { log, head: before } = worker.state;
     const key = `${log} ${from.seq} ${from.end} ${count} ${bytes}`;
     return this.#recent.get(key, async () => {
@@ -92,7 +99,7 @@ export class LogReader {
   }
 
   /** The lines before and at a position, last ones first found, in log order. */
-  async before(worker: Worker, to: LogPosition, count: number, bytes: number): Promise<Reading> {
+  async before(worker: LogSource, to: LogPosition, count: number, bytes: number): Promise<Reading> {
     const slice = await this.#store.read(
       worker.state.log,
       { seq: to.seq + 1, offset: to.end },
@@ -102,7 +109,7 @@ export class LogReader {
   }
 
   /** The position just before a line. */
-  async positionBefore(worker: Worker, line: LinePosition): Promise<LogPosition> {
+  async positionBefore(worker: LogSource, line: LinePosition): Promise<LogPosition> {
     if (line.seq <= 1) return EMPTY_POSITION;
     const { lines, count, at } = await this.before(
       worker,

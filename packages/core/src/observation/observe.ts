@@ -1,8 +1,7 @@
 import { decodeEvent } from '../contracts/event.ts';
 import type { Observation, WatchItem } from '../contracts/runtime-api.ts';
+import type { WatchStream, WorkerStream } from '../contracts/stream.ts';
 import { textOf } from '../log/lines.ts';
-import type { WatchStream } from './watch-stream.ts';
-import type { WorkerStream } from './worker-stream.ts';
 
 const CHUNK_BYTES = 65_536;
 const CHUNK_ITEMS = 256;

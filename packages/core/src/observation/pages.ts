@@ -1,24 +1,15 @@
+import type { Cursor } from '../contracts/cursor.ts';
 import { decodeEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Page, PageQuery, TranscriptQuery } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { LogGap } from '../contracts/store.ts';
+import type { RawPage } from '../contracts/stream.ts';
 import { speaks, type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
-import type { Cursor } from '../log/cursor.ts';
 import { EMPTY_POSITION, encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { type Line, linesOf, positionAfter, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import type { Worker } from '../workers/worker.ts';
-
-/** A page of a log as it is stored. */
-export interface RawPage {
-  /** Whole lines, each ending in `\n`. */
-  readonly lines: Uint8Array;
-  readonly count: number;
-  readonly next: Cursor | null;
-  readonly asOf: Cursor;
-  readonly gaps: readonly LogGap[];
-}
 
 /** Lines that one transcript page may look at; where few of them speak, the page ends early and has `next`. */
 const SCAN_LINES = 8_000;

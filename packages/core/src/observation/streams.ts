@@ -1,8 +1,8 @@
+import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { ObserveOptions, WorkerDetail } from '../contracts/runtime-api.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
-import type { Cursor } from '../log/cursor.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import { summaryOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';

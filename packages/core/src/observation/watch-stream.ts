@@ -1,6 +1,7 @@
+import type { Cursor } from '../contracts/cursor.ts';
 import type { WatchItem, WorkerSummary } from '../contracts/runtime-api.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
-import type { Cursor } from '../log/cursor.ts';
+import type { WatchStream as Contract } from '../contracts/stream.ts';
 import type { Changes, WatchPlace } from '../workers/changes.ts';
 import type { Worker } from '../workers/worker.ts';
 
@@ -29,7 +30,7 @@ const decodeWatchCursor = (cursor: Cursor, epoch: string): number | null => {
  * One watch over all Workers: a place in the order of change. It walks to the end, tells each Worker's present once,
  * says `synced`, and sleeps. There is no history and no queue: a watch whose cursor is gone begins again with `reset`.
  */
-export class WatchStream {
+export class WatchStream implements Contract {
   readonly #options: WatchStreamOptions;
   #place: WatchPlace;
   #needsReset: boolean;

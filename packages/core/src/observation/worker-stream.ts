@@ -1,33 +1,13 @@
+import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { Delta, InFlightMessage, WorkerDetail } from '../contracts/runtime-api.ts';
+import type { WorkerDetail } from '../contracts/runtime-api.ts';
 import type { ErrorCode } from '../contracts/runtime-error.ts';
-import type { LogGap } from '../contracts/store.ts';
-import type { Cursor } from '../log/cursor.ts';
+import type { WorkerStream as Contract, EventsChunk, StreamChunk } from '../contracts/stream.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, positionAfter } from '../log/lines.ts';
 import type { LogReader, Reading } from '../log/log-reader.ts';
 import type { InFlightMark } from '../workers/in-flight.ts';
 import type { Worker } from '../workers/worker.ts';
-
-/** Stored lines as they are, and how to name the position behind each. Streams at the same place may share one. */
-export interface EventsChunk {
-  readonly type: 'events';
-  /** Whole lines, each ending in `\n`; shared, not to be changed. */
-  readonly lines: Uint8Array;
-  readonly count: number;
-  /** After the last of them. */
-  readonly cursor: Cursor;
-  /** Each line, with its newline, and the cursor behind it. */
-  entries(): Iterable<{ readonly cursor: Cursor; readonly line: Uint8Array }>;
-}
-
-export type StreamChunk =
-  | { readonly type: 'snapshot'; readonly worker: WorkerDetail; readonly asOf: Cursor }
-  | EventsChunk
-  | { readonly type: 'in-flight'; readonly messages: readonly InFlightMessage[] }
-  | ({ readonly type: 'delta' } & Delta)
-  | ({ readonly type: 'gap' } & LogGap)
-  | { readonly type: 'ended'; readonly code: ErrorCode };
 
 const chunks = new WeakMap<Reading, EventsChunk>();
 
@@ -68,7 +48,7 @@ export interface WorkerStreamOptions {
  * pulls when it can take more and is woken when something is due, so a reader that stalls costs its position.
  * Durable events go first; text in flight always belongs behind them.
  */
-export class WorkerStream {
+export class WorkerStream implements Contract {
   readonly #options: WorkerStreamOptions;
   #position: LogPosition;
   #needsSnapshot: boolean;

@@ -3,6 +3,7 @@ import { Creation } from '../commands/creation.ts';
 import { Inputs } from '../commands/inputs.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { Engine } from '../contracts/engine.ts';
+import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Logger } from '../contracts/logger.ts';
@@ -21,7 +22,6 @@ import { hashOfKey } from '../workers/idempotency.ts';
 import { loadWorker } from '../workers/loading.ts';
 import { Worker } from '../workers/worker.ts';
 import { Workers } from '../workers/workers.ts';
-import type { Hooks } from './hooks.ts';
 
 export interface OpeningOptions {
   readonly store: RuntimeStore;

@@ -5,7 +5,7 @@ import { inTime } from '../in-time.ts';
 import { memoryStore } from '../memory-store/memory-store.ts';
 import { sweepIdle } from '../workers/idle-sweep.ts';
 import { attachWaiting, type Opened, type OpeningOptions, openRuntime } from './assembly.ts';
-import type { Registrations } from './plugin.ts';
+import type { Registrations } from './registrations.ts';
 
 export interface LifecycleOptions
   extends Pick<OpeningOptions, 'limits' | 'clock' | 'log' | 'hooks' | 'configuration' | 'report'> {

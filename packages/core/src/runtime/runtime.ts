@@ -14,26 +14,28 @@ import { resume } from '../commands/resume.ts';
 import { runtimeCapabilities } from '../contracts/capabilities.ts';
 import { type Clock, systemClock } from '../contracts/clock.ts';
 import { decodeEvent, type WorkerEvent } from '../contracts/event.ts';
+import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import { type Limits, resolveLimits } from '../contracts/limits.ts';
 import { type Logger, silentLogger } from '../contracts/logger.ts';
+import type { RuntimePlugin } from '../contracts/plugin.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { ServedRuntime } from '../contracts/served-runtime.ts';
+import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
 import { remove, resolveRequest, update } from '../domain/decide.ts';
 import { encodeCursor } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
-import { pageLimit, type RawPage, readEventPage, readTranscriptPage } from '../observation/pages.ts';
-import type { WatchStream } from '../observation/watch-stream.ts';
-import type { WorkerStream } from '../observation/worker-stream.ts';
+import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
 import { version } from '../version.ts';
 import { detailOf, overviewOf, summaryOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
-import { createHooks, type Hooks } from './hooks.ts';
+import { createHooks } from './hook-guard.ts';
 import { Lifecycle } from './lifecycle.ts';
-import { Registrations, type RuntimePlugin } from './plugin.ts';
+import { Registrations } from './registrations.ts';
 
 export interface RuntimeOptions {
   /** Applied in this order. Without a store among them, Workers live in memory and are lost at exit. */
@@ -57,7 +59,7 @@ const PROTOCOL = 1;
  * The environment that Workers live in, embeddable in any process. A server is a wrapper around the same class.
  * Starts once and stops once.
  */
-export class Runtime implements Api.RuntimeApi {
+export class Runtime implements ServedRuntime {
   /** Resolves when Workers can be used; rejects when the start failed. */
   readonly ready: Promise<void>;
   readonly limits: Limits;

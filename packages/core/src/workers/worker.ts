@@ -1,8 +1,8 @@
+import type { Claim } from '../contracts/claim.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { StopOutcome, WorkerStatus } from '../contracts/runtime-api.ts';
 import type { NewLog, Snapshot } from '../contracts/store.ts';
-import type { Claim } from '../domain/claims.ts';
 import { Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
 import type { Execution } from '../execution/execution.ts';

@@ -1,11 +1,11 @@
-import type { ErrorCode, Runtime } from '@worker-runtime/core';
+import type { ErrorCode, ServedRuntime } from '@worker-runtime/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { LiveAnswers } from '../live-answers.ts';
 import type { RoutePermission } from '../permission.ts';
 
 /** What routes are made with. */
 export interface RouteContext {
-  readonly runtime: Runtime;
+  readonly runtime: ServedRuntime;
   readonly live: LiveAnswers;
 }
 

@@ -1,3 +1,4 @@
+import type { Cursor } from '../../contracts/cursor.ts';
 import type { EventType, WorkerEvent } from '../../contracts/event.ts';
 import type {
   CreateWorker,
@@ -7,7 +8,6 @@ import type {
   WorkerInput,
 } from '../../contracts/runtime-api.ts';
 import type { ErrorCode } from '../../contracts/runtime-error.ts';
-import type { Cursor } from '../../log/cursor.ts';
 import type { ScriptStep } from '../engine/script.ts';
 import type { ScriptedEngine } from '../scripted-engine.ts';
 import type { TestContext } from '../store/harness.ts';

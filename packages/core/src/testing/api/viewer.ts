@@ -1,3 +1,4 @@
+import type { Cursor } from '../../contracts/cursor.ts';
 import type { WorkerEvent } from '../../contracts/event.ts';
 import type {
   InFlightMessage,
@@ -5,7 +6,6 @@ import type {
   ObserveOptions,
   RuntimeApi,
 } from '../../contracts/runtime-api.ts';
-import type { Cursor } from '../../log/cursor.ts';
 import type { TestContext } from '../store/harness.ts';
 import { Waiters } from './patience.ts';
 

@@ -1,36 +1,11 @@
 import type { Engine } from '../contracts/engine.ts';
+import type { Hooks } from '../contracts/hooks.ts';
 import type { Logger } from '../contracts/logger.ts';
+import { PLUGIN_API, type PluginHost, type RuntimePlugin } from '../contracts/plugin.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
-import { type Hooks, type PluginHooks, tapsOf } from './hooks.ts';
-import type { Runtime } from './runtime.ts';
-
-/** Version of the contract between a runtime and its plugins, of this file and of `hooks.ts`: a break counts it up. */
-export const PLUGIN_API = 1;
-
-/** A factory makes one: `fsStore({ dir })`. */
-export interface RuntimePlugin {
-  /** Unique in a runtime. */
-  readonly name: string;
-  /** The version of the contract that it was written for; without one, the first. */
-  readonly api?: number;
-  /** Registers and nothing else: taps, a store, engines, releases. What must be acquired is acquired in `start`. */
-  apply(host: PluginHost): void;
-}
-
-/** What a plugin sees of its runtime. */
-export interface PluginHost {
-  /** Refuses commands until it runs. */
-  readonly runtime: Runtime;
-  readonly hooks: PluginHooks;
-  readonly log: Logger;
-  /** The slot for the store. @throws PLUGIN_CONFLICT a second provider; the message names both */
-  useStore(store: RuntimeStore): void;
-  /** @throws PLUGIN_CONFLICT the name is taken; the message names both */
-  useEngine(engine: Engine): void;
-  /** Called once, last registered first, when the runtime stops or its start fails. Also open while it starts; later it is called at once. */
-  defer(release: () => void | Promise<void>): void;
-}
+import { tapsOf } from './hook-guard.ts';
 
 interface Release {
   readonly plugin: string;
@@ -60,7 +35,7 @@ export class Registrations {
    * @throws VERSION_UNSUPPORTED a plugin of another contract · PLUGIN_CONFLICT · PLUGIN_FAILED an `apply` threw, or
    * returned a promise
    */
-  apply(plugins: readonly RuntimePlugin[], runtime: Runtime, hooks: Hooks, log: Logger): void {
+  apply(plugins: readonly RuntimePlugin[], runtime: ServedRuntime, hooks: Hooks, log: Logger): void {
     for (const plugin of plugins) {
       assertVersion(plugin);
       this.#own('plugin', plugin.name, plugin.name);
@@ -102,7 +77,7 @@ export class Registrations {
     this.#owners.set(`${kind} ${name}`, plugin);
   }
 
-  #hostOf(plugin: string, runtime: Runtime, hooks: Hooks, log: Logger): PluginHost {
+  #hostOf(plugin: string, runtime: ServedRuntime, hooks: Hooks, log: Logger): PluginHost {
     const assertOpen = (): void => {
       if (!this.#areTapsOpen) throw new TypeError(`The plugin "${plugin}" registers after start began`);
     };
