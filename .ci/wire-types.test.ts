@@ -20,7 +20,15 @@ const described = new Set(
 const BESIDE = new Set([
   ...['RuntimeApi', 'Cursor', 'ErrorCode', 'ErrorDetails', 'RuntimeError', 'JsonObject', 'JsonValue'],
   // parameters and headers of a request
-  ...['IdempotencyOptions', 'ListWorkers', 'ObserveOptions', 'PageQuery', 'TranscriptQuery', 'WatchOptions'],
+  ...[
+    'IdempotencyOptions',
+    'ListWorkers',
+    'ObserveOptions',
+    'PageQuery',
+    'TranscriptQuery',
+    'WaitOptions',
+    'WatchOptions',
+  ],
   // pages, events and inputs are put together from described parts
   ...['Page', 'CreateReceipt', 'Observation', 'WatchItem', 'WorkerEvent', 'WorkerInput'],
 ]);

@@ -10,7 +10,7 @@ import { socketStreams } from './socket-streams.ts';
 import { socketsOf } from './sockets.ts';
 import { sseStreams } from './sse-stream.ts';
 import type { OpenStream } from './stream-event.ts';
-import { awaitRun, MAX_WAIT_MS, mintKey, waitSeconds } from './waiting.ts';
+import { awaitRun, DEFAULT_WAIT_MS, MAX_WAIT_MS, mintKey, waitSeconds } from './waiting.ts';
 import { WatchFeed } from './watching.ts';
 
 export interface AcrossRestarts {
@@ -110,12 +110,32 @@ class HttpRuntimeClient implements RuntimeClient {
     const { waitMs = 0, signal, ...keyed } = options;
     if (!(waitMs > 0)) return this.#input(workerId, input, keyed, 0);
     if (waitMs <= MAX_WAIT_MS && signal === undefined) return this.#input(workerId, input, keyed, waitMs);
-    // to give up waiting must not lose the receipt, and no request waits longer: so it is asked for again, by its key
+    // the receipt comes first, so that an aborted wait does not lose it
     const key = { idempotencyKey: keyed.idempotencyKey ?? mintKey() };
     const receipt = await this.#input(workerId, input, key, 0);
-    return awaitRun(receipt, waitMs, signal, this.#timing, (ms) =>
-      this.#input(workerId, input, key, ms, signal),
-    );
+    const wait = { waitMs, ...(signal && { signal }) };
+    return { ...receipt, ...(await this.waitForRun(workerId, receipt.runId, wait)) };
+  }
+
+  async waitForRun(
+    workerId: string,
+    runId: string,
+    { waitMs = DEFAULT_WAIT_MS, signal }: Api.WaitOptions = {},
+  ): Promise<Api.RunWait> {
+    if (!Number.isSafeInteger(waitMs) || waitMs < 0 || waitMs > DEFAULT_WAIT_MS)
+      throw invalid('/waitMs', `must be a whole number from 0 to ${DEFAULT_WAIT_MS}`);
+    const path = this.#worker(workerId, `/runs/${segment(runId, 'RUN_NOT_FOUND')}`);
+    return awaitRun(waitMs, signal, this.#timing, async (ms) => {
+      const prefer = ms > 0 ? { prefer: `wait=${waitSeconds(ms)}` } : {};
+      const { body } = await this.#connection.call({
+        method: 'GET',
+        path,
+        headers: prefer,
+        extraMs: ms,
+        ...(signal && { signal }),
+      });
+      return body as Api.RunWait;
+    });
   }
 
   async cancelRun(

@@ -1,46 +1,44 @@
-import type { InputReceipt } from '@worker-runtime/core';
+import type { RunWait } from '@worker-runtime/core';
 import type { Timing } from './options.ts';
 import { pause, pauseMs } from './pause.ts';
 import { RemoteError } from './remote-error.ts';
 
-/** The longest that one request may wait. */
+/** The longest time that one request may wait. */
 export const MAX_WAIT_MS = 60_000;
 
-/** In `Prefer: wait`, whole seconds: never less than was asked for. */
+/** A day: how long `waitForRun` waits by default. */
+export const DEFAULT_WAIT_MS = 86_400_000;
+
+/** The value for `Prefer: wait`, in whole seconds and never less than `waitMs`. */
 export const waitSeconds = (waitMs: number): number => Math.ceil(Math.min(waitMs, MAX_WAIT_MS) / 1_000);
 
-/** A key of the client's own, for an input that is asked after more than once. Works in pages without HTTPS, too. */
+/** A key of the client's own, which makes it safe to send an input again. Also works in pages without HTTPS. */
 export const mintKey = (): string =>
   `client-${Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 
 /**
- * Waits for the run of an input by asking for its answer again, since a replay waits, too; over cuts and restarts, as
- * long as there is time. `ask` sends the same input with the same key, to wait for so long.
+ * Waits for a run by requests of at most a minute each. Continues after lost connections and restarts while there is
+ * time. `ask` sends one request that waits for the given time.
  */
 export const awaitRun = async (
-  receipt: InputReceipt,
   waitMs: number,
   signal: AbortSignal | undefined,
   timing: Timing,
-  ask: (waitMs: number) => Promise<InputReceipt>,
-): Promise<InputReceipt> => {
+  ask: (waitMs: number) => Promise<RunWait>,
+): Promise<RunWait> => {
   const until = performance.now() + waitMs;
   let failures = 0;
-  for (let left = waitMs; left > 0 && !signal?.aborted; left = until - performance.now()) {
-    const asked = Math.min(left, MAX_WAIT_MS);
-    const since = performance.now();
+  for (let left = waitMs; !signal?.aborted; left = until - performance.now()) {
     try {
-      const { run } = await ask(asked);
-      if (run !== null) return { ...receipt, run };
-      // it came early, so the run waits for an answer itself
-      if (performance.now() - since < asked * 0.9) return receipt;
+      const answer = await ask(Math.max(0, Math.min(left, MAX_WAIT_MS)));
+      if (answer.waited !== 'timeout' || left <= MAX_WAIT_MS) return answer;
       failures = 0;
     } catch (error) {
       if (signal?.aborted) break;
-      if (!(error instanceof RemoteError) || !error.retryable) throw error;
+      if (!(error instanceof RemoteError) || !error.retryable || left <= 0) throw error;
       failures += 1;
-      await pause(Math.min(pauseMs(failures, timing), until - performance.now()), signal);
+      await pause(Math.min(pauseMs(failures, timing), Math.max(0, until - performance.now())), signal);
     }
   }
-  return receipt;
+  return { waited: 'timeout', run: null };
 };

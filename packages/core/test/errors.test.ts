@@ -109,6 +109,11 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   RUNTIME_UNREACHABLE: OTHERS,
   WORKER_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getWorker('w')),
   BUNDLE_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getBundle(digest)),
+  RUN_NOT_FOUND: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    return codeOf(runtime.waitForRun('w', 'run_x'));
+  },
   REQUEST_NOT_FOUND: async (t) => {
     const { runtime } = await startRig(t);
     await runtime.createWorker(idle);

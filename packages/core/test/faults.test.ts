@@ -267,7 +267,7 @@ test('P14: that the store refuses is told once, and that it takes commits again 
     (await runtime.diagnostics()).items
       .filter(({ worker }) => worker === null)
       .map(({ severity, code, message }) => [severity, code, message]);
-  const again = ['info', 'STORE_AVAILABLE', 'The store takes commits again'];
+  const again = ['info', 'STORE_AVAILABLE', 'The store accepts commits again'];
   const full = ['error', 'STORE_FULL', 'The store refuses commits: The store is full'];
 
   faulty.failNext('append', 'conflict');

@@ -48,6 +48,7 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'POST /v1/runtimes/:r/workers/:w/cancel': 'operate',
   'GET /v1/runtimes/:r/workers/:w/events': 'observe',
   'POST /v1/runtimes/:r/workers/:w/inputs': 'operate',
+  'GET /v1/runtimes/:r/workers/:w/runs/:run': 'observe',
   'GET /v1/runtimes/:r/workers/:w/overview': 'observe',
   'GET /v1/runtimes/:r/workers/:w/requests': 'observe',
   'POST /v1/runtimes/:r/workers/:w/requests/:q/response': 'operate',

@@ -42,6 +42,7 @@ const ids: Readonly<Record<string, fc.Arbitrary<string>>> = {
   r: oftenOr(fc.constant('self'), fc.oneof(fc.constant('runtime_other'), hostileText), 20),
   w: oftenOr(fc.constantFrom('ada', 'bob', 'carl', 'nobody'), hostileText),
   q: oftenOr(fc.constant('request_x'), hostileText),
+  run: oftenOr(fc.constant('run_x'), hostileText),
   name: oftenOr(fc.constantFrom('notes', 'nothing'), hostileText),
   digest: oftenOr(fc.constant(`sha256-${'0'.repeat(64)}`), hostileText),
 };

@@ -159,7 +159,15 @@ test('an input is accepted, and its run can be followed from the cursor of the r
   const { call } = await serveAda(t);
   const accepted = await call('workers/ada/inputs', post({ text: 'go' }));
   t.is(accepted.status, 202);
-  t.deepEqual(Object.keys(accepted.body).sort(), ['cursor', 'inputId', 'queued', 'run', 'runId', 'seq']);
+  t.deepEqual(Object.keys(accepted.body).sort(), [
+    'cursor',
+    'inputId',
+    'queued',
+    'run',
+    'runId',
+    'seq',
+    'waited',
+  ]);
   t.is(accepted.body.run, null);
   const { items } = (await call(`workers/ada/events?after=${accepted.body.cursor}`)).body;
   t.is(items[0].type, 'input.accepted');

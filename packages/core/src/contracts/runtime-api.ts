@@ -140,9 +140,31 @@ export interface InputReceipt {
   /** Just before the input's `input.accepted`: a stream from here shows the whole run. */
   readonly cursor: Cursor;
   readonly queued: boolean;
-  /** The finished run, where it was waited for and finished in time. */
+  /** The finished run; null unless `waited` is `finished`. */
   readonly run: RunResult | null;
+  /** Why waiting ended; null if the call did not ask to wait. */
+  readonly waited: WaitEnd | null;
+  /** True if an earlier call with the same idempotency key created this input. */
   readonly replayed: boolean;
+}
+
+/**
+ * Why waiting for a run ended: the run has `finished`; it `asks` for something, see `listRequests`; `waitMs` passed, or
+ * the signal was aborted (`timeout`); the runtime is `stopping`, and a queued run stays queued.
+ */
+export type WaitEnd = 'finished' | 'asks' | 'timeout' | 'stopping';
+
+export interface WaitOptions {
+  /** How long to wait at most. */
+  readonly waitMs?: number;
+  /** Ends the waiting early, as `waitMs` does. Does not cancel the run. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RunWait {
+  readonly waited: WaitEnd;
+  /** The finished run; null unless `waited` is `finished`. */
+  readonly run: RunResult | null;
 }
 
 export interface RunResult {
@@ -294,8 +316,14 @@ export interface RuntimeApi {
   sendInput(
     workerId: string,
     input: WorkerInput,
-    options?: IdempotencyOptions & { readonly waitMs?: number; readonly signal?: AbortSignal },
+    options?: IdempotencyOptions & WaitOptions,
   ): Promise<InputReceipt>;
+  /**
+   * Waits until a run has finished or asks for something, at most `waitMs` (default: a day). The result of a run that
+   * has finished already is read from the log, which costs the number of events since its start.
+   * @throws RUN_NOT_FOUND
+   */
+  waitForRun(workerId: string, runId: string, options?: WaitOptions): Promise<RunWait>;
   /** Ends the current run and only that; the Worker stays usable. Nothing running: `changed: false`. @throws RUN_MISMATCH */
   cancelRun(
     workerId: string,

@@ -10,7 +10,7 @@ import type { Tail } from './tail.ts';
 export interface LogSource {
   readonly state: { readonly log: string; readonly head: LogPosition };
   /** The lines in memory; null for a Worker that is not live. */
-  readonly live: { readonly tail: Tail } | null;
+  readonly live: { readonly readers: { readonly tail: Tail } } | null;
 }
 
 /** Lines as read, and the position behind them. */
@@ -52,7 +52,7 @@ export class LogReader {
       return head;
     }
     const slice =
-      worker.live?.tail.from(position.seq, 1, this.#limits.eventBytes) ??
+      worker.live?.readers.tail.from(position.seq, 1, this.#limits.eventBytes) ??
       (await this.#store.read(worker.state.log, position, { count: 1, bytes: 1, direction: 'forward' }));
     // a line that is lost in a hole cannot be compared; the gap is told when it is read over
     if (slice.count === 1 && slice.first.seq === position.seq && sumOf(slice.lines) !== position.sum) {
@@ -72,14 +72,14 @@ export class LogReader {
         at: from,
         gap: null,
       };
-    const recent = worker.live?.tail.from(from.seq + 1, count, bytes);
+    const recent = worker.live?.readers.tail.from(from.seq + 1, count, bytes);
     return recent ? this.#readingOf(recent) : this.#stored(worker, from, count, bytes);
   }
 
   /** Begins to read what comes after a position, for whoever will ask for just that next. */
   ahead(worker: LogSource, from: LogPosition, count: number, bytes: number): void {
     if (from.seq >= worker.state.head.seq || this.#recent.isBusy) return;
-    if (worker.live?.tail.from(from.seq + 1, 1, 1)) return;
+    if (worker.live?.readers.tail.from(from.seq + 1, 1, 1)) return;
     const reading = this.#stored(worker, from, count, bytes);
     // whoever asks is told; if nobody does, nobody needs to know
     if (reading instanceof Promise) reading.catch(() => {});

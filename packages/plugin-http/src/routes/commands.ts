@@ -14,6 +14,7 @@ const callerGone = ({ raw }: FastifyReply): AbortSignal => {
   return gone.signal;
 };
 
+const OBSERVE = { config: { permission: 'observe' } } as const;
 const OPERATE = { config: { permission: 'operate' } } as const;
 
 /** What a Worker is told to do. */
@@ -32,6 +33,15 @@ export const commandRoutes: Routes = (app, { runtime }) => {
     markReplayed(reply, replayed);
     if (waitMs > 0) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
     return reply.code(receipt.run === null ? 202 : 200).send(receipt);
+  });
+
+  app.get('/workers/:w/runs/:run', OBSERVE, async (request, reply) => {
+    const waitMs = waitMsOf(request.headers.prefer);
+    const waiting = waitMs === 0 ? { waitMs } : { waitMs, signal: callerGone(reply) };
+    if (waitMs > 0) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
+    return reply.send(
+      await runtime.waitForRun(pathParameter(request, 'w'), pathParameter(request, 'run'), waiting),
+    );
   });
 
   app.post('/workers/:w/cancel', OPERATE, async (request, reply) =>

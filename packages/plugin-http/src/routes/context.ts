@@ -38,5 +38,7 @@ declare module 'fastify' {
 }
 
 /** A parameter of the path that the route's own pattern names. */
-export const pathParameter = (request: FastifyRequest, name: 'r' | 'w' | 'q' | 'name' | 'digest'): string =>
-  (request.params as Readonly<Record<string, string>>)[name] as string;
+export const pathParameter = (
+  request: FastifyRequest,
+  name: 'r' | 'w' | 'q' | 'run' | 'name' | 'digest',
+): string => (request.params as Readonly<Record<string, string>>)[name] as string;

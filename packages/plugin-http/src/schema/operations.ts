@@ -129,6 +129,15 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     answers: { 204: {} },
     errors: [...OF_WORKER, 'WORKER_NOT_STOPPED', ...COMMITS],
   },
+  'GET /v1/runtimes/:r/workers/:w/runs/:run': {
+    id: 'waitForRun',
+    summary: 'The result of a run, with waiting',
+    description:
+      'Without `Prefer: wait=N` the answer comes immediately. With it, the answer comes when the run has finished or asks for something, at most after N seconds.',
+    headers: ['Prefer'],
+    answers: { 200: { json: 'RunWait', headers: ['Preference-Applied'] } },
+    errors: [...OF_WORKER, 'RUN_NOT_FOUND', 'LIMIT_TOO_LARGE'],
+  },
   'POST /v1/runtimes/:r/workers/:w/inputs': {
     id: 'sendInput',
     summary: 'Give a Worker something to do',

@@ -16,6 +16,7 @@ export const PARAMETERS = {
     r: { schema: () => text, description: 'The runtimeId, or `self` where one runtime is served.' },
     w: { schema: () => workerId, description: 'The workerId.' },
     q: { schema: () => text, description: 'The requestId.' },
+    run: { schema: () => ({ type: 'string', minLength: 1, maxLength: 128 }), description: 'The runId.' },
     name: { schema: () => text, description: 'What is shown.' },
     digest: { schema: () => digest, description: '`sha256-` and the digest of the canonical JSON.' },
   },

@@ -7,6 +7,7 @@ import type {
   LogGap,
   OpenRequest,
   RunError,
+  RunWait,
   StopOutcome,
   WorkerDetail,
   WorkerSummary,
@@ -71,13 +72,17 @@ const detail: Fields<WorkerDetail> = {
   configDigest: text,
 };
 
+/** Why waiting for a run ended. */
+const waitEnd = oneOf('finished', 'asks', 'timeout', 'stopping');
+
 const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
   inputId: text,
   runId: text,
   seq: count,
   cursor: described(cursor, 'Just before its `input.accepted`: a stream from here shows the whole run.'),
   queued: flag,
-  run: described(orNull(ref('RunResult')), 'The finished run, where it was waited for and finished in time.'),
+  run: described(orNull(ref('RunResult')), 'The finished run; null unless `waited` is `finished`.'),
+  waited: described(orNull(waitEnd), 'Why waiting ended; null without `Prefer: wait`.'),
 };
 
 /** A Worker as it is seen, and what commands to it answer. */
@@ -98,6 +103,13 @@ export const workerSchemas: Schemas = {
     operations: object<Capabilities['operations']>({ requests: flag, resume: flag }),
   }),
   InputReceipt: object<Omit<InputReceipt, 'replayed'>>(receipt),
+  RunWait: object<RunWait>({
+    waited: described(
+      waitEnd,
+      'Why waiting ended: the run has `finished`, it `asks` for something, the time is over (`timeout`), or the runtime is `stopping`.',
+    ),
+    run: described(orNull(ref('RunResult')), 'The finished run; null unless `waited` is `finished`.'),
+  }),
   CancelOutcome: object<CancelOutcome>({ changed: flag, status }),
   StopOutcome: object<StopOutcome>({
     changed: flag,
