@@ -30,6 +30,7 @@ test('a doc comment begins with a verb or a noun phrase', (t) => {
     '/** Returns the state. */',
     '/** True if the Worker was deleted. */',
     '/** How many deletions are kept for watches. */',
+    '/** `null` when the log is empty. */',
     '/** The position after the last line. It moves when a line is stored. */',
     '// when the sync fails, the outcome is unknown',
     '/* where a line begins */',

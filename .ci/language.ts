@@ -86,10 +86,10 @@ const NAME_ADVICE = 'use detach, fence, cancel, release or close (docs/glossary.
 
 const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
 
-/** Replaces code spans, addresses and the targets of links by spaces. */
+/** Replaces code spans by dots, so that they still count as words, and addresses and targets of links by spaces. */
 const withoutCode = (text: string): string =>
   text
-    .replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, blank)
+    .replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, (span) => span.replace(/[^\n]/g, '·'))
     .replace(/\bhttps?:\/\/[^\s)>]+/g, blank)
     .replace(/\]\([^)\s]*\)/g, blank)
     .replace(/\{@link [^}]*\}/g, blank);
