@@ -20,7 +20,7 @@ const fits = (title: string, pattern: string): boolean =>
 
 const isPath = (word: string): boolean => /^[\w./-]+\.(?:[cm]?[jt]s|md|json)$/.test(word);
 
-/** What is missing for a call of ava in `folder`. */
+/** Returns the missing targets of a call of ava in `folder`. */
 function missingForAva(folder: string, words: readonly string[]): string[] {
   const files = words.filter(isPath).map((file) => normalize(join(folder, file)));
   const missing = files.filter((file) => !isThere(file));
@@ -32,7 +32,7 @@ function missingForAva(folder: string, words: readonly string[]): string[] {
     .map((pattern) => `a test like "${pattern}"`);
 }
 
-/** What is missing for one simple command that is typed in `folder`. */
+/** Returns the missing targets of one simple command in `folder`. */
 function missingFor(folder: string, command: string): string[] {
   const words = (command.match(/(?:'[^']*'|"[^"]*"|\S)+/g) ?? []).map((word) => word.replaceAll(/['"]/g, ''));
   const [program = '', first = '', second = ''] = words.filter((word) => !/^[A-Z_]+=/.test(word));
