@@ -43,7 +43,7 @@ test('commands that work have nothing missing', (t) => {
     "npx ava debug --port 9229 test/claims.test.ts --match='*P2: *' # waits",
     'npm run build',
     '```',
-    'Read `.ci/import-rules.ts` and `src/runtime-api.ts`.',
+    'Read `.ci/import-rules.ts` and `src/index.ts`.',
     '```sh',
     'node --inspect packages/cli/bin/worker-runtime.js serve',
     '.ci/readme README.md',

@@ -48,6 +48,7 @@ test('a turn of phrase is found in comments, strings, titles and pages, also acr
     "throw new Error('Another run is on');",
     `log.warn(\`The execution \${id} was called off\`);`,
     'const giveUp = () => {};',
+    'interface Options { told: () => void }',
     "const pattern = /'/; // anew",
     `const text = \`\${\`\${1}\`}\`; // anew`,
   ])
