@@ -14,14 +14,14 @@ import {
   type StoredLog,
   type StoreHost,
 } from '@worker-runtime/core';
-import type { Disk } from './disk.ts';
-import { unavailable } from './disk-failure.ts';
-import { FORMAT_VERSION } from './layout.ts';
-import { DirectoryLock } from './lock.ts';
-import type { LogEntry } from './log-entry.ts';
-import { openDirectory } from './opening.ts';
-import type { Session } from './session.ts';
-import { type FsStoreOptions, type Settings, settingsOf } from './settings.ts';
+import { DirectoryLock } from './disk/directory-lock.ts';
+import type { Disk } from './disk/disk.ts';
+import { unavailable } from './disk/disk-failure.ts';
+import type { LogEntry } from './files/log-entry.ts';
+import { FORMAT_VERSION } from './layout/layout.ts';
+import { openDirectory } from './store/open-directory.ts';
+import { type FsStoreOptions, type Settings, settingsOf } from './store/settings.ts';
+import type { Session } from './store/store-directory.ts';
 
 /** How long what is written stays out of the Workers' files, and the log unchecked for a checkpoint. */
 const TICK_MS = 1_000;

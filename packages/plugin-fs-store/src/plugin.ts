@@ -1,6 +1,6 @@
 import { oneOf, optional, RuntimeError, type RuntimePlugin, readOptions, text } from '@worker-runtime/core';
 import { fileStore } from './fs-store.ts';
-import { BOUNDS, type FsStoreOptions, interval } from './settings.ts';
+import { BOUNDS, type FsStoreOptions, interval } from './store/settings.ts';
 
 /** Keeps a runtime in the files of a directory. @throws INVALID_REQUEST options that are not valid */
 export const fsStore = (options: FsStoreOptions): RuntimePlugin => {

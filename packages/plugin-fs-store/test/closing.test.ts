@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { readCatalog } from '../src/catalog.ts';
+import { readCatalog } from '../src/checkpoint/catalog.ts';
 import { makeDirectory, removeDirectory } from './directory.ts';
 import { Writer } from './writer.ts';
 

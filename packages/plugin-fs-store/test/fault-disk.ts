@@ -1,5 +1,5 @@
-import type { Disk } from '../src/disk.ts';
-import { nodeDisk } from '../src/node-disk.ts';
+import type { Disk } from '../src/disk/disk.ts';
+import { nodeDisk } from '../src/disk/node-disk.ts';
 
 /** One call of a disk, before it is made. */
 export interface Call {

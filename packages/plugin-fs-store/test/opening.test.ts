@@ -2,9 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
-import { catalogHeader, catalogLine, checkpointLine, readCatalog } from '../src/catalog.ts';
-import { LogEntry } from '../src/log-entry.ts';
-import { sealLine } from '../src/sealed-line.ts';
+import { catalogHeader, catalogLine, checkpointLine, readCatalog } from '../src/checkpoint/catalog.ts';
+import { LogEntry } from '../src/files/log-entry.ts';
+import { sealLine } from '../src/layout/sealed-line.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import { Writer } from './writer.ts';
 

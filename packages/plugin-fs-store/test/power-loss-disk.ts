@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import type { Disk, OpenMode } from '../src/disk.ts';
-import { nodeDisk } from '../src/node-disk.ts';
+import type { Disk, OpenMode } from '../src/disk/disk.ts';
+import { nodeDisk } from '../src/disk/node-disk.ts';
 
 /** What reached a disk, in order. A name is a path below the root; a file is known by a number that no rename changes. */
 type Step =

@@ -1,5 +1,5 @@
-import { type Disk, readRange } from './disk.ts';
-import { isText, NEWLINE, seqAt } from './line.ts';
+import { type Disk, readRange } from '../disk/disk.ts';
+import { isText, NEWLINE, seqAt } from '../layout/line.ts';
 
 const BLOCK_BYTES = 4_194_304;
 

@@ -10,22 +10,22 @@ import {
   RuntimeError,
   type StoreFinding,
 } from '@worker-runtime/core';
-import type { Backlog } from './backlog.ts';
-import type { BundleFiles } from './bundle-files.ts';
-import type { Checkpoints } from './checkpoints.ts';
-import type { Disk } from './disk.ts';
-import { diskFailure, isMisplaced } from './disk-failure.ts';
-import { decodeDocument, encodeDocument } from './document.ts';
-import { FRAME_KIND, type LogChange } from './frame.ts';
-import { inspect } from './inspection.ts';
-import { encodeKeys, readKeys } from './key-lines.ts';
-import type { Lane } from './lane.ts';
-import { NEWLINE, seqAt } from './line.ts';
-import { sourceOf } from './line-source.ts';
-import { LogEntry, NOTHING_FILED } from './log-entry.ts';
-import { readSlice } from './slice-reader.ts';
-import type { WorkerFiles } from './worker-files.ts';
-import type { WriteAheadLog } from './write-ahead-log.ts';
+import type { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { Disk } from '../disk/disk.ts';
+import { diskFailure, isMisplaced } from '../disk/disk-failure.ts';
+import type { Lane } from '../disk/lane.ts';
+import type { Backlog } from '../files/backlog.ts';
+import type { BundleFiles } from '../files/bundle-files.ts';
+import { inspect } from '../files/inspection.ts';
+import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
+import type { WorkerFiles } from '../files/worker-files.ts';
+import { NEWLINE, seqAt } from '../layout/line.ts';
+import { decodeDocument, encodeDocument } from '../layout/worker-document.ts';
+import { encodeKeys, readKeys } from '../read/key-reader.ts';
+import { sourceOf } from '../read/line-source.ts';
+import { readSlice } from '../read/slice-reader.ts';
+import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
+import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const LOG_ID = /^[\x21-\x7e]{1,100}$/;

@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import type { Snapshot, StoreFinding } from '@worker-runtime/core';
-import type { Backlog } from './backlog.ts';
+import type { Disk } from '../disk/disk.ts';
+import { errnoOf, isMisplaced } from '../disk/disk-failure.ts';
+import type { Backlog } from '../files/backlog.ts';
+import type { LogEntry } from '../files/log-entry.ts';
+import { refile } from '../files/refile.ts';
+import type { WorkerFiles } from '../files/worker-files.ts';
+import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
+import type { WalPosition } from '../wal/wal-position.ts';
+import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { type Checkpoint, catalogLine, checkpointLine, removalLine } from './catalog.ts';
 import { CatalogFile } from './catalog-file.ts';
-import type { Disk } from './disk.ts';
-import { errnoOf, isMisplaced } from './disk-failure.ts';
-import { directoryNameOf, type Layout, segmentNumberOf } from './layout.ts';
-import type { LogEntry } from './log-entry.ts';
-import { refile } from './refile.ts';
-import type { WalPosition } from './wal-position.ts';
-import type { WorkerFiles } from './worker-files.ts';
-import type { WriteAheadLog } from './write-ahead-log.ts';
 
 /** How long the event loop may be kept by describing logs for the catalog. */
 const SLICE_MS = 5;

@@ -1,6 +1,6 @@
 import type { StoreFinding } from '@worker-runtime/core';
-import type { Disk } from './disk.ts';
-import { NEWLINE } from './line.ts';
+import type { Disk } from '../disk/disk.ts';
+import { NEWLINE } from '../layout/line.ts';
 import type { LogEntry } from './log-entry.ts';
 import type { WorkerFiles } from './worker-files.ts';
 

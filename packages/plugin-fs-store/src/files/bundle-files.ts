@@ -1,9 +1,9 @@
 import { RuntimeError, type StoredBundle } from '@worker-runtime/core';
-import type { Disk } from './disk.ts';
-import { diskFailure, errnoOf } from './disk-failure.ts';
-import { idOfFileName } from './file-name.ts';
-import type { Lane } from './lane.ts';
-import type { Layout } from './layout.ts';
+import type { Disk } from '../disk/disk.ts';
+import { diskFailure, errnoOf } from '../disk/disk-failure.ts';
+import type { Lane } from '../disk/lane.ts';
+import { idOfFileName } from '../layout/file-name.ts';
+import type { Layout } from '../layout/layout.ts';
 
 const SUFFIX = '.json';
 const DIGEST = /^[\x21-\x7e]{1,128}$/;

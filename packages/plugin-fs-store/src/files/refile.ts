@@ -1,10 +1,10 @@
+import type { Disk } from '../disk/disk.ts';
+import type { Layout } from '../layout/layout.ts';
+import { FRAME_KIND } from '../wal/frame.ts';
+import { replay } from '../wal/replay.ts';
+import type { WalPosition } from '../wal/wal-position.ts';
 import type { Backlog } from './backlog.ts';
-import type { Disk } from './disk.ts';
-import { FRAME_KIND } from './frame.ts';
-import type { Layout } from './layout.ts';
 import type { LogEntry } from './log-entry.ts';
-import { replay } from './replay.ts';
-import type { WalPosition } from './wal-position.ts';
 
 interface Earlier {
   readonly chunks: Uint8Array[];

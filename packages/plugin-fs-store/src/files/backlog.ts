@@ -1,7 +1,7 @@
 import type { StoreFinding } from '@worker-runtime/core';
-import { diskFailure, isMisplaced } from './disk-failure.ts';
-import type { LogChange } from './frame.ts';
-import { Lane } from './lane.ts';
+import { diskFailure, isMisplaced } from '../disk/disk-failure.ts';
+import { Lane } from '../disk/lane.ts';
+import type { LogChange } from '../wal/frame.ts';
 import { type Behind, type LogEntry, NOTHING_FILED } from './log-entry.ts';
 import type { WorkerFiles } from './worker-files.ts';
 

@@ -1,5 +1,5 @@
 import type { LinePosition, LogGap, LogSlice, ReadLimits } from '@worker-runtime/core';
-import { isText, NEWLINE, seqAt } from './line.ts';
+import { isText, NEWLINE, seqAt } from '../layout/line.ts';
 import { findLine } from './line-finder.ts';
 import type { LineSource } from './line-source.ts';
 

@@ -1,9 +1,9 @@
 import type { Snapshot } from '@worker-runtime/core';
-import { FORMAT_NAME, FORMAT_VERSION } from './layout.ts';
-import { NEWLINE } from './line.ts';
-import { type Filed, LogEntry } from './log-entry.ts';
-import { sealLine, unsealed } from './sealed-line.ts';
-import type { WalPosition } from './wal-position.ts';
+import { type Filed, LogEntry } from '../files/log-entry.ts';
+import { FORMAT_NAME, FORMAT_VERSION } from '../layout/layout.ts';
+import { NEWLINE } from '../layout/line.ts';
+import { sealLine, unsealed } from '../layout/sealed-line.ts';
+import type { WalPosition } from '../wal/wal-position.ts';
 
 /** One log in the catalog: what its files hold, synced, and the runtime's view at that time or later. */
 interface LogLine extends Filed {

@@ -1,23 +1,29 @@
 import { join } from 'node:path';
 import { mintId, RuntimeError, type StoreFinding, type StoreHost } from '@worker-runtime/core';
-import { Backlog } from './backlog.ts';
-import { BundleFiles } from './bundle-files.ts';
-import { type Catalog, catalogHeader, checkpointLine } from './catalog.ts';
-import { Checkpoints } from './checkpoints.ts';
-import type { Disk } from './disk.ts';
-import { diskFailure } from './disk-failure.ts';
-import { FilePool } from './file-pool.ts';
-import { checkVersion, type FoundIdentity, type Identity, readIdentity, writeIdentity } from './identity.ts';
-import { inspect } from './inspection.ts';
-import { Lane } from './lane.ts';
-import type { Layout } from './layout.ts';
-import type { LogEntry } from './log-entry.ts';
-import { type Recovered, recover } from './recovery.ts';
-import { rescue } from './rescue.ts';
-import { Session } from './session.ts';
+import { type Catalog, catalogHeader, checkpointLine } from '../checkpoint/catalog.ts';
+import { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { Disk } from '../disk/disk.ts';
+import { diskFailure } from '../disk/disk-failure.ts';
+import { FilePool } from '../disk/file-pool.ts';
+import { Lane } from '../disk/lane.ts';
+import { Backlog } from '../files/backlog.ts';
+import { BundleFiles } from '../files/bundle-files.ts';
+import { inspect } from '../files/inspection.ts';
+import type { LogEntry } from '../files/log-entry.ts';
+import { rescue } from '../files/rescue.ts';
+import { WorkerFiles } from '../files/worker-files.ts';
+import {
+  checkVersion,
+  type FoundIdentity,
+  type Identity,
+  readIdentity,
+  writeIdentity,
+} from '../layout/identity.ts';
+import type { Layout } from '../layout/layout.ts';
+import { type Recovered, recover } from '../recovery/store-recovery.ts';
+import { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import type { Settings } from './settings.ts';
-import { WorkerFiles } from './worker-files.ts';
-import { WriteAheadLog } from './write-ahead-log.ts';
+import { Session } from './store-directory.ts';
 
 /** Logs whose files are looked at while the store opens; those of larger stores when they are first touched. */
 const INSPECTED_LOGS = 1_000;

@@ -1,10 +1,10 @@
 import type { StoreFinding } from '@worker-runtime/core';
-import { type Disk, readRange } from './disk.ts';
-import { errnoOf } from './disk-failure.ts';
+import { type Disk, readRange } from '../disk/disk.ts';
+import { errnoOf } from '../disk/disk-failure.ts';
+import { type Layout, segmentNumberOf } from '../layout/layout.ts';
 import { changeOf, FRAME_HEADER_BYTES, GROUP_MAGIC, groupOf, type LogChange, readFrame } from './frame.ts';
-import { type Layout, segmentNumberOf } from './layout.ts';
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment.ts';
 import type { WalPosition } from './wal-position.ts';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './wal-segment.ts';
 
 export interface ReplaySettings {
   readonly disk: Disk;

@@ -1,5 +1,5 @@
 import type { LinePosition } from '@worker-runtime/core';
-import { NEWLINE, seqAt } from './line.ts';
+import { NEWLINE, seqAt } from '../layout/line.ts';
 import type { LineSource } from './line-source.ts';
 
 const BLOCK_BYTES = 4_096;

@@ -1,20 +1,20 @@
 import { join } from 'node:path';
 import { RuntimeError, type Snapshot, type StoreFinding, silentLogger } from '@worker-runtime/core';
-import { Backlog } from './backlog.ts';
-import type { Disk } from './disk.ts';
-import { diskFailure } from './disk-failure.ts';
-import { decodeDocument } from './document.ts';
-import { FilePool } from './file-pool.ts';
-import { checkVersion, readIdentity } from './identity.ts';
-import { inspect } from './inspection.ts';
-import { readKeys } from './key-lines.ts';
-import { DirectoryLock } from './lock.ts';
-import type { LogEntry } from './log-entry.ts';
-import { type Opened, openDirectory } from './opening.ts';
-import { recover } from './recovery.ts';
-import { scanLines } from './scan.ts';
-import { type Settings, settingsOf } from './settings.ts';
-import { WorkerFiles } from './worker-files.ts';
+import { DirectoryLock } from '../disk/directory-lock.ts';
+import type { Disk } from '../disk/disk.ts';
+import { diskFailure } from '../disk/disk-failure.ts';
+import { FilePool } from '../disk/file-pool.ts';
+import { Backlog } from '../files/backlog.ts';
+import { inspect } from '../files/inspection.ts';
+import type { LogEntry } from '../files/log-entry.ts';
+import { WorkerFiles } from '../files/worker-files.ts';
+import { checkVersion, readIdentity } from '../layout/identity.ts';
+import { decodeDocument } from '../layout/worker-document.ts';
+import { readKeys } from '../read/key-reader.ts';
+import { recover } from '../recovery/store-recovery.ts';
+import { type Opened, openDirectory } from '../store/open-directory.ts';
+import { type Settings, settingsOf } from '../store/settings.ts';
+import { scanLines } from './line-scan.ts';
 
 export interface DoctorOptions {
   /** Puts right what can be put right, and says what it did. Without it, nothing is written. */

@@ -1,14 +1,14 @@
 import type { StoreFinding } from '@worker-runtime/core';
-import type { Backlog } from './backlog.ts';
-import { type Catalog, readCatalog } from './catalog.ts';
-import { type Disk, readRange } from './disk.ts';
-import { errnoOf } from './disk-failure.ts';
-import { decodeDocument } from './document.ts';
-import { FRAME_KIND, type LogChange } from './frame.ts';
-import { directoryNameOf, type Layout, segmentNumberOf } from './layout.ts';
-import { LogEntry, NOTHING_FILED } from './log-entry.ts';
-import { type Replayed, replay } from './replay.ts';
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment.ts';
+import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
+import { type Disk, readRange } from '../disk/disk.ts';
+import { errnoOf } from '../disk/disk-failure.ts';
+import type { Backlog } from '../files/backlog.ts';
+import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
+import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
+import { decodeDocument } from '../layout/worker-document.ts';
+import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
+import { type Replayed, replay } from '../wal/replay.ts';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from '../wal/wal-segment.ts';
 import { surveyWorkers } from './survey.ts';
 
 /** More of a log missing than this is not made up for with zeros. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { StoreFinding } from '@worker-runtime/core';
-import { type Disk, writeFully } from './disk.ts';
-import { directoryNameOf, type Layout } from './layout.ts';
+import { type Disk, writeFully } from '../disk/disk.ts';
+import { directoryNameOf, type Layout } from '../layout/layout.ts';
 import type { Behind, LogEntry } from './log-entry.ts';
 
 export interface RescueSettings {

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { type OptionReader, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
-import type { Disk } from './disk.ts';
-import { Layout } from './layout.ts';
-import { nodeDisk } from './node-disk.ts';
+import type { Disk } from '../disk/disk.ts';
+import { nodeDisk } from '../disk/node-disk.ts';
+import { Layout } from '../layout/layout.ts';
 
 export interface FsStoreOptions {
   /** The directory of the store; made where it is missing. */

@@ -1,7 +1,7 @@
+import { type Disk, writeFully } from '../disk/disk.ts';
+import { errnoOf } from '../disk/disk-failure.ts';
+import type { Layout } from '../layout/layout.ts';
 import { catalogHeader } from './catalog.ts';
-import { type Disk, writeFully } from './disk.ts';
-import { errnoOf } from './disk-failure.ts';
-import type { Layout } from './layout.ts';
 
 /** What a catalog may have in changes before it is written anew, beside as much again as its base has. */
 const CHANGES_BYTES = 1_048_576;

@@ -1,8 +1,8 @@
 import type { KeyEntry, LogHead } from '@worker-runtime/core';
-import { type Disk, readRange } from './disk.ts';
-import { NEWLINE } from './line.ts';
-import type { LogEntry } from './log-entry.ts';
-import type { WorkerFiles } from './worker-files.ts';
+import { type Disk, readRange } from '../disk/disk.ts';
+import type { LogEntry } from '../files/log-entry.ts';
+import type { WorkerFiles } from '../files/worker-files.ts';
+import { NEWLINE } from '../layout/line.ts';
 
 /** As many as the contract asks for. */
 const KEPT_KEYS = 1_000;

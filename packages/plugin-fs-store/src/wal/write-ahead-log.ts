@@ -1,12 +1,12 @@
 import type { RuntimeError, StoreFinding } from '@worker-runtime/core';
-import { type Disk, writeFully } from './disk.ts';
-import { diskFailure, isFull, unavailable } from './disk-failure.ts';
+import { type Disk, writeFully } from '../disk/disk.ts';
+import { diskFailure, isFull, unavailable } from '../disk/disk-failure.ts';
+import { Lane } from '../disk/lane.ts';
+import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from './frame.ts';
 import { Group, type Settle } from './group.ts';
-import { Lane } from './lane.ts';
-import type { Layout } from './layout.ts';
-import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment.ts';
 import type { WalPosition } from './wal-position.ts';
+import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './wal-segment.ts';
 
 export interface WalSettings {
   readonly disk: Disk;

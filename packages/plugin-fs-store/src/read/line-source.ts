@@ -1,8 +1,8 @@
 import type { LogHead } from '@worker-runtime/core';
-import { type Disk, readRange } from './disk.ts';
-import type { Lane } from './lane.ts';
-import { bytesBehind, type LogEntry } from './log-entry.ts';
-import type { WorkerFiles } from './worker-files.ts';
+import { type Disk, readRange } from '../disk/disk.ts';
+import type { Lane } from '../disk/lane.ts';
+import { bytesBehind, type LogEntry } from '../files/log-entry.ts';
+import type { WorkerFiles } from '../files/worker-files.ts';
 
 /** The bytes of a log, wherever they are. */
 export interface LineSource {

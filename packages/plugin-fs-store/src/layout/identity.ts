@@ -1,6 +1,6 @@
 import { type JsonValue, RuntimeError } from '@worker-runtime/core';
-import type { Disk } from './disk.ts';
-import { errnoOf } from './disk-failure.ts';
+import type { Disk } from '../disk/disk.ts';
+import { errnoOf } from '../disk/disk-failure.ts';
 import { FORMAT_NAME, FORMAT_VERSION, type Layout } from './layout.ts';
 
 /** What `runtime.json` holds: whose store this is, in which format, and how it was configured last. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { type Disk, writeFully } from './disk.ts';
-import type { FilePool } from './file-pool.ts';
-import { directoryNameOf, type Layout } from './layout.ts';
+import { type Disk, writeFully } from '../disk/disk.ts';
+import type { FilePool } from '../disk/file-pool.ts';
+import { directoryNameOf, type Layout } from '../layout/layout.ts';
 import type { Behind, LogEntry } from './log-entry.ts';
 
 const BLOCK_BYTES = 1_048_576;

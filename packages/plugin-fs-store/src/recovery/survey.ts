@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { StoreFinding } from '@worker-runtime/core';
-import { type Disk, readRange } from './disk.ts';
-import { decodeDocument } from './document.ts';
-import { idOfFileName } from './file-name.ts';
-import { directoryNameOf, type Layout } from './layout.ts';
-import { NEWLINE } from './line.ts';
-import { findLine } from './line-finder.ts';
-import { LogEntry } from './log-entry.ts';
+import { type Disk, readRange } from '../disk/disk.ts';
+import { LogEntry } from '../files/log-entry.ts';
+import { idOfFileName } from '../layout/file-name.ts';
+import { directoryNameOf, type Layout } from '../layout/layout.ts';
+import { NEWLINE } from '../layout/line.ts';
+import { decodeDocument } from '../layout/worker-document.ts';
+import { findLine } from '../read/line-finder.ts';
 
 /** How far whole lines reach in a file of lines. */
 const measure = async (disk: Disk, path: string): Promise<{ seq: number; bytes: number; size: number }> => {

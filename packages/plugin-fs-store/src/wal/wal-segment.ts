@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { FORMAT_VERSION } from './layout.ts';
+import { FORMAT_VERSION } from '../layout/layout.ts';
 
 const MAGIC = Buffer.from('wrseg01\n');
 export const SEGMENT_HEADER_BYTES = 128;
