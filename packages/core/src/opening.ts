@@ -76,6 +76,7 @@ export const openRuntime = async (options: OpeningOptions): Promise<Opened> => {
   const { runtimeId, logs } = await store.open({
     log,
     configuration: options.configuration,
+    keptKeys: limits.idempotencyKeys,
     snapshotOf: (id) => {
       const worker = workers.byLog(id);
       return worker && (worker.resting ?? snapshotOf(worker.state));

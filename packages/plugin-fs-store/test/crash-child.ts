@@ -33,6 +33,7 @@ const heads = new Map<string, { seq: number; bytes: number }>();
 const { logs } = await store.open({
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: (log) => {
     const head = heads.get(log);
     return head && { head: { ...head }, text: `{"at":${head.seq}}` };

@@ -92,6 +92,7 @@ const check = async (dir: string, known: Acknowledged): Promise<void> => {
   const opened = await store.open({
     log: silentLogger,
     configuration: null,
+    keptKeys: 1_000,
     snapshotOf: () => undefined,
     report: (finding) => findings.push(finding),
   });

@@ -8,6 +8,7 @@ try {
   await store.open({
     log: silentLogger,
     configuration: null,
+    keptKeys: 1_000,
     snapshotOf: () => undefined,
     report: () => {},
   });

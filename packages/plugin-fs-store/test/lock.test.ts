@@ -12,6 +12,7 @@ const CHILD = join(import.meta.dirname, 'lock-child.ts');
 const host: StoreHost = {
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: () => undefined,
   report: () => {},
 };

@@ -20,6 +20,7 @@ interface Acknowledgement {
 const host = (findings: StoreFinding[], heads: Map<string, { seq: number; bytes: number }>) => ({
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: (log: string) => {
     const head = heads.get(log);
     return head && { head: { ...head }, text: `${head.seq}` };

@@ -23,6 +23,7 @@ export class Writer {
     return {
       log: silentLogger,
       configuration: null,
+      keptKeys: 1_000,
       snapshotOf: (log) => ({ head: this.headOf(log), text: `{"bytes":${this.headOf(log).bytes}}` }),
       report: (finding) => this.findings.push(finding),
     };

@@ -61,7 +61,8 @@ const examine = async (entry: LogEntry, files: WorkerFiles, disk: Disk, report: 
     wrong('worker', 'The record of a Worker cannot be read', 0, error);
   }
   try {
-    await readKeys(entry, files, disk, () => wrong('keys', 'Idempotency keys of a Worker are damaged', 0));
+    const onDamage = (): void => wrong('keys', 'Idempotency keys of a Worker are damaged', 0);
+    await readKeys(entry, files, disk, Number.POSITIVE_INFINITY, onDamage);
   } catch (error) {
     wrong('keys', 'The idempotency keys of a Worker cannot be read', 0, error);
   }
@@ -152,6 +153,7 @@ const repair = async (settings: Settings, epoch: number, report: Report): Promis
   const host = {
     log: silentLogger,
     configuration: typeof identity === 'string' ? null : identity.configuration,
+    keptKeys: 0,
     snapshotOf: (log: string) => kept.get(log),
     // What is wrong was told by the check; what the repair itself cannot do is told now.
     report: (finding: StoreFinding) => {

@@ -1,60 +1,28 @@
-import type { KeyEntry, LogHead } from '@worker-runtime/core';
+import type { KeyEntry } from '@worker-runtime/core';
 import { type Disk, readRange } from '../disk/disk.ts';
 import type { LogEntry } from '../files/log-entry.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
+import { decodeKeys } from '../layout/key-lines.ts';
 import { NEWLINE } from '../layout/line.ts';
 
-/** As many as the contract asks for. */
-const KEPT_KEYS = 1_000;
 const BLOCK_BYTES = 262_144;
 
-export const encodeKeys = (keys: readonly KeyEntry[]): string => {
-  let lines = '';
-  for (const { hash, digest, seq, offset } of keys)
-    lines += `${JSON.stringify({ hash, digest, seq, offset })}\n`;
-  return lines;
-};
-
 /**
- * An entry of a log that ends at `head`; null for what cannot be one. The lines have no checksum: a flipped digit may
- * still be JSON, and a key must never lead past the log.
+ * Returns the last `limit` key entries of a log: those in `keys.jsonl`, then those that are not filed yet. Calls
+ * `onDamage` if some of them cannot be read.
  */
-const decodeKey = (line: string, head: LogHead): KeyEntry | null => {
-  try {
-    const { hash, digest, seq, offset } = JSON.parse(line) as Partial<Record<keyof KeyEntry, unknown>>;
-    if (typeof hash !== 'string' || typeof digest !== 'string') return null;
-    if (!isWithin(seq, 1, head.seq) || !isWithin(offset, 0, head.bytes - 1)) return null;
-    return { hash, digest, seq, offset };
-  } catch {
-    return null;
-  }
-};
-
-const isWithin = (value: unknown, from: number, to: number): value is number =>
-  Number.isSafeInteger(value) && (value as number) >= from && (value as number) <= to;
-
-/** The entries of these lines. A damaged one is forgotten, as the oldest ones are. */
-const decodeKeys = (lines: string, head: LogHead): KeyEntry[] => {
-  const keys: KeyEntry[] = [];
-  for (const line of lines.split('\n')) {
-    const key = line === '' ? null : decodeKey(line, head);
-    if (key) keys.push(key);
-  }
-  return keys;
-};
-
-/** The last entries of a log's `keys.jsonl` and of what is behind it. `onDamage` where some could not be read. */
 export const readKeys = async (
   entry: LogEntry,
   files: WorkerFiles,
   disk: Disk,
+  limit: number,
   onDamage: () => void,
 ): Promise<readonly KeyEntry[]> => {
   const behind = entry.behind?.keys.join('') ?? '';
   const { keyBytes } = entry.filed;
   const { head } = entry;
   const recent = decodeKeys(behind, head);
-  if (keyBytes === 0 || recent.length >= KEPT_KEYS) return recent.slice(-KEPT_KEYS);
+  if (keyBytes === 0 || recent.length >= limit) return recent.slice(-limit);
   let filed: KeyEntry[] = [];
   let expected = 0;
   await files.pool.use(files.keys(entry), 'write', async (file) => {
@@ -66,9 +34,9 @@ export const readKeys = async (
       const text = block.toString('utf8', start);
       filed = decodeKeys(text, head);
       expected = text.split('\n').length - 1;
-      if (from === 0 || filed.length + recent.length >= KEPT_KEYS) break;
+      if (from === 0 || filed.length + recent.length >= limit) break;
     }
   });
   if (filed.length !== expected) onDamage();
-  return [...filed, ...recent].slice(-KEPT_KEYS);
+  return [...filed, ...recent].slice(-limit);
 };

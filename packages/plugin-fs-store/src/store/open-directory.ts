@@ -180,6 +180,7 @@ export const openDirectory = async (
     checkpoints,
     bundles,
     reads,
+    keptKeys: host.keptKeys,
     report,
   });
   return { runtimeId, session };

@@ -19,9 +19,10 @@ import type { BundleFiles } from '../files/bundle-files.ts';
 import { inspect } from '../files/inspection.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
+import { encodeKeys } from '../layout/key-lines.ts';
 import { NEWLINE, seqAt } from '../layout/line.ts';
 import { decodeDocument, encodeDocument } from '../layout/worker-document.ts';
-import { encodeKeys, readKeys } from '../read/key-reader.ts';
+import { readKeys } from '../read/key-reader.ts';
 import { sourceOf } from '../read/line-source.ts';
 import { readSlice } from '../read/slice-reader.ts';
 import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
@@ -39,6 +40,8 @@ export interface SessionParts {
   readonly checkpoints: Checkpoints;
   readonly bundles: BundleFiles;
   readonly reads: Lane;
+  /** How many key entries of each log the runtime reads back. */
+  readonly keptKeys: number;
   readonly report: (finding: StoreFinding) => void;
 }
 
@@ -132,10 +135,10 @@ export class Session {
 
   async keys(log: string): Promise<readonly KeyEntry[]> {
     const entry = this.#entry(log);
-    const { files, disk, reads } = this.parts;
+    const { files, disk, reads, keptKeys } = this.parts;
     const onDamage = (cause?: unknown): void => this.#noteDamage(entry, 'keys', 0, cause);
     try {
-      return await reads.run(() => readKeys(entry, files, disk, onDamage));
+      return await reads.run(() => readKeys(entry, files, disk, keptKeys, onDamage));
     } catch (error) {
       if (entry.isRemoved) throw notFound(log);
       onDamage(error);
