@@ -107,7 +107,7 @@ test('options of any origin are read, and those that are unknown, missing or unf
     [{ dir: 1 }, 'dir must be a text'],
     [{ dir: 'x', durabilty: 'commit' }, `durabilty does not exist; there are ${known}`],
     [{ dir: 'x', durability: 'never' }, 'durability must be commit or interval'],
-    [{ dir: 'x', intervalMs: 5 }, 'intervalMs belongs to durability interval'],
+    [{ dir: 'x', intervalMs: 5 }, 'intervalMs requires durability interval'],
     [
       { dir: 'x', durability: 'interval', intervalMs: 'soon' },
       'intervalMs must be a whole number from 1 to 3600000',

@@ -3,10 +3,10 @@ import { errnoOf } from '../disk/disk-failure.ts';
 import type { Layout } from '../layout/layout.ts';
 import { catalogHeader } from './catalog.ts';
 
-/** What a catalog may have in changes before it is written anew, beside as much again as its base has. */
-const CHANGES_BYTES = 1_048_576;
+/** The appended bytes above which a catalog is rewritten, if they are also more than the rest of it. */
+const APPENDED_BYTES = 1_048_576;
 
-/** The catalog on disk: lines are appended to it, until it is written anew and the one before is kept. */
+/** The catalog on disk. Lines are appended to it until it is rewritten; the previous file is then kept. */
 export class CatalogFile {
   readonly #disk: Disk;
   readonly #layout: Layout;
@@ -14,7 +14,7 @@ export class CatalogFile {
   #bytes: number;
   #base: number;
 
-  /** `bytes` is how long it is, `base` how much of that no later line replaces. */
+  /** `bytes` is the length of the file, `base` the part of it that no later line replaces. */
   constructor(disk: Disk, layout: Layout, runtimeId: string, bytes: number, base: number) {
     this.#disk = disk;
     this.#layout = layout;
@@ -23,11 +23,12 @@ export class CatalogFile {
     this.#base = base;
   }
 
+  /** True if the catalog should be rewritten. */
   get isOutgrown(): boolean {
-    return this.#bytes - this.#base > Math.max(CHANGES_BYTES, this.#base);
+    return this.#bytes - this.#base > Math.max(APPENDED_BYTES, this.#base);
   }
 
-  /** On return the lines are in it, synced. What was broken off before is cut away. */
+  /** Appends lines and syncs them. Cuts off the rest of an earlier, interrupted append first. */
   async append(lines: readonly Buffer[]): Promise<void> {
     const bytes = Buffer.concat(lines);
     const file = await this.#disk.open(this.#layout.catalog, 'write');
@@ -41,7 +42,7 @@ export class CatalogFile {
     this.#bytes += bytes.length;
   }
 
-  /** Writes it anew with these lines alone, and keeps the one before. */
+  /** Rewrites the catalog with these lines only, and keeps the previous file. */
   async replace(lines: readonly Buffer[]): Promise<void> {
     const { nextCatalog, catalog, previousCatalog, root } = this.#layout;
     const chunks = [Buffer.from(catalogHeader(this.#runtimeId)), ...lines];

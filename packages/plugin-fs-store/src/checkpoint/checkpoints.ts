@@ -3,6 +3,7 @@ import type { Snapshot, StoreFinding } from '@worker-runtime/core';
 import type { Disk } from '../disk/disk.ts';
 import { errnoOf, isMisplaced } from '../disk/disk-failure.ts';
 import type { Backlog } from '../files/backlog.ts';
+import { reportDamage } from '../files/damage.ts';
 import type { LogEntry } from '../files/log-entry.ts';
 import { refile } from '../files/refile.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
@@ -12,9 +13,9 @@ import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { type Checkpoint, catalogLine, checkpointLine, removalLine } from './catalog.ts';
 import { CatalogFile } from './catalog-file.ts';
 
-/** How long the event loop may be kept by describing logs for the catalog. */
+/** How long describing logs for the catalog may block the event loop. */
 const SLICE_MS = 5;
-/** Of so many logs the progress is noted, however many there are to file. */
+/** A checkpoint notes its progress in the catalog each time it has filed this many logs. */
 const SLICE_LOGS = 4_096;
 
 export interface CheckpointSettings {
@@ -27,20 +28,25 @@ export interface CheckpointSettings {
   readonly entries: () => Iterable<LogEntry>;
   readonly snapshotOf: (log: string) => Snapshot | undefined;
   readonly report: (finding: StoreFinding) => void;
-  /** After how many bytes of log a checkpoint is made without being asked for. */
+  /** How many bytes are written to the write-ahead log before a checkpoint is due. */
   readonly lagBytes: number;
-  /** How long closing works on a checkpoint. */
+  /** How long the checkpoint at closing may take. */
   readonly closingMs: number;
-  /** The last checkpoint, and how long the catalog is; null where it has to be written anew. */
+  /** The last checkpoint and the length of the catalog; null if the catalog must be rewritten. */
   readonly last: { readonly checkpoint: Checkpoint; readonly bytes: number; readonly base: number } | null;
 }
 
-const nextTurn = (): Promise<void> => new Promise((done) => setImmediate(done));
+const nextMacrotask = (): Promise<void> => new Promise((done) => setImmediate(done));
 
 /**
- * Moves the point from which the log must be replayed. In this order: the Workers' files are written and synced, with
- * their directories; the log is synced as far as the snapshots know it; the catalog's new lines are written and synced;
- * the segments below the checkpoint *before* go, and what lies in the trash. Broken off anywhere, the one before holds.
+ * Moves the position from which the write-ahead log must be replayed. The steps of a checkpoint, in this order:
+ *
+ * 1. Write and sync the Workers' files and their directories.
+ * 2. Sync the write-ahead log as far as the snapshots cover it.
+ * 3. Append the new lines to the catalog and sync it.
+ * 4. Remove the segments below the *previous* checkpoint, and the content of the trash.
+ *
+ * If a checkpoint is interrupted at any point, the previous one holds.
  */
 export class Checkpoints {
   readonly #settings: CheckpointSettings;
@@ -49,13 +55,13 @@ export class Checkpoints {
   #removed = new Set<LogEntry>();
   readonly #catalog: CatalogFile;
   #last: Checkpoint | null;
-  /** How much the log had written at the last checkpoint; what an open had to replay counts as too much. */
+  /** `writtenBytes` of the log at the last checkpoint; negative infinity if opening the store had to replay changes. */
   #coveredBytes = 0;
-  #isRunning: Promise<void> | null = null;
+  #running: Promise<void> | null = null;
   #hasFailed = false;
   #isStarted = false;
-  /** When there is no more time for a checkpoint: the store is being closed. */
-  #until = Number.POSITIVE_INFINITY;
+  /** The time at which the checkpoint at closing must stop. */
+  #deadline = Number.POSITIVE_INFINITY;
 
   constructor(settings: CheckpointSettings) {
     this.#settings = settings;
@@ -64,7 +70,7 @@ export class Checkpoints {
     this.#last = last?.checkpoint ?? null;
   }
 
-  /** Whether a replay would have to read more than it should. */
+  /** True if a replay would have to read more than `lagBytes`. */
   get isOverdue(): boolean {
     return (
       this.isDue &&
@@ -73,54 +79,58 @@ export class Checkpoints {
     );
   }
 
+  /** True if a log changed since the last checkpoint. */
   get isDue(): boolean {
     return this.#dirty.size > 0 || this.#removed.size > 0;
   }
 
-  /** From now on checkpoints are made as they are due: the runtime knows its logs, and has snapshots of them. */
+  /** Allows checkpoints from now on: the runtime knows its logs, and can give snapshots of them. */
   start(): void {
     this.#isStarted = true;
   }
 
-  /** Notes that the log had more of a Worker than the catalog when the store was opened. */
-  restore(entry: LogEntry): void {
+  /** Marks a log as changed because recovery found more of it than the catalog has. */
+  addRecovered(entry: LogEntry): void {
     this.#dirty.add(entry);
     this.#coveredBytes = Number.NEGATIVE_INFINITY;
   }
 
-  /** Notes that a log is no longer as the catalog says. */
+  /** Marks a log as changed since the last checkpoint. */
   touch(entry: LogEntry): void {
     this.#isStarted = true;
     this.#dirty.add(entry);
-    // One that failed is tried again with the next tick, not with every append.
-    if (!this.#isRunning && !this.#hasFailed && this.isOverdue) void this.make();
+    // A failed checkpoint is retried by the next tick, not by every append.
+    if (!this.#running && !this.#hasFailed && this.isOverdue) void this.make();
   }
 
-  /** Notes a removed log. Its files go to the trash, and from there after the next checkpoint. */
+  /** Moves the files of a removed log to the trash. They are deleted after the next checkpoint. */
   remove(entry: LogEntry): void {
     this.#dirty.delete(entry);
     this.#removed.add(entry);
-    void this.#settings.backlog.lane.run(() => this.#bury(entry)).catch(() => {});
+    void this.#settings.backlog.lane.run(() => this.#moveToTrash(entry)).catch(() => {});
   }
 
-  /** What lies in the trash from before goes after the next checkpoint too. */
-  discard(path: string): void {
+  /** Adds a path in the trash that is to be deleted after the next checkpoint. */
+  addTrash(path: string): void {
     this.#trash.add(path);
   }
 
-  /** Makes a checkpoint, or joins the one that is being made. Failures are reported; the log then keeps everything. */
+  /**
+   * Makes a checkpoint, or waits for the one that is in progress. A failure is reported, and the write-ahead log keeps
+   * everything until a checkpoint succeeds.
+   */
   async make(isClosing = false): Promise<void> {
     if (isClosing) {
-      // one that is on has no more time than closing itself
-      this.#until = performance.now() + this.#settings.closingMs;
-      await this.#isRunning;
+      // A checkpoint in progress gets the same deadline.
+      this.#deadline = performance.now() + this.#settings.closingMs;
+      await this.#running;
     } else {
-      if (this.#isRunning) return this.#isRunning;
+      if (this.#running) return this.#running;
       if (!this.#isStarted || (!this.isDue && this.#last)) return;
     }
-    this.#isRunning = this.#settings.backlog.lane.run(() => this.#guarded(isClosing));
-    await this.#isRunning;
-    this.#isRunning = null;
+    this.#running = this.#settings.backlog.lane.run(() => this.#guarded(isClosing));
+    await this.#running;
+    this.#running = null;
   }
 
   async #guarded(isClosing: boolean): Promise<void> {
@@ -128,24 +138,25 @@ export class Checkpoints {
     let removed: ReadonlySet<LogEntry> = new Set();
     try {
       await this.#settings.log.sync();
-      // In one step: every change before this position is among these logs, or was at a checkpoint before.
+      // Without an await in between: every change before this position is in one of these logs, or in an earlier
+      // checkpoint.
       const { position, writtenBytes } = this.#settings.log;
       dirty = this.#dirty;
       removed = this.#removed;
       this.#dirty = new Set();
       this.#removed = new Set();
-      if (!(await this.#make(position, dirty, removed, isClosing))) return this.#takeBack(dirty, removed);
+      if (!(await this.#make(position, dirty, removed, isClosing))) return this.#markDue(dirty, removed);
       this.#hasFailed = false;
       this.#coveredBytes = writtenBytes;
     } catch (error) {
-      this.#takeBack(dirty, removed);
+      this.#markDue(dirty, removed);
       if (!this.#hasFailed) this.#reportFailure(error);
       this.#hasFailed = true;
     }
   }
 
-  /** What a checkpoint did not reach is as due as before. */
-  #takeBack(dirty: ReadonlySet<LogEntry>, removed: ReadonlySet<LogEntry>): void {
+  /** Marks the logs that a checkpoint did not reach as changed again. */
+  #markDue(dirty: ReadonlySet<LogEntry>, removed: ReadonlySet<LogEntry>): void {
     for (const entry of dirty) if (!entry.isRemoved) this.#dirty.add(entry);
     for (const entry of removed) this.#removed.add(entry);
   }
@@ -154,13 +165,13 @@ export class Checkpoints {
     this.#settings.report({
       severity: 'warning',
       code: 'CHECKPOINT_FAILED',
-      message: 'A checkpoint failed; the log keeps everything until one succeeds',
+      message: 'A checkpoint failed; the write-ahead log keeps everything until one succeeds',
       details: { file: 'catalog', phase: 'checkpoint' },
       detail,
     });
   }
 
-  /** False where closing had no time for all of it. `dirty` then has what is left. */
+  /** Returns false if closing had no time for all logs. `dirty` then contains the remaining ones. */
   async #make(
     position: WalPosition,
     dirty: Set<LogEntry>,
@@ -169,7 +180,7 @@ export class Checkpoints {
   ): Promise<boolean> {
     const { log, disk, layout } = this.#settings;
     if (!(await this.#file(dirty))) return false;
-    for (const entry of removed) await this.#bury(entry);
+    for (const entry of removed) await this.#moveToTrash(entry);
     const trash = [...this.#trash];
     if (dirty.size > 0 || removed.size > 0) {
       await disk.syncDirectory(layout.workers);
@@ -182,7 +193,7 @@ export class Checkpoints {
       for (const entry of removed) lines.push(Buffer.from(removalLine(entry.log)));
       count += removed.size;
     }
-    // Snapshots may know lines that came meanwhile.
+    // Snapshots may cover lines that were added in the meantime.
     await log.sync();
     const number = (this.#last?.checkpoint ?? 0) + 1;
     const isClean = isClosing && log.position.lsn === position.lsn;
@@ -196,12 +207,12 @@ export class Checkpoints {
     return true;
   }
 
-  /** Writes and syncs the files of logs, noting the progress; false where closing has no time for all. */
+  /** Writes and syncs the files of logs, and notes the progress. Returns false if closing has no time for all of them. */
   async #file(dirty: Set<LogEntry>): Promise<boolean> {
     const { backlog, files, disk, layout } = this.#settings;
     const filed: LogEntry[] = [];
-    const doubtful: LogEntry[] = [];
-    const lost: LogEntry[] = [];
+    const failed: LogEntry[] = [];
+    const misplaced: LogEntry[] = [];
     let failure: unknown = null;
     let left = dirty.size;
     for (const entry of dirty) {
@@ -209,28 +220,28 @@ export class Checkpoints {
       if (!entry.isRemoved) {
         try {
           await backlog.flushOne(entry);
-          if (entry.filed.seq > 0 && !entry.isRescued) await files.sync(entry);
+          if (entry.filed.seq > 0 && entry.damage !== 'rescued') await files.sync(entry);
           filed.push(entry);
         } catch (error) {
           failure ??= error;
-          doubtful.push(entry);
-          if (isMisplaced(error)) lost.push(entry);
+          failed.push(entry);
+          if (isMisplaced(error)) misplaced.push(entry);
         }
       }
-      const isLate = left > 0 && performance.now() > this.#until;
+      const isLate = left > 0 && performance.now() > this.#deadline;
       if (isLate || (left > 0 && filed.length >= SLICE_LOGS)) await this.#note(filed.splice(0), dirty);
       if (isLate) return false;
     }
     if (failure === null) return true;
-    // What a failed sync leaves in doubt is taken back to what is certain.
-    await refile(disk, layout, backlog, doubtful, this.#last);
-    for (const entry of lost) this.#giveUp(entry, failure);
+    // A failed sync puts the files in doubt, so they are taken back to the last checkpoint.
+    await refile(disk, layout, backlog, failed, this.#last);
+    for (const entry of misplaced) this.#markMissing(entry, failure);
     throw failure;
   }
 
   /**
-   * Notes in the catalog what was filed so far, and takes it from what is to be filed. The point from which the log is
-   * replayed stays, so nothing is retired: a replay passes over what the files have already.
+   * Notes the logs filed so far in the catalog, and removes them from `dirty`. The position of the checkpoint stays, so
+   * no segment is retired. A replay skips changes that the files have already.
    */
   async #note(filed: readonly LogEntry[], dirty: Set<LogEntry>): Promise<void> {
     if (this.#last === null || filed.length === 0) return;
@@ -248,58 +259,55 @@ export class Checkpoints {
     }
   }
 
-  /** The files of a log are gone: the next checkpoint puts what the shared log still has of it aside. */
-  #giveUp(entry: LogEntry, detail: unknown): void {
-    entry.isRescued = !entry.behind || entry.behind.chunks.length === 0;
-    if (entry.isDamaged) return;
-    entry.isDamaged = true;
-    this.#settings.report({
-      severity: 'error',
-      code: 'WORKER_DAMAGED',
-      message: 'The files of a Worker are gone',
-      workerId: entry.workerId,
-      details: { file: 'events', offset: 0, phase: 'checkpoint' },
-      detail,
-    });
+  /** Marks a log whose files are missing. The next checkpoint rescues what the write-ahead log still has of it. */
+  #markMissing(entry: LogEntry, detail: unknown): void {
+    const wasDamaged = entry.isDamaged;
+    const hasUnfiled = entry.unfiled !== null && entry.unfiled.batches.length > 0;
+    entry.damage = hasUnfiled ? 'damaged' : 'rescued';
+    if (wasDamaged) return;
+    const message = 'The files of a Worker are missing';
+    reportDamage(entry, this.#settings.report, { message, offset: 0, phase: 'checkpoint', detail });
   }
 
-  /** Moves a removed log's files to the trash; again is no error. */
-  async #bury(entry: LogEntry): Promise<void> {
+  /** Moves a removed log's files to the trash. Doing so twice is no error. */
+  async #moveToTrash(entry: LogEntry): Promise<void> {
     const { disk, files, layout, backlog } = this.#settings;
-    backlog.forget(entry);
-    await files.drop(entry);
+    backlog.release(entry);
+    await files.release(entry);
     const target = join(layout.trash, directoryNameOf(entry.workerId, entry.log));
     try {
       await disk.rename(files.directory(entry), target);
       this.#trash.add(target);
     } catch (error) {
-      // It was moved before, or never had files.
+      // It was moved earlier, or never had files.
       if (errnoOf(error) !== 'ENOENT') throw error;
     }
   }
 
+  /** Encodes the catalog lines of logs. Returns their number. */
   async #describe(entries: Iterable<LogEntry>, lines: Buffer[]): Promise<number> {
     let count = 0;
     let begun = performance.now();
     for (const entry of entries) {
-      // A log that begins after this checkpoint is in the log that the next open replays.
+      // A log without files begins after this checkpoint, so the next open replays it from the write-ahead log.
       if (entry.isRemoved || entry.filed.seq === 0) continue;
       lines.push(Buffer.from(catalogLine(entry, this.#settings.snapshotOf(entry.log))));
       count += 1;
       if (performance.now() - begun > SLICE_MS) {
-        await nextTurn();
+        await nextMacrotask();
         begun = performance.now();
       }
     }
     return count;
   }
 
+  /** Deletes the segments below a number, and paths in the trash. */
   async #retire(below: number, trash: readonly string[]): Promise<void> {
     const { disk, layout } = this.#settings;
     for (const name of await disk.list(layout.wal)) {
       const number = segmentNumberOf(name);
       if (number !== null && number < below) await disk.remove(layout.segment(number));
-      // What a crash left of a segment that never got its name.
+      // The rest of a segment that never got its name, left by a crash.
       const unnamed = name.endsWith('.new') ? segmentNumberOf(name.slice(0, -4)) : null;
       if (unnamed !== null && unnamed <= below) await disk.remove(join(layout.wal, name));
     }

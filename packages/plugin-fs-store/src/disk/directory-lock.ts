@@ -8,37 +8,37 @@ import { RuntimeError } from '@worker-runtime/core';
 import { errnoOf, unavailable } from './disk-failure.ts';
 
 const HEARTBEAT_MS = 1_000;
-/** How long the heartbeat of an owner elsewhere is watched before it is taken for dead. */
+/** How long the heartbeat of an owner on another machine is watched before the owner is treated as dead. */
 const WATCH_MS = 10_000;
-/** Bytes that a socket's address may have, on the narrowest system. */
+/** The longest socket address, in bytes, that every supported system accepts. */
 const ADDRESS_BYTES = 100;
 const SOCKET = /^lock-[0-9a-f]+\.sock$/;
 const PATTERN = /^lock\.(\d+)$/;
 
-/** What a lock says of its owner: the target of a symbolic link, which takes no block of a full disk. */
+/** The owner of a lock. It is encoded in the target of a symbolic link, which needs no block of a full disk. */
 interface Owner {
-  /** Empty for a lock that was released. */
+  /** The boot id of the owner's kernel; empty for a released lock. */
   readonly boot: string;
-  /** Name of its socket in the directory; null where the file system has no sockets. */
+  /** The name of its socket in the directory; null if the file system has no sockets. */
   readonly socket: string | null;
 }
 
 interface Held {
   readonly server: Server | null;
   readonly socket: string;
-  /** Where the lock points. */
+  /** The target of the lock's symbolic link. */
   readonly target: string;
 }
 
-/** What a lock needs of the store that takes it. */
+/** What a lock needs from the store that takes it. */
 export interface LockHost {
-  /** Runs what touches the disk in turn with the store's other calls. */
+  /** Runs a job that uses the disk in sequence with the store's other calls. */
   run(job: () => Promise<void>): Promise<void>;
-  /** Another process took the lock after it saw no heartbeat, from another machine: nothing may be written any more. */
+  /** Called when another process has taken the lock. From then on this process must not write. */
   onLost(): void;
 }
 
-/** Says which run of which kernel this is: sockets tell the living from the dead only within one. */
+/** Returns the id of this boot of this kernel. Sockets show whether an owner lives only within one boot. */
 const bootId = async (): Promise<string> => {
   try {
     return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
@@ -47,13 +47,14 @@ const bootId = async (): Promise<string> => {
   }
 };
 
-const locked = (): RuntimeError => new RuntimeError('STORE_LOCKED', 'Another process uses the store');
+const storeLocked = (): RuntimeError =>
+  new RuntimeError('STORE_LOCKED', 'Another process has the store open');
 
 /**
- * The lock of a directory. Links `lock.<n>` are made by `symlink`, which succeeds for one contender only, and the
- * holder is the highest; where they point says who that is, as in Emacs' lock files. It lives while its socket accepts: the kernel closes that with the process, however it ends, and a
- * process id that is used again means nothing. A lock stays when it is released, since its number is the
- * writer's epoch.
+ * The lock of a directory. Links named `lock.<n>` are made by `symlink`, which succeeds for one contender only. The
+ * highest one is the lock, and its target names the owner, as in Emacs' lock files. The owner is alive while its socket
+ * accepts connections: the kernel closes the socket when the process ends, in whatever way, and a reused process id
+ * cannot be mistaken for the owner. A released lock stays in the directory, because its number is the writer's epoch.
  */
 export class DirectoryLock {
   readonly epoch: number;
@@ -80,7 +81,7 @@ export class DirectoryLock {
     this.#heartbeat.unref();
   }
 
-  /** @throws STORE_LOCKED its owner lives · STORE_UNAVAILABLE the directory cannot be used */
+  /** Takes the lock. @throws STORE_LOCKED its owner is alive · STORE_UNAVAILABLE the directory cannot be used */
   static async take(directory: string, host: LockHost): Promise<DirectoryLock> {
     const socket = `lock-${randomBytes(6).toString('hex')}.sock`;
     let server: Server | null = null;
@@ -88,7 +89,7 @@ export class DirectoryLock {
       server = await listen(directory, socket);
       const self: Owner = { boot: await bootId(), socket: server ? socket : null };
       const epoch = await claim(directory, self);
-      await clear(directory, epoch);
+      await removeOldLocks(directory, epoch);
       return new DirectoryLock(directory, epoch, { server, socket, target: encode(self) }, host);
     } catch (error) {
       server?.close();
@@ -104,10 +105,10 @@ export class DirectoryLock {
     const server = this.#server;
     if (server) {
       await new Promise<void>((done) => server.close(() => done()));
-      // Closing takes the socket's file away only where its address was a plain path.
+      // Closing removes the socket's file only if its address was a plain path.
       await unlink(this.#socket).catch(() => {});
     } else {
-      // No socket says that this owner is gone: the next number does, before anybody asks.
+      // Without a socket, contenders would have to watch the heartbeat: a lock marked as released tells them at once.
       await symlink(encode({ boot: '', socket: null }), this.#next).catch(() => {});
     }
   }
@@ -115,7 +116,7 @@ export class DirectoryLock {
   async #beat(host: LockHost): Promise<void> {
     const now = new Date();
     await lutimes(this.#path, now, now).catch(() => {});
-    // Taken away by hand, it is made again; unless another made it, or the next one, its own.
+    // Makes the link again if a person removed it, unless another process has taken this number or the next one.
     await symlink(this.#target, this.#path).catch(() => {});
     const target = await readlink(this.#path).catch(() => this.#target);
     if (target !== this.#target || (await exists(this.#next))) host.onLost();
@@ -129,37 +130,37 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-const highest = async (directory: string): Promise<number> => {
+const highestLock = async (directory: string): Promise<number> => {
   let found = 0;
   for (const name of await readdir(directory)) found = Math.max(found, Number(PATTERN.exec(name)?.[1] ?? 0));
   return found;
 };
 
-/** Makes the next lock, once the one before has no living owner. */
+/** Makes the next lock if the owner of the last one is dead. Returns its number. @throws STORE_LOCKED */
 const claim = async (directory: string, self: Owner): Promise<number> => {
   for (;;) {
-    const last = await highest(directory);
-    if (last > 0 && (await isAlive(directory, last, self))) throw locked();
+    const last = await highestLock(directory);
+    if (last > 0 && (await isAlive(directory, last, self))) throw storeLocked();
     try {
       await symlink(encode(self), join(directory, `lock.${last + 1}`));
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error;
       continue;
     }
-    // A contender may have listed while locks were cleared away, and made a low one again.
-    if ((await highest(directory)) === last + 1) return last + 1;
+    // A contender that listed the directory while old locks were removed may have made a lower lock again.
+    if ((await highestLock(directory)) === last + 1) return last + 1;
   }
 };
 
 const isAlive = async (directory: string, epoch: number, self: Owner): Promise<boolean> => {
   const path = join(directory, `lock.${epoch}`);
   const owner = await ownerOf(path);
-  // Released, or cleared away by a newer holder, whom the next listing shows.
+  // Released, or removed by a newer owner, which the next listing shows.
   if (owner?.boot === '' || !(await exists(path))) return false;
-  // Nobody can tell whose it is: then any socket in the directory that somebody holds is taken for its.
+  // The target is damaged, so the owner is unknown: any live socket in the directory is treated as the owner's.
   if (owner === null) return acceptsAny(directory, self);
   if (owner.boot === self.boot && owner.socket !== null) return accepts(directory, owner.socket);
-  // Another kernel, or no socket to ask: an owner that lives moves its file's time.
+  // Another kernel, or no socket: a live owner updates the time of its link.
   const before = await timeOf(path);
   for (let watched = 0; watched < WATCH_MS; watched += HEARTBEAT_MS / 2) {
     await wait(HEARTBEAT_MS / 2);
@@ -184,7 +185,7 @@ const timeOf = (path: string): Promise<number> =>
     () => 0,
   );
 
-/** Calls `use` with an address of the socket that the system takes, however long the directory's path is. */
+/** Calls `use` with an address of the socket that is short enough for the system, however long the directory's path is. */
 const withAddress = async <T>(
   directory: string,
   socket: string,
@@ -207,7 +208,8 @@ const listen = (directory: string, socket: string): Promise<Server | null> =>
     (address) =>
       new Promise((done) => {
         const server = createServer((connection) => connection.destroy());
-        // A file system without sockets: the heartbeat alone has to do. A later one is of somebody who only asked.
+        // Before listening: the file system has no sockets, and the heartbeat alone has to suffice. Later errors come from
+        // contenders that connect, and are ignored.
         server.on('error', () => done(null));
         server.listen(address, () => {
           server.unref();
@@ -227,7 +229,7 @@ const accepts = (directory: string, socket: string): Promise<boolean> =>
           connection.destroy();
           done(true);
         });
-        // Any other failure (a full backlog, say) is one of a socket that somebody holds.
+        // Any other failure, such as a full backlog, means that a process holds the socket.
         connection.once('error', (error) =>
           done(!['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes(String(errnoOf(error)))),
         );
@@ -241,8 +243,8 @@ const acceptsAny = async (directory: string, self: Owner): Promise<boolean> => {
   return false;
 };
 
-/** Takes the locks and sockets of dead owners away. */
-const clear = async (directory: string, epoch: number): Promise<void> => {
+/** Removes the locks and sockets of dead owners. */
+const removeOldLocks = async (directory: string, epoch: number): Promise<void> => {
   for (const name of await readdir(directory)) {
     const number = Number(PATTERN.exec(name)?.[1] ?? 0);
     if (number > 0 && number < epoch) {

@@ -1,16 +1,17 @@
 import type { Disk } from './disk.ts';
 
-interface Pooled {
-  readonly file: Promise<number>;
+interface PooledFile {
+  readonly handle: Promise<number>;
   users: number;
-  isDropped: boolean;
+  /** The file is out of the pool, and is closed once no job uses it. */
+  isReleased: boolean;
 }
 
-/** Open files by path, at most `limit` and those in use: the ones used longest ago are closed first. */
+/** Open files by path. Above `limit`, the least recently used files without a user are closed. */
 export class FilePool {
   readonly #disk: Disk;
   readonly #limit: number;
-  readonly #files = new Map<string, Pooled>();
+  readonly #files = new Map<string, PooledFile>();
 
   constructor(disk: Disk, limit: number) {
     this.#disk = disk;
@@ -21,55 +22,55 @@ export class FilePool {
     return this.#files.size;
   }
 
-  /** Runs a job with the open file; it is not closed meanwhile. `create` makes a file that is not there. */
+  /** Runs a job with the open file, which stays open until the job ends. `create` makes a missing file. */
   async use<T>(path: string, mode: 'write' | 'create', job: (file: number) => Promise<T>): Promise<T> {
     let pooled = this.#files.get(path);
     if (pooled) this.#files.delete(path);
-    else pooled = { file: this.#disk.open(path, mode), users: 0, isDropped: false };
+    else pooled = { handle: this.#disk.open(path, mode), users: 0, isReleased: false };
     this.#files.set(path, pooled);
     pooled.users += 1;
     try {
-      return await job(await pooled.file);
+      return await job(await pooled.handle);
     } catch (error) {
-      // Opened anew next time: what failed may have been the file itself.
-      this.#forget(path, pooled);
+      // The next use opens the file again: the failure may be one of this descriptor.
+      this.#remove(path, pooled);
       throw error;
     } finally {
       pooled.users -= 1;
-      if (pooled.isDropped && pooled.users === 0) await this.#close(pooled);
+      if (pooled.isReleased && pooled.users === 0) await this.#close(pooled);
       if (this.#files.size > this.#limit) await this.#closeOldest();
     }
   }
 
-  /** Closes a file, at once or when its last user is done. */
-  async drop(path: string): Promise<void> {
+  /** Closes a file now, or as soon as its last user is done. */
+  async release(path: string): Promise<void> {
     const pooled = this.#files.get(path);
     if (!pooled) return;
-    this.#forget(path, pooled);
+    this.#remove(path, pooled);
     if (pooled.users === 0) await this.#close(pooled);
   }
 
   async close(): Promise<void> {
-    for (const path of [...this.#files.keys()]) await this.drop(path);
+    for (const path of [...this.#files.keys()]) await this.release(path);
   }
 
-  #forget(path: string, pooled: Pooled): void {
-    pooled.isDropped = true;
+  #remove(path: string, pooled: PooledFile): void {
+    pooled.isReleased = true;
     if (this.#files.get(path) === pooled) this.#files.delete(path);
   }
 
   async #closeOldest(): Promise<void> {
     for (const [path, pooled] of this.#files) {
       if (this.#files.size <= this.#limit) return;
-      if (pooled.users === 0) await this.drop(path);
+      if (pooled.users === 0) await this.release(path);
     }
   }
 
-  async #close(pooled: Pooled): Promise<void> {
+  async #close(pooled: PooledFile): Promise<void> {
     try {
-      await this.#disk.close(await pooled.file);
+      await this.#disk.close(await pooled.handle);
     } catch {
-      // It never opened, or the close failed: either way no descriptor is left.
+      // The open or the close failed. Either way no descriptor is left.
     }
   }
 }

@@ -12,13 +12,13 @@ const FLAGS = {
   create: constants.O_RDWR | constants.O_CREAT,
   replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
 } as const satisfies Record<OpenMode, number>;
-/** The longest name that common file systems take. */
+/** The longest file name that common file systems accept. */
 const NAME_BYTES = 255;
 const REPLACE_TIMEOUT_MS = 2_000;
 
 const codeOf = (error: unknown): unknown => (error as NodeJS.ErrnoException | null)?.code;
 
-/** Calls back once; half the cost of the promise-based file handles, and this is the hot path. */
+/** Wraps a callback call as a promise. On this hot path it costs half as much as the promise-based file handles. */
 const promised = <T>(start: (done: (error: Error | null, value: T) => void) => void): Promise<T> =>
   new Promise((settle, fail) => {
     start((error, value) => (error ? fail(error) : settle(value)));
@@ -27,7 +27,7 @@ const promised = <T>(start: (done: (error: Error | null, value: T) => void) => v
 const openFile = (path: string, mode: OpenMode): Promise<number> =>
   promised((done) => open(path, FLAGS[mode], 0o600, done));
 
-/** Files of this machine, through `node:fs`. */
+/** The disk of this machine, through `node:fs`. */
 export const nodeDisk: Disk = {
   open: openFile,
   close: (file) => promised<void>((done) => close(file, (error) => done(error ?? null))),
@@ -50,8 +50,9 @@ export const nodeDisk: Disk = {
   readFile: (path) => readFile(path),
 
   /**
-   * By atomically, whose pitfalls end here: it queues by the path as given, so that is resolved; it cuts long names
-   * short in silence; it ignores short writes of buffers, but not of streams; it never syncs the directory.
+   * Uses the package `atomically` and works around its pitfalls. It queues by the path as given, so the path is
+   * resolved first. It shortens long names silently, so they are refused. It ignores short writes of buffers, but not
+   * of streams, so it gets a stream. It never syncs the directory, so that is done here.
    */
   async replace(path, chunks) {
     const target = resolve(path);

@@ -4,43 +4,46 @@ import { DirectoryLock } from '../disk/directory-lock.ts';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure } from '../disk/disk-failure.ts';
 import { FilePool } from '../disk/file-pool.ts';
-import { Backlog } from '../files/backlog.ts';
+import { reportDamage } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
 import type { LogEntry } from '../files/log-entry.ts';
 import { WorkerFiles } from '../files/worker-files.ts';
 import { checkVersion, readIdentity } from '../layout/identity.ts';
+import type { Layout } from '../layout/layout.ts';
 import { decodeDocument } from '../layout/worker-document.ts';
 import { readKeys } from '../read/key-reader.ts';
-import { recover } from '../recovery/store-recovery.ts';
-import { type Opened, openDirectory } from '../store/open-directory.ts';
+import { recoverStore } from '../recovery/store-recovery.ts';
+import { openDirectory } from '../store/open-directory.ts';
 import { type Settings, settingsOf } from '../store/settings.ts';
+import type { StoreParts } from '../store/store-directory.ts';
 import { scanLines } from './line-scan.ts';
 
 export interface DoctorOptions {
-  /** Puts right what can be put right, and says what it did. Without it, nothing is written. */
+  /** Repairs what can be repaired, and reports each step. Without it, nothing is written. */
   readonly repair?: boolean;
 }
 
 type Report = (finding: StoreFinding) => void;
 
-const phase = 'doctor';
+const phase = 'doctor' as const;
 
+/** True if the directory contains a store. */
 const exists = async (disk: Disk, settings: Settings): Promise<boolean> => {
   const names = await disk.list(settings.layout.root);
   return ['runtime.json', 'catalog.json', 'wal', 'workers'].some((name) => names.includes(name));
 };
 
-/** Reads everything that one Worker has. */
+/** Reads every file of one Worker, and reports what is wrong. */
 const examine = async (entry: LogEntry, files: WorkerFiles, disk: Disk, report: Report): Promise<void> => {
   const { workerId, log } = entry;
-  const wrong = (file: string, message: string, offset: number, detail?: unknown): void =>
+  const reportFile = (file: string, message: string, cause?: unknown): void =>
     report({
       severity: 'error',
       code: 'WORKER_DAMAGED',
       message,
       workerId,
-      details: { file, offset, phase },
-      detail: { log, cause: detail },
+      details: { file, offset: 0, phase },
+      detail: { log, cause },
     });
   if (entry.filed.seq === 0) return;
   const wasDamaged = entry.isDamaged;
@@ -48,27 +51,27 @@ const examine = async (entry: LogEntry, files: WorkerFiles, disk: Disk, report: 
   try {
     const { bytes, problem } = await scanLines(disk, files.events(entry), entry.filed.bytes);
     if (problem !== null && bytes < entry.filed.bytes) {
-      entry.isDamaged = true;
-      wrong('events', `The events of a Worker have ${problem}`, bytes);
+      const message = `The events of a Worker contain ${problem}`;
+      reportDamage(entry, report, { message, offset: bytes, phase, detail: { log } });
     }
-  } catch (error) {
-    if (!entry.isDamaged && !wasDamaged) wrong('events', 'The events of a Worker cannot be read', 0, error);
+  } catch (cause) {
+    if (!entry.isDamaged && !wasDamaged) reportFile('events', 'The events of a Worker cannot be read', cause);
   }
   try {
     const document = decodeDocument(await disk.readFile(files.document(entry)));
-    if (document?.log !== log) wrong('worker', 'The record of a Worker is damaged', 0);
-  } catch (error) {
-    wrong('worker', 'The record of a Worker cannot be read', 0, error);
+    if (document?.log !== log) reportFile('worker', 'The record of a Worker is damaged');
+  } catch (cause) {
+    reportFile('worker', 'The record of a Worker cannot be read', cause);
   }
   try {
-    const onDamage = (): void => wrong('keys', 'Idempotency keys of a Worker are damaged', 0);
+    const onDamage = (): void => reportFile('keys', 'Idempotency keys of a Worker are damaged');
     await readKeys(entry, files, disk, Number.POSITIVE_INFINITY, onDamage);
-  } catch (error) {
-    wrong('keys', 'The idempotency keys of a Worker cannot be read', 0, error);
+  } catch (cause) {
+    reportFile('keys', 'The idempotency keys of a Worker cannot be read', cause);
   }
 };
 
-/** Looks at everything and writes nothing. */
+/** Checks the whole store, and writes nothing. */
 const check = async ({ disk, layout }: Settings, report: Report): Promise<void> => {
   const identity = await readIdentity(disk, layout);
   if (typeof identity === 'string') {
@@ -77,17 +80,7 @@ const check = async ({ disk, layout }: Settings, report: Report): Promise<void> 
   } else checkVersion(identity.version);
   const pool = new FilePool(disk, 16);
   const files = new WorkerFiles(disk, layout, pool);
-  const idle = async (): Promise<void> => {};
-  const backlog = new Backlog({
-    files,
-    limitBytes: Number.POSITIVE_INFINITY,
-    syncedLsn: () => 0,
-    syncLog: async () => {},
-    inspect: idle,
-    rescue: idle,
-    report,
-  });
-  const recovered = await recover({ disk, layout, backlog, report });
+  const recovered = await recoverStore({ disk, layout, report });
   checkVersion(recovered.version);
   for (const entry of recovered.entries.values()) await examine(entry, files, disk, report);
   await pool.close();
@@ -95,23 +88,21 @@ const check = async ({ disk, layout }: Settings, report: Report): Promise<void> 
     report({
       severity: 'warning',
       code: 'RESCUED_LINES',
-      message: 'Lines that were put aside wait for a person to look at them',
+      message: 'The directory rescued contains lines that a person must look at',
       details: { file: 'rescued', phase },
       detail: { name },
     });
   }
 };
 
-/** Makes a damaged log end where its whole lines end, and keeps what is behind them aside. */
+/** Ends a damaged log at its last whole line, and puts the bytes after it into `rescued/`. */
 const mend = async (
   entry: LogEntry,
-  { session }: Opened,
-  settings: Settings,
+  { files, checkpoints, disk }: StoreParts,
+  layout: Layout,
   report: Report,
 ): Promise<void> => {
-  const { disk, layout } = settings;
-  const { files, checkpoints } = session.parts;
-  const told = (message: string, detail: unknown): void =>
+  const reportMended = (message: string, detail: unknown): void =>
     report({
       severity: 'info',
       code: 'WORKER_MENDED',
@@ -120,12 +111,12 @@ const mend = async (
       details: { file: 'events', offset: entry.bytes, phase: 'repair' },
       detail,
     });
-  // Lines that only the log has stand behind a hole: nothing that is cut here would close it.
-  if (entry.behind !== null) return;
+  // Unfiled batches follow the hole, so cutting the file would not close it.
+  if (entry.unfiled !== null) return;
   const path = files.events(entry);
   const { seq, bytes, size, problem } = await scanLines(disk, path);
   if (problem !== null && seq < entry.seq && bytes < entry.bytes && size >= entry.bytes) return;
-  await files.drop(entry);
+  await files.release(entry);
   if (size > bytes) {
     await disk.makeDirectory(layout.rescued);
     const name = `${files.name(entry)}.${bytes}.cut`;
@@ -134,42 +125,45 @@ const mend = async (
       await disk.truncate(file, bytes);
       await disk.sync(file);
     });
-    told('What stood behind the last whole line was put aside', { rescued: name });
+    reportMended('The bytes after the last whole line were put into the directory rescued', {
+      rescued: name,
+    });
   }
   const lost = entry.seq - seq;
   entry.filed = { ...entry.filed, seq, bytes };
   entry.seq = seq;
   entry.bytes = bytes;
-  entry.isDamaged = false;
-  checkpoints.restore(entry);
-  told(lost > 0 ? `The log ends ${lost} lines earlier than it did` : 'The log is whole again', { seq });
+  entry.damage = 'none';
+  checkpoints.addRecovered(entry);
+  const message = lost > 0 ? `The log now ends ${lost} lines earlier` : 'The log is whole again';
+  reportMended(message, { seq });
 };
 
 const repair = async (settings: Settings, epoch: number, report: Report): Promise<void> => {
   const { disk, layout } = settings;
   const identity = await readIdentity(disk, layout);
   let hasFailed = false;
-  const kept = new Map<string, Snapshot>();
+  const snapshots = new Map<string, Snapshot>();
   const host = {
     log: silentLogger,
     configuration: typeof identity === 'string' ? null : identity.configuration,
     keptKeys: 0,
-    snapshotOf: (log: string) => kept.get(log),
-    // What is wrong was told by the check; what the repair itself cannot do is told now.
+    snapshotOf: (log: string) => snapshots.get(log),
+    // The check has reported all damage. Only failures of the repair itself are new.
     report: (finding: StoreFinding) => {
       if (finding.code !== 'CHECKPOINT_FAILED') return;
       hasFailed = true;
       report(finding);
     },
   };
-  const opened = await openDirectory(settings, host, epoch, { keepsCatalog: false });
-  const { entries, log, checkpoints, files } = opened.session.parts;
+  const { parts } = await openDirectory(settings, host, epoch, { keepsCatalog: false });
+  const { entries, log, checkpoints, files } = parts;
   for (const entry of entries.values()) {
     if (!entry.isChecked) await inspect(entry, files, disk, host.report);
-    if (entry.isDamaged) await mend(entry, opened, settings, report);
-    if (entry.snapshot) kept.set(entry.log, entry.snapshot);
+    if (entry.isDamaged) await mend(entry, parts, layout, report);
+    if (entry.snapshot) snapshots.set(entry.log, entry.snapshot);
   }
-  await log.drained();
+  await log.drain();
   checkpoints.start();
   await checkpoints.make();
   await log.close();
@@ -178,17 +172,18 @@ const repair = async (settings: Settings, epoch: number, report: Report): Promis
   report({
     severity: 'info',
     code: 'CATALOG_REBUILT',
-    message: 'The files were brought up to the log, and the catalog was written anew',
+    message: 'The files were brought up to the write-ahead log, and the catalog was rewritten',
     details: { file: 'catalog', phase: 'repair' },
   });
 };
 
 /**
- * Checks a store that no process has open: every line, record and key of every Worker, the log, the catalog. With
- * `repair` it then writes what can be put right: identity and catalog, files that lag behind the log, logs whose end is
- * lost or torn. Nothing is taken away: what does not fit goes to `rescued/`, and each step is a finding of its own.
+ * Checks a store that no process has open: every line, record and key of every Worker, the write-ahead log, the catalog.
+ * With `repair` it then repairs the identity, the catalog, files that lag behind the write-ahead log, and logs whose end is
+ * lost or torn. It deletes nothing: bytes that do not fit go to `rescued/`, and each step is reported as a finding.
  *
- * @throws STORE_LOCKED a process has it open · STORE_UNAVAILABLE there is no store, or it cannot be read · STORE_VERSION
+ * @throws STORE_LOCKED a process has the store open · STORE_UNAVAILABLE there is no store, or it cannot be read ·
+ * STORE_VERSION
  */
 export const doctor = async (dir: string, options: DoctorOptions = {}): Promise<readonly StoreFinding[]> => {
   const settings = settingsOf({ dir });

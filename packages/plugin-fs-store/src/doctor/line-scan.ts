@@ -3,34 +3,36 @@ import { isText, NEWLINE, seqAt } from '../layout/line.ts';
 
 const BLOCK_BYTES = 4_194_304;
 
-/** What a whole file of lines holds, looked at line by line. */
-export interface Scan {
+/** The result of `scanLines`. */
+export interface LineScan {
   readonly size: number;
-  /** Lines from the first on that follow each other, each JSON, and the bytes that they take. */
+  /** The number of valid lines at the beginning of the file, and their bytes. */
   readonly seq: number;
   readonly bytes: number;
-  /** What is wrong with the line after them; null at the end of the file. */
+  /** What is wrong with the next line; null at the end of the file. */
   readonly problem: string | null;
 }
 
+/** Returns what is wrong with a line, or null if it is valid. */
 const problemOf = (line: Buffer, seq: number): string | null => {
   const found = seqAt(line, 0);
-  if (found !== seq) return found === 0 ? 'no line of a log' : `line ${found} where ${seq} is due`;
-  if (!isText(line)) return 'a line that is no text';
+  if (found !== seq)
+    return found === 0 ? 'bytes that are not a line of a log' : `line ${found} instead of line ${seq}`;
+  if (!isText(line)) return 'a line that is not text';
   try {
     JSON.parse(line.toString());
     return null;
   } catch {
-    return 'a line that is no JSON';
+    return 'a line that is not JSON';
   }
 };
 
-/** Reads a file of lines from its beginning, as long as they are as they should be, up to `limit` bytes. */
+/** Reads a file of lines from its beginning, up to the first invalid line or to `limit` bytes. */
 export const scanLines = async (
   disk: Disk,
   path: string,
   limit = Number.POSITIVE_INFINITY,
-): Promise<Scan> => {
+): Promise<LineScan> => {
   const size = Math.min((await disk.size(path)) ?? 0, limit);
   let seq = 0;
   let bytes = 0;
@@ -47,8 +49,9 @@ export const scanLines = async (
         at = end + 1;
       }
       bytes += at;
-      if (at === 0 && bytes + buffer.length >= size) return { size, seq, bytes, problem: 'half a line' };
-      // A line longer than the block: read more of it at once.
+      if (at === 0 && bytes + buffer.length >= size)
+        return { size, seq, bytes, problem: 'an incomplete line' };
+      // If a line is longer than the block, the next block is larger.
       block = at === 0 ? block * 2 : BLOCK_BYTES;
     }
     return { size, seq, bytes, problem: null };

@@ -1,143 +1,145 @@
 import type { StoreFinding } from '@worker-runtime/core';
+import type { Disk } from '../disk/disk.ts';
 import { diskFailure, isMisplaced } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
+import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from '../wal/frame.ts';
-import { type Behind, type LogEntry, NOTHING_FILED } from './log-entry.ts';
+import type { WalGate, WriteAheadLog } from '../wal/write-ahead-log.ts';
+import { inspect } from './inspection.ts';
+import type { BatchRecord, LogEntry } from './log-entry.ts';
+import { rescue } from './rescue.ts';
 import type { WorkerFiles } from './worker-files.ts';
 
 export interface BacklogSettings {
-  /** From where on commits wait for the files. They are written at a quarter of it, checkpoint or not. */
-  readonly limitBytes: number;
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly log: Pick<WriteAheadLog, 'syncedLsn' | 'sync'>;
   readonly files: WorkerFiles;
-  /** Frames before this LSN are synced; the files never run ahead of the log. */
-  readonly syncedLsn: () => number;
-  /** On return the log is synced as far as it was written. */
-  readonly syncLog: () => Promise<void>;
-  /** Puts the bytes of a log aside whose own files cannot be written, for good. */
-  readonly rescue: (entry: LogEntry, behind: Behind, count: number) => Promise<void>;
-  /** Looks at files that are not known to fit, before they are cut. */
-  readonly inspect: (entry: LogEntry) => Promise<void>;
+  /** How many unfiled bytes may be in memory before commits wait. At a quarter of it, the files are written. */
+  readonly limitBytes: number;
   readonly report: (finding: StoreFinding) => void;
 }
 
+/** The unfiled bytes of a log. */
+const bytesOf = (batches: readonly BatchRecord[]): number =>
+  batches.reduce((sum, { lines }) => sum + lines.length, 0);
+
 /**
- * What the shared log has and the Workers' own files have not. It is kept in memory, where reads find it, and goes to
- * the files in large pieces off the hot path. A file that cannot be written fails no commit: its bytes stay here, and
- * at the bound commits are refused until the disk takes them again.
+ * Everything that is in the write-ahead log and not in the Workers' own files yet. It is kept in memory, where reads find
+ * it, and is written to the files in large pieces off the hot path. A file that cannot be written fails no commit: its
+ * bytes stay here. Above the limit, commits are refused until the disk accepts them again.
  */
-export class Backlog {
+export class Backlog implements WalGate {
+  /** All work on the Workers' files runs in this lane. */
   readonly lane = new Lane();
   readonly #settings: BacklogSettings;
   readonly #entries = new Set<LogEntry>();
   #bytes = 0;
   #isScheduled = false;
-  #isEnding = false;
+  #isClosing = false;
   #failure: unknown = null;
 
   constructor(settings: BacklogSettings) {
     this.#settings = settings;
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   get #softBytes(): number {
     return this.#settings.limitBytes / 4;
   }
 
-  /** Notes a change that the log has. */
-  add(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null = null): void {
-    let behind = entry.behind;
-    if (!behind) {
-      behind = { chunks: [], starts: [], seqs: [], lsns: [], keys: [], document, isUncut: !entry.isChecked };
-      entry.behind = behind;
-    }
-    behind.chunks.push(change.lines);
-    behind.starts.push(change.bytes);
-    behind.seqs.push(change.seq + change.count);
-    behind.lsns.push(lsn);
-    behind.keys.push(keys);
+  /** Adds an acknowledged change to its log, and to what has to be filed. */
+  add(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null): void {
+    entry.add(change, lsn, keys, document);
     this.#bytes += change.lines.length;
     this.#entries.add(entry);
     if (this.#bytes > this.#softBytes) this.#schedule();
   }
 
-  /** Puts what was filed since the last checkpoint back, from the log: a sync of the files failed. */
-  putBack(entry: LogEntry, earlier: Omit<Behind, 'document' | 'isUncut'>): void {
-    const empty = { chunks: [], starts: [], seqs: [], lsns: [], keys: [], document: null, isUncut: false };
-    const behind: Behind = entry.behind ?? empty;
-    behind.chunks.unshift(...earlier.chunks);
-    behind.starts.unshift(...earlier.starts);
-    behind.seqs.unshift(...earlier.seqs);
-    behind.lsns.unshift(...earlier.lsns);
-    behind.keys.unshift(...earlier.keys);
-    for (const chunk of earlier.chunks) this.#bytes += chunk.length;
-    entry.behind = behind;
-    entry.filed = entry.synced;
+  /** Takes over a log whose unfiled batches were found by recovery. */
+  adopt(entry: LogEntry): void {
+    if (!entry.unfiled) return;
+    this.#bytes += bytesOf(entry.unfiled.batches);
     this.#entries.add(entry);
   }
 
-  /** Forgets what a removed log had here. */
-  forget(entry: LogEntry): void {
-    for (const chunk of entry.behind?.chunks ?? []) this.#bytes -= chunk.length;
-    entry.behind = null;
-    entry.filed = NOTHING_FILED;
+  /** Puts back the batches that were filed since the last checkpoint, because a sync of the files failed. */
+  putBack(entry: LogEntry, batches: readonly BatchRecord[]): void {
+    const { unfiled } = entry;
+    entry.unfiled = {
+      batches: [...batches, ...(unfiled?.batches ?? [])],
+      document: unfiled?.document ?? null,
+      needsCut: unfiled?.needsCut ?? false,
+    };
+    entry.filed = entry.synced;
+    this.#bytes += bytesOf(batches);
+    this.#entries.add(entry);
+  }
+
+  /** Releases what a removed log has in memory. */
+  release(entry: LogEntry): void {
+    this.#bytes -= bytesOf(entry.unfiled?.batches ?? []);
+    entry.releaseUnfiled();
     this.#entries.delete(entry);
   }
 
-  /** Null, or what a commit has to wait for. @throws STORE_FULL · STORE_UNAVAILABLE the files do not take more */
+  /**
+   * Returns null, or a promise to await before the next commit: above the limit, the files are written first.
+   * @throws STORE_FULL · STORE_UNAVAILABLE the files cannot be written
+   */
   relief(): Promise<void> | null {
-    const { limitBytes } = this.#settings;
+    const { limitBytes, log } = this.#settings;
     if (this.#bytes <= limitBytes) return null;
     return this.lane.run(async () => {
-      // files take what is synced, and no more
-      await this.#settings.syncLog();
+      // Files get only synced bytes.
+      await log.sync();
       if (this.#bytes > limitBytes) await this.#flush(this.#softBytes, true);
       if (this.#bytes > limitBytes) throw diskFailure(this.#failure);
     });
   }
 
-  /** The store is being closed: what nobody waits for stays in the log, where the next open finds it. */
-  end(): void {
-    this.#isEnding = true;
+  /** Ends background flushes, because the store is closing. Unfiled bytes stay in the write-ahead log. */
+  beginClosing(): void {
+    this.#isClosing = true;
   }
 
-  /** Writes what is behind to the files, unsynced. Failures are reported and tried again the next time. */
+  /** Writes unfiled bytes to the files, without a sync. Failures are reported, and retried by the next flush. */
   async flush(): Promise<void> {
     if (this.#entries.size > 0) await this.lane.run(() => this.#flush(0));
   }
 
-  /** Writes what one log has behind, as far as the log is synced. To be called inside the lane. */
+  /** Writes the synced unfiled batches of one log to its files. Must be called in the lane. */
   async flushOne(entry: LogEntry): Promise<void> {
-    const { behind } = entry;
-    if (!behind) return;
-    const synced = this.#settings.syncedLsn();
-    const { lsns } = behind;
-    let count = lsns.length;
-    while (count > 0 && (lsns[count - 1] as number) >= synced) count -= 1;
+    const { unfiled } = entry;
+    if (!unfiled) return;
+    const { disk, layout, files, report, log } = this.#settings;
+    const { batches } = unfiled;
+    const synced = log.syncedLsn;
+    let count = batches.length;
+    while (count > 0 && (batches[count - 1] as BatchRecord).lsn >= synced) count -= 1;
     if (count === 0) return;
     const before = entry.filed.bytes;
     try {
-      if (behind.isUncut && !entry.isChecked && entry.filed.bytes > 0) await this.#settings.inspect(entry);
-      await this.#settings.files.write(entry, behind, count);
+      // Looks at files that may not match before they are cut.
+      if (unfiled.needsCut && !entry.isChecked && before > 0) await inspect(entry, files, disk, report);
+      await files.write(entry, unfiled, count);
     } catch (error) {
       if (!isMisplaced(error)) throw error;
-      await this.#settings.rescue(entry, behind, count);
+      await rescue({ disk, layout, report }, entry, unfiled, count);
     }
     this.#bytes -= entry.filed.bytes - before;
-    if (behind.chunks.length === 0) {
-      // An append may have come in between: `behind` is one object, so then it is not empty.
-      entry.behind = null;
+    if (batches.length === 0) {
+      // A batch that was added in the meantime is in this array too, so nothing is left out.
+      entry.unfiled = null;
       entry.isChecked = true;
       this.#entries.delete(entry);
     }
   }
 
-  async #flush(goal: number, isWaitedFor = false): Promise<void> {
+  /** Flushes logs until at most `goal` bytes are unfiled. `isAwaited` is true if a commit waits for it. */
+  async #flush(goal: number, isAwaited = false): Promise<void> {
     let failure: unknown = null;
     for (const entry of this.#entries) {
-      if (this.#isEnding && !isWaitedFor) break;
+      if (this.#isClosing && !isAwaited) break;
       if (this.#bytes <= goal && goal > 0) break;
       try {
         await this.flushOne(entry);
@@ -149,7 +151,7 @@ export class Backlog {
       this.#settings.report({
         severity: 'warning',
         code: 'FILES_BEHIND',
-        message: 'The files of Workers cannot be written; the log keeps what they lack',
+        message: 'The files of some Workers cannot be written; the write-ahead log keeps their new lines',
         details: { file: 'events', phase: 'flush' },
         detail: failure,
       });

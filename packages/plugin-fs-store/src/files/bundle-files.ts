@@ -1,6 +1,6 @@
 import { RuntimeError, type StoredBundle } from '@worker-runtime/core';
 import type { Disk } from '../disk/disk.ts';
-import { diskFailure, errnoOf } from '../disk/disk-failure.ts';
+import { errnoOf, withDiskFailure } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
 import { idOfFileName } from '../layout/file-name.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -8,7 +8,7 @@ import type { Layout } from '../layout/layout.ts';
 const SUFFIX = '.json';
 const DIGEST = /^[\x21-\x7e]{1,128}$/;
 
-/** Bundles, a file each, put in place whole and synced. */
+/** The bundles of a store, one file each. A file is replaced atomically and synced. */
 export class BundleFiles {
   readonly #disk: Disk;
   readonly #layout: Layout;
@@ -22,11 +22,11 @@ export class BundleFiles {
     this.#reads = reads;
   }
 
-  /** @throws INVALID_REQUEST no digest · STORE_FULL · STORE_UNAVAILABLE */
+  /** Writes a bundle, unless the same one is there. @throws INVALID_REQUEST the digest is not valid · STORE_FULL · STORE_UNAVAILABLE */
   async put({ digest, body }: StoredBundle): Promise<void> {
     if (!DIGEST.test(digest))
       throw new RuntimeError('INVALID_REQUEST', 'The digest of a bundle is not valid');
-    await this.#failing(() =>
+    await withDiskFailure(() =>
       this.#writes.run(async () => {
         const path = this.#layout.bundle(digest);
         const known = await this.#read(digest).catch(() => null);
@@ -35,12 +35,14 @@ export class BundleFiles {
     );
   }
 
+  /** Reads a bundle. Returns null if there is none of this digest. @throws STORE_UNAVAILABLE */
   get(digest: string): Promise<Uint8Array | null> {
-    return this.#failing(() => this.#reads.run(() => this.#read(digest)));
+    return withDiskFailure(() => this.#reads.run(() => this.#read(digest)));
   }
 
+  /** Returns the digests of all bundles, sorted. @throws STORE_UNAVAILABLE */
   async list(): Promise<readonly string[]> {
-    const names = await this.#failing(() => this.#reads.run(() => this.#disk.list(this.#layout.bundles)));
+    const names = await withDiskFailure(() => this.#reads.run(() => this.#disk.list(this.#layout.bundles)));
     const digests: string[] = [];
     for (const name of names) {
       const digest = name.endsWith(SUFFIX) ? idOfFileName(name.slice(0, -SUFFIX.length)) : null;
@@ -55,14 +57,6 @@ export class BundleFiles {
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return null;
       throw error;
-    }
-  }
-
-  async #failing<T>(job: () => Promise<T>): Promise<T> {
-    try {
-      return await job();
-    } catch (error) {
-      throw diskFailure(error);
     }
   }
 }

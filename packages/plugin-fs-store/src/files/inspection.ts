@@ -1,12 +1,13 @@
 import type { StoreFinding } from '@worker-runtime/core';
 import type { Disk } from '../disk/disk.ts';
 import { NEWLINE } from '../layout/line.ts';
+import { reportDamage } from './damage.ts';
 import type { LogEntry } from './log-entry.ts';
 import type { WorkerFiles } from './worker-files.ts';
 
 /**
- * Compares a Worker's `events.jsonl` with what the store knows of it: its length, and that a line ends there. One that
- * does not fit makes the log damaged, which is reported once. Costs the same for every length.
+ * Compares the length and the last byte of a Worker's `events.jsonl` with what the store expects. A mismatch marks the log
+ * as damaged and is reported. The cost does not depend on the file's length.
  */
 export const inspect = async (
   entry: LogEntry,
@@ -15,11 +16,8 @@ export const inspect = async (
   report: (finding: StoreFinding) => void,
 ): Promise<void> => {
   const { bytes } = entry.filed;
-  const damaged = (message: string, offset: number, detail?: unknown): void => {
-    entry.isDamaged = true;
-    const details = { file: 'events', offset, phase: 'open' };
-    report({ severity: 'error', code: 'WORKER_DAMAGED', message, workerId: entry.workerId, details, detail });
-  };
+  const damaged = (message: string, offset: number, detail?: unknown): void =>
+    reportDamage(entry, report, { message, offset, phase: 'open', detail });
   entry.isChecked = true;
   let size: number | null;
   try {
@@ -27,14 +25,14 @@ export const inspect = async (
     if (size !== null && size >= bytes && bytes > 0) {
       const last = Buffer.alloc(1);
       await files.pool.use(files.events(entry), 'write', (file) => disk.read(file, last, bytes - 1));
-      if (last[0] !== NEWLINE) return damaged('The events of a Worker do not end in a line', bytes);
+      if (last[0] !== NEWLINE) return damaged('The events of a Worker do not end with a whole line', bytes);
     }
   } catch (error) {
     return damaged('The events of a Worker cannot be read', 0, error);
   }
   if ((size ?? 0) < bytes) return damaged('The events of a Worker are cut short', size ?? 0);
-  // What is behind was there before it was filed: then the file may be ahead, and is cut to fit.
-  if (entry.behind === null && (size ?? 0) > bytes) {
-    damaged('A Worker has more events than the log knows: a part of the log is missing', bytes);
+  // With unfiled batches, the file may be ahead by an earlier, unsynced write of them. It is cut before it is written.
+  if (entry.unfiled === null && (size ?? 0) > bytes) {
+    damaged('A Worker has more events than the write-ahead log knows: a part of that log is missing', bytes);
   }
 };

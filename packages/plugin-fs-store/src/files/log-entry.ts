@@ -1,56 +1,66 @@
 import type { LogHead, Snapshot } from '@worker-runtime/core';
+import type { LogChange } from '../wal/frame.ts';
 
-/** What is in the log but not yet in the Worker's own files. */
-export interface Behind {
-  /** Whole batches, and for each where it begins, its last line's number, its LSN and its lines of `keys.jsonl`. */
-  readonly chunks: Uint8Array[];
-  readonly starts: number[];
-  readonly seqs: number[];
-  readonly lsns: number[];
-  readonly keys: string[];
-  /** The text of `worker.json`, for a log that has no files yet. */
-  document: string | null;
-  /** The files may hold more than they should, unsynced, of a process before: they are cut first. */
-  isUncut: boolean;
+/** One acknowledged batch that is in the write-ahead log and not in the Worker's own files yet. */
+export interface BatchRecord {
+  readonly lines: Uint8Array;
+  /** The bytes of the log before the batch. */
+  readonly start: number;
+  /** The number of its last line. */
+  readonly lastSeq: number;
+  readonly lsn: number;
+  /** Its lines of `keys.jsonl`. */
+  readonly keys: string;
 }
 
-/** How much the Worker's files hold of its log. */
+/** The part of a log that is in the write-ahead log and not in the Worker's own files yet. */
+export interface Unfiled {
+  readonly batches: BatchRecord[];
+  /** The text of `worker.json`, for a log that has no files yet. */
+  document: string | null;
+  /** True if the files may hold unsynced bytes of an earlier process. They are cut before they are written. */
+  needsCut: boolean;
+}
+
+/** How much of a log the Worker's own files hold. */
 export interface Filed {
   readonly seq: number;
   readonly bytes: number;
   readonly keyBytes: number;
 }
 
+/**
+ * The life of a log. A log in the phase `creating` is not visible to readers. A log in the phase `removing` is, until its
+ * removal is acknowledged.
+ */
+export type LogPhase = 'creating' | 'idle' | 'appending' | 'removing' | 'removed';
+
+/** `damaged`: the lines have a hole or cannot be read. `rescued`: the last lines were also put into `rescued/`. */
+export type Damage = 'none' | 'damaged' | 'rescued';
+
 const NO_BYTES = new Uint8Array(0);
 
 export const NOTHING_FILED: Filed = { seq: 0, bytes: 0, keyBytes: 0 };
 
-/** One log in memory: as little as can be, for there are many. */
+/** One log in memory. It holds as little as possible, because a store may have very many logs. */
 export class LogEntry {
   readonly log: string;
   readonly workerId: string;
-  /** What was acknowledged. */
+  /** The acknowledged length of the log. */
   seq: number;
   bytes: number;
   keyBytes: number;
-  /** What the files hold. */
   filed: Filed;
-  /** What they held at the last checkpoint, which no failed sync puts into doubt. */
+  /** What the files held at the last checkpoint. No failed sync can put it in doubt. */
   synced: Filed;
-  behind: Behind | null = null;
-  /** The one that the catalog has, until the log is listed. */
+  unfiled: Unfiled | null = null;
+  /** The snapshot in the catalog, until the log is listed. */
   snapshot: Snapshot | null = null;
-  /** An append, creation or removal is on its way. */
-  isBusy = false;
-  /** An attempt failed of which a crash now could leave something. */
+  phase: LogPhase = 'idle';
+  /** A failed write may still be on disk. Its outcome is unknown until `head` has settled it. */
   isInDoubt = false;
-  /** False for a log whose creation is not acknowledged, or whose removal is. */
-  isVisible = true;
-  isRemoved = false;
-  isDamaged = false;
-  /** Its last lines were put aside, since its own files cannot be written. */
-  isRescued = false;
-  /** The files were found to fit, or were written by this process. */
+  damage: Damage = 'none';
+  /** The files were found to match, or were written by this process. */
   isChecked = false;
 
   constructor(log: string, workerId: string, filed: Filed) {
@@ -67,38 +77,86 @@ export class LogEntry {
     return { seq: this.seq, bytes: this.bytes };
   }
 
-  /** Whole batches from an offset on that are in memory, up to a limit; none where the offset is not in memory. */
+  get isVisible(): boolean {
+    return this.phase !== 'creating';
+  }
+
+  /** True while a creation, an append or a removal is in progress. */
+  get isBusy(): boolean {
+    return this.phase === 'creating' || this.phase === 'appending' || this.phase === 'removing';
+  }
+
+  get isRemoved(): boolean {
+    return this.phase === 'removed';
+  }
+
+  get isDamaged(): boolean {
+    return this.damage !== 'none';
+  }
+
+  /** Adds an acknowledged change to the log and to its unfiled batches. */
+  add(change: LogChange, lsn: number, keys: string, document: string | null = null): void {
+    this.addUnfiled(change, lsn, keys, document);
+    this.seq = change.seq + change.count;
+    this.bytes = change.bytes + change.lines.length;
+    this.keyBytes = keys === '' ? change.keyBytes : change.keyBytes + Buffer.byteLength(keys);
+  }
+
+  addUnfiled(change: LogChange, lsn: number, keys: string, document: string | null = null): void {
+    this.unfiled ??= { batches: [], document, needsCut: !this.isChecked };
+    const { lines, bytes: start, seq, count } = change;
+    this.unfiled.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
+  }
+
+  /** Notes that the first `count` unfiled batches left the memory: they are filed, or were put aside. */
+  noteFiled(count: number, bytes: number, keyBytes: number): void {
+    const { filed, unfiled } = this;
+    const seq = unfiled?.batches[count - 1]?.lastSeq ?? filed.seq;
+    this.filed = { seq, bytes: filed.bytes + bytes, keyBytes: filed.keyBytes + keyBytes };
+    // Batches that were added in the meantime stay. In the same step, so that no read sees a batch twice, or not at all.
+    unfiled?.batches.splice(0, count);
+  }
+
+  /** Releases everything in memory, and forgets the files, because the log is removed. */
+  releaseUnfiled(): void {
+    this.unfiled = null;
+    this.filed = NOTHING_FILED;
+  }
+
+  /**
+   * Returns whole batches from an offset on, up to a limit. Returns no bytes if the first of them is not in memory, or
+   * is larger than the limit.
+   */
   tailFrom(offset: number, limitBytes: number): Uint8Array {
-    const { behind } = this;
-    if (!behind || offset < this.filed.bytes || offset >= this.bytes) return NO_BYTES;
+    const { unfiled } = this;
+    if (!unfiled || offset < this.filed.bytes || offset >= this.bytes) return NO_BYTES;
     let end = offset;
-    for (const start of [...behind.starts.slice(1), this.bytes]) {
-      if (start > offset + limitBytes) break;
-      end = Math.max(end, start);
+    for (const { start, lines } of unfiled.batches) {
+      const batchEnd = start + lines.length;
+      if (batchEnd > offset + limitBytes) break;
+      end = Math.max(end, batchEnd);
     }
-    return end === offset ? NO_BYTES : bytesBehind(behind, offset, end);
+    return end === offset ? NO_BYTES : unfiledBytes(unfiled, offset, end);
   }
 }
 
-/** A range of the bytes behind; copied only where it spans several batches. */
-export const bytesBehind = (behind: Behind, from: number, to: number): Uint8Array => {
-  const { chunks, starts } = behind;
+/** Returns a range of the unfiled bytes. Copies only if the range spans several batches. */
+export const unfiledBytes = ({ batches }: Unfiled, from: number, to: number): Uint8Array => {
   let low = 0;
-  let high = starts.length - 1;
+  let high = batches.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >>> 1;
-    if ((starts[middle] as number) <= from) low = middle;
+    if ((batches[middle] as BatchRecord).start <= from) low = middle;
     else high = middle - 1;
   }
-  const first = chunks[low] as Uint8Array;
-  const start = starts[low] as number;
+  const { lines: first, start } = batches[low] as BatchRecord;
   if (to <= start + first.length) return first.subarray(from - start, to - start);
   const bytes = Buffer.allocUnsafe(to - from);
   for (let at = from; at < to; low += 1) {
-    const chunk = chunks[low] as Uint8Array;
-    const offset = at - (starts[low] as number);
-    const end = Math.min(chunk.length, offset + to - at);
-    bytes.set(chunk.subarray(offset, end), at - from);
+    const { lines, start: begin } = batches[low] as BatchRecord;
+    const offset = at - begin;
+    const end = Math.min(lines.length, offset + to - at);
+    bytes.set(lines.subarray(offset, end), at - from);
     at += end - offset;
   }
   return bytes;

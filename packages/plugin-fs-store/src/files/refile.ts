@@ -4,21 +4,21 @@ import { FRAME_KIND } from '../wal/frame.ts';
 import { replay } from '../wal/replay.ts';
 import type { WalPosition } from '../wal/wal-position.ts';
 import type { Backlog } from './backlog.ts';
-import type { LogEntry } from './log-entry.ts';
+import type { BatchRecord, LogEntry } from './log-entry.ts';
 
-interface Earlier {
-  readonly chunks: Uint8Array[];
-  readonly starts: number[];
-  readonly seqs: number[];
-  readonly lsns: number[];
-  readonly keys: string[];
-  /** Where the next change has to begin. */
+/** The batches of one log that were filed since the last checkpoint. */
+interface FiledBatches {
+  readonly batches: BatchRecord[];
+  /** The offset at which the next change has to begin. */
   next: number;
+  /** The offset up to which the log was filed. */
+  readonly end: number;
 }
 
 /**
- * Takes the files of these logs back to the last checkpoint, and what they got since puts behind them again, from the
- * shared log. For a sync of theirs failed: the kernel may have dropped their pages, and would not say so twice.
+ * Takes the files of these logs back to the last checkpoint, and makes what they got since then unfiled again, from the
+ * write-ahead log. This is needed after a failed sync of the files: the kernel may have dropped their pages, and would not
+ * report that a second time.
  */
 export const refile = async (
   disk: Disk,
@@ -27,34 +27,28 @@ export const refile = async (
   entries: readonly LogEntry[],
   from: WalPosition | null,
 ): Promise<void> => {
-  const found = new Map<string, Earlier>();
-  const filed = new Map<string, number>();
-  for (const { log, synced, filed: now } of entries) {
-    found.set(log, { chunks: [], starts: [], seqs: [], lsns: [], keys: [], next: synced.bytes });
-    filed.set(log, now.bytes);
-  }
+  const found = new Map<string, FiledBatches>();
+  for (const { log, synced, filed } of entries)
+    found.set(log, { batches: [], next: synced.bytes, end: filed.bytes });
   await replay({
     disk,
     layout,
     from,
-    // What is there of damage, or of a group on its way, concerns nobody here.
+    // Damage, or a group whose write is in progress, does not matter here: the check below covers both.
     report: () => {},
     apply(change, lsn) {
-      const earlier = found.get(change.log);
-      if (!earlier || change.kind === FRAME_KIND.remove) return;
-      if (change.bytes !== earlier.next || change.bytes >= (filed.get(change.log) ?? 0)) return;
-      const keysAt = change.kind === FRAME_KIND.create ? change.meta.indexOf('\n') + 1 : 0;
-      earlier.chunks.push(change.lines);
-      earlier.starts.push(change.bytes);
-      earlier.seqs.push(change.seq + change.count);
-      earlier.lsns.push(lsn);
-      earlier.keys.push(change.meta.slice(keysAt));
-      earlier.next = change.bytes + change.lines.length;
+      const filed = found.get(change.log);
+      if (!filed || change.kind === FRAME_KIND.remove) return;
+      const { bytes: start, lines, seq, count, meta } = change;
+      if (start !== filed.next || start >= filed.end) return;
+      const keys = change.kind === FRAME_KIND.create ? meta.slice(meta.indexOf('\n') + 1) : meta;
+      filed.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
+      filed.next = start + lines.length;
     },
   });
   for (const entry of entries) {
-    const earlier = found.get(entry.log);
-    // All of it, or the files stay as they are and the next checkpoint fails as this one did.
-    if (earlier && earlier.next === entry.filed.bytes) backlog.putBack(entry, earlier);
+    const filed = found.get(entry.log);
+    // All batches or none: otherwise the files stay as they are, and the next checkpoint fails like this one.
+    if (filed && filed.next === entry.filed.bytes) backlog.putBack(entry, filed.batches);
   }
 };

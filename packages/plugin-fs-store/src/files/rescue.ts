@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { StoreFinding } from '@worker-runtime/core';
 import { type Disk, writeFully } from '../disk/disk.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
-import type { Behind, LogEntry } from './log-entry.ts';
+import { reportDamage } from './damage.ts';
+import type { LogEntry, Unfiled } from './log-entry.ts';
 
 export interface RescueSettings {
   readonly disk: Disk;
@@ -11,25 +12,26 @@ export interface RescueSettings {
 }
 
 /**
- * Puts acknowledged lines aside, synced, whose Worker's own files cannot be written (a directory is where the file
- * should be, say): one such Worker must not keep the log of all from being retired. Nothing of it is lost.
+ * Puts the first `count` unfiled batches of a log aside, synced, because its own files cannot be written (a directory may
+ * be in the place of a file, for example). One such Worker must not keep the write-ahead log from being retired. No
+ * acknowledged line is lost.
  */
 export const rescue = async (
   { disk, layout, report }: RescueSettings,
   entry: LogEntry,
-  behind: Behind,
+  unfiled: Unfiled,
   count: number,
 ): Promise<void> => {
-  const { bytes, keyBytes } = entry.filed;
+  const { bytes } = entry.filed;
   const name = `${directoryNameOf(entry.workerId, entry.log)}.${bytes}`;
-  const { chunks, starts, seqs, lsns, keys } = behind;
-  const lines = Buffer.concat(chunks.slice(0, count));
-  const keyLines = Buffer.from(keys.slice(0, count).join(''));
+  const batches = unfiled.batches.slice(0, count);
+  const lines = Buffer.concat(batches.map((batch) => batch.lines));
+  const keyLines = Buffer.from(batches.map((batch) => batch.keys).join(''));
   await disk.makeDirectory(layout.rescued);
   const parts = [
     ['jsonl', lines],
     ['keys', keyLines],
-    ['worker', Buffer.from(behind.document ?? '')],
+    ['worker', Buffer.from(unfiled.document ?? '')],
   ] as const;
   for (const [kind, part] of parts) {
     if (part.length === 0) continue;
@@ -43,21 +45,13 @@ export const rescue = async (
   }
   await disk.syncDirectory(layout.rescued);
   await disk.syncDirectory(layout.root);
-  entry.filed = {
-    seq: seqs[count - 1] as number,
-    bytes: bytes + lines.length,
-    keyBytes: keyBytes + keyLines.length,
-  };
-  behind.document = null;
-  for (const list of [chunks, starts, seqs, lsns, keys]) list.splice(0, count);
-  entry.isDamaged = true;
-  entry.isRescued = true;
-  report({
-    severity: 'error',
-    code: 'WORKER_DAMAGED',
-    message: 'The files of a Worker cannot be written; its last lines were put aside',
-    workerId: entry.workerId,
-    details: { file: 'events', offset: bytes, phase: 'flush' },
+  entry.noteFiled(count, lines.length, keyLines.length);
+  unfiled.document = null;
+  entry.damage = 'rescued';
+  reportDamage(entry, report, {
+    message: 'The files of a Worker cannot be written; its last lines were put into the directory rescued',
+    offset: bytes,
+    phase: 'flush',
     detail: { rescued: name },
   });
 };

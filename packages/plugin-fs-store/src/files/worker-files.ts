@@ -2,17 +2,17 @@ import { join } from 'node:path';
 import { type Disk, writeFully } from '../disk/disk.ts';
 import type { FilePool } from '../disk/file-pool.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
-import type { Behind, LogEntry } from './log-entry.ts';
+import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
 
 const BLOCK_BYTES = 1_048_576;
 
-/** The files of single Workers: where they are, and how what is behind comes into them. */
+/** The files of single Workers: their paths, and how unfiled batches are written to them. */
 export class WorkerFiles {
   readonly #disk: Disk;
   readonly #layout: Layout;
   readonly pool: FilePool;
-  /** Logs whose directory has a new name in it that no sync has reached. */
-  readonly #fresh = new Set<LogEntry>();
+  /** Logs whose directory contains a new name that is not synced yet. */
+  readonly #unsyncedNames = new Set<LogEntry>();
 
   constructor(disk: Disk, layout: Layout, pool: FilePool) {
     this.#disk = disk;
@@ -42,81 +42,78 @@ export class WorkerFiles {
   }
 
   /**
-   * Writes the first `count` batches that are behind, unsynced. On return they are filed; on failure nothing is, and
-   * what was written half is written over next time: each byte has its one place.
+   * Writes the first `count` unfiled batches, without a sync. On return they are filed. On failure none is, and the next
+   * attempt overwrites what was written partly, because each byte has a fixed offset.
    */
-  async write(entry: LogEntry, behind: Behind, count: number): Promise<void> {
-    if (behind.document !== null) {
-      const text = behind.document;
-      await this.#disk.makeDirectory(this.directory(entry));
-      const file = await this.#disk.open(this.document(entry), 'replace');
-      try {
-        await writeFully(this.#disk, file, Buffer.from(text), 0);
-        // Here and not at the checkpoint: it is written once, and has no place in the pool of open files.
-        await this.#disk.sync(file);
-      } finally {
-        await this.#disk.close(file);
-      }
-    }
-    const { seq, bytes, keyBytes } = entry.filed;
-    const { isUncut } = behind;
-    if (isUncut || behind.document !== null || keyBytes === 0) this.#fresh.add(entry);
-    const keyText = Buffer.from(behind.keys.slice(0, count).join(''));
+  async write(entry: LogEntry, unfiled: Unfiled, count: number): Promise<void> {
+    const { document, needsCut } = unfiled;
+    if (document !== null) await this.#writeDocument(entry, document);
+    const { bytes, keyBytes } = entry.filed;
+    if (needsCut || document !== null || keyBytes === 0) this.#unsyncedNames.add(entry);
+    const batches = unfiled.batches.slice(0, count);
+    const keyLines = Buffer.from(batches.map((batch) => batch.keys).join(''));
     let end = bytes;
     await this.pool.use(this.events(entry), 'create', async (file) => {
-      if (isUncut) await this.#disk.truncate(file, bytes);
-      for (const block of blocksOf(behind.chunks, count)) {
+      if (needsCut) await this.#disk.truncate(file, bytes);
+      for (const block of blocksOf(batches)) {
         await writeFully(this.#disk, file, block, end);
         end += block.length;
       }
     });
-    if (isUncut || keyText.length > 0) {
+    if (needsCut || keyLines.length > 0) {
       await this.pool.use(this.keys(entry), 'create', async (file) => {
-        if (isUncut) await this.#disk.truncate(file, keyBytes);
-        await writeFully(this.#disk, file, keyText, keyBytes);
+        if (needsCut) await this.#disk.truncate(file, keyBytes);
+        await writeFully(this.#disk, file, keyLines, keyBytes);
       });
     }
-    behind.document = null;
-    behind.isUncut = false;
-    entry.filed = {
-      seq: count === 0 ? seq : (behind.seqs[count - 1] as number),
-      bytes: end,
-      keyBytes: keyBytes + keyText.length,
-    };
-    // What came while this was written stays; no read sees it in both places, or in none.
-    const { chunks, starts, seqs, lsns, keys } = behind;
-    for (const list of [chunks, starts, seqs, lsns, keys]) list.splice(0, count);
+    unfiled.document = null;
+    unfiled.needsCut = false;
+    entry.noteFiled(count, end - bytes, keyLines.length);
   }
 
-  /** On return what is filed survives a power loss, but for the directory's own name. */
+  /** Syncs the files of a log. On return what is filed survives a power loss, except for the directory's own name. */
   async sync(entry: LogEntry): Promise<void> {
     await this.pool.use(this.events(entry), 'create', (file) => this.#disk.sync(file));
     if (entry.filed.keyBytes > 0) {
       await this.pool.use(this.keys(entry), 'create', (file) => this.#disk.sync(file));
     }
-    if (!this.#fresh.has(entry)) return;
+    if (!this.#unsyncedNames.has(entry)) return;
     await this.#disk.syncDirectory(this.directory(entry));
-    this.#fresh.delete(entry);
+    this.#unsyncedNames.delete(entry);
   }
 
-  async drop(entry: LogEntry): Promise<void> {
-    this.#fresh.delete(entry);
-    await this.pool.drop(this.events(entry));
-    await this.pool.drop(this.keys(entry));
+  /** Releases the open files of a log. */
+  async release(entry: LogEntry): Promise<void> {
+    this.#unsyncedNames.delete(entry);
+    await this.pool.release(this.events(entry));
+    await this.pool.release(this.keys(entry));
+  }
+
+  async #writeDocument(entry: LogEntry, document: string): Promise<void> {
+    await this.#disk.makeDirectory(this.directory(entry));
+    const file = await this.#disk.open(this.document(entry), 'replace');
+    try {
+      await writeFully(this.#disk, file, Buffer.from(document), 0);
+      // Synced here and not at the checkpoint, because it is written once and is not in the pool of open files.
+      await this.#disk.sync(file);
+    } finally {
+      await this.#disk.close(file);
+    }
   }
 }
 
-/** Batches joined to blocks of about a mebibyte: a write each would cost more than the copy. */
-function* blocksOf(chunks: readonly Uint8Array[], count: number): Generator<Uint8Array> {
-  let from = 0;
+/** Joins batches to blocks of about a mebibyte, because one write per batch would cost more than the copy. */
+function* blocksOf(batches: readonly BatchRecord[]): Generator<Uint8Array> {
+  let block: Uint8Array[] = [];
   let bytes = 0;
-  for (let index = 0; index < count; index += 1) {
-    bytes += (chunks[index] as Uint8Array).length;
-    if (bytes < BLOCK_BYTES && index < count - 1) continue;
-    yield index === from
-      ? (chunks[index] as Uint8Array)
-      : Buffer.concat(chunks.slice(from, index + 1), bytes);
-    from = index + 1;
+  for (const { lines } of batches) {
+    block.push(lines);
+    bytes += lines.length;
+    if (bytes < BLOCK_BYTES) continue;
+    yield block.length === 1 ? lines : Buffer.concat(block, bytes);
+    block = [];
     bytes = 0;
   }
+  const [first] = block;
+  if (first) yield block.length === 1 ? first : Buffer.concat(block, bytes);
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Leaves room for a log's id behind a Worker's, within the 255 bytes that file systems take. */
+/** The longest encoded id. It leaves room for two of them in the 255 bytes that file systems allow for a name. */
 const LONGEST = 160;
 const PLAIN = /^[a-z0-9_-]$/;
 const RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
@@ -8,9 +8,9 @@ const RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 const byteCode = (byte: number): string => `+1${byte.toString(16).padStart(2, '0')}`;
 
 /**
- * An id as a file name: lower case, digits, `_` and `-` stay, `A` becomes `+a`, `.` becomes `+0`, any other byte of
- * its UTF-8 `+1hh`. No two ids share a name, also where a file system ignores case; no name is one that Windows
- * keeps for itself. A name that would be too long ends in `+2` and a SHA-256 of the id instead.
+ * Encodes an id as a file name. Lower-case letters, digits, `_` and `-` stay; `A` becomes `+a`; `.` becomes `+0`; any
+ * other byte of its UTF-8 becomes `+1hh`. No two ids share a name, even if the file system ignores case, and no name is
+ * reserved by Windows. A name that would be too long is its beginning, `+2` and the SHA-256 of the id instead.
  */
 export const fileNameOf = (id: string): string => {
   let name = '';
@@ -25,7 +25,7 @@ export const fileNameOf = (id: string): string => {
   return `${name.slice(0, 80)}+2${createHash('sha256').update(id).digest('hex')}`;
 };
 
-/** The id that a name stands for; null where it is not such a name, or a shortened one. */
+/** Decodes a file name to its id. Returns null for a shortened name, and for one that `fileNameOf` cannot produce. */
 export const idOfFileName = (name: string): string | null => {
   const bytes: number[] = [];
   for (let at = 0; at < name.length; at += 1) {

@@ -3,15 +3,15 @@ import type { Disk } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
 import { FORMAT_NAME, FORMAT_VERSION, type Layout } from './layout.ts';
 
-/** What `runtime.json` holds: whose store this is, in which format, and how it was configured last. */
-export interface Identity {
+/** The content of `runtime.json`: the runtime that owns the store, the format, and the last configuration. */
+interface Identity {
   readonly format: string;
   readonly version: number;
   readonly runtimeId: string;
   readonly configuration: JsonValue;
 }
 
-/** Missing: there is none. Damaged: there is something that is none. */
+/** The result of reading `runtime.json`. `damaged` means that the file exists and is not a valid identity. */
 export type FoundIdentity = Identity | 'missing' | 'damaged';
 
 export const readIdentity = async (disk: Disk, layout: Layout): Promise<FoundIdentity> => {
@@ -34,12 +34,12 @@ export const writeIdentity = (
   return disk.replace(layout.identity, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
 };
 
-/** @throws STORE_VERSION written by a newer release */
+/** Refuses a store of a newer format. @throws STORE_VERSION written by a newer release */
 export const checkVersion = (version: number): void => {
   if (version <= FORMAT_VERSION) return;
   throw new RuntimeError(
     'STORE_VERSION',
-    `The store has format version ${version}, and this release knows ${FORMAT_VERSION}: use a newer release`,
+    `The store has format version ${version}; this release supports up to ${FORMAT_VERSION}. Use a newer release`,
     { details: { found: version, supported: FORMAT_VERSION } },
   );
 };

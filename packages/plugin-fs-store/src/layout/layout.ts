@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { fileNameOf } from './file-name.ts';
 
-/** Version of the format that this store writes, in `runtime.json`, segments and catalog. */
+/** The version of the format that this store writes into `runtime.json`, segments and the catalog. */
 export const FORMAT_VERSION = 1;
 export const FORMAT_NAME = 'worker-runtime-fs-store';
 
-/** The name of a log's directory. The log's id makes it unique; the Worker's is for people. */
+/** Returns the name of a log's directory. The log's id makes it unique; the Worker's id is there for people. */
 export const directoryNameOf = (workerId: string, log: string): string =>
   `${fileNameOf(workerId)}.${fileNameOf(log)}`;
 
-/** Where things lie under the store's directory; FORMAT.md has the picture. */
+/** The paths in a store's directory. FORMAT.md draws them. */
 export class Layout {
   readonly root: string;
   readonly identity: string;
@@ -48,7 +48,7 @@ export class Layout {
   }
 }
 
-/** The number of a segment's file name, null for another name. */
+/** Returns the number in a segment's file name, or null for any other name. */
 export const segmentNumberOf = (name: string): number | null => {
   const match = /^(\d{8,})\.wal$/.exec(name);
   return match ? Number(match[1]) : null;

@@ -5,7 +5,10 @@ const PREFIX = Buffer.from('{"seq":');
 const COMMA = 0x2c;
 const ZERO = 0x30;
 
-/** The number of the line that begins at an offset; 0 where no line of a log begins. All that is ever read of a line. */
+/**
+ * Returns the number of the line that begins at an offset, or 0 if no line of a log begins there. The store reads nothing
+ * else of a line.
+ */
 export const seqAt = (bytes: Uint8Array, at: number): number => {
   for (let index = 0; index < PREFIX.length; index += 1) {
     if (bytes[at + index] !== PREFIX[index]) return 0;
@@ -20,5 +23,5 @@ export const seqAt = (bytes: Uint8Array, at: number): number => {
   return 0;
 };
 
-/** Whether bytes can be JSON lines at all: zeroed pages and binary rubbish are told from text at little cost. */
+/** True if bytes may be JSON lines. Detects zeroed pages and binary data at little cost. */
 export const isText = (bytes: Uint8Array): boolean => !bytes.includes(0) && isUtf8(bytes);

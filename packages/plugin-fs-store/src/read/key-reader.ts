@@ -18,10 +18,9 @@ export const readKeys = async (
   limit: number,
   onDamage: () => void,
 ): Promise<readonly KeyEntry[]> => {
-  const behind = entry.behind?.keys.join('') ?? '';
   const { keyBytes } = entry.filed;
   const { head } = entry;
-  const recent = decodeKeys(behind, head);
+  const recent = decodeKeys((entry.unfiled?.batches ?? []).map((batch) => batch.keys).join(''), head);
   if (keyBytes === 0 || recent.length >= limit) return recent.slice(-limit);
   let filed: KeyEntry[] = [];
   let expected = 0;

@@ -3,23 +3,25 @@ import { NEWLINE, seqAt } from '../layout/line.ts';
 import type { LineSource } from './line-source.ts';
 
 const BLOCK_BYTES = 4_096;
-/** Below this, a range is read and walked instead of being halved again. */
+/** The size below which a range is read line by line instead of being halved again. */
 const WALK_BYTES = 32_768;
 
-/** Where a line is, or its neighbours where it is not there. */
-export interface Found {
+/** The result of `findLine`. */
+export interface FoundLine {
+  /** The line; null if it is missing. */
   readonly line: LinePosition | null;
+  /** The nearest lines that the search met before and after it. */
   readonly before: LinePosition | null;
   readonly after: LinePosition | null;
 }
 
-/** The first line that begins at or after `from` (itself a line's beginning where `isStart`) and before `to`. */
+/** Finds the first line that begins at or after `from` and before `to`. */
 const firstLine = async (source: LineSource, from: number, to: number): Promise<LinePosition | null> => {
-  // One byte earlier: a line begins where the byte before is a newline.
+  // Begins one byte earlier, because a line begins only after a newline.
   let at = Math.max(0, from - 1);
   let isAfterNewline = from === 0;
   for (let size = BLOCK_BYTES; at < to; size = Math.min(size * 2, 1_048_576)) {
-    // Some bytes more than may begin a line, so that its number is whole.
+    // Reads 32 bytes more than are searched, so that the number of a line that begins at the end is whole.
     const block = await source.bytes(at, Math.min(at + size + 32, source.head.bytes));
     const limit = Math.min(size, block.length);
     if (limit === 0) return null;
@@ -38,10 +40,10 @@ const firstLine = async (source: LineSource, from: number, to: number): Promise<
 };
 
 /**
- * Finds a line by its number: by bisection over the bytes, since the numbers of lines only grow. Bytes that are no
- * line are passed over, so a damaged log is searched as well as a whole one.
+ * Finds a line by its number, by bisection over the bytes: the numbers of lines only grow. Bytes that are not a line are
+ * skipped, so the search works in a damaged log too.
  */
-export const findLine = async (source: LineSource, seq: number): Promise<Found> => {
+export const findLine = async (source: LineSource, seq: number): Promise<FoundLine> => {
   let before: LinePosition | null = null;
   let after: LinePosition | null = null;
   let low = 0;

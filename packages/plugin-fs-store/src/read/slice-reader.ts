@@ -6,10 +6,10 @@ import type { LineSource } from './line-source.ts';
 const NO_BYTES = new Uint8Array(0);
 const FIRST_BLOCK_BYTES = 4_096;
 
-/** Called where lines are missing or unreadable, with the byte where that begins. */
+/** Called if lines are missing or unreadable, with the offset at which that begins. */
 export type OnDamage = (offset: number) => void;
 
-const nothing = (first: LinePosition, gap: LogGap | null): LogSlice => ({
+const emptySlice = (first: LinePosition, gap: LogGap | null): LogSlice => ({
   lines: NO_BYTES,
   count: 0,
   first,
@@ -22,7 +22,7 @@ const gapOf = (afterSeq: number, beforeSeq: number): LogGap => ({
   code: 'LINES_DAMAGED',
 });
 
-/** One read of a log: cost follows what is returned. */
+/** One read of a log. Its cost depends on what is returned. */
 class SliceReader {
   readonly #source: LineSource;
   readonly #count: number;
@@ -39,14 +39,14 @@ class SliceReader {
   async forward(asked: LinePosition): Promise<LogSlice> {
     const { head } = this.#source;
     const seq = Math.max(1, asked.seq);
-    if (seq > head.seq) return nothing(asked, null);
+    if (seq > head.seq) return emptySlice(asked, null);
     const hinted = await this.#linesFrom({ seq, offset: asked.offset });
     if (hinted) return hinted;
     const found = await findLine(this.#source, seq);
     const slice = found.line && found.line.offset !== asked.offset ? await this.#linesFrom(found.line) : null;
     if (slice) return slice;
     this.#onDamage(found.line?.offset ?? found.before?.offset ?? 0);
-    // The line itself may be there and unreadable: the next one that is whole ends the hole.
+    // The line may be there and unreadable. The next readable line ends the gap.
     let next = found.line ? (await findLine(this.#source, seq + 1)).line : found.after;
     while (next) {
       const after = await this.#linesFrom(next);
@@ -54,13 +54,13 @@ class SliceReader {
       const further = await findLine(this.#source, next.seq + 1);
       next = further.line ?? further.after;
     }
-    return nothing(asked, gapOf(seq - 1, head.seq + 1));
+    return emptySlice(asked, gapOf(seq - 1, head.seq + 1));
   }
 
   async backward(asked: LinePosition): Promise<LogSlice> {
     const { head } = this.#source;
     const seq = Math.min(asked.seq, head.seq + 1);
-    if (seq <= 1) return nothing(asked, null);
+    if (seq <= 1) return emptySlice(asked, null);
     const end = seq === head.seq + 1 ? head.bytes : asked.offset;
     const isKnown = seq === head.seq + 1 || (await this.#isLine({ seq, offset: end }));
     const hinted = isKnown ? await this.#linesBefore(seq, end) : null;
@@ -77,9 +77,10 @@ class SliceReader {
       const further = await findLine(this.#source, last.seq - 1);
       last = last.seq > 1 ? (further.line ?? further.before) : null;
     }
-    return nothing(asked, gapOf(0, seq));
+    return emptySlice(asked, gapOf(0, seq));
   }
 
+  /** True if the line with this number begins at this offset. */
   async #isLine({ seq, offset }: LinePosition): Promise<boolean> {
     const { head } = this.#source;
     if (!Number.isSafeInteger(offset) || offset < 0 || offset >= head.bytes) return false;
@@ -88,7 +89,7 @@ class SliceReader {
     return (offset === 0 || block[0] === NEWLINE) && seqAt(block, offset - from) === seq;
   }
 
-  /** Where a line ends, null where it does not. */
+  /** Returns the offset after a line's newline, or null if the line has no end. */
   async #endOf({ offset }: LinePosition): Promise<number | null> {
     const { head } = this.#source;
     for (let size = FIRST_BLOCK_BYTES; ; size *= 4) {
@@ -99,13 +100,13 @@ class SliceReader {
     }
   }
 
-  /** What so many lines take in this log on average, and a quarter more: a second read costs more than that. */
+  /** Estimates the bytes of the requested lines by the average of the log, plus a quarter to avoid a second read. */
   get #likelyBytes(): number {
     const { seq, bytes } = this.#source.head;
     return Math.max(FIRST_BLOCK_BYTES, Math.ceil((1.25 * this.#count * bytes) / Math.max(1, seq)));
   }
 
-  /** Lines from a position on, null where the first of them does not begin or end as it should. */
+  /** Reads lines from a position on. Returns null if the first one is not a whole line with the expected number. */
   async #linesFrom(first: LinePosition): Promise<LogSlice | null> {
     const { head } = this.#source;
     const { offset } = first;
@@ -120,7 +121,7 @@ class SliceReader {
       const { end, count } = this.#walk(block, start, first.seq);
       const isEnough = count === this.#count || (count > 0 && end - start >= this.#bytes);
       const isBroken = end + 32 < block.length && seqAt(block, end) !== first.seq + count;
-      // Also where the file has lost its end and gives less than was asked.
+      // Also true if the file has lost its end, and returns less than was requested.
       const isAll = to === head.bytes || block.length < to - from || (count > 0 && size > this.#bytes);
       if (isEnough || isAll || isBroken) return this.#checked(block.subarray(start, end), count, first);
       size = Math.max(FIRST_BLOCK_BYTES, size * 4);
@@ -128,7 +129,7 @@ class SliceReader {
     }
   }
 
-  /** Whole lines that follow each other, within the limits, from an index of a block on. */
+  /** Counts consecutive whole lines from an index of a block on, within the limits. */
   #walk(block: Buffer, start: number, firstSeq: number): { end: number; count: number } {
     let end = start;
     let count = 0;
@@ -141,7 +142,7 @@ class SliceReader {
     return { end, count };
   }
 
-  /** A slice of lines, cut before the first one that is no text; null where none is left. */
+  /** Makes a slice that ends before the first line that is not text. Returns null if no line is left. */
   #checked(lines: Buffer, count: number, first: LinePosition): LogSlice | null {
     if (count === 0) return null;
     if (isText(lines)) return { lines, count, first, gap: null };
@@ -156,7 +157,7 @@ class SliceReader {
     return whole === 0 ? null : { lines: lines.subarray(0, end), count: whole, first, gap: null };
   }
 
-  /** Lines up to an end, null where the last of them is not whole. */
+  /** Reads the lines before line `seq`, up to the offset `end`. Returns null if the last of them is not whole. */
   async #linesBefore(seq: number, end: number): Promise<LogSlice | null> {
     let size = Math.min(this.#bytes, this.#likelyBytes);
     for (;;) {
@@ -185,6 +186,7 @@ class SliceReader {
     }
   }
 
+  /** Makes a slice that begins after the last line that is not text. Returns null if no line is left. */
   #checkedBefore(lines: Buffer, count: number, end: LinePosition): LogSlice | null {
     if (count === 0) return null;
     const first = { seq: end.seq - count, offset: end.offset - lines.length };
@@ -203,7 +205,7 @@ class SliceReader {
   }
 }
 
-/** A slice of a log as the contract says, from wherever its bytes are. */
+/** Reads a slice of a log, as `RuntimeStore.read` defines it. */
 export const readSlice = (
   source: LineSource,
   position: LinePosition,

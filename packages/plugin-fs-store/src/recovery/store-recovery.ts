@@ -2,7 +2,7 @@ import type { StoreFinding } from '@worker-runtime/core';
 import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
-import type { Backlog } from '../files/backlog.ts';
+import { reportDamage } from '../files/damage.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
 import { decodeDocument } from '../layout/worker-document.ts';
@@ -11,38 +11,38 @@ import { type Replayed, replay } from '../wal/replay.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from '../wal/wal-segment.ts';
 import { surveyWorkers } from './survey.ts';
 
-/** More of a log missing than this is not made up for with zeros. */
+/** The largest hole in a log that is filled with zeros. */
 const HOLE_BYTES = 67_108_864;
 
 export interface RecoverySettings {
   readonly disk: Disk;
   readonly layout: Layout;
-  readonly backlog: Backlog;
   readonly report: (finding: StoreFinding) => void;
 }
 
 export interface Recovered {
   readonly entries: Map<string, LogEntry>;
   readonly removed: readonly LogEntry[];
-  /** The catalog that holds, null where the files were asked instead. */
+  /** The catalog that was used; null if the logs were found by their files. */
   readonly catalog: Catalog | null;
   readonly runtimeId: string | null;
   readonly version: number;
   readonly replayed: Replayed;
-  /** Logs that the tail of the log names. */
+  /** Logs of which the write-ahead log has changes after the checkpoint. */
   readonly touched: ReadonlySet<LogEntry>;
 }
 
-/** Brings together what catalog, log and files say. One run, one instance. */
+/** One run of `recoverStore`: combines the catalog, the write-ahead log and the Workers' files. */
 class Recovery {
   readonly #settings: RecoverySettings;
   #entries = new Map<string, LogEntry>();
   readonly #touched = new Set<LogEntry>();
   readonly #removed = new Map<string, LogEntry>();
-  /** Logs without a creation: what the log has of them last, and those that it removes. */
+  /** The last change of each log whose creation was not found. */
   readonly #unknownChanges = new Map<string, LogChange>();
-  readonly #gone = new Set<string>();
-  /** Logs whose length was taken from their files: the first change that the log has of them knows better. */
+  /** Logs that were removed and whose creation was not found. */
+  readonly #removedUnknown = new Set<string>();
+  /** Logs whose length was taken from their files. The first change in the write-ahead log gives the true one. */
   readonly #estimated = new Set<LogEntry>();
 
   constructor(settings: RecoverySettings) {
@@ -51,7 +51,7 @@ class Recovery {
 
   async run(): Promise<Recovered> {
     const { disk, layout, report } = this.#settings;
-    // There may be very many: they are listed while the catalog is read.
+    // There may be very many directories, so they are listed while the catalog is read.
     const listing = disk.list(layout.workers);
     listing.catch(() => {});
     const current = await this.#catalog(layout.catalog);
@@ -59,7 +59,7 @@ class Recovery {
     const previous = isWhole ? null : await this.#catalog(layout.previousCatalog);
     const catalog = isWhole ? current : (await this.#isUsable(previous)) ? previous : null;
     if (!isWhole) this.#reportCatalog(current);
-    // What is left of a damaged catalog is good for lengths and snapshots.
+    // The readable lines of a damaged catalog still give lengths and snapshots.
     const described = isWhole ? null : new Map([...(previous?.logs ?? []), ...(current?.logs ?? [])]);
     if (catalog) this.#entries = catalog.logs;
     else {
@@ -103,7 +103,10 @@ class Recovery {
     }
   }
 
-  /** A catalog that is whole, and to which the log reaches back: it may have lost its newest lines, whole. */
+  /**
+   * True if a catalog is undamaged and the write-ahead log continues at its checkpoint. A catalog may have lost its newest
+   * checkpoints without a trace.
+   */
   async #isUsable(catalog: Catalog | null): Promise<boolean> {
     const checkpoint = catalog?.damagedAt === null ? catalog.checkpoint : null;
     if (!checkpoint) return false;
@@ -113,7 +116,7 @@ class Recovery {
     const later = numbers.filter((number) => number > checkpoint.segment).sort((a, b) => a - b);
     for (const number of later) {
       const header = await this.#headerOf(number);
-      // One without a header was never begun.
+      // A segment without a header was never begun.
       if (!header) continue;
       const { segment, end } = header.previous;
       return segment === checkpoint.segment && end === checkpoint.offset;
@@ -131,8 +134,8 @@ class Recovery {
   }
 
   /**
-   * Lists, as damaged, logs that have files but that neither catalog nor log knows: files get only what the log has
-   * synced, so a part of it is lost.
+   * Adds, as damaged, logs that have files but are neither in the catalog nor in the write-ahead log. Files get only what
+   * that log has synced, so a part of it is lost.
    */
   async #adoptStrays(names: readonly string[]): Promise<void> {
     const { disk, layout, report } = this.#settings;
@@ -145,18 +148,15 @@ class Recovery {
     }
     const strays = names.filter((name) => !known.has(name));
     for (const entry of await surveyWorkers(disk, layout, strays, [], report)) {
-      if (this.#gone.has(entry.log)) {
+      if (this.#removedUnknown.has(entry.log)) {
         this.#remove(entry);
         continue;
       }
-      entry.isDamaged = true;
       this.#entries.set(entry.log, entry);
-      report({
-        severity: 'error',
-        code: 'WORKER_DAMAGED',
-        message: 'A Worker has files that the log does not know: a part of the log is missing',
-        workerId: entry.workerId,
-        details: { file: 'events', offset: entry.bytes, phase: 'open' },
+      reportDamage(entry, report, {
+        message: 'A Worker has files that the write-ahead log does not know: a part of that log is missing',
+        offset: entry.bytes,
+        phase: 'open',
         detail: { log: entry.log },
       });
     }
@@ -166,7 +166,7 @@ class Recovery {
     this.#settings.report({
       severity: 'warning',
       code: 'CATALOG_DAMAGED',
-      message: 'The catalog is missing or damaged; it is rebuilt from log and files',
+      message: 'The catalog is missing or damaged; it is rebuilt from the write-ahead log and the files',
       details: { file: 'catalog', offset: current?.damagedAt ?? 0, phase: 'open' },
     });
   }
@@ -174,7 +174,7 @@ class Recovery {
   #apply(change: LogChange, lsn: number): void {
     const entry = this.#entries.get(change.log);
     if (change.kind === FRAME_KIND.create) this.#create(change, lsn, entry);
-    else if (!entry) this.#unknown(change);
+    else if (!entry) this.#noteUnknown(change);
     else if (change.kind === FRAME_KIND.remove) this.#remove(entry);
     else this.#append(entry, change, lsn);
   }
@@ -182,24 +182,24 @@ class Recovery {
   #remove(entry: LogEntry): void {
     this.#entries.delete(entry.log);
     this.#touched.delete(entry);
-    entry.isRemoved = true;
+    entry.phase = 'removed';
+    entry.releaseUnfiled();
     this.#removed.set(entry.log, entry);
-    this.#settings.backlog.forget(entry);
   }
 
   #append(entry: LogEntry, change: LogChange, lsn: number): void {
     if (this.#estimated.delete(entry)) this.#rebase(entry, change);
     if (change.seq + change.count <= entry.seq) return;
     if (change.seq !== entry.seq || change.bytes !== entry.bytes) {
-      this.#misfit(entry, change);
+      this.#reportMissingLines(entry, change);
       const hole = change.bytes - entry.bytes;
       if (change.seq < entry.seq || hole < 0 || hole > HOLE_BYTES) return;
-      // What follows keeps its place; the lines between are gone, and reading will say so.
+      // The zeros keep later lines at their offsets. Reads report the gap.
       const filler = { ...change, seq: entry.seq, bytes: entry.bytes, count: change.seq - entry.seq };
-      if (hole > 0) this.#settings.backlog.add(entry, { ...filler, lines: Buffer.alloc(hole) }, lsn, '');
+      if (hole > 0) entry.addUnfiled({ ...filler, lines: Buffer.alloc(hole) }, lsn, '');
       entry.keyBytes = Math.max(entry.keyBytes, change.keyBytes);
     }
-    this.#advance(entry, change, lsn, change.meta, null);
+    this.#add(entry, change, lsn, change.meta, null);
   }
 
   #create(change: LogChange, lsn: number, known: LogEntry | undefined): void {
@@ -210,20 +210,17 @@ class Recovery {
     const entry = new LogEntry(change.log, workerId, NOTHING_FILED);
     if (known) this.#estimated.delete(known);
     this.#entries.set(change.log, entry);
-    this.#advance(entry, change, lsn, change.meta.slice(end), document);
+    this.#add(entry, change, lsn, change.meta.slice(end), document);
   }
 
-  #advance(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null): void {
-    this.#settings.backlog.add(entry, change, lsn, keys, document);
-    entry.seq = change.seq + change.count;
-    entry.bytes = change.bytes + change.lines.length;
-    entry.keyBytes = change.keyBytes + Buffer.byteLength(keys);
+  #add(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null): void {
+    entry.add(change, lsn, keys, document);
     this.#touched.add(entry);
   }
 
-  /** The log knows where its first change stood; the file may hold more, unsynced, or have lost some. */
+  /** Corrects an estimated length by the first change of the log. The file may hold more, unsynced, or less. */
   #rebase(entry: LogEntry, change: LogChange): void {
-    if (entry.seq < change.seq) this.#misfit(entry, change);
+    if (entry.seq < change.seq) this.#reportMissingLines(entry, change);
     entry.filed = { seq: change.seq, bytes: change.bytes, keyBytes: change.keyBytes };
     entry.synced = entry.filed;
     entry.seq = change.seq;
@@ -231,24 +228,24 @@ class Recovery {
     entry.keyBytes = change.keyBytes;
   }
 
-  #misfit(entry: LogEntry, change: LogChange): void {
+  #reportMissingLines(entry: LogEntry, change: LogChange): void {
     if (entry.isDamaged) return;
-    entry.isDamaged = true;
-    this.#settings.report({
-      severity: 'error',
-      code: 'WORKER_DAMAGED',
+    reportDamage(entry, this.#settings.report, {
       message: 'Lines of a Worker are missing',
-      workerId: entry.workerId,
-      details: { file: 'events', offset: entry.bytes, phase: 'replay' },
+      offset: entry.bytes,
+      phase: 'replay',
       detail: { log: entry.log, from: entry.head, to: { seq: change.seq, bytes: change.bytes } },
     });
   }
 
-  /** The creation is in no catalog and not in the log: it is lost, or the log was removed while a checkpoint ran. */
-  #unknown(change: LogChange): void {
+  /**
+   * Notes a change of a log whose creation was not found. Either the creation is lost, or the log was removed during a
+   * checkpoint.
+   */
+  #noteUnknown(change: LogChange): void {
     if (change.kind === FRAME_KIND.remove) {
       this.#unknownChanges.delete(change.log);
-      this.#gone.add(change.log);
+      this.#removedUnknown.add(change.log);
     } else if (!this.#removed.has(change.log)) this.#unknownChanges.set(change.log, change);
   }
 
@@ -256,12 +253,15 @@ class Recovery {
     this.#settings.report({
       severity: 'error',
       code: 'LOG_DAMAGED',
-      message: 'The log names a Worker whose creation is lost',
+      message: 'The write-ahead log has changes of a Worker whose creation is missing',
       details: { file: 'segment', phase: 'replay' },
       detail: { log, seq, count },
     });
   }
 }
 
-/** Finds every log that was acknowledged: from the catalog, or else the files, and the log after it. */
-export const recover = (settings: RecoverySettings): Promise<Recovered> => new Recovery(settings).run();
+/**
+ * Finds every acknowledged log: from the catalog, or else from the files, and from the write-ahead log after that. Changes
+ * that the files do not have yet are left as unfiled batches of their logs.
+ */
+export const recoverStore = (settings: RecoverySettings): Promise<Recovered> => new Recovery(settings).run();

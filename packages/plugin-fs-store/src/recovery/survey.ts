@@ -8,7 +8,7 @@ import { NEWLINE } from '../layout/line.ts';
 import { decodeDocument } from '../layout/worker-document.ts';
 import { findLine } from '../read/line-finder.ts';
 
-/** How far whole lines reach in a file of lines. */
+/** Finds the end of the last whole line in a file of lines. */
 const measure = async (disk: Disk, path: string): Promise<{ seq: number; bytes: number; size: number }> => {
   const size = (await disk.size(path)) ?? 0;
   if (size === 0) return { seq: 0, bytes: 0, size };
@@ -35,6 +35,7 @@ const measure = async (disk: Disk, path: string): Promise<{ seq: number; bytes: 
   }
 };
 
+/** Returns the ids of a log's directory, from its document or else from its name; null if neither gives them. */
 const idsOf = async (
   disk: Disk,
   layout: Layout,
@@ -44,7 +45,7 @@ const idsOf = async (
     const document = decodeDocument(await disk.readFile(join(layout.worker(name), 'worker.json')));
     if (document) return document;
   } catch {
-    // The name says it too, where it was not shortened.
+    // The name gives the ids too, if it was not shortened.
   }
   const dot = name.indexOf('.');
   const workerId = dot < 0 ? null : idOfFileName(name.slice(0, dot));
@@ -53,8 +54,8 @@ const idsOf = async (
 };
 
 /**
- * Every log that has files, as far as its whole lines reach, for a store whose catalog is lost. Where a line of an
- * older catalog knows that a file was longer, that is believed: the file has lost something.
+ * Lists the logs of a store without a catalog by their files: each log ends at the last whole line of its file. If an
+ * older catalog says that a log was longer, the log gets that length, because its file has lost something.
  */
 export const surveyWorkers = async (
   disk: Disk,
@@ -70,7 +71,7 @@ export const surveyWorkers = async (
       report({
         severity: 'warning',
         code: 'UNKNOWN_DIRECTORY',
-        message: 'A directory among those of the Workers is none of them; it is left alone',
+        message: 'The directory workers contains an unknown directory; it is left unchanged',
         details: { file: 'workers', phase: 'open' },
         detail: { name },
       });
@@ -88,12 +89,12 @@ export const surveyWorkers = async (
     }
     const { seq, bytes } = found;
     const entry = new LogEntry(ids.log, ids.workerId, { seq, bytes, keyBytes });
-    entry.isDamaged = failure !== null;
+    if (failure !== null) entry.damage = 'damaged';
     entries.set(entry.log, entry);
   }
   for (const entry of described) {
     const found = entries.get(entry.log);
-    // What a file has lost is found out by its size, when it is first touched.
+    // A file that has lost lines is detected by its size when the log is first used.
     if (found && found.seq < entry.seq) entries.set(entry.log, entry);
   }
   return [...entries.values()];

@@ -5,32 +5,35 @@ import { nodeDisk } from '../disk/node-disk.ts';
 import { Layout } from '../layout/layout.ts';
 
 export interface FsStoreOptions {
-  /** The directory of the store; made where it is missing. */
+  /** The directory of the store. A missing one is made. */
   readonly dir: string;
   /**
-   * When an acknowledgement is given. `commit` (the default): after a sync, so it survives a power loss. With
-   * `intervalMs`: after the write, so it survives the process; a power loss may take what was acknowledged last,
-   * about as long ago as the interval, and what remains has no holes.
+   * When a commit is acknowledged. `commit` (the default): after a sync, so it survives a power loss. With
+   * `intervalMs`: after the write, so it survives the end of the process. A power loss may then lose about the last
+   * interval of acknowledged commits; what remains has no holes.
    */
   readonly durability?: 'commit' | { readonly intervalMs: number };
-  /** How large a segment of the log becomes. Default 64 MiB. */
+  /** The size of a segment of the write-ahead log. Default 64 MiB. */
   readonly segmentBytes?: number;
-  /** After how much log a checkpoint is made. Default 64 MiB: what an open may have to replay. */
+  /** How many bytes are written to the write-ahead log between checkpoints. An open may have to replay this much. Default 64 MiB. */
   readonly checkpointBytes?: number;
-  /** What may wait for the log; beyond it, commits are refused with STORE_UNAVAILABLE. Default 64 MiB. */
+  /** How many bytes may be queued for the write-ahead log. Above it, commits fail with STORE_UNAVAILABLE. Default 64 MiB. */
   readonly queueBytes?: number;
-  /** What the log may have ahead of the Workers' files, in memory; beyond it, commits wait for them. Default 64 MiB. */
+  /**
+   * How many bytes may be in memory because they are in the write-ahead log and not in the Workers' files yet. Above it,
+   * commits wait for the files. Default 64 MiB.
+   */
   readonly behindBytes?: number;
   /**
-   * How long closing files Workers, for a checkpoint, besides the one that is being filed. What it does not reach is in
-   * the log, and filed after the next open. Default 3,000.
+   * How long closing writes Workers' files for its checkpoint, in milliseconds. It always finishes the Worker in
+   * progress. The rest stays in the write-ahead log, and is written after the next open. Default 3,000.
    */
   readonly closingMs?: number;
-  /** Files of Workers kept open. Default 256. */
+  /** How many files of Workers are kept open. Default 256. */
   readonly openFiles?: number;
 }
 
-/** Options as the store works with them. */
+/** The options with their defaults, in the form that the store uses. */
 export interface Settings extends Required<Omit<FsStoreOptions, 'dir' | 'durability'>> {
   readonly disk: Disk;
   readonly layout: Layout;
@@ -45,7 +48,7 @@ const mebibytes = (most: number): OptionReader<number> =>
 
 export const interval = wholeNumber(1, LONGEST_MS);
 
-/** What code and flags say in the same way. */
+/** The options that have the same form in code and in flags. */
 export const BOUNDS = {
   segmentBytes: mebibytes(1_024),
   checkpointBytes: mebibytes(4_096),
@@ -61,7 +64,7 @@ const syncInterval: OptionReader<number | null> = (value = 'commit', refuse) => 
   return readOptions('fs-store.durability', value, { intervalMs: interval }).intervalMs;
 };
 
-/** @throws INVALID_REQUEST an option that is not what it should be */
+/** Reads the options. @throws INVALID_REQUEST an option is missing, unknown or not valid */
 export const settingsOf = (options: FsStoreOptions, disk: Disk = nodeDisk): Settings => {
   const { dir, durability, ...bounds } = readOptions('fs-store', options, {
     dir: text,

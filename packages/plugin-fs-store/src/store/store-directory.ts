@@ -8,6 +8,8 @@ import {
   type NewLog,
   type ReadLimits,
   RuntimeError,
+  type StoredBundle,
+  type StoredLog,
   type StoreFinding,
 } from '@worker-runtime/core';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
@@ -16,6 +18,7 @@ import { diskFailure, isMisplaced } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
 import type { Backlog } from '../files/backlog.ts';
 import type { BundleFiles } from '../files/bundle-files.ts';
+import { reportDamage } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
@@ -30,8 +33,14 @@ import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const LOG_ID = /^[\x21-\x7e]{1,100}$/;
+/** The most bytes of a tail with which a log is listed. The runtime reads the rest. */
+const TAIL_BYTES = 65_536;
+/** A checkpoint is made after this many ticks without a write. */
+const QUIET_TICKS = 5;
+/** A checkpoint is made at the latest after this many ticks. */
+const CHECKPOINT_TICKS = 60;
 
-export interface SessionParts {
+export interface StoreParts {
   readonly disk: Disk;
   readonly entries: Map<string, LogEntry>;
   readonly log: WriteAheadLog;
@@ -39,6 +48,7 @@ export interface SessionParts {
   readonly files: WorkerFiles;
   readonly checkpoints: Checkpoints;
   readonly bundles: BundleFiles;
+  /** The lane of the reads. */
   readonly reads: Lane;
   /** How many key entries of each log the runtime reads back. */
   readonly keptKeys: number;
@@ -48,28 +58,47 @@ export interface SessionParts {
 const notFound = (log: string): RuntimeError =>
   new RuntimeError('WORKER_NOT_FOUND', 'There is no such log', { details: { log } });
 
-/** An open store: logs by their ids, and what may be done with them. */
-export class Session {
-  readonly parts: SessionParts;
+const storedLog = (entry: LogEntry): StoredLog => {
+  const found = entry.snapshot;
+  const snapshot = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes ? found : null;
+  const { log, workerId, head, isDamaged } = entry;
+  const tail = entry.tailFrom(snapshot?.head.bytes ?? 0, TAIL_BYTES);
+  return { log, workerId, head, snapshot, tail, isDamaged };
+};
 
-  constructor(parts: SessionParts) {
-    this.parts = parts;
+/** An open directory of a store: its logs by their ids, and the operations on them. */
+export class StoreDirectory {
+  readonly #parts: StoreParts;
+  #ticks = 0;
+  #quietTicks = 0;
+  #writtenBytes: number;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+    this.#writtenBytes = parts.log.writtenBytes;
+  }
+
+  /** Lists the logs one by one, and releases each snapshot after its log. Checkpoints are allowed once all are listed. */
+  *list(): Generator<StoredLog> {
+    const { entries, checkpoints } = this.#parts;
+    for (const entry of [...entries.values()]) {
+      yield storedLog(entry);
+      entry.snapshot = null;
+    }
+    checkpoints.start();
   }
 
   async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
-    const { entries } = this.parts;
+    const { entries } = this.#parts;
     if (!LOG_ID.test(log) || batch.count < 1) {
-      throw new RuntimeError(
-        'INVALID_REQUEST',
-        'A log has an id of plain characters, and begins with a line',
-      );
+      const message = 'A new log needs an id of 1 to 100 printable ASCII characters, and at least one line';
+      throw new RuntimeError('INVALID_REQUEST', message);
     }
     if (entries.has(log))
       throw new RuntimeError('STORE_CONFLICT', 'The log exists already', { details: { log } });
     const entry = new LogEntry(log, begin.workerId, NOTHING_FILED);
     this.#checkLines(entry, batch);
-    entry.isVisible = false;
-    entry.isBusy = true;
+    entry.phase = 'creating';
     entry.isChecked = true;
     entries.set(log, entry);
     const document = encodeDocument(log, begin.workerId, begin.record);
@@ -87,15 +116,15 @@ export class Session {
       throw new RuntimeError('STORE_CONFLICT', undefined, { details: { log, after, head: entry.head } });
     }
     this.#checkLines(entry, batch);
-    entry.isBusy = true;
+    entry.phase = 'appending';
     return this.#write(FRAME_KIND.append, entry, batch, null);
   }
 
   async head(log: string): Promise<LogHead> {
-    const known = this.parts.entries.get(log);
-    // A turn in the log's lane: what was on its way before has ended then, and what failed is fenced.
+    const known = this.#parts.entries.get(log);
+    // A log that is not visible may have a creation in progress, or one that failed and is in doubt.
     const mayBeInDoubt = known?.isVisible ? known.isBusy || known.isInDoubt : true;
-    if (mayBeInDoubt) await this.parts.log.settled();
+    if (mayBeInDoubt) await this.#parts.log.settled();
     const entry = this.#entry(log);
     entry.isInDoubt = false;
     return entry.head;
@@ -103,40 +132,42 @@ export class Session {
 
   async read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
     const entry = this.#entry(log);
-    const { files, disk, reads } = this.parts;
+    const { files, disk, reads } = this.#parts;
     const source = sourceOf(entry, files, disk, reads);
     try {
-      return await readSlice(source, position, limits, (offset) => this.#noteDamage(entry, 'events', offset));
+      return await readSlice(source, position, limits, (offset) => this.#noteDamage(entry, offset));
     } catch (error) {
       if (entry.isRemoved) throw notFound(log);
-      // A disk that fails now may read later; a file that is not there will not come back.
+      // A failing disk may work later, but a missing file does not come back.
       if (!isMisplaced(error)) throw diskFailure(error);
-      this.#noteDamage(entry, 'events', 0, error);
+      this.#noteDamage(entry, 0, error);
       return this.#unreadable(entry, position, limits);
     }
   }
 
   async record(log: string): Promise<JsonValue> {
     const entry = this.#entry(log);
-    const { files, disk, reads } = this.parts;
-    const behind = entry.behind?.document;
+    const { files, disk, reads } = this.#parts;
+    const unfiled = entry.unfiled?.document;
     let cause: unknown;
     try {
-      const text = behind ? Buffer.from(behind) : await reads.run(() => disk.readFile(files.document(entry)));
+      const text = unfiled
+        ? Buffer.from(unfiled)
+        : await reads.run(() => disk.readFile(files.document(entry)));
       const document = decodeDocument(text);
       if (document?.log === log) return document.record;
     } catch (error) {
       cause = error;
     }
     if (entry.isRemoved) throw notFound(log);
-    this.#noteDamage(entry, 'worker', 0, cause);
+    this.#reportFile(entry, 'worker', 'error', cause);
     throw new RuntimeError('WORKER_DAMAGED', 'The record of the Worker cannot be read', { cause });
   }
 
   async keys(log: string): Promise<readonly KeyEntry[]> {
     const entry = this.#entry(log);
-    const { files, disk, reads, keptKeys } = this.parts;
-    const onDamage = (cause?: unknown): void => this.#noteDamage(entry, 'keys', 0, cause);
+    const { files, disk, reads, keptKeys } = this.#parts;
+    const onDamage = (cause?: unknown): void => this.#reportFile(entry, 'keys', 'warning', cause);
     try {
       return await reads.run(() => readKeys(entry, files, disk, keptKeys, onDamage));
     } catch (error) {
@@ -147,14 +178,65 @@ export class Session {
   }
 
   async remove(log: string): Promise<void> {
-    const entry = this.parts.entries.get(log);
+    const entry = this.#parts.entries.get(log);
     if (!entry?.isVisible) return;
-    if (entry.isBusy) throw new RuntimeError('STORE_CONFLICT', 'The log is being written');
-    entry.isBusy = true;
+    if (entry.isBusy) throw new RuntimeError('STORE_CONFLICT', 'Another write to the log is in progress');
+    entry.phase = 'removing';
     return this.#write(FRAME_KIND.remove, entry, { lines: NO_BYTES, count: 0 }, null);
   }
 
-  /** Puts one change through the log. What it changes in memory changes in the step that acknowledges it. */
+  putBundle(bundle: StoredBundle): Promise<void> {
+    return this.#parts.bundles.put(bundle);
+  }
+
+  bundle(digest: string): Promise<Uint8Array | null> {
+    return this.#parts.bundles.get(digest);
+  }
+
+  bundles(): Promise<readonly string[]> {
+    return this.#parts.bundles.list();
+  }
+
+  /** Runs a job in sequence with the reads. */
+  runWithReads(job: () => Promise<void>): Promise<void> {
+    return this.#parts.reads.run(job);
+  }
+
+  /** Flushes unfiled bytes, or makes a checkpoint if one is due. To be called once a second. */
+  tick(): void {
+    const { backlog, checkpoints, log } = this.#parts;
+    this.#ticks += 1;
+    this.#quietTicks = log.writtenBytes === this.#writtenBytes ? this.#quietTicks + 1 : 0;
+    this.#writtenBytes = log.writtenBytes;
+    const isQuiet = this.#quietTicks === QUIET_TICKS;
+    if (checkpoints.isOverdue || isQuiet || this.#ticks % CHECKPOINT_TICKS === 0) void checkpoints.make();
+    else void backlog.flush();
+  }
+
+  /** Stops all writes to the write-ahead log, because another process has taken over the directory. */
+  fence(): void {
+    this.#parts.log.fence();
+  }
+
+  /**
+   * Settles every write, makes a checkpoint, and closes all files. Does not fail: what the checkpoint cannot write stays
+   * in the write-ahead log, where the next open finds it.
+   */
+  async close(): Promise<void> {
+    const { log, backlog, checkpoints, files, reads } = this.#parts;
+    backlog.beginClosing();
+    try {
+      await log.drain();
+      await checkpoints.make(true);
+      // A failure of the last sync was reported. Its bytes are written, and the next open finds them.
+      await log.close().catch(() => {});
+    } finally {
+      await reads.drained();
+      await files.pool.close();
+    }
+  }
+
+  /** Puts one change through the write-ahead log. The state in memory changes in the step that acknowledges it. */
   #write(kind: LogChange['kind'], entry: LogEntry, batch: Batch, document: string | null): Promise<void> {
     const keys = batch.keys && batch.keys.length > 0 ? encodeKeys(batch.keys) : '';
     const { seq, bytes, keyBytes, log } = entry;
@@ -162,11 +244,9 @@ export class Session {
     const meta = document === null ? keys : document + keys;
     const change: LogChange = { kind, log, seq, bytes, keyBytes, count, meta, lines };
     return new Promise((done, fail) => {
-      this.parts.log.add(change, (failure, lsn) => {
-        entry.isBusy = false;
+      this.#parts.log.add(change, (failure, lsn) => {
         if (failure) {
-          entry.isInDoubt = failure.code !== 'STORE_FULL';
-          if (kind === FRAME_KIND.create) this.parts.entries.delete(log);
+          this.#failed(entry, kind, failure);
           fail(failure);
           return;
         }
@@ -178,57 +258,72 @@ export class Session {
   }
 
   #added(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null): void {
-    const { backlog, checkpoints } = this.parts;
+    const { backlog, checkpoints } = this.#parts;
+    entry.phase = 'idle';
     backlog.add(entry, change, lsn, keys, document);
-    entry.seq = change.seq + change.count;
-    entry.bytes = change.bytes + change.lines.length;
-    if (keys !== '') entry.keyBytes += Buffer.byteLength(keys);
-    entry.isVisible = true;
     checkpoints.touch(entry);
   }
 
   #removed(entry: LogEntry): void {
-    entry.isRemoved = true;
-    this.parts.entries.delete(entry.log);
-    this.parts.checkpoints.remove(entry);
+    entry.phase = 'removed';
+    this.#parts.entries.delete(entry.log);
+    this.#parts.checkpoints.remove(entry);
+  }
+
+  #failed(entry: LogEntry, kind: LogChange['kind'], failure: RuntimeError): void {
+    entry.isInDoubt = failure.code !== 'STORE_FULL';
+    entry.phase = kind === FRAME_KIND.create ? 'removed' : 'idle';
+    if (kind === FRAME_KIND.create) this.#parts.entries.delete(entry.log);
   }
 
   #entry(log: string): LogEntry {
-    const entry = this.parts.entries.get(log);
+    const entry = this.#parts.entries.get(log);
     if (!entry?.isVisible) throw notFound(log);
     return entry;
   }
 
-  /** The one look into the lines: they are whole, and the first has the next number. */
+  /** Checks that the lines are whole and that the first one has the next number. Nothing else in them is read. */
   #checkLines(entry: LogEntry, { lines, count }: Batch): void {
     if (count > 0 && seqAt(lines, 0) === entry.seq + 1 && lines[lines.length - 1] === NEWLINE) return;
-    throw new RuntimeError('STORE_CONFLICT', 'The lines do not go on where the log ends', {
+    throw new RuntimeError('STORE_CONFLICT', 'The lines do not continue at the end of the log', {
       details: { log: entry.log, head: entry.head },
     });
   }
 
   async #check(entry: LogEntry): Promise<void> {
-    const { files, disk, reads, report } = this.parts;
+    const { files, disk, reads, report } = this.#parts;
     await reads.run(async () => {
       if (!entry.isChecked) await inspect(entry, files, disk, report);
     });
   }
 
-  #noteDamage(entry: LogEntry, file: string, offset: number, detail?: unknown): void {
-    // A damaged record or key file does not make the lines wrong.
-    if (file === 'events' && entry.isDamaged) return;
-    if (file === 'events') entry.isDamaged = true;
-    this.parts.report({
-      severity: file === 'keys' ? 'warning' : 'error',
+  /** Marks a log as damaged, and reports it once. */
+  #noteDamage(entry: LogEntry, offset: number, cause?: unknown): void {
+    if (entry.isDamaged) return;
+    const detail = { log: entry.log, cause };
+    const message = 'The events of a Worker are damaged';
+    reportDamage(entry, this.#parts.report, { message, offset, phase: 'read', detail });
+  }
+
+  /** Reports a damaged file other than the events. It does not make the log itself damaged. */
+  #reportFile(
+    entry: LogEntry,
+    file: 'worker' | 'keys',
+    severity: StoreFinding['severity'],
+    cause: unknown,
+  ): void {
+    this.#parts.report({
+      severity,
       code: 'WORKER_DAMAGED',
-      message: 'A file of a Worker is damaged',
+      message:
+        file === 'keys' ? 'Idempotency keys of a Worker are damaged' : 'The record of a Worker is damaged',
       workerId: entry.workerId,
-      details: { file, offset, phase: 'read' },
-      detail: { log: entry.log, cause: detail },
+      details: { file, offset: 0, phase: 'read' },
+      detail: { log: entry.log, cause },
     });
   }
 
-  /** What is said of a file that cannot be read at all. */
+  /** Returns an empty slice whose gap covers everything that was asked for. */
   #unreadable(entry: LogEntry, position: LinePosition, { direction }: ReadLimits): LogSlice {
     const code = 'LINES_DAMAGED';
     const gap =

@@ -1,7 +1,7 @@
 import type { RuntimeError } from '@worker-runtime/core';
 import {
   FRAME_HEADER_BYTES,
-  type FramePlace,
+  type FrameAddress,
   frameBytes,
   GROUP_BYTES,
   type LogChange,
@@ -10,23 +10,24 @@ import {
   writeGroupHeader,
 } from './frame.ts';
 
-/** Told once, what became of a change: null and its LSN, or why it failed. */
+/** Called once with the outcome of a change: null and its LSN, or the error that it failed with. */
 export type Settle = (failure: RuntimeError | null, lsn: number) => void;
 
 const INITIAL_BYTES = 262_144;
 
 /**
- * Changes that go to the disk in one write, encoded as they come, while the group before is being synced. Segment and
- * LSN are what is expected then; where it comes otherwise (a new segment, a failure before), `place` seals them again.
+ * Changes that go to the disk in one write. They are encoded as they arrive, while the previous group is being synced,
+ * for the expected segment and LSN. If the group is written at another address (in a new segment, or after a failed
+ * group), `sealed` seals its frames again.
  */
 export class Group {
   #buffer: Buffer;
   #used = GROUP_BYTES;
   #frames = 0;
   readonly #settles: Settle[] = [];
-  #first: FramePlace;
+  #first: FrameAddress;
 
-  constructor(first: FramePlace, buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)) {
+  constructor(first: FrameAddress, buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)) {
     this.#first = first;
     this.#buffer = buffer;
   }
@@ -35,7 +36,7 @@ export class Group {
     return this.#frames;
   }
 
-  /** Bytes in the file, header included. */
+  /** The bytes that the group takes in the file, header included. */
   get bytes(): number {
     return this.#used;
   }
@@ -48,21 +49,21 @@ export class Group {
     const metaBytes = change.meta === '' ? 0 : Buffer.byteLength(change.meta);
     this.#makeRoom(frameBytes(change, metaBytes));
     const { epoch, segment, lsn } = this.#first;
-    const place = { epoch, segment, lsn: lsn + this.#frames };
-    this.#used += writeChange(this.#buffer, this.#used, change, metaBytes, place);
+    const address = { epoch, segment, lsn: lsn + this.#frames };
+    this.#used += writeChange(this.#buffer, this.#used, change, metaBytes, address);
     this.#frames += 1;
     this.#settles.push(settle);
   }
 
-  /** The bytes to be written, at this place. */
-  sealed(first: FramePlace, syncedLsn: number): Buffer {
+  /** Returns the bytes to write, sealed for this address. */
+  sealed(first: FrameAddress, syncedLsn: number): Buffer {
     if (first.lsn !== this.#first.lsn || first.segment !== this.#first.segment) this.#reseal(first);
     const header = { bytes: this.#used - GROUP_BYTES, frames: this.frames, syncedLsn };
     writeGroupHeader(this.#buffer, header, first);
     return this.#buffer.subarray(0, this.#used);
   }
 
-  /** The same bytes without those who wait, to be written again should their sync fail. */
+  /** Copies the bytes without the callbacks, so that they can be written again if their sync fails. */
   copy(): Group {
     const copy = new Group(this.#first, Buffer.from(this.#buffer.subarray(0, this.#used)));
     copy.#used = this.#used;
@@ -70,12 +71,13 @@ export class Group {
     return copy;
   }
 
+  /** Reports the outcome of every change to its caller. */
   settle(failure: RuntimeError | null): void {
     let { lsn } = this.#first;
     for (const settle of this.#settles) settle(failure, lsn++);
   }
 
-  #reseal(first: FramePlace): void {
+  #reseal(first: FrameAddress): void {
     this.#first = first;
     let lsn = first.lsn;
     for (let at = GROUP_BYTES; at < this.#used; lsn += 1) {

@@ -9,7 +9,7 @@ import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from '.
 export interface ReplaySettings {
   readonly disk: Disk;
   readonly layout: Layout;
-  /** Where the checkpoint ends; null for all that is there. */
+  /** The end of the checkpoint; null to replay everything. */
   readonly from: WalPosition | null;
   readonly apply: (change: LogChange, lsn: number) => void;
   readonly report: (finding: StoreFinding) => void;
@@ -18,24 +18,24 @@ export interface ReplaySettings {
 export interface Replayed {
   readonly end: WalPosition;
   readonly lastSegment: number;
-  /** The highest epoch that any segment was written under. */
+  /** The highest epoch of any segment. */
   readonly epoch: number;
   readonly version: number;
   readonly runtimeId: string | null;
-  /** Whether acknowledged changes are known to be lost. */
+  /** True if acknowledged changes are known to be lost. */
   readonly isDamaged: boolean;
 }
 
-interface Link {
+interface ChainedSegment {
   readonly header: SegmentHeader;
-  /** Where the next segment's header says that this one ends; null for the last. */
+  /** The end of this segment according to the next one's header; null for the last segment. */
   readonly end: number | null;
 }
 
 const ZEROS = Buffer.alloc(65_536);
 
-/** Whether nothing stands there but the zeros that are written ahead of the log. */
-const isAhead = (bytes: Buffer, from: number): boolean => {
+/** True if only the zeros that are written ahead of the frames follow. */
+const isZeroed = (bytes: Buffer, from: number): boolean => {
   for (let at = from; at < bytes.length; at += ZEROS.length) {
     const piece = bytes.subarray(at, at + ZEROS.length);
     if (!piece.equals(ZEROS.subarray(0, piece.length))) return false;
@@ -43,7 +43,7 @@ const isAhead = (bytes: Buffer, from: number): boolean => {
   return true;
 };
 
-/** Replays what the log holds after a checkpoint, in order. One run, one instance. */
+/** One run of `replay`. */
 class Replay {
   readonly #settings: ReplaySettings;
   #isDamaged = false;
@@ -67,11 +67,11 @@ class Replay {
     const headers = await this.#headers(numbers);
     const chain = this.#chain(headers);
     if (chain.length === 0 && from && from.segment > 0 && from.offset > SEGMENT_HEADER_BYTES) {
-      this.#damage('The segment that the catalog names is missing', from.offset);
+      this.#reportDamage('The segment that the catalog names is missing', from.offset);
     }
-    for (const link of chain) await this.#segment(link);
+    for (const segment of chain) await this.#segment(segment);
     const last = chain.at(-1)?.header;
-    if (last) await this.#makeLast(last.segment);
+    if (last) await this.#sync(last.segment);
     const known = [...headers.values()];
     return {
       end: this.#end,
@@ -90,18 +90,21 @@ class Replay {
       if (number < first) continue;
       const header = decodeSegmentHeader(await this.#bytes(number, SEGMENT_HEADER_BYTES));
       if (header && header.segment === number) headers.set(number, header);
-      // A segment whose first write was broken off holds nothing: groups come when its header is synced.
+      // A segment whose first write was interrupted holds nothing, because groups follow only after its header is synced.
       else if (((await this.#size(number)) ?? 0) > SEGMENT_HEADER_BYTES) {
-        this.#damage('A segment has lost its header', 0, number);
+        this.#reportDamage('A segment has lost its header', 0, number);
       }
     }
     return headers;
   }
 
-  /** The segments that follow each other, oldest first. One that no later header names was given up: it is void. */
-  #chain(headers: ReadonlyMap<number, SegmentHeader>): readonly Link[] {
+  /**
+   * Returns the chain of segments, oldest first, by following the headers backwards from the newest one. A segment that
+   * no later header names is void.
+   */
+  #chain(headers: ReadonlyMap<number, SegmentHeader>): readonly ChainedSegment[] {
     const { from } = this.#settings;
-    const chain: Link[] = [];
+    const chain: ChainedSegment[] = [];
     const numbers = [...headers.keys()].sort((a, b) => b - a);
     let number = numbers[0];
     let end: number | null = null;
@@ -114,7 +117,7 @@ class Replay {
         if (number === 0 || (from && number < from.segment)) break;
       } else {
         const isNeeded = from ? number !== from.segment || from.offset < (end ?? 0) : false;
-        if (isNeeded) this.#damage('A segment is missing or has lost its header', 0, number);
+        if (isNeeded) this.#reportDamage('A segment is missing or has lost its header', 0, number);
         const missing: number = number;
         number = from ? numbers.find((other) => other < missing) : undefined;
         end = null;
@@ -123,7 +126,7 @@ class Replay {
     return chain;
   }
 
-  async #segment({ header, end }: Link): Promise<void> {
+  async #segment({ header, end }: ChainedSegment): Promise<void> {
     const { from, apply } = this.#settings;
     const isFirst = from?.segment === header.segment;
     let at = isFirst ? Math.max(from.offset, SEGMENT_HEADER_BYTES) : SEGMENT_HEADER_BYTES;
@@ -144,16 +147,20 @@ class Replay {
       }
       const next = this.#nextGroup(bytes, at, header);
       if (next === null) break;
-      this.#damage('A part of the log does not fit its checksum', at, header.segment);
+      this.#reportDamage('A part of the write-ahead log does not match its checksum', at, header.segment);
       this.#lsn = next.lsn;
       at = next.at;
     }
-    if (end !== null && at < end) this.#damage('A segment ends before its end', at, header.segment);
-    else if (at < bytes.length && !isAhead(bytes, at)) this.#tornEnd(at, bytes.length, header.segment);
+    if (end !== null && at < end)
+      this.#reportDamage('A segment is shorter than the next one says', at, header.segment);
+    else if (at < bytes.length && !isZeroed(bytes, at)) this.#reportTornEnd(at, bytes.length, header.segment);
     this.#end = { segment: header.segment, offset: end === null ? at : end, lsn: this.#lsn };
   }
 
-  /** The next group that proves that the misfit at `from` was synced once; null where it is an unsynced end. */
+  /**
+   * Finds the next group that proves that the mismatch at `from` had been synced. Returns null if there is none: then the
+   * log ends at `from`.
+   */
   #nextGroup(bytes: Buffer, from: number, header: SegmentHeader): { at: number; lsn: number } | null {
     for (let found = bytes.indexOf(GROUP_MAGIC, from); found >= 0; ) {
       const at = found - FRAME_HEADER_BYTES;
@@ -167,8 +174,11 @@ class Replay {
     return null;
   }
 
-  /** What is told of the log's end must stay told: it may have been read from memory that no sync had reached yet. */
-  async #makeLast(segment: number): Promise<void> {
+  /**
+   * Syncs the last segment. What was replayed may have been in the page cache only, and must not vanish in a power loss
+   * after it has been shown to readers.
+   */
+  async #sync(segment: number): Promise<void> {
     const { disk, layout } = this.#settings;
     const file = await disk.open(layout.segment(segment), 'write');
     try {
@@ -179,7 +189,7 @@ class Replay {
   }
 
   async #size(number: number): Promise<number | null> {
-    // What is no file was reported when it was read.
+    // If it is not a regular file, reading it has reported that.
     return this.#settings.disk.size(this.#settings.layout.segment(number)).catch(() => null);
   }
 
@@ -194,22 +204,22 @@ class Replay {
         await disk.close(file);
       }
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') this.#damage('A segment cannot be read', 0, number, error);
+      if (errnoOf(error) !== 'ENOENT') this.#reportDamage('A segment cannot be read', 0, number, error);
       return Buffer.alloc(0);
     }
   }
 
-  #tornEnd(offset: number, length: number, segment: number): void {
+  #reportTornEnd(offset: number, length: number, segment: number): void {
     this.#settings.report({
       severity: 'info',
       code: 'LOG_END_TORN',
-      message: 'The log ends in a group that was never acknowledged',
+      message: 'The write-ahead log ends in a group that was never acknowledged',
       details: { file: 'segment', offset, phase: 'replay' },
       detail: { segment, bytes: length - offset },
     });
   }
 
-  #damage(message: string, offset: number, segment?: number, cause?: unknown): void {
+  #reportDamage(message: string, offset: number, segment?: number, cause?: unknown): void {
     this.#isDamaged = true;
     this.#settings.report({
       severity: 'error',
@@ -222,7 +232,8 @@ class Replay {
 }
 
 /**
- * Reads the log from a checkpoint on and applies each change in order, up to the first misfit. A later group that says
- * the misfit was synced makes it damage, which is reported and skipped; else it is the end, never acknowledged.
+ * Reads the write-ahead log from a checkpoint on and applies each change in order, up to the first mismatch. If a later
+ * group proves that the mismatch had been synced, it is damage: it is reported and skipped. Otherwise the log ends there,
+ * and what follows was never acknowledged.
  */
 export const replay = (settings: ReplaySettings): Promise<Replayed> => new Replay(settings).run();

@@ -1,7 +1,7 @@
-/** A point in the log between two frames, from which replay may begin. */
+/** A position between two frames of the write-ahead log. Replay may begin there. */
 export interface WalPosition {
   readonly segment: number;
   readonly offset: number;
-  /** Log sequence number of the frame that comes there. */
+  /** The log sequence number (LSN) of the next frame. */
   readonly lsn: number;
 }

@@ -8,14 +8,14 @@ const ID_BYTES = 72;
 const HIGH = 0x1_0000_0000;
 
 /**
- * How a segment begins. It names where the log before it ends, so that what lies behind that end (a torn group, one
- * whose sync failed) is void as soon as this header is synced.
+ * The first bytes of a segment. They name the end of the previous segment, so whatever follows that end (a torn group, or
+ * one whose sync failed) is void as soon as this header is synced.
  */
 export interface SegmentHeader {
   readonly version: number;
   readonly epoch: number;
   readonly segment: number;
-  /** LSN of the first frame. */
+  /** The LSN of the first frame. */
   readonly lsn: number;
   readonly previous: { readonly segment: number; readonly end: number };
   readonly runtimeId: string;
@@ -37,7 +37,7 @@ export const encodeSegmentHeader = (header: Omit<SegmentHeader, 'version'>): Buf
   return bytes;
 };
 
-/** The header at the beginning of a segment's bytes, null where none is whole. */
+/** Decodes the header at the beginning of a segment. Returns null if it is missing or damaged. */
 export const decodeSegmentHeader = (bytes: Buffer): SegmentHeader | null => {
   if (bytes.length < SEGMENT_HEADER_BYTES || !MAGIC.equals(bytes.subarray(0, MAGIC.length))) return null;
   const sum = bytes.readUInt32LE(SEGMENT_HEADER_BYTES - 4);

@@ -1,6 +1,6 @@
 import type { RuntimeError, StoreFinding } from '@worker-runtime/core';
 import { type Disk, writeFully } from '../disk/disk.ts';
-import { diskFailure, isFull, unavailable } from '../disk/disk-failure.ts';
+import { diskFailure, isFull, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from './frame.ts';
@@ -13,32 +13,37 @@ export interface WalSettings {
   readonly layout: Layout;
   readonly runtimeId: string;
   readonly epoch: number;
-  /** Where the log as replayed ends; all of it is synced. */
+  /** The end of the log after the replay. Everything before it is synced. */
   readonly end: WalPosition;
-  /** The highest number that a segment file has, void ones too. */
+  /** The highest number of any segment file, void ones included. */
   readonly lastSegment: number;
-  /** Null: each group is synced before it is acknowledged. */
+  /** The longest time between a write and its sync; null if each group is synced before it is acknowledged. */
   readonly syncIntervalMs: number | null;
   readonly segmentBytes: number;
   readonly queueBytes: number;
-  /** Awaited before a group is written; where it rejects, the group is refused with that error. */
-  readonly admit: () => Promise<void> | null;
   readonly report: (finding: StoreFinding) => void;
 }
 
-/** What may wait for the next sync of the interval policy; beyond it, the sync comes early. */
+/** Limits how far the write-ahead log may run ahead of what is built from it. */
+export interface WalGate {
+  /** Returns null, or a promise to await before the next group is written. If it rejects, the group is refused. */
+  relief(): Promise<void> | null;
+}
+
+/** How many bytes may wait for the next sync of the interval policy. Above it, the sync comes early. */
 const UNSYNCED_BYTES = 8_388_608;
 const KEPT_BUFFER_BYTES = 4_194_304;
-/** Written ahead of the log, in zeros. */
-const AHEAD = Buffer.alloc(1_048_576);
+/** The zeros that are written ahead of the frames. */
+const ZEROS = Buffer.alloc(1_048_576);
 
 /**
- * The one log of all Workers. What is added while a write and its sync are on their way goes out in the next single
- * write, under one sync: group commit, as databases have done it since the 1980s (IMS Fast Path, later PostgreSQL).
+ * The write-ahead log that all Workers share. Changes that are added while a write and its sync are in progress go out
+ * together in the next write, under one sync. Databases have used this group commit since the 1980s (IMS Fast Path, later
+ * PostgreSQL).
  *
- * Invariant: a change is acknowledged only when its group was written and, by the `commit` policy, synced. A sync that
- * failed is never tried again on the same bytes, since the kernel may have dropped them and say yes the second time
- * (https://lwn.net/Articles/752063/): a new segment begins, whose synced header says where the old one ends.
+ * Invariant: a change is acknowledged only after its group was written and, by the `commit` policy, synced. A failed sync
+ * is never repeated on the same bytes: the kernel may have dropped them and then report success
+ * (https://lwn.net/Articles/752063/). Instead a new segment begins, whose synced header names the end of the old one.
  */
 export class WriteAheadLog {
   readonly #settings: WalSettings;
@@ -49,19 +54,20 @@ export class WriteAheadLog {
   #writtenBytes = 0;
   #lastSegment: number;
   #file: number | null = null;
-  /** Up to where the open segment has its place on the disk. */
+  /** The end of the zeros that are written ahead in the open segment. */
   #reserved = 0;
-  /** The open segment holds bytes of which nobody knows whether they will be there: it may not go on. */
+  /** The open segment holds bytes that may or may not survive. It must not be written any further. */
   #isBroken = false;
   #filling: Group;
   #spare: Buffer | undefined;
   #isScheduled = false;
-  /** Acknowledged by the interval policy, and kept to be written again should their sync fail. */
+  /** Groups acknowledged by the interval policy. They are kept to be written again if their sync fails. */
   #unsynced: Group[] = [];
   #unsyncedBytes = 0;
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
-  #isAbandoned = false;
+  #isFenced = false;
+  #gate: WalGate | null = null;
 
   constructor(settings: WalSettings) {
     this.#settings = settings;
@@ -69,73 +75,83 @@ export class WriteAheadLog {
     this.#written = settings.end;
     this.#synced = settings.end;
     this.#lastSegment = settings.lastSegment;
-    this.#filling = new Group(this.#place);
+    this.#filling = new Group(this.#address);
   }
 
-  /** Where the log ends as far as it is settled: every change before is acknowledged, or void. */
+  /** Lets `gate` hold back groups before they are written. */
+  holdFor(gate: WalGate): void {
+    this.#gate = gate;
+  }
+
+  /** The end of the settled part of the log: every change before it is acknowledged, or void. */
   get position(): WalPosition {
     return this.#settled;
   }
 
-  /** Bytes that this process wrote to the log. */
+  /** The bytes that this process has written to the log. */
   get writtenBytes(): number {
     return this.#writtenBytes;
   }
 
+  /** Frames before this LSN are synced. */
   get syncedLsn(): number {
     return this.#synced.lsn;
   }
 
-  /** Takes a change into the next group. `settle` is called once; nothing is thrown. */
+  /** Adds a change to the next group. Calls `settle` once, and never throws. */
   add(change: LogChange, settle: Settle): void {
-    const isTooMuch = this.#filling.bytes + change.lines.length > this.#settings.queueBytes;
+    const exceedsQueue = this.#filling.bytes + change.lines.length > this.#settings.queueBytes;
     if (this.#isClosed) settle(unavailable('The store is not open'), 0);
-    else if (isTooMuch && this.#filling.frames > 0) settle(unavailable('Too much waits for the disk'), 0);
-    else this.#take(change, settle);
+    else if (exceedsQueue && this.#filling.frames > 0) {
+      settle(unavailable('The queue of writes to the disk is full'), 0);
+    } else this.#enqueue(change, settle);
   }
 
-  #take(change: LogChange, settle: Settle): void {
+  #enqueue(change: LogChange, settle: Settle): void {
     this.#filling.add(change, settle);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    // Not at once: what else this turn of the event loop brings shares the write and the sync.
+    // Changes that are added in the same iteration of the event loop share one write and one sync.
     setImmediate(() => void this.#writeGathered());
   }
 
   /**
-   * On return no earlier attempt is in doubt: it was acknowledged, or can never come true.
-   * @throws STORE_UNAVAILABLE · STORE_FULL the doubt stays
+   * Waits until no earlier attempt is in doubt: each is acknowledged, or can never become visible.
+   * @throws STORE_UNAVAILABLE · STORE_FULL the outcome is still unknown
    */
   async settled(): Promise<void> {
     const refusal = await this.#refusal();
     await this.#lane.run(async () => {
-      await this.#work(refusal);
-      if (this.#isBroken) await this.#failing(() => this.#beginSegment());
+      await this.#writeNext(refusal);
+      if (this.#isBroken) await withDiskFailure(() => this.#beginSegment());
     });
   }
 
-  /** On return everything that was written before is synced. @throws STORE_UNAVAILABLE · STORE_FULL */
+  /** Syncs everything that was written before this call. @throws STORE_UNAVAILABLE · STORE_FULL */
   async sync(): Promise<void> {
     if (this.#unsynced.length === 0) return;
-    await this.#lane.run(() => this.#failing(() => this.#syncNow()));
+    await this.#lane.run(() => withDiskFailure(() => this.#syncNow()));
   }
 
-  /** Takes no more, and on return everything that was added is settled. */
-  async drained(): Promise<void> {
+  /** Stops accepting changes, and waits until every added change is settled. */
+  async drain(): Promise<void> {
     this.#isClosed = true;
     await this.#writeGathered();
   }
 
-  /** Takes no more and writes no more: the files belong to another process now. */
-  abandon(): void {
+  /** Stops accepting and writing changes at once: the files belong to another process now. */
+  fence(): void {
     this.#isClosed = true;
-    this.#isAbandoned = true;
+    this.#isFenced = true;
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  /** Writes and syncs what was added. Failures went to those who added; the file is closed either way. */
+  /**
+   * Writes and syncs every added change, and closes the file even if the last sync fails.
+   * @throws STORE_UNAVAILABLE · STORE_FULL the last sync failed
+   */
   async close(): Promise<void> {
-    await this.drained();
+    await this.drain();
     if (this.#timer) clearTimeout(this.#timer);
     try {
       await this.sync();
@@ -144,31 +160,31 @@ export class WriteAheadLog {
     }
   }
 
-  get #place() {
+  get #address() {
     const { segment, lsn } = this.#written;
     return { epoch: this.#settings.epoch, segment, lsn };
   }
 
   /**
-   * Writes what has gathered. Whether the files behind the log take more is waited for outside of the lane: what they
-   * wait for may be a sync of the log.
+   * Writes the changes gathered so far. The gate is awaited outside the lane, because the files may themselves wait for
+   * a sync of this log, which needs the lane.
    */
   async #writeGathered(): Promise<void> {
     const refusal = await this.#refusal();
-    await this.#lane.run(() => this.#work(refusal));
+    await this.#lane.run(() => this.#writeNext(refusal));
   }
 
-  async #work(refusal: RuntimeError | null): Promise<void> {
+  async #writeNext(refusal: RuntimeError | null): Promise<void> {
     this.#isScheduled = false;
     if (this.#filling.frames === 0) return;
     const group = this.#filling;
     this.#filling = new Group(
-      { ...this.#place, lsn: this.#written.lsn + (refusal ? 0 : group.frames) },
+      { ...this.#address, lsn: this.#written.lsn + (refusal ? 0 : group.frames) },
       this.#spare,
     );
     this.#spare = undefined;
     group.settle(refusal ?? (await this.#write(group)));
-    // Not before: a checkpoint there must find every change before it with those who were told.
+    // Only after the callbacks: a checkpoint at this position must find every earlier change applied in memory.
     this.#settled = this.#written;
     if (group.buffer.length <= KEPT_BUFFER_BYTES) this.#spare = group.buffer;
     if (this.#filling.frames > 0 && !this.#isScheduled) {
@@ -178,29 +194,27 @@ export class WriteAheadLog {
   }
 
   async #refusal(): Promise<RuntimeError | null> {
-    if (this.#isAbandoned) return unavailable('Another process took the store over');
+    if (this.#isFenced) return unavailable('Another process has taken over the store');
     try {
-      const admission = this.#settings.admit();
-      if (admission) await admission;
+      const relief = this.#gate?.relief() ?? null;
+      if (relief) await relief;
       return null;
     } catch (error) {
       return diskFailure(error);
     }
   }
 
-  /** Writes one group. Returns why it failed; by its code it is then not done, or in doubt until `settled`. */
+  /** Writes one group. Returns the error if it fails; its code says whether the group is not done or in doubt. */
   async #write(group: Group): Promise<RuntimeError | null> {
-    const { disk, syncIntervalMs, segmentBytes } = this.#settings;
+    const { disk, syncIntervalMs } = this.#settings;
+    let file: number;
     try {
-      const isFilled =
-        this.#written.offset > SEGMENT_HEADER_BYTES && this.#written.offset + group.bytes > segmentBytes;
-      if (this.#file === null || this.#isBroken || isFilled) await this.#beginSegment();
+      file = await this.#fileFor(group);
     } catch (error) {
-      // Not a byte of this group was written: where the disk is full, it is not done.
+      // No byte of this group was written, so STORE_FULL is true: it is not done.
       return diskFailure(error);
     }
-    const file = this.#file as unknown as number;
-    const bytes = group.sealed(this.#place, this.#synced.lsn);
+    const bytes = group.sealed(this.#address, this.#synced.lsn);
     try {
       if (syncIntervalMs === null) await this.#reserve(file, this.#written.offset + bytes.length);
       await writeFully(disk, file, bytes, this.#written.offset);
@@ -211,7 +225,7 @@ export class WriteAheadLog {
       try {
         await disk.sync(file);
       } catch (error) {
-        return this.#break('A sync of the log failed', error);
+        return this.#markBroken('A sync of the write-ahead log failed', error);
       }
     }
     const { segment, offset, lsn } = this.#written;
@@ -222,16 +236,24 @@ export class WriteAheadLog {
     return null;
   }
 
+  /** Returns the open segment's file. Begins a new segment if there is none, or if it is broken or full. */
+  async #fileFor(group: Group): Promise<number> {
+    const { offset } = this.#written;
+    const isFilled = offset > SEGMENT_HEADER_BYTES && offset + group.bytes > this.#settings.segmentBytes;
+    if (this.#file === null || this.#isBroken || isFilled) return this.#beginSegment();
+    return this.#file;
+  }
+
   /**
-   * Writes zeros ahead, so that a sync finds the file as long as before: it then has no metadata to write, and takes
-   * about half the time. They share the sync of the group that needs them. Where there is no room for them, there may
-   * be for the group.
+   * Writes zeros ahead of the frames. A sync that finds the file's length unchanged has no metadata to write, and takes
+   * about half the time. The zeros share the sync of the group that needs them. If there is no space for them, there may
+   * still be space for the group.
    */
   async #reserve(file: number, end: number): Promise<void> {
     const { disk, segmentBytes } = this.#settings;
     if (end <= this.#reserved || end >= segmentBytes) return;
     const from = Math.max(this.#reserved, this.#written.offset);
-    const zeros = AHEAD.subarray(0, Math.max(0, Math.min(AHEAD.length, segmentBytes - from)));
+    const zeros = ZEROS.subarray(0, Math.max(0, Math.min(ZEROS.length, segmentBytes - from)));
     try {
       await writeFully(disk, file, zeros, from);
       this.#reserved = from + zeros.length;
@@ -240,7 +262,7 @@ export class WriteAheadLog {
     }
   }
 
-  /** Cuts a group off that was not written whole. STORE_FULL only where it is certain that nothing of it stays. */
+  /** Cuts off a group that was not written whole. Returns STORE_FULL only if it is certain that nothing of it stays. */
   async #cutBack(file: number, cause: unknown): Promise<RuntimeError> {
     try {
       this.#reserved = 0;
@@ -248,31 +270,26 @@ export class WriteAheadLog {
       await this.#settings.disk.sync(file);
       this.#noteSynced();
     } catch (error) {
-      return this.#break('The log could not be cut back after a failed write', error);
+      return this.#markBroken('The write-ahead log could not be cut back after a failed write', error);
     }
-    return isFull(cause) ? diskFailure(cause) : this.#break('A write to the log failed', cause);
+    return isFull(cause)
+      ? diskFailure(cause)
+      : this.#markBroken('A write to the write-ahead log failed', cause);
   }
 
-  #break(message: string, cause: unknown): RuntimeError {
+  #markBroken(message: string, cause: unknown): RuntimeError {
     this.#isBroken = true;
     const details = { file: 'segment', offset: this.#written.offset, phase: 'append' };
     this.#settings.report({ severity: 'error', code: 'LOG_FAILED', message, details, detail: cause });
     return unavailable(message, cause);
   }
 
-  async #failing(job: () => Promise<void>): Promise<void> {
-    try {
-      await job();
-    } catch (error) {
-      throw diskFailure(error);
-    }
-  }
-
   /**
-   * Begins the next segment after what is synced, and writes again what was acknowledged but is not. It gets its name
-   * when it is whole: from then on it says where the one before ends, so that one is not written any more, come what may.
+   * Begins the next segment at the last synced position, and writes again the groups that were acknowledged but not
+   * synced. The segment gets its name once it is whole. From then on it defines the end of the previous segment, which
+   * therefore must not be written any further, even if this call fails.
    */
-  async #beginSegment(): Promise<void> {
+  async #beginSegment(): Promise<number> {
     const { disk, layout, epoch, runtimeId } = this.#settings;
     if (!this.#isBroken && this.#unsynced.length > 0) await this.#syncNow();
     this.#isBroken = true;
@@ -305,9 +322,10 @@ export class WriteAheadLog {
     this.#reserved = 0;
     this.#isBroken = false;
     this.#written = { segment, offset, lsn: last };
-    // A position in the old one may lie behind the end that it has now.
+    // The previous position may lie after the end that the old segment has now.
     this.#settled = this.#written;
     this.#noteSynced();
+    return file;
   }
 
   async #closeFile(): Promise<void> {
@@ -315,9 +333,9 @@ export class WriteAheadLog {
     this.#file = null;
     if (file === null) return;
     const { disk } = this.#settings;
-    // what was written ahead and not used; where nobody knows what stands there, it stays
-    const isAhead = this.#reserved > this.#written.offset && !this.#isBroken && !this.#isAbandoned;
-    if (isAhead) await disk.truncate(file, this.#written.offset).catch(() => {});
+    // Cuts off unused zeros. Bytes of unknown content stay as they are.
+    const hasZeros = this.#reserved > this.#written.offset && !this.#isBroken && !this.#isFenced;
+    if (hasZeros) await disk.truncate(file, this.#written.offset).catch(() => {});
     await disk.close(file).catch(() => {});
   }
 
@@ -334,13 +352,17 @@ export class WriteAheadLog {
   }
 
   async #syncNow(): Promise<void> {
-    if (this.#isBroken) return this.#beginSegment();
+    if (this.#isBroken) {
+      await this.#beginSegment();
+      return;
+    }
     if (this.#file === null || this.#unsynced.length === 0) return;
     try {
       await this.#settings.disk.sync(this.#file);
     } catch (error) {
-      this.#break('A sync of the log failed', error);
-      return this.#beginSegment();
+      this.#markBroken('A sync of the write-ahead log failed', error);
+      await this.#beginSegment();
+      return;
     }
     this.#noteSynced();
   }
