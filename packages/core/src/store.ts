@@ -106,7 +106,7 @@ export interface StoreHost {
   readonly log: Logger;
   /** What the operator configured, without secrets and host paths, to be kept beside the identity for later reading. */
   readonly configuration: JsonValue;
-  /** How many key entries of each log the runtime reads back: `limits.idempotencyKeys`. */
+  /** The number of key entries of each log that the runtime reads back: `limits.idempotencyKeys`. */
   readonly keptKeys: number;
   /** The present snapshot of a log, for a checkpoint; undefined for one that the runtime does not know (any more). */
   snapshotOf(log: string): Snapshot | undefined;

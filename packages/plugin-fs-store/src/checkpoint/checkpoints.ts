@@ -13,7 +13,7 @@ import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { type Checkpoint, catalogLine, checkpointLine, removalLine } from './catalog.ts';
 import { CatalogFile } from './catalog-file.ts';
 
-/** How long describing logs for the catalog may block the event loop. */
+/** The longest time for which describing logs for the catalog may block the event loop. */
 const SLICE_MS = 5;
 /** A checkpoint notes its progress in the catalog each time it has filed this many logs. */
 const SLICE_LOGS = 4_096;
@@ -28,9 +28,9 @@ export interface CheckpointSettings {
   readonly entries: () => Iterable<LogEntry>;
   readonly snapshotOf: (log: string) => Snapshot | undefined;
   readonly report: (finding: StoreFinding) => void;
-  /** How many bytes are written to the write-ahead log before a checkpoint is due. */
+  /** The bytes written to the write-ahead log before a checkpoint is due. */
   readonly lagBytes: number;
-  /** How long the checkpoint at closing may take. */
+  /** The longest time that the checkpoint at closing may take. */
   readonly closingMs: number;
   /** The last checkpoint and the length of the catalog; null if the catalog must be rewritten. */
   readonly last: { readonly checkpoint: Checkpoint; readonly bytes: number; readonly base: number } | null;

@@ -8,7 +8,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import { errnoOf, unavailable } from './disk-failure.ts';
 
 const HEARTBEAT_MS = 1_000;
-/** How long the heartbeat of an owner on another machine is watched before the owner is treated as dead. */
+/** The time for which the heartbeat of an owner on another machine is watched before the owner is treated as dead. */
 const WATCH_MS = 10_000;
 /** The longest socket address, in bytes, that every supported system accepts. */
 const ADDRESS_BYTES = 100;
@@ -30,7 +30,7 @@ interface Held {
   readonly target: string;
 }
 
-/** What a lock needs from the store that takes it. */
+/** The services that a lock needs from the store that takes it. */
 export interface LockHost {
   /** Runs a job that uses the disk in sequence with the store's other calls. */
   run(job: () => Promise<void>): Promise<void>;
@@ -53,7 +53,7 @@ const storeLocked = (): RuntimeError =>
 /**
  * The lock of a directory. Links named `lock.<n>` are made by `symlink`, which succeeds for one contender only. The
  * highest one is the lock, and its target names the owner, as in Emacs' lock files. The owner is alive while its socket
- * accepts connections: the kernel closes the socket when the process ends, in whatever way, and a reused process id
+ * accepts connections: the kernel closes the socket when the process ends, for any reason, and a reused process id
  * cannot be mistaken for the owner. A released lock stays in the directory, because its number is the writer's epoch.
  */
 export class DirectoryLock {

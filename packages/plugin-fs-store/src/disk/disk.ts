@@ -1,5 +1,5 @@
 /**
- * How a file is opened. `read` and `write` require an existing file, `create` also makes a missing one, and `replace`
+ * The mode in which a file is opened. `read` and `write` require an existing file, `create` also makes a missing one, and `replace`
  * makes a missing one or empties an existing one.
  */
 export type OpenMode = 'read' | 'write' | 'create' | 'replace';

@@ -8,7 +8,7 @@ import type { Disk, OpenMode } from './disk.ts';
 const FLAGS = {
   read: constants.O_RDONLY,
   write: constants.O_RDWR,
-  // Not Node's 'a+': that appends on every write, whatever the position says.
+  // Not Node's 'a+': that appends on every write and ignores the position.
   create: constants.O_RDWR | constants.O_CREAT,
   replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
 } as const satisfies Record<OpenMode, number>;

@@ -9,7 +9,7 @@ export interface LineScan {
   /** The number of valid lines at the beginning of the file, and their bytes. */
   readonly seq: number;
   readonly bytes: number;
-  /** What is wrong with the next line; null at the end of the file. */
+  /** The fault of the next line; null at the end of the file. */
   readonly problem: string | null;
 }
 

@@ -15,7 +15,7 @@ export interface BacklogSettings {
   readonly layout: Layout;
   readonly log: Pick<WriteAheadLog, 'syncedLsn' | 'sync'>;
   readonly files: WorkerFiles;
-  /** How many unfiled bytes may be in memory before commits wait. At a quarter of it, the files are written. */
+  /** The most unfiled bytes in memory before commits wait. At a quarter of it, the files are written. */
   readonly limitBytes: number;
   readonly report: (finding: StoreFinding) => void;
 }

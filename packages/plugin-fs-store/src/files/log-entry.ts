@@ -22,7 +22,7 @@ export interface Unfiled {
   needsCut: boolean;
 }
 
-/** How much of a log the Worker's own files hold. */
+/** The part of a log that the Worker's own files hold. */
 export interface Filed {
   readonly seq: number;
   readonly bytes: number;
@@ -51,7 +51,7 @@ export class LogEntry {
   bytes: number;
   keyBytes: number;
   filed: Filed;
-  /** What the files held at the last checkpoint. No failed sync can put it in doubt. */
+  /** The part that the files held at the last checkpoint. No failed sync can put it in doubt. */
   synced: Filed;
   unfiled: Unfiled | null = null;
   /** The snapshot in the catalog, until the log is listed. */
@@ -108,7 +108,7 @@ export class LogEntry {
     this.unfiled.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
   }
 
-  /** Notes that the first `count` unfiled batches left the memory: they are filed, or were put aside. */
+  /** Notes that the first `count` unfiled batches are filed, or were rescued. */
   noteFiled(count: number, bytes: number, keyBytes: number): void {
     const { filed, unfiled } = this;
     const seq = unfiled?.batches[count - 1]?.lastSeq ?? filed.seq;
@@ -117,7 +117,7 @@ export class LogEntry {
     unfiled?.batches.splice(0, count);
   }
 
-  /** Releases everything in memory, and forgets the files, because the log is removed. */
+  /** Releases the unfiled batches, and resets the filed part, because the log is removed. */
   releaseUnfiled(): void {
     this.unfiled = null;
     this.filed = NOTHING_FILED;

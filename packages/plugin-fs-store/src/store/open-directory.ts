@@ -24,7 +24,7 @@ const INSPECTED_LOGS = 1_000;
 const FIRST_CHECKPOINT = { checkpoint: 1, segment: 0, offset: 0, lsn: 1, lines: 0, isClean: true } as const;
 
 export interface OpeningOptions {
-  /** If false, the next checkpoint rewrites the whole catalog. */
+  /** False if the next checkpoint has to rewrite the whole catalog. */
   readonly keepsCatalog?: boolean;
 }
 
@@ -33,7 +33,7 @@ export interface OpenedDirectory {
   readonly parts: StoreParts;
 }
 
-/** True if a directory was never a store: it contains nothing that a store leaves behind. */
+/** True if a directory was never a store: it contains nothing that a store writes. */
 const isUnused = async (disk: Disk, layout: Layout, identity: FoundIdentity): Promise<boolean> => {
   if (identity !== 'missing') return false;
   for (const path of [layout.wal, layout.workers, layout.bundles]) {

@@ -8,28 +8,28 @@ export interface FsStoreOptions {
   /** The directory of the store. A missing one is made. */
   readonly dir: string;
   /**
-   * When a commit is acknowledged. `commit` (the default): after a sync, so it survives a power loss. With
+   * The moment at which a commit is acknowledged. `commit` (the default): after a sync, so it survives a power loss. With
    * `intervalMs`: after the write, so it survives the end of the process. A power loss may then lose about the last
    * interval of acknowledged commits; what remains has no holes.
    */
   readonly durability?: 'commit' | { readonly intervalMs: number };
   /** The size of a segment of the write-ahead log. Default 64 MiB. */
   readonly segmentBytes?: number;
-  /** How many bytes are written to the write-ahead log between checkpoints. An open may have to replay this much. Default 64 MiB. */
+  /** The bytes written to the write-ahead log between checkpoints. An open may have to replay as much. Default 64 MiB. */
   readonly checkpointBytes?: number;
-  /** How many bytes may be queued for the write-ahead log. Above it, commits fail with STORE_UNAVAILABLE. Default 64 MiB. */
+  /** The most bytes queued for the write-ahead log. Above it, commits fail with STORE_UNAVAILABLE. Default 64 MiB. */
   readonly queueBytes?: number;
   /**
-   * How many bytes may be in memory because they are in the write-ahead log and not in the Workers' files yet. Above it,
+   * The most bytes kept in memory because they are in the write-ahead log and not in the Workers' files yet. Above it,
    * commits wait for the files. Default 64 MiB.
    */
   readonly behindBytes?: number;
   /**
-   * How long closing writes Workers' files for its checkpoint, in milliseconds. It always finishes the Worker in
+   * The time that closing may spend on Workers' files for its checkpoint, in milliseconds. It always finishes the Worker in
    * progress. The rest stays in the write-ahead log, and is written after the next open. Default 3,000.
    */
   readonly closingMs?: number;
-  /** How many files of Workers are kept open. Default 256. */
+  /** The number of Workers' files kept open. Default 256. */
   readonly openFiles?: number;
 }
 

@@ -50,7 +50,7 @@ export interface StoreParts {
   readonly bundles: BundleFiles;
   /** The lane of the reads. */
   readonly reads: Lane;
-  /** How many key entries of each log the runtime reads back. */
+  /** The number of key entries of each log that the runtime reads back. */
   readonly keptKeys: number;
   readonly report: (finding: StoreFinding) => void;
 }

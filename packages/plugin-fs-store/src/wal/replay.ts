@@ -175,8 +175,8 @@ class Replay {
   }
 
   /**
-   * Syncs the last segment. What was replayed may have been in the page cache only, and must not vanish in a power loss
-   * after it has been shown to readers.
+   * Syncs the last segment. Replayed changes may be in the page cache only, and must not vanish in a power loss
+   * after they have been shown to readers.
    */
   async #sync(segment: number): Promise<void> {
     const { disk, layout } = this.#settings;

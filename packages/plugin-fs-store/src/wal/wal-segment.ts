@@ -8,7 +8,7 @@ const ID_BYTES = 72;
 const HIGH = 0x1_0000_0000;
 
 /**
- * The first bytes of a segment. They name the end of the previous segment, so whatever follows that end (a torn group, or
+ * The first bytes of a segment. They name the end of the previous segment, so everything after that end (a torn group, or
  * one whose sync failed) is void as soon as this header is synced.
  */
 export interface SegmentHeader {

@@ -30,7 +30,7 @@ export interface WalGate {
   relief(): Promise<void> | null;
 }
 
-/** How many bytes may wait for the next sync of the interval policy. Above it, the sync comes early. */
+/** The most bytes that wait for the next sync of the interval policy. Above it, the sync comes early. */
 const UNSYNCED_BYTES = 8_388_608;
 const KEPT_BUFFER_BYTES = 4_194_304;
 /** The zeros that are written ahead of the frames. */

@@ -25,7 +25,7 @@ export class Place {
   readonly ledgers = new Map<string, Ledger>();
   /** What the store reported since it was opened last. */
   findings: StoreFinding[] = [];
-  /** How many key entries of each log the store is asked to keep. */
+  /** The number of key entries of each log that the store is asked to keep. */
   keptKeys = 1_000;
   /** Whether the runtime knows its logs well enough to describe them. */
   offersSnapshots = true;
