@@ -4,7 +4,7 @@ import { RuntimeError, type StoreFinding } from '@worker-runtime/core';
 import test from 'ava';
 import { doctor } from '../src/index.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
-import { Writer } from './writer.ts';
+import { lineOf, Writer } from './writer.ts';
 
 /** Makes a store with two Workers that was closed, or killed. */
 const makeStore = async (isKilled = false): Promise<{ dir: string; texts: Map<string, string> }> => {
@@ -70,6 +70,30 @@ test('P13: the doctor finds a changed byte in the middle of a log that was not r
   t.is(findings[0]?.workerId, 'worker-log_a');
   t.is(findings[0]?.details?.offset, bytes.lastIndexOf('\n', at) + 1);
   t.false(JSON.stringify(findings.map((finding) => ({ ...finding, detail: undefined }))).includes(dir));
+  await removeDirectory(dir);
+});
+
+test('P13: the doctor finds damage in the oldest of many idempotency keys', async (t) => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir }).open();
+  await writer.create('log_a');
+  const lines = lineOf(2, 'inputs');
+  const keys = Array.from({ length: 20_000 }, (_, index) => ({
+    hash: `hash-${index}`,
+    digest: 'd'.repeat(50),
+    seq: 2,
+    offset: writer.headOf('log_a').bytes,
+  }));
+  await writer.store.append('log_a', writer.headOf('log_a'), { lines, count: 1, keys });
+  await writer.store.close();
+  t.deepEqual(severe(await doctor(dir)), []);
+  const path = join(dir, 'workers', 'worker-log_a.log_a', 'keys.jsonl');
+  const bytes = await readFile(path);
+  bytes.write('#', bytes.indexOf('"hash-7"'));
+  await writeFile(path, bytes);
+  const findings = severe(await doctor(dir));
+  t.is(findings.length, 1);
+  t.like(findings[0], { code: 'WORKER_DAMAGED', workerId: 'worker-log_a', details: { file: 'keys' } });
   await removeDirectory(dir);
 });
 

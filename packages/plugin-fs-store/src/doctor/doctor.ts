@@ -11,11 +11,11 @@ import { WorkerFiles } from '../files/worker-files.ts';
 import { checkVersion, readIdentity } from '../layout/identity.ts';
 import type { Layout } from '../layout/layout.ts';
 import { decodeDocument } from '../layout/worker-document.ts';
-import { readKeys } from '../read/key-reader.ts';
 import { recoverStore } from '../recovery/store-recovery.ts';
 import { openDirectory } from '../store/open-directory.ts';
 import { type Settings, settingsOf } from '../store/settings.ts';
 import type { StoreParts } from '../store/store-directory.ts';
+import { areKeysValid } from './key-check.ts';
 import { scanLines } from './line-scan.ts';
 
 export interface DoctorOptions {
@@ -64,8 +64,8 @@ const examine = async (entry: LogEntry, files: WorkerFiles, disk: Disk, report: 
     reportFile('worker', 'The record of a Worker cannot be read', cause);
   }
   try {
-    const onDamage = (): void => reportFile('keys', 'Idempotency keys of a Worker are damaged');
-    await readKeys(entry, files, disk, Number.POSITIVE_INFINITY, onDamage);
+    const isValid = await areKeysValid(entry, files, disk);
+    if (!isValid) reportFile('keys', 'Idempotency keys of a Worker are damaged');
   } catch (cause) {
     reportFile('keys', 'The idempotency keys of a Worker cannot be read', cause);
   }
