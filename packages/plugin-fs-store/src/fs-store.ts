@@ -18,8 +18,8 @@ import type { Disk } from './disk/disk.ts';
 import { unavailable } from './disk/disk-failure.ts';
 import { FORMAT_VERSION } from './layout/layout.ts';
 import { openDirectory } from './store/open-directory.ts';
-import { type FsStoreOptions, type Settings, settingsOf } from './store/settings.ts';
 import { StoreDirectory } from './store/store-directory.ts';
+import { type FsStoreOptions, type Settings, settingsOf } from './store/store-settings.ts';
 
 const TICK_MS = 1_000;
 

@@ -1,6 +1,6 @@
 import { oneOf, optional, RuntimeError, type RuntimePlugin, readOptions, text } from '@worker-runtime/core';
 import { fileStore } from './fs-store.ts';
-import { BOUNDS, type FsStoreOptions, interval } from './store/settings.ts';
+import { BOUNDS, type FsStoreOptions, interval } from './store/store-settings.ts';
 
 /** Makes a plugin that stores a runtime in the files of a directory. @throws INVALID_REQUEST the options are not valid */
 export const fsStore = (options: FsStoreOptions): RuntimePlugin => {

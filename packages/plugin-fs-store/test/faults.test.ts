@@ -3,7 +3,7 @@ import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RuntimeError } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
-import type { FsStoreOptions } from '../src/store/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import { Writer } from './writer.ts';
 

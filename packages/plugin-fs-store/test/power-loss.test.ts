@@ -1,7 +1,7 @@
 import { type StoredLog, type StoreFinding, silentLogger } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { FsStore } from '../src/fs-store.ts';
-import type { FsStoreOptions } from '../src/store/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { keyAt, lineAt } from './crash-lines.ts';
 import { makeDirectory, removeDirectory } from './directory.ts';
 import { PowerLossDisk } from './power-loss-disk.ts';

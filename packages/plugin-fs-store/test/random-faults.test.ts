@@ -1,6 +1,6 @@
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
-import type { FsStoreOptions } from '../src/store/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import type { Call, Fate } from './fault-disk.ts';
 import { randomFrom, seedFrom } from './seed.ts';

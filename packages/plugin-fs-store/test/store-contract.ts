@@ -1,6 +1,6 @@
 import type { StoreHarness } from '@worker-runtime/core/testing';
 import { FsStore } from '../src/fs-store.ts';
-import type { FsStoreOptions } from '../src/store/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import { FaultDisk } from './fault-disk.ts';
 

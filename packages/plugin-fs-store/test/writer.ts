@@ -1,6 +1,6 @@
 import { type StoredLog, type StoreFinding, type StoreHost, silentLogger } from '@worker-runtime/core';
 import { FsStore } from '../src/fs-store.ts';
-import type { FsStoreOptions } from '../src/store/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { FaultDisk } from './fault-disk.ts';
 
 export const lineOf = (seq: number, text: string): Buffer =>

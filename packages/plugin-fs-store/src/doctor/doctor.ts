@@ -13,8 +13,8 @@ import type { Layout } from '../layout/layout.ts';
 import { decodeDocument } from '../layout/worker-document.ts';
 import { recoverStore } from '../recovery/store-recovery.ts';
 import { openDirectory } from '../store/open-directory.ts';
-import { type Settings, settingsOf } from '../store/settings.ts';
 import type { StoreParts } from '../store/store-directory.ts';
+import { type Settings, settingsOf } from '../store/store-settings.ts';
 import { areKeysValid } from './key-check.ts';
 import { scanLines } from './line-scan.ts';
 

@@ -15,8 +15,8 @@ import { checkVersion, type FoundIdentity, readIdentity, writeIdentity } from '.
 import type { Layout } from '../layout/layout.ts';
 import { type Recovered, recoverStore } from '../recovery/store-recovery.ts';
 import { WriteAheadLog } from '../wal/write-ahead-log.ts';
-import type { Settings } from './settings.ts';
 import type { StoreParts } from './store-directory.ts';
+import type { Settings } from './store-settings.ts';
 
 /** Up to this number of logs, all files are inspected at open. In larger stores each is inspected at its first append. */
 const INSPECTED_LOGS = 1_000;
