@@ -49,7 +49,13 @@ interface LongLog {
 /** A log of so many lines, and where each begins. */
 const longLog = async (lines: number): Promise<LongLog> => {
   const store = fileStore({ dir: folderForGood(), durability: { intervalMs: 1_000 } });
-  const host = { log: silentLogger, configuration: {}, snapshotOf: () => undefined, report: () => {} };
+  const host = {
+    log: silentLogger,
+    configuration: {},
+    keptKeys: 1_000,
+    snapshotOf: () => undefined,
+    report: () => {},
+  };
   await store.open(host);
   const log = mintId('log');
   const offsets: number[] = [];

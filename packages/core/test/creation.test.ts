@@ -161,7 +161,13 @@ for (const fault of faults) {
     // what is left after a crash now: nothing
     const { logs } = await (async () => {
       await inner.close();
-      return inner.open({ log: console, configuration: null, snapshotOf: () => undefined, report: () => {} });
+      return inner.open({
+        log: console,
+        configuration: null,
+        keptKeys: 1_000,
+        snapshotOf: () => undefined,
+        report: () => {},
+      });
     })();
     t.deepEqual([...logs], []);
 

@@ -106,6 +106,8 @@ export interface StoreHost {
   readonly log: Logger;
   /** What the operator configured, without secrets and host paths, to be kept beside the identity for later reading. */
   readonly configuration: JsonValue;
+  /** The number of key entries of each log that the runtime reads back: `limits.idempotencyKeys`. */
+  readonly keptKeys: number;
   /** The present snapshot of a log, for a checkpoint; undefined for one that the runtime does not know (any more). */
   snapshotOf(log: string): Snapshot | undefined;
   report(finding: StoreFinding): void;
@@ -178,7 +180,10 @@ export interface RuntimeStore {
   /** The private record given at creation. */
   record(log: string): Promise<JsonValue>;
 
-  /** The key entries appended last, oldest first: at least the last 1,000, where there are as many. */
+  /**
+   * Returns the key entries appended last, oldest first: at least the last `StoreHost.keptKeys`, or all if there are
+   * fewer. Older entries may be removed for good, even if a later `open` asks for more.
+   */
   keys(log: string): Promise<readonly KeyEntry[]>;
 
   /**

@@ -78,9 +78,13 @@ class CommitListener implements JournalListener {
 }
 
 /** What the runtime offers to the store that it opens. */
-const storeHost = (workers: Workers, { log, configuration, report }: AssemblyOptions): StoreHost => ({
+const storeHost = (
+  workers: Workers,
+  { log, configuration, limits, report }: AssemblyOptions,
+): StoreHost => ({
   log,
   configuration,
+  keptKeys: limits.idempotencyKeys,
   snapshotOf: (id) => {
     const worker = workers.byLog(id);
     return worker && (worker.resting ?? snapshotOf(worker.state));
