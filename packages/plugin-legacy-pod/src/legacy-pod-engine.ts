@@ -9,17 +9,17 @@ import {
   type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
+import { type LinkEvent, PodLink } from './link/pod-link.ts';
 import type { ResolvedOptions } from './options.ts';
-import { decodePodConfig, type PodConfig } from './pod-config.ts';
-import type { PodDirectory } from './pod-directory.ts';
-import { endPod } from './pod-ending.ts';
-import type { PodFiles } from './pod-files.ts';
-import { type LinkEvent, PodLink } from './pod-link.ts';
-import { laterPodName } from './pod-name.ts';
-import { PodProcess } from './pod-process.ts';
+import { decodePodConfig, type PodConfig } from './pod/pod-config.ts';
+import type { PodDirectory } from './pod/pod-directory.ts';
+import { endPod } from './pod/pod-ending.ts';
+import { PodProcess } from './pod/pod-process.ts';
+import { launchPod } from './pod/pod-spawn.ts';
 import { PodSession } from './pod-session.ts';
-import { launchPod } from './pod-spawn.ts';
 import { readMetadata } from './records/metadata.ts';
+import type { PodFiles } from './records/pod-files.ts';
+import { laterPodName } from './records/pod-name.ts';
 import type { PodSnapshot } from './wire/pod-event.ts';
 
 export const ENGINE_NAME = 'legacy-pod';

@@ -7,14 +7,14 @@ import {
   type RuntimePlugin,
   type WorkerSpec,
 } from '@worker-runtime/core';
-import { claimsOf, familyOf, podClaim, podOf, rowsAgainst } from './claims.ts';
 import { ENGINE_NAME, LegacyPodEngine } from './legacy-pod-engine.ts';
 import { type LegacyPodOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import { encodePodConfig, type PodConfig, podRequest } from './pod-config.ts';
-import { type LegacyPod, PodDirectory } from './pod-directory.ts';
-import { PodFiles } from './pod-files.ts';
-import { mintPodName } from './pod-name.ts';
+import { claimsOf, familyOf, podClaim, podOf, rowsAgainst } from './pod/claims.ts';
+import { encodePodConfig, type PodConfig, podRequest } from './pod/pod-config.ts';
+import { type LegacyPod, PodDirectory } from './pod/pod-directory.ts';
 import { readMetadata } from './records/metadata.ts';
+import { PodFiles } from './records/pod-files.ts';
+import { mintPodName } from './records/pod-name.ts';
 import type { ScopeRule } from './records/registry.ts';
 
 /** Finds the pods of a user. Adopting one is a creation: `{ engine: 'legacy-pod', config: { adopt: ref } }`. */

@@ -7,25 +7,25 @@ import {
   type RunInput,
   RuntimeError,
 } from '@worker-runtime/core';
-import { Alerts } from './alerts.ts';
-import { calledOff, isCancelled } from './called-off.ts';
-import type { FollowedPod } from './followed-pod.ts';
-import { missedText } from './in-flight-blocks.ts';
-import { type OtherRun, OtherRuns } from './other-runs.ts';
-import { PodFeed } from './pod-feed.ts';
-import type { PodFiles } from './pod-files.ts';
-import type { LinkEvent, PodLink } from './pod-link.ts';
-import { PodLog } from './pod-log.ts';
-import type { PodRedactor } from './pod-redactor.ts';
-import { countRecorded } from './recorded.ts';
+import { missedText } from './link/in-flight-blocks.ts';
+import { PodFeed } from './link/pod-feed.ts';
+import type { LinkEvent, PodLink } from './link/pod-link.ts';
+import { PodLog } from './link/pod-log.ts';
+import type { StreamMark, StreamPlace } from './link/stream-place.ts';
+import type { PodRedactor } from './log/pod-redactor.ts';
+import { countRecorded } from './log/recorded.ts';
+import { type Said, saidEntries } from './log/said.ts';
+import { SegmentChain } from './log/segment-chain.ts';
+import { Teller } from './log/teller.ts';
 import type { LogEntry } from './records/log-entry.ts';
+import type { PodFiles } from './records/pod-files.ts';
 import { textAt } from './records/record-fields.ts';
-import { runError } from './run-error.ts';
-import { RunFollower } from './run-follower.ts';
-import { type Said, saidEntries } from './said.ts';
-import { SegmentChain } from './segment-chain.ts';
-import type { StreamMark, StreamPlace } from './stream-place.ts';
-import { Teller } from './teller.ts';
+import { Alerts } from './runs/alerts.ts';
+import { calledOff, isCancelled } from './runs/called-off.ts';
+import type { FollowedPod } from './runs/followed-pod.ts';
+import { type OtherRun, OtherRuns } from './runs/other-runs.ts';
+import { runError } from './runs/run-error.ts';
+import { RunFollower } from './runs/run-follower.ts';
 import { type PodSnapshot, type PodStatus, podStatus } from './wire/pod-event.ts';
 
 export interface SessionOptions {

@@ -5,10 +5,10 @@ import { testEngine } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { LegacyPodEngine } from '../src/legacy-pod-engine.ts';
 import { resolveOptions } from '../src/options.ts';
-import { encodePodConfig } from '../src/pod-config.ts';
-import { PodDirectory } from '../src/pod-directory.ts';
-import { PodFiles } from '../src/pod-files.ts';
-import { mintPodName } from '../src/pod-name.ts';
+import { encodePodConfig } from '../src/pod/pod-config.ts';
+import { PodDirectory } from '../src/pod/pod-directory.ts';
+import { PodFiles } from '../src/records/pod-files.ts';
+import { mintPodName } from '../src/records/pod-name.ts';
 import { PodScene } from './pod-scene.ts';
 
 testEngine(test, async () => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { PodRedactor, RedactedStream } from '../src/pod-redactor.ts';
+import { PodRedactor, RedactedStream } from '../src/log/pod-redactor.ts';
 
 const redactor = (): PodRedactor => {
   const made = new PodRedactor();

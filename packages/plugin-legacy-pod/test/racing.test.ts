@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
-import { saidEntries } from '../src/said.ts';
-import { entriesOf } from '../src/segment-chain.ts';
+import { saidEntries } from '../src/log/said.ts';
+import { entriesOf } from '../src/log/segment-chain.ts';
 import { randomFrom } from './fake-pod/random.ts';
 import { finishedRuns, idOf, PodScene, transcriptOf, until } from './pod-scene.ts';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { Said } from '../src/said.ts';
-import { START, StreamPlace } from '../src/stream-place.ts';
+import { START, StreamPlace } from '../src/link/stream-place.ts';
+import type { Said } from '../src/log/said.ts';
 
 const message: Said = { ts: 1, what: 'message', type: 'text', text: 'hello' };
 const event = (name: string) => ({ type: 'event', event: { event: name, data: { text: 'hello' } } }) as const;

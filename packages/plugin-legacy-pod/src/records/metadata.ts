@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PodFiles } from '../pod-files.ts';
+import type { PodFiles } from './pod-files.ts';
 import { isObject, objectAt, objectsAt, parseObject, textAt, textOrNullAt } from './record-fields.ts';
 import { type ScopeRule, scopeRule } from './registry.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JsonObject } from '@worker-runtime/core';
-import type { PodFiles } from '../pod-files.ts';
+import type { PodFiles } from './pod-files.ts';
 import { numberAt, objectsAt, parseObject, textAt, textOrNullAt } from './record-fields.ts';
 
 /** What a pod may do below a directory. */

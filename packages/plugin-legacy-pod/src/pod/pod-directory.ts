@@ -1,16 +1,16 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { RuntimeError } from '@worker-runtime/core';
-import { type PodFiles, UnsafeFileError } from './pod-files.ts';
-import { isPodName } from './pod-name.ts';
+import { PodRedactor } from '../log/pod-redactor.ts';
+import { entriesOf, lossNotice, segmentLog } from '../log/segment-chain.ts';
+import type { LogEntry } from '../records/log-entry.ts';
+import { type PodMetadata, readMetadata } from '../records/metadata.ts';
+import { type PodFiles, UnsafeFileError } from '../records/pod-files.ts';
+import { isPodName } from '../records/pod-name.ts';
+import { isObject, objectAt, parseObject, textOrNullAt } from '../records/record-fields.ts';
+import { type RegistryRow, readRegistry } from '../records/registry.ts';
+import { takeSnapshot } from '../wire/pod-connection.ts';
+import type { PodStatus } from '../wire/pod-event.ts';
 import { isAlive, PodProcess } from './pod-process.ts';
-import { PodRedactor } from './pod-redactor.ts';
-import type { LogEntry } from './records/log-entry.ts';
-import { type PodMetadata, readMetadata } from './records/metadata.ts';
-import { isObject, objectAt, parseObject, textOrNullAt } from './records/record-fields.ts';
-import { type RegistryRow, readRegistry } from './records/registry.ts';
-import { entriesOf, lossNotice, segmentLog } from './segment-chain.ts';
-import { takeSnapshot } from './wire/pod-connection.ts';
-import type { PodStatus } from './wire/pod-event.ts';
 
 /**
  * - `live`: it runs and answers.

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PodFiles } from './pod-files.ts';
-import { readRegistry } from './records/registry.ts';
+import type { PodFiles } from '../records/pod-files.ts';
+import { readRegistry } from '../records/registry.ts';
 
 /** Whether any process has this number. One of another user has it too. */
 export const isAlive = (pid: number): boolean => {

@@ -1,15 +1,15 @@
 import type { EngineOutput, Run } from '@worker-runtime/core';
+import type { PodFeed } from '../link/pod-feed.ts';
+import { START, type StreamMark } from '../link/stream-place.ts';
+import type { Said } from '../log/said.ts';
+import { numberAt, textAt } from '../records/record-fields.ts';
+import { type PodEvent, type PodStatus, podStatus } from '../wire/pod-event.ts';
 import { calledOff, isCancelled } from './called-off.ts';
 import type { Asked, FollowedPod } from './followed-pod.ts';
 import { LiveText, liveType } from './live-text.ts';
-import type { PodFeed } from './pod-feed.ts';
-import { numberAt, textAt } from './records/record-fields.ts';
 import { askPod } from './run-acceptance.ts';
 import { runError } from './run-error.ts';
 import { RunSignal } from './run-signal.ts';
-import type { Said } from './said.ts';
-import { START, type StreamMark } from './stream-place.ts';
-import { type PodEvent, type PodStatus, podStatus } from './wire/pod-event.ts';
 
 type Outputs = AsyncGenerator<readonly EngineOutput[], void, undefined>;
 

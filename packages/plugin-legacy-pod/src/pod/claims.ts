@@ -1,5 +1,5 @@
 import type { Claim } from '@worker-runtime/core';
-import type { RegistryRow, ScopeRule } from './records/registry.ts';
+import type { RegistryRow, ScopeRule } from '../records/registry.ts';
 
 const componentsOf = (path: string): readonly string[] => path.split('/').filter((part) => part !== '');
 

@@ -1,5 +1,5 @@
 import type { JsonValue, Severity } from '@worker-runtime/core';
-import type { LogEntry, LoggedItem, SystemItem } from './records/log-entry.ts';
+import type { LogEntry, LoggedItem, SystemItem } from '../records/log-entry.ts';
 
 /** One thing of a conversation, in the order in which the pod committed it. Not redacted yet. */
 export type Said = { readonly ts: number } & (

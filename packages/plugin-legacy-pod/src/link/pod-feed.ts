@@ -1,5 +1,5 @@
+import { textAt } from '../records/record-fields.ts';
 import type { LinkEvent } from './pod-link.ts';
-import { textAt } from './records/record-fields.ts';
 
 /** Text that waits to be shown; beyond it, streaming pauses until the committed message. */
 const MOST_WAITING_CHARS = 262_144;

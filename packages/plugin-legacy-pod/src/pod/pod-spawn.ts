@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RuntimeError } from '@worker-runtime/core';
-import type { PodFiles } from './pod-files.ts';
+import type { PodFiles } from '../records/pod-files.ts';
 import { PodProcess } from './pod-process.ts';
 import { startupError } from './startup-error.ts';
 

@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
-import { isPodName } from './pod-name.ts';
-import { isObject, textOrNullAt } from './records/record-fields.ts';
+import { isPodName } from '../records/pod-name.ts';
+import { isObject, textOrNullAt } from '../records/record-fields.ts';
 
 const ROLES = ['intake', 'orchestrator', 'coder', 'reviewer'];
 

@@ -1,7 +1,7 @@
 import type { Run } from '@worker-runtime/core';
-import type { PodFeed } from './pod-feed.ts';
-import type { LinkEvent } from './pod-link.ts';
-import type { PodMethod } from './wire/pod-method.ts';
+import type { PodFeed } from '../link/pod-feed.ts';
+import type { LinkEvent } from '../link/pod-link.ts';
+import type { PodMethod } from '../wire/pod-method.ts';
 
 export type Heard = LinkEvent | 'late' | 'told' | 'left';
 

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PodFiles } from './pod-files.ts';
-import { PodProcess } from './pod-process.ts';
+import { PodProcess } from '../pod/pod-process.ts';
+import type { PodFiles } from '../records/pod-files.ts';
+import { type Opened, PodConnection, takeSnapshot } from '../wire/pod-connection.ts';
+import type { PodEvent, PodSnapshot } from '../wire/pod-event.ts';
+import type { PodMethod } from '../wire/pod-method.ts';
 import type { StreamMark } from './stream-place.ts';
-import { type Opened, PodConnection, takeSnapshot } from './wire/pod-connection.ts';
-import type { PodEvent, PodSnapshot } from './wire/pod-event.ts';
-import type { PodMethod } from './wire/pod-method.ts';
 
 /** What happens on a link: events of the pod, and what became of the connection. */
 export type LinkEvent =

@@ -1,7 +1,7 @@
 import type { JsonObject } from '@worker-runtime/core';
-import type { PodFiles } from './pod-files.ts';
-import { type LogEntry, logEntry } from './records/log-entry.ts';
-import { type Loss, readRecordLines } from './records/record-lines.ts';
+import { type LogEntry, logEntry } from '../records/log-entry.ts';
+import type { PodFiles } from '../records/pod-files.ts';
+import { type Loss, readRecordLines } from '../records/record-lines.ts';
 import { type Said, saidEntries, saidItem } from './said.ts';
 
 /** Fewer than a conversation of years makes; where more are named they go in a circle. */

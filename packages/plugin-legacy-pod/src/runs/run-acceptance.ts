@@ -1,11 +1,11 @@
+import type { PodFeed } from '../link/pod-feed.ts';
+import type { Said } from '../log/said.ts';
+import { findRun, type SaidRun, splitRuns } from '../log/said-run.ts';
+import { textAt } from '../records/record-fields.ts';
+import { podStatus } from '../wire/pod-event.ts';
+import type { PodMethod } from '../wire/pod-method.ts';
 import type { Asked, FollowedPod } from './followed-pod.ts';
-import type { PodFeed } from './pod-feed.ts';
-import { textAt } from './records/record-fields.ts';
 import type { RunSignal } from './run-signal.ts';
-import type { Said } from './said.ts';
-import { findRun, type SaidRun, splitRuns } from './said-run.ts';
-import { podStatus } from './wire/pod-event.ts';
-import type { PodMethod } from './wire/pod-method.ts';
 
 /** What became of something that a pod was asked. */
 export type Acceptance =

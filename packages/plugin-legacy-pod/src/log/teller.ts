@@ -1,6 +1,6 @@
 import type { EngineOutput, MessageContent, Notice } from '@worker-runtime/core';
+import type { SystemItem } from '../records/log-entry.ts';
 import type { PodRedactor } from './pod-redactor.ts';
-import type { SystemItem } from './records/log-entry.ts';
 import type { Said } from './said.ts';
 import { childEvent } from './said-run.ts';
 

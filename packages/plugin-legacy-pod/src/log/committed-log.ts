@@ -1,5 +1,5 @@
-import type { PodFiles } from './pod-files.ts';
-import type { LogEntry } from './records/log-entry.ts';
+import type { LogEntry } from '../records/log-entry.ts';
+import type { PodFiles } from '../records/pod-files.ts';
 import { type Said, saidEntries } from './said.ts';
 import { lossNotice, segmentLog, throughTurn } from './segment-chain.ts';
 

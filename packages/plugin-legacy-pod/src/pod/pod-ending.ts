@@ -1,7 +1,7 @@
 import type { Logger } from '@worker-runtime/core';
-import type { PodFiles } from './pod-files.ts';
+import type { PodFiles } from '../records/pod-files.ts';
+import { PodConnection } from '../wire/pod-connection.ts';
 import { PodProcess } from './pod-process.ts';
-import { PodConnection } from './wire/pod-connection.ts';
 
 export interface EndingLimits {
   /** How long a pod may finish its background jobs after `shutdown`. */

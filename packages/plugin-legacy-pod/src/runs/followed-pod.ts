@@ -1,9 +1,9 @@
 import type { Notice } from '@worker-runtime/core';
-import type { PodRedactor } from './pod-redactor.ts';
-import type { Said } from './said.ts';
-import type { StreamMark, StreamPlace } from './stream-place.ts';
-import type { Teller } from './teller.ts';
-import type { PodMethod } from './wire/pod-method.ts';
+import type { StreamMark, StreamPlace } from '../link/stream-place.ts';
+import type { PodRedactor } from '../log/pod-redactor.ts';
+import type { Said } from '../log/said.ts';
+import type { Teller } from '../log/teller.ts';
+import type { PodMethod } from '../wire/pod-method.ts';
 
 /** What following a run needs of its session. */
 export interface FollowedPod {

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EngineContext, type Run, type RunInput, RuntimeError } from '@worker-runtime/core';
-import type { PodFeed } from './pod-feed.ts';
-import type { PodRedactor } from './pod-redactor.ts';
-import type { Said } from './said.ts';
-import { type SaidRun, splitRuns } from './said-run.ts';
-import type { PodStatus } from './wire/pod-event.ts';
+import type { PodFeed } from '../link/pod-feed.ts';
+import type { PodRedactor } from '../log/pod-redactor.ts';
+import type { Said } from '../log/said.ts';
+import { type SaidRun, splitRuns } from '../log/said-run.ts';
+import type { PodStatus } from '../wire/pod-event.ts';
 
 /** A run that the pod had without being asked by this runtime. `feed`: it is on. */
 export interface OtherRun {

@@ -1,14 +1,14 @@
-import { CommittedLog } from './committed-log.ts';
-import { countMessages, minus, NO_MESSAGES } from './message-counts.ts';
-import type { PodFiles } from './pod-files.ts';
+import { CommittedLog } from '../log/committed-log.ts';
+import { countMessages, minus, NO_MESSAGES } from '../log/message-counts.ts';
+import type { PodRedactor } from '../log/pod-redactor.ts';
+import { type Said, saidEntries } from '../log/said.ts';
+import { entriesOf, segmentLog } from '../log/segment-chain.ts';
+import type { LogEntry } from '../records/log-entry.ts';
+import { readMetadata } from '../records/metadata.ts';
+import type { PodFiles } from '../records/pod-files.ts';
+import type { PodSnapshot } from '../wire/pod-event.ts';
 import type { PodLink } from './pod-link.ts';
-import type { PodRedactor } from './pod-redactor.ts';
-import type { LogEntry } from './records/log-entry.ts';
-import { readMetadata } from './records/metadata.ts';
-import { type Said, saidEntries } from './said.ts';
-import { entriesOf, segmentLog } from './segment-chain.ts';
 import { type StreamMark, StreamPlace } from './stream-place.ts';
-import type { PodSnapshot } from './wire/pod-event.ts';
 
 /** The log of an attached pod: what of it was read, what is still to be told, and how the stream stands to it. */
 export class PodLog {

@@ -1,6 +1,6 @@
 import type { JsonObject, Notice } from '@worker-runtime/core';
-import { numberAt, textAt } from './records/record-fields.ts';
-import type { Teller } from './teller.ts';
+import type { Teller } from '../log/teller.ts';
+import { numberAt, textAt } from '../records/record-fields.ts';
 
 /** A pod repeats this many on every connection. */
 const REPLAYED = 512;

@@ -1,7 +1,7 @@
-import { countMessages, type MessageCounts, minus, NO_MESSAGES, plus } from './message-counts.ts';
+import { countMessages, type MessageCounts, minus, NO_MESSAGES, plus } from '../log/message-counts.ts';
+import type { Said } from '../log/said.ts';
+import { textAt } from '../records/record-fields.ts';
 import type { LinkEvent } from './pod-link.ts';
-import { textAt } from './records/record-fields.ts';
-import type { Said } from './said.ts';
 
 /** A place in a stream: the blocks of text that had ended on it. */
 export interface StreamMark extends MessageCounts {

@@ -1,5 +1,5 @@
 import type { EngineOutput } from '@worker-runtime/core';
-import { type PodRedactor, RedactedStream } from './pod-redactor.ts';
+import { type PodRedactor, RedactedStream } from '../log/pod-redactor.ts';
 
 /** Text that is streamed before a message supersedes it; the committed message has all of it. */
 const MOST_CHARS = 262_144;

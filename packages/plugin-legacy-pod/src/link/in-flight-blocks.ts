@@ -1,7 +1,7 @@
+import type { Said } from '../log/said.ts';
+import { textAt } from '../records/record-fields.ts';
+import type { PodSnapshot } from '../wire/pod-event.ts';
 import type { LinkEvent } from './pod-link.ts';
-import { textAt } from './records/record-fields.ts';
-import type { Said } from './said.ts';
-import type { PodSnapshot } from './wire/pod-event.ts';
 
 /**
  * The text that a pod is writing when one connects, as the events that were missed. A pod keeps blocks of streams
