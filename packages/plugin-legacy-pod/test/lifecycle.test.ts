@@ -212,7 +212,7 @@ test('what goes wrong in a run has a code and no foreign text', async (t) => {
   const ask = async (text: string) => (await runtime.sendInput(workerId, { text }, { waitMs: 10_000 })).run;
   t.deepEqual((await ask('provider'))?.error, {
     code: 'ENGINE_FAILED',
-    message: 'The provider of the model reported an error (status 504)',
+    message: 'The model provider reported an error (status 504)',
   });
   t.is((await ask('full'))?.error?.code, 'CONTEXT_LIMIT');
   t.is((await ask('limit'))?.outcome, 'completed');

@@ -3,7 +3,7 @@ import { PodRedactor, RedactedStream } from '../src/log/pod-redactor.ts';
 
 const redactor = (): PodRedactor => {
   const made = new PodRedactor();
-  made.addPlaces(['/run/user/1000/yoi', '/home/dev/My Data/yoi']);
+  made.addPaths(['/run/user/1000/yoi', '/home/dev/My Data/yoi']);
   made.addWorkspaces(['/home/dev/src/demo']);
   made.addWords(['demo', 'my pod', '019efea6-ba00-7a10-8c3e-4f5a6b7c8d9e']);
   return made;

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
-import { saidEntries } from '../src/log/said.ts';
+import { conversationItems } from '../src/log/conversation-item.ts';
 import { entriesOf } from '../src/log/segment-chain.ts';
 import { randomFrom } from './fake-pod/random.ts';
 import { finishedRuns, idOf, PodScene, transcriptOf, until } from './pod-scene.ts';
@@ -34,8 +34,8 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
     }
     await theirs;
     const committed = async (): Promise<readonly string[]> =>
-      saidEntries(entriesOf((await scene.snapshotOf(name)).entries)).flatMap((said) =>
-        said.what === 'message' ? [`assistant: ${said.text}`] : [],
+      conversationItems(entriesOf((await scene.snapshotOf(name)).entries)).flatMap((item) =>
+        item.kind === 'message' ? [`assistant: ${item.text}`] : [],
       );
     const told = async (): Promise<readonly string[]> =>
       (await transcriptOf(runtime, workerId)).filter((line) => line.startsWith('assistant: '));

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { JsonObject } from '@worker-runtime/core';
 import test from 'ava';
 import { CommittedLog } from '../src/log/committed-log.ts';
-import { splitRuns } from '../src/log/said-run.ts';
+import { splitRuns } from '../src/log/committed-run.ts';
 import { entriesOf, SegmentChain, segmentLog } from '../src/log/segment-chain.ts';
 import { rulesConflict } from '../src/pod/claims.ts';
 import { startupError } from '../src/pod/startup-error.ts';
@@ -120,13 +120,13 @@ test('whatever byte of a log is cut off or changed, reading it ends, and what is
 
 test('a compacted conversation is whole again, with a word where it was compacted', async (t) => {
   const bytes = await readFile(fixture(`tree/data/sessions/${SESSION}/${SECOND}.jsonl`));
-  const said = await new SegmentChain(tree).conversation(segmentLog(bytes).entries);
+  const items = await new SegmentChain(tree).conversation(segmentLog(bytes).entries);
   t.deepEqual(
-    splitRuns(said).map(({ input }) => input && `${input.role}: ${input.text}`),
+    splitRuns(items).map(({ input }) => input && `${input.role}: ${input.text}`),
     ['user: Hello', 'user: read @src/main.rs', 'user: run the long job', 'system: turn finished'],
   );
-  const last = said.at(-1);
-  t.is(last?.what === 'notice' ? last.code : null, 'POD_COMPACTED');
+  const last = items.at(-1);
+  t.is(last?.kind === 'notice' ? last.code : null, 'POD_COMPACTED');
 });
 
 test('a fork shows what it took over once, and a source that is gone is said', async (t) => {
@@ -143,8 +143,8 @@ test('a fork shows what it took over once, and a source that is gone is said', a
       { kind: 'user_input', ts: 11, segments: [{ kind: 'text', content: 'Again' }] },
     ]);
   const inputs = async (segment: string) =>
-    (await new SegmentChain(tree).conversation(fork(segment))).flatMap((said) =>
-      said.what === 'input' ? [said.text] : said.what === 'notice' ? [said.code] : [],
+    (await new SegmentChain(tree).conversation(fork(segment))).flatMap((item) =>
+      item.kind === 'input' ? [item.text] : item.kind === 'notice' ? [item.code] : [],
     );
   t.deepEqual(await inputs(FIRST), ['Hello', 'Again']);
   t.deepEqual(await inputs('019efea6-0000-7000-8000-000000000000'), [
@@ -162,12 +162,12 @@ test('a log that was cut back is noticed, and nothing of it is said twice', asyn
   t.deepEqual(await log.advance(entries.slice(0, 8)), []);
   const more = await log.advance(entries.slice(0, 12));
   t.deepEqual(
-    more.map(({ what }) => what),
+    more.map(({ kind }) => kind),
     ['begin', 'input', 'system', 'message'],
   );
   const cut = await log.advance(entries.slice(0, 8));
   t.deepEqual(
-    cut.map((said) => (said.what === 'notice' ? said.code : said.what)),
+    cut.map((item) => (item.kind === 'notice' ? item.code : item.kind)),
     ['POD_REWOUND'],
   );
   t.is((await log.advance(entries.slice(0, 12))).length, 4);

@@ -70,7 +70,7 @@ test('P3: a run that another client takes back before it said anything is cancel
   other.send({ method: 'cancel' });
   await runsFinished(runtime, workerId, 1);
   t.deepEqual(await endsOf(runtime, workerId), [
-    { outcome: 'cancelled', reason: 'taken back by another client of the pod' },
+    { outcome: 'cancelled', reason: 'rolled back by another client of the pod' },
   ]);
 });
 

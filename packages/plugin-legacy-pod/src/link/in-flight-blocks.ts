@@ -1,19 +1,19 @@
-import type { Said } from '../log/said.ts';
+import type { ConversationItem } from '../log/conversation-item.ts';
 import { textAt } from '../records/record-fields.ts';
 import type { PodSnapshot } from '../wire/pod-event.ts';
-import type { LinkEvent } from './pod-link.ts';
+import type { LinkEvent } from './link-event.ts';
 
 /**
- * The text that a pod is writing when one connects, as the events that were missed. A pod keeps blocks of streams
- * that broke off until it ends: they count only while it runs, where nothing committed has their text, and not where a
- * finished block follows one that never finished.
+ * Converts the blocks in flight of a snapshot to the events that a new connection missed. A pod keeps the blocks of a
+ * stream that broke off until it exits, so stale blocks are ignored: all blocks if the pod is not running, blocks
+ * whose text is committed, and blocks up to an unfinished block that a finished block follows.
  */
 export const missedText = (
   { status, inFlight }: PodSnapshot,
-  committed: readonly Said[],
+  committed: readonly ConversationItem[],
 ): readonly LinkEvent[] => {
   if (status !== 'running') return [];
-  const texts = new Set(committed.flatMap((said) => (said.what === 'message' ? [said.text] : [])));
+  const texts = new Set(committed.flatMap((item) => (item.kind === 'message' ? [item.text] : [])));
   const fresh = inFlight.filter(
     (block) => (block.kind === 'text' || block.kind === 'thinking') && !texts.has(textAt(block, 'text')),
   );

@@ -1,8 +1,8 @@
 import { textAt } from '../records/record-fields.ts';
-import type { LinkEvent } from './pod-link.ts';
+import type { LinkEvent } from './link-event.ts';
 
-/** Text that waits to be shown; beyond it, streaming pauses until the committed message. */
-const MOST_WAITING_CHARS = 262_144;
+/** How much joined text is buffered. Further text is dropped; the committed message contains it. */
+const MAX_BUFFERED_CHARS = 262_144;
 
 const deltaOf = (event: LinkEvent): 'text_delta' | 'thinking_delta' | null =>
   event.type === 'event' && (event.event.event === 'text_delta' || event.event.event === 'thinking_delta')
@@ -10,55 +10,55 @@ const deltaOf = (event: LinkEvent): 'text_delta' | 'thinking_delta' | null =>
     : null;
 
 /**
- * What a pod says while a run is on, waiting for the run's driver. Bounded: text that comes faster than it is taken
- * is joined, then dropped, since the committed message follows.
+ * Buffers the events of an active run until they are processed. Text deltas that arrive faster than they are processed
+ * are joined, and dropped when the joined text is too long. The committed message follows in any case.
  */
 export class PodFeed {
-  #waiting: LinkEvent[] = [];
+  #events: LinkEvent[] = [];
   #wake: (() => void) | null = null;
 
   push(event: LinkEvent): void {
-    const last = this.#waiting.at(-1);
+    const last = this.#events.at(-1);
     const kind = deltaOf(event);
     if (kind !== null && last && deltaOf(last) === kind && event.type === 'event' && last.type === 'event') {
       const text = textAt(last.event.data, 'text');
-      if (text.length < MOST_WAITING_CHARS)
-        this.#waiting[this.#waiting.length - 1] = {
+      if (text.length < MAX_BUFFERED_CHARS)
+        this.#events[this.#events.length - 1] = {
           ...last,
           event: { event: kind, data: { text: text + textAt(event.event.data, 'text') } },
         };
-    } else this.#waiting.push(event);
+    } else this.#events.push(event);
     this.#wake?.();
   }
 
-  /** Takes back what was taken too early: it is the next one again. */
+  /** Puts an event back at the front, so that `next` returns it again. */
   putBack(event: LinkEvent): void {
-    this.#waiting.unshift(event);
+    this.#events.unshift(event);
   }
 
-  /** Whether something waits that fits; it stays. */
-  has(fits: (event: LinkEvent) => boolean): boolean {
-    return this.#waiting.some(fits);
+  /** True if a buffered event matches. */
+  has(matches: (event: LinkEvent) => boolean): boolean {
+    return this.#events.some(matches);
   }
 
-  /** The next event; null where `signal` is aborted or the time is over before one comes. */
+  /** Takes the next event. Returns null if `signal` is aborted or `timeoutMs` has passed first. */
   async next(signal: AbortSignal | null, timeoutMs: number | null = null): Promise<LinkEvent | null> {
-    if (this.#waiting.length === 0 && signal?.aborted !== true) await this.#woken(signal, timeoutMs);
-    return signal?.aborted === true ? null : (this.#waiting.shift() ?? null);
+    if (this.#events.length === 0 && signal?.aborted !== true) await this.#woken(signal, timeoutMs);
+    return signal?.aborted === true ? null : (this.#events.shift() ?? null);
   }
 
-  /** Resolves when something fits. False where `signal` is aborted first. */
-  async until(fits: (event: LinkEvent) => boolean, signal: AbortSignal): Promise<boolean> {
-    while (!this.has(fits)) {
+  /** Waits until a buffered event matches. Resolves with false if `signal` is aborted first. */
+  async waitFor(matches: (event: LinkEvent) => boolean, signal: AbortSignal): Promise<boolean> {
+    while (!this.has(matches)) {
       if (signal.aborted) return false;
       await this.#woken(signal, null);
     }
     return true;
   }
 
-  /** What nobody took. */
-  rest(): readonly LinkEvent[] {
-    return this.#waiting.splice(0);
+  /** Takes all events that are left. */
+  takeRest(): readonly LinkEvent[] {
+    return this.#events.splice(0);
   }
 
   #woken(signal: AbortSignal | null, timeoutMs: number | null): Promise<void> {

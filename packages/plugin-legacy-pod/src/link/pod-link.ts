@@ -4,29 +4,17 @@ import type { PodFiles } from '../records/pod-files.ts';
 import { type Opened, PodConnection, takeSnapshot } from '../wire/pod-connection.ts';
 import type { PodEvent, PodSnapshot } from '../wire/pod-event.ts';
 import type { PodMethod } from '../wire/pod-method.ts';
-import type { StreamMark } from './stream-place.ts';
-
-/** What happens on a link: events of the pod, and what became of the connection. */
-export type LinkEvent =
-  | {
-      readonly type: 'event';
-      readonly event: PodEvent;
-      /** Where it stood in its stream. */
-      readonly at?: StreamMark;
-    }
-  /** The pod cut a slow reader off; this is how it is now. */
-  | { readonly type: 'again'; readonly snapshot: PodSnapshot }
-  | { readonly type: 'lost'; readonly error: unknown };
+import type { LinkEvent } from './link-event.ts';
 
 const FIRST_PAUSE_MS = 20;
 const LAST_PAUSE_MS = 1_000;
-/** Tries after which a pod whose process nobody can name counts as gone. */
-const BLIND_TRIES = 3;
-const TRIES = 12;
+/** The number of attempts after which a pod without a known process counts as gone. */
+const MAX_ATTEMPTS_WITHOUT_PROCESS = 3;
+const MAX_ATTEMPTS = 12;
 
 /**
- * The one long connection to a pod. That it ends says little: the pod stopped, crashed, or cut off a reader that fell
- * behind. So it is made again while the pod's process lives.
+ * The long-lived connection to a pod. A closed connection does not mean that the pod is gone: a pod also disconnects a
+ * reader that falls behind. The link therefore connects again while the pod's process lives.
  */
 export class PodLink {
   readonly #files: PodFiles;
@@ -43,7 +31,7 @@ export class PodLink {
     this.#listen = listen;
   }
 
-  /** @throws PodUnreachableError · UnsafeFileError */
+  /** Connects to a pod. Returns null if the pod has no socket. @throws PodUnreachableError · UnsafeFileError */
   static async open(
     files: PodFiles,
     name: string,
@@ -59,7 +47,7 @@ export class PodLink {
     this.#connection?.send(method);
   }
 
-  /** What the pod has committed by now, over a connection of its own. Null where it cannot be had. */
+  /** Reads the pod's present snapshot over a connection of its own. Returns null if the pod cannot be reached. */
   async snapshot(): Promise<PodSnapshot | null> {
     try {
       const path = await this.#files.socket(this.#name);
@@ -89,7 +77,7 @@ export class PodLink {
       },
     });
     this.#connection = opened.connection;
-    // whoever asked hears of the snapshot first, then of the alerts before it
+    // The caller must process the snapshot before the alerts that arrived ahead of it.
     queueMicrotask(() => {
       isOpen = true;
       for (const event of early.splice(0)) this.#listen({ type: 'event', event });
@@ -101,18 +89,18 @@ export class PodLink {
   async #reconnect(): Promise<void> {
     let failure: unknown = null;
     let pauseMs = FIRST_PAUSE_MS;
-    for (let attempt = 1; attempt <= TRIES && !this.#isClosed; attempt += 1) {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS && !this.#isClosed; attempt += 1) {
       try {
         const opened = await this.#connect();
         if (opened) {
-          this.#listen({ type: 'again', snapshot: opened.snapshot });
+          this.#listen({ type: 'reconnected', snapshot: opened.snapshot });
           return;
         }
       } catch (error) {
         failure = error;
       }
-      const isNamed = (await PodProcess.find(this.#files, this.#name).catch(() => null)) !== null;
-      if (!isNamed && attempt >= BLIND_TRIES) break;
+      const isProcessKnown = (await PodProcess.find(this.#files, this.#name).catch(() => null)) !== null;
+      if (!isProcessKnown && attempt >= MAX_ATTEMPTS_WITHOUT_PROCESS) break;
       await delay(pauseMs);
       pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS);
     }

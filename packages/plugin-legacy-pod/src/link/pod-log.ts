@@ -1,25 +1,26 @@
 import { CommittedLog } from '../log/committed-log.ts';
+import { type ConversationItem, conversationItems } from '../log/conversation-item.ts';
 import { countMessages, minus, NO_MESSAGES } from '../log/message-counts.ts';
 import type { PodRedactor } from '../log/pod-redactor.ts';
-import { type Said, saidEntries } from '../log/said.ts';
 import { entriesOf, segmentLog } from '../log/segment-chain.ts';
 import type { LogEntry } from '../records/log-entry.ts';
 import { readMetadata } from '../records/metadata.ts';
 import type { PodFiles } from '../records/pod-files.ts';
 import type { PodSnapshot } from '../wire/pod-event.ts';
 import type { PodLink } from './pod-link.ts';
-import { type StreamMark, StreamPlace } from './stream-place.ts';
+import type { StreamPosition } from './stream-position.ts';
+import { StreamTracker } from './stream-tracker.ts';
 
-/** The log of an attached pod: what of it was read, what is still to be told, and how the stream stands to it. */
+/** Reads the log of an attached pod. Keeps items that were read too early, and compares the log with the stream. */
 export class PodLog {
-  readonly place = new StreamPlace();
+  readonly tracker = new StreamTracker();
   readonly #files: PodFiles;
   readonly #name: string;
   readonly #redactor: PodRedactor;
   readonly #committed: CommittedLog;
-  /** Read, and not told yet: it belongs to a run that follows. */
-  readonly #ahead: Said[] = [];
-  /** What the present segment has, as far as it was read. */
+  /** Items that were read and belong to a later run. */
+  readonly #ahead: ConversationItem[] = [];
+  /** The messages of the present segment that were read. */
   #messages = NO_MESSAGES;
 
   constructor(files: PodFiles, name: string, redactor: PodRedactor) {
@@ -29,38 +30,40 @@ export class PodLog {
     this.#committed = new CommittedLog(files);
   }
 
-  /** Takes all of this as read. */
+  /** Takes all entries of the snapshot as read, and returns them. */
   begin({ entries: raw }: PodSnapshot): readonly LogEntry[] {
     const entries = entriesOf(raw);
-    this.#learn(entries);
+    this.#addPrivateIds(entries);
     this.#committed.skip(entries);
-    this.#messages = countMessages(saidEntries(entries));
+    this.#messages = countMessages(conversationItems(entries));
     return entries;
   }
 
-  /** What was committed since the last call, over a connection of its own. */
-  async sync(link: PodLink | null): Promise<readonly Said[]> {
-    const fresh = await this.#fresh(link);
+  /** Returns the items committed since the last call. Reads them over a connection of their own. */
+  async sync(link: PodLink | null): Promise<readonly ConversationItem[]> {
+    const fresh = await this.#readFresh(link);
     return [...this.#ahead.splice(0), ...fresh];
   }
 
-  putBack(said: readonly Said[]): void {
-    this.#ahead.unshift(...said);
+  /** Puts items back, so that the next `sync` begins with them. */
+  putBack(items: readonly ConversationItem[]): void {
+    this.#ahead.unshift(...items);
   }
 
-  /** The stream goes on from here. */
-  streamBegins({ entries }: PodSnapshot): void {
-    this.place.restart(minus(countMessages(saidEntries(entriesOf(entries))), this.#messages));
+  /** Begins a new stream at this snapshot. */
+  restartStream({ entries }: PodSnapshot): void {
+    this.tracker.restart(minus(countMessages(conversationItems(entriesOf(entries))), this.#messages));
   }
 
-  runBroke(at: StreamMark): void {
-    this.place.align(at, this.#ahead);
+  /** Restarts the comparison with the stream at the end of a run that broke off. */
+  alignStream(position: StreamPosition): void {
+    this.tracker.align(position, this.#ahead);
   }
 
-  async #fresh(link: PodLink | null): Promise<readonly Said[]> {
+  async #readFresh(link: PodLink | null): Promise<readonly ConversationItem[]> {
     const snapshot = await link?.snapshot();
     if (snapshot) return this.#advance(entriesOf(snapshot.entries));
-    // the pod is gone: what it has committed is in its file
+    // The pod does not answer. Its file has everything that it committed.
     const metadata = await readMetadata(this.#files, this.#name).catch(() => null);
     if (metadata === null || metadata === 'corrupt') return [];
     const { session, segment } = metadata;
@@ -68,16 +71,16 @@ export class PodLog {
     return bytes === null ? [] : this.#advance(segmentLog(bytes).entries);
   }
 
-  async #advance(entries: readonly LogEntry[]): Promise<readonly Said[]> {
-    this.#learn(entries);
-    const said = await this.#committed.advance(entries);
-    this.#messages = countMessages(saidEntries(entries));
-    this.place.read(said);
-    return said;
+  async #advance(entries: readonly LogEntry[]): Promise<readonly ConversationItem[]> {
+    this.#addPrivateIds(entries);
+    const items = await this.#committed.advance(entries);
+    this.#messages = countMessages(conversationItems(entries));
+    this.tracker.countRead(items);
+    return items;
   }
 
-  /** What is only known from the log, and must not be published. */
-  #learn(entries: readonly LogEntry[]): void {
+  /** Adds to the redactor the ids that only the log contains. */
+  #addPrivateIds(entries: readonly LogEntry[]): void {
     for (const entry of entries) {
       if (entry.kind !== 'segment_start') continue;
       const { session, compactedFrom, forkedFrom } = entry;

@@ -1,6 +1,6 @@
 import type { LogEntry } from '../records/log-entry.ts';
 import type { PodFiles } from '../records/pod-files.ts';
-import { type Said, saidEntries } from './said.ts';
+import { type ConversationItem, conversationItems } from './conversation-item.ts';
 import { lossNotice, segmentLog, throughTurn } from './segment-chain.ts';
 
 type SegmentStart = Extract<LogEntry, { readonly kind: 'segment_start' }>;
@@ -13,12 +13,12 @@ const startOf = (entries: readonly LogEntry[]): SegmentStart | null => {
 };
 
 /**
- * How far a pod's committed log has been read. What the pod streams has no order between its two lanes and no ids, so
- * nothing durable is made of it: the committed entries are the one order, and this is a position in them.
+ * A position in a pod's committed log: how far it was read. The two lanes on which a pod streams have no ids and no
+ * order between them, so no durable event is made from them. The committed entries are the only order.
  */
 export class CommittedLog {
   readonly #files: PodFiles;
-  /** The entries of the present segment that were read, so that a log that was cut back is noticed. */
+  /** The entries of the present segment that were read. They show if the log was cut back. */
   #marks: string[] = [];
   #segment = '';
   #start: SegmentStart | null = null;
@@ -27,38 +27,38 @@ export class CommittedLog {
     this.#files = files;
   }
 
-  /** Takes all of these as read. */
+  /** Takes all these entries as read. */
   skip(entries: readonly LogEntry[]): void {
     this.#start = startOf(entries);
     this.#segment = this.#start ? markOf(this.#start) : '';
     this.#marks = entries.map(markOf);
   }
 
-  /** What was committed since the last call, from the present state of the pod's segment. */
-  async advance(entries: readonly LogEntry[]): Promise<readonly Said[]> {
+  /** Returns the items committed since the last call. `entries` is the pod's present segment. */
+  async advance(entries: readonly LogEntry[]): Promise<readonly ConversationItem[]> {
     const start = startOf(entries);
     const segment = start ? markOf(start) : '';
     if (segment === this.#segment || this.#segment === '') {
-      const known = this.#segment === segment ? this.#common(entries) : 0;
+      const known = this.#segment === segment ? this.#countKnown(entries) : 0;
       const isCut = known < this.#marks.length && this.#segment === segment;
       this.skip(entries);
-      return [...(isCut ? [cutNotice(start?.ts ?? 0)] : []), ...saidEntries(entries.slice(known))];
+      return [...(isCut ? [rewindNotice(start?.ts ?? 0)] : []), ...conversationItems(entries.slice(known))];
     }
     const rest = start ? await this.#restOfLast(start) : [];
     this.skip(entries);
-    return [...rest, ...saidEntries(entries)];
+    return [...rest, ...conversationItems(entries)];
   }
 
-  /** What the last segment got before this one went on from it. */
-  async #restOfLast(start: SegmentStart): Promise<readonly Said[]> {
+  /** Returns the items that were added to the last segment before this one continued it. */
+  async #restOfLast(start: SegmentStart): Promise<readonly ConversationItem[]> {
     const origin = start.compactedFrom ?? start.forkedFrom;
     if (!origin || this.#start?.session !== start.session) return [];
     const bytes = await this.#files.segment(start.session, origin.segment).catch(() => null);
-    const notice: readonly Said[] = start.compactedFrom
+    const notice: readonly ConversationItem[] = start.compactedFrom
       ? [
           {
             ts: start.ts,
-            what: 'notice',
+            kind: 'notice',
             severity: 'info',
             code: 'POD_COMPACTED',
             message: 'The pod compacted the conversation',
@@ -70,12 +70,12 @@ export class CommittedLog {
     const [first] = entries;
     if (!first || markOf(first) !== this.#segment) return notice;
     const taken = throughTurn(entries, origin.turn);
-    const known = this.#common(taken);
-    return [...saidEntries(taken.slice(known)), ...losses.map(lossNotice), ...notice];
+    const known = this.#countKnown(taken);
+    return [...conversationItems(taken.slice(known)), ...losses.map(lossNotice), ...notice];
   }
 
-  /** How many entries are those that were read. */
-  #common(entries: readonly LogEntry[]): number {
+  /** Counts the leading entries that were read before. */
+  #countKnown(entries: readonly LogEntry[]): number {
     let at = 0;
     while (
       at < entries.length &&
@@ -87,10 +87,10 @@ export class CommittedLog {
   }
 }
 
-const cutNotice = (ts: number): Said => ({
+const rewindNotice = (ts: number): ConversationItem => ({
   ts,
-  what: 'notice',
+  kind: 'notice',
   severity: 'info',
   code: 'POD_REWOUND',
-  message: 'The pod took back a part of the conversation: what was said of it stays in this log',
+  message: 'The pod rewound a part of the conversation. This log keeps what it had recorded of that part',
 });

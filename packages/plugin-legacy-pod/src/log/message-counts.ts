@@ -1,6 +1,6 @@
-import type { Said } from './said.ts';
+import type { ConversationItem } from './conversation-item.ts';
 
-/** How many blocks of text there are, by type. */
+/** A number of blocks of text, by type. */
 export interface MessageCounts {
   readonly text: number;
   readonly reasoning: number;
@@ -8,9 +8,9 @@ export interface MessageCounts {
 
 export const NO_MESSAGES: MessageCounts = { text: 0, reasoning: 0 };
 
-export const countMessages = (said: readonly Said[]): MessageCounts => {
+export const countMessages = (items: readonly ConversationItem[]): MessageCounts => {
   const counts = { text: 0, reasoning: 0 };
-  for (const one of said) if (one.what === 'message') counts[one.type] += 1;
+  for (const item of items) if (item.kind === 'message') counts[item.type] += 1;
   return counts;
 };
 

@@ -1,40 +1,40 @@
 import type { JsonValue } from '@worker-runtime/core';
 
-const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
 const byLength = (texts: Iterable<string>): string[] => [...texts].sort((a, b) => b.length - a.length);
 
-/** The rest of a path behind a directory that is private. */
+/** The rest of a path below a private directory. */
 const REST = '(?:\\/[^\\s"\'`<>|)\\]},;]*)?';
-/** Any socket of a pod, also one of another runtime directory. */
+/** The socket of any pod, also in another runtime directory. */
 const SOCKET = '\\/[^\\s"\'`<>]{1,400}?\\/sock(?![\\w-]|\\.\\w)';
 const PROCESS = '\\b(?:[Pp][Ii][Dd]|[Pp]rocess)\\b["\']?[\\s:=#]{0,4}\\d{1,10}\\b';
 
-/** What may be the beginning of something private when the text goes on. */
+/** The end of a text that may be the beginning of something private. */
 const OPEN_END = /(?:\b(?:pid|process)\b["']?[\s:=#]{0,4})?\S*$/i;
-const MOST_HELD = 8_192;
+const MAX_HELD_CHARS = 8_192;
 
 /**
- * Takes out of published text what is private: directories, names of pods, sockets, process ids, ids of sessions. The
- * workspace keeps its name for people, so that paths inside it stay readable. The one of core knows exact texts only; what a
- * pod says has to be known by its shape too.
+ * Replaces private parts of published text: directories, pod names, sockets, process ids and session ids. The path of
+ * the workspace becomes `[workspace]`, so that paths inside it stay readable. Core's redactor matches exact texts
+ * only; the output of a pod must also be matched by its shape.
  */
 export class PodRedactor {
-  readonly #places = new Set<string>();
+  readonly #paths = new Set<string>();
   readonly #workspaces = new Set<string>();
   readonly #words = new Set<string>();
   #pattern: RegExp | null = null;
 
-  /** Directories and files that nobody may hear of, with all that is in them. */
-  addPlaces(paths: Iterable<string | null>): void {
-    for (const path of paths) if (path !== null) this.#add(this.#places, path.replace(/\/+$/, ''));
+  /** Adds private directories and files, with all paths below them. */
+  addPaths(paths: Iterable<string | null>): void {
+    for (const path of paths) if (path !== null) this.#add(this.#paths, path.replace(/\/+$/, ''));
   }
 
   addWorkspaces(paths: Iterable<string | null>): void {
     for (const path of paths) if (path !== null) this.#add(this.#workspaces, path.replace(/\/+$/, ''));
   }
 
-  /** Names of pods and ids: taken out where they stand as words of their own. */
+  /** Adds pod names and ids. They are replaced only as whole words. */
   addWords(words: Iterable<string | null>): void {
     for (const word of words) if (word !== null) this.#add(this.#words, word);
   }
@@ -43,7 +43,7 @@ export class PodRedactor {
     const pattern = this.#compiled();
     return text.replace(pattern, (match: string, ...groups: unknown[]) => {
       const named = groups.at(-1) as Readonly<Record<string, string | undefined>>;
-      if (named.place !== undefined || named.socket !== undefined) return '[private path]';
+      if (named.path !== undefined || named.socket !== undefined) return '[private path]';
       if (named.workspace !== undefined) return '[workspace]';
       if (named.process !== undefined) return match.replace(/\d+$/, '[private]');
       return '[private]';
@@ -65,12 +65,12 @@ export class PodRedactor {
   }
 
   /**
-   * How much of a text that goes on may be shown: behind it something private may have begun.
+   * Returns how many characters of an unfinished text may be shown. The rest may be the beginning of something private.
    */
   openEnd(text: string): number {
-    const from = Math.max(0, text.length - MOST_HELD);
+    const from = Math.max(0, text.length - MAX_HELD_CHARS);
     let cut = from + (OPEN_END.exec(text.slice(from))?.index ?? 0);
-    for (const secret of [...this.#places, ...this.#workspaces, ...this.#words]) {
+    for (const secret of [...this.#paths, ...this.#workspaces, ...this.#words]) {
       if (!/\s/.test(secret)) continue;
       const whole = text.lastIndexOf(secret);
       if (whole !== -1 && whole < cut && whole + secret.length >= cut) cut = whole;
@@ -81,7 +81,7 @@ export class PodRedactor {
   }
 
   #add(to: Set<string>, text: string): void {
-    // one character is no secret, and "/" would take every path out
+    // A single character is not a secret, and "/" would match every path.
     if (text.length < 2 || to.has(text)) return;
     to.add(text);
     this.#pattern = null;
@@ -94,18 +94,18 @@ export class PodRedactor {
     const pattern = new RegExp(
       [
         ...group(
-          'place',
-          byLength(this.#places).map((place) => literally(place) + REST),
+          'path',
+          byLength(this.#paths).map((path) => escapeRegExp(path) + REST),
         ),
         ...group(
           'workspace',
-          byLength(this.#workspaces).map((path) => `${literally(path)}(?![\\w-])`),
+          byLength(this.#workspaces).map((path) => `${escapeRegExp(path)}(?![\\w-])`),
         ),
         ...group('socket', [SOCKET]),
         ...group('process', [PROCESS]),
         ...group(
           'word',
-          byLength(this.#words).map((word) => `(?<![\\w-])${literally(word)}(?![\\w-])`),
+          byLength(this.#words).map((word) => `(?<![\\w-])${escapeRegExp(word)}(?![\\w-])`),
         ),
       ].join('|'),
       'g',
@@ -115,7 +115,7 @@ export class PodRedactor {
   }
 }
 
-/** Redacts text that comes in pieces: what might be the beginning of something private waits for what follows. */
+/** Redacts text that arrives in pieces. Holds back an end that may be the beginning of something private. */
 export class RedactedStream {
   readonly #redactor: PodRedactor;
   #held = '';
@@ -124,7 +124,7 @@ export class RedactedStream {
     this.#redactor = redactor;
   }
 
-  /** What may be shown now. */
+  /** Adds a piece. Returns the redacted text that may be shown now. */
   push(text: string): string {
     this.#held += text;
     const cut = this.#redactor.openEnd(this.#held);
@@ -133,7 +133,7 @@ export class RedactedStream {
     return this.#redactor.text(shown);
   }
 
-  /** The text has ended: the rest of it. */
+  /** Ends the text. Returns its redacted rest. */
   end(): string {
     const rest = this.#redactor.text(this.#held);
     this.#held = '';

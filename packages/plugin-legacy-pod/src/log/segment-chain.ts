@@ -2,10 +2,10 @@ import type { JsonObject } from '@worker-runtime/core';
 import { type LogEntry, logEntry } from '../records/log-entry.ts';
 import type { PodFiles } from '../records/pod-files.ts';
 import { type Loss, readRecordLines } from '../records/record-lines.ts';
-import { type Said, saidEntries, saidItem } from './said.ts';
+import { type ConversationItem, conversationItem, conversationItems } from './conversation-item.ts';
 
-/** Fewer than a conversation of years makes; where more are named they go in a circle. */
-const MOST_SEGMENTS = 1_000;
+/** More segments than a conversation of years has. A longer chain is a circle. */
+const MAX_SEGMENTS = 1_000;
 
 const REASONS: Readonly<Record<Loss['reason'], string>> = {
   torn: 'the last record is incomplete',
@@ -14,10 +14,14 @@ const REASONS: Readonly<Record<Loss['reason'], string>> = {
   'unknown-kind': 'a record of an unknown kind',
 };
 
-/** A loss as people read it: the place in the log, no name of a file. */
-export const lossNotice = ({ reason, line, offset }: Loss): Said => ({
+/** Returns the public notice about a loss. It gives the position in the log and does not name the file. */
+export const lossNotice = ({
+  reason,
+  line,
+  offset,
+}: Loss): Extract<ConversationItem, { kind: 'notice' }> => ({
   ts: 0,
-  what: 'notice',
+  kind: 'notice',
   severity: 'warning',
   code: 'POD_RECORD_LOST',
   message: `Line ${line} (byte ${offset}) of a session log could not be read: ${REASONS[reason]}`,
@@ -28,7 +32,7 @@ export interface SegmentLog {
   readonly losses: readonly Loss[];
 }
 
-/** The entries of a segment as they stand in its file, read leniently. */
+/** Reads the entries of a segment from the bytes of its file. Reports unreadable parts as losses. */
 export const segmentLog = (bytes: Uint8Array): SegmentLog => {
   const { records, losses } = readRecordLines(bytes);
   const all = [...losses];
@@ -41,15 +45,15 @@ export const segmentLog = (bytes: Uint8Array): SegmentLog => {
   return { entries, losses: all.sort((a, b) => a.offset - b.offset) };
 };
 
-/** The entries that a pod sent of its own segment. What this version does not know is left out. */
+/** Converts the entries that a pod sent of its present segment. Skips records of an unknown kind. */
 export const entriesOf = (raw: readonly JsonObject[]): readonly LogEntry[] =>
   raw.map(logEntry).filter((entry) => entry !== null);
 
-/** What belongs to a turn without being said: it is written behind the turn's end. */
+/** True if the entry belongs to the turn before it, although it is written after the end of that turn. */
 const isTrailing = ({ kind }: LogEntry): boolean =>
   kind === 'llm_usage' || kind === 'extension' || kind === 'run_completed' || kind === 'run_errored';
 
-/** Up to the end of a turn: what the segment that goes on from there has taken over. */
+/** Returns the entries up to the end of a turn: those that a segment which continues from that turn has taken over. */
 export const throughTurn = (entries: readonly LogEntry[], turn: number): readonly LogEntry[] => {
   let end = entries.findIndex((entry) => entry.kind === 'turn_end' && entry.turn === turn);
   if (end === -1) return entries;
@@ -58,7 +62,7 @@ export const throughTurn = (entries: readonly LogEntry[], turn: number): readonl
   return entries.slice(0, end);
 };
 
-/** A conversation goes on in a new segment after a compaction or a fork; this puts the earlier ones before it. */
+/** Reads a conversation over all its segments. A compaction or a fork continues a conversation in a new segment. */
 export class SegmentChain {
   readonly #files: PodFiles;
   readonly #seen = new Set<string>();
@@ -67,34 +71,38 @@ export class SegmentChain {
     this.#files = files;
   }
 
-  /** The whole conversation up to the end of `entries`, whose first one starts the last segment. */
-  async conversation(entries: readonly LogEntry[]): Promise<readonly Said[]> {
-    return [...(await this.#before(entries)), ...saidEntries(entries)];
+  /** Returns the whole conversation up to the end of `entries`, the entries of the last segment. */
+  async conversation(entries: readonly LogEntry[]): Promise<readonly ConversationItem[]> {
+    return [...(await this.#before(entries)), ...conversationItems(entries)];
   }
 
-  async #before(entries: readonly LogEntry[]): Promise<readonly Said[]> {
+  async #before(entries: readonly LogEntry[]): Promise<readonly ConversationItem[]> {
     const start = entries.find((entry) => entry.kind === 'segment_start');
     if (!start) return [];
-    const seed = start.history.map((item) => saidItem(item, start.ts)).filter((said) => said !== null);
+    const seed = start.history
+      .map((logged) => conversationItem(logged, start.ts))
+      .filter((item) => item !== null);
     const origin = start.compactedFrom ?? start.forkedFrom;
     if (!origin) return seed;
     const source = await this.#source(start.session, origin.segment);
     if (!source) {
-      const message = 'The beginning of the conversation is not there any more: what follows was kept of it';
+      const message =
+        'The log of the earlier conversation is missing. Only the part that the pod kept follows';
       return [
-        { ts: start.ts, what: 'notice', severity: 'warning', code: 'POD_HISTORY_MISSING', message },
+        { ts: start.ts, kind: 'notice', severity: 'warning', code: 'POD_HISTORY_MISSING', message },
         ...seed,
       ];
     }
     const taken = throughTurn(source.entries, origin.turn);
-    const said = [...(await this.#before(taken)), ...saidEntries(taken), ...source.losses.map(lossNotice)];
-    if (!start.compactedFrom) return said;
+    const before = await this.#before(taken);
+    const items = [...before, ...conversationItems(taken), ...source.losses.map(lossNotice)];
+    if (!start.compactedFrom) return items;
     const message = 'The pod compacted the conversation';
-    return [...said, { ts: start.ts, what: 'notice', severity: 'info', code: 'POD_COMPACTED', message }];
+    return [...items, { ts: start.ts, kind: 'notice', severity: 'info', code: 'POD_COMPACTED', message }];
   }
 
   async #source(session: string, segment: string): Promise<SegmentLog | null> {
-    if (this.#seen.has(segment) || this.#seen.size >= MOST_SEGMENTS) return null;
+    if (this.#seen.has(segment) || this.#seen.size >= MAX_SEGMENTS) return null;
     this.#seen.add(segment);
     const bytes = await this.#files.segment(session, segment).catch(() => null);
     return bytes && segmentLog(bytes);

@@ -11,7 +11,7 @@ const isInside = (inner: string, outer: string): boolean => {
 const isParent = (parent: string, child: string): boolean =>
   isInside(child, parent) && componentsOf(child).length === componentsOf(parent).length + 1;
 
-/** Whether two rules may write one file. A rule that is not recursive has its directory and what is directly in it. */
+/** True if two rules may write the same file. A rule that is not recursive covers its directory and the files in it. */
 export const rulesConflict = (a: ScopeRule, b: ScopeRule): boolean => {
   if (a.permission !== 'write' || b.permission !== 'write') return false;
   if (a.recursive && b.recursive) return isInside(a.target, b.target) || isInside(b.target, a.target);
@@ -25,8 +25,8 @@ export const rulesConflict = (a: ScopeRule, b: ScopeRule): boolean => {
 const isDenied = (rule: ScopeRule, { deny }: RegistryRow): boolean =>
   deny.some((one) => one.permission === 'write' && one.recursive && isInside(rule.target, one.target));
 
-/** The rows that write where a claim wants to. */
-export const rowsAgainst = (claim: Claim, rows: readonly RegistryRow[]): readonly RegistryRow[] => {
+/** Returns the rows whose pods may write files that the claim covers. */
+export const conflictingRows = (claim: Claim, rows: readonly RegistryRow[]): readonly RegistryRow[] => {
   if (claim.mode !== 'write' || !claim.resource.startsWith('fs:/')) return [];
   const rule: ScopeRule = {
     target: claim.resource.slice('fs:'.length),
@@ -36,7 +36,7 @@ export const rowsAgainst = (claim: Claim, rows: readonly RegistryRow[]): readonl
   return rows.filter((row) => !isDenied(rule, row) && row.allow.some((one) => rulesConflict(one, rule)));
 };
 
-/** A pod with the pods that it delegated to, and those that delegated to it: they share a scope. */
+/** Returns the names of a pod, its ancestors and its descendants by delegation. These pods share a scope. */
 export const familyOf = (name: string, rows: readonly RegistryRow[]): ReadonlySet<string> => {
   const family = new Set([name]);
   let parent = rows.find((row) => row.name === name)?.delegatedFrom ?? null;
@@ -59,7 +59,7 @@ const isPlain = (path: string): boolean =>
   path.startsWith('/') &&
   componentsOf(path).every((part) => part !== '.' && part !== '..' && !part.includes('\0'));
 
-/** The write rules of a pod as claims of its Worker. Their names are public, and say nothing. */
+/** Converts the write rules of a pod to claims of its Worker. The names of claims are public and contain no path. */
 export const claimsOf = (rules: readonly ScopeRule[]): readonly Claim[] =>
   rules
     .filter((rule) => rule.permission === 'write' && isPlain(rule.target))
@@ -72,9 +72,9 @@ export const claimsOf = (rules: readonly ScopeRule[]): readonly Claim[] =>
 
 const POD = 'legacy-pod:/';
 
-/** The pod itself: two Workers never hold one. Its name stays in the private record. */
+/** Returns the claim to the pod itself, so that two Workers never hold one pod. Its resource is private. */
 export const podClaim = (name: string): Claim => ({ name: 'pod', resource: `${POD}${name}`, mode: 'write' });
 
-/** The pod that a Worker of this engine is: its claim was added behind those that were asked for. */
+/** Returns the pod of a Worker of this engine. Its claim was added after the requested claims. */
 export const podOf = (claims: readonly Claim[]): string | null =>
   claims.findLast(({ resource }) => resource.startsWith(POD))?.resource.slice(POD.length) ?? null;

@@ -5,7 +5,7 @@ import { isObject, textOrNullAt } from '../records/record-fields.ts';
 
 const ROLES = ['intake', 'orchestrator', 'coder', 'reviewer'];
 
-/** What a creation may say of a pod. */
+/** The config of a creation request. */
 export type PodRequest =
   | {
       readonly kind: 'spawn';
@@ -14,17 +14,17 @@ export type PodRequest =
       readonly profile: string | null;
       readonly role: string | null;
     }
-  /** A reference from the list of pods. */
+  /** `ref` is a reference from the list of pods. */
   | { readonly kind: 'adopt'; readonly ref: string };
 
-/** What a Worker keeps of its pod, in its private record. */
+/** The facts about its pod that a Worker keeps in its private record. */
 export interface PodConfig {
   readonly name: string;
   readonly workspace: string;
   readonly cwd: string;
   readonly profile: string | null;
   readonly role: string | null;
-  /** Whether the pod was there before its Worker. */
+  /** True if the pod existed before its Worker. */
   readonly isAdopted: boolean;
 }
 
@@ -45,20 +45,21 @@ const pathAt = (config: JsonObject, key: string): string | null => {
 const wordAt = (config: JsonObject, key: string): string | null => {
   const value = config[key];
   if (value === undefined) return null;
-  // what begins with a dash would be read as an option of the program
-  if (typeof value !== 'string' || !/^[^\0-][^\0]{0,255}$/.test(value)) return refuse(key, 'must be a text');
+  // The program would read a value that begins with a dash as an option.
+  if (typeof value !== 'string' || !/^[^\0-][^\0]{0,255}$/.test(value))
+    return refuse(key, 'must be a string of 1 to 256 characters that does not begin with "-"');
   return value;
 };
 
-/** @throws CONFIG_UNSUPPORTED what a pod cannot be asked */
+/** Reads the config of a creation request. @throws CONFIG_UNSUPPORTED it has an unknown key or an invalid value */
 export const podRequest = (config: JsonObject): PodRequest => {
   const known = 'adopt' in config ? ['adopt'] : ['workspace', 'cwd', 'profile', 'role'];
   const unknown = Object.keys(config).find((key) => !known.includes(key));
-  if (unknown !== undefined) refuse(unknown, `is not supported; known are ${known.join(', ')}`);
+  if (unknown !== undefined) refuse(unknown, `is not supported; the supported keys are ${known.join(', ')}`);
   if ('adopt' in config)
     return {
       kind: 'adopt',
-      ref: wordAt(config, 'adopt') ?? refuse('adopt', 'must be a reference from the list'),
+      ref: wordAt(config, 'adopt') ?? refuse('adopt', 'must be a reference from the list of pods'),
     };
   const role = wordAt(config, 'role');
   if (role !== null && !ROLES.includes(role)) refuse('role', `must be one of ${ROLES.join(', ')}`);
@@ -73,7 +74,7 @@ export const podRequest = (config: JsonObject): PodRequest => {
 
 export const encodePodConfig = (pod: PodConfig): JsonObject => ({ pod: { ...pod } });
 
-/** Null where this is none: a creation that no plugin has resolved. */
+/** Reads the config of a Worker. Returns null if the plugin has not resolved it. */
 export const decodePodConfig = (config: JsonObject): PodConfig | null => {
   const pod = config.pod;
   if (!isObject(pod) || Object.keys(config).length !== 1) return null;

@@ -13,37 +13,38 @@ import type { PodStatus } from '../wire/pod-event.ts';
 import { isAlive, PodProcess } from './pod-process.ts';
 
 /**
- * - `live`: it runs and answers.
- * - `starting`: it runs and does not answer, yet or any more.
- * - `stopped`: it can be restored.
- * - `not-restorable`: too little is left of it.
- * - `corrupt`: its files are damaged, or not safe to read.
+ * The state of a pod in the list.
+ * - `live`: the pod runs and answers.
+ * - `starting`: the pod runs and does not answer: it is starting, or it hangs.
+ * - `stopped`: the pod can be restored.
+ * - `not-restorable`: the pod has no conversation that could be restored.
+ * - `corrupt`: the pod's files are damaged, or not safe to read.
  */
 export type PodState = 'live' | 'starting' | 'stopped' | 'not-restorable' | 'corrupt';
 
-/** A pod as people may see it. */
+/** The public view of a pod. */
 export interface LegacyPod {
-  /** What adopting it takes. Opaque, and void when this process ends. */
+  /** The reference for adopting the pod. Opaque. Valid until this process ends. */
   readonly ref: string;
   readonly state: PodState;
-  /** Of a live one. */
+  /** The status of a live pod; otherwise null. */
   readonly status: PodStatus | null;
-  /** The Worker that holds it now. */
+  /** The Worker that holds the pod now. */
   readonly workerId: string | null;
-  /** The pod that started it, where that is known. */
+  /** The reference of the pod that started this one, if it is known. */
   readonly parent: string | null;
   readonly role: string | null;
   readonly model: string | null;
-  /** The beginning of what was said to it last, to know it by. */
+  /** The first 120 characters of the last input, to recognize the pod by. */
   readonly preview: string | null;
   readonly lastActiveAt: string | null;
-  /** What is wrong with it. */
+  /** The reason for a state other than `live` and `stopped`. */
   readonly diagnostic: { readonly code: string; readonly message: string } | null;
 }
 
-/** What the list says of pods beyond this many is nothing: they are left out, the last by name first. */
-const MOST_PODS = 2_000;
-const AT_ONCE = 8;
+/** The list has at most this many pods, the first by name. */
+const MAX_PODS = 2_000;
+const MAX_CONCURRENT = 8;
 const PREVIEW_CHARS = 120;
 
 type Finding = Pick<LegacyPod, 'state' | 'diagnostic'> & {
@@ -52,55 +53,55 @@ type Finding = Pick<LegacyPod, 'state' | 'diagnostic'> & {
   readonly entries?: readonly LogEntry[];
 };
 
-const flaw = (state: PodState, code: string, message: string): Finding => ({
+const problem = (state: PodState, code: string, message: string): Finding => ({
   state,
   diagnostic: { code, message },
 });
 
-/** Finds pods in what they left on disk, and names them for people. Only reads. */
+/** Finds pods by their files and gives them public references. Never writes a file. */
 export class PodDirectory {
   readonly #files: PodFiles;
   readonly #snapshotMs: number;
-  readonly #privatePlaces: readonly string[];
+  readonly #privatePaths: readonly string[];
   readonly #key = randomBytes(32);
 
-  constructor(files: PodFiles, snapshotMs: number, privatePlaces: readonly string[]) {
+  constructor(files: PodFiles, snapshotMs: number, privatePaths: readonly string[]) {
     this.#files = files;
     this.#snapshotMs = snapshotMs;
-    this.#privatePlaces = privatePlaces;
+    this.#privatePaths = privatePaths;
   }
 
-  /** The same for the same pod while this process lives; says nothing of its name. */
+  /** Returns the public reference of a pod. It stays the same until this process ends and does not reveal the name. */
   refOf(name: string): string {
     return `pod_${createHmac('sha256', this.#key).update(name).digest('hex').slice(0, 32)}`;
   }
 
-  /** The name behind a reference. Null where there is no such pod now. */
+  /** Returns the name of the pod with this reference, or null if there is no such pod now. */
   async nameOf(ref: string): Promise<string | null> {
     for (const name of await this.#names(await this.rows())) if (this.refOf(name) === ref) return name;
     return null;
   }
 
-  /** The pods that run, as they know of each other. A table that cannot be read has no rows. */
+  /** Returns the rows of the registry. An unreadable registry counts as empty. */
   async rows(): Promise<readonly RegistryRow[]> {
     await this.#files.assertRuntimeDir();
     return (await readRegistry(this.#files)) ?? [];
   }
 
-  /** The rows whose process lives: what they may write is taken. @throws ENGINE_UNAVAILABLE nobody can tell now */
+  /** Returns the rows whose process is alive. @throws ENGINE_UNAVAILABLE the registry is unreadable */
   async liveRows(): Promise<readonly RegistryRow[]> {
     await this.#files.assertRuntimeDir();
     const rows = await readRegistry(this.#files);
     if (rows === null)
-      throw new RuntimeError('ENGINE_UNAVAILABLE', 'What running pods write cannot be read now');
+      throw new RuntimeError('ENGINE_UNAVAILABLE', 'The registry of the running pods cannot be read now');
     return rows.filter(({ pid }) => isAlive(pid));
   }
 
-  /** A redactor that knows every pod there is, and what is private of this one. */
+  /** Returns a redactor that knows the names of all pods, and the private facts of the pod `name`. */
   async redactorFor(name: string | null, workspaces: readonly string[] = []): Promise<PodRedactor> {
     const redactor = new PodRedactor();
     const rows = await this.rows().catch(() => []);
-    redactor.addPlaces(this.#privatePlaces);
+    redactor.addPaths(this.#privatePaths);
     redactor.addWords(await this.#names(rows));
     redactor.addWords(rows.map(({ segment }) => segment));
     redactor.addWorkspaces(workspaces);
@@ -112,7 +113,7 @@ export class PodDirectory {
     return redactor;
   }
 
-  /** What people gave the pods to do. */
+  /** Returns the recorded roles by pod name. */
   async roles(): Promise<ReadonlyMap<string, string>> {
     const roles = new Map<string, string>();
     for (const bytes of await this.#files.roleRecords()) {
@@ -125,15 +126,15 @@ export class PodDirectory {
     return roles;
   }
 
-  /** All pods, each in one state. @throws CONFIG_UNSUPPORTED the runtime directory is not safe */
+  /** Lists the pods, sorted by name. @throws CONFIG_UNSUPPORTED the runtime directory is not safe */
   async list(ownerOf: (name: string) => string | null): Promise<readonly LegacyPod[]> {
     const rows = await this.rows();
-    const names = [...(await this.#names(rows))].sort().slice(0, MOST_PODS);
+    const names = [...(await this.#names(rows))].sort().slice(0, MAX_PODS);
     const [roles, redactor] = await Promise.all([this.roles(), this.redactorFor(null)]);
     const found: LegacyPod[] = new Array(names.length);
     const queue = names.entries();
     await Promise.all(
-      Array.from({ length: AT_ONCE }, async () => {
+      Array.from({ length: MAX_CONCURRENT }, async () => {
         for (const [at, name] of queue)
           found[at] = await this.#describe(name, rows, roles, redactor, ownerOf(name));
       }),
@@ -194,42 +195,51 @@ export class PodDirectory {
       }
     } catch (error) {
       if (!(error instanceof UnsafeFileError)) throw error;
-      return flaw('corrupt', 'POD_SOCKET_UNSAFE', 'Its socket is a link, or others can write where it is');
+      return problem(
+        'corrupt',
+        'POD_SOCKET_UNSAFE',
+        'The socket is not a socket of this user, or other users can write its directory',
+      );
     }
     const row = rows.find((one) => one.name === name);
     const isReserved = row !== undefined && row.segment === null && isAlive(row.pid);
     if (isReserved || (await PodProcess.find(this.#files, name)) !== null)
-      return flaw('starting', 'POD_NOT_ANSWERING', 'Its process runs and does not answer');
+      return problem('starting', 'POD_NOT_ANSWERING', 'The process of the pod runs but does not answer');
     if (metadata === 'unsafe')
-      return flaw('corrupt', 'POD_METADATA_UNSAFE', 'Its metadata is a link, or others can write it');
-    if (metadata === 'corrupt') return flaw('corrupt', 'POD_METADATA_CORRUPT', 'Its metadata cannot be read');
-    if (metadata === null) return flaw('not-restorable', 'POD_METADATA_MISSING', 'It has no metadata');
+      return problem(
+        'corrupt',
+        'POD_METADATA_UNSAFE',
+        'The metadata is a link, is too large, belongs to another user, or other users can write it',
+      );
+    if (metadata === 'corrupt') return problem('corrupt', 'POD_METADATA_CORRUPT', 'The metadata is damaged');
+    if (metadata === null)
+      return problem('not-restorable', 'POD_METADATA_MISSING', 'The pod has no metadata');
     return this.#examineLog(metadata);
   }
 
   async #examineLog({ session, segment }: PodMetadata): Promise<Finding> {
-    if (session === null) return flaw('not-restorable', 'POD_NO_SESSION', 'It has no conversation');
-    if (segment === null) return flaw('not-restorable', 'POD_NEVER_RAN', 'It never ran');
+    if (session === null) return problem('not-restorable', 'POD_NO_SESSION', 'The pod has no conversation');
+    if (segment === null) return problem('not-restorable', 'POD_NEVER_RAN', 'The pod never ran');
     let bytes: Buffer | null;
     try {
       bytes = await this.#files.segment(session, segment);
     } catch (error) {
       if (!(error instanceof UnsafeFileError)) throw error;
-      return flaw(
+      return problem(
         'corrupt',
         'POD_LOG_UNSAFE',
-        'Its session log is a link, is too large, or others can write it',
+        'The session log is a link, is too large, belongs to another user, or other users can write it',
       );
     }
-    if (bytes === null) return flaw('not-restorable', 'POD_LOG_MISSING', 'Its session log is not there');
+    if (bytes === null) return problem('not-restorable', 'POD_LOG_MISSING', 'The session log does not exist');
     const { entries, losses } = segmentLog(bytes);
     const [loss] = losses;
-    if (loss) {
-      const { message } = lossNotice(loss) as { readonly message: string };
-      return { ...flaw('corrupt', 'POD_LOG_CORRUPT', message), entries };
-    }
+    if (loss) return { ...problem('corrupt', 'POD_LOG_CORRUPT', lossNotice(loss).message), entries };
     if (entries[0]?.kind !== 'segment_start')
-      return { ...flaw('corrupt', 'POD_LOG_CORRUPT', 'Its session log does not begin as one'), entries };
+      return {
+        ...problem('corrupt', 'POD_LOG_CORRUPT', 'The session log does not begin with a segment start'),
+        entries,
+      };
     return { state: 'stopped', diagnostic: null, entries };
   }
 

@@ -4,9 +4,9 @@ import { PodConnection } from '../wire/pod-connection.ts';
 import { PodProcess } from './pod-process.ts';
 
 export interface EndingLimits {
-  /** How long a pod may finish its background jobs after `shutdown`. */
+  /** How long a pod may take after `shutdown` to finish its background jobs. */
   readonly shutdownMs: number;
-  /** How long it may take after SIGINT. */
+  /** How long a pod may take to exit after SIGINT. */
   readonly interruptMs: number;
 }
 
@@ -16,8 +16,9 @@ const CONNECT_MS = 2_000;
 export type Ending = 'shutdown' | 'interrupted' | 'killed' | 'unknown';
 
 /**
- * Ends a pod in the order that leaves the least behind: `shutdown`, which it cleans up after; SIGINT, after which it
- * still releases its row; SIGKILL to its group. Never SIGTERM, which it dies of without cleaning up.
+ * Ends a pod by the gentlest means that works. After `shutdown` the pod cleans up everything. After SIGINT it still
+ * removes its row from the registry. SIGKILL goes to its process group. SIGTERM is never sent, because the pod exits
+ * on it without any cleanup.
  */
 export const endPod = async (
   files: PodFiles,
@@ -29,29 +30,29 @@ export const endPod = async (
   const found = known ?? (await PodProcess.find(files, name));
   const path = await files.socket(name).catch(() => null);
   if (!found && path === null) return 'shutdown';
-  const closed = path === null ? Promise.resolve() : askToShutDown(path, name);
+  const closed = path === null ? Promise.resolve() : sendShutdown(path, name);
   if (!found) {
-    // nobody to signal: what is known of it is its socket
+    // The process is unknown, so only the end of the connection shows that the pod has ended.
     const isClosed = await new Promise<boolean>((resolve) => {
-      const late = setTimeout(() => resolve(false), limits.shutdownMs);
+      const timer = setTimeout(() => resolve(false), limits.shutdownMs);
       void closed.then(() => {
-        clearTimeout(late);
+        clearTimeout(timer);
         resolve(true);
       });
     });
     return isClosed ? 'shutdown' : 'unknown';
   }
-  if (await found.ended(limits.shutdownMs)) return 'shutdown';
-  log.warn({}, 'A pod did not end after shutdown: interrupting it');
+  if (await found.waitForEnd(limits.shutdownMs)) return 'shutdown';
+  log.warn({}, 'A pod did not exit after shutdown; sending SIGINT');
   await found.interrupt();
-  if (await found.ended(limits.interruptMs)) return 'interrupted';
-  log.warn({}, 'A pod ignored its interrupt: killing it');
+  if (await found.waitForEnd(limits.interruptMs)) return 'interrupted';
+  log.warn({}, 'A pod did not exit after SIGINT; sending SIGKILL');
   await found.kill();
-  return (await found.ended(KILLED_MS)) ? 'killed' : 'unknown';
+  return (await found.waitForEnd(KILLED_MS)) ? 'killed' : 'unknown';
 };
 
-/** Resolves when the pod closes the connection, or cannot be reached. */
-const askToShutDown = (path: string, name: string): Promise<void> =>
+/** Resolves when the pod has closed the connection, or if it cannot be reached. */
+const sendShutdown = (path: string, name: string): Promise<void> =>
   new Promise((resolve) => {
     PodConnection.open(path, name, CONNECT_MS, { onEvent: () => {}, onClose: resolve }).then(
       ({ connection }) => connection.send({ method: 'shutdown' }),

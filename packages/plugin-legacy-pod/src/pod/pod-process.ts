@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PodFiles } from '../records/pod-files.ts';
 import { readRegistry } from '../records/registry.ts';
 
-/** Whether any process has this number. One of another user has it too. */
+/** True if a process with this id exists, also if it belongs to another user. */
 export const isAlive = (pid: number): boolean => {
   if (!Number.isSafeInteger(pid) || pid <= 1) return false;
   try {
@@ -20,14 +20,14 @@ interface ProcessFacts {
   readonly group: number;
 }
 
-/** What the system says of a process. Null where it is gone, or where the system does not tell. */
+/** Reads the facts of a process from `/proc`. Returns null if the process is gone, or if there is no `/proc`. */
 const factsOf = async (pid: number): Promise<ProcessFacts | null> => {
   try {
     const [line, stat] = await Promise.all([
       readFile(`/proc/${pid}/cmdline`, 'utf8'),
       readFile(`/proc/${pid}/stat`, 'utf8'),
     ]);
-    // the name of the program stands in parentheses and may hold anything
+    // The name of the program is in parentheses and may contain any character.
     const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return { arguments: line.split('\0'), isZombie: state === 'Z', group: Number(group) };
   } catch {
@@ -35,14 +35,11 @@ const factsOf = async (pid: number): Promise<ProcessFacts | null> => {
   }
 };
 
-/** Whether a process was started as this pod. */
+/** True if the process was started as this pod. */
 const isPod = ({ arguments: given }: ProcessFacts, name: string): boolean =>
   given.includes('pod') && given.includes(name);
 
-/**
- * The process of a pod, told apart from one that got its number later. `spawned` is a process that this runtime
- * started itself and has not seen end.
- */
+/** The process of a pod. Each use checks that the process id was not reused by another process. */
 export class PodProcess {
   readonly pid: number;
   readonly #name: string;
@@ -52,7 +49,10 @@ export class PodProcess {
     this.#name = name;
   }
 
-  /** The process that the registry and the pod's own file agree upon, if it still is that pod. Null otherwise. */
+  /**
+   * Finds the process that both the registry and the pod's own file name. Returns null if they differ, or if that
+   * process is not the pod.
+   */
   static async find(files: PodFiles, name: string): Promise<PodProcess | null> {
     const [rows, written] = await Promise.all([
       readRegistry(files).catch(() => null),
@@ -62,24 +62,25 @@ export class PodProcess {
     const pid = row && row.segment !== null ? row.pid : written;
     if (pid === null || pid === undefined || (written !== null && written !== pid)) return null;
     const found = new PodProcess(pid, name);
-    return (await found.isOn()) ? found : null;
+    return (await found.isRunning()) ? found : null;
   }
 
+  /** Returns the handle for a process that this runtime started. */
   static spawned(pid: number, name: string): PodProcess {
     return new PodProcess(pid, name);
   }
 
-  /** Whether it runs and is still this pod. */
-  async isOn(): Promise<boolean> {
+  /** True if the process runs and is still this pod. */
+  async isRunning(): Promise<boolean> {
     if (!isAlive(this.pid)) return false;
     const facts = await factsOf(this.pid);
     return facts !== null && !facts.isZombie && isPod(facts, this.#name);
   }
 
-  /** Resolves with true when it is gone, with false where it is still on after so long. */
-  async ended(timeoutMs: number): Promise<boolean> {
+  /** Waits for the end of the process. Resolves with false if it still runs after `timeoutMs`. */
+  async waitForEnd(timeoutMs: number): Promise<boolean> {
     const until = Date.now() + timeoutMs;
-    for (let pauseMs = 10; await this.isOn(); pauseMs = Math.min(pauseMs * 2, 250)) {
+    for (let pauseMs = 10; await this.isRunning(); pauseMs = Math.min(pauseMs * 2, 250)) {
       const left = until - Date.now();
       if (left <= 0) return false;
       await delay(Math.min(pauseMs, left));
@@ -87,12 +88,12 @@ export class PodProcess {
     return true;
   }
 
-  /** Checked once more right before: a number that was given away meanwhile is left alone. */
+  /** Sends SIGINT to the process. Checks immediately before that it is still this pod. */
   async interrupt(): Promise<void> {
-    if (await this.isOn()) this.#signal(this.pid, 'SIGINT');
+    if (await this.isRunning()) this.#signal(this.pid, 'SIGINT');
   }
 
-  /** The pod and what it started, where it leads a group of its own. */
+  /** Sends SIGKILL to the process, and to its child processes if it leads a process group. */
   async kill(): Promise<void> {
     const facts = await factsOf(this.pid);
     if (!facts || !isPod(facts, this.#name)) return;
@@ -103,7 +104,7 @@ export class PodProcess {
     try {
       process.kill(target, signal);
     } catch {
-      // it ended in between
+      // The process ended in the meantime.
     }
   }
 }

@@ -15,7 +15,7 @@ export interface Launch {
   readonly cwd: string;
   readonly profile: string | null;
   readonly role: string | null;
-  /** Whether it must have been before: else a pod that lost its metadata would begin anew without a word. */
+  /** True if the pod must already exist. Otherwise a pod that lost its metadata would silently start empty. */
   readonly isRestore: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface LaunchOptions {
 
 const POLL_MS = 20;
 const READY = 'YOI-READY\t';
-/** What a pod inherits has no key of this runtime in it. */
+/** The variables of this runtime, which may contain keys. A pod does not inherit them. */
 const OWN_ENVIRONMENT = /^WORKER_RUNTIME_/;
 
 const argumentsOf = ({ name, workspace, profile, role, isRestore }: Launch): readonly string[] => [
@@ -49,9 +49,9 @@ const environmentFor = (files: PodFiles, configDir: string | null): NodeJS.Proce
 });
 
 /**
- * Starts a pod and waits until it is ready. Its standard error goes to a file of ours: a pipe would kill the pod with
- * this process, and the place that the old clients used belongs to a living namesake.
- * @throws RuntimeError what the pod said it failed of, or ENGINE_UNAVAILABLE; then no process of it is left
+ * Starts a pod and waits until it is ready. Its standard error goes to a temporary file. A pipe would end the pod
+ * together with this process, and the file that the old clients used may belong to a running pod of the same name.
+ * @throws RuntimeError the error that the pod reported, or ENGINE_UNAVAILABLE. No process of the pod is left then
  */
 export const launchPod = async (
   files: PodFiles,
@@ -82,15 +82,15 @@ export const launchPod = async (
     child.once('exit', (code) => {
       end ??= { code };
     });
-    // the pod outlives this runtime
+    // The pod keeps running when this runtime ends.
     child.unref();
     await errors.close();
     const until = Date.now() + readyMs;
-    const said = async (): Promise<readonly string[]> =>
+    const errorLines = async (): Promise<readonly string[]> =>
       (await readFile(path, 'utf8')).split('\n').slice(0, -1);
     for (;;) {
       const ended = end as { readonly code: number | null; readonly cause?: unknown } | null;
-      const lines = await said();
+      const lines = await errorLines();
       if (ended)
         throw startupError(
           lines.filter((line) => !line.startsWith(READY)),
@@ -113,11 +113,11 @@ export const launchPod = async (
   }
 };
 
-/** One of ours that has not ended: nobody else can have its number. */
+/** Kills the process group of a child whose exit was not reported yet. Its process id cannot have been reused. */
 const killGroup = async (pid: number): Promise<void> => {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // it ended in between
+    // The process ended in the meantime.
   }
 };

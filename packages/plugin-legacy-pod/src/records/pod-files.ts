@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
 import { isPodName } from './pod-name.ts';
 
-/** Why a file of the old program is not touched: somebody else may have a hand in it. */
+/** A file of the old program is not used, because another user may have changed it. The message is for the operator. */
 export class UnsafeFileError extends Error {
   override readonly name = 'UnsafeFileError';
 }
@@ -21,8 +21,8 @@ const isOwn = (stats: Stats): boolean => process.getuid === undefined || stats.u
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * The files of the old program, read only. Sockets have no other protection than their directory, so a directory that
- * somebody else could write is refused, and no link is followed out of it.
+ * Reads the files of the old program. Only their directory protects the sockets. A directory that another user can
+ * write is therefore refused, and links are not followed.
  */
 export class PodFiles {
   readonly dataDir: string;
@@ -33,13 +33,16 @@ export class PodFiles {
     this.runtimeDir = runtimeDir;
   }
 
-  /** Makes the runtime directory where it is missing. @throws CONFIG_UNSUPPORTED others can write it */
+  /** Creates the runtime directory if it is missing. @throws CONFIG_UNSUPPORTED other users can write it */
   async prepareRuntimeDir(): Promise<void> {
     await mkdir(this.runtimeDir, { recursive: true, mode: 0o700 });
     await this.assertRuntimeDir();
   }
 
-  /** True where it is there. @throws CONFIG_UNSUPPORTED it is a link, somebody else's, or others can write it */
+  /**
+   * Returns true if the runtime directory exists.
+   * @throws CONFIG_UNSUPPORTED it is not a directory, it belongs to another user, or other users can write it
+   */
   async assertRuntimeDir(): Promise<boolean> {
     let stats: Stats;
     try {
@@ -55,7 +58,7 @@ export class PodFiles {
       : !isOwn(stats)
         ? 'belongs to another user'
         : (stats.mode & OTHERS_WRITE) !== 0
-          ? 'can be written by others'
+          ? 'can be written by other users'
           : null;
     if (flaw !== null) {
       throw new RuntimeError('CONFIG_UNSUPPORTED', `The runtime directory of the pods ${flaw}`, {
@@ -66,7 +69,7 @@ export class PodFiles {
     return true;
   }
 
-  /** Names of pods that left anything: metadata, or a directory with a socket. Those of the registry are not in here. */
+  /** Returns the names of the pods that have metadata or a socket. Does not read the registry. */
   async names(): Promise<ReadonlySet<string>> {
     const names = new Set<string>();
     for (const name of await this.#directories(join(this.dataDir, 'pods')))
@@ -77,9 +80,9 @@ export class PodFiles {
     return names;
   }
 
-  /** Where to connect to. Null where there is no socket. @throws UnsafeFileError · CONFIG_UNSUPPORTED */
+  /** Returns the path of the pod's socket, or null if it has none. @throws UnsafeFileError · CONFIG_UNSUPPORTED */
   async socket(name: string): Promise<string | null> {
-    if (!isPodName(name)) throw new UnsafeFileError('not a name of a pod');
+    if (!isPodName(name)) throw new UnsafeFileError('not a valid pod name');
     if (!(await this.assertRuntimeDir())) return null;
     try {
       await this.#assertPodDir(name);
@@ -95,7 +98,7 @@ export class PodFiles {
   }
 
   metadata(name: string): Promise<Buffer | null> {
-    if (!isPodName(name)) throw new UnsafeFileError('not a name of a pod');
+    if (!isPodName(name)) throw new UnsafeFileError('not a valid pod name');
     return this.read(join(this.dataDir, 'pods', name, 'metadata.json'), 8 * 1_048_576);
   }
 
@@ -103,20 +106,20 @@ export class PodFiles {
     return this.read(join(this.runtimeDir, 'pods.json'), 16 * 1_048_576);
   }
 
-  /** The process id that a pod wrote when it started. */
+  /** Returns the process id that the pod wrote when it started, or null. */
   async writtenPid(name: string): Promise<number | null> {
     if (!isPodName(name)) return null;
     const text = (await this.read(join(this.runtimeDir, name, 'pid'), 64))?.toString('utf8').trim() ?? '';
     return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : null;
   }
 
-  /** A session log. Null where there is none. */
+  /** Returns the file of one segment of a session log, or null if it does not exist. */
   segment(session: string, segment: string): Promise<Buffer | null> {
     if (!UUID.test(session) || !UUID.test(segment)) return Promise.resolve(null);
     return this.read(join(this.dataDir, 'sessions', session, `${segment}.jsonl`), 256 * 1_048_576);
   }
 
-  /** What people gave the pods to do, by the name of the pod. */
+  /** Returns the files that record the role of each pod, one for each workspace. */
   async roleRecords(): Promise<readonly Buffer[]> {
     const root = join(this.dataDir, 'panel', 'workspaces');
     const found: Buffer[] = [];
@@ -127,7 +130,10 @@ export class PodFiles {
     return found;
   }
 
-  /** A whole file of this user that is no link. Null where it is missing. @throws UnsafeFileError */
+  /**
+   * Reads a whole file. Returns null if it does not exist.
+   * @throws UnsafeFileError it is a link, belongs to another user, can be written by other users, or is too large
+   */
   async read(path: string, limitBytes: number): Promise<Buffer | null> {
     let file: Awaited<ReturnType<typeof open>>;
     try {
@@ -140,7 +146,7 @@ export class PodFiles {
     try {
       const stats = await file.stat();
       if (!stats.isFile() || !isOwn(stats)) throw new UnsafeFileError(`${path} is not a file of this user`);
-      if ((stats.mode & 0o002) !== 0) throw new UnsafeFileError(`${path} can be written by others`);
+      if ((stats.mode & 0o002) !== 0) throw new UnsafeFileError(`${path} can be written by other users`);
       if (stats.size > limitBytes) throw new UnsafeFileError(`${path} is larger than ${limitBytes} bytes`);
       return await file.readFile();
     } finally {
@@ -148,7 +154,7 @@ export class PodFiles {
     }
   }
 
-  /** Where others cannot even enter the directory above, what is inside is as safe as it. */
+  /** Checks the directory of a pod. It is safe in any case if other users cannot enter the runtime directory. */
   async #assertPodDir(name: string): Promise<void> {
     const path = join(this.runtimeDir, name);
     const stats = await lstat(path);
@@ -156,7 +162,7 @@ export class PodFiles {
       throw new UnsafeFileError(`${path} is not a directory of this user`);
     const above = await lstat(this.runtimeDir);
     if ((above.mode & OTHERS_ENTER) !== 0 && (stats.mode & OTHERS_WRITE) !== 0)
-      throw new UnsafeFileError(`${path} can be written by others`);
+      throw new UnsafeFileError(`${path} can be written by other users`);
   }
 
   async #directories(path: string): Promise<readonly string[]> {

@@ -1,9 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/**
- * Whether the old program takes it for a name. It becomes one component of paths, so nothing else is ever joined to
- * one.
- */
+/** True if the old program accepts the name. A pod name is used as one component of a path, so it must have no `/`. */
 export const isPodName = (name: string): boolean =>
   name !== '' &&
   name !== '.' &&
@@ -12,12 +9,15 @@ export const isPodName = (name: string): boolean =>
   !name.includes('\0') &&
   name.length <= 200;
 
-/** A name that nobody can tell from the Worker, nor the Worker from it. Short, since a socket's path has little room. */
+/**
+ * Returns a new random name. The name and the Worker's id cannot be derived from each other. The name is short, because
+ * the length of a socket's path is limited.
+ */
 export const mintPodName = (): string => `w-${randomBytes(8).toString('hex')}`;
 
 /**
- * A pod that never ran cannot be restored under its name. The next one that its Worker gets is called so; the
- * numbers tell which one was last.
+ * Returns the name of a Worker's nth pod. A pod that never ran cannot be restored under its name, so its Worker gets
+ * another pod under the next name.
  */
 export const laterPodName = (base: string, number: number): string =>
   number === 1 ? base : `${base}-${number}`;

@@ -1,34 +1,34 @@
 import type { Notice } from '@worker-runtime/core';
-import type { StreamMark, StreamPlace } from '../link/stream-place.ts';
+import type { StreamPosition } from '../link/stream-position.ts';
+import type { StreamTracker } from '../link/stream-tracker.ts';
+import type { ConversationItem } from '../log/conversation-item.ts';
+import type { OutputMapper } from '../log/output-mapper.ts';
 import type { PodRedactor } from '../log/pod-redactor.ts';
-import type { Said } from '../log/said.ts';
-import type { Teller } from '../log/teller.ts';
 import type { PodMethod } from '../wire/pod-method.ts';
 
-/** What following a run needs of its session. */
+/** The part of a pod's session that a run uses while it follows the pod. */
 export interface FollowedPod {
   readonly redactor: PodRedactor;
-  readonly teller: Teller;
+  readonly mapper: OutputMapper;
   readonly model: string | null;
-  /** In which a pod that does nothing else takes what it is asked. */
+  /** How long an idle pod may take to begin a requested run. */
   readonly acceptMs: number;
+  readonly tracker: StreamTracker;
   send(method: PodMethod): void;
-  /** How the stream stands to the log. */
-  readonly place: StreamPlace;
-  /** What the pod has committed since the last call. */
-  sync(): Promise<readonly Said[]>;
-  /** Gives back what belongs to a later run: the next `sync` begins with it. */
-  putBack(said: readonly Said[]): void;
-  /** A run broke off where so much had been streamed: not all of it was committed. */
-  runBroke(at: StreamMark): void;
-  /** Alerts that nobody was told of yet. */
+  /** Returns the items that the pod committed since the last call. */
+  sync(): Promise<readonly ConversationItem[]>;
+  /** Puts back items that belong to a later run. The next `sync` begins with them. */
+  putBack(items: readonly ConversationItem[]): void;
+  /** Reports that a run broke off at this position, so that some of its streamed blocks are never committed. */
+  alignStream(position: StreamPosition): void;
+  /** Takes the notices about alerts that were not taken yet. */
   takeNotices(): readonly Notice[];
-  /** The pod is gone for good. */
+  /** Reports that the pod cannot be reached any more. Ends the execution. */
   lost(error: unknown): void;
 }
 
-/** What a run was asked, as the pod will commit it. */
-export interface Asked {
+/** The input of a requested run, as the pod will commit it. */
+export interface RunRequest {
   readonly role: 'user' | 'system';
   readonly text: string;
 }

@@ -1,15 +1,15 @@
 import type { EngineOutput } from '@worker-runtime/core';
 import { type PodRedactor, RedactedStream } from '../log/pod-redactor.ts';
 
-/** Text that is streamed before a message supersedes it; the committed message has all of it. */
-const MOST_CHARS = 262_144;
+/** How much text is streamed ahead of a message. The committed message has all of the text. */
+const MAX_CHARS = 262_144;
 
 export type LiveEvent = 'text_delta' | 'thinking_delta' | 'text_done' | 'thinking_done';
 
 export const liveType = (event: LiveEvent): 'text' | 'reasoning' =>
   event.startsWith('text') ? 'text' : 'reasoning';
 
-/** The text that a pod is writing, as it may be shown: transient, and superseded by the committed message. */
+/** Converts the streamed text of a pod to redacted, transient outputs. The committed message replaces them. */
 export class LiveText {
   readonly #streams: Readonly<Record<'text' | 'reasoning', RedactedStream>>;
   #blockChars = 0;
@@ -19,7 +19,10 @@ export class LiveText {
     this.#streams = { text: new RedactedStream(redactor), reasoning: new RedactedStream(redactor) };
   }
 
-  /** @param isLate its message is committed already, and is not shown a second time */
+  /**
+   * Returns the outputs for one event.
+   * @param isLate true if the committed message was already published, so that the text is not shown again
+   */
   take(event: LiveEvent, text: string, isLate: boolean): readonly EngineOutput[] {
     const type = liveType(event);
     const stream = this.#streams[type];
@@ -27,25 +30,25 @@ export class LiveText {
       this.#blockChars += text.length;
       return this.#show(type, stream.push(text), isLate);
     }
-    // a block may come whole, without having been streamed
+    // A pod may send a finished block without any deltas.
     const rest = (this.#blockChars === 0 ? stream.push(text) : '') + stream.end();
     this.#blockChars = 0;
     return this.#show(type, rest, isLate);
   }
 
-  /** A committed message stands for what was shown. */
-  superseded(): void {
+  /** Resets the limit of streamed text, because a committed message has replaced the text shown so far. */
+  messageCommitted(): void {
     this.#chars = 0;
   }
 
-  /** What was streamed meanwhile is lost. */
+  /** Discards unfinished blocks after a reconnection, because their deltas in between are missing. */
   restart(): void {
     for (const stream of Object.values(this.#streams)) stream.end();
     this.#blockChars = 0;
   }
 
   #show(type: 'text' | 'reasoning', text: string, isLate: boolean): readonly EngineOutput[] {
-    if (text === '' || isLate || this.#chars + text.length > MOST_CHARS) return [];
+    if (text === '' || isLate || this.#chars + text.length > MAX_CHARS) return [];
     this.#chars += text.length;
     return [{ type, text }];
   }

@@ -1,96 +1,112 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EngineContext, type Run, type RunInput, RuntimeError } from '@worker-runtime/core';
 import type { PodFeed } from '../link/pod-feed.ts';
+import { type CommittedRun, splitRuns } from '../log/committed-run.ts';
+import type { ConversationItem } from '../log/conversation-item.ts';
 import type { PodRedactor } from '../log/pod-redactor.ts';
-import type { Said } from '../log/said.ts';
-import { type SaidRun, splitRuns } from '../log/said-run.ts';
 import type { PodStatus } from '../wire/pod-event.ts';
 
-/** A run that the pod had without being asked by this runtime. `feed`: it is on. */
+/** A run of the pod that this runtime did not request. */
 export interface OtherRun {
-  readonly run: SaidRun;
+  readonly run: CommittedRun;
+  /** The events of the run if it is active; otherwise null. */
   readonly feed: PodFeed | null;
-  /** Whether what `run` says is streamed as well. */
-  readonly stream: 'over' | 'follows';
+  /** `pending` if the stream of the items in `run` is still in the feed; `past` if it was missed. */
+  readonly stream: 'past' | 'pending';
 }
 
-/** Marks inputs that came to the pod by another way, so that they are told from those that go there. */
+/** Marks the inputs that another client sent to the pod, to tell them from the inputs that are sent to the pod. */
 const FROM_POD = { origin: 'pod' } as const;
 
 const FIRST_PAUSE_MS = 2;
 const LAST_PAUSE_MS = 250;
-const MOST_INPUT_CHARS = 200_000;
+const MAX_INPUT_CHARS = 200_000;
 
-/** Whether the log says how a run ended, and nothing of it after that. */
-const isOver = (run: SaidRun | undefined): boolean => {
-  const last = run?.said.findLast(({ what }) => what !== 'usage' && what !== 'notice');
-  return last?.what === 'end' && last.result !== 'paused' && last.result !== 'yielded';
+/** True if the log has the end of the run, and no item of the run after it. */
+const hasEnded = (run: CommittedRun | undefined): boolean => {
+  const last = run?.items.findLast(({ kind }) => kind !== 'usage' && kind !== 'notice');
+  return last?.kind === 'end' && last.result !== 'paused' && last.result !== 'yielded';
 };
 
-/** The runs that nobody here asked for, waiting to be recorded one after the other, in the order of the pod's log. */
+/** Queues the runs that this runtime did not request, and records them one by one in the order of the pod's log. */
 export class OtherRuns {
   readonly #context: EngineContext;
   readonly #redactor: PodRedactor;
-  readonly #putBack: (said: readonly Said[]) => void;
-  readonly #waiting: OtherRun[] = [];
+  readonly #putBack: (items: readonly ConversationItem[]) => void;
+  readonly #queue: OtherRun[] = [];
   #isRecording = false;
 
-  constructor(context: EngineContext, redactor: PodRedactor, putBack: (said: readonly Said[]) => void) {
+  constructor(
+    context: EngineContext,
+    redactor: PodRedactor,
+    putBack: (items: readonly ConversationItem[]) => void,
+  ) {
     this.#context = context;
     this.#redactor = redactor;
     this.#putBack = putBack;
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.length === 0;
+    return this.#queue.length === 0;
   }
 
-  /** With a `feed` the last one is on, unless the log of a pod that runs says that it is over. */
-  add(said: readonly Said[], feed: PodFeed | null, stream: OtherRun['stream'], status: PodStatus): void {
-    const runs = splitRuns(said);
-    const isOn = feed !== null && !(stream === 'over' && status === 'running' && isOver(runs.at(-1)));
-    const last = isOn ? runs.at(-1) : undefined;
-    for (const run of last ? runs.slice(0, -1) : runs) this.#waiting.push({ run, feed: null, stream });
-    if (feed) this.#waiting.push({ run: last ?? { input: null, said: [] }, feed, stream });
+  /**
+   * Adds the runs in these items. With a `feed` the last run is active, unless the pod is running and its log shows
+   * that this run has ended: then the feed belongs to a run that has no items yet.
+   */
+  add(
+    items: readonly ConversationItem[],
+    feed: PodFeed | null,
+    stream: OtherRun['stream'],
+    status: PodStatus,
+  ): void {
+    const runs = splitRuns(items);
+    const isActive = feed !== null && !(stream === 'past' && status === 'running' && hasEnded(runs.at(-1)));
+    const last = isActive ? runs.at(-1) : undefined;
+    for (const run of last ? runs.slice(0, -1) : runs) this.#queue.push({ run, feed: null, stream });
+    if (feed) this.#queue.push({ run: last ?? { input: null, items: [] }, feed, stream });
   }
 
-  /** Runs that are over. One that is on waits until it is heard of. */
-  addOver(said: readonly Said[]): void {
-    const begin = said.findLastIndex(({ what }) => what === 'begin');
-    const isOn = begin !== -1 && !isOver(splitRuns(said).at(-1));
-    if (isOn) this.#putBack(said.slice(begin));
-    this.add(isOn ? said.slice(0, begin) : said, null, 'over', 'idle');
+  /** Adds the runs that have ended. Puts back the items of an active run, which is added when its events arrive. */
+  addEnded(items: readonly ConversationItem[]): void {
+    const begin = items.findLastIndex(({ kind }) => kind === 'begin');
+    const isActive = begin !== -1 && !hasEnded(splitRuns(items).at(-1));
+    if (isActive) this.#putBack(items.slice(begin));
+    this.add(isActive ? items.slice(0, begin) : items, null, 'past', 'idle');
   }
 
-  /** The first run that began is the one that is heard; a later one will be. What stands before closed an earlier one. */
-  addHeard(said: readonly Said[], feed: PodFeed): void {
-    const first = said.findIndex(({ what }) => what === 'begin');
-    const second = said.findIndex(({ what }, at) => what === 'begin' && at > first && first !== -1);
-    if (second !== -1) this.#putBack(said.slice(second));
-    const [run] = splitRuns(said.slice(Math.max(0, first), second === -1 ? undefined : second));
-    const closing = said.slice(0, Math.max(0, first));
-    this.#waiting.push({
-      run: { input: run?.input ?? null, said: [...closing, ...(run?.said ?? [])] },
+  /**
+   * Adds the first run that begins in these items, whose events are in `feed`. Items before it end an earlier run and
+   * are recorded with it. Items of later runs are put back.
+   */
+  addActive(items: readonly ConversationItem[], feed: PodFeed): void {
+    const first = items.findIndex(({ kind }) => kind === 'begin');
+    const second = items.findIndex(({ kind }, at) => kind === 'begin' && at > first && first !== -1);
+    if (second !== -1) this.#putBack(items.slice(second));
+    const [run] = splitRuns(items.slice(Math.max(0, first), second === -1 ? undefined : second));
+    const before = items.slice(0, Math.max(0, first));
+    this.#queue.push({
+      run: { input: run?.input ?? null, items: [...before, ...(run?.items ?? [])] },
       feed,
-      stream: 'follows',
+      stream: 'pending',
     });
   }
 
-  /** Begins them, one after the other. While a run of ours is on, they wait. Resolves when none is left. */
+  /** Begins a run of the Worker for each queued run, one by one. Resolves when the queue is empty. */
   async record(): Promise<void> {
     if (this.#isRecording) return;
     this.#isRecording = true;
     const { signal, log } = this.#context;
     let pauseMs = FIRST_PAUSE_MS;
-    for (let next = this.#waiting[0]; next && !signal.aborted; next = this.#waiting[0]) {
+    for (let next = this.#queue[0]; next && !signal.aborted; next = this.#queue[0]) {
       try {
         await this.#context.beginRun(this.#inputOf(next));
         pauseMs = FIRST_PAUSE_MS;
       } catch (error) {
-        // what is retryable: not attached yet, or busy with a run of ours
+        // A retryable error means that the Worker is not attached yet, or that a requested run is active.
         if (!RuntimeError.from(error).retryable) {
           log.error({ err: error }, 'A run of a pod could not be recorded');
-          this.#waiting.shift();
+          this.#queue.shift();
         }
         await delay(pauseMs, undefined, { signal }).catch(() => {});
         pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS);
@@ -99,26 +115,26 @@ export class OtherRuns {
     this.#isRecording = false;
   }
 
-  /** The one that this run was begun for; null where somebody asked for it here. */
+  /** Takes the queued run for which `record` began this run. Returns null if the run was requested here. */
   take({ input }: Run): OtherRun | null {
-    const [next] = this.#waiting;
+    const [next] = this.#queue;
     if (!next || !this.#isRecording) return null;
     const begun = this.#inputOf(next);
     const isNext =
       input && begun
         ? input.metadata?.origin === FROM_POD.origin && input.parts[0]?.text === begun.parts[0]?.text
         : !input && !begun;
-    return isNext ? (this.#waiting.shift() ?? null) : null;
+    return isNext ? (this.#queue.shift() ?? null) : null;
   }
 
-  /** All that wait, for a run of ours that came first. */
+  /** Takes all queued runs, because a requested run came first and reports them. */
   takeAll(): readonly OtherRun[] {
-    return this.#waiting.splice(0);
+    return this.#queue.splice(0);
   }
 
   #inputOf({ run }: OtherRun): RunInput | undefined {
     if (!run.input) return undefined;
-    const text = this.#redactor.text(run.input.text.slice(0, MOST_INPUT_CHARS));
+    const text = this.#redactor.text(run.input.text.slice(0, MAX_INPUT_CHARS));
     return { role: run.input.role, parts: [{ type: 'text', text }], metadata: FROM_POD };
   }
 }

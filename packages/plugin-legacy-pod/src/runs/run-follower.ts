@@ -1,22 +1,22 @@
 import type { EngineOutput, Run } from '@worker-runtime/core';
 import type { PodFeed } from '../link/pod-feed.ts';
-import { START, type StreamMark } from '../link/stream-place.ts';
-import type { Said } from '../log/said.ts';
+import { START, type StreamPosition } from '../link/stream-position.ts';
+import type { ConversationItem } from '../log/conversation-item.ts';
 import { numberAt, textAt } from '../records/record-fields.ts';
 import { type PodEvent, type PodStatus, podStatus } from '../wire/pod-event.ts';
-import { calledOff, isCancelled } from './called-off.ts';
-import type { Asked, FollowedPod } from './followed-pod.ts';
+import type { FollowedPod, RunRequest } from './followed-pod.ts';
 import { LiveText, liveType } from './live-text.ts';
-import { askPod } from './run-acceptance.ts';
+import { requestRun } from './run-acceptance.ts';
 import { runError } from './run-error.ts';
 import { RunSignal } from './run-signal.ts';
+import { isCancelled, withdrawnByClient, withdrawnRun } from './withdrawn-run.ts';
 
 type Outputs = AsyncGenerator<readonly EngineOutput[], void, undefined>;
 
 /**
- * Follows one run of a pod. Durable outputs are made of committed entries alone, read at the ends of turns and of the
- * run; the live lanes give the text while it is written, and say when there is something to read. So it does not
- * matter how the lanes are mixed.
+ * Follows one run of a pod. Only committed items, which are read at the ends of turns and of the run, become durable
+ * outputs. The stream provides the text while the model writes it, and shows when to read the log. The order between
+ * the two lanes of the stream therefore does not matter.
  */
 export class RunFollower {
   readonly #pod: FollowedPod;
@@ -25,10 +25,11 @@ export class RunFollower {
   readonly #signal: RunSignal;
   readonly #live: LiveText;
   readonly #usage: EngineOutput[] = [];
-  #committed: readonly Said[] = [];
+  /** Items that are published in the first step. */
+  #buffered: readonly ConversationItem[] = [];
   #error: { readonly code: string; readonly message: string } | null = null;
   #result: string | null = null;
-  #end: Extract<Said, { readonly what: 'end' }> | null = null;
+  #end: Extract<ConversationItem, { readonly kind: 'end' }> | null = null;
   #hasCommittedUsage = false;
   #hasCalls = false;
   #hasBegun = false;
@@ -43,83 +44,82 @@ export class RunFollower {
   }
 
   /**
-   * Asks, and follows to the end. `given` gets what turned out to be another client's.
-   * @throws RuntimeError how the run ended, if not well; WORKER_BUSY where the pod works for somebody else
+   * Requests a run and follows it to its end. `onRefused` receives the items of other runs if the run never began.
+   * @throws RuntimeError the run failed. WORKER_BUSY if the pod is running for another client
    */
-  async *ask(asked: Asked, given: (said: readonly Said[]) => void): Outputs {
-    const accepted = await askPod(this.#pod, asked, this.#feed, this.#signal);
-    switch (accepted.outcome) {
-      case 'left':
+  async *request(request: RunRequest, onRefused: (otherItems: readonly ConversationItem[]) => void): Outputs {
+    const acceptance = await requestRun(this.#pod, request, this.#feed, this.#signal);
+    switch (acceptance.outcome) {
+      case 'stopped':
         return;
       case 'lost':
-        return this.#pod.lost(accepted.error);
+        return this.#pod.lost(acceptance.error);
       case 'refused': {
-        given(accepted.said);
+        onRefused(acceptance.items);
         if (this.#run.signal.aborted) return;
-        const { error } = accepted;
-        if (error?.message === 'rolled back') return yield calledOff('taken back');
-        if (error && isCancelled(error.message)) return yield calledOff('cancelled');
+        const { error, isRolledBack } = acceptance;
+        if (isRolledBack) return yield withdrawnByClient('rolled back');
+        if (error && isCancelled(error.message)) return yield withdrawnByClient('cancelled');
         throw error ? runError(error.code, error.message) : runError('already_running', '');
       }
       case 'accepted': {
-        for (const { input, said } of accepted.before) {
-          if (input)
-            yield [this.#pod.teller.notice('info', 'POD_INPUT', `Another client wrote: ${input.text}`)];
-          yield* this.#tell(said);
+        for (const { input, items } of acceptance.before) {
+          if (input) yield [this.#pod.mapper.inputNotice(input.text)];
+          yield* this.#publish(items);
         }
         this.#end = null;
-        yield* this.follow(accepted.run.said, 'follows');
+        yield* this.follow(acceptance.run.items, 'pending');
       }
     }
   }
 
   /**
-   * Follows a run that is on to its end. `committed` is what its log has by now; the stream of it is `over` or
-   * `follows`.
-   * @throws as `ask`
+   * Follows an active run to its end. `committed` are the items of the run so far. `stream` is `pending` if their
+   * events are still in the feed, and `past` if those events were missed.
+   * @throws RuntimeError the run failed
    */
-  async *follow(committed: readonly Said[], stream: 'over' | 'follows'): Outputs {
-    this.#hasBegun = stream === 'follows' || committed.length > 0;
-    if (stream === 'over') yield* this.#tell(committed);
-    else this.#committed = committed;
+  async *follow(committed: readonly ConversationItem[], stream: 'past' | 'pending'): Outputs {
+    this.#hasBegun = stream === 'pending' || committed.length > 0;
+    if (stream === 'past') yield* this.#publish(committed);
+    else this.#buffered = committed;
     for (;;) {
-      const heard = await this.#signal.next(null);
-      if (heard === 'left') return yield* this.#sync();
-      if (heard === 'late' || heard === 'told') continue;
-      if (heard.type === 'lost') {
+      const event = await this.#signal.next(null);
+      if (event === 'stopped') return yield* this.#sync();
+      if (event === 'timeout' || event === 'cancelling') continue;
+      if (event.type === 'lost') {
         yield* this.#sync();
-        return this.#pod.lost(heard.error);
+        return this.#pod.lost(event.error);
       }
       let status: PodStatus | null;
-      if (heard.type === 'again') {
-        status = heard.snapshot.status;
+      if (event.type === 'reconnected') {
+        status = event.snapshot.status;
         yield* this.#sync();
         this.#live.restart();
       } else {
-        status = heard.event.event === 'status' ? podStatus(heard.event.data) : null;
-        yield* this.#take(heard.event, heard.at ?? START);
+        status = event.event.event === 'status' ? podStatus(event.event.data) : null;
+        yield* this.#handle(event.event, event.at ?? START);
       }
       if (status === null || status === 'running') continue;
       yield* this.#finishStep();
-      const isWhole = this.#result === 'finished' || this.#result === 'limit_reached';
-      if (heard.type === 'event' && !isWhole) this.#pod.runBroke(heard.at ?? START);
+      const isComplete = this.#result === 'finished' || this.#result === 'limit_reached';
+      if (event.type === 'event' && !isComplete) this.#pod.alignStream(event.at ?? START);
       if (status === 'idle') {
         if (!this.#hasCommittedUsage && this.#usage.length > 0) yield this.#usage;
         return yield* this.#conclude();
       }
-      if (!(yield* this.#paused())) return;
+      if (!(yield* this.#askToResume())) return;
       this.#result = null;
       this.#end = null;
     }
   }
 
-  async *#take({ event, data }: PodEvent, at: StreamMark): Outputs {
+  async *#handle({ event, data }: PodEvent, at: StreamPosition): Outputs {
     switch (event) {
       case 'text_delta':
       case 'thinking_delta':
       case 'text_done':
       case 'thinking_done': {
-        const isLate = this.#pod.place.isLate(liveType(event), at);
+        const isLate = this.#pod.tracker.isLate(liveType(event), at);
         const outputs = this.#live.take(event, textAt(data, 'text'), isLate);
         if (outputs.length > 0) yield outputs;
         return;
@@ -132,22 +132,32 @@ export class RunFollower {
         this.#isStepOpen = true;
         const { model, redactor } = this.#pod;
         yield [{ type: 'step-start', ...(model !== null && { model: redactor.text(model) }) }];
-        return yield* this.#tellCommitted();
+        return yield* this.#publishBuffered();
       }
       case 'turn_end':
-        // so that calls show while their tools run
+        // Tool calls are published here, so that they are visible while the tools run.
         if (this.#hasCalls) yield* this.#sync();
         this.#hasCalls = false;
         return;
       case 'usage':
-        return this.#count(data);
+        return this.#addUsage(data);
       case 'llm_retry':
       case 'llm_continuation':
-        return yield [this.#pod.teller.notice('info', 'POD_MODEL_RETRY', 'The model is asked again')];
+        return yield [
+          this.#pod.mapper.notice('info', 'POD_MODEL_RETRY', 'The pod sent the request to the model again'),
+        ];
       case 'compact_start':
-        return yield [this.#pod.teller.notice('info', 'POD_COMPACTING', 'The pod compacts the conversation')];
+        return yield [
+          this.#pod.mapper.notice('info', 'POD_COMPACTING', 'The pod is compacting the conversation'),
+        ];
       case 'compact_failed':
-        return yield [this.#pod.teller.notice('warning', 'POD_COMPACT_FAILED', 'The pod could not compact')];
+        return yield [
+          this.#pod.mapper.notice(
+            'warning',
+            'POD_COMPACT_FAILED',
+            'The pod could not compact the conversation',
+          ),
+        ];
       case 'error':
         this.#error = { code: textAt(data, 'code'), message: textAt(data, 'message') };
         return;
@@ -159,7 +169,7 @@ export class RunFollower {
     }
   }
 
-  #count(data: PodEvent['data']): void {
+  #addUsage(data: PodEvent['data']): void {
     if (typeof data.input_tokens !== 'number' && typeof data.output_tokens !== 'number') return;
     const { model, redactor } = this.#pod;
     const cacheReadTokens = numberAt(data, 'cache_read_input_tokens');
@@ -172,37 +182,36 @@ export class RunFollower {
     });
   }
 
-  /** What was read before the first step is told in it. */
-  *#tellCommitted(): Generator<readonly EngineOutput[], void, undefined> {
-    const committed = this.#committed;
-    this.#committed = [];
-    yield* this.#tell(committed);
+  *#publishBuffered(): Generator<readonly EngineOutput[], void, undefined> {
+    const items = this.#buffered;
+    this.#buffered = [];
+    yield* this.#publish(items);
   }
 
   async *#sync(): Outputs {
-    yield* this.#tellCommitted();
+    yield* this.#publishBuffered();
     const all = await this.#pod.sync();
-    // where another run begins, this one is over
-    const next = this.#hasBegun ? all.findIndex(({ what }) => what === 'begin') : -1;
-    const said = next === -1 ? all : all.slice(0, next);
+    // This run ends where the next one begins.
+    const next = this.#hasBegun ? all.findIndex(({ kind }) => kind === 'begin') : -1;
+    const items = next === -1 ? all : all.slice(0, next);
     if (next !== -1) this.#pod.putBack(all.slice(next));
     if (all.length > 0) this.#hasBegun = true;
     const notices = this.#pod.takeNotices();
     if (notices.length > 0) yield notices;
-    yield* this.#tell(said);
+    yield* this.#publish(items);
   }
 
-  *#tell(said: readonly Said[]): Generator<readonly EngineOutput[], void, undefined> {
-    for (const one of said) {
-      if (one.what === 'end' && one.result !== 'yielded') this.#end = one;
-      if (one.what === 'usage') this.#hasCommittedUsage = true;
+  *#publish(items: readonly ConversationItem[]): Generator<readonly EngineOutput[], void, undefined> {
+    for (const item of items) {
+      if (item.kind === 'end' && item.result !== 'yielded') this.#end = item;
+      if (item.kind === 'usage') this.#hasCommittedUsage = true;
     }
-    const outputs = this.#pod.teller.tell(said);
-    if (said.some(({ what }) => what === 'message')) this.#live.superseded();
+    const outputs = this.#pod.mapper.outputs(items);
+    if (items.some(({ kind }) => kind === 'message')) this.#live.messageCommitted();
     if (outputs.length > 0) yield outputs;
   }
 
-  /** What is committed by the end of a step belongs to it. */
+  /** Ends the open step. Items that are committed by then belong to it. */
   async *#finishStep(): Outputs {
     yield* this.#sync();
     if (!this.#isStepOpen) return;
@@ -210,28 +219,28 @@ export class RunFollower {
     yield [{ type: 'step-finish', finish: this.#result ?? (this.#error ? 'error' : 'finished') }];
   }
 
-  /** Asks whether to go on. False where this run is over. */
-  async *#paused(): AsyncGenerator<readonly EngineOutput[], boolean, undefined> {
+  /** Opens a request for the paused run. Returns true if the pod was told to resume, and false if the run has ended. */
+  async *#askToResume(): AsyncGenerator<readonly EngineOutput[], boolean, undefined> {
     const { signal } = this.#run;
     const settled = new AbortController();
-    const moved = this.#feed.until(
+    const moved = this.#feed.waitFor(
       (event) => event.type !== 'event' || event.event.event === 'status',
       settled.signal,
     );
     const answered = this.#run.ask({
       kind: 'question',
-      prompt: 'The run is paused. Shall it go on?',
+      prompt: 'The run is paused. Do you want to resume it?',
       options: ['resume', 'abandon'],
     });
     const first = await Promise.race([answered, moved.then(() => null)]).catch(() => null);
     settled.abort();
     await moved;
     if (first === null) {
-      // another client went on, or ended it: what follows is no part of this run
+      // Another client resumed or abandoned the paused run. The following events are not part of this run.
       yield* this.#sync();
       const isAbandoned = this.#end?.result === 'abandoned';
-      if (isAbandoned) yield calledOff('abandoned');
-      else yield [this.#pod.teller.notice('info', 'POD_PAUSE_ENDED', 'Another client ended the pause')];
+      if (isAbandoned) yield withdrawnByClient('abandoned');
+      else yield [this.#pod.mapper.notice('info', 'POD_PAUSE_ENDED', 'Another client ended the pause')];
       return false;
     }
     if (first.decision === 'resume') {
@@ -243,25 +252,25 @@ export class RunFollower {
     for (;;) {
       const event = await this.#feed.next(null, this.#pod.acceptMs);
       if (event?.type === 'lost') this.#pod.lost(event.error);
-      const isOver =
+      const hasEnded =
         event?.type !== 'event' || event.event.event === 'status' || event.event.event === 'error';
-      if (!isOver) continue;
+      if (!hasEnded) continue;
       yield* this.#sync();
-      yield [{ type: 'called-off', reason: 'The pause was answered with abandon' }];
+      yield withdrawnRun('The paused run was abandoned');
       return false;
     }
   }
 
-  /** The pod's run is over: how? @throws RuntimeError it failed */
+  /** Ends the run as the pod's run ended. @throws RuntimeError the run failed */
   *#conclude(): Generator<readonly EngineOutput[], void, undefined> {
     if (this.#run.signal.aborted) return;
     if (this.#result === 'finished' || this.#result === 'limit_reached') return;
-    if (this.#result === 'rolled_back') return yield calledOff('taken back');
+    if (this.#result === 'rolled_back') return yield withdrawnByClient('rolled back');
     const end = this.#end;
     const error = this.#error ?? (end?.result === 'errored' ? { code: '', message: end.message } : null);
-    if (error && isCancelled(error.message)) return yield calledOff('cancelled');
+    if (error && isCancelled(error.message)) return yield withdrawnByClient('cancelled');
     if (error) throw runError(error.code, error.message);
     if (end?.result === 'finished' || end?.result === 'limit_reached') return;
-    yield calledOff(end?.result === 'abandoned' ? 'abandoned' : 'ended');
+    yield withdrawnByClient(end?.result === 'abandoned' ? 'abandoned' : 'ended');
   }
 }

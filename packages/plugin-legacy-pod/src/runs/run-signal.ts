@@ -1,16 +1,22 @@
 import type { Run } from '@worker-runtime/core';
+import type { LinkEvent } from '../link/link-event.ts';
 import type { PodFeed } from '../link/pod-feed.ts';
-import type { LinkEvent } from '../link/pod-link.ts';
 import type { PodMethod } from '../wire/pod-method.ts';
 
-export type Heard = LinkEvent | 'late' | 'told' | 'left';
+/**
+ * An event that a run has to handle: an event of the link, or one of these.
+ * - `timeout`: no event arrived in time.
+ * - `cancelling`: the run is to end, and `cancel` was sent to the pod. The pod's events still follow.
+ * - `stopped`: the run is to end without waiting for the pod.
+ */
+export type RunEvent = LinkEvent | 'timeout' | 'cancelling' | 'stopped';
 
-/** Listens to a pod and to whoever ends the run, and tells the pod once. */
+/** Merges the events of a pod with the abort signal of a run. Sends `cancel` to the pod at most once. */
 export class RunSignal {
   readonly #run: Run;
   readonly #feed: PodFeed;
   readonly #send: (method: PodMethod) => void;
-  #isTold = false;
+  #isAbortHandled = false;
 
   constructor(run: Run, feed: PodFeed, send: (method: PodMethod) => void) {
     this.#run = run;
@@ -18,19 +24,15 @@ export class RunSignal {
     this.#send = send;
   }
 
-  /**
-   * The next event of the pod. `late`: none came in time. `told`: the run is to end, and the pod was told so. `left`:
-   * the run is to end, and nobody waits for the pod.
-   */
-  async next(timeoutMs: number | null): Promise<Heard> {
+  async next(timeoutMs: number | null): Promise<RunEvent> {
     const { signal } = this.#run;
-    const event = await this.#feed.next(this.#isTold ? null : signal, timeoutMs);
+    const event = await this.#feed.next(this.#isAbortHandled ? null : signal, timeoutMs);
     if (event !== null) return event;
-    if (this.#isTold || !signal.aborted) return 'late';
-    this.#isTold = true;
-    // a stop ends the pod as well: whoever detaches it speaks to it
-    if (signal.reason === 'stop') return 'left';
+    if (this.#isAbortHandled || !signal.aborted) return 'timeout';
+    this.#isAbortHandled = true;
+    // A stop also ends the pod: the detach sends `shutdown`.
+    if (signal.reason === 'stop') return 'stopped';
     this.#send({ method: 'cancel' });
-    return 'told';
+    return 'cancelling';
   }
 }
