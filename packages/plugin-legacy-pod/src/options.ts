@@ -10,15 +10,15 @@ export interface LegacyPodOptions {
   readonly runtimeDir: string;
   /** The pods' `YOI_CONFIG_DIR`, an absolute path. By default the pods use their own default. */
   readonly configDir?: string;
-  /** How long a pod may take to become ready, in milliseconds. Default 20,000. */
+  /** The time that a pod may take to become ready, in milliseconds. Default 20,000. */
   readonly readyMs?: number;
-  /** How long an idle pod may take to begin a requested run, in milliseconds. Default 10,000. */
+  /** The time that an idle pod may take to begin a requested run, in milliseconds. Default 10,000. */
   readonly acceptMs?: number;
-  /** How long a pod may take to answer a connection, in milliseconds. Default 2,000. */
+  /** The time that a pod may take to answer a connection, in milliseconds. Default 2,000. */
   readonly snapshotMs?: number;
-  /** How long a pod may take to finish its background jobs after `shutdown`, in milliseconds. Default 60,000. */
+  /** The time that a pod may take to finish its background jobs after `shutdown`, in milliseconds. Default 60,000. */
   readonly shutdownMs?: number;
-  /** How long a pod may take to exit after SIGINT, in milliseconds. Default 5,000. */
+  /** The time that a pod may take to exit after SIGINT, in milliseconds. Default 5,000. */
   readonly interruptMs?: number;
 }
 

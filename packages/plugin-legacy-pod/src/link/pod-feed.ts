@@ -1,7 +1,7 @@
 import { textAt } from '../records/record-fields.ts';
 import type { LinkEvent } from './link-event.ts';
 
-/** How much joined text is buffered. Further text is dropped; the committed message contains it. */
+/** The maximum length of joined text in the buffer. Further text is dropped; the committed message contains it. */
 const MAX_BUFFERED_CHARS = 262_144;
 
 const deltaOf = (event: LinkEvent): 'text_delta' | 'thinking_delta' | null =>

@@ -4,7 +4,7 @@ import { childEventText } from './committed-run.ts';
 import type { ConversationItem } from './conversation-item.ts';
 import type { PodRedactor } from './pod-redactor.ts';
 
-/** Stays well below the maximum size of an event. A longer text is cut, and a notice reports the cut. */
+/** The maximum length of a text, well below the maximum size of an event. A longer text is cut. */
 const MAX_CHARS = 200_000;
 const MAX_NOTICE_CHARS = 1_000;
 

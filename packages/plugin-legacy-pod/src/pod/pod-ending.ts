@@ -4,9 +4,9 @@ import { PodConnection } from '../wire/pod-connection.ts';
 import { PodProcess } from './pod-process.ts';
 
 export interface EndingLimits {
-  /** How long a pod may take after `shutdown` to finish its background jobs. */
+  /** The time that a pod may take after `shutdown` to finish its background jobs, in milliseconds. */
   readonly shutdownMs: number;
-  /** How long a pod may take to exit after SIGINT. */
+  /** The time that a pod may take to exit after SIGINT, in milliseconds. */
   readonly interruptMs: number;
 }
 

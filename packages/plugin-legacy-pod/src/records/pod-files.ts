@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
 import { isPodName } from './pod-name.ts';
 
-/** A file of the old program is not used, because another user may have changed it. The message is for the operator. */
+/** The error for a file that is not read, because another user may have changed it. Its message is for the operator. */
 export class UnsafeFileError extends Error {
   override readonly name = 'UnsafeFileError';
 }

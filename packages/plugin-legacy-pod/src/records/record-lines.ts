@@ -20,7 +20,7 @@ export interface RecordLines {
 }
 
 const BEGIN = '{"kind":"';
-/** How many possible beginnings of a record are tried in one line. Bounds the search in a hostile line. */
+/** The number of possible beginnings of a record that are tried in one line. Bounds the search in a hostile line. */
 const MAX_STARTS = 64;
 
 const strict = new TextDecoder('utf-8', { fatal: true });
@@ -64,7 +64,7 @@ const salvage = (text: string): readonly Salvaged[] => {
   return found;
 };
 
-/** Reads the records of a session log, one a line. Returns all readable records, and a loss for each unreadable part. */
+/** Reads the records of a session log. Returns all readable records, and a loss for each unreadable part. */
 export const readRecordLines = (bytes: Uint8Array): RecordLines => {
   const records: { record: JsonObject; line: number; offset: number }[] = [];
   const losses: Loss[] = [];

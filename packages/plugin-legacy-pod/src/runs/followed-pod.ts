@@ -11,7 +11,7 @@ export interface FollowedPod {
   readonly redactor: PodRedactor;
   readonly mapper: OutputMapper;
   readonly model: string | null;
-  /** How long an idle pod may take to begin a requested run. */
+  /** The time that an idle pod may take to begin a requested run, in milliseconds. */
   readonly acceptMs: number;
   readonly tracker: StreamTracker;
   send(method: PodMethod): void;

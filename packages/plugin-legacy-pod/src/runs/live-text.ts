@@ -1,7 +1,7 @@
 import type { EngineOutput } from '@worker-runtime/core';
 import { type PodRedactor, RedactedStream } from '../log/pod-redactor.ts';
 
-/** How much text is streamed ahead of a message. The committed message has all of the text. */
+/** The maximum length of text that is streamed ahead of a message. The committed message has all of the text. */
 const MAX_CHARS = 262_144;
 
 export type LiveEvent = 'text_delta' | 'thinking_delta' | 'text_done' | 'thinking_done';

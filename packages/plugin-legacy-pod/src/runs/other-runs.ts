@@ -11,7 +11,7 @@ export interface OtherRun {
   readonly run: CommittedRun;
   /** The events of the run if it is active; otherwise null. */
   readonly feed: PodFeed | null;
-  /** `pending` if the stream of the items in `run` is still in the feed; `past` if it was missed. */
+  /** `pending` if the stream events of the items in `run` still have to be handled; `past` if they were missed. */
   readonly stream: 'past' | 'pending';
 }
 

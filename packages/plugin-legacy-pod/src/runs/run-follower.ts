@@ -75,7 +75,7 @@ export class RunFollower {
 
   /**
    * Follows an active run to its end. `committed` are the items of the run so far. `stream` is `pending` if their
-   * events are still in the feed, and `past` if those events were missed.
+   * stream events still have to be handled, and `past` if those events were missed.
    * @throws RuntimeError the run failed
    */
   async *follow(committed: readonly ConversationItem[], stream: 'past' | 'pending'): Outputs {
@@ -219,7 +219,7 @@ export class RunFollower {
     yield [{ type: 'step-finish', finish: this.#result ?? (this.#error ? 'error' : 'finished') }];
   }
 
-  /** Opens a request for the paused run. Returns true if the pod was told to resume, and false if the run has ended. */
+  /** Opens a request for the paused run. Returns true if the pod resumes it, and false if it has ended. */
   async *#askToResume(): AsyncGenerator<readonly EngineOutput[], boolean, undefined> {
     const { signal } = this.#run;
     const settled = new AbortController();
