@@ -24,7 +24,7 @@ const batchOf = ({ lines = '', count = 0, keys }: Write): Batch => ({
   ...(keys && { keys }),
 });
 
-/** A store in memory whose writes stand in a file, too: what a killed process had acknowledged is in there. */
+/** Returns a memory store that also appends its writes to a file, so that they survive the kill of a process. */
 export const recordedStore = async (path: string): Promise<RuntimeStore> => {
   const inner = memoryStore();
   await inner.open({
