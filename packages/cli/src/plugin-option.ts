@@ -1,5 +1,5 @@
 import { misuse } from './failure.ts';
-import { scalar } from './value.ts';
+import { scalar } from './option-value.ts';
 
 /** A plugin as it was named, and the folder from which a path or a package of that name is looked for. */
 export interface PluginName {

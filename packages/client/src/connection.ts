@@ -1,7 +1,7 @@
+import { errorOf } from './error-response.ts';
 import { authorizationOf, baseOf, type ClientOptions, type Timing } from './options.ts';
-import { pause } from './pause.ts';
-import { errorOf } from './problem.ts';
 import { foreign, unreachable } from './remote-error.ts';
+import { pause } from './retry-delay.ts';
 
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

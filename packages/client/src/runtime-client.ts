@@ -1,17 +1,17 @@
 import type * as Api from '@worker-runtime/core';
 import { Connection } from './connection.ts';
-import { WorkerFeed } from './observing.ts';
 import { type ClientOptions, type Timing, timingOf } from './options.ts';
+import { segment } from './path-segment.ts';
 import { listQueryOf, queryOf } from './query.ts';
 import { invalid } from './remote-error.ts';
-import { resuming } from './resuming.ts';
-import { segment } from './segment.ts';
+import { resuming } from './resumed-stream.ts';
+import { awaitRun, MAX_WAIT_MS, mintKey, waitSeconds } from './run-wait.ts';
+import { socketsOf } from './socket-pool.ts';
 import { socketStreams } from './socket-streams.ts';
-import { socketsOf } from './sockets.ts';
 import { sseStreams } from './sse-stream.ts';
 import type { OpenStream } from './stream-event.ts';
-import { awaitRun, MAX_WAIT_MS, mintKey, waitSeconds } from './waiting.ts';
-import { WatchFeed } from './watching.ts';
+import { WatchFeed } from './watch-feed.ts';
+import { WorkerFeed } from './worker-feed.ts';
 
 export interface AcrossRestarts {
   /** Whether the stream goes on when the runtime stops, once it is there again, instead of ending. Default false. */

@@ -1,7 +1,7 @@
-import type { ObservingSocket } from './observing-socket.ts';
 import { RemoteError } from './remote-error.ts';
-import type { Sockets } from './sockets.ts';
+import type { Sockets } from './socket-pool.ts';
 import type { OpenStream, StreamAsk, StreamEvent } from './stream-event.ts';
+import type { ObservingSocket } from './stream-socket.ts';
 
 /** False where the socket was lost before the stream began. */
 async function* begun(

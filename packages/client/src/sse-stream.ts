@@ -1,10 +1,10 @@
 import type { Cursor } from '@worker-runtime/core';
 import type { Connection } from './connection.ts';
 import { parsedData } from './parsed-data.ts';
+import { segment } from './path-segment.ts';
 import { queryOf } from './query.ts';
 import { RemoteError, unreachable } from './remote-error.ts';
-import { segment } from './segment.ts';
-import { EventReader } from './server-events.ts';
+import { EventReader } from './sse-parser.ts';
 import { type OpenStream, opened } from './stream-event.ts';
 
 const pathOf = (worker: string | null): string =>

@@ -5,7 +5,7 @@ import type { RuntimeSummary, WorkerInput } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { build } from 'esbuild';
 import { type RemoteError, runtimeClient } from '../src/index.ts';
-import { pauseMs } from '../src/pause.ts';
+import { pauseMs } from '../src/retry-delay.ts';
 import { canned, down, hanging, json, problem, text } from './canned.ts';
 import { Served } from './served.ts';
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { OpenRequest, WorkerEvent } from '@worker-runtime/core';
+import { choicesOf } from '../display-text.ts';
 import { leftOn, notCompleted } from '../run-failure.ts';
-import { choicesOf } from '../speech.ts';
 
 /** What a dialogue needs of who runs it. */
 export interface DialogueOptions {

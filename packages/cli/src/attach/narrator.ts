@@ -1,6 +1,6 @@
 import type { Observation, WorkerEvent } from '@worker-runtime/core';
+import { CUT_OFF, choicesOf, gistOf } from '../display-text.ts';
 import { printable } from '../printable.ts';
-import { CUT_OFF, choicesOf, gistOf } from '../speech.ts';
 
 type PartType = 'text' | 'reasoning';
 

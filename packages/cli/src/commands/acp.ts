@@ -1,8 +1,8 @@
 import type { JsonObject } from '@worker-runtime/core';
 import { EditorSessions } from '../acp/editor-sessions.ts';
+import { type ClientFlags, failureOf, inSession } from '../client-command.ts';
+import { said } from '../defined.ts';
 import type { Output } from '../output.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, failureOf, inSession } from '../session.ts';
 
 export interface AcpFlags extends ClientFlags {
   readonly engine: string;

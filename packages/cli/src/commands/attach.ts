@@ -1,11 +1,11 @@
 import { Dialogue } from '../attach/dialogue.ts';
 import { Narrator, questionOf } from '../attach/narrator.ts';
 import { Screen, type Terminal } from '../attach/terminal.ts';
+import { type ClientFlags, failureOf, inSession, isUnsent, type Session } from '../client-command.ts';
+import { textOf } from '../display-text.ts';
 import { EXIT, Failure } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../printable.ts';
-import { type ClientFlags, failureOf, inSession, isUnsent, type Session } from '../session.ts';
-import { textOf } from '../speech.ts';
 
 /** How much of the conversation is shown to begin with. */
 const RECENT_ITEMS = 20;

@@ -1,8 +1,8 @@
 import type { Diagnostic } from '@worker-runtime/core';
+import { type ClientFlags, inSession } from '../client-command.ts';
+import { said } from '../defined.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, inSession } from '../session.ts';
 import { table } from '../table.ts';
 
 /** What went wrong, on one line; the id finds the full story in the log of the runtime. */

@@ -1,8 +1,8 @@
 import type { LogGap, WorkerEvent } from '@worker-runtime/core';
+import { type ClientFlags, inSession, type Session } from '../client-command.ts';
+import { gistOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
-import { type ClientFlags, inSession, type Session } from '../session.ts';
-import { gistOf } from '../speech.ts';
 
 const PAGE_ITEMS = 1_000;
 

@@ -1,9 +1,9 @@
 import type { LegacyPod } from '@worker-runtime/plugin-legacy-pod';
+import { type ClientFlags, inSession, type Session } from '../client-command.ts';
+import { said } from '../defined.ts';
 import { misuse } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, inSession, type Session } from '../session.ts';
 import { table } from '../table.ts';
 
 const podsOf = async ({ client }: Session): Promise<{ readonly items: readonly LegacyPod[] }> => {

@@ -1,8 +1,8 @@
 import type { RunResult } from '@worker-runtime/core';
+import { type ClientFlags, inSession } from '../client-command.ts';
+import { textOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
 import { leftOn, notCompleted } from '../run-failure.ts';
-import { type ClientFlags, inSession } from '../session.ts';
-import { textOf } from '../speech.ts';
 
 const answerOf = (run: RunResult): string =>
   run.messages

@@ -1,5 +1,5 @@
+import { type ClientFlags, inSession } from '../client-command.ts';
 import type { Output } from '../output.ts';
-import { type ClientFlags, inSession } from '../session.ts';
 import { sheet } from '../table.ts';
 import { gistOf } from './diagnostics.ts';
 

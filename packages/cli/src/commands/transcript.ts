@@ -1,7 +1,7 @@
+import { type ClientFlags, inSession } from '../client-command.ts';
+import { said } from '../defined.ts';
+import { textOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, inSession } from '../session.ts';
-import { textOf } from '../speech.ts';
 
 export const transcript = (
   flags: ClientFlags & {

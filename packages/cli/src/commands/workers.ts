@@ -7,11 +7,11 @@ import type {
   WorkerStatus,
   WorkerSummary,
 } from '@worker-runtime/core';
+import { type ClientFlags, inSession } from '../client-command.ts';
+import { said } from '../defined.ts';
+import { choicesOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, inSession } from '../session.ts';
-import { choicesOf } from '../speech.ts';
 import { sheet, table } from '../table.ts';
 
 const statusOf = ({ status, health, queued }: WorkerSummary): string =>

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
+import { jsonObject } from '../option-value.ts';
 import type { Output } from '../output.ts';
-import { jsonObject } from '../value.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { clientOptions } from './client-option.ts';
 

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { wholeNumber } from '../value.ts';
+import { wholeNumber } from '../option-value.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:8787';
 

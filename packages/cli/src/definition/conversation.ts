@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
+import { wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
-import { wholeNumber } from '../value.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { aWorker, clientOptions, keyOption, pageOptions } from './client-option.ts';
 

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
+import { wholeNumber } from '../option-value.ts';
 import type { PluginOptions } from '../plugin-option.ts';
-import { wholeNumber } from '../value.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 
 const serveOptions = {

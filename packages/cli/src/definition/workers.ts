@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
+import { jsonObject, pairs, wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
-import { jsonObject, pairs, wholeNumber } from '../value.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { aWorker, clientOptions, keyOption, pageOptions, reasonOption } from './client-option.ts';
 

@@ -1,6 +1,6 @@
 import type { Observation, WatchItem } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
-import { EventReader, type ServerEvent } from '../src/server-events.ts';
+import { EventReader, type ServerEvent } from '../src/sse-parser.ts';
 import { type Canned, canned, down, hanging, json, problem, stream, text } from './canned.ts';
 
 const HEAD = 'retry: 1000\n\n';

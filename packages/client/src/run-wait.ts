@@ -1,7 +1,7 @@
 import type { InputReceipt } from '@worker-runtime/core';
 import type { Timing } from './options.ts';
-import { pause, pauseMs } from './pause.ts';
 import { RemoteError } from './remote-error.ts';
+import { pause, pauseMs } from './retry-delay.ts';
 
 /** The longest that one request may wait. */
 export const MAX_WAIT_MS = 60_000;

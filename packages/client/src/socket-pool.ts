@@ -1,5 +1,5 @@
-import { ObservingSocket } from './observing-socket.ts';
 import { bearerProtocolOf, type ClientOptions, socketUrlOf, type Timing } from './options.ts';
+import { ObservingSocket } from './stream-socket.ts';
 
 /** A socket that is on its way, and the streams that will have a place on it. */
 interface Opening {

@@ -1,5 +1,5 @@
 import type { Cursor, WatchItem, WorkerSummary } from '@worker-runtime/core';
-import type { Feed } from './resuming.ts';
+import type { Feed } from './resumed-stream.ts';
 import type { StreamAsk, StreamEvent } from './stream-event.ts';
 
 type Change = Exclude<WatchItem, { readonly type: 'ended' }>;

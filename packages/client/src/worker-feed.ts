@@ -8,7 +8,7 @@ import type {
   WorkerEvent,
 } from '@worker-runtime/core';
 import { RemoteError } from './remote-error.ts';
-import type { Feed } from './resuming.ts';
+import type { Feed } from './resumed-stream.ts';
 import type { StreamAsk, StreamEvent } from './stream-event.ts';
 
 type WorkerItem = Exclude<Observation, { readonly type: 'ended' }>;

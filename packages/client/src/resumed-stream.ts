@@ -1,7 +1,7 @@
 import type { Cursor, ErrorCode } from '@worker-runtime/core';
 import type { Timing } from './options.ts';
-import { pause, pauseMs } from './pause.ts';
 import { RemoteError, replaced } from './remote-error.ts';
+import { pause, pauseMs } from './retry-delay.ts';
 import type { OpenStream, StreamAsk, StreamEvent } from './stream-event.ts';
 
 /** The last word of a stream. */
