@@ -1,6 +1,6 @@
 import type { Alternatives } from './alternatives.ts';
 
-/** How many letters must be put in, left out or exchanged to make one word of the other. */
+/** Returns the edit distance of two words: how many letters must be inserted, removed or replaced. */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let at = 0; at < a.length; at++) {
@@ -18,8 +18,8 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0;
 };
 
-/** The word that was perhaps meant, as the end of a sentence. */
-const guess = (word: string, known: readonly string[]): string => {
+/** Suggests the most similar known word, or nothing if none is similar enough. */
+const suggestion = (word: string, known: readonly string[]): string => {
   const [nearest] = known
     .map((name) => ({ name, away: distance(word, name) }))
     .filter(({ name, away }) => away <= Math.min(2, name.length / 2))
@@ -30,24 +30,41 @@ const guess = (word: string, known: readonly string[]): string => {
 const flagOf = (name: string): string =>
   name.length === 1 ? `-${name}` : `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** What `--wait` took that was perhaps meant to be the text. */
+const flagsOf = (names: string): string => names.split(', ').map(flagOf).join(', ');
+
+/** Explains that `--wait` took the next word, which was perhaps meant as the text. */
 const takenByWait = (argv: readonly string[]): string => {
   const taken = argv[argv.indexOf('--wait') + 1];
   return argv.includes('--wait') && taken !== undefined && !taken.startsWith('-')
-    ? `; --wait took "${taken}" as its seconds: put it last, or write --wait=10`
+    ? `; --wait took "${taken}" as its seconds: put --wait last, or write --wait=10`
     : '';
 };
 
-/** What yargs says of a wrong call, in words that name what would have been right. */
-export const wrongCall = (message: string, known: Alternatives, argv: readonly string[]): string => {
+/** Rewrites a message of yargs about a usage error. The result says what would have been right. */
+export const usageMessage = (message: string, known: Alternatives, argv: readonly string[]): string => {
   const [, kind, found = ''] = /^Unknown (command|argument)s?: (.+)$/s.exec(message) ?? [];
   const [word = ''] = found.split(', ');
   if (kind === 'command')
     return known.areCommands
-      ? `there is no command "${word}"${guess(word, known.names)} (there are ${known.text})`
-      : `there is no place for "${word}": a text of several words takes quotes`;
+      ? `unknown command "${word}"${suggestion(word, known.names)} (available commands: ${known.text})`
+      : `unexpected argument "${word}"; put a text of several words in quotes`;
   if (kind === 'argument')
-    return `there is no option ${flagOf(word)}${guess(flagOf(word), known.names)} (known here: ${known.text})`;
-  if (message.startsWith('Which')) return `${message} There are ${known.text}`;
-  return message.startsWith('Not enough non-option') ? `${message}${takenByWait(argv)}` : message;
+    return `unknown option ${flagOf(word)}${suggestion(flagOf(word), known.names)} (available options: ${known.text})`;
+  if (message.startsWith('no command given')) return `${message}; available commands: ${known.text}`;
+
+  const [, got, least] =
+    /^Not enough non-option arguments: got (\d+), need at least (\d+)$/.exec(message) ?? [];
+  if (got !== undefined)
+    return `missing argument: got ${got}, expected ${least}${takenByWait(argv) || '; see --help'}`;
+  const [, missing] = /^Missing required arguments?: (.+)$/.exec(message) ?? [];
+  if (missing !== undefined) return `missing option: ${flagsOf(missing)}`;
+  const [, empty] = /^Not enough arguments following: (.+)$/.exec(message) ?? [];
+  if (empty !== undefined) return `${flagsOf(empty)} needs a value`;
+  const [, one = '', other = ''] = /^Arguments (\S+) and (\S+) are mutually exclusive$/.exec(message) ?? [];
+  if (other !== '') return `${flagOf(one)} and ${flagOf(other)} cannot be combined`;
+  const [, name = '', given, choices = ''] =
+    /^Invalid values:\s+Argument: (\S+), Given: (".*"), Choices: (.+)$/s.exec(message) ?? [];
+  if (given !== undefined)
+    return `${flagOf(name)} must be one of ${choices.replaceAll('"', '')}, not ${given}`;
+  return message;
 };
