@@ -2,15 +2,15 @@ import type { ErrorCode } from '@worker-runtime/core';
 import { RemoteError } from './remote-error.ts';
 
 /**
- * An id as a segment of a path. What a URL cannot carry as one (`..` would lead elsewhere) is the id of nothing.
- * @throws `missing` there can be no such thing
+ * Encodes an id as a segment of a path. An id that a URL cannot carry, such as `..`, cannot exist.
+ * @throws `missing` the id cannot exist
  */
-export const segment = (id: string, missing: ErrorCode): string => {
-  if (id === '' || id === '.' || id === '..') throw new RemoteError(missing, 'There is no such id');
+export const pathSegment = (id: string, missing: ErrorCode): string => {
+  if (id === '' || id === '.' || id === '..') throw new RemoteError(missing, 'No such id');
   try {
     return encodeURIComponent(id);
   } catch (cause) {
-    // half of a character
-    throw new RemoteError(missing, 'There is no such id', { cause });
+    // the id contains half of a surrogate pair
+    throw new RemoteError(missing, 'No such id', { cause });
   }
 };

@@ -1,33 +1,36 @@
 import { bearerProtocolOf, type ClientOptions, socketUrlOf, type Timing } from './options.ts';
-import { ObservingSocket } from './stream-socket.ts';
+import { StreamSocket } from './stream-socket.ts';
 
-/** A socket that is on its way, and the streams that will have a place on it. */
+/** A socket that is connecting, and the Workers whose streams will use it (null: the watch of all). */
 interface Opening {
-  readonly socket: Promise<ObservingSocket | null>;
+  readonly socket: Promise<StreamSocket | null>;
   readonly workers: Set<string | null>;
 }
 
-/** How long streams come over SSE once a socket was refused where HTTP is served. */
-const REFUSED_MS = 60_000;
+/** The time without new sockets after an upgrade failed although the runtime answers over HTTP. */
+const SUSPENDED_MS = 60_000;
 
 /**
- * The sockets of one client. One is enough for all streams, but for those that observe the same Worker at once: a
- * socket has one subscription of each. They are opened when they are asked for, and closed when nobody uses them.
+ * The sockets of one client. One socket carries all streams, except several streams of the same Worker: a socket has at
+ * most one subscription per Worker. A socket is opened on demand and closed when its last stream ends.
  */
-export class Sockets {
-  readonly #open: () => Promise<ObservingSocket | null>;
-  readonly #sockets = new Set<ObservingSocket>();
+export class SocketPool {
+  readonly #open: () => Promise<StreamSocket | null>;
+  readonly #sockets = new Set<StreamSocket>();
   readonly #openings = new Set<Opening>();
-  #refusedUntil = 0;
+  #suspendedUntil = 0;
 
-  constructor(open: () => Promise<ObservingSocket | null>) {
+  constructor(open: () => Promise<StreamSocket | null>) {
     this.#open = open;
   }
 
-  /** One with a place for a stream of this Worker (null: of all), which is kept; null where there is none now. */
-  async take(worker: string | null, signal: AbortSignal): Promise<ObservingSocket | null> {
+  /**
+   * Returns a socket that is reserved for a stream of this Worker (null: the watch of all), or null if no socket can be
+   * opened now.
+   */
+  async take(worker: string | null, signal: AbortSignal): Promise<StreamSocket | null> {
     for (;;) {
-      if (signal.aborted || this.areRefused) return null;
+      if (signal.aborted || this.isSuspended) return null;
       for (const socket of this.#sockets) {
         if (socket.isClosed) this.#sockets.delete(socket);
         else if (socket.reserve(worker)) return socket;
@@ -40,13 +43,14 @@ export class Sockets {
     }
   }
 
-  get areRefused(): boolean {
-    return performance.now() < this.#refusedUntil;
+  /** True while the pool opens no sockets, because an upgrade failed. */
+  get isSuspended(): boolean {
+    return performance.now() < this.#suspendedUntil;
   }
 
-  /** Where sockets are refused and all else is served, they are not tried for a while. */
-  refused(): void {
-    this.#refusedUntil = performance.now() + REFUSED_MS;
+  /** Stops opening sockets for a while. */
+  suspend(): void {
+    this.#suspendedUntil = performance.now() + SUSPENDED_MS;
   }
 
   #add(): Opening {
@@ -61,11 +65,11 @@ export class Sockets {
   }
 }
 
-/** Null where streams go another way. */
-export const socketsOf = (options: ClientOptions, timing: Timing): Sockets | null => {
+/** Returns null if the options or the platform provide no WebSocket. */
+export const createSocketPool = (options: ClientOptions, timing: Timing): SocketPool | null => {
   const { webSocket = options.fetch ? null : (globalThis.WebSocket ?? null) } = options;
   if (webSocket === null) return null;
   const url = socketUrlOf(options);
   const protocols = ['worker-runtime.v1', ...bearerProtocolOf(options)];
-  return new Sockets(() => ObservingSocket.open(new webSocket(url, protocols), timing));
+  return new SocketPool(() => StreamSocket.open(new webSocket(url, protocols), timing));
 };
