@@ -23,8 +23,14 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /**
- * An error that a remote runtime returned, or a failure to reach one. It has the shape of core's `RuntimeError` without
- * being that class, so tell errors by `code`. A newer runtime may send codes that this version does not know.
+ * The symbol by which core's `RuntimeError` recognizes errors of other copies of core. It is repeated here, because the
+ * client imports only types from core.
+ */
+const RUNTIME_ERROR = Symbol.for('@worker-runtime/core RuntimeError');
+
+/**
+ * An error that a remote runtime returned, or a failure to reach one. `error instanceof RuntimeError` is true with core's
+ * class, if that version of core knows the code. A newer runtime may send codes that this version does not know.
  * `message` and `details` are safe to show to anyone; addresses and tokens can appear only in `cause`.
  */
 export class RemoteError extends Error implements RuntimeError {
@@ -41,6 +47,10 @@ export class RemoteError extends Error implements RuntimeError {
     this.details = options.details ?? {};
     this.retryable = options.retryable ?? RETRYABLE.has(code);
     this.correlationId = options.correlationId ?? null;
+  }
+
+  static {
+    Object.defineProperty(RemoteError.prototype, RUNTIME_ERROR, { value: true });
   }
 }
 
