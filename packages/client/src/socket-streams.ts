@@ -23,7 +23,7 @@ async function* readFrom(
 }
 
 /**
- * Streams over a socket if one can be opened, and over `fallback` otherwise or if the socket is lost before the stream
+ * Opens streams over a socket if possible, and over `fallback` otherwise, or if the socket is lost before the stream
  * begins. If the fallback succeeds where the socket did not, the runtime may have started in between: a socket is then
  * tried once more, because a browser has few other connections.
  */
