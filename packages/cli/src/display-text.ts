@@ -1,9 +1,9 @@
 import type { TranscriptItem, WorkerEvent } from '@worker-runtime/core';
 
-/** Ends a message that was not finished. */
+/** The mark at the end of an incomplete message. */
 export const CUT_OFF = ' […]';
 
-const sayPart = (part: TranscriptItem['parts'][number]): string => {
+const partText = (part: TranscriptItem['parts'][number]): string => {
   switch (part.type) {
     case 'text':
       return part.text;
@@ -18,16 +18,16 @@ const sayPart = (part: TranscriptItem['parts'][number]): string => {
   }
 };
 
-/** What a message or the use of a tool says, as text for people, who are told where it was cut off. */
+/** Formats a message, a tool call or a tool result for people. Marks an incomplete message. */
 export const textOf = ({ parts, partial }: Pick<TranscriptItem, 'parts'> & { partial?: boolean }): string =>
-  `${parts.map(sayPart).join('')}${partial === true ? CUT_OFF : ''}`;
+  `${parts.map(partText).join('')}${partial === true ? CUT_OFF : ''}`;
 
-/** What may be decided about a request: by name, or by number. */
+/** Formats the options of a request. A person answers with the name or the number of an option. */
 export const choicesOf = (options: readonly string[]): string =>
   options.map((option, at) => `${at + 1} ${option}`).join(', ');
 
-/** An event in a few words. Types of a newer runtime are shown by their data. */
-export const gistOf = (event: WorkerEvent): string => {
+/** Summarizes an event in a few words. Shows the data of event types that only a newer runtime knows. */
+export const eventSummary = (event: WorkerEvent): string => {
   switch (event.type) {
     case 'input.accepted':
     case 'message.completed':

@@ -1,7 +1,7 @@
 import type { RunWait } from '@worker-runtime/core';
 import type { Timing } from './options.ts';
-import { pause, pauseMs } from './pause.ts';
 import { RemoteError } from './remote-error.ts';
+import { delay, retryDelayMs } from './retry-delay.ts';
 
 /** The longest time that one request may wait. */
 export const MAX_WAIT_MS = 60_000;
@@ -13,7 +13,7 @@ export const DEFAULT_WAIT_MS = 86_400_000;
 export const waitSeconds = (waitMs: number): number => Math.ceil(Math.min(waitMs, MAX_WAIT_MS) / 1_000);
 
 /** A key of the client's own, which makes it safe to send an input again. Also works in pages without HTTPS. */
-export const mintKey = (): string =>
+export const generateKey = (): string =>
   `client-${Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 
 /**
@@ -37,7 +37,7 @@ export const awaitRun = async (
       if (signal?.aborted) break;
       if (!(error instanceof RemoteError) || !error.retryable || left <= 0) throw error;
       failures += 1;
-      await pause(Math.min(pauseMs(failures, timing), Math.max(0, until - performance.now())), signal);
+      await delay(Math.min(retryDelayMs(failures, timing), Math.max(0, until - performance.now())), signal);
     }
   }
   return { waited: 'timeout', run: null };

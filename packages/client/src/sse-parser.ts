@@ -1,53 +1,53 @@
-import { foreign } from './remote-error.ts';
+import { notARuntime } from './remote-error.ts';
 
-/** One Server-Sent Event that carries data. */
+/** A Server-Sent Event with data. */
 export interface ServerEvent {
-  /** `message` where the stream names none. */
+  /** The event name; `message` if the stream has none. */
   readonly event: string;
   readonly data: string;
-  /** The position after it, if it has one. */
+  /** The cursor after this event, or null if it has none. */
   readonly id: string | null;
 }
 
-/** More than a runtime ever puts into one event; without an end the text would grow for ever. */
+/** The most characters of one event. A runtime never sends that many; without a limit, the buffer could grow forever. */
 const MAX_CHARS = 67_108_864;
 
-/** Takes a stream apart as it comes. An event counts once its empty line is there, so a torn one never does. */
-export class EventReader {
+/** Parses a stream of Server-Sent Events piece by piece. An event without its final empty line is discarded. */
+export class SseParser {
   readonly #decoder = new TextDecoder();
-  #open: string[] = [];
+  #partialLine: string[] = [];
   #chars = 0;
   #event = 'message';
   #id: string | null = null;
   #data: string[] = [];
 
-  /** The events that this piece completes. @throws VERSION_UNSUPPORTED there is no end to one */
+  /** Returns the events that this piece completes. @throws VERSION_UNSUPPORTED an event is too long */
   push(piece: Uint8Array): readonly ServerEvent[] {
     const text = this.#decoder.decode(piece, { stream: true });
     const events: ServerEvent[] = [];
     let from = 0;
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', from)) {
       const rest = text.slice(from, end);
-      const line = this.#open.length === 0 ? rest : this.#open.join('') + rest;
-      this.#open = [];
+      const line = this.#partialLine.length === 0 ? rest : this.#partialLine.join('') + rest;
+      this.#partialLine = [];
       from = end + 1;
-      const event = this.#take(line.endsWith('\r') ? line.slice(0, -1) : line);
+      const event = this.#parseLine(line.endsWith('\r') ? line.slice(0, -1) : line);
       if (event) events.push(event);
     }
-    if (from < text.length) this.#open.push(text.slice(from));
+    if (from < text.length) this.#partialLine.push(text.slice(from));
     this.#chars = events.length > 0 ? text.length - from : this.#chars + text.length;
-    if (this.#chars > MAX_CHARS) throw foreign(200);
+    if (this.#chars > MAX_CHARS) throw notARuntime(200);
     return events;
   }
 
-  #take(line: string): ServerEvent | null {
+  #parseLine(line: string): ServerEvent | null {
     if (line === '') {
       const event = { event: this.#event, data: this.#data.join('\n'), id: this.#id };
-      const isWhole = event.data !== '';
+      const hasData = event.data !== '';
       this.#event = 'message';
       this.#id = null;
       this.#data = [];
-      return isWhole ? event : null;
+      return hasData ? event : null;
     }
     const colon = line.indexOf(':');
     const field = colon === -1 ? line : line.slice(0, colon);

@@ -1,7 +1,7 @@
 import type { ClientFrame, ServerFrame, WireProblem } from '@worker-runtime/plugin-ws/wire';
 import type { Timing } from './options.ts';
-import { foreign, RemoteError, unreachable } from './remote-error.ts';
-import { opened, type StreamAsk, type StreamEvent } from './stream-event.ts';
+import { notARuntime, RemoteError, unreachable } from './remote-error.ts';
+import { openEvent, type StreamEvent, type StreamRequest } from './stream-event.ts';
 import { StreamInbox } from './stream-inbox.ts';
 
 const errorOf = ({ code, detail, title, retryable, details, correlationId }: WireProblem): RemoteError =>
@@ -13,12 +13,12 @@ const event = (name: string, data: unknown, id: string | null = null): StreamEve
   id,
 });
 
-/** What a frame says to the stream that it is for. */
+/** Returns the events in a frame for its stream. */
 const eventsOf = (frame: ServerFrame, runtimeId: string | null): readonly StreamEvent[] => {
   switch (frame.type) {
     case 'subscribed':
     case 'watching':
-      return [opened(runtimeId)];
+      return [openEvent(runtimeId)];
     case 'events':
       return frame.items.map((item, at) => event('message', item, frame.cursors?.[at] ?? null));
     case 'snapshot':
@@ -35,33 +35,33 @@ const eventsOf = (frame: ServerFrame, runtimeId: string | null): readonly Stream
   }
 };
 
-/** The Worker whose stream a frame is for; null for that of all of them, undefined for none. */
-const streamOf = (frame: ServerFrame): string | null | undefined => {
+/** Returns the Worker whose stream a frame belongs to: null for the watch, undefined for no stream. */
+const workerOf = (frame: ServerFrame): string | null | undefined => {
   if (frame.type === 'hello' || frame.type === 'closing') return undefined;
   if (frame.type === 'error') return frame.watch ? null : frame.worker;
   return 'worker' in frame && typeof frame.worker === 'string' ? frame.worker : null;
 };
 
-/** The runtime was told to say no more of a Worker, and has not answered yet. */
-class Leaving {
-  readonly answered: Promise<void>;
-  answer: () => void = () => {};
+/** A cancelled subscription that the runtime has not confirmed yet. */
+class Unsubscription {
+  readonly confirmed: Promise<void>;
+  confirm: () => void = () => {};
 
   constructor() {
-    this.answered = new Promise((resolve) => {
-      this.answer = resolve;
+    this.confirmed = new Promise((resolve) => {
+      this.confirm = resolve;
     });
   }
 }
 
-/** One WebSocket of a runtime, with at most one stream of each Worker. It closes itself when it has none any more. */
-export class ObservingSocket {
+/** A WebSocket to a runtime with at most one stream per Worker. It closes itself when its last stream ends. */
+export class StreamSocket {
   readonly #ws: WebSocket;
   readonly #silenceMs: number;
-  /** By Worker, null for all; those that a place is kept for have none yet. */
+  /** The inbox of each stream by Worker (null: the watch). A reserved stream has no inbox yet. */
   readonly #inboxes = new Map<string | null, StreamInbox | null>();
-  readonly #leaving = new Map<string | null, Leaving>();
-  #room = 0;
+  readonly #unsubscriptions = new Map<string | null, Unsubscription>();
+  #maxStreams = 0;
   #runtimeId: string | null = null;
   #failure: unknown = null;
 
@@ -70,27 +70,27 @@ export class ObservingSocket {
     this.#silenceMs = silenceMs;
   }
 
-  /** Open, and greeted; null where the upgrade failed, which has no reason that a browser would tell. */
-  static open(ws: WebSocket, { timeoutMs, silenceMs }: Timing): Promise<ObservingSocket | null> {
+  /** Resolves when the runtime has sent `hello`, or with null if the upgrade failed. A browser does not report why. */
+  static open(ws: WebSocket, { timeoutMs, silenceMs }: Timing): Promise<StreamSocket | null> {
     return new Promise((resolve) => {
-      const socket = new ObservingSocket(ws, silenceMs);
-      const lost = (): void => {
-        socket.#fail(unreachable('The socket was cut off'));
-        clearTimeout(late);
+      const socket = new StreamSocket(ws, silenceMs);
+      const onLost = (): void => {
+        socket.#fail(unreachable('The connection of the socket was lost'));
+        clearTimeout(timeout);
         resolve(null);
       };
-      const late = setTimeout(() => {
+      const timeout = setTimeout(() => {
         ws.close();
-        lost();
+        onLost();
       }, timeoutMs);
       ws.onmessage = ({ data }) => {
-        socket.#hear(String(data));
-        clearTimeout(late);
+        socket.#receive(String(data));
+        clearTimeout(timeout);
         resolve(socket.isClosed ? null : socket);
       };
-      // a close should follow an error; that of Node 22 has none where the upgrade failed
-      ws.onerror = lost;
-      ws.onclose = lost;
+      // close should follow error, but the WebSocket of Node 22 emits no close if the upgrade failed
+      ws.onerror = onLost;
+      ws.onclose = onLost;
     });
   }
 
@@ -98,23 +98,23 @@ export class ObservingSocket {
     return this.#failure !== null;
   }
 
-  /** Keeps a place for a stream, to be taken by `stream`. False where there is one already, or no room. */
+  /** Reserves a stream of this Worker, for a later call of `stream`. Returns false if the Worker has one, or at the limit. */
   reserve(worker: string | null): boolean {
-    if (this.#inboxes.has(worker) || this.#inboxes.size >= this.#room) return false;
+    if (this.#inboxes.has(worker) || this.#inboxes.size >= this.#maxStreams) return false;
     this.#inboxes.set(worker, null);
     return true;
   }
 
-  /** Closes it where nobody came to use it. */
+  /** Closes the socket if it has no streams. */
   closeIfIdle(): void {
     if (this.#inboxes.size > 0) return;
     this.#fail(unreachable('The socket was closed'));
     this.#ws.close();
   }
 
-  /** The stream that a place was kept for. @throws as `OpenStream` */
+  /** Opens a reserved stream. @throws as `OpenStream` */
   async *stream(
-    { worker, after, deltas }: StreamAsk,
+    { worker, after, deltas }: StreamRequest,
     signal: AbortSignal,
   ): AsyncGenerator<StreamEvent, void> {
     const inbox = new StreamInbox();
@@ -124,11 +124,11 @@ export class ObservingSocket {
     this.#inboxes.set(worker, inbox);
     try {
       for (;;) {
-        await this.#leaving.get(worker)?.answered;
+        await this.#unsubscriptions.get(worker)?.confirmed;
         if (this.#failure !== null) throw this.#failure;
         if (signal.aborted) return;
-        inbox.begin();
-        this.#say(
+        inbox.reopen();
+        this.#send(
           worker === null
             ? { op: 'watch', after: from }
             : { op: 'subscribe', worker, after: from, deltas, cursors: true },
@@ -142,75 +142,75 @@ export class ObservingSocket {
       }
     } finally {
       signal.removeEventListener('abort', leave);
-      this.#forget(worker, inbox);
+      this.#remove(worker, inbox);
     }
   }
 
-  /** A runtime says something now and then: one that does not is gone, with all that goes over this socket. */
+  /** Returns the next event. A runtime sends something regularly, so silence means that the connection is dead. */
   #next(inbox: StreamInbox): Promise<StreamEvent | 'full' | null> {
-    const silent = setTimeout(() => {
-      this.#fail(unreachable('The socket is silent'));
+    const silence = setTimeout(() => {
+      this.#fail(unreachable('The socket was silent for too long'));
       this.#ws.close();
     }, this.#silenceMs);
-    return inbox.next().finally(() => clearTimeout(silent));
+    return inbox.next().finally(() => clearTimeout(silence));
   }
 
-  #hear(text: string): void {
+  #receive(text: string): void {
     let frame: ServerFrame;
     try {
       frame = JSON.parse(text) as ServerFrame;
     } catch (cause) {
-      this.#fail(foreign(101, cause));
+      this.#fail(notARuntime(101, cause));
       this.#ws.close();
       return;
     }
     if (frame.type === 'hello') {
-      this.#room = frame.limits.subscriptions;
+      this.#maxStreams = frame.limits.subscriptions;
       this.#runtimeId = frame.runtimeId;
     } else if (frame.type === 'unsubscribed' || frame.type === 'unwatched') {
       const worker = frame.type === 'unwatched' ? null : frame.worker;
-      this.#leaving.get(worker)?.answer();
-      this.#leaving.delete(worker);
+      this.#unsubscriptions.get(worker)?.confirm();
+      this.#unsubscriptions.delete(worker);
     } else if (frame.type === 'closing') {
       for (const inbox of this.#inboxes.values()) inbox?.push([event('closing', frame)], 0);
-    } else this.#tell(frame, text.length);
+    } else this.#deliver(frame, text.length);
   }
 
-  #tell(frame: ServerFrame, chars: number): void {
-    const worker = streamOf(frame);
+  #deliver(frame: ServerFrame, chars: number): void {
+    const worker = workerOf(frame);
     const inbox = worker === undefined ? undefined : this.#inboxes.get(worker);
-    // what is on its way of a stream that was left means nothing
-    if (worker === undefined || !inbox || this.#leaving.has(worker)) return;
+    // late frames of a cancelled subscription are ignored
+    if (worker === undefined || !inbox || this.#unsubscriptions.has(worker)) return;
     if (frame.type === 'error') {
       this.#inboxes.set(worker, null);
       inbox.end(errorOf(frame));
     } else if (frame.type === 'ended') {
       this.#inboxes.set(worker, null);
       inbox.push(eventsOf(frame, this.#runtimeId), 0);
-    } else if (inbox.push(eventsOf(frame, this.#runtimeId), chars)) this.#leave(worker);
+    } else if (inbox.push(eventsOf(frame, this.#runtimeId), chars)) this.#unsubscribe(worker);
   }
 
-  #leave(worker: string | null): void {
-    if (this.#leaving.has(worker)) return;
-    this.#leaving.set(worker, new Leaving());
-    this.#say(worker === null ? { op: 'unwatch' } : { op: 'unsubscribe', worker });
+  #unsubscribe(worker: string | null): void {
+    if (this.#unsubscriptions.has(worker)) return;
+    this.#unsubscriptions.set(worker, new Unsubscription());
+    this.#send(worker === null ? { op: 'unwatch' } : { op: 'unsubscribe', worker });
   }
 
-  /** The stream is over, whoever ended it. */
-  #forget(worker: string | null, inbox: StreamInbox): void {
-    const isOn = this.#inboxes.get(worker) === inbox;
+  /** Removes an ended stream. Cancels its subscription if the runtime has not ended it. */
+  #remove(worker: string | null, inbox: StreamInbox): void {
+    const isSubscribed = this.#inboxes.get(worker) === inbox;
     this.#inboxes.delete(worker);
     if (this.#inboxes.size === 0) this.closeIfIdle();
-    else if (isOn) this.#leave(worker);
+    else if (isSubscribed) this.#unsubscribe(worker);
   }
 
-  #say(frame: ClientFrame): void {
+  #send(frame: ClientFrame): void {
     if (this.#failure === null) this.#ws.send(JSON.stringify(frame));
   }
 
   #fail(failure: unknown): void {
     this.#failure ??= failure;
     for (const inbox of this.#inboxes.values()) inbox?.end(failure);
-    for (const leaving of this.#leaving.values()) leaving.answer();
+    for (const unsubscription of this.#unsubscriptions.values()) unsubscription.confirm();
   }
 }

@@ -8,26 +8,26 @@ import type {
   WorkerEvent,
 } from '@worker-runtime/core';
 import { RemoteError } from './remote-error.ts';
-import type { Feed } from './resuming.ts';
-import type { StreamAsk, StreamEvent } from './stream-event.ts';
+import type { Feed } from './resumed-stream.ts';
+import type { StreamEvent, StreamRequest } from './stream-event.ts';
 
 type WorkerItem = Exclude<Observation, { readonly type: 'ended' }>;
 
-/** One Worker's stream: what its events are to a caller of the API. */
+/** Converts the events of the stream of one Worker to items of the API. */
 export class WorkerFeed implements Feed<WorkerItem> {
-  readonly ask: StreamAsk;
-  /** A gap is no position, so that one which was told last is told again after a cut. */
-  #gap: LogGap | null = null;
+  readonly request: StreamRequest;
+  /** The last gap. A gap has no cursor, so the runtime sends it again after a reconnect. */
+  #lastGap: LogGap | null = null;
 
   constructor(worker: string, after: Cursor | undefined, deltas: boolean) {
-    this.ask = { worker, after, deltas };
+    this.request = { worker, after, deltas };
   }
 
-  /** @throws the code of a `reset`: the position is gone, and what follows would not join */
+  /** @throws CURSOR_EXPIRED the runtime sent `reset`, and the events that follow would leave a gap */
   read({ event, data, id }: StreamEvent): WorkerItem | null {
     switch (event) {
       case 'message':
-        this.#gap = null;
+        this.#lastGap = null;
         return { type: 'event', event: data as WorkerEvent, cursor: id ?? '' };
       case 'delta':
         return { type: 'delta', ...(data as Delta) };
@@ -40,11 +40,11 @@ export class WorkerFeed implements Feed<WorkerItem> {
         return { type: 'snapshot', worker, asOf };
       }
       case 'gap':
-        return this.#told(data as LogGap);
+        return this.#gap(data as LogGap);
       case 'reset':
         throw new RemoteError('CURSOR_EXPIRED', 'The position of the cursor is gone');
       default:
-        // a bookmark has done its work by its id; of what a newer runtime says, nothing is known here
+        // a bookmark only moves the position, by its id; unknown events of a newer runtime are ignored
         return null;
     }
   }
@@ -53,9 +53,10 @@ export class WorkerFeed implements Feed<WorkerItem> {
     return null;
   }
 
-  #told(gap: LogGap): WorkerItem | null {
-    const isAgain = this.#gap?.afterSeq === gap.afterSeq && this.#gap.beforeSeq === gap.beforeSeq;
-    this.#gap = gap;
-    return isAgain ? null : { type: 'gap', ...gap };
+  /** Returns the gap as an item, or null if it repeats the last one. */
+  #gap(gap: LogGap): WorkerItem | null {
+    const isRepeated = this.#lastGap?.afterSeq === gap.afterSeq && this.#lastGap.beforeSeq === gap.beforeSeq;
+    this.#lastGap = gap;
+    return isRepeated ? null : { type: 'gap', ...gap };
   }
 }

@@ -1,6 +1,6 @@
 import type { Observation, WatchItem } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
-import { EventReader, type ServerEvent } from '../src/server-events.ts';
+import { type ServerEvent, SseParser } from '../src/sse-parser.ts';
 import { type Canned, canned, down, hanging, json, problem, stream, text } from './canned.ts';
 
 const HEAD = 'retry: 1000\n\n';
@@ -10,7 +10,7 @@ const frame = (name: string, data: unknown, id?: string): string =>
 const closing = (reason: string): string => frame('closing', { reason });
 const IN_FLIGHT = frame('in-flight', { messages: [] });
 
-/** Everything that a stream says until it ends or fails. */
+/** Reads a stream until it ends or fails. Returns its items and the code of the failure. */
 const drain = async <Item>(
   items: AsyncIterable<Item>,
 ): Promise<{ readonly items: readonly Item[]; readonly code: string | null }> => {
@@ -26,10 +26,10 @@ const drain = async <Item>(
 const seqs = (items: readonly Observation[]): readonly number[] =>
   items.flatMap((item) => (item.type === 'event' ? [item.event.seq] : []));
 
-const positions = ({ made }: Canned): readonly (string | null)[] =>
-  made.map(({ url }) => url.searchParams.get('after'));
+const positions = ({ sent }: Canned): readonly (string | null)[] =>
+  sent.map(({ url }) => url.searchParams.get('after'));
 
-test('a stream resumes from the last position that it was told, bookmarks too', async (t) => {
+test('a stream resumes from its last position, which may come from a bookmark', async (t) => {
   const from = canned([
     stream(HEAD + frame('snapshot', { worker: { workerId: 'ada' }, asOf: 'c0' }, 'c0')),
     stream(HEAD + event(1) + event(2).slice(0, -1)),
@@ -48,12 +48,12 @@ test('a stream resumes from the last position that it was told, bookmarks too', 
   const after = canned([stream(HEAD), stream(closing('WORKER_NOT_FOUND'))]);
   await drain(after.api.observe('ada', { after: 'x y', deltas: false }));
   t.deepEqual(
-    after.made.map(({ url }) => url.search),
+    after.sent.map(({ url }) => url.search),
     ['?after=x+y&deltas=0', '?after=x+y&deltas=0'],
   );
 });
 
-test('before a stream has begun, what is wrong is its caller’s to know', async (t) => {
+test('a failure before the stream has begun is passed to the caller without a retry', async (t) => {
   for (const [reply, code] of [
     [down, 'RUNTIME_UNREACHABLE'],
     [text('', 503), 'RUNTIME_UNREACHABLE'],
@@ -65,14 +65,14 @@ test('before a stream has begun, what is wrong is its caller’s to know', async
     [stream(HEAD + frame('reset', { code: 'CURSOR_EXPIRED' })), 'CURSOR_EXPIRED'],
     [stream(`${HEAD}data: {"torn\n\n`), 'VERSION_UNSUPPORTED'],
   ] as const) {
-    const { api, made } = canned([reply]);
+    const { api, sent } = canned([reply]);
     const { items, code: failed } = await drain(api.observe('ada', { after: 'c1' }));
     t.deepEqual([items, failed], [[], code]);
-    t.true(made.length <= 2);
+    t.true(sent.length <= 2);
   }
 });
 
-test('once it has begun, trouble that passes is waited out, and other trouble ends it', async (t) => {
+test('after the stream has begun, retryable failures are retried, and others end it', async (t) => {
   const passing = canned([
     stream(HEAD + event(1)),
     down,
@@ -101,7 +101,7 @@ test('once it has begun, trouble that passes is waited out, and other trouble en
   }
 });
 
-test('P12: a Worker is not called deleted before it is known that its own runtime says so', async (t) => {
+test('P12: a Worker counts as deleted only if its own runtime reports it', async (t) => {
   const home = () =>
     new Response(HEAD + event(1), {
       headers: { 'content-type': 'text/event-stream', 'runtime-id': 'runtime_home' },
@@ -114,11 +114,11 @@ test('P12: a Worker is not called deleted before it is known that its own runtim
     const from = canned([home, gone, down, down, gone, json({ runtimeId: now })]);
     const seen = await drain(from.api.observe('ada', { after: 'start' }));
     t.deepEqual([seen.items.map(({ type }) => type), seen.code], [items, code]);
-    t.is(from.made.at(-1)?.url.pathname, '/base/v1/runtimes/self');
+    t.is(from.sent.at(-1)?.url.pathname, '/base/v1/runtimes/self');
   }
 });
 
-test('a stream that is to outlive the runtime waits for it, even where that stops at once', async (t) => {
+test('with acrossRestarts, a stream waits for the runtime, even if the runtime stops before the first event', async (t) => {
   const from = canned([
     stream(HEAD + closing('RUNTIME_STOPPING')),
     down,
@@ -130,14 +130,14 @@ test('a stream that is to outlive the runtime waits for it, even where that stop
   t.deepEqual([seqs(items), items.at(-1)], [[1, 2], { type: 'ended', code: 'WORKER_NOT_FOUND' }]);
 });
 
-test('a stream without success for too long fails with what is in its way', async (t) => {
+test('a stream that retries without success for too long fails with the last error', async (t) => {
   const from = canned([stream(HEAD + event(1)), down], { patienceMs: 60 });
   const { items, code } = await drain(from.api.observe('ada', { after: 'start' }));
   t.deepEqual([seqs(items), code], [[1], 'RUNTIME_UNREACHABLE']);
-  t.true(from.made.length >= 3, `${from.made.length} tries`);
+  t.true(from.sent.length >= 3, `${from.sent.length} tries`);
 });
 
-test('a connection that says nothing for too long counts as dead', async (t) => {
+test('a connection that is silent for too long is replaced', async (t) => {
   const from = canned(
     [stream(HEAD + event(1), true), stream(HEAD + event(2) + closing('WORKER_NOT_FOUND'))],
     { silenceMs: 15 },
@@ -146,8 +146,8 @@ test('a connection that says nothing for too long counts as dead', async (t) => 
   t.deepEqual(seqs(items), [1, 2]);
 });
 
-test('the signal ends a stream whatever it is at: silently, and without another try', async (t) => {
-  const whileAt = async (t: ExecutionContext, { api, made }: Canned, requests: number): Promise<void> => {
+test('the signal ends a stream in every state, without an error and without another try', async (t) => {
+  const whileAt = async (t: ExecutionContext, { api, sent }: Canned, requests: number): Promise<void> => {
     const abort = new AbortController();
     const items = api.observe('ada', { after: 'start', signal: abort.signal })[Symbol.asyncIterator]();
     if (requests > 0) t.false((await items.next()).done);
@@ -155,16 +155,16 @@ test('the signal ends a stream whatever it is at: silently, and without another 
     await new Promise((resolve) => setImmediate(resolve));
     abort.abort();
     t.deepEqual(await next, { done: true, value: undefined });
-    const tries = made.length;
+    const tries = sent.length;
     t.deepEqual(await items.next(), { done: true, value: undefined });
-    t.is(made.length, tries);
+    t.is(sent.length, tries);
   };
   await whileAt(t, canned([hanging]), 0);
   await whileAt(t, canned([stream(HEAD + event(1), true)]), 1);
   await whileAt(t, canned([stream(HEAD + event(1))], { retryMs: 1_000_000, retryMaxMs: 1_000_000 }), 1);
 });
 
-test('P13: a gap is told once, also where the stream is cut behind it', async (t) => {
+test('P13: a gap is reported once, even if the connection is lost after it', async (t) => {
   const gap = frame('gap', { afterSeq: 1, beforeSeq: 4, code: 'STORE_CORRUPT' });
   const other = frame('gap', { afterSeq: 4, beforeSeq: 6, code: 'STORE_CORRUPT' });
   const from = canned([
@@ -179,7 +179,7 @@ test('P13: a gap is told once, also where the stream is cut behind it', async (t
   );
 });
 
-test('a watch that is cut in its first list begins anew, and says so', async (t) => {
+test('a watch that loses its connection during the first list emits reset and starts the list again', async (t) => {
   const worker = (workerId: string): string => frame('worker', { workerId });
   const synced = (cursor: string): string => frame('synced', { cursor }, cursor);
   const kinds = (items: readonly WatchItem[]): readonly string[] =>
@@ -196,14 +196,14 @@ test('a watch that is cut in its first list begins anew, and says so', async (t)
   t.deepEqual(positions(from), [null, null, null, 'w3', 'w3']);
 });
 
-test('a stream is read in whatever pieces it comes, and a torn event never counts', (t) => {
+test('the parser accepts pieces of any size and discards an incomplete event', (t) => {
   const bytes = new TextEncoder().encode(
     ': hello\r\nretry: 10\n\nid: c1\ndata: {"a":"é👩"}\n\nevent:delta\ndata: one\ndata:  two\n\nid: c9\n\ndata\n\nid: c2\ndata: torn\n',
   );
   for (let size = 1; size <= bytes.length; size++) {
-    const reader = new EventReader();
+    const parser = new SseParser();
     const found: ServerEvent[] = [];
-    for (let at = 0; at < bytes.length; at += size) found.push(...reader.push(bytes.subarray(at, at + size)));
+    for (let at = 0; at < bytes.length; at += size) found.push(...parser.push(bytes.subarray(at, at + size)));
     t.deepEqual(found, [
       { event: 'message', data: '{"a":"é👩"}', id: 'c1' },
       { event: 'delta', data: 'one\n two', id: null },
@@ -211,18 +211,18 @@ test('a stream is read in whatever pieces it comes, and a torn event never count
   }
 });
 
-test('P23: an event without an end is refused, and a long one is not read over and over', (t) => {
-  const reader = new EventReader();
+test('P23: an event without an end is refused, and a long event is scanned only once', (t) => {
+  const parser = new SseParser();
   const piece = new Uint8Array(1_048_576).fill(120);
   t.throws(
     () => {
-      for (let at = 0; at < 100; at++) reader.push(piece);
+      for (let at = 0; at < 100; at++) parser.push(piece);
     },
-    { message: /no runtime/ },
+    { message: /not a runtime/ },
   );
-  const patient = new EventReader();
-  patient.push(new TextEncoder().encode('data: '));
-  for (let at = 0; at < 8_000; at++) patient.push(piece.subarray(0, 4_096));
-  const [found] = patient.push(new TextEncoder().encode('\n\n'));
+  const longParser = new SseParser();
+  longParser.push(new TextEncoder().encode('data: '));
+  for (let at = 0; at < 8_000; at++) longParser.push(piece.subarray(0, 4_096));
+  const [found] = longParser.push(new TextEncoder().encode('\n\n'));
   t.is(found?.data.length, 8_000 * 4_096);
 });

@@ -1,18 +1,18 @@
 import type { ErrorCode, ErrorDetails } from '@worker-runtime/core';
-import { foreign, RemoteError, unreachable } from './remote-error.ts';
+import { notARuntime, RemoteError, unreachable } from './remote-error.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
 
-/** What a query parameter is called in the API, where that differs. */
-const NAMES: Readonly<Record<string, string>> = { label: 'labels' };
+/** The names of query parameters in the API, if they differ. */
+const API_NAMES: Readonly<Record<string, string>> = { label: 'labels' };
 
-/** An issue of the query points to the argument that it was made from: `?limit` is `/limit` to a caller of the API. */
+/** Changes the pointer of an issue from the query parameter to the argument of the API: `?limit` becomes `/limit`. */
 const issueOf = (issue: unknown): unknown => {
   if (!isFields(issue) || typeof issue.pointer !== 'string' || !issue.pointer.startsWith('?')) return issue;
   const name = issue.pointer.slice(1);
-  return { ...issue, pointer: `/${NAMES[name] ?? name}` };
+  return { ...issue, pointer: `/${API_NAMES[name] ?? name}` };
 };
 
 const detailsOf = (details: unknown): ErrorDetails => {
@@ -28,8 +28,8 @@ const parsed = (text: string): unknown => {
   }
 };
 
-/** The typed form of an answer that is not the one that was hoped for. */
-export const errorOf = (status: number, text: string): RemoteError => {
+/** Returns the typed error for an answer with an error status. */
+export const errorFromResponse = (status: number, text: string): RemoteError => {
   const problem = parsed(text);
   if (isFields(problem) && typeof problem.code === 'string') {
     const { code, detail, title, retryable, correlationId } = problem;
@@ -40,7 +40,8 @@ export const errorOf = (status: number, text: string): RemoteError => {
       correlationId: typeof correlationId === 'string' ? correlationId : null,
     });
   }
-  // a proxy says so for the runtime behind it
-  if (status === 502 || status === 503 || status === 504) return unreachable(`A proxy answers ${status}`);
-  return foreign(status);
+  // a proxy reports that it could not reach the runtime
+  if (status === 502 || status === 503 || status === 504)
+    return unreachable(`A proxy answered with ${status}`);
+  return notARuntime(status);
 };

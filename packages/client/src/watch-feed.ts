@@ -1,24 +1,24 @@
 import type { Cursor, WatchItem, WorkerSummary } from '@worker-runtime/core';
-import type { Feed } from './resuming.ts';
-import type { StreamAsk, StreamEvent } from './stream-event.ts';
+import type { Feed } from './resumed-stream.ts';
+import type { StreamEvent, StreamRequest } from './stream-event.ts';
 
 type Change = Exclude<WatchItem, { readonly type: 'ended' }>;
 
-/** A watch of all Workers: what its events are to a caller of the API. */
+/** Converts the events of a watch of all Workers to items of the API. */
 export class WatchFeed implements Feed<Change> {
-  readonly ask: StreamAsk;
-  readonly #startsAnew: boolean;
-  #hasTold = false;
+  readonly request: StreamRequest;
+  readonly #startsWithList: boolean;
+  #hasReportedWorker = false;
 
   constructor(after: Cursor | undefined) {
-    this.ask = { worker: null, after, deltas: true };
-    this.#startsAnew = after === undefined;
+    this.request = { worker: null, after, deltas: true };
+    this.#startsWithList = after === undefined;
   }
 
   read({ event, data }: StreamEvent): Change | null {
     switch (event) {
       case 'worker':
-        this.#hasTold = true;
+        this.#hasReportedWorker = true;
         return { type: 'worker', worker: data as WorkerSummary };
       case 'worker-removed':
         return { type: 'worker-removed', ...(data as { readonly workerId: string }) };
@@ -31,8 +31,11 @@ export class WatchFeed implements Feed<Change> {
     }
   }
 
-  /** Cut within the first list, it is told again from its beginning: a Worker that went meanwhile is not in it. */
+  /**
+   * Returns `reset` if the connection was lost during the first list. The list then starts again, and Workers that were
+   * deleted in between are not in it.
+   */
   resumed(position: Cursor | null): Change | null {
-    return position === null && this.#startsAnew && this.#hasTold ? { type: 'reset' } : null;
+    return position === null && this.#startsWithList && this.#hasReportedWorker ? { type: 'reset' } : null;
   }
 }
