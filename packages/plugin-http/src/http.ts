@@ -10,23 +10,23 @@ import {
   type RuntimePlugin,
 } from '@worker-runtime/core';
 import type { FastifyInstance } from 'fastify';
-import { Access, assertMay, type Caller } from './access.ts';
-import { logRefusal } from './answer-error.ts';
+import { Access, assertMay, type Caller } from './access/access.ts';
+import { ConnectionLimit } from './access/connection-limit.ts';
+import { HostCheck } from './access/host-check.ts';
+import { isLoopback } from './access/loopback.ts';
+import type { Permission } from './access/permission.ts';
+import { assertDistinct, type Token } from './access/token.ts';
+import { readTokenFile } from './access/token-file.ts';
 import { createApp } from './app.ts';
-import { ConnectionLimit } from './connection-limit.ts';
-import { correlationIdOf } from './correlation.ts';
+import { logRefusal } from './errors/answer-error.ts';
+import { refuseSocket } from './errors/raw-problem.ts';
 import { Exchanges } from './exchanges.ts';
-import { HostCheck } from './host-check.ts';
-import { LiveAnswers } from './live-answers.ts';
-import { isLoopback } from './loopback.ts';
-import { Measurements } from './measurements.ts';
+import { correlationIdOf } from './logging/correlation.ts';
+import { Measurements } from './metrics/measurements.ts';
 import { type HttpOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import type { Permission } from './permission.ts';
-import { refuseSocket } from './raw-problem.ts';
 import { RouteTable } from './route-table.ts';
 import { assertExtraName, type Extra } from './routes/extra.ts';
-import { assertDistinct, type Token } from './token.ts';
-import { readTokenFile } from './token-file.ts';
+import { LiveAnswers } from './streams/stream-responses.ts';
 
 /** Takes a connection over that wants to speak something else. Returns whether it does. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;

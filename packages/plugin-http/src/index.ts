@@ -1,11 +1,11 @@
 import type { RuntimePlugin } from '@worker-runtime/core';
 import { type HttpListener, http } from './http.ts';
 
-export type { Caller } from './access.ts';
+export type { Caller } from './access/access.ts';
+export type { Permission } from './access/permission.ts';
+export type { Token } from './access/token.ts';
 export { type HttpListener, http, type UpgradeHandler } from './http.ts';
 export type { HttpOptions } from './options.ts';
-export type { Permission } from './permission.ts';
-export type { Token } from './token.ts';
 
 /**
  * The convention by which the command line loads a plugin: options of any origin, checked here.

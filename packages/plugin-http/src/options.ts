@@ -1,5 +1,5 @@
 import { list, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
-import { parseTokens, readTokens, type Token } from './token.ts';
+import { parseTokens, readTokens, type Token } from './access/token.ts';
 
 export interface HttpOptions {
   /** 0 for any free port. Default 8787. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify';
-import type { RoutePermission } from './permission.ts';
+import type { RoutePermission } from './access/permission.ts';
 
 /** One method of a path, and what it takes to call it. */
 export interface Route {

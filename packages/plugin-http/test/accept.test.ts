@@ -1,5 +1,5 @@
 import test from 'ava';
-import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../src/accept.ts';
+import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../src/wire/accept.ts';
 
 const OFFERS = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
 

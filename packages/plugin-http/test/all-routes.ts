@@ -1,13 +1,13 @@
 import { Runtime, silentLogger } from '@worker-runtime/core';
-import { Access } from '../src/access.ts';
+import { Access } from '../src/access/access.ts';
+import { ConnectionLimit } from '../src/access/connection-limit.ts';
+import { HostCheck } from '../src/access/host-check.ts';
 import { createApp } from '../src/app.ts';
-import { ConnectionLimit } from '../src/connection-limit.ts';
 import { Exchanges } from '../src/exchanges.ts';
-import { HostCheck } from '../src/host-check.ts';
-import { LiveAnswers } from '../src/live-answers.ts';
-import { Measurements } from '../src/measurements.ts';
+import { Measurements } from '../src/metrics/measurements.ts';
 import { resolveOptions } from '../src/options.ts';
 import { type Route, RouteTable } from '../src/route-table.ts';
+import { LiveAnswers } from '../src/streams/stream-responses.ts';
 
 /** Every route of a listener, from one that never listens. */
 export const allRoutes = async (): Promise<readonly Route[]> => {

@@ -7,7 +7,7 @@ import { inspect } from 'node:util';
 import { memoryStore, RuntimeError, type RuntimePlugin, type RuntimeStore } from '@worker-runtime/core';
 import test from 'ava';
 import fc from 'fast-check';
-import { STATUS_OF } from '../src/problem.ts';
+import { STATUS_OF } from '../src/errors/problem.ts';
 import { assertDescribed } from './contract.ts';
 import { type HostileRequest, hostileRequests } from './hostile-request.ts';
 import { Puppet } from './puppet.ts';

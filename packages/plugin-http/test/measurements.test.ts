@@ -1,7 +1,7 @@
 import { engine, type RuntimePlugin } from '@worker-runtime/core';
 import test from 'ava';
-import { Tally } from '../src/tally.ts';
-import { traceIdOf } from '../src/trace.ts';
+import { traceIdOf } from '../src/logging/trace.ts';
+import { Tally } from '../src/metrics/tally.ts';
 import { type Served, serve, serveAda } from './served.ts';
 import { SseClient } from './sse-client.ts';
 

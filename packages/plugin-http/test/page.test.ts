@@ -1,5 +1,5 @@
 import test from 'ava';
-import { jsonPage } from '../src/page.ts';
+import { jsonPage } from '../src/wire/page.ts';
 
 const LINES = ['{"seq":1,"text":"a, b"}', '{"seq":2,"text":"grüße 🙂\\n"}'];
 

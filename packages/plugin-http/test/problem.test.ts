@@ -1,6 +1,6 @@
 import { ERROR_CODES, type ErrorCode, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import test from 'ava';
-import { problemOf, STATUS_OF } from '../src/problem.ts';
+import { problemOf, STATUS_OF } from '../src/errors/problem.ts';
 import { Puppet } from './puppet.ts';
 import { isProblem, serve, serveAda } from './served.ts';
 

@@ -8,10 +8,10 @@ import type { FrameCache } from './frame-cache.ts';
 import { frameOf } from './frames.ts';
 import { BAD_MESSAGES, helloOf } from './hello.ts';
 import type { ResolvedLimits } from './options.ts';
-import { problemOf } from './problem.ts';
-import type { Rounds, Turn } from './rounds.ts';
+import type { Rounds, Turn } from './send-scheduler.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { ClientFrame } from './wire.ts';
+import { problemOf } from './wire-problem.ts';
 
 /** What all connections of a plugin share. */
 export interface Surroundings {

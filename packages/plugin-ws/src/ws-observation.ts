@@ -7,7 +7,7 @@ import { FrameCache } from './frame-cache.ts';
 import { assertHandshake, isForStream } from './handshake.ts';
 import { SUBPROTOCOL } from './hello.ts';
 import { type ResolvedLimits, resolveLimits, type WsLimits } from './options.ts';
-import { Rounds } from './rounds.ts';
+import { Rounds } from './send-scheduler.ts';
 import type { UpgradeSource } from './upgrade-source.ts';
 
 export interface WsOptions extends WsLimits {

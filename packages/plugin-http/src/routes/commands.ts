@@ -1,7 +1,7 @@
 import type { WorkerInput } from '@worker-runtime/core';
 import type { FastifyReply } from 'fastify';
-import { bodyOf, optionalBodyOf } from '../json-body.ts';
-import { waitMsOf } from '../prefer.ts';
+import { bodyOf, optionalBodyOf } from '../wire/json-body.ts';
+import { waitMsOf } from '../wire/prefer.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 

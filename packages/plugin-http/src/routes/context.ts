@@ -1,7 +1,7 @@
 import type { ErrorCode, Runtime } from '@worker-runtime/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { LiveAnswers } from '../live-answers.ts';
-import type { RoutePermission } from '../permission.ts';
+import type { RoutePermission } from '../access/permission.ts';
+import type { LiveAnswers } from '../streams/stream-responses.ts';
 
 /** What routes are made with. */
 export interface RouteContext {

@@ -1,7 +1,7 @@
-import { JSON_TYPE } from '../accept.ts';
-import { docsPage } from '../docs-page.ts';
 import type { RouteTable } from '../route-table.ts';
+import { docsPage } from '../schema/docs-page.ts';
 import { openApiDocument } from '../schema/document.ts';
+import { JSON_TYPE } from '../wire/accept.ts';
 import type { Routes } from './context.ts';
 
 /** A page of our own words that loads nothing: whatever it might be made to show cannot run. */

@@ -1,6 +1,6 @@
-import { negotiate, SSE_TYPE } from '../accept.ts';
-import { sendLines, sendPage } from '../page.ts';
-import { assertKnown, defined, Query } from '../query.ts';
+import { negotiate, SSE_TYPE } from '../wire/accept.ts';
+import { sendLines, sendPage } from '../wire/page.ts';
+import { assertKnown, defined, Query } from '../wire/query.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { closingOfWorkerStream, EVENT_TYPES, openWorkerStream } from './worker-stream.ts';
 

@@ -1,4 +1,4 @@
-import type { Measurements } from '../measurements.ts';
+import type { Measurements } from '../metrics/measurements.ts';
 import type { Routes } from './context.ts';
 
 /** What was counted and what is the case, also while the runtime is not ready. */

@@ -1,5 +1,5 @@
-import { bodyOf } from '../json-body.ts';
-import { sendPage } from '../page.ts';
+import { bodyOf } from '../wire/json-body.ts';
+import { sendPage } from '../wire/page.ts';
 import { pathParameter, type Routes } from './context.ts';
 
 /** What runs wait for, and the answers to it. */

@@ -1,6 +1,6 @@
 import { type Page, RuntimeError, type RuntimeSummary } from '@worker-runtime/core';
-import { sendPage } from '../page.ts';
-import { defined, Query } from '../query.ts';
+import { sendPage } from '../wire/page.ts';
+import { defined, Query } from '../wire/query.ts';
 import type { Routes } from './context.ts';
 
 /** The runtimes served here: one. */

@@ -1,6 +1,6 @@
-import { NDJSON_TYPE, negotiate, preferred, SSE_TYPE } from '../accept.ts';
-import { Query } from '../query.ts';
-import { ndjsonWatch, sseWatch, WatchSource } from '../watch-source.ts';
+import { ndjsonWatch, sseWatch, WatchSource } from '../streams/watch-source.ts';
+import { NDJSON_TYPE, negotiate, preferred, SSE_TYPE } from '../wire/accept.ts';
+import { Query } from '../wire/query.ts';
 import type { Closing, Routes } from './context.ts';
 import { positionOf } from './worker-stream.ts';
 

@@ -1,9 +1,9 @@
 import { type Cursor, RuntimeError, type WorkerStream } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../accept.ts';
-import { assertKnown, Query } from '../query.ts';
-import { frame, retryFrame } from '../sse.ts';
-import { WorkerSource } from '../worker-source.ts';
+import { frame, retryFrame } from '../streams/sse.ts';
+import { WorkerSource } from '../streams/worker-source.ts';
+import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../wire/accept.ts';
+import { assertKnown, Query } from '../wire/query.ts';
 import { type Closing, pathParameter, type RouteContext } from './context.ts';
 
 /** As what a Worker's events are offered. */

@@ -1,7 +1,7 @@
 import type { CreateWorker, UpdateWorker, WorkerStatus } from '@worker-runtime/core';
-import { bodyOf } from '../json-body.ts';
-import { sendPage } from '../page.ts';
-import { defined, Query } from '../query.ts';
+import { bodyOf } from '../wire/json-body.ts';
+import { sendPage } from '../wire/page.ts';
+import { defined, Query } from '../wire/query.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 

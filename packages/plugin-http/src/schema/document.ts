@@ -1,14 +1,14 @@
 import { type ErrorCode, type Limits, version } from '@worker-runtime/core';
-import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../accept.ts';
-import { PROBLEM_TYPE, STATUS_OF } from '../problem.ts';
+import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
 import type { Route } from '../route-table.ts';
+import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { eventSchemas } from './events.ts';
 import { historySchemas } from './history.ts';
 import { type JsonSchema, list, ref, type Schemas } from './json-schema.ts';
 import type { Operation, SuccessAnswer } from './operation.ts';
 import { OPERATIONS } from './operations.ts';
 import { PARAMETERS, type Parameter, RESPONSE_HEADERS } from './parameters.ts';
-import { requestSchemas } from './requests.ts';
+import { requestSchemas } from './request-bodies.ts';
 import { runtimeSchemas } from './runtime.ts';
 import { streamSchemas } from './streams.ts';
 import { cursor, workerSchemas } from './worker.ts';

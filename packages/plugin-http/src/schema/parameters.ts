@@ -1,6 +1,6 @@
 import type { Limits } from '@worker-runtime/core';
 import { type JsonSchema, list, oneOf, text } from './json-schema.ts';
-import { digest, workerId } from './requests.ts';
+import { digest, workerId } from './request-bodies.ts';
 
 export interface Parameter {
   readonly schema: (limits: Limits) => JsonSchema;

@@ -6,7 +6,7 @@ import {
   type Limits,
   type RuntimeSummary,
 } from '@worker-runtime/core';
-import type { Problem } from '../problem.ts';
+import type { Problem } from '../errors/problem.ts';
 import {
   anyObject,
   count,

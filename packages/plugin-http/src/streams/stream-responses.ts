@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { LiveSource } from './live-source.ts';
+import type { LiveSource } from './stream-source.ts';
 
 export interface LiveLimits {
   /** How long a stream may be quiet before it says where it is. */

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
-import { challengeOf } from './access.ts';
+import { challengeOf } from '../access/access.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
 /** How long a peer has to take the answer and close. */

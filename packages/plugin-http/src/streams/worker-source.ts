@@ -1,7 +1,7 @@
 import type { ErrorCode, StreamChunk, WorkerStream } from '@worker-runtime/core';
-import { SSE_TYPE } from './accept.ts';
-import type { LiveSource } from './live-source.ts';
+import { SSE_TYPE } from '../wire/accept.ts';
 import { eventFrames, frame, retryFrame } from './sse.ts';
+import type { LiveSource } from './stream-source.ts';
 
 /** Room below which no further piece is put into the same write: each may cost a read of its own. */
 const WORTH_PULLING = 16_384;

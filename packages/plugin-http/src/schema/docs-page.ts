@@ -1,5 +1,5 @@
 import type { JsonValue } from '@worker-runtime/core';
-import type { JsonSchema } from './schema/json-schema.ts';
+import type { JsonSchema } from './json-schema.ts';
 
 type Json = Readonly<Record<string, JsonValue>>;
 

@@ -1,7 +1,7 @@
 import type { Cursor, ErrorCode, WatchItem, WatchStream } from '@worker-runtime/core';
-import { NDJSON_TYPE, SSE_TYPE } from './accept.ts';
-import type { LiveSource } from './live-source.ts';
+import { NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { frame, retryFrame } from './sse.ts';
+import type { LiveSource } from './stream-source.ts';
 
 type WatchChange = Exclude<WatchItem, { readonly type: 'ended' }>;
 

@@ -1,8 +1,8 @@
 import type { ErrorCode, Logger, RuntimeError } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { challengeOf } from './access.ts';
+import { challengeOf } from '../access/access.ts';
+import { fieldsOf } from '../logging/request-log.ts';
 import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf, STATUS_OF } from './problem.ts';
-import { fieldsOf } from './request-log.ts';
 
 /**
  * Writes the full story where the operator finds it by the correlation id of the answer. A refusal without a cause
