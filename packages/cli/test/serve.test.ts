@@ -259,7 +259,7 @@ test('--token-file lets in who is named there; one that others can read refuses 
     WORKER_RUNTIME_TOKEN_FILE: 'open.json',
   });
   t.is(code, 2);
-  t.regex(stderr, /INVALID_REQUEST: .*open to others/);
+  t.regex(stderr, /INVALID_REQUEST: .*accessible to users other than its owner/);
   t.true(stderr.endsWith(` (${join(await realpath(place), 'open.json')})\n`), stderr);
 });
 

@@ -8,8 +8,8 @@ export { type HttpListener, http, type UpgradeHandler } from './http.ts';
 export type { HttpOptions } from './options.ts';
 
 /**
- * The convention by which the command line loads a plugin: options of any origin, checked here.
- * @throws INVALID_REQUEST an option that does not exist (the message names the known ones) or does not fit
+ * Creates the plugin for the command line, which passes unchecked options.
+ * @throws INVALID_REQUEST an option is unknown (the message names the known ones) or invalid
  */
 export const plugin = (options: Readonly<Record<string, unknown>> = {}): RuntimePlugin & HttpListener =>
   http(options);

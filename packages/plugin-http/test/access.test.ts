@@ -233,7 +233,7 @@ test('P19: a file of tokens that others can read, or that is no such file, refus
     ['{}', /must be a list/],
     ['[]', /no token/],
     [JSON.stringify([null]), /at \/0: must be an object/],
-    [JSON.stringify([token, { ...token, token: 'canary' }]), /at \/1: has only/],
+    [JSON.stringify([token, { ...token, token: 'canary' }]), /at \/1: has a field other than/],
     [JSON.stringify([{ ...token, name: 'canary\n' }]), /at \/0: name/],
     [JSON.stringify([{ ...token, sha256: 'canary' }]), /at \/0: sha256/],
     [JSON.stringify([{ ...token, permission: 'canary' }]), /at \/0: permission/],
@@ -248,7 +248,7 @@ test('P19: a file of tokens that others can read, or that is no such file, refus
   for (const mode of [0o640, 0o604, 0o620]) {
     await writeFile(file, JSON.stringify(tokens));
     await chmod(file, mode);
-    await refused(file, /open to others.*chmod 600/);
+    await refused(file, /accessible to users other.*chmod 600/);
   }
   for (const bad of [[], {}, 'canary', [{}], 1]) {
     const error = t.throws(() => http({ tokens: bad as never }), { instanceOf: RuntimeError });

@@ -7,7 +7,7 @@ import { Exchanges } from '../src/exchanges.ts';
 import { Measurements } from '../src/metrics/measurements.ts';
 import { resolveOptions } from '../src/options.ts';
 import { type Route, RouteTable } from '../src/route-table.ts';
-import { LiveAnswers } from '../src/streams/stream-responses.ts';
+import { StreamResponses } from '../src/streams/stream-responses.ts';
 
 /** Every route of a listener, from one that never listens. */
 export const allRoutes = async (): Promise<readonly Route[]> => {
@@ -20,7 +20,7 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
     options,
     hostCheck: new HostCheck(options),
     access: new Access([]),
-    live: new LiveAnswers(options, silentLogger),
+    streams: new StreamResponses(options, silentLogger),
     exchanges: new Exchanges(),
     connections: new ConnectionLimit(1),
     measurements: new Measurements(runtime, { connections: () => 0, streams: () => 0 }),

@@ -1,6 +1,6 @@
 import { engine, type RuntimePlugin } from '@worker-runtime/core';
 import test from 'ava';
-import { traceIdOf } from '../src/logging/trace.ts';
+import { traceIdOf } from '../src/logging/request-log.ts';
 import { Tally } from '../src/metrics/tally.ts';
 import { type Served, serve, serveAda } from './served.ts';
 import { SseClient } from './sse-client.ts';
@@ -67,7 +67,7 @@ test('P23: what a client says makes no new series', async (t) => {
   const tally = new Tally(2);
   for (const name of ['a', 'b', 'c', 'a', 'd']) tally.add(name);
   const told: [string, number][] = [];
-  tally.tell((count, name) => told.push([name, count]));
+  tally.report((count, name) => told.push([name, count]));
   t.deepEqual(told, [
     ['a', 2],
     ['b', 1],

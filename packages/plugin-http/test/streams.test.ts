@@ -362,7 +362,7 @@ test('P8: a client that stops reading holds nobody up, is cut at the stall limit
   const socket = await stalled(served);
   await served.puppet.finish();
   t.is((await send(served, 'say more')).status, 200);
-  await served.logged('a client that stopped reading is cut');
+  await served.logged('disconnected a client that stopped reading');
 
   const pieces: Buffer[] = [];
   socket.on('data', (piece: Buffer) => pieces.push(piece));

@@ -4,24 +4,24 @@ import { RuntimeError } from '@worker-runtime/core';
 import { covers, type Permission } from './permission.ts';
 import type { Token } from './token.ts';
 
-/** Who asks. */
+/** The sender of a request, by its token. */
 export interface Caller {
-  /** The name of the token; null where none is needed. */
+  /** The name of the token; null if the server has no tokens. */
   readonly name: string | null;
   readonly permission: Permission;
 }
 
-/** Where nobody needs a token. */
-const ANYBODY: Caller = { name: null, permission: 'admin' };
+/** Every caller of a server without tokens. */
+const UNRESTRICTED: Caller = { name: null, permission: 'admin' };
 
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const SUBPROTOCOL = /^bearer\.([A-Za-z0-9_-]+)$/;
 
-/** The token that a request brings in its header; null where it brings none that could be one. */
+/** Returns the bearer token of the `Authorization` header; null if there is none or it is malformed. */
 const headerToken = ({ authorization }: IncomingHttpHeaders): string | null =>
   BEARER.exec(authorization ?? '')?.[1] ?? null;
 
-/** A browser cannot set headers on a WebSocket: there the token may come as a subprotocol, `bearer.<base64url>`. */
+/** Returns the token of a subprotocol `bearer.<base64url>`: a browser cannot set headers on a WebSocket. */
 const subprotocolToken = (headers: IncomingHttpHeaders): string | null => {
   for (const protocol of (headers['sec-websocket-protocol'] ?? '').split(',')) {
     const encoded = SUBPROTOCOL.exec(protocol.trim())?.[1];
@@ -30,7 +30,7 @@ const subprotocolToken = (headers: IncomingHttpHeaders): string | null => {
   return null;
 };
 
-/** Knows who may do what. Without tokens everybody may do everything, so a listener beyond loopback needs some. */
+/** Identifies callers by their tokens. Without tokens every caller is an admin; then only loopback is served. */
 export class Access {
   readonly #tokens: readonly { readonly caller: Caller; readonly digest: Buffer }[];
 
@@ -41,29 +41,30 @@ export class Access {
     }));
   }
 
+  /** True if there are no tokens. */
   get isOpen(): boolean {
     return this.#tokens.length === 0;
   }
 
-  /** Who sent a request. @throws UNAUTHENTICATED no token, or an unknown one */
+  /** Returns the sender of a request. @throws UNAUTHENTICATED no token, or an unknown one */
   identify(headers: IncomingHttpHeaders): Caller {
     return this.#identify(headerToken(headers));
   }
 
-  /** As `identify`, of a request that wants to leave HTTP. */
+  /** Returns the sender of an upgrade request, whose token may also be a subprotocol. @throws UNAUTHENTICATED */
   identifyUpgrade(headers: IncomingHttpHeaders): Caller {
     return this.#identify(headerToken(headers) ?? subprotocolToken(headers));
   }
 
   #identify(token: string | null): Caller {
-    if (this.isOpen) return ANYBODY;
+    if (this.isOpen) return UNRESTRICTED;
     if (token === null) throw new RuntimeError('UNAUTHENTICATED', 'Send an access token as a bearer token');
     const caller = this.#callerOf(token);
-    if (caller === null) throw new RuntimeError('UNAUTHENTICATED', 'The access token is not known');
+    if (caller === null) throw new RuntimeError('UNAUTHENTICATED', 'The access token is unknown');
     return caller;
   }
 
-  /** Compares with all of them, wherever one fits: how long it takes tells nothing of any. */
+  /** Compares the token with all known ones, even after a match, so that the duration reveals nothing. */
   #callerOf(token: string): Caller | null {
     const digest = createHash('sha256').update(token).digest();
     let found: Caller | null = null;
@@ -72,15 +73,15 @@ export class Access {
   }
 }
 
-/** @throws FORBIDDEN the caller's token does not go so far */
+/** @throws FORBIDDEN the caller lacks the permission */
 export const assertMay = ({ permission }: Caller, needed: Permission): void => {
   if (covers(permission, needed)) return;
-  throw new RuntimeError('FORBIDDEN', `This needs the permission "${needed}"`, {
+  throw new RuntimeError('FORBIDDEN', `This request needs the permission "${needed}"`, {
     details: { needed, permission },
   });
 };
 
-/** The `WWW-Authenticate` header of a refusal; null where a token, or a better one, would not help. */
+/** Returns the `WWW-Authenticate` header of an error; null if no other token would help. */
 export const challengeOf = ({ code, details }: RuntimeError): string | null => {
   const bearer = 'Bearer realm="worker-runtime"';
   if (code === 'UNAUTHENTICATED') return bearer;

@@ -1,10 +1,10 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** So many connections beyond the limit are still told why they are refused; any further one is just closed. */
-const TOLD = 64;
+/** The number of connections beyond the limit that still receive an error answer. Any further one is closed at once. */
+const ANSWERED_REFUSALS = 64;
 
-/** Counts the connections of a server. */
+/** Counts the connections of a server and marks those beyond the limit. */
 export class ConnectionLimit {
   readonly limit: number;
   readonly #refused = new WeakSet<Socket>();
@@ -14,13 +14,13 @@ export class ConnectionLimit {
     this.limit = limit;
   }
 
-  /** How many are open. */
+  /** The number of open connections. */
   get open(): number {
     return this.#open;
   }
 
   watch(server: Server): void {
-    server.maxConnections = this.limit + TOLD;
+    server.maxConnections = this.limit + ANSWERED_REFUSALS;
     server.on('connection', (socket) => {
       this.#open += 1;
       if (this.#open > this.limit) this.#refused.add(socket);
@@ -30,7 +30,7 @@ export class ConnectionLimit {
     });
   }
 
-  /** Whether a connection came when there were enough. */
+  /** True if the limit was exceeded when this connection opened. */
   isRefused(socket: Socket): boolean {
     return this.#refused.has(socket);
   }

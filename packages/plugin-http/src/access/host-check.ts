@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
 import { RuntimeError } from '@worker-runtime/core';
-import { isLoopback } from './loopback.ts';
 
 export interface HostCheckOptions {
   readonly host: string;
@@ -8,21 +8,28 @@ export interface HostCheckOptions {
   readonly allowedOrigins: readonly string[];
 }
 
-/** The name in a Host header, without port and brackets; null where it is not one. */
+/** True if an address or name can only mean this machine. */
+export const isLoopback = (host: string): boolean => {
+  const name = host.toLowerCase();
+  if (name === 'localhost') return true;
+  if (isIP(name) === 4) return name.startsWith('127.');
+  return name === '::1' || (name.startsWith('::ffff:127.') && isIP(name) === 6);
+};
+
+/** Returns the name in a Host header, without port and brackets; null if the header is malformed. */
 const nameOf = (host: string): string | null => {
   const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?$/i.exec(host);
   return (match?.[1] ?? match?.[2])?.toLowerCase() ?? null;
 };
 
-/** An IPv4 address as people write it, where a socket for both families says it as one of IPv6. */
-const plain = (address: string | undefined): string | undefined =>
+/** Returns an IPv4 address in dotted form: a dual-stack socket reports it as an IPv6 address. */
+const withoutIpv6Prefix = (address: string | undefined): string | undefined =>
   address?.replace(/^::ffff:(?=[0-9.]+$)/, '');
 
 /**
- * Refuses what a hostile page can make a browser send. A page whose own name was pointed at this machine (DNS
- * rebinding) sends that name as Host; a page from elsewhere sends its Origin. Programs that are no browsers send no
- * Origin, and the Host that they were told. The address that a connection came in on is always a good Host: a page
- * that names it was served from here.
+ * Refuses requests that a hostile page can make a browser send. With DNS rebinding, the Host is the name of the page;
+ * a page of another site sends its Origin. Programs other than browsers send no Origin. The local address of a
+ * connection is always a valid Host: a page with that Host was served from here.
  */
 export class HostCheck {
   readonly #hosts: ReadonlySet<string>;
@@ -33,15 +40,18 @@ export class HostCheck {
     this.#origins = new Set(allowedOrigins.map((origin) => origin.toLowerCase()));
   }
 
-  /** @throws INVALID_REQUEST there is no Host · FORBIDDEN a name that this server does not go by, or a foreign Origin */
+  /** @throws INVALID_REQUEST the Host is missing · FORBIDDEN the Host is not a name of this server, or the Origin is foreign */
   assert({ host, origin }: IncomingHttpHeaders, localAddress: string | undefined): void {
     if (host === undefined) throw new RuntimeError('INVALID_REQUEST', 'The Host header is missing');
     const name = nameOf(host);
-    if (name === null || !(isLoopback(name) || this.#hosts.has(name) || name === plain(localAddress))) {
-      throw new RuntimeError('FORBIDDEN', 'The Host header names no host that this server goes by');
+    if (
+      name === null ||
+      !(isLoopback(name) || this.#hosts.has(name) || name === withoutIpv6Prefix(localAddress))
+    ) {
+      throw new RuntimeError('FORBIDDEN', 'The Host header is not a name of this server');
     }
     if (origin === undefined || this.isAllowed(origin)) return;
-    // the port belongs to an origin: another server of this machine is another origin
+    // the port is part of an origin: another server on this machine is another origin
     if (
       !/^https?:\/\//i.test(origin) ||
       origin.slice(origin.indexOf('//') + 2).toLowerCase() !== host.toLowerCase()
@@ -50,7 +60,7 @@ export class HostCheck {
     }
   }
 
-  /** Whether pages of this other origin were let in by name. */
+  /** True if the options allow this origin by name. */
   isAllowed(origin: string): boolean {
     return this.#origins.has(origin.toLowerCase());
   }

@@ -1,7 +1,10 @@
-/** What a caller may do, each with all before it: look, use Workers, remove them and change what they are made from. */
+/**
+ * The permission of a token; each includes the ones before it. `observe` reads, `operate` also uses Workers, `admin`
+ * also deletes Workers and manages bundles.
+ */
 export type Permission = 'observe' | 'operate' | 'admin';
 
-/** What a route asks for. A `public` one says nothing that is not the same for everybody. */
+/** The permission that a route needs. A `public` route gives every caller the same answer. */
 export type RoutePermission = Permission | 'public';
 
 const RANK: Readonly<Record<Permission, number>> = { observe: 1, operate: 2, admin: 3 };
@@ -9,4 +12,5 @@ const RANK: Readonly<Record<Permission, number>> = { observe: 1, operate: 2, adm
 export const isPermission = (value: unknown): value is Permission =>
   typeof value === 'string' && Object.hasOwn(RANK, value);
 
+/** True if the held permission includes the needed one. */
 export const covers = (held: Permission, needed: Permission): boolean => RANK[held] >= RANK[needed];

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { parseTokens, refuseTokens, TOKEN_FILE, type Token } from './token.ts';
 
-const MOST_BYTES = 1_048_576;
+const MAX_BYTES = 1_048_576;
 
 const openFile = async (path: string): Promise<FileHandle> => {
   try {
@@ -13,8 +13,8 @@ const openFile = async (path: string): Promise<FileHandle> => {
 };
 
 /**
- * The tokens in a file. What is checked is what is read: the path is opened once.
- * @throws INVALID_REQUEST it cannot be read, others than its owner can, or its content does not fit
+ * Reads the tokens of a file. The path is opened once, so that the checks apply to the bytes that are read.
+ * @throws INVALID_REQUEST the file cannot be read, is readable or writable by other users, or has invalid content
  */
 export const readTokenFile = async (path: string): Promise<readonly Token[]> => {
   const file = await openFile(path);
@@ -22,8 +22,8 @@ export const readTokenFile = async (path: string): Promise<readonly Token[]> => 
     const stat = await file.stat();
     if (!stat.isFile()) throw refuseTokens(TOKEN_FILE, 'is not a file');
     if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0)
-      throw refuseTokens(TOKEN_FILE, 'is open to others than its owner: chmod 600');
-    if (stat.size > MOST_BYTES) throw refuseTokens(TOKEN_FILE, `is larger than ${MOST_BYTES} bytes`);
+      throw refuseTokens(TOKEN_FILE, 'is accessible to users other than its owner: run chmod 600');
+    if (stat.size > MAX_BYTES) throw refuseTokens(TOKEN_FILE, `is larger than ${MAX_BYTES} bytes`);
     return parseTokens(await file.readFile('utf8'), TOKEN_FILE);
   } finally {
     await file.close();

@@ -5,23 +5,24 @@ import { fieldsOf } from '../logging/request-log.ts';
 import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf, STATUS_OF } from './problem.ts';
 
 /**
- * Writes the full story where the operator finds it by the correlation id of the answer. A refusal without a cause
- * has no other story than its words, so its stack is left out.
+ * Logs an error that was sent to a client; the correlation id of the answer finds the line. The stack is logged only
+ * for an error of the server or one with a cause: otherwise the message says everything.
  */
 export const logRefusal = (log: Logger, error: RuntimeError, fields: object): void => {
   const { code, message, cause } = error;
   const status = STATUS_OF[code];
-  const isOurs = status >= 500 && !isTransient(code);
-  const story = isOurs || cause !== undefined ? { err: error } : { detail: message };
-  // what passes by itself, such as a full disk, may still need somebody's hand
-  const level = isOurs ? 'error' : status >= 500 ? 'warn' : 'info';
-  log[level]({ ...fields, code, status, ...story }, 'refused');
+  const isServerError = status >= 500 && !isTransient(code);
+  const report = isServerError || cause !== undefined ? { err: error } : { detail: message };
+  // a transient error, such as a full disk, may still need the operator
+  const level = isServerError ? 'error' : status >= 500 ? 'warn' : 'info';
+  log[level]({ ...fields, code, status, ...report }, 'refused');
 };
 
-const connectionEnds = (code: ErrorCode): boolean =>
+/** True if the connection is closed after this error. */
+const closesConnection = (code: ErrorCode): boolean =>
   code === 'RUNTIME_STOPPING' || code === 'PAYLOAD_TOO_LARGE';
 
-/** Answers a request with what it failed with: as a problem, or, to a stream, as its closing frame. */
+/** Answers a failed request with a problem. A stream request with a transient error gets 200 and a closing frame. */
 export const answerError = (
   log: Logger,
   error: RuntimeError,
@@ -39,7 +40,7 @@ export const answerError = (
   const challenge = challengeOf(error);
   if (challenge !== null) reply.header('www-authenticate', challenge);
   if (retryAfter !== null) reply.header('retry-after', String(retryAfter));
-  if (connectionEnds(code)) reply.header('connection', 'close');
+  if (closesConnection(code)) reply.header('connection', 'close');
   const problem = problemOf(error, correlationId);
   return reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 };

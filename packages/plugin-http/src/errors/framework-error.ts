@@ -8,14 +8,14 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 
 const MESSAGES: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'Send the body as application/json',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The body is not as long as Content-Length says',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The length of the body differs from Content-Length',
   FST_ERR_CTP_INVALID_JSON_BODY: 'The body is not valid JSON',
   FST_ERR_BAD_URL: 'The URL is not valid',
 };
 
 /**
- * The typed form of whatever a request failed with. What fastify refuses keeps its meaning, in our words; anything
- * else that is not typed is a mistake of ours and becomes INTERNAL, with the original as its cause.
+ * Converts any error of a request to a RuntimeError. A client error of fastify gets the matching code and message; any
+ * other untyped error is a defect of the server and becomes INTERNAL, with the original as its cause.
  */
 export const typedError = (error: unknown, bodyBytes: number): RuntimeError => {
   if (typeof error !== 'object' || error === null || !('code' in error) || typeof error.code !== 'string') {

@@ -1,6 +1,6 @@
 import { ERROR_CODES, type ErrorCode, type ErrorDetails, type RuntimeError } from '@worker-runtime/core';
 
-/** The status of every code. A `Record`, so that a code which core adds does not compile until it has one. */
+/** The HTTP status of every error code. The type makes a new code of core a compile error until it has one. */
 export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   INVALID_REQUEST: 400,
   LIMIT_TOO_LARGE: 400,
@@ -47,7 +47,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   STORE_UNAVAILABLE: 503,
   STORE_CORRUPT: 503,
   STORE_FULL: 507,
-  // refuse a start or a run; as the answer to a request they are a failure of the server
+  // these refuse a start or end a run; as the answer to a request they are server errors
   STORE_LOCKED: 503,
   STORE_VERSION: 500,
   PLUGIN_UNKNOWN: 500,
@@ -63,7 +63,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** An error as it goes out, after RFC 9457. `detail` and `details` are safe by the contract of RuntimeError. */
+/** The body of an error answer, after RFC 9457. The contract of RuntimeError makes `detail` and `details` public. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -75,7 +75,7 @@ export interface Problem {
   readonly correlationId: string;
 }
 
-/** What is public of an error. INTERNAL says nothing but the correlation id: its cause is in the operator's log. */
+/** Returns the public part of an error. For INTERNAL that is the correlation id only: the cause is in the operator's log. */
 export const problemOf = (error: RuntimeError, correlationId: string): Problem => {
   const { code } = error;
   const { title, retryable } = ERROR_CODES[code];
@@ -92,7 +92,7 @@ export const problemOf = (error: RuntimeError, correlationId: string): Problem =
   };
 };
 
-/** Seconds to wait before trying again, or null where waiting changes nothing. */
+/** Returns the seconds to wait before a retry; null if waiting does not help. */
 export const retryAfterOf = (code: ErrorCode): number | null => {
   if (code === 'WORKER_BUSY') return 1;
   const status = STATUS_OF[code];
@@ -100,6 +100,9 @@ export const retryAfterOf = (code: ErrorCode): number | null => {
   return status === 503 && ERROR_CODES[code].retryable ? 1 : null;
 };
 
-/** Whether trouble passes by itself, so that a stream says `closing` instead: an EventSource gives up on any other answer. */
+/**
+ * True if the error can go away by itself. A stream then sends `closing` instead of an error status, after which an
+ * EventSource would never reconnect.
+ */
 export const isTransient = (code: ErrorCode): boolean =>
   STATUS_OF[code] === 429 || STATUS_OF[code] === 503 || STATUS_OF[code] === 507;

@@ -4,10 +4,10 @@ import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
 import { challengeOf } from '../access/access.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
-/** How long a peer has to take the answer and close. */
+/** How long a peer has to read the answer and close. */
 const LINGER_MS = 1_000;
 
-/** Answers on the bare socket where no request came to be, and closes it. */
+/** Writes an error answer to a socket that has no HTTP response object, and closes the socket. */
 export const refuseSocket = (socket: Duplex, error: RuntimeError, correlationId: string): void => {
   const problem = problemOf(error, correlationId);
   const body = Buffer.from(JSON.stringify(problem));
@@ -21,9 +21,9 @@ export const refuseSocket = (socket: Duplex, error: RuntimeError, correlationId:
     ...(challenge === null ? [] : [`www-authenticate: ${challenge}`]),
     'connection: close',
   ].join('\r\n');
-  // nobody else listens to a socket that was taken from its server, and an error nobody listens to ends the process
+  // the server no longer listens to this socket, and an unhandled 'error' event would end the process
   socket.on('error', () => socket.destroy());
-  // closed at once, with bytes of the peer unread, the connection would be reset and the answer lost
+  // to close at once, with unread bytes of the peer, would reset the connection and lose the answer
   const linger = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(linger));
   socket.resume();
@@ -35,9 +35,9 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
 };
 
-/** The typed form of what Node's parser gave up on. */
+/** Converts an error of Node's HTTP parser to a RuntimeError. */
 export const protocolError = (error: Error & { readonly code?: string }): RuntimeError => {
   const code = CODES[error.code ?? ''] ?? 'INVALID_REQUEST';
-  const message = code === 'INVALID_REQUEST' ? 'This is not valid HTTP' : undefined;
+  const message = code === 'INVALID_REQUEST' ? 'The request is not valid HTTP' : undefined;
   return new RuntimeError(code, message, { cause: error });
 };

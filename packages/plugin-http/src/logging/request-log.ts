@@ -1,11 +1,22 @@
 import type { Logger } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { traceIdOf } from './trace.ts';
 
-/** Without the query, and no longer than a log line bears. */
-const pathOf = ({ url }: FastifyRequest): string => (url.split('?', 1)[0] ?? '').slice(0, 512);
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-|$)/;
 
-/** What finds a request in the log, and whose it was: never a token. */
+/** Returns the trace id of a `traceparent` header (W3C Trace Context); null if there is no valid one. */
+export const traceIdOf = (header: string | readonly string[] | undefined): string | null => {
+  const [, version, traceId, parentId] = TRACEPARENT.exec(typeof header === 'string' ? header : '') ?? [];
+  const isEmpty = (id: string | undefined): boolean => id === undefined || /^0+$/.test(id);
+  return version === 'ff' || isEmpty(traceId) || isEmpty(parentId) ? null : (traceId as string);
+};
+
+/** The longest path that is logged. */
+const PATH_CHARS = 512;
+
+/** Returns the path without the query, which may hold private text. */
+const pathOf = ({ url }: FastifyRequest): string => (url.split('?', 1)[0] ?? '').slice(0, PATH_CHARS);
+
+/** Returns the log fields that identify a request and its caller. They never hold a token. */
 export const fieldsOf = (request: FastifyRequest): Readonly<Record<string, string>> => {
   const traceId = traceIdOf(request.headers.traceparent);
   return {
@@ -17,7 +28,7 @@ export const fieldsOf = (request: FastifyRequest): Readonly<Record<string, strin
   };
 };
 
-/** One line for each request that was served: commands for everybody, reads for whoever looks closer. */
+/** Logs one line for a successful request: a command as `info`, a read as `debug`. */
 export const logAnswer = (log: Logger, request: FastifyRequest, reply: FastifyReply): void => {
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   const durationMs = Math.round(reply.elapsedTime * 10) / 10;

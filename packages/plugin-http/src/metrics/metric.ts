@@ -4,16 +4,16 @@ const PREFIX = 'worker_runtime_';
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
 type Names = readonly string[];
-/** Told a value and the labels that it is for. */
-type Say = (value: number, ...labels: string[]) => void;
+/** Receives a value and its labels. */
+type Report = (value: number, ...labels: string[]) => void;
 
-/** Read when it is asked for. */
+/** Returns a gauge that is read at each scrape. */
 export const gaugeOf = (
   registry: Registry,
   name: string,
   help: string,
   labelNames: Names,
-  read: (set: Say) => void | Promise<void>,
+  read: (set: Report) => void | Promise<void>,
 ): Gauge =>
   new Gauge({
     name: PREFIX + name,
@@ -26,13 +26,13 @@ export const gaugeOf = (
     },
   });
 
-/** Counted by whoever holds it, or, where it is counted elsewhere and often, read when it is asked for. */
+/** Returns a counter. With `read` it takes its values from there at each scrape, which keeps frequent counting cheap. */
 export const counterOf = (
   registry: Registry,
   name: string,
   help: string,
   labelNames: Names,
-  read?: (add: Say) => void,
+  read?: (add: Report) => void,
 ): Counter =>
   new Counter({
     name: PREFIX + name,
@@ -47,5 +47,6 @@ export const counterOf = (
     }),
   });
 
+/** Returns a histogram of durations in seconds. */
 export const histogramOf = (registry: Registry, name: string, help: string, labelNames: Names): Histogram =>
   new Histogram({ name: PREFIX + name, help, labelNames, buckets: SECONDS, registers: [registry] });

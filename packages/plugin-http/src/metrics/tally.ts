@@ -1,6 +1,6 @@
 const OTHERS = 'other';
 
-/** Counts by name; of names beyond the limit, all together. */
+/** Counts by name. Names beyond the limit share one count. */
 export class Tally {
   readonly #limit: number;
   readonly #counts = new Map<string, number>();
@@ -16,7 +16,8 @@ export class Tally {
     else this.#counts.set(OTHERS, (this.#counts.get(OTHERS) ?? 0) + 1);
   }
 
-  tell(say: (count: number, name: string) => void): void {
-    for (const [name, count] of this.#counts) say(count, name);
+  /** Calls `visit` with each count. */
+  report(visit: (count: number, name: string) => void): void {
+    for (const [name, count] of this.#counts) visit(count, name);
   }
 }

@@ -5,22 +5,25 @@ import { waitMsOf } from '../wire/prefer.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 
-/** Aborted when the caller goes away before it has its answer. To abort for nothing would cost a stack trace each. */
-const callerGone = ({ raw }: FastifyReply): AbortSignal => {
-  const gone = new AbortController();
+/**
+ * Returns a signal that aborts when the caller disconnects before it has its answer. It does not abort after an answer,
+ * since each abort creates an error with a stack trace.
+ */
+const disconnectSignal = ({ raw }: FastifyReply): AbortSignal => {
+  const disconnected = new AbortController();
   raw.once('close', () => {
-    if (!raw.writableFinished) gone.abort();
+    if (!raw.writableFinished) disconnected.abort();
   });
-  return gone.signal;
+  return disconnected.signal;
 };
 
 const OPERATE = { config: { permission: 'operate' } } as const;
 
-/** What a Worker is told to do. */
+/** Adds the commands to a Worker. */
 export const commandRoutes: Routes = (app, { runtime }) => {
   app.post('/workers/:w/inputs', OPERATE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
-    const waiting = waitMs === 0 ? {} : { waitMs, signal: callerGone(reply) };
+    const waiting = waitMs === 0 ? {} : { waitMs, signal: disconnectSignal(reply) };
     const { replayed, ...receipt } = await runtime.sendInput(
       pathParameter(request, 'w'),
       bodyOf<WorkerInput>(request),

@@ -4,7 +4,7 @@ import type { Route } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { eventSchemas } from './events.ts';
 import { historySchemas } from './history.ts';
-import { type JsonSchema, list, ref, type Schemas } from './json-schema.ts';
+import { arrayOf, type JsonSchema, ref, type Schemas } from './json-schema.ts';
 import type { Operation, SuccessAnswer } from './operation.ts';
 import { OPERATIONS } from './operations.ts';
 import { PARAMETERS, type Parameter, RESPONSE_HEADERS } from './parameters.ts';
@@ -37,10 +37,10 @@ const headersOf = (names: readonly (keyof typeof RESPONSE_HEADERS)[]): JsonSchem
 const pageOf = (item: string): JsonSchema => ({
   type: 'object',
   properties: {
-    items: list(ref(item)),
+    items: arrayOf(ref(item)),
     next: { anyOf: [cursor, { type: 'null' }], description: 'Set while more is stored.' },
     asOf: { ...cursor, description: 'Up to where the page speaks; a stream goes on from here.' },
-    gaps: list(ref('Gap')),
+    gaps: arrayOf(ref('Gap')),
   },
   required: ['items', 'next', 'asOf'],
 });

@@ -6,24 +6,24 @@ export type Schemas = Readonly<Record<string, JsonSchema>>;
 
 export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
 
-export const text: JsonSchema = { type: 'string' };
-export const flag: JsonSchema = { type: 'boolean' };
+export const string: JsonSchema = { type: 'string' };
+export const boolean: JsonSchema = { type: 'boolean' };
 export const count: JsonSchema = { type: 'integer', minimum: 0 };
-export const time: JsonSchema = { type: 'string', format: 'date-time' };
+export const dateTime: JsonSchema = { type: 'string', format: 'date-time' };
 export const anyJson: JsonSchema = {};
 export const anyObject: JsonSchema = { type: 'object' };
-export const yes: JsonSchema = { const: true };
-export const noText: JsonSchema = { type: ['string', 'null'] };
+export const constTrue: JsonSchema = { const: true };
+export const nullableString: JsonSchema = { type: ['string', 'null'] };
 
-export const oneOf = (...values: readonly string[]): JsonSchema => ({ type: 'string', enum: values });
-export const only = (value: string): JsonSchema => ({ type: 'string', const: value });
-export const list = (items: JsonSchema, bounds: JsonSchema = {}): JsonSchema => ({
+export const enumOf = (...values: readonly string[]): JsonSchema => ({ type: 'string', enum: values });
+export const constant = (value: string): JsonSchema => ({ type: 'string', const: value });
+export const arrayOf = (items: JsonSchema, bounds: JsonSchema = {}): JsonSchema => ({
   type: 'array',
   items,
   ...bounds,
 });
-export const map = (values: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: values });
-export const orNull = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] });
+export const mapOf = (values: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: values });
+export const nullable = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] });
 export const described = (schema: JsonSchema, description: string): JsonSchema => ({
   ...schema,
   description,

@@ -1,5 +1,5 @@
 import type { Limits } from '@worker-runtime/core';
-import { type JsonSchema, list, oneOf, text } from './json-schema.ts';
+import { arrayOf, enumOf, type JsonSchema, string } from './json-schema.ts';
 import { digest, workerId } from './request-bodies.ts';
 
 export interface Parameter {
@@ -13,10 +13,10 @@ const position = (): JsonSchema => ({ type: 'string', maxLength: 512 });
 /** Whatever stands in a path, a query or the headers of a request, by its name: it means the same everywhere. */
 export const PARAMETERS = {
   path: {
-    r: { schema: () => text, description: 'The runtimeId, or `self` where one runtime is served.' },
+    r: { schema: () => string, description: 'The runtimeId, or `self` where one runtime is served.' },
     w: { schema: () => workerId, description: 'The workerId.' },
-    q: { schema: () => text, description: 'The requestId.' },
-    name: { schema: () => text, description: 'What is shown.' },
+    q: { schema: () => string, description: 'The requestId.' },
+    name: { schema: () => string, description: 'What is shown.' },
     digest: { schema: () => digest, description: '`sha256-` and the digest of the canonical JSON.' },
   },
   query: {
@@ -31,13 +31,16 @@ export const PARAMETERS = {
       }),
       description: 'The most items; a page of a mebibyte ends earlier.',
     },
-    status: { schema: () => oneOf('idle', 'running', 'waiting', 'stopped'), description: 'Those alone.' },
+    status: { schema: () => enumOf('idle', 'running', 'waiting', 'stopped'), description: 'Those alone.' },
     label: {
-      schema: () => list({ type: 'string', pattern: '^[^=]+=' }),
+      schema: () => arrayOf({ type: 'string', pattern: '^[^=]+=' }),
       description: '`key=value`; all of several must fit.',
     },
     parent: { schema: () => workerId, description: 'The children of this Worker.' },
-    deltas: { schema: () => oneOf('0', '1'), description: 'Of a stream: 0 leaves out text that is written.' },
+    deltas: {
+      schema: () => enumOf('0', '1'),
+      description: 'Of a stream: 0 leaves out text that is written.',
+    },
   },
   header: {
     'Idempotency-Key': {
@@ -45,7 +48,7 @@ export const PARAMETERS = {
       description: 'Makes a retry safe: the same request with the same key is answered as the first time.',
     },
     Prefer: {
-      schema: () => text,
+      schema: () => string,
       description: '`wait=N`: wait up to N seconds, at most 60, for the run.',
     },
     'Last-Event-ID': { schema: position, description: 'Of a stream: wins over `after`.' },

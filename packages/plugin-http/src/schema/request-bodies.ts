@@ -1,14 +1,14 @@
 import type { BundleRef, Claim, CreateWorker, Limits, TextPart, UpdateWorker } from '@worker-runtime/core';
 import {
   anyObject,
+  arrayOf,
   closed,
+  constant,
   described,
+  enumOf,
   type JsonSchema,
-  list,
+  nullable,
   object,
-  oneOf,
-  only,
-  orNull,
   type Schemas,
 } from './json-schema.ts';
 
@@ -51,13 +51,13 @@ const inputOf = ({ inputBytes, metadataBytes }: Limits): JsonSchema => ({
     type: 'object',
     properties: {
       text: said,
-      parts: list(closed(object<TextPart>({ type: only('text'), text: said })), {
+      parts: arrayOf(closed(object<TextPart>({ type: constant('text'), text: said })), {
         minItems: 1,
         maxItems: 64,
       }),
-      role: described(oneOf('user', 'system'), 'Default `user`.'),
+      role: described(enumOf('user', 'system'), 'Default `user`.'),
       whenBusy: described(
-        oneOf('reject', 'queue'),
+        enumOf('reject', 'queue'),
         'What to do while a run is on: refuse with WORKER_BUSY (the default), or wait in order.',
       ),
       metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
@@ -81,14 +81,14 @@ export const requestSchemas = (limits: Limits): Schemas => ({
         workerId: described(workerId, 'Minted where left out.'),
         displayName,
         labels: labelsOf(limits),
-        parent: orNull(workerId),
-        bundle: orNull(closed(object<BundleRef>({ id: name, digest }))),
-        profile: orNull(name),
+        parent: nullable(workerId),
+        bundle: nullable(closed(object<BundleRef>({ id: name, digest }))),
+        profile: nullable(name),
         config: described(anyObject, `The engine's own; kept private. At most ${limits.configBytes} bytes.`),
-        tools: list(described(name, 'Granted by name; never widened by a profile or an engine.'), {
+        tools: arrayOf(described(name, 'Granted by name; never widened by a profile or an engine.'), {
           maxItems: limits.tools,
         }),
-        claims: list(closed(object<Claim>({ name, resource, mode: oneOf('read', 'write') })), {
+        claims: arrayOf(closed(object<Claim>({ name, resource, mode: enumOf('read', 'write') })), {
           maxItems: limits.claims,
         }),
         initialInput: described({ $ref: '#/components/schemas/WorkerInput' }, 'Atomic with the creation.'),
@@ -126,7 +126,7 @@ export const requestSchemas = (limits: Limits): Schemas => ({
         propertyNames: name,
         additionalProperties: closed({
           type: 'object',
-          properties: { engine: name, config: anyObject, tools: list(name, { maxItems: 1_000 }) },
+          properties: { engine: name, config: anyObject, tools: arrayOf(name, { maxItems: 1_000 }) },
           required: ['engine'],
         }),
       },

@@ -1,21 +1,24 @@
 import type { Cursor, EventsChunk } from '@worker-runtime/core';
 
-/** One Server-Sent Event of ours. `data` is one line of JSON; `id` is a position to resume from. */
+/** Returns one Server-Sent Event. `data` becomes one line of JSON; `id` is a position to resume from. */
 export const frame = (event: string, data: unknown, id?: Cursor): string =>
   `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 
 const NEWLINE = 0x0a;
 const ID = 'id: ';
-/** How much longer a cursor may be than one further on: the length and the checksum of its line, base 36. */
-const SPARE = 12;
+/**
+ * The most characters by which a cursor may be longer than a later one: it holds the length and the checksum of its
+ * line in base 36, and these vary.
+ */
+const CURSOR_SPARE = 12;
 const DATA = '\ndata: ';
 
-/** Streams at the same place are given the same chunk, and send the same bytes. */
+/** The frames by chunk: streams at the same position share one chunk, and so send the same bytes. */
 const framed = new WeakMap<EventsChunk, Buffer>();
 
 /**
- * Durable events, their stored bytes unparsed. They use the default event name, so that an EventSource sees all types.
- * Made once a chunk, however many clients are sent it.
+ * Returns the frames of stored events, whose bytes are not parsed. They have the default event name, so that an
+ * EventSource receives all types in one listener. The frames of a chunk are built once for all its clients.
  */
 export const eventFrames = (chunk: EventsChunk): Buffer => {
   const known = framed.get(chunk);
@@ -27,8 +30,8 @@ export const eventFrames = (chunk: EventsChunk): Buffer => {
 
 const frameAll = (chunk: EventsChunk): Buffer => {
   const { lines, count, cursor: last } = chunk;
-  // the cursors of one log grow along it, so none of these is longer than the last but by its last two numbers
-  const room = ID.length + last.length + SPARE + DATA.length + 1;
+  // cursors grow along the log, so none of these exceeds the last one by more than CURSOR_SPARE
+  const room = ID.length + last.length + CURSOR_SPARE + DATA.length + 1;
   const block = Buffer.allocUnsafeSlow(lines.length + count * room);
   let at = 0;
   for (const { cursor, line } of chunk.entries()) {
@@ -41,7 +44,7 @@ const frameAll = (chunk: EventsChunk): Buffer => {
 };
 
 /**
- * How long a browser waits before it comes again. Spread over a second, so that the streams of a server that was
- * restarted do not all return at once.
+ * Returns the frame that sets the reconnection delay of a browser. The delay is spread over a second, so that the
+ * clients of a restarted server do not all reconnect at once.
  */
 export const retryFrame = (): string => `retry: ${1_000 + Math.floor(Math.random() * 1_000)}\n\n`;

@@ -1,34 +1,34 @@
 import type { ServerResponse } from 'node:http';
 import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { LiveSource } from './stream-source.ts';
+import type { StreamSource } from './stream-source.ts';
 
-export interface LiveLimits {
-  /** How long a stream may be quiet before it says where it is. */
+export interface StreamLimits {
+  /** The time without output after which a stream sends its position. */
   readonly bookmarkMs: number;
-  /** How long a client may leave a write lying. */
+  /** The longest time that a client may leave a write unread. */
   readonly stallMs: number;
 }
 
-/** Stored lines in a write; what names their positions comes on top. */
+/** The bytes of stored lines in one write; the `id:` lines come on top. */
 const WRITE_BYTES = 49_152;
 
 /**
- * One answer that stays open. It takes from its source only when all it wrote has left the process, so that a client
- * that stops reading holds one write and a position, and costs nobody else anything.
+ * One streaming response. It reads from its source only after its last write has left the process. A client that stops
+ * reading therefore costs one write and a position, and delays no other client.
  */
-class LiveAnswer {
-  readonly #source: LiveSource;
+class StreamResponse {
+  readonly #source: StreamSource;
   readonly #raw: ServerResponse;
-  readonly #limits: LiveLimits;
+  readonly #limits: StreamLimits;
   readonly #stalled: () => void;
   #isClosed = false;
   #isDue = false;
   #finishing: ErrorCode | null = null;
   #wake: () => void = () => {};
 
-  /** `stalled` is told before a client is cut that takes nothing. */
-  constructor(source: LiveSource, raw: ServerResponse, limits: LiveLimits, stalled: () => void) {
+  /** `stalled` is called before the connection of a client that stopped reading is destroyed. */
+  constructor(source: StreamSource, raw: ServerResponse, limits: StreamLimits, stalled: () => void) {
     this.#source = source;
     this.#raw = raw;
     this.#limits = limits;
@@ -41,7 +41,7 @@ class LiveAnswer {
     raw.on('error', closed);
   }
 
-  /** Says all that is due, then why it ends. */
+  /** Sends everything that is due, then the closing frame with the reason. */
   finish(reason: ErrorCode): void {
     this.#finishing ??= reason;
     this.#wake();
@@ -51,7 +51,7 @@ class LiveAnswer {
     this.#raw.destroy();
   }
 
-  /** Resolves when the answer is over, however it ended. `failed` is told what the source failed with. */
+  /** Resolves when the response has ended, for whatever reason. `failed` receives the error of the source, if any. */
   async run(failed: (error: RuntimeError) => void): Promise<void> {
     try {
       const reason = await this.#feed();
@@ -65,7 +65,7 @@ class LiveAnswer {
     }
   }
 
-  /** Writes what is due until there is a reason to end, or nobody left to tell it. */
+  /** Writes what is due until there is a reason to end; returns null if the client has gone. */
   async #feed(): Promise<ErrorCode | null> {
     await this.#write(this.#source.opening);
     while (!this.#isClosed) {
@@ -87,7 +87,7 @@ class LiveAnswer {
     this.#wake();
   };
 
-  /** Resolves when something is due, the answer has to end, or, with false, when it was quiet for long. */
+  /** Resolves with true when something is due or the response has to end, with false after `bookmarkMs`. */
   #wait(): Promise<boolean> {
     return new Promise((resolve) => {
       if (this.#isClosed || this.#isDue || this.#finishing) return resolve(true);
@@ -101,15 +101,15 @@ class LiveAnswer {
 
   #write(bytes: string | Uint8Array): Promise<void> {
     if (bytes.length === 0) return Promise.resolve();
-    return this.#leaves((left) => void this.#raw.write(bytes, left));
+    return this.#flushed((flushed) => void this.#raw.write(bytes, flushed));
   }
 
   #end(bytes: string): Promise<void> {
-    return this.#leaves((left) => void this.#raw.end(bytes, left));
+    return this.#flushed((flushed) => void this.#raw.end(bytes, flushed));
   }
 
-  /** Resolves when the bytes have left the process, or never will. A client that leaves them lying too long is let go. */
-  #leaves(send: (left: () => void) => void): Promise<void> {
+  /** Resolves when the bytes have left the process or the connection is closed. A client that stalls is disconnected. */
+  #flushed(send: (flushed: () => void) => void): Promise<void> {
     return new Promise((resolve) => {
       if (this.#isClosed) return resolve();
       const stalled = setTimeout(() => {
@@ -129,57 +129,60 @@ class LiveAnswer {
   }
 }
 
-/** All answers of a listener that stay open. */
-export class LiveAnswers {
-  readonly #limits: LiveLimits;
+/** All open stream responses of a listener. */
+export class StreamResponses {
+  readonly #limits: StreamLimits;
   readonly #log: Logger;
-  readonly #answers = new Map<LiveAnswer, Promise<void>>();
+  readonly #responses = new Map<StreamResponse, Promise<void>>();
 
-  constructor(limits: LiveLimits, log: Logger) {
+  constructor(limits: StreamLimits, log: Logger) {
     this.#limits = limits;
     this.#log = log;
   }
 
-  /** How many are open. */
+  /** The number of open streams. */
   get size(): number {
-    return this.#answers.size;
+    return this.#responses.size;
   }
 
-  /** Takes a reply over and feeds it until either side ends it. */
-  open(request: FastifyRequest, reply: FastifyReply, source: LiveSource): FastifyReply {
+  /** Takes over a reply and streams the source to it until either side ends. */
+  open(request: FastifyRequest, reply: FastifyReply, source: StreamSource): FastifyReply {
     reply.headers({
       'content-type': source.contentType,
-      // a proxy that collects the answer first would show it when it is over
+      // a proxy that buffers the response would deliver it only at its end
       'x-accel-buffering': 'no',
     });
     if (request.method === 'HEAD') {
       source.close();
       return reply.send();
     }
-    request.isLive = true;
+    request.isStream = true;
     reply.hijack();
     const { raw } = reply;
     raw.writeHead(200, reply.getHeaders() as Record<string, string>);
-    const answer = new LiveAnswer(source, raw, this.#limits, () =>
-      this.#log.info({ correlationId: request.id }, 'a client that stopped reading is cut'),
+    const response = new StreamResponse(source, raw, this.#limits, () =>
+      this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
     );
-    const done = answer
+    const done = response
       .run((error) =>
         this.#log.error({ correlationId: request.id, code: error.code, err: error }, 'a stream failed'),
       )
-      .finally(() => this.#answers.delete(answer));
-    this.#answers.set(answer, done);
+      .finally(() => this.#responses.delete(response));
+    this.#responses.set(response, done);
     return reply;
   }
 
-  /** Lets every stream say what is due and then why it closes. Resolves when all are over, or the signal cut them. */
+  /**
+   * Makes every stream send what is due and then its closing frame. Resolves when all have ended; the signal ends
+   * the rest at once.
+   */
   async finish(reason: ErrorCode, signal: AbortSignal): Promise<void> {
-    for (const answer of this.#answers.keys()) answer.finish(reason);
-    const cut = new Promise<void>((resolve) => {
+    for (const response of this.#responses.keys()) response.finish(reason);
+    const aborted = new Promise<void>((resolve) => {
       if (signal.aborted) return resolve();
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
-    await Promise.race([Promise.all(this.#answers.values()), cut]);
-    for (const answer of this.#answers.keys()) answer.destroy();
+    await Promise.race([Promise.all(this.#responses.values()), aborted]);
+    for (const response of this.#responses.keys()) response.destroy();
   }
 }

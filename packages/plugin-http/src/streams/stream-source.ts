@@ -1,19 +1,20 @@
 import type { ErrorCode } from '@worker-runtime/core';
 
-/** What a live answer is fed from: a position that moves when it is asked, never a queue. */
-export interface LiveSource {
+/** The source of a stream response. It holds a position that moves only when `next` is called, and no queue. */
+export interface StreamSource {
   readonly contentType: string;
-  /** What the answer begins with. */
+  /** The text that begins the response. */
   readonly opening: string;
   /**
-   * What is due now, at most about `bytes` unless one item alone is longer. Null while nothing is; then `due` is
-   * called once something may be, and not lost if that was before the null arrived.
+   * Returns the bytes that are due, about `bytes` at most unless one item alone is longer. Returns null if nothing is
+   * due; `due` is then called once something may be, even if that happens before the promise resolves.
    */
   next(bytes: number, due: () => void): Promise<Uint8Array | null>;
-  /** Why the source is over, once `next` has given all that was left of it. */
+  /** The reason why the source ended; null until `next` has returned all of its items. */
   readonly ended: ErrorCode | null;
-  /** The present position, said on a quiet stream; null while there is none. */
+  /** Returns the current position, which a quiet stream sends; null if there is none yet. */
   bookmark(): string | null;
+  /** Returns the last text of the response. */
   closing(reason: ErrorCode): string;
   close(): void;
 }

@@ -1,11 +1,11 @@
 import type { Cursor, ErrorCode, WatchItem, WatchStream } from '@worker-runtime/core';
 import { NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { frame, retryFrame } from './sse.ts';
-import type { LiveSource } from './stream-source.ts';
+import type { StreamSource } from './stream-source.ts';
 
 type WatchChange = Exclude<WatchItem, { readonly type: 'ended' }>;
 
-/** How the items of a watch are written. */
+/** The text form of the items of a watch. */
 export interface WatchFormat {
   readonly contentType: string;
   readonly opening: string;
@@ -29,7 +29,7 @@ const sseItem = (item: WatchChange): string => {
 
 const line = (value: unknown): string => `${JSON.stringify(value)}\n`;
 
-/** Items as Server-Sent Events; positions are ids, so that an EventSource resumes by itself. */
+/** Returns the format of Server-Sent Events. Positions are ids, so that an EventSource resumes by itself. */
 export const sseWatch = (): WatchFormat => ({
   contentType: SSE_TYPE,
   opening: retryFrame(),
@@ -38,7 +38,7 @@ export const sseWatch = (): WatchFormat => ({
   closing: (reason) => frame('closing', { reason }),
 });
 
-/** Items as they are, one a line. */
+/** Returns the format with one JSON item a line. */
 export const ndjsonWatch = (): WatchFormat => ({
   contentType: NDJSON_TYPE,
   opening: '',
@@ -47,10 +47,10 @@ export const ndjsonWatch = (): WatchFormat => ({
   closing: (reason) => line({ type: 'closing', reason }),
 });
 
-const ITEMS_A_PULL = 16;
+const ITEMS_PER_PULL = 16;
 
-/** The Workers of a runtime, live. */
-export class WatchSource implements LiveSource {
+/** The stream of all Workers of a runtime. */
+export class WatchSource implements StreamSource {
   readonly contentType: string;
   readonly opening: string;
   readonly #stream: WatchStream;
@@ -72,10 +72,10 @@ export class WatchSource implements LiveSource {
   async next(bytes: number, due: () => void): Promise<Uint8Array | null> {
     let text = '';
     while (text.length < bytes) {
-      let items = this.#stream.pull(ITEMS_A_PULL);
+      let items = this.#stream.pull(ITEMS_PER_PULL);
       if (items === null && text === '') {
         this.#stream.onDue(due);
-        items = this.#stream.pull(ITEMS_A_PULL);
+        items = this.#stream.pull(ITEMS_PER_PULL);
       }
       if (items === null) break;
       for (const item of items) {

@@ -1,14 +1,14 @@
 import type { ErrorCode, StreamChunk, WorkerStream } from '@worker-runtime/core';
 import { SSE_TYPE } from '../wire/accept.ts';
 import { eventFrames, frame, retryFrame } from './sse.ts';
-import type { LiveSource } from './stream-source.ts';
+import type { StreamSource } from './stream-source.ts';
 
-/** Room below which no further piece is put into the same write: each may cost a read of its own. */
-const WORTH_PULLING = 16_384;
+/** The least room in a write for which another chunk is read: each may cost a read of the store. */
+const MIN_ROOM = 16_384;
 
-type Piece = Exclude<StreamChunk, { readonly type: 'ended' }>;
+type SentChunk = Exclude<StreamChunk, { readonly type: 'ended' }>;
 
-const pieceOf = (chunk: Piece): Uint8Array => {
+const bytesOf = (chunk: SentChunk): Uint8Array => {
   switch (chunk.type) {
     case 'events':
       return eventFrames(chunk);
@@ -26,14 +26,14 @@ const pieceOf = (chunk: Piece): Uint8Array => {
   }
 };
 
-/** One Worker's stream as Server-Sent Events. */
-export class WorkerSource implements LiveSource {
+/** The stream of one Worker as Server-Sent Events. */
+export class WorkerSource implements StreamSource {
   readonly contentType = SSE_TYPE;
   readonly opening: string;
   readonly #stream: WorkerStream;
   #ended: ErrorCode | null = null;
 
-  /** `preface` are frames to say first. */
+  /** `preface` holds frames to send first. */
   constructor(stream: WorkerStream, preface = '') {
     this.#stream = stream;
     this.opening = retryFrame() + preface;
@@ -46,12 +46,12 @@ export class WorkerSource implements LiveSource {
   async next(bytes: number, due: () => void): Promise<Uint8Array | null> {
     const pieces: Uint8Array[] = [];
     let room = bytes;
-    while (room >= WORTH_PULLING) {
-      // not all of the room, since every line gets a head
+    while (room >= MIN_ROOM) {
+      // not all of the room, since every line gets an `id:` line
       const lineBytes = (room * 3) >> 2;
       let chunk = await this.#stream.pull(lineBytes);
       if (chunk === null && pieces.length === 0) {
-        // asked again once it is listened for, since it may have come due in between
+        // pulled again, since a chunk may have become due before the callback was registered
         this.#stream.onDue(due);
         chunk = await this.#stream.pull(lineBytes);
       }
@@ -60,7 +60,7 @@ export class WorkerSource implements LiveSource {
         this.#ended = chunk.code;
         break;
       }
-      const piece = pieceOf(chunk);
+      const piece = bytesOf(chunk);
       pieces.push(piece);
       room -= piece.length;
     }

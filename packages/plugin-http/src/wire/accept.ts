@@ -17,19 +17,19 @@ const rangesOf = (accept: string): readonly Range[] =>
   });
 
 /**
- * How much a type is wanted, by the range that names it most exactly. Of types that are wanted alike, one that was
- * named comes before one that a wildcard let in.
+ * Returns the preference for a type, from the most specific range that matches it. At equal quality, an exact match
+ * ranks above a wildcard.
  */
-const wantOf = (type: string, ranges: readonly Range[]): number => {
+const preferenceOf = (type: string, ranges: readonly Range[]): number => {
   const patterns = [type, `${type.slice(0, type.indexOf('/'))}/*`, '*/*'];
-  for (const [vagueness, pattern] of patterns.entries()) {
+  for (const [rank, pattern] of patterns.entries()) {
     const range = ranges.find((candidate) => candidate.type === pattern);
-    if (range) return range.quality === 0 ? 0 : range.quality - vagueness / 10_000;
+    if (range) return range.quality === 0 ? 0 : range.quality - rank / 10_000;
   }
   return 0;
 };
 
-/** The best representation of those offered, the first one where all are equal; null where none will do. */
+/** Returns the offer that the client prefers, the first one if all are equal; null if the client accepts none. */
 export const preferred = <Offer extends string>(
   accept: string | undefined,
   offers: readonly [Offer, ...Offer[]],
@@ -37,24 +37,24 @@ export const preferred = <Offer extends string>(
   if (accept === undefined) return offers[0];
   const ranges = rangesOf(accept);
   let best: Offer | null = null;
-  let most = 0;
+  let highest = 0;
   for (const offer of offers) {
-    const want = wantOf(offer, ranges);
-    if (want <= most) continue;
+    const preference = preferenceOf(offer, ranges);
+    if (preference <= highest) continue;
     best = offer;
-    most = want;
+    highest = preference;
   }
   return best;
 };
 
-/** As `preferred`. @throws NOT_ACCEPTABLE none will do */
+/** Returns the offer that the client prefers. @throws NOT_ACCEPTABLE the client accepts none */
 export const negotiate = <Offer extends string>(
   accept: string | undefined,
   offers: readonly [Offer, ...Offer[]],
 ): Offer => {
   const offer = preferred(accept, offers);
   if (offer !== null) return offer;
-  throw new RuntimeError('NOT_ACCEPTABLE', `This resource is offered as ${offers.join(', ')}`, {
+  throw new RuntimeError('NOT_ACCEPTABLE', `This resource is available as ${offers.join(', ')}`, {
     details: { offers },
   });
 };

@@ -5,8 +5,8 @@ const notJson = (message: string, cause?: unknown): RuntimeError =>
   new RuntimeError('INVALID_REQUEST', message, { cause, details: { issues: [{ pointer: '', message }] } });
 
 /**
- * Makes JSON the only body that is read. An empty one is no body, since clients send the content type of JSON with
- * commands that need none.
+ * Makes JSON the only accepted body type. An empty body counts as no body: clients send the content type of JSON with
+ * commands that need no body.
  */
 export const acceptJsonBodies = (app: FastifyInstance): void => {
   const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -28,15 +28,15 @@ export const acceptJsonBodies = (app: FastifyInstance): void => {
 };
 
 /**
- * The parsed body. What is in it is checked by the runtime, in the one place where embedded callers are checked too:
- * the type says what a valid one is.
- * @throws INVALID_REQUEST there is none
+ * Returns the parsed body. `T` is the type of a valid body: the runtime validates the content, as it does for embedded
+ * callers.
+ * @throws INVALID_REQUEST there is no body
  */
 export const bodyOf = <T>({ body }: FastifyRequest): T => {
   if (body === undefined) throw notJson('A JSON body is required');
   return body as T;
 };
 
-/** The parsed body of a command that needs none. */
+/** Returns the parsed body of a command that needs no body; without one, an empty object. */
 export const optionalBodyOf = <T extends object>({ body }: FastifyRequest): T =>
   (body === undefined ? {} : body) as T;

@@ -1,23 +1,18 @@
-import type { Cursor, LogGap, Page } from '@worker-runtime/core';
+import type { Page, RawPage } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JSON_TYPE, NDJSON_TYPE, negotiate } from './accept.ts';
 
 const NEWLINE = 0x0a;
 const COMMA = 0x2c;
 
-/** A page whose items are stored JSON lines, each ending in a newline. */
-export interface LinePage {
-  readonly lines: Uint8Array;
-  readonly next: Cursor | null;
-  readonly asOf: Cursor;
-  readonly gaps: readonly LogGap[];
-}
+/** The fields of a page beside its items. */
+type PageInfo = Pick<RawPage, 'next' | 'asOf' | 'gaps'>;
 
 /**
- * The JSON page around stored lines, which are copied and never parsed. A line holds no newline but its last
- * character (JSON escapes them), so turning newlines into commas joins the items.
+ * Builds a JSON page from stored lines, which are copied and not parsed. The only newline of a line is its last
+ * character (JSON escapes others), so replacing newlines by commas joins the items.
  */
-export const jsonPage = ({ lines, next, asOf, gaps }: LinePage): Buffer => {
+export const jsonPage = ({ lines, next, asOf, gaps }: PageInfo & Pick<RawPage, 'lines'>): Buffer => {
   const head = '{"items":[';
   const rest = gaps.length === 0 ? { next, asOf } : { next, asOf, gaps };
   const tail = `],${JSON.stringify(rest).slice(1)}`;
@@ -37,14 +32,14 @@ export const jsonPage = ({ lines, next, asOf, gaps }: LinePage): Buffer => {
   return page;
 };
 
-const headersOf = ({ next, asOf, gaps }: Omit<LinePage, 'lines'>): Readonly<Record<string, string>> => ({
+const headersOf = ({ next, asOf, gaps }: PageInfo): Readonly<Record<string, string>> => ({
   ...(next !== null && { 'page-next': next }),
   'page-as-of': asOf,
   ...(gaps.length > 0 && { 'page-gaps': JSON.stringify(gaps) }),
 });
 
-/** Answers with stored lines as they are: whole as NDJSON, joined as JSON. @throws NOT_ACCEPTABLE */
-export const sendLines = (request: FastifyRequest, reply: FastifyReply, page: LinePage): FastifyReply => {
+/** Answers with a page of stored lines: unchanged as NDJSON, or joined to a JSON page. @throws NOT_ACCEPTABLE */
+export const sendLines = (request: FastifyRequest, reply: FastifyReply, page: RawPage): FastifyReply => {
   if (negotiate(request.headers.accept, [JSON_TYPE, NDJSON_TYPE]) === JSON_TYPE) {
     return reply.type(JSON_TYPE).send(jsonPage(page));
   }

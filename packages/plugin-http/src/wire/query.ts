@@ -6,20 +6,20 @@ const invalid = (name: string, message: string): RuntimeError =>
     details: { issues: [{ pointer: `?${name}`, message }] },
   });
 
-/** Refuses what is not known, instead of ignoring it. @throws INVALID_REQUEST a parameter that is not in `known` */
+/** Refuses unknown query parameters instead of ignoring them. @throws INVALID_REQUEST a name is not in `known` */
 export const assertKnown = (values: unknown, known: readonly string[]): void => {
   for (const name of Object.keys(values as object)) {
     if (known.includes(name)) continue;
     throw new RuntimeError('INVALID_REQUEST', 'The query has an unknown parameter', {
-      // a foreign name is not repeated at any length
-      details: { issues: [{ pointer: `?${name.slice(0, 64)}`, message: 'is not known' }], known },
+      // cut, since the client chooses the length of the name
+      details: { issues: [{ pointer: `?${name.slice(0, 64)}`, message: 'is unknown' }], known },
     });
   }
 };
 
 type QueryValues = Readonly<Record<string, string | string[] | undefined>>;
 
-/** A parsed query string, read strictly. Its names were checked against the route before. */
+/** Reads a parsed query string strictly. The gate has checked its names against the route already. */
 export class Query {
   readonly #values: QueryValues;
 
@@ -27,20 +27,21 @@ export class Query {
     this.#values = request.query as QueryValues;
   }
 
-  /** @throws INVALID_REQUEST it is said twice */
+  /** Returns a parameter. @throws INVALID_REQUEST it occurs more than once */
   text(name: string): string | undefined {
     const value = this.#values[name];
     if (value === undefined || typeof value === 'string') return value;
-    throw invalid(name, 'is said more than once');
+    throw invalid(name, 'occurs more than once');
   }
 
+  /** Returns all values of a parameter. */
   all(name: string): readonly string[] {
     const value = this.#values[name];
     if (value === undefined) return [];
     return [value].flat();
   }
 
-  /** A whole number, 1 or more, in plain digits. @throws INVALID_REQUEST anything else */
+  /** Returns a whole number, 1 or more, in plain digits. @throws INVALID_REQUEST anything else */
   count(name: string): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
@@ -48,7 +49,7 @@ export class Query {
     return Number(text);
   }
 
-  /** One of a few words. @throws INVALID_REQUEST another one; the message names them */
+  /** Returns one of the given words. @throws INVALID_REQUEST any other; the message names the words */
   oneOf<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
     const text = this.text(name);
     const word = words.find((candidate) => candidate === text);
@@ -56,7 +57,7 @@ export class Query {
     return word;
   }
 
-  /** `name=key=value`, repeated. @throws INVALID_REQUEST no `=`, or one key with two values */
+  /** Returns the pairs of a repeated `name=key=value`. @throws INVALID_REQUEST no `=`, or a key with two values */
   pairs(name: string): Readonly<Record<string, string>> | undefined {
     const pairs = new Map<string, string>();
     for (const text of this.all(name)) {
@@ -64,7 +65,7 @@ export class Query {
       if (at < 1) throw invalid(name, 'must be key=value');
       const key = text.slice(0, at);
       const value = text.slice(at + 1);
-      if ((pairs.get(key) ?? value) !== value) throw invalid(name, 'asks for two values of one key');
+      if ((pairs.get(key) ?? value) !== value) throw invalid(name, 'has two values for one key');
       pairs.set(key, value);
     }
     return pairs.size === 0 ? undefined : Object.fromEntries(pairs);
@@ -73,7 +74,7 @@ export class Query {
 
 type Defined<T> = { readonly [K in keyof T]: Exclude<T[K], undefined> };
 
-/** The members that are set: what was not asked for is left out, not passed on as undefined. */
+/** Returns the members that are not undefined: the options of core must be absent, not undefined. */
 export const defined = <T extends object>(values: T): Partial<Defined<T>> =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<
     Defined<T>
