@@ -6,24 +6,25 @@ type Json = Readonly<Record<string, JsonValue>>;
 const escaped = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
-const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? escaped(value) : '');
+const escapedText = (value: JsonValue | undefined): string =>
+  typeof value === 'string' ? escaped(value) : '';
 
-/** Prose of the document: escaped, with its `code` shown as such. */
+/** Escapes a description and marks up its `code`. */
 const prose = (value: JsonValue | undefined): string =>
-  textOf(value).replace(/`([^`]+)`/g, '<code>$1</code>');
+  escapedText(value).replace(/`([^`]+)`/g, '<code>$1</code>');
 
 const entries = (value: JsonValue | undefined): readonly (readonly [string, Json])[] =>
   Object.entries((value ?? {}) as Readonly<Record<string, Json>>);
 
-/** JSON with its references as links. */
+/** Formats JSON with its references as links. */
 const code = (value: JsonValue | undefined): string =>
   escaped(JSON.stringify(value, null, 2) ?? '').replace(
     /&#34;\$ref&#34;: &#34;#\/components\/schemas\/([A-Za-z]+)&#34;/g,
     '<a href="#$1">$1</a>',
   );
 
-const parameterRow = ({ name, in: place, required, description, schema }: Json): string =>
-  `<tr><td><code>${textOf(name)}</code></td><td>${textOf(place)}${required === true ? ', required' : ''}</td><td>${prose(description)} <code>${escaped(JSON.stringify(schema))}</code></td></tr>`;
+const parameterRow = ({ name, in: location, required, description, schema }: Json): string =>
+  `<tr><td><code>${escapedText(name)}</code></td><td>${escapedText(location)}${required === true ? ', required' : ''}</td><td>${prose(description)} <code>${escaped(JSON.stringify(schema))}</code></td></tr>`;
 
 const schemaNames = (content: JsonValue | undefined): string =>
   entries(content)
@@ -45,10 +46,10 @@ const operationSection = (path: string, method: string, operation: Json): string
   const permission = needed?.bearer?.[0] ?? 'none';
   const rows = (parameters as readonly Json[]).map(parameterRow).join('');
   const body = requestBody === undefined ? '' : schemaNames((requestBody as Json).content);
-  return `<section id="${textOf(operationId)}"><h3><b>${method.toUpperCase()}</b> <code>${escaped(path)}</code></h3>
+  return `<section id="${escapedText(operationId)}"><h3><b>${method.toUpperCase()}</b> <code>${escaped(path)}</code></h3>
 <p>${prose(summary)}. ${prose(description)}</p><p class="permission">permission: ${escaped(permission)}</p>
 ${rows === '' ? '' : `<table>${rows}</table>`}${body === '' ? '' : `<h4>Body</h4>${body}`}
-<details><summary>Answers</summary><table>${entries(responses).map(responseRow).join('')}</table></details></section>`;
+<details><summary>Responses</summary><table>${entries(responses).map(responseRow).join('')}</table></details></section>`;
 };
 
 const STYLE = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}
@@ -56,7 +57,7 @@ code,pre{font:14px/1.4 ui-monospace,monospace}pre{overflow:auto;padding:.5rem;bo
 section{border-top:1px solid #8884}table{border-collapse:collapse;width:100%}td{padding:.2rem .5rem;border-bottom:1px solid #8883;vertical-align:top}
 h3{margin-bottom:.2rem}.permission{opacity:.7;margin:0}nav{columns:2}`;
 
-/** An OpenAPI document for people: one page that loads nothing and runs nothing. */
+/** Renders an OpenAPI document as one HTML page that needs no scripts and no other files. */
 export const docsPage = (document: JsonSchema): string => {
   const { info, paths, components } = document as Readonly<Record<string, Json>>;
   const operations = entries(paths).flatMap(([path, methods]) =>
@@ -65,7 +66,7 @@ export const docsPage = (document: JsonSchema): string => {
   const index = operations
     .map(
       ({ path, method, operation }) =>
-        `<div><a href="#${textOf(operation.operationId)}"><code>${method.toUpperCase()} ${escaped(path)}</code></a></div>`,
+        `<div><a href="#${escapedText(operation.operationId)}"><code>${method.toUpperCase()} ${escaped(path)}</code></a></div>`,
     )
     .join('');
   const schemas = entries(components?.schemas)
@@ -76,7 +77,7 @@ export const docsPage = (document: JsonSchema): string => {
     .join('');
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${prose(info?.title)} ${prose(info?.version)}</title><style>${STYLE}</style></head><body>
-<h1>${prose(info?.title)} ${prose(info?.version)}</h1><p>${prose(info?.description)} As <a href="openapi.json">OpenAPI</a>.</p>
+<h1>${prose(info?.title)} ${prose(info?.version)}</h1><p>${prose(info?.description)} This page is also available <a href="openapi.json">as OpenAPI</a>.</p>
 <nav>${index}</nav><h2>Operations</h2>${operations.map(({ path, method, operation }) => operationSection(path, method, operation)).join('\n')}
 <h2>Schemas</h2>${schemas}</body></html>
 `;

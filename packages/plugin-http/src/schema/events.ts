@@ -45,7 +45,7 @@ const created = (): JsonSchema =>
     { key },
   );
 
-/** The data of each type of event. A type that core adds does not compile until it is here. */
+/** The data of each type of event. A new type of core is a compile error until it is added here. */
 const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'worker.created': created(),
   'worker.updated': object<EventData['worker.updated']>(
@@ -120,15 +120,15 @@ const eventOf = (type: JsonSchema, data: JsonSchema): JsonSchema =>
 
 type PartOf<Type extends MessagePart['type']> = Extract<MessagePart, { readonly type: Type }>;
 
-/** The durable facts of a log. */
+/** The schemas of durable events. */
 export const eventSchemas: Schemas = {
   WorkerEvent: {
     description:
-      'An immutable fact in the log of one Worker; `seq` has no gaps. A newer version may have written types that are not listed: keep and show them.',
+      'An immutable event in the log of one Worker. `seq` counts from 1 without gaps. A newer version may write types that are not listed here; a client should keep and show them.',
     oneOf: [
       ...Object.entries(DATA).map(([type, data]) => ({ title: type, ...eventOf(constant(type), data) })),
       {
-        title: 'of another version',
+        title: 'unknown type',
         ...eventOf({ type: 'string', not: { enum: Object.keys(DATA) } }, anyObject),
       },
     ],

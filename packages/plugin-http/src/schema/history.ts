@@ -40,7 +40,7 @@ const usage: Readonly<Record<keyof ModelUsage, JsonSchema>> = {
 type ToolPartOf<Type extends ToolPart['type']> = Extract<ToolPart, { readonly type: Type }>;
 const shownText = enumOf('text', 'reasoning');
 
-/** What is derived from a log, and what is shown before it is there. */
+/** The schemas of views of a log, and of text in progress. */
 export const historySchemas: Schemas = {
   TranscriptItem: object<TranscriptItem>(
     {
@@ -90,14 +90,14 @@ export const historySchemas: Schemas = {
       message: string,
       parts: arrayOf(object<InFlightMessage['parts'][number]>({ id: string, type: shownText, text: string })),
     }),
-    'Text of a message that is being written; replaced by its `message.completed`.',
+    'The text so far of a message in progress. The event `message.completed` replaces it.',
   ),
   Delta: object<Delta>({
     run: string,
     message: string,
     part: string,
     partType: shownText,
-    offset: described(count, 'UTF-16 units before it.'),
+    offset: described(count, 'The number of UTF-16 units of the part before this text.'),
     text: string,
   }),
 };

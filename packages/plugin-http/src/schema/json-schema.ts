@@ -1,6 +1,6 @@
 import type { JsonValue } from '@worker-runtime/core';
 
-/** A JSON Schema of 2020-12, as OpenAPI 3.1 has it. */
+/** A JSON Schema of draft 2020-12, as OpenAPI 3.1 uses it. */
 export type JsonSchema = { readonly [keyword: string]: JsonValue };
 export type Schemas = Readonly<Record<string, JsonSchema>>;
 
@@ -33,8 +33,8 @@ type OptionalKey<T> = { [K in keyof T & string]-?: object extends Pick<T, K> ? K
 type RequiredKey<T> = Exclude<keyof T & string, OptionalKey<T>>;
 
 /**
- * An object with the fields of a type, no more and no fewer: what is always there, then what may be left out. The
- * compiler knows when the type has moved on.
+ * Returns the schema of an object with exactly the fields of a type: first the required ones, then the optional ones.
+ * A change of the type is a compile error here.
  */
 export const object = <T extends object>(
   ...[required, optional]: OptionalKey<T> extends never
@@ -49,5 +49,5 @@ export const object = <T extends object>(
   ...(Object.keys(required).length > 0 && { required: Object.keys(required) }),
 });
 
-/** Of a request: fields that are not named are refused. */
+/** Closes the schema of a request: unknown fields are refused. */
 export const closed = (schema: JsonSchema): JsonSchema => ({ ...schema, additionalProperties: false });

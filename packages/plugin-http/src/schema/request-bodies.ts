@@ -12,7 +12,7 @@ import {
   type Schemas,
 } from './json-schema.ts';
 
-/** As a caller may choose one. */
+/** The id of a Worker, as a caller may choose it. */
 export const workerId: JsonSchema = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' };
 export const digest: JsonSchema = { type: 'string', pattern: '^sha256-[0-9a-f]{64}$' };
 const name: JsonSchema = {
@@ -23,9 +23,9 @@ const name: JsonSchema = {
 };
 const displayName: JsonSchema = { type: ['string', 'null'], minLength: 1, maxLength: 256 };
 const reason: JsonSchema = { type: 'string', maxLength: 1_000 };
-const said: JsonSchema = { type: 'string', minLength: 1 };
+const nonEmptyText: JsonSchema = { type: 'string', minLength: 1 };
 
-/** A scheme, and components that are neither empty nor lead elsewhere. */
+/** A component of a resource path: neither empty, nor `.` or `..`. */
 const COMPONENT = '(?!\\.{1,2}(?:/|$))[^/\\u0000]+';
 const resource: JsonSchema = {
   type: 'string',
@@ -50,48 +50,57 @@ const inputOf = ({ inputBytes, metadataBytes }: Limits): JsonSchema => ({
   ...closed({
     type: 'object',
     properties: {
-      text: said,
-      parts: arrayOf(closed(object<TextPart>({ type: constant('text'), text: said })), {
+      text: nonEmptyText,
+      parts: arrayOf(closed(object<TextPart>({ type: constant('text'), text: nonEmptyText })), {
         minItems: 1,
         maxItems: 64,
       }),
-      role: described(enumOf('user', 'system'), 'Default `user`.'),
+      role: described(enumOf('user', 'system'), 'The author of the input. Default `user`.'),
       whenBusy: described(
         enumOf('reject', 'queue'),
-        'What to do while a run is on: refuse with WORKER_BUSY (the default), or wait in order.',
+        'If a run is active: `reject` (the default) refuses the input with WORKER_BUSY, `queue` queues it.',
       ),
       metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
     },
   }),
   oneOf: [{ required: ['text'] }, { required: ['parts'] }],
-  description: `Either text or parts, at most ${inputBytes} bytes.`,
+  description: `Either \`text\` or \`parts\`; at most ${inputBytes} bytes.`,
 });
 
 /**
- * What may be sent. The runtime checks it, in the one place where embedded callers are checked too, and points at what
- * is wrong; these say the same beforehand, as far as JSON Schema can: that strings are well-formed Unicode, that
- * nothing is nested more than 100 deep, and how many bytes something has, it cannot.
+ * The schemas of request bodies. They only describe: the runtime validates bodies, as it validates the arguments of
+ * embedded callers. Its checks of well-formed Unicode, of nesting (at most 100 levels) and of sizes in bytes have no
+ * equivalent in JSON Schema.
  */
 export const requestSchemas = (limits: Limits): Schemas => ({
   CreateWorker: closed(
     object<CreateWorker>(
       {},
       {
-        engine: described(name, 'Required, unless a profile or a plugin names it.'),
-        workerId: described(workerId, 'Minted where left out.'),
+        engine: described(name, 'The name of the engine. Required unless a profile or a plugin sets it.'),
+        workerId: described(workerId, 'The id of the Worker. The runtime generates one if it is omitted.'),
         displayName,
         labels: labelsOf(limits),
         parent: nullable(workerId),
         bundle: nullable(closed(object<BundleRef>({ id: name, digest }))),
         profile: nullable(name),
-        config: described(anyObject, `The engine's own; kept private. At most ${limits.configBytes} bytes.`),
-        tools: arrayOf(described(name, 'Granted by name; never widened by a profile or an engine.'), {
-          maxItems: limits.tools,
-        }),
+        config: described(
+          anyObject,
+          `The configuration of the engine. It is private: no response contains it. At most ${limits.configBytes} bytes.`,
+        ),
+        tools: arrayOf(
+          described(name, 'The name of a granted tool. A profile or an engine cannot add tools.'),
+          {
+            maxItems: limits.tools,
+          },
+        ),
         claims: arrayOf(closed(object<Claim>({ name, resource, mode: enumOf('read', 'write') })), {
           maxItems: limits.claims,
         }),
-        initialInput: described({ $ref: '#/components/schemas/WorkerInput' }, 'Atomic with the creation.'),
+        initialInput: described(
+          { $ref: '#/components/schemas/WorkerInput' },
+          'The first input. It is accepted atomically with the creation.',
+        ),
       },
     ),
   ),

@@ -27,7 +27,7 @@ const limits = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map((name) => [nam
   Record<keyof Limits, JsonSchema>
 >;
 
-/** A runtime as it is seen, and what any request may be answered. */
+/** The schemas of the runtime, of bundles and of errors. */
 export const runtimeSchemas: Schemas = {
   RuntimeSummary: object<RuntimeSummary>({
     runtimeId: string,
@@ -38,7 +38,7 @@ export const runtimeSchemas: Schemas = {
     engines: arrayOf(
       object<RuntimeSummary['engines'][number]>({
         name: string,
-        capabilities: described(anyObject, 'What the engine says of itself.'),
+        capabilities: described(anyObject, 'The capabilities that the engine declares.'),
       }),
     ),
     capabilities: ref('Capabilities'),
@@ -61,22 +61,34 @@ export const runtimeSchemas: Schemas = {
     message: string,
     worker: nullableString,
     details: anyObject,
-    correlationId: described(string, 'Finds the full story in the log of the operator.'),
+    correlationId: described(
+      string,
+      'The id of this diagnostic in the log of the operator, which has the cause.',
+    ),
   }),
   BundleInfo: object<BundleInfo>({ id: string, digest: string }),
   BundleDigest: object<{ readonly digest: string }>({ digest: string }),
   Health: object<{ readonly status: string }>({ status: enumOf('alive', 'ready') }),
   Problem: described(
     object<Problem>({
-      type: described(string, '`urn:worker-runtime:error:` and the code in small letters.'),
+      type: described(
+        string,
+        '`urn:worker-runtime:error:` followed by the code in lower case, with hyphens.',
+      ),
       title: string,
       status: { type: 'integer', minimum: 400, maximum: 599 },
-      detail: described(string, 'For people.'),
-      code: described(enumOf(...Object.keys(ERROR_CODES)), 'Stable, for programs.'),
-      retryable: described(boolean, 'Whether the same call may succeed later as it is.'),
-      details: described(anyObject, 'Ids, limits, and where a request is wrong.'),
-      correlationId: described(string, 'The `X-Request-Id` of the answer; finds the cause in the log.'),
+      detail: described(string, 'An explanation of this occurrence, for people.'),
+      code: described(enumOf(...Object.keys(ERROR_CODES)), 'The stable error code, for programs.'),
+      retryable: described(boolean, 'True if the same request may succeed later.'),
+      details: described(
+        anyObject,
+        'Facts about the error, such as ids, limits, and the issues of an invalid request.',
+      ),
+      correlationId: described(
+        string,
+        'The `X-Request-Id` of the response; the log of the operator has the cause under this id.',
+      ),
     }),
-    'Every error, after RFC 9457.',
+    'The body of every error response (RFC 9457).',
   ),
 };

@@ -10,7 +10,7 @@ interface Reason {
 }
 type Item<Type extends string, Fields = unknown> = { readonly type: Type } & Fields;
 
-/** The data of what streams say besides events, and the lines of a watch as NDJSON. */
+/** The schemas of stream data other than durable events, and of the lines of an NDJSON watch. */
 export const streamSchemas: Schemas = {
   Snapshot: object<{ readonly worker: WorkerDetail; readonly asOf: string }>({
     worker: ref('WorkerDetail'),

@@ -31,7 +31,7 @@ import {
 
 export const cursor = described(
   string,
-  'An opaque position; the same one means the same in pages, streams and receipts.',
+  'An opaque position. It has the same meaning in pages, streams and receipts.',
 );
 const names = arrayOf(string);
 const status = enumOf('idle', 'running', 'waiting', 'stopped');
@@ -41,7 +41,7 @@ type Fields<T> = Readonly<Record<keyof T & string, JsonSchema>>;
 const summary: Fields<WorkerSummary> = {
   runtimeId: string,
   workerId: string,
-  displayRef: described(string, 'A short label for people, derived from the workerId.'),
+  displayRef: described(string, 'A short label for people, derived from `workerId`.'),
   displayName: nullableString,
   engine: string,
   labels: mapOf(string),
@@ -75,20 +75,23 @@ const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
   inputId: string,
   runId: string,
   seq: count,
-  cursor: described(cursor, 'Just before its `input.accepted`: a stream from here shows the whole run.'),
+  cursor: described(
+    cursor,
+    'The position just before the event `input.accepted`. A stream opened here delivers the whole run.',
+  ),
   queued: boolean,
   run: described(
     nullable(ref('RunResult')),
-    'The finished run, where it was waited for and finished in time.',
+    'The finished run; null unless the request waited for it and it finished in time.',
   ),
 };
 
-/** A Worker as it is seen, and what commands to it answer. */
+/** The schemas of Workers and of the responses to their commands. */
 export const workerSchemas: Schemas = {
   WorkerSummary: object<WorkerSummary>(summary),
   WorkerDetail: object<WorkerDetail>(detail),
   CreatedWorker: object<WorkerDetail & { readonly initialInput?: unknown }>(detail, {
-    initialInput: described(ref('InputReceipt'), 'Where its first run can be followed from, if it has one.'),
+    initialInput: described(ref('InputReceipt'), 'The receipt of `initialInput`, if there was one.'),
   }),
   Capabilities: object<Capabilities>({
     placement: object<Capabilities['placement']>({
@@ -126,6 +129,6 @@ export const workerSchemas: Schemas = {
   RunError: object<RunError>({ code: string, message: string }),
   Gap: described(
     object<LogGap>({ afterSeq: count, beforeSeq: count, code: string }),
-    'Where a damaged log had to be skipped.',
+    'A part of a damaged log that reading had to skip.',
   ),
 };
