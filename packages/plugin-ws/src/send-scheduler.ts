@@ -1,66 +1,68 @@
-/** Something that has bounded work to do now and then. It has no other turn before it was added again. */
-export interface Turn {
-  /** Whether it was added and has not had its turn. For `Rounds` alone. */
-  isWaiting: boolean;
-  /** Makes ready what is to be written. `now`: as `performance.now()`. */
+/** An object that writes when the scheduler calls it. It is called once each time it is added. */
+export interface Sender {
+  /** True from `SendScheduler.add` until the call. Only the scheduler sets it. */
+  isQueued: boolean;
+  /** Prepares a bounded write. `now` is `performance.now()`. */
   prepare(now: number): void;
-  /** Writes it. */
+  /** Writes what was prepared. */
   write(): void;
-  /** Told what either of them threw. */
+  /** Receives an error of `prepare` or `write`. */
   failed(cause: unknown): void;
 }
 
+/** The time after which the scheduler yields to the event loop. */
 const SLICE_MS = 4;
-/** Written together: who reads on this machine, a proxy perhaps, is woken once for many writes instead of for each. */
-const TOGETHER = 64;
+/** The senders that write together: a reader on this machine, such as a proxy, then wakes once for many writes. */
+const GROUP_SENDERS = 64;
 
 /**
- * Gives everybody with work a turn, first come first served, a few milliseconds at a time: between two slices the
- * process does everything else, and what happens there joins the writes that are still to come.
+ * Calls senders in the order in which they were added, in slices of a few milliseconds. Between two slices the process
+ * does its other work, and new events join the writes that are still to come.
  */
-export class Rounds {
-  #waiting: Turn[] = [];
-  #isScheduled = false;
+export class SendScheduler {
+  #queued: Sender[] = [];
+  #isRunScheduled = false;
 
-  add(turn: Turn): void {
-    if (turn.isWaiting) return;
-    turn.isWaiting = true;
-    this.#waiting.push(turn);
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
+  /** Queues a call of the sender, unless one is queued already. */
+  add(sender: Sender): void {
+    if (sender.isQueued) return;
+    sender.isQueued = true;
+    this.#queued.push(sender);
+    if (this.#isRunScheduled) return;
+    this.#isRunScheduled = true;
     setImmediate(this.#run);
   }
 
   readonly #run = (): void => {
-    const turns = this.#waiting;
-    // whoever adds itself again comes behind those that wait
-    this.#waiting = [];
+    const senders = this.#queued;
+    // a sender that adds itself again goes to the end of the queue
+    this.#queued = [];
     let now = performance.now();
     const end = now + SLICE_MS;
     let at = 0;
-    while (at < turns.length && now <= end) {
+    while (at < senders.length && now <= end) {
       const first = at;
       do {
-        const turn = turns[at] as Turn;
-        turn.isWaiting = false;
+        const sender = senders[at] as Sender;
+        sender.isQueued = false;
         try {
-          turn.prepare(now);
+          sender.prepare(now);
         } catch (cause) {
-          turn.failed(cause);
+          sender.failed(cause);
         }
         now = performance.now();
         at += 1;
-      } while (at < turns.length && at < first + TOGETHER && now <= end);
-      for (const turn of turns.slice(first, at)) {
+      } while (at < senders.length && at < first + GROUP_SENDERS && now <= end);
+      for (const sender of senders.slice(first, at)) {
         try {
-          turn.write();
+          sender.write();
         } catch (cause) {
-          turn.failed(cause);
+          sender.failed(cause);
         }
       }
     }
-    if (at < turns.length) this.#waiting = turns.slice(at).concat(this.#waiting);
-    this.#isScheduled = this.#waiting.length > 0;
-    if (this.#isScheduled) setImmediate(this.#run);
+    if (at < senders.length) this.#queued = senders.slice(at).concat(this.#queued);
+    this.#isRunScheduled = this.#queued.length > 0;
+    if (this.#isRunScheduled) setImmediate(this.#run);
   };
 }

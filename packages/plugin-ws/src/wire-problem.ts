@@ -1,8 +1,8 @@
 import { ERROR_CODES, type RuntimeError } from '@worker-runtime/core';
 import type { WireProblem } from './wire.ts';
 
-/** What is public of an error. INTERNAL says nothing but the correlation id: its cause is in the operator's log. */
-export const problemOf = (error: RuntimeError, correlationId: string): WireProblem => {
+/** Returns the public part of an error. For INTERNAL that is the correlation id only: the cause is in the operator's log. */
+export const wireProblemOf = (error: RuntimeError, correlationId: string): WireProblem => {
   const { code } = error;
   const { title, retryable } = ERROR_CODES[code];
   const isInternal = code === 'INTERNAL';

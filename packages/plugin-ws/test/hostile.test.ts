@@ -244,7 +244,7 @@ test('P23: a peer that is silent is dropped after two missed pongs, one that ans
   const alive = await WsClient.open(url());
   t.is(await silent.closed, null);
   t.is(silent.frames.filter(({ opcode }) => opcode === OPCODE.ping).length, 2);
-  await logged('a client that does not answer is dropped');
+  await logged('disconnected a client that does not answer pings');
   alive.ask({ op: 'unsubscribe', worker: 'ada' });
   t.is((await alive.next())?.data.type, 'unsubscribed');
 });

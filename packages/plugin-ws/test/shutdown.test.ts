@@ -73,7 +73,7 @@ test('options that do not exist or do not fit are refused by name', (t) => {
 test('a plugin that nobody told where to listen says what it lacks', (t) => {
   t.throws(() => new Runtime({ plugins: [plugin({})] }), {
     code: 'PLUGIN_FAILED',
-    message: /needs one that listens/,
+    message: /needs a plugin that listens/,
   });
   const told = plugin({ pingMs: '20000' });
   told.listenOn({ onUpgrade: () => {} });

@@ -84,7 +84,7 @@ test('P8: a socket that stays stalled is closed with 1013 and resumes exactly', 
   await peer.send(textFrame({ op: 'subscribe', worker: 'ada', after: 'start' }));
   await peer.heard('events');
   peer.socket.pause();
-  await served.logged('a client that stopped reading is closed');
+  await served.logged('disconnected a client that stopped reading');
   peer.socket.resume();
   t.is(await peer.closed, 1013);
   const frames = peer.frames
