@@ -22,7 +22,7 @@ const CASES: readonly (readonly [accept: string | undefined, best: (typeof OFFER
 ];
 
 for (const [accept, best] of CASES) {
-  test(`Accept: ${accept ?? '(none)'} is answered with ${best ?? 'a refusal'}`, (t) => {
+  test(`Accept: ${accept ?? '(none)'} selects ${best ?? 'nothing'}`, (t) => {
     t.is(preferred(accept, OFFERS), best);
   });
 }

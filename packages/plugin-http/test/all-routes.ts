@@ -9,7 +9,7 @@ import { resolveOptions } from '../src/options.ts';
 import { type Route, RouteTable } from '../src/route-table.ts';
 import { StreamResponses } from '../src/streams/stream-responses.ts';
 
-/** Every route of a listener, from one that never listens. */
+/** Returns all routes of a server that never listens. */
 export const allRoutes = async (): Promise<readonly Route[]> => {
   const options = resolveOptions({});
   const routes = new RouteTable();

@@ -6,7 +6,7 @@ import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf, STATUS_OF } from '.
 
 /**
  * Logs an error that was sent to a client; the correlation id of the answer finds the line. The stack is logged only
- * for an error of the server or one with a cause: otherwise the message says everything.
+ * for an error of the server or one with a cause: otherwise the message is enough.
  */
 export const logRefusal = (log: Logger, error: RuntimeError, fields: object): void => {
   const { code, message, cause } = error;

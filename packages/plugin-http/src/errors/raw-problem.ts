@@ -4,7 +4,7 @@ import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
 import { challengeOf } from '../access/access.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
-/** How long a peer has to read the answer and close. */
+/** The time that a peer has to read the answer and close. */
 const LINGER_MS = 1_000;
 
 /** Writes an error answer to a socket that has no HTTP response object, and closes the socket. */

@@ -51,7 +51,7 @@ class StreamResponse {
     this.#raw.destroy();
   }
 
-  /** Resolves when the response has ended, for whatever reason. `failed` receives the error of the source, if any. */
+  /** Resolves when the response has ended, normally or not. `failed` receives the error of the source, if any. */
   async run(failed: (error: RuntimeError) => void): Promise<void> {
     try {
       const reason = await this.#feed();
