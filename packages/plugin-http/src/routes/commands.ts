@@ -19,7 +19,7 @@ const disconnectSignal = ({ raw }: FastifyReply): AbortSignal => {
 
 const OPERATE = { config: { permission: 'operate' } } as const;
 
-/** Adds the commands to a Worker. */
+/** Adds the routes of the commands to a Worker. */
 export const commandRoutes: Routes = (app, { runtime }) => {
   app.post('/workers/:w/inputs', OPERATE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
