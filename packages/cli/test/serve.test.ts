@@ -260,7 +260,7 @@ test('--token-file admits the tokens it lists; a file that others can read fails
     WORKER_RUNTIME_TOKEN_FILE: 'open.json',
   });
   t.is(code, 2);
-  t.regex(stderr, /INVALID_REQUEST: .*open to others/);
+  t.regex(stderr, /INVALID_REQUEST: .*accessible to users other than its owner/);
   t.true(stderr.endsWith(` (${join(await realpath(place), 'open.json')})\n`), stderr);
 });
 

@@ -5,7 +5,7 @@ import { mutatedOf, type Node, schemaOf, validOf } from './generated.ts';
 
 export interface HostileRequest {
   readonly method: string;
-  /** With its query; as it goes over the wire. */
+  /** The path with its query, as sent. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
@@ -100,7 +100,7 @@ const headersOf = (authorizations: readonly string[]) =>
       },
       { requiredKeys: ['authorization'] },
     )
-    // an Origin from elsewhere ends all: seldom
+    // a foreign Origin is always refused, so it is rare
     .chain((headers) => {
       const { origin: _, ...others } = headers;
       return oftenOr(fc.constant(others), fc.constant(headers), 30);
@@ -136,7 +136,7 @@ const bodyOf = ({ requestBody }: Operation) => {
     tools: [],
     parent: null,
   };
-  // most of them get past the shape: they name what there is
+  // most of these pass validation, since they name existing engines and Workers
   const likely = validOf(node).map((value) =>
     Object.fromEntries(
       Object.entries({
@@ -181,7 +181,7 @@ const requestOf = (path: string, method: string, operation: Operation, authoriza
     });
 };
 
-/** Requests over all operations: some fine, most wrong in one thing, some absurd. */
+/** Generates requests for all operations: some valid, most with one error, some absurd. */
 export const hostileRequests = (authorizations: readonly string[]): fc.Arbitrary<HostileRequest> =>
   fc.oneof(
     ...Object.entries(contract.paths).flatMap(([path, operations]) =>
