@@ -10,8 +10,22 @@ import { restartingTests } from './store/restarting.ts';
 import { writingTests } from './store/writing.ts';
 
 /**
- * Declares the store contract as tests: what any `RuntimeStore` runs as its test file, with ava's `test`. Each test
- * asks for a harness of its own, opens stores on it and disposes of it, so all of them may run at once.
+ * Declares the store contract as tests. An implementation of `RuntimeStore` calls it in a test file, with ava's `test`
+ * or a function of the same shape.
+ *
+ * Each test calls `makeHarness` (some call it twice), opens stores on the harness, closes them and disposes of the
+ * harness. So all tests may run concurrently.
+ *
+ * `lacks` gives, for each capability that the store or its harness does not have, the reason. The tests that need that
+ * capability are skipped, with the reason in their titles.
+ * @example
+ * testStore(test, async () => {
+ *   const directory = await mkdtemp(join(tmpdir(), 'store-'));
+ *   return {
+ *     open: async () => myStore(directory),
+ *     dispose: () => rm(directory, { recursive: true }),
+ *   };
+ * }, { kill: 'the store runs in this process', meter: 'reads are not counted' });
  */
 export const testStore = (
   test: TestFunction,

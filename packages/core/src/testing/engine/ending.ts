@@ -1,6 +1,6 @@
 import type { Contract } from './trial.ts';
 
-/** How an engine ends, and what it knows when it is attached again. */
+/** Tests of an engine whose runs are cancelled, or whose executions are stopped and attached again. */
 export const endingTests = (contract: Contract): void => {
   contract(
     'P3: a cancelled run ends within the deadline, and its Worker stays usable',
@@ -10,37 +10,37 @@ export const endingTests = (contract: Contract): void => {
         const { runId } = await trial.beginLong(workerId);
         t.deepEqual(await trial.runtime.cancelRun(workerId, { runId }), { changed: true, status: 'idle' });
         const { execution } = await trial.runtime.getWorker(workerId);
-        t.is(execution.generation, 1, 'it was not given up');
+        t.is(execution.generation, 1, 'the execution was not replaced');
         t.is(execution.connected, true);
       }
       await trial.say(workerId, trial.harness.input);
       t.deepEqual(await trial.outcomes(workerId), ['cancelled', 'cancelled', 'completed']);
-      await trial.checkQuiet();
+      await trial.checkNoDiagnostics();
     },
     'long',
   );
 
   contract(
-    'P1: many runs are stopped at once, gracefully, within one deadline',
+    'P1: concurrent stops of several running Workers end gracefully within one deadline',
     async (t, trial) => {
       const ids = await Promise.all(Array.from({ length: 4 }, () => trial.create()));
       await Promise.all(ids.map((id) => trial.beginLong(id)));
       const begun = performance.now();
       const outcomes = await Promise.all(ids.map((id) => trial.runtime.stopWorker(id)));
       const tookMs = performance.now() - begun;
-      t.true(tookMs < trial.runtime.limits.stopDeadlineMs, `took ${Math.round(tookMs)} ms`);
+      t.true(tookMs < trial.runtime.limits.stopDeadlineMs, `the stops took ${Math.round(tookMs)} ms`);
       t.deepEqual(
         outcomes,
         ids.map(() => ({ changed: true, status: 'stopped', outcome: 'graceful' })),
       );
       for (const id of ids) t.deepEqual(await trial.outcomes(id), ['cancelled']);
-      await trial.checkQuiet();
+      await trial.checkNoDiagnostics();
     },
     'long',
   );
 
   contract(
-    'stopping one Worker leaves the others alone',
+    'stopping one Worker does not affect the run of another',
     async (t, trial) => {
       const [one, other] = [await trial.create(), await trial.create()];
       const { runId } = await trial.beginLong(other);
@@ -53,7 +53,7 @@ export const endingTests = (contract: Contract): void => {
   );
 
   contract(
-    'P2: a stopped execution says nothing more, also after the Worker is resumed',
+    'P2: a stopped execution records nothing more, even after the Worker is resumed',
     async (t, trial) => {
       const workerId = await trial.create();
       await trial.beginLong(workerId);
@@ -65,12 +65,12 @@ export const endingTests = (contract: Contract): void => {
       const log = await trial.log(workerId);
       t.deepEqual(log.slice(0, stopped.length), stopped);
       t.deepEqual(await trial.outcomes(workerId), ['cancelled', 'completed']);
-      await trial.checkQuiet();
+      await trial.checkNoDiagnostics();
     },
     'long',
   );
 
-  contract('an idle Worker is stopped, resumed, and deleted without trouble', async (t, trial) => {
+  contract('an idle Worker can be stopped, resumed and deleted without a diagnostic', async (t, trial) => {
     const workerId = await trial.create();
     await trial.say(workerId, trial.harness.input);
     for (let round = 0; round < 3; round += 1) {
@@ -80,10 +80,10 @@ export const endingTests = (contract: Contract): void => {
     }
     await trial.runtime.stopWorker(workerId);
     await trial.runtime.deleteWorker(workerId);
-    await trial.checkQuiet();
+    await trial.checkNoDiagnostics();
   });
 
-  contract('P12: a new runtime over the same store goes on with its Workers', async (t, trial) => {
+  contract('P12: a new runtime on the same store continues its Workers', async (t, trial) => {
     const [idle, stopped] = [await trial.create(), await trial.create()];
     await trial.say(idle, trial.harness.input);
     await trial.runtime.stopWorker(stopped);
@@ -95,11 +95,11 @@ export const endingTests = (contract: Contract): void => {
     await trial.runtime.resumeWorker(stopped);
     await trial.say(stopped, trial.harness.input);
     t.deepEqual(await trial.outcomes(idle), ['completed', 'completed']);
-    await trial.checkQuiet();
+    await trial.checkNoDiagnostics();
   });
 
   contract(
-    'P4: a run that is on when the runtime stops ends as interrupted',
+    'P4: a run that is active when the runtime stops ends as interrupted',
     async (t, trial) => {
       const workerId = await trial.create();
       await trial.beginLong(workerId);
@@ -107,13 +107,13 @@ export const endingTests = (contract: Contract): void => {
       t.deepEqual(await trial.outcomes(workerId), ['interrupted']);
       t.is((await trial.runtime.getWorker(workerId)).status, 'idle');
       await trial.say(workerId, trial.harness.input);
-      await trial.checkQuiet();
+      await trial.checkNoDiagnostics();
     },
     'long',
   );
 
   contract(
-    'P7: a resumed or restarted execution knows the conversation from its history',
+    'P7: an execution after a resume or a restart knows the conversation from its history',
     async (t, trial) => {
       const { harness } = trial;
       const workerId = await trial.create();
@@ -123,12 +123,12 @@ export const endingTests = (contract: Contract): void => {
         const answer = await trial.say(workerId, trial.need(harness.recallInput, 'recallInput'));
         t.true(answer.includes(marker), `${when}: ${JSON.stringify(answer)}`);
       };
-      await recall('at once');
+      await recall('same execution');
       await trial.runtime.stopWorker(workerId);
       await trial.runtime.resumeWorker(workerId);
-      await recall('resumed');
+      await recall('after a resume');
       await trial.start();
-      await recall('restarted');
+      await recall('after a restart');
     },
     'recall',
   );

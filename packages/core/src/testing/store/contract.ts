@@ -3,7 +3,7 @@ import type { StoreCapability } from './harness.ts';
 import type { Place } from './place.ts';
 
 /**
- * Declares one test of the contract. It runs on a place of its own, where a store is open, and is skipped where the
- * capability that it needs is declared as lacking.
+ * Declares one test of the store contract. The test gets an open store at a location of its own. It is skipped if
+ * `lacks` names the capability that it needs.
  */
 export type Contract = Declare<Place, StoreCapability>;

@@ -11,15 +11,15 @@ const RECORDS: readonly JsonValue[] = [
   [],
   {},
   [1, [2, [3, null]], { deep: { deeper: [false] } }],
-  { '': 'empty name', 'a.b': 1, constructor: 'a name like any other', n: 1e-7, big: 9_007_199_254_740_991 },
+  { '': 'empty name', 'a.b': 1, constructor: 'an ordinary name', n: 1e-7, big: 9_007_199_254_740_991 },
   { long: 'x'.repeat(300_000) },
 ];
 
 const digestOf = (index: number): string => (index * 7_919 + 13).toString(16).padStart(64, '0');
 
-/** What is kept beside the lines: records, idempotency keys, bundles. */
+/** Tests of what a store keeps beside the lines: private records, idempotency keys, bundles. */
 export const documentTests = (contract: Contract): void => {
-  contract('a record is kept unchanged, now and after a reopen', async (t, place) => {
+  contract('a private record is returned unchanged, before and after a reopen', async (t, place) => {
     for (const [index, record] of RECORDS.entries()) await place.begin(`log_${index}`, ['one'], { record });
     await place.checkAll();
     await place.add('log_6', ['two']);
@@ -28,7 +28,7 @@ export const documentTests = (contract: Contract): void => {
     t.is(place.ledgers.size, RECORDS.length);
   });
 
-  contract('P9: keys are kept in order with the lines that they caused', async (t, place) => {
+  contract('P9: keys are returned in the order of their lines, each with its line', async (t, place) => {
     await place.begin('log_a', ['created']);
     await place.begin('log_b', ['created']);
     t.deepEqual(await place.store.keys('log_a'), []);
@@ -52,7 +52,7 @@ export const documentTests = (contract: Contract): void => {
     await place.checkKeys('log_a');
   });
 
-  contract('P23: at least the last 1,000 keys are kept, and not all for ever', async (t, place) => {
+  contract('P23: at least the last 1,000 keys are kept, and older ones are removed', async (t, place) => {
     await place.begin('log_a', ['created']);
     const texts = Array.from({ length: 100 }, (_, index) => `input ${index}`);
     for (let round = 0; round < 45; round += 1) {
@@ -67,7 +67,7 @@ export const documentTests = (contract: Contract): void => {
     t.true(kept >= KEPT_KEYS && kept < 4_500, `${kept} of 4,500 keys are kept`);
   });
 
-  contract('bundles are found by digest, listed in order, and kept over a reopen', async (t, place) => {
+  contract('bundles are found by digest and listed in order, before and after a reopen', async (t, place) => {
     const bodies = new Map<string, Uint8Array>();
     for (let index = 0; index < 20; index += 1) {
       bodies.set(digestOf(index), Buffer.from(JSON.stringify({ index, text: 'ß'.repeat(index * 500) })));
@@ -84,7 +84,7 @@ export const documentTests = (contract: Contract): void => {
     }
   });
 
-  contract('a bundle may be put again, also at once', async (t, place) => {
+  contract('a bundle may be put repeatedly and concurrently', async (t, place) => {
     const bundle = { digest: digestOf(1), body: Buffer.from('{"a":1}') };
     await Promise.all([place.store.putBundle(bundle), place.store.putBundle(bundle)]);
     await place.store.putBundle(bundle);

@@ -12,14 +12,14 @@ interface Attempt {
   isAcknowledged: boolean;
 }
 
-/** Starts a write, and notes whether it was acknowledged before the kill. */
+/** Starts a write. The attempt records whether the store acknowledges it. */
 const attempt = (log: string, ledger: Ledger, batch: Batch, write: () => Promise<void>): Attempt => {
   const started: Attempt = { log, ledger, batch, isAcknowledged: false };
   write().then(
     () => {
       started.isAcknowledged = true;
     },
-    // A write that a kill breaks off may fail in any way, or never settle.
+    // A write that a kill interrupts may fail with any error, or never settle.
     () => {},
   );
   return started;
@@ -41,20 +41,20 @@ const startWrites = (place: Place, round: number): readonly Attempt[] => {
   return attempts;
 };
 
-/** Notes what a broken-off write left: nothing or all of it, and all of it where it was acknowledged. */
-const settle = (place: Place, { log, ledger, batch, isAcknowledged }: Attempt): void => {
+/** Checks that an interrupted write left all of its lines, or none if it was not acknowledged. Updates the model. */
+const checkAttempt = (place: Place, { log, ledger, batch, isAcknowledged }: Attempt): void => {
   const stored = place.listed.get(log);
-  const isThere = stored !== undefined && stored.head.seq > ledger.head.seq;
-  place.t.true(isThere || !isAcknowledged, `${log}: what was acknowledged is there`);
-  if (!isThere) return;
-  ledger.note(batch);
+  const isStored = stored !== undefined && stored.head.seq > ledger.head.seq;
+  place.t.true(isStored || !isAcknowledged, `${log}: an acknowledged write is stored`);
+  if (!isStored) return;
+  ledger.add(batch);
   place.ledgers.set(log, ledger);
 };
 
-/** What is found after a crash. */
+/** Tests of what a store contains after its process was killed. */
 export const killingTests = (contract: Contract): void => {
   contract(
-    'P9: what was acknowledged is there after a kill',
+    'P9: acknowledged writes survive a kill',
     async (t, place) => {
       const { runtimeId } = place;
       for (const log of ['log_a', 'log_b', 'log_c'])
@@ -81,7 +81,7 @@ export const killingTests = (contract: Contract): void => {
   );
 
   contract(
-    'P11: a kill during writes leaves each batch and each creation whole or absent',
+    'P11: a kill during writes leaves each batch and each creation complete or absent',
     async (_t, place) => {
       for (let index = 0; index < 5; index += 1) await place.begin(`log_${index}`, ['created']);
       for (let round = 0; round < 8; round += 1) {
@@ -89,7 +89,7 @@ export const killingTests = (contract: Contract): void => {
         for (let turn = 0; turn < round; turn += 1) await nextTurn();
         await place.kill();
         await place.open();
-        for (const started of attempts) settle(place, started);
+        for (const started of attempts) checkAttempt(place, started);
         await place.checkListing();
         await place.checkAll();
         for (const log of place.ledgers.keys()) await place.checkKeys(log);

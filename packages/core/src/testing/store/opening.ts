@@ -2,16 +2,16 @@ import type { Contract } from './contract.ts';
 
 const LIMITS = { count: 10, bytes: 1_000, direction: 'forward' } as const;
 
-/** Identity, closing, and one writer. */
+/** Tests of a store's identity, its closing and its lock. */
 export const openingTests = (contract: Contract): void => {
-  contract('a new store lists nothing and has made an identity', async (t, place) => {
+  contract('a new store lists no logs and has an identity', async (t, place) => {
     t.is(place.listed.size, 0);
     t.true(/^runtime_[0-9a-z]+$/.test(place.runtimeId), `"${place.runtimeId}" is a TypeID of a runtime`);
     t.deepEqual(await place.store.bundles(), []);
-    t.true(place.store.kind !== '' && Number.isSafeInteger(place.store.version), 'kind and version are told');
+    t.true(place.store.kind !== '' && Number.isSafeInteger(place.store.version), 'kind and version are set');
   });
 
-  contract('P12: the identity of a place is made once', async (t, place) => {
+  contract('P12: a store keeps its identity when it is reopened', async (t, place) => {
     const { runtimeId } = place;
     for (let round = 0; round < 3; round += 1) {
       await place.reopen();
@@ -19,13 +19,13 @@ export const openingTests = (contract: Contract): void => {
     }
   });
 
-  contract('two places have two identities', async (t, place) => {
+  contract('stores at two locations have different identities', async (t, place) => {
     const other = place.another();
     await other.open();
     t.true(other.runtimeId !== place.runtimeId);
   });
 
-  contract('after close every call is refused with STORE_UNAVAILABLE', async (_t, place) => {
+  contract('after close every call fails with STORE_UNAVAILABLE', async (_t, place) => {
     const ledger = await place.begin('log_a', ['one']);
     const store = await place.close();
     const next = ledger.batch(['two']);
@@ -47,7 +47,7 @@ export const openingTests = (contract: Contract): void => {
   });
 
   contract(
-    'P15: a place that is open is locked for a second store, and free after close',
+    'P15: a second open fails with STORE_LOCKED until the first store is closed',
     async (_t, place) => {
       await place.begin('log_a', ['one']);
       const second = await place.harness.open();
@@ -59,7 +59,7 @@ export const openingTests = (contract: Contract): void => {
     'lock',
   );
 
-  contract('a healthy place opens without warnings', async (t, place) => {
+  contract('an undamaged store opens without warnings', async (t, place) => {
     await place.begin('log_a', ['one', 'two']);
     await place.begin('log_b', ['one']);
     await place.remove('log_b');

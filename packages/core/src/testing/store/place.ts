@@ -20,16 +20,16 @@ interface BeginOptions extends Partial<NewLog> {
   readonly hasKeys?: boolean;
 }
 
-/** One test's harness with the store that is open on it, and what the test has had acknowledged there. */
+/** The store of one test, its harness, and the models of its logs. */
 export class Place {
   readonly t: TestContext;
   readonly ledgers = new Map<string, Ledger>();
-  /** What the store reported since it was opened last. */
+  /** What the store has reported since its last open. */
   findings: StoreFinding[] = [];
-  /** Whether the runtime knows its logs well enough to describe them. */
+  /** True if the host returns snapshots to the store. */
   offersSnapshots = true;
   runtimeId = '';
-  /** The logs that were listed when the store was opened last. */
+  /** The logs that the last open listed, by id. */
   listed = new Map<string, StoredLog>();
   readonly #makeHarness: () => Promise<StoreHarness>;
   #harness: StoreHarness | null = null;
@@ -41,16 +41,16 @@ export class Place {
   }
 
   get harness(): StoreHarness {
-    if (!this.#harness) throw new TypeError('The test uses a place that it has not opened');
+    if (!this.#harness) throw new TypeError('The test must call open() before it uses the harness');
     return this.#harness;
   }
 
   get store(): RuntimeStore {
-    if (!this.#store) throw new TypeError('The test uses a store that it has not opened');
+    if (!this.#store) throw new TypeError('The test must call open() before it uses the store');
     return this.#store;
   }
 
-  /** What this place's runtime offers to a store. */
+  /** The host that the store is opened with. */
   get host(): StoreHost {
     return {
       log: silentLogger,
@@ -63,7 +63,7 @@ export class Place {
     };
   }
 
-  /** Opens a store; the first time on a place that is made for it, and is disposed of after the test. */
+  /** Opens a store. The first call makes the harness, and registers its disposal for the end of the test. */
   async open(): Promise<void> {
     if (!this.#harness) {
       const harness = await this.#makeHarness();
@@ -80,10 +80,10 @@ export class Place {
     this.runtimeId = opened.runtimeId;
     const logs = [...opened.logs];
     this.listed = new Map(logs.map((log) => [log.log, log]));
-    this.t.is(this.listed.size, logs.length, 'each log is listed once');
+    this.t.is(this.listed.size, logs.length, 'open lists each log once');
   }
 
-  /** A second place of the same test, not open yet. */
+  /** Returns a second scene of the same test, with a harness of its own. It is not open yet. */
   another(): Place {
     return new Place(this.t, this.#makeHarness);
   }
@@ -101,27 +101,29 @@ export class Place {
     await this.open();
   }
 
+  /** Kills the store. The next `open` opens another one. */
   async kill(): Promise<void> {
     if (!this.harness.kill)
-      throw new TypeError('The harness has no kill(); declare the capability "kill" as lacking');
+      throw new TypeError('The harness has no kill(): name the capability "kill" in `lacks`');
     this.#store = null;
     await this.harness.kill();
   }
 
+  /** Returns the model of a log. */
   ledger(log: string): Ledger {
     const ledger = this.ledgers.get(log);
-    if (!ledger) throw new TypeError(`The test has not begun ${log}`);
+    if (!ledger) throw new TypeError(`The test must call begin() for ${log} first`);
     return ledger;
   }
 
-  /** Begins a log with numbered lines, one per text. */
+  /** Creates a log with numbered lines, one per text. */
   async begin(log: string, texts: readonly string[], options: BeginOptions = {}): Promise<Ledger> {
     const { hasKeys = false, ...begin } = options;
     const whole: NewLog = { workerId: `worker-of-${log}`, record: { log }, ...begin };
     const ledger = new Ledger(whole);
     const batch = ledger.batch(texts, hasKeys);
     await this.store.create(log, whole, batch);
-    ledger.note(batch);
+    ledger.add(batch);
     this.ledgers.set(log, ledger);
     return ledger;
   }
@@ -131,19 +133,20 @@ export class Place {
     const ledger = this.ledger(log);
     const batch: Batch = ledger.batch(texts, hasKeys);
     await this.store.append(log, ledger.head, batch);
-    ledger.note(batch);
+    ledger.add(batch);
   }
 
+  /** Removes a log from the store and its model from the scene. */
   async remove(log: string): Promise<void> {
     await this.store.remove(log);
     this.ledgers.delete(log);
   }
 
-  /** Checks that a slice is exactly these lines of the log. */
+  /** Checks that a slice contains exactly these lines of the log. */
   checkSlice(log: string, slice: LogSlice, range: Range, what: string): void {
     const ledger = this.ledger(log);
     this.t.is(slice.count, range.to - range.from, `${what}: count`);
-    this.t.is(slice.gap, null, `${what}: a healthy log has no gap`);
+    this.t.is(slice.gap, null, `${what}: an undamaged log has no gap`);
     this.checkBytes(slice.lines, ledger.bytes(range), what);
     if (slice.count === 0) return;
     const { seq, offset } = slice.first;
@@ -151,14 +154,14 @@ export class Place {
   }
 
   checkBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
-    // Comparing as text is slow and shows a good difference: only where there is one.
+    // A comparison as text is slow but shows a readable difference, so it is made only if the bytes differ.
     if (Buffer.compare(actual, expected) !== 0) {
       this.t.is(Buffer.from(actual).toString(), Buffer.from(expected).toString(), what);
-      this.t.fail(`${what}: other bytes, though the same text`);
+      this.t.fail(`${what}: the bytes differ, but decode to the same text`);
     }
   }
 
-  /** Checks head, record and every line, page by page, of one log. */
+  /** Checks the head, the record and every line of one log. Reads the lines page by page. */
   async checkLog(log: string): Promise<void> {
     const ledger = this.ledger(log);
     this.#checkHead(await this.store.head(log), ledger, log);
@@ -174,7 +177,7 @@ export class Place {
     this.t.deepEqual(kept, given.slice(given.length - kept.length), `${log}: keys`);
   }
 
-  /** Checks that exactly the acknowledged logs were listed, and that each listing leads to exactly its lines. */
+  /** Checks that the last open listed exactly the logs of the models, with their heads, snapshots, tails and lines. */
   async checkListing(): Promise<void> {
     this.t.deepEqual([...this.listed.keys()].sort(), [...this.ledgers.keys()].sort(), 'listed logs');
     for (const [log, stored] of this.listed) {
@@ -184,8 +187,8 @@ export class Place {
       this.#checkHead(stored.head, ledger, log);
       if (stored.snapshot) {
         const { head, text } = stored.snapshot;
-        this.t.true(ledger.hadHead(head), `${log}: the snapshot is at a position that the log once ended at`);
-        this.t.is(text, snapshotAt(head).text, `${log}: the snapshot is the one given at its position`);
+        this.t.true(ledger.hadHead(head), `${log}: the snapshot is at a former head of the log`);
+        this.t.is(text, snapshotAt(head).text, `${log}: the snapshot is the host's for this head`);
       }
       const from = (stored.snapshot?.head.seq ?? 0) + 1;
       const to = from + Buffer.from(stored.tail).toString().split('\n').length - 1;
@@ -194,7 +197,7 @@ export class Place {
     }
   }
 
-  /** All of what was acknowledged is here, and nothing else. */
+  /** Checks that every log contains exactly the lines of its model. */
   async checkAll(): Promise<void> {
     for (const log of this.ledgers.keys()) await this.checkLog(log);
   }
@@ -207,11 +210,8 @@ export class Place {
     } catch (error) {
       failure = error;
     }
-    // The runtime takes any other class for a bug of the store and answers INTERNAL.
-    this.t.true(
-      failure instanceof RuntimeError,
-      `${what}: fails with a RuntimeError, not ${String(failure)}`,
-    );
+    // The runtime treats any other class as a bug of the store and answers INTERNAL.
+    this.t.true(failure instanceof RuntimeError, `${what}: expected a RuntimeError, got ${String(failure)}`);
     this.t.is((failure as RuntimeError).code, code, what);
   }
 
@@ -223,7 +223,7 @@ export class Place {
     const ledger = this.ledger(log);
     for (let seq = start; seq <= ledger.head.seq; ) {
       const slice = await this.store.read(log, ledger.position(seq), PAGE);
-      this.checkSlice(log, slice, ledger.expected(seq, PAGE), `${log} from ${seq}`);
+      this.checkSlice(log, slice, ledger.expectedRange(seq, PAGE), `${log} from ${seq}`);
       seq += slice.count;
     }
   }

@@ -2,7 +2,7 @@ import type { Contract } from './contract.ts';
 import type { Place } from './place.ts';
 import { random } from './random.ts';
 
-/** Worker ids that a file system or a careless encoding would mix up. */
+/** Worker ids that a file system or a wrong encoding would confuse. */
 const TRICKY_IDS = [
   'worker',
   'Worker',
@@ -23,8 +23,8 @@ const TRICKY_IDS = [
   'x'.repeat(127),
 ];
 
-/** A random command of what a runtime does to a store. */
-const step = async (place: Place, dice: ReturnType<typeof random>, name: string): Promise<void> => {
+/** Makes one random call, of those that a runtime makes to a store. */
+const randomCall = async (place: Place, dice: ReturnType<typeof random>, name: string): Promise<void> => {
   const logs = [...place.ledgers.keys()];
   const log = logs[dice.below(Math.max(1, logs.length))];
   const texts = Array.from({ length: 1 + dice.below(6) }, () => 'ø'.repeat(dice.below(300)));
@@ -40,10 +40,10 @@ const step = async (place: Place, dice: ReturnType<typeof random>, name: string)
   }
 };
 
-/** What is found when a store is opened again after it was closed, and what is gone for good. */
+/** Tests of a store that is closed and opened again, and of removed logs. */
 export const restartingTests = (contract: Contract): void => {
   contract(
-    'P7: a reopened store lists every log, and snapshot, tail and reads give exactly its lines',
+    'P7: a reopened store lists every log, and its snapshot, tail and reads match its lines',
     async (_t, place) => {
       for (let index = 0; index < 12; index += 1) {
         await place.begin(`log_${index}`, ['created', 'attached']);
@@ -61,7 +61,7 @@ export const restartingTests = (contract: Contract): void => {
     },
   );
 
-  contract('P7: a log is whole after a reopen where the runtime offered no snapshot', async (_t, place) => {
+  contract('P7: a log is complete after a reopen without a snapshot from the runtime', async (_t, place) => {
     place.offersSnapshots = false;
     await place.begin('log_a', ['created']);
     for (let round = 0; round < 30; round += 1) await place.add('log_a', ['x'.repeat(3_000), 'y']);
@@ -77,7 +77,7 @@ export const restartingTests = (contract: Contract): void => {
   });
 
   contract(
-    'P16: a removed log is gone, now and after a reopen, and the others are as they were',
+    'P16: a removed log is absent, before and after a reopen, and other logs do not change',
     async (t, place) => {
       for (const log of ['log_a', 'log_b', 'log_c'])
         await place.begin(log, [`created ${log}`, 'input'], { hasKeys: true });
@@ -87,7 +87,7 @@ export const restartingTests = (contract: Contract): void => {
         await place.refuses('WORKER_NOT_FOUND', 'record', () => place.store.record('log_b'));
         await place.checkAll();
         await place.checkKeys('log_a');
-        await place.add('log_c', ['goes on']);
+        await place.add('log_c', ['more']);
         await place.reopen();
         await place.checkListing();
         t.is(place.listed.has('log_b'), false);
@@ -95,16 +95,19 @@ export const restartingTests = (contract: Contract): void => {
     },
   );
 
-  contract('a log may be removed again: the first attempt may have been in doubt', async (t, place) => {
-    await place.begin('log_a', ['created']);
-    await place.remove('log_a');
-    await place.store.remove('log_a');
-    await place.reopen();
-    await place.store.remove('log_a');
-    t.is(place.listed.size, 0);
-  });
+  contract(
+    'removing a log that was removed succeeds, because the first attempt may be in doubt',
+    async (t, place) => {
+      await place.begin('log_a', ['created']);
+      await place.remove('log_a');
+      await place.store.remove('log_a');
+      await place.reopen();
+      await place.store.remove('log_a');
+      t.is(place.listed.size, 0);
+    },
+  );
 
-  contract('P6: a Worker id that is used again has a log of its own', async (_t, place) => {
+  contract('P6: a new log of a reused Worker id contains nothing of the old log', async (_t, place) => {
     await place.begin('log_old', ['created', 'a secret of the old one'], {
       workerId: 'worker',
       record: 'old',
@@ -121,7 +124,7 @@ export const restartingTests = (contract: Contract): void => {
     }
   });
 
-  contract('Worker ids that are easily confused are kept apart', async (_t, place) => {
+  contract('similar Worker ids are kept apart', async (_t, place) => {
     for (const [index, workerId] of TRICKY_IDS.entries()) {
       await place.begin(`log_${index}`, [workerId], { workerId, record: { workerId } });
     }
@@ -136,11 +139,11 @@ export const restartingTests = (contract: Contract): void => {
   });
 
   contract(
-    'P7: any sequence of writes, removals and reopens leaves what was acknowledged',
+    'P7: after random writes, removals and reopens the store contains what was acknowledged',
     async (_t, place) => {
       for (let seed = 1; seed <= 8; seed += 1) {
         const dice = random(seed);
-        for (let count = 0; count < 40; count += 1) await step(place, dice, `log_${seed}_${count}`);
+        for (let count = 0; count < 40; count += 1) await randomCall(place, dice, `log_${seed}_${count}`);
       }
       await place.reopen();
       await place.checkListing();

@@ -3,7 +3,7 @@ import { random } from './random.ts';
 
 const MEBIBYTE = 1_048_576;
 
-/** Texts whose bytes are easily lost: many bytes a character, half of a pair, line ends that are not `\n`. */
+/** Texts that a wrong encoding would damage: multi-byte characters, lone surrogates, line ends other than `\n`. */
 const TEXTS = [
   '',
   'plain',
@@ -17,7 +17,7 @@ const TEXTS = [
 ];
 
 export const writingTests = (contract: Contract): void => {
-  contract('P9: what was appended is readable at once, byte for byte', async (_t, place) => {
+  contract('P9: an acknowledged append is readable immediately, byte for byte', async (_t, place) => {
     await place.begin('log_a', TEXTS);
     await place.checkLog('log_a');
     for (const text of TEXTS) {
@@ -29,7 +29,7 @@ export const writingTests = (contract: Contract): void => {
   });
 
   contract(
-    'large lines and large batches come back byte for byte, now and after a reopen',
+    'large lines and large batches are returned byte for byte, before and after a reopen',
     async (_t, place) => {
       const large = 'é'.repeat(MEBIBYTE / 2 - 100);
       await place.begin('log_a', ['small', large]);
@@ -42,32 +42,35 @@ export const writingTests = (contract: Contract): void => {
     },
   );
 
-  contract('P11: creating a log that exists is refused and changes nothing', async (_t, place) => {
-    const ledger = await place.begin('log_a', ['one', 'two']);
-    const first = new Uint8Array(ledger.bytes({ from: 1, to: 2 }));
-    await place.refuses('STORE_CONFLICT', 'same log', () =>
-      place.store.create('log_a', { workerId: 'other', record: 'other' }, { lines: first, count: 1 }),
-    );
-    await place.checkLog('log_a');
-    await place.reopen();
-    await place.checkListing();
-    await place.checkLog('log_a');
-  });
+  contract(
+    'P11: creating a log that exists fails with STORE_CONFLICT and changes nothing',
+    async (_t, place) => {
+      const ledger = await place.begin('log_a', ['one', 'two']);
+      const first = new Uint8Array(ledger.bytes({ from: 1, to: 2 }));
+      await place.refuses('STORE_CONFLICT', 'same log', () =>
+        place.store.create('log_a', { workerId: 'other', record: 'other' }, { lines: first, count: 1 }),
+      );
+      await place.checkLog('log_a');
+      await place.reopen();
+      await place.checkListing();
+      await place.checkLog('log_a');
+    },
+  );
 
-  contract('P11: a log that is created twice at once is created once', async (t, place) => {
+  contract('P11: of two concurrent creations of one log exactly one succeeds', async (t, place) => {
     const attempts = await Promise.allSettled([
       place.begin('log_a', ['one', 'two']),
       place.begin('log_a', ['three']),
     ]);
-    const made = attempts.filter((attempt) => attempt.status === 'fulfilled');
-    t.is(made.length, 1);
-    const lost = attempts.find((attempt) => attempt.status === 'rejected');
-    await place.refuses('STORE_CONFLICT', 'the other one', () => Promise.reject(lost?.reason));
+    const fulfilled = attempts.filter((attempt) => attempt.status === 'fulfilled');
+    t.is(fulfilled.length, 1);
+    const rejected = attempts.find((attempt) => attempt.status === 'rejected');
+    await place.refuses('STORE_CONFLICT', 'the other creation', () => Promise.reject(rejected?.reason));
     await place.checkLog('log_a');
   });
 
   contract(
-    'an append at another head is refused, adds nothing, and the next one at the right head is taken',
+    'an append at a wrong head fails with STORE_CONFLICT and adds nothing; a later one at the head succeeds',
     async (_t, place) => {
       const ledger = await place.begin('log_a', ['one', 'two']);
       await place.add('log_a', ['three']);
@@ -96,17 +99,17 @@ export const writingTests = (contract: Contract): void => {
     },
   );
 
-  contract('a batch that was appended already is refused the second time', async (_t, place) => {
+  contract('appending the same batch a second time fails with STORE_CONFLICT', async (_t, place) => {
     const ledger = await place.begin('log_a', ['one']);
     const before = ledger.head;
     const batch = ledger.batch(['two', 'three']);
     await place.store.append('log_a', before, batch);
-    ledger.note(batch);
+    ledger.add(batch);
     await place.refuses('STORE_CONFLICT', 'retry', () => place.store.append('log_a', before, batch));
     await place.checkLog('log_a');
   });
 
-  contract('P22: many logs that are written at once stay whole and apart', async (_t, place) => {
+  contract('P22: concurrent writes to many logs do not mix', async (_t, place) => {
     const logs = Array.from({ length: 40 }, (_, index) => `log_${index}`);
     await Promise.all(
       logs.map(async (log, index) => {
@@ -124,7 +127,7 @@ export const writingTests = (contract: Contract): void => {
     for (const log of logs) await place.checkKeys(log);
   });
 
-  contract('an unknown log is WORKER_NOT_FOUND', async (_t, place) => {
+  contract('a call for an unknown log fails with WORKER_NOT_FOUND', async (_t, place) => {
     const ledger = await place.begin('log_a', ['one']);
     const { store } = place;
     const limits = { count: 1, bytes: 100, direction: 'forward' } as const;

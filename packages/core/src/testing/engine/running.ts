@@ -3,40 +3,40 @@ import type { Contract } from './trial.ts';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
 const ACCESS = ['filesystem', 'shell', 'git', 'worktree'] as const;
 
-/** What an engine does while it is left alone. */
-export const livingTests = (contract: Contract): void => {
-  contract(
-    'P17: an engine has a name that a creation can give, and says what it can do',
-    async (t, trial) => {
-      const { engine } = trial.harness;
-      t.true(NAME.test(engine.name), engine.name);
-      const { engines, capabilities } = await trial.runtime.summary();
-      t.deepEqual(engines, [{ name: engine.name, capabilities: engine.capabilities }]);
-      for (const kind of ACCESS)
-        t.is(capabilities.access[kind], engine.capabilities.access?.[kind] === true, kind);
-      t.deepEqual(capabilities.tools.available, [...new Set(engine.capabilities.tools)].sort());
-      t.is(capabilities.operations.requests, engine.capabilities.requests === true);
-    },
-  );
-
-  contract('an attached engine is connected, idle, and says nothing before it is asked', async (t, trial) => {
-    const workerId = await trial.create();
-    const { status, execution } = await trial.runtime.getWorker(workerId);
-    t.is(status, 'idle');
-    t.deepEqual(execution, { connected: true, generation: 1, lastError: null });
-    t.deepEqual(
-      (await trial.log(workerId)).map(({ type }) => type),
-      ['worker.created', 'execution.attached'],
-    );
-    await trial.checkQuiet();
+/** Tests of an engine that runs without being stopped: its facts, its config, its outputs. */
+export const runningTests = (contract: Contract): void => {
+  contract('P17: an engine has a valid name, and the runtime reports its capabilities', async (t, trial) => {
+    const { engine } = trial.harness;
+    t.true(NAME.test(engine.name), engine.name);
+    const { engines, capabilities } = await trial.runtime.summary();
+    t.deepEqual(engines, [{ name: engine.name, capabilities: engine.capabilities }]);
+    for (const kind of ACCESS)
+      t.is(capabilities.access[kind], engine.capabilities.access?.[kind] === true, kind);
+    t.deepEqual(capabilities.tools.available, [...new Set(engine.capabilities.tools)].sort());
+    t.is(capabilities.operations.requests, engine.capabilities.requests === true);
   });
 
   contract(
-    'P18: a config is checked: what the engine does not know is refused, and nothing is created',
+    'an attached engine is connected, and records nothing before the first input',
+    async (t, trial) => {
+      const workerId = await trial.create();
+      const { status, execution } = await trial.runtime.getWorker(workerId);
+      t.is(status, 'idle');
+      t.deepEqual(execution, { connected: true, generation: 1, lastError: null });
+      t.deepEqual(
+        (await trial.log(workerId)).map(({ type }) => type),
+        ['worker.created', 'execution.attached'],
+      );
+      await trial.checkNoDiagnostics();
+    },
+  );
+
+  contract(
+    'P18: a config with an unknown key is refused, and no Worker is created',
     async (t, trial) => {
       const { engine, config } = trial.harness;
-      t.is(typeof engine.checkConfig, 'function', 'it has checkConfig');
-      const known = await trial.create();
+      t.is(typeof engine.checkConfig, 'function', 'the engine has checkConfig');
+      const created = await trial.create();
       const code = await trial.runtime
         .createWorker({ engine: engine.name, config: { ...config, 'no engine knows this key': true } })
         .then(
@@ -46,42 +46,42 @@ export const livingTests = (contract: Contract): void => {
       t.is(code, 'CONFIG_UNSUPPORTED');
       t.deepEqual(
         (await trial.runtime.listWorkers()).items.map(({ workerId }) => workerId),
-        [known],
+        [created],
       );
     },
     'config',
   );
 
-  contract('a run completes with a message, in events that belong together', async (t, trial) => {
+  contract('a run completes with a message, and its tool calls have results', async (t, trial) => {
     const workerId = await trial.create();
     await trial.say(workerId, trial.harness.input);
     await trial.say(workerId, trial.harness.input);
     t.deepEqual(await trial.outcomes(workerId), ['completed', 'completed']);
     const log = await trial.log(workerId);
     const calls = new Set<string>();
-    const said = new Set<string | undefined>();
+    const runsWithMessage = new Set<string | undefined>();
     for (const { type, run, data } of log) {
       if (type === 'message.completed') {
-        said.add(run);
-        t.true(data.parts.length > 0 && data.partial === undefined, 'a whole message');
+        runsWithMessage.add(run);
+        t.true(data.parts.length > 0 && data.partial === undefined, 'the message is complete');
       }
       if (type === 'tool.called') {
-        t.true(!calls.has(data.call), 'a call has an id of its own');
+        t.true(!calls.has(data.call), 'no two open calls have the same id');
         calls.add(data.call);
       }
-      if (type === 'tool.finished') t.true(calls.delete(data.call), 'a result belongs to a call');
-      if (type === 'run.finished') t.is(calls.size, 0, 'no call is left without a result');
+      if (type === 'tool.finished') t.true(calls.delete(data.call), 'each result follows its call');
+      if (type === 'run.finished') t.is(calls.size, 0, 'each call has a result');
       if (type === 'usage.recorded') {
         for (const count of [data.inputTokens, data.outputTokens])
-          t.true(Number.isSafeInteger(count) && count >= 0, 'tokens are counted');
+          t.true(Number.isSafeInteger(count) && count >= 0, 'token counts are non-negative integers');
       }
     }
-    t.is(said.size, 2, 'each run said something');
+    t.is(runsWithMessage.size, 2, 'each run has a message');
     t.is((await trial.runtime.getWorker(workerId)).status, 'idle');
-    await trial.checkQuiet();
+    await trial.checkNoDiagnostics();
   });
 
-  contract('P5: what is streamed is the beginning of the message that follows', async (t, trial) => {
+  contract('P5: the streamed text is a prefix of the message that follows', async (t, trial) => {
     const workerId = await trial.create();
     const { cursor } = await trial.runtime.sendInput(workerId, trial.harness.input);
     const parts = new Map<string, string>();
@@ -102,7 +102,7 @@ export const livingTests = (contract: Contract): void => {
   });
 
   contract(
-    'Workers that run at once do not mix',
+    'concurrent runs of several Workers do not mix their conversations',
     async (t, trial) => {
       const ids = await Promise.all(Array.from({ length: 4 }, () => trial.create()));
       const markers = ids.map((_, index) => `marker${index}x${index * 7919}`);
@@ -114,10 +114,14 @@ export const livingTests = (contract: Contract): void => {
         );
         for (const [index, answer] of answers.entries()) {
           for (const [other, marker] of markers.entries())
-            t.is(answer.includes(marker), other === index, `${marker} in ${JSON.stringify(answer)}`);
+            t.is(
+              answer.includes(marker),
+              other === index,
+              `${marker} in the answer ${JSON.stringify(answer)}`,
+            );
         }
       }
-      await trial.checkQuiet();
+      await trial.checkNoDiagnostics();
     },
     'echo',
   );
