@@ -325,7 +325,7 @@ test('P1, P14: a stop that fails with STORE_FULL ends the execution, and its run
 test('P14: an engine that does not await a call which the store refuses cannot end the process', async (t) => {
   const store = faultyStore(memoryStore());
   const errors: unknown[] = [];
-  const careless = engine('careless', async function* (run, worker) {
+  const impatient = engine('impatient', async function* (run, worker) {
     store.failNext('append', 'full');
     // The engine does not await these. Node would end the process if their rejections were unhandled.
     void run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] });
@@ -335,8 +335,8 @@ test('P14: an engine that does not await a call which the store refuses cannot e
     // A call that is awaited still rejects.
     await worker.createChild({ engine: 'absent' }).catch((error: unknown) => errors.push(error));
   });
-  const { runtime } = await startRig(t, { store, engines: [careless] });
-  await runtime.createWorker({ workerId: WORKER, engine: 'careless' });
+  const { runtime } = await startRig(t, { store, engines: [impatient] });
+  await runtime.createWorker({ workerId: WORKER, engine: 'impatient' });
   const { run } = await runtime.sendInput(WORKER, { text: 'go' }, { waitMs: 10_000 });
   t.is(run?.outcome, 'completed');
   t.like(errors, [{ code: 'ENGINE_UNKNOWN' }]);

@@ -20,7 +20,7 @@ testEngine(
       if (text === 'long') return [{ type: 'text', text: 'working' }, { type: 'hang' }];
       return [
         { type: 'step-start' },
-        { type: 'text', text: `you said ${text} ` },
+        { type: 'text', text: `you wrote ${text} ` },
         { type: 'text', text: `to ${context.workerId}` },
         { type: 'message' },
         { type: 'tool-call', call: `call of ${run.runId}`, name: 'read', input: {} },

@@ -15,7 +15,7 @@ import type {
 } from '../contracts/store.ts';
 
 /**
- * How a call fails:
+ * The failure of a call:
  * - `full`: STORE_FULL; the inner store is not called.
  * - `conflict`: STORE_CONFLICT; the inner store is not called.
  * - `unavailable-lost`: STORE_UNAVAILABLE, so the outcome is in doubt; the inner store is not called.

@@ -19,7 +19,7 @@ export interface RuntimeApiHarness {
   dispose(): Promise<void>;
 }
 
-/** What a harness may lack: its method `restart`, its method `kill`. */
+/** The capabilities that a harness may lack: its method `restart`, its method `kill`. */
 export type RuntimeApiCapability = 'restart' | 'kill';
 
 /** The capabilities that a harness lacks, each with the reason. The tests that need one are skipped. */

@@ -21,7 +21,7 @@ export const wrong = (value: unknown): never => value as never;
 
 /** The steps of an input that the test's script does not name. */
 const defaultSteps = (text: string): readonly ScriptStep[] => [
-  { type: 'text', text: `you said: ${text}` },
+  { type: 'text', text: `you wrote: ${text}` },
   { type: 'message' },
   { type: 'usage', model: 'scripted-1', inputTokens: text.length, outputTokens: 2 },
 ];

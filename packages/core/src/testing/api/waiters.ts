@@ -1,4 +1,4 @@
-/** How long a test waits for an expected item before it fails, in milliseconds. */
+/** The time that a test waits for an expected item before it fails, in milliseconds. */
 const TIMEOUT_MS = 30_000;
 
 /** Callers that wait for a condition. `wake` makes all of them check theirs again. */

@@ -21,7 +21,7 @@ export interface EngineHarness {
 }
 
 /**
- * What an engine or its harness may lack:
+ * The capabilities that an engine or its harness may lack:
  * - `config`: the engine refuses unknown keys in its config.
  * - `long`: the harness has `longInput`.
  * - `echo`: the harness has `echoInput`.

@@ -9,7 +9,7 @@ import type { EngineCapability, EngineHarness } from './harness.ts';
 /** Declares one test of the engine contract. The test is skipped if `lacks` names the capability that it needs. */
 export type Contract = Declare<Trial, EngineCapability>;
 
-/** How long a run may take, in milliseconds. It is long enough for an engine that calls a remote model. */
+/** The time limit of a run, in milliseconds. It is long enough for an engine that calls a remote model. */
 const RUN_MS = 60_000;
 
 /** The engine of one test, in a runtime on a memory store. */

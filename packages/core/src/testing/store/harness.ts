@@ -34,7 +34,7 @@ export interface StoreHarness {
 }
 
 /**
- * What a store or its harness may lack:
+ * The capabilities that a store or its harness may lack:
  * - `kill`: the harness has the method `kill`.
  * - `lock`: while a store is open, a second `open` at the same location fails with STORE_LOCKED.
  * - `meter`: the harness has the method `bytesRead`.

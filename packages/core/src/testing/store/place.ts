@@ -24,7 +24,7 @@ interface BeginOptions extends Partial<NewLog> {
 export class Place {
   readonly t: TestContext;
   readonly ledgers = new Map<string, Ledger>();
-  /** What the store has reported since its last open. */
+  /** The findings that the store has reported since its last open. */
   findings: StoreFinding[] = [];
   /** True if the host returns snapshots to the store. */
   offersSnapshots = true;
