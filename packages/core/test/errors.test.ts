@@ -67,10 +67,10 @@ const startDamaged = async (t: ExecutionContext) => {
   return startRig(t, { store: withDamage });
 };
 
-const ELSEWHERE = 'produced by transports, plugins or stores';
+const OTHERS = 'made by transports, plugins or stores';
 
-/** For every error code, a scenario in core that produces it, or `ELSEWHERE`. */
-const codes: Record<ErrorCode, Scenario | typeof ELSEWHERE> = {
+/** For every error code, a scenario in core that produces it, or `OTHERS`. */
+const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   INVALID_REQUEST: async (t) => codeOf((await startRig(t)).runtime.createWorker({ engine: '' })),
   LIMIT_TOO_LARGE: async (t) => codeOf((await startRig(t)).runtime.listWorkers({ limit: 1_001 })),
   CURSOR_INVALID: async (t) => {
@@ -98,15 +98,15 @@ const codes: Record<ErrorCode, Scenario | typeof ELSEWHERE> = {
     const { runtime } = await startRig(t, { limits: { configBytes: 1 } });
     return codeOf(runtime.createWorker({ ...idle, config: { a: 1 } }));
   },
-  UNSUPPORTED_MEDIA_TYPE: ELSEWHERE,
-  NOT_ACCEPTABLE: ELSEWHERE,
-  HEADERS_TOO_LARGE: ELSEWHERE,
-  REQUEST_TIMEOUT: ELSEWHERE,
-  VERSION_UNSUPPORTED: ELSEWHERE,
-  UNAUTHENTICATED: ELSEWHERE,
-  FORBIDDEN: ELSEWHERE,
-  RUNTIME_NOT_FOUND: ELSEWHERE,
-  RUNTIME_UNREACHABLE: ELSEWHERE,
+  UNSUPPORTED_MEDIA_TYPE: OTHERS,
+  NOT_ACCEPTABLE: OTHERS,
+  HEADERS_TOO_LARGE: OTHERS,
+  REQUEST_TIMEOUT: OTHERS,
+  VERSION_UNSUPPORTED: OTHERS,
+  UNAUTHENTICATED: OTHERS,
+  FORBIDDEN: OTHERS,
+  RUNTIME_NOT_FOUND: OTHERS,
+  RUNTIME_UNREACHABLE: OTHERS,
   WORKER_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getWorker('w')),
   BUNDLE_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getBundle(digest)),
   REQUEST_NOT_FOUND: async (t) => {
@@ -114,8 +114,8 @@ const codes: Record<ErrorCode, Scenario | typeof ELSEWHERE> = {
     await runtime.createWorker(idle);
     return codeOf(runtime.respond('w', 'request_x', { decision: 'yes' }));
   },
-  ROUTE_NOT_FOUND: ELSEWHERE,
-  METHOD_NOT_ALLOWED: ELSEWHERE,
+  ROUTE_NOT_FOUND: OTHERS,
+  METHOD_NOT_ALLOWED: OTHERS,
   WORKER_BUSY: async (t) => {
     const { runtime } = await startRig(t);
     await runtime.createWorker(busy);
@@ -169,7 +169,7 @@ const codes: Record<ErrorCode, Scenario | typeof ELSEWHERE> = {
     await runtime.createWorker({ ...idle, claims });
     return codeOf(runtime.createWorker({ engine: 'puppet', claims }));
   },
-  OPERATION_UNSUPPORTED: ELSEWHERE,
+  OPERATION_UNSUPPORTED: OTHERS,
   IDEMPOTENCY_IN_FLIGHT: async (t) => {
     const { runtime } = await startRig(t);
     const [first, second] = [1, 2].map(() => codeOf(runtime.createWorker(idle, { idempotencyKey: 'k' })));
@@ -207,7 +207,7 @@ const codes: Record<ErrorCode, Scenario | typeof ELSEWHERE> = {
   },
   STORE_UNAVAILABLE: (t) => faultAtUpdate(t, 'unavailable-lost'),
   STORE_FULL: (t) => faultAtUpdate(t, 'full'),
-  STORE_CORRUPT: ELSEWHERE,
+  STORE_CORRUPT: OTHERS,
   STORE_CONFLICT: (t) => faultAtUpdate(t, 'conflict'),
   INTERNAL: async () => RuntimeError.from(new TypeError('a bug')).code,
   STORE_LOCKED: async (t) => {
@@ -215,8 +215,8 @@ const codes: Record<ErrorCode, Scenario | typeof ELSEWHERE> = {
     await startRig(t, { store });
     return codeOf(makeRig({ store }).runtime.start());
   },
-  STORE_VERSION: ELSEWHERE,
-  PLUGIN_UNKNOWN: ELSEWHERE,
+  STORE_VERSION: OTHERS,
+  PLUGIN_UNKNOWN: OTHERS,
   PLUGIN_CONFLICT: async () => {
     try {
       makeRig({ plugins: [plugin('rig', () => {})] });
@@ -265,7 +265,7 @@ const codes: Record<ErrorCode, Scenario | typeof ELSEWHERE> = {
 };
 
 for (const [code, scenario] of Object.entries(codes)) {
-  if (scenario === ELSEWHERE) continue;
+  if (scenario === OTHERS) continue;
   test(`core produces ${code}`, async (t) => {
     t.is(await scenario(t), code);
   });

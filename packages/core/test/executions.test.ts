@@ -366,7 +366,7 @@ test('P22: an engine that hangs or floods does not delay the runs of another Wor
   }
 });
 
-test('P3: a run whose engine sends `called-off` ends as cancelled, and the next queued input runs', async (t) => {
+test('P3: a run that its engine reports as cancelled ends as cancelled, and the next queued input runs', async (t) => {
   let cleanedUp = 0;
   const guest = engine('guest', async function* (run) {
     const isOff = run.input?.parts[0]?.text === 'off';

@@ -28,7 +28,7 @@ export const documentTests = (contract: Contract): void => {
     t.is(place.ledgers.size, RECORDS.length);
   });
 
-  contract('P9: keys are returned in the order of their lines, each with its line', async (t, place) => {
+  contract('P9: keys are kept in order, each with the line that it caused', async (t, place) => {
     await place.begin('log_a', ['created']);
     await place.begin('log_b', ['created']);
     t.deepEqual(await place.store.keys('log_a'), []);
