@@ -271,7 +271,7 @@ for (const [code, scenario] of Object.entries(codes)) {
   });
 }
 
-test('every error code has a title, without a path', (t) => {
+test('every error code has a title, and no title contains a path', (t) => {
   for (const [code, { title, retryable }] of Object.entries(ERROR_CODES)) {
     t.regex(code, /^[A-Z]+(_[A-Z]+)*$/);
     t.true(title.length > 5 && !/[/\\]/.test(title), code);

@@ -181,7 +181,7 @@ const present = async (runtime: Runtime): Promise<ReadonlyMap<string, string | n
 const sorted = (known: ReadonlyMap<string, string | null>): readonly unknown[] =>
   [...known].sort(([a], [b]) => (a < b ? -1 : 1));
 
-test('a watch delivers each changed Worker once per pull, in its current state', async (t) => {
+test('a watch that is read rarely delivers each changed Worker once, in its current state', async (t) => {
   const { runtime } = await startRig(t);
   for (let n = 0; n < 200; n += 1) await runtime.createWorker({ workerId: `w${n}`, engine: 'puppet' });
   const watch = runtime.openWatch();

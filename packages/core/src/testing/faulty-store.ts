@@ -59,7 +59,7 @@ export interface StoreCall {
   readonly isWrite: boolean;
 }
 
-/** Selects the calls of a fault or a stall: all calls of one method, or the calls for which the function returns true. */
+/** Selects the calls of a fault or a stall: those of one method, or those for which the function returns true. */
 export type WhichCalls = StoreMethod | ((call: StoreCall) => boolean);
 
 /** A set of calls that a test holds back. */
@@ -229,7 +229,7 @@ export class FaultyStore implements RuntimeStore {
     return this.#call('bundles', null, null, () => this.#inner.bundles());
   }
 
-  /** Closes the inner store and releases all stalls as `lost`. A stalled `close` does neither before its own release. */
+  /** Releases all stalls as `lost` and closes the inner store. A stalled `close` does so after its own release. */
   close(): Promise<void> {
     return this.#call('close', null, null, () => {
       this.#releaseAll('lost');

@@ -63,7 +63,7 @@ class SteppedClock implements ManualClock {
     this.#now = target;
   }
 
-  /** Returns the timer that is due first, at or before `target`. A Set iterates in the order in which timers were set. */
+  /** Returns the timer that is due first, at or before `target`. The Set iterates in the order of creation. */
   #earliest(target: number): Timer | undefined {
     let earliest: Timer | undefined;
     for (const timer of this.#timers) {

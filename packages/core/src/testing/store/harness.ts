@@ -18,9 +18,12 @@ export interface TestFunction {
   readonly skip: Declare;
 }
 
-/** A location (a directory, a bucket, a namespace) on which one store after another can be opened. Each test has its own. */
+/**
+ * A location (a directory, a bucket, a namespace) at which one store after another can be opened. Each test has its
+ * own.
+ */
 export interface StoreHarness {
-  /** Returns a store at the location, on which `RuntimeStore.open` was not called yet. It may be a store that was closed. */
+  /** Returns a store at the location that is not open. It may be a store that was closed. */
   open(): Promise<RuntimeStore>;
   /** Removes the location. Called once, after its last store was closed or killed. */
   dispose(): Promise<void>;

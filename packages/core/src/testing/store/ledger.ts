@@ -20,7 +20,7 @@ const keyOf = (seq: number, offset: number): KeyEntry => ({
   offset,
 });
 
-/** The snapshot of a log at a head. It is computed from the head alone, so a test can check the one that a store lists. */
+/** Returns the snapshot of a log at a head. It depends only on the head, so a test can check any listed snapshot. */
 export const snapshotAt = (head: LogHead): Snapshot => ({
   head,
   text: JSON.stringify({ at: [head.seq, head.bytes], note: `é ","value":${head.seq}`, nothing: null }),
