@@ -2,7 +2,7 @@ import { declareOn } from './declare.ts';
 import { endingTests } from './engine/ending.ts';
 import type { EngineHarness, LackingEngineCapabilities } from './engine/harness.ts';
 import { runningTests } from './engine/running.ts';
-import { type Contract, Trial } from './engine/trial.ts';
+import { type Contract, EngineScene } from './engine/scene.ts';
 import type { TestFunction } from './store/harness.ts';
 
 /**
@@ -28,9 +28,9 @@ export const testEngine = (
   lacks: LackingEngineCapabilities = {},
 ): void => {
   const contract: Contract = declareOn(test, lacks, async (t) => {
-    const trial = new Trial(t, await makeHarness());
-    await trial.start();
-    return trial;
+    const scene = new EngineScene(t, await makeHarness());
+    await scene.start();
+    return scene;
   });
   runningTests(contract);
   endingTests(contract);

@@ -4,9 +4,9 @@ import { documentTests } from './store/documents.ts';
 import type { LackingCapabilities, StoreHarness, TestFunction } from './store/harness.ts';
 import { killingTests } from './store/killing.ts';
 import { openingTests } from './store/opening.ts';
-import { Place } from './store/place.ts';
 import { readingTests } from './store/reading.ts';
 import { restartingTests } from './store/restarting.ts';
+import { StoreScene } from './store/scene.ts';
 import { writingTests } from './store/writing.ts';
 
 /**
@@ -33,9 +33,9 @@ export const testStore = (
   lacks: LackingCapabilities = {},
 ): void => {
   const contract: Contract = declareOn(test, lacks, async (t) => {
-    const place = new Place(t, makeHarness);
-    await place.open();
-    return place;
+    const scene = new StoreScene(t, makeHarness);
+    await scene.open();
+    return scene;
   });
   openingTests(contract);
   writingTests(contract);

@@ -1,14 +1,14 @@
-import type { Contract } from './trial.ts';
+import type { Contract } from './scene.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
 const ACCESS = ['filesystem', 'shell', 'git', 'worktree'] as const;
 
 /** Tests of an engine that runs without being stopped: its facts, its config, its outputs. */
 export const runningTests = (contract: Contract): void => {
-  contract('P17: an engine has a valid name, and the runtime reports its capabilities', async (t, trial) => {
-    const { engine } = trial.harness;
+  contract('P17: an engine has a valid name, and the runtime reports its capabilities', async (t, scene) => {
+    const { engine } = scene.harness;
     t.true(NAME.test(engine.name), engine.name);
-    const { engines, capabilities } = await trial.runtime.summary();
+    const { engines, capabilities } = await scene.runtime.summary();
     t.deepEqual(engines, [{ name: engine.name, capabilities: engine.capabilities }]);
     for (const kind of ACCESS)
       t.is(capabilities.access[kind], engine.capabilities.access?.[kind] === true, kind);
@@ -18,26 +18,26 @@ export const runningTests = (contract: Contract): void => {
 
   contract(
     'an attached engine is connected, and records nothing before the first input',
-    async (t, trial) => {
-      const workerId = await trial.create();
-      const { status, execution } = await trial.runtime.getWorker(workerId);
+    async (t, scene) => {
+      const workerId = await scene.create();
+      const { status, execution } = await scene.runtime.getWorker(workerId);
       t.is(status, 'idle');
       t.deepEqual(execution, { connected: true, generation: 1, lastError: null });
       t.deepEqual(
-        (await trial.log(workerId)).map(({ type }) => type),
+        (await scene.log(workerId)).map(({ type }) => type),
         ['worker.created', 'execution.attached'],
       );
-      await trial.checkNoDiagnostics();
+      await scene.checkNoDiagnostics();
     },
   );
 
   contract(
     'P18: a config with an unknown key is refused, and no Worker is created',
-    async (t, trial) => {
-      const { engine, config } = trial.harness;
+    async (t, scene) => {
+      const { engine, config } = scene.harness;
       t.is(typeof engine.checkConfig, 'function', 'the engine has checkConfig');
-      const created = await trial.create();
-      const code = await trial.runtime
+      const created = await scene.create();
+      const code = await scene.runtime
         .createWorker({ engine: engine.name, config: { ...config, 'no engine knows this key': true } })
         .then(
           () => 'created',
@@ -45,19 +45,19 @@ export const runningTests = (contract: Contract): void => {
         );
       t.is(code, 'CONFIG_UNSUPPORTED');
       t.deepEqual(
-        (await trial.runtime.listWorkers()).items.map(({ workerId }) => workerId),
+        (await scene.runtime.listWorkers()).items.map(({ workerId }) => workerId),
         [created],
       );
     },
     'config',
   );
 
-  contract('a run completes with a message, and its tool calls have results', async (t, trial) => {
-    const workerId = await trial.create();
-    await trial.say(workerId, trial.harness.input);
-    await trial.say(workerId, trial.harness.input);
-    t.deepEqual(await trial.outcomes(workerId), ['completed', 'completed']);
-    const log = await trial.log(workerId);
+  contract('a run completes with a message, and its tool calls have results', async (t, scene) => {
+    const workerId = await scene.create();
+    await scene.say(workerId, scene.harness.input);
+    await scene.say(workerId, scene.harness.input);
+    t.deepEqual(await scene.outcomes(workerId), ['completed', 'completed']);
+    const log = await scene.log(workerId);
     const calls = new Set<string>();
     const runsWithMessage = new Set<string | undefined>();
     for (const { type, run, data } of log) {
@@ -77,15 +77,15 @@ export const runningTests = (contract: Contract): void => {
       }
     }
     t.is(runsWithMessage.size, 2, 'each run has a message');
-    t.is((await trial.runtime.getWorker(workerId)).status, 'idle');
-    await trial.checkNoDiagnostics();
+    t.is((await scene.runtime.getWorker(workerId)).status, 'idle');
+    await scene.checkNoDiagnostics();
   });
 
-  contract('P5: the streamed text is a prefix of the message that follows', async (t, trial) => {
-    const workerId = await trial.create();
-    const { cursor } = await trial.runtime.sendInput(workerId, trial.harness.input);
+  contract('P5: the streamed text is a prefix of the message that follows', async (t, scene) => {
+    const workerId = await scene.create();
+    const { cursor } = await scene.runtime.sendInput(workerId, scene.harness.input);
     const parts = new Map<string, string>();
-    for await (const item of trial.runtime.observe(workerId, { after: cursor })) {
+    for await (const item of scene.runtime.observe(workerId, { after: cursor })) {
       if (item.type === 'in-flight') {
         parts.clear();
         for (const { id, text } of item.messages.flatMap((message) => message.parts)) parts.set(id, text);
@@ -103,13 +103,13 @@ export const runningTests = (contract: Contract): void => {
 
   contract(
     'concurrent runs of several Workers do not mix their conversations',
-    async (t, trial) => {
-      const ids = await Promise.all(Array.from({ length: 4 }, () => trial.create()));
+    async (t, scene) => {
+      const ids = await Promise.all(Array.from({ length: 4 }, () => scene.create()));
       const markers = ids.map((_, index) => `marker${index}x${index * 7919}`);
       for (let round = 0; round < 3; round += 1) {
         const answers = await Promise.all(
           ids.map((id, index) =>
-            trial.say(id, trial.need(trial.harness.echoInput?.(markers[index] ?? ''), 'echoInput')),
+            scene.say(id, scene.need(scene.harness.echoInput?.(markers[index] ?? ''), 'echoInput')),
           ),
         );
         for (const [index, answer] of answers.entries()) {
@@ -121,7 +121,7 @@ export const runningTests = (contract: Contract): void => {
             );
         }
       }
-      await trial.checkNoDiagnostics();
+      await scene.checkNoDiagnostics();
     },
     'echo',
   );

@@ -33,7 +33,7 @@ export interface Range {
 }
 
 /** The model of one log: all lines that the store has acknowledged, in plain arrays. */
-export class Ledger {
+export class LogModel {
   readonly workerId: string;
   readonly record: JsonValue;
   readonly #lines: Uint8Array[] = [];

@@ -11,7 +11,7 @@ import type {
   StoreHost,
 } from '../../contracts/store.ts';
 import type { StoreHarness, TestContext } from './harness.ts';
-import { Ledger, type Range, snapshotAt } from './ledger.ts';
+import { LogModel, type Range, snapshotAt } from './log-model.ts';
 
 const KEPT_KEYS = 1_000;
 const PAGE = { count: 1_000, bytes: 1_048_576, direction: 'forward' } as const satisfies ReadLimits;
@@ -21,9 +21,9 @@ interface BeginOptions extends Partial<NewLog> {
 }
 
 /** The store of one test, its harness, and the models of its logs. */
-export class Place {
+export class StoreScene {
   readonly t: TestContext;
-  readonly ledgers = new Map<string, Ledger>();
+  readonly models = new Map<string, LogModel>();
   /** The findings that the store has reported since its last open. */
   findings: StoreFinding[] = [];
   /** True if the host returns snapshots to the store. */
@@ -56,8 +56,8 @@ export class Place {
       log: silentLogger,
       configuration: { plugins: ['contract'] },
       snapshotOf: (log) => {
-        const ledger = this.offersSnapshots ? this.ledgers.get(log) : undefined;
-        return ledger && snapshotAt(ledger.head);
+        const model = this.offersSnapshots ? this.models.get(log) : undefined;
+        return model && snapshotAt(model.head);
       },
       report: (finding) => this.findings.push(finding),
     };
@@ -84,8 +84,8 @@ export class Place {
   }
 
   /** Returns a second scene of the same test, with a harness of its own. It is not open yet. */
-  another(): Place {
-    return new Place(this.t, this.#makeHarness);
+  another(): StoreScene {
+    return new StoreScene(this.t, this.#makeHarness);
   }
 
   /** Closes the store and returns it. */
@@ -110,47 +110,47 @@ export class Place {
   }
 
   /** Returns the model of a log. */
-  ledger(log: string): Ledger {
-    const ledger = this.ledgers.get(log);
-    if (!ledger) throw new TypeError(`The test must call begin() for ${log} first`);
-    return ledger;
+  model(log: string): LogModel {
+    const model = this.models.get(log);
+    if (!model) throw new TypeError(`The test must call begin() for ${log} first`);
+    return model;
   }
 
   /** Creates a log with numbered lines, one per text. */
-  async begin(log: string, texts: readonly string[], options: BeginOptions = {}): Promise<Ledger> {
+  async begin(log: string, texts: readonly string[], options: BeginOptions = {}): Promise<LogModel> {
     const { hasKeys = false, ...begin } = options;
     const whole: NewLog = { workerId: `worker-of-${log}`, record: { log }, ...begin };
-    const ledger = new Ledger(whole);
-    const batch = ledger.batch(texts, hasKeys);
+    const model = new LogModel(whole);
+    const batch = model.batch(texts, hasKeys);
     await this.store.create(log, whole, batch);
-    ledger.add(batch);
-    this.ledgers.set(log, ledger);
-    return ledger;
+    model.add(batch);
+    this.models.set(log, model);
+    return model;
   }
 
   /** Appends numbered lines, one per text, in one batch. */
   async add(log: string, texts: readonly string[], hasKeys = false): Promise<void> {
-    const ledger = this.ledger(log);
-    const batch: Batch = ledger.batch(texts, hasKeys);
-    await this.store.append(log, ledger.head, batch);
-    ledger.add(batch);
+    const model = this.model(log);
+    const batch: Batch = model.batch(texts, hasKeys);
+    await this.store.append(log, model.head, batch);
+    model.add(batch);
   }
 
   /** Removes a log from the store and its model from the scene. */
   async remove(log: string): Promise<void> {
     await this.store.remove(log);
-    this.ledgers.delete(log);
+    this.models.delete(log);
   }
 
   /** Checks that a slice contains exactly these lines of the log. */
   checkSlice(log: string, slice: LogSlice, range: Range, what: string): void {
-    const ledger = this.ledger(log);
+    const model = this.model(log);
     this.t.is(slice.count, range.to - range.from, `${what}: count`);
     this.t.is(slice.gap, null, `${what}: an undamaged log has no gap`);
-    this.checkBytes(slice.lines, ledger.bytes(range), what);
+    this.checkBytes(slice.lines, model.bytes(range), what);
     if (slice.count === 0) return;
     const { seq, offset } = slice.first;
-    this.t.deepEqual({ seq, offset }, ledger.position(range.from), `${what}: first`);
+    this.t.deepEqual({ seq, offset }, model.position(range.from), `${what}: first`);
   }
 
   checkBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
@@ -163,15 +163,15 @@ export class Place {
 
   /** Checks the head, the record and every line of one log. Reads the lines page by page. */
   async checkLog(log: string): Promise<void> {
-    const ledger = this.ledger(log);
-    this.#checkHead(await this.store.head(log), ledger, log);
-    this.t.deepEqual(await this.store.record(log), ledger.record, `${log}: record`);
+    const model = this.model(log);
+    this.#checkHead(await this.store.head(log), model, log);
+    this.t.deepEqual(await this.store.record(log), model.record, `${log}: record`);
     await this.#checkFrom(log, 1);
   }
 
   /** Checks that the store has the log's last keys: 1,000 or more of them, or all. */
   async checkKeys(log: string): Promise<void> {
-    const given = this.ledger(log).keys;
+    const given = this.model(log).keys;
     const kept = await this.store.keys(log);
     this.t.true(kept.length >= Math.min(KEPT_KEYS, given.length), `${log}: ${kept.length} keys are kept`);
     this.t.deepEqual(kept, given.slice(given.length - kept.length), `${log}: keys`);
@@ -179,27 +179,27 @@ export class Place {
 
   /** Checks that the last open listed exactly the logs of the models, with their heads, snapshots, tails and lines. */
   async checkListing(): Promise<void> {
-    this.t.deepEqual([...this.listed.keys()].sort(), [...this.ledgers.keys()].sort(), 'listed logs');
+    this.t.deepEqual([...this.listed.keys()].sort(), [...this.models.keys()].sort(), 'listed logs');
     for (const [log, stored] of this.listed) {
-      const ledger = this.ledger(log);
-      this.t.is(stored.workerId, ledger.workerId, `${log}: workerId`);
+      const model = this.model(log);
+      this.t.is(stored.workerId, model.workerId, `${log}: workerId`);
       this.t.is(stored.isDamaged, false, `${log}: isDamaged`);
-      this.#checkHead(stored.head, ledger, log);
+      this.#checkHead(stored.head, model, log);
       if (stored.snapshot) {
         const { head, text } = stored.snapshot;
-        this.t.true(ledger.hadHead(head), `${log}: the snapshot is at a former head of the log`);
+        this.t.true(model.hadHead(head), `${log}: the snapshot is at a former head of the log`);
         this.t.is(text, snapshotAt(head).text, `${log}: the snapshot is the host's for this head`);
       }
       const from = (stored.snapshot?.head.seq ?? 0) + 1;
       const to = from + Buffer.from(stored.tail).toString().split('\n').length - 1;
-      this.checkBytes(stored.tail, ledger.bytes({ from, to }), `${log}: tail after the snapshot`);
+      this.checkBytes(stored.tail, model.bytes({ from, to }), `${log}: tail after the snapshot`);
       await this.#checkFrom(log, to);
     }
   }
 
   /** Checks that every log contains exactly the lines of its model. */
   async checkAll(): Promise<void> {
-    for (const log of this.ledgers.keys()) await this.checkLog(log);
+    for (const log of this.models.keys()) await this.checkLog(log);
   }
 
   /** Checks that a call fails with a RuntimeError of this code. */
@@ -215,15 +215,15 @@ export class Place {
     this.t.is((failure as RuntimeError).code, code, what);
   }
 
-  #checkHead({ seq, bytes }: { seq: number; bytes: number }, ledger: Ledger, log: string): void {
-    this.t.deepEqual({ seq, bytes }, ledger.head, `${log}: head`);
+  #checkHead({ seq, bytes }: { seq: number; bytes: number }, model: LogModel, log: string): void {
+    this.t.deepEqual({ seq, bytes }, model.head, `${log}: head`);
   }
 
   async #checkFrom(log: string, start: number): Promise<void> {
-    const ledger = this.ledger(log);
-    for (let seq = start; seq <= ledger.head.seq; ) {
-      const slice = await this.store.read(log, ledger.position(seq), PAGE);
-      this.checkSlice(log, slice, ledger.expectedRange(seq, PAGE), `${log} from ${seq}`);
+    const model = this.model(log);
+    for (let seq = start; seq <= model.head.seq; ) {
+      const slice = await this.store.read(log, model.position(seq), PAGE);
+      this.checkSlice(log, slice, model.expectedRange(seq, PAGE), `${log} from ${seq}`);
       seq += slice.count;
     }
   }

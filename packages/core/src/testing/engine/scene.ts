@@ -7,13 +7,13 @@ import type { TestContext } from '../store/harness.ts';
 import type { EngineCapability, EngineHarness } from './harness.ts';
 
 /** Declares one test of the engine contract. The test is skipped if `lacks` names the capability that it needs. */
-export type Contract = Declare<Trial, EngineCapability>;
+export type Contract = Declare<EngineScene, EngineCapability>;
 
 /** The time limit of a run, in milliseconds. It is long enough for an engine that calls a remote model. */
 const RUN_MS = 60_000;
 
 /** The engine of one test, in a runtime on a memory store. */
-export class Trial {
+export class EngineScene {
   readonly t: TestContext;
   readonly harness: EngineHarness;
   readonly #store = memoryStore();
@@ -39,7 +39,7 @@ export class Trial {
     this.#runtime = await Runtime.start({
       plugins: [
         {
-          name: 'trial',
+          name: 'under-test',
           apply: (host) => {
             host.useStore(this.#store);
             host.useEngine(this.harness.engine);
