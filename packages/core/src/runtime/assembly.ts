@@ -78,10 +78,7 @@ class CommitListener implements JournalListener {
 }
 
 /** What the runtime offers to the store that it opens. */
-const storeHost = (
-  workers: Workers,
-  { log, configuration, limits, report }: AssemblyOptions,
-): StoreHost => ({
+const storeHost = (workers: Workers, { log, configuration, limits, report }: AssemblyOptions): StoreHost => ({
   log,
   configuration,
   keptKeys: limits.idempotencyKeys,

@@ -9,7 +9,7 @@ import type {
   Snapshot,
 } from '../../contracts/store.ts';
 
-/** One line as the runtime writes them: its number first, then anything. */
+/** Encodes one line in the form that the runtime writes: first its number, then any data. */
 const lineOf = (seq: number, text: string): Uint8Array =>
   Buffer.from(`{"seq":${seq},"data":${JSON.stringify(text)}}\n`);
 
@@ -20,20 +20,20 @@ const keyOf = (seq: number, offset: number): KeyEntry => ({
   offset,
 });
 
-/** What the runtime says of a log at a head. It follows from the head, so that a listing can be checked against it. */
+/** Returns the snapshot of a log at a head. It depends only on the head, so a test can check any listed snapshot. */
 export const snapshotAt = (head: LogHead): Snapshot => ({
   head,
   text: JSON.stringify({ at: [head.seq, head.bytes], note: `é ","value":${head.seq}`, nothing: null }),
 });
 
-/** The lines `from` up to, but not including, `to`. */
+/** The lines from number `from` up to, but not including, number `to`. */
 export interface Range {
   readonly from: number;
   readonly to: number;
 }
 
-/** What a test knows of one log: all that was acknowledged, kept in the plainest way. */
-export class Ledger {
+/** The model of one log: all lines that the store has acknowledged, in plain arrays. */
+export class LogModel {
   readonly workerId: string;
   readonly record: JsonValue;
   readonly #lines: Uint8Array[] = [];
@@ -54,7 +54,7 @@ export class Ledger {
     return this.#keys;
   }
 
-  /** Bytes before a line that exists, or would be the next. */
+  /** Returns the number of bytes before a line that exists or would be the next one. */
   offsetOf(seq: number): number {
     return this.#offsets[seq - 1] ?? Number.NaN;
   }
@@ -63,7 +63,7 @@ export class Ledger {
     return { seq, offset: this.offsetOf(seq) };
   }
 
-  /** The lines that would come next, in one batch; with an idempotency key for each where `hasKeys`. */
+  /** Makes a batch of the next lines, one per text. If `hasKeys` is true, each line has an idempotency key. */
   batch(texts: readonly string[], hasKeys = false): Batch {
     const { seq, bytes } = this.head;
     const lines: Uint8Array[] = [];
@@ -79,8 +79,8 @@ export class Ledger {
     return hasKeys ? { ...batch, keys } : batch;
   }
 
-  /** Notes that a batch was acknowledged. */
-  note(batch: Batch): void {
+  /** Adds a batch that the store has acknowledged. */
+  add(batch: Batch): void {
     const lines = Buffer.from(batch.lines);
     for (let start = 0; start < lines.length; ) {
       const end = lines.indexOf('\n', start) + 1;
@@ -92,17 +92,18 @@ export class Ledger {
     this.#heads.add(`${this.head.seq}/${this.head.bytes}`);
   }
 
-  /** Whether the log ended there after one of its batches. */
+  /** True if the log ended at this head after one of its batches. */
   hadHead(head: LogHead): boolean {
     return this.#heads.has(`${head.seq}/${head.bytes}`);
   }
 
+  /** Returns the bytes of a range of lines; without one, of the whole log. */
   bytes({ from, to }: Range = { from: 1, to: this.head.seq + 1 }): Uint8Array {
     return Buffer.concat(this.#lines.slice(from - 1, to - 1));
   }
 
-  /** What a read should give, found by walking line by line. */
-  expected(seq: number, limits: ReadLimits): Range {
+  /** Returns the range of lines that a read must return. Computes it line by line. */
+  expectedRange(seq: number, limits: ReadLimits): Range {
     const isForward = limits.direction === 'forward';
     let from = seq;
     let to = seq;

@@ -1,7 +1,7 @@
-/** How long a test waits for what has to come. */
-const PATIENCE_MS = 30_000;
+/** The time that a test waits for an expected item before it fails, in milliseconds. */
+const TIMEOUT_MS = 30_000;
 
-/** Those who wait for something new, woken all at once. */
+/** Callers that wait for a condition. `wake` makes all of them check theirs again. */
 export class Waiters {
   #waiting: (() => void)[] = [];
 
@@ -9,13 +9,13 @@ export class Waiters {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  /** Waits until it holds, looking again whenever woken. False where that took too long. */
+  /** Waits until the condition holds. Checks it at first and at each `wake`. Returns false after `TIMEOUT_MS`. */
   async until(holds: () => boolean): Promise<boolean> {
     let isOver = false;
     const timer = setTimeout(() => {
       isOver = true;
       this.wake();
-    }, PATIENCE_MS);
+    }, TIMEOUT_MS);
     try {
       while (!holds()) {
         if (isOver) return false;

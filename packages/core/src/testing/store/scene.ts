@@ -11,7 +11,7 @@ import type {
   StoreHost,
 } from '../../contracts/store.ts';
 import type { StoreHarness, TestContext } from './harness.ts';
-import { Ledger, type Range, snapshotAt } from './ledger.ts';
+import { LogModel, type Range, snapshotAt } from './log-model.ts';
 
 const PAGE = { count: 1_000, bytes: 1_048_576, direction: 'forward' } as const satisfies ReadLimits;
 
@@ -19,18 +19,18 @@ interface BeginOptions extends Partial<NewLog> {
   readonly hasKeys?: boolean;
 }
 
-/** One test's harness with the store that is open on it, and what the test has had acknowledged there. */
-export class Place {
+/** The store of one test, its harness, and the models of its logs. */
+export class StoreScene {
   readonly t: TestContext;
-  readonly ledgers = new Map<string, Ledger>();
-  /** What the store reported since it was opened last. */
+  readonly models = new Map<string, LogModel>();
+  /** The findings that the store has reported since its last open. */
   findings: StoreFinding[] = [];
   /** The number of key entries of each log that the store is asked to keep. */
   keptKeys = 1_000;
-  /** Whether the runtime knows its logs well enough to describe them. */
+  /** True if the host returns snapshots to the store. */
   offersSnapshots = true;
   runtimeId = '';
-  /** The logs that were listed when the store was opened last. */
+  /** The logs that the last open listed, by id. */
   listed = new Map<string, StoredLog>();
   readonly #makeHarness: () => Promise<StoreHarness>;
   #harness: StoreHarness | null = null;
@@ -42,30 +42,30 @@ export class Place {
   }
 
   get harness(): StoreHarness {
-    if (!this.#harness) throw new TypeError('The test uses a place that it has not opened');
+    if (!this.#harness) throw new TypeError('The test must call open() before it uses the harness');
     return this.#harness;
   }
 
   get store(): RuntimeStore {
-    if (!this.#store) throw new TypeError('The test uses a store that it has not opened');
+    if (!this.#store) throw new TypeError('The test must call open() before it uses the store');
     return this.#store;
   }
 
-  /** What this place's runtime offers to a store. */
+  /** The host that the store is opened with. */
   get host(): StoreHost {
     return {
       log: silentLogger,
       configuration: { plugins: ['contract'] },
       keptKeys: this.keptKeys,
       snapshotOf: (log) => {
-        const ledger = this.offersSnapshots ? this.ledgers.get(log) : undefined;
-        return ledger && snapshotAt(ledger.head);
+        const model = this.offersSnapshots ? this.models.get(log) : undefined;
+        return model && snapshotAt(model.head);
       },
       report: (finding) => this.findings.push(finding),
     };
   }
 
-  /** Opens a store; the first time on a place that is made for it, and is disposed of after the test. */
+  /** Opens a store. The first call makes the harness, and registers its disposal for the end of the test. */
   async open(): Promise<void> {
     if (!this.#harness) {
       const harness = await this.#makeHarness();
@@ -82,12 +82,12 @@ export class Place {
     this.runtimeId = opened.runtimeId;
     const logs = [...opened.logs];
     this.listed = new Map(logs.map((log) => [log.log, log]));
-    this.t.is(this.listed.size, logs.length, 'each log is listed once');
+    this.t.is(this.listed.size, logs.length, 'open lists each log once');
   }
 
-  /** A second place of the same test, not open yet. */
-  another(): Place {
-    return new Place(this.t, this.#makeHarness);
+  /** Returns a second scene of the same test, with a harness of its own. It is not open yet. */
+  another(): StoreScene {
+    return new StoreScene(this.t, this.#makeHarness);
   }
 
   /** Closes the store and returns it. */
@@ -103,102 +103,105 @@ export class Place {
     await this.open();
   }
 
+  /** Kills the store. The next `open` opens another one. */
   async kill(): Promise<void> {
     if (!this.harness.kill)
-      throw new TypeError('The harness has no kill(); declare the capability "kill" as lacking');
+      throw new TypeError('The harness has no kill(): name the capability "kill" in `lacks`');
     this.#store = null;
     await this.harness.kill();
   }
 
-  ledger(log: string): Ledger {
-    const ledger = this.ledgers.get(log);
-    if (!ledger) throw new TypeError(`The test has not begun ${log}`);
-    return ledger;
+  /** Returns the model of a log. */
+  model(log: string): LogModel {
+    const model = this.models.get(log);
+    if (!model) throw new TypeError(`The test must call begin() for ${log} first`);
+    return model;
   }
 
-  /** Begins a log with numbered lines, one per text. */
-  async begin(log: string, texts: readonly string[], options: BeginOptions = {}): Promise<Ledger> {
+  /** Creates a log with numbered lines, one per text. */
+  async begin(log: string, texts: readonly string[], options: BeginOptions = {}): Promise<LogModel> {
     const { hasKeys = false, ...begin } = options;
     const whole: NewLog = { workerId: `worker-of-${log}`, record: { log }, ...begin };
-    const ledger = new Ledger(whole);
-    const batch = ledger.batch(texts, hasKeys);
+    const model = new LogModel(whole);
+    const batch = model.batch(texts, hasKeys);
     await this.store.create(log, whole, batch);
-    ledger.note(batch);
-    this.ledgers.set(log, ledger);
-    return ledger;
+    model.add(batch);
+    this.models.set(log, model);
+    return model;
   }
 
   /** Appends numbered lines, one per text, in one batch. */
   async add(log: string, texts: readonly string[], hasKeys = false): Promise<void> {
-    const ledger = this.ledger(log);
-    const batch: Batch = ledger.batch(texts, hasKeys);
-    await this.store.append(log, ledger.head, batch);
-    ledger.note(batch);
+    const model = this.model(log);
+    const batch: Batch = model.batch(texts, hasKeys);
+    await this.store.append(log, model.head, batch);
+    model.add(batch);
   }
 
+  /** Removes a log from the store and its model from the scene. */
   async remove(log: string): Promise<void> {
     await this.store.remove(log);
-    this.ledgers.delete(log);
+    this.models.delete(log);
   }
 
-  /** Checks that a slice is exactly these lines of the log. */
+  /** Checks that a slice contains exactly these lines of the log. */
   checkSlice(log: string, slice: LogSlice, range: Range, what: string): void {
-    const ledger = this.ledger(log);
+    const model = this.model(log);
     this.t.is(slice.count, range.to - range.from, `${what}: count`);
-    this.t.is(slice.gap, null, `${what}: a healthy log has no gap`);
-    this.checkBytes(slice.lines, ledger.bytes(range), what);
+    this.t.is(slice.gap, null, `${what}: an undamaged log has no gap`);
+    this.checkBytes(slice.lines, model.bytes(range), what);
     if (slice.count === 0) return;
     const { seq, offset } = slice.first;
-    this.t.deepEqual({ seq, offset }, ledger.position(range.from), `${what}: first`);
+    this.t.deepEqual({ seq, offset }, model.position(range.from), `${what}: first`);
   }
 
   checkBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
-    // Comparing as text is slow and shows a good difference: only where there is one.
+    // A comparison as text is slow but shows a readable difference, so it is made only if the bytes differ.
     if (Buffer.compare(actual, expected) !== 0) {
       this.t.is(Buffer.from(actual).toString(), Buffer.from(expected).toString(), what);
-      this.t.fail(`${what}: other bytes, though the same text`);
+      this.t.fail(`${what}: the bytes differ, but decode to the same text`);
     }
   }
 
-  /** Checks head, record and every line, page by page, of one log. */
+  /** Checks the head, the record and every line of one log. Reads the lines page by page. */
   async checkLog(log: string): Promise<void> {
-    const ledger = this.ledger(log);
-    this.#checkHead(await this.store.head(log), ledger, log);
-    this.t.deepEqual(await this.store.record(log), ledger.record, `${log}: record`);
+    const model = this.model(log);
+    this.#checkHead(await this.store.head(log), model, log);
+    this.t.deepEqual(await this.store.record(log), model.record, `${log}: record`);
     await this.#checkFrom(log, 1);
   }
 
   /** Checks that the store has the log's last keys: `keptKeys` or more of them, or all. */
   async checkKeys(log: string): Promise<void> {
-    const given = this.ledger(log).keys;
+    const given = this.model(log).keys;
     const kept = await this.store.keys(log);
     this.t.true(kept.length >= Math.min(this.keptKeys, given.length), `${log}: ${kept.length} keys are kept`);
     this.t.deepEqual(kept, given.slice(given.length - kept.length), `${log}: keys`);
   }
 
-  /** Checks that exactly the acknowledged logs were listed, and that each listing leads to exactly its lines. */
+  /** Checks that the last open listed exactly the logs of the models, with their heads, snapshots, tails and lines. */
   async checkListing(): Promise<void> {
-    this.t.deepEqual([...this.listed.keys()].sort(), [...this.ledgers.keys()].sort(), 'listed logs');
+    this.t.deepEqual([...this.listed.keys()].sort(), [...this.models.keys()].sort(), 'listed logs');
     for (const [log, stored] of this.listed) {
-      const ledger = this.ledger(log);
-      this.t.is(stored.workerId, ledger.workerId, `${log}: workerId`);
+      const model = this.model(log);
+      this.t.is(stored.workerId, model.workerId, `${log}: workerId`);
       this.t.is(stored.isDamaged, false, `${log}: isDamaged`);
-      this.#checkHead(stored.head, ledger, log);
+      this.#checkHead(stored.head, model, log);
       if (stored.snapshot) {
         const { head, text } = stored.snapshot;
-        this.t.true(ledger.hadHead(head), `${log}: the snapshot is at a position that the log once ended at`);
-        this.t.is(text, snapshotAt(head).text, `${log}: the snapshot is the one given at its position`);
+        this.t.true(model.hadHead(head), `${log}: the snapshot is at a former head of the log`);
+        this.t.is(text, snapshotAt(head).text, `${log}: the snapshot is the host's for this head`);
       }
       const from = (stored.snapshot?.head.seq ?? 0) + 1;
       const to = from + Buffer.from(stored.tail).toString().split('\n').length - 1;
-      this.checkBytes(stored.tail, ledger.bytes({ from, to }), `${log}: tail after the snapshot`);
+      this.checkBytes(stored.tail, model.bytes({ from, to }), `${log}: tail after the snapshot`);
       await this.#checkFrom(log, to);
     }
   }
 
-  /** All of what was acknowledged is here, and nothing else. */
+  /** Checks that every log contains exactly the lines of its model. */
   async checkAll(): Promise<void> {
-    for (const log of this.ledgers.keys()) await this.checkLog(log);
+    for (const log of this.models.keys()) await this.checkLog(log);
   }
 
   /** Checks that a call fails with a RuntimeError of this code. */
@@ -209,23 +212,20 @@ export class Place {
     } catch (error) {
       failure = error;
     }
-    // The runtime takes any other class for a bug of the store and answers INTERNAL.
-    this.t.true(
-      failure instanceof RuntimeError,
-      `${what}: fails with a RuntimeError, not ${String(failure)}`,
-    );
+    // The runtime treats any other class as a bug of the store and answers INTERNAL.
+    this.t.true(failure instanceof RuntimeError, `${what}: expected a RuntimeError, got ${String(failure)}`);
     this.t.is((failure as RuntimeError).code, code, what);
   }
 
-  #checkHead({ seq, bytes }: { seq: number; bytes: number }, ledger: Ledger, log: string): void {
-    this.t.deepEqual({ seq, bytes }, ledger.head, `${log}: head`);
+  #checkHead({ seq, bytes }: { seq: number; bytes: number }, model: LogModel, log: string): void {
+    this.t.deepEqual({ seq, bytes }, model.head, `${log}: head`);
   }
 
   async #checkFrom(log: string, start: number): Promise<void> {
-    const ledger = this.ledger(log);
-    for (let seq = start; seq <= ledger.head.seq; ) {
-      const slice = await this.store.read(log, ledger.position(seq), PAGE);
-      this.checkSlice(log, slice, ledger.expected(seq, PAGE), `${log} from ${seq}`);
+    const model = this.model(log);
+    for (let seq = start; seq <= model.head.seq; ) {
+      const slice = await this.store.read(log, model.position(seq), PAGE);
+      this.checkSlice(log, slice, model.expectedRange(seq, PAGE), `${log} from ${seq}`);
       seq += slice.count;
     }
   }

@@ -6,14 +6,14 @@ import type { Declare } from '../declare.ts';
 import type { TestContext } from '../store/harness.ts';
 import type { EngineCapability, EngineHarness } from './harness.ts';
 
-/** Declares one test of the contract, skipped where the capability that it needs is declared as lacking. */
-export type Contract = Declare<Trial, EngineCapability>;
+/** Declares one test of the engine contract. The test is skipped if `lacks` names the capability that it needs. */
+export type Contract = Declare<EngineScene, EngineCapability>;
 
-/** For a whole run, however slow the engine. */
+/** The time limit of a run, in milliseconds. It is long enough for an engine that calls a remote model. */
 const RUN_MS = 60_000;
 
-/** One test's engine in a runtime on a store in memory. */
-export class Trial {
+/** The engine of one test, in a runtime on a memory store. */
+export class EngineScene {
   readonly t: TestContext;
   readonly harness: EngineHarness;
   readonly #store = memoryStore();
@@ -29,17 +29,17 @@ export class Trial {
   }
 
   get runtime(): Runtime {
-    if (!this.#runtime) throw new TypeError('The trial has not begun');
+    if (!this.#runtime) throw new TypeError('The runtime of this test has not started');
     return this.#runtime;
   }
 
-  /** Starts a runtime; after the first one, over what that one left. */
+  /** Starts a runtime. A second call stops the first runtime and starts another one on the same store. */
   async start(): Promise<void> {
     await this.#runtime?.stop();
     this.#runtime = await Runtime.start({
       plugins: [
         {
-          name: 'trial',
+          name: 'under-test',
           apply: (host) => {
             host.useStore(this.#store);
             host.useEngine(this.harness.engine);
@@ -55,13 +55,13 @@ export class Trial {
     return worker.workerId;
   }
 
-  /** An input that the harness has to have, since its lack was not declared. */
+  /** Returns `input`, or throws because the harness lacks it without saying so. */
   need(input: WorkerInput | undefined, name: string): WorkerInput {
     if (input) return input;
-    throw new TypeError(`The harness has no ${name}; declare the capability as lacking`);
+    throw new TypeError(`The harness has no ${name}: name its capability in \`lacks\``);
   }
 
-  /** Has an input worked off, and expects its run to complete. Gives all text that was said. */
+  /** Sends an input and waits until its run completes. Returns the text of all assistant messages of the run. */
   async say(workerId: string, input: WorkerInput): Promise<string> {
     const { run } = await this.runtime.sendInput(workerId, input, { waitMs: RUN_MS });
     this.t.is(run?.outcome, 'completed', JSON.stringify(run?.error));
@@ -71,7 +71,7 @@ export class Trial {
     return texts?.join('') ?? '';
   }
 
-  /** Begins a run that goes on until it is told to end, and waits for its first output. */
+  /** Begins a run that continues until the runtime ends it, and waits for its first output. */
   async beginLong(workerId: string): Promise<InputReceipt> {
     const receipt = await this.runtime.sendInput(workerId, this.need(this.harness.longInput, 'longInput'));
     for await (const item of this.runtime.observe(workerId, { after: receipt.cursor })) {
@@ -79,12 +79,13 @@ export class Trial {
       if (item.type === 'in-flight' && item.messages.length > 0) break;
       if (item.type !== 'event' || item.event.run !== receipt.runId) continue;
       const { type } = item.event;
-      if (type === 'run.finished') this.t.fail('the long run ended before it was told to');
+      if (type === 'run.finished') this.t.fail('the long run ended by itself');
       if (type !== 'input.accepted' && type !== 'run.started') break;
     }
     return receipt;
   }
 
+  /** Reads the whole log of a Worker. */
   async log(workerId: string): Promise<readonly WorkerEvent[]> {
     const events: WorkerEvent[] = [];
     for (let after: string | null = 'start'; after !== null; ) {
@@ -95,19 +96,19 @@ export class Trial {
     return events;
   }
 
-  /** How each run of a Worker ended. Checks that each ended once, and said nothing after that. */
+  /** Returns the outcomes of a Worker's runs. Checks that no event of a run follows its `run.finished`. */
   async outcomes(workerId: string): Promise<readonly string[]> {
     const ended = new Map<string, string>();
     for (const { type, run, data } of await this.log(workerId)) {
       if (run === undefined) continue;
-      this.t.true(!ended.has(run), `${type} of a run that has ended`);
+      this.t.true(!ended.has(run), `a run that has ended has no ${type}`);
       if (type === 'run.finished') ended.set(run, data.outcome);
     }
     return [...ended.values()];
   }
 
-  /** Fails where the runtime had trouble with the engine. */
-  async checkQuiet(): Promise<void> {
+  /** Checks that the runtime has recorded no diagnostic. */
+  async checkNoDiagnostics(): Promise<void> {
     const { items } = await this.runtime.diagnostics();
     this.t.deepEqual(
       items.map(({ code, message }) => `${code}: ${message}`),
