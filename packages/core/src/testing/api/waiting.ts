@@ -37,7 +37,7 @@ export const waitingTests = (contract: Contract): void => {
     t.is(second.run?.runId, queued.runId);
     t.deepEqual(
       second.run?.messages.flatMap(({ parts }) => parts.map((part) => ('text' in part ? part.text : ''))),
-      ['you said: next'],
+      ['you wrote: next'],
     );
     t.is(second.run?.usage.outputTokens, 2);
   });
