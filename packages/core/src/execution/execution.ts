@@ -21,8 +21,8 @@ export interface ExecutionOwner {
 }
 
 /**
- * One attached engine of a Worker, and the host of its runs: whatever a run driver needs of the runtime is bound to
- * this Worker. A fenced execution is dead: its engine context throws and its output is refused. Fencing protects the
+ * One attached engine of a Worker, and the host of its runs: everything that a run driver needs of the runtime is bound
+ * to this Worker. A fenced execution is dead: its engine context throws and its output is refused. Fencing protects the
  * log but not the outside world, so a fenced execution is counted until it has settled.
  */
 export class Execution implements RunHost {

@@ -13,7 +13,7 @@ type Outputs = readonly EngineOutput[];
 
 const isDelta = ({ type }: EngineOutput): boolean => type === 'text' || type === 'reasoning';
 
-/** What a recorder needs of the execution whose output it records. */
+/** The part of an execution that a recorder uses. */
 export interface RecorderHost {
   readonly worker: Worker;
   readonly services: { readonly limits: Limits };

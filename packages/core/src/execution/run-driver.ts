@@ -11,7 +11,7 @@ import { mintId } from '../id.ts';
 import { handled } from './handled.ts';
 import { OutputRecorder, type RecorderHost } from './output-recorder.ts';
 
-/** What a run driver needs of its execution. */
+/** The part of an execution that a run driver uses. */
 export interface RunHost extends RecorderHost {
   readonly services: {
     readonly clock: Clock;
@@ -29,7 +29,7 @@ export interface RunHost extends RecorderHost {
   detachAtDeadline(driver: RunDriver): void;
 }
 
-/** Why a run was asked to end. The first reason counts. */
+/** The reason why a run was asked to end. The first reason counts. */
 export type CancelReason = 'cancel' | 'stop' | 'deadline' | 'shutdown';
 
 const FENCED = Symbol('fenced');
@@ -312,7 +312,7 @@ export class RunDriver {
     }
   }
 
-  /** Who resolves the open requests of a run that was asked to end. A shutdown counts as a restart. */
+  /** The value of `by` for open requests of a run that was asked to end. A shutdown counts as a restart. */
   get #endedBy(): 'cancel' | 'restart' {
     return this.#reason === 'shutdown' ? 'restart' : 'cancel';
   }

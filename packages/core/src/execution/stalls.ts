@@ -73,7 +73,7 @@ export class Stalls {
     slot.stall = null;
   }
 
-  /** Cancels all retries and schedules no more. */
+  /** Cancels all retries and schedules no others. */
   close(): void {
     this.#isClosed = true;
     for (const worker of this.#stalled) this.end(worker);

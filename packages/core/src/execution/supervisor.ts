@@ -78,7 +78,7 @@ export class Supervisor implements ExecutionOwner {
     const execution = slot?.execution ?? null;
     const isStopping = slot !== null && slot.stopping !== null;
     if (state.run) {
-      // a stop in progress also ends an input that came meanwhile: no run starts on an execution that is being detached
+      // a stop in progress also ends an input that came after it: no run starts on an execution that is being detached
       const isOwn = execution !== null && state.run.generation === execution.generation;
       if (isOwn && slot !== null && !isStopping && execution.driver?.runId !== state.run.runId)
         slot.driver = execution.start(state.run) ?? slot.driver;

@@ -31,7 +31,7 @@ export const pageLimit = (limit: number | undefined, limits: Limits): number => 
   return limit;
 };
 
-/** Reads a page of events. Costs one read of what it returns, whatever the length of the log. */
+/** Reads a page of events. Costs one read of what it returns, independent of the length of the log. */
 export const readEventPage = async (
   reader: LogReader,
   worker: Worker,

@@ -77,7 +77,7 @@ class CommitListener implements JournalListener {
   }
 }
 
-/** What the runtime offers to the store that it opens. */
+/** The services that the runtime offers to the store that it opens. */
 const storeHost = (workers: Workers, { log, configuration, limits, report }: AssemblyOptions): StoreHost => ({
   log,
   configuration,

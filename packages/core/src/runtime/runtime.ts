@@ -44,7 +44,7 @@ import { Registrations } from './registrations.ts';
 export interface RuntimeOptions {
   /** The engines that Workers can name. Plugins may add more. */
   readonly engines?: readonly Engine[];
-  /** Where Workers are kept. Without a store here or from a plugin, Workers live in memory and are lost at exit. */
+  /** The store that keeps the Workers. Without one here or from a plugin, Workers live in memory and are lost at exit. */
   readonly store?: RuntimeStore;
   /** Applied in this order. */
   readonly plugins?: readonly RuntimePlugin[];
@@ -129,7 +129,7 @@ export class Runtime implements ServedRuntime {
       clock,
       log,
       limit: this.limits.diagnostics,
-      told: (diagnostic) => {
+      listener: (diagnostic) => {
         if (this.#hooks.diagnostic.taps.length > 0) this.#hooks.diagnostic.call(diagnostic);
       },
     });

@@ -46,8 +46,8 @@ const unlink = <W>(node: ChangeNode<W>): void => {
 /**
  * All Workers in the order of their last change. A change moves a Worker to the end, in constant time, and a watch
  * walks from its position to the end: it reads the present state of each Worker once, however often that Worker
- * changed in the meantime. Removed Workers keep a node until `removedLimit` later removals; a watch that is further
- * behind must start again.
+ * changed in the meantime. Removed Workers keep a node until `removedLimit` later removals; a watch that missed
+ * more must start again.
  */
 export class Changes<W extends Changing<W>> {
   readonly #start: ChangeNode<W> = {

@@ -2,7 +2,7 @@ import { Tail } from '../log/tail.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Slot } from './slot.ts';
 
-/** What the readers of one live Worker share: the last lines of its log, the text in flight, and their wake-ups. */
+/** The state that the readers of one live Worker share: the last lines of its log, the text in flight, and their wake-ups. */
 export class Readers implements Slot {
   readonly tail: Tail;
   /** The message that the active run is writing; null between runs. */

@@ -67,7 +67,7 @@ export class Worker {
   }
 }
 
-/** What the store keeps beside a log and never shows. It does not change after the creation. */
+/** The private data that a store keeps beside a log. It does not change after the creation. */
 export interface PrivateRecord {
   readonly version: 1;
   readonly config: JsonObject;

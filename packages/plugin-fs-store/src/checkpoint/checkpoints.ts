@@ -233,7 +233,7 @@ export class Checkpoints {
       if (isLate) return false;
     }
     if (failure === null) return true;
-    // A failed sync puts the files in doubt, so they are taken back to the last checkpoint.
+    // A failed sync puts the files in doubt, so they are restored to the last checkpoint.
     await refile(disk, layout, backlog, failed, this.#last);
     for (const entry of misplaced) this.#markMissing(entry, failure);
     throw failure;

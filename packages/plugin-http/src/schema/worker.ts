@@ -72,7 +72,7 @@ const detail: Fields<WorkerDetail> = {
   configDigest: string,
 };
 
-/** Why waiting for a run ended. */
+/** The reasons why waiting for a run ends. */
 const waitEnd = enumOf('finished', 'asks', 'timeout', 'stopping');
 
 const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
