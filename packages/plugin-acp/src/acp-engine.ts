@@ -8,14 +8,14 @@ import {
   RuntimeError,
 } from '@worker-runtime/core';
 import { AcpSession, type OpenedAgent } from './acp-session.ts';
-import { AgentLink } from './agent-link.ts';
-import { AgentProcess } from './agent-process.ts';
-import { ClaimedFiles, claimedPath } from './claimed-files.ts';
+import { AgentLink } from './agent/agent-link.ts';
+import { AgentProcess } from './agent/agent-process.ts';
+import { PrivateWords } from './agent/agent-redactor.ts';
 import type { AgentOptions, ResolvedOptions } from './options.ts';
-import { OwnDirectories } from './own-directories.ts';
-import { PrivateWords } from './private-words.ts';
-import { recordedSession } from './session-record.ts';
-import { type AcpConfig, workerConfig } from './worker-config.ts';
+import { ClaimedFiles, claimedPath } from './worker/claimed-files.ts';
+import { OwnDirectories } from './worker/own-directories.ts';
+import { recordedSession } from './worker/session-record.ts';
+import { type AcpConfig, workerConfig } from './worker/worker-config.ts';
 
 const ENGINE_NAME = 'acp';
 

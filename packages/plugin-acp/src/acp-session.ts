@@ -16,17 +16,17 @@ import {
   RuntimeError,
   type Usage,
 } from '@worker-runtime/core';
-import { AgentCalls } from './agent-calls.ts';
-import type { AgentLink, AgentListener } from './agent-link.ts';
-import type { AgentProcess } from './agent-process.ts';
-import { AgentSpeech } from './agent-speech.ts';
+import { AgentCalls } from './agent/agent-calls.ts';
+import type { AgentLink, AgentListener } from './agent/agent-link.ts';
+import type { AgentProcess } from './agent/agent-process.ts';
+import type { PrivateWords } from './agent/agent-redactor.ts';
+import { AgentSpeech } from './agent/agent-updates.ts';
+import { OutputQueue } from './agent/output-queue.ts';
+import { allowedOnce, chosen, shownOptions } from './agent/permission.ts';
+import { settledWithin } from './agent/settled-within.ts';
 import type { AgentOptions, ResolvedOptions } from './options.ts';
-import { OutputQueue } from './output-queue.ts';
-import { allowedOnce, chosen, shownOptions } from './permission.ts';
-import { preludeTo } from './prelude.ts';
-import type { PrivateWords } from './private-words.ts';
-import { sessionRecord } from './session-record.ts';
-import { settledWithin } from './settled-within.ts';
+import { preludeTo } from './worker/recap.ts';
+import { sessionRecord } from './worker/session-record.ts';
 
 /** The run that an agent works on. */
 interface Turn {

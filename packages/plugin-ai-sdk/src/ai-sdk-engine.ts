@@ -8,12 +8,12 @@ import {
   RedactedOutputs,
   type Run,
 } from '@worker-runtime/core';
-import { LanguageModels } from './language-models.ts';
+import { LanguageModels } from './model/language-models.ts';
+import type { ModelAccess } from './model/model-stream.ts';
 import { ModelRun } from './model-run.ts';
-import type { ModelAccess } from './model-stream.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { Secrets } from './secrets.ts';
-import type { Toolbox } from './toolbox.ts';
+import type { Toolbox } from './tools/toolbox.ts';
 import { type WorkerConfig, workerConfig } from './worker-config.ts';
 
 export const ENGINE_NAME = 'ai-sdk';

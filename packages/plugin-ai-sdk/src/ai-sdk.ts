@@ -2,7 +2,7 @@ import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import { AiSdkEngine, ENGINE_NAME } from './ai-sdk-engine.ts';
 import { type AiSdkOptions, resolveOptions } from './options.ts';
 import { Secrets } from './secrets.ts';
-import { Toolbox } from './toolbox.ts';
+import { Toolbox } from './tools/toolbox.ts';
 
 /**
  * Adds the engine `ai-sdk`: Workers that are conversations with a model. Tool servers are connected when the runtime

@@ -6,13 +6,13 @@ import {
   RuntimeError,
   type TranscriptItem,
 } from '@worker-runtime/core';
-import { compact } from './compaction.ts';
-import { requestTokens } from './context-size.ts';
-import { Conversation } from './conversation.ts';
-import { type ModelStep, modelStep } from './model-step.ts';
-import { type ModelAccess, modelStream } from './model-stream.ts';
-import { ToolCalls } from './tool-calls.ts';
-import { type Grants, toldTools } from './toolbox.ts';
+import { compact } from './conversation/compaction.ts';
+import { requestTokens } from './conversation/context-size.ts';
+import { Conversation } from './conversation/conversation.ts';
+import { type ModelStep, modelStep } from './model/model-step.ts';
+import { type ModelAccess, modelStream } from './model/model-stream.ts';
+import { ToolCalls } from './tools/tool-calls.ts';
+import { type Grants, toldTools } from './tools/toolbox.ts';
 
 type Outputs = AsyncGenerator<EngineOutput | readonly EngineOutput[], void>;
 

@@ -1,6 +1,6 @@
 import type { Tool } from 'ai';
 import { z } from 'zod';
-import { checkedOptions } from './checked.ts';
+import { checkedOptions } from './validation.ts';
 
 /** Where a key is read, each time it is needed, so that it can be changed while the runtime runs. */
 export interface KeySource {

@@ -1,7 +1,7 @@
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
 import { z } from 'zod';
-import { checkedConfig } from './checked.ts';
 import type { ProviderOptions } from './options.ts';
+import { checkedConfig } from './validation.ts';
 
 const share = z.number().min(0).max(1);
 const json = z.json();

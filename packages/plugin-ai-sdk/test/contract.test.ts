@@ -4,7 +4,7 @@ import test from 'ava';
 import { AiSdkEngine } from '../src/ai-sdk-engine.ts';
 import { resolveOptions } from '../src/options.ts';
 import { Secrets } from '../src/secrets.ts';
-import { Toolbox } from '../src/toolbox.ts';
+import { Toolbox } from '../src/tools/toolbox.ts';
 import { FakeModelServer, type Piece, type Seen } from './fake-model-server.ts';
 
 /** A model that does what its user says. */

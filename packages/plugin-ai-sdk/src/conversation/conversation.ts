@@ -1,7 +1,7 @@
 import type { JsonValue, TranscriptItem } from '@worker-runtime/core';
 import type { AssistantModelMessage, ModelMessage, ToolModelMessage, ToolResultPart } from 'ai';
+import { modelName } from '../model/model-name.ts';
 import { COMPACT, summaryIn } from './compact-call.ts';
-import { modelName } from './model-name.ts';
 
 /** The messages of one run, in the order in which they were said. */
 interface Turn {

@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import type { AgentOptions } from './options.ts';
+import type { AgentOptions } from '../options.ts';
 import { settledWithin } from './settled-within.ts';
 
 /** What programs need to find their way, and nothing that is secret. */

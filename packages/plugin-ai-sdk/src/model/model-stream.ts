@@ -1,10 +1,10 @@
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { type CallSettings, type ModelMessage, streamText, type TextStreamPart, type ToolSet } from 'ai';
+import type { ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
+import type { WorkerConfig } from '../worker-config.ts';
 import type { NamedModel } from './language-models.ts';
-import type { ResolvedOptions } from './options.ts';
 import { providerError, providerStory } from './provider-error.ts';
-import type { Secrets } from './secrets.ts';
-import type { WorkerConfig } from './worker-config.ts';
 
 // else the AI SDK writes its warnings to the console
 globalThis.AI_SDK_LOG_WARNINGS ??= false;

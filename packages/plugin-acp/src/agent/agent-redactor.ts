@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { type Claim, Redactor } from '@worker-runtime/core';
-import { claimedPath } from './claimed-files.ts';
-import type { AgentOptions } from './options.ts';
+import type { AgentOptions } from '../options.ts';
+import { claimedPath } from '../worker/claimed-files.ts';
 
 /** What is short, or a word, is no secret, and taking it out would make nonsense of a text. */
 const isSecret = (value: string): boolean => value.length >= 8 && !/^[A-Za-z]{8,15}$/.test(value);

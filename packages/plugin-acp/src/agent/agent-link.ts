@@ -15,8 +15,8 @@ import {
   type SessionUpdate,
 } from '@agentclientprotocol/sdk';
 import { RuntimeError, version } from '@worker-runtime/core';
+import type { ClaimedFiles } from '../worker/claimed-files.ts';
 import type { AgentProcess } from './agent-process.ts';
-import type { ClaimedFiles } from './claimed-files.ts';
 
 /** Who is told what the agent says and asks. */
 export interface AgentListener {

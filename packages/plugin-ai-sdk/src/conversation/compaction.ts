@@ -1,9 +1,9 @@
 import type { EngineOutput, Usage } from '@worker-runtime/core';
 import type { ModelMessage } from 'ai';
+import { mintCall, usageOf } from '../model/model-step.ts';
+import { type ModelAccess, modelStream } from '../model/model-stream.ts';
 import { COMPACT } from './compact-call.ts';
 import { charsOf, tokensOf } from './context-size.ts';
-import { mintCall, usageOf } from './model-step.ts';
-import { type ModelAccess, modelStream } from './model-stream.ts';
 
 const INSTRUCTION =
   'You shorten a conversation between a user and an assistant, so that the assistant can go on with it from your ' +

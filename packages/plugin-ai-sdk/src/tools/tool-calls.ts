@@ -8,10 +8,10 @@ import {
   RuntimeError,
   type ToolResult,
 } from '@worker-runtime/core';
+import type { ModelCall } from '../model/model-step.ts';
+import type { ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
 import { ToolFailure } from './mcp-server.ts';
-import type { ModelCall } from './model-step.ts';
-import type { ResolvedOptions } from './options.ts';
-import type { Secrets } from './secrets.ts';
 import type { GrantedTool, Grants } from './toolbox.ts';
 
 /** How many calls of one step are made at once. */

@@ -5,9 +5,9 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject, Logger } from '@worker-runtime/core';
 import { RuntimeError } from '@worker-runtime/core';
-import { boundedFetch } from './bounded-fetch.ts';
-import type { McpServerOptions, ResolvedOptions } from './options.ts';
-import type { Secrets } from './secrets.ts';
+import { boundedFetch } from '../model/bounded-fetch.ts';
+import type { McpServerOptions, ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
 
 export interface McpTool {
   readonly name: string;

@@ -2,9 +2,9 @@ import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { RuntimeError } from '@worker-runtime/core';
 import type { LanguageModel } from 'ai';
+import type { ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
 import { boundedFetch } from './bounded-fetch.ts';
-import type { ResolvedOptions } from './options.ts';
-import type { Secrets } from './secrets.ts';
 
 /** The name by which the AI SDK knows a provider's own options. */
 type OptionsName = 'model' | 'anthropic';

@@ -1,9 +1,9 @@
 import { type JsonObject, type Logger, RuntimeError } from '@worker-runtime/core';
 import { jsonSchema, type Tool, type ToolSet } from 'ai';
+import { modelName } from '../model/model-name.ts';
+import type { ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
 import { McpServer } from './mcp-server.ts';
-import { modelName } from './model-name.ts';
-import type { ResolvedOptions } from './options.ts';
-import type { Secrets } from './secrets.ts';
 
 /** A tool that a Worker was granted. */
 export interface GrantedTool {

@@ -1,6 +1,6 @@
 import { isAbsolute, normalize } from 'node:path';
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
-import type { AgentOptions } from './options.ts';
+import type { AgentOptions } from '../options.ts';
 
 /** What a Worker's creation, or its profile, says of its agent. */
 export interface AcpConfig {
