@@ -9,14 +9,14 @@ import {
   type ToolResult,
 } from '@worker-runtime/core';
 
-interface Known {
-  /** Unique in the log, where those of agents need not be. */
+interface PendingCall {
+  /** Unique in the log. The call ids of agents need not be. */
   readonly call: string;
   name: string;
   input: unknown;
   content: readonly ToolCallContent[];
   rawOutput: unknown;
-  isTold: boolean;
+  isReported: boolean;
 }
 
 const isEmpty = (value: unknown): boolean =>
@@ -24,89 +24,89 @@ const isEmpty = (value: unknown): boolean =>
   value === null ||
   (typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0);
 
-const textOf = (content: ToolCallContent): string => {
+const contentText = (content: ToolCallContent): string => {
   if (content.type === 'diff') return `${content.path}:\n${content.newText}`;
   if (content.type === 'terminal') return '[terminal]';
   return content.content.type === 'text' ? content.content.text : `[${content.content.type}]`;
 };
 
 /**
- * The calls of one run, pieced together from what an agent tells of them bit by bit. A call is told to the log as late
- * as possible, so that its input is known, and before anything that follows from it.
+ * Tracks the tool calls of one run and assembles each from the agent's updates. A call is reported as late as possible,
+ * so that its input is known, and before any output that follows from it.
  */
 export class AgentCalls {
   readonly #maxBytes: number;
-  readonly #words: Redactor;
-  readonly #known = new Map<string, Known>();
+  readonly #redactor: Redactor;
+  readonly #pending = new Map<string, PendingCall>();
 
-  constructor(maxBytes: number, words: Redactor) {
+  constructor(maxBytes: number, redactor: Redactor) {
     this.#maxBytes = maxBytes;
-    this.#words = words;
+    this.#redactor = redactor;
   }
 
-  /** What an update makes known. */
+  /** Applies an update. Returns the call once it has begun, and its result once it has ended. */
   update(update: ToolCall | ToolCallUpdate): readonly EngineOutput[] {
-    const known = this.#merge(update);
+    const pending = this.#merge(update);
     const { status } = update;
-    const isOver = status === 'completed' || status === 'failed';
-    const told = isOver || status === 'in_progress' ? this.#tell(known) : [];
-    if (!isOver) return told;
-    this.#known.delete(update.toolCallId);
-    return [...told, this.#result(known, status)];
+    const hasEnded = status === 'completed' || status === 'failed';
+    const outputs = hasEnded || status === 'in_progress' ? this.#report(pending) : [];
+    if (!hasEnded) return outputs;
+    this.#pending.delete(update.toolCallId);
+    return [...outputs, this.#result(pending, status)];
   }
 
-  /** Tells all that is held back: something follows that it must not stand behind. */
+  /** Reports every call that is still held back, so that output that follows comes after it in the log. */
   flush(): readonly EngineOutput[] {
-    return [...this.#known.values()].flatMap((known) => this.#tell(known));
+    return [...this.#pending.values()].flatMap((pending) => this.#report(pending));
   }
 
-  /** What an agent asks permission for, in a line, and the call that it is about, whose input stands in the log. */
+  /** Returns the prompt of a permission request, on one line, and the id of the call that it is about. */
   describe(update: ToolCallUpdate): { readonly call: string; readonly prompt: string } {
     const { call, name, input } = this.#merge(update);
-    const title = this.#words.text(update.title ?? name);
+    const title = this.#redactor.text(update.title ?? name);
     if (title !== name) return { call, prompt: `${name}: ${title}` };
     return { call, prompt: isEmpty(input) ? name : `${name} ${JSON.stringify(input)}` };
   }
 
-  #merge(update: ToolCall | ToolCallUpdate): Known {
+  #merge(update: ToolCall | ToolCallUpdate): PendingCall {
     const { toolCallId, name, title, kind, rawInput, rawOutput, content } = update;
-    const known = this.#known.get(toolCallId) ?? {
+    const pending = this.#pending.get(toolCallId) ?? {
       call: randomUUID().slice(0, 13),
       name: '',
       input: undefined,
       content: [],
       rawOutput: undefined,
-      isTold: false,
+      isReported: false,
     };
-    // a title changes while a call goes on; the first one that is known names it
-    known.name ||= this.#words.text(name ?? title ?? kind ?? '').slice(0, 256) || 'tool';
-    if (!isEmpty(rawInput)) known.input = rawInput;
-    if (content) known.content = content;
-    if (!isEmpty(rawOutput)) known.rawOutput = rawOutput;
-    this.#known.set(toolCallId, known);
-    return known;
+    // Agents change the title while a call runs, so the first name is kept.
+    pending.name ||= this.#redactor.text(name ?? title ?? kind ?? '').slice(0, 256) || 'tool';
+    if (!isEmpty(rawInput)) pending.input = rawInput;
+    if (content) pending.content = content;
+    if (!isEmpty(rawOutput)) pending.rawOutput = rawOutput;
+    this.#pending.set(toolCallId, pending);
+    return pending;
   }
 
-  #tell(known: Known): readonly EngineOutput[] {
-    if (known.isTold) return [];
-    known.isTold = true;
-    const { call, name, input = {} } = known;
+  #report(pending: PendingCall): readonly EngineOutput[] {
+    if (pending.isReported) return [];
+    pending.isReported = true;
+    const { call, name, input = {} } = pending;
     return [{ type: 'tool-call', call, name, input: this.#bounded(input).output }];
   }
 
-  #result({ call, content, rawOutput }: Known, status: 'completed' | 'failed'): ToolResult {
-    const said = content.map(textOf).join('\n');
-    const answer = said === '' && rawOutput !== undefined ? rawOutput : said;
+  #result({ call, content, rawOutput }: PendingCall, status: 'completed' | 'failed'): ToolResult {
+    const text = content.map(contentText).join('\n');
+    const answer = text === '' && rawOutput !== undefined ? rawOutput : text;
     if (status === 'completed') return { type: 'tool-result', call, ...this.#bounded(answer) };
-    const { text, ...cut } = boundedText(
-      this.#words.text(typeof answer === 'string' ? answer : JSON.stringify(answer)),
+    const { text: error, ...cut } = boundedText(
+      this.#redactor.text(typeof answer === 'string' ? answer : JSON.stringify(answer)),
       this.#maxBytes,
     );
-    return { type: 'tool-result', call, error: text || 'The tool failed', ...cut };
+    return { type: 'tool-result', call, error: error || 'The tool failed', ...cut };
   }
 
-  /** Private words are taken out before it is cut: what is left of one that is cut in two would not be found. */
+  /** Redacts a value, then cuts it to size. In the other order, a secret that is cut in two would not be recognized. */
   #bounded(value: unknown): ReturnType<typeof boundedOutput> {
-    return boundedOutput(this.#words.json(value as JsonValue), this.#maxBytes);
+    return boundedOutput(this.#redactor.json(value as JsonValue), this.#maxBytes);
   }
 }

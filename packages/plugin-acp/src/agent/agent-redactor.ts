@@ -3,36 +3,40 @@ import { type Claim, Redactor } from '@worker-runtime/core';
 import type { AgentOptions } from '../options.ts';
 import { claimedPath } from '../worker/claimed-files.ts';
 
-/** What is short, or a word, is no secret, and taking it out would make nonsense of a text. */
+/** True if a value is long enough, and not a plain word: replacing short values or words would garble ordinary text. */
 const isSecret = (value: string): boolean => value.length >= 8 && !/^[A-Za-z]{8,15}$/.test(value);
 
 /**
- * What an agent knows and nobody else may: where its claims and its directory are, which are shown by name, and what
- * the variables hold that it was given.
+ * Redacts what an agent knows and its clients must not see: the values of its environment variables, and the paths of
+ * its claims and its directory, which are shown by name.
  */
-export class PrivateWords extends Redactor {
-  readonly #places = new Map<string, string>();
+export class AgentRedactor extends Redactor {
+  readonly #pathByLabel = new Map<string, string>();
 
-  static async of({ env = [] }: AgentOptions, claims: readonly Claim[], cwd: string): Promise<PrivateWords> {
-    const words = new PrivateWords();
+  static async create(
+    { env = [] }: AgentOptions,
+    claims: readonly Claim[],
+    cwd: string,
+  ): Promise<AgentRedactor> {
+    const redactor = new AgentRedactor();
     for (const name of env) {
       const value = process.env[name] ?? '';
-      if (isSecret(value)) words.add(value, '[secret]');
+      if (isSecret(value)) redactor.add(value, '[secret]');
     }
-    for (const claim of claims) await words.#addPlace(claimedPath(claim), `[${claim.name}]`);
-    if (words.text(cwd) === cwd) await words.#addPlace(cwd, '[directory]');
-    return words;
+    for (const claim of claims) await redactor.#addPath(claimedPath(claim), `[${claim.name}]`);
+    if (redactor.text(cwd) === cwd) await redactor.#addPath(cwd, '[directory]');
+    return redactor;
   }
 
-  /** What the names in brackets mean, for the agent itself; a line each. */
+  /** The meaning of each path label, one a line. Only the agent itself may read it. */
   get legend(): string {
-    return [...this.#places].map(([word, path]) => `${word} is ${path}`).join('\n');
+    return [...this.#pathByLabel].map(([label, path]) => `${label} is ${path}`).join('\n');
   }
 
-  async #addPlace(path: string | null, word: string): Promise<void> {
+  async #addPath(path: string | null, label: string): Promise<void> {
     if (path === null || path === '/') return;
-    this.#places.set(word, path);
-    this.add(path, word);
-    this.add(await realpath(path).catch(() => path), word);
+    this.#pathByLabel.set(label, path);
+    this.add(path, label);
+    this.add(await realpath(path).catch(() => path), label);
   }
 }

@@ -2,66 +2,67 @@ import type { ContentBlock, Plan, SessionUpdate } from '@agentclientprotocol/sdk
 import type { EngineOutput, Redactor } from '@worker-runtime/core';
 import type { AgentCalls } from './agent-calls.ts';
 
-const MOST_PLAN_CHARS = 4_000;
+const MAX_PLAN_CHARS = 4_000;
 
-const textOf = (block: ContentBlock): string => {
+const blockText = (block: ContentBlock): string => {
   if (block.type === 'text') return block.text;
   if (block.type === 'resource_link') return `[${block.name}]`;
   return `[${block.type}]`;
 };
 
-const MARKS: Readonly<Record<string, string>> = { completed: '[x]', in_progress: '[>]' };
+const CHECKBOXES: Readonly<Record<string, string>> = { completed: '[x]', in_progress: '[>]' };
 
-const planOf = ({ entries }: Plan): string =>
-  entries.map(({ content, status }) => `${MARKS[status] ?? '[ ]'} ${content}`).join('\n');
+const planText = ({ entries }: Plan): string =>
+  entries.map(({ content, status }) => `${CHECKBOXES[status] ?? '[ ]'} ${content}`).join('\n');
 
-/** What an agent says in one run, as outputs of an engine. */
-export class AgentSpeech {
+/** Translates the agent's session updates of one run into engine outputs. */
+export class AgentUpdates {
   readonly #calls: AgentCalls;
-  readonly #words: Redactor;
-  #message: string | null = null;
-  #isOpen = false;
+  readonly #redactor: Redactor;
+  #messageId: string | null = null;
+  #isMessageOpen = false;
 
-  constructor(calls: AgentCalls, words: Redactor) {
+  constructor(calls: AgentCalls, redactor: Redactor) {
     this.#calls = calls;
-    this.#words = words;
+    this.#redactor = redactor;
   }
 
-  hear(update: SessionUpdate): readonly EngineOutput[] {
+  translate(update: SessionUpdate): readonly EngineOutput[] {
     switch (update.sessionUpdate) {
       case 'agent_message_chunk':
       case 'agent_thought_chunk': {
-        const text = textOf(update.content);
+        const text = blockText(update.content);
         if (text === '') return [];
         const id = update.messageId ?? null;
-        const before =
-          this.#isOpen && id !== null && this.#message !== null && id !== this.#message ? this.pause() : [];
-        this.#message = id;
-        this.#isOpen = true;
+        const isNextMessage =
+          this.#isMessageOpen && id !== null && this.#messageId !== null && id !== this.#messageId;
+        const before = isNextMessage ? this.endMessage() : [];
+        this.#messageId = id;
+        this.#isMessageOpen = true;
         const type = update.sessionUpdate === 'agent_message_chunk' ? 'text' : 'reasoning';
         return [...this.#calls.flush(), ...before, { type, text }];
       }
       case 'tool_call':
       case 'tool_call_update':
-        return [...this.pause(), ...this.#calls.update(update)];
+        return [...this.endMessage(), ...this.#calls.update(update)];
       case 'plan': {
-        const message = this.#words.text(planOf(update)).slice(0, MOST_PLAN_CHARS);
-        return [...this.pause(), { type: 'notice', severity: 'info', code: 'PLAN', message }];
+        const message = this.#redactor.text(planText(update)).slice(0, MAX_PLAN_CHARS);
+        return [...this.endMessage(), { type: 'notice', severity: 'info', code: 'PLAN', message }];
       }
       default:
         return [];
     }
   }
 
-  /** Closes the message that is being said. */
-  pause(): readonly EngineOutput[] {
-    if (!this.#isOpen) return [];
-    this.#isOpen = false;
+  /** Ends the message that is being written, if there is one. */
+  endMessage(): readonly EngineOutput[] {
+    if (!this.#isMessageOpen) return [];
+    this.#isMessageOpen = false;
     return [{ type: 'message' }];
   }
 
-  /** The turn is over. */
-  close(): readonly EngineOutput[] {
-    return [...this.pause(), ...this.#calls.flush()];
+  /** Returns the remaining outputs of a run whose prompt the agent has finished. */
+  finish(): readonly EngineOutput[] {
+    return [...this.endMessage(), ...this.#calls.flush()];
   }
 }

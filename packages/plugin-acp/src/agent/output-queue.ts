@@ -1,9 +1,9 @@
 import type { EngineOutput, RedactedOutputs } from '@worker-runtime/core';
 
-/** Above this, an agent is not read from until what it said is taken. */
-const ROOM_CHARS = 262_144;
+/** The most characters to buffer. Above this, the agent is not read from until the runtime has taken the outputs. */
+const MAX_BUFFERED_CHARS = 262_144;
 
-interface Waiter {
+interface CommitWaiter {
   readonly upTo: number;
   readonly resolve: () => void;
 }
@@ -13,17 +13,17 @@ const sizeOf = (output: EngineOutput): number =>
     ? output.text.length + 64
     : JSON.stringify(output).length;
 
-/** What an agent says, on its way from the connection that pushes to the runtime that pulls. */
+/** A buffer of outputs between the connection, which pushes them, and the runtime, which pulls them. */
 export class OutputQueue {
   readonly #redacted: RedactedOutputs;
-  #waiting: EngineOutput[] = [];
-  #chars = 0;
+  #buffer: EngineOutput[] = [];
+  #bufferedChars = 0;
   #pushed = 0;
   #committed = 0;
   #end: { readonly error: unknown } | 'done' | null = null;
   #wake: () => void = () => {};
-  readonly #rooms: (() => void)[] = [];
-  readonly #commits: Waiter[] = [];
+  readonly #roomWaiters: (() => void)[] = [];
+  readonly #commitWaiters: CommitWaiter[] = [];
 
   constructor(redacted: RedactedOutputs) {
     this.#redacted = redacted;
@@ -34,18 +34,18 @@ export class OutputQueue {
   }
 
   #push(outputs: readonly EngineOutput[]): void {
-    for (const output of outputs) this.#chars += sizeOf(output);
-    this.#waiting.push(...outputs);
+    for (const output of outputs) this.#bufferedChars += sizeOf(output);
+    this.#buffer.push(...outputs);
     this.#pushed += outputs.length;
     this.#wake();
   }
 
-  /** All was said. */
+  /** Ends the queue. The run completes when the runtime has taken all outputs. */
   close(): void {
     this.#close('done');
   }
 
-  /** The run fails with this, after what was said is taken. */
+  /** Ends the queue with an error. The run fails with it when the runtime has taken all outputs. */
   fail(error: unknown): void {
     this.#close({ error });
   }
@@ -57,31 +57,31 @@ export class OutputQueue {
     this.#wake();
   }
 
-  /** Resolves when there is room for more. */
+  /** Resolves when the buffer has room for more outputs. */
   room(): Promise<void> {
-    if (this.#chars < ROOM_CHARS || this.#end !== null) return Promise.resolve();
-    return new Promise((resolve) => this.#rooms.push(resolve));
+    if (this.#bufferedChars < MAX_BUFFERED_CHARS || this.#end !== null) return Promise.resolve();
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
-  /** Resolves when all that was pushed so far is in the log, or never will be. */
+  /** Resolves when all outputs that were pushed so far are in the log, or when no more will be taken. */
   committed(): Promise<void> {
     if (this.#committed >= this.#pushed || this.#end !== null) return Promise.resolve();
-    return new Promise((resolve) => this.#commits.push({ upTo: this.#pushed, resolve }));
+    return new Promise((resolve) => this.#commitWaiters.push({ upTo: this.#pushed, resolve }));
   }
 
-  /** What was pushed, batch by batch. Asking for the next one says that the one before is committed. */
+  /** The outputs, in batches. A request for the next batch means that the one before it is committed. */
   async *batches(): AsyncGenerator<readonly EngineOutput[]> {
     try {
       for (;;) {
-        if (this.#waiting.length > 0) {
-          const batch = this.#waiting;
+        if (this.#buffer.length > 0) {
+          const batch = this.#buffer;
           const upTo = this.#pushed;
-          this.#waiting = [];
-          this.#chars = 0;
-          for (const resolve of this.#rooms.splice(0)) resolve();
+          this.#buffer = [];
+          this.#bufferedChars = 0;
+          for (const resolve of this.#roomWaiters.splice(0)) resolve();
           yield batch;
           this.#committed = upTo;
-          for (const waiter of this.#commits.filter((one) => one.upTo <= upTo)) waiter.resolve();
+          for (const waiter of this.#commitWaiters.filter((waiter) => waiter.upTo <= upTo)) waiter.resolve();
         } else if (this.#end === 'done') return;
         else if (this.#end !== null) throw this.#end.error;
         else
@@ -91,8 +91,8 @@ export class OutputQueue {
       }
     } finally {
       this.close();
-      for (const resolve of this.#rooms.splice(0)) resolve();
-      for (const { resolve } of this.#commits.splice(0)) resolve();
+      for (const resolve of this.#roomWaiters.splice(0)) resolve();
+      for (const { resolve } of this.#commitWaiters.splice(0)) resolve();
     }
   }
 }

@@ -6,29 +6,32 @@ const CANCELLED: RequestPermissionResponse = { outcome: { outcome: 'cancelled' }
 const select = (option: PermissionOption | undefined): RequestPermissionResponse =>
   option ? { outcome: { outcome: 'selected', optionId: option.optionId } } : CANCELLED;
 
-/** How an option is shown to whoever answers: by its name, where no other has the same. */
-export const shownOptions = (
+/**
+ * Returns the options by the label under which people see them: the name of the option, or its id if the name is empty
+ * or already taken.
+ */
+export const optionsByLabel = (
   options: readonly PermissionOption[],
-  words: Redactor,
+  redactor: Redactor,
 ): ReadonlyMap<string, PermissionOption> => {
-  const shown = new Map<string, PermissionOption>();
+  const labelled = new Map<string, PermissionOption>();
   for (const option of options) {
-    const name = words.text(option.name);
-    shown.set(name === '' || shown.has(name) ? option.optionId : name, option);
+    const name = redactor.text(option.name);
+    labelled.set(name === '' || labelled.has(name) ? option.optionId : name, option);
   }
-  return shown;
+  return labelled;
 };
 
-/** What is given by itself: once each time, and nothing beyond that. */
+/** Returns the answer for a permission that is granted automatically: for this call only. */
 export const allowedOnce = (options: readonly PermissionOption[]): RequestPermissionResponse =>
   select(options.find(({ kind }) => kind === 'allow_once'));
 
-/** The answer for the agent. One that never came is a refusal, where the agent has such an option. */
-export const chosen = (
+/** Translates an answer for the agent. A timeout selects the option that rejects once, if the agent offers one. */
+export const permissionAnswer = (
   { decision, by }: Answer,
-  shown: ReadonlyMap<string, PermissionOption>,
+  options: ReadonlyMap<string, PermissionOption>,
 ): RequestPermissionResponse => {
-  if (decision !== null) return select(shown.get(decision));
+  if (decision !== null) return select(options.get(decision));
   if (by !== 'timeout') return CANCELLED;
-  return select([...shown.values()].find(({ kind }) => kind === 'reject_once'));
+  return select([...options.values()].find(({ kind }) => kind === 'reject_once'));
 };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EngineContext, RuntimeError } from '@worker-runtime/core';
 
-const isOwn = ({ uid }: { readonly uid: number }): boolean =>
+const isOwnedByUs = ({ uid }: { readonly uid: number }): boolean =>
   process.getuid === undefined || uid === process.getuid();
 
 const pathOf = async ({ runtimeId, workerId }: EngineContext): Promise<string> => {
@@ -13,50 +13,62 @@ const pathOf = async ({ runtimeId, workerId }: EngineContext): Promise<string> =
 };
 
 /**
- * Where agents work whose Workers claim nothing: a directory for each Worker, gone with the agent. It is always at the
- * same path, since many agents look for a session only where it began (https://github.com/anthropics/claude-code/issues/5768).
+ * The working directories of agents whose Workers claim no directory: one for each Worker, removed when the agent has
+ * exited. The path stays the same, because many agents look for a session only in the directory where it began
+ * (https://github.com/anthropics/claude-code/issues/5768).
  */
 export class OwnDirectories {
-  /** How many agents are in a directory: one that is ended late may meet the next. */
-  readonly #agents = new Map<string, number>();
+  /** The number of agents in each directory. An agent that exits late may share its directory with the next one. */
+  readonly #users = new Map<string, number>();
   readonly #removals = new Map<string, Promise<void>>();
 
-  /** @throws ENGINE_UNAVAILABLE somebody else has it */
-  async enter(context: EngineContext): Promise<string> {
+  /**
+   * Creates the directory of a Worker. Returns its path, which has to be released.
+   * @throws ENGINE_UNAVAILABLE the path is already in use by something else
+   */
+  async acquire(context: EngineContext): Promise<string> {
     const path = await pathOf(context);
     while (this.#removals.has(path)) await this.#removals.get(path);
-    this.#agents.set(path, (this.#agents.get(path) ?? 0) + 1);
+    this.#users.set(path, (this.#users.get(path) ?? 0) + 1);
     try {
       await mkdir(path, { mode: 0o700 });
     } catch (error) {
-      // left by a process that was killed; what others put there, a link too, is not entered
+      // A process that was killed may have left the directory. Anything else at this path is not used: not a link, and
+      // not a directory of another user.
       const found = await lstat(path).catch(() => null);
-      if (!found?.isDirectory() || !isOwn(found)) {
-        this.#forget(path);
-        throw new RuntimeError('ENGINE_UNAVAILABLE', 'The Worker can have no directory of its own', {
-          cause: error,
-        });
+      if (!found?.isDirectory() || !isOwnedByUs(found)) {
+        this.#removeUser(path);
+        throw new RuntimeError(
+          'ENGINE_UNAVAILABLE',
+          'The working directory of the Worker cannot be created',
+          {
+            cause: error,
+          },
+        );
       }
     }
     return path;
   }
 
-  /** Never rejects: what an agent left there may be such that it stays, and that ends nothing else. */
-  async leave(path: string, { workerId, log }: EngineContext): Promise<void> {
-    if (this.#forget(path) > 0) return;
+  /**
+   * Removes the directory when its last agent has exited. Never rejects: an agent may leave files that cannot be removed,
+   * and that must not affect other Workers.
+   */
+  async release(path: string, { workerId, log }: EngineContext): Promise<void> {
+    if (this.#removeUser(path) > 0) return;
     const removal = rm(path, { recursive: true, force: true, maxRetries: 3 }).catch((err: unknown) =>
-      log.warn({ worker: workerId, err }, 'The directory of an agent could not be removed'),
+      log.warn({ worker: workerId, err }, 'The working directory of an agent could not be removed'),
     );
     this.#removals.set(path, removal);
     await removal;
     this.#removals.delete(path);
   }
 
-  /** How many are left. */
-  #forget(path: string): number {
-    const left = (this.#agents.get(path) ?? 1) - 1;
-    if (left > 0) this.#agents.set(path, left);
-    else this.#agents.delete(path);
+  /** Returns the number of agents that are left in the directory. */
+  #removeUser(path: string): number {
+    const left = (this.#users.get(path) ?? 1) - 1;
+    if (left > 0) this.#users.set(path, left);
+    else this.#users.delete(path);
     return left;
   }
 }

@@ -1,15 +1,15 @@
 import type { TranscriptItem } from '@worker-runtime/core';
 
-/** The most of an earlier conversation that an agent is told in one prompt. */
-const MOST_CHARS = 131_072;
+/** The most characters of an earlier conversation to put into one prompt. */
+const MAX_CHARS = 131_072;
 
-export interface Prelude {
+export interface Recap {
   readonly text: string;
-  /** Whether older parts had to be left out. */
+  /** True if the oldest parts of the conversation were left out. */
   readonly isCut: boolean;
 }
 
-const lineOf = ({ role, parts }: TranscriptItem): string =>
+const linesOf = ({ role, parts }: TranscriptItem): string =>
   parts
     .map((part) => {
       if (part.type === 'text') return `${role}: ${part.text}`;
@@ -23,32 +23,32 @@ const lineOf = ({ role, parts }: TranscriptItem): string =>
     .join('\n');
 
 /**
- * What was said before this run, for an agent that does not know it; null where there is nothing. `legend` says what
- * stands in it under other names.
+ * Writes the conversation before a run as text, for an agent that does not have it in its session. Returns null if there
+ * is no such conversation. `legend` explains the labels that stand for private text in it.
  */
-export const preludeTo = async (
+export const recapBefore = async (
   runId: string,
   history: AsyncIterable<TranscriptItem>,
   legend: string,
-): Promise<Prelude | null> => {
-  const lines: string[] = [];
+): Promise<Recap | null> => {
+  const items: string[] = [];
   let chars = 0;
   let isCut = false;
   for await (const item of history) {
     if (item.run === runId) break;
-    const line = lineOf(item);
-    if (line === '') continue;
-    lines.push(line);
-    chars += line.length;
-    while (chars > MOST_CHARS && lines.length > 0) {
-      chars -= lines.shift()?.length ?? 0;
+    const lines = linesOf(item);
+    if (lines === '') continue;
+    items.push(lines);
+    chars += lines.length;
+    while (chars > MAX_CHARS && items.length > 0) {
+      chars -= items.shift()?.length ?? 0;
       isCut = true;
     }
   }
-  if (lines.length === 0) return null;
-  const head = 'This conversation went on before you joined it. What was said so far:';
+  if (items.length === 0) return null;
+  const head = 'This conversation began before you joined it. The conversation so far:';
   return {
-    text: [head, ...lines, ...(legend === '' ? [] : [legend]), 'What is said next:'].join('\n\n'),
+    text: [head, ...items, ...(legend === '' ? [] : [legend]), 'The next message:'].join('\n\n'),
     isCut,
   };
 };

@@ -1,13 +1,15 @@
 import type { EngineOutput, JsonValue } from '@worker-runtime/core';
 
-/** An id that says nothing of this machine; others are not kept, and their sessions begin anew. */
-const HARMLESS = /^[A-Za-z0-9._:-]{1,128}$/;
+/**
+ * A session id that cannot reveal paths of this machine. Other ids are not recorded, so their sessions cannot be reopened.
+ */
+const SAFE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
-/** Keeps the id of an agent's session where the next execution finds it. */
+/** Returns the output that records the id of an agent's session for the next execution. */
 export const sessionRecord = (session: string): readonly EngineOutput[] =>
-  HARMLESS.test(session) ? [{ type: 'record', value: { session } }] : [];
+  SAFE_ID.test(session) ? [{ type: 'record', value: { session } }] : [];
 
-/** The session that was recorded last; null where none was. */
+/** Returns the session id that was recorded last, or null if there is no such id. */
 export const recordedSession = (recorded: JsonValue): string | null =>
   typeof recorded === 'object' &&
   recorded !== null &&
