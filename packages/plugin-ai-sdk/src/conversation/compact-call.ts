@@ -1,13 +1,12 @@
 import type { JsonValue } from '@worker-runtime/core';
 
 /**
- * A compaction stands in the log as a call of this name, whose result holds the summary: all that was said in runs
- * before it is from then on told to the model as that summary. No model and no operator can make such a call: neither
- * can write a name with a colon.
+ * The name under which a compaction is recorded as a tool call. The result of the call has the summary, which replaces
+ * all earlier runs in later requests. Models and operators cannot make such a call, because their tool names have no colon.
  */
-export const COMPACT = 'ai-sdk:compact';
+export const COMPACT_CALL = 'ai-sdk:compact';
 
-/** The summary in the result of such a call; null where it failed. */
+/** Returns the summary in the result of a compaction, or null if it failed. */
 export const summaryIn = (output: JsonValue | undefined): string | null =>
   typeof output === 'object' &&
   output !== null &&

@@ -1,33 +1,33 @@
 import type { JsonValue, TranscriptItem } from '@worker-runtime/core';
 import type { AssistantModelMessage, ModelMessage, ToolModelMessage, ToolResultPart } from 'ai';
-import { modelName } from '../model/model-name.ts';
-import { COMPACT, summaryIn } from './compact-call.ts';
+import { toolNameForModel } from '../model/model-step.ts';
+import { COMPACT_CALL, summaryIn } from './compact-call.ts';
 
-/** The messages of one run, in the order in which they were said. */
-interface Turn {
+/** The messages of one run, in order. */
+interface RunMessages {
   readonly messages: ModelMessage[];
-  /** Calls without a result, by id: the name of each. */
-  readonly open: Map<string, string>;
+  /** The names of the calls that have no result yet, by call id. */
+  readonly openCalls: Map<string, string>;
 }
 
 const INTERRUPTED =
-  'This call was interrupted. Whether it had an effect is not known; it is not tried again by itself.';
+  'This call was interrupted. Whether it had an effect is not known. It is not repeated automatically.';
 
-/** Where nobody said anything, since many models refuse two messages of a user in a row. */
-const UNANSWERED = '[There was no answer to this.]';
-const SUMMARIZED = '[I go on from this summary.]';
+/** Placeholders for missing answers: many models refuse two user messages in a row. */
+const UNANSWERED = '[There was no answer.]';
+const SUMMARIZED = '[I continue from this summary.]';
 
-const textOf = (item: TranscriptItem): string =>
+const itemText = (item: TranscriptItem): string =>
   item.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 
-const resultOf = (
+const resultPart = (
   call: string,
   name: string,
   result: { readonly output?: JsonValue; readonly error?: string },
 ): ToolResultPart => ({
   type: 'tool-result',
   toolCallId: call,
-  toolName: modelName(name),
+  toolName: toolNameForModel(name),
   output:
     result.error !== undefined
       ? { type: 'error-text', value: result.error }
@@ -37,22 +37,22 @@ const resultOf = (
 });
 
 /**
- * What a model is told: the transcript as messages, run after run. A queued input stands in the log before the answer
- * to the one before it; here it stands after. No call is left without a result: where the log has none, because the
- * runtime ended or the run was cancelled, the model is told just that.
+ * The messages for a model, built from the transcript and ordered by run. In the log, a queued input comes before the
+ * answer to the previous input; here it comes after that answer. Every call has a result: if the log has none, because the
+ * runtime ended or the run was cancelled, the result says that the call was interrupted.
  */
 export class Conversation {
-  readonly #turns = new Map<string | null, Turn>();
-  readonly #compactions = new Map<string, string | null>();
+  readonly #runs = new Map<string | null, RunMessages>();
+  readonly #compactionRuns = new Map<string, string | null>();
   #summary: string | null = null;
 
-  /** All that was said up to and in this run; what is queued behind it is left out. Reads the whole log, page by page. */
+  /** Reads the conversation up to and including a run, from the whole log. Inputs that are queued later are left out. */
   static async read(history: AsyncIterable<TranscriptItem>, runId: string): Promise<Conversation> {
     const conversation = new Conversation();
     for await (const item of history) conversation.add(item);
     let isLater = false;
-    for (const run of [...conversation.#turns.keys()]) {
-      if (isLater) conversation.#turns.delete(run);
+    for (const run of [...conversation.#runs.keys()]) {
+      if (isLater) conversation.#runs.delete(run);
       isLater ||= run === runId;
     }
     return conversation;
@@ -60,43 +60,46 @@ export class Conversation {
 
   add(item: TranscriptItem): void {
     const { role } = item;
-    const turn = this.#turn(item.run);
+    const run = this.#run(item.run);
     if (role === 'user' || role === 'system') {
-      close(turn);
-      const text = textOf(item) || '(nothing)';
-      // many models refuse a system message that is not the first one
+      closeCalls(run);
+      const text = itemText(item) || '(nothing)';
+      // Many models refuse a system message that is not the first message.
       const content = role === 'user' ? text : `<system-message>\n${text}\n</system-message>`;
-      turn.messages.push({ role: 'user', content });
+      run.messages.push({ role: 'user', content });
       return;
     }
     for (const part of item.parts) {
-      if (part.type === 'text') this.#say(turn, part.text);
-      else if (part.type === 'tool-call') this.#call(turn, item.run, part.call, part.name, part.input);
-      else if (part.type === 'tool-result') this.#result(turn, part.call, part);
+      if (part.type === 'text') addText(run, part.text);
+      else if (part.type === 'tool-call') this.#addCall(run, item.run, part.call, part.name, part.input);
+      else if (part.type === 'tool-result') this.#addResult(run, part.call, part);
     }
   }
 
-  /** Everything before this run is now this summary. */
-  compacted(summary: string, run: string | null): void {
-    for (const earlier of [...this.#turns.keys()]) {
-      if (earlier === run) break;
-      this.#turns.delete(earlier);
+  /** Replaces all runs before a run with a summary. */
+  replaceEarlier(summary: string, runId: string | null): void {
+    for (const earlier of [...this.#runs.keys()]) {
+      if (earlier === runId) break;
+      this.#runs.delete(earlier);
     }
     this.#summary = summary;
   }
 
-  /** What a summary would replace: the summary before it, and the messages of earlier runs. */
-  earlierThan(run: string): { readonly summary: string | null; readonly messages: readonly ModelMessage[] } {
+  /** Returns what a new summary would replace: the previous summary, and the messages of all runs before a run. */
+  earlierThan(runId: string): {
+    readonly summary: string | null;
+    readonly messages: readonly ModelMessage[];
+  } {
     const messages: ModelMessage[] = [];
-    for (const [id, turn] of this.#turns) {
-      if (id === run) break;
-      close(turn);
-      messages.push(...turn.messages);
+    for (const [id, run] of this.#runs) {
+      if (id === runId) break;
+      closeCalls(run);
+      messages.push(...run.messages);
     }
     return { summary: this.#summary, messages };
   }
 
-  /** As a request carries them. */
+  /** Returns the messages for a request. */
   messages(): ModelMessage[] {
     const messages: ModelMessage[] = [];
     if (this.#summary !== null)
@@ -104,66 +107,72 @@ export class Conversation {
         role: 'user',
         content: `<summary-of-the-conversation-so-far>\n${this.#summary}\n</summary-of-the-conversation-so-far>`,
       });
-    for (const turn of this.#turns.values()) {
-      close(turn);
-      if (messages.at(-1)?.role === 'user' && turn.messages[0]?.role === 'user')
+    for (const run of this.#runs.values()) {
+      closeCalls(run);
+      if (messages.at(-1)?.role === 'user' && run.messages[0]?.role === 'user')
         messages.push({
           role: 'assistant',
           content: messages.length === 1 && this.#summary !== null ? SUMMARIZED : UNANSWERED,
         });
-      messages.push(...turn.messages);
+      messages.push(...run.messages);
     }
     return messages;
   }
 
-  #turn(run: string | null): Turn {
-    let turn = this.#turns.get(run);
-    if (!turn) {
-      turn = { messages: [], open: new Map() };
-      this.#turns.set(run, turn);
+  #run(runId: string | null): RunMessages {
+    let run = this.#runs.get(runId);
+    if (!run) {
+      run = { messages: [], openCalls: new Map() };
+      this.#runs.set(runId, run);
     }
-    return turn;
+    return run;
   }
 
-  #say(turn: Turn, text: string): void {
-    // some providers refuse an empty text
-    if (text.trim() === '') return;
-    close(turn);
-    turn.messages.push({ role: 'assistant', content: [{ type: 'text', text }] });
-  }
-
-  #call(turn: Turn, run: string | null, call: string, name: string, input: JsonValue): void {
-    if (name === COMPACT) {
-      this.#compactions.set(call, run);
+  #addCall(run: RunMessages, runId: string | null, call: string, name: string, input: JsonValue): void {
+    if (name === COMPACT_CALL) {
+      this.#compactionRuns.set(call, runId);
       return;
     }
-    const part = { type: 'tool-call', toolCallId: call, toolName: modelName(name), input } as const;
-    const last = turn.messages.at(-1);
+    const part = { type: 'tool-call', toolCallId: call, toolName: toolNameForModel(name), input } as const;
+    const last = run.messages.at(-1);
     if (last?.role === 'assistant')
       (last.content as Exclude<AssistantModelMessage['content'], string>).push(part);
-    else turn.messages.push({ role: 'assistant', content: [part] });
-    turn.open.set(call, name);
+    else run.messages.push({ role: 'assistant', content: [part] });
+    run.openCalls.set(call, name);
   }
 
-  #result(turn: Turn, call: string, result: { readonly output?: JsonValue; readonly error?: string }): void {
-    const run = this.#compactions.get(call);
-    if (run !== undefined) {
+  #addResult(
+    run: RunMessages,
+    call: string,
+    result: { readonly output?: JsonValue; readonly error?: string },
+  ): void {
+    const compactionRun = this.#compactionRuns.get(call);
+    if (compactionRun !== undefined) {
       const summary = summaryIn(result.output);
-      if (summary !== null) this.compacted(summary, run);
+      if (summary !== null) this.replaceEarlier(summary, compactionRun);
       return;
     }
-    const name = turn.open.get(call);
-    if (name !== undefined) answer(turn, call, resultOf(call, name, result));
+    const name = run.openCalls.get(call);
+    if (name !== undefined) closeCall(run, call, resultPart(call, name, result));
   }
 }
 
-const answer = (turn: Turn, call: string, result: ToolResultPart): void => {
-  turn.open.delete(call);
-  const last = turn.messages.at(-1);
-  if (last?.role === 'tool') (last as { content: ToolModelMessage['content'] }).content.push(result);
-  else turn.messages.push({ role: 'tool', content: [result] });
+const addText = (run: RunMessages, text: string): void => {
+  // Some providers refuse an empty text.
+  if (text.trim() === '') return;
+  closeCalls(run);
+  run.messages.push({ role: 'assistant', content: [{ type: 'text', text }] });
 };
 
-const close = (turn: Turn): void => {
-  for (const [call, name] of [...turn.open]) answer(turn, call, resultOf(call, name, { error: INTERRUPTED }));
+const closeCall = (run: RunMessages, call: string, result: ToolResultPart): void => {
+  run.openCalls.delete(call);
+  const last = run.messages.at(-1);
+  if (last?.role === 'tool') (last as { content: ToolModelMessage['content'] }).content.push(result);
+  else run.messages.push({ role: 'tool', content: [result] });
+};
+
+/** Adds a result to every call that has none. */
+const closeCalls = (run: RunMessages): void => {
+  for (const [call, name] of [...run.openCalls])
+    closeCall(run, call, resultPart(call, name, { error: INTERRUPTED }));
 };
