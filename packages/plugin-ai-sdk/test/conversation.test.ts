@@ -14,9 +14,9 @@ const errorOf = async (attempt: Promise<unknown>): Promise<string> =>
 for (const type of ['openai-compatible', 'anthropic'] as const) {
   test(`${type}: an answer is streamed and recorded, and its tokens are counted`, async (t) => {
     const scene = await ModelScene.open(t, { type });
-    let goOn: () => void = () => {};
+    let continueAnswer: () => void = () => {};
     const until = new Promise<void>((resolve) => {
-      goOn = resolve;
+      continueAnswer = resolve;
     });
     scene.server.answer = (): readonly Piece[] => [
       { reasoning: 'Hm.' },
@@ -30,7 +30,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     });
     const { cursor, runId } = await scene.runtime.sendInput(workerId, { text: 'Why?' });
     await scene.shown(workerId, 'Hm.The sky ', cursor);
-    goOn();
+    continueAnswer();
     t.deepEqual(await scene.ended(workerId, runId), { outcome: 'completed' });
     const log = await scene.log(workerId);
     t.deepEqual(
@@ -66,9 +66,9 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
   test(`P7: ${type}: the model gets the whole conversation in the order of its runs, also after a restart`, async (t) => {
     const scene = await ModelScene.open(t, { type });
     const workerId = await scene.create();
-    let goOn: () => void = () => {};
+    let continueAnswer: () => void = () => {};
     const until = new Promise<void>((resolve) => {
-      goOn = resolve;
+      continueAnswer = resolve;
     });
     scene.server.answer = ({ last }) =>
       last === 'one' ? [{ text: '1' }, { until }] : [{ text: `(${last})` }];
@@ -76,7 +76,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     await scene.server.arrival(1);
     // Accepted during the first run, so it comes before the answer of that run in the log.
     const queued = await scene.runtime.sendInput(workerId, { text: 'two', whenBusy: 'queue' });
-    goOn();
+    continueAnswer();
     await scene.ended(workerId, queued.runId);
     t.deepEqual(scene.server.requests[0]?.lines, ['user: one']);
     t.deepEqual(scene.server.requests[1]?.lines, ['user: one', 'assistant: 1', 'user: two']);
@@ -120,14 +120,14 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     test(`${type}: a stream that ends early fails its run: ${how}`, async (t) => {
       const scene = await ModelScene.open(t, { type, retries: 2 });
       const workerId = await scene.create();
-      let goOn = (): void => {};
+      let continueAnswer = (): void => {};
       const until = new Promise<void>((resolve) => {
-        goOn = resolve;
+        continueAnswer = resolve;
       });
       scene.server.answer = () => [{ text: 'So far, ' }, { until }, broken];
       const run = scene.say(workerId, 'hello');
       await scene.shown(workerId, 'So far, ');
-      goOn();
+      continueAnswer();
       const { outcome, error } = await run;
       t.deepEqual([outcome, error?.code], ['failed', 'ENGINE_UNAVAILABLE']);
       t.is(scene.server.requests.length, 1, 'it is not retried, because its output was shown');
