@@ -46,8 +46,8 @@ interface Served {
 }
 
 /**
- * Runs a runtime with the file store and HTTP until `use` has resolved. Its engines: `talker` sends one message, `chatty`
- * sends many messages, `flooder` streams text without end.
+ * Runs a runtime with the file store and HTTP until `use` has resolved. Its engines: `talker` sends one message,
+ * `chatty` sends many messages, `flooder` streams text without end.
  */
 const withRuntime = <T>(use: (served: Served) => Promise<T>): Promise<T> =>
   inScratch(async (dir) => {

@@ -38,8 +38,8 @@ export const median = (values: readonly number[]): number => {
 };
 
 /**
- * Measures floor and figure alternately, so that both run under the same load of the machine. The ratio is the median of
- * the ratios of all pairs.
+ * Measures floor and figure alternately, so that both run under the same load of the machine. The ratio is the median
+ * of the ratios of all pairs.
  */
 export const measure = async (bench: Bench): Promise<Result> => {
   const { pairs = PAIRS } = bench;

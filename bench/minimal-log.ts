@@ -2,8 +2,8 @@ import { closeSync, fdatasync, openSync, write } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * The floor of durable commits in Node: one file that gets all pending bytes in one write and one fdatasync, after which
- * all pending appends resolve. It has no framing, no numbering and no checks.
+ * The floor of durable commits in Node: one file that gets all pending bytes in one write and one fdatasync, after
+ * which all pending appends resolve. It has no framing, no numbering and no checks.
  */
 export class MinimalLog {
   readonly #fd: number;

@@ -1,7 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { RuntimeApi, WorkerEvent } from '@worker-runtime/core';
 
-/** The events that one reader received of one Worker, from the first on: a count and a hash, to compare with the log. */
+/**
+ * The events that one reader received of one Worker, from the first on: a count and a hash, to compare with the log.
+ */
 export class ObservedEvents {
   readonly workerId: string;
   count = 0;
@@ -80,7 +82,9 @@ export class Oracle {
     }
   }
 
-  /** Reads every log from the beginning, and compares it with the acknowledgements and with what the readers received. */
+  /**
+   * Reads every log from the beginning, and compares it with the acknowledgements and with what the readers received.
+   */
   async judge(api: RuntimeApi, workerIds: readonly string[]): Promise<Verdict> {
     let acknowledged = 0;
     let lost = 0;

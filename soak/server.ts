@@ -131,7 +131,9 @@ export class Server {
     return least;
   }
 
-  /** Returns the resources after its clients have left, its idle Workers are unloaded and its connections are closed. */
+  /**
+   * Returns the resources after its clients have left, its idle Workers are unloaded and its connections are closed.
+   */
   async restingUsage(sockets: number): Promise<Usage> {
     let now = await this.leastUsage(IDLE_SECONDS);
     for (let round = 0; round < 10 && now.sockets > sockets; round++) now = await this.leastUsage(5);

@@ -74,8 +74,8 @@ class Subscriber {
 }
 
 /**
- * Runs subscribers that connect, stall, break and leave at random while Workers produce output. Compares the resources of
- * the server before and after, each time without subscribers.
+ * Runs subscribers that connect, stall, break and leave at random while Workers produce output. Compares the resources
+ * of the server before and after, each time without subscribers.
  */
 export const soakSockets = async (
   server: Server,

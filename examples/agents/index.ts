@@ -1,5 +1,5 @@
-// Two agents of different kinds in one runtime: a model that asks for permission to use a tool, and an agent process that
-// writes into a claimed directory. The answer of the model is the input of the agent.
+// Two agents of different kinds in one runtime: a model that asks for permission to use a tool, and an agent process
+// that writes into a claimed directory. The answer of the model is the input of the agent.
 import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

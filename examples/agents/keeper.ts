@@ -1,5 +1,5 @@
-// An agent of the Agent Client Protocol, made with its official SDK. It writes its prompts to a file, through the runtime,
-// which allows only files inside the claims of the Worker.
+// An agent of the Agent Client Protocol, made with its official SDK. It writes its prompts to a file, through the
+// runtime, which allows only files inside the claims of the Worker.
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { agent, methods, ndJsonStream, PROTOCOL_VERSION } from '@agentclientprotocol/sdk';

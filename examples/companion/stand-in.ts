@@ -8,7 +8,9 @@ interface ChatRequest {
   readonly tools?: readonly { readonly function: { readonly name: string } }[];
 }
 
-/** Returns the deltas of an answer: the result of a tool call, a call of the first tool, or the last message repeated. */
+/**
+ * Returns the deltas of an answer: the result of a tool call, a call of the first tool, or the last message repeated.
+ */
 const deltasFor = ({ messages, tools }: ChatRequest): object[] => {
   const last = messages.at(-1);
   const tool = tools?.[0]?.function.name;

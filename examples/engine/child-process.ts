@@ -1,4 +1,5 @@
-// An engine with a process for each Worker. The process reads each input as one line, and ends its answer with a newline.
+// An engine with a process for each Worker. The process reads each input as one line, and ends its answer with a
+// newline.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';

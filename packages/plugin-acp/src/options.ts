@@ -22,16 +22,18 @@ export interface AcpOptions {
   /** The longest time for an agent to start and open its session, in milliseconds. Default 20 s. */
   readonly startMs?: number;
   /**
-   * The longest time for an agent to stop working on a cancelled run, in milliseconds. After it, the process is ended, and
-   * started again for the next input. Default 1.5 s.
+   * The longest time for an agent to stop working on a cancelled run, in milliseconds. After it, the process is ended,
+   * and started again for the next input. Default 1.5 s.
    */
   readonly cancelMs?: number;
   /**
-   * The longest time for an agent to exit after its input is closed, and again after SIGTERM, in milliseconds. After that
-   * it gets SIGKILL. Default 0.75 s.
+   * The longest time for an agent to exit after its input is closed, and again after SIGTERM, in milliseconds. After
+   * that it gets SIGKILL. Default 0.75 s.
    */
   readonly exitMs?: number;
-  /** The longest time to wait for a permission, in milliseconds. After it, the permission is denied. Default 10 minutes. */
+  /**
+   * The longest time to wait for a permission, in milliseconds. After it, the permission is denied. Default 10 minutes.
+   */
   readonly permissionMs?: number;
   /** The size limit of one message of an agent, in bytes. An agent that exceeds it is ended. Default 16 MiB. */
   readonly messageBytes?: number;

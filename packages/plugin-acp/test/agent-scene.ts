@@ -17,7 +17,9 @@ import type { ExecutionContext } from 'ava';
 import { build } from 'esbuild';
 import { type AcpOptions, type AgentOptions, acp } from '../src/index.ts';
 
-/** The fake agent, bundled into one file. Tests start many at once, and compiling each would take most of their time. */
+/**
+ * The fake agent, bundled into one file. Tests start many at once, and compiling each would take most of their time.
+ */
 const program = (async (): Promise<string> => {
   const outfile = join(await mkdtemp(join(tmpdir(), 'acp-agent-')), 'fake-agent.mjs');
   process.once('exit', () => rmSync(dirname(outfile), { recursive: true, force: true }));

@@ -18,7 +18,9 @@ import { type WorkerConfig, workerConfig } from './worker-config.ts';
 
 export const ENGINE_NAME = 'ai-sdk';
 
-/** Executes Workers as conversations with a model. Keeps nothing between runs: the conversation is read from the log. */
+/**
+ * Executes Workers as conversations with a model. Keeps nothing between runs: the conversation is read from the log.
+ */
 export class AiSdkEngine implements Engine {
   readonly name = ENGINE_NAME;
   readonly #options: ResolvedOptions;

@@ -108,7 +108,9 @@ const schema = z.strictObject({
   providers: orJson(z.record(name, provider)),
   /** The tool servers, by the name that precedes the names of their tools, as in `files.read_file`. */
   mcpServers: orJson(z.record(name, mcpServer)).default({}),
-  /** Functions of the embedder, created with `tool` of the AI SDK. `needsApproval` decides which calls need permission. */
+  /**
+   * Functions of the embedder, created with `tool` of the AI SDK. `needsApproval` decides which calls need permission.
+   */
   tools: z
     .record(name, z.custom<Tool>(isTool, 'must be a tool of the AI SDK with an execute function'))
     .default({}),
@@ -118,8 +120,8 @@ const schema = z.strictObject({
    */
   retries: z.coerce.number().int().min(0).max(10).default(2),
   /**
-   * The longest time without output of a model, including the wait for its first token and all retries, in milliseconds.
-   * After it, the run fails with ENGINE_UNAVAILABLE.
+   * The longest time without output of a model, including the wait for its first token and all retries, in
+   * milliseconds. After it, the run fails with ENGINE_UNAVAILABLE.
    */
   stallMs: milliseconds.default(120_000),
   /** The size limit of one response of a provider, in bytes. At the limit, the run fails with OUTPUT_TOO_LARGE. */

@@ -15,7 +15,9 @@ export type Piece =
   | { readonly flood: number; readonly of: 'line' | 'text' }
   /** Sends an error inside the stream. */
   | { readonly error: string }
-  /** Breaks the connection (`cut`), or closes it normally (`end`), before the answer is complete; or sends nothing more. */
+  /**
+   * Breaks the connection (`cut`), or closes it normally (`end`), before the answer is complete; or sends nothing more.
+   */
   | 'cut'
   | 'end'
   | 'hang';

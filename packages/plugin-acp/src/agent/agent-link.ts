@@ -31,9 +31,9 @@ const isUpdate = (message: AnyMessage): message is AnyMessage & { readonly param
   'method' in message && message.method === methods.client.session.update;
 
 /**
- * The connection to one agent, over the official SDK. Session updates are taken off the stream before the SDK sees them,
- * for two reasons: the SDK answers a prompt before it has called the handlers of all earlier updates, and it reads on
- * without any limit.
+ * The connection to one agent, over the official SDK. Session updates are taken off the stream before the SDK sees
+ * them, for two reasons: the SDK answers a prompt before it has called the handlers of all earlier updates, and it
+ * reads on without any limit.
  */
 export class AgentLink {
   readonly #connection: ClientConnection;

@@ -17,8 +17,8 @@ const refused = (): RequestError =>
   RequestError.invalidParams(undefined, 'The path is outside the claims of this agent');
 
 /**
- * The files that an agent may read and write through the runtime: those inside the claims of its Worker, after links are
- * resolved. This is no sandbox: an agent is a process with the rights of its user.
+ * The files that an agent may read and write through the runtime: those inside the claims of its Worker, after links
+ * are resolved. This is no sandbox: an agent is a process with the rights of its user.
  */
 export class ClaimedFiles {
   readonly #roots: readonly { readonly path: string; readonly mode: ClaimMode }[];

@@ -51,8 +51,8 @@ export class OwnDirectories {
   }
 
   /**
-   * Removes the directory when its last agent has exited. Never rejects: an agent may leave files that cannot be removed,
-   * and that must not affect other Workers.
+   * Removes the directory when its last agent has exited. Never rejects: an agent may leave files that cannot be
+   * removed, and that must not affect other Workers.
    */
   async release(path: string, { workerId, log }: EngineContext): Promise<void> {
     if (this.#removeUser(path) > 0) return;

@@ -23,8 +23,8 @@ const linesOf = ({ role, parts }: TranscriptItem): string =>
     .join('\n');
 
 /**
- * Writes the conversation before a run as text, for an agent that does not have it in its session. Returns null if there
- * is no such conversation. `legend` explains the labels that stand for private text in it.
+ * Writes the conversation before a run as text, for an agent that does not have it in its session. Returns null if
+ * there is no such conversation. `legend` explains the labels that stand for private text in it.
  */
 export const recapBefore = async (
   runId: string,

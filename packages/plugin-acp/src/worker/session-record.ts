@@ -1,7 +1,8 @@
 import type { EngineOutput, JsonValue } from '@worker-runtime/core';
 
 /**
- * A session id that cannot reveal paths of this machine. Other ids are not recorded, so their sessions cannot be reopened.
+ * A session id that cannot reveal paths of this machine. Other ids are not recorded, so their sessions cannot be
+ * reopened.
  */
 const SAFE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 

@@ -7,8 +7,8 @@ export interface AcpConfig {
   /** The name of an agent that the operator configured. */
   readonly agent: string;
   /**
-   * The working directory, an absolute path inside a claim of the Worker. Default: the first claimed directory, or an empty
-   * directory of its own if the Worker claims none.
+   * The working directory, an absolute path inside a claim of the Worker. Default: the first claimed directory, or an
+   * empty directory of its own if the Worker claims none.
    */
   readonly cwd?: string;
 }

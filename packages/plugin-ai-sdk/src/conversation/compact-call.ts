@@ -2,7 +2,8 @@ import type { JsonValue } from '@worker-runtime/core';
 
 /**
  * The name under which a compaction is recorded as a tool call. The result of the call has the summary, which replaces
- * all earlier runs in later requests. Models and operators cannot make such a call, because their tool names have no colon.
+ * all earlier runs in later requests. Models and operators cannot make such a call, because their tool names have no
+ * colon.
  */
 export const COMPACT_CALL = 'ai-sdk:compact';
 

@@ -38,15 +38,17 @@ const resultPart = (
 
 /**
  * The messages for a model, built from the transcript and ordered by run. In the log, a queued input comes before the
- * answer to the previous input; here it comes after that answer. Every call has a result: if the log has none, because the
- * runtime ended or the run was cancelled, the result says that the call was interrupted.
+ * answer to the previous input; here it comes after that answer. Every call has a result: if the log has none, because
+ * the runtime ended or the run was cancelled, the result says that the call was interrupted.
  */
 export class Conversation {
   readonly #runs = new Map<string | null, RunMessages>();
   readonly #compactionRuns = new Map<string, string | null>();
   #summary: string | null = null;
 
-  /** Reads the conversation up to and including a run, from the whole log. Inputs that are queued later are left out. */
+  /**
+   * Reads the conversation up to and including a run, from the whole log. Inputs that are queued later are left out.
+   */
   static async read(history: AsyncIterable<TranscriptItem>, runId: string): Promise<Conversation> {
     const conversation = new Conversation();
     for await (const item of history) conversation.add(item);

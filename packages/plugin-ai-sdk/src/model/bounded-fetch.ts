@@ -15,8 +15,8 @@ const orAborted = <T>(promise: Promise<T>, signal: AbortSignal | null | undefine
  * Creates a `fetch` with three differences to the global one:
  * - The size of a response is limited, because error bodies and endless lines would otherwise be buffered in memory.
  * - A redirect fails, because not every kind of key is removed from a request that is redirected.
- * - An abort always takes effect. The global `fetch` holds its signal weakly, so that after a garbage collection an abort
- *   may do nothing (https://github.com/nodejs/node/issues/55428).
+ * - An abort always takes effect. The global `fetch` holds its signal weakly, so that after a garbage collection an
+ *   abort may do nothing (https://github.com/nodejs/node/issues/55428).
  * @throws OUTPUT_TOO_LARGE while the body is read
  */
 export const boundedFetch =

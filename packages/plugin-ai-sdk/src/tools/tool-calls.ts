@@ -40,7 +40,9 @@ export class ToolCalls {
     this.#context = context;
   }
 
-  /** Yields a result for each call, in the order in which the calls end, even if the run is cancelled in the meantime. */
+  /**
+   * Yields a result for each call, in the order in which the calls end, even if the run is cancelled in the meantime.
+   */
   async *results(calls: readonly ModelCall[]): AsyncGenerator<ToolResult> {
     const waiting = [...calls];
     const inProgress = new Map<string, Promise<ToolResult>>();
@@ -88,7 +90,9 @@ export class ToolCalls {
     return { error: text, ...cut };
   }
 
-  /** Asks for permission if the call needs it. Returns the reason of a denial for the model, or null if it is allowed. */
+  /**
+   * Asks for permission if the call needs it. Returns the reason of a denial for the model, or null if it is allowed.
+   */
   async #denial(tool: GrantedTool, call: string, input: JsonObject): Promise<string | null> {
     const { run, options, secrets, asksAlways } = this.#context;
     if (!asksAlways && !(await tool.needsPermission(input, call))) return null;

@@ -115,6 +115,8 @@ export class Toolbox {
   }
 }
 
-/** Returns the tools for a request. The AI SDK does not execute them, so that each call is recorded before it is made. */
+/**
+ * Returns the tools for a request. The AI SDK does not execute them, so that each call is recorded before it is made.
+ */
 export const toolDefinitions = ({ tools }: GrantedTools): ToolSet =>
   Object.fromEntries([...tools].map(([name, { definition }]) => [name, definition]));
