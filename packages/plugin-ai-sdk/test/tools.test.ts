@@ -134,7 +134,7 @@ test('the calls of one step run at the same time, and invalid calls are not made
   t.is(lines.filter((line) => line.startsWith('result ')).length, 2);
 });
 
-test('the model is told if a permission is allowed, denied with a note, or not given in time', async (t) => {
+test('the model learns if a permission is allowed, denied with a note, or not given in time', async (t) => {
   const scene = await ModelScene.open(t, { tools: { echo: echo(true) }, permissionMs: 86_400_000 });
   scene.server.answer = caller;
   const workerId = await scene.create({}, { tools: ['echo'] });

@@ -12,7 +12,7 @@ export interface GrantedTool {
   /** The definition for the model, which has no execute function. */
   readonly definition: Tool;
   needsPermission(input: JsonObject, call: string): Promise<boolean>;
-  /** @throws ToolFailure its message is for the model · anything else: the model is told only that the call failed */
+  /** @throws ToolFailure its message is for the model · anything else: the model learns only that the call failed */
   execute(input: JsonObject, call: string, signal: AbortSignal): Promise<unknown>;
 }
 
