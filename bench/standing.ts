@@ -49,7 +49,13 @@ interface LongLog {
 /** Creates a log of `lines` lines. Returns it with the offset of each line. */
 const longLog = async (lines: number): Promise<LongLog> => {
   const store = fileStore({ dir: processFolder(), durability: { intervalMs: 1_000 } });
-  const host = { log: silentLogger, configuration: {}, snapshotOf: () => undefined, report: () => {} };
+  const host = {
+    log: silentLogger,
+    configuration: {},
+    keptKeys: 1_000,
+    snapshotOf: () => undefined,
+    report: () => {},
+  };
   await store.open(host);
   const log = mintId('log');
   const offsets: number[] = [];

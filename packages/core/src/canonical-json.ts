@@ -1,4 +1,4 @@
-import type { JsonValue } from './json.ts';
+import type { JsonValue } from './contracts/json.ts';
 
 /**
  * The canonical form of a JSON value after RFC 8785: keys sorted by UTF-16 code units, no white space. Numbers and

@@ -1,10 +1,10 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from './contracts/clock.ts';
+import type { Severity } from './contracts/event.ts';
+import type { JsonObject } from './contracts/json.ts';
+import type { Logger } from './contracts/logger.ts';
+import type { Diagnostic, Page, PageQuery } from './contracts/runtime-api.ts';
+import { RuntimeError } from './contracts/runtime-error.ts';
 import { mintId } from './id.ts';
-import type { JsonObject } from './json.ts';
-import type { Logger } from './logger.ts';
-import type { Diagnostic, Page, PageQuery } from './runtime-api.ts';
-import { RuntimeError } from './runtime-error.ts';
-import type { Severity } from './worker/event.ts';
 
 /** Trouble that was survived. Everything but `cause` is public. */
 export interface Report {

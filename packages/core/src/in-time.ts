@@ -1,5 +1,5 @@
-import type { Clock } from './clock.ts';
-import { type ErrorCode, RuntimeError } from './runtime-error.ts';
+import type { Clock } from './contracts/clock.ts';
+import { type ErrorCode, RuntimeError } from './contracts/runtime-error.ts';
 
 /**
  * Waits for an attempt, not longer than `limitMs`. What comes later is dropped: it cannot be called off.

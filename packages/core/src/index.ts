@@ -1,8 +1,9 @@
-export { boundedOutput, boundedText } from './bounded-output.ts';
 export { canonicalJson } from './canonical-json.ts';
-export type { Capabilities, EngineCapabilities } from './capabilities.ts';
-export { type Clock, systemClock } from './clock.ts';
 export { bundleDigest } from './commands/bundles.ts';
+export type { Capabilities, EngineCapabilities } from './contracts/capabilities.ts';
+export type { Claim, ClaimMode } from './contracts/claim.ts';
+export { type Clock, systemClock } from './contracts/clock.ts';
+export type { Cursor } from './contracts/cursor.ts';
 export {
   type Answer,
   type CalledOff,
@@ -25,30 +26,40 @@ export {
   type ToolCall,
   type ToolResult,
   type Usage,
-} from './engine.ts';
-export type { AsyncTaps, Command, Committed, Drain, PluginHooks, SyncTaps, WorkerSpec } from './hooks.ts';
-export { type IdPrefix, mintId, WORKER_ID_PATTERN } from './id.ts';
-export type { JsonObject, JsonValue } from './json.ts';
-export { DEFAULT_LIMITS, type Limits } from './limits.ts';
-export { type Logger, silentLogger } from './logger.ts';
-export { memoryStore } from './memory-store/memory-store.ts';
-export type { Cursor } from './observation/cursor.ts';
-export type { RawPage } from './observation/pages.ts';
-export type { WatchStream } from './observation/watch-stream.ts';
-export type { EventsChunk, StreamChunk, WorkerStream } from './observation/worker-stream.ts';
-export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './plugin.ts';
-export {
-  list,
-  type OptionReader,
-  oneOf,
-  optional,
-  readOptions,
-  text,
-  wholeNumber,
-} from './plugin-options.ts';
-export { RedactedOutputs } from './redacted-outputs.ts';
-export { Redactor } from './redactor.ts';
-export { Runtime, type RuntimeOptions, type StopOptions } from './runtime.ts';
+} from './contracts/engine.ts';
+export type {
+  BundleRef,
+  DetachCause,
+  EventData,
+  EventKey,
+  EventType,
+  InputRole,
+  MessagePart,
+  RequestKind,
+  ResolvedBy,
+  RunError,
+  RunOutcome,
+  Severity,
+  StopResult,
+  TextPart,
+  UsageData,
+  WorkerEvent,
+} from './contracts/event.ts';
+export type {
+  AsyncTaps,
+  Command,
+  Committed,
+  Drain,
+  PluginHooks,
+  SyncTaps,
+  WorkerFacts,
+  WorkerSpec,
+} from './contracts/hooks.ts';
+export type { JsonObject, JsonValue } from './contracts/json.ts';
+export { DEFAULT_LIMITS, type Limits } from './contracts/limits.ts';
+export { type Logger, silentLogger } from './contracts/logger.ts';
+export type { ModelUsage, Overview, UsageTotals } from './contracts/overview.ts';
+export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
 export type {
   BundleInfo,
   CancelOutcome,
@@ -69,9 +80,12 @@ export type {
   RuntimeApi,
   RuntimeStatus,
   RuntimeSummary,
+  RunWait,
   StopOutcome,
   TranscriptQuery,
   UpdateWorker,
+  WaitEnd,
+  WaitOptions,
   WatchItem,
   WatchOptions,
   WorkerDetail,
@@ -79,14 +93,15 @@ export type {
   WorkerInput,
   WorkerStatus,
   WorkerSummary,
-} from './runtime-api.ts';
+} from './contracts/runtime-api.ts';
 export {
   ERROR_CODES,
   type ErrorCode,
   type ErrorDetails,
   RuntimeError,
   type RuntimeErrorOptions,
-} from './runtime-error.ts';
+} from './contracts/runtime-error.ts';
+export type { ServedRuntime } from './contracts/served-runtime.ts';
 export type {
   Batch,
   KeyEntry,
@@ -103,26 +118,22 @@ export type {
   StoredLog,
   StoreFinding,
   StoreHost,
-} from './store.ts';
+} from './contracts/store.ts';
+export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from './contracts/stream.ts';
+export type { ToolPart, TranscriptItem } from './contracts/transcript.ts';
+export { type IdPrefix, mintId, WORKER_ID_PATTERN } from './id.ts';
+export { memoryStore } from './memory-store/memory-store.ts';
+export { boundedOutput, boundedText } from './plugin-kit/bounded-output.ts';
+export {
+  list,
+  type OptionReader,
+  oneOf,
+  optional,
+  readOptions,
+  text,
+  wholeNumber,
+} from './plugin-kit/options.ts';
+export { RedactedOutputs } from './plugin-kit/redacted-outputs.ts';
+export { Redactor } from './plugin-kit/redactor.ts';
+export { Runtime, type RuntimeOptions, type StopOptions } from './runtime/runtime.ts';
 export { version } from './version.ts';
-export type { Claim, ClaimMode } from './worker/claims.ts';
-export type {
-  BundleRef,
-  DetachCause,
-  EventData,
-  EventKey,
-  EventType,
-  InputRole,
-  MessagePart,
-  RequestKind,
-  ResolvedBy,
-  RunError,
-  RunOutcome,
-  Severity,
-  StopResult,
-  TextPart,
-  UsageData,
-  WorkerEvent,
-} from './worker/event.ts';
-export type { ModelUsage, Overview, UsageTotals } from './worker/overview.ts';
-export type { ToolPart, TranscriptItem } from './worker/transcript.ts';

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
+import type { Claim, ClaimMode } from '../src/contracts/claim.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
-import type { Claim, ClaimMode } from '../src/worker/claims.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,

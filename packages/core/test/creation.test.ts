@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
+import type { RuntimePlugin } from '../src/contracts/plugin.ts';
+import { type ErrorCode, RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { RuntimePlugin } from '../src/plugin.ts';
-import { type ErrorCode, RuntimeError } from '../src/runtime-error.ts';
 import { type FaultyStore, faultyStore, type StoreFault } from '../src/testing/faulty-store.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
@@ -161,7 +161,13 @@ for (const fault of faults) {
     // what is left after a crash now: nothing
     const { logs } = await (async () => {
       await inner.close();
-      return inner.open({ log: console, configuration: null, snapshotOf: () => undefined, report: () => {} });
+      return inner.open({
+        log: console,
+        configuration: null,
+        keptKeys: 1_000,
+        snapshotOf: () => undefined,
+        report: () => {},
+      });
     })();
     t.deepEqual([...logs], []);
 

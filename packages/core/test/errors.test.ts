@@ -1,10 +1,10 @@
 import { inspect } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { bundleDigest } from '../src/commands/bundles.ts';
-import { engine } from '../src/engine.ts';
+import { engine } from '../src/contracts/engine.ts';
+import { ERROR_CODES, type ErrorCode, RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import { Runtime } from '../src/runtime.ts';
-import { ERROR_CODES, type ErrorCode, RuntimeError } from '../src/runtime-error.ts';
+import { Runtime } from '../src/runtime/runtime.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
@@ -109,6 +109,11 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   RUNTIME_UNREACHABLE: OTHERS,
   WORKER_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getWorker('w')),
   BUNDLE_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getBundle(digest)),
+  RUN_NOT_FOUND: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    return codeOf(runtime.waitForRun('w', 'run_x'));
+  },
   REQUEST_NOT_FOUND: async (t) => {
     const { runtime } = await startRig(t);
     await runtime.createWorker(idle);
@@ -283,8 +288,8 @@ test('the table of errors: every code has a title that tells nothing private', (
 test('P19: an error of another copy of the package is as good as ours, where its code is known', async (t) => {
   // the query makes it another module, as a copy that a plugin brought along is
   const other = (await import(
-    `../src/runtime-error.ts?${'copy'}`
-  )) as typeof import('../src/runtime-error.ts');
+    `../src/contracts/runtime-error.ts?${'copy'}`
+  )) as typeof import('../src/contracts/runtime-error.ts');
   t.not(other.RuntimeError as unknown, RuntimeError);
   const foreign = new other.RuntimeError('FORBIDDEN', 'Too early', { details: { hour: 3 } });
   t.is(RuntimeError.from(foreign), foreign);

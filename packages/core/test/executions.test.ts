@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type EngineOutput, engine } from '../src/engine.ts';
+import { type EngineOutput, engine } from '../src/contracts/engine.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { Puppet, type PuppetRun } from './fixtures/puppet.ts';

@@ -1,12 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import { bundleDigest } from '../src/commands/bundles.ts';
-import { engine } from '../src/engine.ts';
+import { engine } from '../src/contracts/engine.ts';
+import type { WorkerEvent } from '../src/contracts/event.ts';
+import { RuntimeError } from '../src/contracts/runtime-error.ts';
+import type { RuntimeStore } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { Runtime } from '../src/runtime.ts';
-import { RuntimeError } from '../src/runtime-error.ts';
-import type { RuntimeStore } from '../src/store.ts';
+import type { Runtime } from '../src/runtime/runtime.ts';
 import { type FaultyStore, faultyStore, type Stall, type StoreFault } from '../src/testing/faulty-store.ts';
-import type { WorkerEvent } from '../src/worker/event.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -267,7 +267,7 @@ test('P14: that the store refuses is told once, and that it takes commits again 
     (await runtime.diagnostics()).items
       .filter(({ worker }) => worker === null)
       .map(({ severity, code, message }) => [severity, code, message]);
-  const again = ['info', 'STORE_AVAILABLE', 'The store takes commits again'];
+  const again = ['info', 'STORE_AVAILABLE', 'The store accepts commits again'];
   const full = ['error', 'STORE_FULL', 'The store refuses commits: The store is full'];
 
   faulty.failNext('append', 'conflict');

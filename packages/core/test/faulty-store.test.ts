@@ -1,9 +1,9 @@
 import test from 'ava';
-import { silentLogger } from '../src/logger.ts';
+import { silentLogger } from '../src/contracts/logger.ts';
+import type { ErrorCode } from '../src/contracts/runtime-error.ts';
+import { RuntimeError } from '../src/contracts/runtime-error.ts';
+import type { Batch, LogHead, StoreHost } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { ErrorCode } from '../src/runtime-error.ts';
-import { RuntimeError } from '../src/runtime-error.ts';
-import type { Batch, LogHead, StoreHost } from '../src/store.ts';
 import { type FaultyStore, faultyStore, type StoreFault } from '../src/testing/faulty-store.ts';
 import { testStore } from '../src/testing/test-store.ts';
 
@@ -22,6 +22,7 @@ testStore(
 const host: StoreHost = {
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: () => undefined,
   report: () => {},
 };

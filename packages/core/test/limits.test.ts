@@ -1,10 +1,10 @@
 import test, { type ExecutionContext } from 'ava';
 import { bundleDigest } from '../src/commands/bundles.ts';
-import { type EngineOutput, engine } from '../src/engine.ts';
-import { DEFAULT_LIMITS, type Limits, resolveLimits } from '../src/limits.ts';
+import { type EngineOutput, engine } from '../src/contracts/engine.ts';
+import { DEFAULT_LIMITS, type Limits, resolveLimits } from '../src/contracts/limits.ts';
+import { type ErrorCode, RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import { Runtime } from '../src/runtime.ts';
-import { type ErrorCode, RuntimeError } from '../src/runtime-error.ts';
+import { Runtime } from '../src/runtime/runtime.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {

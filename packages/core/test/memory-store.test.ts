@@ -1,7 +1,7 @@
 import test from 'ava';
-import { silentLogger } from '../src/logger.ts';
+import { silentLogger } from '../src/contracts/logger.ts';
+import type { LogHead, RuntimeStore, StoreHost } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { LogHead, RuntimeStore, StoreHost } from '../src/store.ts';
 import { testStore } from '../src/testing/test-store.ts';
 
 testStore(
@@ -19,6 +19,7 @@ testStore(
 const host: StoreHost = {
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: () => undefined,
   report: () => {},
 };

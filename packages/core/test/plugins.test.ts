@@ -1,9 +1,9 @@
 import test from 'ava';
-import type { Command, WorkerSpec } from '../src/hooks.ts';
+import type { Command, WorkerSpec } from '../src/contracts/hooks.ts';
+import { PLUGIN_API, type PluginHost, type RuntimePlugin } from '../src/contracts/plugin.ts';
+import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import { PLUGIN_API, type PluginHost, type RuntimePlugin } from '../src/plugin.ts';
-import { Runtime } from '../src/runtime.ts';
-import { RuntimeError } from '../src/runtime-error.ts';
+import { Runtime } from '../src/runtime/runtime.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { manualClock } from '../src/testing/manual-clock.ts';
 import { Puppet } from './fixtures/puppet.ts';
@@ -151,16 +151,16 @@ test('P18: a tool that its engine has not is named, with those that there are', 
   };
   t.deepEqual(await refusal('puppet', ['read', 'raed']), [
     'TOOL_UNKNOWN',
-    'The engine "puppet" has no tool "raed": there are read, write',
+    'The engine "puppet" has no tool "raed"; its tools are read, write',
     { tools: ['raed'], known: ['read', 'write'] },
   ]);
   t.deepEqual(await refusal('bare', ['a', 'b']), [
     'TOOL_UNKNOWN',
-    'The engine "bare" has no tools "a", "b": it has none',
+    'The engine "bare" has no tools "a", "b"; it has no tools',
     { tools: ['a', 'b'], known: [] },
   ]);
   const [, message] = await refusal('rich', ['t21']);
-  t.is(message, `The engine "rich" has no tool "t21": there are ${many.slice(0, 20).join(', ')}, …`);
+  t.is(message, `The engine "rich" has no tool "t21"; its tools are ${many.slice(0, 20).join(', ')}, …`);
 });
 
 test('admit is asked about every command but stop, cancel and respond, and can refuse each', async (t) => {
@@ -483,6 +483,7 @@ test('hooks offer to tap and nothing else', (t) => {
           'committed',
           'diagnostic',
           'drain',
+          'opened',
           'prepare',
           'start',
         ]);

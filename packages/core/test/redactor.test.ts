@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { Redactor } from '../src/redactor.ts';
+import { Redactor } from '../src/plugin-kit/redactor.ts';
 
 const redactor = (words: Readonly<Record<string, string>>): Redactor => {
   const made = new Redactor();

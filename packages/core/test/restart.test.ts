@@ -1,12 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
+import type { WorkerEvent } from '../src/contracts/event.ts';
+import type { WorkerSummary } from '../src/contracts/runtime-api.ts';
+import { RuntimeError } from '../src/contracts/runtime-error.ts';
+import type { RuntimeStore, StoreHost } from '../src/contracts/store.ts';
+import { restingIn, snapshotOf } from '../src/domain/snapshot.ts';
+import { emptyState, type WorkerState } from '../src/domain/state.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { WorkerSummary } from '../src/runtime-api.ts';
-import { RuntimeError } from '../src/runtime-error.ts';
-import type { RuntimeStore, StoreHost } from '../src/store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
-import type { WorkerEvent } from '../src/worker/event.ts';
-import { restingIn, snapshotOf } from '../src/worker/snapshot.ts';
-import { emptyState, type WorkerState } from '../src/worker/state.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -288,7 +288,7 @@ test('P12: inputs that wait for an engine say why, once, and go on when it is th
   const lastError = async () => (await runtime.getWorker('w')).execution.lastError;
   const reason = { code: 'ENGINE_UNAVAILABLE', message: 'The key of the model is missing' };
   t.deepEqual(await lastError(), reason);
-  const why = ['ENGINE_UNAVAILABLE', 'Queued inputs have to wait: The key of the model is missing'];
+  const why = ['ENGINE_UNAVAILABLE', 'Queued inputs are waiting: The key of the model is missing'];
   t.deepEqual(await told(), [why]);
   const { asOf } = await runtime.listWorkers();
   const before = puppet.contexts.length;
@@ -313,7 +313,7 @@ test('P12: inputs that wait for an engine say why, once, and go on when it is th
   t.is(await tries(1), 8);
   const failed = 'The engine "puppet" failed to attach';
   t.deepEqual(await lastError(), { code: 'ENGINE_UNAVAILABLE', message: failed });
-  t.deepEqual(await told(), [['ENGINE_UNAVAILABLE', `Queued inputs have to wait: ${failed}`], why]);
+  t.deepEqual(await told(), [['ENGINE_UNAVAILABLE', `Queued inputs are waiting: ${failed}`], why]);
   for await (const item of runtime.watch({ after: asOf })) {
     if (item.type !== 'worker') continue;
     t.is(item.worker.execution.lastError?.message, failed);

@@ -1,12 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
-import type { EngineOutput } from '../src/engine.ts';
-import type { Limits } from '../src/limits.ts';
+import type { EngineOutput } from '../src/contracts/engine.ts';
+import type { WorkerEvent } from '../src/contracts/event.ts';
+import type { Limits } from '../src/contracts/limits.ts';
+import type { RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import { Runtime } from '../src/runtime.ts';
-import type { RuntimeError } from '../src/runtime-error.ts';
+import { Runtime } from '../src/runtime/runtime.ts';
 import type { Script } from '../src/testing/engine/script.ts';
 import { scriptedEngine } from '../src/testing/scripted-engine.ts';
-import type { WorkerEvent } from '../src/worker/event.ts';
 
 const WAIT = { waitMs: 20_000 };
 

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
 import fc from 'fast-check';
+import type { RuntimeStore } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { RuntimeStore } from '../src/store.ts';
 import type { PuppetRun } from './fixtures/puppet.ts';
 import {
   codeOf,

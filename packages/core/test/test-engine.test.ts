@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
-import { type Engine, engine } from '../src/engine.ts';
+import { type Engine, engine } from '../src/contracts/engine.ts';
 import { scriptedEngine } from '../src/testing/scripted-engine.ts';
 import type { TestContext, TestFunction } from '../src/testing/store/harness.ts';
 import { testEngine } from '../src/testing/test-engine.ts';

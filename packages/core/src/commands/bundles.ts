@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
-import type { Clock } from '../clock.ts';
-import type { WorkerSpec } from '../hooks.ts';
+import type { Clock } from '../contracts/clock.ts';
+import type { BundleRef } from '../contracts/event.ts';
+import type { WorkerSpec } from '../contracts/hooks.ts';
+import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { BundleInfo, Page, PageQuery } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { RuntimeStore } from '../contracts/store.ts';
 import { storeInTime } from '../in-time.ts';
-import type { JsonObject, JsonValue } from '../json.ts';
-import type { Limits } from '../limits.ts';
-import type { BundleInfo, Page, PageQuery } from '../runtime-api.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { RuntimeStore } from '../store.ts';
-import type { BundleRef } from '../worker/event.ts';
 import { checkBundle, DIGEST_PATTERN } from './requests.ts';
 
 interface Profile {

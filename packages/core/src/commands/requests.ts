@@ -1,8 +1,9 @@
+import type { InputRole, TextPart } from '../contracts/event.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { CreateWorker, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import { WORKER_ID_PATTERN } from '../id.ts';
-import type { Limits } from '../limits.ts';
-import type { CreateWorker, UpdateWorker, WorkerInput } from '../runtime-api.ts';
-import { RuntimeError } from '../runtime-error.ts';
-import type { InputRole, TextPart } from '../worker/event.ts';
+import { MAX_WAIT_MS } from './run-waits.ts';
 import {
   assertShape,
   isObject,
@@ -124,8 +125,8 @@ export const checkStop = (request: unknown, limits: Limits): void =>
 export const checkCancel = (request: unknown): void =>
   assertShape(object({ runId: string({ min: 1, max: 128 }), reason }), request);
 
-/** A day is longer than anybody holds a call open. */
-const MAX_WAIT_MS = 86_400_000;
+export const checkRunId = (runId: unknown): void =>
+  assertShape(object({ runId: string({ min: 1, max: 128 }) }, ['runId']), { runId });
 
 export const checkWait = (waitMs: unknown): void =>
   assertShape(object({ waitMs: wholeNumber(0, MAX_WAIT_MS) }), { waitMs });

@@ -1,4 +1,4 @@
-import { RuntimeError } from '../runtime-error.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 
 /** What is wrong with a value, and where: a JSON pointer. */
 interface Issue {

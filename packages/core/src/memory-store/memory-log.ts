@@ -1,5 +1,5 @@
-import type { JsonValue } from '../json.ts';
-import { RuntimeError } from '../runtime-error.ts';
+import type { JsonValue } from '../contracts/json.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import type {
   Batch,
   KeyEntry,
@@ -10,10 +10,8 @@ import type {
   ReadLimits,
   Snapshot,
   StoredLog,
-} from '../store.ts';
+} from '../contracts/store.ts';
 
-/** As many as the contract asks for. They are cut back at twice that, so that cutting costs little per append. */
-const KEPT_KEYS = 1_000;
 /** What a reopened log hands on at once; the runtime reads the rest. */
 const TAIL_BYTES = 65_536;
 const NEWLINE = 0x0a;
@@ -64,11 +62,11 @@ export class MemoryLog {
   #head: LogHead = { seq: 0, bytes: 0 };
   #snapshot: Snapshot | null = null;
 
-  constructor(log: string, begin: NewLog, batch: Batch) {
+  constructor(log: string, begin: NewLog, batch: Batch, keptKeys: number) {
     this.#log = log;
     this.workerId = begin.workerId;
     this.record = begin.record;
-    this.append(this.#head, batch);
+    this.append(this.#head, batch, keptKeys);
   }
 
   get head(): LogHead {
@@ -80,8 +78,11 @@ export class MemoryLog {
     return this.#keys.slice();
   }
 
-  /** @throws STORE_CONFLICT `after` is not the head; the log is as before */
-  append(after: LogHead, batch: Batch): void {
+  /**
+   * Adds a batch, and keeps at least the last `keptKeys` key entries.
+   * @throws STORE_CONFLICT `after` is not the head; the log is as before
+   */
+  append(after: LogHead, batch: Batch, keptKeys: number): void {
     const { seq, bytes } = this.#head;
     if (after.seq !== seq || after.bytes !== bytes) {
       throw new RuntimeError('STORE_CONFLICT', undefined, {
@@ -92,7 +93,8 @@ export class MemoryLog {
     this.#head = { seq: seq + batch.count, bytes: bytes + batch.lines.length };
     if (batch.keys) {
       for (const key of batch.keys) this.#keys.push(key);
-      if (this.#keys.length > 2 * KEPT_KEYS) this.#keys = this.#keys.slice(-KEPT_KEYS);
+      // Entries are cut back only at twice the number, so that cutting costs little per append.
+      if (this.#keys.length > 2 * keptKeys) this.#keys = this.#keys.slice(-keptKeys);
     }
   }
 

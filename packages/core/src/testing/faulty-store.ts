@@ -1,5 +1,5 @@
-import type { JsonValue } from '../json.ts';
-import { type ErrorCode, RuntimeError } from '../runtime-error.ts';
+import type { JsonValue } from '../contracts/json.ts';
+import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type {
   Batch,
   KeyEntry,
@@ -12,7 +12,7 @@ import type {
   RuntimeStore,
   StoredBundle,
   StoreHost,
-} from '../store.ts';
+} from '../contracts/store.ts';
 
 /**
  * What goes wrong with a call:

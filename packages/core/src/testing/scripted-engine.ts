@@ -1,4 +1,4 @@
-import type { EngineCapabilities } from '../capabilities.ts';
+import type { EngineCapabilities } from '../contracts/capabilities.ts';
 import type {
   Answer,
   DetachReason,
@@ -8,9 +8,9 @@ import type {
   EngineSession,
   Run,
   RunInput,
-} from '../engine.ts';
-import type { JsonObject } from '../json.ts';
-import { RuntimeError } from '../runtime-error.ts';
+} from '../contracts/engine.ts';
+import type { JsonObject } from '../contracts/json.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import { type Gate, NamedGate } from './engine/gate.ts';
 import type { Script, ScriptStep, WaitStep } from './engine/script.ts';
 

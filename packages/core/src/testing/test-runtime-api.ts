@@ -13,6 +13,7 @@ import { requestTests } from './api/requests.ts';
 import { restartingTests } from './api/restarting.ts';
 import { Scene } from './api/scene.ts';
 import { stoppingTests } from './api/stopping.ts';
+import { waitingTests } from './api/waiting.ts';
 import { watchingTests } from './api/watching.ts';
 import { declareOn } from './declare.ts';
 import type { TestFunction } from './store/harness.ts';
@@ -32,6 +33,7 @@ export const testRuntimeApi = (
   bundleTests(contract);
   listingTests(contract);
   inputTests(contract);
+  waitingTests(contract);
   requestTests(contract);
   stoppingTests(contract);
   readingTests(contract);

@@ -1,5 +1,5 @@
-import type { Cursor } from '../../observation/cursor.ts';
-import type { ErrorCode } from '../../runtime-error.ts';
+import type { Cursor } from '../../contracts/cursor.ts';
+import type { ErrorCode } from '../../contracts/runtime-error.ts';
 import type { Contract } from './contract.ts';
 import { createStoried } from './reading.ts';
 import type { Scene } from './scene.ts';

@@ -1,4 +1,4 @@
-import type { ListWorkers, UpdateWorker } from '../../runtime-api.ts';
+import type { ListWorkers, UpdateWorker } from '../../contracts/runtime-api.ts';
 import type { Contract } from './contract.ts';
 import type { Scene } from './scene.ts';
 

@@ -1,7 +1,7 @@
-import type { Cursor } from '../../observation/cursor.ts';
-import type { Page } from '../../runtime-api.ts';
-import type { WorkerEvent } from '../../worker/event.ts';
-import type { TranscriptItem } from '../../worker/transcript.ts';
+import type { Cursor } from '../../contracts/cursor.ts';
+import type { WorkerEvent } from '../../contracts/event.ts';
+import type { Page } from '../../contracts/runtime-api.ts';
+import type { TranscriptItem } from '../../contracts/transcript.ts';
 import type { Contract } from './contract.ts';
 import type { Scene } from './scene.ts';
 

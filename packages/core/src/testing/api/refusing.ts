@@ -1,4 +1,4 @@
-import type { RuntimeApi } from '../../runtime-api.ts';
+import type { RuntimeApi } from '../../contracts/runtime-api.ts';
 import type { Contract } from './contract.ts';
 import { wrong } from './scene.ts';
 

@@ -1,4 +1,4 @@
-import type { Answer, Question } from '../../engine.ts';
+import type { Answer, Question } from '../../contracts/engine.ts';
 import type { Contract } from './contract.ts';
 
 const QUESTION: Question = {

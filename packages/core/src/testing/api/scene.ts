@@ -1,7 +1,13 @@
-import type { Cursor } from '../../observation/cursor.ts';
-import type { CreateWorker, Page, RuntimeApi, WorkerDetail, WorkerInput } from '../../runtime-api.ts';
-import type { ErrorCode } from '../../runtime-error.ts';
-import type { EventType, WorkerEvent } from '../../worker/event.ts';
+import type { Cursor } from '../../contracts/cursor.ts';
+import type { EventType, WorkerEvent } from '../../contracts/event.ts';
+import type {
+  CreateWorker,
+  Page,
+  RuntimeApi,
+  WorkerDetail,
+  WorkerInput,
+} from '../../contracts/runtime-api.ts';
+import type { ErrorCode } from '../../contracts/runtime-error.ts';
 import type { ScriptStep } from '../engine/script.ts';
 import type { ScriptedEngine } from '../scripted-engine.ts';
 import type { TestContext } from '../store/harness.ts';

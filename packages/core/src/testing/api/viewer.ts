@@ -1,6 +1,11 @@
-import type { Cursor } from '../../observation/cursor.ts';
-import type { InFlightMessage, Observation, ObserveOptions, RuntimeApi } from '../../runtime-api.ts';
-import type { WorkerEvent } from '../../worker/event.ts';
+import type { Cursor } from '../../contracts/cursor.ts';
+import type { WorkerEvent } from '../../contracts/event.ts';
+import type {
+  InFlightMessage,
+  Observation,
+  ObserveOptions,
+  RuntimeApi,
+} from '../../contracts/runtime-api.ts';
 import type { TestContext } from '../store/harness.ts';
 import { Waiters } from './patience.ts';
 

@@ -1,5 +1,5 @@
-import type { Cursor } from '../../observation/cursor.ts';
-import type { RuntimeApi, WatchItem, WorkerSummary } from '../../runtime-api.ts';
+import type { Cursor } from '../../contracts/cursor.ts';
+import type { RuntimeApi, WatchItem, WorkerSummary } from '../../contracts/runtime-api.ts';
 import type { TestContext } from '../store/harness.ts';
 import type { Contract } from './contract.ts';
 import { Waiters } from './patience.ts';

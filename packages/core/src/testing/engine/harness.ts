@@ -1,6 +1,6 @@
-import type { Engine } from '../../engine.ts';
-import type { JsonObject } from '../../json.ts';
-import type { WorkerInput } from '../../runtime-api.ts';
+import type { Engine } from '../../contracts/engine.ts';
+import type { JsonObject } from '../../contracts/json.ts';
+import type { WorkerInput } from '../../contracts/runtime-api.ts';
 
 /** An engine of the test's own, and what it takes to have it do something. */
 export interface EngineHarness {

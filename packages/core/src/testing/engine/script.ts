@@ -1,5 +1,5 @@
-import type { Answer, EngineContext, EngineOutput, Question, Run, RunInput } from '../../engine.ts';
-import type { CreateWorker } from '../../runtime-api.ts';
+import type { Answer, EngineContext, EngineOutput, Question, Run, RunInput } from '../../contracts/engine.ts';
+import type { CreateWorker } from '../../contracts/runtime-api.ts';
 
 /**
  * What holds an engine up. All but `abort` end with the signal's reason when the engine is told to end, unless they

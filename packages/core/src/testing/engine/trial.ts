@@ -1,7 +1,7 @@
+import type { WorkerEvent } from '../../contracts/event.ts';
+import type { InputReceipt, WorkerInput } from '../../contracts/runtime-api.ts';
 import { memoryStore } from '../../memory-store/memory-store.ts';
-import { Runtime } from '../../runtime.ts';
-import type { InputReceipt, WorkerInput } from '../../runtime-api.ts';
-import type { WorkerEvent } from '../../worker/event.ts';
+import { Runtime } from '../../runtime/runtime.ts';
 import type { Declare } from '../declare.ts';
 import type { TestContext } from '../store/harness.ts';
 import type { EngineCapability, EngineHarness } from './harness.ts';

@@ -1,4 +1,4 @@
-import type { RuntimeStore } from '../../store.ts';
+import type { RuntimeStore } from '../../contracts/store.ts';
 
 /** What the contract tests use of ava's `t`. Assertions throw, as ava's do. */
 export interface TestContext {

@@ -1,4 +1,4 @@
-import type { Batch } from '../../store.ts';
+import type { Batch } from '../../contracts/store.ts';
 import type { Contract } from './contract.ts';
 import { Ledger } from './ledger.ts';
 import type { Place } from './place.ts';

@@ -1,5 +1,13 @@
-import type { JsonValue } from '../../json.ts';
-import type { Batch, KeyEntry, LinePosition, LogHead, NewLog, ReadLimits, Snapshot } from '../../store.ts';
+import type { JsonValue } from '../../contracts/json.ts';
+import type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  NewLog,
+  ReadLimits,
+  Snapshot,
+} from '../../contracts/store.ts';
 
 /** One line as the runtime writes them: its number first, then anything. */
 const lineOf = (seq: number, text: string): Uint8Array =>

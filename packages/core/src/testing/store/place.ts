@@ -1,5 +1,5 @@
-import { silentLogger } from '../../logger.ts';
-import { type ErrorCode, RuntimeError } from '../../runtime-error.ts';
+import { silentLogger } from '../../contracts/logger.ts';
+import { type ErrorCode, RuntimeError } from '../../contracts/runtime-error.ts';
 import type {
   Batch,
   LogSlice,
@@ -9,11 +9,10 @@ import type {
   StoredLog,
   StoreFinding,
   StoreHost,
-} from '../../store.ts';
+} from '../../contracts/store.ts';
 import type { StoreHarness, TestContext } from './harness.ts';
 import { Ledger, type Range, snapshotAt } from './ledger.ts';
 
-const KEPT_KEYS = 1_000;
 const PAGE = { count: 1_000, bytes: 1_048_576, direction: 'forward' } as const satisfies ReadLimits;
 
 interface BeginOptions extends Partial<NewLog> {
@@ -26,6 +25,8 @@ export class Place {
   readonly ledgers = new Map<string, Ledger>();
   /** What the store reported since it was opened last. */
   findings: StoreFinding[] = [];
+  /** The number of key entries of each log that the store is asked to keep. */
+  keptKeys = 1_000;
   /** Whether the runtime knows its logs well enough to describe them. */
   offersSnapshots = true;
   runtimeId = '';
@@ -55,6 +56,7 @@ export class Place {
     return {
       log: silentLogger,
       configuration: { plugins: ['contract'] },
+      keptKeys: this.keptKeys,
       snapshotOf: (log) => {
         const ledger = this.offersSnapshots ? this.ledgers.get(log) : undefined;
         return ledger && snapshotAt(ledger.head);
@@ -166,11 +168,11 @@ export class Place {
     await this.#checkFrom(log, 1);
   }
 
-  /** Checks that the store has the log's last keys: 1,000 or more of them, or all. */
+  /** Checks that the store has the log's last keys: `keptKeys` or more of them, or all. */
   async checkKeys(log: string): Promise<void> {
     const given = this.ledger(log).keys;
     const kept = await this.store.keys(log);
-    this.t.true(kept.length >= Math.min(KEPT_KEYS, given.length), `${log}: ${kept.length} keys are kept`);
+    this.t.true(kept.length >= Math.min(this.keptKeys, given.length), `${log}: ${kept.length} keys are kept`);
     this.t.deepEqual(kept, given.slice(given.length - kept.length), `${log}: keys`);
   }
 

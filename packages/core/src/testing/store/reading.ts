@@ -1,4 +1,4 @@
-import type { ReadLimits } from '../../store.ts';
+import type { ReadLimits } from '../../contracts/store.ts';
 import type { Contract } from './contract.ts';
 import type { Place } from './place.ts';
 import { random } from './random.ts';

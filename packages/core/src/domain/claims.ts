@@ -1,0 +1,163 @@
+import type { Claim } from '../contracts/claim.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+
+/** What one Worker, or a detached execution of it, holds. */
+interface Holding {
+  readonly worker: string;
+  readonly paths: readonly (readonly string[])[];
+  /** The Worker is deleted, an execution of it is not over: whoever has its id next is another one. */
+  isOrphan: boolean;
+}
+
+interface Node {
+  readonly children: Map<string, Node>;
+  /** Those that hold a write claim on just this resource. */
+  readonly holders: Set<Holding>;
+}
+
+const newNode = (): Node => ({ children: new Map(), holders: new Set() });
+
+/**
+ * Components of a resource, the scheme first. `pointer` is where it stands in the request.
+ * @throws INVALID_REQUEST no scheme, or a component that is empty, `.` or `..`
+ */
+export const parseResource = (resource: string, pointer = '/resource'): readonly string[] => {
+  const match = /^([a-z][a-z0-9+.-]*):\/(.*)$/s.exec(resource);
+  const components = match?.[2] === '' ? [] : match?.[2]?.replace(/\/$/, '').split('/');
+  if (
+    !match ||
+    !components ||
+    components.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0'))
+  ) {
+    throw new RuntimeError(
+      'INVALID_REQUEST',
+      'A claim resource is "<scheme>:/" and plain components, as in fs:/srv/docs',
+      { details: { issues: [{ pointer, message: 'must be "<scheme>:/" and plain components' }] } },
+    );
+  }
+  return [match[1] as string, ...components];
+};
+
+/**
+ * The write claims that are held now. Two of them conflict where one resource contains the other, component by
+ * component, unless the container's holder is an ancestor of the other: so a parent delegates part of what it holds.
+ * Read claims are recorded with the Worker and never conflict. Taking costs the depth of the resource and the
+ * claims below it, whatever the number of Workers.
+ */
+export class Claims {
+  readonly #root = newNode();
+  readonly #byWorker = new Map<string, Holding>();
+  readonly #lingering = new Set<Holding>();
+  readonly #isAncestor: (ancestor: string, worker: string) => boolean;
+
+  constructor(isAncestor: (ancestor: string, worker: string) => boolean) {
+    this.#isAncestor = isAncestor;
+  }
+
+  /**
+   * Takes all write claims of a Worker, or none.
+   * @throws CLAIM_CONFLICT with the claim's name and the Workers that hold what it overlaps
+   */
+  take(worker: string, claims: readonly Claim[]): void {
+    const paths: (readonly string[])[] = [];
+    for (const claim of claims) {
+      if (claim.mode !== 'write') continue;
+      const path = parseResource(claim.resource);
+      const holders = this.#conflicts(worker, path);
+      if (holders.length > 0) {
+        throw new RuntimeError(
+          'CLAIM_CONFLICT',
+          `The claim "${claim.name}" overlaps a write claim of another Worker`,
+          {
+            details: { claim: claim.name, workers: holders.slice(0, 10) },
+          },
+        );
+      }
+      paths.push(path);
+    }
+    this.release(worker);
+    if (paths.length > 0) this.#byWorker.set(worker, this.#hold(worker, paths));
+  }
+
+  /** Gives back what the Worker holds; nothing held is fine. */
+  release(worker: string): void {
+    const holding = this.#byWorker.get(worker);
+    this.#byWorker.delete(worker);
+    if (holding) this.#letGo(holding);
+  }
+
+  /** Holds what the Worker holds once more, for an execution of it that is not over, until that is called off. */
+  linger(worker: string): () => void {
+    const held = this.#byWorker.get(worker);
+    if (!held) return () => {};
+    const holding = this.#hold(worker, held.paths);
+    this.#lingering.add(holding);
+    return () => {
+      if (this.#lingering.delete(holding)) this.#letGo(holding);
+    };
+  }
+
+  /** The Worker is gone: it gives back what it holds, and what lingers of it is shared with nobody. */
+  forget(worker: string): void {
+    this.release(worker);
+    for (const holding of this.#lingering) if (holding.worker === worker) holding.isOrphan = true;
+  }
+
+  #hold(worker: string, paths: Holding['paths']): Holding {
+    const holding = { worker, paths, isOrphan: false };
+    for (const path of paths) this.#node(path).holders.add(holding);
+    return holding;
+  }
+
+  #letGo(holding: Holding): void {
+    for (const path of holding.paths) this.#drop(this.#root, path, 0, holding);
+  }
+
+  #node(path: readonly string[]): Node {
+    let node = this.#root;
+    for (const part of path) {
+      let child = node.children.get(part);
+      if (!child) {
+        child = newNode();
+        node.children.set(part, child);
+      }
+      node = child;
+    }
+    return node;
+  }
+
+  #drop(node: Node, path: readonly string[], depth: number, holding: Holding): void {
+    if (depth === path.length) {
+      node.holders.delete(holding);
+      return;
+    }
+    const part = path[depth] as string;
+    const child = node.children.get(part);
+    if (!child) return;
+    this.#drop(child, path, depth + 1, holding);
+    if (child.holders.size === 0 && child.children.size === 0) node.children.delete(part);
+  }
+
+  #conflicts(worker: string, path: readonly string[]): string[] {
+    const found = new Set<string>();
+    let node: Node | undefined = this.#root;
+    for (const part of path) {
+      node = node.children.get(part);
+      if (!node) return [...found];
+      // holders of a container (or of the very resource) may be ancestors that delegate
+      for (const { worker: holder, isOrphan } of node.holders) {
+        if (isOrphan || (holder !== worker && !this.#isAncestor(holder, worker))) found.add(holder);
+      }
+    }
+    // holders inside may be descendants that this Worker delegated to
+    const below = [...node.children.values()];
+    for (let next = below.pop(); next && found.size < 10; next = below.pop()) {
+      for (const { worker: holder, isOrphan } of next.holders) {
+        if (isOrphan || (holder !== worker && !this.#isAncestor(worker, holder))) found.add(holder);
+      }
+      // not spread: there may be more of them than a call takes arguments
+      for (const child of next.children.values()) below.push(child);
+    }
+    return [...found];
+  }
+}

@@ -1,0 +1,253 @@
+import type { ClaimMode } from '../contracts/claim.ts';
+import type {
+  BundleRef,
+  EventKey,
+  InputRole,
+  RunError,
+  StopResult,
+  TextPart,
+  UsageData,
+  WorkerEvent,
+} from '../contracts/event.ts';
+import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
+import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
+import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
+
+export interface AcceptedInput {
+  readonly inputId: string;
+  readonly runId: string;
+  readonly role: InputRole;
+  readonly parts: readonly TextPart[];
+  readonly metadata?: JsonObject;
+}
+
+export interface CurrentRun {
+  readonly runId: string;
+  readonly origin: 'input' | 'engine';
+  readonly input: AcceptedInput | null;
+  readonly generation: number;
+  readonly startedAt: string;
+  /** The tool calls without a result; left out where there are none. */
+  readonly calls?: readonly string[];
+}
+
+interface Tally {
+  readonly inputs: number;
+  readonly messages: number;
+  readonly toolCalls: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly interrupted: number;
+  readonly usage: UsageTotals;
+}
+
+/**
+ * All that is known of a Worker from its log: the fold of its events, a plain JSON value. Values inside are replaced,
+ * never changed, so a snapshot of it is a reference. What is live (an attached session, streams) is not in here.
+ */
+export interface WorkerState {
+  readonly workerId: string;
+  readonly log: string;
+  /** Where the log ends. */
+  readonly head: LogPosition;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  /** A Worker shows from its first `execution.attached` on; before that, a failure or a restart takes it away again. */
+  readonly phase: 'creating' | 'alive' | 'deleted';
+  readonly status: WorkerStatus;
+  readonly engine: string;
+  readonly displayName: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly parent: string | null;
+  readonly profile: string | null;
+  readonly bundle: BundleRef | null;
+  readonly configDigest: string;
+  readonly tools: readonly string[];
+  readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
+  readonly creationKey: EventKey | null;
+  readonly generation: number;
+  readonly lastError: RunError | null;
+  /** What an execution recorded last. */
+  readonly recorded: JsonValue;
+  readonly stopResult: StopResult | null;
+  readonly run: CurrentRun | null;
+  readonly queue: readonly AcceptedInput[];
+  readonly requests: readonly OpenRequest[];
+  /** The requests resolved last, so that answering again can be told from answering the unknown. */
+  readonly resolved: readonly { readonly requestId: string; readonly decision: string | null }[];
+  readonly tally: Tally;
+}
+
+export type Draft = { -readonly [K in keyof WorkerState]: WorkerState[K] };
+
+const RESOLVED_KEPT = 16;
+const NONE: readonly never[] = [];
+const NO_LABELS: WorkerState['labels'] = {};
+const NO_TALLY: Tally = {
+  inputs: 0,
+  messages: 0,
+  toolCalls: 0,
+  completed: 0,
+  failed: 0,
+  cancelled: 0,
+  interrupted: 0,
+  usage: NO_USAGE,
+};
+
+/** The state of an empty log. */
+export const emptyState = (workerId: string, log: string): WorkerState => ({
+  workerId,
+  log,
+  head: EMPTY_POSITION,
+  createdAt: '',
+  updatedAt: '',
+  phase: 'creating',
+  status: 'idle',
+  engine: '',
+  displayName: null,
+  labels: NO_LABELS,
+  parent: null,
+  profile: null,
+  bundle: null,
+  configDigest: '',
+  tools: NONE,
+  claims: NONE,
+  creationKey: null,
+  generation: 0,
+  lastError: null,
+  recorded: null,
+  stopResult: null,
+  run: null,
+  queue: NONE,
+  requests: NONE,
+  resolved: NONE,
+  tally: NO_TALLY,
+});
+
+const count = (tally: Tally, what: Exclude<keyof Tally, 'usage'>): Tally => ({
+  ...tally,
+  [what]: tally[what] + 1,
+});
+
+/**
+ * Folds one event into a draft, all but `head`, which belongs to whoever knows the bytes. Total: an event of an
+ * unknown type, or one that does not fit (a damaged log), changes nothing but the time.
+ */
+export const apply = (draft: Draft, event: WorkerEvent): void => {
+  draft.updatedAt = event.time;
+  switch (event.type) {
+    case 'worker.created': {
+      const { key, ...rest } = event.data;
+      Object.assign(draft, rest);
+      draft.createdAt = event.time;
+      draft.creationKey = key ?? null;
+      return;
+    }
+    case 'worker.updated':
+      if (event.data.displayName !== undefined) draft.displayName = event.data.displayName;
+      if (event.data.labels !== undefined) draft.labels = event.data.labels;
+      return;
+    case 'worker.stopped':
+      draft.status = 'stopped';
+      draft.stopResult = event.data.outcome;
+      return;
+    case 'worker.resumed':
+      draft.status = 'idle';
+      draft.stopResult = null;
+      return;
+    case 'worker.deleted':
+      draft.phase = 'deleted';
+      return;
+    case 'execution.attached':
+      draft.phase = 'alive';
+      draft.generation = event.data.generation;
+      draft.lastError = null;
+      return;
+    case 'execution.detached':
+      if (event.data.code)
+        draft.lastError = { code: event.data.code, message: 'The execution ended unexpectedly' };
+      return;
+    case 'execution.recorded':
+      draft.recorded = event.data.value;
+      return;
+    case 'input.accepted': {
+      const { input: inputId, role, parts, metadata } = event.data;
+      const accepted = { inputId, runId: event.run ?? '', role, parts, ...(metadata && { metadata }) };
+      draft.queue = [...draft.queue, accepted];
+      draft.tally = count(draft.tally, 'inputs');
+      return;
+    }
+    case 'run.started': {
+      const runId = event.run ?? '';
+      const input = draft.queue.find((queued) => queued.runId === runId) ?? null;
+      if (input)
+        draft.queue = draft.queue.length === 1 ? NONE : draft.queue.filter((queued) => queued !== input);
+      draft.run = {
+        runId,
+        origin: event.data.origin,
+        input,
+        generation: event.data.generation,
+        startedAt: event.time,
+      };
+      draft.status = 'running';
+      return;
+    }
+    case 'run.finished':
+      draft.tally = count(draft.tally, event.data.outcome);
+      if (draft.run?.runId !== event.run) {
+        draft.queue = draft.queue.filter((queued) => queued.runId !== event.run);
+        return;
+      }
+      draft.run = null;
+      draft.requests = NONE;
+      draft.status = 'idle';
+      if (event.data.error) draft.lastError = event.data.error;
+      return;
+    case 'message.completed':
+      draft.tally = count(draft.tally, 'messages');
+      return;
+    case 'tool.called': {
+      draft.tally = count(draft.tally, 'toolCalls');
+      const { run } = draft;
+      if (run && run.runId === event.run)
+        draft.run = { ...run, calls: [...(run.calls ?? NONE), event.data.call] };
+      return;
+    }
+    case 'tool.finished': {
+      if (!draft.run?.calls || draft.run.runId !== event.run) return;
+      const { calls, ...run } = draft.run;
+      const open = calls.filter((call) => call !== event.data.call);
+      draft.run = open.length === 0 ? run : { ...run, calls: open };
+      return;
+    }
+    case 'request.opened': {
+      const { request: requestId, kind, prompt, call = null, options, expiresAt = null } = event.data;
+      const opened: OpenRequest = {
+        requestId,
+        runId: event.run ?? '',
+        kind,
+        prompt,
+        call,
+        options,
+        openedAt: event.time,
+        expiresAt,
+      };
+      draft.requests = [...draft.requests, opened];
+      draft.status = 'waiting';
+      return;
+    }
+    case 'request.resolved': {
+      const { request: requestId, decision } = event.data;
+      draft.requests = draft.requests.filter((open) => open.requestId !== requestId);
+      draft.resolved = [...draft.resolved.slice(1 - RESOLVED_KEPT), { requestId, decision }];
+      if (draft.requests.length === 0) draft.status = 'running';
+      return;
+    }
+    case 'usage.recorded':
+      draft.tally = { ...draft.tally, usage: addUsage(draft.tally.usage, event.data satisfies UsageData) };
+      return;
+    default:
+  }
+};

@@ -1,0 +1,48 @@
+import type { LinePosition, LogSlice } from '../contracts/store.ts';
+import { EMPTY_POSITION, type LogPosition, sumOf } from './cursor.ts';
+
+const NEWLINE = 0x0a;
+
+/** One line of a slice, with its newline. */
+export interface Line extends LinePosition {
+  readonly bytes: Uint8Array;
+}
+
+/** The lines of a slice, in order. */
+export function* linesOf({ lines, first }: Pick<LogSlice, 'lines' | 'first'>): Generator<Line> {
+  let { seq } = first;
+  for (let start = 0; start < lines.length; ) {
+    const end = lines.indexOf(NEWLINE, start) + 1;
+    yield { seq, offset: first.offset + start, bytes: lines.subarray(start, end) };
+    seq += 1;
+    start = end;
+  }
+}
+
+/** The position after a line. */
+export const positionAfter = ({ seq, offset, bytes }: Line): LogPosition => ({
+  seq,
+  offset,
+  end: offset + bytes.length,
+  sum: sumOf(bytes),
+});
+
+/** The position after the last line of a slice, without looking at the others. */
+export const positionAfterLast = ({
+  lines,
+  first,
+  count,
+}: Pick<LogSlice, 'lines' | 'first' | 'count'>): LogPosition => {
+  if (count === 0) return EMPTY_POSITION;
+  const start = lines.length < 2 ? 0 : lines.lastIndexOf(NEWLINE, lines.length - 2) + 1;
+  return positionAfter({
+    seq: first.seq + count - 1,
+    offset: first.offset + start,
+    bytes: lines.subarray(start),
+  });
+};
+
+const decoder = new TextDecoder();
+
+/** The text of a line without its newline. */
+export const textOf = (line: Line): string => decoder.decode(line.bytes.subarray(0, -1));

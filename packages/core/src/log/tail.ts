@@ -1,0 +1,124 @@
+import type { LinePosition, LogSlice } from '../contracts/store.ts';
+
+interface Chunk {
+  readonly first: LinePosition;
+  readonly count: number;
+  readonly lines: Uint8Array;
+}
+
+const NEWLINE = 0x0a;
+
+/** End of the first `count` lines, no further than `bytes` unless the first line alone is longer. */
+const cut = (
+  lines: Uint8Array,
+  count: number,
+  bytes: number,
+): { readonly end: number; readonly count: number } => {
+  let end = 0;
+  let taken = 0;
+  while (taken < count && end < lines.length) {
+    const next = lines.indexOf(NEWLINE, end) + 1;
+    if (taken > 0 && next > bytes) break;
+    end = next;
+    taken += 1;
+  }
+  return { end, count: taken };
+};
+
+/**
+ * The last lines of one Worker's log, as they were committed, shared by all of its readers. Bounded: the oldest
+ * chunks go. Finding a line costs the logarithm of the chunks.
+ */
+export class Tail {
+  readonly #limitBytes: number;
+  #chunks: Chunk[] = [];
+  #bytes = 0;
+  /** What was asked for last: readers that stand at the same place ask for it one after the other. */
+  #last: {
+    readonly seq: number;
+    readonly count: number;
+    readonly bytes: number;
+    readonly slice: LogSlice;
+  } | null = null;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  push(first: LinePosition, count: number, lines: Uint8Array): void {
+    this.#last = null;
+    this.#chunks.push({ first, count, lines });
+    this.#bytes += lines.length;
+    if (this.#bytes <= this.#limitBytes) return;
+    let drop = 0;
+    // half is dropped at once, so that pushing stays cheap on average
+    while (drop < this.#chunks.length - 1 && this.#bytes > this.#limitBytes / 2) {
+      this.#bytes -= (this.#chunks[drop] as Chunk).lines.length;
+      drop += 1;
+    }
+    this.#chunks = this.#chunks.slice(drop);
+  }
+
+  clear(): void {
+    this.#last = null;
+    this.#chunks = [];
+    this.#bytes = 0;
+  }
+
+  /**
+   * Lines from number `seq` on, within both limits but at least one; null where they are not here (any more). Asked
+   * again the same, it answers with the same slice.
+   */
+  from(seq: number, count: number, bytes: number): LogSlice | null {
+    const last = this.#last;
+    if (last && last.seq === seq && last.count === count && last.bytes === bytes) return last.slice;
+    const slice = this.#find(seq, count, bytes);
+    this.#last = slice && { seq, count, bytes, slice };
+    return slice;
+  }
+
+  #find(seq: number, count: number, bytes: number): LogSlice | null {
+    const chunks = this.#chunks;
+    const oldest = chunks[0];
+    if (!oldest || seq < oldest.first.seq) return null;
+    let low = 0;
+    let high = chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((chunks[middle] as Chunk).first.seq <= seq) low = middle;
+      else high = middle - 1;
+    }
+    const chunk = chunks[low] as Chunk;
+    const skipped = seq - chunk.first.seq;
+    if (skipped >= chunk.count) return null;
+    const start = skipped === 0 ? 0 : cut(chunk.lines, skipped, Number.POSITIVE_INFINITY).end;
+    const first = { seq, offset: chunk.first.offset + start };
+
+    const parts: Uint8Array[] = [];
+    let taken = 0;
+    let length = 0;
+    for (let at = low; at < chunks.length && taken < count; at++) {
+      const { lines, count: held } = chunks[at] as Chunk;
+      const rest = at === low ? lines.subarray(start) : lines;
+      const left = at === low ? held - skipped : held;
+      if (left <= count - taken && length + rest.length <= bytes) {
+        parts.push(rest);
+        taken += left;
+        length += rest.length;
+        continue;
+      }
+      const part = cut(rest, count - taken, bytes - length);
+      if (taken === 0 || length + part.end <= bytes) {
+        parts.push(rest.subarray(0, part.end));
+        taken += part.count;
+      }
+      break;
+    }
+    return {
+      lines: parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts),
+      count: taken,
+      first,
+      gap: null,
+    };
+  }
+}

@@ -1,0 +1,170 @@
+import { Bundles } from '../commands/bundles.ts';
+import { Creation } from '../commands/creation.ts';
+import { Inputs } from '../commands/inputs.ts';
+import { RunWaits } from '../commands/run-waits.ts';
+import type { Clock } from '../contracts/clock.ts';
+import type { Engine } from '../contracts/engine.ts';
+import type { WorkerEvent } from '../contracts/event.ts';
+import type { Hooks } from '../contracts/hooks.ts';
+import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { CreateWorker, Page } from '../contracts/runtime-api.ts';
+import type { RuntimeError } from '../contracts/runtime-error.ts';
+import type { RuntimeStore, StoreFinding, StoreHost } from '../contracts/store.ts';
+import type { TranscriptItem } from '../contracts/transcript.ts';
+import type { Report } from '../diagnostics.ts';
+import { snapshotOf } from '../domain/snapshot.ts';
+import type { ChildCreator, HistoryReader } from '../execution/services.ts';
+import { Supervisor } from '../execution/supervisor.ts';
+import { Journal, type JournalListener } from '../journal/journal.ts';
+import { LogReader } from '../log/log-reader.ts';
+import { readTranscriptPage } from '../observation/pages.ts';
+import { Streams } from '../observation/streams.ts';
+import { detailOf, factsOf } from '../workers/views.ts';
+import type { Worker } from '../workers/worker.ts';
+import { Workers } from '../workers/workers.ts';
+import type { Parts } from './parts.ts';
+import { loadWorkers, recover } from './recovery.ts';
+
+export interface AssemblyOptions {
+  readonly store: RuntimeStore;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly hooks: Hooks;
+  readonly engines: ReadonlyMap<string, Engine>;
+  readonly configuration: JsonValue;
+  readonly report: (report: Report) => void;
+  readonly assertRunning: () => void;
+  readonly areRunsEnded: () => boolean;
+}
+
+/** Distributes commits: to the order of changes, then to plugins, then to the supervisor. Reports trouble of the store. */
+class CommitListener implements JournalListener {
+  /** Set right after the journal, because the supervisor itself needs the journal. No commit comes before. */
+  supervisor: Supervisor | null = null;
+  readonly #workers: Workers;
+  readonly #hooks: Hooks;
+  readonly #report: (report: Report) => void;
+
+  constructor(workers: Workers, { hooks, report }: AssemblyOptions) {
+    this.#workers = workers;
+    this.#hooks = hooks;
+    this.#report = report;
+  }
+
+  committed(worker: Worker, events: readonly WorkerEvent[]): void {
+    this.#workers.changed(worker);
+    if (this.#hooks.committed.taps.length > 0)
+      this.#hooks.committed.call({ workerId: worker.workerId, worker: factsOf(worker), events });
+    this.supervisor?.reconcile(worker, events);
+  }
+
+  inDoubt({ workerId }: Worker, cause: RuntimeError): void {
+    const message = 'The outcome of a commit is unknown until the store reports what it holds';
+    this.#report({ severity: 'error', code: 'STORE_UNAVAILABLE', message, worker: workerId, cause });
+  }
+
+  storeRefusing(cause: RuntimeError): void {
+    const message = `The store refuses commits: ${cause.message}`;
+    this.#report({ severity: 'error', code: cause.code, message, cause });
+  }
+
+  storeAccepting(): void {
+    const message = 'The store accepts commits again';
+    this.#report({ severity: 'info', code: 'STORE_AVAILABLE', message });
+  }
+}
+
+/** What the runtime offers to the store that it opens. */
+const storeHost = (
+  workers: Workers,
+  { log, configuration, limits, report }: AssemblyOptions,
+): StoreHost => ({
+  log,
+  configuration,
+  keptKeys: limits.idempotencyKeys,
+  snapshotOf: (id) => {
+    const worker = workers.byLog(id);
+    return worker && (worker.resting ?? snapshotOf(worker.state));
+  },
+  report: ({ severity, code, message, workerId, details = {}, detail }: StoreFinding) =>
+    report({
+      severity,
+      code,
+      message,
+      details: details as JsonObject,
+      cause: detail,
+      ...(workerId !== undefined && { worker: workerId }),
+    }),
+});
+
+const historyReader = (reader: LogReader, limits: Limits): HistoryReader => ({
+  async *history(worker, assertAttached) {
+    let after: string | null = 'start';
+    while (after !== null) {
+      assertAttached();
+      const page: Page<TranscriptItem> = await readTranscriptPage(reader, worker, { after }, limits);
+      yield* page.items;
+      after = page.next;
+    }
+  },
+});
+
+/**
+ * Opens the store, builds all parts on it, and recovers the Workers. Costs the number of Workers and of events after
+ * their snapshots, and not the length of their history.
+ */
+export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
+  const { store, limits, engines, report } = options;
+  const workers = new Workers(limits);
+  const { runtimeId, logs } = await store.open(storeHost(workers, options));
+
+  const reader = new LogReader(store, limits);
+  const listener = new CommitListener(workers, options);
+  const journal = new Journal({ ...options, listener });
+  const children: ChildCreator = {
+    async createChild(parent: Worker, spec: CreateWorker) {
+      const { worker } = await creation.create({ ...spec, parent: parent.workerId }, {});
+      return { workerId: worker.workerId };
+    },
+  };
+  const services = { ...options, runtimeId, journal, children, reader: historyReader(reader, limits) };
+  const { claims } = workers;
+  const supervisor = new Supervisor({
+    services,
+    store,
+    engines,
+    claims,
+    changed: (worker) => workers.changed(worker),
+  });
+  listener.supervisor = supervisor;
+  const bundles = new Bundles(store, limits, options.clock);
+  const creation = new Creation({ ...options, bundles, workers, journal, supervisor });
+  const waits = new RunWaits({ ...options, reader });
+  const inputs = new Inputs({ ...options, journal, supervisor, reader, waits });
+  const streams = new Streams({
+    ...options,
+    runtimeId,
+    workers,
+    reader,
+    detailOf: (worker) => detailOf(worker, runtimeId, engines.get(worker.state.engine)),
+  });
+  const parts: Parts = {
+    runtimeId,
+    store,
+    engines,
+    workers,
+    journal,
+    reader,
+    streams,
+    supervisor,
+    creation,
+    inputs,
+    waits,
+    bundles,
+  };
+  await recover(parts, await loadWorkers(logs, store), report);
+  return parts;
+};

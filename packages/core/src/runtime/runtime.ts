@@ -1,0 +1,415 @@
+import { admitted } from '../admission.ts';
+import {
+  assertWorkerId,
+  checkCancel,
+  checkListQuery,
+  checkPageQuery,
+  checkResponse,
+  checkResume,
+  checkRunId,
+  checkStop,
+  checkTranscriptQuery,
+  checkUpdate,
+  checkWait,
+} from '../commands/requests.ts';
+import { resume } from '../commands/resume.ts';
+import { runtimeCapabilities } from '../contracts/capabilities.ts';
+import { type Clock, systemClock } from '../contracts/clock.ts';
+import type { Engine } from '../contracts/engine.ts';
+import { decodeEvent, type WorkerEvent } from '../contracts/event.ts';
+import type { Hooks } from '../contracts/hooks.ts';
+import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import { type Limits, resolveLimits } from '../contracts/limits.ts';
+import { type Logger, silentLogger } from '../contracts/logger.ts';
+import type { RuntimePlugin } from '../contracts/plugin.ts';
+import type * as Api from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { ServedRuntime } from '../contracts/served-runtime.ts';
+import type { RuntimeStore } from '../contracts/store.ts';
+import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
+import type { TranscriptItem } from '../contracts/transcript.ts';
+import { Diagnostics } from '../diagnostics.ts';
+import { remove, resolveRequest, update } from '../domain/decide.ts';
+import { encodeCursor } from '../log/cursor.ts';
+import { linesOf, textOf } from '../log/lines.ts';
+import { observe, watch } from '../observation/observe.ts';
+import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
+import { version } from '../version.ts';
+import { detailOf, factsOf, overviewOf, summaryOf } from '../workers/views.ts';
+import type { Worker } from '../workers/worker.ts';
+import { createHooks } from './hook-guard.ts';
+import { Lifecycle } from './lifecycle.ts';
+import { Registrations } from './registrations.ts';
+
+export interface RuntimeOptions {
+  /** The engines that Workers can name. Plugins may add more. */
+  readonly engines?: readonly Engine[];
+  /** Where Workers are kept. Without a store here or from a plugin, Workers live in memory and are lost at exit. */
+  readonly store?: RuntimeStore;
+  /** Applied in this order. */
+  readonly plugins?: readonly RuntimePlugin[];
+  /** The operator's log. Nothing is logged by default. */
+  readonly log?: Logger;
+  /** Overrides of `DEFAULT_LIMITS`. */
+  readonly limits?: Partial<Limits>;
+  /** A name for people, shown in the summary. */
+  readonly displayName?: string;
+  readonly clock?: Clock;
+}
+
+/** The compiler requires an entry for each option, so that none is refused by mistake. */
+const OPTIONS: Readonly<Record<keyof RuntimeOptions, true>> = {
+  engines: true,
+  store: true,
+  plugins: true,
+  log: true,
+  limits: true,
+  displayName: true,
+  clock: true,
+};
+
+/** @throws INVALID_REQUEST an option that does not exist, which would otherwise have no effect */
+const assertOptions = (options: RuntimeOptions): void => {
+  const known = Object.keys(OPTIONS);
+  const option = Object.keys(options).find((name) => !Object.hasOwn(OPTIONS, name));
+  if (option === undefined) return;
+  throw new RuntimeError(
+    'INVALID_REQUEST',
+    `The option "${option}" of a runtime does not exist; the options are ${known.join(', ')}`,
+    { details: { option, known } },
+  );
+};
+
+export interface StopOptions {
+  readonly reason?: string;
+  /** Default `shutdownDeadlineMs`. */
+  readonly deadlineMs?: number;
+}
+
+/** The version of the API that this class and its wires implement. */
+const PROTOCOL = 1;
+
+/**
+ * The environment in which Workers live. Any Node.js process can embed it; the server is a wrapper around this class.
+ * A runtime starts once and stops once.
+ *
+ * @example
+ * const echo = engine('echo', async function* (run) {
+ *   yield { type: 'text', text: run.input?.parts.map((part) => part.text).join('') ?? '' };
+ * });
+ * const runtime = await Runtime.start({ engines: [echo] });
+ * await runtime.createWorker({ engine: 'echo', workerId: 'ada' });
+ * const { run } = await runtime.sendInput('ada', { text: 'hello' }, { waitMs: 5_000 });
+ * await runtime.stop();
+ */
+export class Runtime implements ServedRuntime {
+  /** Resolves when the runtime accepts commands; rejects when its start fails. */
+  readonly ready: Promise<void>;
+  readonly limits: Limits;
+  readonly #displayName: string | null;
+  readonly #hooks: Hooks;
+  readonly #diagnostics: Diagnostics;
+  readonly #lifecycle: Lifecycle;
+
+  /** @throws INVALID_REQUEST an unknown option or limit · VERSION_UNSUPPORTED · PLUGIN_CONFLICT · PLUGIN_FAILED */
+  constructor(options: RuntimeOptions = {}) {
+    assertOptions(options);
+    const {
+      engines = [],
+      store,
+      plugins = [],
+      log = silentLogger,
+      limits = {},
+      displayName,
+      clock = systemClock,
+    } = options;
+    this.limits = resolveLimits(limits);
+    this.#displayName = displayName ?? null;
+    this.#diagnostics = new Diagnostics({
+      clock,
+      log,
+      limit: this.limits.diagnostics,
+      told: (diagnostic) => {
+        if (this.#hooks.diagnostic.taps.length > 0) this.#hooks.diagnostic.call(diagnostic);
+      },
+    });
+    this.#hooks = createHooks({
+      clock,
+      timeoutMs: this.limits.pluginTimeoutMs,
+      isolated: (plugin, hook, cause) => {
+        // a diagnostic about a failing diagnostic tap would fail again
+        if (hook === 'diagnostic')
+          return log.error({ plugin, hook, err: cause }, 'A plugin failed in a hook');
+        this.#diagnostics.report({
+          severity: 'error',
+          code: RuntimeError.from(cause, 'PLUGIN_FAILED').code,
+          message: `The plugin "${plugin}" failed in ${hook}`,
+          details: { plugin, hook },
+          cause,
+        });
+      },
+    });
+    const registrations = new Registrations();
+    this.#lifecycle = new Lifecycle({
+      limits: this.limits,
+      clock,
+      log,
+      hooks: this.#hooks,
+      registrations,
+      configuration: {
+        plugins: plugins.map((plugin) => plugin.name),
+        limits: { ...limits } as JsonObject,
+      },
+      report: this.#diagnostics.report,
+    });
+    this.ready = this.#lifecycle.ready;
+    registrations.addOptions(engines, store);
+    registrations.apply(plugins, this, this.#hooks, log);
+  }
+
+  /** Creates and starts a runtime. @throws as the constructor · as `start` */
+  static async start(options?: RuntimeOptions): Promise<Runtime> {
+    const runtime = new Runtime(options);
+    await runtime.start();
+    return runtime;
+  }
+
+  get status(): Api.RuntimeStatus {
+    return this.#lifecycle.status;
+  }
+
+  /** @throws RUNTIME_NOT_READY until the store is open, because the store holds the id */
+  get runtimeId(): string {
+    return this.#lifecycle.opened().runtimeId;
+  }
+
+  /**
+   * Starts the runtime. On return it accepts commands. If the start fails, everything acquired is released, last first.
+   * @throws PLUGIN_FAILED · PLUGIN_TIMEOUT · STORE_LOCKED · STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE
+   */
+  start(): Promise<void> {
+    return this.#lifecycle.start();
+  }
+
+  /**
+   * Stops the runtime within `deadlineMs`: refuses commands, ends runs and commits their ends, drains streams and
+   * requests, calls the releases of plugins, and closes the store last. A second call waits for the same stop.
+   */
+  stop({ reason = 'stop', deadlineMs = this.limits.shutdownDeadlineMs }: StopOptions = {}): Promise<void> {
+    return this.#lifecycle.stop(reason, deadlineMs);
+  }
+
+  async summary(): Promise<Api.RuntimeSummary> {
+    const { workers, journal, store, engines, runtimeId } = this.#lifecycle.opened();
+    const loaded = [...engines.values()];
+    return {
+      runtimeId,
+      displayName: this.#displayName,
+      status: this.status,
+      versions: { runtime: version, protocol: PROTOCOL, store: store.version },
+      store: { kind: store.kind, durable: store.isDurable, healthy: journal.isHealthy },
+      engines: loaded.map(({ name, capabilities }) => ({ name, capabilities })),
+      capabilities: runtimeCapabilities(loaded.map((engine) => engine.capabilities)),
+      limits: this.limits,
+      workers: { total: workers.total, ...workers.counts },
+      diagnostics: this.#diagnostics.size,
+      startedAt: this.#lifecycle.startedAt,
+    };
+  }
+
+  async diagnostics(query: Api.PageQuery = {}): Promise<Api.Page<Api.Diagnostic>> {
+    checkPageQuery(query);
+    return this.#diagnostics.page(query, pageLimit(query.limit, this.limits));
+  }
+
+  async createWorker(
+    request: Api.CreateWorker,
+    options: Api.IdempotencyOptions = {},
+  ): Promise<Api.CreateReceipt> {
+    const { creation, inputs } = this.#lifecycle.running();
+    const { worker, replayed, before } = await creation.create(request, options);
+    const detail = this.#detail(worker);
+    const receipt = before && (await inputs.receiptAt(worker, before));
+    return { worker: detail, replayed, input: receipt && { ...receipt, run: null, waited: null, replayed } };
+  }
+
+  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.WorkerSummary>> {
+    const { workers, streams, runtimeId } = this.#lifecycle.opened();
+    checkListQuery(query, this.limits);
+    const limit = pageLimit(query.limit, this.limits);
+    const after =
+      query.after === undefined || query.after === 'start' || query.after === '0' ? '' : query.after;
+    if (after !== '' && !/^log_[a-z0-9]{26}$/.test(after)) throw new RuntimeError('CURSOR_INVALID');
+    const { items, hasMore } = workers.list(query, after, limit);
+    return {
+      items: items.map((worker) => summaryOf(worker, runtimeId)),
+      next: hasMore ? (items.at(-1)?.state.log ?? null) : null,
+      asOf: streams.asOf,
+    };
+  }
+
+  async getWorker(workerId: string): Promise<Api.WorkerDetail> {
+    return this.#detail(this.#worker(workerId));
+  }
+
+  async updateWorker(workerId: string, request: Api.UpdateWorker): Promise<Api.WorkerDetail> {
+    const { journal } = this.#lifecycle.running();
+    const worker = this.#worker(workerId);
+    checkUpdate(request, this.limits);
+    const command = { type: 'worker.update', workerId, worker: factsOf(worker), update: request } as const;
+    return admitted(this.#hooks.admit, command, async () => {
+      await journal.commit(worker, (state) => update(state, request));
+      return this.#detail(worker);
+    });
+  }
+
+  async deleteWorker(workerId: string): Promise<void> {
+    const { journal, creation } = this.#lifecycle.running();
+    const worker = this.#worker(workerId);
+    return admitted(
+      this.#hooks.admit,
+      { type: 'worker.delete', workerId, worker: factsOf(worker) },
+      async () => {
+        // a damaged log accepts no event, and nothing runs on it
+        if (worker.isDamaged) worker.state = { ...worker.state, phase: 'deleted' };
+        else await journal.commit(worker, (state) => remove(state, 'delete'));
+        await creation.removeData(worker);
+        worker.live?.readers.wake();
+      },
+    );
+  }
+
+  async sendInput(
+    workerId: string,
+    input: Api.WorkerInput,
+    options: Api.IdempotencyOptions & Api.WaitOptions = {},
+  ): Promise<Api.InputReceipt> {
+    return this.#lifecycle.running().inputs.send(this.#worker(workerId), input, options);
+  }
+
+  async waitForRun(workerId: string, runId: string, options: Api.WaitOptions = {}): Promise<Api.RunWait> {
+    checkRunId(runId);
+    checkWait(options.waitMs);
+    return this.#lifecycle.opened().waits.wait(this.#worker(workerId), runId, options);
+  }
+
+  async cancelRun(
+    workerId: string,
+    options: { readonly runId?: string; readonly reason?: string } = {},
+  ): Promise<Api.CancelOutcome> {
+    const { supervisor } = this.#lifecycle.running();
+    checkCancel(options);
+    return supervisor.cancel(this.#worker(workerId), options.runId, options.reason);
+  }
+
+  async stopWorker(
+    workerId: string,
+    options: { readonly deadlineMs?: number; readonly reason?: string } = {},
+  ): Promise<Api.StopOutcome> {
+    const { supervisor } = this.#lifecycle.running();
+    checkStop(options, this.limits);
+    const { deadlineMs = this.limits.stopDeadlineMs, reason } = options;
+    return supervisor.stop(this.#worker(workerId), deadlineMs, reason);
+  }
+
+  async resumeWorker(
+    workerId: string,
+    options: { readonly reason?: string } = {},
+  ): Promise<Api.WorkerDetail> {
+    const { supervisor, workers, journal } = this.#lifecycle.running();
+    checkResume(options);
+    const worker = this.#worker(workerId);
+    await resume({ hooks: this.#hooks, workers, supervisor, journal }, worker, options.reason);
+    return this.#detail(worker);
+  }
+
+  async listRequests(workerId: string): Promise<Api.Page<Api.OpenRequest>> {
+    const { state } = this.#worker(workerId);
+    return { items: state.requests, next: null, asOf: encodeCursor(state.log, state.head) };
+  }
+
+  async respond(
+    workerId: string,
+    requestId: string,
+    response: { readonly decision: string; readonly note?: string },
+  ): Promise<{ readonly changed: boolean }> {
+    const { journal } = this.#lifecycle.running();
+    checkResponse(response);
+    const answer = { ...response, by: 'client' } as const;
+    const { events } = await journal.commit(this.#worker(workerId), (state) =>
+      resolveRequest(state, requestId, answer),
+    );
+    return { changed: events.length > 0 };
+  }
+
+  async events(workerId: string, query: Api.PageQuery = {}): Promise<Api.Page<WorkerEvent>> {
+    const { lines, next, asOf, gaps } = await this.readEvents(workerId, query);
+    const items = [...linesOf({ lines, first: { seq: 0, offset: 0 } })].map((line) =>
+      decodeEvent(textOf(line)),
+    );
+    return { items, next, asOf, ...(gaps.length > 0 && { gaps }) };
+  }
+
+  /** Reads a page of events as the bytes that are stored, for transports. @throws as `events` */
+  async readEvents(workerId: string, query: Api.PageQuery = {}): Promise<RawPage> {
+    checkPageQuery(query);
+    return readEventPage(this.#lifecycle.opened().reader, this.#worker(workerId), query, this.limits);
+  }
+
+  async transcript(workerId: string, query: Api.TranscriptQuery = {}): Promise<Api.Page<TranscriptItem>> {
+    checkTranscriptQuery(query);
+    return readTranscriptPage(this.#lifecycle.opened().reader, this.#worker(workerId), query, this.limits);
+  }
+
+  async overview(workerId: string): ReturnType<Api.RuntimeApi['overview']> {
+    return overviewOf(this.#worker(workerId));
+  }
+
+  async putBundle(digest: string, bundle: JsonValue): Promise<Api.BundleInfo> {
+    const { bundles } = this.#lifecycle.running();
+    return admitted(this.#hooks.admit, { type: 'bundle.put', digest, bundle }, () =>
+      bundles.put(digest, bundle),
+    );
+  }
+
+  async getBundle(digest: string): Promise<JsonObject> {
+    return this.#lifecycle.opened().bundles.get(digest);
+  }
+
+  async listBundles(query: Api.PageQuery = {}): Promise<Api.Page<{ readonly digest: string }>> {
+    checkPageQuery(query);
+    return this.#lifecycle.opened().bundles.list(query, pageLimit(query.limit, this.limits));
+  }
+
+  observe(workerId: string, { signal, ...options }: Api.ObserveOptions = {}): AsyncIterable<Api.Observation> {
+    return observe(() => this.openStream(workerId, options), signal);
+  }
+
+  watch({ signal, ...options }: Api.WatchOptions = {}): AsyncIterable<Api.WatchItem> {
+    return watch(() => this.openWatch(options), signal);
+  }
+
+  /** Opens a stream of one Worker, for transports. The caller closes it. @throws as `events` · LIMIT_REACHED */
+  async openStream(
+    workerId: string,
+    options: Omit<Api.ObserveOptions, 'signal'> = {},
+  ): Promise<WorkerStream> {
+    const { streams } = this.#lifecycle.opened();
+    return streams.open(this.#worker(workerId), options);
+  }
+
+  /** Opens a stream of all Workers, for transports. The caller closes it. @throws CURSOR_INVALID · LIMIT_REACHED */
+  openWatch({ after }: Omit<Api.WatchOptions, 'signal'> = {}): WatchStream {
+    return this.#lifecycle.opened().streams.openWatch(after);
+  }
+
+  #worker(workerId: string): Worker {
+    assertWorkerId(workerId);
+    return this.#lifecycle.opened().workers.get(workerId);
+  }
+
+  #detail(worker: Worker): Api.WorkerDetail {
+    const { runtimeId, engines } = this.#lifecycle.opened();
+    return detailOf(worker, runtimeId, engines.get(worker.state.engine));
+  }
+}

@@ -1,0 +1,75 @@
+import { workerCapabilities } from '../contracts/capabilities.ts';
+import type { Engine } from '../contracts/engine.ts';
+import type { WorkerFacts } from '../contracts/hooks.ts';
+import type { Overview } from '../contracts/overview.ts';
+import type { WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
+import { encodeCursor } from '../log/cursor.ts';
+import type { Worker } from './worker.ts';
+
+/*
+ * The public views of a Worker. Each field is selected explicitly, so that nothing private becomes public by accident.
+ */
+
+/** The facts that plugins get with each command and commit. */
+export const factsOf = ({ state: { workerId, engine, labels, parent } }: Worker): WorkerFacts => ({
+  workerId,
+  engine,
+  labels,
+  parent,
+});
+
+/** Shortens a long id to its random end. Short ids are readable as they are. */
+const displayRefOf = (workerId: string): string => (workerId.length <= 16 ? workerId : workerId.slice(-8));
+
+export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
+  const { state, live, isDamaged } = worker;
+  const execution = live?.execution;
+  return {
+    runtimeId,
+    workerId: state.workerId,
+    displayRef: displayRefOf(state.workerId),
+    displayName: state.displayName,
+    engine: state.engine,
+    labels: state.labels,
+    parent: state.parent,
+    status: state.status,
+    health: isDamaged ? 'damaged' : 'ok',
+    execution: {
+      connected: execution?.isConnected === true,
+      generation: state.generation,
+      // not a fact of the log: the error that blocks queued inputs at present
+      lastError: execution?.blockedBy ?? state.lastError,
+    },
+    run: state.run && { runId: state.run.runId, startedAt: state.run.startedAt },
+    queued: state.queue.length,
+    createdAt: state.createdAt,
+    updatedAt: state.updatedAt,
+    lastSeq: state.head.seq,
+    asOf: encodeCursor(state.log, state.head),
+  };
+};
+
+export const detailOf = (worker: Worker, runtimeId: string, engine: Engine | undefined): WorkerDetail => ({
+  ...summaryOf(worker, runtimeId),
+  capabilities: workerCapabilities(engine?.capabilities, worker.state.tools),
+  tools: worker.state.tools,
+  claims: worker.state.claims,
+  profile: worker.state.profile,
+  bundle: worker.state.bundle,
+  configDigest: worker.state.configDigest,
+});
+
+export const overviewOf = ({ state }: Worker): Overview => {
+  const { inputs, messages, toolCalls, usage, ...runs } = state.tally;
+  return {
+    workerId: state.workerId,
+    events: state.head.seq,
+    inputs,
+    messages,
+    toolCalls,
+    runs,
+    usage,
+    lastActivityAt: state.updatedAt,
+    asOf: encodeCursor(state.log, state.head),
+  };
+};

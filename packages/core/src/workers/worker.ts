@@ -1,0 +1,76 @@
+import type { Claim } from '../contracts/claim.ts';
+import type { JsonObject } from '../contracts/json.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { WorkerStatus } from '../contracts/runtime-api.ts';
+import type { NewLog, Snapshot } from '../contracts/store.ts';
+import { Resting } from '../domain/snapshot.ts';
+import type { WorkerState } from '../domain/state.ts';
+import type { ChangeNode } from './changes.ts';
+import { Live } from './live.ts';
+
+/** One Worker in memory: the state that every Worker has, and the live part of an active one. */
+export class Worker {
+  #state: WorkerState | Resting;
+  readonly isDamaged: boolean;
+  /** The content that a log which does not exist yet will begin with; null once the log exists. */
+  begin: NewLog | null;
+  live: Live | null = null;
+  /** True once the creation failed: the Worker stays invisible, even if a late append succeeds. */
+  isCancelled = false;
+  /** The Worker's node in the order of changes; null while the Worker is invisible. */
+  change: ChangeNode<Worker> | null = null;
+  /** The status under which the Worker is counted; null while the Worker is invisible. */
+  counted: WorkerStatus | null = null;
+
+  constructor(state: WorkerState | Resting, begin: NewLog | null, isDamaged = false) {
+    this.#state = state;
+    this.begin = begin;
+    this.isDamaged = isDamaged;
+  }
+
+  /** The fold of the log. The first read of a resting Worker parses its snapshot. */
+  get state(): WorkerState {
+    if (this.#state instanceof Resting) this.#state = this.#state.read();
+    return this.#state;
+  }
+
+  set state(state: WorkerState) {
+    this.#state = state;
+  }
+
+  /** The snapshot of a resting Worker, whose state was never read; null for any other Worker. */
+  get resting(): Snapshot | null {
+    return this.#state instanceof Resting ? this.#state.snapshot : null;
+  }
+
+  // These can be read without parsing the snapshot of a resting Worker.
+
+  get workerId(): string {
+    return this.#state.workerId;
+  }
+
+  get log(): string {
+    return this.#state.log;
+  }
+
+  get phase(): WorkerState['phase'] {
+    return this.#state.phase;
+  }
+
+  get status(): WorkerStatus {
+    return this.#state.status;
+  }
+
+  ensureLive(limits: Limits): Live {
+    this.live ??= new Live(limits);
+    return this.live;
+  }
+}
+
+/** What the store keeps beside a log and never shows. It does not change after the creation. */
+export interface PrivateRecord {
+  readonly version: 1;
+  readonly config: JsonObject;
+  /** The claims with their resources. */
+  readonly claims: readonly Claim[];
+}

@@ -1,0 +1,159 @@
+import type { Limits } from '../contracts/limits.ts';
+import type { ListWorkers, WorkerStatus } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import { Claims } from '../domain/claims.ts';
+import { Changes } from './changes.ts';
+import { Keys } from './idempotency.ts';
+import type { Worker } from './worker.ts';
+
+export interface CreationKey {
+  readonly hash: string;
+  readonly digest: string;
+  readonly workerId: string;
+}
+
+const MAX_DEPTH = 1_000;
+
+const labelOf = ({ state: { labels } }: Worker, key: string): string | undefined =>
+  Object.hasOwn(labels, key) ? labels[key] : undefined;
+
+/** All Workers of a runtime, by id, in order of creation and in order of change, with the claims and creation keys that they share. */
+export class Workers {
+  readonly changes: Changes<Worker>;
+  readonly claims: Claims;
+  readonly creationKeys: Keys<CreationKey>;
+  readonly counts: Record<WorkerStatus, number> = { idle: 0, running: 0, waiting: 0, stopped: 0 };
+  readonly #byId = new Map<string, Worker>();
+  /** The visible Workers, sorted by log id. Log ids are ordered by time, so this is the order of creation. */
+  readonly #visible: Worker[] = [];
+  readonly #limits: Limits;
+
+  constructor(limits: Limits) {
+    this.#limits = limits;
+    this.changes = new Changes(limits.removedWorkers);
+    this.claims = new Claims((ancestor, worker) => this.#isAncestor(ancestor, worker));
+    this.creationKeys = new Keys(limits.idempotencyKeys);
+  }
+
+  get total(): number {
+    return this.#visible.length;
+  }
+
+  /** Iterates over all Workers, the invisible ones included. */
+  [Symbol.iterator](): IterableIterator<Worker> {
+    return this.#byId.values();
+  }
+
+  /** @throws WORKER_NOT_FOUND also for a Worker that is not visible yet */
+  get(workerId: string): Worker {
+    const worker = this.#byId.get(workerId);
+    if (!worker || worker.counted === null || worker.phase === 'deleted')
+      throw new RuntimeError('WORKER_NOT_FOUND', undefined, { details: { workerId } });
+    return worker;
+  }
+
+  has(workerId: string): boolean {
+    return this.#byId.get(workerId)?.counted != null;
+  }
+
+  /** True if no Worker has this id, visible or not. */
+  isFree(workerId: string): boolean {
+    return !this.#byId.has(workerId);
+  }
+
+  /** True if this very Worker is registered; false after it was removed, also if another Worker has its id now. */
+  knows(worker: Worker): boolean {
+    return this.#byId.get(worker.workerId) === worker;
+  }
+
+  /** The visible Worker that owns a log. */
+  byLog(log: string): Worker | undefined {
+    const worker = this.#visible[this.#indexAfter(log) - 1];
+    return worker?.log === log ? worker : undefined;
+  }
+
+  /** Registers an invisible Worker, which reserves its id and counts towards the limit. @throws WORKER_EXISTS · LIMIT_REACHED */
+  reserve(worker: Worker): void {
+    const { workerId } = worker;
+    if (this.#byId.has(workerId))
+      throw new RuntimeError('WORKER_EXISTS', undefined, { details: { workerId } });
+    if (this.#byId.size >= this.#limits.workers) {
+      throw new RuntimeError('LIMIT_REACHED', 'The runtime has reached its maximum number of Workers', {
+        details: { limit: 'workers', value: this.#limits.workers },
+      });
+    }
+    this.#byId.set(workerId, worker);
+  }
+
+  /** Removes a Worker that was deleted, or whose creation failed. */
+  remove(worker: Worker): void {
+    const { workerId, log } = worker;
+    if (!this.knows(worker)) return;
+    this.#byId.delete(workerId);
+    this.claims.forget(workerId);
+    if (worker.counted === null) return;
+    this.counts[worker.counted] -= 1;
+    worker.counted = null;
+    const at = this.#indexAfter(log) - 1;
+    if (this.#visible[at] === worker) this.#visible.splice(at, 1);
+    this.changes.remove(worker);
+  }
+
+  /** Updates counts, claims and the order of changes after a commit. A Worker becomes visible when it is first alive. */
+  changed(worker: Worker): void {
+    const { status, phase } = worker;
+    if (phase !== 'alive' || worker.isCancelled) return;
+    if (status === 'stopped') this.claims.release(worker.workerId);
+    if (worker.counted === null) this.#show(worker);
+    else this.counts[worker.counted] -= 1;
+    worker.counted = status;
+    this.counts[status] += 1;
+    this.changes.touch(worker);
+  }
+
+  /** Lists Workers in order of creation, after a log id. Costs the number of Workers that are looked at. */
+  list(
+    { status, labels, parent }: ListWorkers,
+    after: string,
+    limit: number,
+  ): { readonly items: readonly Worker[]; readonly hasMore: boolean } {
+    const wanted = Object.entries(labels ?? {});
+    const items: Worker[] = [];
+    for (let at = this.#indexAfter(after); at < this.#visible.length; at++) {
+      const worker = this.#visible[at] as Worker;
+      if (status !== undefined && worker.status !== status) continue;
+      if (parent !== undefined && worker.state.parent !== parent) continue;
+      if (wanted.some(([key, value]) => labelOf(worker, key) !== value)) continue;
+      if (items.length === limit) return { items, hasMore: true };
+      items.push(worker);
+    }
+    return { items, hasMore: false };
+  }
+
+  #show(worker: Worker): void {
+    const { log } = worker;
+    const last = this.#visible.at(-1);
+    if (!last || last.log < log) this.#visible.push(worker);
+    else this.#visible.splice(this.#indexAfter(log), 0, worker);
+  }
+
+  #indexAfter(log: string): number {
+    let low = 0;
+    let high = this.#visible.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#visible[middle] as Worker).log <= log) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #isAncestor(ancestor: string, workerId: string): boolean {
+    let parent = this.#byId.get(workerId)?.state.parent ?? null;
+    for (let depth = 0; parent !== null && depth < MAX_DEPTH; depth++) {
+      if (parent === ancestor) return true;
+      parent = this.#byId.get(parent)?.state.parent ?? null;
+    }
+    return false;
+  }
+}
