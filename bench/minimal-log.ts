@@ -2,10 +2,10 @@ import { closeSync, fdatasync, openSync, write } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * The floor of durable commits in Node: one file, everything that is pending in one write, one fdatasync, then all
- * who waited are answered. No framing, no numbers, no checks.
+ * The floor of durable commits in Node: one file that gets all pending bytes in one write and one fdatasync, after
+ * which all pending appends resolve. It has no framing, no numbering and no checks.
  */
-export class BareLog {
+export class MinimalLog {
   readonly #fd: number;
   #pending: {
     readonly bytes: Uint8Array;
@@ -15,7 +15,7 @@ export class BareLog {
   #isWriting = false;
 
   constructor(folder: string) {
-    this.#fd = openSync(join(folder, 'bare.log'), 'a', 0o600);
+    this.#fd = openSync(join(folder, 'minimal.log'), 'a', 0o600);
   }
 
   append(bytes: Uint8Array): Promise<void> {
@@ -38,14 +38,18 @@ export class BareLog {
     this.#isWriting = true;
     this.#pending = [];
     const bytes =
-      group.length === 1 ? (group[0]?.bytes as Uint8Array) : Buffer.concat(group.map((one) => one.bytes));
-    const end = (error: Error | null): void => {
+      group.length === 1
+        ? (group[0]?.bytes as Uint8Array)
+        : Buffer.concat(group.map((append) => append.bytes));
+    const settle = (error: Error | null): void => {
       for (const { resolve, reject } of group) {
         if (error) reject(error);
         else resolve();
       }
       this.#write();
     };
-    write(this.#fd, bytes, 0, bytes.length, null, (error) => (error ? end(error) : fdatasync(this.#fd, end)));
+    write(this.#fd, bytes, 0, bytes.length, null, (error) =>
+      error ? settle(error) : fdatasync(this.#fd, settle),
+    );
   }
 }

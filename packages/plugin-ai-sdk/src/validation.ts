@@ -6,10 +6,10 @@ interface Issue {
   readonly message: string;
 }
 
-/** How many are said in a message; all of them are in the details. */
-const SAID = 3;
+/** The most issues to list in a message. The details list all of them. */
+const MAX_LISTED = 3;
 
-/** What is wrong, in words of ours: what is missing and what does not exist each by its own name. */
+/** Returns the issues of an error. Reports each missing and each unknown key by its own path. */
 const issuesOf = ({ issues }: z.ZodError): readonly Issue[] =>
   issues.flatMap((issue): readonly Issue[] => {
     if (issue.code === 'unrecognized_keys')
@@ -19,21 +19,21 @@ const issuesOf = ({ issues }: z.ZodError): readonly Issue[] =>
     return [issue];
   });
 
-/** @throws INVALID_REQUEST naming the options that do not fit */
-export const checkedOptions = <T>(schema: z.ZodType<T>, options: unknown): T => {
+/** Parses the options of the plugin. @throws INVALID_REQUEST with the invalid options */
+export const parseOptions = <T>(schema: z.ZodType<T>, options: unknown): T => {
   const { data, error } = schema.safeParse(options);
   if (!error) return data;
   const issues = issuesOf(error);
-  const said = issues
-    .slice(0, SAID)
+  const listed = issues
+    .slice(0, MAX_LISTED)
     .map(({ path, message }) => `${['ai-sdk', ...path].join('.')}: ${message}`);
-  throw new RuntimeError('INVALID_REQUEST', `The option ${said.join('; ')}`, {
+  throw new RuntimeError('INVALID_REQUEST', `The option ${listed.join('; ')}`, {
     details: { option: issues[0]?.path.join('.') ?? '' },
   });
 };
 
-/** @throws CONFIG_UNSUPPORTED with JSON pointers to what does not fit */
-export const checkedConfig = <T>(schema: z.ZodType<T>, config: JsonObject): T => {
+/** Parses the configuration of a Worker. @throws CONFIG_UNSUPPORTED with JSON pointers to the invalid keys */
+export const parseConfig = <T>(schema: z.ZodType<T>, config: JsonObject): T => {
   const { data, error } = schema.safeParse(config);
   if (!error) return data;
   const issues = issuesOf(error).map(({ path, message }) => ({
@@ -41,7 +41,7 @@ export const checkedConfig = <T>(schema: z.ZodType<T>, config: JsonObject): T =>
     message,
   }));
   const message = issues
-    .slice(0, SAID)
+    .slice(0, MAX_LISTED)
     .map((issue) => `${issue.pointer}: ${issue.message}`)
     .join('; ');
   throw new RuntimeError('CONFIG_UNSUPPORTED', message, { details: { issues } });

@@ -1,41 +1,43 @@
 import { type JsonObject, type Logger, RuntimeError } from '@worker-runtime/core';
 import { jsonSchema, type Tool, type ToolSet } from 'ai';
+import { toolNameForModel } from '../model/model-step.ts';
+import type { ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
 import { McpServer } from './mcp-server.ts';
-import { modelName } from './model-name.ts';
-import type { ResolvedOptions } from './options.ts';
-import type { Secrets } from './secrets.ts';
 
 /** A tool that a Worker was granted. */
 export interface GrantedTool {
-  /** By which it was granted. */
+  /** The name under which it was granted. */
   readonly name: string;
-  /** What the model is told of it. */
-  readonly told: Tool;
+  /** The definition for the model, which has no execute function. */
+  readonly definition: Tool;
   needsPermission(input: JsonObject, call: string): Promise<boolean>;
-  /** @throws ToolFailure a failure that is the model's to know · anything else: it learns only that it failed */
+  /** @throws ToolFailure its message is for the model · anything else: the model learns only that the call failed */
   execute(input: JsonObject, call: string, signal: AbortSignal): Promise<unknown>;
 }
 
-/** The tools of one run, by the names that the model uses. */
-export interface Grants {
+/** The granted tools of one run. */
+export interface GrantedTools {
+  /** The available tools, by the names that the model uses. */
   readonly tools: ReadonlyMap<string, GrantedTool>;
-  /** Granted, and not there now. */
+  /** The names of the tools that are granted but not available. */
   readonly missing: readonly string[];
 }
 
-const OFFERABLE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** The names under which tools can be granted. Tools of servers with other names are left out. */
+const GRANTABLE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** An execute function may give its answer in pieces: the last one counts. */
+/** Resolves an answer of an execute function. If it is a stream of results, the last one counts. */
 const lastOf = async (answer: unknown): Promise<unknown> => {
   if (typeof answer !== 'object' || answer === null || !(Symbol.asyncIterator in answer)) return answer;
   let last: unknown = null;
-  for await (const piece of answer as AsyncIterable<unknown>) last = piece;
+  for await (const result of answer as AsyncIterable<unknown>) last = result;
   return last;
 };
 
 const functionTool = (name: string, tool: Tool): GrantedTool => ({
   name,
-  told: { description: tool.description, inputSchema: tool.inputSchema } as Tool,
+  definition: { description: tool.description, inputSchema: tool.inputSchema } as Tool,
   needsPermission: async (input, call) => {
     const { needsApproval = false } = tool;
     return typeof needsApproval === 'function'
@@ -50,13 +52,13 @@ const mcpTools = (server: McpServer): readonly GrantedTool[] =>
   server.tools
     .map(({ name, description, inputSchema }) => ({
       name: `${server.name}.${name}`,
-      told: { description, inputSchema: jsonSchema(inputSchema) } as Tool,
+      definition: { description, inputSchema: jsonSchema(inputSchema) } as Tool,
       needsPermission: async () => server.needsPermission,
       execute: (input: JsonObject, _call: string, signal: AbortSignal) => server.call(name, input, signal),
     }))
-    .filter(({ name }) => OFFERABLE.test(name));
+    .filter(({ name }) => GRANTABLE_NAME.test(name));
 
-/** Every tool that a Worker may be granted by name, and where they come from. */
+/** All tools that a Worker can be granted: the functions of the embedder and the tools of the servers. */
 export class Toolbox {
   readonly #functions: readonly GrantedTool[];
   readonly #servers: readonly McpServer[];
@@ -68,13 +70,13 @@ export class Toolbox {
     );
   }
 
-  /** What is known to be there. */
+  /** The names of all known tools. */
   get names(): readonly string[] {
     return [...this.#all().keys()].sort();
   }
 
-  /** Connects the servers of such tools. A server that cannot be reached is told about in the log. */
-  async reach(names: readonly string[] | 'all'): Promise<readonly RuntimeError[]> {
+  /** Connects the servers of tools. Logs and returns the errors of servers that cannot be reached. */
+  async connect(names: readonly string[] | 'all'): Promise<readonly RuntimeError[]> {
     const wanted = this.#servers.filter(
       ({ name }) => names === 'all' || names.some((tool) => tool.startsWith(`${name}.`)),
     );
@@ -84,20 +86,20 @@ export class Toolbox {
     );
   }
 
-  /** @throws CONFIG_UNSUPPORTED two of them would have the same name for the model */
-  async grant(names: readonly string[]): Promise<Grants> {
-    await this.reach(names);
+  /** Returns tools by name. @throws CONFIG_UNSUPPORTED two of them have the same name for the model */
+  async grant(names: readonly string[]): Promise<GrantedTools> {
+    await this.connect(names);
     const all = this.#all();
     const tools = new Map<string, GrantedTool>();
     const missing: string[] = [];
     for (const name of names) {
       const tool = all.get(name);
-      const other = tools.get(modelName(name));
+      const other = tools.get(toolNameForModel(name));
       if (other)
-        throw new RuntimeError('CONFIG_UNSUPPORTED', 'Two tools would have the same name for the model', {
+        throw new RuntimeError('CONFIG_UNSUPPORTED', 'Two granted tools have the same name for the model', {
           details: { tools: [other.name, name] },
         });
-      if (tool) tools.set(modelName(name), tool);
+      if (tool) tools.set(toolNameForModel(name), tool);
       else missing.push(name);
     }
     return { tools, missing };
@@ -113,6 +115,8 @@ export class Toolbox {
   }
 }
 
-/** As the AI SDK tells a model of them; it executes none, so that each call is in the log before it is made. */
-export const toldTools = ({ tools }: Grants): ToolSet =>
-  Object.fromEntries([...tools].map(([name, { told }]) => [name, told]));
+/**
+ * Returns the tools for a request. The AI SDK does not execute them, so that each call is recorded before it is made.
+ */
+export const toolDefinitions = ({ tools }: GrantedTools): ToolSet =>
+  Object.fromEntries([...tools].map(([name, { definition }]) => [name, definition]));

@@ -1,15 +1,15 @@
 import type { ModelMessage, ToolSet } from 'ai';
 
-/** Of text in the languages that most models were made for; others take more tokens for fewer characters. */
+/** An average for the languages that most models are made for. Other languages have fewer characters per token. */
 const CHARS_PER_TOKEN = 4;
 
-/** About how many tokens a text takes. Tokenizers differ from model to model, and providers tell only afterwards. */
+/** Estimates the tokens of a text. Tokenizers differ between models, and providers report counts only afterwards. */
 export const tokensOf = (text: string): number => Math.ceil(text.length / CHARS_PER_TOKEN);
 
-/** About how many characters so many tokens are. */
+/** Estimates the characters of a number of tokens. */
 export const charsOf = (tokens: number): number => tokens * CHARS_PER_TOKEN;
 
-/** About how many tokens a request takes. */
+/** Estimates the tokens of a request. */
 export const requestTokens = (
   system: string | undefined,
   messages: readonly ModelMessage[],

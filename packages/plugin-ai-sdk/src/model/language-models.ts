@@ -2,11 +2,11 @@ import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { RuntimeError } from '@worker-runtime/core';
 import type { LanguageModel } from 'ai';
+import type { ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
 import { boundedFetch } from './bounded-fetch.ts';
-import type { ResolvedOptions } from './options.ts';
-import type { Secrets } from './secrets.ts';
 
-/** The name by which the AI SDK knows a provider's own options. */
+/** The key of the provider's own options in the AI SDK. */
 type OptionsName = 'model' | 'anthropic';
 
 export interface NamedModel {
@@ -14,7 +14,7 @@ export interface NamedModel {
   readonly optionsName: OptionsName;
 }
 
-/** Makes models of the configured providers, each with the key as it is now. */
+/** Creates models of the configured providers. Reads the current key for each one. */
 export class LanguageModels {
   readonly #options: ResolvedOptions;
   readonly #secrets: Secrets;
@@ -26,19 +26,16 @@ export class LanguageModels {
     this.#fetch = boundedFetch(options.responseBytes);
   }
 
-  /** @throws ENGINE_UNAVAILABLE the provider is not configured any more, or its key is not there */
+  /** @throws ENGINE_UNAVAILABLE the provider is no longer configured, or its key is missing */
   async make(providerName: string, modelName: string): Promise<NamedModel> {
     const provider = this.#options.providers[providerName];
     if (!provider)
-      throw new RuntimeError(
-        'ENGINE_UNAVAILABLE',
-        `The provider "${providerName}" is not configured any more`,
-      );
+      throw new RuntimeError('ENGINE_UNAVAILABLE', `The provider "${providerName}" is no longer configured`);
     const apiKey = await this.#secrets.read(provider, `the provider "${providerName}"`);
     const { baseUrl } = provider;
     if (provider.type === 'anthropic') {
       const anthropic = createAnthropic({
-        // without one the SDK would look in the environment by itself
+        // Without a key, the SDK would read one from the environment by itself.
         apiKey: apiKey ?? '',
         ...(baseUrl !== undefined && { baseURL: baseUrl }),
         fetch: this.#fetch,

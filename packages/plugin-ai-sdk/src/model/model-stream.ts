@@ -1,15 +1,15 @@
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { type CallSettings, type ModelMessage, streamText, type TextStreamPart, type ToolSet } from 'ai';
+import type { ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
+import type { WorkerConfig } from '../worker-config.ts';
 import type { NamedModel } from './language-models.ts';
-import type { ResolvedOptions } from './options.ts';
-import { providerError, providerStory } from './provider-error.ts';
-import type { Secrets } from './secrets.ts';
-import type { WorkerConfig } from './worker-config.ts';
+import { providerDetail, providerError } from './provider-error.ts';
 
-// else the AI SDK writes its warnings to the console
+// Prevents the AI SDK from writing warnings to the console.
 globalThis.AI_SDK_LOG_WARNINGS ??= false;
 
-/** What one Worker's requests have in common. */
+/** The parameters that all requests of a Worker share. */
 export interface ModelAccess {
   readonly named: NamedModel;
   readonly config: WorkerConfig;
@@ -25,8 +25,8 @@ export interface ModelRequest {
 }
 
 /**
- * One answer of a model, as it comes. Before the first token a request is tried again; afterwards never, since what
- * was said has been shown. Ended early, the request is called off.
+ * Streams one answer of a model. A request that fails is retried only before the first token, because later output has
+ * already been shown. Ending the iteration early cancels the request.
  * @throws the signal's reason · ENGINE_UNAVAILABLE · ENGINE_FAILED · CONTEXT_LIMIT · OUTPUT_TOO_LARGE
  */
 export async function* modelStream(
@@ -35,17 +35,17 @@ export async function* modelStream(
   signal: AbortSignal,
 ): AsyncGenerator<TextStreamPart<ToolSet>> {
   const { stallMs, retries } = options;
-  // not AbortSignal.any: what depends on nothing but such a signal may be collected before it fires
-  const over = new AbortController();
-  const end = (): void => over.abort(signal.reason);
-  if (signal.aborted) end();
-  signal.addEventListener('abort', end, { once: true });
-  let isSilent = false;
+  // AbortSignal.any is not used: the garbage collector may remove its signal before it fires.
+  const request = new AbortController();
+  const abort = (): void => request.abort(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort, { once: true });
+  let hasStalled = false;
   let isWaiting = true;
   const timer = setTimeout(() => {
     if (!isWaiting) return;
-    isSilent = true;
-    over.abort();
+    hasStalled = true;
+    request.abort();
   }, stallMs);
   try {
     const { fullStream } = streamText({
@@ -56,15 +56,15 @@ export async function* modelStream(
       ...(config.settings as CallSettings),
       providerOptions: { [named.optionsName]: config.providerOptions as never },
       maxRetries: retries,
-      abortSignal: over.signal,
+      abortSignal: request.signal,
       onError: () => {},
     });
     for await (const part of fullStream) {
       if (part.type === 'error') throw part.error;
-      if (part.type === 'abort') throw new Error('The request was called off');
-      // no finish was said: the connection ended in good order, and too early
+      if (part.type === 'abort') throw new Error('The request was cancelled');
+      // Without a finish reason, the connection was closed normally but too early.
       if (part.type === 'finish-step' && part.finishReason === 'other' && part.rawFinishReason === undefined)
-        throw new Error('The stream ended before the answer did');
+        throw new Error('The stream ended before the answer was complete');
       isWaiting = false;
       yield part;
       isWaiting = true;
@@ -72,16 +72,16 @@ export async function* modelStream(
     }
   } catch (error) {
     signal.throwIfAborted();
-    const story = secrets.text(providerStory(error));
-    if (isSilent) {
-      log.warn({ story }, 'A model was silent');
-      throw new RuntimeError('ENGINE_UNAVAILABLE', `The model was silent for ${stallMs} ms`);
+    const detail = secrets.text(providerDetail(error));
+    if (hasStalled) {
+      log.warn({ detail }, 'A model sent no output in time');
+      throw new RuntimeError('ENGINE_UNAVAILABLE', `The model sent no output for ${stallMs} ms`);
     }
-    log.warn({ story }, 'A model did not answer');
+    log.warn({ detail }, 'A request to a model failed');
     throw providerError(error);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', end);
-    over.abort();
+    signal.removeEventListener('abort', abort);
+    request.abort();
   }
 }

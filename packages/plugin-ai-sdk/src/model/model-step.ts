@@ -2,14 +2,14 @@ import { randomInt } from 'node:crypto';
 import type { EngineOutput, JsonObject, JsonValue, Usage } from '@worker-runtime/core';
 import type { LanguageModelUsage, TextStreamPart, ToolSet } from 'ai';
 
-/** A call that a model made. */
+/** A tool call that a model requested. */
 export interface ModelCall {
   readonly call: string;
-  /** As the model wrote it. */
+  /** The name of the tool as the model wrote it. */
   readonly name: string;
   readonly input: JsonValue;
-  /** Why it cannot be made: no such tool, or an input that does not fit. For the model to read. */
-  readonly refusal: string | null;
+  /** The reason if the call is invalid, for the model; null for a valid call. */
+  readonly invalid: string | null;
 }
 
 export interface ModelStep {
@@ -18,15 +18,19 @@ export interface ModelStep {
   readonly usage: Usage | null;
 }
 
-const DIGITS = 'abcdefghijklmnopqrstuvwxyz0123456789';
+/** Returns the name of a tool for a model. Models accept only 64 letters, digits, `_` and `-`. */
+export const toolNameForModel = (name: string): string => name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64);
+
+const CALL_ID_CHARS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
 /**
- * An id that is unique in a log, where those of providers need not be: some count from 0 in each answer. Nine letters
- * and digits are what all of them accept back.
+ * Returns a call id that is unique in the log. The ids of providers are not: some count from 0 in each answer. All
+ * providers accept ids of nine letters and digits.
  */
 export const mintCall = (): string =>
-  Array.from({ length: 9 }, () => DIGITS[randomInt(DIGITS.length)]).join('');
+  Array.from({ length: 9 }, () => CALL_ID_CHARS[randomInt(CALL_ID_CHARS.length)]).join('');
 
+/** Translates the usage of one call of a model; null if the provider reports none. */
 export const usageOf = (model: string, usage: LanguageModelUsage): Usage | null => {
   const { inputTokens, outputTokens, inputTokenDetails, outputTokenDetails } = usage;
   if (inputTokens === undefined && outputTokens === undefined) return null;
@@ -53,17 +57,17 @@ const callOf = (part: Extract<TextStreamPart<ToolSet>, { readonly type: 'tool-ca
     call: mintCall(),
     name: part.toolName,
     input: isObject(input) ? input : { input },
-    refusal: isInvalid
+    invalid: isInvalid
       ? part.error instanceof Error
         ? part.error.message.slice(0, 2_000)
-        : 'The call is not valid'
+        : 'The call is invalid'
       : null,
   };
 };
 
 /**
- * One call of a model as outputs: text and reasoning while they come, then all that is to be kept in one array, and
- * with it in one commit. `nameOf` gives the name by which a tool was granted.
+ * Translates one answer of a model into outputs: text and reasoning as they arrive, then one array with everything that
+ * is recorded, so that it is one commit. `nameOf` returns the name under which a tool was granted.
  */
 export async function* modelStep(
   model: string,

@@ -5,9 +5,9 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject, Logger } from '@worker-runtime/core';
 import { RuntimeError } from '@worker-runtime/core';
-import { boundedFetch } from './bounded-fetch.ts';
-import type { McpServerOptions, ResolvedOptions } from './options.ts';
-import type { Secrets } from './secrets.ts';
+import { boundedFetch } from '../model/bounded-fetch.ts';
+import type { McpServerOptions, ResolvedOptions } from '../options.ts';
+import type { Secrets } from '../secrets.ts';
 
 export interface McpTool {
   readonly name: string;
@@ -15,16 +15,16 @@ export interface McpTool {
   readonly inputSchema: JsonObject;
 }
 
-/** More than any tool answers that a model could read; a line that never ends stops here. */
-const MOST_MESSAGE_BYTES = 67_108_864;
-const MOST_TOOLS = 1_000;
+/** The size limit of a message of a tool server. Larger ones are of no use to a model, and endless lines end here. */
+const MAX_MESSAGE_BYTES = 67_108_864;
+const MAX_TOOLS = 1_000;
 
-/** A tool that says itself that it failed. What it says is meant for the model. */
+/** A failure that the tool reports itself. Its message is for the model. */
 export class ToolFailure extends Error {}
 
 /**
- * One tool server, connected when it is first needed and again after it went away. What its tools are is known from
- * the last time that it was connected.
+ * One tool server. It is connected on first use, and again on the next use after the connection closes. The tools are
+ * those of the last connection.
  */
 export class McpServer {
   readonly name: string;
@@ -59,19 +59,19 @@ export class McpServer {
     return this.#tools;
   }
 
-  /** On return its tools are known. @throws ENGINE_UNAVAILABLE */
+  /** Connects if necessary. On return, `tools` is up to date. @throws ENGINE_UNAVAILABLE */
   async connect(): Promise<void> {
     await this.#connected();
   }
 
-  /** @throws ToolFailure the tool says so · any other error: whether it had an effect is not known */
+  /** @throws ToolFailure the tool reports a failure · any other error: whether the call had an effect is not known */
   async call(tool: string, input: JsonObject, signal: AbortSignal): Promise<unknown> {
     const client = await this.#connected();
     const result = await client.callTool({ name: tool, arguments: input }, undefined, {
       signal,
       timeout: this.#options.toolMs,
     });
-    const answer = answerOf(result);
+    const answer = resultContent(result);
     if (result.isError === true)
       throw new ToolFailure(typeof answer === 'string' ? answer : JSON.stringify(answer));
     return answer;
@@ -93,21 +93,24 @@ export class McpServer {
 
   async #connect(): Promise<Client> {
     const unreachable = (cause: unknown): RuntimeError => {
-      const story = cause instanceof Error ? this.#secrets.text(cause.message) : undefined;
-      this.#log.warn({ server: this.name, story }, 'A tool server cannot be reached');
+      const detail = cause instanceof Error ? this.#secrets.text(cause.message) : undefined;
+      this.#log.warn({ server: this.name, detail }, 'A tool server cannot be reached');
       return new RuntimeError('ENGINE_UNAVAILABLE', `The tool server "${this.name}" cannot be reached`);
     };
     if (this.#isClosed) throw unreachable(new Error('The runtime is stopping'));
     const client = new Client({ name: 'worker-runtime', version: '0.1.0' });
     try {
       const timeout = this.#options.connectMs;
-      // the same class twice to the compiler: its optional members are declared without undefined
+      // The cast is needed because the optional members of the transport are declared without undefined.
       await client.connect((await this.#transport()) as Transport, { timeout });
       client.onclose = () => {
         if (this.#client === client) this.#client = null;
       };
       client.onerror = (error) =>
-        this.#log.debug({ server: this.name, story: this.#secrets.text(error.message) }, 'A tool server');
+        this.#log.debug(
+          { server: this.name, detail: this.#secrets.text(error.message) },
+          'Error of a tool server',
+        );
       await this.#list(client);
       client.setNotificationHandler(ToolListChangedNotificationSchema, () => this.#list(client));
       this.#client = client;
@@ -128,7 +131,7 @@ export class McpServer {
       for (const { name, description = '', inputSchema } of page.tools)
         found.push({ name, description, inputSchema: inputSchema as JsonObject });
       cursor = page.nextCursor;
-    } while (cursor !== undefined && found.length < MOST_TOOLS);
+    } while (cursor !== undefined && found.length < MAX_TOOLS);
     this.#tools = found;
   }
 
@@ -137,7 +140,7 @@ export class McpServer {
     if ('url' in server) {
       const key = await this.#secrets.read(server, `the tool server "${this.name}"`);
       return new StreamableHTTPClientTransport(new URL(server.url), {
-        fetch: boundedFetch(MOST_MESSAGE_BYTES),
+        fetch: boundedFetch(MAX_MESSAGE_BYTES),
         ...(key !== null && { requestInit: { headers: { authorization: `Bearer ${key}` } } }),
       });
     }
@@ -145,7 +148,7 @@ export class McpServer {
     for (const name of server.env) {
       const value = process.env[name];
       if (value === undefined) throw new Error(`The environment variable ${name} is not set`);
-      this.#secrets.keep(value);
+      this.#secrets.addSecret(value);
       env[name] = value;
     }
     const { command, args, cwd } = server;
@@ -155,12 +158,12 @@ export class McpServer {
       env,
       ...(cwd !== undefined && { cwd }),
       stderr: 'pipe',
-      maxBufferSize: MOST_MESSAGE_BYTES,
+      maxBufferSize: MAX_MESSAGE_BYTES,
     });
     transport.stderr?.on('data', (chunk: Buffer) =>
       this.#log.debug(
         { server: this.name, stderr: this.#secrets.text(chunk.toString('utf8').slice(0, 2_000)) },
-        'A tool server wrote',
+        'A tool server wrote to standard error',
       ),
     );
     return transport;
@@ -169,8 +172,8 @@ export class McpServer {
 
 type CallResult = Awaited<ReturnType<Client['callTool']>>;
 
-/** Text where it is only text, else JSON; what a model cannot be shown is named. */
-const answerOf = (result: CallResult): unknown => {
+/** Returns structured content as it is, and otherwise all content as text, with a placeholder for what is not text. */
+const resultContent = (result: CallResult): unknown => {
   if (result.structuredContent !== undefined) return result.structuredContent;
   const content = (result.content ?? []) as readonly {
     readonly type: string;

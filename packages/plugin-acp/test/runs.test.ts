@@ -1,7 +1,7 @@
 import test from 'ava';
 import { AgentScene } from './agent-scene.ts';
 
-test('what an agent says and thinks, and what its tools do, is streamed and kept', async (t) => {
+test('messages, thoughts and tool calls of an agent are streamed and recorded', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   t.deepEqual(await scene.run(workerId, 'think'), { outcome: 'completed' });
@@ -12,7 +12,7 @@ test('what an agent says and thinks, and what its tools do, is streamed and kept
     'assistant: Done.',
     'user: tool look',
     'assistant: Let me look.',
-    // the input that came later is there: a call is told when it begins
+    // The call has the input that the agent sent later, because a call is recorded when it begins.
     'call look {"path":"notes.txt"}',
     'result "done look"',
     'assistant: Seen.',
@@ -21,7 +21,7 @@ test('what an agent says and thinks, and what its tools do, is streamed and kept
   t.like(plan?.data, { code: 'PLAN', message: '[x] look\n[ ] leap' });
 });
 
-test("what an agent says without a run is nobody's answer, and a call that it leaves open is closed", async (t) => {
+test('updates outside of a run are ignored, and a call that the agent leaves open is closed', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   t.is((await scene.run(workerId, 'leave-open')).outcome, 'completed');
@@ -31,7 +31,7 @@ test("what an agent says without a run is nobody's answer, and a call that it le
   ]);
 });
 
-test('garbage on standard output is answered as the protocol wants it, and harms nothing', async (t) => {
+test('invalid messages on standard output are answered as the protocol requires, and the run goes on', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   t.is((await scene.run(workerId, 'garbage')).outcome, 'completed');
@@ -42,9 +42,9 @@ for (const [reason, outcome, more] of [
   ['max_tokens', 'completed', 'OUTPUT_LIMIT'],
   ['refusal', 'completed', 'REFUSED'],
   ['max_turn_requests', 'failed', 'LIMIT_REACHED'],
-  ['cancelled', 'cancelled', 'The agent cancelled it'],
+  ['cancelled', 'cancelled', 'The agent cancelled the run'],
 ] as const)
-  test(`an agent that ends its turn with ${reason} is believed`, async (t) => {
+  test(`the stop reason ${reason} of an agent decides how its run ends`, async (t) => {
     const scene = await AgentScene.open(t);
     const workerId = await scene.create();
     const end = await scene.run(workerId, `stop ${reason}`);
@@ -54,7 +54,7 @@ for (const [reason, outcome, more] of [
     t.regex((await scene.transcript(workerId)).at(-1) ?? '', /^assistant.*: Half /);
   });
 
-test('permission is asked for after the call stands in the log, and each answer does what it says', async (t) => {
+test('permission is requested after the call is in the log, and each answer takes effect', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   const request = await scene.asked(workerId, 'ask rm');
@@ -76,7 +76,7 @@ test('permission is asked for after the call stands in the log, and each answer 
     'error The tool failed',
     'assistant: Then not.',
   ]);
-  // cancelled while it waits
+  // A cancel while the request is open.
   const open = await scene.asked(workerId, 'ask cp');
   await scene.runtime.cancelRun(workerId, { runId: open.runId });
   t.is((await scene.ended(workerId, open.runId)).outcome, 'cancelled');
@@ -84,7 +84,7 @@ test('permission is asked for after the call stands in the log, and each answer 
   t.is((await scene.runtime.getWorker(workerId)).execution.generation, 1);
 });
 
-test('permission that nobody gives in time is refused; an operator may have it given by itself', async (t) => {
+test('a permission that times out is denied, and the operator may grant permissions automatically', async (t) => {
   const hasty = await AgentScene.open(t, { permissionMs: 1 });
   const workerId = await hasty.create();
   t.is((await hasty.run(workerId, 'ask rm')).outcome, 'completed');
@@ -99,7 +99,7 @@ test('permission that nobody gives in time is refused; an operator may have it g
   );
 });
 
-test('what a tool answers is bounded', async (t) => {
+test('the output of a tool is cut to its size limit', async (t) => {
   const scene = await AgentScene.open(t, { toolOutputBytes: 1_024 });
   const workerId = await scene.create();
   t.is((await scene.run(workerId, 'tool large')).outcome, 'completed');
@@ -109,14 +109,14 @@ test('what a tool answers is bounded', async (t) => {
   t.is(result?.output, `${'x'.repeat(1_024)}\n[cut: 1024 of 200000 bytes are shown]`);
 });
 
-test('a failure of the agent is typed, and what it said of it is for the operator', async (t) => {
+test('a failure of the agent has a code, and its message goes only to the operator', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   t.deepEqual(await scene.run(workerId, 'fail'), {
     outcome: 'failed',
     error: { code: 'ENGINE_FAILED', message: 'The agent failed' },
   });
-  t.is((await scene.run(workerId, 'hello')).outcome, 'completed', 'it goes on');
+  t.is((await scene.run(workerId, 'hello')).outcome, 'completed', 'the agent still works');
   t.is((await scene.runtime.getWorker(workerId)).execution.generation, 1);
-  t.true(scene.logged.some((line) => line.includes('An agent failed in a turn')));
+  t.true(scene.logged.some((line) => line.includes('An agent failed to answer a prompt')));
 });

@@ -1,6 +1,6 @@
 import { RuntimeError } from '@worker-runtime/core';
 
-/** Rejects when the signal fires, whatever happens to the promise. */
+/** Resolves with the promise. Rejects when the signal fires, even if the promise does not settle. */
 const orAborted = <T>(promise: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> => {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
@@ -12,20 +12,21 @@ const orAborted = <T>(promise: Promise<T>, signal: AbortSignal | null | undefine
 };
 
 /**
- * `fetch` that ends an answer beyond so many bytes: also a provider's error, and a line that never ends, would else be
- * gathered in memory. Redirects are refused: not every key is taken off a request that is sent elsewhere. And it ends
- * when its signal fires: the one of Node holds on to its signal weakly, so that after a garbage collection an abort may
- * do nothing (https://github.com/nodejs/node/issues/55428).
+ * Creates a `fetch` with three differences to the global one:
+ * - The size of a response is limited, because error bodies and endless lines would otherwise be buffered in memory.
+ * - A redirect fails, because not every kind of key is removed from a request that is redirected.
+ * - An abort always takes effect. The global `fetch` holds its signal weakly, so that after a garbage collection an
+ *   abort may do nothing (https://github.com/nodejs/node/issues/55428).
  * @throws OUTPUT_TOO_LARGE while the body is read
  */
 export const boundedFetch =
   (maxBytes: number): typeof fetch =>
   async (input, init) => {
     const signal = init?.signal;
-    const asked = fetch(input, { ...init, redirect: 'error' });
-    // one that comes when nobody waits any more is not read
-    asked.then((late) => (signal?.aborted ? late.body?.cancel() : undefined)).catch(() => {});
-    const response = await orAborted(asked, signal);
+    const pending = fetch(input, { ...init, redirect: 'error' });
+    // A response that arrives after the abort is released.
+    pending.then((late) => (signal?.aborted ? late.body?.cancel() : undefined)).catch(() => {});
+    const response = await orAborted(pending, signal);
     if (!response.body) return response;
     let bytes = 0;
     const count = new TransformStream<Uint8Array, Uint8Array>({

@@ -1,13 +1,13 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import type { AgentOptions } from './options.ts';
-import { settledWithin } from './settled-within.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AgentOptions } from '../options.ts';
 
-/** What programs need to find their way, and nothing that is secret. */
+/** The environment variables that every agent gets: those that programs need, none of which is secret. */
 const INHERITED = ['HOME', 'LANG', 'LC_ALL', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'TMPDIR', 'TZ', 'USER'];
 
-const TAIL_CHARS = 4_096;
+const STDERR_TAIL_CHARS = 4_096;
 
 const environmentOf = (names: readonly string[]): NodeJS.ProcessEnv =>
   Object.fromEntries(
@@ -17,25 +17,32 @@ const environmentOf = (names: readonly string[]): NodeJS.ProcessEnv =>
     }),
   );
 
-/** An agent and all processes that it starts: a group of their own, which is ended as one. */
+/** Resolves when the promise has resolved, or after `ms` milliseconds. */
+export const settledWithin = async (promise: Promise<unknown>, ms: number): Promise<void> => {
+  const timer = new AbortController();
+  await Promise.race([promise, delay(ms, undefined, { signal: timer.signal }).catch(() => {})]);
+  timer.abort();
+};
+
+/** An agent and all processes that it starts. They share a process group, which is ended as a whole. */
 export class AgentProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #exited: Promise<void>;
-  #ending: Promise<void> | null = null;
-  #tail = '';
+  #closing: Promise<void> | null = null;
+  #stderrTail = '';
   #hasExited = false;
 
   private constructor(child: ChildProcessByStdio<Writable, Readable, Readable>) {
     this.#child = child;
     this.#exited = once(child, 'exit').then(() => {
       this.#hasExited = true;
-      // what it started and left behind
+      // Ends the processes that the agent started and left running.
       this.#signal('SIGKILL');
     });
-    // its input may be closed at its end, at any time
+    // The agent may close its input at any time, which makes writing fail.
     child.stdin.on('error', () => {});
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.#tail = (this.#tail + text).slice(-TAIL_CHARS);
+      this.#stderrTail = (this.#stderrTail + text).slice(-STDERR_TAIL_CHARS);
     });
   }
 
@@ -59,32 +66,35 @@ export class AgentProcess {
     return this.#child.stdout;
   }
 
-  /** The end of what it wrote to its standard error: for the operator's log alone. */
-  get lastWords(): string {
-    return this.#tail;
+  /** The end of the agent's standard error output, for the operator's log only. */
+  get stderrTail(): string {
+    return this.#stderrTail;
   }
 
-  /** Resolves when it has ended, by whatever cause. */
+  /** Resolves when the agent has exited, for any reason. */
   get exited(): Promise<void> {
     return this.#exited;
   }
 
-  /** Closes its input, then asks it to end, then ends it; each after so long. On return it is gone. */
-  end(exitMs: number): Promise<void> {
-    this.#ending ??= this.#end(exitMs);
-    return this.#ending;
+  /**
+   * Closes the agent's input; after `exitMs` milliseconds sends SIGTERM, and after as many again SIGKILL. Resolves when
+   * the agent has exited.
+   */
+  close(exitMs: number): Promise<void> {
+    this.#closing ??= this.#close(exitMs);
+    return this.#closing;
   }
 
-  async #end(exitMs: number): Promise<void> {
+  async #close(exitMs: number): Promise<void> {
     this.#child.stdin.end();
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      if (await this.#exitsIn(exitMs)) return;
+      if (await this.#exitsWithin(exitMs)) return;
       this.#signal(signal);
     }
     await this.#exited;
   }
 
-  async #exitsIn(ms: number): Promise<boolean> {
+  async #exitsWithin(ms: number): Promise<boolean> {
     await settledWithin(this.#exited, ms);
     return this.#hasExited;
   }
@@ -95,7 +105,7 @@ export class AgentProcess {
     try {
       process.kill(-pid, signal);
     } catch {
-      // nobody is left
+      // The group has no process left.
     }
   }
 }

@@ -15,14 +15,14 @@ import {
   type SessionUpdate,
 } from '@agentclientprotocol/sdk';
 import { RuntimeError, version } from '@worker-runtime/core';
+import type { ClaimedFiles } from '../worker/claimed-files.ts';
 import type { AgentProcess } from './agent-process.ts';
-import type { ClaimedFiles } from './claimed-files.ts';
 
-/** Who is told what the agent says and asks. */
+/** Receives the updates and permission requests of an agent. */
 export interface AgentListener {
-  /** In the order in which it was said. */
+  /** Called for each update, in the order in which the agent sent them. */
   update(session: string, update: SessionUpdate): void;
-  /** Resolves when there is room for more of it. */
+  /** Resolves when the listener can take more updates. */
   room(): Promise<void>;
   permission(request: RequestPermissionRequest): Promise<RequestPermissionResponse>;
 }
@@ -31,9 +31,9 @@ const isUpdate = (message: AnyMessage): message is AnyMessage & { readonly param
   'method' in message && message.method === methods.client.session.update;
 
 /**
- * The connection to one agent, by the official SDK. What the agent says is taken off the stream before the SDK sees
- * it: the SDK answers a prompt before it has called the handlers of all updates that came before the answer, and it
- * reads on however much it was told.
+ * The connection to one agent, over the official SDK. Session updates are taken off the stream before the SDK sees
+ * them, for two reasons: the SDK answers a prompt before it has called the handlers of all earlier updates, and it
+ * reads on without any limit.
  */
 export class AgentLink {
   readonly #connection: ClientConnection;
@@ -52,26 +52,26 @@ export class AgentLink {
       this.#gated(process.output, listener),
       { maxMessageBytes },
     );
-    const heard = readable.pipeThrough(
+    const withoutUpdates = readable.pipeThrough(
       new TransformStream<AnyMessage, AnyMessage>({
         transform: (message, controller) => {
           if (!isUpdate(message)) return controller.enqueue(message);
           const { sessionId, update } = message.params ?? {};
-          // one of another shape is not worth the end of the agent
+          // A malformed update is ignored, because one is no reason to end the agent.
           if (typeof sessionId === 'string' && typeof update?.sessionUpdate === 'string')
             listener.update(sessionId, update);
         },
       }),
     );
-    this.#connection = app.connect({ readable: heard, writable });
+    this.#connection = app.connect({ readable: withoutUpdates, writable });
   }
 
-  /** Resolves when the connection is over, by whatever cause. */
+  /** Resolves when the connection has closed, for any reason. */
   get closed(): Promise<void> {
     return this.#connection.closed.catch(() => {});
   }
 
-  /** @throws ENGINE_UNAVAILABLE it speaks another version · any error of the connection */
+  /** @throws ENGINE_UNAVAILABLE the agent uses another protocol version · any error of the connection */
   async initialize(files: ClaimedFiles): Promise<AgentCapabilities> {
     const { protocolVersion, agentCapabilities = {} } = await this.#connection.agent.request(
       methods.agent.initialize,
@@ -85,7 +85,10 @@ export class AgentLink {
       },
     );
     if (protocolVersion !== PROTOCOL_VERSION)
-      throw new RuntimeError('ENGINE_UNAVAILABLE', 'The agent speaks another version of the protocol');
+      throw new RuntimeError(
+        'ENGINE_UNAVAILABLE',
+        'The agent uses an unsupported version of the Agent Client Protocol',
+      );
     return agentCapabilities;
   }
 
@@ -97,7 +100,7 @@ export class AgentLink {
     return sessionId;
   }
 
-  /** Opens a session of an earlier process. @throws the agent has it no more */
+  /** Opens a session of an earlier process. @throws the agent no longer has the session */
   async reopen(sessionId: string, cwd: string, capabilities: AgentCapabilities): Promise<void> {
     const { agent } = this.#connection;
     const request = { sessionId, cwd, mcpServers: [] };
@@ -117,7 +120,7 @@ export class AgentLink {
     this.#connection.close();
   }
 
-  /** Reads on only while there is room: the pipe fills up, and the agent waits. */
+  /** Reads only while the listener has room. Otherwise the pipe fills up, and the agent has to wait. */
   #gated(output: Readable, listener: AgentListener): ReadableStream<Uint8Array> {
     const chunks = output[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     return new ReadableStream<Uint8Array>(
