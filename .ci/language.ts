@@ -69,7 +69,6 @@ const TURNS: readonly Rule[] = [
   turn('said of', 'say "used for" or "describes"'),
   turn('half[ -](?:made|done)', 'say "incomplete"'),
   turn('(?:take|takes|taking|taken|took) back', 'say "undo" or "remove"'),
-  turn(`(?:there )?${IS} none`, 'say what is absent: "no run is active"'),
   turn('(?:call|calls|calling|called) off', 'say "cancel"'),
   turn('(?:let|lets|letting) go(?: of)?', 'say "release" or "detach"'),
   turn('(?:give|gives|giving|given|gave) up', 'say "stop", or name the failure'),

@@ -51,7 +51,7 @@ test('an engine receives the members of its context and nothing else', async (t)
     level = Object.getPrototypeOf(level)
   )
     for (const key of Reflect.ownKeys(level)) reachable.add(key);
-  t.deepEqual([...reachable].sort(), Object.keys(MEMBERS).sort());
+  t.deepEqual([...reachable].map(String).sort(), Object.keys(MEMBERS).sort());
   t.true(Object.isFrozen(context));
   t.throws(() => Object.assign(context, { workerId: 'other' }), { instanceOf: TypeError });
   t.is({ ...context }.workerId, 'n', 'an engine can wrap its context');

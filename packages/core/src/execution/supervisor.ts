@@ -294,7 +294,7 @@ export class Supervisor implements ExecutionOwner {
     this.#attachments.close();
     const executions = (): readonly Execution[] =>
       this.#attachments.workers.flatMap((worker) => findExecutionState(worker)?.execution ?? []);
-    const finished = Promise.all(executions().map(({ driver }) => driver?.finished().catch(() => {})));
+    const finished = Promise.all(executions().map(async ({ driver }) => driver?.finished().catch(() => {})));
     await new Promise<void>((resolve) => {
       const cancelTimer = this.#services.clock.after(deadlineMs * DRAIN_RUNS, resolve);
       void finished.then(() => {

@@ -129,7 +129,7 @@ export class Runtime implements ServedRuntime {
       clock,
       log,
       limit: this.limits.diagnostics,
-      listener: (diagnostic) => {
+      told: (diagnostic) => {
         if (this.#hooks.diagnostic.taps.length > 0) this.#hooks.diagnostic.call(diagnostic);
       },
     });
