@@ -11,7 +11,7 @@ export type Floors = readonly (readonly string[])[];
 export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/core': [
     ['contracts', 'id', 'version'],
-    ['canonical-json', 'in-time', 'admission', 'log', 'plugin-kit', 'memory-store'],
+    ['canonical-json', 'in-time', 'admission', 'log', 'plugin-kit', 'memory-store', 'views'],
     ['diagnostics', 'domain'],
     ['workers'],
     ['journal'],

@@ -31,7 +31,7 @@ export interface ConversationOptions {
   readonly run?: string | null;
   /** The position after `items`; observe after it. */
   readonly cursor?: Cursor | null;
-  /** How many items to keep; older ones are removed. Default 1,000. */
+  /** How many items to keep; older ones are removed. Default 1,000; 0 for readers that need only the text. */
   readonly keptItems?: number;
 }
 
@@ -281,6 +281,7 @@ export class Conversation {
     if (last && item.seq <= last.seq) return;
     this.#items.push(item);
     // half as many again are kept, so that removing stays cheap on average
-    if (this.#items.length > this.#keptItems * 1.5) this.#items = this.#items.slice(-this.#keptItems);
+    if (this.#items.length > this.#keptItems * 1.5)
+      this.#items = this.#items.slice(this.#items.length - this.#keptItems);
   }
 }
