@@ -5,6 +5,7 @@ import type { Logger } from './contracts/logger.ts';
 import type { Diagnostic, Page, PageQuery } from './contracts/runtime-api.ts';
 import { RuntimeError } from './contracts/runtime-error.ts';
 import { mintId } from './id.ts';
+import { decodeDiagnosticsCursor, encodeDiagnosticsCursor, START } from './log/cursor.ts';
 
 /** Trouble that was survived. Everything but `cause` is public. */
 export interface Report {
@@ -69,19 +70,16 @@ export class Diagnostics {
   page({ after }: PageQuery, limit: number): Page<Diagnostic> {
     const kept = this.#kept.slice(-this.#limit);
     const oldest = kept[0]?.id ?? this.#count + 1;
-    let before = this.#count + 1;
-    if (after !== undefined && after !== 'start' && after !== '0') {
-      if (!/^d\.[1-9][0-9]{0,14}$/.test(after)) throw new RuntimeError('CURSOR_INVALID');
-      before = Number(after.slice(2));
-      if (before < oldest) throw new RuntimeError('CURSOR_EXPIRED');
-      if (before > this.#count) throw new RuntimeError('CURSOR_FOREIGN');
-    }
+    const from = decodeDiagnosticsCursor(after);
+    if (from !== null && from < oldest) throw new RuntimeError('CURSOR_EXPIRED');
+    if (from !== null && from > this.#count) throw new RuntimeError('CURSOR_FOREIGN');
+    const before = from ?? this.#count + 1;
     const items = kept
       .filter((diagnostic) => diagnostic.id < before)
       .slice(-limit)
       .reverse();
     const last = items.at(-1)?.id ?? before;
-    const cursor = last > this.#count ? 'start' : `d.${last}`;
+    const cursor = last > this.#count ? START : encodeDiagnosticsCursor(last);
     return { items, next: last > oldest && items.length > 0 ? cursor : null, asOf: cursor };
   }
 }

@@ -8,8 +8,10 @@ import type { Limits } from '../contracts/limits.ts';
 import type { BundleInfo, Page, PageQuery } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
+import { DIGEST_PATTERN } from '../id.ts';
 import { storeInTime } from '../in-time.ts';
-import { checkBundle, DIGEST_PATTERN } from './requests.ts';
+import { decodeBundlesCursor, START } from '../log/cursor.ts';
+import { checkBundle } from './requests.ts';
 
 interface Profile {
   readonly engine: string;
@@ -98,12 +100,11 @@ export class Bundles {
   }
 
   async list({ after }: PageQuery, limit: number): Promise<Page<{ readonly digest: string }>> {
+    const before = decodeBundlesCursor(after);
     const digests = await this.#store.bundles();
-    const isStart = after === undefined || after === 'start' || after === '0';
-    if (!isStart && !DIGEST_PATTERN.test(after)) throw new RuntimeError('CURSOR_INVALID');
-    const rest = isStart ? digests : digests.filter((digest) => digest > after);
+    const rest = before === null ? digests : digests.filter((digest) => digest > before);
     const items = rest.slice(0, limit).map((digest) => ({ digest }));
-    const asOf = items.at(-1)?.digest ?? after ?? 'start';
+    const asOf = items.at(-1)?.digest ?? after ?? START;
     return { items, next: rest.length > items.length ? asOf : null, asOf };
   }
 

@@ -2,7 +2,7 @@ import type { InputRole, TextPart } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import { WORKER_ID_PATTERN } from '../id.ts';
+import { DIGEST_PATTERN, WORKER_ID_PATTERN } from '../id.ts';
 import {
   assertShape,
   isObject,
@@ -22,7 +22,6 @@ import {
  * wrong shapes are INVALID_REQUEST with JSON pointers, sizes over a limit PAYLOAD_TOO_LARGE.
  */
 
-export const DIGEST_PATTERN = /^sha256-[0-9a-f]{64}$/;
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:/-]*$/;
 
 const reason = string({ max: 1_000 });
