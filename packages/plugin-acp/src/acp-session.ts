@@ -49,7 +49,7 @@ export interface OpenedAgent {
 
 /** What an agent may mean by ending its turn, besides that it is done. */
 const REMARKS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
-  cancelled: { type: 'called-off', reason: 'The agent cancelled it' },
+  cancelled: { type: 'withdrawn', reason: 'The agent cancelled it' },
   max_tokens: {
     type: 'notice',
     severity: 'warning',

@@ -6,4 +6,4 @@ export const isCancelled = (message: string): boolean => message === 'Cancelled'
 /** The end of a run that this runtime did not end, and that did not fail either. */
 export const calledOff = (
   how: 'cancelled' | 'taken back' | 'abandoned' | 'ended',
-): readonly EngineOutput[] => [{ type: 'called-off', reason: `${how} by another client of the pod` }];
+): readonly EngineOutput[] => [{ type: 'withdrawn', reason: `${how} by another client of the pod` }];

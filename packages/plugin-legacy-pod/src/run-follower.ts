@@ -247,7 +247,7 @@ export class RunFollower {
         event?.type !== 'event' || event.event.event === 'status' || event.event.event === 'error';
       if (!isOver) continue;
       yield* this.#sync();
-      yield [{ type: 'called-off', reason: 'The pause was answered with abandon' }];
+      yield [{ type: 'withdrawn', reason: 'The pause was answered with abandon' }];
       return false;
     }
   }

@@ -9,7 +9,10 @@ export interface EngineCapabilities {
   };
   /** Names of the tools that a Worker may be granted. */
   readonly tools?: readonly string[];
-  /** Whether runs may wait for requests (`run.ask`). */
+  /**
+   * True if runs may wait for requests. Without it, `run.ask` rejects with OPERATION_UNSUPPORTED, so that a Worker never
+   * waits for a request that its capabilities deny. `engine()` declares it unless other capabilities are passed.
+   */
   readonly requests?: boolean;
   /** Whether Workers are attached as soon as the runtime runs, instead of with their next input. */
   readonly attachAtStart?: boolean;

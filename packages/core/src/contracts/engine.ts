@@ -60,7 +60,7 @@ export type DetachReason = 'stop' | 'delete' | 'shutdown' | 'deadline' | 'lost' 
 export interface EngineSession {
   /**
    * Works one input off. The runtime pulls: it takes the next output when the one before is committed, and takes what
-   * is yielded as an array in one commit. Returning ends the run as completed, `called-off` as cancelled; a throw ends
+   * is yielded as an array in one commit. Returning ends the run as completed, `withdrawn` as cancelled; a throw ends
    * it as failed, with the code of a RuntimeError and ENGINE_FAILED for all else (whose message nobody but the
    * operator sees).
    */
@@ -126,6 +126,7 @@ export type MessageContent =
   | { readonly type: 'file'; readonly mediaType: string; readonly url: string; readonly name?: string };
 export interface ToolCall {
   readonly type: 'tool-call';
+  /** Unique within the run. A call that repeats the id of one that is still open fails the run with ENGINE_FAILED. */
   readonly call: string;
   readonly name: string;
   readonly input: JsonValue;
@@ -164,8 +165,8 @@ export interface Notice {
  * The run was called off by somebody else whom the engine works for: it ends as cancelled, as if the runtime had
  * cancelled it. Nothing more is asked for. `reason` is public.
  */
-export interface CalledOff {
-  readonly type: 'called-off';
+export interface WithdrawnRun {
+  readonly type: 'withdrawn';
   readonly reason?: string;
 }
 export type EngineOutput =
@@ -178,13 +179,13 @@ export type EngineOutput =
   | Usage
   | Notice
   | Recorded
-  | CalledOff;
+  | WithdrawnRun;
 
 /** The simple case: an engine that is one function and keeps nothing between runs. */
 export const engine = (
   name: string,
   run: (run: Run, worker: EngineContext) => AsyncIterable<EngineOutput | readonly EngineOutput[]>,
-  capabilities: EngineCapabilities = { placement: 'backendInternal' },
+  capabilities: EngineCapabilities = { placement: 'backendInternal', requests: true },
 ): Engine => ({
   name,
   capabilities,

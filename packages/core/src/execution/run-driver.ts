@@ -156,7 +156,7 @@ export class RunDriver {
         await this.#recorder.record(step.value);
         this.#outputs += 1;
         if (this.#outputs % OUTPUTS_PER_BREATH === 0) await setImmediate();
-        if (!this.#isAbandoned && this.#recorder.calledOff === null) continue;
+        if (!this.#isAbandoned && this.#recorder.withdrawn === null) continue;
       } catch (error) {
         this.#failure = error;
         this.#controller?.abort(error);
@@ -215,9 +215,9 @@ export class RunDriver {
     const failure = this.#failure;
     const told = this.toldEnd;
     if (told !== null) return told;
-    const calledOff = this.#recorder.calledOff;
-    if (calledOff !== null) {
-      const { reason } = calledOff;
+    const withdrawn = this.#recorder.withdrawn;
+    if (withdrawn !== null) {
+      const { reason } = withdrawn;
       return { outcome: 'cancelled', ...(reason !== undefined && { reason }) };
     }
     if (failure === null) return { outcome: 'completed' };
@@ -262,6 +262,12 @@ export class RunDriver {
   }
 
   async #ask({ kind, prompt, call, options, timeoutMs }: Question): Promise<Answer> {
+    if (!this.#supervision.allowsRequests(this.#worker)) {
+      throw new RuntimeError(
+        'OPERATION_UNSUPPORTED',
+        'The capabilities of the engine do not declare `requests`',
+      );
+    }
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
     if (options.length === 0) throw new TypeError('A request needs at least one option');
     const { clock, limits } = this.#supervision;

@@ -27,6 +27,8 @@ export interface Supervision {
   persist(worker: Worker, decide: Decide, failed?: (error: RuntimeError) => void): Promise<void>;
   /** Whether a run that ends may be followed by a queued one at once. */
   startsNext(worker: Worker): boolean;
+  /** True if the engine of a Worker declares that its runs may wait for requests. */
+  allowsRequests(worker: Worker): boolean;
   /** Gives a run that was told to end the rest of the deadline, then detaches its execution. */
   expire(worker: Worker, driver: RunDriver): void;
   overdue(worker: Worker, driver: RunDriver): void;

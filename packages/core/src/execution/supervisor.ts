@@ -47,6 +47,7 @@ export class Supervisor implements Supervision {
   readonly createChild: Supervision['createChild'];
   readonly history: Supervision['history'];
   readonly #journal: Journal;
+  readonly #engines: ReadonlyMap<string, Engine>;
   readonly #attachments: Attachments;
   readonly #stalls: Stalls;
   #isDraining = false;
@@ -62,6 +63,7 @@ export class Supervisor implements Supervision {
     this.history = options.history;
     this.#journal = options.journal;
     const { store, engines, claims } = options;
+    this.#engines = engines;
     this.#attachments = new Attachments({ supervision: this, store, engines, claims });
     this.#stalls = new Stalls(options);
   }
@@ -82,6 +84,10 @@ export class Supervisor implements Supervision {
         await new Promise<void>((resolve) => this.clock.after(delayMs, resolve));
       }
     }
+  }
+
+  allowsRequests(worker: Worker): boolean {
+    return this.#engines.get(worker.state.engine)?.capabilities.requests === true;
   }
 
   startsNext(worker: Worker): boolean {
