@@ -42,7 +42,7 @@ export class WorkerFeed implements Feed<WorkerItem> {
       case 'gap':
         return this.#told(data as LogGap);
       case 'reset':
-        throw new RemoteError('CURSOR_EXPIRED', 'The position of the cursor is gone');
+        throw new RemoteError('CURSOR_EXPIRED', 'The position of the cursor is no longer available');
       default:
         // a bookmark has done its work by its id; of what a newer runtime says, nothing is known here
         return null;

@@ -94,6 +94,12 @@ export {
   ERROR_CODES,
   type ErrorCode,
   type ErrorDetails,
+  invalidRequest,
+  limitReached,
+  limitTooLarge,
+  outputTooLarge,
+  payloadTooLarge,
+  type RequestIssue,
   RuntimeError,
   type RuntimeErrorOptions,
 } from './contracts/runtime-error.ts';

@@ -6,7 +6,7 @@ import type { WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { BundleInfo, Page, PageQuery } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { limitReached, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import { DIGEST_PATTERN } from '../id.ts';
 import { storeInTime } from '../in-time.ts';
@@ -56,15 +56,11 @@ export class Bundles {
     }
     const body = Buffer.from(canonicalJson(bundle));
     if (body.length > this.#limits.bundleBytes) {
-      throw new RuntimeError('PAYLOAD_TOO_LARGE', 'The bundle is too large', {
-        details: { limit: 'bundleBytes', value: this.#limits.bundleBytes },
-      });
+      throw payloadTooLarge('bundleBytes', this.#limits.bundleBytes, 'The bundle is too large');
     }
     const digests = await this.#known();
     if (digests.size >= this.#limits.bundles && !digests.has(digest)) {
-      throw new RuntimeError('LIMIT_REACHED', 'The runtime keeps no more bundles', {
-        details: { limit: 'bundles', value: this.#limits.bundles },
-      });
+      throw limitReached('bundles', this.#limits.bundles, 'The runtime cannot keep more bundles');
     }
     const isNew = !digests.has(digest);
     digests.add(digest);

@@ -1,5 +1,5 @@
 import type { Claim } from '../contracts/claim.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 
 /** What one Worker, or a detached execution of it, holds. */
 interface Holding {
@@ -29,10 +29,9 @@ export const parseResource = (resource: string, pointer = '/resource'): readonly
     !components ||
     components.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0'))
   ) {
-    throw new RuntimeError(
-      'INVALID_REQUEST',
-      'A claim resource is "<scheme>:/" and plain components, as in fs:/srv/docs',
-      { details: { issues: [{ pointer, message: 'must be "<scheme>:/" and plain components' }] } },
+    throw invalidRequest(
+      [{ pointer, message: 'must be "<scheme>:/" and plain components' }],
+      'A claim resource must be "<scheme>:/" and plain components, such as fs:/srv/docs',
     );
   }
   return [match[1] as string, ...components];

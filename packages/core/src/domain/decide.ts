@@ -1,7 +1,7 @@
 import type { EventKey, NewEvent, ResolvedBy, RunError, RunOutcome, StopResult } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { OpenRequest, UpdateWorker } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { invalidRequest, limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import type { AcceptedInput, CurrentRun, WorkerState } from './state.ts';
 
 /*
@@ -57,9 +57,8 @@ export const acceptInput = (
     throw new RuntimeError('WORKER_BUSY', undefined, { details: { ...detail(state), runId } });
   }
   if (state.queue.length >= limits.queuedInputs) {
-    throw new RuntimeError('LIMIT_REACHED', 'The input queue of the Worker is full', {
-      details: { ...detail(state), limit: 'queuedInputs', value: limits.queuedInputs },
-    });
+    const message = 'The input queue of the Worker is full';
+    throw limitReached('queuedInputs', limits.queuedInputs, message, detail(state));
   }
   return [accepted(input, true, key)];
 };
@@ -160,9 +159,7 @@ export const openRequest = (
   if (state.run?.runId !== runId)
     throw new RuntimeError('RUN_MISMATCH', 'The run is over', { details: { runId } });
   if (state.requests.length >= limits.openRequests) {
-    throw new RuntimeError('LIMIT_REACHED', 'The run has too many requests open', {
-      details: { limit: 'openRequests', value: limits.openRequests },
-    });
+    throw limitReached('openRequests', limits.openRequests, 'The run has too many open requests');
   }
   const { requestId, kind, prompt, call, options, expiresAt } = request;
   const data = {
@@ -195,12 +192,11 @@ export const resolveRequest = (
     throw new RuntimeError('REQUEST_RESOLVED', undefined, { details: { ...detail(state), requestId } });
   }
   if (answer.decision !== null && !open.options.includes(answer.decision)) {
-    throw new RuntimeError('INVALID_REQUEST', 'The decision is not one of the options', {
-      details: {
-        issues: [{ pointer: '/decision', message: 'must be one of the options' }],
-        options: open.options,
-      },
-    });
+    throw invalidRequest(
+      [{ pointer: '/decision', message: 'must be one of the options' }],
+      'The decision is not one of the options',
+      { options: open.options },
+    );
   }
   return [{ type: 'request.resolved', run: open.runId, data: { request: requestId, ...answer } }];
 };
