@@ -7,7 +7,7 @@ import { RuntimeError } from './contracts/runtime-error.ts';
 import { mintId } from './id.ts';
 import { decodeDiagnosticsCursor, encodeDiagnosticsCursor, START } from './log/cursor.ts';
 
-/** Trouble that was survived. Everything but `cause` is public. */
+/** A problem that the runtime survived. All fields except `cause` are public. */
 export interface Report {
   readonly severity: Severity;
   readonly code: string;
@@ -20,12 +20,12 @@ export interface Report {
 
 const LEVEL = { info: 'info', warning: 'warn', error: 'error' } as const;
 
-/** The last diagnostics, newest first when read. Each is logged with its cause under the correlation id that it shows. */
+/** Keeps the last diagnostics. Logs each with its cause, under the correlation id that the diagnostic shows. */
 export class Diagnostics {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #limit: number;
-  readonly #told: (diagnostic: Diagnostic) => void;
+  readonly #recorded: (diagnostic: Diagnostic) => void;
   #kept: Diagnostic[] = [];
   #count = 0;
 
@@ -33,12 +33,12 @@ export class Diagnostics {
     readonly clock: Clock;
     readonly log: Logger;
     readonly limit: number;
-    readonly told: (diagnostic: Diagnostic) => void;
+    readonly recorded: (diagnostic: Diagnostic) => void;
   }) {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#limit = options.limit;
-    this.#told = options.told;
+    this.#recorded = options.recorded;
   }
 
   get size(): number {
@@ -60,13 +60,13 @@ export class Diagnostics {
       correlationId,
     };
     this.#kept.push(diagnostic);
-    // half is dropped at once, so that a storm of them stays cheap
+    // half is removed at once, so that many diagnostics in a row stay cheap
     if (this.#kept.length >= this.#limit * 2) this.#kept = this.#kept.slice(-this.#limit);
     this.#log[LEVEL[severity]]({ code, worker, ...details, correlationId, err: cause }, message);
-    this.#told(diagnostic);
+    this.#recorded(diagnostic);
   };
 
-  /** @throws CURSOR_INVALID · CURSOR_EXPIRED the diagnostic is dropped */
+  /** Returns a page, newest first. @throws CURSOR_INVALID · CURSOR_FOREIGN · CURSOR_EXPIRED the position was removed */
   page({ after }: PageQuery, limit: number): Page<Diagnostic> {
     const kept = this.#kept.slice(-this.#limit);
     const oldest = kept[0]?.id ?? this.#count + 1;

@@ -492,7 +492,7 @@ test('P23: a limit that does not exist, or is not a positive whole number, is re
   const unknown = t.throws(() => resolveLimits({ nonsense: 1 } as object));
   t.regex(
     unknown?.message ?? '',
-    /^limits\.nonsense is not a limit; there are workers, .*, shutdownDeadlineMs$/,
+    /^limits\.nonsense does not exist; the limits are workers, .*, shutdownDeadlineMs$/,
   );
   t.is(
     t.throws(() => resolveLimits({ workers: 0 }))?.message,

@@ -21,7 +21,7 @@ const chatty = engine('chatty', async function* () {
 interface Scene {
   readonly runtime: Runtime;
   /** Counts the reads of the store during a call. */
-  readsOf(call: () => Promise<unknown>): Promise<number>;
+  readonly readsOf: (call: () => Promise<unknown>) => Promise<number>;
 }
 
 /** A Worker `w` with a log that is much longer than its tail in memory. */

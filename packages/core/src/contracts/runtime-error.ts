@@ -172,7 +172,9 @@ const overLimit =
   (limit: string, value: number, message?: string, details: ErrorDetails = {}): RuntimeError =>
     new RuntimeError(code, message, { details: { ...details, limit, value } });
 
-/** Creates a LIMIT_REACHED error: no more of something may exist. `limit` is its name in `Limits`, `value` its value. */
+/**
+ * Creates a LIMIT_REACHED error: no more of something may exist. `limit` is its name in `Limits`, `value` its value.
+ */
 export const limitReached = overLimit('LIMIT_REACHED');
 
 /** Creates a PAYLOAD_TOO_LARGE error: a part of a request exceeds a limit. */

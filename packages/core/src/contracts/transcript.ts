@@ -12,7 +12,10 @@ export type ToolPart =
       readonly truncated?: true;
     };
 
-/** One entry of a conversation. Each input, message, tool call and tool result makes one item, at the `seq` of its event. */
+/**
+ * One entry of a conversation. Each input, message, tool call and tool result makes one item, at the `seq` of its
+ * event.
+ */
 export interface TranscriptItem {
   readonly seq: number;
   /**

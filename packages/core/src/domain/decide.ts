@@ -5,8 +5,8 @@ import { invalidRequest, limitReached, RuntimeError } from '../contracts/runtime
 import type { AcceptedInput, CurrentRun, WorkerState } from './state.ts';
 
 /*
- * The state machine: what each command makes of a Worker's state, as events or as a RuntimeError. Pure and
- * synchronous, so that whatever is decided in one turn sees what was decided before it in the same turn.
+ * The state machine of a Worker. Each function decides one command on a state: it returns the events, or throws a
+ * RuntimeError. The functions are pure and synchronous, so that each decision of a turn sees the earlier ones.
  */
 
 const detail = (state: WorkerState): { workerId: string } => ({ workerId: state.workerId });
@@ -16,6 +16,7 @@ const assertAlive = (state: WorkerState): void => {
     throw new RuntimeError('WORKER_NOT_FOUND', undefined, { details: detail(state) });
 };
 
+/** @throws WORKER_NOT_FOUND · WORKER_STOPPED */
 export const assertRunnable = (state: WorkerState): void => {
   assertAlive(state);
   if (state.status === 'stopped')
@@ -41,7 +42,7 @@ const accepted = (input: AcceptedInput, queued: boolean, key: EventKey | null): 
   },
 });
 
-/** @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY · LIMIT_REACHED the queue is full */
+/** Accepts an input. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY · LIMIT_REACHED the queue is full */
 export const acceptInput = (
   state: WorkerState,
   input: AcceptedInput,
@@ -63,7 +64,7 @@ export const acceptInput = (
   return [accepted(input, true, key)];
 };
 
-/** A run that the engine begins itself. @throws as `acceptInput` */
+/** Begins a run on the engine's own initiative. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY */
 export const beginRun = (
   state: WorkerState,
   runId: string,
@@ -83,7 +84,7 @@ export const beginRun = (
   return input ? [accepted(input, false, null), begun] : [begun];
 };
 
-/** The run of the input that has waited longest, where nothing else is on. */
+/** Starts the run of the oldest queued input, unless a run is active or the Worker takes no inputs. */
 export const startNext = (state: WorkerState): readonly NewEvent[] => {
   const next = state.queue[0];
   return state.phase === 'alive' && state.status !== 'stopped' && state.run === null && next
@@ -98,10 +99,11 @@ const resolveOpen = (state: WorkerState, by: ResolvedBy): readonly NewEvent[] =>
     data: { request: requestId, decision: null, by },
   }));
 
+/** The end of a run, as it is recorded. */
 export interface RunEnd {
   readonly outcome: RunOutcome;
   readonly error?: RunError;
-  /** Of whoever cancelled it. */
+  /** The reason that was given for a cancellation. */
   readonly reason?: string;
 }
 
@@ -109,9 +111,9 @@ const UNFINISHED = 'The run ended before this call did. Whether it had an effect
 const UNPERMITTED = 'The run ended before permission was given. The call was not made.';
 
 /**
- * No call is left without a result, so that whoever reads the log, a model too, need not guess whether one still
- * comes. Of an interrupted run nobody knows, but for calls that still waited for permission: an execution that outlived
- * the runtime may still tell.
+ * Gives every open call a result, so that no reader of the log (including a model) has to guess whether one follows.
+ * Calls of an interrupted run stay open, because an execution that outlived the runtime may still report their results;
+ * only calls that waited for permission were certainly not made.
  */
 const closeCalls = (
   { runId, calls = [] }: CurrentRun,
@@ -126,8 +128,8 @@ const closeCalls = (
   });
 
 /**
- * Ends the run, its open requests and calls first, and starts the next queued one where that is wanted.
- * A run that is over already stays as it ended: no events.
+ * Ends a run: first its open requests and calls, then the run itself. With `startsNext` it also starts the next queued
+ * run. A run that has already ended produces no events.
  */
 export const finishRun = (
   state: WorkerState,
@@ -149,7 +151,7 @@ export const finishRun = (
   ];
 };
 
-/** @throws LIMIT_REACHED · RUN_MISMATCH the run that asks is over */
+/** Opens a request. @throws LIMIT_REACHED · RUN_MISMATCH the run has ended */
 export const openRequest = (
   state: WorkerState,
   runId: string,
@@ -157,7 +159,7 @@ export const openRequest = (
   limits: Limits,
 ): readonly NewEvent[] => {
   if (state.run?.runId !== runId)
-    throw new RuntimeError('RUN_MISMATCH', 'The run is over', { details: { runId } });
+    throw new RuntimeError('RUN_MISMATCH', 'The run has ended', { details: { runId } });
   if (state.requests.length >= limits.openRequests) {
     throw limitReached('openRequests', limits.openRequests, 'The run has too many open requests');
   }
@@ -174,8 +176,8 @@ export const openRequest = (
 };
 
 /**
- * Answers a request; the same answer again changes nothing.
- * @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED with another answer · INVALID_REQUEST not one of its options
+ * Answers a request. A repeated answer produces no events.
+ * @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED it has another answer · INVALID_REQUEST the decision is not an option
  */
 export const resolveRequest = (
   state: WorkerState,
@@ -201,7 +203,7 @@ export const resolveRequest = (
   return [{ type: 'request.resolved', run: open.runId, data: { request: requestId, ...answer } }];
 };
 
-/** Ends everything: run, queue, execution. A Worker that is stopped stays as it is. */
+/** Stops a Worker: ends its run, its queue and its execution. A stopped Worker produces no events. */
 export const stop = (
   state: WorkerState,
   outcome: StopResult,
@@ -222,13 +224,13 @@ export const stop = (
   ];
 };
 
-/** An execution is attached: with it a Worker shows for the first time, or comes back from a stop. */
+/** Records that an execution was attached. The first one makes a new Worker visible. */
 export const attached = (state: WorkerState, generation: number): readonly NewEvent[] => {
   assertAlive(state);
   return [{ type: 'execution.attached', data: { generation, engine: state.engine } }];
 };
 
-/** The execution is gone without having been asked to go. */
+/** Records that an execution ended without a stop. */
 export const lose = (
   state: WorkerState,
   end: RunEnd,
@@ -242,6 +244,7 @@ export const lose = (
   ];
 };
 
+/** Changes the display name or the labels. Values that stay the same produce no events. */
 export const update = (state: WorkerState, { displayName, labels }: UpdateWorker): readonly NewEvent[] => {
   assertAlive(state);
   const data = {
@@ -252,7 +255,7 @@ export const update = (state: WorkerState, { displayName, labels }: UpdateWorker
   return Object.keys(data).length === 0 ? [] : [{ type: 'worker.updated', data }];
 };
 
-/** @throws WORKER_NOT_STOPPED */
+/** Ends the log. @throws WORKER_NOT_STOPPED */
 export const remove = (state: WorkerState, cause: 'delete' | 'creation'): readonly NewEvent[] => {
   assertAlive(state);
   if (cause === 'delete' && state.status !== 'stopped') {

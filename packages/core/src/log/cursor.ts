@@ -12,7 +12,7 @@ import { DIGEST_PATTERN } from '../id.ts';
 export const START: Cursor = 'start';
 
 /** True if a cursor names the beginning: `"start"`, `"0"`, or no cursor at all. */
-export const isBeginning = (cursor: Cursor | undefined): cursor is undefined | 'start' | '0' =>
+const isBeginning = (cursor: Cursor | undefined): cursor is undefined | 'start' | '0' =>
   cursor === undefined || cursor === START || cursor === '0';
 
 /**

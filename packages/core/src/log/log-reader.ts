@@ -13,7 +13,7 @@ export interface LogSource {
   readonly live: { readonly tail: Tail } | null;
 }
 
-/** How much to read: within both limits, but at least one line. */
+/** The size of a read: within both limits, but at least one line. */
 export interface ReadSize {
   readonly count: number;
   readonly bytes: number;

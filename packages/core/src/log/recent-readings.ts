@@ -1,4 +1,6 @@
-/** The number of pending reads that keeps a store busy. Reading ahead of them would only delay what readers wait for. */
+/**
+ * The number of pending reads that keeps a store busy. Reading ahead of them would only delay what readers wait for.
+ */
 const BUSY_READS = 8;
 
 /**

@@ -82,7 +82,7 @@ export class Runtime implements ServedRuntime {
       clock,
       log,
       limit: this.limits.diagnostics,
-      told: (diagnostic) => {
+      recorded: (diagnostic) => {
         if (this.#hooks.diagnostic.taps.length > 0) this.#hooks.diagnostic.call(diagnostic);
       },
     });
