@@ -6,26 +6,26 @@ const counts = (output: string, exitCode: number) => {
   return [passed, failed, skipped];
 };
 
-test('a green run gives its own number', (t) => {
+test('the counts of a passed run are read from its summary', (t) => {
   t.deepEqual(counts('\n  ✔ a\n  ✔ b\n  ─\n\n  2 tests passed\n', 0), [2, 0, 0]);
   t.deepEqual(counts('\n  ✔ a\n  - [skip] b\n  ─\n\n  1 test passed\n  1 test skipped\n', 0), [1, 0, 1]);
 });
 
-test('a red run has its ticks counted, because ava leaves the number out', (t) => {
+test('the ticks of a failed run are counted, because ava omits the number of passed tests', (t) => {
   t.deepEqual(
     counts('  ✔ x › a\n  ✘ [fail]: x › b\n  ✔ x › c (1.2s)\n  ─\n\n  1 test failed\n', 1),
     [2, 1, 0],
   );
 });
 
-test('a green line under a bad exit code is a failure', (t) => {
+test('a passed summary with an exit code other than 0 is a failure', (t) => {
   t.deepEqual(counts('  ✔ a\n  ─\n\n  1 test passed\n', 1), [1, 1, 0]);
   t.deepEqual(counts('  ✔ a\n  ─\n\n  1 uncaught exception\n', 1), [1, 1, 0]);
 });
 
-test('no summary is a failure, whatever the exit code', (t) => {
+test('a missing summary is a failure, with any exit code', (t) => {
   t.deepEqual(counts('', 0), [0, 1, 0]);
-  t.is(tally('p', 'npm error', 1).reason, 'gave no test summary');
+  t.is(tally('p', 'npm error', 1).reason, 'printed no test summary');
 });
 
 test('packages are added up', (t) => {

@@ -1,4 +1,4 @@
-/** Reads the numbers out of what ava printed for one package. */
+/** Reads the counts of tests from the output of ava for one package. */
 
 interface Counts {
   readonly passed: number;
@@ -8,20 +8,21 @@ interface Counts {
 
 export interface Tally extends Counts {
   readonly name: string;
-  /** Why it counts as failed although ava named no failed test. */
+  /** The reason for a failure that ava did not report. */
   readonly reason?: string;
 }
 
-const line = (what: string): RegExp => new RegExp(`^\\W*(\\d+) (?:${what})\\s*$`, 'm');
-const count = (output: string, what: string): number => Number(line(what).exec(output)?.[1] ?? 0);
+const line = (words: string): RegExp => new RegExp(`^\\W*(\\d+) (?:${words})\\s*$`, 'm');
+const count = (output: string, words: string): number => Number(line(words).exec(output)?.[1] ?? 0);
 
 /**
- * ava prints no count of passed tests once one has failed, so the ticks are counted then.
- * Its closing line alone proves nothing (a time-out prints `1 test passed` as well), hence the exit code.
+ * Counts the tests of one package. If a test failed, ava prints no count of passed tests, so the ticks are counted.
+ * The closing line is not enough: a time-out also prints `1 test passed`. So the exit code counts too.
  */
 export function tally(name: string, output: string, exitCode: number): Tally {
   const ended = line('tests? (?:passed|failed|skipped|todo)|known failures?|uncaught exceptions?');
-  if (!ended.test(output)) return { name, passed: 0, failed: 1, skipped: 0, reason: 'gave no test summary' };
+  if (!ended.test(output))
+    return { name, passed: 0, failed: 1, skipped: 0, reason: 'printed no test summary' };
   const passed = count(output, 'tests? passed') || (output.match(/^\W*[✔√] /gm) ?? []).length;
   const failed = count(output, 'tests? failed');
   const skipped = count(output, 'tests? skipped') + count(output, 'tests? todo');

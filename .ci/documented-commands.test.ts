@@ -27,7 +27,7 @@ const page = [
   '  ```',
 ].join('\n');
 
-test('commands are the ones of sh blocks, each with its line', (t) => {
+test('commands are read from sh blocks, with their lines', (t) => {
   t.deepEqual(
     commandsOf(page).map(({ line, text }) => [line, text.trim()]),
     [
@@ -41,7 +41,7 @@ test('commands are the ones of sh blocks, each with its line', (t) => {
   t.throws(() => commandsOf("```sh\necho 'open\n```"), { instanceOf: SyntaxError, message: /^line 2:/ });
 });
 
-test('steps of CI are skipped, servers are served, all else is run', (t) => {
+test('steps of CI are skipped, servers run in the background, and other commands are run', (t) => {
   const script = (text: string) => scripted('a.md', { line: 1, text });
   t.is(script('npm test   # ends with a sum'), "skip 'a.md:1' 'npm test'");
   t.is(script('npm start'), "serve 'a.md:1' 'npm start'");

@@ -1,25 +1,25 @@
 /**
- * Turns the ```sh blocks of a page into one bash script. Other blocks (```console, ```json) are for reading only.
- * Called with a page, it prints the script, which `.ci/readme` runs after defining `serve`.
+ * Turns the ```sh blocks of a page into one bash script. Other blocks (```console, ```json) are not run.
+ * With a page as its argument, it prints the script. `.ci/readme` defines `step`, `skip` and `serve`, and runs it.
  */
 import { spawnSync } from 'node:child_process';
 import { pathToFileURL } from 'node:url';
 import { read } from './repository.ts';
 
 export interface DocumentedCommand {
-  /** Of the page, from 1. */
+  /** The line of the page, counted from 1. */
   readonly line: number;
   readonly text: string;
 }
 
-/** `.ci/run` runs these as steps of its own: to do it again inside of one would take minutes, or never end. */
+/** Commands that are steps of `.ci/run`. To run them inside of a step would take minutes, or would not end. */
 const steps = new Set(['npm ci', 'npm test', 'npm run check', '.ci/run']);
 
-/** Whether bash would wait for more: an open quote, a backslash at the end, a loop without its `done`. */
+/** True if bash would wait for more input: an open quote, a backslash at the end, a loop without `done`. */
 const isUnfinished = (text: string): boolean =>
   text.endsWith('\\') || spawnSync('bash', ['-n'], { input: `${text}\n` }).status !== 0;
 
-/** The commands of a page in their order. A command may span lines. */
+/** The commands of a page, in order. A command may span several lines. */
 export function commandsOf(page: string): DocumentedCommand[] {
   const commands: DocumentedCommand[] = [];
   let fence: string | null = null;
@@ -44,12 +44,12 @@ export function commandsOf(page: string): DocumentedCommand[] {
 const withoutRemark = (text: string): string => text.replace(/\s+#[^'"]*$/, '').trim();
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** How the script does what a person would do with a command. */
+/** Returns the lines of the script for a command. */
 export function scripted(page: string, { line, text }: DocumentedCommand): string {
   const command = withoutRemark(text);
   const place = `${page}:${line}`;
   if (steps.has(command)) return `skip ${quoted(place)} ${quoted(command)}`;
-  // a server stays in the foreground of its terminal, and the next commands are typed into another one
+  // a person runs a server in one terminal, and the next commands in another one
   if (command === 'npm start' || /\bworker-runtime\b.*\sserve\b/s.test(command))
     return `serve ${quoted(place)} ${quoted(command.replace(/\s*&$/, ''))}`;
   return `step ${quoted(place)} ${quoted(command)}\n${text}`;

@@ -1,4 +1,4 @@
-/** Which package may import what. A new package needs a line here: that is the moment to think about its direction. */
+/** The packages that each package may import. A new package needs a line here, which decides its direction. */
 import { builtinModules } from 'node:module';
 import { follow } from './repository.ts';
 import type { Import } from './source-text.ts';
@@ -25,7 +25,7 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
   [/^packages\/cli$/, { own: [anyEntry], outside: 'declared' }],
 ];
 
-/** What it loads, a person named: a plugin, a file of settings. */
+/** Files that may import computed names, because a person names the module: a plugin, a file of settings. */
 const mayCompute = new Set(['packages/cli/src/compose.ts']);
 
 export function ruleFor(folder: string): Rule | undefined {
@@ -38,7 +38,7 @@ const packageOf = (specifier: string): string =>
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/');
 
-/** Why `file` of the package at `folder` must not have this import, or `undefined` when it may. */
+/** Returns the reason why `file` of the package at `folder` must not have this import; `undefined` if it may. */
 export function refusal(
   folder: string,
   file: string,

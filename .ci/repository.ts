@@ -1,4 +1,4 @@
-/** What the workspace test reads: the packages of this repository, their manifests and their sources. */
+/** Reads the packages of this repository, their manifests and their sources. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ export interface Manifest {
 }
 
 export interface Workspace {
-  /** From the root, with slashes: `packages/core`; the root itself is `.`. */
+  /** The path from the root with slashes, such as `packages/core`. The root itself is `.`. */
   readonly folder: string;
   readonly manifest: Manifest;
 }
@@ -30,7 +30,7 @@ export function readJson<T>(path: string): T {
   return JSON.parse(read(path)) as T;
 }
 
-/** The folders that npm's workspace globs match, whether or not any package stands there yet. */
+/** The workspaces of npm. A missing parent folder counts as empty. */
 export function workspaces(): Workspace[] {
   const folders = ['packages', 'examples'].flatMap((parent) =>
     existsSync(join(root, parent)) ? readdirSync(join(root, parent)).map((name) => `${parent}/${name}`) : [],
@@ -40,7 +40,7 @@ export function workspaces(): Workspace[] {
     .map((folder) => ({ folder, manifest: readJson<Manifest>(`${folder}/package.json`) }));
 }
 
-/** Every TypeScript or JavaScript source below `folder`, as paths from the root. */
+/** Every TypeScript and JavaScript source below `folder`, as a path from the root. */
 export function sources(folder: string): string[] {
   if (!existsSync(join(root, folder))) return [];
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
@@ -50,7 +50,7 @@ export function sources(folder: string): string[] {
   });
 }
 
-/** Every declared dependency of a manifest, whatever its kind. */
+/** Every declared dependency of a manifest, of any kind. */
 export function declared(manifest: Manifest): [name: string, version: string][] {
   return [
     manifest.dependencies,
@@ -60,7 +60,7 @@ export function declared(manifest: Manifest): [name: string, version: string][] 
   ].flatMap((group) => Object.entries(group ?? {}));
 }
 
-/** The path of `to` from the root, after following it from the file `from`. */
+/** Resolves the relative path `to` from the file `from`. Returns a path from the root. */
 export function follow(from: string, to: string): string {
   return relative(root, join(root, from, '..', to))
     .split(sep)

@@ -1,6 +1,6 @@
-/** Reads what matters out of a source file by its text: no compiler API is needed, and TypeScript 7 has none. */
+/** Finds imports and types in the text of a source, because TypeScript 7 has no compiler API. */
 
-// Strings come first in the pattern, so that `//` inside an address does not open a comment.
+// Strings come first in the pattern, so that `//` in a URL does not begin a comment.
 const token = /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
 
 export function withoutComments(source: string): string {
@@ -12,12 +12,12 @@ function withoutStrings(source: string): string {
 }
 
 export interface Import {
-  /** `undefined` when the source computes the name, so that no reader can tell what it loads. */
+  /** The imported name, or `undefined` if the source computes it. */
   readonly specifier: string | undefined;
   readonly isTypeOnly: boolean;
 }
 
-/** Static, dynamic, re-exporting, type-only and `require` imports of a source text. */
+/** Returns the imports of a source: static, dynamic, re-exports, types and `require`. */
 export function importsOf(source: string): Import[] {
   const code = withoutComments(source);
   const found: Import[] = [];
@@ -32,12 +32,12 @@ export function importsOf(source: string): Import[] {
   return found;
 }
 
-/** Whether the text uses the type `any`. A method or a property of that name (`AbortSignal.any`) is none. */
+/** True if the text uses the type `any`. Methods and properties of that name, such as `AbortSignal.any`, do not count. */
 export function usesAny(source: string): boolean {
   return /(?<![.\w$])any\b(?!\s*\(|\??:)/.test(withoutStrings(source));
 }
 
-/** Whether a file is named after a drawer instead of after the one thing that it holds. */
-export function isDrawer(path: string): boolean {
+/** True if a file has a collective name, such as utils, instead of the name of its content. */
+export function hasCollectiveName(path: string): boolean {
   return /(^|[/.-])(utils?|helpers?|types?|common|managers?)\.[cm]?[jt]sx?$/.test(path);
 }

@@ -1,11 +1,11 @@
-# Sourced by the steps that prove that a few packages stand alone. Not a step by itself.
+# Functions for the steps that check that a few packages work alone. This file is sourced, and is not a step itself.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 npm_quiet=(--no-audit --no-fund --loglevel=error)
 
-# copy_out <package>…: only these packages and the shared compiler options, in a workspace of their own.
+# copy_out <package>…: copies these packages and the shared compiler options to a separate workspace.
 copy_out() {
   mkdir -p "$place/alone/packages"
   cp "$repository/tsconfig.base.json" "$place/alone/"
@@ -16,12 +16,12 @@ copy_out() {
   done
 }
 
-# try_out <folder>: builds, checks the types of its tests and runs them.
+# try_out <folder>: builds the package, checks the types of its tests, and runs them.
 try_out() {
   (cd "$1" && npm run build && npm run typecheck && npm test)
 }
 
-# consume <package>…: packs them and installs the tarballs, and nothing else, in the empty ESM project $place/consumer.
+# consume <package>…: packs the packages, and installs only these tarballs in the empty ESM project $place/consumer.
 consume() {
   local name tarballs=()
   mkdir -p "$place/tarballs" "$place/consumer"

@@ -1,4 +1,4 @@
-/** Runs every test of the workspace and ends with one line that sums them: `N passed, M failed`. */
+/** Runs every test of the workspace. The last line of the output is the sum: `N passed, M failed`. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { root } from './repository.ts';
 
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name);
 
-/** The rules of the workspace itself read files of every package, so a cached result would prove nothing. */
+/** Runs the tests of `.ci`. They read files of every package, so their results are not cached. */
 function testWorkspace(): Tally {
   const ava = spawnSync(bin('ava'), [], {
     cwd: root,
@@ -18,7 +18,7 @@ function testWorkspace(): Tally {
   return tally('workspace', ava.stdout, ava.status ?? 1);
 }
 
-/** The part of turbo's own run summary that is read here. */
+/** The fields of turbo's run summary that are used here. */
 interface RunSummary {
   readonly tasks: readonly {
     readonly package: string;

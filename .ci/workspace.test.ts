@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { refusal, ruleFor } from './import-rules.ts';
 import { declared, type Manifest, read, readJson, root, sources, workspaces } from './repository.ts';
-import { importsOf, isDrawer, usesAny } from './source-text.ts';
+import { hasCollectiveName, importsOf, usesAny } from './source-text.ts';
 
 const all = workspaces();
 const packages = all.filter(({ folder }) => folder.startsWith('packages/'));
@@ -13,7 +13,7 @@ const isExact = (version: string): boolean => /^\d+\.\d+\.\d+(-[\w.]+)?$/.test(v
 const refusals = (folder: string, file: string, source: string, dependencies: readonly string[] = []) =>
   importsOf(source).flatMap((found) => refusal(folder, file, found, dependencies) ?? []);
 
-test('packages import only in the agreed direction', (t) => {
+test('packages import only what their rules allow', (t) => {
   const found = packages.flatMap(({ folder, manifest }) =>
     sources(`${folder}/src`).flatMap((file) =>
       refusals(folder, file, read(file), Object.keys(manifest.dependencies ?? {})),
@@ -29,7 +29,7 @@ test('every package has an import rule', (t) => {
   );
 });
 
-test('the import rules refuse what they should', (t) => {
+test('the import rules refuse wrong imports and allow others', (t) => {
   const core = (source: string) => refusals('packages/core', 'packages/core/src/journal.ts', source);
   const plugin = (source: string) =>
     refusals('packages/plugin-http', 'packages/plugin-http/src/index.ts', source, ['fastify']);
@@ -84,13 +84,13 @@ test('the import rules refuse what they should', (t) => {
   t.is(refusals('packages/unheard-of', 'packages/unheard-of/src/a.ts', "import 'node:fs';").length, 1);
 });
 
-test('no file is a drawer', (t) => {
+test('no file has a collective name', (t) => {
   const files = [...all.flatMap(({ folder }) => (folder === '.' ? [] : sources(folder))), ...sources('.ci')];
-  t.deepEqual(files.filter(isDrawer), []);
+  t.deepEqual(files.filter(hasCollectiveName), []);
   for (const bad of ['src/utils.ts', 'src/worker/types.ts', 'src/test-helpers.ts', 'plugin-manager.js'])
-    t.true(isDrawer(bad), bad);
+    t.true(hasCollectiveName(bad), bad);
   for (const good of ['src/journal.ts', 'src/typeid.ts', 'src/common-log-format.ts'])
-    t.false(isDrawer(good), good);
+    t.false(hasCollectiveName(good), good);
 });
 
 test('no source uses any', (t) => {
@@ -117,7 +117,7 @@ test('no source uses any', (t) => {
     t.false(usesAny(good), good);
 });
 
-test('every package carries a README, a licence and a version', (t) => {
+test('every package has a README, a license and a version', (t) => {
   for (const { folder, manifest } of packages) {
     t.true(existsSync(join(root, folder, 'README.md')), `${folder}/README.md`);
     t.is(manifest.license, 'MIT', folder);
@@ -137,7 +137,7 @@ test('every version is pinned, and one dependency has one version', (t) => {
     t.false(isExact(bad), bad);
 });
 
-test('docs/dependencies.md gives a reason for every dependency and for nothing else', (t) => {
+test('docs/dependencies.md has a line for each dependency and no other line', (t) => {
   const page = read('docs/dependencies.md');
   const explained = [...page.matchAll(/^- `([^`]+)`.*\S/gm)].map((match) => match[1] ?? '');
   const used = new Set(all.flatMap(({ manifest }) => declared(manifest).map(([name]) => name)));
@@ -145,7 +145,7 @@ test('docs/dependencies.md gives a reason for every dependency and for nothing e
   t.deepEqual(explained.toSorted(), external.toSorted());
 });
 
-test('every package with a build is built, after what it depends on', (t) => {
+test('every package with a build is built after its dependencies', (t) => {
   interface Config {
     readonly references?: readonly { readonly path: string }[];
   }
@@ -158,7 +158,7 @@ test('every package with a build is built, after what it depends on', (t) => {
     compiled.map(({ folder }) => folder).toSorted(),
   );
   for (const { folder, manifest } of compiled) {
-    // what is only there for its types is no dependency of who installs it, and is built before all the same
+    // a package that is imported only for its types is not installed by users, but must still be built first
     const typed = sources(`${folder}/src`)
       .flatMap((file) => importsOf(read(file)))
       .flatMap(({ specifier = '', isTypeOnly }) => (isTypeOnly ? [specifier.split('/', 2).join('/')] : []));

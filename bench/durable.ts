@@ -1,25 +1,25 @@
 import { closeSync, fdatasync, openSync, write } from 'node:fs';
 import { join } from 'node:path';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
-import { BareLog } from './bare-log.ts';
 import { type Bench, perSecond } from './measurement.ts';
+import { MinimalLog } from './minimal-log.ts';
 import { inScratch } from './scratch.ts';
 import { forAll, JOB, MESSAGE, startTalkers, WORKERS } from './workload.ts';
 
 const EVENTS_PER_RUN = 1_000;
 const JOBS = 150;
-const LONE_JOBS = 200;
+const SERIAL_JOBS = 200;
 
-/** Durable events through command, journal and store, against bytes that are merely written and synced in groups. */
+/** Measures durable events through command, journal and store. The floor only writes and syncs the bytes in groups. */
 export const durableEvents: Bench = {
   id: 'B1',
-  what: `durable events of ${WORKERS} Workers, file store, vs a bare log of the same bytes`,
+  what: `durable events of ${WORKERS} Workers, file store, vs a minimal log of the same bytes`,
   unit: 'events/s',
   better: 'more',
   goal: 0.5,
   floor: () =>
     inScratch(async (folder) => {
-      const log = new BareLog(folder);
+      const log = new MinimalLog(folder);
       const rate = await perSecond(WORKERS * EVENTS_PER_RUN, () =>
         forAll(EVENTS_PER_RUN, () => log.append(MESSAGE)),
       );
@@ -35,16 +35,16 @@ export const durableEvents: Bench = {
     }),
 };
 
-/** Whole jobs, three durable commits each. */
+/** Measures jobs with three durable commits each. */
 export const durableJobs: Bench = {
   id: 'B2',
-  what: `durable jobs of ${WORKERS} Workers, file store, vs three commits of the same bytes each in a bare log`,
+  what: `durable jobs of ${WORKERS} Workers, file store, vs three commits of the same bytes per job to a minimal log`,
   unit: 'jobs/s',
   better: 'more',
   goal: 0.4,
   floor: () =>
     inScratch(async (folder) => {
-      const log = new BareLog(folder);
+      const log = new MinimalLog(folder);
       const rate = await perSecond(WORKERS * JOBS, () =>
         forAll(JOBS, async () => {
           for (const bytes of JOB) await log.append(bytes);
@@ -68,18 +68,18 @@ const writeAndSync = (fd: number, bytes: Uint8Array): Promise<void> =>
     write(fd, bytes, 0, bytes.length, null, (error) => (error ? end(error) : fdatasync(fd, end)));
   });
 
-/** One job alone: its latency is three syncs and what the runtime adds. */
-export const loneJobs: Bench = {
+/** Measures jobs one at a time. The latency of a job is that of three syncs, plus the time of the runtime. */
+export const serialJobs: Bench = {
   id: 'B3',
-  what: 'one durable job alone, file store, vs three bare writes with a sync each',
+  what: 'durable jobs one at a time, file store, vs three writes per job, each with its own sync',
   unit: 'jobs/s',
   better: 'more',
   goal: 0.5,
   floor: () =>
     inScratch(async (folder) => {
-      const fd = openSync(join(folder, 'bare.log'), 'a', 0o600);
-      const rate = await perSecond(LONE_JOBS, async () => {
-        for (let at = 0; at < LONE_JOBS; at++) for (const bytes of JOB) await writeAndSync(fd, bytes);
+      const fd = openSync(join(folder, 'minimal.log'), 'a', 0o600);
+      const rate = await perSecond(SERIAL_JOBS, async () => {
+        for (let at = 0; at < SERIAL_JOBS; at++) for (const bytes of JOB) await writeAndSync(fd, bytes);
       });
       closeSync(fd);
       return rate;
@@ -87,8 +87,8 @@ export const loneJobs: Bench = {
   figure: () =>
     inScratch(async (dir) => {
       const { runtime, job } = await startTalkers(1, fsStore({ dir }));
-      const rate = await perSecond(LONE_JOBS, async () => {
-        for (let at = 0; at < LONE_JOBS; at++) await job('worker-0');
+      const rate = await perSecond(SERIAL_JOBS, async () => {
+        for (let at = 0; at < SERIAL_JOBS; at++) await job('worker-0');
       });
       await runtime.stop();
       return rate;

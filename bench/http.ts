@@ -16,9 +16,9 @@ import { TEXT } from './workload.ts';
 const run = promisify(execFile);
 const PROGRAM = new URL('http-client-process.ts', import.meta.url).pathname;
 
-/** Asks from another process, so that the server has its thread for itself. */
-const load = async (asked: Load): Promise<Loaded> => {
-  const { stdout } = await run(process.execPath, ['--import=tsx', PROGRAM, JSON.stringify(asked)]);
+/** Sends requests from another process, so that they take no time of the server. */
+const load = async (plan: Load): Promise<Loaded> => {
+  const { stdout } = await run(process.execPath, ['--import=tsx', PROGRAM, JSON.stringify(plan)]);
   return JSON.parse(stdout) as Loaded;
 };
 
@@ -31,7 +31,7 @@ const inputOf = (workerId: string): string =>
 const workerIds = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, at) => `worker-${at}`);
 
-/** A bare server, for as long as `use` takes. */
+/** Runs a plain server until `use` has resolved. */
 const withServer = async <T>(listener: RequestListener, use: (port: number) => Promise<T>): Promise<T> => {
   const server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -45,21 +45,24 @@ interface Served {
   readonly port: number;
 }
 
-/** A served runtime with files: `talker` says one message, `flooder` writes text without end, `chatty` says many messages. */
+/**
+ * Runs a runtime with the file store and HTTP until `use` has resolved. Its engines: `talker` sends one message,
+ * `chatty` sends many messages, `flooder` streams text without end.
+ */
 const withRuntime = <T>(use: (served: Served) => Promise<T>): Promise<T> =>
   inScratch(async (dir) => {
-    const said = { type: 'message', parts: [{ type: 'text', text: TEXT }] } as const;
+    const message = { type: 'message', parts: [{ type: 'text', text: TEXT }] } as const;
     const engines: RuntimePlugin = {
       name: 'bench-engines',
       apply(host) {
         host.useEngine(
           engine('talker', async function* () {
-            yield said;
+            yield message;
           }),
         );
         host.useEngine(
           engine('chatty', async function* () {
-            for (let at = 0; at < 50; at++) yield Array.from({ length: 100 }, () => said);
+            for (let at = 0; at < 50; at++) yield Array.from({ length: 100 }, () => message);
           }),
         );
         host.useEngine(
@@ -84,16 +87,16 @@ const PAGES = 8_000;
 const READERS = Array.from({ length: 16 }, () => get(PAGE, 'application/x-ndjson'));
 let page: Uint8Array | null = null;
 
-/** A page from the beginning of a log that is longer than what is kept in memory. */
+/** Measures a page from the beginning of a log that is longer than the part that is kept in memory. */
 export const pagesOverHttp: Bench = {
   id: 'B5',
-  what: 'pages of 100 events over HTTP as NDJSON, vs bare node:http with one asynchronous read of the same bytes',
+  what: 'pages of 100 events over HTTP as NDJSON, vs node:http alone with one asynchronous read of the same bytes per page',
   unit: 'pages/s',
   better: 'more',
   goal: 0.7,
   floor: () =>
     inScratch(async (folder) => {
-      // the first floor only warms up: there is no page yet
+      // The first floor is only a warm-up, because there is no page yet.
       const bytes = page ?? Buffer.alloc(30_000, 'x');
       const path = join(folder, 'page');
       await writeFile(path, bytes);
@@ -126,10 +129,10 @@ const CONNECTIONS = 64;
 const INPUTS = 12_000;
 let receipt = '{}'.padEnd(900);
 
-/** Inputs, each answered when its run is over: three durable commits. */
+/** Measures inputs, each of which is answered when its run has ended, after three durable commits. */
 export const inputsOverHttp: Bench = {
   id: 'B8',
-  what: `durable inputs with their whole runs over HTTP, ${CONNECTIONS} connections, vs bare node:http with the same bodies and no work`,
+  what: `durable inputs with their whole runs over ${CONNECTIONS} HTTP connections, vs node:http alone with the same bodies and no work`,
   unit: 'inputs/s',
   better: 'more',
   goal: 0.2,
@@ -168,7 +171,7 @@ export const inputsOverHttp: Bench = {
 
 const RUNS = 300;
 
-/** How long one Worker's whole runs take, alone or while another one writes text as fast as it is let. */
+/** Returns the p95 duration of one Worker's runs, optionally while another Worker streams text as fast as it can. */
 const besideFlood = (floods: boolean): Promise<number> =>
   withRuntime(async ({ runtime, port }) => {
     await runtime.createWorker({ engine: 'talker', workerId: 'quiet' });
@@ -179,10 +182,10 @@ const besideFlood = (floods: boolean): Promise<number> =>
     return (await load({ port, requests: [inputOf('quiet')], status: 200, total: RUNS })).p95Ms;
   });
 
-/** A Worker that floods harms no other. */
+/** Measures how much a Worker that floods delays another Worker. */
 export const quietBesideFlood: Bench = {
   id: 'B12',
-  what: 'p95 of one Worker’s runs over HTTP while another one floods text, vs alone',
+  what: 'p95 duration of one Worker’s runs over HTTP while another Worker streams text without pause, vs without the other Worker',
   unit: 'ms',
   better: 'less',
   goal: 1.3,

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
-import { durableEvents, durableJobs, loneJobs } from './durable.ts';
+import { durableEvents, durableJobs, serialJobs } from './durable.ts';
 import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
 import { type Bench, measure, type Result } from './measurement.ts';
 import { memoryEvents, memoryJobs } from './memory.ts';
@@ -9,8 +9,8 @@ import { HEAD, type Report, rowOf, withFigures } from './report.ts';
 import { idleMemory, longPages, opening } from './standing.ts';
 
 /*
- * npm run bench [-- ID…]: measures each floor and figure in pairs, in this process, prints the table, and writes
- * results/latest.json and the table of README.md when all of them ran.
+ * npm run bench [-- ID…]: measures each floor and figure in pairs, in this process, and prints the table. If no IDs are
+ * given, it also writes results/latest.json and the table of README.md.
  */
 
 const BENCHES: readonly Bench[] = [
@@ -18,7 +18,7 @@ const BENCHES: readonly Bench[] = [
   memoryJobs,
   durableEvents,
   durableJobs,
-  loneJobs,
+  serialJobs,
   longPages,
   opening,
   idleMemory,
@@ -34,7 +34,9 @@ const BENCHES: readonly Bench[] = [
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((id) => !BENCHES.some((bench) => bench.id === id));
 if (unknown.length > 0) {
-  console.error(`No bench ${unknown.join(', ')}; there are ${BENCHES.map((bench) => bench.id).join(', ')}`);
+  console.error(
+    `Unknown benchmark: ${unknown.join(', ')}. The benchmarks are ${BENCHES.map((bench) => bench.id).join(', ')}`,
+  );
   process.exit(2);
 }
 

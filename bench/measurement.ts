@@ -1,13 +1,16 @@
-/** One benchmark: a figure and the floor that it is held against. */
+/** One benchmark: a figure and the floor that it is compared with. */
 export interface Bench {
   readonly id: string;
   readonly what: string;
   readonly unit: string;
-  /** Whether more of the unit is better, as of amounts a second, or less, as of times and sizes. */
+  /** `more` if a larger figure is better, as for rates. `less` if a smaller one is, as for times and sizes. */
   readonly better: 'more' | 'less';
-  /** Figure divided by floor: at least where more is better, at most where less is; null where none is set. */
+  /**
+   * The goal for figure divided by floor: a minimum if more is better, a maximum if less is better, null if there is no
+   * goal.
+   */
   readonly goal: number | null;
-  /** How often floor and figure are measured; 7 where this is left out. */
+  /** The number of times that floor and figure are measured. Default 7. */
   readonly pairs?: number;
   floor(): Promise<number>;
   figure(): Promise<number>;
@@ -34,10 +37,13 @@ export const median = (values: readonly number[]): number => {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 };
 
-/** Floor and figure in turn, so that both meet the same machine; the ratio is the median of the pairs' ratios. */
+/**
+ * Measures floor and figure alternately, so that both run under the same load of the machine. The ratio is the median
+ * of the ratios of all pairs.
+ */
 export const measure = async (bench: Bench): Promise<Result> => {
   const { pairs = PAIRS } = bench;
-  // once to warm up
+  // The first pair is only a warm-up.
   await bench.floor();
   await bench.figure();
   const floors: number[] = [];
@@ -52,14 +58,14 @@ export const measure = async (bench: Bench): Promise<Result> => {
   return { id, what, unit, floor: median(floors), figure: median(figures), ratio, goal, isMet };
 };
 
-/** Milliseconds that something takes. */
+/** Returns the milliseconds that an action takes. */
 export const milliseconds = async (act: () => Promise<unknown>): Promise<number> => {
   const start = process.hrtime.bigint();
   await act();
   return Number(process.hrtime.bigint() - start) / 1e6;
 };
 
-/** Amount a second of something that is done once. */
+/** Runs an action that handles an amount. Returns the amount per second. */
 export const perSecond = async (amount: number, act: () => Promise<void>): Promise<number> => {
   const start = process.hrtime.bigint();
   await act();

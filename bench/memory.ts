@@ -1,8 +1,8 @@
 import { type Bench, perSecond } from './measurement.ts';
 import { forAll, startTalkers, TEXT, WORKERS } from './workload.ts';
 
-/** A log without a disk: what encoding an event and waiting for a commit cost at least. */
-const bareMemory = () => {
+/** A minimal log in memory: the least cost of encoding an event and awaiting its commit. */
+const minimalMemoryLog = () => {
   const chunks: Uint8Array[] = [];
   let seq = 0;
   return async (worker: string, ...events: readonly object[]): Promise<void> => {
@@ -36,15 +36,15 @@ const FINISHED = { type: 'run.finished', run: 'run_1', data: { outcome: 'complet
 const EVENTS_PER_RUN = 2_000;
 const JOBS = 300;
 
-/** Events that engines yield one by one, each committed before the next is asked for. */
+/** Measures events that engines yield one at a time: each is committed before the runtime requests the next. */
 export const memoryEvents: Bench = {
   id: 'M1',
-  what: `events of ${WORKERS} Workers, memory store, vs a loop that encodes and awaits`,
+  what: `events of ${WORKERS} Workers, memory store, vs a loop that encodes each event and awaits`,
   unit: 'events/s',
   better: 'more',
   goal: null,
   floor: () => {
-    const commit = bareMemory();
+    const commit = minimalMemoryLog();
     return perSecond(WORKERS * EVENTS_PER_RUN, () =>
       forAll(EVENTS_PER_RUN, (workerId) => commit(workerId, MESSAGE)),
     );
@@ -57,15 +57,15 @@ export const memoryEvents: Bench = {
   },
 };
 
-/** Whole jobs: accepted, output, finished, three commits that depend on each other. */
+/** Measures jobs. Each has three commits that depend on each other: input accepted, output, run finished. */
 export const memoryJobs: Bench = {
   id: 'M2',
-  what: `whole jobs of ${WORKERS} Workers, memory store, vs a loop of three such commits`,
+  what: `jobs (an input with its whole run) of ${WORKERS} Workers, memory store, vs a loop with three such commits per job`,
   unit: 'jobs/s',
   better: 'more',
   goal: null,
   floor: () => {
-    const commit = bareMemory();
+    const commit = minimalMemoryLog();
     return perSecond(WORKERS * JOBS, () =>
       forAll(JOBS, async (workerId) => {
         await commit(workerId, ACCEPTED, STARTED);

@@ -15,10 +15,10 @@ import { inScratch } from './scratch.ts';
 import { MESSAGE, TEXT } from './workload.ts';
 
 const SUBSCRIBERS = 1_000;
-const EVENTS_A_WRITE = 10;
+const EVENTS_PER_WRITE = 10;
 const ROUNDS = 40;
 
-/** What a WebSocket frame of these lines is, head and all. */
+/** Returns the WebSocket frame that has these lines. */
 const frameOf = (lines: Uint8Array): Buffer => {
   const payload = Buffer.concat([
     Buffer.from(`{"type":"events","worker":"ada","cursor":"log_${'0'.repeat(50)}","items":[`),
@@ -37,18 +37,19 @@ const listen = async (server: Server): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
-interface Stage {
+/** A served runtime with one Worker, whose output the benchmark controls. */
+interface ServedWorker {
   readonly runtime: Runtime;
   readonly port: number;
-  /** Has the engine of `ada` say so many messages at once. Resolves when they are on their way to be stored. */
-  readonly say: (messages: number) => void;
+  /** Makes the engine of `ada` yield a number of messages in one array. Returns before they are committed. */
+  readonly yieldMessages: (messages: number) => void;
 }
 
-/** A runtime that takes WebSockets, with a Worker that says what it is told to. */
-const startStage = async (...plugins: readonly RuntimePlugin[]): Promise<Stage> => {
+/** Starts a runtime with WebSockets and a Worker whose engine yields messages on request. */
+const startServedWorker = async (...plugins: readonly RuntimePlugin[]): Promise<ServedWorker> => {
   const wanted: number[] = [];
   let wake = (): void => {};
-  const led = engine('led', async function* ({ signal }) {
+  const controlled = engine('controlled', async function* ({ signal }) {
     signal.addEventListener('abort', () => wake(), { once: true });
     while (!signal.aborted) {
       const count = wanted.shift();
@@ -70,34 +71,37 @@ const startStage = async (...plugins: readonly RuntimePlugin[]): Promise<Stage> 
       ...plugins,
       web,
       wsObservation({ on: web }),
-      { name: 'led', apply: (host) => host.useEngine(led) },
+      { name: 'controlled', apply: (host) => host.useEngine(controlled) },
     ],
   });
   if ((await runtime.listWorkers()).items.length === 0) {
-    await runtime.createWorker({ engine: 'led', workerId: 'ada' });
+    await runtime.createWorker({ engine: 'controlled', workerId: 'ada' });
   }
   return {
     runtime,
     port: Number(new URL(web.url).port),
-    say(messages) {
+    yieldMessages(messages) {
       wanted.push(messages);
       wake();
     },
   };
 };
 
-/** Amount a second of this process's own time: who reads shares the machine, and is slower than who writes. */
-const perOwnSecond = async (amount: number, act: () => Promise<void>): Promise<number> => {
+/**
+ * Runs an action that handles an amount. Returns the amount per second of CPU time of this process. Elapsed time would
+ * measure the readers, which share the machine and are slower than the writer.
+ */
+const perCpuSecond = async (amount: number, act: () => Promise<void>): Promise<number> => {
   const start = process.cpuUsage();
   await act();
   const { user, system } = process.cpuUsage(start);
   return amount / ((user + system) / 1e6);
 };
 
-/** One Worker, a thousand sockets, ten events at a time: each round is over when all sockets have it. */
+/** Measures events of one Worker to many sockets. A round ends when all sockets have received its events. */
 export const fanOut: Bench = {
   id: 'B9',
-  what: `events to ${SUBSCRIBERS} WebSockets, ${EVENTS_A_WRITE} a write, vs the same frames written to raw sockets`,
+  what: `events to ${SUBSCRIBERS} WebSockets, ${EVENTS_PER_WRITE} per write, vs the same frames written to plain sockets`,
   unit: 'events/s of CPU',
   better: 'more',
   goal: 0.8,
@@ -119,13 +123,13 @@ export const fanOut: Bench = {
       until: 'rounds',
     });
     await joined;
-    const frame = frameOf(Buffer.concat(Array.from({ length: EVENTS_A_WRITE }, () => MESSAGE)));
+    const frame = frameOf(Buffer.concat(Array.from({ length: EVENTS_PER_WRITE }, () => MESSAGE)));
     const round = async (): Promise<void> => {
       for (const socket of sockets) socket.write(frame);
       await readers.done();
     };
     await round();
-    const rate = await perOwnSecond(SUBSCRIBERS * EVENTS_A_WRITE * ROUNDS, async () => {
+    const rate = await perCpuSecond(SUBSCRIBERS * EVENTS_PER_WRITE * ROUNDS, async () => {
       for (let at = 0; at < ROUNDS; at++) await round();
     });
     await readers.stop();
@@ -133,7 +137,7 @@ export const fanOut: Bench = {
     return rate;
   },
   async figure() {
-    const { runtime, port, say } = await startStage();
+    const { runtime, port, yieldMessages } = await startServedWorker();
     await runtime.sendInput('ada', { text: 'go' });
     const { asOf } = await runtime.getWorker('ada');
     const ask = maskedMessage({ op: 'subscribe', worker: 'ada', after: asOf, deltas: false });
@@ -145,11 +149,11 @@ export const fanOut: Bench = {
       until: 'rounds',
     });
     const round = async (): Promise<void> => {
-      say(EVENTS_A_WRITE);
+      yieldMessages(EVENTS_PER_WRITE);
       await readers.done();
     };
     await round();
-    const rate = await perOwnSecond(SUBSCRIBERS * EVENTS_A_WRITE * ROUNDS, async () => {
+    const rate = await perCpuSecond(SUBSCRIBERS * EVENTS_PER_WRITE * ROUNDS, async () => {
       for (let at = 0; at < ROUNDS; at++) await round();
     });
     await readers.stop();
@@ -160,7 +164,7 @@ export const fanOut: Bench = {
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
-const held = (): number => {
+const heldBytes = (): number => {
   collect();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
@@ -168,10 +172,10 @@ const held = (): number => {
 
 const PASSING_EVENTS = 100_000;
 
-/** Sockets that nobody reads, while events pass: what is held after, and was not held before. */
+/** Measures how much the memory grows for sockets that are not read, while events pass. */
 export const stalled: Bench = {
   id: 'B10',
-  what: `memory that a stalled subscriber grows by, ${SUBSCRIBERS} of them, while ${PASSING_EVENTS / 1_000}k events pass, vs 64 KiB`,
+  what: `memory growth per stalled subscriber, with ${SUBSCRIBERS} of them, while ${PASSING_EVENTS / 1_000}k events pass, vs 64 KiB`,
   unit: 'bytes',
   better: 'less',
   goal: 1,
@@ -179,7 +183,7 @@ export const stalled: Bench = {
   floor: async () => 65_536,
   figure: () =>
     inScratch(async (dir) => {
-      const { runtime, port, say } = await startStage(fsStore({ dir }));
+      const { runtime, port, yieldMessages } = await startServedWorker(fsStore({ dir }));
       await runtime.sendInput('ada', { text: 'go' });
       const ask = maskedMessage({ op: 'subscribe', worker: 'ada', after: 'start', deltas: false });
       const readers = await ReaderProcess.start({
@@ -189,7 +193,7 @@ export const stalled: Bench = {
         ask,
         until: 'nothing',
       });
-      const before = held();
+      const before = heldBytes();
       const pass = new Promise<void>((resolve) => {
         void (async () => {
           for await (const { type } of runtime.watch()) {
@@ -198,12 +202,12 @@ export const stalled: Bench = {
           }
         })();
       });
-      for (let at = 0; at < PASSING_EVENTS; at += 100) say(100);
+      for (let at = 0; at < PASSING_EVENTS; at += 100) yieldMessages(100);
       await pass;
-      const growth = held() - before;
+      const growth = heldBytes() - before;
       await readers.stop();
       await runtime.stop({ deadlineMs: 500 });
-      // what was let go of meanwhile is no debt
+      // Memory that was released in the meantime can make the growth negative.
       return Math.max(1, growth / SUBSCRIBERS);
     }),
 };
@@ -212,13 +216,13 @@ const BEHIND_EVENTS = 200_000;
 const END = '"type":"worker.stopped"';
 let longLog: Promise<string> | null = null;
 
-/** A store with one long log, made once. */
+/** Creates a store with one long log. */
 const makeLongLog = async (): Promise<string> => {
   const dir = await mkdtemp(join(import.meta.dirname, '.scratch-'));
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
-  const { runtime, say } = await startStage(fsStore({ dir }));
+  const { runtime, yieldMessages } = await startServedWorker(fsStore({ dir }));
   await runtime.sendInput('ada', { text: 'go' });
-  for (let at = 0; at < BEHIND_EVENTS; at += 100) say(100);
+  for (let at = 0; at < BEHIND_EVENTS; at += 100) yieldMessages(100);
   for await (const item of runtime.observe('ada')) {
     if (item.type === 'event' && item.event.seq >= BEHIND_EVENTS) break;
   }
@@ -227,7 +231,7 @@ const makeLongLog = async (): Promise<string> => {
   return dir;
 };
 
-/** The longest file of a folder: the log as it is stored. */
+/** Returns the path of the longest file in a folder, which is the stored log. */
 const longestIn = async (dir: string): Promise<string> => {
   const files = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) =>
     entry.isFile(),
@@ -243,7 +247,7 @@ const longestIn = async (dir: string): Promise<string> => {
   return sized.toSorted((a, b) => b.size - a.size)[0]?.path ?? '';
 };
 
-/** One subscriber, far behind: the whole log, in frames. */
+/** Measures one subscriber that reads a whole log in frames. */
 const catchUpOver = (
   id: string,
   transport: string,
@@ -281,7 +285,7 @@ const catchUpOver = (
   },
   async figure() {
     longLog ??= makeLongLog();
-    const { runtime, port } = await startStage(fsStore({ dir: await longLog }));
+    const { runtime, port } = await startServedWorker(fsStore({ dir: await longLog }));
     const rate = await measureCatchUp(port, upgrade, ask(port));
     await runtime.stop({ deadlineMs: 500 });
     return rate;

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { ReadersPlan } from './readers.ts';
 
-/** The handshake of a WebSocket, and one masked message. */
+/** The request that opens a WebSocket. */
 export const UPGRADE = [
   'GET /v1/runtimes/self/stream HTTP/1.1',
   'host: localhost',
@@ -14,6 +14,7 @@ export const UPGRADE = [
   '\r\n',
 ].join('\r\n');
 
+/** Returns the WebSocket frame of a message from a client as latin1 text, masked with zeros. */
 export const maskedMessage = (message: object): string => {
   const text = JSON.stringify(message);
   const length =
@@ -21,21 +22,21 @@ export const maskedMessage = (message: object): string => {
   return String.fromCharCode(0x81, ...length, 0, 0, 0, 0) + text;
 };
 
-/** Readers in a process of their own. */
+/** Readers in their own process. */
 export class ReaderProcess {
   readonly #child: ChildProcess;
-  #told = 0;
+  #reports = 0;
   #wake = (): void => {};
 
   private constructor(child: ChildProcess) {
     this.#child = child;
     child.on('message', () => {
-      this.#told += 1;
+      this.#reports += 1;
       this.#wake();
     });
   }
 
-  /** On return all of them are connected, and have asked. */
+  /** Starts the readers. Resolves when all of them have connected and sent their requests. */
   static async start(plan: ReadersPlan): Promise<ReaderProcess> {
     const child = fork(new URL('readers.ts', import.meta.url), { execArgv: ['--import', 'tsx'] });
     const readers = new ReaderProcess(child);
@@ -45,14 +46,14 @@ export class ReaderProcess {
     return readers;
   }
 
-  /** Resolves the next time that all have got what they wait for. */
+  /** Resolves the next time that all readers have received what they wait for. */
   async done(): Promise<void> {
-    while (this.#told === 0) {
+    while (this.#reports === 0) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    this.#told -= 1;
+    this.#reports -= 1;
   }
 
   async stop(): Promise<void> {

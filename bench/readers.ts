@@ -1,24 +1,24 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** What a process of readers is told to be. */
+/** The plan of a process of readers. */
 export interface ReadersPlan {
   readonly port: number;
   readonly count: number;
-  /** Sent by each of them first; they begin to count when the head of an answer has come. Null sends and awaits nothing. */
+  /** The request that each reader sends first. It waits for the head of the response. Null: no such request. */
   readonly upgrade: string | null;
-  /** Sent next, in latin1. */
+  /** The request that each reader sends next, in latin1. */
   readonly ask: string;
   /**
-   * `rounds`: tell whenever each has got something that ends a frame. `end`: tell when each has got these words.
-   * `nothing`: stop reading.
+   * `rounds`: report each time that every reader has received the end of a frame. `end`: report when every reader has
+   * received this text. `nothing`: stop reading.
    */
   readonly until: 'rounds' | 'nothing' | { readonly end: string };
 }
 
 /*
- * Run as a process of its own, so that what reads does not stand in the way of what is measured. It counts bytes and
- * parses nothing.
+ * Runs in its own process, so that reading takes no time of the process that is measured. Looks only for the end of
+ * frames, and parses nothing.
  */
 
 const FRAME_END = Buffer.from(']}');
@@ -54,7 +54,7 @@ const read = (plan: ReadersPlan, sockets: readonly Socket[]): void => {
       });
       continue;
     }
-    // the words may lie across two pieces
+    // The text may be split across two pieces.
     let tail = '';
     socket.on('data', (piece: Buffer) => {
       const isEnd =
@@ -69,11 +69,11 @@ process.on('message', (plan: ReadersPlan) => {
   void (async () => {
     const sockets: Socket[] = [];
     for (let at = 0; at < plan.count; at += 100) {
-      const few = Array.from({ length: Math.min(100, plan.count - at) }, () => join(plan));
-      sockets.push(...(await Promise.all(few)));
+      const batch = Array.from({ length: Math.min(100, plan.count - at) }, () => join(plan));
+      sockets.push(...(await Promise.all(batch)));
     }
     read(plan, sockets);
     process.send?.('ready');
   })();
 });
-process.send?.('here');
+process.send?.('started');

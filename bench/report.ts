@@ -1,6 +1,6 @@
 import type { Result } from './measurement.ts';
 
-/** All benches of one run, on one machine: what `results/latest.json` holds. */
+/** The results of all benchmarks of one run, on one machine: the content of `results/latest.json`. */
 export interface Report {
   readonly date: string;
   readonly machine: {
@@ -13,7 +13,7 @@ export interface Report {
   readonly results: readonly Result[];
 }
 
-const whole = (value: number): string =>
+const formatted = (value: number): string =>
   value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString('en');
 
 const verdictOf = ({ goal, isMet }: Result): string =>
@@ -23,13 +23,13 @@ export const HEAD = '| | what | floor | figure | ratio | goal |\n| --- | --- | -
 
 export const rowOf = (result: Result): string => {
   const { id, what, unit, floor, figure, ratio } = result;
-  return `| ${id} | ${what} | ${whole(floor)} ${unit} | ${whole(figure)} ${unit} | ${ratio.toFixed(2)} | ${verdictOf(result)} |`;
+  return `| ${id} | ${what} | ${formatted(floor)} ${unit} | ${formatted(figure)} ${unit} | ${ratio.toFixed(2)} | ${verdictOf(result)} |`;
 };
 
 const BEGIN = '<!-- figures: written by npm run bench -->';
 const END = '<!-- end of figures -->';
 
-/** The page with the figures of the report between its marks. @throws TypeError a page without them */
+/** Replaces the figures between the marks of a page. @throws TypeError the page has no marks */
 export const withFigures = (page: string, { date, machine, results }: Report): string => {
   const [before, rest] = page.split(BEGIN);
   const [, after] = rest?.split(END) ?? [];

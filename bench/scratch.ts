@@ -1,7 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A folder for as long as `use` takes, below the bench's own: the temporary folder of a system may not be a disk. */
+/**
+ * Creates a folder and removes it when `use` has resolved. It is inside the bench folder, because the temporary folder
+ * of the system may not be on a disk.
+ */
 export const inScratch = async <T>(use: (folder: string) => Promise<T>): Promise<T> => {
   const folder = await mkdtemp(join(import.meta.dirname, '.scratch-'));
   try {

@@ -15,18 +15,18 @@ import { type Bench, median, milliseconds } from './measurement.ts';
 import { TEXT } from './workload.ts';
 
 /*
- * What standing costs: long logs that are read a page at a time, and many Workers that nothing happens to. The places
- * are made once, before what is measured.
+ * Measures the cost of stored data: pages of long logs, and many idle Workers. The stores are created once, before the
+ * measurement.
  */
 
 const PAGE = { count: 100, bytes: 1_048_576, direction: 'forward' } as const;
 const READS = 200;
 const SHORT = 1_000;
 const LONG = 1_000_000;
-const AT_ONCE = 1_000;
+const BATCH = 1_000;
 
-/** A folder for the whole process. */
-const folderForGood = (): string => {
+/** Creates a folder that is removed when the process exits. */
+const processFolder = (): string => {
   const folder = mkdtempSync(join(import.meta.dirname, '.scratch-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   return folder;
@@ -46,10 +46,16 @@ interface LongLog {
   readonly offsets: readonly number[];
 }
 
-/** A log of so many lines, and where each begins. */
+/** Creates a log of `lines` lines. Returns it with the offset of each line. */
 const longLog = async (lines: number): Promise<LongLog> => {
-  const store = fileStore({ dir: folderForGood(), durability: { intervalMs: 1_000 } });
-  const host = { log: silentLogger, configuration: {}, snapshotOf: () => undefined, report: () => {} };
+  const store = fileStore({ dir: processFolder(), durability: { intervalMs: 1_000 } });
+  const host = {
+    log: silentLogger,
+    configuration: {},
+    keptKeys: 1_000,
+    snapshotOf: () => undefined,
+    report: () => {},
+  };
   await store.open(host);
   const log = mintId('log');
   const offsets: number[] = [];
@@ -58,7 +64,7 @@ const longLog = async (lines: number): Promise<LongLog> => {
     const head = { seq: seq - 1, bytes };
     let text = '';
     const first = seq;
-    for (; seq < first + AT_ONCE && seq <= lines; seq++) {
+    for (; seq < first + BATCH && seq <= lines; seq++) {
       const line = `{"seq":${seq},"type":"message.completed","data":{"text":"${TEXT}"}}\n`;
       offsets.push(bytes);
       bytes += line.length;
@@ -68,13 +74,13 @@ const longLog = async (lines: number): Promise<LongLog> => {
     if (first === 1) await store.create(log, { workerId: 'w', record: {} }, batch);
     else await store.append(log, head, batch);
   }
-  // opened again, so that neither is read from what was just written
+  // Opened again, so that reads do not come from memory.
   await store.close();
   await store.open(host);
   return { store, log, offsets };
 };
 
-/** Microseconds of a page at a place that is not the one before. */
+/** Returns the median microseconds of reading a page, each at another position. */
 const pageTime = async ({ store, log, offsets }: LongLog): Promise<number> => {
   const times: number[] = [];
   for (let read = 0; read < READS; read++) {
@@ -89,10 +95,10 @@ const pageTime = async ({ store, log, offsets }: LongLog): Promise<number> => {
 const shortLog = once(() => longLog(SHORT));
 const millionLog = once(() => longLog(LONG));
 
-/** P21: what a page costs does not depend on what is stored. */
+/** P21: the cost of a page does not depend on the amount of stored data. */
 export const longPages: Bench = {
   id: 'B4',
-  what: 'page of 100 from a log of a million events, file store, vs from one of a thousand',
+  what: 'reading 100 events from a log of a million events, file store, vs from a log of a thousand events',
   unit: 'µs',
   better: 'less',
   goal: 1.2,
@@ -107,26 +113,26 @@ const quiet: RuntimePlugin = {
   apply: (host) => host.useEngine(engine('quiet', async function* () {})),
 };
 
-/** A store of very many Workers, closed, and at rest: closing had the time to file all of them. */
+/** Creates a store with many Workers and closes it, with enough time to write the file of each Worker. */
 const manyWorkers = once(async () => {
-  const dir = folderForGood();
+  const dir = processFolder();
   const runtime = await Runtime.start({
     plugins: [fsStore({ dir, durability: { intervalMs: 1_000 }, closingMs: 3_600_000 }), quiet],
   });
   const create = async (lane: number): Promise<void> => {
-    for (let at = lane; at < WORKERS; at += AT_ONCE) {
+    for (let at = lane; at < WORKERS; at += BATCH) {
       await runtime.createWorker({ engine: 'quiet', workerId: `worker-${at}` });
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, (_, lane) => create(lane)));
+  await Promise.all(Array.from({ length: BATCH }, (_, lane) => create(lane)));
   await runtime.stop({ deadlineMs: 1_200_000 });
   return dir;
 });
 
-const openAgain = async (): Promise<Runtime> =>
+const openManyWorkers = async (): Promise<Runtime> =>
   Runtime.start({ plugins: [fsStore({ dir: await manyWorkers() }), quiet] });
 
-/** A record of about 300 bytes, as a catalog would hold it at the least. */
+/** Records of about 300 bytes, the least that a catalog needs to have for each Worker. */
 const records = `[${Array.from({ length: WORKERS }, (_, at) =>
   JSON.stringify({
     workerId: `worker-${at}`,
@@ -141,10 +147,10 @@ const records = `[${Array.from({ length: WORKERS }, (_, at) =>
   }),
 ).join(',')}]`;
 
-/** Opening costs the number of Workers, and little each. */
+/** Measures opening a store. The cost is in proportion to the number of Workers, and small for each one. */
 export const opening: Bench = {
   id: 'B6',
-  what: `opening ${WORKERS.toLocaleString('en')} Workers, file store at rest, vs JSON.parse of so many records of 300 bytes`,
+  what: `opening a file store with ${WORKERS.toLocaleString('en')} idle Workers, vs JSON.parse of as many records of 300 bytes`,
   unit: 'ms',
   better: 'less',
   goal: 2,
@@ -154,7 +160,7 @@ export const opening: Bench = {
     await manyWorkers();
     let runtime: Runtime | null = null;
     const time = await milliseconds(async () => {
-      runtime = await openAgain();
+      runtime = await openManyWorkers();
     });
     await (runtime as Runtime | null)?.stop();
     return time;
@@ -170,10 +176,10 @@ const heldBytes = (): number => {
   return heapUsed + external;
 };
 
-/** A Worker that nothing happens to costs its record. */
+/** Measures the memory of an idle Worker, which is that of its record. */
 export const idleMemory: Bench = {
   id: 'B7',
-  what: `memory a Worker, ${WORKERS.toLocaleString('en')} idle ones, vs 1.5 KiB`,
+  what: `memory per idle Worker, with ${WORKERS.toLocaleString('en')} of them, vs 1.5 KiB`,
   unit: 'bytes',
   better: 'less',
   goal: 1,
@@ -182,7 +188,7 @@ export const idleMemory: Bench = {
   async figure() {
     await manyWorkers();
     const before = heldBytes();
-    const runtime = await openAgain();
+    const runtime = await openManyWorkers();
     const bytes = (heldBytes() - before) / WORKERS;
     await runtime.stop();
     return bytes;

@@ -4,7 +4,8 @@ export const WORKERS = 64;
 export const TEXT = 'x'.repeat(100);
 const workerIds = Array.from({ length: WORKERS }, (_, index) => `worker-${index}`);
 
-/** As long as the lines that a runtime writes for one job, in the three commits that it makes of it. */
+/* The bytes of one job. They are as long as the lines of a real job, in the same three commits. */
+
 const id = (prefix: string): string => `${prefix}_${'0'.repeat(26)}`;
 const line = (type: string, data: object): string =>
   `${JSON.stringify({ seq: 1000, time: new Date(0).toISOString(), worker: 'worker-10', type, run: id('run'), data })}\n`;
@@ -29,11 +30,11 @@ export const JOB: readonly Uint8Array[] = [
 
 export interface Talkers {
   readonly runtime: Runtime;
-  /** One input, and all that comes of it. */
+  /** Sends one input and waits for its run to end. */
   readonly job: (workerId: string) => Promise<void>;
 }
 
-/** A runtime whose Workers answer with so many messages, one by one, and how a plugin hears that one has finished. */
+/** Starts a runtime whose Workers answer each input with `perRun` messages, one at a time. */
 export const startTalkers = async (
   perRun: number,
   ...plugins: readonly RuntimePlugin[]
@@ -61,7 +62,7 @@ export const startTalkers = async (
   return { runtime, job };
 };
 
-/** The same for every Worker at once, so many times each, one after the other. */
+/** Runs an action `times` times for each Worker: concurrently across Workers, one after the other for each Worker. */
 export const forAll = async (times: number, act: (workerId: string) => Promise<void>): Promise<void> => {
   await Promise.all(
     workerIds.map(async (workerId) => {

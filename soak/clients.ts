@@ -6,8 +6,9 @@ import type { Oracle } from './oracle.ts';
 import type { Random } from './random.ts';
 
 const codeOf = (error: unknown): string => String((error as { readonly code?: unknown }).code);
-/** What passes, so that the same may be asked again. */
-const isPassing = (error: unknown): boolean => (error as { readonly retryable?: unknown }).retryable === true;
+/** True if the same request may succeed later. */
+const isRetryable = (error: unknown): boolean =>
+  (error as { readonly retryable?: unknown }).retryable === true;
 
 export type Transport = 'sse' | 'ws';
 
@@ -20,7 +21,7 @@ export const clientOf = (url: string, transport: Transport): RuntimeClient =>
     webSocket: transport === 'ws' ? (WebSocket as unknown as typeof globalThis.WebSocket) : null,
   });
 
-/** What all clients of a soak share. */
+/** The parameters that all clients of a soak share. */
 export interface Scene {
   readonly url: string;
   readonly workerIds: readonly string[];
@@ -31,7 +32,7 @@ export interface Scene {
 
 let keys = 0;
 
-/** Sends inputs one after the other, each until it is answered or refused for good. */
+/** Sends inputs one after the other. Retries each until it is acknowledged or finally refused. */
 export const send = async ({ url, workerIds, oracle, random, signal }: Scene): Promise<void> => {
   const api = clientOf(url, 'sse');
   while (!signal.aborted) {
@@ -45,11 +46,11 @@ export const send = async ({ url, workerIds, oracle, random, signal }: Scene): P
           { text: `input ${keys} and some more`, whenBusy: 'queue' },
           { idempotencyKey },
         );
-        oracle.acknowledged(workerId, idempotencyKey);
+        oracle.recordAcknowledged(workerId, idempotencyKey);
         break;
       } catch (error) {
-        // a queue that is full stays so behind a run that hangs
-        if (!isPassing(error) || codeOf(error) === 'LIMIT_REACHED' || signal.aborted) break;
+        // LIMIT_REACHED is not retried: the queue of a Worker stays full while its run hangs.
+        if (!isRetryable(error) || codeOf(error) === 'LIMIT_REACHED' || signal.aborted) break;
         await delay(200);
       }
     }
@@ -57,7 +58,7 @@ export const send = async ({ url, workerIds, oracle, random, signal }: Scene): P
   }
 };
 
-/** Cancels, stops, resumes, changes, and lets Workers come and go. */
+/** Cancels, stops, resumes, updates, creates and deletes Workers at random. */
 export const manage = async ({ url, workerIds, oracle, random, signal }: Scene): Promise<void> => {
   const api = clientOf(url, 'sse');
   const acts: readonly ((workerId: string) => Promise<unknown>)[] = [
@@ -65,14 +66,14 @@ export const manage = async ({ url, workerIds, oracle, random, signal }: Scene):
     (workerId) => api.cancelRun(workerId),
     async (workerId) => {
       const { status } = await api.stopWorker(workerId, { deadlineMs: 1_000 });
-      if (status === 'stopped') oracle.stopped(workerId);
+      if (status === 'stopped') oracle.expectStopped(workerId);
     },
     (workerId) => {
-      oracle.mayRun(workerId);
+      oracle.allowRunning(workerId);
       return api.resumeWorker(workerId);
     },
     (workerId) => {
-      oracle.mayRun(workerId);
+      oracle.allowRunning(workerId);
       return api.resumeWorker(workerId);
     },
     (workerId) => api.updateWorker(workerId, { labels: { round: String(random.below(1_000)) } }),
@@ -90,42 +91,42 @@ export const manage = async ({ url, workerIds, oracle, random, signal }: Scene):
   }
 };
 
-/** Reads one Worker from its beginning, slowly at times, leaving now and then to go on from where it was. */
+/** Streams the events of one Worker from the beginning. At times it pauses, or reconnects at its last position. */
 export const view = async (scene: Scene, workerId: string, transport: Transport): Promise<void> => {
   const { url, oracle, random, signal } = scene;
   const api = clientOf(url, transport);
-  const seen = oracle.reader(workerId);
+  const observed = oracle.addReader(workerId);
   let after: Cursor = 'start';
   while (!signal.aborted) {
     try {
       for await (const item of api.observe(workerId, { after, signal, acrossRestarts: true })) {
         if (item.type !== 'event') continue;
-        seen.take(item.event);
+        observed.add(item.event);
         after = item.cursor;
         const dice = random.next();
         if (dice < 0.002) await delay(random.below(5_000), undefined, { signal }).catch(() => {});
         else if (dice < 0.004) break;
       }
     } catch (error) {
-      if (!isPassing(error)) throw error;
+      if (!isRetryable(error)) throw error;
       await delay(200);
     }
   }
 };
 
-/** Reads one Worker page by page. */
+/** Reads the events of one Worker in pages. */
 export const poll = async ({ url, oracle, random, signal }: Scene, workerId: string): Promise<void> => {
   const api: RuntimeApi = clientOf(url, 'sse');
-  const seen = oracle.reader(workerId);
+  const observed = oracle.addReader(workerId);
   let after: Cursor = 'start';
   while (!signal.aborted) {
     try {
       const { items, asOf } = await api.events(workerId, { after, limit: 1 + random.below(100) });
-      for (const event of items) seen.take(event);
+      for (const event of items) observed.add(event);
       after = asOf;
       await delay(items.length === 0 ? 500 : 20);
     } catch (error) {
-      if (!isPassing(error)) throw error;
+      if (!isRetryable(error)) throw error;
       await delay(200);
     }
   }

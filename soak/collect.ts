@@ -1,2 +1,2 @@
-/** Loaded into the server: on SIGUSR2 it throws its garbage away, so that what is left can be measured. */
+/** Loaded into the server. Collects garbage on SIGUSR2, so that the memory in use can be measured. */
 process.on('SIGUSR2', () => globalThis.gc?.());

@@ -1,6 +1,6 @@
 import { type Engine, engine, type RuntimePlugin } from '@worker-runtime/core';
 
-/** An engine that works now and then, and else ends in each of the ways that an engine can. */
+/** An engine that sometimes works, and otherwise fails in each of the ways that an engine can. */
 const crashing = (): Engine =>
   engine('crashing', async function* (run, worker) {
     yield { type: 'text', text: 'so far ' };

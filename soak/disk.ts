@@ -3,12 +3,12 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A small disk of its own for the store, where one may be mounted; else the folder, which never fills up. */
+/** A small disk for the store if a disk can be mounted. Otherwise it is a plain folder, which never fills up. */
 export class SmallDisk {
   readonly path: string;
   readonly isMounted: boolean;
   isFull = false;
-  #isGone = false;
+  #isUnmounted = false;
 
   constructor(path: string, mebibytes: number) {
     this.path = path;
@@ -17,7 +17,7 @@ export class SmallDisk {
     process.once('exit', () => this.unmount());
   }
 
-  /** Takes what room there is. */
+  /** Fills the disk with a file. */
   async fill(): Promise<void> {
     if (!this.isMounted) return;
     this.isFull = true;
@@ -29,14 +29,15 @@ export class SmallDisk {
       }
   }
 
+  /** Removes the file that fills the disk. */
   free(): void {
     rmSync(join(this.path, 'filler'), { force: true });
     this.isFull = false;
   }
 
   unmount(): void {
-    if (!this.isMounted || this.#isGone) return;
-    this.#isGone = true;
+    if (!this.isMounted || this.#isUnmounted) return;
+    this.#isUnmounted = true;
     execFileSync('umount', ['-l', this.path]);
   }
 

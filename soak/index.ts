@@ -1,6 +1,6 @@
 /*
- * npm run soak [-- runtime|sockets] [--minutes N] [--seed N] [--subscribers N]: the real server under everything that
- * happens to one, for as long as it is told. Ends with one line of what went wrong, and with 1 where something did.
+ * npm run soak [-- runtime|sockets] [--minutes N] [--seed N] [--subscribers N]: runs the real server under kills, full
+ * disks and bad clients. Prints one line of results, and exits with 1 if anything went wrong.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ const { values, positionals } = parseArgs({
     subscribers: { type: 'string', default: '1000' },
   },
 });
-// called off, it leaves neither server nor disk behind
+// An interrupted soak exits in order, so that it leaves neither the server nor the disk behind.
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 const [what = 'runtime'] = positionals;
@@ -29,7 +29,7 @@ const folder = await mkdtemp(join(tmpdir(), 'worker-runtime-soak-'));
 const log = join(folder, 'server.log');
 console.log(`${what} for ${minutes} min, seed ${values.seed}, in ${folder}`);
 
-const run = async (): Promise<{ readonly line: string; readonly isWell: boolean }> => {
+const run = async (): Promise<{ readonly line: string; readonly hasPassed: boolean }> => {
   if (what === 'sockets') {
     const dir = join(folder, 'store');
     const plugins = ['fs-store', 'http', 'ws', 'echo'].flatMap((name) => ['--plugin', name]);
@@ -38,11 +38,11 @@ const run = async (): Promise<{ readonly line: string; readonly isWell: boolean 
     return Promise.race([soakSockets(server, random, { minutes, subscribers }), server.died]);
   }
   if (what === 'runtime') return soakRuntime(folder, random, minutes);
-  throw new Error(`There is no soak of ${what}: runtime or sockets`);
+  throw new Error(`Unknown soak "${what}": use runtime or sockets`);
 };
 
-const { line, isWell } = await run();
+const { line, hasPassed } = await run();
 console.log(line);
-if (isWell) await rm(folder, { recursive: true, force: true });
+if (hasPassed) await rm(folder, { recursive: true, force: true });
 else console.log(`see ${log}`);
-process.exit(isWell ? 0 : 1);
+process.exit(hasPassed ? 0 : 1);

@@ -1,20 +1,22 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { RuntimeApi, WorkerEvent } from '@worker-runtime/core';
 
-/** What one reader saw of one Worker, from the first event on: as much as is needed to compare it with the log. */
-export class Seen {
+/**
+ * The events that one reader received of one Worker, from the first on: a count and a hash, to compare with the log.
+ */
+export class ObservedEvents {
   readonly workerId: string;
   count = 0;
-  /** Events that did not follow the one before them. */
-  wrong = 0;
+  /** The number of events that did not follow the previous one. */
+  misplaced = 0;
   #hash: Hash = createHash('sha256');
 
   constructor(workerId: string) {
     this.workerId = workerId;
   }
 
-  take(event: WorkerEvent): void {
-    if (event.seq !== this.count + 1) this.wrong += 1;
+  add(event: WorkerEvent): void {
+    if (event.seq !== this.count + 1) this.misplaced += 1;
     this.count = event.seq;
     this.#hash.update(JSON.stringify(event));
   }
@@ -29,40 +31,41 @@ export interface Verdict {
   readonly lost: number;
   readonly duplicated: number;
   readonly wrongStatus: number;
-  /** Readers whose stream was not the beginning of the log. */
+  /** The number of readers whose events were not the beginning of the log. */
   readonly misread: number;
 }
 
-/** Remembers what the runtime has promised, and compares it in the end with what it has. */
+/** Records the acknowledgements of the runtime, and compares them with its logs at the end. */
 export class Oracle {
-  /** By Worker, the keys of inputs that were acknowledged. */
+  /** The idempotency keys of acknowledged inputs, by Worker. */
   readonly #acknowledged = new Map<string, Set<string>>();
   readonly #stopped = new Set<string>();
-  readonly #readers = new Set<Seen>();
+  readonly #readers = new Set<ObservedEvents>();
   wrongStatus = 0;
 
-  acknowledged(workerId: string, key: string): void {
+  recordAcknowledged(workerId: string, key: string): void {
     const keys = this.#acknowledged.get(workerId) ?? new Set();
     keys.add(key);
     this.#acknowledged.set(workerId, keys);
   }
 
-  /** That a Worker is stopped was answered; until it is to be resumed, that stays so. */
-  stopped(workerId: string): void {
+  /** Records that the runtime reported a Worker as stopped. It must stay stopped until it is resumed. */
+  expectStopped(workerId: string): void {
     this.#stopped.add(workerId);
   }
 
-  mayRun(workerId: string): void {
+  /** Records that a Worker is about to be resumed. */
+  allowRunning(workerId: string): void {
     this.#stopped.delete(workerId);
   }
 
-  reader(workerId: string): Seen {
-    const seen = new Seen(workerId);
-    this.#readers.add(seen);
-    return seen;
+  addReader(workerId: string): ObservedEvents {
+    const observed = new ObservedEvents(workerId);
+    this.#readers.add(observed);
+    return observed;
   }
 
-  /** What the runtime says of its Workers, held against what it said before. */
+  /** Compares the status of all Workers with what the runtime reported before. */
   async checkStatus(api: RuntimeApi): Promise<void> {
     const stopped = new Set(this.#stopped);
     for (let after: string | null = 'start'; after !== null; ) {
@@ -79,7 +82,9 @@ export class Oracle {
     }
   }
 
-  /** Reads every log from its beginning. */
+  /**
+   * Reads every log from the beginning, and compares it with the acknowledgements and with what the readers received.
+   */
   async judge(api: RuntimeApi, workerIds: readonly string[]): Promise<Verdict> {
     let acknowledged = 0;
     let lost = 0;
@@ -87,11 +92,12 @@ export class Oracle {
     let misread = 0;
     for (const workerId of workerIds) {
       const found = new Map<string, number>();
-      const readers = [...this.#readers].filter((seen) => seen.workerId === workerId);
-      const log = new Seen(workerId);
-      const expect = (): void => {
-        for (const seen of readers)
-          if (seen.count === log.count && (seen.wrong > 0 || seen.digest !== log.digest)) misread += 1;
+      const readers = [...this.#readers].filter((reader) => reader.workerId === workerId);
+      const log = new ObservedEvents(workerId);
+      const compareReaders = (): void => {
+        for (const reader of readers)
+          if (reader.count === log.count && (reader.misplaced > 0 || reader.digest !== log.digest))
+            misread += 1;
       };
       for (let after: string | null = 'start'; after !== null; ) {
         const { items, next }: Awaited<ReturnType<RuntimeApi['events']>> = await api.events(workerId, {
@@ -99,15 +105,15 @@ export class Oracle {
           limit: 1_000,
         });
         for (const event of items) {
-          log.take(event);
-          if (readers.some(({ count }) => count === event.seq)) expect();
+          log.add(event);
+          if (readers.some(({ count }) => count === event.seq)) compareReaders();
           if (event.type !== 'input.accepted' || event.data.key === undefined) continue;
           const { value } = event.data.key;
           found.set(value, (found.get(value) ?? 0) + 1);
         }
         after = next;
       }
-      misread += readers.filter(({ count }) => count > log.count).length + log.wrong;
+      misread += readers.filter(({ count }) => count > log.count).length + log.misplaced;
       for (const key of this.#acknowledged.get(workerId) ?? []) {
         acknowledged += 1;
         if (!found.has(key)) lost += 1;

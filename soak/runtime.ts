@@ -11,10 +11,10 @@ import { Server } from './server.ts';
 const WORKERS = 200;
 const SENDERS = 12;
 const VIEWERS = 60;
-/** Of the time, without kills, so that a life is long enough to leak. */
-const CALM = 0.25;
+/** The share of the time without kills. It gives one process enough time to show leaks. */
+const CALM_SHARE = 0.25;
 
-/** Fast ones, slow ones, and those that hang, are deaf or break. */
+/** Returns the engine of a Worker: a fast one, a slow one, or one that hangs, ignores a cancel or fails. */
 const specOf = (
   at: number,
 ): { readonly engine: string; readonly config?: Readonly<Record<string, boolean | number>> } => {
@@ -25,6 +25,7 @@ const specOf = (
   return { engine: 'echo' };
 };
 
+/** Restarts the server and fills its disk at random. */
 class Chaos {
   kills = 0;
   stops = 0;
@@ -42,8 +43,8 @@ class Chaos {
     this.#check = check;
   }
 
-  /** Ends the server and starts it again, over and over, and fills its disk in between. */
-  async reign(untilMs: number): Promise<void> {
+  /** Acts until a time of the monotonic clock, in milliseconds. */
+  async run(untilMs: number): Promise<void> {
     while (performance.now() < untilMs) {
       await delay(3_000 + this.#random.below(9_000));
       if (this.#random.next() < 0.3) await this.#fill();
@@ -55,7 +56,7 @@ class Chaos {
     this.fills += 1;
     await this.#disk.fill();
     await delay(1_000 + this.#random.below(3_000));
-    // and at times it is full when it starts: then what was on is closed as soon as there is space
+    // Sometimes the server starts on a full disk. Then it ends interrupted runs as soon as there is space.
     const isRestarted = this.#random.next() < 0.3;
     if (isRestarted) await this.#restart();
     this.#disk.free();
@@ -81,12 +82,12 @@ class Chaos {
   }
 }
 
-/** The real server on files, with everything that happens to one, and an oracle that knows what was promised. */
+/** Runs the real server with the file store under random failures, and checks it against the acknowledgements. */
 export const soakRuntime = async (
   folder: string,
   random: Random,
   minutes: number,
-): Promise<{ readonly line: string; readonly isWell: boolean }> => {
+): Promise<{ readonly line: string; readonly hasPassed: boolean }> => {
   const disk = new SmallDisk(join(folder, 'disk'), Math.round(128 + minutes * 64));
   const crashing = fileURLToPath(new URL('crashing.ts', import.meta.url));
   const plugins = ['fs-store', 'http', 'ws', 'echo', crashing].flatMap((name) => ['--plugin', name]);
@@ -96,17 +97,17 @@ export const soakRuntime = async (
     '--fs-store.dir',
     join(disk.path, 'store'),
   );
-  const soak = async (): Promise<{ readonly line: string; readonly isWell: boolean }> => {
+  const soak = async (): Promise<{ readonly line: string; readonly hasPassed: boolean }> => {
     await server.start();
-    const before = await server.holdings();
+    const before = await server.usage();
     const { url } = server;
     const api = clientOf(url, 'sse');
     const workerIds = Array.from({ length: WORKERS }, (_, at) => `w${at}`);
     for (const [at, workerId] of workerIds.entries()) await api.createWorker({ workerId, ...specOf(at) });
     const oracle = new Oracle();
-    const over = new AbortController();
-    setMaxListeners(0, over.signal);
-    const scene: Scene = { url, workerIds, oracle, random, signal: over.signal };
+    const end = new AbortController();
+    setMaxListeners(0, end.signal);
+    const scene: Scene = { url, workerIds, oracle, random, signal: end.signal };
     const clients = [
       ...Array.from({ length: SENDERS }, () => send(scene)),
       manage(scene),
@@ -115,25 +116,25 @@ export const soakRuntime = async (
         return at % 3 === 2 ? poll(scene, workerId) : view(scene, workerId, at % 3 === 0 ? 'ws' : 'sse');
       }),
     ];
-    // one that fails ends the whole of it
-    const failed = Promise.all(clients);
+    // A client that fails ends the soak.
+    const allClients = Promise.all(clients);
     const chaos = new Chaos(server, disk, random, () => oracle.checkStatus(api).catch(() => {}));
     const begin = performance.now();
-    await Promise.race([chaos.reign(begin + minutes * 60_000 * (1 - CALM)), failed]);
-    await Promise.race([delay(minutes * 60_000 * CALM), failed]);
-    over.abort();
-    await failed;
+    await Promise.race([chaos.run(begin + minutes * 60_000 * (1 - CALM_SHARE)), allClients]);
+    await Promise.race([delay(minutes * 60_000 * CALM_SHARE), allClients]);
+    end.abort();
+    await allClients;
     const verdict = await oracle.judge(api, workerIds);
-    const worn = await server.restingHoldings(before.sockets);
+    const afterSoak = await server.restingUsage(before.sockets);
     await server.end('SIGTERM');
     await server.start();
     await oracle.checkStatus(api);
-    const fresh = await server.leastHoldings(5);
-    const leaked = worn.sockets - before.sockets;
-    const heap = (worn.heapBytes - fresh.heapBytes) / 1_048_576;
+    const afterRestart = await server.leastUsage(5);
+    const leaked = afterSoak.sockets - before.sockets;
+    const heap = (afterSoak.heapBytes - afterRestart.heapBytes) / 1_048_576;
     const { acknowledged, lost, duplicated, misread } = verdict;
     const { wrongStatus } = oracle;
-    const isWell =
+    const hasPassed =
       acknowledged > 0 &&
       lost + duplicated + misread + wrongStatus + chaos.badExits === 0 &&
       leaked <= 0 &&
@@ -143,7 +144,7 @@ export const soakRuntime = async (
         `acknowledged ${acknowledged}, lost ${lost}, duplicated ${duplicated}, wrong status ${wrongStatus}, misread ${misread}, ` +
         `leaked descriptors ${leaked}, heap growth ${heap.toFixed(1)} MiB (${chaos.kills} kills, ${chaos.stops} stops, ` +
         `${chaos.badExits} with a bad exit, ${disk.isMounted ? chaos.fills : 'no'} full disks)`,
-      isWell,
+      hasPassed,
     };
   };
   try {

@@ -17,23 +17,22 @@ const freePort = async (): Promise<number> => {
   return port;
 };
 
-/** What a process holds, as it says itself. */
-export interface Holdings {
+/** The resources that a process uses, as it reports them. */
+export interface Usage {
   readonly heapBytes: number;
   readonly descriptors: number;
-  /** Of the descriptors; the store keeps files open as it sees fit. */
+  /** The number of sockets among the descriptors. Unlike files, which the store keeps open, they show leaks. */
   readonly sockets: number;
 }
 
-/** Keys and lines of Workers stay in memory for a minute (`idleUnloadMs`), and what is let go is seen a round later. */
+/** Workers stay in memory for a minute (`idleUnloadMs`), and released memory is visible one round later. */
 const IDLE_SECONDS = 130;
 
-/** The real server, as a process that is ended in every way, at one address over all its lives. */
+/** The real server as a process that can be ended and started again, always at the same address. */
 export class Server {
   readonly url: string;
-  /** Rejects when it ended by itself: whatever comes, it does not. */
+  /** Rejects if the process ended by itself, which it never must. */
   readonly died: Promise<never>;
-  lives = 0;
   readonly #args: readonly string[];
   readonly #log: number;
   #child: ChildProcess | null = null;
@@ -53,13 +52,9 @@ export class Server {
     return new Server(await freePort(), args, logPath);
   }
 
-  get isUp(): boolean {
-    return this.#child !== null;
-  }
-
-  /** Resolves when it is ready. @throws where it ended instead */
+  /** Starts the process. Resolves when it is ready. @throws Error the process ended first */
   async start(): Promise<void> {
-    // it would go on after a rejection that nobody handled; here that is a mistake of ours
+    // By default, the server logs an unhandled rejection and continues. Here it has to fail.
     const flags = [
       '--unhandled-rejections=strict',
       '--expose-gc',
@@ -71,13 +66,12 @@ export class Server {
     const args = [...flags, bin, ...this.#args];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', this.#log] });
     const { stdout } = child;
-    if (stdout === null) throw new TypeError('a pipe was asked for');
+    if (stdout === null) throw new TypeError('The process has no standard output pipe');
     const kill = (): boolean => child.kill('SIGKILL');
     process.once('exit', kill);
     child.once('exit', () => process.off('exit', kill));
-    this.lives += 1;
     const ended = once(child, 'exit').then(([code]) => {
-      throw new Error(`the server ended with ${String(code)} instead of being ready: see its log`);
+      throw new Error(`The server ended with ${String(code)} before it was ready: see its log`);
     });
     await Promise.race([once(stdout, 'data'), ended]);
     ended.catch(() => {});
@@ -86,11 +80,11 @@ export class Server {
     child.once('exit', (code, signal) => {
       if (this.#child !== child) return;
       this.#child = null;
-      this.#die(new Error(`the server ended by itself (${code ?? signal}): see its log`));
+      this.#die(new Error(`The server ended by itself (${code ?? signal}): see its log`));
     });
   }
 
-  /** Ends it by a signal. Resolves with its exit code, null for a killed one. */
+  /** Ends the process with a signal. Resolves with its exit code, or null if it was killed. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
     const child = this.#child;
     if (!child) return null;
@@ -101,7 +95,7 @@ export class Server {
     return code;
   }
 
-  async holdings(): Promise<Holdings> {
+  async usage(): Promise<Usage> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     const metric = (name: string): number => Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1]);
     const links = readdirSync(`/proc/${this.#child?.pid}/fd`).map((fd) => this.#linkOf(fd));
@@ -116,18 +110,18 @@ export class Server {
     try {
       return readlinkSync(`/proc/${this.#child?.pid}/fd/${fd}`);
     } catch {
-      return 'closed meanwhile';
+      return 'closed';
     }
   }
 
-  /** The least that it holds over some seconds, without its garbage. */
-  async leastHoldings(seconds: number): Promise<Holdings> {
-    const most = Number.POSITIVE_INFINITY;
-    let least: Holdings = { heapBytes: most, descriptors: most, sockets: most };
+  /** Returns the least of each resource over some seconds, after garbage collection. */
+  async leastUsage(seconds: number): Promise<Usage> {
+    const infinity = Number.POSITIVE_INFINITY;
+    let least: Usage = { heapBytes: infinity, descriptors: infinity, sockets: infinity };
     for (let second = 0; second < seconds; second++) {
       this.#child?.kill('SIGUSR2');
       await delay(1_000);
-      const now = await this.holdings();
+      const now = await this.usage();
       least = {
         heapBytes: Math.min(least.heapBytes, now.heapBytes),
         descriptors: Math.min(least.descriptors, now.descriptors),
@@ -137,10 +131,12 @@ export class Server {
     return least;
   }
 
-  /** What it holds when its clients are gone: their connections are kept for a while, and what is idle is let go. */
-  async restingHoldings(sockets: number): Promise<Holdings> {
-    let now = await this.leastHoldings(IDLE_SECONDS);
-    for (let round = 0; round < 10 && now.sockets > sockets; round++) now = await this.leastHoldings(5);
+  /**
+   * Returns the resources after its clients have left, its idle Workers are unloaded and its connections are closed.
+   */
+  async restingUsage(sockets: number): Promise<Usage> {
+    let now = await this.leastUsage(IDLE_SECONDS);
+    for (let round = 0; round < 10 && now.sockets > sockets; round++) now = await this.leastUsage(5);
     return now;
   }
 }

@@ -9,7 +9,7 @@ const WORKERS = 50;
 const WORKERS_EACH = 3;
 const WORDS = Array.from({ length: 30 }, (_, at) => `word-${at}`).join(' ');
 
-/** One subscriber with some Workers on a socket, which it reads, stalls, cuts, leaves and opens again. */
+/** One subscriber of a few Workers over a socket, which it reads, pauses, breaks, closes and reopens. */
 class Subscriber {
   readonly #url: string;
   readonly #workers: readonly string[];
@@ -36,12 +36,12 @@ class Subscriber {
         socket.send(JSON.stringify({ op: 'subscribe', worker, after: this.#cursors.get(worker) ?? 'start' }));
     });
     socket.on('message', (data) => {
-      // one that was left may still have something on its way
-      if (this.#socket === socket) this.#hear(JSON.parse(String(data as Buffer)) as ServerFrame);
+      // A socket that was left may still deliver messages.
+      if (this.#socket === socket) this.#receive(JSON.parse(String(data as Buffer)) as ServerFrame);
     });
   }
 
-  /** Does something to its socket. */
+  /** Pauses, breaks, closes or reopens its socket. */
   act(random: Random): void {
     const socket = this.#socket;
     if (socket?.readyState === WebSocket.CONNECTING) return;
@@ -62,7 +62,7 @@ class Subscriber {
     this.#socket = null;
   }
 
-  #hear(frame: ServerFrame): void {
+  #receive(frame: ServerFrame): void {
     if (frame.type !== 'events') return;
     for (const { seq } of frame.items) {
       if (seq !== (this.#last.get(frame.worker) ?? 0) + 1) this.wrong += 1;
@@ -74,14 +74,14 @@ class Subscriber {
 }
 
 /**
- * Subscribers that come, stall, are cut and leave at random while Workers talk. Holdings of the server are looked at
- * without subscribers, before and behind it.
+ * Runs subscribers that connect, stall, break and leave at random while Workers produce output. Compares the resources
+ * of the server before and after, each time without subscribers.
  */
 export const soakSockets = async (
   server: Server,
   random: Random,
   { minutes, subscribers }: { readonly minutes: number; readonly subscribers: number },
-): Promise<{ readonly line: string; readonly isWell: boolean }> => {
+): Promise<{ readonly line: string; readonly hasPassed: boolean }> => {
   await server.start();
   const api = runtimeClient({ url: server.url, webSocket: null });
   const workerIds = Array.from({ length: WORKERS }, (_, at) => `w${at}`);
@@ -106,23 +106,23 @@ export const soakSockets = async (
     }
   };
   for (const subscriber of all) subscriber.connect();
-  // as warm as it gets, then alone
+  // Warms the server up, then measures it without subscribers.
   await round(performance.now() + 20_000);
   for (const subscriber of all) subscriber.leave();
-  const before = await server.leastHoldings(10);
+  const before = await server.leastUsage(10);
   for (const subscriber of all) subscriber.connect();
   await round(end);
   for (const subscriber of all) subscriber.leave();
-  const after = await server.leastHoldings(10);
+  const after = await server.leastUsage(10);
   await server.end('SIGTERM');
   const events = all.reduce((sum, one) => sum + one.events, 0);
   const wrong = all.reduce((sum, one) => sum + one.wrong, 0);
   const heap = (after.heapBytes - before.heapBytes) / 1_048_576;
   const descriptors = after.descriptors - before.descriptors;
-  // the Workers' own state grows by what they are told, some bytes a message
-  const isWell = wrong === 0 && descriptors <= 2 && heap < 32 && events > 0;
+  // The state of the Workers grows by some bytes per message.
+  const hasPassed = wrong === 0 && descriptors <= 2 && heap < 32 && events > 0;
   return {
-    line: `${subscribers} subscribers: ${events} events seen, ${wrong} missed or repeated, ${descriptors} descriptors more, heap ${heap.toFixed(1)} MiB more (${(after.heapBytes / 1_048_576).toFixed(0)})`,
-    isWell,
+    line: `${subscribers} subscribers: ${events} events received, ${wrong} missed or repeated, ${descriptors} more descriptors, ${heap.toFixed(1)} MiB more heap (${(after.heapBytes / 1_048_576).toFixed(0)} MiB in all)`,
+    hasPassed,
   };
 };

@@ -1,5 +1,5 @@
-// Two agents of two kinds in one runtime: a model that may use a tool, if it is allowed to, and an agent process that
-// writes where its Worker claims. What one finds out, the other notes down.
+// Two agents of different kinds in one runtime: a model that asks for permission to use a tool, and an agent process
+// that writes into a claimed directory. The answer of the model is the input of the agent.
 import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,11 +15,11 @@ const program = (name: string) => ({
 });
 
 const { MODEL_URL, MODEL = 'stand-in' } = process.env;
-const stand = MODEL_URL === undefined ? await standIn() : null;
+const standInServer = MODEL_URL === undefined ? await standIn() : null;
 const runtime = await Runtime.start({
   plugins: [
     aiSdk({
-      providers: { model: { type: 'openai-compatible', baseUrl: MODEL_URL ?? stand?.url ?? '' } },
+      providers: { model: { type: 'openai-compatible', baseUrl: MODEL_URL ?? standInServer?.url ?? '' } },
       mcpServers: { garden: program('garden.ts') },
     }),
     acp({ agents: { keeper: program('keeper.ts') } }),
@@ -40,7 +40,7 @@ await runtime.createWorker({
   claims: [{ name: 'garden', resource: `fs:${folder}`, mode: 'write' }],
 });
 
-// A run that asks for permission waits, for as long as it takes a person to answer. Here a rule answers at once.
+// A run that asks for permission waits until a person answers. Here, a rule answers at once.
 const { cursor, runId } = await runtime.sendInput('scout', { text: 'How dry is bed 3?' });
 let permissions = 0;
 let found = '';
@@ -62,6 +62,6 @@ console.log('found:', found);
 const { run } = await runtime.sendInput('keeper', { text: found }, { waitMs: 30_000 });
 console.log('noted:', (await readFile(join(folder, 'notes.txt'), 'utf8')).trim());
 await runtime.stop();
-stand?.close();
+standInServer?.close();
 await rm(folder, { recursive: true });
 console.log(`done: ${permissions} permission, keeper ${run?.outcome}`);

@@ -1,5 +1,5 @@
-// An agent of the Agent Client Protocol, as its official SDK makes one: it notes down what it is told. The file is not
-// its own: it asks whoever started it, and gets what the Worker claims.
+// An agent of the Agent Client Protocol, made with its official SDK. It writes its prompts to a file, through the
+// runtime, which allows only files inside the claims of the Worker.
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { agent, methods, ndJsonStream, PROTOCOL_VERSION } from '@agentclientprotocol/sdk';

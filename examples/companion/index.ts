@@ -1,4 +1,4 @@
-// A companion: one Worker that only talks, in a backend of your own. It has no tools, since none are granted.
+// A companion: one Worker in your own backend. It only talks, because it is granted no tools.
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { Runtime } from '@worker-runtime/core';
@@ -8,17 +8,17 @@ import { backend } from './backend.ts';
 import { standIn } from './stand-in.ts';
 
 const { MODEL_URL, MODEL = 'stand-in', COMPANION_DIR, PORT = '0' } = process.env;
-const stand = MODEL_URL === undefined ? await standIn() : null;
+const standInServer = MODEL_URL === undefined ? await standIn() : null;
 
 const runtime = await Runtime.start({
   plugins: [
-    // without a directory it lives in memory, and forgets at exit
+    // Without a directory, the conversation is kept in memory and lost at exit.
     ...(COMPANION_DIR === undefined ? [] : [fsStore({ dir: COMPANION_DIR })]),
     aiSdk({
       providers: {
         model: {
           type: 'openai-compatible',
-          baseUrl: MODEL_URL ?? stand?.url ?? '',
+          baseUrl: MODEL_URL ?? standInServer?.url ?? '',
           ...(process.env.MODEL_KEY !== undefined && { apiKeyEnv: 'MODEL_KEY' }),
         },
       },
@@ -26,7 +26,7 @@ const runtime = await Runtime.start({
   ],
 });
 
-// With a directory, the companion of the last time is still there, and remembers.
+// With a directory, the companion of an earlier start still exists, with its conversation.
 const { items } = await runtime.listWorkers();
 if (!items.some(({ workerId }) => workerId === 'companion'))
   await runtime.createWorker({
@@ -45,15 +45,15 @@ await once(server, 'listening');
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 console.log(`curl -N ${url}/say -d 'Good morning'`);
 
-if (stand !== null) {
-  // nobody is there to talk to a stand-in: two messages, and that is it
+if (standInServer !== null) {
+  // With the stand-in, the example sends two messages and ends.
   for (const text of ['Good morning.', 'How are you?']) {
     const answer = await fetch(`${url}/say`, { method: 'POST', body: text });
     console.log((await answer.text()).trim());
   }
-  const said = (await (await fetch(`${url}/conversation`)).json()) as readonly unknown[];
+  const conversation = (await (await fetch(`${url}/conversation`)).json()) as readonly unknown[];
   server.close();
   await runtime.stop();
-  stand.close();
-  console.log(`done: ${said.length} items remembered`);
+  standInServer.close();
+  console.log(`done: ${conversation.length} items remembered`);
 }

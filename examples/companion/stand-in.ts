@@ -1,15 +1,17 @@
-// Stands in for a model where no MODEL_URL is given: it speaks chat completions, and is not clever.
+// A stand-in for a model, used if MODEL_URL is not set. It serves chat completions with fixed answers.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-interface Asked {
+interface ChatRequest {
   readonly messages: readonly { readonly role: string; readonly content: unknown }[];
   readonly tools?: readonly { readonly function: { readonly name: string } }[];
 }
 
-/** Calls the first tool that it is offered, tells what a tool answered, and else says that it has heard. */
-const choose = ({ messages, tools }: Asked): object[] => {
+/**
+ * Returns the deltas of an answer: the result of a tool call, a call of the first tool, or the last message repeated.
+ */
+const deltasFor = ({ messages, tools }: ChatRequest): object[] => {
   const last = messages.at(-1);
   const tool = tools?.[0]?.function.name;
   if (last?.role === 'tool') return [{ content: `It says: ${String(last.content)}` }];
@@ -17,8 +19,8 @@ const choose = ({ messages, tools }: Asked): object[] => {
     const call = { index: 0, id: 'call_0', function: { name: tool, arguments: '{"bed":3}' } };
     return [{ tool_calls: [call] }];
   }
-  const heard = messages.filter(({ role }) => role === 'user').length;
-  return `You said: ${String(last?.content)} That was message ${heard} of ours.`
+  const count = messages.filter(({ role }) => role === 'user').length;
+  return `You said: ${String(last?.content)} That was message ${count} of ours.`
     .split(/(?<= )/)
     .map((content) => ({ content }));
 };
@@ -26,18 +28,18 @@ const choose = ({ messages, tools }: Asked): object[] => {
 const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
   let body = '';
   for await (const chunk of request) body += chunk;
-  const deltas = choose(JSON.parse(body) as Asked);
+  const deltas = deltasFor(JSON.parse(body) as ChatRequest);
   const finish = 'tool_calls' in (deltas[0] ?? {}) ? 'tool_calls' : 'stop';
-  const tell = (delta: object, finish_reason: string | null): void => {
+  const send = (delta: object, finish_reason: string | null): void => {
     response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason }] })}\n\n`);
   };
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  for (const delta of deltas) tell(delta, null);
-  tell({}, finish);
+  for (const delta of deltas) send(delta, null);
+  send({}, finish);
   response.end('data: [DONE]\n\n');
 };
 
-/** Returns the URL that stands for a model server's, and what closes it. */
+/** Starts the server. Returns its URL, as for a real model server, and a function that closes it. */
 export const standIn = async (): Promise<{ readonly url: string; readonly close: () => void }> => {
   const server = createServer((request, response) => void answer(request, response));
   server.listen(0, '127.0.0.1');

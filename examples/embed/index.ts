@@ -1,12 +1,12 @@
-// A runtime inside this process: nothing is installed beside it, nothing listens, nothing is kept.
+// A runtime inside this process. It needs no server, opens no port and stores nothing on disk.
 import { setTimeout as delay } from 'node:timers/promises';
 import { engine, Runtime } from '@worker-runtime/core';
 
-// An engine is an async generator. It yields what it says as it says it; the runtime keeps what is finished.
+// An engine is an async generator. It yields text while it is written; the runtime records the finished message.
 const shout = engine('shout', async function* (run) {
   for (const part of run.input?.parts ?? []) {
     for (const word of part.text.split(' ')) {
-      await delay(20); // a model would think here
+      await delay(20); // a model would take its time here
       yield { type: 'text', text: `${word.toUpperCase()} ` };
     }
   }
@@ -19,11 +19,11 @@ const runtime = await Runtime.start({
 const { worker } = await runtime.createWorker({ engine: 'shout', displayName: 'Ada' });
 const { cursor } = await runtime.sendInput(worker.workerId, { text: 'good morning' });
 
-// From the cursor of the input on, nothing of its run is missed, however late one begins to look.
+// The stream begins at the cursor of the input, so it has every event of the run, even if it is opened late.
 for await (const item of runtime.observe(worker.workerId, { after: cursor })) {
   if (item.type === 'delta') console.log(`… ${item.text}`);
   if (item.type !== 'event') continue;
-  if (item.event.type === 'message.completed') console.log('said:', item.event.data.parts[0]);
+  if (item.event.type === 'message.completed') console.log('message:', item.event.data.parts[0]);
   if (item.event.type === 'run.finished') break;
 }
 

@@ -1,4 +1,4 @@
-// The agent: one line in, an answer out, and an empty line at its end. It knows nothing of the runtime.
+// The agent. It reads one line and writes an answer that ends with a newline. It does not depend on the runtime.
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 

@@ -1,4 +1,5 @@
-// An engine of your own: each Worker gets a process that reads one line an input and answers until its next newline.
+// An engine with a process for each Worker. The process reads each input as one line, and ends its answer with a
+// newline.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
@@ -7,36 +8,35 @@ import type { Engine, EngineContext, EngineOutput, EngineSession, Run } from '@w
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
 class ChildProcessSession implements EngineSession {
-  readonly #start: () => Child;
+  readonly #spawn: () => Child;
   readonly #context: EngineContext;
-  /** Processes that this session ended itself: their end is no loss. */
-  readonly #dismissed = new WeakSet<Child>();
+  /** The processes that this session killed itself. Their exit must not be reported as a loss. */
+  readonly #killed = new WeakSet<Child>();
   #child: Child | null = null;
 
-  constructor(context: EngineContext, start: () => Child) {
+  constructor(context: EngineContext, spawnChild: () => Child) {
     this.#context = context;
-    this.#start = start;
+    this.#spawn = spawnChild;
   }
 
-  /** Rejects when the program cannot be started, which refuses the command that wanted the engine. */
-  async begin(): Promise<Child> {
-    const child = this.#start();
+  /** Starts the process. Rejects if it cannot be started, which refuses the command that attached the engine. */
+  async start(): Promise<Child> {
+    const child = this.#spawn();
     child.stdout.setEncoding('utf8');
-    child.stdin.on('error', () => {}); // a process that is gone says so by its exit
+    child.stdin.on('error', () => {}); // the exit event reports a process that has ended
     await once(child, 'spawn');
     this.#child = child;
     child.once('exit', (code, signal) => {
       this.#child = null;
-      if (!this.#dismissed.has(child))
-        this.#context.lost(new Error(`the process ended by ${signal ?? code}`));
+      if (!this.#killed.has(child)) this.#context.lost(new Error(`The process ended with ${signal ?? code}`));
     });
     return child;
   }
 
   async *run(run: Run): AsyncGenerator<EngineOutput> {
-    const child = this.#child ?? (await this.begin()); // a cancelled run took the process with it
-    const dismiss = (): void => this.#dismiss(child);
-    run.signal.addEventListener('abort', dismiss);
+    const child = this.#child ?? (await this.start()); // a cancelled run has killed the process
+    const kill = (): void => this.#kill(child);
+    run.signal.addEventListener('abort', kill);
     try {
       run.signal.throwIfAborted();
       const line = run.input?.parts.map(({ text }) => text).join(' ') ?? '';
@@ -49,21 +49,21 @@ class ChildProcessSession implements EngineSession {
         return;
       }
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-      throw new Error('the answer broke off');
+      throw new Error('The answer is incomplete');
     } finally {
-      run.signal.removeEventListener('abort', dismiss);
+      run.signal.removeEventListener('abort', kill);
     }
   }
 
   async detach(): Promise<void> {
     if (this.#child === null) return;
-    const gone = once(this.#child, 'exit');
-    this.#dismiss(this.#child);
-    await gone;
+    const exited = once(this.#child, 'exit');
+    this.#kill(this.#child);
+    await exited;
   }
 
-  #dismiss(child: Child): void {
-    this.#dismissed.add(child);
+  #kill(child: Child): void {
+    this.#killed.add(child);
     child.kill('SIGKILL');
   }
 }
@@ -75,7 +75,7 @@ export const childProcessEngine = (name: string, command: string, args: readonly
     const session = new ChildProcessSession(context, () =>
       spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] }),
     );
-    await session.begin();
+    await session.start();
     return session;
   },
 });

@@ -1,4 +1,4 @@
-// Puts the engine of child-process.ts to work: two Workers, each with a process of its own.
+// Uses the engine of child-process.ts for two Workers, each with its own process.
 import { Runtime } from '@worker-runtime/core';
 import { childProcessEngine } from './child-process.ts';
 
@@ -14,11 +14,11 @@ const runtime = await Runtime.start({
 const ada = (await runtime.createWorker({ engine: 'child', workerId: 'ada' })).worker.workerId;
 const bob = (await runtime.createWorker({ engine: 'child', workerId: 'bob' })).worker.workerId;
 
-// Its standard output is the answer, streamed as it comes.
-const told = await runtime.sendInput(ada, { text: 'count 3' }, { waitMs: 10_000 });
-console.log('ada said:', JSON.stringify(told.run?.messages.at(-1)?.parts[0]));
+// The standard output of the process is the answer. It is streamed as it is written.
+const counted = await runtime.sendInput(ada, { text: 'count 3' }, { waitMs: 10_000 });
+console.log('ada answered:', JSON.stringify(counted.run?.messages.at(-1)?.parts[0]));
 
-// Cancel ends the run by ending the process; the Worker stays, and its next input gets a new process.
+// A cancel ends the run by killing the process. The Worker stays, and its next input starts a new process.
 const { cursor } = await runtime.sendInput(bob, { text: 'count 1000000' });
 for await (const item of runtime.observe(bob, { after: cursor })) {
   if (item.type === 'delta') await runtime.cancelRun(bob);
@@ -28,7 +28,7 @@ for await (const item of runtime.observe(bob, { after: cursor })) {
   }
 }
 
-// A process that dies of itself takes its run with it, and the log says so.
+// If the process dies by itself, its run fails with EXECUTION_LOST.
 const lost = await runtime.sendInput(ada, { text: 'crash' }, { waitMs: 10_000 });
 console.log('ada:', lost.run?.outcome, lost.run?.error?.code);
 const again = await runtime.sendInput(ada, { text: 'count 1' }, { waitMs: 10_000 });

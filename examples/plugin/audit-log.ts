@@ -1,4 +1,4 @@
-// An audit log: one line for every fact, written after the fact is stored.
+// An audit log: one line for each event, written after the event is stored.
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import type { RuntimePlugin } from '@worker-runtime/core';

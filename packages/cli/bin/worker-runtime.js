@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Committed, unlike the build that it loads: `npm ci` links a bin only where its file is there.
+// A committed file that loads the build, because `npm ci` links a bin only if its file exists.
 import { existsSync } from 'node:fs';
 
 const build = new URL('../dist/main.js', import.meta.url);

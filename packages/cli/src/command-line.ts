@@ -9,8 +9,8 @@ const versionOf = (): string => {
   return (manifest as { readonly version: string }).version;
 };
 
-/** What can be said without yargs, which takes longer to load than Node itself. Returns whether it was. */
-const answered = async (argv: readonly string[], output: Output): Promise<boolean> => {
+/** Answers calls that do not need yargs, which takes longer to load than Node itself. Returns true if it answered. */
+const answerWithoutYargs = async (argv: readonly string[], output: Output): Promise<boolean> => {
   if (argv.length === 1 && argv[0] === '--version') {
     output.print(versionOf());
     return true;
@@ -22,14 +22,14 @@ const answered = async (argv: readonly string[], output: Output): Promise<boolea
   return workers !== null;
 };
 
-/** Runs one command and says how it ended. */
+/** Runs one command. Returns the exit code. */
 export const runCommandLine = async (
   argv: readonly string[],
   output: Output = standardOutput,
   terminal: Terminal = standardTerminal,
 ): Promise<number> => {
   try {
-    if (await answered(argv, output)) return EXIT.ok;
+    if (await answerWithoutYargs(argv, output)) return EXIT.ok;
     const { rest, options } = takePluginOptions(argv);
     const { runCommand } = await import('./command-tree.ts');
     await runCommand(rest, versionOf(), options, output, terminal);

@@ -7,9 +7,9 @@ import { conversationCommands } from './definition/conversation.ts';
 import { doctorCommand } from './definition/doctor.ts';
 import { legacyCommands } from './definition/legacy.ts';
 import { serveCommand } from './definition/serve.ts';
+import { usageMessage } from './definition/usage-message.ts';
 import { workersCommands } from './definition/workers.ts';
-import { wrongCall } from './definition/wrong-call.ts';
-import { misuse } from './failure.ts';
+import { usageError } from './failure.ts';
 import type { Output } from './output.ts';
 import type { PluginOptions } from './plugin-option.ts';
 
@@ -18,20 +18,20 @@ const globalOptions = {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'serve: a plugin, by short name, npm package or path; again for more',
+    describe: 'serve: load a plugin, by short name, npm package or path (repeatable)',
   },
   config: {
     type: 'string',
     requiresArg: true,
-    describe: 'serve: a file of settings (default: worker-runtime.config.{ts,js,json})',
+    describe: 'serve: settings file (default: worker-runtime.config.{ts,js,json})',
   },
-  json: { type: 'boolean', default: false, describe: 'answers for programs' },
+  json: { type: 'boolean', default: false, describe: 'print JSON, for programs' },
 } as const;
 
-/** What may be said more than once. yargs makes a list of everything that is. */
-const MANY = new Set(['_', 'plugin', 'label', 'tool', 'claim', 'claim-read', 'claimRead']);
+/** Options that may be repeated. yargs makes an array of every option that is. */
+const REPEATABLE = new Set(['_', 'plugin', 'label', 'tool', 'claim', 'claim-read', 'claimRead']);
 
-/** All commands, as yargs knows them: it finds the one that is meant, and runs it. @throws Failure */
+/** Defines all commands for yargs, which finds the requested one and runs it. @throws Failure */
 export const runCommand = async (
   argv: readonly string[],
   version: string,
@@ -42,11 +42,9 @@ export const runCommand = async (
   const alternatives = new Alternatives();
   const root = yargs([...argv])
     .scriptName('worker-runtime')
-    .usage(
-      '$0 [--plugin NAME]… [--config FILE] <command>\n\nKeeps long-lived Workers running, and talks to them.',
-    )
+    .usage('$0 [--plugin NAME]… [--config FILE] <command>\n\nRuns long-lived Workers and talks to them.')
     .parserConfiguration({
-      // a Worker may be called 007, and yargs makes NaN of a number with a slip: values are read in value.ts
+      // option-value.ts reads numbers: a workerId may be 007, and yargs turns a mistyped number into NaN
       'parse-numbers': false,
       'parse-positional-numbers': false,
       'greedy-arrays': false,
@@ -60,24 +58,28 @@ export const runCommand = async (
     .strict()
     .strictCommands()
     .fail((message: string, error?: Error) => {
-      // what a command throws keeps its meaning; a YError is yargs' own word for a wrong call, also from a `coerce`
+      // an error of a command passes unchanged; a YError is a usage error that yargs found, also in a `coerce`
       if (error !== undefined && error.name !== 'YError') throw error;
-      throw misuse(wrongCall(message, alternatives, argv));
+      throw usageError(usageMessage(message, alternatives, argv));
     })
     .options(globalOptions)
     .middleware((given) => {
-      const twice = Object.entries(given).find(([name, value]) => Array.isArray(value) && !MANY.has(name));
-      if (twice !== undefined) throw misuse(`--${twice[0]} may be given once`);
+      const twice = Object.entries(given).find(
+        ([name, value]) => Array.isArray(value) && !REPEATABLE.has(name),
+      );
+      if (twice !== undefined) throw usageError(`--${twice[0]} may be given only once`);
       if (given._[0] === 'serve') return;
       if (given._[0] === 'doctor' && given.plugin === undefined && given.config === undefined) return;
       if (given.plugin !== undefined || given.config !== undefined || Object.keys(pluginOptions).length > 0)
-        throw misuse('plugins, their options and --config belong to the command serve');
+        throw usageError('--plugin, --config and plugin options apply only to the command serve');
     })
-    .demandCommand(1, 'Which command?')
+    .demandCommand(1, 'no command given')
     .example('$0 --plugin fs-store --plugin echo serve', '')
     .example('$0 workers create ada --engine echo', '')
     .example('$0 send ada "hello" --wait', '')
-    .epilogue('Exit codes: 0 ok, 1 failed, 2 wrong call, 3 not reachable, 4 refused.');
+    .epilogue(
+      'Exit codes: 0 success, 1 failure, 2 usage error, 3 runtime not reachable, 4 refused by the runtime.',
+    );
   serveCommand(root, pluginOptions, alternatives);
   doctorCommand(root, pluginOptions, alternatives, output);
   workersCommands(root, alternatives, output);
@@ -85,6 +87,6 @@ export const runCommand = async (
   attachCommand(root, alternatives, output, terminal);
   legacyCommands(root, alternatives, output);
   acpCommand(root, alternatives, output);
-  root.completion('completion', 'Print the script that completes commands and Workers in bash or zsh');
+  root.completion('completion', 'Print a script that completes commands and Workers in bash or zsh');
   await root.parseAsync();
 };

@@ -1,7 +1,7 @@
 import { runtimeClient } from '@worker-runtime/client';
 import { DEFAULT_URL } from './definition/client-option.ts';
 
-/** The commands whose next word is a Worker. */
+/** The commands that take a workerId as their next word. */
 const BEFORE_WORKER = new Set([
   'send',
   'attach',
@@ -10,11 +10,11 @@ const BEFORE_WORKER = new Set([
   ...['show', 'stop', 'resume', 'cancel', 'delete'].map((name) => `workers ${name}`),
 ]);
 
-/** A person who presses Tab does not wait for a runtime that is away. */
-const PATIENCE_MS = 1_000;
+/** The time limit for the runtime's answer, so that Tab does not block the shell for long. */
+const TIMEOUT_MS = 1_000;
 
-/** The commands among words, and the options that name a runtime. */
-const sorted = (words: readonly string[]) => {
+/** Splits the words into the command and the options that select a runtime. */
+const parseWords = (words: readonly string[]) => {
   const options: Record<string, string> = {};
   const commands: string[] = [];
   for (let at = 0; at < words.length; at++) {
@@ -30,26 +30,26 @@ const workerIds = async (options: Readonly<Record<string, string>>): Promise<rea
   try {
     const client = runtimeClient({
       url: options.url ?? process.env.WORKER_RUNTIME_URL ?? DEFAULT_URL,
-      timeoutMs: PATIENCE_MS,
+      timeoutMs: TIMEOUT_MS,
       ...(token !== '' && { token }),
     });
     const { items } = await client.listWorkers({ limit: 1_000 });
     return items.map(({ workerId }) => workerId);
   } catch {
-    // a shell shows nothing rather than an error in the middle of a line
+    // no completions rather than an error message in the middle of the command line
     return [];
   }
 };
 
 /**
- * The Workers that a half-typed word may mean, where a shell asks for that; null where it asks for something else, which
- * yargs knows. yargs cannot be told Workers: while it waits for a promise it goes on and runs the command.
+ * Returns the ids of Workers that begin with the last word, or null if the last word is not a workerId and yargs can
+ * complete it. yargs itself cannot complete Workers: while it waits for a promise, it runs the command.
  */
 export const completeWorker = async (argv: readonly string[]): Promise<readonly string[] | null> => {
-  // the script of yargs asks with an option and the program's name, and then come the words
+  // the script of yargs passes an option, the program's name and then the words
   const words = argv.slice(2);
   const word = words.pop() ?? '';
-  const { options, command } = sorted(words);
+  const { options, command } = parseWords(words);
   if (word.startsWith('-') || !BEFORE_WORKER.has(command)) return null;
   return (await workerIds(options)).filter((workerId) => workerId.startsWith(word));
 };

@@ -1,21 +1,21 @@
-/** The one file that knows all plugins, and the only one that imports what a person names. */
+/** The only file that knows all plugins, and the only one that imports modules that the user names. */
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { RuntimePlugin } from '@worker-runtime/core';
 import type { UpgradeSource, WsPlugin } from '@worker-runtime/plugin-ws';
-import { misuse } from './failure.ts';
+import { usageError } from './failure.ts';
 import type { PluginName, PluginOptions } from './plugin-option.ts';
 
 type MakePlugin = (options: Readonly<Record<string, unknown>>) => RuntimePlugin;
 
-/** What a plugin module exports, as far as the command line is concerned. */
+/** The exports of a plugin module that the command line uses. */
 interface PluginModule {
   readonly plugin: MakePlugin;
 }
 
-/** The plugins that come with the command line, by their short names. */
+/** The plugins that are part of the command line, by short name. */
 const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'fs-store': () => import('@worker-runtime/plugin-fs-store'),
   http: () => import('@worker-runtime/plugin-http'),
@@ -28,10 +28,10 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
 
 export const SHIPPED_PLUGINS: readonly string[] = Object.keys(SHIPPED);
 
-/** What `serve` loads when nobody names a plugin. */
+/** The plugins that `serve` loads if no plugin is named. */
 export const DEFAULT_PLUGINS = ['fs-store', 'http', 'ws'];
 
-/** Imports a file by its path, or a package by its name. */
+/** Imports a file by its absolute path, or a package by its name. */
 export const importModule = async (specifier: string): Promise<Readonly<Record<string, unknown>>> =>
   (await import(isAbsolute(specifier) ? pathToFileURL(specifier).href : specifier)) as Record<
     string,
@@ -40,7 +40,10 @@ export const importModule = async (specifier: string): Promise<Readonly<Record<s
 
 const isPath = (name: string): boolean => /^\.{0,2}\//.test(name) || isAbsolute(name);
 
-/** What options of a plugin are called by: `./plugins/audit.ts` and `@acme/plugin-audit` are both `audit`. */
+/**
+ * Returns the short name of a plugin, which prefixes its options: `./plugins/audit.ts` and `@acme/plugin-audit` are both
+ * `audit`.
+ */
 export const shortName = (name: string): string =>
   name in SHIPPED
     ? name
@@ -49,14 +52,17 @@ export const shortName = (name: string): string =>
         .replace(/^(worker-runtime-)?(plugin-)?(?=.)/, '');
 
 const unknownPlugin = (name: string, reason: string): Error =>
-  misuse(
-    `PLUGIN_UNKNOWN: there is no plugin "${name}" (${reason}). Known are ${SHIPPED_PLUGINS.join(', ')}; ` +
-      'besides, a package of npm or a path such as ./plugin.js',
+  usageError(
+    `PLUGIN_UNKNOWN: unknown plugin "${name}" (${reason}); use one of ${SHIPPED_PLUGINS.join(', ')}, ` +
+      'the name of an npm package, or a path such as ./plugin.js',
   );
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
 
-/** As seen from the folder of whoever named it; else, as for a command that is installed globally, from here. */
+/**
+ * Resolves a package from the folder of the settings that name it. If that fails, the name is returned and is resolved
+ * from here, for a command that is installed globally.
+ */
 const resolvePackage = (name: string, from: string): string => {
   try {
     return createRequire(join(from, 'noop.js')).resolve(name);
@@ -74,16 +80,16 @@ const importPlugin = async ({ name, from }: PluginName): Promise<Partial<PluginM
   } catch (error) {
     const isMissing =
       codeOf(error) === 'ERR_MODULE_NOT_FOUND' || codeOf(error) === 'ERR_INVALID_MODULE_SPECIFIER';
-    // a plugin that is there but misses a module of its own is broken, not unknown
+    // a plugin that exists but cannot find one of its own imports is broken, not unknown
     if (isMissing && (error as Error).message.includes(specifier))
       throw unknownPlugin(name, isPath(name) ? `no file ${specifier}` : 'no such package is installed');
-    throw misuse(
-      `the plugin "${name}" cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
+    throw usageError(
+      `cannot load the plugin "${name}": ${error instanceof Error ? error.message : String(error)}`,
     );
   }
 };
 
-/** Where the files of a runtime of this name are kept when nobody says so. */
+/** Returns the default directory for the files of a runtime with this name. */
 export const dataFolder = (
   name: string,
   environment: Readonly<Record<string, string | undefined>>,
@@ -93,28 +99,30 @@ export const dataFolder = (
   return join(base, 'worker-runtime', name);
 };
 
-interface Shows {
+/** The part of the http plugin that serves additional resources. */
+interface ExtraRoutes {
   onGet(name: string, answer: () => Promise<unknown>): void;
 }
-interface Lists {
+/** The part of the legacy-pod plugin that lists pods. */
+interface PodList {
   list(): Promise<readonly unknown[]>;
 }
 
-/** Plugins do not know each other: what one has to show and another can, meets here. */
+/** Connects plugins that use each other. Plugins do not import one another, so this is the place that knows both. */
 const connect = (plugins: readonly RuntimePlugin[]): void => {
   const find = <T>(name: string, member: string): T | undefined =>
     plugins.find((plugin) => plugin.name === name && member in plugin) as T | undefined;
-  const http = find<Shows>('http', 'onGet');
+  const http = find<ExtraRoutes>('http', 'onGet');
   const upgrades = find<UpgradeSource>('http', 'onUpgrade');
   const sockets = find<WsPlugin>('ws', 'listenOn');
-  const pods = find<Lists>('legacy-pod', 'list');
+  const pods = find<PodList>('legacy-pod', 'list');
   if (upgrades && sockets) sockets.listenOn(upgrades);
   if (http && pods) http.onGet('legacy-pod', async () => ({ items: await pods.list() }));
 };
 
 /**
- * The plugins in the order of their names. Each checks its own options.
- * @throws Failure an unknown plugin, or options for one that is not loaded; the message names the known ones
+ * Creates the named plugins, in the given order. Each plugin checks its own options.
+ * @throws Failure a plugin is unknown, or options are given for one that is not loaded; the message lists the known ones
  */
 export const compose = async (
   names: readonly PluginName[],
@@ -122,17 +130,18 @@ export const compose = async (
 ): Promise<readonly RuntimePlugin[]> => {
   const shortNames = names.map(({ name }) => shortName(name));
   const twice = shortNames.find((name, at) => shortNames.indexOf(name) !== at);
-  if (twice !== undefined) throw misuse(`two plugins are called "${twice}": name it once`);
+  if (twice !== undefined)
+    throw usageError(`two plugins have the short name "${twice}"; name each plugin once`);
   const stray = Object.keys(options).find((name) => !shortNames.includes(name));
   if (stray !== undefined)
-    throw misuse(
-      `there are options for "${stray}", which is not loaded: loaded are ${shortNames.join(', ')}; and there is limits`,
+    throw usageError(
+      `options are given for "${stray}", which is not loaded (loaded: ${shortNames.join(', ')}; "limits" is always available)`,
     );
   const plugins = await Promise.all(
     names.map(async (name) => {
       const { plugin } = await importPlugin(name);
       if (typeof plugin !== 'function')
-        throw misuse(`the plugin "${name.name}" has no export named "plugin"`);
+        throw usageError(`the plugin "${name.name}" has no export named "plugin"`);
       return plugin(options[shortName(name.name)] ?? {});
     }),
   );

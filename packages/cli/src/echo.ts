@@ -1,4 +1,4 @@
-/** The demonstration engine: it says back what it is told, so that a first try needs no key and no network. */
+/** The demonstration engine. It repeats its input, so that a first try needs neither a key nor a network. */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -10,15 +10,15 @@ import {
   readOptions,
 } from '@worker-runtime/core';
 
-/** For trials of what a slow, a hanging and a deaf engine does to a runtime. */
+/** The config of the engine. It makes the engine slow, or makes it hang or ignore its signal, for trials. */
 interface EchoConfig {
-  /** Waited before each word. */
+  /** The delay before each word, in milliseconds. */
   readonly delayMs: number;
-  /** Never finishes once everything is said. */
+  /** True: the run does not finish after the last word. */
   readonly hang: boolean;
-  /** Goes on when it is told to end. */
+  /** True: the run ignores its abort signal. */
   readonly ignoreAbort: boolean;
-  /** How often the input is said back. */
+  /** The number of times the input is repeated. */
   readonly repeat: number;
 }
 
@@ -27,11 +27,11 @@ const DEFAULTS: EchoConfig = { delayMs: 0, hang: false, ignoreAbort: false, repe
 const isWhole = (value: unknown, least: number, most: number): boolean =>
   Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
 
-const ACCEPTED: Readonly<Record<keyof EchoConfig, { says: string; accepts(value: unknown): boolean }>> = {
-  delayMs: { says: 'a whole number from 0 to 60000', accepts: (value) => isWhole(value, 0, 60_000) },
-  hang: { says: 'true or false', accepts: (value) => typeof value === 'boolean' },
-  ignoreAbort: { says: 'true or false', accepts: (value) => typeof value === 'boolean' },
-  repeat: { says: 'a whole number from 1 to 10000', accepts: (value) => isWhole(value, 1, 10_000) },
+const ACCEPTED: Readonly<Record<keyof EchoConfig, { allowed: string; accepts(value: unknown): boolean }>> = {
+  delayMs: { allowed: 'a whole number from 0 to 60000', accepts: (value) => isWhole(value, 0, 60_000) },
+  hang: { allowed: 'true or false', accepts: (value) => typeof value === 'boolean' },
+  ignoreAbort: { allowed: 'true or false', accepts: (value) => typeof value === 'boolean' },
+  repeat: { allowed: 'a whole number from 1 to 10000', accepts: (value) => isWhole(value, 1, 10_000) },
 };
 const isKey = (key: string): key is keyof EchoConfig => Object.hasOwn(ACCEPTED, key);
 
@@ -41,21 +41,22 @@ const unsupported = (key: string, message: string, details: object = {}): Runtim
 function checkConfig(config: Readonly<Record<string, unknown>>): void {
   for (const [key, value] of Object.entries(config)) {
     if (!isKey(key))
-      throw unsupported(key, `The config of echo has no "${key}"`, { known: Object.keys(ACCEPTED) });
-    if (!ACCEPTED[key].accepts(value)) throw unsupported(key, `${key} of echo must be ${ACCEPTED[key].says}`);
+      throw unsupported(key, `The config of echo has no key "${key}"`, { known: Object.keys(ACCEPTED) });
+    if (!ACCEPTED[key].accepts(value))
+      throw unsupported(key, `The config key ${key} of echo must be ${ACCEPTED[key].allowed}`);
   }
 }
 
 const countWords = (text: string): number => text.match(/\S+/g)?.length ?? 0;
 
-async function* say(
+async function* echoInput(
   run: Run,
   { delayMs, hang, ignoreAbort, repeat }: EchoConfig,
 ): AsyncGenerator<EngineOutput> {
   const input = run.input?.parts.map(({ text }) => text).join('\n') ?? '';
   const output = Array.from({ length: repeat }, () => input).join(' ');
   const interruption = ignoreAbort ? {} : { signal: run.signal };
-  // each word with the space after it, so that the pieces add up to the text
+  // each piece is a word with the space after it, so that the pieces join to the exact text
   for (const text of output.split(/(?<=\s)(?=\S)/)) {
     if (delayMs > 0) await delay(delayMs, undefined, interruption);
     if (!ignoreAbort) run.signal.throwIfAborted();
@@ -75,7 +76,7 @@ export const echo = (): Engine => ({
   capabilities: { placement: 'backendInternal' },
   checkConfig,
   attach: async ({ config }) => ({
-    run: (run) => say(run, { ...DEFAULTS, ...config }),
+    run: (run) => echoInput(run, { ...DEFAULTS, ...config }),
     detach: async () => {},
   }),
 });

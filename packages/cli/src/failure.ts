@@ -1,9 +1,9 @@
-/** What a program that calls this one may rely on. */
+/** The exit codes. They are a stable interface for programs that call this one. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, notReachable: 3, refused: 4 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** An end that was foreseen: its message is all that a person needs, so no stack is shown. */
+/** An expected failure. The message is all that a person needs, so the stack is not shown. */
 export class Failure extends Error {
   override readonly name = 'Failure';
   readonly exitCode: ExitCode;
@@ -14,5 +14,5 @@ export class Failure extends Error {
   }
 }
 
-/** A wrong call. The message names what would have been right. */
-export const misuse = (message: string): Failure => new Failure(EXIT.usage, message);
+/** Creates the failure for a wrong command line. The message says what would have been right. */
+export const usageError = (message: string): Failure => new Failure(EXIT.usage, message);

@@ -2,12 +2,12 @@ import { type Logger, pino } from 'pino';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
-/** Never on purpose in a log line; said here once, for a child with a list of its own would replace it. */
+/** Fields that the log redacts. The list is in one place only, because a child logger with its own list would replace it. */
 const SECRETS = ['token', '*.token', 'authorization', '*.authorization', '*.*.authorization'];
 
 /**
- * The operator's log, on standard error: JSON lines, or readable ones on a terminal. Written in place and not by a
- * worker thread, which would lose the last lines of a process that is killed.
+ * Creates the operator's log on standard error: JSON lines, or readable lines on a terminal. It writes synchronously,
+ * because a worker thread would lose the last lines of a process that is killed.
  */
 export const createLog = async (level: string): Promise<Logger> => {
   const options = { level, redact: SECRETS };

@@ -1,7 +1,7 @@
 import { runCommandLine } from './command-line.ts';
 import { EXIT } from './failure.ts';
 
-// whoever reads the output may have enough of it: `events | head`
+// the reader of a pipe may close it early, as in `events | head`
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit(EXIT.ok);

@@ -1,6 +1,8 @@
-/** Where a command writes: answers to `print`, everything beside them to `remark`. */
+/** The output streams of a command. */
 export interface Output {
+  /** Writes an answer, to standard output. */
   print(text: string): void;
+  /** Writes everything else, to standard error. */
   remark(text: string): void;
 }
 

@@ -1,19 +1,19 @@
-import { misuse } from './failure.ts';
-import { scalar } from './value.ts';
+import { usageError } from './failure.ts';
+import { scalar } from './option-value.ts';
 
-/** A plugin as it was named, and the folder from which a path or a package of that name is looked for. */
+/** A plugin as the user named it, and the folder from which its path or package is resolved. */
 export interface PluginName {
   readonly name: string;
   readonly from: string;
 }
 
-/** Options by the name of their plugin. */
+/** Options by plugin name. */
 export type PluginOptions = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /**
- * Takes `--<plugin>.<option> value` out of the arguments. yargs cannot know these before the plugins are known, and
- * would guess their types.
- * @throws Failure an option that is spelled as those of the command line are
+ * Removes every `--<plugin>.<option> value` from the arguments. yargs must not see them: it does not know the options of
+ * plugins and would guess their types.
+ * @throws Failure the name of an option has hyphens, as the options of the command line do
  */
 export const takePluginOptions = (
   argv: readonly string[],
@@ -31,7 +31,9 @@ export const takePluginOptions = (
     }
     if (option.includes('-')) {
       const spelt = option.replace(/-+(\w?)/g, (_, letter: string) => letter.toUpperCase());
-      throw misuse(`options are spelled as in the plugin: --${plugin}.${spelt}, not --${plugin}.${option}`);
+      throw usageError(
+        `plugin options are written in camelCase: --${plugin}.${spelt}, not --${plugin}.${option}`,
+      );
     }
     const following = at + 1 < end ? argv[at + 1] : undefined;
     const isSwitch = inline === undefined && (following === undefined || following.startsWith('--'));
@@ -44,7 +46,7 @@ export const takePluginOptions = (
   return { rest: [...rest, ...argv.slice(end)], options };
 };
 
-/** `WORKER_RUNTIME_FS_STORE_DIR` is `dir` of `fs-store`, for the plugins that are loaded. */
+/** Reads the options of loaded plugins from the environment: `WORKER_RUNTIME_FS_STORE_DIR` is `dir` of `fs-store`. */
 export const pluginOptionsOf = (
   environment: Readonly<Record<string, string | undefined>>,
   plugins: readonly string[],
@@ -52,7 +54,7 @@ export const pluginOptionsOf = (
   const options: Record<string, Record<string, unknown>> = {};
   const prefixes = plugins
     .map((plugin) => ({ plugin, prefix: `WORKER_RUNTIME_${plugin.toUpperCase().replaceAll('-', '_')}_` }))
-    // the longest first: HTTP_PROXY_… of a plugin "http-proxy" is not `proxy…` of "http"
+    // longest prefix first: HTTP_PROXY_PORT is `port` of the plugin "http-proxy", not `proxyPort` of "http"
     .sort((a, b) => b.prefix.length - a.prefix.length);
   for (const [name, text] of Object.entries(environment)) {
     const found = prefixes.find(({ prefix }) => name.startsWith(prefix));

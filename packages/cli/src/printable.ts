@@ -1,8 +1,8 @@
 /**
- * Text from elsewhere without what a terminal would obey: an agent's answer must not move the cursor or set a title.
- * Line breaks and tabs stay. Programs get the text as it is, by `--json`.
+ * Replaces the control characters in text from outside, because a terminal would obey them: the answer of an agent must
+ * not move the cursor or set a title. Line breaks and tabs stay. With `--json`, programs get the text unchanged.
  */
 export const printable = (text: string): string => text.replace(/[^\P{Cc}\n\t]/gu, '\u{fffd}');
 
-/** The same on one line, for a cell of a table. */
+/** Does the same and puts the text on one line, for a cell of a table. */
 export const printableLine = (text: string): string => printable(text.replace(/\s*\r?\n\s*/g, ' ⏎ '));

@@ -1,13 +1,14 @@
-/** The ends of a run that fail whoever waited for its answer. */
+/** The failures of a command that waits for a run. */
 import type { RunError, RunOutcome } from '@worker-runtime/core';
 import { EXIT, Failure } from './failure.ts';
 
-export const notCompleted = (outcome: RunOutcome, error: RunError | null = null): Failure =>
+/** Creates the failure for a run that ended with another outcome than `completed`. */
+export const runNotCompleted = (outcome: RunOutcome, error: RunError | null = null): Failure =>
   new Failure(
     EXIT.failed,
     `the run ${outcome === 'failed' ? outcome : `was ${outcome}`}${error === null ? '' : `: ${error.code}: ${error.message}`}`,
   );
 
-/** It goes on once somebody answers, who may do so here. */
-export const leftOn = (runId: string, how: string, workerId: string): Failure =>
-  new Failure(EXIT.failed, `${runId} ${how}; see: worker-runtime attach ${workerId}`);
+/** Creates the failure for a run that has not ended. The run continues, and a person can answer it with `attach`. */
+export const runNotEnded = (runId: string, reason: string, workerId: string): Failure =>
+  new Failure(EXIT.failed, `${runId} ${reason}; continue with: worker-runtime attach ${workerId}`);

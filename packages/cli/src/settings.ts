@@ -2,24 +2,24 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
 import { importModule } from './compose.ts';
-import { misuse } from './failure.ts';
+import { usageError } from './failure.ts';
 import type { PluginName, PluginOptions } from './plugin-option.ts';
 
-/** What `serve` was told by one source, or by all of them together. */
+/** The settings of `serve` from one source, or from all sources combined. */
 export interface Settings {
   readonly name?: string;
   readonly logLevel?: string;
   readonly plugins?: readonly PluginName[];
-  /** By the name of the plugin; `limits` are those of the runtime itself. */
+  /** Options by plugin name. The key `limits` holds the limits of the runtime itself. */
   readonly options: PluginOptions;
 }
 
-/** What each source calls its settings. `host`, `port` and `tokenFile` are short for those of `http`. */
+/** The names of the settings in every source. `host`, `port` and `tokenFile` are short for options of `http`. */
 const SETTINGS = ['plugin', 'name', 'host', 'port', 'tokenFile', 'logLevel'] as const;
 type Setting = (typeof SETTINGS)[number];
 const CONFIG_FILES = ['worker-runtime.config.ts', 'worker-runtime.config.js', 'worker-runtime.config.json'];
 
-/** One source's raw settings in the shape that all sources share. */
+/** Checks the raw settings of one source and brings them into the common shape. `from` resolves plugin paths. */
 export const settingsOf = (
   source: string,
   raw: Readonly<Partial<Record<Setting, unknown>>>,
@@ -29,14 +29,16 @@ export const settingsOf = (
   const text = (setting: 'name' | 'logLevel'): string | undefined => {
     const value = raw[setting];
     if (value === undefined || typeof value === 'string') return value;
-    throw misuse(`${source}: ${setting} must be text`);
+    throw usageError(`${source}: ${setting} must be a string`);
   };
   const { plugin: plugins, host, port, tokenFile } = raw;
   if (plugins !== undefined && !(Array.isArray(plugins) && plugins.every((name) => typeof name === 'string')))
-    throw misuse(`${source}: plugin must be a list of names`);
+    throw usageError(`${source}: plugin must be an array of names`);
   for (const [setting, value] of Object.entries({ host, port, tokenFile }))
     if (value !== undefined && options.http?.[setting] !== undefined)
-      throw misuse(`${source}: ${setting} and http.${setting} are the same: name one of them`);
+      throw usageError(
+        `${source}: ${setting} and http.${setting} are the same setting; give only one of them`,
+      );
   const http = {
     ...options.http,
     ...(host !== undefined && { host }),
@@ -56,13 +58,14 @@ export const settingsOf = (
 const chosenFile = (named: string | undefined, folder: string): string | undefined => {
   if (named !== undefined) {
     const path = resolve(folder, named);
-    if (!existsSync(path)) throw misuse(`--config: there is no file ${path}`);
+    if (!existsSync(path)) throw usageError(`--config: file not found: ${path}`);
     return path;
   }
   const [found, second] = CONFIG_FILES.map((name) => resolve(folder, name)).filter((path) =>
     existsSync(path),
   );
-  if (second !== undefined) throw misuse(`${found} and ${second}: keep one, or name one with --config`);
+  if (second !== undefined)
+    throw usageError(`found both ${found} and ${second}; keep one of them, or choose one with --config`);
   return found;
 };
 
@@ -73,23 +76,23 @@ const contentOf = async (path: string): Promise<unknown> => {
     return loaded.default;
   } catch (error) {
     if ((error as { code?: unknown }).code === 'ERR_UNKNOWN_FILE_EXTENSION')
-      throw misuse(
-        `${path}: this Node cannot read TypeScript. Use Node 22.18 or newer, NODE_OPTIONS="--import tsx", or a .js or .json file.`,
+      throw usageError(
+        `${path}: this version of Node cannot load TypeScript; use Node 22.18 or newer, NODE_OPTIONS="--import tsx", or a .js or .json file`,
       );
-    throw misuse(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw usageError(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
   }
 };
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The configuration file: named by `--config`, else the one in `folder`, else nothing. */
+/** Reads the settings file: the one named by `--config`, or the one in `folder` if there is one. */
 export const readSettings = async (named: string | undefined, folder: string): Promise<Settings> => {
   const path = chosenFile(named, folder);
   if (path === undefined) return { options: {} };
   const content = await contentOf(path);
   if (!isRecord(content))
-    throw misuse(`${path} must hold one object, as its default export if it is a module`);
+    throw usageError(`${path} must contain one object (in a module: as its default export)`);
   const raw: Partial<Record<Setting, unknown>> = {};
   const options: Record<string, Record<string, unknown>> = {};
   for (const [key, value] of Object.entries(content)) {
@@ -97,15 +100,15 @@ export const readSettings = async (named: string | undefined, folder: string): P
     if (setting !== undefined) raw[setting] = value;
     else if (isRecord(value)) options[key] = value;
     else
-      throw misuse(
-        `${path}: "${key}" is no setting (${SETTINGS.join(', ')}) and no object of plugin options`,
+      throw usageError(
+        `${path}: "${key}" is neither a setting (${SETTINGS.join(', ')}) nor an object of plugin options`,
       );
   }
   return settingsOf(path, raw, options, dirname(path));
 };
 
-/** The variables that are no plugin's: `WORKER_RUNTIME_PORT` and its like. */
-export const settingsFrom = (
+/** Reads the settings in the environment that belong to no plugin, such as `WORKER_RUNTIME_PORT`. */
+export const settingsFromEnvironment = (
   environment: Readonly<Record<string, string | undefined>>,
   folder: string,
 ): Settings => {
@@ -121,7 +124,7 @@ export const settingsFrom = (
   return settingsOf('WORKER_RUNTIME_…', raw, {}, folder);
 };
 
-/** One set of settings: what an earlier source says wins, option by option. */
+/** Combines settings option by option. An earlier source overrides a later one. */
 export const mergeSettings = (...sources: readonly Settings[]): Settings => {
   const weakestFirst = sources.toReversed();
   const options: Record<string, Record<string, unknown>> = {};

@@ -1,11 +1,11 @@
-/** Why a runtime does not start, as its operator is told. */
+/** Explains to the operator why a runtime did not start. */
 import { resolve } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
 import { EXIT, Failure } from './failure.ts';
 import type { PluginOptions } from './plugin-option.ts';
 
-/** Errors that say that the call was wrong, and not that the machine or the store is. */
-const MISUSE = new Set([
+/** Codes that mean a wrong command line rather than a fault of the machine or the store. */
+const USAGE_CODES = new Set([
   'INVALID_REQUEST',
   'PLUGIN_UNKNOWN',
   'PLUGIN_CONFLICT',
@@ -13,34 +13,35 @@ const MISUSE = new Set([
   'ENGINE_UNKNOWN',
 ]);
 
-/** The folder of the files, where they are kept by `fs-store`. */
+/** Returns the absolute directory of `fs-store`, or null if the runtime has no such store. */
 export const storeFolder = (options: PluginOptions): string | null => {
   const dir = options['fs-store']?.dir;
   return typeof dir === 'string' ? resolve(dir) : null;
 };
 
-/** The whole story in one line: whoever starts a runtime is its operator, so causes may be shown. */
-const storyOf = (error: unknown): string => {
+/** Joins the messages of an error and its causes in one line. The operator may see causes, which can name paths. */
+const messageWithCauses = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   const message = error instanceof RuntimeError ? `${error.code}: ${error.message}` : error.message;
-  return error.cause === undefined ? message : `${message}: ${storyOf(error.cause)}`;
+  return error.cause === undefined ? message : `${message}: ${messageWithCauses(error.cause)}`;
 };
 
-/** Which path it is about, and what can be done. */
-const wayOutOf = ({ code, details }: RuntimeError, options: PluginOptions): string => {
+/** Returns the path that an error is about, and what the operator can do. */
+const adviceOf = ({ code, details }: RuntimeError, options: PluginOptions): string => {
   const folder = storeFolder(options);
   const tokenFile = options.http?.tokenFile;
-  if (code === 'STORE_LOCKED' && folder !== null)
-    return ` (${folder}): take another --name or --fs-store.dir`;
+  if (code === 'STORE_LOCKED' && folder !== null) return ` (${folder}); use another --name or --fs-store.dir`;
   if (details.option === 'tokenFile' && typeof tokenFile === 'string') return ` (${resolve(tokenFile)})`;
   if (details.reason === 'EADDRINUSE')
-    return `; is a runtime served there already? See: worker-runtime status --url http://127.0.0.1:${String(details.port)}; or take another --port`;
+    return `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${String(details.port)}; or use another --port`;
   return '';
 };
 
 export const startFailure = (error: unknown, options: PluginOptions): Failure => {
   if (error instanceof Failure) return error;
-  const isMisuse = error instanceof RuntimeError && MISUSE.has(error.code);
-  const wayOut = error instanceof RuntimeError ? wayOutOf(error, options) : '';
-  return new Failure(isMisuse ? EXIT.usage : EXIT.failed, storyOf(error) + wayOut, { cause: error });
+  const isUsageError = error instanceof RuntimeError && USAGE_CODES.has(error.code);
+  const advice = error instanceof RuntimeError ? adviceOf(error, options) : '';
+  return new Failure(isUsageError ? EXIT.usage : EXIT.failed, messageWithCauses(error) + advice, {
+    cause: error,
+  });
 };

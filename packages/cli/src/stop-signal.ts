@@ -1,16 +1,16 @@
 import { constants } from 'node:os';
 
 /**
- * A signal often comes twice: npm passes on what the terminal sent to all, and libraries that clean up at exit send it
- * again. What follows within this time is the same request.
+ * The time within which a repeated signal counts as the same request. Signals often come twice: the terminal sends one
+ * to the whole process group and npm forwards it again; some libraries send it again when they clean up at exit.
  */
 const REPEAT_MS = 250;
 
-/** Resolves with the first SIGTERM or SIGINT. A later one ends the process at once, whatever is still on. */
+/** Resolves with the first SIGTERM or SIGINT. A later signal ends the process at once, even during the drain. */
 export const stopSignal = (): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
     let firstAt: number | null = null;
-    const hear = (signal: NodeJS.Signals): void => {
+    const onSignal = (signal: NodeJS.Signals): void => {
       const now = performance.now();
       if (firstAt === null) {
         firstAt = now;
@@ -19,6 +19,6 @@ export const stopSignal = (): Promise<NodeJS.Signals> =>
         process.exit(128 + constants.signals[signal]);
       }
     };
-    process.on('SIGTERM', hear);
-    process.on('SIGINT', hear);
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
   });

@@ -1,4 +1,4 @@
-/** Rows under their headings, for people. Columns as wide as they must be; the last one is not padded. */
+/** Formats rows under headings for people. Columns are as wide as their longest cell; the last one is not padded. */
 export const table = (headings: readonly string[], rows: readonly (readonly string[])[]): string => {
   const widths = headings.map((heading, at) =>
     Math.max(heading.length, ...rows.map((row) => row[at]?.length ?? 0)),
@@ -13,9 +13,9 @@ export const table = (headings: readonly string[], rows: readonly (readonly stri
     .join('\n');
 };
 
-/** Names and what they are, one a line. What is null is left out. */
-export const sheet = (entries: readonly (readonly [name: string, value: string | null])[]): string => {
-  const shown = entries.filter((entry): entry is readonly [string, string] => entry[1] !== null);
+/** Formats names and values, one pair a line. Omits pairs whose value is null. */
+export const fieldList = (fields: readonly (readonly [name: string, value: string | null])[]): string => {
+  const shown = fields.filter((field): field is readonly [string, string] => field[1] !== null);
   const width = Math.max(...shown.map(([name]) => name.length));
   return shown.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
 };

@@ -1,11 +1,11 @@
-/** `worker-runtime acp` as an editor uses it, against a served runtime. */
+/** Uses `worker-runtime acp` as an editor does, against a served runtime. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Editor } from './editor.ts';
 import { makePlace, request, run, serve } from './program.ts';
 
-/** An engine that calls a tool when it is allowed to. */
+/** An engine that asks for permission before it calls a tool. */
 const ASKING = `
 const run = async function* (run) {
   yield { type: 'tool-call', call: 'c1', name: 'open door', input: { key: 7 } };
@@ -32,11 +32,11 @@ const scenery = async (t: ExecutionContext, ...args: readonly string[]) => {
   return { place, url, editor };
 };
 
-test('a session of an editor is a Worker: prompted, streamed, loaded by another editor, and there when it has gone', async (t) => {
+test('an editor session is a Worker: it is prompted, streamed, remains after the editor quits, and is loaded by another', async (t) => {
   const { place, url, editor } = await scenery(t, '--engine', 'echo');
   const session = await editor.newSession(place);
   t.deepEqual(await editor.prompt(session, 'hello there'), { stopReason: 'end_turn' });
-  await editor.hears('agent: hello there');
+  await editor.receives('agent: hello there');
   t.deepEqual(editor.lines, ['agent: hello there']);
   t.is(await editor.quit(), 0);
   const { body } = await request<{ items: { workerId: string }[] }>(url, 'GET', '/workers');
@@ -49,10 +49,10 @@ test('a session of an editor is a Worker: prompted, streamed, loaded by another 
   const other = new Editor(t, place, ['--url', url, '--engine', 'echo']);
   await other.open();
   await other.load(session, place);
-  await other.hears('agent: hello there');
+  await other.receives('agent: hello there');
   t.deepEqual(other.lines, ['user: hello there', 'agent: hello there']);
   t.deepEqual(await other.prompt(session, 'again'), { stopReason: 'end_turn' });
-  await other.hears('agent: again');
+  await other.receives('agent: again');
   await t.throwsAsync(other.load('nobody', place), { message: /nobody|not found/i });
   t.is(await other.quit(), 0);
 });
@@ -61,13 +61,13 @@ test('cancelling in the editor ends the run as cancelled', async (t) => {
   const { place, url, editor } = await scenery(t, '--engine', 'echo', '--engine-config', '{"hang":true}');
   const session = await editor.newSession(place);
   const answered = editor.prompt(session, 'wait');
-  await editor.hears('agent: wait');
+  await editor.receives('agent: wait');
   await editor.cancel(session);
   t.deepEqual(await answered, { stopReason: 'cancelled' });
   t.is((await request<{ status: string }>(url, 'GET', `/workers/${session}`)).body.status, 'idle');
 });
 
-test('where sessions claim their folder, the one that is worked in has it, until the editor goes', async (t) => {
+test('with --claim-folder, only the session in use holds the claim, until the editor quits', async (t) => {
   const { place, url, editor } = await scenery(t, '--engine', 'echo', '--claim-folder', 'write');
   const statusOf = async (session: string) =>
     (await request<{ status: string }>(url, 'GET', `/workers/${session}`)).body.status;
@@ -83,12 +83,12 @@ test('where sessions claim their folder, the one that is worked in has it, until
   t.is(await statusOf(second), 'stopped');
 });
 
-test('what a Worker asks is asked of the editor, and whoever answers first is heard', async (t) => {
+test('a request of a Worker is shown in the editor, and the first answer counts', async (t) => {
   const { place, url, editor } = await scenery(t, '--engine', 'asking');
   editor.answer = () => 'Allow';
   const session = await editor.newSession(place);
   t.deepEqual(await editor.prompt(session, 'go'), { stopReason: 'end_turn' });
-  await editor.hears('agent: It is open.');
+  await editor.receives('agent: It is open.');
   t.deepEqual(editor.lines, ['call open door {"key":7}', 'completed {"open":true}', 'agent: It is open.']);
   const [asked] = editor.asked;
   t.is(asked?.toolCall.title, 'Open the door?');
@@ -100,7 +100,7 @@ test('what a Worker asks is asked of the editor, and whoever answers first is he
       ['Reject', 'reject_once'],
     ],
   );
-  // somebody else answers, over the API
+  // another client answers, over the API
   editor.answer = async () => {
     const { body } = await request<{ items: { requestId: string }[] }>(
       url,
@@ -120,8 +120,8 @@ test('what a Worker asks is asked of the editor, and whoever answers first is he
   t.notRegex(failure?.message ?? '', /canary/);
 });
 
-test('an editor is told why nothing can be done', async (t) => {
-  const { place, editor } = await scenery(t, '--engine', 'nobody');
+test('the editor receives the reason of a failure', async (t) => {
+  const { place, editor } = await scenery(t, '--engine', 'nothing');
   await t.throwsAsync(editor.newSession(place), { message: /ENGINE_UNKNOWN/ });
   const lost = new Editor(t, place, ['--url', 'http://127.0.0.1:9', '--engine', 'echo']);
   await lost.open();

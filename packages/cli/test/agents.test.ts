@@ -1,4 +1,4 @@
-/** Conversations with a model and agent processes, served as people serve them, when the server is killed. */
+/** Kills a server in the middle of conversations with a model and with agent processes. */
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const linesOf = (path: string): readonly string[] =>
   existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
 
-/** A model's server, a tool server and an agent, and a runtime with all three. Started again over the same files. */
+/** Starts a model server, a tool server and an agent, and a runtime that uses them and can restart over its files. */
 const scenery = async (t: ExecutionContext) => {
   t.timeout(120_000);
   const place = await makePlace(t);
@@ -62,7 +62,7 @@ const eventsOf = async (url: string, worker: string): Promise<readonly WorkerEve
   (await request<{ items: WorkerEvent[] }>(url, 'GET', `/workers/${worker}/events?after=start&limit=1000`))
     .body.items;
 
-/** Waits until the log of a Worker says so. */
+/** Waits until the log of a Worker contains a matching event. */
 const until = async (url: string, worker: string, is: (event: WorkerEvent) => boolean): Promise<void> => {
   while (!(await eventsOf(url, worker)).some(is)) await new Promise((resolve) => setImmediate(resolve));
 };
@@ -74,7 +74,7 @@ const say = async (url: string, worker: string, text: string): Promise<void> => 
 const outcomesOf = async (url: string, worker: string): Promise<readonly string[]> =>
   (await eventsOf(url, worker)).flatMap(({ type, data }) => (type === 'run.finished' ? [data.outcome] : []));
 
-/** Every call of a request has its result. */
+/** Returns the tool calls in a model request that have no result. */
 const dangling = (lines: readonly string[]): readonly string[] => {
   const results = new Set(lines.flatMap((line) => /^tool (\S+):/.exec(line)?.[1] ?? []));
   return lines
@@ -82,7 +82,7 @@ const dangling = (lines: readonly string[]): readonly string[] => {
     .filter((call) => !results.has(call));
 };
 
-test('P7, P12: the server is killed in the middle of a run, of a tool call and of an open permission, of both engines', async (t) => {
+test('P7, P12: the server is killed during a run, a tool call and an open permission request, with both engines', async (t) => {
   const { model, start, toolsDid, agentDid } = await scenery(t);
   model.answer = ({ lines, last }) => {
     if (lines.at(-1)?.startsWith('tool ')) return [{ text: 'Done.' }];
@@ -138,7 +138,7 @@ test('P7, P12: the server is killed in the middle of a run, of a tool call and o
     await say(url, workerId, 'and now?');
     await until(url, workerId, ({ type, data }) => type === 'run.finished' && data.outcome === 'completed');
   }
-  t.deepEqual(toolsDid(), ['hang'], 'no tool is called again, and none without permission');
+  t.deepEqual(toolsDid(), ['hang'], 'no tool is called again, and no tool is called without permission');
   t.deepEqual(agentDid(), ['did hang']);
   for (const { lines } of model.requests) t.deepEqual(dangling(lines), []);
   const transcript = async (worker: string): Promise<string> =>
@@ -148,8 +148,8 @@ test('P7, P12: the server is killed in the middle of a run, of a tool call and o
   t.regex(await transcript('model-talk'), /You said: and now\?/);
   t.regex(await transcript('agent-talk'), /and now\?/);
 
-  // P19: nothing of the key, of programs and of places is said to anybody
-  const said = JSON.stringify(
+  // P19: no answer contains the key, or the paths and arguments of programs
+  const answers = JSON.stringify(
     await Promise.all(
       body.items.flatMap(({ workerId }) => [
         eventsOf(url, workerId),
@@ -160,5 +160,5 @@ test('P7, P12: the server is killed in the middle of a run, of a tool call and o
     ),
   );
   for (const secret of [KEY, 'MODEL_KEY', model.url, 'mcp-process', 'fake-agent', 'stderr-canary'])
-    t.false(said.includes(secret), secret);
+    t.false(answers.includes(secret), secret);
 });

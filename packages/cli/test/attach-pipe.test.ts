@@ -2,11 +2,11 @@ import type { Observation } from '@worker-runtime/core';
 import test from 'ava';
 import { ask, serve, Typist } from './typist.ts';
 
-test('an answer that is piped in waits for the run that goes on with it', async (t) => {
+test('after a piped answer, attach waits for the run that continues with it', async (t) => {
   const { engine, runtime, pipe } = await serve(t);
   engine.script = ({ input }) => {
-    const [said] = input?.parts ?? [];
-    return said?.text === 'go'
+    const [part] = input?.parts ?? [];
+    return part?.text === 'go'
       ? [ask, { type: 'text', text: 'so it is' }]
       : [{ type: 'text', text: 'hello' }];
   };
@@ -18,7 +18,7 @@ test('an answer that is piped in waits for the run that goes on with it', async 
   t.is(program.seen, '[answered: Yes]\nso it is\nhello\n');
 });
 
-test('a pipe fails as `send --wait` does: refused, failed, cancelled', async (t) => {
+test('a pipe fails as `send --wait` does if an input is refused, or a run fails or is cancelled', async (t) => {
   const { engine, runtime, pipe } = await serve(t);
   engine.script = () => [{ type: 'throw', error: new Error('private') }];
   const failed = pipe();
@@ -46,11 +46,11 @@ test('a pipe fails as `send --wait` does: refused, failed, cancelled', async (t)
   t.is(refused.seen, '');
   t.regex(
     refused.remarks,
-    /^worker-runtime: WORKER_STOPPED: [^\n]*; resume it: worker-runtime workers resume ada\n$/,
+    /^worker-runtime: WORKER_STOPPED: [^\n]*; resume it with: worker-runtime workers resume ada\n$/,
   );
 });
 
-test('a program gets the stream as lines', async (t) => {
+test('with --json, attach prints the stream as JSON lines', async (t) => {
   const { engine, pipe } = await serve(t);
   engine.script = () => [{ type: 'text', text: 'hi' }];
   const program = pipe('--json');

@@ -8,7 +8,7 @@ import { Narrator } from '../src/attach/narrator.ts';
 import { runCommandLine } from '../src/command-line.ts';
 import { ask, serve } from './typist.ts';
 
-test('what is typed is answered, and the end of the input waits for the answers', async (t) => {
+test('typed lines are answered, and the end of the input waits for the answers', async (t) => {
   const { engine, runtime, attach, pipe } = await serve(t);
   engine.script = ({ input }) => [
     { type: 'text', text: `you said ${input?.parts[0]?.text ?? ''}` },
@@ -34,7 +34,7 @@ test('what is typed is answered, and the end of the input waits for the answers'
   t.is(await person.leaves(), 0);
 });
 
-test('requests are answered by name or number, and what is no answer is not sent', async (t) => {
+test('a request is answered by name or number; a line that is neither is not sent', async (t) => {
   const { engine, runtime, attach, pipe } = await serve(t);
   engine.script = () => [
     ask,
@@ -53,19 +53,23 @@ test('requests are answered by name or number, and what is no answer is not sent
 
   const late = pipe();
   late.types('again');
-  t.is(await late.leaves(), 1, 'nobody is left to answer');
+  t.is(await late.leaves(), 1, 'the input has ended, so no answer can follow');
   t.is(late.seen, '? May I? (1 Yes, 2 no)\n');
-  t.regex(late.remarks, /run_\w+ waits for an answer; see: worker-runtime attach ada\n$/);
+  t.regex(late.remarks, /run_\w+ is waiting for an answer; continue with: worker-runtime attach ada\n$/);
 
   const wrong = pipe();
   wrong.types('perhaps');
   wrong.types('yes');
-  t.is(await wrong.leaves(), 1, 'what follows a line that is not taken was meant for another state');
-  t.regex(wrong.remarks, /^answer with one of: 1 Yes, 2 no\n.*waits for an answer/);
+  t.is(
+    await wrong.leaves(),
+    1,
+    'lines after a refused line are not sent, because they were meant for another state',
+  );
+  t.regex(wrong.remarks, /^answer with one of: 1 Yes, 2 no\n.*is waiting for an answer/);
   t.is((await runtime.listRequests('ada')).items.length, 1);
 });
 
-test('a request that was answered is none to answer again, however late that is heard of', async (t) => {
+test('an answered request is not answered again before its event arrives', async (t) => {
   const sent: string[] = [];
   const client = runtimeClient({
     url: 'http://runtime',
@@ -81,7 +85,7 @@ test('a request that was answered is none to answer again, however late that is 
     client,
     workerId: 'ada',
     remark: (text) => t.fail(text),
-    failed: (error) => void failures.push(error),
+    onError: (error) => void failures.push(error),
   });
   const request = {
     runId: 'run',
@@ -92,19 +96,19 @@ test('a request that was answered is none to answer again, however late that is 
     openedAt: '',
     expiresAt: null,
   } as const;
-  dialogue.asked([
+  dialogue.addRequests([
     { ...request, requestId: 'first' },
     { ...request, requestId: 'second' },
   ]);
-  t.true(await dialogue.typed('1'));
-  t.false(await dialogue.typed('2'), 'refused, it is open as before');
-  t.true(await dialogue.typed('1'));
+  t.true(await dialogue.submit('1'));
+  t.false(await dialogue.submit('2'), 'after the refusal, the request is still open');
+  t.true(await dialogue.submit('1'));
   t.deepEqual(
     sent.map((body) => JSON.parse(body) as unknown),
     [{ decision: 'Yes' }, { decision: 'no' }, { decision: 'Yes' }],
   );
   const settled = dialogue.settled();
-  dialogue.take({
+  dialogue.apply({
     seq: 1,
     time: '',
     worker: 'ada',
@@ -116,7 +120,7 @@ test('a request that was answered is none to answer again, however late that is 
   t.is(failures.length, 1);
 });
 
-test('who looks at a Worker that waits is shown what it asks, and how to answer', async (t) => {
+test('workers show prints open requests and how to answer them', async (t) => {
   const { engine, runtime, url } = await serve(t);
   engine.script = () => [ask];
   await runtime.sendInput('ada', { text: 'go' }, { waitMs: 10_000 });
@@ -125,10 +129,10 @@ test('who looks at a Worker that waits is shown what it asks, and how to answer'
     shown += text;
   };
   t.is(await runCommandLine(['workers', 'show', 'ada', '--url', url], { print, remark: t.fail }), 0);
-  t.regex(shown, /^asks +May I\? \(1 Yes, 2 no\)\nanswer it +worker-runtime attach ada$/m);
+  t.regex(shown, /^asks +May I\? \(1 Yes, 2 no\)\nanswer with +worker-runtime attach ada$/m);
 });
 
-test('a person whose line did not leave is told so', async (t) => {
+test('a person sees that a line was not sent', async (t) => {
   const { runtime, attach } = await serve(t);
   const person = attach();
   await person.sees('Ctrl-D leaves]');
@@ -138,7 +142,7 @@ test('a person whose line did not leave is told so', async (t) => {
   t.is(await person.leaves(), 0);
 });
 
-test('Ctrl-C cancels the run and only that; others are heard; the end of the Worker ends it', async (t) => {
+test('Ctrl-C cancels only the run; inputs of others are shown; deletion of the Worker ends attach', async (t) => {
   const { engine, runtime, attach } = await serve(t);
   engine.script = () => [
     { type: 'text', text: 'half a sen' },
@@ -150,7 +154,7 @@ test('Ctrl-C cancels the run and only that; others are heard; the end of the Wor
   person.interrupts();
   await person.sees('half a sen […]\n[cancelled]\n');
   person.interrupts();
-  await person.sees('[nothing is running; Ctrl-D leaves]\n');
+  await person.sees('[no run is active; Ctrl-D leaves]\n');
   engine.script = () => [{ type: 'text', text: 'done' }];
   await runtime.sendInput('ada', { text: 'from elsewhere' }, { waitMs: 10_000 });
   await person.sees('user: from elsewhere\ndone\n');
@@ -160,7 +164,7 @@ test('Ctrl-C cancels the run and only that; others are heard; the end of the Wor
   await person.sees('[WORKER_STOPPED: ');
   await runtime.deleteWorker('ada');
   t.is(await person.code, 0);
-  t.true(person.seen.trimEnd().endsWith('[deleted]\n[the Worker is deleted]'));
+  t.true(person.seen.trimEnd().endsWith('[deleted]\n[the Worker was deleted]'));
 });
 
 const delta = (
@@ -182,10 +186,10 @@ const inFlight = (text: string): Observation => ({
   messages: [{ run: 'r', message: 'm', parts: [{ id: 'p1', type: 'text', text }] }],
 });
 
-test('each character of an answer is shown once, however it comes', (t) => {
-  const told = (...items: readonly Observation[]): string => {
+test('each character of an answer is shown once, whether it arrives as deltas, repeated or as a whole', (t) => {
+  const rendered = (...items: readonly Observation[]): string => {
     const narrator = new Narrator(() => false);
-    return items.map((item) => narrator.tell(item)).join('');
+    return items.map((item) => narrator.render(item)).join('');
   };
   const completed = (text: string): Observation => ({
     type: 'event',
@@ -198,22 +202,22 @@ test('each character of an answer is shown once, however it comes', (t) => {
       data: { message: 'm', role: 'assistant', parts: [{ id: 'p1', type: 'text', text }] },
     },
   });
-  t.is(told(delta(0, 'one '), delta(4, 'two'), completed('one two')), 'one two\n');
+  t.is(rendered(delta(0, 'one '), delta(4, 'two'), completed('one two')), 'one two\n');
   t.is(
-    told(delta(0, 'one '), inFlight('one two'), delta(7, ' three'), completed('one two three')),
+    rendered(delta(0, 'one '), inFlight('one two'), delta(7, ' three'), completed('one two three')),
     'one two three\n',
   );
-  t.is(told(delta(0, 'one '), completed('one two')), 'one two\n');
-  t.is(told(delta(0, 'one'), inFlight('other'), completed('other')), 'one\nother\n');
-  t.is(told(delta(0, 'a\ud83d'), delta(2, '\udc69b')), 'a👩b');
-  t.is(told(delta(0, 'hm', 'p0', 'reasoning'), delta(0, 'yes')), '(hm)\nyes');
+  t.is(rendered(delta(0, 'one '), completed('one two')), 'one two\n');
+  t.is(rendered(delta(0, 'one'), inFlight('other'), completed('other')), 'one\nother\n');
+  t.is(rendered(delta(0, 'a\ud83d'), delta(2, '\udc69b')), 'a👩b');
+  t.is(rendered(delta(0, 'hm', 'p0', 'reasoning'), delta(0, 'yes')), '(hm)\nyes');
   t.is(
-    told({ type: 'gap', afterSeq: 3, beforeSeq: 6, code: 'STORE_CORRUPT' }),
+    rendered({ type: 'gap', afterSeq: 3, beforeSeq: 6, code: 'STORE_CORRUPT' }),
     '[events 4 to 5 cannot be read]\n',
   );
 });
 
-test('a token is sent as a bearer token, from the option or the environment', async (t) => {
+test('a token from the option or the environment is sent as a bearer token', async (t) => {
   const sent: (string | undefined)[] = [];
   const server = createServer(({ headers }, response) => {
     sent.push(headers.authorization);
@@ -223,16 +227,16 @@ test('a token is sent as a bearer token, from the option or the environment', as
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close().closeAllConnections());
   const { port } = server.address() as AddressInfo;
-  const said: string[] = [];
-  const output = { print: () => t.fail(), remark: (text: string) => void said.push(text) };
+  const remarks: string[] = [];
+  const output = { print: () => t.fail(), remark: (text: string) => void remarks.push(text) };
   const url = `http://127.0.0.1:${port}`;
   t.is(await runCommandLine(['status', '--url', url, '--token', 'secret'], output), 4);
   t.is(await runCommandLine(['status', '--url', url], output), 4);
   t.deepEqual(sent, ['Bearer secret', undefined]);
-  t.is(said[0], 'worker-runtime: UNAUTHENTICATED: who is there (c-1)');
+  t.is(remarks[0], 'worker-runtime: UNAUTHENTICATED: who is there (c-1)');
 });
 
-test('a shell completes Workers where one comes next, and runs nothing', async (t) => {
+test('shell completion lists Workers and does not run the command', async (t) => {
   const { runtime, url } = await serve(t);
   await runtime.createWorker({ engine: 'scripted', workerId: 'bob' });
   await runtime.stopWorker('bob');

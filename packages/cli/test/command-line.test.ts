@@ -9,7 +9,7 @@ import { mergeSettings, settingsOf } from '../src/settings.ts';
 import { table } from '../src/table.ts';
 import { makePlace, run } from './program.ts';
 
-test('what is unknown is a wrong call, and the error names what is known', async (t) => {
+test('a usage error exits with 2 and names the valid choices', async (t) => {
   const place = await makePlace(t);
   const file = async (name: string, content: string): Promise<string> => {
     await writeFile(join(place, name), content);
@@ -25,10 +25,10 @@ test('what is unknown is a wrong call, and the error names what is known', async
     ],
     [['--plugin', './gone.mjs', 'serve'], /PLUGIN_UNKNOWN.*gone\.mjs/],
     [['--plugin', empty, 'serve'], /no export named "plugin"/],
-    [['--plugin', 'echo', '--plugin', 'echo', 'serve'], /two plugins are called "echo"/],
+    [['--plugin', 'echo', '--plugin', 'echo', 'serve'], /two plugins have the short name "echo"/],
     [
       ['--plugin', 'echo', 'serve', '--fs-store.dir', 'x'],
-      /"fs-store", which is not loaded: loaded are echo, http/,
+      /"fs-store", which is not loaded \(loaded: echo, http;/,
     ],
     [['--plugin', 'echo', 'serve', '--http.prot', '1'], /http\.prot does not exist.*port/],
     [['--plugin', 'echo', 'serve', '--http.port', 'x'], /http\.port must be a whole number/],
@@ -43,53 +43,65 @@ test('what is unknown is a wrong call, and the error names what is known', async
       ['--plugin', 'echo', 'serve', '--limits.workers', 'x'],
       /limits\.workers must be a positive whole number$/,
     ],
-    [['serve', '--quiet-hours.is-loud=true'], /spelled as in the plugin: --quiet-hours\.isLoud, not/],
-    [['--plugin', 'echo', 'serve', '--port', '1', '--http.port', '2'], /name one of them/],
+    [['serve', '--quiet-hours.is-loud=true'], /camelCase: --quiet-hours\.isLoud, not/],
+    [['--plugin', 'echo', 'serve', '--port', '1', '--http.port', '2'], /give only one of them/],
     [['--plugin', 'echo', 'serve', '--log-level', 'loud'], /debug, info, warn, error, silent/],
-    [['serve', '--name', '../up'], /--name must be/],
-    [['--config', 'gone.json', 'serve'], /there is no file/],
-    [['--config', broken, 'serve'], /broken\.json cannot be read/],
-    [['--config', wrong, 'serve'], /"prot" is no setting \(plugin, name, host, port, tokenFile, logLevel\)/],
+    [['serve', '--name', '../up'], /--name must have 1 to 64 letters/],
+    [['--config', 'gone.json', 'serve'], /file not found: /],
+    [['--config', broken, 'serve'], /cannot read \S+broken\.json: /],
+    [
+      ['--config', wrong, 'serve'],
+      /"prot" is neither a setting \(plugin, name, host, port, tokenFile, logLevel\)/,
+    ],
     [['serve', '--prot', '1'], /prot.*--port/],
     [['serve', '--port', 'abc'], /--port must be a whole number/],
     [
       [],
-      /^worker-runtime: Which command\? There are serve, workers, send, attach, events, transcript, status, diagnostics, doctor, legacy, acp, completion$/,
+      /^worker-runtime: no command given; available commands: serve, workers, send, attach, events, transcript, status, diagnostics, doctor, legacy, acp, completion$/,
     ],
-    [['srve'], /no command "srve"; did you mean serve\? \(there are serve, workers/],
-    [['sned', 'ada', 'x'], /no command "sned"; did you mean send\?/],
-    [['xyz'], /no command "xyz" \(there are serve/],
-    [['workers'], /Which command of workers\? There are list, create, show, stop, resume, cancel, delete$/],
-    [['workers', 'lst'], /"lst"; did you mean list\? \(there are list, create/],
-    [['workers', 'list', '--status', 'asleep'], /"idle", "running", "waiting", "stopped"/],
-    [['workers', 'list', '--label', 'docs'], /--label is written key=value, not "docs"$/],
+    [['srve'], /unknown command "srve"; did you mean serve\? \(available commands: serve, workers/],
+    [['sned', 'ada', 'x'], /unknown command "sned"; did you mean send\?/],
+    [['xyz'], /unknown command "xyz" \(available commands: serve/],
+    [
+      ['workers'],
+      /no command given after "workers"; available commands: list, create, show, stop, resume, cancel, delete$/,
+    ],
+    [['workers', 'lst'], /"lst"; did you mean list\? \(available commands: list, create/],
+    [
+      ['workers', 'list', '--status', 'asleep'],
+      /--status must be one of idle, running, waiting, stopped, not "asleep"$/,
+    ],
+    [['workers', 'list', '--label', 'docs'], /--label must have the form key=value, not "docs"$/],
     [
       ['workers', 'list', '--lable', 'a=b'],
-      /no option --lable; did you mean --label\? \(known here: --url, /,
+      /unknown option --lable; did you mean --label\? \(available options: --url, /,
     ],
-    [['workers', 'list', '--limit'], /limit/],
-    [['workers', 'create'], /engine/],
+    [['workers', 'list', '--limit'], /--limit needs a value$/],
+    [['workers', 'create'], /missing option: --engine$/],
     [['workers', 'create', '--engine', 'echo', '--engine-config', '[]'], /must be a JSON object/],
-    [['send', 'ada'], /2$/],
-    [['send', 'ada', '--wait', 'x'], /--wait took "x" as its seconds: put it last, or write --wait=10$/],
+    [['send', 'ada'], /missing argument: got 1, expected 2; see --help$/],
+    [['send', 'ada', '--wait', 'x'], /--wait took "x" as its seconds: put --wait last, or write --wait=10$/],
     [['send', 'ada', 'hello', '--wait', '0'], /--wait must be a whole number from 1 to 86400/],
-    [['send', 'ada', 'hello', 'there'], /no place for "there": a text of several words takes quotes$/],
-    [['events', 'ada', '--follow', '--limit', '3'], /mutually exclusive/],
+    [
+      ['send', 'ada', 'hello', 'there'],
+      /unexpected argument "there"; put a text of several words in quotes$/,
+    ],
+    [['events', 'ada', '--follow', '--limit', '3'], /--follow and --limit cannot be combined$/],
     [['status', '--url', 'here'], /--url must be an address/],
-    [['status', '--url', 'http://a', '--url', 'http://b'], /--url may be given once/],
+    [['status', '--url', 'http://a', '--url', 'http://b'], /--url may be given only once/],
     [['status', '--token', 'two words'], /token must be printable ASCII/],
-    [['status', '--plugin', 'echo'], /belong to the command serve/],
-    [['status', '--http.port', '1'], /belong to the command serve/],
+    [['status', '--plugin', 'echo'], /apply only to the command serve/],
+    [['status', '--http.port', '1'], /apply only to the command serve/],
   ];
   for (const [args, message] of cases) {
-    const told: string[] = [];
-    const output = { print: () => t.fail(), remark: (text: string) => void told.push(text) };
+    const remarks: string[] = [];
+    const output = { print: () => t.fail(), remark: (text: string) => void remarks.push(text) };
     t.is(await runCommandLine(args, output), 2, args.join(' '));
-    t.regex(told.join('\n'), message, args.join(' '));
+    t.regex(remarks.join('\n'), message, args.join(' '));
   }
 });
 
-test('--help and --version answer on standard output', async (t) => {
+test('--help and --version print to standard output', async (t) => {
   const place = await makePlace(t);
   const [help, version] = await Promise.all([
     run(t, place, ['workers', 'create', '--help']),
@@ -101,7 +113,7 @@ test('--help and --version answer on standard output', async (t) => {
   t.regex(version.stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
-test('plugin options are taken out of the arguments', (t) => {
+test('plugin options are removed from the arguments', (t) => {
   const { rest, options } = takePluginOptions([
     '--fs-store.dir',
     'D',
@@ -131,7 +143,7 @@ test('plugin options are taken out of the arguments', (t) => {
   });
 });
 
-test('variables name options of loaded plugins, the longest name first', (t) => {
+test('a variable sets an option of the loaded plugin with the longest matching name', (t) => {
   const variables = {
     WORKER_RUNTIME_FS_STORE_DIR: 'D',
     WORKER_RUNTIME_HTTP_BODY_BYTES: '10',
@@ -145,7 +157,7 @@ test('variables name options of loaded plugins, the longest name first', (t) => 
   });
 });
 
-test('what an earlier source says wins, option by option', (t) => {
+test('an earlier source of settings overrides a later one, option by option', (t) => {
   const flags = settingsOf('flags', { port: 1 }, { a: { x: 1 } }, '/');
   const file = settingsOf('file', { port: 2, host: 'h', name: 'n' }, { a: { x: 2, y: 2 } }, '/');
   t.deepEqual(mergeSettings(flags, file), {
@@ -154,7 +166,7 @@ test('what an earlier source says wins, option by option', (t) => {
   });
 });
 
-test('a plugin’s options go by the last part of its name', (t) => {
+test('the short name of a plugin is the last part of its name', (t) => {
   for (const [name, short] of [
     ['fs-store', 'fs-store'],
     ['@worker-runtime/plugin-http', 'http'],
@@ -165,7 +177,7 @@ test('a plugin’s options go by the last part of its name', (t) => {
     t.is(shortName(name), short);
 });
 
-test('what an agent says cannot steer the terminal', (t) => {
+test('control characters in the text of an agent do not reach the terminal', (t) => {
   t.is(printable('a\u001b[2Jb\tc\nd\u009b'), 'a\u{fffd}[2Jb\tc\nd\u{fffd}');
   t.is(printableLine('a\n  b'), 'a ⏎ b');
   t.is(table(['A', 'LONG'], [['wide', 'x']]), 'A     LONG\nwide  x');

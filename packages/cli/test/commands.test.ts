@@ -19,14 +19,14 @@ import { runCommandLine } from '../src/command-line.ts';
 import { plugin } from '../src/echo.ts';
 import { makePlace, Program, request, serve } from './program.ts';
 
-interface Said {
+interface Result {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A command in this process, which is how most of them are tried: a process costs half a second. */
-const say = async (url: string, ...args: readonly string[]): Promise<Said> => {
+/** Runs a command in this process. Most tests use this, because starting a process takes half a second. */
+const runIn = async (url: string, ...args: readonly string[]): Promise<Result> => {
   let stdout = '';
   let stderr = '';
   const code = await runCommandLine([...args, '--url', url], {
@@ -40,7 +40,7 @@ const say = async (url: string, ...args: readonly string[]): Promise<Said> => {
   return { code, stdout, stderr };
 };
 
-/** A runtime of the test's own, and the command pointed at it. */
+/** Starts a runtime for one test, and returns functions that run commands against it. */
 const makeRuntime = async (t: ExecutionContext) => {
   const place = await makePlace(t);
   const web = http({ port: 0 });
@@ -48,7 +48,7 @@ const makeRuntime = async (t: ExecutionContext) => {
   t.teardown(() => runtime.stop());
   const { url } = web;
   const json = async <T>(...args: readonly string[]): Promise<T> => {
-    const { code, stdout, stderr } = await say(url, ...args, '--json');
+    const { code, stdout, stderr } = await runIn(url, ...args, '--json');
     t.is(code, 0, stderr);
     return JSON.parse(stdout) as T;
   };
@@ -59,11 +59,11 @@ const makeRuntime = async (t: ExecutionContext) => {
     place,
     json,
     begin,
-    say: (...args: readonly string[]) => say(url, ...args),
+    say: (...args: readonly string[]) => runIn(url, ...args),
   };
 };
 
-test('a Worker’s life, for programs', async (t) => {
+test('--json prints the answers of the runtime for every command of a Worker’s life', async (t) => {
   const { json, say, runtime } = await makeRuntime(t);
   const worker = await json<WorkerDetail>(
     ...['workers', 'create', '007', '--engine', 'echo', '--display-name', 'Ada', '--label', 'team=docs'],
@@ -108,7 +108,7 @@ test('a Worker’s life, for programs', async (t) => {
   t.is((await json<RuntimeSummary>('status')).runtimeId, runtime.runtimeId);
 });
 
-test('a Worker’s life, for people', async (t) => {
+test('without --json every command of a Worker’s life prints text for people', async (t) => {
   const { say } = await makeRuntime(t);
   const created = await say('workers', 'create', 'ada', '--engine', 'echo', '--display-name', 'Ada\u001b[2J');
   t.is(created.stdout, 'ada is idle\n');
@@ -124,42 +124,45 @@ test('a Worker’s life, for people', async (t) => {
   t.regex(shown.stdout, /^runs +1 completed\ntokens +2 in, 2 out$/m);
   const first = await say('events', 'ada', '--limit', '2');
   t.regex(first.stdout, /^ {4}1 .*worker\.created.*\n {4}2 .*echo, generation 1\n$/);
-  const [, after = ''] = /^there are more: --after (\S+)\n$/.exec(first.stderr) ?? [];
+  const [, after = ''] = /^more items are available: --after (\S+)\n$/.exec(first.stderr) ?? [];
   const others = await say('events', 'ada', '--after', after);
   t.regex(others.stdout, /^ {4}3 /);
   t.is(others.stderr, '');
   t.regex((await say('status')).stdout, /^store +memory, lost at exit\nengines +echo\nworkers +1, 1 idle$/m);
   t.regex(
     (await say('workers', 'delete', 'ada')).stderr,
-    /; stop it first: worker-runtime workers stop ada\n$/,
+    /; stop it first with: worker-runtime workers stop ada\n$/,
   );
   t.is((await say('workers', 'stop', 'ada')).stdout, 'ada is stopped (graceful)\n');
-  t.regex((await say('send', 'ada', 'hello')).stderr, /; resume it: worker-runtime workers resume ada\n$/);
+  t.regex(
+    (await say('send', 'ada', 'hello')).stderr,
+    /; resume it with: worker-runtime workers resume ada\n$/,
+  );
   t.is((await say('workers', 'delete', 'ada')).stdout, 'ada is deleted\n');
   t.is((await say('workers', 'show', 'ada')).code, 4);
 });
 
-test('exit codes say what kind of end it was', async (t) => {
-  const { say: tell, begin } = await makeRuntime(t);
-  const missing = await tell('workers', 'show', 'nobody');
+test('the exit code tells the kind of failure', async (t) => {
+  const { say, begin } = await makeRuntime(t);
+  const missing = await say('workers', 'show', 'nobody');
   t.is(missing.code, 4);
   t.regex(missing.stderr, /^worker-runtime: WORKER_NOT_FOUND: .+ \(\S+\)\n$/);
-  const unknown = await tell('workers', 'create', '--engine', 'eco');
+  const unknown = await say('workers', 'create', '--engine', 'eco');
   t.is(unknown.code, 2);
-  t.regex(unknown.stderr, /ENGINE_UNKNOWN: .*"eco".*; there is echo\n$/);
-  const config = await tell('workers', 'create', '--engine', 'echo', '--engine-config', '{"dela":1}');
+  t.regex(unknown.stderr, /ENGINE_UNKNOWN: .*"eco".*; available: echo\n$/);
+  const config = await say('workers', 'create', '--engine', 'echo', '--engine-config', '{"dela":1}');
   t.is(config.code, 4);
-  t.regex(config.stderr, /no "dela" .*; there are delayMs, hang, ignoreAbort, repeat\n$/);
+  t.regex(config.stderr, /no key "dela" .*; available: delayMs, hang, ignoreAbort, repeat\n$/);
 
-  await tell('workers', 'create', 'ada', '--engine', 'echo', '--engine-config', '{"hang":true}');
-  const patience = await tell('send', 'ada', 'hello', '--wait=1');
-  t.is(patience.code, 1);
-  t.regex(patience.stderr, /has not finished within 1 s/);
-  const busy = await tell('send', 'ada', 'hello');
+  await say('workers', 'create', 'ada', '--engine', 'echo', '--engine-config', '{"hang":true}');
+  const impatient = await say('send', 'ada', 'hello', '--wait=1');
+  t.is(impatient.code, 1);
+  t.regex(impatient.stderr, /did not finish within 1 s; continue with: worker-runtime attach ada\n$/);
+  const busy = await say('send', 'ada', 'hello');
   t.deepEqual([busy.code, busy.stderr.includes('WORKER_BUSY')], [4, true]);
-  t.regex((await tell('send', 'ada', 'later', '--queue')).stdout, /^queued as run_/);
+  t.regex((await say('send', 'ada', 'later', '--queue')).stdout, /^queued as run_/);
   t.is(
-    (await tell('workers', 'stop', 'ada')).stdout,
+    (await say('workers', 'stop', 'ada')).stdout,
     'ada is stopped (graceful), 1 queued input was cancelled\n',
   );
 
@@ -167,21 +170,21 @@ test('exit codes say what kind of end it was', async (t) => {
   t.deepEqual([code, stderr.includes('WORKER_NOT_FOUND')], [4, true]);
 });
 
-test('where no runtime is, the command says so', async (t) => {
+test('a command fails clearly if no runtime answers at the address', async (t) => {
   const other = createServer((_, response) => response.writeHead(404).end('not here'));
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   const { port } = other.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
-  const foreign = await say(url, 'status');
+  const foreign = await runIn(url, 'status');
   t.is(foreign.code, 1);
-  t.regex(foreign.stderr, /not from a runtime/);
+  t.regex(foreign.stderr, /is not a runtime \(it answered with 404\); check --url/);
   await new Promise((resolve) => other.close(resolve).closeAllConnections());
-  const nobody = await say(url, 'status');
-  t.is(nobody.code, 3);
-  t.regex(nobody.stderr, /no runtime answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/);
+  const unreachable = await runIn(url, 'status');
+  t.is(unreachable.code, 3);
+  t.regex(unreachable.stderr, /no runtime answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/);
 });
 
-test('what went wrong is told with the status, and in full on request', async (t) => {
+test('status shows the newest diagnostics, and diagnostics lists all of them', async (t) => {
   const { runtime, json, say } = await makeRuntime(t);
   const quiet = await say('status');
   t.regex(quiet.stdout, /^diagnostics +0\nsince/m);
@@ -208,23 +211,23 @@ test('what went wrong is told with the status, and in full on request', async (t
   );
   t.true(
     stdout.includes(
-      `diagnostics  3, see worker-runtime diagnostics\n             ${lines[0]}\n             ${lines[1]}\nsince`,
+      `diagnostics  3, list them with: worker-runtime diagnostics\n             ${lines[0]}\n             ${lines[1]}\nsince`,
     ),
     stdout,
   );
   const newest = await say('diagnostics', '--limit', '1');
-  t.regex(newest.stdout, /^TIME +SEVERITY +WORKER +WHAT\n\S+ +\w+ +ada +[A-Z_]+: .+\(err_\w+\)\n$/);
-  const [, after = ''] = /^there are more: --after (\S+)\n$/.exec(newest.stderr) ?? [];
+  t.regex(newest.stdout, /^TIME +SEVERITY +WORKER +MESSAGE\n\S+ +\w+ +ada +[A-Z_]+: .+\(err_\w+\)\n$/);
+  const [, after = ''] = /^more items are available: --after (\S+)\n$/.exec(newest.stderr) ?? [];
   t.deepEqual((await json<Page<Diagnostic>>('diagnostics', '--after', after)).items, items.slice(1));
 });
 
-test('a cancelled run fails the send that waits for it', async (t) => {
+test('send --wait fails if the run is cancelled', async (t) => {
   const { say, begin } = await makeRuntime(t);
   await say('workers', 'create', 'ada', '--engine', 'echo', '--engine-config', '{"hang":true}');
   const sending = begin('send', 'ada', 'hello', '--wait');
   const following = begin('events', 'ada', '--follow');
   await following.prints(/run\.started/);
-  t.is((await say('workers', 'cancel', 'ada')).stdout, 'the run is cancelled; ada is idle\n');
+  t.is((await say('workers', 'cancel', 'ada')).stdout, 'the run was cancelled; ada is idle\n');
   const { code, stderr } = await sending.ended;
   t.is(code, 1);
   t.regex(stderr, /the run was cancelled/);
@@ -232,7 +235,7 @@ test('a cancelled run fails the send that waits for it', async (t) => {
   t.regex((await say('events', 'ada')).stdout, /message\.completed +hello \[…\]\n/);
 });
 
-test('P5: following shows each event once, before and after a restart of the runtime, until the Worker is deleted', async (t) => {
+test('P5: events --follow prints each event once, across a restart of the runtime, until the Worker is deleted', async (t) => {
   const place = await makePlace(t);
   const first = await serve(t, place, ['--plugin', 'fs-store', '--plugin', 'echo']);
   const { url } = first;
@@ -263,14 +266,14 @@ test('P5: following shows each event once, before and after a restart of the run
   );
 });
 
-test('P12: what is followed is not called deleted where another runtime answers now', async (t) => {
+test('P12: events --follow does not report a deletion if another runtime answers at the address', async (t) => {
   const place = await makePlace(t);
   const first = await serve(t, place, ['--plugin', 'echo']);
   const { url } = first;
   await request(url, 'POST', '/workers', { engine: 'echo', workerId: 'ada', initialInput: { text: 'one' } });
   const following = new Program(t, place, ['events', 'ada', '--follow', '--url', url]);
   await following.prints(/run\.finished/);
-  // what comes behind what was stored comes by the stream
+  // later events arrive through the stream
   await request(url, 'POST', '/workers/ada/inputs', { text: 'two' }, { prefer: 'wait=10' });
   await following.prints(/run\.finished.*run\.finished/s);
   first.program.kill('SIGTERM');
@@ -282,8 +285,8 @@ test('P12: what is followed is not called deleted where another runtime answers 
   t.notRegex(stdout, /deleted/);
 });
 
-test('claims are given by name, to write or only to read; one that is taken is refused', async (t) => {
-  const { json, say: tell } = await makeRuntime(t);
+test('claims have a name and a mode; a conflicting claim is refused', async (t) => {
+  const { json, say } = await makeRuntime(t);
   const claims = [
     '--claim',
     'project=fs:/srv/a',
@@ -298,13 +301,13 @@ test('claims are given by name, to write or only to read; one that is taken is r
     { name: 'cache', mode: 'write' },
     { name: 'docs', mode: 'read' },
   ]);
-  const refused = await tell('workers', 'create', '--engine', 'echo', '--claim', 'mine=fs:/srv/a/b');
+  const refused = await say('workers', 'create', '--engine', 'echo', '--claim', 'mine=fs:/srv/a/b');
   t.is(refused.code, 4);
   t.regex(refused.stderr, /CLAIM_CONFLICT/);
-  t.is((await tell('workers', 'create', '--engine', 'echo', '--claim', 'fs:/srv')).code, 2);
+  t.is((await say('workers', 'create', '--engine', 'echo', '--claim', 'fs:/srv')).code, 2);
 });
 
-test('Ctrl-C leaves a followed stream in peace', async (t) => {
+test('Ctrl-C ends events --follow with exit code 0', async (t) => {
   const { say, begin } = await makeRuntime(t);
   await say('workers', 'create', 'ada', '--engine', 'echo');
   const following = begin('events', 'ada', '--follow');

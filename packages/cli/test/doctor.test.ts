@@ -5,7 +5,7 @@ import { makePlace, request, run, serve } from './program.ts';
 
 const dir = ['--fs-store.dir', 'kept'];
 
-test('P13: the doctor says what is wrong where, and repairs without taking anything away', async (t) => {
+test('P13: doctor reports each problem and its place, and repairs without deleting data', async (t) => {
   const place = await makePlace(t);
   const { code: none, stderr: noStore } = await run(t, place, ['doctor', ...dir]);
   t.is(none, 1);
@@ -21,7 +21,7 @@ test('P13: the doctor says what is wrong where, and repairs without taking anyth
 
   const healthy = await run(t, place, ['doctor', ...dir]);
   t.is(healthy.code, 0, healthy.stdout + healthy.stderr);
-  t.regex(healthy.stdout, /nothing is wrong/);
+  t.regex(healthy.stdout, /no problems found/);
 
   const [worker] = await readdir(join(place, 'kept', 'workers'));
   const events = join(place, 'kept', 'workers', worker ?? '', 'events.jsonl');
@@ -41,7 +41,7 @@ test('P13: the doctor says what is wrong where, and repairs without taking anyth
   t.is((await readFile(events, 'utf8')).length, lines.length);
 });
 
-test('the doctor knows its own options and no others', async (t) => {
+test('doctor refuses plugin options other than --fs-store.dir', async (t) => {
   const place = await makePlace(t);
   const { code, stderr } = await run(t, place, ['doctor', '--fs-store.durability', 'commit']);
   t.is(code, 2);

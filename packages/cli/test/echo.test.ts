@@ -8,7 +8,7 @@ const startRuntime = async (t: ExecutionContext): Promise<Runtime> => {
   return runtime;
 };
 
-test('says the input back, word by word and then whole, and counts the words', async (t) => {
+test('echo repeats the input word by word and then as a whole, and counts the words', async (t) => {
   const runtime = await startRuntime(t);
   const { worker } = await runtime.createWorker({ engine: 'echo', config: { delayMs: 1, repeat: 2 } });
   const { cursor } = await runtime.sendInput(worker.workerId, { text: 'one  two\nthree' });
@@ -26,7 +26,7 @@ test('says the input back, word by word and then whole, and counts the words', a
   t.deepEqual(deltas, ['one  ', 'two\n', 'three ', 'one  ', 'two\n', 'three']);
 });
 
-test('P3: cancel ends an echo that hangs, and leaves its Worker usable', async (t) => {
+test('P3: cancel ends a run of echo that hangs, and its Worker stays usable', async (t) => {
   const runtime = await startRuntime(t);
   const { worker } = await runtime.createWorker({ engine: 'echo', config: { hang: true } });
   for (const text of ['first', 'second']) {
@@ -38,7 +38,7 @@ test('P3: cancel ends an echo that hangs, and leaves its Worker usable', async (
   }
 });
 
-test('P1, P2: an echo that ignores its signal is detached at the deadline', async (t) => {
+test('P1, P2: a run of echo that ignores its signal is detached at the deadline', async (t) => {
   const runtime = await startRuntime(t);
   const { worker } = await runtime.createWorker({
     engine: 'echo',
@@ -49,15 +49,15 @@ test('P1, P2: an echo that ignores its signal is detached at the deadline', asyn
   t.deepEqual(outcome, { changed: true, status: 'stopped', outcome: 'detached' });
 });
 
-test('P18: a config that it cannot honour is refused by name', async (t) => {
+test('P18: echo refuses a config that it does not support, and names the key', async (t) => {
   const runtime = await startRuntime(t);
   for (const [config, message] of [
-    [{ delay: 1 }, /has no "delay"/],
+    [{ delay: 1 }, /has no key "delay"/],
     [{ delayMs: -1 }, /delayMs.*whole number/],
     [{ delayMs: '1' }, /delayMs.*whole number/],
     [{ hang: 1 }, /hang.*true or false/],
     [{ repeat: 0 }, /repeat.*whole number/],
-    [{ constructor: 1 }, /has no "constructor"/],
+    [{ constructor: 1 }, /has no key "constructor"/],
   ] as const) {
     const error = await t.throwsAsync(runtime.createWorker({ engine: 'echo', config }), {
       instanceOf: RuntimeError,
@@ -68,6 +68,6 @@ test('P18: a config that it cannot honour is refused by name', async (t) => {
   t.deepEqual((await runtime.listWorkers()).items, []);
 });
 
-test('has no options', (t) => {
+test('the echo plugin accepts no options', (t) => {
   t.throws(() => plugin({ loud: true }), { code: 'INVALID_REQUEST', message: /echo\.loud/ });
 });

@@ -1,4 +1,4 @@
-/** An editor that starts `worker-runtime acp`, and what it was told: the client side of the official SDK. */
+/** An editor that starts `worker-runtime acp` and records what it receives: the client side of the official SDK. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Readable, Writable } from 'node:stream';
@@ -30,14 +30,14 @@ const lineOf = (update: SessionUpdate): string => {
 };
 
 export class Editor {
-  /** What it was told, chunks of one message put together. */
+  /** The updates received, with the chunks of one message joined. */
   readonly lines: string[] = [];
   readonly asked: RequestPermissionRequest[] = [];
-  /** How it answers a permission: the option, or null for none. */
+  /** Answers a permission request with an option, or with null to cancel it. */
   answer: (request: RequestPermissionRequest) => string | null | Promise<string | null> = () => null;
   readonly #connection: ClientConnection;
-  readonly #leave: () => Promise<number | null>;
-  #heard: () => void = () => {};
+  readonly #quit: () => Promise<number | null>;
+  #onUpdate: () => void = () => {};
   #message: string | null = null;
 
   constructor(t: ExecutionContext, place: string, args: readonly string[]) {
@@ -51,12 +51,12 @@ export class Editor {
       child.kill('SIGKILL');
       await exited;
     });
-    this.#leave = async () => {
+    this.#quit = async () => {
       child.stdin.end();
       return ((await exited) as [number | null])[0];
     };
     this.#connection = client({ name: 'test-editor' })
-      .onNotification(methods.client.session.update, ({ params }) => this.#hear(params.update))
+      .onNotification(methods.client.session.update, ({ params }) => this.#record(params.update))
       .onRequest(methods.client.session.requestPermission, async ({ params }) => {
         this.asked.push(params);
         const optionId = await this.answer(params);
@@ -101,20 +101,20 @@ export class Editor {
     await this.#connection.agent.notify(methods.agent.session.cancel, { sessionId });
   }
 
-  /** Resolves when a line is there: the answer to a prompt may come before what was said is heard. */
-  async hears(line: string): Promise<void> {
+  /** Resolves when a line was received. The answer to a prompt may arrive before the last updates of its run. */
+  async receives(line: string): Promise<void> {
     while (!this.lines.includes(line))
       await new Promise<void>((resolve) => {
-        this.#heard = resolve;
+        this.#onUpdate = resolve;
       });
   }
 
-  /** Closes its side, as an editor does that is quit. Gives the exit code. */
+  /** Closes standard input, as an editor does when it quits. Returns the exit code. */
   quit(): Promise<number | null> {
-    return this.#leave();
+    return this.#quit();
   }
 
-  #hear(update: SessionUpdate): void {
+  #record(update: SessionUpdate): void {
     const line = lineOf(update);
     const isChunk =
       update.sessionUpdate === 'agent_message_chunk' || update.sessionUpdate === 'user_message_chunk';
@@ -123,6 +123,6 @@ export class Editor {
       this.lines[this.lines.length - 1] += line.slice(line.indexOf(': ') + 2);
     else this.lines.push(line);
     this.#message = message;
-    this.#heard();
+    this.#onUpdate();
   }
 }

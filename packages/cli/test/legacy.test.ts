@@ -13,7 +13,7 @@ interface Pod {
 
 const NAME = 'canary';
 
-/** Directories of pods: one that never ran, and one that answers and does nothing. */
+/** Creates the directories of two pods: one that never ran, and one that greets its clients and does nothing else. */
 const makePods = async (t: ExecutionContext) => {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'lpc')));
   const [data, runtime] = [join(root, 'data'), join(root, 'run')];
@@ -43,7 +43,7 @@ const makePods = async (t: ExecutionContext) => {
   return { root, options };
 };
 
-test('P19: pods are listed and adopted through a server, by references that say nothing', async (t) => {
+test('P19: pods are listed and adopted through a server by references that reveal nothing', async (t) => {
   const place = await makePlace(t);
   const { root, options } = await makePods(t);
   const { url } = await serve(t, place, ['--plugin', 'legacy-pod', '--plugin', 'http', ...options]);
@@ -81,7 +81,7 @@ test('P19: pods are listed and adopted through a server, by references that say 
   for (const secret of [NAME, root, '019efeaa']) t.false(shown.includes(secret), secret);
 });
 
-test('a runtime without pods says so', async (t) => {
+test('legacy list fails clearly if the runtime has no legacy-pod plugin', async (t) => {
   const place = await makePlace(t);
   const { url } = await serve(t, place, ['--plugin', 'http']);
   const { code, stderr } = await run(t, place, ['legacy', 'list', '--url', url]);

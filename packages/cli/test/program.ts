@@ -1,4 +1,4 @@
-/** The command as its users run it: a process of its own, from the sources. */
+/** Runs the command as its users do, in a process of its own, from the sources. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-/** What the command is started with, from its sources, in any folder. */
+/** The arguments of Node that start the command from its sources, in any folder. */
 export const flags = ['--import', import.meta.resolve('tsx'), '--conditions=@worker-runtime/source', main];
 
 export interface Ended {
@@ -19,10 +19,10 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A folder of the test's own: where the program runs, and its home. */
+/** Creates a folder for one test. It is the working directory and the home of the program. */
 export const makePlace = async (t: ExecutionContext): Promise<string> => {
   const place = await mkdtemp(join(tmpdir(), 'worker-runtime-cli-'));
-  // what a killed runtime leaves behind ends by itself, and may write until then
+  // child processes of a killed runtime end by themselves, and may write until then
   t.teardown(() => rm(place, { recursive: true, force: true, maxRetries: 10 }));
   return place;
 };
@@ -46,7 +46,7 @@ export class Program {
         ...Object.fromEntries(inherited),
         HOME: place,
         XDG_DATA_HOME: join(place, 'data'),
-        // what a served runtime survives is a mistake all the same, where it is one of ours
+        // a served runtime survives unhandled rejections, but in a test they are faults of this project
         NODE_OPTIONS: '--unhandled-rejections=strict',
         ...variables,
       },
@@ -74,7 +74,7 @@ export class Program {
     this.#child.kill(signal);
   }
 
-  /** What `pattern` finds in the output, as soon as it is there. Rejects when the program ends without it. */
+  /** Resolves with the match of `pattern` as soon as the output contains it. Rejects if the program ends without it. */
   async prints(pattern: RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<RegExpExecArray> {
     const printed = (): string => (stream === 'stdout' ? this.#stdout : this.#stderr);
     const hasEnded = this.ended.then(() => 'ended' as const);
@@ -83,7 +83,7 @@ export class Program {
       if (found !== null) return found;
       const next = await Promise.race([once(this.#child[stream], 'data'), hasEnded]);
       if (next === 'ended' && pattern.exec(printed()) === null)
-        throw new Error(`ended without ${pattern}:\n${this.#stdout}${this.#stderr}`);
+        throw new Error(`the program ended without printing ${pattern}:\n${this.#stdout}${this.#stderr}`);
     }
   }
 }
@@ -103,7 +103,7 @@ export interface Served {
   readonly runtimeId: string;
 }
 
-/** A runtime on a free port, once it is ready. */
+/** Starts a runtime on a free port and waits until it is ready. */
 export const serve = async (
   t: ExecutionContext,
   place: string,
@@ -114,23 +114,23 @@ export const serve = async (
   const [line, url, runtimeId] = await program.prints(
     /^worker-runtime listening on (http:\S+) \(runtime (\w+), store .*\)$/m,
   );
-  if (url === undefined || runtimeId === undefined) throw new TypeError('the pattern has both');
+  if (url === undefined || runtimeId === undefined) throw new TypeError('the pattern has both groups');
   return { program, line, url, runtimeId };
 };
 
-export interface Answered<T> {
+export interface Answer<T> {
   readonly status: number;
   readonly body: T;
 }
 
-/** One request as any HTTP client would make it. */
+/** Sends one request, as any HTTP client would. */
 export const request = async <T = Record<string, unknown>>(
   url: string,
   method: 'GET' | 'POST',
   path: string,
   body?: unknown,
   headers: Readonly<Record<string, string>> = {},
-): Promise<Answered<T>> => {
+): Promise<Answer<T>> => {
   const response = await fetch(`${url}/v1/runtimes/self${path}`, {
     method,
     headers: { ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },

@@ -13,12 +13,12 @@ import { makePlace, request, run, serve } from './program.ts';
 
 const durable = ['--plugin', 'fs-store', '--plugin', 'echo'];
 
-const said = ({ items }: Page<TranscriptItem>): string[] =>
+const textsOf = ({ items }: Page<TranscriptItem>): string[] =>
   items.map(
     ({ role, parts }) => `${role}: ${parts.map((part) => ('text' in part ? part.text : '')).join('')}`,
   );
 
-test('P7, P9, P12: what was acknowledged survives kill -9, what was on is closed as interrupted, and it goes on', async (t) => {
+test('P7, P9, P12: acknowledged data survives kill -9, active runs end as interrupted, and Workers accept new inputs', async (t) => {
   const place = await makePlace(t);
   const args = [...durable, '--fs-store.dir', 'kept'];
   const first = await serve(t, place, args);
@@ -39,12 +39,12 @@ test('P7, P9, P12: what was acknowledged survives kill -9, what was on is closed
   t.is(sent.status, 200);
   t.is(sent.body.run?.outcome, 'completed');
   const transcript = await request<Page<TranscriptItem>>(first.url, 'GET', '/workers/ada/transcript');
-  t.deepEqual(said(transcript.body), ['user: hello there', 'assistant: hello there']);
+  t.deepEqual(textsOf(transcript.body), ['user: hello there', 'assistant: hello there']);
   const overview = await request<Overview>(first.url, 'GET', '/workers/ada/overview');
   t.is(overview.body.runs.completed, 1);
   t.deepEqual([overview.body.usage.inputTokens, overview.body.usage.byModel.echo?.outputTokens], [2, 2]);
 
-  // and one whose run is on when the process is killed
+  // a second Worker has an active run when the process is killed
   await request(first.url, 'POST', '/workers', { engine: 'echo', workerId: 'bob', config: { hang: true } });
   await request(first.url, 'POST', '/workers/bob/inputs', { text: 'never answered' });
 
@@ -68,13 +68,13 @@ test('P7, P9, P12: what was acknowledged survives kill -9, what was on is closed
   );
   t.is(again.run?.outcome, 'completed');
 
-  const { body: cut } = await request<WorkerDetail>(second.url, 'GET', '/workers/bob');
-  t.is(cut.status, 'idle');
+  const { body: interrupted } = await request<WorkerDetail>(second.url, 'GET', '/workers/bob');
+  t.is(interrupted.status, 'idle');
   const { body: counts } = await request<Overview>(second.url, 'GET', '/workers/bob/overview');
   t.deepEqual([counts.inputs, counts.runs.interrupted, counts.runs.completed], [1, 1, 0]);
 });
 
-test('P4: SIGTERM closes open streams with a reason, ends a run that hangs, and exits 0', async (t) => {
+test('P4: SIGTERM closes open streams with a reason, ends a run that hangs, and exits with 0', async (t) => {
   const place = await makePlace(t);
   const { program, url } = await serve(t, place, [...durable, '--limits.shutdownDeadlineMs', '1000']);
   await request(url, 'POST', '/workers', {
@@ -106,14 +106,14 @@ test('P4: a second signal exits at once', async (t) => {
     config: { hang: true, ignoreAbort: true },
     initialInput: { text: 'hello' },
   });
-  // an echo of the first one is not a second one, so it takes one that comes late enough
-  const insist = setInterval(() => program.kill('SIGINT'), 50);
+  // a signal shortly after the first counts as the same request, so signals are sent until one is late enough
+  const repeat = setInterval(() => program.kill('SIGINT'), 50);
   const { code } = await program.ended;
-  clearInterval(insist);
+  clearInterval(repeat);
   t.is(code, 130);
 });
 
-test('a store that cannot be opened is an error, and never memory instead', async (t) => {
+test('a store that cannot be opened fails the start; memory is not used instead', async (t) => {
   const place = await makePlace(t);
   await writeFile(join(place, 'file'), 'in the way');
   const { code, stdout, stderr } = await run(t, place, [
@@ -129,7 +129,7 @@ test('a store that cannot be opened is an error, and never memory instead', asyn
   t.regex(stderr, /^worker-runtime: [A-Z_]+: /m);
 });
 
-test('P15: a second process on the same store is refused, and says so; without a plugin there are files and no engine', async (t) => {
+test('P15: a second process on the same store is refused; the default plugins are a file store and no engine', async (t) => {
   const place = await makePlace(t);
   const { url, line } = await serve(t, place, ['--name', 'mine']);
   const folder = join(place, 'data', 'worker-runtime', 'mine');
@@ -138,22 +138,22 @@ test('P15: a second process on the same store is refused, and says so; without a
   const { code, stdout, stderr } = await run(t, place, ['serve', '--port', '0', '--name', 'mine']);
   t.deepEqual([code, stdout], [1, '']);
   t.regex(stderr, /^worker-runtime: STORE_LOCKED: /m);
-  t.true(stderr.endsWith(` (${folder}): take another --name or --fs-store.dir\n`), stderr);
-  t.is(stderr.split('STORE_LOCKED').length, 2, 'it is said once');
+  t.true(stderr.endsWith(` (${folder}); use another --name or --fs-store.dir\n`), stderr);
+  t.is(stderr.split('STORE_LOCKED').length, 2, 'the error is printed once');
   const { port } = new URL(url);
-  const taken = await run(t, place, ['--plugin', 'echo', 'serve', '--port', port]);
-  t.is(taken.code, 1);
+  const portInUse = await run(t, place, ['--plugin', 'echo', 'serve', '--port', port]);
+  t.is(portInUse.code, 1);
   t.true(
-    taken.stderr.endsWith(
-      `; is a runtime served there already? See: worker-runtime status --url http://127.0.0.1:${port}; or take another --port\n`,
+    portInUse.stderr.endsWith(
+      `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${port}; or use another --port\n`,
     ),
-    taken.stderr,
+    portInUse.stderr,
   );
   const { body } = await request<{ displayName: string; engines: unknown[] }>(url, 'GET', '');
   t.deepEqual([body.displayName, body.engines], ['mine', []]);
 });
 
-test('without a store plugin the ready line warns; logs are JSON lines on standard error', async (t) => {
+test('without a store plugin the ready line warns; the log is JSON lines on standard error', async (t) => {
   const place = await makePlace(t);
   const { program, line } = await serve(t, place, ['--plugin', 'echo']);
   t.regex(line, /store memory, lost at exit\)$/);
@@ -167,7 +167,7 @@ test('without a store plugin the ready line warns; logs are JSON lines on standa
   t.true(lines.some(({ msg }) => msg === 'stopped'));
 });
 
-test('flags win over the environment, the environment over the file, which may name a plugin beside it', async (t) => {
+test('flags override variables, and variables the settings file, which may name a plugin by a relative path', async (t) => {
   const place = await makePlace(t);
   await mkdir(join(place, 'own'));
   await writeFile(
@@ -205,17 +205,18 @@ test('flags win over the environment, the environment over the file, which may n
   t.is(large.status, 413);
 });
 
+/** An engine with an unhandled rejection. */
 const FORGETFUL = `
 const run = async function* () {
   void Promise.reject(new Error('forgotten'));
   await new Promise((resolve) => setImmediate(resolve));
-  yield { type: 'text', text: 'said' };
+  yield { type: 'text', text: 'done' };
 };
 const forgetful = { name: 'forgetful', capabilities: {}, attach: async () => ({ run, detach: async () => {} }) };
 export const plugin = () => ({ name: 'forgetful', apply: (host) => host.useEngine(forgetful) });
 `;
 
-test('P22: a rejection that an engine forgot is logged, and ends neither its run nor the server', async (t) => {
+test('P22: an unhandled rejection of an engine is logged, and ends neither its run nor the server', async (t) => {
   const place = await makePlace(t);
   await writeFile(join(place, 'forgetful.mjs'), FORGETFUL);
   const { url, program } = await serve(t, place, ['--plugin', './forgetful.mjs'], { NODE_OPTIONS: '' });
@@ -227,10 +228,10 @@ test('P22: a rejection that an engine forgot is logged, and ends neither its run
   program.kill('SIGTERM');
   const { code, stderr } = await program.ended;
   t.is(code, 0);
-  t.regex(stderr, /forgotten.*"msg":"a rejection that nobody handled"/);
+  t.regex(stderr, /forgotten.*"msg":"unhandled rejection"/);
 });
 
-test('without a build the command says what to do', async (t) => {
+test('without a build the command tells the user to run one', async (t) => {
   const place = await makePlace(t);
   await mkdir(join(place, 'bin'));
   const copy = join(place, 'bin', 'worker-runtime.js');
@@ -243,7 +244,7 @@ test('without a build the command says what to do', async (t) => {
   t.regex(stderr, /npm run build/);
 });
 
-test('--token-file lets in who is named there; one that others can read refuses the start', async (t) => {
+test('--token-file admits the tokens it lists; a file that others can read fails the start', async (t) => {
   const place = await makePlace(t);
   const sha256 = createHash('sha256').update('s3cret').digest('hex');
   const tokens = JSON.stringify([{ name: 'ada', sha256, permission: 'observe' }]);
@@ -259,11 +260,11 @@ test('--token-file lets in who is named there; one that others can read refuses 
     WORKER_RUNTIME_TOKEN_FILE: 'open.json',
   });
   t.is(code, 2);
-  t.regex(stderr, /INVALID_REQUEST: .*open to others/);
+  t.regex(stderr, /INVALID_REQUEST: .*accessible to users other than its owner/);
   t.true(stderr.endsWith(` (${join(await realpath(place), 'open.json')})\n`), stderr);
 });
 
-test('without a plugin named, Workers can be watched over WebSocket too', async (t) => {
+test('the default plugins include WebSocket streams', async (t) => {
   const { url, program } = await serve(t, await makePlace(t), []);
   const upgrading = get(`${url}/v1/runtimes/self/stream`, {
     headers: {
@@ -280,7 +281,7 @@ test('without a plugin named, Workers can be watched over WebSocket too', async 
     Buffer,
   ];
   t.is(statusCode, 101);
-  // the greeting may come with the answer
+  // the greeting may arrive together with the answer
   const greeting = head.length > 0 ? head : ((await once(socket, 'data'))[0] as Buffer);
   t.regex(greeting.toString(), /"type":"hello"/);
   program.kill('SIGTERM');

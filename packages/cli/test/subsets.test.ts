@@ -1,4 +1,4 @@
-/** What `serve` composes, in every combination that can be named. */
+/** Composes and starts every subset of the plugins. */
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -8,11 +8,11 @@ import test, { type ExecutionContext } from 'ava';
 import { compose, SHIPPED_PLUGINS } from '../src/compose.ts';
 import { makePlace } from './program.ts';
 
-/** Every subset of `names`, each in their order. */
+/** Returns every subset of `names`, each in the given order. */
 const subsetsOf = (names: readonly string[]): readonly (readonly string[])[] =>
   Array.from({ length: 2 ** names.length }, (_, mask) => names.filter((_, at) => mask & (1 << at)));
 
-/** What each plugin needs to be told, in a place of its own. */
+/** Returns the options that each plugin requires. */
 const optionsOf = (place: string): Readonly<Record<string, Readonly<Record<string, unknown>>>> => ({
   'fs-store': { dir: join(place, 'store') },
   http: { port: 0 },
@@ -21,7 +21,7 @@ const optionsOf = (place: string): Readonly<Record<string, Readonly<Record<strin
   acp: { agents: { any: { command: 'false' } } },
 });
 
-/** The engines that a plugin brings, by its name; the others bring none. */
+/** The engine that each plugin provides, by plugin name. The other plugins provide no engine. */
 const ENGINES: Readonly<Record<string, string>> = {
   echo: 'echo',
   'legacy-pod': 'legacy-pod',
@@ -29,7 +29,7 @@ const ENGINES: Readonly<Record<string, string>> = {
   acp: 'acp',
 };
 
-/** The status of the answer to an upgrade: 101 where somebody took it. */
+/** Returns the status of the answer to an upgrade, which is 101 if the upgrade succeeded. */
 const upgradeOf = async (url: string): Promise<number | undefined> => {
   const asked = request(`${url}/v1/runtimes/self/stream`, {
     headers: {
@@ -62,7 +62,7 @@ const trySubset = async (t: ExecutionContext, names: readonly string[]): Promise
   );
   const has = (name: string): boolean => names.includes(name);
   if (has('ws') && !has('http')) {
-    // sockets without anything that listens would look as if they were served: `serve` adds http by itself
+    // without http, no server listens for the sockets; `serve` adds http automatically
     t.throws(() => new Runtime({ plugins }), { code: 'PLUGIN_FAILED', message: /"ws" needs.*"http"/ });
     return;
   }
@@ -97,7 +97,7 @@ const trySubset = async (t: ExecutionContext, names: readonly string[]): Promise
 };
 
 for (const names of subsetsOf(SHIPPED_PLUGINS)) {
-  test(`P24: ${names.join(', ') || 'no plugin at all'}: starts, serves what it should, and refuses the rest`, async (t) => {
+  test(`P24: ${names.join(', ') || 'no plugins'}: the runtime starts, serves the features of its plugins and refuses others`, async (t) => {
     await trySubset(t, names);
   });
 }

@@ -13,10 +13,10 @@ const tokens = JSON.stringify(
   })),
 );
 
-test('P19: programs with tokens: what is refused exits 4 and says the code, from flag and environment', async (t) => {
+test('P19: a call without permission exits with 4 and prints the code; the token comes from the flag or the environment', async (t) => {
   t.timeout(120_000);
   const place = await makePlace(t);
-  // the server has its tokens from the environment
+  // the server reads its tokens from the environment
   const { url, program } = await serve(t, place, ['--plugin', 'echo'], {
     WORKER_RUNTIME_HTTP_TOKENS: tokens,
   });
@@ -41,7 +41,7 @@ test('P19: programs with tokens: what is refused exits 4 and says the code, from
   t.is((await as('operate', 'send', 'ada', 'hello', '--wait')).stdout.trim(), 'hello');
   t.is((await as('operate', 'workers', 'stop', 'ada')).code, 0);
   t.is((await as('operate', 'workers', 'delete', 'ada')).code, 4);
-  // the flag wins over the environment
+  // the flag overrides the environment
   const flag = ['--token', secretOf('admin')];
   t.is((await as('stranger', 'workers', 'delete', 'ada', ...flag)).code, 0);
   program.kill('SIGTERM');
@@ -49,7 +49,7 @@ test('P19: programs with tokens: what is refused exits 4 and says the code, from
   t.notRegex(stderr, /canary-token/);
 });
 
-test('the file of tokens may be named by a variable, and by the file of settings', async (t) => {
+test('a variable or the settings file may name the token file', async (t) => {
   t.timeout(120_000);
   const place = await makePlace(t);
   await writeFile(join(place, 'tokens.json'), tokens, { mode: 0o600 });

@@ -7,7 +7,7 @@ import type { ExecutionContext } from 'ava';
 import type { Terminal } from '../src/attach/terminal.ts';
 import { runCommandLine } from '../src/command-line.ts';
 
-/** Whoever types into `attach`: a person at the keys, or a program through a pipe. */
+/** The user of `attach`: a person at a terminal, or a program that writes to a pipe. */
 export class Typist {
   readonly code: Promise<number>;
   seen = '';
@@ -26,7 +26,7 @@ export class Typist {
     const terminal: Terminal = {
       input: this.#input,
       output,
-      interrupted: (callback) => {
+      onInterrupt: (callback) => {
         this.#interrupt = callback;
         return () => {};
       },
@@ -60,6 +60,7 @@ export class Typist {
   }
 }
 
+/** Starts a runtime with a scripted engine and the Worker `ada`. */
 export const serve = async (t: ExecutionContext) => {
   const engine: ScriptedEngine = scriptedEngine();
   const web = http({ port: 0 });

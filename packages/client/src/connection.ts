@@ -1,50 +1,50 @@
+import { errorFromResponse } from './error-response.ts';
 import { authorizationOf, baseOf, type ClientOptions, type Timing } from './options.ts';
-import { pause } from './pause.ts';
-import { errorOf } from './problem.ts';
-import { foreign, unreachable } from './remote-error.ts';
+import { notARuntime, unreachable } from './remote-error.ts';
+import { delay } from './retry-delay.ts';
 
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below the runtime: `/workers/ada`. */
+  /** The path below the runtime, such as `/workers/ada`. */
   readonly path: string;
   readonly query?: URLSearchParams;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON; left out is no body. */
+  /** The body, sent as JSON. Undefined sends no body. */
   readonly body?: unknown;
-  /** How long the call itself may take, on top of the time that any answer has. */
+  /** The time that the call itself may wait, in addition to the time limit for an answer. */
   readonly extraMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Answer {
   readonly headers: Headers;
-  /** Whatever shape the route answers with; null where it has no body. */
+  /** The parsed body, whose shape depends on the route. Null if the answer has no body. */
   readonly body: unknown;
 }
 
-/** A connection that was asked for and given; aborting ends it at whatever stage it is. */
-export interface Opened {
+/** An open stream of bytes. `abort` ends it at any time. */
+export interface OpenResponse {
   readonly status: number;
-  /** Which runtime gave it, where it says so. */
+  /** The id of the runtime that answered, or null if the answer does not have it. */
   readonly runtimeId: string | null;
   readonly body: ReadableStream<Uint8Array>;
   readonly abort: () => void;
 }
 
-/** By then all connections are found closed that ended together with the one that was tried. */
+/** The delay before the second try. After it, `fetch` has noticed all connections that closed along with the first one. */
 const SECOND_TRY_MS = 20;
 
-// longer, and a timer would fire at once
+// a timer with a longer delay fires at once
 const MAX_TIMER_MS = 2_147_483_647;
 
-/** Rejects as soon as the signal fires, whatever the attempt does then. */
+/** Settles as the attempt does, or rejects as soon as the signal aborts. */
 const untilAborted = <T>(attempt: Promise<T>, signal: AbortSignal): Promise<T> =>
   new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     attempt.then(resolve, reject);
   });
 
-/** Turns calls into requests, and what comes back into answers or typed errors. */
+/** Sends calls as HTTP requests, and converts responses to answers or typed errors. */
 export class Connection {
   readonly #base: string;
   readonly #authorization: Readonly<Record<string, string>>;
@@ -54,15 +54,15 @@ export class Connection {
   constructor(options: ClientOptions, timing: Timing) {
     this.#base = baseOf(options);
     this.#authorization = authorizationOf(options);
-    const { fetch: own } = options;
-    // called as a function of nobody: browsers refuse it as a method
-    this.#fetch = own ? (...args) => own(...args) : (...args) => globalThis.fetch(...args);
+    const { fetch: customFetch } = options;
+    // not called as a method of this object, which browsers refuse
+    this.#fetch = customFetch ? (...args) => customFetch(...args) : (...args) => globalThis.fetch(...args);
     this.#timing = timing;
   }
 
   /**
-   * One request and its whole answer.
-   * @throws RUNTIME_UNREACHABLE · VERSION_UNSUPPORTED · what the runtime refuses with · the reason of the signal
+   * Sends one request and reads the whole answer.
+   * @throws RUNTIME_UNREACHABLE · VERSION_UNSUPPORTED · any refusal of the runtime · the reason of the signal
    */
   async call(call: Call): Promise<Answer> {
     return this.#limited(call, async (abort) => {
@@ -71,25 +71,25 @@ export class Connection {
       try {
         text = await response.text();
       } catch (cause) {
-        throw unreachable('The answer broke off', cause);
+        throw unreachable('The answer is incomplete', cause);
       }
-      if (!response.ok) throw errorOf(response.status, text);
+      if (!response.ok) throw errorFromResponse(response.status, text);
       if (response.status === 204) return { headers: response.headers, body: null };
       try {
         return { headers: response.headers, body: JSON.parse(text) as unknown };
       } catch (cause) {
-        throw foreign(response.status, cause);
+        throw notARuntime(response.status, cause);
       }
     });
   }
 
   /** Opens a stream. @throws as `call` */
-  async open(call: Call): Promise<Opened> {
+  async open(call: Call): Promise<OpenResponse> {
     return this.#limited(call, async (abort) => {
       const response = await this.#send(call, abort.signal, 'text/event-stream');
       const type = response.headers.get('content-type') ?? '';
       const { status, body } = response;
-      // it comes too late for anybody
+      // the call was aborted in the meantime, so this response is not used
       if (abort.signal.aborted) void body?.cancel().catch(() => {});
       abort.signal.throwIfAborted();
       if (response.ok && body !== null && type.startsWith('text/event-stream'))
@@ -100,21 +100,21 @@ export class Connection {
           abort: () => abort.abort(),
         };
       const text = await response.text().catch(() => '');
-      throw response.ok ? foreign(status) : errorOf(status, text);
+      throw response.ok ? notARuntime(status) : errorFromResponse(status, text);
     });
   }
 
   /**
-   * Runs an attempt that is called off by its signal, or when it takes too long. Calling off does not rely on `fetch`:
-   * that of Node holds on to its signal weakly, and does not hear of an abort after a garbage collection
+   * Runs an attempt and aborts it with the signal of the call, or when it takes too long. It does not rely on `fetch` to
+   * reject: Node holds the signal weakly and does not notice an abort after a garbage collection
    * (https://github.com/nodejs/node/issues/55428).
    */
   async #limited<T>(call: Call, attempt: (abort: AbortController) => Promise<T>): Promise<T> {
     const { signal, extraMs = 0 } = call;
     signal?.throwIfAborted();
     const abort = new AbortController();
-    const callOff = (): void => abort.abort();
-    signal?.addEventListener('abort', callOff, { once: true });
+    const onAbort = (): void => abort.abort();
+    signal?.addEventListener('abort', onAbort, { once: true });
     let isLate = false;
     const timer = setTimeout(
       () => {
@@ -131,13 +131,13 @@ export class Connection {
       throw error;
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', callOff);
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 
   /**
-   * The head of an answer. What only reads, or carries a key that makes it happen once, is tried a second time where the
-   * connection failed: one that was kept open is often found closed only when it is used again.
+   * Sends a request and returns the response without its body. If the connection fails, a read, or a command with an
+   * idempotency key, is tried a second time: a kept-alive connection often turns out to be closed only on its next use.
    */
   async #send(call: Call, signal: AbortSignal, accept: string): Promise<Response> {
     const { method, path, query, headers, body } = call;
@@ -153,13 +153,13 @@ export class Connection {
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
         signal,
-        // a redirect would make a GET of a command, and a list of what should have been created
+        // following a redirect would turn a command into a GET: a creation would become a list
         redirect: 'manual',
       });
     const isRepeatable = method === 'GET' || headers?.['idempotency-key'] !== undefined;
     try {
       return await attempt().catch(async (error: unknown) => {
-        if (isRepeatable) await pause(SECOND_TRY_MS, signal);
+        if (isRepeatable) await delay(SECOND_TRY_MS, signal);
         if (isRepeatable && !signal.aborted) return attempt();
         throw error;
       });

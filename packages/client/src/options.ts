@@ -1,29 +1,29 @@
-/** Where a runtime is, and how patient its client is. */
+/** The address of a runtime, and the time limits of its client. */
 export interface ClientOptions {
-  /** Where it listens, `http://127.0.0.1:8787`; a path in front of `/v1` is kept. */
+  /** The address of the runtime, such as `http://127.0.0.1:8787`. A path before `/v1` is kept. */
   readonly url: string;
   /** Sent as a bearer token with every request. */
   readonly token?: string;
-  /** The id of the runtime, so that another one at the same address is refused. Default `self`: the one that is served. */
+  /** The id of the runtime. Calls to another runtime at the same address are refused. Default `self`: any runtime. */
   readonly runtime?: string;
-  /** Instead of the global `fetch`. */
+  /** The function to use instead of the global `fetch`. */
   readonly fetch?: typeof fetch;
   /**
-   * What live streams go over: all of them share a socket of this class, each with its own position. Where the upgrade
-   * fails, they come as Server-Sent Events, a connection each, and nothing else differs; null asks for those at once.
-   * Default: the global `WebSocket`, which Node has from version 22 on (`ws` and `undici` have one for earlier ones),
-   * and null with a `fetch` of one's own, which a socket would go around.
+   * The class of the socket that all live streams share, each with its own position. If the upgrade fails, each stream
+   * uses Server-Sent Events over its own connection instead, with the same behavior. Null always uses Server-Sent Events.
+   * Default: the global `WebSocket`, which Node has since version 22 (`ws` and `undici` provide one for earlier
+   * versions). With the option `fetch` the default is null, because a socket would bypass that function.
    */
   readonly webSocket?: typeof WebSocket | null;
-  /** How long an answer may take, beyond what a call itself wants to wait for; RUNTIME_UNREACHABLE. Default 60 s. */
+  /** The time limit for an answer, in addition to the time that the call itself waits; then RUNTIME_UNREACHABLE. Default 60 s. */
   readonly timeoutMs?: number;
-  /** A stream that is cut tries again after about this long. Default 250 ms, doubled with each failure. */
+  /** The first retry delay of a stream that lost its connection. It doubles with each failure. Default 250 ms. */
   readonly retryMs?: number;
-  /** The longest pause between two tries. Default 15 s. */
+  /** The longest retry delay. Default 15 s. */
   readonly retryMaxMs?: number;
-  /** How long a stream goes on trying without success before it fails. Default 5 min. */
+  /** The time for which a stream retries without success before it fails. Default 5 min. */
   readonly patienceMs?: number;
-  /** How long a stream may be silent before its connection counts as dead; a runtime says something every 15 s. Default 60 s. */
+  /** The longest silence on a connection before a stream reconnects. A runtime sends something every 15 s. Default 60 s. */
   readonly silenceMs?: number;
 }
 
@@ -39,7 +39,7 @@ const DEFAULTS: Timing = {
   silenceMs: 60_000,
 };
 
-/** @throws TypeError a time that is no number above 0 */
+/** Returns the time limits with their defaults. @throws TypeError a time is not a number above 0 */
 export const timingOf = (options: ClientOptions): Timing => {
   const timing = { ...DEFAULTS };
   for (const name of Object.keys(DEFAULTS) as (keyof Timing)[]) {
@@ -51,27 +51,27 @@ export const timingOf = (options: ClientOptions): Timing => {
   return timing;
 };
 
-/** The address of the API of one runtime. @throws TypeError not an address that HTTP reaches */
+/** Returns the address of the API of one runtime. @throws TypeError the address or the runtime id is not valid */
 export const baseOf = ({ url, runtime = 'self' }: ClientOptions): string => {
   const { protocol, origin, pathname, username } = new URL(url);
   if (!/^https?:$/.test(protocol)) throw new TypeError('url must begin with http:// or https://');
-  if (username !== '') throw new TypeError('url must not hold a password; use the option token');
+  if (username !== '') throw new TypeError('url must not contain a user or password; use the option token');
   if (!/^\w[\w.-]*$/.test(runtime)) throw new TypeError('runtime must be the id of a runtime, or "self"');
   return `${origin}${pathname.replace(/\/+$/, '')}/v1/runtimes/${runtime}`;
 };
 
-/** The address of the live streams of one runtime. @throws as `baseOf` */
+/** Returns the address of the live streams of one runtime. @throws as `baseOf` */
 export const socketUrlOf = (options: ClientOptions): string =>
   `${baseOf(options).replace(/^http/, 'ws')}/stream`;
 
-/** @throws TypeError a token that no header could carry; it is not repeated */
+/** Returns the header with the token. @throws TypeError a header cannot carry the token; the message does not repeat it */
 export const authorizationOf = ({ token }: ClientOptions): Readonly<Record<string, string>> => {
   if (token === undefined) return {};
   if (!/^[\x21-\x7e]+$/.test(token)) throw new TypeError('token must be printable ASCII without spaces');
   return { authorization: `Bearer ${token}` };
 };
 
-/** The token as a browser can give it to a socket: in the list of subprotocols, never in the address. */
+/** Returns the token as a subprotocol. A browser can send it with a socket in no other way, except in the address. */
 export const bearerProtocolOf = ({ token }: ClientOptions): readonly string[] => {
   if (token === undefined) return [];
   const base64 = btoa(token).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');

@@ -1,7 +1,7 @@
 import type { ListWorkers } from '@worker-runtime/core';
-import { invalid } from './remote-error.ts';
+import { invalidRequest } from './remote-error.ts';
 
-/** Query parameters as they were asked for: what is left out is not sent. */
+/** Returns query parameters. Omits undefined values. */
 export const queryOf = (values: object): URLSearchParams => {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(values))
@@ -9,12 +9,12 @@ export const queryOf = (values: object): URLSearchParams => {
   return query;
 };
 
-/** @throws INVALID_REQUEST a label that the wire cannot ask for */
+/** Returns the query parameters of `listWorkers`. @throws INVALID_REQUEST a query cannot carry the key of a label */
 export const listQueryOf = ({ labels, ...rest }: ListWorkers): URLSearchParams => {
   const query = queryOf(rest);
   for (const [key, value] of Object.entries(labels ?? {})) {
     if (key === '' || key.includes('='))
-      throw invalid('/labels', 'must not have a key that is empty or holds "="');
+      throw invalidRequest('/labels', 'must not have a key that is empty or contains "="');
     query.append('label', `${key}=${value}`);
   }
   return query;

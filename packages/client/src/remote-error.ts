@@ -4,15 +4,15 @@ export interface RemoteErrorOptions {
   readonly details?: ErrorDetails;
   readonly retryable?: boolean;
   readonly correlationId?: string | null;
-  /** What happened on this side, for the caller's own log: it may name addresses. */
+  /** The local cause, for the log of the caller. It may contain addresses. */
   readonly cause?: unknown;
 }
 
 /**
- * Codes of trouble that passes, for where only the code is said: in the last frame of a stream. An answer says itself
+ * Codes that are retryable by default. The last frame of a stream carries only a code; every other answer states
  * whether it is retryable.
  */
-const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'RUNTIME_UNREACHABLE',
   'RUNTIME_NOT_READY',
   'RUNTIME_STOPPING',
@@ -23,46 +23,60 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /**
- * What a remote runtime refused with, or why it could not be asked. It has the shape of core's `RuntimeError` without
- * being that class, so tell errors by `code`. A newer runtime may say codes that this version has no name for.
- * `message` and `details` are safe to show to anyone: an address or a token is at most in `cause`.
+ * The symbol by which core's `RuntimeError` recognizes errors of other copies of core. It is repeated here, because the
+ * client imports only types from core.
+ */
+const RUNTIME_ERROR = Symbol.for('@worker-runtime/core RuntimeError');
+
+/**
+ * An error that a remote runtime returned, or a failure to reach one. `error instanceof RuntimeError` is true with core's
+ * class, if that version of core knows the code. A newer runtime may send codes that this version does not know.
+ * `message` and `details` are safe to show to anyone; addresses and tokens can appear only in `cause`.
  */
 export class RemoteError extends Error implements RuntimeError {
   override readonly name = 'RuntimeError';
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
   readonly retryable: boolean;
-  /** Finds the full story in the log of the runtime's operator; null where no runtime answered. */
+  /** The id that finds the details in the log of the runtime. Null if no runtime answered. */
   readonly correlationId: string | null;
 
   constructor(code: ErrorCode, message: string, options: RemoteErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.details = options.details ?? {};
-    this.retryable = options.retryable ?? PASSING.has(code);
+    this.retryable = options.retryable ?? RETRYABLE.has(code);
     this.correlationId = options.correlationId ?? null;
+  }
+
+  static {
+    Object.defineProperty(RemoteError.prototype, RUNTIME_ERROR, { value: true });
   }
 }
 
-/** Nothing came back, or not all of it: whether the runtime did what it was asked is not known. */
+/** Creates the error for a missing or incomplete answer. The runtime may or may not have executed the call. */
 export const unreachable = (message: string, cause?: unknown): RemoteError =>
   new RemoteError('RUNTIME_UNREACHABLE', message, { cause });
 
-/** Something answered that does not speak as a runtime of this version does. */
-export const foreign = (status: number, cause?: unknown): RemoteError =>
-  new RemoteError('VERSION_UNSUPPORTED', `What answers (with ${status}) is no runtime: check the address`, {
-    details: { status, protocol: 1 },
-    cause,
-  });
+/** Creates the error for an answer that does not follow the protocol of this version. */
+export const notARuntime = (status: number, cause?: unknown): RemoteError =>
+  new RemoteError(
+    'VERSION_UNSUPPORTED',
+    `The server is not a runtime (it answered with ${status}); check the address`,
+    {
+      details: { status, protocol: 1 },
+      cause,
+    },
+  );
 
-/** What was begun with one runtime cannot go on with another. */
-export const replaced = (runtimeId: string): RemoteError =>
+/** Creates the error for a stream that reconnected to another runtime than it began with. */
+export const runtimeReplaced = (runtimeId: string): RemoteError =>
   new RemoteError('RUNTIME_NOT_FOUND', 'Another runtime answers at this address now', {
     details: { runtimeId },
   });
 
-/** A request that HTTP cannot carry. */
-export const invalid = (pointer: string, message: string): RemoteError =>
+/** Creates the error for a request that HTTP cannot carry. */
+export const invalidRequest = (pointer: string, message: string): RemoteError =>
   new RemoteError('INVALID_REQUEST', 'The request is not valid', {
     details: { issues: [{ pointer, message }] },
   });

@@ -1,44 +1,48 @@
 import type * as Api from '@worker-runtime/core';
 import { Connection } from './connection.ts';
-import { WorkerFeed } from './observing.ts';
 import { type ClientOptions, type Timing, timingOf } from './options.ts';
+import { pathSegment } from './path-segment.ts';
 import { listQueryOf, queryOf } from './query.ts';
-import { invalid } from './remote-error.ts';
-import { resuming } from './resuming.ts';
-import { segment } from './segment.ts';
+import { invalidRequest } from './remote-error.ts';
+import { resumedStream } from './resumed-stream.ts';
+import { awaitRun, DEFAULT_WAIT_MS, generateKey, MAX_WAIT_MS, waitSeconds } from './run-wait.ts';
+import { createSocketPool } from './socket-pool.ts';
 import { socketStreams } from './socket-streams.ts';
-import { socketsOf } from './sockets.ts';
 import { sseStreams } from './sse-stream.ts';
 import type { OpenStream } from './stream-event.ts';
-import { awaitRun, MAX_WAIT_MS, mintKey, waitSeconds } from './waiting.ts';
-import { WatchFeed } from './watching.ts';
+import { WatchFeed } from './watch-feed.ts';
+import { WorkerFeed } from './worker-feed.ts';
 
 export interface AcrossRestarts {
-  /** Whether the stream goes on when the runtime stops, once it is there again, instead of ending. Default false. */
+  /** True: the stream waits for the runtime to restart and resumes. False: it ends when the runtime stops. Default false. */
   readonly acrossRestarts?: boolean;
 }
 
 /**
- * A served runtime as a `RuntimeApi`: what is said there holds here. Besides, every method may reject with
- * RUNTIME_UNREACHABLE (then whether it was done is not known; an idempotency key makes it safe to repeat) and
- * VERSION_UNSUPPORTED (what answers is no runtime). Calls are never repeated by themselves; streams are resumed.
+ * A client of a served runtime, with the contract of `RuntimeApi`. In addition, every method may reject with
+ * RUNTIME_UNREACHABLE (the command may or may not have been executed; with an idempotency key it is safe to repeat) and
+ * VERSION_UNSUPPORTED (the server is not a runtime). If the connection fails, reads and commands with an idempotency key
+ * are tried a second time, and streams resume. No other call is repeated.
  */
 export interface RuntimeClient extends Api.RuntimeApi {
-  /** What a plugin of the runtime shows besides, by its name. @throws ROUTE_NOT_FOUND nothing there does */
+  /** Reads an additional resource that a plugin of the runtime serves. @throws ROUTE_NOT_FOUND no plugin serves the name */
   extra<T>(name: string): Promise<T>;
-  /** Goes on over cuts, without gap or repetition: after one, the text in flight comes again and replaces. */
+  /**
+   * Observes a Worker. The stream resumes after a lost connection, without gap or repetition of events; the text in flight
+   * is sent again and replaces the text received before.
+   */
   observe(workerId: string, options?: Api.ObserveOptions & AcrossRestarts): AsyncIterable<Api.Observation>;
-  /** Goes on over cuts; a Worker that did not change may be told again. */
+  /** Watches all Workers. The stream resumes after a lost connection, and may then repeat Workers that did not change. */
   watch(options?: Api.WatchOptions & AcrossRestarts): AsyncIterable<Api.WatchItem>;
 }
 
 type SendOptions = NonNullable<Parameters<Api.RuntimeApi['sendInput']>[2]>;
 
-/** @throws INVALID_REQUEST a key that no header carries unchanged */
+/** @throws INVALID_REQUEST a header cannot carry the key unchanged */
 const keyHeader = ({ idempotencyKey }: Api.IdempotencyOptions): Readonly<Record<string, string>> => {
   if (idempotencyKey === undefined) return {};
   if (!/^([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$/.test(idempotencyKey))
-    throw invalid('/idempotencyKey', 'must be printable ASCII that neither begins nor ends with a space');
+    throw invalidRequest('/idempotencyKey', 'must be printable ASCII and must not begin or end with a space');
   return { 'idempotency-key': idempotencyKey };
 };
 
@@ -53,7 +57,7 @@ class HttpRuntimeClient implements RuntimeClient {
     this.#timing = timingOf(options);
     this.#connection = new Connection(options, this.#timing);
     const overSse = sseStreams(this.#connection, this.#timing.silenceMs);
-    const sockets = socketsOf(options, this.#timing);
+    const sockets = createSocketPool(options, this.#timing);
     this.#openStream = sockets === null ? overSse : socketStreams(sockets, overSse);
   }
 
@@ -62,7 +66,7 @@ class HttpRuntimeClient implements RuntimeClient {
   }
 
   extra<T>(name: string): Promise<T> {
-    return this.#get(`/x/${segment(name, 'ROUTE_NOT_FOUND')}`);
+    return this.#get(`/x/${pathSegment(name, 'ROUTE_NOT_FOUND')}`);
   }
 
   diagnostics(query: Api.PageQuery = {}): Promise<Api.Page<Api.Diagnostic>> {
@@ -110,12 +114,32 @@ class HttpRuntimeClient implements RuntimeClient {
     const { waitMs = 0, signal, ...keyed } = options;
     if (!(waitMs > 0)) return this.#input(workerId, input, keyed, 0);
     if (waitMs <= MAX_WAIT_MS && signal === undefined) return this.#input(workerId, input, keyed, waitMs);
-    // to give up waiting must not lose the receipt, and no request waits longer: so it is asked for again, by its key
-    const key = { idempotencyKey: keyed.idempotencyKey ?? mintKey() };
+    // the receipt comes first, so that an aborted wait does not lose it
+    const key = { idempotencyKey: keyed.idempotencyKey ?? generateKey() };
     const receipt = await this.#input(workerId, input, key, 0);
-    return awaitRun(receipt, waitMs, signal, this.#timing, (ms) =>
-      this.#input(workerId, input, key, ms, signal),
-    );
+    const wait = { waitMs, ...(signal && { signal }) };
+    return { ...receipt, ...(await this.waitForRun(workerId, receipt.runId, wait)) };
+  }
+
+  async waitForRun(
+    workerId: string,
+    runId: string,
+    { waitMs = DEFAULT_WAIT_MS, signal }: Api.WaitOptions = {},
+  ): Promise<Api.RunWait> {
+    if (!Number.isSafeInteger(waitMs) || waitMs < 0 || waitMs > DEFAULT_WAIT_MS)
+      throw invalidRequest('/waitMs', `must be a whole number from 0 to ${DEFAULT_WAIT_MS}`);
+    const path = this.#worker(workerId, `/runs/${pathSegment(runId, 'RUN_NOT_FOUND')}`);
+    return awaitRun(waitMs, signal, this.#timing, async (ms) => {
+      const prefer = ms > 0 ? { prefer: `wait=${waitSeconds(ms)}` } : {};
+      const { body } = await this.#connection.call({
+        method: 'GET',
+        path,
+        headers: prefer,
+        extraMs: ms,
+        ...(signal && { signal }),
+      });
+      return body as Api.RunWait;
+    });
   }
 
   async cancelRun(
@@ -148,7 +172,7 @@ class HttpRuntimeClient implements RuntimeClient {
     requestId: string,
     response: { readonly decision: string; readonly note?: string },
   ): Promise<{ readonly changed: boolean }> {
-    const request = segment(requestId, 'REQUEST_NOT_FOUND');
+    const request = pathSegment(requestId, 'REQUEST_NOT_FOUND');
     return this.#send('POST', this.#worker(workerId, `/requests/${request}/response`), response);
   }
 
@@ -165,11 +189,11 @@ class HttpRuntimeClient implements RuntimeClient {
   }
 
   async putBundle(digest: string, bundle: Api.JsonValue): Promise<Api.BundleInfo> {
-    return this.#send('PUT', `/bundles/${segment(digest, 'BUNDLE_DIGEST_MISMATCH')}`, bundle);
+    return this.#send('PUT', `/bundles/${pathSegment(digest, 'BUNDLE_DIGEST_MISMATCH')}`, bundle);
   }
 
   async getBundle(digest: string): Promise<Api.JsonObject> {
-    return this.#get(`/bundles/${segment(digest, 'BUNDLE_NOT_FOUND')}`);
+    return this.#get(`/bundles/${pathSegment(digest, 'BUNDLE_NOT_FOUND')}`);
   }
 
   listBundles(query: Api.PageQuery = {}): Promise<Api.Page<{ readonly digest: string }>> {
@@ -181,11 +205,11 @@ class HttpRuntimeClient implements RuntimeClient {
     options: Api.ObserveOptions & AcrossRestarts = {},
   ): AsyncIterable<Api.Observation> {
     const { after, deltas = true } = options;
-    return resuming(() => new WorkerFeed(workerId, after, deltas), this.#stream(options));
+    return resumedStream(() => new WorkerFeed(workerId, after, deltas), this.#stream(options));
   }
 
   watch(options: Api.WatchOptions & AcrossRestarts = {}): AsyncIterable<Api.WatchItem> {
-    return resuming(() => new WatchFeed(options.after), this.#stream(options));
+    return resumedStream(() => new WatchFeed(options.after), this.#stream(options));
   }
 
   #stream({ signal, acrossRestarts = false }: { readonly signal?: AbortSignal } & AcrossRestarts) {
@@ -197,7 +221,7 @@ class HttpRuntimeClient implements RuntimeClient {
   }
 
   #worker(workerId: string, below = ''): string {
-    return `/workers/${segment(workerId, 'WORKER_NOT_FOUND')}${below}`;
+    return `/workers/${pathSegment(workerId, 'WORKER_NOT_FOUND')}${below}`;
   }
 
   async #get<T>(path: string, query?: URLSearchParams): Promise<T> {
@@ -235,7 +259,7 @@ class HttpRuntimeClient implements RuntimeClient {
 }
 
 /**
- * A client of the runtime at an address. It holds nothing that has to be closed: streams end when they are left.
- * @throws TypeError an option that cannot be meant
+ * Creates a client for the runtime at an address. It needs no closing: each stream ends when its iteration is left.
+ * @throws TypeError an option is not valid
  */
 export const runtimeClient = (options: ClientOptions): RuntimeClient => new HttpRuntimeClient(options);

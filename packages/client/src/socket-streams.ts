@@ -1,17 +1,17 @@
-import type { ObservingSocket } from './observing-socket.ts';
 import { RemoteError } from './remote-error.ts';
-import type { Sockets } from './sockets.ts';
-import type { OpenStream, StreamAsk, StreamEvent } from './stream-event.ts';
+import type { SocketPool } from './socket-pool.ts';
+import type { OpenStream, StreamEvent, StreamRequest } from './stream-event.ts';
+import type { StreamSocket } from './stream-socket.ts';
 
-/** False where the socket was lost before the stream began. */
-async function* begun(
-  socket: ObservingSocket,
-  ask: StreamAsk,
+/** Reads a stream from a socket. Returns false if the connection was lost before the stream began. */
+async function* readFrom(
+  socket: StreamSocket,
+  request: StreamRequest,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent, boolean> {
   let hasBegun = false;
   try {
-    for await (const event of socket.stream(ask, signal)) {
+    for await (const event of socket.stream(request, signal)) {
       hasBegun = true;
       yield event;
     }
@@ -23,23 +23,23 @@ async function* begun(
 }
 
 /**
- * Streams over sockets where there are any, else, and where one is lost before the stream began, over `otherwise`.
- * A runtime that came up between the two is asked for a socket once more: a browser has few connections for anything
- * else.
+ * Opens streams over a socket if possible, and over `fallback` otherwise, or if the socket is lost before the stream
+ * begins. If the fallback succeeds where the socket did not, the runtime may have started in between: a socket is then
+ * tried once more, because a browser has few other connections.
  */
-export const socketStreams = (sockets: Sockets, otherwise: OpenStream): OpenStream =>
-  async function* (ask, signal) {
-    const socket = await sockets.take(ask.worker, signal);
-    if (socket && (yield* begun(socket, ask, signal))) return;
-    let late: ObservingSocket | null = null;
-    for await (const event of otherwise(ask, signal)) {
-      if (event.event === 'open' && socket === null && !sockets.areRefused) {
-        late = await sockets.take(ask.worker, signal);
-        if (late) break;
-        // so it was not the runtime that could not be reached
-        if (!signal.aborted) sockets.refused();
+export const socketStreams = (pool: SocketPool, fallback: OpenStream): OpenStream =>
+  async function* (request, signal) {
+    const socket = await pool.take(request.worker, signal);
+    if (socket && (yield* readFrom(socket, request, signal))) return;
+    let secondSocket: StreamSocket | null = null;
+    for await (const event of fallback(request, signal)) {
+      if (event.event === 'open' && socket === null && !pool.isSuspended) {
+        secondSocket = await pool.take(request.worker, signal);
+        if (secondSocket) break;
+        // the runtime answers, so it is the upgrade that fails
+        if (!signal.aborted) pool.suspend();
       }
       yield event;
     }
-    if (late) yield* late.stream(ask, signal);
+    if (secondSocket) yield* secondSocket.stream(request, signal);
   };

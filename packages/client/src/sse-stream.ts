@@ -1,44 +1,54 @@
 import type { Cursor } from '@worker-runtime/core';
 import type { Connection } from './connection.ts';
-import { parsedData } from './parsed-data.ts';
+import { pathSegment } from './path-segment.ts';
 import { queryOf } from './query.ts';
-import { RemoteError, unreachable } from './remote-error.ts';
-import { segment } from './segment.ts';
-import { EventReader } from './server-events.ts';
-import { type OpenStream, opened } from './stream-event.ts';
+import { notARuntime, RemoteError, unreachable } from './remote-error.ts';
+import { SseParser } from './sse-parser.ts';
+import { type OpenStream, openEvent } from './stream-event.ts';
 
 const pathOf = (worker: string | null): string =>
-  worker === null ? '/watch' : `/workers/${segment(worker, 'WORKER_NOT_FOUND')}/events`;
+  worker === null ? '/watch' : `/workers/${pathSegment(worker, 'WORKER_NOT_FOUND')}/events`;
 
-/** Streams as Server-Sent Events, a connection each. A position is sent as a browser's EventSource would. */
+/** @throws VERSION_UNSUPPORTED the data is not JSON */
+const parseData = (data: string): unknown => {
+  try {
+    return JSON.parse(data);
+  } catch (cause) {
+    throw notARuntime(200, cause);
+  }
+};
+
+/** Streams over Server-Sent Events, each over its own connection. */
 export const sseStreams = (connection: Connection, silenceMs: number): OpenStream =>
   async function* ({ worker, after, deltas }, signal) {
     const query = queryOf({ after, deltas: deltas ? undefined : '0' });
-    const answer = await connection.open({ method: 'GET', path: pathOf(worker), query, signal });
-    const reader = answer.body.getReader();
-    // both: the signal that `fetch` was given may not reach it any more, see Connection
+    const response = await connection.open({ method: 'GET', path: pathOf(worker), query, signal });
+    const reader = response.body.getReader();
+    // abort both: the signal that was passed to `fetch` may no longer reach it, see Connection
     const abort = (): void => {
-      answer.abort();
-      // what aborting makes of the rest of the body is of no interest
+      response.abort();
+      // errors of an aborted body have no meaning
       reader.cancel().catch(() => {});
     };
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
-    const events = new EventReader();
+    const parser = new SseParser();
     try {
-      yield opened(answer.runtimeId);
+      yield openEvent(response.runtimeId);
       for (;;) {
-        const silent = setTimeout(abort, silenceMs);
-        const { done, value } = await reader.read().finally(() => clearTimeout(silent));
+        const silence = setTimeout(abort, silenceMs);
+        const { done, value } = await reader.read().finally(() => clearTimeout(silence));
         if (done) break;
-        for (const { event, data, id } of events.push(value))
-          yield { event, data: parsedData(data), id: id as Cursor | null };
+        for (const { event, data, id } of parser.push(value))
+          yield { event, data: parseData(data), id: id as Cursor | null };
       }
     } catch (cause) {
-      throw cause instanceof RemoteError ? cause : unreachable('The stream was cut off', cause);
+      throw cause instanceof RemoteError
+        ? cause
+        : unreachable('The connection of the stream was lost', cause);
     } finally {
       signal.removeEventListener('abort', abort);
       abort();
     }
-    throw unreachable('The stream was cut off');
+    throw unreachable('The connection of the stream was lost');
   };

@@ -1,32 +1,34 @@
 import type { Cursor } from '@worker-runtime/core';
 
-/** What a stream is asked for. */
-export interface StreamAsk {
-  /** The id of a Worker; null asks for all of them, as they are and as they change. */
+/** The parameters of a stream. */
+export interface StreamRequest {
+  /** The id of a Worker. Null requests a watch of all Workers. */
   readonly worker: string | null;
-  /** Where to begin; undefined begins with how it is now. */
+  /** The cursor to start after. Undefined starts with the current state. */
   readonly after: Cursor | undefined;
   readonly deltas: boolean;
 }
 
-/** One thing that a stream says, in the words of Server-Sent Events, over whatever it came. */
+/** An event of a stream, in the form of a Server-Sent Event for every transport. */
 export interface StreamEvent {
-  /** `open` comes once a runtime has taken the stream, first or again; `message` is an event of the log. */
+  /** The event name. `open` follows each accepted connection; `message` is an event of the log. */
   readonly event: string;
   readonly data: unknown;
-  /** The position after it, if it has one. */
+  /** The cursor after this event, or null if it has none. */
   readonly id: Cursor | null;
 }
 
 /**
- * Opens a stream, to be read only as fast as it is used: what is not asked for is held back in the runtime. It is over
- * with a `closing`, with what it throws, or by its end; then it may go on at once from the last `id`.
- * @throws RUNTIME_UNREACHABLE cut off, or silent for too long · VERSION_UNSUPPORTED · what the runtime refuses with
+ * Opens a stream and reads it only as fast as its consumer does: events not yet requested stay in the runtime. The stream
+ * finishes with a `closing` event, with an error, or when it ends. In the last case it may resume at once from the last
+ * `id`.
+ * @throws RUNTIME_UNREACHABLE the connection was lost, or silent for too long · VERSION_UNSUPPORTED · any refusal of the
+ * runtime
  */
-export type OpenStream = (ask: StreamAsk, signal: AbortSignal) => AsyncGenerator<StreamEvent, void>;
+export type OpenStream = (request: StreamRequest, signal: AbortSignal) => AsyncGenerator<StreamEvent, void>;
 
-/** With the id of the runtime, where that is known. */
-export const opened = (runtimeId: string | null): StreamEvent => ({
+/** Creates the event `open`, with the id of the runtime if it is known. */
+export const openEvent = (runtimeId: string | null): StreamEvent => ({
   event: 'open',
   data: runtimeId,
   id: null,

@@ -1,52 +1,59 @@
 import type { StreamEvent } from './stream-event.ts';
 
-/** What may wait for a consumer that does not read, in characters; then the runtime is told to hold the rest back. */
+/** The most text that is buffered for a consumer that does not read, in characters. */
 const LIMIT_CHARS = 1_048_576;
 
-/** What has come for one stream over a socket, and was not read yet. A socket cannot be read more slowly, so it is bounded. */
+/**
+ * The buffer of one stream over a socket. It is bounded, because a socket cannot be read more slowly: when it is full, the
+ * subscription is cancelled until the consumer has read the buffer.
+ */
 export class StreamInbox {
-  readonly #waiting: { readonly event: StreamEvent; readonly chars: number }[] = [];
+  readonly #buffer: { readonly event: StreamEvent; readonly chars: number }[] = [];
   #chars = 0;
   #isFull = false;
-  #isOver = false;
+  #isEnded = false;
   #failure: unknown = null;
   #wake: () => void = () => {};
 
-  /** Takes what a frame of so many characters says. Returns whether that made it full: nothing more is taken then. */
+  /** Adds the events of a frame with this size. Returns true if the buffer is now full; it then ignores further events. */
   push(events: readonly StreamEvent[], chars: number): boolean {
-    if (this.#isFull || this.#isOver) return false;
-    for (const [at, event] of events.entries()) this.#waiting.push({ event, chars: at === 0 ? chars : 0 });
+    if (this.#isFull || this.#isEnded) return false;
+    for (const [at, event] of events.entries()) this.#buffer.push({ event, chars: at === 0 ? chars : 0 });
     this.#chars += chars;
     this.#isFull = this.#chars > LIMIT_CHARS;
     this.#wake();
     return this.#isFull;
   }
 
-  /** It is empty, and takes again. */
-  begin(): void {
+  /** Accepts events again, after a full buffer was read. */
+  reopen(): void {
     this.#isFull = false;
   }
 
-  /** Nothing more comes; `failure` is why, behind what waits. */
+  /** Ends the stream after the buffered events, with `failure` if there is one. */
   end(failure: unknown = null): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#isEnded) return;
+    this.#isEnded = true;
     this.#failure = failure;
     this.#wake();
   }
 
-  /** The next event; `full` once all was read that came before it was full, null where it is over. @throws the failure */
+  /**
+   * Returns the next event. Returns `full` after the last event before the buffer was full, and null after the last event
+   * of the stream.
+   * @throws the failure that ended the stream
+   */
   async next(): Promise<StreamEvent | 'full' | null> {
-    while (this.#waiting.length === 0 && !this.#isFull && !this.#isOver)
+    while (this.#buffer.length === 0 && !this.#isFull && !this.#isEnded)
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-    const first = this.#waiting.shift();
+    const first = this.#buffer.shift();
     if (first) {
       this.#chars -= first.chars;
       return first.event;
     }
     if (this.#failure !== null) throw this.#failure;
-    return this.#isOver ? null : 'full';
+    return this.#isEnded ? null : 'full';
   }
 }

@@ -5,15 +5,15 @@ import type { ExecutionContext } from 'ava';
 
 export interface Backend {
   readonly url: string;
-  /** Sockets of pages that were passed on. */
+  /** Returns the number of sockets that were forwarded. */
   readonly sockets: () => number;
-  /** What pages sent, heads of requests. */
-  readonly heard: readonly string[];
+  /** The heads of the requests of pages. */
+  readonly requests: readonly string[];
 }
 
 /**
- * A backend as a product has one: it serves the page, holds the token of a runtime that the page never sees, and passes
- * on what the page asks of it. What a browser says of itself (cookies, origin) ends here.
+ * Starts a backend as a product has one. It serves the page, holds the token of the runtime, which the page never sees,
+ * and forwards the requests of the page without the headers of the browser (cookies, origin).
  */
 export const startBackend = async (
   t: ExecutionContext,
@@ -23,9 +23,9 @@ export const startBackend = async (
 ): Promise<Backend> => {
   const { hostname, port } = new URL(runtime);
   let sockets = 0;
-  const heard: string[] = [];
-  const passOn = ({ method, url = '', headers, rawHeaders }: IncomingMessage, more: object = {}) => {
-    heard.push([method, url, ...rawHeaders].join(' '));
+  const requests: string[] = [];
+  const forward = ({ method, url = '', headers, rawHeaders }: IncomingMessage, more: object = {}) => {
+    requests.push([method, url, ...rawHeaders].join(' '));
     const { accept, 'content-type': type, 'content-length': length } = headers;
     const kept = { accept, 'content-type': type, 'content-length': length, ...more };
     const known = Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined));
@@ -38,7 +38,7 @@ export const startBackend = async (
       answer.writeHead(isPage ? 200 : 404, { 'content-type': 'text/html; charset=utf-8' });
       return answer.end(isPage ? page : '');
     }
-    const far = passOn(near);
+    const far = forward(near);
     far.on('response', (response) => {
       answer.writeHead(response.statusCode ?? 502, response.headers);
       response.pipe(answer).on('error', () => {});
@@ -49,7 +49,7 @@ export const startBackend = async (
   });
   server.on('upgrade', (request, near) => {
     const { 'sec-websocket-key': key, 'sec-websocket-version': version } = request.headers;
-    const far = passOn(request, {
+    const far = forward(request, {
       connection: 'upgrade',
       upgrade: 'websocket',
       'sec-websocket-key': key,
@@ -80,5 +80,5 @@ export const startBackend = async (
     server.closeAllConnections();
   });
   const { port: own } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${own}/`, sockets: () => sockets, heard };
+  return { url: `http://127.0.0.1:${own}/`, sockets: () => sockets, requests };
 };

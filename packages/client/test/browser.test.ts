@@ -12,14 +12,14 @@ import { storedLines } from './rebuilt.ts';
 import { Served } from './served.ts';
 
 const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-/** The one that is named, or none; else one where systems have it. */
+/** The browser: the one in CHROMIUM, or else the first one found at the usual paths. */
 const { CHROMIUM } = process.env;
 const executablePath = (CHROMIUM === undefined ? KNOWN : [CHROMIUM]).find((path) => existsSync(path));
 
-/** A machine may be busy. */
-const PATIENCE_MS = 100_000;
+/** A long time limit, for busy machines. */
+const TIMEOUT_MS = 100_000;
 
-/** Watches a Worker by the client, through its own origin, over whatever happens to the runtime, and keeps what it saw. */
+/** The script of the page. It observes a Worker through its own origin, across restarts, and records the events. */
 const script = `
   const runtime = client.runtimeClient({ url: location.origin, retryMs: 20, retryMaxMs: 100 });
   const seen = [];
@@ -55,12 +55,12 @@ const pageOf = async (): Promise<string> => {
   return `<!doctype html><meta charset="utf-8"><p id="live"></p><script>${outputFiles[0]?.text}${script}</script>`;
 };
 
-/** A browser with nothing of anybody in it, and without anything that calls home. */
+/** Starts a browser with an empty profile and without background connections. */
 const launch = async (t: ExecutionContext, path: string): Promise<BrowserContext> => {
   const folder = await mkdtemp(join(tmpdir(), 'client-browser-'));
   const browser = await chromium.launchPersistentContext(folder, {
     executablePath: path,
-    timeout: PATIENCE_MS,
+    timeout: TIMEOUT_MS,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -104,7 +104,7 @@ const inBrowser = async (t: ExecutionContext, path: string): Promise<void> => {
   const backend = await startBackend(t, await pageOf(), served.proxy.url, token);
   const browser = await launch(t, path);
   const page = await browser.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
+  page.setDefaultTimeout(TIMEOUT_MS);
   await page.goto(backend.url);
   // live: text shows while it is written
   const led = send('led');
@@ -112,7 +112,7 @@ const inBrowser = async (t: ExecutionContext, path: string): Promise<void> => {
   served.engine.gate('seen').open();
   await led;
 
-  // the runtime restarts, and has said more by the time the page is back
+  // the runtime restarts, and has more events when the page reconnects
   await served.stop();
   await served.begin();
   await send('many');
@@ -124,13 +124,13 @@ const inBrowser = async (t: ExecutionContext, path: string): Promise<void> => {
   const seen = await page.evaluate<string[]>('seen.map((event) => JSON.stringify(event))');
   t.deepEqual(seen, await storedLines(served.url, 'ada', token));
   t.is(await page.evaluate<string>('document.title'), 'ada');
-  t.true(backend.sockets() > 0, 'it came over a socket, if not all of it');
-  t.false([...backend.heard, await page.content()].some((text) => text.includes(token)));
+  t.true(backend.sockets() > 0, 'at least some events came over a socket');
+  t.false([...backend.requests, await page.content()].some((text) => text.includes(token)));
 };
 
 if (executablePath === undefined) {
-  test.skip('P5: a page in Chromium sees a Worker live, over restarts and cuts (skipped: no Chromium is installed)', () => {});
+  test.skip('P5: a page in Chromium observes a Worker live, across restarts and lost connections (skipped: no Chromium is installed)', () => {});
 } else {
-  test('P5: a page in Chromium sees a Worker live, over restarts and cuts', (t) =>
+  test('P5: a page in Chromium observes a Worker live, across restarts and lost connections', (t) =>
     inBrowser(t, executablePath));
 }

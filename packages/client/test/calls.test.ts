@@ -5,7 +5,7 @@ import type { RuntimeSummary, WorkerInput } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { build } from 'esbuild';
 import { type RemoteError, runtimeClient } from '../src/index.ts';
-import { pauseMs } from '../src/pause.ts';
+import { retryDelayMs } from '../src/retry-delay.ts';
 import { canned, down, hanging, json, problem, text } from './canned.ts';
 import { Served } from './served.ts';
 
@@ -15,7 +15,7 @@ const refused = async (t: ExecutionContext, call: Promise<unknown>, code: string
   return error as RemoteError;
 };
 
-test('P19: what a runtime refuses comes out as it was meant, with its correlation id', async (t) => {
+test('P19: a refusal of the runtime becomes a typed error with its correlation id', async (t) => {
   const { api } = canned([
     problem('WORKER_BUSY', 409, { retryable: true, details: { run: 'run_1' } }),
     problem('SOMETHING_NEWER', 409, { detail: undefined }),
@@ -45,24 +45,24 @@ test('P19: what a runtime refuses comes out as it was meant, with its correlatio
   );
 });
 
-test('P19: where no runtime answers, the error says so, and not where', async (t) => {
+test('P19: if no runtime answers, the error has a code of its own and does not reveal the address', async (t) => {
   const cases = [
     [down, 'RUNTIME_UNREACHABLE'],
     [text('<h1>Bad Gateway</h1>', 502), 'RUNTIME_UNREACHABLE'],
     [text('', 504), 'RUNTIME_UNREACHABLE'],
     [text('{"items":', 200), 'VERSION_UNSUPPORTED'],
     [text('<h1>Not Found</h1>', 404), 'VERSION_UNSUPPORTED'],
-    [text('', 301, { location: 'https://elsewhere.test/' }), 'VERSION_UNSUPPORTED'],
+    [text('', 301, { location: 'https://moved.test/' }), 'VERSION_UNSUPPORTED'],
     [json({ error: 'not ours' }, 400), 'VERSION_UNSUPPORTED'],
   ] as const;
   for (const [reply, code] of cases) {
-    const { api, made } = canned([reply], { token: 'secret-token' });
+    const { api, sent } = canned([reply], { token: 'secret-token' });
     const error = await refused(t, api.createWorker({ engine: 'echo' }), code);
     t.is(error.retryable, code === 'RUNTIME_UNREACHABLE');
     t.is(error.correlationId, null);
-    t.is(made.length, 1, 'a command is not repeated');
+    t.is(sent.length, 1, 'a command is not repeated');
     const shown = `${error.message} ${JSON.stringify(error.details)} ${error.code}`;
-    t.notRegex(shown, /runtime\.test|10\.1\.2\.3|secret|elsewhere/);
+    t.notRegex(shown, /runtime\.test|10\.1\.2\.3|secret|moved/);
   }
   const { api } = canned([text('<h1>hello</h1>', 200)]);
   await refused(
@@ -72,7 +72,7 @@ test('P19: where no runtime answers, the error says so, and not where', async (t
   );
 });
 
-test('an answer that takes too long, or breaks off, is one that did not come', async (t) => {
+test('an answer that is late or incomplete is RUNTIME_UNREACHABLE', async (t) => {
   const late = await refused(t, canned([hanging], { timeoutMs: 5 }).api.summary(), 'RUNTIME_UNREACHABLE');
   t.regex(late.message, /in time/);
   const torn = canned([
@@ -89,19 +89,19 @@ test('an answer that takes too long, or breaks off, is one that did not come', a
   await refused(t, torn.api.getWorker('ada'), 'RUNTIME_UNREACHABLE');
 });
 
-test('what is safe to repeat is tried a second time where the connection failed', async (t) => {
+test('a call that is safe to repeat is tried a second time if the connection fails', async (t) => {
   const read = canned([down, json({ runtimeId: 'r' })]);
   t.is((await read.api.summary()).runtimeId, 'r');
   const keyed = canned([down, json({ inputId: 'i', run: null }, 202, { 'idempotent-replayed': 'true' })]);
   t.true((await keyed.api.sendInput('ada', { text: 'x' }, { idempotencyKey: 'k' })).replayed);
-  const keys = keyed.made.map(({ headers }) => headers.get('idempotency-key'));
+  const keys = keyed.sent.map(({ headers }) => headers.get('idempotency-key'));
   t.deepEqual(keys, ['k', 'k']);
   const command = canned([down, json({})]);
   await refused(t, command.api.stopWorker('ada'), 'RUNTIME_UNREACHABLE');
 });
 
-test('a call becomes the request of its route', async (t) => {
-  const { api, made } = canned([json({ items: [], next: null, asOf: 'c' })], {
+test('each call sends the request of its route', async (t) => {
+  const { api, sent } = canned([json({ items: [], next: null, asOf: 'c' })], {
     token: 'tok',
     runtime: 'runtime_1',
   });
@@ -115,7 +115,7 @@ test('a call becomes the request of its route', async (t) => {
   await api.stopWorker('ada', { deadlineMs: 10 });
   await api.putBundle('sha256-0', { id: 'x' });
   await api.respond('ada', 'q/1', { decision: 'yes' });
-  const requests = made.map(({ method, url, body }) => [method, url.pathname + url.search, body]);
+  const requests = sent.map(({ method, url, body }) => [method, url.pathname + url.search, body]);
   t.deepEqual(requests, [
     [
       'GET',
@@ -127,11 +127,11 @@ test('a call becomes the request of its route', async (t) => {
     ['PUT', '/base/v1/runtimes/runtime_1/bundles/sha256-0', { id: 'x' }],
     ['POST', '/base/v1/runtimes/runtime_1/workers/ada/requests/q%2F1/response', { decision: 'yes' }],
   ]);
-  for (const { headers } of made) t.is(headers.get('authorization'), 'Bearer tok');
+  for (const { headers } of sent) t.is(headers.get('authorization'), 'Bearer tok');
 });
 
-test('what a URL or a header cannot carry is refused before it is sent', async (t) => {
-  const { api, made } = canned([json({})]);
+test('an id, key or label that HTTP cannot carry is refused without a request', async (t) => {
+  const { api, sent } = canned([json({})]);
   for (const id of ['', '.', '..', '\ud83d']) {
     await refused(t, api.getWorker(id), 'WORKER_NOT_FOUND');
     await refused(t, api.respond('ada', id, { decision: 'x' }), 'REQUEST_NOT_FOUND');
@@ -142,10 +142,10 @@ test('what a URL or a header cannot carry is refused before it is sent', async (
     await refused(t, api.sendInput('ada', { text: 'x' }, { idempotencyKey }), 'INVALID_REQUEST');
   for (const key of ['', 'a=b'])
     await refused(t, api.listWorkers({ labels: { [key]: 'x' } }), 'INVALID_REQUEST');
-  t.is(made.length, 0);
+  t.is(sent.length, 0);
 });
 
-test('options that cannot be meant are refused at once', (t) => {
+test('invalid options throw at once', (t) => {
   for (const options of [
     { url: 'here' },
     { url: 'ftp://a' },
@@ -161,9 +161,9 @@ test('options that cannot be meant are refused at once', (t) => {
   }
 });
 
-test('pauses double up to a bound, and are spread over their upper half', (t) => {
+test('retry delays double up to a bound, and jitter spreads them over their upper half', (t) => {
   const at = (failures: number, random: number): number =>
-    pauseMs(failures, { retryMs: 100, retryMaxMs: 1_000 }, () => random);
+    retryDelayMs(failures, { retryMs: 100, retryMaxMs: 1_000 }, () => random);
   t.deepEqual(
     [1, 2, 3, 4, 5, 50].map((failures) => at(failures, 1)),
     [100, 200, 400, 800, 1_000, 1_000],
@@ -184,7 +184,7 @@ const serve = async (t: ExecutionContext) => {
   return { served, api };
 };
 
-test('to wait for a run can be given up, and keeps the receipt', async (t) => {
+test('an aborted wait for a run returns the receipt', async (t) => {
   const { served, api } = await serve(t);
   served.engine.script = { go: [{ type: 'gate', gate: 'go' }] };
   const abort = new AbortController();
@@ -193,16 +193,16 @@ test('to wait for a run can be given up, and keeps the receipt', async (t) => {
   abort.abort();
   const receipt = await sending;
   t.deepEqual([receipt.run, receipt.replayed], [null, false]);
-  const gone = await api.sendInput(
+  const aborted = await api.sendInput(
     'ada',
     { ...INPUT, whenBusy: 'queue' },
     { waitMs: 20_000, signal: AbortSignal.abort() },
   );
-  t.deepEqual([gone.run, gone.queued], [null, true], 'it is sent all the same');
+  t.deepEqual([aborted.run, aborted.queued], [null, true], 'the input is sent anyway');
   served.engine.gate('go').open();
 });
 
-test('P9: waiting longer than one request may outlives cuts and the runtime, and the input happens once', async (t) => {
+test('P9: a wait longer than one request survives a lost connection, and the input takes effect once', async (t) => {
   const { served, api } = await serve(t);
   served.engine.script = ({ input }) =>
     input?.parts[0]?.text === 'go'
@@ -222,13 +222,13 @@ test('P9: waiting longer than one request may outlives cuts and the runtime, and
     ['done'],
   );
   const asking = await api.sendInput('ada', { text: 'ask' }, { waitMs: 90_000 });
-  t.is(asking.run, null, 'it waits for an answer, so there is nothing more to wait for');
+  t.is(asking.run, null, 'the run waits for an answer, so the wait ends');
 
   const { items } = await api.events('ada');
   t.is(items.filter(({ type }) => type === 'input.accepted').length, 2);
 });
 
-test('a browser gets few bytes, none of them from Node', async (t) => {
+test('the bundle for browsers is small and contains nothing of Node', async (t) => {
   const entry = fileURLToPath(new URL('../src/index.ts', import.meta.url));
   const bundle = async (minify: boolean): Promise<string> => {
     const { outputFiles, metafile } = await build({
@@ -243,7 +243,7 @@ test('a browser gets few bytes, none of them from Node', async (t) => {
       logLevel: 'silent',
       conditions: ['@worker-runtime/source'],
     });
-    // a test reads nothing that another package put there
+    // the bundle contains no file of another package
     t.true(
       Object.keys(metafile.inputs).every((path) => path.startsWith('src/')),
       Object.keys(metafile.inputs).join(),
@@ -255,7 +255,7 @@ test('a browser gets few bytes, none of them from Node', async (t) => {
   t.log(`${Buffer.byteLength(small)} bytes minified`);
   t.true(Buffer.byteLength(small) < 20_480);
 
-  // nothing but what every browser has
+  // only globals that every browser has
   const summary = { runtimeId: 'r' };
   const page = createContext({
     AbortController,

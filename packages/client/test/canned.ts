@@ -1,23 +1,23 @@
 import { type ClientOptions, type RuntimeClient, runtimeClient } from '../src/index.ts';
 
-/** A request as the client made it. */
-export interface Made {
+/** A request that the client sent. */
+export interface SentRequest {
   readonly url: URL;
   readonly method: string;
   readonly headers: Headers;
   readonly body: unknown;
 }
 
-type Reply = (made: Made, signal: AbortSignal) => Response | Promise<Response>;
+type Reply = (request: SentRequest, signal: AbortSignal) => Response | Promise<Response>;
 
 export interface Canned {
   readonly api: RuntimeClient;
-  readonly made: readonly Made[];
+  readonly sent: readonly SentRequest[];
 }
 
-/** A client whose server answers what the test says, one reply after the other, the last one again. */
+/** Creates a client with a `fetch` that returns the given replies in order, and then repeats the last one. */
 export const canned = (replies: readonly Reply[], options: Partial<ClientOptions> = {}): Canned => {
-  const made: Made[] = [];
+  const sent: SentRequest[] = [];
   const api = runtimeClient({
     url: 'http://runtime.test/base/',
     retryMs: 1,
@@ -25,19 +25,19 @@ export const canned = (replies: readonly Reply[], options: Partial<ClientOptions
     ...options,
     fetch: async (input, init) => {
       const { body } = init ?? {};
-      const request: Made = {
+      const request: SentRequest = {
         url: new URL(input as string),
         method: init?.method ?? 'GET',
         headers: new Headers(init?.headers),
         body: typeof body === 'string' ? JSON.parse(body) : null,
       };
-      made.push(request);
-      const reply = replies[Math.min(made.length, replies.length) - 1];
-      if (!reply || !init?.signal) throw new TypeError('a reply and a signal are there');
+      sent.push(request);
+      const reply = replies[Math.min(sent.length, replies.length) - 1];
+      if (!reply || !init?.signal) throw new TypeError('a reply and a signal are required');
       return reply(request, init.signal);
     },
   });
-  return { api, made };
+  return { api, sent };
 };
 
 export const json = (body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Reply => {
@@ -56,10 +56,10 @@ export const down: Reply = () => {
   throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 10.1.2.3:8787') });
 };
 
-/** Never answers, and does not hear of an abort: so is the `fetch` of Node once its signal was collected. */
+/** Never answers and ignores an abort, like the `fetch` of Node after its signal was garbage-collected. */
 export const hanging: Reply = () => new Promise(() => {});
 
-/** A stream of this text, which then ends, or with `isOpen` stays silent, deaf to an abort as well. */
+/** Answers with a stream of this text. The stream then ends, or with `isOpen` stays silent and ignores an abort. */
 export const stream = (frames: string, isOpen = false): Reply => {
   return () => {
     const body = new ReadableStream<Uint8Array>({

@@ -3,13 +3,13 @@ import type { RuntimeApiHarness } from '@worker-runtime/core/testing';
 import { type ClientOptions, runtimeClient } from '../src/index.ts';
 import { Served } from './served.ts';
 
-/** A served runtime for the contract kit, and one client for all of its lives, as a program that outlives it has. */
+/** Creates a served runtime for the contract kit, with one client that stays the same across restarts. */
 export const clientHarness = async (options: Partial<ClientOptions>): Promise<RuntimeApiHarness> => {
   const served = await Served.start({ limits: { stopDeadlineMs: 300, shutdownDeadlineMs: 1_000 } });
   const api = runtimeClient({ url: served.proxy.url, ...options });
   const begin = async (): Promise<RuntimeApi> => {
     await served.begin();
-    // finds the connections closed that were kept open, as any program does that goes on after a restart
+    // lets the client notice that its kept-alive connections are closed
     await api.summary();
     return api;
   };

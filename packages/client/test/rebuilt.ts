@@ -1,7 +1,7 @@
 import type { Observation } from '@worker-runtime/core';
 import type { ExecutionContext } from 'ava';
 
-/** What a client makes of a stream, and what every stream has to keep, however often it was cut. */
+/** Rebuilds events and text from a stream, and asserts the guarantees that hold across lost connections. */
 export class Rebuilt {
   readonly lines: string[] = [];
   readonly text = new Map<string, string>();
@@ -15,13 +15,13 @@ export class Rebuilt {
 
   take(item: Observation): void {
     if (item.type === 'event') {
-      this.#t.is(item.event.seq, this.#seq + 1, 'P5: neither gap nor repetition');
+      this.#t.is(item.event.seq, this.#seq + 1, 'P5: no gap and no repetition');
       this.#seq += 1;
       this.lines.push(JSON.stringify(item.event));
       if (item.event.type === 'message.completed') {
         const { message, parts } = item.event.data;
         const [part] = parts;
-        // streamed up to its end before it was completed, or in part where a cut kept the rest
+        // the streamed text may be incomplete, if the connection was lost before its end
         if (part?.type === 'text') this.#t.true(part.text.startsWith(this.text.get(message) ?? ''));
         this.text.delete(message);
       }
@@ -31,13 +31,13 @@ export class Rebuilt {
         this.text.set(message, parts.map(({ text }) => text).join(''));
     } else if (item.type === 'delta') {
       const before = this.text.get(item.message) ?? '';
-      this.#t.is(item.offset, before.length, 'P5: a delta goes on where the text ends');
+      this.#t.is(item.offset, before.length, 'P5: a delta continues where the text ends');
       this.text.set(item.message, before + item.text);
     }
   }
 }
 
-/** The log as it is stored, line by line, with what the client has no part in. */
+/** Reads the stored lines of a log with plain HTTP requests, without the client. */
 export const storedLines = async (
   url: string,
   workerId: string,

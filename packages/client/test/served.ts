@@ -14,22 +14,22 @@ import { TcpProxy } from './tcp-proxy.ts';
 
 type Release = () => void | Promise<void>;
 
-/** One life of a runtime process, as far as that can be had within a test's own. */
-class Life {
+/** Simulates one process of a runtime within the process of the test. */
+class RuntimeProcess {
   readonly runtime: Runtime;
   readonly #web: ReturnType<typeof http>;
   readonly #releases: Release[] = [];
   readonly #timers = new Set<() => void>();
-  #isOver = false;
+  #isKilled = false;
 
-  constructor(place: RuntimeStore, engine: ScriptedEngine, limits: Partial<Limits>, options: HttpOptions) {
+  constructor(store: RuntimeStore, engine: ScriptedEngine, limits: Partial<Limits>, options: HttpOptions) {
     const web = http({ port: 0, ...options });
     this.#web = web;
     const sockets = wsObservation({ on: web });
     const listening = [web, sockets].map(
       (plugin): RuntimePlugin => ({
         name: plugin.name,
-        // so that a kill can close the port and its sockets, as the end of a process does
+        // record the releases, so that a kill can close the port and its sockets as the end of a process does
         apply: (host) =>
           plugin.apply({
             ...host,
@@ -48,7 +48,7 @@ class Life {
     const parts: RuntimePlugin = {
       name: 'under-test',
       apply: (host) => {
-        host.useStore(this.#mortal(place));
+        host.useStore(this.#killable(store));
         host.useEngine(engine);
       },
     };
@@ -60,37 +60,37 @@ class Life {
     return this.#web.url;
   }
 
-  /** Nothing that this runtime still does leaves it any more. */
+  /** Ends all effects of this runtime: its timers, writes and connections. */
   async kill(): Promise<void> {
-    this.#isOver = true;
-    for (const callOff of this.#timers) callOff();
+    this.#isKilled = true;
+    for (const cancelTimer of this.#timers) cancelTimer();
     for (const release of this.#releases.toReversed()) await release();
   }
 
-  /** The store, until this life is over: then no write is done or answered. */
-  #mortal(place: RuntimeStore): RuntimeStore {
-    const alive = async <T>(act: () => Promise<T>): Promise<T> => {
-      // a write takes some turns, so that a kill finds some on their way
+  /** Wraps the store. After a kill, no write is executed or answered. */
+  #killable(store: RuntimeStore): RuntimeStore {
+    const unlessKilled = async <T>(act: () => Promise<T>): Promise<T> => {
+      // a write takes some time, so that a kill can interrupt it
       await new Promise((resolve) => setImmediate(resolve));
-      return this.#isOver ? new Promise<never>(() => {}) : act();
+      return this.#isKilled ? new Promise<never>(() => {}) : act();
     };
     return {
-      kind: 'mortal',
+      kind: 'killable',
       isDurable: true,
       version: 1,
       open: (host) =>
-        place.open({ ...host, snapshotOf: (log) => (this.#isOver ? undefined : host.snapshotOf(log)) }),
-      create: (log, begin, batch) => alive(() => place.create(log, begin, batch)),
-      append: (log, after, batch) => alive(() => place.append(log, after, batch)),
-      remove: (log) => alive(() => place.remove(log)),
-      putBundle: (bundle) => alive(() => place.putBundle(bundle)),
-      head: (log) => place.head(log),
-      read: (log, position, limits) => place.read(log, position, limits),
-      record: (log) => place.record(log),
-      keys: (log) => place.keys(log),
-      bundle: (digest) => place.bundle(digest),
-      bundles: () => place.bundles(),
-      close: () => (this.#isOver ? Promise.resolve() : place.close()),
+        store.open({ ...host, snapshotOf: (log) => (this.#isKilled ? undefined : host.snapshotOf(log)) }),
+      create: (log, begin, batch) => unlessKilled(() => store.create(log, begin, batch)),
+      append: (log, after, batch) => unlessKilled(() => store.append(log, after, batch)),
+      remove: (log) => unlessKilled(() => store.remove(log)),
+      putBundle: (bundle) => unlessKilled(() => store.putBundle(bundle)),
+      head: (log) => store.head(log),
+      read: (log, position, limits) => store.read(log, position, limits),
+      record: (log) => store.record(log),
+      keys: (log) => store.keys(log),
+      bundle: (digest) => store.bundle(digest),
+      bundles: () => store.bundles(),
+      close: () => (this.#isKilled ? Promise.resolve() : store.close()),
     };
   }
 
@@ -98,29 +98,29 @@ class Life {
     return {
       now: () => systemClock.now(),
       after: (delayMs, callback) => {
-        if (this.#isOver) return () => {};
-        const callOff = systemClock.after(delayMs, () => {
-          this.#timers.delete(callOff);
+        if (this.#isKilled) return () => {};
+        const cancelTimer = systemClock.after(delayMs, () => {
+          this.#timers.delete(cancelTimer);
           callback();
         });
-        this.#timers.add(callOff);
+        this.#timers.add(cancelTimer);
         return () => {
-          this.#timers.delete(callOff);
-          callOff();
+          this.#timers.delete(cancelTimer);
+          cancelTimer();
         };
       },
     };
   }
 }
 
-/** A runtime behind a real port and a proxy that keeps its address over restarts. */
+/** A runtime on a real port, behind a proxy whose address stays the same across restarts. */
 export class Served {
   readonly engine = scriptedEngine();
   readonly proxy: TcpProxy;
-  readonly #place = memoryStore();
+  readonly #store = memoryStore();
   readonly #limits: Partial<Limits>;
   readonly #http: HttpOptions;
-  #life: Life | null = null;
+  #process: RuntimeProcess | null = null;
 
   private constructor(proxy: TcpProxy, limits: Partial<Limits>, options: HttpOptions) {
     this.proxy = proxy;
@@ -141,36 +141,36 @@ export class Served {
   }
 
   get runtime(): Runtime {
-    if (!this.#life) throw new TypeError('The runtime is stopped');
-    return this.#life.runtime;
+    if (!this.#process) throw new TypeError('The runtime is stopped');
+    return this.#process.runtime;
   }
 
-  /** Where it listens itself. */
+  /** The address of the runtime itself, without the proxy. */
   url = '';
 
   async begin(): Promise<void> {
-    const life = new Life(this.#place, this.engine, this.#limits, this.#http);
-    this.url = await life.start();
+    const current = new RuntimeProcess(this.#store, this.engine, this.#limits, this.#http);
+    this.url = await current.start();
     this.proxy.target(this.url);
-    this.#life = life;
+    this.#process = current;
   }
 
-  /** Stops it in peace. */
+  /** Stops the runtime normally. */
   async stop(): Promise<void> {
-    const life = this.#life;
-    this.#life = null;
-    await life?.runtime.stop();
+    const current = this.#process;
+    this.#process = null;
+    await current?.runtime.stop();
     this.proxy.untarget();
   }
 
-  /** As `kill -9` would. */
+  /** Ends the runtime as `kill -9` would. */
   async kill(): Promise<void> {
-    const life = this.#life;
-    this.#life = null;
+    const current = this.#process;
+    this.#process = null;
     this.proxy.untarget();
     this.proxy.cut();
-    await life?.kill();
-    await this.#place.close();
+    await current?.kill();
+    await this.#store.close();
   }
 
   async dispose(): Promise<void> {

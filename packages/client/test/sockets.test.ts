@@ -1,4 +1,4 @@
-/** What is particular to streams over a socket: they share it, hold back for it, and do without it. */
+/** Streams over a socket: sharing, flow control, and the fallback to Server-Sent Events. */
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Observation, WatchItem } from '@worker-runtime/core';
@@ -19,12 +19,12 @@ const serve = async (t: ExecutionContext) => {
 const until = async (items: AsyncIterator<Observation>, type: Observation['type']): Promise<Observation> => {
   for (;;) {
     const { value, done } = await items.next();
-    if (done) throw new Error(`it ended before ${type}`);
+    if (done) throw new Error(`the stream ended before ${type}`);
     if (value.type === type) return value;
   }
 };
 
-test('P5: all streams of a client share one socket, those of the same Worker one each', async (t) => {
+test('P5: streams of different Workers share one socket; a second stream of the same Worker gets its own', async (t) => {
   const { served, api } = await serve(t);
   for (let at = 0; at < 10; at++) await api.createWorker({ engine: 'scripted', workerId: `w${at}` });
   served.proxy.cut();
@@ -34,7 +34,7 @@ test('P5: all streams of a client share one socket, those of the same Worker one
   await Promise.all(streams.map((items) => until(items, 'in-flight')));
   await watch.next();
   t.is(served.proxy.connections - before, 1);
-  // the same Worker again, from elsewhere: each has its own position
+  // a second stream of the same Worker has its own position
   const again = api.observe('w0', { after: 'start' })[Symbol.asyncIterator]();
   t.is((await until(again, 'event')).type, 'event');
   t.is(served.proxy.connections - before, 2);
@@ -42,7 +42,7 @@ test('P5: all streams of a client share one socket, those of the same Worker one
   await watch.return?.();
 });
 
-test('a runtime that came up after the first socket was refused is asked for another', async (t) => {
+test('a socket is tried again if the runtime started after the first one failed', async (t) => {
   const { served } = await serve(t);
   await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
   const sockets: WsWebSocket[] = [];
@@ -60,7 +60,7 @@ test('a runtime that came up after the first socket was refused is asked for ano
   for (const items of streams) await items.return?.();
 });
 
-test('streams of the same Worker that begin together do not wait for the socket of each other', async (t) => {
+test('streams of the same Worker that begin together open their sockets in parallel', async (t) => {
   const { served } = await serve(t);
   await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
   const sockets: WsWebSocket[] = [];
@@ -80,7 +80,7 @@ test('streams of the same Worker that begin together do not wait for the socket 
   for (const items of streams) await items.return?.();
 });
 
-test('P8: a stream that is not read holds back itself alone, and goes on later without loss', async (t) => {
+test('P8: a stream that is not read delays no other stream, and continues later without loss', async (t) => {
   const { served, api } = await serve(t);
   const text = 'x'.repeat(200_000);
   served.engine.script = {
@@ -92,15 +92,15 @@ test('P8: a stream that is not read holds back itself alone, and goes on later w
   const quiet = api.observe('quiet', { after: 'start' })[Symbol.asyncIterator]();
   await until(quiet, 'in-flight');
   await loud.next();
-  const before = served.proxy.passed;
+  const before = served.proxy.forwarded;
   await served.runtime.sendInput('loud', { text: 'flood' }, { waitMs: 20_000 });
-  // the same socket brings what the other one waits for
+  // the same socket delivers the events of the other stream
   await served.runtime.sendInput('quiet', { text: 'talk' });
   await until(quiet, 'event');
   await served.runtime.sendInput('quiet', { text: 'talk', whenBusy: 'queue' });
   await until(quiet, 'event');
-  const arrived = served.proxy.passed - before;
-  t.log(`${arrived} bytes of 12 MB had come`);
+  const arrived = served.proxy.forwarded - before;
+  t.log(`${arrived} bytes of 12 MB arrived`);
   t.true(arrived < 8_000_000, `${arrived} of 12 MB`);
   const rebuilt = new Rebuilt(t, 1);
   const log = await storedLines(served.url, 'loud');
@@ -110,7 +110,7 @@ test('P8: a stream that is not read holds back itself alone, and goes on later w
   await quiet.return?.();
 });
 
-/** As the one of Node 22 is: where the upgrade failed, it says an error and no close. */
+/** A WebSocket like that of Node 22: after a failed upgrade it emits an error and no close. */
 class WithoutClose extends (TRANSPORTS.ws.webSocket as typeof WebSocket) {
   override get onclose(): WebSocket['onclose'] {
     return null;
@@ -118,12 +118,12 @@ class WithoutClose extends (TRANSPORTS.ws.webSocket as typeof WebSocket) {
   override set onclose(_: WebSocket['onclose']) {}
 }
 
-const refused = async (
+const testFallback = async (
   t: ExecutionContext,
   webSocket: typeof WebSocket | null | undefined,
 ): Promise<void> => {
   const { served } = await serve(t);
-  // a proxy that knows nothing of upgrades
+  // a proxy that does not support upgrades
   let upgrades = 0;
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
@@ -133,7 +133,7 @@ const refused = async (
       try {
         for await (const piece of answer.body ?? []) response.write(piece);
       } catch {
-        // whoever read it has left
+        // the reader has disconnected
       }
       response.end();
     });
@@ -156,19 +156,21 @@ const refused = async (
     t.like(await until(items, 'event'), { event: { type: 'worker.created' } });
     await items.return?.();
   }
-  // the second one when it was known that the runtime is there
+  // the second upgrade is tried once the runtime has answered over HTTP
   t.is(upgrades, 2);
   await t.throwsAsync(api.observe('nobody')[Symbol.asyncIterator]().next(), { code: 'WORKER_NOT_FOUND' });
 };
 
-test('where the upgrade is refused, streams come over SSE, and sockets are not tried for each', (t) =>
-  refused(t, TRANSPORTS.ws.webSocket));
-test('so they do with a WebSocket that says an error and no close', (t) => refused(t, WithoutClose));
-(globalThis.WebSocket ? test : test.skip)('so they do with the one of Node, from version 22 on', (t) =>
-  refused(t, globalThis.WebSocket),
+test('if the upgrade is refused, streams use SSE, and later streams do not try a socket', (t) =>
+  testFallback(t, TRANSPORTS.ws.webSocket));
+test('if the upgrade is refused, streams use SSE (WebSocket with an error and no close)', (t) =>
+  testFallback(t, WithoutClose));
+(globalThis.WebSocket ? test : test.skip)(
+  'if the upgrade is refused, streams use SSE (WebSocket of Node 22 or newer)',
+  (t) => testFallback(t, globalThis.WebSocket),
 );
 
-test('P19: a token goes with a socket in the list of subprotocols, and what it may not is refused by its code', async (t) => {
+test('P19: a socket carries the token as a subprotocol, and a wrong token is refused with its code', async (t) => {
   const token = 'a-token-of-more-than-32-characters?~for-one-who-observes';
   const { createHash } = await import('node:crypto');
   const sha256 = createHash('sha256').update(token).digest('hex');
@@ -186,7 +188,7 @@ test('P19: a token goes with a socket in the list of subprotocols, and what it m
   await t.throwsAsync(stranger.observe('ada')[Symbol.asyncIterator]().next(), { code: 'UNAUTHENTICATED' });
 });
 
-test('P6: a watch that was held back in its first list begins anew, so that nothing that went stays known', async (t) => {
+test('P6: a watch that was paused during its first list starts the list again, so that no deleted Worker stays', async (t) => {
   const { served, api } = await serve(t);
   const count = 3_000;
   for (let at = 0; at < count; at++)
@@ -198,7 +200,7 @@ test('P6: a watch that was held back in its first list begins anew, so that noth
   const watch = api.watch()[Symbol.asyncIterator]();
   const known = new Set<string>();
   const kinds: string[] = [];
-  const take = async (): Promise<string> => {
+  const readItem = async (): Promise<string> => {
     const { value } = (await watch.next()) as { readonly value: WatchItem };
     kinds.push(value.type);
     if (value.type === 'reset') known.clear();
@@ -206,12 +208,12 @@ test('P6: a watch that was held back in its first list begins anew, so that noth
     else if (value.type === 'worker-removed') known.delete(value.workerId);
     return value.type;
   };
-  await take();
-  // enough for as much to arrive as may wait
+  await readItem();
+  // enough time to fill the buffer
   for (let round = 0; round < 200; round++) await api.getWorker('w1');
   await served.runtime.stopWorker('w0');
   await served.runtime.deleteWorker('w0');
-  while ((await take()) !== 'synced');
+  while ((await readItem()) !== 'synced');
   t.true(kinds.includes('reset'));
   t.is(known.size, count - 1);
   t.false(known.has('w0'));

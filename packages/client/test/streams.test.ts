@@ -26,8 +26,8 @@ const TALK: readonly ScriptStep[] = [
   { type: 'message' },
 ];
 
-/** A Worker `ada` that has talked. Returns its log. */
-const talkative = async (
+/** Creates the Worker `ada` and completes some runs of it. Returns its log. */
+const createTalkingWorker = async (
   { served, api }: Awaited<ReturnType<typeof serve>>,
   rounds = 2,
 ): Promise<readonly string[]> => {
@@ -38,7 +38,7 @@ const talkative = async (
   return storedLines(served.proxy.url, 'ada');
 };
 
-/** Where in a whole answer each event ends, in bytes. */
+/** Returns the end of each event in a complete answer, in bytes. */
 const boundariesOf = async ({
   url,
 }: Served): Promise<{ readonly ends: readonly number[]; readonly total: number }> => {
@@ -56,16 +56,16 @@ const boundariesOf = async ({
   return { ends, total: bytes.length };
 };
 
-/** Numbers from 0 to 1 that are the same in each run. */
+/** Creates a generator of pseudorandom numbers from 0 to 1 that are the same in each test run. */
 const seeded = (seed: number) => (): number => {
   seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
   return seed / 2 ** 32;
 };
 
-test('P5, P6: cut at every event and at random bytes, a stream goes on without gap or repetition', async (t) => {
+test('P5, P6: a stream that is cut at any event or byte resumes without gap or repetition', async (t) => {
   const at = await serve(t, TRANSPORTS.sse);
   const { served } = at;
-  const log = await talkative(at);
+  const log = await createTalkingWorker(at);
   const { ends, total } = await boundariesOf(served);
   t.true(ends.length > log.length);
   const random = seeded(7);
@@ -75,10 +75,10 @@ test('P5, P6: cut at every event and at random bytes, a stream goes on without g
   ];
   let uncut = 0;
   for (const cutAfter of cuts) {
-    // so that the stream gets a connection of its own, and the cut is where it is meant
+    // the stream gets a new connection, so that the cut is at the intended byte
     served.proxy.cut();
     const connections = served.proxy.connections;
-    served.proxy.line = () => (served.proxy.connections === connections + 1 ? { cutAfter } : {});
+    served.proxy.treatment = () => (served.proxy.connections === connections + 1 ? { cutAfter } : {});
     const api = runtimeClient({ url: served.proxy.url, retryMs: 1, ...TRANSPORTS.sse });
     const rebuilt = new Rebuilt(t);
     const read = async (): Promise<void> => {
@@ -94,10 +94,10 @@ test('P5, P6: cut at every event and at random bytes, a stream goes on without g
   t.true(uncut < cuts.length / 10, `${uncut} of ${cuts.length} were not cut`);
 });
 
-test('P5, P6: cut at random bytes, streams on a socket go on without gap or repetition', async (t) => {
+test('P5, P6: streams on a socket that is cut at random bytes resume without gap or repetition', async (t) => {
   const at = await serve(t, TRANSPORTS.ws);
   const { served } = at;
-  const log = await talkative(at);
+  const log = await createTalkingWorker(at);
   const read = async (): Promise<void> => {
     const api = runtimeClient({ url: served.proxy.url, retryMs: 1, ...TRANSPORTS.ws });
     const rebuilt = new Rebuilt(t);
@@ -108,16 +108,16 @@ test('P5, P6: cut at random bytes, streams on a socket go on without gap or repe
     t.deepEqual(rebuilt.lines, log);
   };
   served.proxy.cut();
-  const before = served.proxy.passed;
+  const before = served.proxy.forwarded;
   await read();
-  const total = served.proxy.passed - before;
+  const total = served.proxy.forwarded - before;
   const random = seeded(7);
   let uncut = 0;
   for (let round = 0; round < 250; round++) {
     served.proxy.cut();
     const connections = served.proxy.connections;
     const cutAfter = 1 + Math.floor(random() * total);
-    served.proxy.line = () => (served.proxy.connections === connections + 1 ? { cutAfter } : {});
+    served.proxy.treatment = () => (served.proxy.connections === connections + 1 ? { cutAfter } : {});
     await read();
     if (served.proxy.connections === connections + 1) uncut++;
   }
@@ -125,7 +125,7 @@ test('P5, P6: cut at random bytes, streams on a socket go on without gap or repe
 });
 
 for (const [name, transport] of Object.entries(TRANSPORTS)) {
-  test(`P5: cut over and over while a run talks, text and events are rebuilt as they were said (over ${name})`, async (t) => {
+  test(`P5: text and events of an active run are complete although the connection is cut repeatedly (over ${name})`, async (t) => {
     const { served, api } = await serve(t, transport);
     const random = seeded(11);
     const words = Array.from({ length: 40 }, (_, at) => `word ${at} 👩‍👩‍👧 ${'and so on '.repeat(5)}`);
@@ -148,7 +148,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     let cutting = true;
     let wake = (): void => {};
     served.proxy.cut();
-    served.proxy.line = () => (cutting ? { cutAfter: 1_000 + Math.floor(random() * 6_000) } : {});
+    served.proxy.treatment = () => (cutting ? { cutAfter: 1_000 + Math.floor(random() * 6_000) } : {});
     const reader = runtimeClient({ url: served.proxy.url, retryMs: 1, retryMaxMs: 3, ...transport });
     const reading = (async () => {
       for await (const item of reader.observe('ada', { after: 'start' })) {
@@ -162,7 +162,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     for (let round = 0; round < 12; round++) {
       for (let at = 0; at < words.length; at += 8) {
         await served.engine.gate(`${round}.${at}`).reached;
-        // goes on when the reader is level, so that it sees text while it is written
+        // the run continues when the reader has caught up, so that the reader sees text while it is written
         while (![...rebuilt.text.values()].some((text) => text.endsWith(words[at] ?? '')))
           await new Promise<void>((resolve) => {
             wake = resolve;
@@ -177,7 +177,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     t.true(seen.includes('delta'));
   });
 
-  test(`P5: text in flight goes on at the right offset after a cut (over ${name})`, async (t) => {
+  test(`P5: text in flight continues at the right offset after a lost connection (over ${name})`, async (t) => {
     const { served, api } = await serve(t, transport);
     served.engine.script = {
       go: [
@@ -207,7 +207,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     served.engine.gate('end').open();
   });
 
-  test(`P8: what the consumer does not ask for stays in the runtime (over ${name})`, async (t) => {
+  test(`P8: events that the consumer has not requested stay in the runtime (over ${name})`, async (t) => {
     const { served, api } = await serve(t, transport);
     const text = 'x'.repeat(900_000);
     served.engine.script = {
@@ -219,12 +219,12 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     await api.createWorker({ engine: 'scripted', workerId: 'ada' });
     await api.sendInput('ada', { text: 'flood' }, { waitMs: 20_000 });
     const { lastSeq } = await served.runtime.getWorker('ada');
-    const before = served.proxy.passed;
+    const before = served.proxy.forwarded;
     const items = api.observe('ada', { after: 'start', deltas: false })[Symbol.asyncIterator]();
     await items.next();
-    // enough for all of it to arrive, if it were on its way
+    // enough time for all of it to arrive, if the runtime had sent it
     for (let round = 0; round < 200; round++) await api.getWorker('ada');
-    const arrived = served.proxy.passed - before;
+    const arrived = served.proxy.forwarded - before;
     t.true(arrived < 24_000_000, `${arrived} of 36 MB`);
     const rebuilt = new Rebuilt(t, 1);
     for (let at = 1; at < lastSeq; at++) {
@@ -235,13 +235,13 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     await items.return?.();
   });
 
-  test(`a stream that is left ends its connection, also while nothing comes (over ${name})`, async (t) => {
+  test(`leaving a stream ends its connection, even while no event arrives (over ${name})`, async (t) => {
     const { served, api } = await serve(t, transport);
     await api.createWorker({ engine: 'scripted', workerId: 'ada' });
     const closes: Promise<void>[] = [];
     const opened = async (signal?: AbortSignal) => {
       const closed = new Promise<void>((resolve) => {
-        served.proxy.line = () => ({ closed: resolve });
+        served.proxy.treatment = () => ({ onClose: resolve });
       });
       closes.push(closed);
       served.proxy.cut();
@@ -265,9 +265,9 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
   });
 
   for (const way of ['stop', 'kill'] as const) {
-    test(`P5: streams that are to outlive the runtime go on after a ${way} (over ${name})`, async (t) => {
+    test(`P5: streams with acrossRestarts resume after a ${way} of the runtime (over ${name})`, async (t) => {
       const { served, api } = await serve(t, transport);
-      await talkative({ served, api }, 1);
+      await createTalkingWorker({ served, api }, 1);
       const rebuilt = new Rebuilt(t);
       const kinds: string[] = [];
       const workers = new Map<string, WorkerSummary>();
@@ -304,9 +304,9 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     });
   }
 
-  test(`a Worker that is deleted while nobody is connected ends its stream (over ${name})`, async (t) => {
+  test(`a stream ends if its Worker is deleted while the stream is disconnected (over ${name})`, async (t) => {
     const { served, api } = await serve(t, transport);
-    await talkative({ served, api }, 1);
+    await createTalkingWorker({ served, api }, 1);
     const items: Observation[] = [];
     for await (const item of api.observe('ada', { after: 'start' })) {
       items.push(item);
@@ -320,7 +320,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     t.deepEqual(items.at(-1), { type: 'ended', code: 'WORKER_NOT_FOUND' });
   });
 
-  test(`P6: a watch that is cut anywhere knows in the end what there is (over ${name})`, async (t) => {
+  test(`P6: a watch that is cut anywhere ends up with the current Workers (over ${name})`, async (t) => {
     const { served, api } = await serve(t, transport);
     for (let at = 0; at < 12; at++) await api.createWorker({ engine: 'scripted', workerId: `w${at}` });
     const random = seeded(3);
@@ -329,7 +329,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
       const first = served.proxy.connections + 1;
       const cutAfter = 200 + Math.floor(random() * 7_000);
       const gone = `w${round % 12}`;
-      served.proxy.line = () => (served.proxy.connections === first ? { cutAfter } : {});
+      served.proxy.treatment = () => (served.proxy.connections === first ? { cutAfter } : {});
       const own = runtimeClient({ url: served.proxy.url, retryMs: 1, ...transport });
       const known = new Map<string, string | null>();
       const items: WatchItem['type'][] = [];
@@ -363,7 +363,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
 }
 
 for (const [name, transport] of Object.entries(TRANSPORTS)) {
-  test(`P6, P12: another runtime at the address is no deletion, over ${name}; a deletion that was missed is one`, async (t) => {
+  test(`P6, P12: another runtime at the address does not count as a deletion, a missed deletion does (over ${name})`, async (t) => {
     const { served, api } = await serve(t, transport);
     const other = await Served.start();
     t.teardown(() => other.dispose());

@@ -2,32 +2,32 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
 
-/** What is done to the bytes of an answer: of one connection, from the server to the client. */
-export interface Line {
-  /** After so many bytes the connection is reset. */
+/** The treatment of one connection: its bytes from the server to the client. */
+export interface Treatment {
+  /** Resets the connection after this many bytes. */
   readonly cutAfter?: number;
-  /** After so many bytes nothing more comes, though the connection stays. */
+  /** Forwards nothing after this many bytes, but keeps the connection. */
   readonly stallAfter?: number;
-  /** Called with each piece that is passed on. */
-  readonly passed?: (piece: Buffer) => void;
-  /** Called when the client has closed its end. */
-  readonly closed?: () => void;
+  /** Called with each forwarded piece. */
+  readonly onForward?: (piece: Buffer) => void;
+  /** Called when the client has closed the connection. */
+  readonly onClose?: () => void;
 }
 
 const portOf = (url: string): number => Number(new URL(url).port);
 
-/** One that has ended its side cannot be reset any more: Node would keep its handle for ever. */
+/** Resets a socket. A socket that has ended its side is destroyed, because Node would keep its handle forever. */
 const reset = (socket: Socket): void => {
   if (socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
 };
 
-/** A place between client and server that keeps its address, whatever becomes of the connections and of the server. */
+/** A proxy between client and server. Its address stays the same when connections are cut or the server restarts. */
 export class TcpProxy {
-  /** How the next connections are treated. */
-  line: () => Line = () => ({});
-  /** Bytes of answers that were passed on. */
-  passed = 0;
+  /** Returns the treatment of the next connection. */
+  treatment: () => Treatment = () => ({});
+  /** The number of bytes forwarded to clients. */
+  forwarded = 0;
   connections = 0;
   readonly url: string;
   readonly #server: Server;
@@ -50,12 +50,12 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** Where new connections lead. */
+  /** Sets the server of new connections. */
   target(url: string): void {
     this.#port = portOf(url);
   }
 
-  /** As where no server is: what comes from here on is turned away. */
+  /** Resets new connections, as if no server were running. */
   untarget(): void {
     this.#port = 0;
   }
@@ -77,10 +77,10 @@ export class TcpProxy {
     const {
       cutAfter = Number.POSITIVE_INFINITY,
       stallAfter = Number.POSITIVE_INFINITY,
-      passed,
-      closed,
-    } = this.line();
-    if (closed) client.once('close', closed);
+      onForward,
+      onClose,
+    } = this.treatment();
+    if (onClose) client.once('close', onClose);
     if (this.#port === 0) {
       reset(client);
       return;
@@ -97,7 +97,7 @@ export class TcpProxy {
       socket.once('close', () => this.#sockets.delete(socket));
     }
     client.pipe(server);
-    // an end in peace is passed on as one, behind all that was said before
+    // forward a normal end as one, after all data
     server.once('end', () => client.end());
     let bytes = 0;
     server.on('data', (data: Buffer) => {
@@ -106,13 +106,13 @@ export class TcpProxy {
         Math.max(0, Math.min(data.length, cutAfter - bytes, stallAfter - bytes)),
       );
       bytes += data.length;
-      this.passed += piece.length;
-      // the kernel has these bytes before the reset is asked for, and a reset may not drop what is on its way
+      this.forwarded += piece.length;
+      // reset only after the kernel has the data, because a reset may discard data that was not sent
       if (piece.length > 0 && !client.write(piece, bytes >= cutAfter ? cut : undefined)) {
         server.pause();
         client.once('drain', () => server.resume());
       } else if (bytes >= cutAfter && piece.length === 0) cut();
-      passed?.(piece);
+      onForward?.(piece);
     });
   }
 }

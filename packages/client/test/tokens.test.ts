@@ -15,7 +15,7 @@ const tokens = PERMISSIONS.map((permission) => ({
   permission,
 }));
 
-/** A runtime that knows the three, and a client for each of them, or for somebody else. */
+/** Starts a runtime with the three tokens, and creates clients with each token, a wrong token and none. */
 const serve = async (t: ExecutionContext, http: HttpOptions) => {
   const served = await Served.start({ http });
   t.teardown(() => served.dispose());
@@ -26,12 +26,12 @@ const serve = async (t: ExecutionContext, http: HttpOptions) => {
     observer: clientOf(secretOf('observe')),
     operator: clientOf(secretOf('operate')),
     admin: clientOf(secretOf('admin')),
-    stranger: clientOf(secretOf('nobody')),
-    nobody: clientOf(),
+    wrongToken: clientOf(secretOf('wrong')),
+    noToken: clientOf(),
   };
 };
 
-/** Refused with a code, and without a word of any token. */
+/** Asserts that a call is refused with a code, and that the error contains no token. */
 const refused = async (t: ExecutionContext, call: Promise<unknown>, code: string): Promise<void> => {
   const error = (await t.throwsAsync(call, { name: 'RuntimeError' })) as RemoteError | undefined;
   t.is<string | undefined, string>(error?.code, code, String(error));
@@ -43,8 +43,8 @@ const refused = async (t: ExecutionContext, call: Promise<unknown>, code: string
 const first = (client: RuntimeClient, workerId: string): Promise<unknown> =>
   client.observe(workerId)[Symbol.asyncIterator]().next() as Promise<unknown>;
 
-const said = async (t: ExecutionContext, http: HttpOptions): Promise<void> => {
-  const { observer, operator, admin, stranger, nobody } = await serve(t, http);
+const testPermissions = async (t: ExecutionContext, http: HttpOptions): Promise<void> => {
+  const { observer, operator, admin, wrongToken, noToken } = await serve(t, http);
   await operator.createWorker({ engine: 'scripted', workerId: 'ada' });
   t.is((await operator.sendInput('ada', { text: 'hello' }, { waitMs: 20_000 })).run?.outcome, 'completed');
   t.is((await observer.getWorker('ada')).workerId, 'ada');
@@ -54,26 +54,26 @@ const said = async (t: ExecutionContext, http: HttpOptions): Promise<void> => {
   await refused(t, observer.sendInput('ada', { text: 'hello' }), 'FORBIDDEN');
   await refused(t, observer.stopWorker('ada'), 'FORBIDDEN');
   await refused(t, operator.deleteWorker('ada'), 'FORBIDDEN');
-  for (const client of [stranger, nobody]) {
+  for (const client of [wrongToken, noToken]) {
     await refused(t, client.summary(), 'UNAUTHENTICATED');
     await refused(t, client.stopWorker('ada'), 'UNAUTHENTICATED');
-    // a stream that may not begin is refused at once, and not tried again for minutes
+    // a refused stream fails at once and is not retried for minutes
     await refused(t, first(client, 'ada'), 'UNAUTHENTICATED');
   }
 
-  t.is((await observer.getWorker('ada')).status, 'idle', 'nothing that was refused was done');
+  t.is((await observer.getWorker('ada')).status, 'idle', 'no refused command was executed');
   await operator.stopWorker('ada');
   await admin.deleteWorker('ada');
   await refused(t, observer.getWorker('ada'), 'WORKER_NOT_FOUND');
 };
 
-test('P19: tokens of a file let each caller do what it may, and refuse the rest by a code', async (t) => {
+test('P19: tokens in a file give each caller its permissions, and refuse other calls with a code', async (t) => {
   const place = await mkdtemp(join(tmpdir(), 'worker-runtime-client-'));
   t.teardown(() => rm(place, { recursive: true, force: true }));
   const tokenFile = join(place, 'tokens.json');
   await writeFile(tokenFile, JSON.stringify(tokens), { mode: 0o600 });
-  await said(t, { tokenFile });
+  await testPermissions(t, { tokenFile });
 });
 
-test('P19: tokens of the options, as the environment gives them, do the same', (t) =>
-  said(t, { tokens: JSON.stringify(tokens) }));
+test('P19: tokens in the options, as the environment passes them, do the same', (t) =>
+  testPermissions(t, { tokens: JSON.stringify(tokens) }));

@@ -25,7 +25,7 @@ export class Diagnostics {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #limit: number;
-  readonly #recorded: (diagnostic: Diagnostic) => void;
+  readonly #listener: (diagnostic: Diagnostic) => void;
   #kept: Diagnostic[] = [];
   #count = 0;
 
@@ -33,12 +33,12 @@ export class Diagnostics {
     readonly clock: Clock;
     readonly log: Logger;
     readonly limit: number;
-    readonly recorded: (diagnostic: Diagnostic) => void;
+    readonly listener: (diagnostic: Diagnostic) => void;
   }) {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#limit = options.limit;
-    this.#recorded = options.recorded;
+    this.#listener = options.listener;
   }
 
   get size(): number {
@@ -63,7 +63,7 @@ export class Diagnostics {
     // half is removed at once, so that many diagnostics in a row stay cheap
     if (this.#kept.length >= this.#limit * 2) this.#kept = this.#kept.slice(-this.#limit);
     this.#log[LEVEL[severity]]({ code, worker, ...details, correlationId, err: cause }, message);
-    this.#recorded(diagnostic);
+    this.#listener(diagnostic);
   };
 
   /** Returns a page, newest first. @throws CURSOR_INVALID · CURSOR_FOREIGN · CURSOR_EXPIRED the position was removed */

@@ -52,6 +52,7 @@ export type {
   Drain,
   PluginHooks,
   SyncTaps,
+  WorkerFacts,
   WorkerSpec,
 } from './contracts/hooks.ts';
 export type { JsonObject, JsonValue } from './contracts/json.ts';
@@ -79,9 +80,12 @@ export type {
   RuntimeApi,
   RuntimeStatus,
   RuntimeSummary,
+  RunWait,
   StopOutcome,
   TranscriptQuery,
   UpdateWorker,
+  WaitEnd,
+  WaitOptions,
   WatchItem,
   WatchOptions,
   WorkerDetail,

@@ -10,7 +10,7 @@ import { faultyStore } from '../src/testing/faulty-store.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import { codeOf, errorOf, logOf, makeRig, shutDown, startRig } from './fixtures/rig.ts';
 
-/** From RFC 8785: its sample (3.2.2), its sorting example (3.2.3) and numbers of its appendix B. */
+/** Vectors of RFC 8785: its sample (3.2.2), its sorting example (3.2.3) and numbers of its appendix B. */
 const vectors: readonly (readonly [string, string])[] = [
   [
     '{"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],"string":"\\u20ac$\\u000F\\u000aA\'\\u0042\\u0022\\u005c\\\\\\"\\/","literals":[null,true,false]}',
@@ -33,11 +33,11 @@ const vectors: readonly (readonly [string, string])[] = [
   ['{"10":1,"9":2,"__proto__":3}', '{"10":1,"9":2,"__proto__":3}'],
 ];
 
-test('the canonical form is that of RFC 8785', (t) => {
+test('canonicalJson follows RFC 8785', (t) => {
   for (const [given, canonical] of vectors) t.is(canonicalJson(JSON.parse(given) as JsonValue), canonical);
 });
 
-test('the canonical form says the same, is its own canonical form, and does not know the order of keys', (t) => {
+test('canonicalJson keeps the value, is idempotent, and does not depend on the order of keys', (t) => {
   const shuffled = (value: JsonValue): JsonValue => {
     if (Array.isArray(value)) return value.map(shuffled);
     if (value === null || typeof value !== 'object') return value;
@@ -58,7 +58,7 @@ test('the canonical form says the same, is its own canonical form, and does not 
   );
 });
 
-test('a digest is sha-256 of the canonical form', (t) => {
+test('a digest is the SHA-256 of the canonical form', (t) => {
   t.is(bundleDigest({}), 'sha256-44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a');
 });
 
@@ -72,7 +72,7 @@ const bundle = {
 const digest = bundleDigest(bundle);
 const ref = { id: 'team', digest };
 
-test('a bundle is put once by its digest, and read back as it is', async (t) => {
+test('a bundle is stored once by its digest, and returned unchanged', async (t) => {
   const { runtime } = await startRig(t);
   t.deepEqual(await runtime.putBundle(digest, bundle), ref);
   t.deepEqual(await runtime.putBundle(digest, { profiles: bundle.profiles, id: 'team' }), ref);
@@ -80,7 +80,7 @@ test('a bundle is put once by its digest, and read back as it is', async (t) => 
   t.deepEqual((await runtime.listBundles()).items, [{ digest }]);
 });
 
-test('bundles are listed page by page', async (t) => {
+test('bundles are listed in pages', async (t) => {
   const { runtime } = await startRig(t);
   const digests: string[] = [];
   for (const id of ['a', 'b', 'c', 'd', 'e']) {
@@ -104,11 +104,11 @@ test('bundles are listed page by page', async (t) => {
 const other = `sha256-${'0'.repeat(64)}`;
 const put = (value: JsonValue): readonly [string, JsonValue] => [bundleDigest(value), value];
 const refusedBundles: readonly (readonly [string, readonly [string, JsonValue], string])[] = [
-  ['another digest', [other, bundle], 'BUNDLE_DIGEST_MISMATCH'],
-  ['no digest', ['nonsense', bundle], 'BUNDLE_DIGEST_MISMATCH'],
-  ['no object', put([1]), 'INVALID_REQUEST'],
-  ['no id', put({ profiles: {} }), 'INVALID_REQUEST'],
-  ['an id that is no name', put({ id: 'a b' }), 'INVALID_REQUEST'],
+  ['a wrong digest', [other, bundle], 'BUNDLE_DIGEST_MISMATCH'],
+  ['an invalid digest', ['nonsense', bundle], 'BUNDLE_DIGEST_MISMATCH'],
+  ['a list for its content', put([1]), 'INVALID_REQUEST'],
+  ['a missing id', put({ profiles: {} }), 'INVALID_REQUEST'],
+  ['an invalid id', put({ id: 'a b' }), 'INVALID_REQUEST'],
   ['an unknown field', put({ id: 'team', prompts: {} }), 'CONFIG_UNSUPPORTED'],
   [
     'an unknown field of a profile',
@@ -116,24 +116,24 @@ const refusedBundles: readonly (readonly [string, readonly [string, JsonValue], 
     'CONFIG_UNSUPPORTED',
   ],
   ['a profile without an engine', put({ id: 'team', profiles: { a: {} } }), 'INVALID_REQUEST'],
-  ['a profile that is no object', put({ id: 'team', profiles: { a: 1 } }), 'INVALID_REQUEST'],
-  ['profiles that are no object', put({ id: 'team', profiles: [] }), 'INVALID_REQUEST'],
+  ['a profile that is not an object', put({ id: 'team', profiles: { a: 1 } }), 'INVALID_REQUEST'],
+  ['profiles that are not an object', put({ id: 'team', profiles: [] }), 'INVALID_REQUEST'],
   [
-    'tools that are no list',
+    'tools that are not a list',
     put({ id: 'team', profiles: { a: { engine: 'puppet', tools: 'all' } } }),
     'INVALID_REQUEST',
   ],
 ];
 
 for (const [title, [name, value], code] of refusedBundles) {
-  test(`a bundle with ${title} is refused with ${code}, and nothing is kept`, async (t) => {
+  test(`a bundle with ${title} is refused with ${code} and not stored`, async (t) => {
     const { runtime } = await startRig(t);
     t.is(await codeOf(runtime.putBundle(name, value)), code as 'none');
     t.deepEqual((await runtime.listBundles()).items, []);
   });
 }
 
-test('a profile gives the engine, and its config below that of the creation', async (t) => {
+test('a profile sets the engine, and the config of the creation is merged over that of the profile', async (t) => {
   const { runtime, puppet } = await startRig(t);
   await runtime.putBundle(digest, bundle);
   const { worker } = await runtime.createWorker({
@@ -146,22 +146,22 @@ test('a profile gives the engine, and its config below that of the creation', as
   t.deepEqual(puppet.context().config, { style: 'rich', depth: { min: 1 }, extra: 1 });
   t.is(worker.configDigest, bundleDigest({ style: 'rich', depth: { min: 1 }, extra: 1 }));
   const shown = JSON.stringify([worker, await logOf(runtime, worker.workerId)]);
-  t.false(shown.includes('style'), 'the config itself is private');
+  t.false(shown.includes('style'), 'the config is private');
 });
 
-test('tools are granted by name and never widened by a profile', async (t) => {
+test('only the tools of the creation are granted, and a profile can only limit them', async (t) => {
   const { runtime } = await startRig(t);
   await runtime.putBundle(digest, bundle);
   const create = (profile: string, tools?: readonly string[]) =>
     runtime.createWorker({ bundle: ref, profile, ...(tools && { tools }) });
-  t.deepEqual((await create('writer')).worker.tools, [], 'what a profile allows is not granted by that');
+  t.deepEqual((await create('writer')).worker.tools, [], 'a profile grants no tools');
   const error = await errorOf(create('writer', ['read', 'write']));
   t.like(error, { code: 'CONFIG_UNSUPPORTED', details: { tools: ['write'] } });
   t.deepEqual((await create('free', ['write'])).worker.tools, ['write']);
   t.is(await codeOf(create('free', ['fly'])), 'TOOL_UNKNOWN');
 });
 
-test('P18: what a creation refers to and is not there is a typed error, and nothing is created', async (t) => {
+test('P18: a creation with an unknown bundle, profile or engine fails with a typed error and creates nothing', async (t) => {
   const { runtime } = await startRig(t);
   await runtime.putBundle(digest, bundle);
   const refused: readonly (readonly [object, string])[] = [
@@ -183,7 +183,7 @@ test('P18: what a creation refers to and is not there is a typed error, and noth
   t.is(await codeOf(runtime.getBundle('../../etc/passwd')), 'BUNDLE_NOT_FOUND');
 });
 
-test('what an engine cannot honour is refused before anything is written', async (t) => {
+test('a config that the engine refuses is refused before anything is written', async (t) => {
   const puppet = new Puppet({
     checkConfig: (config) => {
       if ('style' in config) throw new RuntimeError('CONFIG_UNSUPPORTED', 'There is no style here');
@@ -197,7 +197,7 @@ test('what an engine cannot honour is refused before anything is written', async
   t.false(store.calls.some((call) => call.method === 'create'));
 });
 
-/** A store that hands out another body for every bundle. */
+/** Returns a store whose every bundle has this body, or that has no bundle if it is null. */
 const withBundle = (inner: RuntimeStore, body: string | null): RuntimeStore =>
   new Proxy(inner, {
     get: (store, name: keyof RuntimeStore) => {
@@ -207,7 +207,7 @@ const withBundle = (inner: RuntimeStore, body: string | null): RuntimeStore =>
     },
   });
 
-test('P7: a Worker keeps what it was created with, bundle or no bundle', async (t) => {
+test('P7: a Worker keeps its config even if the bundle is no longer there', async (t) => {
   const store = memoryStore();
   const first = makeRig({ store });
   await first.runtime.start();
@@ -221,7 +221,7 @@ test('P7: a Worker keeps what it was created with, bundle or no bundle', async (
 });
 
 for (const body of ['{"id":"team","profiles":{}}', '{"id":', '', '[]', 'null']) {
-  test(`P13: a bundle that became ${body || 'empty'} is never handed on`, async (t) => {
+  test(`P13: a stored bundle that was changed to ${body || 'nothing'} fails with STORE_CORRUPT`, async (t) => {
     const { runtime } = await startRig(t, { store: withBundle(memoryStore(), body) });
     await runtime.putBundle(digest, bundle);
     t.is(await codeOf(runtime.getBundle(digest)), 'STORE_CORRUPT');

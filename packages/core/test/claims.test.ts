@@ -25,7 +25,7 @@ const create = (
 ): Promise<unknown> =>
   runtime.createWorker({ workerId, engine: 'puppet', claims, ...(parent !== undefined && { parent }) });
 
-/** Two write claims of Workers that have nothing to do with each other. */
+/** Pairs of write claims of unrelated Workers; true if they conflict. */
 const overlaps: readonly (readonly [string, string, boolean])[] = [
   ['fs:/a', 'fs:/a', true],
   ['fs:/a', 'fs:/a/', true],
@@ -73,7 +73,7 @@ for (const [held, wanted, isConflict] of overlaps) {
   });
 }
 
-test('what is no resource is refused with where it stands', async (t) => {
+test('an invalid resource is refused', async (t) => {
   const rig = await startRig(t);
   const wrong = [
     '',
@@ -93,14 +93,14 @@ test('what is no resource is refused with where it stands', async (t) => {
   t.deepEqual((await rig.runtime.listWorkers()).items, []);
 });
 
-test('claims are taken all or none, and a Worker may claim what it claims', async (t) => {
+test('claims are taken all or none, and claims of one Worker may overlap', async (t) => {
   const rig = await startRig(t);
   await create(rig, 'a', [claim('fs:/a')]);
   t.is(await codeOf(create(rig, 'b', [claim('fs:/b'), claim('fs:/a')])), 'CLAIM_CONFLICT');
   t.is(await codeOf(create(rig, 'c', [claim('fs:/b'), claim('fs:/b/c'), claim('fs:/b')])), 'none');
 });
 
-test('P19: answers and events show name and mode of a claim; the engine has the resource', async (t) => {
+test('P19: answers and events show the name and mode of a claim, and only the engine gets the resource', async (t) => {
   const rig = await startRig(t);
   await create(rig, 'w', [claim('fs:/srv/secret', 'write', 'docs')]);
   const shown = JSON.stringify([
@@ -114,38 +114,38 @@ test('P19: answers and events show name and mode of a claim; the engine has the 
   t.deepEqual(rig.puppet.context('w').claims, [claim('fs:/srv/secret', 'write', 'docs')]);
 });
 
-test('a parent delegates part of its claim to children; siblings and strangers exclude each other', async (t) => {
+test('a child may claim part of the claim of its parent; claims of siblings and unrelated Workers conflict', async (t) => {
   const rig = await startRig(t);
   await create(rig, 'parent', [claim('fs:/a')]);
   t.is(await codeOf(create(rig, 'child', [claim('fs:/a/b')], 'parent')), 'none');
   t.is(
     await codeOf(create(rig, 'whole', [claim('fs:/a')], 'parent')),
     'CLAIM_CONFLICT',
-    'it contains a sibling',
+    "it contains a sibling's claim",
   );
   t.is(await codeOf(create(rig, 'sibling', [claim('fs:/a/b/c')], 'parent')), 'CLAIM_CONFLICT');
   t.is(await codeOf(create(rig, 'other', [claim('fs:/a/c')], 'parent')), 'none');
   t.is(await codeOf(create(rig, 'grandchild', [claim('fs:/a/b/c')], 'child')), 'none');
-  t.is(await codeOf(create(rig, 'stranger', [claim('fs:/a/d')])), 'CLAIM_CONFLICT');
+  t.is(await codeOf(create(rig, 'unrelated', [claim('fs:/a/d')])), 'CLAIM_CONFLICT');
   t.is(
-    await codeOf(create(rig, 'greedy', [claim('fs:/')], 'parent')),
+    await codeOf(create(rig, 'larger', [claim('fs:/')], 'parent')),
     'CLAIM_CONFLICT',
-    'more than is delegated',
+    "it exceeds the parent's claim",
   );
-  // an engine delegates to the Workers that it creates
-  const made = rig.puppet.context('parent').createChild({ engine: 'puppet', claims: [claim('fs:/a/e')] });
-  t.is((await rig.runtime.getWorker((await made).workerId)).parent, 'parent');
-  // what the parent gives up stays with its children
+  // A child that the engine creates may claim part of its parent's claim, too.
+  const created = rig.puppet.context('parent').createChild({ engine: 'puppet', claims: [claim('fs:/a/e')] });
+  t.is((await rig.runtime.getWorker((await created).workerId)).parent, 'parent');
+  // A stop releases the parent's claim, but not those of its children.
   await rig.runtime.stopWorker('parent');
-  t.is(await codeOf(create(rig, 'stranger', [claim('fs:/a/b')])), 'CLAIM_CONFLICT');
-  t.is(await codeOf(create(rig, 'stranger', [claim('fs:/a/d')])), 'none');
+  t.is(await codeOf(create(rig, 'unrelated', [claim('fs:/a/b')])), 'CLAIM_CONFLICT');
+  t.is(await codeOf(create(rig, 'unrelated', [claim('fs:/a/d')])), 'none');
   const error = await errorOf(rig.runtime.resumeWorker('parent'));
-  t.like(error, { code: 'CLAIM_CONFLICT', details: { workers: ['stranger'] } });
-  await rig.runtime.stopWorker('stranger');
+  t.like(error, { code: 'CLAIM_CONFLICT', details: { workers: ['unrelated'] } });
+  await rig.runtime.stopWorker('unrelated');
   t.is((await rig.runtime.resumeWorker('parent')).status, 'idle');
 });
 
-test('claims end with stop and deletion, and are taken again with resume; a conflict then changes nothing', async (t) => {
+test('a stop releases the claims and a resume takes them again; a resume with a conflict changes nothing', async (t) => {
   const rig = await startRig(t);
   await create(rig, 'a', [claim('fs:/a')]);
   await rig.runtime.stopWorker('a');
@@ -160,7 +160,7 @@ test('claims end with stop and deletion, and are taken again with resume; a conf
   t.is(await codeOf(create(rig, 'c', [claim('fs:/a')])), 'CLAIM_CONFLICT');
 });
 
-test('a resume that fails gives back what it had taken', async (t) => {
+test('a resume that fails releases the claims that it took', async (t) => {
   let isBroken = false;
   const puppet = new Puppet({
     onAttach: () => (isBroken ? Promise.reject(new TypeError('no')) : undefined),
@@ -174,8 +174,12 @@ test('a resume that fails gives back what it had taken', async (t) => {
   t.is(await codeOf(create(rig, 'b', [claim('fs:/a')])), 'none');
 });
 
-/** A Worker whose execution was detached at its deadline, and is still on in the world. */
-const detached = async (t: ExecutionContext, rig: Rig, puppet: Puppet): Promise<() => Promise<void>> => {
+/** Creates a Worker whose stubborn execution is detached by a stop. Returns the function that settles the execution. */
+const createDetached = async (
+  t: ExecutionContext,
+  rig: Rig,
+  puppet: Puppet,
+): Promise<() => Promise<void>> => {
   await create(rig, 'w', [claim('fs:/a')]);
   await rig.runtime.sendInput('w', { text: 'go' });
   const run = puppet.last('w');
@@ -186,38 +190,38 @@ const detached = async (t: ExecutionContext, rig: Rig, puppet: Puppet): Promise<
   };
 };
 
-test('P2: claims of a detached execution last until it has settled, and its own Worker may have them again', async (t) => {
+test('P2: a detached execution holds its claims until it has settled, but its own Worker may resume', async (t) => {
   const puppet = new Puppet({ isStubborn: true });
   const rig = await startRig(t, { engines: [puppet] });
-  const settleIt = await detached(t, rig, puppet);
+  const settleExecution = await createDetached(t, rig, puppet);
   t.is(await codeOf(create(rig, 'v', [claim('fs:/a/b')])), 'CLAIM_CONFLICT');
   t.is((await rig.runtime.resumeWorker('w')).status, 'idle');
   await rig.runtime.stopWorker('w');
   t.is(
     await codeOf(create(rig, 'v', [claim('fs:/a/b')])),
     'CLAIM_CONFLICT',
-    'the first execution is still on',
+    'the first execution has not settled',
   );
-  await settleIt();
+  await settleExecution();
   t.is(await codeOf(create(rig, 'v', [claim('fs:/a/b')])), 'none');
 });
 
-test('P2: deleting the Worker does not end the claims of its detached execution, nor does their end end those of the next', async (t) => {
+test('P2: a detached execution of a deleted Worker holds its claims, apart from a new Worker with the same id', async (t) => {
   const puppet = new Puppet({ isStubborn: true });
   const rig = await startRig(t, { engines: [puppet] });
-  const settleIt = await detached(t, rig, puppet);
+  const settleExecution = await createDetached(t, rig, puppet);
   await rig.runtime.deleteWorker('w');
-  // the same id is another Worker
+  // A Worker that gets the same id is a different one.
   t.is(await codeOf(create(rig, 'w', [claim('fs:/a')])), 'CLAIM_CONFLICT');
   await create(rig, 'w', [claim('fs:/b')]);
   await rig.runtime.stopWorker('w');
   await rig.runtime.resumeWorker('w');
-  await settleIt();
+  await settleExecution();
   t.is(await codeOf(create(rig, 'v', [claim('fs:/b')])), 'CLAIM_CONFLICT');
   t.is(await codeOf(create(rig, 'v', [claim('fs:/a')])), 'none');
 });
 
-test('P2: a run that is cancelled by detaching keeps its claims as well, whatever becomes of the Worker', async (t) => {
+test('P2: an execution that a cancel detached holds its claims after the Worker is stopped', async (t) => {
   const puppet = new Puppet({ isStubborn: true });
   const rig = await startRig(t, { engines: [puppet] });
   await create(rig, 'w', [claim('fs:/a')]);
@@ -230,7 +234,7 @@ test('P2: a run that is cancelled by detaching keeps its claims as well, whateve
   t.is(await codeOf(create(rig, 'v', [claim('fs:/a')])), 'none');
 });
 
-test('P12: claims are held again after a restart, but not those of stopped Workers', async (t) => {
+test('P12: Workers hold their claims again after a restart, except stopped ones', async (t) => {
   const store = memoryStore();
   const first = makeRig({ store });
   await first.runtime.start();
@@ -248,7 +252,7 @@ test('P12: claims are held again after a restart, but not those of stopped Worke
   t.deepEqual(rig.puppet.context('child').claims, [claim('fs:/a/b')]);
 });
 
-test('claims end with a stop that the store confirms late', async (t) => {
+test('a stop that the store confirms late releases the claims', async (t) => {
   const faulty = faultyStore(memoryStore());
   const rig = await startRig(t, { store: faulty, limits: { commitTimeoutMs: 100 } });
   await create(rig, 'w', [claim('fs:/a')]);

@@ -36,7 +36,7 @@ interface Fault {
   readonly code: ErrorCode;
   readonly plugins?: readonly RuntimePlugin[];
   readonly puppet?: Puppet;
-  /** Whether the log had begun, so that there is something to forget. */
+  /** True if the log had begun before the fault, so that the engine must forget the Worker. */
   readonly hasBegun: boolean;
   readonly plan?: (faulty: FaultyStore) => void;
 }
@@ -45,11 +45,11 @@ const never = (): Promise<never> => new Promise(() => {});
 
 const refusing = (hook: 'prepare' | 'admit'): RuntimePlugin =>
   plugin('gate', (host) => {
-    let isOn = true;
+    let isFirst = true;
     host.hooks[hook].tapPromise(async () => {
-      const wasOn = isOn;
-      isOn = false;
-      if (wasOn) throw new RuntimeError('FORBIDDEN', 'Not today');
+      const wasFirst = isFirst;
+      isFirst = false;
+      if (wasFirst) throw new RuntimeError('FORBIDDEN', 'Not today');
       return undefined as never;
     });
   });
@@ -123,7 +123,7 @@ const faults: readonly Fault[] = [
   },
 ];
 
-const assertNothing = async (
+const assertNoWorker = async (
   t: ExecutionContext,
   runtime: ReturnType<typeof makeRig>['runtime'],
 ): Promise<void> => {
@@ -134,13 +134,13 @@ const assertNothing = async (
 };
 
 for (const fault of faults) {
-  test(`P11: ${fault.title}: nothing was created, id and claims are free, a retry is the first`, async (t) => {
+  test(`P11: ${fault.title}: nothing is created, id and claims are free, and a retry is not a replay`, async (t) => {
     const inner = memoryStore();
     const faulty = faultyStore(inner);
     const puppet = fault.puppet ?? new Puppet();
-    const told: string[] = [];
+    const committed: string[] = [];
     const watcher = plugin('watcher', (host) =>
-      host.hooks.committed.tap(({ events }) => told.push(...events.map((event) => event.type))),
+      host.hooks.committed.tap(({ events }) => committed.push(...events.map((event) => event.type))),
     );
     const rig = makeRig({
       store: faulty,
@@ -153,15 +153,21 @@ for (const fault of faults) {
     fault.plan?.(faulty);
     const options = { idempotencyKey: 'key' };
     t.is(await onClock(clock, codeOf(runtime.createWorker(request, options))), fault.code);
-    await assertNothing(t, runtime);
+    await assertNoWorker(t, runtime);
     t.deepEqual(puppet.forgotten, fault.hasBegun ? ['w'] : puppet.forgotten.slice(0, 1));
     t.is(puppet.runs.length, 0, 'no run has begun');
-    if (fault.hasBegun) t.deepEqual(told, ['worker.created', 'worker.deleted']);
+    if (fault.hasBegun) t.deepEqual(committed, ['worker.created', 'worker.deleted']);
 
-    // what is left after a crash now: nothing
+    // A crash at this moment would leave no log.
     const { logs } = await (async () => {
       await inner.close();
-      return inner.open({ log: console, configuration: null, snapshotOf: () => undefined, report: () => {} });
+      return inner.open({
+        log: console,
+        configuration: null,
+        keptKeys: 1_000,
+        snapshotOf: () => undefined,
+        report: () => {},
+      });
     })();
     t.deepEqual([...logs], []);
 
@@ -176,7 +182,7 @@ for (const fault of faults) {
   });
 }
 
-test('P11: a claim that conflicts, an id that is taken, a limit: refused before anything is written', async (t) => {
+test('P11: a claim conflict, an id in use and a full runtime are refused before anything is written', async (t) => {
   const faulty = faultyStore(memoryStore());
   const { runtime, puppet } = await startRig(t, { store: faulty, limits: { workers: 2 } });
   await runtime.createWorker(request);
@@ -190,14 +196,14 @@ test('P11: a claim that conflicts, an id that is taken, a limit: refused before 
   t.deepEqual(puppet.forgotten, []);
 });
 
-test('P11: of two creations of one id at the same instant exactly one is made', async (t) => {
+test('P11: of several concurrent creations of one id exactly one succeeds', async (t) => {
   const { runtime } = await startRig(t);
-  const made = await Promise.all([1, 2, 3].map(() => codeOf(runtime.createWorker(request))));
-  t.deepEqual(made.sort(), ['WORKER_EXISTS', 'WORKER_EXISTS', 'none']);
+  const outcomes = await Promise.all([1, 2, 3].map(() => codeOf(runtime.createWorker(request))));
+  t.deepEqual(outcomes.sort(), ['WORKER_EXISTS', 'WORKER_EXISTS', 'none']);
 });
 
 for (const outcome of ['done', 'lost'] as const) {
-  test(`P11: execution.attached stalls and is ${outcome} at last: refused in time, never shown, its run never begins`, async (t) => {
+  test(`P11: if execution.attached stalls, then is ${outcome}, the creation fails in time and leaves no Worker`, async (t) => {
     const faulty = faultyStore(memoryStore());
     const rig = makeRig({ store: faulty, limits: LIMITS });
     const { runtime, clock, puppet } = rig;
@@ -210,12 +216,12 @@ for (const outcome of ['done', 'lost'] as const) {
     const created = codeOf(runtime.createWorker(request, { idempotencyKey: 'key' }));
     await stall.reached;
     t.is(await onClock(clock, created, 100), 'STORE_UNAVAILABLE');
-    await assertNothing(t, runtime);
+    await assertNoWorker(t, runtime);
     stall.release(outcome);
     await clock.advance(0);
-    await assertNothing(t, runtime);
+    await assertNoWorker(t, runtime);
     await clock.advance(10_000);
-    await assertNothing(t, runtime);
+    await assertNoWorker(t, runtime);
     t.is(puppet.runs.length, 0);
     t.deepEqual(puppet.detached, [{ workerId: 'w', generation: 1, reason: 'creation' }]);
     t.deepEqual(puppet.forgotten, ['w']);
@@ -230,7 +236,7 @@ for (const outcome of ['done', 'lost'] as const) {
   });
 }
 
-test('P11: a creation that was on when the process ended is taken back at the next start, and its engine told', async (t) => {
+test('P11: a creation that a crash interrupted is removed at the next start, and its engine forgets it', async (t) => {
   const store = memoryStore();
   const stuck = makeRig({ store, engines: [new Puppet({ onAttach: never })], limits: LIMITS });
   await stuck.runtime.start();
@@ -238,14 +244,14 @@ test('P11: a creation that was on when the process ended is taken back at the ne
   await settle();
   await store.close();
   const { runtime, puppet } = await startRig(t, { store, limits: LIMITS });
-  await assertNothing(t, runtime);
+  await assertNoWorker(t, runtime);
   t.deepEqual(puppet.forgotten, ['w']);
   const { replayed } = await runtime.createWorker(request, { idempotencyKey: 'key' });
   t.false(replayed);
   t.is(await onClock(stuck.clock, creating), 'ENGINE_UNAVAILABLE');
 });
 
-test('P11: a log that ended but was not removed in time is removed at the next start, and its engine told', async (t) => {
+test('P11: a log whose removal failed is removed at the next start, and a new Worker with its id is kept', async (t) => {
   const inner = memoryStore();
   const faulty = faultyStore(inner);
   const first = makeRig({ store: faulty, limits: LIMITS });
@@ -254,8 +260,8 @@ test('P11: a log that ended but was not removed in time is removed at the next s
   await first.runtime.stopWorker('w');
   faulty.failWhile('remove', 'unavailable-lost');
   await first.runtime.deleteWorker('w');
-  await assertNothing(t, first.runtime);
-  // its id is taken again before the old log is gone
+  await assertNoWorker(t, first.runtime);
+  // A new Worker gets the id before the old log is removed.
   await first.runtime.createWorker({ workerId: 'w', engine: 'puppet' }, { idempotencyKey: 'key' });
   await shutDown(first);
   const { runtime, puppet } = await startRig(t, { store: inner, limits: LIMITS });
@@ -263,7 +269,7 @@ test('P11: a log that ended but was not removed in time is removed at the next s
     (await runtime.listWorkers()).items.map((worker) => worker.workerId),
     ['w'],
   );
-  t.deepEqual(puppet.forgotten, [], 'what the engine keeps is of the new Worker');
+  t.deepEqual(puppet.forgotten, [], 'the engine keeps the data of the new Worker');
   const { replayed } = await runtime.createWorker(
     { workerId: 'w', engine: 'puppet' },
     { idempotencyKey: 'key' },
@@ -271,7 +277,7 @@ test('P11: a log that ended but was not removed in time is removed at the next s
   t.true(replayed);
 });
 
-test('P22: a store that does not remove, an engine that does not forget: deletion and refusal still end', async (t) => {
+test('P22: a deletion ends in time even if the store does not remove and the engine does not forget', async (t) => {
   const faulty = faultyStore(memoryStore());
   const puppet = new Puppet();
   puppet.forget = never;
@@ -280,11 +286,11 @@ test('P22: a store that does not remove, an engine that does not forget: deletio
   await runtime.stopWorker('w');
   const stall = faulty.stall('remove');
   await onClock(clock, runtime.deleteWorker('w'));
-  await assertNothing(t, runtime);
+  await assertNoWorker(t, runtime);
   stall.release('done');
 });
 
-test('a session that comes after the time to attach is let go at once', async (t) => {
+test('a session that arrives after the attach timeout is detached immediately', async (t) => {
   let connect = (): void => {};
   const puppet = new Puppet({
     onAttach: () =>

@@ -19,7 +19,7 @@ import {
   startRig,
 } from './fixtures/rig.ts';
 
-/** What happened: the code that a call was refused with, or that a run failed with. */
+/** Produces an error. Returns the code that a call, or a run, failed with. */
 type Scenario = (t: ExecutionContext) => Promise<unknown>;
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -27,7 +27,7 @@ const idle = { workerId: 'w', engine: 'puppet' } as const;
 const busy = { ...idle, initialInput: { text: 'go' } } as const;
 const digest = `sha256-${'0'.repeat(64)}`;
 
-/** How a run of a throwing engine ends. */
+/** Returns the error code of a run whose engine throws this error. */
 const runError = async (t: ExecutionContext, error: unknown): Promise<unknown> => {
   const throwing = engine('throwing', async function* () {
     yield* [];
@@ -47,7 +47,7 @@ const faultAtUpdate = async (t: ExecutionContext, fault: 'full' | 'conflict' | '
   return codeOf(runtime.updateWorker('w', { displayName: 'x' }));
 };
 
-const damaged = async (t: ExecutionContext) => {
+const startDamaged = async (t: ExecutionContext) => {
   const store = memoryStore();
   const first = makeRig({ store });
   await first.runtime.start();
@@ -69,7 +69,7 @@ const damaged = async (t: ExecutionContext) => {
 
 const OTHERS = 'made by transports, plugins or stores';
 
-/** Every code of the table: a scenario in core that ends with it, or a word on who else makes it. */
+/** For every error code, a scenario in core that produces it, or `OTHERS`. */
 const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   INVALID_REQUEST: async (t) => codeOf((await startRig(t)).runtime.createWorker({ engine: '' })),
   LIMIT_TOO_LARGE: async (t) => codeOf((await startRig(t)).runtime.listWorkers({ limit: 1_001 })),
@@ -109,6 +109,11 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   RUNTIME_UNREACHABLE: OTHERS,
   WORKER_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getWorker('w')),
   BUNDLE_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getBundle(digest)),
+  RUN_NOT_FOUND: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    return codeOf(runtime.waitForRun('w', 'run_x'));
+  },
   REQUEST_NOT_FOUND: async (t) => {
     const { runtime } = await startRig(t);
     await runtime.createWorker(idle);
@@ -138,9 +143,9 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
     return codeOf(runtime.createWorker(idle));
   },
   WORKER_DAMAGED: async (t) => {
-    const { runtime } = await damaged(t);
+    const { runtime } = await startDamaged(t);
     t.is((await runtime.getWorker('w')).health, 'damaged');
-    t.is((await runtime.events('w')).items.length, 2, 'what can be read is read');
+    t.is((await runtime.events('w')).items.length, 2, 'the events of a damaged Worker are readable');
     for (const call of [
       () => runtime.sendInput('w', { text: 'go' }),
       () => runtime.stopWorker('w'),
@@ -271,12 +276,12 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
 
 for (const [code, scenario] of Object.entries(codes)) {
   if (scenario === OTHERS) continue;
-  test(`the code ${code} is produced`, async (t) => {
+  test(`core produces ${code}`, async (t) => {
     t.is(await scenario(t), code);
   });
 }
 
-test('the table of errors: every code has a title that tells nothing private', (t) => {
+test('every error code has a title, and no title contains a path', (t) => {
   for (const [code, { title, retryable }] of Object.entries(ERROR_CODES)) {
     t.regex(code, /^[A-Z]+(_[A-Z]+)*$/);
     t.true(title.length > 5 && !/[/\\]/.test(title), code);
@@ -285,8 +290,8 @@ test('the table of errors: every code has a title that tells nothing private', (
   }
 });
 
-test('P19: an error of another copy of the package is as good as ours, where its code is known', async (t) => {
-  // the query makes it another module, as a copy that a plugin brought along is
+test('P19: a RuntimeError of another copy of the package is accepted if its code is known', async (t) => {
+  // The query makes it another module, like the copy that a plugin may depend on.
   const other = (await import(
     `../src/contracts/runtime-error.ts?${'copy'}`
   )) as typeof import('../src/contracts/runtime-error.ts');
@@ -306,7 +311,7 @@ test('P19: an error of another copy of the package is as good as ours, where its
   for (const like of [null, 'FORBIDDEN', new Error('FORBIDDEN'), { code: 'FORBIDDEN', name: 'RuntimeError' }])
     t.false((like as unknown) instanceof RuntimeError);
 
-  // whoever extends it can still tell its own from others
+  // A subclass can still distinguish its own instances.
   class Closed extends RuntimeError {}
   t.true(new Closed('FORBIDDEN') instanceof Closed && new Closed('FORBIDDEN') instanceof RuntimeError);
   t.false(new RuntimeError('FORBIDDEN') instanceof Closed);
@@ -320,24 +325,24 @@ const assertClean = (t: ExecutionContext, what: string, ...shown: readonly unkno
   t.false(text.includes('canary'), `${what}: ${text.match(/.{0,80}canary.{0,80}/)?.[0]}`);
 };
 
-/** What of an error a transport could send: all that JSON and a careless spread would take. */
-const faceOf = (error: unknown): unknown =>
+/** Returns all of an error that a transport could send by JSON or by spreading it. */
+const visibleOf = (error: unknown): unknown =>
   error instanceof Error
     ? [JSON.stringify(error), Object.entries(error), error.message, error.name, error.toString()]
     : error;
 
-test('P19: an error hands its cause to nobody but the operator', (t) => {
+test("P19: the cause of an error appears only in the operator's log", (t) => {
   const error = new RuntimeError('ENGINE_FAILED', undefined, { cause: canary() });
-  assertClean(t, 'the face', faceOf(error), Object.keys(error), Object.entries(error));
-  t.true(inspect(error).includes('canary'), 'a log shows it');
+  assertClean(t, 'the error', visibleOf(error), Object.keys(error), Object.entries(error));
+  t.true(inspect(error).includes('canary'), 'the log shows the cause');
   t.is(RuntimeError.from(error), error);
-  assertClean(t, 'an unknown error', faceOf(RuntimeError.from(canary())));
+  assertClean(t, 'an unknown error', visibleOf(RuntimeError.from(canary())));
 });
 
-test('P19: no path or token of a configuration or a failure reaches an answer, an event, a stream or a diagnostic', async (t) => {
+test('P19: no answer, event, stream or diagnostic contains a path or token of a config or a failure', async (t) => {
   const logged: unknown[] = [];
-  const note = (fields: unknown): void => void logged.push(fields);
-  const log = { debug: note, info: note, warn: note, error: note };
+  const record = (fields: unknown): void => void logged.push(fields);
+  const log = { debug: record, info: record, warn: record, error: record };
   let isBroken = false;
   const fail = (): void => {
     if (isBroken) throw canary();
@@ -370,7 +375,7 @@ test('P19: no path or token of a configuration or a failure reaches an answer, a
       shown.push(await call);
     } catch (error) {
       t.true(error instanceof RuntimeError, String(error));
-      shown.push(faceOf(error));
+      shown.push(visibleOf(error));
     }
   };
   const config = { token: CANARIES[1] as string, socket: CANARIES[0] as string };
@@ -416,8 +421,8 @@ test('P19: no path or token of a configuration or a failure reaches an answer, a
   await shutDown(rig);
   await Promise.all([watching, observing]);
   t.true(shown.length > 40);
-  assertClean(t, 'what was shown', ...shown);
-  // what is told apart publicly is found again in the operator's log, with its cause
+  assertClean(t, 'all that callers received', ...shown);
+  // The operator's log has an entry with the cause for each public correlation id.
   const { items } = { items: shown.filter((one) => (one as { correlationId?: string }).correlationId) };
   t.true(items.length > 5);
   for (const item of items) {
@@ -427,7 +432,7 @@ test('P19: no path or token of a configuration or a failure reaches an answer, a
   t.true(inspect(logged, { depth: 5 }).includes('canary'));
 });
 
-test('P19: what a store throws against its contract is a typed error of a commit all the same', async (t) => {
+test('P19: a commit fails with a typed error even if the store throws another kind of error', async (t) => {
   const inner = memoryStore();
   let isBroken = false;
   const foreign = new Proxy(inner, {
@@ -449,8 +454,8 @@ test('P19: what a store throws against its contract is a typed error of a commit
   ]) {
     const error = await errorOf(call);
     t.is(error.code, 'STORE_UNAVAILABLE');
-    assertClean(t, 'a commit', faceOf(error));
+    assertClean(t, 'a commit', visibleOf(error));
   }
   isBroken = false;
-  t.is(await codeOf(runtime.updateWorker('w', { displayName: 'well' })), 'none');
+  t.is(await codeOf(runtime.updateWorker('w', { displayName: 'y' })), 'none');
 });

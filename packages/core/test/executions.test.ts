@@ -21,7 +21,7 @@ const called = (call: string) => ({ type: 'tool-call', call, name: 'look', input
 const never = (): Promise<never> => new Promise(() => {});
 const STOP_DEADLINE_MS = 5_000;
 
-test('P1, P2: many Workers whose engines ignore everything are stopped within one deadline, each said to be detached', async (t) => {
+test('P1, P2: stops of many Workers whose engines ignore them end as detached within one deadline', async (t) => {
   const puppet = new Puppet({ isStubborn: true, onDetach: never });
   const { runtime, clock } = await startRig(t, { engines: [puppet] });
   const ids = Array.from({ length: 20 }, (_, n) => `w${n}`);
@@ -44,23 +44,23 @@ test('P1, P2: many Workers whose engines ignore everything are stopped within on
       .sort(),
     [...ids].sort(),
   );
-  // the runtime goes on
+  // The runtime still works.
   await runtime.resumeWorker('w0');
   t.is((await runtime.getWorker('w0')).execution.generation, 2);
 });
 
-test('P1: a second stop with an engine that hangs in detach alone is bounded as well', async (t) => {
+test('P1: a stop whose detach hangs ends at its deadline', async (t) => {
   const puppet = new Puppet({ onDetach: never });
   const { runtime, clock } = await startRig(t, { engines: [puppet] });
   await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
   const stopping = runtime.stopWorker('w', { deadlineMs: 100 });
   await settle();
-  t.is((await runtime.getWorker('w')).status, 'idle', 'nothing is claimed before it is so');
+  t.is((await runtime.getWorker('w')).status, 'idle', 'the Worker is not reported as stopped before it is');
   t.is((await onClock(clock, stopping, 100)).outcome, 'detached');
-  t.deepEqual(puppet.detached, [{ workerId: 'w', generation: 1, reason: 'stop' }], 'asked once');
+  t.deepEqual(puppet.detached, [{ workerId: 'w', generation: 1, reason: 'stop' }], 'detach was called once');
 });
 
-test('P2: late output and late calls of a detached execution reach nothing', async (t) => {
+test('P2: late outputs and late calls of a detached execution have no effect', async (t) => {
   const puppet = new Puppet({ isStubborn: true });
   const { runtime, clock } = await startRig(t, { engines: [puppet] });
   await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
@@ -89,12 +89,12 @@ test('P2: late output and late calls of a detached execution reach nothing', asy
   t.true(late.isOver);
   t.deepEqual(await logOf(runtime, 'w'), before);
   t.is((await runtime.listWorkers()).items.length, 1);
-  // nor do they reach the next execution
+  // They have no effect on the next execution, either.
   await runtime.resumeWorker('w');
   t.is((await logOf(runtime, 'w')).length, before.length + 2);
 });
 
-test('P2: what a run had streamed before it was detached is kept as a partial message', async (t) => {
+test('P2: the text that a run had streamed before its execution was detached is kept as a partial message', async (t) => {
   const puppet = new Puppet({ isStubborn: true });
   const { runtime, clock } = await startRig(t, { engines: [puppet] });
   await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
@@ -107,14 +107,14 @@ test('P2: what a run had streamed before it was detached is kept as a partial me
   t.deepEqual(flawsOf(events), []);
 });
 
-test('P2: an iterator whose return never resolves, and one that throws on return, do not keep a run open', async (t) => {
+test('P2: a run ends even if the return of its iterator hangs or throws', async (t) => {
   const odd = (name: string, onReturn: () => Promise<IteratorResult<EngineOutput>>) => ({
     name,
     capabilities: {},
     attach: async () => ({
       run: () => ({
         [Symbol.asyncIterator]: () => ({
-          // an output that cannot be one ends the run while the iterator is alive
+          // An invalid output ends the run while the iterator is still open.
           next: async () => ({
             done: false as const,
             value: { type: 'nonsense' } as unknown as EngineOutput,
@@ -136,7 +136,7 @@ test('P2: an iterator whose return never resolves, and one that throws on return
   }
 });
 
-test('P23: no more executions are attached once too many have not settled; settling gives the place back', async (t) => {
+test('P23: no execution is attached while limits.unsettledExecutions detached ones have not settled', async (t) => {
   const puppet = new Puppet({ isStubborn: true });
   const { runtime, clock } = await startRig(t, {
     engines: [puppet],
@@ -154,7 +154,7 @@ test('P23: no more executions are attached once too many have not settled; settl
   t.is((await runtime.resumeWorker('a')).status, 'idle');
 });
 
-test('P23: engines that hang in attach count as unsettled too', async (t) => {
+test('P23: a hanging attach counts as an unsettled execution', async (t) => {
   const puppet = new Puppet({ onAttach: never });
   const { runtime, clock } = await startRig(t, {
     engines: [puppet],
@@ -164,7 +164,7 @@ test('P23: engines that hang in attach count as unsettled too', async (t) => {
   t.is(await onClock(clock, codeOf(runtime.createWorker({ engine: 'puppet' })), 100), 'LIMIT_REACHED');
 });
 
-test('a request of a run whose execution is lost or detached does not keep its engine waiting', async (t) => {
+test('the open request of a run is answered when its execution is lost', async (t) => {
   const { runtime, clock, puppet } = await startRig(t, { limits: { unsettledExecutions: 1 } });
   for (let round = 0; round < 3; round += 1) {
     const { worker } = await runtime.createWorker({ engine: 'puppet', initialInput: { text: 'go' } });
@@ -178,7 +178,7 @@ test('a request of a run whose execution is lost or detached does not keep its e
   }
 });
 
-test('a Worker that is stopped while its engine attaches stays stopped, and nothing is connected', async (t) => {
+test('a stop during an attach ends the attach, and the late session is detached', async (t) => {
   let connect = (): void => {};
   let isSlow = false;
   const puppet = new Puppet({
@@ -197,7 +197,7 @@ test('a Worker that is stopped while its engine attaches stays stopped, and noth
   const sent = codeOf(runtime.sendInput('w', { text: 'go' }));
   await settle();
   t.like(await runtime.stopWorker('w'), { changed: true, outcome: 'graceful' });
-  t.is(await sent, 'ENGINE_UNAVAILABLE', 'nobody waits for an engine that is no longer wanted');
+  t.is(await sent, 'ENGINE_UNAVAILABLE', 'the input does not wait for the attach');
   t.true(puppet.context().signal.aborted);
   connect();
   await settle();
@@ -207,7 +207,7 @@ test('a Worker that is stopped while its engine attaches stays stopped, and noth
   t.is((await logOf(runtime, 'w')).at(-1)?.type, 'worker.stopped');
 });
 
-test('P4: an engine that attaches while the runtime stops is let go, and what wanted it is refused', async (t) => {
+test('P4: a session that arrives while the runtime stops is detached, and its creation fails', async (t) => {
   let connect = (): void => {};
   const puppet = new Puppet({
     onAttach: () =>
@@ -230,7 +230,7 @@ test('P4: an engine that attaches while the runtime stops is let go, and what wa
   t.is(puppet.detached.length, 1);
 });
 
-test('P3: a run that was cancelled ends as cancelled, also where its execution is lost before it listens', async (t) => {
+test('P3: a cancelled run ends as cancelled even if its execution is lost during the cancel', async (t) => {
   const { runtime, puppet } = await startRig(t);
   await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
   const { runId } = await runtime.sendInput('w', { text: 'go' });
@@ -249,14 +249,14 @@ test('P3: a run that was cancelled ends as cancelled, also where its execution i
   puppet.last().finish();
 });
 
-test('a lost execution whose end could not be written at once closes its run, also behind a new execution', async (t) => {
+test('the run of a lost execution is closed later if its end could not be written at first', async (t) => {
   const faulty = faultyStore(memoryStore());
   const { runtime, clock, puppet } = await startRig(t, { store: faulty });
   await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
   await settle();
   faulty.failNext('append', 'full');
   puppet.context().lost(new TypeError('gone'));
-  // nothing is attached now, and the log does not know it yet
+  // No execution is attached, but the log does not record it yet.
   await settle();
   t.is((await runtime.getWorker('w')).status, 'running');
   await runtime.resumeWorker('w');
@@ -268,7 +268,7 @@ test('a lost execution whose end could not be written at once closes its run, al
 });
 
 for (const outcome of ['done', 'lost'] as const) {
-  test(`a resume whose commit stalls and is ${outcome} at last leaves a Worker that works, and its claims held or free`, async (t) => {
+  test(`after a resume whose commit stalls, then is ${outcome}, claims and status match the log`, async (t) => {
     const faulty = faultyStore(memoryStore());
     const { runtime, clock, puppet } = await startRig(t, { store: faulty, limits: { commitTimeoutMs: 100 } });
     const claims = [{ name: 'docs', resource: 'fs:/docs', mode: 'write' }] as const;
@@ -287,35 +287,31 @@ for (const outcome of ['done', 'lost'] as const) {
       await runtime.resumeWorker('w');
     }
     await runtime.sendInput('w', { text: 'go' });
-    t.is(
-      puppet.last('w').worker,
-      puppet.context('w'),
-      'the run is in the hands of the execution that is attached',
-    );
+    t.is(puppet.last('w').worker, puppet.context('w'), 'the attached execution has the run');
     t.is((await runtime.getWorker('w')).status, 'running');
     t.deepEqual(flawsOf(await logOf(runtime, 'w')), []);
   });
 }
 
-test('a run that takes too long fails with RUN_DEADLINE, and its queue goes on', async (t) => {
+test('a run that exceeds runTimeoutMs fails with RUN_DEADLINE, and the next queued input runs', async (t) => {
   const { runtime, clock, puppet } = await startRig(t, { limits: { runTimeoutMs: 60_000 } });
   await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
   await runtime.sendInput('w', { text: 'next', whenBusy: 'queue' });
-  const [obedient] = puppet.runs;
+  const [first] = puppet.runs;
   await clock.advance(60_000);
-  t.true(obedient?.isOver);
+  t.true(first?.isOver);
   const finished = (await logOf(runtime, 'w')).filter((event) => event.type === 'run.finished');
   t.like(finished[0]?.data, { outcome: 'failed', error: { code: 'RUN_DEADLINE' } });
   t.is(puppet.runs.length, 2);
 });
 
-/** How many turns of the event loop a job of another Worker takes. */
-const turnsOf = async (job: Promise<unknown>): Promise<number> => {
+/** Returns how many turns of the event loop a promise takes to settle. */
+const turnsOf = async (call: Promise<unknown>): Promise<number> => {
   let isOver = false;
   const over = (): void => {
     isOver = true;
   };
-  job.then(over, over);
+  call.then(over, over);
   for (let turns = 1; turns <= 5_000; turns += 1) {
     await new Promise((resolve) => setImmediate(resolve));
     if (isOver) return turns;
@@ -341,27 +337,27 @@ const floods: Readonly<Record<string, () => AsyncIterable<EngineOutput | readonl
   },
 };
 
-test('P22: while one engine hangs or floods, jobs of another Worker take as many turns as ever', async (t) => {
+test('P22: an engine that hangs or floods does not delay the runs of another Worker', async (t) => {
   const echo = engine('echo', async function* (current) {
     for (const part of current.input?.parts ?? [])
       yield { type: 'message', parts: [{ type: 'text', text: part.text }] };
   });
-  const wild = Object.entries(floods).map(([name, run]) => engine(name, run));
-  const { runtime, clock } = await startRig(t, { engines: [echo, ...wild] });
-  await runtime.createWorker({ workerId: 'calm', engine: 'echo' });
-  const job = async (): Promise<void> => {
-    const { run } = await runtime.sendInput('calm', { text: 'hello' }, { waitMs: 1_000 });
+  const flooding = Object.entries(floods).map(([name, run]) => engine(name, run));
+  const { runtime, clock } = await startRig(t, { engines: [echo, ...flooding] });
+  await runtime.createWorker({ workerId: 'other', engine: 'echo' });
+  const completeRun = async (): Promise<void> => {
+    const { run } = await runtime.sendInput('other', { text: 'hello' }, { waitMs: 1_000 });
     t.is(run?.outcome, 'completed');
-    await runtime.getWorker('calm');
-    await runtime.events('calm', { limit: 5 });
+    await runtime.getWorker('other');
+    await runtime.events('other', { limit: 5 });
   };
   const measure = async (): Promise<number> => {
     let worst = 0;
-    for (let n = 0; n < 10; n += 1) worst = Math.max(worst, await turnsOf(job()));
+    for (let n = 0; n < 10; n += 1) worst = Math.max(worst, await turnsOf(completeRun()));
     return worst;
   };
   const alone = await measure();
-  for (const { name } of wild) {
+  for (const { name } of flooding) {
     await runtime.createWorker({ workerId: name, engine: name, initialInput: { text: 'go' } });
     const beside = await measure();
     t.true(beside <= alone + 5, `${name}: ${beside} turns instead of ${alone}`);
@@ -370,7 +366,7 @@ test('P22: while one engine hangs or floods, jobs of another Worker take as many
   }
 });
 
-test('P3: a run that its engine says was called off ends as cancelled, and the queued one follows', async (t) => {
+test('P3: a run that its engine reports as cancelled ends as cancelled, and the next queued input runs', async (t) => {
   let cleanedUp = 0;
   const guest = engine('guest', async function* (run) {
     const isOff = run.input?.parts[0]?.text === 'off';
@@ -400,7 +396,7 @@ test('P3: a run that its engine says was called off ends as cancelled, and the q
   t.deepEqual(ends, [{ outcome: 'cancelled', reason: 'by the host' }, { outcome: 'completed' }]);
 });
 
-test('P3: a run that ends leaves no tool call without a result; of an interrupted one nothing is invented', async (t) => {
+test('P3: an ended run has a result for every tool call; an interrupted run gets no invented result', async (t) => {
   const store = memoryStore();
   const puppet = new Puppet({ isStubborn: true });
   const { runtime, clock } = makeRig({ engines: [puppet], store });
@@ -439,7 +435,7 @@ test('P3: a run that ends leaves no tool call without a result; of an interrupte
   }
 });
 
-test('P12: what an execution recorded last is found by the next one, after a restart too, and is no part of the conversation', async (t) => {
+test('P12: the next execution gets the last record, even after a restart, and the transcript does not have it', async (t) => {
   const store = memoryStore();
   const first = makeRig({ store });
   await first.runtime.start();

@@ -29,13 +29,13 @@ const STORE_CODES = new Set(['STORE_FULL', 'STORE_CONFLICT', 'STORE_UNAVAILABLE'
 const bundle = { id: 'team', profiles: { writer: { engine: 'puppet', config: { style: 'plain' } } } };
 const digest = bundleDigest(bundle);
 
-interface Place {
+interface Setup {
   readonly rig: Rig;
   readonly faulty: FaultyStore;
   readonly inner: RuntimeStore;
 }
 
-const open = async (inner: RuntimeStore): Promise<Place> => {
+const open = async (inner: RuntimeStore): Promise<Setup> => {
   const faulty = faultyStore(inner);
   const rig = makeRig({ store: faulty, limits: { commitTimeoutMs: COMMIT_TIMEOUT_MS } });
   await rig.runtime.start();
@@ -51,16 +51,16 @@ const rawLinesOf = async (store: RuntimeStore, log: string): Promise<string> => 
   return Buffer.from(lines).toString();
 };
 
-/** Memory says what the store holds: the page is the raw log, and the state its fold. */
-const assertTrue = async (
+/** Checks that memory matches the store: pages have the bytes of the log, and states follow from it. */
+const assertConsistent = async (
   t: ExecutionContext,
-  { rig: { runtime }, inner }: Place,
+  { rig: { runtime }, inner }: Setup,
   at: string,
 ): Promise<void> => {
   for (const { workerId } of (await runtime.listWorkers()).items) {
     const raw = await rawLinesOf(inner, await logIdOf(runtime, workerId));
     const page = await runtime.readEvents(workerId, { limit: 1_000 });
-    t.is(Buffer.from(page.lines).toString(), raw, `${at}: the page is the log`);
+    t.is(Buffer.from(page.lines).toString(), raw, `${at}: the page has the bytes of the log`);
     const events = raw
       .split('\n')
       .slice(0, -1)
@@ -71,12 +71,12 @@ const assertTrue = async (
     t.deepEqual(
       [detail.status, detail.run?.runId ?? null, detail.queued, detail.execution.generation, detail.lastSeq],
       [status, runId, queue.length, generation, events.length],
-      `${at}: the report is the fold`,
+      `${at}: the state follows from the log`,
     );
   }
 };
 
-/** Carries a command out. `recover` is called when it was refused, then it is tried again. */
+/** Executes a command; if it is refused, executes it again. */
 type Attempt = <T>(what: string, command: () => Promise<T>) => Promise<T>;
 
 const textsOf = (events: readonly WorkerEvent[]): readonly string[] =>
@@ -84,25 +84,29 @@ const textsOf = (events: readonly WorkerEvent[]): readonly string[] =>
     event.type === 'input.accepted' ? event.data.parts.map((part) => part.text) : [],
   );
 
-/** One life of a Worker with every kind of write. Faults may hit anywhere: whatever was refused is tried again. */
-const live = async (t: ExecutionContext, place: Place, attempt: Attempt): Promise<readonly WorkerEvent[]> => {
-  const { runtime, puppet, clock } = place.rig;
+/** Takes a Worker through every kind of write, from its creation to a stop. Any write may fail. */
+const lifecycle = async (
+  t: ExecutionContext,
+  setup: Setup,
+  attempt: Attempt,
+): Promise<readonly WorkerEvent[]> => {
+  const { runtime, puppet, clock } = setup.rig;
   const send = (text: string, whenBusy: 'reject' | 'queue' = 'reject') =>
     attempt(`input ${text}`, () =>
       runtime.sendInput(WORKER, { text, whenBusy }, { idempotencyKey: `key-${text}` }),
     );
   const outcomeOf = async (runId: string): Promise<string | undefined> =>
     foldOf(await logOf(runtime, WORKER)).outcomes[runId];
-  /** Until a run is over, whatever the store did to it. */
+  /** Advances the clock until a run has ended. */
   const ended = async (runId: string): Promise<void> => {
     for (let round = 0; round < 50 && (await outcomeOf(runId)) === undefined; round += 1)
       await clock.advance(100);
     if ((await outcomeOf(runId)) === undefined) {
-      // a store that reports another writer is believed, and not asked again before somebody wants the run to end
+      // After STORE_CONFLICT the runtime does not retry by itself. A cancel makes it write the end of the run.
       await runtime.cancelRun(WORKER, { runId });
       t.not(await outcomeOf(runId), undefined);
     }
-    t.not(await outcomeOf(runId), undefined, 'the run has an end');
+    t.not(await outcomeOf(runId), undefined, 'the run has ended');
   };
 
   await attempt('bundle', () => runtime.putBundle(digest, bundle));
@@ -122,14 +126,14 @@ const live = async (t: ExecutionContext, place: Place, attempt: Attempt): Promis
   await settle();
   puppet.last(WORKER).say('an answer');
   await settle();
-  // an output that the store refused has ended the run with the store's code
+  // If the store refused an output, the run has already failed with the store's code.
   const answer = puppet.last(WORKER).run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] });
-  const asked = codeOf(answer);
+  const answered = codeOf(answer);
   await settle();
   const [request] = (await runtime.listRequests(WORKER)).items;
   if (request)
     await attempt('respond', () => runtime.respond(WORKER, request.requestId, { decision: 'yes' }));
-  t.true(['none', 'RUN_MISMATCH', ...STORE_CODES].includes(await onClock(clock, asked, 100)));
+  t.true(['none', 'RUN_MISMATCH', ...STORE_CODES].includes(await onClock(clock, answered, 100)));
   const second = await send('second', 'queue');
   puppet.last(WORKER).finish();
   await ended(first);
@@ -154,22 +158,22 @@ const live = async (t: ExecutionContext, place: Place, attempt: Attempt): Promis
   t.deepEqual(
     textsOf(events),
     ['first', 'second', 'third', 'fourth', 'fifth', 'sixth'],
-    'each input is there once',
+    'each input is in the log once',
   );
   return events;
 };
 
 const writesOf = async (t: ExecutionContext): Promise<number> => {
-  const place = await open(memoryStore());
-  await live(t, place, (_what, command) => command());
-  await shutDown(place.rig);
-  return place.faulty.calls.filter((call) => call.isWrite).length;
+  const setup = await open(memoryStore());
+  await lifecycle(t, setup, (_what, command) => command());
+  await shutDown(setup.rig);
+  return setup.faulty.calls.filter((call) => call.isWrite).length;
 };
 
-/** After everything: closed and opened again on the same store, all that was acknowledged is there. */
-const assertKept = async (t: ExecutionContext, place: Place, events: readonly WorkerEvent[], at: string) => {
-  await shutDown(place.rig);
-  const again = await open(place.inner);
+/** Restarts the runtime on the same store. Checks that the log has not changed, then deletes the Worker. */
+const assertKept = async (t: ExecutionContext, setup: Setup, events: readonly WorkerEvent[], at: string) => {
+  await shutDown(setup.rig);
+  const again = await open(setup.inner);
   t.deepEqual(await logOf(again.rig.runtime, WORKER), events, `${at}: after a restart the log is the same`);
   const detail = await again.rig.runtime.getWorker(WORKER);
   t.deepEqual([detail.status, detail.displayName], ['stopped', 'Ada'], at);
@@ -179,28 +183,28 @@ const assertKept = async (t: ExecutionContext, place: Place, events: readonly Wo
 };
 
 for (const fault of FAULTS) {
-  test(`P9, P14: ${fault} at every write of a life: a typed error, memory as the store, and each retry once`, async (t) => {
+  test(`P9, P14: ${fault} at any write gives a typed error, memory matches the store, and a retry happens once`, async (t) => {
     const writes = await writesOf(t);
     t.true(writes > 15, `${writes} writes`);
     for (let nth = 1; nth <= writes; nth += 1) {
-      const place = await open(memoryStore());
+      const setup = await open(memoryStore());
       const refused: string[] = [];
-      place.faulty.failAt(nth, fault);
+      setup.faulty.failAt(nth, fault);
       const attempt: Attempt = async (what, command) => {
         try {
-          return await onClock(place.rig.clock, command(), 100);
+          return await onClock(setup.rig.clock, command(), 100);
         } catch (error) {
           const { code } = RuntimeError.from(error);
           t.true(STORE_CODES.has(code), `write ${nth}: ${what} was refused with ${code}: ${String(error)}`);
           refused.push(what);
         }
         await settle();
-        await assertTrue(t, place, `write ${nth}, ${what}`);
-        await place.rig.clock.advance(200);
-        return onClock(place.rig.clock, command(), 100);
+        await assertConsistent(t, setup, `write ${nth}, ${what}`);
+        await setup.rig.clock.advance(200);
+        return onClock(setup.rig.clock, command(), 100);
       };
-      const events = await live(t, place, attempt);
-      await assertTrue(t, place, `write ${nth}, at the end`);
+      const events = await lifecycle(t, setup, attempt);
+      await assertConsistent(t, setup, `write ${nth}, at the end`);
       t.true(
         refused.length <= 1,
         `write ${nth}: one fault refuses at most one command: ${refused.join(', ')}`,
@@ -211,24 +215,24 @@ for (const fault of FAULTS) {
           [],
           `write ${nth}`,
         );
-      await assertKept(t, place, events, `write ${nth}`);
+      await assertKept(t, setup, events, `write ${nth}`);
     }
   });
 }
 
 for (const outcome of ['done', 'lost'] as const) {
-  test(`P9, P22: any write of a life stalls and is ${outcome} at last: refused in time, no other Worker waits, each retry once`, async (t) => {
+  test(`P9, P22: a write that stalls, then is ${outcome}, fails in time, delays no other Worker, and a retry happens once`, async (t) => {
     const writes = await writesOf(t);
     for (let nth = 1; nth <= writes; nth += 1) {
-      const place = await open(memoryStore());
-      const { runtime, clock } = place.rig;
+      const setup = await open(memoryStore());
+      const { runtime, clock } = setup.rig;
       await runtime.createWorker({ workerId: 'other', engine: 'puppet' });
       let count = 0;
-      const stall: Stall = place.faulty.stall((call) => {
+      const stall: Stall = setup.faulty.stall((call) => {
         count += call.isWrite ? 1 : 0;
         return call.isWrite && count === nth;
       });
-      // the store is back some time after those who waited were refused
+      // The store answers again some time after the waiting commands have failed.
       void stall.reached.then(() => clock.after(COMMIT_TIMEOUT_MS * 1.5, () => stall.release(outcome)));
       const attempt: Attempt = async (what, command) => {
         for (;;) {
@@ -243,48 +247,48 @@ for (const outcome of ['done', 'lost'] as const) {
           await runtime.updateWorker('other', { displayName: `at ${clock.now()}` });
           t.is(await codeOf(runtime.events('other')), 'none');
           await clock.advance(COMMIT_TIMEOUT_MS);
-          await assertTrue(t, place, `write ${nth}, ${what}`);
+          await assertConsistent(t, setup, `write ${nth}, ${what}`);
         }
       };
-      const events = await live(t, place, attempt);
+      const events = await lifecycle(t, setup, attempt);
       await clock.advance(COMMIT_TIMEOUT_MS * 2);
-      await assertTrue(t, place, `write ${nth}, at the end`);
+      await assertConsistent(t, setup, `write ${nth}, at the end`);
       t.is(stall.held, 0);
       await runtime.stopWorker('other');
-      await assertKept(t, place, events, `write ${nth}`);
+      await assertKept(t, setup, events, `write ${nth}`);
     }
   });
 }
 
-test('P14: that the store refuses is told once, and that it takes commits again once', async (t) => {
+test('P14: one diagnostic reports that the store refuses commits, and one that it accepts them again', async (t) => {
   const { rig, faulty } = await open(memoryStore());
   const { runtime, clock } = rig;
   t.teardown(() => shutDown(rig));
   for (const workerId of ['v', 'w']) await runtime.createWorker({ workerId, engine: 'puppet' });
   const rename = (workerId: string, displayName: string) =>
     onClock(clock, codeOf(runtime.updateWorker(workerId, { displayName })));
-  const told = async () =>
+  const storeDiagnostics = async () =>
     (await runtime.diagnostics()).items
       .filter(({ worker }) => worker === null)
       .map(({ severity, code, message }) => [severity, code, message]);
-  const again = ['info', 'STORE_AVAILABLE', 'The store takes commits again'];
+  const again = ['info', 'STORE_AVAILABLE', 'The store accepts commits again'];
   const full = ['error', 'STORE_FULL', 'The store refuses commits: The store is full'];
 
   faulty.failNext('append', 'conflict');
   t.is(await rename('v', 'foreign'), 'STORE_CONFLICT');
   t.is(await rename('v', 'a'), 'none');
-  t.deepEqual(await told(), [], 'one log is not the store');
+  t.deepEqual(await storeDiagnostics(), [], 'a conflict of one log is no trouble of the store');
 
   faulty.failWhile('append', 'full');
   for (const workerId of ['v', 'w', 'v']) t.is(await rename(workerId, 'full'), 'STORE_FULL');
-  t.deepEqual(await told(), [full]);
+  t.deepEqual(await storeDiagnostics(), [full]);
   faulty.heal();
   for (const workerId of ['v', 'w']) t.is(await rename(workerId, 'b'), 'none');
-  t.deepEqual(await told(), [again, full]);
+  t.deepEqual(await storeDiagnostics(), [again, full]);
 
-  // while one log is in doubt the store is not said to be well, whatever it takes of others
-  const stall = faulty.stall(({ method, log }) => method === 'append' && log === doubtful);
-  const doubtful = await logIdOf(runtime, 'v');
+  // While one log is in doubt, the store is not reported as available, even if it accepts commits of other logs.
+  const stall = faulty.stall(({ method, log }) => method === 'append' && log === stalledLog);
+  const stalledLog = await logIdOf(runtime, 'v');
   t.is(await rename('v', 'c'), 'STORE_UNAVAILABLE');
   t.is(await rename('w', 'c'), 'none');
   const unavailable = [
@@ -292,14 +296,14 @@ test('P14: that the store refuses is told once, and that it takes commits again 
     'STORE_UNAVAILABLE',
     'The store refuses commits: The store did not answer in time',
   ];
-  t.deepEqual(await told(), [unavailable, again, full]);
+  t.deepEqual(await storeDiagnostics(), [unavailable, again, full]);
   stall.release('done');
   await clock.advance(1_000);
-  t.deepEqual(await told(), [again, unavailable, again, full]);
+  t.deepEqual(await storeDiagnostics(), [again, unavailable, again, full]);
   t.true((await runtime.summary()).store.healthy);
 });
 
-test('P1, P14: a stop that a full disk refuses has ended the execution, and its run ends when there is space', async (t) => {
+test('P1, P14: a stop that fails with STORE_FULL ends the execution, and its run ends when there is space', async (t) => {
   const faulty = faultyStore(memoryStore());
   const { runtime, clock } = await startRig(t, {
     store: faulty,
@@ -318,22 +322,22 @@ test('P1, P14: a stop that a full disk refuses has ended the execution, and its 
   t.is((await runtime.stopWorker('w')).status, 'stopped');
 });
 
-test('P14: what a full disk refuses an engine that does not wait for the answer ends no process', async (t) => {
+test('P14: an engine that does not await a call which the store refuses cannot end the process', async (t) => {
   const store = faultyStore(memoryStore());
-  const heard: unknown[] = [];
-  const careless = engine('careless', async function* (run, worker) {
+  const errors: unknown[] = [];
+  const impatient = engine('impatient', async function* (run, worker) {
     store.failNext('append', 'full');
-    // nobody looks at these: Node would end the process with a rejection that is not handled
+    // The engine does not await these. Node would end the process if their rejections were unhandled.
     void run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] });
     yield { type: 'message', parts: [{ type: 'text', text: 'one' }] };
     void worker.beginRun();
-    void worker.createChild({ engine: 'nobody' });
-    // who waits hears of it as always
-    await worker.createChild({ engine: 'nobody' }).catch((error: unknown) => heard.push(error));
+    void worker.createChild({ engine: 'absent' });
+    // A call that is awaited still rejects.
+    await worker.createChild({ engine: 'absent' }).catch((error: unknown) => errors.push(error));
   });
-  const { runtime } = await startRig(t, { store, engines: [careless] });
-  await runtime.createWorker({ workerId: WORKER, engine: 'careless' });
+  const { runtime } = await startRig(t, { store, engines: [impatient] });
+  await runtime.createWorker({ workerId: WORKER, engine: 'impatient' });
   const { run } = await runtime.sendInput(WORKER, { text: 'go' }, { waitMs: 10_000 });
   t.is(run?.outcome, 'completed');
-  t.like(heard, [{ code: 'ENGINE_UNKNOWN' }]);
+  t.like(errors, [{ code: 'ENGINE_UNKNOWN' }]);
 });

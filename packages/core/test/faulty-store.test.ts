@@ -14,14 +14,15 @@ testStore(
     return { open: async () => store, dispose: async () => {} };
   },
   {
-    kill: 'what is in memory ends with its process',
-    meter: 'reading memory cannot be counted',
+    kill: 'memory does not survive its process',
+    meter: 'reads of memory are not counted',
   },
 );
 
 const host: StoreHost = {
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: () => undefined,
   report: () => {},
 };
@@ -30,7 +31,7 @@ const batchOf = (seq: number): Batch => ({ lines: Buffer.from(`{"seq":${seq}}\n`
 const headOf = (seq: number): LogHead => ({ seq, bytes: seq * 10 });
 const begin = { workerId: 'worker', record: null };
 
-/** An open store with `log_a` and `log_b`, one line each. */
+/** Opens a store with `log_a` and `log_b`, which have one line each. */
 const openStore = async (): Promise<FaultyStore> => {
   const store = faultyStore(memoryStore());
   await store.open(host);
@@ -47,13 +48,13 @@ const codeOf = async (call: Promise<unknown>): Promise<ErrorCode | 'none'> => {
   }
 };
 
-/** Whether a promise is still open after everything that is ready to run did. */
+/** True if the promise is still pending after one turn of the event loop. */
 const isPending = async (call: Promise<unknown>): Promise<boolean> => {
   let settled = false;
-  const note = (): void => {
+  const markSettled = (): void => {
     settled = true;
   };
-  call.then(note, note);
+  call.then(markSettled, markSettled);
   await new Promise((resolve) => setImmediate(resolve));
   return !settled;
 };
@@ -66,7 +67,7 @@ const faults: Record<StoreFault, { code: ErrorCode; seqAfter: number }> = {
 };
 
 for (const [fault, { code, seqAfter }] of Object.entries(faults)) {
-  test(`${fault}: one append fails with ${code} and the log then ends at ${seqAfter}`, async (t) => {
+  test(`${fault}: one append fails with ${code}, and the log then ends at line ${seqAfter}`, async (t) => {
     const store = await openStore();
     store.failNext('append', fault as StoreFault);
     t.is(await codeOf(store.append('log_a', headOf(1), batchOf(2))), code);
@@ -76,7 +77,7 @@ for (const [fault, { code, seqAfter }] of Object.entries(faults)) {
   });
 }
 
-test('a creation in doubt that was not done is WORKER_NOT_FOUND, one that was done is there', async (t) => {
+test('after a creation in doubt, head fails with WORKER_NOT_FOUND or returns the head', async (t) => {
   const store = await openStore();
   store.failNext('create', 'unavailable-lost');
   t.is(await codeOf(store.create('log_c', begin, batchOf(1))), 'STORE_UNAVAILABLE');
@@ -86,7 +87,7 @@ test('a creation in doubt that was not done is WORKER_NOT_FOUND, one that was do
   t.deepEqual(await store.head('log_c'), headOf(1));
 });
 
-test('failAt counts the writes from now on, and only those', async (t) => {
+test('failAt counts only writes, from the call on', async (t) => {
   const store = await openStore();
   store.failAt(3, 'full');
   await store.append('log_a', headOf(1), batchOf(2));
@@ -97,7 +98,7 @@ test('failAt counts the writes from now on, and only those', async (t) => {
   await store.remove('log_a');
 });
 
-test('faults are taken in the order of planning, and do not shift each other', async (t) => {
+test('faults apply in the order in which they were planned, and failAt still counts failed writes', async (t) => {
   const store = await openStore();
   store.failNext('append', 'full');
   store.failNext('append', 'unavailable-lost');
@@ -112,7 +113,7 @@ test('faults are taken in the order of planning, and do not shift each other', a
   t.deepEqual(codes, ['STORE_FULL', 'STORE_UNAVAILABLE', 'none', 'STORE_CONFLICT', 'none']);
 });
 
-test('failWhile lasts until heal', async (t) => {
+test('failWhile applies until heal', async (t) => {
   const store = await openStore();
   store.failWhile((call) => call.log === 'log_a' && call.isWrite, 'full');
   for (let round = 0; round < 3; round += 1) {
@@ -124,7 +125,7 @@ test('failWhile lasts until heal', async (t) => {
   t.deepEqual(await store.head('log_a'), headOf(2));
 });
 
-test('a stalled append hangs, and head of its log with it; other calls do not', async (t) => {
+test('a stalled append holds head of its log, but no other call', async (t) => {
   const store = await openStore();
   const stall = store.stall((call) => call.method === 'append' && call.log === 'log_a');
   const append = store.append('log_a', headOf(1), batchOf(2));
@@ -146,7 +147,7 @@ test('a stalled append hangs, and head of its log with it; other calls do not', 
   t.deepEqual(await head, headOf(2));
 });
 
-test('a stalled write that is released as lost never happens', async (t) => {
+test('a stalled write that is released as lost fails and is not executed', async (t) => {
   const store = await openStore();
   const stall = store.stall('create');
   const create = store.create('log_c', begin, batchOf(1));
@@ -159,7 +160,7 @@ test('a stalled write that is released as lost never happens', async (t) => {
   t.is(stall.held, 0);
 });
 
-test('heal lets what hangs happen, in order', async (t) => {
+test('heal executes the held calls in order', async (t) => {
   const store = await openStore();
   store.stall((call) => call.isWrite);
   const writes = [
@@ -174,7 +175,7 @@ test('heal lets what hangs happen, in order', async (t) => {
   t.is(await codeOf(store.head('log_b')), 'WORKER_NOT_FOUND');
 });
 
-test('closing loses what hangs', async (t) => {
+test('close fails the held calls', async (t) => {
   const store = await openStore();
   store.stall('append');
   const append = codeOf(store.append('log_a', headOf(1), batchOf(2)));
@@ -187,7 +188,7 @@ test('closing loses what hangs', async (t) => {
   );
 });
 
-test('any method can fail or hang, open and close too', async (t) => {
+test('open can fail, and close can be held', async (t) => {
   const store = faultyStore(memoryStore());
   store.failNext('open', 'unavailable-lost');
   t.is(await codeOf(store.open(host)), 'STORE_UNAVAILABLE');
@@ -200,7 +201,7 @@ test('any method can fail or hang, open and close too', async (t) => {
   t.is(await codeOf(store.bundles()), 'STORE_UNAVAILABLE');
 });
 
-test('calls are recorded as they came in, the failed ones too', async (t) => {
+test('all calls are recorded in order, including failed ones', async (t) => {
   const store = await openStore();
   store.failNext('append', 'full');
   const batch = batchOf(2);

@@ -23,7 +23,7 @@ type Reach = (t: ExecutionContext) => Promise<void>;
 
 const never = (): Promise<never> => new Promise(() => {});
 
-/** The call is refused with a code and, where it is a limit of a size or a number, with its name and value. */
+/** Checks that the call fails with this code and, if `limit` is given, with the limit's name and value. */
 const refused = async (
   t: ExecutionContext,
   call: Promise<unknown>,
@@ -36,7 +36,7 @@ const refused = async (
   if (limit) t.like(error.details, { limit, value });
 };
 
-/** How a run ends that yields this. */
+/** Runs an engine with these outputs. Returns the error code of the run, or its outcome. */
 const outcomeOf = async (
   t: ExecutionContext,
   limits: Partial<Limits>,
@@ -55,12 +55,12 @@ const outcomeOf = async (
 const bundleOf = (id: string) => ({ id, profiles: {} });
 const textOf = (length: number): string => 'x'.repeat(length);
 
-/** Each limit, small, and what is seen when it is reached. */
+/** For each limit, a function that sets it low, reaches it and checks the result. */
 const limits: Record<keyof Limits, Reach> = {
   async workers(t) {
     const { runtime } = await startRig(t, { limits: { workers: 2 } });
     await runtime.createWorker({ workerId: 'a', engine: 'puppet' });
-    // a place is taken before anything is awaited
+    // A creation counts from its call on, before anything is awaited.
     const codes = await Promise.all(
       ['b', 'c', 'd'].map((workerId) => codeOf(runtime.createWorker({ workerId, engine: 'puppet' }))),
     );
@@ -165,7 +165,7 @@ const limits: Record<keyof Limits, Reach> = {
     const notice = { type: 'notice', severity: 'info', code: 'x', message: textOf(1_000) } as const;
     t.is(await outcomeOf(t, { eventBytes: 1_000 }, [notice]), 'OUTPUT_TOO_LARGE');
     t.is(await outcomeOf(t, { eventBytes: 2_000 }, [notice]), 'completed');
-    // streamed text that fits memory but no event: the run ends all the same
+    // Streamed text that fits inFlightBytes but not an event ends the run, too.
     const text = { type: 'text', text: textOf(1_000) } as const;
     t.is(await outcomeOf(t, { eventBytes: 1_000 }, [text, { type: 'message' }]), 'OUTPUT_TOO_LARGE');
     t.is(await outcomeOf(t, { eventBytes: 1_000 }, [text]), 'OUTPUT_TOO_LARGE');
@@ -199,7 +199,7 @@ const limits: Record<keyof Limits, Reach> = {
       runtime.listBundles({ limit: 2 }),
     ];
     for (const page of pages) await refused(t, page, 'LIMIT_TOO_LARGE', 'pageItems', 1);
-    t.is((await runtime.events('w')).items.length, 1, 'what is given without asking is no more than that');
+    t.is((await runtime.events('w')).items.length, 1, 'the default page size is not larger');
   },
   async pageBytes(t) {
     const { runtime } = await startRig(t, { limits: { pageBytes: 200 } });
@@ -226,7 +226,7 @@ const limits: Record<keyof Limits, Reach> = {
     t.true(
       (await runtime.createWorker({ workerId: 'b', engine: 'puppet' }, { idempotencyKey: 'b' })).replayed,
     );
-    // the oldest is forgotten: the call is a new one
+    // The oldest key is no longer kept, so the call counts as a new one.
     t.is(
       await codeOf(runtime.createWorker({ workerId: 'a', engine: 'puppet' }, { idempotencyKey: 'a' })),
       'WORKER_EXISTS',
@@ -288,7 +288,7 @@ const limits: Record<keyof Limits, Reach> = {
     const stall = faulty.stall('append');
     const held = ['1', '2', '3'].map((displayName) => runtime.updateWorker('w', { displayName }));
     await settle();
-    // of all Workers together
+    // The limit is for all Workers together.
     await refused(t, runtime.updateWorker('v', { displayName: 'x' }), 'STORE_UNAVAILABLE');
     t.is(await codeOf(runtime.getWorker('v')), 'none');
     stall.release('done');
@@ -311,11 +311,11 @@ const limits: Record<keyof Limits, Reach> = {
     stream.close();
     t.is(count, 52);
     const behind = reads();
-    t.true(behind > 0, 'what is older than the tail comes from the store');
+    t.true(behind > 0, 'events before the tail are read from the store');
     const { asOf } = await runtime.events('w', { limit: 50 });
     const before = reads();
     await runtime.events('w', { after: asOf });
-    t.is(reads(), before, 'what is recent comes from memory');
+    t.is(reads(), before, 'events in the tail are read from memory');
   },
   async recentReadBytes(t) {
     for (const [recentReadBytes, costs] of [
@@ -330,7 +330,7 @@ const limits: Record<keyof Limits, Reach> = {
       const page = await runtime.events('w', { limit: 5 });
       const before = reads();
       t.deepEqual(await runtime.events('w', { limit: 5 }), page);
-      t.is(reads() - before, costs, 'what was read last comes from memory, as far as it is kept');
+      t.is(reads() - before, costs, 'a repeated read is answered from memory if the limit allows');
     }
   },
   async idleUnloadMs(t) {
@@ -345,8 +345,8 @@ const limits: Record<keyof Limits, Reach> = {
     };
     t.is(await reads(), 0);
     await clock.advance(3_000);
-    t.true((await reads()) > 0, 'nothing is kept in memory for a Worker without work or readers');
-    // it comes back as it was
+    t.true((await reads()) > 0, 'an idle Worker without readers is unloaded');
+    // A command loads the Worker again.
     t.is(await codeOf(runtime.sendInput('w', { text: 'go' })), 'none');
   },
   async subscriptions(t) {
@@ -374,11 +374,11 @@ const limits: Record<keyof Limits, Reach> = {
     const { runtime } = await startRig(t, { limits: { bundles: 2 } });
     const put = (id: string) => runtime.putBundle(bundleDigest(bundleOf(id)), bundleOf(id));
     await put('a');
-    // at the same instant: only one place is left
+    // Of two concurrent calls one succeeds, because one more bundle is allowed.
     const codes = await Promise.all([codeOf(put('b')), codeOf(put('c'))]);
     t.deepEqual(codes.sort(), ['LIMIT_REACHED', 'none']);
     await refused(t, put('d'), 'LIMIT_REACHED', 'bundles', 2);
-    t.is(await codeOf(put('a')), 'none', 'the same again takes no place');
+    t.is(await codeOf(put('a')), 'none', 'a bundle that is put again does not count');
     t.is((await runtime.listBundles()).items.length, 2);
   },
   async bundleBytes(t) {
@@ -398,7 +398,7 @@ const limits: Record<keyof Limits, Reach> = {
     t.false((await runtime.summary()).store.healthy);
     stall.release('done');
     await clock.advance(1_000);
-    t.is((await runtime.getWorker('w')).displayName, 'x', 'what turned out to have happened is adopted');
+    t.is((await runtime.getWorker('w')).displayName, 'x', 'an append that completed late is adopted');
   },
   async attachTimeoutMs(t) {
     const puppet = new Puppet({ onAttach: never });
@@ -465,13 +465,13 @@ const limits: Record<keyof Limits, Reach> = {
   },
 };
 
-for (const [name, reach] of Object.entries(limits)) test(`P23: the limit ${name} is reached`, reach);
+for (const [name, reach] of Object.entries(limits)) test(`P23: the limit ${name} is enforced`, reach);
 
 test('P23: every limit has a test that reaches it', (t) => {
   t.deepEqual(Object.keys(limits).sort(), Object.keys(DEFAULT_LIMITS).sort());
 });
 
-test('P23: a limit that does not exist, or is not a positive whole number, is refused', (t) => {
+test('P23: an unknown limit, or one that is not a positive integer, is refused', (t) => {
   const wrong: readonly object[] = [
     { nonsense: 1 },
     { workers: 0 },
@@ -501,7 +501,7 @@ test('P23: a limit that does not exist, or is not a positive whole number, is re
   t.is(resolveLimits({ workers: 7 }).workers, 7);
 });
 
-test('P23: a line of ids and labels at their longest fits an event', async (t) => {
+test('P23: an event with the longest id, labels and display name fits limits.eventBytes', async (t) => {
   const rig = makeRig();
   await rig.runtime.start();
   const labels = Object.fromEntries(

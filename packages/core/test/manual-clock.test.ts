@@ -1,7 +1,7 @@
 import test from 'ava';
 import { manualClock } from '../src/testing/manual-clock.ts';
 
-test('time stands still until it is moved', async (t) => {
+test('the time changes only by advance', async (t) => {
   const clock = manualClock(1_000);
   t.is(clock.now(), 1_000);
   await clock.advance(0);
@@ -10,11 +10,11 @@ test('time stands still until it is moved', async (t) => {
   t.is(clock.now(), 1_250);
 });
 
-test('two clocks begin at the same time where none is given', (t) => {
+test('clocks without a given start begin at the same time', (t) => {
   t.is(manualClock().now(), manualClock().now());
 });
 
-test('timers are called in order of time, then of setting, each at its own time', async (t) => {
+test('timers are called in order of due time, then of creation, each at its due time', async (t) => {
   const clock = manualClock(0);
   const called: [string, number][] = [];
   for (const [name, delay] of [
@@ -51,23 +51,23 @@ test('a timer is called once', async (t) => {
   t.is(calls, 1);
 });
 
-test('a timer that was called off is not called, even at the same time', async (t) => {
+test('a cancelled timer is not called, even if it was due at the same time', async (t) => {
   const clock = manualClock();
   const called: string[] = [];
   clock.after(10, () => {
     called.push('first');
-    callOffSecond();
+    cancelSecond();
   });
-  const callOffSecond = clock.after(10, () => called.push('second'));
-  const callOffThird = clock.after(20, () => called.push('third'));
-  callOffThird();
-  callOffThird();
+  const cancelSecond = clock.after(10, () => called.push('second'));
+  const cancelThird = clock.after(20, () => called.push('third'));
+  cancelThird();
+  cancelThird();
   await clock.advance(100);
   t.deepEqual(called, ['first']);
   t.is(clock.timers, 0);
 });
 
-test('work that waits for a timer goes on, and sets the next, within one move', async (t) => {
+test('one advance runs the work that waits for a timer, and the timers that this work sets', async (t) => {
   const clock = manualClock(0);
   const times: number[] = [];
   const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
@@ -85,7 +85,7 @@ test('work that waits for a timer goes on, and sets the next, within one move', 
   t.is(clock.now(), 100);
 });
 
-test('what a timer throws comes out of the move, and the clock stays there', async (t) => {
+test('advance rejects with the error of a callback, and the time stays at that timer', async (t) => {
   const clock = manualClock(0);
   clock.after(10, () => {
     throw new TypeError('from a callback');
@@ -94,6 +94,6 @@ test('what a timer throws comes out of the move, and the clock stays there', asy
   t.is(clock.now(), 10);
 });
 
-test('a clock does not go back', async (t) => {
+test('a negative advance is refused', async (t) => {
   await t.throwsAsync(manualClock().advance(-1), { instanceOf: RangeError });
 });

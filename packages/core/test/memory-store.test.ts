@@ -11,14 +11,15 @@ testStore(
     return { open: async () => store, dispose: async () => {} };
   },
   {
-    kill: 'what is in memory ends with its process',
-    meter: 'reading memory cannot be counted; P21 is timed below',
+    kill: 'memory does not survive its process',
+    meter: 'reads of memory are not counted; a test below measures their time',
   },
 );
 
 const host: StoreHost = {
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: () => undefined,
   report: () => {},
 };
@@ -31,7 +32,7 @@ const openStore = async (): Promise<RuntimeStore> => {
 
 const lineOf = (seq: number): Uint8Array => Buffer.from(`{"seq":${seq}}\n`);
 
-/** Writes a log of one line a batch, and gives its head. */
+/** Writes a log with one line per batch, and returns its head. */
 const writeLog = async (store: RuntimeStore, log: string, count: number): Promise<LogHead> => {
   const first = lineOf(1);
   await store.create(log, { workerId: log, record: null }, { lines: first, count: 1 });
@@ -44,13 +45,13 @@ const writeLog = async (store: RuntimeStore, log: string, count: number): Promis
   return head;
 };
 
-test('the memory store says that it keeps nothing beyond the process', async (t) => {
+test('the memory store reports that it is not durable', async (t) => {
   const store = await openStore();
   t.is(store.kind, 'memory');
   t.false(store.isDurable);
 });
 
-test('what is read of one batch is the appended bytes themselves, not a copy', async (t) => {
+test('a slice of one batch shares the appended bytes, without a copy', async (t) => {
   const store = await openStore();
   const lines = Buffer.concat([lineOf(1), lineOf(2), lineOf(3)]);
   await store.create('log_a', { workerId: 'a', record: null }, { lines, count: 3 });
@@ -60,7 +61,7 @@ test('what is read of one batch is the appended bytes themselves, not a copy', a
   t.is(slice.count, 2);
 });
 
-test('a store that was closed may be closed again, and opened', async (t) => {
+test('a closed store may be closed again, and opened', async (t) => {
   const store = await openStore();
   await store.close();
   await store.close();
@@ -68,7 +69,7 @@ test('a store that was closed may be closed again, and opened', async (t) => {
   t.deepEqual([...logs], []);
 });
 
-test('the tail of a reopened log is bounded, so that opening does not copy long logs', async (t) => {
+test('the tail of a reopened log is at most 64 KiB', async (t) => {
   const store = await openStore();
   const head = await writeLog(store, 'log_a', 20_000);
   await store.close();
@@ -78,13 +79,13 @@ test('the tail of a reopened log is bounded, so that opening does not copy long 
   t.true((found?.tail.length ?? 0) <= 65_536);
 });
 
-test('P21: a page of a log that is 400 times as long takes about as long', async (t) => {
+test('P21: a page takes about the same time in a log that is 400 times as long', async (t) => {
   const store = await openStore();
   const lengths = { log_short: 500, log_long: 200_000 };
   const heads = new Map<string, LogHead>();
   for (const [log, count] of Object.entries(lengths)) heads.set(log, await writeLog(store, log, count));
   const fastest = new Map([...heads.keys()].map((log) => [log, Number.POSITIVE_INFINITY]));
-  // In turns, and by the fastest of many: what else the machine does slows both, or is left out.
+  // The logs are read alternately, and only the fastest read of each counts, so other load of the machine cancels out.
   for (let round = 0; round < 300; round += 1) {
     for (const [log, head] of heads) {
       const begin = performance.now();

@@ -14,7 +14,7 @@ import { codeOf, logOf, makeRig, onClock, settle, shutDown, startRig } from './f
 setFlagsFromString('--expose_gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Bytes of the heap that something still needs. */
+/** Returns the bytes of the heap that are in use after a garbage collection. */
 const heapUsed = async (): Promise<number> => {
   for (let round = 0; round < 3; round += 1) {
     await settle();
@@ -25,10 +25,10 @@ const heapUsed = async (): Promise<number> => {
 
 const notice: EngineOutput = { type: 'notice', severity: 'info', code: 'tick', message: 'tick '.repeat(10) };
 
-/** An engine that says a lot on every input: as many events as the input asks for. */
+/** An engine that answers each input with as many events as the input's number says. */
 const chatty = engine('chatty', async function* ({ input }) {
   const count = Number(input?.parts[0]?.text);
-  for (let said = 0; said < count; said += 50) yield Array.from({ length: 50 }, () => notice);
+  for (let sent = 0; sent < count; sent += 50) yield Array.from({ length: 50 }, () => notice);
 });
 
 const say = async (runtime: Runtime, workerId: string, count: number): Promise<void> => {
@@ -37,7 +37,7 @@ const say = async (runtime: Runtime, workerId: string, count: number): Promise<v
 };
 
 test.serial(
-  'P8: 1,000 stalled readers cost no memory while 20,000 events pass, and lose nothing',
+  'P8: 1,000 stalled readers need no memory for 20,000 events, and later receive all of them',
   async (t) => {
     const { runtime } = await startRig(t, { engines: [chatty] });
     await runtime.createWorker({ workerId: 'w', engine: 'chatty' });
@@ -54,7 +54,7 @@ test.serial(
     const streams = await Promise.all(
       Array.from({ length: 500 }, async () => {
         const stream = await runtime.openStream('w', { after: asOf });
-        // one that has seen something, and waits for its client
+        // The reader has received one chunk and does not pull again.
         await stream.pull(65_536);
         return stream;
       }),
@@ -84,47 +84,50 @@ test.serial(
   },
 );
 
-test.serial('P20: 2,000 creations and deletions, with streams, leave nothing behind', async (t) => {
-  const seen: WeakRef<object>[] = [];
-  const echo = engine('echo', async function* (run, worker) {
-    seen.push(new WeakRef(worker), new WeakRef(run));
-    yield { type: 'text', text: run.input?.parts[0]?.text ?? '' };
-    yield { type: 'message' };
-  });
-  const { runtime, clock } = await startRig(t, { engines: [echo], limits: { removedWorkers: 10 } });
-  const round = async (): Promise<void> => {
-    for (let n = 0; n < 50; n += 1) {
-      const { worker } = await runtime.createWorker(
-        {
-          engine: 'echo',
-          labels: { n: `${n}` },
-          claims: [{ name: 'it', resource: `fs:/${n}/x`, mode: 'write' }],
-        },
-        { idempotencyKey: `create ${n}` },
-      );
-      const { workerId } = worker;
-      const stream = runtime.observe(workerId)[Symbol.asyncIterator]();
-      const watch = runtime.watch()[Symbol.asyncIterator]();
-      await Promise.all([stream.next(), watch.next()]);
-      await runtime.sendInput(workerId, { text: 'go' }, { idempotencyKey: 'key', waitMs: 1_000 });
-      await runtime.stopWorker(workerId);
-      await runtime.deleteWorker(workerId);
-      await Promise.all([stream.return?.(undefined), watch.return?.(undefined)]);
-    }
-  };
-  await round();
-  const timers = clock.timers;
-  const before = await heapUsed();
-  for (let n = 0; n < 39; n += 1) await round();
-  const grown = (await heapUsed()) - before;
-  t.is(clock.timers, timers);
-  t.is((await runtime.summary()).workers.total, 0);
-  const alive = seen.filter((ref) => ref.deref() !== undefined).length;
-  t.true(alive < 40, `${alive} executions and runs of ${seen.length} are still held`);
-  t.true(grown < 2_000_000, `${grown} bytes more`);
-});
+test.serial(
+  'P20: 2,000 creations and deletions, with streams, leave no memory and no timer in use',
+  async (t) => {
+    const seen: WeakRef<object>[] = [];
+    const echo = engine('echo', async function* (run, worker) {
+      seen.push(new WeakRef(worker), new WeakRef(run));
+      yield { type: 'text', text: run.input?.parts[0]?.text ?? '' };
+      yield { type: 'message' };
+    });
+    const { runtime, clock } = await startRig(t, { engines: [echo], limits: { removedWorkers: 10 } });
+    const round = async (): Promise<void> => {
+      for (let n = 0; n < 50; n += 1) {
+        const { worker } = await runtime.createWorker(
+          {
+            engine: 'echo',
+            labels: { n: `${n}` },
+            claims: [{ name: 'it', resource: `fs:/${n}/x`, mode: 'write' }],
+          },
+          { idempotencyKey: `create ${n}` },
+        );
+        const { workerId } = worker;
+        const stream = runtime.observe(workerId)[Symbol.asyncIterator]();
+        const watch = runtime.watch()[Symbol.asyncIterator]();
+        await Promise.all([stream.next(), watch.next()]);
+        await runtime.sendInput(workerId, { text: 'go' }, { idempotencyKey: 'key', waitMs: 1_000 });
+        await runtime.stopWorker(workerId);
+        await runtime.deleteWorker(workerId);
+        await Promise.all([stream.return?.(undefined), watch.return?.(undefined)]);
+      }
+    };
+    await round();
+    const timers = clock.timers;
+    const before = await heapUsed();
+    for (let n = 0; n < 39; n += 1) await round();
+    const grown = (await heapUsed()) - before;
+    t.is(clock.timers, timers);
+    t.is((await runtime.summary()).workers.total, 0);
+    const alive = seen.filter((ref) => ref.deref() !== undefined).length;
+    t.true(alive < 40, `${alive} executions and runs of ${seen.length} are still held`);
+    t.true(grown < 2_000_000, `${grown} bytes more`);
+  },
+);
 
-test('P21: a page costs the same number of reads in a short and in a long log; lists open none', async (t) => {
+test('P21: a page costs the same number of reads in a short and in a long log, and a list costs none', async (t) => {
   const costs: number[] = [];
   for (const count of [500, 10_000]) {
     const store = faultyStore(memoryStore());
@@ -154,11 +157,11 @@ test('P21: a page costs the same number of reads in a short and in a long log; l
   t.is(long[0], after);
   t.is(long[1], start);
   t.true((after ?? 99) <= 2);
-  // a transcript reads over what does not speak, but never more than a bounded stretch
+  // A transcript page skips events that are not part of it, but reads a bounded number of them.
   t.true((transcript ?? 99) <= 20 && (long[2] ?? 99) <= 20);
 });
 
-/** What a client of the watch knows: Workers by id. */
+/** Applies the items of a watch to the display names, by Worker id, that a client keeps. */
 const follow = (items: readonly WatchItem[], known: Map<string, string | null>): void => {
   for (const item of items) {
     if (item.type === 'reset') known.clear();
@@ -178,7 +181,7 @@ const present = async (runtime: Runtime): Promise<ReadonlyMap<string, string | n
 const sorted = (known: ReadonlyMap<string, string | null>): readonly unknown[] =>
   [...known].sort(([a], [b]) => (a < b ? -1 : 1));
 
-test('a watch that pulls now and then sees each Worker as it is, once, however often it changed', async (t) => {
+test('a watch that is read rarely delivers each changed Worker once, in its current state', async (t) => {
   const { runtime } = await startRig(t);
   for (let n = 0; n < 200; n += 1) await runtime.createWorker({ workerId: `w${n}`, engine: 'puppet' });
   const watch = runtime.openWatch();
@@ -211,7 +214,7 @@ test('a watch that pulls now and then sees each Worker as it is, once, however o
   again.close();
 });
 
-test('a list, and a watch from its asOf, together miss nothing while Workers come, change and go', async (t) => {
+test('a list and a watch from its asOf miss no Worker that is created, changed or deleted in the meantime', async (t) => {
   const { runtime } = await startRig(t);
   for (let n = 0; n < 30; n += 1) await runtime.createWorker({ workerId: `w${n}`, engine: 'puppet' });
   const known = new Map<string, string | null>();
@@ -236,7 +239,7 @@ test('a list, and a watch from its asOf, together miss nothing while Workers com
   watch.close();
 });
 
-test('P6: a watch of another start begins anew; of the same one it goes on', async (t) => {
+test('P6: a watch resumes from a cursor of the same start, and begins with `reset` for another one', async (t) => {
   const store = memoryStore();
   const first = makeRig({ store });
   await first.runtime.start();
@@ -260,7 +263,7 @@ test('P6: a watch of another start begins anew; of the same one it goes on', asy
   );
 });
 
-test('P5: a change at any moment while a reader is on its way to waiting wakes it', async (t) => {
+test('P5: a reader does not miss a change that happens just before it waits', async (t) => {
   const { runtime } = await startRig(t);
   await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
   const controller = new AbortController();
@@ -282,14 +285,14 @@ test('P5: a change at any moment while a reader is on its way to waiting wakes i
     const { lastSeq } = await runtime.getWorker('w');
     const last = seen.findLast((item) => item.type === 'event');
     t.is(last?.type === 'event' ? last.event.seq : 0, lastSeq, `after ${ticks} microtasks`);
-    const told = watched.findLast((item) => item.type === 'worker');
-    t.is(told?.type === 'worker' ? told.worker.lastSeq : 0, lastSeq);
+    const worker = watched.findLast((item) => item.type === 'worker');
+    t.is(worker?.type === 'worker' ? worker.worker.lastSeq : 0, lastSeq);
   }
   controller.abort();
   await Promise.all([observing, watching]);
 });
 
-test('a reader that is behind when its Worker is deleted is told that it ended', async (t) => {
+test('a reader that is behind when its Worker is deleted receives `ended`', async (t) => {
   const { runtime } = await startRig(t, { engines: [chatty], limits: { tailBytes: 1_000 } });
   await runtime.createWorker({ workerId: 'w', engine: 'chatty' });
   await say(runtime, 'w', 500);
@@ -307,7 +310,7 @@ test('a reader that is behind when its Worker is deleted is told that it ended',
   t.deepEqual(item.value, { type: 'ended', code: 'WORKER_NOT_FOUND' });
 });
 
-test('P4: streams and watches are told that the runtime stops, after the last event', async (t) => {
+test('P4: streams and watches receive `ended`, after the last event, when the runtime stops', async (t) => {
   const rig = makeRig();
   const { runtime } = rig;
   await runtime.start();
@@ -328,7 +331,7 @@ test('P4: streams and watches are told that the runtime stops, after the last ev
   t.is(watched.at(-1), 'ended');
 });
 
-test('P4: whoever waits for a run that waits itself is answered when the runtime stops', async (t) => {
+test('P4: a call that waits for a queued run is answered when the runtime stops', async (t) => {
   const rig = makeRig();
   const { runtime, clock } = rig;
   await runtime.start();
@@ -338,10 +341,10 @@ test('P4: whoever waits for a run that waits itself is answered when the runtime
   await shutDown(rig);
   const { run, queued } = await onClock(clock, waiting, 1);
   t.deepEqual([run, queued], [null, true]);
-  t.is(clock.timers, 0, 'nothing keeps the process');
+  t.is(clock.timers, 0, 'no timer keeps the process alive');
 });
 
-test('an idempotency key in flight is held, however long its first call takes', async (t) => {
+test('an idempotency key is in flight until its first call ends, even if the Worker could be unloaded', async (t) => {
   let admit = (): void => {};
   const { runtime, clock, puppet } = await startRig(t, {
     limits: { idleUnloadMs: 1_000, pluginTimeoutMs: 100_000 },
@@ -371,7 +374,7 @@ test('an idempotency key in flight is held, however long its first call takes', 
   t.is(puppet.runs.length, 1);
 });
 
-test('what callers and engines do with their objects afterwards changes nothing', async (t) => {
+test('later changes to the objects of a request have no effect', async (t) => {
   const puppet = new Puppet();
   const { runtime } = await startRig(t, { engines: [puppet] });
   const labels: Record<string, string> = { team: 'a' };
@@ -381,13 +384,13 @@ test('what callers and engines do with their objects afterwards changes nothing'
   await runtime.sendInput('w', { text: 'go', metadata, whenBusy: 'queue' });
   labels.team = 'b';
   config.style = 'rich';
-  metadata.from = 'elsewhere';
+  metadata.from = 'changed';
   t.deepEqual((await runtime.getWorker('w')).labels, { team: 'a' });
   t.deepEqual(puppet.context().config, { style: 'plain' });
   t.deepEqual(puppet.last().run.input?.metadata, { from: 'test' });
 });
 
-test('P10: usage and counts are what the log says, whatever a model is called', async (t) => {
+test('P10: the usage per model is right even for model names like `__proto__`', async (t) => {
   const { runtime, puppet } = await startRig(t);
   await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
   for (const model of ['constructor', '__proto__', 'toString', 'constructor'])
@@ -409,7 +412,7 @@ test('P10: usage and counts are what the log says, whatever a model is called', 
   t.deepEqual([messages, runs.completed, events], [1, 1, (await logOf(runtime, 'w')).length]);
 });
 
-test('P5: what was read while the log grew is not what is read of it later', async (t) => {
+test('P5: a read that overlaps with appends does not make a later page stale', async (t) => {
   const inner = memoryStore();
   let answer = Promise.resolve();
   const store = new Proxy(inner, {

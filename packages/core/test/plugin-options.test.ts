@@ -21,14 +21,14 @@ const READERS = {
   isLoud,
 };
 
-/** `audit` has these options; what is refused is said in one way. */
+/** Checks that options for the plugin `audit` are refused with this message, the option's name and the known names. */
 const refused = (t: ExecutionContext, options: unknown, message: string, option?: string): void => {
   const error = t.throws(() => readOptions('audit', options, READERS), { instanceOf: RuntimeError, message });
   t.is(error?.code, 'INVALID_REQUEST');
   t.deepEqual(error?.details, { ...(option && { option }), known: Object.keys(READERS) });
 };
 
-test('options of any origin are read by their types, and what was not given is its default', (t) => {
+test('options are read by their types from flags or code, and a missing one has its default', (t) => {
   const { file, flushMs, only, format, isLoud } = readOptions(
     'audit',
     { file: 'a', only: undefined },
@@ -47,7 +47,7 @@ test('options of any origin are read by their types, and what was not given is i
   t.deepEqual(readOptions('none', {}, {}), {});
 });
 
-test('what does not exist, is missing or does not fit is refused by its name', (t) => {
+test('an unknown, missing or invalid option is refused, and the message names it', (t) => {
   const known = 'file, flushMs, only, format, isLoud';
   refused(
     t,
@@ -106,7 +106,7 @@ test('what does not exist, is missing or does not fit is refused by its name', (
   });
 });
 
-test('options within an option are refused under the name of both', (t) => {
+test('the error of a nested option names the outer and the inner option', (t) => {
   const sink: OptionReader<{ readonly port: number }> = (value) =>
     readOptions('audit.sink', value, { port: wholeNumber(0) });
   t.deepEqual(readOptions('audit', { sink: { port: '0' } }, { sink }), { sink: { port: 0 } });

@@ -11,50 +11,50 @@ import { codeOf, errorOf, makeRig, onClock, plugin, settle, shutDown, startRig }
 
 const never = (): Promise<never> => new Promise(() => {});
 
-test('plugins are applied, started, asked and told in order, and released in reverse, the store last', async (t) => {
-  const said: string[] = [];
+test('plugins are applied, started and called in order, and released in reverse order, the store last', async (t) => {
+  const steps: string[] = [];
   const store = faultyStore(memoryStore());
-  const noting = (name: string): RuntimePlugin =>
+  const recording = (name: string): RuntimePlugin =>
     plugin(name, (host) => {
-      said.push(`apply ${name}`);
+      steps.push(`apply ${name}`);
       host.hooks.start.tapPromise(async () => {
         await settle(name === 'one' ? 3 : 1);
-        said.push(`start ${name}`);
-        host.defer(() => void said.push(`release ${name}, acquired in start`));
+        steps.push(`start ${name}`);
+        host.defer(() => void steps.push(`release ${name}, acquired in start`));
       });
       host.hooks.prepare.tapPromise(async (spec) => {
-        said.push(`prepare ${name}`);
+        steps.push(`prepare ${name}`);
         return spec;
       });
-      host.hooks.admit.tapPromise(async ({ type }) => void said.push(`admit ${name} ${type}`));
+      host.hooks.admit.tapPromise(async ({ type }) => void steps.push(`admit ${name} ${type}`));
       host.hooks.committed.tap(({ events }) =>
-        said.push(`told ${name} ${events.map(({ seq }) => seq).join(' ')}`),
+        steps.push(`committed ${name} ${events.map(({ seq }) => seq).join(' ')}`),
       );
       host.hooks.drain.tapPromise(async ({ reason, signal }) => {
-        said.push(`drain ${name} ${reason} ${signal.aborted}`);
+        steps.push(`drain ${name} ${reason} ${signal.aborted}`);
       });
-      host.defer(() => void said.push(`release ${name}`));
+      host.defer(() => void steps.push(`release ${name}`));
     });
-  const rig = makeRig({ store, plugins: [noting('one'), noting('two')] });
+  const rig = makeRig({ store, plugins: [recording('one'), recording('two')] });
   await rig.runtime.start();
-  said.push('runs');
+  steps.push('started');
   await rig.runtime.createWorker({ workerId: 'w', engine: 'puppet' });
   await rig.runtime.stop({ reason: 'test' });
-  said.push(store.calls.at(-1)?.method ?? '');
-  t.deepEqual(said, [
+  steps.push(store.calls.at(-1)?.method ?? '');
+  t.deepEqual(steps, [
     'apply one',
     'apply two',
     'start one',
     'start two',
-    'runs',
+    'started',
     'prepare one',
     'prepare two',
     'admit one worker.create',
     'admit two worker.create',
-    'told one 1',
-    'told two 1',
-    'told one 2',
-    'told two 2',
+    'committed one 1',
+    'committed two 1',
+    'committed one 2',
+    'committed two 2',
     'drain one test false',
     'drain two test false',
     'release two, acquired in start',
@@ -65,7 +65,7 @@ test('plugins are applied, started, asked and told in order, and released in rev
   ]);
 });
 
-test('start runs before the store opens, and commands are refused until then', async (t) => {
+test('start taps run before the store opens, and commands are refused until the store is open', async (t) => {
   const store = faultyStore(memoryStore());
   const codes: string[] = [];
   const early = plugin('early', (host) =>
@@ -93,7 +93,7 @@ test('start runs before the store opens, and commands are refused until then', a
   t.is(await codeOf(rig.runtime.createWorker({ engine: 'puppet' })), 'RUNTIME_STOPPING');
 });
 
-test('prepare fills in what a creation left out, one plugin on what the other made of it', async (t) => {
+test('prepare taps complete the specification of a creation, each from the result of the one before', async (t) => {
   const seen: WorkerSpec[] = [];
   const fill = (name: string, change: (spec: WorkerSpec) => WorkerSpec): RuntimePlugin =>
     plugin(name, (host) =>
@@ -121,7 +121,7 @@ test('prepare fills in what a creation left out, one plugin on what the other ma
   t.is(seen[1]?.engine, 'puppet');
 });
 
-test('what prepare makes is checked like a request: an unknown engine or tool is refused all the same', async (t) => {
+test('the result of prepare is checked like a request, so an unknown engine or tool is refused', async (t) => {
   let change: (spec: WorkerSpec) => WorkerSpec = (spec) => spec;
   const { runtime } = await startRig(t, {
     plugins: [plugin('changing', (host) => host.hooks.prepare.tapPromise(async (spec) => change(spec)))],
@@ -137,7 +137,7 @@ test('what prepare makes is checked like a request: an unknown engine or tool is
   t.deepEqual((await runtime.listWorkers()).items, []);
 });
 
-test('P18: a tool that its engine has not is named, with those that there are', async (t) => {
+test("P18: the error for an unknown tool names the tool and the engine's tools", async (t) => {
   const many = Array.from({ length: 21 }, (_, n) => `t${n}`);
   const engines = [
     new Puppet(),
@@ -151,24 +151,24 @@ test('P18: a tool that its engine has not is named, with those that there are', 
   };
   t.deepEqual(await refusal('puppet', ['read', 'raed']), [
     'TOOL_UNKNOWN',
-    'The engine "puppet" has no tool "raed": there are read, write',
+    'The engine "puppet" has no tool "raed"; its tools are read, write',
     { tools: ['raed'], known: ['read', 'write'] },
   ]);
   t.deepEqual(await refusal('bare', ['a', 'b']), [
     'TOOL_UNKNOWN',
-    'The engine "bare" has no tools "a", "b": it has none',
+    'The engine "bare" has no tools "a", "b"; it has no tools',
     { tools: ['a', 'b'], known: [] },
   ]);
   const [, message] = await refusal('rich', ['t21']);
-  t.is(message, `The engine "rich" has no tool "t21": there are ${many.slice(0, 20).join(', ')}, …`);
+  t.is(message, `The engine "rich" has no tool "t21"; its tools are ${many.slice(0, 20).join(', ')}, …`);
 });
 
-test('admit is asked about every command but stop, cancel and respond, and can refuse each', async (t) => {
-  const asked: string[] = [];
+test('admit is called for every command except stop, cancel and respond, and can refuse each', async (t) => {
+  const admitted: string[] = [];
   let isClosed = false;
   const gate = plugin('gate', (host) =>
     host.hooks.admit.tapPromise(async ({ type }) => {
-      asked.push(type);
+      admitted.push(type);
       if (isClosed) throw new RuntimeError('FORBIDDEN', 'Not today', { details: { quota: 3 } });
     }),
   );
@@ -188,12 +188,12 @@ test('admit is asked about every command but stop, cancel and respond, and can r
   await settle();
   isClosed = true;
   const writes = store.calls.filter((call) => call.isWrite).length;
-  asked.length = 0;
+  admitted.length = 0;
   for (const command of commands('w')) {
     const error = await errorOf(command());
     t.like(error, { code: 'FORBIDDEN', message: 'Not today', details: { quota: 3 } });
   }
-  t.deepEqual(asked, [
+  t.deepEqual(admitted, [
     'worker.create',
     'worker.input',
     'worker.update',
@@ -202,14 +202,14 @@ test('admit is asked about every command but stop, cancel and respond, and can r
     'bundle.put',
   ]);
   t.is(store.calls.filter((call) => call.isWrite).length, writes, 'nothing was written');
-  asked.length = 0;
+  admitted.length = 0;
   await runtime.cancelRun('w');
   t.is(await codeOf(runtime.respond('w', 'request_x', { decision: 'yes' })), 'REQUEST_NOT_FOUND');
   await runtime.stopWorker('w');
-  t.deepEqual(asked, []);
+  t.deepEqual(admitted, []);
 });
 
-test('admit sees what a Worker holds again when it is resumed', async (t) => {
+test('admit of a resume receives the claims that the Worker takes again', async (t) => {
   const seen: Command[] = [];
   const watcher = plugin('watcher', (host) =>
     host.hooks.admit.tapPromise(async (command) => void seen.push(command)),
@@ -222,7 +222,7 @@ test('admit sees what a Worker holds again when it is resumed', async (t) => {
   t.like(seen.at(-1), { type: 'worker.resume', workerId: 'w', claims });
 });
 
-test('settled says how each command ended, so that a quota can release what it held', async (t) => {
+test('settled reports how each command ended, so that a quota can release its reservation', async (t) => {
   const held: string[] = [];
   const settled: string[] = [];
   const quota = plugin('quota', (host) =>
@@ -256,25 +256,25 @@ test('settled says how each command ended, so that a quota can release what it h
   ]);
 });
 
-test('P9, P10: committed is told what the store has, in order, each once; a tap that throws is isolated', async (t) => {
+test('P9, P10: committed receives each stored event once, in order, even if another tap throws', async (t) => {
   const store = faultyStore(memoryStore());
-  const told: number[] = [];
+  const committed: number[] = [];
   const throwing = plugin('throwing', (host) =>
     host.hooks.committed.tap(() => {
       throw new TypeError('a bug at /srv/secret');
     }),
   );
-  const noting = plugin('noting', (host) =>
+  const recording = plugin('recording', (host) =>
     host.hooks.committed.tap(({ workerId, events }) => {
-      if (workerId === 'w') told.push(...events.map(({ seq }) => seq));
+      if (workerId === 'w') committed.push(...events.map(({ seq }) => seq));
     }),
   );
-  const { runtime, puppet } = await startRig(t, { store, plugins: [throwing, noting] });
+  const { runtime, puppet } = await startRig(t, { store, plugins: [throwing, recording] });
   await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
   const stall = store.stall('append');
   const updates = ['a', 'b', 'c'].map((displayName) => runtime.updateWorker('w', { displayName }));
   await stall.reached;
-  t.deepEqual(told, [1, 2], 'nobody is told before the store has it');
+  t.deepEqual(committed, [1, 2], 'no tap is called before the store has the events');
   stall.release('done');
   await Promise.all(updates);
   store.failNext('append', 'full');
@@ -284,7 +284,7 @@ test('P9, P10: committed is told what the store has, in order, each once; a tap 
   await settle();
   const { lastSeq } = await runtime.getWorker('w');
   t.deepEqual(
-    told,
+    committed,
     Array.from({ length: lastSeq }, (_, index) => index + 1),
   );
   const { items } = await runtime.diagnostics();
@@ -296,8 +296,8 @@ test('P9, P10: committed is told what the store has, in order, each once; a tap 
   }
 });
 
-test('the diagnostic hook is told of each; one that throws is logged and nothing more', async (t) => {
-  const told: string[] = [];
+test('the diagnostic hook receives each diagnostic, and a tap that throws is only logged', async (t) => {
+  const received: string[] = [];
   const logged: unknown[] = [];
   const log = {
     debug: () => {},
@@ -310,12 +310,14 @@ test('the diagnostic hook is told of each; one that throws is logged and nothing
       throw new TypeError('again and again');
     }),
   );
-  const noting = plugin('noting', (host) => host.hooks.diagnostic.tap(({ code }) => told.push(code)));
-  const { runtime, puppet } = await startRig(t, { log, plugins: [throwing, noting] });
+  const recording = plugin('recording', (host) =>
+    host.hooks.diagnostic.tap(({ code }) => received.push(code)),
+  );
+  const { runtime, puppet } = await startRig(t, { log, plugins: [throwing, recording] });
   await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
   puppet.last().fail(new TypeError('no'));
   await settle();
-  t.deepEqual(told, ['ENGINE_FAILED']);
+  t.deepEqual(received, ['ENGINE_FAILED']);
   t.is((await runtime.diagnostics()).items.length, 1);
   t.true(logged.some((fields) => (fields as { plugin?: string }).plugin === 'throwing'));
 });
@@ -325,20 +327,22 @@ for (const [title, fail, code] of [
   ['hangs', never, 'PLUGIN_TIMEOUT'],
   ['refuses', () => Promise.reject(new RuntimeError('STORE_VERSION')), 'STORE_VERSION'],
 ] as const) {
-  test(`a start tap that ${title} fails the start, names the plugin and unwinds what was acquired, in reverse`, async (t) => {
-    const said: string[] = [];
+  test(`a start tap that ${title} fails the start; the acquired resources are released in reverse order`, async (t) => {
+    const steps: string[] = [];
     const acquiring = (name: string) =>
       plugin(name, (host) =>
         host.hooks.start.tapPromise(async () => {
-          host.defer(() => void said.push(`release ${name}`));
+          host.defer(() => void steps.push(`release ${name}`));
           host.defer(async () => {
-            said.push(`release more of ${name}`);
-            throw new TypeError('a release that fails does not keep the others');
+            steps.push(`release more of ${name}`);
+            throw new TypeError('a release that fails');
           });
         }),
       );
     const failing = plugin('failing', (host) => host.hooks.start.tapPromise(fail));
-    const later = plugin('later', (host) => host.hooks.start.tapPromise(async () => void said.push('later')));
+    const later = plugin('later', (host) =>
+      host.hooks.start.tapPromise(async () => void steps.push('later')),
+    );
     const { runtime, clock } = makeRig({
       plugins: [acquiring('one'), acquiring('two'), failing, later],
       limits: { pluginTimeoutMs: 100 },
@@ -346,7 +350,7 @@ for (const [title, fail, code] of [
     const error = await onClock(clock, errorOf(runtime.start()), 100);
     t.is(error.code, code);
     if (code !== 'STORE_VERSION') t.like(error.details, { plugin: 'failing', hook: 'start' });
-    t.deepEqual(said, ['release more of two', 'release two', 'release more of one', 'release one']);
+    t.deepEqual(steps, ['release more of two', 'release two', 'release more of one', 'release one']);
     t.is(runtime.status, 'failed');
     t.is(await codeOf(runtime.ready), code);
     t.is(await codeOf(runtime.listWorkers()), 'RUNTIME_NOT_READY');
@@ -354,20 +358,20 @@ for (const [title, fail, code] of [
   });
 }
 
-test('a store that does not open fails the start with its code, and is closed', async (t) => {
+test('a store whose open fails ends the start with its error code, and is closed', async (t) => {
   const store = faultyStore(memoryStore());
   store.failNext('open', 'unavailable-lost');
-  const said: string[] = [];
+  const steps: string[] = [];
   const { runtime } = makeRig({
     store,
-    plugins: [plugin('one', (host) => host.defer(() => void said.push('one')))],
+    plugins: [plugin('one', (host) => host.defer(() => void steps.push('one')))],
   });
   t.is(await codeOf(runtime.start()), 'STORE_UNAVAILABLE');
-  t.deepEqual(said, ['one']);
+  t.deepEqual(steps, ['one']);
   t.is(store.calls.at(-1)?.method, 'close');
 });
 
-test('what a start tap acquires after its time is released at once', async (t) => {
+test('a resource that a start tap acquires after its time limit is released immediately', async (t) => {
   let acquire = (): void => {};
   let isReleased = false;
   const slow = plugin('slow', (host) =>
@@ -387,31 +391,31 @@ test('what a start tap acquires after its time is released at once', async (t) =
   t.true(isReleased);
 });
 
-test('P4: a stop during the start ends with everything released, and start is refused', async (t) => {
-  const said: string[] = [];
+test('P4: a stop during the start releases all resources, and the start fails', async (t) => {
+  const steps: string[] = [];
   const store = faultyStore(memoryStore());
   const one = plugin('one', (host) =>
     host.defer(async () => {
       await settle();
-      said.push('released');
+      steps.push('released');
     }),
   );
   const { runtime } = makeRig({ store, plugins: [one] });
   const stall = store.stall('open');
   const started = codeOf(runtime.start());
   await stall.reached;
-  const stopped = runtime.stop().then(() => said.push('stopped'));
+  const stopped = runtime.stop().then(() => steps.push('stopped'));
   await settle();
   t.is(runtime.status, 'stopping');
   stall.release('done');
   t.is(await started, 'RUNTIME_STOPPING');
   await stopped;
-  t.deepEqual(said, ['released', 'stopped']);
+  t.deepEqual(steps, ['released', 'stopped']);
   t.is(store.calls.at(-1)?.method, 'close');
   t.is(runtime.status, 'stopped');
 });
 
-test('two providers of a slot, an engine or a name conflict, and the message names both', (t) => {
+test('two plugins with the same store slot, engine or name conflict, and the message names both', (t) => {
   const conflict = (
     one: (host: PluginHost) => void,
     two: (host: PluginHost) => void,
@@ -432,8 +436,8 @@ test('two providers of a slot, an engine or a name conflict, and the message nam
   });
 });
 
-test('P25: a plugin of another version of the contract is refused before it registers, and says what to update', (t) => {
-  const apply = (): void => t.fail('it was applied');
+test('P25: a plugin for another API version is refused before apply, and the message says what to update', (t) => {
+  const apply = (): void => t.fail('apply was called');
   for (const [api, update] of [
     [PLUGIN_API + 1, /update the runtime/],
     [0, /update the plugin/],
@@ -445,7 +449,7 @@ test('P25: a plugin of another version of the contract is refused before it regi
   t.notThrows(() => new Runtime({ plugins: [{ name: 'same', api: PLUGIN_API, apply() {} }] }));
 });
 
-test('apply only registers: one that throws or is asynchronous is refused, named', (t) => {
+test('an apply that throws or is asynchronous is refused, and the message names the plugin', (t) => {
   const thrower = plugin('thrower', () => {
     throw new TypeError('no');
   });
@@ -454,7 +458,7 @@ test('apply only registers: one that throws or is asynchronous is refused, named
   t.throws(() => new Runtime({ plugins: [slow] }), { code: 'PLUGIN_FAILED', message: /"slow".*apply/ });
 });
 
-test('taps, store and engines close when start begins', async (t) => {
+test('taps, store and engines cannot be registered once the start has begun', async (t) => {
   const hosts: PluginHost[] = [];
   const clock = manualClock();
   const runtime = new Runtime({ clock, plugins: [plugin('late', (host) => void hosts.push(host))] });
@@ -474,7 +478,7 @@ test('taps, store and engines close when start begins', async (t) => {
   await shutDown({ runtime, clock });
 });
 
-test('hooks offer to tap and nothing else', (t) => {
+test('a hook of the plugin host has one method, which adds a tap', (t) => {
   const runtime = new Runtime({
     plugins: [
       plugin('curious', ({ hooks }) => {
@@ -483,6 +487,7 @@ test('hooks offer to tap and nothing else', (t) => {
           'committed',
           'diagnostic',
           'drain',
+          'opened',
           'prepare',
           'start',
         ]);
@@ -494,7 +499,7 @@ test('hooks offer to tap and nothing else', (t) => {
 });
 
 for (const hook of ['prepare', 'admit'] as const) {
-  test(`a failing ${hook} tap names plugin and hook, and keeps its cause to itself`, async (t) => {
+  test(`the error of a failing ${hook} tap names plugin and hook, and does not show its cause`, async (t) => {
     let fail: () => Promise<never> = never;
     const failing = plugin('failing', (host) => host.hooks[hook].tapPromise(() => fail()));
     const { runtime, clock } = await startRig(t, { plugins: [failing], limits: { pluginTimeoutMs: 100 } });
@@ -509,8 +514,8 @@ for (const hook of ['prepare', 'admit'] as const) {
   });
 }
 
-test('drain taps run side by side, their failures are diagnostics, and stop goes on', async (t) => {
-  const said: string[] = [];
+test('drain taps run concurrently, and a failing one leads to a diagnostic, not to a failed stop', async (t) => {
+  const steps: string[] = [];
   const log: string[] = [];
   const draining = (name: string, drain: () => Promise<void>) =>
     plugin(name, (host) => {
@@ -519,19 +524,19 @@ test('drain taps run side by side, their failures are diagnostics, and stop goes
         if (name === 'fine') log.push(code);
       });
     });
-  let meet = (): void => {};
-  const met = new Promise<void>((resolve) => {
-    meet = resolve;
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
   });
   const { runtime, clock } = makeRig({
     plugins: [
       draining('throws', async () => {
         throw new TypeError('no');
       }),
-      draining('waits', () => met),
+      draining('waits', () => released),
       draining('fine', async () => {
-        said.push('drained');
-        meet();
+        steps.push('drained');
+        release();
       }),
       draining('hangs', never),
     ],
@@ -539,12 +544,12 @@ test('drain taps run side by side, their failures are diagnostics, and stop goes
   });
   await runtime.start();
   await onClock(clock, runtime.stop(), 100);
-  t.deepEqual(said, ['drained']);
+  t.deepEqual(steps, ['drained']);
   t.is(runtime.status, 'stopped');
   t.deepEqual(log, ['PLUGIN_FAILED', 'PLUGIN_TIMEOUT']);
 });
 
-test('a plugin that may not see the store fail: stop is idempotent and bounded when close fails', async (t) => {
+test('a stop succeeds and is idempotent even if the close of the store fails', async (t) => {
   const store = faultyStore(memoryStore());
   const { runtime } = makeRig({ store });
   await runtime.start();

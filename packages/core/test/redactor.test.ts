@@ -8,8 +8,8 @@ const redactor = (words: Readonly<Record<string, string>>): Redactor => {
   return made;
 };
 
-/** What is shown of a text that comes in pieces. */
-const shown = (by: Redactor, pieces: readonly string[]): string => {
+/** Redacts a text that arrives in pieces, and returns the whole result. */
+const redactPieces = (by: Redactor, pieces: readonly string[]): string => {
   let held = '';
   let all = '';
   for (const piece of pieces) {
@@ -21,7 +21,7 @@ const shown = (by: Redactor, pieces: readonly string[]): string => {
   return all + by.text(held);
 };
 
-test('P19: each text is replaced by its word, the longest first, whatever characters it has', (t) => {
+test('P19: each secret text is replaced by its word, the longest first, with any characters', (t) => {
   const by = redactor({ '/srv/a': '[a]', '/srv/a/b': '[b]', 'k.y+$1': '[secret]', '': 'nothing' });
   t.is(by.text('/srv/a/b/c and /srv/a/c, k.y+$1 but not kzy+$1'), '[b]/c and [a]/c, [secret] but not kzy+$1');
   t.deepEqual(by.json({ 'k.y+$1': ['/srv/a', 1, null, true], x: { y: 'k.y+$1' } }), {
@@ -32,7 +32,7 @@ test('P19: each text is replaced by its word, the longest first, whatever charac
   t.is(new Redactor().settled('as it is'), 8);
 });
 
-test('P19: text that comes in pieces is shown as if it had come at once, and never a part of a secret', (t) => {
+test('P19: a text in pieces is redacted like the whole text, and never shows part of a secret', (t) => {
   const letters = fc.constantFrom('a', 'b', 'c');
   const text = (least: number, most: number) =>
     fc.array(letters, { minLength: least, maxLength: most }).map((all) => all.join(''));
@@ -42,12 +42,12 @@ test('P19: text that comes in pieces is shown as if it had come at once, and nev
       fc.array(text(0, 6), { maxLength: 8 }),
       (secrets, pieces) => {
         const by = redactor(Object.fromEntries(secrets.map((secret) => [secret, '#'])));
-        const whole = shown(by, pieces);
+        const whole = redactPieces(by, pieces);
         t.is(whole, by.text(pieces.join('')));
-        // what is shown of each beginning is the beginning of what is shown of all
+        // The result for each prefix of the pieces is a prefix of the whole result.
         for (let count = 0; count <= pieces.length; count += 1) {
-          const sofar = pieces.slice(0, count).join('');
-          t.true(whole.startsWith(by.text(sofar.slice(0, by.settled(sofar)))), sofar);
+          const prefix = pieces.slice(0, count).join('');
+          t.true(whole.startsWith(by.text(prefix.slice(0, by.settled(prefix)))), prefix);
         }
         for (const secret of secrets) t.false(whole.includes(secret), `${pieces.join('·')}: ${whole}`);
       },

@@ -21,7 +21,7 @@ import {
   startRig,
 } from './fixtures/rig.ts';
 
-/** A store that keeps no snapshots: what it lists has to be folded from the first event on. */
+/** Returns a store that keeps no snapshots, so that the runtime must read each log from its first event. */
 const withoutSnapshots = (inner: RuntimeStore): RuntimeStore =>
   new Proxy(inner, {
     get: (store, name: keyof RuntimeStore) => {
@@ -31,7 +31,7 @@ const withoutSnapshots = (inner: RuntimeStore): RuntimeStore =>
     },
   });
 
-/** A process that ends without a word: its store closes under it, and nothing that it still does is kept. */
+/** Simulates a crash: closes the store, so that no later write of the first runtime is kept. */
 const crash = (_rig: Rig, store: RuntimeStore): Promise<void> => store.close();
 
 type Present = Pick<WorkerSummary, 'status' | 'queued'> & { readonly connected: boolean };
@@ -41,9 +41,9 @@ interface Phase {
   /** Brings the Worker `w` to the phase. */
   readonly reach: (rig: Rig) => Promise<unknown>;
   readonly present: Present;
-  /** What the next runtime adds to the log. */
+  /** The types of the events that the next runtime adds to the log after a crash. */
   readonly added: readonly string[];
-  /** Outcomes of the runs, in order of their inputs. */
+  /** The outcomes of the finished runs, in the order of their inputs. */
   readonly outcomes: readonly string[];
 }
 
@@ -132,7 +132,7 @@ interface Ending {
 
 const endings: Readonly<Record<string, Ending>> = {
   'a crash': { isClean: false, makeStore: memoryStore, end: crash },
-  'a crash with no snapshot': {
+  'a crash without a snapshot': {
     isClean: false,
     makeStore: () => withoutSnapshots(memoryStore()),
     end: crash,
@@ -142,7 +142,7 @@ const endings: Readonly<Record<string, Ending>> = {
 
 const typesOf = (events: readonly WorkerEvent[]): readonly string[] => events.map((event) => event.type);
 
-const assertSound = async (t: ExecutionContext, { runtime }: Rig): Promise<void> => {
+const assertConsistent = async (t: ExecutionContext, { runtime }: Rig): Promise<void> => {
   const events = await logOf(runtime, 'w');
   t.deepEqual(flawsOf(events), []);
   const { status, queued, execution, lastSeq } = await runtime.getWorker('w');
@@ -155,7 +155,7 @@ const assertSound = async (t: ExecutionContext, { runtime }: Rig): Promise<void>
 
 for (const { title, reach, present, added, outcomes } of phases) {
   for (const [ending, { isClean, makeStore, end }] of Object.entries(endings)) {
-    test(`P7, P12: a Worker that was ${title}, after ${ending}: what is told is true, nothing acknowledged is missing`, async (t) => {
+    test(`P7, P12: a Worker that was ${title} has the right state and all acknowledged events after ${ending}`, async (t) => {
       const store = makeStore();
       const first = makeRig({ store });
       await first.runtime.start();
@@ -175,7 +175,7 @@ for (const { title, reach, present, added, outcomes } of phases) {
       t.deepEqual(after.slice(0, before.length), before);
       if (!isClean) t.deepEqual(typesOf(after).slice(before.length), added);
       t.deepEqual(Object.values(foldOf(after).outcomes), outcomes);
-      await assertSound(t, again);
+      await assertConsistent(t, again);
       t.deepEqual(
         (await runtime.transcript('w')).items.length,
         after.filter((event) => event.type === 'input.accepted' || event.type === 'message.completed').length,
@@ -184,7 +184,7 @@ for (const { title, reach, present, added, outcomes } of phases) {
       const codes = (await runtime.diagnostics()).items.map(({ code }) => code);
       t.is(codes.includes('EXECUTION_LOST'), !isClean && outcomes.includes('interrupted'));
 
-      // a retry of what was acknowledged is answered as then, and does not happen again
+      // A retry of an acknowledged input gets the first answer and adds no event.
       for (const event of before) {
         if (event.type !== 'input.accepted') continue;
         const text = event.data.parts[0]?.text ?? '';
@@ -197,7 +197,7 @@ for (const { title, reach, present, added, outcomes } of phases) {
       }
       t.is((await logOf(runtime, 'w')).length, after.length);
 
-      // it works on
+      // The Worker still works.
       if (status === 'stopped') await runtime.resumeWorker('w');
       if (status === 'running') puppet.last('w').finish();
       await settle();
@@ -207,12 +207,12 @@ for (const { title, reach, present, added, outcomes } of phases) {
       puppet.last('w').finish();
       await settle();
       t.is((await runtime.getWorker('w')).status, 'idle');
-      await assertSound(t, again);
+      await assertConsistent(t, again);
     });
   }
 }
 
-test('P12: a Worker that was being deleted is gone after a crash, and its id is free', async (t) => {
+test('P12: a Worker whose deletion a crash interrupted is removed at the next start, and its id is free', async (t) => {
   const inner = memoryStore();
   const faulty = faultyStore(inner);
   const first = makeRig({ store: faulty });
@@ -230,7 +230,7 @@ test('P12: a Worker that was being deleted is gone after a crash, and its id is 
   await onClock(first.clock, codeOf(deleting));
 });
 
-test('P12: an engine that asks for it is attached at start, others with the next input', async (t) => {
+test('P12: an engine with attachAtStart is attached at start, and others at the next input', async (t) => {
   const store = memoryStore();
   const eager = () => new Puppet({ name: 'eager', capabilities: { attachAtStart: true } });
   const first = makeRig({ store, engines: [eager(), new Puppet()] });
@@ -245,7 +245,7 @@ test('P12: an engine that asks for it is attached at start, others with the next
   t.true((await runtime.getWorker('puppet')).execution.connected);
 });
 
-test('P12, P18: without its engine a Worker is readable, and an input is refused with what is missing', async (t) => {
+test('P12, P18: a Worker without its engine is readable, and an input fails with ENGINE_UNAVAILABLE', async (t) => {
   const store = memoryStore();
   const first = makeRig({ store });
   await first.runtime.start();
@@ -262,8 +262,8 @@ test('P12, P18: without its engine a Worker is readable, and an input is refused
   await runtime.deleteWorker('w');
 });
 
-/** Of a store with a Worker `w` whose second input waits, and whose engine is not there after a crash. */
-const startWaiting = async (t: ExecutionContext, attach: () => void) => {
+/** Starts a runtime after a crash, with a Worker `w` that has a queued input. `attach` is called at every attach. */
+const startWithQueued = async (t: ExecutionContext, attach: () => void) => {
   const store = memoryStore();
   const first = makeRig({ store });
   await first.runtime.start();
@@ -273,69 +273,72 @@ const startWaiting = async (t: ExecutionContext, attach: () => void) => {
   const puppet = new Puppet({ onAttach: attach });
   const rig = await startRig(t, { store, engines: [puppet] });
   await settle();
-  const told = async () =>
+  const engineDiagnostics = async () =>
     (await rig.runtime.diagnostics()).items
       .filter(({ message }) => message.startsWith('Queued inputs') || message.includes('attach'))
       .map(({ code, message }) => [code, message]);
-  return { ...rig, store, puppet, told };
+  return { ...rig, store, puppet, engineDiagnostics };
 };
 
-test('P12: inputs that wait for an engine say why, once, and go on when it is there', async (t) => {
+test('P12: queued inputs without an engine report each cause once, and run when it can be attached', async (t) => {
   let missing: Error | null = new RuntimeError('ENGINE_UNAVAILABLE', 'The key of the model is missing');
-  const { runtime, clock, puppet, told } = await startWaiting(t, () => {
+  const { runtime, clock, puppet, engineDiagnostics } = await startWithQueued(t, () => {
     if (missing) throw missing;
   });
   const lastError = async () => (await runtime.getWorker('w')).execution.lastError;
   const reason = { code: 'ENGINE_UNAVAILABLE', message: 'The key of the model is missing' };
   t.deepEqual(await lastError(), reason);
-  const why = ['ENGINE_UNAVAILABLE', 'Queued inputs have to wait: The key of the model is missing'];
-  t.deepEqual(await told(), [why]);
+  const why = ['ENGINE_UNAVAILABLE', 'Queued inputs are waiting: The key of the model is missing'];
+  t.deepEqual(await engineDiagnostics(), [why]);
   const { asOf } = await runtime.listWorkers();
   const before = puppet.contexts.length;
-  const tries = async (ms: number): Promise<number> => {
+  const attemptsAfter = async (ms: number): Promise<number> => {
     await clock.advance(ms);
     return puppet.contexts.length - before;
   };
-  t.is(await tries(999), 0);
-  t.is(await tries(1), 1);
-  t.is(await tries(1_999), 1);
-  t.is(await tries(1), 2);
-  t.is(await tries(4_000 + 8_000 + 16_000 + 32_000), 6);
-  t.is(await tries(60_000), 7, 'and no longer than a minute');
-  t.is(await tries(59_999), 7);
-  t.deepEqual(await told(), [why], 'told once');
-  // what is not about the engine does not hurry it
+  t.is(await attemptsAfter(999), 0);
+  t.is(await attemptsAfter(1), 1);
+  t.is(await attemptsAfter(1_999), 1);
+  t.is(await attemptsAfter(1), 2);
+  t.is(await attemptsAfter(4_000 + 8_000 + 16_000 + 32_000), 6);
+  t.is(await attemptsAfter(60_000), 7, 'the longest pause is one minute');
+  t.is(await attemptsAfter(59_999), 7);
+  t.deepEqual(await engineDiagnostics(), [why], 'the cause is reported once');
+  // An unrelated command does not cause an early attempt.
   await runtime.updateWorker('w', { displayName: 'Ada' });
   await settle();
-  t.is(await tries(0), 7);
-  // another reason is news, to those who watch as well
+  t.is(await attemptsAfter(0), 7);
+  // A new cause is reported, and watches deliver it.
   missing = new TypeError('secret');
-  t.is(await tries(1), 8);
+  t.is(await attemptsAfter(1), 8);
   const failed = 'The engine "puppet" failed to attach';
   t.deepEqual(await lastError(), { code: 'ENGINE_UNAVAILABLE', message: failed });
-  t.deepEqual(await told(), [['ENGINE_UNAVAILABLE', `Queued inputs have to wait: ${failed}`], why]);
+  t.deepEqual(await engineDiagnostics(), [
+    ['ENGINE_UNAVAILABLE', `Queued inputs are waiting: ${failed}`],
+    why,
+  ]);
   for await (const item of runtime.watch({ after: asOf })) {
     if (item.type !== 'worker') continue;
     t.is(item.worker.execution.lastError?.message, failed);
     break;
   }
   missing = null;
-  t.is(await tries(60_000), 9);
+  t.is(await attemptsAfter(60_000), 9);
   const { status, queued, execution } = await runtime.getWorker('w');
   t.deepEqual([status, queued], ['running', 0]);
   t.deepEqual(execution, { connected: true, generation: 2, lastError: null });
   puppet.last('w').finish();
   await settle();
   t.deepEqual(Object.values(foldOf(await logOf(runtime, 'w')).outcomes), ['interrupted', 'completed']);
-  t.is(await tries(600_000), 9);
+  t.is(await attemptsAfter(600_000), 9);
 });
 
-test('P12, P20: what waits for an engine waits no more once its Worker is stopped, resumed or the runtime ends', async (t) => {
+test('P12, P20: the retry timer of queued inputs is cancelled by a stop, a resume and the end of the runtime', async (t) => {
   let isMissing = true;
   const attach = (): void => {
     if (isMissing) throw new TypeError('no key');
   };
-  const stopped = await startWaiting(t, attach);
+  const stopped = await startWithQueued(t, attach);
   const idleTimers = stopped.clock.timers - 1;
   t.deepEqual(await stopped.runtime.stopWorker('w'), {
     changed: true,
@@ -346,29 +349,29 @@ test('P12, P20: what waits for an engine waits no more once its Worker is stoppe
   t.is((await stopped.runtime.getWorker('w')).execution.lastError?.code, 'EXECUTION_LOST');
   await stopped.runtime.deleteWorker('w');
 
-  const ended = await startWaiting(t, attach);
+  const ended = await startWithQueued(t, attach);
   await shutDown(ended);
   t.is(ended.clock.timers, 0);
 
-  const resumed = await startWaiting(t, attach);
+  const resumed = await startWithQueued(t, attach);
   t.is(await codeOf(resumed.runtime.resumeWorker('w')), 'ENGINE_UNAVAILABLE');
   isMissing = false;
   await resumed.runtime.resumeWorker('w');
   await settle();
   t.is((await resumed.runtime.getWorker('w')).status, 'running');
-  t.is(resumed.clock.timers, idleTimers + 1, 'that of the run alone');
+  t.is(resumed.clock.timers, idleTimers + 1, 'only the run has a timer');
 });
 
 for (const [nth, what] of [
   [2, 'a new execution'],
-  [3, 'their run'],
+  [3, 'the start of the run'],
 ] as const) {
-  test(`P12, P14: inputs that wait go on, also where the store did not take ${what} at first`, async (t) => {
+  test(`P12, P14: queued inputs run even if the store refuses ${what} at first`, async (t) => {
     const faulty = faultyStore(memoryStore());
     const { runtime, clock, puppet } = await startRig(t, { store: faulty });
     await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'one' } });
     await runtime.sendInput('w', { text: 'two', whenBusy: 'queue' });
-    // the first write says that the execution is gone
+    // The first write records that the execution was lost.
     faulty.failAt(nth, 'full');
     puppet.context().lost(new TypeError('gone'));
     await settle(20);
@@ -379,7 +382,7 @@ for (const [nth, what] of [
   });
 }
 
-test('P14: a runtime starts on a full disk, tells what it reads, and closes what was on when there is space', async (t) => {
+test('P14: a runtime starts on a full disk, answers reads, and ends interrupted runs when there is space', async (t) => {
   const inner = memoryStore();
   const first = makeRig({ store: inner });
   await first.runtime.start();
@@ -401,7 +404,7 @@ test('P14: a runtime starts on a full disk, tells what it reads, and closes what
   t.deepEqual(Object.values(foldOf(await logOf(runtime, 'w')).outcomes), ['interrupted']);
 });
 
-test('P21: only a Worker that a start has nothing to do for is left in its snapshot, and read as it was', (t) => {
+test('P21: a Worker stays in its snapshot at start only if the start has nothing to do for it', (t) => {
   const head = { seq: 2, offset: 10, end: 20, sum: 7 };
   const alive: WorkerState = { ...emptyState('w', 'log_w'), head, phase: 'alive', labels: { team: 'a' } };
   const found = (state: WorkerState, { seq = 2, isDamaged = false } = {}) =>

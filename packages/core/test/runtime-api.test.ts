@@ -7,12 +7,12 @@ import { runContract } from './fixtures/run-contract.ts';
 
 testRuntimeApi(test, () => apiHarness());
 
-for (const [what, titlePart, seen] of brokenApis) {
-  test(`the contract notices ${what}`, async (t) => {
+for (const [defect, titlePart, breakApi] of brokenApis) {
+  test(`the API contract notices ${defect}`, async (t) => {
     const { count, failures } = await runContract(titlePart, (declare) =>
-      testRuntimeApi(declare, () => apiHarness(seen)),
+      testRuntimeApi(declare, () => apiHarness(breakApi)),
     );
-    t.is(count, 1, `one test of the contract is about "${titlePart}"`);
+    t.is(count, 1, `the number of tests whose title contains "${titlePart}"`);
     t.is(failures.length, 1);
     t.true(failures[0] instanceof assert.AssertionError, String(failures[0]));
   });

@@ -10,15 +10,15 @@ import { scriptedEngine } from '../src/testing/scripted-engine.ts';
 
 const WAIT = { waitMs: 20_000 };
 
-/** A runtime with a scripted engine, stopped after the test. */
-const stage = async (t: ExecutionContext, script: Script = {}, limits: Partial<Limits> = {}) => {
+/** Starts a runtime with a scripted engine on a memory store. It is stopped after the test. */
+const startRuntime = async (t: ExecutionContext, script: Script = {}, limits: Partial<Limits> = {}) => {
   const engine = scriptedEngine(script);
   const store = memoryStore();
   const start = async (): Promise<Runtime> => {
     const runtime = await Runtime.start({
       plugins: [
         {
-          name: 'stage',
+          name: 'under-test',
           apply: (host) => {
             host.useStore(store);
             host.useEngine(engine);
@@ -42,8 +42,8 @@ const logOf = async (runtime: Runtime, workerId = 'ada'): Promise<readonly Worke
 const typesOf = async (runtime: Runtime, workerId = 'ada') =>
   (await logOf(runtime, workerId)).map(({ type }) => type);
 
-test('a script is played step by step, and a gate holds it until the test opens it', async (t) => {
-  const { engine, runtime } = await stage(t, {
+test('a script runs step by step, and waits at a gate until the test opens it', async (t) => {
+  const { engine, runtime } = await startRuntime(t, {
     go: [
       { type: 'text', text: 'a' },
       { type: 'gate', gate: 'one' },
@@ -68,20 +68,20 @@ test('a script is played step by step, and a gate holds it until the test opens 
   t.is(engine.sessions[0]?.runs.length, 2);
 });
 
-test('what honours its signal ends at once, and what ignores it is detached', async (t) => {
-  const { engine, runtime } = await stage(t, {
+test('a step that honours its signal ends with the run, and a step that ignores it is detached', async (t) => {
+  const { engine, runtime } = await startRuntime(t, {
     hang: [{ type: 'hang' }],
-    gate: [{ type: 'gate', gate: 'shut' }],
+    gate: [{ type: 'gate', gate: 'closed' }],
     flood: [{ type: 'flood', output: { type: 'text', text: '.' } }],
     ignore: [{ type: 'hang', ignoresAbort: true }],
-    'flood on': [{ type: 'flood', output: { type: 'text', text: '' }, ignoresAbort: true }],
+    'ignoring flood': [{ type: 'flood', output: { type: 'text', text: '' }, ignoresAbort: true }],
   });
   for (const [text, outcome] of Object.entries({
     hang: 'graceful',
     gate: 'graceful',
     flood: 'graceful',
     ignore: 'detached',
-    'flood on': 'detached',
+    'ignoring flood': 'detached',
   })) {
     await create(runtime, text.replace(' ', '-'));
     await runtime.sendInput(text.replace(' ', '-'), { text });
@@ -91,14 +91,14 @@ test('what honours its signal ends at once, and what ignores it is detached', as
     engine.calls
       .filter(({ call }) => call === 'detach')
       .map((call) => ('reason' in call ? call.reason : null)),
-    // one that is told to stop is let go by the stop, the others when they are given up
+    // An execution whose run ends is detached by the stop, any other at the deadline.
     ['stop', 'stop', 'stop', 'deadline', 'deadline'],
   );
 });
 
-test('P2: a run may say a last thing after it was told to end', async (t) => {
-  const { runtime } = await stage(t, {
-    bye: [
+test('P2: a cancelled run may still send its last message', async (t) => {
+  const { runtime } = await startRuntime(t, {
+    last: [
       { type: 'text', text: 'so f' },
       { type: 'abort' },
       { type: 'text', text: 'ar' },
@@ -106,7 +106,7 @@ test('P2: a run may say a last thing after it was told to end', async (t) => {
     ],
   });
   await create(runtime);
-  await runtime.sendInput('ada', { text: 'bye' });
+  await runtime.sendInput('ada', { text: 'last' });
   await runtime.cancelRun('ada');
   const { items } = await runtime.transcript('ada');
   t.is(
@@ -119,15 +119,15 @@ test('P2: a run may say a last thing after it was told to end', async (t) => {
   t.is((await logOf(runtime)).at(-1)?.type, 'run.finished');
 });
 
-test('an input that is not in the script fails its run', async (t) => {
-  const { runtime } = await stage(t);
+test('a run whose input is not in the script fails', async (t) => {
+  const { runtime } = await startRuntime(t);
   await create(runtime);
   for (const text of ['unknown', 'constructor'])
     t.is((await runtime.sendInput('ada', { text }, WAIT)).run?.error?.code, 'ENGINE_FAILED');
 });
 
-test('calls are recorded, and can be waited for', async (t) => {
-  const { engine, runtime } = await stage(t);
+test('calls of the runtime are recorded, and a test can wait for one', async (t) => {
+  const { engine, runtime } = await startRuntime(t);
   const forgotten = engine.called('forget', 'ada');
   await create(runtime);
   await runtime.stopWorker('ada');
@@ -144,18 +144,18 @@ test('calls are recorded, and can be waited for', async (t) => {
   ]);
 });
 
-// what the scripted engine brought to light in the runtime
+// Tests of the runtime, for errors that the scripted engine revealed.
 
-test('a session that comes after its attach was given up is let go', async (t) => {
-  const { engine, runtime } = await stage(t, {}, { attachTimeoutMs: 30 });
+test('a session that arrives after the attach timeout is detached', async (t) => {
+  const { engine, runtime } = await startRuntime(t, {}, { attachTimeoutMs: 30 });
   engine.attachScript = [{ type: 'gate', gate: 'late', ignoresAbort: true }];
   await t.throwsAsync(() => create(runtime), { code: 'ENGINE_UNAVAILABLE' });
   engine.gate('late').open();
   t.is((await engine.called('detach', 'ada')).reason, 'creation');
 });
 
-test('P23: attaches that hang count as executions that have not settled', async (t) => {
-  const { engine, runtime } = await stage(t, {}, { attachTimeoutMs: 10, unsettledExecutions: 2 });
+test('P23: hanging attaches count towards limits.unsettledExecutions', async (t) => {
+  const { engine, runtime } = await startRuntime(t, {}, { attachTimeoutMs: 10, unsettledExecutions: 2 });
   engine.attachScript = [{ type: 'gate', gate: 'late', ignoresAbort: true }];
   for (let round = 0; round < 2; round += 1)
     await t.throwsAsync(() => create(runtime), { code: 'ENGINE_UNAVAILABLE' });
@@ -163,14 +163,14 @@ test('P23: attaches that hang count as executions that have not settled', async 
   t.is(engine.calls.filter(({ call }) => call === 'attach').length, 2);
   engine.gate('late').open();
   await engine.called('detach', 'ada');
-  // what was detached has settled when its promises have
+  // A detached execution is settled once its promises are.
   await new Promise((resolve) => setImmediate(resolve));
   engine.attachScript = [];
   t.is(await create(runtime), 'ada');
 });
 
-test('P12: a stop during an attach leaves no execution behind', async (t) => {
-  const { engine, runtime, start } = await stage(t, { hello: [] });
+test('P12: a stop during an attach leaves no connected execution', async (t) => {
+  const { engine, runtime, start } = await startRuntime(t, { hello: [] });
   await create(runtime);
   await runtime.stop();
   const again = await start();
@@ -188,8 +188,8 @@ test('P12: a stop during an attach leaves no execution behind', async (t) => {
   t.is((await engine.called('detach', 'ada', 2)).generation, 2);
 });
 
-test('an input during a stop starts nothing on the execution that ends', async (t) => {
-  const { engine, runtime } = await stage(t, {
+test('an input during a stop begins no run on the session that is detached', async (t) => {
+  const { engine, runtime } = await startRuntime(t, {
     hello: [{ type: 'message', parts: [{ type: 'text', text: 'hi' }] }],
   });
   await create(runtime);
@@ -210,9 +210,9 @@ test('an input during a stop starts nothing on the execution that ends', async (
   t.deepEqual(ended, accepted === null ? [] : [accepted]);
 });
 
-test('P2: an execution that is lost in its first step is not listened to any more', async (t) => {
-  const taken: number[] = [];
-  const { engine, runtime } = await stage(t, {}, { unsettledExecutions: 1 });
+test('P2: no further output is read from an execution that reports its loss in its first step', async (t) => {
+  let outputs = 0;
+  const { engine, runtime } = await startRuntime(t, {}, { unsettledExecutions: 1 });
   engine.script = (_run, context) => {
     context.lost(new Error('gone'));
     return [
@@ -220,7 +220,7 @@ test('P2: an execution that is lost in its first step is not listened to any mor
         type: 'flood',
         ignoresAbort: true,
         get output(): EngineOutput {
-          taken.push(1);
+          outputs += 1;
           return { type: 'text', text: 'x' };
         },
       },
@@ -233,9 +233,13 @@ test('P2: an execution that is lost in its first step is not listened to any mor
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   };
   await turns();
-  const soFar = taken.length;
+  const before = outputs;
   await turns();
-  t.is(taken.length, soFar);
+  t.is(outputs, before);
   engine.script = { hello: [] };
-  t.is((await runtime.sendInput('ada', { text: 'hello' }, WAIT)).run?.outcome, 'completed', 'it has settled');
+  t.is(
+    (await runtime.sendInput('ada', { text: 'hello' }, WAIT)).run?.outcome,
+    'completed',
+    'the lost one has settled',
+  );
 });

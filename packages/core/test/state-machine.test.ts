@@ -21,7 +21,7 @@ const OPEN_REQUESTS = 2;
 const STOP_DEADLINE_MS = 5_000;
 const LIMITS = { queuedInputs: QUEUE, openRequests: OPEN_REQUESTS, stopDeadlineMs: STOP_DEADLINE_MS };
 
-/** What a Worker should be, by the words of the promises alone. */
+/** The expected state of a Worker, derived only from the promises in docs/semantics.md. */
 interface ModelWorker {
   stopResult: 'graceful' | 'detached' | null;
   isConnected: boolean;
@@ -39,10 +39,10 @@ type Model = Map<string, ModelWorker>;
 interface Real {
   readonly store: RuntimeStore;
   rig: Rig;
-  /** Runs of executions that were detached. */
-  readonly ghosts: PuppetRun[];
-  /** Answers that engines wait for, by request. */
-  readonly asked: Map<string, Promise<{ readonly decision: string | null }>>;
+  /** Runs whose execution was detached, but that have not ended. */
+  readonly detachedRuns: PuppetRun[];
+  /** The answers that engines wait for, by request id. */
+  readonly answers: Map<string, Promise<{ readonly decision: string | null }>>;
 }
 
 const statusOf = (worker: ModelWorker): string =>
@@ -81,8 +81,8 @@ const assertEqual = (what: string, actual: unknown, expected: unknown): void => 
   throw new TypeError(`${what}: ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`);
 };
 
-/** Everything that can be seen of every Worker, against the model. */
-const compare = async (model: Model, { rig, asked }: Real): Promise<void> => {
+/** Compares all that the API shows of every Worker with the model. */
+const compare = async (model: Model, { rig, answers }: Real): Promise<void> => {
   await settle();
   const { runtime } = rig;
   const listed = await runtime.listWorkers();
@@ -104,7 +104,7 @@ const compare = async (model: Model, { rig, asked }: Real): Promise<void> => {
     assertEqual(`flaws of ${workerId}`, flawsOf(events), []);
     assertEqual(`fold of ${workerId}`, { ...foldOf(events) }, expected);
     assertEqual(
-      `report on ${workerId}`,
+      `detail of ${workerId}`,
       {
         status: detail.status,
         runId: detail.run?.runId ?? null,
@@ -127,8 +127,8 @@ const compare = async (model: Model, { rig, asked }: Real): Promise<void> => {
       },
     );
     for (const [request, decision] of worker.resolved) {
-      const answer = await Promise.race([asked.get(request), settle().then(() => 'no answer')]);
-      if (asked.has(request))
+      const answer = await Promise.race([answers.get(request), settle().then(() => 'no answer')]);
+      if (answers.has(request))
         assertEqual(`answer to ${request}`, (answer as { decision: unknown }).decision, decision);
     }
   }
@@ -136,7 +136,7 @@ const compare = async (model: Model, { rig, asked }: Real): Promise<void> => {
 
 type Act = (model: Model, real: Real) => Promise<void>;
 
-/** A command on one Worker. `expected` works the model and gives the code; ids that only the runtime knows come after. */
+/** One random step: it acts on the runtime and on the model, then compares the two. */
 class Step implements fc.AsyncCommand<Model, Real> {
   readonly #title: string;
   readonly #act: Act;
@@ -225,15 +225,16 @@ const input = fc
   .map(
     ([workerId, whenBusy, count]) =>
       new Step(`input ${workerId} ${whenBusy} x${count}`, async (model, real) => {
-        // at the same instant: they count in the order of the calls
+        // Concurrent inputs are decided in the order of the calls.
         const checks: (() => Promise<void>)[] = [];
         for (let n = 0; n < count; n += 1) checks.push(await sendOne(model, real, workerId, whenBusy));
         for (const check of checks) await check();
       }),
   );
 
-const haunt = ({ rig, ghosts }: Real, workerId: string): void => {
-  if (rig.puppet.runs.some((run) => run.worker.workerId === workerId)) ghosts.push(rig.puppet.last(workerId));
+const keepDetachedRun = ({ rig, detachedRuns }: Real, workerId: string): void => {
+  if (rig.puppet.runs.some((run) => run.worker.workerId === workerId))
+    detachedRuns.push(rig.puppet.last(workerId));
 };
 
 const cancel = fc.tuple(workerIds, fc.constantFrom('any', 'current', 'other')).map(
@@ -248,7 +249,7 @@ const cancel = fc.tuple(workerIds, fc.constantFrom('any', 'current', 'other')).m
       if (which === 'other') return assertEqual('code', await codeOf(call), 'RUN_MISMATCH');
       const { isStubborn } = worker.run;
       if (isStubborn) {
-        haunt(real, workerId);
+        keepDetachedRun(real, workerId);
         worker.isConnected = false;
       }
       endRun(worker, 'cancelled');
@@ -267,7 +268,7 @@ const stop = workerIds.map(
       if (!worker) return assertEqual('code', await codeOf(call), 'WORKER_NOT_FOUND');
       const changed = worker.stopResult === null;
       if (changed) {
-        if (worker.run?.isStubborn) haunt(real, workerId);
+        if (worker.run?.isStubborn) keepDetachedRun(real, workerId);
         worker.stopResult = worker.run?.isStubborn ? 'detached' : 'graceful';
         worker.isConnected = false;
         endRun(worker, 'cancelled');
@@ -343,43 +344,43 @@ const isRunning =
     model.get(workerId)?.run != null;
 
 const engineActs = fc
-  .tuple(workerIds, fc.constantFrom('complete', 'fail', 'say', 'ask', 'ask', 'hang', 'lose'))
+  .tuple(workerIds, fc.constantFrom('complete', 'fail', 'message', 'ask', 'ask', 'hang', 'crash'))
   .map(([workerId, act]) => {
     const perform: Act = async (model, real) => {
       const { puppet } = real.rig;
       const worker = at(model, workerId);
-      const played = puppet.last(workerId);
-      if (act === 'say') played.say('hm');
+      const run = puppet.last(workerId);
+      if (act === 'message') run.say('hm');
       if (act === 'hang' && worker.run) {
-        played.isStubborn = true;
+        run.isStubborn = true;
         worker.run.isStubborn = true;
       }
       if (act === 'complete') {
-        played.finish();
+        run.finish();
         endRun(worker, 'completed');
         startNext(worker);
       }
       if (act === 'fail') {
-        played.fail(new TypeError('a bug of the engine'));
+        run.fail(new TypeError('a bug of the engine'));
         endRun(worker, 'failed');
         startNext(worker);
       }
-      if (act === 'lose') {
-        real.ghosts.push(played);
+      if (act === 'crash') {
+        real.detachedRuns.push(run);
         puppet.context(workerId).lost(new TypeError('the process died'));
         worker.isConnected = false;
         endRun(worker, 'failed');
         startNext(worker);
       }
       if (act === 'ask') {
-        const answer = played.run.ask({ kind: 'question', prompt: 'Well?', options: ['yes', 'no'] });
+        const answer = run.run.ask({ kind: 'question', prompt: 'Well?', options: ['yes', 'no'] });
         if (worker.open.length >= OPEN_REQUESTS)
           return assertEqual('code', await codeOf(answer), 'LIMIT_REACHED');
         await settle();
         const { items } = await real.rig.runtime.listRequests(workerId);
         const requestId = items.at(-1)?.requestId ?? '';
         worker.open.push(requestId);
-        real.asked.set(requestId, answer);
+        real.answers.set(requestId, answer);
       }
     };
     return new Step(`engine of ${workerId}: ${act}`, perform, isRunning(workerId));
@@ -404,12 +405,12 @@ const begin = workerIds.map(
     ),
 );
 
-const ghost = fc.constant(
-  new Step('a detached run speaks, calls its context and ends', async (_model, { ghosts }) => {
-    for (const played of ghosts.splice(0)) {
-      assertEqual('code', await codeOf(played.worker.beginRun()), 'EXECUTION_LOST');
-      assertEqual('code', await codeOf(played.worker.createChild({ engine: 'puppet' })), 'EXECUTION_LOST');
-      played.say('too late').finish();
+const lateOutput = fc.constant(
+  new Step('a detached run sends a message, calls its context and ends', async (_model, { detachedRuns }) => {
+    for (const run of detachedRuns.splice(0)) {
+      assertEqual('code', await codeOf(run.worker.beginRun()), 'EXECUTION_LOST');
+      assertEqual('code', await codeOf(run.worker.createChild({ engine: 'puppet' })), 'EXECUTION_LOST');
+      run.say('too late').finish();
     }
   }),
 );
@@ -428,7 +429,7 @@ const restart = fc.constant(
   }),
 );
 
-/** Weighed so that runs are often on, and what ends them is not too common. */
+/** Weighted so that runs are active most of the time, and the steps that end them are rare. */
 const anyStep = fc.oneof(
   { arbitrary: create, weight: 3 },
   { arbitrary: input, weight: 8 },
@@ -440,17 +441,17 @@ const anyStep = fc.oneof(
   { arbitrary: respond, weight: 4 },
   { arbitrary: engineActs, weight: 16 },
   { arbitrary: begin, weight: 2 },
-  { arbitrary: ghost, weight: 1 },
+  { arbitrary: lateOutput, weight: 1 },
   { arbitrary: restart, weight: 1 },
 );
 
-test('P3: any sequence of commands does what the model of a Worker says, and its log says the same', async (t) => {
+test('P3: after random commands the state and the log of every Worker match the model', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.commands([anyStep], { maxCommands: 60, size: 'max' }), async (commands) => {
       const store = memoryStore();
       const rig = makeRig({ store, limits: LIMITS });
       await rig.runtime.start();
-      const real: Real = { store, rig, ghosts: [], asked: new Map() };
+      const real: Real = { store, rig, detachedRuns: [], answers: new Map() };
       try {
         await fc.asyncModelRun(() => ({ model: new Map() as Model, real }), commands);
       } finally {

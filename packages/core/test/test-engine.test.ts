@@ -6,21 +6,21 @@ import type { TestContext, TestFunction } from '../src/testing/store/harness.ts'
 import { testEngine } from '../src/testing/test-engine.ts';
 import { runContract } from './fixtures/run-contract.ts';
 
-/** ava's `test`, with a word before each title: two engines run the contract in this file. */
-const named = (name: string): TestFunction =>
+/** Returns ava's `test` with a prefix for all titles, because this file runs the contract for two engines. */
+const prefixed = (name: string): TestFunction =>
   Object.assign((title: string, run: (t: TestContext) => Promise<void>) => test(`${name}: ${title}`, run), {
     skip: (title: string, run: (t: TestContext) => Promise<void>) => test.skip(`${name}: ${title}`, run),
   });
 
 testEngine(
-  named('scripted engine'),
+  prefixed('scripted engine'),
   async () => ({
     engine: scriptedEngine((run, context) => {
       const text = run.input?.parts[0]?.text ?? '';
       if (text === 'long') return [{ type: 'text', text: 'working' }, { type: 'hang' }];
       return [
         { type: 'step-start' },
-        { type: 'text', text: `you said ${text} ` },
+        { type: 'text', text: `you wrote ${text} ` },
         { type: 'text', text: `to ${context.workerId}` },
         { type: 'message' },
         { type: 'tool-call', call: `call of ${run.runId}`, name: 'read', input: {} },
@@ -35,11 +35,11 @@ testEngine(
     echoInput: (marker) => ({ text: marker }),
     dispose: async () => {},
   }),
-  { recall: 'its scripts are worked out before the run' },
+  { recall: 'its scripts are computed before the run' },
 );
 
 testEngine(
-  named('engine()'),
+  prefixed('engine()'),
   async () => ({
     engine: engine('parrot', async function* (run, worker) {
       const text = run.input?.parts[0]?.text ?? '';
@@ -67,31 +67,35 @@ testEngine(
     recallInput: { text: 'recall' },
     dispose: async () => {},
   }),
-  { config: 'it takes any config' },
+  { config: 'it accepts any config' },
 );
 
-/** Says every text that it was ever told, whoever told it. */
-const gossip = (): Engine => {
-  const heard: string[] = [];
-  return engine('gossip', async function* (run) {
-    heard.push(run.input?.parts[0]?.text ?? '');
-    yield { type: 'message', parts: [{ type: 'text', text: heard.join() }] };
+/** Makes an engine that answers each input with the texts of all inputs so far, of all Workers. */
+const mixingEngine = (): Engine => {
+  const texts: string[] = [];
+  return engine('mixing', async function* (run) {
+    texts.push(run.input?.parts[0]?.text ?? '');
+    yield { type: 'message', parts: [{ type: 'text', text: texts.join() }] };
   });
 };
 
-const careless = (): Engine => {
+const failsToDetach = (): Engine => {
   const scripted = scriptedEngine(() => [{ type: 'text', text: 'hello' }, { type: 'message' }]);
-  scripted.detachScript = [{ type: 'throw', error: new Error('cannot let go') }];
+  scripted.detachScript = [{ type: 'throw', error: new Error('detach failed') }];
   return scripted;
 };
 
-const BROKEN: readonly (readonly [what: string, titlePart: string, makeEngine: () => Engine])[] = [
-  ['says nothing', 'a run completes with a message', () => engine('mute', async function* () {})],
-  ['mixes Workers', 'Workers that run at once', gossip],
-  ['takes any config', 'P18: a config is checked', () => ({ ...gossip(), checkConfig: () => {} })],
-  ['fails to detach', 'an idle Worker is stopped', careless],
+const BROKEN: readonly (readonly [defect: string, titlePart: string, makeEngine: () => Engine])[] = [
+  ['sends no message', 'a run completes with a message', () => engine('mute', async function* () {})],
+  ['mixes conversations', 'concurrent runs of several Workers', mixingEngine],
   [
-    'ends a run that was to go on',
+    'accepts any config',
+    'P18: a config with an unknown key',
+    () => ({ ...mixingEngine(), checkConfig: () => {} }),
+  ],
+  ['fails to detach', 'an idle Worker can be stopped', failsToDetach],
+  [
+    'ends a long run by itself',
     'P3: a cancelled run',
     () =>
       engine('hasty', async function* () {
@@ -99,8 +103,8 @@ const BROKEN: readonly (readonly [what: string, titlePart: string, makeEngine: (
       }),
   ],
   [
-    'streams what it does not say',
-    'P5: what is streamed',
+    'streams a text that its message does not have',
+    'P5: the streamed text',
     () =>
       engine('fickle', async function* () {
         yield { type: 'text', text: 'yes' };
@@ -110,8 +114,8 @@ const BROKEN: readonly (readonly [what: string, titlePart: string, makeEngine: (
   ],
 ];
 
-for (const [what, titlePart, makeEngine] of BROKEN) {
-  test(`the contract notices an engine that ${what}`, async (t) => {
+for (const [defect, titlePart, makeEngine] of BROKEN) {
+  test(`the engine contract notices an engine that ${defect}`, async (t) => {
     const { count, failures } = await runContract(titlePart, (declare) =>
       testEngine(declare, async () => ({
         engine: makeEngine(),
@@ -122,7 +126,7 @@ for (const [what, titlePart, makeEngine] of BROKEN) {
         dispose: async () => {},
       })),
     );
-    t.is(count, 1, `one test of the contract is about "${titlePart}"`);
+    t.is(count, 1, `the number of tests whose title contains "${titlePart}"`);
     t.is(failures.length, 1);
     t.true(failures[0] instanceof assert.AssertionError, String(failures[0]));
   });

@@ -4,7 +4,7 @@ import { manualClock } from '../src/testing/manual-clock.ts';
 
 const never = new Promise<never>(() => {});
 
-test('P23: attempts expire in the order in which they began, each at its own limit, with one timer', async (t) => {
+test('P23: attempts time out in the order in which they began, with one timer for all', async (t) => {
   const clock = manualClock();
   const limit = new TimeLimit(clock, 100, () => new Error('late'));
   const ends: string[] = [];
@@ -28,7 +28,7 @@ test('P23: attempts expire in the order in which they began, each at its own lim
   t.is(clock.timers, 0);
 });
 
-test('P20: a closed limit leaves no timer behind', async (t) => {
+test('P20: a closed TimeLimit has no timer', async (t) => {
   const clock = manualClock();
   const limit = new TimeLimit(clock, 100, () => new Error('late'));
   limit.watch(

@@ -8,21 +8,21 @@ import {
   RuntimeError,
 } from '@worker-runtime/core';
 import { AcpSession, type OpenedAgent } from './acp-session.ts';
-import { AgentLink } from './agent-link.ts';
-import { AgentProcess } from './agent-process.ts';
-import { ClaimedFiles, claimedPath } from './claimed-files.ts';
+import { AgentLink } from './agent/agent-link.ts';
+import { AgentProcess } from './agent/agent-process.ts';
+import { AgentRedactor } from './agent/agent-redactor.ts';
 import type { AgentOptions, ResolvedOptions } from './options.ts';
-import { OwnDirectories } from './own-directories.ts';
-import { PrivateWords } from './private-words.ts';
-import { recordedSession } from './session-record.ts';
-import { type AcpConfig, workerConfig } from './worker-config.ts';
+import { ClaimedFiles, claimedPath } from './worker/claimed-files.ts';
+import { OwnDirectories } from './worker/own-directories.ts';
+import { recordedSession } from './worker/session-record.ts';
+import { type AcpConfig, workerConfig } from './worker/worker-config.ts';
 
 const ENGINE_NAME = 'acp';
 
-/** JSON-RPC code of the protocol for an agent that wants its user to sign in. */
+/** The JSON-RPC error code of the protocol for an agent whose user has to sign in. */
 const AUTH_REQUIRED = -32_000;
 
-/** Executes Workers by agents of the Agent Client Protocol: a process each, with the rights of this one's user. */
+/** Executes Workers with agents of the Agent Client Protocol. Each Worker has a process with the rights of our user. */
 export class AcpEngine implements Engine {
   readonly name = ENGINE_NAME;
   readonly capabilities: EngineCapabilities = {
@@ -41,104 +41,108 @@ export class AcpEngine implements Engine {
     workerConfig(config, this.#options.agents);
   }
 
-  /** @throws CONFIG_UNSUPPORTED its directory is not claimed · ENGINE_UNAVAILABLE the agent does not start */
+  /** @throws CONFIG_UNSUPPORTED the directory is not claimed · ENGINE_UNAVAILABLE the agent does not start */
   async attach(context: EngineContext): Promise<EngineSession> {
     const config = workerConfig(context.config, this.#options.agents);
     const agent = this.#options.agents[config.agent] as AgentOptions;
-    const files = await ClaimedFiles.of(context.claims, this.#options.fileBytes);
-    const place = await this.#placeOf(config, context, files);
+    const files = await ClaimedFiles.create(context.claims, this.#options.fileBytes);
+    const directory = await this.#directoryOf(config, context, files);
     let process: AgentProcess | null = null;
-    let left: Promise<void> | null = null;
+    let cleanedUp: Promise<void> | null = null;
     try {
-      process = await AgentProcess.start(agent, place.cwd);
-      left = process.exited.then(() => place.leave());
-      const words = await PrivateWords.of(agent, context.claims, place.cwd);
-      const session = new AcpSession(context, this.#options, agent, words);
-      session.open({ ...(await this.#opened(process, session, files, place.cwd, context)), left });
+      process = await AgentProcess.start(agent, directory.cwd);
+      cleanedUp = process.exited.then(() => directory.release());
+      const redactor = await AgentRedactor.create(agent, context.claims, directory.cwd);
+      const session = new AcpSession(context, this.#options, agent, redactor);
+      session.open({ ...(await this.#connect(process, session, files, directory.cwd, context)), cleanedUp });
       return session;
     } catch (error) {
-      const stderr = process?.lastWords;
-      await process?.end(this.#options.exitMs);
-      await (left ?? place.leave());
+      const stderr = process?.stderrTail;
+      await process?.close(this.#options.exitMs);
+      await (cleanedUp ?? directory.release());
       context.log.warn({ worker: context.workerId, err: error, stderr }, 'An agent could not be started');
       if (error instanceof RuntimeError) throw error;
       const isSignedOut = (error as { readonly code?: unknown } | null)?.code === AUTH_REQUIRED;
       throw new RuntimeError(
         'ENGINE_UNAVAILABLE',
         isSignedOut
-          ? 'The agent wants its user to sign in, on the machine that it runs on'
+          ? 'The agent requires its user to sign in, on the machine that the runtime runs on'
           : 'The agent could not be started',
         { cause: error },
       );
     }
   }
 
-  /** Where an agent works, and what to do when it has left. */
-  async #placeOf(
+  /** Returns the working directory of an agent, to be released when the agent has exited. */
+  async #directoryOf(
     { cwd }: AcpConfig,
     context: EngineContext,
     files: ClaimedFiles,
-  ): Promise<{ readonly cwd: string; leave(): Promise<void> }> {
-    const wanted = cwd ?? context.claims.map(claimedPath).find((path) => path !== null);
-    if (wanted === undefined || wanted === null) {
-      const own = await this.#ownDirectories.enter(context);
-      return { cwd: own, leave: () => this.#ownDirectories.leave(own, context) };
+  ): Promise<{ readonly cwd: string; release(): Promise<void> }> {
+    const claimed = cwd ?? context.claims.map(claimedPath).find((path) => path !== null);
+    if (claimed === undefined || claimed === null) {
+      const own = await this.#ownDirectories.acquire(context);
+      return { cwd: own, release: () => this.#ownDirectories.release(own, context) };
     }
-    if (!(await files.holds(wanted)))
+    if (!(await files.includes(claimed)))
       throw new RuntimeError(
         'CONFIG_UNSUPPORTED',
-        'The directory is not there, or in no claim of the Worker',
+        'The working directory does not exist, or is outside the claims of the Worker',
         {
           details: { issues: [{ pointer: '/config/cwd', message: 'must be a directory inside a claim' }] },
         },
       );
-    return { cwd: wanted, leave: async () => {} };
+    return { cwd: claimed, release: async () => {} };
   }
 
-  /** Connects, and opens the session that the Worker had before or a new one. */
-  async #opened(
+  /** Connects to the agent and opens its session. @throws Error the agent exits first, or takes more than `startMs` */
+  async #connect(
     process: AgentProcess,
     session: AcpSession,
     files: ClaimedFiles,
     cwd: string,
     context: EngineContext,
-  ): Promise<Omit<OpenedAgent, 'left'>> {
+  ): Promise<Omit<OpenedAgent, 'cleanedUp'>> {
     const link = new AgentLink(process, files, session, this.#options.messageBytes);
-    const over = new AbortController();
-    const late = delay(this.#options.startMs, undefined, { signal: over.signal }).then(() => {
+    const timer = new AbortController();
+    const timedOut = delay(this.#options.startMs, undefined, { signal: timer.signal }).then(() => {
       throw new Error('The agent was not ready in time');
     });
-    const gone = process.exited.then(() => {
-      throw new Error('The agent ended before it was ready');
+    const exited = process.exited.then(() => {
+      throw new Error('The agent exited before it was ready');
     });
     try {
-      return await Promise.race([this.#sessionOf(process, link, files, cwd, context), late, gone]);
+      return await Promise.race([this.#openSession(process, link, files, cwd, context), timedOut, exited]);
     } catch (error) {
       link.close();
       throw error;
     } finally {
-      gone.catch(() => {});
-      late.catch(() => {});
-      over.abort();
+      exited.catch(() => {});
+      timedOut.catch(() => {});
+      timer.abort();
     }
   }
 
-  async #sessionOf(
+  /** Reopens the session that was recorded for the Worker if the agent can, and otherwise opens a new one. */
+  async #openSession(
     process: AgentProcess,
     link: AgentLink,
     files: ClaimedFiles,
     cwd: string,
     context: EngineContext,
-  ): Promise<Omit<OpenedAgent, 'left'>> {
+  ): Promise<Omit<OpenedAgent, 'cleanedUp'>> {
     const capabilities = await link.initialize(files);
-    const known = recordedSession(context.recorded);
+    const recorded = recordedSession(context.recorded);
     const canReopen = capabilities.loadSession === true || capabilities.sessionCapabilities?.resume != null;
-    if (known !== null && canReopen) {
+    if (recorded !== null && canReopen) {
       try {
-        await link.reopen(known, cwd, capabilities);
-        return { process, link, sessionId: known, isNew: false };
+        await link.reopen(recorded, cwd, capabilities);
+        return { process, link, sessionId: recorded, isNew: false };
       } catch (error) {
-        context.log.warn({ worker: context.workerId, err: error }, 'An agent does not know its session');
+        context.log.warn(
+          { worker: context.workerId, err: error },
+          'An agent could not reopen the session of its Worker',
+        );
       }
     }
     const sessionId = await link.newSession(cwd);

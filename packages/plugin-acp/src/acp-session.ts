@@ -16,45 +16,44 @@ import {
   RuntimeError,
   type Usage,
 } from '@worker-runtime/core';
-import { AgentCalls } from './agent-calls.ts';
-import type { AgentLink, AgentListener } from './agent-link.ts';
-import type { AgentProcess } from './agent-process.ts';
-import { AgentSpeech } from './agent-speech.ts';
+import { AgentCalls } from './agent/agent-calls.ts';
+import type { AgentLink, AgentListener } from './agent/agent-link.ts';
+import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
+import type { AgentRedactor } from './agent/agent-redactor.ts';
+import { AgentUpdates } from './agent/agent-updates.ts';
+import { OutputQueue } from './agent/output-queue.ts';
+import { allowedOnce, optionsByLabel, permissionAnswer } from './agent/permission.ts';
 import type { AgentOptions, ResolvedOptions } from './options.ts';
-import { OutputQueue } from './output-queue.ts';
-import { allowedOnce, chosen, shownOptions } from './permission.ts';
-import { preludeTo } from './prelude.ts';
-import type { PrivateWords } from './private-words.ts';
-import { sessionRecord } from './session-record.ts';
-import { settledWithin } from './settled-within.ts';
+import { recapBefore } from './worker/recap.ts';
+import { sessionRecord } from './worker/session-record.ts';
 
-/** The run that an agent works on. */
-interface Turn {
+/** The run that the agent works on, as one prompt of its protocol. */
+interface AgentPrompt {
   readonly run: Run;
   readonly queue: OutputQueue;
-  readonly speech: AgentSpeech;
+  readonly updates: AgentUpdates;
   readonly calls: AgentCalls;
 }
 
-/** An agent that is started and has its session open. */
+/** An agent that has started and opened its session. */
 export interface OpenedAgent {
   readonly process: AgentProcess;
   readonly link: AgentLink;
   readonly sessionId: string;
-  /** Whether the session is a new one, in which nothing of what was said before is known. */
+  /** True if the session is new, so that the agent does not know the earlier conversation. */
   readonly isNew: boolean;
-  /** Resolves when nothing of the agent is left. */
-  readonly left: Promise<void>;
+  /** Resolves when the process has exited and its working directory is released. */
+  readonly cleanedUp: Promise<void>;
 }
 
-/** What an agent may mean by ending its turn, besides that it is done. */
-const REMARKS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
-  cancelled: { type: 'withdrawn', reason: 'The agent cancelled it' },
+/** The outputs for stop reasons that say more than that the agent has finished. */
+const STOP_OUTPUTS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
+  cancelled: { type: 'withdrawn', reason: 'The agent cancelled the run' },
   max_tokens: {
     type: 'notice',
     severity: 'warning',
     code: 'OUTPUT_LIMIT',
-    message: 'The answer is cut off: the agent reached the most that it may write at once',
+    message: 'The answer is incomplete: the agent reached its output limit',
   },
   refusal: {
     type: 'notice',
@@ -64,7 +63,10 @@ const REMARKS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
   },
 };
 
-/** Some agents count, though the protocol does not ask them to. */
+/** The most characters of a permission request to show to people. */
+const MAX_QUESTION_CHARS = 2_000;
+
+/** Returns the usage that an agent reports with its answer, which the protocol does not require, or null. */
 const usageOf = (response: PromptResponse): Usage | null => {
   const { usage } = response as { readonly usage?: Readonly<Record<string, unknown>> | null };
   const count = (name: string): number | undefined => {
@@ -73,7 +75,7 @@ const usageOf = (response: PromptResponse): Usage | null => {
   };
   const [inputTokens, outputTokens] = [count('inputTokens'), count('outputTokens')];
   if (inputTokens === undefined || outputTokens === undefined) return null;
-  // a turn that was cut says so of what it does not know
+  // Agents report zero for an interrupted prompt, which means that the count is unknown.
   if (inputTokens + outputTokens === 0) return null;
   const cacheReadTokens = count('cachedReadTokens');
   const cacheWriteTokens = count('cachedWriteTokens');
@@ -86,121 +88,126 @@ const usageOf = (response: PromptResponse): Usage | null => {
   };
 };
 
-/** One execution: one agent process with one session, told one prompt after the other. */
+/** One execution: an agent process with one session, which gets one prompt for each run. */
 export class AcpSession implements EngineSession, AgentListener {
   readonly #context: EngineContext;
   readonly #options: ResolvedOptions;
   readonly #agent: AgentOptions;
-  readonly #words: PrivateWords;
+  readonly #redactor: AgentRedactor;
   #opened: OpenedAgent | null = null;
-  #turn: Turn | null = null;
+  #prompt: AgentPrompt | null = null;
   #isRecorded = false;
   #isDetached = false;
-  /** Why it was ended from here. */
-  #endedFor: string | null = null;
+  /** The reason if we ended the process; null if it ended by itself or still runs. */
+  #endReason: string | null = null;
 
-  constructor(context: EngineContext, options: ResolvedOptions, agent: AgentOptions, words: PrivateWords) {
+  constructor(
+    context: EngineContext,
+    options: ResolvedOptions,
+    agent: AgentOptions,
+    redactor: AgentRedactor,
+  ) {
     this.#context = context;
     this.#options = options;
     this.#agent = agent;
-    this.#words = words;
+    this.#redactor = redactor;
   }
 
-  /** From here on the agent may be asked; when it ends by itself, so does the execution. */
+  /** Makes the session ready for runs. If the agent ends by itself, the execution is reported as lost. */
   open(opened: OpenedAgent): void {
     this.#opened = opened;
     this.#isRecorded = !opened.isNew;
     const { process, link } = opened;
-    const over = (): void => this.#over();
-    link.closed.then(over, over);
-    // its last words may still be on their way
-    process.exited.then(() => settledWithin(link.closed, this.#options.exitMs)).then(over, over);
+    const ended = (): void => this.#agentEnded();
+    link.closed.then(ended, ended);
+    // Its last messages may still be in the pipe.
+    process.exited.then(() => settledWithin(link.closed, this.#options.exitMs)).then(ended, ended);
   }
 
   async *run(run: Run): AsyncGenerator<readonly EngineOutput[]> {
     const opened = this.#opened;
     if (!opened || this.#isDetached) throw new RuntimeError('EXECUTION_LOST', 'The agent has ended');
     const { link, process, sessionId } = opened;
-    const queue = new OutputQueue(new RedactedOutputs(this.#words));
-    const calls = new AgentCalls(this.#options.toolOutputBytes, this.#words);
-    const turn: Turn = { run, queue, calls, speech: new AgentSpeech(calls, this.#words) };
-    const prompt = await this.#promptOf(run, queue);
+    const queue = new OutputQueue(new RedactedOutputs(this.#redactor));
+    const calls = new AgentCalls(this.#options.toolOutputBytes, this.#redactor);
+    const prompt: AgentPrompt = { run, queue, calls, updates: new AgentUpdates(calls, this.#redactor) };
+    const blocks = await this.#blocksOf(run, queue);
     run.signal.throwIfAborted();
-    this.#turn = turn;
+    this.#prompt = prompt;
     let timer: NodeJS.Timeout | null = null;
     const cancel = (): void => {
       void link.cancel(sessionId);
-      // with it this execution ends; the next input starts it again
+      // Ending the process ends this execution. The next input starts the agent again.
       timer = setTimeout(() => {
-        this.#endedFor = 'The agent did not end its turn when it was told to, and was ended';
-        queue.push({ type: 'notice', severity: 'warning', code: 'AGENT_ENDED', message: this.#endedFor });
-        void process.end(this.#options.exitMs);
+        this.#endReason = 'The agent did not stop when its run was cancelled, so its process was ended';
+        queue.push({ type: 'notice', severity: 'warning', code: 'AGENT_ENDED', message: this.#endReason });
+        void process.close(this.#options.exitMs);
       }, this.#options.cancelMs);
     };
     run.signal.addEventListener('abort', cancel, { once: true });
-    link.prompt(sessionId, prompt).then(
-      (response) => this.#answered(turn, response),
-      (error: unknown) => this.#failed(turn, error),
+    link.prompt(sessionId, blocks).then(
+      (response) => this.#answered(prompt, response),
+      (error: unknown) => this.#failed(prompt, error),
     );
     try {
       yield* queue.batches();
     } finally {
       if (timer) clearTimeout(timer);
       run.signal.removeEventListener('abort', cancel);
-      if (this.#turn === turn) this.#turn = null;
+      if (this.#prompt === prompt) this.#prompt = null;
     }
   }
 
   async detach(_reason: DetachReason): Promise<void> {
     this.#isDetached = true;
-    await this.#opened?.process.end(this.#options.exitMs);
+    await this.#opened?.process.close(this.#options.exitMs);
     this.#opened?.link.close();
-    await this.#opened?.left;
+    await this.#opened?.cleanedUp;
   }
 
   update(session: string, update: SessionUpdate): void {
-    const turn = this.#turn;
-    // what is said between runs, or while a session is loaded, is nobody's answer
-    if (!turn || this.#isDetached || session !== this.#opened?.sessionId) return;
-    turn.queue.push(...turn.speech.hear(update));
+    const prompt = this.#prompt;
+    // Updates between runs, and those that replay a session while it is loaded, belong to no run.
+    if (!prompt || this.#isDetached || session !== this.#opened?.sessionId) return;
+    prompt.queue.push(...prompt.updates.translate(update));
   }
 
   async room(): Promise<void> {
-    await this.#turn?.queue.room();
+    await this.#prompt?.queue.room();
   }
 
   async permission({ toolCall, options }: RequestPermissionRequest): Promise<RequestPermissionResponse> {
-    const turn = this.#turn;
-    if (!turn || options.length === 0) return { outcome: { outcome: 'cancelled' } };
-    const { call, prompt } = turn.calls.describe(toolCall);
+    const prompt = this.#prompt;
+    if (!prompt || options.length === 0) return { outcome: { outcome: 'cancelled' } };
+    const { call, prompt: question } = prompt.calls.describe(toolCall);
     if (this.#agent.permission === 'allow') return allowedOnce(options);
-    // what is asked for stands in the log before anybody is asked
-    turn.queue.push(...turn.speech.pause(), ...turn.calls.flush());
-    await turn.queue.committed();
-    const shown = shownOptions(options, this.#words);
-    const answer = await turn.run.ask({
+    // The call has to be in the log before the request that is about it.
+    prompt.queue.push(...prompt.updates.endMessage(), ...prompt.calls.flush());
+    await prompt.queue.committed();
+    const labelled = optionsByLabel(options, this.#redactor);
+    const answer = await prompt.run.ask({
       kind: 'permission',
-      prompt: this.#words.text(prompt).slice(0, 2_000),
+      prompt: this.#redactor.text(question).slice(0, MAX_QUESTION_CHARS),
       call,
-      options: [...shown.keys()],
+      options: [...labelled.keys()],
       timeoutMs: this.#options.permissionMs,
     });
-    return chosen(answer, shown);
+    return permissionAnswer(answer, labelled);
   }
 
-  /** What the agent is told, and first, where it must be, what it was told before. */
-  async #promptOf(run: Run, queue: OutputQueue): Promise<ContentBlock[]> {
+  /** Returns the content of a prompt: the input, after a recap of the conversation if the session does not have it. */
+  async #blocksOf(run: Run, queue: OutputQueue): Promise<ContentBlock[]> {
     const blocks: ContentBlock[] = [];
     const opened = this.#opened;
     if (opened && !this.#isRecorded) {
       this.#isRecorded = true;
       queue.push(...sessionRecord(opened.sessionId));
-      const prelude = await preludeTo(run.runId, this.#context.history(), this.#words.legend);
-      if (prelude) {
-        const cut = prelude.isCut ? '; the oldest of it had to be left out' : '';
-        const message = `The agent could not go on with its session: it was told what was said before${cut}`;
+      const recap = await recapBefore(run.runId, this.#context.history(), this.#redactor.legend);
+      if (recap) {
+        const cut = recap.isCut ? ', without its oldest parts' : '';
+        const message = `The agent lost its session: it was sent the earlier conversation as text${cut}`;
         queue.push({ type: 'notice', severity: 'warning', code: 'SESSION_LOST', message });
-        blocks.push({ type: 'text', text: prelude.text });
+        blocks.push({ type: 'text', text: recap.text });
       }
     }
     const text = run.input?.parts.map((part) => part.text).join('\n') ?? '';
@@ -211,50 +218,53 @@ export class AcpSession implements EngineSession, AgentListener {
     ];
   }
 
-  #answered(turn: Turn, response: PromptResponse): void {
+  #answered(prompt: AgentPrompt, response: PromptResponse): void {
+    const { run, queue, updates } = prompt;
     const usage = usageOf(response);
-    if (usage) turn.queue.push(usage);
-    const { signal } = turn.run;
+    if (usage) queue.push(usage);
     const { stopReason } = response;
-    const remark = REMARKS[stopReason];
-    if (signal.aborted) this.#finish(turn, signal.reason);
+    const output = STOP_OUTPUTS[stopReason];
+    if (run.signal.aborted) this.#fail(prompt, run.signal.reason);
     else if (stopReason === 'max_turn_requests')
-      this.#finish(turn, new RuntimeError('LIMIT_REACHED', 'The agent took as many steps as it may'));
+      this.#fail(
+        prompt,
+        new RuntimeError('LIMIT_REACHED', 'The agent reached its limit of steps for one run'),
+      );
     else {
-      turn.queue.push(...turn.speech.close(), ...(remark ? [remark] : []));
-      turn.queue.close();
+      queue.push(...updates.finish(), ...(output ? [output] : []));
+      queue.close();
     }
   }
 
-  #failed(turn: Turn, error: unknown): void {
-    const { signal } = turn.run;
-    if (!signal.aborted) this.#log('An agent failed in a turn', error);
-    this.#finish(
-      turn,
+  #failed(prompt: AgentPrompt, error: unknown): void {
+    const { signal } = prompt.run;
+    if (!signal.aborted) this.#log('An agent failed to answer a prompt', error);
+    this.#fail(
+      prompt,
       signal.aborted ? signal.reason : new RuntimeError('ENGINE_FAILED', 'The agent failed'),
     );
   }
 
-  /** Ends the run with an error. What was being said stays open: the runtime keeps it as said in part. */
-  #finish({ queue, calls }: Turn, error: unknown): void {
+  /** Ends the run with an error. The runtime keeps a message that is still open as a partial message. */
+  #fail({ queue, calls }: AgentPrompt, error: unknown): void {
     queue.push(...calls.flush());
     queue.fail(error);
   }
 
-  /** The agent is gone, or can no longer be spoken to. */
-  #over(): void {
+  /** Reports the execution as lost, because the process has exited or its connection has closed. */
+  #agentEnded(): void {
     if (this.#isDetached) return;
     this.#isDetached = true;
-    const turn = this.#turn;
-    const error = new RuntimeError('EXECUTION_LOST', this.#endedFor ?? 'The agent ended by itself');
+    const prompt = this.#prompt;
+    const error = new RuntimeError('EXECUTION_LOST', this.#endReason ?? 'The agent ended by itself');
     this.#log(error.message, null);
-    void this.#opened?.process.end(this.#options.exitMs);
-    if (turn) this.#finish(turn, turn.run.signal.aborted ? turn.run.signal.reason : error);
+    void this.#opened?.process.close(this.#options.exitMs);
+    if (prompt) this.#fail(prompt, prompt.run.signal.aborted ? prompt.run.signal.reason : error);
     this.#context.lost(error);
   }
 
   #log(message: string, error: unknown): void {
     const { workerId, log } = this.#context;
-    log.warn({ worker: workerId, err: error, stderr: this.#opened?.process.lastWords }, message);
+    log.warn({ worker: workerId, err: error, stderr: this.#opened?.process.stderrTail }, message);
   }
 }

@@ -1,34 +1,48 @@
 import { type OptionReader, oneOf, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
 
-/** How an agent is started. Only the operator names programs; a Worker names one of these. */
+/** The program of an agent. Only the operator chooses programs; a Worker chooses one of these by name. */
 export interface AgentOptions {
   readonly command: string;
   readonly args?: readonly string[];
   /**
-   * Names of environment variables that it gets, besides HOME, PATH and the like. What they hold is taken out of all
-   * that it says, unless it is short or a word.
+   * The names of environment variables that the agent gets, besides HOME, PATH and the like. Their values are redacted
+   * from everything that the agent sends, except for short values and plain words.
    */
   readonly env?: readonly string[];
-  /** `ask` (the default): what the agent asks permission for is asked on. `allow`: it is given by itself, once each time. */
+  /**
+   * `ask` (the default): each permission request of the agent becomes a request of the Worker. `allow`: each one is
+   * granted automatically, for that call only.
+   */
   readonly permission?: 'ask' | 'allow';
 }
 
 export interface AcpOptions {
-  /** By the name that a Worker's config gives. */
+  /** The agents, by the name that a Worker's `config.agent` refers to. */
   readonly agents: Readonly<Record<string, AgentOptions>>;
-  /** How long an agent may take to start and open its session. Default 20 s. */
+  /** The longest time for an agent to start and open its session, in milliseconds. Default 20 s. */
   readonly startMs?: number;
-  /** How long a cancelled agent may take to end its turn; then it is ended, and started again with the next input. Default 1.5 s. */
+  /**
+   * The longest time for an agent to stop working on a cancelled run, in milliseconds. After it, the process is ended,
+   * and started again for the next input. Default 1.5 s.
+   */
   readonly cancelMs?: number;
-  /** How long it may take to leave after its input was closed, and once more after SIGTERM; then SIGKILL. Default 0.75 s. */
+  /**
+   * The longest time for an agent to exit after its input is closed, and again after SIGTERM, in milliseconds. After
+   * that it gets SIGKILL. Default 0.75 s.
+   */
   readonly exitMs?: number;
-  /** How long a permission is waited for; then it is refused. Default 10 minutes. */
+  /**
+   * The longest time to wait for a permission, in milliseconds. After it, the permission is denied. Default 10 minutes.
+   */
   readonly permissionMs?: number;
-  /** The longest message of an agent; one that sends more is ended. Default 16 MiB. */
+  /** The size limit of one message of an agent, in bytes. An agent that exceeds it is ended. Default 16 MiB. */
   readonly messageBytes?: number;
-  /** The most that the log gets of what a tool answers; the rest is cut off and said to be. Default 64 KiB. */
+  /**
+   * The size limit of a tool's input and output in the log, in bytes. The rest is cut off, with a note that says so.
+   * Default 64 KiB.
+   */
   readonly toolOutputBytes?: number;
-  /** The largest file that an agent may read or write through the runtime. Default 10 MiB. */
+  /** The size limit of a file that an agent reads or writes through the runtime, in bytes. Default 10 MiB. */
   readonly fileBytes?: number;
 }
 
@@ -36,7 +50,7 @@ export type ResolvedOptions = Required<AcpOptions>;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** No list of core's: an argument may be empty, or have a comma. */
+/** Reads a list of texts. Unlike the list of core, its items may be empty or contain commas, as arguments may. */
 const texts: OptionReader<readonly string[]> = (value, refuse) =>
   Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes('\0'))
     ? value
@@ -50,25 +64,29 @@ const agentOf = (name: string, agent: unknown): Required<AgentOptions> =>
     permission: optional(oneOf('ask', 'allow'), 'ask'),
   });
 
-/** Flags and the environment carry text: an object is written as JSON there. */
+/** Reads the agents from an object, or from JSON, which is how flags and environment variables carry an object. */
 const agents: OptionReader<ResolvedOptions['agents']> = (value, refuse) => {
   let given = value;
   try {
     if (typeof value === 'string') given = JSON.parse(value);
   } catch {
-    return refuse('must be an object, or JSON of one');
+    return refuse('must be an object, or an object written as JSON');
   }
   const named =
     typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.entries(given) : [];
-  if (named.length === 0) return refuse('must name at least one agent, as an object or as JSON of one');
-  const odd = named.find(([name]) => !NAME.test(name));
-  if (odd) return refuse(`must name agents by letters, digits, ".", "_" and "-", not "${odd[0]}"`);
+  if (named.length === 0)
+    return refuse('must be an object with at least one agent, or such an object written as JSON');
+  const invalid = named.find(([name]) => !NAME.test(name));
+  if (invalid)
+    return refuse(
+      `must use only letters, digits, ".", "_" and "-" in the names of agents, not "${invalid[0]}"`,
+    );
   return Object.fromEntries(named.map(([name, agent]) => [name, agentOf(name, agent)]));
 };
 
 const number = wholeNumber(1, 1_073_741_824);
 
-/** @throws INVALID_REQUEST an option that is missing, does not exist or does not fit */
+/** Checks the options and fills in the defaults. @throws INVALID_REQUEST an option is missing, unknown or invalid */
 export const resolveOptions = (options: unknown): ResolvedOptions =>
   readOptions<ResolvedOptions>('acp', options, {
     agents,

@@ -17,7 +17,9 @@ import type { ExecutionContext } from 'ava';
 import { build } from 'esbuild';
 import { type AcpOptions, type AgentOptions, acp } from '../src/index.ts';
 
-/** The fake agent in one file: many are started at once, and compiling each would take most of their time. */
+/**
+ * The fake agent, bundled into one file. Tests start many at once, and compiling each would take most of their time.
+ */
 const program = (async (): Promise<string> => {
   const outfile = join(await mkdtemp(join(tmpdir(), 'acp-agent-')), 'fake-agent.mjs');
   process.once('exit', () => rmSync(dirname(outfile), { recursive: true, force: true }));
@@ -38,7 +40,7 @@ export const fakeAgent = async (folder: string, ...traits: readonly string[]): P
 
 export const makeFolder = async (): Promise<string> => realpath(await mkdtemp(join(tmpdir(), 'acp-test-')));
 
-const lineOf = ({ role, parts, partial }: TranscriptItem): string =>
+const itemText = ({ role, parts, partial }: TranscriptItem): string =>
   parts
     .map((part) => {
       if (part.type === 'tool-call') return `call ${part.name} ${JSON.stringify(part.input)}`;
@@ -49,7 +51,9 @@ const lineOf = ({ role, parts, partial }: TranscriptItem): string =>
     .join(' | ');
 
 export interface SceneOptions extends Omit<AcpOptions, 'agents'> {
+  /** Overrides options of the fake agent. */
   readonly agent?: Partial<AgentOptions>;
+  /** The traits of the fake agent: see fake-agent.ts. */
   readonly traits?: readonly string[];
 }
 
@@ -78,11 +82,11 @@ export class AgentScene {
   }
 
   get runtime(): Runtime {
-    if (!this.#runtime) throw new TypeError('The scene has not begun');
+    if (!this.#runtime) throw new TypeError('The scene has not started');
     return this.#runtime;
   }
 
-  /** Starts a runtime; after the first one, over what that one left. */
+  /** Starts a runtime. Stops the previous one first, and uses its store. */
   async start(): Promise<void> {
     await this.#runtime?.stop();
     const { agent, traits = [], ...rest } = this.#options;
@@ -98,7 +102,7 @@ export class AgentScene {
     });
   }
 
-  /** What the agents did, in order. */
+  /** Returns the actions that the agents recorded, in order. */
   record(): readonly string[] {
     const path = join(this.folder, 'record');
     return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
@@ -115,6 +119,7 @@ export class AgentScene {
     return this.ended(workerId, runId);
   }
 
+  /** Sends an input and returns the first request that is open afterwards. */
   async asked(workerId: string, text: string): Promise<OpenRequest> {
     const { cursor } = await this.runtime.sendInput(workerId, { text });
     for await (const item of this.runtime.observe(workerId, { after: cursor })) {
@@ -122,9 +127,10 @@ export class AgentScene {
       const [open] = (await this.runtime.listRequests(workerId)).items;
       if (open) return open;
     }
-    throw new Error('Nothing was asked');
+    throw new Error('No request was opened');
   }
 
+  /** Waits for a run to end. */
   async ended(workerId: string, runId: string): Promise<EventData['run.finished']> {
     for await (const item of this.runtime.observe(workerId, { after: 'start' })) {
       if (item.type !== 'event' || item.event.run !== runId) continue;
@@ -133,8 +139,8 @@ export class AgentScene {
     throw new Error('The run did not end');
   }
 
-  /** Begins a run, and waits until something of it can be seen. */
-  async begun(workerId: string, text: string): Promise<string> {
+  /** Sends an input and waits for the first output of its run. Returns the id of the run. */
+  async begin(workerId: string, text: string): Promise<string> {
     const { runId, cursor } = await this.runtime.sendInput(workerId, { text });
     for await (const item of this.runtime.observe(workerId, { after: cursor })) {
       if (item.type === 'delta') break;
@@ -149,9 +155,9 @@ export class AgentScene {
     return items;
   }
 
-  /** The transcript, a line an item. */
+  /** Returns the transcript, with one line for each item. */
   async transcript(workerId: string): Promise<readonly string[]> {
     const { items } = await this.runtime.transcript(workerId, { after: 'start', limit: 1_000 });
-    return items.map(lineOf);
+    return items.map(itemText);
   }
 }

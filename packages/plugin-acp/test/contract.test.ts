@@ -16,7 +16,7 @@ for (const traits of [[], ['no-load']])
         input: { text: 'Hello' },
         longInput: { text: 'long' },
         echoInput: (marker) => ({ text: `say ${marker}` }),
-        // an agent without its session is told what was said before
+        // An agent without its session gets the earlier conversation as text.
         recallInput: { text: 'recall' },
         dispose: () => rm(folder, { recursive: true, force: true, maxRetries: 10 }),
       };

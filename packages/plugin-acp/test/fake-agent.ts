@@ -1,7 +1,9 @@
 /**
- * An agent of the official SDK that does what its prompts say. Arguments: a folder in which it keeps its sessions and
- * a record of what it did, and what it lacks (`no-load`), how it keeps them (`by-place`: as Claude Code does) or what it
- * does at its start (`no-start`, `mute`, `signed-out`).
+ * An agent of the official SDK that does what its prompts say. Its first argument is the folder in which it keeps its
+ * sessions and a record of its actions. The other arguments are traits:
+ * - `no-load`: it cannot load sessions;
+ * - `by-directory`: it finds a session only in the directory where it began, as Claude Code does;
+ * - `no-start`: it exits at its start; `mute`: it does not answer `initialize`; `signed-out`: it requires a sign-in.
  */
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -22,7 +24,7 @@ import {
 const [, , folder = '', ...traits] = process.argv;
 const record = (line: string): void => appendFileSync(join(folder, 'record'), `${line}\n`);
 const fileOf = (session: string): string => join(folder, `${session}.session`);
-const placeOf = (session: string): string => join(folder, `${session}.place`);
+const directoryFileOf = (session: string): string => join(folder, `${session}.directory`);
 const promptsOf = (session: string): readonly string[] =>
   existsSync(fileOf(session))
     ? readFileSync(fileOf(session), 'utf8')
@@ -36,10 +38,11 @@ process.stderr.write('stderr-canary-4711 in /etc/canary\n');
 if (traits.includes('no-start')) process.exit(3);
 
 const cancels = new Map<string, () => void>();
-const textOf = (prompt: readonly ContentBlock[]): string =>
+const promptText = (prompt: readonly ContentBlock[]): string =>
   prompt.map((block) => (block.type === 'text' ? block.text : '')).join('\n---\n');
 
-class Turn {
+/** One prompt that the agent works on. */
+class AgentPrompt {
   readonly #client: AgentContext;
   readonly #session: string;
   readonly #cancelled: Promise<'cancelled'>;
@@ -50,15 +53,15 @@ class Turn {
     this.#cancelled = new Promise((resolve) => cancels.set(session, () => resolve('cancelled')));
   }
 
-  tell(update: SessionUpdate): Promise<void> {
+  send(update: SessionUpdate): Promise<void> {
     return this.#client.notify(methods.client.session.update, { sessionId: this.#session, update });
   }
 
   say(text: string): Promise<void> {
-    return this.tell({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text } });
+    return this.send({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text } });
   }
 
-  async play(prompt: string): Promise<StopReason> {
+  async answer(prompt: string): Promise<StopReason> {
     const [word = '', ...rest] = (prompt.split('\n---\n').at(-1) ?? '').split(' ');
     const words = rest.join(' ');
     switch (word) {
@@ -77,8 +80,8 @@ class Turn {
         await this.say(`I was told: ${prompt}`);
         return 'end_turn';
       case 'think':
-        await this.tell({ sessionUpdate: 'agent_thought_chunk', content: { type: 'text', text: 'Hm.' } });
-        await this.tell({
+        await this.send({ sessionUpdate: 'agent_thought_chunk', content: { type: 'text', text: 'Hm.' } });
+        await this.send({
           sessionUpdate: 'plan',
           entries: [
             { content: 'look', priority: 'high', status: 'completed' },
@@ -89,13 +92,13 @@ class Turn {
         return 'end_turn';
       case 'tool':
         await this.say('Let me look.');
-        await this.tool(words, false);
+        await this.callTool(words, false);
         await this.say('Seen.');
         return 'end_turn';
       case 'ask':
-        return this.tool(words, true);
+        return this.callTool(words, true);
       case 'leave-open':
-        await this.tell({
+        await this.send({
           sessionUpdate: 'tool_call',
           toolCallId: 't0',
           title: 'open',
@@ -104,7 +107,7 @@ class Turn {
         return 'end_turn';
       case 'crash':
         await this.say('Oh no');
-        await this.tell({
+        await this.send({
           sessionUpdate: 'tool_call',
           toolCallId: 't0',
           title: 'explode',
@@ -130,7 +133,7 @@ class Turn {
         await this.say(await this.#file(word, words));
         return 'end_turn';
       case 'bury':
-        // deeper than the path of a file may be: who wants to remove it by its path cannot
+        // Deeper than the longest path, so that the tree cannot be removed by its path.
         for (let depth = 0; depth < 20; depth += 1) {
           mkdirSync('d'.repeat(250));
           process.chdir('d'.repeat(250));
@@ -143,11 +146,11 @@ class Turn {
       case 'reveal': {
         const secrets = `${process.env[words] ?? ''} in ${process.cwd()}/notes.txt`;
         for (let at = 0; at < secrets.length; at += 3) await this.say(secrets.slice(at, at + 3));
-        await this.tell({
+        await this.send({
           sessionUpdate: 'agent_thought_chunk',
           content: { type: 'text', text: process.cwd() },
         });
-        await this.tell({
+        await this.send({
           sessionUpdate: 'tool_call',
           toolCallId: 't0',
           title: `read ${secrets}`,
@@ -181,10 +184,10 @@ class Turn {
     }
   }
 
-  /** A call whose input is known only after it was announced, as real agents do it. */
-  async tool(name: string, asks: boolean): Promise<StopReason> {
+  /** Announces a call first and its input later, as real agents do. */
+  async callTool(name: string, asks: boolean): Promise<StopReason> {
     const toolCallId = 't0';
-    await this.tell({
+    await this.send({
       sessionUpdate: 'tool_call',
       toolCallId,
       title: name,
@@ -205,16 +208,16 @@ class Turn {
       });
       if (outcome.outcome === 'cancelled') return 'cancelled';
       if (outcome.optionId === 'o3') {
-        await this.tell({ sessionUpdate: 'tool_call_update', toolCallId, status: 'failed' });
+        await this.send({ sessionUpdate: 'tool_call_update', toolCallId, status: 'failed' });
         await this.say('Then not.');
         return 'end_turn';
       }
     }
-    await this.tell({ sessionUpdate: 'tool_call_update', toolCallId, status: 'in_progress', rawInput });
+    await this.send({ sessionUpdate: 'tool_call_update', toolCallId, status: 'in_progress', rawInput });
     record(`did ${name}`);
     if (name === 'hang') return this.#cancelled;
     const text = name === 'large' ? 'x'.repeat(200_000) : `done ${name}`;
-    await this.tell({
+    await this.send({
       sessionUpdate: 'tool_call_update',
       toolCallId,
       status: 'completed',
@@ -231,7 +234,7 @@ class Turn {
     });
     for (let count = 0; !isOver; count += 1) {
       await this.say(text);
-      // its own input is only read where it waits for more than a promise
+      // Waits for more than a promise now and then, because the agent cannot read its own input otherwise.
       if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -263,13 +266,13 @@ const connection = agent({ name: 'fake' })
   .onRequest(methods.agent.session.new, ({ params }) => {
     if (traits.includes('signed-out')) throw RequestError.authRequired();
     const sessionId = `ses_${process.pid}_${Date.now()}`;
-    if (traits.includes('by-place')) writeFileSync(placeOf(sessionId), params.cwd);
+    if (traits.includes('by-directory')) writeFileSync(directoryFileOf(sessionId), params.cwd);
     record(`new ${params.cwd}`);
     return { sessionId };
   })
   .onRequest(methods.agent.session.load, async ({ params: { sessionId, cwd }, client }) => {
     if (!existsSync(fileOf(sessionId))) throw RequestError.resourceNotFound(sessionId);
-    if (traits.includes('by-place') && readFileSync(placeOf(sessionId), 'utf8') !== cwd)
+    if (traits.includes('by-directory') && readFileSync(directoryFileOf(sessionId), 'utf8') !== cwd)
       throw RequestError.resourceNotFound(sessionId);
     record('load');
     for (const text of promptsOf(sessionId))
@@ -281,9 +284,9 @@ const connection = agent({ name: 'fake' })
     return {};
   })
   .onRequest(methods.agent.session.prompt, async ({ params: { sessionId, prompt }, client }) => {
-    const text = textOf(prompt);
+    const text = promptText(prompt);
     appendFileSync(fileOf(sessionId), `${JSON.stringify(text)}\n`);
-    return { stopReason: await new Turn(client, sessionId).play(text) };
+    return { stopReason: await new AgentPrompt(client, sessionId).answer(text) };
   })
   .onNotification(methods.agent.session.cancel, ({ params: { sessionId } }) => cancels.get(sessionId)?.())
   .connect(

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { AgentScene } from './agent-scene.ts';
 
-/** Folders that are claimed for reading and for writing, one that is not, and links out of the claims. */
-const scenery = async (t: ExecutionContext) => {
+/** Opens a scene with a folder claimed for reading, one for writing, one not claimed, and links out of the claims. */
+const openFolders = async (t: ExecutionContext) => {
   const scene = await AgentScene.open(t, { fileBytes: 1_024 });
   const at = (...parts: string[]): string => join(scene.folder, ...parts);
   for (const name of ['docs', 'work', 'secret']) {
@@ -16,7 +16,7 @@ const scenery = async (t: ExecutionContext) => {
   await symlink(at('secret', 'a.txt'), at('work', 'link'));
   await symlink(at('secret', 'new.txt'), at('work', 'dangling'));
   await mkdir(at('work-not'));
-  await writeFile(at('work-not', 'a.txt'), 'a name that begins alike');
+  await writeFile(at('work-not', 'a.txt'), 'a folder whose name has the same beginning');
   const workerId = await scene.create({
     claims: [
       { name: 'project', resource: `fs:${at('work')}`, mode: 'write' },
@@ -30,8 +30,8 @@ const scenery = async (t: ExecutionContext) => {
   return { scene, at, answer, workerId };
 };
 
-test('P19: an agent reads and writes through the runtime inside the claims of its Worker, and nowhere else', async (t) => {
-  const { scene, at, answer } = await scenery(t);
+test('P19: an agent reads and writes files through the runtime only inside the claims of its Worker', async (t) => {
+  const { scene, at, answer } = await openFolders(t);
   t.is(await answer(`read ${at('docs', 'a.txt')}`), 'docs one\ntwo\nthree');
   t.is(await answer(`read ${at('work', 'a.txt')}`), 'work one\ntwo\nthree');
   t.is(await answer(`write ${at('work', 'new.txt')} hi`), 'written');
@@ -63,25 +63,29 @@ test('P19: an agent reads and writes through the runtime inside the claims of it
   });
 });
 
-test('an agent works in the first directory that is claimed, in one inside it, or in one of its own', async (t) => {
-  const { scene, at } = await scenery(t);
+test('the working directory of an agent is the first claimed one, a configured one inside it, or one of its own', async (t) => {
+  const { scene, at } = await openFolders(t);
   await mkdir(at('work', 'inner'));
   const claims = [{ name: 'project', resource: `fs:${at('work')}`, mode: 'read' as const }];
   await scene.create({ claims, config: { agent: 'fake', cwd: at('work', 'inner') } });
   const own = await scene.create();
-  const places = scene.record().flatMap((line) => (line.startsWith('new ') ? [line.slice(4)] : []));
-  t.deepEqual(places.slice(0, 2), [at('work'), at('work', 'inner')]);
-  t.regex(places[2] ?? '', /\/worker-/);
+  const directories = scene.record().flatMap((line) => (line.startsWith('new ') ? [line.slice(4)] : []));
+  t.deepEqual(directories.slice(0, 2), [at('work'), at('work', 'inner')]);
+  t.regex(directories[2] ?? '', /\/worker-/);
   await scene.runtime.stopWorker(own);
-  await t.throwsAsync(readFile(places[2] ?? ''), { code: 'ENOENT' }, 'it is gone with the agent');
-  await symlink(at('secret'), places[2] ?? '');
+  await t.throwsAsync(
+    readFile(directories[2] ?? ''),
+    { code: 'ENOENT' },
+    'the directory is removed when the agent has exited',
+  );
+  await symlink(at('secret'), directories[2] ?? '');
   await t.throwsAsync(
     scene.runtime.resumeWorker(own),
     { code: 'ENGINE_UNAVAILABLE' },
-    'not where a link leads',
+    'a link at its path is not followed',
   );
-  await unlink(places[2] ?? '');
-  await mkdir(places[2] ?? '');
+  await unlink(directories[2] ?? '');
+  await mkdir(directories[2] ?? '');
   await scene.runtime.resumeWorker(own);
   for (const cwd of [at('secret'), at('work', 'way-out'), at('work', 'not-there')])
     await t.throwsAsync(scene.create({ claims, config: { agent: 'fake', cwd } }), {

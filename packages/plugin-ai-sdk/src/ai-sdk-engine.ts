@@ -8,17 +8,19 @@ import {
   RedactedOutputs,
   type Run,
 } from '@worker-runtime/core';
-import { LanguageModels } from './language-models.ts';
+import { LanguageModels } from './model/language-models.ts';
+import type { ModelAccess } from './model/model-stream.ts';
 import { ModelRun } from './model-run.ts';
-import type { ModelAccess } from './model-stream.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { Secrets } from './secrets.ts';
-import type { Toolbox } from './toolbox.ts';
+import type { Toolbox } from './tools/toolbox.ts';
 import { type WorkerConfig, workerConfig } from './worker-config.ts';
 
 export const ENGINE_NAME = 'ai-sdk';
 
-/** A Worker is a conversation with a model. Nothing is kept between runs: what was said is in the log. */
+/**
+ * Executes Workers as conversations with a model. Keeps nothing between runs: the conversation is read from the log.
+ */
 export class AiSdkEngine implements Engine {
   readonly name = ENGINE_NAME;
   readonly #options: ResolvedOptions;
@@ -41,10 +43,10 @@ export class AiSdkEngine implements Engine {
     workerConfig(config, this.#options.providers);
   }
 
-  /** @throws CONFIG_UNSUPPORTED · ENGINE_UNAVAILABLE the provider's key is not there */
+  /** @throws CONFIG_UNSUPPORTED · ENGINE_UNAVAILABLE the key of the provider is missing */
   async attach(context: EngineContext): Promise<EngineSession> {
     const config = workerConfig(context.config, this.#options.providers);
-    // what would fail each run is said now
+    // Checked now, because a missing key or a conflict of tools would fail every run.
     await this.#models.make(config.provider, config.model);
     await this.#toolbox.grant(context.tools);
     return { run: (run) => this.#run(run, context, config), detach: async () => {} };
@@ -56,26 +58,26 @@ export class AiSdkEngine implements Engine {
     config: WorkerConfig,
   ): AsyncGenerator<readonly EngineOutput[]> {
     const { workerId, tools, log } = context;
-    const note = { worker: workerId, run: run.runId };
+    const logFields = { worker: workerId, run: run.runId };
     const access: ModelAccess = {
       named: await this.#models.make(config.provider, config.model),
       config,
       options: this.#options,
       secrets: this.#secrets,
       log: {
-        debug: (fields, message) => log.debug({ ...note, ...fields }, message),
-        info: (fields, message) => log.info({ ...note, ...fields }, message),
-        warn: (fields, message) => log.warn({ ...note, ...fields }, message),
-        error: (fields, message) => log.error({ ...note, ...fields }, message),
+        debug: (fields, message) => log.debug({ ...logFields, ...fields }, message),
+        info: (fields, message) => log.info({ ...logFields, ...fields }, message),
+        warn: (fields, message) => log.warn({ ...logFields, ...fields }, message),
+        error: (fields, message) => log.error({ ...logFields, ...fields }, message),
       },
     };
-    const grants = await this.#toolbox.grant(tools);
+    const granted = await this.#toolbox.grant(tools);
     run.signal.throwIfAborted();
-    const current = await ModelRun.begin(run, context, access, grants);
-    // a model may have been told a key, by a tool or a provider's answer
+    const modelRun = await ModelRun.begin(run, context, access, granted);
+    // A tool or an answer of a provider may have shown a key to the model.
     const redacted = new RedactedOutputs(this.#secrets);
     try {
-      for await (const output of current.outputs())
+      for await (const output of modelRun.outputs())
         yield redacted.of(Array.isArray(output) ? output : [output as EngineOutput]);
     } catch (error) {
       yield redacted.rest();

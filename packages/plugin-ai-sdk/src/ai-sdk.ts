@@ -2,16 +2,16 @@ import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import { AiSdkEngine, ENGINE_NAME } from './ai-sdk-engine.ts';
 import { type AiSdkOptions, resolveOptions } from './options.ts';
 import { Secrets } from './secrets.ts';
-import { Toolbox } from './toolbox.ts';
+import { Toolbox } from './tools/toolbox.ts';
 
 /**
- * Adds the engine `ai-sdk`: Workers that are conversations with a model. Tool servers are connected when the runtime
- * starts; one that cannot be reached is tried again when a Worker wants a tool of it.
- * @throws INVALID_REQUEST an option that is missing, does not exist or does not fit
+ * Adds the engine `ai-sdk`: Workers that are conversations with a model. Connects to the tool servers when the runtime
+ * starts. A server that cannot be reached is tried again when a Worker needs one of its tools.
+ * @throws INVALID_REQUEST an option is missing, unknown or invalid
  */
 export const aiSdk = (options: AiSdkOptions): RuntimePlugin => plugin(options);
 
-/** The same for options whose types nobody has checked: from a file, or from flags. */
+/** Creates the same plugin from unchecked options, as they come from a file or from flags. */
 export const plugin = (options: unknown): RuntimePlugin => {
   const resolved = resolveOptions(options);
   return {
@@ -24,14 +24,14 @@ export const plugin = (options: unknown): RuntimePlugin => {
         host.defer(() => toolbox.close());
         for (const [name, provider] of Object.entries(resolved.providers))
           await secrets.read(provider, `the provider "${name}"`).catch((error: unknown) => {
-            host.log.warn({ provider: name, err: error }, 'The key of a provider is not there yet');
+            host.log.warn({ provider: name, err: error }, 'The key of a provider is missing');
           });
-        await toolbox.reach('all');
+        await toolbox.connect('all');
       });
       host.hooks.prepare.tapPromise(async (spec) => {
         if (spec.engine !== ENGINE_NAME || spec.tools.length === 0) return spec;
         const known = toolbox.names;
-        const [failure] = await toolbox.reach(spec.tools.filter((tool) => !known.includes(tool)));
+        const [failure] = await toolbox.connect(spec.tools.filter((tool) => !known.includes(tool)));
         if (failure) throw new RuntimeError(failure.code, failure.message);
         return spec;
       });

@@ -6,23 +6,23 @@ import {
   RuntimeError,
   type TranscriptItem,
 } from '@worker-runtime/core';
-import { compact } from './compaction.ts';
-import { requestTokens } from './context-size.ts';
-import { Conversation } from './conversation.ts';
-import { type ModelStep, modelStep } from './model-step.ts';
-import { type ModelAccess, modelStream } from './model-stream.ts';
-import { ToolCalls } from './tool-calls.ts';
-import { type Grants, toldTools } from './toolbox.ts';
+import { compact } from './conversation/compaction.ts';
+import { requestTokens } from './conversation/context-size.ts';
+import { Conversation } from './conversation/conversation.ts';
+import { type ModelStep, modelStep } from './model/model-step.ts';
+import { type ModelAccess, modelStream } from './model/model-stream.ts';
+import { ToolCalls } from './tools/tool-calls.ts';
+import { type GrantedTools, toolDefinitions } from './tools/toolbox.ts';
 
 type Outputs = AsyncGenerator<EngineOutput | readonly EngineOutput[], void>;
 
-/** Why an answer ended where people would not expect it to. */
-const REMARKS: Readonly<Record<string, Notice>> = {
+/** The notices for finish reasons of an incomplete answer. */
+const FINISH_NOTICES: Readonly<Record<string, Notice>> = {
   length: {
     type: 'notice',
     severity: 'warning',
     code: 'OUTPUT_LIMIT',
-    message: 'The answer is cut off: the model reached the most that it may write at once',
+    message: 'The answer is incomplete: the model reached its output limit',
   },
   'content-filter': {
     type: 'notice',
@@ -32,44 +32,44 @@ const REMARKS: Readonly<Record<string, Notice>> = {
   },
 };
 
-/** One run: the model is asked, its calls are made, and it is asked again, until it asks for nothing more. */
+/** One run. Calls the model and executes the tool calls that it requests, until it requests none. */
 export class ModelRun {
   readonly #run: Run;
   readonly #access: ModelAccess;
-  readonly #grants: Grants;
+  readonly #granted: GrantedTools;
   readonly #conversation: Conversation;
 
-  private constructor(run: Run, access: ModelAccess, grants: Grants, conversation: Conversation) {
+  private constructor(run: Run, access: ModelAccess, granted: GrantedTools, conversation: Conversation) {
     this.#run = run;
     this.#access = access;
-    this.#grants = grants;
+    this.#granted = granted;
     this.#conversation = conversation;
   }
 
-  /** Reads the conversation from the log: O(its length), as the request that follows is. */
+  /** Reads the conversation from the log, which takes time in proportion to its length, as the request itself does. */
   static async begin(
     run: Run,
     context: EngineContext,
     access: ModelAccess,
-    grants: Grants,
+    granted: GrantedTools,
   ): Promise<ModelRun> {
-    return new ModelRun(run, access, grants, await Conversation.read(context.history(), run.runId));
+    return new ModelRun(run, access, granted, await Conversation.read(context.history(), run.runId));
   }
 
-  /** @throws as `modelStream` · LIMIT_REACHED the run takes more steps than it may · CONTEXT_LIMIT */
+  /** @throws as `modelStream` · LIMIT_REACHED the run exceeds `maxSteps` · CONTEXT_LIMIT */
   async *outputs(): Outputs {
     const { config, options, secrets, log } = this.#access;
     const { signal } = this.#run;
-    for (const name of this.#grants.missing)
+    for (const name of this.#granted.missing)
       yield {
         type: 'notice',
         severity: 'warning',
         code: 'TOOL_UNAVAILABLE',
-        message: `The tool ${name} is not there now: the model goes on without it`,
+        message: `The tool ${name} is not available: the model continues without it`,
       };
-    const calling = new ToolCalls({
+    const toolCalls = new ToolCalls({
       run: this.#run,
-      grants: this.#grants,
+      granted: this.#granted,
       options,
       secrets,
       log,
@@ -77,37 +77,45 @@ export class ModelRun {
     });
     let last: ModelStep | null = null;
     for (let step = 1; ; step += 1) {
-      yield* this.#fit(last);
-      last = yield* this.#ask();
-      const remark = REMARKS[last.finish];
-      if (remark) yield remark;
+      yield* this.#fitContext(last);
+      last = yield* this.#callModel();
+      const notice = FINISH_NOTICES[last.finish];
+      if (notice) yield notice;
       if (last.calls.length === 0) return;
       if (step === config.maxSteps) {
         yield last.calls.map(({ call }) => ({
           type: 'tool-result' as const,
           call,
-          error: 'The run took as many steps as it may. This call was not made.',
+          error: 'The run reached its limit of steps. This call was not made.',
         }));
-        throw new RuntimeError('LIMIT_REACHED', `The run took as many steps as it may: ${step}`, {
-          details: { limit: 'maxSteps', value: step },
-        });
+        throw new RuntimeError(
+          'LIMIT_REACHED',
+          `The run reached its limit of ${step} steps (config.maxSteps)`,
+          {
+            details: { limit: 'maxSteps', value: step },
+          },
+        );
       }
-      for await (const result of calling.results(last.calls)) {
+      for await (const result of toolCalls.results(last.calls)) {
         const { type: _, ...part } = result;
-        this.#say('tool', result.call, [{ type: 'tool-result', ...part }]);
+        this.#addToConversation('tool', result.call, [{ type: 'tool-result', ...part }]);
         yield result;
       }
       signal.throwIfAborted();
     }
   }
 
-  async *#ask(): AsyncGenerator<EngineOutput | readonly EngineOutput[], ModelStep> {
+  async *#callModel(): AsyncGenerator<EngineOutput | readonly EngineOutput[], ModelStep> {
     const { config } = this.#access;
-    const { tools } = this.#grants;
+    const { tools } = this.#granted;
     const nameOf = (name: string): string => tools.get(name)?.name ?? name.replace(/[^\w.-]/g, '_');
     const parts = modelStream(
       this.#access,
-      { system: config.system, messages: this.#conversation.messages(), tools: toldTools(this.#grants) },
+      {
+        system: config.system,
+        messages: this.#conversation.messages(),
+        tools: toolDefinitions(this.#granted),
+      },
       this.#run.signal,
     );
     let text = '';
@@ -116,7 +124,7 @@ export class ModelRun {
       for (;;) {
         const next = await outputs.next();
         if (next.done) {
-          this.#say('assistant', '', [
+          this.#addToConversation('assistant', '', [
             { type: 'text', text },
             ...next.value.calls.map(
               ({ call, name, input }) => ({ type: 'tool-call', call, name: nameOf(name), input }) as const,
@@ -132,18 +140,18 @@ export class ModelRun {
     }
   }
 
-  /** What was said in this run, as the log will give it to the next one. */
-  #say(role: TranscriptItem['role'], id: string, parts: TranscriptItem['parts']): void {
+  /** Adds parts of this run to the conversation, in the form in which the log returns them to the next run. */
+  #addToConversation(role: TranscriptItem['role'], id: string, parts: TranscriptItem['parts']): void {
     const { runId } = this.#run;
     this.#conversation.add({ seq: 0, id, role, parts, run: runId, time: '' });
   }
 
-  /** Sees to it that the next request is within the configured context. @throws CONTEXT_LIMIT it cannot be */
-  async *#fit(last: ModelStep | null): Outputs {
+  /** Summarizes earlier runs if the next request exceeds the configured context. @throws CONTEXT_LIMIT it still does */
+  async *#fitContext(last: ModelStep | null): Outputs {
     const { context, system } = this.#access.config;
     if (!context) return;
     const { maxTokens, whenFull } = context;
-    const tools = toldTools(this.#grants);
+    const tools = toolDefinitions(this.#granted);
     const counted = last?.usage ? last.usage.inputTokens + last.usage.outputTokens : 0;
     const estimate = (): number => requestTokens(system, this.#conversation.messages(), tools);
     const size = Math.max(counted, estimate());
@@ -152,12 +160,12 @@ export class ModelRun {
     const earlier = this.#conversation.earlierThan(runId);
     if (whenFull === 'summarize' && earlier.messages.length > 0) {
       const summary = yield* compact(this.#access, earlier, maxTokens, signal);
-      this.#conversation.compacted(summary, runId);
+      this.#conversation.replaceEarlier(summary, runId);
       if (estimate() <= maxTokens) return;
     }
     throw new RuntimeError(
       'CONTEXT_LIMIT',
-      `The conversation takes about ${size} tokens, and the Worker's limit is ${maxTokens}`,
+      `The conversation has about ${size} tokens, and the limit of the Worker is ${maxTokens} (config.context.maxTokens)`,
       { details: { estimatedTokens: size, maxTokens } },
     );
   }

@@ -1,40 +1,43 @@
 import type { Tool } from 'ai';
 import { z } from 'zod';
-import { checkedOptions } from './checked.ts';
+import { parseOptions } from './validation.ts';
 
-/** Where a key is read, each time it is needed, so that it can be changed while the runtime runs. */
+/** The source of a key. It is read each time the key is needed, so the key can be changed while the runtime runs. */
 export interface KeySource {
   /** The name of an environment variable. */
   readonly apiKeyEnv?: string | undefined;
-  /** The path of a file that holds nothing else. */
+  /** The path of a file that has only the key. */
   readonly apiKeyFile?: string | undefined;
 }
 
-/** Whom models are asked of. Only the operator names addresses: a Worker that could would send the key anywhere. */
+/**
+ * A provider of models. Only the operator configures addresses: a Worker that could choose one could send the key
+ * anywhere.
+ */
 export type ProviderOptions = KeySource &
   (
     | { readonly type: 'openai-compatible'; readonly baseUrl: string }
-    /** Without `baseUrl`, Anthropic's own. */
+    /** The default of `baseUrl` is Anthropic's own address. */
     | { readonly type: 'anthropic'; readonly baseUrl?: string | undefined }
   );
 
-/** A server of the Model Context Protocol (https://modelcontextprotocol.io), and whether its tools need permission. */
+/** A tool server of the Model Context Protocol (https://modelcontextprotocol.io). */
 export type McpServerOptions = {
-  /** `ask` (the default): each call waits for an answer. `allow`: none does. */
+  /** `ask` (the default): each call of its tools needs permission. `allow`: no call does. */
   readonly permission: 'ask' | 'allow';
 } & (
   | {
-      /** A program that speaks over its standard input and output; one process for all Workers. */
+      /** A program that serves its standard input and output. All Workers share one process. */
       readonly command: string;
       readonly args: readonly string[];
       readonly cwd?: string | undefined;
-      /** Names of environment variables that it gets, besides HOME, PATH and the like. */
+      /** The names of environment variables that the program gets, besides HOME, PATH and the like. */
       readonly env: readonly string[];
     }
   | ({ readonly url: string } & KeySource)
 );
 
-/** What the engine needs to know. Every limit has its default beside it. */
+/** The options with all defaults filled in. The schema below describes each option. */
 export interface ResolvedOptions {
   readonly providers: Readonly<Record<string, ProviderOptions>>;
   readonly mcpServers: Readonly<Record<string, McpServerOptions>>;
@@ -48,29 +51,29 @@ export interface ResolvedOptions {
   readonly connectMs: number;
 }
 
-// what creations grant tools by, as core takes it
+// The pattern of tool names that core accepts in creations.
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const name = z.string().regex(NAME, 'must be letters, digits, ".", "_" and "-"');
+const name = z.string().regex(NAME, 'must have only letters, digits, ".", "_" and "-"');
 const url = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 const key = {
   apiKeyEnv: z.string().min(1).optional(),
   apiKeyFile: z.string().min(1).optional(),
   apiKey: z
-    .never('is given nowhere: name a variable that has it by apiKeyEnv, or a file by apiKeyFile')
+    .never('is not supported: name an environment variable in apiKeyEnv or a file in apiKeyFile')
     .optional(),
 };
 const milliseconds = z.coerce.number().int().min(1).max(86_400_000);
 const bytes = z.coerce.number().int().min(1_024).max(1_073_741_824);
 const permission = z.enum(['ask', 'allow']).default('ask');
 
-/** Flags and the environment carry text: an object is written as JSON there. */
+/** Accepts JSON text in place of an object, because flags and environment variables carry only text. */
 const orJson = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value, context) => {
     if (typeof value !== 'string') return value;
     try {
       return JSON.parse(value) as unknown;
     } catch {
-      context.addIssue('must be an object, or JSON of one');
+      context.addIssue('must be an object, or an object written as JSON');
       return z.NEVER;
     }
   }, schema);
@@ -93,7 +96,7 @@ const mcpServer = z.union(
   ],
   {
     error:
-      'must have a command (with args, cwd, env) or a url (with apiKeyEnv or apiKeyFile), and may have permission',
+      'must have a command (with args, cwd, env) or a url (with apiKeyEnv or apiKeyFile), and optionally permission',
   },
 );
 
@@ -101,32 +104,40 @@ const isTool = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'inputSchema' in value && 'execute' in value;
 
 const schema = z.strictObject({
-  /** By the name that a Worker's config gives. */
+  /** The providers, by the name that a Worker's `config.provider` refers to. */
   providers: orJson(z.record(name, provider)),
-  /** By the name that stands before those of its tools: `files.read_file`. */
+  /** The tool servers, by the name that precedes the names of their tools, as in `files.read_file`. */
   mcpServers: orJson(z.record(name, mcpServer)).default({}),
-  /** Functions of the embedder, made by `tool` of the AI SDK; `needsApproval` says which need permission. */
+  /**
+   * Functions of the embedder, created with `tool` of the AI SDK. `needsApproval` decides which calls need permission.
+   */
   tools: z
     .record(name, z.custom<Tool>(isTool, 'must be a tool of the AI SDK with an execute function'))
     .default({}),
-  /** How often a request is tried again before its first token, with growing pauses or as long as Retry-After says. */
+  /**
+   * The most retries of a request that fails before its first token. The pauses between them grow, or are as long as
+   * Retry-After says.
+   */
   retries: z.coerce.number().int().min(0).max(10).default(2),
-  /** The longest silence of a model, its first token and all retries before it included; ENGINE_UNAVAILABLE. */
+  /**
+   * The longest time without output of a model, including the wait for its first token and all retries, in
+   * milliseconds. After it, the run fails with ENGINE_UNAVAILABLE.
+   */
   stallMs: milliseconds.default(120_000),
-  /** The most that one answer of a provider may be, as sent; OUTPUT_TOO_LARGE. */
+  /** The size limit of one response of a provider, in bytes. At the limit, the run fails with OUTPUT_TOO_LARGE. */
   responseBytes: bytes.default(67_108_864),
-  /** How long a permission is waited for; then the model is told that none was given. */
+  /** The longest time to wait for a permission, in milliseconds. After it, the call is denied. */
   permissionMs: milliseconds.default(600_000),
-  /** How long a tool may take; then the model is told so. */
+  /** The longest time for a tool call, in milliseconds. After it, the call fails. */
   toolMs: milliseconds.default(600_000),
-  /** The most that a model, and the log, gets of what a tool answers; the rest is cut off and said to be. */
+  /** The size limit of the output of a tool call, in bytes. The rest is cut off, with a note that says so. */
   toolOutputBytes: bytes.max(524_288).default(65_536),
-  /** How long a tool server may take to connect. */
+  /** The longest time to connect to a tool server, in milliseconds. */
   connectMs: milliseconds.default(10_000),
 });
 
-/** Options from code, a file, or flags. */
+/** The options as they are given in code, in a file or by flags. */
 export type AiSdkOptions = z.input<typeof schema>;
 
-/** @throws INVALID_REQUEST an option that is missing, does not exist or does not fit */
-export const resolveOptions = (options: unknown): ResolvedOptions => checkedOptions(schema, options);
+/** Checks the options and fills in the defaults. @throws INVALID_REQUEST an option is missing, unknown or invalid */
+export const resolveOptions = (options: unknown): ResolvedOptions => parseOptions(schema, options);

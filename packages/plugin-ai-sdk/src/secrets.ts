@@ -2,19 +2,19 @@ import { readFile } from 'node:fs/promises';
 import { Redactor, RuntimeError } from '@worker-runtime/core';
 import type { KeySource } from './options.ts';
 
-/** Shorter ones are no secrets, and taking them out would make nonsense of a text. */
-const LEAST_CHARS = 8;
+/** The least length of a secret to redact. Replacing shorter values would garble ordinary text. */
+const MIN_CHARS = 8;
 
-/** Reads keys, and takes each that it ever read out of what others say: providers like to quote the key they refuse. */
+/** Reads keys, and redacts every key that it has read: providers often quote a key that they refuse. */
 export class Secrets extends Redactor {
   /**
-   * The key, or null where none is named.
-   * @throws ENGINE_UNAVAILABLE it is not there; the message does not say where it was looked for
+   * Reads the key of `owner`. Returns null if its source is not configured.
+   * @throws ENGINE_UNAVAILABLE the key is missing; the public message does not name the source
    */
-  async read({ apiKeyEnv, apiKeyFile }: KeySource, whose: string): Promise<string | null> {
+  async read({ apiKeyEnv, apiKeyFile }: KeySource, owner: string): Promise<string | null> {
     if (apiKeyEnv === undefined && apiKeyFile === undefined) return null;
     const missing = (cause: unknown): RuntimeError =>
-      new RuntimeError('ENGINE_UNAVAILABLE', `The key of ${whose} is not there`, { cause });
+      new RuntimeError('ENGINE_UNAVAILABLE', `The key of ${owner} is missing`, { cause });
     let key = apiKeyEnv === undefined ? undefined : process.env[apiKeyEnv];
     if (key === undefined && apiKeyFile !== undefined)
       key = await readFile(apiKeyFile, 'utf8').catch((cause: unknown) => {
@@ -22,13 +22,15 @@ export class Secrets extends Redactor {
       });
     key = key?.trim();
     if (key === undefined || key === '')
-      throw missing(new Error(`neither ${apiKeyEnv ?? 'a variable'} nor ${apiKeyFile ?? 'a file'} has it`));
-    this.keep(key);
+      throw missing(
+        new Error(`the key is neither in ${apiKeyEnv ?? 'a variable'} nor in ${apiKeyFile ?? 'a file'}`),
+      );
+    this.addSecret(key);
     return key;
   }
 
-  /** A value that is never to be said. */
-  keep(secret: string): void {
-    if (secret.length >= LEAST_CHARS) this.add(secret, '[secret]');
+  /** Redacts a value from now on, unless it is too short. */
+  addSecret(secret: string): void {
+    if (secret.length >= MIN_CHARS) this.add(secret, '[secret]');
   }
 }

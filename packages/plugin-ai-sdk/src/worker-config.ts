@@ -1,13 +1,13 @@
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
 import { z } from 'zod';
-import { checkedConfig } from './checked.ts';
 import type { ProviderOptions } from './options.ts';
+import { parseConfig } from './validation.ts';
 
 const share = z.number().min(0).max(1);
 const json = z.json();
 
 const schema = z.strictObject({
-  /** One of those that the operator configured. */
+  /** The name of a provider that the operator configured. */
   provider: z.string(),
   model: z.string().min(1).max(256),
   /** The system prompt. */
@@ -24,13 +24,13 @@ const schema = z.strictObject({
       seed: z.number().int().optional(),
     })
     .default({}),
-  /** Of the provider alone, as its AI SDK package names them: `{ "reasoningEffort": "low" }`. */
+  /** Options of the provider only, as its AI SDK package names them: `{ "reasoningEffort": "low" }`. */
   providerOptions: z.record(z.string(), json).default({}),
-  /** Calls of the model in one run; a run that wants more fails with LIMIT_REACHED. */
+  /** The most calls of the model in one run. A run that needs more fails with LIMIT_REACHED. */
   maxSteps: z.number().int().min(1).max(1_000).default(20),
-  /** `ask`: each call of a tool needs permission, also of one that the operator allows. */
+  /** `ask`: every tool call needs permission, even if the operator allows the tool. */
   permission: z.literal('ask').optional(),
-  /** What a request may hold, and what happens when it would hold more. Without it, the model's own limit is met. */
+  /** The size limit of a request in tokens, and what happens at it. Without it, only the limit of the model applies. */
   context: z
     .strictObject({
       maxTokens: z.number().int().min(100).max(100_000_000),
@@ -39,22 +39,22 @@ const schema = z.strictObject({
     .optional(),
 });
 
-/** What a Worker's creation, or its profile, says of its model. */
+/** The configuration of a Worker, from its creation or its profile. */
 export type AiSdkConfig = z.input<typeof schema>;
 export type WorkerConfig = z.output<typeof schema>;
 
-/** @throws CONFIG_UNSUPPORTED with a JSON pointer to what does not fit */
+/** Checks the configuration of a Worker. @throws CONFIG_UNSUPPORTED with a JSON pointer to the invalid key */
 export const workerConfig = (
   config: JsonObject,
   providers: Readonly<Record<string, ProviderOptions>>,
 ): WorkerConfig => {
-  const checked = checkedConfig(schema, config);
-  if (!Object.hasOwn(providers, checked.provider))
-    throw new RuntimeError('CONFIG_UNSUPPORTED', `There is no provider "${checked.provider}"`, {
+  const parsed = parseConfig(schema, config);
+  if (!Object.hasOwn(providers, parsed.provider))
+    throw new RuntimeError('CONFIG_UNSUPPORTED', `There is no provider "${parsed.provider}"`, {
       details: {
         issues: [{ pointer: '/config/provider', message: 'is not configured' }],
         known: Object.keys(providers),
       },
     });
-  return checked;
+  return parsed;
 };

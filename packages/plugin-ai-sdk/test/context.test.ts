@@ -6,13 +6,13 @@ import { ModelScene } from './model-scene.ts';
 
 const LONG = 'All work and no play makes Jack a dull boy. '.repeat(40);
 
-/** Summarizes what it is told to, and answers everything else. */
+/** Summarizes a conversation if the request is one for a summary, and answers any other request. */
 const summarizing: Answer = ({ lines, last }) =>
   lines[0]?.startsWith('system: You shorten a conversation')
     ? [{ text: `Jack is dull (${lines.length}).` }]
     : [{ text: last.startsWith('All work') ? 'Noted.' : `You said: ${last}` }];
 
-test('a context that is full fails the run by default, and nothing is sent', async (t) => {
+test('by default, a full context fails the run before anything is sent', async (t) => {
   const scene = await ModelScene.open(t);
   scene.server.answer = summarizing;
   const workerId = await scene.create({ context: { maxTokens: 1_000 } });
@@ -21,14 +21,14 @@ test('a context that is full fails the run by default, and nothing is sent', asy
     t.is(outcome, expected);
     if (expected === 'failed') {
       t.is(error?.code, 'CONTEXT_LIMIT');
-      t.regex(error?.message ?? '', /takes about \d+ tokens, and the Worker's limit is 1000/);
+      t.regex(error?.message ?? '', /has about \d+ tokens, and the limit of the Worker is 1000/);
     }
   }
   t.is(scene.server.requests.length, 2);
 });
 
 for (const status of [400, 413])
-  test(`the model's own limit is told apart from other refusals (${status})`, async (t) => {
+  test(`the context limit of the model has its own error code (${status})`, async (t) => {
     const scene = await ModelScene.open(t);
     scene.server.answer = () => ({
       status,
@@ -37,11 +37,11 @@ for (const status of [400, 413])
     const { error } = await scene.say(await scene.create(), 'hello');
     t.deepEqual(error, {
       code: 'CONTEXT_LIMIT',
-      message: 'The conversation is longer than the model can take',
+      message: 'The conversation exceeds the context limit of the model',
     });
   });
 
-test('P7: by its profile, a conversation is summarized when its context is full, and the log says so', async (t) => {
+test('P7: if its profile says so, a conversation is summarized when its context is full, and the log records it', async (t) => {
   const scene = await ModelScene.open(t);
   scene.server.answer = summarizing;
   const workerId = await scene.create({
@@ -51,20 +51,20 @@ test('P7: by its profile, a conversation is summarized when its context is full,
   for (let round = 0; round < 3; round += 1) t.is((await scene.say(workerId, LONG)).outcome, 'completed');
   t.is(scene.server.requests.length, 5, 'three answers, and a summary in two pieces');
   t.regex(scene.server.requests[2]?.last ?? '', /All work and no play.*assistant: Noted\./s);
-  t.regex(scene.server.requests[3]?.last ?? '', /^Summary of what was said before:\nJack is dull/);
-  const told = scene.server.requests[4]?.lines ?? [];
-  t.is(told.length, 4);
-  t.is(told[0], 'system: Be dull.');
-  t.regex(told[1] ?? '', /^user: <summary-of-the-conversation-so-far>\nJack is dull \(2\)\./);
-  t.is(told[2], 'assistant: [I go on from this summary.]');
-  t.true(told[3]?.startsWith('user: All work'));
+  t.regex(scene.server.requests[3]?.last ?? '', /^Summary of the conversation so far:\nJack is dull/);
+  const sent = scene.server.requests[4]?.lines ?? [];
+  t.is(sent.length, 4);
+  t.is(sent[0], 'system: Be dull.');
+  t.regex(sent[1] ?? '', /^user: <summary-of-the-conversation-so-far>\nJack is dull \(2\)\./);
+  t.is(sent[2], 'assistant: [I continue from this summary.]');
+  t.true(sent[3]?.startsWith('user: All work'));
   const lines = await scene.transcript(workerId);
   t.deepEqual(lines.slice(5, 7), [
     'call ai-sdk:compact {"messages":4,"estimatedTokens":893}',
     'result {"summary":"Jack is dull (2)."}',
   ]);
   t.is((await scene.runtime.overview(workerId)).usage.inputTokens, 500, 'summaries are counted');
-  // what is shown is all that was ever said; what the model is told begins with the summary, also after a restart
+  // The transcript keeps the whole conversation. The request begins with the summary, also after a restart.
   t.is(lines.filter((line) => line.startsWith('user: All')).length, 3);
   await scene.start();
   await scene.say(workerId, 'hello');
@@ -73,7 +73,7 @@ test('P7: by its profile, a conversation is summarized when its context is full,
   t.deepEqual(after.slice(4), ['assistant: Noted.', 'user: hello']);
 });
 
-test('a conversation that is far too long is summarized piece by piece, and none is left out', async (t) => {
+test('a conversation that is far too long is summarized in pieces, without leaving any out', async (t) => {
   const scene = await ModelScene.open(t);
   const summarized: string[] = [];
   scene.server.answer = (request) => {
@@ -82,7 +82,7 @@ test('a conversation that is far too long is summarized piece by piece, and none
   };
   const workerId = await scene.create({ context: { maxTokens: 100_000 } });
   for (let round = 0; round < 4; round += 1) await scene.say(workerId, `${round} ${LONG}`);
-  // the same log, with a narrower context
+  // The same inputs, for a Worker with a smaller context.
   const { items } = await scene.runtime.transcript(workerId, { after: 'start' });
   const narrow = await scene.create({ context: { maxTokens: 2_000, whenFull: 'summarize' } });
   for (const { parts, role } of items) {
@@ -98,7 +98,7 @@ test('a conversation that is far too long is summarized piece by piece, and none
     );
 });
 
-test('a summary that fails fails the run, and the next one tries again', async (t) => {
+test('a failed summary fails the run, and the next run tries again', async (t) => {
   const scene = await ModelScene.open(t);
   let isBroken = true;
   scene.server.answer = (request) =>
@@ -112,7 +112,7 @@ test('a summary that fails fails the run, and the next one tries again', async (
   t.regex(scene.server.requests.at(-1)?.lines[0] ?? '', /Jack is dull/);
 });
 
-test('one run that is too long by itself fails: there is nothing before it to summarize', async (t) => {
+test('a run that is too long by itself fails, because there is no earlier run to summarize', async (t) => {
   const big = tool({ inputSchema: z.strictObject({}), execute: async () => LONG.repeat(4) });
   const scene = await ModelScene.open(t, { tools: { big } });
   scene.server.answer = ({ lines }) =>

@@ -4,11 +4,11 @@ import test from 'ava';
 import { AiSdkEngine } from '../src/ai-sdk-engine.ts';
 import { resolveOptions } from '../src/options.ts';
 import { Secrets } from '../src/secrets.ts';
-import { Toolbox } from '../src/toolbox.ts';
-import { FakeModelServer, type Piece, type Seen } from './fake-model-server.ts';
+import { Toolbox } from '../src/tools/toolbox.ts';
+import { FakeModelServer, type Piece, type ReceivedRequest } from './fake-model-server.ts';
 
-/** A model that does what its user says. */
-const obey = ({ lines, last }: Seen): readonly Piece[] => {
+/** A model that follows the instructions of its user. */
+const obey = ({ lines, last }: ReceivedRequest): readonly Piece[] => {
   if (last === 'long') return [{ text: 'It takes a while.' }, 'hang'];
   if (last === 'recall')
     return [{ text: `The first was: ${lines.find((line) => line.startsWith('user: '))}` }];

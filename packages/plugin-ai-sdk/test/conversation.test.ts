@@ -12,11 +12,11 @@ const errorOf = async (attempt: Promise<unknown>): Promise<string> =>
   );
 
 for (const type of ['openai-compatible', 'anthropic'] as const) {
-  test(`${type}: an answer is streamed, kept, and counted`, async (t) => {
+  test(`${type}: an answer is streamed and recorded, and its tokens are counted`, async (t) => {
     const scene = await ModelScene.open(t, { type });
-    let goOn: () => void = () => {};
+    let continueAnswer: () => void = () => {};
     const until = new Promise<void>((resolve) => {
-      goOn = resolve;
+      continueAnswer = resolve;
     });
     scene.server.answer = (): readonly Piece[] => [
       { reasoning: 'Hm.' },
@@ -30,7 +30,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     });
     const { cursor, runId } = await scene.runtime.sendInput(workerId, { text: 'Why?' });
     await scene.shown(workerId, 'Hm.The sky ', cursor);
-    goOn();
+    continueAnswer();
     t.deepEqual(await scene.ended(workerId, runId), { outcome: 'completed' });
     const log = await scene.log(workerId);
     t.deepEqual(
@@ -59,24 +59,24 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.like(usage, { inputTokens: 100, outputTokens: 7, cacheReadTokens: 40 });
     const [request] = scene.server.requests;
     t.deepEqual(request?.lines, ['system: Be brief.', 'user: Why?']);
-    t.deepEqual(request?.tools, [], 'a Worker has no tools unless it is granted some');
+    t.deepEqual(request?.tools, [], 'a Worker has only granted tools');
     t.like(request?.body, { model: 'm', temperature: 0.5, max_tokens: 50, stream: true });
   });
 
-  test(`P7: ${type}: the whole conversation is told, also after a restart and in the order of its runs`, async (t) => {
+  test(`P7: ${type}: the model gets the whole conversation in the order of its runs, also after a restart`, async (t) => {
     const scene = await ModelScene.open(t, { type });
     const workerId = await scene.create();
-    let goOn: () => void = () => {};
+    let continueAnswer: () => void = () => {};
     const until = new Promise<void>((resolve) => {
-      goOn = resolve;
+      continueAnswer = resolve;
     });
     scene.server.answer = ({ last }) =>
       last === 'one' ? [{ text: '1' }, { until }] : [{ text: `(${last})` }];
     await scene.runtime.sendInput(workerId, { text: 'one' });
     await scene.server.arrival(1);
-    // accepted while the first one is worked on, so it stands before its answer in the log
+    // Accepted during the first run, so it comes before the answer of that run in the log.
     const queued = await scene.runtime.sendInput(workerId, { text: 'two', whenBusy: 'queue' });
-    goOn();
+    continueAnswer();
     await scene.ended(workerId, queued.runId);
     t.deepEqual(scene.server.requests[0]?.lines, ['user: one']);
     t.deepEqual(scene.server.requests[1]?.lines, ['user: one', 'assistant: 1', 'user: two']);
@@ -91,7 +91,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.regex(scene.server.requests[2]?.last ?? '', /<system-message>\nbe kind\n<\/system-message>/);
   });
 
-  test(`${type}: what cannot be answered is tried again before the first token, as long after as it says`, async (t) => {
+  test(`${type}: a request that fails before the first token is retried after the pause that the provider asks for`, async (t) => {
     const scene = await ModelScene.open(t, { type, retries: 2 });
     const workerId = await scene.create();
     scene.server.answer = () =>
@@ -102,7 +102,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
           : [{ text: 'Now.' }];
     t.is((await scene.say(workerId, 'hello')).outcome, 'completed');
     t.is(scene.server.requests.length, 3);
-    // a pause as in Retry-After is far shorter than the usual ones: the test would time out if it were not heeded
+    // The pauses of Retry-After are far shorter than the default ones, with which the test would time out.
     scene.server.answer = () => ({ status: 503, headers: { 'retry-after': '0' } });
     const { outcome, error } = await scene.say(workerId, 'again');
     t.deepEqual(
@@ -114,30 +114,30 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
 
   for (const [how, broken] of [
     ['the connection breaks', 'cut'],
-    ['it ends in good order, too early', 'end'],
-    ['the provider says so in the stream', { error: 'overloaded' }],
+    ['it is closed normally, but too early', 'end'],
+    ['the provider sends an error in the stream', { error: 'overloaded' }],
   ] as const)
-    test(`${type}: a stream is cut midway: ${how}`, async (t) => {
+    test(`${type}: a stream that ends early fails its run: ${how}`, async (t) => {
       const scene = await ModelScene.open(t, { type, retries: 2 });
       const workerId = await scene.create();
-      let goOn = (): void => {};
+      let continueAnswer = (): void => {};
       const until = new Promise<void>((resolve) => {
-        goOn = resolve;
+        continueAnswer = resolve;
       });
       scene.server.answer = () => [{ text: 'So far, ' }, { until }, broken];
-      const said = scene.say(workerId, 'hello');
+      const run = scene.say(workerId, 'hello');
       await scene.shown(workerId, 'So far, ');
-      goOn();
-      const { outcome, error } = await said;
+      continueAnswer();
+      const { outcome, error } = await run;
       t.deepEqual([outcome, error?.code], ['failed', 'ENGINE_UNAVAILABLE']);
-      t.is(scene.server.requests.length, 1, 'it is not tried again: it has been shown');
+      t.is(scene.server.requests.length, 1, 'it is not retried, because its output was shown');
       t.deepEqual(await scene.transcript(workerId), ['user: hello', 'assistant (partial): So far, ']);
       scene.server.answer = () => [{ text: 'On.' }];
       t.is((await scene.say(workerId, 'go on')).outcome, 'completed');
       t.deepEqual(scene.server.requests[1]?.lines.slice(0, 2), ['user: hello', 'assistant: So far, ']);
     });
 
-  test(`P19: ${type}: keys are sent, and never said, also where the provider quotes them`, async (t) => {
+  test(`P19: ${type}: keys are sent to the provider and redacted everywhere else, even if the provider quotes them`, async (t) => {
     const variable = `TEST_KEY_${type.replace('-', '_').toUpperCase()}`;
     const key = 'sk-canary-0123456789';
     process.env[variable] = key;
@@ -153,7 +153,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
       scene.server.answer = () => reply;
       t.is((await scene.say(workerId, 'hello')).outcome, 'failed');
     }
-    // a model that was told the key says it again, in pieces, and hands it to a tool
+    // A model that knows the key repeats it in pieces and passes it to a tool.
     scene.server.answer = ({ last }) =>
       last === 'tell'
         ? Array.from(`It is ${key}.`).map((text) => ({ text }))
@@ -163,27 +163,27 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.is((await scene.say(workerId, 'call')).outcome, 'failed');
     const { headers } = scene.server.requests[0] ?? {};
     t.is(type === 'anthropic' ? headers?.['x-api-key'] : headers?.authorization?.replace('Bearer ', ''), key);
-    const said = JSON.stringify([
+    const shownToClients = JSON.stringify([
       await scene.log(workerId),
       await scene.runtime.getWorker(workerId),
       await scene.runtime.diagnostics(),
       await scene.runtime.summary(),
     ]);
     for (const secret of [key, variable, scene.server.url, '127.0.0.1'])
-      t.false(said.includes(secret), secret);
+      t.false(shownToClients.includes(secret), secret);
     const logged = scene.logged.join('\n');
-    t.false(logged.includes(key), 'nor in the log of the operator');
-    t.true(logged.includes('Incorrect API key: [secret]'), 'who finds the rest of the story there');
+    t.false(logged.includes(key), 'the key is not in the log of the operator');
+    t.true(logged.includes('Incorrect API key: [secret]'), 'the log has the rest of the error');
   });
 }
 
-test('a key comes from a file as it is now; without it nothing is created', async (t) => {
+test('the current key is read from its file, and a missing key refuses the creation', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'ai-sdk-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'key');
   const scene = await ModelScene.open(t, { key: { apiKeyFile: path } });
   const code = await errorOf(scene.create());
-  t.is(code, 'ENGINE_UNAVAILABLE: The key of the provider "fake" is not there');
+  t.is(code, 'ENGINE_UNAVAILABLE: The key of the provider "fake" is missing');
   await writeFile(path, 'first-key\n');
   const workerId = await scene.create();
   await scene.say(workerId, 'hello');
@@ -195,7 +195,7 @@ test('a key comes from a file as it is now; without it nothing is created', asyn
   );
 });
 
-test('P18: a config is checked, with a pointer to what does not fit', async (t) => {
+test('P18: an invalid configuration is refused with a pointer to the invalid key', async (t) => {
   const scene = await ModelScene.open(t);
   const pointers: unknown[] = [];
   for (const config of [
@@ -223,7 +223,7 @@ test('P18: a config is checked, with a pointer to what does not fit', async (t) 
   ]);
 });
 
-test('a redirect is refused: not every key would be taken off', async (t) => {
+test('a redirect is refused, because not every kind of key would be removed', async (t) => {
   const scene = await ModelScene.open(t);
   const workerId = await scene.create();
   scene.server.answer = () => ({ status: 307, headers: { location: 'http://127.0.0.1:9/' } });

@@ -2,20 +2,22 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What a model says, piece by piece, and how its server misbehaves. */
+/** A piece of a model's answer, or a way in which its server misbehaves. */
 export type Piece =
   | { readonly text: string }
   | { readonly reasoning: string }
   | { readonly call: string; readonly input: unknown; readonly id?: string }
-  /** Waits for a test. */
+  /** Waits until the test continues. */
   | { readonly until: Promise<void> }
-  /** One byte now and then, never a whole line, until the client goes. */
+  /** Sends one byte at each interval of so many milliseconds, never a whole line, until the client disconnects. */
   | { readonly drip: number }
-  /** So many bytes: of a line that never ends, or of text. */
+  /** Sends so many bytes, of one endless line or of text. */
   | { readonly flood: number; readonly of: 'line' | 'text' }
-  /** An error inside the stream. */
+  /** Sends an error inside the stream. */
   | { readonly error: string }
-  /** The connection breaks, or ends in good order before the answer does. */
+  /**
+   * Breaks the connection (`cut`), or closes it normally (`end`), before the answer is complete; or sends nothing more.
+   */
   | 'cut'
   | 'end'
   | 'hang';
@@ -28,20 +30,20 @@ export type Reply =
       readonly body?: string;
     };
 
-export interface Seen {
+export interface ReceivedRequest {
   readonly protocol: 'openai' | 'anthropic';
   readonly headers: IncomingMessage['headers'];
   readonly body: Readonly<Record<string, unknown>>;
-  /** The conversation, whichever protocol carried it: `role: text` or `role: call name(input)` a piece. */
+  /** The conversation in a form that is the same for both protocols, with one line for each part. */
   readonly lines: readonly string[];
   readonly tools: readonly string[];
-  /** What the last message says. */
+  /** The text of the last line. */
   readonly last: string;
-  /** Resolves when the client went away or the answer ended. */
+  /** Resolves when the client has disconnected or the answer has ended. */
   readonly closed: Promise<void>;
 }
 
-export type Answer = (request: Seen) => Reply | Promise<Reply>;
+export type Answer = (request: ReceivedRequest) => Reply | Promise<Reply>;
 
 const USAGE = { input: 100, cached: 40, output: 7 };
 
@@ -72,7 +74,7 @@ const anthropicLines = (messages: readonly Part[]): string[] =>
     }),
   );
 
-/** How each protocol says the same. */
+/** Encodes an answer for one protocol. */
 interface Protocol {
   begin(): string;
   piece(
@@ -183,13 +185,14 @@ const anthropic = (model: unknown): Protocol => {
   };
 };
 
-/** A model's server on a real socket: chat completions and Anthropic's messages, streamed. */
+/** A model server on a real socket. It streams chat completions and Anthropic messages. */
 export class FakeModelServer {
-  /** What it answers; may be replaced at any time. */
+  /** Chooses the answer to each request. Tests replace it at any time. */
   answer: Answer = ({ last }) => [{ text: `You said: ${last}` }];
-  readonly requests: Seen[] = [];
+  readonly requests: ReceivedRequest[] = [];
   readonly #server = createServer((request, response) => void this.#serve(request, response));
-  readonly #arrivals: { readonly count: number; readonly resolve: (seen: Seen) => void }[] = [];
+  readonly #arrivals: { readonly count: number; readonly resolve: (received: ReceivedRequest) => void }[] =
+    [];
 
   static async open(): Promise<FakeModelServer> {
     const server = new FakeModelServer();
@@ -202,10 +205,10 @@ export class FakeModelServer {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
   }
 
-  /** The request of this number, counted from 1, once it has come. */
-  arrival(count: number): Promise<Seen> {
-    const seen = this.requests[count - 1];
-    if (seen) return Promise.resolve(seen);
+  /** Resolves with the request of a number, counted from 1, when it has arrived. */
+  arrival(count: number): Promise<ReceivedRequest> {
+    const received = this.requests[count - 1];
+    if (received) return Promise.resolve(received);
     return new Promise((resolve) => this.#arrivals.push({ count, resolve }));
   }
 
@@ -216,7 +219,7 @@ export class FakeModelServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // a client may go at any time: that is no failure of the test
+    // A client may disconnect at any time, which is no failure of the test.
     response.on('error', () => {});
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -226,20 +229,20 @@ export class FakeModelServer {
     const lines = isAnthropic
       ? [...partsOf(body.system).map(({ text }) => `system: ${String(text)}`), ...anthropicLines(messages)]
       : openAiLines(messages);
-    const seen: Seen = {
+    const received: ReceivedRequest = {
       protocol: isAnthropic ? 'anthropic' : 'openai',
       headers: request.headers,
       body,
       lines,
       tools: ((body.tools ?? []) as readonly { name?: string; function?: { name: string } }[]).map(
-        ({ name, function: told }) => name ?? told?.name ?? '',
+        ({ name, function: definition }) => name ?? definition?.name ?? '',
       ),
       last: (lines.at(-1) ?? '').replace(/^\w+( \w+)?: /, ''),
       closed: new Promise((resolve) => response.once('close', resolve)),
     };
-    this.requests.push(seen);
-    for (const { count, resolve } of this.#arrivals) if (count === this.requests.length) resolve(seen);
-    const reply = await this.answer(seen);
+    this.requests.push(received);
+    for (const { count, resolve } of this.#arrivals) if (count === this.requests.length) resolve(received);
+    const reply = await this.answer(received);
     if ('status' in reply) {
       response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers });
       response.end(reply.body ?? '{}');
@@ -249,22 +252,22 @@ export class FakeModelServer {
   }
 
   async #stream(pieces: readonly Piece[], protocol: Protocol, response: ServerResponse): Promise<void> {
-    const gone = new Promise<void>((resolve) => response.once('close', resolve));
+    const disconnected = new Promise<void>((resolve) => response.once('close', resolve));
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write(protocol.begin());
     let calls = 0;
     for (const [index, piece] of pieces.entries()) {
       if (response.destroyed) return;
-      // what was written still arrives; the end of the answer does not
+      // Data that was written still arrives. The end of the answer does not.
       if (piece === 'cut') return void response.socket?.end();
       if (piece === 'end') return void response.end();
-      if (piece === 'hang') return gone;
-      if ('until' in piece) await Promise.race([piece.until, gone]);
+      if (piece === 'hang') return disconnected;
+      if ('until' in piece) await Promise.race([piece.until, disconnected]);
       else if ('drip' in piece) {
         const timer = setInterval(() => response.write(':'), piece.drip);
-        await gone;
+        await disconnected;
         clearInterval(timer);
-      } else if ('flood' in piece) await this.#flood(piece, protocol, response, gone);
+      } else if ('flood' in piece) await this.#flood(piece, protocol, response, disconnected);
       else if ('error' in piece) response.write(protocol.error(piece.error));
       else {
         if ('call' in piece) calls += 1;
@@ -278,10 +281,10 @@ export class FakeModelServer {
     { flood, of }: Extract<Piece, { flood: number }>,
     protocol: Protocol,
     response: ServerResponse,
-    gone: Promise<void>,
+    disconnected: Promise<void>,
   ): Promise<void> {
     const block = of === 'line' ? 'x'.repeat(65_536) : protocol.piece({ text: 'x'.repeat(65_536) }, 0);
     for (let sent = 0; sent < flood && !response.destroyed; sent += 65_536)
-      if (!response.write(block)) await Promise.race([once(response, 'drain').catch(() => {}), gone]);
+      if (!response.write(block)) await Promise.race([once(response, 'drain').catch(() => {}), disconnected]);
   }
 }

@@ -1,4 +1,6 @@
-/** A tool server of the official SDK, over standard input and output. Its first argument is a file for what it did. */
+/**
+ * A tool server of the official SDK, over standard input and output. It records its calls in the file of its argument.
+ */
 import { appendFileSync } from 'node:fs';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { toolServer } from './tool-server.ts';

@@ -14,15 +14,15 @@ import { aiSdk } from '../src/index.ts';
 import type { AiSdkOptions } from '../src/options.ts';
 import { FakeModelServer } from './fake-model-server.ts';
 
-/** Nothing in these tests takes long: what has not come by then does not come. */
-const PATIENCE_MS = 60_000;
+/** The longest time to wait for a run. No run of these tests takes that long. */
+const RUN_TIMEOUT_MS = 60_000;
 
 export interface SceneOptions extends Omit<AiSdkOptions, 'providers'> {
   readonly type?: 'openai-compatible' | 'anthropic';
   readonly key?: { readonly apiKeyEnv?: string; readonly apiKeyFile?: string };
 }
 
-const lineOf = ({ role, parts, partial }: TranscriptItem): string =>
+const itemText = ({ role, parts, partial }: TranscriptItem): string =>
   parts
     .map((part) => {
       if (part.type === 'tool-call') return `call ${part.name} ${JSON.stringify(part.input)}`;
@@ -32,7 +32,7 @@ const lineOf = ({ role, parts, partial }: TranscriptItem): string =>
     })
     .join(' | ');
 
-/** A runtime with the engine, a model's server, and what the operator's log got. */
+/** A runtime with the engine, a fake model server, and the lines of the operator's log. */
 export class ModelScene {
   readonly server: FakeModelServer;
   readonly logged: string[] = [];
@@ -57,11 +57,11 @@ export class ModelScene {
   }
 
   get runtime(): Runtime {
-    if (!this.#runtime) throw new TypeError('The scene has not begun');
+    if (!this.#runtime) throw new TypeError('The scene has not started');
     return this.#runtime;
   }
 
-  /** Starts a runtime; after the first one, over what that one left. */
+  /** Starts a runtime. Stops the previous one first, and uses its store. */
   async start(): Promise<void> {
     await this.#runtime?.stop();
     const { type = 'openai-compatible', key = {}, ...rest } = this.#options;
@@ -91,16 +91,17 @@ export class ModelScene {
     return worker.workerId;
   }
 
+  /** Sends an input and waits for its run to end. */
   async say(workerId: string, text: string): Promise<RunResult> {
-    const { run } = await this.runtime.sendInput(workerId, { text }, { waitMs: PATIENCE_MS });
+    const { run } = await this.runtime.sendInput(workerId, { text }, { waitMs: RUN_TIMEOUT_MS });
     if (!run) throw new Error('The run did not end');
     return run;
   }
 
-  /** Sends an input, and gives the first request that its run opens. */
+  /** Sends an input and returns the first request that its run opens. */
   async asked(workerId: string, text: string): Promise<OpenRequest> {
     const { run, cursor } = await this.runtime.sendInput(workerId, { text });
-    if (run) throw new Error('The run ended before it asked');
+    if (run) throw new Error('The run ended before it opened a request');
     return this.nextRequest(workerId, cursor);
   }
 
@@ -110,10 +111,10 @@ export class ModelScene {
       const [open] = (await this.runtime.listRequests(workerId)).items;
       if (open) return open;
     }
-    throw new Error('Nothing was asked');
+    throw new Error('No request was opened');
   }
 
-  /** Resolves when all of this is shown as text in flight. */
+  /** Waits until the text in flight is exactly `text`. */
   async shown(workerId: string, text: string, after = 'start'): Promise<void> {
     let seen = '';
     for await (const item of this.runtime.observe(workerId, { after })) {
@@ -122,10 +123,10 @@ export class ModelScene {
       if (item.type === 'delta') seen += item.text;
       if (seen === text) return;
     }
-    throw new Error('It was not shown');
+    throw new Error('The text was not shown');
   }
 
-  /** Resolves when a run has ended. */
+  /** Waits for a run to end. */
   async ended(workerId: string, runId: string): Promise<EventData['run.finished']> {
     for await (const item of this.runtime.observe(workerId, { after: 'start' })) {
       if (item.type !== 'event' || item.event.run !== runId) continue;
@@ -139,9 +140,9 @@ export class ModelScene {
     return items;
   }
 
-  /** The transcript, a line an item. */
+  /** Returns the transcript, with one line for each item. */
   async transcript(workerId: string): Promise<readonly string[]> {
     const { items } = await this.runtime.transcript(workerId, { after: 'start', limit: 1_000 });
-    return items.map(lineOf);
+    return items.map(itemText);
   }
 }

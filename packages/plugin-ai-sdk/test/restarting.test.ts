@@ -9,15 +9,15 @@ const caller: Answer = ({ lines, last }) =>
     ? [{ text: `I see: ${last}` }]
     : [{ text: 'Let me look.' }, { call: 'look', input: {} }];
 
-/** Every call of a request has its result, right behind it: what providers insist on. */
-const dangling = (lines: readonly string[]): readonly string[] => {
+/** Returns the calls of a request that have no result. Providers refuse such a request. */
+const callsWithoutResult = (lines: readonly string[]): readonly string[] => {
   const calls = lines.flatMap((line) => /^assistant calls (\S+) /.exec(line)?.[1] ?? []);
   const results = new Set(lines.flatMap((line) => /^tool (\S+):/.exec(line)?.[1] ?? []));
   return calls.filter((call) => !results.has(call));
 };
 
 for (const type of ['openai-compatible', 'anthropic'] as const) {
-  test(`P12: ${type}: the runtime ends in the middle of a run: it is interrupted, and the next one goes on`, async (t) => {
+  test(`P12: ${type}: if the runtime ends during a run, the run is interrupted, and the next run continues from it`, async (t) => {
     const scene = await ModelScene.open(t, { type });
     scene.server.answer = () => [{ text: 'Once upon ' }, 'hang'];
     const workerId = await scene.create();
@@ -31,7 +31,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.deepEqual(scene.server.requests.at(-1)?.lines, ['user: tell', 'assistant: Once upon ', 'user: go on']);
   });
 
-  test(`P12: ${type}: it ends in the middle of a tool call: the tool is not called again`, async (t) => {
+  test(`P12: ${type}: if the runtime ends during a tool call, the call is not repeated`, async (t) => {
     let calls = 0;
     let begin: () => void = () => {};
     const begun = new Promise<void>((resolve) => {
@@ -55,11 +55,11 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.is((await scene.say(workerId, 'and now?')).outcome, 'completed');
     t.is(calls, 1);
     const lines = scene.server.requests.at(-1)?.lines ?? [];
-    t.deepEqual(dangling(lines), []);
+    t.deepEqual(callsWithoutResult(lines), []);
     t.regex(lines.find((line) => line.startsWith('tool ')) ?? '', /Whether it had an effect is not known/);
   });
 
-  test(`P12: ${type}: it ends while permission is open: nobody can give it any more, and nothing was done`, async (t) => {
+  test(`P12: ${type}: if the runtime ends while a permission is open, it can no longer be granted, and the tool is not called`, async (t) => {
     let calls = 0;
     const look = tool({
       inputSchema: z.strictObject({}),
@@ -85,8 +85,8 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
         line.includes('ended before permission was given. The call was not made.'),
       ),
     );
-    t.deepEqual(dangling(scene.server.requests.at(-1)?.lines ?? []), []);
-    // asked again, it asks again
+    t.deepEqual(callsWithoutResult(scene.server.requests.at(-1)?.lines ?? []), []);
+    // A new call of the tool opens a new request.
     const again = await scene.asked(workerId, 'call');
     await scene.runtime.respond(workerId, again.requestId, { decision: 'allow' });
     t.is((await scene.ended(workerId, again.runId)).outcome, 'completed');

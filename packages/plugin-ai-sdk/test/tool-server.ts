@@ -1,29 +1,29 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { z } from 'zod';
 
-/** Tools that do what a test needs done. `note` is told of each call before it does anything. */
-export const toolServer = (note: (line: string) => void): McpServer => {
+/** A tool server with tools for tests. Calls `record` for each tool call, before the tool does anything. */
+export const toolServer = (record: (line: string) => void): McpServer => {
   const server = new McpServer({ name: 'test', version: '1.0.0' });
   const text = (answer: string) => ({ content: [{ type: 'text' as const, text: answer }] });
   const shape = { text: z.string() };
-  server.registerTool('echo', { description: 'Says it back.', inputSchema: shape }, ({ text: said }) => {
-    note(`echo ${said}`);
-    return text(said);
+  server.registerTool('echo', { description: 'Says it back.', inputSchema: shape }, ({ text: words }) => {
+    record(`echo ${words}`);
+    return text(words);
   });
-  server.registerTool('fail', { inputSchema: shape }, ({ text: said }) => {
-    note(`fail ${said}`);
-    return { ...text(`It is wrong: ${said}`), isError: true };
+  server.registerTool('fail', { inputSchema: shape }, ({ text: words }) => {
+    record(`fail ${words}`);
+    return { ...text(`It is wrong: ${words}`), isError: true };
   });
   server.registerTool('environment', { inputSchema: shape }, ({ text: name }) => {
-    note('environment');
+    record('environment');
     return text(process.env[name] ?? 'not set');
   });
   server.registerTool('hang', { inputSchema: shape }, () => {
-    note('hang');
+    record('hang');
     return new Promise(() => {});
   });
   server.registerTool('die', { inputSchema: shape }, () => {
-    note('die');
+    record('die');
     process.exit(1);
   });
   return server;

@@ -17,7 +17,7 @@ import { toolServer } from './tool-server.ts';
 
 const shape = z.strictObject({ text: z.string() });
 
-/** A function as an embedder registers one. */
+/** A tool that is a function of the embedder. */
 const echo = (needsApproval = false): Tool =>
   tool({
     description: 'Says it back.',
@@ -26,7 +26,7 @@ const echo = (needsApproval = false): Tool =>
     execute: async ({ text }) => `<${text}>`,
   }) as Tool;
 
-/** Calls what it is told to (`name text`), and says what came of it. */
+/** Calls the tool that the input names (`name text`), and answers with its result. */
 const caller: Answer = ({ last, lines }) => {
   if (lines.at(-1)?.startsWith('tool ')) return [{ text: `It answered: ${last}` }];
   const [name = '', ...words] = last.split(' ');
@@ -39,7 +39,7 @@ const folder = async (t: ExecutionContext): Promise<string> => {
   return path;
 };
 
-/** A tool server in a process of its own, and the file in which it writes what it did. */
+/** Returns the options of a tool server in its own process, and a function that reads its recorded calls. */
 const stdioServer = async (
   t: ExecutionContext,
   rest: { readonly permission?: 'ask' | 'allow'; readonly env?: string[] } = {},
@@ -52,18 +52,18 @@ const stdioServer = async (
     permission: 'allow' as const,
     ...rest,
   };
-  const did = (): readonly string[] =>
+  const recordedCalls = (): readonly string[] =>
     existsSync(record) ? readFileSync(record, 'utf8').split('\n').slice(0, -1) : [];
-  return { server, did };
+  return { server, recordedCalls };
 };
 
 for (const type of ['openai-compatible', 'anthropic'] as const)
-  test(`${type}: a granted function is called, and its answer told to the model`, async (t) => {
+  test(`${type}: a granted function is called, and the model gets its result`, async (t) => {
     const scene = await ModelScene.open(t, { type, tools: { echo: echo(), other: echo() } });
     scene.server.answer = caller;
     const workerId = await scene.create({}, { tools: ['echo'] });
     for (const word of ['one', 'two']) t.is((await scene.say(workerId, `echo ${word}`)).outcome, 'completed');
-    t.deepEqual(scene.server.requests[0]?.tools, ['echo'], 'what was not granted is not told');
+    t.deepEqual(scene.server.requests[0]?.tools, ['echo'], 'the model sees only granted tools');
     t.deepEqual(await scene.transcript(workerId), [
       'user: echo one',
       'call echo {"text":"one"}',
@@ -77,7 +77,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const)
     const calls = (await scene.log(workerId)).flatMap(({ type: kind, data }) =>
       kind === 'tool.called' ? [data.call] : [],
     );
-    t.is(new Set(calls).size, 2, 'ids are unique in a log, also where those of the provider are not');
+    t.is(new Set(calls).size, 2, 'call ids are unique in the log, even if those of the provider are not');
     t.deepEqual(scene.server.requests[3]?.lines.slice(1, 3), [
       `assistant calls ${calls[0]} echo({"text":"one"})`,
       `tool ${calls[0]}: <one>`,
@@ -87,14 +87,14 @@ for (const type of ['openai-compatible', 'anthropic'] as const)
     t.is(types.filter((kind) => kind === 'step.finished').length, 4);
   });
 
-test('a tool that is not offered is refused at creation', async (t) => {
+test('a creation with an unknown tool is refused', async (t) => {
   const scene = await ModelScene.open(t, { tools: { echo: echo() } });
   await t.throwsAsync(scene.create({}, { tools: ['rm'] }), { code: 'TOOL_UNKNOWN' });
   t.deepEqual((await scene.runtime.summary()).capabilities.tools.available, ['echo']);
 });
 
-test('calls of one step are made together, and none that the model got wrong', async (t) => {
-  let on = 0;
+test('the calls of one step run at the same time, and invalid calls are not made', async (t) => {
+  let active = 0;
   let most = 0;
   let all: () => void = () => {};
   const both = new Promise<void>((resolve) => {
@@ -103,9 +103,9 @@ test('calls of one step are made together, and none that the model got wrong', a
   const meet = tool({
     inputSchema: shape,
     execute: async ({ text }) => {
-      on += 1;
-      most = Math.max(most, on);
-      if (on === 2) all();
+      active += 1;
+      most = Math.max(most, active);
+      if (active === 2) all();
       await both;
       return text;
     },
@@ -134,7 +134,7 @@ test('calls of one step are made together, and none that the model got wrong', a
   t.is(lines.filter((line) => line.startsWith('result ')).length, 2);
 });
 
-test('permission: allowed, denied with a word, and not given in time, as the model learns it', async (t) => {
+test('the model learns if a permission is allowed, denied with a note, or not given in time', async (t) => {
   const scene = await ModelScene.open(t, { tools: { echo: echo(true) }, permissionMs: 86_400_000 });
   scene.server.answer = caller;
   const workerId = await scene.create({}, { tools: ['echo'] });
@@ -163,11 +163,11 @@ test('permission: allowed, denied with a word, and not given in time, as the mod
   t.is((await hasty.ended(other, late.runId)).outcome, 'completed');
   t.is(
     (await hasty.transcript(other)).at(-1),
-    'assistant: It answered: Nobody gave permission for this call in time. It was not made.',
+    'assistant: It answered: Permission for this call was not given in time. It was not made.',
   );
 });
 
-test('a Worker may want permission for every call', async (t) => {
+test('a Worker can require permission for every call', async (t) => {
   const scene = await ModelScene.open(t, { tools: { echo: echo() } });
   scene.server.answer = caller;
   const workerId = await scene.create({ permission: 'ask' }, { tools: ['echo'] });
@@ -176,7 +176,7 @@ test('a Worker may want permission for every call', async (t) => {
   t.is((await scene.ended(workerId, runId)).outcome, 'completed');
 });
 
-test('what a tool answers is bounded, and what it throws is not for everybody', async (t) => {
+test('the output of a tool is cut to its size limit, and the error that it throws is not public', async (t) => {
   const execute = async ({ text }: { readonly text: string }): Promise<unknown> => {
     if (text === 'throw') throw new Error('the password is swordfish');
     if (text === 'json') return { list: Array.from({ length: 1_000 }, (_, n) => n) };
@@ -199,11 +199,11 @@ test('what a tool answers is bounded, and what it throws is not for everybody', 
   t.is(results[2]?.error, 'The tool failed. Whether it had an effect is not known.');
   t.true(
     scene.logged.some((line) => line.includes('swordfish')),
-    'the operator finds it',
+    'the operator finds it in the log',
   );
 });
 
-test('a run takes as many steps as it may, and leaves no call open', async (t) => {
+test('a run ends at its limit of steps, and leaves no call open', async (t) => {
   const scene = await ModelScene.open(t, { tools: { echo: echo() } });
   scene.server.answer = () => [{ call: 'echo', input: { text: 'more' } }];
   const workerId = await scene.create({ maxSteps: 3 }, { tools: ['echo'] });
@@ -212,10 +212,10 @@ test('a run takes as many steps as it may, and leaves no call open', async (t) =
   t.is(scene.server.requests.length, 3);
   const lines = await scene.transcript(workerId);
   t.is(lines.filter((line) => line.startsWith('call ')).length, 3);
-  t.is(lines.at(-1), 'error The run took as many steps as it may. This call was not made.');
+  t.is(lines.at(-1), 'error The run reached its limit of steps. This call was not made.');
 });
 
-test('P3: a cancelled run does not wait for a tool that ignores it, and says what is not known', async (t) => {
+test('P3: a cancelled run does not wait for a tool that ignores the cancel, and records that its effect is not known', async (t) => {
   let begin: () => void = () => {};
   const begun = new Promise<void>((resolve) => {
     begin = resolve;
@@ -233,13 +233,13 @@ test('P3: a cancelled run does not wait for a tool that ignores it, and says wha
   const { runId } = await scene.runtime.sendInput(workerId, { text: 'deaf x' });
   await begun;
   t.deepEqual(await scene.runtime.cancelRun(workerId, { runId }), { changed: true, status: 'idle' });
-  t.is((await scene.runtime.getWorker(workerId)).execution.generation, 1, 'it was not given up');
-  t.regex((await scene.transcript(workerId)).at(-1) ?? '', /^error The run was ended before this call was/);
+  t.is((await scene.runtime.getWorker(workerId)).execution.generation, 1, 'the execution was not detached');
+  t.regex((await scene.transcript(workerId)).at(-1) ?? '', /^error The run ended before this call did/);
 });
 
-test('tools of a server over standard input: granted by name, bounded by its own failures', async (t) => {
+test('tools of a server over standard input are granted by name, and their failures are results', async (t) => {
   process.env.TEST_MCP_TOKEN = 'mcp-canary-0123456789';
-  const { server, did } = await stdioServer(t, { env: ['TEST_MCP_TOKEN'] });
+  const { server, recordedCalls } = await stdioServer(t, { env: ['TEST_MCP_TOKEN'] });
   const scene = await ModelScene.open(t, { mcpServers: { test: server } });
   scene.server.answer = caller;
   t.deepEqual((await scene.runtime.summary()).capabilities.tools.available, [
@@ -280,27 +280,27 @@ test('tools of a server over standard input: granted by name, bounded by its own
     ],
   );
   t.deepEqual(
-    did(),
+    recordedCalls(),
     ['echo hi', 'fail no', 'environment', 'environment', 'die', 'echo back'],
-    'nothing twice',
+    'no call is made twice',
   );
 });
 
-test('a tool of a server needs permission unless the operator says otherwise', async (t) => {
-  const { server, did } = await stdioServer(t);
-  const { permission: _, ...unsaid } = server;
-  const scene = await ModelScene.open(t, { mcpServers: { test: unsaid } });
+test('a tool of a server needs permission unless the operator allows it', async (t) => {
+  const { server, recordedCalls } = await stdioServer(t);
+  const { permission: _, ...withDefault } = server;
+  const scene = await ModelScene.open(t, { mcpServers: { test: withDefault } });
   scene.server.answer = caller;
   const workerId = await scene.create({}, { tools: ['test.echo'] });
   const { requestId, runId } = await scene.asked(workerId, 'test_echo x');
-  t.deepEqual(did(), []);
+  t.deepEqual(recordedCalls(), []);
   await scene.runtime.respond(workerId, requestId, { decision: 'allow' });
   await scene.ended(workerId, runId);
-  t.deepEqual(did(), ['echo x']);
+  t.deepEqual(recordedCalls(), ['echo x']);
 });
 
-test('a call of a tool server is cancelled with its run', async (t) => {
-  const { server, did } = await stdioServer(t);
+test('a call of a tool server is cancelled when its run is', async (t) => {
+  const { server, recordedCalls } = await stdioServer(t);
   const scene = await ModelScene.open(t, { mcpServers: { test: server } });
   scene.server.answer = caller;
   const workerId = await scene.create({}, { tools: ['test.hang', 'test.echo'] });
@@ -310,10 +310,10 @@ test('a call of a tool server is cancelled with its run', async (t) => {
   await scene.runtime.cancelRun(workerId, { runId });
   t.is((await scene.runtime.getWorker(workerId)).status, 'idle');
   t.is((await scene.say(workerId, 'test_echo on')).outcome, 'completed');
-  t.deepEqual(did().at(-1), 'echo on');
+  t.deepEqual(recordedCalls().at(-1), 'echo on');
 });
 
-test('a tool server that cannot be reached: nothing is created, and a Worker that has its tools goes on without', async (t) => {
+test('a tool server that cannot be reached refuses creations, and existing Workers continue without its tools', async (t) => {
   const { server } = await stdioServer(t);
   const mcpServers: Record<string, McpServerOptions> = { test: { ...server, env: [] } };
   const scene = await ModelScene.open(t, { mcpServers, connectMs: 20_000 });
@@ -331,13 +331,13 @@ test('a tool server that cannot be reached: nothing is created, and a Worker tha
   t.false(JSON.stringify(await scene.log(workerId)).includes('/there/is'));
 });
 
-test('tools of a server over HTTP, with its key', async (t) => {
-  const did: string[] = [];
+test('tools of a server over HTTP are called with its key', async (t) => {
+  const recordedCalls: string[] = [];
   const keys = new Set<string | undefined>();
   const http = createServer((request, response) => {
     keys.add(request.headers.authorization);
     const transport = new StreamableHTTPServerTransport({});
-    const server = toolServer((line) => did.push(line));
+    const server = toolServer((line) => recordedCalls.push(line));
     response.on('close', () => void server.close());
     server
       .connect(transport as Transport)
@@ -358,7 +358,7 @@ test('tools of a server over HTTP, with its key', async (t) => {
   scene.server.answer = caller;
   const workerId = await scene.create({}, { tools: ['far.echo'] });
   t.is((await scene.say(workerId, 'far_echo hi')).outcome, 'completed');
-  t.deepEqual(did, ['echo hi']);
+  t.deepEqual(recordedCalls, ['echo hi']);
   t.deepEqual([...keys], ['Bearer http-canary-0123456789']);
   t.is((await scene.transcript(workerId)).at(-1), 'assistant: It answered: hi');
 });

@@ -1,8 +1,8 @@
 import { oneOf, optional, RuntimeError, type RuntimePlugin, readOptions, text } from '@worker-runtime/core';
 import { fileStore } from './fs-store.ts';
-import { BOUNDS, type FsStoreOptions, interval } from './settings.ts';
+import { BOUNDS, type FsStoreOptions, interval } from './store/store-settings.ts';
 
-/** Keeps a runtime in the files of a directory. @throws INVALID_REQUEST options that are not valid */
+/** Makes a plugin that stores a runtime in the files of a directory. @throws INVALID_REQUEST the options are not valid */
 export const fsStore = (options: FsStoreOptions): RuntimePlugin => {
   const store = fileStore(options);
   return { name: 'fs-store', apply: (host) => host.useStore(store) };
@@ -11,10 +11,10 @@ export const fsStore = (options: FsStoreOptions): RuntimePlugin => {
 const DEFAULT_INTERVAL_MS = 100;
 
 /**
- * The same from options that nobody has checked: a command line's, a configuration file's. A flag is no object, so
- * durability is `commit` or `interval` here, and `intervalMs` an option of its own.
+ * Makes the plugin from unchecked options, such as those of a command line or a configuration file. A flag cannot be an
+ * object, so `durability` is `commit` or `interval` here, and `intervalMs` is an option of its own.
  *
- * @throws INVALID_REQUEST an option that is missing, does not exist or does not fit
+ * @throws INVALID_REQUEST an option is missing, unknown or not valid
  */
 export const plugin = (options: unknown): RuntimePlugin => {
   const { durability, intervalMs, ...others } = readOptions('fs-store', options, {
@@ -26,7 +26,7 @@ export const plugin = (options: unknown): RuntimePlugin => {
   if (durability === 'interval')
     return fsStore({ ...others, durability: { intervalMs: intervalMs ?? DEFAULT_INTERVAL_MS } });
   if (intervalMs === null) return fsStore(others);
-  throw new RuntimeError('INVALID_REQUEST', 'The option fs-store.intervalMs belongs to durability interval', {
+  throw new RuntimeError('INVALID_REQUEST', 'The option fs-store.intervalMs requires durability interval', {
     details: { option: 'intervalMs' },
   });
 };

@@ -8,7 +8,7 @@ import { Writer } from './writer.ts';
 
 const SEED = seedFrom(process.env.CORRUPTION_SEED);
 
-/** A damage that a file may suffer; `null` takes it away, 'directory' puts one in its place. */
+/** Damages the content of a file. A result of null removes the file, 'directory' puts a directory in its place. */
 type Damage = (content: Buffer, random: () => number) => Buffer | null | 'directory';
 
 const at = (random: () => number, length: number): number => Math.floor(random() * length);
@@ -42,7 +42,7 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
   'a directory': () => 'directory',
 };
 
-/** The files of each kind, as patterns below the store's directory. */
+/** The files of each kind, as patterns of paths in the store's directory. */
 const KINDS: Readonly<Record<string, RegExp>> = {
   identity: /^runtime\.json$/,
   catalog: /^catalog\.json$/,
@@ -55,7 +55,7 @@ const KINDS: Readonly<Record<string, RegExp>> = {
 
 const LOGS = ['log_v', 'log_1', 'log_2', 'log_3'];
 
-/** A store that was closed, opened again and killed: it has checkpoints, and a tail that only the log has. */
+/** Makes a store that was closed, reopened and killed: it has checkpoints, and a tail that only the write-ahead log has. */
 const makeTemplate = async (): Promise<{ dir: string; texts: Map<string, string> }> => {
   const dir = await makeDirectory();
   const first = await new Writer({ dir }).open();
@@ -84,9 +84,12 @@ const isSubset = (text: string, whole: string): boolean => {
   return text.split('\n').every((line) => lines.has(line));
 };
 
-const codesOf = (error: unknown): string => (error instanceof RuntimeError ? error.code : String(error));
+const codeOf = (error: unknown): string => (error instanceof RuntimeError ? error.code : String(error));
 
-/** What must hold of a damaged store, whatever the damage. Null where it is refused, rightly. */
+/**
+ * Checks what must hold for a damaged store, independent of the damage. Returns the readable lines by log, or null if the
+ * store is refused for a valid reason.
+ */
 const check = async (
   t: ExecutionContext,
   dir: string,
@@ -101,48 +104,48 @@ const check = async (
   } catch (error) {
     t.true(
       error instanceof RuntimeError && error.code.startsWith('STORE_'),
-      `it does not open: ${codesOf(error)}`,
+      `the store does not open: ${codeOf(error)}`,
     );
     t.false(JSON.stringify([(error as RuntimeError).message, (error as RuntimeError).details]).includes(dir));
-    // A flipped bit may make the version another one, which is refused by that name.
+    // A flipped bit may change the version, which is refused as such.
     if (kind === 'identity' && (error as RuntimeError).code === 'STORE_VERSION') return null;
     t.fail(
-      `No single damage keeps the store from opening: ${codesOf(error)} ${String((error as Error).cause)}`,
+      `No damage of a single file may keep the store from opening: ${codeOf(error)} ${String((error as Error).cause)}`,
     );
     throw error;
   }
   const listed = new Map(writer.listed.map((stored) => [stored.log, stored]));
-  let isLacking = false;
+  let isIncomplete = false;
   for (const log of LOGS) {
     const whole = texts.get(log) ?? '';
     const stored = listed.get(log);
     if (!stored) {
-      isLacking = true;
+      isIncomplete = true;
       continue;
     }
     const { text, gaps } = await writer.read(log);
-    const isVictim = kind === 'segment' || (log === 'log_v' && ['worker', 'events', 'keys'].includes(kind));
-    if (!isVictim) t.is(text, whole, `${log} is another Worker's`);
-    if (!mayAlter) t.true(isSubset(text, whole), `${log}: nothing is invented`);
-    if (text !== whole) isLacking = true;
-    if (kind === 'segment' && gaps.length === 0)
-      t.true(whole.startsWith(text), `${log} is a part from the start`);
+    const isDamagedLog =
+      kind === 'segment' || (log === 'log_v' && ['worker', 'events', 'keys'].includes(kind));
+    if (!isDamagedLog) t.is(text, whole, `${log}: the damage is in another Worker's file`);
+    if (!mayAlter) t.true(isSubset(text, whole), `${log}: no line is invented`);
+    if (text !== whole) isIncomplete = true;
+    if (kind === 'segment' && gaps.length === 0) t.true(whole.startsWith(text), `${log}: a prefix is left`);
     if (gaps.length > 0) t.true(writer.findings.some((finding) => finding.severity === 'error'));
     const head = await writer.store.head(log);
     const next = { lines: Buffer.from(`{"seq":${head.seq + 1},"data":"on"}\n`), count: 1 };
-    const outcome = await writer.store.append(log, head, next).then(() => 'none', codesOf);
+    const outcome = await writer.store.append(log, head, next).then(() => 'none', codeOf);
     left.set(log, outcome === 'none' ? text + next.lines.toString() : text);
-    if (isVictim) t.true(['none', 'WORKER_DAMAGED'].includes(outcome), outcome);
+    if (isDamagedLog) t.true(['none', 'WORKER_DAMAGED'].includes(outcome), outcome);
     else t.is(outcome, 'none', `${log} can be written`);
     if (gaps.length > 0) t.is(outcome, 'WORKER_DAMAGED', `${log} has gaps and is refused`);
-    await writer.store.record(log).catch((error: unknown) => t.is(codesOf(error), 'WORKER_DAMAGED'));
+    await writer.store.record(log).catch((error: unknown) => t.is(codeOf(error), 'WORKER_DAMAGED'));
     for (const key of await writer.store.keys(log)) t.true(key.seq <= head.seq + 1);
   }
   if (kind !== 'bundle') t.is(Buffer.from((await writer.store.bundle('ab12')) ?? []).toString(), '{"a":1}');
-  else await writer.store.bundle('ab12').catch((error: unknown) => t.is(codesOf(error), 'STORE_UNAVAILABLE'));
-  // A log that ends early by whole groups, or is gone, is no other than one that was never written on.
-  if (isLacking && !mayAlter && kind !== 'segment')
-    t.true(writer.findings.length > 0, 'what is lacking was reported');
+  else await writer.store.bundle('ab12').catch((error: unknown) => t.is(codeOf(error), 'STORE_UNAVAILABLE'));
+  // If whole groups at the end of the write-ahead log are lost, nothing shows that they were ever written.
+  if (isIncomplete && !mayAlter && kind !== 'segment')
+    t.true(writer.findings.length > 0, 'missing lines were reported');
   for (const finding of writer.findings)
     t.false(JSON.stringify({ ...finding, detail: undefined }).includes(dir));
   await writer.store.close();
@@ -157,7 +160,7 @@ const damage = async (path: string, harm: Damage, random: () => number): Promise
 };
 
 for (const [kind, pattern] of Object.entries(KINDS)) {
-  test(`P13: whatever happens to a file of the kind ${kind}, the store opens and says what is wrong`, async (t) => {
+  test(`P13: after any damage to a file of the kind ${kind}, the store opens and reports it`, async (t) => {
     t.timeout(120_000);
     t.log(`seed ${SEED}`);
     const source = (await template).dir;
@@ -169,20 +172,20 @@ for (const [kind, pattern] of Object.entries(KINDS)) {
         const dir = await makeDirectory();
         await cp(source, dir, { recursive: true, verbatimSymlinks: true });
         await damage(join(dir, file), harm, random);
-        // What still looks like lines is handed on: plain text has no checksum.
+        // Plain lines have no checksum, so altered ones may be returned.
         const mayAlter = kind === 'events' && /flipped|garbled/.test(name);
         const before = await readdir(dir, { recursive: true });
         try {
           const left = await check(t, dir, kind, mayAlter);
           for (const path of before) {
-            // Locks are taken over, segments retired; data stays where it is.
+            // Locks are taken over and segments are retired. Data must stay.
             if (/^(lock|wal|catalog)/.test(path)) continue;
             await t.notThrowsAsync(lstat(join(dir, path)), `P16: ${path} is still there`);
           }
           if (left === null) continue;
           const again = await new Writer({ dir }).open();
           for (const [log, text] of left)
-            t.is((await again.read(log)).text, text, `${log} stays as it was found`);
+            t.is((await again.read(log)).text, text, `${log} does not change at the next open`);
           await again.store.close();
         } catch (error) {
           t.log(`${file}: ${name}`);

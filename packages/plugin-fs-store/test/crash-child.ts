@@ -3,11 +3,11 @@ import { silentLogger } from '@worker-runtime/core';
 import { fileStore } from '../src/index.ts';
 import { keyAt, lineAt } from './crash-lines.ts';
 
-/** Commits at full speed on many logs, and reports every acknowledgement over a pipe, until it is killed. */
+/** Commits at full speed to many logs, and reports every acknowledgement over a pipe, until it is killed. */
 const [dir = '', policy = 'commit', round = '0'] = process.argv.slice(2);
 const LOGS = 48;
 
-/** Writes a whole line at once, however long the parent takes to read: half of one would be lost with the process. */
+/** Writes a whole line synchronously, even if the parent reads slowly. A partial line would be lost with the process. */
 const report = (text: string): void => {
   const bytes = Buffer.from(`${text}\n`);
   for (let done = 0; done < bytes.length; ) {
@@ -23,7 +23,7 @@ const report = (text: string): void => {
 const store = fileStore({
   dir,
   durability: policy === 'commit' ? 'commit' : { intervalMs: 10 },
-  // Small, so that a kill meets rotations, checkpoints and retirements too.
+  // The sizes are small, so that kills also hit segment changes, checkpoints and retirements.
   segmentBytes: 131_072,
   checkpointBytes: 262_144,
   behindBytes: 262_144,
@@ -33,6 +33,7 @@ const heads = new Map<string, { seq: number; bytes: number }>();
 const { logs } = await store.open({
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: (log) => {
     const head = heads.get(log);
     return head && { head: { ...head }, text: `{"at":${head.seq}}` };
@@ -68,7 +69,7 @@ const work = async (log: string): Promise<never> => {
   }
 };
 
-/** Logs that come and go. */
+/** Creates and removes logs, one after the other. */
 const churn = async (): Promise<never> => {
   for (let count = 0; ; count += 1) {
     const log = `log_${round}_${count}`;

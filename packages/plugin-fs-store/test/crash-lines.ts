@@ -1,8 +1,9 @@
 import type { KeyEntry } from '@worker-runtime/core';
 
-/** What every line of a crash test holds: it follows from log and number, so that a line cannot be mistaken. */
+/** Makes a line of a crash test. It is determined by log and number, so that a misplaced line is detected. */
 export const lineAt = (log: string, seq: number): Buffer =>
   Buffer.from(`{"seq":${seq},"log":"${log}","data":"${'é'.repeat((seq * 37) % 200)}"}\n`);
 
+/** Makes the key entry of every fifth line. */
 export const keyAt = (log: string, seq: number, offset: number): KeyEntry | null =>
   seq % 5 === 0 ? { hash: `${log}-${seq}`, digest: 'd', seq, offset } : null;

@@ -6,7 +6,7 @@ import { FsStore } from '../src/fs-store.ts';
 import { keyAt, lineAt } from './crash-lines.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 
-/** What a killed process had reported. */
+/** The reports of a killed process. */
 interface Acknowledged {
   readonly heads: Map<string, number>;
   readonly removing: Set<string>;
@@ -31,14 +31,14 @@ const note = (line: string, known: Acknowledged): void => {
   else if (what === 'finding') known.findings.push(line);
 };
 
-/** Runs a child until it is killed, `delayMs` after it opened the store. */
+/** Runs a child, and kills it `delayMs` after it has opened the store. */
 const runOnce = async (dir: string, policy: string, round: number, delayMs: number, known: Acknowledged) => {
   const child = start(dir, policy, round);
   let rest = '';
   let isOpen = false;
   child.stdout?.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString()).split('\n');
-    // Half a line was reported by no one.
+    // An incomplete line is no report.
     rest = lines.pop() ?? '';
     for (const line of lines) note(line, known);
     if (!isOpen && lines.includes('open')) {
@@ -56,13 +56,13 @@ const checkLog = async (store: FsStore, stored: StoredLog, atLeast: number): Pro
     throw new Error(`${log}: ${what}`);
   };
   if (stored.isDamaged) fail('is damaged');
-  if (head.seq < atLeast) fail(`${atLeast} lines were acknowledged, ${head.seq} are there`);
+  if (head.seq < atLeast) fail(`${atLeast} lines were acknowledged, ${head.seq} were found`);
   const keys = [];
   let offset = 0;
   for (let seq = 1; seq <= head.seq; ) {
     const limits = { count: 200, bytes: 100_000, direction: 'forward' } as const;
     const slice = await store.read(log, { seq, offset }, limits);
-    if (slice.gap) fail(`a gap at ${seq}`);
+    if (slice.gap) fail(`has a gap at ${seq}`);
     const lines: Buffer[] = [];
     for (let line = seq; line < seq + slice.count; line += 1) {
       const key = keyAt(log, line, offset);
@@ -70,20 +70,20 @@ const checkLog = async (store: FsStore, stored: StoredLog, atLeast: number): Pro
       lines.push(lineAt(log, line));
       offset += lines.at(-1)?.length ?? 0;
     }
-    if (Buffer.compare(Buffer.concat(lines), slice.lines) !== 0) fail(`other lines from ${seq} on`);
+    if (Buffer.compare(Buffer.concat(lines), slice.lines) !== 0) fail(`has other lines from ${seq} on`);
     seq += slice.count;
   }
-  if (offset !== head.bytes) fail(`${head.bytes} bytes are said, ${offset} are there`);
+  if (offset !== head.bytes) fail(`the head says ${head.bytes} bytes, ${offset} were read`);
   const kept = await store.keys(log);
   if (JSON.stringify(kept) !== JSON.stringify(keys.slice(-kept.length)) && kept.length > 0)
-    fail('other keys');
-  if (kept.length < Math.min(1_000, keys.length)) fail(`${kept.length} of ${keys.length} keys`);
+    fail('has other keys');
+  if (kept.length < Math.min(1_000, keys.length)) fail(`has ${kept.length} of ${keys.length} keys`);
   if (stored.snapshot && stored.snapshot.text !== `{"at":${stored.snapshot.head.seq}}`) {
-    fail('a snapshot of something else');
+    fail('has a snapshot of another position');
   }
 };
 
-/** Opens what the kill left and compares it with what was acknowledged. */
+/** Opens the store after a kill, and compares it with everything that was acknowledged. */
 const check = async (dir: string, known: Acknowledged): Promise<void> => {
   const findings: StoreFinding[] = [
     ...known.findings.map((line) => JSON.parse(line.slice(8)) as StoreFinding),
@@ -92,6 +92,7 @@ const check = async (dir: string, known: Acknowledged): Promise<void> => {
   const opened = await store.open({
     log: silentLogger,
     configuration: null,
+    keptKeys: 1_000,
     snapshotOf: () => undefined,
     report: (finding) => findings.push(finding),
   });
@@ -99,9 +100,9 @@ const check = async (dir: string, known: Acknowledged): Promise<void> => {
   for (const [log, seq] of known.heads) {
     const stored = listed.get(log);
     if (known.removed.has(log)) {
-      if (stored) throw new Error(`${log} was removed and is back`);
+      if (stored) throw new Error(`${log} was removed and is listed again`);
     } else if (stored) await checkLog(store, stored, seq);
-    else if (!known.removing.has(log)) throw new Error(`${log} was created and is gone`);
+    else if (!known.removing.has(log)) throw new Error(`${log} was created and is missing`);
   }
   for (const stored of listed.values()) await checkLog(store, stored, 0);
   const severe = findings.filter((finding) => finding.severity !== 'info');
@@ -125,7 +126,7 @@ export const crashRounds = async (
   try {
     for (let round = 0; round < rounds; round += 1) {
       await runOnce(dir, policy, round, random() * 250, known);
-      // Now and then the store itself, else a copy: so that kills meet what kills have left.
+      // Most rounds check a copy. Every fifth one checks the store itself, which then goes on from there.
       const isCopy = round % 5 !== 4;
       const place = isCopy ? await copyDirectory(dir) : dir;
       try {

@@ -2,14 +2,14 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A directory of one test's own, taken away after it. */
+/** Makes a directory for one test. The test removes it. */
 export const makeDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'fs-store-'));
 
-// A store that a test has "killed" in its own process still has a heartbeat, which may make its lock again meanwhile.
+// A store that a test has "killed" in its own process still has a heartbeat, which may make its lock again during this.
 export const removeDirectory = (path: string): Promise<void> =>
   rm(path, { recursive: true, force: true, maxRetries: 10 });
 
-/** What a process that is killed now would leave: every file, but no socket that anybody listens on. */
+/** Copies what a process that is killed now would leave: every file, but no live socket. */
 export const copyDirectory = async (path: string): Promise<string> => {
   const copy = await makeDirectory();
   const filter = (source: string): boolean => !source.endsWith('.sock');

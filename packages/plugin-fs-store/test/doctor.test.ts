@@ -4,9 +4,9 @@ import { RuntimeError, type StoreFinding } from '@worker-runtime/core';
 import test from 'ava';
 import { doctor } from '../src/index.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
-import { Writer } from './writer.ts';
+import { lineOf, Writer } from './writer.ts';
 
-/** A store that was closed, or killed, with two Workers. */
+/** Makes a store with two Workers that was closed, or killed. */
 const makeStore = async (isKilled = false): Promise<{ dir: string; texts: Map<string, string> }> => {
   const dir = await makeDirectory();
   const writer = await new Writer({ dir }).open();
@@ -36,7 +36,7 @@ const contents = async (dir: string): Promise<ReadonlyMap<string, string>> => {
   return files;
 };
 
-test('the doctor finds nothing wrong with a healthy store, and writes nothing', async (t) => {
+test('the doctor reports nothing in a healthy store, and writes nothing', async (t) => {
   for (const isKilled of [false, true]) {
     const { dir } = await makeStore(isKilled);
     const before = await contents(dir);
@@ -46,7 +46,7 @@ test('the doctor finds nothing wrong with a healthy store, and writes nothing', 
   }
 });
 
-test('P15: the doctor refuses a store that is open, and a directory that is none', async (t) => {
+test('P15: the doctor refuses an open store, and a directory without a store', async (t) => {
   const dir = await makeDirectory();
   const none = await t.throwsAsync(doctor(dir));
   t.true(none instanceof RuntimeError && none.code === 'STORE_UNAVAILABLE');
@@ -58,7 +58,7 @@ test('P15: the doctor refuses a store that is open, and a directory that is none
   await removeDirectory(dir);
 });
 
-test('P13: the doctor finds a flipped bit in the middle of a log that nobody read', async (t) => {
+test('P13: the doctor finds a changed byte in the middle of a log that was not read', async (t) => {
   const { dir } = await makeStore();
   const events = join(dir, 'workers', 'worker-log_a.log_a', 'events.jsonl');
   const bytes = await readFile(events);
@@ -73,13 +73,37 @@ test('P13: the doctor finds a flipped bit in the middle of a log that nobody rea
   await removeDirectory(dir);
 });
 
+test('P13: the doctor finds damage in the oldest of many idempotency keys', async (t) => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir }).open();
+  await writer.create('log_a');
+  const lines = lineOf(2, 'inputs');
+  const keys = Array.from({ length: 20_000 }, (_, index) => ({
+    hash: `hash-${index}`,
+    digest: 'd'.repeat(50),
+    seq: 2,
+    offset: writer.headOf('log_a').bytes,
+  }));
+  await writer.store.append('log_a', writer.headOf('log_a'), { lines, count: 1, keys });
+  await writer.store.close();
+  t.deepEqual(severe(await doctor(dir)), []);
+  const path = join(dir, 'workers', 'worker-log_a.log_a', 'keys.jsonl');
+  const bytes = await readFile(path);
+  bytes.write('#', bytes.indexOf('"hash-7"'));
+  await writeFile(path, bytes);
+  const findings = severe(await doctor(dir));
+  t.is(findings.length, 1);
+  t.like(findings[0], { code: 'WORKER_DAMAGED', workerId: 'worker-log_a', details: { file: 'keys' } });
+  await removeDirectory(dir);
+});
+
 test('the doctor rebuilds identity and catalog, and every line is there', async (t) => {
   for (const name of ['runtime.json', 'catalog.json']) {
     const { dir, texts } = await makeStore(name === 'catalog.json');
     await rm(join(dir, name));
     t.true(severe(await doctor(dir)).length > 0);
     await doctor(dir, { repair: true });
-    t.deepEqual(severe(await doctor(dir)), [], 'what was repaired is whole');
+    t.deepEqual(severe(await doctor(dir)), [], 'the repaired store is healthy');
     const writer = await new Writer({ dir }, texts).open();
     t.deepEqual(severe(writer.findings), []);
     for (const [log, text] of texts) t.deepEqual(await writer.read(log), { text, gaps: [] });
@@ -89,15 +113,15 @@ test('the doctor rebuilds identity and catalog, and every line is there', async 
   }
 });
 
-test('P16: a log that lost its end is cut at its last whole line, and what stood behind is put aside', async (t) => {
+test('P16: a log that lost its end is cut at its last whole line, and the bytes after it are kept in rescued', async (t) => {
   const { dir, texts } = await makeStore();
   const events = join(dir, 'workers', 'worker-log_a.log_a', 'events.jsonl');
   const whole = await readFile(events);
   const end = whole.indexOf('\n', 200) + 1;
   await writeFile(events, whole.subarray(0, end + 9));
   t.true(severe(await doctor(dir)).length > 0);
-  const told = await doctor(dir, { repair: true });
-  t.true(told.some((finding) => finding.code === 'WORKER_MENDED' && finding.workerId === 'worker-log_a'));
+  const repaired = await doctor(dir, { repair: true });
+  t.true(repaired.some((finding) => finding.code === 'WORKER_MENDED' && finding.workerId === 'worker-log_a'));
   const rescued = await readdir(join(dir, 'rescued'));
   t.deepEqual(rescued, [`worker-log_a.log_a.${end}.cut`]);
   t.deepEqual(await readFile(join(dir, 'rescued', rescued[0] ?? '')), whole.subarray(end, end + 9));

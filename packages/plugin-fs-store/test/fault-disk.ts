@@ -1,26 +1,26 @@
-import type { Disk } from '../src/disk.ts';
-import { nodeDisk } from '../src/node-disk.ts';
+import type { Disk } from '../src/disk/disk.ts';
+import { nodeDisk } from '../src/disk/node-disk.ts';
 
-/** One call of a disk, before it is made. */
+/** A call to the disk that is about to be made. */
 export interface Call {
   readonly operation: keyof Disk;
-  /** Of a path or an open file; of a rename the source. */
+  /** The path, also of an open file; for a rename the source. */
   readonly path: string;
   readonly bytes: number;
 }
 
-/** What becomes of a call: made, failed with a code, made in part (a write), or held until `thaw`. */
+/** The fate of a call: made, failed with a code, made in part (a write), or held until `thaw`. */
 export type Fate = undefined | { readonly code: string } | { readonly take: number } | 'hang';
 
 const never = new Promise<never>(() => {});
 
-/** The real disk, on which single calls fail, fall short or hang, and which can be frozen as `kill -9` would. */
+/** The real disk, on which single calls can fail, write less or hang, and which can be frozen as `kill -9` would. */
 export class FaultDisk implements Disk {
   readonly #paths = new Map<number, string>();
   readonly #running = new Set<Promise<unknown>>();
   #isFrozen = false;
   bytesRead = 0;
-  /** The most calls that were under way at once. */
+  /** The highest number of calls in progress at the same time. */
   mostRunning = 0;
   #runningCalls = 0;
   #release: () => void = () => {};
@@ -28,7 +28,7 @@ export class FaultDisk implements Disk {
     this.#release = done;
   });
 
-  /** Lets the calls go on that hang. */
+  /** Continues the calls that hang. */
   thaw(): void {
     this.#release();
     this.#thaw = new Promise<void>((done) => {
@@ -43,7 +43,7 @@ export class FaultDisk implements Disk {
     return this.#paths.size;
   }
 
-  /** On return nothing more reaches the disk; calls that come later are never answered. */
+  /** Stops the disk. On return no call is in progress, and later calls never settle. */
   async freeze(): Promise<void> {
     this.#isFrozen = true;
     await Promise.allSettled(this.#running);

@@ -3,7 +3,7 @@ import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RuntimeError } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
-import type { FsStoreOptions } from '../src/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import { Writer } from './writer.ts';
 
@@ -35,7 +35,7 @@ const codeOf = async (call: Promise<unknown>): Promise<string> => {
   }
 };
 
-/** Opens what a kill would leave now, and checks that every log is what was acknowledged. */
+/** Opens a copy as a kill would leave it now, and checks that every log is as acknowledged. */
 const checkKilled = async (t: ExecutionContext, dir: string, writer: Writer): Promise<void> => {
   const copy = await copyDirectory(dir);
   const next = await new Writer({ dir: copy }).open();
@@ -45,20 +45,20 @@ const checkKilled = async (t: ExecutionContext, dir: string, writer: Writer): Pr
   await removeDirectory(copy);
 };
 
-/** Without the zeros that are written ahead. */
+/** Returns the content of a segment without the zeros that are written ahead. */
 const written = (bytes: Buffer): string => bytes.toString('latin1').replace(/\0+$/, '');
 
 const isLog = (path: string): boolean => /\.wal(?:\.new)?$/.test(path);
 const isEvents = (path: string): boolean => path.endsWith('events.jsonl');
 
-test('P14: a full disk refuses with STORE_FULL, leaves nothing, and work goes on after space is freed', async (t) => {
+test('P14: a full disk refuses commits with STORE_FULL, nothing of them stays, and commits work again with free space', async (t) => {
   const { dir, writer } = await begin(t);
   const segment = join(dir, 'wal', '00000001.wal');
   const before = await readFile(segment);
   let isFirst = true;
   writer.disk.fate = ({ operation, path }) => {
     if (operation !== 'write' || !isLog(path)) return undefined;
-    // Half of it goes, then nothing.
+    // The first write writes a part, the following ones fail.
     const fate = isFirst ? { take: 200 } : { code: 'ENOSPC' };
     isFirst = false;
     return fate;
@@ -71,7 +71,7 @@ test('P14: a full disk refuses with STORE_FULL, leaves nothing, and work goes on
     ['STORE_FULL', 'STORE_FULL'],
   );
   t.is(await codeOf(writer.create('log_c')), 'STORE_FULL');
-  // with it goes what was written ahead
+  // The cut removes the zeros too.
   t.deepEqual(written(await readFile(segment)), written(before), 'the log is cut back to the length before');
   t.deepEqual(await writer.store.head('log_a'), writer.headOf('log_a'));
   t.is(await codeOf(writer.store.head('log_c')), 'WORKER_NOT_FOUND');
@@ -90,13 +90,17 @@ test('short writes are continued', async (t) => {
   await checkKilled(t, dir, writer);
 });
 
-test('P14: a failed sync is in doubt until head has fenced it, and the same bytes are never synced again', async (t) => {
+test('P14: after a failed sync a commit is in doubt until head has fenced it, and no sync is repeated', async (t) => {
   const { dir, writer } = await begin(t);
   writer.disk.fate = ({ operation, path }) =>
     operation === 'sync' && isLog(path) ? { code: 'EIO' } : undefined;
   t.is(await codeOf(writer.append('log_a', 'in doubt')), 'STORE_UNAVAILABLE');
   t.is(await codeOf(writer.create('log_c')), 'STORE_UNAVAILABLE');
-  t.is(await codeOf(writer.store.head('log_a')), 'STORE_UNAVAILABLE', 'the doubt stays while the disk fails');
+  t.is(
+    await codeOf(writer.store.head('log_a')),
+    'STORE_UNAVAILABLE',
+    'the commit stays in doubt while the disk fails',
+  );
   writer.disk.fate = () => undefined;
   t.deepEqual(await writer.store.head('log_a'), writer.headOf('log_a'));
   t.is(await codeOf(writer.store.head('log_c')), 'WORKER_NOT_FOUND');
@@ -106,7 +110,7 @@ test('P14: a failed sync is in doubt until head has fenced it, and the same byte
   await checkKilled(t, dir, writer);
 });
 
-test('P14: a failed write that cannot be cut back is in doubt, and void once the next segment names its end', async (t) => {
+test('P14: a failed write that cannot be cut back is void once the next segment names the end of its segment', async (t) => {
   const { dir, writer } = await begin(t);
   writer.disk.fate = ({ operation, path }) =>
     isLog(path) && (operation === 'sync' || operation === 'truncate') ? { code: 'EIO' } : undefined;
@@ -116,12 +120,12 @@ test('P14: a failed write that cannot be cut back is in doubt, and void once the
   await checkKilled(t, dir, writer);
 });
 
-test('P14: interval: what was acknowledged outlives a failed sync, written again to a new segment', async (t) => {
+test('P14: interval: acknowledged commits survive a failed sync, because a new segment gets them again', async (t) => {
   const { dir, writer } = await begin(t, { durability: { intervalMs: 3_600_000 } });
   await writer.append('log_a', 'one');
   writer.disk.fate = ({ operation, path }) =>
     operation === 'sync' && path.endsWith('00000001.wal') ? { code: 'EIO' } : undefined;
-  // A rotation syncs first: it fails, and the pages are taken to be lost.
+  // Closing syncs the segment. The sync fails, and its pages are treated as lost.
   await writer.append('log_b', 'two');
   await writer.store.close();
   await truncate(join(dir, 'wal', '00000001.wal'), 128);
@@ -136,14 +140,14 @@ test('P14: interval: what was acknowledged outlives a failed sync, written again
 
 test('P14: files whose sync failed are written again from the log', async (t) => {
   const { dir, writer } = await begin(t, { checkpointBytes: 4_096 });
-  // The store's own timer keeps no process alive.
+  // The store's own timer does not keep the process alive.
   const alive = setInterval(() => {}, 1_000);
   let events = '';
   const checkpoint = new Promise<void>((done) => {
     writer.disk.fate = ({ operation, path }) => {
       if (operation === 'sync' && path.includes('worker-log_a') && isEvents(path) && events === '') {
         events = path;
-        // What the kernel may do: the pages are gone, and the next sync says yes.
+        // The kernel may drop the pages and report success for the next sync.
         truncateSync(path, 0);
         return { code: 'EIO' };
       }
@@ -162,11 +166,11 @@ test('P14: files whose sync failed are written again from the log', async (t) =>
   await checkKilled(t, dir, writer);
 });
 
-test('P13: a file that is cut and written anew while it is read is no damage', async (t) => {
+test('P13: a file that is cut and written again during a read is no damage', async (t) => {
   const { dir, writer: first } = await begin(t);
   for (let seq = 2; seq < 40; seq += 1) await first.append('log_a', 'x'.repeat(200));
   await first.store.close();
-  // opened again, all of that is in the file, and what follows is not on its way there yet
+  // After the reopen all of that is in the file, and the next line is not filed yet.
   const writer = await new Writer({ dir }, first.texts).open();
   t.teardown(() => writer.store.close());
   await writer.append('log_a', 'only in memory');
@@ -182,11 +186,11 @@ test('P13: a file that is cut and written anew while it is read is no damage', a
     return undefined;
   };
   t.deepEqual(await writer.read('log_a'), { text: writer.texts.get('log_a') ?? '', gaps: [] });
-  t.true(reads > 1, 'it was read from its file');
+  t.true(reads > 1, 'the log was read from its file');
   t.deepEqual(writer.findings, []);
 });
 
-test('P14: files that cannot be written fail no commit, until too much is behind', async (t) => {
+test('P14: files that cannot be written fail no commit until the limit of unfiled bytes is reached', async (t) => {
   const { dir, writer } = await begin(t, { behindBytes: 65_536 });
   writer.disk.fate = ({ operation, path }) =>
     operation === 'write' && isEvents(path) ? { code: 'ENOSPC' } : undefined;
@@ -204,7 +208,7 @@ test('P14: files that cannot be written fail no commit, until too much is behind
   await checkKilled(t, dir, writer);
 });
 
-test('P22: while the disk stalls, commits wait, too many are refused, reads go on, three calls are under way', async (t) => {
+test('P22: while the disk stalls, commits wait or are refused, reads work, and at most three calls are in progress', async (t) => {
   const { dir, writer } = await begin(t, { queueBytes: 16_384 });
   for (let round = 0; round < 50; round += 1) await writer.append('log_b', 'x'.repeat(1_000));
   await writer.store.close();
@@ -226,7 +230,7 @@ test('P22: while the disk stalls, commits wait, too many are refused, reads go o
   await Promise.all(Array.from({ length: 20 }, () => next.read('log_b')));
   t.is((await next.read('log_b')).text, writer.texts.get('log_b') ?? '');
   t.deepEqual(await next.store.head('log_b'), writer.headOf('log_b'));
-  t.true(next.disk.mostRunning <= 3, `${next.disk.mostRunning} calls at once`);
+  t.true(next.disk.mostRunning <= 3, `${next.disk.mostRunning} calls at the same time`);
   next.disk.fate = () => undefined;
   next.disk.thaw();
   await stalled;
@@ -235,9 +239,9 @@ test('P22: while the disk stalls, commits wait, too many are refused, reads go o
   await next.store.close();
 });
 
-test('P22: commits that wait for the files go on while a checkpoint waits for a sync of the log', async (t) => {
+test('P22: commits that wait for the files continue while a checkpoint waits for a sync of the write-ahead log', async (t) => {
   t.timeout(60_000);
-  // limits so small that both are nearly always the case
+  // The limits are so small that both happen nearly all the time.
   const { writer } = await begin(t, {
     durability: { intervalMs: 5 },
     segmentBytes: 8_192,

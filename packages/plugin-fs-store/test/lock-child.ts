@@ -1,13 +1,14 @@
 import { RuntimeError, silentLogger } from '@worker-runtime/core';
 import { fileStore } from '../src/index.ts';
 
-/** Opens a store, says how that went, and keeps it open until it is killed or its input ends. */
+/** Opens a store, prints the outcome, and keeps it open until the process is killed or its input ends. */
 const [dir = ''] = process.argv.slice(2);
 const store = fileStore({ dir });
 try {
   await store.open({
     log: silentLogger,
     configuration: null,
+    keptKeys: 1_000,
     snapshotOf: () => undefined,
     report: () => {},
   });

@@ -2,13 +2,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
-import { catalogHeader, catalogLine, checkpointLine, readCatalog } from '../src/catalog.ts';
-import { LogEntry } from '../src/log-entry.ts';
-import { sealLine } from '../src/sealed-line.ts';
+import { catalogHeader, catalogLine, checkpointLine, readCatalog } from '../src/checkpoint/catalog.ts';
+import { LogEntry } from '../src/files/log-entry.ts';
+import { sealLine } from '../src/layout/sealed-line.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import { Writer } from './writer.ts';
 
-test('P25: a store of a newer format is refused and left alone', async (t) => {
+test('P25: a store of a newer format is refused and not changed', async (t) => {
   const dir = await makeDirectory();
   const writer = await new Writer({ dir }).open();
   await writer.create('log_a');
@@ -24,7 +24,7 @@ test('P25: a store of a newer format is refused and left alone', async (t) => {
   await removeDirectory(dir);
 });
 
-test('a directory that cannot be one is STORE_UNAVAILABLE, and its path is not told', async (t) => {
+test('a path that cannot be a directory is STORE_UNAVAILABLE, and the error does not contain it', async (t) => {
   const dir = await makeDirectory();
   await writeFile(join(dir, 'file'), '');
   for (const place of [join(dir, 'file'), join(dir, 'file', 'below')]) {
@@ -36,7 +36,7 @@ test('a directory that cannot be one is STORE_UNAVAILABLE, and its path is not t
   await removeDirectory(dir);
 });
 
-test('P11: a log that is removed while a checkpoint runs is gone after a crash, and no damage', async (t) => {
+test('P11: a log that is removed during a checkpoint is gone after a crash, without damage', async (t) => {
   const dir = await makeDirectory();
   const writer = await new Writer({ dir, checkpointBytes: 4_096 }).open();
   await writer.create('log_a');
@@ -57,7 +57,7 @@ test('P11: a log that is removed while a checkpoint runs is gone after a crash, 
   writer.texts.delete('log_b');
   const catalog = new Promise<void>((done) => {
     writer.disk.fate = ({ operation, path }) => {
-      // The checkpoint is committed, and what comes after it never happens.
+      // The checkpoint is committed, and its last steps never happen.
       if (operation === 'list' && path.endsWith('wal')) done();
       return operation === 'list' || operation === 'rename' ? 'hang' : undefined;
     };
@@ -90,7 +90,7 @@ const catalogOf = (lines: readonly string[]): Buffer => {
   return Buffer.from([catalogHeader('runtime_1'), ...lines, checkpointLine(checkpoint)].join(''));
 };
 
-test('P21: a catalog is read however many logs one checkpoint has', (t) => {
+test('P21: a catalog with very many logs in one checkpoint can be read', (t) => {
   const count = 200_000;
   const filed = { seq: 1, bytes: 10, keyBytes: 0 };
   const lines = Array.from({ length: count }, (_, at) =>
@@ -101,7 +101,7 @@ test('P21: a catalog is read however many logs one checkpoint has', (t) => {
   t.is(logs.size, count);
 });
 
-test('P25: a snapshot comes out of the catalog as it went in, and out of a line that says where it is', (t) => {
+test('P25: the catalog returns a snapshot unchanged, with its position', (t) => {
   const entry = new LogEntry('log_a', 'a,"value":b', { seq: 3, bytes: 30, keyBytes: 0 });
   entry.seq = 4;
   const text = '{"text":"é,\\"value\\":}","value":1}';

@@ -1,13 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import type { Disk, OpenMode } from '../src/disk.ts';
-import { nodeDisk } from '../src/node-disk.ts';
+import type { Disk, OpenMode } from '../src/disk/disk.ts';
+import { nodeDisk } from '../src/disk/node-disk.ts';
 
-/** What reached a disk, in order. A name is a path below the root; a file is known by a number that no rename changes. */
+/** One step on the disk. Names are paths below the root. A file has a number, which a rename does not change. */
 type Step =
   | { readonly kind: 'write'; readonly file: number; readonly at: number; readonly bytes: Buffer }
   | { readonly kind: 'truncate'; readonly file: number; readonly length: number }
-  /** A sync covers what was written before it began, and is certain when it has returned. */
+  /** A sync covers everything written before it began, and takes effect when it has returned. */
   | { readonly kind: 'syncBegins'; readonly file: number; readonly sync: number }
   | { readonly kind: 'synced'; readonly file: number; readonly sync: number }
   | { readonly kind: 'link'; readonly path: string; readonly file: number }
@@ -22,7 +22,7 @@ type DataStep = Extract<Step, { kind: 'write' | 'truncate' }>;
 
 const SECTOR_BYTES = 512;
 
-/** The real disk, which notes the order of all writes and syncs, and can say what a power loss may leave of them. */
+/** The real disk. It records the order of all writes and syncs, and can produce the states that a power loss may leave. */
 export class PowerLossDisk implements Disk {
   readonly #root: string;
   readonly #steps: Step[] = [];
@@ -132,8 +132,9 @@ export class PowerLossDisk implements Disk {
   }
 
   /**
-   * Writes into a directory what a power loss after `count` steps may leave: of each file what was synced, and of what
-   * was written since any part, in any order, torn at any sector; of names as many as were synced, or some more.
+   * Writes into a directory what a power loss after `count` steps may leave. Of each file that is everything synced, and
+   * any part of the later writes, in any order, torn at any sector. Of the names it is all synced ones, and possibly some
+   * of the later ones, in order.
    */
   async leave(count: number, random: () => number, into: string): Promise<void> {
     const contents = new Map<number, Buffer>();
@@ -211,7 +212,7 @@ const apply = (content: Buffer = Buffer.alloc(0), steps: readonly DataStep[]): B
   return result;
 };
 
-/** Nothing of a step, all of it, or some of its sectors. */
+/** Returns nothing of a step, all of it, or some of its sectors. */
 const torn = (step: DataStep, random: () => number): readonly DataStep[] => {
   const luck = random();
   if (luck < 0.3) return [];
@@ -247,7 +248,7 @@ const tree = (names: readonly NameStep[]): { files: Map<string, number>; directo
     }
   }
   for (const name of [...files.keys()]) {
-    // A file whose directory was lost went with it.
+    // A file is lost with its directory.
     if (dirname(name) !== '.' && !directories.has(dirname(name))) files.delete(name);
   }
   return { files, directories: new Set([...directories].filter((name) => basename(name) !== '')) };

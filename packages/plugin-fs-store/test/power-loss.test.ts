@@ -1,7 +1,7 @@
 import { type StoredLog, type StoreFinding, silentLogger } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { FsStore } from '../src/fs-store.ts';
-import type { FsStoreOptions } from '../src/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { keyAt, lineAt } from './crash-lines.ts';
 import { makeDirectory, removeDirectory } from './directory.ts';
 import { PowerLossDisk } from './power-loss-disk.ts';
@@ -9,17 +9,18 @@ import { randomFrom, seedFrom } from './seed.ts';
 
 const STATES = Number(process.env.POWER_LOSS_STATES ?? 120);
 
-/** Something that was acknowledged, and how many steps the disk had taken by then. */
+/** An acknowledged change, and the number of steps that the disk had made by then. */
 interface Acknowledgement {
   readonly steps: number;
   readonly log: string;
-  /** Zero for a removal, less for one that was begun. */
+  /** The number of the last line; 0 for a removal, -1 for a removal in progress. */
   readonly seq: number;
 }
 
 const host = (findings: StoreFinding[], heads: Map<string, { seq: number; bytes: number }>) => ({
   log: silentLogger,
   configuration: null,
+  keptKeys: 1_000,
   snapshotOf: (log: string) => {
     const head = heads.get(log);
     return head && { head: { ...head }, text: `${head.seq}` };
@@ -27,8 +28,8 @@ const host = (findings: StoreFinding[], heads: Map<string, { seq: number; bytes:
   report: (finding: StoreFinding) => void findings.push(finding),
 });
 
-/** Some minutes of a store's life in short: creations, appends, removals, checkpoints, restarts. */
-const live = async (
+/** Runs a store through creations, appends, removals, checkpoints and restarts. Returns what was acknowledged. */
+const runStore = async (
   dir: string,
   disk: PowerLossDisk,
   durability: Exclude<FsStoreOptions['durability'], undefined>,
@@ -47,7 +48,7 @@ const live = async (
     acknowledged.push({ steps: disk.steps, log, seq: head.seq + 1 });
   };
   for (let life = 0; life < 3; life += 1) {
-    // some closings have no time for all, and note how far they came
+    // Half of the closings have no time for all logs, and note their progress.
     const closingMs = random() < 0.5 ? 0 : 3_000;
     const sizes = { segmentBytes: 8_192, checkpointBytes: 6_000, behindBytes: 8_192 };
     const options = { dir, durability, closingMs, ...sizes };
@@ -83,10 +84,10 @@ const check = async (
   try {
     for (const log of (await store.open(host(findings, new Map()))).logs) listed.set(log.log, log);
   } catch (error) {
-    throw new Error(`${what}: it does not open`, { cause: error });
+    throw new Error(`${what}: the store does not open`, { cause: error });
   }
   const severe = findings.filter((finding) => finding.severity !== 'info');
-  t.deepEqual(severe, [], `${what}: a power loss is no damage`);
+  t.deepEqual(severe, [], `${what}: a power loss is not reported as damage`);
   const last = new Map(acknowledged.map(({ log, seq }) => [log, seq]));
   for (const [log, seq] of isCommit ? last : []) {
     const stored = listed.get(log);
@@ -115,14 +116,20 @@ const check = async (
 const SEED = seedFrom(process.env.POWER_LOSS_SEED);
 
 for (const policy of ['commit', 'interval'] as const) {
-  const promise = policy === 'commit' ? 'every acknowledged event is there' : 'what remains has no holes';
-  test(`P9: after a power loss at any step, by the policy ${policy}, ${promise}`, async (t) => {
+  const promise =
+    policy === 'commit' ? 'every acknowledged event is there' : 'the remaining events have no holes';
+  test(`P9: after a power loss at any step, with the policy ${policy}, ${promise}`, async (t) => {
     t.timeout(120_000 + STATES * 1_000);
     t.log(`seed ${SEED}`);
     const random = randomFrom(SEED);
     const dir = await makeDirectory();
     const disk = new PowerLossDisk(dir);
-    const acknowledged = await live(dir, disk, policy === 'commit' ? 'commit' : { intervalMs: 5 }, random);
+    const acknowledged = await runStore(
+      dir,
+      disk,
+      policy === 'commit' ? 'commit' : { intervalMs: 5 },
+      random,
+    );
     await removeDirectory(dir);
     const stride = Math.max(1, Math.floor(disk.steps / STATES));
     for (let steps = Math.floor(random() * stride); steps <= disk.steps; steps += stride) {

@@ -1,6 +1,6 @@
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
-import type { FsStoreOptions } from '../src/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import type { Call, Fate } from './fault-disk.ts';
 import { randomFrom, seedFrom } from './seed.ts';
@@ -10,7 +10,7 @@ const SEED = seedFrom(process.env.FAULT_SEED);
 const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 12);
 const NOT_DONE = ['STORE_FULL', 'STORE_CONFLICT', 'WORKER_DAMAGED'];
 
-/** Calls that write fail now and then, in every way that a disk knows. */
+/** Lets calls that write fail at random, in every way in which a disk can fail. */
 const fateOf =
   (random: () => number, rate: number) =>
   ({ operation, bytes }: Call): Fate => {
@@ -21,13 +21,16 @@ const fateOf =
     return { code: random() < 0.5 ? 'ENOSPC' : 'EIO' };
   };
 
-/** One life of a store on a bad disk. Returns what a kill left, and what each log must be: one of these texts. */
-const live = async (
+/**
+ * Runs a store on a failing disk until it is killed. Updates `texts` with the acknowledged lines of each log. Returns a copy
+ * of the directory, and the other possible content of each log that is in doubt.
+ */
+const runStore = async (
   dir: string,
   texts: Map<string, string>,
   options: Omit<FsStoreOptions, 'dir'>,
   random: () => number,
-  tell: (what: string) => void,
+  fail: (what: string) => void,
 ): Promise<{ copy: string; doubts: Map<string, string> }> => {
   const writer = await new Writer(
     { dir, segmentBytes: 4_096, checkpointBytes: 8_192, closingMs: random() < 0.5 ? 0 : 3_000, ...options },
@@ -50,18 +53,19 @@ const live = async (
       if (!NOT_DONE.includes(error.code)) doubts.set(log, (before ?? '') + line.toString());
     }
   };
-  /** Asks as the runtime would; while the disk fails, the doubt stays. */
+  /** Asks for the head, as the runtime would. The log stays in doubt while the disk fails. */
   const settle = async (log: string): Promise<void> => {
     try {
       const head = await writer.store.head(log);
       const doubt = doubts.get(log) ?? '';
       if (head.bytes === Buffer.byteLength(doubt)) texts.set(log, doubt);
       doubts.delete(log);
-      if (head.bytes !== writer.headOf(log).bytes) tell(`${log}: the head is neither before nor after`);
+      if (head.bytes !== writer.headOf(log).bytes)
+        fail(`${log}: the head is neither the old nor the new one`);
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
       if (error.code !== 'WORKER_NOT_FOUND') return;
-      if (texts.has(log)) tell(`${log} is gone`);
+      if (texts.has(log)) fail(`${log} is missing`);
       doubts.delete(log);
     }
   };
@@ -73,12 +77,10 @@ const live = async (
     const text = texts.get(log);
     if (text !== undefined && !doubts.has(log)) {
       const found = await writer.read(log).catch((error: RuntimeError) => error);
-      // The file could not be opened now.
+      // The file could not be opened this time.
       if (found instanceof RuntimeError) continue;
       if (found.text !== text || found.gaps.length > 0) {
-        tell(
-          `${log} reads otherwise: ${found.text.length} bytes, not ${text.length}, gaps ${found.gaps.join()}`,
-        );
+        fail(`${log} reads as ${found.text.length} bytes, not ${text.length}, gaps ${found.gaps.join()}`);
       }
     }
   }
@@ -89,16 +91,16 @@ const live = async (
 
 for (const durability of ['commit', { intervalMs: 2 }] as const) {
   const policy = durability === 'commit' ? 'commit' : 'interval';
-  test(`P14: whichever calls of a disk fail, memory equals disk, and a kill leaves it so (${policy})`, async (t) => {
+  test(`P14: if any calls of the disk fail, memory and disk agree, also after a kill (${policy})`, async (t) => {
     t.timeout(60_000 + ROUNDS * 5_000);
     t.log(`seed ${SEED}`);
     for (let round = 0; round < ROUNDS; round += 1) {
       const random = randomFrom(SEED + round);
       let dir = await makeDirectory();
       const texts = new Map<string, string>();
-      const tell = (what: string): void => t.fail(`seed ${SEED}, round ${round}: ${what}`);
+      const fail = (what: string): void => t.fail(`seed ${SEED}, round ${round}: ${what}`);
       for (let life = 0; life < 3; life += 1) {
-        const { copy, doubts } = await live(dir, texts, { durability }, random, tell);
+        const { copy, doubts } = await runStore(dir, texts, { durability }, random, fail);
         await removeDirectory(dir);
         dir = copy;
         const writer = await new Writer({ dir }, texts).open();
@@ -108,12 +110,12 @@ for (const durability of ['commit', { intervalMs: 2 }] as const) {
             () => undefined,
           );
           if (text !== texts.get(log) && text !== doubts.get(log)) {
-            tell(`life ${life}, ${log}: ${text?.length} bytes, not ${texts.get(log)?.length}`);
+            fail(`life ${life}, ${log}: ${text?.length} bytes, not ${texts.get(log)?.length}`);
           }
           if (text !== undefined) texts.set(log, text);
         }
         const errors = writer.findings.filter((finding) => finding.severity !== 'info');
-        if (errors.length > 0) tell(`a fault was taken for damage: ${JSON.stringify(errors)}`);
+        if (errors.length > 0) fail(`a fault was reported as damage: ${JSON.stringify(errors)}`);
         await writer.store.close();
       }
       await removeDirectory(dir);

@@ -11,7 +11,7 @@ const run = promisify(execFile);
 
 const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
 
-test.serial('P20: 1,000 creations and removals leave no descriptor and no file', async (t) => {
+test.serial('P20: 1,000 creations and removals leave no open descriptor and no file', async (t) => {
   const dir = await makeDirectory();
   const writer = await new Writer({ dir, openFiles: 8, behindBytes: 65_536, checkpointBytes: 65_536 }).open();
   await writer.create('log_stays');
@@ -43,14 +43,14 @@ test.serial('P20: 1,000 creations and removals leave no descriptor and no file',
 const FULL_BYTES = 2_097_152;
 
 test.serial(
-  'P14: on a real full disk commits are refused, nothing is lost, and work goes on when space is back',
+  'P14: on a real full disk commits are refused, nothing is lost, and commits work again with free space',
   async (t) => {
     const dir = await makeDirectory();
     try {
       await run('mount', ['-t', 'tmpfs', '-o', `size=${FULL_BYTES}`, 'tmpfs', dir]);
     } catch {
       await removeDirectory(dir);
-      t.log('skipped: this user may not mount a tmpfs');
+      t.log('skipped: this user is not allowed to mount a tmpfs');
       t.pass();
       return;
     }
@@ -68,13 +68,13 @@ test.serial(
           } catch (error) {
             t.is((error as RuntimeError).code, 'STORE_FULL');
             refused += 1;
-            t.deepEqual(await writer.store.head(log), writer.headOf(log), 'memory equals disk');
+            t.deepEqual(await writer.store.head(log), writer.headOf(log), 'memory and disk agree');
           }
         }
       }
       for (const [log, text] of writer.texts) t.deepEqual(await writer.read(log), { text, gaps: [] });
       await writer.store.close();
-      // A full disk opens too: nothing has to be written for reading.
+      // A store on a full disk opens too, because reading requires no write.
       const full = await new Writer(options, writer.texts).open();
       for (const [log, text] of writer.texts) t.deepEqual(await full.read(log), { text, gaps: [] });
       await rm(join(dir, 'ballast'));
@@ -95,7 +95,7 @@ test.serial(
   },
 );
 
-test('options of any origin are read, and those that are unknown, missing or unfit are named', async (t) => {
+test('options from code and from flags are read, and an unknown, missing or invalid option is named', async (t) => {
   const { fsStore, plugin } = await import('../src/index.ts');
   const known =
     'dir, durability, intervalMs, segmentBytes, checkpointBytes, queueBytes, behindBytes, closingMs, openFiles';
@@ -107,7 +107,7 @@ test('options of any origin are read, and those that are unknown, missing or unf
     [{ dir: 1 }, 'dir must be a non-empty string'],
     [{ dir: 'x', durabilty: 'commit' }, `durabilty does not exist; the options are ${known}`],
     [{ dir: 'x', durability: 'never' }, 'durability must be one of: commit, interval'],
-    [{ dir: 'x', intervalMs: 5 }, 'intervalMs belongs to durability interval'],
+    [{ dir: 'x', intervalMs: 5 }, 'intervalMs requires durability interval'],
     [
       { dir: 'x', durability: 'interval', intervalMs: 'soon' },
       'intervalMs must be a whole number from 1 to 3600000',

@@ -1,11 +1,11 @@
 /**
- * The seed of a random test: the same each time, so that a run says something of the change before it. `random` in
- * the environment draws one, a number repeats it.
+ * Returns the seed of a random test. It is the same each time, so that a failure points to the last change. In the
+ * environment variable, `random` draws a seed, and a number repeats a run.
  */
 export const seedFrom = (given: string | undefined): number =>
   given === 'random' ? Math.floor(Math.random() * 1_000_000) : Number(given ?? 1);
 
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+/** Returns a generator of numbers from 0 to 1 that the seed determines (mulberry32). */
 export const randomFrom = (seed: number): (() => number) => {
   let state = seed >>> 0;
   return () => {

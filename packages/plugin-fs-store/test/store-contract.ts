@@ -1,10 +1,10 @@
 import type { StoreHarness } from '@worker-runtime/core/testing';
 import { FsStore } from '../src/fs-store.ts';
-import type { FsStoreOptions } from '../src/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 import { FaultDisk } from './fault-disk.ts';
 
-/** A place for the store contract: a directory, whose store is killed by freezing its disk and going on in a copy. */
+/** Makes a harness for the store contract. It kills a store by freezing its disk, and continues in a copy of the directory. */
 export const makeHarness = async (options: Omit<FsStoreOptions, 'dir'>): Promise<StoreHarness> => {
   const directories = [await makeDirectory()];
   let disk = new FaultDisk();

@@ -1,12 +1,12 @@
 import { type StoredLog, type StoreFinding, type StoreHost, silentLogger } from '@worker-runtime/core';
 import { FsStore } from '../src/fs-store.ts';
-import type { FsStoreOptions } from '../src/settings.ts';
+import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { FaultDisk } from './fault-disk.ts';
 
 export const lineOf = (seq: number, text: string): Buffer =>
   Buffer.from(`{"seq":${seq},"data":${JSON.stringify(text)}}\n`);
 
-/** A store on a disk of its own, and what a test has had acknowledged there, as plain text per log. */
+/** A store on its own fault disk, with the acknowledged lines of each log as text. */
 export class Writer {
   readonly disk = new FaultDisk();
   readonly store: FsStore;
@@ -23,6 +23,7 @@ export class Writer {
     return {
       log: silentLogger,
       configuration: null,
+      keptKeys: 1_000,
       snapshotOf: (log) => ({ head: this.headOf(log), text: `{"bytes":${this.headOf(log).bytes}}` }),
       report: (finding) => this.findings.push(finding),
     };
@@ -44,7 +45,7 @@ export class Writer {
     this.texts.set(log, lines.toString());
   }
 
-  /** Appends one line; noted when it is acknowledged. */
+  /** Appends one line, and keeps it in `texts` once it is acknowledged. */
   async append(log: string, text: string, hasKey = false): Promise<void> {
     const head = this.headOf(log);
     const lines = lineOf(head.seq + 1, text);
@@ -53,7 +54,7 @@ export class Writer {
     this.texts.set(log, (this.texts.get(log) ?? '') + lines.toString());
   }
 
-  /** All lines that can be read of a log, and what was said of holes. */
+  /** Reads all readable lines of a log, and the gaps that the store reported. */
   async read(log: string): Promise<{ text: string; gaps: readonly string[] }> {
     const { seq: last } = await this.store.head(log);
     const pages: string[] = [];

@@ -1,22 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 import { type Logger, RuntimeError, type ServedRuntime } from '@worker-runtime/core';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import { type Access, assertMay } from './access.ts';
-import { answerError, logRefusal } from './answer-error.ts';
-import type { ConnectionLimit } from './connection-limit.ts';
-import { correlationIdOf } from './correlation.ts';
-import { allowOrigin, answerPreflight, isPreflight } from './cors.ts';
+import { type Access, assertMay } from './access/access.ts';
+import type { ConnectionLimit } from './access/connection-limit.ts';
+import { allowOrigin, answerPreflight, isPreflight } from './access/cors.ts';
+import type { HostCheck } from './access/host-check.ts';
+import { answerError, logRefusal } from './errors/answer-error.ts';
+import { typedError } from './errors/framework-error.ts';
+import { STATUS_OF } from './errors/problem.ts';
+import { protocolError, refuseSocket } from './errors/raw-problem.ts';
 import type { Exchanges } from './exchanges.ts';
-import { typedError } from './framework-error.ts';
-import type { HostCheck } from './host-check.ts';
-import { acceptJsonBodies } from './json-body.ts';
-import type { LiveAnswers } from './live-answers.ts';
-import type { Measurements } from './measurements.ts';
+import { correlationIdOf } from './logging/correlation.ts';
+import { logAnswer } from './logging/request-log.ts';
+import type { Measurements } from './metrics/measurements.ts';
 import type { ResolvedOptions } from './options.ts';
-import { STATUS_OF } from './problem.ts';
-import { assertKnown } from './query.ts';
-import { protocolError, refuseSocket } from './raw-problem.ts';
-import { logAnswer } from './request-log.ts';
 import type { RouteTable } from './route-table.ts';
 import { bundleRoutes } from './routes/bundles.ts';
 import { commandRoutes } from './routes/commands.ts';
@@ -30,6 +27,9 @@ import { requestRoutes } from './routes/requests.ts';
 import { runtimeRoutes, runtimesRoute } from './routes/runtimes.ts';
 import { watchRoute } from './routes/watch.ts';
 import { workerRoutes } from './routes/workers.ts';
+import type { StreamResponses } from './streams/stream-responses.ts';
+import { acceptJsonBodies } from './wire/json-body.ts';
+import { assertKnown } from './wire/query.ts';
 
 export interface AppParts {
   readonly runtime: ServedRuntime;
@@ -37,14 +37,14 @@ export interface AppParts {
   readonly options: ResolvedOptions;
   readonly hostCheck: HostCheck;
   readonly access: Access;
-  readonly live: LiveAnswers;
+  readonly streams: StreamResponses;
   readonly exchanges: Exchanges;
   readonly connections: ConnectionLimit;
   readonly measurements: Measurements;
   readonly routes: RouteTable;
-  /** What other plugins show. */
+  /** The resources of other plugins. */
   readonly extras?: readonly Extra[];
-  /** Whether a request is for what only an upgrade gets. */
+  /** True if only an upgrade can get the requested resource. */
   readonly isWebSocket?: (request: IncomingMessage) => boolean;
 }
 
@@ -58,9 +58,9 @@ const RUNTIME_ROUTES = [
   bundleRoutes,
 ];
 
-/** The server before it listens: every request passes one gate, every failure leaves through one door. */
+/** Creates the server. Every request passes one gate, and every error is answered in one place. */
 export const createApp = (parts: AppParts): FastifyInstance => {
-  const { runtime, options, live } = parts;
+  const { runtime, options, streams } = parts;
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     answerError(parts.log, typedError(error, options.bodyBytes), request, reply);
 
@@ -69,14 +69,14 @@ export const createApp = (parts: AppParts): FastifyInstance => {
       maxHeaderSize: options.headerBytes,
       headersTimeout: options.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
-      // without it Node answers a request that names no host itself, in another shape
+      // otherwise Node itself answers a request without a Host, and not with a problem
       requireHostHeader: false,
     },
     bodyLimit: options.bodyBytes,
     requestTimeout: 2 * options.requestTimeoutMs,
     keepAliveTimeout: options.idleTimeoutMs,
     forceCloseConnections: true,
-    // what comes while the listener closes is answered as anything else, and not by fastify
+    // a request during the shutdown gets our error answer, not fastify's
     return503OnClosing: false,
     genReqId: (request) => correlationIdOf(request.headers['x-request-id']),
     routerOptions: { maxParamLength: options.headerBytes },
@@ -93,9 +93,9 @@ export const createApp = (parts: AppParts): FastifyInstance => {
     throw new RuntimeError('ROUTE_NOT_FOUND', undefined, { details: { method: request.method } });
   });
   addGate(app, parts);
-  accountFor(app, parts);
+  recordAnswers(app, parts);
 
-  const context: RouteContext = { runtime, live };
+  const context: RouteContext = { runtime, streams };
   healthRoutes(app, context);
   contractRoutes(parts.routes)(app, context);
   metricsRoute(parts.measurements)(app, context);
@@ -114,25 +114,28 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   return app;
 };
 
-/** Nothing is served there; a path of another version of the wire says which there is. */
-const notThere = (url: string): RuntimeError => {
+/** Returns the error for a path that no route matches. For a path of another API version it names the supported one. */
+const unknownPathError = (url: string): RuntimeError => {
   if (url.split('?', 1)[0] === '/')
-    return new RuntimeError('ROUTE_NOT_FOUND', 'The API is below /v1, and described for people at /docs');
+    return new RuntimeError(
+      'ROUTE_NOT_FOUND',
+      'There is nothing at /; the API is below /v1, its documentation at /docs',
+    );
   const [, version = '1'] = /^\/v(\d{1,9})\//.exec(url) ?? [];
   if (version === '1') return new RuntimeError('ROUTE_NOT_FOUND');
-  return new RuntimeError('VERSION_UNSUPPORTED', 'This runtime speaks version 1: ask below /v1', {
+  return new RuntimeError('VERSION_UNSUPPORTED', 'This runtime supports API version 1 only, below /v1', {
     details: { asked: Number(version), supported: [1] },
   });
 };
 
-/** What every request has to pass, in this order, before anything of it is read. */
+/** Adds the checks that every request has to pass, in this order, before its body is read. */
 const addGate = (
   app: FastifyInstance,
   { runtime, hostCheck, access, exchanges, connections, routes, isWebSocket }: AppParts,
 ): void => {
   routes.watch(app);
   app.decorateRequest('callerName', null);
-  app.decorateRequest('isLive', false);
+  app.decorateRequest('isStream', false);
   connections.watch(app.server);
 
   app.addHook('onRequest', async (request, reply) => {
@@ -145,7 +148,7 @@ const addGate = (
     });
     if (connections.isRefused(raw.socket)) {
       reply.header('connection', 'close');
-      throw new RuntimeError('LIMIT_REACHED', 'There are too many connections', {
+      throw new RuntimeError('LIMIT_REACHED', 'The server has too many connections', {
         details: { limit: 'connections', value: connections.limit },
       });
     }
@@ -154,7 +157,7 @@ const addGate = (
       allowOrigin(reply, headers.origin);
       if (isPreflight(request)) return answerPreflight(reply, routes.methodsAt(request.url));
     }
-    // what is there and what is not is told to those alone who may look
+    // whether a path exists is revealed only to callers who may observe
     const needed = request.is404 ? 'observe' : (routeOptions.config.permission ?? 'admin');
     if (needed !== 'public') {
       const caller = access.identify(headers);
@@ -167,11 +170,11 @@ const addGate = (
       const methods = routes.methodsAt(request.url);
       if (methods.length === 0 && isWebSocket?.(raw)) {
         reply.headers({ connection: 'upgrade', upgrade: 'websocket' });
-        throw new RuntimeError('VERSION_UNSUPPORTED', 'This path speaks WebSocket: ask for an upgrade', {
+        throw new RuntimeError('VERSION_UNSUPPORTED', 'This path needs a WebSocket upgrade', {
           details: { upgrade: 'websocket' },
         });
       }
-      if (methods.length === 0) throw notThere(request.url);
+      if (methods.length === 0) throw unknownPathError(request.url);
       reply.header('allow', methods.join(', '));
       throw new RuntimeError('METHOD_NOT_ALLOWED', undefined, { details: { allowed: methods } });
     }
@@ -183,30 +186,30 @@ const addGate = (
   });
 };
 
-/** Counts every request, and logs those that were not refused: a refusal has its line already. */
-const accountFor = (app: FastifyInstance, { log, measurements }: AppParts): void => {
+/** Counts every answer, and logs the successful ones: an error has a log line already. */
+const recordAnswers = (app: FastifyInstance, { log, measurements }: AppParts): void => {
   app.addHook('onResponse', async (request, reply) => {
-    const { method, routeOptions, isLive } = request;
+    const { method, routeOptions, isStream } = request;
     const { url: route } = routeOptions;
     const isKnown = route !== undefined && !request.is404;
     measurements.answered(
       isKnown ? method : 'other',
       isKnown ? route : 'none',
       reply.statusCode,
-      isLive ? null : reply.elapsedTime,
+      isStream ? null : reply.elapsedTime,
     );
     if (reply.statusCode < 400) logAnswer(log, request, reply);
   });
 };
 
-/** @throws RUNTIME_NOT_READY the store is not open yet, or could not be opened */
+/** @throws RUNTIME_NOT_READY the store is not open yet, or failed to open */
 const assertReady = ({ status }: ServedRuntime): void => {
   if (status === 'new' || status === 'starting' || status === 'failed') {
     throw new RuntimeError('RUNTIME_NOT_READY', undefined, { details: { status } });
   }
 };
 
-/** Answers what is not HTTP, too long or too slow, where the connection still can be. */
+/** Answers a request that is malformed, too large or too slow, if nothing was written to the connection yet. */
 const answerProtocolError = (
   { log, exchanges, measurements }: AppParts,
   error: Error & { readonly code?: string },

@@ -10,46 +10,46 @@ import {
   type RuntimePlugin,
 } from '@worker-runtime/core';
 import type { FastifyInstance } from 'fastify';
-import { Access, assertMay, type Caller } from './access.ts';
-import { logRefusal } from './answer-error.ts';
+import { Access, assertMay, type Caller } from './access/access.ts';
+import { ConnectionLimit } from './access/connection-limit.ts';
+import { HostCheck, isLoopback } from './access/host-check.ts';
+import type { Permission } from './access/permission.ts';
+import { assertDistinct, type Token } from './access/token.ts';
+import { readTokenFile } from './access/token-file.ts';
 import { createApp } from './app.ts';
-import { ConnectionLimit } from './connection-limit.ts';
-import { correlationIdOf } from './correlation.ts';
+import { logRefusal } from './errors/answer-error.ts';
+import { refuseSocket } from './errors/raw-problem.ts';
 import { Exchanges } from './exchanges.ts';
-import { HostCheck } from './host-check.ts';
-import { LiveAnswers } from './live-answers.ts';
-import { isLoopback } from './loopback.ts';
-import { Measurements } from './measurements.ts';
+import { correlationIdOf } from './logging/correlation.ts';
+import { Measurements } from './metrics/measurements.ts';
 import { type HttpOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import type { Permission } from './permission.ts';
-import { refuseSocket } from './raw-problem.ts';
 import { RouteTable } from './route-table.ts';
 import { assertExtraName, type Extra } from './routes/extra.ts';
-import { assertDistinct, type Token } from './token.ts';
-import { readTokenFile } from './token-file.ts';
+import { StreamResponses } from './streams/stream-responses.ts';
 
-/** Takes a connection over that wants to speak something else. Returns whether it does. */
+/** Takes over a connection that asks for another protocol. Returns true if it does. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
 
-/** Where a listener is, and what others may do with it. */
+/** The public side of the plugin: its address, and the ways for other plugins to use its port. */
 export interface HttpListener {
-  /** `http://127.0.0.1:8787`, once it listens. @throws RUNTIME_NOT_READY before */
+  /** The base URL, such as `http://127.0.0.1:8787`. @throws RUNTIME_NOT_READY the plugin does not listen */
   readonly url: string;
   /**
-   * Offers each upgrade, after its Host and Origin were checked and its caller may at least observe, to the handlers
-   * in order until one takes it. What a handler throws is answered. A plain request for what `isWebSocket` knows is told
-   * to ask for an upgrade. To be called before the runtime starts.
+   * Adds a handler of upgrades. An upgrade that passes the checks of Host and Origin, and whose caller may observe, is
+   * offered to the handlers in order until one takes it. An error of a handler becomes the answer. A plain request that
+   * `isWebSocket` recognizes is refused with VERSION_UNSUPPORTED. Call it before the runtime starts.
    */
   onUpgrade(handler: UpgradeHandler, isWebSocket?: (request: IncomingMessage) => boolean): void;
   /**
-   * Shows what another plugin has: GET `/v1/runtimes/{r}/x/<name>`, as JSON, to whoever may observe. To be called
-   * before the runtime starts. @throws INVALID_REQUEST a name that cannot be one
+   * Serves a JSON resource of another plugin at GET `/v1/runtimes/{r}/x/<name>`, with the permission `observe`. Call it
+   * before the runtime starts.
+   * @throws INVALID_REQUEST the name is not lower-case letters, digits and "-"
    */
   onGet(name: string, answer: () => Promise<unknown>): void;
   /**
-   * Whose upgrade it is: for one that does more than observe, and for the log. The token is that of the header, or the
-   * subprotocol `bearer.<base64url>`, which is never one to agree on.
-   * @throws UNAUTHENTICATED · FORBIDDEN · RUNTIME_NOT_READY before it listens
+   * Returns the caller of an upgrade and checks its permission. The token is in the header, or in the subprotocol
+   * `bearer.<base64url>`, which a handler must never select.
+   * @throws UNAUTHENTICATED · FORBIDDEN · RUNTIME_NOT_READY the plugin does not listen
    */
   authorize(request: IncomingMessage, needed: Permission): Caller;
 }
@@ -94,11 +94,11 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
 
   apply(host: PluginHost): void {
     const { runtime, hooks, log } = host;
-    const live = new LiveAnswers(this.#options, log);
+    const streams = new StreamResponses(this.#options, log);
     const connections = new ConnectionLimit(this.#options.connections);
     const measurements = new Measurements(runtime, {
       connections: () => connections.open,
-      streams: () => live.size,
+      streams: () => streams.size,
     });
     hooks.committed.tap(measurements.committed);
     hooks.diagnostic.tap(measurements.diagnosed);
@@ -109,7 +109,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
       if (access.isOpen && !isLoopback(this.#options.host)) {
         throw new RuntimeError(
           'INVALID_REQUEST',
-          'The option http.host must be a loopback address where there are no access tokens: give some by http.tokenFile or http.tokens',
+          'The option http.host must be a loopback address if there are no access tokens; set http.tokenFile or http.tokens',
           { details: { option: 'host' } },
         );
       }
@@ -122,8 +122,8 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
         access,
         routes: new RouteTable(),
         extras: this.#extras,
-        isWebSocket: (request) => this.#webSockets.some((knows) => knows(request)),
-        live,
+        isWebSocket: (request) => this.#webSockets.some((matches) => matches(request)),
+        streams,
         exchanges: this.#exchanges,
         connections,
         measurements,
@@ -133,36 +133,36 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
         await app.close();
       });
       this.#offerUpgrades(app, log);
-      // one address, where a name may stand for two
+      // resolved here, since a name may stand for two addresses
       const { address } = await lookup(this.#options.host);
       this.#url = await listen(app, address, port);
       log.info({ url: this.#url, isOpen: access.isOpen }, 'listening');
     });
 
-    hooks.drain.tapPromise((drain) => this.#drain(live, drain));
+    hooks.drain.tapPromise((drain) => this.#drain(streams, drain));
   }
 
   async #tokens(): Promise<readonly Token[]> {
     const { tokens, tokenFile } = this.#options;
     if (tokenFile === null) return tokens;
     const all = [...tokens, ...(await readTokenFile(tokenFile))];
-    assertDistinct(all, 'What http.tokens and http.tokenFile say together');
+    assertDistinct(all, 'The list of http.tokens and http.tokenFile together');
     return all;
   }
 
-  async #drain(live: LiveAnswers, { signal }: Drain): Promise<void> {
+  async #drain(streams: StreamResponses, { signal }: Drain): Promise<void> {
     const cut = new AbortController();
     const abort = (): void => cut.abort();
     const timer = setTimeout(abort, this.#options.drainMs);
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
-    await Promise.all([live.finish('RUNTIME_STOPPING', cut.signal), this.#exchanges.settled(cut.signal)]);
+    await Promise.all([streams.finish('RUNTIME_STOPPING', cut.signal), this.#exchanges.settled(cut.signal)]);
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
   }
 
   #offerUpgrades(app: FastifyInstance, log: Logger): void {
-    // without a listener Node answers an upgrade as the plain request that it also is
+    // without an 'upgrade' listener Node treats an upgrade as a plain request
     if (this.#upgrades.length === 0) return;
     app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       try {
@@ -181,15 +181,15 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
 }
 
 /**
- * Connections that wait to be accepted, as far as the system allows. All clients come back at once when a server was
- * restarted; those beyond it would try again only after seconds. (Node's own is 511.)
+ * The queue of connections to accept, within the limit of the system. All clients reconnect at once after a restart;
+ * the kernel makes those beyond the queue wait for seconds. (Node's default is 511.)
  */
-const BACKLOG = 65_535;
+const ACCEPT_BACKLOG = 65_535;
 
-/** @throws PLUGIN_FAILED the address cannot be had; `details.reason` is the system's code for why */
+/** Listens, and returns the base URL. @throws PLUGIN_FAILED the system refuses; `details.reason` is its code */
 const listen = async (app: FastifyInstance, host: string, port: number): Promise<string> => {
   try {
-    await app.listen({ host, port, backlog: BACKLOG });
+    await app.listen({ host, port, backlog: ACCEPT_BACKLOG });
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     const message =
@@ -204,9 +204,9 @@ const listen = async (app: FastifyInstance, host: string, port: number): Promise
 };
 
 /**
- * Serves a runtime over HTTP: commands, pages and live streams below `/v1`. It listens before the store opens and
- * answers 503 until the runtime is ready; it closes after every stream was told why.
- * @throws INVALID_REQUEST an option that does not exist or does not fit
+ * Serves a runtime over HTTP: commands, pages and live streams below `/v1`. It listens before the store opens, and
+ * answers 503 until the runtime is ready. When the runtime stops, every stream gets its closing frame first.
+ * @throws INVALID_REQUEST an option is unknown or invalid
  */
 export const http = (options: HttpOptions = {}): RuntimePlugin & HttpListener =>
   new HttpPlugin(resolveOptions(options));

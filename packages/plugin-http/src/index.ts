@@ -1,15 +1,15 @@
 import type { RuntimePlugin } from '@worker-runtime/core';
 import { type HttpListener, http } from './http.ts';
 
-export type { Caller } from './access.ts';
+export type { Caller } from './access/access.ts';
+export type { Permission } from './access/permission.ts';
+export type { Token } from './access/token.ts';
 export { type HttpListener, http, type UpgradeHandler } from './http.ts';
 export type { HttpOptions } from './options.ts';
-export type { Permission } from './permission.ts';
-export type { Token } from './token.ts';
 
 /**
- * The convention by which the command line loads a plugin: options of any origin, checked here.
- * @throws INVALID_REQUEST an option that does not exist (the message names the known ones) or does not fit
+ * Creates the plugin for the command line, which passes unchecked options.
+ * @throws INVALID_REQUEST an option is unknown (the message names the known ones) or invalid
  */
 export const plugin = (options: Readonly<Record<string, unknown>> = {}): RuntimePlugin & HttpListener =>
   http(options);

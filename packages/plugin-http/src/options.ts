@@ -1,34 +1,34 @@
 import { list, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
-import { parseTokens, readTokens, type Token } from './token.ts';
+import { parseTokens, readTokens, type Token } from './access/token.ts';
 
 export interface HttpOptions {
-  /** 0 for any free port. Default 8787. */
+  /** The port to listen on; 0 selects a free one. Default 8787. */
   readonly port?: number;
-  /** A name or address of this machine; one beyond loopback needs tokens. Default 127.0.0.1. */
+  /** The name or address to listen on. One beyond loopback needs tokens. Default 127.0.0.1. */
   readonly host?: string;
-  /** A JSON file with a list of tokens, which nobody but its owner can read. Read once, at the start. */
+  /** A JSON file with a list of tokens. Only its owner may have access to it. It is read once, at the start. */
   readonly tokenFile?: string;
-  /** Tokens, besides those of the file; as text, a list in JSON. Without any, whoever reaches the port is an admin. */
+  /** Tokens in addition to those of the file, as a list or as JSON text. Without tokens every caller is an admin. */
   readonly tokens?: readonly Token[] | string;
-  /** Names besides loopback and `host` that a Host header may say: those of a proxy in front. */
+  /** Further valid names in a Host header, besides loopback and `host`: those of a proxy in front. */
   readonly allowedHosts?: readonly string[];
-  /** Origins whose pages may call, `https://console.example`. Setting it turns CORS on for them. */
+  /** Origins whose pages may call, such as `https://console.example`. Turns on CORS for them. */
   readonly allowedOrigins?: readonly string[];
-  /** The body of a request; PAYLOAD_TOO_LARGE. Default 1 MiB. */
+  /** The largest body of a request, in bytes; else PAYLOAD_TOO_LARGE. Default 1 MiB. */
   readonly bodyBytes?: number;
-  /** The head of a request; HEADERS_TOO_LARGE. Default 16 KiB. */
+  /** The largest head of a request, in bytes; else HEADERS_TOO_LARGE. Default 16 KiB. */
   readonly headerBytes?: number;
-  /** In which a request must have arrived, head and body each; REQUEST_TIMEOUT. Default 30 s. */
+  /** The time limit for the head of a request, and again for its body; else REQUEST_TIMEOUT. Default 30 s. */
   readonly requestTimeoutMs?: number;
-  /** After which a connection without a request is closed. Default 75 s. */
+  /** The time after which a connection without a request is closed. Default 75 s. */
   readonly idleTimeoutMs?: number;
-  /** Open at once; LIMIT_REACHED. Default 10,000. */
+  /** The most open connections; else LIMIT_REACHED. Default 10,000. */
   readonly connections?: number;
-  /** How long a stream may be quiet before it says where it is. Default 15 s. */
+  /** The time without output after which a stream sends its position. Default 15 s. */
   readonly bookmarkMs?: number;
-  /** How long a client of a stream may read nothing of what was sent, before it is cut. Default 60 s. */
+  /** The time after which a client that reads nothing of its stream is disconnected. Default 60 s. */
   readonly stallMs?: number;
-  /** How long clients have, when the runtime stops, to take what is under way, and then are cut. Default 1.5 s. */
+  /** The time that clients have to read the rest of their answers when the runtime stops. Default 1.5 s. */
   readonly drainMs?: number;
 }
 
@@ -41,7 +41,7 @@ const tokensOf = (value: unknown): readonly Token[] =>
     ? parseTokens(value, 'The option http.tokens')
     : readTokens(value, 'The option http.tokens');
 
-/** @throws INVALID_REQUEST an option that does not exist or does not fit */
+/** @throws INVALID_REQUEST an option is unknown or invalid */
 export const resolveOptions = (options: unknown): ResolvedOptions =>
   readOptions<ResolvedOptions>('http', options, {
     port: optional(wholeNumber(0, 65_535), 8_787),

@@ -1,26 +1,27 @@
 import type { FastifyInstance, RouteOptions } from 'fastify';
-import type { RoutePermission } from './permission.ts';
+import type { RoutePermission } from './access/permission.ts';
 
-/** One method of a path, and what it takes to call it. */
+/** One method of a path. */
 export interface Route {
   readonly method: string;
-  /** As it was declared: `/v1/runtimes/:r`. */
+  /** The declared path, such as `/v1/runtimes/:r`. */
   readonly path: string;
   readonly permission: RoutePermission;
-  /** The query parameters that it knows. */
+  /** The names of its query parameters. */
   readonly query: readonly string[];
 }
 
-/** What is served where, so that a known path with a wrong method is told from an unknown one. */
+/** All routes of a listener. It distinguishes an unknown path from a known one with a wrong method. */
 export class RouteTable {
   readonly #routes: Route[] = [];
   readonly #methods = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
 
+  /** All routes, in the order of declaration. */
   get routes(): readonly Route[] {
     return this.#routes;
   }
 
-  /** Sees every route that is added from here on. One that does not say who may call it does not come to be. */
+  /** Collects every route that is added from here on. A route without a permission is refused with a TypeError. */
   watch(app: FastifyInstance): void {
     app.addHook('onRoute', ({ url, method, config }: RouteOptions) => {
       const permission = config?.permission;
@@ -34,7 +35,7 @@ export class RouteTable {
     });
   }
 
-  /** The methods of a path; none where nothing is served there. */
+  /** Returns the methods of a path; empty if the path is unknown. */
   methodsAt(url: string): readonly string[] {
     const [path = ''] = url.split('?', 1);
     const found = new Set<string>();

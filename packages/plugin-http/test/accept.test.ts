@@ -1,5 +1,5 @@
 import test from 'ava';
-import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../src/accept.ts';
+import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../src/wire/accept.ts';
 
 const OFFERS = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
 
@@ -22,7 +22,7 @@ const CASES: readonly (readonly [accept: string | undefined, best: (typeof OFFER
 ];
 
 for (const [accept, best] of CASES) {
-  test(`Accept: ${accept ?? '(none)'} is answered with ${best ?? 'a refusal'}`, (t) => {
+  test(`Accept: ${accept ?? '(none)'} selects ${best ?? 'nothing'}`, (t) => {
     t.is(preferred(accept, OFFERS), best);
   });
 }

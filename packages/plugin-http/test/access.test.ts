@@ -4,8 +4,8 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Runtime, RuntimeError } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
+import { covers, type RoutePermission } from '../src/access/permission.ts';
 import { http, type Permission, type Token } from '../src/index.ts';
-import { covers, type RoutePermission } from '../src/permission.ts';
 import { RouteTable } from '../src/route-table.ts';
 import { allRoutes } from './all-routes.ts';
 import { connectTo, exchange, problemIn, restOf } from './raw-client.ts';
@@ -25,7 +25,7 @@ const tokens: readonly Token[] = PERMISSIONS.map((permission) => ({
 }));
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** Whoever adds a route says here, too, who may call it. */
+/** The expected permission of every route. A new route needs a line here. */
 const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'GET /docs': 'public',
   'GET /livez': 'public',
@@ -48,6 +48,7 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'POST /v1/runtimes/:r/workers/:w/cancel': 'operate',
   'GET /v1/runtimes/:r/workers/:w/events': 'observe',
   'POST /v1/runtimes/:r/workers/:w/inputs': 'operate',
+  'GET /v1/runtimes/:r/workers/:w/runs/:run': 'observe',
   'GET /v1/runtimes/:r/workers/:w/overview': 'observe',
   'GET /v1/runtimes/:r/workers/:w/requests': 'observe',
   'POST /v1/runtimes/:r/workers/:w/requests/:q/response': 'operate',
@@ -56,7 +57,7 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'GET /v1/runtimes/:r/workers/:w/transcript': 'observe',
 };
 
-test('every route declares its permission, and one that does not cannot be added', async (t) => {
+test('every route declares its permission; a route without one cannot be added', async (t) => {
   const found = (await allRoutes()).filter(({ method }) => method !== 'HEAD');
   t.deepEqual(
     Object.fromEntries(found.map(({ method, path, permission }) => [`${method} ${path}`, permission])),
@@ -68,7 +69,7 @@ test('every route declares its permission, and one that does not cannot be added
   t.throws(() => app.get('/open', async () => 'oops'), { message: /declares no permission/ });
 });
 
-test('P19: each route answers those alone whose token goes so far, HEAD as GET, and what is not there nobody else', async (t) => {
+test('P19: each route answers only callers with its permission, HEAD like GET; unknown paths need a token too', async (t) => {
   const { call, log } = await serve(t, { http: { tokens } });
   for (const { method, path, permission } of await allRoutes()) {
     const at = path.replace(/:r/, 'self').replace(/:[a-z]+/g, 'nobody');
@@ -103,7 +104,7 @@ test('P19: each route answers those alone whose token goes so far, HEAD as GET, 
   t.notRegex(JSON.stringify(log), /canary/);
 });
 
-test('a token that is not known, not one or not a bearer token is no token', async (t) => {
+test('an unknown token, a malformed one or another scheme is refused', async (t) => {
   const { call } = await serve(t, { http: { tokens } });
   for (const authorization of [
     'Bearer',
@@ -122,7 +123,7 @@ test('a token that is not known, not one or not a bearer token is no token', asy
   t.is((await call('workers', { headers: { authorization: `bEARER  ${SECRETS.observe}` } })).status, 200);
 });
 
-test('a page of an allowed origin may ask with a token: the preflight needs none', async (t) => {
+test('a page of an allowed origin may send a token; its preflight needs none', async (t) => {
   const origin = 'https://console.example';
   const { call } = await serve(t, { http: { tokens, allowedOrigins: [origin] } });
   const preflight = await call('workers', {
@@ -138,7 +139,7 @@ test('a page of an allowed origin may ask with a token: the preflight needs none
   t.is((await call('workers', { headers: { origin, ...bearer(SECRETS.observe) } })).status, 200);
 });
 
-test('an upgrade needs a token too, in the header or as a subprotocol, and a handler may ask for more', async (t) => {
+test('an upgrade needs a token, in the header or as a subprotocol, and its handler may need a higher permission', async (t) => {
   const served = prepare(t, { http: { tokens } });
   served.web.onUpgrade((request, socket) => {
     const { name } = served.web.authorize(request, request.url === '/admin' ? 'admin' : 'observe');
@@ -166,13 +167,13 @@ test('an upgrade needs a token too, in the header or as a subprotocol, and a han
   t.regex(refused, /\r\nwww-authenticate: Bearer .*scope="admin"/);
   for (const none of ['', protocol('unknown'), 'sec-websocket-protocol: bearer.\r\n', header('unknown')])
     t.deepEqual(problemIn(await ask('/chat', none)), { status: 401, code: 'UNAUTHENTICATED' });
-  // a subprotocol is for those who cannot set headers: a request can
+  // a plain request can set headers, so its subprotocol is ignored
   const plain = `GET /v1/runtimes HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n${protocol(SECRETS.admin)}\r\n`;
   t.deepEqual(problemIn(await exchange(served.url('/'), plain)), { status: 401, code: 'UNAUTHENTICATED' });
   t.notRegex(JSON.stringify(served.log), /canary|Y2FuYXJ5/);
 });
 
-test('with tokens it listens beyond loopback, and goes by the address that it was reached at', async (t) => {
+test('with tokens the server listens beyond loopback, and the address of the connection is a valid Host', async (t) => {
   const { call, url } = await serve(t, { http: { tokens, host: '0.0.0.0' } });
   const port = new URL(url('/')).port;
   t.is((await call('workers', { headers: bearer(SECRETS.observe) })).status, 200);
@@ -195,7 +196,7 @@ const folderOf = async (t: ExecutionContext): Promise<string> => {
   return folder;
 };
 
-test('tokens come from a file that is its owner’s alone, from options, or both', async (t) => {
+test('tokens come from a private file, from options, or from both', async (t) => {
   const file = join(await folderOf(t), 'tokens.json');
   await writeFile(file, JSON.stringify(tokens.slice(0, 2)), { mode: 0o600 });
   const { call } = await serveAda(t, {
@@ -211,14 +212,14 @@ test('tokens come from a file that is its owner’s alone, from options, or both
   t.regex(same?.message ?? '', /same name/);
 });
 
-test('P19: a file of tokens that others can read, or that is no such file, refuses the start and shows nothing of it', async (t) => {
+test('P19: a token file that is invalid or accessible to others fails the start; the error shows none of its content', async (t) => {
   const folder = await folderOf(t);
   const file = join(folder, 'tokens.json');
-  const refused = async (tokenFile: string, says: RegExp): Promise<void> => {
+  const refused = async (tokenFile: string, message: RegExp): Promise<void> => {
     const error = await t.throwsAsync(Runtime.start({ plugins: [http({ port: 0, tokenFile })] }), {
       code: 'INVALID_REQUEST',
     });
-    t.regex(error?.message ?? '', says);
+    t.regex(error?.message ?? '', message);
     t.notRegex(`${error?.message}${JSON.stringify(error)}`, /canary/);
   };
   await refused(file, /cannot be opened \(ENOENT\)/);
@@ -227,13 +228,13 @@ test('P19: a file of tokens that others can read, or that is no such file, refus
   await rm(file, { recursive: true });
 
   const [token] = tokens;
-  for (const [content, says] of [
+  for (const [content, message] of [
     ['', /not valid JSON/],
     ['canary', /not valid JSON/],
     ['{}', /must be a list/],
     ['[]', /no token/],
     [JSON.stringify([null]), /at \/0: must be an object/],
-    [JSON.stringify([token, { ...token, token: 'canary' }]), /at \/1: has only/],
+    [JSON.stringify([token, { ...token, token: 'canary' }]), /at \/1: has a field other than/],
     [JSON.stringify([{ ...token, name: 'canary\n' }]), /at \/0: name/],
     [JSON.stringify([{ ...token, sha256: 'canary' }]), /at \/0: sha256/],
     [JSON.stringify([{ ...token, permission: 'canary' }]), /at \/0: permission/],
@@ -243,12 +244,12 @@ test('P19: a file of tokens that others can read, or that is no such file, refus
     [' '.repeat(1_048_577), /larger than/],
   ] as const) {
     await writeFile(file, content, { mode: 0o600 });
-    await refused(file, says);
+    await refused(file, message);
   }
   for (const mode of [0o640, 0o604, 0o620]) {
     await writeFile(file, JSON.stringify(tokens));
     await chmod(file, mode);
-    await refused(file, /open to others.*chmod 600/);
+    await refused(file, /accessible to users other.*chmod 600/);
   }
   for (const bad of [[], {}, 'canary', [{}], 1]) {
     const error = t.throws(() => http({ tokens: bad as never }), { instanceOf: RuntimeError });

@@ -1,15 +1,15 @@
 import { Runtime, silentLogger } from '@worker-runtime/core';
-import { Access } from '../src/access.ts';
+import { Access } from '../src/access/access.ts';
+import { ConnectionLimit } from '../src/access/connection-limit.ts';
+import { HostCheck } from '../src/access/host-check.ts';
 import { createApp } from '../src/app.ts';
-import { ConnectionLimit } from '../src/connection-limit.ts';
 import { Exchanges } from '../src/exchanges.ts';
-import { HostCheck } from '../src/host-check.ts';
-import { LiveAnswers } from '../src/live-answers.ts';
-import { Measurements } from '../src/measurements.ts';
+import { Measurements } from '../src/metrics/measurements.ts';
 import { resolveOptions } from '../src/options.ts';
 import { type Route, RouteTable } from '../src/route-table.ts';
+import { StreamResponses } from '../src/streams/stream-responses.ts';
 
-/** Every route of a listener, from one that never listens. */
+/** Returns all routes of a server that never listens. */
 export const allRoutes = async (): Promise<readonly Route[]> => {
   const options = resolveOptions({});
   const routes = new RouteTable();
@@ -20,7 +20,7 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
     options,
     hostCheck: new HostCheck(options),
     access: new Access([]),
-    live: new LiveAnswers(options, silentLogger),
+    streams: new StreamResponses(options, silentLogger),
     exchanges: new Exchanges(),
     connections: new ConnectionLimit(1),
     measurements: new Measurements(runtime, { connections: () => 0, streams: () => 0 }),

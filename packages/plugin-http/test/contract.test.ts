@@ -9,7 +9,7 @@ import { mutatedOf, type Node, schemaOf, validOf } from './generated.ts';
 import { SEED } from './seed.ts';
 import { serve, serveAda } from './served.ts';
 
-test('the document is OpenAPI 3.1, describes what is served, and names nothing that is not there', async (t) => {
+test('the document is valid OpenAPI 3.1, describes the served routes, and has no unused or missing schemas', async (t) => {
   const { call, runtime } = await serve(t, { limits: { labels: 7, pageItems: 50 } });
   const { body, headers } = await call('/openapi.json');
   t.regex(headers.get('content-type') ?? '', /^application\/json/);
@@ -31,14 +31,14 @@ test('the document is OpenAPI 3.1, describes what is served, and names nothing t
   for (const schema of Object.values(contract.components.schemas)) t.notThrows(() => validatorOf(schema));
 });
 
-test('a route without an operation, or an operation without a route, is no document', async (t) => {
+test('a route without an operation, or an operation without a route, is an error', async (t) => {
   const routes = await allRoutes();
   const odd = { method: 'GET', path: '/odd', permission: 'admin', query: [] } as const;
   t.throws(() => openApiDocument([...routes, odd], DEFAULT_LIMITS), { message: /GET \/odd/ });
   t.throws(() => openApiDocument(routes.slice(0, -3), DEFAULT_LIMITS), { message: /Nothing serves/ });
 });
 
-test('the page for people loads and runs nothing', async (t) => {
+test('the HTML page loads no resources and runs no scripts', async (t) => {
   const { call } = await serve(t);
   const { text, headers } = await call('/docs');
   t.regex(headers.get('content-type') ?? '', /^text\/html/);
@@ -50,7 +50,7 @@ test('the page for people loads and runs nothing', async (t) => {
     t.true(text.includes(`<section id="${name}">`));
 });
 
-/** How a runtime is given what each schema describes. */
+/** The command that takes the value of each schema. */
 const commands: Readonly<Record<string, (runtime: Runtime, value: never) => Promise<unknown>>> = {
   CreateWorker: (runtime, value) => runtime.createWorker(value),
   UpdateWorker: (runtime, value) => runtime.updateWorker('ada', value),
@@ -63,8 +63,8 @@ const commands: Readonly<Record<string, (runtime: Runtime, value: never) => Prom
 };
 
 /**
- * What the runtime finds wrong with the shape. Of what a bundle may not declare it says so by a code of its own; whether
- * an engine has to be named, only those who prepare Workers know.
+ * Returns the error by which the runtime rejects the shape of a value; null if it accepts the shape. A bundle has a code
+ * of its own. A missing engine does not count: a profile or a plugin may set it.
  */
 const refusalOf = async (runtime: Runtime, name: string, value: JsonValue): Promise<RuntimeError | null> => {
   try {
@@ -80,7 +80,7 @@ const refusalOf = async (runtime: Runtime, name: string, value: JsonValue): Prom
   }
 };
 
-/** With nothing else wrong, since the runtime looks at the resources of claims last of all. */
+/** Valid values for other fields, since the runtime checks the resources of claims last. */
 const others = {
   engine: { const: 'puppet' },
   parent: { const: 'bob' },
@@ -95,8 +95,8 @@ const withOthers = (node: Node): Node => ({
   required: ['engine'],
 });
 
-/** Whether there is a Worker of that name is no matter of shape. */
-const namesNobody = (value: JsonValue): boolean =>
+/** True if the value names a parent that does not exist: this is not an error of its shape. */
+const hasUnknownParent = (value: JsonValue): boolean =>
   typeof value === 'object' &&
   value !== null &&
   'parent' in value &&
@@ -104,7 +104,7 @@ const namesNobody = (value: JsonValue): boolean =>
   value.parent !== others.parent.const;
 
 for (const name of Object.keys(commands)) {
-  test(`what the document says of ${name} is what the runtime says of it`, async (t) => {
+  test(`the schema ${name} and the runtime accept the same values`, async (t) => {
     const { runtime } = await serveAda(t);
     await runtime.createWorker({ engine: 'puppet', workerId: 'bob' });
     const node = schemaOf(name);
@@ -120,7 +120,7 @@ for (const name of Object.keys(commands)) {
     await fc.assert(
       fc.asyncProperty(mutatedOf(name === 'CreateWorker' ? withOthers(node) : node), async (value) => {
         const isValid = validate(value);
-        if (isValid && namesNobody(value)) return;
+        if (isValid && hasUnknownParent(value)) return;
         if (!isValid) refused += 1;
         const refusal = await refusalOf(runtime, name, value);
         t.is(refusal === null, isValid, `${JSON.stringify(value)} ${refusal?.message}`);
@@ -131,7 +131,7 @@ for (const name of Object.keys(commands)) {
   });
 }
 
-test('an answer that the document does not describe would be noticed', (t) => {
+test('a response that the document does not describe fails a test', (t) => {
   const url = 'http://127.0.0.1/v1/runtimes/self/workers/ada/cancel';
   const answer = (body: object, type = 'application/json') => ({
     status: 200,

@@ -24,10 +24,10 @@ export interface Contract {
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
 }
 
-/** The document that is served, with the default limits. */
+/** The served document, with the default limits. */
 export const contract = openApiDocument(await allRoutes(), DEFAULT_LIMITS) as unknown as Contract;
 
-/** Refuses fields of answers that the document does not name, though clients have to bear them. */
+/** Closes a schema: the tests refuse unknown fields of responses, although clients must tolerate them. */
 const strict = (schema: unknown): unknown => {
   if (Array.isArray(schema)) return schema.map(strict);
   if (typeof schema !== 'object' || schema === null) return schema;
@@ -71,7 +71,7 @@ const operationAt = (method: string, pathname: string): Operation | undefined =>
 
 const PROBLEM = { $ref: '#/components/schemas/Problem' };
 
-/** @throws an answer that the document does not describe */
+/** Checks a response against the document. @throws Error the document does not describe it */
 export const assertDescribed = (
   method: string,
   url: string,
@@ -82,7 +82,7 @@ export const assertDescribed = (
   const type = (headers.get('content-type') ?? '').split(';', 1)[0] as string;
   if (type === 'application/problem+json' && text !== '') assertFits(what, PROBLEM, JSON.parse(text));
   const operation = operationAt(method, pathname);
-  // what is not there is refused as anything is
+  // an unknown path has no operation; its problem was checked above
   if (!operation) return;
   const { content } = operation.responses[status] ?? (operation.responses.default as Response);
   if (content === undefined) {
@@ -90,7 +90,7 @@ export const assertDescribed = (
     return;
   }
   const media = content[type];
-  if (!media) throw new Error(`${what} is ${type}, and not one of ${Object.keys(content).join()}`);
+  if (!media) throw new Error(`${what} is ${type}, not one of ${Object.keys(content).join()}`);
   if (text === '' || type === 'text/event-stream') return;
   const line = media['x-line-schema'];
   if (type.endsWith('json') && !line) assertFits(what, media.schema, JSON.parse(text));
@@ -98,7 +98,7 @@ export const assertDescribed = (
   for (const json of text.split('\n').slice(0, -1)) assertFits(what, line, JSON.parse(json));
 };
 
-/** @throws an event of a stream that the document does not describe */
+/** Checks an event of a stream against the document. @throws Error the document does not describe it */
 export const assertFrame = (url: string, event: string, data: unknown): void => {
   const { pathname } = new URL(url);
   const media = operationAt('GET', pathname)?.responses[200]?.content?.['text/event-stream'];

@@ -2,12 +2,12 @@ import test from 'ava';
 import { contract } from './contract.ts';
 import { isProblem, prepare, serve } from './served.ts';
 
-test('what another plugin shows is answered below its runtime, and the contract says where', async (t) => {
+test('a resource of another plugin is served below the runtime, as the document describes', async (t) => {
   const served = prepare(t);
   served.web.onGet('notes', async () => ({ items: [1] }));
   t.throws(() => served.web.onGet('../notes', async () => null), { code: 'INVALID_REQUEST' });
   await served.runtime.start();
-  // held against the document, as every answer to `call` is
+  // `call` checks every response against the document
   const answer = await served.call('x/notes');
   t.is(answer.status, 200);
   t.deepEqual(answer.body, { items: [1] });
@@ -16,7 +16,7 @@ test('what another plugin shows is answered below its runtime, and the contract 
   t.is(contract.paths['/v1/runtimes/{r}/x/{name}']?.get?.operationId, 'getExtra');
 });
 
-test('where nothing is shown there is nothing', async (t) => {
+test('without a plugin resource the path is unknown', async (t) => {
   const served = await serve(t);
   isProblem(t, await served.call('x/notes'), 404, 'ROUTE_NOT_FOUND');
 });

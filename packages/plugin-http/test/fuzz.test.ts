@@ -7,7 +7,7 @@ import { inspect } from 'node:util';
 import { memoryStore, RuntimeError, type RuntimePlugin, type RuntimeStore } from '@worker-runtime/core';
 import test from 'ava';
 import fc from 'fast-check';
-import { STATUS_OF } from '../src/problem.ts';
+import { STATUS_OF } from '../src/errors/problem.ts';
 import { assertDescribed } from './contract.ts';
 import { type HostileRequest, hostileRequests } from './hostile-request.ts';
 import { Puppet } from './puppet.ts';
@@ -20,7 +20,7 @@ const LANES = 16;
 const SECRET = 'canary-token-1';
 const PATH = '/srv/canary-path/worker-runtime';
 
-/** Fails now and then, as a store on a disk does: with a path in its cause. */
+/** A store that fails at intervals, with a path in the cause, like a store on a disk. */
 const fragileStore = (): RuntimePlugin => {
   let calls = 0;
   const store = memoryStore();
@@ -49,7 +49,7 @@ interface Answered {
   readonly text: string;
 }
 
-/** One request as it is, however odd; of an answer that stays open, its beginning. */
+/** Sends a request unchanged, even if it is malformed. Of a stream it returns the beginning. */
 const send = (
   url: string,
   agent: Agent,
@@ -80,12 +80,12 @@ const send = (
     sent.end(body ?? undefined);
   });
 
-/** What node's own client refuses to send is no request. */
+/** True if Node's HTTP client accepts the request. */
 const isSendable = ({ path, headers }: HostileRequest): boolean =>
   !/[^\x21-\x7e]/.test(path) &&
   Object.values(headers).every((value) => !/[^\t\x20-\x7e\x80-\xff]/.test(value));
 
-test(`P19: ${REQUESTS} requests of every kind find no 500, no secret and no error in another shape (seed ${SEED})`, async (t) => {
+test(`P19: ${REQUESTS} requests of every kind get no 500, no secret and no error in another format (seed ${SEED})`, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'canary-path-'));
   t.teardown(() => rm(folder, { recursive: true }));
   const tokenFile = join(folder, `${SECRET}.json`);
@@ -101,7 +101,7 @@ test(`P19: ${REQUESTS} requests of every kind find no 500, no secret and no erro
     limits: { stopDeadlineMs: 500, stopDeadlineMaxMs: 1_000 },
   });
   const { runtime, web, log } = served;
-  // requests stop and delete them, and the store fails: again and again they are there
+  // requests stop and delete Workers, and the store fails, so they are created again and again
   const ensure = async (workerId: string): Promise<void> => {
     await runtime
       .createWorker({
@@ -159,11 +159,11 @@ test(`P19: ${REQUESTS} requests of every kind find no 500, no secret and no erro
       .map(([status, count]) => `${status}: ${count}`)
       .join(', '),
   );
-  t.true(requests.length >= 5_000, `${requests.length} could be sent`);
+  t.true(requests.length >= 5_000, `${requests.length} were sent`);
   for (const status of [200, 201, 202, 400, 401, 403, 404, 405, 406, 409, 415, 422])
-    t.true((statuses.get(status) ?? 0) > 0, `no ${status}: the requests are too tame`);
+    t.true((statuses.get(status) ?? 0) > 0, `no ${status}: the generated requests are too harmless`);
 
-  // what was made by all this tells nothing either, and the server lives
+  // no Worker, event or page of this runtime has a secret, and the server still works
   const headers = { authorization: bearer('admin') };
   for (const { workerId } of (await runtime.listWorkers({ limit: 100 })).items) {
     const events = await served.call(`workers/${workerId}/events?limit=1000`, { headers });
@@ -175,7 +175,7 @@ test(`P19: ${REQUESTS} requests of every kind find no 500, no secret and no erro
     t.is(answer.status, 200);
     t.notRegex(answer.text, new RegExp(`canary-(token|path)|${Puppet.secret}`));
   }
-  // the operator's log may say where something was, but never what lets somebody in
+  // the operator's log may contain paths, but no tokens
   const tokensLogged = inspect(log, { depth: 6 }).match(/canary-token-1-(observe|operate|admin)/);
   t.is(tokensLogged, null);
 });

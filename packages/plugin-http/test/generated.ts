@@ -2,7 +2,7 @@ import type { JsonValue } from '@worker-runtime/core';
 import fc from 'fast-check';
 import { contract } from './contract.ts';
 
-/** As much of JSON Schema as the requests use. */
+/** The part of JSON Schema that the requests use. */
 export interface Node {
   readonly $ref?: string;
   readonly const?: JsonValue;
@@ -26,7 +26,7 @@ export interface Node {
 }
 type Json = fc.Arbitrary<JsonValue>;
 
-// no lone surrogates, which JSON Schema cannot refuse, and nothing that it counts otherwise than JavaScript does
+// no lone surrogates, which JSON Schema cannot refuse, and no characters that it counts differently from JavaScript
 const character = fc.oneof(
   fc.string({ minLength: 1, maxLength: 1 }),
   fc.constantFrom('é', '漢', '\u0000', ' ', '/'),
@@ -37,7 +37,7 @@ const stringOf = ({ pattern, minLength = 0, maxLength = 10_000 }: Node): Json =>
   if (pattern === undefined)
     return fc.string({ unit: character, minLength, maxLength: Math.min(maxLength, minLength + 40) });
   const exact = new RegExp(pattern, 'u');
-  // what looks ahead cannot be generated, but filtered
+  // lookaheads cannot be generated, so the values are filtered
   const loose = new RegExp(pattern.replace(/\(\?![^()]*(?:\([^()]*\))?[^()]*\)/g, ''));
   return fc.stringMatching(loose).filter((text) => exact.test(text) && text.length <= maxLength);
 };
@@ -56,7 +56,7 @@ const objectOf = ({ properties = {}, required = [], additionalProperties, proper
   return fc.record(fields, { requiredKeys: [...required], noNullPrototype: true }) as Json;
 };
 
-/** Values that fit a schema of a request. */
+/** Generates valid values of a schema. */
 export const validOf = (node: Node): Json => {
   if (node.$ref !== undefined)
     return validOf(contract.components.schemas[node.$ref.split('/').at(-1) as string] as Node);
@@ -64,7 +64,7 @@ export const validOf = (node: Node): Json => {
   if (node.enum) return fc.constantFrom(...node.enum);
   if (node.anyOf) return fc.oneof(...node.anyOf.map(validOf));
   if (node.oneOf) {
-    // one of two fields: the other one is left out
+    // exactly one of the alternatives: the fields of the others are omitted
     const { oneOf, ...rest } = node;
     return fc.oneof(
       ...oneOf.map(({ required = [] }) => {
@@ -139,13 +139,13 @@ const changed = (
 const isRecord = (value: JsonValue): value is Readonly<Record<string, JsonValue>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Values that fit a schema, but for one thing that was replaced, added or left out: most do not fit any more. */
+/** Generates values with one member replaced, added or removed; most of them are invalid. */
 export const mutatedOf = (node: Node): Json =>
   fc
     .tuple(validOf(node), fc.nat(), odd, fc.constantFrom('replace', 'add', 'drop'), fc.nat())
-    .map(([value, place, other, kind, which]) => {
+    .map(([value, position, other, kind, which]) => {
       const paths = pathsIn(value);
-      const path = paths[place % paths.length] as Path;
+      const path = paths[position % paths.length] as Path;
       return changed(value, path, (found) => {
         if (kind === 'replace' || !isRecord(found)) return other;
         if (kind === 'add') return { ...found, wings: other };
@@ -156,4 +156,5 @@ export const mutatedOf = (node: Node): Json =>
       });
     });
 
+/** Returns the schema of this name. */
 export const schemaOf = (name: string): Node => contract.components.schemas[name] as Node;

@@ -5,7 +5,7 @@ import { mutatedOf, type Node, schemaOf, validOf } from './generated.ts';
 
 export interface HostileRequest {
   readonly method: string;
-  /** With its query; as it goes over the wire. */
+  /** The path with its query, as sent. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
@@ -42,6 +42,7 @@ const ids: Readonly<Record<string, fc.Arbitrary<string>>> = {
   r: oftenOr(fc.constant('self'), fc.oneof(fc.constant('runtime_other'), hostileText), 20),
   w: oftenOr(fc.constantFrom('ada', 'bob', 'carl', 'nobody'), hostileText),
   q: oftenOr(fc.constant('request_x'), hostileText),
+  run: oftenOr(fc.constant('run_x'), hostileText),
   name: oftenOr(fc.constantFrom('notes', 'nothing'), hostileText),
   digest: oftenOr(fc.constant(`sha256-${'0'.repeat(64)}`), hostileText),
 };
@@ -99,7 +100,7 @@ const headersOf = (authorizations: readonly string[]) =>
       },
       { requiredKeys: ['authorization'] },
     )
-    // an Origin from elsewhere ends all: seldom
+    // a foreign Origin is always refused, so it is rare
     .chain((headers) => {
       const { origin: _, ...others } = headers;
       return oftenOr(fc.constant(others), fc.constant(headers), 30);
@@ -135,7 +136,7 @@ const bodyOf = ({ requestBody }: Operation) => {
     tools: [],
     parent: null,
   };
-  // most of them get past the shape: they name what there is
+  // most of these pass validation, since they name existing engines and Workers
   const likely = validOf(node).map((value) =>
     Object.fromEntries(
       Object.entries({
@@ -180,7 +181,7 @@ const requestOf = (path: string, method: string, operation: Operation, authoriza
     });
 };
 
-/** Requests over all operations: some fine, most wrong in one thing, some absurd. */
+/** Generates requests for all operations: some valid, most with one error, some absurd. */
 export const hostileRequests = (authorizations: readonly string[]): fc.Arbitrary<HostileRequest> =>
   fc.oneof(
     ...Object.entries(contract.paths).flatMap(([path, operations]) =>

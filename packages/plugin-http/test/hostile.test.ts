@@ -3,7 +3,7 @@ import test from 'ava';
 import { connectTo, exchange, problemIn, restOf } from './raw-client.ts';
 import { isProblem, prepare, type Served, serve, serveAda } from './served.ts';
 
-test('P23: a body that is too large is refused, announced or not', async (t) => {
+test('P23: a body that is too large is refused, with or without Content-Length', async (t) => {
   const { call, url } = await serveAda(t);
   const text = 'x'.repeat(1_048_577);
   const answer = await call('workers/ada/inputs', { method: 'POST', body: { text } });
@@ -24,7 +24,7 @@ test('P23: a body that is too large is refused, announced or not', async (t) => 
   t.is(input.body.details.limit, 'inputBytes');
 });
 
-test('a body that is no JSON, no UTF-8, of another type or encoded is refused', async (t) => {
+test('a body that is not JSON, not UTF-8, of another type or compressed is refused', async (t) => {
   const { call, url } = await serveAda(t);
   for (const body of ['{"text":', '{text:1}', '\u0000', '{"text":"a"} {}', '{"__proto__":{"text":"a"}}']) {
     const answer = await call('workers/ada/inputs', { method: 'POST', body });
@@ -55,14 +55,14 @@ test('a body that is no JSON, no UTF-8, of another type or encoded is refused', 
   t.is((await send('{"text":"say a"}', { 'content-type': 'application/json; charset=utf-8' })).status, 202);
 });
 
-test('P23: headers that are too large are refused, and the server goes on', async (t) => {
+test('P23: headers that are too large are refused, and the server continues', async (t) => {
   const { url, call } = await serve(t);
   const head = `GET /livez HTTP/1.1\r\nhost: localhost\r\nx-padding: ${'x'.repeat(17_000)}\r\n\r\n`;
   t.deepEqual(problemIn(await exchange(url('/'), head)), { status: 431, code: 'HEADERS_TOO_LARGE' });
   t.is((await call('/livez')).status, 200);
 });
 
-test('what is not HTTP is answered and closed', async (t) => {
+test('bytes that are not HTTP are answered with an error, and the connection is closed', async (t) => {
   const { url, call } = await serve(t);
   const chunked =
     'POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n';
@@ -77,7 +77,7 @@ test('what is not HTTP is answered and closed', async (t) => {
   t.is((await call('/livez')).status, 200);
 });
 
-test('garbage behind a request whose answer is open cuts it, and writes nothing into it', async (t) => {
+test('malformed bytes after a stream request close the stream, and no error is written into it', async (t) => {
   const { url } = await serveAda(t);
   const socket = await connectTo(url('/'));
   const rest = restOf(socket);
@@ -90,7 +90,7 @@ test('garbage behind a request whose answer is open cuts it, and writes nothing 
   t.notRegex(text, /INVALID_REQUEST/);
 });
 
-test('P23: a head or a body that does not arrive in time is given up', async (t) => {
+test('P23: a head or a body that does not arrive in time is refused', async (t) => {
   const { url } = await serveAda(t, { http: { requestTimeoutMs: 200 } });
   const head = exchange(url('/'), 'GET /livez HTTP/1.1\r\nhost: local');
   const body = exchange(
@@ -101,12 +101,12 @@ test('P23: a head or a body that does not arrive in time is given up', async (t)
   t.deepEqual(problemIn(await body), { status: 408, code: 'REQUEST_TIMEOUT' });
 });
 
-test('P23: a connection that asks nothing more is closed', async (t) => {
+test('P23: an idle connection is closed', async (t) => {
   const { url } = await serve(t, { http: { idleTimeoutMs: 50 } });
   t.regex(await exchange(url('/'), 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'), /^HTTP\/1\.1 200/);
 });
 
-test('P23: connections beyond the limit are told so, and let in again when there is room', async (t) => {
+test('P23: connections beyond the limit get an error, and are accepted again after another one closes', async (t) => {
   const { url } = await serve(t, { http: { connections: 2 } });
   const [first] = await Promise.all([connectTo(url('/')), connectTo(url('/'))]);
   const request = 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n';
@@ -120,7 +120,7 @@ test('P23: connections beyond the limit are told so, and let in again when there
   );
 });
 
-test('P20: a peer that was refused and does not close is let go', async (t) => {
+test('P20: a refused peer that does not close is disconnected', async (t) => {
   const { url } = await serve(t, { http: { connections: 1 } });
   const socket = await connectTo(url('/'), true);
   socket.write('hello\r\n\r\n');
@@ -132,7 +132,7 @@ test('P20: a peer that was refused and does not close is let go', async (t) => {
   t.pass();
 });
 
-test('an upgrade that is cut off while it is refused harms nobody', async (t) => {
+test('an upgrade whose connection breaks during the refusal does not affect the server', async (t) => {
   const served = prepare(t);
   served.web.onUpgrade((_request, socket) => {
     socket.destroy(new Error('reset'));
@@ -144,7 +144,7 @@ test('an upgrade that is cut off while it is refused harms nobody', async (t) =>
   t.is((await served.call('/livez')).status, 200);
 });
 
-test('requests that are sent at once are answered in order', async (t) => {
+test('pipelined requests are answered in order', async (t) => {
   const { url } = await serveAda(t);
   const ask = (path: string, last = '') => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n${last}\r\n`;
   const text = await exchange(
@@ -162,7 +162,7 @@ test('requests that are sent at once are answered in order', async (t) => {
   ]);
 });
 
-test('a URL that cannot be read is an invalid request, a long or odd Worker id none that is there', async (t) => {
+test('a malformed URL is an invalid request; a long or odd Worker id is not found', async (t) => {
   const { url, call } = await serve(t);
   const text = await exchange(
     url('/'),
@@ -174,7 +174,7 @@ test('a URL that cannot be read is an invalid request, a long or odd Worker id n
   }
 });
 
-test('a Host that this server does not go by is refused, on every path', async (t) => {
+test('an unknown Host is refused on every path', async (t) => {
   const { url } = await serve(t, { http: { allowedHosts: ['runtime.internal'] } });
   const ask = async (host: string, path = '/livez') =>
     exchange(url('/'), `GET ${path} HTTP/1.1\r\n${host}connection: close\r\n\r\n`);
@@ -203,7 +203,7 @@ test('a Host that this server does not go by is refused, on every path', async (
   t.deepEqual(problemIn(await ask('host: evil.example\r\n', '/nowhere')), { status: 403, code: 'FORBIDDEN' });
 });
 
-test('a page of another origin is refused unless it was allowed, and then may read the answer', async (t) => {
+test('a page of another origin is refused unless it is allowed; then it may read the answer', async (t) => {
   const { call, web } = await serve(t, { http: { allowedOrigins: ['https://console.example'] } });
   for (const origin of [
     'https://evil.example',
@@ -239,7 +239,7 @@ test('a page of another origin is refused unless it was allowed, and then may re
   );
 });
 
-test('an upgrade that nobody takes is a plain request; one that is offered passes the same checks', async (t) => {
+test('an upgrade without a handler is a plain request; one with a handler passes the same checks', async (t) => {
   const ask = async (served: Served, host: string, path: string): Promise<string> => {
     const socket = await connectTo(served.url('/'));
     const rest = restOf(socket);

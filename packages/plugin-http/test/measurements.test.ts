@@ -1,11 +1,11 @@
 import { engine, type RuntimePlugin } from '@worker-runtime/core';
 import test from 'ava';
-import { Tally } from '../src/tally.ts';
-import { traceIdOf } from '../src/trace.ts';
+import { traceIdOf } from '../src/logging/request-log.ts';
+import { Tally } from '../src/metrics/tally.ts';
 import { type Served, serve, serveAda } from './served.ts';
 import { SseClient } from './sse-client.ts';
 
-/** The samples of a scrape: name and labels to value. */
+/** Returns the samples of a scrape: the value by name and labels. */
 const scrape = async (served: Served): Promise<ReadonlyMap<string, number>> => {
   const { text } = await served.call('/metrics');
   const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
@@ -17,7 +17,7 @@ const scrape = async (served: Served): Promise<ReadonlyMap<string, number>> => {
   );
 };
 
-test('what is served, stored and survived is measured, and the process too', async (t) => {
+test('requests, commits, diagnostics and the process are measured', async (t) => {
   const served = await serveAda(t);
   const { call, url } = served;
   await call('workers/ada/inputs', {
@@ -55,7 +55,7 @@ test('what is served, stored and survived is measured, and the process too', asy
   stream.close();
 });
 
-test('P23: what a client says makes no new series', async (t) => {
+test('P23: no client can create a series', async (t) => {
   const served = await serveAda(t);
   for (let at = 0; at < 20; at++) {
     await served.call(`workers/w${at}`);
@@ -66,16 +66,16 @@ test('P23: what a client says makes no new series', async (t) => {
   t.true(names.length <= 4, names.join('\n'));
   const tally = new Tally(2);
   for (const name of ['a', 'b', 'c', 'a', 'd']) tally.add(name);
-  const told: [string, number][] = [];
-  tally.tell((count, name) => told.push([name, count]));
-  t.deepEqual(told, [
+  const counts: [string, number][] = [];
+  tally.report((count, name) => counts.push([name, count]));
+  t.deepEqual(counts, [
     ['a', 2],
     ['b', 1],
     ['other', 2],
   ]);
 });
 
-test('two runtimes in a process are measured apart', async (t) => {
+test('two runtimes in one process are measured separately', async (t) => {
   const silent: RuntimePlugin = {
     name: 'second-engine',
     apply: (host) => host.useEngine(engine('second', async function* () {})),
@@ -88,7 +88,7 @@ test('two runtimes in a process are measured apart', async (t) => {
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 
-test('a command is logged once it is answered, by its id, trace and duration; a read for those who look closer', async (t) => {
+test('a command is logged as info with its id, trace and duration; a read is logged as debug', async (t) => {
   const { call, log, logged } = await serveAda(t);
   const headers = { 'x-request-id': 'cmd-1', traceparent: `00-${TRACE}-00f067aa0ba902b7-01` };
   await call('workers/ada/cancel?', { method: 'POST', headers });
@@ -120,7 +120,7 @@ test('a command is logged once it is answered, by its id, trace and duration; a 
   t.notRegex(JSON.stringify(log), /canary/);
 });
 
-test('a trace is taken where it is one', (t) => {
+test('a trace id is taken from a valid traceparent only', (t) => {
   t.is(traceIdOf(`00-${TRACE}-00f067aa0ba902b7-01`), TRACE);
   t.is(traceIdOf(`cc-${TRACE}-00f067aa0ba902b7-01-what-comes-later`), TRACE);
   for (const none of [

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { jsonPage } from '../src/page.ts';
+import { jsonPage } from '../src/wire/page.ts';
 
 const LINES = ['{"seq":1,"text":"a, b"}', '{"seq":2,"text":"grüße 🙂\\n"}'];
 
@@ -11,7 +11,7 @@ const textOf = (lines: readonly string[], gaps: Parameters<typeof jsonPage>[0]['
     gaps,
   }).toString();
 
-test('a page is made of stored lines as they are', (t) => {
+test('a page contains the stored lines unchanged', (t) => {
   t.is(textOf(LINES), `{"items":[${LINES.join(',')}],"next":"n","asOf":"a"}`);
   t.is(textOf(LINES.slice(0, 1)), `{"items":[${LINES[0]}],"next":"n","asOf":"a"}`);
 });
@@ -20,12 +20,12 @@ test('a page without lines is empty', (t) => {
   t.is(textOf([]), '{"items":[],"next":"n","asOf":"a"}');
 });
 
-test('P13: a page says where it had to skip', (t) => {
+test('P13: a page reports the gaps of a damaged log', (t) => {
   const gap = { afterSeq: 2, beforeSeq: 7, code: 'STORE_CORRUPT' };
   t.deepEqual(JSON.parse(textOf(LINES, [gap])).gaps, [gap]);
 });
 
-test('the lines that a page is made of stay as they were: others read them too', (t) => {
+test('building a page does not change the lines, which are shared', (t) => {
   const lines = Buffer.from(`${LINES.join('\n')}\n`);
   const before = lines.toString();
   jsonPage({ lines, next: null, asOf: 'a', gaps: [] });

@@ -1,12 +1,12 @@
 import { ERROR_CODES, type ErrorCode, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import test from 'ava';
-import { problemOf, STATUS_OF } from '../src/problem.ts';
+import { problemOf, STATUS_OF } from '../src/errors/problem.ts';
 import { Puppet } from './puppet.ts';
 import { isProblem, serve, serveAda } from './served.ts';
 
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
 
-/** Refuses every command with the code that it names. */
+/** A plugin that refuses a creation with the error code in its `displayName`. */
 const refusing: RuntimePlugin = {
   name: 'refusing',
   apply: (host) =>
@@ -23,7 +23,7 @@ const refusing: RuntimePlugin = {
     }),
 };
 
-test('P19: every error code has a status of the table and leaves in the one shape', async (t) => {
+test('P19: every error code has a status and is sent as a problem', async (t) => {
   const { call } = await serve(t, { plugins: [refusing] });
   for (const code of CODES) {
     t.true(STATUS_OF[code] >= 400 && STATUS_OF[code] < 600);
@@ -36,7 +36,7 @@ test('P19: every error code has a status of the table and leaves in the one shap
   }
 });
 
-test('what may be tried again later says when', async (t) => {
+test('a retryable error has Retry-After', async (t) => {
   const { call } = await serve(t, { plugins: [refusing] });
   for (const code of [
     'WORKER_BUSY',
@@ -58,7 +58,7 @@ test('what may be tried again later says when', async (t) => {
   t.is(headers.get('retry-after'), null);
 });
 
-test('P19: what failed unexpectedly shows nothing but the id that finds its cause in the log', async (t) => {
+test('P19: an internal error shows only its correlation id; the log has the cause', async (t) => {
   const { call, log } = await serve(t, { plugins: [refusing] });
   const answer = await call('workers', {
     method: 'POST',
@@ -77,7 +77,7 @@ test('P19: what failed unexpectedly shows nothing but the id that finds its caus
   t.notRegex(bug.text, /canary/);
 });
 
-test('P14: a full store and other trouble of the server is a warning in the log, what was asked wrongly is not', async (t) => {
+test('P14: a transient server error, such as a full store, is logged as a warning, a client error as info', async (t) => {
   const { call, log } = await serve(t, { plugins: [refusing] });
   for (const code of ['STORE_FULL', 'ENGINE_UNAVAILABLE', 'WORKER_BUSY', 'LIMIT_REACHED'])
     await call('workers', { method: 'POST', body: { engine: 'puppet', displayName: code } });
@@ -92,7 +92,7 @@ test('P14: a full store and other trouble of the server is a warning in the log,
   );
 });
 
-test('P19: an engine that fails with a secret shows it in no event, transcript, Worker or diagnostic', async (t) => {
+test('P19: the secret in an engine error appears in no event, transcript, Worker or diagnostic', async (t) => {
   const { call } = await serveAda(t);
   const { body, text } = await call('workers/ada/inputs', {
     method: 'POST',
@@ -106,7 +106,7 @@ test('P19: an engine that fails with a secret shows it in no event, transcript, 
   for (const answered of [text, ...texts]) t.notRegex(answered, /canary/);
 });
 
-test('a sane request id is taken over, any other replaced', async (t) => {
+test('a valid request id is used, an invalid one is replaced', async (t) => {
   const { call } = await serve(t);
   t.is(
     (await call('/livez', { headers: { 'x-request-id': 'a.b_c:d-1' } })).headers.get('x-request-id'),
@@ -118,7 +118,7 @@ test('a sane request id is taken over, any other replaced', async (t) => {
   }
 });
 
-test('the public form of an error leaves its cause behind', (t) => {
+test('a problem does not contain the cause of the error', (t) => {
   const error = new RuntimeError('STORE_FULL', 'no space', { cause: new Error(Puppet.secret) });
   t.deepEqual(problemOf(error, 'c1'), {
     type: 'urn:worker-runtime:error:store-full',

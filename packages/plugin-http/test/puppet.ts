@@ -6,9 +6,9 @@ interface Pending {
 }
 
 /**
- * An engine that says what the test tells it to. Without being told, inputs have meanings of their own: `say …`
- * streams the words and closes the message, `ask` waits for a permission, `fail` throws with a secret in its message;
- * anything else is led by hand.
+ * An engine that a test controls. Some inputs have a fixed meaning: `say …` streams the words and completes the message,
+ * `ask` opens a permission request, `fail` throws with a secret in its message. The run of any other input produces the
+ * outputs of `say()` until `finish()`.
  */
 export class Puppet {
   static readonly secret = '/srv/canary/token-4711';
@@ -16,7 +16,7 @@ export class Puppet {
   readonly #pending: Pending[] = [];
   readonly #waiting = new Set<() => void>();
 
-  /** Resolves when what was said is committed or, for text, on its way: the runtime asks for more. */
+  /** Produces an output. Resolves when it is committed or, for text, sent: the runtime then pulls the next one. */
   say(output: EngineOutput | readonly EngineOutput[]): Promise<void> {
     return this.#push(output);
   }

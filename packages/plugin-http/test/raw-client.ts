@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** A bare connection, for what no HTTP client would send. */
+/** Opens a bare connection, for bytes that no HTTP client would send. */
 export const connectTo = async (url: string, allowHalfOpen = false): Promise<Socket> => {
   const { hostname, port } = new URL(url);
   const socket = connect({ port: Number(port), host: hostname, allowHalfOpen });
@@ -9,14 +9,14 @@ export const connectTo = async (url: string, allowHalfOpen = false): Promise<Soc
   return socket;
 };
 
-/** Everything that comes until the other side ends the connection. */
+/** Returns everything that arrives until the peer closes the connection. */
 export const restOf = async (socket: Socket): Promise<string> => {
   let text = '';
   socket.setEncoding('utf8');
   socket.on('data', (piece: string) => {
     text += piece;
   });
-  // a reset after the answer is an end too
+  // a reset after the answer also ends the connection
   socket.on('error', () => {});
   if (!socket.closed) await once(socket, 'close');
   return text;
@@ -30,7 +30,7 @@ export const exchange = async (url: string, bytes: string): Promise<string> => {
   return rest;
 };
 
-/** The status and JSON body of a raw answer. */
+/** Returns the status and the error code of a raw answer. */
 export const problemIn = (text: string): { readonly status: number; readonly code: string } => {
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]);
   const { code } = JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4)) as { readonly code: string };

@@ -8,7 +8,7 @@ const post = (body?: unknown, headers: Readonly<Record<string, string>> = {}) =>
   ...(body !== undefined && { body }),
 });
 
-test('the runtimes served here are one, under its id or as self', async (t) => {
+test('one runtime is served, under its id and as self', async (t) => {
   const { call, runtime } = await serve(t);
   const { body } = await call('/v1/runtimes');
   t.is(body.items.length, 1);
@@ -25,7 +25,7 @@ test('the runtimes served here are one, under its id or as self', async (t) => {
   t.deepEqual(named.body.limits, JSON.parse(JSON.stringify(runtime.limits)));
 });
 
-test('P25: a path of another version of the wire is refused, and says which there is', async (t) => {
+test('P25: a path of another API version is refused with the supported version', async (t) => {
   const { call } = await serveAda(t);
   for (const path of ['/v2/runtimes', '/v0/runtimes/self/workers/ada', '/v10/runtimes']) {
     const answer = await call(path);
@@ -36,7 +36,7 @@ test('P25: a path of another version of the wire is refused, and says which ther
     isProblem(t, await call(path), 404, 'ROUTE_NOT_FOUND');
 });
 
-test('who asks at the root is told where the API is described', async (t) => {
+test('a request for the root is refused with the path of the API reference', async (t) => {
   const { call } = await serveAda(t);
   for (const path of ['/', '/?after=start']) {
     const answer = await call(path);
@@ -54,7 +54,7 @@ test('a command for another runtime reaches no Worker of this one', async (t) =>
   t.is((await runtime.getWorker('ada')).status, 'idle');
 });
 
-test('a Worker is created, shown, listed, changed and deleted', async (t) => {
+test('a Worker is created, read, listed, updated and deleted', async (t) => {
   const { call, runtime } = await serve(t);
   const spec = {
     engine: 'puppet',
@@ -87,7 +87,7 @@ test('a Worker is created, shown, listed, changed and deleted', async (t) => {
   isProblem(t, await call('workers/ada'), 404, 'WORKER_NOT_FOUND');
 });
 
-test('a creation is refused by the code of its reason', async (t) => {
+test('an invalid creation is refused with a specific code', async (t) => {
   const { call } = await serveAda(t);
   isProblem(t, await call('workers', post({ engine: 'puppet', workerId: 'ada' })), 409, 'WORKER_EXISTS');
   isProblem(t, await call('workers', post({ engine: 'nobody' })), 422, 'ENGINE_UNKNOWN');
@@ -155,11 +155,19 @@ test('the list is filtered by status, labels and parent, and paged', async (t) =
   isProblem(t, await call('workers?after=nonsense'), 400, 'CURSOR_INVALID');
 });
 
-test('an input is accepted, and its run can be followed from the cursor of the receipt', async (t) => {
+test('an input is accepted, and the cursor of its receipt precedes its events', async (t) => {
   const { call } = await serveAda(t);
   const accepted = await call('workers/ada/inputs', post({ text: 'go' }));
   t.is(accepted.status, 202);
-  t.deepEqual(Object.keys(accepted.body).sort(), ['cursor', 'inputId', 'queued', 'run', 'runId', 'seq']);
+  t.deepEqual(Object.keys(accepted.body).sort(), [
+    'cursor',
+    'inputId',
+    'queued',
+    'run',
+    'runId',
+    'seq',
+    'waited',
+  ]);
   t.is(accepted.body.run, null);
   const { items } = (await call(`workers/ada/events?after=${accepted.body.cursor}`)).body;
   t.is(items[0].type, 'input.accepted');
@@ -174,7 +182,7 @@ test('an input is accepted, and its run can be followed from the cursor of the r
   isProblem(t, await call('workers/ada/inputs', post({ text: 1 })), 400, 'INVALID_REQUEST');
 });
 
-test('wait=N answers with the finished run, or as without it where N seconds are too short', async (t) => {
+test('wait=N answers with the finished run, or with 202 after N seconds', async (t) => {
   const { call, puppet } = await serveAda(t);
   const inTime = await call(
     'workers/ada/inputs',
@@ -205,14 +213,14 @@ test('wait=N answers with the finished run, or as without it where N seconds are
   );
 });
 
-test('wait=N is over as soon as the run waits for an answer itself', async (t) => {
+test('wait=N ends as soon as the run opens a request', async (t) => {
   const { call } = await serveAda(t);
   const asked = await call('workers/ada/inputs', post({ text: 'ask' }, { prefer: 'wait=20' }));
   t.is(asked.status, 202);
   t.is((await call('workers/ada')).body.status, 'waiting');
 });
 
-test('a caller that goes away while it waits leaves the run alone', async (t) => {
+test('a caller that disconnects while it waits does not affect the run', async (t) => {
   const { call, url, puppet } = await serveAda(t);
   const abort = new AbortController();
   const waiting = fetch(url('workers/ada/inputs'), {
@@ -228,7 +236,7 @@ test('a caller that goes away while it waits leaves the run alone', async (t) =>
   t.is(runs.completed, 1);
 });
 
-test('a retry with the same key is answered as the first time, and says so', async (t) => {
+test('a retry with the same key gets the first answer, marked as replayed', async (t) => {
   const { call } = await serve(t);
   const create = post({ engine: 'puppet', workerId: 'ada' }, { 'idempotency-key': 'k1' });
   const created = await call('workers', create);
@@ -260,7 +268,7 @@ test('a retry with the same key is answered as the first time, and says so', asy
   );
 });
 
-test('cancel, stop and resume take no body or a JSON one, and are idempotent', async (t) => {
+test('cancel, stop and resume accept no body or a JSON body, and are idempotent', async (t) => {
   const { call } = await serveAda(t);
   t.deepEqual((await call('workers/ada/cancel', post())).body, { changed: false, status: 'idle' });
   const { runId } = (await call('workers/ada/inputs', post({ text: 'go' }))).body;
@@ -298,7 +306,7 @@ test('cancel, stop and resume take no body or a JSON one, and are idempotent', a
   }
 });
 
-test('what a run asks is listed, and answered once', async (t) => {
+test('an open request is listed, and can be answered once', async (t) => {
   const { call } = await serveAda(t);
   await call('workers/ada/inputs', post({ text: 'ask' }, { prefer: 'wait=20' }));
   const { items } = (await call('workers/ada/requests')).body;
@@ -349,7 +357,7 @@ test('P7: events of a stopped Worker are pages of the stored bytes, as JSON and 
   t.is(walked, stored);
 });
 
-test('P6: a cursor resumes exactly or fails by its code', async (t) => {
+test('P6: a cursor resumes exactly or fails with a code', async (t) => {
   const { call } = await serveAda(t);
   await call('workers', post({ engine: 'puppet', workerId: 'bob' }));
   const { next } = (await call('workers/ada/events?limit=1')).body;
@@ -361,7 +369,7 @@ test('P6: a cursor resumes exactly or fails by its code', async (t) => {
   isProblem(t, await call('workers/ada/events?limit=-1'), 400, 'INVALID_REQUEST');
   isProblem(t, await call('workers/ada/events?deltas=0'), 400, 'INVALID_REQUEST');
 
-  // the same id again is another log
+  // a new Worker with the same id has another log
   await call('workers/ada/stop', post());
   await call('workers/ada', { method: 'DELETE' });
   await call('workers', post({ engine: 'puppet', workerId: 'ada' }));
@@ -387,7 +395,7 @@ test('the transcript is read forward, backward from the end, and as NDJSON', asy
   isProblem(t, await call('workers/ada/transcript?after=start&before=end'), 400, 'INVALID_REQUEST');
 });
 
-test('the overview counts, and diagnostics are newest first', async (t) => {
+test('the overview has counts, and diagnostics are listed', async (t) => {
   const { call } = await serveAda(t);
   await call('workers/ada/inputs', post({ text: 'say one' }, { prefer: 'wait=20' }));
   const { body } = await call('workers/ada/overview');
@@ -399,7 +407,7 @@ test('the overview counts, and diagnostics are newest first', async (t) => {
   t.true(Array.isArray(diagnostics.body.items));
 });
 
-test('a bundle is put by its digest, again too, and read back', async (t) => {
+test('a bundle is stored by its digest, even repeatedly, and read back', async (t) => {
   const { call } = await serve(t);
   const bundle = { id: 'docs', profiles: { companion: { engine: 'puppet' } } };
   const digest = bundleDigest(bundle);
@@ -420,7 +428,7 @@ test('a bundle is put by its digest, again too, and read back', async (t) => {
   isProblem(t, await call(`bundles/${wrong}`), 404, 'BUNDLE_NOT_FOUND');
 });
 
-test('HEAD answers as GET without a body, on a stream too', async (t) => {
+test('HEAD answers like GET without a body, also for a stream', async (t) => {
   const { call } = await serveAda(t);
   const { status, text, headers } = await call('workers/ada', { method: 'HEAD' });
   t.is(status, 200);
@@ -433,7 +441,7 @@ test('HEAD answers as GET without a body, on a stream too', async (t) => {
   t.is(stream.headers.get('content-type'), 'text/event-stream');
 });
 
-test('a known path with another method says which are allowed; an unknown one is not there', async (t) => {
+test('a known path with a wrong method lists the allowed ones; an unknown path is not found', async (t) => {
   const { call } = await serve(t);
   const wrong = await call('workers/ada/events', {
     method: 'POST',
@@ -454,7 +462,7 @@ test('a known path with another method says which are allowed; an unknown one is
   );
 });
 
-test('a page that is wanted in another form is not acceptable', async (t) => {
+test('a page in a media type that is not offered is not acceptable', async (t) => {
   const { call } = await serveAda(t);
   isProblem(t, await call('workers/ada/events', { headers: { accept: 'text/html' } }), 406, 'NOT_ACCEPTABLE');
   isProblem(

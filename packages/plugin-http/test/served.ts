@@ -9,7 +9,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Whatever shape was answered. */
+  /** The parsed JSON body, if it is JSON. */
   readonly body: ReturnType<typeof JSON.parse>;
 }
 
@@ -25,15 +25,15 @@ export interface LogLine {
   readonly message: string;
 }
 
-/** A runtime behind a real listener, and a client for it. */
+/** A runtime with a real listener, and a client for it. */
 export interface Served {
   readonly runtime: Runtime;
   readonly web: HttpListener;
   readonly puppet: Puppet;
   readonly log: readonly LogLine[];
-  /** Resolves when the operator's log says this. */
+  /** Resolves when the operator's log has this message. */
   readonly logged: (message: string) => Promise<void>;
-  /** Below `/v1/runtimes/self`, unless the path begins with a slash. */
+  /** Sends a request to a path below `/v1/runtimes/self`, or to an absolute path. */
   readonly call: (path: string, call?: Call) => Promise<Answer>;
   readonly url: (path: string) => string;
 }
@@ -53,7 +53,7 @@ const jsonOf = (text: string): unknown => {
   }
 };
 
-/** Everything of a served runtime, before it is started. */
+/** Creates a served runtime without starting it. */
 export const prepare = (t: ExecutionContext, options: ServeOptions = {}): Served => {
   const web = http({ port: 0, ...options.http });
   const puppet = new Puppet();
@@ -93,20 +93,21 @@ export const prepare = (t: ExecutionContext, options: ServeOptions = {}): Served
   };
 };
 
+/** Creates and starts a served runtime. */
 export const serve = async (t: ExecutionContext, options: ServeOptions = {}): Promise<Served> => {
   const served = prepare(t, options);
   await served.runtime.start();
   return served;
 };
 
-/** Also creates the Worker `ada`. */
+/** Starts a served runtime and creates the Worker `ada`. */
 export const serveAda = async (t: ExecutionContext, options: ServeOptions = {}): Promise<Served> => {
   const served = await serve(t, options);
   await served.runtime.createWorker({ engine: 'puppet', workerId: 'ada' });
   return served;
 };
 
-/** Asserts that an answer is a problem in the one shape. */
+/** Asserts that an answer is a problem with all fields. */
 export const isProblem = (t: ExecutionContext, answer: Answer, status: number, code: string): void => {
   t.is(answer.status, status, answer.text);
   t.regex(answer.headers.get('content-type') ?? '', /^application\/problem\+json/);

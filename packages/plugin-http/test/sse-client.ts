@@ -1,11 +1,11 @@
 import { assertFrame } from './contract.ts';
 
-/** A Server-Sent Event as it came. `line` is its data, unparsed. */
+/** A received Server-Sent Event. `line` is its unparsed data. */
 export interface Frame {
   readonly event: string;
   readonly id: string | null;
   readonly line: string;
-  /** Whatever shape was sent. */
+  /** The parsed data. */
   readonly data: ReturnType<typeof JSON.parse>;
 }
 
@@ -62,24 +62,24 @@ export class SseClient {
     }
   }
 
-  /** The next frame; fails where the stream is over. */
+  /** Returns the next frame; rejects if the stream has ended. */
   async next(): Promise<Frame> {
     const { value, done } = await this.#frames.next();
-    if (done) throw new Error('the stream is over');
+    if (done) throw new Error('the stream has ended');
     return value;
   }
 
-  /** All frames up to and with the first that fits. */
-  async until(fits: (frame: Frame) => boolean): Promise<readonly Frame[]> {
+  /** Returns all frames up to and including the first that matches. */
+  async until(matches: (frame: Frame) => boolean): Promise<readonly Frame[]> {
     const frames: Frame[] = [];
     for (;;) {
       const frame = await this.next();
       frames.push(frame);
-      if (fits(frame)) return frames;
+      if (matches(frame)) return frames;
     }
   }
 
-  /** All frames to the end of the stream. */
+  /** Returns all remaining frames. */
   async rest(): Promise<readonly Frame[]> {
     const frames: Frame[] = [];
     for await (const frame of this.#frames) frames.push(frame);

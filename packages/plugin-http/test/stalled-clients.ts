@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 
 /*
- * A process of its own that opens streams, and reads of each only what says that it is on. `go` on its standard input
- * makes the first of them read everything to the end, and say how many bytes that was.
+ * Runs as a process of its own. It opens streams and reads only the beginning of each. A line on its standard input
+ * makes the first stream read until the text in the last argument has arrived; then it prints `whole`.
  */
 
 const [port = '', path = '', count = ''] = process.argv.slice(2);

@@ -7,16 +7,16 @@ import test, { type ExecutionContext } from 'ava';
 import { type Served, serveAda } from './served.ts';
 
 const CLIENTS = 1_000;
-/** What is due to each: more than the kernel takes. */
+/** The size of the events for each client: more than the kernel buffers. */
 const KILOBYTES = 6_000;
-/** A few blocks each, where a queue would hold six megabytes; 34 or 60 KB were measured, as buffers were reused or not. */
+/** The limit for each client. 34 to 60 KB were measured, depending on the reuse of buffers; a queue would hold 6 MB. */
 const MOST_BYTES = 131_072;
 const LAST = 'the very last word';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Bytes that are held, whatever the collector has left lying. */
+/** Returns the bytes in use after a garbage collection. */
 const held = (): number => {
   collect();
   collect();
@@ -38,12 +38,12 @@ const clients = async (t: ExecutionContext, served: Served): Promise<ChildProces
 const text = 'x'.repeat(1_000);
 const message = { type: 'message', parts: [{ type: 'text', text }] } as const;
 
-/** Durable events of a kilobyte each. */
+/** Produces durable events of a kilobyte each. */
 const flood = async ({ puppet }: Served, kilobytes: number): Promise<void> => {
   for (let at = 0; at < kilobytes; at += 100) await puppet.say(Array(100).fill(message));
 };
 
-test(`P8: ${CLIENTS} clients that stop reading hold a position and one write each, and lose nothing`, async (t) => {
+test(`P8: ${CLIENTS} clients that stop reading cost one write and a position each, and miss no events`, async (t) => {
   t.timeout(120_000);
   const served = await serveAda(t);
   await served.call('workers/ada/inputs', { method: 'POST', body: { text: 'go' } });
@@ -65,6 +65,6 @@ test(`P8: ${CLIENTS} clients that stop reading hold a position and one write eac
 
   await served.puppet.say({ type: 'message', parts: [{ type: 'text', text: LAST }] });
   child.stdin?.write('go\n');
-  const [said] = await once(child.stdout as NodeJS.ReadableStream, 'data');
-  t.is(String(said), 'whole\n');
+  const [output] = await once(child.stdout as NodeJS.ReadableStream, 'data');
+  t.is(String(output), 'whole\n');
 });

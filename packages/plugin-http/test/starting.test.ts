@@ -12,7 +12,7 @@ import { http, plugin } from '../src/index.ts';
 import { isProblem, prepare, serve, serveAda } from './served.ts';
 import { SseClient } from './sse-client.ts';
 
-/** A store that opens when the test lets it, or fails. */
+/** A store whose opening waits for a promise. */
 const heldStore = (held: Promise<void>): RuntimePlugin => {
   const store = memoryStore();
   const opensLater = new Proxy(store, {
@@ -41,7 +41,7 @@ const gate = () => {
   return { passed, open, fail };
 };
 
-test('P12: while the store opens, the process is live and not ready, and answers everything else with 503', async (t) => {
+test('P12: while the store opens, the process is live but not ready, and answers other requests with 503', async (t) => {
   const { passed, open } = gate();
   const served = prepare(t, { plugins: [heldStore(passed)] });
   const { call, runtime, url } = served;
@@ -76,7 +76,7 @@ test('P12: while the store opens, the process is live and not ready, and answers
   t.is((await call('/v1/runtimes')).status, 200);
 });
 
-test('P12: a runtime whose store does not open lets go of its port', async (t) => {
+test('P12: a runtime whose store does not open releases its port', async (t) => {
   const { passed, fail } = gate();
   const served = prepare(t, { plugins: [heldStore(passed)] });
   const started = served.runtime.start();
@@ -90,7 +90,7 @@ test('P12: a runtime whose store does not open lets go of its port', async (t) =
   again.close();
 });
 
-test('a port that is taken fails the start by a code, and names port and reason', async (t) => {
+test('a port in use fails the start with a code, the port and the reason', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1');
   t.teardown(() => taken.close());
   await once(taken, 'listening');
@@ -110,7 +110,7 @@ test('listening beyond loopback without tokens is refused', async (t) => {
   }
 });
 
-test('it listens where it is told, and says where', async (t) => {
+test('the server listens on the configured host and reports its URL', async (t) => {
   for (const host of ['localhost', '127.0.0.2']) {
     const { web, call } = await serve(t, { http: { host } });
     t.regex(
@@ -121,7 +121,7 @@ test('it listens where it is told, and says where', async (t) => {
   }
 });
 
-test('P4: a stop refuses new commands with a code, finishes what is under way and closes the port', async (t) => {
+test('P4: a stop refuses new commands with a code, completes requests in progress and closes the port', async (t) => {
   const served = await serveAda(t);
   const { call, runtime, url } = served;
   const client = await SseClient.open(url('workers/ada/events'));
@@ -138,7 +138,7 @@ test('P4: a stop refuses new commands with a code, finishes what is under way an
   t.throws(() => served.web.url, { code: 'RUNTIME_NOT_READY' });
 });
 
-test('options of any origin are read, and unknown or unfit ones named', (t) => {
+test('options are read from values or text; unknown or invalid ones are named', (t) => {
   t.is(plugin({ port: '0', host: '127.0.0.1', allowedHosts: 'a.example, b.example' }).name, 'http');
   t.is(plugin().name, 'http');
   const unknown = t.throws<RuntimeError>(() => plugin({ prot: 1 }), { code: 'INVALID_REQUEST' });

@@ -10,7 +10,7 @@ const EVENTS = 'workers/ada/events';
 const send = (served: Served, text: string) =>
   served.call('workers/ada/inputs', { method: 'POST', body: { text }, headers: { prefer: 'wait=20' } });
 
-/** The log as it is stored. */
+/** Returns the stored lines of ada's log. */
 const stored = async ({ runtime }: Served): Promise<readonly string[]> => {
   let text = '';
   for (let after: string | null = 'start'; after !== null; ) {
@@ -26,7 +26,7 @@ const durable = (frames: readonly Frame[]): readonly string[] =>
 
 const isCaughtUp = ({ event }: Frame): boolean => event === 'in-flight';
 
-/** Replays deltas over what was in flight: the text as a reader sees it, by message. */
+/** Returns the text of each message as a reader sees it: deltas applied to in-flight text. */
 const textOf = (frames: readonly Frame[]): ReadonlyMap<string, string> => {
   const texts = new Map<string, string>();
   for (const { event, data } of frames) {
@@ -100,7 +100,7 @@ test('P5: attached at every moment of a run, from the start, from a snapshot and
   }
 });
 
-test('P5, P6: cut at every event and resumed by Last-Event-ID, which wins over ?after=, nothing is missed or repeated', async (t) => {
+test('P5, P6: a stream that is cut at any event and resumed by Last-Event-ID, despite ?after=, misses and repeats nothing', async (t) => {
   const served = await serveAda(t);
   for (const text of ['say one', 'say two', 'say three']) await send(served, text);
   const log = await stored(served);
@@ -119,7 +119,7 @@ test('P5, P6: cut at every event and resumed by Last-Event-ID, which wins over ?
   }
 });
 
-test('P5: polling, NDJSON and a stream say the same, and continue each other', async (t) => {
+test('P5: a stream continues an NDJSON page without a gap or repetition', async (t) => {
   const served = await serveAda(t);
   await send(served, 'say one two three');
   const log = await stored(served);
@@ -133,7 +133,7 @@ test('P5: polling, NDJSON and a stream say the same, and continue each other', a
   }
 });
 
-test('a log longer than one write is replayed whole', async (t) => {
+test('a log longer than one write is replayed completely', async (t) => {
   const served = await serveAda(t);
   await served.call('workers/ada/inputs', { method: 'POST', body: { text: 'go' } });
   const text = 'x'.repeat(400);
@@ -149,7 +149,7 @@ test('a log longer than one write is replayed whole', async (t) => {
   t.deepEqual(durable(frames), await stored(served));
 });
 
-test('deltas=0 leaves the text in flight out', async (t) => {
+test('deltas=0 omits the text of messages in progress', async (t) => {
   const served = await serveAda(t);
   const client = await SseClient.open(served.url(`${EVENTS}?deltas=0`));
   await client.until(({ event }) => event === 'snapshot');
@@ -159,7 +159,7 @@ test('deltas=0 leaves the text in flight out', async (t) => {
   t.deepEqual([...new Set(frames.map(({ event }) => event))], ['message']);
 });
 
-test('only positions have ids: no delta moves the place to resume from', async (t) => {
+test('only positions have ids, so a delta does not move the position to resume from', async (t) => {
   const served = await serveAda(t);
   const client = await SseClient.open(served.url(EVENTS));
   t.is(client.response.headers.get('content-type'), 'text/event-stream');
@@ -180,7 +180,7 @@ test('only positions have ids: no delta moves the place to resume from', async (
   ]);
 });
 
-test('a quiet stream says where it is', async (t) => {
+test('a quiet stream sends its position', async (t) => {
   const served = await serveAda(t, { http: { bookmarkMs: 20 } });
   const client = await SseClient.open(served.url(EVENTS));
   const frames = await client.until(({ event }) => event === 'bookmark');
@@ -190,7 +190,7 @@ test('a quiet stream says where it is', async (t) => {
   t.is(id, frames[0]?.data.asOf);
 });
 
-test('a stream begins with retry:', async (t) => {
+test('a stream begins with a reconnection delay', async (t) => {
   const served = await serveAda(t);
   const response = await fetch(served.url(EVENTS), { headers: { accept: 'text/event-stream' } });
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
@@ -199,7 +199,7 @@ test('a stream begins with retry:', async (t) => {
   t.regex(Buffer.from(value ?? []).toString(), /^retry: \d{4}\n\n/);
 });
 
-test('a stream that cannot be opened is refused by a problem, where asking again would not help', async (t) => {
+test('a stream request with a permanent error is refused with a problem', async (t) => {
   const served = await serveAda(t);
   await served.call('workers', { method: 'POST', body: { engine: 'puppet', workerId: 'bob' } });
   const { asOf } = await served.runtime.readEvents('bob');
@@ -211,7 +211,7 @@ test('a stream that cannot be opened is refused by a problem, where asking again
   isProblem(t, await served.call(`${EVENTS}?limit=1`, { headers }), 400, 'INVALID_REQUEST');
 });
 
-test('trouble that passes is told in the stream: its client comes again', async (t) => {
+test('a stream request with a transient error is answered with 200 and a closing frame', async (t) => {
   const served = await serveAda(t, { limits: { subscriptions: 1 } });
   const client = await SseClient.open(served.url(EVENTS));
   await client.next();
@@ -226,7 +226,7 @@ test('trouble that passes is told in the stream: its client comes again', async 
   client.close();
 });
 
-/** A runtime that forgets: as one would whose store keeps only so much history. */
+/** A runtime where the position `gone` has expired, as with a store of limited history. */
 class Forgetful extends Runtime {
   override async openStream(
     ...[workerId, options]: Parameters<Runtime['openStream']>
@@ -236,7 +236,7 @@ class Forgetful extends Runtime {
   }
 }
 
-test('a stream whose position is gone says reset and begins anew, instead of 410', async (t) => {
+test('a stream with an expired position sends reset and a snapshot instead of 410', async (t) => {
   const served = await serveAda(t, { class: Forgetful });
   const client = await SseClient.open(served.url(EVENTS), { 'last-event-id': 'gone' });
   t.is(client.response.status, 200);
@@ -246,7 +246,7 @@ test('a stream whose position is gone says reset and begins anew, instead of 410
   client.close();
 });
 
-/** A runtime whose store fails while a stream reads on. */
+/** A runtime whose store fails while a stream reads. */
 class Failing extends Runtime {
   override async openStream(...args: Parameters<Runtime['openStream']>): ReturnType<Runtime['openStream']> {
     const stream = await super.openStream(...args);
@@ -257,7 +257,7 @@ class Failing extends Runtime {
   }
 }
 
-test('P19: a stream that fails on the way says the code, and the log says why', async (t) => {
+test('P19: a stream that fails closes with the code, and the log has the cause', async (t) => {
   const served = await serveAda(t, { class: Failing });
   const client = await SseClient.open(served.url(EVENTS), { 'x-request-id': 'trace-2' });
   const frames = await client.rest();
@@ -269,22 +269,22 @@ test('P19: a stream that fails on the way says the code, and the log says why', 
   t.is(served.log.at(-1)?.fields.correlationId, 'trace-2');
 });
 
-/** A runtime whose log has a hole before the end. */
+/** A runtime whose log has a gap. */
 class Holed extends Runtime {
   override async openStream(...args: Parameters<Runtime['openStream']>): ReturnType<Runtime['openStream']> {
     const stream = await super.openStream(...args);
     const pull = stream.pull.bind(stream);
-    let isTold = false;
+    let isSent = false;
     stream.pull = (maxBytes) => {
-      if (isTold) return pull(maxBytes);
-      isTold = true;
+      if (isSent) return pull(maxBytes);
+      isSent = true;
       return { type: 'gap', afterSeq: 2, beforeSeq: 7, code: 'STORE_CORRUPT' };
     };
     return stream;
   }
 }
 
-test('P13: a stream says what a damaged log lacks', async (t) => {
+test('P13: a stream reports the gaps of a damaged log', async (t) => {
   const served = await serveAda(t, { class: Holed });
   const client = await SseClient.open(served.url(EVENTS));
   const gap = await client.next();
@@ -296,7 +296,7 @@ test('P13: a stream says what a damaged log lacks', async (t) => {
   client.close();
 });
 
-test('the stream of a Worker that is deleted says so and ends', async (t) => {
+test('the stream of a deleted Worker closes with the reason', async (t) => {
   const served = await serveAda(t);
   const client = await SseClient.open(served.url(EVENTS));
   await client.until(isCaughtUp);
@@ -306,7 +306,7 @@ test('the stream of a Worker that is deleted says so and ends', async (t) => {
   t.deepEqual(frames.at(-1)?.data, { reason: 'WORKER_NOT_FOUND' });
 });
 
-test('P4: a stop delivers what is due and then says closing, to streams, watches and runs', async (t) => {
+test('P4: a stop sends what is due and then closing, to streams, watches and waiting requests', async (t) => {
   const served = await serveAda(t);
   const client = await SseClient.open(served.url(`${EVENTS}?after=start`));
   const watch = await SseClient.open(served.url('watch'));
@@ -316,7 +316,7 @@ test('P4: a stop delivers what is due and then says closing, to streams, watches
     body: { text: 'say it', whenBusy: 'queue' },
     headers: { prefer: 'wait=60' },
   });
-  await served.puppet.say({ type: 'message', parts: [{ type: 'text', text: 'said' }] });
+  await served.puppet.say({ type: 'message', parts: [{ type: 'text', text: 'hello' }] });
   await client.until(({ data }) => data.type === 'message.completed');
   await served.runtime.stop({ deadlineMs: 2_000 });
 
@@ -329,7 +329,7 @@ test('P4: a stop delivers what is due and then says closing, to streams, watches
   t.true([200, 202, 503].includes((await waiting).status));
 });
 
-test('P4: a client that reads nothing does not hold a stop up', async (t) => {
+test('P4: a client that does not read does not delay a stop', async (t) => {
   const served = await serveAda(t, { http: { drainMs: 50 } });
   const socket = await stalled(served);
   const closed = once(socket, 'close');
@@ -343,7 +343,7 @@ test('P4: a client that reads nothing does not hold a stop up', async (t) => {
   await closed;
 });
 
-/** A client of ada's events that stopped reading, with far more due to it than the kernel takes. */
+/** Opens a stream of ada's events whose client stops reading, with more due to it than the kernel buffers. */
 const stalled = async (served: Served) => {
   const socket = await connectTo(served.web.url);
   socket.on('error', () => {});
@@ -357,12 +357,12 @@ const stalled = async (served: Served) => {
   return socket;
 };
 
-test('P8: a client that stops reading holds nobody up, is cut at the stall limit, and goes on where it was', async (t) => {
+test('P8: a client that stops reading delays no other, is disconnected at the stall limit, and resumes where it was', async (t) => {
   const served = await serveAda(t, { http: { stallMs: 1_000 } });
   const socket = await stalled(served);
   await served.puppet.finish();
   t.is((await send(served, 'say more')).status, 200);
-  await served.logged('a client that stopped reading is cut');
+  await served.logged('disconnected a client that stopped reading');
 
   const pieces: Buffer[] = [];
   socket.on('data', (piece: Buffer) => pieces.push(piece));
@@ -379,7 +379,7 @@ test('P8: a client that stops reading holds nobody up, is cut at the stall limit
   t.deepEqual(rest, log.slice(seen.length));
 });
 
-test('the watch tells each Worker, then synced, then changes, and resumes', async (t) => {
+test('the watch sends each Worker, then synced, then changes, and can be resumed', async (t) => {
   const served = await serveAda(t);
   const client = await SseClient.open(served.url('watch'));
   const first = await client.until(({ event }) => event === 'synced');
@@ -413,7 +413,7 @@ test('the watch tells each Worker, then synced, then changes, and resumes', asyn
   );
 });
 
-test('a watch whose position is of another start says reset', async (t) => {
+test('a watch with a position from before a restart begins with reset', async (t) => {
   const served = await serveAda(t);
   const foreign = `log_${'0'.repeat(26)}.w1`;
   const client = await SseClient.open(served.url('watch'), { 'last-event-id': foreign });
@@ -426,7 +426,7 @@ test('a watch whose position is of another start says reset', async (t) => {
   isProblem(t, await served.call('watch?after=nonsense'), 400, 'CURSOR_INVALID');
 });
 
-test('the watch as NDJSON is one item a line', async (t) => {
+test('the watch as NDJSON has one item a line', async (t) => {
   const served = await serveAda(t, { http: { bookmarkMs: 20 } });
   const response = await fetch(served.url('watch'), { headers: { accept: 'application/x-ndjson' } });
   const items: WatchItem[] = [];
@@ -446,10 +446,10 @@ test('the watch as NDJSON is one item a line', async (t) => {
   );
 });
 
-test('P20: a stream whose client leaves makes room for the next', async (t) => {
+test('P20: a stream whose client disconnects releases its subscription', async (t) => {
   const served = await serveAda(t, { limits: { subscriptions: 1 } });
   for (let round = 0; round < 5; round++) {
-    // the server notices a little after the client has left
+    // the server notices the disconnection a little later
     for (let isOpen = false; !isOpen; ) {
       const client = await SseClient.open(served.url(EVENTS));
       const { event } = await client.next();

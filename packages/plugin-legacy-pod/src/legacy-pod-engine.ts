@@ -9,34 +9,35 @@ import {
   type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
+import type { LinkEvent } from './link/link-event.ts';
+import { PodLink } from './link/pod-link.ts';
 import type { ResolvedOptions } from './options.ts';
-import { decodePodConfig, type PodConfig } from './pod-config.ts';
-import type { PodDirectory } from './pod-directory.ts';
-import { endPod } from './pod-ending.ts';
-import type { PodFiles } from './pod-files.ts';
-import { type LinkEvent, PodLink } from './pod-link.ts';
-import { laterPodName } from './pod-name.ts';
-import { PodProcess } from './pod-process.ts';
+import { decodePodConfig, type PodConfig } from './pod/pod-config.ts';
+import type { PodDirectory } from './pod/pod-directory.ts';
+import { endPod } from './pod/pod-ending.ts';
+import { PodProcess } from './pod/pod-process.ts';
+import { launchPod } from './pod/pod-spawn.ts';
 import { PodSession } from './pod-session.ts';
-import { launchPod } from './pod-spawn.ts';
 import { readMetadata } from './records/metadata.ts';
+import type { PodFiles } from './records/pod-files.ts';
+import { laterPodName } from './records/pod-name.ts';
 import type { PodSnapshot } from './wire/pod-event.ts';
 
 export const ENGINE_NAME = 'legacy-pod';
 
-interface Reached {
+interface ConnectedPod {
   readonly name: string;
   readonly link: PodLink;
   readonly snapshot: PodSnapshot;
-  /** The process that was started for it now; null where it was running. */
+  /** The process if this attach started it; null if the pod was already running. */
   readonly launched: PodProcess | null;
 }
 
 const POLL_MS = 25;
-/** A Worker whose pod never ran gets a new one at each start; more than a person would try. */
-const MOST_NAMES = 1_000;
+/** A Worker whose pod never ran gets a pod with a new name at each start, up to this many. */
+const MAX_NAMES = 1_000;
 
-/** Executes Workers by old pods: one process each, which lives on when this runtime ends. */
+/** Executes each Worker by the process of one old pod. The process keeps running when this runtime ends. */
 export class LegacyPodEngine implements Engine {
   readonly name = ENGINE_NAME;
   readonly capabilities: EngineCapabilities = {
@@ -49,11 +50,11 @@ export class LegacyPodEngine implements Engine {
   readonly #files: PodFiles;
   readonly #directory: PodDirectory;
   readonly #log: Logger;
-  /** Which Worker holds which pod. */
+  /** Worker ids by pod name. */
   readonly #owners = new Map<string, string>();
-  /** What is attached, by Worker. */
+  /** The attached sessions by Worker id. */
   readonly #sessions = new Map<string, PodSession>();
-  /** Pods that are being ended: nobody starts one again before it is gone, or its end would take the new socket away. */
+  /** Pods that are being ended. A pod is not started again before its end, because it removes its socket at its end. */
   readonly #endings = new Map<string, Promise<void>>();
 
   constructor(options: ResolvedOptions, files: PodFiles, directory: PodDirectory, log: Logger) {
@@ -63,22 +64,22 @@ export class LegacyPodEngine implements Engine {
     this.#log = log;
   }
 
-  /** The Worker that holds a pod now. */
+  /** Returns the id of the Worker that holds a pod now, or null. */
   readonly ownerOf = (name: string): string | null => this.#owners.get(name) ?? null;
 
-  /** Whether what an adopted pod said before is still being recorded: an input would stand before it. */
+  /** True while the earlier conversation of an adopted pod is being copied. An input now would come before it. */
   isCopying(workerId: string): boolean {
     return this.#sessions.get(workerId)?.isCopying ?? false;
   }
 
   checkConfig(config: JsonObject): void {
     if (decodePodConfig(config) === null)
-      throw new RuntimeError('CONFIG_UNSUPPORTED', 'The config of a pod is resolved by its plugin');
+      throw new RuntimeError('CONFIG_UNSUPPORTED', 'The config was not resolved by the plugin legacy-pod');
   }
 
   async attach(context: EngineContext): Promise<EngineSession> {
     const pod = decodePodConfig(context.config);
-    if (!pod) throw new RuntimeError('CONFIG_UNSUPPORTED', 'The Worker does not say which pod it is');
+    if (!pod) throw new RuntimeError('CONFIG_UNSUPPORTED', 'The config of the Worker does not name its pod');
     try {
       return await this.#attach(context, pod);
     } catch (error) {
@@ -98,51 +99,54 @@ export class LegacyPodEngine implements Engine {
         details: { workers: [owner] },
       });
     this.#owners.set(name, context.workerId);
-    // events that come before there is a session to hear them
+    // Events that arrive before the session exists.
     const early: LinkEvent[] = [];
     let session: PodSession | null = null;
     const listen = (event: LinkEvent): void => {
       if (session) session.receive(event);
       else early.push(event);
     };
-    let reached: Reached | null = null;
+    let connected: ConnectedPod | null = null;
     try {
-      reached = await this.#reach(context, pod, listen);
-      const { link, snapshot, launched } = reached;
-      const at = reached.name;
-      if (at !== name) this.#owners.set(at, context.workerId);
-      const redactor = await this.#directory.redactorFor(at, [pod.workspace, pod.cwd]);
+      connected = await this.#connectOrStart(context, pod, listen);
+      const { link, snapshot, launched, name: podName } = connected;
+      if (podName !== name) this.#owners.set(podName, context.workerId);
+      const redactor = await this.#directory.redactorFor(podName, [pod.workspace, pod.cwd]);
       const release = (reason: DetachReason, open: PodLink | null): Promise<void> =>
-        this.#release(context, pod, at, launched, reason, open);
-      const made = new PodSession({
+        this.#release(context, pod, podName, launched, reason, open);
+      const created = new PodSession({
         context,
         files: this.#files,
-        name: at,
+        name: podName,
         redactor,
         acceptMs: this.#options.acceptMs,
         isCopying: pod.isAdopted && context.generation === 1,
         release,
-        onRunEnd: () => void this.#adoptChildren(context, at),
+        onRunEnd: () => void this.#adoptChildren(context, podName),
       });
-      const connected = made.connect(link, snapshot);
-      session = made;
-      this.#sessions.set(context.workerId, made);
-      for (const event of early.splice(0)) made.receive(event);
-      await connected;
-      void this.#adoptChildren(context, at);
-      return made;
+      const ready = created.connect(link, snapshot);
+      session = created;
+      this.#sessions.set(context.workerId, created);
+      for (const event of early.splice(0)) created.receive(event);
+      await ready;
+      void this.#adoptChildren(context, podName);
+      return created;
     } catch (error) {
-      reached?.link.close();
-      if (reached?.launched) await this.#end(reached.name, reached.launched, null);
-      this.#disown(context, pod, reached?.name ?? name);
+      connected?.link.close();
+      if (connected?.launched) await this.#end(connected.name, connected.launched, null);
+      this.#releaseOwner(context, pod, connected?.name ?? name);
       throw error;
     }
   }
 
-  /** Attaches to the pod if it runs, else starts it. */
-  async #reach(context: EngineContext, pod: PodConfig, listen: (event: LinkEvent) => void): Promise<Reached> {
-    const { name, isRestore, workspace } = await this.#present(pod);
-    const running = await this.#running(name, listen, context.signal);
+  /** Connects to the pod if it runs. Otherwise starts it. */
+  async #connectOrStart(
+    context: EngineContext,
+    pod: PodConfig,
+    listen: (event: LinkEvent) => void,
+  ): Promise<ConnectedPod> {
+    const { name, isRestore, workspace } = await this.#locate(pod);
+    const running = await this.#connectRunning(name, listen, context.signal);
     if (running) return { ...running, name, launched: null };
     const launched = await launchPod(
       this.#files,
@@ -160,42 +164,43 @@ export class LegacyPodEngine implements Engine {
     const opened = await this.#openUntil(name, this.#options.readyMs, listen, context.signal, launched);
     if (opened) return { ...opened, name, launched };
     await this.#end(name, launched, null);
-    throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod was ready and does not answer');
+    throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod started but does not answer');
   }
 
-  /** The name under which the Worker's pod is, or is to be made. */
-  async #present(
+  /** Finds the name of the Worker's pod, or a free name for a new pod. */
+  async #locate(
     pod: PodConfig,
   ): Promise<{ readonly name: string; readonly isRestore: boolean; readonly workspace: string }> {
-    for (let number = 1; number <= MOST_NAMES; number += 1) {
+    for (let number = 1; number <= MAX_NAMES; number += 1) {
       const name = laterPodName(pod.name, number);
       const metadata = await readMetadata(this.#files, name);
       if (metadata === 'corrupt')
         throw new RuntimeError('CONFIG_UNSUPPORTED', 'The metadata of the pod is damaged');
       const isFree = metadata === null;
       if (isFree && pod.isAdopted && (await this.#files.socket(name)) === null)
-        throw new RuntimeError('CONFIG_UNSUPPORTED', 'Nothing is left of the pod');
+        throw new RuntimeError('CONFIG_UNSUPPORTED', 'The pod does not exist any more');
       if (isFree) return { name, isRestore: false, workspace: pod.workspace };
       const isRestorable = metadata.segment !== null;
       const isRunning = (await this.#files.socket(name)) !== null;
       if (!isRestorable && !isRunning && pod.isAdopted)
         throw new RuntimeError('CONFIG_UNSUPPORTED', 'The pod never ran, so it cannot be restored');
-      // one that never ran cannot be had again: the Worker gets another
+      // A pod that never ran cannot be restored. The Worker gets a pod with the next name.
       if (isRestorable || isRunning || (await PodProcess.find(this.#files, name)) !== null)
         return { name, isRestore: isRestorable, workspace: metadata.workspace ?? pod.workspace };
     }
-    throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod was started too often without ever running');
+    throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod was started too often without a first run');
   }
 
-  /** A pod that runs, once it answers. Null where none does: then its process is gone as well. */
-  async #running(name: string, listen: (event: LinkEvent) => void, signal: AbortSignal) {
+  /** Connects to the pod if its process runs, and waits until it answers. Returns null if the process does not run. */
+  async #connectRunning(name: string, listen: (event: LinkEvent) => void, signal: AbortSignal) {
     const opened = await this.#open(name, listen);
     if (opened) return opened;
     const found = await PodProcess.find(this.#files, name);
     if (!found) return null;
-    const late = await this.#openUntil(name, this.#options.readyMs, listen, signal, found);
-    if (late) return late;
-    if (await found.isOn()) throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod runs and does not answer');
+    const openedLater = await this.#openUntil(name, this.#options.readyMs, listen, signal, found);
+    if (openedLater) return openedLater;
+    if (await found.isRunning())
+      throw new RuntimeError('ENGINE_UNAVAILABLE', 'The process of the pod runs but does not answer');
     return null;
   }
 
@@ -210,7 +215,7 @@ export class LegacyPodEngine implements Engine {
     for (;;) {
       const opened = await this.#open(name, listen);
       if (opened) return opened;
-      if (Date.now() >= until || signal.aborted || !(await process.isOn())) return null;
+      if (Date.now() >= until || signal.aborted || !(await process.isRunning())) return null;
       await delay(POLL_MS);
     }
   }
@@ -225,7 +230,7 @@ export class LegacyPodEngine implements Engine {
     }
   }
 
-  /** Ends the pod, or lets it live on without this runtime. */
+  /** Ends the pod or leaves it running, depending on the reason. */
   async #release(
     context: EngineContext,
     pod: PodConfig,
@@ -238,7 +243,7 @@ export class LegacyPodEngine implements Engine {
     try {
       if (isEnded || (reason === 'creation' && launched)) await this.#end(name, launched, link);
     } finally {
-      this.#disown(context, pod, name);
+      this.#releaseOwner(context, pod, name);
     }
   }
 
@@ -252,13 +257,13 @@ export class LegacyPodEngine implements Engine {
     await ending;
   }
 
-  #disown(context: EngineContext, pod: PodConfig, name: string): void {
+  #releaseOwner(context: EngineContext, pod: PodConfig, name: string): void {
     this.#sessions.delete(context.workerId);
     for (const one of [pod.name, name])
       if (this.#owners.get(one) === context.workerId) this.#owners.delete(one);
   }
 
-  /** Pods that this one started become children of its Worker. */
+  /** Creates a child Worker for each pod that this pod started. */
   async #adoptChildren(context: EngineContext, name: string): Promise<void> {
     try {
       const rows = await this.#directory.liveRows();
@@ -271,8 +276,7 @@ export class LegacyPodEngine implements Engine {
         });
       }
     } catch (error) {
-      if (!context.signal.aborted)
-        context.log.warn({ err: error }, 'A child of a pod could not be taken over');
+      if (!context.signal.aborted) context.log.warn({ err: error }, 'A child pod could not be adopted');
     }
   }
 }

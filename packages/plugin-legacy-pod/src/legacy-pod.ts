@@ -7,23 +7,23 @@ import {
   type RuntimePlugin,
   type WorkerSpec,
 } from '@worker-runtime/core';
-import { claimsOf, familyOf, podClaim, podOf, rowsAgainst } from './claims.ts';
 import { ENGINE_NAME, LegacyPodEngine } from './legacy-pod-engine.ts';
 import { type LegacyPodOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import { encodePodConfig, type PodConfig, podRequest } from './pod-config.ts';
-import { type LegacyPod, PodDirectory } from './pod-directory.ts';
-import { PodFiles } from './pod-files.ts';
-import { mintPodName } from './pod-name.ts';
+import { claimsOf, conflictingRows, familyOf, podClaim, podOf } from './pod/claims.ts';
+import { encodePodConfig, type PodConfig, podRequest } from './pod/pod-config.ts';
+import { type LegacyPod, PodDirectory } from './pod/pod-directory.ts';
 import { readMetadata } from './records/metadata.ts';
+import { PodFiles } from './records/pod-files.ts';
+import { mintPodName } from './records/pod-name.ts';
 import type { ScopeRule } from './records/registry.ts';
 
-/** Finds the pods of a user. Adopting one is a creation: `{ engine: 'legacy-pod', config: { adopt: ref } }`. */
+/** Lists the pods of a user. To adopt one, create a Worker: `{ engine: 'legacy-pod', config: { adopt: ref } }`. */
 export interface LegacyPods {
-  /** @throws CONFIG_UNSUPPORTED the runtime directory of the pods is not safe */
+  /** Lists all pods. @throws CONFIG_UNSUPPORTED the runtime directory of the pods is not safe */
   list(): Promise<readonly LegacyPod[]>;
 }
 
-/** These only read, unless their profile grants more. */
+/** The roles whose pods only read their workspace, unless their profile allows more. */
 const READING_ROLES = new Set<string | null>(['orchestrator', 'intake', 'reviewer']);
 
 class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
@@ -70,52 +70,52 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
     return this.#directory.list((name) => this.#engine?.ownerOf(name) ?? null);
   }
 
-  /** Which pod it will be, kept with the Worker, and what that pod writes as its claims. */
+  /** Chooses the pod of a new Worker. Adds its config, and its scope as claims. */
   async #resolve(spec: WorkerSpec, request: CreateWorker): Promise<WorkerSpec> {
     if (spec.profile !== null && spec.bundle === null)
-      throw new RuntimeError('PROFILE_INVALID', 'The profile of a pod is named by config.profile');
-    const asked = podRequest(spec.config);
-    if (asked.kind === 'adopt') {
-      // its conversation is copied first, so there is nothing that an input could be atomic with
+      throw new RuntimeError('PROFILE_INVALID', 'Set the profile of a pod by config.profile');
+    const wanted = podRequest(spec.config);
+    if (wanted.kind === 'adopt') {
+      // The conversation is copied before any input, so the creation cannot be atomic with an input.
       if (request.initialInput !== undefined)
         throw new RuntimeError(
           'INVALID_REQUEST',
-          'An adopted pod takes no initial input: send it afterwards',
+          'The creation of a Worker that adopts a pod takes no initial input; send the input afterwards',
           {
-            details: { issues: [{ pointer: '/initialInput', message: 'is not possible here' }] },
+            details: { issues: [{ pointer: '/initialInput', message: 'is not allowed with config.adopt' }] },
           },
         );
-      return this.#adopted(spec, asked.ref);
+      return this.#resolveAdoption(spec, wanted.ref);
     }
     const [workspace, cwd] = await Promise.all([
-      canonical(asked.workspace, 'workspace'),
-      canonical(asked.cwd ?? asked.workspace, 'cwd'),
+      canonical(wanted.workspace, 'workspace'),
+      canonical(wanted.cwd ?? wanted.workspace, 'cwd'),
     ]);
     const pod: PodConfig = {
       name: mintPodName(),
       workspace,
       cwd,
-      profile: asked.profile,
-      role: asked.role,
+      profile: wanted.profile,
+      role: wanted.role,
       isAdopted: false,
     };
     const rule: ScopeRule = {
       target: workspace,
-      permission: READING_ROLES.has(asked.role) ? 'read' : 'write',
+      permission: READING_ROLES.has(wanted.role) ? 'read' : 'write',
       recursive: true,
     };
     return withPod(spec, pod, [rule]);
   }
 
-  async #adopted(spec: WorkerSpec, ref: string): Promise<WorkerSpec> {
+  async #resolveAdoption(spec: WorkerSpec, ref: string): Promise<WorkerSpec> {
     const name = await this.#directory.nameOf(ref);
     if (name === null)
-      throw new RuntimeError('CONFIG_UNSUPPORTED', 'There is no pod of this reference: list the pods again', {
-        details: { issues: [{ pointer: '/config/adopt', message: 'is not known' }] },
+      throw new RuntimeError('CONFIG_UNSUPPORTED', 'No pod has this reference; list the pods again', {
+        details: { issues: [{ pointer: '/config/adopt', message: 'is unknown' }] },
       });
     const owner = this.#engine?.ownerOf(name);
     if (owner)
-      throw new RuntimeError('CLAIM_CONFLICT', 'A Worker holds the pod already', {
+      throw new RuntimeError('CLAIM_CONFLICT', 'Another Worker holds the pod', {
         details: { workers: [owner] },
       });
     const metadata = await readMetadata(this.#files, name);
@@ -129,12 +129,12 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
 
   #assertCopied(workerId: string): void {
     if (this.#engine?.isCopying(workerId))
-      throw new RuntimeError('WORKER_BUSY', 'The conversation so far is still being taken over', {
+      throw new RuntimeError('WORKER_BUSY', 'The conversation of the adopted pod is still being copied', {
         details: { workerId },
       });
   }
 
-  /** What pods outside of this runtime write is taken, too. */
+  /** @throws CLAIM_CONFLICT a claim covers files that a running pod without a Worker may write */
   async #assertFree(engine: string | null, claims: readonly Claim[]): Promise<void> {
     if (!claims.some(({ mode, resource }) => mode === 'write' && resource.startsWith('fs:'))) return;
     const rows = await this.#directory.liveRows();
@@ -142,15 +142,15 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
     const family = own === null ? new Set<string>() : familyOf(own, rows);
     const others = rows.filter(({ name }) => !family.has(name) && this.#engine?.ownerOf(name) === null);
     for (const claim of claims) {
-      const against = rowsAgainst(claim, others);
-      if (against.length === 0) continue;
+      const conflicts = conflictingRows(claim, others);
+      if (conflicts.length === 0) continue;
       throw new RuntimeError(
         'CLAIM_CONFLICT',
-        `The claim "${claim.name}" overlaps what a running pod writes`,
+        `The claim "${claim.name}" overlaps the files that a running pod may write`,
         {
           details: {
             claim: claim.name,
-            pods: against.slice(0, 10).map(({ name }) => this.#directory.refOf(name)),
+            pods: conflicts.slice(0, 10).map(({ name }) => this.#directory.refOf(name)),
           },
         },
       );
@@ -169,7 +169,7 @@ const canonical = async (path: string, key: string): Promise<string> => {
   try {
     return await realpath(path);
   } catch (cause) {
-    throw new RuntimeError('CONFIG_UNSUPPORTED', `config.${key} is not a directory that can be read`, {
+    throw new RuntimeError('CONFIG_UNSUPPORTED', `config.${key} is not a readable directory`, {
       cause,
       details: { issues: [{ pointer: `/config/${key}`, message: 'cannot be read' }] },
     });
@@ -177,13 +177,13 @@ const canonical = async (path: string, key: string): Promise<string> => {
 };
 
 /**
- * Old pod processes as Workers: started, attached, adopted from disk, and ended in the order that the old program
- * needs. Nothing of theirs is written.
- * @throws INVALID_REQUEST an option that is missing, does not exist or does not fit
+ * Creates the plugin that runs old pod processes as Workers. Its engine starts pods, attaches to running pods, restores
+ * stopped pods, and ends pods. It never writes a file of the old program.
+ * @throws INVALID_REQUEST an option is missing, unknown or invalid
  */
 export const legacyPod = (options: LegacyPodOptions): RuntimePlugin & LegacyPods =>
   new LegacyPodPlugin(resolveOptions(options));
 
-/** For the command line, whose options are untyped. */
+/** Creates the plugin from the untyped options of a command line. */
 export const plugin = (options: Readonly<Record<string, unknown>>): RuntimePlugin & LegacyPods =>
   new LegacyPodPlugin(resolveOptions(options));

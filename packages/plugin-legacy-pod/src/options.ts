@@ -2,23 +2,23 @@ import { isAbsolute } from 'node:path';
 import { type OptionReader, optional, readOptions, wholeNumber } from '@worker-runtime/core';
 
 export interface LegacyPodOptions {
-  /** The program that `pod` is a command of, or its first arguments too. */
+  /** The program that has the command `pod`, or a list of the program and its first arguments. */
   readonly command: string | readonly string[];
-  /** Where its metadata and session logs are: its `YOI_DATA_DIR`. Read, and never written. */
+  /** The pods' `YOI_DATA_DIR`, an absolute path. It has their metadata and session logs, and is never written. */
   readonly dataDir: string;
-  /** Where its sockets are: its `YOI_RUNTIME_DIR`. Only this user may write it. */
+  /** The pods' `YOI_RUNTIME_DIR`, an absolute path. It has their sockets. Only this user may be able to write it. */
   readonly runtimeDir: string;
-  /** Its `YOI_CONFIG_DIR`, where it is not the usual one. */
+  /** The pods' `YOI_CONFIG_DIR`, an absolute path. By default the pods use their own default. */
   readonly configDir?: string;
-  /** How long a pod may take to be ready. Default 20 s. */
+  /** The time that a pod may take to become ready, in milliseconds. Default 20,000. */
   readonly readyMs?: number;
-  /** How long an idle pod may take to begin what it is asked. Default 10 s. */
+  /** The time that an idle pod may take to begin a requested run, in milliseconds. Default 10,000. */
   readonly acceptMs?: number;
-  /** How long a pod may take to answer a connection. Default 2 s. */
+  /** The time that a pod may take to answer a connection, in milliseconds. Default 2,000. */
   readonly snapshotMs?: number;
-  /** How long a pod may finish its background jobs when it is stopped, before SIGINT. Default 60 s. */
+  /** The time that a pod may take to finish its background jobs after `shutdown`, in milliseconds. Default 60,000. */
   readonly shutdownMs?: number;
-  /** How long it may take after SIGINT, before SIGKILL. Default 5 s. */
+  /** The time that a pod may take to exit after SIGINT, in milliseconds. Default 5,000. */
   readonly interruptMs?: number;
 }
 
@@ -38,13 +38,13 @@ const program: OptionReader<readonly string[]> = (value, refuse) => {
     command.length > 0 &&
     command.every((part) => typeof part === 'string' && part !== '')
     ? command
-    : refuse('must name a program');
+    : refuse('must be a program, or a list of a program and its arguments');
 };
 
-/** Milliseconds, up to an hour. */
+/** A number of milliseconds, up to one hour. */
 const duration = wholeNumber(1, 3_600_000);
 
-/** @throws INVALID_REQUEST an option that is missing, does not exist or does not fit */
+/** Reads the plugin's options. @throws INVALID_REQUEST an option is missing, unknown or invalid */
 export const resolveOptions = (options: unknown): ResolvedOptions =>
   readOptions<ResolvedOptions>('legacy-pod', options, {
     command: program,

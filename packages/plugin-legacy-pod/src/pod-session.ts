@@ -7,25 +7,27 @@ import {
   type RunInput,
   RuntimeError,
 } from '@worker-runtime/core';
-import { Alerts } from './alerts.ts';
-import { calledOff, isCancelled } from './called-off.ts';
-import type { FollowedPod } from './followed-pod.ts';
-import { missedText } from './in-flight-blocks.ts';
-import { type OtherRun, OtherRuns } from './other-runs.ts';
-import { PodFeed } from './pod-feed.ts';
-import type { PodFiles } from './pod-files.ts';
-import type { LinkEvent, PodLink } from './pod-link.ts';
-import { PodLog } from './pod-log.ts';
-import type { PodRedactor } from './pod-redactor.ts';
-import { countRecorded } from './recorded.ts';
+import { missedText } from './link/in-flight-blocks.ts';
+import type { LinkEvent } from './link/link-event.ts';
+import { PodFeed } from './link/pod-feed.ts';
+import type { PodLink } from './link/pod-link.ts';
+import { PodLog } from './link/pod-log.ts';
+import type { StreamPosition } from './link/stream-position.ts';
+import type { StreamTracker } from './link/stream-tracker.ts';
+import { type ConversationItem, conversationItems } from './log/conversation-item.ts';
+import { OutputMapper } from './log/output-mapper.ts';
+import type { PodRedactor } from './log/pod-redactor.ts';
+import { countRecordedItems } from './log/recorded-items.ts';
+import { SegmentChain } from './log/segment-chain.ts';
 import type { LogEntry } from './records/log-entry.ts';
+import type { PodFiles } from './records/pod-files.ts';
 import { textAt } from './records/record-fields.ts';
-import { runError } from './run-error.ts';
-import { RunFollower } from './run-follower.ts';
-import { type Said, saidEntries } from './said.ts';
-import { SegmentChain } from './segment-chain.ts';
-import type { StreamMark, StreamPlace } from './stream-place.ts';
-import { Teller } from './teller.ts';
+import { Alerts } from './runs/alerts.ts';
+import type { FollowedPod } from './runs/followed-pod.ts';
+import { type OtherRun, OtherRuns } from './runs/other-runs.ts';
+import { runError } from './runs/run-error.ts';
+import { RunFollower } from './runs/run-follower.ts';
+import { isCancelled, withdrawnByClient } from './runs/withdrawn-run.ts';
 import { type PodSnapshot, type PodStatus, podStatus } from './wire/pod-event.ts';
 
 export interface SessionOptions {
@@ -34,29 +36,29 @@ export interface SessionOptions {
   readonly name: string;
   readonly redactor: PodRedactor;
   readonly acceptMs: number;
-  /** Whether the conversation before this Worker is still being copied into its log. */
+  /** True if the conversation before the Worker's creation has to be copied into the Worker's log. */
   readonly isCopying: boolean;
-  /** Ends the pod, or leaves it. */
+  /** Ends the pod or leaves it running, depending on the reason. */
   readonly release: (reason: DetachReason, link: PodLink | null) => Promise<void>;
-  /** A run has ended: children may have come. */
+  /** Called after each run, because the pod may have started child pods in it. */
   readonly onRunEnd: () => void;
 }
 
 type Outputs = AsyncGenerator<readonly EngineOutput[], void, undefined>;
 
-/** Whether there is enough to say what began: the input of a run is committed before its first turn. */
-const tellsRun = (event: LinkEvent): boolean =>
+/** True if a run's input is committed by the time of this event. The pod commits it before the first turn. */
+const isInputCommitted = (event: LinkEvent): boolean =>
   event.type !== 'event' ||
   event.event.event === 'turn_start' ||
   (event.event.event === 'status' && podStatus(event.event.data) !== 'running');
 
 /**
- * One attached pod. What the runtime asks for, the pod is asked; what the pod does besides (for other clients, by
- * itself, before this Worker) becomes runs that nobody here asked for, one after the other, in the order of its log.
+ * An attached pod. Sends the runtime's inputs to the pod. All other runs of the pod (for other clients, by the pod
+ * itself, or before the Worker was created) become runs with the origin `engine`, in the order of the pod's log.
  */
 export class PodSession implements EngineSession, FollowedPod {
   readonly redactor: PodRedactor;
-  readonly teller: Teller;
+  readonly mapper: OutputMapper;
   readonly acceptMs: number;
   readonly #options: SessionOptions;
   readonly #log: PodLog;
@@ -65,7 +67,7 @@ export class PodSession implements EngineSession, FollowedPod {
   #link: PodLink | null = null;
   #model: string | null = null;
   #status: PodStatus = 'idle';
-  /** Of the run that is on; idle otherwise. */
+  /** The events of the active run. Null while the pod is idle. */
   #feed: PodFeed | null = null;
   #connected: Promise<void> = Promise.resolve();
   #isCopying: boolean;
@@ -76,17 +78,17 @@ export class PodSession implements EngineSession, FollowedPod {
     this.#options = options;
     this.redactor = options.redactor;
     this.acceptMs = options.acceptMs;
-    this.teller = new Teller(options.redactor, () => this.#model);
+    this.mapper = new OutputMapper(options.redactor, () => this.#model);
     this.#log = new PodLog(options.files, options.name, options.redactor);
-    this.#others = new OtherRuns(options.context, options.redactor, (said) => this.putBack(said));
+    this.#others = new OtherRuns(options.context, options.redactor, (items) => this.putBack(items));
     this.#isCopying = options.isCopying;
   }
 
-  get place(): StreamPlace {
-    return this.#log.place;
+  get tracker(): StreamTracker {
+    return this.#log.tracker;
   }
 
-  /** Whether the conversation before this Worker is not wholly in its log yet. */
+  /** True while the conversation before the Worker's creation is being copied into the Worker's log. */
   get isCopying(): boolean {
     return this.#isCopying && !this.#others.isEmpty;
   }
@@ -95,7 +97,7 @@ export class PodSession implements EngineSession, FollowedPod {
     return this.#model;
   }
 
-  /** Takes a pod over as it is: what its log has and ours has not is recorded as soon as the Worker is attached. */
+  /** Starts from the pod's present state. Records the items that the Worker's log lacks once the Worker is attached. */
   async connect(link: PodLink, snapshot: PodSnapshot): Promise<void> {
     this.#link = link;
     this.#model = snapshot.model;
@@ -103,41 +105,43 @@ export class PodSession implements EngineSession, FollowedPod {
     const entries = this.#log.begin(snapshot);
     const feed = snapshot.status === 'idle' ? null : new PodFeed();
     this.#feed = feed;
-    // all of this before the first await: what the pod says meanwhile comes behind it
-    for (const event of missedText(snapshot, saidEntries(entries))) feed?.push(this.place.stamp(event));
+    // This must happen before the first await, so that events of the pod that arrive in the meantime come after it.
+    for (const event of missedText(snapshot, conversationItems(entries)))
+      feed?.push(this.tracker.stamp(event));
     if (snapshot.status === 'paused')
       feed?.push({ type: 'event', event: { event: 'status', data: { status: 'paused' } } });
-    this.#connected = this.#findMissing(entries, feed);
+    this.#connected = this.#queueMissingRuns(entries, feed);
     await this.#connected;
-    this.#behind(this.#record());
+    this.#inBackground(this.#record());
   }
 
-  /** Everything that comes from the pod. */
-  readonly receive = (event: LinkEvent): void => this.#hear(this.place.stamp(event), event.type === 'again');
+  /** Receives each event of the link. */
+  readonly receive = (event: LinkEvent): void =>
+    this.#handle(this.tracker.stamp(event), event.type === 'reconnected');
 
-  #hear(event: LinkEvent, isNew = false): void {
+  #handle(event: LinkEvent, isNew = false): void {
     if (event.type === 'event') {
       const { event: name, data } = event.event;
-      if (name === 'alert') this.#alerts.add(data, this.teller);
+      if (name === 'alert') this.#alerts.add(data, this.mapper);
       if (name === 'shutdown') this.#isEnding = true;
       if (name === 'compact_done') this.redactor.addWords([textAt(data, 'new_segment_id')]);
       if (name === 'status') this.#status = podStatus(data);
-    } else if (event.type === 'again') {
+    } else if (event.type === 'reconnected') {
       this.#status = event.snapshot.status;
-      if (isNew) this.#log.streamBegins(event.snapshot);
+      if (isNew) this.#log.restartStream(event.snapshot);
     }
     if (this.#feed) this.#feed.push(event);
     else if (event.type === 'lost') this.lost(event.error);
-    else if (event.type === 'again' && this.#status === 'idle') this.#behind(this.#catchUp());
-    else if (this.#status !== 'idle' && (event.type === 'again' || event.event.event === 'status'))
-      this.#begun(event);
+    else if (event.type === 'reconnected' && this.#status === 'idle') this.#inBackground(this.#catchUp());
+    else if (this.#status !== 'idle' && (event.type === 'reconnected' || event.event.event === 'status'))
+      this.#beginOtherRun(event);
   }
 
   async *run(run: Run): Outputs {
     try {
       const other = this.#others.take(run);
-      if (other) yield* this.#recordedRun(run, other);
-      else if (run.input) yield* this.#askedRun(run, run.input);
+      if (other) yield* this.#recordOtherRun(run, other);
+      else if (run.input) yield* this.#requestRun(run, run.input);
     } finally {
       this.#options.onRunEnd();
     }
@@ -158,16 +162,16 @@ export class PodSession implements EngineSession, FollowedPod {
     this.#link?.send(method);
   }
 
-  sync(): Promise<readonly Said[]> {
+  sync(): Promise<readonly ConversationItem[]> {
     return this.#log.sync(this.#link);
   }
 
-  putBack(said: readonly Said[]): void {
-    this.#log.putBack(said);
+  putBack(items: readonly ConversationItem[]): void {
+    this.#log.putBack(items);
   }
 
-  runBroke(at: StreamMark): void {
-    this.#log.runBroke(at);
+  alignStream(position: StreamPosition): void {
+    this.#log.alignStream(position);
   }
 
   takeNotices() {
@@ -178,30 +182,31 @@ export class PodSession implements EngineSession, FollowedPod {
     if (!this.#isDetached) this.#options.context.lost(error);
   }
 
-  async #findMissing(entries: readonly LogEntry[], feed: PodFeed | null): Promise<void> {
+  /** Queues the part of the pod's conversation that the Worker's log does not have. */
+  async #queueMissingRuns(entries: readonly LogEntry[], feed: PodFeed | null): Promise<void> {
     const { context, files } = this.#options;
     const conversation = await new SegmentChain(files).conversation(entries);
-    const recorded = await countRecorded(conversation, context.history(), this.redactor);
-    this.#others.add(conversation.slice(recorded), feed, 'over', this.#status);
+    const recorded = await countRecordedItems(conversation, context.history(), this.redactor);
+    this.#others.add(conversation.slice(recorded), feed, 'past', this.#status);
   }
 
-  /** The pod works for somebody else, or by itself. */
-  #begun(event: LinkEvent): void {
+  /** Follows a run that began for another client, or by the pod itself. */
+  #beginOtherRun(event: LinkEvent): void {
     const feed = new PodFeed();
     this.#feed = feed;
     feed.push(event);
-    this.#behind(this.#recordLive(feed));
+    this.#inBackground(this.#queueActiveRun(feed));
   }
 
-  async #recordLive(feed: PodFeed): Promise<void> {
-    if (!(await feed.until(tellsRun, this.#options.context.signal))) return;
+  async #queueActiveRun(feed: PodFeed): Promise<void> {
+    if (!(await feed.waitFor(isInputCommitted, this.#options.context.signal))) return;
     await this.#connected;
-    this.#others.addHeard(await this.sync(), feed);
-    this.#behind(this.#record());
+    this.#others.addActive(await this.sync(), feed);
+    this.#inBackground(this.#record());
   }
 
-  /** Work that nobody waits for. What it fails of ends this execution; the next one reads the log of the pod anew. */
-  #behind(work: Promise<void>): void {
+  /** Lets work continue in the background. An error ends this execution; the next one reads the pod's log again. */
+  #inBackground(work: Promise<void>): void {
     work.catch((error: unknown) => this.lost(error));
   }
 
@@ -210,75 +215,77 @@ export class PodSession implements EngineSession, FollowedPod {
     if (this.#others.isEmpty) this.#isCopying = false;
   }
 
-  async *#recordedRun(run: Run, { run: { input, said }, feed, stream }: OtherRun): Outputs {
+  async *#recordOtherRun(run: Run, { run: { input, items }, feed, stream }: OtherRun): Outputs {
     if (feed) {
-      yield* this.#following(feed, new RunFollower(this, run, feed).follow(said, stream));
+      yield* this.#follow(feed, new RunFollower(this, run, feed).follow(items, stream));
       return;
     }
-    const outputs = this.teller.tell(said);
+    const outputs = this.mapper.outputs(items);
     if (outputs.length > 0) yield outputs;
-    const end = said.findLast((one) => one.what === 'end');
-    if (end?.what === 'end' && end.result === 'abandoned') return yield calledOff('abandoned');
-    if (end?.what === 'end' && end.result === 'errored') {
-      if (isCancelled(end.message)) return yield calledOff('cancelled');
+    const end = items.findLast((item) => item.kind === 'end');
+    if (end?.kind === 'end' && end.result === 'abandoned') return yield withdrawnByClient('abandoned');
+    if (end?.kind === 'end' && end.result === 'errored') {
+      if (isCancelled(end.message)) return yield withdrawnByClient('cancelled');
       throw runError('', end.message);
     }
-    if (!end && input) throw new RuntimeError('EXECUTION_LOST', 'The run had not ended when the pod did');
+    if (!end && input) throw new RuntimeError('EXECUTION_LOST', 'The pod ended before the run did');
   }
 
-  async *#askedRun(run: Run, input: RunInput): Outputs {
+  async *#requestRun(run: Run, input: RunInput): Outputs {
     if (this.#isEnding) throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod is shutting down');
-    if (this.#feed) throw new RuntimeError('WORKER_BUSY', 'The pod works for another client');
-    // what the pod did while nobody was there came before this
+    if (this.#feed) throw new RuntimeError('WORKER_BUSY', 'The pod is running for another client');
+    // Runs of the pod while it was not attached came before this run.
     for (const other of this.#others.takeAll()) {
-      if (other.run.input)
-        yield [this.teller.notice('info', 'POD_INPUT', `Another client wrote: ${other.run.input.text}`)];
-      const outputs = this.teller.tell(other.run.said);
+      if (other.run.input) yield [this.mapper.inputNotice(other.run.input.text)];
+      const outputs = this.mapper.outputs(other.run.items);
       if (outputs.length > 0) yield outputs;
     }
     const feed = new PodFeed();
     this.#feed = feed;
-    const asked = { role: input.role, text: input.parts.map(({ text }) => text).join('') };
-    let given: readonly Said[] | null = null;
-    yield* this.#following(
+    const request = { role: input.role, text: input.parts.map(({ text }) => text).join('') };
+    let otherItems: readonly ConversationItem[] | null = null;
+    yield* this.#follow(
       feed,
-      new RunFollower(this, run, feed).ask(asked, (said) => {
-        given = said;
+      new RunFollower(this, run, feed).request(request, (items) => {
+        otherItems = items;
       }),
-      () => given,
+      () => otherItems,
     );
   }
 
-  /** Whatever ends the following, what the pod says next is heard again. */
-  async *#following(
+  /**
+   * Publishes the outputs of a run. Afterwards, handles the events that the run did not take, and queues the items
+   * that `otherItems` returns: those of other runs, if the requested run never began.
+   */
+  async *#follow(
     feed: PodFeed,
     outputs: Outputs,
-    given: () => readonly Said[] | null = () => null,
+    otherItems: () => readonly ConversationItem[] | null = () => null,
   ): Outputs {
     try {
       yield* outputs;
     } finally {
-      const rest = feed.rest();
-      const left = given();
+      const rest = feed.takeRest();
+      const items = otherItems();
       if (this.#feed === feed) this.#feed = null;
-      if (left !== null && this.#status === 'running') {
-        // what was waited for in vain is the run of another client, and on
+      if (items !== null && this.#status === 'running') {
+        // The active run belongs to another client.
         const other = new PodFeed();
         this.#feed = other;
         for (const event of rest) other.push(event);
-        this.#others.add(left, other, 'follows', this.#status);
+        this.#others.add(items, other, 'pending', this.#status);
       } else {
-        if (left !== null) this.#others.addOver(left);
-        for (const event of rest) this.#hear(event);
+        if (items !== null) this.#others.addEnded(items);
+        for (const event of rest) this.#handle(event);
       }
-      this.#behind(this.#record());
+      this.#inBackground(this.#record());
     }
   }
 
-  /** After a gap: runs that began and ended in it. One that is on will be heard of. */
+  /** Queues the runs that began and ended while the link was down. Events will report a run that is still active. */
   async #catchUp(): Promise<void> {
     await this.#connected;
-    this.#others.addOver(await this.sync());
-    this.#behind(this.#record());
+    this.#others.addEnded(await this.sync());
+    this.#inBackground(this.#record());
   }
 }

@@ -23,8 +23,8 @@ const open = async (t: ExecutionContext, options: SceneOptions = {}): Promise<Po
   return scene;
 };
 
-/** The samples' data, its workspace moved to where there is one. */
-const withTree = async (scene: PodScene): Promise<void> => {
+/** Copies the data of the samples into the scene, with the scene's workspace. */
+const copySamples = async (scene: PodScene): Promise<void> => {
   await cp(DATA, scene.dataDir, { recursive: true });
   for (const name of await readdir(join(DATA, 'pods'))) {
     const path = join(scene.dataDir, 'pods', name, 'metadata.json');
@@ -33,9 +33,9 @@ const withTree = async (scene: PodScene): Promise<void> => {
   }
 };
 
-test('each pod is in one state, and what is wrong with it is said', async (t) => {
+test('the list has each pod in one state, with a diagnostic if something is wrong', async (t) => {
   const scene = await open(t);
-  await withTree(scene);
+  await copySamples(scene);
   const pods = join(scene.dataDir, 'pods');
   await mkdir(join(pods, 'torn'));
   await writeFile(join(pods, 'torn', 'metadata.json'), '{"pod_name": "to');
@@ -52,7 +52,7 @@ test('each pod is in one state, and what is wrong with it is said', async (t) =>
     );
   }
   await scene.startPod('alive');
-  // its process lives and its socket does not
+  // The process of this pod runs, but its socket is missing.
   const starting = await scene.startPod('booting', join(scene.root, 'data'));
   await rm(join(scene.runtimeDir, 'booting', 'sock'));
   const { legacy } = await scene.start();
@@ -84,9 +84,9 @@ test('each pod is in one state, and what is wrong with it is said', async (t) =>
     t.false(shown.includes(secret), secret);
 });
 
-test('a pod on disk is adopted with its whole conversation, and goes on with it', async (t) => {
+test('a stopped pod is adopted with its whole conversation, and continues it', async (t) => {
   const scene = await open(t);
-  await withTree(scene);
+  await copySamples(scene);
   await rm(join(scene.dataDir, 'pods', 'child'), { recursive: true });
   const { runtime, legacy, store } = await scene.start();
   const [stopped] = (await legacy.list()).filter(({ state }) => state === 'stopped');
@@ -120,7 +120,7 @@ test('a pod on disk is adopted with its whole conversation, and goes on with it'
   t.is((await legacy.list()).find(({ ref }) => ref === stopped?.ref)?.workerId, workerId);
   const twice = await t.throwsAsync(runtime.createWorker(adopt), { code: 'CLAIM_CONFLICT' });
   t.false(JSON.stringify(twice).includes('demo'));
-  // the pod lives on when the runtime ends, and what is in the log is not taken over again
+  // The pod keeps running when the runtime ends, and recorded items are not copied again.
   const [pid] = await scene.pids();
   await runtime.stop();
   const again = await scene.start(store);
@@ -137,7 +137,7 @@ test('a pod on disk is adopted with its whole conversation, and goes on with it'
   ]);
 });
 
-test('a running pod is adopted in the middle of what it says', async (t) => {
+test('a running pod is adopted while it writes a message', async (t) => {
   const scene = await open(t, { script: { seed: 3 } });
   await scene.setScript({
     runs: {
@@ -182,9 +182,9 @@ test('a running pod is adopted in the middle of what it says', async (t) => {
   ]);
 });
 
-test('what cannot be adopted is refused, and nothing is created', async (t) => {
+test('an invalid adoption or config is refused, and no Worker is created', async (t) => {
   const scene = await open(t);
-  await withTree(scene);
+  await copySamples(scene);
   const { runtime, legacy } = await scene.start();
   const found = await legacy.list();
   for (const { ref, state } of found) {
@@ -216,7 +216,7 @@ test('what cannot be adopted is refused, and nothing is created', async (t) => {
   t.deepEqual((await runtime.listWorkers()).items, []);
 });
 
-test('what a running pod writes is taken, also for Workers of other engines', async (t) => {
+test('a claim that overlaps the scope of a running pod is refused at creation', async (t) => {
   const scene = await open(t);
   await scene.startPod('writer');
   const { runtime, legacy } = await scene.start();
@@ -228,7 +228,7 @@ test('what a running pod writes is taken, also for Workers of other engines', as
   );
   const [pod] = await legacy.list();
   t.deepEqual(Object(error).details, { claim: 'workspace', pods: [pod?.ref] });
-  // a pod that only reads takes nothing
+  // A pod that only reads claims no files.
   const reader = await runtime.createWorker({
     engine: 'legacy-pod',
     config: { workspace: inside, role: 'reviewer' },
@@ -243,7 +243,7 @@ test('what a running pod writes is taken, also for Workers of other engines', as
   t.is((await scene.create(runtime)).worker.status, 'idle');
 });
 
-test('what a running pod writes is taken when a Worker of another engine is resumed, too', async (t) => {
+test('a claim that overlaps the scope of a running pod is refused at resume, also for another engine', async (t) => {
   const scene = await open(t);
   const store = memoryStore();
   const { runtime } = await scene.start(store);
@@ -261,7 +261,7 @@ test('what a running pod writes is taken when a Worker of another engine is resu
   t.is((await runtime.resumeWorker(worker.workerId)).status, 'idle');
 });
 
-test('P19: a runtime directory that another user can write is refused, and links out of it are not followed', async (t) => {
+test('P19: a runtime directory that another user can write is refused, and links in it are not followed', async (t) => {
   const scene = await open(t);
   await chmod(scene.runtimeDir, 0o777);
   const error = await t.throwsAsync(scene.start(), { code: 'CONFIG_UNSUPPORTED' });
@@ -272,7 +272,7 @@ test('P19: a runtime directory that another user can write is refused, and links
   await t.throwsAsync(legacy.list(), { code: 'CONFIG_UNSUPPORTED' });
   await t.throwsAsync(scene.create(runtime), { code: 'CONFIG_UNSUPPORTED' });
   await chmod(scene.runtimeDir, 0o700);
-  // only the superuser can give a directory away
+  // Only the superuser can change the owner of a directory.
   if (process.getuid?.() === 0) {
     await chown(scene.runtimeDir, 65_534, 65_534);
     await t.throwsAsync(legacy.list(), { code: 'CONFIG_UNSUPPORTED' });
@@ -286,7 +286,7 @@ test('P19: a runtime directory that another user can write is refused, and links
   t.deepEqual(states.sort(), ['POD_SOCKET_UNSAFE', 'live']);
 });
 
-test('an unknown option is refused by its name', async (t) => {
+test('an unknown or invalid option is refused with its name', async (t) => {
   const { plugin } = await import('../src/index.ts');
   const good = { command: 'yoi', dataDir: '/d', runtimeDir: '/r' };
   t.is(plugin(good).name, 'legacy-pod');

@@ -1,10 +1,10 @@
 import type { Json } from './fake-pod/disk.ts';
 
-/** What a pod would have in its log by the time at which it says a line: samples have the lines only. */
+/** Derives the log of a pod from the lines that it sends, because the samples have only these lines. */
 export class CommittedEntries {
   entries: Json[];
   status: string;
-  /** Of the segment before, once there is another. */
+  /** The previous segment, after the pod began a new one. */
   replaced: { readonly segment: string; readonly entries: readonly Json[] } | null = null;
   #blocks: Json[] = [];
   #usage: Json[] = [];
@@ -20,7 +20,7 @@ export class CommittedEntries {
     this.#ts = Date.now() - 60_000;
   }
 
-  say(event: string, data: Json): void {
+  apply(event: string, data: Json): void {
     switch (event) {
       case 'invoke_start':
         this.#invokedAt = this.entries.length;

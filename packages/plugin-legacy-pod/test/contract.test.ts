@@ -5,10 +5,10 @@ import { testEngine } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { LegacyPodEngine } from '../src/legacy-pod-engine.ts';
 import { resolveOptions } from '../src/options.ts';
-import { encodePodConfig } from '../src/pod-config.ts';
-import { PodDirectory } from '../src/pod-directory.ts';
-import { PodFiles } from '../src/pod-files.ts';
-import { mintPodName } from '../src/pod-name.ts';
+import { encodePodConfig } from '../src/pod/pod-config.ts';
+import { PodDirectory } from '../src/pod/pod-directory.ts';
+import { PodFiles } from '../src/records/pod-files.ts';
+import { mintPodName } from '../src/records/pod-name.ts';
 import { PodScene } from './pod-scene.ts';
 
 testEngine(test, async () => {
@@ -25,13 +25,13 @@ testEngine(test, async () => {
   const options = resolveOptions({ command, dataDir, runtimeDir, readyMs: 20_000, shutdownMs: 5_000 });
   const files = new PodFiles(dataDir, runtimeDir);
   const directory = new PodDirectory(files, options.snapshotMs, [dataDir, runtimeDir]);
-  let places = 0;
+  let workspaces = 0;
   return {
     engine: new LegacyPodEngine(options, files, directory, silentLogger),
-    // as its plugin resolves one: each Worker has a pod, and each pod a directory of its own
+    // Resolved as by the plugin: each Worker has its own pod, and each pod has its own directory.
     get config() {
-      places += 1;
-      const workspace = join(scene.workspace, `${places}`);
+      workspaces += 1;
+      const workspace = join(scene.workspace, `${workspaces}`);
       mkdirSync(workspace);
       return encodePodConfig({
         name: mintPodName(),

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { idOf, PodScene, transcriptOf } from './pod-scene.ts';
 
-test('a pod is started, asked, and ended', async (t) => {
+test('a pod starts, runs inputs, and ends when its Worker is stopped', async (t) => {
   const scene = await PodScene.open({
     script: {
       runs: {

@@ -6,8 +6,8 @@ import test, { type ExecutionContext } from 'ava';
 import { finishedRuns, isGone, PodScene, runsFinished, transcriptOf, until } from './pod-scene.ts';
 import { recordedStore } from './recorded-store.ts';
 
-/** A scene whose runtime was killed in the middle of a run, after its tool was called. */
-const killed = async (t: ExecutionContext) => {
+/** Returns a scene whose runtime was killed during a run, after the tool call. */
+const killRuntime = async (t: ExecutionContext) => {
   const scene = await PodScene.open();
   t.teardown(() => scene.close());
   await scene.setScript({
@@ -38,8 +38,8 @@ const killed = async (t: ExecutionContext) => {
 
 const BEFORE = ['user: first', 'assistant: echo: first', 'user: long', 'assistant: let me see', 'call Read'];
 
-test('P12: a pod outlives its runtime, is attached again, and nothing is taken over twice', async (t) => {
-  const { scene, path } = await killed(t);
+test('P12: a pod outlives a killed runtime, is attached again, and no item is recorded twice', async (t) => {
+  const { scene, path } = await killRuntime(t);
   const [pid = 0] = await scene.pids();
   t.false(isGone(pid));
   const { runtime } = await scene.start(await recordedStore(path));
@@ -57,13 +57,13 @@ test('P12: a pod outlives its runtime, is attached again, and nothing is taken o
   t.deepEqual((await transcriptOf(runtime, 'w')).slice(-2), ['user: recall', 'assistant: first']);
 });
 
-test('P12: what a pod did while no runtime was there is in the log of its Worker afterwards, once', async (t) => {
-  const { scene, path } = await killed(t);
+test('P12: runs of a pod while no runtime was attached are recorded once afterwards', async (t) => {
+  const { scene, path } = await killRuntime(t);
   const [name = ''] = await scene.names();
   await scene.openGate('a');
   const client = await scene.attach(name);
   await until(async () => {
-    // refused while the first run is on, so it may take a few
+    // The pod refuses it while the first run is active, so it is sent repeatedly.
     client.send({ method: 'run', params: { input: [{ kind: 'text', content: 'theirs' }] } });
     const log = JSON.stringify((await scene.snapshotOf(name)).entries);
     return log.includes('echo: theirs');
@@ -80,8 +80,8 @@ test('P12: what a pod did while no runtime was there is in the log of its Worker
   ]);
 });
 
-test('P12: where both were killed, the run is interrupted, and the pod is restored', async (t) => {
-  const { scene, path } = await killed(t);
+test('P12: if runtime and pod were killed, the run is interrupted and the pod is restored', async (t) => {
+  const { scene, path } = await killRuntime(t);
   const [pid = 0] = await scene.pids();
   process.kill(-pid, 'SIGKILL');
   await until(() => isGone(pid));

@@ -23,12 +23,12 @@ const open = async (t: ExecutionContext, options: SceneOptions = {}): Promise<Po
 const isText = (one: Observation): boolean =>
   one.type === 'delta' || (one.type === 'in-flight' && one.messages.length > 0);
 
-const begun = (runtime: Runtime, workerId: string) =>
+const untilText = (runtime: Runtime, workerId: string) =>
   observeUntil(runtime, workerId, (_, all) => all.some(isText));
 
 const LONG = [{ text: 'working on it now' }, { hang: true }] as const;
 
-test('P1, P2: a pod that ignores everything is detached at the deadline, and killed behind it', async (t) => {
+test('P1, P2: a pod that ignores everything is detached at the deadline, and killed afterwards', async (t) => {
   const scene = await open(t, {
     script: { runs: { long: LONG }, switches: { ignoresEverything: true } },
     options: { shutdownMs: 900, interruptMs: 200 },
@@ -37,7 +37,7 @@ test('P1, P2: a pod that ignores everything is detached at the deadline, and kil
   const { runtime } = await scene.start();
   const workerId = idOf(await scene.create(runtime));
   await runtime.sendInput(workerId, { text: 'long' });
-  await begun(runtime, workerId);
+  await untilText(runtime, workerId);
   const [pid = 0] = await scene.pids();
   t.deepEqual(await runtime.stopWorker(workerId), { changed: true, status: 'stopped', outcome: 'detached' });
   t.deepEqual(await runtime.stopWorker(workerId), { changed: false, status: 'stopped', outcome: 'detached' });
@@ -46,7 +46,7 @@ test('P1, P2: a pod that ignores everything is detached at the deadline, and kil
   t.is((await runtime.events(workerId, { after: 'start' })).items.at(-1)?.type, 'worker.stopped');
 });
 
-test('P3: a pod that ignores a cancel is ended, and its Worker goes on with the same conversation', async (t) => {
+test('P3: a pod that ignores a cancel is ended, and its Worker continues the same conversation', async (t) => {
   const scene = await open(t, {
     script: { runs: { long: LONG, recall: [{ recall: true }] }, switches: { ignoresEverything: true } },
     options: { shutdownMs: 100, interruptMs: 100 },
@@ -56,14 +56,14 @@ test('P3: a pod that ignores a cancel is ended, and its Worker goes on with the 
   const workerId = idOf(await scene.create(runtime));
   await runtime.sendInput(workerId, { text: 'first' }, { waitMs: 10_000 });
   await runtime.sendInput(workerId, { text: 'long' });
-  await begun(runtime, workerId);
+  await untilText(runtime, workerId);
   t.deepEqual(await runtime.cancelRun(workerId), { changed: true, status: 'idle' });
   const { run } = await runtime.sendInput(workerId, { text: 'recall' }, { waitMs: 10_000 });
   t.is(run?.outcome, 'completed');
   t.is((await transcriptOf(runtime, workerId)).at(-1), 'assistant: first');
 });
 
-test('a pod that takes long to end is interrupted, and leaves nothing behind', async (t) => {
+test('a pod that does not end in time gets SIGINT, and its registry row is removed', async (t) => {
   const scene = await open(t, {
     script: { switches: { slowShutdownMs: 60_000, losesShutdownEvent: true } },
     options: { shutdownMs: 150 },
@@ -78,13 +78,13 @@ test('a pod that takes long to end is interrupted, and leaves nothing behind', a
   t.deepEqual(allocations, []);
 });
 
-test('P12: a pod that is killed takes its run with it, and is restored by the next input', async (t) => {
+test('P12: the run of a killed pod ends with EXECUTION_LOST, and the next input restores the pod', async (t) => {
   const scene = await open(t, { script: { runs: { long: LONG, recall: [{ recall: true }] } } });
   const { runtime } = await scene.start();
   const workerId = idOf(await scene.create(runtime));
   await runtime.sendInput(workerId, { text: 'first' }, { waitMs: 10_000 });
   await runtime.sendInput(workerId, { text: 'long' });
-  await begun(runtime, workerId);
+  await untilText(runtime, workerId);
   const [pid = 0] = await scene.pids();
   process.kill(-pid, 'SIGKILL');
   const { events } = await runsFinished(runtime, workerId, 2);
@@ -95,7 +95,7 @@ test('P12: a pod that is killed takes its run with it, and is restored by the ne
   t.deepEqual((await transcriptOf(runtime, workerId)).slice(-2), ['user: recall', 'assistant: first']);
 });
 
-test('what other clients ask a pod becomes runs of its Worker, in order', async (t) => {
+test('requests of other clients become runs of the Worker, in order', async (t) => {
   const scene = await open(t, { script: { alerts: ['AGENTS.md could not be read'] } });
   const { runtime } = await scene.start();
   const workerId = idOf(await scene.create(runtime));
@@ -104,28 +104,28 @@ test('what other clients ask a pod becomes runs of its Worker, in order', async 
   const client = await scene.attach(name);
   client.send({ method: 'run', params: { input: [{ kind: 'text', content: 'theirs' }] } });
   await runsFinished(runtime, workerId, 2);
-  client.send({ method: 'notify', params: { message: 'told' } });
+  client.send({ method: 'notify', params: { message: 'noted' } });
   const { events } = await runsFinished(runtime, workerId, 3);
   t.deepEqual(await transcriptOf(runtime, workerId), [
     'user: mine',
     'assistant: echo: mine',
     'user: theirs',
     'assistant: echo: theirs',
-    'system: told',
+    'system: noted',
     'assistant: Noted.',
   ]);
   t.deepEqual(
     events.flatMap((event) => (event.type === 'run.started' ? [event.data.origin] : [])),
     ['input', 'engine', 'engine'],
   );
-  // an alert is repeated on every connection
+  // The pod repeats an alert on every connection.
   t.is(
     events.filter((event) => event.type === 'diagnostic.recorded' && event.data.code === 'POD_ALERT').length,
     1,
   );
 });
 
-test('a pod that works for another client is busy, and both are told', async (t) => {
+test('an input to a pod that is running for another client is refused as busy', async (t) => {
   const scene = await open(t);
   await scene.setScript({ runs: { theirs: [{ text: 'a' }, { gate: scene.gate('a') }, { text: 'b' }] } });
   const { runtime } = await scene.start();
@@ -133,14 +133,14 @@ test('a pod that works for another client is busy, and both are told', async (t)
   const [name = ''] = await scene.names();
   const client = await scene.attach(name);
   client.send({ method: 'run', params: { input: [{ kind: 'text', content: 'theirs' }] } });
-  await begun(runtime, workerId);
+  await untilText(runtime, workerId);
   await t.throwsAsync(runtime.sendInput(workerId, { text: 'mine' }), { code: 'WORKER_BUSY' });
   await scene.openGate('a');
   await runsFinished(runtime, workerId, 1);
   t.deepEqual(await transcriptOf(runtime, workerId), ['user: theirs', 'assistant: a', 'assistant: b']);
 });
 
-test('a paused pod waits for an answer, and goes on', async (t) => {
+test('a paused pod opens a request, and resumes or abandons the run as answered', async (t) => {
   const scene = await open(t, { script: { runs: { long: LONG, '(resumed)': [{ text: 'resumed' }] } } });
   const { runtime } = await scene.start();
   const workerId = idOf(await scene.create(runtime));
@@ -166,8 +166,7 @@ test('a paused pod waits for an answer, and goes on', async (t) => {
     finishedRuns(items).map(({ data }) => data.outcome),
     ['completed', 'cancelled'],
   );
-  const said = await transcriptOf(runtime, workerId);
-  t.deepEqual(said, [
+  t.deepEqual(await transcriptOf(runtime, workerId), [
     'user: long',
     'assistant: working on it now',
     'assistant: resumed',
@@ -176,14 +175,14 @@ test('a paused pod waits for an answer, and goes on', async (t) => {
   ]);
 });
 
-test('a pause that another client ends is over here, too', async (t) => {
+test('a pause that another client ends closes the request', async (t) => {
   const scene = await open(t, { script: { runs: { long: LONG, '(resumed)': [{ text: 'resumed' }] } } });
   const { runtime } = await scene.start();
   const workerId = idOf(await scene.create(runtime));
   const [name = ''] = await scene.names();
   const client = await scene.attach(name);
   await runtime.sendInput(workerId, { text: 'long' });
-  await begun(runtime, workerId);
+  await untilText(runtime, workerId);
   client.send({ method: 'pause' });
   await until(async () => (await runtime.getWorker(workerId)).status === 'waiting');
   client.send({ method: 'resume' });
@@ -196,7 +195,7 @@ test('a pause that another client ends is over here, too', async (t) => {
   t.deepEqual((await runtime.listRequests(workerId)).items, []);
 });
 
-test('what goes wrong in a run has a code and no foreign text', async (t) => {
+test('the error of a failed run has a code and no text of the provider', async (t) => {
   const scene = await open(t, {
     script: {
       runs: {
@@ -209,18 +208,18 @@ test('what goes wrong in a run has a code and no foreign text', async (t) => {
   });
   const { runtime } = await scene.start();
   const workerId = idOf(await scene.create(runtime));
-  const ask = async (text: string) => (await runtime.sendInput(workerId, { text }, { waitMs: 10_000 })).run;
-  t.deepEqual((await ask('provider'))?.error, {
+  const send = async (text: string) => (await runtime.sendInput(workerId, { text }, { waitMs: 10_000 })).run;
+  t.deepEqual((await send('provider'))?.error, {
     code: 'ENGINE_FAILED',
-    message: 'The provider of the model reported an error (status 504)',
+    message: 'The model provider reported an error (status 504)',
   });
-  t.is((await ask('full'))?.error?.code, 'CONTEXT_LIMIT');
-  t.is((await ask('limit'))?.outcome, 'completed');
-  t.is((await ask('retry'))?.outcome, 'completed');
+  t.is((await send('full'))?.error?.code, 'CONTEXT_LIMIT');
+  t.is((await send('limit'))?.outcome, 'completed');
+  t.is((await send('retry'))?.outcome, 'completed');
   t.deepEqual((await transcriptOf(runtime, workerId)).slice(-2), ['user: retry', 'assistant: again']);
 });
 
-test('a client that was cut off for falling behind comes back, and nothing is lost', async (t) => {
+test('a link that the pod cut off for falling behind reconnects, and no item is lost', async (t) => {
   const scene = await open(t);
   await scene.setScript({
     runs: {
@@ -247,10 +246,10 @@ test('a client that was cut off for falling behind comes back, and nothing is lo
   t.is((await runtime.getWorker(workerId)).execution.generation, 1);
 });
 
-test('a line that a pod loses is sent again once, and a compaction is waited for', async (t) => {
+test('an input that a pod loses is sent again once, and a compaction does not time out', async (t) => {
   const scene = await open(t, {
     script: {
-      // longer than a pod is waited for, which may be slow on a busy machine
+      // The compaction takes longer than acceptMs, which allows for a busy machine.
       switches: { losesLinesOver: 5_000, compactsBeforeRunMs: 3_300 },
       runs: { work: [{ text: 'one' }, { tool: 'Read', output: 'it' }, { compact: true }, { text: 'two' }] },
     },
@@ -271,20 +270,20 @@ test('a line that a pod loses is sent again once, and a compaction is waited for
   ]);
 });
 
-for (const [what, switches, code] of [
+for (const [behaviour, switches, code] of [
   ['is never ready', { neverReady: true }, 'ENGINE_UNAVAILABLE'],
-  ['is ready without a socket', { readyWithoutSocket: true }, 'ENGINE_UNAVAILABLE'],
-  ['crashes once it is ready', { crashAfterReady: true }, 'ENGINE_UNAVAILABLE'],
+  ['reports ready without a socket', { readyWithoutSocket: true }, 'ENGINE_UNAVAILABLE'],
+  ['crashes when it is ready', { crashAfterReady: true }, 'ENGINE_UNAVAILABLE'],
   ['cannot start', { exitBeforeReady: 'error: invalid ticket role `boss`' }, 'CONFIG_UNSUPPORTED'],
   [
-    'conflicts with another',
+    'conflicts with another pod',
     {
       exitBeforeReady: 'error: failed to create pod x: requested scope `/a` conflicts with pod `y` rule `/a`',
     },
     'CLAIM_CONFLICT',
   ],
 ] as const) {
-  test(`P11: of a pod that ${what} nothing is left`, async (t) => {
+  test(`P11: a pod that ${behaviour} leaves no Worker and no process`, async (t) => {
     const scene = await open(t, {
       script: { switches },
       options: { readyMs: 'neverReady' in switches || 'readyWithoutSocket' in switches ? 3_000 : 10_000 },
@@ -298,14 +297,14 @@ for (const [what, switches, code] of [
   });
 }
 
-test('a program that is not there is a typed error', async (t) => {
+test('a missing program is reported as a typed error', async (t) => {
   const scene = await open(t, { options: { command: '/nowhere/yoi' } });
   const { runtime } = await scene.start();
   const error = await t.throwsAsync(scene.create(runtime), { code: 'ENGINE_UNAVAILABLE' });
   t.false(error?.message.includes('nowhere'));
 });
 
-test('pods that a pod starts become children of its Worker', async (t) => {
+test('pods that a pod starts become child Workers', async (t) => {
   const scene = await open(t);
   await scene.setScript({
     runs: {
@@ -321,7 +320,7 @@ test('pods that a pod starts become children of its Worker', async (t) => {
   await runtime.sendInput(workerId, { text: 'spawn' }, { waitMs: 10_000 });
   await until(async () => (await scene.pids()).length === 2);
   await until(async () => {
-    // children are looked for when a run has ended
+    // The plugin looks for child pods after each run.
     await runtime.sendInput(workerId, { text: 'more' }, { waitMs: 10_000 });
     return (await runtime.listWorkers({ parent: workerId })).items.length === 1;
   });

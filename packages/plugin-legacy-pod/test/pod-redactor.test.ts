@@ -1,12 +1,12 @@
 import test from 'ava';
-import { PodRedactor, RedactedStream } from '../src/pod-redactor.ts';
+import { PodRedactor, RedactedStream } from '../src/log/pod-redactor.ts';
 
 const redactor = (): PodRedactor => {
-  const made = new PodRedactor();
-  made.addPlaces(['/run/user/1000/yoi', '/home/dev/My Data/yoi']);
-  made.addWorkspaces(['/home/dev/src/demo']);
-  made.addWords(['demo', 'my pod', '019efea6-ba00-7a10-8c3e-4f5a6b7c8d9e']);
-  return made;
+  const created = new PodRedactor();
+  created.addPaths(['/run/user/1000/yoi', '/home/dev/My Data/yoi']);
+  created.addWorkspaces(['/home/dev/src/demo']);
+  created.addWords(['demo', 'my pod', '019efea6-ba00-7a10-8c3e-4f5a6b7c8d9e']);
+  return created;
 };
 
 const CASES: readonly (readonly [string, string])[] = [
@@ -23,7 +23,7 @@ const CASES: readonly (readonly [string, string])[] = [
   ['nothing private here: 4242 apples', 'nothing private here: 4242 apples'],
 ];
 
-test('P19: what is private is taken out, and the rest stays as it is', (t) => {
+test('P19: private text is replaced, and other text stays unchanged', (t) => {
   for (const [text, shown] of CASES) t.is(redactor().text(text), shown);
   t.deepEqual(redactor().json({ a: ['demo', 1, null], pid: 12, '/run/user/1000/yoi': true }), {
     a: ['[private]', 1, null],
@@ -32,7 +32,7 @@ test('P19: what is private is taken out, and the rest stays as it is', (t) => {
   });
 });
 
-test('P19: text that comes in pieces shows nothing private, wherever it is cut', (t) => {
+test('P19: text that arrives in pieces shows nothing private, for every size of the pieces', (t) => {
   for (const [text, shown] of CASES) {
     for (let size = 1; size <= text.length; size += 1) {
       const stream = new RedactedStream(redactor());
@@ -43,7 +43,7 @@ test('P19: text that comes in pieces shows nothing private, wherever it is cut',
   }
 });
 
-test('ordinary text is shown while it comes, a word behind', (t) => {
+test('ordinary text is shown as it arrives, except for the last word', (t) => {
   const stream = new RedactedStream(redactor());
   t.is(stream.push('Hello wor'), 'Hello ');
   t.is(stream.push('ld, how '), 'world, how ');

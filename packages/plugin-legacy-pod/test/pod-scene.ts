@@ -30,7 +30,7 @@ import type { FakeScript } from './fake-pod/script.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** Without its types the fake pod starts in a tenth of the time. */
+/** Compiles the fake pod to JavaScript once, so that it starts in a tenth of the time. */
 const compiled = (async (): Promise<string> => {
   const out = await mkdtemp(join(tmpdir(), 'fp-'));
   process.once('exit', () => rmSync(out, { recursive: true, force: true }));
@@ -54,11 +54,11 @@ export interface SceneOptions {
   readonly script?: FakeScript;
   readonly options?: Partial<LegacyPodOptions>;
   readonly log?: Logger;
-  /** How long a stop may take before its execution is detached. */
+  /** The time that a stop may take before the execution is detached, in milliseconds. */
   readonly stopDeadlineMs?: number;
 }
 
-/** A place with fake pods, on which runtimes can be opened again and again. */
+/** A set of directories with fake pods, on which several runtimes can be started one after another. */
 export class PodScene {
   readonly root: string;
   readonly dataDir: string;
@@ -79,7 +79,7 @@ export class PodScene {
   }
 
   static async open(options: SceneOptions = {}): Promise<PodScene> {
-    // a socket's path has little room
+    // The path is short, because the length of a socket's path is limited.
     const root = await realpath(await mkdtemp(join(tmpdir(), 'lp')));
     const scene = new PodScene(root, await compiled, options);
     await mkdir(scene.workspace);
@@ -97,7 +97,7 @@ export class PodScene {
     return [process.execPath, this.#program, '--fake', this.scriptPath];
   }
 
-  /** Gates of scripts are files: a run waits until there is one. */
+  /** Returns the path of a gate. A scripted run waits until a file exists there. */
   gate(name: string): string {
     return join(this.root, `gate-${name}`);
   }
@@ -143,15 +143,15 @@ export class PodScene {
     return runtime.createWorker({ engine: 'legacy-pod', config: { workspace: this.workspace }, ...more });
   }
 
-  /** Starts a pod as the old clients did. Resolves when it accepts: its socket is in the folder a moment earlier. */
+  /** Starts a pod as the old clients did. Resolves when the pod accepts connections. */
   async startPod(
     name: string,
     workspace: string = this.workspace,
     more: readonly string[] = [],
   ): Promise<ChildProcess> {
     const [program = '', ...leading] = this.command;
-    const said = join(this.root, `${name}.stderr`);
-    const log = await open(said, 'w');
+    const errorPath = join(this.root, `${name}.stderr`);
+    const log = await open(errorPath, 'w');
     const child = spawn(program, [...leading, 'pod', '--workspace', workspace, '--pod', name, ...more], {
       detached: true,
       stdio: ['ignore', 'ignore', log.fd],
@@ -160,17 +160,17 @@ export class PodScene {
     const ended = once(child, 'close').then(() => true);
     await log.close();
     const isReady = until(() => accepts(join(this.runtimeDir, name, 'sock'))).then(() => false);
-    if (await Promise.race([ended, isReady])) throw new Error(await readFile(said, 'utf8'));
+    if (await Promise.race([ended, isReady])) throw new Error(await readFile(errorPath, 'utf8'));
     return child;
   }
 
-  /** The segment that a pod writes now. */
+  /** Returns the present segment of a pod. */
   async segmentOf(name: string): Promise<string> {
     const text = await readFile(join(this.dataDir, 'pods', name, 'metadata.json'), 'utf8');
     return (JSON.parse(text) as { readonly active: { readonly segment_id: string } }).active.segment_id;
   }
 
-  /** A client of its own, as a terminal would be. */
+  /** Connects another client to a pod. */
   async attach(
     name: string,
   ): Promise<{ readonly send: (method: { readonly method: string; readonly params?: unknown }) => void }> {
@@ -182,7 +182,7 @@ export class PodScene {
     return { send: (method) => connection.send(method as PodMethod) };
   }
 
-  /** What a pod has committed by now. */
+  /** Returns the present snapshot of a pod. */
   snapshotOf(name: string): Promise<PodSnapshot> {
     return takeSnapshot(join(this.runtimeDir, name, 'sock'), name, 5_000);
   }
@@ -207,18 +207,18 @@ export class PodScene {
       try {
         process.kill(-pid, 'SIGKILL');
       } catch {
-        // it ended
+        // The process ended in the meantime.
       }
     }
     await rm(this.root, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
-/** Resolves when it holds; looked at again and again, since files and processes do not tell. */
+/** Waits until a condition holds. Polls, because files and processes send no events. */
 export const until = async (holds: () => Promise<boolean> | boolean): Promise<void> => {
   const end = Date.now() + 20_000;
   while (!(await holds())) {
-    if (Date.now() > end) throw new Error('it never held');
+    if (Date.now() > end) throw new Error('The condition did not hold within 20 s');
     await setTimeout(10);
   }
 };
@@ -241,7 +241,7 @@ export const isGone = (pid: number): boolean => {
   }
 };
 
-/** What one sees of a Worker from its beginning, until something holds. */
+/** Observes a Worker from its beginning until a condition holds. */
 export const observeUntil = async (
   runtime: Runtime,
   workerId: string,
@@ -255,18 +255,18 @@ export const observeUntil = async (
     if (one.type === 'event') events.push(one.event);
     if (holds(events, all)) return { events, all };
   }
-  throw new Error(`it never held: ${events.map(({ type }) => type).join(' ')}`);
+  throw new Error(`The condition did not hold within 20 s: ${events.map(({ type }) => type).join(' ')}`);
 };
 
 export const finishedRuns = (events: readonly WorkerEvent[]) =>
   events.flatMap((event) => (event.type === 'run.finished' ? [event] : []));
 
-/** Until so many runs have finished. */
+/** Observes a Worker until `count` runs have finished. */
 export const runsFinished = (runtime: Runtime, workerId: string, count: number) =>
   observeUntil(runtime, workerId, (events) => finishedRuns(events).length >= count);
 
-/** A conversation in short: `user: Hello`, `assistant: Hi`, `call Read`, `result ok`. */
-export const spoken = (items: readonly TranscriptItem[]): readonly string[] =>
+/** Summarizes a transcript as lines: `user: Hello`, `assistant: Hi`, `call Read`, `result "ok"`. */
+const linesOf = (items: readonly TranscriptItem[]): readonly string[] =>
   items.flatMap((item) =>
     item.parts.map((part) => {
       switch (part.type) {
@@ -285,6 +285,6 @@ export const spoken = (items: readonly TranscriptItem[]): readonly string[] =>
   );
 
 export const transcriptOf = async (runtime: Runtime, workerId: string): Promise<readonly string[]> =>
-  spoken((await runtime.transcript(workerId, { limit: 1_000 })).items);
+  linesOf((await runtime.transcript(workerId, { limit: 1_000 })).items);
 
 export const idOf = ({ worker }: { readonly worker: WorkerDetail }): string => worker.workerId;

@@ -24,10 +24,16 @@ const batchOf = ({ lines = '', count = 0, keys }: Write): Batch => ({
   ...(keys && { keys }),
 });
 
-/** A store in memory whose writes stand in a file, too: what a killed process had acknowledged is in there. */
+/** Returns a memory store that also appends its writes to a file, so that they survive the kill of a process. */
 export const recordedStore = async (path: string): Promise<RuntimeStore> => {
   const inner = memoryStore();
-  await inner.open({ log: silentLogger, configuration: null, snapshotOf: () => undefined, report: () => {} });
+  await inner.open({
+    log: silentLogger,
+    configuration: null,
+    keptKeys: 1_000,
+    snapshotOf: () => undefined,
+    report: () => {},
+  });
   const writes = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
   for (const line of writes) {
     const write = JSON.parse(line) as Write;

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { JsonObject } from '@worker-runtime/core';
 import test from 'ava';
-import { rulesConflict } from '../src/claims.ts';
-import { CommittedLog } from '../src/committed-log.ts';
-import { PodFiles, UnsafeFileError } from '../src/pod-files.ts';
+import { CommittedLog } from '../src/log/committed-log.ts';
+import { splitRuns } from '../src/log/committed-run.ts';
+import { entriesOf, SegmentChain, segmentLog } from '../src/log/segment-chain.ts';
+import { rulesConflict } from '../src/pod/claims.ts';
+import { startupError } from '../src/pod/startup-error.ts';
 import { logEntry, loggedItem, systemItem, textOfSegments } from '../src/records/log-entry.ts';
 import { readMetadata } from '../src/records/metadata.ts';
+import { PodFiles, UnsafeFileError } from '../src/records/pod-files.ts';
 import { readRecordLines } from '../src/records/record-lines.ts';
 import { readRegistry } from '../src/records/registry.ts';
-import { splitRuns } from '../src/said-run.ts';
-import { entriesOf, SegmentChain, segmentLog } from '../src/segment-chain.ts';
-import { startupError } from '../src/startup-error.ts';
 import { podEvent } from '../src/wire/pod-event.ts';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
@@ -28,7 +28,7 @@ const SESSION = '019efea6-ba00-7a10-8c3e-4f5a6b7c8d9e';
 const FIRST = '019efea6-ba01-7b21-9d4f-5a6b7c8d9eaf';
 const SECOND = '019efead-97a0-7c32-ae50-6b7c8d9eafb0';
 
-test('every kind of record of the samples is read', async (t) => {
+test('every kind of record in the samples is read', async (t) => {
   for (const raw of await linesOf('log-entries.jsonl'))
     t.is(logEntry(raw)?.kind as string, raw.kind as string);
   for (const raw of await linesOf('logged-items.jsonl'))
@@ -40,13 +40,13 @@ test('every kind of record of the samples is read', async (t) => {
     t.is(podEvent(JSON.stringify(raw))?.event as string, raw.event as string);
 });
 
-test('a signature and encrypted reasoning are left behind', async (t) => {
+test('signatures and encrypted reasoning are omitted', async (t) => {
   const items = (await linesOf('logged-items.jsonl')).map(loggedItem);
   const kept = JSON.stringify(items);
   for (const secret of ['SIG-OPUS-XYZ', 'opaque-blob']) t.false(kept.includes(secret), secret);
 });
 
-test('a log whose end is torn keeps what is whole, and says where it ends', async (t) => {
+test('an incomplete last record is reported with its position, and the other records are kept', async (t) => {
   const { entries, losses } = segmentLog(await readFile(fixture('corrupt/segment-torn-tail.jsonl')));
   t.deepEqual(
     entries.map(({ kind }) => kind),
@@ -60,7 +60,7 @@ test('a log whose end is torn keeps what is whole, and says where it ends', asyn
   t.is(losses[0]?.offset, bytes.lastIndexOf(0x0a) + 1);
 });
 
-test('a record behind the front of another one, in broken UTF-8, is found', async (t) => {
+test('a record that follows an incomplete record on the same line is found, also in invalid UTF-8', async (t) => {
   const { entries, losses } = segmentLog(await readFile(fixture('corrupt/segment-invalid-utf8.jsonl')));
   t.deepEqual(
     entries.map(({ kind }) => kind),
@@ -72,7 +72,7 @@ test('a record behind the front of another one, in broken UTF-8, is found', asyn
   );
 });
 
-test('a record of an unknown kind is a loss with its place, and an empty log has none', async (t) => {
+test('a record of an unknown kind is a loss with a position, and an empty log has no losses', async (t) => {
   const { entries, losses } = segmentLog(await readFile(fixture('corrupt/segment-unknown-kind.jsonl')));
   t.is(entries.length, 3);
   t.deepEqual(
@@ -85,7 +85,7 @@ test('a record of an unknown kind is a loss with its place, and an empty log has
   });
 });
 
-test('two whole records on one line are no loss, and a broken line costs no other', (t) => {
+test('two complete records on one line are both read, and a damaged line does not affect other lines', (t) => {
   const [a, b] = ['{"kind":"invoke","ts":1,"trigger":"x"}', '{"kind":"user_input","ts":2,"segments":[]}'];
   t.deepEqual(
     readRecordLines(Buffer.from(`${a}${b}\n`)).records.map(({ record }) => record.ts),
@@ -105,7 +105,7 @@ test('two whole records on one line are no loss, and a broken line costs no othe
   t.deepEqual(broken.losses, [{ reason: 'unreadable', line: 3, offset: a.length + 2 }]);
 });
 
-test('whatever byte of a log is cut off or changed, reading it ends, and what is before it is kept', async (t) => {
+test('a log that is cut or changed at any byte is read, and the records before that byte are kept', async (t) => {
   const whole = await readFile(fixture(`tree/data/sessions/${SESSION}/${FIRST}.jsonl`));
   const all = segmentLog(whole).entries.length;
   for (let at = 0; at < whole.length; at += 37) {
@@ -118,18 +118,18 @@ test('whatever byte of a log is cut off or changed, reading it ends, and what is
   }
 });
 
-test('a compacted conversation is whole again, with a word where it was compacted', async (t) => {
+test('a compacted conversation is read completely, with a notice at the compaction', async (t) => {
   const bytes = await readFile(fixture(`tree/data/sessions/${SESSION}/${SECOND}.jsonl`));
-  const said = await new SegmentChain(tree).conversation(segmentLog(bytes).entries);
+  const items = await new SegmentChain(tree).conversation(segmentLog(bytes).entries);
   t.deepEqual(
-    splitRuns(said).map(({ input }) => input && `${input.role}: ${input.text}`),
+    splitRuns(items).map(({ input }) => input && `${input.role}: ${input.text}`),
     ['user: Hello', 'user: read @src/main.rs', 'user: run the long job', 'system: turn finished'],
   );
-  const last = said.at(-1);
-  t.is(last?.what === 'notice' ? last.code : null, 'POD_COMPACTED');
+  const last = items.at(-1);
+  t.is(last?.kind === 'notice' ? last.code : null, 'POD_COMPACTED');
 });
 
-test('a fork shows what it took over once, and a source that is gone is said', async (t) => {
+test('a fork has the earlier conversation once, and a missing source segment is reported', async (t) => {
   const fork = (segment: string) =>
     entriesOf([
       {
@@ -143,8 +143,8 @@ test('a fork shows what it took over once, and a source that is gone is said', a
       { kind: 'user_input', ts: 11, segments: [{ kind: 'text', content: 'Again' }] },
     ]);
   const inputs = async (segment: string) =>
-    (await new SegmentChain(tree).conversation(fork(segment))).flatMap((said) =>
-      said.what === 'input' ? [said.text] : said.what === 'notice' ? [said.code] : [],
+    (await new SegmentChain(tree).conversation(fork(segment))).flatMap((item) =>
+      item.kind === 'input' ? [item.text] : item.kind === 'notice' ? [item.code] : [],
     );
   t.deepEqual(await inputs(FIRST), ['Hello', 'Again']);
   t.deepEqual(await inputs('019efea6-0000-7000-8000-000000000000'), [
@@ -155,30 +155,30 @@ test('a fork shows what it took over once, and a source that is gone is said', a
   t.deepEqual(await inputs('../../escape'), ['POD_HISTORY_MISSING', 'Hello', 'Again']);
 });
 
-test('a log that was cut back is noticed, and nothing of it is said twice', async (t) => {
+test('a log that was cut back is reported, and its remaining items are not returned again', async (t) => {
   const entries = segmentLog(await readFile(fixture(`tree/data/sessions/${SESSION}/${FIRST}.jsonl`))).entries;
   const log = new CommittedLog(tree);
   log.skip(entries.slice(0, 8));
   t.deepEqual(await log.advance(entries.slice(0, 8)), []);
   const more = await log.advance(entries.slice(0, 12));
   t.deepEqual(
-    more.map(({ what }) => what),
+    more.map(({ kind }) => kind),
     ['begin', 'input', 'system', 'message'],
   );
   const cut = await log.advance(entries.slice(0, 8));
   t.deepEqual(
-    cut.map((said) => (said.what === 'notice' ? said.code : said.what)),
+    cut.map((item) => (item.kind === 'notice' ? item.code : item.kind)),
     ['POD_REWOUND'],
   );
   t.is((await log.advance(entries.slice(0, 12))).length, 4);
 });
 
-test('metadata and registry are read as they are, and a half-written one is read again', async (t) => {
+test('metadata and registry are read, and an incomplete registry is read again', async (t) => {
   const demo = await readMetadata(tree, 'demo');
   t.true(demo !== null && demo !== 'corrupt' && demo.segment === SECOND && demo.children.includes('child'));
   const pending = await readMetadata(tree, 'pending');
   t.true(pending !== null && pending !== 'corrupt' && pending.segment === null && pending.session !== null);
-  t.is(await readMetadata(tree, 'nobody'), null);
+  t.is(await readMetadata(tree, 'missing'), null);
   const rows = await readRegistry(tree);
   t.deepEqual(
     rows?.map(({ name, delegatedFrom, segment }) => [name, delegatedFrom, segment === null]),
@@ -193,10 +193,10 @@ test('metadata and registry are read as they are, and a half-written one is read
   t.teardown(() => rm(root, { recursive: true }));
   const files = new PodFiles(root, root);
   await writeFile(join(root, 'pods.json'), '{"alloc');
-  const half = readRegistry(files);
+  const incomplete = readRegistry(files);
   await writeFile(join(root, 'pods.json'), '{"allocations":[{"pod_name":"a","pid":1}]}');
   t.deepEqual(
-    (await half)?.map(({ name }) => name),
+    (await incomplete)?.map(({ name }) => name),
     ['a'],
   );
   await writeFile(join(root, 'pods.json'), '');
@@ -205,7 +205,7 @@ test('metadata and registry are read as they are, and a half-written one is read
   t.is(await readRegistry(files), null);
 });
 
-test('P19: a link is not followed, and what others can write is not read', async (t) => {
+test('P19: links are not followed, and files that other users can write are not read', async (t) => {
   const root = await mkdtemp(join(tmpdir(), 'lpr'));
   t.teardown(() => rm(root, { recursive: true }));
   const files = new PodFiles(root, join(root, 'run'));
@@ -231,7 +231,7 @@ test('P19: a link is not followed, and what others can write is not read', async
   }
 });
 
-test('two rules conflict where one file is under both', (t) => {
+test('two rules conflict if they cover the same file', (t) => {
   const rule = (target: string, recursive = true, permission: 'read' | 'write' = 'write') => ({
     target,
     permission,
@@ -247,7 +247,7 @@ test('two rules conflict where one file is under both', (t) => {
   t.false(rulesConflict(rule('/a/x', false), rule('/a/b', false)));
 });
 
-test('P19: what a pod fails of at its start has a code, and nothing private in it', async (t) => {
+test('P19: an error at the start of a pod has a code and no private text', async (t) => {
   const known = new Map<string, number>();
   for (const { stderr, exit } of await linesOf('stderr.jsonl')) {
     if (typeof stderr !== 'string' || exit !== 1) continue;

@@ -18,11 +18,11 @@ export interface ReplayOptions {
   readonly runtimeDir: string;
   readonly dataDir: string;
   readonly seed: number;
-  /** Whether a method of the sample comes from the adapter; otherwise another client sends it. */
-  readonly isAsked: (method: Json) => boolean;
+  /** True if the adapter sends this method of the sample; false if another client sends it. */
+  readonly isFromAdapter: (method: Json) => boolean;
 }
 
-/** A dialogue of the samples behind a real socket, its lanes mixed by a seed. Nothing of it is a process. */
+/** Replays a dialogue of the samples on a real socket, without a process. A seed decides the order of the lanes. */
 export class ReplayedPod {
   readonly #options: ReplayOptions;
   readonly #committed: CommittedEntries;
@@ -48,26 +48,26 @@ export class ReplayedPod {
     return pod;
   }
 
-  /** Says what comes next, up to the next line that the adapter has to send. */
-  async go(): Promise<void> {
+  /** Sends the next lines, up to the next line that the adapter has to send. */
+  async play(): Promise<void> {
     for (; this.#at < this.#options.lines.length; this.#at += 1) {
       const { lane, line } = this.#options.lines[this.#at] as SampleLine;
-      if (lane === 'client' && this.#options.isAsked(line)) break;
+      if (lane === 'client' && this.#options.isFromAdapter(line)) break;
       if (lane === 'eof') await this.close();
       if (lane !== 'event' && lane !== 'entry') continue;
-      this.#committed.say(String(line.event), (line.data ?? {}) as Json);
+      this.#committed.apply(String(line.event), (line.data ?? {}) as Json);
       if (this.#committed.replaced) await this.#writeReplaced();
       for (const lanes of this.#clients.values()) lanes.push(lane, JSON.stringify(line));
     }
     for (const resolve of this.#reached.splice(0)) resolve();
   }
 
-  /** Resolves when everything is said that may be said without the adapter. */
+  /** Resolves when the replay has stopped at a line that the adapter has to send. */
   paused(): Promise<void> {
     return new Promise((resolve) => this.#reached.push(resolve));
   }
 
-  /** As when a process ends: nobody is let in any more, and nobody is kept. */
+  /** Closes the socket and all connections, as at the end of a process. */
   async close(): Promise<void> {
     this.#server.close();
     await rm(join(this.#options.runtimeDir, this.#options.name), { recursive: true, force: true });
@@ -103,7 +103,7 @@ export class ReplayedPod {
     const next = this.#options.lines[this.#at];
     if (next?.lane === 'client' && isDeepStrictEqual(next.line, method)) {
       this.#at += 1;
-      void this.go();
+      void this.play();
     } else if (method.method === 'shutdown') void this.close();
   }
 

@@ -2,7 +2,7 @@ import { Runtime, silentLogger } from '@worker-runtime/core';
 import { legacyPod } from '../src/index.ts';
 import { recordedStore } from './recorded-store.ts';
 
-/** A runtime in a process of its own, to be killed: makes the Worker `w`, and gives it the inputs that it is told. */
+/** A runtime in its own process, which a test kills. Creates the Worker `w` and sends it the given inputs. */
 const {
   store: path,
   options,

@@ -23,19 +23,19 @@ interface Play {
   readonly runtime: Runtime;
   readonly workerId: string;
   readonly pod: ReplayedPod;
-  /** Until so many runs have finished, those that were there before included. */
+  /** Waits until `count` runs have finished, including the runs before the adoption. */
   readonly finished: (count: number) => Promise<readonly WorkerEvent[]>;
 }
 
 interface Scenario {
-  /** Methods that the adapter sends; the others come from another client. */
-  readonly asks: readonly string[];
-  /** Runs that were over before. */
+  /** The methods that the adapter sends. Another client sends the other methods. */
+  readonly adapterMethods: readonly string[];
+  /** The number of runs that had ended before the adoption. */
   readonly before?: number;
   readonly play: (play: Play) => Promise<unknown>;
   readonly transcript: readonly string[];
   readonly outcomes: readonly string[];
-  /** Codes of what people are told besides. */
+  /** The codes of the recorded notices. */
   readonly notices?: readonly string[];
   readonly errors?: readonly string[];
 }
@@ -44,13 +44,13 @@ const HELLO = ['user: Hello', 'assistant: Hello World'];
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   '01-fresh-first-run': {
-    asks: ['run'],
+    adapterMethods: ['run'],
     play: ({ runtime, workerId }) => runtime.sendInput(workerId, { text: 'Hello' }, { waitMs: 10_000 }),
     transcript: HELLO,
     outcomes: ['completed'],
   },
   '02-tool-run': {
-    asks: [],
+    adapterMethods: [],
     before: 1,
     play: ({ finished }) => finished(2),
     transcript: [
@@ -65,7 +65,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     notices: ['POD_ATTACHMENT'],
   },
   '04-paused-then-cancel': {
-    asks: ['cancel'],
+    adapterMethods: ['cancel'],
     before: 1,
     play: async ({ runtime, workerId, finished }) => {
       const { events } = await observeUntil(runtime, workerId, (seen) =>
@@ -81,7 +81,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     notices: ['POD_RUN_ABANDONED'],
   },
   '05-cancel-before-any-output': {
-    asks: ['run', 'cancel'],
+    adapterMethods: ['run', 'cancel'],
     before: 1,
     play: async ({ runtime, workerId, pod }) => {
       const paused = pod.paused();
@@ -93,7 +93,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     outcomes: ['completed', 'cancelled'],
   },
   '07-provider-stream-error': {
-    asks: ['run'],
+    adapterMethods: ['run'],
     before: 1,
     play: ({ runtime, workerId }) => runtime.sendInput(workerId, { text: 'ping' }, { waitMs: 10_000 }),
     transcript: [...HELLO, 'user: ping'],
@@ -101,7 +101,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     errors: ['CONTEXT_LIMIT'],
   },
   '09-notify-auto-run': {
-    asks: ['notify'],
+    adapterMethods: ['notify'],
     before: 1,
     play: ({ runtime, workerId }) =>
       runtime.sendInput(workerId, { text: 'turn finished', role: 'system' }, { waitMs: 10_000 }),
@@ -109,7 +109,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     outcomes: ['completed', 'completed'],
   },
   '10-manual-compact': {
-    asks: [],
+    adapterMethods: [],
     before: 4,
     play: ({ finished }) => finished(4),
     transcript: [
@@ -128,9 +128,9 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     outcomes: ['completed', 'completed', 'cancelled', 'completed'],
     notices: ['POD_ATTACHMENT', 'POD_RUN_ABANDONED'],
   },
-  '11-compact-skipped': { asks: [], play: async () => {}, transcript: [], outcomes: [] },
+  '11-compact-skipped': { adapterMethods: [], play: async () => {}, transcript: [], outcomes: [] },
   '12-rejections': {
-    asks: ['run'],
+    adapterMethods: ['run'],
     play: async ({ runtime, workerId, pod }) => {
       const paused = pod.paused();
       await runtime.sendInput(workerId, { text: 'Hello' });
@@ -141,25 +141,25 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     outcomes: ['cancelled'],
   },
   '13-rewind': {
-    asks: [],
+    adapterMethods: [],
     before: 1,
     play: ({ finished }) => finished(1),
     transcript: HELLO,
     outcomes: ['completed'],
   },
   '14-shutdown-idle': {
-    asks: [],
+    adapterMethods: [],
     before: 1,
     play: ({ runtime, workerId }) =>
       observeUntil(runtime, workerId, (events) => events.some(({ type }) => type === 'execution.detached')),
     transcript: HELLO,
     outcomes: ['completed'],
   },
-  '17-completions': { asks: [], play: async () => {}, transcript: [], outcomes: [] },
+  '17-completions': { adapterMethods: [], play: async () => {}, transcript: [], outcomes: [] },
 };
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
-  test(`${name}, its lanes mixed in ${SEEDS} ways, makes one log`, async (t) => {
+  test(`${name} makes the same log for ${SEEDS} orders of its lanes`, async (t) => {
     const root = await realpath(await mkdtemp(join(tmpdir(), 'lps')));
     const [runtimeDir, dataDir] = [join(root, 'run'), join(root, 'data')];
     await Promise.all([mkdir(runtimeDir, { mode: 0o700 }), mkdir(dataDir)]);
@@ -177,7 +177,7 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
         runtimeDir,
         dataDir,
         seed,
-        isAsked: ({ method }: Json) => scenario.asks.includes(String(method)),
+        isFromAdapter: ({ method }: Json) => scenario.adapterMethods.includes(String(method)),
       });
       t.teardown(() => pod.close());
       const [found] = (await legacy.list()).filter(({ workerId }) => workerId === null);
@@ -186,9 +186,9 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
       const { workerId } = worker;
       const finished = async (count: number) =>
         (await observeUntil(runtime, workerId, (events) => finishedRuns(events).length >= count)).events;
-      // what was said before comes first
+      // The earlier conversation is recorded first.
       await finished(scenario.before ?? 0);
-      await pod.go();
+      await pod.play();
       await scenario.play({ runtime, workerId, pod, finished });
       const { items } = await runtime.events(workerId, { after: 'start', limit: 1_000 });
       const ends = finishedRuns(items);

@@ -60,7 +60,7 @@ test('P19: nothing private of a pod is in any answer, event, error or frame', as
   await until(async () => (await runtime.getWorker(workerId)).status === 'idle');
   for (const text of ['leak', 'fail'])
     seen.push(await runtime.sendInput(workerId, { text }, { waitMs: 10_000 }));
-  first.send({ method: 'notify', params: { message: `told: ${socket}` } });
+  first.send({ method: 'notify', params: { message: `notified: ${socket}` } });
   await runsFinished(runtime, workerId, 4);
   await until(async () => (await runtime.getWorker(workerId)).status === 'idle');
   seen.push(await runtime.sendInput(workerId, { text: 'partial' }));
@@ -113,21 +113,21 @@ test('P19: nothing private of a pod is in any answer, event, error or frame', as
   const shown = JSON.stringify(seen);
   t.true(shown.includes('I say: '));
   t.true(shown.includes('[workspace]/src'));
-  for (const [what, secret] of Object.entries({
+  for (const [name, secret] of Object.entries({
     name: NAME,
     root: scene.root,
     socket: '/sock',
     session,
     segment,
     'process id': `pid ${pid}`,
-    'a process id by its name': '4141',
-    'what a model signs': 'SIG-SECRET',
+    'the number of a key `pid`': '4141',
+    'the signature of a model': 'SIG-SECRET',
   }))
     t.false(
       shown.includes(secret),
-      `${what}: ${shown.slice(Math.max(0, shown.indexOf(secret) - 200), shown.indexOf(secret) + 100)}`,
+      `${name}: ${shown.slice(Math.max(0, shown.indexOf(secret) - 200), shown.indexOf(secret) + 100)}`,
     );
-  // deltas are pieces: put together they show no more
+  // Joined deltas must not reveal a secret either.
   const streamed = streamedIn(frames);
   for (const secret of [NAME, scene.root, session]) t.false(streamed.includes(secret));
 });

@@ -1,4 +1,4 @@
-/** A pod has any number of clients, all equal: what the others do with it, a Worker has to bear. */
+/** Tests a Worker whose pod is used by other clients at the same time. All clients of a pod have equal rights. */
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import {
 
 const LONG = [{ text: 'working on it now' }, { hang: true }] as const;
 
-/** A Worker, and another client of its pod. */
+/** Starts a Worker and connects another client to its pod. */
 const shared = async (t: ExecutionContext, script: FakeScript) => {
   const scene = await PodScene.open({ script });
   t.teardown(() => scene.close());
@@ -26,15 +26,13 @@ const shared = async (t: ExecutionContext, script: FakeScript) => {
   const workerId = idOf(await scene.create(runtime));
   const [name = ''] = await scene.names();
   const other = await scene.attach(name);
-  const says = (text: string) =>
-    other.send({ method: 'run', params: { input: [{ kind: 'text', content: text }] } });
-  return { scene, runtime, workerId, name, other, says };
+  return { scene, runtime, workerId, name, other };
 };
 
 const isText = (one: Observation): boolean =>
   one.type === 'delta' || (one.type === 'in-flight' && one.messages.length > 0);
 
-const begun = (runtime: Runtime, workerId: string) =>
+const untilText = (runtime: Runtime, workerId: string) =>
   observeUntil(runtime, workerId, (_, all) => all.some(isText));
 
 const endsOf = async (runtime: Runtime, workerId: string) =>
@@ -45,10 +43,10 @@ const noticesOf = async (runtime: Runtime, workerId: string) =>
     event.type === 'diagnostic.recorded' ? [event.data.code] : [],
   );
 
-test('P3: a run that another client cancels ends as cancelled, and says by whom', async (t) => {
+test('P3: a run that another client cancels ends as cancelled, with a reason that says so', async (t) => {
   const { runtime, workerId, other } = await shared(t, { runs: { long: LONG } });
   await runtime.sendInput(workerId, { text: 'long' });
-  await begun(runtime, workerId);
+  await untilText(runtime, workerId);
   other.send({ method: 'cancel' });
   await runsFinished(runtime, workerId, 1);
   t.deepEqual(await endsOf(runtime, workerId), [
@@ -63,21 +61,21 @@ test('P3: a run that another client cancels ends as cancelled, and says by whom'
   ]);
 });
 
-test('P3: a run that another client takes back before it said anything is cancelled', async (t) => {
+test('P3: a run that another client cancels before any output ends as cancelled', async (t) => {
   const { runtime, workerId, other } = await shared(t, { runs: { silent: [{ hang: true }] } });
   await runtime.sendInput(workerId, { text: 'silent' });
   await observeUntil(runtime, workerId, (events) => events.some(({ type }) => type === 'step.started'));
   other.send({ method: 'cancel' });
   await runsFinished(runtime, workerId, 1);
   t.deepEqual(await endsOf(runtime, workerId), [
-    { outcome: 'cancelled', reason: 'taken back by another client of the pod' },
+    { outcome: 'cancelled', reason: 'rolled back by another client of the pod' },
   ]);
 });
 
-test('P3: a pause that another client abandons ends the run as cancelled', async (t) => {
+test('P3: a paused run that another client abandons ends as cancelled', async (t) => {
   const { runtime, workerId, other } = await shared(t, { runs: { long: LONG } });
   await runtime.sendInput(workerId, { text: 'long' });
-  await begun(runtime, workerId);
+  await untilText(runtime, workerId);
   other.send({ method: 'pause' });
   await until(async () => (await runtime.getWorker(workerId)).status === 'waiting');
   other.send({ method: 'cancel' });
@@ -88,20 +86,20 @@ test('P3: a pause that another client abandons ends the run as cancelled', async
   t.deepEqual((await runtime.listRequests(workerId)).items, []);
 });
 
-test('P9: an error that another client gets is not taken for the answer to an input', async (t) => {
+test('P9: an error for another client is not taken as the answer to an input', async (t) => {
   const { runtime, workerId } = await shared(t, {
     switches: { refusesOthersBeforeRun: true, compactsBeforeRunMs: 300 },
   });
-  // the second one is committed some time after it was taken
+  // The compaction delays the commit of the second input.
   for (const text of ['one', 'two']) {
     const { run } = await runtime.sendInput(workerId, { text }, { waitMs: 10_000 });
     t.is(run?.outcome, 'completed', JSON.stringify(run?.error));
   }
-  const said = ['user: one', 'assistant: echo: one', 'user: two', 'assistant: echo: two'];
-  t.deepEqual(await transcriptOf(runtime, workerId), said);
+  const expected = ['user: one', 'assistant: echo: one', 'user: two', 'assistant: echo: two'];
+  t.deepEqual(await transcriptOf(runtime, workerId), expected);
 });
 
-test('P10: what another client rewinds stays said, and what is said next is said once', async (t) => {
+test('P10: items that another client rewinds stay in the log, and later items are recorded once', async (t) => {
   const { scene, runtime, workerId, name, other } = await shared(t, {});
   for (const text of ['one', 'two']) await runtime.sendInput(workerId, { text }, { waitMs: 10_000 });
   const { entries } = await scene.snapshotOf(name);
@@ -111,7 +109,7 @@ test('P10: what another client rewinds stays said, and what is said next is said
     const target = { segment_id: segment, user_input_entry_index: at };
     return other.send({ method: 'rewind_to', params: { target, expected_head_entries: expected } });
   };
-  // of a log that went on meanwhile it is refused
+  // This rewind is refused, because the log has more entries than expected.
   rewind(1);
   other.send({ method: 'list_rewind_targets' });
   rewind(entries.length);
@@ -128,15 +126,15 @@ test('P10: what another client rewinds stays said, and what is said next is said
   t.true((await noticesOf(runtime, workerId)).includes('POD_REWOUND'));
 });
 
-test('P10: a conversation that goes on in a fork of its segment is not said again', async (t) => {
+test('P10: a conversation that continues in a fork of its segment is not recorded again', async (t) => {
   const { scene, runtime, workerId, name } = await shared(t, { switches: { forksBeforeRun: true } });
   await runtime.sendInput(workerId, { text: 'one' }, { waitMs: 10_000 });
   const before = await scene.segmentOf(name);
   await runtime.sendInput(workerId, { text: 'two' }, { waitMs: 10_000 });
   t.not(await scene.segmentOf(name), before);
-  const said = ['user: one', 'assistant: echo: one', 'user: two', 'assistant: echo: two'];
-  t.deepEqual(await transcriptOf(runtime, workerId), said);
-  // whoever adopts it later finds it once, too
+  const expected = ['user: one', 'assistant: echo: one', 'user: two', 'assistant: echo: two'];
+  t.deepEqual(await transcriptOf(runtime, workerId), expected);
+  // A later adoption also finds the conversation once.
   await runtime.stopWorker(workerId);
   await runtime.deleteWorker(workerId);
   const again = await scene.start();
@@ -145,10 +143,10 @@ test('P10: a conversation that goes on in a fork of its segment is not said agai
     await again.runtime.createWorker({ engine: 'legacy-pod', config: { adopt: pod?.ref ?? '' } }),
   );
   await runsFinished(again.runtime, adopted, 2);
-  t.deepEqual(await transcriptOf(again.runtime, adopted), said);
+  t.deepEqual(await transcriptOf(again.runtime, adopted), expected);
 });
 
-test('P19: a file that another client attaches is named in the input alone', async (t) => {
+test('P19: only the input names a file that another client attaches', async (t) => {
   const { scene, runtime, workerId, other } = await shared(t, {});
   await writeFile(join(scene.workspace, 'notes.txt'), 'CANARY of a file');
   const input = [
@@ -168,7 +166,7 @@ test('P19: a file that another client attaches is named in the input alone', asy
   t.false(all.includes(scene.root));
 });
 
-test('P19: what other clients ask a pod besides shows nowhere', async (t) => {
+test('P19: other methods that other clients call are not visible', async (t) => {
   const { scene, runtime, workerId, name, other } = await shared(t, {});
   await writeFile(join(scene.workspace, 'src.txt'), '');
   await runtime.sendInput(workerId, { text: 'one' }, { waitMs: 10_000 });
@@ -182,7 +180,7 @@ test('P19: what other clients ask a pod besides shows nowhere', async (t) => {
     { method: 'pod_event', params: { kind: 'turn_ended', pod_name: 'CANARY-child' } },
   ])
     other.send(method);
-  // the child's event makes the pod work by itself
+  // The event of the child pod makes the pod begin a run.
   await runsFinished(runtime, workerId, 2);
   t.deepEqual(await transcriptOf(runtime, workerId), [
     'user: one',
@@ -197,7 +195,7 @@ test('P19: what other clients ask a pod besides shows nowhere', async (t) => {
   for (const secret of ['CANARY', name, scene.root]) t.false(all.includes(secret), secret);
 });
 
-test('a pod that a person restored by its segment is adopted with its conversation', async (t) => {
+test('a pod that was restored manually by its segment is adopted with its conversation', async (t) => {
   const { scene, runtime, workerId, name } = await shared(t, {});
   await runtime.sendInput(workerId, { text: 'one' }, { waitMs: 10_000 });
   const segment = await scene.segmentOf(name);
@@ -211,7 +209,7 @@ test('a pod that a person restored by its segment is adopted with its conversati
   const { runtime: again, legacy } = await scene.start();
   const pod = (await legacy.list()).find(({ state }) => state === 'live');
   const adopted = idOf(await again.createWorker({ engine: 'legacy-pod', config: { adopt: pod?.ref ?? '' } }));
-  // what was said before comes first: an input waits for that
+  // An input is refused until the earlier conversation is copied.
   const send = () =>
     again.sendInput(adopted, { text: 'two' }, { waitMs: 10_000 }).then(
       () => true,

@@ -1,13 +1,13 @@
 import type { ErrorCode } from '@worker-runtime/core';
 
-// of RFC 6455 and its registry
+// the close codes of RFC 6455 and the IANA registry
 const goingAway = 1001;
 const policy = 1008;
 const tooBig = 1009;
 const internal = 1011;
 const tryAgainLater = 1013;
 
-/** What a socket is closed with when it has to end for an error. 1013 says that the same may succeed later. */
+/** The close code for every error code. 1013 means that a new connection may succeed later. */
 export const CLOSE_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   INVALID_REQUEST: policy,
   LIMIT_TOO_LARGE: policy,
@@ -22,6 +22,7 @@ export const CLOSE_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   RUNTIME_NOT_FOUND: policy,
   WORKER_NOT_FOUND: policy,
   BUNDLE_NOT_FOUND: policy,
+  RUN_NOT_FOUND: policy,
   REQUEST_NOT_FOUND: policy,
   ROUTE_NOT_FOUND: policy,
   METHOD_NOT_ALLOWED: policy,

@@ -8,57 +8,58 @@ import type { FrameCache } from './frame-cache.ts';
 import { frameOf } from './frames.ts';
 import { BAD_MESSAGES, helloOf } from './hello.ts';
 import type { ResolvedLimits } from './options.ts';
-import { problemOf } from './problem.ts';
-import type { Rounds, Turn } from './rounds.ts';
+import type { Sender, SendScheduler } from './send-scheduler.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { ClientFrame } from './wire.ts';
+import { wireProblemOf } from './wire-problem.ts';
 
-/** What all connections of a plugin share. */
-export interface Surroundings {
+/** The services that all connections of a plugin share. */
+export interface ConnectionContext {
   readonly runtime: ServedRuntime;
   readonly limits: ResolvedLimits;
   readonly frames: FrameCache;
-  readonly rounds: Rounds;
+  readonly scheduler: SendScheduler;
   readonly log: Logger;
 }
 
-/** A turn ends when it has written this much; the frame that goes beyond it is the last. */
+/** A connection takes frames for one write until they have this many bytes. */
 const WRITE_BYTES = 16_384;
-/** Pings that wait for their answer; of more, the last ones are answered, as RFC 6455 allows. */
-const PONGS = 16;
+/** The most pings that await a pong. Of more, only the last ones are answered, as RFC 6455 allows. */
+const MAX_PONGS = 16;
 const MISSED_PONGS = 2;
-/** Answers that are written at once; what is asked besides waits. */
-const REPLIES = 16;
+/** The most replies in one write; further messages of the client wait. */
+const MAX_REPLIES = 16;
 
 /**
- * One socket. It writes when all it wrote before has left the process: what is due by then goes out at once. While a
- * client does not read, the socket holds one write and positions, and what the client says waits unread.
+ * One socket. It writes only after its last write has left the process, and then writes everything that is due at once.
+ * A client that does not read therefore costs one write and positions, and its own messages stay unread.
  */
-export class Connection implements Turn {
-  /** Resolves when the socket is gone. */
+export class Connection implements Sender {
+  /** Resolves when the socket is closed. */
   readonly closed: Promise<void>;
-  isWaiting = false;
-  readonly #surroundings: Surroundings;
+  isQueued = false;
+  readonly #context: ConnectionContext;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #correlationId: string;
   readonly #subscriptions: Subscriptions;
   readonly #replies: Buffer[] = [];
-  /** What it writes in this turn. */
+  /** The frames of the next write. */
   readonly #taken: Buffer[] = [];
   readonly #pongs: Buffer[] = [];
-  readonly #asked: ClientFrame[] = [];
+  /** Messages of the client that are not answered yet. */
+  readonly #received: ClientFrame[] = [];
   #isAnswering = false;
   #badMessages = 0;
   #finishing: ErrorCode | null = null;
-  #isOver = false;
+  #isClosed = false;
   #wroteAt = performance.now();
   #pingedAt = performance.now();
   #missedPongs = 0;
 
-  constructor(surroundings: Surroundings, ws: WebSocket, socket: Duplex, correlationId: string) {
-    const { runtime, limits, frames, rounds } = surroundings;
-    this.#surroundings = surroundings;
+  constructor(context: ConnectionContext, ws: WebSocket, socket: Duplex, correlationId: string) {
+    const { runtime, limits, frames, scheduler } = context;
+    this.#context = context;
     this.#ws = ws;
     this.#socket = socket;
     this.#correlationId = correlationId;
@@ -66,21 +67,21 @@ export class Connection implements Turn {
       runtime,
       frames,
       limit: limits.subscriptions,
-      due: () => rounds.add(this),
-      failed: (cause) => this.#noted(cause),
+      due: () => scheduler.add(this),
+      failed: (cause) => this.#logError(cause),
     });
     this.closed = new Promise((resolve) => {
       ws.once('close', () => {
-        this.#end();
+        this.#release();
         resolve();
       });
     });
-    // ws closes by itself after a frame that breaks the protocol; its error says no more than that
-    ws.on('error', (cause: Error) => this.#log('info', cause, 'a socket broke the protocol or was lost'));
-    ws.on('message', (data, isBinary) => this.#hear(data, isBinary));
+    // after a protocol violation ws closes the socket itself, so there is nothing left to do but log
+    ws.on('error', (cause: Error) => this.#log('info', cause, 'a socket violated the protocol or was lost'));
+    ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
     ws.on('ping', (data) => {
-      if (this.#pongs.push(data) > PONGS) this.#pongs.shift();
-      rounds.add(this);
+      if (this.#pongs.push(data) > MAX_PONGS) this.#pongs.shift();
+      scheduler.add(this);
     });
     ws.on('pong', () => {
       this.#missedPongs = 0;
@@ -88,70 +89,71 @@ export class Connection implements Turn {
     this.#reply(frameOf(helloOf(runtime, limits)));
   }
 
-  /** Takes what is due, if the socket takes more. */
+  /** Takes the frames that are due, if the last write has left. */
   prepare(now: number): void {
-    if (this.#isFree) this.#take(now);
+    if (this.#canWrite) this.#take(now);
   }
 
-  /** Writes what was taken, and does what is asked. */
+  /** Writes the taken frames, and starts to answer messages of the client. */
   write(): void {
-    if (!this.#isFree) return;
+    if (!this.#canWrite) return;
     this.#send();
-    if (this.#finishing !== null && !this.#subscriptions.hasDue) {
+    if (this.#finishing !== null && !this.#subscriptions.hasPending) {
       this.#socket.write(frameOf({ type: 'closing', reason: this.#finishing }));
       this.#close(this.#finishing);
       return;
     }
-    if (!this.#isFree) return;
-    if (this.#asked.length > 0) void this.#answer();
-    if (this.#subscriptions.isDue) this.#surroundings.rounds.add(this);
+    if (!this.#canWrite) return;
+    if (this.#received.length > 0) void this.#answer();
+    if (this.#subscriptions.hasNext) this.#context.scheduler.add(this);
   }
 
+  /** Closes the socket after an error in `prepare` or `write`. */
   failed(cause: unknown): void {
     this.#log('error', cause, 'a socket failed');
     this.#close('INTERNAL');
   }
 
-  /** Says all that is due, then why it ends. */
+  /** Sends everything that is due, then the `closing` frame, and closes. */
   finish(reason: ErrorCode): void {
     this.#finishing ??= reason;
-    this.#surroundings.rounds.add(this);
+    this.#context.scheduler.add(this);
   }
 
-  /** Lets go of the socket at once. */
-  cut(): void {
-    this.#end();
+  /** Destroys the socket without a close frame. */
+  terminate(): void {
+    this.#release();
     this.#ws.terminate();
   }
 
-  /** Called now and then: drops a peer that is gone or takes nothing, and says positions where it was quiet. */
+  /** Called periodically. Disconnects a peer that is gone or does not read, and sends bookmarks of quiet subscriptions. */
   pulse(now: number): void {
-    if (this.#isOver) return;
-    const { stallMs, pingMs, bookmarkMs } = this.#surroundings.limits;
+    if (this.#isClosed) return;
+    const { stallMs, pingMs, bookmarkMs } = this.#context.limits;
     if (this.#socket.writableLength > 0) {
       if (now - this.#wroteAt >= stallMs) {
-        this.#log('info', undefined, 'a client that stopped reading is closed');
+        this.#log('info', undefined, 'disconnected a client that stopped reading');
         this.#close('LIMIT_REACHED');
       }
       return;
     }
     if (now - this.#pingedAt >= pingMs && !this.#ws.isPaused) {
       if (this.#missedPongs >= MISSED_PONGS) {
-        this.#log('info', undefined, 'a client that does not answer is dropped');
-        this.cut();
+        this.#log('info', undefined, 'disconnected a client that does not answer pings');
+        this.terminate();
         return;
       }
       this.#missedPongs += 1;
       this.#pingedAt = now;
       this.#wroteAt = now;
-      this.#ws.ping(undefined, undefined, this.#left);
+      this.#ws.ping(undefined, undefined, this.#flushed);
     }
     for (const bookmark of this.#subscriptions.bookmarks(now - bookmarkMs)) this.#reply(bookmark);
   }
 
-  /** Whether all that was written before has left the process. */
-  get #isFree(): boolean {
-    return !this.#isOver && this.#socket.writableLength === 0;
+  /** True if the socket is open and its last write has left the process. */
+  get #canWrite(): boolean {
+    return !this.#isClosed && this.#socket.writableLength === 0;
   }
 
   #take(now: number): void {
@@ -172,33 +174,33 @@ export class Connection implements Turn {
   }
 
   #send(): void {
-    // what is due together is one write; one alone needs no collecting
-    const isMore = this.#taken.length + this.#pongs.length > 1;
-    if (isMore) this.#socket.cork();
-    for (const pong of this.#pongs) this.#ws.pong(pong, undefined, this.#left);
+    // several frames become one write; a single one needs no buffering
+    const hasSeveral = this.#taken.length + this.#pongs.length > 1;
+    if (hasSeveral) this.#socket.cork();
+    for (const pong of this.#pongs) this.#ws.pong(pong, undefined, this.#flushed);
     this.#pongs.length = 0;
-    for (const frame of this.#taken) this.#socket.write(frame, this.#left);
+    for (const frame of this.#taken) this.#socket.write(frame, this.#flushed);
     this.#taken.length = 0;
-    if (isMore) this.#socket.uncork();
+    if (hasSeveral) this.#socket.uncork();
   }
 
-  /** What was written may have left: whoever waits for that has a turn. */
-  readonly #left = (): void => {
-    if (!this.#isFree) return;
-    const isAsked = this.#asked.length + this.#replies.length + this.#pongs.length > 0;
-    if (this.#subscriptions.isDue || isAsked) this.#surroundings.rounds.add(this);
+  /** Called when a write has left the process. Schedules the next one if there is anything to send. */
+  readonly #flushed = (): void => {
+    if (!this.#canWrite) return;
+    const hasReplies = this.#received.length + this.#replies.length + this.#pongs.length > 0;
+    if (this.#subscriptions.hasNext || hasReplies) this.#context.scheduler.add(this);
   };
 
   #reply(frame: Buffer): void {
     this.#replies.push(frame);
-    this.#surroundings.rounds.add(this);
+    this.#context.scheduler.add(this);
   }
 
-  #hear(data: RawData, isBinary: boolean): void {
-    if (this.#isOver || this.#finishing !== null) return;
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#isClosed || this.#finishing !== null) return;
     try {
-      if (isBinary) throw new RuntimeError('INVALID_REQUEST', 'Messages are text');
-      this.#asked.push(clientFrameOf((data as Buffer).toString()));
+      if (isBinary) throw new RuntimeError('INVALID_REQUEST', 'Messages must be text');
+      this.#received.push(clientFrameOf((data as Buffer).toString()));
     } catch (error) {
       this.#badMessages += 1;
       this.#refuse(error, {});
@@ -208,84 +210,84 @@ export class Connection implements Turn {
         return;
       }
     }
-    // what comes faster than it is answered waits with its sender
-    if (this.#asked.length > 0) this.#ws.pause();
-    this.#surroundings.rounds.add(this);
+    // a client that sends faster than it is answered has to wait
+    if (this.#received.length > 0) this.#ws.pause();
+    this.#context.scheduler.add(this);
   }
 
-  /** One after the other, and only while the client takes the answers. */
+  /** Answers the received messages in order, and only while the client reads the answers. */
   async #answer(): Promise<void> {
     if (this.#isAnswering) return;
     this.#isAnswering = true;
-    while (!this.#isOver && this.#finishing === null && this.#socket.writableLength === 0) {
-      const asked = this.#asked.shift();
-      if (asked === undefined) break;
-      await this.#perform(asked);
-      if (this.#replies.length >= REPLIES) break;
+    while (!this.#isClosed && this.#finishing === null && this.#socket.writableLength === 0) {
+      const frame = this.#received.shift();
+      if (frame === undefined) break;
+      await this.#perform(frame);
+      if (this.#replies.length >= MAX_REPLIES) break;
     }
     this.#isAnswering = false;
-    if (this.#asked.length === 0) this.#ws.resume();
-    else this.#surroundings.rounds.add(this);
+    if (this.#received.length === 0) this.#ws.resume();
+    else this.#context.scheduler.add(this);
   }
 
-  async #perform(asked: ClientFrame): Promise<void> {
+  async #perform(frame: ClientFrame): Promise<void> {
     try {
-      switch (asked.op) {
+      switch (frame.op) {
         case 'subscribe': {
-          const { worker, after, deltas = true, cursors = false } = asked;
+          const { worker, after, deltas = true, cursors = false } = frame;
           await this.#subscriptions.subscribe(worker, after ?? undefined, { deltas, cursors });
           return this.#reply(frameOf({ type: 'subscribed', worker }));
         }
         case 'unsubscribe':
-          this.#subscriptions.end(asked.worker);
-          return this.#reply(frameOf({ type: 'unsubscribed', worker: asked.worker }));
+          this.#subscriptions.unsubscribe(frame.worker);
+          return this.#reply(frameOf({ type: 'unsubscribed', worker: frame.worker }));
         case 'watch':
-          this.#subscriptions.watch(asked.after ?? undefined);
+          this.#subscriptions.watch(frame.after ?? undefined);
           return this.#reply(frameOf({ type: 'watching' }));
         case 'unwatch':
-          this.#subscriptions.end(undefined);
+          this.#subscriptions.unsubscribe(undefined);
           return this.#reply(frameOf({ type: 'unwatched' }));
       }
     } catch (error) {
       this.#refuse(
         error,
-        asked.op === 'watch' ? { watch: true } : 'worker' in asked ? { worker: asked.worker } : {},
+        frame.op === 'watch' ? { watch: true } : 'worker' in frame ? { worker: frame.worker } : {},
       );
     }
   }
 
   #refuse(cause: unknown, about: { readonly worker?: string; readonly watch?: true }): void {
-    const { error, correlationId } = this.#noted(cause);
-    this.#reply(frameOf({ type: 'error', ...about, ...problemOf(error, correlationId) }));
+    const { error, correlationId } = this.#logError(cause);
+    this.#reply(frameOf({ type: 'error', ...about, ...wireProblemOf(error, correlationId) }));
   }
 
-  /** Writes the full story where the operator finds it by the id that the client is told. */
-  #noted(cause: unknown): { readonly error: RuntimeError; readonly correlationId: string } {
+  /** Logs an error under a new correlation id, which the client also receives. */
+  #logError(cause: unknown): { readonly error: RuntimeError; readonly correlationId: string } {
     const error = RuntimeError.from(cause);
     const correlationId = randomUUID();
-    const isOurs = CLOSE_CODE_OF[error.code] === CLOSE_CODE_OF.INTERNAL;
-    const story = isOurs || error.cause !== undefined ? { err: error } : { detail: error.message };
-    const fields = { correlationId, connection: this.#correlationId, code: error.code, ...story };
-    this.#surroundings.log[isOurs ? 'error' : 'info'](fields, 'refused');
+    const isServerError = CLOSE_CODE_OF[error.code] === CLOSE_CODE_OF.INTERNAL;
+    const report = isServerError || error.cause !== undefined ? { err: error } : { detail: error.message };
+    const fields = { correlationId, connection: this.#correlationId, code: error.code, ...report };
+    this.#context.log[isServerError ? 'error' : 'info'](fields, 'refused');
     return { error, correlationId };
   }
 
   #log(level: 'info' | 'error', cause: unknown, message: string): void {
-    const story = cause === undefined ? {} : { err: cause };
-    this.#surroundings.log[level]({ connection: this.#correlationId, ...story }, message);
+    const report = cause === undefined ? {} : { err: cause };
+    this.#context.log[level]({ connection: this.#correlationId, ...report }, message);
   }
 
-  /** Starts the closing handshake; ws cuts a peer that does not join in. */
+  /** Starts the closing handshake. ws disconnects a peer that does not complete it. */
   #close(code: ErrorCode): void {
-    this.#end();
+    this.#release();
     this.#ws.resume();
     this.#ws.close(CLOSE_CODE_OF[code], code);
   }
 
-  #end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#asked.length = 0;
+  #release(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#received.length = 0;
     this.#replies.length = 0;
     this.#taken.length = 0;
     this.#subscriptions.close();

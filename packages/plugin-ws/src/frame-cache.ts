@@ -1,23 +1,23 @@
 import type { StreamChunk } from '@worker-runtime/core';
 import { chunkFrameOf, type FramedChunk, keyOf } from './frames.ts';
 
-/** Small, since what is kept for long makes work for the garbage collector. */
+/** Small, since long-lived buffers cost work of the garbage collector. */
 const LIMIT_BYTES = 524_288;
 const LIMIT_FRAMES = 512;
 
 /**
- * The frames that were built last. Subscribers that stand at the same place ask for the same ones one after the
- * other, so a few are enough. Memory is the sum of what is kept here, whoever asks.
+ * The most recently built frames. Subscribers at the same position request the same frames shortly after one another, so
+ * a few are enough. The memory is bounded and independent of the number of subscribers.
  */
 export class FrameCache {
   readonly #frames = new Map<string, Buffer>();
   #bytes = 0;
-  /** Streams at the same place are given the same chunk. */
+  /** The last chunk: streams at the same position share one chunk, so comparing it is cheaper than making a key. */
   #lastChunk: StreamChunk | null = null;
   #lastHasCursors = false;
   #lastFrame: Buffer = Buffer.alloc(0);
 
-  /** The frame of a chunk, built where it is not here (any more). */
+  /** Returns the frame of a chunk, and builds it if it is not cached. */
   of(worker: string, chunk: FramedChunk, cursors: boolean): Buffer {
     if (this.#lastChunk === chunk && this.#lastHasCursors === cursors) return this.#lastFrame;
     const key = keyOf(worker, chunk, cursors);
@@ -32,7 +32,7 @@ export class FrameCache {
   }
 
   #keep(key: string, frame: Buffer): void {
-    // one that alone fills the cache would throw all others out
+    // a frame that fills the cache alone would evict all others
     if (this.#frames.has(key) || frame.length > LIMIT_BYTES / 2) return;
     this.#frames.set(key, frame);
     this.#bytes += frame.length;

@@ -7,19 +7,19 @@ const COMMA = 0x2c;
 const BRACKET = 0x5d;
 const BRACE = 0x7d;
 
-/** What is said of a Worker while its subscription is on. */
+/** A chunk that becomes a frame: all but the end of the stream. */
 export type FramedChunk = Exclude<StreamChunk, { readonly type: 'ended' }>;
 
-/** A frame of ours as it is sent. */
+/** Encodes a frame of the server. */
 export const frameOf = (frame: ServerFrame): Buffer => textFrameOf(JSON.stringify(frame));
 
-/** Stored lines, unparsed: the newline behind each becomes the comma that JSON wants there. */
+/** Encodes stored lines without parsing them: the newline after each line becomes the comma between items. */
 const eventsFrameOf = (worker: string, chunk: EventsChunk, cursors: boolean): Buffer => {
   const { lines, count, cursor } = chunk;
-  const each = cursors
+  const cursorField = cursors
     ? `"cursors":${JSON.stringify(Array.from(chunk.entries(), (entry) => entry.cursor))},`
     : '';
-  const head = `{"type":"events","worker":${JSON.stringify(worker)},"cursor":${JSON.stringify(cursor)},${each}"items":[`;
+  const head = `{"type":"events","worker":${JSON.stringify(worker)},"cursor":${JSON.stringify(cursor)},${cursorField}"items":[`;
   const { frame, start } = allocateTextFrame(head.length + lines.length + 1);
   frame.write(head, start, 'latin1');
   frame.set(lines, start + head.length);
@@ -33,11 +33,11 @@ const eventsFrameOf = (worker: string, chunk: EventsChunk, cursors: boolean): Bu
   return frame;
 };
 
-/** Names what a frame says, where more than one subscriber may be due the same; null where each has its own. */
+/** Returns the cache key of a frame that several subscribers may share; null if each subscriber gets its own frame. */
 export const keyOf = (worker: string, chunk: FramedChunk, cursors: boolean): string | null => {
   switch (chunk.type) {
     case 'events':
-      // the cursor names the log and the last line, the count how many lines there are up to it
+      // the cursor identifies the log and the last line, and the count then the first line
       return `${chunk.cursor} ${chunk.count}${cursors ? ' each' : ''}`;
     case 'delta': {
       const { message, part, offset, text } = chunk;
@@ -55,7 +55,7 @@ export const keyOf = (worker: string, chunk: FramedChunk, cursors: boolean): str
   }
 };
 
-/** What a piece of a Worker's stream looks like on the wire. */
+/** Encodes a chunk of a Worker's stream. */
 export const chunkFrameOf = (worker: string, chunk: FramedChunk, cursors: boolean): Buffer => {
   switch (chunk.type) {
     case 'events':

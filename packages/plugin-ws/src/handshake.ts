@@ -2,28 +2,29 @@ import type { IncomingMessage } from 'node:http';
 import { RuntimeError, type ServedRuntime } from '@worker-runtime/core';
 import { SUBPROTOCOL } from './hello.ts';
 
-/** The runtime that a path asks the stream of; null where it is no such path. */
-const runtimeIn = (url: string): string | null =>
+/** Returns the runtime id in the path of a stream; null for any other path. */
+const runtimeIdIn = (url: string): string | null =>
   /^\/v1\/runtimes\/([A-Za-z0-9_-]{1,64})\/stream(?:\?|$)/.exec(url)?.[1] ?? null;
 
-const offered = (header: string | undefined): readonly string[] =>
+const subprotocolsIn = (header: string | undefined): readonly string[] =>
   (header ?? '').split(',').map((name) => name.trim());
 
-/** Whether a request asks for the stream of a runtime at all. */
-export const isForStream = ({ url = '' }: IncomingMessage): boolean => runtimeIn(url) !== null;
+/** True if the path is that of the stream of a runtime. */
+export const isForStream = ({ url = '' }: IncomingMessage): boolean => runtimeIdIn(url) !== null;
 
 /**
- * On return the request may be upgraded.
- * @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · RUNTIME_NOT_FOUND · VERSION_UNSUPPORTED none of the subprotocols is ours
+ * Checks that a request may be upgraded.
+ * @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · RUNTIME_NOT_FOUND · VERSION_UNSUPPORTED the client does not offer the
+ * subprotocol
  */
 export const assertHandshake = ({ url = '', headers }: IncomingMessage, runtime: ServedRuntime): void => {
   if (runtime.status !== 'running') {
     throw new RuntimeError(runtime.status === 'starting' ? 'RUNTIME_NOT_READY' : 'RUNTIME_STOPPING');
   }
-  const asked = runtimeIn(url);
-  if (asked !== 'self' && asked !== runtime.runtimeId) throw new RuntimeError('RUNTIME_NOT_FOUND');
-  if (!offered(headers['sec-websocket-protocol']).includes(SUBPROTOCOL)) {
-    throw new RuntimeError('VERSION_UNSUPPORTED', `The subprotocol ${SUBPROTOCOL} must be offered`, {
+  const runtimeId = runtimeIdIn(url);
+  if (runtimeId !== 'self' && runtimeId !== runtime.runtimeId) throw new RuntimeError('RUNTIME_NOT_FOUND');
+  if (!subprotocolsIn(headers['sec-websocket-protocol']).includes(SUBPROTOCOL)) {
+    throw new RuntimeError('VERSION_UNSUPPORTED', `The client must offer the subprotocol ${SUBPROTOCOL}`, {
       details: { subprotocols: [SUBPROTOCOL] },
     });
   }

@@ -2,14 +2,16 @@ import { type ServedRuntime, version } from '@worker-runtime/core';
 import type { ResolvedLimits } from './options.ts';
 import type { ServerFrame } from './wire.ts';
 
-/** The subprotocol that a client has to offer, and its version as a number. */
+/** The subprotocol that a client has to offer. */
 export const SUBPROTOCOL = 'worker-runtime.v1';
+
+/** The version in the name of the subprotocol. */
 const PROTOCOL = 1;
 
-/** Messages that are not understood before the socket is closed. */
+/** The number of invalid messages after which the socket is closed. */
 export const BAD_MESSAGES = 3;
 
-/** The first frame of every socket. */
+/** Returns the first frame of every socket. */
 export const helloOf = ({ runtimeId }: ServedRuntime, limits: ResolvedLimits): ServerFrame => {
   const { messageBytes, subscriptions, pingMs, bookmarkMs, stallMs } = limits;
   return {

@@ -1,23 +1,23 @@
 import { optional, readOptions, wholeNumber } from '@worker-runtime/core';
 
 export interface WsLimits {
-  /** Workers that one socket observes, its watch counted as one; LIMIT_REACHED. Default 1,000. */
+  /** The most subscriptions of one socket, its watch included; else LIMIT_REACHED. Default 1,000. */
   readonly subscriptions?: number;
-  /** The longest message of a client; closes with 1009. Default 16 KiB. */
+  /** The longest message of a client, in bytes; a longer one closes the socket with 1009. Default 16 KiB. */
   readonly messageBytes?: number;
-  /** How often a peer is asked whether it is there; it is dropped when it missed two. Default 15 s. */
+  /** The time between pings. A peer that misses two is disconnected. Default 15 s. */
   readonly pingMs?: number;
-  /** How long a subscription may be quiet before it says where it is. Default 15 s. */
+  /** The time without output after which a subscription sends its position. Default 15 s. */
   readonly bookmarkMs?: number;
-  /** How long a client may leave lying what was written; closes with 1013. Default 60 s. */
+  /** The longest time that a client may leave a write unread; then the socket is closed with 1013. Default 60 s. */
   readonly stallMs?: number;
-  /** How long clients have, when the runtime stops, to take what is due and leave; then they are cut. Default 1.5 s. */
+  /** The time that clients have to read what is due and close when the runtime stops. Default 1.5 s. */
   readonly drainMs?: number;
 }
 
 export type ResolvedLimits = { readonly [K in keyof WsLimits]-?: number };
 
-/** @throws INVALID_REQUEST an option that does not exist or does not fit */
+/** @throws INVALID_REQUEST an option is unknown or invalid */
 export const resolveLimits = (options: unknown): ResolvedLimits =>
   readOptions<ResolvedLimits>('ws', options, {
     subscriptions: optional(wholeNumber(), 1_000),

@@ -1,17 +1,17 @@
 import type { ErrorCode } from '@worker-runtime/core';
 
-/** What a socket observes: a position that moves when it is asked, never a queue. */
+/** A subscription of a socket. It holds a position that moves only when `next` is called, and no queue. */
 export interface Subscription {
-  /** Of the Worker; undefined for the watch. */
+  /** The id of the Worker; undefined for the watch. */
   readonly worker: string | undefined;
   /**
-   * The next frame. Null while nothing is due; then `due`, which it was made with, is called once something may be.
-   * A promise while the store is read; not to be called again before that settled.
+   * Returns the next frame. Returns null if nothing is due; the callback `due` of the constructor is then called once
+   * something may be. Returns a promise if the store is read; call it again only after the promise has settled.
    */
   next(): Buffer | null | Promise<Buffer | null>;
-  /** Why it is over, once `next` has given all that was left. */
+  /** The reason why it ended; null until `next` has returned all frames. */
   readonly ended: ErrorCode | null;
-  /** The present position; null while there is none. */
+  /** Returns a frame with the current position; null if there is none yet. */
   bookmark(): Buffer | null;
   close(): void;
 }

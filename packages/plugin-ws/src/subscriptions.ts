@@ -11,30 +11,33 @@ export interface SubscriptionsOptions {
   readonly limit: number;
   /** Called when something may be due. */
   readonly due: () => void;
-  /** Told what a subscription failed with; gives what the client is told of it. */
+  /** Logs the error of a subscription, and returns what the client receives of it. */
   readonly failed: (cause: unknown) => { readonly error: RuntimeError; readonly correlationId: string };
 }
 
-/** A subscription, and where it stands in the turns of its socket. */
-interface Place {
+/** A subscription and its state in the send order of its socket. */
+interface SendSlot {
   readonly subscription: Subscription;
-  /** Read from the store, and not sent yet. */
+  /** A frame that was read from the store and is not sent yet. */
   ready: Buffer | null;
   isReading: boolean;
   isDue: boolean;
-  /** When it last said something. */
-  saidAt: number;
+  /** The time of its last frame. */
+  sentAt: number;
 }
 
-/** Reads of the store under way at once, so that a socket holds no more than that many frames besides its write. */
-const READS = 2;
+/** The most concurrent reads of the store. It bounds the frames that a socket holds besides its write. */
+const MAX_READS = 2;
 
-/** What one socket observes. Those with something due have turns, a frame each, however much one of them has. */
+/**
+ * The subscriptions of one socket. Those with frames due send in turn, one frame each, so that a busy one does not delay
+ * the others.
+ */
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
-  /** By Worker; the watch has none. */
-  readonly #places = new Map<string | undefined, Place>();
-  readonly #due: Place[] = [];
+  /** The slots by Worker id; that of the watch is undefined. */
+  readonly #slots = new Map<string | undefined, SendSlot>();
+  readonly #due: SendSlot[] = [];
   #reads = 0;
   #isClosed = false;
 
@@ -42,122 +45,123 @@ export class Subscriptions {
     this.#options = options;
   }
 
-  /** Whether `next` may have something now. */
-  get isDue(): boolean {
-    return this.#due.length > 0 && this.#reads < READS;
+  /** True if `next` may return a frame now. */
+  get hasNext(): boolean {
+    return this.#due.length > 0 && this.#reads < MAX_READS;
   }
 
-  /** Whether something is due, or on its way from the store. */
-  get hasDue(): boolean {
+  /** True if a frame is due or is being read from the store. */
+  get hasPending(): boolean {
     return this.#due.length > 0 || this.#reads > 0;
   }
 
-  /** @throws INVALID_REQUEST subscribed already · LIMIT_REACHED · what `openStream` rejects with */
+  /** @throws INVALID_REQUEST the Worker has a subscription · LIMIT_REACHED · the errors of `openStream` */
   async subscribe(
     worker: string,
     after: Cursor | undefined,
     { deltas, cursors }: { readonly deltas: boolean; readonly cursors: boolean },
   ): Promise<void> {
-    this.#assertRoom(worker);
+    this.#assertFree(worker);
     const { runtime, frames } = this.#options;
     const stream = await runtime.openStream(worker, { deltas, ...(after !== undefined && { after }) });
     if (this.#isClosed) return stream.close();
     this.#add((due) => new WorkerSubscription({ worker, stream, frames, cursors, due }));
   }
 
-  /** @throws INVALID_REQUEST watched already · LIMIT_REACHED · what `openWatch` throws */
+  /** @throws INVALID_REQUEST there is a watch · LIMIT_REACHED · the errors of `openWatch` */
   watch(after: Cursor | undefined): void {
-    this.#assertRoom(undefined);
+    this.#assertFree(undefined);
     const stream = this.#options.runtime.openWatch(after === undefined ? {} : { after });
     this.#add((due) => new WatchSubscription(stream, due));
   }
 
-  /** Ends one, if it is there. */
-  end(worker: string | undefined): void {
-    const place = this.#places.get(worker);
-    if (!place) return;
-    this.#places.delete(worker);
-    if (place.isDue) this.#due.splice(this.#due.indexOf(place), 1);
-    place.subscription.close();
+  /** Closes and removes a subscription, if it exists. */
+  unsubscribe(worker: string | undefined): void {
+    const slot = this.#slots.get(worker);
+    if (!slot) return;
+    this.#slots.delete(worker);
+    if (slot.isDue) this.#due.splice(this.#due.indexOf(slot), 1);
+    slot.subscription.close();
   }
 
+  /** Closes all subscriptions. */
   close(): void {
     this.#isClosed = true;
-    for (const worker of [...this.#places.keys()]) this.end(worker);
+    for (const worker of [...this.#slots.keys()]) this.unsubscribe(worker);
   }
 
-  /** The next frame of whoever's turn it is; null when nothing is due, or the store is being asked. */
+  /** Returns the frame of the next subscription in turn; null if none is due or all due frames are being read. */
   next(now: number): Buffer | null {
-    while (this.isDue) {
-      const place = this.#due.shift() as Place;
-      place.isDue = false;
-      const frame = this.#frameOf(place);
+    while (this.hasNext) {
+      const slot = this.#due.shift() as SendSlot;
+      slot.isDue = false;
+      const frame = this.#frameOf(slot);
       if (frame === null) continue;
-      place.saidAt = now;
-      // it is asked again behind the others
-      if (this.#isThere(place)) this.#setDue(place);
+      slot.sentAt = now;
+      // it may have more: it goes to the end of the send order
+      if (this.#isCurrent(slot)) this.#setDue(slot);
       return frame;
     }
     return null;
   }
 
-  /** The positions of those that were quiet since a time. */
+  /** Yields the positions of subscriptions that sent nothing since a time. */
   *bookmarks(before: number): Generator<Buffer> {
-    for (const place of this.#places.values()) {
-      if (place.saidAt > before || place.isReading || place.isDue) continue;
-      const bookmark = place.subscription.bookmark();
+    for (const slot of this.#slots.values()) {
+      if (slot.sentAt > before || slot.isReading || slot.isDue) continue;
+      const bookmark = slot.subscription.bookmark();
       if (bookmark === null) continue;
-      place.saidAt = performance.now();
+      slot.sentAt = performance.now();
       yield bookmark;
     }
   }
 
-  #frameOf(place: Place): Buffer | null {
-    const { subscription, ready } = place;
+  #frameOf(slot: SendSlot): Buffer | null {
+    const { subscription, ready } = slot;
     if (ready) {
-      place.ready = null;
+      slot.ready = null;
       return ready;
     }
     try {
       const frame = subscription.next();
       if (frame instanceof Promise) {
-        void this.#read(place, frame);
+        void this.#read(slot, frame);
         return null;
       }
-      return frame ?? this.#endOf(place);
+      return frame ?? this.#endOf(slot);
     } catch (cause) {
-      return this.#failureOf(place, cause);
+      return this.#failureOf(slot, cause);
     }
   }
 
-  async #read(place: Place, frame: Promise<Buffer | null>): Promise<void> {
+  async #read(slot: SendSlot, frame: Promise<Buffer | null>): Promise<void> {
     this.#reads += 1;
-    place.isReading = true;
+    slot.isReading = true;
     try {
       const read = await frame;
-      if (this.#isThere(place)) place.ready = read ?? this.#endOf(place);
+      if (this.#isCurrent(slot)) slot.ready = read ?? this.#endOf(slot);
     } catch (cause) {
-      if (this.#isThere(place)) place.ready = this.#failureOf(place, cause);
+      if (this.#isCurrent(slot)) slot.ready = this.#failureOf(slot, cause);
     }
     this.#reads -= 1;
-    place.isReading = false;
-    if (place.ready !== null) this.#setDue(place);
+    slot.isReading = false;
+    if (slot.ready !== null) this.#setDue(slot);
     this.#options.due();
   }
 
-  /** What is said when a subscription is over. That the runtime stops is said once, of the whole socket. */
-  #endOf({ subscription }: Place): Buffer | null {
+  /** Returns the last frame of a subscription that ended. If the runtime stops, the socket sends one `closing` instead. */
+  #endOf({ subscription }: SendSlot): Buffer | null {
     const { ended, worker } = subscription;
     if (ended === null) return null;
-    this.end(worker);
+    this.unsubscribe(worker);
     if (ended === 'RUNTIME_STOPPING') return null;
     return frameOf({ type: 'ended', ...(worker !== undefined && { worker }), code: ended });
   }
 
-  #failureOf({ subscription }: Place, cause: unknown): Buffer {
+  #failureOf({ subscription }: SendSlot, cause: unknown): Buffer {
     const { worker } = subscription;
     const { error, correlationId } = this.#options.failed(cause);
-    this.end(worker);
+    this.unsubscribe(worker);
     return frameOf({
       type: 'ended',
       ...(worker !== undefined && { worker }),
@@ -166,25 +170,25 @@ export class Subscriptions {
     });
   }
 
-  #setDue(place: Place): void {
-    if (place.isDue) return;
-    place.isDue = true;
-    this.#due.push(place);
+  #setDue(slot: SendSlot): void {
+    if (slot.isDue) return;
+    slot.isDue = true;
+    this.#due.push(slot);
   }
 
-  #isThere(place: Place): boolean {
-    return this.#places.get(place.subscription.worker) === place;
+  #isCurrent(slot: SendSlot): boolean {
+    return this.#slots.get(slot.subscription.worker) === slot;
   }
 
-  #assertRoom(worker: string | undefined): void {
+  #assertFree(worker: string | undefined): void {
     const { limit } = this.#options;
-    if (this.#places.has(worker)) {
-      throw new RuntimeError('INVALID_REQUEST', 'A socket observes the same once', {
+    if (this.#slots.has(worker)) {
+      throw new RuntimeError('INVALID_REQUEST', 'This socket already has a subscription for that target', {
         details: worker === undefined ? {} : { worker },
       });
     }
-    if (this.#places.size >= limit) {
-      throw new RuntimeError('LIMIT_REACHED', 'A socket observes no more than this', {
+    if (this.#slots.size >= limit) {
+      throw new RuntimeError('LIMIT_REACHED', `A socket can have at most ${limit} subscriptions`, {
         details: { limit: 'subscriptions', value: limit },
       });
     }
@@ -192,18 +196,18 @@ export class Subscriptions {
 
   #add(subscribe: (due: () => void) => Subscription): void {
     const due = (): void => {
-      if (!this.#isThere(place) || place.isReading) return;
-      this.#setDue(place);
+      if (!this.#isCurrent(slot) || slot.isReading) return;
+      this.#setDue(slot);
       this.#options.due();
     };
-    const place: Place = {
+    const slot: SendSlot = {
       subscription: subscribe(due),
       ready: null,
       isReading: false,
       isDue: false,
-      saidAt: performance.now(),
+      sentAt: performance.now(),
     };
-    this.#places.set(place.subscription.worker, place);
+    this.#slots.set(slot.subscription.worker, slot);
     due();
   }
 }

@@ -1,16 +1,16 @@
 /**
- * The head of a WebSocket message in one frame, as a server sends it: FIN and text, the length, no mask (RFC 6455, 5.2).
- * Messages are framed here, and not by `ws`, so that all subscribers are sent the same bytes in one write each; `ws`
- * keeps the handshake, what clients send, pings and the close.
+ * The first byte of a text message in one frame: FIN and the opcode for text (RFC 6455, 5.2). Frames of a server have no
+ * mask. The plugin builds the frames itself, so that all subscribers get the same bytes in one write each. `ws` does the
+ * rest: the handshake, the frames of clients, pings and the close.
  */
 const TEXT = 0x81;
 
 const headBytes = (length: number): number => (length < 126 ? 2 : length < 65_536 ? 4 : 10);
 
-/** A frame whose payload is still to be filled in, from `start` on. */
+/** Allocates a frame for a payload of this length, which the caller fills in from `start`. */
 export const allocateTextFrame = (length: number): { readonly frame: Buffer; readonly start: number } => {
   const start = headBytes(length);
-  // of its own memory: a frame that a stalled socket holds must not hold the pool that it was cut from
+  // not from the buffer pool: a frame that a stalled socket holds must not keep a whole pool alive
   const frame = Buffer.allocUnsafeSlow(start + length);
   frame[0] = TEXT;
   if (start === 2) frame[1] = length;
@@ -24,6 +24,7 @@ export const allocateTextFrame = (length: number): { readonly frame: Buffer; rea
   return { frame, start };
 };
 
+/** Encodes a text as one frame. */
 export const textFrameOf = (text: string): Buffer => {
   const { frame, start } = allocateTextFrame(Buffer.byteLength(text));
   frame.write(text, start);

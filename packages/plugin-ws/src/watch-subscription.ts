@@ -5,7 +5,7 @@ import type { Subscription } from './subscription.ts';
 const frameOfItem = (item: Exclude<WatchItem, { readonly type: 'ended' }>): Buffer =>
   frameOf(item.type === 'worker' ? { type: 'worker', summary: item.worker } : item);
 
-/** All Workers, one frame for each that changed. */
+/** The subscription of all Workers, with one frame for each change. */
 export class WatchSubscription implements Subscription {
   readonly worker = undefined;
   readonly #stream: WatchStream;

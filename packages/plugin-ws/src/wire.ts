@@ -10,48 +10,54 @@ import type {
   WorkerSummary,
 } from '@worker-runtime/core';
 
-/** What a client says, one JSON text a message. Unknown fields are refused. */
+/** A message of a client, as JSON text. Unknown fields are refused. */
 export type ClientFrame =
-  /** Begins to send what happens to one Worker. Without a position with a snapshot, `"start"` from the first event. */
+  /**
+   * Subscribes to one Worker. `after` is a cursor, or `"start"` for the first event; without it the subscription begins
+   * with a snapshot.
+   */
   | {
       readonly op: 'subscribe';
       readonly worker: string;
       readonly after?: Cursor | null;
-      /** Whether to send text while it is written. Default true. */
+      /** Sends the text of messages in progress. Default true. */
       readonly deltas?: boolean;
-      /** Whether to say the position behind each event, and not only behind the last of a frame. Default false. */
+      /** Sends the position after each event, not only after the last one of a frame. Default false. */
       readonly cursors?: boolean;
     }
   | { readonly op: 'unsubscribe'; readonly worker: string }
-  /** Begins to send all Workers: as they are, then as they change. */
+  /** Subscribes to all Workers: their current state, then every change. */
   | { readonly op: 'watch'; readonly after?: Cursor | null }
   | { readonly op: 'unwatch' };
 
-/** What a client may rely on and has to keep to. */
+/** The limits of a socket. */
 export interface WireLimits {
-  /** The longest message of a client; longer ones close with 1009. */
+  /** The longest message of a client, in bytes; a longer one closes the socket with 1009. */
   readonly messageBytes: number;
-  /** Messages that are not understood before the socket is closed with 1008. */
+  /** The number of invalid messages after which the socket is closed with 1008. */
   readonly badMessages: number;
-  /** Workers and watch that one socket observes; LIMIT_REACHED. */
+  /** The most subscriptions of one socket, the watch included; else LIMIT_REACHED. */
   readonly subscriptions: number;
+  /** The time between pings of the server. */
   readonly pingMs: number;
+  /** The time without output after which a subscription sends `bookmark`. */
   readonly bookmarkMs: number;
+  /** The longest time that a client may leave a write unread. */
   readonly stallMs: number;
 }
 
-/** What went wrong, in the words that HTTP uses too. */
+/** The public part of an error, with the same fields as over HTTP. */
 export interface WireProblem {
   readonly code: ErrorCode;
   readonly title: string;
   readonly detail: string;
   readonly retryable: boolean;
   readonly details: ErrorDetails;
-  /** Finds the full story in the operator's log. */
+  /** The id of the error in the operator's log, which has the cause. */
   readonly correlationId: string;
 }
 
-/** What the server says of one Worker; `worker` is its id. */
+/** A frame of a Worker's subscription; `worker` is its id. */
 type WorkerFrame =
   /** The first frame of a subscription. */
   | { readonly type: 'subscribed'; readonly worker: string }
@@ -61,7 +67,7 @@ type WorkerFrame =
       readonly detail: WorkerDetail;
       readonly asOf: Cursor;
     }
-  /** Stored events in order; `cursor` is the position behind the last of them, `cursors` that behind each. */
+  /** Stored events in order. `cursor` is the position after the last one, `cursors` are the positions after each. */
   | {
       readonly type: 'events';
       readonly worker: string;
@@ -69,26 +75,29 @@ type WorkerFrame =
       readonly cursors?: readonly Cursor[];
       readonly items: readonly WorkerEvent[];
     }
-  /** The text so far of messages that are being written: replaces what was shown of them. */
+  /** The text so far of messages in progress. It replaces all earlier text of them. */
   | { readonly type: 'in-flight'; readonly worker: string; readonly messages: readonly InFlightMessage[] }
   | ({ readonly type: 'delta'; readonly worker: string } & Delta)
-  /** What a damaged log lacks. */
+  /** A part of a damaged log that reading had to skip. */
   | ({ readonly type: 'gap'; readonly worker: string } & LogGap)
-  /** The last frame after `unsubscribe`, also where nothing was subscribed. */
+  /** The answer to `unsubscribe`, even without a subscription. No frame of the Worker follows. */
   | { readonly type: 'unsubscribed'; readonly worker: string };
 
-/** What the server says of all Workers. */
+/** A frame of the watch. */
 type WatchFrame =
   /** The first frame of the watch. */
   | { readonly type: 'watching' }
+  /** The position is from before a restart: discard all Workers. */
   | { readonly type: 'reset' }
   | { readonly type: 'worker'; readonly summary: WorkerSummary }
   | { readonly type: 'worker-removed'; readonly workerId: string }
+  /** All Workers up to this position were sent. */
   | { readonly type: 'synced'; readonly cursor: Cursor }
   | { readonly type: 'unwatched' };
 
-/** What the server says, one JSON text a message. Frames of the watch name no Worker. */
+/** A message of the server, as JSON text. Frames of the watch have no `worker`. */
 export type ServerFrame =
+  /** The first frame. */
   | {
       readonly type: 'hello';
       readonly runtimeId: string;
@@ -98,16 +107,16 @@ export type ServerFrame =
     }
   | WorkerFrame
   | WatchFrame
-  /** The position of a subscription that was quiet for a while; of the watch where no Worker is named. */
+  /** The position of a quiet subscription; without `worker` that of the watch. */
   | { readonly type: 'bookmark'; readonly worker?: string; readonly cursor: Cursor }
-  /** A subscription is over; the socket stays. */
+  /** A subscription has ended; the socket stays open. */
   | {
       readonly type: 'ended';
       readonly worker?: string;
       readonly code: ErrorCode;
       readonly correlationId?: string;
     }
-  /** A message was refused. With `worker` or `watch`, that subscription did not begin. */
+  /** A message was refused. `worker` or `watch` names the subscription that did not begin. */
   | ({ readonly type: 'error'; readonly worker?: string; readonly watch?: true } & WireProblem)
   /** The last frame. */
   | { readonly type: 'closing'; readonly reason: ErrorCode };

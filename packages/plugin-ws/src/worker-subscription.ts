@@ -3,20 +3,20 @@ import type { FrameCache } from './frame-cache.ts';
 import { frameOf } from './frames.ts';
 import type { Subscription } from './subscription.ts';
 
-/** Stored lines in a frame: with the head that it gets, a frame stays below 48 KiB, unless one line is longer. */
+/** The most bytes of stored lines in a frame. With its head the frame stays below 48 KiB, unless one line is longer. */
 const LINES_BYTES = 48_896;
 
 export interface WorkerSubscriptionOptions {
   readonly worker: string;
   readonly stream: WorkerStream;
   readonly frames: FrameCache;
-  /** Whether each event's position is said. */
+  /** True if each event is sent with its position. */
   readonly cursors: boolean;
   /** Called when something may be due. */
   readonly due: () => void;
 }
 
-/** One Worker, in frames that are shared with everyone who is due the same. */
+/** The subscription of one Worker. Subscribers at the same position share its frames. */
 export class WorkerSubscription implements Subscription {
   readonly worker: string;
   readonly #stream: WorkerStream;

@@ -1,26 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import { type Drain, type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import { WebSocketServer } from 'ws';
-import { Connection, type Surroundings } from './connection.ts';
+import { Connection, type ConnectionContext } from './connection.ts';
 import { Connections } from './connections.ts';
 import { FrameCache } from './frame-cache.ts';
 import { assertHandshake, isForStream } from './handshake.ts';
 import { SUBPROTOCOL } from './hello.ts';
 import { type ResolvedLimits, resolveLimits, type WsLimits } from './options.ts';
-import { Rounds } from './rounds.ts';
+import { SendScheduler } from './send-scheduler.ts';
 import type { UpgradeSource } from './upgrade-source.ts';
 
 export interface WsOptions extends WsLimits {
-  /** Where connections come from: `http()` is one. */
+  /** The source of connections, such as `http()`. */
   readonly on: UpgradeSource;
 }
 
-/** Of one message: a client has no reason to cut up what is this short. The types of ws do not know them yet. */
-const PIECES = { maxFragments: 64, maxBufferedChunks: 1_024 };
+/** Limits the fragments of one message: short messages need few. The types of ws lack these options. */
+const FRAGMENT_LIMITS = { maxFragments: 64, maxBufferedChunks: 1_024 };
 
-/** A plugin that is told later where its connections come from. */
+/** A plugin whose source of connections is set later. */
 export interface WsPlugin extends RuntimePlugin {
-  /** To be called before the plugin is given to a runtime. */
+  /** Sets the source of connections. Call it before the plugin is applied to a runtime. */
   listenOn(source: UpgradeSource): void;
 }
 
@@ -42,16 +42,16 @@ class WsObservation implements WsPlugin {
     const { runtime, hooks, log } = host;
     const limits = this.#limits;
     if (this.#on === null) {
-      throw new RuntimeError('PLUGIN_FAILED', 'The plugin "ws" needs one that listens, such as "http"', {
+      throw new RuntimeError('PLUGIN_FAILED', 'The plugin "ws" needs a plugin that listens, such as "http"', {
         details: { plugin: 'ws' },
       });
     }
     const connections = new Connections();
-    const surroundings: Surroundings = {
+    const context: ConnectionContext = {
       runtime,
       limits,
       frames: new FrameCache(),
-      rounds: new Rounds(),
+      scheduler: new SendScheduler(),
       log,
     };
     const server = this.#server();
@@ -59,7 +59,7 @@ class WsObservation implements WsPlugin {
       if (!isForStream(request)) return false;
       assertHandshake(request, runtime);
       server.handleUpgrade(request, socket, head, (ws) => {
-        connections.add(new Connection(surroundings, ws, socket, randomUUID()));
+        connections.add(new Connection(context, ws, socket, randomUUID()));
       });
       return true;
     }, isForStream);
@@ -75,14 +75,14 @@ class WsObservation implements WsPlugin {
       noServer: true,
       clientTracking: false,
       maxPayload: this.#limits.messageBytes,
-      ...PIECES,
+      ...FRAGMENT_LIMITS,
       autoPong: false,
       perMessageDeflate: false,
       handleProtocols: () => SUBPROTOCOL,
     });
-    // told in the course of handleUpgrade: whoever offered the connection refuses it in the form of all its refusals
+    // emitted within handleUpgrade, so the error reaches the source, which answers it with a problem
     server.on('wsClientError', (cause) => {
-      throw new RuntimeError('INVALID_REQUEST', 'This is no WebSocket handshake', { cause });
+      throw new RuntimeError('INVALID_REQUEST', 'The request is not a valid WebSocket handshake', { cause });
     });
     return server;
   }
@@ -101,16 +101,16 @@ class WsObservation implements WsPlugin {
 }
 
 /**
- * Observation over WebSocket: `/v1/runtimes/{r}/stream`, subprotocol `worker-runtime.v1`. Many Workers and the watch
- * share a socket; a socket that does not take what is sent costs positions.
- * @throws INVALID_REQUEST an option that does not exist or does not fit
+ * Serves observation over WebSocket at `/v1/runtimes/{r}/stream`, with the subprotocol `worker-runtime.v1`. One socket
+ * carries many Workers and the watch. A client that does not read costs one write and a position for each subscription.
+ * @throws INVALID_REQUEST an option is unknown or invalid
  */
 export const wsObservation = ({ on, ...limits }: WsOptions): RuntimePlugin =>
   new WsObservation(on, resolveLimits(limits));
 
 /**
- * Options of any origin, checked; where connections come from is still to be said.
- * @throws INVALID_REQUEST an option that does not exist (the message names the known ones) or does not fit
+ * Creates the plugin for the command line, which passes unchecked options and then calls `listenOn`.
+ * @throws INVALID_REQUEST an option is unknown (the message names the known ones) or invalid
  */
 export const wsPlugin = (options: Readonly<Record<string, unknown>>): WsPlugin =>
   new WsObservation(null, resolveLimits(options));

@@ -1,7 +1,6 @@
 /**
- * What RFC 6455 asks of a server, section by section, as the public conformance suites have it: their cases for what a
- * peer may and must not send. Where those want an echo, a subscription is ended that does not exist: its answer has the
- * text that was sent.
+ * The requirements of RFC 6455 for a server, section by section, with the cases of the public conformance suites. Where a
+ * suite needs an echo, the test unsubscribes from a Worker without a subscription: the answer contains the sent text.
  */
 import test, { type ExecutionContext } from 'ava';
 import { OPCODE, RawPeer, rawFrame } from './raw-peer.ts';
@@ -12,11 +11,11 @@ const PROTOCOL_ERROR = 1002;
 const NO_TEXT = 1007;
 
 const bytes = (hex: string): Buffer => Buffer.from(hex.replaceAll(' ', ''), 'hex');
-/** A message that is answered with the text in it. */
+/** Returns a message whose answer echoes the given text. */
 const message = (worker: string | Buffer): Buffer =>
   Buffer.concat([Buffer.from('{"op":"unsubscribe","worker":"'), Buffer.from(worker), Buffer.from('"}')]);
 const textOf = (payload: Buffer): Buffer => rawFrame({ opcode: text, payload });
-/** In frames of so many bytes each. */
+/** Splits a message into frames of the given size. */
 const inFrames = (payload: Buffer, size: number): readonly Buffer[] =>
   Array.from({ length: Math.ceil(payload.length / size) }, (_, at) =>
     rawFrame({
@@ -36,12 +35,15 @@ const peerOf = async (t: ExecutionContext): Promise<() => Promise<RawPeer>> => {
   return () => RawPeer.open(url());
 };
 
-/** The worker that the last answer names. */
+/** Returns the text of the last echo. */
 const echoIn = (peer: RawPeer): unknown =>
-  (peer.said().findLast(({ type }) => type === 'unsubscribed') as { readonly worker?: unknown } | undefined)
-    ?.worker;
+  (
+    peer.messages().findLast(({ type }) => type === 'unsubscribed') as
+      | { readonly worker?: unknown }
+      | undefined
+  )?.worker;
 
-test('P23: RFC 6455, 5.5: pings are answered with what they carry, pongs are not answered', async (t) => {
+test('P23: RFC 6455, 5.5: a ping is answered with its payload, a pong is not answered', async (t) => {
   const open = await peerOf(t);
   for (const payload of [
     Buffer.alloc(0),
@@ -50,9 +52,9 @@ test('P23: RFC 6455, 5.5: pings are answered with what they carry, pongs are not
     bytes('00ff fe fd fc fb 00 ff'),
   ]) {
     const peer = await open();
-    await peer.send(rawFrame({ opcode: pong, payload: Buffer.from('unasked') }));
+    await peer.send(rawFrame({ opcode: pong, payload: Buffer.from('unsolicited') }));
     await peer.send(rawFrame({ opcode: ping, payload }), textOf(message('after')));
-    await peer.heard('unsubscribed');
+    await peer.received('unsubscribed');
     const pongs = peer.frames.filter(({ opcode }) => opcode === pong);
     t.deepEqual(
       pongs.map((frame) => frame.payload),
@@ -67,7 +69,7 @@ test('P23: RFC 6455, 5.5: pings are answered with what they carry, pongs are not
     await slow.send(Buffer.from([byte]));
   for (let at = 0; at < 10; at++) await slow.send(rawFrame({ opcode: ping, payload: Buffer.from([at]) }));
   await slow.send(textOf(message('after')));
-  await slow.heard('unsubscribed');
+  await slow.received('unsubscribed');
   const pongs = slow.frames
     .filter(({ opcode }) => opcode === pong)
     .map(({ payload }) => payload.toString('latin1'));
@@ -75,7 +77,7 @@ test('P23: RFC 6455, 5.5: pings are answered with what they carry, pongs are not
   slow.socket.destroy();
 });
 
-test('P23: RFC 6455, 5.2: reserved bits and opcodes, long and fragmented control frames close with 1002', async (t) => {
+test('P23: RFC 6455, 5.2: reserved bits and opcodes, long and fragmented control frames are closed with 1002', async (t) => {
   const open = await peerOf(t);
   const cases: (readonly [string, ...Buffer[]])[] = [
     ['a ping of 126 bytes', rawFrame({ opcode: ping, payload: Buffer.alloc(126) })],
@@ -126,7 +128,7 @@ test('P23: RFC 6455, 5.4: fragments of any size are one message, with control fr
       await peer.send(frame);
       await peer.send(rawFrame({ opcode: ping, payload: Buffer.from('between') }));
     }
-    await peer.heard('unsubscribed');
+    await peer.received('unsubscribed');
     t.is(echoIn(peer), worker, `${size}`);
     peer.socket.destroy();
   }
@@ -138,15 +140,15 @@ test('P23: RFC 6455, 5.4: fragments of any size are one message, with control fr
     rawFrame({ opcode: continuation, ...empty }),
     rawFrame({ opcode: continuation, payload: message('empty before') }),
   );
-  await peer.heard('unsubscribed');
+  await peer.received('unsubscribed');
   t.is(echoIn(peer), 'empty before');
-  // binary messages are whole frames, but nothing that is spoken here
+  // a binary message is valid in RFC 6455, but not in this protocol
   await peer.send(rawFrame({ opcode: binary, payload: message('binary') }));
-  await peer.heard('INVALID_REQUEST');
+  await peer.received('INVALID_REQUEST');
   peer.socket.destroy();
 });
 
-/** The first and last of each length, what borders on surrogates and on the end, and what is not a character. */
+/** The first and last code points of each length, neighbours of surrogates and of the end, and noncharacters. */
 const VALID = [
   'ceba e1bdb9 cf83 cebc ceb5',
   '7f',
@@ -164,7 +166,7 @@ const VALID = [
   'f48fbfbe',
   'f48fbfbf',
 ];
-/** Lonely, missing, overlong, surrogate, beyond the end. */
+/** Lone, missing and overlong sequences, surrogates, and values beyond the last code point. */
 const INVALID = [
   '80',
   'bf',
@@ -205,14 +207,14 @@ const INVALID = [
   'ceba e1bdb9 cf83 cebc ceb5 eda080 656469746564',
 ];
 
-test('P23: RFC 6455, 8.1: text is UTF-8 to the last byte, however it is cut; all else closes with 1007', async (t) => {
+test('P23: RFC 6455, 8.1: text must be UTF-8, in any fragmentation; other bytes are closed with 1007', async (t) => {
   const open = await peerOf(t);
   for (const hex of VALID) {
     const worker = bytes(hex);
     for (const frames of [[textOf(message(worker))], inFrames(message(worker), 1)]) {
       const peer = await open();
       await peer.send(...frames);
-      await peer.heard('unsubscribed');
+      await peer.received('unsubscribed');
       t.is(echoIn(peer), worker.toString(), hex);
       peer.socket.destroy();
     }
@@ -229,7 +231,7 @@ test('P23: RFC 6455, 8.1: text is UTF-8 to the last byte, however it is cut; all
     }
 });
 
-test('P23: RFC 6455, 7.4: a close is answered by its code, and one that may not be sent by 1002', async (t) => {
+test('P23: RFC 6455, 7.4: a close is answered with its code, an invalid code with 1002', async (t) => {
   const open = await peerOf(t);
   const cases: (readonly [string, Buffer, number | null])[] = [
     ['no code', rawFrame({ opcode: close, payload: Buffer.alloc(0) }), null],
@@ -247,6 +249,6 @@ test('P23: RFC 6455, 7.4: a close is answered by its code, and one that may not 
     const peer = await open();
     await peer.send(frame, textOf(message('after the close')));
     t.is(await peer.closed, code, what);
-    t.is(echoIn(peer), undefined, 'what comes behind a close is not heard');
+    t.is(echoIn(peer), undefined, 'bytes after a close are ignored');
   }
 });

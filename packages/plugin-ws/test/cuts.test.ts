@@ -5,7 +5,7 @@ import { job, type Served, STREAM, serve, stored } from './served.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { cursorIn, type Frame, linesIn, SUBPROTOCOL, WsClient } from './ws-client.ts';
 
-/** Numbers that look random and are the same in every run. */
+/** Returns a generator of pseudo-random numbers that are the same in every run. */
 const dice = (seed: number) => (): number => {
   seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
   return seed / 2_147_483_648;
@@ -14,12 +14,12 @@ const dice = (seed: number) => (): number => {
 const portOf = ({ web }: Served): number => Number(new URL(web.url).port);
 
 for (const seed of [1, 2, 3]) {
-  test(`P5, P6: cut at any byte and resumed, while events come, a client rebuilds the log (${seed})`, async (t) => {
+  test(`P5, P6: a client that is cut at any byte and resumes, while events are added, rebuilds the log (${seed})`, async (t) => {
     const served = await serve(t, { limits: { tailBytes: 2_000 } });
     const proxy = await TcpProxy.open(t, portOf(served));
     const next = dice(seed);
     const frames: Frame[] = [];
-    /** Comes again from the last position. */
+    /** Reconnects at the last position. */
     const open = (): WsClient => {
       const client = new WsClient(new WebSocket(`ws://127.0.0.1:${proxy.port}${STREAM}`, SUBPROTOCOL));
       const after = cursorIn(frames) ?? 'start';
@@ -34,15 +34,15 @@ for (const seed of [1, 2, 3]) {
       void client.closed.then(() => {
         isCut = true;
       });
-      // whatever has come, more is said; in memory that takes no turn of the event loop, and sockets do
-      let isHeard = false;
+      // adds events after each frame: a run in memory is faster than the sockets, and would outrun them
+      let hasFrame = false;
       client.ws.on('message', (data) => {
-        // not for what says nothing, or the log would outgrow what comes through between two cuts
-        isHeard = !String(data as Buffer).startsWith('{"type":"subscribed"');
+        // not after `subscribed`, or the log would grow faster than it is sent between two cuts
+        hasFrame = !String(data as Buffer).startsWith('{"type":"subscribed"');
       });
       for (; !isCut; await setImmediate()) {
-        if (isHeard) await job(served, next() < 0.5 ? 'count 3' : 'say one two 🙂');
-        isHeard = false;
+        if (hasFrame) await job(served, next() < 0.5 ? 'count 3' : 'say one two 🙂');
+        hasFrame = false;
       }
       const seen = await client.rest();
       if (linesIn(seen).length > 0) resumed += 1;

@@ -11,7 +11,7 @@ const problemIn = (text: string): { readonly status: number; readonly code: stri
   return { status, code };
 };
 
-test('P25: what is no handshake, of another version, path, runtime, name or origin is refused as a problem', async (t) => {
+test('P25: a handshake with a wrong version, path, runtime, Host or Origin is refused with a problem', async (t) => {
   const { url, runtime } = await serve(t);
   const head = upgradeRequest();
   const path = (from: string) => upgradeRequest({ path: from });
@@ -33,7 +33,7 @@ test('P25: what is no handshake, of another version, path, runtime, name or orig
   await own.close();
 });
 
-test('P25: a plain request for the stream is told to ask for an upgrade, whoever may observe', async (t) => {
+test('P25: a plain request for the stream, with the permission to observe, is answered with 426', async (t) => {
   const { web } = await serve(t);
   for (const path of [STREAM, `${STREAM}?after=start`]) {
     const answer = await fetch(web.url + path);
@@ -47,7 +47,7 @@ test('P25: a plain request for the stream is told to ask for an upgrade, whoever
   t.is((await fetch(closed.web.url + STREAM)).status, 401);
 });
 
-test('with tokens, a socket needs one: in the header, or as a second subprotocol, never in the URL', async (t) => {
+test('with tokens, a socket needs one in the header or as a second subprotocol, never in the URL', async (t) => {
   const token = 'a-token-of-more-than-32-characters-for-one-who-observes';
   const sha256 = createHash('sha256').update(token).digest('hex');
   const tokens = [{ name: 'ada', sha256, permission: 'observe' }] as const;
@@ -72,7 +72,7 @@ test('with tokens, a socket needs one: in the header, or as a second subprotocol
   }
 });
 
-test('P23: a bad message is answered with a pointer to what is wrong, the third closes with 1008', async (t) => {
+test('P23: an invalid message is answered with a pointer to its error; the third one closes with 1008', async (t) => {
   const { url } = await serve(t);
   const pointers: unknown[] = [];
   const messages = [
@@ -117,7 +117,7 @@ test('P23: a bad message is answered with a pointer to what is wrong, the third 
   ]);
 });
 
-test('P23: what breaks the protocol closes with the code that RFC 6455 has for it', async (t) => {
+test('P23: a protocol violation closes the socket with the code of RFC 6455', async (t) => {
   const { url } = await serve(t);
   const { text, continuation, ping } = OPCODE;
   const watch = Buffer.from('{"op":"watch"}');
@@ -152,7 +152,7 @@ test('P23: what breaks the protocol closes with the code that RFC 6455 has for i
   await (await WsClient.open(url())).close();
 });
 
-test('P23: a message in pieces with pings between them is one message', async (t) => {
+test('P23: a fragmented message with pings between the fragments is one message', async (t) => {
   const { url } = await serve(t);
   const peer = await RawPeer.open(url());
   const message = Buffer.from('{"op":"unsubscribe","worker":"ada"}');
@@ -162,7 +162,7 @@ test('P23: a message in pieces with pings between them is one message', async (t
     await peer.send(rawFrame({ opcode, payload: message.subarray(at, at + 1), isFinal }));
     if (at % 10 === 0) await peer.send(rawFrame({ opcode: OPCODE.ping, payload: Buffer.from([at]) }));
   }
-  await peer.heard('unsubscribed');
+  await peer.received('unsubscribed');
   await peer.send(rawFrame({ opcode: OPCODE.close, payload: Buffer.from([0x03, 0xe8]) }));
   t.is(await peer.closed, 1_000);
   t.deepEqual(
@@ -171,7 +171,7 @@ test('P23: a message in pieces with pings between them is one message', async (t
   );
 });
 
-test('P23: a flood of pings is answered with some pongs, the last among them, and delays nobody', async (t) => {
+test('P23: a flood of pings is answered with some pongs, including the last, and delays no other socket', async (t) => {
   const { url } = await serve(t);
   const peer = await RawPeer.open(url());
   const flood = Array.from({ length: 20_000 }, (_, at) =>
@@ -188,26 +188,26 @@ test('P23: a flood of pings is answered with some pongs, the last among them, an
   t.is(pongs.at(-1), '19999');
 });
 
-test('P23: a flood of subscriptions by a peer that reads nothing stays unread, and is answered in order later', async (t) => {
+test('P23: a flood of messages by a peer that does not read stays unread until the peer reads', async (t) => {
   const { url, runtime } = await serve(t);
   const peer = await RawPeer.open(url());
   peer.socket.pause();
   const ask = textFrame({ op: 'subscribe', worker: `nobody-${'x'.repeat(100)}` });
   const asks = Buffer.concat(Array.from({ length: 40_000 }, () => ask));
   peer.socket.write(asks);
-  // answers are longer than what is asked, so a server that read all of it would hold all answers by now
+  // answers are longer than messages, so a server that read all messages would hold all answers by now
   for (let at = 0; at < 20; at++) await (await WsClient.open(url())).close();
   t.true(peer.socket.writableLength > 0);
   t.is(runtime.status, 'running');
   peer.socket.resume();
   await peer.send(textFrame({ op: 'unsubscribe', worker: 'the-end' }));
-  await peer.heard('unsubscribed');
+  await peer.received('unsubscribed');
   await peer.send(rawFrame({ opcode: OPCODE.close, payload: Buffer.from([0x03, 0xe8]) }));
   await peer.closed;
-  t.is(peer.said().filter(({ code }) => code === 'WORKER_NOT_FOUND').length, 40_000);
+  t.is(peer.messages().filter(({ code }) => code === 'WORKER_NOT_FOUND').length, 40_000);
 });
 
-test('P23: subscriptions beyond the limit of a socket, or of the runtime, are refused by code', async (t) => {
+test('P23: subscriptions beyond the limit of a socket, or of the runtime, are refused with a code', async (t) => {
   const { url, runtime } = await serve(t, { ws: { subscriptions: 3 }, limits: { subscriptions: 4 } });
   for (const workerId of ['bob', 'eve', 'kim']) await runtime.createWorker({ engine: 'speaker', workerId });
   const first = await WsClient.open(url(), { op: 'watch' });
@@ -232,19 +232,19 @@ test('P23: subscriptions beyond the limit of a socket, or of the runtime, are re
   for (;;) {
     second.ask({ op: 'subscribe', worker: 'kim' });
     const frame = await second.next();
-    // the server notices a little after the client has left
+    // the server notices the disconnection a little later
     if (frame?.data.type === 'snapshot') break;
   }
   t.pass();
 });
 
-test('P23: a peer that is silent is dropped after two missed pongs, one that answers is kept', async (t) => {
+test('P23: a silent peer is disconnected after two missed pongs, one that answers is not', async (t) => {
   const { url, logged } = await serve(t, { ws: { pingMs: 200 } });
   const silent = await RawPeer.open(url());
   const alive = await WsClient.open(url());
   t.is(await silent.closed, null);
   t.is(silent.frames.filter(({ opcode }) => opcode === OPCODE.ping).length, 2);
-  await logged('a client that does not answer is dropped');
+  await logged('disconnected a client that does not answer pings');
   alive.ask({ op: 'unsubscribe', worker: 'ada' });
   t.is((await alive.next())?.data.type, 'unsubscribed');
 });

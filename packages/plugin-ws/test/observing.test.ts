@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { job, serve, stored } from './served.ts';
 import { cursorIn, type Frame, linesIn, SUBPROTOCOL, WsClient } from './ws-client.ts';
 
-/** Replays deltas over what was in flight: the text as a reader sees it, by message. */
+/** Returns the text of each message as a reader sees it: deltas applied to in-flight text. */
 const textOf = (frames: readonly Frame[]): ReadonlyMap<string, string> => {
   const texts = new Map<string, string>();
   for (const { data } of frames) {
@@ -19,7 +19,7 @@ const textOf = (frames: readonly Frame[]): ReadonlyMap<string, string> => {
   return texts;
 };
 
-test('a socket is greeted with the versions and limits that hold', async (t) => {
+test('the first frame has the versions and the limits', async (t) => {
   const { url, runtime } = await serve(t, { ws: { subscriptions: 7 } });
   const client = new WsClient(new WebSocket(url(), SUBPROTOCOL));
   const hello = await client.next();
@@ -101,7 +101,7 @@ test('P5: attached at every moment of a run, from the start, from a snapshot and
   }
 });
 
-test('P6: resumed at every event, exactly the rest follows', async (t) => {
+test('P6: a subscription after any event gets exactly the later events', async (t) => {
   const served = await serve(t);
   for (const text of ['say a b', 'count 20', 'say c']) await job(served, text);
   const all = await stored(served);
@@ -119,7 +119,7 @@ test('P6: resumed at every event, exactly the rest follows', async (t) => {
   }
 });
 
-test('P6: a cursor of another log, of none or of a Worker that was made anew is refused by its code', async (t) => {
+test('P6: a cursor of another log, of no log or of a recreated Worker is refused with a code', async (t) => {
   const { url, runtime } = await serve(t);
   await runtime.createWorker({ engine: 'speaker', workerId: 'bob' });
   const bob = (await runtime.getWorker('bob')).asOf;
@@ -139,7 +139,7 @@ test('P6: a cursor of another log, of none or of a Worker that was made anew is 
   t.is(await codeOf('ada', ada), 'CURSOR_FOREIGN');
 });
 
-test('without deltas there is no text in flight', async (t) => {
+test('without deltas no text of messages in progress is sent', async (t) => {
   const served = await serve(t);
   const client = await WsClient.open(served.url(), {
     op: 'subscribe',
@@ -154,7 +154,7 @@ test('without deltas there is no text in flight', async (t) => {
   t.deepEqual(linesIn(frames), all);
 });
 
-test('frames are at most 64 KiB, but for one event that is longer; what is due at once is one frame', async (t) => {
+test('a frame has at most 64 KiB unless one event is longer; several due events are one frame', async (t) => {
   const served = await serve(t);
   await job(served, 'count 3000');
   await job(served, 'fill 1 200000');
@@ -168,7 +168,7 @@ test('frames are at most 64 KiB, but for one event that is longer; what is due a
   t.true(frames.length < 30);
 });
 
-test('what the tail in memory no longer has is read from the store', async (t) => {
+test('events that are no longer in memory are read from the store', async (t) => {
   const served = await serve(t, { limits: { tailBytes: 1 } });
   await job(served, 'count 500');
   const all = await stored(served);
@@ -176,7 +176,7 @@ test('what the tail in memory no longer has is read from the store', async (t) =
   t.deepEqual(linesIn(await client.untilLine(all.at(-1))), all);
 });
 
-test('unsubscribed is the last word, and subscribing again goes on where it was', async (t) => {
+test('no frame follows unsubscribed, and a new subscription resumes at the cursor', async (t) => {
   const served = await serve(t);
   const client = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada', after: 'start' });
   const before = await client.until(({ type }) => type === 'in-flight');
@@ -195,7 +195,7 @@ test('unsubscribed is the last word, and subscribing again goes on where it was'
   t.deepEqual((await client.next())?.data, { type: 'unsubscribed', worker: 'nobody' });
 });
 
-test('a deleted Worker ends its subscription, and the socket stays', async (t) => {
+test('a deleted Worker ends its subscription, and the socket stays open', async (t) => {
   const served = await serve(t);
   const client = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada' }, { op: 'watch' });
   await client.until(({ type }) => type === 'synced');
@@ -211,7 +211,7 @@ test('a deleted Worker ends its subscription, and the socket stays', async (t) =
   t.pass();
 });
 
-test('the watch tells each Worker, then synced, then changes, and resumes', async (t) => {
+test('the watch sends each Worker, then synced, then changes, and can be resumed', async (t) => {
   const { url, runtime } = await serve(t);
   const client = await WsClient.open(url(), { op: 'watch' });
   const first = await client.until(({ type }) => type === 'synced');
@@ -240,7 +240,7 @@ test('the watch tells each Worker, then synced, then changes, and resumes', asyn
   t.like((await client.next())?.data, { type: 'error', watch: true, code: 'INVALID_REQUEST' });
 });
 
-test('a watch whose position is of another start says reset, and nonsense is refused', async (t) => {
+test('a watch with a position from before a restart begins with reset; a malformed one is refused', async (t) => {
   const { url } = await serve(t);
   const client = await WsClient.open(url(), { op: 'watch', after: 'nonsense' });
   t.like((await client.next())?.data, { type: 'error', watch: true, code: 'CURSOR_INVALID' });
@@ -252,7 +252,7 @@ test('a watch whose position is of another start says reset, and nonsense is ref
   );
 });
 
-test('a quiet subscription says where it is, and goes on from there', async (t) => {
+test('a quiet subscription sends its position, which can be resumed', async (t) => {
   const served = await serve(t, { ws: { bookmarkMs: 20 } });
   const client = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada' }, { op: 'watch' });
   const frames = await client.until(({ type }) => type === 'bookmark');
@@ -265,7 +265,7 @@ test('a quiet subscription says where it is, and goes on from there', async (t) 
   t.like((await again.next())?.data, { type: 'in-flight', messages: [] });
 });
 
-test('P6: a subscription says that it begins, before all else of it, and on demand the position behind each event', async (t) => {
+test('P6: a subscription begins with subscribed, and sends the position after each event on request', async (t) => {
   const served = await serve(t);
   for (let round = 0; round < 3; round++) await job(served, 'say one two three');
   const all = await stored(served);
@@ -290,7 +290,7 @@ test('P6: a subscription says that it begins, before all else of it, and on dema
   client.ask({ op: 'watch' });
   await client.until(({ type }) => type === 'synced');
   t.deepEqual(client.begun.at(-1), { type: 'watching' });
-  // one socket's frames are not another's
+  // a socket without `cursors` does not get the cached frames of one with them
   const plain = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada', after: 'start' });
   t.false((await plain.untilLine(all.at(-1))).some(({ text }) => text.includes('"cursors"')));
 });

@@ -8,7 +8,7 @@ export interface RawFrame {
   readonly payload: Buffer;
   readonly isFinal?: boolean;
   readonly isMasked?: boolean;
-  /** The three bits that no extension has given a meaning here. */
+  /** The three reserved bits. */
   readonly reserved?: number;
 }
 
@@ -24,7 +24,7 @@ const lengthOf = (length: number): Buffer => {
   return bytes;
 };
 
-/** A frame as a client has to send it, masked with zeros; or as it must not. */
+/** Encodes a frame of a client, masked with zeros, or an invalid one. */
 export const rawFrame = ({
   opcode,
   payload,
@@ -45,7 +45,7 @@ export const rawFrame = ({
 export const textFrame = (value: unknown): Buffer =>
   rawFrame({ opcode: OPCODE.text, payload: Buffer.from(JSON.stringify(value)) });
 
-/** Reads the frames of a server, which never masks, out of bytes as they come. */
+/** Decodes the unmasked frames of a server from a stream of bytes. */
 export class FrameReader {
   #bytes: Buffer = Buffer.alloc(0);
 
@@ -75,7 +75,7 @@ export interface Upgrade {
   readonly headers?: readonly string[];
 }
 
-/** The request of an upgrade. */
+/** Returns an upgrade request. */
 export const upgradeRequest = ({ path = '/v1/runtimes/self/stream', headers }: Upgrade = {}): string =>
   [
     `GET ${path} HTTP/1.1`,
@@ -90,7 +90,7 @@ export const upgradeRequest = ({ path = '/v1/runtimes/self/stream', headers }: U
     '\r\n',
   ].join('\r\n');
 
-/** Everything that comes before the other side ends the connection. */
+/** Sends a request and returns everything that arrives until the peer closes the connection. */
 export const answerTo = async (url: string, request: string): Promise<string> => {
   const socket = await dial(url);
   let text = '';
@@ -110,13 +110,13 @@ const dial = async (url: string): Promise<Socket> => {
   return socket;
 };
 
-/** A peer that sends whatever it likes. */
+/** A peer that can send any bytes. */
 export class RawPeer {
   readonly socket: Socket;
   readonly frames: RawFrame[] = [];
-  /** Resolves with the code of the closing frame, or null where the connection was cut without one. */
+  /** Resolves with the code of the close frame, or null if there was none. */
   readonly closed: Promise<number | null>;
-  #heard = 0;
+  #awaited = 0;
 
   private constructor(socket: Socket, rest: Buffer) {
     this.socket = socket;
@@ -145,27 +145,27 @@ export class RawPeer {
     return new RawPeer(socket, head.subarray(head.indexOf('\r\n\r\n') + 4));
   }
 
-  /** Resolves when all of it has left. */
+  /** Resolves when all bytes have left the process. */
   send(...frames: readonly Buffer[]): Promise<void> {
     return new Promise((resolve) => {
       this.socket.write(Buffer.concat(frames), () => resolve());
     });
   }
 
-  /** Resolves when the server has said something, since it was last heard, that has these words near its beginning. */
-  async heard(words: string): Promise<void> {
+  /** Resolves at the next frame, after the last one that was awaited, that has these words near its beginning. */
+  async received(words: string): Promise<void> {
     for (;;) {
-      const frame = this.frames[this.#heard];
+      const frame = this.frames[this.#awaited];
       if (!frame) await once(this.socket, 'data');
       else {
-        this.#heard += 1;
+        this.#awaited += 1;
         if (frame.payload.subarray(0, 200).includes(words)) return;
       }
     }
   }
 
-  /** What the server said in words. */
-  said(): readonly { readonly type: string; readonly code?: string }[] {
+  /** Returns the text messages of the server. */
+  messages(): readonly { readonly type: string; readonly code?: string }[] {
     return this.frames
       .filter(({ opcode }) => opcode === OPCODE.text)
       .map(({ payload }) => JSON.parse(payload.toString()));

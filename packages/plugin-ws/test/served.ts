@@ -11,15 +11,15 @@ export interface LogLine {
   readonly message: string;
 }
 
-/** A runtime behind a real listener that takes WebSockets. */
+/** A runtime with a real listener that accepts WebSockets. */
 export interface Served {
   readonly runtime: Runtime;
   readonly web: HttpListener;
   readonly speaker: Speaker;
   readonly log: readonly LogLine[];
-  /** Resolves when the operator's log has said this so many times. */
+  /** Resolves when the operator's log has this message the given number of times. */
   readonly logged: (message: string, times?: number) => Promise<void>;
-  /** Of the stream, for a WebSocket. */
+  /** Returns the URL of the stream. */
   readonly url: () => string;
 }
 
@@ -59,7 +59,7 @@ export const prepare = (t: ExecutionContext, options: ServeOptions = {}): Served
   };
 };
 
-/** Started, with a Worker `ada`. */
+/** Starts a served runtime and creates the Worker `ada`. */
 export const serve = async (t: ExecutionContext, options: ServeOptions = {}): Promise<Served> => {
   const served = prepare(t, options);
   await served.runtime.start();
@@ -67,13 +67,13 @@ export const serve = async (t: ExecutionContext, options: ServeOptions = {}): Pr
   return served;
 };
 
-/** One input, and all that comes of it. */
+/** Sends an input and waits for its run. */
 export const job = async ({ runtime }: Served, text: string, worker = 'ada'): Promise<void> => {
   const { run } = await runtime.sendInput(worker, { text, whenBusy: 'queue' }, { waitMs: 20_000 });
   if (!run) throw new Error('the run has not finished');
 };
 
-/** The log as it is stored. */
+/** Returns the stored lines of a log. */
 export const stored = async ({ runtime }: Served, worker = 'ada'): Promise<readonly string[]> => {
   let text = '';
   for (let after: string | null = 'start'; after !== null; ) {

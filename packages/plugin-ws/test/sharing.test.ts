@@ -5,7 +5,7 @@ import { job, serve, stored } from './served.ts';
 import { Speaker } from './speaker.ts';
 import { linesIn, WsClient } from './ws-client.ts';
 
-test('a Worker with much to say does not keep the others on its socket waiting', async (t) => {
+test('a busy Worker does not delay the others on its socket', async (t) => {
   const served = await serve(t);
   await served.runtime.createWorker({ engine: 'speaker', workerId: 'bob' });
   await job(served, 'fill 400 20000');
@@ -19,7 +19,7 @@ test('a Worker with much to say does not keep the others on its socket waiting',
   t.deepEqual(linesIn(frames), all);
 });
 
-test('while the store hangs on what one subscription needs, the others on its socket go on', async (t) => {
+test('while the store hangs for one subscription, the others on its socket continue', async (t) => {
   let release = (): void => {};
   const store = memoryStore();
   const read = store.read.bind(store);
@@ -48,7 +48,7 @@ test('while the store hangs on what one subscription needs, the others on its so
   t.deepEqual(linesIn(await client.untilLine(all.at(-1))), all);
 });
 
-test('P21: where a subscription begins costs no more in a long log than in a short one', async (t) => {
+test('P21: the start of a subscription costs no more in a long log than in a short one', async (t) => {
   let bytes = 0;
   const store = memoryStore();
   const read = store.read.bind(store);
@@ -79,7 +79,7 @@ test('P21: where a subscription begins costs no more in a long log than in a sho
   t.true(long <= short + 64, `${long} bytes are read of the long log, ${short} of the short one`);
 });
 
-test('P19: no frame says a path, a secret or the message of a foreign error', async (t) => {
+test('P19: no frame contains a path, a secret or the message of a foreign error', async (t) => {
   const canaries = ['/srv/canary/config', 'token-of-the-canary', Speaker.secret, 'cannot read'];
   const served = await serve(t, { ws: { bookmarkMs: 20 } });
   const client = await WsClient.open(served.url(), { op: 'watch' });
@@ -111,7 +111,7 @@ test('P19: no frame says a path, a secret or the message of a foreign error', as
   t.is(served.log.filter(({ fields }) => fields.correlationId === id).length, 1);
 });
 
-test('P20: sockets that come and go leave nothing behind', async (t) => {
+test('P20: closed sockets leave no resources open', async (t) => {
   const served = await serve(t, { limits: { subscriptions: 40 } });
   for (let round = 0; round < 20; round++) {
     const clients = await Promise.all(
@@ -125,7 +125,7 @@ test('P20: sockets that come and go leave nothing behind', async (t) => {
       else client.ws.close();
     }
     await Promise.all(clients.map(({ closed }) => closed));
-    // the server notices a little after the client has left
+    // the server notices the disconnection a little later
     while ((await sockets()) > 0) await setImmediate();
   }
   t.pass();

@@ -6,7 +6,7 @@ import { answerTo, RawPeer, textFrame, upgradeRequest } from './raw-peer.ts';
 import { job, serve } from './served.ts';
 import { linesIn, WsClient } from './ws-client.ts';
 
-test('P4: when the runtime stops, a socket is told all that is due, then why, and closed with 1001', async (t) => {
+test('P4: when the runtime stops, a socket gets what is due, then the reason, and is closed with 1001', async (t) => {
   const served = await serve(t);
   const { runtime, speaker, url } = served;
   const client = await WsClient.open(
@@ -31,12 +31,12 @@ test('P4: when the runtime stops, a socket is told all that is due, then why, an
   t.deepEqual(await idle.closed, { code: 1001, reason: 'RUNTIME_STOPPING' });
 });
 
-test('P4: a socket that takes nothing does not keep the runtime from stopping', async (t) => {
+test('P4: a socket that does not read does not keep the runtime from stopping', async (t) => {
   const served = await serve(t, { ws: { drainMs: 50 } });
   await job(served, 'fill 600 20000');
   const peer = await RawPeer.open(served.url());
   await peer.send(textFrame({ op: 'subscribe', worker: 'ada', after: 'start' }));
-  await peer.heard('events');
+  await peer.received('events');
   peer.socket.pause();
   await job(served, 'say more');
   await served.runtime.stop({ deadlineMs: 2_000 });
@@ -45,7 +45,7 @@ test('P4: a socket that takes nothing does not keep the runtime from stopping', 
   t.is(await peer.closed, null);
 });
 
-test('a socket that comes before the store is open is refused as a problem', async (t) => {
+test('an upgrade before the store is open is refused with a problem', async (t) => {
   let early = '';
   const hasty: RuntimePlugin = {
     name: 'hasty',
@@ -61,7 +61,7 @@ test('a socket that comes before the store is open is refused as a problem', asy
   t.regex(early, /^HTTP\/1\.1 503[\s\S]*RUNTIME_NOT_READY/);
 });
 
-test('options that do not exist or do not fit are refused by name', (t) => {
+test('unknown or invalid options are refused by name', (t) => {
   const on = { onUpgrade: () => {} };
   const refused = t.throws(() => wsObservation({ on, ...{ subscription: 1 } }));
   t.regex(refused.message, /ws\.subscription does not exist; the options are subscriptions, messageBytes/);
@@ -70,12 +70,12 @@ test('options that do not exist or do not fit are refused by name', (t) => {
   t.throws(() => plugin({ pingMs: 'soon' }), { message: /ws\.pingMs/ });
 });
 
-test('a plugin that nobody told where to listen says what it lacks', (t) => {
+test('a plugin without a source of connections is refused', (t) => {
   t.throws(() => new Runtime({ plugins: [plugin({})] }), {
     code: 'PLUGIN_FAILED',
-    message: /needs one that listens/,
+    message: /needs a plugin that listens/,
   });
-  const told = plugin({ pingMs: '20000' });
-  told.listenOn({ onUpgrade: () => {} });
-  t.notThrows(() => new Runtime({ plugins: [told] }));
+  const connected = plugin({ pingMs: '20000' });
+  connected.listenOn({ onUpgrade: () => {} });
+  t.notThrows(() => new Runtime({ plugins: [connected] }));
 });

@@ -14,7 +14,7 @@ import { linesIn, SUBPROTOCOL, WsClient } from './ws-client.ts';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** What is held, on the heap and beside it, whatever the collector has left lying. */
+/** Returns the bytes in use, on the heap and outside it, after a garbage collection. */
 const held = (): number => {
   collect();
   collect();
@@ -22,10 +22,10 @@ const held = (): number => {
   return heapUsed + external;
 };
 
-test('P8: a thousand sockets that stop reading cost nothing while events pass, and nobody waits for them', async (t) => {
+test('P8: a thousand sockets that stop reading cost no memory for further events, and delay no other reader', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'ws-slow-'));
   t.teardown(() => rm(dir, { recursive: true, force: true }));
-  // what the store keeps in memory for a while is not to be taken for what sockets hold
+  // the write-behind memory of the store is bounded, so that it is not counted as memory of the sockets
   const served = await serve(t, { plugins: [fsStore({ dir, behindBytes: 1_048_576 })] });
   const peers = await Promise.all(Array.from({ length: 1_000 }, () => RawPeer.open(served.url())));
   for (const peer of peers) {
@@ -35,7 +35,7 @@ test('P8: a thousand sockets that stop reading cost nothing while events pass, a
   const reader = new WebSocket(served.url(), SUBPROTOCOL);
   const read = new EventEmitter();
   reader.once('open', () => reader.send('{"op":"subscribe","worker":"ada","after":"start"}'));
-  // nothing is kept of what it reads
+  // keeps only the cursor of what it reads
   let cursor = '';
   reader.on('message', (data: Buffer) => {
     cursor = data.subarray(0, 150).toString().split('"')[11] ?? '';
@@ -46,7 +46,7 @@ test('P8: a thousand sockets that stop reading cost nothing while events pass, a
     while (cursor !== asOf) await once(read, 'frame');
     return asOf;
   };
-  // until what the system keeps for a socket that nobody reads is full, for all of them
+  // fills the kernel buffers of all sockets first
   let before = 0;
   let rounds = 0;
   do {
@@ -54,7 +54,7 @@ test('P8: a thousand sockets that stop reading cost nothing while events pass, a
     await job(served, 'fill 400 20000');
     await caughtUp();
     rounds += 1;
-    t.true(rounds < 30, 'what is held grows with each round');
+    t.true(rounds < 30, 'the memory grows with each round');
   } while (held() - before > 1_000 * 2_048);
   before = held();
   const started = performance.now();
@@ -69,7 +69,7 @@ test('P8: a thousand sockets that stop reading cost nothing while events pass, a
   const all = await stored(served);
   const late = peers[500] as RawPeer;
   late.socket.resume();
-  await late.heard(asOf);
+  await late.received(asOf);
   const lines = late.frames
     .filter(({ opcode }) => opcode === OPCODE.text)
     .map(({ payload }) => ({ text: String(payload), data: JSON.parse(String(payload)) }));
@@ -82,9 +82,9 @@ test('P8: a socket that stays stalled is closed with 1013 and resumes exactly', 
   await job(served, 'fill 1500 20000');
   const peer = await RawPeer.open(served.url());
   await peer.send(textFrame({ op: 'subscribe', worker: 'ada', after: 'start' }));
-  await peer.heard('events');
+  await peer.received('events');
   peer.socket.pause();
-  await served.logged('a client that stopped reading is closed');
+  await served.logged('disconnected a client that stopped reading');
   peer.socket.resume();
   t.is(await peer.closed, 1013);
   const frames = peer.frames

@@ -5,15 +5,16 @@ type Output = EngineOutput | readonly EngineOutput[];
 const SECRET = '/srv/canary/socket-4711';
 
 /**
- * An engine that says what a test tells it to. `say …` streams the words and closes the message, `count N` makes N
- * messages, `fill N K` makes N messages of K characters, `fail` throws a secret; any other input is led by hand.
+ * An engine that a test controls. `say …` streams the words and completes the message, `count N` makes N messages,
+ * `fill N K` makes N messages of K characters, `fail` throws an error with a secret. The run of any other input produces
+ * the outputs of `say()` until `finish()`.
  */
 export class Speaker {
   static readonly secret = SECRET;
   readonly #pending: { readonly output: Output | null; readonly taken: () => void }[] = [];
   #wake = (): void => {};
 
-  /** Resolves when it is committed or, for text, on its way. */
+  /** Produces an output. Resolves when it is committed or, for text, sent. */
   say(output: Output): Promise<void> {
     return this.#push(output);
   }
@@ -48,7 +49,7 @@ export class Speaker {
     } else if (verb === 'count' || verb === 'fill') {
       const [times, length = 1] = words.map(Number) as [number, number?];
       const text = 'x'.repeat(length);
-      // several at a time where there are many, so that a test need not wait for each
+      // in batches, to keep the tests fast
       for (let at = 0; at < times; at += 50) {
         yield Array.from({ length: Math.min(50, times - at) }, (_, index) => ({
           type: 'message',

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
 
-/** Passes bytes on to a server, until it is told after how many more of them to cut the connection. */
+/** Forwards bytes to a server, and can cut the connection after a given number of them. */
 export class TcpProxy {
   readonly port: number;
-  #target: number;
+  readonly #target: number;
   #left = Number.POSITIVE_INFINITY;
   readonly #sockets = new Set<Socket>();
 
@@ -26,12 +26,7 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** Connections from now on go elsewhere. */
-  lead(target: number): void {
-    this.#target = target;
-  }
-
-  /** Cuts what is open after so many bytes of the server, in the middle of whatever they are. */
+  /** Cuts the connection after this many bytes of the server, even within a frame. */
   cutAfter(bytes: number): void {
     this.#left = bytes;
   }

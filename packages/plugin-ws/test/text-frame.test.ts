@@ -2,7 +2,7 @@ import test from 'ava';
 import { textFrameOf } from '../src/text-frame.ts';
 import { FrameReader, OPCODE } from './raw-peer.ts';
 
-test('text of any length is one frame that says how long it is', (t) => {
+test('a text of any length is one frame with the right length', (t) => {
   for (const length of [0, 1, 125, 126, 127, 65_535, 65_536, 200_000]) {
     const text = 'x'.repeat(Math.max(0, length - 4)) + (length >= 4 ? '🙂' : 'x'.repeat(Math.min(length, 3)));
     const frames = new FrameReader().push(textFrameOf(text));

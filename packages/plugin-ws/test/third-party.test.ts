@@ -3,7 +3,7 @@ import { type CloseEvent, WebSocket } from 'undici';
 import type { ServerFrame } from '../src/wire.ts';
 import { job, serve, stored } from './served.ts';
 
-test('P5: the WebSocket of browsers, as undici has it, sees the log', async (t) => {
+test('P5: the browser WebSocket of undici receives the log', async (t) => {
   const served = await serve(t);
   await job(served, 'count 1000');
   await job(served, 'say one two');

@@ -4,7 +4,7 @@ import type { ClientFrame, ServerFrame } from '../src/wire.ts';
 
 export const SUBPROTOCOL = 'worker-runtime.v1';
 
-/** A frame as it came, and read. */
+/** A received frame as text and parsed. */
 export interface Frame {
   readonly text: string;
   readonly data: ServerFrame;
@@ -15,7 +15,7 @@ export interface Close {
   readonly reason: string;
 }
 
-/** The stored lines of frames, byte for byte. */
+/** Returns the stored lines in frames, byte for byte. */
 export const linesIn = (frames: readonly Frame[], worker = 'ada'): readonly string[] =>
   frames.flatMap(({ text, data }) => {
     if (data.type !== 'events' || data.worker !== worker) return [];
@@ -29,7 +29,7 @@ export const linesIn = (frames: readonly Frame[], worker = 'ada'): readonly stri
     return rest === '' ? lines : [...lines, `unread: ${rest}`];
   });
 
-/** The cursor behind the last event that frames carry. */
+/** Returns the cursor after the last event in frames. */
 export const cursorIn = (frames: readonly Frame[]): string | undefined => {
   const { data } = frames.findLast(({ data: { type } }) => type === 'events') ?? {};
   return data?.type === 'events' ? data.cursor : undefined;
@@ -51,7 +51,7 @@ export class WsClient {
     ws.on('message', (raw) => {
       const text = (raw as Buffer).toString();
       const data = JSON.parse(text) as ServerFrame;
-      // that a subscription begins is looked at where that is the matter
+      // kept apart, since only few tests look at the start of a subscription
       if (data.type === 'subscribed' || data.type === 'watching') this.begun.push(data);
       else this.#frames.push({ text, data });
       this.#wake();
@@ -65,7 +65,7 @@ export class WsClient {
     });
   }
 
-  /** Open, and greeted. */
+  /** Opens a socket, waits for `hello` and sends the given messages. */
   static async open(url: string, ...asks: readonly ClientFrame[]): Promise<WsClient> {
     const client = new WsClient(new WebSocket(url, SUBPROTOCOL));
     await client.until(({ type }) => type === 'hello');
@@ -77,12 +77,12 @@ export class WsClient {
     this.ws.send(JSON.stringify(frame));
   }
 
-  /** What has come and was not taken yet. */
+  /** Takes the frames that have arrived. */
   taken(): readonly Frame[] {
     return this.#frames.splice(0);
   }
 
-  /** The next frame; null where the socket is closed. */
+  /** Takes the next frame; null if the socket is closed. */
   async next(): Promise<Frame | null> {
     while (this.#frames.length === 0 && !this.#isClosed) {
       await new Promise<void>((resolve) => {
@@ -92,32 +92,32 @@ export class WsClient {
     return this.#frames.shift() ?? null;
   }
 
-  /** All frames up to and with the first that fits. */
-  async until(fits: (data: ServerFrame, text: string) => boolean): Promise<readonly Frame[]> {
+  /** Takes all frames up to and including the first that matches. */
+  async until(matches: (data: ServerFrame, text: string) => boolean): Promise<readonly Frame[]> {
     const frames: Frame[] = [];
     for (;;) {
       const frame = await this.next();
       if (frame === null)
         throw new Error(`the socket is closed after ${frames.map(({ text }) => text).join()}`);
       frames.push(frame);
-      if (fits(frame.data, frame.text)) return frames;
+      if (matches(frame.data, frame.text)) return frames;
     }
   }
 
-  /** All frames until the stored line has come. */
+  /** Takes all frames up to the one that ends with the stored line. */
   untilLine(line: string | undefined): Promise<readonly Frame[]> {
     if (line === undefined) throw new Error('there is no such line');
     return this.until(({ type }, text) => type === 'events' && text.endsWith(`${line}]}`));
   }
 
-  /** All frames to the end. */
+  /** Takes all frames until the socket is closed. */
   async rest(): Promise<readonly Frame[]> {
     const frames: Frame[] = [];
     for (let frame = await this.next(); frame !== null; frame = await this.next()) frames.push(frame);
     return frames;
   }
 
-  /** Leaves, and resolves when that is done. */
+  /** Closes the socket; resolves when it is closed. */
   async close(): Promise<void> {
     this.ws.close();
     if (this.ws.readyState !== WebSocket.CLOSED) await once(this.ws, 'close');

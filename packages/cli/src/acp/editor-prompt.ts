@@ -13,7 +13,7 @@ import type { RuntimeClient } from '@worker-runtime/client';
 import type { EventData, WorkerEvent } from '@worker-runtime/core';
 import { WorkerSpeech } from './worker-speech.ts';
 
-/** A prompt as text: an editor's files are named or, where they come along, quoted. */
+/** Converts a block of a prompt to text. A file is named, or quoted if the prompt contains its text. */
 const textOf = (block: ContentBlock): string => {
   switch (block.type) {
     case 'text':
@@ -29,22 +29,22 @@ const textOf = (block: ContentBlock): string => {
   }
 };
 
-/** Editors show options by their kind, which a Worker's requests do not have: it is told by the first word. */
+/** Guesses the kind of an option from its first word. Editors need a kind, but requests of a Worker have none. */
 const kindOf = (option: string): PermissionOptionKind => {
   const isAlways = /always/i.test(option);
   if (/^(allow|yes|ok|accept|approve|always)/i.test(option)) return isAlways ? 'allow_always' : 'allow_once';
   return isAlways ? 'reject_always' : 'reject_once';
 };
 
-/** One turn of an editor: an input of a Worker, told until its run has ended. */
+/** A prompt of an editor. Sends it as an input and reports its run to the editor until the run ends. */
 export class EditorPrompt {
   readonly #client: RuntimeClient;
   readonly #editor: AgentContext;
   readonly #workerId: string;
-  /** Requests that the editor was asked, by their ids: called off when somebody else answers. */
-  readonly #asked = new Map<string, AbortController>();
-  readonly #over = new AbortController();
-  #run: string | null = null;
+  /** The requests that the editor shows, by id. Each is cancelled when another client answers it. */
+  readonly #requests = new Map<string, AbortController>();
+  readonly #ended = new AbortController();
+  #runId: string | null = null;
   #isCancelled = false;
 
   constructor(client: RuntimeClient, editor: AgentContext, workerId: string) {
@@ -53,35 +53,35 @@ export class EditorPrompt {
     this.#workerId = workerId;
   }
 
-  /** @throws RequestError the run failed */
-  async play(prompt: readonly ContentBlock[]): Promise<PromptResponse> {
+  /** Sends the prompt and resolves when its run ends. @throws RequestError the run failed */
+  async run(prompt: readonly ContentBlock[]): Promise<PromptResponse> {
     const { runId, cursor } = await this.#client.sendInput(
       this.#workerId,
       { text: prompt.map(textOf).join('\n') },
       { idempotencyKey: `acp-${randomUUID()}` },
     );
-    this.#run = runId;
+    this.#runId = runId;
     if (this.#isCancelled) await this.cancel();
     try {
       return await this.#follow(runId, cursor);
     } finally {
-      this.#over.abort();
-      for (const asked of this.#asked.values()) asked.abort();
+      this.#ended.abort();
+      for (const request of this.#requests.values()) request.abort();
     }
   }
 
-  /** Ends the run, also one that has only just been asked for. */
+  /** Cancels the run. A run whose input is still being sent is cancelled as soon as its id is known. */
   async cancel(): Promise<void> {
     this.#isCancelled = true;
-    if (this.#run !== null) await this.#client.cancelRun(this.#workerId, { runId: this.#run });
+    if (this.#runId !== null) await this.#client.cancelRun(this.#workerId, { runId: this.#runId });
   }
 
   async #follow(runId: string, after: string): Promise<PromptResponse> {
     const speech = new WorkerSpeech();
-    const { signal } = this.#over;
+    const { signal } = this.#ended;
     for await (const item of this.#client.observe(this.#workerId, { after, acrossRestarts: true, signal })) {
       if (item.type === 'ended') throw RequestError.internalError(undefined, item.code);
-      // what else a Worker does is not the answer to this prompt
+      // other runs of the Worker do not answer this prompt
       if (item.type === 'event' && item.event.run !== runId) continue;
       if (item.type === 'delta' && item.run !== runId) continue;
       for (const update of speech.updates(item))
@@ -93,13 +93,13 @@ export class EditorPrompt {
     throw RequestError.internalError(undefined, 'The stream of the Worker ended');
   }
 
-  /** Has the editor answer what the run asks, unless somebody else is faster. */
+  /** Shows a request of the run in the editor, and withdraws it when another client has answered it. */
   #ask(event: WorkerEvent): void {
-    if (event.type === 'request.resolved') this.#asked.get(event.data.request)?.abort();
+    if (event.type === 'request.resolved') this.#requests.get(event.data.request)?.abort();
     if (event.type !== 'request.opened') return;
     const { request, prompt, call = request, options } = event.data;
-    const asked = new AbortController();
-    this.#asked.set(request, asked);
+    const cancellation = new AbortController();
+    this.#requests.set(request, cancellation);
     const permission: RequestPermissionRequest = {
       sessionId: this.#workerId,
       toolCall: { toolCallId: call, title: prompt, status: 'pending' },
@@ -107,14 +107,14 @@ export class EditorPrompt {
     };
     this.#editor
       .request(methods.client.session.requestPermission, permission, {
-        cancellationSignal: asked.signal,
+        cancellationSignal: cancellation.signal,
         stopWaitingOnCancel: true,
       })
       .then(async ({ outcome }: RequestPermissionResponse) => {
         if (outcome.outcome === 'selected')
           await this.#client.respond(this.#workerId, request, { decision: outcome.optionId });
       })
-      // an editor that cannot ask leaves the request open for others, who find it in the runtime
+      // an editor that cannot ask leaves the request open; other clients can still answer it
       .catch(() => {});
   }
 }

@@ -15,22 +15,22 @@ import { pastUpdates } from './worker-speech.ts';
 
 export interface EditorSessionsOptions {
   readonly client: RuntimeClient;
-  /** What each session is created as. */
+  /** The specification of the Worker of each session. */
   readonly worker: CreateWorker;
-  /** How each session claims the folder that its editor names; undefined where it does not. */
+  /** The mode in which each session claims the folder of its editor; undefined claims nothing. */
   readonly claimFolder: 'read' | 'write' | undefined;
-  /** What a refusal of the runtime is in the words of this command line. */
-  readonly wordsOf: (error: unknown) => string;
+  /** Returns the message of this command line for an error of the runtime. */
+  readonly messageOf: (error: unknown) => string;
 }
 
 /**
- * The Workers of a runtime as sessions of one agent. A session has the id of its Worker. Where sessions claim their
- * folder, the one that is worked in has it: another one of the same editor that is idle is stopped meanwhile.
+ * Presents the Workers of a runtime as sessions of one agent. A session has the id of its Worker. If sessions claim their
+ * folder, only the session in use holds the claim: idle sessions of the same editor and folder are stopped first.
  */
 export class EditorSessions {
   readonly #options: EditorSessionsOptions;
   readonly #prompts = new Map<string, EditorPrompt>();
-  /** The folders that sessions of this editor claim, by session. */
+  /** The folders that sessions of this editor claim, by session id. */
   readonly #folders = new Map<string, string>();
 
   constructor(options: EditorSessionsOptions) {
@@ -48,23 +48,25 @@ export class EditorSessions {
           sessionCapabilities: { resume: {}, close: {} },
         },
       }))
-      .onRequest(methods.agent.session.new, ({ params }) => this.#told('', () => this.#create(params.cwd)))
+      .onRequest(methods.agent.session.new, ({ params }) =>
+        this.#withProtocolErrors('', () => this.#create(params.cwd)),
+      )
       .onRequest(methods.agent.session.resume, ({ params: { sessionId, cwd } }) =>
-        this.#told(sessionId, () => this.#resume(sessionId, cwd)),
+        this.#withProtocolErrors(sessionId, () => this.#resume(sessionId, cwd)),
       )
       .onRequest(methods.agent.session.load, ({ params: { sessionId, cwd }, client }) =>
-        this.#told(sessionId, () => this.#load(sessionId, cwd, client)),
+        this.#withProtocolErrors(sessionId, () => this.#load(sessionId, cwd, client)),
       )
       .onRequest(methods.agent.session.close, ({ params: { sessionId } }) =>
-        this.#told(sessionId, () => this.#close(sessionId)),
+        this.#withProtocolErrors(sessionId, () => this.#close(sessionId)),
       )
       .onRequest(methods.agent.session.prompt, ({ params: { sessionId, prompt }, client }) =>
-        this.#told(sessionId, async () => {
+        this.#withProtocolErrors(sessionId, async () => {
           const folder = this.#folders.get(sessionId);
           if (folder !== undefined) await this.#resume(sessionId, folder);
-          const turn = new EditorPrompt(this.#options.client, client, sessionId);
-          this.#prompts.set(sessionId, turn);
-          return turn.play(prompt).finally(() => this.#prompts.delete(sessionId));
+          const editorPrompt = new EditorPrompt(this.#options.client, client, sessionId);
+          this.#prompts.set(sessionId, editorPrompt);
+          return editorPrompt.run(prompt).finally(() => this.#prompts.delete(sessionId));
         }),
       )
       .onNotification(methods.agent.session.cancel, async ({ params }) => {
@@ -78,16 +80,16 @@ export class EditorSessions {
       );
   }
 
-  /** The editor is gone: its sessions stay, and claim nothing any more unless they are at work. */
-  async leave(): Promise<void> {
-    for (const folder of new Set(this.#folders.values())) await this.#yield(folder, null);
+  /** Stops the idle sessions that claim a folder, after the editor has closed. The Workers remain. */
+  async releaseFolders(): Promise<void> {
+    for (const folder of new Set(this.#folders.values())) await this.#stopIdle(folder, null);
   }
 
   async #create(cwd: string): Promise<{ readonly sessionId: string }> {
     const { client, worker, claimFolder } = this.#options;
     if (claimFolder === undefined) return { sessionId: (await client.createWorker(worker)).worker.workerId };
     const folder = cwd.replace(/(?!^)\/+$/, '');
-    await this.#yield(folder, null);
+    await this.#stopIdle(folder, null);
     const claims = [{ name: 'folder', resource: `fs:${folder}`, mode: claimFolder }] as const;
     const { workerId } = (await client.createWorker({ ...worker, claims })).worker;
     this.#folders.set(workerId, folder);
@@ -97,7 +99,7 @@ export class EditorSessions {
   async #resume(workerId: string, cwd: string): Promise<Record<string, never>> {
     const { client, claimFolder } = this.#options;
     if (claimFolder !== undefined) {
-      await this.#yield(cwd, workerId);
+      await this.#stopIdle(cwd, workerId);
       this.#folders.set(workerId, cwd);
     }
     const { status } = await client.getWorker(workerId);
@@ -125,26 +127,26 @@ export class EditorSessions {
     return {};
   }
 
-  /** Stops the idle sessions of this editor that claim a folder, but one. */
-  async #yield(folder: string, except: string | null): Promise<void> {
+  /** Stops the idle sessions of this editor that claim a folder, except one. */
+  async #stopIdle(folder: string, except: string | null): Promise<void> {
     const { client } = this.#options;
     for (const [workerId, claimed] of this.#folders) {
       if (claimed !== folder || workerId === except || this.#prompts.has(workerId)) continue;
-      // somebody else may use it, or have deleted it: then it is left as it is
+      // a Worker that another client uses or has deleted is not stopped
       const worker = await client.getWorker(workerId).catch(() => null);
-      if (worker?.status === 'idle') await client.stopWorker(workerId, { reason: 'left in the editor' });
+      if (worker?.status === 'idle') await client.stopWorker(workerId, { reason: 'idle in the editor' });
     }
   }
 
-  /** What the runtime refuses, as an error of the protocol. */
-  async #told<T>(sessionId: string, act: () => Promise<T>): Promise<T> {
+  /** Converts errors of the runtime to errors of the protocol. */
+  async #withProtocolErrors<T>(sessionId: string, act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } catch (error) {
       if (error instanceof RequestError) throw error;
       throw (error as { readonly code?: unknown }).code === 'WORKER_NOT_FOUND'
         ? RequestError.resourceNotFound(sessionId)
-        : RequestError.internalError(undefined, this.#options.wordsOf(error));
+        : RequestError.internalError(undefined, this.#options.messageOf(error));
     }
   }
 }

@@ -34,10 +34,10 @@ const finishedUpdate = (call: string, output: unknown, error: string | undefined
   rawOutput: output ?? null,
 });
 
-/** What a Worker says in one run, as an editor is told it: each character once, whatever the stream repeats. */
+/** Converts the stream of one run to updates for an editor. Each character is sent once, even if the stream repeats it. */
 export class WorkerSpeech {
-  /** How much of each part was told. */
-  readonly #told = new Map<string, number>();
+  /** The number of characters sent of each part. */
+  readonly #sent = new Map<string, number>();
 
   updates(item: Observation): readonly SessionUpdate[] {
     switch (item.type) {
@@ -76,15 +76,15 @@ export class WorkerSpeech {
     text: string,
     offset: number,
   ): readonly SessionUpdate[] {
-    const told = this.#told.get(part) ?? 0;
-    const rest = text.slice(Math.max(0, told - offset));
+    const sent = this.#sent.get(part) ?? 0;
+    const rest = text.slice(Math.max(0, sent - offset));
     if (rest === '') return [];
-    this.#told.set(part, Math.max(told, offset + text.length));
+    this.#sent.set(part, Math.max(sent, offset + text.length));
     return [chunk(type === 'text' ? 'agent_message_chunk' : 'agent_thought_chunk', message, rest)];
   }
 }
 
-/** An item of the past, as an editor is told it when it loads a session. */
+/** Converts an item of the transcript to updates, for an editor that loads a session. */
 export const pastUpdates = ({ id, role, parts }: TranscriptItem): readonly SessionUpdate[] =>
   parts.flatMap((part) => {
     if (part.type === 'tool-call') return [calledUpdate(part.call, part.name, part.input)];

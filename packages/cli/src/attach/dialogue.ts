@@ -1,53 +1,56 @@
 import { randomUUID } from 'node:crypto';
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { OpenRequest, WorkerEvent } from '@worker-runtime/core';
-import { leftOn, notCompleted } from '../run-failure.ts';
-import { choicesOf } from '../speech.ts';
+import { choicesOf } from '../display-text.ts';
+import { runNotCompleted, runNotEnded } from '../run-failure.ts';
 
-/** What a dialogue needs of who runs it. */
 export interface DialogueOptions {
   readonly client: RuntimeClient;
   readonly workerId: string;
-  /** Says something that is no part of the conversation. */
+  /** Shows text that is not part of the conversation. */
   readonly remark: (text: string) => void;
-  /** Hears why something was not done. */
-  readonly failed: (error: unknown) => void;
+  /** Receives the error of a call that failed. */
+  readonly onError: (error: unknown) => void;
 }
 
-/** An open request: what may be answered, and the run that waits for it. */
-interface Asked {
+/** An open request: its possible answers, and the run that waits for one. */
+interface PendingRequest {
   readonly options: readonly string[];
   readonly run: string;
 }
 
-/** A person's side of a conversation with a Worker: what was typed, and what came of it. */
+/** A person's side of a conversation with a Worker: sends typed lines and tracks their results. */
 export class Dialogue {
   readonly #options: DialogueOptions;
-  /** What was sent from here, inputs by their keys and answers by their requests, with their runs once those are known. */
+  /**
+   * The runs of the inputs and answers sent from here that have not ended. Inputs are stored by idempotency key, with null
+   * until the run is known; answers by request id.
+   */
   readonly #sent = new Map<string, string | null>();
-  readonly #requests = new Map<string, Asked>();
-  /** The first thing that went wrong with what was sent from here. */
+  readonly #requests = new Map<string, PendingRequest>();
+  /** The first error of an input or answer sent from here. */
   #failure: unknown = null;
-  #settled: () => void = () => {};
+  #onProgress: () => void = () => {};
 
   constructor(options: DialogueOptions) {
     this.#options = options;
   }
 
-  /** Requests that were open before. */
-  asked(requests: readonly OpenRequest[]): void {
+  /** Adds requests that were open before the dialogue began. */
+  addRequests(requests: readonly OpenRequest[]): void {
     for (const { requestId, options, runId } of requests)
       this.#requests.set(requestId, { options, run: runId });
   }
 
+  /** True if the event is an input that was sent from here. */
   isOwn(event: WorkerEvent): boolean {
     return (
       event.type === 'input.accepted' && event.data.key !== undefined && this.#sent.has(event.data.key.value)
     );
   }
 
-  /** Takes note of what an event means for what may be typed next. */
-  take(event: WorkerEvent): void {
+  /** Updates the runs and requests of the dialogue from an event. */
+  apply(event: WorkerEvent): void {
     if (event.type === 'input.accepted' && this.isOwn(event)) {
       this.#sent.set(event.data.key?.value ?? '', event.run ?? '');
     } else if (event.type === 'run.finished') {
@@ -55,51 +58,54 @@ export class Dialogue {
       for (const [key, run] of this.#sent) {
         if (run !== event.run) continue;
         this.#sent.delete(key);
-        if (outcome !== 'completed') this.#failure ??= notCompleted(outcome, error);
+        if (outcome !== 'completed') this.#failure ??= runNotCompleted(outcome, error);
       }
     } else if (event.type === 'request.opened') {
       this.#requests.set(event.data.request, { options: event.data.options, run: event.run ?? '' });
     } else if (event.type === 'request.resolved') this.#requests.delete(event.data.request);
     else return;
-    this.#settled();
+    this.#onProgress();
   }
 
-  /** A line was typed: the answer to the oldest open request, or an input. Returns whether it was taken. Never fails. */
-  async typed(line: string): Promise<boolean> {
+  /**
+   * Sends a typed line, as the answer to the oldest open request or else as an input. Returns false if it was refused.
+   * Never throws.
+   */
+  async submit(line: string): Promise<boolean> {
     const text = line.trim();
     if (text === '') return true;
-    const open = this.#open();
-    return this.#tried(open ? this.#respond(...open, text) : this.#send(line));
+    const open = this.#openRequest();
+    return this.#reportErrors(open ? this.#respond(...open, text) : this.#send(line));
   }
 
-  /** Ends the run that is on. Never fails. */
+  /** Cancels the active run. Never throws. */
   async cancel(): Promise<void> {
     const { client, workerId, remark } = this.#options;
-    await this.#tried(
+    await this.#reportErrors(
       client.cancelRun(workerId).then(({ changed }) => {
-        if (!changed) remark('nothing is running; Ctrl-D leaves');
+        if (!changed) remark('no run is active; Ctrl-D leaves');
         return true;
       }),
     );
   }
 
   /**
-   * Resolves when all that was sent from here is worked off.
-   * @throws what was not taken, or a run that did not complete, or one that waits for an answer that nobody will type
+   * Resolves when the runs of all inputs and answers sent from here have ended.
+   * @throws the first refusal, or a run that did not complete, or one that waits for an answer that cannot come any more
    */
   async settled(): Promise<void> {
-    while (this.#sent.size > 0 && !this.#open()) {
+    while (this.#sent.size > 0 && !this.#openRequest()) {
       await new Promise<void>((resolve) => {
-        this.#settled = resolve;
+        this.#onProgress = resolve;
       });
     }
     if (this.#failure !== null) throw this.#failure;
-    const open = this.#open();
-    if (open) throw leftOn(open[1].run, 'waits for an answer', this.#options.workerId);
+    const open = this.#openRequest();
+    if (open) throw runNotEnded(open[1].run, 'is waiting for an answer', this.#options.workerId);
   }
 
-  /** The oldest request that was not answered from here: that it is resolved is heard of only later. */
-  #open(): [requestId: string, asked: Asked] | undefined {
+  /** Returns the oldest request not yet answered from here. The event that resolves an answered one arrives later. */
+  #openRequest(): [requestId: string, request: PendingRequest] | undefined {
     return [...this.#requests].find(([requestId]) => !this.#sent.has(requestId));
   }
 
@@ -109,16 +115,16 @@ export class Dialogue {
     this.#sent.set(idempotencyKey, null);
     try {
       const { queued } = await client.sendInput(workerId, { text, whenBusy: 'queue' }, { idempotencyKey });
-      if (queued) remark('queued behind the run that is on');
+      if (queued) remark('queued behind the active run');
       return true;
     } catch (error) {
       this.#sent.delete(idempotencyKey);
-      this.#settled();
+      this.#onProgress();
       throw error;
     }
   }
 
-  async #respond(requestId: string, { options, run }: Asked, text: string): Promise<boolean> {
+  async #respond(requestId: string, { options, run }: PendingRequest, text: string): Promise<boolean> {
     const { client, workerId, remark } = this.#options;
     const decision =
       options.find((option) => option.toLowerCase() === text.toLowerCase()) ??
@@ -133,17 +139,17 @@ export class Dialogue {
       return true;
     } catch (error) {
       this.#sent.delete(requestId);
-      this.#settled();
+      this.#onProgress();
       throw error;
     }
   }
 
-  async #tried(attempt: Promise<boolean>): Promise<boolean> {
+  async #reportErrors(attempt: Promise<boolean>): Promise<boolean> {
     try {
       return await attempt;
     } catch (error) {
       this.#failure ??= error;
-      this.#options.failed(error);
+      this.#options.onError(error);
       return false;
     }
   }

@@ -1,39 +1,42 @@
 import type { Observation, WorkerEvent } from '@worker-runtime/core';
+import { CUT_OFF, choicesOf, eventSummary } from '../display-text.ts';
 import { printable } from '../printable.ts';
-import { CUT_OFF, choicesOf, gistOf } from '../speech.ts';
 
 type PartType = 'text' | 'reasoning';
 
-/** A part of a message as far as it is known, and how much of it was shown. */
-interface Telling {
+/** A part of a message. */
+interface MessagePart {
+  /** The text received so far. */
   text: string;
+  /** The number of characters shown so far. */
   shown: number;
 }
 
-/** As much of a tool's input or output as fits a remark. */
+/** Shortens the input or output of a tool to the length of a remark. */
 const clipped = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
 
 const remark = (text: string): string => `[${clipped(text)}]\n`;
 
-/** Half of a character at the end waits for its other half. */
-const wholeEnd = (text: string): number => (/[\ud800-\udbff]$/.test(text) ? text.length - 1 : text.length);
+/** Returns the length without a trailing half of a surrogate pair, whose other half has not arrived. */
+const completeLength = (text: string): number =>
+  /[\ud800-\udbff]$/.test(text) ? text.length - 1 : text.length;
 
 /**
- * Tells a stream as a conversation: each character of an answer once and as soon as it is there, whether it comes in
- * pieces, again after a cut, or whole.
+ * Renders a stream as a conversation. Each character of an answer is shown once and as soon as it arrives, whether it
+ * arrives in pieces, is repeated after a reconnect, or arrives as a whole.
  */
 export class Narrator {
   readonly #isOwn: (event: WorkerEvent) => boolean;
-  readonly #parts = new Map<string, Telling>();
+  readonly #parts = new Map<string, MessagePart>();
   #open: { readonly part: string; readonly type: PartType } | null = null;
 
-  /** `isOwn` says of an input whether its words stand on the screen already. */
+  /** `isOwn` returns true for an input whose text is already on the screen. */
   constructor(isOwn: (event: WorkerEvent) => boolean) {
     this.#isOwn = isOwn;
   }
 
-  /** What is to be shown of an item, right behind what was shown before. */
-  tell(item: Observation): string {
+  /** Returns the text to append for an item. */
+  render(item: Observation): string {
     switch (item.type) {
       case 'delta': {
         const { text } = this.#part(item.part);
@@ -46,9 +49,13 @@ export class Narrator {
       case 'event':
         return this.#event(item.event);
       case 'gap':
-        return this.#rest() + remark(`events ${item.afterSeq + 1} to ${item.beforeSeq - 1} cannot be read`);
+        return (
+          this.#endLine() + remark(`events ${item.afterSeq + 1} to ${item.beforeSeq - 1} cannot be read`)
+        );
       case 'ended':
-        return this.#rest() + remark(item.code === 'WORKER_NOT_FOUND' ? 'the Worker is deleted' : item.code);
+        return (
+          this.#endLine() + remark(item.code === 'WORKER_NOT_FOUND' ? 'the Worker was deleted' : item.code)
+        );
       case 'snapshot':
         return '';
     }
@@ -59,14 +66,16 @@ export class Narrator {
       case 'message.completed':
         return this.#message(event.data.parts, event.data.partial === true);
       case 'input.accepted':
-        return this.#isOwn(event) ? '' : `${this.#rest()}${event.data.role}: ${printable(gistOf(event))}\n`;
+        return this.#isOwn(event)
+          ? ''
+          : `${this.#endLine()}${event.data.role}: ${printable(eventSummary(event))}\n`;
       case 'request.opened': {
         const { prompt, options } = event.data;
-        return this.#rest() + questionOf(prompt, options);
+        return this.#endLine() + questionOf(prompt, options);
       }
       default: {
-        const text = noteOf(event);
-        return text === null ? '' : this.#rest() + remark(printable(text));
+        const text = remarkOf(event);
+        return text === null ? '' : this.#endLine() + remark(printable(text));
       }
     }
   }
@@ -75,16 +84,16 @@ export class Narrator {
     parts: Extract<WorkerEvent, { type: 'message.completed' }>['data']['parts'],
     isPartial: boolean,
   ): string {
-    let told = '';
+    let output = '';
     for (const part of parts) {
-      if (part.type === 'file') told += this.#rest() + remark(printable(part.name ?? part.mediaType));
-      else told += this.#show(part.id, part.type, part.text);
+      if (part.type === 'file') output += this.#endLine() + remark(printable(part.name ?? part.mediaType));
+      else output += this.#show(part.id, part.type, part.text);
     }
     this.#parts.clear();
-    return `${told}${isPartial ? CUT_OFF : ''}${this.#rest()}`;
+    return `${output}${isPartial ? CUT_OFF : ''}${this.#endLine()}`;
   }
 
-  #part(id: string): Telling {
+  #part(id: string): MessagePart {
     let part = this.#parts.get(id);
     if (!part) {
       part = { text: '', shown: 0 };
@@ -93,29 +102,29 @@ export class Narrator {
     return part;
   }
 
-  /** The text of a part is this now. */
+  /** Sets the text of a part. Returns what is new in it. */
   #show(id: string, type: PartType, text: string): string {
     const part = this.#part(id);
-    let told = '';
+    let output = '';
     if (!text.startsWith(part.text.slice(0, part.shown))) {
-      // what was shown is void
-      told = this.#rest();
+      // the new text replaces what was shown
+      output = this.#endLine();
       part.shown = 0;
     }
     part.text = text;
-    const end = Math.max(part.shown, wholeEnd(text));
+    const end = Math.max(part.shown, completeLength(text));
     const piece = text.slice(part.shown, end);
-    if (piece === '') return told;
+    if (piece === '') return output;
     part.shown = end;
     if (this.#open?.part !== id) {
-      told += `${this.#rest()}${type === 'reasoning' ? '(' : ''}`;
+      output += `${this.#endLine()}${type === 'reasoning' ? '(' : ''}`;
       this.#open = { part: id, type };
     }
-    return told + printable(piece);
+    return output + printable(piece);
   }
 
-  /** Ends the line of a part that is being told. */
-  #rest(): string {
+  /** Ends the line of the part that was shown last. */
+  #endLine(): string {
     const open = this.#open;
     this.#open = null;
     if (!open) return '';
@@ -123,33 +132,33 @@ export class Narrator {
   }
 }
 
-/** A request as it is put to a person, who may answer with a number. */
+/** Formats a request as a question. A person may answer with the number of an option. */
 export const questionOf = (prompt: string, options: readonly string[]): string =>
   printable(`? ${prompt} (${choicesOf(options)})\n`);
 
-/** What else a person should know. */
-const noteOf = (event: WorkerEvent): string | null => {
+/** Returns a remark about an event, or null if a person need not see it. */
+const remarkOf = (event: WorkerEvent): string | null => {
   switch (event.type) {
     case 'run.finished':
-      return event.data.outcome === 'completed' ? null : gistOf(event);
+      return event.data.outcome === 'completed' ? null : eventSummary(event);
     case 'tool.called':
       return `${event.data.name} ${JSON.stringify(event.data.input)}`;
     case 'tool.finished':
-      return `→ ${gistOf(event)}`;
+      return `→ ${eventSummary(event)}`;
     case 'request.resolved':
       return event.data.by === 'client'
-        ? `answered: ${gistOf(event)}`
-        : `no answer is needed any more: ${gistOf(event)}`;
+        ? `answered: ${eventSummary(event)}`
+        : `the request was closed without an answer: ${eventSummary(event)}`;
     case 'diagnostic.recorded':
-      return gistOf(event);
+      return eventSummary(event);
     case 'worker.stopped':
-      return `stopped (${gistOf(event)})`;
+      return `stopped (${eventSummary(event)})`;
     case 'worker.resumed':
       return 'resumed';
     case 'worker.deleted':
       return 'deleted';
     case 'execution.detached':
-      return event.data.cause === 'stop' ? null : `the execution is gone: ${gistOf(event)}`;
+      return event.data.cause === 'stop' ? null : `the execution ended: ${eventSummary(event)}`;
     default:
       return null;
   }

@@ -1,39 +1,39 @@
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 
-/** Where an interactive command reads and writes. */
+/** The input and output of an interactive command. */
 export interface Terminal {
   readonly input: Readable & { readonly isTTY?: boolean };
   readonly output: Writable;
-  /** Calls back on Ctrl-C where that is no key but a signal. Returns how to stop that. */
-  interrupted(callback: () => void): () => void;
+  /** Calls back on Ctrl-C when it arrives as a signal and not as a key. Returns a function that stops this. */
+  onInterrupt(callback: () => void): () => void;
 }
 
 export const standardTerminal: Terminal = {
-  // touched only by whoever reads: to look at standard input is to open it
+  // a getter, because even access to process.stdin opens standard input
   get input() {
     return process.stdin;
   },
   get output() {
     return process.stdout;
   },
-  interrupted: (callback) => {
+  onInterrupt: (callback) => {
     process.on('SIGINT', callback);
     return () => process.off('SIGINT', callback);
   },
 };
 
-/** Lines in, text out, with a prompt that steps aside for text where a person is at the keys. */
+/** Reads lines and writes text. On a terminal it also shows a prompt, which it removes before it writes text. */
 export class Screen {
   readonly isInteractive: boolean;
   readonly lines: AsyncIterableIterator<string>;
   readonly #terminal: Terminal;
   readonly #readline: Interface;
-  readonly #deafen: () => void;
+  readonly #stopListening: () => void;
   #isPrompting = false;
 
-  /** `interrupted` is called on Ctrl-C. */
-  constructor(terminal: Terminal, interrupted: () => void) {
+  /** `onInterrupt` is called on Ctrl-C. */
+  constructor(terminal: Terminal, onInterrupt: () => void) {
     const { input, output } = terminal;
     this.#terminal = terminal;
     this.isInteractive = input.isTTY === true;
@@ -42,13 +42,14 @@ export class Screen {
       prompt: '> ',
       ...(this.isInteractive && { output, terminal: true }),
     });
-    this.#readline.on('SIGINT', interrupted);
-    this.#deafen = terminal.interrupted(interrupted);
-    // asked for at once: what is typed before somebody listens would be lost
+    this.#readline.on('SIGINT', onInterrupt);
+    this.#stopListening = terminal.onInterrupt(onInterrupt);
+    // created at once, because readline discards lines that arrive before there is an iterator
     this.lines = this.#readline[Symbol.asyncIterator]();
   }
 
-  say(text: string): void {
+  /** Writes text, and shows the prompt again after a complete line. */
+  write(text: string): void {
     if (text === '') return;
     const { output } = this.#terminal;
     if (this.#isPrompting) output.write('\r\u001b[2K');
@@ -57,20 +58,20 @@ export class Screen {
     if (text.endsWith('\n')) this.prompt();
   }
 
-  /** Shows that a line may be typed. */
+  /** Shows the prompt. */
   prompt(): void {
     if (!this.isInteractive || this.#isPrompting) return;
     this.#isPrompting = true;
     this.#readline.prompt(true);
   }
 
-  /** A line was typed: the prompt belongs to it. */
-  entered(): void {
+  /** Records that a typed line has taken the place of the prompt. */
+  lineEntered(): void {
     this.#isPrompting = false;
   }
 
   close(): void {
-    this.#deafen();
+    this.#stopListening();
     if (this.#isPrompting) this.#terminal.output.write('\n');
     this.#isPrompting = false;
     this.#readline.close();

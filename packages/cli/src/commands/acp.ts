@@ -1,8 +1,9 @@
 import type { JsonObject } from '@worker-runtime/core';
 import { EditorSessions } from '../acp/editor-sessions.ts';
+import { type ClientFlags, runClientCommand } from '../client-command.ts';
+import { clientFailure } from '../client-failure.ts';
+import { defined } from '../defined.ts';
 import type { Output } from '../output.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, failureOf, inSession } from '../session.ts';
 
 export interface AcpFlags extends ClientFlags {
   readonly engine: string;
@@ -11,20 +12,20 @@ export interface AcpFlags extends ClientFlags {
   readonly claimFolder: 'read' | 'write' | undefined;
 }
 
-/** Speaks the protocol over standard input and output until the editor closes them. Its Workers stay. */
+/** Serves the protocol over standard input and output until the editor closes them. The Workers remain. */
 export const acp = (flags: AcpFlags, output: Output): Promise<void> =>
-  inSession(flags, output, async ({ client }) => {
+  runClientCommand(flags, output, async ({ client }) => {
     const { version } = await import('@worker-runtime/core');
     const { url, engine, tool, engineConfig, claimFolder } = flags;
     const sessions = new EditorSessions({
       client,
-      worker: { engine, ...said({ tools: tool, config: engineConfig }) },
+      worker: { engine, ...defined({ tools: tool, config: engineConfig }) },
       claimFolder,
-      wordsOf: (error) => {
-        const failure = failureOf(error, url);
+      messageOf: (error) => {
+        const failure = clientFailure(error, url);
         return failure instanceof Error ? failure.message : String(failure);
       },
     });
     await sessions.serve(version).closed.catch(() => {});
-    await sessions.leave();
+    await sessions.releaseFolders();
   });

@@ -1,27 +1,28 @@
 import type { Diagnostic } from '@worker-runtime/core';
+import { type ClientFlags, runClientCommand } from '../client-command.ts';
+import { defined } from '../defined.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, inSession } from '../session.ts';
 import { table } from '../table.ts';
 
-/** What went wrong, on one line; the id finds the full story in the log of the runtime. */
-export const gistOf = ({ code, message, correlationId }: Diagnostic): string =>
+/** Formats a diagnostic on one line. The correlation id finds its details in the log of the runtime. */
+export const diagnosticLine = ({ code, message, correlationId }: Diagnostic): string =>
   printableLine(`${code}: ${message} (${correlationId})`);
 
-/** Trouble that the runtime survived, newest first. */
+/** Prints the problems that the runtime survived, newest first. */
 export const diagnostics = (
   flags: ClientFlags & { readonly limit: number | undefined; readonly after: string | undefined },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
+  runClientCommand(flags, output, async (command) => {
     const { limit, after } = flags;
-    const page = await session.client.diagnostics(said({ limit, after }));
-    session.answer(page, () =>
+    const page = await command.client.diagnostics(defined({ limit, after }));
+    command.answer(page, () =>
       table(
-        ['TIME', 'SEVERITY', 'WORKER', 'WHAT'],
-        page.items.map((item) => [item.time, item.severity, item.worker ?? '-', gistOf(item)]),
+        ['TIME', 'SEVERITY', 'WORKER', 'MESSAGE'],
+        page.items.map((item) => [item.time, item.severity, item.worker ?? '-', diagnosticLine(item)]),
       ),
     );
-    if (page.next !== null && !session.isJson) session.remark(`there are more: --after ${page.next}`);
+    if (page.next !== null && !command.isJson)
+      command.remark(`more items are available: --after ${page.next}`);
   });

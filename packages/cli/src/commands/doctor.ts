@@ -1,6 +1,6 @@
 import { RuntimeError, type StoreFinding } from '@worker-runtime/core';
 import { dataFolder } from '../compose.ts';
-import { EXIT, Failure, misuse } from '../failure.ts';
+import { EXIT, Failure, usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { table } from '../table.ts';
@@ -12,11 +12,12 @@ export interface DoctorFlags {
   readonly pluginOptions: PluginOptions;
 }
 
-/** The store that is meant: named by `--fs-store.dir`, or where `serve` of this name would keep it. */
+/** Returns the directory named by `--fs-store.dir`, or the one that `serve` uses for this name. */
 const directoryOf = ({ name, pluginOptions }: DoctorFlags): string => {
   const { 'fs-store': own = {}, ...others } = pluginOptions;
   const stray = Object.keys(others)[0] ?? Object.keys(own).find((option) => option !== 'dir');
-  if (stray !== undefined) throw misuse(`doctor knows --fs-store.dir and no other plugin option: ${stray}`);
+  if (stray !== undefined)
+    throw usageError(`doctor accepts only the plugin option --fs-store.dir, not "${stray}"`);
   return typeof own.dir === 'string' ? own.dir : dataFolder(name ?? 'default', process.env);
 };
 
@@ -26,12 +27,12 @@ const rowOf = ({ severity, code, workerId, details, message }: StoreFinding): re
   return [severity, code, workerId ?? '', place, message];
 };
 
-/** The detail is of whoever reads the operator's log: it names paths and quotes what is broken. */
+/** Omits the field `detail`, which is for the operator's log only: it names paths and quotes damaged data. */
 const withoutDetail = (key: string, value: unknown): unknown => (key === 'detail' ? undefined : value);
 
 /**
- * Checks a store that no process has open, and with `--repair` puts right what can be.
- * @throws Failure the store is damaged, or cannot be examined
+ * Checks a store that no process has open. With `--repair` it also repairs what it can.
+ * @throws Failure the store is damaged, or cannot be checked
  */
 export const examine = async (flags: DoctorFlags, output: Output): Promise<void> => {
   const dir = directoryOf(flags);
@@ -44,7 +45,7 @@ export const examine = async (flags: DoctorFlags, output: Output): Promise<void>
     throw new Failure(EXIT.failed, `${error.code}: ${error.message} (${dir})`, { cause: error });
   }
   if (flags.json) output.print(JSON.stringify({ dir, findings }, withoutDetail));
-  else if (findings.length === 0) output.print(`nothing is wrong with ${dir}`);
+  else if (findings.length === 0) output.print(`no problems found in ${dir}`);
   else output.print(table(['severity', 'code', 'worker', 'place', 'message'], findings.map(rowOf)));
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   if (errors > 0) throw new Failure(EXIT.failed, `${errors} of ${findings.length} findings are errors`);

@@ -1,23 +1,23 @@
 import type { LogGap, WorkerEvent } from '@worker-runtime/core';
+import { type ClientCommand, type ClientFlags, runClientCommand } from '../client-command.ts';
+import { eventSummary } from '../display-text.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
-import { type ClientFlags, inSession, type Session } from '../session.ts';
-import { gistOf } from '../speech.ts';
 
 const PAGE_ITEMS = 1_000;
 
 const lineOf = (event: WorkerEvent): string =>
-  `${String(event.seq).padStart(5)}  ${event.time}  ${event.type.padEnd(18)}  ${printableLine(gistOf(event))}`.trimEnd();
+  `${String(event.seq).padStart(5)}  ${event.time}  ${event.type.padEnd(18)}  ${printableLine(eventSummary(event))}`.trimEnd();
 
-const tell = (session: Session, event: WorkerEvent): void =>
-  session.line(JSON.stringify(event), () => lineOf(event));
+const printEvent = (command: ClientCommand, event: WorkerEvent): void =>
+  command.line(JSON.stringify(event), () => lineOf(event));
 
-const tellGap = (session: Session, { afterSeq, beforeSeq, code }: LogGap): void =>
-  session.remark(`events between ${afterSeq} and ${beforeSeq} cannot be read: ${code}`);
+const printGap = (command: ClientCommand, { afterSeq, beforeSeq, code }: LogGap): void =>
+  command.remark(`events between ${afterSeq} and ${beforeSeq} cannot be read: ${code}`);
 
-/** Tells what is stored after a position. Returns where it stopped, and whether that was before the end. */
-const tellStored = async (
-  session: Session,
+/** Prints the stored events after a cursor. Returns the cursor where it stopped, and whether more events follow. */
+const printStored = async (
+  command: ClientCommand,
   worker: string,
   after: string,
   limit: number,
@@ -25,9 +25,9 @@ const tellStored = async (
 ): Promise<{ readonly at: string; readonly hasMore: boolean }> => {
   let left = limit;
   for (let from = after; ; ) {
-    const page = await session.client.events(worker, { after: from, limit: Math.min(left, PAGE_ITEMS) });
-    for (const gap of page.gaps ?? []) tellGap(session, gap);
-    for (const event of page.items) tell(session, event);
+    const page = await command.client.events(worker, { after: from, limit: Math.min(left, PAGE_ITEMS) });
+    for (const gap of page.gaps ?? []) printGap(command, gap);
+    for (const event of page.items) printEvent(command, event);
     left -= page.items.length;
     if (page.next === null || left <= 0 || signal.aborted)
       return { at: page.asOf, hasMore: page.next !== null };
@@ -35,7 +35,7 @@ const tellStored = async (
   }
 };
 
-/** Prints what is stored, and with `follow` what comes, until Ctrl-C or until the Worker is deleted. */
+/** Prints the stored events. With `follow` it continues with new events until Ctrl-C or until the Worker is deleted. */
 export const events = (
   flags: ClientFlags & {
     readonly worker: string;
@@ -45,27 +45,27 @@ export const events = (
   },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
+  runClientCommand(flags, output, async (command) => {
     const { worker, limit = Number.POSITIVE_INFINITY } = flags;
     const leave = new AbortController();
     const { signal } = leave;
     if (flags.follow === true) {
-      // before the first line is printed: who sees it may have seen enough
+      // set before the first line is printed, because the reader may interrupt as soon as it appears
       process.once('SIGINT', () => leave.abort());
       process.once('SIGTERM', () => leave.abort());
     }
-    const { at, hasMore } = await tellStored(session, worker, flags.after ?? 'start', limit, signal);
+    const { at, hasMore } = await printStored(command, worker, flags.after ?? 'start', limit, signal);
     if (flags.follow !== true) {
-      if (hasMore && !session.isJson) session.remark(`there are more: --after ${at}`);
+      if (hasMore && !command.isJson) command.remark(`more items are available: --after ${at}`);
       return;
     }
-    for await (const item of session.client.observe(worker, {
+    for await (const item of command.client.observe(worker, {
       after: at,
       deltas: false,
       acrossRestarts: true,
       signal,
     })) {
-      if (item.type === 'event') tell(session, item.event);
-      else if (item.type === 'gap') tellGap(session, item);
+      if (item.type === 'event') printEvent(command, item.event);
+      else if (item.type === 'gap') printGap(command, item);
     }
   });

@@ -1,25 +1,25 @@
 import type { LegacyPod } from '@worker-runtime/plugin-legacy-pod';
-import { misuse } from '../failure.ts';
+import { type ClientCommand, type ClientFlags, runClientCommand } from '../client-command.ts';
+import { defined } from '../defined.ts';
+import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, inSession, type Session } from '../session.ts';
 import { table } from '../table.ts';
 
-const podsOf = async ({ client }: Session): Promise<{ readonly items: readonly LegacyPod[] }> => {
+const podsOf = async ({ client }: ClientCommand): Promise<{ readonly items: readonly LegacyPod[] }> => {
   try {
     return await client.extra('legacy-pod');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ROUTE_NOT_FOUND')
-      throw misuse('this runtime has no pods: it is served without --plugin legacy-pod');
+      throw usageError('this runtime cannot list pods, because it was started without --plugin legacy-pod');
     throw error;
   }
 };
 
 export const list = (flags: ClientFlags, output: Output): Promise<void> =>
-  inSession(flags, output, async (session) => {
-    const found = await podsOf(session);
-    session.answer(found, () =>
+  runClientCommand(flags, output, async (command) => {
+    const found = await podsOf(command);
+    command.answer(found, () =>
       table(
         ['REFERENCE', 'STATE', 'ROLE', 'WORKER', 'LAST ACTIVE', 'ABOUT'],
         found.items.map((pod) => [
@@ -43,14 +43,14 @@ export const adopt = (
   },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
+  runClientCommand(flags, output, async (command) => {
     const { idempotencyKey, displayName } = flags;
-    const request = said({
+    const request = defined({
       engine: 'legacy-pod',
       workerId: flags.worker,
       displayName,
       config: { adopt: flags.pod },
     });
-    const { worker } = await session.client.createWorker(request, said({ idempotencyKey }));
-    session.answer(worker, () => `${worker.workerId} is ${worker.status}`);
+    const { worker } = await command.client.createWorker(request, defined({ idempotencyKey }));
+    command.answer(worker, () => `${worker.workerId} is ${worker.status}`);
   });

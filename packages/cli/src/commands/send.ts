@@ -1,8 +1,8 @@
 import type { RunResult } from '@worker-runtime/core';
+import { type ClientFlags, runClientCommand } from '../client-command.ts';
+import { textOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
-import { leftOn, notCompleted } from '../run-failure.ts';
-import { type ClientFlags, inSession } from '../session.ts';
-import { textOf } from '../speech.ts';
+import { runNotCompleted, runNotEnded } from '../run-failure.ts';
 
 const answerOf = (run: RunResult): string =>
   run.messages
@@ -10,21 +10,21 @@ const answerOf = (run: RunResult): string =>
     .map(textOf)
     .join('\n');
 
-/** Sends an input; with `wait` it succeeds only when the run completed. */
+/** Sends an input. With `wait` it succeeds only if the run completed in time. */
 export const send = (
   flags: ClientFlags & {
     readonly worker: string;
     readonly text: string;
-    /** Seconds. */
+    /** The longest time to wait for the run, in seconds; undefined does not wait. */
     readonly wait: number | undefined;
     readonly queue: boolean;
     readonly idempotencyKey: string | undefined;
   },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
+  runClientCommand(flags, output, async (command) => {
     const { worker, text, wait, queue, idempotencyKey } = flags;
-    const receipt = await session.client.sendInput(
+    const receipt = await command.client.sendInput(
       worker,
       { text, ...(queue && { whenBusy: 'queue' }) },
       {
@@ -33,14 +33,14 @@ export const send = (
       },
     );
     const { run, runId, queued } = receipt;
-    session.answer(receipt, () =>
+    command.answer(receipt, () =>
       run === null ? `${queued ? 'queued' : 'accepted'} as ${runId}` : answerOf(run),
     );
     if (wait === undefined) return;
     if (run === null) {
-      const { status } = await session.client.getWorker(worker);
-      const what = status === 'waiting' ? 'waits for an answer' : `has not finished within ${wait} s`;
-      throw leftOn(runId, what, worker);
+      const { status } = await command.client.getWorker(worker);
+      const reason = status === 'waiting' ? 'is waiting for an answer' : `did not finish within ${wait} s`;
+      throw runNotEnded(runId, reason, worker);
     }
-    if (run.outcome !== 'completed') throw notCompleted(run.outcome, run.error);
+    if (run.outcome !== 'completed') throw runNotCompleted(run.outcome, run.error);
   });

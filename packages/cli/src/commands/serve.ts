@@ -1,10 +1,10 @@
 import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
 import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
-import { EXIT, misuse } from '../failure.ts';
+import { EXIT, usageError } from '../failure.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
-import { mergeSettings, readSettings, settingsFrom, settingsOf } from '../settings.ts';
+import { mergeSettings, readSettings, settingsFromEnvironment, settingsOf } from '../settings.ts';
 import { startFailure, storeFolder } from '../start-failure.ts';
 import { stopSignal } from '../stop-signal.ts';
 
@@ -27,20 +27,20 @@ interface Plan {
   readonly limits: Readonly<Record<string, unknown>>;
 }
 
-/** Flags win over the environment, the environment over the file, and the file over the defaults. */
+/** Combines all settings: flags override variables, variables override the settings file, and the file the defaults. */
 const planOf = async (flags: ServeFlags): Promise<Plan> => {
   const folder = process.cwd();
   const fromFlags = settingsOf('the command line', flags, flags.pluginOptions, folder);
-  const fromEnvironment = settingsFrom(process.env, folder);
+  const fromEnvironment = settingsFromEnvironment(process.env, folder);
   const fromFile = await readSettings(flags.config ?? process.env.WORKER_RUNTIME_CONFIG, folder);
   const named = mergeSettings(fromFlags, fromEnvironment, fromFile);
   const { name = 'default', logLevel = 'info' } = named;
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
-    throw misuse(
-      `--name must be letters, digits, ".", "_" and "-", and begin with one of the first two: "${name}"`,
+    throw usageError(
+      `--name must have 1 to 64 letters, digits, ".", "_" or "-" and begin with a letter or digit, not "${name}"`,
     );
   if (!LOG_LEVELS.some((level) => level === logLevel))
-    throw misuse(`--log-level must be one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`);
+    throw usageError(`--log-level must be one of ${LOG_LEVELS.join(', ')}, not "${logLevel}"`);
 
   const asked = named.plugins ?? DEFAULT_PLUGINS.map((plugin) => ({ name: plugin, from: folder }));
   const plugins = asked.some((plugin) => plugin.name === 'http')
@@ -73,8 +73,8 @@ const readyLine = async (
 ): Promise<string> => {
   const { runtimeId, store } = await runtime.summary();
   const folder = storeFolder(options);
-  const kept = `${store.kind}${folder === null ? '' : ` in ${folder}`}${store.durable ? '' : ', lost at exit'}`;
-  return `worker-runtime listening on ${addressOf(plugins)} (runtime ${runtimeId}, store ${kept})`;
+  const storage = `${store.kind}${folder === null ? '' : ` in ${folder}`}${store.durable ? '' : ', lost at exit'}`;
+  return `worker-runtime listening on ${addressOf(plugins)} (runtime ${runtimeId}, store ${storage})`;
 };
 
 const build = async (
@@ -92,8 +92,8 @@ const build = async (
 };
 
 /**
- * Serves until a signal, then drains. It ends the process itself: an execution that was detached may hold timers and
- * sockets for ever.
+ * Serves until a signal arrives, then drains. It exits the process itself, because a detached execution may hold timers
+ * and sockets forever.
  */
 export const serve = async (flags: ServeFlags): Promise<never> => {
   const plan = await planOf(flags);
@@ -101,10 +101,10 @@ export const serve = async (flags: ServeFlags): Promise<never> => {
   try {
     const { runtime, plugins } = await build(plan, log);
     process.on('uncaughtExceptionMonitor', (err) =>
-      log.error({ err }, 'an error that nobody handled ends the process'),
+      log.error({ err }, 'uncaught exception, the process ends'),
     );
-    // one that an engine forgot must not end the Workers of all others: docs/decisions/0014
-    process.on('unhandledRejection', (err) => log.error({ err }, 'a rejection that nobody handled'));
+    // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
+    process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
     const signal = stopSignal();
     const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
     if (outcome === 'ready') console.log(await readyLine(runtime, plugins, plan.options));

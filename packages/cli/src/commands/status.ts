@@ -1,27 +1,27 @@
+import { type ClientFlags, runClientCommand } from '../client-command.ts';
 import type { Output } from '../output.ts';
-import { type ClientFlags, inSession } from '../session.ts';
-import { sheet } from '../table.ts';
-import { gistOf } from './diagnostics.ts';
+import { fieldList } from '../table.ts';
+import { diagnosticLine } from './diagnostics.ts';
 
-/** How much of the trouble is shown beside its count. */
-const NEWEST = 2;
+/** The number of diagnostics shown next to their count. */
+const SHOWN_DIAGNOSTICS = 2;
 
 export const status = (flags: ClientFlags, output: Output): Promise<void> =>
-  inSession(flags, output, async (session) => {
-    const runtime = await session.client.summary();
+  runClientCommand(flags, output, async (command) => {
+    const runtime = await command.client.summary();
     const { total, ...counts } = runtime.workers;
     const { items: newest } =
-      session.isJson || runtime.diagnostics === 0
+      command.isJson || runtime.diagnostics === 0
         ? { items: [] }
-        : await session.client.diagnostics({ limit: NEWEST });
-    session.answer(runtime, () =>
-      sheet([
+        : await command.client.diagnostics({ limit: SHOWN_DIAGNOSTICS });
+    command.answer(runtime, () =>
+      fieldList([
         ['runtime', runtime.runtimeId],
         ['name', runtime.displayName],
         ['status', runtime.status],
         [
           'store',
-          `${runtime.store.kind}${runtime.store.durable ? '' : ', lost at exit'}${runtime.store.healthy ? '' : ', in trouble'}`,
+          `${runtime.store.kind}${runtime.store.durable ? '' : ', lost at exit'}${runtime.store.healthy ? '' : ', unhealthy'}`,
         ],
         ['engines', runtime.engines.map(({ name }) => name).join(', ') || 'none'],
         [
@@ -33,11 +33,14 @@ export const status = (flags: ClientFlags, output: Output): Promise<void> =>
         ],
         [
           'diagnostics',
-          `${runtime.diagnostics}${newest.length > 0 ? ', see worker-runtime diagnostics' : ''}`,
+          `${runtime.diagnostics}${newest.length > 0 ? ', list them with: worker-runtime diagnostics' : ''}`,
         ],
         ...newest.map(
           (item) =>
-            ['', `${item.time}  ${gistOf(item)}${item.worker === null ? '' : `, ${item.worker}`}`] as const,
+            [
+              '',
+              `${item.time}  ${diagnosticLine(item)}${item.worker === null ? '' : `, ${item.worker}`}`,
+            ] as const,
         ),
         ['since', runtime.startedAt],
         ['version', runtime.versions.runtime],

@@ -1,7 +1,7 @@
+import { type ClientFlags, runClientCommand } from '../client-command.ts';
+import { defined } from '../defined.ts';
+import { textOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, inSession } from '../session.ts';
-import { textOf } from '../speech.ts';
 
 export const transcript = (
   flags: ClientFlags & {
@@ -12,10 +12,10 @@ export const transcript = (
   },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
+  runClientCommand(flags, output, async (command) => {
     const { limit, after, before } = flags;
-    const page = await session.client.transcript(flags.worker, said({ limit, after, before }));
-    session.answer(page, () => page.items.map((item) => `${item.role}: ${textOf(item)}`).join('\n'));
-    if (page.next !== null && !session.isJson)
-      session.remark(`there is more: --${before === undefined ? 'after' : 'before'} ${page.next}`);
+    const page = await command.client.transcript(flags.worker, defined({ limit, after, before }));
+    command.answer(page, () => page.items.map((item) => `${item.role}: ${textOf(item)}`).join('\n'));
+    if (page.next !== null && !command.isJson)
+      command.remark(`more items are available: --${before === undefined ? 'after' : 'before'} ${page.next}`);
   });

@@ -7,12 +7,12 @@ import type {
   WorkerStatus,
   WorkerSummary,
 } from '@worker-runtime/core';
+import { type ClientFlags, runClientCommand } from '../client-command.ts';
+import { defined } from '../defined.ts';
+import { choicesOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
-import { said } from '../said.ts';
-import { type ClientFlags, inSession } from '../session.ts';
-import { choicesOf } from '../speech.ts';
-import { sheet, table } from '../table.ts';
+import { fieldList, table } from '../table.ts';
 
 const statusOf = ({ status, health, queued }: WorkerSummary): string =>
   [status, queued > 0 && `${queued} queued`, health !== 'ok' && health].filter(Boolean).join(', ');
@@ -22,7 +22,7 @@ const describe = (
   overview: Overview | null,
   requests: readonly OpenRequest[],
 ): string =>
-  sheet([
+  fieldList([
     ['worker', worker.workerId],
     ['name', worker.displayName === null ? null : printableLine(worker.displayName)],
     ['engine', worker.engine],
@@ -40,7 +40,7 @@ const describe = (
     ...requests.map(
       ({ prompt, options }) => ['asks', printableLine(`${prompt} (${choicesOf(options)})`)] as const,
     ),
-    ['answer it', requests.length > 0 ? `worker-runtime attach ${worker.workerId}` : null],
+    ['answer with', requests.length > 0 ? `worker-runtime attach ${worker.workerId}` : null],
     ['parent', worker.parent],
     [
       'labels',
@@ -56,10 +56,11 @@ const describe = (
     [
       'runs',
       overview &&
-        Object.entries(overview.runs)
+        (Object.entries(overview.runs)
           .filter(([, count]) => count > 0)
           .map(([outcome, count]) => `${count} ${outcome}`)
-          .join(', '),
+          .join(', ') ||
+          null),
     ],
     ['tokens', overview && `${overview.usage.inputTokens} in, ${overview.usage.outputTokens} out`],
   ]);
@@ -74,10 +75,10 @@ export const list = (
   },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
+  runClientCommand(flags, output, async (command) => {
     const { status, parent, limit, after, label: labels } = flags;
-    const page = await session.client.listWorkers(said({ status, parent, limit, after, labels }));
-    session.answer(page, () =>
+    const page = await command.client.listWorkers(defined({ status, parent, limit, after, labels }));
+    command.answer(page, () =>
       table(
         ['WORKER', 'NAME', 'ENGINE', 'STATUS', 'UPDATED'],
         page.items.map((worker) => [
@@ -89,7 +90,8 @@ export const list = (
         ]),
       ),
     );
-    if (page.next !== null && !session.isJson) session.remark(`there are more: --after ${page.next}`);
+    if (page.next !== null && !command.isJson)
+      command.remark(`more items are available: --after ${page.next}`);
   });
 
 const claimsOf = ({
@@ -128,9 +130,9 @@ export const create = (
   },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
+  runClientCommand(flags, output, async (command) => {
     const { idempotencyKey } = flags;
-    const request = said({
+    const request = defined({
       workerId: flags.worker,
       engine: flags.engine,
       displayName: flags.displayName,
@@ -141,20 +143,20 @@ export const create = (
       config: flags.engineConfig,
       initialInput: flags.input === undefined ? undefined : { text: flags.input },
     });
-    const { worker, input } = await session.client.createWorker(request, said({ idempotencyKey }));
-    session.answer(
+    const { worker, input } = await command.client.createWorker(request, defined({ idempotencyKey }));
+    command.answer(
       input === null ? worker : { ...worker, initialInput: input },
       () => `${worker.workerId} is ${worker.status}`,
     );
   });
 
 export const show = (flags: ClientFlags & { readonly worker: string }, output: Output): Promise<void> =>
-  inSession(flags, output, async (session) => {
-    const { client, isJson } = session;
+  runClientCommand(flags, output, async (command) => {
+    const { client, isJson } = command;
     const worker = await client.getWorker(flags.worker);
     const overview = isJson ? null : await client.overview(flags.worker);
     const { items } = isJson ? { items: [] } : await client.listRequests(flags.worker);
-    session.answer(worker, () => describe(worker, overview, items));
+    command.answer(worker, () => describe(worker, overview, items));
   });
 
 export const stop = (
@@ -165,16 +167,16 @@ export const stop = (
   },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
+  runClientCommand(flags, output, async (command) => {
     const { worker, deadlineMs, reason } = flags;
-    // nothing waits behind a Worker that is stopped
-    const { queued } = await session.client.getWorker(worker);
-    const body = await session.client.stopWorker(worker, said({ deadlineMs, reason }));
+    // read before the stop, which cancels all queued inputs
+    const { queued } = await command.client.getWorker(worker);
+    const body = await command.client.stopWorker(worker, defined({ deadlineMs, reason }));
     const cancelled = queued === 1 ? '1 queued input was' : `${queued} queued inputs were`;
-    session.answer(body, () =>
+    command.answer(body, () =>
       body.changed
         ? `${worker} is stopped (${body.outcome})${queued > 0 ? `, ${cancelled} cancelled` : ''}`
-        : `${worker} was stopped already (${body.outcome})`,
+        : `${worker} was already stopped (${body.outcome})`,
     );
   });
 
@@ -182,9 +184,9 @@ export const resume = (
   flags: ClientFlags & { readonly worker: string; readonly reason: string | undefined },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
-    const body = await session.client.resumeWorker(flags.worker, said({ reason: flags.reason }));
-    session.answer(body, () => `${flags.worker} is ${body.status}`);
+  runClientCommand(flags, output, async (command) => {
+    const body = await command.client.resumeWorker(flags.worker, defined({ reason: flags.reason }));
+    command.answer(body, () => `${flags.worker} is ${body.status}`);
   });
 
 export const cancel = (
@@ -195,18 +197,18 @@ export const cancel = (
   },
   output: Output,
 ): Promise<void> =>
-  inSession(flags, output, async (session) => {
-    const body = await session.client.cancelRun(
+  runClientCommand(flags, output, async (command) => {
+    const body = await command.client.cancelRun(
       flags.worker,
-      said({ runId: flags.run, reason: flags.reason }),
+      defined({ runId: flags.run, reason: flags.reason }),
     );
-    session.answer(body, () =>
-      body.changed ? `the run is cancelled; ${flags.worker} is ${body.status}` : 'nothing was running',
+    command.answer(body, () =>
+      body.changed ? `the run was cancelled; ${flags.worker} is ${body.status}` : 'no run was active',
     );
   });
 
 export const remove = (flags: ClientFlags & { readonly worker: string }, output: Output): Promise<void> =>
-  inSession(flags, output, async (session) => {
-    await session.client.deleteWorker(flags.worker);
-    session.answer({ workerId: flags.worker, deleted: true }, () => `${flags.worker} is deleted`);
+  runClientCommand(flags, output, async (command) => {
+    await command.client.deleteWorker(flags.worker);
+    command.answer({ workerId: flags.worker, deleted: true }, () => `${flags.worker} is deleted`);
   });

@@ -1,31 +1,31 @@
 import type { Argv } from 'yargs';
+import { jsonObject } from '../option-value.ts';
 import type { Output } from '../output.ts';
-import { jsonObject } from '../value.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { clientOptions } from './client-option.ts';
 
 const acpOptions = {
   ...clientOptions,
-  engine: { type: 'string', requiresArg: true, demandOption: true, describe: 'what runs its Workers' },
+  engine: { type: 'string', requiresArg: true, demandOption: true, describe: 'engine of the Workers' },
   tool: {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'a tool that they may use; again for more',
+    describe: 'a tool that the Workers may use (repeatable)',
   },
   'engine-config': {
     type: 'string',
     requiresArg: true,
-    describe: "a JSON object, the engine's own",
+    describe: 'config of the engine, a JSON object',
     coerce: jsonObject('--engine-config'),
   },
   'claim-folder': {
     choices: ['read', 'write'] as const,
-    describe: "they claim the editor's folder, where the runtime is on the same machine",
+    describe: "claim the editor's folder for each session; requires a runtime on the same machine",
   },
 } as const;
 
-/** `acp` */
+/** Defines the command `acp`. */
 export const acpCommand = <T extends { json: boolean }>(
   command: Argv<T>,
   alternatives: Alternatives,
@@ -33,12 +33,12 @@ export const acpCommand = <T extends { json: boolean }>(
 ) =>
   command.command(
     'acp',
-    'Be an agent of the Agent Client Protocol for an editor: each of its sessions is a Worker',
+    'Serve Workers to an editor as an agent of the Agent Client Protocol, one Worker per session',
     (acp) => {
-      alternatives.are(...optionNames(acpOptions));
+      alternatives.set(...optionNames(acpOptions));
       return acp
         .options(acpOptions)
-        .example('$0 acp --engine echo', 'what an editor is told to start')
+        .example('$0 acp --engine echo', 'the command line for the settings of an editor')
         .example(`$0 acp --engine acp --engine-config '{"agent":"opencode"}' --claim-folder write`, '');
     },
     async (given) => (await import('../commands/acp.ts')).acp(given, output),

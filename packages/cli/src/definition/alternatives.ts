@@ -1,12 +1,14 @@
-/** What the words so far allow, so that an error can name it. Builders keep it as yargs walks down the commands. */
+/**
+ * The words that may come next on the command line, so that an error can list them. Each command sets its own while yargs
+ * walks down the commands.
+ */
 export class Alternatives {
   #names: readonly string[] = [
     ...['serve', 'workers', 'send', 'attach', 'events', 'transcript', 'status', 'diagnostics'],
     ...['doctor', 'legacy', 'acp', 'completion'],
   ];
 
-  /** To be given to each command as it is chosen. */
-  readonly are = (...names: readonly string[]): void => {
+  readonly set = (...names: readonly string[]): void => {
     this.#names = names;
   };
 
@@ -18,12 +20,12 @@ export class Alternatives {
     return this.#names.join(', ');
   }
 
-  /** Whether a command comes next; else options and what a command takes. */
+  /** True if a command comes next, false if options and arguments do. */
   get areCommands(): boolean {
     return this.#names[0]?.startsWith('-') === false;
   }
 }
 
-/** As they are typed. */
+/** Returns the names of options as a person types them. */
 export const optionNames = (options: object): string[] =>
   Object.keys(options).map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);

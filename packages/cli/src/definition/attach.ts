@@ -4,7 +4,7 @@ import type { Output } from '../output.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { aWorker, clientOptions } from './client-option.ts';
 
-/** `attach` */
+/** Defines the command `attach`. */
 export const attachCommand = <T extends { json: boolean }>(
   command: Argv<T>,
   alternatives: Alternatives,
@@ -13,13 +13,13 @@ export const attachCommand = <T extends { json: boolean }>(
 ) =>
   command.command(
     'attach <worker>',
-    'Talk with a Worker: type, see it answer, answer its requests',
+    'Talk to a Worker: type inputs, see its answers, answer its requests',
     (attach) => {
-      alternatives.are(...optionNames(clientOptions));
+      alternatives.set(...optionNames(clientOptions));
       return aWorker(attach)
         .options(clientOptions)
         .example('$0 attach ada', 'Ctrl-C cancels the run, Ctrl-D leaves')
-        .example('echo hello | $0 attach ada', 'leaves when the answer is complete');
+        .example('echo hello | $0 attach ada', 'ends when the answer is complete');
     },
     async (given) => (await import('../commands/attach.ts')).attach(given, output, terminal),
   );

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { wholeNumber } from '../value.ts';
+import { wholeNumber } from '../option-value.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:8787';
 
@@ -9,13 +9,13 @@ export const clientOptions = {
     requiresArg: true,
     default: process.env.WORKER_RUNTIME_URL ?? DEFAULT_URL,
     defaultDescription: `WORKER_RUNTIME_URL, else ${DEFAULT_URL}`,
-    describe: 'where the runtime listens',
+    describe: 'address of the runtime',
   },
   token: {
     type: 'string',
     requiresArg: true,
     describe:
-      'sent as a bearer token; rather set WORKER_RUNTIME_TOKEN, since others on this machine can read arguments',
+      'access token; prefer WORKER_RUNTIME_TOKEN, because other users of this machine can read arguments',
   },
 } as const;
 
@@ -23,23 +23,23 @@ export const pageOptions = {
   limit: {
     type: 'string',
     requiresArg: true,
-    describe: 'how many at most',
+    describe: 'maximum number of items',
     coerce: wholeNumber('--limit', 1, 1_000_000),
   },
   after: { type: 'string', requiresArg: true, describe: 'continue after this cursor' },
 } as const;
 
 export const reasonOption = {
-  reason: { type: 'string', requiresArg: true, describe: 'why; kept in the log' },
+  reason: { type: 'string', requiresArg: true, describe: 'reason to record in the log' },
 } as const;
 
 export const keyOption = {
   'idempotency-key': {
     type: 'string',
     requiresArg: true,
-    describe: 'a retry with the same key happens once',
+    describe: 'makes a retry safe: a command with the same key takes effect once',
   },
 } as const;
 
 export const aWorker = <T>(command: Argv<T>) =>
-  command.positional('worker', { type: 'string', demandOption: true, describe: 'its workerId' });
+  command.positional('worker', { type: 'string', demandOption: true, describe: 'id of the Worker' });

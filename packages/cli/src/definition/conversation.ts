@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
+import { wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
-import { wholeNumber } from '../value.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { aWorker, clientOptions, keyOption, pageOptions } from './client-option.ts';
 
@@ -10,20 +10,20 @@ const sendOptions = {
   ...keyOption,
   wait: {
     type: 'string',
-    describe: 'wait for the answer, for this many seconds (60 if left out); put it last or write --wait=10',
+    describe: 'wait for the answer, at most this many seconds (default 60); put it last or write --wait=10',
     coerce: (text: string | undefined) => waitSeconds(text === '' ? '60' : text),
   },
   queue: {
     type: 'boolean',
     default: false,
-    describe: 'wait behind a run that is on, instead of being refused',
+    describe: 'queue the input if a run is active, instead of being refused',
   },
 } as const;
 
 const eventsOptions = {
   ...clientOptions,
   ...pageOptions,
-  follow: { alias: 'f', type: 'boolean', describe: 'go on with what comes, until Ctrl-C' },
+  follow: { alias: 'f', type: 'boolean', describe: 'continue with new events until Ctrl-C' },
 } as const;
 
 const diagnosticsOptions = { ...clientOptions, ...pageOptions } as const;
@@ -35,11 +35,11 @@ const transcriptOptions = {
     type: 'string',
     requiresArg: true,
     conflicts: 'after',
-    describe: 'the page before this cursor; "end" for the last one',
+    describe: 'the page before this cursor; "end" for the last page',
   },
 } as const;
 
-/** `send`, `events`, `transcript`, `status` and `diagnostics` */
+/** Defines the commands `send`, `events`, `transcript`, `status` and `diagnostics`. */
 export const conversationCommands = <T extends { json: boolean }>(
   command: Argv<T>,
   alternatives: Alternatives,
@@ -50,9 +50,9 @@ export const conversationCommands = <T extends { json: boolean }>(
       'send <worker> <text>',
       'Send an input to a Worker',
       (send) => {
-        alternatives.are(...optionNames(sendOptions));
+        alternatives.set(...optionNames(sendOptions));
         return aWorker(send)
-          .positional('text', { type: 'string', demandOption: true, describe: 'what to say' })
+          .positional('text', { type: 'string', demandOption: true, describe: 'text of the input' })
           .options(sendOptions)
           .example('$0 send ada "hello" --wait', '')
           .example('$0 send ada "and then?" --queue', '');
@@ -61,22 +61,22 @@ export const conversationCommands = <T extends { json: boolean }>(
     )
     .command(
       'events <worker>',
-      'What happened to a Worker',
+      'Print the events of a Worker',
       (events) => {
-        alternatives.are(...optionNames(eventsOptions));
+        alternatives.set(...optionNames(eventsOptions));
         return aWorker(events)
           .options(eventsOptions)
           .conflicts('follow', 'limit')
           .example('$0 events ada --follow', '')
-          .example('$0 events ada --json', 'one event a line, as stored');
+          .example('$0 events ada --json', 'one stored event per line');
       },
       async (given) => (await import('../commands/events.ts')).events(given, output),
     )
     .command(
       'transcript <worker>',
-      'The conversation',
+      'Print the conversation with a Worker',
       (transcript) => {
-        alternatives.are(...optionNames(transcriptOptions));
+        alternatives.set(...optionNames(transcriptOptions));
         return aWorker(transcript)
           .options(transcriptOptions)
           .example('$0 transcript ada --before end --limit 20', '');
@@ -85,18 +85,18 @@ export const conversationCommands = <T extends { json: boolean }>(
     )
     .command(
       'status',
-      'What the runtime is and how it is',
+      'Print the status of the runtime',
       (status) => {
-        alternatives.are(...optionNames(clientOptions));
+        alternatives.set(...optionNames(clientOptions));
         return status.options(clientOptions).example('$0 status --json', '');
       },
       async (given) => (await import('../commands/status.ts')).status(given, output),
     )
     .command(
       'diagnostics',
-      'What went wrong and was survived, newest first',
+      'Print the problems that the runtime survived, newest first',
       (diagnostics) => {
-        alternatives.are(...optionNames(diagnosticsOptions));
+        alternatives.set(...optionNames(diagnosticsOptions));
         return diagnostics.options(diagnosticsOptions).example('$0 diagnostics --limit 10', '');
       },
       async (given) => (await import('../commands/diagnostics.ts')).diagnostics(given, output),

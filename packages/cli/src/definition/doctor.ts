@@ -4,11 +4,11 @@ import type { PluginOptions } from '../plugin-option.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 
 const doctorOptions = {
-  name: { type: 'string', requiresArg: true, describe: 'which runtime of this user; "default" if left out' },
-  repair: { type: 'boolean', default: false, describe: 'put right what can be; nothing is taken away' },
+  name: { type: 'string', requiresArg: true, describe: 'name of the runtime (default: "default")' },
+  repair: { type: 'boolean', default: false, describe: 'repair what can be repaired, without deleting data' },
 } as const;
 
-/** `doctor` */
+/** Defines the command `doctor`. */
 export const doctorCommand = (
   command: Argv<{ json: boolean }>,
   pluginOptions: PluginOptions,
@@ -19,11 +19,14 @@ export const doctorCommand = (
     'doctor',
     'Check the files of a runtime that is not running, and repair them',
     (doctor) => {
-      alternatives.are(...optionNames(doctorOptions), '--fs-store.dir', '--json');
+      alternatives.set(...optionNames(doctorOptions), '--fs-store.dir', '--json');
       return doctor
         .options(doctorOptions)
-        .example('$0 doctor', 'says what is wrong where, and changes nothing')
-        .example('$0 doctor --fs-store.dir ./data --repair', 'rebuilds what can be rebuilt from the logs');
+        .example('$0 doctor', 'reports each problem and its place, and changes nothing')
+        .example('$0 doctor --fs-store.dir ./data --repair', 'rebuilds what can be rebuilt from the logs')
+        .epilogue(
+          'Plugin option: --fs-store.dir, the directory of the store (default: the directory of --name).',
+        );
     },
     async ({ name, repair, json }) => {
       const { examine } = await import('../commands/doctor.ts');

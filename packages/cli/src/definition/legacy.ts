@@ -6,42 +6,46 @@ import { clientOptions, keyOption } from './client-option.ts';
 const adoptOptions = {
   ...clientOptions,
   ...keyOption,
-  worker: { type: 'string', requiresArg: true, describe: 'its workerId; minted if left out' },
-  'display-name': { type: 'string', requiresArg: true, describe: 'a name for people' },
+  worker: { type: 'string', requiresArg: true, describe: 'id of the new Worker (default: a generated one)' },
+  'display-name': { type: 'string', requiresArg: true, describe: 'name to show to people' },
 } as const;
 
 const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternatives, output: Output) =>
   command
     .command(
       'list',
-      'The old pods that are there, each with a reference',
+      'List the pods of the old system with their references',
       (list) => {
-        alternatives.are(...optionNames(clientOptions));
+        alternatives.set(...optionNames(clientOptions));
         return list.options(clientOptions).example('$0 legacy list --json', '');
       },
       async (argv) => (await import('../commands/legacy.ts')).list(argv, output),
     )
     .command(
       'adopt <pod>',
-      'Make a Worker of a pod, with the conversation so far',
+      'Create a Worker from a pod, with its conversation so far',
       (adopt) => {
-        alternatives.are(...optionNames(adoptOptions));
+        alternatives.set(...optionNames(adoptOptions));
         return adopt
-          .positional('pod', { type: 'string', demandOption: true, describe: 'its reference in the list' })
+          .positional('pod', {
+            type: 'string',
+            demandOption: true,
+            describe: 'reference of the pod in the list',
+          })
           .options(adoptOptions)
           .example('$0 legacy adopt pod_4f6c…', '');
       },
       async (argv) => (await import('../commands/legacy.ts')).adopt(argv, output),
     )
-    .demandCommand(1, 'Which command of legacy?');
+    .demandCommand(1, 'no command given after "legacy"');
 
-/** `legacy …` */
+/** Defines the commands below `legacy`. */
 export const legacyCommands = (
   command: Argv<{ json: boolean }>,
   alternatives: Alternatives,
   output: Output,
 ) =>
-  command.command('legacy', 'List old pods, and adopt one', (legacy) => {
-    alternatives.are('list', 'adopt');
+  command.command('legacy', 'List the pods of the old system, and adopt one', (legacy) => {
+    alternatives.set('list', 'adopt');
     return subcommands(legacy, alternatives, output);
   });

@@ -1,10 +1,10 @@
 import type { Argv } from 'yargs';
+import { wholeNumber } from '../option-value.ts';
 import type { PluginOptions } from '../plugin-option.ts';
-import { wholeNumber } from '../value.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 
 const serveOptions = {
-  name: { type: 'string', requiresArg: true, describe: 'which runtime of this user; "default" if left out' },
+  name: { type: 'string', requiresArg: true, describe: 'name of the runtime (default: "default")' },
   host: { type: 'string', requiresArg: true, describe: 'short for --http.host' },
   port: {
     type: 'string',
@@ -15,7 +15,7 @@ const serveOptions = {
   'token-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'short for --http.tokenFile: who may call, and how far; needed beyond loopback',
+    describe: 'short for --http.tokenFile: access tokens and their permissions; required beyond loopback',
   },
   'log-level': {
     type: 'string',
@@ -24,14 +24,14 @@ const serveOptions = {
   },
 } as const;
 
-/** The options of the plugins that come with the command line, and where else options may be said. */
+/** The main plugin options, and the other sources of options. */
 const pluginHelp = [
   'Plugin options: --fs-store.dir, --fs-store.durability, --http.host, --http.port, --http.tokenFile, --limits.<limit>.',
-  'The same as WORKER_RUNTIME_FS_STORE_DIR and so on, or in the configuration file: { "fs-store": { "dir": … } }.',
-  'Flags win over the environment, the environment over the file.',
+  'Options can also be set by variables (WORKER_RUNTIME_FS_STORE_DIR) and in the settings file ({ "fs-store": { "dir": … } }).',
+  'Flags override variables, and variables override the settings file.',
 ].join('\n');
 
-/** `serve` */
+/** Defines the command `serve`. */
 export const serveCommand = (
   command: Argv<{ json: boolean; plugin: string[] | undefined; config: string | undefined }>,
   pluginOptions: PluginOptions,
@@ -39,9 +39,9 @@ export const serveCommand = (
 ) =>
   command.command(
     'serve',
-    'Run a runtime in this process, and answer over HTTP',
+    'Run a runtime in this process and serve it over HTTP',
     (serve) => {
-      alternatives.are(
+      alternatives.set(
         ...optionNames(serveOptions),
         '--plugin',
         '--config',
@@ -50,12 +50,12 @@ export const serveCommand = (
       );
       return serve
         .options(serveOptions)
-        .example('$0 serve', 'keeps files, answers on port 8787, has no engine')
+        .example('$0 serve', 'stores Workers in files, listens on port 8787, has no engine')
         .example(
           '$0 --plugin fs-store --plugin echo serve --port 0',
           'with the demonstration engine, on a free port',
         )
-        .example('$0 --plugin ./audit.js serve --audit.file log.txt', 'a plugin of your own and its option')
+        .example('$0 --plugin ./audit.js serve --audit.file log.txt', 'a plugin of your own, with an option')
         .epilogue(pluginHelp);
     },
     async (given) => {

@@ -1,63 +1,66 @@
 import type { Argv } from 'yargs';
+import { jsonObject, pairs, wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
-import { jsonObject, pairs, wholeNumber } from '../value.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { aWorker, clientOptions, keyOption, pageOptions, reasonOption } from './client-option.ts';
 
 const listOptions = {
   ...clientOptions,
   ...pageOptions,
-  status: { choices: ['idle', 'running', 'waiting', 'stopped'] as const, describe: 'only those' },
+  status: {
+    choices: ['idle', 'running', 'waiting', 'stopped'] as const,
+    describe: 'only Workers with this status',
+  },
   label: {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'only those with key=value; again for more',
+    describe: 'only Workers with this label, key=value (repeatable)',
     coerce: pairs('--label'),
   },
-  parent: { type: 'string', requiresArg: true, describe: 'only the children of this Worker' },
+  parent: { type: 'string', requiresArg: true, describe: 'only children of this Worker' },
 } as const;
 
 const createOptions = {
   ...clientOptions,
   ...keyOption,
-  engine: { type: 'string', requiresArg: true, demandOption: true, describe: 'what runs it' },
-  'display-name': { type: 'string', requiresArg: true, describe: 'a name for people' },
+  engine: { type: 'string', requiresArg: true, demandOption: true, describe: 'engine of the Worker' },
+  'display-name': { type: 'string', requiresArg: true, describe: 'name to show to people' },
   label: {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'key=value; again for more',
+    describe: 'a label, key=value (repeatable)',
     coerce: pairs('--label'),
   },
-  parent: { type: 'string', requiresArg: true, describe: 'the Worker that it belongs to' },
+  parent: { type: 'string', requiresArg: true, describe: 'id of the parent Worker' },
   tool: {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'a tool that it may use; again for more',
+    describe: 'a tool that the Worker may use (repeatable)',
   },
   claim: {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'what it writes: name=resource, as in project=fs:/home/ada/project; again for more',
+    describe: 'a resource to write, name=resource, as in project=fs:/home/ada/project (repeatable)',
     coerce: pairs('--claim'),
   },
   'claim-read': {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'what it only reads: name=resource; again for more',
+    describe: 'a resource to read, name=resource (repeatable)',
     coerce: pairs('--claim-read'),
   },
   'engine-config': {
     type: 'string',
     requiresArg: true,
-    describe: "a JSON object, the engine's own",
+    describe: 'config of the engine, a JSON object',
     coerce: jsonObject('--engine-config'),
   },
-  input: { type: 'string', requiresArg: true, describe: 'its first input, atomic with the creation' },
+  input: { type: 'string', requiresArg: true, describe: 'first input, accepted together with the creation' },
 } as const;
 
 const stopOptions = {
@@ -66,7 +69,7 @@ const stopOptions = {
   'deadline-ms': {
     type: 'string',
     requiresArg: true,
-    describe: 'how long the execution may take to end before it is detached',
+    describe: 'time for the execution to end, in milliseconds; then it is detached',
     coerce: wholeNumber('--deadline-ms', 0, 600_000),
   },
 } as const;
@@ -74,7 +77,7 @@ const stopOptions = {
 const cancelOptions = {
   ...clientOptions,
   ...reasonOption,
-  run: { type: 'string', requiresArg: true, describe: 'only if this run is still on' },
+  run: { type: 'string', requiresArg: true, describe: 'cancel only if this run is still active' },
 } as const;
 
 const resumeOptions = { ...clientOptions, ...reasonOption } as const;
@@ -83,9 +86,9 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
   command
     .command(
       'list',
-      'The Workers, in order of creation',
+      'List Workers in order of creation',
       (list) => {
-        alternatives.are(...optionNames(listOptions));
+        alternatives.set(...optionNames(listOptions));
         return list
           .options(listOptions)
           .example('$0 workers list --status running', '')
@@ -97,9 +100,12 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
       'create [worker]',
       'Create a Worker',
       (create) => {
-        alternatives.are(...optionNames(createOptions));
+        alternatives.set(...optionNames(createOptions));
         return create
-          .positional('worker', { type: 'string', describe: 'its workerId; minted if left out' })
+          .positional('worker', {
+            type: 'string',
+            describe: 'id of the new Worker (default: a generated one)',
+          })
           .options(createOptions)
           .example('$0 workers create ada --engine echo', '')
           .example(`$0 workers create --engine echo --engine-config '{"delayMs":20}' --input "hello"`, '');
@@ -108,58 +114,58 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
     )
     .command(
       'show <worker>',
-      'What a Worker is and does',
+      'Show a Worker and its status',
       (show) => {
-        alternatives.are(...optionNames(clientOptions));
+        alternatives.set(...optionNames(clientOptions));
         return aWorker(show).options(clientOptions).example('$0 workers show ada', '');
       },
       async (argv) => (await import('../commands/workers.ts')).show(argv, output),
     )
     .command(
       'stop <worker>',
-      'End its execution until it is resumed',
+      'Stop a Worker: end its execution until it is resumed',
       (stop) => {
-        alternatives.are(...optionNames(stopOptions));
+        alternatives.set(...optionNames(stopOptions));
         return aWorker(stop).options(stopOptions).example('$0 workers stop ada --deadline-ms 1000', '');
       },
       async (argv) => (await import('../commands/workers.ts')).stop(argv, output),
     )
     .command(
       'resume <worker>',
-      'Give a stopped Worker a new execution',
+      'Resume a stopped Worker with a new execution',
       (resume) => {
-        alternatives.are(...optionNames(resumeOptions));
+        alternatives.set(...optionNames(resumeOptions));
         return aWorker(resume).options(resumeOptions).example('$0 workers resume ada', '');
       },
       async (argv) => (await import('../commands/workers.ts')).resume(argv, output),
     )
     .command(
       'cancel <worker>',
-      'End the run that is on, and only that',
+      'Cancel the active run of a Worker',
       (cancel) => {
-        alternatives.are(...optionNames(cancelOptions));
+        alternatives.set(...optionNames(cancelOptions));
         return aWorker(cancel).options(cancelOptions).example('$0 workers cancel ada', '');
       },
       async (argv) => (await import('../commands/workers.ts')).cancel(argv, output),
     )
     .command(
       'delete <worker>',
-      'Remove a stopped Worker and its data',
+      'Delete a stopped Worker and its data',
       (remove) => {
-        alternatives.are(...optionNames(clientOptions));
+        alternatives.set(...optionNames(clientOptions));
         return aWorker(remove).options(clientOptions).example('$0 workers delete ada', '');
       },
       async (argv) => (await import('../commands/workers.ts')).remove(argv, output),
     )
-    .demandCommand(1, 'Which command of workers?');
+    .demandCommand(1, 'no command given after "workers"');
 
-/** `workers …` */
+/** Defines the commands below `workers`. */
 export const workersCommands = (
   command: Argv<{ json: boolean }>,
   alternatives: Alternatives,
   output: Output,
 ) =>
   command.command('workers', 'List, create, show, stop, resume, cancel and delete Workers', (workers) => {
-    alternatives.are('list', 'create', 'show', 'stop', 'resume', 'cancel', 'delete');
+    alternatives.set('list', 'create', 'show', 'stop', 'resume', 'cancel', 'delete');
     return subcommands(workers, alternatives, output);
   });

@@ -1,3 +1,4 @@
+import { admitted } from '../admission.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { EventKey, NewEvent } from '../contracts/event.ts';
@@ -19,10 +20,8 @@ import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
 import { digestOf, eventKey, hashOfKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
-import { settling } from './admission.ts';
 import type { Bundles } from './bundles.ts';
 import { type CheckedInput, checkCreate, checkInput } from './requests.ts';
-import { assertTools } from './tools.ts';
 
 export interface CreationOptions {
   readonly limits: Limits;
@@ -41,16 +40,33 @@ export interface CreationOptions {
 export interface Created {
   readonly worker: Worker;
   readonly replayed: boolean;
-  /** Somewhere before the initial input; null without one. */
+  /** A position before the initial input; null if there is none. */
   readonly before: LogPosition | null;
 }
 
 type Spec = WorkerSpec & { readonly engine: string };
 
+const NAMES_SHOWN = 20;
+
+const listed = (names: readonly string[], show: (name: string) => string): string =>
+  names.slice(0, NAMES_SHOWN).map(show).join(', ') + (names.length > NAMES_SHOWN ? ', …' : '');
+
+/** @throws TOOL_UNKNOWN the message names the unknown tools and those that exist */
+const assertTools = ({ name, capabilities }: Engine, tools: readonly string[]): void => {
+  const { tools: known = [] } = capabilities;
+  const unknown = tools.filter((tool) => !known.includes(tool));
+  if (unknown.length === 0) return;
+  const what = `tool${unknown.length === 1 ? '' : 's'} ${listed(unknown, (tool) => `"${tool}"`)}`;
+  const there = known.length === 0 ? 'it has no tools' : `its tools are ${listed(known, (tool) => tool)}`;
+  throw new RuntimeError('TOOL_UNKNOWN', `The engine "${name}" has no ${what}; ${there}`, {
+    details: { tools: unknown, known },
+  });
+};
+
 /**
- * Makes Workers: all or nothing (P11). The log begins hidden with `worker.created`; only the commit that says
- * `execution.attached`, and accepts the initial input, lets the Worker show. A failure in between, or a crash, ends the
- * log with `worker.deleted`.
+ * Creates Workers, completely or not at all (P11). The log begins with `worker.created` while the Worker is invisible.
+ * The commit that contains `execution.attached`, and accepts the initial input, makes the Worker visible. After a
+ * failure or a crash before that commit, the log ends with `worker.deleted`.
  */
 export class Creation {
   readonly #options: CreationOptions;
@@ -72,16 +88,16 @@ export class Creation {
     try {
       const spec = await this.#resolve(request);
       const initialInput = request.initialInput ?? null;
-      return await settling(hooks.admit, { type: 'worker.create', spec, initialInput }, () => {
+      return await admitted(hooks.admit, { type: 'worker.create', spec, initialInput }, () => {
         assertRunning();
-        return this.#make(spec, input, key);
+        return this.#create(spec, input, key);
       });
     } finally {
       if (key) workers.creationKeys.release(key);
     }
   }
 
-  /** Defaults, the bundle's profile, then whatever the plugins make of it; and whether all of that can be honoured. */
+  /** Applies defaults, the profile of the bundle and the `prepare` hook, then checks the result. */
   async #resolve(request: CreateWorker): Promise<Spec> {
     const { bundles, hooks, engines, workers, limits } = this.#options;
     const given: WorkerSpec = {
@@ -92,7 +108,7 @@ export class Creation {
       parent: request.parent ?? null,
       profile: request.profile ?? null,
       bundle: request.bundle ?? null,
-      // kept as long as the Worker, and the caller may change its objects
+      // copied, because it is kept as long as the Worker and the caller may change its object
       config: structuredClone(request.config ?? {}),
       tools: [...(request.tools ?? [])],
       claims: (request.claims ?? []).map((claim) => ({ ...claim })),
@@ -100,23 +116,23 @@ export class Creation {
     const bundled = given.bundle ? await bundles.resolve(given, given.bundle) : given;
     const spec = await hooks.prepare.promise(bundled, request);
     if (spec.profile !== null && (spec.engine === null || (spec === given && !given.bundle))) {
-      throw new RuntimeError('PROFILE_INVALID', `Nothing here knows the profile "${spec.profile}"`, {
+      throw new RuntimeError('PROFILE_INVALID', `No bundle or plugin defines the profile "${spec.profile}"`, {
         details: { profile: spec.profile },
       });
     }
     if (spec.engine === null) {
-      throw new RuntimeError('INVALID_REQUEST', 'An engine is required', {
+      throw new RuntimeError('INVALID_REQUEST', 'A Worker needs an engine', {
         details: { issues: [{ pointer: '/engine', message: 'is required' }], engines: [...engines.keys()] },
       });
     }
     const engine = engines.get(spec.engine);
     if (!engine) {
-      throw new RuntimeError('ENGINE_UNKNOWN', `There is no engine "${spec.engine}"`, {
+      throw new RuntimeError('ENGINE_UNKNOWN', `The engine "${spec.engine}" does not exist`, {
         details: { engine: spec.engine, engines: [...engines.keys()] },
       });
     }
     const { engine: name, ...rest } = spec;
-    // a plugin or a profile is checked like a caller
+    // the result of plugins and profiles is checked like a request
     checkCreate({ engine: name, ...rest }, limits);
     this.#checkConfig(engine, spec.config);
     assertTools(engine, spec.tools);
@@ -135,15 +151,19 @@ export class Creation {
       engine.checkConfig?.(config);
     } catch (cause) {
       if (cause instanceof RuntimeError) throw cause;
-      throw new RuntimeError('CONFIG_UNSUPPORTED', `The engine "${engine.name}" does not take this config`, {
-        cause,
-        details: { engine: engine.name },
-      });
+      throw new RuntimeError(
+        'CONFIG_UNSUPPORTED',
+        `The engine "${engine.name}" does not support this config`,
+        {
+          cause,
+          details: { engine: engine.name },
+        },
+      );
     }
   }
 
-  /** Reserved in one step, before anything is awaited: the id, the place, the claims. */
-  async #make(spec: Spec, input: CheckedInput | null, key: EventKey | null): Promise<Created> {
+  /** Reserves the id and the claims in one step, before the first await, then commits the creation. */
+  async #create(spec: Spec, input: CheckedInput | null, key: EventKey | null): Promise<Created> {
     const { workers, journal, supervisor, limits } = this.#options;
     const { workerId, claims, config } = spec;
     const record: PrivateRecord = { version: 1, config, claims };
@@ -153,7 +173,7 @@ export class Creation {
     try {
       workers.claims.take(workerId, claims);
     } catch (error) {
-      workers.forget(worker);
+      workers.remove(worker);
       throw error;
     }
     try {
@@ -170,7 +190,7 @@ export class Creation {
       if (key) workers.creationKeys.add({ hash: hashOfKey(key.value), digest: key.digest, workerId });
       return { worker, replayed: false, before: accepted && before };
     } catch (error) {
-      await this.undo(worker);
+      await this.cancel(worker);
       throw error;
     }
   }
@@ -195,52 +215,52 @@ export class Creation {
   }
 
   /**
-   * Takes back what began. Where the store does not take the end of the log either, this returns, and goes on behind:
-   * until then the id stays reserved.
+   * Cancels a creation that failed or did not complete. If the store refuses the end of the log, the call returns and
+   * retries in the background; until then the id stays reserved.
    */
-  undo(worker: Worker): Promise<void> {
-    const { supervisor } = this.#options;
-    worker.isWithdrawn = true;
+  cancel(worker: Worker): Promise<void> {
+    const { journal } = this.#options;
+    worker.isCancelled = true;
     return new Promise((resolve) => {
-      void supervisor
+      void journal
         .persist(
           worker,
           (state) => (state.head.seq === 0 || state.phase === 'deleted' ? [] : remove(state, 'creation')),
           () => resolve(),
         )
-        .then(() => this.discard(worker))
+        .then(() => this.removeData(worker))
         .finally(resolve);
     });
   }
 
   /**
-   * Removes what is left of a Worker whose log has ended, in bounded time. What cannot be removed now is at the next
-   * start.
+   * Removes the log and all other data of a Worker whose log has ended, in bounded time. The next start removes what
+   * cannot be removed now.
    */
-  async discard(worker: Worker): Promise<void> {
+  async removeData(worker: Worker): Promise<void> {
     const { store, engines, workers, report, clock, limits } = this.#options;
     const { workerId, log, engine, head, creationKey } = worker.state;
     const isKnown = workers.knows(worker);
     if (creationKey && isKnown) workers.creationKeys.delete(hashOfKey(creationKey.value));
-    const letGo = async (attempt: Promise<void>, limitMs: number, code: ErrorCode): Promise<void> => {
+    const bounded = async (attempt: Promise<void>, limitMs: number, code: ErrorCode): Promise<void> => {
       try {
-        await inTime(clock, limitMs, attempt, code, 'Removing a Worker took too long');
+        await inTime(clock, limitMs, attempt, code, 'The removal of a Worker took too long');
       } catch (cause) {
         report({
           severity: 'warning',
           code: RuntimeError.from(cause, code).code,
-          message: 'What is left of a deleted Worker could not be removed',
+          message: 'The data of a deleted Worker could not be removed completely',
           worker: workerId,
           cause,
         });
       }
     };
-    if (head.seq > 0) await letGo(store.remove(log), limits.commitTimeoutMs, 'STORE_UNAVAILABLE');
-    // the id may be another Worker's by now
+    if (head.seq > 0) await bounded(store.remove(log), limits.commitTimeoutMs, 'STORE_UNAVAILABLE');
+    // another Worker may have the id by now
     if (isKnown || workers.isFree(workerId)) {
       const forgetting = (async () => engines.get(engine)?.forget?.(workerId))();
-      await letGo(forgetting, limits.stopDeadlineMs, 'ENGINE_FAILED');
+      await bounded(forgetting, limits.stopDeadlineMs, 'ENGINE_FAILED');
     }
-    workers.forget(worker);
+    workers.remove(worker);
   }
 }

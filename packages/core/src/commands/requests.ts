@@ -17,6 +17,7 @@ import {
   stringOf,
   wholeNumberFrom,
 } from '../plugin-kit/shape.ts';
+import { MAX_WAIT_MS } from './run-waits.ts';
 
 /*
  * Checks all requests, whether they come from the embedding program or over a wire, and nothing else checks them again.
@@ -130,8 +131,9 @@ export const checkStop = (request: unknown, limits: Limits): void =>
 export const checkCancel = (request: unknown): void =>
   assertShape(objectOf({ runId: stringOf({ min: 1, max: 128 }), reason }), request);
 
-/** One day: longer than any connection stays open for one call. */
-const MAX_WAIT_MS = 86_400_000;
+/** @throws INVALID_REQUEST */
+export const checkRunId = (runId: unknown): void =>
+  assertShape(objectOf({ runId: stringOf({ min: 1, max: 128 }) }, ['runId']), { runId });
 
 /** @throws INVALID_REQUEST */
 export const checkWait = (waitMs: unknown): void =>

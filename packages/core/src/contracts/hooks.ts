@@ -1,5 +1,6 @@
 import type { AsyncParallelHook, AsyncSeriesHook, AsyncSeriesWaterfallHook, SyncHook } from 'tapable';
 import type { Claim } from './claim.ts';
+import type { RunInput } from './engine.ts';
 import type { BundleRef, WorkerEvent } from './event.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { CreateWorker, Diagnostic, UpdateWorker, WorkerInput } from './runtime-api.ts';
@@ -18,23 +19,41 @@ export interface WorkerSpec {
   readonly claims: readonly Claim[];
 }
 
+/** The public facts about a Worker by which a plugin decides. */
+export interface WorkerFacts {
+  readonly workerId: string;
+  readonly engine: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly parent: string | null;
+}
+
+/** A command for one Worker. `worker` has the facts from before the command. */
+interface OfWorker {
+  readonly workerId: string;
+  readonly worker: WorkerFacts;
+}
+
 /**
  * A command that `admit` decides about. `settled` resolves when the command was executed (`done`) or refused, and never
  * rejects.
  */
 export type Command = { readonly settled: Promise<'done' | 'refused'> } & (
   | { readonly type: 'worker.create'; readonly spec: WorkerSpec; readonly initialInput: WorkerInput | null }
-  | { readonly type: 'worker.input'; readonly workerId: string; readonly input: WorkerInput }
-  | { readonly type: 'worker.update'; readonly workerId: string; readonly update: UpdateWorker }
+  | (OfWorker & { readonly type: 'worker.input'; readonly input: WorkerInput })
+  /** A run that the engine begins on its own initiative, with or without an input. */
+  | (OfWorker & { readonly type: 'run.begin'; readonly input: RunInput | null })
+  | (OfWorker & { readonly type: 'worker.update'; readonly update: UpdateWorker })
   /** `claims` are the resources that the Worker will hold again. They are private, unlike their names. */
-  | { readonly type: 'worker.resume'; readonly workerId: string; readonly claims: readonly Claim[] }
-  | { readonly type: 'worker.delete'; readonly workerId: string }
+  | (OfWorker & { readonly type: 'worker.resume'; readonly claims: readonly Claim[] })
+  | (OfWorker & { readonly type: 'worker.delete' })
   | { readonly type: 'bundle.put'; readonly digest: string; readonly bundle: JsonValue }
 );
 
 /** The events of one Worker that were committed together. */
 export interface Committed {
   readonly workerId: string;
+  /** The facts after the events. */
+  readonly worker: WorkerFacts;
   readonly events: readonly WorkerEvent[];
 }
 
@@ -56,10 +75,10 @@ export interface SyncTaps<Args extends readonly unknown[]> {
 }
 
 /**
- * The six hooks, in the order in which a runtime calls them. `start`, `prepare`, `admit` and `drain` are awaited and
- * may fail. `committed` and `diagnostic` are notifications: their taps can neither change, delay nor fail anything.
- * Taps are called in the order of the plugins. A tap of `start`, `prepare` or `admit` that takes longer than the
- * limit `pluginTimeoutMs` fails with PLUGIN_TIMEOUT.
+ * The seven hooks, in the order in which a runtime calls them. `start`, `opened`, `prepare`, `admit` and `drain` are
+ * awaited and may fail. `committed` and `diagnostic` are notifications: their taps can neither change, delay nor fail
+ * anything. Taps are called in the order of the plugins. A tap of `start`, `opened`, `prepare` or `admit` that takes
+ * longer than the limit `pluginTimeoutMs` fails with PLUGIN_TIMEOUT.
  */
 export interface PluginHooks {
   /**
@@ -67,6 +86,12 @@ export interface PluginHooks {
    * it throws, the start fails, and everything that was acquired is released.
    */
   readonly start: AsyncTaps<[], void>;
+  /**
+   * Called once, after recovery and before the first command. Everything that is stored can be read from
+   * `host.runtime`. `committed` has already been called for the events of the recovery itself. If a tap throws, the
+   * start fails, and everything that was acquired is released.
+   */
+  readonly opened: AsyncTaps<[], void>;
   /**
    * Called for each creation, before anything is written. A tap must return a spec: the given one or a new one. If it
    * throws, the creation is refused.
@@ -94,6 +119,7 @@ export interface PluginHooks {
 /** The hooks as the runtime calls them. Plugins see them as `PluginHooks`. */
 export interface Hooks {
   readonly start: AsyncSeriesHook<[]>;
+  readonly opened: AsyncSeriesHook<[]>;
   readonly prepare: AsyncSeriesWaterfallHook<[WorkerSpec, CreateWorker]>;
   readonly admit: AsyncSeriesHook<[Command]>;
   readonly committed: SyncHook<[Committed]>;

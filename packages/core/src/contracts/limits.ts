@@ -45,7 +45,7 @@ export const DEFAULT_LIMITS = {
   idempotencyKeys: 1_000,
   /** Diagnostics that are kept. The oldest are removed. */
   diagnostics: 1_000,
-  /** Deletions that are kept for watches. A watch that is further behind receives `reset`. */
+  /** Deletions that are kept for watches. A watch that missed more of them receives `reset`. */
   removedWorkers: 1_000,
   /** Commits of all Workers that wait for the store. STORE_UNAVAILABLE. */
   pendingCommits: 10_000,

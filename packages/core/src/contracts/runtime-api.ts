@@ -123,7 +123,7 @@ export interface Page<T> {
   readonly next: Cursor | null;
   /** The position of this page. A stream opened at this cursor delivers every later event exactly once. */
   readonly asOf: Cursor;
-  /** The holes of a damaged log that this page skipped. Absent if there are none. */
+  /** The holes of a damaged log that this page skipped. Absent without holes. */
   readonly gaps?: readonly LogGap[];
 }
 
@@ -172,10 +172,32 @@ export interface InputReceipt {
   readonly cursor: Cursor;
   /** True if the input waits for the end of an earlier run. */
   readonly queued: boolean;
-  /** The finished run. Null without `waitMs`, if the run did not finish in time, or if it waits for a request. */
+  /** The finished run. Null unless `waited` is `finished`. */
   readonly run: RunResult | null;
+  /** The reason for which the waiting ended. Null if the call did not ask to wait. */
+  readonly waited: WaitEnd | null;
   /** True if an earlier call with the same idempotency key had this effect. */
   readonly replayed: boolean;
+}
+
+/**
+ * The end of waiting for a run. `finished`: the run has finished. `asks`: it has open requests, see `listRequests`.
+ * `timeout`: `waitMs` passed, or the signal was aborted. `stopping`: the runtime stops; a queued run stays queued.
+ */
+export type WaitEnd = 'finished' | 'asks' | 'timeout' | 'stopping';
+
+export interface WaitOptions {
+  /** The longest time to wait, in milliseconds. */
+  readonly waitMs?: number;
+  /** Ends the waiting early, as `waitMs` does. Does not cancel the run. */
+  readonly signal?: AbortSignal;
+}
+
+/** The result of `waitForRun`. */
+export interface RunWait {
+  readonly waited: WaitEnd;
+  /** The finished run. Null unless `waited` is `finished`. */
+  readonly run: RunResult | null;
 }
 
 /** A finished run. */
@@ -366,8 +388,14 @@ export interface RuntimeApi {
   sendInput(
     workerId: string,
     input: WorkerInput,
-    options?: IdempotencyOptions & { readonly waitMs?: number; readonly signal?: AbortSignal },
+    options?: IdempotencyOptions & WaitOptions,
   ): Promise<InputReceipt>;
+  /**
+   * Waits until a run has finished or opens a request, at most `waitMs` (default: one day). The result of a run that has
+   * already finished is read from the log, which costs the number of events since its start.
+   * @throws RUN_NOT_FOUND
+   */
+  waitForRun(workerId: string, runId: string, options?: WaitOptions): Promise<RunWait>;
   /**
    * Cancels the active run and nothing else: the Worker stays usable, and queued inputs follow. Without an active run
    * it returns `changed: false`. With `runId` it cancels only that run.

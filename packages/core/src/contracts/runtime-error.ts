@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   RUNTIME_NOT_FOUND: { title: 'No such runtime', retryable: false },
   WORKER_NOT_FOUND: { title: 'No such Worker', retryable: false },
   BUNDLE_NOT_FOUND: { title: 'No such bundle', retryable: false },
+  RUN_NOT_FOUND: { title: 'No such run', retryable: false },
   REQUEST_NOT_FOUND: { title: 'No such request', retryable: false },
   ROUTE_NOT_FOUND: { title: 'No such route', retryable: false },
   METHOD_NOT_ALLOWED: { title: 'The method is not allowed here', retryable: false },

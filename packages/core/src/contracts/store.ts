@@ -116,6 +116,8 @@ export interface StoreHost {
   readonly log: Logger;
   /** The settings of the operator, without secrets and host paths. Kept beside the identity for later inspection. */
   readonly configuration: JsonValue;
+  /** The number of key entries of each log that the runtime reads back: `limits.idempotencyKeys`. */
+  readonly keptKeys: number;
   /** Returns the current snapshot of a log, for a checkpoint, or undefined if the runtime does not know the log. */
   snapshotOf(log: string): Snapshot | undefined;
   report(finding: StoreFinding): void;
@@ -193,7 +195,10 @@ export interface RuntimeStore {
   /** Returns the private record that was given at the creation. */
   record(log: string): Promise<JsonValue>;
 
-  /** The key entries appended last, oldest first: at least the last 1,000, where there are as many. */
+  /**
+   * Returns the key entries appended last, oldest first: at least the last `StoreHost.keptKeys`, or all if there are
+   * fewer. Older entries may be removed for good, even if a later `open` asks for more.
+   */
   keys(log: string): Promise<readonly KeyEntry[]>;
 
   /**
@@ -204,7 +209,7 @@ export interface RuntimeStore {
 
   /** Keeps a bundle under its digest. A repeated call is not an error. */
   putBundle(bundle: StoredBundle): Promise<void>;
-  /** Returns the content of a bundle, or null if there is none under this digest. */
+  /** Returns the content of a bundle, or null for an unknown digest. */
   bundle(digest: string): Promise<Uint8Array | null>;
   /** Returns the digests of all bundles, sorted. */
   bundles(): Promise<readonly string[]>;

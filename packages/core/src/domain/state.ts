@@ -30,7 +30,7 @@ export interface CurrentRun {
   readonly input: AcceptedInput | null;
   readonly generation: number;
   readonly startedAt: string;
-  /** The tool calls without a result. Absent if there are none. */
+  /** The tool calls without a result. Absent if every call has a result. */
   readonly calls?: readonly string[];
 }
 

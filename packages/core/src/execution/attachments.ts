@@ -5,43 +5,44 @@ import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
 import { assertRunnable, attached, startNext } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
-import type { Live, PrivateRecord, Worker } from '../workers/worker.ts';
-import { Execution } from './execution.ts';
-import type { Supervision } from './supervision.ts';
+import type { PrivateRecord, Worker } from '../workers/worker.ts';
+import { Execution, type ExecutionOwner } from './execution.ts';
+import { type ExecutionState, executionStateOf, findExecutionState } from './execution-state.ts';
+import type { ExecutionServices } from './services.ts';
 
 export interface AttachmentsOptions {
-  readonly supervision: Supervision;
+  readonly services: ExecutionServices;
+  readonly owner: ExecutionOwner & {
+    /** Records in the log that an execution has ended. */
+    recordEnd(execution: Execution): void;
+  };
   readonly store: RuntimeStore;
   readonly engines: ReadonlyMap<string, Engine>;
   readonly claims: Claims;
 }
 
-/** Also in the turn: a stop may have come while the engine was on its way. */
-const attachedIfRunnable = (state: WorkerState, generation: number): readonly NewEvent[] => {
+/** Decides what the attaching of an execution commits. */
+export type DecideAttached = (state: WorkerState, generation: number) => readonly NewEvent[];
+
+/** Checks the state again in the turn, because a stop may have come while the engine attached. */
+const attachedIfRunnable: DecideAttached = (state, generation) => {
   assertRunnable(state);
   return attached(state, generation);
 };
 
 /**
- * Which Workers have an execution, which are about to get one, and which executions were let go without having ended.
- * An engine is given time to attach; whatever it does, one attempt a Worker is on at a time.
+ * Tracks which Workers have an execution, which executions are connecting, and which were detached without having
+ * settled. Limits the time that an engine may take to attach, and makes one attempt per Worker at a time.
  */
 export class Attachments {
-  readonly #supervision: Supervision;
-  readonly #store: RuntimeStore;
-  readonly #engines: ReadonlyMap<string, Engine>;
-  readonly #claims: Claims;
+  readonly #options: AttachmentsOptions;
   readonly #attached = new Set<Worker>();
-  /** Executions whose engine is on its way. */
   readonly #connecting = new Map<Worker, Execution>();
   readonly #unsettled = new Set<Execution>();
   #isClosed = false;
 
-  constructor({ supervision, store, engines, claims }: AttachmentsOptions) {
-    this.#supervision = supervision;
-    this.#store = store;
-    this.#engines = engines;
-    this.#claims = claims;
+  constructor(options: AttachmentsOptions) {
+    this.#options = options;
   }
 
   /** The Workers that have an execution. */
@@ -50,62 +51,54 @@ export class Attachments {
   }
 
   /**
-   * An attached execution: the one there is, or a new one, made known by the events of `decide`. One attempt at a time.
-   * @throws ENGINE_UNAVAILABLE · LIMIT_REACHED · as `decide`; then nothing is attached and nothing committed
+   * Returns the attached execution, or attaches a new one and commits the events of `decide`. Concurrent calls share
+   * one attempt.
+   * @throws ENGINE_UNAVAILABLE · LIMIT_REACHED · as `decide`; then nothing is attached and nothing was committed
    */
-  attach(
-    worker: Worker,
-    decide: (state: WorkerState, generation: number) => readonly NewEvent[] = attachedIfRunnable,
-  ): Promise<Execution> {
-    const live = worker.ensureLive(this.#supervision.limits);
-    if (live.execution) return Promise.resolve(live.execution);
-    live.attaching ??= this.#attach(worker, live, decide).finally(() => {
-      live.attaching = null;
+  attach(worker: Worker, decide: DecideAttached = attachedIfRunnable): Promise<Execution> {
+    const state = executionStateOf(worker.ensureLive(this.#options.services.limits));
+    if (state.execution) return Promise.resolve(state.execution);
+    state.attaching ??= this.#attach(worker, state, decide).finally(() => {
+      state.attaching = null;
     });
-    return live.attaching;
+    return state.attaching;
   }
 
-  async #attach(
-    worker: Worker,
-    live: Live,
-    decide: (state: WorkerState, generation: number) => readonly NewEvent[],
-  ): Promise<Execution> {
-    const { state } = worker;
-    const engine = this.#engines.get(state.engine);
+  async #attach(worker: Worker, state: ExecutionState, decide: DecideAttached): Promise<Execution> {
+    const { services, owner, engines } = this.#options;
+    const { engine: name, generation } = worker.state;
+    const engine = engines.get(name);
     if (!engine) {
-      throw new RuntimeError('ENGINE_UNAVAILABLE', `The engine "${state.engine}" is not loaded`, {
-        details: { engine: state.engine },
+      throw new RuntimeError('ENGINE_UNAVAILABLE', `The engine "${name}" is not loaded`, {
+        details: { engine: name },
       });
     }
-    if (this.#unsettled.size >= this.#supervision.limits.unsettledExecutions) {
+    const { unsettledExecutions } = services.limits;
+    if (this.#unsettled.size >= unsettledExecutions) {
       throw new RuntimeError('LIMIT_REACHED', 'Too many detached executions have not ended yet', {
-        details: { limit: 'unsettledExecutions', value: this.#supervision.limits.unsettledExecutions },
+        details: { limit: 'unsettledExecutions', value: unsettledExecutions },
       });
     }
-    const execution = new Execution(
-      worker,
-      state.generation + 1,
-      await this.recordOf(worker),
-      this.#supervision,
-    );
+    const record = await this.recordOf(worker);
+    const execution = new Execution(worker, engine, generation + 1, record, services, owner);
     this.#connecting.set(worker, execution);
     try {
       if (this.#isClosed) throw new RuntimeError('RUNTIME_STOPPING');
-      await this.#connect(worker, engine, execution);
-      await this.#supervision.commit(
+      await this.#connect(engine, execution);
+      await services.journal.commit(
         worker,
         (current) => {
           if (this.#isClosed) throw new RuntimeError('RUNTIME_STOPPING');
           const events = decide(current, execution.generation);
           if (execution.isFenced)
-            throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost while it was attached');
+            throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost while its engine attached');
           return events;
         },
         {
           applied: () => {
-            // adopted after its caller was refused: the execution has been let go
-            if (execution.isFenced) return this.#supervision.close(worker, execution);
-            live.execution = execution;
+            // a commit in doubt may be applied after its caller was rejected and the execution was detached
+            if (execution.isFenced) return owner.recordEnd(execution);
+            state.execution = execution;
             this.#attached.add(worker);
           },
         },
@@ -113,25 +106,27 @@ export class Attachments {
       return execution;
     } catch (error) {
       execution.fence();
-      void this.letGo(execution, 'creation');
+      void this.detach(execution, 'creation');
       throw error;
     } finally {
       this.#connecting.delete(worker);
     }
   }
 
-  /** What was resolved at the Worker's creation. */
+  /** Reads the private record that was stored when the Worker was created. */
   async recordOf(worker: Worker): Promise<PrivateRecord> {
-    return (worker.begin?.record ?? (await this.#store.record(worker.state.log))) as unknown as PrivateRecord;
+    const { store } = this.#options;
+    return (worker.begin?.record ?? (await store.record(worker.state.log))) as unknown as PrivateRecord;
   }
 
-  /** Waits for the engine, not longer than `attachTimeoutMs`. A session that comes later is let go at once. */
-  async #connect(worker: Worker, engine: Engine, execution: Execution): Promise<void> {
-    const { clock, limits, report } = this.#supervision;
+  /** Waits for the engine, at most `attachTimeoutMs`. A session that arrives later is detached. */
+  async #connect(engine: Engine, execution: Execution): Promise<void> {
+    const { clock, limits, report } = this.#options.services;
+    const { worker } = execution;
     let isLate = false;
     const refuse = (message: string, cause: unknown): never => {
       const details = { engine: engine.name };
-      // why inputs have to wait is told once, and not with each try
+      // for queued inputs, `Stalls` reports the cause once, instead of one report per attempt
       if (startNext(worker.state).length === 0)
         report({
           severity: 'error',
@@ -144,57 +139,61 @@ export class Attachments {
       throw new RuntimeError('ENGINE_UNAVAILABLE', message, { cause, details });
     };
     const connecting = execution
-      .connect(async () => engine.attach(execution))
+      .connect(async (context) => engine.attach(context))
       .catch((error: unknown) =>
         error instanceof RuntimeError || isLate
           ? Promise.reject(error)
           : refuse(`The engine "${engine.name}" failed to attach`, error),
       );
     const late = new Promise<void>((resolve) => {
-      const callOff = clock.after(limits.attachTimeoutMs, () => {
+      const cancelTimer = clock.after(limits.attachTimeoutMs, () => {
         isLate = true;
         resolve();
       });
-      connecting.then(callOff, callOff);
+      connecting.then(cancelTimer, cancelTimer);
     });
     await Promise.race([connecting, late]);
     if (isLate) refuse(`The engine "${engine.name}" took too long to attach`, null);
   }
 
-  /** Fences an execution and takes it from its Worker. */
-  drop(worker: Worker, execution: Execution): void {
+  /** Fences an execution and removes it from its Worker. */
+  fence(execution: Execution): void {
+    const { worker } = execution;
+    const state = findExecutionState(worker);
     execution.fence();
-    if (worker.live?.execution === execution) worker.live.execution = null;
+    if (state?.execution === execution) state.execution = null;
     this.#attached.delete(worker);
   }
 
-  /** Lets go of an execution that ignored its deadline, and says so. Resolves when it has ended after all. */
-  abandon(worker: Worker, execution: Execution): Promise<void> {
-    this.#supervision.report({
+  /** Detaches an execution that missed its deadline, and reports it. Resolves when the execution has settled. */
+  detachLate(execution: Execution): Promise<void> {
+    const { services, claims } = this.#options;
+    const { worker, generation } = execution;
+    services.report({
       severity: 'warning',
       code: 'EXECUTION_DETACHED',
-      message: 'An execution ignored its deadline and was detached',
+      message: 'An execution did not end by its deadline and was detached',
       worker: worker.workerId,
-      details: { generation: execution.generation },
+      details: { generation },
     });
-    // fencing protects the log, not the world: what is detached may still write where its Worker claimed to
-    const release = this.#claims.linger(worker.workerId);
-    return this.letGo(execution, 'deadline').finally(release);
+    // fencing protects only the log: a detached execution may still write to what its Worker claimed
+    const release = claims.linger(worker.workerId);
+    return this.detach(execution, 'deadline').finally(release);
   }
 
-  /** Ends the attempt that is on for a Worker, if there is one. */
-  interrupt(worker: Worker): void {
+  /** Cancels the attempt to attach an engine to a Worker, if one is in progress. */
+  cancelAttach(worker: Worker): void {
     this.#connecting.get(worker)?.fence();
   }
 
-  /** From here on nothing is attached. */
+  /** Refuses further attachments and cancels those in progress. */
   close(): void {
     this.#isClosed = true;
     for (const execution of this.#connecting.values()) execution.fence();
   }
 
-  /** Detaches an execution, and counts it until nothing of it is on any more. */
-  letGo(execution: Execution, reason: DetachReason): Promise<void> {
+  /** Detaches an execution and counts it as unsettled until it has settled. */
+  detach(execution: Execution, reason: DetachReason): Promise<void> {
     this.#unsettled.add(execution);
     void execution.detach(reason);
     return execution.settled().finally(() => this.#unsettled.delete(execution));

@@ -1,71 +1,66 @@
-import type { Claim } from '../contracts/claim.ts';
-import type { DetachReason, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
-import type { JsonObject, JsonValue } from '../contracts/json.ts';
-import type { Logger } from '../contracts/logger.ts';
-import type { CreateWorker } from '../contracts/runtime-api.ts';
+import type { DetachReason, Engine, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { TranscriptItem } from '../contracts/transcript.ts';
 import type { CurrentRun } from '../domain/state.ts';
+import type { CommitOptions } from '../journal/journal.ts';
+import type { Commit, Decision } from '../journal/turn.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
-import { unheard } from './handled.ts';
-import { RunDriver } from './run-driver.ts';
-import type { Supervision } from './supervision.ts';
+import { contextOf } from './engine-context.ts';
+import { RunDriver, type RunHost } from './run-driver.ts';
+import type { ExecutionServices } from './services.ts';
+
+/** Decides for one execution what concerns its Worker as a whole. */
+export interface ExecutionOwner {
+  /** True if a queued input may start as soon as a run of the Worker has ended. */
+  startsNext(worker: Worker): boolean;
+  /** Detaches the execution if its run, which was asked to end, has not ended within `stopDeadlineMs`. */
+  detachAtDeadline(execution: Execution, driver: RunDriver): void;
+  /** Fences and detaches an execution whose engine reported that it is lost. */
+  detachLost(execution: Execution, cause: unknown): void;
+  /** Starts a run that no command asked for. @throws WORKER_BUSY · RUNTIME_STOPPING · EXECUTION_LOST */
+  beginRun(execution: Execution, input: RunInput | null): Promise<void>;
+}
 
 /**
- * One attached execution of a Worker, and what its engine sees of the runtime. Fenced, it is dead: its context
- * throws, its output is dropped. Fencing protects the log, not the world, so it stays counted until it has settled.
+ * One attached engine of a Worker, and the host of its runs: everything that a run driver needs of the runtime is bound
+ * to this Worker. A fenced execution is dead: its engine context throws and its output is refused. Fencing protects the
+ * log but not the outside world, so a fenced execution is counted until it has settled.
  */
-export class Execution implements EngineContext {
+export class Execution implements RunHost {
+  readonly worker: Worker;
   readonly generation: number;
-  readonly config: JsonObject;
-  readonly claims: readonly Claim[];
-  readonly #worker: Worker;
-  readonly #supervision: Supervision;
+  readonly services: ExecutionServices;
+  readonly record: PrivateRecord;
+  readonly #engine: Engine;
+  readonly #owner: ExecutionOwner;
   #session: EngineSession | null = null;
   #connecting: Promise<void> = Promise.resolve();
-  #giveUp: () => void = () => {};
+  #rejectConnect: () => void = () => {};
   #driver: RunDriver | null = null;
   #controller: AbortController | null = null;
-  #isAborted = false;
+  #isCancelled = false;
   #isFenced = false;
   #detached: Promise<void> | null = null;
 
   constructor(
     worker: Worker,
+    engine: Engine,
     generation: number,
-    { config, claims }: PrivateRecord,
-    supervision: Supervision,
+    record: PrivateRecord,
+    services: ExecutionServices,
+    owner: ExecutionOwner,
   ) {
-    this.#worker = worker;
+    this.worker = worker;
     this.generation = generation;
-    this.config = config;
-    this.claims = claims;
-    this.#supervision = supervision;
+    this.record = record;
+    this.services = services;
+    this.#engine = engine;
+    this.#owner = owner;
   }
 
-  get runtimeId(): string {
-    return this.#supervision.runtimeId;
-  }
-
-  get workerId(): string {
-    return this.#worker.workerId;
-  }
-
-  get tools(): readonly string[] {
-    return this.#worker.state.tools;
-  }
-
-  get recorded(): JsonValue {
-    return this.#worker.state.recorded;
-  }
-
-  get log(): Logger {
-    return this.#supervision.log;
-  }
-
+  /** Aborted when the execution has to end. Created on first use, because most engines never read it. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.#isAborted) this.#controller.abort();
+    if (this.#isCancelled) this.#controller.abort();
     return this.#controller.signal;
   }
 
@@ -77,69 +72,53 @@ export class Execution implements EngineContext {
     return this.#isFenced;
   }
 
-  history(): AsyncIterable<TranscriptItem> {
-    this.#assertAttached();
-    return this.#supervision.history(this.#worker, () => this.#assertAttached());
-  }
-
-  beginRun(input?: RunInput): Promise<void> {
-    return unheard(this.#guarded(() => this.#supervision.beginRun(this.#worker, this, input ?? null)));
-  }
-
-  lost(error: unknown): void {
-    if (!this.#isFenced) this.#supervision.lost(this.#worker, this, error);
-  }
-
-  createChild(spec: CreateWorker): Promise<{ readonly workerId: string }> {
-    return unheard(this.#guarded(() => this.#supervision.createChild(this.#worker, spec)));
-  }
-
   /**
-   * Connects the engine. Fenced meanwhile, this rejects at once, and the session that comes is let go.
+   * Connects the engine by `attach`, which receives the engine's context. Rejects as soon as the execution is fenced; a
+   * session that arrives later is detached.
    * @throws ENGINE_UNAVAILABLE · as `attach`
    */
-  connect(attach: () => Promise<EngineSession>): Promise<void> {
+  connect(attach: (context: EngineContext) => Promise<EngineSession>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#giveUp = () => {
-        reject(new RuntimeError('ENGINE_UNAVAILABLE', 'The execution had to end while it was attached'));
+      this.#rejectConnect = () => {
+        reject(new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was ended while its engine attached'));
       };
-      this.#connecting = attach().then((session) => {
+      this.#connecting = attach(contextOf(this)).then((session) => {
         this.#session = session;
         resolve();
       }, reject);
     });
   }
 
-  start(run: CurrentRun): void {
-    if (!this.#session) return;
-    this.#driver = new RunDriver(this.#worker, run, this.#session, this.#supervision);
-    this.#worker.ensureLive(this.#supervision.limits).driver = this.#driver;
+  /** Starts a driver for a run that the log has started. Returns null if no engine is connected. */
+  start(run: CurrentRun): RunDriver | null {
+    if (this.#session) this.#driver = new RunDriver(run, this.#session, this);
+    return this.#driver;
   }
 
-  /** Tells the engine that it has to end. */
-  abort(): void {
-    this.#isAborted = true;
+  /** Asks the engine to end, by its signal. */
+  cancel(): void {
+    this.#isCancelled = true;
     this.#controller?.abort();
   }
 
-  /** From here on nothing of this execution reaches the log. */
+  /** Refuses all output of this execution from now on. */
   fence(): void {
     this.#isFenced = true;
-    this.#giveUp();
-    this.abort();
-    this.#driver?.abandon();
+    this.#rejectConnect();
+    this.cancel();
+    this.#driver?.fence();
   }
 
-  /** Lets the session go, once. Resolves when the engine says so, or failed to. */
+  /** Detaches the session, once. Resolves when the engine has detached or has failed to. */
   detach(reason: DetachReason): Promise<void> {
     this.#detached ??= this.#connecting
       .then(() => this.#session?.detach(reason))
       .catch((error: unknown) =>
-        this.#supervision.report({
+        this.services.report({
           severity: 'warning',
           code: 'ENGINE_FAILED',
           message: 'An engine failed to detach',
-          worker: this.workerId,
+          worker: this.worker.workerId,
           details: { generation: this.generation },
           cause: error,
         }),
@@ -147,20 +126,45 @@ export class Execution implements EngineContext {
     return this.#detached;
   }
 
-  /** Resolves when neither a run nor a detach of it is on any more. */
+  /** Resolves when no run and no detach of this execution is in progress. */
   async settled(): Promise<void> {
     await this.#driver?.settled;
     await this.#detached;
   }
 
-  #assertAttached(): void {
+  /** @throws EXECUTION_LOST the execution is fenced */
+  assertAttached(): void {
     if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST', 'This execution is detached');
   }
 
-  async #guarded<T>(call: () => Promise<T>): Promise<T> {
-    this.#assertAttached();
-    const result = await call();
-    this.#assertAttached();
-    return result;
+  /** Reports that the engine is lost. Has no effect on a fenced execution. */
+  lost(cause: unknown): void {
+    if (!this.#isFenced) this.#owner.detachLost(this, cause);
+  }
+
+  beginRun(input: RunInput | null): Promise<void> {
+    return this.#owner.beginRun(this, input);
+  }
+
+  // what a run driver needs
+
+  commit(decide: Decision['decide'], options?: CommitOptions): Promise<Commit> {
+    return this.services.journal.commit(this.worker, decide, options);
+  }
+
+  persist(decide: Decision['decide'], failed?: (error: RuntimeError) => void): Promise<void> {
+    return this.services.journal.persist(this.worker, decide, failed);
+  }
+
+  allowsRequests(): boolean {
+    return this.#engine.capabilities.requests === true;
+  }
+
+  startsNext(): boolean {
+    return this.#owner.startsNext(this.worker);
+  }
+
+  detachAtDeadline(driver: RunDriver): void {
+    this.#owner.detachAtDeadline(this, driver);
   }
 }

@@ -1,8 +1,8 @@
 /**
- * What an engine is given of a call that may fail. One that does not wait for the answer would else end the whole
- * process where nobody handles the rejection; whoever waits hears of it as always.
+ * Marks a promise as handled, so that an engine which does not await it cannot crash the process with an unhandled
+ * rejection. A caller that awaits the promise still gets the error.
  */
-export const unheard = <T>(answer: Promise<T>): Promise<T> => {
-  answer.catch(() => {});
-  return answer;
+export const handled = <T>(promise: Promise<T>): Promise<T> => {
+  promise.catch(() => {});
+  return promise;
 };

@@ -1,26 +1,34 @@
 import type { EngineOutput, Message, WithdrawnRun } from '../contracts/engine.ts';
 import type { MessagePart, NewEvent } from '../contracts/event.ts';
+import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RunEnd } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
-import type { Commit } from '../journal/turn.ts';
+import type { CommitOptions } from '../journal/journal.ts';
+import type { Commit, Decision } from '../journal/turn.ts';
 import { InFlight } from '../workers/in-flight.ts';
 import type { Worker } from '../workers/worker.ts';
-import type { Supervision } from './supervision.ts';
 
 type Outputs = readonly EngineOutput[];
 
 const isDelta = ({ type }: EngineOutput): boolean => type === 'text' || type === 'reasoning';
 
+/** The part of an execution that a recorder uses. */
+export interface RecorderHost {
+  readonly worker: Worker;
+  readonly services: { readonly limits: Limits };
+  /** @throws as `Journal.commit` */
+  commit(decide: Decision['decide'], options?: CommitOptions): Promise<Commit>;
+}
+
 /**
- * Makes of one run's outputs what is kept of them: durable ones become events, deltas the text in flight. One output,
- * or one array, at a time. Invariant: whether an output still counts is decided in the Worker's turn, so nothing of a
- * run that is over reaches the log (P2, `late output`).
+ * Records the outputs of one run, one output or one array at a time: durable outputs become events, deltas become text
+ * in flight. Invariant: the Worker's turn decides whether an output still counts, so no output of a finished run
+ * reaches the log (P2, `late output`).
  */
 export class OutputRecorder {
-  readonly #worker: Worker;
+  readonly #host: RecorderHost;
   readonly #runId: string;
-  readonly #supervision: Supervision;
   readonly #inFlight: InFlight;
   #group: Outputs = [];
   #steps = 0;
@@ -29,16 +37,16 @@ export class OutputRecorder {
   #isLeftoverTooLarge = false;
   #withdrawn: WithdrawnRun | null = null;
 
-  constructor(worker: Worker, runId: string, supervision: Supervision) {
-    this.#worker = worker;
+  constructor(runId: string, host: RecorderHost) {
     this.#runId = runId;
-    this.#supervision = supervision;
-    this.#inFlight = new InFlight(runId, supervision.limits.inFlightBytes);
-    worker.ensureLive(supervision.limits).inFlight = this.#inFlight;
+    this.#host = host;
+    const { limits } = host.services;
+    this.#inFlight = new InFlight(runId, limits.inFlightBytes);
+    host.worker.ensureLive(limits).readers.inFlight = this.#inFlight;
   }
 
   /**
-   * On return durable outputs are committed, an array in one commit where no delta comes between.
+   * On return durable outputs are committed. Consecutive durable outputs of an array are committed together.
    * @throws as `Journal.commit` · OUTPUT_TOO_LARGE · TypeError an output of unknown type
    */
   record(output: EngineOutput | Outputs): Promise<unknown> {
@@ -52,19 +60,19 @@ export class OutputRecorder {
     return this.#withdrawn;
   }
 
-  /** Nothing more is recorded. */
+  /** Refuses further outputs. */
   close(): void {
     this.#isClosed = true;
   }
 
-  /** The run is over: its text in flight is superseded by what was committed. */
+  /** Ends the recording after the end of the run was committed, and clears the text in flight. */
   end(): void {
     this.#isClosed = true;
-    const { live } = this.#worker;
-    if (live?.inFlight === this.#inFlight) live.inFlight = null;
+    const readers = this.#host.worker.live?.readers;
+    if (readers?.inFlight === this.#inFlight) readers.inFlight = null;
   }
 
-  /** Text that no message has closed, as an event; for whoever ends the run. */
+  /** The text that no message has completed, as the event that the end of the run is committed with. */
   leftover(state: WorkerState, end: RunEnd): readonly NewEvent[] {
     if (this.#inFlight.isEmpty || this.#isLeftoverTooLarge || state.run?.runId !== this.#runId) return [];
     const event = this.#message({ type: 'message' });
@@ -72,8 +80,8 @@ export class OutputRecorder {
     return [end.outcome === 'completed' ? event : { ...event, data: { ...event.data, partial: true } }];
   }
 
-  /** The text left over is larger than an event may be. */
-  dropLeftover(): void {
+  /** Excludes the unfinished text from the end of the run, because it exceeds the limit of an event. */
+  skipLeftover(): void {
     this.#isLeftoverTooLarge = true;
   }
 
@@ -91,16 +99,16 @@ export class OutputRecorder {
     this.#group = group;
     const [first] = group;
     if (first && isDelta(first)) return this.#stream();
-    return this.#supervision.commit(this.#worker, this.#decide, this.#options);
+    return this.#host.commit(this.#decide, this.#options);
   }
 
-  /** Also deltas take their turn, so that none overtakes `run.started` or outlives `run.finished`. */
+  /** Deltas also wait for the Worker's turn, so that none precedes `run.started` or follows `run.finished`. */
   async #stream(): Promise<void> {
-    await this.#supervision.commit(this.#worker, NOTHING, this.#streaming);
+    await this.#host.commit(NOTHING, this.#streaming);
     if (this.#overflow !== null) throw this.#overflow;
   }
 
-  // the hot path: made once a run, not once an output
+  // hot path: created once per run instead of once per output
   readonly #decide = (state: WorkerState): readonly NewEvent[] => {
     if (this.#isClosed || state.run?.runId !== this.#runId) return [];
     const events: NewEvent[] = [];
@@ -129,7 +137,7 @@ export class OutputRecorder {
       );
     }
     open.add(call);
-    const { openCalls: limit } = this.#supervision.limits;
+    const { openCalls: limit } = this.#host.services.limits;
     if (open.size > limit)
       throw new RuntimeError('LIMIT_REACHED', 'The run has too many tool calls without a result', {
         details: { limit: 'openCalls', value: limit },
@@ -145,7 +153,7 @@ export class OutputRecorder {
 
   readonly #streaming = {
     applied: (): void => {
-      if (this.#isClosed || this.#worker.state.run?.runId !== this.#runId) return;
+      if (this.#isClosed || this.#host.worker.state.run?.runId !== this.#runId) return;
       try {
         for (const delta of this.#group)
           if (delta.type === 'text' || delta.type === 'reasoning')
@@ -189,11 +197,15 @@ export class OutputRecorder {
         return { type: 'diagnostic.recorded', run, data: { severity, code, message } };
       }
       case 'record': {
-        const { recordedBytes: limit } = this.#supervision.limits;
+        const { recordedBytes: limit } = this.#host.services.limits;
         if (Buffer.byteLength(JSON.stringify(output.value)) > limit)
-          throw new RuntimeError('OUTPUT_TOO_LARGE', 'What an execution records is small', {
-            details: { limit: 'recordedBytes', value: limit },
-          });
+          throw new RuntimeError(
+            'OUTPUT_TOO_LARGE',
+            `The recorded value exceeds limits.recordedBytes (${limit} bytes)`,
+            {
+              details: { limit: 'recordedBytes', value: limit },
+            },
+          );
         return { type: 'execution.recorded', run, data: { value: output.value } };
       }
       case 'withdrawn':

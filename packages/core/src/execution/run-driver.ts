@@ -1,69 +1,88 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '../contracts/clock.ts';
 import type { Answer, EngineSession, Question, Run, RunInput } from '../contracts/engine.ts';
 import type { EventData, NewEvent, RunOutcome } from '../contracts/event.ts';
+import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { Report } from '../diagnostics.ts';
 import { finishRun, lose, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
 import type { CurrentRun, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
-import type { Worker } from '../workers/worker.ts';
-import { unheard } from './handled.ts';
-import { OutputRecorder } from './output-recorder.ts';
-import type { Supervision } from './supervision.ts';
+import { handled } from './handled.ts';
+import { OutputRecorder, type RecorderHost } from './output-recorder.ts';
 
-/** Why a run was told to end before it did so itself. The first reason counts. */
-export type AbortReason = 'cancel' | 'stop' | 'deadline' | 'shutdown';
+/** The part of an execution that a run driver uses. */
+export interface RunHost extends RecorderHost {
+  readonly services: {
+    readonly clock: Clock;
+    readonly limits: Limits;
+    readonly report: (report: Report) => void;
+  };
+  /** Commits with retries. Never rejects; see `Journal.persist`. */
+  persist(
+    decide: (state: WorkerState) => readonly NewEvent[],
+    failed?: (error: RuntimeError) => void,
+  ): Promise<void>;
+  /** True if the engine declares that its runs may wait for requests. */
+  allowsRequests(): boolean;
+  /** True if a queued input may start as soon as the run has ended. */
+  startsNext(): boolean;
+  /** Detaches the execution if the run, which was asked to end, has not ended within `stopDeadlineMs`. */
+  detachAtDeadline(driver: RunDriver): void;
+}
 
-const ABANDONED = Symbol('abandoned');
+/** The reason why a run was asked to end. The first reason counts. */
+export type CancelReason = 'cancel' | 'stop' | 'deadline' | 'shutdown';
 
-/** After so many outputs without a pause, timers and sockets get their turn: an engine that floods starves nobody. */
-const OUTPUTS_PER_BREATH = 8;
+const FENCED = Symbol('fenced');
 
-const ENDS: Record<AbortReason, RunEnd> = {
+/** After this many outputs the driver yields to timers and sockets, so that a flooding engine cannot block the process. */
+const OUTPUTS_PER_YIELD = 8;
+
+const ENDS: Record<CancelReason, RunEnd> = {
   cancel: { outcome: 'cancelled' },
   stop: { outcome: 'cancelled' },
   deadline: { outcome: 'failed', error: { code: 'RUN_DEADLINE', message: 'The run took too long' } },
   shutdown: { outcome: 'interrupted' },
 };
 
-/** Drives one run: pulls the engine's outputs, has them recorded one by one, and ends the run whatever the engine does. */
+/** Drives one run: pulls the engine's outputs, records them one by one, and ends the run whether or not the engine cooperates. */
 export class RunDriver {
   readonly runId: string;
-  /** Resolves when the engine's generator has ended, however late; never rejects. */
+  /** Resolves when the engine's generator has ended, however late. Never rejects. */
   readonly settled: Promise<void>;
-  readonly #worker: Worker;
   readonly #session: EngineSession;
-  readonly #supervision: Supervision;
+  readonly #host: RunHost;
   readonly #current: CurrentRun;
   readonly #recorder: OutputRecorder;
   readonly #answers = new Map<string, (answer: Answer) => void>();
   #controller: AbortController | null = null;
-  #reason: AbortReason | null = null;
+  #reason: CancelReason | null = null;
   #remark: string | undefined;
-  #abandon: () => void = () => {};
-  #isAbandoned = false;
+  #resolveFenced: () => void = () => {};
+  #isFenced = false;
   #outputs = 0;
   #waiters: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
   #outcome: RunOutcome | null = null;
   #failure: unknown = null;
-  #tryAgain: (() => void) | null = null;
+  #retry: (() => void) | null = null;
 
-  constructor(worker: Worker, current: CurrentRun, session: EngineSession, supervision: Supervision) {
+  constructor(current: CurrentRun, session: EngineSession, host: RunHost) {
     this.runId = current.runId;
-    this.#worker = worker;
     this.#current = current;
     this.#session = session;
-    this.#supervision = supervision;
-    this.#recorder = new OutputRecorder(worker, current.runId, supervision);
+    this.#host = host;
+    this.#recorder = new OutputRecorder(current.runId, host);
     let settle: () => void = () => {};
     this.settled = new Promise((resolve) => {
       settle = resolve;
     });
-    // not before whoever made this driver has it: an engine may say in its first step that it is lost
+    // deferred until the execution holds this driver, because an engine may report itself lost in its first step
     queueMicrotask(() => void this.#drive(settle));
   }
 
-  /** Asks the run to end: its signal is aborted, and what it waits for is answered. */
-  abort(reason: AbortReason, remark?: string): void {
+  /** Asks the run to end: aborts its signal and answers its open requests. */
+  cancel(reason: CancelReason, remark?: string): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
     this.#remark = remark;
@@ -72,52 +91,52 @@ export class RunDriver {
   }
 
   /**
-   * Stops listening to the engine at once. What it still yields is dropped, and what it waits for is answered, since
-   * nobody tells it any more. The run is not ended by this.
+   * Refuses all further output of the engine, and answers its open requests, because no later answer can reach it. Does
+   * not end the run.
    */
-  abandon(): void {
-    this.#isAbandoned = true;
+  fence(): void {
+    this.#isFenced = true;
     this.#recorder.close();
-    this.#abandon();
+    this.#resolveFenced();
     for (const answer of this.#answers.values()) answer({ decision: null, by: this.#endedBy });
     this.#answers.clear();
   }
 
-  /** Abandons an engine that did not end in time, and ends its run with the execution. */
-  giveUp(): void {
-    this.abandon();
+  /** Fences an engine that missed its deadline, and ends the run together with the execution. */
+  endDetached(): void {
+    this.fence();
     void this.#persist(this.#endOf(), (state, end) => lose(state, end, 'deadline'));
   }
 
-  /** Text that no message has closed, for whoever ends the run in the driver's place. */
+  /** The text that no message has completed, for a caller that ends the run in place of the driver. */
   leftover(state: WorkerState, end: RunEnd): readonly NewEvent[] {
     return this.#recorder.leftover(state, end);
   }
 
-  /** How the run ended, once that is committed. */
+  /** The outcome of the run, once its end is committed. */
   get outcome(): RunOutcome | null {
     return this.#outcome;
   }
 
-  /** Resolves when the end of the run is committed; rejects when a try to commit it failed (which goes on). */
+  /** Resolves when the end of the run is committed. Rejects when an attempt to commit it failed; attempts continue. */
   finished(): Promise<void> {
     if (this.#outcome !== null) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
-      const tryAgain = this.#tryAgain;
-      this.#tryAgain = null;
-      tryAgain?.();
+      const retry = this.#retry;
+      this.#retry = null;
+      retry?.();
     });
   }
 
-  /** The end of the run is committed, by whomever. */
+  /** Called when the end of the run is committed, by this driver or another caller. */
   ended(outcome: RunOutcome): void {
     this.#outcome = outcome;
     this.#recorder.end();
     for (const { resolve } of this.#waiters.splice(0)) resolve();
   }
 
-  /** A request of this run was resolved, by whomever. */
+  /** Called when a request of this run is resolved. */
   answered(data: EventData['request.resolved']): void {
     const { request, decision, note, by } = data;
     this.#answers.get(request)?.({ decision, by, ...(note !== undefined && { note }) });
@@ -125,19 +144,22 @@ export class RunDriver {
   }
 
   async #drive(settle: () => void): Promise<void> {
-    if (this.#isAbandoned) return settle();
-    const { clock, limits } = this.#supervision;
-    const callOff = clock.after(limits.runTimeoutMs, () => this.#supervision.overdue(this.#worker, this));
+    if (this.#isFenced) return settle();
+    const { clock, limits } = this.#host.services;
+    const cancelTimer = clock.after(limits.runTimeoutMs, () => {
+      this.cancel('deadline');
+      this.#host.detachAtDeadline(this);
+    });
     try {
       await this.#pull(settle);
     } catch (error) {
       this.#failure = error ?? new TypeError('The engine threw nothing');
       settle();
     }
-    callOff();
-    if (this.#isAbandoned) return;
+    cancelTimer();
+    if (this.#isFenced) return;
     await this.#persist(this.#endOf(), (state, end) =>
-      finishRun(state, this.runId, end, this.#supervision.startsNext(this.#worker)),
+      finishRun(state, this.runId, end, this.#host.startsNext()),
     );
   }
 
@@ -145,9 +167,9 @@ export class RunDriver {
     const outputs = this.#session.run(this.#handle())[Symbol.asyncIterator]();
     for (;;) {
       const next = outputs.next();
-      const step = await this.#unlessAbandoned(next);
-      if (step === ABANDONED) {
-        // return() is never awaited while next() pends: it would wait for it
+      const step = await this.#unlessFenced(next);
+      if (step === FENCED) {
+        // return() is not awaited here: it would wait for the pending next()
         next.then(() => outputs.return?.()).then(settle, settle);
         return;
       }
@@ -155,27 +177,27 @@ export class RunDriver {
       try {
         await this.#recorder.record(step.value);
         this.#outputs += 1;
-        if (this.#outputs % OUTPUTS_PER_BREATH === 0) await setImmediate();
-        if (!this.#isAbandoned && this.#recorder.withdrawn === null) continue;
+        if (this.#outputs % OUTPUTS_PER_YIELD === 0) await setImmediate();
+        if (!this.#isFenced && this.#recorder.withdrawn === null) continue;
       } catch (error) {
         this.#failure = error;
         this.#controller?.abort(error);
       }
-      // the engine is not asked for more, and has until the deadline to clean up
+      // no further output is pulled, and the engine has until the deadline to clean up
       const returned = Promise.resolve(outputs.return?.());
       returned.then(settle, settle);
-      if (this.#isAbandoned) return;
-      this.#supervision.expire(this.#worker, this);
-      await this.#unlessAbandoned(returned);
+      if (this.#isFenced) return;
+      this.#host.detachAtDeadline(this);
+      await this.#unlessFenced(returned);
       return;
     }
   }
 
-  /** A race that leaves nothing behind on a promise that lives longer than the step. */
-  #unlessAbandoned<T>(next: Promise<T>): Promise<T | typeof ABANDONED> {
+  /** Races against the fence without adding a reaction to a promise that outlives this step. */
+  #unlessFenced<T>(next: Promise<T>): Promise<T | typeof FENCED> {
     return new Promise((resolve, reject) => {
-      this.#abandon = () => resolve(ABANDONED);
-      if (this.#isAbandoned) this.#abandon();
+      this.#resolveFenced = () => resolve(FENCED);
+      if (this.#isFenced) this.#resolveFenced();
       next.then(resolve, reject);
     });
   }
@@ -188,7 +210,7 @@ export class RunDriver {
       ...(input.metadata && { metadata: input.metadata }),
     };
     const signal = (): AbortSignal => {
-      // made when asked for: most runs of simple engines never look, and a controller is large
+      // created on first use: most runs of simple engines never read it, and a controller is large
       if (!this.#controller) {
         this.#controller = new AbortController();
         if (this.#reason !== null) this.#controller.abort(this.#reason);
@@ -201,20 +223,20 @@ export class RunDriver {
       get signal() {
         return signal();
       },
-      ask: (question) => unheard(this.#ask(question)),
+      ask: (question) => handled(this.#ask(question)),
     };
   }
 
-  /** How the run ends because somebody told it to, whatever becomes of its engine meanwhile. */
-  get toldEnd(): RunEnd | null {
+  /** The end of a run that was asked to end; null for any other run. */
+  get cancelledEnd(): RunEnd | null {
     if (this.#reason === null) return null;
     return { ...ENDS[this.#reason], ...(this.#remark !== undefined && { reason: this.#remark }) };
   }
 
   #endOf(): RunEnd {
     const failure = this.#failure;
-    const told = this.toldEnd;
-    if (told !== null) return told;
+    const cancelled = this.cancelledEnd;
+    if (cancelled !== null) return cancelled;
     const withdrawn = this.#recorder.withdrawn;
     if (withdrawn !== null) {
       const { reason } = withdrawn;
@@ -224,45 +246,44 @@ export class RunDriver {
     if (failure instanceof RuntimeError) {
       return { outcome: 'failed', error: { code: failure.code, message: failure.message } };
     }
-    this.#supervision.report({
+    this.#host.services.report({
       severity: 'error',
       code: 'ENGINE_FAILED',
       message: 'An engine threw during a run',
-      worker: this.#worker.workerId,
+      worker: this.#host.worker.workerId,
       details: { runId: this.runId },
       cause: failure,
     });
     return { outcome: 'failed', error: { code: 'ENGINE_FAILED', message: 'The engine failed' } };
   }
 
-  /** Tries until it is committed: a run must not stay open because a disk was full for a while. */
+  /** Commits the end of the run with retries, so that a disk that is full for a while leaves no run open. */
   async #persist(
     wanted: RunEnd,
     decide: (state: WorkerState, end: RunEnd) => readonly NewEvent[],
   ): Promise<void> {
     let end = wanted;
-    await this.#supervision.persist(
-      this.#worker,
+    await this.#host.persist(
       (state) =>
         state.run?.runId === this.runId
           ? [...this.#recorder.leftover(state, end), ...decide(state, end)]
           : [],
       (error) => {
         if (error.code === 'OUTPUT_TOO_LARGE') {
-          this.#recorder.dropLeftover();
-          // text that is lost is never said to be complete
+          this.#recorder.skipLeftover();
+          // a run whose text was lost is not reported as completed
           if (end.outcome === 'completed')
             end = { outcome: 'failed', error: { code: error.code, message: error.message } };
         }
         for (const { reject } of this.#waiters.splice(0)) reject(error);
       },
     );
-    // given up for now: whoever asks next has it tried once more
-    if (this.#outcome === null) this.#tryAgain = () => void this.#persist(end, decide);
+    // the next call of `finished` starts another attempt
+    if (this.#outcome === null) this.#retry = () => void this.#persist(end, decide);
   }
 
   async #ask({ kind, prompt, call, options, timeoutMs }: Question): Promise<Answer> {
-    if (!this.#supervision.allowsRequests(this.#worker)) {
+    if (!this.#host.allowsRequests()) {
       throw new RuntimeError(
         'OPERATION_UNSUPPORTED',
         'The capabilities of the engine do not declare `requests`',
@@ -270,13 +291,13 @@ export class RunDriver {
     }
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
     if (options.length === 0) throw new TypeError('A request needs at least one option');
-    const { clock, limits } = this.#supervision;
+    const { clock, limits } = this.#host.services;
     const requestId = mintId('request');
     const expiresAt = timeoutMs === undefined ? null : new Date(clock.now() + timeoutMs).toISOString();
     const answer = new Promise<Answer>((resolve) => this.#answers.set(requestId, resolve));
     try {
-      await this.#supervision.commit(this.#worker, (state) => {
-        if (this.#isAbandoned) throw new RuntimeError('EXECUTION_LOST');
+      await this.#host.commit((state) => {
+        if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
         return openRequest(
           state,
           this.runId,
@@ -288,24 +309,24 @@ export class RunDriver {
       this.#answers.delete(requestId);
       throw error;
     }
-    // aborted while it was being opened
+    // the run was asked to end while the request was being opened
     if (this.#reason !== null) this.#resolve(requestId, this.#endedBy);
-    const callOff =
+    const cancelTimer =
       timeoutMs === undefined ? null : clock.after(timeoutMs, () => this.#resolve(requestId, 'timeout'));
     try {
       return await answer;
     } finally {
-      callOff?.();
+      cancelTimer?.();
     }
   }
 
-  /** What answers the requests of a run that was told to end: a shutdown is no wish of anybody's. */
+  /** The value of `by` for open requests of a run that was asked to end. A shutdown counts as a restart. */
   get #endedBy(): 'cancel' | 'restart' {
     return this.#reason === 'shutdown' ? 'restart' : 'cancel';
   }
 
   #resolve(requestId: string, by: 'cancel' | 'timeout' | 'restart'): void {
-    void this.#supervision.persist(this.#worker, (state) =>
+    void this.#host.persist((state) =>
       state.requests.some((open) => open.requestId === requestId)
         ? resolveRequest(state, requestId, { decision: null, by })
         : [],

@@ -7,22 +7,29 @@ import type { Worker } from '../workers/worker.ts';
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
-/** Inputs of a Worker wait, and the last try to go on with them failed. */
+/** Queued inputs of a Worker that cannot start, because the last attempt failed. */
 export interface Stall {
   readonly error: RunError;
   readonly pauseMs: number;
-  /** Calls the next try off; null once that has begun. */
-  callOff: (() => void) | null;
+  /** Cancels the next attempt; null once that attempt has begun. */
+  cancelRetry: (() => void) | null;
+}
+
+/** The part of a Worker's execution state in which its stall is kept. */
+interface StallSlot {
+  stall: Stall | null;
 }
 
 export interface StallsOptions {
   readonly clock: Clock;
   readonly report: (report: Report) => void;
-  /** Told when it shows of a Worker that it is stalled, or why. */
+  /** Called when the summary of a Worker has changed because of a stall. */
   readonly changed: (worker: Worker) => void;
+  /** The slot of a live Worker; null for any other. */
+  readonly slotOf: (worker: Worker) => StallSlot | null;
 }
 
-/** The Workers whose inputs cannot be gone on with just now: each is told once for each reason, and tried again. */
+/** Tracks Workers whose queued inputs are blocked. Reports each Worker once per cause and retries with backoff. */
 export class Stalls {
   readonly #options: StallsOptions;
   readonly #stalled = new Set<Worker>();
@@ -32,40 +39,41 @@ export class Stalls {
     this.#options = options;
   }
 
-  /** A try has failed. Tries at the same time, which share what they fail with, count as one. */
-  begin(worker: Worker, cause: unknown, again: () => void): void {
-    const { live } = worker;
-    if (this.#isClosed || !live || live.stall?.callOff) return;
-    const { clock, report, changed } = this.#options;
-    const last = live.stall;
+  /** Records a failed attempt and schedules `retry`. Attempts that fail together count as one. */
+  begin(worker: Worker, cause: unknown, retry: () => void): void {
+    const { clock, report, changed, slotOf } = this.#options;
+    const slot = slotOf(worker);
+    if (this.#isClosed || !slot || slot.stall?.cancelRetry) return;
+    const last = slot.stall;
     const { code, message } = RuntimeError.from(cause);
     const pauseMs = last ? Math.min(last.pauseMs * 2, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
-    const callOff = clock.after(pauseMs, () => {
-      stall.callOff = null;
-      again();
+    const cancelRetry = clock.after(pauseMs, () => {
+      stall.cancelRetry = null;
+      retry();
     });
-    const stall: Stall = { error: { code, message }, pauseMs, callOff };
-    live.stall = stall;
+    const stall: Stall = { error: { code, message }, pauseMs, cancelRetry };
+    slot.stall = stall;
     this.#stalled.add(worker);
     if (last?.error.code === code && last.error.message === message) return;
     report({
       severity: 'warning',
       code,
-      message: `Queued inputs have to wait: ${message}`,
+      message: `Queued inputs are waiting: ${message}`,
       worker: worker.workerId,
       cause,
     });
     changed(worker);
   }
 
-  /** Nothing waits any more, or it is gone on with. */
+  /** Ends the stall of a Worker, after its queue is empty or has continued. */
   end(worker: Worker): void {
-    if (!this.#stalled.delete(worker) || !worker.live) return;
-    worker.live.stall?.callOff?.();
-    worker.live.stall = null;
+    const slot = this.#options.slotOf(worker);
+    if (!this.#stalled.delete(worker) || !slot) return;
+    slot.stall?.cancelRetry?.();
+    slot.stall = null;
   }
 
-  /** From here on nothing is tried again. */
+  /** Cancels all retries and schedules no others. */
   close(): void {
     this.#isClosed = true;
     for (const worker of this.#stalled) this.end(worker);

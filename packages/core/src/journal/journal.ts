@@ -4,140 +4,180 @@ import type { Limits } from '../contracts/limits.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import { LATE, storeInTime } from '../in-time.ts';
-import type { Live, Worker } from '../workers/worker.ts';
+import type { Live } from '../workers/live.ts';
+import type { Worker } from '../workers/worker.ts';
+import { type CommitQueue, commitQueueOf } from './commit-queue.ts';
 import { TimeLimit } from './time-limit.ts';
 import { type Commit, type Decision, type Turn, takeTurn } from './turn.ts';
+
+/** Receives what the journal did. No method may throw. */
+export interface JournalListener {
+  /** Called after every commit, in `seq` order per Worker. */
+  committed(worker: Worker, events: readonly WorkerEvent[]): void;
+  /** Called when the outcome of an append is unknown. */
+  inDoubt(worker: Worker, error: RuntimeError): void;
+  /** Called when the store begins to refuse appends. */
+  storeRefusing(error: RuntimeError): void;
+  /** Called when the store accepts appends again. */
+  storeAccepting(): void;
+}
 
 export interface JournalOptions {
   readonly store: RuntimeStore;
   readonly clock: Clock;
   readonly limits: Limits;
-  /** Told after every commit, in `seq` order per Worker. Must not throw. */
-  readonly told: (worker: Worker, events: readonly WorkerEvent[]) => void;
-  /** Told when a Worker's log is in doubt, and when the store has said what it holds. */
-  readonly doubted: (worker: Worker, error: unknown) => void;
-  /** Told why the store refuses when it begins to, and null when it takes commits again. */
-  readonly refused: (failure: RuntimeError | null) => void;
+  readonly listener: JournalListener;
 }
 
-/** What is wrong with one log says nothing of the store. */
+export interface CommitOptions {
+  /** An idempotency key to store with the first event. */
+  readonly key?: Decision['key'];
+  /** Called right after the events are applied, before readers and plugins see them. */
+  readonly applied?: (commit: Commit) => void;
+}
+
+/** Errors that concern one log and say nothing about the store. */
 const OF_ONE_LOG = new Set<ErrorCode>(['STORE_CONFLICT', 'WORKER_DAMAGED']);
 const NOT_DONE = new Set<ErrorCode>([...OF_ONE_LOG, 'STORE_FULL']);
+/** Errors that no retry of a commit can change. */
+const FINAL = new Set<ErrorCode>([...OF_ONE_LOG, 'WORKER_NOT_FOUND']);
 
 /**
- * The one writer. Every fact of every Worker goes through here: decided, numbered, encoded once, appended, applied,
- * told. A Worker's decisions are made in turns: while an append of it is on its way the next ones wait, then all of
- * them are decided together, each on the state that the one before it leaves, and appended as one batch. So numbers
- * have no gaps, a failed append has nothing to undo, and two commands at once never see the same state.
+ * The one writer. Each event of each Worker is decided, numbered, encoded, appended, applied and published here. A
+ * Worker's decisions are made in turns: decisions that arrive during an append wait, then all of them are decided
+ * together, each on the state that the previous one leaves, and appended as one batch. Therefore sequence numbers have
+ * no gaps, a failed append needs no rollback, and two simultaneous commands never see the same state.
  */
 export class Journal {
   readonly #store: RuntimeStore;
   readonly #clock: Clock;
   readonly #limits: Limits;
+  readonly #listener: JournalListener;
   readonly #appends: TimeLimit;
-  readonly #told: JournalOptions['told'];
-  readonly #doubted: JournalOptions['doubted'];
-  readonly #refused: JournalOptions['refused'];
   #pending = 0;
-  #doubts = 0;
+  #logsInDoubt = 0;
   #lastFailed = false;
   #isRefusing = false;
   #isClosed = false;
   #timeMs = 0;
   #time = '';
 
-  constructor({ store, clock, limits, told, doubted, refused }: JournalOptions) {
+  constructor({ store, clock, limits, listener }: JournalOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#limits = limits;
+    this.#listener = listener;
     this.#appends = new TimeLimit(
       clock,
       limits.commitTimeoutMs,
       () => new RuntimeError('STORE_UNAVAILABLE', LATE),
     );
-    this.#told = told;
-    this.#doubted = doubted;
-    this.#refused = refused;
   }
 
-  /** Whether the store took the last batch and no log is in doubt. */
+  /** True if the store accepted the last batch and no log is in doubt. */
   get isHealthy(): boolean {
-    return this.#doubts === 0 && !this.#lastFailed;
+    return this.#logsInDoubt === 0 && !this.#lastFailed;
+  }
+
+  /** True while the outcome of the Worker's last append is unknown. */
+  isInDoubt({ live }: Worker): boolean {
+    return live !== null && commitQueueOf(live).isInDoubt;
   }
 
   /**
-   * Decides in the Worker's turn and commits what was decided; no events, no write. On return the events are
-   * durable, applied and told. Fails as `decide` does, or without anything having happened:
+   * Decides in the Worker's turn and commits the resulting events. A decision without events writes nothing. On return
+   * the events are durable, applied and published. Rejects as `decide` does; on rejection nothing was written.
    * @throws STORE_UNAVAILABLE · STORE_FULL · STORE_CONFLICT · WORKER_DAMAGED · OUTPUT_TOO_LARGE an event over `eventBytes`
    */
-  commit(
-    worker: Worker,
-    decide: Decision['decide'],
-    options: { readonly key?: Decision['key']; readonly applied?: (commit: Commit) => void } = {},
-  ): Promise<Commit> {
+  commit(worker: Worker, decide: Decision['decide'], options: CommitOptions = {}): Promise<Commit> {
     const live = worker.ensureLive(this.#limits);
+    const queue = commitQueueOf(live);
     if (worker.isDamaged)
       return Promise.reject(
         new RuntimeError('WORKER_DAMAGED', undefined, { details: { workerId: worker.workerId } }),
       );
-    if (live.isInDoubt || this.#pending >= this.#limits.pendingCommits) {
-      return Promise.reject(new RuntimeError('STORE_UNAVAILABLE', 'The store is behind; try again'));
+    if (queue.isInDoubt || this.#pending >= this.#limits.pendingCommits) {
+      return Promise.reject(
+        new RuntimeError('STORE_UNAVAILABLE', 'The store has not completed earlier writes; try again'),
+      );
     }
     return new Promise((resolve, reject) => {
       this.#pending += 1;
-      live.inbox.push({
+      queue.decisions.push({
         decide,
         key: options.key ?? null,
         applied: options.applied ?? null,
         resolve,
         reject,
       });
-      if (!live.isTurning) this.#takeTurns(worker, live);
+      if (!queue.isTurning) this.#takeTurns(worker, live, queue);
     });
   }
 
-  /** Ends the waiting for stores that do not answer: what is in doubt then stays unknown until the next start. */
+  /**
+   * Commits with retries, 100 ms to 5 s apart, until the commit succeeds, can never succeed, or the journal is closed.
+   * Calls `failed` after each failed attempt. Never rejects.
+   */
+  async persist(
+    worker: Worker,
+    decide: Decision['decide'],
+    failed?: (error: RuntimeError) => void,
+  ): Promise<void> {
+    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 5_000)) {
+      try {
+        await this.commit(worker, decide);
+        return;
+      } catch (cause) {
+        const error = RuntimeError.from(cause);
+        failed?.(error);
+        if (this.#isClosed || FINAL.has(error.code)) return;
+        await new Promise<void>((resolve) => this.#clock.after(delayMs, resolve));
+      }
+    }
+  }
+
+  /** Ends all retries and waits. What is in doubt stays unknown until the next start reads the log. */
   close(): void {
     this.#isClosed = true;
     this.#appends.close();
   }
 
   /**
-   * Takes turns until nothing waits or the store has to be waited for. Callbacks rather than promises: this is run
-   * for every event, and each promise in between was measurable.
+   * Takes turns until no decision waits or an append is in progress. Uses callbacks instead of promises, because this
+   * runs for each event and each additional promise was measurable.
    */
-  #takeTurns(worker: Worker, live: Live): void {
-    live.isTurning = true;
-    while (live.inbox.length > 0) {
-      const decisions = live.inbox;
-      live.inbox = [];
+  #takeTurns(worker: Worker, live: Live, queue: CommitQueue): void {
+    queue.isTurning = true;
+    while (queue.decisions.length > 0) {
+      const { decisions } = queue;
+      queue.decisions = [];
       const turn = takeTurn(worker.state, decisions, this.#now, this.#limits.eventBytes);
       this.#pending -= decisions.length - turn.accepted.length;
       if (turn.batch.count > 0) {
-        this.#append(worker, live, turn);
+        this.#append(worker, live, queue, turn);
         return;
       }
       this.#end(worker, live, turn, null);
     }
-    live.isTurning = false;
+    queue.isTurning = false;
   }
 
-  #append(worker: Worker, live: Live, turn: Turn): void {
+  #append(worker: Worker, live: Live, queue: CommitQueue, turn: Turn): void {
     const since = this.#clock.now();
     this.#appends.watch(
       this.#attempt(worker, turn),
       () => {
         this.#lastFailed = false;
-        this.#takesAgain();
+        this.#reportAccepting();
         worker.begin = null;
         this.#end(worker, live, turn, null);
-        this.#takeTurns(worker, live);
+        this.#takeTurns(worker, live, queue);
       },
       (error) => {
         const failure = RuntimeError.from(error, 'STORE_UNAVAILABLE');
         this.#lastFailed = true;
-        this.#refuses(failure);
-        void this.#failed(worker, live, turn, failure, since);
+        this.#reportRefusing(failure);
+        void this.#failed(worker, live, queue, turn, failure, since);
       },
     );
   }
@@ -148,31 +188,38 @@ export class Journal {
         ? this.#store.create(log, begin, batch)
         : this.#store.append(log, { seq: head.seq, bytes: head.end }, batch);
     } catch (error) {
-      // against the contract, but a turn that never ended would hold its Worker for ever
+      // a store that throws breaks its contract, but a turn that never ended would block its Worker for good
       return Promise.reject(error);
     }
   }
 
-  #refuses(failure: RuntimeError): void {
+  #reportRefusing(failure: RuntimeError): void {
     if (this.#isRefusing || OF_ONE_LOG.has(failure.code)) return;
     this.#isRefusing = true;
-    this.#refused(failure);
+    this.#listener.storeRefusing(failure);
   }
 
-  #takesAgain(): void {
+  #reportAccepting(): void {
     if (!this.#isRefusing || !this.isHealthy) return;
     this.#isRefusing = false;
-    this.#refused(null);
+    this.#listener.storeAccepting();
   }
 
-  async #failed(worker: Worker, live: Live, turn: Turn, failure: RuntimeError, since: number): Promise<void> {
+  async #failed(
+    worker: Worker,
+    live: Live,
+    queue: CommitQueue,
+    turn: Turn,
+    failure: RuntimeError,
+    since: number,
+  ): Promise<void> {
     const isNotDone = NOT_DONE.has(failure.code);
-    const outcome = isNotDone ? failure : await this.#settle(worker, live, turn, failure, since);
+    const outcome = isNotDone ? failure : await this.#resolveDoubt(worker, queue, turn, failure, since);
     this.#end(worker, live, turn, outcome);
-    this.#takeTurns(worker, live);
+    this.#takeTurns(worker, live, queue);
   }
 
-  /** The turn is over: its events are durable, or `failure` says why nothing happened. */
+  /** Ends a turn: its events are durable, or `failure` says why nothing was written. */
   #end(worker: Worker, live: Live, turn: Turn, failure: RuntimeError | null): void {
     this.#pending -= turn.accepted.length;
     live.activeAt = this.#clock.now();
@@ -183,54 +230,54 @@ export class Journal {
   #apply(worker: Worker, live: Live, { accepted, state, batch }: Turn): void {
     if (batch.count > 0) {
       const { head } = worker.state;
-      live.tail.push({ seq: head.seq + 1, offset: head.end }, batch.count, batch.lines);
+      live.readers.tail.push({ seq: head.seq + 1, offset: head.end }, batch.count, batch.lines);
       worker.state = state;
     }
-    const told: WorkerEvent[] = [];
+    const committed: WorkerEvent[] = [];
     for (const { decision, before, events } of accepted) {
       const commit = { before, events, state: worker.state };
       decision.applied?.(commit);
       decision.resolve(commit);
-      for (const event of events) told.push(event);
+      for (const event of events) committed.push(event);
     }
-    if (told.length > 0) this.#told(worker, told);
-    live.wake();
+    if (committed.length > 0) this.#listener.committed(worker, committed);
+    live.readers.wake();
   }
 
   /**
-   * The attempt may have happened. The store is asked what the log holds; those who wait are refused when the rest of
-   * `commitTimeoutMs` is over, and nothing more is decided until the store has answered. What turns out to have
-   * happened is adopted, also where its caller was refused.
+   * Finds out whether a failed append happened, by asking the store for the head of the log. Callers are rejected when
+   * the rest of `commitTimeoutMs` has passed, and no further decision is made until the store has answered. Events that
+   * were stored are applied, even if their caller was rejected.
    */
-  async #settle(
+  async #resolveDoubt(
     worker: Worker,
-    live: Live,
+    queue: CommitQueue,
     turn: Turn,
     cause: RuntimeError,
     since: number,
   ): Promise<RuntimeError | null> {
     const failure = new RuntimeError('STORE_UNAVAILABLE', undefined, { cause });
     const restMs = Math.max(0, this.#limits.commitTimeoutMs - (this.#clock.now() - since));
-    live.isInDoubt = true;
-    this.#doubts += 1;
-    this.#doubted(worker, failure);
-    const answer = this.#ask(worker, turn.batch.count);
+    queue.isInDoubt = true;
+    this.#logsInDoubt += 1;
+    this.#listener.inDoubt(worker, failure);
+    const answer = this.#askHead(worker, turn.batch.count);
     await storeInTime(this.#clock, restMs, answer).catch(() => {
       for (const { decision } of turn.accepted) decision.reject(failure);
-      for (const decision of live.inbox.splice(0)) {
+      for (const decision of queue.decisions.splice(0)) {
         this.#pending -= 1;
         decision.reject(failure);
       }
     });
     const outcome = await answer;
-    live.isInDoubt = false;
-    this.#doubts -= 1;
-    this.#takesAgain();
+    queue.isInDoubt = false;
+    this.#logsInDoubt -= 1;
+    this.#reportAccepting();
     if (outcome === 'done') worker.begin = null;
     return outcome === 'done' ? null : outcome === 'lost' ? failure : outcome;
   }
 
-  async #ask(worker: Worker, count: number): Promise<'done' | 'lost' | RuntimeError> {
+  async #askHead(worker: Worker, count: number): Promise<'done' | 'lost' | RuntimeError> {
     const { log, head } = worker.state;
     for (let delayMs = 50; ; delayMs = Math.min(delayMs * 2, 5_000)) {
       try {
@@ -246,7 +293,7 @@ export class Journal {
     }
   }
 
-  /** Now, but never before the event before it. */
+  /** The current time, but never earlier than that of the previous event. */
   readonly #now = (last: string): string => {
     const now = this.#clock.now();
     if (now !== this.#timeMs) {

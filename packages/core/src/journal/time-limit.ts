@@ -2,20 +2,19 @@ import type { Clock } from '../contracts/clock.ts';
 
 interface Attempt {
   readonly dueMs: number;
-  readonly expire: () => void;
+  readonly timeOut: () => void;
 }
 
 /**
- * One time limit for many attempts. Since all have the same, they expire in the order in which they began, and one
- * timer is enough for however many are on: at most one a limit is set, where a timer each would be set and cleared
- * on the hot path.
+ * One time limit for many attempts. All attempts have the same limit, so they time out in the order in which they
+ * began and share one timer. One timer for each attempt would be set and cleared on the hot path.
  */
 export class TimeLimit {
   readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #error: () => Error;
   readonly #attempts = new Set<Attempt>();
-  #callOff: (() => void) | null = null;
+  #cancelTimer: (() => void) | null = null;
 
   constructor(clock: Clock, limitMs: number, error: () => Error) {
     this.#clock = clock;
@@ -23,11 +22,11 @@ export class TimeLimit {
     this.#error = error;
   }
 
-  /** Calls `succeeded` or `failed`, once: as the attempt settles, or when the limit is over. */
+  /** Calls `succeeded` or `failed` once: when the attempt settles, or when the limit has passed. */
   watch<T>(attempt: Promise<T>, succeeded: (value: T) => void, failed: (error: unknown) => void): void {
-    const entry = { dueMs: this.#clock.now() + this.#limitMs, expire: () => failed(this.#error()) };
+    const entry = { dueMs: this.#clock.now() + this.#limitMs, timeOut: () => failed(this.#error()) };
     this.#attempts.add(entry);
-    if (!this.#callOff) this.#arm(this.#limitMs);
+    if (!this.#cancelTimer) this.#arm(this.#limitMs);
     attempt.then(
       (value) => {
         if (this.#attempts.delete(entry)) succeeded(value);
@@ -38,20 +37,20 @@ export class TimeLimit {
     );
   }
 
-  /** Takes the timer away, for good: what is still on is not limited any more. */
+  /** Cancels the timer for good. Attempts in progress are no longer limited. */
   close(): void {
-    this.#callOff?.();
-    this.#callOff = () => {};
+    this.#cancelTimer?.();
+    this.#cancelTimer = () => {};
   }
 
   #arm(delayMs: number): void {
-    this.#callOff = this.#clock.after(delayMs, () => {
-      this.#callOff = null;
+    this.#cancelTimer = this.#clock.after(delayMs, () => {
+      this.#cancelTimer = null;
       const now = this.#clock.now();
       for (const attempt of this.#attempts) {
         if (attempt.dueMs > now) return this.#arm(attempt.dueMs - now);
         this.#attempts.delete(attempt);
-        attempt.expire();
+        attempt.timeOut();
       }
     });
   }

@@ -5,27 +5,27 @@ import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { apply, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
 
-/** What a decision became. */
+/** The committed result of one decision. */
 export interface Commit {
-  /** Just before its first event. */
+  /** The position before its first event. */
   readonly before: LogPosition;
   readonly events: readonly WorkerEvent[];
-  /** After all that was committed with it. */
+  /** The state after all events that were committed in the same batch. */
   readonly state: WorkerState;
 }
 
-/** One decision that waits for its turn. */
+/** One decision that waits for the Worker's turn. */
 export interface Decision {
   readonly decide: (state: WorkerState) => readonly NewEvent[];
-  /** To be kept with the first event. */
+  /** An idempotency key to store with the first event. */
   readonly key: Pick<KeyEntry, 'hash' | 'digest'> | null;
-  /** Called in the order of the log, right after the events are applied and before anyone is told. */
+  /** Called in log order, right after the events are applied and before they are published. */
   readonly applied: ((commit: Commit) => void) | null;
   readonly resolve: (commit: Commit) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Decisions made together: what they became, the state behind them, and the one batch to write. */
+/** Decisions that were made together: their events, the state after them, and the one batch to append. */
 export interface Turn {
   readonly accepted: readonly {
     readonly decision: Decision;
@@ -41,9 +41,9 @@ type Head = { -readonly [K in keyof LogPosition]: LogPosition[K] };
 const NO_BATCH: Batch = { lines: new Uint8Array(0), count: 0 };
 
 /**
- * Makes decisions one after the other, each on the state that the one before it leaves; those that refuse are
- * rejected and leave nothing. Events are numbered and encoded here, once: the bytes of the batch are what disk,
- * memory and wires carry. Synchronous, so nothing can come between a state and what is made of it.
+ * Makes decisions one after the other, each on the state that the previous one leaves. A decision that throws is
+ * rejected and leaves no event. Events are numbered and encoded here, once: disk, memory and wires carry the bytes of
+ * the batch. The function is synchronous, so that nothing can change a state between its reading and the decision.
  */
 export const takeTurn = (
   from: WorkerState,
@@ -69,7 +69,7 @@ export const takeTurn = (
         const line = `${encodeEvent(seq, time, draft.workerId, event)}\n`;
         const bytes = Buffer.byteLength(line);
         if (bytes > eventBytes) {
-          throw new RuntimeError('OUTPUT_TOO_LARGE', 'An event is larger than the limit', {
+          throw new RuntimeError('OUTPUT_TOO_LARGE', 'The event exceeds the limit for one event', {
             details: { limit: 'eventBytes', value: eventBytes },
           });
         }
@@ -95,7 +95,7 @@ export const takeTurn = (
   if (count === 0) return { accepted, state: from, batch: NO_BATCH };
   const lines = Buffer.from(text);
   const base = from.head.end;
-  // summed where the bytes are, which is cheaper than encoding each last line once more
+  // computed from the encoded batch, which is cheaper than encoding each last line again
   for (const head of heads) head.sum = crc32(lines.subarray(head.offset - base, head.end - base));
   return { accepted, state: draft, batch: { lines, count, ...(keys.length > 0 && { keys }) } };
 };

@@ -10,7 +10,7 @@ import type { Tail } from './tail.ts';
 export interface LogSource {
   readonly state: { readonly log: string; readonly head: LogPosition };
   /** The lines in memory, or null for a Worker that is not live. */
-  readonly live: { readonly tail: Tail } | null;
+  readonly live: { readonly readers: { readonly tail: Tail } } | null;
 }
 
 /** The size of a read: within both limits, but at least one line. */
@@ -101,7 +101,7 @@ export class LogReader {
   }
 
   /**
-   * Reads lines after a position: the next ones, within both limits but at least one where there is one. Returns no
+   * Reads lines after a position: the next ones, within both limits but at least one line unless the log ends here. Returns no
    * promise if the lines are in memory.
    */
   after(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
@@ -114,14 +114,14 @@ export class LogReader {
         at: from,
         gap: null,
       };
-    const tail = worker.live?.tail.from(from.seq + 1, count, bytes);
+    const tail = worker.live?.readers.tail.from(from.seq + 1, count, bytes);
     return tail ? this.#readingOf(tail) : this.#stored(worker, from, count, bytes);
   }
 
   /** Starts to read the lines after a position, so that they are in memory when a reader asks for them. */
   ahead(worker: LogSource, from: LogPosition, count: number, bytes: number): void {
     if (from.seq >= worker.state.head.seq || this.#recent.isBusy) return;
-    if (worker.live?.tail.from(from.seq + 1, 1, 1)) return;
+    if (worker.live?.readers.tail.from(from.seq + 1, 1, 1)) return;
     const reading = this.#stored(worker, from, count, bytes);
     // a reader that asks for these lines receives the error; without one, the error concerns no caller
     if (reading instanceof Promise) reading.catch(() => {});
@@ -177,7 +177,7 @@ export class LogReader {
       if (position.sum !== head.sum) throw new RuntimeError('CURSOR_FOREIGN');
       return { position: head, isChecked: true };
     }
-    const own = worker.live?.tail.from(position.seq, 1, this.#limits.eventBytes);
+    const own = worker.live?.readers.tail.from(position.seq, 1, this.#limits.eventBytes);
     if (own && sumOf(own.lines) !== position.sum) throw new RuntimeError('CURSOR_FOREIGN');
     return { position, isChecked: own != null };
   }

@@ -12,8 +12,6 @@ import type {
   StoredLog,
 } from '../contracts/store.ts';
 
-/** The number that the contract requires. The list is shortened at twice that, so that it costs little per append. */
-const KEPT_KEYS = 1_000;
 /** The size of the lines that `open` returns with a log. The runtime reads the rest. */
 const TAIL_BYTES = 65_536;
 const NEWLINE = 0x0a;
@@ -67,11 +65,11 @@ export class MemoryLog {
   #head: LogHead = { seq: 0, bytes: 0 };
   #snapshot: Snapshot | null = null;
 
-  constructor(log: string, begin: NewLog, batch: Batch) {
+  constructor(log: string, begin: NewLog, batch: Batch, keptKeys: number) {
     this.#log = log;
     this.workerId = begin.workerId;
     this.record = begin.record;
-    this.append(this.#head, batch);
+    this.append(this.#head, batch, keptKeys);
   }
 
   get head(): LogHead {
@@ -83,8 +81,11 @@ export class MemoryLog {
     return this.#keys.slice();
   }
 
-  /** Appends a batch. @throws STORE_CONFLICT `after` is not the head; the log is unchanged */
-  append(after: LogHead, batch: Batch): void {
+  /**
+   * Appends a batch, and keeps at least the last `keptKeys` key entries.
+   * @throws STORE_CONFLICT `after` is not the head; the log is unchanged
+   */
+  append(after: LogHead, batch: Batch, keptKeys: number): void {
     const { seq, bytes } = this.#head;
     if (after.seq !== seq || after.bytes !== bytes) {
       throw new RuntimeError('STORE_CONFLICT', undefined, {
@@ -95,7 +96,8 @@ export class MemoryLog {
     this.#head = { seq: seq + batch.count, bytes: bytes + batch.lines.length };
     if (batch.keys) {
       for (const key of batch.keys) this.#keys.push(key);
-      if (this.#keys.length > 2 * KEPT_KEYS) this.#keys = this.#keys.slice(-KEPT_KEYS);
+      // Entries are cut back only at twice the number, so that cutting costs little per append.
+      if (this.#keys.length > 2 * keptKeys) this.#keys = this.#keys.slice(-keptKeys);
     }
   }
 

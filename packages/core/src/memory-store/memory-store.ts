@@ -32,15 +32,15 @@ class MemoryStore implements RuntimeStore {
   }
 
   async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
-    this.#checkOpen();
+    const { keptKeys } = this.#openHost();
     if (this.#logs.has(log)) {
       throw new RuntimeError('STORE_CONFLICT', 'The log already exists', { details: { log } });
     }
-    this.#logs.set(log, new MemoryLog(log, begin, batch));
+    this.#logs.set(log, new MemoryLog(log, begin, batch, keptKeys));
   }
 
   async append(log: string, after: LogHead, batch: Batch): Promise<void> {
-    this.#log(log).append(after, batch);
+    this.#log(log).append(after, batch, this.#openHost().keptKeys);
   }
 
   async head(log: string): Promise<LogHead> {
@@ -60,22 +60,22 @@ class MemoryStore implements RuntimeStore {
   }
 
   async remove(log: string): Promise<void> {
-    this.#checkOpen();
+    this.#openHost();
     this.#logs.delete(log);
   }
 
   async putBundle(bundle: StoredBundle): Promise<void> {
-    this.#checkOpen();
+    this.#openHost();
     this.#bundles.set(bundle.digest, bundle.body);
   }
 
   async bundle(digest: string): Promise<Uint8Array | null> {
-    this.#checkOpen();
+    this.#openHost();
     return this.#bundles.get(digest) ?? null;
   }
 
   async bundles(): Promise<readonly string[]> {
-    this.#checkOpen();
+    this.#openHost();
     return [...this.#bundles.keys()].sort();
   }
 
@@ -87,14 +87,15 @@ class MemoryStore implements RuntimeStore {
   }
 
   #log(log: string): MemoryLog {
-    this.#checkOpen();
+    this.#openHost();
     const found = this.#logs.get(log);
     if (!found) throw new RuntimeError('WORKER_NOT_FOUND', 'The log does not exist', { details: { log } });
     return found;
   }
 
-  #checkOpen(): void {
+  #openHost(): StoreHost {
     if (!this.#host) throw new RuntimeError('STORE_UNAVAILABLE', 'The memory store is not open');
+    return this.#host;
   }
 }
 

@@ -6,7 +6,7 @@ import { textOf } from '../log/lines.ts';
 const CHUNK_BYTES = 65_536;
 const CHUNK_ITEMS = 256;
 
-/** Resolves when the stream has something due, or the signal is aborted. */
+/** Resolves when the stream has something due, or when the signal is aborted. */
 const due = (stream: { onDue(callback: () => void): void }, signal: AbortSignal | undefined): Promise<void> =>
   new Promise((resolve) => {
     const wake = (): void => {
@@ -18,7 +18,7 @@ const due = (stream: { onDue(callback: () => void): void }, signal: AbortSignal 
     stream.onDue(wake);
   });
 
-/** A Worker's stream as typed items. */
+/** Yields the stream of one Worker as typed items. */
 export async function* observe(
   open: () => Promise<WorkerStream>,
   signal: AbortSignal | undefined,
@@ -43,7 +43,7 @@ export async function* observe(
   }
 }
 
-/** All Workers as items. */
+/** Yields the stream of all Workers as items. */
 export async function* watch(
   open: () => WatchStream,
   signal: AbortSignal | undefined,

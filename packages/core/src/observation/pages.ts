@@ -11,7 +11,7 @@ import { type Line, linesOf, positionAfter, textOf } from '../log/lines.ts';
 import type { LogReader, Reading } from '../log/log-reader.ts';
 import type { Worker } from '../workers/worker.ts';
 
-/** Lines that one transcript page may look at; where few of them speak, the page ends early and has `next`. */
+/** How many lines one transcript page may scan. If few of them yield items, the page ends early and has `next`. */
 const SCAN_LINES = 8_000;
 const SCAN_CHUNK = { count: 1_000, bytes: 262_144 };
 
@@ -19,7 +19,7 @@ const SCAN_CHUNK = { count: 1_000, bytes: 262_144 };
 export const pageLimit = (limit: number | undefined, limits: Limits): number => {
   if (limit === undefined) return Math.min(limits.pageItemsDefault, limits.pageItems);
   if (!Number.isSafeInteger(limit) || limit < 1) {
-    throw new RuntimeError('INVALID_REQUEST', 'limit is a positive whole number', {
+    throw new RuntimeError('INVALID_REQUEST', 'limit must be a positive whole number', {
       details: { issues: [{ pointer: '/limit', message: 'must be a positive whole number' }] },
     });
   }
@@ -31,7 +31,7 @@ export const pageLimit = (limit: number | undefined, limits: Limits): number => 
   return limit;
 };
 
-/** A page of events. Costs one read of what it returns, whatever the log's length. */
+/** Reads a page of events. Costs one read of what it returns, independent of the length of the log. */
 export const readEventPage = async (
   reader: LogReader,
   worker: Worker,
@@ -54,7 +54,7 @@ const itemOf = (line: Line): TranscriptItem | null => {
 const withGaps = <T>(page: Page<T>, gaps: readonly LogGap[]): Page<T> =>
   gaps.length > 0 ? { ...page, gaps } : page;
 
-/** The transcript after a cursor. Costs what is looked at: the items and the lines between them, bounded. */
+/** Reads the transcript after a cursor. Costs the number of lines that it scans, which is bounded. */
 const readForward = async (
   reader: LogReader,
   worker: Worker,
@@ -91,7 +91,7 @@ const readForward = async (
   return withGaps({ items, next: at.seq < worker.state.head.seq ? asOf : null, asOf }, gaps);
 };
 
-/** The transcript before a cursor, for a chat window; `next` leads further back. */
+/** Reads the transcript before a cursor, for a chat window. `next` leads further back. */
 const readBackward = async (
   reader: LogReader,
   worker: Worker,
@@ -152,7 +152,7 @@ export const readTranscriptPage = async (
   const count = pageLimit(query.limit, limits);
   if (query.before === undefined) return readForward(reader, worker, query.after ?? START, count, limits);
   if (query.after !== undefined) {
-    throw new RuntimeError('INVALID_REQUEST', 'A transcript is read after or before a cursor, not both', {
+    throw new RuntimeError('INVALID_REQUEST', 'A transcript query takes after or before, not both', {
       details: { issues: [{ pointer: '/before', message: 'excludes after' }] },
     });
   }

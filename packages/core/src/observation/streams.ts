@@ -1,6 +1,6 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { ObserveOptions, WorkerDetail } from '../contracts/runtime-api.ts';
+import type { ObserveOptions, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
 import { encodeWatchCursor } from '../log/cursor.ts';
@@ -8,8 +8,8 @@ import type { LogReader } from '../log/log-reader.ts';
 import { summaryOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
-import { WatchStream } from './watch-stream.ts';
-import { WorkerStream } from './worker-stream.ts';
+import { WatchStream, type WatchStreamOwner } from './watch-stream.ts';
+import { WorkerStream, type WorkerStreamOwner } from './worker-stream.ts';
 
 /** Read together with the cursor's line when a stream is opened; small enough for one pull of any transport. */
 const FIRST_CHUNK_BYTES = 48_896;
@@ -19,12 +19,13 @@ export interface StreamsOptions {
   readonly limits: Limits;
   readonly workers: Workers;
   readonly reader: LogReader;
-  /** Streams end when the runs have ended: by then everything that was committed can be read. */
+  readonly detailOf: (worker: Worker) => WorkerDetail;
+  /** True once the runtime has ended its runs. Streams end then, because everything committed can be read by then. */
   readonly areRunsEnded: () => boolean;
 }
 
-/** The streams that are open, of Workers and of all of them: how many there may be, and what ends them. */
-export class Streams {
+/** Opens and limits streams and watches, and ends them when the runtime stops. */
+export class Streams implements WorkerStreamOwner, WatchStreamOwner {
   readonly #options: StreamsOptions;
   readonly #epoch = mintId('log');
   readonly #open = new Set<WorkerStream | WatchStream>();
@@ -33,7 +34,7 @@ export class Streams {
     this.#options = options;
   }
 
-  /** The present, for a watch to go on from. */
+  /** The present position; a watch can continue after it. */
   get asOf(): Cursor {
     return encodeWatchCursor(this.#epoch, this.#options.workers.changes.revision);
   }
@@ -42,7 +43,6 @@ export class Streams {
   async open(
     worker: Worker,
     { after, deltas = true }: Omit<ObserveOptions, 'signal'>,
-    detailOf: (worker: Worker) => WorkerDetail,
   ): Promise<WorkerStream> {
     const { reader, limits } = this.#options;
     const from =
@@ -53,39 +53,23 @@ export class Streams {
             bytes: FIRST_CHUNK_BYTES,
           });
     this.#assertRoom();
-    const stream: WorkerStream = new WorkerStream({
-      worker,
-      from,
-      deltas,
-      reader,
-      limits,
-      detailOf,
-      endOf: (observed) => (observed.state.phase === 'deleted' ? 'WORKER_NOT_FOUND' : this.#endCode()),
-      closed: () => this.#open.delete(stream),
-    });
+    const stream = new WorkerStream({ worker, from, deltas, reader, limits, owner: this });
     this.#open.add(stream);
     return stream;
   }
 
   /** @throws CURSOR_INVALID · LIMIT_REACHED */
   openWatch(after: Cursor | undefined): WatchStream {
-    const { workers, runtimeId } = this.#options;
+    const { changes } = this.#options.workers;
     this.#assertRoom();
-    const stream: WatchStream = new WatchStream({
-      changes: workers.changes,
-      epoch: this.#epoch,
-      after,
-      summaryOf: (worker) => summaryOf(worker, runtimeId),
-      endOf: () => this.#endCode(),
-      closed: () => this.#open.delete(stream),
-    });
+    const stream = new WatchStream({ changes, epoch: this.#epoch, after, owner: this });
     this.#open.add(stream);
     return stream;
   }
 
-  /** The runs have ended, which no commit says: whoever waits, for an input's run too, looks again. */
+  /** Wakes all readers and all callers that wait for a run, after the runtime has ended its runs. No commit does that. */
   wake(): void {
-    for (const worker of this.#options.workers) worker.live?.wake();
+    for (const worker of this.#options.workers) worker.live?.readers.wake();
     for (const stream of [...this.#open]) if (stream instanceof WatchStream) stream.wake();
   }
 
@@ -98,7 +82,25 @@ export class Streams {
     }
   }
 
-  #endCode(): ErrorCode | null {
+  // for the streams
+
+  detailOf(worker: Worker): WorkerDetail {
+    return this.#options.detailOf(worker);
+  }
+
+  summaryOf(worker: Worker): WorkerSummary {
+    return summaryOf(worker, this.#options.runtimeId);
+  }
+
+  endOf(worker: Worker): ErrorCode | null {
+    return worker.state.phase === 'deleted' ? 'WORKER_NOT_FOUND' : this.endOfRuntime();
+  }
+
+  endOfRuntime(): ErrorCode | null {
     return this.#options.areRunsEnded() ? 'RUNTIME_STOPPING' : null;
+  }
+
+  closed(stream: WorkerStream | WatchStream): void {
+    this.#open.delete(stream);
   }
 }

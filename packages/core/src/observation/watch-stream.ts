@@ -3,46 +3,52 @@ import type { WatchItem, WorkerSummary } from '../contracts/runtime-api.ts';
 import type { ErrorCode } from '../contracts/runtime-error.ts';
 import type { WatchStream as Contract } from '../contracts/stream.ts';
 import { decodeWatchCursor, encodeWatchCursor } from '../log/cursor.ts';
-import type { Changes, WatchPlace } from '../workers/changes.ts';
+import type { Changes, WatchPosition } from '../workers/changes.ts';
 import type { Worker } from '../workers/worker.ts';
 
+/** Opened the watch, and answers for the runtime. */
+export interface WatchStreamOwner {
+  summaryOf(worker: Worker): WorkerSummary;
+  /** The reason why no further change can come; null while one can. */
+  endOfRuntime(): ErrorCode | null;
+  closed(stream: WatchStream): void;
+}
+
 export interface WatchStreamOptions {
-  readonly changes: Changes;
-  /** Of this start of the runtime: revisions mean nothing in another. */
+  readonly changes: Changes<Worker>;
+  /** Identifies this start of the runtime, because revisions of another start mean nothing. */
   readonly epoch: string;
   readonly after: Cursor | undefined;
-  readonly summaryOf: (worker: Worker) => WorkerSummary;
-  readonly endOf: () => ErrorCode | null;
-  readonly closed: () => void;
+  readonly owner: WatchStreamOwner;
 }
 
 /**
- * One watch over all Workers: a place in the order of change. It walks to the end, tells each Worker's present once,
- * says `synced`, and sleeps. There is no history and no queue: a watch whose cursor is gone begins again with `reset`.
+ * One watch over all Workers: a position in the order of changes. It walks to the end, delivers the present state of
+ * each Worker once, then `synced`, and sleeps. It keeps no history and no queue: a watch whose cursor is gone begins
+ * again with `reset`.
  */
 export class WatchStream implements Contract {
   readonly #options: WatchStreamOptions;
-  #place: WatchPlace;
+  #position: WatchPosition<Worker>;
   #needsReset: boolean;
   #isSynced = false;
   #isOver = false;
-  #callOff: () => void = () => {};
+  #cancelWake: () => void = () => {};
   #wake: (() => void) | null = null;
 
   constructor(options: WatchStreamOptions) {
     const { changes, epoch, after } = options;
     this.#options = options;
     const revision = decodeWatchCursor(after, epoch);
-    const place = revision === null ? null : changes.stand(revision);
-    this.#needsReset = place === null;
-    this.#place = place ?? (changes.stand(0) as WatchPlace);
+    const position = revision === null ? null : changes.openPosition(revision);
+    this.#needsReset = position === null;
+    this.#position = position ?? (changes.openPosition(0) as WatchPosition<Worker>);
   }
 
   get cursor(): Cursor {
-    return encodeWatchCursor(this.#options.epoch, this.#place.revision);
+    return encodeWatchCursor(this.#options.epoch, this.#position.revision);
   }
 
-  /** The next items, at least one, or null: then wait for `onDue`. After `ended`, and after `close`, always null. */
   pull(maxItems: number): readonly WatchItem[] | null {
     if (this.#isOver) return null;
     const items: WatchItem[] = [];
@@ -51,12 +57,12 @@ export class WatchStream implements Contract {
       items.push({ type: 'reset' });
     }
     while (items.length < maxItems) {
-      const change = this.#place.next();
+      const change = this.#position.next();
       if (!change) break;
       this.#isSynced = false;
       items.push(
         change.type === 'worker'
-          ? { type: 'worker', worker: this.#options.summaryOf(change.worker) }
+          ? { type: 'worker', worker: this.#options.owner.summaryOf(change.worker) }
           : { type: 'worker-removed', workerId: change.workerId },
       );
     }
@@ -65,21 +71,20 @@ export class WatchStream implements Contract {
       items.push({ type: 'synced', cursor: this.cursor });
     }
     if (items.length > 0) return items;
-    const code = this.#options.endOf();
+    const code = this.#options.owner.endOfRuntime();
     if (code === null) return null;
     this.close();
     return [{ type: 'ended', code }];
   }
 
-  /** Calls back once, as soon as something may be due. Forgets an earlier callback. */
   onDue(callback: () => void): void {
     if (this.#isOver) return;
-    this.#callOff();
+    this.#cancelWake();
     this.#wake = callback;
-    this.#callOff = this.#options.changes.onChange(() => this.wake());
+    this.#cancelWake = this.#options.changes.onChange(() => this.wake());
   }
 
-  /** Something other than a change is due: the runtime stops. */
+  /** Wakes the reader for another reason than a change: the runtime stops. */
   wake(): void {
     const wake = this.#wake;
     this.#wake = null;
@@ -89,8 +94,8 @@ export class WatchStream implements Contract {
   close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#callOff();
-    this.#place.leave();
-    this.#options.closed();
+    this.#cancelWake();
+    this.#position.close();
+    this.#options.owner.closed(this);
   }
 }

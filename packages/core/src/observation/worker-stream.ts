@@ -11,7 +11,7 @@ import type { Worker } from '../workers/worker.ts';
 
 const chunks = new WeakMap<Reading, EventsChunk>();
 
-/** The chunk of a reading, one for all streams that were given it. */
+/** The chunk of a reading. All streams that received the same reading share one chunk. */
 const chunkOf = (log: string, reading: Reading): EventsChunk => {
   const known = chunks.get(reading);
   if (known) return known;
@@ -30,23 +30,28 @@ const chunkOf = (log: string, reading: Reading): EventsChunk => {
   return chunk;
 };
 
+/** Opened the stream, and answers for the runtime. */
+export interface WorkerStreamOwner {
+  detailOf(worker: Worker): WorkerDetail;
+  /** The reason why no further event can come; null while one can. */
+  endOf(worker: Worker): ErrorCode | null;
+  closed(stream: WorkerStream): void;
+}
+
 export interface WorkerStreamOptions {
   readonly worker: Worker;
-  /** Where to begin; null begins with a snapshot. */
+  /** The position to begin after; null begins with a snapshot. */
   readonly from: LogPosition | null;
   readonly deltas: boolean;
   readonly reader: LogReader;
   readonly limits: Limits;
-  readonly detailOf: (worker: Worker) => WorkerDetail;
-  /** Why the stream has nothing more to wait for, if that is so. */
-  readonly endOf: (worker: Worker) => ErrorCode | null;
-  readonly closed: () => void;
+  readonly owner: WorkerStreamOwner;
 }
 
 /**
- * One reader of one Worker: a position in the log and a mark in the text in flight, nothing else. Whoever reads
- * pulls when it can take more and is woken when something is due, so a reader that stalls costs its position.
- * Durable events go first; text in flight always belongs behind them.
+ * One reader of one Worker. It holds a position in the log and a mark in the text in flight, and no queue: the reader
+ * pulls when it can take more and is woken when something is due, so a reader that stalls costs only its position.
+ * Durable events come first; text in flight comes after them.
  */
 export class WorkerStream implements Contract {
   readonly #options: WorkerStreamOptions;
@@ -64,22 +69,17 @@ export class WorkerStream implements Contract {
     this.#needsInFlight = options.deltas;
   }
 
-  /** The durable position that was read up to. */
   get cursor(): Cursor {
     return encodeCursor(this.#options.worker.state.log, this.#position);
   }
 
-  /**
-   * The next thing due, or null: then wait for `onDue`. Events come as many at a time as fit `maxBytes`, at least one.
-   * Not to be called again before a returned promise has settled. After `ended`, and after `close`, always null.
-   */
   pull(maxBytes: number): StreamChunk | null | Promise<StreamChunk | null> {
-    const { worker, reader, limits, detailOf, endOf } = this.#options;
+    const { worker, reader, limits, owner } = this.#options;
     if (this.#isOver) return null;
     if (this.#needsSnapshot) {
       this.#needsSnapshot = false;
       this.#position = worker.state.head;
-      return { type: 'snapshot', worker: detailOf(worker), asOf: this.cursor };
+      return { type: 'snapshot', worker: owner.detailOf(worker), asOf: this.cursor };
     }
     if (this.#position.seq < worker.state.head.seq) {
       const reading = reader.after(worker, this.#position, limits.pageItems, maxBytes);
@@ -92,47 +92,47 @@ export class WorkerStream implements Contract {
     }
     const text = this.#options.deltas ? this.#text() : null;
     if (text) return text;
-    const code = endOf(worker);
+    const code = owner.endOf(worker);
     if (code === null) return null;
     this.close();
     return { type: 'ended', code };
   }
 
-  /** Calls back once, never at once, as soon as something is due. Forgets an earlier callback. */
   onDue(callback: () => void): void {
     if (this.#isOver) return;
-    // it may have come while whoever reads was on its way here
+    // it may have become due since the last pull
     if (this.#isDue()) {
       queueMicrotask(callback);
       return;
     }
-    const { wakes } = this.#options.worker.ensureLive(this.#options.limits);
-    if (this.#wake) wakes.delete(this.#wake);
+    const { readers } = this.#options.worker.ensureLive(this.#options.limits);
+    if (this.#wake) readers.cancel(this.#wake);
     this.#wake = callback;
-    wakes.add(callback);
+    readers.onChange(callback);
   }
 
   close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.#wake) this.#options.worker.live?.wakes.delete(this.#wake);
-    this.#options.closed();
+    if (this.#wake) this.#options.worker.live?.readers.cancel(this.#wake);
+    this.#options.owner.closed(this);
   }
 
-  /** What is still unread went with the log or the store: that is an end, and no failure. */
+  /** Ends the stream if a read failed because the log or the store is gone. Any other failure is thrown. */
   #endedOr(error: unknown): StreamChunk | null {
     if (this.#isOver) return null;
-    const code = this.#options.endOf(this.#options.worker);
+    const { owner, worker } = this.#options;
+    const code = owner.endOf(worker);
     if (code === null) throw error;
     this.close();
     return { type: 'ended', code };
   }
 
   #isDue(): boolean {
-    const { worker, deltas, endOf } = this.#options;
-    if (this.#needsSnapshot || this.#position.seq < worker.state.head.seq || endOf(worker) !== null)
+    const { worker, deltas, owner } = this.#options;
+    if (this.#needsSnapshot || this.#position.seq < worker.state.head.seq || owner.endOf(worker) !== null)
       return true;
-    return deltas && (this.#needsInFlight || worker.live?.inFlight?.next(this.#mark) != null);
+    return deltas && (this.#needsInFlight || worker.live?.readers.inFlight?.next(this.#mark) != null);
   }
 
   #advance(reading: Reading, maxBytes: number): StreamChunk | null {
@@ -140,17 +140,17 @@ export class WorkerStream implements Contract {
     const { worker, reader, limits } = this.#options;
     const { log } = worker.state;
     this.#position = reading.at;
-    // read on while this is on its way to whoever reads
+    // read ahead while the reader processes this chunk
     reader.ahead(worker, reading.at, limits.pageItems, maxBytes);
     if (reading.count === 0) return reading.gap ? { type: 'gap', ...reading.gap } : null;
     if (!reading.gap) return chunkOf(log, reading);
-    // the hole lies before the lines: it is told first, and they are read again with the next pull
+    // the gap lies before the lines: report it first, and read the lines again with the next pull
     this.#position = { ...reading.at, seq: reading.first.seq - 1, end: reading.first.offset };
     return { type: 'gap', ...reading.gap };
   }
 
   #text(): StreamChunk | null {
-    const inFlight = this.#options.worker.live?.inFlight ?? null;
+    const inFlight = this.#options.worker.live?.readers.inFlight ?? null;
     if (this.#needsInFlight) {
       this.#needsInFlight = false;
       const { messages, mark } = inFlight?.snapshot() ?? { messages: [], mark: null };

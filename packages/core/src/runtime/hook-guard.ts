@@ -7,20 +7,21 @@ import { RuntimeError } from '../contracts/runtime-error.ts';
 export interface GuardOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
-  /** Told of a failing tap that may not fail its fact; `hook` is the one that it tapped. */
+  /** Called when a tap failed whose failure must not affect the caller of the hook. */
   readonly isolated: (plugin: string, hook: keyof Hooks, error: unknown) => void;
 }
 
 type AnyTap = (...args: unknown[]) => unknown;
 
 /**
- * Makes the hooks and installs the one guard on them: every failure names plugin and hook, asked taps are
- * time-limited, told taps and those of `drain` are isolated. An interceptor is used since a throwing tapable tap
- * stops the later ones, loses its name, and since taps cannot be taken back.
+ * Creates the hooks and guards their taps: every failure names the plugin and the hook; awaited taps have a time limit;
+ * failures of notified taps, and of `drain`, are isolated. The guard is a tapable interceptor, because a tap that throws
+ * would otherwise stop the later taps and lose its name.
  */
 export const createHooks = ({ clock, timeoutMs, isolated }: GuardOptions): Hooks => {
   const hooks: Hooks = Object.freeze({
     start: new AsyncSeriesHook<[]>([]),
+    opened: new AsyncSeriesHook<[]>([]),
     prepare: new AsyncSeriesWaterfallHook<[WorkerSpec, CreateWorker]>(['spec', 'request']),
     admit: new AsyncSeriesHook<[Command]>(['command']),
     committed: new SyncHook<[Committed]>(['committed']),
@@ -36,25 +37,25 @@ export const createHooks = ({ clock, timeoutMs, isolated }: GuardOptions): Hooks
           details: { plugin, hook },
         });
 
-  const asked =
+  const awaited =
     (plugin: string, hook: keyof Hooks, tap: AnyTap) =>
     (...args: unknown[]): Promise<unknown> =>
       new Promise((resolve, reject) => {
-        const callOff = clock.after(timeoutMs, () =>
+        const cancelTimer = clock.after(timeoutMs, () =>
           reject(
             new RuntimeError('PLUGIN_TIMEOUT', `The plugin "${plugin}" took too long in ${hook}`, {
               details: { plugin, hook, timeoutMs },
             }),
           ),
         );
-        // resolved first, so that a tap that throws at once is guarded like one that rejects
+        // called in a promise reaction, so that a tap that throws is guarded like a tap that rejects
         Promise.resolve()
           .then(() => tap(...args))
           .then(resolve, (error: unknown) => reject(failed(plugin, hook, error)))
-          .finally(callOff);
+          .finally(cancelTimer);
       });
 
-  const told =
+  const notified =
     (plugin: string, hook: keyof Hooks, tap: AnyTap) =>
     (...args: unknown[]): void => {
       try {
@@ -64,12 +65,12 @@ export const createHooks = ({ clock, timeoutMs, isolated }: GuardOptions): Hooks
       }
     };
 
-  for (const hook of ['start', 'prepare', 'admit'] as const) {
-    hooks[hook].intercept({ register: (tap) => ({ ...tap, fn: asked(tap.name, hook, tap.fn as AnyTap) }) });
+  for (const hook of ['start', 'opened', 'prepare', 'admit'] as const) {
+    hooks[hook].intercept({ register: (tap) => ({ ...tap, fn: awaited(tap.name, hook, tap.fn as AnyTap) }) });
   }
   hooks.drain.intercept({
     register(tap) {
-      const guarded = asked(tap.name, 'drain', tap.fn as AnyTap);
+      const guarded = awaited(tap.name, 'drain', tap.fn as AnyTap);
       return {
         ...tap,
         fn: (...args: unknown[]) =>
@@ -78,12 +79,14 @@ export const createHooks = ({ clock, timeoutMs, isolated }: GuardOptions): Hooks
     },
   });
   for (const hook of ['committed', 'diagnostic'] as const) {
-    hooks[hook].intercept({ register: (tap) => ({ ...tap, fn: told(tap.name, hook, tap.fn as AnyTap) }) });
+    hooks[hook].intercept({
+      register: (tap) => ({ ...tap, fn: notified(tap.name, hook, tap.fn as AnyTap) }),
+    });
   }
   return hooks;
 };
 
-/** One plugin's tap-only view. `assertOpen` throws once taps are closed. */
+/** The hooks as one plugin sees them: it can only add taps. `assertOpen` throws once taps are closed. */
 export const tapsOf = (hooks: Hooks, plugin: string, assertOpen: () => void): PluginHooks => {
   const open =
     <Tap>(register: (tap: Tap) => void) =>
@@ -93,6 +96,7 @@ export const tapsOf = (hooks: Hooks, plugin: string, assertOpen: () => void): Pl
     };
   return {
     start: { tapPromise: open((tap) => hooks.start.tapPromise(plugin, tap)) },
+    opened: { tapPromise: open((tap) => hooks.opened.tapPromise(plugin, tap)) },
     prepare: { tapPromise: open((tap) => hooks.prepare.tapPromise(plugin, tap)) },
     admit: { tapPromise: open((tap) => hooks.admit.tapPromise(plugin, tap)) },
     committed: { tap: open((tap) => hooks.committed.tap(plugin, tap)) },

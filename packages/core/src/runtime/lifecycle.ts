@@ -4,17 +4,24 @@ import type { RuntimeStore } from '../contracts/store.ts';
 import { inTime } from '../in-time.ts';
 import { memoryStore } from '../memory-store/memory-store.ts';
 import { sweepIdle } from '../workers/idle-sweep.ts';
-import { attachWaiting, type Opened, type OpeningOptions, openRuntime } from './assembly.ts';
+import { type AssemblyOptions, openRuntime } from './assembly.ts';
+import type { Parts } from './parts.ts';
+import { attachWaiting } from './recovery.ts';
 import type { Registrations } from './registrations.ts';
 
 export interface LifecycleOptions
-  extends Pick<OpeningOptions, 'limits' | 'clock' | 'log' | 'hooks' | 'configuration' | 'report'> {
+  extends Pick<AssemblyOptions, 'limits' | 'clock' | 'log' | 'hooks' | 'configuration' | 'report'> {
   readonly registrations: Registrations;
 }
 
+/** Shares of the deadline of a stop: for runs to end, for `drain` taps, and for the releases of plugins. */
+const STOP_RUNS = 0.6;
+const STOP_DRAIN = 0.2;
+const STOP_RELEASES = 0.1;
+
 /**
- * The one start and the one stop of a runtime, step by step: which of them come in which order, and how long each may
- * take. In between it hands out what the runtime is made of, to whom the status allows it.
+ * The one start and the one stop of a runtime: the order of their steps, and how long each may take. In between, gives
+ * access to the parts of the runtime as far as its status allows.
  */
 export class Lifecycle {
   /** Resolves when the runtime runs; rejects when its start failed. */
@@ -22,11 +29,11 @@ export class Lifecycle {
   readonly #options: LifecycleOptions;
   #status: RuntimeStatus = 'new';
   #areRunsEnded = false;
-  #open: Opened | null = null;
+  #parts: Parts | null = null;
   #startedAt = '';
   #starting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | null = null;
-  #callOffSweep: () => void = () => {};
+  #cancelSweep: () => void = () => {};
   #becomeReady: () => void = () => {};
   #failReady: (error: unknown) => void = () => {};
 
@@ -47,21 +54,22 @@ export class Lifecycle {
     return this.#startedAt;
   }
 
-  /** For what reads: also while the runtime stops. @throws RUNTIME_NOT_READY · RUNTIME_STOPPING */
-  opened(): Opened {
-    if (!this.#open) throw new RuntimeError('RUNTIME_NOT_READY');
+  /** The parts, for reads: available from recovery until the runtime has stopped. @throws RUNTIME_NOT_READY · RUNTIME_STOPPING */
+  opened(): Parts {
+    if (!this.#parts) throw new RuntimeError('RUNTIME_NOT_READY');
     if (this.#status === 'stopped') throw new RuntimeError('RUNTIME_STOPPING');
-    return this.#open;
+    return this.#parts;
   }
 
-  /** For commands. @throws RUNTIME_NOT_READY · RUNTIME_STOPPING */
-  running(): Opened {
-    const open = this.opened();
+  /** The parts, for commands. @throws RUNTIME_NOT_READY · RUNTIME_STOPPING */
+  running(): Parts {
+    const parts = this.opened();
+    if (this.#status === 'starting') throw new RuntimeError('RUNTIME_NOT_READY');
     if (this.#status !== 'running') throw new RuntimeError('RUNTIME_STOPPING');
-    return open;
+    return parts;
   }
 
-  /** @throws what failed; by then everything that was acquired is released, last first */
+  /** @throws the error of the step that failed, after everything acquired was released, last first */
   async start(): Promise<void> {
     if (this.#status !== 'new') throw new TypeError('A runtime starts once');
     this.#status = 'starting';
@@ -76,27 +84,29 @@ export class Lifecycle {
     registrations.closeTaps();
     try {
       await hooks.start.promise();
-      this.#open = await openRuntime({
+      this.#parts = await openRuntime({
         ...this.#options,
         store,
         engines: registrations.engines,
         assertRunning: () => void this.running(),
         areRunsEnded: () => this.#areRunsEnded,
       });
+      if (this.#status === 'starting') await hooks.opened.promise();
+      // a stop may have come during any step
       if (this.#status !== 'starting')
         throw new RuntimeError(this.#status === 'stopping' ? 'RUNTIME_STOPPING' : 'RUNTIME_NOT_READY');
       this.#status = 'running';
       this.#becomeReady();
-      void attachWaiting(this.#open);
-      this.#callOffSweep = sweepIdle(this.#open.workers, clock, limits.idleUnloadMs);
+      void attachWaiting(this.#parts);
+      this.#cancelSweep = sweepIdle(this.#parts.workers, clock, limits.idleUnloadMs);
     } catch (error) {
-      // a stop that came meanwhile waits for this, and says itself how it ended
+      // a stop that came in the meantime waits for this, and sets the status itself
       if (this.#status === 'starting') this.#status = 'failed';
       this.#failReady(error);
-      // whoever started it is told by the error itself
+      // the caller receives the error itself
       log.debug({ err: error }, 'The runtime did not start');
-      this.#open?.supervisor.giveUp();
-      this.#open?.journal.close();
+      this.#parts?.supervisor.close();
+      this.#parts?.journal.close();
       await this.#release(limits.shutdownDeadlineMs);
       await this.#close(store, limits.shutdownDeadlineMs);
       throw error;
@@ -121,24 +131,28 @@ export class Lifecycle {
 
   async #end(reason: string, deadlineMs: number): Promise<void> {
     const { clock, hooks } = this.#options;
-    this.#callOffSweep();
+    this.#cancelSweep();
     const { supervisor, journal, streams, store } = this.opened();
     const until = clock.now() + deadlineMs;
-    await supervisor.drain(deadlineMs * 0.6);
+    await supervisor.drain(deadlineMs * STOP_RUNS);
     this.#areRunsEnded = true;
     streams.wake();
     const controller = new AbortController();
-    const callOff = clock.after(deadlineMs * 0.2, () => controller.abort());
-    await this.#inTime(hooks.drain.promise({ signal: controller.signal, reason }), deadlineMs * 0.2, 'drain');
-    callOff();
-    supervisor.giveUp();
+    const cancelTimer = clock.after(deadlineMs * STOP_DRAIN, () => controller.abort());
+    await this.#inTime(
+      hooks.drain.promise({ signal: controller.signal, reason }),
+      deadlineMs * STOP_DRAIN,
+      'drain',
+    );
+    cancelTimer();
+    supervisor.close();
     journal.close();
-    await this.#release(deadlineMs * 0.1);
-    // what the others left: a store that can put things in order now opens faster next time
-    await this.#close(store, Math.max(until - clock.now(), deadlineMs * 0.1));
+    await this.#release(deadlineMs * STOP_RELEASES);
+    // the store gets the time that the other steps left, because an orderly close makes the next start faster
+    await this.#close(store, Math.max(until - clock.now(), deadlineMs * STOP_RELEASES));
   }
 
-  /** Releases in reverse order of acquisition, all in the given time; one that fails or hangs keeps no other. */
+  /** Calls the releases in reverse order of acquisition, within the given time. One that fails or hangs does not block the others. */
   async #release(timeoutMs: number): Promise<void> {
     const { clock, registrations } = this.#options;
     const until = clock.now() + timeoutMs;
@@ -152,18 +166,18 @@ export class Lifecycle {
     return this.#inTime(
       Promise.resolve().then(() => store.close()),
       timeoutMs,
-      'the closing of the store',
+      'closing the store',
     );
   }
 
-  /** Waits for a step, not longer than that. Its failure is a diagnostic, also one that comes later. */
+  /** Waits for a step, at most `timeoutMs`. Reports its failure as a diagnostic, also if it comes later. */
   async #inTime(step: Promise<unknown>, timeoutMs: number, what: string): Promise<void> {
     const { clock, report } = this.#options;
     const failed = (cause: unknown): void =>
       report({
         severity: 'error',
         code: RuntimeError.from(cause, 'PLUGIN_FAILED').code,
-        message: `While stopping, ${what} failed`,
+        message: `During the stop, ${what} failed`,
         cause,
       });
     const attempt = step.catch(failed);

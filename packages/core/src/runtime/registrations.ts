@@ -16,12 +16,17 @@ const assertVersion = ({ name, api = 1 }: RuntimePlugin): void => {
   if (api === PLUGIN_API) return;
   throw new RuntimeError(
     'VERSION_UNSUPPORTED',
-    `The plugin "${name}" is written for version ${api} of the plugin API, and this runtime has ${PLUGIN_API}: update the ${api > PLUGIN_API ? 'runtime' : 'plugin'}`,
+    `The plugin "${name}" is written for version ${api} of the plugin API, and this runtime has version ${PLUGIN_API}: update the ${api > PLUGIN_API ? 'runtime' : 'plugin'}`,
     { details: { plugin: name, asked: api, supported: [PLUGIN_API] } },
   );
 };
 
-/** What the plugins of a runtime registered. */
+/** The name under which engines and stores from the options of a runtime are registered. */
+const OPTIONS = 'the options of the runtime';
+
+const isEngine = (value: RuntimePlugin | Engine): value is Engine => 'attach' in value && !('apply' in value);
+
+/** The stores, engines, taps and releases that the options and plugins of a runtime registered. */
 export class Registrations {
   store: RuntimeStore | null = null;
   readonly engines = new Map<string, Engine>();
@@ -30,13 +35,26 @@ export class Registrations {
   #areTapsOpen = true;
   #isReleased = false;
 
+  /** Registers the store and the engines of the options. @throws PLUGIN_CONFLICT two engines have one name */
+  addOptions(engines: readonly Engine[], store: RuntimeStore | undefined): void {
+    if (store) this.#useStore(store, OPTIONS);
+    for (const engine of engines) this.#useEngine(engine, OPTIONS);
+  }
+
   /**
    * Applies the plugins in order.
-   * @throws VERSION_UNSUPPORTED a plugin of another contract · PLUGIN_CONFLICT · PLUGIN_FAILED an `apply` threw, or
-   * returned a promise
+   * @throws INVALID_REQUEST an engine instead of a plugin · VERSION_UNSUPPORTED a plugin of another contract ·
+   * PLUGIN_CONFLICT · PLUGIN_FAILED an `apply` threw, or returned a promise
    */
   apply(plugins: readonly RuntimePlugin[], runtime: ServedRuntime, hooks: Hooks, log: Logger): void {
     for (const plugin of plugins) {
+      if (isEngine(plugin)) {
+        throw new RuntimeError(
+          'INVALID_REQUEST',
+          `"${plugin.name}" is an engine, not a plugin: pass it in the option "engines"`,
+          { details: { option: 'plugins', engine: plugin.name } },
+        );
+      }
       assertVersion(plugin);
       this.#own('plugin', plugin.name, plugin.name);
       try {
@@ -52,15 +70,25 @@ export class Registrations {
     }
   }
 
-  /** tapable has no untap, and a tap that joins later would have missed facts: so taps close when start begins. */
+  /** Refuses further registrations. Taps close when the start begins, because a later tap would miss facts. */
   closeTaps(): void {
     this.#areTapsOpen = false;
   }
 
-  /** What is to be released, last first. From now on whatever is acquired is let go at once. */
+  /** Takes the registered releases, last first. A release that is registered later is called immediately. */
   takeReleases(): readonly Release[] {
     this.#isReleased = true;
     return this.#releases.splice(0).reverse();
+  }
+
+  #useStore(store: RuntimeStore, owner: string): void {
+    this.#own('slot', 'store', owner);
+    this.store = store;
+  }
+
+  #useEngine(engine: Engine, owner: string): void {
+    this.#own('engine', engine.name, owner);
+    this.engines.set(engine.name, engine);
   }
 
   #own(kind: string, name: string, plugin: string): void {
@@ -79,7 +107,8 @@ export class Registrations {
 
   #hostOf(plugin: string, runtime: ServedRuntime, hooks: Hooks, log: Logger): PluginHost {
     const assertOpen = (): void => {
-      if (!this.#areTapsOpen) throw new TypeError(`The plugin "${plugin}" registers after start began`);
+      if (!this.#areTapsOpen)
+        throw new TypeError(`The plugin "${plugin}" registered after the start had begun`);
     };
     return {
       runtime,
@@ -92,20 +121,18 @@ export class Registrations {
       },
       useStore: (store) => {
         assertOpen();
-        this.#own('slot', 'store', plugin);
-        this.store = store;
+        this.#useStore(store, plugin);
       },
       useEngine: (engine) => {
         assertOpen();
-        this.#own('engine', engine.name, plugin);
-        this.engines.set(engine.name, engine);
+        this.#useEngine(engine, plugin);
       },
       defer: (release) => {
         if (!this.#isReleased) this.#releases.push({ plugin, release });
         else {
           Promise.resolve()
             .then(release)
-            .catch((err: unknown) => log.error({ plugin, err }, 'A release that came late failed'));
+            .catch((err: unknown) => log.error({ plugin, err }, 'A release that was registered late failed'));
         }
       },
     };

@@ -1,4 +1,4 @@
-import { settling } from '../commands/admission.ts';
+import { admitted } from '../admission.ts';
 import {
   assertWorkerId,
   checkCancel,
@@ -6,13 +6,16 @@ import {
   checkPageQuery,
   checkResponse,
   checkResume,
+  checkRunId,
   checkStop,
   checkTranscriptQuery,
   checkUpdate,
+  checkWait,
 } from '../commands/requests.ts';
 import { resume } from '../commands/resume.ts';
 import { runtimeCapabilities } from '../contracts/capabilities.ts';
 import { type Clock, systemClock } from '../contracts/clock.ts';
+import type { Engine } from '../contracts/engine.ts';
 import { decodeEvent, type WorkerEvent } from '../contracts/event.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
@@ -22,6 +25,7 @@ import type { RuntimePlugin } from '../contracts/plugin.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { ServedRuntime } from '../contracts/served-runtime.ts';
+import type { RuntimeStore } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
@@ -31,20 +35,50 @@ import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
 import { version } from '../version.ts';
-import { detailOf, overviewOf, summaryOf } from '../workers/views.ts';
+import { detailOf, factsOf, overviewOf, summaryOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import { createHooks } from './hook-guard.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { Registrations } from './registrations.ts';
 
 export interface RuntimeOptions {
-  /** Applied in this order. Without a store among them, Workers live in memory and are lost at exit. */
+  /** The engines that Workers can name. Plugins may add more. */
+  readonly engines?: readonly Engine[];
+  /** The store that keeps the Workers. Without one here or from a plugin, Workers live in memory and are lost at exit. */
+  readonly store?: RuntimeStore;
+  /** Applied in this order. */
   readonly plugins?: readonly RuntimePlugin[];
+  /** The operator's log. Nothing is logged by default. */
   readonly log?: Logger;
+  /** Overrides of `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits>;
+  /** A name for people, shown in the summary. */
   readonly displayName?: string;
   readonly clock?: Clock;
 }
+
+/** The compiler requires an entry for each option, so that none is refused by mistake. */
+const OPTIONS: Readonly<Record<keyof RuntimeOptions, true>> = {
+  engines: true,
+  store: true,
+  plugins: true,
+  log: true,
+  limits: true,
+  displayName: true,
+  clock: true,
+};
+
+/** @throws INVALID_REQUEST an option that does not exist, which would otherwise have no effect */
+const assertOptions = (options: RuntimeOptions): void => {
+  const known = Object.keys(OPTIONS);
+  const option = Object.keys(options).find((name) => !Object.hasOwn(OPTIONS, name));
+  if (option === undefined) return;
+  throw new RuntimeError(
+    'INVALID_REQUEST',
+    `The option "${option}" of a runtime does not exist; the options are ${known.join(', ')}`,
+    { details: { option, known } },
+  );
+};
 
 export interface StopOptions {
   readonly reason?: string;
@@ -52,15 +86,24 @@ export interface StopOptions {
   readonly deadlineMs?: number;
 }
 
-/** Version of the API that this class and its wires speak. */
+/** The version of the API that this class and its wires implement. */
 const PROTOCOL = 1;
 
 /**
- * The environment that Workers live in, embeddable in any process. A server is a wrapper around the same class.
- * Starts once and stops once.
+ * The environment in which Workers live. Any Node.js process can embed it; the server is a wrapper around this class.
+ * A runtime starts once and stops once.
+ *
+ * @example
+ * const echo = engine('echo', async function* (run) {
+ *   yield { type: 'text', text: run.input?.parts.map((part) => part.text).join('') ?? '' };
+ * });
+ * const runtime = await Runtime.start({ engines: [echo] });
+ * await runtime.createWorker({ engine: 'echo', workerId: 'ada' });
+ * const { run } = await runtime.sendInput('ada', { text: 'hello' }, { waitMs: 5_000 });
+ * await runtime.stop();
  */
 export class Runtime implements ServedRuntime {
-  /** Resolves when Workers can be used; rejects when the start failed. */
+  /** Resolves when the runtime accepts commands; rejects when its start fails. */
   readonly ready: Promise<void>;
   readonly limits: Limits;
   readonly #displayName: string | null;
@@ -68,21 +111,25 @@ export class Runtime implements ServedRuntime {
   readonly #diagnostics: Diagnostics;
   readonly #lifecycle: Lifecycle;
 
-  /** @throws VERSION_UNSUPPORTED · PLUGIN_CONFLICT · PLUGIN_FAILED · INVALID_REQUEST limits */
-  constructor({
-    plugins = [],
-    log = silentLogger,
-    limits = {},
-    displayName,
-    clock = systemClock,
-  }: RuntimeOptions = {}) {
+  /** @throws INVALID_REQUEST an unknown option or limit · VERSION_UNSUPPORTED · PLUGIN_CONFLICT · PLUGIN_FAILED */
+  constructor(options: RuntimeOptions = {}) {
+    assertOptions(options);
+    const {
+      engines = [],
+      store,
+      plugins = [],
+      log = silentLogger,
+      limits = {},
+      displayName,
+      clock = systemClock,
+    } = options;
     this.limits = resolveLimits(limits);
     this.#displayName = displayName ?? null;
     this.#diagnostics = new Diagnostics({
       clock,
       log,
       limit: this.limits.diagnostics,
-      recorded: (diagnostic) => {
+      listener: (diagnostic) => {
         if (this.#hooks.diagnostic.taps.length > 0) this.#hooks.diagnostic.call(diagnostic);
       },
     });
@@ -90,7 +137,7 @@ export class Runtime implements ServedRuntime {
       clock,
       timeoutMs: this.limits.pluginTimeoutMs,
       isolated: (plugin, hook, cause) => {
-        // a diagnostic about a failing diagnostic tap would never end
+        // a diagnostic about a failing diagnostic tap would fail again
         if (hook === 'diagnostic')
           return log.error({ plugin, hook, err: cause }, 'A plugin failed in a hook');
         this.#diagnostics.report({
@@ -116,10 +163,11 @@ export class Runtime implements ServedRuntime {
       report: this.#diagnostics.report,
     });
     this.ready = this.#lifecycle.ready;
+    registrations.addOptions(engines, store);
     registrations.apply(plugins, this, this.#hooks, log);
   }
 
-  /** A runtime that runs. */
+  /** Creates and starts a runtime. @throws as the constructor · as `start` */
   static async start(options?: RuntimeOptions): Promise<Runtime> {
     const runtime = new Runtime(options);
     await runtime.start();
@@ -130,13 +178,13 @@ export class Runtime implements ServedRuntime {
     return this.#lifecycle.status;
   }
 
-  /** @throws RUNTIME_NOT_READY before the store is open, which has it */
+  /** @throws RUNTIME_NOT_READY until the store is open, because the store holds the id */
   get runtimeId(): string {
     return this.#lifecycle.opened().runtimeId;
   }
 
   /**
-   * On return the runtime takes commands. Failed, everything that was acquired is released, last first.
+   * Starts the runtime. On return it accepts commands. If the start fails, everything acquired is released, last first.
    * @throws PLUGIN_FAILED · PLUGIN_TIMEOUT · STORE_LOCKED · STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE
    */
   start(): Promise<void> {
@@ -144,8 +192,8 @@ export class Runtime implements ServedRuntime {
   }
 
   /**
-   * Ends in bounded time: commands are refused, runs ended and their ends committed, streams and requests drained,
-   * what was acquired released, the store closed last. Called again, it waits for the same end.
+   * Stops the runtime within `deadlineMs`: refuses commands, ends runs and commits their ends, drains streams and
+   * requests, calls the releases of plugins, and closes the store last. A second call waits for the same stop.
    */
   stop({ reason = 'stop', deadlineMs = this.limits.shutdownDeadlineMs }: StopOptions = {}): Promise<void> {
     return this.#lifecycle.stop(reason, deadlineMs);
@@ -182,7 +230,7 @@ export class Runtime implements ServedRuntime {
     const { worker, replayed, before } = await creation.create(request, options);
     const detail = this.#detail(worker);
     const receipt = before && (await inputs.receiptAt(worker, before));
-    return { worker: detail, replayed, input: receipt && { ...receipt, run: null, replayed } };
+    return { worker: detail, replayed, input: receipt && { ...receipt, run: null, waited: null, replayed } };
   }
 
   async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.WorkerSummary>> {
@@ -205,7 +253,8 @@ export class Runtime implements ServedRuntime {
     const { journal } = this.#lifecycle.running();
     const worker = this.#worker(workerId);
     checkUpdate(request, this.limits);
-    return settling(this.#hooks.admit, { type: 'worker.update', workerId, update: request }, async () => {
+    const command = { type: 'worker.update', workerId, worker: factsOf(worker), update: request } as const;
+    return admitted(this.#hooks.admit, command, async () => {
       await journal.commit(worker, (state) => update(state, request));
       return this.#detail(worker);
     });
@@ -214,21 +263,31 @@ export class Runtime implements ServedRuntime {
   async deleteWorker(workerId: string): Promise<void> {
     const { journal, creation } = this.#lifecycle.running();
     const worker = this.#worker(workerId);
-    return settling(this.#hooks.admit, { type: 'worker.delete', workerId }, async () => {
-      // a damaged log takes no last event, and nothing runs on it
-      if (worker.isDamaged) worker.state = { ...worker.state, phase: 'deleted' };
-      else await journal.commit(worker, (state) => remove(state, 'delete'));
-      await creation.discard(worker);
-      worker.live?.wake();
-    });
+    return admitted(
+      this.#hooks.admit,
+      { type: 'worker.delete', workerId, worker: factsOf(worker) },
+      async () => {
+        // a damaged log accepts no event, and nothing runs on it
+        if (worker.isDamaged) worker.state = { ...worker.state, phase: 'deleted' };
+        else await journal.commit(worker, (state) => remove(state, 'delete'));
+        await creation.removeData(worker);
+        worker.live?.readers.wake();
+      },
+    );
   }
 
   async sendInput(
     workerId: string,
     input: Api.WorkerInput,
-    options: Api.IdempotencyOptions & { readonly waitMs?: number; readonly signal?: AbortSignal } = {},
+    options: Api.IdempotencyOptions & Api.WaitOptions = {},
   ): Promise<Api.InputReceipt> {
     return this.#lifecycle.running().inputs.send(this.#worker(workerId), input, options);
+  }
+
+  async waitForRun(workerId: string, runId: string, options: Api.WaitOptions = {}): Promise<Api.RunWait> {
+    checkRunId(runId);
+    checkWait(options.waitMs);
+    return this.#lifecycle.opened().waits.wait(this.#worker(workerId), runId, options);
   }
 
   async cancelRun(
@@ -254,10 +313,10 @@ export class Runtime implements ServedRuntime {
     workerId: string,
     options: { readonly reason?: string } = {},
   ): Promise<Api.WorkerDetail> {
-    const { supervisor, workers } = this.#lifecycle.running();
+    const { supervisor, workers, journal } = this.#lifecycle.running();
     checkResume(options);
     const worker = this.#worker(workerId);
-    await resume({ hooks: this.#hooks, workers, supervisor }, worker, options.reason);
+    await resume({ hooks: this.#hooks, workers, supervisor, journal }, worker, options.reason);
     return this.#detail(worker);
   }
 
@@ -288,7 +347,7 @@ export class Runtime implements ServedRuntime {
     return { items, next, asOf, ...(gaps.length > 0 && { gaps }) };
   }
 
-  /** A page of events as the bytes that are stored, for transports. @throws as `events` */
+  /** Reads a page of events as the bytes that are stored, for transports. @throws as `events` */
   async readEvents(workerId: string, query: Api.PageQuery = {}): Promise<RawPage> {
     checkPageQuery(query);
     return readEventPage(this.#lifecycle.opened().reader, this.#worker(workerId), query, this.limits);
@@ -305,7 +364,7 @@ export class Runtime implements ServedRuntime {
 
   async putBundle(digest: string, bundle: JsonValue): Promise<Api.BundleInfo> {
     const { bundles } = this.#lifecycle.running();
-    return settling(this.#hooks.admit, { type: 'bundle.put', digest, bundle }, () =>
+    return admitted(this.#hooks.admit, { type: 'bundle.put', digest, bundle }, () =>
       bundles.put(digest, bundle),
     );
   }
@@ -327,16 +386,16 @@ export class Runtime implements ServedRuntime {
     return watch(() => this.openWatch(options), signal);
   }
 
-  /** One Worker live as bytes, to be pulled, for transports. Close it. @throws as `events` · LIMIT_REACHED */
+  /** Opens a stream of one Worker, for transports. The caller closes it. @throws as `events` · LIMIT_REACHED */
   async openStream(
     workerId: string,
     options: Omit<Api.ObserveOptions, 'signal'> = {},
   ): Promise<WorkerStream> {
     const { streams } = this.#lifecycle.opened();
-    return streams.open(this.#worker(workerId), options, (worker) => this.#detail(worker));
+    return streams.open(this.#worker(workerId), options);
   }
 
-  /** All Workers live, to be pulled, for transports. Close it. @throws CURSOR_INVALID · LIMIT_REACHED */
+  /** Opens a stream of all Workers, for transports. The caller closes it. @throws CURSOR_INVALID · LIMIT_REACHED */
   openWatch({ after }: Omit<Api.WatchOptions, 'signal'> = {}): WatchStream {
     return this.#lifecycle.opened().streams.openWatch(after);
   }

@@ -15,11 +15,11 @@ import type {
 } from '../contracts/store.ts';
 
 /**
- * What goes wrong with a call:
- * - `full`: STORE_FULL, nothing was done.
- * - `conflict`: STORE_CONFLICT, nothing was done.
- * - `unavailable-lost`: STORE_UNAVAILABLE, in doubt; in truth nothing was done.
- * - `unavailable-done`: STORE_UNAVAILABLE, in doubt; in truth it was done.
+ * The failure of a call:
+ * - `full`: STORE_FULL; the inner store is not called.
+ * - `conflict`: STORE_CONFLICT; the inner store is not called.
+ * - `unavailable-lost`: STORE_UNAVAILABLE, so the outcome is in doubt; the inner store is not called.
+ * - `unavailable-done`: STORE_UNAVAILABLE, so the outcome is in doubt; the inner store has completed the call.
  */
 export type StoreFault = 'full' | 'conflict' | 'unavailable-lost' | 'unavailable-done';
 
@@ -30,7 +30,7 @@ const CODES: Record<StoreFault, ErrorCode> = {
   'unavailable-done': 'STORE_UNAVAILABLE',
 };
 
-/** Every method of a store, and whether it writes. */
+/** Every method of a store; true if it writes. */
 const WRITES = {
   open: false,
   create: true,
@@ -48,36 +48,36 @@ const WRITES = {
 
 export type StoreMethod = keyof typeof WRITES;
 
-/** One call, as it came in. */
+/** One call that the store received. */
 export interface StoreCall {
   readonly method: StoreMethod;
-  /** The log that it is about, if any. */
+  /** The id of the log that the call names, or null. */
   readonly log: string | null;
-  /** What `create` and `append` bring. */
+  /** The batch of a `create` or an `append`, or null. */
   readonly batch: Batch | null;
-  /** Whether it is a create, append, remove or putBundle. */
+  /** True for create, append, remove and putBundle. */
   readonly isWrite: boolean;
 }
 
-/** Which calls a fault or a stall is for: those of a method, or those that match. */
+/** Selects the calls of a fault or a stall: those of one method, or those for which the function returns true. */
 export type WhichCalls = StoreMethod | ((call: StoreCall) => boolean);
 
-/** Calls that hang. */
+/** A set of calls that a test holds back. */
 export interface Stall {
-  /** Resolves when the first call hangs. */
+  /** Resolves when the first call is held. */
   readonly reached: Promise<void>;
-  /** How many calls hang now. */
+  /** The number of calls that are held now. */
   readonly held: number;
   /**
-   * Ends the stall. `done`: what hung happens now, in the order in which it came. `lost`: it never happens, and fails
-   * with STORE_UNAVAILABLE. Again does nothing.
+   * Ends the stall. `done` runs the held calls now, in the order of their arrival. `lost` fails them with
+   * STORE_UNAVAILABLE and never runs them. A second call does nothing.
    */
   release(outcome: 'done' | 'lost'): void;
 }
 
 type MatchCall = (call: StoreCall) => boolean;
 
-/** Where one fault is due. A standing one is not used up. */
+/** One planned fault and its condition. A standing fault applies until `heal`, any other applies once. */
 interface PlannedFault {
   readonly fault: StoreFault;
   readonly isStanding: boolean;
@@ -92,13 +92,13 @@ class HeldCalls implements Stall {
   readonly reached: Promise<void>;
   readonly #waiting: ((outcome: 'done' | 'lost') => void)[] = [];
   readonly #onRelease: () => void;
-  #tellReached = (): void => {};
+  #markReached = (): void => {};
 
   constructor(holds: MatchCall, onRelease: () => void) {
     this.holds = holds;
     this.#onRelease = onRelease;
     this.reached = new Promise((resolve) => {
-      this.#tellReached = resolve;
+      this.#markReached = resolve;
     });
   }
 
@@ -107,7 +107,7 @@ class HeldCalls implements Stall {
   }
 
   wait(): Promise<'done' | 'lost'> {
-    this.#tellReached();
+    this.#markReached();
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -118,13 +118,14 @@ class HeldCalls implements Stall {
 }
 
 /**
- * A store around another that fails where a test says. Faults are taken in the order in which they were planned; a
- * stall comes before all faults. A write that hangs makes `head` of its log wait, as the contract says of `head`.
+ * A store that wraps another one and fails on demand. Each call takes the first planned fault that matches it. A call
+ * that matches a fault and a stall is held first and fails when it is released. While a write is held, `head` of its
+ * log waits, as the store contract requires.
  */
 export class FaultyStore implements RuntimeStore {
   readonly #inner: RuntimeStore;
   readonly #stalls = new Set<HeldCalls>();
-  /** The write of each log that hung last; these never reject. */
+  /** The outcome of the last held write of each log. These promises never reject. */
   readonly #hanging = new Map<string, Promise<unknown>>();
   readonly #calls: StoreCall[] = [];
   #faults: PlannedFault[] = [];
@@ -146,35 +147,35 @@ export class FaultyStore implements RuntimeStore {
     return this.#inner.version;
   }
 
-  /** Every call so far, the failed ones too. */
+  /** All calls so far, including the failed ones, oldest first. */
   get calls(): readonly StoreCall[] {
     return this.#calls;
   }
 
-  /** The next such call fails. Planned twice, the next two do. */
+  /** Makes the next matching call fail. Each further call of this method adds one more failure. */
   failNext(which: WhichCalls, fault: StoreFault): void {
     this.#faults.push({ fault, isStanding: false, isDue: matcher(which) });
   }
 
-  /** The `nth` write from now on (1 is the next) fails: a loop over `nth` fails a command at each of its steps. */
+  /** Makes the `nth` write from now on fail; 1 is the next. A loop over `nth` fails a command at each of its writes. */
   failAt(nth: number, fault: StoreFault): void {
     const due = this.#writes + nth;
     this.#faults.push({ fault, isStanding: false, isDue: (call) => call.isWrite && this.#writes === due });
   }
 
-  /** Every such call fails, until `heal`: a disk that is full stays full. */
+  /** Makes every matching call fail until `heal`, as on a disk that stays full. */
   failWhile(which: WhichCalls, fault: StoreFault): void {
     this.#faults.push({ fault, isStanding: true, isDue: matcher(which) });
   }
 
-  /** Every such call hangs, until the stall is released. */
+  /** Holds every matching call until the stall is released. */
   stall(which: WhichCalls): Stall {
     const held = new HeldCalls(matcher(which), () => this.#stalls.delete(held));
     this.#stalls.add(held);
     return held;
   }
 
-  /** Forgets all faults, and lets what hangs happen. */
+  /** Removes all planned faults and releases all stalls as `done`. */
   heal(): void {
     this.#faults = [];
     this.#releaseAll('done');
@@ -228,7 +229,7 @@ export class FaultyStore implements RuntimeStore {
     return this.#call('bundles', null, null, () => this.#inner.bundles());
   }
 
-  /** Closes the inner store. What hangs is lost then, unless it is `close` that hangs. */
+  /** Releases all stalls as `lost` and closes the inner store. A stalled `close` does so after its own release. */
   close(): Promise<void> {
     return this.#call('close', null, null, () => {
       this.#releaseAll('lost');
@@ -249,7 +250,7 @@ export class FaultyStore implements RuntimeStore {
     for (const stall of this.#stalls) {
       if (!stall.holds(call)) continue;
       const outcome = this.#hang(stall, () => this.#act(fault, act));
-      // One entry a log is enough: the runtime has at most one write a log on its way.
+      // One entry per log is enough, because the runtime has at most one write per log in progress.
       if (log !== null && call.isWrite) this.#hanging.set(log, Promise.allSettled([outcome]));
       return outcome;
     }
@@ -278,5 +279,5 @@ export class FaultyStore implements RuntimeStore {
   }
 }
 
-/** Puts a store that fails on demand around `inner`. */
+/** Wraps `inner` in a store that fails, or holds calls, on demand. */
 export const faultyStore = (inner: RuntimeStore): FaultyStore => new FaultyStore(inner);

@@ -5,20 +5,21 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A clock that stands still until a test moves it. */
+/** A clock whose time changes only when a test advances it. */
 export interface ManualClock extends Clock {
-  /** Timers that wait to be due. */
+  /** The number of timers that are pending: neither called nor cancelled. */
   readonly timers: number;
   /**
-   * Moves on by `ms`, and calls what falls due on the way, in order of time, then of setting. Before the first timer
-   * and after each one the event loop turns a few times, so that what is ready runs: promises, and chains of up to
-   * four `setImmediate`. A timer that such work sets within `ms` is called by the same move. Rejects with what a callback throws; the clock then stays
-   * where it was called. One move at a time.
+   * Advances the time by `ms` milliseconds and calls each timer that becomes due, in order of due time, then of
+   * creation. Before the first timer and after each one it yields to the event loop a few times, so that pending work
+   * runs: promises, and chains of up to four `setImmediate`. The same call also runs a timer that such work sets, if
+   * it becomes due within `ms`. Rejects with the error of a callback that throws; the time then stays at that
+   * timer's due time. Calls must not overlap.
    */
   advance(ms: number): Promise<void>;
 }
 
-/** A turn of ours may come just before what a callback has set going; one more turn per link of a chain. */
+/** One turn of the event loop per link of a chain of `setImmediate`, and one more in case ours runs first. */
 const TURNS = 5;
 
 const settle = async (): Promise<void> => {
@@ -50,7 +51,7 @@ class SteppedClock implements ManualClock {
   }
 
   async advance(ms: number): Promise<void> {
-    if (!(ms >= 0)) throw new RangeError(`A clock does not go back: advance(${ms})`);
+    if (!(ms >= 0)) throw new RangeError(`A clock cannot go back: advance(${ms})`);
     const target = this.#now + ms;
     await settle();
     for (let timer = this.#earliest(target); timer; timer = this.#earliest(target)) {
@@ -62,7 +63,7 @@ class SteppedClock implements ManualClock {
     this.#now = target;
   }
 
-  /** The timer that falls due first, no later than `target`. A set keeps the order in which timers were set. */
+  /** Returns the timer that is due first, at or before `target`. The Set iterates in the order of creation. */
   #earliest(target: number): Timer | undefined {
     let earliest: Timer | undefined;
     for (const timer of this.#timers) {
@@ -72,5 +73,8 @@ class SteppedClock implements ManualClock {
   }
 }
 
-/** A clock that is moved by hand, at first at `start`: without one, at a fixed time in 2026. */
+/**
+ * Makes a clock that a test advances by hand. `start` is its first time, in milliseconds since the epoch; the default
+ * is the beginning of 2026, UTC.
+ */
 export const manualClock = (start: number = Date.UTC(2026, 0, 1)): ManualClock => new SteppedClock(start);

@@ -14,22 +14,25 @@ import { RuntimeError } from '../contracts/runtime-error.ts';
 import { type Gate, NamedGate } from './engine/gate.ts';
 import type { Script, ScriptStep, WaitStep } from './engine/script.ts';
 
-/** What a session was asked to run, and what came of it. */
+/** One run of a session: its input, and what the run has received so far. */
 export interface ScriptedRun {
   readonly runId: string;
   readonly input: RunInput | null;
+  /** The answers to its requests, oldest first. */
   readonly answers: readonly Answer[];
+  /** The ids of the Workers that it created. */
   readonly children: readonly string[];
 }
 
+/** One session that the engine handed out, with its runs, oldest first. */
 export interface ScriptedSession {
   readonly context: EngineContext;
   readonly runs: readonly ScriptedRun[];
-  /** Why it was detached, once it was. */
+  /** The reason of the detach, or null before one. */
   readonly detached: DetachReason | null;
 }
 
-/** What the runtime called. */
+/** One call that the runtime made on the engine or a session. */
 export type ScriptedCall =
   | { readonly call: 'attach'; readonly workerId: string; readonly generation: number }
   | {
@@ -41,8 +44,9 @@ export type ScriptedCall =
   | { readonly call: 'forget'; readonly workerId: string };
 
 export interface ScriptedEngineOptions {
-  /** Default `"scripted"`. */
+  /** The engine's name. Default `"scripted"`. */
   readonly name?: string;
+  /** Default: placement `backendInternal`, access to the file system, tools `read` and `write`, requests. */
   readonly capabilities?: EngineCapabilities;
 }
 
@@ -59,23 +63,23 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
-/** Waits for something, or throws the signal's reason. Without a signal there is only the waiting. */
+/** Waits for a promise; rejects with the signal's reason if the signal aborts first. A null signal never aborts. */
 const orAborted = (waited: Promise<void>, signal: AbortSignal | null): Promise<void> => {
   if (signal === null) return waited;
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort, { once: true });
-    // a signal lives longer than the waiting: nothing is left on it
-    const over = (): void => signal.removeEventListener('abort', abort);
-    waited.then(resolve, reject).finally(over);
+    // The signal lives longer than the wait, so the listener is removed.
+    const release = (): void => signal.removeEventListener('abort', abort);
+    waited.then(resolve, reject).finally(release);
   });
 };
 
 const textOf = (input: RunInput | null): string => input?.parts.map(({ text }) => text).join('') ?? '';
 
-/** What a session needs of its engine. */
-interface Stage {
+/** The part of the engine that a session uses. */
+interface SessionHost {
   stepsOf(run: Run, context: EngineContext): readonly ScriptStep[];
   wait(step: WaitStep, owner: { readonly signal: AbortSignal }): Promise<void>;
   detach(context: EngineContext, reason: DetachReason): Promise<void>;
@@ -85,10 +89,10 @@ class Session implements EngineSession, ScriptedSession {
   readonly context: EngineContext;
   readonly runs: ScriptedRun[] = [];
   detached: DetachReason | null = null;
-  readonly #stage: Stage;
+  readonly #host: SessionHost;
 
-  constructor(stage: Stage, context: EngineContext) {
-    this.#stage = stage;
+  constructor(host: SessionHost, context: EngineContext) {
+    this.#host = host;
     this.context = context;
   }
 
@@ -96,12 +100,12 @@ class Session implements EngineSession, ScriptedSession {
     const answers: Answer[] = [];
     const children: string[] = [];
     this.runs.push({ runId: run.runId, input: run.input, answers, children });
-    yield* this.#play(this.#stage.stepsOf(run, this.context), run, answers, children);
+    yield* this.#play(this.#host.stepsOf(run, this.context), run, answers, children);
   }
 
   async detach(reason: DetachReason): Promise<void> {
     this.detached = reason;
-    await this.#stage.detach(this.context, reason);
+    await this.#host.detach(this.context, reason);
   }
 
   async *#play(
@@ -111,7 +115,7 @@ class Session implements EngineSession, ScriptedSession {
     children: string[],
   ): AsyncGenerator<EngineOutput | readonly EngineOutput[]> {
     for (const step of steps) {
-      // an array in a union of readonly arrays and objects is told apart by hand
+      // Array.isArray does not narrow a readonly array, so the check is on the property.
       if (!('type' in step)) {
         yield step;
         continue;
@@ -121,7 +125,7 @@ class Session implements EngineSession, ScriptedSession {
         case 'hang':
         case 'abort':
         case 'throw':
-          await this.#stage.wait(step, run);
+          await this.#host.wait(step, run);
           break;
         case 'ask': {
           const answer = await run.ask(step.question);
@@ -149,18 +153,20 @@ class Session implements EngineSession, ScriptedSession {
 }
 
 /**
- * An engine that does what its scripts say, in step with a test: it has no timers, and waits at gates that the test
- * opens. Scripts may be replaced at any time; a run keeps the one that it began with. Its config takes one key,
- * `token`, to be kept private.
+ * An engine that performs scripts, in step with a test. It sets no timers; its scripts wait at gates that the test
+ * opens. A test may replace the scripts at any time, and a run keeps the script that it began with. The config may
+ * have one key, `token`, which the runtime must keep private; `checkConfig` refuses other keys with
+ * CONFIG_UNSUPPORTED.
  */
 export class ScriptedEngine implements Engine {
   readonly name: string;
-  /** May be replaced: capabilities come from live facts. */
+  /** The capabilities now. A test may replace them, because the runtime reads them each time. */
   capabilities: EngineCapabilities;
-  /** An input without steps fails its run. */
+  /** The script of later runs. A run whose input has no steps fails. */
   script: Script;
-  /** What every attach, and every detach, waits for or throws. */
+  /** The steps of every attach. */
   attachScript: readonly WaitStep[] = [];
+  /** The steps of every detach. */
   detachScript: readonly WaitStep[] = [];
   readonly #gates = new Map<string, NamedGate>();
   readonly #sessions: Session[] = [];
@@ -173,39 +179,40 @@ export class ScriptedEngine implements Engine {
     this.script = script;
   }
 
-  /** Every session that was handed out, oldest first. */
+  /** All sessions that the engine has handed out, oldest first. */
   get sessions(): readonly ScriptedSession[] {
     return this.#sessions;
   }
 
-  /** Every call of the runtime, oldest first. */
+  /** All calls of the runtime, oldest first. */
   get calls(): readonly ScriptedCall[] {
     return this.#calls;
   }
 
+  /** Returns the gate of this name; makes it at the first use. */
   gate(name: string): Gate {
     return this.#gate(name);
   }
 
-  /** Resolves with such a call about the Worker, past or to come: the first one, or a later one by its number. */
+  /** Resolves with the call of this kind for the Worker, past or future. `number` 1 is the first such call. */
   called<C extends ScriptedCall['call']>(
     call: C,
     workerId: string,
     number = 1,
   ): Promise<Extract<ScriptedCall, { readonly call: C }>> {
-    const fits = (made: ScriptedCall): made is Extract<ScriptedCall, { readonly call: C }> =>
+    const matches = (made: ScriptedCall): made is Extract<ScriptedCall, { readonly call: C }> =>
       made.call === call && made.workerId === workerId;
     return new Promise((resolve) => {
       let count = 0;
-      const listen = (made: ScriptedCall): void => {
-        if (!fits(made)) return;
+      const listener = (made: ScriptedCall): void => {
+        if (!matches(made)) return;
         count += 1;
         if (count !== number) return;
-        this.#listeners.delete(listen);
+        this.#listeners.delete(listener);
         resolve(made);
       };
-      this.#listeners.add(listen);
-      for (const past of this.#calls) listen(past);
+      this.#listeners.add(listener);
+      for (const past of this.#calls) listener(past);
     });
   }
 
@@ -219,7 +226,7 @@ export class ScriptedEngine implements Engine {
     const { workerId, generation } = context;
     this.#note({ call: 'attach', workerId, generation });
     for (const step of this.attachScript) await this.#wait(step, context);
-    const session = new Session(this.#stage, context);
+    const session = new Session(this.#sessionHost, context);
     this.#sessions.push(session);
     return session;
   }
@@ -228,7 +235,7 @@ export class ScriptedEngine implements Engine {
     this.#note({ call: 'forget', workerId });
   }
 
-  readonly #stage: Stage = {
+  readonly #sessionHost: SessionHost = {
     stepsOf: (run, context) => this.#stepsOf(run, context),
     wait: (step, owner) => this.#wait(step, owner),
     detach: async (context, reason) => {
@@ -240,7 +247,7 @@ export class ScriptedEngine implements Engine {
 
   #note(call: ScriptedCall): void {
     this.#calls.push(call);
-    for (const listen of [...this.#listeners]) listen(call);
+    for (const listener of [...this.#listeners]) listener(call);
   }
 
   #stepsOf(run: Run, context: EngineContext): readonly ScriptStep[] {
@@ -275,6 +282,6 @@ export class ScriptedEngine implements Engine {
   }
 }
 
-/** A deterministic engine for tests of whatever runs engines. */
+/** Makes a deterministic engine for tests of code that runs engines. */
 export const scriptedEngine = (script: Script = {}, options: ScriptedEngineOptions = {}): ScriptedEngine =>
   new ScriptedEngine(script, options);

@@ -1,14 +1,26 @@
 import { declareOn } from './declare.ts';
 import { endingTests } from './engine/ending.ts';
 import type { EngineHarness, LackingEngineCapabilities } from './engine/harness.ts';
-import { livingTests } from './engine/living.ts';
-import { type Contract, Trial } from './engine/trial.ts';
+import { runningTests } from './engine/running.ts';
+import { type Contract, EngineScene } from './engine/scene.ts';
 import type { TestFunction } from './store/harness.ts';
 
 /**
- * Declares the engine contract as tests, with ava's `test`: what any `Engine` runs as its test file. Each test asks for
- * a harness of its own, runs its engine in a runtime on a store in memory, and disposes of both, so all of them may run
- * at once.
+ * Declares the engine contract as tests. An implementation of `Engine` calls it in a test file, with ava's `test` or a
+ * function of the same shape.
+ *
+ * Each test calls `makeHarness` once and runs the harness's engine in a runtime on a memory store. After the test it
+ * stops the runtime and disposes of the harness. So all tests may run concurrently.
+ *
+ * `lacks` gives, for each capability that the engine or its harness does not have, the reason. The tests that need
+ * that capability are skipped, with the reason in their titles.
+ * @example
+ * testEngine(test, async () => ({
+ *   engine: myEngine(),
+ *   config: { model: 'm' },
+ *   input: { text: 'hello' },
+ *   dispose: async () => {},
+ * }), { long: 'runs end at once', echo: 'it does not repeat its input', recall: 'it has no memory' });
  */
 export const testEngine = (
   test: TestFunction,
@@ -16,10 +28,10 @@ export const testEngine = (
   lacks: LackingEngineCapabilities = {},
 ): void => {
   const contract: Contract = declareOn(test, lacks, async (t) => {
-    const trial = new Trial(t, await makeHarness());
-    await trial.start();
-    return trial;
+    const scene = new EngineScene(t, await makeHarness());
+    await scene.start();
+    return scene;
   });
-  livingTests(contract);
+  runningTests(contract);
   endingTests(contract);
 };

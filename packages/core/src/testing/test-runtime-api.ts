@@ -13,14 +13,25 @@ import { requestTests } from './api/requests.ts';
 import { restartingTests } from './api/restarting.ts';
 import { Scene } from './api/scene.ts';
 import { stoppingTests } from './api/stopping.ts';
+import { waitingTests } from './api/waiting.ts';
 import { watchingTests } from './api/watching.ts';
 import { declareOn } from './declare.ts';
 import type { TestFunction } from './store/harness.ts';
 
 /**
- * Declares the contract of the public API as tests, with ava's `test`: what the embedded runtime, a client of a remote
- * one and a registry of many have in common. Each test asks for a harness of its own and disposes of it, so all of them
- * may run at once. Errors are told by their `code` alone.
+ * Declares the contract of `RuntimeApi` as tests. The embedded runtime and every client of a remote runtime call it in
+ * a test file, with ava's `test` or a function of the same shape.
+ *
+ * Each test calls `makeHarness` once and disposes of the harness afterwards, so all tests may run concurrently. The
+ * tests identify errors by `code` alone, never by class or message.
+ *
+ * `lacks` gives, for each capability that the harness does not have, the reason. The tests that need that capability
+ * are skipped, with the reason in their titles.
+ * @example
+ * testRuntimeApi(test, async () => {
+ *   const server = await startServer();
+ *   return { api: connect(server.url), engine: server.engine, dispose: () => server.stop() };
+ * }, { restart: 'the server is shared', kill: 'the server is shared' });
  */
 export const testRuntimeApi = (
   test: TestFunction,
@@ -32,6 +43,7 @@ export const testRuntimeApi = (
   bundleTests(contract);
   listingTests(contract);
   inputTests(contract);
+  waitingTests(contract);
   requestTests(contract);
   stoppingTests(contract);
   readingTests(contract);

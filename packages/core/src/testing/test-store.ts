@@ -4,14 +4,28 @@ import { documentTests } from './store/documents.ts';
 import type { LackingCapabilities, StoreHarness, TestFunction } from './store/harness.ts';
 import { killingTests } from './store/killing.ts';
 import { openingTests } from './store/opening.ts';
-import { Place } from './store/place.ts';
 import { readingTests } from './store/reading.ts';
 import { restartingTests } from './store/restarting.ts';
+import { StoreScene } from './store/scene.ts';
 import { writingTests } from './store/writing.ts';
 
 /**
- * Declares the store contract as tests: what any `RuntimeStore` runs as its test file, with ava's `test`. Each test
- * asks for a harness of its own, opens stores on it and disposes of it, so all of them may run at once.
+ * Declares the store contract as tests. An implementation of `RuntimeStore` calls it in a test file, with ava's `test`
+ * or a function of the same shape.
+ *
+ * Each test calls `makeHarness` (some call it twice), opens stores on the harness, closes them and disposes of the
+ * harness. So all tests may run concurrently.
+ *
+ * `lacks` gives, for each capability that the store or its harness does not have, the reason. The tests that need that
+ * capability are skipped, with the reason in their titles.
+ * @example
+ * testStore(test, async () => {
+ *   const directory = await mkdtemp(join(tmpdir(), 'store-'));
+ *   return {
+ *     open: async () => myStore(directory),
+ *     dispose: () => rm(directory, { recursive: true }),
+ *   };
+ * }, { kill: 'the store runs in this process', meter: 'reads are not counted' });
  */
 export const testStore = (
   test: TestFunction,
@@ -19,9 +33,9 @@ export const testStore = (
   lacks: LackingCapabilities = {},
 ): void => {
   const contract: Contract = declareOn(test, lacks, async (t) => {
-    const place = new Place(t, makeHarness);
-    await place.open();
-    return place;
+    const scene = new StoreScene(t, makeHarness);
+    await scene.open();
+    return scene;
   });
   openingTests(contract);
   writingTests(contract);

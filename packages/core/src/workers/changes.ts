@@ -1,50 +1,56 @@
-import type { Worker } from './worker.ts';
-
-/** A place in the order: a Worker, one that was removed, or where a watch stands. */
-export interface Place {
-  older: Place | null;
-  newer: Place | null;
+/** The node of one Worker, of one removed Worker or of one watch in the order of changes. */
+export interface ChangeNode<W> {
+  older: ChangeNode<W> | null;
+  newer: ChangeNode<W> | null;
   readonly kind: 'worker' | 'removed' | 'watch';
   revision: number;
-  readonly worker: Worker | null;
+  readonly worker: W | null;
   readonly workerId: string;
 }
 
-/** What a watch finds next. */
-type Change =
-  | { readonly type: 'worker'; readonly worker: Worker }
-  | { readonly type: 'removed'; readonly workerId: string };
-
-/** Where a watch stands in the order of change. Costs one link, whatever has changed since. */
-export interface WatchPlace {
-  /** The next change after this place, which it then stands behind; null at the end. */
-  next(): Change | null;
-  /** Of the last change that was passed. */
-  readonly revision: number;
-  leave(): void;
+/** A Worker as the order of changes needs it. */
+interface Changing<W> {
+  readonly workerId: string;
+  change: ChangeNode<W> | null;
 }
 
-const link = (place: Place, older: Place): void => {
-  place.older = older;
-  place.newer = older.newer;
-  if (older.newer) older.newer.older = place;
-  older.newer = place;
+/** One change as a watch reads it. */
+type Change<W> =
+  | { readonly type: 'worker'; readonly worker: W }
+  | { readonly type: 'removed'; readonly workerId: string };
+
+/** The position of one watch in the order of changes. It costs one node, however many Workers have changed. */
+export interface WatchPosition<W> {
+  /** Moves past the next change and returns it; null at the end. */
+  next(): Change<W> | null;
+  /** The revision of the last change that was passed. */
+  readonly revision: number;
+  /** Removes the position from the order. */
+  close(): void;
+}
+
+const link = <W>(node: ChangeNode<W>, older: ChangeNode<W>): void => {
+  node.older = older;
+  node.newer = older.newer;
+  if (older.newer) older.newer.older = node;
+  older.newer = node;
 };
 
-const unlink = (place: Place): void => {
-  if (place.older) place.older.newer = place.newer;
-  if (place.newer) place.newer.older = place.older;
-  place.older = null;
-  place.newer = null;
+const unlink = <W>(node: ChangeNode<W>): void => {
+  if (node.older) node.older.newer = node.newer;
+  if (node.newer) node.newer.older = node.older;
+  node.older = null;
+  node.newer = null;
 };
 
 /**
- * All Workers in the order in which they last changed. A change moves a Worker to the end, in constant time, and a
- * watch walks from where it stands to the end: it sees each Worker's present once, however often it changed
- * meanwhile. Removed Workers keep a place for a while; a watch that missed more than that begins anew.
+ * All Workers in the order of their last change. A change moves a Worker to the end, in constant time, and a watch
+ * walks from its position to the end: it reads the present state of each Worker once, however often that Worker
+ * changed in the meantime. Removed Workers keep a node until `removedLimit` later removals; a watch that missed
+ * more must start again.
  */
-export class Changes {
-  readonly #start: Place = {
+export class Changes<W extends Changing<W>> {
+  readonly #start: ChangeNode<W> = {
     older: null,
     newer: null,
     kind: 'watch',
@@ -52,13 +58,13 @@ export class Changes {
     worker: null,
     workerId: '',
   };
-  #end: Place = this.#start;
-  readonly #removed: Place[] = [];
+  #end: ChangeNode<W> = this.#start;
+  readonly #removed: ChangeNode<W>[] = [];
   readonly #removedLimit: number;
   readonly #wakes = new Set<() => void>();
   #revision = 0;
-  /** Removals up to this revision are forgotten. */
-  #forgotten = 0;
+  /** Removals up to this revision have lost their nodes. */
+  #droppedUpTo = 0;
 
   constructor(removedLimit: number) {
     this.#removedLimit = removedLimit;
@@ -68,21 +74,21 @@ export class Changes {
     return this.#revision;
   }
 
-  /** The Worker is new, or something about it has changed. */
-  touch(worker: Worker): void {
-    if (worker.place) this.#take(worker.place);
+  /** Moves a Worker that is new or has changed to the end. */
+  touch(worker: W): void {
+    if (worker.change) this.#take(worker.change);
     else {
       const { workerId } = worker;
-      worker.place = { older: null, newer: null, kind: 'worker', revision: 0, worker, workerId };
+      worker.change = { older: null, newer: null, kind: 'worker', revision: 0, worker, workerId };
     }
-    this.#append(worker.place);
+    this.#append(worker.change);
   }
 
-  remove(worker: Worker): void {
-    if (!worker.place) return;
-    this.#take(worker.place);
-    worker.place = null;
-    const removed: Place = {
+  remove(worker: W): void {
+    if (!worker.change) return;
+    this.#take(worker.change);
+    worker.change = null;
+    const removed: ChangeNode<W> = {
       older: null,
       newer: null,
       kind: 'removed',
@@ -93,67 +99,77 @@ export class Changes {
     this.#append(removed);
     this.#removed.push(removed);
     if (this.#removed.length > this.#removedLimit) {
-      const forgotten = this.#removed.shift() as Place;
-      this.#forgotten = forgotten.revision;
-      this.#take(forgotten);
+      const dropped = this.#removed.shift() as ChangeNode<W>;
+      this.#droppedUpTo = dropped.revision;
+      this.#take(dropped);
     }
   }
 
-  /** Calls back once, at the next change. Returns how to call that off. */
+  /** Calls `callback` once, at the next change. Returns a function that cancels this. */
   onChange(callback: () => void): () => void {
     this.#wakes.add(callback);
     return () => this.#wakes.delete(callback);
   }
 
-  /** Stands behind a revision; null where removals since then are forgotten. Costs the changes since then. */
-  stand(revision: number): WatchPlace | null {
-    if (revision !== 0 && (revision < this.#forgotten || revision > this.#revision)) return null;
+  /**
+   * Opens a position after a revision; null if removals since then have lost their nodes. Costs the number of changes
+   * since that revision.
+   */
+  openPosition(revision: number): WatchPosition<W> | null {
+    if (revision !== 0 && (revision < this.#droppedUpTo || revision > this.#revision)) return null;
     let behind = this.#end;
     while (behind !== this.#start && (behind.kind === 'watch' || behind.revision > revision))
-      behind = behind.older as Place;
-    const place: Place = { older: null, newer: null, kind: 'watch', revision, worker: null, workerId: '' };
-    this.#insert(place, revision === 0 ? this.#start : behind);
-    // a list that begins now has never shown those that were removed before
+      behind = behind.older as ChangeNode<W>;
+    const node: ChangeNode<W> = {
+      older: null,
+      newer: null,
+      kind: 'watch',
+      revision,
+      worker: null,
+      workerId: '',
+    };
+    this.#insert(node, revision === 0 ? this.#start : behind);
+    // a list that begins at the start never showed the Workers that were removed before
     const unseen = revision === 0 ? this.#revision : 0;
     return {
       next: () => {
-        for (let found = place.newer; found; found = found.newer) {
+        for (let found = node.newer; found; found = found.newer) {
           if (found.kind === 'watch' || (found.kind === 'removed' && found.revision <= unseen)) continue;
-          this.#take(place);
-          this.#insert(place, found);
-          place.revision = found.revision;
+          this.#take(node);
+          this.#insert(node, found);
+          node.revision = found.revision;
           return found.worker
             ? { type: 'worker', worker: found.worker }
             : { type: 'removed', workerId: found.workerId };
         }
-        // also past what it was not told of, so that its cursor does not lead there again
-        place.revision = this.#revision;
+        // also past the removals that were skipped, so that its cursor does not lead back to them
+        node.revision = this.#revision;
         return null;
       },
       get revision() {
-        return place.revision;
+        return node.revision;
       },
-      leave: () => this.#take(place),
+      close: () => this.#take(node),
     };
   }
 
-  #append(place: Place): void {
+  #append(node: ChangeNode<W>): void {
     this.#revision += 1;
-    place.revision = this.#revision;
-    this.#insert(place, this.#end);
+    node.revision = this.#revision;
+    this.#insert(node, this.#end);
     if (this.#wakes.size === 0) return;
     const wakes = [...this.#wakes];
     this.#wakes.clear();
     for (const wake of wakes) wake();
   }
 
-  #insert(place: Place, older: Place): void {
-    link(place, older);
-    if (older === this.#end) this.#end = place;
+  #insert(node: ChangeNode<W>, older: ChangeNode<W>): void {
+    link(node, older);
+    if (older === this.#end) this.#end = node;
   }
 
-  #take(place: Place): void {
-    if (place === this.#end) this.#end = place.older as Place;
-    unlink(place);
+  #take(node: ChangeNode<W>): void {
+    if (node === this.#end) this.#end = node.older as ChangeNode<W>;
+    unlink(node);
   }
 }

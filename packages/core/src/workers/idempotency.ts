@@ -5,7 +5,7 @@ import type { JsonValue } from '../contracts/json.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { KeyEntry } from '../contracts/store.ts';
 
-/** Digest of a request for comparison with a later one: field order does not count. */
+/** The digest of a request, for comparison with a later one. The order of fields does not matter. */
 export const digestOf = (request: JsonValue): string =>
   createHash('sha256').update(canonicalJson(request)).digest('base64url');
 
@@ -22,8 +22,8 @@ export const eventKey = (value: string, request: JsonValue): EventKey => {
 };
 
 /**
- * The idempotency keys used last, in order of use, and those of calls that are on. Where a key is new, `reserve`
- * holds it before the first await, so that of two calls at once only one is carried out.
+ * The most recent idempotency keys, in order of use, and the keys of calls in progress. `reserve` takes a new key
+ * before the first await, so that only one of two simultaneous calls is executed.
  */
 export class Keys<Entry extends { readonly hash: string; readonly digest: string } = KeyEntry> {
   readonly #limit: number;
@@ -36,8 +36,8 @@ export class Keys<Entry extends { readonly hash: string; readonly digest: string
   }
 
   /**
-   * The entry of an earlier call with this key, or undefined: then the key is reserved until `release`.
-   * @throws IDEMPOTENCY_MISMATCH the key was used for another request · IDEMPOTENCY_IN_FLIGHT its first call is on
+   * Returns the entry of an earlier call with this key. Otherwise reserves the key until `release` and returns undefined.
+   * @throws IDEMPOTENCY_MISMATCH the key was used for another request · IDEMPOTENCY_IN_FLIGHT its first call is in progress
    */
   reserve(key: EventKey): Entry | undefined {
     const hash = hashOfKey(key.value);

@@ -1,28 +1,27 @@
 import type { Clock } from '../contracts/clock.ts';
-import type { Live, Worker } from './worker.ts';
-
-/** Whether something needs the live part whatever the time. */
-const isNeeded = ({ isTurning, attaching, stopping, stall, holds, wakes }: Live): boolean =>
-  isTurning || attaching !== null || stopping !== null || stall !== null || holds > 0 || wakes.size > 0;
+import type { Worker } from './worker.ts';
 
 const sweep = (workers: Iterable<Worker>, before: number): void => {
   for (const worker of workers) {
     const { live } = worker;
-    if (!live || live.activeAt > before || isNeeded(live)) continue;
-    if (live.execution === null) worker.live = null;
+    if (!live || live.activeAt > before || live.isBusy) continue;
+    if (!live.execution?.isConnected) worker.live = null;
     else if (worker.state.run === null) {
-      live.tail.clear();
+      live.readers.tail.clear();
       live.keys = null;
     }
   }
 };
 
-/** Workers that nothing happens to for so long fall back to their record. Returns how to call that off. */
+/**
+ * Frees the live state of Workers that have been idle for `idleMs`; a Worker with an attached engine loses its tail and
+ * keys only. Runs every `idleMs` and costs one look at each Worker. Returns a function that cancels the sweep.
+ */
 export const sweepIdle = (workers: Iterable<Worker>, clock: Clock, idleMs: number): (() => void) => {
   const round = (): void => {
     sweep(workers, clock.now() - idleMs);
-    callOff = clock.after(idleMs, round);
+    cancelTimer = clock.after(idleMs, round);
   };
-  let callOff = clock.after(idleMs, round);
-  return () => callOff();
+  let cancelTimer = clock.after(idleMs, round);
+  return () => cancelTimer();
 };

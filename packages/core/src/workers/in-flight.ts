@@ -11,7 +11,7 @@ interface WritingPart {
   text: string;
 }
 
-/** How far a reader has read the text in flight: of which message, up to which part, and how much of that one. */
+/** A reader's position in the text in flight: the message, the index of a part, and UTF-16 units of that part. */
 export interface InFlightMark {
   readonly message: string;
   readonly part: number;
@@ -19,8 +19,8 @@ export interface InFlightMark {
 }
 
 /**
- * The message that a run is writing. Transient: what is here is superseded by the `message.completed` made of it.
- * Readers hold marks, not queues: what is due to one is the text behind its mark, whenever it comes for it.
+ * The message that a run is writing. It is transient: the `message.completed` that is made of it supersedes it. Readers
+ * hold marks instead of queues: whenever a reader pulls, it receives the text after its mark.
  */
 export class InFlight {
   readonly run: string;
@@ -38,12 +38,12 @@ export class InFlight {
     return this.#message === null;
   }
 
-  /** @throws OUTPUT_TOO_LARGE more text than `inFlightBytes`, counted in UTF-16 units, that no message has closed */
+  /** Adds text. @throws OUTPUT_TOO_LARGE the unfinished message has more than `inFlightBytes` UTF-16 units */
   append(type: PartType, text: string): void {
     if (text === '') return;
     this.#units += text.length;
     if (this.#units > this.#limitBytes) {
-      throw new RuntimeError('OUTPUT_TOO_LARGE', 'The engine streamed more text than a message may hold', {
+      throw new RuntimeError('OUTPUT_TOO_LARGE', 'The engine streamed more text than one message can hold', {
         details: { limit: 'inFlightBytes', value: this.#limitBytes },
       });
     }
@@ -53,7 +53,7 @@ export class InFlight {
     else this.#parts.push({ id: mintId('part'), type, text });
   }
 
-  /** The id of the message and of a part by position: those that were streamed keep theirs. */
+  /** The id of the message. A streamed message keeps its id when it is completed; so do its parts. */
   messageId(): string {
     return this.#message ?? mintId('msg');
   }
@@ -63,19 +63,19 @@ export class InFlight {
     return part?.type === type ? part.id : mintId('part');
   }
 
-  /** What was streamed, as parts of a message. */
+  /** The streamed text as parts of a message. */
   written(): readonly MessagePart[] {
     return this.#parts.map(({ id, type, text }) => ({ id, type, text }));
   }
 
-  /** A message has superseded the text. */
+  /** Clears the text after a completed message has superseded it. */
   clear(): void {
     this.#message = null;
     this.#parts = [];
     this.#units = 0;
   }
 
-  /** The text so far, and the mark behind it. */
+  /** The text so far, and the mark after it. */
   snapshot(): { readonly messages: readonly InFlightMessage[]; readonly mark: InFlightMark | null } {
     if (this.#message === null) return { messages: [], mark: null };
     return {
@@ -90,7 +90,7 @@ export class InFlight {
     };
   }
 
-  /** The next text behind a mark, of one part; null where the mark is at the end. A mark of another message is void. */
+  /** The next text of one part after a mark; null at the end. A mark of another message counts as the beginning. */
   next(mark: InFlightMark | null): { readonly delta: Delta; readonly mark: InFlightMark } | null {
     const message = this.#message;
     if (message === null) return null;

@@ -9,7 +9,7 @@ import { Worker } from './worker.ts';
 
 const READ = { count: 1_000, bytes: 1_048_576, direction: 'forward' } as const;
 
-/** Folds lines that follow the draft; those that it has already, or that cannot be read, are passed over. */
+/** Folds lines into the draft. Skips lines that the draft already contains, and lines that cannot be parsed. */
 const fold = (
   draft: Draft,
   lines: Uint8Array,
@@ -22,7 +22,7 @@ const fold = (
     try {
       event = decodeEvent(textOf(line));
     } catch {
-      // the store says which logs are damaged, and where
+      // the store reports damaged logs
     }
     if (event) apply(draft, event);
     at = positionAfter(line);
@@ -63,8 +63,9 @@ const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worke
 };
 
 /**
- * A Worker as its log has it: the last snapshot, and the events after it. Costs the events after the snapshot, and
- * of one that rests there not even the reading of it. A damaged log gives what can be read of it, and no run is on in it.
+ * Loads a Worker from its last snapshot and the events after it. Costs the number of events after the snapshot; the
+ * snapshot of a resting Worker is not even parsed. A damaged log yields the state of its readable events, without an
+ * active run.
  */
 export const loadWorker = (stored: StoredLog, store: RuntimeStore): Worker | Promise<Worker> => {
   const resting = restingIn(stored);

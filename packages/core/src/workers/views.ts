@@ -1,21 +1,29 @@
 import { workerCapabilities } from '../contracts/capabilities.ts';
 import type { Engine } from '../contracts/engine.ts';
+import type { WorkerFacts } from '../contracts/hooks.ts';
 import type { Overview } from '../contracts/overview.ts';
 import type { WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
 import { encodeCursor } from '../log/cursor.ts';
 import type { Worker } from './worker.ts';
 
 /*
- * What of a Worker may be seen from outside. Nothing private is reachable from a state, and what is shown is picked
- * here field by field.
+ * The public views of a Worker. Each field is selected explicitly, so that nothing private becomes public by accident.
  */
 
-/** Long ids are shortened to their random end; short ones are readable as they are. */
+/** The facts that plugins get with each command and commit. */
+export const factsOf = ({ state: { workerId, engine, labels, parent } }: Worker): WorkerFacts => ({
+  workerId,
+  engine,
+  labels,
+  parent,
+});
+
+/** Shortens a long id to its random end. Short ids are readable as they are. */
 const displayRefOf = (workerId: string): string => (workerId.length <= 16 ? workerId : workerId.slice(-8));
 
 export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
   const { state, live, isDamaged } = worker;
-  const connected = live?.execution != null;
+  const execution = live?.execution;
   return {
     runtimeId,
     workerId: state.workerId,
@@ -27,10 +35,10 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
     status: state.status,
     health: isDamaged ? 'damaged' : 'ok',
     execution: {
-      connected,
+      connected: execution?.isConnected === true,
       generation: state.generation,
-      // no fact of the log: only what keeps an execution from being attached now
-      lastError: (connected ? null : live?.stall?.error) ?? state.lastError,
+      // not a fact of the log: the error that blocks queued inputs at present
+      lastError: execution?.blockedBy ?? state.lastError,
     },
     run: state.run && { runId: state.run.runId, startedAt: state.run.startedAt },
     queued: state.queue.length,

@@ -17,15 +17,15 @@ const MAX_DEPTH = 1_000;
 const labelOf = ({ state: { labels } }: Worker, key: string): string | undefined =>
   Object.hasOwn(labels, key) ? labels[key] : undefined;
 
-/** All Workers of a runtime: by id, in order of creation, in order of change; and what is unique across them. */
+/** All Workers of a runtime, by id, in order of creation and in order of change, with the claims and creation keys that they share. */
 export class Workers {
-  readonly changes: Changes;
+  readonly changes: Changes<Worker>;
   readonly claims: Claims;
   readonly creationKeys: Keys<CreationKey>;
   readonly counts: Record<WorkerStatus, number> = { idle: 0, running: 0, waiting: 0, stopped: 0 };
   readonly #byId = new Map<string, Worker>();
-  /** Those that show, by log id: the ids are time-ordered, so this is the order of creation. */
-  readonly #shown: Worker[] = [];
+  /** The visible Workers, sorted by log id. Log ids are ordered by time, so this is the order of creation. */
+  readonly #visible: Worker[] = [];
   readonly #limits: Limits;
 
   constructor(limits: Limits) {
@@ -36,15 +36,15 @@ export class Workers {
   }
 
   get total(): number {
-    return this.#shown.length;
+    return this.#visible.length;
   }
 
-  /** Every Worker, also those that do not show yet. */
+  /** Iterates over all Workers, the invisible ones included. */
   [Symbol.iterator](): IterableIterator<Worker> {
     return this.#byId.values();
   }
 
-  /** @throws WORKER_NOT_FOUND also for one that does not show yet */
+  /** @throws WORKER_NOT_FOUND also for a Worker that is not visible yet */
   get(workerId: string): Worker {
     const worker = this.#byId.get(workerId);
     if (!worker || worker.counted === null || worker.phase === 'deleted')
@@ -56,37 +56,37 @@ export class Workers {
     return this.#byId.get(workerId)?.counted != null;
   }
 
-  /** Whether nothing has this id, not even a Worker that does not show yet. */
+  /** True if no Worker has this id, visible or not. */
   isFree(workerId: string): boolean {
     return !this.#byId.has(workerId);
   }
 
-  /** Whether the Worker itself is here, not gone, nor another one by its id. */
+  /** True if this very Worker is registered; false after it was removed, also if another Worker has its id now. */
   knows(worker: Worker): boolean {
     return this.#byId.get(worker.workerId) === worker;
   }
 
-  /** Of those that show. */
+  /** The visible Worker that owns a log. */
   byLog(log: string): Worker | undefined {
-    const worker = this.#shown[this.#indexAfter(log) - 1];
+    const worker = this.#visible[this.#indexAfter(log) - 1];
     return worker?.log === log ? worker : undefined;
   }
 
-  /** Reserves id and place of a Worker that does not show yet. @throws WORKER_EXISTS · LIMIT_REACHED */
+  /** Registers an invisible Worker, which reserves its id and counts towards the limit. @throws WORKER_EXISTS · LIMIT_REACHED */
   reserve(worker: Worker): void {
     const { workerId } = worker;
     if (this.#byId.has(workerId))
       throw new RuntimeError('WORKER_EXISTS', undefined, { details: { workerId } });
     if (this.#byId.size >= this.#limits.workers) {
-      throw new RuntimeError('LIMIT_REACHED', 'The runtime has as many Workers as it may', {
+      throw new RuntimeError('LIMIT_REACHED', 'The runtime has reached its maximum number of Workers', {
         details: { limit: 'workers', value: this.#limits.workers },
       });
     }
     this.#byId.set(workerId, worker);
   }
 
-  /** Takes a Worker away: deleted, or never come to be. */
-  forget(worker: Worker): void {
+  /** Removes a Worker that was deleted, or whose creation failed. */
+  remove(worker: Worker): void {
     const { workerId, log } = worker;
     if (!this.knows(worker)) return;
     this.#byId.delete(workerId);
@@ -95,14 +95,14 @@ export class Workers {
     this.counts[worker.counted] -= 1;
     worker.counted = null;
     const at = this.#indexAfter(log) - 1;
-    if (this.#shown[at] === worker) this.#shown.splice(at, 1);
+    if (this.#visible[at] === worker) this.#visible.splice(at, 1);
     this.changes.remove(worker);
   }
 
-  /** The state of a Worker has changed; the first time that it is alive, it shows. */
+  /** Updates counts, claims and the order of changes after a commit. A Worker becomes visible when it is first alive. */
   changed(worker: Worker): void {
     const { status, phase } = worker;
-    if (phase !== 'alive' || worker.isWithdrawn) return;
+    if (phase !== 'alive' || worker.isCancelled) return;
     if (status === 'stopped') this.claims.release(worker.workerId);
     if (worker.counted === null) this.#show(worker);
     else this.counts[worker.counted] -= 1;
@@ -111,7 +111,7 @@ export class Workers {
     this.changes.touch(worker);
   }
 
-  /** In order of creation, after a log id. Costs what is looked at. */
+  /** Lists Workers in order of creation, after a log id. Costs the number of Workers that are looked at. */
   list(
     { status, labels, parent }: ListWorkers,
     after: string,
@@ -119,8 +119,8 @@ export class Workers {
   ): { readonly items: readonly Worker[]; readonly hasMore: boolean } {
     const wanted = Object.entries(labels ?? {});
     const items: Worker[] = [];
-    for (let at = this.#indexAfter(after); at < this.#shown.length; at++) {
-      const worker = this.#shown[at] as Worker;
+    for (let at = this.#indexAfter(after); at < this.#visible.length; at++) {
+      const worker = this.#visible[at] as Worker;
       if (status !== undefined && worker.status !== status) continue;
       if (parent !== undefined && worker.state.parent !== parent) continue;
       if (wanted.some(([key, value]) => labelOf(worker, key) !== value)) continue;
@@ -132,17 +132,17 @@ export class Workers {
 
   #show(worker: Worker): void {
     const { log } = worker;
-    const last = this.#shown.at(-1);
-    if (!last || last.log < log) this.#shown.push(worker);
-    else this.#shown.splice(this.#indexAfter(log), 0, worker);
+    const last = this.#visible.at(-1);
+    if (!last || last.log < log) this.#visible.push(worker);
+    else this.#visible.splice(this.#indexAfter(log), 0, worker);
   }
 
   #indexAfter(log: string): number {
     let low = 0;
-    let high = this.#shown.length;
+    let high = this.#visible.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#shown[middle] as Worker).log <= log) low = middle + 1;
+      if ((this.#visible[middle] as Worker).log <= log) low = middle + 1;
       else high = middle;
     }
     return low;

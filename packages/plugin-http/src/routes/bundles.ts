@@ -1,16 +1,16 @@
 import type { JsonValue } from '@worker-runtime/core';
-import { bodyOf } from '../json-body.ts';
-import { sendPage } from '../page.ts';
-import { defined, Query } from '../query.ts';
+import { bodyOf } from '../wire/json-body.ts';
+import { sendPage } from '../wire/page.ts';
+import { defined, Query } from '../wire/query.ts';
 import { pathParameter, type Routes } from './context.ts';
 
-/** Config bundles, by the digest of what is in them. */
+/** Adds the routes of config bundles, which are addressed by the digest of their content. */
 export const bundleRoutes: Routes = (app, { runtime }) => {
   app.put('/bundles/:digest', { config: { permission: 'admin' } }, async (request, reply) =>
     reply.send(await runtime.putBundle(pathParameter(request, 'digest'), bodyOf<JsonValue>(request))),
   );
 
-  // what is in a bundle is configuration, which those who observe do not see
+  // the content of a bundle is private configuration: the permission `observe` is not enough
   app.get('/bundles/:digest', { config: { permission: 'admin' } }, async (request, reply) => {
     return reply.send(await runtime.getBundle(pathParameter(request, 'digest')));
   });

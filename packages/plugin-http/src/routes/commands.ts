@@ -1,26 +1,30 @@
 import type { WorkerInput } from '@worker-runtime/core';
 import type { FastifyReply } from 'fastify';
-import { bodyOf, optionalBodyOf } from '../json-body.ts';
-import { waitMsOf } from '../prefer.ts';
+import { bodyOf, optionalBodyOf } from '../wire/json-body.ts';
+import { waitMsOf } from '../wire/prefer.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 
-/** Aborted when the caller goes away before it has its answer. To abort for nothing would cost a stack trace each. */
-const callerGone = ({ raw }: FastifyReply): AbortSignal => {
-  const gone = new AbortController();
+/**
+ * Returns a signal that aborts when the caller disconnects before it has its answer. It does not abort after an answer,
+ * since each abort creates an error with a stack trace.
+ */
+const disconnectSignal = ({ raw }: FastifyReply): AbortSignal => {
+  const disconnected = new AbortController();
   raw.once('close', () => {
-    if (!raw.writableFinished) gone.abort();
+    if (!raw.writableFinished) disconnected.abort();
   });
-  return gone.signal;
+  return disconnected.signal;
 };
 
+const OBSERVE = { config: { permission: 'observe' } } as const;
 const OPERATE = { config: { permission: 'operate' } } as const;
 
-/** What a Worker is told to do. */
+/** Adds the routes of the commands to a Worker. */
 export const commandRoutes: Routes = (app, { runtime }) => {
   app.post('/workers/:w/inputs', OPERATE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
-    const waiting = waitMs === 0 ? {} : { waitMs, signal: callerGone(reply) };
+    const waiting = waitMs === 0 ? {} : { waitMs, signal: disconnectSignal(reply) };
     const { replayed, ...receipt } = await runtime.sendInput(
       pathParameter(request, 'w'),
       bodyOf<WorkerInput>(request),
@@ -32,6 +36,15 @@ export const commandRoutes: Routes = (app, { runtime }) => {
     markReplayed(reply, replayed);
     if (waitMs > 0) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
     return reply.code(receipt.run === null ? 202 : 200).send(receipt);
+  });
+
+  app.get('/workers/:w/runs/:run', OBSERVE, async (request, reply) => {
+    const waitMs = waitMsOf(request.headers.prefer);
+    const waiting = waitMs === 0 ? { waitMs } : { waitMs, signal: disconnectSignal(reply) };
+    if (waitMs > 0) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
+    return reply.send(
+      await runtime.waitForRun(pathParameter(request, 'w'), pathParameter(request, 'run'), waiting),
+    );
   });
 
   app.post('/workers/:w/cancel', OPERATE, async (request, reply) =>

@@ -1,18 +1,18 @@
 import type { ErrorCode, ServedRuntime } from '@worker-runtime/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { LiveAnswers } from '../live-answers.ts';
-import type { RoutePermission } from '../permission.ts';
+import type { RoutePermission } from '../access/permission.ts';
+import type { StreamResponses } from '../streams/stream-responses.ts';
 
-/** What routes are made with. */
+/** The services that routes use. */
 export interface RouteContext {
   readonly runtime: ServedRuntime;
-  readonly live: LiveAnswers;
+  readonly streams: StreamResponses;
 }
 
-/** Adds the routes of one concept. Those of a runtime stand below `/v1/runtimes/{r}`, which is checked before them. */
+/** Adds the routes of one concept. Those of a runtime are below `/v1/runtimes/{r}`; `r` is checked before they run. */
 export type Routes = (app: FastifyInstance, context: RouteContext) => void;
 
-/** How a stream says that it cannot be opened just now; null where it was not asked for as a stream. */
+/** Returns the body of a stream that closes at once with a reason; null if the client did not ask for a stream. */
 export type Closing = (
   accept: string | undefined,
   reason: ErrorCode,
@@ -20,23 +20,25 @@ export type Closing = (
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Who may call a route. Each has to say it. */
+    /** The permission that the route needs. Every route declares it. */
     readonly permission?: RoutePermission;
-    /** The query parameters of a route; none without it. */
+    /** The names of the query parameters; none by default. */
     readonly query?: readonly string[];
-    /** Also answered while the runtime is not ready. */
+    /** True if the route also works while the runtime is not ready. */
     readonly isAlwaysServed?: boolean;
-    /** Of a route that streams: trouble that passes is told in the stream, never by a status. */
+    /** Set for a route that streams: a transient error becomes a closing frame, never an error status. */
     readonly closing?: Closing;
   }
   interface FastifyRequest {
-    /** Whose token it brought, for the operator's log. */
+    /** The name of the token, for the operator's log. */
     callerName: string | null;
-    /** Whether the answer stays open. */
-    isLive: boolean;
+    /** True if the answer is a stream. */
+    isStream: boolean;
   }
 }
 
-/** A parameter of the path that the route's own pattern names. */
-export const pathParameter = (request: FastifyRequest, name: 'r' | 'w' | 'q' | 'name' | 'digest'): string =>
-  (request.params as Readonly<Record<string, string>>)[name] as string;
+/** Returns a parameter of the path, which the pattern of the route must name. */
+export const pathParameter = (
+  request: FastifyRequest,
+  name: 'r' | 'w' | 'q' | 'run' | 'name' | 'digest',
+): string => (request.params as Readonly<Record<string, string>>)[name] as string;

@@ -1,24 +1,24 @@
-import { JSON_TYPE } from '../accept.ts';
-import { docsPage } from '../docs-page.ts';
 import type { RouteTable } from '../route-table.ts';
+import { docsPage } from '../schema/docs-page.ts';
 import { openApiDocument } from '../schema/document.ts';
+import { JSON_TYPE } from '../wire/accept.ts';
 import type { Routes } from './context.ts';
 
-/** A page of our own words that loads nothing: whatever it might be made to show cannot run. */
+/** Blocks scripts and loads: the page needs neither, so injected markup could not run anything. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
-/** The contract: the same for whoever asks, so that a client can be made before it has a token. */
+/** Adds the OpenAPI document and its page. Both are public, so that a client can be generated without a token. */
 export const contractRoutes =
   (table: RouteTable): Routes =>
   (app, { runtime }) => {
-    let made: { readonly json: string; readonly html: string } | null = null;
-    // made when it is first asked for: by then all routes are there
+    let built: { readonly json: string; readonly html: string } | null = null;
+    // built on first use, when all routes are declared
     const contract = () => {
-      if (made === null) {
+      if (built === null) {
         const document = openApiDocument(table.routes, runtime.limits);
-        made = { json: JSON.stringify(document), html: docsPage(document) };
+        built = { json: JSON.stringify(document), html: docsPage(document) };
       }
-      return made;
+      return built;
     };
     const config = { permission: 'public', isAlwaysServed: true } as const;
     app.get('/openapi.json', { config }, async (_request, reply) =>

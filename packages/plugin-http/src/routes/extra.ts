@@ -1,20 +1,22 @@
 import { RuntimeError } from '@worker-runtime/core';
 import { pathParameter, type Routes } from './context.ts';
 
-/** What another plugin has to show, below `/v1/runtimes/{r}/x/`. The contract says that it is JSON, and no more. */
+/** A resource of another plugin, below `/v1/runtimes/{r}/x/`. The OpenAPI document describes it as any JSON. */
 export interface Extra {
   readonly name: string;
   readonly answer: () => Promise<unknown>;
 }
 
+/** @throws INVALID_REQUEST the name is not lower-case letters, digits and "-" */
 export const assertExtraName = (name: string): void => {
   if (!/^[a-z][a-z0-9-]{0,63}$/.test(name))
     throw new RuntimeError(
       'INVALID_REQUEST',
-      'The name of what a plugin shows is lower-case letters, digits and "-"',
+      'The name of a plugin resource must be lower-case letters, digits and "-"',
     );
 };
 
+/** Adds the route of the resources of other plugins. */
 export const extraRoutes =
   (extras: readonly Extra[]): Routes =>
   (app) => {

@@ -2,8 +2,8 @@ import { RuntimeError } from '@worker-runtime/core';
 import type { Routes } from './context.ts';
 
 /**
- * Whether the process is up, and whether it can work. Neither says more. That the runtime is not ready yet is said by
- * the gate which all but `/livez` pass; that it is about to go, here.
+ * Adds the liveness and readiness probes. The gate answers `/readyz` while the runtime is not ready yet; the route
+ * itself answers while the runtime stops.
  */
 export const healthRoutes: Routes = (app, { runtime }) => {
   app.get('/livez', { config: { permission: 'public', isAlwaysServed: true } }, async () => ({

@@ -1,10 +1,10 @@
-import { negotiate, SSE_TYPE } from '../accept.ts';
-import { sendLines, sendPage } from '../page.ts';
-import { assertKnown, defined, Query } from '../query.ts';
+import { negotiate, SSE_TYPE } from '../wire/accept.ts';
+import { sendLines, sendPage } from '../wire/page.ts';
+import { assertKnown, defined, Query } from '../wire/query.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { closingOfWorkerStream, EVENT_TYPES, openWorkerStream } from './worker-stream.ts';
 
-/** What a Worker did: its events as a page or live, its conversation, its counts. */
+/** Adds the routes to read a Worker's events (as pages or as a stream), its transcript and its overview. */
 export const historyRoutes: Routes = (app, context) => {
   const { runtime } = context;
 

@@ -1,13 +1,13 @@
 import type { IdempotencyOptions } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** The key that makes a retry safe; its form is checked by the runtime. */
+/** Returns the idempotency key of a request. The runtime validates its form. */
 export const idempotencyOf = ({ headers }: FastifyRequest): IdempotencyOptions => {
   const key = headers['idempotency-key'];
   return key === undefined ? {} : { idempotencyKey: String(key) };
 };
 
-/** Says that this is the answer of the first call. */
+/** Marks the answer as that of an earlier call with the same key. */
 export const markReplayed = (reply: FastifyReply, replayed: boolean): void => {
   if (replayed) reply.header('idempotent-replayed', 'true');
 };

@@ -1,7 +1,7 @@
-import type { Measurements } from '../measurements.ts';
+import type { Measurements } from '../metrics/measurements.ts';
 import type { Routes } from './context.ts';
 
-/** What was counted and what is the case, also while the runtime is not ready. */
+/** Adds the route of the metrics, which also works while the runtime is not ready. */
 export const metricsRoute =
   (measurements: Measurements): Routes =>
   (app) => {

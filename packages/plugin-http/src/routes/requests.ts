@@ -1,8 +1,8 @@
-import { bodyOf } from '../json-body.ts';
-import { sendPage } from '../page.ts';
+import { bodyOf } from '../wire/json-body.ts';
+import { sendPage } from '../wire/page.ts';
 import { pathParameter, type Routes } from './context.ts';
 
-/** What runs wait for, and the answers to it. */
+/** Adds the routes of the requests that runs wait for. */
 export const requestRoutes: Routes = (app, { runtime }) => {
   app.get('/workers/:w/requests', { config: { permission: 'observe' } }, async (request, reply) => {
     return sendPage(request, reply, await runtime.listRequests(pathParameter(request, 'w')));

@@ -1,9 +1,12 @@
 import { type Page, RuntimeError, type RuntimeSummary } from '@worker-runtime/core';
-import { sendPage } from '../page.ts';
-import { defined, Query } from '../query.ts';
+import { sendPage } from '../wire/page.ts';
+import { defined, Query } from '../wire/query.ts';
 import type { Routes } from './context.ts';
 
-/** The runtimes served here: one. */
+/** True if a cursor is the beginning of a list. */
+const isStart = (cursor: string): boolean => cursor === 'start' || cursor === '0';
+
+/** Adds the list of the served runtimes, which has one item. Its id is the cursor after it. */
 export const runtimesRoute: Routes = (app, { runtime }) => {
   app.get(
     '/v1/runtimes',
@@ -14,7 +17,7 @@ export const runtimesRoute: Routes = (app, { runtime }) => {
       const after = query.text('after') ?? 'start';
       const summary = await runtime.summary();
       const isAfter = after === summary.runtimeId;
-      if (!isAfter && after !== 'start' && after !== '0') throw new RuntimeError('CURSOR_INVALID');
+      if (!isAfter && !isStart(after)) throw new RuntimeError('CURSOR_INVALID');
       const page: Page<RuntimeSummary> = {
         items: isAfter ? [] : [summary],
         next: null,
@@ -25,7 +28,7 @@ export const runtimesRoute: Routes = (app, { runtime }) => {
   );
 };
 
-/** One runtime: what it is, and what it survived. */
+/** Adds the summary and the diagnostics of the runtime. */
 export const runtimeRoutes: Routes = (app, { runtime }) => {
   app.get('', { config: { permission: 'observe' } }, async () => runtime.summary());
 

@@ -1,13 +1,13 @@
-import { NDJSON_TYPE, negotiate, preferred, SSE_TYPE } from '../accept.ts';
-import { Query } from '../query.ts';
-import { ndjsonWatch, sseWatch, WatchSource } from '../watch-source.ts';
+import { ndjsonWatch, sseWatch, WatchSource } from '../streams/watch-source.ts';
+import { NDJSON_TYPE, negotiate, preferred, SSE_TYPE } from '../wire/accept.ts';
+import { Query } from '../wire/query.ts';
 import type { Closing, Routes } from './context.ts';
-import { positionOf } from './worker-stream.ts';
+import { resumePositionOf } from './worker-stream.ts';
 
 const WATCH_TYPES = [SSE_TYPE, NDJSON_TYPE] as const;
 const FORMATS = { [SSE_TYPE]: sseWatch, [NDJSON_TYPE]: ndjsonWatch };
 
-/** A watch that is over before it began. */
+/** Returns a watch that closes at once. */
 const closing: Closing = (accept, reason) => {
   const type = preferred(accept, WATCH_TYPES);
   if (type === null) return null;
@@ -15,17 +15,17 @@ const closing: Closing = (accept, reason) => {
   return { contentType: type, text: format.opening + format.closing(reason) };
 };
 
-/** All Workers of the runtime, live: each as it is now, then as it changes. */
-export const watchRoute: Routes = (app, { runtime, live }) => {
+/** Adds the watch: every Worker in its current state, then every change. */
+export const watchRoute: Routes = (app, { runtime, streams }) => {
   app.get(
     '/watch',
     { config: { permission: 'observe', query: ['after'], closing } },
     async (request, reply) => {
       const format = FORMATS[negotiate(request.headers.accept, WATCH_TYPES)]();
-      const after = positionOf(request, new Query(request));
+      const after = resumePositionOf(request, new Query(request));
       const stream = runtime.openWatch(after === undefined ? {} : { after });
       reply.header('runtime-id', runtime.runtimeId);
-      return live.open(request, reply, new WatchSource(stream, format));
+      return streams.open(request, reply, new WatchSource(stream, format));
     },
   );
 };

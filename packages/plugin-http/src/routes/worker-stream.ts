@@ -1,41 +1,41 @@
 import { type Cursor, RuntimeError, type WorkerStream } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../accept.ts';
-import { assertKnown, Query } from '../query.ts';
-import { frame, retryFrame } from '../sse.ts';
-import { WorkerSource } from '../worker-source.ts';
+import { frame, retryFrame } from '../streams/sse.ts';
+import { WorkerSource } from '../streams/worker-source.ts';
+import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../wire/accept.ts';
+import { assertKnown, Query } from '../wire/query.ts';
 import { type Closing, pathParameter, type RouteContext } from './context.ts';
 
-/** As what a Worker's events are offered. */
+/** The media types of a Worker's events. */
 export const EVENT_TYPES = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
 
-/** A stream that is over before it began. */
+/** Returns a Worker's stream that closes at once. */
 export const closingOfWorkerStream: Closing = (accept, reason) =>
   preferred(accept, EVENT_TYPES) === SSE_TYPE
     ? { contentType: SSE_TYPE, text: retryFrame() + frame('closing', { reason }) }
     : null;
 
-/** Where to go on. An EventSource repeats its first URL for ever, so what it says it has seen wins. */
-export const positionOf = (request: FastifyRequest, query: Query): Cursor | undefined => {
+/** Returns the position to resume from. `Last-Event-ID` wins, since an EventSource repeats its first URL for ever. */
+export const resumePositionOf = (request: FastifyRequest, query: Query): Cursor | undefined => {
   const lastEventId = request.headers['last-event-id'];
   return typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : query.text('after');
 };
 
 /**
- * Answers with one Worker's events as they come. A position that is gone begins anew with a snapshot, and says so
- * (`reset`): an EventSource that is refused would never come back.
+ * Answers with the stream of one Worker. An expired position is not refused, since a refused EventSource would never
+ * reconnect: the stream sends `reset` and begins with a snapshot.
  * @throws WORKER_NOT_FOUND · CURSOR_INVALID · CURSOR_FOREIGN
  */
 export const openWorkerStream = async (
   request: FastifyRequest,
   reply: FastifyReply,
-  { runtime, live }: RouteContext,
+  { runtime, streams }: RouteContext,
 ): Promise<FastifyReply> => {
   assertKnown(request.query, ['after', 'deltas']);
   const query = new Query(request);
   const workerId = pathParameter(request, 'w');
   const deltas = query.oneOf('deltas', ['0', '1']) !== '0';
-  const after = positionOf(request, query);
+  const after = resumePositionOf(request, query);
   let stream: WorkerStream;
   let preface = '';
   try {
@@ -47,5 +47,5 @@ export const openWorkerStream = async (
     preface = frame('reset', { code });
   }
   reply.header('runtime-id', runtime.runtimeId);
-  return live.open(request, reply, new WorkerSource(stream, preface));
+  return streams.open(request, reply, new WorkerSource(stream, preface));
 };

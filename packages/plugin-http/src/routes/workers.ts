@@ -1,7 +1,7 @@
 import type { CreateWorker, UpdateWorker, WorkerStatus } from '@worker-runtime/core';
-import { bodyOf } from '../json-body.ts';
-import { sendPage } from '../page.ts';
-import { defined, Query } from '../query.ts';
+import { bodyOf } from '../wire/json-body.ts';
+import { sendPage } from '../wire/page.ts';
+import { defined, Query } from '../wire/query.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 
@@ -12,7 +12,7 @@ const STATUSES: Readonly<Record<WorkerStatus, true>> = {
   stopped: true,
 };
 
-/** Workers as documents: create, list, show, change, delete. */
+/** Adds the routes to create, list, read, update and delete Workers. */
 export const workerRoutes: Routes = (app, { runtime }) => {
   app.post('/workers', { config: { permission: 'operate' } }, async (request, reply) => {
     const { worker, input, replayed } = await runtime.createWorker(
@@ -24,7 +24,7 @@ export const workerRoutes: Routes = (app, { runtime }) => {
       .code(201)
       .header('location', `/v1/runtimes/${worker.runtimeId}/workers/${encodeURIComponent(worker.workerId)}`);
     if (input === null) return reply.send(worker);
-    // where its first run can be followed from; a Worker that is read later does not say it again
+    // only this answer has the receipt: its cursor is where the first run can be followed from
     const { replayed: _, ...initialInput } = input;
     return reply.send({ ...worker, initialInput });
   });

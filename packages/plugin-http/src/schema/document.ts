@@ -1,20 +1,20 @@
 import { type ErrorCode, type Limits, version } from '@worker-runtime/core';
-import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../accept.ts';
-import { PROBLEM_TYPE, STATUS_OF } from '../problem.ts';
+import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
 import type { Route } from '../route-table.ts';
+import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { eventSchemas } from './events.ts';
 import { historySchemas } from './history.ts';
-import { type JsonSchema, list, ref, type Schemas } from './json-schema.ts';
+import { arrayOf, type JsonSchema, ref, type Schemas } from './json-schema.ts';
 import type { Operation, SuccessAnswer } from './operation.ts';
 import { OPERATIONS } from './operations.ts';
 import { PARAMETERS, type Parameter, RESPONSE_HEADERS } from './parameters.ts';
-import { requestSchemas } from './requests.ts';
+import { requestSchemas } from './request-bodies.ts';
 import { runtimeSchemas } from './runtime.ts';
 import { streamSchemas } from './streams.ts';
 import { cursor, workerSchemas } from './worker.ts';
 
-/** What any operation may fail with. */
-const ANYWHERE: readonly ErrorCode[] = [
+/** The errors that any operation may fail with. */
+const COMMON_ERRORS: readonly ErrorCode[] = [
   'INVALID_REQUEST',
   'FORBIDDEN',
   'METHOD_NOT_ALLOWED',
@@ -37,15 +37,22 @@ const headersOf = (names: readonly (keyof typeof RESPONSE_HEADERS)[]): JsonSchem
 const pageOf = (item: string): JsonSchema => ({
   type: 'object',
   properties: {
-    items: list(ref(item)),
-    next: { anyOf: [cursor, { type: 'null' }], description: 'Set while more is stored.' },
-    asOf: { ...cursor, description: 'Up to where the page speaks; a stream goes on from here.' },
-    gaps: list(ref('Gap')),
+    items: arrayOf(ref(item)),
+    next: {
+      anyOf: [cursor, { type: 'null' }],
+      description: 'The cursor of the next page; null if there are no more items.',
+    },
+    asOf: {
+      ...cursor,
+      description:
+        'The position of this page. A stream opened at this cursor delivers every later event exactly once.',
+    },
+    gaps: arrayOf(ref('Gap')),
   },
   required: ['items', 'next', 'asOf'],
 });
 
-/** NDJSON and Server-Sent Events are text to OpenAPI; what is on a line, or in an event, stands beside it. */
+/** Returns the content of a response. OpenAPI has no schema for a line or an event, so extensions (`x-…`) give it. */
 const contentOf = ({ json, page, events, lines, text }: SuccessAnswer): JsonSchema => {
   const ndjson = lines ?? page;
   return {
@@ -70,7 +77,7 @@ const successOf = (answer: SuccessAnswer, status: string): JsonSchema => {
   const content = contentOf(answer);
   const paged = answer.page === undefined ? [] : (['Page-Next', 'Page-As-Of', 'Page-Gaps'] as const);
   return {
-    description: status === '204' ? 'Done.' : 'As it is.',
+    description: status === '204' ? 'Success, without a body.' : 'Success.',
     headers: headersOf(['X-Request-Id', ...paged, ...(answer.headers ?? [])]),
     ...(Object.keys(content).length > 0 && { content }),
   };
@@ -96,7 +103,7 @@ const problemsOf = (codes: readonly ErrorCode[]): JsonSchema => {
   return {
     ...responses,
     default: {
-      description: 'Any other refusal, of a plugin too.',
+      description: 'Any other error, including those of plugins.',
       headers: headersOf(['X-Request-Id']),
       content: { [PROBLEM_TYPE]: { schema: ref('Problem') } },
     },
@@ -109,11 +116,11 @@ const parametersOf = (route: Route, { headers = [] }: Operation, limits: Limits)
   const path = [...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ['path', name as string] as const);
   const query = route.query.map((name) => ['query', name] as const);
   const header = headers.map((name) => ['header', name] as const);
-  return [...path, ...query, ...header].map(([place, name]) => {
-    const parameter = KNOWN[place][name];
+  return [...path, ...query, ...header].map(([location, name]) => {
+    const parameter = KNOWN[location][name];
     if (!parameter) throw new TypeError(`The parameter ${name} of ${route.path} has no schema`);
     const schema = parameter.schema(limits);
-    return { name, in: place, required: place === 'path', description: parameter.description, schema };
+    return { name, in: location, required: location === 'path', description: parameter.description, schema };
   });
 };
 
@@ -121,7 +128,7 @@ const operationOf = (route: Route, operation: Operation, limits: Limits): JsonSc
   const { request } = operation;
   const { permission } = route;
   const codes: readonly ErrorCode[] = [
-    ...ANYWHERE,
+    ...COMMON_ERRORS,
     ...(permission === 'public' ? [] : (['UNAUTHENTICATED'] as const)),
     ...operation.errors,
   ];
@@ -153,11 +160,11 @@ const schemasOf = (limits: Limits): Schemas => ({
   ...eventSchemas,
   ...runtimeSchemas,
   ...streamSchemas,
-  Extra: { description: 'Any JSON: it is the plugin’s own.' },
+  Extra: { description: 'Any JSON; the plugin defines it.' },
   Contract: { type: 'object', description: 'An OpenAPI document.' },
 });
 
-/** The document of what is served. A route without an operation, or an operation without a route, is a mistake of ours. */
+/** Builds the OpenAPI document. A route without an operation, or an operation without a route, is a TypeError. */
 export const openApiDocument = (routes: readonly Route[], limits: Limits): JsonSchema => {
   const paths: Record<string, Record<string, JsonSchema>> = {};
   const unserved = new Set(Object.keys(OPERATIONS));
@@ -177,7 +184,7 @@ export const openApiDocument = (routes: readonly Route[], limits: Limits): JsonS
       title: 'worker-runtime',
       version,
       description:
-        'Commands and observation of a runtime. Fields that are not named here are refused in requests, and may be added to answers. Every GET may be asked as HEAD.',
+        'Commands and observation of a runtime. A request with an unknown field is refused; a response may gain fields in later versions. Every GET is also available as HEAD.',
     },
     jsonSchemaDialect: 'https://spec.openapis.org/oas/3.1/dialect/base',
     paths,
@@ -187,7 +194,7 @@ export const openApiDocument = (routes: readonly Route[], limits: Limits): JsonS
           type: 'http',
           scheme: 'bearer',
           description:
-            'An access token with the permission that is named as a role, or one beyond it: observe, operate, admin. Not needed where the runtime was given no tokens.',
+            'An access token with the named permission or a higher one: observe < operate < admin. Not needed if the server has no tokens.',
         },
       },
       schemas: schemasOf(limits),

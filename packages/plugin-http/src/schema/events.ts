@@ -2,99 +2,108 @@ import type { EventData, EventKey, EventType, MessagePart, TextPart } from '@wor
 import {
   anyJson,
   anyObject,
+  arrayOf,
+  boolean,
+  constant,
+  constTrue,
   count,
-  flag,
+  dateTime,
+  enumOf,
   type JsonSchema,
-  list,
-  map,
-  noText,
+  mapOf,
+  nullable,
+  nullableString,
   object,
-  oneOf,
-  only,
-  orNull,
   ref,
   type Schemas,
-  text,
-  time,
-  yes,
+  string,
 } from './json-schema.ts';
 
-const key = object<EventKey>({ value: text, digest: text });
-const textParts = list(object<TextPart>({ type: only('text'), text }));
-const severity = oneOf('info', 'warning', 'error');
+const key = object<EventKey>({ value: string, digest: string });
+const textParts = arrayOf(object<TextPart>({ type: constant('text'), text: string }));
+const severity = enumOf('info', 'warning', 'error');
 const created = (): JsonSchema =>
   object<EventData['worker.created']>(
     {
-      engine: text,
-      displayName: noText,
-      labels: map(text),
-      parent: noText,
-      profile: noText,
-      bundle: orNull(object<{ readonly id: string; readonly digest: string }>({ id: text, digest: text })),
-      configDigest: text,
-      tools: list(text),
-      claims: list(
+      engine: string,
+      displayName: nullableString,
+      labels: mapOf(string),
+      parent: nullableString,
+      profile: nullableString,
+      bundle: nullable(
+        object<{ readonly id: string; readonly digest: string }>({ id: string, digest: string }),
+      ),
+      configDigest: string,
+      tools: arrayOf(string),
+      claims: arrayOf(
         object<{ readonly name: string; readonly mode: string }>({
-          name: text,
-          mode: oneOf('read', 'write'),
+          name: string,
+          mode: enumOf('read', 'write'),
         }),
       ),
     },
     { key },
   );
 
-/** The data of each type of event. A type that core adds does not compile until it is here. */
+/** The data of each type of event. A new type of core is a compile error until it is added here. */
 const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'worker.created': created(),
-  'worker.updated': object<EventData['worker.updated']>({}, { displayName: noText, labels: map(text) }),
-  'worker.stopped': object<EventData['worker.stopped']>(
-    { outcome: oneOf('graceful', 'detached') },
-    { reason: text },
+  'worker.updated': object<EventData['worker.updated']>(
+    {},
+    { displayName: nullableString, labels: mapOf(string) },
   ),
-  'worker.resumed': object<EventData['worker.resumed']>({}, { reason: text }),
-  'worker.deleted': object<EventData['worker.deleted']>({ cause: oneOf('delete', 'creation') }),
-  'execution.attached': object<EventData['execution.attached']>({ generation: count, engine: text }),
+  'worker.stopped': object<EventData['worker.stopped']>(
+    { outcome: enumOf('graceful', 'detached') },
+    { reason: string },
+  ),
+  'worker.resumed': object<EventData['worker.resumed']>({}, { reason: string }),
+  'worker.deleted': object<EventData['worker.deleted']>({ cause: enumOf('delete', 'creation') }),
+  'execution.attached': object<EventData['execution.attached']>({ generation: count, engine: string }),
   'execution.detached': object<EventData['execution.detached']>(
-    { generation: count, cause: oneOf('stop', 'restart', 'crash', 'deadline') },
-    { code: text },
+    { generation: count, cause: enumOf('stop', 'restart', 'crash', 'deadline') },
+    { code: string },
   ),
   'execution.recorded': object<EventData['execution.recorded']>({ value: anyJson }),
   'input.accepted': object<EventData['input.accepted']>(
-    { input: text, role: oneOf('user', 'system'), parts: textParts, queued: flag },
+    { input: string, role: enumOf('user', 'system'), parts: textParts, queued: boolean },
     { key, metadata: anyObject },
   ),
   'run.started': object<EventData['run.started']>(
-    { origin: oneOf('input', 'engine'), generation: count },
-    { input: text },
+    { origin: enumOf('input', 'engine'), generation: count },
+    { input: string },
   ),
   'run.finished': object<EventData['run.finished']>(
-    { outcome: oneOf('completed', 'failed', 'cancelled', 'interrupted') },
-    { error: ref('RunError'), reason: text },
+    { outcome: enumOf('completed', 'failed', 'cancelled', 'interrupted') },
+    { error: ref('RunError'), reason: string },
   ),
-  'step.started': object<EventData['step.started']>({ step: count }, { model: text }),
-  'step.finished': object<EventData['step.finished']>({ step: count, finish: text }),
+  'step.started': object<EventData['step.started']>({ step: count }, { model: string }),
+  'step.finished': object<EventData['step.finished']>({ step: count, finish: string }),
   'message.completed': object<EventData['message.completed']>(
-    { message: text, role: only('assistant'), parts: list(ref('MessagePart')) },
-    { partial: yes },
+    { message: string, role: constant('assistant'), parts: arrayOf(ref('MessagePart')) },
+    { partial: constTrue },
   ),
-  'tool.called': object<EventData['tool.called']>({ call: text, name: text, input: anyJson }),
+  'tool.called': object<EventData['tool.called']>({ call: string, name: string, input: anyJson }),
   'tool.finished': object<EventData['tool.finished']>(
-    { call: text },
-    { output: anyJson, error: text, truncated: yes },
+    { call: string },
+    { output: anyJson, error: string, truncated: constTrue },
   ),
   'request.opened': object<EventData['request.opened']>(
-    { request: text, kind: oneOf('permission', 'question'), prompt: text, options: list(text) },
-    { call: text, expiresAt: time },
+    { request: string, kind: enumOf('permission', 'question'), prompt: string, options: arrayOf(string) },
+    { call: string, expiresAt: dateTime },
   ),
   'request.resolved': object<EventData['request.resolved']>(
-    { request: text, decision: noText, by: oneOf('client', 'timeout', 'cancel', 'restart') },
-    { note: text },
+    { request: string, decision: nullableString, by: enumOf('client', 'timeout', 'cancel', 'restart') },
+    { note: string },
   ),
   'usage.recorded': object<EventData['usage.recorded']>(
     { inputTokens: count, outputTokens: count },
-    { model: text, cacheReadTokens: count, cacheWriteTokens: count, reasoningTokens: count },
+    { model: string, cacheReadTokens: count, cacheWriteTokens: count, reasoningTokens: count },
   ),
-  'diagnostic.recorded': object<EventData['diagnostic.recorded']>({ severity, code: text, message: text }),
+  'diagnostic.recorded': object<EventData['diagnostic.recorded']>({
+    severity,
+    code: string,
+    message: string,
+  }),
 };
 
 interface Envelope {
@@ -107,28 +116,31 @@ interface Envelope {
 }
 
 const eventOf = (type: JsonSchema, data: JsonSchema): JsonSchema =>
-  object<Envelope>({ seq: count, time, worker: text, type, data }, { run: text });
+  object<Envelope>({ seq: count, time: dateTime, worker: string, type, data }, { run: string });
 
 type PartOf<Type extends MessagePart['type']> = Extract<MessagePart, { readonly type: Type }>;
 
-/** The durable facts of a log. */
+/** The schemas of durable events. */
 export const eventSchemas: Schemas = {
   WorkerEvent: {
     description:
-      'An immutable fact in the log of one Worker; `seq` has no gaps. A newer version may have written types that are not listed: keep and show them.',
+      'An immutable event in the log of one Worker. `seq` counts from 1 without gaps. A newer version may write types that are not listed here; a client should keep and show them.',
     oneOf: [
-      ...Object.entries(DATA).map(([type, data]) => ({ title: type, ...eventOf(only(type), data) })),
+      ...Object.entries(DATA).map(([type, data]) => ({ title: type, ...eventOf(constant(type), data) })),
       {
-        title: 'of another version',
+        title: 'unknown type',
         ...eventOf({ type: 'string', not: { enum: Object.keys(DATA) } }, anyObject),
       },
     ],
   },
   MessagePart: {
     oneOf: [
-      object<PartOf<'text'>>({ id: text, type: only('text'), text }),
-      object<PartOf<'reasoning'>>({ id: text, type: only('reasoning'), text }),
-      object<PartOf<'file'>>({ id: text, type: only('file'), mediaType: text, url: text }, { name: text }),
+      object<PartOf<'text'>>({ id: string, type: constant('text'), text: string }),
+      object<PartOf<'reasoning'>>({ id: string, type: constant('reasoning'), text: string }),
+      object<PartOf<'file'>>(
+        { id: string, type: constant('file'), mediaType: string, url: string },
+        { name: string },
+      ),
     ],
   },
 };

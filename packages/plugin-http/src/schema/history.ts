@@ -11,21 +11,21 @@ import type {
 } from '@worker-runtime/core';
 import {
   anyJson,
+  arrayOf,
+  constant,
+  constTrue,
   count,
+  dateTime,
   described,
+  enumOf,
   type JsonSchema,
-  list,
-  map,
-  noText,
+  mapOf,
+  nullable,
+  nullableString,
   object,
-  oneOf,
-  only,
-  orNull,
   ref,
   type Schemas,
-  text,
-  time,
-  yes,
+  string,
 } from './json-schema.ts';
 import { cursor } from './worker.ts';
 
@@ -38,66 +38,66 @@ const usage: Readonly<Record<keyof ModelUsage, JsonSchema>> = {
 };
 
 type ToolPartOf<Type extends ToolPart['type']> = Extract<ToolPart, { readonly type: Type }>;
-const shownText = oneOf('text', 'reasoning');
+const shownText = enumOf('text', 'reasoning');
 
-/** What is derived from a log, and what is shown before it is there. */
+/** The schemas of views of a log, and of text in progress. */
 export const historySchemas: Schemas = {
   TranscriptItem: object<TranscriptItem>(
     {
       seq: count,
-      id: text,
-      role: oneOf('user', 'assistant', 'system', 'tool'),
-      parts: list({ oneOf: [ref('MessagePart'), ref('InputPart'), ref('ToolCall'), ref('ToolResult')] }),
-      run: noText,
-      time,
+      id: string,
+      role: enumOf('user', 'assistant', 'system', 'tool'),
+      parts: arrayOf({ oneOf: [ref('MessagePart'), ref('InputPart'), ref('ToolCall'), ref('ToolResult')] }),
+      run: nullableString,
+      time: dateTime,
     },
-    { partial: yes },
+    { partial: constTrue },
   ),
-  InputPart: object<TextPart>({ type: only('text'), text }),
+  InputPart: object<TextPart>({ type: constant('text'), text: string }),
   ToolCall: object<ToolPartOf<'tool-call'>>({
-    type: only('tool-call'),
-    call: text,
-    name: text,
+    type: constant('tool-call'),
+    call: string,
+    name: string,
     input: anyJson,
   }),
   ToolResult: object<ToolPartOf<'tool-result'>>(
-    { type: only('tool-result'), call: text },
-    { output: anyJson, error: text, truncated: yes },
+    { type: constant('tool-result'), call: string },
+    { output: anyJson, error: string, truncated: constTrue },
   ),
   Overview: object<Overview>({
-    workerId: text,
+    workerId: string,
     events: count,
     inputs: count,
     messages: count,
     toolCalls: count,
     runs: object<Overview['runs']>({ completed: count, failed: count, cancelled: count, interrupted: count }),
     usage: ref('UsageTotals'),
-    lastActivityAt: time,
+    lastActivityAt: dateTime,
     asOf: cursor,
   }),
   ModelUsage: object<ModelUsage>(usage),
-  UsageTotals: object<UsageTotals>({ ...usage, byModel: map(ref('ModelUsage')) }),
+  UsageTotals: object<UsageTotals>({ ...usage, byModel: mapOf(ref('ModelUsage')) }),
   RunResult: object<RunResult>({
-    runId: text,
-    outcome: oneOf('completed', 'failed', 'cancelled', 'interrupted'),
-    messages: list(ref('TranscriptItem')),
+    runId: string,
+    outcome: enumOf('completed', 'failed', 'cancelled', 'interrupted'),
+    messages: arrayOf(ref('TranscriptItem')),
     usage: ref('UsageTotals'),
-    error: orNull(ref('RunError')),
+    error: nullable(ref('RunError')),
   }),
   InFlightMessage: described(
     object<InFlightMessage>({
-      run: text,
-      message: text,
-      parts: list(object<InFlightMessage['parts'][number]>({ id: text, type: shownText, text })),
+      run: string,
+      message: string,
+      parts: arrayOf(object<InFlightMessage['parts'][number]>({ id: string, type: shownText, text: string })),
     }),
-    'Text of a message that is being written; replaced by its `message.completed`.',
+    'The text so far of a message in progress. The event `message.completed` replaces it.',
   ),
   Delta: object<Delta>({
-    run: text,
-    message: text,
-    part: text,
+    run: string,
+    message: string,
+    part: string,
     partType: shownText,
-    offset: described(count, 'UTF-16 units before it.'),
-    text,
+    offset: described(count, 'The number of UTF-16 units of the part before this text.'),
+    text: string,
   }),
 };

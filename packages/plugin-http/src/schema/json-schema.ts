@@ -1,29 +1,29 @@
 import type { JsonValue } from '@worker-runtime/core';
 
-/** A JSON Schema of 2020-12, as OpenAPI 3.1 has it. */
+/** A JSON Schema of draft 2020-12, as OpenAPI 3.1 uses it. */
 export type JsonSchema = { readonly [keyword: string]: JsonValue };
 export type Schemas = Readonly<Record<string, JsonSchema>>;
 
 export const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
 
-export const text: JsonSchema = { type: 'string' };
-export const flag: JsonSchema = { type: 'boolean' };
+export const string: JsonSchema = { type: 'string' };
+export const boolean: JsonSchema = { type: 'boolean' };
 export const count: JsonSchema = { type: 'integer', minimum: 0 };
-export const time: JsonSchema = { type: 'string', format: 'date-time' };
+export const dateTime: JsonSchema = { type: 'string', format: 'date-time' };
 export const anyJson: JsonSchema = {};
 export const anyObject: JsonSchema = { type: 'object' };
-export const yes: JsonSchema = { const: true };
-export const noText: JsonSchema = { type: ['string', 'null'] };
+export const constTrue: JsonSchema = { const: true };
+export const nullableString: JsonSchema = { type: ['string', 'null'] };
 
-export const oneOf = (...values: readonly string[]): JsonSchema => ({ type: 'string', enum: values });
-export const only = (value: string): JsonSchema => ({ type: 'string', const: value });
-export const list = (items: JsonSchema, bounds: JsonSchema = {}): JsonSchema => ({
+export const enumOf = (...values: readonly string[]): JsonSchema => ({ type: 'string', enum: values });
+export const constant = (value: string): JsonSchema => ({ type: 'string', const: value });
+export const arrayOf = (items: JsonSchema, bounds: JsonSchema = {}): JsonSchema => ({
   type: 'array',
   items,
   ...bounds,
 });
-export const map = (values: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: values });
-export const orNull = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] });
+export const mapOf = (values: JsonSchema): JsonSchema => ({ type: 'object', additionalProperties: values });
+export const nullable = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, { type: 'null' }] });
 export const described = (schema: JsonSchema, description: string): JsonSchema => ({
   ...schema,
   description,
@@ -33,8 +33,8 @@ type OptionalKey<T> = { [K in keyof T & string]-?: object extends Pick<T, K> ? K
 type RequiredKey<T> = Exclude<keyof T & string, OptionalKey<T>>;
 
 /**
- * An object with the fields of a type, no more and no fewer: what is always there, then what may be left out. The
- * compiler knows when the type has moved on.
+ * Returns the schema of an object with exactly the fields of a type: first the required ones, then the optional ones.
+ * A change of the type is a compile error here.
  */
 export const object = <T extends object>(
   ...[required, optional]: OptionalKey<T> extends never
@@ -49,5 +49,5 @@ export const object = <T extends object>(
   ...(Object.keys(required).length > 0 && { required: Object.keys(required) }),
 });
 
-/** Of a request: fields that are not named are refused. */
+/** Closes the schema of a request: unknown fields are refused. */
 export const closed = (schema: JsonSchema): JsonSchema => ({ ...schema, additionalProperties: false });

@@ -1,21 +1,21 @@
 import type { ErrorCode } from '@worker-runtime/core';
 import type { PARAMETERS, RESPONSE_HEADERS } from './parameters.ts';
 
-/** What a success says. Names of schemas; an operation may offer several representations. */
+/** The representations of a successful response. Strings are names of schemas unless stated otherwise. */
 export interface SuccessAnswer {
   readonly json?: string;
-  /** A page of these, as JSON, and one a line as NDJSON. */
+  /** The item of a page, which is offered as JSON and, with one item a line, as NDJSON. */
   readonly page?: string;
-  /** What each event of a stream carries, by its name. */
+  /** The data of each event of a stream, by the name of the event. */
   readonly events?: Readonly<Record<string, string>>;
-  /** What is on each line of an answer as NDJSON that is no page. */
+  /** The line of an NDJSON stream. */
   readonly lines?: string;
-  /** The media type of an answer that is text. */
+  /** The media type of a text response. */
   readonly text?: string;
   readonly headers?: readonly (keyof typeof RESPONSE_HEADERS)[];
 }
 
-/** What the route table does not know of a route: what it means, takes and answers. */
+/** The description of a route beyond the route table: its purpose, input and responses. */
 export interface Operation {
   readonly id: string;
   readonly summary: string;
@@ -23,6 +23,6 @@ export interface Operation {
   readonly headers?: readonly (keyof typeof PARAMETERS.header)[];
   readonly request?: { readonly schema: string; readonly isRequired: boolean };
   readonly answers: Readonly<Record<number, SuccessAnswer>>;
-  /** Besides those that any operation may fail with. */
+  /** The errors beyond those of any operation. */
   readonly errors: readonly ErrorCode[];
 }

@@ -1,35 +1,35 @@
 import type { ErrorCode } from '@worker-runtime/core';
 import type { Operation } from './operation.ts';
 
-const COMMITS: readonly ErrorCode[] = ['STORE_UNAVAILABLE', 'STORE_FULL'];
-const KEYED: readonly ErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'IDEMPOTENCY_IN_FLIGHT'];
-const CURSORS: readonly ErrorCode[] = ['CURSOR_INVALID', 'CURSOR_FOREIGN', 'LIMIT_TOO_LARGE'];
-const OF_WORKER: readonly ErrorCode[] = ['RUNTIME_NOT_FOUND', 'WORKER_NOT_FOUND'];
+const COMMIT_ERRORS: readonly ErrorCode[] = ['STORE_UNAVAILABLE', 'STORE_FULL'];
+const KEY_ERRORS: readonly ErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'IDEMPOTENCY_IN_FLIGHT'];
+const CURSOR_ERRORS: readonly ErrorCode[] = ['CURSOR_INVALID', 'CURSOR_FOREIGN', 'LIMIT_TOO_LARGE'];
+const WORKER_ERRORS: readonly ErrorCode[] = ['RUNTIME_NOT_FOUND', 'WORKER_NOT_FOUND'];
 
 const runtimeOperations: Readonly<Record<string, Operation>> = {
   'GET /v1/runtimes': {
     id: 'listRuntimes',
-    summary: 'The runtimes that are served here',
+    summary: 'Lists the served runtimes',
     answers: { 200: { page: 'RuntimeSummary' } },
     errors: ['CURSOR_INVALID'],
   },
   'GET /v1/runtimes/:r': {
     id: 'getRuntime',
-    summary: 'One runtime: status, capabilities, limits, counts',
+    summary: 'Returns the runtime: status, capabilities, limits and counts',
     answers: { 200: { json: 'RuntimeSummary' } },
     errors: ['RUNTIME_NOT_FOUND'],
   },
   'GET /v1/runtimes/:r/diagnostics': {
     id: 'listDiagnostics',
-    summary: 'What was survived, newest first',
+    summary: 'Lists the diagnostics, newest first',
     answers: { 200: { page: 'Diagnostic' } },
-    errors: ['RUNTIME_NOT_FOUND', ...CURSORS, 'CURSOR_EXPIRED'],
+    errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS, 'CURSOR_EXPIRED'],
   },
   'GET /v1/runtimes/:r/watch': {
     id: 'watch',
-    summary: 'All Workers, live: each as it is, then as it changes',
+    summary: 'Streams all Workers: their current state, then every change',
     description:
-      'A position of an earlier start begins with `reset`. Never refused for trouble that passes: it is answered 200 and closes with the code.',
+      'If the position is from before a restart, the stream begins with `reset`. A transient error is answered with 200 and a stream that closes with the error code.',
     headers: ['Last-Event-ID'],
     answers: {
       200: {
@@ -49,7 +49,7 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
   },
   'PUT /v1/runtimes/:r/bundles/:digest': {
     id: 'putBundle',
-    summary: 'Keep a config bundle under the digest of its canonical JSON (RFC 8785)',
+    summary: 'Stores a config bundle under the digest of its canonical JSON (RFC 8785)',
     request: { schema: 'Bundle', isRequired: true },
     answers: { 200: { json: 'BundleInfo' } },
     errors: [
@@ -57,34 +57,34 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
       'BUNDLE_DIGEST_MISMATCH',
       'CONFIG_UNSUPPORTED',
       'LIMIT_REACHED',
-      ...COMMITS,
+      ...COMMIT_ERRORS,
     ],
   },
   'GET /v1/runtimes/:r/bundles/:digest': {
     id: 'getBundle',
-    summary: 'A config bundle',
+    summary: 'Returns a config bundle',
     answers: { 200: { json: 'Bundle' } },
     errors: ['RUNTIME_NOT_FOUND', 'BUNDLE_NOT_FOUND', 'STORE_CORRUPT'],
   },
   'GET /v1/runtimes/:r/x/:name': {
     id: 'getExtra',
-    summary: 'What a plugin shows besides, by its name',
-    description: 'Which names there are, and what is answered, each plugin says itself.',
+    summary: 'Returns a resource of a plugin',
+    description: 'The names and the responses are documented by each plugin.',
     answers: { 200: { json: 'Extra' } },
     errors: ['RUNTIME_NOT_FOUND', 'ROUTE_NOT_FOUND'],
   },
   'GET /v1/runtimes/:r/bundles': {
     id: 'listBundles',
-    summary: 'Digests of the config bundles',
+    summary: 'Lists the digests of the config bundles',
     answers: { 200: { page: 'BundleDigest' } },
-    errors: ['RUNTIME_NOT_FOUND', ...CURSORS],
+    errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
   },
 };
 
 const workerOperations: Readonly<Record<string, Operation>> = {
   'POST /v1/runtimes/:r/workers': {
     id: 'createWorker',
-    summary: 'Create a Worker; failed, nothing was created',
+    summary: 'Creates a Worker, or nothing if the request fails',
     headers: ['Idempotency-Key'],
     request: { schema: 'CreateWorker', isRequired: true },
     answers: { 201: { json: 'CreatedWorker', headers: ['Location', 'Idempotent-Replayed'] } },
@@ -100,40 +100,49 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'TOOL_UNKNOWN',
       'CLAIM_CONFLICT',
       'LIMIT_REACHED',
-      ...KEYED,
-      ...COMMITS,
+      ...KEY_ERRORS,
+      ...COMMIT_ERRORS,
     ],
   },
   'GET /v1/runtimes/:r/workers': {
     id: 'listWorkers',
-    summary: 'The Workers, in order of creation',
+    summary: 'Lists the Workers in order of creation',
     answers: { 200: { page: 'WorkerSummary' } },
-    errors: ['RUNTIME_NOT_FOUND', ...CURSORS],
+    errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
   },
   'GET /v1/runtimes/:r/workers/:w': {
     id: 'getWorker',
-    summary: 'A Worker',
+    summary: 'Returns a Worker',
     answers: { 200: { json: 'WorkerDetail' } },
-    errors: OF_WORKER,
+    errors: WORKER_ERRORS,
   },
   'PATCH /v1/runtimes/:r/workers/:w': {
     id: 'updateWorker',
-    summary: 'Change the name, replace the labels',
+    summary: 'Changes the display name, replaces the labels',
     request: { schema: 'UpdateWorker', isRequired: true },
     answers: { 200: { json: 'WorkerDetail' } },
-    errors: [...OF_WORKER, 'WORKER_DAMAGED', ...COMMITS],
+    errors: [...WORKER_ERRORS, 'WORKER_DAMAGED', ...COMMIT_ERRORS],
   },
   'DELETE /v1/runtimes/:r/workers/:w': {
     id: 'deleteWorker',
-    summary: 'Remove a stopped Worker and its data',
+    summary: 'Deletes a stopped Worker and its data',
     answers: { 204: {} },
-    errors: [...OF_WORKER, 'WORKER_NOT_STOPPED', ...COMMITS],
+    errors: [...WORKER_ERRORS, 'WORKER_NOT_STOPPED', ...COMMIT_ERRORS],
+  },
+  'GET /v1/runtimes/:r/workers/:w/runs/:run': {
+    id: 'waitForRun',
+    summary: 'Waits for a run and returns its result',
+    description:
+      'Without `Prefer: wait=N` the answer comes immediately. With it, the answer comes when the run has finished or asks for something, at most after N seconds.',
+    headers: ['Prefer'],
+    answers: { 200: { json: 'RunWait', headers: ['Preference-Applied'] } },
+    errors: [...WORKER_ERRORS, 'RUN_NOT_FOUND', 'LIMIT_TOO_LARGE'],
   },
   'POST /v1/runtimes/:r/workers/:w/inputs': {
     id: 'sendInput',
-    summary: 'Give a Worker something to do',
+    summary: 'Sends an input to a Worker',
     description:
-      'On return the input is durable. With `Prefer: wait=N` the answer is 200 with the finished run, or 202 where N seconds were not enough, or as soon as the run asks for something.',
+      'The response is sent when the input is durable. With `Prefer: wait=N` the response is 200 with the finished run; it is 202 if the run takes longer than N seconds, or as soon as the run opens a request.',
     headers: ['Idempotency-Key', 'Prefer'],
     request: { schema: 'WorkerInput', isRequired: true },
     answers: {
@@ -141,63 +150,63 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       202: { json: 'InputReceipt', headers: ['Preference-Applied', 'Idempotent-Replayed'] },
     },
     errors: [
-      ...OF_WORKER,
+      ...WORKER_ERRORS,
       'WORKER_BUSY',
       'WORKER_STOPPED',
       'WORKER_DAMAGED',
       'ENGINE_UNAVAILABLE',
       'LIMIT_REACHED',
       'LIMIT_TOO_LARGE',
-      ...KEYED,
-      ...COMMITS,
+      ...KEY_ERRORS,
+      ...COMMIT_ERRORS,
     ],
   },
   'POST /v1/runtimes/:r/workers/:w/cancel': {
     id: 'cancelRun',
-    summary: 'End the current run, and only that',
+    summary: 'Cancels the current run; the Worker continues',
     request: { schema: 'CancelRun', isRequired: false },
     answers: { 200: { json: 'CancelOutcome' } },
-    errors: [...OF_WORKER, 'RUN_MISMATCH', ...COMMITS],
+    errors: [...WORKER_ERRORS, 'RUN_MISMATCH', ...COMMIT_ERRORS],
   },
   'POST /v1/runtimes/:r/workers/:w/stop': {
     id: 'stopWorker',
-    summary: 'End the execution until it is resumed; at the deadline by detaching it',
+    summary: 'Stops a Worker until it is resumed; at the deadline its execution is detached',
     request: { schema: 'StopWorker', isRequired: false },
     answers: { 200: { json: 'StopOutcome' } },
-    errors: [...OF_WORKER, 'WORKER_DAMAGED', ...COMMITS],
+    errors: [...WORKER_ERRORS, 'WORKER_DAMAGED', ...COMMIT_ERRORS],
   },
   'POST /v1/runtimes/:r/workers/:w/resume': {
     id: 'resumeWorker',
-    summary: 'Attach a new execution; one that is connected is left alone',
+    summary: 'Resumes a Worker with a new execution, unless one is connected',
     request: { schema: 'ResumeWorker', isRequired: false },
     answers: { 200: { json: 'WorkerDetail' } },
     errors: [
-      ...OF_WORKER,
+      ...WORKER_ERRORS,
       'WORKER_DAMAGED',
       'ENGINE_UNAVAILABLE',
       'CLAIM_CONFLICT',
       'LIMIT_REACHED',
-      ...COMMITS,
+      ...COMMIT_ERRORS,
     ],
   },
   'GET /v1/runtimes/:r/workers/:w/requests': {
     id: 'listRequests',
-    summary: 'What runs of this Worker wait for',
+    summary: 'Lists the open requests of a Worker',
     answers: { 200: { page: 'OpenRequest' } },
-    errors: OF_WORKER,
+    errors: WORKER_ERRORS,
   },
   'POST /v1/runtimes/:r/workers/:w/requests/:q/response': {
     id: 'respond',
-    summary: 'Answer a request, once',
+    summary: 'Answers an open request',
     request: { schema: 'Respond', isRequired: true },
     answers: { 200: { json: 'Responded' } },
-    errors: [...OF_WORKER, 'REQUEST_NOT_FOUND', 'REQUEST_RESOLVED', ...COMMITS],
+    errors: [...WORKER_ERRORS, 'REQUEST_NOT_FOUND', 'REQUEST_RESOLVED', ...COMMIT_ERRORS],
   },
   'GET /v1/runtimes/:r/workers/:w/events': {
     id: 'readEvents',
-    summary: 'The log of a Worker: a page, the stored lines, or live',
+    summary: 'Reads the log of a Worker as a JSON page, as the stored lines, or as a stream',
     description:
-      'As a stream: `Last-Event-ID` resumes exactly and wins over `after`; without a position it begins with `snapshot`. Durable events have the default event name and an `id`. A position that is gone begins with `reset`. Never refused for trouble that passes: it is answered 200 and closes with the code.',
+      'A stream resumes exactly at `Last-Event-ID`, which takes precedence over `after`. Without a position it begins with `snapshot`; with an expired position it begins with `reset`. Durable events have the default event name and an `id`. A transient error is answered with 200 and a stream that closes with the error code.',
     headers: ['Last-Event-ID'],
     answers: {
       200: {
@@ -215,51 +224,51 @@ const workerOperations: Readonly<Record<string, Operation>> = {
         headers: ['Runtime-Id'],
       },
     },
-    errors: [...OF_WORKER, ...CURSORS, 'STORE_CORRUPT'],
+    errors: [...WORKER_ERRORS, ...CURSOR_ERRORS, 'STORE_CORRUPT'],
   },
   'GET /v1/runtimes/:r/workers/:w/transcript': {
     id: 'readTranscript',
-    summary: 'The conversation as people read it',
+    summary: 'Reads the conversation of a Worker',
     answers: { 200: { page: 'TranscriptItem' } },
-    errors: [...OF_WORKER, ...CURSORS, 'STORE_CORRUPT'],
+    errors: [...WORKER_ERRORS, ...CURSOR_ERRORS, 'STORE_CORRUPT'],
   },
   'GET /v1/runtimes/:r/workers/:w/overview': {
     id: 'getOverview',
-    summary: 'What a Worker has done so far, in numbers',
+    summary: 'Returns the counts and the token usage of a Worker',
     answers: { 200: { json: 'Overview' } },
-    errors: OF_WORKER,
+    errors: WORKER_ERRORS,
   },
 };
 
-/** Every operation by method and path, as its route is declared. */
+/** All operations by method and declared path. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /livez': {
     id: 'isAlive',
-    summary: 'Whether the process is up',
+    summary: 'Liveness: the process is up',
     answers: { 200: { json: 'Health' } },
     errors: [],
   },
   'GET /readyz': {
     id: 'isReady',
-    summary: 'Whether it can work',
+    summary: 'Readiness: the runtime accepts requests',
     answers: { 200: { json: 'Health' } },
     errors: [],
   },
   'GET /metrics': {
     id: 'readMetrics',
-    summary: 'Measurements, in the text format of Prometheus',
+    summary: 'Returns the metrics in the text format of Prometheus',
     answers: { 200: { text: 'text/plain' } },
     errors: [],
   },
   'GET /openapi.json': {
     id: 'readContract',
-    summary: 'This document',
+    summary: 'Returns this document',
     answers: { 200: { json: 'Contract' } },
     errors: [],
   },
   'GET /docs': {
     id: 'readDocs',
-    summary: 'This document, for people',
+    summary: 'Returns this document as an HTML page',
     answers: { 200: { text: 'text/html' } },
     errors: [],
   },

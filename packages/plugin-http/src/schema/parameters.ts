@@ -1,6 +1,6 @@
 import type { Limits } from '@worker-runtime/core';
-import { type JsonSchema, list, oneOf, text } from './json-schema.ts';
-import { digest, workerId } from './requests.ts';
+import { arrayOf, enumOf, type JsonSchema, string } from './json-schema.ts';
+import { digest, workerId } from './request-bodies.ts';
 
 export interface Parameter {
   readonly schema: (limits: Limits) => JsonSchema;
@@ -10,18 +10,31 @@ export interface Parameter {
 const cursor = (): JsonSchema => ({ type: 'string', minLength: 1, maxLength: 512 });
 const position = (): JsonSchema => ({ type: 'string', maxLength: 512 });
 
-/** Whatever stands in a path, a query or the headers of a request, by its name: it means the same everywhere. */
+/** All parameters of paths, queries and headers by name. A name means the same in every operation. */
 export const PARAMETERS = {
   path: {
-    r: { schema: () => text, description: 'The runtimeId, or `self` where one runtime is served.' },
-    w: { schema: () => workerId, description: 'The workerId.' },
-    q: { schema: () => text, description: 'The requestId.' },
-    name: { schema: () => text, description: 'What is shown.' },
-    digest: { schema: () => digest, description: '`sha256-` and the digest of the canonical JSON.' },
+    r: {
+      schema: () => string,
+      description: 'The id of the runtime, or `self` for the runtime that this process serves.',
+    },
+    w: { schema: () => workerId, description: 'The id of the Worker.' },
+    q: { schema: () => string, description: 'The id of the request.' },
+    run: {
+      schema: () => ({ type: 'string', minLength: 1, maxLength: 128 }),
+      description: 'The id of the run.',
+    },
+    name: { schema: () => string, description: 'The name of the plugin resource.' },
+    digest: {
+      schema: () => digest,
+      description: '`sha256-` followed by the hex digest of the canonical JSON (RFC 8785).',
+    },
   },
   query: {
-    after: { schema: cursor, description: 'Exclusive; `start` is the beginning.' },
-    before: { schema: cursor, description: 'Exclusive, instead of `after`; `end` is the end.' },
+    after: { schema: cursor, description: 'The cursor to read after (exclusive). `start` is the beginning.' },
+    before: {
+      schema: cursor,
+      description: 'The cursor to read backward from (exclusive), instead of `after`. `end` is the end.',
+    },
     limit: {
       schema: ({ pageItems, pageItemsDefault }) => ({
         type: 'integer',
@@ -29,39 +42,49 @@ export const PARAMETERS = {
         maximum: pageItems,
         default: Math.min(pageItems, pageItemsDefault),
       }),
-      description: 'The most items; a page of a mebibyte ends earlier.',
+      description: 'The maximum number of items. A page also ends when it reaches 1 MiB.',
     },
-    status: { schema: () => oneOf('idle', 'running', 'waiting', 'stopped'), description: 'Those alone.' },
+    status: {
+      schema: () => enumOf('idle', 'running', 'waiting', 'stopped'),
+      description: 'Selects Workers with this status.',
+    },
     label: {
-      schema: () => list({ type: 'string', pattern: '^[^=]+=' }),
-      description: '`key=value`; all of several must fit.',
+      schema: () => arrayOf({ type: 'string', pattern: '^[^=]+=' }),
+      description: 'Selects Workers with this label, as `key=value`. May be repeated; all must match.',
     },
-    parent: { schema: () => workerId, description: 'The children of this Worker.' },
-    deltas: { schema: () => oneOf('0', '1'), description: 'Of a stream: 0 leaves out text that is written.' },
+    parent: { schema: () => workerId, description: 'Selects the children of this Worker.' },
+    deltas: {
+      schema: () => enumOf('0', '1'),
+      description: 'For a stream only: `0` omits the text of messages in progress.',
+    },
   },
   header: {
     'Idempotency-Key': {
       schema: () => ({ type: 'string', minLength: 1, maxLength: 255 }),
-      description: 'Makes a retry safe: the same request with the same key is answered as the first time.',
+      description:
+        'Makes a retry safe: a repeated request with the same key gets the answer of the first one and has no other effect.',
     },
     Prefer: {
-      schema: () => text,
-      description: '`wait=N`: wait up to N seconds, at most 60, for the run.',
+      schema: () => string,
+      description: '`wait=N` waits up to N seconds (at most 60) for the run to finish.',
     },
-    'Last-Event-ID': { schema: position, description: 'Of a stream: wins over `after`.' },
+    'Last-Event-ID': {
+      schema: position,
+      description: 'For a stream only: the position to resume from. It takes precedence over `after`.',
+    },
   },
 } as const satisfies Readonly<Record<'path' | 'query' | 'header', Readonly<Record<string, Parameter>>>>;
 
-/** What headers of an answer say. */
+/** The headers of responses. */
 export const RESPONSE_HEADERS = {
-  'X-Request-Id': 'Finds this request in the log of the operator.',
-  Location: 'Where the Worker is.',
-  'Idempotent-Replayed': '`true` where this is the answer of an earlier call.',
-  'Preference-Applied': 'How long was waited at most.',
-  'Page-Next': 'Of NDJSON: `next` of the page, left out where that is null.',
-  'Page-As-Of': 'Of NDJSON: `asOf` of the page.',
-  'Page-Gaps': 'Of NDJSON: `gaps` of the page, as JSON.',
-  'Runtime-Id': 'Of a stream: which runtime it is of.',
-  'Retry-After': 'Seconds.',
-  'WWW-Authenticate': 'Which token it takes.',
+  'X-Request-Id': 'The id of this request in the log of the operator.',
+  Location: 'The path of the new Worker.',
+  'Idempotent-Replayed': '`true` if this is the answer of an earlier request with the same key.',
+  'Preference-Applied': 'The wait that was applied, as `wait=N`.',
+  'Page-Next': 'NDJSON only: `next` of the page; absent if it is null.',
+  'Page-As-Of': 'NDJSON only: `asOf` of the page.',
+  'Page-Gaps': 'NDJSON only: `gaps` of the page, as JSON; absent if there are none.',
+  'Runtime-Id': 'Streams only: the id of the runtime.',
+  'Retry-After': 'The number of seconds to wait before a retry.',
+  'WWW-Authenticate': 'The kind of token, and the permission, that the request needs.',
 } as const satisfies Readonly<Record<string, string>>;

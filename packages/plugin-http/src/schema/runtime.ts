@@ -6,39 +6,39 @@ import {
   type Limits,
   type RuntimeSummary,
 } from '@worker-runtime/core';
-import type { Problem } from '../problem.ts';
+import type { Problem } from '../errors/problem.ts';
 import {
   anyObject,
+  arrayOf,
+  boolean,
   count,
+  dateTime,
   described,
-  flag,
+  enumOf,
   type JsonSchema,
-  list,
-  noText,
+  nullableString,
   object,
-  oneOf,
   ref,
   type Schemas,
-  text,
-  time,
+  string,
 } from './json-schema.ts';
 
 const limits = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map((name) => [name, count])) as Readonly<
   Record<keyof Limits, JsonSchema>
 >;
 
-/** A runtime as it is seen, and what any request may be answered. */
+/** The schemas of the runtime, of bundles and of errors. */
 export const runtimeSchemas: Schemas = {
   RuntimeSummary: object<RuntimeSummary>({
-    runtimeId: text,
-    displayName: noText,
-    status: oneOf('new', 'starting', 'running', 'stopping', 'stopped', 'failed'),
-    versions: object<RuntimeSummary['versions']>({ runtime: text, protocol: count, store: count }),
-    store: object<RuntimeSummary['store']>({ kind: text, durable: flag, healthy: flag }),
-    engines: list(
+    runtimeId: string,
+    displayName: nullableString,
+    status: enumOf('new', 'starting', 'running', 'stopping', 'stopped', 'failed'),
+    versions: object<RuntimeSummary['versions']>({ runtime: string, protocol: count, store: count }),
+    store: object<RuntimeSummary['store']>({ kind: string, durable: boolean, healthy: boolean }),
+    engines: arrayOf(
       object<RuntimeSummary['engines'][number]>({
-        name: text,
-        capabilities: described(anyObject, 'What the engine says of itself.'),
+        name: string,
+        capabilities: described(anyObject, 'The capabilities that the engine declares.'),
       }),
     ),
     capabilities: ref('Capabilities'),
@@ -51,32 +51,44 @@ export const runtimeSchemas: Schemas = {
       stopped: count,
     }),
     diagnostics: count,
-    startedAt: time,
+    startedAt: dateTime,
   }),
   Diagnostic: object<Diagnostic>({
     id: count,
-    time,
-    severity: oneOf('info', 'warning', 'error'),
-    code: text,
-    message: text,
-    worker: noText,
+    time: dateTime,
+    severity: enumOf('info', 'warning', 'error'),
+    code: string,
+    message: string,
+    worker: nullableString,
     details: anyObject,
-    correlationId: described(text, 'Finds the full story in the log of the operator.'),
+    correlationId: described(
+      string,
+      'The id of this diagnostic in the log of the operator, which has the cause.',
+    ),
   }),
-  BundleInfo: object<BundleInfo>({ id: text, digest: text }),
-  BundleDigest: object<{ readonly digest: string }>({ digest: text }),
-  Health: object<{ readonly status: string }>({ status: oneOf('alive', 'ready') }),
+  BundleInfo: object<BundleInfo>({ id: string, digest: string }),
+  BundleDigest: object<{ readonly digest: string }>({ digest: string }),
+  Health: object<{ readonly status: string }>({ status: enumOf('alive', 'ready') }),
   Problem: described(
     object<Problem>({
-      type: described(text, '`urn:worker-runtime:error:` and the code in small letters.'),
-      title: text,
+      type: described(
+        string,
+        '`urn:worker-runtime:error:` followed by the code in lower case, with hyphens.',
+      ),
+      title: string,
       status: { type: 'integer', minimum: 400, maximum: 599 },
-      detail: described(text, 'For people.'),
-      code: described(oneOf(...Object.keys(ERROR_CODES)), 'Stable, for programs.'),
-      retryable: described(flag, 'Whether the same call may succeed later as it is.'),
-      details: described(anyObject, 'Ids, limits, and where a request is wrong.'),
-      correlationId: described(text, 'The `X-Request-Id` of the answer; finds the cause in the log.'),
+      detail: described(string, 'An explanation of this occurrence, for people.'),
+      code: described(enumOf(...Object.keys(ERROR_CODES)), 'The stable error code, for programs.'),
+      retryable: described(boolean, 'True if the same request may succeed later.'),
+      details: described(
+        anyObject,
+        'Facts about the error, such as ids, limits, and the issues of an invalid request.',
+      ),
+      correlationId: described(
+        string,
+        'The `X-Request-Id` of the response; the log of the operator has the cause under this id.',
+      ),
     }),
-    'Every error, after RFC 9457.',
+    'The body of every error response (RFC 9457).',
   ),
 };

@@ -1,5 +1,5 @@
 import type { InFlightMessage, WorkerDetail, WorkerSummary } from '@worker-runtime/core';
-import { anyObject, list, object, oneOf, only, ref, type Schemas, text } from './json-schema.ts';
+import { anyObject, arrayOf, constant, enumOf, object, ref, type Schemas, string } from './json-schema.ts';
 import { cursor } from './worker.ts';
 
 interface Position {
@@ -10,34 +10,34 @@ interface Reason {
 }
 type Item<Type extends string, Fields = unknown> = { readonly type: Type } & Fields;
 
-/** The data of what streams say besides events, and the lines of a watch as NDJSON. */
+/** The schemas of stream data other than durable events, and of the lines of an NDJSON watch. */
 export const streamSchemas: Schemas = {
   Snapshot: object<{ readonly worker: WorkerDetail; readonly asOf: string }>({
     worker: ref('WorkerDetail'),
     asOf: cursor,
   }),
   InFlight: object<{ readonly messages: readonly InFlightMessage[] }>({
-    messages: list(ref('InFlightMessage')),
+    messages: arrayOf(ref('InFlightMessage')),
   }),
   Position: object<Position>({ cursor }),
-  Closing: object<Reason>({ reason: text }),
-  Reset: object<{ readonly code: string }>({ code: oneOf('CURSOR_EXPIRED') }),
+  Closing: object<Reason>({ reason: string }),
+  Reset: object<{ readonly code: string }>({ code: enumOf('CURSOR_EXPIRED') }),
   Nothing: { ...anyObject, maxProperties: 0 },
-  RemovedWorker: object<{ readonly workerId: string }>({ workerId: text }),
+  RemovedWorker: object<{ readonly workerId: string }>({ workerId: string }),
   WatchLine: {
     oneOf: [
       object<Item<'worker', { readonly worker: WorkerSummary }>>({
-        type: only('worker'),
+        type: constant('worker'),
         worker: ref('WorkerSummary'),
       }),
       object<Item<'worker-removed', { readonly workerId: string }>>({
-        type: only('worker-removed'),
-        workerId: text,
+        type: constant('worker-removed'),
+        workerId: string,
       }),
-      object<Item<'synced', Position>>({ type: only('synced'), cursor }),
-      object<Item<'bookmark', Position>>({ type: only('bookmark'), cursor }),
-      object<Item<'reset'>>({ type: only('reset') }),
-      object<Item<'closing', Reason>>({ type: only('closing'), reason: text }),
+      object<Item<'synced', Position>>({ type: constant('synced'), cursor }),
+      object<Item<'bookmark', Position>>({ type: constant('bookmark'), cursor }),
+      object<Item<'reset'>>({ type: constant('reset') }),
+      object<Item<'closing', Reason>>({ type: constant('closing'), reason: string }),
     ],
   },
 };

@@ -7,56 +7,57 @@ import type {
   LogGap,
   OpenRequest,
   RunError,
+  RunWait,
   StopOutcome,
   WorkerDetail,
   WorkerSummary,
 } from '@worker-runtime/core';
 import {
+  arrayOf,
+  boolean,
+  constant,
   count,
+  dateTime,
   described,
-  flag,
+  enumOf,
   type JsonSchema,
-  list,
-  map,
-  noText,
+  mapOf,
+  nullable,
+  nullableString,
   object,
-  oneOf,
-  only,
-  orNull,
   ref,
   type Schemas,
-  text,
-  time,
+  string,
 } from './json-schema.ts';
 
 export const cursor = described(
-  text,
-  'An opaque position; the same one means the same in pages, streams and receipts.',
+  string,
+  'An opaque position. It has the same meaning in pages, streams and receipts.',
 );
-const names = list(text);
-const status = oneOf('idle', 'running', 'waiting', 'stopped');
+const names = arrayOf(string);
+const status = enumOf('idle', 'running', 'waiting', 'stopped');
 
 type Fields<T> = Readonly<Record<keyof T & string, JsonSchema>>;
 
 const summary: Fields<WorkerSummary> = {
-  runtimeId: text,
-  workerId: text,
-  displayRef: described(text, 'A short label for people, derived from the workerId.'),
-  displayName: noText,
-  engine: text,
-  labels: map(text),
-  parent: noText,
+  runtimeId: string,
+  workerId: string,
+  displayRef: described(string, 'A short label for people, derived from `workerId`.'),
+  displayName: nullableString,
+  engine: string,
+  labels: mapOf(string),
+  parent: nullableString,
   status,
-  health: oneOf('ok', 'damaged'),
+  health: enumOf('ok', 'damaged'),
   execution: object<WorkerSummary['execution']>({
-    connected: flag,
+    connected: boolean,
     generation: count,
-    lastError: orNull(ref('RunError')),
+    lastError: nullable(ref('RunError')),
   }),
-  run: orNull(object<NonNullable<WorkerSummary['run']>>({ runId: text, startedAt: time })),
+  run: nullable(object<NonNullable<WorkerSummary['run']>>({ runId: string, startedAt: dateTime })),
   queued: count,
-  createdAt: time,
-  updatedAt: time,
+  createdAt: dateTime,
+  updatedAt: dateTime,
   lastSeq: count,
   asOf: cursor,
 };
@@ -65,59 +66,78 @@ const detail: Fields<WorkerDetail> = {
   ...summary,
   capabilities: ref('Capabilities'),
   tools: names,
-  claims: list(object<Omit<Claim, 'resource'>>({ name: text, mode: oneOf('read', 'write') })),
-  profile: noText,
-  bundle: orNull(object<BundleRef>({ id: text, digest: text })),
-  configDigest: text,
+  claims: arrayOf(object<Omit<Claim, 'resource'>>({ name: string, mode: enumOf('read', 'write') })),
+  profile: nullableString,
+  bundle: nullable(object<BundleRef>({ id: string, digest: string })),
+  configDigest: string,
 };
+
+/** The reasons why waiting for a run ends. */
+const waitEnd = enumOf('finished', 'asks', 'timeout', 'stopping');
 
 const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
-  inputId: text,
-  runId: text,
+  inputId: string,
+  runId: string,
   seq: count,
-  cursor: described(cursor, 'Just before its `input.accepted`: a stream from here shows the whole run.'),
-  queued: flag,
-  run: described(orNull(ref('RunResult')), 'The finished run, where it was waited for and finished in time.'),
+  cursor: described(
+    cursor,
+    'The position just before the event `input.accepted`. A stream opened here delivers the whole run.',
+  ),
+  queued: boolean,
+  run: described(nullable(ref('RunResult')), 'The finished run; null unless `waited` is `finished`.'),
+  waited: described(nullable(waitEnd), 'The reason why waiting ended; null without `Prefer: wait`.'),
 };
 
-/** A Worker as it is seen, and what commands to it answer. */
+/** The schemas of Workers and of the responses to their commands. */
 export const workerSchemas: Schemas = {
   WorkerSummary: object<WorkerSummary>(summary),
   WorkerDetail: object<WorkerDetail>(detail),
   CreatedWorker: object<WorkerDetail & { readonly initialInput?: unknown }>(detail, {
-    initialInput: described(ref('InputReceipt'), 'Where its first run can be followed from, if it has one.'),
+    initialInput: described(ref('InputReceipt'), 'The receipt of `initialInput`, if there was one.'),
   }),
   Capabilities: object<Capabilities>({
     placement: object<Capabilities['placement']>({
-      backendInternal: flag,
-      localProcess: flag,
-      remoteHost: flag,
+      backendInternal: boolean,
+      localProcess: boolean,
+      remoteHost: boolean,
     }),
-    access: object<Capabilities['access']>({ filesystem: flag, shell: flag, git: flag, worktree: flag }),
+    access: object<Capabilities['access']>({
+      filesystem: boolean,
+      shell: boolean,
+      git: boolean,
+      worktree: boolean,
+    }),
     tools: object<Capabilities['tools']>({ available: names }),
-    operations: object<Capabilities['operations']>({ requests: flag, resume: flag }),
+    operations: object<Capabilities['operations']>({ requests: boolean, resume: boolean }),
   }),
   InputReceipt: object<Omit<InputReceipt, 'replayed'>>(receipt),
-  CancelOutcome: object<CancelOutcome>({ changed: flag, status }),
+  RunWait: object<RunWait>({
+    waited: described(
+      waitEnd,
+      'The reason why waiting ended: the run has `finished`, it `asks` for something, the time is over (`timeout`), or the runtime is `stopping`.',
+    ),
+    run: described(nullable(ref('RunResult')), 'The finished run; null unless `waited` is `finished`.'),
+  }),
+  CancelOutcome: object<CancelOutcome>({ changed: boolean, status }),
   StopOutcome: object<StopOutcome>({
-    changed: flag,
-    status: only('stopped'),
-    outcome: oneOf('graceful', 'detached'),
+    changed: boolean,
+    status: constant('stopped'),
+    outcome: enumOf('graceful', 'detached'),
   }),
   OpenRequest: object<OpenRequest>({
-    requestId: text,
-    runId: text,
-    kind: oneOf('permission', 'question'),
-    prompt: text,
-    call: orNull(text),
+    requestId: string,
+    runId: string,
+    kind: enumOf('permission', 'question'),
+    prompt: string,
+    call: nullable(string),
     options: names,
-    openedAt: time,
-    expiresAt: orNull(time),
+    openedAt: dateTime,
+    expiresAt: nullable(dateTime),
   }),
-  Responded: object<{ readonly changed: boolean }>({ changed: flag }),
-  RunError: object<RunError>({ code: text, message: text }),
+  Responded: object<{ readonly changed: boolean }>({ changed: boolean }),
+  RunError: object<RunError>({ code: string, message: string }),
   Gap: described(
-    object<LogGap>({ afterSeq: count, beforeSeq: count, code: text }),
-    'Where a damaged log had to be skipped.',
+    object<LogGap>({ afterSeq: count, beforeSeq: count, code: string }),
+    'A part of a damaged log that reading had to skip.',
   ),
 };

@@ -1,7 +1,7 @@
 import type { JsonObject } from '@worker-runtime/core';
 import { numberAt, objectAt, objectsAt, textAt, textOrNullAt } from './record-fields.ts';
 
-/** A finished piece of the conversation with a model, as the old program keeps it. */
+/** A completed item of the conversation with a model, as the old program logs it. */
 export type LoggedItem =
   | { readonly kind: 'message'; readonly role: 'user' | 'assistant' | 'system'; readonly text: string }
   | { readonly kind: 'reasoning'; readonly text: string }
@@ -14,7 +14,7 @@ export type LoggedItem =
       readonly isError: boolean;
     };
 
-/** Context that the old program put before the model, other than what a person wrote. */
+/** Context that the old program added for the model. It is not an input of a user. */
 export type SystemItem =
   | { readonly kind: 'notification'; readonly message: string }
   | { readonly kind: 'pod_event'; readonly event: string; readonly pod: string }
@@ -23,7 +23,7 @@ export type SystemItem =
   | { readonly kind: 'task_reminder' }
   | { readonly kind: 'interrupt' };
 
-/** Where a segment continues another one. */
+/** The position in another segment from which a segment continues. */
 interface SegmentOrigin {
   readonly segment: string;
   readonly turn: number;
@@ -52,11 +52,11 @@ export type LogEntry = { readonly ts: number } & (
       readonly cacheReadTokens: number;
       readonly cacheWriteTokens: number;
     }
-  /** Bookkeeping that says nothing to people. */
+  /** Bookkeeping that is not part of the conversation. */
   | { readonly kind: 'config_changed' | 'extension' }
 );
 
-/** What a person wrote, as one text: each segment as the model saw it. */
+/** Joins the segments of a user's input to one text, in which each segment reads as the model received it. */
 export const textOfSegments = (segments: readonly JsonObject[]): string =>
   segments
     .map((segment) => {
@@ -78,7 +78,7 @@ export const textOfSegments = (segments: readonly JsonObject[]): string =>
 
 const ROLES = new Set(['user', 'assistant', 'system']);
 
-/** Null for a kind that this version does not know. Signatures and encrypted reasoning are left behind. */
+/** Reads a logged item. Returns null for an unknown kind. Omits signatures and encrypted reasoning. */
 export const loggedItem = (raw: JsonObject): LoggedItem | null => {
   switch (raw.kind) {
     case 'message': {
@@ -116,7 +116,7 @@ export const loggedItem = (raw: JsonObject): LoggedItem | null => {
   }
 };
 
-/** Null for a kind that this version does not know. */
+/** Reads a system item. Returns null for an unknown kind. */
 export const systemItem = (raw: JsonObject): SystemItem | null => {
   switch (raw.kind) {
     case 'notification':
@@ -143,7 +143,7 @@ const origin = (raw: JsonObject | null): SegmentOrigin | null =>
 
 const present = <T>(value: T | null): value is T => value !== null;
 
-/** One record of a session log. Null for a kind, or an item in it, that this version does not know. */
+/** Reads one record of a session log. Returns null if its kind, or the kind of its item, is unknown. */
 export const logEntry = (raw: JsonObject): LogEntry | null => {
   const ts = numberAt(raw, 'ts');
   switch (raw.kind) {

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PodFiles } from '../pod-files.ts';
+import type { PodFiles } from './pod-files.ts';
 import { isObject, objectAt, objectsAt, parseObject, textAt, textOrNullAt } from './record-fields.ts';
 import { type ScopeRule, scopeRule } from './registry.ts';
 
-/** What the old program remembers of a pod. All of it is private. */
+/** The facts about a pod that the old program keeps. All of them are private. */
 export interface PodMetadata {
   readonly name: string;
   readonly session: string | null;
@@ -23,8 +23,8 @@ const nameOf = (raw: { readonly [key: string]: unknown }): string =>
   typeof raw.pod_name === 'string' ? raw.pod_name : '';
 
 /**
- * The metadata of a pod: null where it has none, `corrupt` where it stays unreadable. It is not written atomically, so
- * what does not parse is read again before it is called so.
+ * Reads the metadata of a pod. Returns null if the pod has none, and `corrupt` if it stays unreadable. The old program
+ * does not write it atomically, so a file that does not parse is read again.
  */
 export const readMetadata = async (
   files: PodFiles,

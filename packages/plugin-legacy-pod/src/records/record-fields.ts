@@ -1,8 +1,8 @@
 import type { JsonObject, JsonValue } from '@worker-runtime/core';
 
 /*
- * Reading what another program wrote: a field that is missing or of another shape reads as its empty value, so one
- * odd record never stops the reading of the others.
+ * These functions read records of another program. A field that is missing or has another type reads as its empty
+ * value, so that one malformed record never prevents the reading of the others.
  */
 
 export const isObject = (value: unknown): value is JsonObject =>
@@ -33,7 +33,7 @@ export const numberAt = (from: JsonObject, key: string): number => {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0;
 };
 
-/** The object in a text, or null. */
+/** Parses a text as a JSON object. Returns null if it is not one. */
 export const parseObject = (text: string): JsonObject | null => {
   try {
     const value = JSON.parse(text) as JsonValue;

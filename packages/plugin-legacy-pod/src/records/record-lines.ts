@@ -1,12 +1,12 @@
 import type { JsonObject } from '@worker-runtime/core';
 import { parseObject } from './record-fields.ts';
 
-/** What could not be read, and where; never what it said or in which file it stands. */
+/** A part of a session log that could not be read. It contains neither the text of that part nor the file's name. */
 export interface Loss {
   readonly reason: 'torn' | 'unreadable' | 'encoding' | 'unknown-kind';
-  /** 1 is the first. */
+  /** The number of the line. The first line is 1. */
   readonly line: number;
-  /** Bytes before it. */
+  /** The number of bytes before it. */
   readonly offset: number;
 }
 
@@ -20,12 +20,12 @@ export interface RecordLines {
 }
 
 const BEGIN = '{"kind":"';
-/** Where a record may begin, in one line: a hostile one is not searched without end. */
-const MOST_STARTS = 64;
+/** The number of possible beginnings of a record that are tried in one line. Bounds the search in a hostile line. */
+const MAX_STARTS = 64;
 
 const strict = new TextDecoder('utf-8', { fatal: true });
 
-/** Only a record of the log itself has a time: an item inside a broken one has not, and is not taken for one. */
+/** Parses a record. Requires a time, because an item inside a damaged record looks like a record but has no time. */
 const recordIn = (text: string): JsonObject | null => {
   const record = parseObject(text);
   return record && typeof record.kind === 'string' && typeof record.ts === 'number' ? record : null;
@@ -38,21 +38,21 @@ interface Salvaged {
 }
 
 /**
- * The records that a line holds where it is not one: a writer that was killed leaves the front of a record, and the
- * next one goes on behind it on the same line.
+ * Finds the records in a line that is not one whole record. A writer that was killed leaves an incomplete record, and
+ * the next record follows on the same line.
  */
 const salvage = (text: string): readonly Salvaged[] => {
   const starts: number[] = [];
   for (
     let at = text.indexOf(BEGIN);
-    at !== -1 && starts.length < MOST_STARTS;
+    at !== -1 && starts.length < MAX_STARTS;
     at = text.indexOf(BEGIN, at + 1)
   )
     starts.push(at);
   const found: Salvaged[] = [];
   for (let next = 0; next < starts.length; ) {
     const from = starts[next] as number;
-    // the end of the line first: what is whole up to there needs no boundary
+    // The end of the line is tried first: a record that is complete up to there may contain the text of a beginning.
     const ends = [text.length, ...starts.slice(next + 1)];
     const to = ends.find((end) => recordIn(text.slice(from, end)) !== null);
     const record = to === undefined ? null : recordIn(text.slice(from, to));
@@ -64,10 +64,7 @@ const salvage = (text: string): readonly Salvaged[] => {
   return found;
 };
 
-/**
- * The records of a session log, one a line, read leniently: whatever is readable is returned, and each thing that is
- * not is a loss.
- */
+/** Reads the records of a session log. Returns all readable records, and a loss for each unreadable part. */
 export const readRecordLines = (bytes: Uint8Array): RecordLines => {
   const records: { record: JsonObject; line: number; offset: number }[] = [];
   const losses: Loss[] = [];
@@ -98,7 +95,7 @@ export const readRecordLines = (bytes: Uint8Array): RecordLines => {
             line,
             offset: offset + Buffer.byteLength(text.slice(0, one.from)),
           });
-        // two whole records that only miss the line end between them are no loss
+        // Nothing is lost if two complete records only lack the line end between them.
         const kept = found.reduce((sum, { from, to }) => sum + text.slice(from, to).trim().length, 0);
         if (!isWhole || kept !== text.trim().length)
           losses.push({

@@ -1,23 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JsonObject } from '@worker-runtime/core';
-import type { PodFiles } from '../pod-files.ts';
+import type { PodFiles } from './pod-files.ts';
 import { numberAt, objectsAt, parseObject, textAt, textOrNullAt } from './record-fields.ts';
 
-/** What a pod may do below a directory. */
+/** A permission of a pod in a directory. */
 export interface ScopeRule {
   readonly target: string;
   readonly permission: 'read' | 'write';
   readonly recursive: boolean;
 }
 
-/** One running pod, as all pods of a user know of each other. */
+/** An entry of the registry that all running pods of a user share. */
 export interface RegistryRow {
   readonly name: string;
   readonly pid: number;
   readonly allow: readonly ScopeRule[];
   readonly deny: readonly ScopeRule[];
   readonly delegatedFrom: string | null;
-  /** Null for one that its parent has announced and that has not started yet. */
+  /** Null if the pod's parent has announced the pod and it has not started yet. */
   readonly segment: string | null;
 }
 
@@ -40,8 +40,8 @@ const RETRIES = 8;
 const RETRY_MS = 25;
 
 /**
- * The registry's rows. Its writers replace it in place under a lock that Node does not have, so what is read may be
- * empty or half: then it is read again. Null where it stays unreadable.
+ * Reads the rows of the registry. Its writers replace it in place under a lock that Node does not support. An empty or
+ * incomplete file is therefore read again. Returns null if it stays unreadable.
  */
 export const readRegistry = async (files: PodFiles): Promise<readonly RegistryRow[] | null> => {
   let wasEmpty = false;

@@ -4,7 +4,7 @@ import { objectAt, textAt } from '../records/record-fields.ts';
 import { type PodEvent, type PodSnapshot, podEvent, podSnapshot } from './pod-event.ts';
 import { methodLine, type PodMethod } from './pod-method.ts';
 
-/** The connection to a pod failed; what is said of it is for the operator alone. */
+/** The connection to a pod failed. The message is for the operator and is never published. */
 class PodUnreachableError extends Error {
   override readonly name = 'PodUnreachableError';
 }
@@ -15,16 +15,16 @@ export interface Opened {
 }
 
 export interface ConnectionEvents {
-  /** Every event behind the snapshot, and the alerts before it. */
+  /** Called for every event after the snapshot, and for the alerts before it. */
   readonly onEvent: (event: PodEvent) => void;
-  /** Once, also where `close` was called. */
+  /** Called once when the connection has closed, also after a call of `close`. */
   readonly onClose: () => void;
 }
 
-/** A segment of a long conversation is one line. */
-const MOST_LINE_CHARS = 256 * 1_048_576;
+/** A snapshot with the whole segment of a long conversation is one line. */
+const MAX_LINE_CHARS = 256 * 1_048_576;
 
-/** One connection to a pod's socket. */
+/** A connection to a pod's socket. */
 export class PodConnection {
   readonly #socket: Socket;
   readonly #events: ConnectionEvents;
@@ -41,8 +41,8 @@ export class PodConnection {
   }
 
   /**
-   * Connects, and waits for the snapshot, which says whether it is the pod of this name.
-   * @throws PodUnreachableError nobody answers in time, or another one does
+   * Connects and waits for the snapshot, which names the pod.
+   * @throws PodUnreachableError no pod answers in time, or a pod of another name answers
    */
   static open(path: string, name: string, timeoutMs: number, events: ConnectionEvents): Promise<Opened> {
     return new Promise((resolve, reject) => {
@@ -90,7 +90,7 @@ export class PodConnection {
     if (from < text.length) {
       this.#pieces.push(text.slice(from));
       this.#chars += text.length - from;
-      if (this.#chars > MOST_LINE_CHARS) this.close();
+      if (this.#chars > MAX_LINE_CHARS) this.close();
     }
   }
 
@@ -105,7 +105,7 @@ export class PodConnection {
   }
 }
 
-/** A short second connection: what the pod has committed by now. @throws PodUnreachableError */
+/** Reads the pod's present snapshot over a short connection of its own. @throws PodUnreachableError */
 export const takeSnapshot = async (path: string, name: string, timeoutMs: number): Promise<PodSnapshot> => {
   const { connection, snapshot } = await PodConnection.open(path, name, timeoutMs, {
     onEvent: () => {},

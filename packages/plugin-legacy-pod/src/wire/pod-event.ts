@@ -3,23 +3,23 @@ import { objectAt, objectsAt, parseObject, textAt } from '../records/record-fiel
 
 export type PodStatus = 'idle' | 'running' | 'paused';
 
-/** What a pod is when one connects. */
+/** The state of a pod that it sends at the beginning of each connection. */
 export interface PodSnapshot {
   /** The records of the present segment. */
   readonly entries: readonly JsonObject[];
   readonly status: PodStatus;
   readonly model: string | null;
-  /** Text that is being written, block by block. */
+  /** The blocks of text that the model is writing. */
   readonly inFlight: readonly JsonObject[];
 }
 
-/** A line of a pod: the name of the event, and its data (empty where it has none). */
+/** A line that a pod sent: the name of the event and its data. The data is empty if the event has none. */
 export interface PodEvent {
   readonly event: string;
   readonly data: JsonObject;
 }
 
-/** Null for a line that is none. */
+/** Parses a line. Returns null if it is not an event. */
 export const podEvent = (line: string): PodEvent | null => {
   const raw = parseObject(line);
   return raw && typeof raw.event === 'string'

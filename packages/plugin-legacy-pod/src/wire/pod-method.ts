@@ -1,4 +1,4 @@
-/** What a pod is asked. The rest of its methods has no use here, and `restore_pod` is broken. */
+/** A method of a pod that this plugin calls. The other methods are not needed, and `restore_pod` does not work. */
 export type PodMethod =
   | { readonly method: 'run'; readonly params: { readonly input: readonly InputSegment[] } }
   | { readonly method: 'notify'; readonly params: { readonly message: string } }
@@ -9,5 +9,5 @@ interface InputSegment {
   readonly content: string;
 }
 
-/** One line with its end: a pod loses a line that reaches it in pieces, so it is written in one piece. */
+/** Returns a method as one line with its line end. Write it in one piece: a pod loses a line that arrives in pieces. */
 export const methodLine = (method: PodMethod): string => `${JSON.stringify(method)}\n`;

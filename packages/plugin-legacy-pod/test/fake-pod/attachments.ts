@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Json } from './disk.ts';
 
-/** What the model gets to see of the files that an input refers to; what cannot be read is an alert. */
+/** Returns the files that an input refers to, as items for the model. Sends an alert for a file that cannot be read. */
 export const attachmentsOf = (
   input: readonly Json[],
   workspace: string,
@@ -23,7 +23,7 @@ export const attachmentsOf = (
     }
   });
 
-/** The text of an input, as the model reads it. */
+/** Returns the text of an input, as the model reads it. */
 export const textOf = (input: readonly Json[]): string =>
   input
     .map(({ kind, content, path, slug }) => {

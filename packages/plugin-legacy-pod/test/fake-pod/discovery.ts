@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Disk, Json } from './disk.ts';
 
-/** The pods that there are, with what of them must never be told: sockets, sessions, scopes. */
+/** Lists all pods, with private facts that must never be published: sockets, sessions and scopes. */
 export const listedPods = (disk: Disk): readonly Json[] =>
   readdirSync(join(disk.data, 'pods')).map((name) => {
     const socket = join(disk.runtime, name, 'sock');
@@ -18,7 +18,7 @@ export const listedPods = (disk: Disk): readonly Json[] =>
     };
   });
 
-/** Files of the workspace whose path begins so, at most 100. */
+/** Returns the files of the workspace whose path begins with `prefix`, at most 100. */
 export const fileCompletions = (workspace: string, prefix: string): readonly Json[] => {
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   const inside = join(workspace, folder);

@@ -40,7 +40,7 @@ const isAlive = (pid: number): boolean => {
 
 const within = (a: string, b: string): boolean => a === b || a.startsWith(`${b}/`);
 
-/** The files of one pod, written as the old program writes them: in place, in pieces. */
+/** Writes the files of one pod as the old program does: in place and in pieces. */
 export class Disk {
   readonly data: string;
   readonly runtime: string;
@@ -79,7 +79,7 @@ export class Disk {
     return join(this.data, 'sessions', session, `${segment}.jsonl`);
   }
 
-  /** The session that has a segment; null where none does. */
+  /** Returns the session that has a segment, or null. */
   sessionOf(segment: string): string | null {
     const sessions = join(this.data, 'sessions');
     if (!existsSync(sessions)) return null;
@@ -96,7 +96,7 @@ export class Disk {
     writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
   }
 
-  /** @throws what the old program says on standard error */
+  /** Adds a row to the registry. @throws an Error with the text that the old program writes to standard error */
   register(row: Row): void {
     this.#locked((rows) => {
       const live = rows.filter(({ pid }) => isAlive(pid));
@@ -148,7 +148,7 @@ export class Disk {
     renameSync(join(this.dir, 'status.tmp'), join(this.dir, 'status.json'));
   }
 
-  /** An orderly end: nothing of the runtime directory is left. */
+  /** Removes the registry row and the runtime directory, as at an orderly end. */
   release(): void {
     this.#locked((rows) => rows.filter((row) => row.pod_name !== this.name));
     rmSync(this.dir, { recursive: true, force: true });

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 
-/** What a client may fall behind on either lane before it is cut off. */
-const LAG = 256;
+/** The number of lines that a client may fall behind on one lane before it is disconnected. */
+const MAX_LAG = 256;
 
-/** One client's two lanes: each in order, nothing said of the order between them. */
+/** Sends one client its two lanes. Each lane is in order; the order between the lanes is random. */
 export class Lanes {
   readonly #socket: Socket;
   readonly #random: () => number;
@@ -20,14 +20,14 @@ export class Lanes {
   push(lane: 'entry' | 'event', line: string): void {
     const queue = lane === 'entry' ? this.#entry : this.#event;
     queue.push(line);
-    if (queue.length > LAG) this.#socket.destroy();
+    if (queue.length > MAX_LAG) this.#socket.destroy();
     else if (!this.#isPumping) {
       this.#isPumping = true;
       setImmediate(() => this.#pump());
     }
   }
 
-  /** Writes what is due at once: before the process ends. */
+  /** Writes all queued lines immediately, before the process ends. */
   flush(): void {
     for (const line of [...this.#entry.splice(0), ...this.#event.splice(0)]) this.#socket.write(`${line}\n`);
   }
@@ -41,7 +41,7 @@ export class Lanes {
         prefersEntry === this.#entry.length > 0 || this.#event.length === 0 ? this.#entry : this.#event;
       const line = (queue.length > 0 ? queue : queue === this.#entry ? this.#event : this.#entry).shift();
       this.#socket.write(`${line}\n`);
-      // what comes later on one lane may so overtake what waits on the other
+      // A later line on one lane can therefore overtake an earlier line on the other lane.
       if (this.#random() < 0.4) {
         this.#isPumping = true;
         setImmediate(() => this.#pump());

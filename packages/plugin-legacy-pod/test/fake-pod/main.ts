@@ -6,8 +6,8 @@ import { FakePod } from './pod.ts';
 import type { FakeScript } from './script.ts';
 
 /*
- * A stand-in for the old program: `fake-pod --fake <script> pod --workspace … --pod …`. It knows nothing of the
- * adapter, and does what the description of the old program says, in the same order.
+ * A stand-in for the old program: `fake-pod --fake <script> pod --workspace … --pod …`. It imports nothing from the
+ * adapter, and follows the description of the old program, in the same order.
  */
 
 const VALUES = new Set([

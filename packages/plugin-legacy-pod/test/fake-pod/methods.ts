@@ -9,7 +9,7 @@ const E2 = `${E1}; rewind/compact can only run while idle or paused`;
 const E3 = 'Pod discovery/control requests are only handled while the Pod is idle or paused';
 const PAUSED = 'while the Pod is paused; resume or start a fresh turn first';
 
-/** What a pod does when it is asked, in each of its statuses. Answers go to all clients, but those of completions. */
+/** The methods of a pod in each of its statuses. Only the answer to `list_completions` goes to one client alone. */
 export const METHODS: Readonly<Record<string, (pod: FakePod, params: Json, socket: Socket) => void>> = {
   run: (pod, { input }) => {
     if (pod.status === 'running') return pod.error('already_running', E1);
@@ -34,7 +34,7 @@ export const METHODS: Readonly<Record<string, (pod: FakePod, params: Json, socke
   list_rewind_targets: (pod) => {
     if (pod.status === 'running') return pod.error('already_running', E2);
     const targets = rewindTargets(pod.segment ?? '', pod.entries);
-    pod.tell('event', 'rewind_targets', { head_entries: pod.entries.length, targets });
+    pod.broadcast('event', 'rewind_targets', { head_entries: pod.entries.length, targets });
   },
   rewind_to: (pod, params) => {
     if (pod.status === 'running') return pod.error('already_running', E2);
@@ -49,7 +49,7 @@ export const METHODS: Readonly<Record<string, (pod: FakePod, params: Json, socke
       discarded_entries: discarded,
       tool_side_effect_warning: false,
     };
-    pod.tell('event', 'rewind_applied', { entries: pod.entries, input, summary });
+    pod.broadcast('event', 'rewind_applied', { entries: pod.entries, input, summary });
     pod.setStatus('idle');
   },
   list_completions: (pod, { kind, prefix }, socket) => {
@@ -58,11 +58,11 @@ export const METHODS: Readonly<Record<string, (pod: FakePod, params: Json, socke
   },
   list_pods: (pod) => {
     if (pod.status === 'running') pod.error('already_running', E3);
-    else pod.tell('event', 'pods_listed', { pods: { pods: listedPods(pod.options.disk) } });
+    else pod.broadcast('event', 'pods_listed', { pods: { pods: listedPods(pod.options.disk) } });
   },
   register_peer: (pod, { name }) => {
     if (pod.status === 'running') pod.error('already_running', E3);
-    else pod.tell('event', 'peer_registered', { result: { peer: name, source: 'self' } });
+    else pod.broadcast('event', 'peer_registered', { result: { peer: name, source: 'self' } });
   },
   cancel: (pod) => {
     if (pod.status === 'running') pod.interrupt('cancel');

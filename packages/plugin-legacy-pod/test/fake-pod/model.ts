@@ -10,7 +10,7 @@ export interface ModelEnd {
   readonly isInterrupted: boolean;
 }
 
-/** Each new call of the model begins behind its tools. */
+/** Splits the steps into calls of the model. A new call begins after the tools of the last one. */
 const callsOf = (steps: readonly FakeStep[]): readonly (readonly FakeStep[])[] => {
   const calls: FakeStep[][] = [[]];
   for (const step of steps) {
@@ -32,7 +32,7 @@ class Failed extends Error {
   }
 }
 
-/** Works one input off, by script, and writes and tells what the old program would. */
+/** Runs one input by the script. Writes the records and sends the events of the old program. */
 class Model {
   readonly #pod: FakePod;
   readonly #before: number;
@@ -51,7 +51,7 @@ class Model {
   async work(text: string): Promise<ModelEnd> {
     const pod = this.#pod;
     const scripted = pod.options.script.runs?.[text];
-    const steps = scripted ? this.#named(scripted) : [{ text: text === '' ? 'Noted.' : `echo: ${text}` }];
+    const steps = scripted ? this.#fillIn(scripted) : [{ text: text === '' ? 'Noted.' : `echo: ${text}` }];
     try {
       for (const call of callsOf(steps)) await this.#call(call);
       this.#finish({
@@ -59,7 +59,7 @@ class Model {
         interrupted: false,
         result: this.#isLimited ? 'limit_reached' : 'finished',
       });
-      pod.tell('event', 'run_end', { result: this.#isLimited ? 'limit_reached' : 'finished' });
+      pod.broadcast('event', 'run_end', { result: this.#isLimited ? 'limit_reached' : 'finished' });
       return { status: 'idle', isInterrupted: false };
     } catch (error) {
       return this.#broken(error);
@@ -81,12 +81,12 @@ class Model {
     if (!(error instanceof Stopped)) throw error;
     if (!this.#hasOutput) {
       pod.truncate(this.#before);
-      pod.tell('event', 'run_end', { result: 'rolled_back' });
+      pod.broadcast('event', 'run_end', { result: 'rolled_back' });
       return { status: 'idle', isInterrupted: false };
     }
-    this.#commit(this.#blocks.filter(({ isWhole }) => isWhole === true));
+    this.#commit(this.#blocks.filter(({ isFinished }) => isFinished === true));
     this.#finish({ kind: 'run_errored', interrupted: true, message: 'Cancelled' });
-    if (pod.stop === 'pause') pod.tell('event', 'run_end', { result: 'paused' });
+    if (pod.stop === 'pause') pod.broadcast('event', 'run_end', { result: 'paused' });
     else pod.error('internal', 'Cancelled');
     return { status: pod.stop === 'pause' ? 'paused' : 'idle', isInterrupted: true };
   }
@@ -102,13 +102,13 @@ class Model {
   async #call(steps: readonly FakeStep[]): Promise<void> {
     const pod = this.#pod;
     const turn = pod.turn;
-    pod.tell('event', 'turn_start', { turn });
+    pod.broadcast('event', 'turn_start', { turn });
     for (const item of pod.notifications.splice(0)) {
       pod.log({ kind: 'system_item', item });
-      pod.tell('entry', 'system_item', { item });
+      pod.broadcast('entry', 'system_item', { item });
     }
     const llm_call = this.#calls++;
-    pod.tell('event', 'llm_call_start', { llm_call });
+    pod.broadcast('event', 'llm_call_start', { llm_call });
     this.#blocks = [];
     const tools: Extract<FakeStep, { readonly tool: string }>[] = [];
     for (const step of steps) {
@@ -116,7 +116,7 @@ class Model {
       if ('tool' in step) tools.push(step);
       else if ('continuation' in step) tools.splice(0);
     }
-    pod.tell('event', 'usage', { input_tokens: 100, output_tokens: 7, cache_read_input_tokens: 40 });
+    pod.broadcast('event', 'usage', { input_tokens: 100, output_tokens: 7, cache_read_input_tokens: 40 });
     this.#usage.push({
       kind: 'llm_usage',
       history_len: pod.entries.length,
@@ -125,10 +125,10 @@ class Model {
       cache_write_tokens: 3,
       output_tokens: 7,
     });
-    pod.tell('event', 'llm_call_end', { llm_call });
-    this.#commit(this.#blocks.filter(({ isWhole }) => isWhole === true));
+    pod.broadcast('event', 'llm_call_end', { llm_call });
+    this.#commit(this.#blocks.filter(({ isFinished }) => isFinished === true));
     this.#blocks = [];
-    pod.tell('event', 'turn_end', { turn, result: 'finished' });
+    pod.broadcast('event', 'turn_end', { turn, result: 'finished' });
     await this.#runTools(tools, llm_call);
     if (steps.some((step) => 'compact' in step)) {
       pod.turn += 1;
@@ -158,11 +158,16 @@ class Model {
           ...(tool.isError && { is_error: true }),
         },
       });
-      pod.tell('event', 'tool_result', { id, summary, output: tool.output, is_error: tool.isError === true });
+      pod.broadcast('event', 'tool_result', {
+        id,
+        summary,
+        output: tool.output,
+        is_error: tool.isError === true,
+      });
     }
   }
 
-  /** Reasoning first, then text, then calls: as the old program orders what it keeps. */
+  /** Logs the blocks in the order of the old program: reasoning, then text, then tool calls. */
   #commit(blocks: readonly Json[]): void {
     const order = ['reasoning', 'message', 'tool_call'];
     const items = blocks.map(({ item }) => item as Json);
@@ -180,24 +185,24 @@ class Model {
       pod.inFlight.push(shown);
       this.#hasOutput = true;
       for (let at = 0; at < text.length; at += 7) {
-        pod.tell('event', 'text_delta', { text: text.slice(at, at + 7) });
+        pod.broadcast('event', 'text_delta', { text: text.slice(at, at + 7) });
         shown.text = text.slice(0, at + 7);
         if (pod.random() < 0.3) await this.#pause();
       }
       if ('partial' in step) return;
       shown.finished = true;
       this.#blocks.push({
-        isWhole: true,
+        isFinished: true,
         item: { kind: 'message', role: 'assistant', content: [{ kind: 'text', text }] },
       });
-      pod.tell('event', 'text_done', { text });
+      pod.broadcast('event', 'text_done', { text });
     } else if ('thinking' in step) {
       this.#hasOutput = true;
-      pod.tell('event', 'thinking_start');
-      pod.tell('event', 'thinking_delta', { text: step.thinking });
-      pod.tell('event', 'thinking_done', { text: step.thinking });
+      pod.broadcast('event', 'thinking_start');
+      pod.broadcast('event', 'thinking_delta', { text: step.thinking });
+      pod.broadcast('event', 'thinking_done', { text: step.thinking });
       this.#blocks.push({
-        isWhole: true,
+        isFinished: true,
         item: { kind: 'reasoning', text: step.thinking, signature: 'SIG-SECRET' },
       });
     } else if ('tool' in step) {
@@ -205,15 +210,15 @@ class Model {
       const at = this.#blocks.filter(({ item }) => (item as Json).kind === 'tool_call').length;
       const id = `call_${pod.turn}_${llm_call}_${at}`;
       const args = JSON.stringify(step.input ?? {});
-      pod.tell('event', 'tool_call_start', { id, name: step.tool });
-      pod.tell('event', 'tool_call_args_delta', { id, json: args });
-      pod.tell('event', 'tool_call_done', { id, name: step.tool, arguments: args });
+      pod.broadcast('event', 'tool_call_start', { id, name: step.tool });
+      pod.broadcast('event', 'tool_call_args_delta', { id, json: args });
+      pod.broadcast('event', 'tool_call_done', { id, name: step.tool, arguments: args });
       this.#blocks.push({
-        isWhole: true,
+        isFinished: true,
         item: { kind: 'tool_call', call_id: id, name: step.tool, arguments: args },
       });
     } else if ('retry' in step)
-      pod.tell('event', 'llm_retry', {
+      pod.broadcast('event', 'llm_retry', {
         llm_call,
         failed_attempt: 1,
         max_attempts: 4,
@@ -223,7 +228,7 @@ class Model {
       });
     else if ('continuation' in step) {
       this.#blocks = this.#blocks.filter(({ item }) => (item as Json).kind !== 'tool_call');
-      pod.tell('event', 'llm_continuation', { llm_call, attempt: 1, max_attempts: 3, reason: 'closed' });
+      pod.broadcast('event', 'llm_continuation', { llm_call, attempt: 1, max_attempts: 3, reason: 'closed' });
     } else if ('error' in step) throw new Failed(step.code ?? 'provider_error', step.error);
     else if ('gate' in step) await this.#wait(() => existsSync(step.gate));
     else if ('hang' in step) await this.#wait(() => false);
@@ -232,12 +237,12 @@ class Model {
     else if ('die' in step) process.kill(process.pid, 'SIGKILL');
     else if ('flood' in step) {
       this.#hasOutput = true;
-      for (let at = 0; at < step.flood; at += 1) pod.tell('event', 'text_delta', { text: `f${at} ` });
+      for (let at = 0; at < step.flood; at += 1) pod.broadcast('event', 'text_delta', { text: `f${at} ` });
     } else if ('spawn' in step) this.#spawn(step.spawn, step.workspace);
   }
 
-  /** What only this process knows, in place of its marks. */
-  #named(steps: readonly FakeStep[]): readonly FakeStep[] {
+  /** Replaces the placeholders in the steps by values that only this process knows. */
+  #fillIn(steps: readonly FakeStep[]): readonly FakeStep[] {
     const { options, segment } = this.#pod;
     const text = JSON.stringify(steps)
       .replaceAll('{{pid}}', String(process.pid))
@@ -274,7 +279,7 @@ class Model {
     }).unref();
   }
 
-  /** Sockets get their turn, and whoever stops the run is heard. */
+  /** Lets the event loop process the sockets. Throws if a client has stopped the run. */
   async #pause(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     if (this.#pod.stop !== null) throw new Stopped();
@@ -293,6 +298,9 @@ class Model {
   }
 }
 
-/** @param before the length of the log that a run without output is cut back to; -1 for one that is resumed */
+/**
+ * Runs one input.
+ * @param before the length to which the log is cut back if the run has no output; -1 for a resumed run
+ */
 export const runModel = (pod: FakePod, text: string, before: number): Promise<ModelEnd> =>
   new Model(pod, before).work(text);

@@ -43,11 +43,11 @@ export class FakePod {
   entries: Json[];
   segment: string | null;
   status: Status = 'idle';
-  /** Why the model has to stop. */
+  /** The reason to stop the model, or null. */
   stop: 'cancel' | 'pause' | 'shutdown' | null = null;
   wake: () => void = () => {};
   inFlight: Json[] = [];
-  /** What the next call of the model is told besides. */
+  /** Items that the next call of the model receives in addition. */
   notifications: Json[] = [];
   turn: number;
   onShutdown: () => void = () => {};
@@ -108,7 +108,7 @@ export class FakePod {
     });
   }
 
-  tell(lane: 'entry' | 'event', event: string, data?: Json): void {
+  broadcast(lane: 'entry' | 'event', event: string, data?: Json): void {
     const line = JSON.stringify(data ? { event, data } : { event });
     for (const lanes of this.#clients.values()) lanes.push(lane, line);
   }
@@ -116,17 +116,17 @@ export class FakePod {
   alert(message: string): void {
     const data = { level: 'warn', source: 'pod', message, timestamp_ms: this.ts };
     this.#alerts.push(JSON.stringify({ event: 'alert', data }));
-    this.tell('event', 'alert', data);
+    this.broadcast('event', 'alert', data);
   }
 
   error(code: string, message: string): void {
-    this.tell('event', 'error', { code, message });
+    this.broadcast('event', 'error', { code, message });
   }
 
   setStatus(status: Status): void {
     this.status = status;
     this.options.disk.writeStatus(this.segment ?? '', status);
-    this.tell('event', 'status', { status });
+    this.broadcast('event', 'status', { status });
   }
 
   log(record: Json): void {
@@ -143,7 +143,7 @@ export class FakePod {
       this.options.disk.rewrite(this.options.disk.logPath(this.options.session, this.segment), this.entries);
   }
 
-  /** The log goes on in a new segment. */
+  /** Continues the log in a new segment. */
   rotate(origin: Json, history: readonly Json[]): void {
     const { disk, session, workspace } = this.options;
     this.segment = randomUUID();
@@ -170,16 +170,16 @@ export class FakePod {
       workspace_root: workspace,
     });
     disk.setSegment(this.segment);
-    this.tell('entry', 'segment_rotated', { entry: this.entries[0] as Json });
+    this.broadcast('entry', 'segment_rotated', { entry: this.entries[0] as Json });
   }
 
   compact(): void {
-    this.tell('event', 'compact_start');
+    this.broadcast('event', 'compact_start');
     const from = this.segment;
     this.rotate({ compacted_from: { segment_id: from, at_turn_index: this.turn } }, [
       { kind: 'message', role: 'system', content: [{ kind: 'text', text: '[Compacted context summary]' }] },
     ]);
-    this.tell('event', 'compact_done', { new_segment_id: this.segment });
+    this.broadcast('event', 'compact_done', { new_segment_id: this.segment });
   }
 
   async begin(trigger: string, input: readonly Json[] | null): Promise<void> {
@@ -187,9 +187,9 @@ export class FakePod {
     this.stop = null;
     const { compactsBeforeRunMs, forksBeforeRun } = this.options.script.switches ?? {};
     if (compactsBeforeRunMs !== undefined && this.segment !== null) {
-      this.tell('event', 'compact_start');
+      this.broadcast('event', 'compact_start');
       await delay(compactsBeforeRunMs);
-      this.tell('event', 'compact_failed', { error: 'provider 429' });
+      this.broadcast('event', 'compact_failed', { error: 'provider 429' });
     }
     if (input?.some(({ kind }) => kind === 'workflow_invoke')) {
       this.error('invalid_request', 'unknown workflow');
@@ -200,19 +200,19 @@ export class FakePod {
     if (this.#isInterrupted) this.closeInterrupted();
     const before = this.entries.length;
     this.log({ kind: 'invoke', trigger });
-    this.tell('entry', 'invoke_start', { kind: trigger });
+    this.broadcast('entry', 'invoke_start', { kind: trigger });
     if (input) {
       this.log({ kind: 'user_input', segments: input });
-      this.tell('entry', 'user_message', { segments: input });
+      this.broadcast('entry', 'user_message', { segments: input });
     }
     for (const item of attachmentsOf(input ?? [], this.options.workspace, (message) => this.alert(message))) {
       this.log({ kind: 'system_item', item });
-      this.tell('entry', 'system_item', { item });
+      this.broadcast('entry', 'system_item', { item });
     }
     await this.work(textOf(input ?? []), before);
   }
 
-  /** The conversation so far in a segment of its own: as its start, and by name. */
+  /** Continues in a fork, whose start has the conversation so far and the id of the source segment. */
   #fork(): void {
     this.#hasForked = true;
     const history = this.entries.flatMap(({ kind, segments, item }): readonly Json[] => {
@@ -248,7 +248,7 @@ export class FakePod {
         });
     const item = { kind: 'interrupt', body: INTERRUPT };
     this.log({ kind: 'system_item', item });
-    this.tell('entry', 'system_item', { item });
+    this.broadcast('entry', 'system_item', { item });
     this.#isInterrupted = false;
   }
 
@@ -277,7 +277,7 @@ export class FakePod {
 
   async shutDown(): Promise<void> {
     const { slowShutdownMs, losesShutdownEvent } = this.options.script.switches ?? {};
-    if (!losesShutdownEvent) this.tell('event', 'shutdown');
+    if (!losesShutdownEvent) this.broadcast('event', 'shutdown');
     if (slowShutdownMs !== undefined) await delay(slowShutdownMs);
     for (const lanes of this.#clients.values()) if (!losesShutdownEvent) lanes.flush();
     setImmediate(() => this.onShutdown());

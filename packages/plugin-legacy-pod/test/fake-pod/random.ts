@@ -1,4 +1,4 @@
-/** The same numbers for the same seed. */
+/** Returns a generator of random numbers. The same seed gives the same numbers. */
 export const randomFrom = (seed: number): (() => number) => {
   let state = (seed + 0x9e3779b9) >>> 0;
   return () => {

@@ -13,7 +13,7 @@ interface Target {
 const previewOf = ({ segments }: Json): string =>
   (segments as readonly Json[]).map(({ content }) => (typeof content === 'string' ? content : '')).join('');
 
-/** The inputs that a log can be cut back to, the last one first. What is kept ends before the `invoke` of each. */
+/** Returns the inputs to which a log can be rewound, the last first. A rewind also removes the input's `invoke`. */
 export const rewindTargets = (segment: string, entries: readonly Json[]): readonly Target[] =>
   entries
     .flatMap((entry, at) => (entry.kind === 'user_input' ? [{ entry, at }] : []))
@@ -28,12 +28,13 @@ export const rewindTargets = (segment: string, entries: readonly Json[]): readon
     }))
     .reverse();
 
-/** The target that a client means; null where the log is another by now. */
+/** Returns the target that a client requests, or null if the log has changed since the client read it. */
 export const rewindTarget = (segment: string, entries: readonly Json[], params: Json): Target | null => {
-  const asked = params.target as Target['id'];
+  const requested = params.target as Target['id'];
   const found = rewindTargets(segment, entries).find(
     ({ id }) =>
-      id.segment_id === asked.segment_id && id.user_input_entry_index === asked.user_input_entry_index,
+      id.segment_id === requested.segment_id &&
+      id.user_input_entry_index === requested.user_input_entry_index,
   );
   return found !== undefined && params.expected_head_entries === entries.length ? found : null;
 };

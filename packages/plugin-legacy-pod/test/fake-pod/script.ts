@@ -1,8 +1,8 @@
-/** What a fake pod does, from the file that its command line names. */
+/** The behaviour of a fake pod, read from the file that its command line names. */
 export interface FakeScript {
-  /** Decides how the two lanes are mixed. */
+  /** Decides the order between the two lanes. */
   readonly seed?: number;
-  /** By the text of the input, what the model does; otherwise it says the input back. */
+  /** The steps of the model by the text of the input. Without an entry, the model echoes the input. */
   readonly runs?: Readonly<Record<string, readonly FakeStep[]>>;
   readonly alerts?: readonly string[];
   readonly switches?: FakeSwitches;
@@ -11,26 +11,26 @@ export interface FakeScript {
 export interface FakeSwitches {
   readonly neverReady?: boolean;
   readonly readyWithoutSocket?: boolean;
-  /** Ends before it is ready, with this on standard error. */
+  /** Exits before it is ready, with this text on standard error. */
   readonly exitBeforeReady?: string;
   readonly crashAfterReady?: boolean;
-  /** Joins background jobs for so long when it shuts down. */
+  /** Waits this long for background jobs when it shuts down. */
   readonly slowShutdownMs?: number;
   readonly losesShutdownEvent?: boolean;
-  /** Cancel, shutdown and SIGINT do nothing. */
+  /** Ignores cancel, shutdown and SIGINT. */
   readonly ignoresEverything?: boolean;
   readonly compactsBeforeRunMs?: number;
-  /** Goes on in a fork of its segment when it is asked the next time. */
+  /** Forks its segment once, before the first run that continues a segment. */
   readonly forksBeforeRun?: boolean;
-  /** Answers another client, who wanted to rewind, when it was just asked to run. All clients are told. */
+  /** Sends all clients the error of another client's rewind immediately before each run. */
   readonly refusesOthersBeforeRun?: boolean;
-  /** A line longer than this is lost once. */
+  /** Loses the first line that is longer than this. */
   readonly losesLinesOver?: number;
 }
 
 export type FakeStep =
   | { readonly text: string }
-  /** A block that is streamed and not finished. */
+  /** Streams a block without finishing it. */
   | { readonly partial: string }
   | { readonly thinking: string }
   | {
@@ -39,22 +39,22 @@ export type FakeStep =
       readonly summary?: string;
       readonly output?: string;
       readonly isError?: boolean;
-      /** Waits before its result, until this file is there. */
+      /** Waits before the result until this file exists. */
       readonly gate?: string;
     }
   | { readonly retry: true }
   | { readonly continuation: true }
   | { readonly error: string; readonly code?: string }
   | { readonly gate: string }
-  /** Until cancelled or paused. */
+  /** Waits until it is cancelled or paused. */
   | { readonly hang: true }
   | { readonly compact: true }
   | { readonly alert: string }
-  /** Starts a child pod of this name in this directory. */
+  /** Starts a child pod with this name in this directory. */
   | { readonly spawn: string; readonly workspace: string }
   | { readonly limit: true }
-  /** So many deltas at once. */
+  /** Sends this many deltas at once. */
   | { readonly flood: number }
-  /** Says what the first input of the conversation was. */
+  /** Answers with the first input of the conversation. */
   | { readonly recall: true }
   | { readonly die: true };

@@ -2,11 +2,12 @@ import { canonicalJson } from '../../canonical-json.ts';
 import { bundleDigest } from '../../commands/bundles.ts';
 import type { Contract } from './contract.ts';
 
+/** A bundle with a valid profile, and with one whose engine is unknown. */
 export const PROFILES = {
   id: 'team-docs',
   profiles: {
     companion: { engine: 'scripted', config: { token: 'from the profile' }, tools: ['read'] },
-    stranger: { engine: 'nobody' },
+    unknown: { engine: 'absent' },
   },
 };
 export const DIGEST = bundleDigest(PROFILES);
@@ -14,7 +15,7 @@ export const BUNDLE = { id: PROFILES.id, digest: DIGEST };
 
 export const bundleTests = (contract: Contract): void => {
   contract(
-    'a profile gives engine and config, its own or those of the creation, and never tools',
+    'a profile sets the engine and, unless the request has one, the config, but grants no tools',
     async (t, scene) => {
       await scene.api.putBundle(DIGEST, PROFILES);
       const { worker } = await scene.api.createWorker({ bundle: BUNDLE, profile: 'companion' });
@@ -38,7 +39,7 @@ export const bundleTests = (contract: Contract): void => {
   );
 
   contract(
-    'a bundle is kept under the digest of its canonical JSON, and put as often as one likes',
+    'a bundle is stored by the digest of its canonical JSON, and may be put repeatedly',
     async (t, scene) => {
       const bundle = JSON.parse(`{"profiles":{},"id":"${'ü'.repeat(3)}x"}`.replaceAll('ü', 'u')) as {
         id: string;
@@ -56,13 +57,13 @@ export const bundleTests = (contract: Contract): void => {
         digests.map((item) => item.digest),
         [digest, DIGEST].sort(),
       );
-      await scene.refuses('BUNDLE_DIGEST_MISMATCH', 'another digest', () =>
+      await scene.refuses('BUNDLE_DIGEST_MISMATCH', 'the digest of another bundle', () =>
         scene.api.putBundle(DIGEST, bundle),
       );
-      await scene.refuses('BUNDLE_NOT_FOUND', 'unknown', () =>
+      await scene.refuses('BUNDLE_NOT_FOUND', 'an unknown digest', () =>
         scene.api.getBundle(bundleDigest({ id: 'absent' })),
       );
-      await scene.refuses('BUNDLE_NOT_FOUND', 'no digest', () => scene.api.getBundle('sha256-0'));
+      await scene.refuses('BUNDLE_NOT_FOUND', 'an invalid digest', () => scene.api.getBundle('sha256-0'));
       for (const unsupported of [
         { id: 'x', prompts: {} },
         { id: 'x', profiles: { a: { engine: 'scripted', model: 'm' } } },
@@ -80,7 +81,7 @@ export const bundleTests = (contract: Contract): void => {
   );
 
   contract(
-    "write claims that overlap are refused, a child gets part of its parent's, a stop gives them back",
+    "overlapping write claims are refused, except a child's within its parent's, until the holder stops",
     async (t, scene) => {
       const claim = (resource: string, mode: 'read' | 'write' = 'write') => [
         { name: 'place', resource, mode },
@@ -92,7 +93,7 @@ export const bundleTests = (contract: Contract): void => {
           scene.create({ claims: claim(resource) }),
         );
         t.deepEqual(details.workers, [parent]);
-        t.true(!JSON.stringify(details).includes('srv'), 'P19: the resource is not answered');
+        t.true(!JSON.stringify(details).includes('srv'), 'P19: the error does not contain the resource');
       }
       await scene.create({ claims: claim('fs:/srv/docs2') });
       await scene.create({ claims: claim('git:/srv/docs') });
@@ -101,7 +102,9 @@ export const bundleTests = (contract: Contract): void => {
       await scene.api.stopWorker(child);
       await scene.api.stopWorker(parent);
       const other = await scene.create({ claims: claim('fs:/srv/docs') });
-      await scene.refuses('CLAIM_CONFLICT', 'taken meanwhile', () => scene.api.resumeWorker(parent));
+      await scene.refuses('CLAIM_CONFLICT', 'a resume after another Worker claimed the resource', () =>
+        scene.api.resumeWorker(parent),
+      );
       t.is((await scene.api.getWorker(parent)).status, 'stopped');
       await scene.api.stopWorker(other);
       t.is((await scene.api.resumeWorker(parent)).status, 'idle');

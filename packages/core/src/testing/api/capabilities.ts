@@ -1,35 +1,38 @@
 import type { Contract } from './contract.ts';
 
 export const capabilityTests = (contract: Contract): void => {
-  contract('the summary says what the runtime is and has', async (t, scene) => {
-    const empty = await scene.api.summary();
-    t.true(/^runtime_[0-9a-z]{26}$/.test(empty.runtimeId), empty.runtimeId);
-    t.is(empty.status, 'running');
-    t.is(empty.store.healthy, true);
-    t.is(typeof empty.versions.protocol, 'number');
-    t.deepEqual(empty.workers, { total: 0, idle: 0, running: 0, waiting: 0, stopped: 0 });
-    t.true(empty.limits.pageItems > 0 && empty.limits.stopDeadlineMs > 0);
-    t.true(Date.parse(empty.startedAt) > 0);
-    scene.plays({
-      ask: [{ type: 'ask', question: { kind: 'question', prompt: 'Well?', options: ['yes'] } }],
-      work: [{ type: 'gate', gate: 'work' }],
-    });
-    for (const workerId of ['idle', 'running', 'waiting', 'stopped']) await scene.create({ workerId });
-    await scene.api.sendInput('running', { text: 'work' });
-    await scene.api.sendInput('waiting', { text: 'ask' });
-    await scene.requestOf('waiting');
-    await scene.api.stopWorker('stopped');
-    t.deepEqual((await scene.api.summary()).workers, {
-      total: 4,
-      idle: 1,
-      running: 1,
-      waiting: 1,
-      stopped: 1,
-    });
-  });
+  contract(
+    'the summary has the identity, the limits and the Worker counts of the runtime',
+    async (t, scene) => {
+      const empty = await scene.api.summary();
+      t.true(/^runtime_[0-9a-z]{26}$/.test(empty.runtimeId), empty.runtimeId);
+      t.is(empty.status, 'running');
+      t.is(empty.store.healthy, true);
+      t.is(typeof empty.versions.protocol, 'number');
+      t.deepEqual(empty.workers, { total: 0, idle: 0, running: 0, waiting: 0, stopped: 0 });
+      t.true(empty.limits.pageItems > 0 && empty.limits.stopDeadlineMs > 0);
+      t.true(Date.parse(empty.startedAt) > 0);
+      scene.plays({
+        ask: [{ type: 'ask', question: { kind: 'question', prompt: 'Well?', options: ['yes'] } }],
+        work: [{ type: 'gate', gate: 'work' }],
+      });
+      for (const workerId of ['idle', 'running', 'waiting', 'stopped']) await scene.create({ workerId });
+      await scene.api.sendInput('running', { text: 'work' });
+      await scene.api.sendInput('waiting', { text: 'ask' });
+      await scene.requestOf('waiting');
+      await scene.api.stopWorker('stopped');
+      t.deepEqual((await scene.api.summary()).workers, {
+        total: 4,
+        idle: 1,
+        running: 1,
+        waiting: 1,
+        stopped: 1,
+      });
+    },
+  );
 
   contract(
-    'P17: capabilities are those of the engine, and narrowed by what a Worker was granted',
+    "P17: a Worker's capabilities are the engine's, limited to the tools that the Worker was granted",
     async (t, scene) => {
       const { capabilities: offered } = scene.engine;
       const summary = await scene.api.summary();
@@ -68,14 +71,14 @@ export const capabilityTests = (contract: Contract): void => {
         tools: { available: [] },
         operations: { requests: false, resume: true },
       });
-      await scene.refuses('TOOL_UNKNOWN', 'no longer offered', () => scene.create({ tools: ['write'] }));
+      await scene.refuses('TOOL_UNKNOWN', 'a withdrawn tool', () => scene.create({ tools: ['write'] }));
     },
   );
 
-  contract('diagnostics are read newest first, in pages', async (t, scene) => {
+  contract('diagnostics are listed newest first, in pages of any size', async (t, scene) => {
     scene.engine.attachScript = [{ type: 'throw', error: new Error('canary') }];
     for (let round = 0; round < 5; round += 1)
-      await scene.refuses('ENGINE_UNAVAILABLE', 'create', () => scene.create({ workerId: `w${round}` }));
+      await scene.refuses('ENGINE_UNAVAILABLE', 'a creation', () => scene.create({ workerId: `w${round}` }));
     const { items, next } = await scene.api.diagnostics();
     t.is(next, null);
     t.is(items.length, (await scene.api.summary()).diagnostics);
@@ -88,13 +91,13 @@ export const capabilityTests = (contract: Contract): void => {
       [4, 3, 2, 1, 0].map((round) => ['ENGINE_UNAVAILABLE', `w${round}`]),
     );
     t.is(new Set(items.map(({ correlationId }) => correlationId)).size, items.length);
-    t.true(!JSON.stringify(items).includes('canary'), 'P19: what was thrown is for the operator');
+    t.true(!JSON.stringify(items).includes('canary'), 'P19: no diagnostic contains the thrown message');
     for (const limit of [1, 2, 5]) {
       t.deepEqual(await scene.all((after) => scene.api.diagnostics({ after, limit })), items);
     }
   });
 
-  contract('a child is created by its parent, which owns it', async (t, scene) => {
+  contract('a Worker that an engine creates is a child of the Worker that runs it', async (t, scene) => {
     scene.plays({
       delegate: [
         {
@@ -115,7 +118,7 @@ export const capabilityTests = (contract: Contract): void => {
   });
 
   contract(
-    'an engine begins a run of its own, as an input or without one, and never beside another',
+    'an engine begins a run with or without an input, but not while another run is active',
     async (t, scene) => {
       const workerId = await scene.create();
       const [session] = scene.engine.sessions;
@@ -133,7 +136,7 @@ export const capabilityTests = (contract: Contract): void => {
       const { run } = await scene.api.sendInput(workerId, { text: 'work' }, { waitMs: 20_000 });
       t.is(run?.error?.code, 'WORKER_BUSY');
       await scene.api.stopWorker(workerId);
-      await scene.refuses('EXECUTION_LOST', 'a dead context', async () => session?.context.beginRun());
+      await scene.refuses('EXECUTION_LOST', 'a stopped execution', async () => session?.context.beginRun());
       t.is((await scene.only(workerId, 'run.started')).length, 3);
     },
   );

@@ -3,7 +3,7 @@ import type { RuntimeApiCapability } from './harness.ts';
 import type { Scene } from './scene.ts';
 
 /**
- * Declares one test of the contract. It has a runtime of its own, and is skipped where the capability that it needs is
- * declared as lacking.
+ * Declares one test of the API contract. The test gets a running runtime of its own. It is skipped if `lacks` names the
+ * capability that it needs.
  */
 export type Contract = Declare<Scene, RuntimeApiCapability>;

@@ -1,10 +1,10 @@
 import type { Cursor } from '../../contracts/cursor.ts';
 import type { ErrorCode } from '../../contracts/runtime-error.ts';
 import type { Contract } from './contract.ts';
-import { createStoried } from './reading.ts';
+import { createWithHistory } from './reading.ts';
 import type { Scene } from './scene.ts';
 
-/** Every position of a log: before the first event, and after each. */
+/** Returns the cursors of all positions of a log: before the first event, and after each event. */
 export const positionsOf = async (scene: Scene, workerId: string): Promise<readonly Cursor[]> => {
   const positions: Cursor[] = ['start'];
   for (let next: Cursor | null = 'start'; next !== null; ) {
@@ -18,8 +18,13 @@ export const positionsOf = async (scene: Scene, workerId: string): Promise<reado
   return positions;
 };
 
-/** Every way to go on from a cursor is refused alike. */
-const refusesAll = async (scene: Scene, code: ErrorCode, workerId: string, cursor: Cursor): Promise<void> => {
+/** Checks that every call that takes a cursor of a Worker's log fails with this code. */
+const checkRefused = async (
+  scene: Scene,
+  code: ErrorCode,
+  workerId: string,
+  cursor: Cursor,
+): Promise<void> => {
   const what = `${code} ${cursor}`;
   await scene.refuses(code, `events ${what}`, () => scene.api.events(workerId, { after: cursor }));
   await scene.refuses(code, `after ${what}`, () => scene.api.transcript(workerId, { after: cursor }));
@@ -30,8 +35,8 @@ const refusesAll = async (scene: Scene, code: ErrorCode, workerId: string, curso
 };
 
 export const cursorTests = (contract: Contract): void => {
-  contract('P6: every cursor resumes exactly, and means the same in pages and streams', async (t, scene) => {
-    const workerId = await createStoried(scene);
+  contract('P6: every cursor resumes exactly, in pages and in streams', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
     const log = await scene.log(workerId);
     const positions = await positionsOf(scene, workerId);
     t.is(positions.length, log.length + 1);
@@ -41,7 +46,7 @@ export const cursorTests = (contract: Contract): void => {
       t.is(JSON.stringify(items), JSON.stringify(log.slice(index)));
       t.is(asOf, positions.at(-1));
       const viewer = scene.view(workerId, { after: cursor });
-      await viewer.until('all was seen', ({ events }) => events.length === log.length - index);
+      await viewer.until('the last event', ({ events }) => events.length === log.length - index);
       await viewer.close();
       t.is(JSON.stringify(viewer.events.map(({ event }) => event)), JSON.stringify(log.slice(index)));
       t.deepEqual(
@@ -51,23 +56,26 @@ export const cursorTests = (contract: Contract): void => {
     }
   });
 
-  contract('P6: a cursor of another Worker is refused as that', async (_t, scene) => {
-    const [one, other] = [await createStoried(scene, 'one'), await createStoried(scene, 'other')];
+  contract('P6: a cursor of another Worker is refused as CURSOR_FOREIGN', async (_t, scene) => {
+    const [one, other] = [await createWithHistory(scene, 'one'), await createWithHistory(scene, 'other')];
     for (const cursor of (await positionsOf(scene, other)).slice(1))
-      await refusesAll(scene, 'CURSOR_FOREIGN', one, cursor);
+      await checkRefused(scene, 'CURSOR_FOREIGN', one, cursor);
   });
 
-  contract('P6: a cursor of a deleted Worker is refused by the one that got its id', async (_t, scene) => {
-    const workerId = await createStoried(scene);
-    const positions = await positionsOf(scene, workerId);
-    await scene.api.stopWorker(workerId);
-    await scene.api.deleteWorker(workerId);
-    await createStoried(scene);
-    for (const cursor of positions.slice(1)) await refusesAll(scene, 'CURSOR_FOREIGN', workerId, cursor);
-  });
+  contract(
+    'P6: a cursor of a deleted Worker is refused by a new Worker with the same id',
+    async (_t, scene) => {
+      const workerId = await createWithHistory(scene);
+      const positions = await positionsOf(scene, workerId);
+      await scene.api.stopWorker(workerId);
+      await scene.api.deleteWorker(workerId);
+      await createWithHistory(scene);
+      for (const cursor of positions.slice(1)) await checkRefused(scene, 'CURSOR_FOREIGN', workerId, cursor);
+    },
+  );
 
-  contract('P6: what is no cursor is refused as that', async (_t, scene) => {
-    const workerId = await createStoried(scene);
+  contract('P6: a text that is not a cursor is refused as CURSOR_INVALID', async (_t, scene) => {
+    const workerId = await createWithHistory(scene);
     const { asOf } = await scene.api.getWorker(workerId);
     const bad = [
       'x',
@@ -82,7 +90,7 @@ export const cursorTests = (contract: Contract): void => {
       '../..',
     ];
     for (const cursor of bad) {
-      await refusesAll(scene, 'CURSOR_INVALID', workerId, cursor);
+      await checkRefused(scene, 'CURSOR_INVALID', workerId, cursor);
       await scene.refuses('CURSOR_INVALID', `list ${cursor}`, () => scene.api.listWorkers({ after: cursor }));
       await scene.refuses('CURSOR_INVALID', `bundles ${cursor}`, () =>
         scene.api.listBundles({ after: cursor }),
@@ -103,9 +111,9 @@ export const cursorTests = (contract: Contract): void => {
   });
 
   contract(
-    'P6: all cursors of a log go on after a restart',
+    'P6: all cursors of a log resume exactly after a restart',
     async (t, scene) => {
-      const workerId = await createStoried(scene);
+      const workerId = await createWithHistory(scene);
       const log = await scene.log(workerId);
       const positions = await positionsOf(scene, workerId);
       const deleted = await scene.create();
@@ -117,7 +125,7 @@ export const cursorTests = (contract: Contract): void => {
         const { items } = await scene.api.events(workerId, { after: cursor });
         t.is(JSON.stringify(items), JSON.stringify(log.slice(index)));
       }
-      await refusesAll(scene, 'CURSOR_FOREIGN', workerId, old);
+      await checkRefused(scene, 'CURSOR_FOREIGN', workerId, old);
     },
     'restart',
   );

@@ -2,22 +2,25 @@ import type { RuntimeApi } from '../../contracts/runtime-api.ts';
 import type { ScriptedEngine } from '../scripted-engine.ts';
 
 /**
- * A runtime that runs, of the test's own. Its `stopDeadlineMs` should be a second and its `shutdownDeadlineMs` two: some
- * tests wait for them to pass. All other limits that the contract reaches are read from its summary.
+ * A running runtime, and the API under test in front of it. Each test has its own harness. Set `stopDeadlineMs` to
+ * 1,000 and `shutdownDeadlineMs` to 2,000, because some tests wait until these deadlines have passed. The tests read
+ * all other limits from the runtime's summary.
  */
 export interface RuntimeApiHarness {
+  /** The API under test. */
   readonly api: RuntimeApi;
-  /** The engine that is registered in the runtime under the name "scripted", and is so again after a restart. */
+  /** The runtime's engine, registered with the name "scripted". It must be the same object after a restart. */
   readonly engine: ScriptedEngine;
-  /** Stops the runtime as it is stopped in peace, and starts one on the same store. */
+  /** Stops the runtime gracefully, starts another one on the same store, and returns its API. */
   restart?(): Promise<RuntimeApi>;
-  /** Ends the runtime as `kill -9` would, and starts one on the same store. */
+  /** Ends the runtime as `kill -9` would, starts another one on the same store, and returns its API. */
   kill?(): Promise<RuntimeApi>;
-  /** Stops the runtime. */
+  /** Stops the runtime and releases the harness's resources. Called once. */
   dispose(): Promise<void>;
 }
 
+/** The capabilities that a harness may lack: its method `restart`, its method `kill`. */
 export type RuntimeApiCapability = 'restart' | 'kill';
 
-/** The capabilities that a harness has not, each with the reason. Their tests are skipped with that reason. */
+/** The capabilities that a harness lacks, each with the reason. The tests that need one are skipped. */
 export type LackingApiCapabilities = Readonly<Partial<Record<RuntimeApiCapability, string>>>;

@@ -1,33 +1,30 @@
 import type { Contract } from './contract.ts';
 
 export const inputTests = (contract: Contract): void => {
-  contract(
-    'P9: an acknowledged input is in the log, before its run and whatever that says',
-    async (t, scene) => {
-      const workerId = await scene.create();
-      for (let round = 0; round < 5; round += 1) {
-        const receipt = await scene.api.sendInput(workerId, { text: `hello ${round}` });
-        const { items } = await scene.api.events(workerId, { after: receipt.cursor, limit: 1 });
-        const [event] = items;
-        t.is(event?.type, 'input.accepted');
-        t.is(event?.seq, receipt.seq);
-        t.is(event?.run, receipt.runId);
-        t.is(event?.type === 'input.accepted' && event.data.input, receipt.inputId);
-        t.is(receipt.queued, false);
-        t.is(receipt.replayed, false);
-        t.is(receipt.run, null);
-        await scene.happens(workerId, 'run.finished', round + 1);
-      }
-      const open = new Set<string>();
-      for (const { type, run = '' } of await scene.log(workerId)) {
-        if (type === 'input.accepted') open.add(run);
-        else if (run !== '') t.true(open.has(run), `${type} comes after its input`);
-      }
-    },
-  );
+  contract('P9: an acknowledged input is in the log, before all events of its run', async (t, scene) => {
+    const workerId = await scene.create();
+    for (let round = 0; round < 5; round += 1) {
+      const receipt = await scene.api.sendInput(workerId, { text: `hello ${round}` });
+      const { items } = await scene.api.events(workerId, { after: receipt.cursor, limit: 1 });
+      const [event] = items;
+      t.is(event?.type, 'input.accepted');
+      t.is(event?.seq, receipt.seq);
+      t.is(event?.run, receipt.runId);
+      t.is(event?.type === 'input.accepted' && event.data.input, receipt.inputId);
+      t.is(receipt.queued, false);
+      t.is(receipt.replayed, false);
+      t.is(receipt.run, null);
+      await scene.happens(workerId, 'run.finished', round + 1);
+    }
+    const accepted = new Set<string>();
+    for (const { type, run = '' } of await scene.log(workerId)) {
+      if (type === 'input.accepted') accepted.add(run);
+      else if (run !== '') t.true(accepted.has(run), `${type} follows its input`);
+    }
+  });
 
   contract(
-    'an input is text or parts, of a user or the system, and reaches the engine as it is',
+    'an input is a text or parts, of the user or the system, and reaches the engine unchanged',
     async (t, scene) => {
       const workerId = await scene.create();
       const parts = [
@@ -45,7 +42,7 @@ export const inputTests = (contract: Contract): void => {
       );
       const { items } = await scene.api.transcript(workerId);
       t.deepEqual(
-        items.filter(({ role }) => role !== 'assistant').map(({ role, parts: said }) => [role, said]),
+        items.filter(({ role }) => role !== 'assistant').map((item) => [item.role, item.parts]),
         [
           ['user', [{ type: 'text', text: 'plain' }]],
           ['system', parts],
@@ -54,7 +51,7 @@ export const inputTests = (contract: Contract): void => {
     },
   );
 
-  contract('P3: of inputs at the same instant exactly one is accepted', async (t, scene) => {
+  contract('P3: of several concurrent inputs exactly one is accepted', async (t, scene) => {
     const workerId = await scene.create();
     scene.plays({ work: [{ type: 'gate', gate: 'work' }] });
     const attempts = await Promise.allSettled(
@@ -63,7 +60,7 @@ export const inputTests = (contract: Contract): void => {
     t.is(attempts.filter(({ status }) => status === 'fulfilled').length, 1);
     for (const attempt of attempts) {
       if (attempt.status === 'rejected')
-        await scene.refuses('WORKER_BUSY', 'another one', () => Promise.reject(attempt.reason));
+        await scene.refuses('WORKER_BUSY', 'another input', () => Promise.reject(attempt.reason));
     }
     const worker = await scene.api.getWorker(workerId);
     t.is(worker.status, 'running');
@@ -74,7 +71,7 @@ export const inputTests = (contract: Contract): void => {
     t.is((await scene.only(workerId, 'input.accepted')).length, 1);
   });
 
-  contract('queued inputs run in order, one after the other, up to the limit', async (t, scene) => {
+  contract('inputs are queued up to the limit, and run in order, one at a time', async (t, scene) => {
     const { limits } = await scene.api.summary();
     const workerId = await scene.createAt('work');
     const queue = Array.from({ length: limits.queuedInputs }, (_, index) => `queued ${index}`);
@@ -85,10 +82,10 @@ export const inputTests = (contract: Contract): void => {
       runs.push(receipt.runId);
     }
     t.is((await scene.api.getWorker(workerId)).queued, queue.length);
-    await scene.refuses('LIMIT_REACHED', 'P23: one more', () =>
+    await scene.refuses('LIMIT_REACHED', 'P23: an input above the limit', () =>
       scene.api.sendInput(workerId, { text: 'one more', whenBusy: 'queue' }),
     );
-    await scene.refuses('WORKER_BUSY', 'not to be queued', () =>
+    await scene.refuses('WORKER_BUSY', 'an input without whenBusy', () =>
       scene.api.sendInput(workerId, { text: 'now' }),
     );
     scene.engine.gate('work').open();
@@ -107,7 +104,7 @@ export const inputTests = (contract: Contract): void => {
     t.is(receipt.queued, false);
   });
 
-  contract('an input that is waited for is answered with its finished run', async (t, scene) => {
+  contract('an input with waitMs is answered with its finished run', async (t, scene) => {
     const workerId = await scene.create();
     scene.plays({
       all: [
@@ -142,14 +139,14 @@ export const inputTests = (contract: Contract): void => {
     t.is(failed.run?.outcome, 'failed');
     t.is(failed.run?.error?.code, 'ENGINE_FAILED');
     t.is(failed.run?.messages[0]?.partial, true);
-    t.true(!JSON.stringify(failed).includes('canary'), 'P19: what the engine threw is for the operator');
+    t.true(!JSON.stringify(failed).includes('canary'), 'P19: no answer contains the thrown message');
     const worker = await scene.api.getWorker(workerId);
     t.is(worker.status, 'idle');
     t.is(worker.execution.connected, true);
     t.is(worker.execution.lastError?.code, 'ENGINE_FAILED');
   });
 
-  contract('waiting ends with its time, and where the run asks for something', async (t, scene) => {
+  contract('waiting for a run ends after waitMs, or when the run opens a request', async (t, scene) => {
     const workerId = await scene.createAt('work');
     const queued = await scene.api.sendInput(workerId, { text: 'next', whenBusy: 'queue' }, { waitMs: 30 });
     t.is(queued.run, null);
@@ -168,7 +165,7 @@ export const inputTests = (contract: Contract): void => {
   });
 
   contract(
-    'P9: an input with a key happens once, is answered again, and never as another one',
+    'P9: a repeated input with the same key happens once and gets the first answer',
     async (t, scene) => {
       const workerId = await scene.create();
       const input = { text: 'hello', metadata: { a: 1, b: 2 } };
@@ -180,19 +177,23 @@ export const inputTests = (contract: Contract): void => {
         { idempotencyKey: 'key', waitMs: 20_000 },
       );
       t.deepEqual(again, { ...first, replayed: true });
-      await scene.refuses('IDEMPOTENCY_MISMATCH', 'another body', () =>
+      await scene.refuses('IDEMPOTENCY_MISMATCH', 'another input with the key', () =>
         scene.api.sendInput(workerId, { text: 'other' }, { idempotencyKey: 'key' }),
       );
       const other = await scene.create();
       t.is((await scene.api.sendInput(other, input, { idempotencyKey: 'key' })).replayed, false);
       await scene.api.stopWorker(workerId);
       const late = await scene.api.sendInput(workerId, input, { idempotencyKey: 'key' });
-      t.deepEqual(late, { ...first, run: null, replayed: true }, 'before any other check');
+      t.deepEqual(
+        late,
+        { ...first, run: null, waited: null, replayed: true },
+        'the key is checked before the status',
+      );
       t.is((await scene.only(workerId, 'input.accepted')).length, 1);
     },
   );
 
-  contract('P9: of two calls at once with one key, one input comes', async (t, scene) => {
+  contract('P9: concurrent inputs with the same key happen once', async (t, scene) => {
     const workerId = await scene.create();
     scene.plays({ work: [{ type: 'gate', gate: 'work' }] });
     const attempts = await Promise.allSettled(
@@ -203,17 +204,17 @@ export const inputTests = (contract: Contract): void => {
     const runs = new Set<string>();
     for (const attempt of attempts) {
       if (attempt.status === 'fulfilled') runs.add(attempt.value.runId);
-      else await scene.refuses('IDEMPOTENCY_IN_FLIGHT', 'meanwhile', () => Promise.reject(attempt.reason));
+      else await scene.refuses('IDEMPOTENCY_IN_FLIGHT', 'the same key', () => Promise.reject(attempt.reason));
     }
     t.is(runs.size, 1);
     const again = await scene.api.sendInput(workerId, { text: 'work' }, { idempotencyKey: 'key' });
-    t.is(again.replayed, true, 'also while its run is on');
+    t.is(again.replayed, true, 'a repetition during the run');
     t.is((await scene.only(workerId, 'input.accepted')).length, 1);
   });
 
-  contract('a key of an input that was refused may be used again', async (t, scene) => {
+  contract('the key of a refused input may be used again', async (t, scene) => {
     const workerId = await scene.createAt('work');
-    await scene.refuses('WORKER_BUSY', 'busy', () =>
+    await scene.refuses('WORKER_BUSY', 'an input during a run', () =>
       scene.api.sendInput(workerId, { text: 'hello' }, { idempotencyKey: 'key' }),
     );
     scene.engine.gate('work').open();

@@ -8,7 +8,7 @@ const idsOf = async (scene: Scene, query: ListWorkers, limit: number): Promise<r
   );
 
 export const listingTests = (contract: Contract): void => {
-  contract('Workers are listed in order of creation, in pages of any size', async (t, scene) => {
+  contract('Workers are listed in the order of their creation, in pages of any size', async (t, scene) => {
     const ids: string[] = [];
     for (let index = 0; index < 7; index += 1) ids.push(await scene.create({ workerId: `w${9 - index}` }));
     for (const limit of [1, 2, 3, 6, 7, 8]) t.deepEqual(await idsOf(scene, {}, limit), ids);
@@ -20,72 +20,82 @@ export const listingTests = (contract: Contract): void => {
       t.deepEqual(detail[key as keyof typeof detail], value, key);
   });
 
-  contract('a list is filtered by status, parent, and labels that all have to fit', async (t, scene) => {
-    await scene.create({ workerId: 'a', labels: { team: 'docs', tier: '1' } });
-    await scene.create({ workerId: 'b', labels: { team: 'docs', tier: '2' }, parent: 'a' });
-    await scene.create({ workerId: 'c', labels: { team: 'code', tier: '1' }, parent: 'a' });
-    await scene.create({ workerId: 'd', parent: 'b' });
-    await scene.createAt('work', { workerId: 'e' });
-    await scene.api.stopWorker('c');
-    const cases: readonly (readonly [ListWorkers, readonly string[]])[] = [
-      [{}, ['a', 'b', 'c', 'd', 'e']],
-      [{ status: 'idle' }, ['a', 'b', 'd']],
-      [{ status: 'stopped' }, ['c']],
-      [{ status: 'running' }, ['e']],
-      [{ status: 'waiting' }, []],
-      [{ parent: 'a' }, ['b', 'c']],
-      [{ parent: 'nobody' }, []],
-      [{ labels: { team: 'docs' } }, ['a', 'b']],
-      [{ labels: { team: 'docs', tier: '2' } }, ['b']],
-      [{ labels: { team: 'docs', absent: '1' } }, []],
-      [{ labels: { constructor: 'x' } }, []],
-      [{ labels: { tier: '1' }, status: 'stopped', parent: 'a' }, ['c']],
-    ];
-    for (const [query, ids] of cases) {
-      for (const limit of [1, 100]) t.deepEqual(await idsOf(scene, query, limit), ids, JSON.stringify(query));
-    }
-    const { workers } = await scene.api.summary();
-    t.deepEqual(workers, { total: 5, idle: 3, running: 1, waiting: 0, stopped: 1 });
-  });
+  contract(
+    'a list is filtered by status, parent and labels, and all filters must match',
+    async (t, scene) => {
+      await scene.create({ workerId: 'a', labels: { team: 'docs', tier: '1' } });
+      await scene.create({ workerId: 'b', labels: { team: 'docs', tier: '2' }, parent: 'a' });
+      await scene.create({ workerId: 'c', labels: { team: 'code', tier: '1' }, parent: 'a' });
+      await scene.create({ workerId: 'd', parent: 'b' });
+      await scene.createAt('work', { workerId: 'e' });
+      await scene.api.stopWorker('c');
+      const cases: readonly (readonly [ListWorkers, readonly string[]])[] = [
+        [{}, ['a', 'b', 'c', 'd', 'e']],
+        [{ status: 'idle' }, ['a', 'b', 'd']],
+        [{ status: 'stopped' }, ['c']],
+        [{ status: 'running' }, ['e']],
+        [{ status: 'waiting' }, []],
+        [{ parent: 'a' }, ['b', 'c']],
+        [{ parent: 'absent' }, []],
+        [{ labels: { team: 'docs' } }, ['a', 'b']],
+        [{ labels: { team: 'docs', tier: '2' } }, ['b']],
+        [{ labels: { team: 'docs', absent: '1' } }, []],
+        [{ labels: { constructor: 'x' } }, []],
+        [{ labels: { tier: '1' }, status: 'stopped', parent: 'a' }, ['c']],
+      ];
+      for (const [query, ids] of cases) {
+        for (const limit of [1, 100])
+          t.deepEqual(await idsOf(scene, query, limit), ids, JSON.stringify(query));
+      }
+      const { workers } = await scene.api.summary();
+      t.deepEqual(workers, { total: 5, idle: 3, running: 1, waiting: 0, stopped: 1 });
+    },
+  );
 
-  contract('a list goes on behind a Worker that was deleted meanwhile', async (t, scene) => {
-    for (const workerId of ['a', 'b', 'c']) await scene.create({ workerId });
-    const { next } = await scene.api.listWorkers({ limit: 2 });
-    await scene.api.stopWorker('b');
-    await scene.api.deleteWorker('b');
-    const { items } = await scene.api.listWorkers({ after: next ?? '' });
-    t.deepEqual(
-      items.map(({ workerId }) => workerId),
-      ['c'],
-    );
-  });
+  contract(
+    'a list continues after the last Worker of a page even if that one was deleted',
+    async (t, scene) => {
+      for (const workerId of ['a', 'b', 'c']) await scene.create({ workerId });
+      const { next } = await scene.api.listWorkers({ limit: 2 });
+      await scene.api.stopWorker('b');
+      await scene.api.deleteWorker('b');
+      const { items } = await scene.api.listWorkers({ after: next ?? '' });
+      t.deepEqual(
+        items.map(({ workerId }) => workerId),
+        ['c'],
+      );
+    },
+  );
 
-  contract('an update changes what it names, replaces all labels, and is one event', async (t, scene) => {
-    const workerId = await scene.create({ displayName: 'Ada', labels: { a: '1', b: '2' } });
-    const steps: readonly (readonly [UpdateWorker, UpdateWorker])[] = [
-      [{ displayName: 'Grace' }, { displayName: 'Grace', labels: { a: '1', b: '2' } }],
-      [{ labels: { c: '3' } }, { displayName: 'Grace', labels: { c: '3' } }],
-      [
-        { displayName: null, labels: {} },
-        { displayName: null, labels: {} },
-      ],
-    ];
-    for (const [update, expected] of steps) {
-      const { displayName, labels } = await scene.api.updateWorker(workerId, update);
-      t.deepEqual({ displayName, labels }, expected);
-    }
-    t.deepEqual(
-      (await scene.only(workerId, 'worker.updated')).map(({ data }) => data),
-      steps.map(([update]) => update),
-    );
-    const { lastSeq } = await scene.api.updateWorker(workerId, { displayName: null });
-    t.is(lastSeq, 5, 'P10: nothing new is no event');
-    t.is((await scene.api.updateWorker(workerId, {})).lastSeq, 5);
-  });
+  contract(
+    'an update changes only the given fields, replaces all labels, and is one event',
+    async (t, scene) => {
+      const workerId = await scene.create({ displayName: 'Ada', labels: { a: '1', b: '2' } });
+      const steps: readonly (readonly [UpdateWorker, UpdateWorker])[] = [
+        [{ displayName: 'Grace' }, { displayName: 'Grace', labels: { a: '1', b: '2' } }],
+        [{ labels: { c: '3' } }, { displayName: 'Grace', labels: { c: '3' } }],
+        [
+          { displayName: null, labels: {} },
+          { displayName: null, labels: {} },
+        ],
+      ];
+      for (const [update, expected] of steps) {
+        const { displayName, labels } = await scene.api.updateWorker(workerId, update);
+        t.deepEqual({ displayName, labels }, expected);
+      }
+      t.deepEqual(
+        (await scene.only(workerId, 'worker.updated')).map(({ data }) => data),
+        steps.map(([update]) => update),
+      );
+      const { lastSeq } = await scene.api.updateWorker(workerId, { displayName: null });
+      t.is(lastSeq, 5, 'P10: an update that changes nothing records no event');
+      t.is((await scene.api.updateWorker(workerId, {})).lastSeq, 5);
+    },
+  );
 
-  contract('P16: only a stopped Worker is deleted, and then it is gone', async (t, scene) => {
+  contract('P16: only a stopped Worker can be deleted, and afterwards every call fails', async (t, scene) => {
     const workerId = await scene.create({ workerId: 'ada' });
-    await scene.refuses('WORKER_NOT_STOPPED', 'idle', () => scene.api.deleteWorker(workerId));
+    await scene.refuses('WORKER_NOT_STOPPED', 'an idle Worker', () => scene.api.deleteWorker(workerId));
     await scene.api.stopWorker(workerId);
     t.is(await scene.api.deleteWorker(workerId), undefined);
     await scene.engine.called('forget', workerId);
@@ -104,7 +114,7 @@ export const listingTests = (contract: Contract): void => {
       transcript: () => api.transcript(workerId),
       overview: () => api.overview(workerId),
       observe: async () => {
-        for await (const item of api.observe(workerId)) t.fail(`saw ${item.type}`);
+        for await (const item of api.observe(workerId)) t.fail(`the stream delivered ${item.type}`);
       },
     };
     for (const [name, call] of Object.entries(calls)) await scene.refuses('WORKER_NOT_FOUND', name, call);

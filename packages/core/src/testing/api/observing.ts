@@ -3,7 +3,7 @@ import type { Contract } from './contract.ts';
 import { positionsOf } from './cursors.ts';
 import type { Viewer } from './viewer.ts';
 
-/** A run of every kind of output, with a family emoji that is streamed in halves. */
+/** A run with every kind of output. Two deltas split the surrogate pair of an emoji. */
 const OUTPUTS: readonly ScriptStep[] = [
   { type: 'step-start', model: 'm' },
   { type: 'reasoning', text: 'thinking ' },
@@ -27,7 +27,7 @@ const OUTPUTS: readonly ScriptStep[] = [
   { type: 'text', text: 'left over' },
 ];
 
-/** The text in flight after so many of the outputs. */
+/** Returns the text in flight after the first `count` outputs. */
 const textAfter = (count: number): string => {
   let text = '';
   for (const output of OUTPUTS.slice(0, count).flat()) {
@@ -39,7 +39,7 @@ const textAfter = (count: number): string => {
 
 export const observingTests = (contract: Contract): void => {
   contract(
-    'P5: attached at any moment of a run, a client rebuilds the log and the text in flight',
+    'P5: a client that attaches at any moment of a run rebuilds the log and the text in flight',
     async (t, scene) => {
       scene.plays({
         all: OUTPUTS.flatMap((output, index) => [output, { type: 'gate', gate: `after ${index}` } as const]),
@@ -61,11 +61,11 @@ export const observingTests = (contract: Contract): void => {
         const { lastSeq } = await scene.api.getWorker(workerId);
         await Promise.all(
           viewers.map(async ({ viewer }) => {
-            const isLevel = (): boolean =>
+            const isCurrent = (): boolean =>
               (viewer.events.at(-1)?.event.seq ?? lastSeq) >= lastSeq &&
               viewer.text === text &&
               viewer.items.some(({ type }) => type === 'in-flight');
-            await viewer.until(`output ${index}, ${JSON.stringify(text)}`, isLevel);
+            await viewer.until(`output ${index}, ${JSON.stringify(text)}`, isCurrent);
           }),
         );
         scene.engine.gate(`after ${index}`).open();
@@ -95,11 +95,11 @@ export const observingTests = (contract: Contract): void => {
         }
       }
       t.is(messages.filter(({ data }) => (early.written.get(data.message)?.size ?? 0) > 0).length, 3);
-      t.is(messages[2]?.data.partial, undefined, 'what is left over of a run that completed is whole');
+      t.is(messages[2]?.data.partial, undefined, 'the last message of a completed run is not partial');
     },
   );
 
-  contract('P5: a stream without a position begins with the Worker as it is', async (t, scene) => {
+  contract('P5: a stream without a cursor begins with a snapshot of the Worker', async (t, scene) => {
     const workerId = await scene.create({ displayName: 'Ada' });
     await scene.say(workerId, 'hello');
     const viewer = scene.view(workerId);
@@ -115,7 +115,7 @@ export const observingTests = (contract: Contract): void => {
     t.is(cursor, (await scene.api.getWorker(workerId)).asOf);
   });
 
-  contract('P5: without deltas a stream is the events alone', async (t, scene) => {
+  contract('P5: a stream without deltas delivers only events', async (t, scene) => {
     scene.plays({
       talk: [
         { type: 'text', text: 'a' },
@@ -134,7 +134,7 @@ export const observingTests = (contract: Contract): void => {
     t.deepEqual([...new Set(viewer.items.map(({ type }) => type))], ['event']);
   });
 
-  contract('a stream tells of the deletion as the last event, then ends', async (t, scene) => {
+  contract('a stream of a deleted Worker delivers worker.deleted, then ends', async (t, scene) => {
     const workerId = await scene.create();
     const viewer = scene.view(workerId, { after: 'start' });
     await viewer.sees('execution.attached');
@@ -145,7 +145,7 @@ export const observingTests = (contract: Contract): void => {
     t.is(viewer.events.at(-1)?.event.type, 'worker.deleted');
   });
 
-  contract('P8: streams of one Worker do not hold each other up, nor the Worker', async (t, scene) => {
+  contract('P8: a stalled stream delays neither the Worker nor its other streams', async (t, scene) => {
     const workerId = await scene.create();
     const stalled = scene.api.observe(workerId, { after: 'start' })[Symbol.asyncIterator]();
     t.is((await stalled.next()).done, false);
@@ -162,10 +162,10 @@ export const observingTests = (contract: Contract): void => {
     await stalled.return?.();
   });
 
-  contract('a stream ends when its signal is aborted, also while nothing comes', async (t, scene) => {
+  contract('a stream ends when its signal is aborted, even while it is idle', async (t, scene) => {
     const workerId = await scene.create();
     const viewers = Array.from({ length: 10 }, () => scene.view(workerId));
-    await Promise.all(viewers.map((viewer) => viewer.until('its start', ({ items }) => items.length === 2)));
+    await Promise.all(viewers.map((viewer) => viewer.until('two items', ({ items }) => items.length === 2)));
     await Promise.all(viewers.map((viewer) => viewer.close()));
     const controller = new AbortController();
     controller.abort();

@@ -5,8 +5,8 @@ import type { TranscriptItem } from '../../contracts/transcript.ts';
 import type { Contract } from './contract.ts';
 import type { Scene } from './scene.ts';
 
-/** A Worker with a history of every kind. */
-export const createStoried = async (scene: Scene, workerId = 'storied'): Promise<string> => {
+/** Creates a Worker whose log has events of every kind: completed, failed and cancelled runs, tool calls, usage. */
+export const createWithHistory = async (scene: Scene, workerId = 'with-history'): Promise<string> => {
   scene.plays({
     all: [
       { type: 'step-start', model: 'm-1' },
@@ -45,7 +45,7 @@ export const createStoried = async (scene: Scene, workerId = 'storied'): Promise
     ],
     hang: [{ type: 'gate', gate: `hang ${workerId}` }],
   });
-  await scene.create({ workerId, labels: { kind: 'storied' } });
+  await scene.create({ workerId, labels: { kind: 'with-history' } });
   await scene.say(workerId, 'all');
   await scene.say(workerId, { text: 'fail', role: 'system' });
   await scene.api.sendInput(workerId, { text: 'hang' });
@@ -55,7 +55,7 @@ export const createStoried = async (scene: Scene, workerId = 'storied'): Promise
   return workerId;
 };
 
-/** The item that an event should make, told anew. */
+/** Returns the transcript item that an event must lead to. It does not share code with the runtime. */
 const itemOf = (event: WorkerEvent): TranscriptItem | null => {
   const { seq, time, run = null } = event;
   const item = (
@@ -88,9 +88,9 @@ const NO_USAGE = {
   reasoningTokens: 0,
 };
 
-/** The overview that a log should make, told anew. */
+/** Returns the overview that a log must lead to. It does not share code with the runtime. */
 const overviewOf = (workerId: string, log: readonly WorkerEvent[], asOf: Cursor) => {
-  const of = (type: string): number => log.filter((event) => event.type === type).length;
+  const count = (type: string): number => log.filter((event) => event.type === type).length;
   const runs = { completed: 0, failed: 0, cancelled: 0, interrupted: 0 };
   const total = { ...NO_USAGE };
   const byModel: Record<string, typeof total> = {};
@@ -108,9 +108,9 @@ const overviewOf = (workerId: string, log: readonly WorkerEvent[], asOf: Cursor)
   return {
     workerId,
     events: log.length,
-    inputs: of('input.accepted'),
-    messages: of('message.completed'),
-    toolCalls: of('tool.called'),
+    inputs: count('input.accepted'),
+    messages: count('message.completed'),
+    toolCalls: count('tool.called'),
     runs,
     usage: { ...total, byModel },
     lastActivityAt: log.at(-1)?.time,
@@ -118,7 +118,7 @@ const overviewOf = (workerId: string, log: readonly WorkerEvent[], asOf: Cursor)
   };
 };
 
-/** Pages from the end to the beginning. */
+/** Reads all pages from the end to the beginning. Returns the items in log order. */
 const backwards = async <T>(read: (before: Cursor) => Promise<Page<T>>): Promise<readonly T[]> => {
   let items: readonly T[] = [];
   for (let before: Cursor | null = 'end'; before !== null; ) {
@@ -131,9 +131,9 @@ const backwards = async <T>(read: (before: Cursor) => Promise<Page<T>>): Promise
 
 export const readingTests = (contract: Contract): void => {
   contract(
-    'P10: the log is numbered and dated, says everything once, and every event belongs where it stands',
+    'P10: the log has numbers, times and unique ids, and records each output of the engine once',
     async (t, scene) => {
-      const workerId = await createStoried(scene);
+      const workerId = await createWithHistory(scene);
       const log = await scene.log(workerId);
       let time = '';
       for (const event of log) {
@@ -144,7 +144,7 @@ export const readingTests = (contract: Contract): void => {
       const ids = log.flatMap(({ data }) =>
         'message' in data && 'parts' in data ? [data.message, ...data.parts.map(({ id }) => id)] : [],
       );
-      t.is(new Set(ids).size, ids.length, 'messages and parts have ids of their own');
+      t.is(new Set(ids).size, ids.length, 'messages and parts have unique ids');
       const starts = log.filter(({ type }) => type === 'run.started');
       const ends = log.filter(({ type }) => type === 'run.finished');
       t.deepEqual(
@@ -185,13 +185,13 @@ export const readingTests = (contract: Contract): void => {
     },
   );
 
-  contract('events are read in pages of any size, each a part of the same log', async (t, scene) => {
-    const workerId = await createStoried(scene);
+  contract('events are read in pages of any size', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
     const log = await scene.log(workerId);
     const { asOf } = await scene.api.getWorker(workerId);
     for (let limit = 1; limit <= log.length + 1; limit += 1) {
       const events = await scene.all((after) => scene.api.events(workerId, { after, limit }));
-      t.is(JSON.stringify(events), JSON.stringify(log), `P5: pages of ${limit}`);
+      t.is(JSON.stringify(events), JSON.stringify(log), `P5: ${limit} events per page`);
     }
     const whole = await scene.api.events(workerId, { limit: log.length });
     t.is(whole.next, null);
@@ -200,33 +200,36 @@ export const readingTests = (contract: Contract): void => {
     t.deepEqual((await scene.api.events(workerId, { after: '0' })).items, log);
   });
 
-  contract('the transcript is what was said, the same read from either end', async (t, scene) => {
-    const workerId = await createStoried(scene);
-    const expected = (await scene.log(workerId)).map(itemOf).filter((item) => item !== null);
-    t.is(expected.length, 12);
-    for (let limit = 1; limit <= expected.length + 1; limit += 1) {
-      const forward = await scene.all((after) => scene.api.transcript(workerId, { after, limit }));
-      t.deepEqual(forward, expected, `after, ${limit} a page`);
-      const backward = await backwards((before) => scene.api.transcript(workerId, { before, limit }));
-      t.deepEqual(backward, expected, `before, ${limit} a page`);
-    }
-    const last = await scene.api.transcript(workerId, { before: 'end', limit: 2 });
-    t.deepEqual(last.items, expected.slice(-2));
-    t.is(last.asOf, (await scene.api.getWorker(workerId)).asOf);
-    for (const event of await scene.log(workerId)) {
-      const { asOf } = await scene.api.events(workerId, { limit: event.seq });
-      const after = await scene.api.transcript(workerId, { after: asOf });
-      const before = await scene.api.transcript(workerId, { before: asOf });
-      t.deepEqual([...before.items, ...after.items], expected, `cut at ${event.seq}`);
-      t.true(after.items.every(({ seq }) => seq > event.seq));
-    }
-    await scene.refuses('INVALID_REQUEST', 'both', () =>
-      scene.api.transcript(workerId, { after: last.asOf, before: last.asOf }),
-    );
-  });
+  contract(
+    'the transcript has the inputs, messages and tool calls, the same in both directions',
+    async (t, scene) => {
+      const workerId = await createWithHistory(scene);
+      const expected = (await scene.log(workerId)).map(itemOf).filter((item) => item !== null);
+      t.is(expected.length, 12);
+      for (let limit = 1; limit <= expected.length + 1; limit += 1) {
+        const forward = await scene.all((after) => scene.api.transcript(workerId, { after, limit }));
+        t.deepEqual(forward, expected, `forward, ${limit} items per page`);
+        const backward = await backwards((before) => scene.api.transcript(workerId, { before, limit }));
+        t.deepEqual(backward, expected, `backward, ${limit} items per page`);
+      }
+      const last = await scene.api.transcript(workerId, { before: 'end', limit: 2 });
+      t.deepEqual(last.items, expected.slice(-2));
+      t.is(last.asOf, (await scene.api.getWorker(workerId)).asOf);
+      for (const event of await scene.log(workerId)) {
+        const { asOf } = await scene.api.events(workerId, { limit: event.seq });
+        const after = await scene.api.transcript(workerId, { after: asOf });
+        const before = await scene.api.transcript(workerId, { before: asOf });
+        t.deepEqual([...before.items, ...after.items], expected, `split after event ${event.seq}`);
+        t.true(after.items.every(({ seq }) => seq > event.seq));
+      }
+      await scene.refuses('INVALID_REQUEST', 'after and before together', () =>
+        scene.api.transcript(workerId, { after: last.asOf, before: last.asOf }),
+      );
+    },
+  );
 
-  contract('P10: the overview is a fold of the events', async (t, scene) => {
-    const workerId = await createStoried(scene);
+  contract('P10: the overview follows from the events', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
     const { asOf } = await scene.api.getWorker(workerId);
     const expected = overviewOf(workerId, await scene.log(workerId), asOf);
     t.deepEqual(await scene.api.overview(workerId), expected);
@@ -235,8 +238,8 @@ export const readingTests = (contract: Contract): void => {
     t.is((await scene.api.overview(workerId)).events, expected.events + 2);
   });
 
-  contract('P7: what a stopped Worker did stays readable', async (t, scene) => {
-    const workerId = await createStoried(scene);
+  contract('P7: events and transcript of a stopped Worker stay readable', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
     const [log, transcript] = [await scene.log(workerId), await scene.api.transcript(workerId)];
     await scene.api.stopWorker(workerId);
     t.deepEqual((await scene.log(workerId)).slice(0, log.length), log);
@@ -244,7 +247,7 @@ export const readingTests = (contract: Contract): void => {
     t.is((await scene.api.getWorker(workerId)).status, 'stopped');
   });
 
-  contract('more than a page may hold is refused, not cut', async (_t, scene) => {
+  contract('a page size above the limit is refused, not reduced', async (_t, scene) => {
     const workerId = await scene.create();
     const limit = (await scene.api.summary()).limits.pageItems + 1;
     const reads = {

@@ -15,7 +15,7 @@ const input =
 const creation = (fields: object): Call => create({ engine: 'scripted', ...fields });
 const claim = { name: 'x', resource: 'fs:/x', mode: 'write' };
 
-/** Where a request is wrong, as a JSON pointer, and a request that is. */
+/** Invalid requests, each with the JSON pointer of the field that is invalid. */
 const INVALID: readonly (readonly [pointer: string, call: Call])[] = [
   ['', create('text')],
   ['', create([])],
@@ -43,7 +43,7 @@ const INVALID: readonly (readonly [pointer: string, call: Call])[] = [
     creation({ labels: Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`l${at}`, ''])) }),
   ],
   ['/parent', creation({ parent: 7 })],
-  ['/parent', creation({ parent: 'nobody' })],
+  ['/parent', creation({ parent: 'absent' })],
   ['/bundle/digest', creation({ bundle: { id: 'x', digest: 'md5-x' } })],
   ['/bundle/id', creation({ bundle: { digest: `sha256-${'0'.repeat(64)}` } })],
   ['/bundle/path', creation({ bundle: { id: 'x', digest: `sha256-${'0'.repeat(64)}`, path: '/etc' } })],
@@ -102,30 +102,33 @@ const INVALID: readonly (readonly [pointer: string, call: Call])[] = [
 ];
 
 export const refusingTests = (contract: Contract): void => {
-  contract('what is not valid is refused with where it is wrong, and changes nothing', async (t, scene) => {
-    const workerId = await scene.create();
-    const before = await scene.api.getWorker(workerId);
-    for (const [pointer, call] of INVALID) {
-      const what = `${pointer} in ${call.toString()}`;
-      const { issues } = await scene.refuses('INVALID_REQUEST', what, () => call(scene.api, workerId));
-      const pointers = (issues as readonly { readonly pointer: string }[] | undefined)?.map(
-        (issue) => issue.pointer,
-      );
-      t.true(pointers?.includes(pointer) === true, `${what}: ${JSON.stringify(pointers)}`);
-    }
-    for (const key of ['', 'x'.repeat(256)]) {
-      await scene.refuses('INVALID_REQUEST', 'a key', () =>
-        scene.api.sendInput(workerId, { text: 'hello' }, { idempotencyKey: key }),
-      );
-      await scene.refuses('INVALID_REQUEST', 'a key', () =>
-        scene.api.createWorker({ engine: 'scripted' }, { idempotencyKey: key }),
-      );
-    }
-    t.deepEqual(await scene.api.getWorker(workerId), before);
-    t.is((await scene.api.listWorkers()).items.length, 1);
-  });
+  contract(
+    'an invalid request is refused with a pointer to the field, and changes nothing',
+    async (t, scene) => {
+      const workerId = await scene.create();
+      const before = await scene.api.getWorker(workerId);
+      for (const [pointer, call] of INVALID) {
+        const what = `${pointer} in ${call.toString()}`;
+        const { issues } = await scene.refuses('INVALID_REQUEST', what, () => call(scene.api, workerId));
+        const pointers = (issues as readonly { readonly pointer: string }[] | undefined)?.map(
+          (issue) => issue.pointer,
+        );
+        t.true(pointers?.includes(pointer) === true, `${what}: ${JSON.stringify(pointers)}`);
+      }
+      for (const key of ['', 'x'.repeat(256)]) {
+        await scene.refuses('INVALID_REQUEST', 'an idempotency key', () =>
+          scene.api.sendInput(workerId, { text: 'hello' }, { idempotencyKey: key }),
+        );
+        await scene.refuses('INVALID_REQUEST', 'an idempotency key', () =>
+          scene.api.createWorker({ engine: 'scripted' }, { idempotencyKey: key }),
+        );
+      }
+      t.deepEqual(await scene.api.getWorker(workerId), before);
+      t.is((await scene.api.listWorkers()).items.length, 1);
+    },
+  );
 
-  contract('what is too large is refused as that', async (t, scene) => {
+  contract('a payload above its limit is refused as PAYLOAD_TOO_LARGE', async (t, scene) => {
     const { limits } = await scene.api.summary();
     const workerId = await scene.create();
     const cases: readonly (readonly [keyof typeof limits, Call])[] = [
@@ -143,8 +146,8 @@ export const refusingTests = (contract: Contract): void => {
     t.is((await scene.api.listWorkers()).items.length, 1);
   });
 
-  contract('a Worker id that cannot be is one that is not there', async (_t, scene) => {
-    for (const workerId of ['nobody', 'x'.repeat(129), '..', '-x', 'constructor', '__proto__'])
+  contract('an invalid Worker id is refused as WORKER_NOT_FOUND', async (_t, scene) => {
+    for (const workerId of ['absent', 'x'.repeat(129), '..', '-x', 'constructor', '__proto__'])
       await scene.refuses('WORKER_NOT_FOUND', workerId, () => scene.api.getWorker(workerId));
   });
 };

@@ -8,15 +8,15 @@ const QUESTION: Question = {
   options: ['allow', 'deny'],
 };
 
-/** What the run says about its answer. */
-const told = ({ decision, by, note }: Answer) =>
+/** Returns steps that send a message with the answer that the run received. */
+const reportAnswer = ({ decision, by, note }: Answer) =>
   [
     { type: 'message', parts: [{ type: 'text', text: JSON.stringify([decision, by, note ?? null]) }] },
   ] as const;
 
 export const requestTests = (contract: Contract): void => {
-  contract('a run waits for its request, and goes on with the answer', async (t, scene) => {
-    scene.plays({ ask: [{ type: 'ask', question: QUESTION, reply: told }] });
+  contract('a run waits for the answer to its request, then continues with it', async (t, scene) => {
+    scene.plays({ ask: [{ type: 'ask', question: QUESTION, reply: reportAnswer }] });
     const workerId = await scene.create();
     t.deepEqual((await scene.api.listRequests(workerId)).items, []);
     const { runId } = await scene.api.sendInput(workerId, { text: 'ask' });
@@ -40,7 +40,7 @@ export const requestTests = (contract: Contract): void => {
     t.deepEqual((await scene.api.listRequests(workerId)).items, []);
   });
 
-  contract('a request is answered once, with one of its options', async (t, scene) => {
+  contract('a request takes one answer, which must be one of its options', async (t, scene) => {
     scene.plays({
       ask: [
         { type: 'ask', question: QUESTION },
@@ -51,9 +51,9 @@ export const requestTests = (contract: Contract): void => {
     await scene.api.sendInput(workerId, { text: 'ask' });
     const requestId = await scene.requestOf(workerId);
     const respond = (decision: string, id = requestId) => scene.api.respond(workerId, id, { decision });
-    const { issues } = await scene.refuses('INVALID_REQUEST', 'no option', () => respond('perhaps'));
+    const { issues } = await scene.refuses('INVALID_REQUEST', 'an unknown option', () => respond('perhaps'));
     t.is((issues as readonly { readonly pointer: string }[])[0]?.pointer, '/decision');
-    await scene.refuses('REQUEST_NOT_FOUND', 'unknown', () => respond('allow', 'request_unknown'));
+    await scene.refuses('REQUEST_NOT_FOUND', 'an unknown request', () => respond('allow', 'request_unknown'));
     t.is((await scene.api.getWorker(workerId)).status, 'waiting');
     t.deepEqual(await respond('deny'), { changed: true });
     t.deepEqual(await respond('deny'), { changed: false });
@@ -63,11 +63,11 @@ export const requestTests = (contract: Contract): void => {
     scene.engine.gate('after').open();
     await scene.happens(workerId, 'run.finished');
     t.deepEqual(await respond('deny'), { changed: false });
-    await scene.refuses('REQUEST_RESOLVED', 'after its run', () => respond('allow'));
+    await scene.refuses('REQUEST_RESOLVED', 'another answer after the run', () => respond('allow'));
   });
 
-  contract('of two answers at once one counts', async (t, scene) => {
-    scene.plays({ ask: [{ type: 'ask', question: QUESTION, reply: told }] });
+  contract('of two concurrent answers exactly one is accepted', async (t, scene) => {
+    scene.plays({ ask: [{ type: 'ask', question: QUESTION, reply: reportAnswer }] });
     const workerId = await scene.create();
     await scene.api.sendInput(workerId, { text: 'ask' });
     const requestId = await scene.requestOf(workerId);
@@ -75,13 +75,13 @@ export const requestTests = (contract: Contract): void => {
       ['allow', 'deny'].map((decision) => scene.api.respond(workerId, requestId, { decision })),
     );
     t.is(answers.filter(({ status }) => status === 'fulfilled').length, 1);
-    const lost = answers.find((answer) => answer.status === 'rejected');
-    await scene.refuses('REQUEST_RESOLVED', 'the other', () => Promise.reject(lost?.reason));
+    const rejected = answers.find((answer) => answer.status === 'rejected');
+    await scene.refuses('REQUEST_RESOLVED', 'the other answer', () => Promise.reject(rejected?.reason));
     t.is((await scene.only(workerId, 'request.resolved')).length, 1);
   });
 
-  contract('a request that nobody answers in its time is answered by that', async (t, scene) => {
-    scene.plays({ ask: [{ type: 'ask', question: { ...QUESTION, timeoutMs: 30 }, reply: told }] });
+  contract('a request without an answer is resolved by its timeout', async (t, scene) => {
+    scene.plays({ ask: [{ type: 'ask', question: { ...QUESTION, timeoutMs: 30 }, reply: reportAnswer }] });
     const workerId = await scene.create();
     await scene.api.sendInput(workerId, { text: 'ask' });
     await scene.happens(workerId, 'run.finished');
@@ -92,14 +92,14 @@ export const requestTests = (contract: Contract): void => {
     t.deepEqual(resolved?.data, { request: opened?.data.request, decision: null, by: 'timeout' });
     t.deepEqual(scene.engine.sessions[0]?.runs[0]?.answers, [{ decision: null, by: 'timeout' }]);
     t.is((await scene.only(workerId, 'run.finished'))[0]?.data.outcome, 'completed');
-    await scene.refuses('REQUEST_RESOLVED', 'too late', () =>
+    await scene.refuses('REQUEST_RESOLVED', 'a late answer', () =>
       scene.api.respond(workerId, opened?.data.request ?? '', { decision: 'allow' }),
     );
   });
 
   for (const command of ['cancelRun', 'stopWorker'] as const) {
-    contract(`a request ends with its run: ${command}`, async (t, scene) => {
-      scene.plays({ ask: [{ type: 'ask', question: QUESTION, reply: told }] });
+    contract(`${command} resolves the open request of the run that it ends`, async (t, scene) => {
+      scene.plays({ ask: [{ type: 'ask', question: QUESTION, reply: reportAnswer }] });
       const workerId = await scene.create();
       await scene.api.sendInput(workerId, { text: 'ask' });
       const requestId = await scene.requestOf(workerId);
@@ -110,31 +110,34 @@ export const requestTests = (contract: Contract): void => {
       const types = await scene.typesOf(workerId);
       t.true(types.indexOf('request.resolved') < types.indexOf('run.finished'));
       t.deepEqual((await scene.api.listRequests(workerId)).items, []);
-      await scene.refuses('REQUEST_RESOLVED', 'too late', () =>
+      await scene.refuses('REQUEST_RESOLVED', 'a late answer', () =>
         scene.api.respond(workerId, requestId, { decision: 'allow' }),
       );
     });
   }
 
-  contract('several requests in a row, and the Worker runs between them', async (t, scene) => {
-    const ask = (prompt: string) => ({ type: 'ask', question: { ...QUESTION, prompt } }) as const;
-    scene.plays({ ask: [ask('one'), { type: 'gate', gate: 'between' }, ask('two'), ask('three')] });
-    const workerId = await scene.create();
-    await scene.api.sendInput(workerId, { text: 'ask' });
-    for (const [index, prompt] of ['one', 'two', 'three'].entries()) {
-      await scene.happens(workerId, 'request.opened', index + 1);
-      const { items } = await scene.api.listRequests(workerId);
-      t.deepEqual(
-        items.map((item) => item.prompt),
-        [prompt],
-      );
-      await scene.api.respond(workerId, items[0]?.requestId ?? '', { decision: 'allow' });
-      if (index === 0) {
-        await scene.engine.gate('between').reached;
-        t.is((await scene.api.getWorker(workerId)).status, 'running');
-        scene.engine.gate('between').open();
+  contract(
+    'a run may open several requests in turn, and the Worker is running between them',
+    async (t, scene) => {
+      const ask = (prompt: string) => ({ type: 'ask', question: { ...QUESTION, prompt } }) as const;
+      scene.plays({ ask: [ask('one'), { type: 'gate', gate: 'between' }, ask('two'), ask('three')] });
+      const workerId = await scene.create();
+      await scene.api.sendInput(workerId, { text: 'ask' });
+      for (const [index, prompt] of ['one', 'two', 'three'].entries()) {
+        await scene.happens(workerId, 'request.opened', index + 1);
+        const { items } = await scene.api.listRequests(workerId);
+        t.deepEqual(
+          items.map((item) => item.prompt),
+          [prompt],
+        );
+        await scene.api.respond(workerId, items[0]?.requestId ?? '', { decision: 'allow' });
+        if (index === 0) {
+          await scene.engine.gate('between').reached;
+          t.is((await scene.api.getWorker(workerId)).status, 'running');
+          scene.engine.gate('between').open();
+        }
       }
-    }
-    t.is((await scene.happens(workerId, 'run.finished')).status, 'idle');
-  });
+      t.is((await scene.happens(workerId, 'run.finished')).status, 'idle');
+    },
+  );
 };

@@ -1,19 +1,19 @@
 import type { ScriptStep } from '../engine/script.ts';
 import type { Contract } from './contract.ts';
-import { createStoried } from './reading.ts';
+import { createWithHistory } from './reading.ts';
 import type { Scene } from './scene.ts';
 
-const ASKING: readonly ScriptStep[] = [
+const ASK: readonly ScriptStep[] = [
   { type: 'ask', question: { kind: 'question', prompt: 'Well?', options: ['yes', 'no'] } },
 ];
-const WORKING: readonly ScriptStep[] = [
+const WORK: readonly ScriptStep[] = [
   { type: 'text', text: 'half a sen' },
   { type: 'gate', gate: 'work' },
 ];
 
-/** A Worker in each state, under the name of that. */
+/** Creates one Worker in each state. The Worker's id names the state. */
 const createAll = async (scene: Scene): Promise<void> => {
-  scene.plays({ ask: ASKING, work: WORKING });
+  scene.plays({ ask: ASK, work: WORK });
   for (const workerId of ['idle', 'stopped', 'running', 'waiting', 'queued'])
     await scene.create({ workerId });
   await scene.say('idle', 'hello');
@@ -33,7 +33,7 @@ const outcomesOf = async (scene: Scene, workerId: string): Promise<readonly stri
 export const restartingTests = (contract: Contract): void => {
   for (const way of ['restart', 'kill'] as const) {
     contract(
-      `P12: after a ${way} every Worker is what its log says`,
+      `P12: after a ${way} every Worker has the state that follows from its log`,
       async (t, scene) => {
         await createAll(scene);
         const { runtimeId } = await scene.api.summary();
@@ -68,7 +68,7 @@ export const restartingTests = (contract: Contract): void => {
           const worker = await scene.api.getWorker(id);
           t.is(worker.status, 'idle', id);
           t.is(worker.run, null);
-          t.is(worker.execution.connected, false, `${id} is not said to be connected`);
+          t.is(worker.execution.connected, false, `${id} is not connected`);
         }
         t.deepEqual(await outcomesOf(scene, 'idle'), ['completed']);
         t.deepEqual(await outcomesOf(scene, 'running'), ['interrupted']);
@@ -99,7 +99,7 @@ export const restartingTests = (contract: Contract): void => {
     );
 
     contract(
-      `P9: what was acknowledged is there after a ${way}, and keys are remembered`,
+      `P9: acknowledged inputs, and their idempotency keys, survive a ${way}`,
       async (t, scene) => {
         const create = { engine: 'scripted', workerId: 'ada', initialInput: { text: 'first' } };
         const created = await scene.api.createWorker(create, { idempotencyKey: 'creation' });
@@ -126,9 +126,9 @@ export const restartingTests = (contract: Contract): void => {
     );
 
     contract(
-      `P7: history, overview and bundles outlive a ${way}`,
+      `P7: events, transcript, overview and history survive a ${way}`,
       async (t, scene) => {
-        const workerId = await createStoried(scene);
+        const workerId = await createWithHistory(scene);
         await scene.api.stopWorker(workerId);
         const read = async () => ({
           log: await scene.log(workerId),
@@ -142,14 +142,14 @@ export const restartingTests = (contract: Contract): void => {
         await scene.api.resumeWorker(workerId);
         const history: unknown[] = [];
         for await (const item of scene.engine.sessions.at(-1)?.context.history() ?? []) history.push(item);
-        t.deepEqual(history, before.transcript.items, 'an engine finds what was said');
+        t.deepEqual(history, before.transcript.items, "the engine's history is the transcript");
       },
       way,
     );
   }
 
   contract(
-    'P11: a creation that was on at a kill leaves nothing',
+    'P11: a creation that is in progress at a kill leaves nothing',
     async (t, scene) => {
       await scene.create({ workerId: 'other' });
       scene.engine.attachScript = [{ type: 'gate', gate: 'attach' }];
@@ -168,9 +168,9 @@ export const restartingTests = (contract: Contract): void => {
   );
 
   contract(
-    'P4: streams are told everything, then that the runtime stops',
+    'P4: when the runtime stops, a stream delivers every event and then ends with RUNTIME_STOPPING',
     async (t, scene) => {
-      scene.plays({ work: WORKING });
+      scene.plays({ work: WORK });
       const workerId = await scene.create();
       const viewer = scene.view(workerId, { after: 'start' });
       await scene.api.sendInput(workerId, { text: 'work' });
@@ -189,21 +189,21 @@ export const restartingTests = (contract: Contract): void => {
   );
 
   contract(
-    'claims are held again after a restart',
+    'Workers hold their claims again after a restart, except stopped ones',
     async (_t, scene) => {
       const claims = [{ name: 'docs', resource: 'fs:/srv/docs', mode: 'write' }] as const;
       await scene.create({ workerId: 'holder', claims });
       await scene.create({ workerId: 'stopped', claims: [{ ...claims[0], resource: 'fs:/srv/code' }] });
       await scene.api.stopWorker('stopped');
       await scene.restart();
-      await scene.refuses('CLAIM_CONFLICT', 'held', () => scene.create({ claims }));
+      await scene.refuses('CLAIM_CONFLICT', 'a claimed resource', () => scene.create({ claims }));
       await scene.create({ claims: [{ ...claims[0], resource: 'fs:/srv/code' }] });
     },
     'restart',
   );
 
   contract(
-    'P12: an engine that wants it is attached at start',
+    'P12: an engine with attachAtStart is attached at start to every Worker that is not stopped',
     async (t, scene) => {
       scene.engine.capabilities = { ...scene.engine.capabilities, attachAtStart: true };
       for (const workerId of ['idle', 'stopped']) await scene.create({ workerId });

@@ -16,17 +16,17 @@ import { Viewer } from './viewer.ts';
 
 type EventOf<T extends EventType> = Extract<WorkerEvent, { readonly type: T }>;
 
-/** Something wrong, where the types would not let it through. */
+/** Casts a value that the types forbid, in order to send an invalid request. */
 export const wrong = (value: unknown): never => value as never;
 
-/** What an input is answered where a test gave no steps for it. */
-const answering = (text: string): readonly ScriptStep[] => [
-  { type: 'text', text: `you said: ${text}` },
+/** The steps of an input that the test's script does not name. */
+const defaultSteps = (text: string): readonly ScriptStep[] => [
+  { type: 'text', text: `you wrote: ${text}` },
   { type: 'message' },
   { type: 'usage', model: 'scripted-1', inputTokens: text.length, outputTokens: 2 },
 ];
 
-/** One test's runtime, and the ways to use it that tests have in common. */
+/** The API, the engine and the open streams of one test, with the steps that several tests share. */
 export class Scene {
   readonly t: TestContext;
   readonly engine: ScriptedEngine;
@@ -46,37 +46,38 @@ export class Scene {
     });
   }
 
+  /** The API of the runtime that runs now. */
   get api(): RuntimeApi {
     return this.#api;
   }
 
-  /** What the engine does with inputs of these texts; others are answered at once. */
+  /** Sets the engine's steps for inputs with these texts. The engine answers any other input with a message. */
   plays(script: Readonly<Record<string, readonly ScriptStep[]>>): void {
     this.engine.script = ({ input }) => {
       const text = input?.parts.map((part) => part.text).join('') ?? '';
-      return (Object.hasOwn(script, text) ? script[text] : undefined) ?? answering(text);
+      return (Object.hasOwn(script, text) ? script[text] : undefined) ?? defaultSteps(text);
     };
   }
 
   async restart(): Promise<void> {
     if (!this.#harness.restart)
-      throw new TypeError('The harness has no restart(); declare the capability "restart" as lacking');
+      throw new TypeError('The harness has no restart(): name the capability "restart" in `lacks`');
     this.#api = await this.#harness.restart();
   }
 
   async kill(): Promise<void> {
     if (!this.#harness.kill)
-      throw new TypeError('The harness has no kill(); declare the capability "kill" as lacking');
+      throw new TypeError('The harness has no kill(): name the capability "kill" in `lacks`');
     this.#api = await this.#harness.kill();
   }
 
-  /** A Worker of the scripted engine. */
+  /** Creates a Worker of the scripted engine and returns its id. */
   async create(request: CreateWorker = {}): Promise<string> {
     const { worker } = await this.api.createWorker({ engine: this.engine.name, ...request });
     return worker.workerId;
   }
 
-  /** A Worker that works on an input, at the gate of that name. */
+  /** Creates a Worker with an active run that waits at the gate of this name. Returns the Worker's id. */
   async createAt(gate: string, request: CreateWorker = {}): Promise<string> {
     this.plays({
       [gate]: [
@@ -90,7 +91,7 @@ export class Scene {
     return workerId;
   }
 
-  /** Has an input worked off to the end of its run. */
+  /** Sends an input and waits until its run has finished. */
   async say(workerId: string, input: string | WorkerInput): Promise<void> {
     const { run } = await this.api.sendInput(workerId, typeof input === 'string' ? { text: input } : input, {
       waitMs: 20_000,
@@ -98,7 +99,7 @@ export class Scene {
     this.t.true(run !== null, 'the run has finished');
   }
 
-  /** Fails unless the call rejects with this code. Returns the error's details. */
+  /** Checks that the call rejects with this code. `what` names the call in failures. Returns the error's details. */
   async refuses(
     code: ErrorCode,
     what: string,
@@ -107,7 +108,7 @@ export class Scene {
     let error: { readonly code?: unknown; readonly details?: unknown };
     try {
       await call();
-      this.t.fail(`${what} is not refused`);
+      this.t.fail(`${what}: expected ${code}, but the call succeeded`);
       return {};
     } catch (caught) {
       error = Object(caught) as typeof error;
@@ -116,14 +117,14 @@ export class Scene {
     return Object(error.details) as Readonly<Record<string, unknown>>;
   }
 
-  /** Looks at a Worker's stream until the test is over. */
+  /** Opens a stream of a Worker. It is closed after the test. */
   view(workerId: string, options: { readonly after?: Cursor; readonly deltas?: boolean } = {}): Viewer {
     const viewer = new Viewer(this.t, this.api, workerId, options);
     this.#viewers.push(viewer);
     return viewer;
   }
 
-  /** All items of something that is read in pages. */
+  /** Reads all pages and returns their items. */
   async all<T>(read: (after: Cursor) => Promise<Page<T>>): Promise<readonly T[]> {
     const items: T[] = [];
     for (let after: Cursor | null = 'start'; after !== null; ) {
@@ -134,7 +135,7 @@ export class Scene {
     return items;
   }
 
-  /** A Worker's whole log. Checks that it is numbered without gaps. */
+  /** Reads the whole log of a Worker. Checks that its events are numbered from 1 without gaps. */
   async log(workerId: string): Promise<readonly WorkerEvent[]> {
     const events = await this.all((after) => this.api.events(workerId, { after }));
     this.t.deepEqual(
@@ -148,12 +149,12 @@ export class Scene {
     return (await this.log(workerId)).map(({ type }) => type);
   }
 
-  /** The events of one type. */
+  /** Returns the events of one type in a Worker's log. */
   async only<T extends EventType>(workerId: string, type: T): Promise<readonly EventOf<T>[]> {
     return (await this.log(workerId)).filter((event): event is EventOf<T> => event.type === type);
   }
 
-  /** Resolves, with the Worker as it then is, when its log has so many events of a type. */
+  /** Waits until a Worker's log has `times` events of this type. Returns the Worker. */
   async happens(workerId: string, type: EventType, times = 1): Promise<WorkerDetail> {
     const viewer = this.view(workerId, { after: 'start', deltas: false });
     await viewer.sees(type, times);
@@ -161,7 +162,7 @@ export class Scene {
     return this.api.getWorker(workerId);
   }
 
-  /** The id of the request that a Worker waits for. */
+  /** Waits until a Worker has an open request, and returns the request's id. */
   async requestOf(workerId: string): Promise<string> {
     await this.happens(workerId, 'request.opened');
     const { items } = await this.api.listRequests(workerId);

@@ -1,10 +1,10 @@
 import type { ScriptStep } from '../engine/script.ts';
 import type { Contract } from './contract.ts';
 
-/** Ignores every signal, and talks on when the test lets it. */
-const DEAF: readonly ScriptStep[] = [
+/** Steps that ignore the run's signal, and send more output when the test opens the gate. */
+const UNRESPONSIVE: readonly ScriptStep[] = [
   { type: 'text', text: 'working' },
-  { type: 'gate', gate: 'deaf', ignoresAbort: true },
+  { type: 'gate', gate: 'unresponsive', ignoresAbort: true },
   { type: 'message', parts: [{ type: 'text', text: 'late output' }] },
   { type: 'usage', inputTokens: 1, outputTokens: 1 },
 ];
@@ -13,20 +13,22 @@ const count = (types: readonly string[], type: string): number => types.filter((
 
 export const stoppingTests = (contract: Contract): void => {
   contract(
-    'P1: many Workers whose engine hangs are stopped at once within one deadline',
+    'P1: concurrent stops of many Workers end within one deadline, even if their engine hangs',
     async (t, scene) => {
-      scene.plays({ deaf: DEAF });
+      scene.plays({ unresponsive: UNRESPONSIVE });
       const deadlineMs = 1_000;
       const ids = await Promise.all(Array.from({ length: 24 }, () => scene.create()));
-      // every third one does as it is told
+      // Every third run ends normally.
       await Promise.all(
-        ids.map((id, index) => scene.api.sendInput(id, { text: index % 3 === 0 ? 'polite' : 'deaf' })),
+        ids.map((id, index) =>
+          scene.api.sendInput(id, { text: index % 3 === 0 ? 'responsive' : 'unresponsive' }),
+        ),
       );
-      await scene.engine.gate('deaf').arrivals(16);
+      await scene.engine.gate('unresponsive').arrivals(16);
       const begun = performance.now();
       const outcomes = await Promise.all(ids.map((id) => scene.api.stopWorker(id, { deadlineMs })));
       const tookMs = performance.now() - begun;
-      t.true(tookMs < deadlineMs * 5, `took ${Math.round(tookMs)} ms`);
+      t.true(tookMs < deadlineMs * 5, `the stops took ${Math.round(tookMs)} ms`);
       for (const [index, outcome] of outcomes.entries()) {
         const expected = index % 3 === 0 ? 'graceful' : 'detached';
         t.deepEqual(outcome, { changed: true, status: 'stopped', outcome: expected });
@@ -38,24 +40,27 @@ export const stoppingTests = (contract: Contract): void => {
         t.is(types.at(-1), 'worker.stopped');
       }
       t.is((await scene.api.summary()).workers.stopped, ids.length);
-      scene.engine.gate('deaf').open();
+      scene.engine.gate('unresponsive').open();
     },
   );
 
-  contract('P1: of stops at once one changes something, and all have the same outcome', async (t, scene) => {
-    scene.plays({ deaf: DEAF });
-    const workerId = await scene.create();
-    await scene.api.sendInput(workerId, { text: 'deaf' });
-    await scene.engine.gate('deaf').reached;
-    const outcomes = await Promise.all(
-      Array.from({ length: 4 }, () => scene.api.stopWorker(workerId, { deadlineMs: 60 })),
-    );
-    t.is(outcomes.filter(({ changed }) => changed).length, 1);
-    for (const { outcome, status } of outcomes) t.deepEqual([outcome, status], ['detached', 'stopped']);
-    t.is(count(await scene.typesOf(workerId), 'worker.stopped'), 1);
-  });
+  contract(
+    'P1: concurrent stops of one Worker have the same outcome, and one of them changed it',
+    async (t, scene) => {
+      scene.plays({ unresponsive: UNRESPONSIVE });
+      const workerId = await scene.create();
+      await scene.api.sendInput(workerId, { text: 'unresponsive' });
+      await scene.engine.gate('unresponsive').reached;
+      const outcomes = await Promise.all(
+        Array.from({ length: 4 }, () => scene.api.stopWorker(workerId, { deadlineMs: 60 })),
+      );
+      t.is(outcomes.filter(({ changed }) => changed).length, 1);
+      for (const { outcome, status } of outcomes) t.deepEqual([outcome, status], ['detached', 'stopped']);
+      t.is(count(await scene.typesOf(workerId), 'worker.stopped'), 1);
+    },
+  );
 
-  contract('P1: an engine that hangs in detach is given up at the deadline too', async (t, scene) => {
+  contract('P1: a stop whose detach hangs ends at the deadline as detached', async (t, scene) => {
     const workerId = await scene.create();
     scene.engine.detachScript = [{ type: 'hang', ignoresAbort: true }];
     const { outcome } = await scene.api.stopWorker(workerId, { deadlineMs: 60 });
@@ -64,12 +69,12 @@ export const stoppingTests = (contract: Contract): void => {
   });
 
   contract(
-    'P2: a stop that had to give up says so, and late output never reaches the log',
+    'P2: a stop that reaches its deadline reports detached, and late output never reaches the log',
     async (t, scene) => {
-      scene.plays({ deaf: DEAF });
+      scene.plays({ unresponsive: UNRESPONSIVE });
       const workerId = await scene.create();
-      await scene.api.sendInput(workerId, { text: 'deaf' });
-      await scene.engine.gate('deaf').reached;
+      await scene.api.sendInput(workerId, { text: 'unresponsive' });
+      await scene.engine.gate('unresponsive').reached;
       const { outcome } = await scene.api.stopWorker(workerId, { deadlineMs: 60, reason: 'enough' });
       t.is(outcome, 'detached');
       const { items } = await scene.api.diagnostics();
@@ -88,14 +93,14 @@ export const stoppingTests = (contract: Contract): void => {
       t.is(kept?.type === 'message.completed' && kept.data.partial, true);
 
       const viewer = scene.view(workerId);
-      await viewer.until('it has caught up', ({ items: seen }) =>
+      await viewer.until('the text in flight', ({ items: seen }) =>
         seen.some(({ type }) => type === 'in-flight'),
       );
-      t.is(viewer.text, '', 'text in flight ends with its message');
+      t.is(viewer.text, '', 'a completed message has no text in flight');
 
-      // a new execution while the old one still hangs, then the old one talks
+      // A new execution is attached while the old one still hangs. Then the old one sends output.
       t.is((await scene.api.resumeWorker(workerId)).execution.generation, 2);
-      scene.engine.gate('deaf').open();
+      scene.engine.gate('unresponsive').open();
       await scene.say(workerId, 'hello');
       await scene.say(workerId, 'again');
       const log = await scene.log(workerId);
@@ -106,7 +111,7 @@ export const stoppingTests = (contract: Contract): void => {
     },
   );
 
-  contract('P3: cancel ends the run and only that; the Worker stays usable', async (t, scene) => {
+  contract('P3: cancel ends only the current run, and the Worker stays usable', async (t, scene) => {
     const workerId = await scene.createAt('work');
     const next = await scene.api.sendInput(workerId, { text: 'next', whenBusy: 'queue' });
     const { run } = await scene.api.getWorker(workerId);
@@ -134,28 +139,28 @@ export const stoppingTests = (contract: Contract): void => {
   });
 
   contract(
-    'P3: a cancelled run that ignores it loses its execution at the deadline, and the next input gets another',
+    'P3: a run that ignores its cancel is fenced at the deadline, and the next input gets a new execution',
     async (t, scene) => {
-      scene.plays({ deaf: DEAF });
+      scene.plays({ unresponsive: UNRESPONSIVE });
       const workerId = await scene.create();
-      await scene.api.sendInput(workerId, { text: 'deaf' });
-      await scene.engine.gate('deaf').reached;
+      await scene.api.sendInput(workerId, { text: 'unresponsive' });
+      await scene.engine.gate('unresponsive').reached;
       t.deepEqual(await scene.api.cancelRun(workerId), { changed: true, status: 'idle' });
       t.is((await scene.api.getWorker(workerId)).execution.connected, false);
       t.is((await scene.only(workerId, 'run.finished'))[0]?.data.outcome, 'cancelled');
       await scene.say(workerId, 'hello');
-      scene.engine.gate('deaf').open();
+      scene.engine.gate('unresponsive').open();
       const worker = await scene.api.getWorker(workerId);
       t.deepEqual(worker.execution, { connected: true, generation: 2, lastError: null });
       t.true(!JSON.stringify(await scene.log(workerId)).includes('late output'));
     },
   );
 
-  contract('P1: a cancel that is overtaken by a stop ends with it', async (t, scene) => {
-    scene.plays({ deaf: DEAF });
+  contract('P1: a stop during a cancel ends both at the deadline of the stop', async (t, scene) => {
+    scene.plays({ unresponsive: UNRESPONSIVE });
     const workerId = await scene.create();
-    await scene.api.sendInput(workerId, { text: 'deaf' });
-    await scene.engine.gate('deaf').reached;
+    await scene.api.sendInput(workerId, { text: 'unresponsive' });
+    await scene.engine.gate('unresponsive').reached;
     const cancelling = scene.api.cancelRun(workerId);
     const stopping = scene.api.stopWorker(workerId, { deadlineMs: 20 });
     t.is((await stopping).status, 'stopped');
@@ -166,7 +171,7 @@ export const stoppingTests = (contract: Contract): void => {
   });
 
   contract(
-    'P3: stop closes what waits, refuses inputs, and lasts until the Worker is resumed',
+    'P3: a stop cancels queued inputs, and the Worker refuses inputs until it is resumed',
     async (t, scene) => {
       const workerId = await scene.createAt('work');
       const queued = await scene.api.sendInput(workerId, { text: 'queued', whenBusy: 'queue' });
@@ -181,8 +186,10 @@ export const stoppingTests = (contract: Contract): void => {
       t.is(worker.queued, 0);
       t.is(worker.run, null);
       t.deepEqual(worker.execution, { connected: false, generation: 1, lastError: null });
-      await scene.refuses('WORKER_STOPPED', 'input', () => scene.api.sendInput(workerId, { text: 'hello' }));
-      await scene.refuses('WORKER_STOPPED', 'queued input', () =>
+      await scene.refuses('WORKER_STOPPED', 'an input', () =>
+        scene.api.sendInput(workerId, { text: 'hello' }),
+      );
+      await scene.refuses('WORKER_STOPPED', 'an input to be queued', () =>
         scene.api.sendInput(workerId, { text: 'hello', whenBusy: 'queue' }),
       );
       t.deepEqual(await scene.api.cancelRun(workerId), { changed: false, status: 'stopped' });
@@ -200,16 +207,20 @@ export const stoppingTests = (contract: Contract): void => {
       );
       await scene.say(workerId, 'hello');
       t.deepEqual(await scene.api.resumeWorker(workerId), await scene.api.getWorker(workerId));
-      t.is(scene.engine.sessions.length, 2, 'one that is connected is left alone');
+      t.is(
+        scene.engine.sessions.length,
+        2,
+        'a resume of a connected Worker does not attach the engine again',
+      );
     },
   );
 
-  contract('P3: a resume whose engine cannot be attached leaves the Worker stopped', async (t, scene) => {
+  contract('P3: a resume whose attach fails leaves the Worker stopped', async (t, scene) => {
     const workerId = await scene.create();
     await scene.api.stopWorker(workerId);
     const types = await scene.typesOf(workerId);
     scene.engine.attachScript = [{ type: 'throw', error: new Error('no') }];
-    await scene.refuses('ENGINE_UNAVAILABLE', 'resume', () => scene.api.resumeWorker(workerId));
+    await scene.refuses('ENGINE_UNAVAILABLE', 'a resume', () => scene.api.resumeWorker(workerId));
     t.is((await scene.api.getWorker(workerId)).status, 'stopped');
     t.deepEqual(await scene.typesOf(workerId), types);
     scene.engine.attachScript = [];
@@ -222,7 +233,7 @@ export const stoppingTests = (contract: Contract): void => {
   });
 
   contract(
-    'P2: an execution that says it is lost fails its run, and the next input gets another',
+    'P2: an execution that reports its loss fails its run, and the next input gets a new execution',
     async (t, scene) => {
       scene.plays({ crash: [{ type: 'text', text: 'half' }, { type: 'lost' }, { type: 'hang' }] });
       const workerId = await scene.create();

@@ -2,9 +2,9 @@ import type { Cursor } from '../../contracts/cursor.ts';
 import type { RuntimeApi, WatchItem, WorkerSummary } from '../../contracts/runtime-api.ts';
 import type { TestContext } from '../store/harness.ts';
 import type { Contract } from './contract.ts';
-import { Waiters } from './patience.ts';
+import { Waiters } from './waiters.ts';
 
-/** A client that lists and watches, and holds what it was told. */
+/** A client that watches all Workers and keeps their current summaries. */
 class Watcher {
   readonly items: WatchItem[] = [];
   readonly workers = new Map<string, WorkerSummary>();
@@ -22,10 +22,10 @@ class Watcher {
     );
   }
 
-  /** Resolves when it is told all, up to where it holds. */
+  /** Waits until the last item is `synced` and the condition holds. */
   async synced(holds: (watcher: Watcher) => boolean = () => true): Promise<void> {
-    const isThere = await this.#waiters.until(() => this.items.at(-1)?.type === 'synced' && holds(this));
-    if (!isThere) this.#t.fail('the watch fell silent before it was synced');
+    const isSynced = await this.#waiters.until(() => this.items.at(-1)?.type === 'synced' && holds(this));
+    if (!isSynced) this.#t.fail('the watch timed out before it was synced');
   }
 
   async close(): Promise<void> {
@@ -53,7 +53,7 @@ const sorted = (workers: Iterable<WorkerSummary>): readonly WorkerSummary[] =>
   [...workers].sort((a, b) => (a.workerId < b.workerId ? -1 : 1));
 
 export const watchingTests = (contract: Contract): void => {
-  contract('a watch tells all Workers, then says that it has, then what changes', async (t, scene) => {
+  contract('a watch delivers all Workers, then `synced`, then the changes', async (t, scene) => {
     const ids = await Promise.all(Array.from({ length: 5 }, () => scene.create()));
     const watcher = new Watcher(t, scene.api);
     await watcher.synced();
@@ -75,7 +75,7 @@ export const watchingTests = (contract: Contract): void => {
     await watcher.close();
   });
 
-  contract('P6: list, then watch from there: neither gap nor repetition', async (t, scene) => {
+  contract('P6: a watch from the cursor of a list continues without gap or repetition', async (t, scene) => {
     for (const workerId of ['a', 'b', 'c', 'd']) await scene.create({ workerId });
     const list = await scene.api.listWorkers();
     await scene.say('b', 'hello');
@@ -99,7 +99,7 @@ export const watchingTests = (contract: Contract): void => {
     await quiet.close();
   });
 
-  contract('P6: a watch that is interrupted anywhere goes on from its cursor', async (t, scene) => {
+  contract('P6: a watch that is interrupted at any moment resumes from its cursor', async (t, scene) => {
     const known = new Map<string, WorkerSummary>();
     let cursor: Cursor | undefined;
     for (let round = 0; round < 12; round += 1) {
@@ -121,7 +121,7 @@ export const watchingTests = (contract: Contract): void => {
   });
 
   contract(
-    'P12: after a restart a watch begins anew, and says so',
+    'P12: a watch from a cursor of before a restart begins with `reset` and all Workers',
     async (t, scene) => {
       for (const workerId of ['a', 'b']) await scene.create({ workerId });
       const before = new Watcher(t, scene.api);

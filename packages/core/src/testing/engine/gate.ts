@@ -1,9 +1,10 @@
-/** A place in a script where an engine waits until a test lets it on. Once open, it stays open. */
+/** A point in a script where the engine waits until the test opens it. An open gate stays open. */
 export interface Gate {
-  /** Resolves when somebody has come to the gate. */
+  /** Resolves when the first script has arrived at the gate. */
   readonly reached: Promise<void>;
-  /** Resolves when so many have come to it. */
+  /** Resolves when `count` scripts have arrived at the gate. */
   arrivals(count: number): Promise<void>;
+  /** Lets all waiting scripts continue, and all later ones pass. */
   open(): void;
 }
 
@@ -32,7 +33,7 @@ export class NamedGate implements Gate {
     this.#open();
   }
 
-  /** Comes to the gate. Resolves when it is open. */
+  /** Arrives at the gate. Resolves when it is open. */
   pass(): Promise<void> {
     this.#arrived += 1;
     for (const { count, resolve } of this.#waiting) if (this.#arrived >= count) resolve();

@@ -2,28 +2,32 @@ import type { Engine } from '../../contracts/engine.ts';
 import type { JsonObject } from '../../contracts/json.ts';
 import type { WorkerInput } from '../../contracts/runtime-api.ts';
 
-/** An engine of the test's own, and what it takes to have it do something. */
+/** The engine under test, and inputs that make it do what the tests need. Each test has its own harness. */
 export interface EngineHarness {
+  /** The engine under test. The tests register it in one runtime after another. */
   readonly engine: Engine;
-  /** A config that it takes. */
+  /** A config that the engine accepts. */
   readonly config: JsonObject;
-  /** Is answered with at least one message. */
+  /** An input that the engine answers with at least one message. */
   readonly input: WorkerInput;
-  /** Is worked on, with something said early, until the run is told to end. */
+  /** An input whose run produces an output soon and then continues until the runtime ends it. */
   readonly longInput?: WorkerInput;
-  /** Is answered with a text that has the marker in it. */
+  /** Returns an input that the engine answers with a text that contains the marker. */
   echoInput?(marker: string): WorkerInput;
-  /** Is answered with a text that has in it what the first input of the conversation said. */
+  /** An input that the engine answers with a text that contains the text of the Worker's first input. */
   readonly recallInput?: WorkerInput;
-  /** Called when the runtime has stopped. */
+  /** Releases the harness's resources. Called once, after the runtime has stopped. */
   dispose(): Promise<void>;
 }
 
 /**
- * - `config`: the engine refuses what it does not know in its config.
- * - `long`, `echo`, `recall`: the harness has such an input.
+ * The capabilities that an engine or its harness may lack:
+ * - `config`: the engine refuses unknown keys in its config.
+ * - `long`: the harness has `longInput`.
+ * - `echo`: the harness has `echoInput`.
+ * - `recall`: the harness has `recallInput`.
  */
 export type EngineCapability = 'config' | 'long' | 'echo' | 'recall';
 
-/** The capabilities that an engine or its harness has not, each with the reason. Their tests are skipped with that reason. */
+/** The capabilities that an engine or its harness lacks, each with the reason. The tests that need one are skipped. */
 export type LackingEngineCapabilities = Readonly<Partial<Record<EngineCapability, string>>>;

@@ -1,9 +1,9 @@
 import type { Declare } from '../declare.ts';
 import type { StoreCapability } from './harness.ts';
-import type { Place } from './place.ts';
+import type { StoreScene } from './scene.ts';
 
 /**
- * Declares one test of the contract. It runs on a place of its own, where a store is open, and is skipped where the
- * capability that it needs is declared as lacking.
+ * Declares one test of the store contract. The test gets an open store at a location of its own. It is skipped if
+ * `lacks` names the capability that it needs.
  */
-export type Contract = Declare<Place, StoreCapability>;
+export type Contract = Declare<StoreScene, StoreCapability>;

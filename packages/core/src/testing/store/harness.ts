@@ -1,43 +1,48 @@
 import type { RuntimeStore } from '../../contracts/store.ts';
 
-/** What the contract tests use of ava's `t`. Assertions throw, as ava's do. */
+/** The part of ava's `t` that the contract tests use. A failed assertion throws, as in ava. */
 export interface TestContext {
   is(actual: unknown, expected: unknown, message?: string): unknown;
   deepEqual(actual: unknown, expected: unknown, message?: string): unknown;
   true(actual: unknown, message?: string): unknown;
   fail(message?: string): unknown;
+  /** Registers a function to be called after the test, whether it passed or failed. */
   teardown(release: () => Promise<void>): void;
 }
 
 type Declare = (title: string, run: (t: TestContext) => Promise<void>) => void;
 
-/** What the contract tests use of ava's `test`: core itself does not depend on ava. */
+/** The part of ava's `test` that the contract tests use. Core itself does not depend on ava. */
 export interface TestFunction {
   (title: string, run: (t: TestContext) => Promise<void>): void;
   readonly skip: Declare;
 }
 
-/** A place (a directory, a bucket, a namespace) on which stores can be opened again and again. */
+/**
+ * A location (a directory, a bucket, a namespace) at which one store after another can be opened. Each test has its
+ * own.
+ */
 export interface StoreHarness {
-  /** A store over the place on which `open` was not called yet. One that was closed may be given again. */
+  /** Returns a store at the location that is not open. It may be a store that was closed. */
   open(): Promise<RuntimeStore>;
-  /** Takes the place away, when its last store is closed or abandoned. */
+  /** Removes the location. Called once, after its last store was closed or killed. */
   dispose(): Promise<void>;
   /**
-   * Abandons the open store as `kill -9` would. On return nothing more of it reaches the place, and another store can
-   * be opened there. Calls that were on their way may stay unsettled for ever.
+   * Ends the open store as `kill -9` would. On return no write of it can reach the location any more, and another store
+   * can be opened there. Calls that were in progress need not settle.
    */
   kill?(): Promise<void>;
-  /** Bytes that stores have read from the place so far. */
+  /** Returns how many bytes stores have read from the location so far. */
   bytesRead?(): number;
 }
 
 /**
- * - `kill`: the harness can kill its store.
- * - `lock`: a second store over a place that is open is refused.
- * - `meter`: the harness counts the bytes that are read.
+ * The capabilities that a store or its harness may lack:
+ * - `kill`: the harness has the method `kill`.
+ * - `lock`: while a store is open, a second `open` at the same location fails with STORE_LOCKED.
+ * - `meter`: the harness has the method `bytesRead`.
  */
 export type StoreCapability = 'kill' | 'lock' | 'meter';
 
-/** The capabilities that a store or its harness has not, each with the reason. Their tests are skipped with that reason. */
+/** The capabilities that a store or its harness lacks, each with the reason. The tests that need one are skipped. */
 export type LackingCapabilities = Readonly<Partial<Record<StoreCapability, string>>>;

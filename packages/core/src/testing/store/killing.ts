@@ -1,98 +1,98 @@
 import type { Batch } from '../../contracts/store.ts';
 import type { Contract } from './contract.ts';
-import { Ledger } from './ledger.ts';
-import type { Place } from './place.ts';
+import { LogModel } from './log-model.ts';
+import type { StoreScene } from './scene.ts';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 interface Attempt {
   readonly log: string;
-  readonly ledger: Ledger;
+  readonly model: LogModel;
   readonly batch: Batch;
   isAcknowledged: boolean;
 }
 
-/** Starts a write, and notes whether it was acknowledged before the kill. */
-const attempt = (log: string, ledger: Ledger, batch: Batch, write: () => Promise<void>): Attempt => {
-  const started: Attempt = { log, ledger, batch, isAcknowledged: false };
+/** Starts a write. The attempt records whether the store acknowledges it. */
+const attempt = (log: string, model: LogModel, batch: Batch, write: () => Promise<void>): Attempt => {
+  const started: Attempt = { log, model, batch, isAcknowledged: false };
   write().then(
     () => {
       started.isAcknowledged = true;
     },
-    // A write that a kill breaks off may fail in any way, or never settle.
+    // A write that a kill interrupts may fail with any error, or never settle.
     () => {},
   );
   return started;
 };
 
-const startWrites = (place: Place, round: number): readonly Attempt[] => {
+const startWrites = (scene: StoreScene, round: number): readonly Attempt[] => {
   const attempts: Attempt[] = [];
-  for (const [log, ledger] of place.ledgers) {
-    const batch = ledger.batch(['one of three', 'x'.repeat(2_000), 'three of three'], true);
-    attempts.push(attempt(log, ledger, batch, () => place.store.append(log, ledger.head, batch)));
+  for (const [log, model] of scene.models) {
+    const batch = model.batch(['one of three', 'x'.repeat(2_000), 'three of three'], true);
+    attempts.push(attempt(log, model, batch, () => scene.store.append(log, model.head, batch)));
   }
   for (let index = 0; index < 5; index += 1) {
     const log = `log_${round}_${index}`;
     const begin = { workerId: `worker-of-${log}`, record: { log } };
-    const ledger = new Ledger(begin);
-    const batch = ledger.batch(['created', 'attached']);
-    attempts.push(attempt(log, ledger, batch, () => place.store.create(log, begin, batch)));
+    const model = new LogModel(begin);
+    const batch = model.batch(['created', 'attached']);
+    attempts.push(attempt(log, model, batch, () => scene.store.create(log, begin, batch)));
   }
   return attempts;
 };
 
-/** Notes what a broken-off write left: nothing or all of it, and all of it where it was acknowledged. */
-const settle = (place: Place, { log, ledger, batch, isAcknowledged }: Attempt): void => {
-  const stored = place.listed.get(log);
-  const isThere = stored !== undefined && stored.head.seq > ledger.head.seq;
-  place.t.true(isThere || !isAcknowledged, `${log}: what was acknowledged is there`);
-  if (!isThere) return;
-  ledger.note(batch);
-  place.ledgers.set(log, ledger);
+/** Checks that an interrupted write left all of its lines, or none if it was not acknowledged. Updates the model. */
+const checkAttempt = (scene: StoreScene, { log, model, batch, isAcknowledged }: Attempt): void => {
+  const stored = scene.listed.get(log);
+  const isStored = stored !== undefined && stored.head.seq > model.head.seq;
+  scene.t.true(isStored || !isAcknowledged, `${log}: an acknowledged write is stored`);
+  if (!isStored) return;
+  model.add(batch);
+  scene.models.set(log, model);
 };
 
-/** What is found after a crash. */
+/** Tests of what a store contains after its process was killed. */
 export const killingTests = (contract: Contract): void => {
   contract(
-    'P9: what was acknowledged is there after a kill',
-    async (t, place) => {
-      const { runtimeId } = place;
+    'P9: acknowledged writes survive a kill',
+    async (t, scene) => {
+      const { runtimeId } = scene;
       for (const log of ['log_a', 'log_b', 'log_c'])
-        await place.begin(log, ['created', 'input'], { hasKeys: true });
-      await place.store.putBundle({ digest: 'ab12', body: Buffer.from('{}') });
-      await place.reopen();
-      await place.begin('log_d', ['created after the reopen']);
-      await place.add('log_a', ['one', 'two'], true);
-      await place.add('log_d', ['x'.repeat(100_000)]);
-      await place.remove('log_c');
-      await place.store.putBundle({ digest: 'cd34', body: Buffer.from('[]') });
+        await scene.begin(log, ['created', 'input'], { hasKeys: true });
+      await scene.store.putBundle({ digest: 'ab12', body: Buffer.from('{}') });
+      await scene.reopen();
+      await scene.begin('log_d', ['created after the reopen']);
+      await scene.add('log_a', ['one', 'two'], true);
+      await scene.add('log_d', ['x'.repeat(100_000)]);
+      await scene.remove('log_c');
+      await scene.store.putBundle({ digest: 'cd34', body: Buffer.from('[]') });
       for (let round = 0; round < 3; round += 1) {
-        await place.kill();
-        await place.open();
-        t.is(place.runtimeId, runtimeId);
-        await place.checkListing();
-        await place.checkAll();
-        for (const log of place.ledgers.keys()) await place.checkKeys(log);
-        t.deepEqual(await place.store.bundles(), ['ab12', 'cd34']);
-        await place.add('log_a', [`after kill ${round}`], true);
+        await scene.kill();
+        await scene.open();
+        t.is(scene.runtimeId, runtimeId);
+        await scene.checkListing();
+        await scene.checkAll();
+        for (const log of scene.models.keys()) await scene.checkKeys(log);
+        t.deepEqual(await scene.store.bundles(), ['ab12', 'cd34']);
+        await scene.add('log_a', [`after kill ${round}`], true);
       }
     },
     'kill',
   );
 
   contract(
-    'P11: a kill during writes leaves each batch and each creation whole or absent',
-    async (_t, place) => {
-      for (let index = 0; index < 5; index += 1) await place.begin(`log_${index}`, ['created']);
+    'P11: a kill during writes leaves each batch and each creation complete or absent',
+    async (_t, scene) => {
+      for (let index = 0; index < 5; index += 1) await scene.begin(`log_${index}`, ['created']);
       for (let round = 0; round < 8; round += 1) {
-        const attempts = startWrites(place, round);
+        const attempts = startWrites(scene, round);
         for (let turn = 0; turn < round; turn += 1) await nextTurn();
-        await place.kill();
-        await place.open();
-        for (const started of attempts) settle(place, started);
-        await place.checkListing();
-        await place.checkAll();
-        for (const log of place.ledgers.keys()) await place.checkKeys(log);
+        await scene.kill();
+        await scene.open();
+        for (const started of attempts) checkAttempt(scene, started);
+        await scene.checkListing();
+        await scene.checkAll();
+        for (const log of scene.models.keys()) await scene.checkKeys(log);
       }
     },
     'kill',

@@ -1,12 +1,12 @@
-/** Whole numbers from a seed: the same seed gives the same test, on every machine. */
+/** A generator of pseudo-random integers. The same seed gives the same numbers on every machine. */
 export interface Random {
-  /** From 0 to `below` - 1. */
+  /** Returns the next integer from 0 to `below` - 1. */
   below(below: number): number;
 }
 
 const MODULUS = 2 ** 31 - 1;
 
-/** Lehmer's generator with the constants of C++'s `minstd_rand`: small, and even enough to vary tests. */
+/** Makes a Lehmer generator with the constants of C++'s `minstd_rand`. Its numbers are uniform enough to vary tests. */
 export const random = (seed: number): Random => {
   let state = (seed % (MODULUS - 1)) + 1;
   return {

@@ -1,8 +1,8 @@
 import type { Contract } from './contract.ts';
-import type { Place } from './place.ts';
 import { random } from './random.ts';
+import type { StoreScene } from './scene.ts';
 
-/** Worker ids that a file system or a careless encoding would mix up. */
+/** Worker ids that a file system or a wrong encoding would confuse. */
 const TRICKY_IDS = [
   'worker',
   'Worker',
@@ -23,129 +23,136 @@ const TRICKY_IDS = [
   'x'.repeat(127),
 ];
 
-/** A random command of what a runtime does to a store. */
-const step = async (place: Place, dice: ReturnType<typeof random>, name: string): Promise<void> => {
-  const logs = [...place.ledgers.keys()];
+/** Makes one random call, of those that a runtime makes to a store. */
+const randomCall = async (
+  scene: StoreScene,
+  dice: ReturnType<typeof random>,
+  name: string,
+): Promise<void> => {
+  const logs = [...scene.models.keys()];
   const log = logs[dice.below(Math.max(1, logs.length))];
   const texts = Array.from({ length: 1 + dice.below(6) }, () => 'ø'.repeat(dice.below(300)));
   const choice = dice.below(20);
-  if (!log || choice < 4) await place.begin(name, texts, { hasKeys: choice % 2 === 0 });
-  else if (choice < 15) await place.add(log, texts, choice % 2 === 0);
-  else if (choice < 16) await place.remove(log);
-  else if (choice < 18) await place.checkLog(log);
+  if (!log || choice < 4) await scene.begin(name, texts, { hasKeys: choice % 2 === 0 });
+  else if (choice < 15) await scene.add(log, texts, choice % 2 === 0);
+  else if (choice < 16) await scene.remove(log);
+  else if (choice < 18) await scene.checkLog(log);
   else {
-    place.offersSnapshots = choice % 2 === 0;
-    await place.reopen();
-    await place.checkListing();
+    scene.offersSnapshots = choice % 2 === 0;
+    await scene.reopen();
+    await scene.checkListing();
   }
 };
 
-/** What is found when a store is opened again after it was closed, and what is gone for good. */
+/** Tests of a store that is closed and opened again, and of removed logs. */
 export const restartingTests = (contract: Contract): void => {
   contract(
-    'P7: a reopened store lists every log, and snapshot, tail and reads give exactly its lines',
-    async (_t, place) => {
+    'P7: a reopened store lists every log, and its snapshot, tail and reads match its lines',
+    async (_t, scene) => {
       for (let index = 0; index < 12; index += 1) {
-        await place.begin(`log_${index}`, ['created', 'attached']);
+        await scene.begin(`log_${index}`, ['created', 'attached']);
         for (let round = 0; round < index; round += 1)
-          await place.add(`log_${index}`, [`${round}`, 'x'.repeat(index * 40)]);
+          await scene.add(`log_${index}`, [`${round}`, 'x'.repeat(index * 40)]);
       }
-      await place.reopen();
-      await place.checkListing();
-      for (const log of ['log_0', 'log_5']) await place.add(log, ['after the restart']);
-      await place.reopen();
-      await place.checkListing();
-      await place.reopen();
-      await place.checkListing();
-      await place.checkAll();
+      await scene.reopen();
+      await scene.checkListing();
+      for (const log of ['log_0', 'log_5']) await scene.add(log, ['after the restart']);
+      await scene.reopen();
+      await scene.checkListing();
+      await scene.reopen();
+      await scene.checkListing();
+      await scene.checkAll();
     },
   );
 
-  contract('P7: a log is whole after a reopen where the runtime offered no snapshot', async (_t, place) => {
-    place.offersSnapshots = false;
-    await place.begin('log_a', ['created']);
-    for (let round = 0; round < 30; round += 1) await place.add('log_a', ['x'.repeat(3_000), 'y']);
-    await place.reopen();
-    await place.checkListing();
-    place.offersSnapshots = true;
-    await place.reopen();
-    await place.checkListing();
-    await place.add('log_a', ['more']);
-    place.offersSnapshots = false;
-    await place.reopen();
-    await place.checkListing();
+  contract('P7: a log is complete after a reopen without a snapshot from the runtime', async (_t, scene) => {
+    scene.offersSnapshots = false;
+    await scene.begin('log_a', ['created']);
+    for (let round = 0; round < 30; round += 1) await scene.add('log_a', ['x'.repeat(3_000), 'y']);
+    await scene.reopen();
+    await scene.checkListing();
+    scene.offersSnapshots = true;
+    await scene.reopen();
+    await scene.checkListing();
+    await scene.add('log_a', ['more']);
+    scene.offersSnapshots = false;
+    await scene.reopen();
+    await scene.checkListing();
   });
 
   contract(
-    'P16: a removed log is gone, now and after a reopen, and the others are as they were',
-    async (t, place) => {
+    'P16: a removed log is absent, before and after a reopen, and other logs do not change',
+    async (t, scene) => {
       for (const log of ['log_a', 'log_b', 'log_c'])
-        await place.begin(log, [`created ${log}`, 'input'], { hasKeys: true });
-      await place.remove('log_b');
+        await scene.begin(log, [`created ${log}`, 'input'], { hasKeys: true });
+      await scene.remove('log_b');
       for (let round = 0; round < 2; round += 1) {
-        await place.refuses('WORKER_NOT_FOUND', 'head', () => place.store.head('log_b'));
-        await place.refuses('WORKER_NOT_FOUND', 'record', () => place.store.record('log_b'));
-        await place.checkAll();
-        await place.checkKeys('log_a');
-        await place.add('log_c', ['goes on']);
-        await place.reopen();
-        await place.checkListing();
-        t.is(place.listed.has('log_b'), false);
+        await scene.refuses('WORKER_NOT_FOUND', 'head', () => scene.store.head('log_b'));
+        await scene.refuses('WORKER_NOT_FOUND', 'record', () => scene.store.record('log_b'));
+        await scene.checkAll();
+        await scene.checkKeys('log_a');
+        await scene.add('log_c', ['more']);
+        await scene.reopen();
+        await scene.checkListing();
+        t.is(scene.listed.has('log_b'), false);
       }
     },
   );
 
-  contract('a log may be removed again: the first attempt may have been in doubt', async (t, place) => {
-    await place.begin('log_a', ['created']);
-    await place.remove('log_a');
-    await place.store.remove('log_a');
-    await place.reopen();
-    await place.store.remove('log_a');
-    t.is(place.listed.size, 0);
-  });
+  contract(
+    'removing a log that was removed succeeds, because the first attempt may be in doubt',
+    async (t, scene) => {
+      await scene.begin('log_a', ['created']);
+      await scene.remove('log_a');
+      await scene.store.remove('log_a');
+      await scene.reopen();
+      await scene.store.remove('log_a');
+      t.is(scene.listed.size, 0);
+    },
+  );
 
-  contract('P6: a Worker id that is used again has a log of its own', async (_t, place) => {
-    await place.begin('log_old', ['created', 'a secret of the old one'], {
+  contract('P6: a new log of a reused Worker id contains nothing of the old log', async (_t, scene) => {
+    await scene.begin('log_old', ['created', 'a secret of the old one'], {
       workerId: 'worker',
       record: 'old',
       hasKeys: true,
     });
-    await place.remove('log_old');
-    await place.begin('log_new', ['created'], { workerId: 'worker', record: 'new' });
+    await scene.remove('log_old');
+    await scene.begin('log_new', ['created'], { workerId: 'worker', record: 'new' });
     for (let round = 0; round < 3; round += 1) {
-      await place.checkAll();
-      await place.checkKeys('log_new');
-      await place.refuses('WORKER_NOT_FOUND', 'the old log', () => place.store.head('log_old'));
-      await place.reopen();
-      await place.checkListing();
+      await scene.checkAll();
+      await scene.checkKeys('log_new');
+      await scene.refuses('WORKER_NOT_FOUND', 'the old log', () => scene.store.head('log_old'));
+      await scene.reopen();
+      await scene.checkListing();
     }
   });
 
-  contract('Worker ids that are easily confused are kept apart', async (_t, place) => {
+  contract('similar Worker ids are kept apart', async (_t, scene) => {
     for (const [index, workerId] of TRICKY_IDS.entries()) {
-      await place.begin(`log_${index}`, [workerId], { workerId, record: { workerId } });
+      await scene.begin(`log_${index}`, [workerId], { workerId, record: { workerId } });
     }
-    await Promise.all(TRICKY_IDS.map((workerId, index) => place.add(`log_${index}`, [`again ${workerId}`])));
-    await place.reopen();
-    await place.checkListing();
-    await place.checkAll();
-    await place.remove('log_0');
-    await place.reopen();
-    await place.checkListing();
-    await place.checkAll();
+    await Promise.all(TRICKY_IDS.map((workerId, index) => scene.add(`log_${index}`, [`again ${workerId}`])));
+    await scene.reopen();
+    await scene.checkListing();
+    await scene.checkAll();
+    await scene.remove('log_0');
+    await scene.reopen();
+    await scene.checkListing();
+    await scene.checkAll();
   });
 
   contract(
-    'P7: any sequence of writes, removals and reopens leaves what was acknowledged',
-    async (_t, place) => {
+    'P7: after random writes, removals and reopens the store contains what was acknowledged',
+    async (_t, scene) => {
       for (let seed = 1; seed <= 8; seed += 1) {
         const dice = random(seed);
-        for (let count = 0; count < 40; count += 1) await step(place, dice, `log_${seed}_${count}`);
+        for (let count = 0; count < 40; count += 1) await randomCall(scene, dice, `log_${seed}_${count}`);
       }
-      await place.reopen();
-      await place.checkListing();
-      await place.checkAll();
-      for (const log of place.ledgers.keys()) await place.checkKeys(log);
+      await scene.reopen();
+      await scene.checkListing();
+      await scene.checkAll();
+      for (const log of scene.models.keys()) await scene.checkKeys(log);
     },
   );
 };

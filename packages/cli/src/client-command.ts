@@ -1,0 +1,63 @@
+import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
+import { clientFailure } from './client-failure.ts';
+import { usageError } from './failure.ts';
+import type { Output } from './output.ts';
+import { printable } from './printable.ts';
+
+/** The options that all client commands share. */
+export interface ClientFlags {
+  readonly url: string;
+  /** Default: WORKER_RUNTIME_TOKEN. Other users of the machine can read a command line. */
+  readonly token: string | undefined;
+  readonly json: boolean;
+}
+
+/** The client and the output of one client command. */
+export class ClientCommand {
+  readonly client: RuntimeClient;
+  readonly isJson: boolean;
+  readonly #output: Output;
+
+  /** @throws Failure the address or the token is not valid */
+  constructor({ url, token = process.env.WORKER_RUNTIME_TOKEN, json }: ClientFlags, output: Output) {
+    if (!URL.canParse(url) || !/^https?:\/\//.test(url))
+      throw usageError(`--url must be an address such as http://127.0.0.1:8787, not "${url}"`);
+    try {
+      this.client = runtimeClient({ url, ...(token !== undefined && token !== '' && { token }) });
+    } catch (error) {
+      // the message is safe to show: the client never repeats a token
+      throw usageError(error instanceof Error ? error.message : String(error));
+    }
+    this.isJson = json;
+    this.#output = output;
+  }
+
+  /** Prints the whole answer: the body as JSON for a program, the text for a person. */
+  answer(body: unknown, forPeople: () => string): void {
+    this.#output.print(this.isJson ? JSON.stringify(body) : printable(forPeople()));
+  }
+
+  /** Prints one line of an answer that arrives in pieces. */
+  line(forPrograms: string, forPeople: () => string): void {
+    this.#output.print(this.isJson ? forPrograms : printable(forPeople()));
+  }
+
+  /** Prints a remark for people, outside the answer. */
+  remark(text: string): void {
+    this.#output.remark(printable(text));
+  }
+}
+
+/** Runs a client command. @throws Failure the runtime refused a call, or cannot be reached */
+export const runClientCommand = async (
+  flags: ClientFlags,
+  output: Output,
+  act: (command: ClientCommand) => Promise<void>,
+): Promise<void> => {
+  const command = new ClientCommand(flags, output);
+  try {
+    await act(command);
+  } catch (error) {
+    throw clientFailure(error, flags.url);
+  }
+};

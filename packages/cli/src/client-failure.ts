@@ -1,0 +1,63 @@
+import { EXIT, type ExitCode, Failure } from './failure.ts';
+
+/** Returns the innermost cause: what the system reported about a connection. */
+const rootCauseOf = (error: unknown): unknown => {
+  if (error instanceof AggregateError) return rootCauseOf(error.errors[0]);
+  return error instanceof Error && error.cause !== undefined ? rootCauseOf(error.cause) : error;
+};
+
+const reasonOf = (error: unknown): string => {
+  const cause = rootCauseOf(error);
+  return cause instanceof Error ? cause.message : String(cause);
+};
+
+/** True if no connection was made, so that the runtime cannot have executed the call. */
+export const isUnsent = (error: unknown): boolean => {
+  const cause = rootCauseOf(error);
+  return (
+    cause instanceof Error && 'syscall' in cause && /^(connect|getaddrinfo)$/.test(String(cause.syscall))
+  );
+};
+
+interface CodedError {
+  readonly code: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly correlationId: string | null;
+}
+
+const isCoded = (error: unknown): error is Error & CodedError =>
+  error instanceof Error && 'code' in error && 'correlationId' in error;
+
+/** Codes that do not count as refusals: an internal error is a failure, and an unknown engine is a usage error. */
+const EXITS: Readonly<Record<string, ExitCode>> = { INTERNAL: EXIT.failed, ENGINE_UNKNOWN: EXIT.usage };
+
+/** Returns what the caller can do about a refusal. */
+const adviceOf = ({ code, details }: CodedError): string => {
+  const { workerId, engines, known = engines } = details;
+  if (code === 'WORKER_STOPPED') return `; resume it with: worker-runtime workers resume ${String(workerId)}`;
+  if (code === 'WORKER_NOT_STOPPED')
+    return `; stop it first with: worker-runtime workers stop ${String(workerId)}`;
+  // the message of TOOL_UNKNOWN lists the tools itself
+  if (code === 'TOOL_UNKNOWN' || !Array.isArray(known)) return '';
+  return `; available: ${known.join(', ') || 'none'}`;
+};
+
+/** Turns an error of the client into a failure with a message for people and the exit code of its kind. */
+export const clientFailure = (error: unknown, url: string): unknown => {
+  if (!isCoded(error)) return error;
+  const { code, message, details, correlationId } = error;
+  const options = { cause: error };
+  if (code === 'RUNTIME_UNREACHABLE')
+    return new Failure(EXIT.notReachable, `no runtime answers at ${url}: ${reasonOf(error)}`, options);
+  if (code === 'VERSION_UNSUPPORTED' && correlationId === null)
+    return new Failure(
+      EXIT.failed,
+      `the server at ${url} is not a runtime (it answered with ${String(details.status)}); check --url`,
+      options,
+    );
+  // without a correlation id, the client found this out itself: a stream met another runtime than it began with
+  if (code === 'RUNTIME_NOT_FOUND' && correlationId === null)
+    return new Failure(EXIT.failed, `another runtime answers at ${url} now`, options);
+  const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}${adviceOf(error)}`;
+  return new Failure(EXITS[code] ?? EXIT.refused, text, options);
+};

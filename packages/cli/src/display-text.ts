@@ -1,0 +1,65 @@
+import type { TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+
+/** The mark at the end of an incomplete message. */
+export const CUT_OFF = ' […]';
+
+const partText = (part: TranscriptItem['parts'][number]): string => {
+  switch (part.type) {
+    case 'text':
+      return part.text;
+    case 'reasoning':
+      return `(${part.text})`;
+    case 'file':
+      return `[${part.name ?? part.mediaType}]`;
+    case 'tool-call':
+      return `${part.name}(${JSON.stringify(part.input)})`;
+    case 'tool-result':
+      return part.error ?? JSON.stringify(part.output ?? null);
+  }
+};
+
+/** Formats a message, a tool call or a tool result for people. Marks an incomplete message. */
+export const textOf = ({ parts, partial }: Pick<TranscriptItem, 'parts'> & { partial?: boolean }): string =>
+  `${parts.map(partText).join('')}${partial === true ? CUT_OFF : ''}`;
+
+/** Formats the options of a request. A person answers with the name or the number of an option. */
+export const choicesOf = (options: readonly string[]): string =>
+  options.map((option, at) => `${at + 1} ${option}`).join(', ');
+
+/** Summarizes an event in a few words. Shows the data of event types that only a newer runtime knows. */
+export const eventSummary = (event: WorkerEvent): string => {
+  switch (event.type) {
+    case 'input.accepted':
+    case 'message.completed':
+      return textOf(event.data);
+    case 'run.finished':
+      return event.data.error === undefined
+        ? event.data.outcome
+        : `${event.data.outcome}: ${event.data.error.code}: ${event.data.error.message}`;
+    case 'worker.created':
+      return event.data.engine;
+    case 'worker.stopped':
+      return event.data.outcome;
+    case 'execution.attached':
+      return `${event.data.engine}, generation ${event.data.generation}`;
+    case 'execution.detached':
+      return event.data.cause;
+    case 'tool.called':
+      return event.data.name;
+    case 'tool.finished':
+      return event.data.error ?? JSON.stringify(event.data.output ?? null);
+    case 'request.opened':
+      return `${event.data.prompt} [${event.data.options.join(', ')}]`;
+    case 'request.resolved':
+      return event.data.decision ?? event.data.by;
+    case 'usage.recorded':
+      return `${event.data.inputTokens} in, ${event.data.outputTokens} out`;
+    case 'diagnostic.recorded':
+      return `${event.data.code}: ${event.data.message}`;
+    case 'run.started':
+    case 'worker.resumed':
+      return '';
+    default:
+      return JSON.stringify(event.data);
+  }
+};

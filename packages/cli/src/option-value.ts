@@ -1,0 +1,49 @@
+import type { JsonObject } from '@worker-runtime/core';
+import { usageError } from './failure.ts';
+
+/** Reads a whole number within bounds. yargs is not used for this: it turns a typing error into NaN and continues. */
+export const wholeNumber =
+  (name: string, least: number, most: number) =>
+  (text: string | undefined): number | undefined => {
+    if (text === undefined) return undefined;
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw usageError(`${name} must be a whole number from ${least} to ${most}, not "${text}"`);
+    return value;
+  };
+
+/** Reads `key=value` pairs, such as labels. */
+export const pairs =
+  (name: string) =>
+  (texts: readonly string[] | undefined): Record<string, string> | undefined =>
+    texts &&
+    Object.fromEntries(
+      texts.map((text) => {
+        const at = text.indexOf('=');
+        if (at < 1) throw usageError(`${name} must have the form key=value, not "${text}"`);
+        return [text.slice(0, at), text.slice(at + 1)];
+      }),
+    );
+
+/** Reads a JSON object, such as the config of an engine. */
+export const jsonObject =
+  (name: string) =>
+  (text: string | undefined): JsonObject | undefined => {
+    if (text === undefined) return undefined;
+    try {
+      const value: unknown = JSON.parse(text);
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+    } catch {
+      // the error below covers invalid JSON as well as JSON that is not an object
+    }
+    throw usageError(`${name} must be a JSON object such as '{"delayMs":20}'`);
+  };
+
+/**
+ * Reads a value whose type is not declared. The text becomes a number or a boolean only if that value prints as the same
+ * text: `0123` and `1e3` stay text.
+ */
+export const scalar = (text: string): string | number | boolean => {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return String(Number(text)) === text && Number.isFinite(Number(text)) ? Number(text) : text;
+};

@@ -1,0 +1,34 @@
+import type { Clock } from '../contracts/clock.ts';
+import type { Hooks } from '../contracts/hooks.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { CreateWorker } from '../contracts/runtime-api.ts';
+import type { TranscriptItem } from '../contracts/transcript.ts';
+import type { Report } from '../diagnostics.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Worker } from '../workers/worker.ts';
+
+/** Creates Workers on behalf of an engine. */
+export interface ChildCreator {
+  /** Creates a Worker whose parent is `parent`. @throws as `createWorker` */
+  createChild(parent: Worker, spec: CreateWorker): Promise<{ readonly workerId: string }>;
+}
+
+/** Reads conversations for engines. */
+export interface HistoryReader {
+  /** Yields the transcript from its beginning, page by page. Calls `assertAttached` before each page. */
+  history(worker: Worker, assertAttached: () => void): AsyncIterable<TranscriptItem>;
+}
+
+/** The parts of a runtime that all of its executions share. */
+export interface ExecutionServices {
+  readonly runtimeId: string;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly log: Logger;
+  readonly report: (report: Report) => void;
+  readonly hooks: Hooks;
+  readonly journal: Journal;
+  readonly children: ChildCreator;
+  readonly reader: HistoryReader;
+}

@@ -1,0 +1,107 @@
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { RuntimeStore, StoredLog } from '../contracts/store.ts';
+import type { Report } from '../diagnostics.ts';
+import { hashOfKey } from '../workers/idempotency.ts';
+import { loadWorker } from '../workers/loading.ts';
+import { Worker } from '../workers/worker.ts';
+import type { Parts } from './parts.ts';
+
+/** How many Workers are loaded, recovered or attached concurrently. */
+const CONCURRENCY = 64;
+
+/** Applies `act` to all items. Synchronous results are not awaited, because that would be most of the cost of an idle Worker. */
+const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void> | undefined): Promise<void> => {
+  const queue = items[Symbol.iterator]();
+  const lane = async (): Promise<void> => {
+    for (let next = queue.next(); !next.done; next = queue.next()) {
+      const acting = act(next.value);
+      if (acting) await acting;
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+};
+
+/** Loads the Workers of all logs, in order of creation. */
+export const loadWorkers = async (
+  logs: Iterable<StoredLog>,
+  store: RuntimeStore,
+): Promise<readonly Worker[]> => {
+  const found: Worker[] = [];
+  const keep = (worker: Worker): undefined => void found.push(worker);
+  await each(logs, (stored) => {
+    const loaded = loadWorker(stored, store);
+    return loaded instanceof Worker ? keep(loaded) : loaded.then(keep);
+  });
+  return found.sort((a, b) => (a.log < b.log ? -1 : 1));
+};
+
+/**
+ * Brings the Workers to a consistent state after a restart, in this order: registers each Worker and its claims, removes
+ * the data of deleted Workers, cancels creations that did not complete, and ends active runs as `interrupted`.
+ */
+export const recover = async (
+  { workers, supervisor, creation }: Parts,
+  found: readonly Worker[],
+  report: (report: Report) => void,
+): Promise<void> => {
+  const unfinished: Worker[] = [];
+  const deleted: Worker[] = [];
+  for (const worker of found) {
+    if (worker.resting) {
+      workers.reserve(worker);
+      workers.changed(worker);
+      continue;
+    }
+    const { workerId, phase, status, run, creationKey, claims } = worker.state;
+    if (phase === 'deleted') {
+      deleted.push(worker);
+      continue;
+    }
+    workers.reserve(worker);
+    workers.changed(worker);
+    if (phase === 'creating' || run !== null) unfinished.push(worker);
+    if (creationKey) {
+      workers.creationKeys.add({ hash: hashOfKey(creationKey.value), digest: creationKey.digest, workerId });
+    }
+    if (status !== 'stopped' && claims.some((claim) => claim.mode === 'write')) {
+      try {
+        workers.claims.take(workerId, (await supervisor.recordOf(worker)).claims);
+      } catch (cause) {
+        const { code } = RuntimeError.from(cause);
+        report({
+          severity: 'error',
+          code,
+          message: 'A claim could not be restored',
+          worker: workerId,
+          cause,
+        });
+      }
+    }
+  }
+  await each(deleted, (worker) => creation.removeData(worker));
+  await each(unfinished, async (worker) => {
+    const { phase, run, workerId } = worker.state;
+    if (phase === 'creating') return creation.cancel(worker);
+    await supervisor.recover(worker);
+    report({
+      severity: 'warning',
+      code: 'EXECUTION_LOST',
+      message: 'A run was active when the runtime ended; it was closed as interrupted',
+      worker: workerId,
+      details: { runId: run?.runId ?? null },
+    });
+  });
+};
+
+/** Attaches Workers that have queued inputs, and Workers whose engine asks for it by `attachAtStart`. */
+export const attachWaiting = ({ workers, supervisor, engines }: Parts): Promise<void> => {
+  const eager = new Set<string>();
+  for (const [name, { capabilities }] of engines) if (capabilities.attachAtStart) eager.add(name);
+  const isWaiting = (worker: Worker): boolean => {
+    if (worker.isDamaged || worker.status === 'stopped' || (worker.resting && eager.size === 0)) return false;
+    const { phase, queue, engine } = worker.state;
+    return phase === 'alive' && (queue.length > 0 || eager.has(engine));
+  };
+  const waiting = [...workers].filter(isWaiting);
+  return each(waiting, (worker) => supervisor.continueQueue(worker));
+};

@@ -1,0 +1,33 @@
+import type { Limits } from '../contracts/limits.ts';
+import type { Keys } from './idempotency.ts';
+import { Readers } from './readers.ts';
+import type { ExecutionSlot, Slot } from './slot.ts';
+
+/** State that a Worker needs only while something happens to it. An idle Worker has none. */
+export class Live {
+  readonly readers: Readers;
+  /** Owned by `journal/commit-queue.ts`. */
+  journal: Slot | null = null;
+  /** Owned by `execution/execution-state.ts`. */
+  execution: ExecutionSlot | null = null;
+  /** The idempotency keys of the log, loaded on first use. Owned by `commands/inputs.ts`. */
+  keys: Promise<Keys> | null = null;
+  /** How many calls in progress need this state until they return. */
+  holds = 0;
+  /** Time of the last commit, in ms since the epoch. */
+  activeAt = 0;
+
+  constructor(limits: Limits) {
+    this.readers = new Readers(limits.tailBytes);
+  }
+
+  /** True while something needs this state, however long ago the last commit was. */
+  get isBusy(): boolean {
+    return (
+      this.holds > 0 ||
+      this.readers.isBusy ||
+      this.journal?.isBusy === true ||
+      this.execution?.isBusy === true
+    );
+  }
+}

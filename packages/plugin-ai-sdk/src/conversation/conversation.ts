@@ -1,0 +1,180 @@
+import type { JsonValue, TranscriptItem } from '@worker-runtime/core';
+import type { AssistantModelMessage, ModelMessage, ToolModelMessage, ToolResultPart } from 'ai';
+import { toolNameForModel } from '../model/model-step.ts';
+import { COMPACT_CALL, summaryIn } from './compact-call.ts';
+
+/** The messages of one run, in order. */
+interface RunMessages {
+  readonly messages: ModelMessage[];
+  /** The names of the calls that have no result yet, by call id. */
+  readonly openCalls: Map<string, string>;
+}
+
+const INTERRUPTED =
+  'This call was interrupted. Whether it had an effect is not known. It is not repeated automatically.';
+
+/** Placeholders for missing answers: many models refuse two user messages in a row. */
+const UNANSWERED = '[There was no answer.]';
+const SUMMARIZED = '[I continue from this summary.]';
+
+const itemText = (item: TranscriptItem): string =>
+  item.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+
+const resultPart = (
+  call: string,
+  name: string,
+  result: { readonly output?: JsonValue; readonly error?: string },
+): ToolResultPart => ({
+  type: 'tool-result',
+  toolCallId: call,
+  toolName: toolNameForModel(name),
+  output:
+    result.error !== undefined
+      ? { type: 'error-text', value: result.error }
+      : typeof result.output === 'string'
+        ? { type: 'text', value: result.output }
+        : { type: 'json', value: (result.output ?? null) as never },
+});
+
+/**
+ * The messages for a model, built from the transcript and ordered by run. In the log, a queued input comes before the
+ * answer to the previous input; here it comes after that answer. Every call has a result: if the log has none, because
+ * the runtime ended or the run was cancelled, the result says that the call was interrupted.
+ */
+export class Conversation {
+  readonly #runs = new Map<string | null, RunMessages>();
+  readonly #compactionRuns = new Map<string, string | null>();
+  #summary: string | null = null;
+
+  /**
+   * Reads the conversation up to and including a run, from the whole log. Inputs that are queued later are left out.
+   */
+  static async read(history: AsyncIterable<TranscriptItem>, runId: string): Promise<Conversation> {
+    const conversation = new Conversation();
+    for await (const item of history) conversation.add(item);
+    let isLater = false;
+    for (const run of [...conversation.#runs.keys()]) {
+      if (isLater) conversation.#runs.delete(run);
+      isLater ||= run === runId;
+    }
+    return conversation;
+  }
+
+  add(item: TranscriptItem): void {
+    const { role } = item;
+    const run = this.#run(item.run);
+    if (role === 'user' || role === 'system') {
+      closeCalls(run);
+      const text = itemText(item) || '(nothing)';
+      // Many models refuse a system message that is not the first message.
+      const content = role === 'user' ? text : `<system-message>\n${text}\n</system-message>`;
+      run.messages.push({ role: 'user', content });
+      return;
+    }
+    for (const part of item.parts) {
+      if (part.type === 'text') addText(run, part.text);
+      else if (part.type === 'tool-call') this.#addCall(run, item.run, part.call, part.name, part.input);
+      else if (part.type === 'tool-result') this.#addResult(run, part.call, part);
+    }
+  }
+
+  /** Replaces all runs before a run with a summary. */
+  replaceEarlier(summary: string, runId: string | null): void {
+    for (const earlier of [...this.#runs.keys()]) {
+      if (earlier === runId) break;
+      this.#runs.delete(earlier);
+    }
+    this.#summary = summary;
+  }
+
+  /** Returns what a new summary would replace: the previous summary, and the messages of all runs before a run. */
+  earlierThan(runId: string): {
+    readonly summary: string | null;
+    readonly messages: readonly ModelMessage[];
+  } {
+    const messages: ModelMessage[] = [];
+    for (const [id, run] of this.#runs) {
+      if (id === runId) break;
+      closeCalls(run);
+      messages.push(...run.messages);
+    }
+    return { summary: this.#summary, messages };
+  }
+
+  /** Returns the messages for a request. */
+  messages(): ModelMessage[] {
+    const messages: ModelMessage[] = [];
+    if (this.#summary !== null)
+      messages.push({
+        role: 'user',
+        content: `<summary-of-the-conversation-so-far>\n${this.#summary}\n</summary-of-the-conversation-so-far>`,
+      });
+    for (const run of this.#runs.values()) {
+      closeCalls(run);
+      if (messages.at(-1)?.role === 'user' && run.messages[0]?.role === 'user')
+        messages.push({
+          role: 'assistant',
+          content: messages.length === 1 && this.#summary !== null ? SUMMARIZED : UNANSWERED,
+        });
+      messages.push(...run.messages);
+    }
+    return messages;
+  }
+
+  #run(runId: string | null): RunMessages {
+    let run = this.#runs.get(runId);
+    if (!run) {
+      run = { messages: [], openCalls: new Map() };
+      this.#runs.set(runId, run);
+    }
+    return run;
+  }
+
+  #addCall(run: RunMessages, runId: string | null, call: string, name: string, input: JsonValue): void {
+    if (name === COMPACT_CALL) {
+      this.#compactionRuns.set(call, runId);
+      return;
+    }
+    const part = { type: 'tool-call', toolCallId: call, toolName: toolNameForModel(name), input } as const;
+    const last = run.messages.at(-1);
+    if (last?.role === 'assistant')
+      (last.content as Exclude<AssistantModelMessage['content'], string>).push(part);
+    else run.messages.push({ role: 'assistant', content: [part] });
+    run.openCalls.set(call, name);
+  }
+
+  #addResult(
+    run: RunMessages,
+    call: string,
+    result: { readonly output?: JsonValue; readonly error?: string },
+  ): void {
+    const compactionRun = this.#compactionRuns.get(call);
+    if (compactionRun !== undefined) {
+      const summary = summaryIn(result.output);
+      if (summary !== null) this.replaceEarlier(summary, compactionRun);
+      return;
+    }
+    const name = run.openCalls.get(call);
+    if (name !== undefined) closeCall(run, call, resultPart(call, name, result));
+  }
+}
+
+const addText = (run: RunMessages, text: string): void => {
+  // Some providers refuse an empty text.
+  if (text.trim() === '') return;
+  closeCalls(run);
+  run.messages.push({ role: 'assistant', content: [{ type: 'text', text }] });
+};
+
+const closeCall = (run: RunMessages, call: string, result: ToolResultPart): void => {
+  run.openCalls.delete(call);
+  const last = run.messages.at(-1);
+  if (last?.role === 'tool') (last as { content: ToolModelMessage['content'] }).content.push(result);
+  else run.messages.push({ role: 'tool', content: [result] });
+};
+
+/** Adds a result to every call that has none. */
+const closeCalls = (run: RunMessages): void => {
+  for (const [call, name] of [...run.openCalls])
+    closeCall(run, call, resultPart(call, name, { error: INTERRUPTED }));
+};

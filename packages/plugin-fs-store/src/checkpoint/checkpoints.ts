@@ -1,0 +1,319 @@
+import { join } from 'node:path';
+import type { Snapshot, StoreFinding } from '@worker-runtime/core';
+import type { Disk } from '../disk/disk.ts';
+import { errnoOf, isMisplaced } from '../disk/disk-failure.ts';
+import type { Backlog } from '../files/backlog.ts';
+import { reportDamage } from '../files/damage.ts';
+import type { LogEntry } from '../files/log-entry.ts';
+import { refile } from '../files/refile.ts';
+import type { WorkerFiles } from '../files/worker-files.ts';
+import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
+import type { WalPosition } from '../wal/wal-position.ts';
+import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
+import { type Checkpoint, catalogLine, checkpointLine, removalLine } from './catalog.ts';
+import { CatalogFile } from './catalog-file.ts';
+
+/** The longest time for which describing logs for the catalog may block the event loop. */
+const SLICE_MS = 5;
+/** A checkpoint notes its progress in the catalog each time it has filed this many logs. */
+const SLICE_LOGS = 4_096;
+
+export interface CheckpointSettings {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly runtimeId: string;
+  readonly log: WriteAheadLog;
+  readonly backlog: Backlog;
+  readonly files: WorkerFiles;
+  readonly entries: () => Iterable<LogEntry>;
+  readonly snapshotOf: (log: string) => Snapshot | undefined;
+  readonly report: (finding: StoreFinding) => void;
+  /** The bytes written to the write-ahead log before a checkpoint is due. */
+  readonly lagBytes: number;
+  /** The longest time that the checkpoint at closing may take. */
+  readonly closingMs: number;
+  /** The last checkpoint and the length of the catalog; null if the catalog must be rewritten. */
+  readonly last: { readonly checkpoint: Checkpoint; readonly bytes: number; readonly base: number } | null;
+}
+
+const nextMacrotask = (): Promise<void> => new Promise((done) => setImmediate(done));
+
+/**
+ * Moves the position from which the write-ahead log must be replayed. The steps of a checkpoint, in this order:
+ *
+ * 1. Write and sync the Workers' files and their directories.
+ * 2. Sync the write-ahead log as far as the snapshots cover it.
+ * 3. Append the new lines to the catalog and sync it.
+ * 4. Remove the segments below the *previous* checkpoint, and the content of the trash.
+ *
+ * If a checkpoint is interrupted at any point, the previous one holds.
+ */
+export class Checkpoints {
+  readonly #settings: CheckpointSettings;
+  readonly #trash = new Set<string>();
+  #dirty = new Set<LogEntry>();
+  #removed = new Set<LogEntry>();
+  readonly #catalog: CatalogFile;
+  #last: Checkpoint | null;
+  /** `writtenBytes` of the log at the last checkpoint; negative infinity if opening the store had to replay changes. */
+  #coveredBytes = 0;
+  #running: Promise<void> | null = null;
+  #hasFailed = false;
+  #isStarted = false;
+  /** The time at which the checkpoint at closing must stop. */
+  #deadline = Number.POSITIVE_INFINITY;
+
+  constructor(settings: CheckpointSettings) {
+    this.#settings = settings;
+    const { disk, layout, runtimeId, last } = settings;
+    this.#catalog = new CatalogFile(disk, layout, runtimeId, last?.bytes ?? 0, last?.base ?? 0);
+    this.#last = last?.checkpoint ?? null;
+  }
+
+  /** True if a replay would have to read more than `lagBytes`. */
+  get isOverdue(): boolean {
+    return (
+      this.isDue &&
+      this.#isStarted &&
+      this.#settings.log.writtenBytes - this.#coveredBytes > this.#settings.lagBytes
+    );
+  }
+
+  /** True if a log changed since the last checkpoint. */
+  get isDue(): boolean {
+    return this.#dirty.size > 0 || this.#removed.size > 0;
+  }
+
+  /** Allows checkpoints from now on: the runtime knows its logs, and can give snapshots of them. */
+  start(): void {
+    this.#isStarted = true;
+  }
+
+  /** Marks a log as changed because recovery found more of it than the catalog has. */
+  addRecovered(entry: LogEntry): void {
+    this.#dirty.add(entry);
+    this.#coveredBytes = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Marks a log as changed since the last checkpoint. */
+  touch(entry: LogEntry): void {
+    this.#isStarted = true;
+    this.#dirty.add(entry);
+    // A failed checkpoint is retried by the next tick, not by every append.
+    if (!this.#running && !this.#hasFailed && this.isOverdue) void this.make();
+  }
+
+  /** Moves the files of a removed log to the trash. They are deleted after the next checkpoint. */
+  remove(entry: LogEntry): void {
+    this.#dirty.delete(entry);
+    this.#removed.add(entry);
+    void this.#settings.backlog.lane.run(() => this.#moveToTrash(entry)).catch(() => {});
+  }
+
+  /** Adds a path in the trash that is to be deleted after the next checkpoint. */
+  addTrash(path: string): void {
+    this.#trash.add(path);
+  }
+
+  /**
+   * Makes a checkpoint, or waits for the one that is in progress. A failure is reported, and the write-ahead log keeps
+   * everything until a checkpoint succeeds.
+   */
+  async make(isClosing = false): Promise<void> {
+    if (isClosing) {
+      // A checkpoint in progress gets the same deadline.
+      this.#deadline = performance.now() + this.#settings.closingMs;
+      await this.#running;
+    } else {
+      if (this.#running) return this.#running;
+      if (!this.#isStarted || (!this.isDue && this.#last)) return;
+    }
+    this.#running = this.#settings.backlog.lane.run(() => this.#guarded(isClosing));
+    await this.#running;
+    this.#running = null;
+  }
+
+  async #guarded(isClosing: boolean): Promise<void> {
+    let dirty = new Set<LogEntry>();
+    let removed: ReadonlySet<LogEntry> = new Set();
+    try {
+      await this.#settings.log.sync();
+      // Without an await in between: every change before this position is in one of these logs, or in an earlier
+      // checkpoint.
+      const { position, writtenBytes } = this.#settings.log;
+      dirty = this.#dirty;
+      removed = this.#removed;
+      this.#dirty = new Set();
+      this.#removed = new Set();
+      if (!(await this.#make(position, dirty, removed, isClosing))) return this.#markDue(dirty, removed);
+      this.#hasFailed = false;
+      this.#coveredBytes = writtenBytes;
+    } catch (error) {
+      this.#markDue(dirty, removed);
+      if (!this.#hasFailed) this.#reportFailure(error);
+      this.#hasFailed = true;
+    }
+  }
+
+  /** Marks the logs that a checkpoint did not reach as changed again. */
+  #markDue(dirty: ReadonlySet<LogEntry>, removed: ReadonlySet<LogEntry>): void {
+    for (const entry of dirty) if (!entry.isRemoved) this.#dirty.add(entry);
+    for (const entry of removed) this.#removed.add(entry);
+  }
+
+  #reportFailure(detail: unknown): void {
+    this.#settings.report({
+      severity: 'warning',
+      code: 'CHECKPOINT_FAILED',
+      message: 'A checkpoint failed; the write-ahead log keeps everything until one succeeds',
+      details: { file: 'catalog', phase: 'checkpoint' },
+      detail,
+    });
+  }
+
+  /** Returns false if closing had no time for all logs. `dirty` then contains the remaining ones. */
+  async #make(
+    position: WalPosition,
+    dirty: Set<LogEntry>,
+    removed: ReadonlySet<LogEntry>,
+    isClosing: boolean,
+  ): Promise<boolean> {
+    const { log, disk, layout } = this.#settings;
+    if (!(await this.#file(dirty))) return false;
+    for (const entry of removed) await this.#moveToTrash(entry);
+    const trash = [...this.#trash];
+    if (dirty.size > 0 || removed.size > 0) {
+      await disk.syncDirectory(layout.workers);
+      await disk.syncDirectory(layout.trash);
+    }
+    const isNew = this.#last === null || this.#catalog.isOutgrown;
+    const lines: Buffer[] = [];
+    let count = await this.#describe(isNew ? this.#settings.entries() : dirty, lines);
+    if (!isNew) {
+      for (const entry of removed) lines.push(Buffer.from(removalLine(entry.log)));
+      count += removed.size;
+    }
+    // Snapshots may cover lines that were added in the meantime.
+    await log.sync();
+    const number = (this.#last?.checkpoint ?? 0) + 1;
+    const isClean = isClosing && log.position.lsn === position.lsn;
+    const checkpoint: Checkpoint = { checkpoint: number, ...position, lines: count, isClean };
+    lines.push(Buffer.from(checkpointLine(checkpoint)));
+    await (isNew ? this.#catalog.replace(lines) : this.#catalog.append(lines));
+    const before = this.#last;
+    this.#last = checkpoint;
+    for (const entry of dirty) entry.synced = entry.filed;
+    await this.#retire(before?.segment ?? 0, trash);
+    return true;
+  }
+
+  /** Writes and syncs the files of logs, and notes the progress. Returns false if closing has no time for all of them. */
+  async #file(dirty: Set<LogEntry>): Promise<boolean> {
+    const { backlog, files, disk, layout } = this.#settings;
+    const filed: LogEntry[] = [];
+    const failed: LogEntry[] = [];
+    const misplaced: LogEntry[] = [];
+    let failure: unknown = null;
+    let left = dirty.size;
+    for (const entry of dirty) {
+      left -= 1;
+      if (!entry.isRemoved) {
+        try {
+          await backlog.flushOne(entry);
+          if (entry.filed.seq > 0 && entry.damage !== 'rescued') await files.sync(entry);
+          filed.push(entry);
+        } catch (error) {
+          failure ??= error;
+          failed.push(entry);
+          if (isMisplaced(error)) misplaced.push(entry);
+        }
+      }
+      const isLate = left > 0 && performance.now() > this.#deadline;
+      if (isLate || (left > 0 && filed.length >= SLICE_LOGS)) await this.#note(filed.splice(0), dirty);
+      if (isLate) return false;
+    }
+    if (failure === null) return true;
+    // A failed sync puts the files in doubt, so they are restored to the last checkpoint.
+    await refile(disk, layout, backlog, failed, this.#last);
+    for (const entry of misplaced) this.#markMissing(entry, failure);
+    throw failure;
+  }
+
+  /**
+   * Notes the logs filed so far in the catalog, and removes them from `dirty`. The position of the checkpoint stays, so
+   * no segment is retired. A replay skips changes that the files have already.
+   */
+  async #note(filed: readonly LogEntry[], dirty: Set<LogEntry>): Promise<void> {
+    if (this.#last === null || filed.length === 0) return;
+    const { log, disk, layout } = this.#settings;
+    await disk.syncDirectory(layout.workers);
+    const lines: Buffer[] = [];
+    const count = await this.#describe(filed, lines);
+    await log.sync();
+    const noted = { ...this.#last, checkpoint: this.#last.checkpoint + 1, lines: count, isClean: false };
+    await this.#catalog.append([...lines, Buffer.from(checkpointLine(noted))]);
+    this.#last = noted;
+    for (const entry of filed) {
+      entry.synced = entry.filed;
+      dirty.delete(entry);
+    }
+  }
+
+  /** Marks a log whose files are missing. The next checkpoint rescues what the write-ahead log still has of it. */
+  #markMissing(entry: LogEntry, detail: unknown): void {
+    const wasDamaged = entry.isDamaged;
+    const hasUnfiled = entry.unfiled !== null && entry.unfiled.batches.length > 0;
+    entry.damage = hasUnfiled ? 'damaged' : 'rescued';
+    if (wasDamaged) return;
+    const message = 'The files of a Worker are missing';
+    reportDamage(entry, this.#settings.report, { message, offset: 0, phase: 'checkpoint', detail });
+  }
+
+  /** Moves a removed log's files to the trash. Doing so twice is no error. */
+  async #moveToTrash(entry: LogEntry): Promise<void> {
+    const { disk, files, layout, backlog } = this.#settings;
+    backlog.release(entry);
+    await files.release(entry);
+    const target = join(layout.trash, directoryNameOf(entry.workerId, entry.log));
+    try {
+      await disk.rename(files.directory(entry), target);
+      this.#trash.add(target);
+    } catch (error) {
+      // It was moved earlier, or never had files.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+
+  /** Encodes the catalog lines of logs. Returns their number. */
+  async #describe(entries: Iterable<LogEntry>, lines: Buffer[]): Promise<number> {
+    let count = 0;
+    let begun = performance.now();
+    for (const entry of entries) {
+      // A log without files begins after this checkpoint, so the next open replays it from the write-ahead log.
+      if (entry.isRemoved || entry.filed.seq === 0) continue;
+      lines.push(Buffer.from(catalogLine(entry, this.#settings.snapshotOf(entry.log))));
+      count += 1;
+      if (performance.now() - begun > SLICE_MS) {
+        await nextMacrotask();
+        begun = performance.now();
+      }
+    }
+    return count;
+  }
+
+  /** Deletes the segments below a number, and paths in the trash. */
+  async #retire(below: number, trash: readonly string[]): Promise<void> {
+    const { disk, layout } = this.#settings;
+    for (const name of await disk.list(layout.wal)) {
+      const number = segmentNumberOf(name);
+      if (number !== null && number < below) await disk.remove(layout.segment(number));
+      // The rest of a segment that never got its name, left by a crash.
+      const unnamed = name.endsWith('.new') ? segmentNumberOf(name.slice(0, -4)) : null;
+      if (unnamed !== null && unnamed <= below) await disk.remove(join(layout.wal, name));
+    }
+    for (const path of trash) {
+      await disk.remove(path);
+      this.#trash.delete(path);
+    }
+  }
+}

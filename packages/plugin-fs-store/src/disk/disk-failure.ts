@@ -1,0 +1,37 @@
+import { RuntimeError } from '@worker-runtime/core';
+
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** Returns the `code` of a `node:fs` error. */
+export const errnoOf = (error: unknown): unknown => (error as NodeJS.ErrnoException | null)?.code;
+
+/** True if the error means that the disk, the quota or the file is full. */
+export const isFull = (error: unknown): boolean => FULL.has(errnoOf(error));
+
+/** True if a file, or a directory on its path, is missing, of another kind or not accessible. Retrying does not help. */
+export const isMisplaced = (error: unknown): boolean =>
+  ['ENOENT', 'EISDIR', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'EROFS'].includes(String(errnoOf(error)));
+
+/**
+ * Converts an error of the disk to a RuntimeError. Its message is safe to show; path and errno are in the cause.
+ * Callers that may get STORE_FULL must know that nothing was added, because that is what the code promises.
+ */
+export const diskFailure = (error: unknown): RuntimeError => {
+  if (error instanceof RuntimeError) return error;
+  return isFull(error)
+    ? new RuntimeError('STORE_FULL', 'The disk of the store is full', { cause: error })
+    : unavailable('The disk of the store failed', error);
+};
+
+/** Makes a STORE_UNAVAILABLE error. */
+export const unavailable = (message: string, cause?: unknown): RuntimeError =>
+  new RuntimeError('STORE_UNAVAILABLE', message, { cause });
+
+/** Runs a job, and converts the error that it fails with. @throws STORE_FULL · STORE_UNAVAILABLE */
+export const withDiskFailure = async <T>(job: () => Promise<T>): Promise<T> => {
+  try {
+    return await job();
+  } catch (error) {
+    throw diskFailure(error);
+  }
+};

@@ -1,0 +1,67 @@
+/**
+ * The mode in which a file is opened. `read` and `write` require an existing file, `create` also makes a missing one, and `replace`
+ * makes a missing one or empties an existing one.
+ */
+export type OpenMode = 'read' | 'write' | 'create' | 'replace';
+
+/**
+ * Everything that the store asks of a disk. Tests replace it to inject faults, and to record and replay the order of
+ * writes and syncs. Calls fail with the errors of `node:fs` and their `code`.
+ *
+ * Files are made with mode 0600, directories with mode 0700.
+ */
+export interface Disk {
+  open(path: string, mode: OpenMode): Promise<number>;
+  close(file: number): Promise<void>;
+  /** Reads until `into` is full or the file ends. Returns the number of bytes read. */
+  read(file: number, into: Uint8Array, position: number): Promise<number>;
+  /** Writes once, possibly fewer bytes than given. Returns the number of bytes written. */
+  write(file: number, bytes: Uint8Array, position: number): Promise<number>;
+  truncate(file: number, length: number): Promise<void>;
+  /**
+   * Syncs a file. On return its bytes and its length survive a power loss. Its name survives once the directory is
+   * synced too.
+   */
+  sync(file: number): Promise<void>;
+  readFile(path: string): Promise<Buffer>;
+  /**
+   * Replaces a file, or makes it, atomically. On return its content and its name are synced. On failure the old file
+   * is unchanged.
+   */
+  replace(path: string, chunks: readonly Uint8Array[]): Promise<void>;
+  /** Returns the length of a regular file, or null if it does not exist. Fails with EISDIR for anything else. */
+  size(path: string): Promise<number | null>;
+  /** Returns the names in a directory, in no particular order; none if the directory does not exist. */
+  list(path: string): Promise<readonly string[]>;
+  /** Makes a directory. An existing one is no error. */
+  makeDirectory(path: string): Promise<void>;
+  syncDirectory(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file or a directory tree. A missing one is no error. */
+  remove(path: string): Promise<void>;
+}
+
+/** Writes all bytes, in as many writes as needed. A write of zero bytes is treated as a full disk (ENOSPC). */
+export const writeFully = async (
+  disk: Disk,
+  file: number,
+  bytes: Uint8Array,
+  position: number,
+): Promise<void> => {
+  for (let done = 0; done < bytes.length; ) {
+    const written = await disk.write(file, done === 0 ? bytes : bytes.subarray(done), position + done);
+    if (written <= 0) throw Object.assign(new Error('The disk accepted no bytes'), { code: 'ENOSPC' });
+    done += written;
+  }
+};
+
+/** Reads a range of an open file. The result is shorter than `length` if the file ends within the range. */
+export const readRange = async (
+  disk: Disk,
+  file: number,
+  position: number,
+  length: number,
+): Promise<Buffer> => {
+  const buffer = Buffer.allocUnsafe(length);
+  return buffer.subarray(0, await disk.read(file, buffer, position));
+};

@@ -1,0 +1,163 @@
+import type { LogHead, Snapshot } from '@worker-runtime/core';
+import type { LogChange } from '../wal/frame.ts';
+
+/** One acknowledged batch that is in the write-ahead log and not in the Worker's own files yet. */
+export interface BatchRecord {
+  readonly lines: Uint8Array;
+  /** The bytes of the log before the batch. */
+  readonly start: number;
+  /** The number of its last line. */
+  readonly lastSeq: number;
+  readonly lsn: number;
+  /** Its lines of `keys.jsonl`. */
+  readonly keys: string;
+}
+
+/** The part of a log that is in the write-ahead log and not in the Worker's own files yet. */
+export interface Unfiled {
+  readonly batches: BatchRecord[];
+  /** The text of `worker.json`, for a log that has no files yet. */
+  document: string | null;
+  /** True if the files may hold unsynced bytes of an earlier process. They are cut before they are written. */
+  needsCut: boolean;
+}
+
+/** The part of a log that the Worker's own files hold. */
+export interface Filed {
+  readonly seq: number;
+  readonly bytes: number;
+  readonly keyBytes: number;
+}
+
+/**
+ * The life of a log. A log in the phase `creating` is not visible to readers. A log in the phase `removing` is, until its
+ * removal is acknowledged.
+ */
+export type LogPhase = 'creating' | 'idle' | 'appending' | 'removing' | 'removed';
+
+/** `damaged`: the lines have a hole or cannot be read. `rescued`: the last lines were also put into `rescued/`. */
+export type Damage = 'none' | 'damaged' | 'rescued';
+
+const NO_BYTES = new Uint8Array(0);
+
+export const NOTHING_FILED: Filed = { seq: 0, bytes: 0, keyBytes: 0 };
+
+/** One log in memory. It holds as little as possible, because a store may have very many logs. */
+export class LogEntry {
+  readonly log: string;
+  readonly workerId: string;
+  /** The acknowledged length of the log. */
+  seq: number;
+  bytes: number;
+  keyBytes: number;
+  filed: Filed;
+  /** The part that the files held at the last checkpoint. No failed sync can put it in doubt. */
+  synced: Filed;
+  unfiled: Unfiled | null = null;
+  /** The snapshot in the catalog, until the log is listed. */
+  snapshot: Snapshot | null = null;
+  phase: LogPhase = 'idle';
+  /** A failed write may still be on disk. Its outcome is unknown until `head` has settled it. */
+  isInDoubt = false;
+  damage: Damage = 'none';
+  /** The files were found to match, or were written by this process. */
+  isChecked = false;
+
+  constructor(log: string, workerId: string, filed: Filed) {
+    this.log = log;
+    this.workerId = workerId;
+    this.filed = filed;
+    this.synced = filed;
+    this.seq = filed.seq;
+    this.bytes = filed.bytes;
+    this.keyBytes = filed.keyBytes;
+  }
+
+  get head(): LogHead {
+    return { seq: this.seq, bytes: this.bytes };
+  }
+
+  get isVisible(): boolean {
+    return this.phase !== 'creating';
+  }
+
+  /** True while a creation, an append or a removal is in progress. */
+  get isBusy(): boolean {
+    return this.phase === 'creating' || this.phase === 'appending' || this.phase === 'removing';
+  }
+
+  get isRemoved(): boolean {
+    return this.phase === 'removed';
+  }
+
+  get isDamaged(): boolean {
+    return this.damage !== 'none';
+  }
+
+  /** Adds an acknowledged change to the log and to its unfiled batches. */
+  add(change: LogChange, lsn: number, keys: string, document: string | null = null): void {
+    this.addUnfiled(change, lsn, keys, document);
+    this.seq = change.seq + change.count;
+    this.bytes = change.bytes + change.lines.length;
+    this.keyBytes = keys === '' ? change.keyBytes : change.keyBytes + Buffer.byteLength(keys);
+  }
+
+  addUnfiled(change: LogChange, lsn: number, keys: string, document: string | null = null): void {
+    this.unfiled ??= { batches: [], document, needsCut: !this.isChecked };
+    const { lines, bytes: start, seq, count } = change;
+    this.unfiled.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
+  }
+
+  /** Notes that the first `count` unfiled batches are filed, or were rescued. */
+  noteFiled(count: number, bytes: number, keyBytes: number): void {
+    const { filed, unfiled } = this;
+    const seq = unfiled?.batches[count - 1]?.lastSeq ?? filed.seq;
+    this.filed = { seq, bytes: filed.bytes + bytes, keyBytes: filed.keyBytes + keyBytes };
+    // Batches that were added in the meantime stay. In the same step, so that no read sees a batch twice, or not at all.
+    unfiled?.batches.splice(0, count);
+  }
+
+  /** Releases the unfiled batches, and resets the filed part, because the log is removed. */
+  releaseUnfiled(): void {
+    this.unfiled = null;
+    this.filed = NOTHING_FILED;
+  }
+
+  /**
+   * Returns whole batches from an offset on, up to a limit. Returns no bytes if the first of them is not in memory, or
+   * is larger than the limit.
+   */
+  tailFrom(offset: number, limitBytes: number): Uint8Array {
+    const { unfiled } = this;
+    if (!unfiled || offset < this.filed.bytes || offset >= this.bytes) return NO_BYTES;
+    let end = offset;
+    for (const { start, lines } of unfiled.batches) {
+      const batchEnd = start + lines.length;
+      if (batchEnd > offset + limitBytes) break;
+      end = Math.max(end, batchEnd);
+    }
+    return end === offset ? NO_BYTES : unfiledBytes(unfiled, offset, end);
+  }
+}
+
+/** Returns a range of the unfiled bytes. Copies only if the range spans several batches. */
+export const unfiledBytes = ({ batches }: Unfiled, from: number, to: number): Uint8Array => {
+  let low = 0;
+  let high = batches.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if ((batches[middle] as BatchRecord).start <= from) low = middle;
+    else high = middle - 1;
+  }
+  const { lines: first, start } = batches[low] as BatchRecord;
+  if (to <= start + first.length) return first.subarray(from - start, to - start);
+  const bytes = Buffer.allocUnsafe(to - from);
+  for (let at = from; at < to; low += 1) {
+    const { lines, start: begin } = batches[low] as BatchRecord;
+    const offset = at - begin;
+    const end = Math.min(lines.length, offset + to - at);
+    bytes.set(lines.subarray(offset, end), at - from);
+    at += end - offset;
+  }
+  return bytes;
+};

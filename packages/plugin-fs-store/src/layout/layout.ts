@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import { fileNameOf } from './file-name.ts';
+
+/** The version of the format that this store writes into `runtime.json`, segments and the catalog. */
+export const FORMAT_VERSION = 1;
+export const FORMAT_NAME = 'worker-runtime-fs-store';
+
+/** Returns the name of a log's directory. The log's id makes it unique; the Worker's id is there for people. */
+export const directoryNameOf = (workerId: string, log: string): string =>
+  `${fileNameOf(workerId)}.${fileNameOf(log)}`;
+
+/** The paths in a store's directory. FORMAT.md draws them. */
+export class Layout {
+  readonly root: string;
+  readonly identity: string;
+  readonly catalog: string;
+  readonly previousCatalog: string;
+  readonly nextCatalog: string;
+  readonly wal: string;
+  readonly workers: string;
+  readonly bundles: string;
+  readonly trash: string;
+  readonly rescued: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.identity = join(root, 'runtime.json');
+    this.catalog = join(root, 'catalog.json');
+    this.previousCatalog = join(root, 'catalog.previous.json');
+    this.nextCatalog = join(root, 'catalog.next.json');
+    this.wal = join(root, 'wal');
+    this.workers = join(root, 'workers');
+    this.bundles = join(root, 'bundles');
+    this.trash = join(root, 'trash');
+    this.rescued = join(root, 'rescued');
+  }
+
+  segment(number: number): string {
+    return join(this.wal, `${String(number).padStart(8, '0')}.wal`);
+  }
+
+  bundle(digest: string): string {
+    return join(this.bundles, `${fileNameOf(digest)}.json`);
+  }
+
+  worker(directory: string): string {
+    return join(this.workers, directory);
+  }
+}
+
+/** Returns the number in a segment's file name, or null for any other name. */
+export const segmentNumberOf = (name: string): number | null => {
+  const match = /^(\d{8,})\.wal$/.exec(name);
+  return match ? Number(match[1]) : null;
+};

@@ -1,0 +1,28 @@
+import { crc32 } from 'node:zlib';
+
+const SUM_CHARS = 8;
+
+/** Encodes a JSON text as a sealed line: the CRC-32 of the text as eight hex digits, a space, the text, a newline. */
+export const sealLine = (json: string): string =>
+  `${crc32(Buffer.from(json)).toString(16).padStart(SUM_CHARS, '0')} ${json}\n`;
+
+/**
+ * Returns the JSON text of the sealed line in a range that ends before its newline. Returns undefined if the checksum
+ * does not match.
+ */
+export const unsealLine = (bytes: Buffer, from = 0, to = bytes.length): Buffer | undefined => {
+  const begin = from + SUM_CHARS + 1;
+  if (to <= begin || bytes[begin - 1] !== 0x20) return undefined;
+  const json = bytes.subarray(begin, to);
+  const sum = Number(`0x${bytes.toString('latin1', from, from + SUM_CHARS)}`);
+  return sum === crc32(json) ? json : undefined;
+};
+
+/** Returns the JSON value of a sealed line, or undefined if the checksum does not match or the text is not JSON. */
+export const valueOfLine = (bytes: Buffer, from?: number, to?: number): unknown => {
+  try {
+    return JSON.parse(unsealLine(bytes, from, to)?.toString() ?? '');
+  } catch {
+    return undefined;
+  }
+};

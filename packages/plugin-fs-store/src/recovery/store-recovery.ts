@@ -1,0 +1,267 @@
+import type { StoreFinding } from '@worker-runtime/core';
+import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
+import { type Disk, readRange } from '../disk/disk.ts';
+import { errnoOf } from '../disk/disk-failure.ts';
+import { reportDamage } from '../files/damage.ts';
+import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
+import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
+import { decodeDocument } from '../layout/worker-document.ts';
+import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
+import { type Replayed, replay } from '../wal/replay.ts';
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from '../wal/wal-segment.ts';
+import { surveyWorkers } from './survey.ts';
+
+/** The largest hole in a log that is filled with zeros. */
+const HOLE_BYTES = 67_108_864;
+
+export interface RecoverySettings {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly report: (finding: StoreFinding) => void;
+}
+
+export interface Recovered {
+  readonly entries: Map<string, LogEntry>;
+  readonly removed: readonly LogEntry[];
+  /** The catalog that was used; null if the logs were found by their files. */
+  readonly catalog: Catalog | null;
+  readonly runtimeId: string | null;
+  readonly version: number;
+  readonly replayed: Replayed;
+  /** Logs of which the write-ahead log has changes after the checkpoint. */
+  readonly touched: ReadonlySet<LogEntry>;
+}
+
+/** One run of `recoverStore`: combines the catalog, the write-ahead log and the Workers' files. */
+class Recovery {
+  readonly #settings: RecoverySettings;
+  #entries = new Map<string, LogEntry>();
+  readonly #touched = new Set<LogEntry>();
+  readonly #removed = new Map<string, LogEntry>();
+  /** The last change of each log whose creation was not found. */
+  readonly #unknownChanges = new Map<string, LogChange>();
+  /** Logs that were removed and whose creation was not found. */
+  readonly #removedUnknown = new Set<string>();
+  /** Logs whose length was taken from their files. The first change in the write-ahead log gives the true one. */
+  readonly #estimated = new Set<LogEntry>();
+
+  constructor(settings: RecoverySettings) {
+    this.#settings = settings;
+  }
+
+  async run(): Promise<Recovered> {
+    const { disk, layout, report } = this.#settings;
+    // There may be very many directories, so they are listed while the catalog is read.
+    const listing = disk.list(layout.workers);
+    listing.catch(() => {});
+    const current = await this.#catalog(layout.catalog);
+    const isWhole = await this.#isUsable(current);
+    const previous = isWhole ? null : await this.#catalog(layout.previousCatalog);
+    const catalog = isWhole ? current : (await this.#isUsable(previous)) ? previous : null;
+    if (!isWhole) this.#reportCatalog(current);
+    // The readable lines of a damaged catalog still give lengths and snapshots.
+    const described = isWhole ? null : new Map([...(previous?.logs ?? []), ...(current?.logs ?? [])]);
+    if (catalog) this.#entries = catalog.logs;
+    else {
+      for (const entry of await surveyWorkers(
+        disk,
+        layout,
+        await listing,
+        described?.values() ?? [],
+        report,
+      )) {
+        this.#entries.set(entry.log, entry);
+        this.#estimated.add(entry);
+      }
+    }
+    const apply = (change: LogChange, lsn: number): void => this.#apply(change, lsn);
+    const from = catalog?.checkpoint ?? null;
+    const replayed = await replay({ disk, layout, from, apply, report });
+    if (catalog) await this.#adoptStrays(await listing);
+    for (const { log, snapshot } of described?.values() ?? []) {
+      const entry = this.#entries.get(log);
+      if (entry) entry.snapshot = snapshot;
+    }
+    for (const change of this.#unknownChanges.values()) this.#reportUnknown(change);
+    return {
+      entries: this.#entries,
+      removed: [...this.#removed.values()],
+      catalog,
+      runtimeId: current?.runtimeId ?? previous?.runtimeId ?? replayed.runtimeId,
+      version: Math.max(current?.version ?? 0, replayed.version),
+      replayed,
+      touched: this.#touched,
+    };
+  }
+
+  async #catalog(path: string): Promise<Catalog | null> {
+    try {
+      return readCatalog(await this.#settings.disk.readFile(path));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return null;
+      return { ...readCatalog(Buffer.alloc(0)), damagedAt: 0 };
+    }
+  }
+
+  /**
+   * True if a catalog is undamaged and the write-ahead log continues at its checkpoint. A catalog may have lost its newest
+   * checkpoints without a trace.
+   */
+  async #isUsable(catalog: Catalog | null): Promise<boolean> {
+    const checkpoint = catalog?.damagedAt === null ? catalog.checkpoint : null;
+    if (!checkpoint) return false;
+    const { disk, layout } = this.#settings;
+    const numbers = (await disk.list(layout.wal)).map((name) => segmentNumberOf(name) ?? 0);
+    if (numbers.includes(checkpoint.segment)) return true;
+    const later = numbers.filter((number) => number > checkpoint.segment).sort((a, b) => a - b);
+    for (const number of later) {
+      const header = await this.#headerOf(number);
+      // A segment without a header was never begun.
+      if (!header) continue;
+      const { segment, end } = header.previous;
+      return segment === checkpoint.segment && end === checkpoint.offset;
+    }
+    return true;
+  }
+
+  async #headerOf(segment: number): Promise<SegmentHeader | null> {
+    const { disk, layout } = this.#settings;
+    const file = await disk.open(layout.segment(segment), 'read').catch(() => null);
+    if (file === null) return null;
+    const bytes = await readRange(disk, file, 0, SEGMENT_HEADER_BYTES).catch(() => Buffer.alloc(0));
+    await disk.close(file);
+    return decodeSegmentHeader(bytes);
+  }
+
+  /**
+   * Adds, as damaged, logs that have files but are neither in the catalog nor in the write-ahead log. Files get only what
+   * that log has synced, so a part of it is lost.
+   */
+  async #adoptStrays(names: readonly string[]): Promise<void> {
+    const { disk, layout, report } = this.#settings;
+    let filed = 0;
+    for (const entry of this.#entries.values()) if (entry.filed.seq > 0) filed += 1;
+    if (names.length <= filed) return;
+    const known = new Set<string>();
+    for (const entry of [...this.#entries.values(), ...this.#removed.values()]) {
+      known.add(directoryNameOf(entry.workerId, entry.log));
+    }
+    const strays = names.filter((name) => !known.has(name));
+    for (const entry of await surveyWorkers(disk, layout, strays, [], report)) {
+      if (this.#removedUnknown.has(entry.log)) {
+        this.#remove(entry);
+        continue;
+      }
+      this.#entries.set(entry.log, entry);
+      reportDamage(entry, report, {
+        message: 'A Worker has files that the write-ahead log does not know: a part of that log is missing',
+        offset: entry.bytes,
+        phase: 'open',
+        detail: { log: entry.log },
+      });
+    }
+  }
+
+  #reportCatalog(current: Catalog | null): void {
+    this.#settings.report({
+      severity: 'warning',
+      code: 'CATALOG_DAMAGED',
+      message: 'The catalog is missing or damaged; it is rebuilt from the write-ahead log and the files',
+      details: { file: 'catalog', offset: current?.damagedAt ?? 0, phase: 'open' },
+    });
+  }
+
+  #apply(change: LogChange, lsn: number): void {
+    const entry = this.#entries.get(change.log);
+    if (change.kind === FRAME_KIND.create) this.#create(change, lsn, entry);
+    else if (!entry) this.#noteUnknown(change);
+    else if (change.kind === FRAME_KIND.remove) this.#remove(entry);
+    else this.#append(entry, change, lsn);
+  }
+
+  #remove(entry: LogEntry): void {
+    this.#entries.delete(entry.log);
+    this.#touched.delete(entry);
+    entry.phase = 'removed';
+    entry.releaseUnfiled();
+    this.#removed.set(entry.log, entry);
+  }
+
+  #append(entry: LogEntry, change: LogChange, lsn: number): void {
+    if (this.#estimated.delete(entry)) this.#rebase(entry, change);
+    if (change.seq + change.count <= entry.seq) return;
+    if (change.seq !== entry.seq || change.bytes !== entry.bytes) {
+      this.#reportMissingLines(entry, change);
+      const hole = change.bytes - entry.bytes;
+      if (change.seq < entry.seq || hole < 0 || hole > HOLE_BYTES) return;
+      // The zeros keep later lines at their offsets. Reads report the gap.
+      const filler = { ...change, seq: entry.seq, bytes: entry.bytes, count: change.seq - entry.seq };
+      if (hole > 0) entry.addUnfiled({ ...filler, lines: Buffer.alloc(hole) }, lsn, '');
+      entry.keyBytes = Math.max(entry.keyBytes, change.keyBytes);
+    }
+    this.#add(entry, change, lsn, change.meta, null);
+  }
+
+  #create(change: LogChange, lsn: number, known: LogEntry | undefined): void {
+    if ((known && !this.#estimated.has(known)) || this.#removed.has(change.log)) return;
+    const end = change.meta.indexOf('\n') + 1;
+    const document = change.meta.slice(0, end);
+    const { workerId } = decodeDocument(Buffer.from(document)) ?? { workerId: change.log };
+    const entry = new LogEntry(change.log, workerId, NOTHING_FILED);
+    if (known) this.#estimated.delete(known);
+    this.#entries.set(change.log, entry);
+    this.#add(entry, change, lsn, change.meta.slice(end), document);
+  }
+
+  #add(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null): void {
+    entry.add(change, lsn, keys, document);
+    this.#touched.add(entry);
+  }
+
+  /** Corrects an estimated length by the first change of the log. The file may hold more, unsynced, or less. */
+  #rebase(entry: LogEntry, change: LogChange): void {
+    if (entry.seq < change.seq) this.#reportMissingLines(entry, change);
+    entry.filed = { seq: change.seq, bytes: change.bytes, keyBytes: change.keyBytes };
+    entry.synced = entry.filed;
+    entry.seq = change.seq;
+    entry.bytes = change.bytes;
+    entry.keyBytes = change.keyBytes;
+  }
+
+  #reportMissingLines(entry: LogEntry, change: LogChange): void {
+    if (entry.isDamaged) return;
+    reportDamage(entry, this.#settings.report, {
+      message: 'Lines of a Worker are missing',
+      offset: entry.bytes,
+      phase: 'replay',
+      detail: { log: entry.log, from: entry.head, to: { seq: change.seq, bytes: change.bytes } },
+    });
+  }
+
+  /**
+   * Notes a change of a log whose creation was not found. Either the creation is lost, or the log was removed during a
+   * checkpoint.
+   */
+  #noteUnknown(change: LogChange): void {
+    if (change.kind === FRAME_KIND.remove) {
+      this.#unknownChanges.delete(change.log);
+      this.#removedUnknown.add(change.log);
+    } else if (!this.#removed.has(change.log)) this.#unknownChanges.set(change.log, change);
+  }
+
+  #reportUnknown({ log, seq, count }: LogChange): void {
+    this.#settings.report({
+      severity: 'error',
+      code: 'LOG_DAMAGED',
+      message: 'The write-ahead log has changes of a Worker whose creation is missing',
+      details: { file: 'segment', phase: 'replay' },
+      detail: { log, seq, count },
+    });
+  }
+}
+
+/**
+ * Finds every acknowledged log: from the catalog, or else from the files, and from the write-ahead log after that. Changes
+ * that the files do not have yet are left as unfiled batches of their logs.
+ */
+export const recoverStore = (settings: RecoverySettings): Promise<Recovered> => new Recovery(settings).run();

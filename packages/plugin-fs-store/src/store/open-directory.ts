@@ -1,0 +1,205 @@
+import { join } from 'node:path';
+import { mintId, RuntimeError, type StoreFinding, type StoreHost } from '@worker-runtime/core';
+import { type Catalog, catalogHeader, checkpointLine } from '../checkpoint/catalog.ts';
+import { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { Disk } from '../disk/disk.ts';
+import { withDiskFailure } from '../disk/disk-failure.ts';
+import { FilePool } from '../disk/file-pool.ts';
+import { Lane } from '../disk/lane.ts';
+import { Backlog } from '../files/backlog.ts';
+import { BundleFiles } from '../files/bundle-files.ts';
+import { inspect } from '../files/inspection.ts';
+import type { LogEntry } from '../files/log-entry.ts';
+import { WorkerFiles } from '../files/worker-files.ts';
+import { checkVersion, type FoundIdentity, readIdentity, writeIdentity } from '../layout/identity.ts';
+import type { Layout } from '../layout/layout.ts';
+import { type Recovered, recoverStore } from '../recovery/store-recovery.ts';
+import { WriteAheadLog } from '../wal/write-ahead-log.ts';
+import type { StoreParts } from './store-directory.ts';
+import type { Settings } from './store-settings.ts';
+
+/** Up to this number of logs, all files are inspected at open. In larger stores each is inspected at its first append. */
+const INSPECTED_LOGS = 1_000;
+
+const FIRST_CHECKPOINT = { checkpoint: 1, segment: 0, offset: 0, lsn: 1, lines: 0, isClean: true } as const;
+
+export interface OpeningOptions {
+  /** False if the next checkpoint has to rewrite the whole catalog. */
+  readonly keepsCatalog?: boolean;
+}
+
+export interface OpenedDirectory {
+  readonly runtimeId: string;
+  readonly parts: StoreParts;
+}
+
+/** True if a directory was never a store: it contains nothing that a store writes. */
+const isUnused = async (disk: Disk, layout: Layout, identity: FoundIdentity): Promise<boolean> => {
+  if (identity !== 'missing') return false;
+  for (const path of [layout.wal, layout.workers, layout.bundles]) {
+    if ((await disk.list(path)).length > 0) return false;
+  }
+  return (await disk.size(layout.catalog).catch(() => 0)) === null;
+};
+
+const makeDirectories = async (disk: Disk, layout: Layout): Promise<void> => {
+  for (const path of [layout.wal, layout.workers, layout.bundles, layout.trash])
+    await disk.makeDirectory(path);
+  await disk.syncDirectory(layout.root);
+};
+
+/** Writes the first catalog of a new store. Returns the id of its runtime. */
+const beginStore = async (disk: Disk, layout: Layout): Promise<string> => {
+  const runtimeId = mintId('runtime');
+  const text = catalogHeader(runtimeId) + checkpointLine(FIRST_CHECKPOINT);
+  await disk.replace(layout.catalog, [Buffer.from(text)]);
+  return runtimeId;
+};
+
+/**
+ * Returns the id of the runtime that owns the store. The catalog has precedence over the identity file, because it has a
+ * checksum.
+ * @throws STORE_CORRUPT no file has the id
+ */
+const identify = (found: FoundIdentity, recovered: Recovered, report: StoreHost['report']): string => {
+  const identified = typeof found === 'string' ? null : found.runtimeId;
+  const runtimeId = recovered.runtimeId ?? identified;
+  if (runtimeId === null) {
+    throw new RuntimeError(
+      'STORE_CORRUPT',
+      'The owner of the store is unknown: its identity, catalog and write-ahead log are lost',
+    );
+  }
+  if (identified !== runtimeId) {
+    report({
+      severity: recovered.entries.size === 0 ? 'info' : 'warning',
+      code: 'IDENTITY_DAMAGED',
+      message: 'The identity of the store was missing or damaged; it was restored',
+      details: { file: 'runtime', phase: 'open' },
+    });
+  }
+  return runtimeId;
+};
+
+const hasChanged = (found: FoundIdentity, runtimeId: string, host: StoreHost): boolean => {
+  if (typeof found === 'string' || found.runtimeId !== runtimeId) return true;
+  return JSON.stringify(found.configuration) !== JSON.stringify(host.configuration);
+};
+
+/** Writes identity and configuration if they changed. Only a new store fails if that is not possible. */
+const keepIdentity = async (
+  { disk, layout }: Settings,
+  found: FoundIdentity,
+  runtimeId: string,
+  isNew: boolean,
+  host: StoreHost,
+): Promise<void> => {
+  if (!hasChanged(found, runtimeId, host)) return;
+  try {
+    await writeIdentity(disk, layout, runtimeId, host.configuration);
+  } catch (error) {
+    if (isNew) throw error;
+    host.report({
+      severity: 'warning',
+      code: 'IDENTITY_UNWRITTEN',
+      message: 'The identity file with the new configuration could not be written',
+      details: { file: 'runtime', phase: 'open' },
+      detail: error,
+    });
+  }
+};
+
+const lastOf = (catalog: Catalog | null) =>
+  catalog?.checkpoint ? { checkpoint: catalog.checkpoint, bytes: catalog.bytes, base: catalog.base } : null;
+
+const inspectAll = async (
+  entries: ReadonlyMap<string, LogEntry>,
+  files: WorkerFiles,
+  disk: Disk,
+  report: StoreHost['report'],
+): Promise<void> => {
+  if (entries.size > INSPECTED_LOGS) return;
+  await withDiskFailure(async () => {
+    for (const entry of entries.values()) await inspect(entry, files, disk, report);
+  });
+};
+
+/** Makes the parts of an open store from what recovery found. */
+const assemble = async (
+  settings: Settings,
+  host: StoreHost,
+  epoch: number,
+  runtimeId: string,
+  recovered: Recovered,
+  keepsCatalog: boolean,
+): Promise<StoreParts> => {
+  const { disk, layout } = settings;
+  const { replayed, entries, touched, removed, catalog } = recovered;
+  const report = (finding: StoreFinding): void => host.report(finding);
+  const files = new WorkerFiles(disk, layout, new FilePool(disk, settings.openFiles));
+  const log = new WriteAheadLog({
+    disk,
+    layout,
+    runtimeId,
+    epoch: Math.max(epoch, replayed.epoch + 1),
+    end: replayed.end,
+    lastSegment: replayed.lastSegment,
+    syncIntervalMs: settings.syncIntervalMs,
+    segmentBytes: settings.segmentBytes,
+    queueBytes: settings.queueBytes,
+    report,
+  });
+  const backlog = new Backlog({ disk, layout, log, files, limitBytes: settings.behindBytes, report });
+  log.holdFor(backlog);
+  const checkpoints = new Checkpoints({
+    disk,
+    layout,
+    runtimeId,
+    log,
+    backlog,
+    files,
+    entries: () => entries.values(),
+    snapshotOf: (id) => host.snapshotOf(id),
+    report,
+    lagBytes: settings.checkpointBytes,
+    closingMs: settings.closingMs,
+    last: keepsCatalog ? lastOf(catalog) : null,
+  });
+  for (const entry of touched) {
+    backlog.adopt(entry);
+    checkpoints.addRecovered(entry);
+  }
+  for (const entry of removed) checkpoints.remove(entry);
+  for (const name of await disk.list(layout.trash)) checkpoints.addTrash(join(layout.trash, name));
+  await inspectAll(entries, files, disk, report);
+  const reads = new Lane();
+  const bundles = new BundleFiles(disk, layout, backlog.lane, reads);
+  const { keptKeys } = host;
+  return { disk, entries, log, backlog, files, checkpoints, bundles, reads, keptKeys, report };
+};
+
+/**
+ * Opens a directory that is locked for this process: recovers its logs, and begins a store if it is unused.
+ *
+ * @throws STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE · STORE_FULL
+ */
+export const openDirectory = async (
+  settings: Settings,
+  host: StoreHost,
+  epoch: number,
+  { keepsCatalog = true }: OpeningOptions = {},
+): Promise<OpenedDirectory> => {
+  const { disk, layout } = settings;
+  const report = (finding: StoreFinding): void => host.report(finding);
+  const identity = await readIdentity(disk, layout);
+  if (typeof identity !== 'string') checkVersion(identity.version);
+  const isNew = await isUnused(disk, layout, identity);
+  await makeDirectories(disk, layout);
+  const newId = isNew ? await beginStore(disk, layout) : null;
+  const recovered = await recoverStore({ disk, layout, report });
+  checkVersion(recovered.version);
+  const runtimeId = newId ?? identify(identity, recovered, report);
+  await keepIdentity(settings, identity, runtimeId, isNew, host);
+  const parts = await assemble(settings, host, epoch, runtimeId, recovered, keepsCatalog);
+  return { runtimeId, parts };
+};

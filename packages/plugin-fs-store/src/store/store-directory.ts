@@ -1,0 +1,335 @@
+import {
+  type Batch,
+  type JsonValue,
+  type KeyEntry,
+  type LinePosition,
+  type LogHead,
+  type LogSlice,
+  type NewLog,
+  type ReadLimits,
+  RuntimeError,
+  type StoredBundle,
+  type StoredLog,
+  type StoreFinding,
+} from '@worker-runtime/core';
+import type { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { Disk } from '../disk/disk.ts';
+import { diskFailure, isMisplaced } from '../disk/disk-failure.ts';
+import type { Lane } from '../disk/lane.ts';
+import type { Backlog } from '../files/backlog.ts';
+import type { BundleFiles } from '../files/bundle-files.ts';
+import { reportDamage } from '../files/damage.ts';
+import { inspect } from '../files/inspection.ts';
+import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
+import type { WorkerFiles } from '../files/worker-files.ts';
+import { encodeKeys } from '../layout/key-lines.ts';
+import { NEWLINE, seqAt } from '../layout/line.ts';
+import { decodeDocument, encodeDocument } from '../layout/worker-document.ts';
+import { readKeys } from '../read/key-reader.ts';
+import { sourceOf } from '../read/line-source.ts';
+import { readSlice } from '../read/slice-reader.ts';
+import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
+import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
+
+const NO_BYTES = new Uint8Array(0);
+const LOG_ID = /^[\x21-\x7e]{1,100}$/;
+/** The most bytes of a tail with which a log is listed. The runtime reads the rest. */
+const TAIL_BYTES = 65_536;
+/** A checkpoint is made after this many ticks without a write. */
+const QUIET_TICKS = 5;
+/** A checkpoint is made at the latest after this many ticks. */
+const CHECKPOINT_TICKS = 60;
+
+export interface StoreParts {
+  readonly disk: Disk;
+  readonly entries: Map<string, LogEntry>;
+  readonly log: WriteAheadLog;
+  readonly backlog: Backlog;
+  readonly files: WorkerFiles;
+  readonly checkpoints: Checkpoints;
+  readonly bundles: BundleFiles;
+  /** The lane of the reads. */
+  readonly reads: Lane;
+  /** The number of key entries of each log that the runtime reads back. */
+  readonly keptKeys: number;
+  readonly report: (finding: StoreFinding) => void;
+}
+
+const notFound = (log: string): RuntimeError =>
+  new RuntimeError('WORKER_NOT_FOUND', 'There is no such log', { details: { log } });
+
+const storedLog = (entry: LogEntry): StoredLog => {
+  const found = entry.snapshot;
+  const snapshot = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes ? found : null;
+  const { log, workerId, head, isDamaged } = entry;
+  const tail = entry.tailFrom(snapshot?.head.bytes ?? 0, TAIL_BYTES);
+  return { log, workerId, head, snapshot, tail, isDamaged };
+};
+
+/** An open directory of a store: its logs by their ids, and the operations on them. */
+export class StoreDirectory {
+  readonly #parts: StoreParts;
+  #ticks = 0;
+  #quietTicks = 0;
+  #writtenBytes: number;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+    this.#writtenBytes = parts.log.writtenBytes;
+  }
+
+  /** Lists the logs one by one, and releases each snapshot after its log. Checkpoints are allowed once all are listed. */
+  *list(): Generator<StoredLog> {
+    const { entries, checkpoints } = this.#parts;
+    for (const entry of [...entries.values()]) {
+      yield storedLog(entry);
+      entry.snapshot = null;
+    }
+    checkpoints.start();
+  }
+
+  async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
+    const { entries } = this.#parts;
+    if (!LOG_ID.test(log) || batch.count < 1) {
+      const message = 'A new log needs an id of 1 to 100 printable ASCII characters, and at least one line';
+      throw new RuntimeError('INVALID_REQUEST', message);
+    }
+    if (entries.has(log))
+      throw new RuntimeError('STORE_CONFLICT', 'The log exists already', { details: { log } });
+    const entry = new LogEntry(log, begin.workerId, NOTHING_FILED);
+    this.#checkLines(entry, batch);
+    entry.phase = 'creating';
+    entry.isChecked = true;
+    entries.set(log, entry);
+    const document = encodeDocument(log, begin.workerId, begin.record);
+    return this.#write(FRAME_KIND.create, entry, batch, document);
+  }
+
+  async append(log: string, after: LogHead, batch: Batch): Promise<void> {
+    const entry = this.#entry(log);
+    if (!entry.isChecked) await this.#check(entry);
+    if (entry.isRemoved) throw notFound(log);
+    if (entry.isDamaged) {
+      throw new RuntimeError('WORKER_DAMAGED', undefined, { details: { workerId: entry.workerId } });
+    }
+    if (entry.isBusy || after.seq !== entry.seq || after.bytes !== entry.bytes) {
+      throw new RuntimeError('STORE_CONFLICT', undefined, { details: { log, after, head: entry.head } });
+    }
+    this.#checkLines(entry, batch);
+    entry.phase = 'appending';
+    return this.#write(FRAME_KIND.append, entry, batch, null);
+  }
+
+  async head(log: string): Promise<LogHead> {
+    const known = this.#parts.entries.get(log);
+    // A log that is not visible may have a creation in progress, or one that failed and is in doubt.
+    const mayBeInDoubt = known?.isVisible ? known.isBusy || known.isInDoubt : true;
+    if (mayBeInDoubt) await this.#parts.log.settled();
+    const entry = this.#entry(log);
+    entry.isInDoubt = false;
+    return entry.head;
+  }
+
+  async read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
+    const entry = this.#entry(log);
+    const { files, disk, reads } = this.#parts;
+    const source = sourceOf(entry, files, disk, reads);
+    try {
+      return await readSlice(source, position, limits, (offset) => this.#noteDamage(entry, offset));
+    } catch (error) {
+      if (entry.isRemoved) throw notFound(log);
+      // A failing disk may work later, but a missing file does not come back.
+      if (!isMisplaced(error)) throw diskFailure(error);
+      this.#noteDamage(entry, 0, error);
+      return this.#unreadable(entry, position, limits);
+    }
+  }
+
+  async record(log: string): Promise<JsonValue> {
+    const entry = this.#entry(log);
+    const { files, disk, reads } = this.#parts;
+    const unfiled = entry.unfiled?.document;
+    let cause: unknown;
+    try {
+      const text = unfiled
+        ? Buffer.from(unfiled)
+        : await reads.run(() => disk.readFile(files.document(entry)));
+      const document = decodeDocument(text);
+      if (document?.log === log) return document.record;
+    } catch (error) {
+      cause = error;
+    }
+    if (entry.isRemoved) throw notFound(log);
+    this.#reportFile(entry, 'worker', 'error', cause);
+    throw new RuntimeError('WORKER_DAMAGED', 'The record of the Worker cannot be read', { cause });
+  }
+
+  async keys(log: string): Promise<readonly KeyEntry[]> {
+    const entry = this.#entry(log);
+    const { files, disk, reads, keptKeys } = this.#parts;
+    const onDamage = (cause?: unknown): void => this.#reportFile(entry, 'keys', 'warning', cause);
+    try {
+      return await reads.run(() => readKeys(entry, files, disk, keptKeys, onDamage));
+    } catch (error) {
+      if (entry.isRemoved) throw notFound(log);
+      onDamage(error);
+      return [];
+    }
+  }
+
+  async remove(log: string): Promise<void> {
+    const entry = this.#parts.entries.get(log);
+    if (!entry?.isVisible) return;
+    if (entry.isBusy) throw new RuntimeError('STORE_CONFLICT', 'Another write to the log is in progress');
+    entry.phase = 'removing';
+    return this.#write(FRAME_KIND.remove, entry, { lines: NO_BYTES, count: 0 }, null);
+  }
+
+  putBundle(bundle: StoredBundle): Promise<void> {
+    return this.#parts.bundles.put(bundle);
+  }
+
+  bundle(digest: string): Promise<Uint8Array | null> {
+    return this.#parts.bundles.get(digest);
+  }
+
+  bundles(): Promise<readonly string[]> {
+    return this.#parts.bundles.list();
+  }
+
+  /** Runs a job in sequence with the reads. */
+  runWithReads(job: () => Promise<void>): Promise<void> {
+    return this.#parts.reads.run(job);
+  }
+
+  /** Flushes unfiled bytes, or makes a checkpoint if one is due. To be called once a second. */
+  tick(): void {
+    const { backlog, checkpoints, log } = this.#parts;
+    this.#ticks += 1;
+    this.#quietTicks = log.writtenBytes === this.#writtenBytes ? this.#quietTicks + 1 : 0;
+    this.#writtenBytes = log.writtenBytes;
+    const isQuiet = this.#quietTicks === QUIET_TICKS;
+    if (checkpoints.isOverdue || isQuiet || this.#ticks % CHECKPOINT_TICKS === 0) void checkpoints.make();
+    else void backlog.flush();
+  }
+
+  /** Stops all writes to the write-ahead log, because another process has taken over the directory. */
+  fence(): void {
+    this.#parts.log.fence();
+  }
+
+  /**
+   * Settles every write, makes a checkpoint, and closes all files. Does not fail: what the checkpoint cannot write stays
+   * in the write-ahead log, where the next open finds it.
+   */
+  async close(): Promise<void> {
+    const { log, backlog, checkpoints, files, reads } = this.#parts;
+    backlog.beginClosing();
+    try {
+      await log.drain();
+      await checkpoints.make(true);
+      // A failure of the last sync was reported. Its bytes are written, and the next open finds them.
+      await log.close().catch(() => {});
+    } finally {
+      await reads.drained();
+      await files.pool.close();
+    }
+  }
+
+  /** Puts one change through the write-ahead log. The state in memory changes in the step that acknowledges it. */
+  #write(kind: LogChange['kind'], entry: LogEntry, batch: Batch, document: string | null): Promise<void> {
+    const keys = batch.keys && batch.keys.length > 0 ? encodeKeys(batch.keys) : '';
+    const { seq, bytes, keyBytes, log } = entry;
+    const { lines, count } = batch;
+    const meta = document === null ? keys : document + keys;
+    const change: LogChange = { kind, log, seq, bytes, keyBytes, count, meta, lines };
+    return new Promise((done, fail) => {
+      this.#parts.log.add(change, (failure, lsn) => {
+        if (failure) {
+          this.#failed(entry, kind, failure);
+          fail(failure);
+          return;
+        }
+        if (kind === FRAME_KIND.remove) this.#removed(entry);
+        else this.#added(entry, change, lsn, keys, document);
+        done();
+      });
+    });
+  }
+
+  #added(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null): void {
+    const { backlog, checkpoints } = this.#parts;
+    entry.phase = 'idle';
+    backlog.add(entry, change, lsn, keys, document);
+    checkpoints.touch(entry);
+  }
+
+  #removed(entry: LogEntry): void {
+    entry.phase = 'removed';
+    this.#parts.entries.delete(entry.log);
+    this.#parts.checkpoints.remove(entry);
+  }
+
+  #failed(entry: LogEntry, kind: LogChange['kind'], failure: RuntimeError): void {
+    entry.isInDoubt = failure.code !== 'STORE_FULL';
+    entry.phase = kind === FRAME_KIND.create ? 'removed' : 'idle';
+    if (kind === FRAME_KIND.create) this.#parts.entries.delete(entry.log);
+  }
+
+  #entry(log: string): LogEntry {
+    const entry = this.#parts.entries.get(log);
+    if (!entry?.isVisible) throw notFound(log);
+    return entry;
+  }
+
+  /** Checks that the lines are whole and that the first one has the next number. Nothing else in them is read. */
+  #checkLines(entry: LogEntry, { lines, count }: Batch): void {
+    if (count > 0 && seqAt(lines, 0) === entry.seq + 1 && lines[lines.length - 1] === NEWLINE) return;
+    throw new RuntimeError('STORE_CONFLICT', 'The lines do not continue at the end of the log', {
+      details: { log: entry.log, head: entry.head },
+    });
+  }
+
+  async #check(entry: LogEntry): Promise<void> {
+    const { files, disk, reads, report } = this.#parts;
+    await reads.run(async () => {
+      if (!entry.isChecked) await inspect(entry, files, disk, report);
+    });
+  }
+
+  /** Marks a log as damaged, and reports it once. */
+  #noteDamage(entry: LogEntry, offset: number, cause?: unknown): void {
+    if (entry.isDamaged) return;
+    const detail = { log: entry.log, cause };
+    const message = 'The events of a Worker are damaged';
+    reportDamage(entry, this.#parts.report, { message, offset, phase: 'read', detail });
+  }
+
+  /** Reports a damaged file other than the events. It does not make the log itself damaged. */
+  #reportFile(
+    entry: LogEntry,
+    file: 'worker' | 'keys',
+    severity: StoreFinding['severity'],
+    cause: unknown,
+  ): void {
+    this.#parts.report({
+      severity,
+      code: 'WORKER_DAMAGED',
+      message:
+        file === 'keys' ? 'Idempotency keys of a Worker are damaged' : 'The record of a Worker is damaged',
+      workerId: entry.workerId,
+      details: { file, offset: 0, phase: 'read' },
+      detail: { log: entry.log, cause },
+    });
+  }
+
+  /** Returns an empty slice whose gap covers everything that was asked for. */
+  #unreadable(entry: LogEntry, position: LinePosition, { direction }: ReadLimits): LogSlice {
+    const code = 'LINES_DAMAGED';
+    const gap =
+      direction === 'forward'
+        ? { afterSeq: Math.max(0, position.seq - 1), beforeSeq: entry.seq + 1, code }
+        : { afterSeq: 0, beforeSeq: Math.min(position.seq, entry.seq + 1), code };
+    return { lines: NO_BYTES, count: 0, first: position, gap };
+  }
+}

@@ -1,0 +1,157 @@
+import { crc32 } from 'node:zlib';
+
+/** The kinds of frames. FORMAT.md has the byte layouts. */
+export const FRAME_KIND = { group: 0, create: 1, append: 2, remove: 3 } as const;
+type ChangeKind = (typeof FRAME_KIND)['create' | 'append' | 'remove'];
+
+/** One change of one Worker's log. */
+export interface LogChange {
+  readonly kind: ChangeKind;
+  readonly log: string;
+  /** The log before this change: the number of its last line, the bytes of its lines and of its key entries. */
+  readonly seq: number;
+  readonly bytes: number;
+  readonly keyBytes: number;
+  readonly count: number;
+  /** For a creation the text of `worker.json`; then the new lines of `keys.jsonl`. */
+  readonly meta: string;
+  readonly lines: Uint8Array;
+}
+
+/** Identifies a frame. The checksum covers it, so a stale or displaced frame never matches. */
+export interface FrameAddress {
+  readonly epoch: number;
+  readonly segment: number;
+  readonly lsn: number;
+}
+
+/** The content of the header in front of a group. */
+export interface GroupHeader {
+  /** The bytes of the frames after the header, and their number. */
+  readonly bytes: number;
+  readonly frames: number;
+  /**
+   * Everything before this LSN was synced when the group was written. A mismatch there is damage, not a torn end.
+   */
+  readonly syncedLsn: number;
+}
+
+export const FRAME_HEADER_BYTES = 24;
+const CHANGE_HEADER_BYTES = 40;
+/** The magic of a group. Replay searches for it where frames before it do not match. */
+export const GROUP_MAGIC = Buffer.from('wrgroup\n');
+export const GROUP_BYTES = FRAME_HEADER_BYTES + 40;
+const HIGH = 0x1_0000_0000;
+const NO_BYTES = new Uint8Array(0);
+
+const writeNumber = (into: Buffer, value: number, at: number): void => {
+  into.writeUInt32LE(value % HIGH, at);
+  into.writeUInt32LE(Math.floor(value / HIGH), at + 4);
+};
+
+const readNumber = (from: Buffer, at: number): number =>
+  from.readUInt32LE(at) + from.readUInt32LE(at + 4) * HIGH;
+
+/** Returns the length of a change as a frame, given the bytes of its `meta`. */
+export const frameBytes = (change: LogChange, metaBytes: number): number =>
+  FRAME_HEADER_BYTES + CHANGE_HEADER_BYTES + change.log.length + metaBytes + change.lines.length;
+
+/** Completes the frame of `bytes` bytes at `at`, whose payload is in address, with its address and checksum. */
+export const seal = (buffer: Buffer, at: number, bytes: number, address: FrameAddress): void => {
+  buffer.writeUInt32LE(bytes - FRAME_HEADER_BYTES, at);
+  buffer.writeUInt32LE(address.epoch, at + 8);
+  buffer.writeUInt32LE(address.segment, at + 12);
+  writeNumber(buffer, address.lsn, at + 16);
+  buffer.writeUInt32LE(crc32(buffer.subarray(at + 8, at + bytes)), at + 4);
+};
+
+/** Writes a change as a frame into a buffer with room for it. Returns the length of the frame. */
+export const writeChange = (
+  buffer: Buffer,
+  at: number,
+  change: LogChange,
+  metaBytes: number,
+  address: FrameAddress,
+): number => {
+  const bytes = frameBytes(change, metaBytes);
+  let to = at + FRAME_HEADER_BYTES;
+  buffer.writeUInt32LE(change.kind | (change.log.length << 8), to);
+  buffer.writeUInt32LE(change.count, to + 4);
+  writeNumber(buffer, change.seq, to + 8);
+  writeNumber(buffer, change.bytes, to + 16);
+  writeNumber(buffer, change.keyBytes, to + 24);
+  writeNumber(buffer, metaBytes, to + 32);
+  to += CHANGE_HEADER_BYTES;
+  to += buffer.write(change.log, to, 'latin1');
+  if (metaBytes > 0) to += buffer.write(change.meta, to);
+  buffer.set(change.lines, to);
+  seal(buffer, at, bytes, address);
+  return bytes;
+};
+
+/** Writes a group's header into the first GROUP_BYTES of its buffer. Its LSN is that of the first frame after it. */
+export const writeGroupHeader = (buffer: Buffer, header: GroupHeader, address: FrameAddress): void => {
+  const to = FRAME_HEADER_BYTES;
+  GROUP_MAGIC.copy(buffer, to);
+  buffer.writeUInt32LE(FRAME_KIND.group, to + 8);
+  buffer.writeUInt32LE(header.frames, to + 12);
+  writeNumber(buffer, header.bytes, to + 16);
+  writeNumber(buffer, header.syncedLsn, to + 24);
+  writeNumber(buffer, 0, to + 32);
+  seal(buffer, 0, GROUP_BYTES, address);
+};
+
+/** A valid frame: its checksum, epoch and segment match. */
+export interface Frame {
+  readonly lsn: number;
+  /** The offset at which the next frame begins. */
+  readonly end: number;
+  readonly payload: Buffer;
+}
+
+/** Reads the frame at an offset. Returns null if no valid frame is there. */
+export const readFrame = (
+  bytes: Buffer,
+  at: number,
+  address: Pick<FrameAddress, 'epoch' | 'segment'>,
+): Frame | null => {
+  if (at + FRAME_HEADER_BYTES > bytes.length) return null;
+  const end = at + FRAME_HEADER_BYTES + bytes.readUInt32LE(at);
+  if (end > bytes.length || end < at + FRAME_HEADER_BYTES + CHANGE_HEADER_BYTES) return null;
+  if (bytes.readUInt32LE(at + 8) !== address.epoch || bytes.readUInt32LE(at + 12) !== address.segment)
+    return null;
+  if (crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return null;
+  return { lsn: readNumber(bytes, at + 16), end, payload: bytes.subarray(at + FRAME_HEADER_BYTES, end) };
+};
+
+/** Decodes a payload as a group header. Returns null if it is a change. */
+export const groupOf = (payload: Buffer): GroupHeader | null => {
+  if (payload.length !== GROUP_BYTES - FRAME_HEADER_BYTES || !GROUP_MAGIC.equals(payload.subarray(0, 8))) {
+    return null;
+  }
+  return {
+    frames: payload.readUInt32LE(12),
+    bytes: readNumber(payload, 16),
+    syncedLsn: readNumber(payload, 24),
+  };
+};
+
+/** Decodes a payload as a change, whose lines share its bytes. Returns null if this version does not know it. */
+export const changeOf = (payload: Buffer): LogChange | null => {
+  const first = payload.readUInt32LE(0);
+  const kind = (first & 0xff) as ChangeKind;
+  if (kind !== FRAME_KIND.create && kind !== FRAME_KIND.append && kind !== FRAME_KIND.remove) return null;
+  const metaAt = CHANGE_HEADER_BYTES + (first >>> 8);
+  const linesAt = metaAt + readNumber(payload, 32);
+  if (linesAt > payload.length) return null;
+  return {
+    kind,
+    log: payload.toString('latin1', CHANGE_HEADER_BYTES, metaAt),
+    count: payload.readUInt32LE(4),
+    seq: readNumber(payload, 8),
+    bytes: readNumber(payload, 16),
+    keyBytes: readNumber(payload, 24),
+    meta: payload.toString('utf8', metaAt, linesAt),
+    lines: linesAt === payload.length ? NO_BYTES : payload.subarray(linesAt),
+  };
+};

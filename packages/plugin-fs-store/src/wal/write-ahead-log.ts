@@ -1,0 +1,375 @@
+import type { RuntimeError, StoreFinding } from '@worker-runtime/core';
+import { type Disk, writeFully } from '../disk/disk.ts';
+import { diskFailure, isFull, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
+import { Lane } from '../disk/lane.ts';
+import type { Layout } from '../layout/layout.ts';
+import type { LogChange } from './frame.ts';
+import { Group, type Settle } from './group.ts';
+import type { WalPosition } from './wal-position.ts';
+import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './wal-segment.ts';
+
+export interface WalSettings {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly runtimeId: string;
+  readonly epoch: number;
+  /** The end of the log after the replay. Everything before it is synced. */
+  readonly end: WalPosition;
+  /** The highest number of any segment file, void ones included. */
+  readonly lastSegment: number;
+  /** The longest time between a write and its sync; null if each group is synced before it is acknowledged. */
+  readonly syncIntervalMs: number | null;
+  readonly segmentBytes: number;
+  readonly queueBytes: number;
+  readonly report: (finding: StoreFinding) => void;
+}
+
+/** Limits how far the write-ahead log may run ahead of what is built from it. */
+export interface WalGate {
+  /** Returns null, or a promise to await before the next group is written. If it rejects, the group is refused. */
+  relief(): Promise<void> | null;
+}
+
+/** The most bytes that wait for the next sync of the interval policy. Above it, the sync comes early. */
+const UNSYNCED_BYTES = 8_388_608;
+const KEPT_BUFFER_BYTES = 4_194_304;
+/** The zeros that are written ahead of the frames. */
+const ZEROS = Buffer.alloc(1_048_576);
+
+/**
+ * The write-ahead log that all Workers share. Changes that are added while a write and its sync are in progress go out
+ * together in the next write, under one sync. Databases have used this group commit since the 1980s (IMS Fast Path, later
+ * PostgreSQL).
+ *
+ * Invariant: a change is acknowledged only after its group was written and, by the `commit` policy, synced. A failed sync
+ * is never repeated on the same bytes: the kernel may have dropped them and then report success
+ * (https://lwn.net/Articles/752063/). Instead a new segment begins, whose synced header names the end of the old one.
+ */
+export class WriteAheadLog {
+  readonly #settings: WalSettings;
+  readonly #lane = new Lane();
+  #settled: WalPosition;
+  #written: WalPosition;
+  #synced: WalPosition;
+  #writtenBytes = 0;
+  #lastSegment: number;
+  #file: number | null = null;
+  /** The end of the zeros that are written ahead in the open segment. */
+  #reserved = 0;
+  /** The open segment holds bytes that may or may not survive. It must not be written any further. */
+  #isBroken = false;
+  #filling: Group;
+  #spare: Buffer | undefined;
+  #isScheduled = false;
+  /** Groups acknowledged by the interval policy. They are kept to be written again if their sync fails. */
+  #unsynced: Group[] = [];
+  #unsyncedBytes = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+  #isFenced = false;
+  #gate: WalGate | null = null;
+
+  constructor(settings: WalSettings) {
+    this.#settings = settings;
+    this.#settled = settings.end;
+    this.#written = settings.end;
+    this.#synced = settings.end;
+    this.#lastSegment = settings.lastSegment;
+    this.#filling = new Group(this.#address);
+  }
+
+  /** Lets `gate` hold back groups before they are written. */
+  holdFor(gate: WalGate): void {
+    this.#gate = gate;
+  }
+
+  /** The end of the settled part of the log: every change before it is acknowledged, or void. */
+  get position(): WalPosition {
+    return this.#settled;
+  }
+
+  /** The bytes that this process has written to the log. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
+  /** Frames before this LSN are synced. */
+  get syncedLsn(): number {
+    return this.#synced.lsn;
+  }
+
+  /** Adds a change to the next group. Calls `settle` once, and never throws. */
+  add(change: LogChange, settle: Settle): void {
+    const exceedsQueue = this.#filling.bytes + change.lines.length > this.#settings.queueBytes;
+    if (this.#isClosed) settle(unavailable('The store is not open'), 0);
+    else if (exceedsQueue && this.#filling.frames > 0) {
+      settle(unavailable('The queue of writes to the disk is full'), 0);
+    } else this.#enqueue(change, settle);
+  }
+
+  #enqueue(change: LogChange, settle: Settle): void {
+    this.#filling.add(change, settle);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // Changes that are added in the same iteration of the event loop share one write and one sync.
+    setImmediate(() => void this.#writeGathered());
+  }
+
+  /**
+   * Waits until no earlier attempt is in doubt: each is acknowledged, or can never become visible.
+   * @throws STORE_UNAVAILABLE · STORE_FULL the outcome is still unknown
+   */
+  async settled(): Promise<void> {
+    const refusal = await this.#refusal();
+    await this.#lane.run(async () => {
+      await this.#writeNext(refusal);
+      if (this.#isBroken) await withDiskFailure(() => this.#beginSegment());
+    });
+  }
+
+  /** Syncs everything that was written before this call. @throws STORE_UNAVAILABLE · STORE_FULL */
+  async sync(): Promise<void> {
+    if (this.#unsynced.length === 0) return;
+    await this.#lane.run(() => withDiskFailure(() => this.#syncNow()));
+  }
+
+  /** Stops accepting changes, and waits until every added change is settled. */
+  async drain(): Promise<void> {
+    this.#isClosed = true;
+    await this.#writeGathered();
+  }
+
+  /** Stops accepting and writing changes at once: the files belong to another process now. */
+  fence(): void {
+    this.#isClosed = true;
+    this.#isFenced = true;
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  /**
+   * Writes and syncs every added change, and closes the file even if the last sync fails.
+   * @throws STORE_UNAVAILABLE · STORE_FULL the last sync failed
+   */
+  async close(): Promise<void> {
+    await this.drain();
+    if (this.#timer) clearTimeout(this.#timer);
+    try {
+      await this.sync();
+    } finally {
+      await this.#lane.run(() => this.#closeFile());
+    }
+  }
+
+  get #address() {
+    const { segment, lsn } = this.#written;
+    return { epoch: this.#settings.epoch, segment, lsn };
+  }
+
+  /**
+   * Writes the changes gathered so far. The gate is awaited outside the lane, because the files may themselves wait for
+   * a sync of this log, which needs the lane.
+   */
+  async #writeGathered(): Promise<void> {
+    const refusal = await this.#refusal();
+    await this.#lane.run(() => this.#writeNext(refusal));
+  }
+
+  async #writeNext(refusal: RuntimeError | null): Promise<void> {
+    this.#isScheduled = false;
+    if (this.#filling.frames === 0) return;
+    const group = this.#filling;
+    this.#filling = new Group(
+      { ...this.#address, lsn: this.#written.lsn + (refusal ? 0 : group.frames) },
+      this.#spare,
+    );
+    this.#spare = undefined;
+    group.settle(refusal ?? (await this.#write(group)));
+    // Only after the callbacks: a checkpoint at this position must find every earlier change applied in memory.
+    this.#settled = this.#written;
+    if (group.buffer.length <= KEPT_BUFFER_BYTES) this.#spare = group.buffer;
+    if (this.#filling.frames > 0 && !this.#isScheduled) {
+      this.#isScheduled = true;
+      void this.#writeGathered();
+    }
+  }
+
+  async #refusal(): Promise<RuntimeError | null> {
+    if (this.#isFenced) return unavailable('Another process has taken over the store');
+    try {
+      const relief = this.#gate?.relief() ?? null;
+      if (relief) await relief;
+      return null;
+    } catch (error) {
+      return diskFailure(error);
+    }
+  }
+
+  /** Writes one group. Returns the error if it fails; its code says whether the group is not done or in doubt. */
+  async #write(group: Group): Promise<RuntimeError | null> {
+    const { disk, syncIntervalMs } = this.#settings;
+    let file: number;
+    try {
+      file = await this.#fileFor(group);
+    } catch (error) {
+      // No byte of this group was written, so STORE_FULL is true: it is not done.
+      return diskFailure(error);
+    }
+    const bytes = group.sealed(this.#address, this.#synced.lsn);
+    try {
+      if (syncIntervalMs === null) await this.#reserve(file, this.#written.offset + bytes.length);
+      await writeFully(disk, file, bytes, this.#written.offset);
+    } catch (error) {
+      return this.#cutBack(file, error);
+    }
+    if (syncIntervalMs === null) {
+      try {
+        await disk.sync(file);
+      } catch (error) {
+        return this.#markBroken('A sync of the write-ahead log failed', error);
+      }
+    }
+    const { segment, offset, lsn } = this.#written;
+    this.#written = { segment, offset: offset + bytes.length, lsn: lsn + group.frames };
+    this.#writtenBytes += bytes.length;
+    if (syncIntervalMs === null) this.#synced = this.#written;
+    else await this.#syncLater(group, syncIntervalMs);
+    return null;
+  }
+
+  /** Returns the open segment's file. Begins a new segment if there is none, or if it is broken or full. */
+  async #fileFor(group: Group): Promise<number> {
+    const { offset } = this.#written;
+    const isFilled = offset > SEGMENT_HEADER_BYTES && offset + group.bytes > this.#settings.segmentBytes;
+    if (this.#file === null || this.#isBroken || isFilled) return this.#beginSegment();
+    return this.#file;
+  }
+
+  /**
+   * Writes zeros ahead of the frames. A sync that finds the file's length unchanged has no metadata to write, and takes
+   * about half the time. The zeros share the sync of the group that needs them. If there is no space for them, there may
+   * still be space for the group.
+   */
+  async #reserve(file: number, end: number): Promise<void> {
+    const { disk, segmentBytes } = this.#settings;
+    if (end <= this.#reserved || end >= segmentBytes) return;
+    const from = Math.max(this.#reserved, this.#written.offset);
+    const zeros = ZEROS.subarray(0, Math.max(0, Math.min(ZEROS.length, segmentBytes - from)));
+    try {
+      await writeFully(disk, file, zeros, from);
+      this.#reserved = from + zeros.length;
+    } catch {
+      await disk.truncate(file, from).catch(() => {});
+    }
+  }
+
+  /** Cuts off a group that was not written whole. Returns STORE_FULL only if it is certain that nothing of it stays. */
+  async #cutBack(file: number, cause: unknown): Promise<RuntimeError> {
+    try {
+      this.#reserved = 0;
+      await this.#settings.disk.truncate(file, this.#written.offset);
+      await this.#settings.disk.sync(file);
+      this.#noteSynced();
+    } catch (error) {
+      return this.#markBroken('The write-ahead log could not be cut back after a failed write', error);
+    }
+    return isFull(cause)
+      ? diskFailure(cause)
+      : this.#markBroken('A write to the write-ahead log failed', cause);
+  }
+
+  #markBroken(message: string, cause: unknown): RuntimeError {
+    this.#isBroken = true;
+    const details = { file: 'segment', offset: this.#written.offset, phase: 'append' };
+    this.#settings.report({ severity: 'error', code: 'LOG_FAILED', message, details, detail: cause });
+    return unavailable(message, cause);
+  }
+
+  /**
+   * Begins the next segment at the last synced position, and writes again the groups that were acknowledged but not
+   * synced. The segment gets its name once it is whole. From then on it defines the end of the previous segment, which
+   * therefore must not be written any further, even if this call fails.
+   */
+  async #beginSegment(): Promise<number> {
+    const { disk, layout, epoch, runtimeId } = this.#settings;
+    if (!this.#isBroken && this.#unsynced.length > 0) await this.#syncNow();
+    this.#isBroken = true;
+    this.#lastSegment += 1;
+    const segment = this.#lastSegment;
+    const { lsn, segment: before, offset: end } = this.#synced;
+    const path = layout.segment(segment);
+    const file = await disk.open(`${path}.new`, 'replace');
+    let offset = SEGMENT_HEADER_BYTES;
+    let last = lsn;
+    try {
+      const header = { epoch, segment, lsn, previous: { segment: before, end }, runtimeId };
+      await writeFully(disk, file, encodeSegmentHeader(header), 0);
+      for (const group of this.#unsynced) {
+        const bytes = group.sealed({ epoch, segment, lsn: last }, lsn);
+        await writeFully(disk, file, bytes, offset);
+        offset += bytes.length;
+        last += group.frames;
+      }
+      await disk.sync(file);
+      await disk.rename(`${path}.new`, path);
+      await disk.syncDirectory(layout.wal);
+    } catch (error) {
+      await disk.close(file).catch(() => {});
+      await disk.remove(`${path}.new`).catch(() => {});
+      throw error;
+    }
+    await this.#closeFile();
+    this.#file = file;
+    this.#reserved = 0;
+    this.#isBroken = false;
+    this.#written = { segment, offset, lsn: last };
+    // The previous position may lie after the end that the old segment has now.
+    this.#settled = this.#written;
+    this.#noteSynced();
+    return file;
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = null;
+    if (file === null) return;
+    const { disk } = this.#settings;
+    // Cuts off unused zeros. Bytes of unknown content stay as they are.
+    const hasZeros = this.#reserved > this.#written.offset && !this.#isBroken && !this.#isFenced;
+    if (hasZeros) await disk.truncate(file, this.#written.offset).catch(() => {});
+    await disk.close(file).catch(() => {});
+  }
+
+  async #syncLater(group: Group, afterMs: number): Promise<void> {
+    this.#unsynced.push(group.copy());
+    this.#unsyncedBytes += group.bytes;
+    if (this.#unsyncedBytes > UNSYNCED_BYTES) await this.#syncNow().catch(() => {});
+    else if (this.#timer === null) {
+      this.#timer = setTimeout(() => {
+        this.#timer = null;
+        this.sync().catch(() => {});
+      }, afterMs);
+    }
+  }
+
+  async #syncNow(): Promise<void> {
+    if (this.#isBroken) {
+      await this.#beginSegment();
+      return;
+    }
+    if (this.#file === null || this.#unsynced.length === 0) return;
+    try {
+      await this.#settings.disk.sync(this.#file);
+    } catch (error) {
+      this.#markBroken('A sync of the write-ahead log failed', error);
+      await this.#beginSegment();
+      return;
+    }
+    this.#noteSynced();
+  }
+
+  #noteSynced(): void {
+    this.#synced = this.#written;
+    this.#unsynced = [];
+    this.#unsyncedBytes = 0;
+  }
+}

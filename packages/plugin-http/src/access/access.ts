@@ -1,0 +1,91 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { RuntimeError } from '@worker-runtime/core';
+import { covers, type Permission } from './permission.ts';
+import type { Token } from './token.ts';
+
+/** The sender of a request, by its token. */
+export interface Caller {
+  /** The name of the token; null if the server has no tokens. */
+  readonly name: string | null;
+  readonly permission: Permission;
+}
+
+/** Every caller of a server without tokens. */
+const UNRESTRICTED: Caller = { name: null, permission: 'admin' };
+
+const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
+const SUBPROTOCOL = /^bearer\.([A-Za-z0-9_-]+)$/;
+
+/** Returns the bearer token of the `Authorization` header; null if there is none or it is malformed. */
+const headerToken = ({ authorization }: IncomingHttpHeaders): string | null =>
+  BEARER.exec(authorization ?? '')?.[1] ?? null;
+
+/** Returns the token of a subprotocol `bearer.<base64url>`: a browser cannot set headers on a WebSocket. */
+const subprotocolToken = (headers: IncomingHttpHeaders): string | null => {
+  for (const protocol of (headers['sec-websocket-protocol'] ?? '').split(',')) {
+    const encoded = SUBPROTOCOL.exec(protocol.trim())?.[1];
+    if (encoded !== undefined) return Buffer.from(encoded, 'base64url').toString();
+  }
+  return null;
+};
+
+/** Identifies callers by their tokens. Without tokens every caller is an admin; then only loopback is served. */
+export class Access {
+  readonly #tokens: readonly { readonly caller: Caller; readonly digest: Buffer }[];
+
+  constructor(tokens: readonly Token[]) {
+    this.#tokens = tokens.map(({ name, permission, sha256 }) => ({
+      caller: { name, permission },
+      digest: Buffer.from(sha256, 'hex'),
+    }));
+  }
+
+  /** True if there are no tokens. */
+  get isOpen(): boolean {
+    return this.#tokens.length === 0;
+  }
+
+  /** Returns the sender of a request. @throws UNAUTHENTICATED no token, or an unknown one */
+  identify(headers: IncomingHttpHeaders): Caller {
+    return this.#identify(headerToken(headers));
+  }
+
+  /** Returns the sender of an upgrade request, whose token may also be a subprotocol. @throws UNAUTHENTICATED */
+  identifyUpgrade(headers: IncomingHttpHeaders): Caller {
+    return this.#identify(headerToken(headers) ?? subprotocolToken(headers));
+  }
+
+  #identify(token: string | null): Caller {
+    if (this.isOpen) return UNRESTRICTED;
+    if (token === null) throw new RuntimeError('UNAUTHENTICATED', 'Send an access token as a bearer token');
+    const caller = this.#callerOf(token);
+    if (caller === null) throw new RuntimeError('UNAUTHENTICATED', 'The access token is unknown');
+    return caller;
+  }
+
+  /** Compares the token with all known ones, even after a match, so that the duration reveals nothing. */
+  #callerOf(token: string): Caller | null {
+    const digest = createHash('sha256').update(token).digest();
+    let found: Caller | null = null;
+    for (const known of this.#tokens) if (timingSafeEqual(digest, known.digest)) found = known.caller;
+    return found;
+  }
+}
+
+/** @throws FORBIDDEN the caller lacks the permission */
+export const assertMay = ({ permission }: Caller, needed: Permission): void => {
+  if (covers(permission, needed)) return;
+  throw new RuntimeError('FORBIDDEN', `This request needs the permission "${needed}"`, {
+    details: { needed, permission },
+  });
+};
+
+/** Returns the `WWW-Authenticate` header of an error; null if no other token would help. */
+export const challengeOf = ({ code, details }: RuntimeError): string | null => {
+  const bearer = 'Bearer realm="worker-runtime"';
+  if (code === 'UNAUTHENTICATED') return bearer;
+  return code === 'FORBIDDEN' && typeof details.needed === 'string'
+    ? `${bearer}, error="insufficient_scope", scope="${details.needed}"`
+    : null;
+};

@@ -1,0 +1,32 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+/** The request headers that a page of an allowed origin may send. */
+const ALLOWED_HEADERS =
+  'authorization, content-type, idempotency-key, last-event-id, prefer, traceparent, x-request-id';
+/** The response headers that such a page may read. */
+const EXPOSED_HEADERS =
+  'idempotent-replayed, location, page-as-of, page-gaps, page-next, retry-after, runtime-id, x-request-id';
+
+/** Sets the headers that let a page of this origin read the answer. */
+export const allowOrigin = (reply: FastifyReply, origin: string): void => {
+  reply.headers({
+    'access-control-allow-origin': origin,
+    'access-control-expose-headers': EXPOSED_HEADERS,
+    vary: 'origin',
+  });
+};
+
+/** True if the request is a CORS preflight. */
+export const isPreflight = ({ method, headers }: FastifyRequest): boolean =>
+  method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
+
+/** Answers a preflight with the methods that the path has. */
+export const answerPreflight = (reply: FastifyReply, methods: readonly string[]): FastifyReply =>
+  reply
+    .code(204)
+    .headers({
+      'access-control-allow-methods': methods.join(', '),
+      'access-control-allow-headers': ALLOWED_HEADERS,
+      'access-control-max-age': '600',
+    })
+    .send();

@@ -1,0 +1,46 @@
+import type { ErrorCode, Logger, RuntimeError } from '@worker-runtime/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { challengeOf } from '../access/access.ts';
+import { fieldsOf } from '../logging/request-log.ts';
+import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf, STATUS_OF } from './problem.ts';
+
+/**
+ * Logs an error that was sent to a client; the correlation id of the answer finds the line. The stack is logged only
+ * for an error of the server or one with a cause: otherwise the message is enough.
+ */
+export const logRefusal = (log: Logger, error: RuntimeError, fields: object): void => {
+  const { code, message, cause } = error;
+  const status = STATUS_OF[code];
+  const isServerError = status >= 500 && !isTransient(code);
+  const report = isServerError || cause !== undefined ? { err: error } : { detail: message };
+  // a transient error, such as a full disk, may still need the operator
+  const level = isServerError ? 'error' : status >= 500 ? 'warn' : 'info';
+  log[level]({ ...fields, code, status, ...report }, 'refused');
+};
+
+/** True if the connection is closed after this error. */
+const closesConnection = (code: ErrorCode): boolean =>
+  code === 'RUNTIME_STOPPING' || code === 'PAYLOAD_TOO_LARGE';
+
+/** Answers a failed request with a problem. A stream request with a transient error gets 200 and a closing frame. */
+export const answerError = (
+  log: Logger,
+  error: RuntimeError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply => {
+  const { code } = error;
+  const correlationId = request.id;
+  logRefusal(log, error, fieldsOf(request));
+  if (isTransient(code)) {
+    const closing = request.routeOptions.config.closing?.(request.headers.accept, code);
+    if (closing) return reply.code(200).type(closing.contentType).send(closing.text);
+  }
+  const retryAfter = retryAfterOf(code);
+  const challenge = challengeOf(error);
+  if (challenge !== null) reply.header('www-authenticate', challenge);
+  if (retryAfter !== null) reply.header('retry-after', String(retryAfter));
+  if (closesConnection(code)) reply.header('connection', 'close');
+  const problem = problemOf(error, correlationId);
+  return reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+};

@@ -1,0 +1,37 @@
+import type { Logger } from '@worker-runtime/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-|$)/;
+
+/** Returns the trace id of a `traceparent` header (W3C Trace Context); null if there is no valid one. */
+export const traceIdOf = (header: string | readonly string[] | undefined): string | null => {
+  const [, version, traceId, parentId] = TRACEPARENT.exec(typeof header === 'string' ? header : '') ?? [];
+  const isEmpty = (id: string | undefined): boolean => id === undefined || /^0+$/.test(id);
+  return version === 'ff' || isEmpty(traceId) || isEmpty(parentId) ? null : (traceId as string);
+};
+
+/** The longest path that is logged. */
+const PATH_CHARS = 512;
+
+/** Returns the path without the query, which may hold private text. */
+const pathOf = ({ url }: FastifyRequest): string => (url.split('?', 1)[0] ?? '').slice(0, PATH_CHARS);
+
+/** Returns the log fields that identify a request and its caller. They never hold a token. */
+export const fieldsOf = (request: FastifyRequest): Readonly<Record<string, string>> => {
+  const traceId = traceIdOf(request.headers.traceparent);
+  return {
+    correlationId: request.id,
+    ...(traceId !== null && { traceId }),
+    ...(request.callerName !== null && { caller: request.callerName }),
+    method: request.method,
+    path: pathOf(request),
+  };
+};
+
+/** Logs one line for a successful request: a command as `info`, a read as `debug`. */
+export const logAnswer = (log: Logger, request: FastifyRequest, reply: FastifyReply): void => {
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  const durationMs = Math.round(reply.elapsedTime * 10) / 10;
+  const line = { ...fieldsOf(request), status: reply.statusCode, durationMs };
+  log[isRead ? 'debug' : 'info'](line, 'answered');
+};

@@ -1,0 +1,23 @@
+const OTHERS = 'other';
+
+/** Counts by name. Names beyond the limit share one count. */
+export class Tally {
+  readonly #limit: number;
+  readonly #counts = new Map<string, number>();
+
+  constructor(limit = Number.POSITIVE_INFINITY) {
+    this.#limit = limit;
+  }
+
+  add(name: string): void {
+    const known = this.#counts.get(name);
+    if (known !== undefined) this.#counts.set(name, known + 1);
+    else if (this.#counts.size < this.#limit) this.#counts.set(name, 1);
+    else this.#counts.set(OTHERS, (this.#counts.get(OTHERS) ?? 0) + 1);
+  }
+
+  /** Calls `visit` with each count. */
+  report(visit: (count: number, name: string) => void): void {
+    for (const [name, count] of this.#counts) visit(count, name);
+  }
+}

@@ -1,0 +1,145 @@
+import type { BundleRef, Claim, CreateWorker, Limits, TextPart, UpdateWorker } from '@worker-runtime/core';
+import {
+  anyObject,
+  arrayOf,
+  closed,
+  constant,
+  described,
+  enumOf,
+  type JsonSchema,
+  nullable,
+  object,
+  type Schemas,
+} from './json-schema.ts';
+
+/** The id of a Worker, as a caller may choose it. */
+export const workerId: JsonSchema = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' };
+export const digest: JsonSchema = { type: 'string', pattern: '^sha256-[0-9a-f]{64}$' };
+const name: JsonSchema = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 128,
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$',
+};
+const displayName: JsonSchema = { type: ['string', 'null'], minLength: 1, maxLength: 256 };
+const reason: JsonSchema = { type: 'string', maxLength: 1_000 };
+const nonEmptyText: JsonSchema = { type: 'string', minLength: 1 };
+
+/** A component of a resource path: neither empty, nor `.` or `..`. */
+const COMPONENT = '(?!\\.{1,2}(?:/|$))[^/\\u0000]+';
+const resource: JsonSchema = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 4_096,
+  pattern: `^[a-z][a-z0-9+.-]*:/(?:${COMPONENT}(?:/${COMPONENT})*/?)?$`,
+};
+
+interface Respond {
+  readonly decision: string;
+  readonly note?: string;
+}
+
+const labelsOf = ({ labels, labelChars }: Limits): JsonSchema => ({
+  type: 'object',
+  maxProperties: labels,
+  propertyNames: { minLength: 1, maxLength: labelChars },
+  additionalProperties: { type: 'string', maxLength: labelChars },
+});
+
+const inputOf = ({ inputBytes, metadataBytes }: Limits): JsonSchema => ({
+  ...closed({
+    type: 'object',
+    properties: {
+      text: nonEmptyText,
+      parts: arrayOf(closed(object<TextPart>({ type: constant('text'), text: nonEmptyText })), {
+        minItems: 1,
+        maxItems: 64,
+      }),
+      role: described(enumOf('user', 'system'), 'The author of the input. Default `user`.'),
+      whenBusy: described(
+        enumOf('reject', 'queue'),
+        'If a run is active: `reject` (the default) refuses the input with WORKER_BUSY, `queue` queues it.',
+      ),
+      metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
+    },
+  }),
+  oneOf: [{ required: ['text'] }, { required: ['parts'] }],
+  description: `Either \`text\` or \`parts\`; at most ${inputBytes} bytes.`,
+});
+
+/**
+ * The schemas of request bodies. They only describe: the runtime validates bodies, as it validates the arguments of
+ * embedded callers. Its checks of well-formed Unicode, of nesting (at most 100 levels) and of sizes in bytes have no
+ * equivalent in JSON Schema.
+ */
+export const requestSchemas = (limits: Limits): Schemas => ({
+  CreateWorker: closed(
+    object<CreateWorker>(
+      {},
+      {
+        engine: described(name, 'The name of the engine. Required unless a profile or a plugin sets it.'),
+        workerId: described(workerId, 'The id of the Worker. The runtime generates one if it is omitted.'),
+        displayName,
+        labels: labelsOf(limits),
+        parent: nullable(workerId),
+        bundle: nullable(closed(object<BundleRef>({ id: name, digest }))),
+        profile: nullable(name),
+        config: described(
+          anyObject,
+          `The configuration of the engine. It is private: no response contains it. At most ${limits.configBytes} bytes.`,
+        ),
+        tools: arrayOf(
+          described(name, 'The name of a granted tool. A profile or an engine cannot add tools.'),
+          {
+            maxItems: limits.tools,
+          },
+        ),
+        claims: arrayOf(closed(object<Claim>({ name, resource, mode: enumOf('read', 'write') })), {
+          maxItems: limits.claims,
+        }),
+        initialInput: described(
+          { $ref: '#/components/schemas/WorkerInput' },
+          'The first input. It is accepted atomically with the creation.',
+        ),
+      },
+    ),
+  ),
+  UpdateWorker: closed(object<UpdateWorker>({}, { displayName, labels: labelsOf(limits) })),
+  WorkerInput: inputOf(limits),
+  CancelRun: closed(
+    object<{ readonly runId?: string; readonly reason?: string }>(
+      {},
+      { runId: { type: 'string', minLength: 1, maxLength: 128 }, reason },
+    ),
+  ),
+  StopWorker: closed(
+    object<{ readonly deadlineMs?: number; readonly reason?: string }>(
+      {},
+      { deadlineMs: { type: 'integer', minimum: 0, maximum: limits.stopDeadlineMaxMs }, reason },
+    ),
+  ),
+  ResumeWorker: closed(object<{ readonly reason?: string }>({}, { reason })),
+  Respond: closed(
+    object<Respond>(
+      { decision: { type: 'string', minLength: 1, maxLength: 256 } },
+      { note: { type: 'string', maxLength: 4_096 } },
+    ),
+  ),
+  Bundle: closed({
+    type: 'object',
+    properties: {
+      id: name,
+      profiles: {
+        type: 'object',
+        maxProperties: 1_000,
+        propertyNames: name,
+        additionalProperties: closed({
+          type: 'object',
+          properties: { engine: name, config: anyObject, tools: arrayOf(name, { maxItems: 1_000 }) },
+          required: ['engine'],
+        }),
+      },
+    },
+    required: ['id'],
+  }),
+});

@@ -1,0 +1,188 @@
+import type { ServerResponse } from 'node:http';
+import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { StreamSource } from './stream-source.ts';
+
+export interface StreamLimits {
+  /** The time without output after which a stream sends its position. */
+  readonly bookmarkMs: number;
+  /** The longest time that a client may leave a write unread. */
+  readonly stallMs: number;
+}
+
+/** The bytes of stored lines in one write; the `id:` lines come on top. */
+const WRITE_BYTES = 49_152;
+
+/**
+ * One streaming response. It reads from its source only after its last write has left the process. A client that stops
+ * reading therefore costs one write and a position, and delays no other client.
+ */
+class StreamResponse {
+  readonly #source: StreamSource;
+  readonly #raw: ServerResponse;
+  readonly #limits: StreamLimits;
+  readonly #stalled: () => void;
+  #isClosed = false;
+  #isDue = false;
+  #finishing: ErrorCode | null = null;
+  #wake: () => void = () => {};
+
+  /** `stalled` is called before the connection of a client that stopped reading is destroyed. */
+  constructor(source: StreamSource, raw: ServerResponse, limits: StreamLimits, stalled: () => void) {
+    this.#source = source;
+    this.#raw = raw;
+    this.#limits = limits;
+    this.#stalled = stalled;
+    const closed = (): void => {
+      this.#isClosed = true;
+      this.#wake();
+    };
+    raw.once('close', closed);
+    raw.on('error', closed);
+  }
+
+  /** Sends everything that is due, then the closing frame with the reason. */
+  finish(reason: ErrorCode): void {
+    this.#finishing ??= reason;
+    this.#wake();
+  }
+
+  destroy(): void {
+    this.#raw.destroy();
+  }
+
+  /** Resolves when the response has ended, normally or not. `failed` receives the error of the source, if any. */
+  async run(failed: (error: RuntimeError) => void): Promise<void> {
+    try {
+      const reason = await this.#feed();
+      if (reason !== null) await this.#end(this.#source.closing(reason));
+    } catch (cause) {
+      const error = RuntimeError.from(cause);
+      failed(error);
+      await this.#end(this.#source.closing(error.code));
+    } finally {
+      this.#source.close();
+    }
+  }
+
+  /** Writes what is due until there is a reason to end; returns null if the client has gone. */
+  async #feed(): Promise<ErrorCode | null> {
+    await this.#write(this.#source.opening);
+    while (!this.#isClosed) {
+      this.#isDue = false;
+      const bytes = await this.#source.next(WRITE_BYTES, this.#due);
+      if (bytes !== null) {
+        await this.#write(bytes);
+        continue;
+      }
+      const reason = this.#source.ended ?? this.#finishing;
+      if (reason !== null) return reason;
+      if (!(await this.#wait())) await this.#write(this.#source.bookmark() ?? '');
+    }
+    return null;
+  }
+
+  readonly #due = (): void => {
+    this.#isDue = true;
+    this.#wake();
+  };
+
+  /** Resolves with true when something is due or the response has to end, with false after `bookmarkMs`. */
+  #wait(): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (this.#isClosed || this.#isDue || this.#finishing) return resolve(true);
+      const quiet = setTimeout(resolve, this.#limits.bookmarkMs, false);
+      this.#wake = () => {
+        clearTimeout(quiet);
+        resolve(true);
+      };
+    });
+  }
+
+  #write(bytes: string | Uint8Array): Promise<void> {
+    if (bytes.length === 0) return Promise.resolve();
+    return this.#flushed((flushed) => void this.#raw.write(bytes, flushed));
+  }
+
+  #end(bytes: string): Promise<void> {
+    return this.#flushed((flushed) => void this.#raw.end(bytes, flushed));
+  }
+
+  /** Resolves when the bytes have left the process or the connection is closed. A client that stalls is disconnected. */
+  #flushed(send: (flushed: () => void) => void): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isClosed) return resolve();
+      const stalled = setTimeout(() => {
+        this.#stalled();
+        this.#raw.destroy();
+      }, this.#limits.stallMs);
+      this.#wake = () => {
+        if (!this.#isClosed) return;
+        clearTimeout(stalled);
+        resolve();
+      };
+      send(() => {
+        clearTimeout(stalled);
+        resolve();
+      });
+    });
+  }
+}
+
+/** All open stream responses of a listener. */
+export class StreamResponses {
+  readonly #limits: StreamLimits;
+  readonly #log: Logger;
+  readonly #responses = new Map<StreamResponse, Promise<void>>();
+
+  constructor(limits: StreamLimits, log: Logger) {
+    this.#limits = limits;
+    this.#log = log;
+  }
+
+  /** The number of open streams. */
+  get size(): number {
+    return this.#responses.size;
+  }
+
+  /** Takes over a reply and streams the source to it until either side ends. */
+  open(request: FastifyRequest, reply: FastifyReply, source: StreamSource): FastifyReply {
+    reply.headers({
+      'content-type': source.contentType,
+      // a proxy that buffers the response would deliver it only at its end
+      'x-accel-buffering': 'no',
+    });
+    if (request.method === 'HEAD') {
+      source.close();
+      return reply.send();
+    }
+    request.isStream = true;
+    reply.hijack();
+    const { raw } = reply;
+    raw.writeHead(200, reply.getHeaders() as Record<string, string>);
+    const response = new StreamResponse(source, raw, this.#limits, () =>
+      this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
+    );
+    const done = response
+      .run((error) =>
+        this.#log.error({ correlationId: request.id, code: error.code, err: error }, 'a stream failed'),
+      )
+      .finally(() => this.#responses.delete(response));
+    this.#responses.set(response, done);
+    return reply;
+  }
+
+  /**
+   * Makes every stream send what is due and then its closing frame. Resolves when all have ended; the signal ends
+   * the rest at once.
+   */
+  async finish(reason: ErrorCode, signal: AbortSignal): Promise<void> {
+    for (const response of this.#responses.keys()) response.finish(reason);
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) return resolve();
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await Promise.race([Promise.all(this.#responses.values()), aborted]);
+    for (const response of this.#responses.keys()) response.destroy();
+  }
+}

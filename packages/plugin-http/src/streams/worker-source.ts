@@ -1,0 +1,82 @@
+import type { ErrorCode, StreamChunk, WorkerStream } from '@worker-runtime/core';
+import { SSE_TYPE } from '../wire/accept.ts';
+import { eventFrames, frame, retryFrame } from './sse.ts';
+import type { StreamSource } from './stream-source.ts';
+
+/** The least room in a write for which another chunk is read: each may cost a read of the store. */
+const MIN_ROOM = 16_384;
+
+type SentChunk = Exclude<StreamChunk, { readonly type: 'ended' }>;
+
+const bytesOf = (chunk: SentChunk): Uint8Array => {
+  switch (chunk.type) {
+    case 'events':
+      return eventFrames(chunk);
+    case 'snapshot': {
+      const { worker, asOf } = chunk;
+      return Buffer.from(frame('snapshot', { worker, asOf }, asOf));
+    }
+    case 'in-flight':
+      return Buffer.from(frame('in-flight', { messages: chunk.messages }));
+    case 'delta':
+    case 'gap': {
+      const { type, ...data } = chunk;
+      return Buffer.from(frame(type, data));
+    }
+  }
+};
+
+/** The stream of one Worker as Server-Sent Events. */
+export class WorkerSource implements StreamSource {
+  readonly contentType = SSE_TYPE;
+  readonly opening: string;
+  readonly #stream: WorkerStream;
+  #ended: ErrorCode | null = null;
+
+  /** `preface` holds frames to send first. */
+  constructor(stream: WorkerStream, preface = '') {
+    this.#stream = stream;
+    this.opening = retryFrame() + preface;
+  }
+
+  get ended(): ErrorCode | null {
+    return this.#ended;
+  }
+
+  async next(bytes: number, due: () => void): Promise<Uint8Array | null> {
+    const pieces: Uint8Array[] = [];
+    let room = bytes;
+    while (room >= MIN_ROOM) {
+      // not all of the room, since every line gets an `id:` line
+      const lineBytes = (room * 3) >> 2;
+      let chunk = await this.#stream.pull(lineBytes);
+      if (chunk === null && pieces.length === 0) {
+        // pulled again, since a chunk may have become due before the callback was registered
+        this.#stream.onDue(due);
+        chunk = await this.#stream.pull(lineBytes);
+      }
+      if (chunk === null) break;
+      if (chunk.type === 'ended') {
+        this.#ended = chunk.code;
+        break;
+      }
+      const piece = bytesOf(chunk);
+      pieces.push(piece);
+      room -= piece.length;
+    }
+    return pieces.length < 2 ? (pieces[0] ?? null) : Buffer.concat(pieces);
+  }
+
+  bookmark(): string {
+    const { cursor } = this.#stream;
+    return frame('bookmark', { cursor }, cursor);
+  }
+
+  closing(reason: ErrorCode): string {
+    return frame('closing', { reason });
+  }
+
+  close(): void {
+    this.#stream.close();
+  }
+}

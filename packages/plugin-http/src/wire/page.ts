@@ -1,0 +1,60 @@
+import type { Page, RawPage } from '@worker-runtime/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { JSON_TYPE, NDJSON_TYPE, negotiate } from './accept.ts';
+
+const NEWLINE = 0x0a;
+const COMMA = 0x2c;
+
+/** The fields of a page beside its items. */
+type PageInfo = Pick<RawPage, 'next' | 'asOf' | 'gaps'>;
+
+/**
+ * Builds a JSON page from stored lines, which are copied and not parsed. The only newline of a line is its last
+ * character (JSON escapes others), so replacing newlines by commas joins the items.
+ */
+export const jsonPage = ({ lines, next, asOf, gaps }: PageInfo & Pick<RawPage, 'lines'>): Buffer => {
+  const head = '{"items":[';
+  const rest = gaps.length === 0 ? { next, asOf } : { next, asOf, gaps };
+  const tail = `],${JSON.stringify(rest).slice(1)}`;
+  const items = Math.max(0, lines.length - 1);
+  const page = Buffer.allocUnsafe(head.length + items + Buffer.byteLength(tail));
+  page.write(head, 0, 'latin1');
+  page.set(lines.subarray(0, items), head.length);
+  const end = head.length + items;
+  for (
+    let at = page.indexOf(NEWLINE, head.length);
+    at !== -1 && at < end;
+    at = page.indexOf(NEWLINE, at + 1)
+  ) {
+    page[at] = COMMA;
+  }
+  page.write(tail, end);
+  return page;
+};
+
+const headersOf = ({ next, asOf, gaps }: PageInfo): Readonly<Record<string, string>> => ({
+  ...(next !== null && { 'page-next': next }),
+  'page-as-of': asOf,
+  ...(gaps.length > 0 && { 'page-gaps': JSON.stringify(gaps) }),
+});
+
+/** Answers with a page of stored lines: unchanged as NDJSON, or joined to a JSON page. @throws NOT_ACCEPTABLE */
+export const sendLines = (request: FastifyRequest, reply: FastifyReply, page: RawPage): FastifyReply => {
+  if (negotiate(request.headers.accept, [JSON_TYPE, NDJSON_TYPE]) === JSON_TYPE) {
+    return reply.type(JSON_TYPE).send(jsonPage(page));
+  }
+  const { lines } = page;
+  return reply
+    .headers(headersOf(page))
+    .type(NDJSON_TYPE)
+    .send(Buffer.from(lines.buffer, lines.byteOffset, lines.length));
+};
+
+/** Answers with a page of objects. @throws NOT_ACCEPTABLE */
+export const sendPage = <T>(request: FastifyRequest, reply: FastifyReply, page: Page<T>): FastifyReply => {
+  if (negotiate(request.headers.accept, [JSON_TYPE, NDJSON_TYPE]) === JSON_TYPE) return reply.send(page);
+  return reply
+    .headers(headersOf({ next: page.next, asOf: page.asOf, gaps: page.gaps ?? [] }))
+    .type(NDJSON_TYPE)
+    .send(page.items.map((item) => `${JSON.stringify(item)}\n`).join(''));
+};

@@ -1,0 +1,81 @@
+import { RuntimeError } from '@worker-runtime/core';
+import type { FastifyRequest } from 'fastify';
+
+const invalid = (name: string, message: string): RuntimeError =>
+  new RuntimeError('INVALID_REQUEST', `The query parameter "${name}" ${message}`, {
+    details: { issues: [{ pointer: `?${name}`, message }] },
+  });
+
+/** Refuses unknown query parameters instead of ignoring them. @throws INVALID_REQUEST a name is not in `known` */
+export const assertKnown = (values: unknown, known: readonly string[]): void => {
+  for (const name of Object.keys(values as object)) {
+    if (known.includes(name)) continue;
+    throw new RuntimeError('INVALID_REQUEST', 'The query has an unknown parameter', {
+      // cut, since the client chooses the length of the name
+      details: { issues: [{ pointer: `?${name.slice(0, 64)}`, message: 'is unknown' }], known },
+    });
+  }
+};
+
+type QueryValues = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Reads a parsed query string strictly. The gate has checked its names against the route already. */
+export class Query {
+  readonly #values: QueryValues;
+
+  constructor(request: FastifyRequest) {
+    this.#values = request.query as QueryValues;
+  }
+
+  /** Returns a parameter. @throws INVALID_REQUEST it occurs more than once */
+  text(name: string): string | undefined {
+    const value = this.#values[name];
+    if (value === undefined || typeof value === 'string') return value;
+    throw invalid(name, 'occurs more than once');
+  }
+
+  /** Returns all values of a parameter. */
+  all(name: string): readonly string[] {
+    const value = this.#values[name];
+    if (value === undefined) return [];
+    return [value].flat();
+  }
+
+  /** Returns a whole number, 1 or more, in plain digits. @throws INVALID_REQUEST anything else */
+  count(name: string): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    if (!/^[1-9][0-9]{0,8}$/.test(text)) throw invalid(name, 'must be a whole number, 1 or more');
+    return Number(text);
+  }
+
+  /** Returns one of the given words. @throws INVALID_REQUEST any other; the message names the words */
+  oneOf<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+    const text = this.text(name);
+    const word = words.find((candidate) => candidate === text);
+    if (text !== undefined && word === undefined) throw invalid(name, `must be one of ${words.join(', ')}`);
+    return word;
+  }
+
+  /** Returns the pairs of a repeated `name=key=value`. @throws INVALID_REQUEST no `=`, or a key with two values */
+  pairs(name: string): Readonly<Record<string, string>> | undefined {
+    const pairs = new Map<string, string>();
+    for (const text of this.all(name)) {
+      const at = text.indexOf('=');
+      if (at < 1) throw invalid(name, 'must be key=value');
+      const key = text.slice(0, at);
+      const value = text.slice(at + 1);
+      if ((pairs.get(key) ?? value) !== value) throw invalid(name, 'has two values for one key');
+      pairs.set(key, value);
+    }
+    return pairs.size === 0 ? undefined : Object.fromEntries(pairs);
+  }
+}
+
+type Defined<T> = { readonly [K in keyof T]: Exclude<T[K], undefined> };
+
+/** Returns the members that are not undefined: the options of core must be absent, not undefined. */
+export const defined = <T extends object>(values: T): Partial<Defined<T>> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<
+    Defined<T>
+  >;
