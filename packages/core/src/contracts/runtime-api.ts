@@ -391,8 +391,8 @@ export interface RuntimeApi {
     options?: IdempotencyOptions & WaitOptions,
   ): Promise<InputReceipt>;
   /**
-   * Waits until a run has finished or opens a request, at most `waitMs` (default: one day). The result of a run that has
-   * already finished is read from the log, which costs the number of events since its start.
+   * Waits until a run has finished or opens a request, at most `waitMs` (default: one day). The result of a run that
+   * has already finished is read from the log, which costs the number of events since its start.
    * @throws RUN_NOT_FOUND
    */
   waitForRun(workerId: string, runId: string, options?: WaitOptions): Promise<RunWait>;

@@ -101,8 +101,8 @@ export class LogReader {
   }
 
   /**
-   * Reads lines after a position: the next ones, within both limits but at least one line unless the log ends here. Returns no
-   * promise if the lines are in memory.
+   * Reads lines after a position: the next ones, within both limits but at least one line unless the log ends here.
+   * Returns no promise if the lines are in memory.
    */
   after(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
     const { head } = worker.state;
