@@ -6,7 +6,6 @@ export { type Clock, systemClock } from './contracts/clock.ts';
 export type { Cursor } from './contracts/cursor.ts';
 export {
   type Answer,
-  type CalledOff,
   type DetachReason,
   type Engine,
   type EngineContext,
@@ -26,6 +25,7 @@ export {
   type ToolCall,
   type ToolResult,
   type Usage,
+  type WithdrawnRun,
 } from './contracts/engine.ts';
 export type {
   BundleRef,
@@ -98,6 +98,12 @@ export {
   ERROR_CODES,
   type ErrorCode,
   type ErrorDetails,
+  invalidRequest,
+  limitReached,
+  limitTooLarge,
+  outputTooLarge,
+  payloadTooLarge,
+  type RequestIssue,
   RuntimeError,
   type RuntimeErrorOptions,
 } from './contracts/runtime-error.ts';

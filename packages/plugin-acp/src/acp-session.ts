@@ -48,7 +48,7 @@ export interface OpenedAgent {
 
 /** The outputs for stop reasons that say more than that the agent has finished. */
 const STOP_OUTPUTS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
-  cancelled: { type: 'called-off', reason: 'The agent cancelled the run' },
+  cancelled: { type: 'withdrawn', reason: 'The agent cancelled the run' },
   max_tokens: {
     type: 'notice',
     severity: 'warning',

@@ -80,7 +80,7 @@ export class Attachments {
       });
     }
     const record = await this.recordOf(worker);
-    const execution = new Execution(worker, generation + 1, record, services, owner);
+    const execution = new Execution(worker, engine, generation + 1, record, services, owner);
     this.#connecting.set(worker, execution);
     try {
       if (this.#isClosed) throw new RuntimeError('RUNTIME_STOPPING');

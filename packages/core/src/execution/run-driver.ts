@@ -23,6 +23,8 @@ export interface RunHost extends RecorderHost {
     decide: (state: WorkerState) => readonly NewEvent[],
     failed?: (error: RuntimeError) => void,
   ): Promise<void>;
+  /** True if the engine declares that its runs may wait for requests. */
+  allowsRequests(): boolean;
   /** True if a queued input may start as soon as the run has ended. */
   startsNext(): boolean;
   /** Detaches the execution if the run, which was asked to end, has not ended within `stopDeadlineMs`. */
@@ -176,7 +178,7 @@ export class RunDriver {
         await this.#recorder.record(step.value);
         this.#outputs += 1;
         if (this.#outputs % OUTPUTS_PER_YIELD === 0) await setImmediate();
-        if (!this.#isFenced && this.#recorder.calledOff === null) continue;
+        if (!this.#isFenced && this.#recorder.withdrawn === null) continue;
       } catch (error) {
         this.#failure = error;
         this.#controller?.abort(error);
@@ -235,9 +237,9 @@ export class RunDriver {
     const failure = this.#failure;
     const cancelled = this.cancelledEnd;
     if (cancelled !== null) return cancelled;
-    const calledOff = this.#recorder.calledOff;
-    if (calledOff !== null) {
-      const { reason } = calledOff;
+    const withdrawn = this.#recorder.withdrawn;
+    if (withdrawn !== null) {
+      const { reason } = withdrawn;
       return { outcome: 'cancelled', ...(reason !== undefined && { reason }) };
     }
     if (failure === null) return { outcome: 'completed' };
@@ -281,6 +283,12 @@ export class RunDriver {
   }
 
   async #ask({ kind, prompt, call, options, timeoutMs }: Question): Promise<Answer> {
+    if (!this.#host.allowsRequests()) {
+      throw new RuntimeError(
+        'OPERATION_UNSUPPORTED',
+        'The capabilities of the engine do not declare `requests`',
+      );
+    }
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
     if (options.length === 0) throw new TypeError('A request needs at least one option');
     const { clock, limits } = this.#host.services;

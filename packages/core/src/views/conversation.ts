@@ -53,7 +53,7 @@ const completeLength = (text: string): number =>
 const LOADED_ITEMS = 100;
 
 /**
- * What people see of one Worker: the transcript, the text that is being written, the open requests and the status.
+ * The conversation of one Worker as people see it: the transcript, the text that is being written, the open requests and the status.
  * Folds the observations of one stream, and returns each character of an answer once, whether it arrives as deltas, is
  * repeated after a reconnect, or arrives with the completed message. It uses no API of Node, so it works in browsers.
  *
