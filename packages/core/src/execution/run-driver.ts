@@ -5,7 +5,7 @@ import type { EventData, NewEvent, RunOutcome } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
-import { finishRun, lose, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
+import { detachExecution, finishRun, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
 import type { CurrentRun, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
 import { handled } from './handled.ts';
@@ -105,7 +105,7 @@ export class RunDriver {
   /** Fences an engine that missed its deadline, and ends the run together with the execution. */
   endDetached(): void {
     this.fence();
-    void this.#persist(this.#endOf(), (state, end) => lose(state, end, 'deadline'));
+    void this.#persist(this.#endOf(), (state, end) => detachExecution(state, end, 'deadline'));
   }
 
   /** The text that no message has completed, for a caller that ends the run in place of the driver. */
