@@ -11,11 +11,10 @@ import {
   type EngineContext,
   type EngineOutput,
   type EngineSession,
-  RedactedOutputs,
   type Run,
   RuntimeError,
-  type Usage,
 } from '@worker-runtime/core';
+import { RedactedOutputs, type Usage } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from './agent/agent-calls.ts';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
