@@ -5,7 +5,6 @@ export { type Clock, systemClock } from './contracts/clock.ts';
 export type { Cursor } from './contracts/cursor.ts';
 export {
   type Answer,
-  type DetachReason,
   type Engine,
   type EngineContext,
   type EngineOutput,
@@ -19,18 +18,12 @@ export {
 } from './contracts/engine.ts';
 export type {
   BundleRef,
-  DetachCause,
   EventData,
-  EventKey,
   EventType,
-  InputRole,
   MessagePart,
   RequestKind,
-  ResolvedBy,
   RunError,
   RunOutcome,
-  Severity,
-  StopResult,
   TextPart,
   UsageData,
   WorkerEvent,
@@ -39,7 +32,7 @@ export type { Command, Committed, Drain, PluginHooks, WorkerFacts, WorkerSpec } 
 export type { JsonObject, JsonValue } from './contracts/json.ts';
 export { DEFAULT_LIMITS, type Limits } from './contracts/limits.ts';
 export { type Logger, silentLogger } from './contracts/logger.ts';
-export type { ModelUsage, Overview, UsageTotals } from './contracts/overview.ts';
+export type { Overview, UsageTotals } from './contracts/overview.ts';
 export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
 export type {
   BundleInfo,

@@ -7,14 +7,13 @@ import type {
   StopReason,
 } from '@agentclientprotocol/sdk';
 import {
-  type DetachReason,
   type EngineContext,
   type EngineOutput,
   type EngineSession,
   type Run,
   RuntimeError,
 } from '@worker-runtime/core';
-import { RedactedOutputs, type Usage } from '@worker-runtime/core/plugin-kit';
+import { type DetachReason, RedactedOutputs, type Usage } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from './agent/agent-calls.ts';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';

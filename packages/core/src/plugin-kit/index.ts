@@ -6,6 +6,7 @@
 export { canonicalJson } from '../canonical-json.ts';
 // outputs of engines, one by one; `EngineOutput` is their union
 export type {
+  DetachReason,
   Message,
   MessageContent,
   Notice,
@@ -16,7 +17,16 @@ export type {
   Usage,
   WithdrawnRun,
 } from '../contracts/engine.ts';
+export type {
+  DetachCause,
+  EventKey,
+  InputRole,
+  ResolvedBy,
+  Severity,
+  StopResult,
+} from '../contracts/event.ts';
 export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
+export type { ModelUsage } from '../contracts/overview.ts';
 export {
   invalidRequest,
   limitReached,
