@@ -1,4 +1,4 @@
-/** How this process treats its standard output and standard error. */
+/** The standard output and standard error of this process: how it writes to them, and how it ends with them. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WriteStream } from 'node:tty';
 import { EXIT } from './failure.ts';
