@@ -1,6 +1,7 @@
 /** The standard output and standard error of this process: how it writes to them, and how it ends with them. */
+import { closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { WriteStream } from 'node:tty';
+import { isatty, type WriteStream } from 'node:tty';
 import { EXIT } from './failure.ts';
 
 /** Ends a command whose reader closed the pipe early, as in `events | head`. Install it as a listener of `error`. */
@@ -26,11 +27,18 @@ export const leaveStalledReaders = (): void => {
   patienceMs = 1_000;
 };
 
+/** Closes the terminals that went away. Node restores their modes when it exits, and aborts if that fails. */
+const closeLostTerminals = (terminals: readonly number[]): void => {
+  for (const fd of terminals) if (!isatty(fd)) closeSync(fd);
+};
+
 /**
- * Keeps a server independent of the readers of its output: they may close a pipe or stop reading, and a plugin may still
- * print to it.
+ * Keeps a server independent of the readers of its output: they may close a pipe or a terminal or stop reading, and a
+ * plugin may still print to it.
  */
 export const surviveReaders = (): void => {
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  process.on('exit', () => closeLostTerminals(terminals));
   leaveStalledReaders();
   process.stdout.off('error', exitAtClosedPipe);
   for (const stream of [process.stdout, process.stderr]) {
