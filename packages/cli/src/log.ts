@@ -9,7 +9,7 @@ const SECRETS = ['token', '*.token', 'authorization', '*.authorization', '*.*.au
 /** The operator's log. */
 export interface OperatorLog {
   readonly log: Logger;
-  /** Writes the entries that still wait for the reader, as far as it reads. Also called when the process exits. */
+  /** Writes the entries that still wait for the reader, as far as it reads. Call it when the process exits. */
   readonly flush: () => void;
 }
 
@@ -24,11 +24,9 @@ export const createLog = async (level: string): Promise<OperatorLog> => {
       .child({}, { level: 'warn' })
       .warn({ dropped }, 'lines of the log were dropped, because its reader stalled'),
   );
-  const flush = (): void => destination.flush();
-  process.on('exit', flush);
   const format = process.stderr.isTTY
     ? (await import('pino-pretty')).prettyFactory({ ignore: 'hostname' })
     : (line: string) => line;
   const log = pino({ level, redact: SECRETS }, { write: (line) => destination.write(format(line)) });
-  return { log, flush };
+  return { log, flush: () => destination.flush() };
 };

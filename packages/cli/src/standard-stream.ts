@@ -22,6 +22,8 @@ export const setNonBlocking = (stream: WriteStream): void => {
 /** The longest time that the end of this process waits for the readers of its output, in milliseconds. */
 let patienceMs = Number.POSITIVE_INFINITY;
 
+let isSurviving = false;
+
 /** From now on, the end of this process waits at most a second for the readers of its output. */
 export const leaveStalledReaders = (): void => {
   patienceMs = 1_000;
@@ -37,6 +39,8 @@ const closeLostTerminals = (terminals: readonly number[]): void => {
  * plugin may still print to it.
  */
 export const surviveReaders = (): void => {
+  if (isSurviving) return;
+  isSurviving = true;
   const terminals = [0, 1, 2].filter((fd) => isatty(fd));
   process.on('exit', () => closeLostTerminals(terminals));
   leaveStalledReaders();

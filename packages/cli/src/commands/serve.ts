@@ -2,7 +2,7 @@ import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
 import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
-import { createLog, LOG_LEVELS } from '../log.ts';
+import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
 import { mergeSettings, readSettings, settingsFromEnvironment, settingsOf } from '../settings.ts';
 import { surviveReaders } from '../standard-stream.ts';
@@ -93,8 +93,9 @@ const build = async (
 };
 
 /** Runs the runtime until a signal arrives, then drains it. */
-const run = async (plan: Plan, log: Logger): Promise<void> => {
+const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<void> => {
   const { runtime, plugins } = await build(plan, log);
+  process.on('exit', flush);
   process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
   // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
@@ -114,11 +115,11 @@ const run = async (plan: Plan, log: Logger): Promise<void> => {
 export const serve = async (flags: ServeFlags): Promise<never> => {
   const plan = await planOf(flags);
   surviveReaders();
-  const { log, flush } = await createLog(plan.logLevel);
+  const operatorLog = await createLog(plan.logLevel);
   try {
-    await run(plan, log);
+    await run(plan, operatorLog);
   } catch (error) {
-    flush();
+    operatorLog.flush();
     throw startFailure(error, plan.options);
   }
   process.exit(EXIT.ok);
