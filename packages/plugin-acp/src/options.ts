@@ -1,4 +1,11 @@
-import { type OptionReader, oneOf, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
+import {
+  type OptionReader,
+  oneOf,
+  optional,
+  readOptions,
+  text,
+  wholeNumber,
+} from '@worker-runtime/core/plugin-kit';
 
 /** The program of an agent. Only the operator chooses programs; a Worker chooses one of these by name. */
 export interface AgentOptions {

@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path';
-import { type OptionReader, optional, readOptions, wholeNumber } from '@worker-runtime/core';
+import { type OptionReader, optional, readOptions, wholeNumber } from '@worker-runtime/core/plugin-kit';
 
 export interface LegacyPodOptions {
   /** The program that has the command `pod`, or a list of the program and its first arguments. */

@@ -6,7 +6,7 @@ import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, IdempotencyOptions } from '../contracts/runtime-api.ts';
-import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
+import { type ErrorCode, invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { parseResource } from '../domain/claims.ts';
@@ -122,8 +122,8 @@ export class Creation {
       });
     }
     if (spec.engine === null) {
-      throw new RuntimeError('INVALID_REQUEST', 'A Worker needs an engine', {
-        details: { issues: [{ pointer: '/engine', message: 'is required' }], engines: [...engines.keys()] },
+      throw invalidRequest([{ pointer: '/engine', message: 'is required' }], 'A Worker needs an engine', {
+        engines: [...engines.keys()],
       });
     }
     const engine = engines.get(spec.engine);
@@ -138,9 +138,10 @@ export class Creation {
     this.#checkConfig(engine, spec.config);
     assertTools(engine, spec.tools);
     if (spec.parent !== null && !workers.has(spec.parent)) {
-      throw new RuntimeError('INVALID_REQUEST', 'The parent does not exist', {
-        details: { issues: [{ pointer: '/parent', message: 'is not a Worker of this runtime' }] },
-      });
+      throw invalidRequest(
+        [{ pointer: '/parent', message: 'is not a Worker of this runtime' }],
+        'The parent does not exist',
+      );
     }
     for (const [index, { resource }] of spec.claims.entries())
       parseResource(resource, `/claims/${index}/resource`);

@@ -1,6 +1,6 @@
 import type { DetachReason, Engine } from '../contracts/engine.ts';
 import type { NewEvent } from '../contracts/event.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
 import { assertRunnable, attachExecution, startNext } from '../domain/decide.ts';
@@ -76,9 +76,11 @@ export class Attachments {
     }
     const { unsettledExecutions } = services.limits;
     if (this.#unsettled.size >= unsettledExecutions) {
-      throw new RuntimeError('LIMIT_REACHED', 'Too many detached executions have not ended yet', {
-        details: { limit: 'unsettledExecutions', value: unsettledExecutions },
-      });
+      throw limitReached(
+        'unsettledExecutions',
+        unsettledExecutions,
+        'Too many detached executions have not ended yet',
+      );
     }
     const record = await this.recordOf(worker);
     const execution = new Execution(worker, engine, generation + 1, record, services, owner);

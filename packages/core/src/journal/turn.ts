@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { encodeEvent, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { outputTooLarge } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { apply, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
@@ -69,9 +69,7 @@ export const takeTurn = (
         const line = `${encodeEvent(seq, time, draft.workerId, event)}\n`;
         const bytes = Buffer.byteLength(line);
         if (bytes > eventBytes) {
-          throw new RuntimeError('OUTPUT_TOO_LARGE', 'The event exceeds the limit for one event', {
-            details: { limit: 'eventBytes', value: eventBytes },
-          });
+          throw outputTooLarge('eventBytes', eventBytes, 'The event exceeds the limit for one event');
         }
         head.seq = seq;
         head.offset = head.end;

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
-import { type Claim, Redactor } from '@worker-runtime/core';
+import type { Claim } from '@worker-runtime/core';
+import { Redactor } from '@worker-runtime/core/plugin-kit';
 import type { AgentOptions } from '../options.ts';
 import { claimedPath } from '../worker/claimed-files.ts';
 
