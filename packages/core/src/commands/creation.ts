@@ -17,6 +17,7 @@ import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Journal } from '../journal/journal.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
+import { publicError } from '../plugin-kit/public-text.ts';
 import { digestOf, eventKey, hashOfKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
@@ -151,7 +152,7 @@ export class Creation {
     try {
       engine.checkConfig?.(config);
     } catch (cause) {
-      if (cause instanceof RuntimeError) throw cause;
+      if (cause instanceof RuntimeError) throw publicError(cause);
       throw new RuntimeError(
         'CONFIG_UNSUPPORTED',
         `The engine "${engine.name}" does not support this config`,

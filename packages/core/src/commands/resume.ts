@@ -26,7 +26,7 @@ export const resume = async (
     hooks.admit,
     { type: 'worker.resume', workerId, worker: factsOf(worker), claims },
     async () => {
-      await supervisor.stopping(worker);
+      await supervisor.stopped(worker);
       if (worker.state.status !== 'stopped') {
         await supervisor.attach(worker);
         return;

@@ -5,6 +5,7 @@ import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
 import { assertRunnable, attachExecution, startNext } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
+import { publicError } from '../plugin-kit/public-text.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { Execution, type ExecutionOwner } from './execution.ts';
 import { type ExecutionState, executionStateOf, findExecutionState } from './execution-state.ts';
@@ -144,7 +145,7 @@ export class Attachments {
       .connect(async (context) => engine.attach(context))
       .catch((error: unknown) =>
         error instanceof RuntimeError || isLate
-          ? Promise.reject(error)
+          ? Promise.reject(error instanceof RuntimeError ? publicError(error) : error)
           : refuse(`The engine "${engine.name}" failed to attach`, error),
       );
     const late = new Promise<void>((resolve) => {

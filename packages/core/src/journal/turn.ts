@@ -42,7 +42,7 @@ const NO_BATCH: Batch = { lines: new Uint8Array(0), count: 0 };
 
 /**
  * Makes decisions one after the other, each on the state that the previous one leaves. A decision that throws is
- * rejected and leaves no event. Events are numbered and encoded here, once: disk, memory and wires carry the bytes of
+ * rejected with a RuntimeError and leaves no event. Events are numbered and encoded here, once: disk, memory and wires carry the bytes of
  * the batch. The function is synchronous, so that nothing can change a state between its reading and the decision.
  */
 export const takeTurn = (
@@ -87,7 +87,7 @@ export const takeTurn = (
       }
       accepted.push({ decision, before, events });
     } catch (error) {
-      decision.reject(error);
+      decision.reject(RuntimeError.from(error));
     }
   }
   if (count === 0) return { accepted, state: from, batch: NO_BATCH };

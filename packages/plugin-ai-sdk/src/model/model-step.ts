@@ -31,12 +31,18 @@ const CALL_ID_CHARS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 export const mintCall = (): string =>
   Array.from({ length: 9 }, () => CALL_ID_CHARS[randomInt(CALL_ID_CHARS.length)]).join('');
 
+/** A number of tokens as the runtime accepts it. Providers also report other values, which count as unknown. */
+const tokens = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+
 /** Translates the usage of one call of a model; null if the provider reports none. */
 export const usageOf = (model: string, usage: LanguageModelUsage): Usage | null => {
-  const { inputTokens, outputTokens, inputTokenDetails, outputTokenDetails } = usage;
+  const { inputTokenDetails, outputTokenDetails } = usage;
+  const [inputTokens, outputTokens] = [tokens(usage.inputTokens), tokens(usage.outputTokens)];
   if (inputTokens === undefined && outputTokens === undefined) return null;
-  const { cacheReadTokens, cacheWriteTokens } = inputTokenDetails;
-  const { reasoningTokens } = outputTokenDetails;
+  const cacheReadTokens = tokens(inputTokenDetails.cacheReadTokens);
+  const cacheWriteTokens = tokens(inputTokenDetails.cacheWriteTokens);
+  const reasoningTokens = tokens(outputTokenDetails.reasoningTokens);
   return {
     type: 'usage',
     model,
