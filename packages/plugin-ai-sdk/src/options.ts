@@ -1,3 +1,4 @@
+import type { JsonObject } from '@worker-runtime/core';
 import type { Tool } from 'ai';
 import { z } from 'zod';
 import { parseOptions } from './validation.ts';
@@ -10,11 +11,22 @@ export interface KeySource {
   readonly apiKeyFile?: string | undefined;
 }
 
+interface ModelAccessOptions {
+  /** The models that Workers may use. Default: every model of the provider. */
+  readonly models?: readonly string[] | undefined;
+  /**
+   * Options of every request, as the AI SDK package of the provider names them. They replace those of a Worker, and may
+   * be any: also those that give a model tools, servers or containers of the provider.
+   */
+  readonly providerOptions?: JsonObject | undefined;
+}
+
 /**
  * A provider of models. Only the operator configures addresses: a Worker that could choose one could send the key
  * anywhere.
  */
 export type ProviderOptions = KeySource &
+  ModelAccessOptions &
   (
     | { readonly type: 'openai-compatible'; readonly baseUrl: string }
     /** The default of `baseUrl` is Anthropic's own address. */
@@ -78,9 +90,14 @@ const orJson = <T extends z.ZodType>(schema: T) =>
     }
   }, schema);
 
+const models = {
+  models: z.array(z.string().min(1)).min(1).optional(),
+  providerOptions: z.record(z.string(), z.json()).optional(),
+};
+
 const provider = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('openai-compatible'), baseUrl: url, ...key }),
-  z.strictObject({ type: z.literal('anthropic'), baseUrl: url.optional(), ...key }),
+  z.strictObject({ type: z.literal('openai-compatible'), baseUrl: url, ...key, ...models }),
+  z.strictObject({ type: z.literal('anthropic'), baseUrl: url.optional(), ...key, ...models }),
 ]);
 
 const mcpServer = z.union(
