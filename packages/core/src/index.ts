@@ -123,7 +123,14 @@ export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } fro
 export type { ToolPart, TranscriptItem } from './contracts/transcript.ts';
 export { type IdPrefix, mintId, WORKER_ID_PATTERN } from './id.ts';
 export { memoryStore } from './memory-store/memory-store.ts';
+export { AllowedRoots, claimedPath, directories, isPathInside } from './plugin-kit/allowed-roots.ts';
 export { boundedOutput, boundedText } from './plugin-kit/bounded-output.ts';
+export {
+  type ChildEnvironment,
+  type ChildVariables,
+  childEnvironment,
+  environmentFiles,
+} from './plugin-kit/child-environment.ts';
 export {
   list,
   type OptionReader,

@@ -45,6 +45,8 @@ export type McpServerOptions = {
       readonly cwd?: string | undefined;
       /** The names of environment variables that the program gets, besides HOME, PATH and the like. */
       readonly env: readonly string[];
+      /** Variables whose values are read from files at each start: the path by the name of the variable. */
+      readonly envFiles: Readonly<Record<string, string>>;
     }
   | ({ readonly url: string } & KeySource)
 );
@@ -107,13 +109,14 @@ const mcpServer = z.union(
       args: z.array(z.string()).default([]),
       cwd: z.string().min(1).optional(),
       env: z.array(z.string().min(1)).default([]),
+      envFiles: z.record(z.string().min(1), z.string().min(1)).default({}),
       permission,
     }),
     z.strictObject({ url, ...key, permission }),
   ],
   {
     error:
-      'must have a command (with args, cwd, env) or a url (with apiKeyEnv or apiKeyFile), and optionally permission',
+      'must have a command (with args, cwd, env, envFiles) or a url (with apiKeyEnv or apiKeyFile), and optionally permission',
   },
 );
 

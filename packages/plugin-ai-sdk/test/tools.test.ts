@@ -315,11 +315,17 @@ test('a call of a tool server is cancelled when its run is', async (t) => {
 
 test('a tool server that cannot be reached refuses creations, and existing Workers continue without its tools', async (t) => {
   const { server } = await stdioServer(t);
-  const mcpServers: Record<string, McpServerOptions> = { test: { ...server, env: [] } };
+  const mcpServers: Record<string, McpServerOptions> = { test: { ...server, env: [], envFiles: {} } };
   const scene = await ModelScene.open(t, { mcpServers, connectMs: 20_000 });
   scene.server.answer = caller;
   const workerId = await scene.create({}, { tools: ['test.echo'] });
-  mcpServers.test = { command: '/there/is/no/such/program', args: [], env: [], permission: 'allow' };
+  mcpServers.test = {
+    command: '/there/is/no/such/program',
+    args: [],
+    env: [],
+    envFiles: {},
+    permission: 'allow',
+  };
   await scene.start();
   const refusal = await t.throwsAsync(scene.create({}, { tools: ['test.echo'] }), {
     code: 'ENGINE_UNAVAILABLE',

@@ -4,7 +4,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject, Logger } from '@worker-runtime/core';
-import { RuntimeError } from '@worker-runtime/core';
+import { childEnvironment, RuntimeError } from '@worker-runtime/core';
 import { boundedFetch } from '../model/bounded-fetch.ts';
 import type { McpServerOptions, ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
@@ -144,18 +144,15 @@ export class McpServer {
         ...(key !== null && { requestInit: { headers: { authorization: `Bearer ${key}` } } }),
       });
     }
-    const env: Record<string, string> = {};
-    for (const name of server.env) {
-      const value = process.env[name];
-      if (value === undefined) throw new Error(`The environment variable ${name} is not set`);
-      this.#secrets.addSecret(value);
-      env[name] = value;
-    }
+    const missing = server.env.find((name) => process.env[name] === undefined);
+    if (missing !== undefined) throw new Error(`The environment variable ${missing} is not set`);
+    const { variables, values } = await childEnvironment(server);
+    for (const value of values) this.#secrets.addSecret(value);
     const { command, args, cwd } = server;
     const transport = new StdioClientTransport({
       command,
       args: [...args],
-      env,
+      env: { ...variables },
       ...(cwd !== undefined && { cwd }),
       stderr: 'pipe',
       maxBufferSize: MAX_MESSAGE_BYTES,

@@ -23,6 +23,7 @@ export class PodRedactor {
   readonly #paths = new Set<string>();
   readonly #workspaces = new Set<string>();
   readonly #words = new Set<string>();
+  readonly #secrets = new Set<string>();
   #pattern: RegExp | null = null;
 
   /** Adds private directories and files, with all paths below them. */
@@ -39,10 +40,16 @@ export class PodRedactor {
     for (const word of words) if (word !== null) this.#add(this.#words, word);
   }
 
+  /** Adds secrets. They are replaced everywhere, also inside words. */
+  addSecrets(secrets: Iterable<string>): void {
+    for (const secret of secrets) this.#add(this.#secrets, secret);
+  }
+
   text(text: string): string {
     const pattern = this.#compiled();
     return text.replace(pattern, (match: string, ...groups: unknown[]) => {
       const named = groups.at(-1) as Readonly<Record<string, string | undefined>>;
+      if (named.secret !== undefined) return '[secret]';
       if (named.path !== undefined || named.socket !== undefined) return '[private path]';
       if (named.workspace !== undefined) return '[workspace]';
       if (named.process !== undefined) return match.replace(/\d+$/, '[private]');
@@ -70,7 +77,7 @@ export class PodRedactor {
   openEnd(text: string): number {
     const from = Math.max(0, text.length - MAX_HELD_CHARS);
     let cut = from + (OPEN_END.exec(text.slice(from))?.index ?? 0);
-    for (const secret of [...this.#paths, ...this.#workspaces, ...this.#words]) {
+    for (const secret of [...this.#paths, ...this.#workspaces, ...this.#words, ...this.#secrets]) {
       if (!/\s/.test(secret)) continue;
       const whole = text.lastIndexOf(secret);
       if (whole !== -1 && whole < cut && whole + secret.length >= cut) cut = whole;
@@ -93,6 +100,7 @@ export class PodRedactor {
       alternatives.length === 0 ? [] : [`(?<${name}>${alternatives.join('|')})`];
     const pattern = new RegExp(
       [
+        ...group('secret', byLength(this.#secrets).map(escapeRegExp)),
         ...group(
           'path',
           byLength(this.#paths).map((path) => escapeRegExp(path) + REST),
