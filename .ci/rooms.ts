@@ -11,8 +11,8 @@ export type Floors = readonly (readonly string[])[];
 export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/core': [
     ['contracts', 'id', 'version'],
-    ['canonical-json', 'in-time', 'admission', 'log', 'plugin-kit', 'memory-store'],
-    ['diagnostics', 'domain'],
+    ['canonical-json', 'in-time', 'admission', 'log', 'memory-store', 'views'],
+    ['plugin-kit', 'diagnostics', 'domain'],
     ['workers'],
     ['journal'],
     ['observation', 'execution'],

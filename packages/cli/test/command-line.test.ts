@@ -37,7 +37,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['serve', '--fs-store.openFiles', '3'], /fs-store\.openFiles must be a whole number from 4/],
     [
       ['--plugin', 'echo', 'serve', '--limits.nothing', '1'],
-      /limits\.nothing is not a limit; there are workers, /,
+      /limits\.nothing does not exist; the limits are workers, /,
     ],
     [
       ['--plugin', 'echo', 'serve', '--limits.workers', 'x'],

@@ -372,7 +372,7 @@ test('P3: a run that its engine reports as cancelled ends as cancelled, and the 
     const isOff = run.input?.parts[0]?.text === 'off';
     try {
       yield { type: 'text', text: 'so far' };
-      if (isOff) yield [{ type: 'message' }, { type: 'called-off', reason: 'by the host' }];
+      if (isOff) yield [{ type: 'message' }, { type: 'withdrawn', reason: 'by the host' }];
       yield { type: 'message', parts: [{ type: 'text', text: 'to the end' }] };
     } finally {
       cleanedUp += 1;

@@ -492,7 +492,7 @@ test('P23: an unknown limit, or one that is not a positive integer, is refused',
   const unknown = t.throws(() => resolveLimits({ nonsense: 1 } as object));
   t.regex(
     unknown?.message ?? '',
-    /^limits\.nonsense is not a limit; there are workers, .*, shutdownDeadlineMs$/,
+    /^limits\.nonsense does not exist; the limits are workers, .*, shutdownDeadlineMs$/,
   );
   t.is(
     t.throws(() => resolveLimits({ workers: 0 }))?.message,

@@ -1,8 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  AllowedRoots,
-  childEnvironment,
-  claimedPath,
   type Engine,
   type EngineCapabilities,
   type EngineContext,
@@ -10,6 +7,7 @@ import {
   type JsonObject,
   RuntimeError,
 } from '@worker-runtime/core';
+import { AllowedRoots, childEnvironment, claimedPath } from '@worker-runtime/core/plugin-kit';
 import { AcpSession, type OpenedAgent } from './acp-session.ts';
 import { AgentLink } from './agent/agent-link.ts';
 import { AgentProcess } from './agent/agent-process.ts';

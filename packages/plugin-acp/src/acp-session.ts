@@ -11,11 +11,10 @@ import {
   type EngineContext,
   type EngineOutput,
   type EngineSession,
-  RedactedOutputs,
   type Run,
   RuntimeError,
-  type Usage,
 } from '@worker-runtime/core';
+import { RedactedOutputs, type Usage } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from './agent/agent-calls.ts';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
@@ -48,7 +47,7 @@ export interface OpenedAgent {
 
 /** The outputs for stop reasons that say more than that the agent has finished. */
 const STOP_OUTPUTS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
-  cancelled: { type: 'called-off', reason: 'The agent cancelled the run' },
+  cancelled: { type: 'withdrawn', reason: 'The agent cancelled the run' },
   max_tokens: {
     type: 'notice',
     severity: 'warning',

@@ -1,4 +1,5 @@
-import { AllowedRoots, type RuntimePlugin } from '@worker-runtime/core';
+import type { RuntimePlugin } from '@worker-runtime/core';
+import { AllowedRoots } from '@worker-runtime/core/plugin-kit';
 import { AcpEngine, ENGINE_NAME } from './acp-engine.ts';
 import { type AcpOptions, resolveOptions } from './options.ts';
 

@@ -7,7 +7,7 @@ import {
   readOptions,
   text,
   wholeNumber,
-} from '@worker-runtime/core';
+} from '@worker-runtime/core/plugin-kit';
 
 /** The program of an agent. Only the operator chooses programs; a Worker chooses one of these by name. */
 export interface AgentOptions {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { Redactor, RuntimeError } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import { Redactor } from '@worker-runtime/core/plugin-kit';
 import type { KeySource } from './options.ts';
 
 /** The least length of a secret to redact. Replacing shorter values would garble ordinary text. */

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  AllowedRoots,
   type DetachReason,
   type Engine,
   type EngineCapabilities,
@@ -10,6 +9,7 @@ import {
   type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
+import { AllowedRoots } from '@worker-runtime/core/plugin-kit';
 import type { LinkEvent } from './link/link-event.ts';
 import { PodLink } from './link/pod-link.ts';
 import type { ResolvedOptions } from './options.ts';

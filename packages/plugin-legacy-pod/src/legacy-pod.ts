@@ -1,6 +1,5 @@
 import { realpath } from 'node:fs/promises';
 import {
-  type AllowedRoots,
   type Claim,
   type CreateWorker,
   type PluginHost,
@@ -8,6 +7,7 @@ import {
   type RuntimePlugin,
   type WorkerSpec,
 } from '@worker-runtime/core';
+import type { AllowedRoots } from '@worker-runtime/core/plugin-kit';
 import { ENGINE_NAME, LegacyPodEngine, podRoots } from './legacy-pod-engine.ts';
 import { type LegacyPodOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { claimsOf, conflictingRows, familyOf, podClaim, podOf } from './pod/claims.ts';

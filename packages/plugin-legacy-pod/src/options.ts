@@ -7,7 +7,7 @@ import {
   optional,
   readOptions,
   wholeNumber,
-} from '@worker-runtime/core';
+} from '@worker-runtime/core/plugin-kit';
 
 export interface LegacyPodOptions {
   /** The program that has the command `pod`, or a list of the program and its first arguments. */

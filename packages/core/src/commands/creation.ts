@@ -10,7 +10,7 @@ import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { parseResource } from '../domain/claims.ts';
-import { acceptInput, attached, remove } from '../domain/decide.ts';
+import { acceptInput, attachExecution, remove } from '../domain/decide.ts';
 import { emptyState } from '../domain/state.ts';
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
@@ -182,7 +182,7 @@ export class Creation {
       let before = worker.state.head;
       await supervisor.attach(worker, (current, generation) => {
         before = current.head;
-        const begun = attached(current, generation);
+        const begun = attachExecution(current, generation);
         return accepted
           ? [...begun, ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits)]
           : begun;

@@ -1,5 +1,5 @@
 import { admitted } from '../admission.ts';
-import { attached } from '../domain/decide.ts';
+import { attachExecution } from '../domain/decide.ts';
 import type { Journal } from '../journal/journal.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -42,7 +42,7 @@ export const resume = async (
             type: 'worker.resumed',
             data: { ...(reason !== undefined && { reason }) },
           } as const;
-          return [...(state.status === 'stopped' ? [resumed] : []), ...attached(state, generation)];
+          return [...(state.status === 'stopped' ? [resumed] : []), ...attachExecution(state, generation)];
         });
       } catch (error) {
         // if the commit is in doubt, the Worker may turn out to be resumed

@@ -1,6 +1,7 @@
 import type { Cursor } from './cursor.ts';
 import type { RunOutcome, UsageData } from './event.ts';
 
+/** Numbers of tokens. */
 export interface ModelUsage {
   readonly inputTokens: number;
   readonly outputTokens: number;
@@ -9,11 +10,13 @@ export interface ModelUsage {
   readonly reasoningTokens: number;
 }
 
+/** Numbers of tokens, in total and by model. */
 export interface UsageTotals extends ModelUsage {
+  /** The first 100 models. Tokens of further models count in the totals only. */
   readonly byModel: Readonly<Record<string, ModelUsage>>;
 }
 
-/** What a Worker has done so far, derived from its log. */
+/** Counts and usage of a Worker since its creation, derived from its log. */
 export interface Overview {
   readonly workerId: string;
   readonly events: number;
@@ -44,7 +47,7 @@ const plus = (sum: ModelUsage, usage: UsageData): ModelUsage => ({
   reasoningTokens: sum.reasoningTokens + (usage.reasoningTokens ?? 0),
 });
 
-/** Models that are told apart; what others use counts in the totals only. */
+/** The number of models that are counted separately. */
 const MODELS = 100;
 
 const addModel = (
@@ -57,7 +60,7 @@ const addModel = (
   return { ...byModel, [model]: plus(known ?? NO_MODEL_USAGE, usage) };
 };
 
-/** Adds one `usage.recorded` to the sums. */
+/** Adds the usage of one `usage.recorded` event to totals. */
 export const addUsage = (sum: UsageTotals, usage: UsageData): UsageTotals => ({
   ...plus(sum, usage),
   byModel: addModel(sum.byModel, usage),

@@ -3,7 +3,7 @@ import type { NewEvent } from '../contracts/event.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
-import { assertRunnable, attached, startNext } from '../domain/decide.ts';
+import { assertRunnable, attachExecution, startNext } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { Execution, type ExecutionOwner } from './execution.ts';
@@ -27,7 +27,7 @@ export type DecideAttached = (state: WorkerState, generation: number) => readonl
 /** Checks the state again in the turn, because a stop may have come while the engine attached. */
 const attachedIfRunnable: DecideAttached = (state, generation) => {
   assertRunnable(state);
-  return attached(state, generation);
+  return attachExecution(state, generation);
 };
 
 /**
@@ -80,7 +80,7 @@ export class Attachments {
       });
     }
     const record = await this.recordOf(worker);
-    const execution = new Execution(worker, generation + 1, record, services, owner);
+    const execution = new Execution(worker, engine, generation + 1, record, services, owner);
     this.#connecting.set(worker, execution);
     try {
       if (this.#isClosed) throw new RuntimeError('RUNTIME_STOPPING');

@@ -1,4 +1,4 @@
-import type { DetachReason, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
+import type { DetachReason, Engine, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { CurrentRun } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
@@ -30,6 +30,7 @@ export class Execution implements RunHost {
   readonly generation: number;
   readonly services: ExecutionServices;
   readonly record: PrivateRecord;
+  readonly #engine: Engine;
   readonly #owner: ExecutionOwner;
   #session: EngineSession | null = null;
   #connecting: Promise<void> = Promise.resolve();
@@ -42,6 +43,7 @@ export class Execution implements RunHost {
 
   constructor(
     worker: Worker,
+    engine: Engine,
     generation: number,
     record: PrivateRecord,
     services: ExecutionServices,
@@ -51,6 +53,7 @@ export class Execution implements RunHost {
     this.generation = generation;
     this.record = record;
     this.services = services;
+    this.#engine = engine;
     this.#owner = owner;
   }
 
@@ -151,6 +154,10 @@ export class Execution implements RunHost {
 
   persist(decide: Decision['decide'], failed?: (error: RuntimeError) => void): Promise<void> {
     return this.services.journal.persist(this.worker, decide, failed);
+  }
+
+  allowsRequests(): boolean {
+    return this.#engine.capabilities.requests === true;
   }
 
   startsNext(): boolean {

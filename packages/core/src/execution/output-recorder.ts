@@ -1,4 +1,4 @@
-import type { CalledOff, EngineOutput, Message } from '../contracts/engine.ts';
+import type { EngineOutput, Message, WithdrawnRun } from '../contracts/engine.ts';
 import type { MessagePart, NewEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
@@ -35,7 +35,7 @@ export class OutputRecorder {
   #overflow: unknown = null;
   #isClosed = false;
   #isLeftoverTooLarge = false;
-  #calledOff: CalledOff | null = null;
+  #withdrawn: WithdrawnRun | null = null;
 
   constructor(runId: string, host: RecorderHost) {
     this.#runId = runId;
@@ -55,9 +55,9 @@ export class OutputRecorder {
       : this.#recordGroup([output as EngineOutput]);
   }
 
-  /** Set once the engine has reported that its run was withdrawn. */
-  get calledOff(): CalledOff | null {
-    return this.#calledOff;
+  /** The output with which the engine reported that its run was withdrawn, or null. */
+  get withdrawn(): WithdrawnRun | null {
+    return this.#withdrawn;
   }
 
   /** Refuses further outputs. */
@@ -112,19 +112,38 @@ export class OutputRecorder {
   readonly #decide = (state: WorkerState): readonly NewEvent[] => {
     if (this.#isClosed || state.run?.runId !== this.#runId) return [];
     const events: NewEvent[] = [];
-    let openCalls = state.run.calls?.length ?? 0;
+    let open: Set<string> | null = null;
     for (const output of this.#group) {
       const event = this.#event(output);
       if (event) events.push(event);
-      if (event?.type === 'tool.called') openCalls += 1;
+      if (event?.type === 'tool.called')
+        open = this.#opened(open ?? new Set(state.run.calls), event.data.call);
+      else if (event?.type === 'tool.finished') {
+        open ??= new Set(state.run.calls);
+        open.delete(event.data.call);
+      }
     }
+    return events;
+  };
+
+  #opened(open: Set<string>, call: string): Set<string> {
+    if (open.has(call)) {
+      throw new RuntimeError(
+        'ENGINE_FAILED',
+        `The engine repeated the open tool call "${call.slice(0, 100)}"`,
+        {
+          details: { call },
+        },
+      );
+    }
+    open.add(call);
     const { openCalls: limit } = this.#host.services.limits;
-    if (openCalls > limit)
+    if (open.size > limit)
       throw new RuntimeError('LIMIT_REACHED', 'The run has too many tool calls without a result', {
         details: { limit: 'openCalls', value: limit },
       });
-    return events;
-  };
+    return open;
+  }
 
   readonly #options = {
     applied: ({ events }: Commit): void => {
@@ -189,8 +208,8 @@ export class OutputRecorder {
           );
         return { type: 'execution.recorded', run, data: { value: output.value } };
       }
-      case 'called-off':
-        this.#calledOff = output;
+      case 'withdrawn':
+        this.#withdrawn = output;
         return null;
       default: {
         const { type } = output as { readonly type?: unknown };

@@ -5,7 +5,7 @@ import type { EventData, NewEvent, RunOutcome } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
-import { finishRun, lose, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
+import { detachExecution, finishRun, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
 import type { CurrentRun, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
 import { handled } from './handled.ts';
@@ -23,6 +23,8 @@ export interface RunHost extends RecorderHost {
     decide: (state: WorkerState) => readonly NewEvent[],
     failed?: (error: RuntimeError) => void,
   ): Promise<void>;
+  /** True if the engine declares that its runs may wait for requests. */
+  allowsRequests(): boolean;
   /** True if a queued input may start as soon as the run has ended. */
   startsNext(): boolean;
   /** Detaches the execution if the run, which was asked to end, has not ended within `stopDeadlineMs`. */
@@ -103,7 +105,7 @@ export class RunDriver {
   /** Fences an engine that missed its deadline, and ends the run together with the execution. */
   endDetached(): void {
     this.fence();
-    void this.#persist(this.#endOf(), (state, end) => lose(state, end, 'deadline'));
+    void this.#persist(this.#endOf(), (state, end) => detachExecution(state, end, 'deadline'));
   }
 
   /** The text that no message has completed, for a caller that ends the run in place of the driver. */
@@ -176,7 +178,7 @@ export class RunDriver {
         await this.#recorder.record(step.value);
         this.#outputs += 1;
         if (this.#outputs % OUTPUTS_PER_YIELD === 0) await setImmediate();
-        if (!this.#isFenced && this.#recorder.calledOff === null) continue;
+        if (!this.#isFenced && this.#recorder.withdrawn === null) continue;
       } catch (error) {
         this.#failure = error;
         this.#controller?.abort(error);
@@ -235,9 +237,9 @@ export class RunDriver {
     const failure = this.#failure;
     const cancelled = this.cancelledEnd;
     if (cancelled !== null) return cancelled;
-    const calledOff = this.#recorder.calledOff;
-    if (calledOff !== null) {
-      const { reason } = calledOff;
+    const withdrawn = this.#recorder.withdrawn;
+    if (withdrawn !== null) {
+      const { reason } = withdrawn;
       return { outcome: 'cancelled', ...(reason !== undefined && { reason }) };
     }
     if (failure === null) return { outcome: 'completed' };
@@ -281,6 +283,12 @@ export class RunDriver {
   }
 
   async #ask({ kind, prompt, call, options, timeoutMs }: Question): Promise<Answer> {
+    if (!this.#host.allowsRequests()) {
+      throw new RuntimeError(
+        'OPERATION_UNSUPPORTED',
+        'The capabilities of the engine do not declare `requests`',
+      );
+    }
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
     if (options.length === 0) throw new TypeError('A request needs at least one option');
     const { clock, limits } = this.#host.services;

@@ -5,7 +5,7 @@ import type { CancelOutcome, StopOutcome } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
-import { beginRun, finishRun, lose, startNext, stop } from '../domain/decide.ts';
+import { beginRun, detachExecution, finishRun, startNext, stop } from '../domain/decide.ts';
 import { mintId } from '../id.ts';
 import type { Decision } from '../journal/turn.ts';
 import { factsOf } from '../workers/views.ts';
@@ -129,7 +129,7 @@ export class Supervisor implements ExecutionOwner {
     if (!execution || driver?.runId !== run.runId) {
       // the execution is gone, and the store was not available to record that
       await this.#services.journal.commit(worker, (state) =>
-        state.run?.runId === run.runId ? lose(state, { outcome: 'cancelled' }, 'crash') : [],
+        state.run?.runId === run.runId ? detachExecution(state, { outcome: 'cancelled' }, 'crash') : [],
       );
       return { changed: true, status: worker.state.status };
     }
@@ -197,7 +197,8 @@ export class Supervisor implements ExecutionOwner {
     const end = driver?.cancelledEnd ?? ({ outcome: 'failed', error: LOST } as const);
     void this.#services.journal.persist(worker, (state) => {
       const leftover = driver?.leftover(state, end) ?? [];
-      if (state.generation === execution.generation) return [...leftover, ...lose(state, end, cause)];
+      if (state.generation === execution.generation)
+        return [...leftover, ...detachExecution(state, end, cause)];
       const { run } = state;
       return run?.generation === execution.generation
         ? [...leftover, ...finishRun(state, run.runId, end, this.startsNext(worker))]
@@ -276,7 +277,7 @@ export class Supervisor implements ExecutionOwner {
     const decide: Decision['decide'] = (state) => {
       if (state.run?.runId !== run.runId) return [];
       return state.generation === generation
-        ? lose(state, end, 'restart')
+        ? detachExecution(state, end, 'restart')
         : finishRun(state, run.runId, end, this.startsNext(worker));
     };
     return new Promise((resolve) => {

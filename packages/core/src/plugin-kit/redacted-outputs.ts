@@ -3,8 +3,8 @@ import type { JsonValue } from '../contracts/json.ts';
 import type { Redactor } from './redactor.ts';
 
 /**
- * What an engine says, without what is private. Text comes in pieces: what may be the beginning of something private
- * waits for what follows.
+ * Redacts the outputs of one run. Text is streamed in pieces, so the end of a piece that may be the beginning of a
+ * secret is held back until more text follows.
  */
 export class RedactedOutputs {
   readonly #redactor: Redactor;
@@ -15,6 +15,7 @@ export class RedactedOutputs {
     this.#redactor = redactor;
   }
 
+  /** Returns the redacted form of the next outputs, as far as it is certain. */
   of(outputs: readonly EngineOutput[]): readonly EngineOutput[] {
     return outputs.flatMap((output) => {
       if (output.type !== 'text' && output.type !== 'reasoning')
@@ -29,7 +30,7 @@ export class RedactedOutputs {
     });
   }
 
-  /** What was held back, when nothing follows. */
+  /** Returns the text that was held back. Call it at the end of the run. */
   rest(): readonly EngineOutput[] {
     return this.#shown(this.#held.length);
   }

@@ -2,25 +2,26 @@ import type { JsonValue } from '../contracts/json.ts';
 
 const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
-/** Takes out of what others say what nobody may hear of, as keys and private paths, and puts a word in its place. */
+/** Replaces secrets, such as keys and private paths, with a word in texts of other parties. */
 export class Redactor {
   readonly #words = new Map<string, string>();
   #pattern: RegExp | null = null;
 
-  /** From now on `word` stands for this text. */
+  /** Adds a secret and the word that replaces it. */
   add(text: string, word: string): void {
     if (text === '' || this.#words.has(text)) return;
     this.#words.set(text, word);
     this.#pattern = null;
   }
 
+  /** Replaces all secrets in a text. */
   text(text: string): string {
     return this.#words.size === 0
       ? text
       : text.replace(this.#compiled(), (found) => this.#words.get(found) ?? found);
   }
 
-  /** The same in all texts of a value, those of its keys too. */
+  /** Replaces all secrets in the strings of a value, including its keys. */
   json(value: JsonValue): JsonValue {
     if (typeof value === 'string') return this.text(value);
     if (value === null || typeof value !== 'object') return value;
@@ -31,8 +32,8 @@ export class Redactor {
   }
 
   /**
-   * How much of a text that goes on may be shown, redacted: behind it something may have begun that has to be taken
-   * out. Looks at no more of its end than the longest text that was added has, once for each of them.
+   * Returns the length of the beginning of a streamed text that may be redacted and shown now. A secret may have begun
+   * after it. For each secret, looks at no more characters at the end of the text than the secret has.
    */
   settled(text: string): number {
     let end = text.length;
@@ -40,13 +41,13 @@ export class Redactor {
       for (let at = Math.max(0, text.length - secret.length + 1); at < end; at += 1)
         if (secret.startsWith(text.slice(at))) end = at;
     if (end === text.length) return end;
-    // one that is whole must not be cut in two where another may begin in it
+    // a complete secret must not be cut in two if another one may begin inside it
     for (const { index, 0: found } of text.matchAll(this.#compiled()))
       if (index < end && index + found.length > end) end = index;
     return end;
   }
 
-  /** Of two that begin alike the longer one is meant. */
+  /** Compiles the pattern, longer secrets first: of two with the same beginning, the longer one is replaced. */
   #compiled(): RegExp {
     this.#pattern ??= new RegExp(
       [...this.#words.keys()]

@@ -90,7 +90,7 @@ export class Workers {
     const { workerId, log } = worker;
     if (!this.knows(worker)) return;
     this.#byId.delete(workerId);
-    this.claims.forget(workerId);
+    this.claims.releaseDeleted(workerId);
     if (worker.counted === null) return;
     this.counts[worker.counted] -= 1;
     worker.counted = null;

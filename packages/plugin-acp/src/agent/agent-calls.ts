@@ -1,13 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
-import {
-  boundedOutput,
-  boundedText,
-  type EngineOutput,
-  type JsonValue,
-  type Redactor,
-  type ToolResult,
-} from '@worker-runtime/core';
+import type { EngineOutput, JsonValue, ToolResult } from '@worker-runtime/core';
+import { boundedOutput, boundedText, type Redactor } from '@worker-runtime/core/plugin-kit';
 
 interface PendingCall {
   /** Unique in the log. The call ids of agents need not be. */

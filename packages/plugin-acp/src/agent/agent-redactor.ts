@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
-import { type Claim, claimedPath, Redactor } from '@worker-runtime/core';
+import type { Claim } from '@worker-runtime/core';
+import { claimedPath, Redactor } from '@worker-runtime/core/plugin-kit';
 
 /**
  * Redacts what an agent knows and its clients must not see: the values of its environment variables, and the paths of

@@ -1,13 +1,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readlink, stat } from 'node:fs/promises';
 import { RequestError } from '@agentclientprotocol/sdk';
-import {
-  type AllowedRoots,
-  type Claim,
-  type ClaimMode,
-  claimedPath,
-  isPathInside,
-} from '@worker-runtime/core';
+import type { Claim, ClaimMode } from '@worker-runtime/core';
+import { type AllowedRoots, claimedPath, isPathInside } from '@worker-runtime/core/plugin-kit';
 
 const refused = (): RequestError =>
   RequestError.invalidParams(undefined, 'The path is outside the claims of this agent');

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
-import type { EngineOutput, JsonObject, JsonValue, Usage } from '@worker-runtime/core';
+import type { EngineOutput, JsonObject, JsonValue } from '@worker-runtime/core';
+import type { Usage } from '@worker-runtime/core/plugin-kit';
 import type { LanguageModelUsage, TextStreamPart, ToolSet } from 'ai';
 
 /** A tool call that a model requested. */

@@ -4,7 +4,8 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject, Logger } from '@worker-runtime/core';
-import { childEnvironment, RuntimeError } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import { childEnvironment } from '@worker-runtime/core/plugin-kit';
 import { boundedFetch } from '../model/bounded-fetch.ts';
 import type { McpServerOptions, ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';

@@ -1,6 +1,4 @@
 import {
-  boundedOutput,
-  boundedText,
   type JsonObject,
   type JsonValue,
   type Logger,
@@ -8,6 +6,7 @@ import {
   RuntimeError,
   type ToolResult,
 } from '@worker-runtime/core';
+import { boundedOutput, boundedText } from '@worker-runtime/core/plugin-kit';
 import type { ModelCall } from '../model/model-step.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';

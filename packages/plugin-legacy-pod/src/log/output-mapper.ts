@@ -1,4 +1,5 @@
-import type { EngineOutput, MessageContent, Notice } from '@worker-runtime/core';
+import type { EngineOutput } from '@worker-runtime/core';
+import type { MessageContent, Notice } from '@worker-runtime/core/plugin-kit';
 import type { SystemItem } from '../records/log-entry.ts';
 import { childEventText } from './committed-run.ts';
 import type { ConversationItem } from './conversation-item.ts';

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { type ChildVariables, childEnvironment, RuntimeError } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import { type ChildVariables, childEnvironment } from '@worker-runtime/core/plugin-kit';
 import { PodRedactor } from '../log/pod-redactor.ts';
 import { entriesOf, lossNotice, segmentLog } from '../log/segment-chain.ts';
 import type { LogEntry } from '../records/log-entry.ts';
