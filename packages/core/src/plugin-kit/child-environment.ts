@@ -54,6 +54,7 @@ export const childEnvironment = async ({ env, envFiles }: ChildVariables): Promi
   return {
     variables: Object.fromEntries([...read(INHERITED), ...named]),
     values,
-    secrets: values.filter(isSecret),
+    // a program often leaves out the line break at the end of its key
+    secrets: [...new Set(values.flatMap((value) => [value, value.trim()]))].filter(isSecret),
   };
 };

@@ -53,6 +53,7 @@ export {
   childEnvironment,
   environmentFiles,
 } from './child-environment.ts';
+export { encodedForms } from './encoded-forms.ts';
 export {
   list,
   type OptionReader,

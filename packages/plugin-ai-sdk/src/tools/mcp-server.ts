@@ -74,7 +74,7 @@ export class McpServer {
     });
     const answer = resultContent(result);
     if (result.isError === true)
-      throw new ToolFailure(typeof answer === 'string' ? answer : JSON.stringify(answer));
+      throw new ToolFailure(typeof answer === 'string' ? answer : this.#secrets.stringify(answer));
     return answer;
   }
 

@@ -1,4 +1,5 @@
 import type { JsonValue } from '@worker-runtime/core';
+import { encodedForms } from '@worker-runtime/core/plugin-kit';
 
 const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
@@ -42,7 +43,7 @@ export class PodRedactor {
 
   /** Adds secrets. They are replaced everywhere, also inside words. */
   addSecrets(secrets: Iterable<string>): void {
-    for (const secret of secrets) this.#add(this.#secrets, secret);
+    for (const secret of secrets) for (const form of encodedForms(secret)) this.#add(this.#secrets, form);
   }
 
   text(text: string): string {
