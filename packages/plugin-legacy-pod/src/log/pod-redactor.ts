@@ -3,6 +3,13 @@ import { encodedForms } from '@worker-runtime/core/plugin-kit';
 
 const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
+/** Returns a path without the slashes at its end. */
+const withoutSlashes = (path: string): string => {
+  let end = path.length;
+  while (path[end - 1] === '/') end -= 1;
+  return path.slice(0, end);
+};
+
 const byLength = (texts: Iterable<string>): string[] => [...texts].sort((a, b) => b.length - a.length);
 
 /** The rest of a path below a private directory. */
@@ -11,8 +18,10 @@ const REST = '(?:\\/[^\\s"\'`<>|)\\]},;]*)?';
 const SOCKET = '\\/[^\\s"\'`<>]{1,400}?\\/sock(?![\\w-]|\\.\\w)';
 const PROCESS = '\\b(?:[Pp][Ii][Dd]|[Pp]rocess)\\b["\']?[\\s:=#]{0,4}\\d{1,10}\\b';
 
-/** The end of a text that may be the beginning of something private. */
-const OPEN_END = /(?:\b(?:pid|process)\b["']?[\s:=#]{0,4})?\S*$/i;
+/** The end of a text that may be the beginning of something private. It is searched from its last word on. */
+const OPEN_END = /(?:\b(?:pid|process)\b["']?[\s:=#]{0,4})?\S*$/gi;
+/** The most characters that `OPEN_END` matches before the last word. */
+const MAX_BEFORE_WORD = 12;
 const MAX_HELD_CHARS = 8_192;
 
 /**
@@ -29,11 +38,11 @@ export class PodRedactor {
 
   /** Adds private directories and files, with all paths below them. */
   addPaths(paths: Iterable<string | null>): void {
-    for (const path of paths) if (path !== null) this.#add(this.#paths, path.replace(/\/+$/, ''));
+    for (const path of paths) if (path !== null) this.#add(this.#paths, withoutSlashes(path));
   }
 
   addWorkspaces(paths: Iterable<string | null>): void {
-    for (const path of paths) if (path !== null) this.#add(this.#workspaces, path.replace(/\/+$/, ''));
+    for (const path of paths) if (path !== null) this.#add(this.#workspaces, withoutSlashes(path));
   }
 
   /** Adds pod names and ids. They are replaced only as whole words. */
@@ -77,7 +86,11 @@ export class PodRedactor {
    */
   openEnd(text: string): number {
     const from = Math.max(0, text.length - MAX_HELD_CHARS);
-    let cut = from + (OPEN_END.exec(text.slice(from))?.index ?? 0);
+    let word = text.length;
+    while (word > from && !/\s/.test(text[word - 1] as string)) word -= 1;
+    // Searched from here on, not from the beginning: for each earlier word, the pattern would read to its end again.
+    OPEN_END.lastIndex = Math.max(from, word - MAX_BEFORE_WORD);
+    let cut = OPEN_END.exec(text)?.index ?? word;
     for (const secret of [...this.#paths, ...this.#workspaces, ...this.#words, ...this.#secrets]) {
       if (!/\s/.test(secret)) continue;
       const whole = text.lastIndexOf(secret);
