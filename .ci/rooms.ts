@@ -69,7 +69,8 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/plugin-ai-sdk': [
     ['validation'],
     ['options'],
-    ['secrets', 'worker-config'],
+    ['secrets', 'request-options'],
+    ['worker-config'],
     ['model'],
     ['conversation', 'tools'],
     ['model-run'],

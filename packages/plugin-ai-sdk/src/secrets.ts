@@ -32,6 +32,6 @@ export class Secrets extends Redactor {
 
   /** Redacts a value from now on, unless it is too short. */
   addSecret(secret: string): void {
-    if (secret.length >= MIN_CHARS) this.add(secret, '[secret]');
+    for (const text of [secret, secret.trim()]) if (text.length >= MIN_CHARS) this.add(text, '[secret]');
   }
 }

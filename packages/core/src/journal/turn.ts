@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { encodeEvent, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
-import { outputTooLarge } from '../contracts/runtime-error.ts';
+import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { apply, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';

@@ -55,7 +55,15 @@ export type {
 } from '../contracts/store.ts';
 export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from '../contracts/stream.ts';
 export { type IdPrefix, mintId, WORKER_ID_PATTERN } from '../id.ts';
+export { AllowedRoots, claimedPath, directories, isPathInside } from './allowed-roots.ts';
 export { boundedOutput, boundedText } from './bounded-output.ts';
+export {
+  type ChildEnvironment,
+  type ChildVariables,
+  childEnvironment,
+  environmentFiles,
+} from './child-environment.ts';
+export { encodedForms } from './encoded-forms.ts';
 export {
   list,
   type OptionReader,

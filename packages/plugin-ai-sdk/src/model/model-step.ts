@@ -84,10 +84,14 @@ export async function* modelStep(
   const calls: ModelCall[] = [];
   let finish = 'other';
   let usage: Usage | null = null;
+  // The provider makes these calls itself, with tools that the operator's options give the model.
+  const providerTools = new Set<string>();
   yield { type: 'step-start', model };
   for await (const part of parts) {
     if (part.type === 'text-delta') yield { type: 'text', text: part.text };
     else if (part.type === 'reasoning-delta') yield { type: 'reasoning', text: part.text };
+    else if (part.type === 'tool-call' && part.providerExecuted === true)
+      providerTools.add(nameOf(part.toolName));
     else if (part.type === 'tool-call') calls.push(callOf(part));
     else if (part.type === 'finish-step') {
       finish = part.finishReason;
@@ -98,6 +102,14 @@ export async function* modelStep(
     { type: 'message' },
     ...calls.map(
       ({ call, name, input }) => ({ type: 'tool-call', call, name: nameOf(name), input }) as const,
+    ),
+    ...[...providerTools].map(
+      (name): EngineOutput => ({
+        type: 'notice',
+        severity: 'info',
+        code: 'PROVIDER_TOOL',
+        message: `The provider called its own tool ${name}`,
+      }),
     ),
     ...(usage ? [usage] : []),
     { type: 'step-finish', finish },

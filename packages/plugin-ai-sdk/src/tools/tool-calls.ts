@@ -95,7 +95,7 @@ export class ToolCalls {
   async #denial(tool: GrantedTool, call: string, input: JsonObject): Promise<string | null> {
     const { run, options, secrets, asksAlways } = this.#context;
     if (!asksAlways && !(await tool.needsPermission(input, call))) return null;
-    const shown = secrets.text(JSON.stringify(input));
+    const shown = secrets.stringify(input);
     const prompt = `${tool.name} ${shown.length > MAX_PROMPT_CHARS ? `${shown.slice(0, MAX_PROMPT_CHARS)}…` : shown}`;
     const answered = this.#lastRequest.then(() =>
       run.ask({
