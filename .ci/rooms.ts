@@ -34,7 +34,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/plugin-http': [
-    ['access', 'exchanges', 'logging', 'metrics', 'wire'],
+    ['access', 'exchanges', 'logging', 'metrics', 'traffic', 'wire'],
     ['errors', 'options', 'route-table', 'streams'],
     ['schema'],
     ['routes'],
