@@ -66,9 +66,15 @@ export const DEFAULT_LIMITS = {
   /** The size of a config bundle. PAYLOAD_TOO_LARGE. */
   bundleBytes: 1_048_576,
   /**
-   * The time that the store has for a commit. STORE_UNAVAILABLE; the runtime then asks the store what the log holds.
+   * The time that the store has for the commit of a command. STORE_UNAVAILABLE; the runtime then asks the store what
+   * the log holds.
    */
   commitTimeoutMs: 10_000,
+  /**
+   * The time that an output of a run waits for a store that is away. The engine is asked for no further output in the
+   * meantime. The run fails with STORE_UNAVAILABLE.
+   */
+  storeOutageMs: 120_000,
   /** The time that an engine has to attach. ENGINE_UNAVAILABLE. */
   attachTimeoutMs: 30_000,
   /** The time that a run has to end after a cancel or a stop. Then its execution is detached. */

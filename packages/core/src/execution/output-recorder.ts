@@ -5,6 +5,7 @@ import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RunEnd } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
+import type { Patience } from '../journal/patience.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
 import { InFlight } from '../workers/in-flight.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -34,15 +35,21 @@ export class OutputRecorder {
   readonly #host: RecorderHost;
   readonly #runId: string;
   readonly #inFlight: InFlight;
+  readonly #options: CommitOptions;
+  readonly #streaming: CommitOptions;
   #group: Outputs = [];
   #steps = 0;
+  /** The number of steps after the decision that is being made. A decision may be made again. */
+  #nextSteps = 0;
   #overflow: unknown = null;
   #isClosed = false;
   #withdrawn: WithdrawnRun | null = null;
 
-  constructor(runId: string, host: RecorderHost) {
+  constructor(runId: string, host: RecorderHost, patience: Patience) {
     this.#runId = runId;
     this.#host = host;
+    this.#options = { patience, applied: this.#recorded };
+    this.#streaming = { patience, applied: this.#streamed };
     const { limits } = host.services;
     this.#inFlight = new InFlight(runId, limits.inFlightBytes);
     host.worker.ensureLive(limits).readers.inFlight = this.#inFlight;
@@ -116,6 +123,7 @@ export class OutputRecorder {
 
   // hot path: created once per run instead of once per output
   readonly #decide = (state: WorkerState): readonly NewEvent[] => {
+    this.#nextSteps = this.#steps;
     if (this.#isClosed || state.run?.runId !== this.#runId) return [];
     const events: NewEvent[] = [];
     let open: Set<string> | null = null;
@@ -154,23 +162,20 @@ export class OutputRecorder {
     return open;
   }
 
-  readonly #options = {
-    applied: ({ events }: Commit): void => {
-      if (events.some((event) => event.type === 'message.completed')) this.#inFlight.clear();
-    },
+  readonly #recorded = ({ events }: Commit): void => {
+    this.#steps = this.#nextSteps;
+    if (events.some((event) => event.type === 'message.completed')) this.#inFlight.clear();
   };
 
-  readonly #streaming = {
-    applied: (): void => {
-      if (this.#isClosed || this.#host.worker.state.run?.runId !== this.#runId) return;
-      try {
-        for (const delta of this.#group)
-          if (delta.type === 'text' || delta.type === 'reasoning')
-            this.#inFlight.append(delta.type, delta.text);
-      } catch (error) {
-        this.#overflow = error;
-      }
-    },
+  readonly #streamed = (): void => {
+    if (this.#isClosed || this.#host.worker.state.run?.runId !== this.#runId) return;
+    try {
+      for (const delta of this.#group)
+        if (delta.type === 'text' || delta.type === 'reasoning')
+          this.#inFlight.append(delta.type, delta.text);
+    } catch (error) {
+      this.#overflow = error;
+    }
   };
 
   #event(output: EngineOutput): NewEvent | null {
@@ -187,16 +192,16 @@ export class OutputRecorder {
         return { type: 'tool.finished', run, data };
       }
       case 'step-start': {
-        this.#steps += 1;
+        this.#nextSteps += 1;
         const { model } = output;
         return {
           type: 'step.started',
           run,
-          data: { step: this.#steps, ...(model !== undefined && { model }) },
+          data: { step: this.#nextSteps, ...(model !== undefined && { model }) },
         };
       }
       case 'step-finish':
-        return { type: 'step.finished', run, data: { step: this.#steps, finish: output.finish } };
+        return { type: 'step.finished', run, data: { step: this.#nextSteps, finish: output.finish } };
       case 'usage': {
         const { type: _, ...data } = output;
         return { type: 'usage.recorded', run, data };

@@ -9,6 +9,7 @@ import { detachExecution, finishRun, openRequest, type RunEnd, resolveRequest } 
 import type { CurrentRun, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
 import { CANNOT_BE_WRITTEN } from '../journal/journal.ts';
+import { Patience } from '../journal/patience.ts';
 import { publicError } from '../plugin-kit/public-text.ts';
 import { checkedQuestion, EngineOutputError } from './engine-output.ts';
 import { handled } from './handled.ts';
@@ -73,6 +74,8 @@ export class RunDriver {
   readonly #host: RunHost;
   readonly #current: CurrentRun;
   readonly #recorder: OutputRecorder;
+  /** Outputs wait for a store that is away, until the run is asked to end. */
+  readonly #patience = new Patience();
   readonly #answers = new Map<string, (answer: Answer) => void>();
   #controller: AbortController | null = null;
   #reason: CancelReason | null = null;
@@ -90,7 +93,7 @@ export class RunDriver {
     this.#current = current;
     this.#session = session;
     this.#host = host;
-    this.#recorder = new OutputRecorder(current.runId, host);
+    this.#recorder = new OutputRecorder(current.runId, host, this.#patience);
     let settle: () => void = () => {};
     this.settled = new Promise((resolve) => {
       settle = resolve;
@@ -104,6 +107,7 @@ export class RunDriver {
     if (this.#reason !== null) return;
     this.#reason = reason;
     this.#remark = remark;
+    this.#patience.end();
     this.#controller?.abort(reason);
     for (const requestId of this.#answers.keys()) this.#resolve(requestId, this.#endedBy);
   }
@@ -115,6 +119,7 @@ export class RunDriver {
   fence(): void {
     this.#isFenced = true;
     this.#recorder.close();
+    this.#patience.end();
     this.#resolveFenced();
     for (const answer of this.#answers.values()) answer({ decision: null, by: this.#endedBy });
     this.#answers.clear();
@@ -360,15 +365,14 @@ export class RunDriver {
     const expiresAt = timeoutMs === undefined ? null : new Date(clock.now() + timeoutMs).toISOString();
     const answer = new Promise<Answer>((resolve) => this.#answers.set(requestId, resolve));
     try {
-      await this.#host.commit((state) => {
-        if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
-        return openRequest(
-          state,
-          this.runId,
-          { requestId, kind, prompt, call: call ?? null, options, expiresAt },
-          limits,
-        );
-      });
+      await this.#host.commit(
+        (state) => {
+          if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
+          const request = { requestId, kind, prompt, call: call ?? null, options, expiresAt };
+          return openRequest(state, this.runId, request, limits);
+        },
+        { patience: this.#patience },
+      );
     } catch (error) {
       this.#answers.delete(requestId);
       throw error;

@@ -4,6 +4,7 @@ import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { apply, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
+import type { Patience } from './patience.ts';
 
 /** The committed result of one decision. */
 export interface Commit {
@@ -23,6 +24,17 @@ export interface Decision {
   readonly applied: ((commit: Commit) => void) | null;
   readonly resolve: (commit: Commit) => void;
   readonly reject: (error: unknown) => void;
+  /** Set for a decision that waits for a store that is away, and may be made again after an append that was lost. */
+  readonly waiting: Waiting | null;
+}
+
+/** How long a decision waits for the store. */
+export interface Waiting {
+  readonly patience: Patience;
+  /** The time at which the decision is refused at the latest. */
+  readonly untilMs: number;
+  /** The delay before the next attempt. */
+  delayMs: number;
 }
 
 /** Decisions that were made together: their events, the state after them, and the one batch to append. */
