@@ -1,14 +1,14 @@
 import test, { type ExecutionContext } from 'ava';
+import { RuntimeError } from '../src/index.ts';
 import {
   list,
   type OptionReader,
   oneOf,
   optional,
-  RuntimeError,
   readOptions,
   text,
   wholeNumber,
-} from '../src/index.ts';
+} from '../src/plugin-kit/index.ts';
 
 const isLoud: OptionReader<boolean> = (value = false, refuse) =>
   typeof value === 'boolean' ? value : refuse('must be true or false');

@@ -7,15 +7,13 @@ import type {
   StopReason,
 } from '@agentclientprotocol/sdk';
 import {
-  type DetachReason,
   type EngineContext,
   type EngineOutput,
   type EngineSession,
-  RedactedOutputs,
   type Run,
   RuntimeError,
-  type Usage,
 } from '@worker-runtime/core';
+import { type DetachReason, RedactedOutputs, type Usage } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from './agent/agent-calls.ts';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';

@@ -1,4 +1,4 @@
-import { list, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
+import { list, optional, readOptions, text, wholeNumber } from '@worker-runtime/core/plugin-kit';
 import { parseTokens, readTokens, type Token } from './access/token.ts';
 
 export interface HttpOptions {

@@ -22,8 +22,8 @@ export interface Engine {
    */
   checkConfig?(config: JsonObject): void;
   /**
-   * Connects one execution of a Worker. If it throws or takes longer than the limit `attachTimeoutMs`, the command that
-   * needed the execution fails. For queued inputs the runtime retries with a backoff of up to one minute.
+   * Connects one execution of a Worker. If it throws, takes longer than the limit `attachTimeoutMs`, or returns
+   * something else than a session, the command that needed the execution fails. For queued inputs the runtime retries with a backoff of up to one minute.
    */
   attach(context: EngineContext): Promise<EngineSession>;
   /**
@@ -58,7 +58,7 @@ export interface EngineContext {
   /**
    * Begins a run on the engine's own initiative. On return `run.started` is committed; the runtime then calls
    * `session.run` for it.
-   * @throws WORKER_BUSY a run is active or queued · EXECUTION_LOST · as a commit: STORE_FULL · STORE_UNAVAILABLE
+   * @throws TypeError the input is invalid · WORKER_BUSY a run is active or queued · EXECUTION_LOST · as a commit: STORE_FULL · STORE_UNAVAILABLE
    */
   beginRun(input?: RunInput): Promise<void>;
   /**
@@ -84,6 +84,10 @@ export interface EngineSession {
    * when the generator returns, as `cancelled` after the output `withdrawn`, and as `failed` when it throws: with the
    * code and message of a `RuntimeError`, which are public, or with ENGINE_FAILED for any other error, whose message
    * only the operator's log has.
+   *
+   * Each output is checked. An invalid one, such as a number of tokens that is negative or NaN, fails the run with
+   * ENGINE_FAILED; nothing of it or of its array is recorded, and a diagnostic names the field. Public messages,
+   * reasons and names are shortened to 4 KiB. Members that are not listed here are ignored.
    */
   run(run: Run): AsyncIterable<EngineOutput | readonly EngineOutput[]>;
   /**
@@ -113,8 +117,8 @@ export interface Run {
   /**
    * Opens a request and resolves with its answer. Until then the Worker is `waiting`. A request that ends without an
    * answer also resolves, with `decision: null` and the reason in `by`. A rejection that is not awaited has no effect.
-   * @throws OPERATION_UNSUPPORTED the capabilities of the engine do not declare `requests` · LIMIT_REACHED ·
-   * EXECUTION_LOST · as a commit: STORE_FULL · STORE_UNAVAILABLE
+   * @throws TypeError the question is invalid · OPERATION_UNSUPPORTED the capabilities of the engine do not declare
+   * `requests` · LIMIT_REACHED · EXECUTION_LOST · as a commit: STORE_FULL · STORE_UNAVAILABLE
    */
   ask(question: Question): Promise<Answer>;
 }
@@ -166,7 +170,10 @@ export type MessageContent =
 /** A tool call that the engine makes. */
 export interface ToolCall {
   readonly type: 'tool-call';
-  /** Unique within the run. A call that repeats the id of one that is still open fails the run with ENGINE_FAILED. */
+  /**
+   * Unique within the run, at most 16,384 characters. A call that repeats the id of one that is still open fails the
+   * run with ENGINE_FAILED.
+   */
   readonly call: string;
   readonly name: string;
   readonly input: JsonValue;
@@ -184,7 +191,7 @@ export interface ToolResult {
 export type Step =
   | { readonly type: 'step-start'; readonly model?: string }
   | { readonly type: 'step-finish'; readonly finish: string };
-/** Tokens that were used, usually by one step. */
+/** Tokens that were used, usually by one step: whole numbers that are not negative. */
 export interface Usage extends UsageData {
   readonly type: 'usage';
 }

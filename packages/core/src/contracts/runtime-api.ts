@@ -408,7 +408,8 @@ export interface RuntimeApi {
   /**
    * Stops a Worker until `resumeWorker`: cancels its active run and its queued inputs and detaches its execution. The
    * engine has `deadlineMs` milliseconds to end (default: the limit `stopDeadlineMs`); after that its execution is
-   * detached anyway. On return the Worker is stopped. A repeated call returns the same outcome with `changed: false`.
+   * detached anyway. On return the Worker is stopped. A repeated call returns the same outcome with `changed: false`;
+   * during the stop it can shorten the deadline, and not extend it.
    * @example
    * const { outcome } = await runtime.stopWorker('ada', { deadlineMs: 2_000, reason: 'maintenance' });
    * if (outcome === 'detached') console.warn('The engine did not end in time');

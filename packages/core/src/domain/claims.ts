@@ -104,7 +104,7 @@ export class Claims {
   }
 
   /** Releases the claims of a deleted Worker. The claims of its detached executions then conflict with every Worker. */
-  forget(worker: string): void {
+  releaseDeleted(worker: string): void {
     this.release(worker);
     for (const holding of this.#lingering) if (holding.worker === worker) holding.isOrphan = true;
   }

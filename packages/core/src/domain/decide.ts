@@ -240,13 +240,13 @@ export const stop = (
 };
 
 /** Records that an execution was attached. The first one makes a new Worker visible. */
-export const attached = (state: WorkerState, generation: number): readonly NewEvent[] => {
+export const attachExecution = (state: WorkerState, generation: number): readonly NewEvent[] => {
   assertAlive(state);
   return [{ type: 'execution.attached', data: { generation, engine: state.engine } }];
 };
 
 /** Records that an execution ended without a stop. */
-export const lose = (
+export const detachExecution = (
   state: WorkerState,
   end: RunEnd,
   cause: 'restart' | 'crash' | 'deadline',

@@ -5,6 +5,7 @@ import type { CommitOptions } from '../journal/journal.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { contextOf } from './engine-context.ts';
+import { checkedRunInput } from './engine-output.ts';
 import { RunDriver, type RunHost } from './run-driver.ts';
 import type { ExecutionServices } from './services.ts';
 
@@ -19,6 +20,13 @@ export interface ExecutionOwner {
   /** Starts a run that no command asked for. @throws WORKER_BUSY · RUNTIME_STOPPING · EXECUTION_LOST */
   beginRun(execution: Execution, input: RunInput | null): Promise<void>;
 }
+
+/** @throws TypeError the value that an engine attached with is not a session */
+const assertSession = (session: unknown): void => {
+  const { run, detach } = (session ?? {}) as { readonly [K in keyof EngineSession]?: unknown };
+  if (typeof run !== 'function' || typeof detach !== 'function')
+    throw new TypeError('attach() must resolve with a session: an object with the methods run and detach');
+};
 
 /**
  * One attached engine of a Worker, and the host of its runs: everything that a run driver needs of the runtime is bound
@@ -82,10 +90,13 @@ export class Execution implements RunHost {
       this.#rejectConnect = () => {
         reject(new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was ended while its engine attached'));
       };
-      this.#connecting = attach(contextOf(this)).then((session) => {
-        this.#session = session;
-        resolve();
-      }, reject);
+      this.#connecting = attach(contextOf(this))
+        .then((session) => {
+          assertSession(session);
+          this.#session = session;
+          resolve();
+        })
+        .catch(reject);
     });
   }
 
@@ -145,8 +156,8 @@ export class Execution implements RunHost {
     if (!this.#isFenced) this.#owner.detachLost(this, cause);
   }
 
-  beginRun(input: RunInput | null): Promise<void> {
-    return this.#owner.beginRun(this, input);
+  async beginRun(input: RunInput | null): Promise<void> {
+    return this.#owner.beginRun(this, input && checkedRunInput(input, this.services.limits.eventBytes));
   }
 
   // what a run driver needs
@@ -159,7 +170,7 @@ export class Execution implements RunHost {
     return this.services.inputs.read(this.worker, input);
   }
 
-  persist(decide: Decision['decide'], failed?: (error: RuntimeError) => void): Promise<void> {
+  persist(decide: Decision['decide'], failed?: (error: RuntimeError) => void): Promise<RuntimeError | null> {
     return this.services.journal.persist(this.worker, decide, failed);
   }
 

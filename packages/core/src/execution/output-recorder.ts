@@ -1,15 +1,19 @@
 import type { EngineOutput, Message, WithdrawnRun } from '../contracts/engine.ts';
-import type { MessagePart, NewEvent } from '../contracts/event.ts';
+import { encodeEvent, type MessagePart, type NewEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RunEnd } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
 import { InFlight } from '../workers/in-flight.ts';
 import type { Worker } from '../workers/worker.ts';
+import { checkedOutput } from './engine-output.ts';
 
 type Outputs = readonly EngineOutput[];
+
+/** More than the line of a call's result needs beside the id of the call, if the run ends before the call does. */
+const RESULT_LINE_BYTES = 512;
 
 const isDelta = ({ type }: EngineOutput): boolean => type === 'text' || type === 'reasoning';
 
@@ -34,7 +38,6 @@ export class OutputRecorder {
   #steps = 0;
   #overflow: unknown = null;
   #isClosed = false;
-  #isLeftoverTooLarge = false;
   #withdrawn: WithdrawnRun | null = null;
 
   constructor(runId: string, host: RecorderHost) {
@@ -46,13 +49,15 @@ export class OutputRecorder {
   }
 
   /**
-   * On return durable outputs are committed. Consecutive durable outputs of an array are committed together.
-   * @throws as `Journal.commit` · OUTPUT_TOO_LARGE · TypeError an output of unknown type
+   * On return durable outputs are committed. Consecutive durable outputs of an array are committed together. An array
+   * with an invalid output has no effect.
+   * @throws as `Journal.commit` · OUTPUT_TOO_LARGE · EngineOutputError an output is invalid
    */
   record(output: EngineOutput | Outputs): Promise<unknown> {
+    const { eventBytes } = this.#host.services.limits;
     return Array.isArray(output)
-      ? this.#recordAll(output as Outputs)
-      : this.#recordGroup([output as EngineOutput]);
+      ? this.#recordAll(Array.from(output as Outputs, (one) => checkedOutput(one, eventBytes)))
+      : this.#recordGroup([checkedOutput(output, eventBytes)]);
   }
 
   /** The output with which the engine reported that its run was withdrawn, or null. */
@@ -72,17 +77,18 @@ export class OutputRecorder {
     if (readers?.inFlight === this.#inFlight) readers.inFlight = null;
   }
 
-  /** The text that no message has completed, as the event that the end of the run is committed with. */
-  leftover(state: WorkerState, end: RunEnd): readonly NewEvent[] {
-    if (this.#inFlight.isEmpty || this.#isLeftoverTooLarge || state.run?.runId !== this.#runId) return [];
-    const event = this.#message({ type: 'message' });
-    if (event?.type !== 'message.completed') return [];
-    return [end.outcome === 'completed' ? event : { ...event, data: { ...event.data, partial: true } }];
-  }
-
-  /** Excludes the unfinished text from the end of the run, because it exceeds the limit of an event. */
-  skipLeftover(): void {
-    this.#isLeftoverTooLarge = true;
+  /**
+   * The text that no message has completed, as the event that the end of the run is committed with. Null if the text
+   * exceeds the limit of an event; it is lost then, and the run can end.
+   */
+  leftover(state: WorkerState, end: RunEnd): readonly NewEvent[] | null {
+    if (this.#inFlight.isEmpty || state.run?.runId !== this.#runId) return [];
+    const message = this.#message({ type: 'message' });
+    if (message?.type !== 'message.completed') return [];
+    const event: NewEvent =
+      end.outcome === 'completed' ? message : { ...message, data: { ...message.data, partial: true } };
+    const line = encodeEvent(Number.MAX_SAFE_INTEGER, state.createdAt, state.workerId, event);
+    return Buffer.byteLength(line) < this.#host.services.limits.eventBytes ? [event] : null;
   }
 
   async #recordAll(outputs: Outputs): Promise<void> {
@@ -137,7 +143,10 @@ export class OutputRecorder {
       );
     }
     open.add(call);
-    const { openCalls: limit } = this.#host.services.limits;
+    const { openCalls: limit, eventBytes } = this.#host.services.limits;
+    // the end of the run must be able to record a result for the call
+    if (call.length * 6 + RESULT_LINE_BYTES > eventBytes)
+      throw outputTooLarge('eventBytes', eventBytes, 'The id of the tool call is too long');
     if (open.size > limit)
       throw new RuntimeError('LIMIT_REACHED', 'The run has too many tool calls without a result', {
         details: { limit: 'openCalls', value: limit },
@@ -211,10 +220,8 @@ export class OutputRecorder {
       case 'withdrawn':
         this.#withdrawn = output;
         return null;
-      default: {
-        const { type } = output as { readonly type?: unknown };
-        throw new TypeError(`An engine yielded an output of unknown type ${JSON.stringify(type)}`);
-      }
+      default:
+        return null;
     }
   }
 

@@ -39,8 +39,10 @@ export interface CommitOptions {
 /** Errors that concern one log and say nothing about the store. */
 const OF_ONE_LOG = new Set<ErrorCode>(['STORE_CONFLICT', 'WORKER_DAMAGED']);
 const NOT_DONE = new Set<ErrorCode>([...OF_ONE_LOG, 'STORE_FULL']);
+/** Errors of events that cannot be encoded, however often it is tried. */
+export const CANNOT_BE_WRITTEN: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'OUTPUT_TOO_LARGE']);
 /** Errors that no retry of a commit can change. */
-const FINAL = new Set<ErrorCode>([...OF_ONE_LOG, 'WORKER_NOT_FOUND']);
+const FINAL = new Set<ErrorCode>([...OF_ONE_LOG, ...CANNOT_BE_WRITTEN, 'WORKER_NOT_FOUND']);
 
 /**
  * The one writer. Each event of each Worker is decided, numbered, encoded, appended, applied and published here. A
@@ -86,8 +88,9 @@ export class Journal {
 
   /**
    * Decides in the Worker's turn and commits the resulting events. A decision without events writes nothing. On return
-   * the events are durable, applied and published. Rejects as `decide` does; on rejection nothing was written.
-   * @throws STORE_UNAVAILABLE · STORE_FULL · STORE_CONFLICT · WORKER_DAMAGED · OUTPUT_TOO_LARGE an event over `eventBytes`
+   * the events are durable, applied and published. Rejects as `decide` does; on rejection nothing was written. An
+   * error that is no RuntimeError rejects as INTERNAL.
+   * @throws INTERNAL · STORE_UNAVAILABLE · STORE_FULL · STORE_CONFLICT · WORKER_DAMAGED · OUTPUT_TOO_LARGE an event over `eventBytes`
    */
   commit(worker: Worker, decide: Decision['decide'], options: CommitOptions = {}): Promise<Commit> {
     const live = worker.ensureLive(this.#limits);
@@ -116,21 +119,21 @@ export class Journal {
 
   /**
    * Commits with retries, 100 ms to 5 s apart, until the commit succeeds, can never succeed, or the journal is closed.
-   * Calls `failed` after each failed attempt. Never rejects.
+   * Calls `failed` after each failed attempt. Never rejects; returns the last error if the commit did not succeed.
    */
   async persist(
     worker: Worker,
     decide: Decision['decide'],
     failed?: (error: RuntimeError) => void,
-  ): Promise<void> {
+  ): Promise<RuntimeError | null> {
     for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 5_000)) {
       try {
         await this.commit(worker, decide);
-        return;
+        return null;
       } catch (cause) {
         const error = RuntimeError.from(cause);
         failed?.(error);
-        if (this.#isClosed || FINAL.has(error.code)) return;
+        if (this.#isClosed || FINAL.has(error.code)) return error;
         await new Promise<void>((resolve) => this.#clock.after(delayMs, resolve));
       }
     }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { encodeEvent, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { apply, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
@@ -42,7 +42,7 @@ const NO_BATCH: Batch = { lines: new Uint8Array(0), count: 0 };
 
 /**
  * Makes decisions one after the other, each on the state that the previous one leaves. A decision that throws is
- * rejected and leaves no event. Events are numbered and encoded here, once: disk, memory and wires carry the bytes of
+ * rejected with a RuntimeError and leaves no event. Events are numbered and encoded here, once: disk, memory and wires carry the bytes of
  * the batch. The function is synchronous, so that nothing can change a state between its reading and the decision.
  */
 export const takeTurn = (
@@ -70,9 +70,7 @@ export const takeTurn = (
         const line = `${encodeEvent(seq, time, draft.workerId, event)}\n`;
         const bytes = Buffer.byteLength(line);
         if (bytes > eventBytes) {
-          throw new RuntimeError('OUTPUT_TOO_LARGE', 'The event exceeds the limit for one event', {
-            details: { limit: 'eventBytes', value: eventBytes },
-          });
+          throw outputTooLarge('eventBytes', eventBytes, 'The event exceeds the limit for one event');
         }
         head.seq = seq;
         head.offset = head.end;
@@ -92,7 +90,7 @@ export const takeTurn = (
       }
       accepted.push({ decision, before, events });
     } catch (error) {
-      decision.reject(error);
+      decision.reject(RuntimeError.from(error));
     }
   }
   if (count === 0) return { accepted, state: from, batch: NO_BATCH };

@@ -2,7 +2,7 @@ import type { Cursor } from '../contracts/cursor.ts';
 import { decodeEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Page, PageQuery, TranscriptQuery } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { invalidRequest, limitTooLarge } from '../contracts/runtime-error.ts';
 import type { LogGap } from '../contracts/store.ts';
 import type { RawPage } from '../contracts/stream.ts';
 import { speaks, type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
@@ -19,14 +19,13 @@ const SCAN_CHUNK = { count: 1_000, bytes: 262_144 };
 export const pageLimit = (limit: number | undefined, limits: Limits): number => {
   if (limit === undefined) return Math.min(limits.pageItemsDefault, limits.pageItems);
   if (!Number.isSafeInteger(limit) || limit < 1) {
-    throw new RuntimeError('INVALID_REQUEST', 'limit must be a positive whole number', {
-      details: { issues: [{ pointer: '/limit', message: 'must be a positive whole number' }] },
-    });
+    throw invalidRequest(
+      [{ pointer: '/limit', message: 'must be a positive whole number' }],
+      'limit must be a positive whole number',
+    );
   }
   if (limit > limits.pageItems) {
-    throw new RuntimeError('LIMIT_TOO_LARGE', undefined, {
-      details: { limit: 'pageItems', value: limits.pageItems },
-    });
+    throw limitTooLarge('pageItems', limits.pageItems);
   }
   return limit;
 };
@@ -152,9 +151,10 @@ export const readTranscriptPage = async (
   const count = pageLimit(query.limit, limits);
   if (query.before === undefined) return readForward(reader, worker, query.after ?? START, count, limits);
   if (query.after !== undefined) {
-    throw new RuntimeError('INVALID_REQUEST', 'A transcript query takes after or before, not both', {
-      details: { issues: [{ pointer: '/before', message: 'excludes after' }] },
-    });
+    throw invalidRequest(
+      [{ pointer: '/before', message: 'excludes after' }],
+      'A transcript query takes after or before, not both',
+    );
   }
   return readBackward(reader, worker, query.before, count, limits);
 };

@@ -1,7 +1,7 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { ObserveOptions, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
-import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
+import { type ErrorCode, limitReached } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
 import { encodeWatchCursor } from '../log/cursor.ts';
 import type { LogReader } from '../log/log-reader.ts';
@@ -76,9 +76,7 @@ export class Streams implements WorkerStreamOwner, WatchStreamOwner {
   #assertRoom(): void {
     const { subscriptions } = this.#options.limits;
     if (this.#open.size >= subscriptions) {
-      throw new RuntimeError('LIMIT_REACHED', 'Too many streams are open', {
-        details: { limit: 'subscriptions', value: subscriptions },
-      });
+      throw limitReached('subscriptions', subscriptions, 'Too many streams are open');
     }
   }
 

@@ -8,11 +8,11 @@ interface Cut {
 export const boundedText = (text: string, maxBytes: number): Cut & { readonly text: string } => {
   const size = Buffer.byteLength(text);
   if (size <= maxBytes) return { text };
-  // removes a character that was cut in two
-  const kept = Buffer.from(text)
-    .subarray(0, maxBytes)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '');
+  const bytes = Buffer.from(text);
+  let end = maxBytes;
+  // a byte that continues a character must not be the first one that is left out
+  while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end -= 1;
+  const kept = bytes.toString('utf8', 0, end);
   return { text: `${kept}\n[cut: ${maxBytes} of ${size} bytes are shown]`, truncated: true };
 };
 

@@ -1,6 +1,6 @@
 import type { Limits } from '../contracts/limits.ts';
 import type { ListWorkers, WorkerStatus } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import { Claims } from '../domain/claims.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { ByteSum } from './byte-sum.ts';
@@ -98,9 +98,11 @@ export class Workers {
     if (this.#byId.has(workerId))
       throw new RuntimeError('WORKER_EXISTS', undefined, { details: { workerId } });
     if (this.#byId.size >= this.#limits.workers) {
-      throw new RuntimeError('LIMIT_REACHED', 'The runtime has reached its maximum number of Workers', {
-        details: { limit: 'workers', value: this.#limits.workers },
-      });
+      throw limitReached(
+        'workers',
+        this.#limits.workers,
+        'The runtime has reached its maximum number of Workers',
+      );
     }
     this.#byId.set(workerId, worker);
   }
@@ -110,7 +112,7 @@ export class Workers {
     const { workerId, log } = worker;
     if (!this.knows(worker)) return;
     this.#byId.delete(workerId);
-    this.claims.forget(workerId);
+    this.claims.releaseDeleted(workerId);
     this.#measure(worker, null);
     if (worker.counted === null) return;
     this.counts[worker.counted] -= 1;

@@ -1,4 +1,4 @@
-import type { LogHead, Snapshot } from '@worker-runtime/core';
+import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
 import { type Filed, LogEntry } from '../files/log-entry.ts';
 import { FORMAT_NAME, FORMAT_VERSION } from '../layout/layout.ts';
 import { NEWLINE } from '../layout/line.ts';
@@ -49,13 +49,13 @@ export const catalogHeader = (runtimeId: string): string =>
   sealLine(JSON.stringify({ format: FORMAT_NAME, version: FORMAT_VERSION, runtimeId }));
 
 export const catalogLine = (entry: LogEntry, snapshot: Snapshot | undefined): string => {
-  const { log, workerId: worker, filed } = entry;
-  const line: LogLine = { log, worker, ...filed };
+  const { log, workerId: worker, synced } = entry;
+  const line: LogLine = { log, worker, ...synced };
   // A snapshot ahead of the log would still be used after the lines that it covers were lost.
   if (!snapshot || snapshot.head.seq > entry.seq) return sealLine(JSON.stringify(line));
   const { seq, bytes } = snapshot.head;
-  const isFiled = seq === filed.seq && bytes === filed.bytes;
-  const described = JSON.stringify(isFiled ? line : { ...line, at: [seq, bytes] });
+  const isSynced = seq === synced.seq && bytes === synced.bytes;
+  const described = JSON.stringify(isSynced ? line : { ...line, at: [seq, bytes] });
   return sealLine(`${described.slice(0, -1)}${VALUE}${snapshot.text}}`);
 };
 

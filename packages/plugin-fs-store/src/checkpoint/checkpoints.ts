@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Snapshot, StoreFinding } from '@worker-runtime/core';
+import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { errnoOf, isMisplaced } from '../disk/disk-failure.ts';
 import type { Backlog } from '../files/backlog.ts';
@@ -202,7 +202,6 @@ export class Checkpoints {
     await (isNew ? this.#catalog.replace(lines) : this.#catalog.append(lines));
     const before = this.#last;
     this.#last = checkpoint;
-    for (const entry of dirty) entry.synced = entry.filed;
     await this.#retire(before?.segment ?? 0, trash);
     return true;
   }
@@ -220,7 +219,9 @@ export class Checkpoints {
       if (!entry.isRemoved) {
         try {
           await backlog.flushOne(entry);
-          if (entry.filed.seq > 0 && entry.damage !== 'rescued') await files.sync(entry);
+          const reached = entry.filed;
+          if (reached.seq > 0 && entry.damage !== 'rescued') await files.sync(entry);
+          entry.synced = reached;
           filed.push(entry);
         } catch (error) {
           failure ??= error;
@@ -228,6 +229,7 @@ export class Checkpoints {
           if (isMisplaced(error)) misplaced.push(entry);
         }
       }
+      if (left > 0) await backlog.relieve();
       const isLate = left > 0 && performance.now() > this.#deadline;
       if (isLate || (left > 0 && filed.length >= SLICE_LOGS)) await this.#note(filed.splice(0), dirty);
       if (isLate) return false;
@@ -253,10 +255,7 @@ export class Checkpoints {
     const noted = { ...this.#last, checkpoint: this.#last.checkpoint + 1, lines: count, isClean: false };
     await this.#catalog.append([...lines, Buffer.from(checkpointLine(noted))]);
     this.#last = noted;
-    for (const entry of filed) {
-      entry.synced = entry.filed;
-      dirty.delete(entry);
-    }
+    for (const entry of filed) dirty.delete(entry);
   }
 
   /** Marks a log whose files are missing. The next checkpoint rescues what the write-ahead log still has of it. */
@@ -290,7 +289,7 @@ export class Checkpoints {
     let begun = performance.now();
     for (const entry of entries) {
       // A log without files begins after this checkpoint, so the next open replays it from the write-ahead log.
-      if (entry.isRemoved || entry.filed.seq === 0) continue;
+      if (entry.isRemoved || entry.synced.seq === 0) continue;
       lines.push(Buffer.from(catalogLine(entry, this.#settings.snapshotOf(entry.log))));
       count += 1;
       if (performance.now() - begun > SLICE_MS) {

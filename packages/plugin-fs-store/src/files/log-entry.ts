@@ -1,4 +1,4 @@
-import type { LogHead, Snapshot } from '@worker-runtime/core';
+import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
 import type { LogChange } from '../wal/frame.ts';
 
 /** One acknowledged batch that is in the write-ahead log and not in the Worker's own files yet. */
@@ -51,7 +51,7 @@ export class LogEntry {
   bytes: number;
   keyBytes: number;
   filed: Filed;
-  /** The part that the files held at the last checkpoint. No failed sync can put it in doubt. */
+  /** The part of it that was synced, by the last checkpoint or the one in progress. No failed sync can put it in doubt. */
   synced: Filed;
   unfiled: Unfiled | null = null;
   /** The snapshot in the catalog, until the log is listed. */
@@ -121,6 +121,7 @@ export class LogEntry {
   releaseUnfiled(): void {
     this.unfiled = null;
     this.filed = NOTHING_FILED;
+    this.synced = NOTHING_FILED;
   }
 
   /**

@@ -9,6 +9,8 @@ import type { BatchRecord, LogEntry } from './log-entry.ts';
 /** The batches of one log that were filed since the last checkpoint. */
 interface FiledBatches {
   readonly batches: BatchRecord[];
+  /** The text of `worker.json`, if the log was created since the last checkpoint. */
+  document: string | null;
   /** The offset at which the next change has to begin. */
   next: number;
   /** The offset up to which the log was filed. */
@@ -29,7 +31,7 @@ export const refile = async (
 ): Promise<void> => {
   const found = new Map<string, FiledBatches>();
   for (const { log, synced, filed } of entries)
-    found.set(log, { batches: [], next: synced.bytes, end: filed.bytes });
+    found.set(log, { batches: [], document: null, next: synced.bytes, end: filed.bytes });
   await replay({
     disk,
     layout,
@@ -41,7 +43,9 @@ export const refile = async (
       if (!filed || change.kind === FRAME_KIND.remove) return;
       const { bytes: start, lines, seq, count, meta } = change;
       if (start !== filed.next || start >= filed.end) return;
-      const keys = change.kind === FRAME_KIND.create ? meta.slice(meta.indexOf('\n') + 1) : meta;
+      const keysAt = change.kind === FRAME_KIND.create ? meta.indexOf('\n') + 1 : 0;
+      if (keysAt > 0) filed.document = meta.slice(0, keysAt);
+      const keys = meta.slice(keysAt);
       filed.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
       filed.next = start + lines.length;
     },
@@ -49,6 +53,6 @@ export const refile = async (
   for (const entry of entries) {
     const filed = found.get(entry.log);
     // All batches or none: otherwise the files stay as they are, and the next checkpoint fails like this one.
-    if (filed && filed.next === entry.filed.bytes) backlog.putBack(entry, filed.batches);
+    if (filed && filed.next === entry.filed.bytes) backlog.putBack(entry, filed);
   }
 };

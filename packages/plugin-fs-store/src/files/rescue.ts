@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, writeFully } from '../disk/disk.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
 import { reportDamage } from './damage.ts';

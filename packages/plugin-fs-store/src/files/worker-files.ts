@@ -13,6 +13,8 @@ export class WorkerFiles {
   readonly pool: FilePool;
   /** Logs whose directory contains a new name that is not synced yet. */
   readonly #unsyncedNames = new Set<LogEntry>();
+  /** Logs whose `worker.json` is not synced yet. */
+  readonly #unsyncedDocuments = new Set<LogEntry>();
 
   constructor(disk: Disk, layout: Layout, pool: FilePool) {
     this.#disk = disk;
@@ -77,6 +79,10 @@ export class WorkerFiles {
     if (entry.filed.keyBytes > 0) {
       await this.pool.use(this.keys(entry), 'create', (file) => this.#disk.sync(file));
     }
+    if (this.#unsyncedDocuments.has(entry)) {
+      await this.#syncDocument(entry);
+      this.#unsyncedDocuments.delete(entry);
+    }
     if (!this.#unsyncedNames.has(entry)) return;
     await this.#disk.syncDirectory(this.directory(entry));
     this.#unsyncedNames.delete(entry);
@@ -85,6 +91,7 @@ export class WorkerFiles {
   /** Releases the open files of a log. */
   async release(entry: LogEntry): Promise<void> {
     this.#unsyncedNames.delete(entry);
+    this.#unsyncedDocuments.delete(entry);
     await this.pool.release(this.events(entry));
     await this.pool.release(this.keys(entry));
   }
@@ -94,7 +101,15 @@ export class WorkerFiles {
     const file = await this.#disk.open(this.document(entry), 'replace');
     try {
       await writeFully(this.#disk, file, Buffer.from(document), 0);
-      // Synced here and not at the checkpoint, because it is written once and is not in the pool of open files.
+    } finally {
+      await this.#disk.close(file);
+    }
+    this.#unsyncedDocuments.add(entry);
+  }
+
+  async #syncDocument(entry: LogEntry): Promise<void> {
+    const file = await this.#disk.open(this.document(entry), 'write');
+    try {
       await this.#disk.sync(file);
     } finally {
       await this.#disk.close(file);

@@ -1,4 +1,4 @@
-import type { StoreFinding } from '@worker-runtime/core';
+import type { LogHead, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
@@ -32,6 +32,12 @@ export interface Recovered {
   readonly touched: ReadonlySet<LogEntry>;
 }
 
+/** A hole in a log: its end before a change, and the position at which the change begins. */
+interface Misfit {
+  readonly from: LogHead;
+  readonly to: LogHead;
+}
+
 /** One run of `recoverStore`: combines the catalog, the write-ahead log and the Workers' files. */
 class Recovery {
   readonly #settings: RecoverySettings;
@@ -42,6 +48,8 @@ class Recovery {
   readonly #unknownChanges = new Map<string, LogChange>();
   /** Logs that were removed and whose creation was not found. */
   readonly #removedUnknown = new Set<string>();
+  /** The first change of each log that does not continue its lines. Later changes may remove the log. */
+  readonly #misfits = new Map<LogEntry, Misfit>();
   /** Logs whose length was taken from their files. The first change in the write-ahead log gives the true one. */
   readonly #estimated = new Set<LogEntry>();
 
@@ -82,6 +90,7 @@ class Recovery {
       const entry = this.#entries.get(log);
       if (entry) entry.snapshot = snapshot;
     }
+    for (const [entry, misfit] of this.#misfits) this.#reportMissingLines(entry, misfit);
     for (const change of this.#unknownChanges.values()) this.#reportUnknown(change);
     return {
       entries: this.#entries,
@@ -182,6 +191,7 @@ class Recovery {
   #remove(entry: LogEntry): void {
     this.#entries.delete(entry.log);
     this.#touched.delete(entry);
+    this.#misfits.delete(entry);
     entry.phase = 'removed';
     entry.releaseUnfiled();
     this.#removed.set(entry.log, entry);
@@ -191,7 +201,7 @@ class Recovery {
     if (this.#estimated.delete(entry)) this.#rebase(entry, change);
     if (change.seq + change.count <= entry.seq) return;
     if (change.seq !== entry.seq || change.bytes !== entry.bytes) {
-      this.#reportMissingLines(entry, change);
+      this.#noteMisfit(entry, change);
       const hole = change.bytes - entry.bytes;
       if (change.seq < entry.seq || hole < 0 || hole > HOLE_BYTES) return;
       // The zeros keep later lines at their offsets. Reads report the gap.
@@ -220,7 +230,7 @@ class Recovery {
 
   /** Corrects an estimated length by the first change of the log. The file may hold more, unsynced, or less. */
   #rebase(entry: LogEntry, change: LogChange): void {
-    if (entry.seq < change.seq) this.#reportMissingLines(entry, change);
+    if (entry.seq < change.seq) this.#noteMisfit(entry, change);
     entry.filed = { seq: change.seq, bytes: change.bytes, keyBytes: change.keyBytes };
     entry.synced = entry.filed;
     entry.seq = change.seq;
@@ -228,13 +238,22 @@ class Recovery {
     entry.keyBytes = change.keyBytes;
   }
 
-  #reportMissingLines(entry: LogEntry, change: LogChange): void {
+  /**
+   * Marks a log as damaged, and reports it after the replay if the log is still there. A checkpoint skips logs that were
+   * removed while it was made, so lines of a removed log may be missing before its removal.
+   */
+  #noteMisfit(entry: LogEntry, { seq, bytes }: LogChange): void {
     if (entry.isDamaged) return;
+    entry.damage = 'damaged';
+    this.#misfits.set(entry, { from: entry.head, to: { seq, bytes } });
+  }
+
+  #reportMissingLines(entry: LogEntry, { from, to }: Misfit): void {
     reportDamage(entry, this.#settings.report, {
       message: 'Lines of a Worker are missing',
-      offset: entry.bytes,
+      offset: from.bytes,
       phase: 'replay',
-      detail: { log: entry.log, from: entry.head, to: { seq: change.seq, bytes: change.bytes } },
+      detail: { log: entry.log, from, to },
     });
   }
 

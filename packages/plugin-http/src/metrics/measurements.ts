@@ -1,4 +1,5 @@
-import type { Committed, Diagnostic, ServedRuntime, WorkerStatus } from '@worker-runtime/core';
+import type { Committed, Diagnostic, WorkerStatus } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
 import { Tally } from './tally.ts';

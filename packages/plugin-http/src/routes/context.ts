@@ -1,4 +1,5 @@
-import type { ErrorCode, ServedRuntime } from '@worker-runtime/core';
+import type { ErrorCode } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RoutePermission } from '../access/permission.ts';
 import type { StreamResponses } from '../streams/stream-responses.ts';
