@@ -117,6 +117,31 @@ const limits: Record<keyof Limits, Reach> = {
     await runtime.cancelRun('w');
     t.is(await codeOf(queue()), 'none');
   },
+  async openInputBytes(t) {
+    const { runtime, puppet } = await startRig(t, { limits: { openInputBytes: 10_000 } });
+    const initialInput = { text: textOf(3_000) };
+    for (const workerId of ['a', 'b'])
+      await runtime.createWorker({ workerId, engine: 'puppet', initialInput });
+    // The inputs of all Workers count, active or queued, and so does their metadata.
+    const queue = () =>
+      runtime.sendInput('a', { text: textOf(1_500), metadata: { a: textOf(500) }, whenBusy: 'queue' });
+    await queue();
+    await refused(t, queue(), 'LIMIT_REACHED', 'openInputBytes', 10_000);
+    await refused(
+      t,
+      runtime.createWorker({ engine: 'puppet', initialInput }),
+      'LIMIT_REACHED',
+      'openInputBytes',
+      10_000,
+    );
+    t.is((await runtime.listWorkers()).items.length, 2);
+    puppet.last('b').finish();
+    await settle();
+    t.is(await codeOf(queue()), 'none');
+    await refused(t, queue(), 'LIMIT_REACHED', 'openInputBytes', 10_000);
+    await runtime.stopWorker('a');
+    await runtime.createWorker({ engine: 'puppet', initialInput });
+  },
   async openRequests(t) {
     const { runtime, puppet } = await startRig(t, { limits: { openRequests: 1 } });
     await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });

@@ -164,5 +164,5 @@ test('P25: the catalog returns a snapshot unchanged, with its position', (t) => 
   }
   const before = '{"log":"log_a","worker":"a","seq":3,"bytes":30,"keyBytes":0,"at":[3,30],"value":{"é":1}}';
   const read = readCatalog(catalogOf([sealLine(before)])).logs.get('log_a')?.snapshot;
-  t.deepEqual(read, { head: { seq: 3, bytes: 30 }, text: '{"é":1}' });
+  t.like(read, { head: { seq: 3, bytes: 30 }, text: '{"é":1}' });
 });

@@ -11,6 +11,7 @@ import type { RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { parseResource } from '../domain/claims.ts';
 import { acceptInput, attachExecution, remove } from '../domain/decide.ts';
+import { sizeOfInput } from '../domain/size.ts';
 import { emptyState } from '../domain/state.ts';
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
@@ -178,6 +179,7 @@ export class Creation {
       workers.remove(worker);
       throw error;
     }
+    let release = (): void => {};
     try {
       await journal.commit(worker, () => [this.#created(spec, key)]);
       const accepted = input && { inputId: mintId('input'), runId: mintId('run'), ...input };
@@ -185,15 +187,17 @@ export class Creation {
       await supervisor.attach(worker, (current, generation) => {
         before = current.head;
         const begun = attachExecution(current, generation);
-        return accepted
-          ? [...begun, ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits)]
-          : begun;
+        if (!accepted) return begun;
+        release = workers.openInputs.reserve(sizeOfInput(accepted));
+        return [...begun, ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits)];
       });
       if (key) workers.creationKeys.add({ hash: hashOfKey(key.value), digest: key.digest, workerId });
       return { worker, replayed: false, before: accepted && before };
     } catch (error) {
       await this.cancel(worker);
       throw error;
+    } finally {
+      release();
     }
   }
 

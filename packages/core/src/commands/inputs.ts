@@ -1,5 +1,5 @@
 import { admitted } from '../admission.ts';
-import { decodeEvent } from '../contracts/event.ts';
+import { decodeEvent, type NewEvent } from '../contracts/event.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
@@ -7,12 +7,16 @@ import type { IdempotencyOptions, InputReceipt, WaitOptions, WorkerInput } from 
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { KeyEntry, RuntimeStore } from '../contracts/store.ts';
 import { acceptInput, assertRunnable } from '../domain/decide.ts';
+import { sizeOfInput } from '../domain/size.ts';
+import type { WorkerState } from '../domain/state.ts';
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { Commit } from '../journal/turn.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
+import type { ByteSum } from '../workers/byte-sum.ts';
 import { eventKey, hashOfKey, Keys } from '../workers/idempotency.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -21,6 +25,8 @@ import type { RunWaits } from './run-waits.ts';
 
 export interface InputsOptions {
   readonly limits: Limits;
+  /** The inputs of all Workers that are queued or whose run is active. */
+  readonly openInputs: ByteSum;
   readonly hooks: Hooks;
   readonly journal: Journal;
   readonly supervisor: Supervisor;
@@ -88,7 +94,7 @@ export class Inputs {
     key: ReturnType<typeof eventKey> | null,
     keys?: Keys,
   ): Promise<Receipt> {
-    const { hooks, journal, supervisor, limits, assertRunning } = this.#options;
+    const { hooks, journal, supervisor, limits, openInputs, assertRunning } = this.#options;
     assertRunnable(worker.state);
     return admitted(
       hooks.admit,
@@ -104,26 +110,27 @@ export class Inputs {
           ...(metadata && { metadata }),
         };
         const entry = key && { hash: hashOfKey(key.value), digest: key.digest };
-        const { before, events } = await journal.commit(
-          worker,
-          (state) => {
-            assertRunning();
-            assertRunnable(state);
-            if (supervisor.stopping(worker))
-              throw new RuntimeError('WORKER_STOPPED', 'The Worker is being stopped');
-            if (!supervisor.isAttached(worker))
-              throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost; try again');
-            return acceptInput(state, accepted, whenBusy, key, limits);
-          },
-          {
-            key: entry,
-            // added in the same step as the commit, so that an immediate retry finds it
-            applied: (commit) => {
-              if (entry && commit.events.length > 0)
-                keys?.add({ ...entry, seq: commit.before.seq + 1, offset: commit.before.end });
-            },
-          },
-        );
+        let release = (): void => {};
+        const decide = (state: WorkerState): readonly NewEvent[] => {
+          assertRunning();
+          assertRunnable(state);
+          if (supervisor.stopping(worker))
+            throw new RuntimeError('WORKER_STOPPED', 'The Worker is being stopped');
+          if (!supervisor.isAttached(worker))
+            throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost; try again');
+          const events = acceptInput(state, accepted, whenBusy, key, limits);
+          release = openInputs.reserve(sizeOfInput(accepted));
+          return events;
+        };
+        const applied = (commit: Commit): void => {
+          release();
+          // added in the same step as the commit, so that an immediate retry finds it
+          if (entry && commit.events.length > 0)
+            keys?.add({ ...entry, seq: commit.before.seq + 1, offset: commit.before.end });
+        };
+        const { before, events } = await journal
+          .commit(worker, decide, { key: entry, applied })
+          .finally(() => release());
         const [event] = events;
         return {
           inputId: accepted.inputId,

@@ -15,6 +15,11 @@ export const DEFAULT_LIMITS = {
   configBytes: 262_144,
   /** Queued inputs of a Worker (`whenBusy: "queue"`). LIMIT_REACHED. */
   queuedInputs: 16,
+  /**
+   * The size in memory of the inputs of all Workers that are queued or whose run is active. LIMIT_REACHED. The content of
+   * a queued input is on disk only; this also bounds what their runs will need.
+   */
+  openInputBytes: 134_217_728,
   /** Open requests of a run. `run.ask` rejects with LIMIT_REACHED. */
   openRequests: 16,
   /** Tool calls of a run that have no result yet. The run fails with LIMIT_REACHED. */

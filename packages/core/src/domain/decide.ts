@@ -1,13 +1,32 @@
-import type { EventKey, NewEvent, ResolvedBy, RunError, RunOutcome, StopResult } from '../contracts/event.ts';
+import type {
+  EventKey,
+  InputRole,
+  NewEvent,
+  ResolvedBy,
+  RunError,
+  RunOutcome,
+  StopResult,
+  TextPart,
+} from '../contracts/event.ts';
+import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { OpenRequest, UpdateWorker } from '../contracts/runtime-api.ts';
 import { invalidRequest, limitReached, RuntimeError } from '../contracts/runtime-error.ts';
-import type { AcceptedInput, CurrentRun, WorkerState } from './state.ts';
+import type { CurrentRun, WorkerState } from './state.ts';
 
 /*
  * The state machine of a Worker. Each function decides one command on a state: it returns the events, or throws a
  * RuntimeError. The functions are pure and synchronous, so that each decision of a turn sees the earlier ones.
  */
+
+/** An input to accept, with the ids that it and its run get. */
+export interface NewInput {
+  readonly inputId: string;
+  readonly runId: string;
+  readonly role: InputRole;
+  readonly parts: readonly TextPart[];
+  readonly metadata?: JsonObject;
+}
 
 const detail = (state: WorkerState): { workerId: string } => ({ workerId: state.workerId });
 
@@ -23,13 +42,13 @@ export const assertRunnable = (state: WorkerState): void => {
     throw new RuntimeError('WORKER_STOPPED', undefined, { details: detail(state) });
 };
 
-const started = (input: AcceptedInput, generation: number): NewEvent => ({
+const started = (input: Pick<NewInput, 'inputId' | 'runId'>, generation: number): NewEvent => ({
   type: 'run.started',
   run: input.runId,
   data: { input: input.inputId, origin: 'input', generation },
 });
 
-const accepted = (input: AcceptedInput, queued: boolean, key: EventKey | null): NewEvent => ({
+const accepted = (input: NewInput, queued: boolean, key: EventKey | null): NewEvent => ({
   type: 'input.accepted',
   run: input.runId,
   data: {
@@ -45,7 +64,7 @@ const accepted = (input: AcceptedInput, queued: boolean, key: EventKey | null): 
 /** Accepts an input. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY · LIMIT_REACHED the queue is full */
 export const acceptInput = (
   state: WorkerState,
-  input: AcceptedInput,
+  input: NewInput,
   whenBusy: 'reject' | 'queue',
   key: EventKey | null,
   limits: Limits,
@@ -65,11 +84,7 @@ export const acceptInput = (
 };
 
 /** Begins a run on the engine's own initiative. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY */
-export const beginRun = (
-  state: WorkerState,
-  runId: string,
-  input: AcceptedInput | null,
-): readonly NewEvent[] => {
+export const beginRun = (state: WorkerState, runId: string, input: NewInput | null): readonly NewEvent[] => {
   assertRunnable(state);
   if (state.run !== null || state.queue.length > 0) {
     throw new RuntimeError('WORKER_BUSY', undefined, {

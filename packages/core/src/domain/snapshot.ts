@@ -1,10 +1,15 @@
+import type { TextPart } from '../contracts/event.ts';
+import type { JsonObject } from '../contracts/json.ts';
 import type { Snapshot, StoredLog } from '../contracts/store.ts';
-import { emptyState, type WorkerState } from './state.ts';
+import { sizeOfInput } from './size.ts';
+import { type CurrentRun, emptyState, type PendingInput, type WorkerState } from './state.ts';
 
 /**
- * The version of the fold. A snapshot of another version is not used; the state is folded from the whole log instead.
+ * The version of the fold. A snapshot of an unknown version is not used; the state is folded from the whole log instead.
  */
-const STATE_VERSION = 1;
+const STATE_VERSION = 2;
+/** The version whose snapshots hold the text of inputs. */
+const WITH_TEXTS = 1;
 
 const EMPTY: Readonly<Record<string, unknown>> = { ...emptyState('', '') };
 
@@ -21,13 +26,14 @@ const restOf = ({ phase, status, run, queue, creationKey, claims }: WorkerState)
   return status === 'idle' && claims.every(({ mode }) => mode === 'read') ? status : null;
 };
 
-const beginning = (rest: Rest): string => `{"version":${STATE_VERSION},"rest":"${rest}",`;
-const IDLE = beginning('idle');
-const STOPPED = beginning('stopped');
+const beginningsOf = (rest: Rest): readonly string[] =>
+  [STATE_VERSION, WITH_TEXTS].map((version) => `{"version":${version},"rest":"${rest}",`);
+const IDLE = beginningsOf('idle');
+const STOPPED = beginningsOf('stopped');
 
 const restIn = (text: string): Rest | null => {
-  if (text.startsWith(IDLE)) return 'idle';
-  return text.startsWith(STOPPED) ? 'stopped' : null;
+  if (IDLE.some((beginning) => text.startsWith(beginning))) return 'idle';
+  return STOPPED.some((beginning) => text.startsWith(beginning)) ? 'stopped' : null;
 };
 
 /**
@@ -50,15 +56,44 @@ export const snapshotOf = (state: WorkerState): Snapshot => {
   };
 };
 
-/** Returns the state of a snapshot. Without one, or for another version, returns the state of an empty log. */
+/** An input as a snapshot of version `WITH_TEXTS` holds it. */
+interface InputWithText {
+  readonly inputId: string;
+  readonly runId: string;
+  readonly parts: readonly TextPart[];
+  readonly metadata?: JsonObject;
+}
+
+const withoutText = (input: InputWithText): PendingInput => {
+  const { inputId, runId } = input;
+  return { inputId, runId, seq: 0, offset: 0, bytes: sizeOfInput(input) };
+};
+
+interface StateWithTexts extends Partial<Omit<WorkerState, 'queue' | 'run'>> {
+  readonly queue?: readonly InputWithText[];
+  readonly run?: Omit<CurrentRun, 'input'> & { readonly input: InputWithText | null };
+}
+
+/** Releases the text of the inputs in a state, which a run finds in the log. */
+const withoutTexts = ({ queue, run, ...rest }: StateWithTexts): Partial<WorkerState> => ({
+  ...rest,
+  ...(queue && { queue: queue.map(withoutText) }),
+  ...(run && { run: { ...run, input: run.input && withoutText(run.input) } }),
+});
+
+type StoredState =
+  | { readonly version: typeof STATE_VERSION; readonly state?: Partial<WorkerState> }
+  | { readonly version: typeof WITH_TEXTS; readonly state?: StateWithTexts }
+  | { readonly version?: undefined; readonly state?: undefined };
+
+/** Returns the state of a snapshot. Without one, or for an unknown version, returns the state of an empty log. */
 export const stateIn = (workerId: string, log: string, snapshot: Snapshot | null): WorkerState => {
   const empty = emptyState(workerId, log);
   if (!snapshot) return empty;
-  const { version, state } = JSON.parse(snapshot.text) as {
-    readonly version?: unknown;
-    readonly state?: Partial<WorkerState>;
-  };
-  return version === STATE_VERSION && state ? { ...empty, ...state } : empty;
+  const stored = JSON.parse(snapshot.text) as StoredState;
+  if (stored.version === STATE_VERSION) return { ...empty, ...stored.state };
+  if (stored.version === WITH_TEXTS && stored.state) return { ...empty, ...withoutTexts(stored.state) };
+  return empty;
 };
 
 /** A state that is parsed from its snapshot on first use, because most Workers are not used after a start. */

@@ -2,32 +2,36 @@ import type { ClaimMode } from '../contracts/claim.ts';
 import type {
   BundleRef,
   EventKey,
-  InputRole,
   RunError,
   StopResult,
-  TextPart,
   UsageData,
   WorkerEvent,
 } from '../contracts/event.ts';
-import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import type { JsonValue } from '../contracts/json.ts';
 import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
 import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
+import { sizeOfInput } from './size.ts';
 
-/** An input that was accepted, with the run that works on it. */
-export interface AcceptedInput {
+/**
+ * An input whose run has not ended. The state does not hold its text: the text is in the log, and is read from there
+ * when the run begins.
+ */
+export interface PendingInput {
   readonly inputId: string;
   readonly runId: string;
-  readonly role: InputRole;
-  readonly parts: readonly TextPart[];
-  readonly metadata?: JsonObject;
+  /** The position of its line in the log; number 0 if it is not known, for an input of an old snapshot. */
+  readonly seq: number;
+  readonly offset: number;
+  /** The size of its text and metadata in memory, as `sizeOfInput` estimates it. */
+  readonly bytes: number;
 }
 
 /** The active run. */
 export interface CurrentRun {
   readonly runId: string;
   readonly origin: 'input' | 'engine';
-  readonly input: AcceptedInput | null;
+  readonly input: PendingInput | null;
   readonly generation: number;
   readonly startedAt: string;
   /** The tool calls without a result. Absent if every call has a result. */
@@ -75,7 +79,7 @@ export interface WorkerState {
   readonly recorded: JsonValue;
   readonly stopResult: StopResult | null;
   readonly run: CurrentRun | null;
-  readonly queue: readonly AcceptedInput[];
+  readonly queue: readonly PendingInput[];
   readonly requests: readonly OpenRequest[];
   /** The requests that were resolved last, to distinguish a repeated answer from an unknown request. */
   readonly resolved: readonly { readonly requestId: string; readonly decision: string | null }[];
@@ -135,10 +139,11 @@ const count = (tally: Tally, what: Exclude<keyof Tally, 'usage'>): Tally => ({
 });
 
 /**
- * Folds one event into a draft, except for `head`, which the caller sets because it knows the bytes. Never fails: an
- * event of an unknown type, or one that does not fit the state (in a damaged log), changes only the time.
+ * Folds one event into a draft, except for `head`, which the caller sets because it knows the bytes. `offset` is where
+ * the line of the event begins. Never fails: an event of an unknown type, or one that does not fit the state (in a
+ * damaged log), changes only the time.
  */
-export const apply = (draft: Draft, event: WorkerEvent): void => {
+export const apply = (draft: Draft, event: WorkerEvent, offset: number): void => {
   draft.updatedAt = event.time;
   switch (event.type) {
     case 'worker.created': {
@@ -176,9 +181,9 @@ export const apply = (draft: Draft, event: WorkerEvent): void => {
       draft.recorded = event.data.value;
       return;
     case 'input.accepted': {
-      const { input: inputId, role, parts, metadata } = event.data;
-      const accepted = { inputId, runId: event.run ?? '', role, parts, ...(metadata && { metadata }) };
-      draft.queue = [...draft.queue, accepted];
+      const { data, seq, run: runId = '' } = event;
+      const accepted = { inputId: data.input, runId, seq, offset, bytes: sizeOfInput(data) };
+      draft.queue = draft.queue.length === 0 ? [accepted] : [...draft.queue, accepted];
       draft.tally = count(draft.tally, 'inputs');
       return;
     }

@@ -1,6 +1,6 @@
 import type { DetachReason, Engine, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { CurrentRun } from '../domain/state.ts';
+import type { CurrentRun, PendingInput } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
@@ -100,9 +100,12 @@ export class Execution implements RunHost {
     });
   }
 
-  /** Starts a driver for a run that the log has started. Returns null if no engine is connected. */
-  start(run: CurrentRun): RunDriver | null {
-    if (this.#session) this.#driver = new RunDriver(run, this.#session, this);
+  /**
+   * Starts a driver for a run that the log has started. Returns null if no engine is connected. Without `input`, the
+   * driver reads the input of the run from the log.
+   */
+  start(run: CurrentRun, input: RunInput | null): RunDriver | null {
+    if (this.#session) this.#driver = new RunDriver(run, input, this.#session, this);
     return this.#driver;
   }
 
@@ -161,6 +164,10 @@ export class Execution implements RunHost {
 
   commit(decide: Decision['decide'], options?: CommitOptions): Promise<Commit> {
     return this.services.journal.commit(this.worker, decide, options);
+  }
+
+  readInput(input: PendingInput): Promise<RunInput> {
+    return this.services.inputs.read(this.worker, input);
   }
 
   persist(decide: Decision['decide'], failed?: (error: RuntimeError) => void): Promise<RuntimeError | null> {

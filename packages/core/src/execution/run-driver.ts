@@ -6,7 +6,7 @@ import type { Limits } from '../contracts/limits.ts';
 import { ERROR_CODES, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
 import { detachExecution, finishRun, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
-import type { CurrentRun, WorkerState } from '../domain/state.ts';
+import type { CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
 import { CANNOT_BE_WRITTEN } from '../journal/journal.ts';
 import { Patience } from '../journal/patience.ts';
@@ -22,6 +22,8 @@ export interface RunHost extends RecorderHost {
     readonly limits: Limits;
     readonly report: (report: Report) => void;
   };
+  /** @throws as `RunInputReader.read` */
+  readInput(input: PendingInput): Promise<RunInput>;
   /** Commits with retries. Never rejects; see `Journal.persist`. */
   persist(
     decide: (state: WorkerState) => readonly NewEvent[],
@@ -73,6 +75,8 @@ export class RunDriver {
   readonly #session: EngineSession;
   readonly #host: RunHost;
   readonly #current: CurrentRun;
+  /** The input, if the run did not have to read it from the log. */
+  readonly #given: RunInput | null;
   readonly #recorder: OutputRecorder;
   /** Outputs wait for a store that is away, until the run is asked to end. */
   readonly #patience = new Patience();
@@ -81,6 +85,8 @@ export class RunDriver {
   #reason: CancelReason | null = null;
   #remark: string | undefined;
   #resolveFenced: () => void = () => {};
+  /** Ends the pause before the next attempt to read the input. */
+  #endPause: () => void = () => {};
   #isFenced = false;
   #outputs = 0;
   #waiters: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
@@ -88,9 +94,11 @@ export class RunDriver {
   #failure: unknown = null;
   #retry: (() => void) | null = null;
 
-  constructor(current: CurrentRun, session: EngineSession, host: RunHost) {
+  /** Without `input`, the driver reads the input of the run from the log. */
+  constructor(current: CurrentRun, input: RunInput | null, session: EngineSession, host: RunHost) {
     this.runId = current.runId;
     this.#current = current;
+    this.#given = input;
     this.#session = session;
     this.#host = host;
     this.#recorder = new OutputRecorder(current.runId, host, this.#patience);
@@ -109,6 +117,7 @@ export class RunDriver {
     this.#remark = remark;
     this.#patience.end();
     this.#controller?.abort(reason);
+    this.#endPause();
     for (const requestId of this.#answers.keys()) this.#resolve(requestId, this.#endedBy);
   }
 
@@ -121,6 +130,7 @@ export class RunDriver {
     this.#recorder.close();
     this.#patience.end();
     this.#resolveFenced();
+    this.#endPause();
     for (const answer of this.#answers.values()) answer({ decision: null, by: this.#endedBy });
     this.#answers.clear();
   }
@@ -188,7 +198,11 @@ export class RunDriver {
   }
 
   async #pull(settle: () => void): Promise<void> {
-    const outputs = this.#session.run(this.#handle())[Symbol.asyncIterator]();
+    const pending = this.#current.input;
+    const input = this.#given ?? (pending && (await this.#unlessFenced(this.#readInput(pending))));
+    // a run that was asked to end before its input was read never reaches the engine
+    if (input === FENCED || (input === null && pending)) return settle();
+    const outputs = this.#session.run(this.#handle(input))[Symbol.asyncIterator]();
     for (;;) {
       const next = outputs.next();
       const step = await this.#unlessFenced(next);
@@ -217,6 +231,33 @@ export class RunDriver {
     }
   }
 
+  /**
+   * Reads the input from the log, and retries while the store fails. Returns null if the run is asked to end first.
+   * @throws WORKER_DAMAGED the log does not have the input any more
+   */
+  async #readInput(pending: PendingInput): Promise<RunInput | null> {
+    for (
+      let delayMs = 100;
+      this.#reason === null && !this.#isFenced;
+      delayMs = Math.min(delayMs * 2, 5_000)
+    ) {
+      try {
+        return await this.#host.readInput(pending);
+      } catch (cause) {
+        const error = RuntimeError.from(cause, 'STORE_UNAVAILABLE');
+        if (!error.retryable) throw error;
+        await new Promise<void>((resolve) => {
+          const cancelTimer = this.#host.services.clock.after(delayMs, resolve);
+          this.#endPause = () => {
+            cancelTimer();
+            resolve();
+          };
+        });
+      }
+    }
+    return null;
+  }
+
   /** Races against the fence without adding a reaction to a promise that outlives this step. */
   #unlessFenced<T>(next: Promise<T>): Promise<T | typeof FENCED> {
     return new Promise((resolve, reject) => {
@@ -226,8 +267,8 @@ export class RunDriver {
     });
   }
 
-  #handle(): Run {
-    const { input, runId } = this.#current;
+  #handle(input: RunInput | null): Run {
+    const { runId } = this;
     const given: RunInput | null = input && {
       role: input.role,
       parts: input.parts,

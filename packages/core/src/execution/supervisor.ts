@@ -29,6 +29,12 @@ export interface SupervisorOptions {
 
 const LOST = { code: 'EXECUTION_LOST', message: 'The execution was lost' } as const;
 
+/** Returns the input of a run if it is among events that were just committed; null if only the log has it. */
+const inputIn = (events: readonly WorkerEvent[], runId: string): RunInput | null => {
+  for (const event of events) if (event.type === 'input.accepted' && event.run === runId) return event.data;
+  return null;
+};
+
 /** Shares of the deadline of `drain`: how long runs may continue, and how long an asked execution may take to end. */
 const DRAIN_RUNS = 1 / 2;
 const DRAIN_ENDS = 1 / 4;
@@ -95,7 +101,7 @@ export class Supervisor implements ExecutionOwner {
       // a stop in progress also ends an input that came after it: no run starts on an execution that is being detached
       const isOwn = execution !== null && state.run.generation === execution.generation;
       if (isOwn && slot !== null && !isStopping && execution.driver?.runId !== state.run.runId)
-        slot.driver = execution.start(state.run) ?? slot.driver;
+        slot.driver = execution.start(state.run, inputIn(events, state.run.runId)) ?? slot.driver;
     } else if (state.queue.length > 0 && !this.#isDraining && !isStopping) {
       // the backoff after a failed attempt is not cut short by an unrelated event
       if (execution || !slot?.stall) void this.continueQueue(worker);
@@ -117,7 +123,7 @@ export class Supervisor implements ExecutionOwner {
   /** Starts the next queued input, and attaches an engine if there is none. Retries a failure while inputs wait. */
   async continueQueue(worker: Worker): Promise<void> {
     try {
-      if (this.isAttached(worker)) await this.#services.journal.commit(worker, startNext);
+      if (this.isAttached(worker)) await this.#startNext(worker);
       // the commit of an attachment leads to `reconcile`, and so back to here
       else await this.attach(worker);
     } catch (cause) {
@@ -126,6 +132,20 @@ export class Supervisor implements ExecutionOwner {
       if (startNext(worker.state).length === 0) return;
       this.#stalls.begin(worker, cause, () => void this.continueQueue(worker));
     }
+  }
+
+  /** @throws as `Journal.commit` · LIMIT_REACHED the inputs of other runs leave no room in memory */
+  async #startNext(worker: Worker): Promise<void> {
+    const { journal, activeInputs } = this.#services;
+    let release = (): void => {};
+    const decide: Decision['decide'] = (state) => {
+      const events = startNext(state);
+      const [next] = state.queue;
+      // one is always possible, also if it is larger than the limit
+      if (events.length > 0 && next && activeInputs.bytes > 0) release = activeInputs.reserve(next.bytes);
+      return events;
+    };
+    await journal.commit(worker, decide, { applied: () => release() }).finally(() => release());
   }
 
   /** @throws RUN_MISMATCH · STORE_UNAVAILABLE the run has ended, but its end could not be stored yet */
@@ -157,7 +177,10 @@ export class Supervisor implements ExecutionOwner {
 
   startsNext(worker: Worker): boolean {
     const slot = findExecutionState(worker);
-    return !this.#isDraining && slot !== null && slot.stopping === null && slot.execution !== null;
+    if (this.#isDraining || slot === null || slot.stopping !== null || slot.execution === null) return false;
+    const { run, queue } = worker.state;
+    const growth = (queue[0]?.bytes ?? 0) - (run?.input?.bytes ?? 0);
+    return this.#services.activeInputs.hasRoom(growth);
   }
 
   async beginRun(execution: Execution, input: RunInput | null): Promise<void> {

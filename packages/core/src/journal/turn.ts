@@ -73,6 +73,7 @@ export const takeTurn = (
     const before = draft.head;
     try {
       const events: WorkerEvent[] = [];
+      const offsets: number[] = [];
       let added = '';
       const head: Head = { ...before };
       for (const event of decision.decide(draft)) {
@@ -86,11 +87,13 @@ export const takeTurn = (
         head.seq = seq;
         head.offset = head.end;
         head.end += bytes;
+        offsets.push(head.offset);
         added += line;
         events.push({ seq, time, worker: draft.workerId, ...event });
       }
       if (events.length > 0) {
-        for (const event of events) apply(draft, event);
+        for (let at = 0; at < events.length; at += 1)
+          apply(draft, events[at] as WorkerEvent, offsets[at] as number);
         draft.head = head;
         heads.push(head);
         if (decision.key) keys.push({ ...decision.key, seq: before.seq + 1, offset: before.end });

@@ -62,7 +62,9 @@ const storedLog = (entry: LogEntry): StoredLog => {
   const snapshot = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes ? found : null;
   const { log, workerId, head, isDamaged } = entry;
   const tail = entry.tailFrom(snapshot?.head.bytes ?? 0, TAIL_BYTES);
-  return { log, workerId, head, snapshot, tail, isDamaged };
+  // copied, so that the runtime may keep it without the whole catalog
+  const listed = snapshot && { head: snapshot.head, text: snapshot.text };
+  return { log, workerId, head, snapshot: listed, tail, isDamaged };
 };
 
 /** An open directory of a store: its logs by their ids, and the operations on them. */
