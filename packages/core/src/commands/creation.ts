@@ -17,12 +17,13 @@ import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Journal } from '../journal/journal.ts';
-import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
+import { EMPTY_POSITION, encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { publicError } from '../plugin-kit/public-text.ts';
 import { digestOf, eventKey, hashOfKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
 import type { Bundles } from './bundles.ts';
+import type { Receipt } from './inputs.ts';
 import { type CheckedInput, checkCreate, checkInput } from './requests.ts';
 
 export interface CreationOptions {
@@ -44,6 +45,8 @@ export interface Created {
   readonly replayed: boolean;
   /** A position before the initial input; null if there is none. */
   readonly before: LogPosition | null;
+  /** The receipt of the initial input of a new Worker, which is valid even if the log cannot be read. */
+  readonly receipt?: Receipt;
 }
 
 type Spec = WorkerSpec & { readonly engine: string };
@@ -192,7 +195,12 @@ export class Creation {
         return [...begun, ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits)];
       });
       if (key) workers.creationKeys.add({ hash: hashOfKey(key.value), digest: key.digest, workerId });
-      return { worker, replayed: false, before: accepted && before };
+      if (!accepted) return { worker, replayed: false, before: null };
+      const { inputId, runId } = accepted;
+      // the event before it is `execution.attached`
+      const seq = before.seq + 2;
+      const receipt = { inputId, runId, seq, cursor: encodeCursor(worker.state.log, before), queued: false };
+      return { worker, replayed: false, before, receipt };
     } catch (error) {
       await this.cancel(worker);
       throw error;

@@ -6,6 +6,7 @@ import type { Limits } from '../contracts/limits.ts';
 import type { IdempotencyOptions, InputReceipt, WaitOptions, WorkerInput } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { KeyEntry, RuntimeStore } from '../contracts/store.ts';
+import type { Report } from '../diagnostics.ts';
 import { acceptInput, assertRunnable } from '../domain/decide.ts';
 import { sizeOfInput } from '../domain/size.ts';
 import type { WorkerState } from '../domain/state.ts';
@@ -33,11 +34,19 @@ export interface InputsOptions {
   readonly store: RuntimeStore;
   readonly reader: LogReader;
   readonly waits: RunWaits;
+  readonly report: (report: Report) => void;
   readonly assertRunning: () => void;
 }
 
 /** A receipt without what depends on the call that asks for it. */
-type Receipt = Omit<InputReceipt, 'run' | 'waited' | 'replayed'>;
+export type Receipt = Omit<InputReceipt, 'run' | 'waited' | 'replayed'>;
+
+/** An input that is in the log. */
+interface Accepted {
+  readonly receipt: Receipt;
+  /** The position before its event. */
+  readonly from: LogPosition;
+}
 
 /** Accepts inputs. Each input is committed before the engine sees it and before the caller gets its receipt. */
 export class Inputs {
@@ -56,12 +65,12 @@ export class Inputs {
     const input = checkInput(request, limits);
     checkWait(options.waitMs);
     if (options.idempotencyKey === undefined) {
-      const receipt = await this.#accept(worker, request, input, null);
-      return { ...receipt, ...(await this.#wait(worker, receipt, options)), replayed: false };
+      const accepted = await this.#accept(worker, request, input, null);
+      return { ...accepted.receipt, ...(await this.#wait(worker, accepted, options)), replayed: false };
     }
     const key = eventKey(options.idempotencyKey, request as unknown as JsonValue);
-    const { receipt, replayed } = await this.#once(worker, request, input, key);
-    return { ...receipt, ...(await this.#wait(worker, receipt, options)), replayed };
+    const { accepted, replayed } = await this.#once(worker, request, input, key);
+    return { ...accepted.receipt, ...(await this.#wait(worker, accepted, options)), replayed };
   }
 
   async #once(
@@ -69,16 +78,16 @@ export class Inputs {
     request: WorkerInput,
     input: ReturnType<typeof checkInput>,
     key: ReturnType<typeof eventKey>,
-  ): Promise<{ readonly receipt: Receipt; readonly replayed: boolean }> {
+  ): Promise<{ readonly accepted: Accepted; readonly replayed: boolean }> {
     const live = worker.ensureLive(this.#options.limits);
     // the idle sweep must not unload reserved keys
     live.holds += 1;
     try {
       const keys = await this.#keys(worker);
       const known = keys.reserve(key);
-      if (known) return { receipt: await this.#replay(worker, known), replayed: true };
+      if (known) return { accepted: await this.#replay(worker, known), replayed: true };
       try {
-        return { receipt: await this.#accept(worker, request, input, key, keys), replayed: false };
+        return { accepted: await this.#accept(worker, request, input, key, keys), replayed: false };
       } finally {
         keys.release(key);
       }
@@ -93,7 +102,7 @@ export class Inputs {
     { role, parts, metadata, whenBusy }: ReturnType<typeof checkInput>,
     key: ReturnType<typeof eventKey> | null,
     keys?: Keys,
-  ): Promise<Receipt> {
+  ): Promise<Accepted> {
     const { hooks, journal, supervisor, limits, openInputs, assertRunning } = this.#options;
     assertRunnable(worker.state);
     return admitted(
@@ -132,25 +141,30 @@ export class Inputs {
           .commit(worker, decide, { key: entry, applied })
           .finally(() => release());
         const [event] = events;
-        return {
+        const receipt = {
           inputId: accepted.inputId,
           runId: accepted.runId,
           seq: before.seq + 1,
           cursor: encodeCursor(worker.state.log, before),
           queued: event?.type === 'input.accepted' && event.data.queued,
         };
+        return { receipt, from: before };
       },
     );
   }
 
   /** Reads the receipt of an earlier input from its event. */
-  async #replay(worker: Worker, { seq, offset }: KeyEntry): Promise<Receipt> {
+  async #replay(worker: Worker, { seq, offset }: KeyEntry): Promise<Accepted> {
     const before = await this.#options.reader.positionBefore(worker, { seq, offset });
-    return this.receiptAt(worker, before);
+    return this.#acceptedAt(worker, before);
   }
 
   /** Reads the receipt of the first input after a position. */
   async receiptAt(worker: Worker, from: LogPosition): Promise<Receipt> {
+    return (await this.#acceptedAt(worker, from)).receipt;
+  }
+
+  async #acceptedAt(worker: Worker, from: LogPosition): Promise<Accepted> {
     const { reader } = this.#options;
     let before = from;
     for (;;) {
@@ -162,25 +176,40 @@ export class Inputs {
         before = reading.at;
         continue;
       }
-      return {
+      const receipt = {
         inputId: event.data.input,
         runId: event.run ?? '',
         seq: event.seq,
         cursor: encodeCursor(worker.state.log, before),
         queued: event.data.queued,
       };
+      return { receipt, from: before };
     }
   }
 
+  /** Waits for the run of an input. Never rejects, because the input was committed and its receipt must not be lost. */
   async #wait(
     worker: Worker,
-    { runId, cursor }: Receipt,
+    { receipt: { runId }, from }: Accepted,
     { waitMs = 0, signal }: WaitOptions,
   ): Promise<Pick<InputReceipt, 'run' | 'waited'>> {
     if (waitMs <= 0) return { run: null, waited: null };
-    const { reader, waits } = this.#options;
-    const from = await reader.locate(worker, cursor);
-    return waits.wait(worker, runId, { waitMs, ...(signal && { signal }) }, from);
+    const { waits, report } = this.#options;
+    try {
+      return await waits.wait(worker, runId, { waitMs, ...(signal && { signal }) }, from);
+    } catch (cause) {
+      // a Worker that was deleted in the meantime has no log
+      if (worker.state.phase !== 'deleted')
+        report({
+          severity: 'warning',
+          code: RuntimeError.from(cause).code,
+          message: 'The result of a run could not be read for the caller that waited for it',
+          worker: worker.workerId,
+          details: { runId },
+          cause,
+        });
+      return { run: null, waited: 'finished' };
+    }
   }
 
   #keys(worker: Worker): Promise<Keys> {

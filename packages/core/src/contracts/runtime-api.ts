@@ -172,7 +172,10 @@ export interface InputReceipt {
   readonly cursor: Cursor;
   /** True if the input waits for the end of an earlier run. */
   readonly queued: boolean;
-  /** The finished run. Null unless `waited` is `finished`. */
+  /**
+   * The finished run. Null unless `waited` is `finished`, and also if the Worker was deleted in the meantime or the log
+   * could not be read.
+   */
   readonly run: RunResult | null;
   /** The reason for which the waiting ended. Null if the call did not ask to wait. */
   readonly waited: WaitEnd | null;
@@ -420,7 +423,7 @@ export interface RuntimeApi {
   ): Promise<StopOutcome>;
   /**
    * Attaches a new execution, so that the Worker takes inputs again. Has no effect on a Worker that is connected.
-   * @throws ENGINE_UNAVAILABLE · CLAIM_CONFLICT · LIMIT_REACHED
+   * @throws ENGINE_UNAVAILABLE also if a stop takes long, or came in the meantime · CLAIM_CONFLICT · LIMIT_REACHED
    */
   resumeWorker(workerId: string, options?: { readonly reason?: string }): Promise<WorkerDetail>;
 

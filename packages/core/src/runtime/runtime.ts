@@ -227,10 +227,16 @@ export class Runtime implements ServedRuntime {
     options: Api.IdempotencyOptions = {},
   ): Promise<Api.CreateReceipt> {
     const { creation, inputs } = this.#lifecycle.running();
-    const { worker, replayed, before } = await creation.create(request, options);
+    const { worker, replayed, before, receipt: known } = await creation.create(request, options);
     const detail = this.#detail(worker);
-    const receipt = before && (await inputs.receiptAt(worker, before));
-    return { worker: detail, replayed, input: receipt && { ...receipt, run: null, waited: null, replayed } };
+    const reading = before && inputs.receiptAt(worker, before);
+    // the Worker was created, so a log that cannot be read must not fail the call
+    const receipt = await (known ? reading?.catch(() => known) : reading);
+    return {
+      worker: detail,
+      replayed,
+      input: receipt ? { ...receipt, run: null, waited: null, replayed } : null,
+    };
   }
 
   async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.WorkerSummary>> {
