@@ -44,10 +44,28 @@ export class AcpEngine implements Engine {
     workerConfig(config, this.#options.agents);
   }
 
-  /** @throws CONFIG_UNSUPPORTED a claim is outside the roots, or the directory is not claimed · ENGINE_UNAVAILABLE the agent does not start */
+  /**
+   * @throws CONFIG_UNSUPPORTED a claim is outside the roots, or the working directory is not claimed
+   * @throws ENGINE_UNAVAILABLE the agent does not start
+   */
   async attach(context: EngineContext): Promise<EngineSession> {
     const config = workerConfig(context.config, this.#options.agents);
     const agent = this.#options.agents[config.agent] as ResolvedAgent;
+    const redactor = await AgentRedactor.create(context.claims);
+    const session = new AcpSession(context, this.#options, agent, redactor, (started) =>
+      this.#start(context, config, agent, redactor, started),
+    );
+    await session.open();
+    return session;
+  }
+
+  async #start(
+    context: EngineContext,
+    config: AcpConfig,
+    agent: ResolvedAgent,
+    redactor: AgentRedactor,
+    session: AcpSession,
+  ): Promise<OpenedAgent> {
     await this.#roots.resolveClaims(context.claims);
     const files = new ClaimedFiles(context.claims, this.#roots, this.#options.fileBytes);
     const directory = await this.#directoryOf(config, context, files);
@@ -55,12 +73,10 @@ export class AcpEngine implements Engine {
     let cleanedUp: Promise<void> | null = null;
     try {
       const environment = await childEnvironment(agent);
+      await redactor.addAgent(environment.secrets, directory.cwd);
       process = await AgentProcess.start(agent, directory.cwd, environment.variables);
       cleanedUp = process.exited.then(() => directory.release());
-      const redactor = await AgentRedactor.create(environment.secrets, context.claims, directory.cwd);
-      const session = new AcpSession(context, this.#options, agent, redactor);
-      session.open({ ...(await this.#connect(process, session, files, directory.cwd, context)), cleanedUp });
-      return session;
+      return { ...(await this.#connect(process, session, files, directory.cwd, context)), cleanedUp };
     } catch (error) {
       const stderr = process?.stderrTail;
       await process?.close(this.#options.exitMs);

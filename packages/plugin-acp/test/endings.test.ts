@@ -284,3 +284,38 @@ for (const [kind, value] of [
     t.notRegex(shown, /4711/);
     t.true(shown.includes('[secret]'));
   });
+
+test('P22, P23: an agent that reads files without taking the answers has to wait, and its run can be cancelled', async (t) => {
+  const scene = await AgentScene.open(t, { cancelMs: 200, exitMs: 200 });
+  const file = join(scene.folder, 'large');
+  await writeFile(file, 'r'.repeat(10_000_000));
+  const claims = [{ name: 'project', resource: `fs:${scene.folder}`, mode: 'read' as const }];
+  const [flooding, other] = [await scene.create({ claims }), await scene.create()];
+  const before = process.memoryUsage();
+  const { runId } = await scene.runtime.sendInput(flooding, { text: `swamp reads ${file}` });
+  const hasBegun = (): boolean => scene.record().some((line) => line.startsWith('wrote '));
+  while (!hasBegun()) await new Promise((resolve) => setImmediate(resolve));
+  for (let round = 0; round < 20; round += 1) {
+    t.is((await scene.run(other, 'hello')).outcome, 'completed');
+    const { heapUsed, external } = process.memoryUsage();
+    // Hundreds of these requests fit into the pipe, and each answer has 10 MB.
+    const grownBytes = heapUsed + external - before.heapUsed - before.external;
+    t.true(grownBytes < 300_000_000, `${grownBytes} bytes more`);
+  }
+  await scene.runtime.cancelRun(flooding, { runId });
+  t.is((await scene.ended(flooding, runId)).outcome, 'cancelled');
+  t.is((await scene.run(flooding, 'hello')).outcome, 'completed');
+});
+
+test('P22, P23: an agent with too many tool calls without a result fails its run, and other Workers continue', async (t) => {
+  const scene = await AgentScene.open(t, { cancelMs: 200, exitMs: 200, toolOutputBytes: 2_048 });
+  const [flooding, other] = [await scene.create(), await scene.create()];
+  const { runId } = await scene.runtime.sendInput(flooding, { text: 'swamp calls' });
+  t.is((await scene.run(other, 'hello')).outcome, 'completed');
+  const end = await scene.ended(flooding, runId);
+  t.is(end.outcome, 'failed');
+  t.is(end.error?.code, 'LIMIT_REACHED');
+  const [first = 0] = pidsOf(scene.record());
+  t.true(await hasEnded(first));
+  t.is((await scene.run(flooding, 'hello')).outcome, 'completed', 'another agent takes the next input');
+});

@@ -119,6 +119,8 @@ class AgentPrompt {
       case 'flood':
         void this.#flood();
         return this.#cancelled;
+      case 'swamp':
+        return this.#swamp(words);
       case 'huge':
         process.stdout.write(`"${'x'.repeat(Number(words))}`);
         return new Promise(() => {});
@@ -256,6 +258,34 @@ class AgentPrompt {
       // Waits for more than a promise now and then, because the agent cannot read its own input otherwise.
       if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  /** Sends more than a client can hold, and takes no answer. `what` is `reads PATH`, `refused`, `asks` or `calls`. */
+  async #swamp(what: string): Promise<StopReason> {
+    const sessionId = this.#session;
+    const [kind = '', path = ''] = what.split(' ');
+    process.stdin.pause();
+    const messageOf = (at: number): object => {
+      const id = `swamp-${at}`;
+      if (kind === 'reads') return { id, method: 'fs/read_text_file', params: { sessionId, path } };
+      if (kind === 'refused') return { id, method: `no/such/${'x'.repeat(1_000)}`, params: {} };
+      if (kind === 'asks') {
+        const options = [{ optionId: 'a', name: 'A', kind: 'allow_once' }];
+        const toolCall = { toolCallId: id, title: 'x'.repeat(1_000) };
+        return { id, method: 'session/request_permission', params: { sessionId, toolCall, options } };
+      }
+      const rawInput = { blob: 'z'.repeat(20_000), at };
+      const update = { sessionUpdate: 'tool_call', toolCallId: id, title: 'x', status: 'pending', rawInput };
+      return { method: 'session/update', params: { sessionId, update } };
+    };
+    for (let at = 0; at < 3_000; at += 1)
+      if (!process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...messageOf(at) })}\n`)) {
+        record(`wrote ${at}`);
+        await new Promise((resolve) => process.stdout.once('drain', resolve));
+      }
+    record('wrote all');
+    setInterval(() => {}, 1_000);
+    return new Promise(() => {});
   }
 
   async #file(kind: 'read' | 'write', words: string): Promise<string> {

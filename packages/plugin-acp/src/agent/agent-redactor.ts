@@ -9,17 +9,16 @@ import { claimedPath, Redactor } from '@worker-runtime/core/plugin-kit';
 export class AgentRedactor extends Redactor {
   readonly #pathByLabel = new Map<string, string>();
 
-  /** `secrets` are the values of the environment variables that the operator named. */
-  static async create(
-    secrets: readonly string[],
-    claims: readonly Claim[],
-    cwd: string,
-  ): Promise<AgentRedactor> {
+  static async create(claims: readonly Claim[]): Promise<AgentRedactor> {
     const redactor = new AgentRedactor();
-    for (const secret of secrets) redactor.add(secret, '[secret]');
     for (const claim of claims) await redactor.#addPath(claimedPath(claim), `[${claim.name}]`);
-    if (redactor.text(cwd) === cwd) await redactor.#addPath(cwd, '[directory]');
     return redactor;
+  }
+
+  /** Adds what an agent knows. `secrets` are the values of the environment variables that the operator named. */
+  async addAgent(secrets: readonly string[], cwd: string): Promise<void> {
+    for (const secret of secrets) this.add(secret, '[secret]');
+    if (this.text(cwd) === cwd) await this.#addPath(cwd, '[directory]');
   }
 
   /** The meaning of each path label, one a line. Only the agent itself may read it. */
