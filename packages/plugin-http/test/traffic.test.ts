@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type PageQuery, Runtime } from '@worker-runtime/core';
-import { type RawPage } from '@worker-runtime/core/plugin-kit';
+import type { RawPage } from '@worker-runtime/core/plugin-kit';
 import test from 'ava';
 import { connectTo, problemIn, restOf } from './raw-client.ts';
 import { isProblem, type Served, serveAda } from './served.ts';
