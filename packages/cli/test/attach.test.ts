@@ -55,7 +55,7 @@ test('a request is answered by name or number; a line that is neither is not sen
   late.types('again');
   t.is(await late.leaves(), 1, 'the input has ended, so no answer can follow');
   t.is(late.seen, '? May I? (1 Yes, 2 no)\n');
-  t.regex(late.remarks, /run_\w+ is waiting for an answer; continue with: worker-runtime attach ada\n$/);
+  t.regex(late.remarks, /run_\w+ waits for an answer; continue with: worker-runtime attach ada\n$/);
 
   const wrong = pipe();
   wrong.types('perhaps');
@@ -65,7 +65,7 @@ test('a request is answered by name or number; a line that is neither is not sen
     1,
     'lines after a refused line are not sent, because they were meant for another state',
   );
-  t.regex(wrong.remarks, /^answer with one of: 1 Yes, 2 no\n.*is waiting for an answer/);
+  t.regex(wrong.remarks, /^answer with one of: 1 Yes, 2 no\n.*waits for an answer/);
   t.is((await runtime.listRequests('ada')).items.length, 1);
 });
 

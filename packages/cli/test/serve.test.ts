@@ -7,7 +7,14 @@ import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { InputReceipt, Overview, Page, TranscriptItem, WorkerDetail } from '@worker-runtime/core';
+import type {
+  InputReceipt,
+  Overview,
+  Page,
+  TranscriptItem,
+  WorkerDetail,
+  WorkerEvent,
+} from '@worker-runtime/core';
 import test from 'ava';
 import { makePlace, request, run, serve } from './program.ts';
 
@@ -91,6 +98,29 @@ test('P4: SIGTERM closes open streams with a reason, ends a run that hangs, and 
   t.regex(frames, /event: closing\ndata: .*RUNTIME_STOPPING/);
   const { code, signal } = await program.ended;
   t.deepEqual([code, signal], [0, null]);
+});
+
+test('P4: SIGHUP ends the runs in progress and drains as SIGTERM does, also if the terminal is gone', async (t) => {
+  const place = await makePlace(t);
+  const args = [...durable, '--limits.shutdownDeadlineMs', '1000'];
+  const { program, url } = await serve(t, place, args);
+  await request(url, 'POST', '/workers', {
+    engine: 'echo',
+    workerId: 'ada',
+    config: { hang: true },
+    initialInput: { text: 'hello' },
+  });
+  program.closeOutput();
+  program.kill('SIGHUP');
+  const { code, signal } = await program.ended;
+  t.deepEqual([code, signal], [0, null]);
+  const second = await serve(t, place, args);
+  const { body } = await request<Page<WorkerEvent>>(second.url, 'GET', '/workers/ada/events');
+  // the next start would have ended the run without its last message
+  t.deepEqual(
+    body.items.slice(-2).map(({ type }) => type),
+    ['message.completed', 'run.finished'],
+  );
 });
 
 test('P4: a second signal exits at once', async (t) => {

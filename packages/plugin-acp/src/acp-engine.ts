@@ -7,17 +7,18 @@ import {
   type JsonObject,
   RuntimeError,
 } from '@worker-runtime/core';
+import { AllowedRoots, childEnvironment, claimedPath } from '@worker-runtime/core/plugin-kit';
 import { AcpSession, type OpenedAgent } from './acp-session.ts';
 import { AgentLink } from './agent/agent-link.ts';
 import { AgentProcess } from './agent/agent-process.ts';
 import { AgentRedactor } from './agent/agent-redactor.ts';
-import type { AgentOptions, ResolvedOptions } from './options.ts';
-import { ClaimedFiles, claimedPath } from './worker/claimed-files.ts';
+import type { ResolvedAgent, ResolvedOptions } from './options.ts';
+import { ClaimedFiles } from './worker/claimed-files.ts';
 import { OwnDirectories } from './worker/own-directories.ts';
 import { recordedSession } from './worker/session-record.ts';
 import { type AcpConfig, workerConfig } from './worker/worker-config.ts';
 
-const ENGINE_NAME = 'acp';
+export const ENGINE_NAME = 'acp';
 
 /** The JSON-RPC error code of the protocol for an agent whose user has to sign in. */
 const AUTH_REQUIRED = -32_000;
@@ -31,28 +32,32 @@ export class AcpEngine implements Engine {
     requests: true,
   };
   readonly #options: ResolvedOptions;
+  readonly #roots: AllowedRoots;
   readonly #ownDirectories = new OwnDirectories();
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
+    this.#roots = new AllowedRoots(options.roots, 'acp.roots');
   }
 
   checkConfig(config: JsonObject): void {
     workerConfig(config, this.#options.agents);
   }
 
-  /** @throws CONFIG_UNSUPPORTED the directory is not claimed · ENGINE_UNAVAILABLE the agent does not start */
+  /** @throws CONFIG_UNSUPPORTED a claim is outside the roots, or the directory is not claimed · ENGINE_UNAVAILABLE the agent does not start */
   async attach(context: EngineContext): Promise<EngineSession> {
     const config = workerConfig(context.config, this.#options.agents);
-    const agent = this.#options.agents[config.agent] as AgentOptions;
-    const files = await ClaimedFiles.create(context.claims, this.#options.fileBytes);
+    const agent = this.#options.agents[config.agent] as ResolvedAgent;
+    await this.#roots.resolveClaims(context.claims);
+    const files = new ClaimedFiles(context.claims, this.#roots, this.#options.fileBytes);
     const directory = await this.#directoryOf(config, context, files);
     let process: AgentProcess | null = null;
     let cleanedUp: Promise<void> | null = null;
     try {
-      process = await AgentProcess.start(agent, directory.cwd);
+      const environment = await childEnvironment(agent);
+      process = await AgentProcess.start(agent, directory.cwd, environment.variables);
       cleanedUp = process.exited.then(() => directory.release());
-      const redactor = await AgentRedactor.create(agent, context.claims, directory.cwd);
+      const redactor = await AgentRedactor.create(environment.secrets, context.claims, directory.cwd);
       const session = new AcpSession(context, this.#options, agent, redactor);
       session.open({ ...(await this.#connect(process, session, files, directory.cwd, context)), cleanedUp });
       return session;
@@ -84,7 +89,8 @@ export class AcpEngine implements Engine {
       const own = await this.#ownDirectories.acquire(context);
       return { cwd: own, release: () => this.#ownDirectories.release(own, context) };
     }
-    if (!(await files.includes(claimed)))
+    const real = await files.directory(claimed);
+    if (real === null)
       throw new RuntimeError(
         'CONFIG_UNSUPPORTED',
         'The working directory does not exist, or is outside the claims of the Worker',
@@ -92,7 +98,7 @@ export class AcpEngine implements Engine {
           details: { issues: [{ pointer: '/config/cwd', message: 'must be a directory inside a claim' }] },
         },
       );
-    return { cwd: claimed, release: async () => {} };
+    return { cwd: real, release: async () => {} };
   }
 
   /** Connects to the agent and opens its session. @throws Error the agent exits first, or takes more than `startMs` */

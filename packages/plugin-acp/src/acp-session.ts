@@ -7,15 +7,13 @@ import type {
   StopReason,
 } from '@agentclientprotocol/sdk';
 import {
-  type DetachReason,
   type EngineContext,
   type EngineOutput,
   type EngineSession,
-  RedactedOutputs,
   type Run,
   RuntimeError,
-  type Usage,
 } from '@worker-runtime/core';
+import { type DetachReason, RedactedOutputs, type Usage } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from './agent/agent-calls.ts';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
@@ -48,7 +46,7 @@ export interface OpenedAgent {
 
 /** The outputs for stop reasons that say more than that the agent has finished. */
 const STOP_OUTPUTS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
-  cancelled: { type: 'called-off', reason: 'The agent cancelled the run' },
+  cancelled: { type: 'withdrawn', reason: 'The agent cancelled the run' },
   max_tokens: {
     type: 'notice',
     severity: 'warning',

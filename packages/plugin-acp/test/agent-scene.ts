@@ -95,7 +95,11 @@ export class AgentScene {
     };
     this.#runtime = await Runtime.start({
       plugins: [
-        acp({ ...rest, agents: { fake: { ...(await fakeAgent(this.folder, ...traits)), ...agent } } }),
+        acp({
+          roots: [this.folder],
+          ...rest,
+          agents: { fake: { ...(await fakeAgent(this.folder, ...traits)), ...agent } },
+        }),
         { name: 'memory', apply: (host) => host.useStore(this.#store) },
       ],
       log: { debug: write, info: write, warn: write, error: write },

@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { AgentScene } from './agent-scene.ts';
 
@@ -261,3 +264,23 @@ test('P19: no public answer has the standard error output, the program or the di
     t.false(shownToClients.includes(secret), secret);
   t.true(scene.logged.join('\n').includes('stderr-canary-4711'), 'the operator finds it in the log');
 });
+
+for (const [kind, value] of [
+  ['a quote and a backslash', 'first"quoted\\secret-4711'],
+  ['a line break', '-----BEGIN KEY-----\nMIIab/4711+==\n-----END KEY-----\n'],
+  ['letters beyond ASCII', 'pässwörd-4711-\u2028-ü'],
+] as const)
+  test(`P19: a secret with ${kind} is redacted in permission requests, failures and calls`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'acp-key-'));
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, 'key'), value);
+    const scene = await AgentScene.open(t, { agent: { envFiles: { AGENT_KEY: join(folder, 'key') } } });
+    const workerId = await scene.create();
+    const request = await scene.asked(workerId, 'expose AGENT_KEY');
+    t.regex(request.prompt, /^run \{"header":"\[secret\]/);
+    await scene.runtime.respond(workerId, request.requestId, { decision: 'Allow' });
+    await scene.ended(workerId, (await scene.log(workerId)).findLast(({ run }) => run)?.run ?? '');
+    const shown = JSON.stringify([await scene.log(workerId), request]);
+    t.notRegex(shown, /4711/);
+    t.true(shown.includes('[secret]'));
+  });

@@ -166,6 +166,25 @@ class AgentPrompt {
         await this.say('Bye.');
         return 'end_turn';
       }
+      case 'expose': {
+        // Shows a secret as a value, as JSON, and as JSON in JSON.
+        const header = process.env[words] ?? '';
+        const failed = { sessionUpdate: 'tool_call', title: 'fail', status: 'failed' } as const;
+        await this.send({ ...failed, toolCallId: 't1', rawInput: { header }, rawOutput: { header } });
+        await this.send({
+          ...failed,
+          toolCallId: 't2',
+          title: JSON.stringify({ header }),
+          content: [{ type: 'content', content: { type: 'text', text: JSON.stringify([{ header }]) } }],
+        });
+        await this.say(JSON.stringify(JSON.stringify({ header })));
+        await this.#client.request(methods.client.session.requestPermission, {
+          sessionId: this.#session,
+          toolCall: { toolCallId: 't3', title: 'run', rawInput: { header } },
+          options: [{ optionId: 'o1', name: 'Allow', kind: 'allow_once' }],
+        });
+        return 'end_turn';
+      }
       case 'child': {
         const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
         record(`child ${child.pid}`);

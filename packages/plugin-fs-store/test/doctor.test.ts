@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RuntimeError, type StoreFinding } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import test from 'ava';
 import { doctor } from '../src/index.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';

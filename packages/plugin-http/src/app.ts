@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { type Logger, RuntimeError, type ServedRuntime } from '@worker-runtime/core';
+import { type Logger, RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type Access, assertMay } from './access/access.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
@@ -28,6 +29,11 @@ import { runtimeRoutes, runtimesRoute } from './routes/runtimes.ts';
 import { watchRoute } from './routes/watch.ts';
 import { workerRoutes } from './routes/workers.ts';
 import type { StreamResponses } from './streams/stream-responses.ts';
+import { assertRoomForAnswer, limitAnswers } from './traffic/answer-limit.ts';
+import { bodyArrived, limitBodies } from './traffic/body-limit.ts';
+import type { ByteTotal } from './traffic/byte-total.ts';
+import { Reads } from './traffic/reads.ts';
+import { type RequestHandler, Turns } from './traffic/turns.ts';
 import { acceptJsonBodies } from './wire/json-body.ts';
 import { assertKnown } from './wire/query.ts';
 
@@ -40,6 +46,10 @@ export interface AppParts {
   readonly streams: StreamResponses;
   readonly exchanges: Exchanges;
   readonly connections: ConnectionLimit;
+  /** The answers that clients have not read yet. */
+  readonly answers: ByteTotal;
+  /** The bodies of the requests in progress. */
+  readonly bodies: ByteTotal;
   readonly measurements: Measurements;
   readonly routes: RouteTable;
   /** The resources of other plugins. */
@@ -60,7 +70,7 @@ const RUNTIME_ROUTES = [
 
 /** Creates the server. Every request passes one gate, and every error is answered in one place. */
 export const createApp = (parts: AppParts): FastifyInstance => {
-  const { runtime, options, streams } = parts;
+  const { runtime, options, streams, answers, bodies, log } = parts;
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     answerError(parts.log, typedError(error, options.bodyBytes), request, reply);
 
@@ -87,15 +97,18 @@ export const createApp = (parts: AppParts): FastifyInstance => {
     },
   });
 
-  acceptJsonBodies(app);
+  takeTurns(app, parts.connections);
+  acceptJsonBodies(app, (request, bytes) => bodyArrived(bodies, request, bytes));
   app.setErrorHandler(fail);
   app.setNotFoundHandler((request) => {
     throw new RuntimeError('ROUTE_NOT_FOUND', undefined, { details: { method: request.method } });
   });
   addGate(app, parts);
+  limitBodies(app, bodies, options.bodyBytes, log);
+  limitAnswers(app, answers, log);
   recordAnswers(app, parts);
 
-  const context: RouteContext = { runtime, streams };
+  const context: RouteContext = { runtime, streams, reads: new Reads() };
   healthRoutes(app, context);
   contractRoutes(parts.routes)(app, context);
   metricsRoute(parts.measurements)(app, context);
@@ -112,6 +125,14 @@ export const createApp = (parts: AppParts): FastifyInstance => {
     { prefix: '/v1/runtimes/:r' },
   );
   return app;
+};
+
+/** Makes the server handle the requests of a connection one after another. */
+const takeTurns = ({ server }: FastifyInstance, connections: ConnectionLimit): void => {
+  const turns = new Turns(connections);
+  const handlers = server.listeners('request') as RequestHandler[];
+  server.removeAllListeners('request');
+  for (const handle of handlers) server.on('request', turns.inTurn(handle));
 };
 
 /** Returns the error for a path that no route matches. For a path of another API version it names the supported one. */
@@ -131,7 +152,7 @@ const unknownPathError = (url: string): RuntimeError => {
 /** Adds the checks that every request has to pass, in this order, before its body is read. */
 const addGate = (
   app: FastifyInstance,
-  { runtime, hostCheck, access, exchanges, connections, routes, isWebSocket }: AppParts,
+  { runtime, hostCheck, access, exchanges, connections, answers, routes, isWebSocket }: AppParts,
 ): void => {
   routes.watch(app);
   app.decorateRequest('callerName', null);
@@ -182,6 +203,7 @@ const addGate = (
     if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
       throw new RuntimeError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content encoding');
     }
+    assertRoomForAnswer(request, answers);
     return undefined;
   });
 };

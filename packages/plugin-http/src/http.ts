@@ -26,6 +26,7 @@ import { type HttpOptions, type ResolvedOptions, resolveOptions } from './option
 import { RouteTable } from './route-table.ts';
 import { assertExtraName, type Extra } from './routes/extra.ts';
 import { StreamResponses } from './streams/stream-responses.ts';
+import { ByteTotal } from './traffic/byte-total.ts';
 
 /** Takes over a connection that asks for another protocol. Returns true if it does. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
@@ -94,11 +95,17 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
 
   apply(host: PluginHost): void {
     const { runtime, hooks, log } = host;
-    const streams = new StreamResponses(this.#options, log);
-    const connections = new ConnectionLimit(this.#options.connections);
+    const { totalAnswerBytes, totalBodyBytes, stallMs } = this.#options;
+    const answers = new ByteTotal(totalAnswerBytes, stallMs);
+    const bodies = new ByteTotal(totalBodyBytes);
+    const streams = new StreamResponses(this.#options, answers, log);
+    const slowest = [answers.cutLongest, bodies.cutLongest];
+    const connections = new ConnectionLimit(this.#options.connections, slowest);
     const measurements = new Measurements(runtime, {
       connections: () => connections.open,
       streams: () => streams.size,
+      answerBytes: () => answers.bytes,
+      bodyBytes: () => bodies.bytes,
     });
     hooks.committed.tap(measurements.committed);
     hooks.diagnostic.tap(measurements.diagnosed);
@@ -126,6 +133,8 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
         streams,
         exchanges: this.#exchanges,
         connections,
+        answers,
+        bodies,
         measurements,
       });
       host.defer(async () => {

@@ -62,6 +62,37 @@ test('P23: headers that are too large are refused, and the server continues', as
   t.is((await call('/livez')).status, 200);
 });
 
+test('P22: the time to read a header grows with its length only', async (t) => {
+  const LENGTH = 300_000;
+  const { url, call } = await serveAda(t, { http: { headerBytes: 4 * LENGTH } });
+  const blanks = ' '.repeat(LENGTH);
+  const body = '{"text":"say a"}';
+  const send = (header: string): Promise<string> =>
+    exchange(
+      url('/'),
+      `POST /v1/runtimes/self/workers/ada/inputs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n${header}\r\n\r\n${body}`,
+    );
+  // a header that is searched from each of its positions takes minutes, and the test then times out
+  for (const header of [
+    `prefer: wait${blanks}x`,
+    `prefer: wait${blanks}=x`,
+    `prefer: wait=1${blanks}x`,
+    `prefer: ,${blanks}wait${blanks}x`,
+    `prefer: ${'; '.repeat(LENGTH / 2)}x`,
+    `prefer: ${', wait '.repeat(LENGTH / 7)}x`,
+    `authorization: bearer${blanks}x${blanks}y`,
+    `accept: */*;${blanks}q${blanks}`,
+    `accept: ${';q='.repeat(LENGTH / 3)}`,
+    `sec-websocket-protocol: bearer.${'a'.repeat(LENGTH)}${blanks}x`,
+    `traceparent: 00-${'0'.repeat(LENGTH)}`,
+    `origin: http://localhost${'/'.repeat(LENGTH)}x`,
+    `x-forwarded-host: ${':'.repeat(LENGTH)}x`,
+  ]) {
+    t.regex(await send(header), /^HTTP\/1\.1 \d{3}/, header.slice(0, 30));
+  }
+  t.is((await call('/livez')).status, 200);
+});
+
 test('bytes that are not HTTP are answered with an error, and the connection is closed', async (t) => {
   const { url, call } = await serve(t);
   const chunked =

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { RuntimeError, type ServedRuntime } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { SUBPROTOCOL } from './hello.ts';
 
 /** Returns the runtime id in the path of a stream; null for any other path. */

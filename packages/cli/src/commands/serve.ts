@@ -2,9 +2,10 @@ import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
 import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
-import { createLog, LOG_LEVELS } from '../log.ts';
+import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
 import { mergeSettings, readSettings, settingsFromEnvironment, settingsOf } from '../settings.ts';
+import { surviveReaders } from '../standard-stream.ts';
 import { startFailure, storeFolder } from '../start-failure.ts';
 import { stopSignal } from '../stop-signal.ts';
 
@@ -91,28 +92,34 @@ const build = async (
   return { runtime, plugins };
 };
 
+/** Runs the runtime until a signal arrives, then drains it. */
+const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<void> => {
+  const { runtime, plugins } = await build(plan, log);
+  process.on('exit', flush);
+  process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
+  // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
+  process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
+  const signal = stopSignal();
+  const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
+  if (outcome === 'ready') console.log(await readyLine(runtime, plugins, plan.options));
+  const reason = await signal;
+  log.info({ signal: reason }, 'stopping');
+  await runtime.stop({ reason });
+  log.info({}, 'stopped');
+};
+
 /**
  * Serves until a signal arrives, then drains. It exits the process itself, because a detached execution may hold timers
- * and sockets forever.
+ * and sockets forever. @throws Failure the start failed
  */
 export const serve = async (flags: ServeFlags): Promise<never> => {
   const plan = await planOf(flags);
-  const log = await createLog(plan.logLevel);
+  surviveReaders();
+  const operatorLog = await createLog(plan.logLevel);
   try {
-    const { runtime, plugins } = await build(plan, log);
-    process.on('uncaughtExceptionMonitor', (err) =>
-      log.error({ err }, 'uncaught exception, the process ends'),
-    );
-    // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
-    process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
-    const signal = stopSignal();
-    const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
-    if (outcome === 'ready') console.log(await readyLine(runtime, plugins, plan.options));
-    const reason = await signal;
-    log.info({ signal: reason }, 'stopping');
-    await runtime.stop({ reason });
-    log.info({}, 'stopped');
+    await run(plan, operatorLog);
   } catch (error) {
+    operatorLog.flush();
     throw startFailure(error, plan.options);
   }
   process.exit(EXIT.ok);

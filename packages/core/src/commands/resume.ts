@@ -1,5 +1,5 @@
 import { admitted } from '../admission.ts';
-import { attached } from '../domain/decide.ts';
+import { attachExecution } from '../domain/decide.ts';
 import type { Journal } from '../journal/journal.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -26,7 +26,7 @@ export const resume = async (
     hooks.admit,
     { type: 'worker.resume', workerId, worker: factsOf(worker), claims },
     async () => {
-      await supervisor.stopping(worker);
+      await supervisor.stopped(worker);
       if (worker.state.status !== 'stopped') {
         await supervisor.attach(worker);
         return;
@@ -42,7 +42,7 @@ export const resume = async (
             type: 'worker.resumed',
             data: { ...(reason !== undefined && { reason }) },
           } as const;
-          return [...(state.status === 'stopped' ? [resumed] : []), ...attached(state, generation)];
+          return [...(state.status === 'stopped' ? [resumed] : []), ...attachExecution(state, generation)];
         });
       } catch (error) {
         // if the commit is in doubt, the Worker may turn out to be resumed

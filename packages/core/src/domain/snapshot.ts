@@ -1,7 +1,9 @@
 import type { Snapshot, StoredLog } from '../contracts/store.ts';
 import { emptyState, type WorkerState } from './state.ts';
 
-/** Of the fold: a snapshot of another version is folded anew from the log. */
+/**
+ * The version of the fold. A snapshot of another version is not used; the state is folded from the whole log instead.
+ */
 const STATE_VERSION = 1;
 
 const EMPTY: Readonly<Record<string, unknown>> = { ...emptyState('', '') };
@@ -9,9 +11,10 @@ const EMPTY: Readonly<Record<string, unknown>> = { ...emptyState('', '') };
 const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 
+/** The status of a Worker that needs no work at a start. */
 type Rest = 'idle' | 'stopped';
 
-/** How a Worker rests: a start has nothing to take up, take back or look up for it. Null for one that does not. */
+/** Returns the status of a Worker that a start has nothing to do for, or null. */
 const restOf = ({ phase, status, run, queue, creationKey, claims }: WorkerState): Rest | null => {
   if (phase !== 'alive' || run !== null || queue.length > 0 || creationKey !== null) return null;
   if (status === 'stopped') return status;
@@ -28,26 +31,26 @@ const restIn = (text: string): Rest | null => {
 };
 
 /**
- * What a snapshot says of a Worker. What is as in an empty log is left out: there are many Workers, all of their
- * snapshots are read at a start, and most of a Worker that nothing happens to is empty.
+ * Serializes the state of a Worker. Fields with their default value are omitted, because all snapshots are read at
+ * startup and most Workers are idle.
  */
 export const snapshotOf = (state: WorkerState): Snapshot => {
   const { workerId: _id, log: _log, ...rest } = state;
-  const told = Object.entries(rest).filter(
+  const changed = Object.entries(rest).filter(
     ([name, value]) => value !== EMPTY[name] && !(isEmpty(value) && isEmpty(EMPTY[name])),
   );
   return {
     head: { seq: state.head.seq, bytes: state.head.end },
-    // `restIn` reads it in this order
+    // `restIn` depends on the order of these fields
     text: JSON.stringify({
       version: STATE_VERSION,
       rest: restOf(state) ?? undefined,
-      state: Object.fromEntries(told),
+      state: Object.fromEntries(changed),
     }),
   };
 };
 
-/** The state that a snapshot tells; that of an empty log where there is none, or one of another version. */
+/** Returns the state of a snapshot. Without one, or for another version, returns the state of an empty log. */
 export const stateIn = (workerId: string, log: string, snapshot: Snapshot | null): WorkerState => {
   const empty = emptyState(workerId, log);
   if (!snapshot) return empty;
@@ -58,7 +61,7 @@ export const stateIn = (workerId: string, log: string, snapshot: Snapshot | null
   return version === STATE_VERSION && state ? { ...empty, ...state } : empty;
 };
 
-/** A state that is left in its snapshot until something needs it: a runtime opens with many that nothing does. */
+/** A state that is parsed from its snapshot on first use, because most Workers are not used after a start. */
 export class Resting {
   readonly workerId: string;
   readonly log: string;
@@ -78,7 +81,7 @@ export class Resting {
   }
 }
 
-/** Null for a log whose end the snapshot does not tell, or that a start has something to do for. */
+/** Returns null for a log that goes on after its snapshot, or that a start has something to do for. */
 export const restingIn = ({ workerId, log, head, snapshot, isDamaged }: StoredLog): Resting | null => {
   if (!snapshot || snapshot.head.seq !== head.seq || isDamaged) return null;
   const status = restIn(snapshot.text);

@@ -14,6 +14,7 @@ import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
 import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
 
+/** An input that was accepted, with the run that works on it. */
 export interface AcceptedInput {
   readonly inputId: string;
   readonly runId: string;
@@ -22,13 +23,14 @@ export interface AcceptedInput {
   readonly metadata?: JsonObject;
 }
 
+/** The active run. */
 export interface CurrentRun {
   readonly runId: string;
   readonly origin: 'input' | 'engine';
   readonly input: AcceptedInput | null;
   readonly generation: number;
   readonly startedAt: string;
-  /** The tool calls without a result; left out where there are none. */
+  /** The tool calls without a result. Absent if every call has a result. */
   readonly calls?: readonly string[];
 }
 
@@ -44,17 +46,17 @@ interface Tally {
 }
 
 /**
- * All that is known of a Worker from its log: the fold of its events, a plain JSON value. Values inside are replaced,
- * never changed, so a snapshot of it is a reference. What is live (an attached session, streams) is not in here.
+ * The state of a Worker: the fold of the events of its log, a plain JSON value. Values inside are replaced and never
+ * changed, so a reference serves as a snapshot. Live objects (an attached session, streams) are not part of it.
  */
 export interface WorkerState {
   readonly workerId: string;
   readonly log: string;
-  /** Where the log ends. */
+  /** The end of the log. */
   readonly head: LogPosition;
   readonly createdAt: string;
   readonly updatedAt: string;
-  /** A Worker shows from its first `execution.attached` on; before that, a failure or a restart takes it away again. */
+  /** A Worker is visible from its first `execution.attached` on. Before that, a failure or a restart removes it. */
   readonly phase: 'creating' | 'alive' | 'deleted';
   readonly status: WorkerStatus;
   readonly engine: string;
@@ -69,17 +71,18 @@ export interface WorkerState {
   readonly creationKey: EventKey | null;
   readonly generation: number;
   readonly lastError: RunError | null;
-  /** What an execution recorded last. */
+  /** The value that an execution recorded last. */
   readonly recorded: JsonValue;
   readonly stopResult: StopResult | null;
   readonly run: CurrentRun | null;
   readonly queue: readonly AcceptedInput[];
   readonly requests: readonly OpenRequest[];
-  /** The requests resolved last, so that answering again can be told from answering the unknown. */
+  /** The requests that were resolved last, to distinguish a repeated answer from an unknown request. */
   readonly resolved: readonly { readonly requestId: string; readonly decision: string | null }[];
   readonly tally: Tally;
 }
 
+/** A state while events are folded into it. */
 export type Draft = { -readonly [K in keyof WorkerState]: WorkerState[K] };
 
 const RESOLVED_KEPT = 16;
@@ -96,7 +99,7 @@ const NO_TALLY: Tally = {
   usage: NO_USAGE,
 };
 
-/** The state of an empty log. */
+/** Returns the state of an empty log. */
 export const emptyState = (workerId: string, log: string): WorkerState => ({
   workerId,
   log,
@@ -132,8 +135,8 @@ const count = (tally: Tally, what: Exclude<keyof Tally, 'usage'>): Tally => ({
 });
 
 /**
- * Folds one event into a draft, all but `head`, which belongs to whoever knows the bytes. Total: an event of an
- * unknown type, or one that does not fit (a damaged log), changes nothing but the time.
+ * Folds one event into a draft, except for `head`, which the caller sets because it knows the bytes. Never fails: an
+ * event of an unknown type, or one that does not fit the state (in a damaged log), changes only the time.
  */
 export const apply = (draft: Draft, event: WorkerEvent): void => {
   draft.updatedAt = event.time;

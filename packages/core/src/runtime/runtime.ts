@@ -30,7 +30,7 @@ import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts'
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
 import { remove, resolveRequest, update } from '../domain/decide.ts';
-import { encodeCursor } from '../log/cursor.ts';
+import { decodeWorkersCursor, encodeCursor } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
@@ -129,7 +129,7 @@ export class Runtime implements ServedRuntime {
       clock,
       log,
       limit: this.limits.diagnostics,
-      told: (diagnostic) => {
+      listener: (diagnostic) => {
         if (this.#hooks.diagnostic.taps.length > 0) this.#hooks.diagnostic.call(diagnostic);
       },
     });
@@ -237,10 +237,7 @@ export class Runtime implements ServedRuntime {
     const { workers, streams, runtimeId } = this.#lifecycle.opened();
     checkListQuery(query, this.limits);
     const limit = pageLimit(query.limit, this.limits);
-    const after =
-      query.after === undefined || query.after === 'start' || query.after === '0' ? '' : query.after;
-    if (after !== '' && !/^log_[a-z0-9]{26}$/.test(after)) throw new RuntimeError('CURSOR_INVALID');
-    const { items, hasMore } = workers.list(query, after, limit);
+    const { items, hasMore } = workers.list(query, decodeWorkersCursor(query.after) ?? '', limit);
     return {
       items: items.map((worker) => summaryOf(worker, runtimeId)),
       next: hasMore ? (items.at(-1)?.state.log ?? null) : null,

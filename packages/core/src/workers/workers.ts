@@ -1,6 +1,6 @@
 import type { Limits } from '../contracts/limits.ts';
 import type { ListWorkers, WorkerStatus } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import { Claims } from '../domain/claims.ts';
 import { Changes } from './changes.ts';
 import { Keys } from './idempotency.ts';
@@ -78,9 +78,11 @@ export class Workers {
     if (this.#byId.has(workerId))
       throw new RuntimeError('WORKER_EXISTS', undefined, { details: { workerId } });
     if (this.#byId.size >= this.#limits.workers) {
-      throw new RuntimeError('LIMIT_REACHED', 'The runtime has reached its maximum number of Workers', {
-        details: { limit: 'workers', value: this.#limits.workers },
-      });
+      throw limitReached(
+        'workers',
+        this.#limits.workers,
+        'The runtime has reached its maximum number of Workers',
+      );
     }
     this.#byId.set(workerId, worker);
   }
@@ -90,7 +92,7 @@ export class Workers {
     const { workerId, log } = worker;
     if (!this.knows(worker)) return;
     this.#byId.delete(workerId);
-    this.claims.forget(workerId);
+    this.claims.releaseDeleted(workerId);
     if (worker.counted === null) return;
     this.counts[worker.counted] -= 1;
     worker.counted = null;

@@ -1,13 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ToolCall, ToolCallContent, ToolCallUpdate } from '@agentclientprotocol/sdk';
-import {
-  boundedOutput,
-  boundedText,
-  type EngineOutput,
-  type JsonValue,
-  type Redactor,
-  type ToolResult,
-} from '@worker-runtime/core';
+import type { EngineOutput, JsonValue, ToolResult } from '@worker-runtime/core';
+import { boundedOutput, boundedText, type Redactor } from '@worker-runtime/core/plugin-kit';
 
 interface PendingCall {
   /** Unique in the log. The call ids of agents need not be. */
@@ -65,7 +59,7 @@ export class AgentCalls {
     const { call, name, input } = this.#merge(update);
     const title = this.#redactor.text(update.title ?? name);
     if (title !== name) return { call, prompt: `${name}: ${title}` };
-    return { call, prompt: isEmpty(input) ? name : `${name} ${JSON.stringify(input)}` };
+    return { call, prompt: isEmpty(input) ? name : `${name} ${this.#redactor.stringify(input)}` };
   }
 
   #merge(update: ToolCall | ToolCallUpdate): PendingCall {
@@ -99,7 +93,7 @@ export class AgentCalls {
     const answer = text === '' && rawOutput !== undefined ? rawOutput : text;
     if (status === 'completed') return { type: 'tool-result', call, ...this.#bounded(answer) };
     const { text: error, ...cut } = boundedText(
-      this.#redactor.text(typeof answer === 'string' ? answer : JSON.stringify(answer)),
+      typeof answer === 'string' ? this.#redactor.text(answer) : this.#redactor.stringify(answer),
       this.#maxBytes,
     );
     return { type: 'tool-result', call, error: error || 'The tool failed', ...cut };

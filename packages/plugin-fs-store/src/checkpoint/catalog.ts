@@ -1,4 +1,4 @@
-import type { Snapshot } from '@worker-runtime/core';
+import type { Snapshot } from '@worker-runtime/core/plugin-kit';
 import { type Filed, LogEntry } from '../files/log-entry.ts';
 import { FORMAT_NAME, FORMAT_VERSION } from '../layout/layout.ts';
 import { NEWLINE } from '../layout/line.ts';

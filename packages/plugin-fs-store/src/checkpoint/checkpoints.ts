@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path';
-import type { Snapshot, StoreFinding } from '@worker-runtime/core';
+import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { errnoOf, isMisplaced } from '../disk/disk-failure.ts';
 import type { Backlog } from '../files/backlog.ts';

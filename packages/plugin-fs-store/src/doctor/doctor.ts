@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { RuntimeError, type Snapshot, type StoreFinding, silentLogger } from '@worker-runtime/core';
+import { RuntimeError, silentLogger } from '@worker-runtime/core';
+import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { DirectoryLock } from '../disk/directory-lock.ts';
 import { type Disk, writeFully } from '../disk/disk.ts';
 import { diskFailure } from '../disk/disk-failure.ts';

@@ -1,4 +1,4 @@
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';

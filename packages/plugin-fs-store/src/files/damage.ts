@@ -1,4 +1,4 @@
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { LogEntry } from './log-entry.ts';
 
 export interface FoundDamage {

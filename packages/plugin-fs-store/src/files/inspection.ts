@@ -1,4 +1,4 @@
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { isReadOnly } from '../disk/disk-failure.ts';
 import { NEWLINE } from '../layout/line.ts';

@@ -1,4 +1,4 @@
-import type { LogHead, Snapshot } from '@worker-runtime/core';
+import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
 import type { LogChange } from '../wal/frame.ts';
 
 /** One acknowledged batch that is in the write-ahead log and not in the Worker's own files yet. */

@@ -1,4 +1,4 @@
-import type { KeyEntry } from '@worker-runtime/core';
+import type { KeyEntry } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import type { LogEntry } from '../files/log-entry.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';

@@ -1,4 +1,4 @@
-import type { LogHead } from '@worker-runtime/core';
+import type { LogHead } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import type { Lane } from '../disk/lane.ts';
 import { type LogEntry, unfiledBytes } from '../files/log-entry.ts';

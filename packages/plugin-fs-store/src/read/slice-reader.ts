@@ -1,4 +1,5 @@
-import type { LinePosition, LogGap, LogSlice, ReadLimits } from '@worker-runtime/core';
+import type { LogGap } from '@worker-runtime/core';
+import type { LinePosition, LogSlice, ReadLimits } from '@worker-runtime/core/plugin-kit';
 import { isText, NEWLINE, seqAt } from '../layout/line.ts';
 import { findLine } from './line-finder.ts';
 import type { LineSource } from './line-source.ts';

@@ -1,4 +1,5 @@
-import type { LinePosition, LogGap, LogSlice, ReadLimits } from '@worker-runtime/core';
+import type { LogGap } from '@worker-runtime/core';
+import type { LinePosition, LogSlice, ReadLimits } from '@worker-runtime/core/plugin-kit';
 import { type LogEntry, unfiledBytes } from '../files/log-entry.ts';
 import { NEWLINE } from '../layout/line.ts';
 import { gapOf, readSlice } from './slice-reader.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { LogHead, StoreFinding } from '@worker-runtime/core';
+import type { LogHead, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { LogEntry } from '../files/log-entry.ts';
 import { idOfFileName } from '../layout/file-name.ts';

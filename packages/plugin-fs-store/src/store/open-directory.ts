@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { mintId, RuntimeError, type StoreFinding, type StoreHost } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import { mintId, type StoreFinding, type StoreHost } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, catalogHeader, checkpointLine } from '../checkpoint/catalog.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { Disk } from '../disk/disk.ts';

@@ -1,17 +1,16 @@
-import {
-  type Batch,
-  type JsonValue,
-  type KeyEntry,
-  type LinePosition,
-  type LogHead,
-  type LogSlice,
-  type NewLog,
-  type ReadLimits,
-  RuntimeError,
-  type StoredBundle,
-  type StoredLog,
-  type StoreFinding,
-} from '@worker-runtime/core';
+import { type JsonValue, RuntimeError } from '@worker-runtime/core';
+import type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  LogSlice,
+  NewLog,
+  ReadLimits,
+  StoredBundle,
+  StoredLog,
+  StoreFinding,
+} from '@worker-runtime/core/plugin-kit';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
