@@ -2,17 +2,14 @@ import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
-import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from '../wal/frame.ts';
 import type { WalGate, WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { inspect } from './inspection.ts';
 import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
-import { rescue } from './rescue.ts';
 import type { WorkerFiles } from './worker-files.ts';
 
 export interface BacklogSettings {
   readonly disk: Disk;
-  readonly layout: Layout;
   readonly log: Pick<WriteAheadLog, 'syncedLsn' | 'sync'>;
   readonly files: WorkerFiles;
   /** The most unfiled bytes in memory before commits wait. At a quarter of it, the files are written. */
@@ -22,6 +19,15 @@ export interface BacklogSettings {
 
 /** The number of files that a checkpoint writes for waiting commits after it has synced one. */
 const FILES_PER_SYNC = 16;
+
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 30_000;
+
+/** The next attempt to write files that could not be written. */
+interface Retry {
+  readonly at: number;
+  readonly delayMs: number;
+}
 
 /** Commits that wait for the unfiled bytes to fall to the limit. */
 class Relief {
@@ -44,13 +50,16 @@ const bytesOf = (batches: readonly BatchRecord[]): number =>
 /**
  * Everything that is in the write-ahead log and not in the Workers' own files yet. It is kept in memory, where reads find
  * it, and is written to the files in large pieces off the hot path. A file that cannot be written fails no commit: its
- * bytes stay here. Above the limit, commits are refused until the disk accepts them again.
+ * bytes stay here, and it is tried again with backoff. Above the limit, commits are refused until the disk accepts them
+ * again. At half of the limit, a Worker whose files cannot be opened is refused alone.
  */
 export class Backlog implements WalGate {
   /** All work on the Workers' files runs in this lane. */
   readonly lane = new Lane();
   readonly #settings: BacklogSettings;
   readonly #entries = new Set<LogEntry>();
+  /** The logs whose files could not be opened. */
+  readonly #retries = new Map<LogEntry, Retry>();
   #bytes = 0;
   /** The bytes that were filed or released so far. */
   #filedBytes = 0;
@@ -101,6 +110,7 @@ export class Backlog implements WalGate {
     const bytes = bytesOf(entry.unfiled?.batches ?? []);
     entry.releaseUnfiled();
     this.#entries.delete(entry);
+    this.#retries.delete(entry);
     this.#subtract(bytes);
   }
 
@@ -130,6 +140,17 @@ export class Backlog implements WalGate {
     }
   }
 
+  /**
+   * Checks that a log may grow. Logs whose files cannot be opened may fill half of the limit together.
+   * @throws STORE_UNAVAILABLE they have
+   */
+  checkGrowth(entry: LogEntry): void {
+    if (!this.#retries.has(entry)) return;
+    let bytes = 0;
+    for (const waiting of this.#retries.keys()) bytes += waiting.bytes - waiting.filed.bytes;
+    if (bytes > 2 * this.#softBytes) throw unavailable('The files of the Worker cannot be written');
+  }
+
   /** Ends background flushes, because the store is closing. Unfiled bytes stay in the write-ahead log. */
   beginClosing(): void {
     this.#isClosing = true;
@@ -144,21 +165,21 @@ export class Backlog implements WalGate {
   async flushOne(entry: LogEntry): Promise<void> {
     const { unfiled } = entry;
     if (!unfiled) return;
-    const { disk, layout, files, report, log } = this.#settings;
+    const { disk, files, report } = this.#settings;
     const { batches } = unfiled;
-    const synced = log.syncedLsn;
-    let count = batches.length;
-    while (count > 0 && (batches[count - 1] as BatchRecord).lsn >= synced) count -= 1;
+    const count = this.syncedBatches(entry);
     if (count === 0) return;
     const before = entry.filed.bytes;
     try {
       // Looks at files that may not match before they are cut.
       if (unfiled.needsCut && !entry.isChecked && before > 0) await inspect(entry, files, disk, report);
+      if (this.#retries.has(entry)) await files.checkPlace(entry);
       await files.write(entry, unfiled, count);
     } catch (error) {
-      if (!isMisplaced(error)) throw error;
-      await rescue({ disk, layout, report }, entry, unfiled, count);
+      if (isMisplaced(error)) this.#retryLater(entry, error);
+      throw error;
     }
+    this.#noteWritten(entry);
     this.#subtract(entry.filed.bytes - before);
     this.#entries.delete(entry);
     if (batches.length === 0) {
@@ -166,6 +187,42 @@ export class Backlog implements WalGate {
       entry.unfiled = null;
       entry.isChecked = true;
     } else this.#entries.add(entry);
+  }
+
+  /** The number of unfiled batches of a log that the write-ahead log has synced. */
+  syncedBatches({ unfiled }: LogEntry): number {
+    const batches = unfiled?.batches ?? [];
+    const synced = this.#settings.log.syncedLsn;
+    let count = batches.length;
+    while (count > 0 && (batches[count - 1] as BatchRecord).lsn >= synced) count -= 1;
+    return count;
+  }
+
+  #retryLater(entry: LogEntry, detail: unknown): void {
+    const last = this.#retries.get(entry)?.delayMs;
+    const delayMs = last === undefined ? FIRST_RETRY_MS : Math.min(2 * last, LAST_RETRY_MS);
+    this.#retries.set(entry, { at: performance.now() + delayMs, delayMs });
+    if (last !== undefined) return;
+    this.#settings.report({
+      severity: 'warning',
+      code: 'FILES_BEHIND',
+      message:
+        'The files of a Worker cannot be written; its new lines are kept, and the files are tried again',
+      workerId: entry.workerId,
+      details: { file: 'events', offset: entry.filed.bytes, phase: 'flush' },
+      detail,
+    });
+  }
+
+  #noteWritten(entry: LogEntry): void {
+    if (!this.#retries.delete(entry)) return;
+    this.#settings.report({
+      severity: 'info',
+      code: 'FILES_WRITTEN',
+      message: 'The files of a Worker can be written again, and have all of its lines',
+      workerId: entry.workerId,
+      details: { file: 'events', offset: entry.filed.bytes, phase: 'flush' },
+    });
   }
 
   /** Runs a flush in the lane. One that already waits there is used, with the lower goal of the two. */
@@ -216,10 +273,12 @@ export class Backlog implements WalGate {
     for (const entry of [...this.#entries]) {
       if (this.#isClosing && !this.#relief) break;
       if (this.#bytes <= goal && goal > 0) break;
+      if ((this.#retries.get(entry)?.at ?? 0) > performance.now()) continue;
       try {
         await this.flushOne(entry);
       } catch (error) {
-        failure = error;
+        // The failure of one Worker's files says nothing about the others, and was reported.
+        if (!this.#retries.has(entry)) failure = error;
       }
     }
     return failure;

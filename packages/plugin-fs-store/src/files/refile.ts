@@ -5,6 +5,7 @@ import { replay } from '../wal/replay.ts';
 import type { WalPosition } from '../wal/wal-position.ts';
 import type { Backlog } from './backlog.ts';
 import type { BatchRecord, LogEntry } from './log-entry.ts';
+import { readRescued } from './rescue.ts';
 
 /** The batches of one log that were filed since the last checkpoint. */
 interface FiledBatches {
@@ -19,7 +20,7 @@ interface FiledBatches {
 
 /**
  * Takes the files of these logs back to the last checkpoint, and makes what they got since then unfiled again, from the
- * write-ahead log. This is needed after a failed sync of the files: the kernel may have dropped their pages, and would not
+ * write-ahead log and from lines that were rescued. This is needed after a failed sync of the files: the kernel may have dropped their pages, and would not
  * report that a second time.
  */
 export const refile = async (
@@ -30,8 +31,13 @@ export const refile = async (
   from: WalPosition | null,
 ): Promise<void> => {
   const found = new Map<string, FiledBatches>();
-  for (const { log, synced, filed } of entries)
-    found.set(log, { batches: [], document: null, next: synced.bytes, end: filed.bytes });
+  for (const entry of entries) {
+    const { log, synced, filed } = entry;
+    const lines = await readRescued(disk, layout, entry, synced);
+    const next = lines ? lines.start + lines.lines.length : synced.bytes;
+    const document = lines?.document ?? null;
+    found.set(log, { batches: lines ? [lines] : [], document, next, end: filed.bytes });
+  }
   await replay({
     disk,
     layout,

@@ -17,7 +17,8 @@ const emptySlice = (first: LinePosition, gap: LogGap | null): LogSlice => ({
   gap,
 });
 
-const gapOf = (afterSeq: number, beforeSeq: number): LogGap => ({
+/** Describes the missing lines between two lines. */
+export const gapOf = (afterSeq: number, beforeSeq: number): LogGap => ({
   afterSeq,
   beforeSeq,
   code: 'LINES_DAMAGED',

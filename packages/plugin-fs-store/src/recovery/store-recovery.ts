@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import type { LogHead, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
 import { reportDamage } from '../files/damage.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
+import { filedEnd, listRescued, readRescued } from '../files/rescue.ts';
 import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
 import { decodeDocument } from '../layout/worker-document.ts';
 import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
@@ -23,6 +25,8 @@ export interface RecoverySettings {
 export interface Recovered {
   readonly entries: Map<string, LogEntry>;
   readonly removed: readonly LogEntry[];
+  /** The lines in `rescued/` that continue a log, or that its file has already. */
+  readonly rescued: readonly { readonly entry: LogEntry; readonly name: string; readonly end: number }[];
   /** The catalog that was used; null if the logs were found by their files. */
   readonly catalog: Catalog | null;
   readonly runtimeId: string | null;
@@ -44,6 +48,7 @@ class Recovery {
   #entries = new Map<string, LogEntry>();
   readonly #touched = new Set<LogEntry>();
   readonly #removed = new Map<string, LogEntry>();
+  readonly #rescued: Recovered['rescued'][number][] = [];
   /** The last change of each log whose creation was not found. */
   readonly #unknownChanges = new Map<string, LogChange>();
   /** Logs that were removed and whose creation was not found. */
@@ -82,6 +87,7 @@ class Recovery {
         this.#estimated.add(entry);
       }
     }
+    await this.#adoptRescued();
     const apply = (change: LogChange, lsn: number): void => this.#apply(change, lsn);
     const from = catalog?.checkpoint ?? null;
     const replayed = await replay({ disk, layout, from, apply, report });
@@ -95,12 +101,42 @@ class Recovery {
     return {
       entries: this.#entries,
       removed: [...this.#removed.values()],
+      rescued: this.#rescued,
       catalog,
       runtimeId: current?.runtimeId ?? previous?.runtimeId ?? replayed.runtimeId,
       version: Math.max(current?.version ?? 0, replayed.version),
       replayed,
       touched: this.#touched,
     };
+  }
+
+  /**
+   * Makes rescued lines unfiled lines of their logs. This comes before the replay: the write-ahead log may have later
+   * changes only.
+   */
+  async #adoptRescued(): Promise<void> {
+    const { disk, layout } = this.#settings;
+    const found = await listRescued(disk, layout);
+    if (found.length === 0) return;
+    const entries = new Map<string, LogEntry>();
+    for (const entry of this.#entries.values())
+      entries.set(directoryNameOf(entry.workerId, entry.log), entry);
+    for (const { directory, offset, name } of found) {
+      const entry = entries.get(directory);
+      if (!entry) continue;
+      if (offset === entry.bytes) {
+        const lines = await readRescued(disk, layout, entry, entry.head);
+        if (!lines) continue;
+        entry.adopt(lines, lines.document);
+        this.#estimated.delete(entry);
+        this.#touched.add(entry);
+        this.#rescued.push({ entry, name, end: entry.bytes });
+      } else if (offset < entry.filed.bytes) {
+        const path = join(layout.worker(directory), 'events.jsonl');
+        const end = await filedEnd(disk, layout, path, name, offset);
+        if (end !== null) this.#rescued.push({ entry, name, end });
+      }
+    }
   }
 
   async #catalog(path: string): Promise<Catalog | null> {
@@ -213,7 +249,7 @@ class Recovery {
   }
 
   #create(change: LogChange, lsn: number, known: LogEntry | undefined): void {
-    if ((known && !this.#estimated.has(known)) || this.#removed.has(change.log)) return;
+    if ((known && known.seq > 0 && !this.#estimated.has(known)) || this.#removed.has(change.log)) return;
     const end = change.meta.indexOf('\n') + 1;
     const document = change.meta.slice(0, end);
     const { workerId } = decodeDocument(Buffer.from(document)) ?? { workerId: change.log };
@@ -244,7 +280,7 @@ class Recovery {
    */
   #noteMisfit(entry: LogEntry, { seq, bytes }: LogChange): void {
     if (entry.isDamaged) return;
-    entry.damage = 'damaged';
+    entry.isDamaged = true;
     this.#misfits.set(entry, { from: entry.head, to: { seq, bytes } });
   }
 

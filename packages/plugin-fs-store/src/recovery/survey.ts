@@ -89,7 +89,7 @@ export const surveyWorkers = async (
     }
     const { seq, bytes } = found;
     const entry = new LogEntry(ids.log, ids.workerId, { seq, bytes, keyBytes });
-    if (failure !== null) entry.damage = 'damaged';
+    if (failure !== null) entry.isDamaged = true;
     entries.set(entry.log, entry);
   }
   for (const entry of described) {
