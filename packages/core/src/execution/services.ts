@@ -24,7 +24,7 @@ export interface HistoryReader {
 }
 
 /** Reads the inputs of runs from the log. */
-export interface RunInputReader {
+interface RunInputReader {
   /** @throws WORKER_DAMAGED the log does not have the input any more · as the store */
   read(worker: Worker, input: PendingInput): Promise<RunInput>;
 }

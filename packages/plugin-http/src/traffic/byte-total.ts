@@ -86,7 +86,8 @@ export class ByteTotal {
     transfer.since = performance.now();
     this.#waiting.delete(transfer);
     this.#waiting.add(transfer);
-    if (this.#stallMs !== null) this.#timer ??= setTimeout(this.#checkSoon, this.#stallMs).unref();
+    if (this.#stallMs !== null && this.#timer === null)
+      this.#timer = setTimeout(this.#checkSoon, this.#stallMs).unref();
   }
 
   /** Notes that the transfer no longer waits for its client. It holds its bytes still. */
