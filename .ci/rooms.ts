@@ -38,7 +38,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['errors', 'options', 'route-table', 'streams'],
     ['schema'],
     ['routes'],
-    ['app'],
+    ['app', 'upgrades'],
     ['http'],
     ['index'],
   ],

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import { type ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type Access, assertMay } from './access/access.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
@@ -33,7 +33,7 @@ import { assertRoomForAnswer, limitAnswers } from './traffic/answer-limit.ts';
 import { bodyArrived, limitBodies } from './traffic/body-limit.ts';
 import type { ByteTotal } from './traffic/byte-total.ts';
 import { Reads } from './traffic/reads.ts';
-import { type RequestHandler, Turns } from './traffic/turns.ts';
+import type { RequestHandler, Turns } from './traffic/turns.ts';
 import { acceptJsonBodies } from './wire/json-body.ts';
 import { assertKnown } from './wire/query.ts';
 
@@ -46,6 +46,7 @@ export interface AppParts {
   readonly streams: StreamResponses;
   readonly exchanges: Exchanges;
   readonly connections: ConnectionLimit;
+  readonly turns: Turns;
   /** The answers that clients have not read yet. */
   readonly answers: ByteTotal;
   /** The bodies of the requests in progress. */
@@ -81,6 +82,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
       connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
       // otherwise Node itself answers a request without a Host, and not with a problem
       requireHostHeader: false,
+      ...upgradesWithoutBody(),
     },
     bodyLimit: options.bodyBytes,
     requestTimeout: 2 * options.requestTimeoutMs,
@@ -97,7 +99,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
     },
   });
 
-  takeTurns(app, parts.connections);
+  takeTurns(app, parts.turns);
   acceptJsonBodies(app, (request, bytes) => bodyArrived(bodies, request, bytes));
   app.setErrorHandler(fail);
   app.setNotFoundHandler((request) => {
@@ -127,9 +129,19 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   return app;
 };
 
+/**
+ * Returns the option with which newer versions of Node (24.9 and later) do not offer an upgrade whose request has a body:
+ * they would read the body before the upgrade, and an upgrade that is ignored would lose it.
+ */
+const upgradesWithoutBody = (): object => ({
+  shouldUpgradeCallback(this: Server, { headers }: IncomingMessage): boolean {
+    const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+    return !hasBody && this.listenerCount('upgrade') > 0;
+  },
+});
+
 /** Makes the server handle the requests of a connection one after another. */
-const takeTurns = ({ server }: FastifyInstance, connections: ConnectionLimit): void => {
-  const turns = new Turns(connections);
+const takeTurns = ({ server }: FastifyInstance, turns: Turns): void => {
   const handlers = server.listeners('request') as RequestHandler[];
   server.removeAllListeners('request');
   for (const handle of handlers) server.on('request', turns.inTurn(handle));

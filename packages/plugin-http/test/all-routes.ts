@@ -9,6 +9,7 @@ import { resolveOptions } from '../src/options.ts';
 import { type Route, RouteTable } from '../src/route-table.ts';
 import { StreamResponses } from '../src/streams/stream-responses.ts';
 import { ByteTotal } from '../src/traffic/byte-total.ts';
+import { Turns } from '../src/traffic/turns.ts';
 
 const none = (): number => 0;
 
@@ -17,6 +18,7 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
   const options = resolveOptions({});
   const routes = new RouteTable();
   const runtime = new Runtime();
+  const connections = new ConnectionLimit(1);
   const app = createApp({
     runtime,
     log: silentLogger,
@@ -25,7 +27,8 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
     access: new Access([]),
     streams: new StreamResponses(options, new ByteTotal(1), silentLogger),
     exchanges: new Exchanges(),
-    connections: new ConnectionLimit(1),
+    connections,
+    turns: new Turns(connections),
     answers: new ByteTotal(1),
     bodies: new ByteTotal(1),
     measurements: new Measurements(runtime, {

@@ -1,7 +1,14 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
 import { connectTo, exchange, problemIn, restOf } from './raw-client.ts';
 import { isProblem, prepare, type Served, serve, serveAda } from './served.ts';
+
+const TOKEN = 'canary-admin';
+const TOKENS = [
+  { name: 'admin', sha256: createHash('sha256').update(TOKEN).digest('hex'), permission: 'admin' },
+] as const;
 
 test('P23: a body that is too large is refused, with or without Content-Length', async (t) => {
   const { call, url } = await serveAda(t);
@@ -293,4 +300,89 @@ test('an upgrade without a handler is a plain request; one with a handler passes
     code: 'ROUTE_NOT_FOUND',
   });
   t.deepEqual(problemIn(await ask(offering, 'evil.example', '/chat')), { status: 403, code: 'FORBIDDEN' });
+});
+
+test('P25: an upgrade that no handler takes is ignored, and the request is answered with its body', async (t) => {
+  const served = prepare(t, { http: { tokens: TOKENS } });
+  // as the WebSocket plugin does
+  served.web.onUpgrade(({ headers }) => {
+    if (headers.upgrade === 'websocket') throw new RuntimeError('VERSION_UNSUPPORTED');
+    return false;
+  });
+  await served.runtime.start();
+  const socket = await connectTo(served.url('/'));
+  socket.setEncoding('latin1');
+  const ask = async (
+    method: string,
+    path: string,
+    headers: readonly string[],
+    body = '',
+  ): Promise<string> => {
+    const [start = '', ...fields] = [
+      `${method} ${path} HTTP/1.1`,
+      'Host: localhost',
+      'Connection: Upgrade, HTTP2-Settings',
+      'HTTP2-Settings: AAMAAABkAAQAAP__',
+      ...headers,
+    ];
+    socket.write(`${start}\r\n${fields.join('\r\n')}\r\n\r\n${body.slice(0, 10)}`, 'latin1');
+    let text = '';
+    const isWhole = (): boolean => {
+      const length = Number(/\r\ncontent-length: (\d+)/.exec(text)?.[1] ?? Number.NaN);
+      return text.length - text.indexOf('\r\n\r\n') - 4 >= length;
+    };
+    if (headers.includes('Expect: 100-continue')) {
+      const [piece] = await once(socket, 'data');
+      t.is(piece, 'HTTP/1.1 100 Continue\r\n\r\n');
+    }
+    socket.write(body.slice(10), 'latin1');
+    while (!isWhole()) text += String((await once(socket, 'data'))[0]);
+    return text;
+  };
+  const token = `Authorization: Bearer ${TOKEN}`;
+  const R = '/v1/runtimes/self';
+  const json = ['Content-Type: application/json', token];
+  // one connection serves all of them
+  t.regex(await ask('GET', '/livez', ['Upgrade: h2c']), /^HTTP\/1\.1 200/);
+  t.regex(await ask('GET', R, ['Upgrade: h2c', token]), /^HTTP\/1\.1 200/);
+  t.regex(await ask('GET', R, ['upgrade: TLS/1.0, HTTP/2.0']), /^HTTP\/1\.1 401/);
+  t.regex(await ask('GET', '/nowhere', ['Upgrade: h2c', token]), /^HTTP\/1\.1 404[\s\S]*ROUTE_NOT_FOUND/);
+  const body = JSON.stringify({
+    engine: 'puppet',
+    workerId: 'java',
+    labels: { text: 'gr\u00fc\u00dfe'.repeat(9) },
+  });
+  const bytes = Buffer.from(body).toString('latin1');
+  const created = await ask(
+    'POST',
+    `${R}/workers`,
+    ['Upgrade: h2c', `Content-Length: ${bytes.length}`, ...json],
+    bytes,
+  );
+  t.regex(created, /^HTTP\/1\.1 201/);
+  const inputs = `${R}/workers/java/inputs`;
+  const text = 'x'.repeat(200_000);
+  const long = JSON.stringify({ text });
+  const chunks = `${long.length.toString(16)}\r\n${long}\r\n0\r\n\r\n`;
+  const chunked = ['Upgrade: h2c', 'Transfer-Encoding: chunked', 'Expect: 100-continue', ...json];
+  t.regex(await ask('POST', inputs, chunked, chunks), /^HTTP\/1\.1 202/);
+  const authorization = { authorization: `Bearer ${TOKEN}` };
+  const { body: worker } = await served.call('workers/java', { headers: authorization });
+  t.is(worker.labels.text, 'gr\u00fc\u00dfe'.repeat(9));
+  const { text: log } = await served.call('workers/java/events', { headers: authorization });
+  t.true(log.includes(text));
+  t.regex(await ask('GET', R, ['Upgrade: websocket', token]), /VERSION_UNSUPPORTED/);
+});
+
+test('P25: an upgrade behind an unfinished answer closes the connection', async (t) => {
+  const served = prepare(t);
+  served.web.onUpgrade(() => false);
+  await served.runtime.start();
+  const upgrade = 'GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n';
+  const text = await exchange(
+    served.url('/'),
+    `GET /v1/runtimes/self/watch HTTP/1.1\r\nhost: localhost\r\n\r\n${upgrade}`,
+  );
+  t.notRegex(text, /alive/);
+  t.is((await served.call('/livez')).status, 200);
 });

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type PageQuery, Runtime } from '@worker-runtime/core';
 import type { RawPage } from '@worker-runtime/core/plugin-kit';
@@ -68,8 +67,7 @@ test('P8: requests behind a stream wait for its end, and a connection with too m
   const stream = ask('/v1/runtimes/self/watch');
   const few = await deaf(served, stream + ask('/nowhere').repeat(10));
   const many = await deaf(served, stream + ask('/a').repeat(1_500));
-  many.resume();
-  await once(many, 'close');
+  await restOf(many.resume());
   t.is((await served.call('/livez')).status, 200);
   const rest = restOf(few.resume());
   const stopping = served.runtime.stop({ deadlineMs: 5_000 });

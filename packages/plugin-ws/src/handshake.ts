@@ -14,6 +14,13 @@ const subprotocolsIn = (header: string | undefined): readonly string[] =>
 export const isForStream = ({ url = '' }: IncomingMessage): boolean => runtimeIdIn(url) !== null;
 
 /**
+ * True if the client wants a WebSocket. Another wish, such as `Upgrade: h2c`, is none, unless the request has a key as
+ * well: that is a handshake with an error.
+ */
+export const isHandshake = ({ headers }: IncomingMessage): boolean =>
+  headers.upgrade?.trim().toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined;
+
+/**
  * Checks that a request may be upgraded.
  * @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · RUNTIME_NOT_FOUND · VERSION_UNSUPPORTED the client does not offer the
  * subprotocol

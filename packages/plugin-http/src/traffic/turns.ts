@@ -47,8 +47,8 @@ export class Turns {
   inTurn(handle: RequestHandler): RequestHandler {
     return (request, response) => {
       const { socket } = request;
-      // the parser continues to the end of a chunk after the connection was closed
-      if (socket.destroyed) return;
+      // Node reads on for a moment after an answer that closes the connection
+      if (!socket.writable) return;
       const line = this.#lines.get(socket);
       if (line) this.#wait(socket, line, { request, response });
       else this.#begin(socket, { request, response }, handle);
