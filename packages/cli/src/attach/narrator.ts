@@ -10,6 +10,8 @@ interface MessagePart {
   text: string;
   /** The number of characters shown so far. */
   shown: number;
+  /** The half of a surrogate pair at the end of the text, which is not shown yet. */
+  half: string;
 }
 
 /** Shortens the input or output of a tool to the length of a remark. */
@@ -39,8 +41,11 @@ export class Narrator {
   render(item: Observation): string {
     switch (item.type) {
       case 'delta': {
-        const { text } = this.#part(item.part);
-        return this.#show(item.part, item.partType, text.slice(0, item.offset) + item.text);
+        const { part, partType, text, offset } = item;
+        const before = this.#part(part).text;
+        return offset === before.length
+          ? this.#append(part, partType, text)
+          : this.#show(part, partType, before.slice(0, offset) + text);
       }
       case 'in-flight':
         return item.messages
@@ -96,7 +101,7 @@ export class Narrator {
   #part(id: string): MessagePart {
     let part = this.#parts.get(id);
     if (!part) {
-      part = { text: '', shown: 0 };
+      part = { text: '', shown: 0, half: '' };
       this.#parts.set(id, part);
     }
     return part;
@@ -111,13 +116,23 @@ export class Narrator {
       output = this.#endLine();
       part.shown = 0;
     }
-    part.text = text;
-    const end = Math.max(part.shown, completeLength(text));
-    const piece = text.slice(part.shown, end);
-    if (piece === '') return output;
-    part.shown = end;
+    part.text = text.slice(0, part.shown);
+    part.half = '';
+    return output + this.#append(id, type, text.slice(part.shown));
+  }
+
+  /** Adds to the end of a part. Costs the length of the addition, not of the part. */
+  #append(id: string, type: PartType, text: string): string {
+    const part = this.#part(id);
+    const unseen = part.half + text;
+    const piece = unseen.slice(0, completeLength(unseen));
+    part.text += text;
+    part.half = unseen.slice(piece.length);
+    part.shown += piece.length;
+    if (piece === '') return '';
+    let output = '';
     if (this.#open?.part !== id) {
-      output += `${this.#endLine()}${type === 'reasoning' ? '(' : ''}`;
+      output = `${this.#endLine()}${type === 'reasoning' ? '(' : ''}`;
       this.#open = { part: id, type };
     }
     return output + printable(piece);
