@@ -29,7 +29,6 @@ export class LogDestination {
   /** `reportDropped` is called once there is room again. It writes a line that says how many lines were dropped. */
   constructor(reportDropped: (lines: number) => void) {
     this.#reportDropped = reportDropped;
-    setNonBlocking(process.stderr);
   }
 
   write(line: string): void {
@@ -83,6 +82,7 @@ export class LogDestination {
   /** Writes what waits until nothing is left or a write fails. Returns the code of the failure, or null. */
   #writeWaiting(): string | null {
     try {
+      setNonBlocking(process.stderr);
       while (this.#waitingBytes > 0) {
         const [first, ...others] = this.#waiting;
         const bytes = others.length === 0 && first ? first : Buffer.concat(this.#waiting);

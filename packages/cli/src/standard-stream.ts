@@ -11,12 +11,13 @@ export const exitAtClosedPipe = (error: NodeJS.ErrnoException): void => {
 };
 
 /**
- * Makes writes to a stream return at once if its reader does not read. Node has done that for pipes and sockets as soon
- * as it has created the stream. Terminals block by default; there is no public method that changes it.
+ * Makes writes to a stream return at once if its reader does not read. Pipes and sockets begin so, and terminals do not.
+ * The mode belongs to the open file, which other processes share: each process that is started with the same stream makes
+ * it block again. Files have no such mode. Node has no public method for it.
  */
 export const setNonBlocking = (stream: WriteStream): void => {
   const { _handle: handle } = stream as { readonly _handle?: { setBlocking?(isBlocking: boolean): unknown } };
-  if (stream.isTTY) handle?.setBlocking?.(false);
+  handle?.setBlocking?.(false);
 };
 
 /** The longest time that the end of this process waits for the readers of its output, in milliseconds. */

@@ -217,6 +217,43 @@ test('each character of an answer is shown once, whether it arrives as deltas, r
   );
 });
 
+/** Counts the characters that string methods read while `act` runs. */
+const charactersRead = (act: () => void): number => {
+  const { slice, startsWith } = String.prototype;
+  const { test: testPattern } = RegExp.prototype;
+  let read = 0;
+  Object.assign(String.prototype, {
+    slice(this: string, ...bounds: [number, number?]) {
+      const found = slice.apply(this, bounds);
+      read += found.length;
+      return found;
+    },
+    startsWith(this: string, text: string) {
+      read += text.length;
+      return startsWith.call(this, text);
+    },
+  });
+  RegExp.prototype.test = function (text) {
+    read += text.length;
+    return testPattern.call(this, text);
+  };
+  act();
+  Object.assign(String.prototype, { slice, startsWith });
+  RegExp.prototype.test = testPattern;
+  return read;
+};
+
+test('the cost of showing a delta does not grow with the answer before it', (t) => {
+  const cost = (deltas: number): number => {
+    const narrator = new Narrator(() => false);
+    return charactersRead(() => {
+      for (let at = 0; at < deltas; at++) narrator.render(delta(at * 4, 'word'));
+    });
+  };
+  const one = cost(100);
+  t.true(one >= 400 && cost(1_000) <= 11 * one, `${one}`);
+});
+
 test('a token from the option or the environment is sent as a bearer token', async (t) => {
   const sent: (string | undefined)[] = [];
   const server = createServer(({ headers }, response) => {

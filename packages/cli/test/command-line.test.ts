@@ -180,5 +180,8 @@ test('the short name of a plugin is the last part of its name', (t) => {
 test('control characters in the text of an agent do not reach the terminal', (t) => {
   t.is(printable('a\u001b[2Jb\tc\nd\u009b'), 'a\u{fffd}[2Jb\tc\nd\u{fffd}');
   t.is(printableLine('a\n  b'), 'a ⏎ b');
+  t.is(printableLine(' a \r\n\n\t\n b\n'), ' a ⏎ b ⏎ ');
+  t.is(printableLine('\n'), ' ⏎ ');
+  t.is(printableLine(' a\rb '), ' a\u{fffd}b ');
   t.is(table(['A', 'LONG'], [['wide', 'x']]), 'A     LONG\nwide  x');
 });

@@ -17,11 +17,16 @@ const LINES = 30_000;
 /** Fewer lines than the buffer holds, and more than a pipe does. */
 const FEW_LINES = 3_000;
 
-/** A plugin that writes lines to the log while the runtime starts, and does something else when it has. */
+/**
+ * A plugin that writes lines to the log while the runtime starts, and does something else when it has. First it starts a
+ * process that inherits the standard streams, which makes them block again.
+ */
 const noisy = (lines: number, afterwards = ''): string => `
+import { spawnSync } from 'node:child_process';
 export const plugin = () => ({
   name: 'noisy',
   apply: (host) => {
+    spawnSync('true', { stdio: 'inherit' });
     for (let at = 0; at < ${lines}; at++) host.log.info({ at }, 'some noise');
     host.hooks.opened.tapPromise(async () => { ${afterwards} });
   },

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import { type ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type Access, assertMay } from './access/access.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';

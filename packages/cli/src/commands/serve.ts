@@ -5,7 +5,7 @@ import { EXIT, usageError } from '../failure.ts';
 import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
 import { mergeSettings, readSettings, settingsFromEnvironment, settingsOf } from '../settings.ts';
-import { surviveReaders } from '../standard-stream.ts';
+import { setNonBlocking, surviveReaders } from '../standard-stream.ts';
 import { startFailure, storeFolder } from '../start-failure.ts';
 import { stopSignal } from '../stop-signal.ts';
 
@@ -101,7 +101,12 @@ const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<void> => {
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
   const signal = stopSignal();
   const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
-  if (outcome === 'ready') console.log(await readyLine(runtime, plugins, plan.options));
+  if (outcome === 'ready') {
+    const line = await readyLine(runtime, plugins, plan.options);
+    // a plugin may have started processes, which make the stream block again
+    setNonBlocking(process.stdout);
+    console.log(line);
+  }
   const reason = await signal;
   log.info({ signal: reason }, 'stopping');
   await runtime.stop({ reason });

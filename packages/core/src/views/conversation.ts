@@ -188,10 +188,23 @@ export class Conversation {
     offset: number,
     added: string,
   ): TextPiece[] {
-    const known = this.#writing.get(id)?.text ?? '';
+    const part = this.#writing.get(id);
+    const known = part?.text ?? '';
     // text between was missed: the completed message has it
     if (offset > known.length) return [];
+    if (part && offset === known.length) return this.#append(id, part, added);
     return this.#show(run, message, id, type, known.slice(0, offset) + added, false);
+  }
+
+  /** Adds text to the end of a part. Costs the length of that text, where `#show` compares the whole part. */
+  #append(id: string, part: WritingPart, added: string): TextPiece[] {
+    const { run, message, type } = part;
+    const held = part.text.slice(part.shown);
+    part.text += added;
+    const text = held + added;
+    const piece = text.slice(0, completeLength(text));
+    part.shown += piece.length;
+    return piece === '' ? [] : [{ run, message, part: id, partType: type, text: piece, isReplacement: false }];
   }
 
   #event(event: WorkerEvent): readonly TextPiece[] {
