@@ -70,7 +70,7 @@ const ENCODERS: Readonly<Record<string, (text: string) => string>> = {
   none: (text) => text,
 };
 
-test('P19: a secret is found in every way in which JSON can write its quotes, backslashes, line breaks and letters', (t) => {
+test('P19: a secret is found in JSON, also with quotes, backslashes, line breaks and letters beyond ASCII', (t) => {
   const secrets = [
     'first"quoted\\secret-4711',
     '-----BEGIN KEY-----\nAb/4711+c==\n-----END KEY-----',

@@ -5,6 +5,7 @@ import {
   type EngineContext,
   type EngineSession,
   type JsonObject,
+  type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
 import { AllowedRoots, childEnvironment, claimedPath } from '@worker-runtime/core/plugin-kit';
@@ -12,6 +13,7 @@ import { AcpSession, type OpenedAgent } from './acp-session.ts';
 import { AgentLink } from './agent/agent-link.ts';
 import { AgentProcess } from './agent/agent-process.ts';
 import { AgentRedactor } from './agent/agent-redactor.ts';
+import { AGENT_VARIABLE, agentToken, LeftoverAgents } from './agent/leftover-agents.ts';
 import type { ResolvedAgent, ResolvedOptions } from './options.ts';
 import { ClaimedFiles } from './worker/claimed-files.ts';
 import { OwnDirectories } from './worker/own-directories.ts';
@@ -33,10 +35,12 @@ export class AcpEngine implements Engine {
   };
   readonly #options: ResolvedOptions;
   readonly #roots: AllowedRoots;
+  readonly #leftovers: LeftoverAgents;
   readonly #ownDirectories = new OwnDirectories();
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
+    this.#leftovers = new LeftoverAgents(options.exitMs);
     this.#roots = new AllowedRoots(options.roots, 'acp.roots');
   }
 
@@ -44,9 +48,14 @@ export class AcpEngine implements Engine {
     workerConfig(config, this.#options.agents);
   }
 
+  /** Ends the agents that a killed process of this runtime left running. */
+  endLeftovers(runtimeId: string, log: Logger): Promise<void> {
+    return this.#leftovers.end(runtimeId, log);
+  }
+
   /**
    * @throws CONFIG_UNSUPPORTED a claim is outside the roots, or the working directory is not claimed
-   * @throws ENGINE_UNAVAILABLE the agent does not start
+   * @throws ENGINE_UNAVAILABLE the agent does not start, or an earlier one cannot be ended
    */
   async attach(context: EngineContext): Promise<EngineSession> {
     const config = workerConfig(context.config, this.#options.agents);
@@ -66,6 +75,9 @@ export class AcpEngine implements Engine {
     redactor: AgentRedactor,
     session: AcpSession,
   ): Promise<OpenedAgent> {
+    const { runtimeId, workerId, log } = context;
+    if (await this.#leftovers.hasLeftover(runtimeId, workerId, log))
+      throw new RuntimeError('ENGINE_UNAVAILABLE', 'An earlier agent of the Worker is still running');
     await this.#roots.resolveClaims(context.claims);
     const files = new ClaimedFiles(context.claims, this.#roots, this.#options.fileBytes);
     const directory = await this.#directoryOf(config, context, files);
@@ -74,7 +86,10 @@ export class AcpEngine implements Engine {
     try {
       const environment = await childEnvironment(agent);
       await redactor.addAgent(environment.secrets, directory.cwd);
-      process = await AgentProcess.start(agent, directory.cwd, environment.variables);
+      process = await AgentProcess.start(agent, directory.cwd, {
+        ...environment.variables,
+        [AGENT_VARIABLE]: await agentToken(runtimeId, workerId),
+      });
       cleanedUp = process.exited.then(() => directory.release());
       return { ...(await this.#connect(process, session, files, directory.cwd, context)), cleanedUp };
     } catch (error) {

@@ -16,7 +16,10 @@ export const plugin = (options: Readonly<Record<string, unknown>>): RuntimePlugi
   return {
     name: 'acp',
     apply: (host) => {
-      host.useEngine(new AcpEngine(resolved));
+      const engine = new AcpEngine(resolved);
+      host.useEngine(engine);
+      // Before any Worker, also one of another engine, gets a directory in which an agent is still working.
+      host.hooks.opened.tapPromise(() => engine.endLeftovers(host.runtime.runtimeId, host.log));
       // Claims are stored with all links resolved, so that two names of one directory conflict.
       host.hooks.prepare.tapPromise(async (spec) =>
         spec.engine === ENGINE_NAME ? { ...spec, claims: await roots.resolveClaims(spec.claims) } : spec,

@@ -1,10 +1,13 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { AgentScene } from './agent-scene.ts';
+import { AgentScene, fakeAgent, makeFolder } from './agent-scene.ts';
+import { namedStore } from './named-store.ts';
 
 /** True if a process still runs. A zombie does not. */
 const isRunning = (pid: number): boolean => {
@@ -319,3 +322,35 @@ test('P22, P23: an agent with too many tool calls without a result fails its run
   t.true(await hasEnded(first));
   t.is((await scene.run(flooding, 'hello')).outcome, 'completed', 'another agent takes the next input');
 });
+
+const hasProcFs = existsSync('/proc/self/environ');
+
+(hasProcFs ? test : test.skip)(
+  'P2, P12: agents of a runtime that was killed are ended before another Worker gets their directory',
+  async (t) => {
+    const folder = await makeFolder();
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    const neighbour = await AgentScene.open(t);
+    await neighbour.create();
+    const runtimeId = `runtime_${process.pid}_${Date.now()}`;
+    const program = fileURLToPath(new URL('runtime-process.ts', import.meta.url));
+    const given = JSON.stringify({ runtimeId, agent: await fakeAgent(folder), folder });
+    const killed = spawn(
+      process.execPath,
+      ['--import=tsx', '--conditions=@worker-runtime/source', program, given],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    await once(killed.stdout, 'data');
+    killed.kill('SIGKILL');
+    await once(killed, 'exit');
+    const record = readFileSync(join(folder, 'record'), 'utf8').split('\n');
+    const pids = [...pidsOf(record), ...pidsOf(record, 'child')];
+    t.is(pids.length, 2);
+    t.true(pids.every(isRunning), 'the agent and the process that it started outlive the runtime');
+    const scene = await AgentScene.open(t, { store: namedStore(runtimeId), roots: [folder], exitMs: 100 });
+    for (const pid of pids) t.false(isRunning(pid));
+    t.true(scene.logged.some((line) => line.includes('Agents of an earlier process')));
+    await scene.create({ claims: [{ name: 'project', resource: `fs:${folder}`, mode: 'write' }] });
+    t.true(pidsOf(neighbour.record()).every(isRunning), 'agents of a runtime that lives are left alone');
+  },
+);

@@ -73,6 +73,15 @@ class AgentPrompt {
         setInterval(() => {}, 1_000);
         await this.say('I do not listen.');
         return new Promise(() => {});
+      case 'orphan': {
+        // Ignores the end of its input and SIGTERM, and starts a process in another process group.
+        process.on('SIGTERM', () => {});
+        setInterval(() => {}, 1_000);
+        const child = spawn('sleep', ['1000'], { stdio: 'ignore', detached: true });
+        record(`child ${child.pid}`);
+        await this.say('I stay.');
+        return new Promise(() => {});
+      }
       case 'recall':
         await this.say(`The first was: ${promptsOf(this.#session)[0]}`);
         return 'end_turn';

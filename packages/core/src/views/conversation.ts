@@ -204,7 +204,9 @@ export class Conversation {
     const text = held + added;
     const piece = text.slice(0, completeLength(text));
     part.shown += piece.length;
-    return piece === '' ? [] : [{ run, message, part: id, partType: type, text: piece, isReplacement: false }];
+    return piece === ''
+      ? []
+      : [{ run, message, part: id, partType: type, text: piece, isReplacement: false }];
   }
 
   #event(event: WorkerEvent): readonly TextPiece[] {
