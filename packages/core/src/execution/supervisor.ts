@@ -320,9 +320,9 @@ export class Supervisor implements ExecutionOwner {
       this.#attachments.workers.flatMap((worker) => findExecutionState(worker) ?? []);
     const stops = states().map(({ stopping, stopDeadline }) => {
       stopDeadline?.shorten(deadlineMs * DRAIN_RUNS);
-      return stopping?.catch(() => {});
+      return (async () => stopping?.catch(() => {}))();
     });
-    const finished = states().map(({ execution }) => execution?.driver?.finished().catch(() => {}));
+    const finished = states().map(async ({ execution }) => execution?.driver?.finished().catch(() => {}));
     await this.#within(deadlineMs * DRAIN_RUNS, finished);
     const ends = states().map(async ({ execution, stopping }) => {
       if (!execution || stopping) return;
@@ -337,7 +337,7 @@ export class Supervisor implements ExecutionOwner {
   }
 
   /** Waits for all of the work, at most `limitMs`. */
-  async #within(limitMs: number, work: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+  async #within(limitMs: number, work: readonly Promise<unknown>[]): Promise<void> {
     const deadline = new Deadline(this.#services.clock, limitMs);
     await Promise.race([Promise.all(work), deadline.passed]);
     deadline.cancel();

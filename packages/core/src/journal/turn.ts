@@ -29,7 +29,7 @@ export interface Decision {
 }
 
 /** How long a decision waits for the store. */
-export interface Waiting {
+interface Waiting {
   readonly patience: Patience;
   /** The time at which the decision is refused at the latest. */
   readonly untilMs: number;

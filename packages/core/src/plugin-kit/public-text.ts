@@ -1,7 +1,7 @@
 import { ERROR_CODES, RuntimeError } from '../contracts/runtime-error.ts';
 
 /** The size limit of a public message, reason or name that an engine reports, in bytes of UTF-8. */
-export const PUBLIC_TEXT_BYTES = 4_096;
+const PUBLIC_TEXT_BYTES = 4_096;
 
 /** Shortens a public text to at most `PUBLIC_TEXT_BYTES`, at the end of a character. */
 export const publicText = (text: string): string => {
