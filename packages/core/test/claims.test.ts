@@ -25,6 +25,14 @@ const create = (
 ): Promise<unknown> =>
   runtime.createWorker({ workerId, engine: 'puppet', claims, ...(parent !== undefined && { parent }) });
 
+/** Creates a Worker as the engine of its parent does. */
+const delegate = (
+  { puppet }: Pick<Rig, 'puppet'>,
+  parent: string,
+  workerId: string,
+  claims: readonly Claim[],
+): Promise<unknown> => puppet.context(parent).createChild({ workerId, engine: 'puppet', claims });
+
 /** Pairs of write claims of unrelated Workers; true if they conflict. */
 const overlaps: readonly (readonly [string, string, boolean])[] = [
   ['fs:/a', 'fs:/a', true],
@@ -117,24 +125,22 @@ test('P19: answers and events show the name and mode of a claim, and only the en
 test('a child may claim part of the claim of its parent; claims of siblings and unrelated Workers conflict', async (t) => {
   const rig = await startRig(t);
   await create(rig, 'parent', [claim('fs:/a')]);
-  t.is(await codeOf(create(rig, 'child', [claim('fs:/a/b')], 'parent')), 'none');
+  t.is(await codeOf(delegate(rig, 'parent', 'child', [claim('fs:/a/b')])), 'none');
   t.is(
-    await codeOf(create(rig, 'whole', [claim('fs:/a')], 'parent')),
+    await codeOf(delegate(rig, 'parent', 'whole', [claim('fs:/a')])),
     'CLAIM_CONFLICT',
     "it contains a sibling's claim",
   );
-  t.is(await codeOf(create(rig, 'sibling', [claim('fs:/a/b/c')], 'parent')), 'CLAIM_CONFLICT');
-  t.is(await codeOf(create(rig, 'other', [claim('fs:/a/c')], 'parent')), 'none');
-  t.is(await codeOf(create(rig, 'grandchild', [claim('fs:/a/b/c')], 'child')), 'none');
+  t.is(await codeOf(delegate(rig, 'parent', 'sibling', [claim('fs:/a/b/c')])), 'CLAIM_CONFLICT');
+  t.is(await codeOf(delegate(rig, 'parent', 'other', [claim('fs:/a/c')])), 'none');
+  t.is(await codeOf(delegate(rig, 'child', 'grandchild', [claim('fs:/a/b/c')])), 'none');
   t.is(await codeOf(create(rig, 'unrelated', [claim('fs:/a/d')])), 'CLAIM_CONFLICT');
   t.is(
-    await codeOf(create(rig, 'larger', [claim('fs:/')], 'parent')),
+    await codeOf(delegate(rig, 'parent', 'larger', [claim('fs:/')])),
     'CLAIM_CONFLICT',
     "it exceeds the parent's claim",
   );
-  // A child that the engine creates may claim part of its parent's claim, too.
-  const created = rig.puppet.context('parent').createChild({ engine: 'puppet', claims: [claim('fs:/a/e')] });
-  t.is((await rig.runtime.getWorker((await created).workerId)).parent, 'parent');
+  t.is((await rig.runtime.getWorker('child')).parent, 'parent');
   // A stop releases the parent's claim, but not those of its children.
   await rig.runtime.stopWorker('parent');
   t.is(await codeOf(create(rig, 'unrelated', [claim('fs:/a/b')])), 'CLAIM_CONFLICT');
@@ -143,6 +149,46 @@ test('a child may claim part of the claim of its parent; claims of siblings and 
   t.like(error, { code: 'CLAIM_CONFLICT', details: { workers: ['unrelated'] } });
   await rig.runtime.stopWorker('unrelated');
   t.is((await rig.runtime.resumeWorker('parent')).status, 'idle');
+});
+
+test('P2: a Worker that names the holder of a claim as its parent gets no part of that claim', async (t) => {
+  const store = memoryStore();
+  const first = makeRig({ store });
+  await first.runtime.start();
+  await create(first, 'alice', [claim('fs:/a')]);
+  await create(first, 'between', []);
+  await delegate(first, 'alice', 'helper', []);
+  for (const resource of ['fs:/a', 'fs:/a/b', 'fs:/'])
+    t.is(await codeOf(create(first, 'mallory', [claim(resource)], 'alice')), 'CLAIM_CONFLICT', resource);
+  // A child of a child that its parent's engine created is still from outside.
+  t.is(await codeOf(create(first, 'mallory', [claim('fs:/a/b')], 'helper')), 'CLAIM_CONFLICT');
+  t.is(await codeOf(delegate(first, 'helper', 'deep', [claim('fs:/a/d')])), 'none');
+  // A Worker from outside cannot pass on what its parent holds, either.
+  await create(first, 'guest', [], 'alice');
+  t.is(await codeOf(delegate(first, 'guest', 'mallory', [claim('fs:/a/b')])), 'CLAIM_CONFLICT');
+  // The claim of a Worker that names a stopped holder as its parent excludes the holder.
+  await create(first, 'bob', [claim('fs:/b')]);
+  await first.runtime.stopWorker('bob');
+  t.is(await codeOf(create(first, 'mallory', [claim('fs:/b')], 'bob')), 'none');
+  t.is(await codeOf(first.runtime.resumeWorker('bob')), 'CLAIM_CONFLICT');
+  await shutDown(first);
+  const rig = await startRig(t, { store });
+  t.deepEqual((await rig.runtime.diagnostics()).items, []);
+  t.is(await codeOf(create(rig, 'eve', [claim('fs:/a/b')], 'alice')), 'CLAIM_CONFLICT');
+  t.is(await codeOf(rig.runtime.resumeWorker('bob')), 'CLAIM_CONFLICT');
+});
+
+test('P2: a new Worker with the id of a deleted parent has no part in the claims of its children', async (t) => {
+  const rig = await startRig(t);
+  await create(rig, 'boss', [claim('fs:/b')]);
+  await delegate(rig, 'boss', 'child', [claim('fs:/b/x')]);
+  await rig.runtime.stopWorker('boss');
+  await rig.runtime.deleteWorker('boss');
+  t.is(await codeOf(create(rig, 'boss', [claim('fs:/b')])), 'CLAIM_CONFLICT');
+  t.is(await codeOf(create(rig, 'boss', [claim('fs:/c')])), 'none');
+  await rig.runtime.stopWorker('child');
+  await create(rig, 'other', [claim('fs:/b/x')]);
+  t.is(await codeOf(rig.runtime.resumeWorker('child')), 'CLAIM_CONFLICT');
 });
 
 test('a stop releases the claims and a resume takes them again; a resume with a conflict changes nothing', async (t) => {
@@ -239,7 +285,7 @@ test('P12: Workers hold their claims again after a restart, except stopped ones'
   const first = makeRig({ store });
   await first.runtime.start();
   await create(first, 'parent', [claim('fs:/a')]);
-  await create(first, 'child', [claim('fs:/a/b')], 'parent');
+  await delegate(first, 'parent', 'child', [claim('fs:/a/b')]);
   await create(first, 'stopped', [claim('fs:/s')]);
   await first.runtime.stopWorker('stopped');
   await shutDown(first);

@@ -73,7 +73,7 @@ const invalid: Readonly<Record<string, readonly unknown[]>> = {
   'withdrawn.reason': [{ a: 1n }, cyclic, null, 5].map((reason) => ({ type: 'withdrawn', reason })),
 };
 
-/** An engine whose runs yield these values of any type. */
+/** An engine whose runs yield these values, of any type. */
 const yielding = (...outputs: readonly unknown[]): Engine =>
   engine('odd', async function* () {
     yield* outputs as readonly EngineOutput[];

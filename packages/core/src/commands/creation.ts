@@ -11,8 +11,10 @@ import type { RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { parseResource } from '../domain/claims.ts';
 import { acceptInput, attachExecution, remove } from '../domain/decide.ts';
+
 import { sizeOfInput } from '../domain/size.ts';
-import { emptyState } from '../domain/state.ts';
+import { emptyState, type WorkerState } from '../domain/state.ts';
+
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
@@ -80,7 +82,12 @@ export class Creation {
     this.#options = options;
   }
 
-  async create(request: CreateWorker, { idempotencyKey }: IdempotencyOptions): Promise<Created> {
+  /** Creates a Worker. `delegator` is the parent whose engine asks for it; null for any other caller. */
+  async create(
+    request: CreateWorker,
+    { idempotencyKey }: IdempotencyOptions,
+    delegator: Worker | null = null,
+  ): Promise<Created> {
     const { limits, workers, hooks, assertRunning } = this.#options;
     checkCreate(request, limits);
     const input =
@@ -95,7 +102,7 @@ export class Creation {
       const initialInput = request.initialInput ?? null;
       return await admitted(hooks.admit, { type: 'worker.create', spec, initialInput }, () => {
         assertRunning();
-        return this.#create(spec, input, key);
+        return this.#create(spec, input, key, delegator);
       });
     } finally {
       if (key) workers.creationKeys.release(key);
@@ -169,11 +176,19 @@ export class Creation {
   }
 
   /** Reserves the id and the claims in one step, before the first await, then commits the creation. */
-  async #create(spec: Spec, input: CheckedInput | null, key: EventKey | null): Promise<Created> {
+  async #create(
+    spec: Spec,
+    input: CheckedInput | null,
+    key: EventKey | null,
+    delegator: Worker | null,
+  ): Promise<Created> {
     const { workers, journal, supervisor, limits } = this.#options;
     const { workerId, claims, config } = spec;
     const record: PrivateRecord = { version: 1, config, claims };
-    const state = { ...emptyState(workerId, mintId('log')), parent: spec.parent, engine: spec.engine };
+    const { parent, engine } = spec;
+    const delegatedBy = parent !== null && parent === delegator?.workerId ? delegator.log : null;
+    const descent = { parent, ...(parent !== null && { delegatedBy }) };
+    const state = { ...emptyState(workerId, mintId('log')), ...descent, engine };
     const worker = new Worker(state, { workerId, record: record as unknown as JsonValue });
     workers.reserve(worker);
     try {
@@ -184,7 +199,7 @@ export class Creation {
     }
     let release = (): void => {};
     try {
-      await journal.commit(worker, () => [this.#created(spec, key)]);
+      await journal.commit(worker, () => [this.#created({ ...spec, ...descent }, key)]);
       const accepted = input && { inputId: mintId('input'), runId: mintId('run'), ...input };
       let before = worker.state.head;
       await supervisor.attach(worker, (current, generation) => {
@@ -209,8 +224,8 @@ export class Creation {
     }
   }
 
-  #created(spec: Spec, key: EventKey | null): NewEvent {
-    const { engine, displayName, labels, parent, profile, bundle, tools, claims, config } = spec;
+  #created(spec: Spec & Pick<WorkerState, 'delegatedBy'>, key: EventKey | null): NewEvent {
+    const { engine, displayName, labels, parent, profile, bundle, tools, claims, config, delegatedBy } = spec;
     return {
       type: 'worker.created',
       data: {
@@ -218,6 +233,7 @@ export class Creation {
         displayName,
         labels,
         parent,
+        ...(delegatedBy !== undefined && { delegatedBy }),
         profile,
         bundle,
         configDigest: `sha256-${Buffer.from(digestOf(config), 'base64url').toString('hex')}`,

@@ -66,7 +66,10 @@ export interface EngineContext {
    * EXECUTION_LOST, and the next input attaches a new execution. `error` goes to the operator's log.
    */
   lost(error: unknown): void;
-  /** Creates a Worker whose parent is this one. @throws EXECUTION_LOST · as `createWorker` */
+  /**
+   * Creates a Worker whose parent is this one. The child may claim parts of what this Worker claims.
+   * @throws EXECUTION_LOST · as `createWorker`
+   */
   createChild(spec: CreateWorker): Promise<{ readonly workerId: string }>;
 }
 

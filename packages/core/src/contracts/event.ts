@@ -66,6 +66,11 @@ export interface EventData {
     readonly displayName: string | null;
     readonly labels: Readonly<Record<string, string>>;
     readonly parent: string | null;
+    /**
+     * The log of the parent whose engine created the Worker. That parent delegates its claims to the Worker. Null if a
+     * caller named the parent, which delegates nothing. Absent without a parent, and in logs of earlier versions.
+     */
+    readonly delegatedBy?: string | null;
     readonly profile: string | null;
     readonly bundle: BundleRef | null;
     readonly configDigest: string;

@@ -39,7 +39,10 @@ export interface CreateWorker {
   readonly workerId?: string;
   readonly displayName?: string | null;
   readonly labels?: Readonly<Record<string, string>>;
-  /** The id of an existing Worker. A parent may delegate parts of what it claims to its children. */
+  /**
+   * The id of an existing Worker. A parent delegates parts of what it claims only to children that its engine creates, and
+   * not to a Worker whose creator names it here.
+   */
   readonly parent?: string | null;
   /** The config bundle that `profile` is taken from. */
   readonly bundle?: BundleRef | null;

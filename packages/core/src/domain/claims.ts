@@ -43,7 +43,8 @@ export const parseResource = (resource: string, pointer = '/resource'): readonly
 
 /**
  * The write claims that are held now. Two claims conflict if one resource contains the other, component by component,
- * unless the holder of the container is an ancestor of the other Worker: a parent can delegate a part of its claims.
+ * unless the holder of the container delegated it to the other Worker, directly or through others: the engine of a parent
+ * can create children that claim a part of what the parent claims.
  * Read claims are recorded with the Worker and never conflict. The cost of taking a claim depends on the depth of the
  * resource and the claims below it, and not on the number of Workers.
  */
@@ -51,10 +52,11 @@ export class Claims {
   readonly #root = newNode();
   readonly #byWorker = new Map<string, Holding>();
   readonly #lingering = new Set<Holding>();
-  readonly #isAncestor: (ancestor: string, worker: string) => boolean;
+  readonly #delegates: (ancestor: string, worker: string) => boolean;
 
-  constructor(isAncestor: (ancestor: string, worker: string) => boolean) {
-    this.#isAncestor = isAncestor;
+  /** `delegates` is true if an ancestor delegates its claims to a Worker. */
+  constructor(delegates: (ancestor: string, worker: string) => boolean) {
+    this.#delegates = delegates;
   }
 
   /**
@@ -152,14 +154,14 @@ export class Claims {
       if (!node) return [...found];
       // the holder of a container, or of the same resource, may be an ancestor that delegates
       for (const { worker: holder, isOrphan } of node.holders) {
-        if (isOrphan || (holder !== worker && !this.#isAncestor(holder, worker))) found.add(holder);
+        if (isOrphan || (holder !== worker && !this.#delegates(holder, worker))) found.add(holder);
       }
     }
     // a holder inside may be a descendant to which this Worker delegated
     const below = [...node.children.values()];
     for (let next = below.pop(); next && found.size < 10; next = below.pop()) {
       for (const { worker: holder, isOrphan } of next.holders) {
-        if (isOrphan || (holder !== worker && !this.#isAncestor(worker, holder))) found.add(holder);
+        if (isOrphan || (holder !== worker && !this.#delegates(worker, holder))) found.add(holder);
       }
       // not spread, because a call takes a limited number of arguments
       for (const child of next.children.values()) below.push(child);

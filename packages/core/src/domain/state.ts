@@ -67,6 +67,8 @@ export interface WorkerState {
   readonly displayName: string | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly parent: string | null;
+  /** See `worker.created`. Absent without a parent, and for a log of an earlier version. */
+  readonly delegatedBy?: string | null;
   readonly profile: string | null;
   readonly bundle: BundleRef | null;
   readonly configDigest: string;

@@ -124,7 +124,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   const journal = new Journal({ ...options, listener });
   const children: ChildCreator = {
     async createChild(parent: Worker, spec: CreateWorker) {
-      const { worker } = await creation.create({ ...spec, parent: parent.workerId }, {});
+      const { worker } = await creation.create({ ...spec, parent: parent.workerId }, {}, parent);
       return { workerId: worker.workerId };
     },
   };

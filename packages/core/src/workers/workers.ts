@@ -45,7 +45,7 @@ export class Workers {
   constructor(limits: Limits) {
     this.#limits = limits;
     this.changes = new Changes(limits.removedWorkers);
-    this.claims = new Claims((ancestor, worker) => this.#isAncestor(ancestor, worker));
+    this.claims = new Claims((ancestor, worker) => this.#delegates(ancestor, worker));
     this.creationKeys = new Keys(limits.idempotencyKeys);
     this.openInputs = new ByteSum(
       'openInputBytes',
@@ -182,11 +182,16 @@ export class Workers {
     return low;
   }
 
-  #isAncestor(ancestor: string, workerId: string): boolean {
-    let parent = this.#byId.get(workerId)?.state.parent ?? null;
-    for (let depth = 0; parent !== null && depth < MAX_DEPTH; depth++) {
-      if (parent === ancestor) return true;
-      parent = this.#byId.get(parent)?.state.parent ?? null;
+  /** True if each Worker between the two was created by the engine of its parent. */
+  #delegates(ancestor: string, workerId: string): boolean {
+    let child = this.#byId.get(workerId);
+    for (let depth = 0; child && depth < MAX_DEPTH; depth++) {
+      const { parent: id, delegatedBy }: Worker['state'] = child.state;
+      const parent = id === null ? undefined : this.#byId.get(id);
+      // a Worker that has the id of a deleted parent is another one; logs of earlier versions name no delegator
+      if (!parent || (delegatedBy !== undefined && delegatedBy !== parent.log)) return false;
+      if (id === ancestor) return true;
+      child = parent;
     }
     return false;
   }

@@ -43,7 +43,7 @@ const created = (): JsonSchema =>
         }),
       ),
     },
-    { key },
+    { delegatedBy: nullableString, key },
   );
 
 /** The data of each type of event. A new type of core is a compile error until it is added here. */

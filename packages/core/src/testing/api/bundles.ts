@@ -81,7 +81,7 @@ export const bundleTests = (contract: Contract): void => {
   );
 
   contract(
-    "overlapping write claims are refused, except a child's within its parent's, until the holder stops",
+    "P2: overlapping write claims are refused, except a child's that its parent's engine creates, until the holder stops",
     async (t, scene) => {
       const claim = (resource: string, mode: 'read' | 'write' = 'write') => [
         { name: 'place', resource, mode },
@@ -98,8 +98,14 @@ export const bundleTests = (contract: Contract): void => {
       await scene.create({ claims: claim('fs:/srv/docs2') });
       await scene.create({ claims: claim('git:/srv/docs') });
       await scene.create({ claims: claim('fs:/srv/docs/a', 'read') });
-      const child = await scene.create({ parent, claims: claim('fs:/srv/docs/a') });
-      await scene.api.stopWorker(child);
+      await scene.refuses('CLAIM_CONFLICT', 'a Worker that names the holder as its parent', () =>
+        scene.create({ parent, claims: claim('fs:/srv/docs/a') }),
+      );
+      const spec = { engine: 'scripted', workerId: 'child', claims: claim('fs:/srv/docs/a') };
+      scene.plays({ delegate: [{ type: 'create-child', spec }] });
+      const { run } = await scene.api.sendInput(parent, { text: 'delegate' }, { waitMs: 20_000 });
+      t.is(run?.outcome, 'completed');
+      await scene.api.stopWorker('child');
       await scene.api.stopWorker(parent);
       const other = await scene.create({ claims: claim('fs:/srv/docs') });
       await scene.refuses('CLAIM_CONFLICT', 'a resume after another Worker claimed the resource', () =>
