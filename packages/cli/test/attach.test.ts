@@ -219,11 +219,12 @@ test('each character of an answer is shown once, whether it arrives as deltas, r
 
 /** Counts the characters that string methods read while `act` runs. */
 const charactersRead = (act: () => void): number => {
-  const { slice, startsWith } = String.prototype;
-  const { test: testPattern } = RegExp.prototype;
+  const slice = Reflect.get(String.prototype, 'slice') as (this: string, ...bounds: number[]) => string;
+  const startsWith = Reflect.get(String.prototype, 'startsWith') as (this: string, text: string) => boolean;
+  const testPattern = Reflect.get(RegExp.prototype, 'test') as (this: RegExp, text: string) => boolean;
   let read = 0;
   Object.assign(String.prototype, {
-    slice(this: string, ...bounds: [number, number?]) {
+    slice(this: string, ...bounds: number[]) {
       const found = slice.apply(this, bounds);
       read += found.length;
       return found;

@@ -318,7 +318,7 @@ test('P25: an upgrade that no handler takes is ignored, and the request is answe
     headers: readonly string[],
     body = '',
   ): Promise<string> => {
-    const [start = '', ...fields] = [
+    const [start, ...fields] = [
       `${method} ${path} HTTP/1.1`,
       'Host: localhost',
       'Connection: Upgrade, HTTP2-Settings',
