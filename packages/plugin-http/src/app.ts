@@ -202,7 +202,7 @@ const addGate = (
     if (request.is404) {
       const methods = routes.methodsAt(request.url);
       if (methods.length === 0 && isWebSocket?.(raw)) {
-        reply.headers({ connection: 'upgrade', upgrade: 'websocket' });
+        reply.headers({ connection: 'upgrade, close', upgrade: 'websocket' });
         throw new RuntimeError('VERSION_UNSUPPORTED', 'This path needs a WebSocket upgrade', {
           details: { upgrade: 'websocket' },
         });
