@@ -13,6 +13,7 @@ const host: StoreHost = {
   log: silentLogger,
   configuration: null,
   keptKeys: 1_000,
+  lost: () => {},
   snapshotOf: () => undefined,
   report: () => {},
 };

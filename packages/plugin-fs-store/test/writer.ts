@@ -24,6 +24,7 @@ export class Writer {
       log: silentLogger,
       configuration: null,
       keptKeys: 1_000,
+      lost: () => {},
       snapshotOf: (log) => ({ head: this.headOf(log), text: `{"bytes":${this.headOf(log).bytes}}` }),
       report: (finding) => this.findings.push(finding),
     };

@@ -1,4 +1,4 @@
-import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { Runtime, type RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
 import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
@@ -92,12 +92,13 @@ const build = async (
 };
 
 /**
- * Serves until a signal arrives, then drains. It exits the process itself, because a detached execution may hold timers
+ * Serves until a signal arrives, or until the store is lost, then drains. The exit code is 1 if the store was lost. It exits the process itself, because a detached execution may hold timers
  * and sockets forever.
  */
 export const serve = async (flags: ServeFlags): Promise<never> => {
   const plan = await planOf(flags);
   const log = await createLog(plan.logLevel);
+  let failure: RuntimeError | null;
   try {
     const { runtime, plugins } = await build(plan, log);
     process.on('uncaughtExceptionMonitor', (err) =>
@@ -108,12 +109,15 @@ export const serve = async (flags: ServeFlags): Promise<never> => {
     const signal = stopSignal();
     const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
     if (outcome === 'ready') console.log(await readyLine(runtime, plugins, plan.options));
-    const reason = await signal;
-    log.info({ signal: reason }, 'stopping');
+    const reason = await Promise.race([signal, runtime.lost.then(() => 'the store is lost')]);
+    log.info({ reason }, 'stopping');
     await runtime.stop({ reason });
     log.info({}, 'stopped');
+    failure = runtime.failure;
   } catch (error) {
     throw startFailure(error, plan.options);
   }
-  process.exit(EXIT.ok);
+  if (failure) process.stderr.write(`worker-runtime: ${failure.code}: ${failure.message}\n`);
+  // a supervisor starts a process that failed again
+  process.exit(failure ? EXIT.failed : EXIT.ok);
 };

@@ -258,7 +258,7 @@ export type Observation =
   | { readonly type: 'in-flight'; readonly messages: readonly InFlightMessage[] }
   | ({ readonly type: 'delta' } & Delta)
   | ({ readonly type: 'gap' } & LogGap)
-  /** The last one: WORKER_NOT_FOUND after a deletion, RUNTIME_STOPPING. */
+  /** The last one: WORKER_NOT_FOUND after a deletion, RUNTIME_STOPPING, STORE_LOST. */
   | { readonly type: 'ended'; readonly code: ErrorCode };
 
 export interface ObserveOptions {
@@ -287,7 +287,7 @@ export interface WatchOptions {
 /**
  * The public API of a runtime: the embedded `Runtime`, and later a client of a remote one and a registry of many,
  * are this interface, and `testRuntimeApi` is its contract. Every method may reject with RUNTIME_NOT_READY,
- * RUNTIME_STOPPING and INVALID_REQUEST, those that take a Worker with WORKER_NOT_FOUND, and those that commit with
+ * RUNTIME_STOPPING, STORE_LOST and INVALID_REQUEST, those that take a Worker with WORKER_NOT_FOUND, and those that commit with
  * STORE_UNAVAILABLE and STORE_FULL; what they reject with besides is said on each.
  */
 export interface RuntimeApi {

@@ -1,5 +1,6 @@
 import type { JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';
+import type { RuntimeError } from './runtime-error.ts';
 
 /** How much a log holds: its last line's number and the bytes of all its lines. `{ seq: 0, bytes: 0 }` is an empty log. */
 export interface LogHead {
@@ -111,6 +112,11 @@ export interface StoreHost {
   /** The present snapshot of a log, for a checkpoint; undefined for one that the runtime does not know (any more). */
   snapshotOf(log: string): Snapshot | undefined;
   report(finding: StoreFinding): void;
+  /**
+   * Ends the runtime, because the store has lost its place for good: another process has taken it over, or it is gone. The
+   * store calls this once, with a STORE_LOST error, and before it rejects any call because of the loss.
+   */
+  lost(failure: RuntimeError): void;
 }
 
 export interface OpenedStore {
@@ -130,7 +136,12 @@ export interface StoredBundle {
  *
  * Failures of every method are RuntimeErrors. For `create` and `append` the code says what holds:
  * - STORE_FULL, STORE_CONFLICT, WORKER_DAMAGED: *not done*. Nothing was added, now or after a restart.
+ * - STORE_LOST: *not done*, and the store accepts nothing more. The runtime ends.
  * - any other: *in doubt*. The runtime writes nothing more to that log until `head` has told what is there.
+ *
+ * A store that belongs to one process at a time acknowledges nothing that its next owner might not see. If it finds its loss
+ * during an append whose lines the next owner may have read, it calls `StoreHost.lost` and rejects that append as in doubt.
+ * From then on every call except `close` is refused with STORE_LOST.
  *
  * A log that is not there is WORKER_NOT_FOUND, a store that is not open STORE_UNAVAILABLE. A log's id is made by the
  * runtime, of letters, digits and `_`, and never given to a second log.

@@ -40,6 +40,8 @@ export class Supervisor implements ExecutionOwner {
   readonly #services: ExecutionServices;
   readonly #attachments: Attachments;
   readonly #stalls: Stalls;
+  /** The ends of the executions that `fence` detached. */
+  readonly #fenced: Promise<void>[] = [];
   #isDraining = false;
 
   constructor({ services, store, engines, claims, changed }: SupervisorOptions) {
@@ -265,6 +267,17 @@ export class Supervisor implements ExecutionOwner {
     return isInTime;
   }
 
+  /** Resolves when `ends` has resolved, or when the time has passed. */
+  #withinMs(timeoutMs: number, ends: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancelTimer = this.#services.clock.after(timeoutMs, resolve);
+      void ends.then(() => {
+        cancelTimer();
+        resolve();
+      });
+    });
+  }
+
   /**
    * Ends a run that was active when the last process ended, as `interrupted`. If the store refuses that, the call
    * returns and retries in the background: the log stays readable.
@@ -292,16 +305,11 @@ export class Supervisor implements ExecutionOwner {
     this.#isDraining = true;
     this.close();
     this.#attachments.close();
+    await this.#withinMs(deadlineMs, Promise.all(this.#fenced));
     const executions = (): readonly Execution[] =>
       this.#attachments.workers.flatMap((worker) => findExecutionState(worker)?.execution ?? []);
     const finished = Promise.all(executions().map(async ({ driver }) => driver?.finished().catch(() => {})));
-    await new Promise<void>((resolve) => {
-      const cancelTimer = this.#services.clock.after(deadlineMs * DRAIN_RUNS, resolve);
-      void finished.then(() => {
-        cancelTimer();
-        resolve();
-      });
-    });
+    await this.#withinMs(deadlineMs * DRAIN_RUNS, finished);
     await Promise.all(
       executions().map(async (execution) => {
         const isEnded = await this.#end(execution, 'shutdown', deadlineMs * DRAIN_ENDS);
@@ -311,6 +319,23 @@ export class Supervisor implements ExecutionOwner {
         await execution.driver?.finished().catch(() => {});
       }),
     );
+  }
+
+  /**
+   * Fences and detaches every execution at once, because the journal refuses every commit. Callers that wait for the end of
+   * a run receive the error. `drain` then waits for the engines.
+   */
+  fence(failure: RuntimeError): void {
+    this.#isDraining = true;
+    this.close();
+    this.#attachments.close();
+    for (const worker of this.#attachments.workers) {
+      const execution = findExecutionState(worker)?.execution;
+      if (!execution) continue;
+      execution.driver?.endUnrecorded(failure);
+      this.#attachments.fence(execution);
+      this.#fenced.push(this.#attachments.detach(execution, 'shutdown'));
+    }
   }
 
   /** Cancels the retries of queued inputs. The next start finds what was not stored by then. */

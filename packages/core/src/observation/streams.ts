@@ -18,6 +18,8 @@ export interface StreamsOptions {
   readonly detailOf: (worker: Worker) => WorkerDetail;
   /** True once the runtime has ended its runs. Streams end then, because everything committed can be read by then. */
   readonly areRunsEnded: () => boolean;
+  /** The error that ended the runtime; null unless its store was lost. */
+  readonly failure: () => RuntimeError | null;
 }
 
 /** Opens and limits streams and watches, and ends them when the runtime stops. */
@@ -87,7 +89,8 @@ export class Streams implements WorkerStreamOwner, WatchStreamOwner {
   }
 
   endOfRuntime(): ErrorCode | null {
-    return this.#options.areRunsEnded() ? 'RUNTIME_STOPPING' : null;
+    const { failure, areRunsEnded } = this.#options;
+    return failure()?.code ?? (areRunsEnded() ? 'RUNTIME_STOPPING' : null);
   }
 
   closed(stream: WorkerStream | WatchStream): void {

@@ -148,6 +148,7 @@ const repair = async (settings: Settings, epoch: number, report: Report): Promis
     log: silentLogger,
     configuration: typeof identity === 'string' ? null : identity.configuration,
     keptKeys: 0,
+    lost: () => {},
     snapshotOf: (log: string) => snapshots.get(log),
     // The check has reported all damage. Only failures of the repair itself are new.
     report: (finding: StoreFinding) => {
