@@ -2,6 +2,4 @@ import { testStore } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { makeHarness } from './store-contract.ts';
 
-testStore(test, () => makeHarness({ durability: { intervalMs: 20 } }), {
-  takeover: 'the loss is not reported yet',
-});
+testStore(test, () => makeHarness({ durability: { intervalMs: 20 } }));

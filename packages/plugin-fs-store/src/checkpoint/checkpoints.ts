@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Snapshot, StoreFinding } from '@worker-runtime/core';
+import { RuntimeError, type Snapshot, type StoreFinding } from '@worker-runtime/core';
 import type { Disk } from '../disk/disk.ts';
 import { errnoOf, isMisplaced } from '../disk/disk-failure.ts';
 import type { Backlog } from '../files/backlog.ts';
@@ -162,6 +162,8 @@ export class Checkpoints {
   }
 
   #reportFailure(detail: unknown): void {
+    // The loss of the store is reported once, as such.
+    if (detail instanceof RuntimeError && detail.code === 'STORE_LOST') return;
     this.#settings.report({
       severity: 'warning',
       code: 'CHECKPOINT_FAILED',
@@ -179,6 +181,7 @@ export class Checkpoints {
     isClosing: boolean,
   ): Promise<boolean> {
     const { log, disk, layout } = this.#settings;
+    await log.assertOwned();
     if (!(await this.#file(dirty))) return false;
     for (const entry of removed) await this.#moveToTrash(entry);
     const trash = [...this.#trash];
@@ -199,10 +202,13 @@ export class Checkpoints {
     const isClean = isClosing && log.position.lsn === position.lsn;
     const checkpoint: Checkpoint = { checkpoint: number, ...position, lines: count, isClean };
     lines.push(Buffer.from(checkpointLine(checkpoint)));
+    // Another owner writes the catalog at the same position, and needs other segments.
+    await log.assertOwned();
     await (isNew ? this.#catalog.replace(lines) : this.#catalog.append(lines));
     const before = this.#last;
     this.#last = checkpoint;
     for (const entry of dirty) entry.synced = entry.filed;
+    log.noteCheckpoint(position.segment);
     await this.#retire(before?.segment ?? 0, trash);
     return true;
   }
@@ -250,6 +256,7 @@ export class Checkpoints {
     const lines: Buffer[] = [];
     const count = await this.#describe(filed, lines);
     await log.sync();
+    await log.assertOwned();
     const noted = { ...this.#last, checkpoint: this.#last.checkpoint + 1, lines: count, isClean: false };
     await this.#catalog.append([...lines, Buffer.from(checkpointLine(noted))]);
     this.#last = noted;

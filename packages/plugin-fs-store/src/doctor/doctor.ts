@@ -4,6 +4,7 @@ import { DirectoryLock } from '../disk/directory-lock.ts';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure } from '../disk/disk-failure.ts';
 import { FilePool } from '../disk/file-pool.ts';
+import type { Ownership } from '../disk/ownership.ts';
 import { reportDamage } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
 import type { LogEntry } from '../files/log-entry.ts';
@@ -139,7 +140,7 @@ const mend = async (
   reportMended(message, { seq });
 };
 
-const repair = async (settings: Settings, epoch: number, report: Report): Promise<void> => {
+const repair = async (settings: Settings, owner: Ownership, report: Report): Promise<void> => {
   const { disk, layout } = settings;
   const identity = await readIdentity(disk, layout);
   let hasFailed = false;
@@ -157,7 +158,7 @@ const repair = async (settings: Settings, epoch: number, report: Report): Promis
       report(finding);
     },
   };
-  const { parts } = await openDirectory(settings, host, epoch, { keepsCatalog: false });
+  const { parts } = await openDirectory(settings, host, owner, { keepsCatalog: false });
   const { entries, log, checkpoints, files } = parts;
   for (const entry of entries.values()) {
     if (!entry.isChecked) await inspect(entry, files, disk, host.report);
@@ -197,7 +198,7 @@ export const doctor = async (dir: string, options: DoctorOptions = {}): Promise<
   const lock = await DirectoryLock.take(layout.root, { run: (job) => job(), onLost: () => {} });
   try {
     await check(settings, report);
-    if (options.repair) await repair(settings, lock.epoch, report);
+    if (options.repair) await repair(settings, lock, report);
     return findings;
   } catch (error) {
     throw diskFailure(error);

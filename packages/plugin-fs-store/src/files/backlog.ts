@@ -13,7 +13,7 @@ import type { WorkerFiles } from './worker-files.ts';
 export interface BacklogSettings {
   readonly disk: Disk;
   readonly layout: Layout;
-  readonly log: Pick<WriteAheadLog, 'syncedLsn' | 'sync'>;
+  readonly log: Pick<WriteAheadLog, 'syncedLsn' | 'sync' | 'assertOwned'>;
   readonly files: WorkerFiles;
   /** The most unfiled bytes in memory before commits wait. At a quarter of it, the files are written. */
   readonly limitBytes: number;
@@ -138,6 +138,13 @@ export class Backlog implements WalGate {
   /** Flushes logs until at most `goal` bytes are unfiled. `isAwaited` is true if a commit waits for it. */
   async #flush(goal: number, isAwaited = false): Promise<void> {
     let failure: unknown = null;
+    try {
+      await this.#settings.log.assertOwned();
+    } catch (error) {
+      // The loss of the store is reported elsewhere, and any other failure by the next commit.
+      this.#failure ??= error;
+      return;
+    }
     for (const entry of this.#entries) {
       if (this.#isClosing && !isAwaited) break;
       if (this.#bytes <= goal && goal > 0) break;
