@@ -12,7 +12,8 @@ interface Rule {
   readonly typesOnly?: readonly RegExp[];
 }
 
-const publicCore = /^@worker-runtime\/core$/;
+/** core and its subpaths for production code; `core/testing` is for tests. */
+const publicCore = /^@worker-runtime\/core(\/(plugin-kit|views))?$/;
 const anyEntry = /^@worker-runtime\//;
 
 const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [

@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
+import { crowdPause, crowdTail } from './crowd.ts';
 import { durableEvents, durableJobs, serialJobs } from './durable.ts';
 import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
 import { type Bench, measure, type Result } from './measurement.ts';
@@ -19,6 +20,8 @@ const BENCHES: readonly Bench[] = [
   durableEvents,
   durableJobs,
   serialJobs,
+  crowdPause,
+  crowdTail,
   longPages,
   opening,
   idleMemory,

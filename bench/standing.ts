@@ -2,14 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import {
-  engine,
-  mintId,
-  Runtime,
-  type RuntimePlugin,
-  type RuntimeStore,
-  silentLogger,
-} from '@worker-runtime/core';
+import { engine, Runtime, type RuntimePlugin, type RuntimeStore, silentLogger } from '@worker-runtime/core';
+import { mintId } from '@worker-runtime/core/plugin-kit';
 import { fileStore, fsStore } from '@worker-runtime/plugin-fs-store';
 import { type Bench, median, milliseconds } from './measurement.ts';
 import { TEXT } from './workload.ts';

@@ -8,7 +8,7 @@ const crashing = (): Engine =>
     if (dice < 0.2) throw new Error('it broke');
     if (dice < 0.4) worker.lost(new Error('its process died'));
     if (dice < 0.5) yield { type: 'message', parts: [{ type: 'text', text: 'x'.repeat(2_000_000) }] };
-    if (dice < 0.6) yield { type: 'called-off' };
+    if (dice < 0.6) yield { type: 'withdrawn' };
     if (dice < 0.7) void run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'], timeoutMs: 1_000 });
     yield { type: 'message' };
   });

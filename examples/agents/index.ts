@@ -16,17 +16,17 @@ const program = (name: string) => ({
 
 const { MODEL_URL, MODEL = 'stand-in' } = process.env;
 const standInServer = MODEL_URL === undefined ? await standIn() : null;
+const folder = await realpath(await mkdtemp(join(tmpdir(), 'garden-')));
 const runtime = await Runtime.start({
   plugins: [
     aiSdk({
       providers: { model: { type: 'openai-compatible', baseUrl: MODEL_URL ?? standInServer?.url ?? '' } },
       mcpServers: { garden: program('garden.ts') },
     }),
-    acp({ agents: { keeper: program('keeper.ts') } }),
+    acp({ agents: { keeper: program('keeper.ts') }, roots: [folder] }),
   ],
 });
 
-const folder = await realpath(await mkdtemp(join(tmpdir(), 'garden-')));
 await runtime.createWorker({
   workerId: 'scout',
   engine: 'ai-sdk',

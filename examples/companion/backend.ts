@@ -1,6 +1,7 @@
 // The backend of a product with one companion. Browsers connect to this server, and not to the runtime inside it.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Runtime, RuntimeError } from '@worker-runtime/core';
+import { Conversation } from '@worker-runtime/core/views';
 
 const MAX_BODY_BYTES = 10_000;
 
@@ -16,21 +17,12 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
 /** Sends an input and yields the text of the answer as it is written. */
 async function* answerOf(runtime: Runtime, workerId: string, text: string): AsyncGenerator<string> {
   const { cursor, runId } = await runtime.sendInput(workerId, { text, whenBusy: 'queue' });
-  const yielded = new Map<string, number>();
-  // A slow reader may miss deltas. The completed message has the whole text.
-  const remaining = (part: string, text: string, offset = 0): string => {
-    const from = yielded.get(part) ?? 0;
-    if (offset > from) return '';
-    yielded.set(part, Math.max(from, offset + text.length));
-    return text.slice(from - offset);
-  };
+  // the conversation returns each character once, also if a slow reader misses deltas
+  const conversation = new Conversation({ keptItems: 0 });
   for await (const item of runtime.observe(workerId, { after: cursor })) {
-    if (item.type === 'delta' && item.run === runId && item.partType === 'text')
-      yield remaining(item.part, item.text, item.offset);
-    if (item.type !== 'event' || item.event.run !== runId) continue;
-    if (item.event.type === 'message.completed')
-      for (const part of item.event.data.parts) if (part.type === 'text') yield remaining(part.id, part.text);
-    if (item.event.type === 'run.finished') return;
+    for (const piece of conversation.apply(item))
+      if (piece.run === runId && piece.partType === 'text') yield piece.text;
+    if (item.type === 'event' && item.event.run === runId && item.event.type === 'run.finished') return;
   }
 }
 

@@ -13,9 +13,7 @@ const shout = engine('shout', async function* (run) {
   yield { type: 'message' };
 });
 
-const runtime = await Runtime.start({
-  plugins: [{ name: 'shout', apply: (host) => host.useEngine(shout) }],
-});
+const runtime = await Runtime.start({ engines: [shout] });
 const { worker } = await runtime.createWorker({ engine: 'shout', displayName: 'Ada' });
 const { cursor } = await runtime.sendInput(worker.workerId, { text: 'good morning' });
 

@@ -3,14 +3,7 @@ import { Runtime } from '@worker-runtime/core';
 import { childProcessEngine } from './child-process.ts';
 
 const agent = new URL('./agent.js', import.meta.url).pathname;
-const runtime = await Runtime.start({
-  plugins: [
-    {
-      name: 'child',
-      apply: (host) => host.useEngine(childProcessEngine('child', process.execPath, [agent])),
-    },
-  ],
-});
+const runtime = await Runtime.start({ engines: [childProcessEngine('child', process.execPath, [agent])] });
 const ada = (await runtime.createWorker({ engine: 'child', workerId: 'ada' })).worker.workerId;
 const bob = (await runtime.createWorker({ engine: 'child', workerId: 'bob' })).worker.workerId;
 

@@ -10,9 +10,7 @@ const brief = engine('brief', async function* () {
   yield { type: 'message', parts: [{ type: 'text', text: 'done' }] };
 });
 
-const runtime = await Runtime.start({
-  plugins: [auditLog({ file }), { name: 'brief', apply: (host) => host.useEngine(brief) }],
-});
+const runtime = await Runtime.start({ engines: [brief], plugins: [auditLog({ file })] });
 await runtime.createWorker({ engine: 'brief', workerId: 'ada' });
 await runtime.sendInput('ada', { text: 'hello' }, { waitMs: 10_000 });
 await runtime.stop();

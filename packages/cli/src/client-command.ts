@@ -42,6 +42,11 @@ export class ClientCommand {
     this.#output.print(this.isJson ? forPrograms : printable(forPeople()));
   }
 
+  /** Resolves when there is room for more lines, or when the signal is aborted. */
+  async room(signal: AbortSignal): Promise<void> {
+    await this.#output.room?.(signal);
+  }
+
   /** Prints a remark for people, outside the answer. */
   remark(text: string): void {
     this.#output.remark(printable(text));

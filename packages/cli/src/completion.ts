@@ -4,6 +4,7 @@ import { DEFAULT_URL } from './definition/client-option.ts';
 /** The commands that take a workerId as their next word. */
 const BEFORE_WORKER = new Set([
   'send',
+  'wait',
   'attach',
   'events',
   'transcript',

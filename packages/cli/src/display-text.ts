@@ -1,4 +1,4 @@
-import type { TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type { RunResult, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
 
 /** The mark at the end of an incomplete message. */
 export const CUT_OFF = ' […]';
@@ -21,6 +21,13 @@ const partText = (part: TranscriptItem['parts'][number]): string => {
 /** Formats a message, a tool call or a tool result for people. Marks an incomplete message. */
 export const textOf = ({ parts, partial }: Pick<TranscriptItem, 'parts'> & { partial?: boolean }): string =>
   `${parts.map(partText).join('')}${partial === true ? CUT_OFF : ''}`;
+
+/** Formats the answer of a run: what the Worker said in it. */
+export const answerOf = (run: RunResult): string =>
+  run.messages
+    .filter(({ role }) => role === 'assistant')
+    .map(textOf)
+    .join('\n');
 
 /** Formats the options of a request. A person answers with the name or the number of an option. */
 export const choicesOf = (options: readonly string[]): string =>

@@ -7,8 +7,8 @@ import {
   type Run,
   RuntimeError,
   type RuntimePlugin,
-  readOptions,
 } from '@worker-runtime/core';
+import { readOptions } from '@worker-runtime/core/plugin-kit';
 
 /** The config of the engine. It makes the engine slow, or makes it hang or ignore its signal, for trials. */
 interface EchoConfig {

@@ -1,10 +1,9 @@
 import { runCommandLine } from './command-line.ts';
-import { EXIT } from './failure.ts';
+import { exitAtClosedPipe, outputTaken } from './standard-stream.ts';
 
-// the reader of a pipe may close it early, as in `events | head`
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT.ok);
-});
+process.stdout.on('error', exitAtClosedPipe);
 
-process.exitCode = await runCommandLine(process.argv.slice(2));
+const code = await runCommandLine(process.argv.slice(2));
+await outputTaken();
+// without this, a timer or socket that a settings file left behind would keep the process
+process.exit(code);

@@ -4,5 +4,14 @@
  */
 export const printable = (text: string): string => text.replace(/[^\P{Cc}\n\t]/gu, '\u{fffd}');
 
-/** Does the same and puts the text on one line, for a cell of a table. */
-export const printableLine = (text: string): string => printable(text.replace(/\s*\r?\n\s*/g, ' ⏎ '));
+/**
+ * Does the same and puts the text on one line, for a cell of a table. Each break becomes a mark, together with the white
+ * space around it. Costs the length of the text, also for long runs of white space.
+ */
+export const printableLine = (text: string): string => {
+  const [first = '', ...others] = text.split('\n');
+  const last = others.pop();
+  if (last === undefined) return printable(text);
+  const middle = others.map((line) => line.trim()).filter((line) => line !== '');
+  return printable([first.trimEnd(), ...middle, last.trimStart()].join(' ⏎ '));
+};

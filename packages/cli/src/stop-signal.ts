@@ -6,7 +6,10 @@ import { constants } from 'node:os';
  */
 const REPEAT_MS = 250;
 
-/** Resolves with the first SIGTERM or SIGINT. A later signal ends the process at once, even during the drain. */
+/** The signals that ask for an end. A terminal that closes and an SSH connection that breaks send SIGHUP. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/** Resolves with the first such signal. A later one ends the process at once, even during the drain. */
 export const stopSignal = (): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
     let firstAt: number | null = null;
@@ -19,6 +22,5 @@ export const stopSignal = (): Promise<NodeJS.Signals> =>
         process.exit(128 + constants.signals[signal]);
       }
     };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
+    for (const signal of SIGNALS) process.on(signal, onSignal);
   });

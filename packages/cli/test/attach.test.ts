@@ -55,7 +55,7 @@ test('a request is answered by name or number; a line that is neither is not sen
   late.types('again');
   t.is(await late.leaves(), 1, 'the input has ended, so no answer can follow');
   t.is(late.seen, '? May I? (1 Yes, 2 no)\n');
-  t.regex(late.remarks, /run_\w+ is waiting for an answer; continue with: worker-runtime attach ada\n$/);
+  t.regex(late.remarks, /run_\w+ waits for an answer; continue with: worker-runtime attach ada\n$/);
 
   const wrong = pipe();
   wrong.types('perhaps');
@@ -65,7 +65,7 @@ test('a request is answered by name or number; a line that is neither is not sen
     1,
     'lines after a refused line are not sent, because they were meant for another state',
   );
-  t.regex(wrong.remarks, /^answer with one of: 1 Yes, 2 no\n.*is waiting for an answer/);
+  t.regex(wrong.remarks, /^answer with one of: 1 Yes, 2 no\n.*waits for an answer/);
   t.is((await runtime.listRequests('ada')).items.length, 1);
 });
 
@@ -215,6 +215,43 @@ test('each character of an answer is shown once, whether it arrives as deltas, r
     rendered({ type: 'gap', afterSeq: 3, beforeSeq: 6, code: 'STORE_CORRUPT' }),
     '[events 4 to 5 cannot be read]\n',
   );
+});
+
+/** Counts the characters that string methods read while `act` runs. */
+const charactersRead = (act: () => void): number => {
+  const { slice, startsWith } = String.prototype;
+  const { test: testPattern } = RegExp.prototype;
+  let read = 0;
+  Object.assign(String.prototype, {
+    slice(this: string, ...bounds: [number, number?]) {
+      const found = slice.apply(this, bounds);
+      read += found.length;
+      return found;
+    },
+    startsWith(this: string, text: string) {
+      read += text.length;
+      return startsWith.call(this, text);
+    },
+  });
+  RegExp.prototype.test = function (text) {
+    read += text.length;
+    return testPattern.call(this, text);
+  };
+  act();
+  Object.assign(String.prototype, { slice, startsWith });
+  RegExp.prototype.test = testPattern;
+  return read;
+};
+
+test('the cost of showing a delta does not grow with the answer before it', (t) => {
+  const cost = (deltas: number): number => {
+    const narrator = new Narrator(() => false);
+    return charactersRead(() => {
+      for (let at = 0; at < deltas; at++) narrator.render(delta(at * 4, 'word'));
+    });
+  };
+  const one = cost(100);
+  t.true(one >= 400 && cost(1_000) <= 11 * one, `${one}`);
 });
 
 test('a token from the option or the environment is sent as a bearer token', async (t) => {

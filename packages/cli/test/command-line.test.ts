@@ -37,7 +37,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['serve', '--fs-store.openFiles', '3'], /fs-store\.openFiles must be a whole number from 4/],
     [
       ['--plugin', 'echo', 'serve', '--limits.nothing', '1'],
-      /limits\.nothing is not a limit; there are workers, /,
+      /limits\.nothing does not exist; the limits are workers, /,
     ],
     [
       ['--plugin', 'echo', 'serve', '--limits.workers', 'x'],
@@ -57,7 +57,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['serve', '--port', 'abc'], /--port must be a whole number/],
     [
       [],
-      /^worker-runtime: no command given; available commands: serve, workers, send, attach, events, transcript, status, diagnostics, doctor, legacy, acp, completion$/,
+      /^worker-runtime: no command given; available commands: serve, workers, send, wait, attach, events, transcript, status, diagnostics, doctor, legacy, acp, completion$/,
     ],
     [['srve'], /unknown command "srve"; did you mean serve\? \(available commands: serve, workers/],
     [['sned', 'ada', 'x'], /unknown command "sned"; did you mean send\?/],
@@ -180,5 +180,8 @@ test('the short name of a plugin is the last part of its name', (t) => {
 test('control characters in the text of an agent do not reach the terminal', (t) => {
   t.is(printable('a\u001b[2Jb\tc\nd\u009b'), 'a\u{fffd}[2Jb\tc\nd\u{fffd}');
   t.is(printableLine('a\n  b'), 'a ⏎ b');
+  t.is(printableLine(' a \r\n\n\t\n b\n'), ' a ⏎ b ⏎ ');
+  t.is(printableLine('\n'), ' ⏎ ');
+  t.is(printableLine(' a\rb '), ' a\u{fffd}b ');
   t.is(table(['A', 'LONG'], [['wide', 'x']]), 'A     LONG\nwide  x');
 });

@@ -18,6 +18,7 @@ import test, { type ExecutionContext } from 'ava';
 import { runCommandLine } from '../src/command-line.ts';
 import { plugin } from '../src/echo.ts';
 import { makePlace, Program, request, serve } from './program.ts';
+import { ask, serve as serveScripted } from './typist.ts';
 
 interface Result {
   readonly code: number;
@@ -233,6 +234,40 @@ test('send --wait fails if the run is cancelled', async (t) => {
   t.regex(stderr, /the run was cancelled/);
   t.is((await say('transcript', 'ada')).stdout, 'user: hello\nassistant: hello […]\n');
   t.regex((await say('events', 'ada')).stdout, /message\.completed +hello \[…\]\n/);
+});
+
+test('send --wait says in one call why a run has not ended, and wait continues to wait for it', async (t) => {
+  const { engine, runtime, url } = await serveScripted(t);
+  const say = (...args: readonly string[]) => runIn(url, ...args);
+  engine.script = () => [ask, { type: 'text', text: 'so it is' }];
+  const getWorker = runtime.getWorker.bind(runtime);
+  Object.assign(runtime, { getWorker: () => t.fail('send asked for the Worker') });
+  const asking = await say('send', 'ada', 'hello', '--wait');
+  Object.assign(runtime, { getWorker });
+  t.is(asking.code, 1);
+  const [, run = ''] =
+    /^worker-runtime: (run_\w+) waits for an answer; continue with: worker-runtime attach ada\n$/.exec(
+      asking.stderr,
+    ) ?? [];
+  const waiting = await say('wait', 'ada', run);
+  t.deepEqual([waiting.code, waiting.stdout, waiting.stderr], [1, '', asking.stderr]);
+
+  const { items } = await runtime.listRequests('ada');
+  await runtime.respond('ada', items[0]?.requestId ?? '', { decision: 'Yes' });
+  t.deepEqual(await say('wait', 'ada', run), { code: 0, stdout: 'so it is\n', stderr: '' });
+  const { stdout } = await say('wait', 'ada', run, '--timeout', '1', '--json');
+  t.like(JSON.parse(stdout), { waited: 'finished', run: { runId: run, outcome: 'completed' } });
+  t.is((await say('wait', 'ada', 'run_unknown')).code, 4);
+
+  engine.script = () => [{ type: 'gate', gate: 'never' }];
+  const { runId } = await runtime.sendInput('ada', { text: 'hello' });
+  const late = await say('wait', 'ada', runId, '--timeout', '1');
+  t.is(late.code, 1);
+  t.regex(late.stderr, /run_\w+ did not finish within 1 s; continue with: /);
+  const queued = say('send', 'ada', 'later', '--queue', '--wait');
+  while ((await runtime.getWorker('ada')).queued === 0) await new Promise((resolve) => setImmediate(resolve));
+  await runtime.stop();
+  t.regex((await queued).stderr, /run_\w+ has not finished, and the runtime is stopping; continue with: /);
 });
 
 test('P5: events --follow prints each event once, across a restart of the runtime, until the Worker is deleted', async (t) => {

@@ -74,6 +74,12 @@ export class Program {
     this.#child.kill(signal);
   }
 
+  /** Closes the pipes to which the program writes, as a terminal that closes does. */
+  closeOutput(): void {
+    this.#child.stdout.destroy();
+    this.#child.stderr.destroy();
+  }
+
   /** Resolves with the match of `pattern` as soon as the output contains it. Rejects if the program ends without it. */
   async prints(pattern: RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<RegExpExecArray> {
     const printed = (): string => (stream === 'stdout' ? this.#stdout : this.#stderr);

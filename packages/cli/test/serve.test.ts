@@ -7,7 +7,14 @@ import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { InputReceipt, Overview, Page, TranscriptItem, WorkerDetail } from '@worker-runtime/core';
+import type {
+  InputReceipt,
+  Overview,
+  Page,
+  TranscriptItem,
+  WorkerDetail,
+  WorkerEvent,
+} from '@worker-runtime/core';
 import test from 'ava';
 import { makePlace, request, run, serve } from './program.ts';
 
@@ -107,6 +114,29 @@ test('P51: a server whose store is moved away closes its streams with a reason, 
   t.regex(stderr, /^worker-runtime: STORE_LOST: The directory of the store was moved or deleted$/m);
   const next = await serve(t, place, [...durable, '--fs-store.dir', 'moved']);
   t.is((await request<WorkerDetail>(next.url, 'GET', '/workers/ada')).body.status, 'idle');
+});
+
+test('P4: SIGHUP ends the runs in progress and drains as SIGTERM does, also if the terminal is gone', async (t) => {
+  const place = await makePlace(t);
+  const args = [...durable, '--limits.shutdownDeadlineMs', '1000'];
+  const { program, url } = await serve(t, place, args);
+  await request(url, 'POST', '/workers', {
+    engine: 'echo',
+    workerId: 'ada',
+    config: { hang: true },
+    initialInput: { text: 'hello' },
+  });
+  program.closeOutput();
+  program.kill('SIGHUP');
+  const { code, signal } = await program.ended;
+  t.deepEqual([code, signal], [0, null]);
+  const second = await serve(t, place, args);
+  const { body } = await request<Page<WorkerEvent>>(second.url, 'GET', '/workers/ada/events');
+  // the next start would have ended the run without its last message
+  t.deepEqual(
+    body.items.slice(-2).map(({ type }) => type),
+    ['message.completed', 'run.finished'],
+  );
 });
 
 test('P4: a second signal exits at once', async (t) => {

@@ -17,7 +17,8 @@ const issueOf = (issue: unknown): unknown => {
 
 const detailsOf = (details: unknown): ErrorDetails => {
   if (!isFields(details)) return {};
-  return Array.isArray(details.issues) ? { ...details, issues: details.issues.map(issueOf) } : details;
+  if (!Array.isArray(details.issues)) return details;
+  return { ...details, issues: details.issues.map(issueOf) as NonNullable<ErrorDetails['issues']> };
 };
 
 const parsed = (text: string): unknown => {

@@ -51,13 +51,20 @@ export const timingOf = (options: ClientOptions): Timing => {
   return timing;
 };
 
+/** Returns a path without the slashes at its end, in one pass. */
+const withoutTrailingSlashes = (path: string): string => {
+  let end = path.length;
+  while (path[end - 1] === '/') end -= 1;
+  return path.slice(0, end);
+};
+
 /** Returns the address of the API of one runtime. @throws TypeError the address or the runtime id is not valid */
 export const baseOf = ({ url, runtime = 'self' }: ClientOptions): string => {
   const { protocol, origin, pathname, username } = new URL(url);
   if (!/^https?:$/.test(protocol)) throw new TypeError('url must begin with http:// or https://');
   if (username !== '') throw new TypeError('url must not contain a user or password; use the option token');
   if (!/^\w[\w.-]*$/.test(runtime)) throw new TypeError('runtime must be the id of a runtime, or "self"');
-  return `${origin}${pathname.replace(/\/+$/, '')}/v1/runtimes/${runtime}`;
+  return `${origin}${withoutTrailingSlashes(pathname)}/v1/runtimes/${runtime}`;
 };
 
 /** Returns the address of the live streams of one runtime. @throws as `baseOf` */
@@ -74,6 +81,6 @@ export const authorizationOf = ({ token }: ClientOptions): Readonly<Record<strin
 /** Returns the token as a subprotocol. A browser can send it with a socket in no other way, except in the address. */
 export const bearerProtocolOf = ({ token }: ClientOptions): readonly string[] => {
   if (token === undefined) return [];
-  const base64 = btoa(token).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+  const base64 = btoa(token).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
   return [`bearer.${base64}`];
 };

@@ -42,7 +42,7 @@ export class WorkerFeed implements Feed<WorkerItem> {
       case 'gap':
         return this.#gap(data as LogGap);
       case 'reset':
-        throw new RemoteError('CURSOR_EXPIRED', 'The position of the cursor is gone');
+        throw new RemoteError('CURSOR_EXPIRED', 'The position of the cursor is no longer available');
       default:
         // a bookmark only moves the position, by its id; unknown events of a newer runtime are ignored
         return null;

@@ -1,8 +1,8 @@
 import type { JsonValue } from './contracts/json.ts';
 
 /**
- * The canonical form of a JSON value after RFC 8785: keys sorted by UTF-16 code units, no white space. Numbers and
- * strings are written as ECMAScript writes them, which is what the RFC asks for.
+ * Returns the canonical form of a JSON value (RFC 8785): keys sorted by UTF-16 code units, no white space, and numbers
+ * and strings as ECMAScript writes them.
  */
 export const canonicalJson = (value: JsonValue): string => {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

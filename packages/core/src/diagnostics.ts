@@ -5,8 +5,9 @@ import type { Logger } from './contracts/logger.ts';
 import type { Diagnostic, Page, PageQuery } from './contracts/runtime-api.ts';
 import { RuntimeError } from './contracts/runtime-error.ts';
 import { mintId } from './id.ts';
+import { decodeDiagnosticsCursor, encodeDiagnosticsCursor, START } from './log/cursor.ts';
 
-/** Trouble that was survived. Everything but `cause` is public. */
+/** A problem that the runtime survived. All fields except `cause` are public. */
 export interface Report {
   readonly severity: Severity;
   readonly code: string;
@@ -19,12 +20,12 @@ export interface Report {
 
 const LEVEL = { info: 'info', warning: 'warn', error: 'error' } as const;
 
-/** The last diagnostics, newest first when read. Each is logged with its cause under the correlation id that it shows. */
+/** Keeps the last diagnostics. Logs each with its cause, under the correlation id that the diagnostic shows. */
 export class Diagnostics {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #limit: number;
-  readonly #told: (diagnostic: Diagnostic) => void;
+  readonly #listener: (diagnostic: Diagnostic) => void;
   #kept: Diagnostic[] = [];
   #count = 0;
 
@@ -32,12 +33,12 @@ export class Diagnostics {
     readonly clock: Clock;
     readonly log: Logger;
     readonly limit: number;
-    readonly told: (diagnostic: Diagnostic) => void;
+    readonly listener: (diagnostic: Diagnostic) => void;
   }) {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#limit = options.limit;
-    this.#told = options.told;
+    this.#listener = options.listener;
   }
 
   get size(): number {
@@ -59,29 +60,26 @@ export class Diagnostics {
       correlationId,
     };
     this.#kept.push(diagnostic);
-    // half is dropped at once, so that a storm of them stays cheap
+    // half is removed at once, so that many diagnostics in a row stay cheap
     if (this.#kept.length >= this.#limit * 2) this.#kept = this.#kept.slice(-this.#limit);
     this.#log[LEVEL[severity]]({ code, worker, ...details, correlationId, err: cause }, message);
-    this.#told(diagnostic);
+    this.#listener(diagnostic);
   };
 
-  /** @throws CURSOR_INVALID · CURSOR_EXPIRED the diagnostic is dropped */
+  /** Returns a page, newest first. @throws CURSOR_INVALID · CURSOR_FOREIGN · CURSOR_EXPIRED the position was removed */
   page({ after }: PageQuery, limit: number): Page<Diagnostic> {
     const kept = this.#kept.slice(-this.#limit);
     const oldest = kept[0]?.id ?? this.#count + 1;
-    let before = this.#count + 1;
-    if (after !== undefined && after !== 'start' && after !== '0') {
-      if (!/^d\.[1-9][0-9]{0,14}$/.test(after)) throw new RuntimeError('CURSOR_INVALID');
-      before = Number(after.slice(2));
-      if (before < oldest) throw new RuntimeError('CURSOR_EXPIRED');
-      if (before > this.#count) throw new RuntimeError('CURSOR_FOREIGN');
-    }
+    const from = decodeDiagnosticsCursor(after);
+    if (from !== null && from < oldest) throw new RuntimeError('CURSOR_EXPIRED');
+    if (from !== null && from > this.#count) throw new RuntimeError('CURSOR_FOREIGN');
+    const before = from ?? this.#count + 1;
     const items = kept
       .filter((diagnostic) => diagnostic.id < before)
       .slice(-limit)
       .reverse();
     const last = items.at(-1)?.id ?? before;
-    const cursor = last > this.#count ? 'start' : `d.${last}`;
+    const cursor = last > this.#count ? START : encodeDiagnosticsCursor(last);
     return { items, next: last > oldest && items.length > 0 ? cursor : null, asOf: cursor };
   }
 }

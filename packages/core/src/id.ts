@@ -5,7 +5,7 @@ export type IdPrefix = 'runtime' | 'worker' | 'run' | 'input' | 'msg' | 'part' |
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 
-/** 16 bytes as 26 digits of 5 bits, the first of them with two zero bits in front. */
+/** Encodes 16 bytes as 26 digits of 5 bits, with two zero bits in front. */
 const base32 = (bytes: Uint8Array): string => {
   let digits = '';
   let value = 0;
@@ -24,7 +24,7 @@ const base32 = (bytes: Uint8Array): string => {
 const random = new Uint32Array(1_024);
 let unused = 0;
 
-/** The system is asked for randomness once in a thousand numbers: asked in fours, that is half of what an id costs. */
+/** Takes random numbers from a buffer: asking the system for each id's four numbers would double the cost of an id. */
 const nextUint32 = (): number => {
   if (unused === 0) {
     randomFillSync(random);
@@ -37,10 +37,13 @@ const nextUint32 = (): number => {
 const generator = new V7Generator({ nextUint32 });
 
 /**
- * A new TypeID (https://github.com/jetify-com/typeid): a prefix and a UUIDv7 in Crockford's base32, as in
- * `run_01jf8…`. Ids of one process sort in the order in which they were minted.
+ * Returns a new TypeID (https://github.com/jetify-com/typeid): a prefix and a UUIDv7 in Crockford's base32, such as
+ * `run_01jf8…`. Ids of one process sort in the order in which they were made.
  */
 export const mintId = (prefix: IdPrefix): string => `${prefix}_${base32(generator.generate().bytes)}`;
 
-/** What a caller may choose as a workerId. */
+/** The ids that a caller may choose for a Worker. */
 export const WORKER_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** The digest that names a bundle: `sha256-` and 64 hex digits. */
+export const DIGEST_PATTERN = /^sha256-[0-9a-f]{64}$/;

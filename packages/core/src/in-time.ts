@@ -2,8 +2,9 @@ import type { Clock } from './contracts/clock.ts';
 import { type ErrorCode, RuntimeError } from './contracts/runtime-error.ts';
 
 /**
- * Waits for an attempt, not longer than `limitMs`. What comes later is dropped: it cannot be called off.
- * @throws as the attempt · `code` it took too long
+ * Waits for an attempt, at most `limitMs` milliseconds. A later result is ignored; the attempt itself cannot be
+ * cancelled.
+ * @throws as the attempt · `code` the attempt took too long
  */
 export const inTime = <T>(
   clock: Clock,
@@ -13,14 +14,14 @@ export const inTime = <T>(
   message: string,
 ): Promise<T> =>
   new Promise((resolve, reject) => {
-    const callOff = clock.after(limitMs, () => reject(new RuntimeError(code, message)));
+    const cancel = clock.after(limitMs, () => reject(new RuntimeError(code, message)));
     attempt.then(
       (value) => {
-        callOff();
+        cancel();
         resolve(value);
       },
       (error: unknown) => {
-        callOff();
+        cancel();
         reject(error);
       },
     );
@@ -28,6 +29,6 @@ export const inTime = <T>(
 
 export const LATE = 'The store did not answer in time';
 
-/** @throws as the attempt · STORE_UNAVAILABLE */
+/** Waits for an answer of the store, at most `limitMs` milliseconds. @throws as the attempt · STORE_UNAVAILABLE */
 export const storeInTime = <T>(clock: Clock, limitMs: number, attempt: Promise<T>): Promise<T> =>
   inTime(clock, limitMs, attempt, 'STORE_UNAVAILABLE', LATE);

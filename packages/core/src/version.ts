@@ -1,2 +1,2 @@
-/** Of this package; a test keeps it equal to package.json. */
+/** The version of this package. A test keeps it equal to package.json. */
 export const version = '0.1.0';

@@ -174,7 +174,12 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
     await runtime.createWorker({ ...idle, claims });
     return codeOf(runtime.createWorker({ engine: 'puppet', claims }));
   },
-  OPERATION_UNSUPPORTED: OTHERS,
+  OPERATION_UNSUPPORTED: async (t) => {
+    const puppet = new Puppet({ capabilities: {} });
+    const { runtime } = await startRig(t, { engines: [puppet] });
+    await runtime.createWorker(busy);
+    return codeOf(puppet.last().run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] }));
+  },
   IDEMPOTENCY_IN_FLIGHT: async (t) => {
     const { runtime } = await startRig(t);
     const [first, second] = [1, 2].map(() => codeOf(runtime.createWorker(idle, { idempotencyKey: 'k' })));

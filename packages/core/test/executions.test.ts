@@ -1,4 +1,4 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { type EngineOutput, engine } from '../src/contracts/engine.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
@@ -58,6 +58,74 @@ test('P1: a stop whose detach hangs ends at its deadline', async (t) => {
   t.is((await runtime.getWorker('w')).status, 'idle', 'the Worker is not reported as stopped before it is');
   t.is((await onClock(clock, stopping, 100)).outcome, 'detached');
   t.deepEqual(puppet.detached, [{ workerId: 'w', generation: 1, reason: 'stop' }], 'detach was called once');
+});
+
+/** Starts a Worker whose run and detach ignore every request to end, and a stop of it with the longest deadline. */
+const startLongStop = async (t: ExecutionContext) => {
+  const puppet = new Puppet({ isStubborn: true, onDetach: never });
+  const rig = await startRig(t, { engines: [puppet] });
+  await rig.runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  await settle();
+  const stopping = rig.runtime.stopWorker('w', { deadlineMs: 600_000 });
+  await settle();
+  return { ...rig, stopping, since: rig.clock.now() };
+};
+
+test('P1: a second stop with a shorter deadline shortens the stop in progress, and a longer one does not extend it', async (t) => {
+  const { runtime, clock, stopping, since } = await startLongStop(t);
+  await clock.advance(1_000);
+  const short = runtime.stopWorker('w', { deadlineMs: 2_000 });
+  const long = runtime.stopWorker('w', { deadlineMs: 300_000 });
+  t.deepEqual(await onClock(clock, short), { changed: false, status: 'stopped', outcome: 'detached' });
+  t.is(clock.now() - since, 3_000);
+  t.deepEqual(await stopping, { changed: true, status: 'stopped', outcome: 'detached' });
+  t.deepEqual(await long, { changed: false, status: 'stopped', outcome: 'detached' });
+  t.is(await codeOf(runtime.deleteWorker('w')), 'none');
+});
+
+for (const order of ['before', 'after'] as const)
+  test(`P1: a cancel ${order} a stop with a long deadline ends the run within stopDeadlineMs`, async (t) => {
+    const puppet = new Puppet({ isStubborn: true, onDetach: never });
+    const { runtime, clock } = await startRig(t, { engines: [puppet] });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+    await settle();
+    const since = clock.now();
+    const stop = () => runtime.stopWorker('w', { deadlineMs: 600_000 });
+    const stopped = order === 'after' ? stop() : null;
+    const cancelled = runtime.cancelRun('w');
+    const later = stopped ?? stop();
+    t.is(await codeOf(runtime.deleteWorker('w')), 'WORKER_NOT_STOPPED');
+    t.deepEqual(await onClock(clock, cancelled), { changed: true, status: 'stopped' });
+    t.is(clock.now() - since, STOP_DEADLINE_MS);
+    t.like(await later, { status: 'stopped', outcome: 'detached' });
+  });
+
+test('P1: a resume beside a stop with a long deadline is refused within stopDeadlineMs, and the stop continues', async (t) => {
+  const { runtime, clock, stopping, since } = await startLongStop(t);
+  t.is(await onClock(clock, codeOf(runtime.resumeWorker('w'))), 'ENGINE_UNAVAILABLE');
+  t.is(clock.now() - since, STOP_DEADLINE_MS);
+  t.is((await runtime.getWorker('w')).status, 'running');
+  const short = runtime.stopWorker('w', { deadlineMs: 0 });
+  await onClock(clock, short);
+  t.is((await stopping).outcome, 'detached');
+  t.is((await runtime.resumeWorker('w')).status, 'idle');
+});
+
+test('P1, P4: the end of the runtime shortens a stop with a long deadline, which still answers', async (t) => {
+  const store = memoryStore();
+  const puppet = new Puppet({ isStubborn: true, onDetach: never });
+  const rig = makeRig({ engines: [puppet], store });
+  await rig.runtime.start();
+  await rig.runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+  await settle();
+  const stopping = rig.runtime.stopWorker('w', { deadlineMs: 600_000 });
+  const since = rig.clock.now();
+  await shutDown(rig);
+  t.true(rig.clock.now() - since <= 1_000, `${rig.clock.now() - since} ms`);
+  t.deepEqual(await stopping, { changed: true, status: 'stopped', outcome: 'detached' });
+  t.is(rig.clock.timers, 0);
+  const again = await startRig(t, { store });
+  t.is((await again.runtime.getWorker('w')).status, 'stopped');
 });
 
 test('P2: late outputs and late calls of a detached execution have no effect', async (t) => {
@@ -372,7 +440,7 @@ test('P3: a run that its engine reports as cancelled ends as cancelled, and the 
     const isOff = run.input?.parts[0]?.text === 'off';
     try {
       yield { type: 'text', text: 'so far' };
-      if (isOff) yield [{ type: 'message' }, { type: 'called-off', reason: 'by the host' }];
+      if (isOff) yield [{ type: 'message' }, { type: 'withdrawn', reason: 'by the host' }];
       yield { type: 'message', parts: [{ type: 'text', text: 'to the end' }] };
     } finally {
       cleanedUp += 1;

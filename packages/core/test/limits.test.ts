@@ -117,6 +117,31 @@ const limits: Record<keyof Limits, Reach> = {
     await runtime.cancelRun('w');
     t.is(await codeOf(queue()), 'none');
   },
+  async openInputBytes(t) {
+    const { runtime, puppet } = await startRig(t, { limits: { openInputBytes: 10_000 } });
+    const initialInput = { text: textOf(3_000) };
+    for (const workerId of ['a', 'b'])
+      await runtime.createWorker({ workerId, engine: 'puppet', initialInput });
+    // The inputs of all Workers count, active or queued, and so does their metadata.
+    const queue = () =>
+      runtime.sendInput('a', { text: textOf(1_500), metadata: { a: textOf(500) }, whenBusy: 'queue' });
+    await queue();
+    await refused(t, queue(), 'LIMIT_REACHED', 'openInputBytes', 10_000);
+    await refused(
+      t,
+      runtime.createWorker({ engine: 'puppet', initialInput }),
+      'LIMIT_REACHED',
+      'openInputBytes',
+      10_000,
+    );
+    t.is((await runtime.listWorkers()).items.length, 2);
+    puppet.last('b').finish();
+    await settle();
+    t.is(await codeOf(queue()), 'none');
+    await refused(t, queue(), 'LIMIT_REACHED', 'openInputBytes', 10_000);
+    await runtime.stopWorker('a');
+    await runtime.createWorker({ engine: 'puppet', initialInput });
+  },
   async openRequests(t) {
     const { runtime, puppet } = await startRig(t, { limits: { openRequests: 1 } });
     await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
@@ -400,6 +425,23 @@ const limits: Record<keyof Limits, Reach> = {
     await clock.advance(1_000);
     t.is((await runtime.getWorker('w')).displayName, 'x', 'an append that completed late is adopted');
   },
+  async storeOutageMs(t) {
+    const faulty = faultyStore(memoryStore());
+    const limits = { commitTimeoutMs: 100, storeOutageMs: 1_000 };
+    const { runtime, clock, puppet } = await startRig(t, { store: faulty, limits });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
+    await settle();
+    faulty.failWhile('append', 'unavailable-lost');
+    puppet.last().say('one').say('two');
+    await clock.advance(999);
+    t.false(puppet.last().isOver);
+    await clock.advance(101);
+    t.true(puppet.last().isOver, 'the engine is asked to end when the time has passed');
+    faulty.heal();
+    await clock.advance(10_000);
+    const finished = (await logOf(runtime, 'w')).find((event) => event.type === 'run.finished');
+    t.like(finished?.data, { outcome: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
+  },
   async attachTimeoutMs(t) {
     const puppet = new Puppet({ onAttach: never });
     const { runtime, clock } = await startRig(t, { engines: [puppet], limits: { attachTimeoutMs: 100 } });
@@ -492,7 +534,7 @@ test('P23: an unknown limit, or one that is not a positive integer, is refused',
   const unknown = t.throws(() => resolveLimits({ nonsense: 1 } as object));
   t.regex(
     unknown?.message ?? '',
-    /^limits\.nonsense is not a limit; there are workers, .*, shutdownDeadlineMs$/,
+    /^limits\.nonsense does not exist; the limits are workers, .*, shutdownDeadlineMs$/,
   );
   t.is(
     t.throws(() => resolveLimits({ workers: 0 }))?.message,

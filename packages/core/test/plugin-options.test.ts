@@ -1,14 +1,14 @@
 import test, { type ExecutionContext } from 'ava';
+import { RuntimeError } from '../src/index.ts';
 import {
   list,
   type OptionReader,
   oneOf,
   optional,
-  RuntimeError,
   readOptions,
   text,
   wholeNumber,
-} from '../src/index.ts';
+} from '../src/plugin-kit/index.ts';
 
 const isLoud: OptionReader<boolean> = (value = false, refuse) =>
   typeof value === 'boolean' ? value : refuse('must be true or false');
@@ -49,25 +49,30 @@ test('options are read by their types from flags or code, and a missing one has 
 
 test('an unknown, missing or invalid option is refused, and the message names it', (t) => {
   const known = 'file, flushMs, only, format, isLoud';
-  refused(t, { file: 'a', flie: 1 }, `The option audit.flie does not exist; there are ${known}`, 'flie');
+  refused(
+    t,
+    { file: 'a', flie: 1 },
+    `The option audit.flie does not exist; the options are ${known}`,
+    'flie',
+  );
   refused(
     t,
     { file: 'a', toString: undefined },
-    `The option audit.toString does not exist; there are ${known}`,
+    `The option audit.toString does not exist; the options are ${known}`,
     'toString',
   );
   refused(
     t,
     JSON.parse('{"__proto__":{"file":"a"}}'),
-    `The option audit.__proto__ does not exist; there are ${known}`,
+    `The option audit.__proto__ does not exist; the options are ${known}`,
     '__proto__',
   );
   for (const options of [{}, { file: undefined }, Object.create({ file: 'a' })])
-    refused(t, options, 'The option audit.file is missing: it must be a text that is not empty', 'file');
+    refused(t, options, 'The option audit.file is missing: it must be a non-empty string', 'file');
   for (const options of [undefined, null, 'file', 1, [], [['file', 'a']]])
     refused(t, options, 'The options of audit must be an object');
   for (const file of ['', 'a\0b', 1, null, ['a'], {}])
-    refused(t, { file }, 'The option audit.file must be a text that is not empty', 'file');
+    refused(t, { file }, 'The option audit.file must be a non-empty string', 'file');
   for (const flushMs of [
     0,
     60_001,
@@ -92,12 +97,12 @@ test('an unknown, missing or invalid option is refused, and the message names it
       'flushMs',
     );
   for (const only of ['', 'x,,y', [''], [1], 1, true, null, {}])
-    refused(t, { file: 'a', only }, 'The option audit.only must be a list of texts', 'only');
+    refused(t, { file: 'a', only }, 'The option audit.only must be a list of non-empty strings', 'only');
   for (const format of ['xml', '', true, null, ['json']])
-    refused(t, { file: 'a', format }, 'The option audit.format must be json or text', 'format');
+    refused(t, { file: 'a', format }, 'The option audit.format must be one of: json, text', 'format');
   refused(t, { file: 'a', isLoud: 'yes' }, 'The option audit.isLoud must be true or false', 'isLoud');
   t.throws(() => readOptions('none', { any: 1 }, {}), {
-    message: 'The option none.any does not exist; there are none',
+    message: 'The option none.any does not exist; there are no options',
   });
 });
 

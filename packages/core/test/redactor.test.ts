@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { RedactedOutputs } from '../src/plugin-kit/redacted-outputs.ts';
 import { Redactor } from '../src/plugin-kit/redactor.ts';
 
 const redactor = (words: Readonly<Record<string, string>>): Redactor => {
@@ -54,4 +55,58 @@ test('P19: a text in pieces is redacted like the whole text, and never shows par
     ),
     { seed: 4_711, numRuns: 2_000 },
   );
+});
+
+/** Encodes a text as JSON strings do, in the spellings of several encoders. */
+const ENCODERS: Readonly<Record<string, (text: string) => string>> = {
+  'JSON.stringify': (text) => JSON.stringify(text),
+  'ASCII only': (text) =>
+    JSON.stringify(text).replace(
+      /[\u0080-\uffff]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  'escaped slashes': (text) => JSON.stringify(text).replaceAll('/', '\\/'),
+  'JSON in JSON': (text) => JSON.stringify(JSON.stringify({ text })),
+  none: (text) => text,
+};
+
+test('P19: a secret is found in JSON, also with quotes, backslashes, line breaks and letters beyond ASCII', (t) => {
+  const secrets = [
+    'first"quoted\\secret-4711',
+    '-----BEGIN KEY-----\nAb/4711+c==\n-----END KEY-----',
+    'pässwörd-\u2028-4711-\u0001\t',
+    '{"private_key":"-----BEGIN\\nx4711"}',
+    "it's<4711>&`more`",
+  ];
+  for (const secret of secrets)
+    for (const [name, encode] of Object.entries(ENCODERS)) {
+      const by = redactor({ [secret]: '[secret]' });
+      const shown = `before ${encode(secret)} after`;
+      t.notRegex(by.text(shown), /4711/, `${name}: ${secret}`);
+      t.regex(by.text(shown), /^before .*\[secret\].* after$/, `${name}: ${secret}`);
+      for (const size of [1, 3, 7]) {
+        const pieces = shown.match(new RegExp(`.{1,${size}}`, 'gs')) ?? [];
+        t.is(redactPieces(by, pieces), by.text(shown), `${name}, in pieces of ${size}: ${secret}`);
+      }
+      t.is(by.stringify({ [secret]: [secret, 1, undefined] }), '{"[secret]":["[secret]",1,null]}');
+    }
+});
+
+test('P19: a secret in the text of a message is found if reasoning comes between its parts', (t) => {
+  const outputs = new RedactedOutputs(redactor({ 'sk-live-4711': '[secret]' }));
+  const seen = [
+    ...outputs.of([
+      { type: 'text', text: 'It is sk-li' },
+      { type: 'reasoning', text: 'Hm. sk-' },
+      { type: 'text', text: 've-4711, or sk' },
+      { type: 'reasoning', text: 'live-4711' },
+      { type: 'message' },
+    ]),
+    ...outputs.rest(),
+  ];
+  const joined = (type: string): string =>
+    seen.flatMap((output) => (output.type === type && 'text' in output ? [output.text] : [])).join('');
+  t.is(joined('text'), 'It is [secret], or sk');
+  t.is(joined('reasoning'), 'Hm. [secret]');
+  t.deepEqual(seen.at(-1), { type: 'message' });
 });

@@ -417,7 +417,7 @@ test('P21: a Worker stays in its snapshot at start only if the start has nothing
       isDamaged,
     });
   const claims = [{ name: 'docs', mode: 'write' }] as const;
-  const input = { inputId: 'i', runId: 'r', role: 'user', parts: [] } as const;
+  const input = { inputId: 'i', runId: 'r', seq: 1, offset: 0, bytes: 1 } as const;
   const run = { runId: 'r', origin: 'engine', input: null, generation: 1, startedAt: '' } as const;
   for (const state of [alive, { ...alive, status: 'stopped', claims }] satisfies WorkerState[]) {
     t.true(found(state)?.status === state.status);

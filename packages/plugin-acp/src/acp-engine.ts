@@ -5,19 +5,22 @@ import {
   type EngineContext,
   type EngineSession,
   type JsonObject,
+  type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
+import { AllowedRoots, childEnvironment, claimedPath } from '@worker-runtime/core/plugin-kit';
 import { AcpSession, type OpenedAgent } from './acp-session.ts';
 import { AgentLink } from './agent/agent-link.ts';
 import { AgentProcess } from './agent/agent-process.ts';
 import { AgentRedactor } from './agent/agent-redactor.ts';
-import type { AgentOptions, ResolvedOptions } from './options.ts';
-import { ClaimedFiles, claimedPath } from './worker/claimed-files.ts';
+import { AGENT_VARIABLE, agentToken, LeftoverAgents } from './agent/leftover-agents.ts';
+import type { ResolvedAgent, ResolvedOptions } from './options.ts';
+import { ClaimedFiles } from './worker/claimed-files.ts';
 import { OwnDirectories } from './worker/own-directories.ts';
 import { recordedSession } from './worker/session-record.ts';
 import { type AcpConfig, workerConfig } from './worker/worker-config.ts';
 
-const ENGINE_NAME = 'acp';
+export const ENGINE_NAME = 'acp';
 
 /** The JSON-RPC error code of the protocol for an agent whose user has to sign in. */
 const AUTH_REQUIRED = -32_000;
@@ -31,31 +34,64 @@ export class AcpEngine implements Engine {
     requests: true,
   };
   readonly #options: ResolvedOptions;
+  readonly #roots: AllowedRoots;
+  readonly #leftovers: LeftoverAgents;
   readonly #ownDirectories = new OwnDirectories();
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
+    this.#leftovers = new LeftoverAgents(options.exitMs);
+    this.#roots = new AllowedRoots(options.roots, 'acp.roots');
   }
 
   checkConfig(config: JsonObject): void {
     workerConfig(config, this.#options.agents);
   }
 
-  /** @throws CONFIG_UNSUPPORTED the directory is not claimed · ENGINE_UNAVAILABLE the agent does not start */
+  /** Ends the agents that a killed process of this runtime left running. */
+  endLeftovers(runtimeId: string, log: Logger): Promise<void> {
+    return this.#leftovers.end(runtimeId, log);
+  }
+
+  /**
+   * @throws CONFIG_UNSUPPORTED a claim is outside the roots, or the working directory is not claimed
+   * @throws ENGINE_UNAVAILABLE the agent does not start, or an earlier one cannot be ended
+   */
   async attach(context: EngineContext): Promise<EngineSession> {
     const config = workerConfig(context.config, this.#options.agents);
-    const agent = this.#options.agents[config.agent] as AgentOptions;
-    const files = await ClaimedFiles.create(context.claims, this.#options.fileBytes);
+    const agent = this.#options.agents[config.agent] as ResolvedAgent;
+    const redactor = await AgentRedactor.create(context.claims);
+    const session = new AcpSession(context, this.#options, agent, redactor, (started) =>
+      this.#start(context, config, agent, redactor, started),
+    );
+    await session.open();
+    return session;
+  }
+
+  async #start(
+    context: EngineContext,
+    config: AcpConfig,
+    agent: ResolvedAgent,
+    redactor: AgentRedactor,
+    session: AcpSession,
+  ): Promise<OpenedAgent> {
+    const { runtimeId, workerId, log } = context;
+    if (await this.#leftovers.hasLeftover(runtimeId, workerId, log))
+      throw new RuntimeError('ENGINE_UNAVAILABLE', 'An earlier agent of the Worker is still running');
+    await this.#roots.resolveClaims(context.claims);
+    const files = new ClaimedFiles(context.claims, this.#roots, this.#options.fileBytes);
     const directory = await this.#directoryOf(config, context, files);
     let process: AgentProcess | null = null;
     let cleanedUp: Promise<void> | null = null;
     try {
-      process = await AgentProcess.start(agent, directory.cwd);
+      const environment = await childEnvironment(agent);
+      await redactor.addAgent(environment.secrets, directory.cwd);
+      process = await AgentProcess.start(agent, directory.cwd, {
+        ...environment.variables,
+        [AGENT_VARIABLE]: await agentToken(runtimeId, workerId),
+      });
       cleanedUp = process.exited.then(() => directory.release());
-      const redactor = await AgentRedactor.create(agent, context.claims, directory.cwd);
-      const session = new AcpSession(context, this.#options, agent, redactor);
-      session.open({ ...(await this.#connect(process, session, files, directory.cwd, context)), cleanedUp });
-      return session;
+      return { ...(await this.#connect(process, session, files, directory.cwd, context)), cleanedUp };
     } catch (error) {
       const stderr = process?.stderrTail;
       await process?.close(this.#options.exitMs);
@@ -84,7 +120,8 @@ export class AcpEngine implements Engine {
       const own = await this.#ownDirectories.acquire(context);
       return { cwd: own, release: () => this.#ownDirectories.release(own, context) };
     }
-    if (!(await files.includes(claimed)))
+    const real = await files.directory(claimed);
+    if (real === null)
       throw new RuntimeError(
         'CONFIG_UNSUPPORTED',
         'The working directory does not exist, or is outside the claims of the Worker',
@@ -92,7 +129,7 @@ export class AcpEngine implements Engine {
           details: { issues: [{ pointer: '/config/cwd', message: 'must be a directory inside a claim' }] },
         },
       );
-    return { cwd: claimed, release: async () => {} };
+    return { cwd: real, release: async () => {} };
   }
 
   /** Connects to the agent and opens its session. @throws Error the agent exits first, or takes more than `startMs` */

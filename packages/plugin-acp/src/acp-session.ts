@@ -7,15 +7,13 @@ import type {
   StopReason,
 } from '@agentclientprotocol/sdk';
 import {
-  type DetachReason,
   type EngineContext,
   type EngineOutput,
   type EngineSession,
-  RedactedOutputs,
   type Run,
   RuntimeError,
-  type Usage,
 } from '@worker-runtime/core';
+import { type DetachReason, RedactedOutputs, type Usage } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from './agent/agent-calls.ts';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
@@ -33,6 +31,8 @@ interface AgentPrompt {
   readonly queue: OutputQueue;
   readonly updates: AgentUpdates;
   readonly calls: AgentCalls;
+  /** True when the agent has answered the prompt, or can no longer answer it. */
+  isAnswered: boolean;
 }
 
 /** An agent that has started and opened its session. */
@@ -46,9 +46,12 @@ export interface OpenedAgent {
   readonly cleanedUp: Promise<void>;
 }
 
+/** Starts an agent for a session. @throws CONFIG_UNSUPPORTED · ENGINE_UNAVAILABLE */
+export type StartAgent = (session: AcpSession) => Promise<OpenedAgent>;
+
 /** The outputs for stop reasons that say more than that the agent has finished. */
 const STOP_OUTPUTS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
-  cancelled: { type: 'called-off', reason: 'The agent cancelled the run' },
+  cancelled: { type: 'withdrawn', reason: 'The agent cancelled the run' },
   max_tokens: {
     type: 'notice',
     severity: 'warning',
@@ -94,8 +97,11 @@ export class AcpSession implements EngineSession, AgentListener {
   readonly #options: ResolvedOptions;
   readonly #agent: AgentOptions;
   readonly #redactor: AgentRedactor;
+  readonly #start: StartAgent;
+  /** The agent; null before the first start, and after an agent that did not end its run in time was ended. */
   #opened: OpenedAgent | null = null;
   #prompt: AgentPrompt | null = null;
+  #closing: Promise<void> | null = null;
   #isRecorded = false;
   #isDetached = false;
   /** The reason if we ended the process; null if it ended by itself or still runs. */
@@ -106,31 +112,45 @@ export class AcpSession implements EngineSession, AgentListener {
     options: ResolvedOptions,
     agent: AgentOptions,
     redactor: AgentRedactor,
+    start: StartAgent,
   ) {
     this.#context = context;
     this.#options = options;
     this.#agent = agent;
     this.#redactor = redactor;
+    this.#start = start;
   }
 
-  /** Makes the session ready for runs. If the agent ends by itself, the execution is reported as lost. */
-  open(opened: OpenedAgent): void {
+  /**
+   * Starts an agent. If it ends by itself later, the execution is reported as lost.
+   * @throws as `StartAgent` · EXECUTION_LOST the execution was detached in the meantime
+   */
+  async open(): Promise<OpenedAgent> {
+    const opened = await this.#start(this);
+    if (this.#isDetached) {
+      await this.#close(opened);
+      throw new RuntimeError('EXECUTION_LOST', 'The execution ended while its agent started');
+    }
     this.#opened = opened;
     this.#isRecorded = !opened.isNew;
     const { process, link } = opened;
-    const ended = (): void => this.#agentEnded();
+    const ended = (): void => {
+      if (this.#opened === opened) this.#agentEnded();
+    };
     link.closed.then(ended, ended);
     // Its last messages may still be in the pipe.
     process.exited.then(() => settledWithin(link.closed, this.#options.exitMs)).then(ended, ended);
+    return opened;
   }
 
   async *run(run: Run): AsyncGenerator<readonly EngineOutput[]> {
-    const opened = this.#opened;
-    if (!opened || this.#isDetached) throw new RuntimeError('EXECUTION_LOST', 'The agent has ended');
+    if (this.#isDetached) throw new RuntimeError('EXECUTION_LOST', 'The agent has ended');
+    const opened = this.#opened ?? (await this.open());
     const { link, process, sessionId } = opened;
     const queue = new OutputQueue(new RedactedOutputs(this.#redactor));
     const calls = new AgentCalls(this.#options.toolOutputBytes, this.#redactor);
-    const prompt: AgentPrompt = { run, queue, calls, updates: new AgentUpdates(calls, this.#redactor) };
+    const updates = new AgentUpdates(calls, this.#redactor);
+    const prompt: AgentPrompt = { run, queue, calls, updates, isAnswered: false };
     const blocks = await this.#blocksOf(run, queue);
     run.signal.throwIfAborted();
     this.#prompt = prompt;
@@ -145,7 +165,7 @@ export class AcpSession implements EngineSession, AgentListener {
       }, this.#options.cancelMs);
     };
     run.signal.addEventListener('abort', cancel, { once: true });
-    link.prompt(sessionId, blocks).then(
+    const answered = link.prompt(sessionId, blocks).then(
       (response) => this.#answered(prompt, response),
       (error: unknown) => this.#failed(prompt, error),
     );
@@ -155,21 +175,45 @@ export class AcpSession implements EngineSession, AgentListener {
       if (timer) clearTimeout(timer);
       run.signal.removeEventListener('abort', cancel);
       if (this.#prompt === prompt) this.#prompt = null;
+      if (!prompt.isAnswered && !this.#isDetached) await this.#cancelPrompt(opened, prompt, answered);
     }
+  }
+
+  /**
+   * Cancels a prompt whose run has ended without it, such as one that exceeds a limit. The agent must not work on it
+   * during the next run: if it does not stop in time, its process is ended, and the next run starts another one.
+   */
+  async #cancelPrompt(opened: OpenedAgent, prompt: AgentPrompt, answered: Promise<void>): Promise<void> {
+    void opened.link.cancel(opened.sessionId);
+    await settledWithin(answered, this.#options.cancelMs);
+    if (prompt.isAnswered || this.#isDetached) return;
+    this.#log('An agent did not stop when its run ended, so its process was ended', null);
+    this.#opened = null;
+    this.#closing = this.#close(opened);
+    await this.#closing;
   }
 
   async detach(_reason: DetachReason): Promise<void> {
     this.#isDetached = true;
-    await this.#opened?.process.close(this.#options.exitMs);
-    this.#opened?.link.close();
-    await this.#opened?.cleanedUp;
+    await this.#closing;
+    if (this.#opened) await this.#close(this.#opened);
+  }
+
+  async #close({ process, link, cleanedUp }: OpenedAgent): Promise<void> {
+    await process.close(this.#options.exitMs);
+    link.close();
+    await cleanedUp;
   }
 
   update(session: string, update: SessionUpdate): void {
     const prompt = this.#prompt;
     // Updates between runs, and those that replay a session while it is loaded, belong to no run.
     if (!prompt || this.#isDetached || session !== this.#opened?.sessionId) return;
-    prompt.queue.push(...prompt.updates.translate(update));
+    try {
+      prompt.queue.push(...prompt.updates.translate(update));
+    } catch (error) {
+      prompt.queue.fail(error);
+    }
   }
 
   async room(): Promise<void> {
@@ -179,7 +223,14 @@ export class AcpSession implements EngineSession, AgentListener {
   async permission({ toolCall, options }: RequestPermissionRequest): Promise<RequestPermissionResponse> {
     const prompt = this.#prompt;
     if (!prompt || options.length === 0) return { outcome: { outcome: 'cancelled' } };
-    const { call, prompt: question } = prompt.calls.describe(toolCall);
+    let described: ReturnType<AgentCalls['describe']>;
+    try {
+      described = prompt.calls.describe(toolCall);
+    } catch (error) {
+      prompt.queue.fail(error);
+      return { outcome: { outcome: 'cancelled' } };
+    }
+    const { call, prompt: question } = described;
     if (this.#agent.permission === 'allow') return allowedOnce(options);
     // The call has to be in the log before the request that is about it.
     prompt.queue.push(...prompt.updates.endMessage(), ...prompt.calls.flush());
@@ -219,6 +270,7 @@ export class AcpSession implements EngineSession, AgentListener {
   }
 
   #answered(prompt: AgentPrompt, response: PromptResponse): void {
+    prompt.isAnswered = true;
     const { run, queue, updates } = prompt;
     const usage = usageOf(response);
     if (usage) queue.push(usage);
@@ -237,6 +289,7 @@ export class AcpSession implements EngineSession, AgentListener {
   }
 
   #failed(prompt: AgentPrompt, error: unknown): void {
+    prompt.isAnswered = true;
     const { signal } = prompt.run;
     if (!signal.aborted) this.#log('An agent failed to answer a prompt', error);
     this.#fail(

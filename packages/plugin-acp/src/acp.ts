@@ -1,5 +1,6 @@
 import type { RuntimePlugin } from '@worker-runtime/core';
-import { AcpEngine } from './acp-engine.ts';
+import { AllowedRoots } from '@worker-runtime/core/plugin-kit';
+import { AcpEngine, ENGINE_NAME } from './acp-engine.ts';
 import { type AcpOptions, resolveOptions } from './options.ts';
 
 /**
@@ -11,5 +12,18 @@ export const acp = (options: AcpOptions): RuntimePlugin => plugin({ ...options }
 /** Creates the same plugin from unchecked options, as they come from a file or from flags. */
 export const plugin = (options: Readonly<Record<string, unknown>>): RuntimePlugin => {
   const resolved = resolveOptions(options);
-  return { name: 'acp', apply: (host) => host.useEngine(new AcpEngine(resolved)) };
+  const roots = new AllowedRoots(resolved.roots, 'acp.roots');
+  return {
+    name: 'acp',
+    apply: (host) => {
+      const engine = new AcpEngine(resolved);
+      host.useEngine(engine);
+      // Before any Worker, also one of another engine, gets a directory in which an agent is still working.
+      host.hooks.opened.tapPromise(() => engine.endLeftovers(host.runtime.runtimeId, host.log));
+      // Claims are stored with all links resolved, so that two names of one directory conflict.
+      host.hooks.prepare.tapPromise(async (spec) =>
+        spec.engine === ENGINE_NAME ? { ...spec, claims: await roots.resolveClaims(spec.claims) } : spec,
+      );
+    },
+  };
 };

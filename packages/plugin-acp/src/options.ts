@@ -1,4 +1,13 @@
-import { type OptionReader, oneOf, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
+import {
+  directories,
+  environmentFiles,
+  type OptionReader,
+  oneOf,
+  optional,
+  readOptions,
+  text,
+  wholeNumber,
+} from '@worker-runtime/core/plugin-kit';
 
 /** The program of an agent. Only the operator chooses programs; a Worker chooses one of these by name. */
 export interface AgentOptions {
@@ -10,6 +19,11 @@ export interface AgentOptions {
    */
   readonly env?: readonly string[];
   /**
+   * Variables whose values are read from files when the agent starts: the path by the name of the variable. Prefer it
+   * to `env` for keys, because every program of this user can read the environment of the runtime.
+   */
+  readonly envFiles?: Readonly<Record<string, string>>;
+  /**
    * `ask` (the default): each permission request of the agent becomes a request of the Worker. `allow`: each one is
    * granted automatically, for that call only.
    */
@@ -19,6 +33,11 @@ export interface AgentOptions {
 export interface AcpOptions {
   /** The agents, by the name that a Worker's `config.agent` refers to. */
   readonly agents: Readonly<Record<string, AgentOptions>>;
+  /**
+   * The directories that Workers may claim and use, absolute paths. A claim outside them is refused, and `/proc`, `/sys`
+   * and `/dev` are never allowed. Default: none, so that an agent works only in a directory of its own.
+   */
+  readonly roots?: readonly string[];
   /** The longest time for an agent to start and open its session, in milliseconds. Default 20 s. */
   readonly startMs?: number;
   /**
@@ -46,7 +65,12 @@ export interface AcpOptions {
   readonly fileBytes?: number;
 }
 
-export type ResolvedOptions = Required<AcpOptions>;
+/** The options of an agent with all defaults filled in. */
+export type ResolvedAgent = Required<AgentOptions>;
+
+export type ResolvedOptions = Required<Omit<AcpOptions, 'agents'>> & {
+  readonly agents: Readonly<Record<string, ResolvedAgent>>;
+};
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
@@ -56,11 +80,12 @@ const texts: OptionReader<readonly string[]> = (value, refuse) =>
     ? value
     : refuse('must be a list of texts');
 
-const agentOf = (name: string, agent: unknown): Required<AgentOptions> =>
-  readOptions<Required<AgentOptions>>(`acp.agents.${name}`, agent, {
+const agentOf = (name: string, agent: unknown): ResolvedAgent =>
+  readOptions<ResolvedAgent>(`acp.agents.${name}`, agent, {
     command: text,
     args: optional(texts, []),
     env: optional(texts, []),
+    envFiles: optional(environmentFiles, {}),
     permission: optional(oneOf('ask', 'allow'), 'ask'),
   });
 
@@ -90,6 +115,7 @@ const number = wholeNumber(1, 1_073_741_824);
 export const resolveOptions = (options: unknown): ResolvedOptions =>
   readOptions<ResolvedOptions>('acp', options, {
     agents,
+    roots: optional(directories, []),
     startMs: optional(number, 20_000),
     cancelMs: optional(number, 1_500),
     exitMs: optional(number, 750),

@@ -53,6 +53,8 @@ const itemText = ({ role, parts, partial }: TranscriptItem): string =>
 export interface SceneOptions extends Omit<AcpOptions, 'agents'> {
   /** Overrides options of the fake agent. */
   readonly agent?: Partial<AgentOptions>;
+  /** The store. Default: a memory store, which keeps its content over restarts of the scene. */
+  readonly store?: RuntimeStore;
   /** The traits of the fake agent: see fake-agent.ts. */
   readonly traits?: readonly string[];
 }
@@ -62,7 +64,7 @@ export class AgentScene {
   readonly folder: string;
   readonly logged: string[] = [];
   readonly #options: SceneOptions;
-  readonly #store: RuntimeStore = memoryStore();
+  readonly #store: RuntimeStore;
   #runtime: Runtime | null = null;
 
   static async open(t: ExecutionContext, options: SceneOptions = {}): Promise<AgentScene> {
@@ -79,6 +81,7 @@ export class AgentScene {
   private constructor(folder: string, options: SceneOptions) {
     this.folder = folder;
     this.#options = options;
+    this.#store = options.store ?? memoryStore();
   }
 
   get runtime(): Runtime {
@@ -89,13 +92,17 @@ export class AgentScene {
   /** Starts a runtime. Stops the previous one first, and uses its store. */
   async start(): Promise<void> {
     await this.#runtime?.stop();
-    const { agent, traits = [], ...rest } = this.#options;
+    const { agent, traits = [], store: _, ...rest } = this.#options;
     const write = (fields: object, message: string): void => {
       this.logged.push(`${message} ${JSON.stringify(fields)}`);
     };
     this.#runtime = await Runtime.start({
       plugins: [
-        acp({ ...rest, agents: { fake: { ...(await fakeAgent(this.folder, ...traits)), ...agent } } }),
+        acp({
+          roots: [this.folder],
+          ...rest,
+          agents: { fake: { ...(await fakeAgent(this.folder, ...traits)), ...agent } },
+        }),
         { name: 'memory', apply: (host) => host.useStore(this.#store) },
       ],
       log: { debug: write, info: write, warn: write, error: write },

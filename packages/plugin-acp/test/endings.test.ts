@@ -1,7 +1,13 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { AgentScene } from './agent-scene.ts';
+import { AgentScene, fakeAgent, makeFolder } from './agent-scene.ts';
+import { namedStore } from './named-store.ts';
 
 /** True if a process still runs. A zombie does not. */
 const isRunning = (pid: number): boolean => {
@@ -261,3 +267,90 @@ test('P19: no public answer has the standard error output, the program or the di
     t.false(shownToClients.includes(secret), secret);
   t.true(scene.logged.join('\n').includes('stderr-canary-4711'), 'the operator finds it in the log');
 });
+
+for (const [kind, value] of [
+  ['a quote and a backslash', 'first"quoted\\secret-4711'],
+  ['a line break', '-----BEGIN KEY-----\nMIIab/4711+==\n-----END KEY-----\n'],
+  ['letters beyond ASCII', 'pässwörd-4711-\u2028-ü'],
+] as const)
+  test(`P19: a secret with ${kind} is redacted in permission requests, failures and calls`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'acp-key-'));
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, 'key'), value);
+    const scene = await AgentScene.open(t, { agent: { envFiles: { AGENT_KEY: join(folder, 'key') } } });
+    const workerId = await scene.create();
+    const request = await scene.asked(workerId, 'expose AGENT_KEY');
+    t.regex(request.prompt, /^run \{"header":"\[secret\]/);
+    await scene.runtime.respond(workerId, request.requestId, { decision: 'Allow' });
+    await scene.ended(workerId, (await scene.log(workerId)).findLast(({ run }) => run)?.run ?? '');
+    const shown = JSON.stringify([await scene.log(workerId), request]);
+    t.notRegex(shown, /4711/);
+    t.true(shown.includes('[secret]'));
+  });
+
+test('P22, P23: an agent that reads files without taking the answers has to wait, and its run can be cancelled', async (t) => {
+  const scene = await AgentScene.open(t, { cancelMs: 200, exitMs: 200 });
+  const file = join(scene.folder, 'large');
+  await writeFile(file, 'r'.repeat(10_000_000));
+  const claims = [{ name: 'project', resource: `fs:${scene.folder}`, mode: 'read' as const }];
+  const [flooding, other] = [await scene.create({ claims }), await scene.create()];
+  const before = process.memoryUsage();
+  const { runId } = await scene.runtime.sendInput(flooding, { text: `swamp reads ${file}` });
+  const hasBegun = (): boolean => scene.record().some((line) => line.startsWith('wrote '));
+  while (!hasBegun()) await new Promise((resolve) => setImmediate(resolve));
+  for (let round = 0; round < 20; round += 1) {
+    t.is((await scene.run(other, 'hello')).outcome, 'completed');
+    const { heapUsed, external } = process.memoryUsage();
+    // Hundreds of these requests fit into the pipe, and each answer has 10 MB.
+    const grownBytes = heapUsed + external - before.heapUsed - before.external;
+    t.true(grownBytes < 300_000_000, `${grownBytes} bytes more`);
+  }
+  await scene.runtime.cancelRun(flooding, { runId });
+  t.is((await scene.ended(flooding, runId)).outcome, 'cancelled');
+  t.is((await scene.run(flooding, 'hello')).outcome, 'completed');
+});
+
+test('P22, P23: an agent with too many tool calls without a result fails its run, and other Workers continue', async (t) => {
+  const scene = await AgentScene.open(t, { cancelMs: 200, exitMs: 200, toolOutputBytes: 2_048 });
+  const [flooding, other] = [await scene.create(), await scene.create()];
+  const { runId } = await scene.runtime.sendInput(flooding, { text: 'swamp calls' });
+  t.is((await scene.run(other, 'hello')).outcome, 'completed');
+  const end = await scene.ended(flooding, runId);
+  t.is(end.outcome, 'failed');
+  t.is(end.error?.code, 'LIMIT_REACHED');
+  const [first = 0] = pidsOf(scene.record());
+  t.true(await hasEnded(first));
+  t.is((await scene.run(flooding, 'hello')).outcome, 'completed', 'another agent takes the next input');
+});
+
+const hasProcFs = existsSync('/proc/self/environ');
+
+(hasProcFs ? test : test.skip)(
+  'P2, P12: agents of a runtime that was killed are ended before another Worker gets their directory',
+  async (t) => {
+    const folder = await makeFolder();
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    const neighbour = await AgentScene.open(t);
+    await neighbour.create();
+    const runtimeId = `runtime_${process.pid}_${Date.now()}`;
+    const program = fileURLToPath(new URL('runtime-process.ts', import.meta.url));
+    const given = JSON.stringify({ runtimeId, agent: await fakeAgent(folder), folder });
+    const killed = spawn(
+      process.execPath,
+      ['--import=tsx', '--conditions=@worker-runtime/source', program, given],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    await once(killed.stdout, 'data');
+    killed.kill('SIGKILL');
+    await once(killed, 'exit');
+    const record = readFileSync(join(folder, 'record'), 'utf8').split('\n');
+    const pids = [...pidsOf(record), ...pidsOf(record, 'child')];
+    t.is(pids.length, 2);
+    t.true(pids.every(isRunning), 'the agent and the process that it started outlive the runtime');
+    const scene = await AgentScene.open(t, { store: namedStore(runtimeId), roots: [folder], exitMs: 100 });
+    for (const pid of pids) t.false(isRunning(pid));
+    t.true(scene.logged.some((line) => line.includes('Agents of an earlier process')));
+    await scene.create({ claims: [{ name: 'project', resource: `fs:${folder}`, mode: 'write' }] });
+    t.true(pidsOf(neighbour.record()).every(isRunning), 'agents of a runtime that lives are left alone');
+  },
+);

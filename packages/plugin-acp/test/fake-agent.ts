@@ -73,6 +73,15 @@ class AgentPrompt {
         setInterval(() => {}, 1_000);
         await this.say('I do not listen.');
         return new Promise(() => {});
+      case 'orphan': {
+        // Ignores the end of its input and SIGTERM, and starts a process in another process group.
+        process.on('SIGTERM', () => {});
+        setInterval(() => {}, 1_000);
+        const child = spawn('sleep', ['1000'], { stdio: 'ignore', detached: true });
+        record(`child ${child.pid}`);
+        await this.say('I stay.');
+        return new Promise(() => {});
+      }
       case 'recall':
         await this.say(`The first was: ${promptsOf(this.#session)[0]}`);
         return 'end_turn';
@@ -119,6 +128,8 @@ class AgentPrompt {
       case 'flood':
         void this.#flood();
         return this.#cancelled;
+      case 'swamp':
+        return this.#swamp(words);
       case 'huge':
         process.stdout.write(`"${'x'.repeat(Number(words))}`);
         return new Promise(() => {});
@@ -164,6 +175,25 @@ class AgentPrompt {
           options: [{ optionId: 'o1', name: `Allow ${secrets}`, kind: 'allow_once' }],
         });
         await this.say('Bye.');
+        return 'end_turn';
+      }
+      case 'expose': {
+        // Shows a secret as a value, as JSON, and as JSON in JSON.
+        const header = process.env[words] ?? '';
+        const failed = { sessionUpdate: 'tool_call', title: 'fail', status: 'failed' } as const;
+        await this.send({ ...failed, toolCallId: 't1', rawInput: { header }, rawOutput: { header } });
+        await this.send({
+          ...failed,
+          toolCallId: 't2',
+          title: JSON.stringify({ header }),
+          content: [{ type: 'content', content: { type: 'text', text: JSON.stringify([{ header }]) } }],
+        });
+        await this.say(JSON.stringify(JSON.stringify({ header })));
+        await this.#client.request(methods.client.session.requestPermission, {
+          sessionId: this.#session,
+          toolCall: { toolCallId: 't3', title: 'run', rawInput: { header } },
+          options: [{ optionId: 'o1', name: 'Allow', kind: 'allow_once' }],
+        });
         return 'end_turn';
       }
       case 'child': {
@@ -237,6 +267,34 @@ class AgentPrompt {
       // Waits for more than a promise now and then, because the agent cannot read its own input otherwise.
       if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  /** Sends more than a client can hold, and takes no answer. `what` is `reads PATH`, `refused`, `asks` or `calls`. */
+  async #swamp(what: string): Promise<StopReason> {
+    const sessionId = this.#session;
+    const [kind = '', path = ''] = what.split(' ');
+    process.stdin.pause();
+    const messageOf = (at: number): object => {
+      const id = `swamp-${at}`;
+      if (kind === 'reads') return { id, method: 'fs/read_text_file', params: { sessionId, path } };
+      if (kind === 'refused') return { id, method: `no/such/${'x'.repeat(1_000)}`, params: {} };
+      if (kind === 'asks') {
+        const options = [{ optionId: 'a', name: 'A', kind: 'allow_once' }];
+        const toolCall = { toolCallId: id, title: 'x'.repeat(1_000) };
+        return { id, method: 'session/request_permission', params: { sessionId, toolCall, options } };
+      }
+      const rawInput = { blob: 'z'.repeat(20_000), at };
+      const update = { sessionUpdate: 'tool_call', toolCallId: id, title: 'x', status: 'pending', rawInput };
+      return { method: 'session/update', params: { sessionId, update } };
+    };
+    for (let at = 0; at < 3_000; at += 1)
+      if (!process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...messageOf(at) })}\n`)) {
+        record(`wrote ${at}`);
+        await new Promise((resolve) => process.stdout.once('drain', resolve));
+      }
+    record('wrote all');
+    setInterval(() => {}, 1_000);
+    return new Promise(() => {});
   }
 
   async #file(kind: 'read' | 'write', words: string): Promise<string> {

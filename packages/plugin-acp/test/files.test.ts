@@ -1,4 +1,5 @@
-import { mkdir, readFile, symlink, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { AgentScene } from './agent-scene.ts';
@@ -98,4 +99,94 @@ test('the working directory of an agent is the first claimed one, a configured o
     {},
   ])
     await t.throwsAsync(scene.create({ config }), { code: 'CONFIG_UNSUPPORTED' });
+});
+
+test('P19: a claim outside the roots of the operator is refused, and by default every claim to files is', async (t) => {
+  const closed = await AgentScene.open(t, { roots: [] });
+  const open = await AgentScene.open(t);
+  const at = (...parts: string[]): string => join(open.folder, ...parts);
+  await mkdir(at('inside'));
+  await symlink('/etc', at('way-out'));
+  await symlink(at('inside'), at('alias'));
+  await symlink(at('not-there'), at('dangling'));
+  const claim = (path: string) => ({
+    claims: [{ name: 'project', resource: `fs:${path}`, mode: 'write' as const }],
+  });
+  const refusal = {
+    code: 'CONFIG_UNSUPPORTED',
+    message: 'The claim "project" is outside the directories that the operator allows (acp.roots)',
+  };
+  await t.throwsAsync(closed.create(claim(at('inside'))), refusal);
+  for (const path of [
+    '/',
+    '/etc',
+    '/proc',
+    '/proc/self',
+    '/dev/shm',
+    open.folder.slice(0, -1),
+    `${open.folder}-beside`,
+    at('way-out'),
+    at('way-out', 'not-there'),
+    at('dangling'),
+  ])
+    await t.throwsAsync(open.create(claim(path)), refusal, path);
+  t.deepEqual((await open.runtime.listWorkers()).items, []);
+  await open.create(claim(at('alias')));
+  await t.throwsAsync(
+    open.create(claim(at('inside'))),
+    { code: 'CLAIM_CONFLICT' },
+    'two names of one directory',
+  );
+  await open.create({ claims: [{ name: 'other', resource: 'db:/somewhere', mode: 'write' }] });
+  await closed.create();
+});
+
+test('P19: the system directories are never read through the runtime, even if a root contains them', async (t) => {
+  const scene = await AgentScene.open(t, { roots: ['/'] });
+  await symlink('/proc', join(scene.folder, 'elsewhere'));
+  const workerId = await scene.create({ claims: [{ name: 'all', resource: 'fs:/', mode: 'write' }] });
+  for (const path of [
+    '/proc/self/environ',
+    '/proc/version',
+    '/sys/kernel/uevent_seqnum',
+    '/dev/null',
+    join(scene.folder, 'elsewhere', 'self', 'environ'),
+    `${scene.folder}/../../../proc/self/environ`,
+  ]) {
+    await scene.run(workerId, `read ${path}`);
+    t.regex((await scene.transcript(workerId)).at(-1) ?? '', /^assistant: refused: /, path);
+  }
+  await scene.run(workerId, `read ${join(scene.folder, 'record')}`);
+  t.regex((await scene.transcript(workerId)).at(-1) ?? '', /^assistant: start /);
+  for (const roots of [['/proc'], ['/srv', '/dev/shm'], ['relative'], 'x,y', [1]])
+    await t.throwsAsync(AgentScene.open(t, { roots: roots as never }), { code: 'INVALID_REQUEST' });
+});
+
+test('P19: a claimed directory that is replaced by a link after the claim gives no access to the target', async (t) => {
+  const { scene, at, answer, workerId } = await openFolders(t);
+  await mkdir(at('outside'));
+  await rename(at('work'), at('outside', 'work'));
+  await symlink('/etc', at('work'));
+  t.regex(await answer(`read ${at('work', 'hostname')}`), /^refused: /);
+  t.regex(await answer('read /etc/hostname'), /^refused: /);
+  t.regex(await answer(`write ${at('work', 'canary-4711')} x`), /^refused: /);
+  await scene.runtime.stopWorker(workerId);
+  await t.throwsAsync(scene.runtime.resumeWorker(workerId), { code: 'CONFIG_UNSUPPORTED' });
+});
+
+test('P19: an agent gets no variable that is not named, and variables from files are redacted', async (t) => {
+  process.env.ACP_TEST_CANARY = 'canary-of-the-runtime';
+  const folder = await mkdtemp(join(tmpdir(), 'acp-key-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, 'key'), 'key-of-the-file-4711\n');
+  const scene = await AgentScene.open(t, { agent: { envFiles: { AGENT_KEY: join(folder, 'key') } } });
+  const workerId = await scene.create();
+  await scene.run(workerId, 'environment');
+  const names = ((await scene.transcript(workerId)).at(-1) ?? '').replace('assistant: ', '').split(' ');
+  t.true(names.includes('AGENT_KEY'));
+  t.true(names.includes('PATH'));
+  t.false(names.includes('ACP_TEST_CANARY'));
+  const { requestId } = await scene.asked(workerId, 'reveal AGENT_KEY');
+  await scene.runtime.respond(workerId, requestId, { decision: 'Allow [secret] in [directory]/notes.txt' });
+  t.false(JSON.stringify(await scene.log(workerId)).includes('4711'));
 });

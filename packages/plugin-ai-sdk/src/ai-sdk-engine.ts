@@ -1,13 +1,13 @@
-import {
-  type Engine,
-  type EngineCapabilities,
-  type EngineContext,
-  type EngineOutput,
-  type EngineSession,
-  type JsonObject,
-  RedactedOutputs,
-  type Run,
+import type {
+  Engine,
+  EngineCapabilities,
+  EngineContext,
+  EngineOutput,
+  EngineSession,
+  JsonObject,
+  Run,
 } from '@worker-runtime/core';
+import { RedactedOutputs } from '@worker-runtime/core/plugin-kit';
 import { LanguageModels } from './model/language-models.ts';
 import type { ModelAccess } from './model/model-stream.ts';
 import { ModelRun } from './model-run.ts';

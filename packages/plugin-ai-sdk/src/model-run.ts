@@ -1,11 +1,11 @@
 import {
   type EngineContext,
   type EngineOutput,
-  type Notice,
   type Run,
   RuntimeError,
   type TranscriptItem,
 } from '@worker-runtime/core';
+import type { Notice } from '@worker-runtime/core/plugin-kit';
 import { compact } from './conversation/compaction.ts';
 import { requestTokens } from './conversation/context-size.ts';
 import { Conversation } from './conversation/conversation.ts';

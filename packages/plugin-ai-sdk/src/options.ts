@@ -1,3 +1,4 @@
+import type { JsonObject } from '@worker-runtime/core';
 import type { Tool } from 'ai';
 import { z } from 'zod';
 import { parseOptions } from './validation.ts';
@@ -10,11 +11,22 @@ export interface KeySource {
   readonly apiKeyFile?: string | undefined;
 }
 
+interface ModelAccessOptions {
+  /** The models that Workers may use. Default: every model of the provider. */
+  readonly models?: readonly string[] | undefined;
+  /**
+   * Options of every request, as the AI SDK package of the provider names them. They replace those of a Worker, and may
+   * be any: also those that give a model tools, servers or containers of the provider.
+   */
+  readonly providerOptions?: JsonObject | undefined;
+}
+
 /**
  * A provider of models. Only the operator configures addresses: a Worker that could choose one could send the key
  * anywhere.
  */
 export type ProviderOptions = KeySource &
+  ModelAccessOptions &
   (
     | { readonly type: 'openai-compatible'; readonly baseUrl: string }
     /** The default of `baseUrl` is Anthropic's own address. */
@@ -33,6 +45,8 @@ export type McpServerOptions = {
       readonly cwd?: string | undefined;
       /** The names of environment variables that the program gets, besides HOME, PATH and the like. */
       readonly env: readonly string[];
+      /** Variables whose values are read from files at each start: the path by the name of the variable. */
+      readonly envFiles: Readonly<Record<string, string>>;
     }
   | ({ readonly url: string } & KeySource)
 );
@@ -78,9 +92,14 @@ const orJson = <T extends z.ZodType>(schema: T) =>
     }
   }, schema);
 
+const models = {
+  models: z.array(z.string().min(1)).min(1).optional(),
+  providerOptions: z.record(z.string(), z.json()).optional(),
+};
+
 const provider = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('openai-compatible'), baseUrl: url, ...key }),
-  z.strictObject({ type: z.literal('anthropic'), baseUrl: url.optional(), ...key }),
+  z.strictObject({ type: z.literal('openai-compatible'), baseUrl: url, ...key, ...models }),
+  z.strictObject({ type: z.literal('anthropic'), baseUrl: url.optional(), ...key, ...models }),
 ]);
 
 const mcpServer = z.union(
@@ -90,13 +109,14 @@ const mcpServer = z.union(
       args: z.array(z.string()).default([]),
       cwd: z.string().min(1).optional(),
       env: z.array(z.string().min(1)).default([]),
+      envFiles: z.record(z.string().min(1), z.string().min(1)).default({}),
       permission,
     }),
     z.strictObject({ url, ...key, permission }),
   ],
   {
     error:
-      'must have a command (with args, cwd, env) or a url (with apiKeyEnv or apiKeyFile), and optionally permission',
+      'must have a command (with args, cwd, env, envFiles) or a url (with apiKeyEnv or apiKeyFile), and optionally permission',
   },
 );
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { Redactor, RuntimeError } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import { Redactor } from '@worker-runtime/core/plugin-kit';
 import type { KeySource } from './options.ts';
 
 /** The least length of a secret to redact. Replacing shorter values would garble ordinary text. */
@@ -31,6 +32,6 @@ export class Secrets extends Redactor {
 
   /** Redacts a value from now on, unless it is too short. */
   addSecret(secret: string): void {
-    if (secret.length >= MIN_CHARS) this.add(secret, '[secret]');
+    for (const text of [secret, secret.trim()]) if (text.length >= MIN_CHARS) this.add(text, '[secret]');
   }
 }

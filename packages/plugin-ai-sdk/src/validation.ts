@@ -32,12 +32,15 @@ export const parseOptions = <T>(schema: z.ZodType<T>, options: unknown): T => {
   });
 };
 
-/** Parses the configuration of a Worker. @throws CONFIG_UNSUPPORTED with JSON pointers to the invalid keys */
-export const parseConfig = <T>(schema: z.ZodType<T>, config: JsonObject): T => {
+/**
+ * Parses the configuration of a Worker, or the part of it at `pointer`.
+ * @throws CONFIG_UNSUPPORTED with JSON pointers to the invalid keys
+ */
+export const parseConfig = <T>(schema: z.ZodType<T>, config: JsonObject, pointer = '/config'): T => {
   const { data, error } = schema.safeParse(config);
   if (!error) return data;
   const issues = issuesOf(error).map(({ path, message }) => ({
-    pointer: `/config${path.map((part) => `/${String(part)}`).join('')}`,
+    pointer: `${pointer}${path.map((part) => `/${String(part)}`).join('')}`,
     message,
   }));
   const message = issues

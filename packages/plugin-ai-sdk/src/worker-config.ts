@@ -1,6 +1,7 @@
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
 import { z } from 'zod';
 import type { ProviderOptions } from './options.ts';
+import { requestOptions } from './request-options.ts';
 import { parseConfig } from './validation.ts';
 
 const share = z.number().min(0).max(1);
@@ -24,7 +25,10 @@ const schema = z.strictObject({
       seed: z.number().int().optional(),
     })
     .default({}),
-  /** Options of the provider only, as its AI SDK package names them: `{ "reasoningEffort": "low" }`. */
+  /**
+   * Options of the provider only, as its AI SDK package names them: `{ "reasoningEffort": "low" }`. `requestOptions`
+   * lists those that a Worker may set.
+   */
   providerOptions: z.record(z.string(), json).default({}),
   /** The most calls of the model in one run. A run that needs more fails with LIMIT_REACHED. */
   maxSteps: z.number().int().min(1).max(1_000).default(20),
@@ -41,7 +45,10 @@ const schema = z.strictObject({
 
 /** The configuration of a Worker, from its creation or its profile. */
 export type AiSdkConfig = z.input<typeof schema>;
-export type WorkerConfig = z.output<typeof schema>;
+/** The configuration with its defaults. `providerOptions` includes those of the operator. */
+export type WorkerConfig = Omit<z.output<typeof schema>, 'providerOptions'> & {
+  readonly providerOptions: JsonObject;
+};
 
 /** Checks the configuration of a Worker. @throws CONFIG_UNSUPPORTED with a JSON pointer to the invalid key */
 export const workerConfig = (
@@ -49,12 +56,21 @@ export const workerConfig = (
   providers: Readonly<Record<string, ProviderOptions>>,
 ): WorkerConfig => {
   const parsed = parseConfig(schema, config);
-  if (!Object.hasOwn(providers, parsed.provider))
+  const provider = Object.hasOwn(providers, parsed.provider) ? providers[parsed.provider] : undefined;
+  if (!provider)
     throw new RuntimeError('CONFIG_UNSUPPORTED', `There is no provider "${parsed.provider}"`, {
       details: {
         issues: [{ pointer: '/config/provider', message: 'is not configured' }],
         known: Object.keys(providers),
       },
     });
-  return parsed;
+  const { models } = provider;
+  if (models && !models.includes(parsed.model))
+    throw new RuntimeError(
+      'CONFIG_UNSUPPORTED',
+      `The provider "${parsed.provider}" is not configured for the model "${parsed.model}"`,
+      { details: { issues: [{ pointer: '/config/model', message: 'is not configured' }], known: models } },
+    );
+  const providerOptions = requestOptions(parsed.providerOptions as JsonObject, provider);
+  return { ...parsed, providerOptions };
 };

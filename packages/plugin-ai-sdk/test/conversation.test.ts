@@ -223,6 +223,99 @@ test('P18: an invalid configuration is refused with a pointer to the invalid key
   ]);
 });
 
+/** Options with which a client could give a model tools, servers, another model or another place. */
+const OPERATOR_OPTIONS = {
+  'openai-compatible': {
+    web_search_options: {},
+    plugins: [{ id: 'web' }],
+    models: ['expensive'],
+    model: 'expensive',
+    messages: [],
+    tools: [{ type: 'x' }],
+    stream: false,
+    functions: [],
+    provider: { order: ['elsewhere'] },
+    extra_body: { tools: [] },
+    user: 'someone',
+    metadata: { team: 'x' },
+    headers: { authorization: 'x' },
+    reasoning: { effort: 'low', tools: [] },
+    reasoningEffort: { tools: [] },
+    chat_template_kwargs: { enable_thinking: true, tools: [] },
+  },
+  anthropic: {
+    mcpServers: [{ type: 'url', name: 'evil', url: 'https://evil.example/mcp' }],
+    container: { skills: [{ type: 'anthropic', skillId: 'xlsx' }] },
+    anthropicBeta: ['code-execution-2025-08-25'],
+    fallbacks: [{ model: 'expensive' }],
+    speed: 'fast',
+    inferenceGeo: 'us',
+    contextManagement: { edits: [] },
+    metadata: { userId: 'someone' },
+    thinking: { type: 'enabled', budgetTokens: 2_000, tools: [] },
+    cacheControl: { type: 'ephemeral', url: 'https://evil.example' },
+    constructor: {},
+  },
+};
+
+for (const type of ['openai-compatible', 'anthropic'] as const) {
+  test(`P18: ${type}: options that give a model more than its Worker was granted are refused with their name`, async (t) => {
+    const scene = await ModelScene.open(t, { type });
+    for (const [key, value] of Object.entries(OPERATOR_OPTIONS[type])) {
+      const error = await t.throwsAsync<Error & { code: string; details: { issues: { pointer: string }[] } }>(
+        scene.create({ providerOptions: { [key]: value } }),
+        undefined,
+        key,
+      );
+      t.is(error?.code, 'CONFIG_UNSUPPORTED', key);
+      t.true(error?.details.issues[0]?.pointer.startsWith(`/config/providerOptions/${key}`), key);
+      t.true(error?.message.includes(key), error?.message);
+    }
+    t.is(scene.server.requests.length, 0);
+  });
+
+  test(`P18: ${type}: the options of the operator are sent, and replace those of a Worker`, async (t) => {
+    const [own, forced, sent] =
+      type === 'anthropic'
+        ? [
+            { effort: 'low', thinking: { type: 'adaptive' } },
+            { effort: 'high', metadata: { userId: 'operator' } },
+            {
+              output_config: { effort: 'high' },
+              thinking: { type: 'adaptive' },
+              metadata: { user_id: 'operator' },
+            },
+          ]
+        : [
+            { reasoningEffort: 'low', top_k: 40 },
+            { reasoningEffort: 'high', web_search_options: {} },
+            { reasoning_effort: 'high', top_k: 40, web_search_options: {} },
+          ];
+    const scene = await ModelScene.open(t, {
+      type,
+      provider: { models: ['m', 'claude-opus-4-6'], providerOptions: forced },
+    });
+    t.is(
+      await errorOf(scene.create({ model: 'm:online' })),
+      'CONFIG_UNSUPPORTED: The provider "fake" is not configured for the model "m:online"',
+    );
+    scene.server.answer = () => [{ text: 'Yes.' }];
+    const workerId = await scene.create({ model: 'claude-opus-4-6', providerOptions: own as never });
+    t.is((await scene.say(workerId, 'hello')).outcome, 'completed');
+    t.like(scene.server.requests[0]?.body, sent);
+  });
+}
+
+test('a call that the provider makes with its own tool is recorded as a notice, and the run continues', async (t) => {
+  const scene = await ModelScene.open(t, { type: 'anthropic' });
+  scene.server.answer = () => [{ providerCall: 'look up' }, { text: 'Found.' }];
+  const workerId = await scene.create();
+  t.is((await scene.say(workerId, 'hello')).outcome, 'completed');
+  t.deepEqual(await scene.transcript(workerId), ['user: hello', 'assistant: Found.']);
+  const notice = (await scene.log(workerId)).find(({ type }) => type === 'diagnostic.recorded');
+  t.like(notice?.data, { code: 'PROVIDER_TOOL', message: 'The provider called its own tool look_up' });
+});
+
 test('a redirect is refused, because not every kind of key would be removed', async (t) => {
   const scene = await ModelScene.open(t);
   const workerId = await scene.create();

@@ -7,6 +7,8 @@ export type Piece =
   | { readonly text: string }
   | { readonly reasoning: string }
   | { readonly call: string; readonly input: unknown; readonly id?: string }
+  /** A call that the provider makes itself, with a tool of its own. Only for the Anthropic protocol. */
+  | { readonly providerCall: string }
   /** Waits until the test continues. */
   | { readonly until: Promise<void> }
   /** Sends one byte at each interval of so many milliseconds, never a whole line, until the client disconnects. */
@@ -78,7 +80,10 @@ const anthropicLines = (messages: readonly Part[]): string[] =>
 interface Protocol {
   begin(): string;
   piece(
-    piece: Extract<Piece, { text: string } | { reasoning: string } | { call: string }>,
+    piece: Extract<
+      Piece,
+      { text: string } | { reasoning: string } | { call: string } | { providerCall: string }
+    >,
     index: number,
   ): string;
   error(message: string): string;
@@ -102,6 +107,7 @@ const openAi = (model: unknown): Protocol => {
     piece: (piece, index) => {
       if ('text' in piece) return chunk({ content: piece.text });
       if ('reasoning' in piece) return chunk({ reasoning_content: piece.reasoning });
+      if ('providerCall' in piece) throw new TypeError('The chat completions API has no such call');
       const input = JSON.stringify(piece.input);
       const id = piece.id ?? `call_${index}`;
       const half = Math.floor(input.length / 2);
@@ -165,6 +171,18 @@ const anthropic = (model: unknown): Protocol => {
           { type: 'thinking_delta', thinking: piece.reasoning },
           { type: 'signature_delta', signature: 'c2ln' },
         ]);
+      if ('providerCall' in piece)
+        return block(
+          index,
+          {
+            type: 'mcp_tool_use',
+            id: `srvtoolu_${index}`,
+            name: piece.providerCall,
+            server_name: 's',
+            input: {},
+          },
+          [],
+        );
       const input = JSON.stringify(piece.input);
       return block(
         index,

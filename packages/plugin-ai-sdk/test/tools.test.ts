@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { RuntimeError } from '@worker-runtime/core';
 import { type Tool, tool } from 'ai';
 import test, { type ExecutionContext } from 'ava';
 import { z } from 'zod';
@@ -315,11 +316,17 @@ test('a call of a tool server is cancelled when its run is', async (t) => {
 
 test('a tool server that cannot be reached refuses creations, and existing Workers continue without its tools', async (t) => {
   const { server } = await stdioServer(t);
-  const mcpServers: Record<string, McpServerOptions> = { test: { ...server, env: [] } };
+  const mcpServers: Record<string, McpServerOptions> = { test: { ...server, env: [], envFiles: {} } };
   const scene = await ModelScene.open(t, { mcpServers, connectMs: 20_000 });
   scene.server.answer = caller;
   const workerId = await scene.create({}, { tools: ['test.echo'] });
-  mcpServers.test = { command: '/there/is/no/such/program', args: [], env: [], permission: 'allow' };
+  mcpServers.test = {
+    command: '/there/is/no/such/program',
+    args: [],
+    env: [],
+    envFiles: {},
+    permission: 'allow',
+  };
   await scene.start();
   const refusal = await t.throwsAsync(scene.create({}, { tools: ['test.echo'] }), {
     code: 'ENGINE_UNAVAILABLE',
@@ -361,4 +368,36 @@ test('tools of a server over HTTP are called with its key', async (t) => {
   t.deepEqual(recordedCalls, ['echo hi']);
   t.deepEqual([...keys], ['Bearer http-canary-0123456789']);
   t.is((await scene.transcript(workerId)).at(-1), 'assistant: It answered: hi');
+});
+
+test('P19: a key with quotes and backslashes is redacted in permission requests, calls, results and failures', async (t) => {
+  const keyFile = join(await folder(t), 'key');
+  const key = 'first"quoted\\secret-4711-ü';
+  await writeFile(keyFile, key);
+  const show = tool({
+    inputSchema: shape,
+    needsApproval: true,
+    execute: async ({ text }) => {
+      if (text.startsWith('fail')) throw new RuntimeError('ENGINE_FAILED', JSON.stringify({ text }));
+      return { text, json: JSON.stringify({ text }) };
+    },
+  }) as Tool;
+  const scene = await ModelScene.open(t, { key: { apiKeyFile: keyFile }, tools: { show } });
+  scene.server.answer = ({ last, lines }) => {
+    if (lines.at(-1)?.startsWith('tool ')) return [{ text: JSON.stringify({ key }) }];
+    if (last === 'invalid') return [{ call: 'show', input: { wrong: key } }];
+    return [{ call: 'show', input: { text: last === 'fail' ? `fail ${key}` : key } }];
+  };
+  const workerId = await scene.create({}, { tools: ['show'] });
+  const shown: unknown[] = [];
+  for (const text of ['show', 'fail']) {
+    const { requestId, runId, prompt } = await scene.asked(workerId, text);
+    t.regex(prompt, /^show \{"text":"(fail )?\[secret\]"\}$/);
+    await scene.runtime.respond(workerId, requestId, { decision: 'allow' });
+    await scene.ended(workerId, runId ?? '');
+  }
+  await scene.say(workerId, 'invalid');
+  shown.push(await scene.log(workerId), scene.logged);
+  t.notRegex(JSON.stringify(shown), /4711/);
+  t.is((await scene.transcript(workerId)).filter((line) => line.includes('[secret]')).length, 9);
 });

@@ -1,18 +1,16 @@
-import {
-  type Batch,
-  type JsonValue,
-  type KeyEntry,
-  type LinePosition,
-  type LogHead,
-  type LogSlice,
-  type NewLog,
-  type OpenedStore,
-  type ReadLimits,
-  RuntimeError,
-  type RuntimeStore,
-  type StoredBundle,
-  type StoreHost,
-} from '@worker-runtime/core';
+import { type JsonValue, RuntimeError, type RuntimeStore } from '@worker-runtime/core';
+import type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  LogSlice,
+  NewLog,
+  OpenedStore,
+  ReadLimits,
+  StoredBundle,
+  StoreHost,
+} from '@worker-runtime/core/plugin-kit';
 import { DirectoryLock } from './disk/directory-lock.ts';
 import type { Disk } from './disk/disk.ts';
 import { unavailable } from './disk/disk-failure.ts';

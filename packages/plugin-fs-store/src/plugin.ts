@@ -1,4 +1,5 @@
-import { oneOf, optional, RuntimeError, type RuntimePlugin, readOptions, text } from '@worker-runtime/core';
+import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { oneOf, optional, readOptions, text } from '@worker-runtime/core/plugin-kit';
 import { fileStore } from './fs-store.ts';
 import { BOUNDS, type FsStoreOptions, interval } from './store/store-settings.ts';
 

@@ -1,4 +1,4 @@
-import type { KeyEntry } from '@worker-runtime/core';
+import type { KeyEntry } from '@worker-runtime/core/plugin-kit';
 
 /** Makes a line of a crash test. It is determined by log and number, so that a misplaced line is detected. */
 export const lineAt = (log: string, seq: number): Buffer =>

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { type StoredLog, type StoreFinding, silentLogger } from '@worker-runtime/core';
+import { silentLogger } from '@worker-runtime/core';
+import type { StoredLog, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { FsStore } from '../src/fs-store.ts';
 import { keyAt, lineAt } from './crash-lines.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';

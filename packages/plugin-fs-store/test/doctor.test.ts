@@ -1,6 +1,7 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RuntimeError, type StoreFinding } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import test from 'ava';
 import { doctor } from '../src/index.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
@@ -126,6 +127,38 @@ test('P16: a log that lost its end is cut at its last whole line, and the bytes 
   t.deepEqual(rescued, [`worker-log_a.log_a.${end}.cut`]);
   t.deepEqual(await readFile(join(dir, 'rescued', rescued[0] ?? '')), whole.subarray(end, end + 9));
   texts.set('log_a', whole.subarray(0, end).toString());
+  const writer = await new Writer({ dir }, texts).open();
+  await writer.append('log_a', 'goes on');
+  for (const [log, text] of texts) t.deepEqual(await writer.read(log), { text, gaps: [] });
+  await writer.store.close();
+  await removeDirectory(dir);
+});
+
+test('P16: a repair puts back lines in rescued that follow the file of their log, of any release', async (t) => {
+  const { dir, texts } = await makeStore();
+  // As older releases left it: the catalog counts lines that only the directory rescued has.
+  const folder = join(dir, 'workers', 'worker-log_a.log_a');
+  const events = await readFile(join(folder, 'events.jsonl'));
+  const keys = await readFile(join(folder, 'keys.jsonl'));
+  const end = events.indexOf('\n', 300) + 1;
+  const lines = events.subarray(end).toString().split('\n').length - 1;
+  const keysEnd =
+    keys
+      .toString()
+      .split('\n')
+      .slice(0, -1 - lines)
+      .join('\n').length + 1;
+  await mkdir(join(dir, 'rescued'));
+  const name = join(dir, 'rescued', `worker-log_a.log_a.${end}`);
+  await writeFile(`${name}.jsonl`, events.subarray(end));
+  await writeFile(`${name}.keys`, keys.subarray(keysEnd));
+  await writeFile(join(folder, 'events.jsonl'), events.subarray(0, end));
+  await writeFile(join(folder, 'keys.jsonl'), keys.subarray(0, keysEnd));
+  t.true(severe(await doctor(dir)).length > 0);
+  await doctor(dir, { repair: true });
+  t.deepEqual(severe(await doctor(dir)), []);
+  t.deepEqual(await readFile(join(folder, 'events.jsonl')), events);
+  t.deepEqual(await readFile(join(folder, 'keys.jsonl')), keys);
   const writer = await new Writer({ dir }, texts).open();
   await writer.append('log_a', 'goes on');
   for (const [log, text] of texts) t.deepEqual(await writer.read(log), { text, gaps: [] });

@@ -1,4 +1,4 @@
-import type { Disk } from '../src/disk/disk.ts';
+import type { Disk, OpenMode } from '../src/disk/disk.ts';
 import { nodeDisk } from '../src/disk/node-disk.ts';
 
 /** A call to the disk that is about to be made. */
@@ -7,6 +7,8 @@ export interface Call {
   /** The path, also of an open file; for a rename the source. */
   readonly path: string;
   readonly bytes: number;
+  /** The mode of an `open`. */
+  readonly mode?: OpenMode;
 }
 
 /** The fate of a call: made, failed with a code, made in part (a write), or held until `thaw`. */
@@ -52,7 +54,7 @@ export class FaultDisk implements Disk {
   }
 
   async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<number> {
-    const file = await this.#call('open', path, 0, () => nodeDisk.open(path, mode));
+    const file = await this.#call('open', path, 0, () => nodeDisk.open(path, mode), mode);
     this.#paths.set(file, path);
     return file;
   }
@@ -141,9 +143,10 @@ export class FaultDisk implements Disk {
     path: string,
     bytes: number,
     make: (take?: number) => Promise<T>,
+    mode?: OpenMode,
   ): Promise<T> {
     if (this.#isFrozen) return never;
-    const fate = this.fate({ operation, path, bytes });
+    const fate = this.fate({ operation, path, bytes, ...(mode && { mode }) });
     this.#runningCalls += 1;
     this.mostRunning = Math.max(this.mostRunning, this.#runningCalls);
     if (fate === 'hang') await this.#thaw;

@@ -253,3 +253,88 @@ test('P22: commits that wait for the files continue while a checkpoint waits for
   }
   t.is((await writer.store.head('log_a')).seq, 401);
 });
+
+/**
+ * Lets calls of the disk wait until `acks` more appends were acknowledged, or for 50 ms if none are. Returns a function to
+ * call after each append.
+ */
+const delayUntilAppends = (
+  { disk }: Writer,
+  acks: number,
+  isSlow: (call: { operation: string; path: string }) => boolean,
+): (() => void) => {
+  let waiting = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const { fate } = disk;
+  const end = (): void => {
+    clearTimeout(timer);
+    disk.thaw();
+  };
+  disk.fate = (call) => {
+    if (!isSlow(call)) return fate(call);
+    waiting = acks;
+    timer = setTimeout(end, 50);
+    return 'hang';
+  };
+  return () => {
+    waiting -= 1;
+    if (waiting === 0) end();
+  };
+};
+
+/** Calls `made` at each checkpoint, which ends with a sync of the catalog. */
+const onCheckpoint = ({ disk }: Writer, made: () => void): void => {
+  disk.fate = ({ operation, path }) => {
+    if (operation === 'sync' && path.endsWith('catalog.json')) made();
+    return undefined;
+  };
+};
+
+test('P22: checkpoints are made while many Workers append without pause and their files are slow', async (t) => {
+  const { writer } = await begin(t, { behindBytes: 1_048_576, checkpointBytes: 524_288 });
+  const logs = Array.from({ length: 30 }, (_, index) => `log_${index}`);
+  for (const log of logs) await writer.create(log);
+  let checkpoints = 0;
+  onCheckpoint(writer, () => {
+    checkpoints += 1;
+  });
+  const appended = delayUntilAppends(
+    writer,
+    4,
+    ({ operation, path }) => operation === 'write' && isEvents(path),
+  );
+  let round = 0;
+  for (; round < 100 && checkpoints < 2; round += 1) {
+    for (const log of logs) {
+      await writer.append(log, `${round} ${'x'.repeat(2_000)}`);
+      appended();
+    }
+  }
+  t.true(checkpoints >= 2, `${checkpoints} checkpoints after ${round} rounds`);
+});
+
+test('P22: commits continue while a checkpoint waits for slow syncs of many files', async (t) => {
+  const { writer } = await begin(t, { behindBytes: 65_536, checkpointBytes: 16_384 });
+  const logs = Array.from({ length: 60 }, (_, index) => `log_${index}`);
+  for (const log of logs) await writer.create(log);
+  let checkpoints = 0;
+  let commits = 0;
+  let mostCommits = 0;
+  onCheckpoint(writer, () => {
+    checkpoints += 1;
+    mostCommits = Math.max(mostCommits, commits);
+    commits = 0;
+  });
+  const appended = delayUntilAppends(
+    writer,
+    3,
+    ({ operation, path }) => operation === 'sync' && isEvents(path),
+  );
+  for (let round = 0; round < 3_000 && checkpoints < 2; round += 1) {
+    // Only one log grows, so the bytes in memory do not fall by the files that the checkpoint writes.
+    await writer.append('log_a', `${round} ${'x'.repeat(1_000)}`);
+    commits += 1;
+    appended();
+  }
+  t.true(mostCommits > 140, `${mostCommits} commits during a checkpoint`);
+});

@@ -1,4 +1,5 @@
-import { type StoredLog, type StoreFinding, silentLogger } from '@worker-runtime/core';
+import { silentLogger } from '@worker-runtime/core';
+import type { StoredLog, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import test, { type ExecutionContext } from 'ava';
 import { FsStore } from '../src/fs-store.ts';
 import type { FsStoreOptions } from '../src/store/store-settings.ts';

@@ -102,11 +102,11 @@ test('options from code and from flags are read, and an unknown, missing or inva
   for (const [options, says] of [
     [null, 'The options of fs-store must be an object'],
     [[], 'The options of fs-store must be an object'],
-    [{}, 'dir is missing: it must be a text'],
-    [{ dir: '' }, 'dir must be a text'],
-    [{ dir: 1 }, 'dir must be a text'],
-    [{ dir: 'x', durabilty: 'commit' }, `durabilty does not exist; there are ${known}`],
-    [{ dir: 'x', durability: 'never' }, 'durability must be commit or interval'],
+    [{}, 'dir is missing: it must be a non-empty string'],
+    [{ dir: '' }, 'dir must be a non-empty string'],
+    [{ dir: 1 }, 'dir must be a non-empty string'],
+    [{ dir: 'x', durabilty: 'commit' }, `durabilty does not exist; the options are ${known}`],
+    [{ dir: 'x', durability: 'never' }, 'durability must be one of: commit, interval'],
     [{ dir: 'x', intervalMs: 5 }, 'intervalMs requires durability interval'],
     [
       { dir: 'x', durability: 'interval', intervalMs: 'soon' },

@@ -1,10 +1,5 @@
-import {
-  type RuntimeError,
-  type StoredLog,
-  type StoreFinding,
-  type StoreHost,
-  silentLogger,
-} from '@worker-runtime/core';
+import { type RuntimeError, silentLogger } from '@worker-runtime/core';
+import type { StoredLog, StoreFinding, StoreHost } from '@worker-runtime/core/plugin-kit';
 import { FsStore } from '../src/fs-store.ts';
 import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { FaultDisk } from './fault-disk.ts';

@@ -1,5 +1,6 @@
-import type { IncomingMessage } from 'node:http';
-import { type Logger, RuntimeError, type ServedRuntime } from '@worker-runtime/core';
+import type { IncomingMessage, Server } from 'node:http';
+import { type Logger, RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type Access, assertMay } from './access/access.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
@@ -28,6 +29,11 @@ import { runtimeRoutes, runtimesRoute } from './routes/runtimes.ts';
 import { watchRoute } from './routes/watch.ts';
 import { workerRoutes } from './routes/workers.ts';
 import type { StreamResponses } from './streams/stream-responses.ts';
+import { assertRoomForAnswer, limitAnswers } from './traffic/answer-limit.ts';
+import { bodyArrived, limitBodies } from './traffic/body-limit.ts';
+import type { ByteTotal } from './traffic/byte-total.ts';
+import { Reads } from './traffic/reads.ts';
+import type { RequestHandler, Turns } from './traffic/turns.ts';
 import { acceptJsonBodies } from './wire/json-body.ts';
 import { assertKnown } from './wire/query.ts';
 
@@ -40,6 +46,11 @@ export interface AppParts {
   readonly streams: StreamResponses;
   readonly exchanges: Exchanges;
   readonly connections: ConnectionLimit;
+  readonly turns: Turns;
+  /** The answers that clients have not read yet. */
+  readonly answers: ByteTotal;
+  /** The bodies of the requests in progress. */
+  readonly bodies: ByteTotal;
   readonly measurements: Measurements;
   readonly routes: RouteTable;
   /** The resources of other plugins. */
@@ -60,7 +71,7 @@ const RUNTIME_ROUTES = [
 
 /** Creates the server. Every request passes one gate, and every error is answered in one place. */
 export const createApp = (parts: AppParts): FastifyInstance => {
-  const { runtime, options, streams } = parts;
+  const { runtime, options, streams, answers, bodies, log } = parts;
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     answerError(parts.log, typedError(error, options.bodyBytes), request, reply);
 
@@ -71,6 +82,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
       connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
       // otherwise Node itself answers a request without a Host, and not with a problem
       requireHostHeader: false,
+      ...upgradesWithoutBody(),
     },
     bodyLimit: options.bodyBytes,
     requestTimeout: 2 * options.requestTimeoutMs,
@@ -87,15 +99,18 @@ export const createApp = (parts: AppParts): FastifyInstance => {
     },
   });
 
-  acceptJsonBodies(app);
+  takeTurns(app, parts.turns);
+  acceptJsonBodies(app, (request, bytes) => bodyArrived(bodies, request, bytes));
   app.setErrorHandler(fail);
   app.setNotFoundHandler((request) => {
     throw new RuntimeError('ROUTE_NOT_FOUND', undefined, { details: { method: request.method } });
   });
   addGate(app, parts);
+  limitBodies(app, bodies, options.bodyBytes, log);
+  limitAnswers(app, answers, log);
   recordAnswers(app, parts);
 
-  const context: RouteContext = { runtime, streams };
+  const context: RouteContext = { runtime, streams, reads: new Reads() };
   healthRoutes(app, context);
   contractRoutes(parts.routes)(app, context);
   metricsRoute(parts.measurements)(app, context);
@@ -112,6 +127,24 @@ export const createApp = (parts: AppParts): FastifyInstance => {
     { prefix: '/v1/runtimes/:r' },
   );
   return app;
+};
+
+/**
+ * Returns the option with which newer versions of Node (24.9 and later) do not offer an upgrade whose request has a body:
+ * they would read the body before the upgrade, and an upgrade that is ignored would lose it.
+ */
+const upgradesWithoutBody = (): object => ({
+  shouldUpgradeCallback(this: Server, { headers }: IncomingMessage): boolean {
+    const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+    return !hasBody && this.listenerCount('upgrade') > 0;
+  },
+});
+
+/** Makes the server handle the requests of a connection one after another. */
+const takeTurns = ({ server }: FastifyInstance, turns: Turns): void => {
+  const handlers = server.listeners('request') as RequestHandler[];
+  server.removeAllListeners('request');
+  for (const handle of handlers) server.on('request', turns.inTurn(handle));
 };
 
 /** Returns the error for a path that no route matches. For a path of another API version it names the supported one. */
@@ -131,7 +164,7 @@ const unknownPathError = (url: string): RuntimeError => {
 /** Adds the checks that every request has to pass, in this order, before its body is read. */
 const addGate = (
   app: FastifyInstance,
-  { runtime, hostCheck, access, exchanges, connections, routes, isWebSocket }: AppParts,
+  { runtime, hostCheck, access, exchanges, connections, answers, routes, isWebSocket }: AppParts,
 ): void => {
   routes.watch(app);
   app.decorateRequest('callerName', null);
@@ -182,6 +215,7 @@ const addGate = (
     if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
       throw new RuntimeError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content encoding');
     }
+    assertRoomForAnswer(request, answers);
     return undefined;
   });
 };

@@ -1,14 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import {
-  type Drain,
-  type Logger,
-  type PluginHost,
-  RuntimeError,
-  type RuntimePlugin,
-} from '@worker-runtime/core';
+import { type Drain, type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { FastifyInstance } from 'fastify';
 import { Access, assertMay, type Caller } from './access/access.ts';
 import { ConnectionLimit } from './access/connection-limit.ts';
@@ -17,18 +10,15 @@ import type { Permission } from './access/permission.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
 import { createApp } from './app.ts';
-import { logRefusal } from './errors/answer-error.ts';
-import { refuseSocket } from './errors/raw-problem.ts';
 import { Exchanges } from './exchanges.ts';
-import { correlationIdOf } from './logging/correlation.ts';
 import { Measurements } from './metrics/measurements.ts';
 import { type HttpOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { RouteTable } from './route-table.ts';
 import { assertExtraName, type Extra } from './routes/extra.ts';
 import { StreamResponses } from './streams/stream-responses.ts';
-
-/** Takes over a connection that asks for another protocol. Returns true if it does. */
-export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+import { ByteTotal } from './traffic/byte-total.ts';
+import { Turns } from './traffic/turns.ts';
+import { offerUpgrades, type UpgradeHandler, type UpgradeParts } from './upgrades.ts';
 
 /** The public side of the plugin: its address, and the ways for other plugins to use its port. */
 export interface HttpListener {
@@ -36,7 +26,8 @@ export interface HttpListener {
   readonly url: string;
   /**
    * Adds a handler of upgrades. An upgrade that passes the checks of Host and Origin, and whose caller may observe, is
-   * offered to the handlers in order until one takes it. An error of a handler becomes the answer. A plain request that
+   * offered to the handlers in order until one takes it. An error of a handler becomes the answer. An upgrade that no
+   * handler takes is ignored, and the request is answered like any other; a WebSocket is refused. A plain request that
    * `isWebSocket` recognizes is refused with VERSION_UNSUPPORTED. Call it before the runtime starts.
    */
   onUpgrade(handler: UpgradeHandler, isWebSocket?: (request: IncomingMessage) => boolean): void;
@@ -94,11 +85,18 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
 
   apply(host: PluginHost): void {
     const { runtime, hooks, log } = host;
-    const streams = new StreamResponses(this.#options, log);
-    const connections = new ConnectionLimit(this.#options.connections);
+    const { totalAnswerBytes, totalBodyBytes, stallMs } = this.#options;
+    const answers = new ByteTotal(totalAnswerBytes, stallMs);
+    const bodies = new ByteTotal(totalBodyBytes);
+    const streams = new StreamResponses(this.#options, answers, log);
+    const slowest = [answers.cutLongest, bodies.cutLongest];
+    const connections = new ConnectionLimit(this.#options.connections, slowest);
+    const turns = new Turns(connections);
     const measurements = new Measurements(runtime, {
       connections: () => connections.open,
       streams: () => streams.size,
+      answerBytes: () => answers.bytes,
+      bodyBytes: () => bodies.bytes,
     });
     hooks.committed.tap(measurements.committed);
     hooks.diagnostic.tap(measurements.diagnosed);
@@ -126,13 +124,16 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
         streams,
         exchanges: this.#exchanges,
         connections,
+        turns,
+        answers,
+        bodies,
         measurements,
       });
       host.defer(async () => {
         this.#url = null;
         await app.close();
       });
-      this.#offerUpgrades(app, log);
+      this.#offerUpgrades(app, { turns, log });
       // resolved here, since a name may stand for two addresses
       const { address } = await lookup(this.#options.host);
       this.#url = await listen(app, address, port);
@@ -161,21 +162,16 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     signal.removeEventListener('abort', abort);
   }
 
-  #offerUpgrades(app: FastifyInstance, log: Logger): void {
+  #offerUpgrades(app: FastifyInstance, parts: Pick<UpgradeParts, 'turns' | 'log'>): void {
     // without an 'upgrade' listener Node treats an upgrade as a plain request
     if (this.#upgrades.length === 0) return;
-    app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      try {
+    offerUpgrades(app, {
+      ...parts,
+      handlers: this.#upgrades,
+      check: (request) => {
         this.#hostCheck.assert(request.headers, request.socket.localAddress);
         this.authorize(request, 'observe');
-        if (this.#upgrades.some((handler) => handler(request, socket, head))) return;
-        throw new RuntimeError('ROUTE_NOT_FOUND');
-      } catch (error) {
-        const refusal = RuntimeError.from(error);
-        const correlationId = correlationIdOf(request.headers['x-request-id']);
-        logRefusal(log, refusal, { correlationId });
-        refuseSocket(socket, refusal, correlationId);
-      }
+      },
     });
   }
 }

@@ -4,8 +4,9 @@ import { type HttpListener, http } from './http.ts';
 export type { Caller } from './access/access.ts';
 export type { Permission } from './access/permission.ts';
 export type { Token } from './access/token.ts';
-export { type HttpListener, http, type UpgradeHandler } from './http.ts';
+export { type HttpListener, http } from './http.ts';
 export type { HttpOptions } from './options.ts';
+export type { UpgradeHandler } from './upgrades.ts';
 
 /**
  * Creates the plugin for the command line, which passes unchecked options.

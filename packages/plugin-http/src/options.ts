@@ -1,4 +1,4 @@
-import { list, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
+import { list, optional, readOptions, text, wholeNumber } from '@worker-runtime/core/plugin-kit';
 import { parseTokens, readTokens, type Token } from './access/token.ts';
 
 export interface HttpOptions {
@@ -24,9 +24,13 @@ export interface HttpOptions {
   readonly idleTimeoutMs?: number;
   /** The most open connections; else LIMIT_REACHED. Default 10,000. */
   readonly connections?: number;
+  /** The most bytes of answers that clients have not read yet, all together; else LIMIT_REACHED. Default 256 MiB. */
+  readonly totalAnswerBytes?: number;
+  /** The most bytes of the bodies of requests in progress, all together; else LIMIT_REACHED. Default 128 MiB. */
+  readonly totalBodyBytes?: number;
   /** The time without output after which a stream sends its position. Default 15 s. */
   readonly bookmarkMs?: number;
-  /** The time after which a client that reads nothing of its stream is disconnected. Default 60 s. */
+  /** The time after which a client that reads nothing of its answer is disconnected. Default 60 s. */
   readonly stallMs?: number;
   /** The time that clients have to read the rest of their answers when the runtime stops. Default 1.5 s. */
   readonly drainMs?: number;
@@ -55,6 +59,8 @@ export const resolveOptions = (options: unknown): ResolvedOptions =>
     requestTimeoutMs: optional(wholeNumber(), 30_000),
     idleTimeoutMs: optional(wholeNumber(), 75_000),
     connections: optional(wholeNumber(), 10_000),
+    totalAnswerBytes: optional(wholeNumber(), 268_435_456),
+    totalBodyBytes: optional(wholeNumber(), 134_217_728),
     bookmarkMs: optional(wholeNumber(), 15_000),
     stallMs: optional(wholeNumber(), 60_000),
     drainMs: optional(wholeNumber(), 1_500),

@@ -8,22 +8,35 @@ import { Measurements } from '../src/metrics/measurements.ts';
 import { resolveOptions } from '../src/options.ts';
 import { type Route, RouteTable } from '../src/route-table.ts';
 import { StreamResponses } from '../src/streams/stream-responses.ts';
+import { ByteTotal } from '../src/traffic/byte-total.ts';
+import { Turns } from '../src/traffic/turns.ts';
+
+const none = (): number => 0;
 
 /** Returns all routes of a server that never listens. */
 export const allRoutes = async (): Promise<readonly Route[]> => {
   const options = resolveOptions({});
   const routes = new RouteTable();
   const runtime = new Runtime();
+  const connections = new ConnectionLimit(1);
   const app = createApp({
     runtime,
     log: silentLogger,
     options,
     hostCheck: new HostCheck(options),
     access: new Access([]),
-    streams: new StreamResponses(options, silentLogger),
+    streams: new StreamResponses(options, new ByteTotal(1), silentLogger),
     exchanges: new Exchanges(),
-    connections: new ConnectionLimit(1),
-    measurements: new Measurements(runtime, { connections: () => 0, streams: () => 0 }),
+    connections,
+    turns: new Turns(connections),
+    answers: new ByteTotal(1),
+    bodies: new ByteTotal(1),
+    measurements: new Measurements(runtime, {
+      connections: none,
+      streams: none,
+      answerBytes: none,
+      bodyBytes: none,
+    }),
     routes,
   });
   await app.ready();

@@ -1,7 +1,14 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
 import { connectTo, exchange, problemIn, restOf } from './raw-client.ts';
 import { isProblem, prepare, type Served, serve, serveAda } from './served.ts';
+
+const TOKEN = 'canary-admin';
+const TOKENS = [
+  { name: 'admin', sha256: createHash('sha256').update(TOKEN).digest('hex'), permission: 'admin' },
+] as const;
 
 test('P23: a body that is too large is refused, with or without Content-Length', async (t) => {
   const { call, url } = await serveAda(t);
@@ -59,6 +66,37 @@ test('P23: headers that are too large are refused, and the server continues', as
   const { url, call } = await serve(t);
   const head = `GET /livez HTTP/1.1\r\nhost: localhost\r\nx-padding: ${'x'.repeat(17_000)}\r\n\r\n`;
   t.deepEqual(problemIn(await exchange(url('/'), head)), { status: 431, code: 'HEADERS_TOO_LARGE' });
+  t.is((await call('/livez')).status, 200);
+});
+
+test('P22: the time to read a header grows with its length only', async (t) => {
+  const LENGTH = 300_000;
+  const { url, call } = await serveAda(t, { http: { headerBytes: 4 * LENGTH } });
+  const blanks = ' '.repeat(LENGTH);
+  const body = '{"text":"say a"}';
+  const send = (header: string): Promise<string> =>
+    exchange(
+      url('/'),
+      `POST /v1/runtimes/self/workers/ada/inputs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n${header}\r\n\r\n${body}`,
+    );
+  // a header that is searched from each of its positions takes minutes, and the test then times out
+  for (const header of [
+    `prefer: wait${blanks}x`,
+    `prefer: wait${blanks}=x`,
+    `prefer: wait=1${blanks}x`,
+    `prefer: ,${blanks}wait${blanks}x`,
+    `prefer: ${'; '.repeat(LENGTH / 2)}x`,
+    `prefer: ${', wait '.repeat(LENGTH / 7)}x`,
+    `authorization: bearer${blanks}x${blanks}y`,
+    `accept: */*;${blanks}q${blanks}`,
+    `accept: ${';q='.repeat(LENGTH / 3)}`,
+    `sec-websocket-protocol: bearer.${'a'.repeat(LENGTH)}${blanks}x`,
+    `traceparent: 00-${'0'.repeat(LENGTH)}`,
+    `origin: http://localhost${'/'.repeat(LENGTH)}x`,
+    `x-forwarded-host: ${':'.repeat(LENGTH)}x`,
+  ]) {
+    t.regex(await send(header), /^HTTP\/1\.1 \d{3}/, header.slice(0, 30));
+  }
   t.is((await call('/livez')).status, 200);
 });
 
@@ -262,4 +300,89 @@ test('an upgrade without a handler is a plain request; one with a handler passes
     code: 'ROUTE_NOT_FOUND',
   });
   t.deepEqual(problemIn(await ask(offering, 'evil.example', '/chat')), { status: 403, code: 'FORBIDDEN' });
+});
+
+test('P25: an upgrade that no handler takes is ignored, and the request is answered with its body', async (t) => {
+  const served = prepare(t, { http: { tokens: TOKENS } });
+  // as the WebSocket plugin does
+  served.web.onUpgrade(({ headers }) => {
+    if (headers.upgrade === 'websocket') throw new RuntimeError('VERSION_UNSUPPORTED');
+    return false;
+  });
+  await served.runtime.start();
+  const socket = await connectTo(served.url('/'));
+  socket.setEncoding('latin1');
+  const ask = async (
+    method: string,
+    path: string,
+    headers: readonly string[],
+    body = '',
+  ): Promise<string> => {
+    const [start = '', ...fields] = [
+      `${method} ${path} HTTP/1.1`,
+      'Host: localhost',
+      'Connection: Upgrade, HTTP2-Settings',
+      'HTTP2-Settings: AAMAAABkAAQAAP__',
+      ...headers,
+    ];
+    socket.write(`${start}\r\n${fields.join('\r\n')}\r\n\r\n${body.slice(0, 10)}`, 'latin1');
+    let text = '';
+    const isWhole = (): boolean => {
+      const length = Number(/\r\ncontent-length: (\d+)/.exec(text)?.[1] ?? Number.NaN);
+      return text.length - text.indexOf('\r\n\r\n') - 4 >= length;
+    };
+    if (headers.includes('Expect: 100-continue')) {
+      const [piece] = await once(socket, 'data');
+      t.is(piece, 'HTTP/1.1 100 Continue\r\n\r\n');
+    }
+    socket.write(body.slice(10), 'latin1');
+    while (!isWhole()) text += String((await once(socket, 'data'))[0]);
+    return text;
+  };
+  const token = `Authorization: Bearer ${TOKEN}`;
+  const R = '/v1/runtimes/self';
+  const json = ['Content-Type: application/json', token];
+  // one connection serves all of them
+  t.regex(await ask('GET', '/livez', ['Upgrade: h2c']), /^HTTP\/1\.1 200/);
+  t.regex(await ask('GET', R, ['Upgrade: h2c', token]), /^HTTP\/1\.1 200/);
+  t.regex(await ask('GET', R, ['upgrade: TLS/1.0, HTTP/2.0']), /^HTTP\/1\.1 401/);
+  t.regex(await ask('GET', '/nowhere', ['Upgrade: h2c', token]), /^HTTP\/1\.1 404[\s\S]*ROUTE_NOT_FOUND/);
+  const body = JSON.stringify({
+    engine: 'puppet',
+    workerId: 'java',
+    labels: { text: 'gr\u00fc\u00dfe'.repeat(9) },
+  });
+  const bytes = Buffer.from(body).toString('latin1');
+  const created = await ask(
+    'POST',
+    `${R}/workers`,
+    ['Upgrade: h2c', `Content-Length: ${bytes.length}`, ...json],
+    bytes,
+  );
+  t.regex(created, /^HTTP\/1\.1 201/);
+  const inputs = `${R}/workers/java/inputs`;
+  const text = 'x'.repeat(200_000);
+  const long = JSON.stringify({ text });
+  const chunks = `${long.length.toString(16)}\r\n${long}\r\n0\r\n\r\n`;
+  const chunked = ['Upgrade: h2c', 'Transfer-Encoding: chunked', 'Expect: 100-continue', ...json];
+  t.regex(await ask('POST', inputs, chunked, chunks), /^HTTP\/1\.1 202/);
+  const authorization = { authorization: `Bearer ${TOKEN}` };
+  const { body: worker } = await served.call('workers/java', { headers: authorization });
+  t.is(worker.labels.text, 'gr\u00fc\u00dfe'.repeat(9));
+  const { text: log } = await served.call('workers/java/events', { headers: authorization });
+  t.true(log.includes(text));
+  t.regex(await ask('GET', R, ['Upgrade: websocket', token]), /VERSION_UNSUPPORTED/);
+});
+
+test('P25: an upgrade behind an unfinished answer closes the connection', async (t) => {
+  const served = prepare(t);
+  served.web.onUpgrade(() => false);
+  await served.runtime.start();
+  const upgrade = 'GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n';
+  const text = await exchange(
+    served.url('/'),
+    `GET /v1/runtimes/self/watch HTTP/1.1\r\nhost: localhost\r\n\r\n${upgrade}`,
+  );
+  t.notRegex(text, /alive/);
+  t.is((await served.call('/livez')).status, 200);
 });

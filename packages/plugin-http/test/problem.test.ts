@@ -17,7 +17,7 @@ const refusing: RuntimePlugin = {
       if (code in ERROR_CODES) {
         throw new RuntimeError(code as ErrorCode, 'a safe message', {
           cause: new Error(Puppet.secret),
-          details: { limit: 7 },
+          details: { value: 7 },
         });
       }
     }),
@@ -31,7 +31,7 @@ test('P19: every error code has a status and is sent as a problem', async (t) =>
     isProblem(t, answer, STATUS_OF[code], code);
     t.is(answer.body.retryable, ERROR_CODES[code].retryable);
     t.is(answer.body.detail, code === 'INTERNAL' ? ERROR_CODES.INTERNAL.title : 'a safe message');
-    t.deepEqual(answer.body.details, code === 'INTERNAL' ? {} : { limit: 7 });
+    t.deepEqual(answer.body.details, code === 'INTERNAL' ? {} : { value: 7 });
     t.notRegex(answer.text, /canary/);
   }
 });

@@ -18,7 +18,7 @@ export const restOf = async (socket: Socket): Promise<string> => {
   });
   // a reset after the answer also ends the connection
   socket.on('error', () => {});
-  if (!socket.closed) await once(socket, 'close');
+  if (!socket.closed) await new Promise<unknown>((resolve) => socket.once('close', resolve));
   return text;
 };
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type ErrorCode, type RawPage, Runtime, RuntimeError, type WatchItem } from '@worker-runtime/core';
+import { type ErrorCode, Runtime, RuntimeError, type WatchItem } from '@worker-runtime/core';
+import type { RawPage } from '@worker-runtime/core/plugin-kit';
 import test from 'ava';
 import { connectTo } from './raw-client.ts';
 import { isProblem, type Served, serveAda } from './served.ts';

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  type DetachReason,
   type Engine,
   type EngineCapabilities,
   type EngineContext,
@@ -9,6 +8,7 @@ import {
   type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
+import { AllowedRoots, type DetachReason } from '@worker-runtime/core/plugin-kit';
 import type { LinkEvent } from './link/link-event.ts';
 import { PodLink } from './link/pod-link.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -37,6 +37,10 @@ const POLL_MS = 25;
 /** A Worker whose pod never ran gets a pod with a new name at each start, up to this many. */
 const MAX_NAMES = 1_000;
 
+/** Returns the directories in which pods may be started. */
+export const podRoots = ({ roots }: ResolvedOptions): AllowedRoots =>
+  new AllowedRoots(roots ?? [], 'legacy-pod.roots');
+
 /** Executes each Worker by the process of one old pod. The process keeps running when this runtime ends. */
 export class LegacyPodEngine implements Engine {
   readonly name = ENGINE_NAME;
@@ -49,6 +53,7 @@ export class LegacyPodEngine implements Engine {
   readonly #options: ResolvedOptions;
   readonly #files: PodFiles;
   readonly #directory: PodDirectory;
+  readonly #roots: AllowedRoots;
   readonly #log: Logger;
   /** Worker ids by pod name. */
   readonly #owners = new Map<string, string>();
@@ -61,6 +66,7 @@ export class LegacyPodEngine implements Engine {
     this.#options = options;
     this.#files = files;
     this.#directory = directory;
+    this.#roots = podRoots(options);
     this.#log = log;
   }
 
@@ -145,7 +151,11 @@ export class LegacyPodEngine implements Engine {
     pod: PodConfig,
     listen: (event: LinkEvent) => void,
   ): Promise<ConnectedPod> {
-    const { name, isRestore, workspace } = await this.#locate(pod);
+    const { name, isRestore, workspace: recorded } = await this.#locate(pod);
+    // The links in a path may have been changed since the Worker was created.
+    const isBounded = !pod.isAdopted || this.#options.roots !== null;
+    const workspace = isBounded ? await this.#allowed(recorded) : recorded;
+    const cwd = pod.isAdopted ? workspace : await this.#allowed(pod.cwd);
     const running = await this.#connectRunning(name, listen, context.signal);
     if (running) return { ...running, name, launched: null };
     const launched = await launchPod(
@@ -153,7 +163,7 @@ export class LegacyPodEngine implements Engine {
       {
         name,
         workspace,
-        cwd: pod.isAdopted ? workspace : pod.cwd,
+        cwd,
         profile: pod.profile,
         role: pod.role,
         isRestore,
@@ -165,6 +175,13 @@ export class LegacyPodEngine implements Engine {
     if (opened) return { ...opened, name, launched };
     await this.#end(name, launched, null);
     throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod started but does not answer');
+  }
+
+  /** Returns a path with all links resolved. @throws CONFIG_UNSUPPORTED it is outside the roots */
+  async #allowed(path: string): Promise<string> {
+    const real = await this.#roots.resolve(path);
+    if (real === null) throw this.#roots.refusal('The directory of the pod', '/config');
+    return real;
   }
 
   /** Finds the name of the Worker's pod, or a free name for a new pod. */

@@ -7,7 +7,8 @@ import {
   type RuntimePlugin,
   type WorkerSpec,
 } from '@worker-runtime/core';
-import { ENGINE_NAME, LegacyPodEngine } from './legacy-pod-engine.ts';
+import type { AllowedRoots } from '@worker-runtime/core/plugin-kit';
+import { ENGINE_NAME, LegacyPodEngine, podRoots } from './legacy-pod-engine.ts';
 import { type LegacyPodOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { claimsOf, conflictingRows, familyOf, podClaim, podOf } from './pod/claims.ts';
 import { encodePodConfig, type PodConfig, podRequest } from './pod/pod-config.ts';
@@ -31,6 +32,7 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
   readonly #options: ResolvedOptions;
   readonly #files: PodFiles;
   readonly #directory: PodDirectory;
+  readonly #roots: AllowedRoots;
   #engine: LegacyPodEngine | null = null;
 
   constructor(options: ResolvedOptions) {
@@ -38,12 +40,13 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
     this.#options = options;
     this.#files = new PodFiles(dataDir, runtimeDir);
     const programs = command.filter((part) => part.startsWith('/'));
-    this.#directory = new PodDirectory(this.#files, snapshotMs, [
-      dataDir,
-      runtimeDir,
-      ...(configDir === null ? [] : [configDir]),
-      ...programs,
-    ]);
+    this.#directory = new PodDirectory(
+      this.#files,
+      snapshotMs,
+      [dataDir, runtimeDir, ...(configDir === null ? [] : [configDir]), ...programs],
+      options,
+    );
+    this.#roots = podRoots(options);
   }
 
   apply(host: PluginHost): void {
@@ -75,6 +78,7 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
     if (spec.profile !== null && spec.bundle === null)
       throw new RuntimeError('PROFILE_INVALID', 'Set the profile of a pod by config.profile');
     const wanted = podRequest(spec.config);
+    const claimed = { ...spec, claims: await this.#roots.resolveClaims(spec.claims) };
     if (wanted.kind === 'adopt') {
       // The conversation is copied before any input, so the creation cannot be atomic with an input.
       if (request.initialInput !== undefined)
@@ -85,11 +89,11 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
             details: { issues: [{ pointer: '/initialInput', message: 'is not allowed with config.adopt' }] },
           },
         );
-      return this.#resolveAdoption(spec, wanted.ref);
+      return this.#resolveAdoption(claimed, wanted.ref);
     }
     const [workspace, cwd] = await Promise.all([
-      canonical(wanted.workspace, 'workspace'),
-      canonical(wanted.cwd ?? wanted.workspace, 'cwd'),
+      this.#canonical(wanted.workspace, 'workspace'),
+      this.#canonical(wanted.cwd ?? wanted.workspace, 'cwd'),
     ]);
     const pod: PodConfig = {
       name: mintPodName(),
@@ -104,7 +108,7 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
       permission: READING_ROLES.has(wanted.role) ? 'read' : 'write',
       recursive: true,
     };
-    return withPod(spec, pod, [rule]);
+    return withPod(claimed, pod, [rule]);
   }
 
   async #resolveAdoption(spec: WorkerSpec, ref: string): Promise<WorkerSpec> {
@@ -124,7 +128,24 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
     const workspace = known?.workspace ?? row?.allow[0]?.target ?? '/';
     const role = (await this.#directory.roles()).get(name) ?? null;
     const pod: PodConfig = { name, workspace, cwd: workspace, profile: null, role, isAdopted: true };
-    return withPod(spec, pod, row?.allow ?? known?.scope ?? []);
+    const scope = row?.allow ?? known?.scope ?? [];
+    const used = [workspace, ...scope.flatMap((rule) => (rule.permission === 'write' ? [rule.target] : []))];
+    if (this.#options.roots !== null)
+      for (const path of used)
+        if ((await this.#roots.resolve(path)) === null) throw this.#roots.refusal('The pod', '/config/adopt');
+    return withPod(spec, pod, scope);
+  }
+
+  /** Returns a directory inside the roots with all links resolved. */
+  async #canonical(path: string, key: string): Promise<string> {
+    const real = await this.#roots.resolve(path);
+    if (real === null) throw this.#roots.refusal(`config.${key}`, `/config/${key}`);
+    return realpath(real).catch((cause: unknown) => {
+      throw new RuntimeError('CONFIG_UNSUPPORTED', `config.${key} is not a readable directory`, {
+        cause,
+        details: { issues: [{ pointer: `/config/${key}`, message: 'cannot be read' }] },
+      });
+    });
   }
 
   #assertCopied(workerId: string): void {
@@ -163,17 +184,6 @@ const withPod = (spec: WorkerSpec, pod: PodConfig, rules: readonly ScopeRule[]):
     ({ resource }) => !spec.claims.some((given) => given.resource === resource && given.mode === 'write'),
   );
   return { ...spec, config: encodePodConfig(pod), claims: [...spec.claims, ...scope, podClaim(pod.name)] };
-};
-
-const canonical = async (path: string, key: string): Promise<string> => {
-  try {
-    return await realpath(path);
-  } catch (cause) {
-    throw new RuntimeError('CONFIG_UNSUPPORTED', `config.${key} is not a readable directory`, {
-      cause,
-      details: { issues: [{ pointer: `/config/${key}`, message: 'cannot be read' }] },
-    });
-  }
 };
 
 /**

@@ -1,5 +1,13 @@
 import { isAbsolute } from 'node:path';
-import { type OptionReader, optional, readOptions, wholeNumber } from '@worker-runtime/core';
+import {
+  directories,
+  environmentFiles,
+  list,
+  type OptionReader,
+  optional,
+  readOptions,
+  wholeNumber,
+} from '@worker-runtime/core/plugin-kit';
 
 export interface LegacyPodOptions {
   /** The program that has the command `pod`, or a list of the program and its first arguments. */
@@ -10,6 +18,22 @@ export interface LegacyPodOptions {
   readonly runtimeDir: string;
   /** The pods' `YOI_CONFIG_DIR`, an absolute path. By default the pods use their own default. */
   readonly configDir?: string;
+  /**
+   * The directories in which pods may work, absolute paths. A workspace, a claim or an adopted pod outside them is
+   * refused, and `/proc`, `/sys` and `/dev` are never allowed. Without this option, no pod is started for a client, and
+   * existing pods can be adopted where they are.
+   */
+  readonly roots?: readonly string[];
+  /**
+   * The names of environment variables that a pod gets, besides HOME, PATH and the like. Their values are redacted from
+   * its output, except for short ones.
+   */
+  readonly env?: readonly string[];
+  /**
+   * Variables whose values are read from files when the pod starts: the path by the name of the variable. Prefer it to
+   * `env` for keys, because every program of this user can read the environment of the runtime.
+   */
+  readonly envFiles?: Readonly<Record<string, string>>;
   /** The time that a pod may take to become ready, in milliseconds. Default 20,000. */
   readonly readyMs?: number;
   /** The time that an idle pod may take to begin a requested run, in milliseconds. Default 10,000. */
@@ -22,9 +46,10 @@ export interface LegacyPodOptions {
   readonly interruptMs?: number;
 }
 
-export type ResolvedOptions = Required<Omit<LegacyPodOptions, 'command' | 'configDir'>> & {
+export type ResolvedOptions = Required<Omit<LegacyPodOptions, 'command' | 'configDir' | 'roots'>> & {
   readonly command: readonly string[];
   readonly configDir: string | null;
+  readonly roots: readonly string[] | null;
 };
 
 const folder: OptionReader<string> = (value, refuse) =>
@@ -51,6 +76,9 @@ export const resolveOptions = (options: unknown): ResolvedOptions =>
     dataDir: folder,
     runtimeDir: folder,
     configDir: optional(folder, null),
+    roots: optional(directories, null),
+    env: optional(list, []),
+    envFiles: optional(environmentFiles, {}),
     readyMs: optional(duration, 20_000),
     acceptMs: optional(duration, 10_000),
     snapshotMs: optional(duration, 2_000),

@@ -1,5 +1,4 @@
 import {
-  type DetachReason,
   type EngineContext,
   type EngineOutput,
   type EngineSession,
@@ -7,6 +6,7 @@ import {
   type RunInput,
   RuntimeError,
 } from '@worker-runtime/core';
+import type { DetachReason } from '@worker-runtime/core/plugin-kit';
 import { missedText } from './link/in-flight-blocks.ts';
 import type { LinkEvent } from './link/link-event.ts';
 import { PodFeed } from './link/pod-feed.ts';

@@ -22,7 +22,14 @@ testEngine(test, async () => {
     },
   });
   const { dataDir, runtimeDir, command } = scene;
-  const options = resolveOptions({ command, dataDir, runtimeDir, readyMs: 20_000, shutdownMs: 5_000 });
+  const options = resolveOptions({
+    command,
+    dataDir,
+    runtimeDir,
+    roots: [scene.root],
+    readyMs: 20_000,
+    shutdownMs: 5_000,
+  });
   const files = new PodFiles(dataDir, runtimeDir);
   const directory = new PodDirectory(files, options.snapshotMs, [dataDir, runtimeDir]);
   let workspaces = 0;

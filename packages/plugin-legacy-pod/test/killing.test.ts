@@ -20,7 +20,7 @@ const killRuntime = async (t: ExecutionContext) => {
   const { command, dataDir, runtimeDir, workspace } = scene;
   const given = {
     store: path,
-    options: { command, dataDir, runtimeDir },
+    options: { command, dataDir, runtimeDir, roots: [scene.root] },
     workspace,
     inputs: ['first', 'long'],
   };

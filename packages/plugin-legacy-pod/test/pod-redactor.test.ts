@@ -49,3 +49,17 @@ test('ordinary text is shown as it arrives, except for the last word', (t) => {
   t.is(stream.push('ld, how '), 'world, how ');
   t.is(stream.end(), '');
 });
+
+// A pattern that is tried at each character of each word takes minutes for this text.
+test('P22: long words are streamed in linear time, and what may be private is still held back', (t) => {
+  const stream = new RedactedStream(redactor());
+  const word = `${'x'.repeat(8_000)} `;
+  let shown = '';
+  for (let at = 0; at < 2_000; at += 1) shown += stream.push(word);
+  shown += stream.push('and pid');
+  shown += stream.push(': ');
+  shown += stream.push('42');
+  t.is(shown.length, 2_000 * word.length + 'and '.length);
+  t.is(stream.push('42 of /run/user/'), 'pid: [private] of ');
+  t.is(stream.end(), '/run/user/');
+});

@@ -115,6 +115,7 @@ export class PodScene {
       command: this.command,
       dataDir: this.dataDir,
       runtimeDir: this.runtimeDir,
+      roots: [this.root],
       readyMs: 10_000,
       acceptMs: 5_000,
       shutdownMs: 5_000,

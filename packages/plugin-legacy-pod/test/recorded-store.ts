@@ -1,13 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import {
-  type Batch,
-  type KeyEntry,
-  type LogHead,
-  memoryStore,
-  type NewLog,
-  type RuntimeStore,
-  silentLogger,
-} from '@worker-runtime/core';
+import { memoryStore, type RuntimeStore, silentLogger } from '@worker-runtime/core';
+import type { Batch, KeyEntry, LogHead, NewLog } from '@worker-runtime/core/plugin-kit';
 
 interface Write {
   readonly log: string;

@@ -1,4 +1,5 @@
-import { type Cursor, type OptionReader, oneOf, optional, RuntimeError } from '@worker-runtime/core';
+import { type Cursor, RuntimeError } from '@worker-runtime/core';
+import { type OptionReader, oneOf, optional } from '@worker-runtime/core/plugin-kit';
 import type { ClientFrame } from './wire.ts';
 
 const WORKER_ID_CHARS = 128;

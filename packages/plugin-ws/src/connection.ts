@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { type ErrorCode, type Logger, RuntimeError, type ServedRuntime } from '@worker-runtime/core';
+import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { RawData, WebSocket } from 'ws';
 import { clientFrameOf } from './client-frame.ts';
 import { CLOSE_CODE_OF } from './close-code.ts';

@@ -1,4 +1,4 @@
-import type { StreamChunk } from '@worker-runtime/core';
+import type { StreamChunk } from '@worker-runtime/core/plugin-kit';
 import { chunkFrameOf, type FramedChunk, keyOf } from './frames.ts';
 
 /** Small, since long-lived buffers cost work of the garbage collector. */

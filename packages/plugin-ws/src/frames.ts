@@ -1,4 +1,4 @@
-import type { EventsChunk, StreamChunk } from '@worker-runtime/core';
+import type { EventsChunk, StreamChunk } from '@worker-runtime/core/plugin-kit';
 import { allocateTextFrame, textFrameOf } from './text-frame.ts';
 import type { ServerFrame } from './wire.ts';
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { RuntimeError, type ServedRuntime } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { SUBPROTOCOL } from './hello.ts';
 
 /** Returns the runtime id in the path of a stream; null for any other path. */
@@ -11,6 +12,13 @@ const subprotocolsIn = (header: string | undefined): readonly string[] =>
 
 /** True if the path is that of the stream of a runtime. */
 export const isForStream = ({ url = '' }: IncomingMessage): boolean => runtimeIdIn(url) !== null;
+
+/**
+ * True if the client wants a WebSocket. Another wish, such as `Upgrade: h2c`, is none, unless the request has a key as
+ * well: that is a handshake with an error.
+ */
+export const isHandshake = ({ headers }: IncomingMessage): boolean =>
+  headers.upgrade?.trim().toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined;
 
 /**
  * Checks that a request may be upgraded.

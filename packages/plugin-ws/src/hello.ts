@@ -1,4 +1,5 @@
-import { type ServedRuntime, version } from '@worker-runtime/core';
+import { version } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { ResolvedLimits } from './options.ts';
 import type { ServerFrame } from './wire.ts';
 

@@ -1,4 +1,4 @@
-import { optional, readOptions, wholeNumber } from '@worker-runtime/core';
+import { optional, readOptions, wholeNumber } from '@worker-runtime/core/plugin-kit';
 
 export interface WsLimits {
   /** The most subscriptions of one socket, its watch included; else LIMIT_REACHED. Default 1,000. */

@@ -1,4 +1,5 @@
-import { type Cursor, RuntimeError, type ServedRuntime } from '@worker-runtime/core';
+import { type Cursor, RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { FrameCache } from './frame-cache.ts';
 import { frameOf } from './frames.ts';
 import type { Subscription } from './subscription.ts';

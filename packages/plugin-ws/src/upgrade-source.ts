@@ -8,7 +8,8 @@ import type { Duplex } from 'node:stream';
 export interface UpgradeSource {
   /**
    * Adds a handler of upgrades; called before the runtime starts. The handler returns true if it has taken over the
-   * connection, and throws a RuntimeError to refuse it. A plain request that `isWebSocket` recognizes should be answered
+   * connection, and throws a RuntimeError to refuse it. If it returns false, the source should answer the request as if it
+   * asked for no upgrade. A plain request that `isWebSocket` recognizes should be answered
    * with the need for an upgrade.
    */
   onUpgrade(

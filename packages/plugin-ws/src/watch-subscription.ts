@@ -1,4 +1,5 @@
-import type { Cursor, ErrorCode, WatchItem, WatchStream } from '@worker-runtime/core';
+import type { Cursor, ErrorCode, WatchItem } from '@worker-runtime/core';
+import type { WatchStream } from '@worker-runtime/core/plugin-kit';
 import { frameOf } from './frames.ts';
 import type { Subscription } from './subscription.ts';
 

@@ -1,4 +1,5 @@
-import type { ErrorCode, StreamChunk, WorkerStream } from '@worker-runtime/core';
+import type { ErrorCode } from '@worker-runtime/core';
+import type { StreamChunk, WorkerStream } from '@worker-runtime/core/plugin-kit';
 import type { FrameCache } from './frame-cache.ts';
 import { frameOf } from './frames.ts';
 import type { Subscription } from './subscription.ts';

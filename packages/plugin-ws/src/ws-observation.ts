@@ -4,7 +4,7 @@ import { WebSocketServer } from 'ws';
 import { Connection, type ConnectionContext } from './connection.ts';
 import { Connections } from './connections.ts';
 import { FrameCache } from './frame-cache.ts';
-import { assertHandshake, isForStream } from './handshake.ts';
+import { assertHandshake, isForStream, isHandshake } from './handshake.ts';
 import { SUBPROTOCOL } from './hello.ts';
 import { type ResolvedLimits, resolveLimits, type WsLimits } from './options.ts';
 import { SendScheduler } from './send-scheduler.ts';
@@ -56,7 +56,7 @@ class WsObservation implements WsPlugin {
     };
     const server = this.#server();
     this.#on.onUpgrade((request, socket, head) => {
-      if (!isForStream(request)) return false;
+      if (!isForStream(request) || !isHandshake(request)) return false;
       assertHandshake(request, runtime);
       server.handleUpgrade(request, socket, head, (ws) => {
         connections.add(new Connection(context, ws, socket, randomUUID()));

@@ -47,6 +47,32 @@ test('P25: a plain request for the stream, with the permission to observe, is an
   t.is((await fetch(closed.web.url + STREAM)).status, 401);
 });
 
+test('P25: a request that wants to upgrade to another protocol is answered as without that wish', async (t) => {
+  const { web } = await serve(t);
+  const wish = [
+    'host: localhost',
+    'connection: close, Upgrade, HTTP2-Settings',
+    'http2-settings: AAMAAABkAAQAAP__',
+  ];
+  for (const upgrade of ['upgrade: h2c', 'upgrade: HTTP/2.0', 'upgrade: TLS/1.0, h2c']) {
+    const ask = (path: string) => answerTo(web.url, upgradeRequest({ path, headers: [...wish, upgrade] }));
+    t.regex(await ask('/v1/runtimes/self'), /^HTTP\/1\.1 200/);
+    t.regex(await ask('/livez'), /^HTTP\/1\.1 200/);
+    const stream = await ask(STREAM);
+    t.deepEqual(problemIn(stream), { status: 426, code: 'VERSION_UNSUPPORTED' });
+    t.regex(stream, /\r\nupgrade: websocket\r\n/i);
+  }
+  const body = '{"engine":"speaker"}';
+  const headers = [
+    ...wish,
+    'upgrade: h2c',
+    'content-type: application/json',
+    `content-length: ${body.length}`,
+  ];
+  const request = upgradeRequest({ path: '/v1/runtimes/self/workers', headers }).replace('GET', 'POST');
+  t.regex(await answerTo(web.url, request + body), /^HTTP\/1\.1 201/);
+});
+
 test('with tokens, a socket needs one in the header or as a second subprotocol, never in the URL', async (t) => {
   const token = 'a-token-of-more-than-32-characters-for-one-who-observes';
   const sha256 = createHash('sha256').update(token).digest('hex');

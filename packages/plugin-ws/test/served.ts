@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
-import { type Limits, type RawPage, Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { type Limits, Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import type { RawPage } from '@worker-runtime/core/plugin-kit';
 import { type HttpListener, type HttpOptions, http } from '@worker-runtime/plugin-http';
 import type { ExecutionContext } from 'ava';
 import { type WsLimits, wsObservation } from '../src/index.ts';

@@ -86,7 +86,7 @@ test('an upgrade before the store is open is refused with a problem', async (t) 
 test('unknown or invalid options are refused by name', (t) => {
   const on = { onUpgrade: () => {} };
   const refused = t.throws(() => wsObservation({ on, ...{ subscription: 1 } }));
-  t.regex(refused.message, /ws\.subscription does not exist; there are subscriptions, messageBytes/);
+  t.regex(refused.message, /ws\.subscription does not exist; the options are subscriptions, messageBytes/);
   t.throws(() => wsObservation({ on, pingMs: 0 }), { message: /ws\.pingMs must be a whole number/ });
   t.notThrows(() => wsObservation({ on, pingMs: 5 }));
   t.throws(() => plugin({ pingMs: 'soon' }), { message: /ws\.pingMs/ });

@@ -88,7 +88,9 @@ export class EditorSessions {
   async #create(cwd: string): Promise<{ readonly sessionId: string }> {
     const { client, worker, claimFolder } = this.#options;
     if (claimFolder === undefined) return { sessionId: (await client.createWorker(worker)).worker.workerId };
-    const folder = cwd.replace(/(?!^)\/+$/, '');
+    let end = cwd.length;
+    while (end > 1 && cwd[end - 1] === '/') end -= 1;
+    const folder = cwd.slice(0, end);
     await this.#stopIdle(folder, null);
     const claims = [{ name: 'folder', resource: `fs:${folder}`, mode: claimFolder }] as const;
     const { workerId } = (await client.createWorker({ ...worker, claims })).worker;

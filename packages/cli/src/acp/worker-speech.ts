@@ -1,5 +1,6 @@
 import type { SessionUpdate } from '@agentclientprotocol/sdk';
 import type { Observation, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import { Conversation, type TextPiece } from '@worker-runtime/core/views';
 
 type ChunkType = 'agent_message_chunk' | 'agent_thought_chunk' | 'user_message_chunk';
 
@@ -36,53 +37,27 @@ const finishedUpdate = (call: string, output: unknown, error: string | undefined
 
 /** Converts the stream of one run to updates for an editor. Each character is sent once, even if the stream repeats it. */
 export class WorkerSpeech {
-  /** The number of characters sent of each part. */
-  readonly #sent = new Map<string, number>();
+  readonly #conversation = new Conversation({ keptItems: 0 });
 
   updates(item: Observation): readonly SessionUpdate[] {
-    switch (item.type) {
-      case 'delta':
-        return this.#part(item.message, item.part, item.partType, item.text, item.offset);
-      case 'in-flight':
-        return item.messages.flatMap(({ message, parts }) =>
-          parts.flatMap(({ id, type, text }) => this.#part(message, id, type, text, 0)),
-        );
-      case 'event':
-        return this.#event(item.event);
-      default:
-        return [];
-    }
-  }
-
-  #event(event: WorkerEvent): readonly SessionUpdate[] {
-    switch (event.type) {
-      case 'message.completed':
-        return event.data.parts.flatMap((part) =>
-          part.type === 'file' ? [] : this.#part(event.data.message, part.id, part.type, part.text, 0),
-        );
-      case 'tool.called':
-        return [calledUpdate(event.data.call, event.data.name, event.data.input)];
-      case 'tool.finished':
-        return [finishedUpdate(event.data.call, event.data.output, event.data.error)];
-      default:
-        return [];
-    }
-  }
-
-  #part(
-    message: string,
-    part: string,
-    type: 'text' | 'reasoning',
-    text: string,
-    offset: number,
-  ): readonly SessionUpdate[] {
-    const sent = this.#sent.get(part) ?? 0;
-    const rest = text.slice(Math.max(0, sent - offset));
-    if (rest === '') return [];
-    this.#sent.set(part, Math.max(sent, offset + text.length));
-    return [chunk(type === 'text' ? 'agent_message_chunk' : 'agent_thought_chunk', message, rest)];
+    const texts = this.#conversation.apply(item).map(textUpdate);
+    return item.type === 'event' ? [...texts, ...toolUpdates(item.event)] : texts;
   }
 }
+
+const textUpdate = ({ partType, message, text }: TextPiece): SessionUpdate =>
+  chunk(partType === 'text' ? 'agent_message_chunk' : 'agent_thought_chunk', message, text);
+
+const toolUpdates = (event: WorkerEvent): readonly SessionUpdate[] => {
+  switch (event.type) {
+    case 'tool.called':
+      return [calledUpdate(event.data.call, event.data.name, event.data.input)];
+    case 'tool.finished':
+      return [finishedUpdate(event.data.call, event.data.output, event.data.error)];
+    default:
+      return [];
+  }
+};
 
 /** Converts an item of the transcript to updates, for an editor that loads a session. */
 export const pastUpdates = ({ id, role, parts }: TranscriptItem): readonly SessionUpdate[] =>

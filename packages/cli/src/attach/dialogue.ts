@@ -101,7 +101,7 @@ export class Dialogue {
     }
     if (this.#failure !== null) throw this.#failure;
     const open = this.#openRequest();
-    if (open) throw runNotEnded(open[1].run, 'is waiting for an answer', this.#options.workerId);
+    if (open) throw runNotEnded(this.#options.workerId, open[1].run, 'asks');
   }
 
   /** Returns the oldest request not yet answered from here. The event that resolves an answered one arrives later. */

@@ -1,25 +1,12 @@
 import type { Observation, WorkerEvent } from '@worker-runtime/core';
+import { Conversation, type TextPiece } from '@worker-runtime/core/views';
 import { CUT_OFF, choicesOf, eventSummary } from '../display-text.ts';
 import { printable } from '../printable.ts';
-
-type PartType = 'text' | 'reasoning';
-
-/** A part of a message. */
-interface MessagePart {
-  /** The text received so far. */
-  text: string;
-  /** The number of characters shown so far. */
-  shown: number;
-}
 
 /** Shortens the input or output of a tool to the length of a remark. */
 const clipped = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
 
 const remark = (text: string): string => `[${clipped(text)}]\n`;
-
-/** Returns the length without a trailing half of a surrogate pair, whose other half has not arrived. */
-const completeLength = (text: string): number =>
-  /[\ud800-\udbff]$/.test(text) ? text.length - 1 : text.length;
 
 /**
  * Renders a stream as a conversation. Each character of an answer is shown once and as soon as it arrives, whether it
@@ -27,8 +14,8 @@ const completeLength = (text: string): number =>
  */
 export class Narrator {
   readonly #isOwn: (event: WorkerEvent) => boolean;
-  readonly #parts = new Map<string, MessagePart>();
-  #open: { readonly part: string; readonly type: PartType } | null = null;
+  readonly #conversation = new Conversation({ keptItems: 0 });
+  #open: Pick<TextPiece, 'part' | 'partType'> | null = null;
 
   /** `isOwn` returns true for an input whose text is already on the screen. */
   constructor(isOwn: (event: WorkerEvent) => boolean) {
@@ -37,17 +24,13 @@ export class Narrator {
 
   /** Returns the text to append for an item. */
   render(item: Observation): string {
+    const pieces = this.#conversation.apply(item);
     switch (item.type) {
-      case 'delta': {
-        const { text } = this.#part(item.part);
-        return this.#show(item.part, item.partType, text.slice(0, item.offset) + item.text);
-      }
+      case 'delta':
       case 'in-flight':
-        return item.messages
-          .flatMap(({ parts }) => parts.map(({ id, type, text }) => this.#show(id, type, text)))
-          .join('');
+        return pieces.map((piece) => this.#show(piece)).join('');
       case 'event':
-        return this.#event(item.event);
+        return this.#event(item.event, pieces);
       case 'gap':
         return (
           this.#endLine() + remark(`events ${item.afterSeq + 1} to ${item.beforeSeq - 1} cannot be read`)
@@ -61,10 +44,10 @@ export class Narrator {
     }
   }
 
-  #event(event: WorkerEvent): string {
+  #event(event: WorkerEvent, pieces: readonly TextPiece[]): string {
     switch (event.type) {
       case 'message.completed':
-        return this.#message(event.data.parts, event.data.partial === true);
+        return this.#message(event.data.parts, event.data.partial === true, pieces);
       case 'input.accepted':
         return this.#isOwn(event)
           ? ''
@@ -83,44 +66,23 @@ export class Narrator {
   #message(
     parts: Extract<WorkerEvent, { type: 'message.completed' }>['data']['parts'],
     isPartial: boolean,
+    pieces: readonly TextPiece[],
   ): string {
     let output = '';
     for (const part of parts) {
       if (part.type === 'file') output += this.#endLine() + remark(printable(part.name ?? part.mediaType));
-      else output += this.#show(part.id, part.type, part.text);
+      else for (const piece of pieces) if (piece.part === part.id) output += this.#show(piece);
     }
-    this.#parts.clear();
     return `${output}${isPartial ? CUT_OFF : ''}${this.#endLine()}`;
   }
 
-  #part(id: string): MessagePart {
-    let part = this.#parts.get(id);
-    if (!part) {
-      part = { text: '', shown: 0 };
-      this.#parts.set(id, part);
+  #show({ part, partType, text, isReplacement }: TextPiece): string {
+    let output = isReplacement ? this.#endLine() : '';
+    if (this.#open?.part !== part) {
+      output += `${this.#endLine()}${partType === 'reasoning' ? '(' : ''}`;
+      this.#open = { part, partType };
     }
-    return part;
-  }
-
-  /** Sets the text of a part. Returns what is new in it. */
-  #show(id: string, type: PartType, text: string): string {
-    const part = this.#part(id);
-    let output = '';
-    if (!text.startsWith(part.text.slice(0, part.shown))) {
-      // the new text replaces what was shown
-      output = this.#endLine();
-      part.shown = 0;
-    }
-    part.text = text;
-    const end = Math.max(part.shown, completeLength(text));
-    const piece = text.slice(part.shown, end);
-    if (piece === '') return output;
-    part.shown = end;
-    if (this.#open?.part !== id) {
-      output += `${this.#endLine()}${type === 'reasoning' ? '(' : ''}`;
-      this.#open = { part: id, type };
-    }
-    return output + printable(piece);
+    return output + printable(text);
   }
 
   /** Ends the line of the part that was shown last. */
@@ -128,7 +90,7 @@ export class Narrator {
     const open = this.#open;
     this.#open = null;
     if (!open) return '';
-    return open.type === 'reasoning' ? ')\n' : '\n';
+    return open.partType === 'reasoning' ? ')\n' : '\n';
   }
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 
@@ -56,6 +57,12 @@ export class Screen {
     this.#isPrompting = false;
     output.write(text);
     if (text.endsWith('\n')) this.prompt();
+  }
+
+  /** Resolves when there is room for more text. */
+  async room(): Promise<void> {
+    const { output } = this.#terminal;
+    if (output.writableNeedDrain) await once(output, 'drain');
   }
 
   /** Shows the prompt. */

@@ -73,6 +73,7 @@ class Visit {
       const text = isJson ? `${JSON.stringify(item)}\n` : this.#narrator.render(item);
       if (item.type === 'event') this.#dialogue.apply(item.event);
       this.#screen.write(text);
+      await this.#screen.room();
     }
     this.#close();
   }

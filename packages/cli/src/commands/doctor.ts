@@ -1,4 +1,5 @@
-import { RuntimeError, type StoreFinding } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { dataFolder } from '../compose.ts';
 import { EXIT, Failure, usageError } from '../failure.ts';
 import type { Output } from '../output.ts';

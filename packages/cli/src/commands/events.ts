@@ -3,6 +3,7 @@ import { type ClientCommand, type ClientFlags, runClientCommand } from '../clien
 import { eventSummary } from '../display-text.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
+import { leaveStalledReaders } from '../standard-stream.ts';
 
 const PAGE_ITEMS = 1_000;
 
@@ -28,6 +29,7 @@ const printStored = async (
     const page = await command.client.events(worker, { after: from, limit: Math.min(left, PAGE_ITEMS) });
     for (const gap of page.gaps ?? []) printGap(command, gap);
     for (const event of page.items) printEvent(command, event);
+    await command.room(signal);
     left -= page.items.length;
     if (page.next === null || left <= 0 || signal.aborted)
       return { at: page.asOf, hasMore: page.next !== null };
@@ -51,8 +53,12 @@ export const events = (
     const { signal } = leave;
     if (flags.follow === true) {
       // set before the first line is printed, because the reader may interrupt as soon as it appears
-      process.once('SIGINT', () => leave.abort());
-      process.once('SIGTERM', () => leave.abort());
+      const onSignal = (): void => {
+        leaveStalledReaders();
+        leave.abort();
+      };
+      process.once('SIGINT', onSignal);
+      process.once('SIGTERM', onSignal);
     }
     const { at, hasMore } = await printStored(command, worker, flags.after ?? 'start', limit, signal);
     if (flags.follow !== true) {
@@ -67,5 +73,6 @@ export const events = (
     })) {
       if (item.type === 'event') printEvent(command, item.event);
       else if (item.type === 'gap') printGap(command, item);
+      await command.room(signal);
     }
   });

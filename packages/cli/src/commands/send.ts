@@ -1,14 +1,7 @@
-import type { RunResult } from '@worker-runtime/core';
 import { type ClientFlags, runClientCommand } from '../client-command.ts';
-import { textOf } from '../display-text.ts';
+import { answerOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
-import { runNotCompleted, runNotEnded } from '../run-failure.ts';
-
-const answerOf = (run: RunResult): string =>
-  run.messages
-    .filter(({ role }) => role === 'assistant')
-    .map(textOf)
-    .join('\n');
+import { assertCompleted } from '../run-failure.ts';
 
 /** Sends an input. With `wait` it succeeds only if the run completed in time. */
 export const send = (
@@ -32,15 +25,9 @@ export const send = (
         ...(idempotencyKey !== undefined && { idempotencyKey }),
       },
     );
-    const { run, runId, queued } = receipt;
+    const { run, runId, queued, waited } = receipt;
     command.answer(receipt, () =>
       run === null ? `${queued ? 'queued' : 'accepted'} as ${runId}` : answerOf(run),
     );
-    if (wait === undefined) return;
-    if (run === null) {
-      const { status } = await command.client.getWorker(worker);
-      const reason = status === 'waiting' ? 'is waiting for an answer' : `did not finish within ${wait} s`;
-      throw runNotEnded(runId, reason, worker);
-    }
-    if (run.outcome !== 'completed') throw runNotCompleted(run.outcome, run.error);
+    if (wait !== undefined) assertCompleted(worker, runId, { waited: waited ?? 'timeout', run }, wait);
   });

@@ -2,9 +2,10 @@ import { Runtime, type RuntimeError, type RuntimePlugin } from '@worker-runtime/
 import type { Logger } from 'pino';
 import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
-import { createLog, LOG_LEVELS } from '../log.ts';
+import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
 import { mergeSettings, readSettings, settingsFromEnvironment, settingsOf } from '../settings.ts';
+import { setNonBlocking, surviveReaders } from '../standard-stream.ts';
 import { startFailure, storeFolder } from '../start-failure.ts';
 import { stopSignal } from '../stop-signal.ts';
 
@@ -91,30 +92,41 @@ const build = async (
   return { runtime, plugins };
 };
 
+/** Runs the runtime until a signal arrives or the store is lost, then drains it. Returns the error of a lost store. */
+const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<RuntimeError | null> => {
+  const { runtime, plugins } = await build(plan, log);
+  process.on('exit', flush);
+  process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
+  // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
+  process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
+  const signal = stopSignal();
+  const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
+  if (outcome === 'ready') {
+    const line = await readyLine(runtime, plugins, plan.options);
+    // a plugin may have started processes, which make the stream block again
+    setNonBlocking(process.stdout);
+    console.log(line);
+  }
+  const reason = await Promise.race([signal, runtime.lost.then(() => 'the store is lost')]);
+  log.info({ reason }, 'stopping');
+  await runtime.stop({ reason });
+  log.info({}, 'stopped');
+  return runtime.failure;
+};
+
 /**
- * Serves until a signal arrives, or until the store is lost, then drains. The exit code is 1 if the store was lost. It exits the process itself, because a detached execution may hold timers
- * and sockets forever.
+ * Serves until a signal arrives or the store is lost, then drains. It exits the process itself, because a detached
+ * execution may hold timers and sockets forever. @throws Failure the start failed
  */
 export const serve = async (flags: ServeFlags): Promise<never> => {
   const plan = await planOf(flags);
-  const log = await createLog(plan.logLevel);
+  surviveReaders();
+  const operatorLog = await createLog(plan.logLevel);
   let failure: RuntimeError | null;
   try {
-    const { runtime, plugins } = await build(plan, log);
-    process.on('uncaughtExceptionMonitor', (err) =>
-      log.error({ err }, 'uncaught exception, the process ends'),
-    );
-    // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
-    process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
-    const signal = stopSignal();
-    const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
-    if (outcome === 'ready') console.log(await readyLine(runtime, plugins, plan.options));
-    const reason = await Promise.race([signal, runtime.lost.then(() => 'the store is lost')]);
-    log.info({ reason }, 'stopping');
-    await runtime.stop({ reason });
-    log.info({}, 'stopped');
-    failure = runtime.failure;
+    failure = await run(plan, operatorLog);
   } catch (error) {
+    operatorLog.flush();
     throw startFailure(error, plan.options);
   }
   if (failure) process.stderr.write(`worker-runtime: ${failure.code}: ${failure.message}\n`);

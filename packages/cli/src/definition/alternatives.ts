@@ -4,7 +4,7 @@
  */
 export class Alternatives {
   #names: readonly string[] = [
-    ...['serve', 'workers', 'send', 'attach', 'events', 'transcript', 'status', 'diagnostics'],
+    ...['serve', 'workers', 'send', 'wait', 'attach', 'events', 'transcript', 'status', 'diagnostics'],
     ...['doctor', 'legacy', 'acp', 'completion'],
   ];
 

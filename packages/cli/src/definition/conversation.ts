@@ -20,6 +20,16 @@ const sendOptions = {
   },
 } as const;
 
+const waitOptions = {
+  ...clientOptions,
+  timeout: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'wait at most this many seconds (default: a day)',
+    coerce: wholeNumber('--timeout', 1, 86_400),
+  },
+} as const;
+
 const eventsOptions = {
   ...clientOptions,
   ...pageOptions,
@@ -39,7 +49,7 @@ const transcriptOptions = {
   },
 } as const;
 
-/** Defines the commands `send`, `events`, `transcript`, `status` and `diagnostics`. */
+/** Defines the commands `send`, `wait`, `events`, `transcript`, `status` and `diagnostics`. */
 export const conversationCommands = <T extends { json: boolean }>(
   command: Argv<T>,
   alternatives: Alternatives,
@@ -58,6 +68,18 @@ export const conversationCommands = <T extends { json: boolean }>(
           .example('$0 send ada "and then?" --queue', '');
       },
       async (given) => (await import('../commands/send.ts')).send(given, output),
+    )
+    .command(
+      'wait <worker> <run>',
+      'Wait for a run and print its answer',
+      (wait) => {
+        alternatives.set(...optionNames(waitOptions));
+        return aWorker(wait)
+          .positional('run', { type: 'string', demandOption: true, describe: 'id of the run' })
+          .options(waitOptions)
+          .example('$0 wait ada run_01k… --timeout 600', 'the run that `send` has printed');
+      },
+      async (given) => (await import('../commands/wait.ts')).wait(given, output),
     )
     .command(
       'events <worker>',

@@ -6,19 +6,21 @@ import type { WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { BundleInfo, Page, PageQuery } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { limitReached, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
+import { DIGEST_PATTERN } from '../id.ts';
 import { storeInTime } from '../in-time.ts';
-import { checkBundle, DIGEST_PATTERN } from './requests.ts';
+import { decodeBundlesCursor, START } from '../log/cursor.ts';
+import { checkBundle } from './requests.ts';
 
 interface Profile {
   readonly engine: string;
   readonly config?: JsonObject;
-  /** The most that a Worker of this profile may be granted. */
+  /** The only tools that a Worker of this profile may be granted. */
   readonly tools?: readonly string[];
 }
 
-/** `sha256-` and the hex digest of the canonical JSON (RFC 8785). */
+/** Returns the digest that names a bundle: `sha256-` and the hex digest of its canonical JSON (RFC 8785). */
 export const bundleDigest = (bundle: JsonValue): string =>
   `sha256-${createHash('sha256').update(canonicalJson(bundle)).digest('hex')}`;
 
@@ -30,12 +32,15 @@ const parsed = (body: Uint8Array): JsonValue | undefined => {
   }
 };
 
-/** Config bundles: documents named by their content, so that the same reference means the same for ever. */
+/** Stores config bundles. A bundle is named by the digest of its content, so a reference never changes its meaning. */
 export class Bundles {
   readonly #store: RuntimeStore;
   readonly #limits: Limits;
   readonly #clock: Clock;
-  /** All that are kept or on their way, listed once: the limit is checked and the place taken in one step. */
+  /**
+   * The digests of all bundles that are stored or being stored. Listed once, so that the limit is checked
+   * synchronously.
+   */
   #digests: Promise<Set<string>> | null = null;
 
   constructor(store: RuntimeStore, limits: Limits, clock: Clock) {
@@ -44,32 +49,29 @@ export class Bundles {
     this.#clock = clock;
   }
 
+  /** Stores a bundle. @throws BUNDLE_DIGEST_MISMATCH · CONFIG_UNSUPPORTED · PAYLOAD_TOO_LARGE · LIMIT_REACHED */
   async put(digest: string, bundle: JsonValue): Promise<BundleInfo> {
     checkBundle(bundle);
     if (bundleDigest(bundle) !== digest) {
       throw new RuntimeError(
         'BUNDLE_DIGEST_MISMATCH',
-        'The digest is not that of the canonical JSON of the bundle',
+        'The digest is not the digest of the canonical JSON of the bundle',
       );
     }
     const body = Buffer.from(canonicalJson(bundle));
     if (body.length > this.#limits.bundleBytes) {
-      throw new RuntimeError('PAYLOAD_TOO_LARGE', 'The bundle is too large', {
-        details: { limit: 'bundleBytes', value: this.#limits.bundleBytes },
-      });
+      throw payloadTooLarge('bundleBytes', this.#limits.bundleBytes, 'The bundle is too large');
     }
     const digests = await this.#known();
     if (digests.size >= this.#limits.bundles && !digests.has(digest)) {
-      throw new RuntimeError('LIMIT_REACHED', 'The runtime keeps no more bundles', {
-        details: { limit: 'bundles', value: this.#limits.bundles },
-      });
+      throw limitReached('bundles', this.#limits.bundles, 'The runtime cannot keep more bundles');
     }
     const isNew = !digests.has(digest);
     digests.add(digest);
     try {
       await storeInTime(this.#clock, this.#limits.commitTimeoutMs, this.#store.putBundle({ digest, body }));
     } catch (error) {
-      // any other failure leaves in doubt whether it is kept
+      // after any other failure the bundle may still be stored
       if (isNew && RuntimeError.from(error).code === 'STORE_FULL') digests.delete(digest);
       throw error;
     }
@@ -87,30 +89,32 @@ export class Bundles {
     return this.#digests;
   }
 
+  /** @throws BUNDLE_NOT_FOUND · STORE_CORRUPT the stored document does not match its digest */
   async get(digest: string): Promise<JsonObject> {
     const body = DIGEST_PATTERN.test(digest) ? await this.#store.bundle(digest) : null;
     if (!body) throw new RuntimeError('BUNDLE_NOT_FOUND');
-    // what is kept may have been damaged since: never hand on what does not match its name
+    // the stored document may be damaged: never return one that does not match its digest
     const bundle = parsed(body);
     if (bundle === undefined || bundleDigest(bundle) !== digest)
       throw new RuntimeError('STORE_CORRUPT', 'The stored bundle does not match its digest');
     return bundle as JsonObject;
   }
 
+  /** Returns a page of digests, sorted. @throws CURSOR_INVALID */
   async list({ after }: PageQuery, limit: number): Promise<Page<{ readonly digest: string }>> {
+    const before = decodeBundlesCursor(after);
     const digests = await this.#store.bundles();
-    const isStart = after === undefined || after === 'start' || after === '0';
-    if (!isStart && !DIGEST_PATTERN.test(after)) throw new RuntimeError('CURSOR_INVALID');
-    const rest = isStart ? digests : digests.filter((digest) => digest > after);
+    const rest = before === null ? digests : digests.filter((digest) => digest > before);
     const items = rest.slice(0, limit).map((digest) => ({ digest }));
-    const asOf = items.at(-1)?.digest ?? after ?? 'start';
+    const asOf = items.at(-1)?.digest ?? after ?? START;
     return { items, next: rest.length > items.length ? asOf : null, asOf };
   }
 
   /**
-   * A spec with its profile applied: the profile's engine, and its config below the creation's own. Tools are never
-   * widened: a profile that lists some allows no others.
-   * @throws BUNDLE_NOT_FOUND · BUNDLE_DIGEST_MISMATCH another id · PROFILE_INVALID · CONFIG_UNSUPPORTED a tool it does not allow
+   * Returns a spec with its profile applied: the engine of the profile, and its config, which the config of the
+   * creation overrides. A profile never grants tools; if it lists tools, the creation may ask for no others.
+   * @throws BUNDLE_NOT_FOUND · BUNDLE_DIGEST_MISMATCH the bundle has another id · PROFILE_INVALID ·
+   * CONFIG_UNSUPPORTED the profile does not allow a tool
    */
   async resolve(spec: WorkerSpec, ref: BundleRef): Promise<WorkerSpec> {
     const bundle = await this.get(ref.digest);

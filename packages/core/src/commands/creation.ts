@@ -6,21 +6,24 @@ import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, IdempotencyOptions } from '../contracts/runtime-api.ts';
-import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
+import { type ErrorCode, invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { parseResource } from '../domain/claims.ts';
-import { acceptInput, attached, remove } from '../domain/decide.ts';
+import { acceptInput, attachExecution, remove } from '../domain/decide.ts';
+import { sizeOfInput } from '../domain/size.ts';
 import { emptyState } from '../domain/state.ts';
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Journal } from '../journal/journal.ts';
-import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
+import { EMPTY_POSITION, encodeCursor, type LogPosition } from '../log/cursor.ts';
+import { publicError } from '../plugin-kit/public-text.ts';
 import { digestOf, eventKey, hashOfKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
 import type { Bundles } from './bundles.ts';
+import type { Receipt } from './inputs.ts';
 import { type CheckedInput, checkCreate, checkInput } from './requests.ts';
 
 export interface CreationOptions {
@@ -42,6 +45,8 @@ export interface Created {
   readonly replayed: boolean;
   /** A position before the initial input; null if there is none. */
   readonly before: LogPosition | null;
+  /** The receipt of the initial input of a new Worker, which is valid even if the log cannot be read. */
+  readonly receipt?: Receipt;
 }
 
 type Spec = WorkerSpec & { readonly engine: string };
@@ -121,8 +126,8 @@ export class Creation {
       });
     }
     if (spec.engine === null) {
-      throw new RuntimeError('INVALID_REQUEST', 'A Worker needs an engine', {
-        details: { issues: [{ pointer: '/engine', message: 'is required' }], engines: [...engines.keys()] },
+      throw invalidRequest([{ pointer: '/engine', message: 'is required' }], 'A Worker needs an engine', {
+        engines: [...engines.keys()],
       });
     }
     const engine = engines.get(spec.engine);
@@ -137,9 +142,10 @@ export class Creation {
     this.#checkConfig(engine, spec.config);
     assertTools(engine, spec.tools);
     if (spec.parent !== null && !workers.has(spec.parent)) {
-      throw new RuntimeError('INVALID_REQUEST', 'The parent does not exist', {
-        details: { issues: [{ pointer: '/parent', message: 'is not a Worker of this runtime' }] },
-      });
+      throw invalidRequest(
+        [{ pointer: '/parent', message: 'is not a Worker of this runtime' }],
+        'The parent does not exist',
+      );
     }
     for (const [index, { resource }] of spec.claims.entries())
       parseResource(resource, `/claims/${index}/resource`);
@@ -150,7 +156,7 @@ export class Creation {
     try {
       engine.checkConfig?.(config);
     } catch (cause) {
-      if (cause instanceof RuntimeError) throw cause;
+      if (cause instanceof RuntimeError) throw publicError(cause);
       throw new RuntimeError(
         'CONFIG_UNSUPPORTED',
         `The engine "${engine.name}" does not support this config`,
@@ -176,22 +182,30 @@ export class Creation {
       workers.remove(worker);
       throw error;
     }
+    let release = (): void => {};
     try {
       await journal.commit(worker, () => [this.#created(spec, key)]);
       const accepted = input && { inputId: mintId('input'), runId: mintId('run'), ...input };
       let before = worker.state.head;
       await supervisor.attach(worker, (current, generation) => {
         before = current.head;
-        const begun = attached(current, generation);
-        return accepted
-          ? [...begun, ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits)]
-          : begun;
+        const begun = attachExecution(current, generation);
+        if (!accepted) return begun;
+        release = workers.openInputs.reserve(sizeOfInput(accepted));
+        return [...begun, ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits)];
       });
       if (key) workers.creationKeys.add({ hash: hashOfKey(key.value), digest: key.digest, workerId });
-      return { worker, replayed: false, before: accepted && before };
+      if (!accepted) return { worker, replayed: false, before: null };
+      const { inputId, runId } = accepted;
+      // the event before it is `execution.attached`
+      const seq = before.seq + 2;
+      const receipt = { inputId, runId, seq, cursor: encodeCursor(worker.state.log, before), queued: false };
+      return { worker, replayed: false, before, receipt };
     } catch (error) {
       await this.cancel(worker);
       throw error;
+    } finally {
+      release();
     }
   }
 

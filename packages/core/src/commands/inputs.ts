@@ -1,18 +1,23 @@
 import { admitted } from '../admission.ts';
-import { decodeEvent } from '../contracts/event.ts';
+import { decodeEvent, type NewEvent } from '../contracts/event.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { IdempotencyOptions, InputReceipt, WaitOptions, WorkerInput } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { KeyEntry, RuntimeStore } from '../contracts/store.ts';
+import type { Report } from '../diagnostics.ts';
 import { acceptInput, assertRunnable } from '../domain/decide.ts';
+import { sizeOfInput } from '../domain/size.ts';
+import type { WorkerState } from '../domain/state.ts';
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { Commit } from '../journal/turn.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
+import type { ByteSum } from '../workers/byte-sum.ts';
 import { eventKey, hashOfKey, Keys } from '../workers/idempotency.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -21,17 +26,27 @@ import type { RunWaits } from './run-waits.ts';
 
 export interface InputsOptions {
   readonly limits: Limits;
+  /** The inputs of all Workers that are queued or whose run is active. */
+  readonly openInputs: ByteSum;
   readonly hooks: Hooks;
   readonly journal: Journal;
   readonly supervisor: Supervisor;
   readonly store: RuntimeStore;
   readonly reader: LogReader;
   readonly waits: RunWaits;
+  readonly report: (report: Report) => void;
   readonly assertRunning: () => void;
 }
 
 /** A receipt without what depends on the call that asks for it. */
-type Receipt = Omit<InputReceipt, 'run' | 'waited' | 'replayed'>;
+export type Receipt = Omit<InputReceipt, 'run' | 'waited' | 'replayed'>;
+
+/** An input that is in the log. */
+interface Accepted {
+  readonly receipt: Receipt;
+  /** The position before its event. */
+  readonly from: LogPosition;
+}
 
 /** Accepts inputs. Each input is committed before the engine sees it and before the caller gets its receipt. */
 export class Inputs {
@@ -50,12 +65,12 @@ export class Inputs {
     const input = checkInput(request, limits);
     checkWait(options.waitMs);
     if (options.idempotencyKey === undefined) {
-      const receipt = await this.#accept(worker, request, input, null);
-      return { ...receipt, ...(await this.#wait(worker, receipt, options)), replayed: false };
+      const accepted = await this.#accept(worker, request, input, null);
+      return { ...accepted.receipt, ...(await this.#wait(worker, accepted, options)), replayed: false };
     }
     const key = eventKey(options.idempotencyKey, request as unknown as JsonValue);
-    const { receipt, replayed } = await this.#once(worker, request, input, key);
-    return { ...receipt, ...(await this.#wait(worker, receipt, options)), replayed };
+    const { accepted, replayed } = await this.#once(worker, request, input, key);
+    return { ...accepted.receipt, ...(await this.#wait(worker, accepted, options)), replayed };
   }
 
   async #once(
@@ -63,16 +78,16 @@ export class Inputs {
     request: WorkerInput,
     input: ReturnType<typeof checkInput>,
     key: ReturnType<typeof eventKey>,
-  ): Promise<{ readonly receipt: Receipt; readonly replayed: boolean }> {
+  ): Promise<{ readonly accepted: Accepted; readonly replayed: boolean }> {
     const live = worker.ensureLive(this.#options.limits);
     // the idle sweep must not unload reserved keys
     live.holds += 1;
     try {
       const keys = await this.#keys(worker);
       const known = keys.reserve(key);
-      if (known) return { receipt: await this.#replay(worker, known), replayed: true };
+      if (known) return { accepted: await this.#replay(worker, known), replayed: true };
       try {
-        return { receipt: await this.#accept(worker, request, input, key, keys), replayed: false };
+        return { accepted: await this.#accept(worker, request, input, key, keys), replayed: false };
       } finally {
         keys.release(key);
       }
@@ -87,8 +102,8 @@ export class Inputs {
     { role, parts, metadata, whenBusy }: ReturnType<typeof checkInput>,
     key: ReturnType<typeof eventKey> | null,
     keys?: Keys,
-  ): Promise<Receipt> {
-    const { hooks, journal, supervisor, limits, assertRunning } = this.#options;
+  ): Promise<Accepted> {
+    const { hooks, journal, supervisor, limits, openInputs, assertRunning } = this.#options;
     assertRunnable(worker.state);
     return admitted(
       hooks.admit,
@@ -104,46 +119,52 @@ export class Inputs {
           ...(metadata && { metadata }),
         };
         const entry = key && { hash: hashOfKey(key.value), digest: key.digest };
-        const { before, events } = await journal.commit(
-          worker,
-          (state) => {
-            assertRunning();
-            assertRunnable(state);
-            if (supervisor.stopping(worker))
-              throw new RuntimeError('WORKER_STOPPED', 'The Worker is being stopped');
-            if (!supervisor.isAttached(worker))
-              throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost; try again');
-            return acceptInput(state, accepted, whenBusy, key, limits);
-          },
-          {
-            key: entry,
-            // added in the same step as the commit, so that an immediate retry finds it
-            applied: (commit) => {
-              if (entry && commit.events.length > 0)
-                keys?.add({ ...entry, seq: commit.before.seq + 1, offset: commit.before.end });
-            },
-          },
-        );
+        let release = (): void => {};
+        const decide = (state: WorkerState): readonly NewEvent[] => {
+          assertRunning();
+          assertRunnable(state);
+          if (supervisor.stopping(worker))
+            throw new RuntimeError('WORKER_STOPPED', 'The Worker is being stopped');
+          if (!supervisor.isAttached(worker))
+            throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost; try again');
+          const events = acceptInput(state, accepted, whenBusy, key, limits);
+          release = openInputs.reserve(sizeOfInput(accepted));
+          return events;
+        };
+        const applied = (commit: Commit): void => {
+          release();
+          // added in the same step as the commit, so that an immediate retry finds it
+          if (entry && commit.events.length > 0)
+            keys?.add({ ...entry, seq: commit.before.seq + 1, offset: commit.before.end });
+        };
+        const { before, events } = await journal
+          .commit(worker, decide, { key: entry, applied })
+          .finally(() => release());
         const [event] = events;
-        return {
+        const receipt = {
           inputId: accepted.inputId,
           runId: accepted.runId,
           seq: before.seq + 1,
           cursor: encodeCursor(worker.state.log, before),
           queued: event?.type === 'input.accepted' && event.data.queued,
         };
+        return { receipt, from: before };
       },
     );
   }
 
   /** Reads the receipt of an earlier input from its event. */
-  async #replay(worker: Worker, { seq, offset }: KeyEntry): Promise<Receipt> {
+  async #replay(worker: Worker, { seq, offset }: KeyEntry): Promise<Accepted> {
     const before = await this.#options.reader.positionBefore(worker, { seq, offset });
-    return this.receiptAt(worker, before);
+    return this.#acceptedAt(worker, before);
   }
 
   /** Reads the receipt of the first input after a position. */
   async receiptAt(worker: Worker, from: LogPosition): Promise<Receipt> {
+    return (await this.#acceptedAt(worker, from)).receipt;
+  }
+
+  async #acceptedAt(worker: Worker, from: LogPosition): Promise<Accepted> {
     const { reader } = this.#options;
     let before = from;
     for (;;) {
@@ -155,25 +176,40 @@ export class Inputs {
         before = reading.at;
         continue;
       }
-      return {
+      const receipt = {
         inputId: event.data.input,
         runId: event.run ?? '',
         seq: event.seq,
         cursor: encodeCursor(worker.state.log, before),
         queued: event.data.queued,
       };
+      return { receipt, from: before };
     }
   }
 
+  /** Waits for the run of an input. Never rejects, because the input was committed and its receipt must not be lost. */
   async #wait(
     worker: Worker,
-    { runId, cursor }: Receipt,
+    { receipt: { runId }, from }: Accepted,
     { waitMs = 0, signal }: WaitOptions,
   ): Promise<Pick<InputReceipt, 'run' | 'waited'>> {
     if (waitMs <= 0) return { run: null, waited: null };
-    const { reader, waits } = this.#options;
-    const from = await reader.locate(worker, cursor);
-    return waits.wait(worker, runId, { waitMs, ...(signal && { signal }) }, from);
+    const { waits, report } = this.#options;
+    try {
+      return await waits.wait(worker, runId, { waitMs, ...(signal && { signal }) }, from);
+    } catch (cause) {
+      // a Worker that was deleted in the meantime has no log
+      if (worker.state.phase !== 'deleted')
+        report({
+          severity: 'warning',
+          code: RuntimeError.from(cause).code,
+          message: 'The result of a run could not be read for the caller that waited for it',
+          worker: worker.workerId,
+          details: { runId },
+          cause,
+        });
+      return { run: null, waited: 'finished' };
+    }
   }
 
   #keys(worker: Worker): Promise<Keys> {

@@ -1,62 +1,62 @@
 import type { InputRole, TextPart } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
-import { WORKER_ID_PATTERN } from '../id.ts';
-import { MAX_WAIT_MS } from './run-waits.ts';
+import { invalidRequest, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
+import { DIGEST_PATTERN, WORKER_ID_PATTERN } from '../id.ts';
 import {
+  anything,
   assertShape,
+  choiceOf,
   isObject,
   jsonObject,
-  list,
+  listOf,
   nullOr,
-  object,
-  oneOf,
-  record,
+  objectOf,
+  recordOf,
   type Shape,
-  string,
-  wholeNumber,
-} from './shape.ts';
+  stringOf,
+  wholeNumberFrom,
+} from '../plugin-kit/shape.ts';
+import { MAX_WAIT_MS } from './run-waits.ts';
 
 /*
- * What callers may ask for. Whatever reaches the runtime, embedded or over a wire, is checked here and only here:
- * wrong shapes are INVALID_REQUEST with JSON pointers, sizes over a limit PAYLOAD_TOO_LARGE.
+ * Checks all requests, whether they come from the embedding program or over a wire, and nothing else checks them again.
+ * A wrong shape is INVALID_REQUEST with JSON pointers, a size over a limit is PAYLOAD_TOO_LARGE.
  */
 
-export const DIGEST_PATTERN = /^sha256-[0-9a-f]{64}$/;
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:/-]*$/;
 
-const reason = string({ max: 1_000 });
-const displayName = nullOr(string({ min: 1, max: 256 }));
-const name = string({ min: 1, max: 128, pattern: NAME_PATTERN });
+const reason = stringOf({ max: 1_000 });
+const displayName = nullOr(stringOf({ min: 1, max: 256 }));
+const name = stringOf({ min: 1, max: 128, pattern: NAME_PATTERN });
+const workerId = stringOf({ pattern: WORKER_ID_PATTERN });
 
 const labels = (limits: Limits): Shape =>
-  record(string({ min: 1, max: limits.labelChars }), string({ max: limits.labelChars }), limits.labels);
+  recordOf(stringOf({ min: 1, max: limits.labelChars }), stringOf({ max: limits.labelChars }), limits.labels);
 
-const input = object({
-  text: string({ min: 1 }),
-  parts: list(object({ type: oneOf('text'), text: string({ min: 1 }) }, ['type', 'text']), {
+const input = objectOf({
+  text: stringOf({ min: 1 }),
+  parts: listOf(objectOf({ type: choiceOf('text'), text: stringOf({ min: 1 }) }, ['type', 'text']), {
     min: 1,
     max: 64,
   }),
-  role: oneOf('user', 'system'),
-  whenBusy: oneOf('reject', 'queue'),
+  role: choiceOf('user', 'system'),
+  whenBusy: choiceOf('reject', 'queue'),
   metadata: jsonObject,
 });
 
 const assertBytes = (
-  what: string,
+  subject: string,
   value: unknown,
   limit: 'inputBytes' | 'metadataBytes' | 'configBytes',
   limits: Limits,
 ): void => {
   if (value !== undefined && Buffer.byteLength(JSON.stringify(value)) > limits[limit]) {
-    throw new RuntimeError('PAYLOAD_TOO_LARGE', `${what} is too large`, {
-      details: { limit, value: limits[limit] },
-    });
+    throw payloadTooLarge(limit, limits[limit], `${subject} is too large`);
   }
 };
 
+/** An input after its checks, with the defaults filled in. */
 export interface CheckedInput {
   readonly role: InputRole;
   readonly parts: readonly TextPart[];
@@ -64,16 +64,18 @@ export interface CheckedInput {
   readonly metadata?: NonNullable<WorkerInput['metadata']>;
 }
 
-/** `pointer` is where the input stands in the request. */
+/**
+ * Checks an input. `pointer` is its JSON pointer in the request.
+ * @throws INVALID_REQUEST · PAYLOAD_TOO_LARGE
+ */
 export const checkInput = (request: WorkerInput, limits: Limits, pointer = ''): CheckedInput => {
   assertShape(input, request, pointer);
   const given: { readonly text?: string; readonly parts?: readonly TextPart[] } = request;
   if ((given.text === undefined) === (given.parts === undefined)) {
-    throw new RuntimeError('INVALID_REQUEST', 'An input has either text or parts', {
-      details: {
-        issues: [{ pointer: `${pointer}/text`, message: 'exactly one of text and parts is required' }],
-      },
-    });
+    throw invalidRequest(
+      [{ pointer: `${pointer}/text`, message: 'exactly one of text and parts is required' }],
+      'An input has either text or parts',
+    );
   }
   const parts = given.parts?.map(({ text }) => ({ type: 'text', text }) as const) ?? [
     { type: 'text', text: given.text as string },
@@ -84,88 +86,98 @@ export const checkInput = (request: WorkerInput, limits: Limits, pointer = ''): 
     role: request.role ?? 'user',
     parts,
     whenBusy: request.whenBusy ?? 'reject',
-    // kept as long as the Worker: what the caller does with its object later is not our business
+    // copied, because it is kept as long as the Worker and the caller may change its own object
     ...(request.metadata && { metadata: structuredClone(request.metadata) }),
   };
 };
 
+/** Checks a creation, except for its initial input. @throws INVALID_REQUEST · PAYLOAD_TOO_LARGE */
 export const checkCreate = (request: CreateWorker, limits: Limits): void => {
   assertShape(
-    object({
+    objectOf({
       engine: name,
-      workerId: string({ pattern: WORKER_ID_PATTERN }),
+      workerId,
       displayName,
       labels: labels(limits),
-      parent: nullOr(string({ pattern: WORKER_ID_PATTERN })),
-      bundle: nullOr(object({ id: name, digest: string({ pattern: DIGEST_PATTERN }) }, ['id', 'digest'])),
+      parent: nullOr(workerId),
+      bundle: nullOr(objectOf({ id: name, digest: stringOf({ pattern: DIGEST_PATTERN }) }, ['id', 'digest'])),
       profile: nullOr(name),
       config: jsonObject,
-      tools: list(name, { max: limits.tools }),
-      claims: list(
-        object({ name, resource: string({ min: 1, max: 4_096 }), mode: oneOf('read', 'write') }, [
+      tools: listOf(name, { max: limits.tools }),
+      claims: listOf(
+        objectOf({ name, resource: stringOf({ min: 1, max: 4_096 }), mode: choiceOf('read', 'write') }, [
           'name',
           'resource',
           'mode',
         ]),
         { max: limits.claims },
       ),
-      initialInput: () => {},
+      initialInput: anything,
     }),
     request,
   );
   assertBytes('The config', request.config, 'configBytes', limits);
 };
 
+/** @throws INVALID_REQUEST */
 export const checkUpdate = (request: UpdateWorker, limits: Limits): void =>
-  assertShape(object({ displayName, labels: labels(limits) }), request);
+  assertShape(objectOf({ displayName, labels: labels(limits) }), request);
 
+/** @throws INVALID_REQUEST */
 export const checkStop = (request: unknown, limits: Limits): void =>
-  assertShape(object({ deadlineMs: wholeNumber(0, limits.stopDeadlineMaxMs), reason }), request);
+  assertShape(objectOf({ deadlineMs: wholeNumberFrom(0, limits.stopDeadlineMaxMs), reason }), request);
 
+/** @throws INVALID_REQUEST */
 export const checkCancel = (request: unknown): void =>
-  assertShape(object({ runId: string({ min: 1, max: 128 }), reason }), request);
+  assertShape(objectOf({ runId: stringOf({ min: 1, max: 128 }), reason }), request);
 
+/** @throws INVALID_REQUEST */
 export const checkRunId = (runId: unknown): void =>
-  assertShape(object({ runId: string({ min: 1, max: 128 }) }, ['runId']), { runId });
+  assertShape(objectOf({ runId: stringOf({ min: 1, max: 128 }) }, ['runId']), { runId });
 
+/** @throws INVALID_REQUEST */
 export const checkWait = (waitMs: unknown): void =>
-  assertShape(object({ waitMs: wholeNumber(0, MAX_WAIT_MS) }), { waitMs });
+  assertShape(objectOf({ waitMs: wholeNumberFrom(0, MAX_WAIT_MS) }), { waitMs });
 
-export const checkResume = (request: unknown): void => assertShape(object({ reason }), request);
+/** @throws INVALID_REQUEST */
+export const checkResume = (request: unknown): void => assertShape(objectOf({ reason }), request);
 
+/** @throws INVALID_REQUEST */
 export const checkResponse = (request: unknown): void =>
   assertShape(
-    object({ decision: string({ min: 1, max: 256 }), note: string({ max: 4_096 }) }, ['decision']),
+    objectOf({ decision: stringOf({ min: 1, max: 256 }), note: stringOf({ max: 4_096 }) }, ['decision']),
     request,
   );
 
-const cursor = string({ min: 1, max: 512 });
+const cursor = stringOf({ min: 1, max: 512 });
 
+/** Checks a page query, except for its limit. @throws INVALID_REQUEST */
 export const checkPageQuery = (query: unknown): void =>
-  assertShape(object({ after: cursor, limit: () => {} }), query);
+  assertShape(objectOf({ after: cursor, limit: anything }), query);
 
+/** Checks a transcript query, except for its limit. @throws INVALID_REQUEST */
 export const checkTranscriptQuery = (query: unknown): void =>
-  assertShape(object({ after: cursor, before: cursor, limit: () => {} }), query);
+  assertShape(objectOf({ after: cursor, before: cursor, limit: anything }), query);
 
+/** Checks a query of the list of Workers, except for its limit. @throws INVALID_REQUEST */
 export const checkListQuery = (query: unknown, limits: Limits): void =>
   assertShape(
-    object({
+    objectOf({
       after: cursor,
-      limit: () => {},
-      status: oneOf('idle', 'running', 'waiting', 'stopped'),
+      limit: anything,
+      status: choiceOf('idle', 'running', 'waiting', 'stopped'),
       labels: labels(limits),
-      parent: string({ pattern: WORKER_ID_PATTERN }),
+      parent: workerId,
     }),
     query,
   );
 
-/** A Worker id as it comes from outside: one that cannot be is one that is not there. @throws WORKER_NOT_FOUND */
-export const assertWorkerId = (workerId: unknown): void => {
-  if (typeof workerId !== 'string' || !WORKER_ID_PATTERN.test(workerId))
-    throw new RuntimeError('WORKER_NOT_FOUND');
+/** Checks the id of a Worker. An id that no Worker can have is treated as an unknown one. @throws WORKER_NOT_FOUND */
+export const assertWorkerId = (id: unknown): void => {
+  if (typeof id !== 'string' || !WORKER_ID_PATTERN.test(id)) throw new RuntimeError('WORKER_NOT_FOUND');
 };
 
-/** @throws CONFIG_UNSUPPORTED fields of a bundle that nothing would honour · INVALID_REQUEST */
+/** @throws CONFIG_UNSUPPORTED the bundle has fields that no part of the runtime would honour · INVALID_REQUEST */
 export const checkBundle = (bundle: unknown): void => {
   assertShape(jsonObject, bundle);
   if (!isObject(bundle)) return;
@@ -180,10 +192,12 @@ export const checkBundle = (bundle: unknown): void => {
     );
   }
   if (unknown.length > 0) {
-    throw new RuntimeError('CONFIG_UNSUPPORTED', 'The bundle declares what this runtime does not honour', {
+    throw new RuntimeError('CONFIG_UNSUPPORTED', 'The bundle has fields that this runtime does not support', {
       details: { fields: unknown.slice(0, 20).map((field) => field.slice(0, 200)) },
     });
   }
-  const profile = object({ engine: name, config: jsonObject, tools: list(name, { max: 1_000 }) }, ['engine']);
-  assertShape(object({ id: name, profiles: record(name, profile, 1_000) }, ['id']), bundle);
+  const profile = objectOf({ engine: name, config: jsonObject, tools: listOf(name, { max: 1_000 }) }, [
+    'engine',
+  ]);
+  assertShape(objectOf({ id: name, profiles: recordOf(name, profile, 1_000) }, ['id']), bundle);
 };

@@ -1,9 +1,17 @@
 import { admitted } from '../admission.ts';
-import { attached } from '../domain/decide.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import { attachExecution } from '../domain/decide.ts';
 import type { Journal } from '../journal/journal.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import type { CreationOptions } from './creation.ts';
+
+/** Throws the error of an attempt to attach. A stop that came in the meantime makes the engine unavailable. */
+const asUnavailable = (error: unknown): never => {
+  if (!(error instanceof RuntimeError) || error.code !== 'WORKER_STOPPED') throw error;
+  const message = 'The Worker was stopped while it was resumed; try again';
+  throw new RuntimeError('ENGINE_UNAVAILABLE', message, { cause: error });
+};
 
 /**
  * Resumes a stopped Worker on a new execution; attaches an engine to any other Worker without one. The claims are taken
@@ -26,9 +34,9 @@ export const resume = async (
     hooks.admit,
     { type: 'worker.resume', workerId, worker: factsOf(worker), claims },
     async () => {
-      await supervisor.stopping(worker);
+      await supervisor.stopped(worker);
       if (worker.state.status !== 'stopped') {
-        await supervisor.attach(worker);
+        await supervisor.attach(worker).catch(asUnavailable);
         return;
       }
       const isKnown = (): boolean => workers.knows(worker);
@@ -42,13 +50,13 @@ export const resume = async (
             type: 'worker.resumed',
             data: { ...(reason !== undefined && { reason }) },
           } as const;
-          return [...(state.status === 'stopped' ? [resumed] : []), ...attached(state, generation)];
+          return [...(state.status === 'stopped' ? [resumed] : []), ...attachExecution(state, generation)];
         });
       } catch (error) {
         // if the commit is in doubt, the Worker may turn out to be resumed
         if (journal.isInDoubt(worker)) void journal.persist(worker, () => []).then(release);
         else release();
-        throw error;
+        asUnavailable(error);
       }
     },
   );

@@ -1,21 +1,27 @@
-/** What an engine can do, from live facts: it may be a getter. What is left out is not there. */
+/** The abilities of an engine. An ability that is absent is not available. */
 export interface EngineCapabilities {
+  /** The place where runs are executed. */
   readonly placement?: 'backendInternal' | 'localProcess' | 'remoteHost';
+  /** The parts of the machine that runs can access. */
   readonly access?: {
     readonly filesystem?: boolean;
     readonly shell?: boolean;
     readonly git?: boolean;
     readonly worktree?: boolean;
   };
-  /** Names of the tools that a Worker may be granted. */
+  /** The names of the tools that a Worker may be granted. */
   readonly tools?: readonly string[];
-  /** Whether runs may wait for requests (`run.ask`). */
+  /**
+   * True if runs may wait for requests. Without it, `run.ask` rejects with OPERATION_UNSUPPORTED, so that a Worker
+   * never waits for a request that its capabilities deny. `engine()` declares it unless other capabilities are
+   * passed.
+   */
   readonly requests?: boolean;
-  /** Whether Workers are attached as soon as the runtime runs, instead of with their next input. */
+  /** True if Workers are attached when the runtime starts, instead of with their next input. */
   readonly attachAtStart?: boolean;
 }
 
-/** What is possible, from live facts; the same shape for a runtime and, narrowed by its grants, for a Worker. */
+/** The current abilities of a runtime or, limited to its engine and its granted tools, of one Worker. */
 export interface Capabilities {
   readonly placement: {
     readonly backendInternal: boolean;
@@ -46,11 +52,11 @@ const merge = (engines: readonly EngineCapabilities[], tools: readonly string[])
   operations: { requests: engines.some((engine) => engine.requests === true), resume: engines.length > 0 },
 });
 
-/** What is possible in a runtime with these engines now. */
+/** Combines the capabilities of all engines of a runtime. */
 export const runtimeCapabilities = (engines: readonly EngineCapabilities[]): Capabilities =>
   merge(engines, [...new Set(engines.flatMap((engine) => engine.tools ?? []))].sort());
 
-/** What is possible for one Worker: what its engine can, if it is loaded, and of the tools only those granted by name. */
+/** Returns the capabilities of one Worker: those of its engine, if it is loaded, with only the granted tools. */
 export const workerCapabilities = (
   engine: EngineCapabilities | undefined,
   granted: readonly string[],

@@ -1,9 +1,10 @@
+/** Write claims of two Workers conflict if they overlap. Read claims never conflict. */
 export type ClaimMode = 'read' | 'write';
 
-/** A resource that a Worker uses, named for people. The resource itself never leaves the process. */
+/** A resource that a Worker uses. Its `name` is public; the resource itself is private and never shown. */
 export interface Claim {
   readonly name: string;
-  /** `<scheme>:` and components behind slashes: `fs:/srv/docs`. What the components mean is the engine's business. */
+  /** `<scheme>:/` and components separated by slashes, such as `fs:/srv/docs`. Only the engine interprets them. */
   readonly resource: string;
   readonly mode: ClaimMode;
 }

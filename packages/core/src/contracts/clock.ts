@@ -1,11 +1,12 @@
-/** Where the runtime gets its time from. `@worker-runtime/core/testing` has one that is moved by hand. */
+/** The source of time of a runtime. `manualClock` of `@worker-runtime/core/testing` is one for tests. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Returns the time in milliseconds since the epoch. */
   now(): number;
-  /** Calls `callback` once, `delayMs` from now. Returns the function that calls it off. */
+  /** Calls `callback` once, `delayMs` milliseconds from now. Returns the function that cancels the timer. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
+/** The clock of the operating system. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, callback) {

@@ -7,153 +7,204 @@ import type { CreateWorker } from './runtime-api.ts';
 import type { TranscriptItem } from './transcript.ts';
 
 /**
- * Executes the runs of Workers. An engine owns no state that the log does not have: after a restart it is attached
- * anew and finds what was said in `history()`.
+ * Executes the runs of Workers. An engine keeps no state that the log does not have: after a restart it is attached
+ * again and reads the conversation from `history()`. `engine()` makes one from a function; `testEngine` of
+ * `@worker-runtime/core/testing` is this contract as tests.
  */
 export interface Engine {
-  /** Unique in a runtime; what `engine` in a creation names. */
+  /** Unique in a runtime. A creation refers to it as `engine`. */
   readonly name: string;
+  /** The current abilities of the engine. May be a getter. */
   readonly capabilities: EngineCapabilities;
-  /** Called at creation, before anything is written. @throws CONFIG_UNSUPPORTED what it cannot honour */
+  /**
+   * Checks the config of a creation before anything is written.
+   * @throws CONFIG_UNSUPPORTED a setting is not supported
+   */
   checkConfig?(config: JsonObject): void;
   /**
-   * Connects one execution of a Worker. A throw, or exceeding `attachTimeoutMs`, refuses the command that wanted it; for
-   * inputs that wait it is tried again, with pauses that grow to a minute.
+   * Connects one execution of a Worker. If it throws, takes longer than the limit `attachTimeoutMs`, or returns
+   * something else than a session, the command that needed the execution fails. For queued inputs the runtime retries with a backoff of up to one minute.
    */
   attach(context: EngineContext): Promise<EngineSession>;
-  /** The Worker never came to be, or is deleted: drop whatever is kept for it outside. */
+  /**
+   * Removes everything that the engine keeps outside of the log for a Worker that was deleted or failed to be
+   * created.
+   */
   forget?(workerId: string): Promise<void>;
 }
 
-/** One execution's view of its Worker. Dead as soon as the execution is detached: every method then throws EXECUTION_LOST. */
+/**
+ * The view that one execution has of its Worker. After the execution was detached, `history`, `beginRun` and
+ * `createChild` fail with EXECUTION_LOST.
+ */
 export interface EngineContext {
   readonly runtimeId: string;
   readonly workerId: string;
-  /** 1 for the first execution of a Worker, one more for each later one. */
+  /** The number of the execution: 1 for the first of a Worker, one more for each later one. */
   readonly generation: number;
-  /** Private: resolved at creation, never shown. */
+  /** The config of the Worker, as resolved at its creation. Private: do not put it into outputs. */
   readonly config: JsonObject;
-  /** The tools that this Worker was granted by name. */
+  /** The names of the tools that the Worker was granted. */
   readonly tools: readonly string[];
-  /** The resources that this Worker claims, private ones in clear. */
+  /** The resources that the Worker claims. The resources are private, unlike their names. */
   readonly claims: readonly Claim[];
-  /** Aborted when the execution has to end; what has not ended at the deadline is detached. */
+  /** Aborted when the execution has to end. If it has not ended at the deadline, it is detached. */
   readonly signal: AbortSignal;
   readonly log: Logger;
-  /** What an execution of this Worker recorded last; null where none did. */
+  /** The value that an execution of this Worker recorded last (see `Recorded`), or null. */
   readonly recorded: JsonValue;
-  /** The conversation so far, oldest first, read page by page. */
+  /** Reads the conversation so far, oldest first, page by page. @throws EXECUTION_LOST */
   history(): AsyncIterable<TranscriptItem>;
   /**
-   * Begins a run that no command asked for; `session.run` is called for it. On return `run.started` is committed.
-   * @throws WORKER_BUSY a run is on
+   * Begins a run on the engine's own initiative. On return `run.started` is committed; the runtime then calls
+   * `session.run` for it.
+   * @throws TypeError the input is invalid · WORKER_BUSY a run is active or queued · EXECUTION_LOST · as a commit: STORE_FULL · STORE_UNAVAILABLE
    */
   beginRun(input?: RunInput): Promise<void>;
-  /** The execution is gone (a process died): its run fails with EXECUTION_LOST, the next input attaches a new one. */
+  /**
+   * Reports that the execution ended by itself, for example because its process died. Its run fails with
+   * EXECUTION_LOST, and the next input attaches a new execution. `error` goes to the operator's log.
+   */
   lost(error: unknown): void;
-  /** Creates a Worker whose parent is this one. Fails as a creation does. */
+  /** Creates a Worker whose parent is this one. @throws EXECUTION_LOST · as `createWorker` */
   createChild(spec: CreateWorker): Promise<{ readonly workerId: string }>;
 }
 
+/**
+ * The reason for which an execution ends: its Worker is stopped or deleted, the runtime stops, it ignored a deadline,
+ * it was lost, or the command that attached it failed.
+ */
 export type DetachReason = 'stop' | 'delete' | 'shutdown' | 'deadline' | 'lost' | 'creation';
 
+/** One attached execution, as the engine implements it. */
 export interface EngineSession {
   /**
-   * Works one input off. The runtime pulls: it takes the next output when the one before is committed, and takes what
-   * is yielded as an array in one commit. Returning ends the run as completed, `called-off` as cancelled; a throw ends
-   * it as failed, with the code of a RuntimeError and ENGINE_FAILED for all else (whose message nobody but the
-   * operator sees).
+   * Executes one run. The runtime pulls: it asks for the next output after it has committed the one before. The
+   * durable outputs of an array are committed together if no delta stands between them. The run ends as `completed`
+   * when the generator returns, as `cancelled` after the output `withdrawn`, and as `failed` when it throws: with the
+   * code and message of a `RuntimeError`, which are public, or with ENGINE_FAILED for any other error, whose message
+   * only the operator's log has.
+   *
+   * Each output is checked. An invalid one, such as a number of tokens that is negative or NaN, fails the run with
+   * ENGINE_FAILED; nothing of it or of its array is recorded, and a diagnostic names the field. Public messages,
+   * reasons and names are shortened to 4 KiB. Members that are not listed here are ignored.
    */
   run(run: Run): AsyncIterable<EngineOutput | readonly EngineOutput[]>;
-  /** Let go of everything. Bounded by the deadline of whoever asks; called once, also where a run still hangs. */
+  /**
+   * Releases everything that the session holds. Called once, also while a run still hangs. The runtime waits for it no
+   * longer than the deadline of the stop or shutdown.
+   */
   detach(reason: DetachReason): Promise<void>;
 }
 
+/** The input of a run. */
 export interface RunInput {
   readonly role: InputRole;
   readonly parts: readonly TextPart[];
   readonly metadata?: JsonObject;
 }
 
+/** One run, as its engine sees it. */
 export interface Run {
   readonly runId: string;
-  /** Null for a run that the engine began itself without one. */
+  /** Null for a run that the engine began without an input. */
   readonly input: RunInput | null;
-  /** Aborted by cancel, stop, the run's deadline and shutdown. Yield what is worth keeping, then return or throw. */
+  /**
+   * Aborted by a cancel, a stop, the run's deadline and a shutdown. Then yield what is worth keeping, and return or
+   * throw.
+   */
   readonly signal: AbortSignal;
   /**
-   * Opens a request and waits for its answer; the Worker is `waiting` meanwhile. Never rejects on a refusal: see `by`.
-   * A rejection that nobody waits for harms nobody.
-   * @throws as a commit: STORE_FULL · STORE_UNAVAILABLE · EXECUTION_LOST
+   * Opens a request and resolves with its answer. Until then the Worker is `waiting`. A request that ends without an
+   * answer also resolves, with `decision: null` and the reason in `by`. A rejection that is not awaited has no effect.
+   * @throws TypeError the question is invalid · OPERATION_UNSUPPORTED the capabilities of the engine do not declare
+   * `requests` · LIMIT_REACHED · EXECUTION_LOST · as a commit: STORE_FULL · STORE_UNAVAILABLE
    */
   ask(question: Question): Promise<Answer>;
 }
 
+/** A request of a run to a person. */
 export interface Question {
   readonly kind: RequestKind;
   readonly prompt: string;
-  /** The tool call that it is about, so that a client can show both as one. */
+  /** The id of the tool call that the request is about, so that a client can show the two together. */
   readonly call?: string;
-  /** What may be answered; at least one. */
+  /** The answers that are allowed, at least one. */
   readonly options: readonly string[];
-  /** After this long the answer is `{ decision: null, by: 'timeout' }`. */
+  /** The time in milliseconds after which the answer is `{ decision: null, by: 'timeout' }`. Default: no limit. */
   readonly timeoutMs?: number;
 }
 
+/** The end of a request. */
 export interface Answer {
+  /** One of the options, or null if the request ended without an answer. */
   readonly decision: string | null;
+  /** A remark of the person who answered. */
   readonly note?: string;
+  /** `client` for an answer, otherwise the reason for the end without one. */
   readonly by: ResolvedBy;
 }
 
-/** A few characters of text that is being written. Transient: the next `message` supersedes it. */
+/** The next characters of the answer. Not stored: the next `message` replaces them. */
 export interface TextDelta {
   readonly type: 'text';
   readonly text: string;
 }
+/** The next characters of the model's reasoning. Not stored: the next `message` replaces them. */
 export interface ReasoningDelta {
   readonly type: 'reasoning';
   readonly text: string;
 }
-/** A finished message. Without `parts` it is made of what was streamed since the last one. */
+/**
+ * A finished message. Without `parts` it consists of the text and reasoning that was streamed since the last message.
+ */
 export interface Message {
   readonly type: 'message';
   readonly parts?: readonly MessageContent[];
 }
+/** A part of a message, before the runtime gives it an id. */
 export type MessageContent =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'reasoning'; readonly text: string }
   | { readonly type: 'file'; readonly mediaType: string; readonly url: string; readonly name?: string };
+/** A tool call that the engine makes. */
 export interface ToolCall {
   readonly type: 'tool-call';
+  /**
+   * Unique within the run, at most 16,384 characters. A call that repeats the id of one that is still open fails the
+   * run with ENGINE_FAILED.
+   */
   readonly call: string;
   readonly name: string;
   readonly input: JsonValue;
 }
+/** The result of a tool call. Calls that have none when their run ends receive an error as their result. */
 export interface ToolResult {
   readonly type: 'tool-result';
   readonly call: string;
   readonly output?: JsonValue;
   readonly error?: string;
+  /** Set if `output` was shortened, for example by `boundedOutput`. */
   readonly truncated?: true;
 }
-/** Bounds of a step, numbered by the runtime within the run. */
+/** The start or the end of a step, such as one request to a model. The runtime numbers the steps of a run. */
 export type Step =
   | { readonly type: 'step-start'; readonly model?: string }
   | { readonly type: 'step-finish'; readonly finish: string };
+/** Tokens that were used, usually by one step: whole numbers that are not negative. */
 export interface Usage extends UsageData {
   readonly type: 'usage';
 }
 /**
- * What a later execution needs in order to go on, such as the id of a session that an agent keeps: the next one finds
- * it as `context.recorded`. It replaces what was recorded before, and is public, but no part of the conversation.
+ * A value for later executions, such as the id of a session that an agent keeps. They find it as `context.recorded`. It
+ * replaces the value that was recorded before. It is public, but not part of the conversation.
  */
 export interface Recorded {
   readonly type: 'record';
-  /** At most `recordedBytes` as JSON. */
+  /** As JSON, at most `limits.recordedBytes` bytes; otherwise the run fails with OUTPUT_TOO_LARGE. */
   readonly value: JsonValue;
 }
-/** Something worth telling people; becomes `diagnostic.recorded`. The message is public. */
+/** A remark for people, recorded as `diagnostic.recorded`. The message is public. */
 export interface Notice {
   readonly type: 'notice';
   readonly severity: Severity;
@@ -161,13 +212,14 @@ export interface Notice {
   readonly message: string;
 }
 /**
- * The run was called off by somebody else whom the engine works for: it ends as cancelled, as if the runtime had
- * cancelled it. Nothing more is asked for. `reason` is public.
+ * Ends the run as cancelled, for an engine whose run was cancelled outside of the runtime, for example by another
+ * client of the agent. The runtime asks for no further outputs. `reason` is public.
  */
-export interface CalledOff {
-  readonly type: 'called-off';
+export interface WithdrawnRun {
+  readonly type: 'withdrawn';
   readonly reason?: string;
 }
+/** Everything that a run may yield. */
 export type EngineOutput =
   | TextDelta
   | ReasoningDelta
@@ -178,13 +230,23 @@ export type EngineOutput =
   | Usage
   | Notice
   | Recorded
-  | CalledOff;
+  | WithdrawnRun;
 
-/** The simple case: an engine that is one function and keeps nothing between runs. */
+/**
+ * Makes an engine from a function that executes one run and keeps nothing between runs.
+ *
+ * Without `capabilities` the engine runs in the process of the runtime and may open requests (`run.ask`). Other
+ * capabilities replace these: pass `requests: true` with them if runs call `run.ask`.
+ * @example
+ * const parrot = engine('parrot', async function* (run) {
+ *   for (const part of run.input?.parts ?? []) yield { type: 'text', text: part.text };
+ *   yield { type: 'message' };
+ * });
+ */
 export const engine = (
   name: string,
   run: (run: Run, worker: EngineContext) => AsyncIterable<EngineOutput | readonly EngineOutput[]>,
-  capabilities: EngineCapabilities = { placement: 'backendInternal' },
+  capabilities: EngineCapabilities = { placement: 'backendInternal', requests: true },
 ): Engine => ({
   name,
   capabilities,

@@ -2,12 +2,13 @@ import type { ClaimMode } from './claim.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { ErrorCode } from './runtime-error.ts';
 
+/** A part of an input. */
 export interface TextPart {
   readonly type: 'text';
   readonly text: string;
 }
 
-/** A part of a message; `id` is stable, so that a live view can replace what it streamed. */
+/** A part of a message. A live view finds the streamed text that the part replaces by its `id`. */
 export type MessagePart =
   | { readonly id: string; readonly type: 'text'; readonly text: string }
   | { readonly id: string; readonly type: 'reasoning'; readonly text: string }
@@ -20,29 +21,35 @@ export type MessagePart =
     };
 
 export type InputRole = 'user' | 'system';
+/** The end of a run. `interrupted`: the runtime stopped or crashed during the run. */
 export type RunOutcome = 'completed' | 'failed' | 'cancelled' | 'interrupted';
+/** `graceful`: the execution ended in time. `detached`: it did not, and was detached at the deadline. */
 export type StopResult = 'graceful' | 'detached';
 export type DetachCause = 'stop' | 'restart' | 'crash' | 'deadline';
 export type Severity = 'info' | 'warning' | 'error';
 export type RequestKind = 'permission' | 'question';
 export type ResolvedBy = 'client' | 'timeout' | 'cancel' | 'restart';
 
+/** A reference to a config bundle. The digest names its content. */
 export interface BundleRef {
   readonly id: string;
   readonly digest: string;
 }
 
-/** An idempotency key as it stands in the event that it caused. */
+/** An idempotency key, as recorded in the event that it caused. */
 export interface EventKey {
   readonly value: string;
+  /** The digest of the request, to recognize a key that is used for another request. */
   readonly digest: string;
 }
 
+/** The failure of a run. The message is public. */
 export interface RunError {
   readonly code: ErrorCode;
   readonly message: string;
 }
 
+/** Numbers of tokens that were used. */
 export interface UsageData {
   readonly model?: string;
   readonly inputTokens: number;
@@ -52,7 +59,7 @@ export interface UsageData {
   readonly reasoningTokens?: number;
 }
 
-/** The durable facts of a Worker's log: event type to the shape of its `data`. */
+/** The events of a Worker's log: the shape of `data` for each event type. */
 export interface EventData {
   'worker.created': {
     readonly engine: string;
@@ -72,7 +79,7 @@ export interface EventData {
   };
   'worker.stopped': { readonly outcome: StopResult; readonly reason?: string };
   'worker.resumed': { readonly reason?: string };
-  /** The last event of a log: the Worker is gone, or its creation failed. */
+  /** The last event of a log: the Worker was deleted, or its creation failed. */
   'worker.deleted': { readonly cause: 'delete' | 'creation' };
   'execution.attached': { readonly generation: number; readonly engine: string };
   'execution.detached': {
@@ -80,7 +87,7 @@ export interface EventData {
     readonly cause: DetachCause;
     readonly code?: ErrorCode;
   };
-  /** What an execution left for the next one. */
+  /** A value of an execution for later ones. */
   'execution.recorded': { readonly value: JsonValue };
   'input.accepted': {
     readonly input: string;
@@ -129,6 +136,7 @@ export interface EventData {
   'diagnostic.recorded': { readonly severity: Severity; readonly code: string; readonly message: string };
 }
 
+/** The name of an event type. */
 export type EventType = keyof EventData;
 
 /** An event before it has a number and a time. */
@@ -137,26 +145,28 @@ export type NewEvent = {
 }[EventType];
 
 interface Envelope {
-  /** 1, 2, 3 … without gaps in one log. */
+  /** The number of the event in its log: 1, 2, 3 …, without gaps. */
   readonly seq: number;
-  /** ISO 8601 UTC, never before that of the event before it. */
+  /** ISO 8601 in UTC. Never earlier than the time of the event before it. */
   readonly time: string;
   readonly worker: string;
+  /** The run that the event belongs to, if any. */
   readonly run?: string;
 }
 
 /**
- * An immutable fact in one Worker's log. A newer version may have written types that are not listed here: readers
- * keep and show them, projections skip them (so switch on `type` with a default).
+ * An immutable event in the log of one Worker. A newer version may have written types that are not listed here. Readers
+ * keep and show them and projections skip them, so a `switch` on `type` needs a default.
  */
 export type WorkerEvent = Envelope & NewEvent;
 
 const encoder = JSON.stringify;
 
-/** The one JSON line of an event, without the newline. Written once; disk, memory and wire carry these characters. */
+/** Encodes an event as one line of JSON, without the newline. Disk, memory and wire carry exactly these characters. */
 export const encodeEvent = (seq: number, time: string, worker: string, event: NewEvent): string => {
   const run = event.run === undefined ? '' : `,"run":"${event.run}"`;
   return `{"seq":${seq},"time":"${time}","worker":"${worker}","type":"${event.type}"${run},"data":${encoder(event.data)}}`;
 };
 
+/** Decodes one line of a log. */
 export const decodeEvent = (line: string): WorkerEvent => JSON.parse(line) as WorkerEvent;

@@ -5,7 +5,7 @@ import type { BundleRef, WorkerEvent } from './event.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { CreateWorker, Diagnostic, UpdateWorker, WorkerInput } from './runtime-api.ts';
 
-/** A creation with everything filled in: what `prepare` hands on and the runtime then makes. */
+/** A creation with all defaults filled in. `prepare` may replace it before the runtime creates the Worker. */
 export interface WorkerSpec {
   readonly workerId: string;
   readonly engine: string | null;
@@ -33,20 +33,23 @@ interface OfWorker {
   readonly worker: WorkerFacts;
 }
 
-/** What `admit` is asked about. `settled` resolves, and never rejects, when the command was carried out or refused. */
+/**
+ * A command that `admit` decides about. `settled` resolves when the command was executed (`done`) or refused, and never
+ * rejects.
+ */
 export type Command = { readonly settled: Promise<'done' | 'refused'> } & (
   | { readonly type: 'worker.create'; readonly spec: WorkerSpec; readonly initialInput: WorkerInput | null }
   | (OfWorker & { readonly type: 'worker.input'; readonly input: WorkerInput })
-  /** A run that the engine starts itself, with or without an input. */
+  /** A run that the engine begins on its own initiative, with or without an input. */
   | (OfWorker & { readonly type: 'run.begin'; readonly input: RunInput | null })
   | (OfWorker & { readonly type: 'worker.update'; readonly update: UpdateWorker })
-  /** With the claims that the Worker holds again, private ones in clear. */
+  /** `claims` are the resources that the Worker will hold again. They are private, unlike their names. */
   | (OfWorker & { readonly type: 'worker.resume'; readonly claims: readonly Claim[] })
   | (OfWorker & { readonly type: 'worker.delete' })
   | { readonly type: 'bundle.put'; readonly digest: string; readonly bundle: JsonValue }
 );
 
-/** One Worker's events as they were committed together. */
+/** The events of one Worker that were committed together. */
 export interface Committed {
   readonly workerId: string;
   /** The facts after the events. */
@@ -54,47 +57,66 @@ export interface Committed {
   readonly events: readonly WorkerEvent[];
 }
 
+/** The end of a runtime, as `drain` sees it. */
 export interface Drain {
   /** Aborted at the deadline. */
   readonly signal: AbortSignal;
+  /** The reason that was passed to `stop`. */
   readonly reason: string;
 }
 
+/** A hook whose taps are awaited. */
 export interface AsyncTaps<Args extends readonly unknown[], Result> {
   tapPromise(tap: (...args: Args) => Promise<Result>): void;
 }
+/** A hook whose taps are called synchronously. */
 export interface SyncTaps<Args extends readonly unknown[]> {
   tap(tap: (...args: Args) => void): void;
 }
 
 /**
- * The seven hooks in the order of a life. Asked hooks (`start`, `opened`, `prepare`, `admit`, `drain`) are awaited; told hooks
- * (`committed`, `diagnostic`) can neither change, delay nor fail what they are told. Taps run in plugin order.
+ * The seven hooks, in the order in which a runtime calls them. `start`, `opened`, `prepare`, `admit` and `drain` are
+ * awaited and may fail. `committed` and `diagnostic` are notifications: their taps can neither change, delay nor fail
+ * anything. Taps are called in the order of the plugins. A tap of `start`, `opened`, `prepare` or `admit` that takes
+ * longer than the limit `pluginTimeoutMs` fails with PLUGIN_TIMEOUT.
  */
 export interface PluginHooks {
-  /** *When* once, before the store opens. *May* acquire, then `defer`. *On error* start fails and unwinds. */
+  /**
+   * Called once, before the store is opened. A tap may acquire resources and registers their release with `defer`. If
+   * it throws, the start fails, and everything that was acquired is released.
+   */
   readonly start: AsyncTaps<[], void>;
   /**
-   * *When* once, after recovery and before the first command: what is stored can be read from `host.runtime`. The events
-   * of recovery itself came to `committed` before. *On error* start fails and everything acquired is released.
+   * Called once, after recovery and before the first command. Everything that is stored can be read from
+   * `host.runtime`. `committed` has already been called for the events of the recovery itself. If a tap throws, the
+   * start fails, and everything that was acquired is released.
    */
   readonly opened: AsyncTaps<[], void>;
-  /** *When* per creation, before any write. *Must* return a spec: the same or a new one. *On error* it is refused. */
+  /**
+   * Called for each creation, before anything is written. A tap must return a spec: the given one or a new one. If it
+   * throws, the creation is refused.
+   */
   readonly prepare: AsyncTaps<[WorkerSpec, CreateWorker], WorkerSpec>;
-  /** *When* per command, before its first write (never for stop, cancel, respond). *May* throw a RuntimeError to refuse. */
+  /**
+   * Called for each command before its first write, except for stop, cancel and respond. A tap refuses the command by
+   * throwing a RuntimeError.
+   */
   readonly admit: AsyncTaps<[Command], void>;
-  /** *When* the store has the events, in `seq` order per Worker. *Must not* block. *On error* a diagnostic. */
+  /**
+   * Called when the store has the events, in the order of `seq` for each Worker. A tap must not block. If it throws,
+   * the runtime records a diagnostic.
+   */
   readonly committed: SyncTaps<[Committed]>;
-  /** *When* trouble was survived. *On error* logged only. */
+  /** Called for each diagnostic. If a tap throws, the error goes to the operator's log only. */
   readonly diagnostic: SyncTaps<[Diagnostic]>;
   /**
-   * *When* stop has ended the runs. *May* finish what is in flight, within a fifth of the deadline of stop.
-   * *On error* a diagnostic, and stop goes on.
+   * Called when a stop has ended the runs. A tap may finish its own work, within a fifth of the deadline of the stop.
+   * If it throws, the runtime records a diagnostic and continues to stop.
    */
   readonly drain: AsyncTaps<[Drain], void>;
 }
 
-/** The tapable hooks themselves, for the runtime that calls them. Plugins see `PluginHooks`. */
+/** The hooks as the runtime calls them. Plugins see them as `PluginHooks`. */
 export interface Hooks {
   readonly start: AsyncSeriesHook<[]>;
   readonly opened: AsyncSeriesHook<[]>;

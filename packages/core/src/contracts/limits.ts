@@ -1,80 +1,110 @@
 import { RuntimeError } from './runtime-error.ts';
 
-/** Every limit of a runtime with its default. What happens at each is said beside it. */
+/**
+ * All limits of a runtime with their defaults. Sizes are in bytes and times in milliseconds. The code in each line is
+ * the error of a request or a run that exceeds the limit.
+ */
 export const DEFAULT_LIMITS = {
-  /** Workers of a runtime, stopped ones too; LIMIT_REACHED. */
+  /** Workers of a runtime, including stopped ones. LIMIT_REACHED. */
   workers: 200_000,
-  /** The text of one input; PAYLOAD_TOO_LARGE. */
+  /** The size of one input. PAYLOAD_TOO_LARGE. */
   inputBytes: 262_144,
-  /** Metadata of an input, and the engine's own config of a Worker; PAYLOAD_TOO_LARGE. */
+  /** The size of the metadata of an input. PAYLOAD_TOO_LARGE. */
   metadataBytes: 16_384,
+  /** The size of the config of a Worker. PAYLOAD_TOO_LARGE. */
   configBytes: 262_144,
-  /** Inputs that wait behind a run (`whenBusy: "queue"`); LIMIT_REACHED. */
+  /** Queued inputs of a Worker (`whenBusy: "queue"`). LIMIT_REACHED. */
   queuedInputs: 16,
-  /** Requests that a run has open at once; its `ask` rejects with LIMIT_REACHED. */
+  /**
+   * The size in memory of the inputs of all Workers that are queued or whose run is active. LIMIT_REACHED. The content of
+   * a queued input is on disk only; this also bounds what their runs will need.
+   */
+  openInputBytes: 134_217_728,
+  /** Open requests of a run. `run.ask` rejects with LIMIT_REACHED. */
   openRequests: 16,
-  /** Tool calls of a run that wait for their results; an engine that makes more fails its run with LIMIT_REACHED. */
+  /** Tool calls of a run that have no result yet. The run fails with LIMIT_REACHED. */
   openCalls: 1_000,
+  /** Labels of a Worker. INVALID_REQUEST. */
   labels: 64,
+  /** Characters of the key and of the value of a label. INVALID_REQUEST. */
   labelChars: 256,
+  /** Tools that a Worker is granted. INVALID_REQUEST. */
   tools: 256,
+  /** Claims of a Worker. INVALID_REQUEST. */
   claims: 64,
-  /** One event's line; an engine that yields more fails its run with OUTPUT_TOO_LARGE. */
+  /** The size of one event, as its line in the log. The run fails with OUTPUT_TOO_LARGE. */
   eventBytes: 1_048_576,
-  /** What an execution records for the next one; OUTPUT_TOO_LARGE. */
+  /** The size of a value that an execution records for later ones. The run fails with OUTPUT_TOO_LARGE. */
   recordedBytes: 4_096,
-  /** Streamed text that no message has superseded yet; OUTPUT_TOO_LARGE. */
+  /** The size of streamed text that no message has replaced yet. The run fails with OUTPUT_TOO_LARGE. */
   inFlightBytes: 1_048_576,
-  /** A page: what is given without asking, the most that may be asked for (LIMIT_TOO_LARGE), and where it ends early. */
+  /** Items of a page if the caller names no limit. */
   pageItemsDefault: 100,
+  /** Items of a page that a caller may ask for. LIMIT_TOO_LARGE. */
   pageItems: 1_000,
+  /** The size of a page. A page that reaches it ends early, with `next`. */
   pageBytes: 1_048_576,
-  /** Idempotency keys remembered a Worker, and creations remembered a runtime: the oldest are forgotten. */
+  /**
+   * Idempotency keys that are kept for each Worker, and creations with a key for the runtime. The oldest are removed.
+   */
   idempotencyKeys: 1_000,
-  /** Diagnostics kept for reading: the oldest are dropped. */
+  /** Diagnostics that are kept. The oldest are removed. */
   diagnostics: 1_000,
-  /** Deleted Workers that a watch can still be told of; one further behind gets `reset`. */
+  /** Deletions that are kept for watches. A watch that missed more of them receives `reset`. */
   removedWorkers: 1_000,
-  /** Decisions that wait for the store, all Workers together; STORE_UNAVAILABLE. */
+  /** Commits of all Workers that wait for the store. STORE_UNAVAILABLE. */
   pendingCommits: 10_000,
-  /** Recent lines a Worker keeps in memory for its streams; the rest is read from the store. */
+  /**
+   * The size of the last lines that a Worker keeps in memory for its streams. Earlier lines are read from the store.
+   */
   tailBytes: 262_144,
-  /** What was read from the store last, all Workers together, kept for whoever reads it next; the oldest goes. */
+  /** The size of the most recent reads of the store, over all Workers, that are kept for other readers. */
   recentReadBytes: 1_048_576,
-  /** How long a Worker without work or readers keeps its tail and keys in memory. */
+  /** The time after which a Worker without runs and readers releases its tail and its keys from memory. */
   idleUnloadMs: 60_000,
-  /** Streams and watches open at once; LIMIT_REACHED. */
+  /** Open streams and watches. LIMIT_REACHED. */
   subscriptions: 20_000,
-  /** Executions that were detached and have not settled; LIMIT_REACHED for a new one. */
+  /** Executions that were detached and have not ended yet. No new execution is attached: LIMIT_REACHED. */
   unsettledExecutions: 100,
-  /** Config bundles of a runtime (LIMIT_REACHED) and the size of one (PAYLOAD_TOO_LARGE). */
+  /** Config bundles of a runtime. LIMIT_REACHED. */
   bundles: 10_000,
+  /** The size of a config bundle. PAYLOAD_TOO_LARGE. */
   bundleBytes: 1_048_576,
-  /** How long a commit may take; then STORE_UNAVAILABLE, and the log is asked what it holds. */
+  /**
+   * The time that the store has for the commit of a command. STORE_UNAVAILABLE; the runtime then asks the store what
+   * the log holds.
+   */
   commitTimeoutMs: 10_000,
-  /** How long an engine may take to attach; ENGINE_UNAVAILABLE. */
+  /**
+   * The time that an output of a run waits for a store that is away. The engine is asked for no further output in the
+   * meantime. The run fails with STORE_UNAVAILABLE.
+   */
+  storeOutageMs: 120_000,
+  /** The time that an engine has to attach. ENGINE_UNAVAILABLE. */
   attachTimeoutMs: 30_000,
-  /** How long a cancelled or stopped run may take to end before its execution is detached, and the most a stop may ask for. */
+  /** The time that a run has to end after a cancel or a stop. Then its execution is detached. */
   stopDeadlineMs: 5_000,
+  /** The longest deadline that a stop may ask for. INVALID_REQUEST. */
   stopDeadlineMaxMs: 600_000,
-  /** How long a run may take; RUN_DEADLINE. */
+  /** The duration of a run. The run fails with RUN_DEADLINE. */
   runTimeoutMs: 3_600_000,
-  /** How long a tap of `start`, `prepare`, `admit` may take; PLUGIN_TIMEOUT. */
+  /** The duration of one tap of `start`, `prepare` or `admit`. PLUGIN_TIMEOUT. */
   pluginTimeoutMs: 30_000,
-  /** How long the whole of `stop` may take. */
+  /** The duration of `stop`. */
   shutdownDeadlineMs: 10_000,
 } as const satisfies Record<string, number>;
 
+/** The limits of a runtime: the defaults and their overrides. */
 export type Limits = { readonly [K in keyof typeof DEFAULT_LIMITS]: number };
 
-/** @throws INVALID_REQUEST an unknown limit, or one that is not a positive whole number */
+/** Returns all limits. @throws INVALID_REQUEST a limit is unknown or not a positive whole number */
 export const resolveLimits = (overrides: Partial<Limits> = {}): Limits => {
   const limits = Object.keys(DEFAULT_LIMITS);
   const refuse = (name: string, why: string): never => {
     throw new RuntimeError('INVALID_REQUEST', `limits.${name} ${why}`, { details: { limits } });
   };
   for (const [name, value] of Object.entries(overrides)) {
-    if (!limits.includes(name)) refuse(name, `is not a limit; there are ${limits.join(', ')}`);
+    if (!limits.includes(name)) refuse(name, `does not exist; the limits are ${limits.join(', ')}`);
     if (!Number.isSafeInteger(value) || value < 1) refuse(name, 'must be a positive whole number');
   }
   return { ...DEFAULT_LIMITS, ...overrides };

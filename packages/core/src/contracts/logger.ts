@@ -1,4 +1,4 @@
-/** Structural type of the operator's log: an object of fields, then a message. pino fits. */
+/** The operator's log. Each method takes an object of fields, then a message; a pino logger fits. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -8,5 +8,5 @@ export interface Logger {
 
 const ignore = (): void => {};
 
-/** The default: an embedder who passes no log gets diagnostics through the API only. */
+/** A log that discards everything, the default. Diagnostics are then available through the API only. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };

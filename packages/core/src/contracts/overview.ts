@@ -1,6 +1,7 @@
 import type { Cursor } from './cursor.ts';
 import type { RunOutcome, UsageData } from './event.ts';
 
+/** Numbers of tokens. */
 export interface ModelUsage {
   readonly inputTokens: number;
   readonly outputTokens: number;
@@ -9,11 +10,13 @@ export interface ModelUsage {
   readonly reasoningTokens: number;
 }
 
+/** Numbers of tokens, in total and by model. */
 export interface UsageTotals extends ModelUsage {
+  /** The first 100 models. Tokens of further models count in the totals only. */
   readonly byModel: Readonly<Record<string, ModelUsage>>;
 }
 
-/** What a Worker has done so far, derived from its log. */
+/** Counts and usage of a Worker since its creation, derived from its log. */
 export interface Overview {
   readonly workerId: string;
   readonly events: number;
@@ -36,28 +39,40 @@ const NO_MODEL_USAGE: ModelUsage = {
 
 export const NO_USAGE: UsageTotals = { ...NO_MODEL_USAGE, byModel: {} };
 
+/** A number of tokens. Logs of earlier versions may hold other values, which count as zero. */
+const tokens = (value: unknown): number =>
+  typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0;
+
 const plus = (sum: ModelUsage, usage: UsageData): ModelUsage => ({
-  inputTokens: sum.inputTokens + usage.inputTokens,
-  outputTokens: sum.outputTokens + usage.outputTokens,
-  cacheReadTokens: sum.cacheReadTokens + (usage.cacheReadTokens ?? 0),
-  cacheWriteTokens: sum.cacheWriteTokens + (usage.cacheWriteTokens ?? 0),
-  reasoningTokens: sum.reasoningTokens + (usage.reasoningTokens ?? 0),
+  inputTokens: tokens(sum.inputTokens) + tokens(usage.inputTokens),
+  outputTokens: tokens(sum.outputTokens) + tokens(usage.outputTokens),
+  cacheReadTokens: tokens(sum.cacheReadTokens) + tokens(usage.cacheReadTokens),
+  cacheWriteTokens: tokens(sum.cacheWriteTokens) + tokens(usage.cacheWriteTokens),
+  reasoningTokens: tokens(sum.reasoningTokens) + tokens(usage.reasoningTokens),
 });
 
-/** Models that are told apart; what others use counts in the totals only. */
+/** The number of models that are counted separately. */
 const MODELS = 100;
 
 const addModel = (
   byModel: UsageTotals['byModel'],
   { model, ...usage }: UsageData,
 ): UsageTotals['byModel'] => {
-  if (model === undefined) return byModel;
+  if (typeof model !== 'string') return byModel;
   const known = Object.hasOwn(byModel, model) ? byModel[model] : undefined;
   if (!known && Object.keys(byModel).length >= MODELS) return byModel;
   return { ...byModel, [model]: plus(known ?? NO_MODEL_USAGE, usage) };
 };
 
-/** Adds one `usage.recorded` to the sums. */
+/** Returns totals in which each value that is not a number of tokens is zero. */
+export const cleanUsage = (totals: UsageTotals): UsageTotals => ({
+  ...plus(totals, NO_MODEL_USAGE),
+  byModel: Object.fromEntries(
+    Object.entries(totals.byModel).map(([model, usage]) => [model, plus(usage, NO_MODEL_USAGE)]),
+  ),
+});
+
+/** Adds the usage of one `usage.recorded` event to totals. */
 export const addUsage = (sum: UsageTotals, usage: UsageData): UsageTotals => ({
   ...plus(sum, usage),
   byModel: addModel(sum.byModel, usage),

@@ -19,48 +19,65 @@ import type { ErrorCode } from './runtime-error.ts';
 import type { LogGap } from './store.ts';
 import type { TranscriptItem } from './transcript.ts';
 
+/**
+ * `idle`: takes inputs, no run is active. `running`: a run is active. `waiting`: the active run has open requests.
+ * `stopped`: takes no inputs until `resumeWorker`.
+ */
 export type WorkerStatus = 'idle' | 'running' | 'waiting' | 'stopped';
+/**
+ * `damaged`: the log cannot be read to its end. It stays readable up to there, and every command that writes
+ * to it fails with WORKER_DAMAGED.
+ */
 export type WorkerHealth = 'ok' | 'damaged';
 export type RuntimeStatus = 'new' | 'starting' | 'running' | 'stopping' | 'stopped' | 'failed';
 
+/** A request to create a Worker. */
 export interface CreateWorker {
-  /** Required, unless a profile names it. */
+  /** The name of the engine that executes the Worker's runs. Required unless the profile names one. */
   readonly engine?: string;
-  /** `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`; minted where left out. */
+  /** Must match `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`. Generated if absent. */
   readonly workerId?: string;
   readonly displayName?: string | null;
   readonly labels?: Readonly<Record<string, string>>;
+  /** The id of an existing Worker. A parent may delegate parts of what it claims to its children. */
   readonly parent?: string | null;
+  /** The config bundle that `profile` is taken from. */
   readonly bundle?: BundleRef | null;
+  /** The name of a profile of the bundle. It supplies the engine and defaults for `config`. */
   readonly profile?: string | null;
-  /** The engine's own; kept private. */
+  /** The configuration of the engine. Private: never shown and never part of an event. */
   readonly config?: JsonObject;
-  /** Explicit grants by name, never widened by a profile or an engine. */
+  /** The names of the tools that the Worker may use. No profile and no engine adds to them. */
   readonly tools?: readonly string[];
+  /** The resources that the Worker uses. Conflicting write claims refuse the creation. */
   readonly claims?: readonly Claim[];
-  /** Atomic with the creation: both are, or neither. */
+  /** The first input, accepted together with the creation: both succeed, or neither. */
   readonly initialInput?: WorkerInput;
 }
 
+/** An input of a Worker: what its next run works on. */
 export type WorkerInput = (
   | { readonly text: string; readonly role?: InputRole }
   | { readonly parts: readonly TextPart[]; readonly role?: InputRole }
 ) & {
-  /** What to do while a run is on: refuse with WORKER_BUSY (the default), or wait for its end, in order. */
+  /** While a run is active: `reject` (default) refuses the input with WORKER_BUSY, `queue` runs it later, in order. */
   readonly whenBusy?: 'reject' | 'queue';
+  /** Free data of the caller. It is kept with the input and passed to the engine. */
   readonly metadata?: JsonObject;
 };
 
+/** A change of a Worker. Absent fields stay as they are. */
 export interface UpdateWorker {
   readonly displayName?: string | null;
-  /** Replaces all labels. */
+  /** Replaces all labels, if present. */
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+/** The current state of a Worker. */
 export interface WorkerSummary {
   readonly runtimeId: string;
   readonly workerId: string;
-  /** A short label for people, derived from the workerId. Never accepted as input. */
+  /** A short label for people, derived from the workerId. It is never accepted in a request. */
   readonly displayRef: string;
   readonly displayName: string | null;
   readonly engine: string;
@@ -69,138 +86,165 @@ export interface WorkerSummary {
   readonly status: WorkerStatus;
   readonly health: WorkerHealth;
   readonly execution: {
-    /** Whether an engine is really attached now. */
+    /** True if an engine is attached now. */
     readonly connected: boolean;
+    /** The number of the current or last execution, 1 for the first. */
     readonly generation: number;
-    /** What an execution or a run ended with last; while inputs wait for an engine, why none can be attached. */
+    /** The last failure of an execution or a run. While queued inputs wait for an engine: why none can be attached. */
     readonly lastError: RunError | null;
   };
+  /** The active run. */
   readonly run: { readonly runId: string; readonly startedAt: string } | null;
+  /** The number of queued inputs. */
   readonly queued: number;
   readonly createdAt: string;
   readonly updatedAt: string;
+  /** The `seq` of the last event that this state includes, and its position. */
   readonly lastSeq: number;
   readonly asOf: Cursor;
 }
 
+/** The current state of a Worker, with what was fixed at its creation. */
 export interface WorkerDetail extends WorkerSummary {
   readonly capabilities: Capabilities;
+  /** The tools that were granted. */
   readonly tools: readonly string[];
   readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
   readonly profile: string | null;
   readonly bundle: BundleRef | null;
+  /** A digest of the resolved config, to compare Workers without showing the config. */
   readonly configDigest: string;
 }
 
+/** One page of a list or a log. */
 export interface Page<T> {
   readonly items: readonly T[];
-  /** Set while more is stored. */
+  /** The cursor of the next page, or null if this page reaches the end. */
   readonly next: Cursor | null;
-  /** Up to where the page speaks; a stream from here repeats and misses nothing. */
+  /** The position of this page. A stream opened at this cursor delivers every later event exactly once. */
   readonly asOf: Cursor;
-  /** Where reading had to skip; left out where it had not. */
+  /** The holes of a damaged log that this page skipped. Absent without holes. */
   readonly gaps?: readonly LogGap[];
 }
 
 export interface PageQuery {
-  /** Exclusive. `"start"` names the beginning. */
+  /** The position to read from: the page begins with the item after it. `"start"`, the default, is the beginning. */
   readonly after?: Cursor;
+  /** The most items of the page. Default: the limit `pageItemsDefault`. */
   readonly limit?: number;
 }
 
 export interface ListWorkers extends PageQuery {
   readonly status?: WorkerStatus;
-  /** All of them must fit. */
+  /** Selects Workers that have all of these labels with these values. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly parent?: string;
 }
 
 export interface TranscriptQuery extends PageQuery {
-  /** Exclusive, instead of `after`: the page before it. `"end"` names the end of the log. Items stay in log order. */
+  /**
+   * Instead of `after`: the page ends with the item before this position, and `next` leads further back. `"end"` is the
+   * end of the log. Items are in log order in either case.
+   */
   readonly before?: Cursor;
 }
 
 export interface IdempotencyOptions {
-  /** 1 to 255 characters. A retry with the same key and the same request is answered as the first time. */
+  /** 1 to 255 characters. A retry with the same key and the same request returns the first answer and has no effect. */
   readonly idempotencyKey?: string;
 }
 
 export interface CreateReceipt {
   readonly worker: WorkerDetail;
-  /** Whether this is the answer of an earlier call with the same key. */
+  /** True if an earlier call with the same idempotency key had this effect. */
   readonly replayed: boolean;
-  /** Of the initial input, if there was one. */
+  /** The receipt of the initial input, or null without one. */
   readonly input: InputReceipt | null;
 }
 
 export interface InputReceipt {
   readonly inputId: string;
+  /** The run that works on this input. It may not have started yet. */
   readonly runId: string;
+  /** The number of the event `input.accepted`. */
   readonly seq: number;
-  /** Just before the input's `input.accepted`: a stream from here shows the whole run. */
+  /** The position just before `input.accepted`: a stream opened here delivers the whole run. */
   readonly cursor: Cursor;
+  /** True if the input waits for the end of an earlier run. */
   readonly queued: boolean;
-  /** The finished run; null unless `waited` is `finished`. */
+  /**
+   * The finished run. Null unless `waited` is `finished`, and also if the Worker was deleted in the meantime or the log
+   * could not be read.
+   */
   readonly run: RunResult | null;
-  /** Why waiting ended; null if the call did not ask to wait. */
+  /** The reason for which the waiting ended. Null if the call did not ask to wait. */
   readonly waited: WaitEnd | null;
-  /** True if an earlier call with the same idempotency key created this input. */
+  /** True if an earlier call with the same idempotency key had this effect. */
   readonly replayed: boolean;
 }
 
 /**
- * Why waiting for a run ended: the run has `finished`; it `asks` for something, see `listRequests`; `waitMs` passed, or
- * the signal was aborted (`timeout`); the runtime is `stopping`, and a queued run stays queued.
+ * The end of waiting for a run. `finished`: the run has finished. `asks`: it has open requests, see `listRequests`.
+ * `timeout`: `waitMs` passed, or the signal was aborted. `stopping`: the runtime stops; a queued run stays queued.
  */
 export type WaitEnd = 'finished' | 'asks' | 'timeout' | 'stopping';
 
 export interface WaitOptions {
-  /** How long to wait at most. */
+  /** The longest time to wait, in milliseconds. */
   readonly waitMs?: number;
   /** Ends the waiting early, as `waitMs` does. Does not cancel the run. */
   readonly signal?: AbortSignal;
 }
 
+/** The result of `waitForRun`. */
 export interface RunWait {
   readonly waited: WaitEnd;
-  /** The finished run; null unless `waited` is `finished`. */
+  /** The finished run. Null unless `waited` is `finished`. */
   readonly run: RunResult | null;
 }
 
+/** A finished run. */
 export interface RunResult {
   readonly runId: string;
   readonly outcome: RunOutcome;
-  /** What the run said; shortened from the front where it is more than a page holds. */
+  /** The messages and tool calls of the run. If they exceed one page, the earliest are left out. */
   readonly messages: readonly TranscriptItem[];
   readonly usage: UsageTotals;
   readonly error: RunError | null;
 }
 
 export interface CancelOutcome {
+  /** True if this call ended a run. */
   readonly changed: boolean;
   readonly status: WorkerStatus;
 }
 
 export interface StopOutcome {
+  /** True if this call stopped the Worker; false if it was stopped already. */
   readonly changed: boolean;
   readonly status: 'stopped';
+  /** `graceful`: the execution ended in time. `detached`: it did not, and was detached at the deadline. */
   readonly outcome: StopResult;
 }
 
+/** A question of a run that waits for an answer by `respond`. */
 export interface OpenRequest {
   readonly requestId: string;
   readonly runId: string;
   readonly kind: RequestKind;
   readonly prompt: string;
-  /** The tool call that it is about. */
+  /** The tool call that the request is about, or null. */
   readonly call: string | null;
+  /** The answers that are allowed. */
   readonly options: readonly string[];
   readonly openedAt: string;
+  /** The time at which the request is resolved without an answer, or null. */
   readonly expiresAt: string | null;
 }
 
+/** A problem that the runtime survived. */
 export interface Diagnostic {
-  /** 1, 2, 3 … since the runtime started. */
+  /** Counts from 1 since the start of the runtime. */
   readonly id: number;
   readonly time: string;
   readonly severity: Severity;
@@ -208,10 +252,11 @@ export interface Diagnostic {
   readonly message: string;
   readonly worker: string | null;
   readonly details: JsonObject;
-  /** Finds the full story in the operator's log. */
+  /** The id under which the operator's log has the cause. */
   readonly correlationId: string;
 }
 
+/** The runtime itself: status, versions, engines, limits and counts. */
 export interface RuntimeSummary {
   readonly runtimeId: string;
   readonly displayName: string | null;
@@ -222,6 +267,7 @@ export interface RuntimeSummary {
   readonly capabilities: Capabilities;
   readonly limits: Limits;
   readonly workers: { readonly total: number } & Readonly<Record<WorkerStatus, number>>;
+  /** The number of diagnostics that can be read. */
   readonly diagnostics: number;
   readonly startedAt: string;
 }
@@ -231,7 +277,7 @@ export interface BundleInfo {
   readonly digest: string;
 }
 
-/** Text of a message that is being written; replaced by its `message.completed`. */
+/** The text of a message that is still being written. Its `message.completed` event replaces it. */
 export interface InFlightMessage {
   readonly run: string;
   readonly message: string;
@@ -242,7 +288,9 @@ export interface InFlightMessage {
   }[];
 }
 
-/** The new characters of one part. `offset` counts the UTF-16 units before them. */
+/**
+ * New characters of one part of a message that is being written. `offset` is the number of UTF-16 units before them.
+ */
 export interface Delta {
   readonly run: string;
   readonly message: string;
@@ -252,66 +300,93 @@ export interface Delta {
   readonly text: string;
 }
 
+/** One item of the stream of a Worker. */
 export type Observation =
   | { readonly type: 'snapshot'; readonly worker: WorkerDetail; readonly asOf: Cursor }
   | { readonly type: 'event'; readonly event: WorkerEvent; readonly cursor: Cursor }
   | { readonly type: 'in-flight'; readonly messages: readonly InFlightMessage[] }
   | ({ readonly type: 'delta' } & Delta)
   | ({ readonly type: 'gap' } & LogGap)
-  /** The last one: WORKER_NOT_FOUND after a deletion, RUNTIME_STOPPING, STORE_LOST. */
+  /** The last item: WORKER_NOT_FOUND after a deletion, RUNTIME_STOPPING when the runtime stops, STORE_LOST after its end. */
   | { readonly type: 'ended'; readonly code: ErrorCode };
 
 export interface ObserveOptions {
-  /** Continue after this position; `"start"` replays all; left out, begin with a snapshot. */
+  /** Continues after this position; `"start"` delivers the whole log. Without it, the stream begins with a snapshot. */
   readonly after?: Cursor;
-  /** Whether to see text while it is written. Default true. */
+  /** Delivers text while it is written. Default true. */
   readonly deltas?: boolean;
+  /** Ends the stream when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
+/** One item of the watch over all Workers. */
 export type WatchItem =
-  /** What was known is void: the Workers follow anew. */
+  /** Earlier items are obsolete: discard all known Workers. The current ones follow. */
   | { readonly type: 'reset' }
   | { readonly type: 'worker'; readonly worker: WorkerSummary }
   | { readonly type: 'worker-removed'; readonly workerId: string }
-  /** All Workers were told; from here on, changes as they come. Also said again with a newer cursor after each of them. */
+  /**
+   * All current Workers were delivered; changes follow as they happen, each followed by `synced` with a newer cursor.
+   */
   | { readonly type: 'synced'; readonly cursor: Cursor }
+  /** The last item: RUNTIME_STOPPING. */
   | { readonly type: 'ended'; readonly code: ErrorCode };
 
 export interface WatchOptions {
-  /** Continue after this position; one that is gone begins with `reset`. */
+  /** Continues after this position. If the runtime no longer has it, the watch begins with `reset`. */
   readonly after?: Cursor;
+  /** Ends the watch when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * The public API of a runtime: the embedded `Runtime`, and later a client of a remote one and a registry of many,
- * are this interface, and `testRuntimeApi` is its contract. Every method may reject with RUNTIME_NOT_READY,
- * RUNTIME_STOPPING, STORE_LOST and INVALID_REQUEST, those that take a Worker with WORKER_NOT_FOUND, and those that commit with
- * STORE_UNAVAILABLE and STORE_FULL; what they reject with besides is said on each.
+ * The public API of a runtime. The embedded `Runtime` and the client of a remote runtime both implement it, and
+ * `testRuntimeApi` of `@worker-runtime/core/testing` is its contract as tests.
+ *
+ * Every method may reject with RUNTIME_NOT_READY, RUNTIME_STOPPING, STORE_LOST and INVALID_REQUEST. Methods that take a
+ * Worker may reject with WORKER_NOT_FOUND, and methods that write with STORE_UNAVAILABLE and STORE_FULL. Further codes are listed
+ * at each method. A rejection is a `RuntimeError` (over a wire, a `RemoteError` of the same shape).
  */
 export interface RuntimeApi {
+  /** Returns status, versions, engines, limits and counts of the runtime. */
   summary(): Promise<RuntimeSummary>;
-  /** Newest first. @throws CURSOR_INVALID · CURSOR_EXPIRED */
+  /** Returns a page of diagnostics, newest first. @throws CURSOR_INVALID · CURSOR_EXPIRED · CURSOR_FOREIGN */
   diagnostics(query?: PageQuery): Promise<Page<Diagnostic>>;
 
   /**
-   * On return the Worker exists durably and its engine is attached; failed, nothing was created.
-   * @throws WORKER_EXISTS · ENGINE_UNKNOWN · ENGINE_UNAVAILABLE · CONFIG_UNSUPPORTED · PROFILE_INVALID · BUNDLE_NOT_FOUND ·
-   * TOOL_UNKNOWN · CLAIM_CONFLICT · LIMIT_REACHED · PAYLOAD_TOO_LARGE · IDEMPOTENCY_MISMATCH · IDEMPOTENCY_IN_FLIGHT
+   * Creates a Worker. On return the Worker is stored durably and its engine is attached. If the call fails, nothing
+   * was created.
+   * @throws WORKER_EXISTS · ENGINE_UNKNOWN · ENGINE_UNAVAILABLE · CONFIG_UNSUPPORTED · PROFILE_INVALID ·
+   * BUNDLE_NOT_FOUND · TOOL_UNKNOWN · CLAIM_CONFLICT · LIMIT_REACHED · PAYLOAD_TOO_LARGE · IDEMPOTENCY_MISMATCH ·
+   * IDEMPOTENCY_IN_FLIGHT
+   * @example
+   * const { worker } = await runtime.createWorker(
+   *   { engine: 'echo', workerId: 'ada', labels: { team: 'docs' } },
+   *   { idempotencyKey: 'create-ada' },
+   * );
    */
   createWorker(request: CreateWorker, options?: IdempotencyOptions): Promise<CreateReceipt>;
-  /** In order of creation. Never opens a log. */
+  /**
+   * Returns a page of Workers, in the order of their creation. Reads no logs.
+   * @throws CURSOR_INVALID · LIMIT_TOO_LARGE
+   */
   listWorkers(query?: ListWorkers): Promise<Page<WorkerSummary>>;
+  /** Returns the current state of a Worker. */
   getWorker(workerId: string): Promise<WorkerDetail>;
+  /** Changes the display name or the labels of a Worker. Returns its new state. */
   updateWorker(workerId: string, update: UpdateWorker): Promise<WorkerDetail>;
-  /** Removes a stopped Worker and its data. @throws WORKER_NOT_STOPPED */
+  /** Deletes a stopped Worker with its log. @throws WORKER_NOT_STOPPED */
   deleteWorker(workerId: string): Promise<void>;
 
   /**
-   * On return the input is durable. With `waitMs` the answer waits for the run to finish or to ask for something.
+   * Sends an input. On return it is stored durably, and a run works on it now or, if it is queued, later. With `waitMs`
+   * (milliseconds, at most one day) the call waits until the run has finished, opens a request, or the time is over.
+   * `signal` ends the waiting, not the run.
    * @throws WORKER_BUSY · WORKER_STOPPED · WORKER_DAMAGED · ENGINE_UNAVAILABLE · LIMIT_REACHED · PAYLOAD_TOO_LARGE ·
    * IDEMPOTENCY_MISMATCH · IDEMPOTENCY_IN_FLIGHT
+   * @example
+   * const { run } = await runtime.sendInput('ada', { text: 'Hello' }, { waitMs: 30_000 });
+   * console.log(run?.outcome, run?.messages);
    */
   sendInput(
     workerId: string,
@@ -319,46 +394,105 @@ export interface RuntimeApi {
     options?: IdempotencyOptions & WaitOptions,
   ): Promise<InputReceipt>;
   /**
-   * Waits until a run has finished or asks for something, at most `waitMs` (default: a day). The result of a run that
-   * has finished already is read from the log, which costs the number of events since its start.
+   * Waits until a run has finished or opens a request, at most `waitMs` (default: one day). The result of a run that
+   * has already finished is read from the log, which costs the number of events since its start.
    * @throws RUN_NOT_FOUND
    */
   waitForRun(workerId: string, runId: string, options?: WaitOptions): Promise<RunWait>;
-  /** Ends the current run and only that; the Worker stays usable. Nothing running: `changed: false`. @throws RUN_MISMATCH */
+  /**
+   * Cancels the active run and nothing else: the Worker stays usable, and queued inputs follow. Without an active run
+   * it returns `changed: false`. With `runId` it cancels only that run.
+   * @throws RUN_MISMATCH another run is active
+   */
   cancelRun(
     workerId: string,
     options?: { readonly runId?: string; readonly reason?: string },
   ): Promise<CancelOutcome>;
-  /** Ends the execution until `resumeWorker`, at the deadline by detaching it. Again: the same outcome, `changed: false`. */
+  /**
+   * Stops a Worker until `resumeWorker`: cancels its active run and its queued inputs and detaches its execution. The
+   * engine has `deadlineMs` milliseconds to end (default: the limit `stopDeadlineMs`); after that its execution is
+   * detached anyway. On return the Worker is stopped. A repeated call returns the same outcome with `changed: false`;
+   * during the stop it can shorten the deadline, and not extend it.
+   * @example
+   * const { outcome } = await runtime.stopWorker('ada', { deadlineMs: 2_000, reason: 'maintenance' });
+   * if (outcome === 'detached') console.warn('The engine did not end in time');
+   */
   stopWorker(
     workerId: string,
     options?: { readonly deadlineMs?: number; readonly reason?: string },
   ): Promise<StopOutcome>;
-  /** Attaches a new execution; one that is connected is left alone. @throws ENGINE_UNAVAILABLE · CLAIM_CONFLICT */
+  /**
+   * Attaches a new execution, so that the Worker takes inputs again. Has no effect on a Worker that is connected.
+   * @throws ENGINE_UNAVAILABLE also if a stop takes long, or came in the meantime · CLAIM_CONFLICT · LIMIT_REACHED
+   */
   resumeWorker(workerId: string, options?: { readonly reason?: string }): Promise<WorkerDetail>;
 
+  /** Returns the open requests of a Worker. */
   listRequests(workerId: string): Promise<Page<OpenRequest>>;
-  /** Answers once; the same answer again changes nothing. @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED */
+  /**
+   * Answers an open request; its run continues with `decision`, which must be one of the options. The same answer again
+   * returns `changed: false`.
+   * @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED it was resolved with another answer
+   * @example
+   * const { items } = await runtime.listRequests('ada');
+   * for (const { requestId, options } of items)
+   *   await runtime.respond('ada', requestId, { decision: options[0] ?? '', note: 'approved by the operator' });
+   */
   respond(
     workerId: string,
     requestId: string,
     response: { readonly decision: string; readonly note?: string },
   ): Promise<{ readonly changed: boolean }>;
 
-  /** @throws CURSOR_INVALID · CURSOR_FOREIGN · LIMIT_TOO_LARGE */
+  /** Returns a page of a Worker's log. @throws CURSOR_INVALID · CURSOR_FOREIGN · LIMIT_TOO_LARGE */
   events(workerId: string, query?: PageQuery): Promise<Page<WorkerEvent>>;
-  /** @throws as `events` */
+  /**
+   * Returns a page of a Worker's conversation. A page may have fewer items than asked for, even none, while `next` is
+   * set: follow `next` to its end.
+   * @throws as `events`
+   * @example
+   * // the last 20 items, oldest first
+   * const { items, next } = await runtime.transcript('ada', { before: 'end', limit: 20 });
+   * // the 20 items before them
+   * if (next) await runtime.transcript('ada', { before: next, limit: 20 });
+   */
   transcript(workerId: string, query?: TranscriptQuery): Promise<Page<TranscriptItem>>;
+  /** Returns counts and usage of a Worker since its creation. */
   overview(workerId: string): Promise<Overview>;
 
-  /** @throws BUNDLE_DIGEST_MISMATCH · CONFIG_UNSUPPORTED · PAYLOAD_TOO_LARGE · LIMIT_REACHED */
+  /**
+   * Stores a config bundle under its digest, which is `bundleDigest(bundle)`. A repeated call has no effect.
+   * @throws BUNDLE_DIGEST_MISMATCH · CONFIG_UNSUPPORTED · PAYLOAD_TOO_LARGE · LIMIT_REACHED
+   */
   putBundle(digest: string, bundle: JsonValue): Promise<BundleInfo>;
-  /** @throws BUNDLE_NOT_FOUND */
+  /** Returns a config bundle. @throws BUNDLE_NOT_FOUND · STORE_CORRUPT */
   getBundle(digest: string): Promise<JsonObject>;
+  /** Returns a page of the digests of all bundles, sorted. @throws CURSOR_INVALID */
   listBundles(query?: PageQuery): Promise<Page<{ readonly digest: string }>>;
 
-  /** One Worker, live: events without gap or repetition, text while it is written. @throws as `events`, at the first item */
+  /**
+   * Streams one Worker live: its events without gap or repetition, and text while it is written. The stream ends after
+   * the item `ended`, when `signal` is aborted, and when the caller leaves the loop.
+   * @throws as `events`, and LIMIT_REACHED; all at the first item
+   * @example
+   * const { cursor } = await runtime.sendInput('ada', { text: 'Hello' });
+   * for await (const item of runtime.observe('ada', { after: cursor })) {
+   *   if (item.type === 'delta') process.stdout.write(item.text);
+   *   if (item.type === 'event' && item.event.type === 'run.finished') break;
+   * }
+   */
   observe(workerId: string, options?: ObserveOptions): AsyncIterable<Observation>;
-  /** All Workers, live: list, then watch. */
+  /**
+   * Streams the state of all Workers live: the current Workers, then `synced`, then each change. A Worker that changes
+   * faster than the caller reads is delivered once, in its latest state.
+   * @throws CURSOR_INVALID · LIMIT_REACHED, at the first item
+   * @example
+   * const workers = new Map<string, WorkerSummary>();
+   * for await (const item of runtime.watch()) {
+   *   if (item.type === 'reset') workers.clear();
+   *   if (item.type === 'worker') workers.set(item.worker.workerId, item.worker);
+   *   if (item.type === 'worker-removed') workers.delete(item.workerId);
+   * }
+   */
   watch(options?: WatchOptions): AsyncIterable<WatchItem>;
 }

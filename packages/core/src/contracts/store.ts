@@ -2,24 +2,30 @@ import type { JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';
 import type { RuntimeError } from './runtime-error.ts';
 
-/** How much a log holds: its last line's number and the bytes of all its lines. `{ seq: 0, bytes: 0 }` is an empty log. */
+/**
+ * The end of a log: the number of its last line and the size of all its lines. `{ seq: 0, bytes: 0 }` is an empty
+ * log.
+ */
 export interface LogHead {
   readonly seq: number;
   readonly bytes: number;
 }
 
 /**
- * Where a line is: its number, and the bytes of all lines before it. Both follow from what was appended, so the
- * runtime computes positions itself and a store may use either: a file seeks to `offset` and checks that the line
- * there begins with its number, an array or a stream looks `seq` up. An offset that does not fit is a hint gone
- * stale: the store finds the line by `seq`.
+ * The position of a line: its number, and the size of all lines before it. Both follow from the appended lines, so
+ * the runtime computes positions itself, and a store may use either field: a file seeks to `offset` and checks that
+ * the line there begins with its number; an array looks up `seq`. `offset` is a hint: if it does not fit, the store
+ * finds the line by `seq`.
  */
 export interface LinePosition {
   readonly seq: number;
   readonly offset: number;
 }
 
-/** An idempotency key as a store keeps it, next to the log: hash of the key, digest of the request, line that it caused. */
+/**
+ * An idempotency key as a store keeps it beside the log: the hash of the key, the digest of its request, and its
+ * line.
+ */
 export interface KeyEntry {
   readonly hash: string;
   readonly digest: string;
@@ -27,72 +33,76 @@ export interface KeyEntry {
   readonly offset: number;
 }
 
-/** What one append adds to one log: all of it or nothing. */
+/** The content of one append to one log. It is added as a whole or not at all. */
 export interface Batch {
   /**
-   * Whole lines in UTF-8, each beginning with `{"seq":<its number>,` and ending in `\n`, numbered on without a gap.
-   * The store never changes or parses them; the caller leaves them as they are, for the store may keep them.
+   * Whole lines in UTF-8, numbered without a gap. Each begins with `{"seq":<its number>,` and ends with `\n`. The store
+   * never changes or parses them. The caller must not change the bytes later, because the store may keep them.
    */
   readonly lines: Uint8Array;
   readonly count: number;
   readonly keys?: readonly KeyEntry[];
 }
 
-/** What a new log begins with. */
+/** The content of a new log besides its first lines. */
 export interface NewLog {
-  /** The Worker that the log belongs to. Two logs may have had the same Worker id, one after the other. */
+  /** The Worker that the log belongs to. After a deletion, a new log may have the same Worker id. */
   readonly workerId: string;
-  /** Private to the runtime, kept unchanged beside the log (the resolved configuration, claim resources). */
+  /** Private data of the runtime, kept unchanged beside the log (the resolved config, claim resources). */
   readonly record: JsonValue;
 }
 
-/** A hole that reading had to skip. The code says why. */
+/** A hole in a log that a read skipped. The code is its reason. */
 export interface LogGap {
   readonly afterSeq: number;
   readonly beforeSeq: number;
   readonly code: string;
 }
 
-/** Lines that follow each other without a hole. */
+/** Consecutive lines without a hole. */
 export interface LogSlice {
-  /** Whole lines as they were appended, each ending in `\n`. Not to be changed: readers share it. */
+  /** Whole lines as they were appended, each ending with `\n`. Shared by readers: do not change the bytes. */
   readonly lines: Uint8Array;
   readonly count: number;
-  /** Position of the first line; where nothing was found, the position that was asked for. */
+  /** The position of the first line. Without lines, the requested position. */
   readonly first: LinePosition;
-  /** A hole between what was asked for and the lines (forward: before them, backward: after them). */
+  /** A hole between the requested position and the lines (forward: before them, backward: after them). */
   readonly gap: LogGap | null;
 }
 
+/** The bounds of a read. */
 export interface ReadLimits {
   readonly count: number;
   readonly bytes: number;
   readonly direction: 'forward' | 'backward';
 }
 
-/** The runtime's own view of one log at a position: one JSON value as text without newlines, opaque to the store. */
+/** The state of one Worker at a position of its log: one JSON value as text without newlines, opaque to the store. */
 export interface Snapshot {
   readonly head: LogHead;
   readonly text: string;
 }
 
-/** A log as it is found when the store opens. */
+/** A log, as the store finds it when it is opened. */
 export interface StoredLog {
   readonly log: string;
   readonly workerId: string;
   readonly head: LogHead;
-  /** The last snapshot that the store kept, or null where it has none (it may always have none). */
+  /** The last snapshot that the store kept, or null. A store need not keep snapshots. */
   readonly snapshot: Snapshot | null;
   /**
-   * The lines right after the snapshot, or from the first on where there is none, as far as the store has them at
-   * hand; the runtime reads the rest. May be empty.
+   * The lines after the snapshot, or from the first line without a snapshot, as far as the store has them in memory.
+   * May be empty; the runtime reads the rest.
    */
   readonly tail: Uint8Array;
-  /** A damaged log is readable as far as it goes and refuses every append with WORKER_DAMAGED. */
+  /** True if the log is damaged: it is readable up to the damage and refuses every append with WORKER_DAMAGED. */
   readonly isDamaged: boolean;
 }
 
-/** Trouble that the store survived; the runtime makes a diagnostic of it. `detail` is for the operator's log only. */
+/**
+ * A problem that the store survived. The runtime records it as a diagnostic. `detail` goes to the operator's log
+ * only.
+ */
 export interface StoreFinding {
   readonly severity: 'info' | 'warning' | 'error';
   readonly code: string;
@@ -102,14 +112,14 @@ export interface StoreFinding {
   readonly detail?: unknown;
 }
 
-/** What the runtime offers to the store that it opens. */
+/** The interface of a runtime for its store. */
 export interface StoreHost {
   readonly log: Logger;
-  /** What the operator configured, without secrets and host paths, to be kept beside the identity for later reading. */
+  /** The settings of the operator, without secrets and host paths. Kept beside the identity for later inspection. */
   readonly configuration: JsonValue;
   /** The number of key entries of each log that the runtime reads back: `limits.idempotencyKeys`. */
   readonly keptKeys: number;
-  /** The present snapshot of a log, for a checkpoint; undefined for one that the runtime does not know (any more). */
+  /** Returns the current snapshot of a log, for a checkpoint, or undefined if the runtime does not know the log. */
   snapshotOf(log: string): Snapshot | undefined;
   report(finding: StoreFinding): void;
   /**
@@ -119,76 +129,81 @@ export interface StoreHost {
   lost(failure: RuntimeError): void;
 }
 
+/** The content of a store that was opened. */
 export interface OpenedStore {
-  /** Made by the store when it was new, the same ever since. */
+  /** The id of the runtime. A new store makes it, and keeps it from then on. */
   readonly runtimeId: string;
   readonly logs: Iterable<StoredLog>;
 }
 
+/** A config bundle as a store keeps it. */
 export interface StoredBundle {
   readonly digest: string;
   readonly body: Uint8Array;
 }
 
 /**
- * Where logs and small documents live. A store serves one runtime, keeps lines and blobs, and never interprets them.
+ * Keeps the logs and small documents of one runtime. A store never interprets the lines and documents that it keeps.
  * `testStore` of `@worker-runtime/core/testing` is this contract as tests; the memory store is its reference.
  *
- * Failures of every method are RuntimeErrors. For `create` and `append` the code says what holds:
- * - STORE_FULL, STORE_CONFLICT, WORKER_DAMAGED: *not done*. Nothing was added, now or after a restart.
+ * Every method fails with a RuntimeError. The code of a failed `create` or `append` tells what happened:
+ * - STORE_FULL, STORE_CONFLICT, WORKER_DAMAGED: *not done*. Nothing was added, neither now nor after a restart.
  * - STORE_LOST: *not done*, and the store accepts nothing more. The runtime ends.
- * - any other: *in doubt*. The runtime writes nothing more to that log until `head` has told what is there.
+ * - any other code: *in doubt*. The runtime writes nothing more to that log until `head` has returned its end.
  *
- * A store that belongs to one process at a time acknowledges nothing that its next owner might not see. If it finds its loss
- * during an append whose lines the next owner may have read, it calls `StoreHost.lost` and rejects that append as in doubt.
- * From then on every call except `close` is refused with STORE_LOST.
+ * A store that belongs to one process at a time acknowledges nothing that its next owner might not see. If it finds its
+ * loss during an append whose lines the next owner may have read, it calls `StoreHost.lost` and rejects that append as in
+ * doubt. From then on it refuses every call except `close` with STORE_LOST.
  *
- * A log that is not there is WORKER_NOT_FOUND, a store that is not open STORE_UNAVAILABLE. A log's id is made by the
- * runtime, of letters, digits and `_`, and never given to a second log.
+ * A log that does not exist is WORKER_NOT_FOUND; a store that is not open is STORE_UNAVAILABLE. The runtime makes the
+ * ids of logs from letters, digits and `_`, and never uses an id twice.
  *
- * The shape follows a few well-known logs: an expected position per append as in Kurrent and S2, raw pages as in Kafka.
+ * The interface follows well-known logs: each append names its expected position, as in Kurrent and S2, and reads
+ * return raw lines, as in Kafka.
  */
 export interface RuntimeStore {
-  /** Short name for people: `memory`, `fs-store`. */
+  /** A short name for people: `memory`, `fs-store`. */
   readonly kind: string;
-  /** Whether what was acknowledged outlives the process. */
+  /** True if acknowledged writes outlive the process. */
   readonly isDurable: boolean;
-  /** Version of the format that the store writes. */
+  /** The version of the format that the store writes. */
   readonly version: number;
 
   /**
-   * Called once, first. On return every log that was acknowledged before is listed.
+   * Opens the store. Called once, before all other methods. The result lists every log that was acknowledged before.
    * @throws STORE_LOCKED another process has it open · STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE
    */
   open(host: StoreHost): Promise<OpenedStore>;
 
   /**
-   * Begins a log with its first lines, number 1 on. On return log, record and lines are as durable as an append.
+   * Creates a log with its first lines, beginning with number 1. On return log, record and lines are as durable as an
+   * append.
    * @throws STORE_CONFLICT the log exists
    */
   create(log: string, begin: NewLog, batch: Batch): Promise<void>;
 
   /**
-   * Adds lines right after `after`, all or none. On return they are durable by the store's policy and readable.
-   * The runtime has at most one append a log on its way; stores group those of different logs.
+   * Appends lines after the position `after`, all or none. On return they are readable, and durable by the policy of
+   * the store. The runtime has at most one pending append for each log; a store may group those of different logs.
    * @throws STORE_CONFLICT `after` is not the head
    */
   append(log: string, after: LogHead, batch: Batch): Promise<void>;
 
   /**
-   * What the log really holds. On return an earlier append of that log has either happened or never will.
-   * @throws WORKER_NOT_FOUND there is no such log: a `create` that never was
+   * Returns the end of a log. On return every earlier append to it has either happened or never will.
+   * @throws WORKER_NOT_FOUND the log does not exist: a `create` that was in doubt did not happen
    */
   head(log: string): Promise<LogHead>;
 
   /**
-   * A slice: forward from the line at `position` on, or backward the lines before it, in log order either way, within
-   * both limits but at least one line where there is one. Beyond the head there is nothing; backward from there comes
-   * the end of the log. Cost depends on what is returned, never on the log's length.
+   * Reads consecutive lines: forward from the line at `position`, or backward the lines before it. Returns them in
+   * log order in either case, within both limits, but at least one line if there is one. A forward read from beyond
+   * the head returns no lines; a backward read from there returns the last ones. The cost depends on the returned
+   * lines only, and not on the length of the log.
    */
   read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice>;
 
-  /** The private record given at creation. */
+  /** Returns the private record that was given at the creation. */
   record(log: string): Promise<JsonValue>;
 
   /**
@@ -198,17 +213,18 @@ export interface RuntimeStore {
   keys(log: string): Promise<readonly KeyEntry[]>;
 
   /**
-   * Takes a log away that the runtime has ended with `worker.deleted`. On return it is not listed, now or after a
-   * restart. Again is no error.
+   * Removes a log that the runtime has ended with `worker.deleted`. On return it is not listed, neither now nor after a
+   * restart. A repeated call is not an error.
    */
   remove(log: string): Promise<void>;
 
-  /** Keeps a bundle by its digest; again is no error. */
+  /** Keeps a bundle under its digest. A repeated call is not an error. */
   putBundle(bundle: StoredBundle): Promise<void>;
+  /** Returns the content of a bundle, or null for an unknown digest. */
   bundle(digest: string): Promise<Uint8Array | null>;
-  /** All digests, sorted. */
+  /** Returns the digests of all bundles, sorted. */
   bundles(): Promise<readonly string[]>;
 
-  /** On return everything acknowledged is where `open` will find it, and another process may open the store. */
+  /** Closes the store. On return `open` finds every acknowledged write, and another process may open the store. */
   close(): Promise<void>;
 }

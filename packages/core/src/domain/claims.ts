@@ -1,25 +1,29 @@
 import type { Claim } from '../contracts/claim.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 
-/** What one Worker, or a detached execution of it, holds. */
+/** The write claims that one Worker, or one detached execution of it, holds. */
 interface Holding {
   readonly worker: string;
   readonly paths: readonly (readonly string[])[];
-  /** The Worker is deleted, an execution of it is not over: whoever has its id next is another one. */
+  /**
+   * True if the Worker was deleted while an execution was still detaching. A new Worker with the same id does not
+   * inherit these claims.
+   */
   isOrphan: boolean;
 }
 
 interface Node {
   readonly children: Map<string, Node>;
-  /** Those that hold a write claim on just this resource. */
+  /** The holdings with a write claim on exactly this resource. */
   readonly holders: Set<Holding>;
 }
 
 const newNode = (): Node => ({ children: new Map(), holders: new Set() });
 
 /**
- * Components of a resource, the scheme first. `pointer` is where it stands in the request.
- * @throws INVALID_REQUEST no scheme, or a component that is empty, `.` or `..`
+ * Splits a resource into its components, the scheme first. `pointer` is the JSON pointer of the resource in the
+ * request.
+ * @throws INVALID_REQUEST the scheme is missing, or a component is empty, `.` or `..`
  */
 export const parseResource = (resource: string, pointer = '/resource'): readonly string[] => {
   const match = /^([a-z][a-z0-9+.-]*):\/(.*)$/s.exec(resource);
@@ -29,20 +33,19 @@ export const parseResource = (resource: string, pointer = '/resource'): readonly
     !components ||
     components.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0'))
   ) {
-    throw new RuntimeError(
-      'INVALID_REQUEST',
-      'A claim resource is "<scheme>:/" and plain components, as in fs:/srv/docs',
-      { details: { issues: [{ pointer, message: 'must be "<scheme>:/" and plain components' }] } },
+    throw invalidRequest(
+      [{ pointer, message: 'must be "<scheme>:/" and plain components' }],
+      'A claim resource must be "<scheme>:/" and plain components, such as fs:/srv/docs',
     );
   }
   return [match[1] as string, ...components];
 };
 
 /**
- * The write claims that are held now. Two of them conflict where one resource contains the other, component by
- * component, unless the container's holder is an ancestor of the other: so a parent delegates part of what it holds.
- * Read claims are recorded with the Worker and never conflict. Taking costs the depth of the resource and the
- * claims below it, whatever the number of Workers.
+ * The write claims that are held now. Two claims conflict if one resource contains the other, component by component,
+ * unless the holder of the container is an ancestor of the other Worker: a parent can delegate a part of its claims.
+ * Read claims are recorded with the Worker and never conflict. The cost of taking a claim depends on the depth of the
+ * resource and the claims below it, and not on the number of Workers.
  */
 export class Claims {
   readonly #root = newNode();
@@ -56,7 +59,7 @@ export class Claims {
 
   /**
    * Takes all write claims of a Worker, or none.
-   * @throws CLAIM_CONFLICT with the claim's name and the Workers that hold what it overlaps
+   * @throws CLAIM_CONFLICT with the name of the claim and the Workers whose claims it overlaps
    */
   take(worker: string, claims: readonly Claim[]): void {
     const paths: (readonly string[])[] = [];
@@ -79,26 +82,29 @@ export class Claims {
     if (paths.length > 0) this.#byWorker.set(worker, this.#hold(worker, paths));
   }
 
-  /** Gives back what the Worker holds; nothing held is fine. */
+  /** Releases the claims of a Worker, if it holds any. */
   release(worker: string): void {
     const holding = this.#byWorker.get(worker);
     this.#byWorker.delete(worker);
-    if (holding) this.#letGo(holding);
+    if (holding) this.#remove(holding);
   }
 
-  /** Holds what the Worker holds once more, for an execution of it that is not over, until that is called off. */
+  /**
+   * Holds the claims of a Worker a second time, for an execution that was detached and has not ended. Returns the
+   * function that releases them.
+   */
   linger(worker: string): () => void {
     const held = this.#byWorker.get(worker);
     if (!held) return () => {};
     const holding = this.#hold(worker, held.paths);
     this.#lingering.add(holding);
     return () => {
-      if (this.#lingering.delete(holding)) this.#letGo(holding);
+      if (this.#lingering.delete(holding)) this.#remove(holding);
     };
   }
 
-  /** The Worker is gone: it gives back what it holds, and what lingers of it is shared with nobody. */
-  forget(worker: string): void {
+  /** Releases the claims of a deleted Worker. The claims of its detached executions then conflict with every Worker. */
+  releaseDeleted(worker: string): void {
     this.release(worker);
     for (const holding of this.#lingering) if (holding.worker === worker) holding.isOrphan = true;
   }
@@ -109,8 +115,8 @@ export class Claims {
     return holding;
   }
 
-  #letGo(holding: Holding): void {
-    for (const path of holding.paths) this.#drop(this.#root, path, 0, holding);
+  #remove(holding: Holding): void {
+    for (const path of holding.paths) this.#removeBelow(this.#root, path, 0, holding);
   }
 
   #node(path: readonly string[]): Node {
@@ -126,7 +132,7 @@ export class Claims {
     return node;
   }
 
-  #drop(node: Node, path: readonly string[], depth: number, holding: Holding): void {
+  #removeBelow(node: Node, path: readonly string[], depth: number, holding: Holding): void {
     if (depth === path.length) {
       node.holders.delete(holding);
       return;
@@ -134,7 +140,7 @@ export class Claims {
     const part = path[depth] as string;
     const child = node.children.get(part);
     if (!child) return;
-    this.#drop(child, path, depth + 1, holding);
+    this.#removeBelow(child, path, depth + 1, holding);
     if (child.holders.size === 0 && child.children.size === 0) node.children.delete(part);
   }
 
@@ -144,18 +150,18 @@ export class Claims {
     for (const part of path) {
       node = node.children.get(part);
       if (!node) return [...found];
-      // holders of a container (or of the very resource) may be ancestors that delegate
+      // the holder of a container, or of the same resource, may be an ancestor that delegates
       for (const { worker: holder, isOrphan } of node.holders) {
         if (isOrphan || (holder !== worker && !this.#isAncestor(holder, worker))) found.add(holder);
       }
     }
-    // holders inside may be descendants that this Worker delegated to
+    // a holder inside may be a descendant to which this Worker delegated
     const below = [...node.children.values()];
     for (let next = below.pop(); next && found.size < 10; next = below.pop()) {
       for (const { worker: holder, isOrphan } of next.holders) {
         if (isOrphan || (holder !== worker && !this.#isAncestor(worker, holder))) found.add(holder);
       }
-      // not spread: there may be more of them than a call takes arguments
+      // not spread, because a call takes a limited number of arguments
       for (const child of next.children.values()) below.push(child);
     }
     return [...found];

@@ -1,13 +1,32 @@
-import type { EventKey, NewEvent, ResolvedBy, RunError, RunOutcome, StopResult } from '../contracts/event.ts';
+import type {
+  EventKey,
+  InputRole,
+  NewEvent,
+  ResolvedBy,
+  RunError,
+  RunOutcome,
+  StopResult,
+  TextPart,
+} from '../contracts/event.ts';
+import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { OpenRequest, UpdateWorker } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { AcceptedInput, CurrentRun, WorkerState } from './state.ts';
+import { invalidRequest, limitReached, RuntimeError } from '../contracts/runtime-error.ts';
+import type { CurrentRun, WorkerState } from './state.ts';
 
 /*
- * The state machine: what each command makes of a Worker's state, as events or as a RuntimeError. Pure and
- * synchronous, so that whatever is decided in one turn sees what was decided before it in the same turn.
+ * The state machine of a Worker. Each function decides one command on a state: it returns the events, or throws a
+ * RuntimeError. The functions are pure and synchronous, so that each decision of a turn sees the earlier ones.
  */
+
+/** An input to accept, with the ids that it and its run get. */
+export interface NewInput {
+  readonly inputId: string;
+  readonly runId: string;
+  readonly role: InputRole;
+  readonly parts: readonly TextPart[];
+  readonly metadata?: JsonObject;
+}
 
 const detail = (state: WorkerState): { workerId: string } => ({ workerId: state.workerId });
 
@@ -16,19 +35,20 @@ const assertAlive = (state: WorkerState): void => {
     throw new RuntimeError('WORKER_NOT_FOUND', undefined, { details: detail(state) });
 };
 
+/** @throws WORKER_NOT_FOUND · WORKER_STOPPED */
 export const assertRunnable = (state: WorkerState): void => {
   assertAlive(state);
   if (state.status === 'stopped')
     throw new RuntimeError('WORKER_STOPPED', undefined, { details: detail(state) });
 };
 
-const started = (input: AcceptedInput, generation: number): NewEvent => ({
+const started = (input: Pick<NewInput, 'inputId' | 'runId'>, generation: number): NewEvent => ({
   type: 'run.started',
   run: input.runId,
   data: { input: input.inputId, origin: 'input', generation },
 });
 
-const accepted = (input: AcceptedInput, queued: boolean, key: EventKey | null): NewEvent => ({
+const accepted = (input: NewInput, queued: boolean, key: EventKey | null): NewEvent => ({
   type: 'input.accepted',
   run: input.runId,
   data: {
@@ -41,10 +61,10 @@ const accepted = (input: AcceptedInput, queued: boolean, key: EventKey | null): 
   },
 });
 
-/** @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY · LIMIT_REACHED the queue is full */
+/** Accepts an input. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY · LIMIT_REACHED the queue is full */
 export const acceptInput = (
   state: WorkerState,
-  input: AcceptedInput,
+  input: NewInput,
   whenBusy: 'reject' | 'queue',
   key: EventKey | null,
   limits: Limits,
@@ -57,19 +77,14 @@ export const acceptInput = (
     throw new RuntimeError('WORKER_BUSY', undefined, { details: { ...detail(state), runId } });
   }
   if (state.queue.length >= limits.queuedInputs) {
-    throw new RuntimeError('LIMIT_REACHED', 'The input queue of the Worker is full', {
-      details: { ...detail(state), limit: 'queuedInputs', value: limits.queuedInputs },
-    });
+    const message = 'The input queue of the Worker is full';
+    throw limitReached('queuedInputs', limits.queuedInputs, message, detail(state));
   }
   return [accepted(input, true, key)];
 };
 
-/** A run that the engine begins itself. @throws as `acceptInput` */
-export const beginRun = (
-  state: WorkerState,
-  runId: string,
-  input: AcceptedInput | null,
-): readonly NewEvent[] => {
+/** Begins a run on the engine's own initiative. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY */
+export const beginRun = (state: WorkerState, runId: string, input: NewInput | null): readonly NewEvent[] => {
   assertRunnable(state);
   if (state.run !== null || state.queue.length > 0) {
     throw new RuntimeError('WORKER_BUSY', undefined, {
@@ -84,7 +99,7 @@ export const beginRun = (
   return input ? [accepted(input, false, null), begun] : [begun];
 };
 
-/** The run of the input that has waited longest, where nothing else is on. */
+/** Starts the run of the oldest queued input, unless a run is active or the Worker takes no inputs. */
 export const startNext = (state: WorkerState): readonly NewEvent[] => {
   const next = state.queue[0];
   return state.phase === 'alive' && state.status !== 'stopped' && state.run === null && next
@@ -99,10 +114,11 @@ const resolveOpen = (state: WorkerState, by: ResolvedBy): readonly NewEvent[] =>
     data: { request: requestId, decision: null, by },
   }));
 
+/** The end of a run, as it is recorded. */
 export interface RunEnd {
   readonly outcome: RunOutcome;
   readonly error?: RunError;
-  /** Of whoever cancelled it. */
+  /** The reason that was given for a cancellation. */
   readonly reason?: string;
 }
 
@@ -110,9 +126,9 @@ const UNFINISHED = 'The run ended before this call did. Whether it had an effect
 const UNPERMITTED = 'The run ended before permission was given. The call was not made.';
 
 /**
- * No call is left without a result, so that whoever reads the log, a model too, need not guess whether one still
- * comes. Of an interrupted run nobody knows, but for calls that still waited for permission: an execution that outlived
- * the runtime may still tell.
+ * Gives every open call a result, so that no reader of the log (including a model) has to guess whether one follows.
+ * Calls of an interrupted run stay open, because an execution that outlived the runtime may still report their results;
+ * only calls that waited for permission were certainly not made.
  */
 const closeCalls = (
   { runId, calls = [] }: CurrentRun,
@@ -127,8 +143,8 @@ const closeCalls = (
   });
 
 /**
- * Ends the run, its open requests and calls first, and starts the next queued one where that is wanted.
- * A run that is over already stays as it ended: no events.
+ * Ends a run: first its open requests and calls, then the run itself. With `startsNext` it also starts the next queued
+ * run. A run that has already ended produces no events.
  */
 export const finishRun = (
   state: WorkerState,
@@ -150,7 +166,7 @@ export const finishRun = (
   ];
 };
 
-/** @throws LIMIT_REACHED · RUN_MISMATCH the run that asks is over */
+/** Opens a request. @throws LIMIT_REACHED · RUN_MISMATCH the run has ended */
 export const openRequest = (
   state: WorkerState,
   runId: string,
@@ -158,11 +174,9 @@ export const openRequest = (
   limits: Limits,
 ): readonly NewEvent[] => {
   if (state.run?.runId !== runId)
-    throw new RuntimeError('RUN_MISMATCH', 'The run is over', { details: { runId } });
+    throw new RuntimeError('RUN_MISMATCH', 'The run has ended', { details: { runId } });
   if (state.requests.length >= limits.openRequests) {
-    throw new RuntimeError('LIMIT_REACHED', 'The run has too many requests open', {
-      details: { limit: 'openRequests', value: limits.openRequests },
-    });
+    throw limitReached('openRequests', limits.openRequests, 'The run has too many open requests');
   }
   const { requestId, kind, prompt, call, options, expiresAt } = request;
   const data = {
@@ -177,8 +191,8 @@ export const openRequest = (
 };
 
 /**
- * Answers a request; the same answer again changes nothing.
- * @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED with another answer · INVALID_REQUEST not one of its options
+ * Answers a request. A repeated answer produces no events.
+ * @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED it has another answer · INVALID_REQUEST the decision is not an option
  */
 export const resolveRequest = (
   state: WorkerState,
@@ -195,17 +209,16 @@ export const resolveRequest = (
     throw new RuntimeError('REQUEST_RESOLVED', undefined, { details: { ...detail(state), requestId } });
   }
   if (answer.decision !== null && !open.options.includes(answer.decision)) {
-    throw new RuntimeError('INVALID_REQUEST', 'The decision is not one of the options', {
-      details: {
-        issues: [{ pointer: '/decision', message: 'must be one of the options' }],
-        options: open.options,
-      },
-    });
+    throw invalidRequest(
+      [{ pointer: '/decision', message: 'must be one of the options' }],
+      'The decision is not one of the options',
+      { options: open.options },
+    );
   }
   return [{ type: 'request.resolved', run: open.runId, data: { request: requestId, ...answer } }];
 };
 
-/** Ends everything: run, queue, execution. A Worker that is stopped stays as it is. */
+/** Stops a Worker: ends its run, its queue and its execution. A stopped Worker produces no events. */
 export const stop = (
   state: WorkerState,
   outcome: StopResult,
@@ -226,14 +239,14 @@ export const stop = (
   ];
 };
 
-/** An execution is attached: with it a Worker shows for the first time, or comes back from a stop. */
-export const attached = (state: WorkerState, generation: number): readonly NewEvent[] => {
+/** Records that an execution was attached. The first one makes a new Worker visible. */
+export const attachExecution = (state: WorkerState, generation: number): readonly NewEvent[] => {
   assertAlive(state);
   return [{ type: 'execution.attached', data: { generation, engine: state.engine } }];
 };
 
-/** The execution is gone without having been asked to go. */
-export const lose = (
+/** Records that an execution ended without a stop. */
+export const detachExecution = (
   state: WorkerState,
   end: RunEnd,
   cause: 'restart' | 'crash' | 'deadline',
@@ -246,6 +259,7 @@ export const lose = (
   ];
 };
 
+/** Changes the display name or the labels. Values that stay the same produce no events. */
 export const update = (state: WorkerState, { displayName, labels }: UpdateWorker): readonly NewEvent[] => {
   assertAlive(state);
   const data = {
@@ -256,7 +270,7 @@ export const update = (state: WorkerState, { displayName, labels }: UpdateWorker
   return Object.keys(data).length === 0 ? [] : [{ type: 'worker.updated', data }];
 };
 
-/** @throws WORKER_NOT_STOPPED */
+/** Ends the log. @throws WORKER_NOT_STOPPED */
 export const remove = (state: WorkerState, cause: 'delete' | 'creation'): readonly NewEvent[] => {
   assertAlive(state);
   if (cause === 'delete' && state.status !== 'stopped') {

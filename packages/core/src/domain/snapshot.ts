@@ -1,64 +1,102 @@
+import type { TextPart } from '../contracts/event.ts';
+import type { JsonObject } from '../contracts/json.ts';
 import type { Snapshot, StoredLog } from '../contracts/store.ts';
-import { emptyState, type WorkerState } from './state.ts';
+import { sizeOfInput } from './size.ts';
+import { type CurrentRun, emptyState, type PendingInput, type WorkerState } from './state.ts';
 
-/** Of the fold: a snapshot of another version is folded anew from the log. */
-const STATE_VERSION = 1;
+/**
+ * The version of the fold. A snapshot of an unknown version is not used; the state is folded from the whole log instead.
+ */
+const STATE_VERSION = 2;
+/** The version whose snapshots hold the text of inputs. */
+const WITH_TEXTS = 1;
 
 const EMPTY: Readonly<Record<string, unknown>> = { ...emptyState('', '') };
 
 const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 
+/** The status of a Worker that needs no work at a start. */
 type Rest = 'idle' | 'stopped';
 
-/** How a Worker rests: a start has nothing to take up, take back or look up for it. Null for one that does not. */
+/** Returns the status of a Worker that a start has nothing to do for, or null. */
 const restOf = ({ phase, status, run, queue, creationKey, claims }: WorkerState): Rest | null => {
   if (phase !== 'alive' || run !== null || queue.length > 0 || creationKey !== null) return null;
   if (status === 'stopped') return status;
   return status === 'idle' && claims.every(({ mode }) => mode === 'read') ? status : null;
 };
 
-const beginning = (rest: Rest): string => `{"version":${STATE_VERSION},"rest":"${rest}",`;
-const IDLE = beginning('idle');
-const STOPPED = beginning('stopped');
+const beginningsOf = (rest: Rest): readonly string[] =>
+  [STATE_VERSION, WITH_TEXTS].map((version) => `{"version":${version},"rest":"${rest}",`);
+const IDLE = beginningsOf('idle');
+const STOPPED = beginningsOf('stopped');
 
 const restIn = (text: string): Rest | null => {
-  if (text.startsWith(IDLE)) return 'idle';
-  return text.startsWith(STOPPED) ? 'stopped' : null;
+  if (IDLE.some((beginning) => text.startsWith(beginning))) return 'idle';
+  return STOPPED.some((beginning) => text.startsWith(beginning)) ? 'stopped' : null;
 };
 
 /**
- * What a snapshot says of a Worker. What is as in an empty log is left out: there are many Workers, all of their
- * snapshots are read at a start, and most of a Worker that nothing happens to is empty.
+ * Serializes the state of a Worker. Fields with their default value are omitted, because all snapshots are read at
+ * startup and most Workers are idle.
  */
 export const snapshotOf = (state: WorkerState): Snapshot => {
   const { workerId: _id, log: _log, ...rest } = state;
-  const told = Object.entries(rest).filter(
+  const changed = Object.entries(rest).filter(
     ([name, value]) => value !== EMPTY[name] && !(isEmpty(value) && isEmpty(EMPTY[name])),
   );
   return {
     head: { seq: state.head.seq, bytes: state.head.end },
-    // `restIn` reads it in this order
+    // `restIn` depends on the order of these fields
     text: JSON.stringify({
       version: STATE_VERSION,
       rest: restOf(state) ?? undefined,
-      state: Object.fromEntries(told),
+      state: Object.fromEntries(changed),
     }),
   };
 };
 
-/** The state that a snapshot tells; that of an empty log where there is none, or one of another version. */
+/** An input as a snapshot of version `WITH_TEXTS` holds it. */
+interface InputWithText {
+  readonly inputId: string;
+  readonly runId: string;
+  readonly parts: readonly TextPart[];
+  readonly metadata?: JsonObject;
+}
+
+const withoutText = (input: InputWithText): PendingInput => {
+  const { inputId, runId } = input;
+  return { inputId, runId, seq: 0, offset: 0, bytes: sizeOfInput(input) };
+};
+
+interface StateWithTexts extends Partial<Omit<WorkerState, 'queue' | 'run'>> {
+  readonly queue?: readonly InputWithText[];
+  readonly run?: Omit<CurrentRun, 'input'> & { readonly input: InputWithText | null };
+}
+
+/** Releases the text of the inputs in a state, which a run finds in the log. */
+const withoutTexts = ({ queue, run, ...rest }: StateWithTexts): Partial<WorkerState> => ({
+  ...rest,
+  ...(queue && { queue: queue.map(withoutText) }),
+  ...(run && { run: { ...run, input: run.input && withoutText(run.input) } }),
+});
+
+type StoredState =
+  | { readonly version: typeof STATE_VERSION; readonly state?: Partial<WorkerState> }
+  | { readonly version: typeof WITH_TEXTS; readonly state?: StateWithTexts }
+  | { readonly version?: undefined; readonly state?: undefined };
+
+/** Returns the state of a snapshot. Without one, or for an unknown version, returns the state of an empty log. */
 export const stateIn = (workerId: string, log: string, snapshot: Snapshot | null): WorkerState => {
   const empty = emptyState(workerId, log);
   if (!snapshot) return empty;
-  const { version, state } = JSON.parse(snapshot.text) as {
-    readonly version?: unknown;
-    readonly state?: Partial<WorkerState>;
-  };
-  return version === STATE_VERSION && state ? { ...empty, ...state } : empty;
+  const stored = JSON.parse(snapshot.text) as StoredState;
+  if (stored.version === STATE_VERSION) return { ...empty, ...stored.state };
+  if (stored.version === WITH_TEXTS && stored.state) return { ...empty, ...withoutTexts(stored.state) };
+  return empty;
 };
 
-/** A state that is left in its snapshot until something needs it: a runtime opens with many that nothing does. */
+/** A state that is parsed from its snapshot on first use, because most Workers are not used after a start. */
 export class Resting {
   readonly workerId: string;
   readonly log: string;
@@ -78,7 +116,7 @@ export class Resting {
   }
 }
 
-/** Null for a log whose end the snapshot does not tell, or that a start has something to do for. */
+/** Returns null for a log that goes on after its snapshot, or that a start has something to do for. */
 export const restingIn = ({ workerId, log, head, snapshot, isDamaged }: StoredLog): Resting | null => {
   if (!snapshot || snapshot.head.seq !== head.seq || isDamaged) return null;
   const status = restIn(snapshot.text);

@@ -2,33 +2,39 @@ import type { ClaimMode } from '../contracts/claim.ts';
 import type {
   BundleRef,
   EventKey,
-  InputRole,
   RunError,
   StopResult,
-  TextPart,
   UsageData,
   WorkerEvent,
 } from '../contracts/event.ts';
-import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import type { JsonValue } from '../contracts/json.ts';
 import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
 import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
+import { sizeOfInput } from './size.ts';
 
-export interface AcceptedInput {
+/**
+ * An input whose run has not ended. The state does not hold its text: the text is in the log, and is read from there
+ * when the run begins.
+ */
+export interface PendingInput {
   readonly inputId: string;
   readonly runId: string;
-  readonly role: InputRole;
-  readonly parts: readonly TextPart[];
-  readonly metadata?: JsonObject;
+  /** The position of its line in the log; number 0 if it is not known, for an input of an old snapshot. */
+  readonly seq: number;
+  readonly offset: number;
+  /** The size of its text and metadata in memory, as `sizeOfInput` estimates it. */
+  readonly bytes: number;
 }
 
+/** The active run. */
 export interface CurrentRun {
   readonly runId: string;
   readonly origin: 'input' | 'engine';
-  readonly input: AcceptedInput | null;
+  readonly input: PendingInput | null;
   readonly generation: number;
   readonly startedAt: string;
-  /** The tool calls without a result; left out where there are none. */
+  /** The tool calls without a result. Absent if every call has a result. */
   readonly calls?: readonly string[];
 }
 
@@ -44,17 +50,17 @@ interface Tally {
 }
 
 /**
- * All that is known of a Worker from its log: the fold of its events, a plain JSON value. Values inside are replaced,
- * never changed, so a snapshot of it is a reference. What is live (an attached session, streams) is not in here.
+ * The state of a Worker: the fold of the events of its log, a plain JSON value. Values inside are replaced and never
+ * changed, so a reference serves as a snapshot. Live objects (an attached session, streams) are not part of it.
  */
 export interface WorkerState {
   readonly workerId: string;
   readonly log: string;
-  /** Where the log ends. */
+  /** The end of the log. */
   readonly head: LogPosition;
   readonly createdAt: string;
   readonly updatedAt: string;
-  /** A Worker shows from its first `execution.attached` on; before that, a failure or a restart takes it away again. */
+  /** A Worker is visible from its first `execution.attached` on. Before that, a failure or a restart removes it. */
   readonly phase: 'creating' | 'alive' | 'deleted';
   readonly status: WorkerStatus;
   readonly engine: string;
@@ -69,17 +75,18 @@ export interface WorkerState {
   readonly creationKey: EventKey | null;
   readonly generation: number;
   readonly lastError: RunError | null;
-  /** What an execution recorded last. */
+  /** The value that an execution recorded last. */
   readonly recorded: JsonValue;
   readonly stopResult: StopResult | null;
   readonly run: CurrentRun | null;
-  readonly queue: readonly AcceptedInput[];
+  readonly queue: readonly PendingInput[];
   readonly requests: readonly OpenRequest[];
-  /** The requests resolved last, so that answering again can be told from answering the unknown. */
+  /** The requests that were resolved last, to distinguish a repeated answer from an unknown request. */
   readonly resolved: readonly { readonly requestId: string; readonly decision: string | null }[];
   readonly tally: Tally;
 }
 
+/** A state while events are folded into it. */
 export type Draft = { -readonly [K in keyof WorkerState]: WorkerState[K] };
 
 const RESOLVED_KEPT = 16;
@@ -96,7 +103,7 @@ const NO_TALLY: Tally = {
   usage: NO_USAGE,
 };
 
-/** The state of an empty log. */
+/** Returns the state of an empty log. */
 export const emptyState = (workerId: string, log: string): WorkerState => ({
   workerId,
   log,
@@ -132,10 +139,11 @@ const count = (tally: Tally, what: Exclude<keyof Tally, 'usage'>): Tally => ({
 });
 
 /**
- * Folds one event into a draft, all but `head`, which belongs to whoever knows the bytes. Total: an event of an
- * unknown type, or one that does not fit (a damaged log), changes nothing but the time.
+ * Folds one event into a draft, except for `head`, which the caller sets because it knows the bytes. `offset` is where
+ * the line of the event begins. Never fails: an event of an unknown type, or one that does not fit the state (in a
+ * damaged log), changes only the time.
  */
-export const apply = (draft: Draft, event: WorkerEvent): void => {
+export const apply = (draft: Draft, event: WorkerEvent, offset: number): void => {
   draft.updatedAt = event.time;
   switch (event.type) {
     case 'worker.created': {
@@ -173,9 +181,9 @@ export const apply = (draft: Draft, event: WorkerEvent): void => {
       draft.recorded = event.data.value;
       return;
     case 'input.accepted': {
-      const { input: inputId, role, parts, metadata } = event.data;
-      const accepted = { inputId, runId: event.run ?? '', role, parts, ...(metadata && { metadata }) };
-      draft.queue = [...draft.queue, accepted];
+      const { data, seq, run: runId = '' } = event;
+      const accepted = { inputId: data.input, runId, seq, offset, bytes: sizeOfInput(data) };
+      draft.queue = draft.queue.length === 0 ? [accepted] : [...draft.queue, accepted];
       draft.tally = count(draft.tally, 'inputs');
       return;
     }

@@ -1,10 +1,11 @@
 import type { DetachReason, Engine } from '../contracts/engine.ts';
 import type { NewEvent } from '../contracts/event.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
-import { assertRunnable, attached, startNext } from '../domain/decide.ts';
+import { assertRunnable, attachExecution, startNext } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
+import { publicError } from '../plugin-kit/public-text.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { Execution, type ExecutionOwner } from './execution.ts';
 import { type ExecutionState, executionStateOf, findExecutionState } from './execution-state.ts';
@@ -27,7 +28,7 @@ export type DecideAttached = (state: WorkerState, generation: number) => readonl
 /** Checks the state again in the turn, because a stop may have come while the engine attached. */
 const attachedIfRunnable: DecideAttached = (state, generation) => {
   assertRunnable(state);
-  return attached(state, generation);
+  return attachExecution(state, generation);
 };
 
 /**
@@ -75,12 +76,14 @@ export class Attachments {
     }
     const { unsettledExecutions } = services.limits;
     if (this.#unsettled.size >= unsettledExecutions) {
-      throw new RuntimeError('LIMIT_REACHED', 'Too many detached executions have not ended yet', {
-        details: { limit: 'unsettledExecutions', value: unsettledExecutions },
-      });
+      throw limitReached(
+        'unsettledExecutions',
+        unsettledExecutions,
+        'Too many detached executions have not ended yet',
+      );
     }
     const record = await this.recordOf(worker);
-    const execution = new Execution(worker, generation + 1, record, services, owner);
+    const execution = new Execution(worker, engine, generation + 1, record, services, owner);
     this.#connecting.set(worker, execution);
     try {
       if (this.#isClosed) throw new RuntimeError('RUNTIME_STOPPING');
@@ -142,7 +145,7 @@ export class Attachments {
       .connect(async (context) => engine.attach(context))
       .catch((error: unknown) =>
         error instanceof RuntimeError || isLate
-          ? Promise.reject(error)
+          ? Promise.reject(error instanceof RuntimeError ? publicError(error) : error)
           : refuse(`The engine "${engine.name}" failed to attach`, error),
       );
     const late = new Promise<void>((resolve) => {

@@ -3,6 +3,7 @@ import type { StopOutcome } from '../contracts/runtime-api.ts';
 import type { Live } from '../workers/live.ts';
 import type { ExecutionSlot } from '../workers/slot.ts';
 import type { Worker } from '../workers/worker.ts';
+import type { Deadline } from './deadline.ts';
 import type { Execution } from './execution.ts';
 import type { RunDriver } from './run-driver.ts';
 import type { Stall } from './stalls.ts';
@@ -14,6 +15,8 @@ export class ExecutionState implements ExecutionSlot {
   /** The driver of the active run. It stays until the run has ended, also if its execution was fenced. */
   driver: RunDriver | null = null;
   stopping: Promise<StopOutcome> | null = null;
+  /** The deadline of the stop in progress. */
+  stopDeadline: Deadline | null = null;
   /** Set while queued inputs are blocked. */
   stall: Stall | null = null;
 

@@ -1,10 +1,11 @@
-import type { DetachReason, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
+import type { DetachReason, Engine, EngineContext, EngineSession, RunInput } from '../contracts/engine.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { CurrentRun } from '../domain/state.ts';
+import type { CurrentRun, PendingInput } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { contextOf } from './engine-context.ts';
+import { checkedRunInput } from './engine-output.ts';
 import { RunDriver, type RunHost } from './run-driver.ts';
 import type { ExecutionServices } from './services.ts';
 
@@ -20,6 +21,13 @@ export interface ExecutionOwner {
   beginRun(execution: Execution, input: RunInput | null): Promise<void>;
 }
 
+/** @throws TypeError the value that an engine attached with is not a session */
+const assertSession = (session: unknown): void => {
+  const { run, detach } = (session ?? {}) as { readonly [K in keyof EngineSession]?: unknown };
+  if (typeof run !== 'function' || typeof detach !== 'function')
+    throw new TypeError('attach() must resolve with a session: an object with the methods run and detach');
+};
+
 /**
  * One attached engine of a Worker, and the host of its runs: everything that a run driver needs of the runtime is bound
  * to this Worker. A fenced execution is dead: its engine context throws and its output is refused. Fencing protects the
@@ -30,6 +38,7 @@ export class Execution implements RunHost {
   readonly generation: number;
   readonly services: ExecutionServices;
   readonly record: PrivateRecord;
+  readonly #engine: Engine;
   readonly #owner: ExecutionOwner;
   #session: EngineSession | null = null;
   #connecting: Promise<void> = Promise.resolve();
@@ -42,6 +51,7 @@ export class Execution implements RunHost {
 
   constructor(
     worker: Worker,
+    engine: Engine,
     generation: number,
     record: PrivateRecord,
     services: ExecutionServices,
@@ -51,6 +61,7 @@ export class Execution implements RunHost {
     this.generation = generation;
     this.record = record;
     this.services = services;
+    this.#engine = engine;
     this.#owner = owner;
   }
 
@@ -79,16 +90,22 @@ export class Execution implements RunHost {
       this.#rejectConnect = () => {
         reject(new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was ended while its engine attached'));
       };
-      this.#connecting = attach(contextOf(this)).then((session) => {
-        this.#session = session;
-        resolve();
-      }, reject);
+      this.#connecting = attach(contextOf(this))
+        .then((session) => {
+          assertSession(session);
+          this.#session = session;
+          resolve();
+        })
+        .catch(reject);
     });
   }
 
-  /** Starts a driver for a run that the log has started. Returns null if no engine is connected. */
-  start(run: CurrentRun): RunDriver | null {
-    if (this.#session) this.#driver = new RunDriver(run, this.#session, this);
+  /**
+   * Starts a driver for a run that the log has started. Returns null if no engine is connected. Without `input`, the
+   * driver reads the input of the run from the log.
+   */
+  start(run: CurrentRun, input: RunInput | null): RunDriver | null {
+    if (this.#session) this.#driver = new RunDriver(run, input, this.#session, this);
     return this.#driver;
   }
 
@@ -139,8 +156,8 @@ export class Execution implements RunHost {
     if (!this.#isFenced) this.#owner.detachLost(this, cause);
   }
 
-  beginRun(input: RunInput | null): Promise<void> {
-    return this.#owner.beginRun(this, input);
+  async beginRun(input: RunInput | null): Promise<void> {
+    return this.#owner.beginRun(this, input && checkedRunInput(input, this.services.limits.eventBytes));
   }
 
   // what a run driver needs
@@ -149,8 +166,16 @@ export class Execution implements RunHost {
     return this.services.journal.commit(this.worker, decide, options);
   }
 
-  persist(decide: Decision['decide'], failed?: (error: RuntimeError) => void): Promise<void> {
+  readInput(input: PendingInput): Promise<RunInput> {
+    return this.services.inputs.read(this.worker, input);
+  }
+
+  persist(decide: Decision['decide'], failed?: (error: RuntimeError) => void): Promise<RuntimeError | null> {
     return this.services.journal.persist(this.worker, decide, failed);
+  }
+
+  allowsRequests(): boolean {
+    return this.#engine.capabilities.requests === true;
   }
 
   startsNext(): boolean {

@@ -1,15 +1,20 @@
-import type { CalledOff, EngineOutput, Message } from '../contracts/engine.ts';
-import type { MessagePart, NewEvent } from '../contracts/event.ts';
+import type { EngineOutput, Message, WithdrawnRun } from '../contracts/engine.ts';
+import { encodeEvent, type MessagePart, type NewEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RunEnd } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
+import type { Patience } from '../journal/patience.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
 import { InFlight } from '../workers/in-flight.ts';
 import type { Worker } from '../workers/worker.ts';
+import { checkedOutput } from './engine-output.ts';
 
 type Outputs = readonly EngineOutput[];
+
+/** More than the line of a call's result needs beside the id of the call, if the run ends before the call does. */
+const RESULT_LINE_BYTES = 512;
 
 const isDelta = ({ type }: EngineOutput): boolean => type === 'text' || type === 'reasoning';
 
@@ -30,34 +35,41 @@ export class OutputRecorder {
   readonly #host: RecorderHost;
   readonly #runId: string;
   readonly #inFlight: InFlight;
+  readonly #options: CommitOptions;
+  readonly #streaming: CommitOptions;
   #group: Outputs = [];
   #steps = 0;
+  /** The number of steps after the decision that is being made. A decision may be made again. */
+  #nextSteps = 0;
   #overflow: unknown = null;
   #isClosed = false;
-  #isLeftoverTooLarge = false;
-  #calledOff: CalledOff | null = null;
+  #withdrawn: WithdrawnRun | null = null;
 
-  constructor(runId: string, host: RecorderHost) {
+  constructor(runId: string, host: RecorderHost, patience: Patience) {
     this.#runId = runId;
     this.#host = host;
+    this.#options = { patience, applied: this.#recorded };
+    this.#streaming = { patience, applied: this.#streamed };
     const { limits } = host.services;
     this.#inFlight = new InFlight(runId, limits.inFlightBytes);
     host.worker.ensureLive(limits).readers.inFlight = this.#inFlight;
   }
 
   /**
-   * On return durable outputs are committed. Consecutive durable outputs of an array are committed together.
-   * @throws as `Journal.commit` · OUTPUT_TOO_LARGE · TypeError an output of unknown type
+   * On return durable outputs are committed. Consecutive durable outputs of an array are committed together. An array
+   * with an invalid output has no effect.
+   * @throws as `Journal.commit` · OUTPUT_TOO_LARGE · EngineOutputError an output is invalid
    */
   record(output: EngineOutput | Outputs): Promise<unknown> {
+    const { eventBytes } = this.#host.services.limits;
     return Array.isArray(output)
-      ? this.#recordAll(output as Outputs)
-      : this.#recordGroup([output as EngineOutput]);
+      ? this.#recordAll(Array.from(output as Outputs, (one) => checkedOutput(one, eventBytes)))
+      : this.#recordGroup([checkedOutput(output, eventBytes)]);
   }
 
-  /** Set once the engine has reported that its run was withdrawn. */
-  get calledOff(): CalledOff | null {
-    return this.#calledOff;
+  /** The output with which the engine reported that its run was withdrawn, or null. */
+  get withdrawn(): WithdrawnRun | null {
+    return this.#withdrawn;
   }
 
   /** Refuses further outputs. */
@@ -72,17 +84,18 @@ export class OutputRecorder {
     if (readers?.inFlight === this.#inFlight) readers.inFlight = null;
   }
 
-  /** The text that no message has completed, as the event that the end of the run is committed with. */
-  leftover(state: WorkerState, end: RunEnd): readonly NewEvent[] {
-    if (this.#inFlight.isEmpty || this.#isLeftoverTooLarge || state.run?.runId !== this.#runId) return [];
-    const event = this.#message({ type: 'message' });
-    if (event?.type !== 'message.completed') return [];
-    return [end.outcome === 'completed' ? event : { ...event, data: { ...event.data, partial: true } }];
-  }
-
-  /** Excludes the unfinished text from the end of the run, because it exceeds the limit of an event. */
-  skipLeftover(): void {
-    this.#isLeftoverTooLarge = true;
+  /**
+   * The text that no message has completed, as the event that the end of the run is committed with. Null if the text
+   * exceeds the limit of an event; it is lost then, and the run can end.
+   */
+  leftover(state: WorkerState, end: RunEnd): readonly NewEvent[] | null {
+    if (this.#inFlight.isEmpty || state.run?.runId !== this.#runId) return [];
+    const message = this.#message({ type: 'message' });
+    if (message?.type !== 'message.completed') return [];
+    const event: NewEvent =
+      end.outcome === 'completed' ? message : { ...message, data: { ...message.data, partial: true } };
+    const line = encodeEvent(Number.MAX_SAFE_INTEGER, state.createdAt, state.workerId, event);
+    return Buffer.byteLength(line) < this.#host.services.limits.eventBytes ? [event] : null;
   }
 
   async #recordAll(outputs: Outputs): Promise<void> {
@@ -110,39 +123,59 @@ export class OutputRecorder {
 
   // hot path: created once per run instead of once per output
   readonly #decide = (state: WorkerState): readonly NewEvent[] => {
+    this.#nextSteps = this.#steps;
     if (this.#isClosed || state.run?.runId !== this.#runId) return [];
     const events: NewEvent[] = [];
-    let openCalls = state.run.calls?.length ?? 0;
+    let open: Set<string> | null = null;
     for (const output of this.#group) {
       const event = this.#event(output);
       if (event) events.push(event);
-      if (event?.type === 'tool.called') openCalls += 1;
+      if (event?.type === 'tool.called')
+        open = this.#opened(open ?? new Set(state.run.calls), event.data.call);
+      else if (event?.type === 'tool.finished') {
+        open ??= new Set(state.run.calls);
+        open.delete(event.data.call);
+      }
     }
-    const { openCalls: limit } = this.#host.services.limits;
-    if (openCalls > limit)
-      throw new RuntimeError('LIMIT_REACHED', 'The run has too many tool calls without a result', {
-        details: { limit: 'openCalls', value: limit },
-      });
     return events;
   };
 
-  readonly #options = {
-    applied: ({ events }: Commit): void => {
-      if (events.some((event) => event.type === 'message.completed')) this.#inFlight.clear();
-    },
+  #opened(open: Set<string>, call: string): Set<string> {
+    if (open.has(call)) {
+      throw new RuntimeError(
+        'ENGINE_FAILED',
+        `The engine repeated the open tool call "${call.slice(0, 100)}"`,
+        {
+          details: { call },
+        },
+      );
+    }
+    open.add(call);
+    const { openCalls: limit, eventBytes } = this.#host.services.limits;
+    // the end of the run must be able to record a result for the call
+    if (call.length * 6 + RESULT_LINE_BYTES > eventBytes)
+      throw outputTooLarge('eventBytes', eventBytes, 'The id of the tool call is too long');
+    if (open.size > limit)
+      throw new RuntimeError('LIMIT_REACHED', 'The run has too many tool calls without a result', {
+        details: { limit: 'openCalls', value: limit },
+      });
+    return open;
+  }
+
+  readonly #recorded = ({ events }: Commit): void => {
+    this.#steps = this.#nextSteps;
+    if (events.some((event) => event.type === 'message.completed')) this.#inFlight.clear();
   };
 
-  readonly #streaming = {
-    applied: (): void => {
-      if (this.#isClosed || this.#host.worker.state.run?.runId !== this.#runId) return;
-      try {
-        for (const delta of this.#group)
-          if (delta.type === 'text' || delta.type === 'reasoning')
-            this.#inFlight.append(delta.type, delta.text);
-      } catch (error) {
-        this.#overflow = error;
-      }
-    },
+  readonly #streamed = (): void => {
+    if (this.#isClosed || this.#host.worker.state.run?.runId !== this.#runId) return;
+    try {
+      for (const delta of this.#group)
+        if (delta.type === 'text' || delta.type === 'reasoning')
+          this.#inFlight.append(delta.type, delta.text);
+    } catch (error) {
+      this.#overflow = error;
+    }
   };
 
   #event(output: EngineOutput): NewEvent | null {
@@ -159,16 +192,16 @@ export class OutputRecorder {
         return { type: 'tool.finished', run, data };
       }
       case 'step-start': {
-        this.#steps += 1;
+        this.#nextSteps += 1;
         const { model } = output;
         return {
           type: 'step.started',
           run,
-          data: { step: this.#steps, ...(model !== undefined && { model }) },
+          data: { step: this.#nextSteps, ...(model !== undefined && { model }) },
         };
       }
       case 'step-finish':
-        return { type: 'step.finished', run, data: { step: this.#steps, finish: output.finish } };
+        return { type: 'step.finished', run, data: { step: this.#nextSteps, finish: output.finish } };
       case 'usage': {
         const { type: _, ...data } = output;
         return { type: 'usage.recorded', run, data };
@@ -189,13 +222,11 @@ export class OutputRecorder {
           );
         return { type: 'execution.recorded', run, data: { value: output.value } };
       }
-      case 'called-off':
-        this.#calledOff = output;
+      case 'withdrawn':
+        this.#withdrawn = output;
         return null;
-      default: {
-        const { type } = output as { readonly type?: unknown };
-        throw new TypeError(`An engine yielded an output of unknown type ${JSON.stringify(type)}`);
-      }
+      default:
+        return null;
     }
   }
 

@@ -1,13 +1,17 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../contracts/clock.ts';
 import type { Answer, EngineSession, Question, Run, RunInput } from '../contracts/engine.ts';
-import type { EventData, NewEvent, RunOutcome } from '../contracts/event.ts';
+import type { EventData, NewEvent, RunError, RunOutcome } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { ERROR_CODES, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
-import { finishRun, lose, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
-import type { CurrentRun, WorkerState } from '../domain/state.ts';
+import { detachExecution, finishRun, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
+import type { CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
+import { CANNOT_BE_WRITTEN } from '../journal/journal.ts';
+import { Patience } from '../journal/patience.ts';
+import { publicError } from '../plugin-kit/public-text.ts';
+import { checkedQuestion, EngineOutputError } from './engine-output.ts';
 import { handled } from './handled.ts';
 import { OutputRecorder, type RecorderHost } from './output-recorder.ts';
 
@@ -18,11 +22,15 @@ export interface RunHost extends RecorderHost {
     readonly limits: Limits;
     readonly report: (report: Report) => void;
   };
+  /** @throws as `RunInputReader.read` */
+  readInput(input: PendingInput): Promise<RunInput>;
   /** Commits with retries. Never rejects; see `Journal.persist`. */
   persist(
     decide: (state: WorkerState) => readonly NewEvent[],
     failed?: (error: RuntimeError) => void,
-  ): Promise<void>;
+  ): Promise<RuntimeError | null>;
+  /** True if the engine declares that its runs may wait for requests. */
+  allowsRequests(): boolean;
   /** True if a queued input may start as soon as the run has ended. */
   startsNext(): boolean;
   /** Detaches the execution if the run, which was asked to end, has not ended within `stopDeadlineMs`. */
@@ -44,6 +52,21 @@ const ENDS: Record<CancelReason, RunEnd> = {
   shutdown: { outcome: 'interrupted' },
 };
 
+const FAILED: RunError = { code: 'ENGINE_FAILED', message: 'The engine failed' };
+
+/** The events of an end whose size no engine determines. */
+const BOUNDED = new Set<NewEvent['type']>(['run.finished', 'execution.detached', 'run.started']);
+
+/** Reduces an end to what can always be encoded: the outcome, and the title of the error. */
+const lastResort = ({ outcome, error }: RunEnd): RunEnd => ({
+  outcome,
+  ...(error && {
+    error: Object.hasOwn(ERROR_CODES, error.code)
+      ? { code: error.code, message: ERROR_CODES[error.code].title }
+      : FAILED,
+  }),
+});
+
 /** Drives one run: pulls the engine's outputs, records them one by one, and ends the run whether or not the engine cooperates. */
 export class RunDriver {
   readonly runId: string;
@@ -52,12 +75,18 @@ export class RunDriver {
   readonly #session: EngineSession;
   readonly #host: RunHost;
   readonly #current: CurrentRun;
+  /** The input, if the run did not have to read it from the log. */
+  readonly #given: RunInput | null;
   readonly #recorder: OutputRecorder;
+  /** Outputs wait for a store that is away, until the run is asked to end. */
+  readonly #patience = new Patience();
   readonly #answers = new Map<string, (answer: Answer) => void>();
   #controller: AbortController | null = null;
   #reason: CancelReason | null = null;
   #remark: string | undefined;
   #resolveFenced: () => void = () => {};
+  /** Ends the pause before the next attempt to read the input. */
+  #endPause: () => void = () => {};
   #isFenced = false;
   #outputs = 0;
   #waiters: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
@@ -67,12 +96,14 @@ export class RunDriver {
   #failure: unknown = null;
   #retry: (() => void) | null = null;
 
-  constructor(current: CurrentRun, session: EngineSession, host: RunHost) {
+  /** Without `input`, the driver reads the input of the run from the log. */
+  constructor(current: CurrentRun, input: RunInput | null, session: EngineSession, host: RunHost) {
     this.runId = current.runId;
     this.#current = current;
+    this.#given = input;
     this.#session = session;
     this.#host = host;
-    this.#recorder = new OutputRecorder(current.runId, host);
+    this.#recorder = new OutputRecorder(current.runId, host, this.#patience);
     let settle: () => void = () => {};
     this.settled = new Promise((resolve) => {
       settle = resolve;
@@ -86,7 +117,9 @@ export class RunDriver {
     if (this.#reason !== null) return;
     this.#reason = reason;
     this.#remark = remark;
+    this.#patience.end();
     this.#controller?.abort(reason);
+    this.#endPause();
     for (const requestId of this.#answers.keys()) this.#resolve(requestId, this.#endedBy);
   }
 
@@ -97,7 +130,9 @@ export class RunDriver {
   fence(): void {
     this.#isFenced = true;
     this.#recorder.close();
+    this.#patience.end();
     this.#resolveFenced();
+    this.#endPause();
     for (const answer of this.#answers.values()) answer({ decision: null, by: this.#endedBy });
     this.#answers.clear();
   }
@@ -113,12 +148,12 @@ export class RunDriver {
   /** Fences an engine that missed its deadline, and ends the run together with the execution. */
   endDetached(): void {
     this.fence();
-    void this.#persist(this.#endOf(), (state, end) => lose(state, end, 'deadline'));
+    void this.#persist(this.#endOf(), (state, end) => detachExecution(state, end, 'deadline'));
   }
 
   /** The text that no message has completed, for a caller that ends the run in place of the driver. */
   leftover(state: WorkerState, end: RunEnd): readonly NewEvent[] {
-    return this.#recorder.leftover(state, end);
+    return this.#recorder.leftover(state, end) ?? [];
   }
 
   /** The outcome of the run, once its end is committed. */
@@ -162,7 +197,8 @@ export class RunDriver {
     try {
       await this.#pull(settle);
     } catch (error) {
-      this.#failure = error ?? new TypeError('The engine threw nothing');
+      // a failure of the cleanup does not replace its reason
+      this.#failure ??= error ?? new TypeError('The engine threw nothing');
       settle();
     }
     cancelTimer();
@@ -173,7 +209,11 @@ export class RunDriver {
   }
 
   async #pull(settle: () => void): Promise<void> {
-    const outputs = this.#session.run(this.#handle())[Symbol.asyncIterator]();
+    const pending = this.#current.input;
+    const input = this.#given ?? (pending && (await this.#unlessFenced(this.#readInput(pending))));
+    // a run that was asked to end before its input was read never reaches the engine
+    if (input === FENCED || (input === null && pending)) return settle();
+    const outputs = this.#session.run(this.#handle(input))[Symbol.asyncIterator]();
     for (;;) {
       const next = outputs.next();
       const step = await this.#unlessFenced(next);
@@ -187,19 +227,46 @@ export class RunDriver {
         await this.#recorder.record(step.value);
         this.#outputs += 1;
         if (this.#outputs % OUTPUTS_PER_YIELD === 0) await setImmediate();
-        if (!this.#isFenced && this.#recorder.calledOff === null) continue;
+        if (!this.#isFenced && this.#recorder.withdrawn === null) continue;
       } catch (error) {
         this.#failure = error;
         this.#controller?.abort(error);
       }
       // no further output is pulled, and the engine has until the deadline to clean up
-      const returned = Promise.resolve(outputs.return?.());
+      const returned = (async () => outputs.return?.())();
       returned.then(settle, settle);
       if (this.#isFenced) return;
       this.#host.detachAtDeadline(this);
       await this.#unlessFenced(returned);
       return;
     }
+  }
+
+  /**
+   * Reads the input from the log, and retries while the store fails. Returns null if the run is asked to end first.
+   * @throws WORKER_DAMAGED the log does not have the input any more
+   */
+  async #readInput(pending: PendingInput): Promise<RunInput | null> {
+    for (
+      let delayMs = 100;
+      this.#reason === null && !this.#isFenced;
+      delayMs = Math.min(delayMs * 2, 5_000)
+    ) {
+      try {
+        return await this.#host.readInput(pending);
+      } catch (cause) {
+        const error = RuntimeError.from(cause, 'STORE_UNAVAILABLE');
+        if (!error.retryable) throw error;
+        await new Promise<void>((resolve) => {
+          const cancelTimer = this.#host.services.clock.after(delayMs, resolve);
+          this.#endPause = () => {
+            cancelTimer();
+            resolve();
+          };
+        });
+      }
+    }
+    return null;
   }
 
   /** Races against the fence without adding a reaction to a promise that outlives this step. */
@@ -211,8 +278,8 @@ export class RunDriver {
     });
   }
 
-  #handle(): Run {
-    const { input, runId } = this.#current;
+  #handle(input: RunInput | null): Run {
+    const { runId } = this;
     const given: RunInput | null = input && {
       role: input.role,
       parts: input.parts,
@@ -246,68 +313,118 @@ export class RunDriver {
     const failure = this.#failure;
     const cancelled = this.cancelledEnd;
     if (cancelled !== null) return cancelled;
-    const calledOff = this.#recorder.calledOff;
-    if (calledOff !== null) {
-      const { reason } = calledOff;
+    const withdrawn = this.#recorder.withdrawn;
+    if (withdrawn !== null) {
+      const { reason } = withdrawn;
       return { outcome: 'cancelled', ...(reason !== undefined && { reason }) };
     }
     if (failure === null) return { outcome: 'completed' };
-    if (failure instanceof RuntimeError) {
-      return { outcome: 'failed', error: { code: failure.code, message: failure.message } };
+    try {
+      return { outcome: 'failed', error: this.#errorOf(failure) };
+    } catch {
+      // an object of the engine whose members throw when they are read
+      return { outcome: 'failed', error: FAILED };
     }
+  }
+
+  /** The public form of a failure. Reports a failure whose cause only the operator may see. */
+  #errorOf(failure: unknown): RunError {
+    if (failure instanceof RuntimeError) {
+      const { code, message } = publicError(failure);
+      return { code, message };
+    }
+    const isInvalid = failure instanceof EngineOutputError;
     this.#host.services.report({
       severity: 'error',
       code: 'ENGINE_FAILED',
-      message: 'An engine threw during a run',
+      message: isInvalid
+        ? `An engine yielded an invalid output: ${failure.message}`
+        : 'An engine threw during a run',
       worker: this.#host.worker.workerId,
-      details: { runId: this.runId },
+      details: { runId: this.runId, ...(isInvalid && { field: failure.field }) },
       cause: failure,
     });
-    return { outcome: 'failed', error: { code: 'ENGINE_FAILED', message: 'The engine failed' } };
+    return isInvalid ? { code: 'ENGINE_FAILED', message: 'The engine yielded an invalid output' } : FAILED;
   }
 
-  /** Commits the end of the run with retries, so that a disk that is full for a while leaves no run open. */
+  /**
+   * Commits the end of the run with retries, so that a disk that is full for a while leaves no run open. An end that
+   * cannot be written is reduced to one that always can.
+   */
   async #persist(
-    wanted: RunEnd,
+    end: RunEnd,
     decide: (state: WorkerState, end: RunEnd) => readonly NewEvent[],
   ): Promise<void> {
-    let end = wanted;
-    await this.#host.persist(
-      (state) =>
-        state.run?.runId === this.runId
-          ? [...this.#recorder.leftover(state, end), ...decide(state, end)]
-          : [],
+    const rejectWaiters = (error: RuntimeError): void => {
+      for (const { reject } of this.#waiters.splice(0)) reject(error);
+    };
+    const ifActive =
+      (events: (state: WorkerState) => readonly NewEvent[]) =>
+      (state: WorkerState): readonly NewEvent[] =>
+        state.run?.runId === this.runId ? events(state) : [];
+    const failure = await this.#host.persist(
+      ifActive((state) => {
+        const leftover = this.#recorder.leftover(state, end);
+        if (leftover) return [...leftover, ...decide(state, end)];
+        return decide(state, end.outcome === 'completed' ? this.#textLost() : end);
+      }),
       (error) => {
-        if (error.code === 'OUTPUT_TOO_LARGE') {
-          this.#recorder.skipLeftover();
-          // a run whose text was lost is not reported as completed
-          if (end.outcome === 'completed')
-            end = { outcome: 'failed', error: { code: error.code, message: error.message } };
-        }
-        for (const { reject } of this.#waiters.splice(0)) reject(error);
+        if (!CANNOT_BE_WRITTEN.has(error.code)) rejectWaiters(error);
       },
     );
+    if (failure && CANNOT_BE_WRITTEN.has(failure.code)) {
+      const { runId } = this;
+      this.#host.services.report({
+        severity: 'error',
+        code: failure.code,
+        message: 'The end of a run was shortened, because it could not be written',
+        worker: this.#host.worker.workerId,
+        details: { runId },
+        cause: failure,
+      });
+      const rest = lastResort(end);
+      await this.#host.persist(
+        ifActive((state) => decide(state, rest).filter(({ type }) => BOUNDED.has(type))),
+        rejectWaiters,
+      );
+    }
     // the next call of `finished` starts another attempt
     if (this.#outcome === null) this.#retry = () => void this.#persist(end, decide);
   }
 
-  async #ask({ kind, prompt, call, options, timeoutMs }: Question): Promise<Answer> {
+  /** The end of a run that would have completed, but whose text exceeds the limit of an event. */
+  #textLost(): RunEnd {
+    const { eventBytes } = this.#host.services.limits;
+    const { code, message } = outputTooLarge(
+      'eventBytes',
+      eventBytes,
+      'The event exceeds the limit for one event',
+    );
+    return { outcome: 'failed', error: { code, message } };
+  }
+
+  async #ask(question: Question): Promise<Answer> {
+    if (!this.#host.allowsRequests()) {
+      throw new RuntimeError(
+        'OPERATION_UNSUPPORTED',
+        'The capabilities of the engine do not declare `requests`',
+      );
+    }
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
-    if (options.length === 0) throw new TypeError('A request needs at least one option');
     const { clock, limits } = this.#host.services;
+    const { kind, prompt, call, options, timeoutMs } = checkedQuestion(question, clock.now());
     const requestId = mintId('request');
     const expiresAt = timeoutMs === undefined ? null : new Date(clock.now() + timeoutMs).toISOString();
     const answer = new Promise<Answer>((resolve) => this.#answers.set(requestId, resolve));
     try {
-      await this.#host.commit((state) => {
-        if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
-        return openRequest(
-          state,
-          this.runId,
-          { requestId, kind, prompt, call: call ?? null, options, expiresAt },
-          limits,
-        );
-      });
+      await this.#host.commit(
+        (state) => {
+          if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
+          const request = { requestId, kind, prompt, call: call ?? null, options, expiresAt };
+          return openRequest(state, this.runId, request, limits);
+        },
+        { patience: this.#patience },
+      );
     } catch (error) {
       this.#answers.delete(requestId);
       throw error;

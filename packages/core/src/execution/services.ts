@@ -1,11 +1,14 @@
 import type { Clock } from '../contracts/clock.ts';
+import type { RunInput } from '../contracts/engine.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { CreateWorker } from '../contracts/runtime-api.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import type { Report } from '../diagnostics.ts';
+import type { PendingInput } from '../domain/state.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { ByteSum } from '../workers/byte-sum.ts';
 import type { Worker } from '../workers/worker.ts';
 
 /** Creates Workers on behalf of an engine. */
@@ -20,6 +23,12 @@ export interface HistoryReader {
   history(worker: Worker, assertAttached: () => void): AsyncIterable<TranscriptItem>;
 }
 
+/** Reads the inputs of runs from the log. */
+interface RunInputReader {
+  /** @throws WORKER_DAMAGED the log does not have the input any more · as the store */
+  read(worker: Worker, input: PendingInput): Promise<RunInput>;
+}
+
 /** The parts of a runtime that all of its executions share. */
 export interface ExecutionServices {
   readonly runtimeId: string;
@@ -31,4 +40,7 @@ export interface ExecutionServices {
   readonly journal: Journal;
   readonly children: ChildCreator;
   readonly reader: HistoryReader;
+  readonly inputs: RunInputReader;
+  /** The inputs of active runs. */
+  readonly activeInputs: ByteSum;
 }

@@ -5,12 +5,14 @@ import type { CancelOutcome, StopOutcome } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
-import { beginRun, finishRun, lose, startNext, stop } from '../domain/decide.ts';
+import { beginRun, detachExecution, finishRun, startNext, stop } from '../domain/decide.ts';
 import { mintId } from '../id.ts';
+import { inTime } from '../in-time.ts';
 import type { Decision } from '../journal/turn.ts';
 import { factsOf } from '../workers/views.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { Attachments, type DecideAttached } from './attachments.ts';
+import { Deadline } from './deadline.ts';
 import type { Execution, ExecutionOwner } from './execution.ts';
 import { type ExecutionState, executionStateOf, findExecutionState } from './execution-state.ts';
 import type { RunDriver } from './run-driver.ts';
@@ -26,6 +28,12 @@ export interface SupervisorOptions {
 }
 
 const LOST = { code: 'EXECUTION_LOST', message: 'The execution was lost' } as const;
+
+/** Returns the input of a run if it is among events that were just committed; null if only the log has it. */
+const inputIn = (events: readonly WorkerEvent[], runId: string): RunInput | null => {
+  for (const event of events) if (event.type === 'input.accepted' && event.run === runId) return event.data;
+  return null;
+};
 
 /** Shares of the deadline of `drain`: how long runs may continue, and how long an asked execution may take to end. */
 const DRAIN_RUNS = 1 / 2;
@@ -70,6 +78,18 @@ export class Supervisor implements ExecutionOwner {
     return findExecutionState(worker)?.stopping?.catch(() => {}) ?? null;
   }
 
+  /**
+   * Waits until the stop in progress, if there is one, has ended, at most `stopDeadlineMs`.
+   * @throws ENGINE_UNAVAILABLE the stop takes longer
+   */
+  async stopped(worker: Worker): Promise<void> {
+    const stopping = this.stopping(worker);
+    if (!stopping) return;
+    const { clock, limits } = this.#services;
+    const message = 'The Worker is still being stopped; try again';
+    await inTime(clock, limits.stopDeadlineMs, stopping, 'ENGINE_UNAVAILABLE', message);
+  }
+
   /** Makes live what the state says. Called after every commit. */
   reconcile(worker: Worker, events: readonly WorkerEvent[]): void {
     const slot = findExecutionState(worker);
@@ -83,7 +103,7 @@ export class Supervisor implements ExecutionOwner {
       // a stop in progress also ends an input that came after it: no run starts on an execution that is being detached
       const isOwn = execution !== null && state.run.generation === execution.generation;
       if (isOwn && slot !== null && !isStopping && execution.driver?.runId !== state.run.runId)
-        slot.driver = execution.start(state.run) ?? slot.driver;
+        slot.driver = execution.start(state.run, inputIn(events, state.run.runId)) ?? slot.driver;
     } else if (state.queue.length > 0 && !this.#isDraining && !isStopping) {
       // the backoff after a failed attempt is not cut short by an unrelated event
       if (execution || !slot?.stall) void this.continueQueue(worker);
@@ -105,7 +125,7 @@ export class Supervisor implements ExecutionOwner {
   /** Starts the next queued input, and attaches an engine if there is none. Retries a failure while inputs wait. */
   async continueQueue(worker: Worker): Promise<void> {
     try {
-      if (this.isAttached(worker)) await this.#services.journal.commit(worker, startNext);
+      if (this.isAttached(worker)) await this.#startNext(worker);
       // the commit of an attachment leads to `reconcile`, and so back to here
       else await this.attach(worker);
     } catch (cause) {
@@ -114,6 +134,20 @@ export class Supervisor implements ExecutionOwner {
       if (startNext(worker.state).length === 0) return;
       this.#stalls.begin(worker, cause, () => void this.continueQueue(worker));
     }
+  }
+
+  /** @throws as `Journal.commit` · LIMIT_REACHED the inputs of other runs leave no room in memory */
+  async #startNext(worker: Worker): Promise<void> {
+    const { journal, activeInputs } = this.#services;
+    let release = (): void => {};
+    const decide: Decision['decide'] = (state) => {
+      const events = startNext(state);
+      const [next] = state.queue;
+      // one is always possible, also if it is larger than the limit
+      if (events.length > 0 && next && activeInputs.bytes > 0) release = activeInputs.reserve(next.bytes);
+      return events;
+    };
+    await journal.commit(worker, decide, { applied: () => release() }).finally(() => release());
   }
 
   /** @throws RUN_MISMATCH · STORE_UNAVAILABLE the run has ended, but its end could not be stored yet */
@@ -131,7 +165,7 @@ export class Supervisor implements ExecutionOwner {
     if (!execution || driver?.runId !== run.runId) {
       // the execution is gone, and the store was not available to record that
       await this.#services.journal.commit(worker, (state) =>
-        state.run?.runId === run.runId ? lose(state, { outcome: 'cancelled' }, 'crash') : [],
+        state.run?.runId === run.runId ? detachExecution(state, { outcome: 'cancelled' }, 'crash') : [],
       );
       return { changed: true, status: worker.state.status };
     }
@@ -145,7 +179,10 @@ export class Supervisor implements ExecutionOwner {
 
   startsNext(worker: Worker): boolean {
     const slot = findExecutionState(worker);
-    return !this.#isDraining && slot !== null && slot.stopping === null && slot.execution !== null;
+    if (this.#isDraining || slot === null || slot.stopping !== null || slot.execution === null) return false;
+    const { run, queue } = worker.state;
+    const growth = (queue[0]?.bytes ?? 0) - (run?.input?.bytes ?? 0);
+    return this.#services.activeInputs.hasRoom(growth);
   }
 
   async beginRun(execution: Execution, input: RunInput | null): Promise<void> {
@@ -168,7 +205,9 @@ export class Supervisor implements ExecutionOwner {
     const { clock, limits } = this.#services;
     const cancelTimer = clock.after(limits.stopDeadlineMs, () => {
       const slot = findExecutionState(execution.worker);
-      if (slot?.execution !== execution || execution.driver !== driver || slot.stopping) return;
+      if (slot?.execution !== execution || execution.driver !== driver) return;
+      // the run may end with the stop in progress, but not later than without it
+      if (slot.stopping) return slot.stopDeadline?.shorten(0);
       driver.endDetached();
       this.#attachments.fence(execution);
       void this.#attachments.detachLate(execution);
@@ -199,7 +238,8 @@ export class Supervisor implements ExecutionOwner {
     const end = driver?.cancelledEnd ?? ({ outcome: 'failed', error: LOST } as const);
     void this.#services.journal.persist(worker, (state) => {
       const leftover = driver?.leftover(state, end) ?? [];
-      if (state.generation === execution.generation) return [...leftover, ...lose(state, end, cause)];
+      if (state.generation === execution.generation)
+        return [...leftover, ...detachExecution(state, end, cause)];
       const { run } = state;
       return run?.generation === execution.generation
         ? [...leftover, ...finishRun(state, run.runId, end, this.startsNext(worker))]
@@ -209,13 +249,23 @@ export class Supervisor implements ExecutionOwner {
 
   // stop, recovery and shutdown
 
-  /** @throws STORE_UNAVAILABLE · STORE_FULL the execution has ended, but the stop could not be stored */
+  /**
+   * Stops a Worker. A call during a stop waits for it, and shortens its deadline to that of the call.
+   * @throws STORE_UNAVAILABLE · STORE_FULL the execution has ended, but the stop could not be stored
+   */
   async stop(worker: Worker, deadlineMs: number, reason: string | undefined): Promise<StopOutcome> {
     const slot = executionStateOf(worker.ensureLive(this.#services.limits));
-    if (slot.stopping) return { ...(await slot.stopping), changed: false };
+    if (slot.stopping) {
+      slot.stopDeadline?.shorten(deadlineMs);
+      return { ...(await slot.stopping), changed: false };
+    }
     const { status, stopResult } = worker.state;
     if (status === 'stopped') return { changed: false, status, outcome: stopResult ?? 'graceful' };
-    slot.stopping = this.#stop(worker, slot, deadlineMs, reason).finally(() => {
+    const deadline = new Deadline(this.#services.clock, deadlineMs);
+    slot.stopDeadline = deadline;
+    slot.stopping = this.#stop(worker, slot, deadline, reason).finally(() => {
+      deadline.cancel();
+      slot.stopDeadline = null;
       slot.stopping = null;
     });
     return slot.stopping;
@@ -224,11 +274,11 @@ export class Supervisor implements ExecutionOwner {
   async #stop(
     worker: Worker,
     { execution }: ExecutionState,
-    deadlineMs: number,
+    deadline: Deadline,
     reason: string | undefined,
   ): Promise<StopOutcome> {
     this.#attachments.cancelAttach(worker);
-    const outcome = execution && !(await this.#end(execution, 'stop', deadlineMs)) ? 'detached' : 'graceful';
+    const outcome = execution && !(await this.#end(execution, 'stop', deadline)) ? 'detached' : 'graceful';
     if (execution) this.#attachments.fence(execution);
     if (execution && outcome === 'detached') void this.#attachments.detachLate(execution);
     try {
@@ -245,7 +295,7 @@ export class Supervisor implements ExecutionOwner {
   }
 
   /** Asks an execution to end, and fences it. Returns false if it had not ended by the deadline. */
-  async #end(execution: Execution, reason: 'stop' | 'shutdown', deadlineMs: number): Promise<boolean> {
+  async #end(execution: Execution, reason: 'stop' | 'shutdown', deadline: Deadline): Promise<boolean> {
     const { driver } = execution;
     driver?.cancel(reason);
     execution.cancel();
@@ -256,26 +306,10 @@ export class Supervisor implements ExecutionOwner {
       }
       await execution.detach(reason);
     })();
-    const isInTime = await new Promise<boolean>((resolve) => {
-      const cancelTimer = this.#services.clock.after(deadlineMs, () => resolve(false));
-      void ending.then(() => {
-        cancelTimer();
-        resolve(true);
-      });
-    });
+    const isInTime = await Promise.race([ending.then(() => true), deadline.passed.then(() => false)]);
+    deadline.cancel();
     execution.fence();
     return isInTime;
-  }
-
-  /** Resolves when `ends` has resolved, or when the time has passed. */
-  #withinMs(timeoutMs: number, ends: Promise<unknown>): Promise<void> {
-    return new Promise((resolve) => {
-      const cancelTimer = this.#services.clock.after(timeoutMs, resolve);
-      void ends.then(() => {
-        cancelTimer();
-        resolve();
-      });
-    });
   }
 
   /**
@@ -289,7 +323,7 @@ export class Supervisor implements ExecutionOwner {
     const decide: Decision['decide'] = (state) => {
       if (state.run?.runId !== run.runId) return [];
       return state.generation === generation
-        ? lose(state, end, 'restart')
+        ? detachExecution(state, end, 'restart')
         : finishRun(state, run.runId, end, this.startsNext(worker));
     };
     return new Promise((resolve) => {
@@ -299,26 +333,40 @@ export class Supervisor implements ExecutionOwner {
 
   /**
    * Ends all executions: runs may continue for half of the time, are then asked to end, and are finally closed as
-   * `interrupted`. Statuses and queued inputs stay as they are.
+   * `interrupted`. Statuses and queued inputs stay as they are. Stops in progress end in this time, too. Returns in
+   * time, even if the store does not confirm the ends.
    */
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true;
     this.close();
     this.#attachments.close();
-    await this.#withinMs(deadlineMs, Promise.all(this.#fenced));
-    const executions = (): readonly Execution[] =>
-      this.#attachments.workers.flatMap((worker) => findExecutionState(worker)?.execution ?? []);
-    const finished = Promise.all(executions().map(async ({ driver }) => driver?.finished().catch(() => {})));
-    await this.#withinMs(deadlineMs * DRAIN_RUNS, finished);
-    await Promise.all(
-      executions().map(async (execution) => {
-        const isEnded = await this.#end(execution, 'shutdown', deadlineMs * DRAIN_ENDS);
-        if (!isEnded) execution.driver?.endDetached();
-        this.#attachments.fence(execution);
-        if (!isEnded) void this.#attachments.detachLate(execution);
-        await execution.driver?.finished().catch(() => {});
-      }),
-    );
+    const until = this.#services.clock.now() + deadlineMs;
+    await this.#within(deadlineMs, this.#fenced);
+    const states = (): readonly ExecutionState[] =>
+      this.#attachments.workers.flatMap((worker) => findExecutionState(worker) ?? []);
+    const stops = states().map(async ({ stopping, stopDeadline }) => {
+      stopDeadline?.shorten(deadlineMs * DRAIN_RUNS);
+      await stopping?.catch(() => {});
+    });
+    const finished = states().map(async ({ execution }) => execution?.driver?.finished().catch(() => {}));
+    await this.#within(deadlineMs * DRAIN_RUNS, finished);
+    const ends = states().map(async ({ execution, stopping }) => {
+      if (!execution || stopping) return;
+      const deadline = new Deadline(this.#services.clock, deadlineMs * DRAIN_ENDS);
+      const isEnded = await this.#end(execution, 'shutdown', deadline);
+      if (!isEnded) execution.driver?.endDetached();
+      this.#attachments.fence(execution);
+      if (!isEnded) void this.#attachments.detachLate(execution);
+      await execution.driver?.finished().catch(() => {});
+    });
+    await this.#within(until - this.#services.clock.now(), [...stops, ...ends]);
+  }
+
+  /** Waits for all of the work, at most `limitMs`. */
+  async #within(limitMs: number, work: readonly Promise<unknown>[]): Promise<void> {
+    const deadline = new Deadline(this.#services.clock, limitMs);
+    await Promise.race([Promise.all(work), deadline.passed]);
+    deadline.cancel();
   }
 
   /**

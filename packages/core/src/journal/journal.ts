@@ -7,6 +7,7 @@ import { LATE, storeInTime } from '../in-time.ts';
 import type { Live } from '../workers/live.ts';
 import type { Worker } from '../workers/worker.ts';
 import { type CommitQueue, commitQueueOf } from './commit-queue.ts';
+import type { Patience } from './patience.ts';
 import { TimeLimit } from './time-limit.ts';
 import { type Commit, type Decision, type Turn, takeTurn } from './turn.ts';
 
@@ -36,13 +37,24 @@ export interface CommitOptions {
   readonly key?: Decision['key'];
   /** Called right after the events are applied, before readers and plugins see them. */
   readonly applied?: (commit: Commit) => void;
+  /**
+   * Makes the commit wait for a store that is away, up to `storeOutageMs`. `decide` may then be called several times; the
+   * events of its last call count. Without it, the caller is refused after `commitTimeoutMs`.
+   */
+  readonly patience?: Patience;
 }
 
 /** Errors that concern one log and say nothing about the store. */
 const OF_ONE_LOG = new Set<ErrorCode>(['STORE_CONFLICT', 'WORKER_DAMAGED']);
 const NOT_DONE = new Set<ErrorCode>([...OF_ONE_LOG, 'STORE_FULL', 'STORE_LOST']);
+/** The delays between attempts to commit the same decision. */
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5_000;
+
+/** Errors of events that cannot be encoded, however often it is tried. */
+export const CANNOT_BE_WRITTEN: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'OUTPUT_TOO_LARGE']);
 /** Errors that no retry of a commit can change. */
-const FINAL = new Set<ErrorCode>([...OF_ONE_LOG, 'WORKER_NOT_FOUND', 'STORE_LOST']);
+const FINAL = new Set<ErrorCode>([...OF_ONE_LOG, ...CANNOT_BE_WRITTEN, 'WORKER_NOT_FOUND', 'STORE_LOST']);
 
 /**
  * The one writer. Each event of each Worker is decided, numbered, encoded, appended, applied and published here. A
@@ -89,53 +101,75 @@ export class Journal {
 
   /**
    * Decides in the Worker's turn and commits the resulting events. A decision without events writes nothing. On return
-   * the events are durable, applied and published. Rejects as `decide` does; on rejection nothing was written.
-   * @throws STORE_UNAVAILABLE · STORE_FULL · STORE_LOST · STORE_CONFLICT · WORKER_DAMAGED · OUTPUT_TOO_LARGE an event over
-   * `eventBytes`
+   * the events are durable, applied and published. Rejects as `decide` does; on rejection nothing was written. An
+   * error that is no RuntimeError rejects as INTERNAL.
+   * @throws INTERNAL · STORE_UNAVAILABLE · STORE_FULL · STORE_LOST · STORE_CONFLICT · WORKER_DAMAGED · OUTPUT_TOO_LARGE an
+   * event over `eventBytes`
    */
   commit(worker: Worker, decide: Decision['decide'], options: CommitOptions = {}): Promise<Commit> {
-    if (this.#fence) return Promise.reject(this.#fence);
-    const live = worker.ensureLive(this.#limits);
-    const queue = commitQueueOf(live);
-    if (worker.isDamaged)
-      return Promise.reject(
-        new RuntimeError('WORKER_DAMAGED', undefined, { details: { workerId: worker.workerId } }),
-      );
-    if (queue.isInDoubt || this.#pending >= this.#limits.pendingCommits) {
-      return Promise.reject(
-        new RuntimeError('STORE_UNAVAILABLE', 'The store has not completed earlier writes; try again'),
-      );
-    }
     return new Promise((resolve, reject) => {
-      this.#pending += 1;
-      queue.decisions.push({
-        decide,
-        key: options.key ?? null,
-        applied: options.applied ?? null,
-        resolve,
-        reject,
-      });
-      if (!queue.isTurning) this.#takeTurns(worker, live, queue);
+      const { key = null, applied = null, patience } = options;
+      const waiting = patience
+        ? { patience, untilMs: this.#clock.now() + this.#limits.storeOutageMs, delayMs: FIRST_DELAY_MS }
+        : null;
+      this.#submit(worker, { decide, key, applied, resolve, reject, waiting });
     });
   }
 
+  #submit(worker: Worker, decision: Decision): void {
+    if (this.#fence) {
+      decision.reject(this.#fence);
+      return;
+    }
+    const live = worker.ensureLive(this.#limits);
+    const queue = commitQueueOf(live);
+    if (worker.isDamaged) {
+      const details = { workerId: worker.workerId };
+      decision.reject(new RuntimeError('WORKER_DAMAGED', undefined, { details }));
+    } else if (queue.isInDoubt || this.#pending >= this.#limits.pendingCommits) {
+      const message = 'The store has not completed earlier writes; try again';
+      this.#refuse(worker, decision, new RuntimeError('STORE_UNAVAILABLE', message));
+    } else {
+      this.#pending += 1;
+      queue.decisions.push(decision);
+      if (!queue.isTurning) this.#takeTurns(worker, live, queue);
+    }
+  }
+
   /**
-   * Commits with retries, 100 ms to 5 s apart, until the commit succeeds, can never succeed, or the journal is closed.
-   * Calls `failed` after each failed attempt. Never rejects.
+   * Rejects a decision of which the store holds nothing, or makes it again after a pause: a decision with patience waits
+   * for a store that is away. Its events were not stored, so none of them can be stored twice.
+   */
+  #refuse(worker: Worker, decision: Decision, error: RuntimeError): void {
+    const { waiting } = decision;
+    const restMs = waiting ? waiting.untilMs - this.#clock.now() : 0;
+    const isAway = error.code === 'STORE_UNAVAILABLE' && !this.#isClosed;
+    if (!waiting || waiting.patience.isOver || restMs <= 0 || !isAway) {
+      decision.reject(error);
+      return;
+    }
+    const delayMs = Math.min(waiting.delayMs, restMs);
+    waiting.delayMs = Math.min(waiting.delayMs * 2, LONGEST_DELAY_MS);
+    waiting.patience.wait(this.#clock, delayMs, () => this.#submit(worker, decision));
+  }
+
+  /**
+   * Commits with retries, `FIRST_DELAY_MS` to `LONGEST_DELAY_MS` apart, until the commit succeeds, can never succeed, or the journal is closed.
+   * Calls `failed` after each failed attempt. Never rejects; returns the last error if the commit did not succeed.
    */
   async persist(
     worker: Worker,
     decide: Decision['decide'],
     failed?: (error: RuntimeError) => void,
-  ): Promise<void> {
-    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, 5_000)) {
+  ): Promise<RuntimeError | null> {
+    for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS)) {
       try {
         await this.commit(worker, decide);
-        return;
+        return null;
       } catch (cause) {
         const error = RuntimeError.from(cause);
         failed?.(error);
-        if (this.#isClosed || FINAL.has(error.code)) return;
+        if (this.#isClosed || FINAL.has(error.code)) return error;
         await new Promise<void>((resolve) => this.#clock.after(delayMs, resolve));
       }
     }
@@ -241,7 +275,7 @@ export class Journal {
     this.#pending -= turn.accepted.length;
     live.activeAt = this.#clock.now();
     if (failure === null) this.#apply(worker, live, turn);
-    else for (const { decision } of turn.accepted) decision.reject(failure);
+    else for (const { decision } of turn.accepted) this.#refuse(worker, decision, failure);
   }
 
   #apply(worker: Worker, live: Live, { accepted, state, batch }: Turn): void {
@@ -263,8 +297,9 @@ export class Journal {
 
   /**
    * Finds out whether a failed append happened, by asking the store for the head of the log. Callers are rejected when
-   * the rest of `commitTimeoutMs` has passed, and no further decision is made until the store has answered. Events that
-   * were stored are applied, even if their caller was rejected.
+   * the rest of `commitTimeoutMs` has passed, or that of `storeOutageMs` for decisions with patience, and no further
+   * decision is made until the store has answered. Events that were stored are applied, even if their caller was
+   * rejected.
    */
   async #resolveDoubt(
     worker: Worker,
@@ -281,14 +316,23 @@ export class Journal {
     this.#logsInDoubt += 1;
     this.#listener.inDoubt(worker, failure);
     const answer = this.#askHead(worker, turn.batch.count);
+    const cancels: (() => void)[] = [];
     await storeInTime(this.#clock, restMs, answer).catch(() => {
-      for (const { decision } of turn.accepted) decision.reject(failure);
+      for (const { decision } of turn.accepted) {
+        const { waiting, reject } = decision;
+        // not made again before the answer: its events may be stored
+        if (waiting) {
+          const delayMs = Math.max(0, waiting.untilMs - this.#clock.now());
+          cancels.push(waiting.patience.wait(this.#clock, delayMs, () => reject(failure)));
+        } else reject(failure);
+      }
       for (const decision of queue.decisions.splice(0)) {
         this.#pending -= 1;
-        decision.reject(failure);
+        this.#refuse(worker, decision, failure);
       }
     });
     const outcome = await answer;
+    for (const cancel of cancels) cancel();
     queue.isInDoubt = false;
     this.#logsInDoubt -= 1;
     this.#reportAccepting();

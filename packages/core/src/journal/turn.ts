@@ -1,9 +1,10 @@
 import { crc32 } from 'node:zlib';
 import { encodeEvent, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { apply, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
+import type { Patience } from './patience.ts';
 
 /** The committed result of one decision. */
 export interface Commit {
@@ -23,6 +24,17 @@ export interface Decision {
   readonly applied: ((commit: Commit) => void) | null;
   readonly resolve: (commit: Commit) => void;
   readonly reject: (error: unknown) => void;
+  /** Set for a decision that waits for a store that is away, and may be made again after an append that was lost. */
+  readonly waiting: Waiting | null;
+}
+
+/** How long a decision waits for the store. */
+interface Waiting {
+  readonly patience: Patience;
+  /** The time at which the decision is refused at the latest. */
+  readonly untilMs: number;
+  /** The delay before the next attempt. */
+  delayMs: number;
 }
 
 /** Decisions that were made together: their events, the state after them, and the one batch to append. */
@@ -42,7 +54,7 @@ const NO_BATCH: Batch = { lines: new Uint8Array(0), count: 0 };
 
 /**
  * Makes decisions one after the other, each on the state that the previous one leaves. A decision that throws is
- * rejected and leaves no event. Events are numbered and encoded here, once: disk, memory and wires carry the bytes of
+ * rejected with a RuntimeError and leaves no event. Events are numbered and encoded here, once: disk, memory and wires carry the bytes of
  * the batch. The function is synchronous, so that nothing can change a state between its reading and the decision.
  */
 export const takeTurn = (
@@ -61,6 +73,7 @@ export const takeTurn = (
     const before = draft.head;
     try {
       const events: WorkerEvent[] = [];
+      const offsets: number[] = [];
       let added = '';
       const head: Head = { ...before };
       for (const event of decision.decide(draft)) {
@@ -69,18 +82,18 @@ export const takeTurn = (
         const line = `${encodeEvent(seq, time, draft.workerId, event)}\n`;
         const bytes = Buffer.byteLength(line);
         if (bytes > eventBytes) {
-          throw new RuntimeError('OUTPUT_TOO_LARGE', 'The event exceeds the limit for one event', {
-            details: { limit: 'eventBytes', value: eventBytes },
-          });
+          throw outputTooLarge('eventBytes', eventBytes, 'The event exceeds the limit for one event');
         }
         head.seq = seq;
         head.offset = head.end;
         head.end += bytes;
+        offsets.push(head.offset);
         added += line;
         events.push({ seq, time, worker: draft.workerId, ...event });
       }
       if (events.length > 0) {
-        for (const event of events) apply(draft, event);
+        for (let at = 0; at < events.length; at += 1)
+          apply(draft, events[at] as WorkerEvent, offsets[at] as number);
         draft.head = head;
         heads.push(head);
         if (decision.key) keys.push({ ...decision.key, seq: before.seq + 1, offset: before.end });
@@ -89,7 +102,7 @@ export const takeTurn = (
       }
       accepted.push({ decision, before, events });
     } catch (error) {
-      decision.reject(error);
+      decision.reject(RuntimeError.from(error));
     }
   }
   if (count === 0) return { accepted, state: from, batch: NO_BATCH };

@@ -3,12 +3,12 @@ import { EMPTY_POSITION, type LogPosition, sumOf } from './cursor.ts';
 
 const NEWLINE = 0x0a;
 
-/** One line of a slice, with its newline. */
+/** One line of a slice, including its newline. */
 export interface Line extends LinePosition {
   readonly bytes: Uint8Array;
 }
 
-/** The lines of a slice, in order. */
+/** Yields the lines of a slice, in order. */
 export function* linesOf({ lines, first }: Pick<LogSlice, 'lines' | 'first'>): Generator<Line> {
   let { seq } = first;
   for (let start = 0; start < lines.length; ) {
@@ -19,7 +19,7 @@ export function* linesOf({ lines, first }: Pick<LogSlice, 'lines' | 'first'>): G
   }
 }
 
-/** The position after a line. */
+/** Returns the position after a line. */
 export const positionAfter = ({ seq, offset, bytes }: Line): LogPosition => ({
   seq,
   offset,
@@ -27,7 +27,7 @@ export const positionAfter = ({ seq, offset, bytes }: Line): LogPosition => ({
   sum: sumOf(bytes),
 });
 
-/** The position after the last line of a slice, without looking at the others. */
+/** Returns the position after the last line of a slice. Does not read the other lines. */
 export const positionAfterLast = ({
   lines,
   first,
@@ -44,5 +44,5 @@ export const positionAfterLast = ({
 
 const decoder = new TextDecoder();
 
-/** The text of a line without its newline. */
+/** Returns the text of a line without its newline. */
 export const textOf = (line: Line): string => decoder.decode(line.bytes.subarray(0, -1));

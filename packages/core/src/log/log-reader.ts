@@ -2,30 +2,42 @@ import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { LinePosition, LogGap, LogSlice, RuntimeStore } from '../contracts/store.ts';
 import { decodeCursor, EMPTY_POSITION, type LogPosition, sumOf } from './cursor.ts';
-import { linesOf, positionAfterLast } from './lines.ts';
+import { linesOf, positionAfter, positionAfterLast } from './lines.ts';
 import { RecentReadings } from './recent-readings.ts';
 import type { Tail } from './tail.ts';
 
 /** The log of one Worker, as far as reading needs it. */
 export interface LogSource {
   readonly state: { readonly log: string; readonly head: LogPosition };
-  /** The lines in memory; null for a Worker that is not live. */
+  /** The lines in memory, or null for a Worker that is not live. */
   readonly live: { readonly readers: { readonly tail: Tail } } | null;
 }
 
-/** Lines as read, and the position behind them. */
+/** The size of a read: within both limits, but at least one line. */
+export interface ReadSize {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** Lines that were read, and the position after them. */
 export interface Reading {
   readonly lines: Uint8Array;
   readonly count: number;
   readonly first: { readonly seq: number; readonly offset: number };
-  /** After the last line; where there is none, the position that was read from. */
+  /** The position after the last line. Without lines, the position that was read from. */
   readonly at: LogPosition;
   readonly gap: LogGap | null;
 }
 
 const NO_LINES = new Uint8Array(0);
 
-/** Reads logs for pages and streams: from the tail in memory where it reaches back far enough, from what was read last, else from the store. */
+const keyOf = (log: string, { seq, offset, end, sum }: LogPosition, size: ReadSize | 'next'): string =>
+  `${log} ${seq} ${offset} ${end} ${sum} ${size === 'next' ? size : `${size.count} ${size.bytes}`}`;
+
+/**
+ * Reads logs for pages and streams: from the tail in memory if it reaches back far enough, otherwise from what was
+ * read recently, otherwise from the store.
+ */
 export class LogReader {
   readonly #store: RuntimeStore;
   readonly #limits: Limits;
@@ -39,29 +51,59 @@ export class LogReader {
   }
 
   /**
-   * The position that a cursor names, checked against the line that it names.
-   * @throws CURSOR_INVALID · CURSOR_FOREIGN another log, or another history of this one
+   * Returns the position that a cursor names, checked against the line that it names. With `next`, a read of the store
+   * also covers that many of the following lines, which the first `after` from this position then uses.
+   * @throws CURSOR_INVALID · CURSOR_FOREIGN it belongs to another log, or to another history of this one
    */
-  async locate(worker: LogSource, cursor: string): Promise<LogPosition> {
-    const position = decodeCursor(cursor, worker.state.log);
-    const { head } = worker.state;
-    if (position.seq === 0) return EMPTY_POSITION;
-    if (position.seq > head.seq) throw new RuntimeError('CURSOR_FOREIGN');
-    if (position.seq === head.seq) {
-      if (position.sum !== head.sum) throw new RuntimeError('CURSOR_FOREIGN');
-      return head;
-    }
-    const slice =
-      worker.live?.readers.tail.from(position.seq, 1, this.#limits.eventBytes) ??
-      (await this.#store.read(worker.state.log, position, { count: 1, bytes: 1, direction: 'forward' }));
-    // a line that is lost in a hole cannot be compared; the gap is told when it is read over
-    if (slice.count === 1 && slice.first.seq === position.seq && sumOf(slice.lines) !== position.sum) {
-      throw new RuntimeError('CURSOR_FOREIGN');
-    }
+  async locate(worker: LogSource, cursor: string, next?: ReadSize): Promise<LogPosition> {
+    const { position, isChecked } = this.#decode(worker, cursor);
+    if (isChecked) return position;
+    const reading = await this.#fromOwnLine(worker, position, next ?? { count: 0, bytes: 1 });
+    if (reading) this.#recent.keep(keyOf(worker.state.log, position, 'next'), reading);
     return position;
   }
 
-  /** The lines after a position. Not a promise where memory has them. */
+  /**
+   * Reads the lines after a cursor, with one read of the store: it begins with the line that the cursor names, so that
+   * the cursor is checked by the same read.
+   * @throws as `locate`
+   */
+  async readFrom(worker: LogSource, cursor: string, count: number, bytes: number): Promise<Reading> {
+    const { position, isChecked } = this.#decode(worker, cursor);
+    if (isChecked) return this.after(worker, position, count, bytes);
+    const { log, head: before } = worker.state;
+    const key = keyOf(log, position, { count, bytes });
+    return this.#recent.get(key, async () => {
+      const reading = await this.#fromOwnLine(worker, position, { count, bytes });
+      // the cursor's line is missing, or nothing readable follows it at once: `after` reports the gap
+      if (!reading) return this.after(worker, position, count, bytes);
+      if (reading.at.seq < before.seq) this.#recent.keep(key, reading);
+      return reading;
+    });
+  }
+
+  /**
+   * Reads the lines up to the line that a cursor names, including that line, with one read of the store. Returns them
+   * with the position of the cursor.
+   * @throws as `locate`
+   */
+  async readBefore(
+    worker: LogSource,
+    cursor: string,
+    count: number,
+    bytes: number,
+  ): Promise<{ readonly position: LogPosition; readonly reading: Reading }> {
+    const { position } = this.#decode(worker, cursor);
+    const reading = await this.before(worker, position, count, bytes);
+    if (reading.count > 0 && reading.at.seq === position.seq && reading.at.sum !== position.sum)
+      throw new RuntimeError('CURSOR_FOREIGN');
+    return { position, reading };
+  }
+
+  /**
+   * Reads lines after a position: the next ones, within both limits but at least one line unless the log ends here.
+   * Returns no promise if the lines are in memory.
+   */
   after(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
     const { head } = worker.state;
     if (from.seq >= head.seq)
@@ -72,33 +114,35 @@ export class LogReader {
         at: from,
         gap: null,
       };
-    const recent = worker.live?.readers.tail.from(from.seq + 1, count, bytes);
-    return recent ? this.#readingOf(recent) : this.#stored(worker, from, count, bytes);
+    const tail = worker.live?.readers.tail.from(from.seq + 1, count, bytes);
+    return tail ? this.#readingOf(tail) : this.#stored(worker, from, count, bytes);
   }
 
-  /** Begins to read what comes after a position, for whoever will ask for just that next. */
+  /** Starts to read the lines after a position, so that they are in memory when a reader asks for them. */
   ahead(worker: LogSource, from: LogPosition, count: number, bytes: number): void {
     if (from.seq >= worker.state.head.seq || this.#recent.isBusy) return;
     if (worker.live?.readers.tail.from(from.seq + 1, 1, 1)) return;
     const reading = this.#stored(worker, from, count, bytes);
-    // whoever asks is told; if nobody does, nobody needs to know
+    // a reader that asks for these lines receives the error; without one, the error concerns no caller
     if (reading instanceof Promise) reading.catch(() => {});
   }
 
   #stored(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
     const { log, head: before } = worker.state;
-    const key = `${log} ${from.seq} ${from.end} ${count} ${bytes}`;
+    const next = this.#recent.kept(keyOf(log, from, 'next'));
+    if (next && next.count <= count && (next.lines.length <= bytes || next.count === 1)) return next;
+    const key = keyOf(log, from, { count, bytes });
     return this.#recent.get(key, async () => {
       const limits = { count, bytes, direction: 'forward' } as const;
       const slice = await this.#store.read(log, { seq: from.seq + 1, offset: from.end }, limits);
       const reading = this.#reading(slice, worker.state.head, from);
-      // one that ends at what was the head is longer the next time; damage may be mended
+      // a reading that ends at the former head is longer the next time, and damage may be repaired
       if (reading.at.seq < before.seq && reading.count > 0 && !reading.gap) this.#recent.keep(key, reading);
       return reading;
     });
   }
 
-  /** The lines before and at a position, last ones first found, in log order. */
+  /** Reads the lines before and at a position, the nearest ones, in log order. */
   async before(worker: LogSource, to: LogPosition, count: number, bytes: number): Promise<Reading> {
     const slice = await this.#store.read(
       worker.state.log,
@@ -108,7 +152,7 @@ export class LogReader {
     return this.#reading(slice, worker.state.head, to);
   }
 
-  /** The position just before a line. */
+  /** Returns the position just before a line. */
   async positionBefore(worker: LogSource, line: LinePosition): Promise<LogPosition> {
     if (line.seq <= 1) return EMPTY_POSITION;
     const { lines, count, at } = await this.before(
@@ -120,7 +164,56 @@ export class LogReader {
     return count === 1 && lines.length > 0 ? at : EMPTY_POSITION;
   }
 
-  /** Shared by all who read the same slice of the tail. */
+  /** Decodes a cursor and checks it as far as memory allows. `isChecked`: no line of the store has to be compared. */
+  #decode(
+    worker: LogSource,
+    cursor: string,
+  ): { readonly position: LogPosition; readonly isChecked: boolean } {
+    const { log, head } = worker.state;
+    const position = decodeCursor(cursor, log);
+    if (position.seq === 0) return { position: EMPTY_POSITION, isChecked: true };
+    if (position.seq > head.seq) throw new RuntimeError('CURSOR_FOREIGN');
+    if (position.seq === head.seq) {
+      if (position.sum !== head.sum) throw new RuntimeError('CURSOR_FOREIGN');
+      return { position: head, isChecked: true };
+    }
+    const own = worker.live?.readers.tail.from(position.seq, 1, this.#limits.eventBytes);
+    if (own && sumOf(own.lines) !== position.sum) throw new RuntimeError('CURSOR_FOREIGN');
+    return { position, isChecked: own != null };
+  }
+
+  /**
+   * Reads the line at a position and the lines after it. Compares the first one and returns the others, or null if it
+   * is lost in a hole and cannot be compared, or if no line follows it directly.
+   */
+  async #fromOwnLine(
+    worker: LogSource,
+    position: LogPosition,
+    { count, bytes }: ReadSize,
+  ): Promise<Reading | null> {
+    const { log } = worker.state;
+    // a forged cursor may claim any length
+    const ownBytes = Math.min(position.end - position.offset, this.#limits.eventBytes);
+    const slice = await this.#store.read(log, position, {
+      count: count + 1,
+      bytes: bytes + ownBytes,
+      direction: 'forward',
+    });
+    const own = slice.first.seq === position.seq ? linesOf(slice).next().value : undefined;
+    if (!own) return null;
+    if (sumOf(own.bytes) !== position.sum) throw new RuntimeError('CURSOR_FOREIGN');
+    if (slice.count === 1) return null;
+    const at = positionAfter(own);
+    const rest = {
+      lines: slice.lines.subarray(own.bytes.length),
+      count: slice.count - 1,
+      first: { seq: at.seq + 1, offset: at.end },
+      gap: null,
+    };
+    return this.#reading(rest, worker.state.head, at);
+  }
+
+  /** Returns one reading for all readers that were given the same slice of the tail. */
   #readingOf(slice: LogSlice): Reading {
     let reading = this.#ofTail.get(slice);
     if (!reading) {
@@ -130,7 +223,7 @@ export class LogReader {
     return reading;
   }
 
-  /** Lines that were written but not told yet (their append is in doubt) are none of the reader's business. */
+  /** Cuts off the lines beyond the head: they are stored, but their append is still in doubt. */
   #reading(slice: LogSlice, head: LogPosition, asked: LogPosition): Reading {
     let { lines, count } = slice;
     const excess = slice.first.seq + count - 1 - head.seq;
@@ -140,7 +233,7 @@ export class LogReader {
       for (const line of linesOf(slice)) if (line.seq <= head.seq) length += line.bytes.length;
       lines = lines.subarray(0, length);
     }
-    // a hole up to the end of the log: reading is over there
+    // a hole that reaches to the end of the log: nothing follows it
     const at = count > 0 ? positionAfterLast({ lines, count, first: slice.first }) : slice.gap ? head : asked;
     return { lines, count, first: slice.first, at, gap: slice.gap };
   }

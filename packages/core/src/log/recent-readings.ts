@@ -1,9 +1,11 @@
-/** So many reads on their way keep a store busy; reading ahead of them would only push out what others wait for. */
-const BUSY = 8;
+/**
+ * The number of pending reads that keeps a store busy. Reading ahead of them would only delay what readers wait for.
+ */
+const BUSY_READS = 8;
 
 /**
- * What was read from the store last, and what is being read: whoever is behind reads what others read before, and
- * goes on reading while what it has is on its way out. Bounded by bytes, all logs together; the oldest goes.
+ * Shares reads of the store between readers: keeps the most recent readings, and joins callers that ask for a reading
+ * that is still pending. Bounded by bytes over all logs; the oldest readings are removed first.
  */
 export class RecentReadings<Reading extends { readonly lines: Uint8Array }> {
   readonly #limitBytes: number;
@@ -16,10 +18,15 @@ export class RecentReadings<Reading extends { readonly lines: Uint8Array }> {
   }
 
   get isBusy(): boolean {
-    return this.#pending.size >= BUSY;
+    return this.#pending.size >= BUSY_READS;
   }
 
-  /** What is kept under a key, or what `read` gives, asked once for all who want it meanwhile. */
+  /** Returns the reading that is kept under a key. */
+  kept(key: string): Reading | undefined {
+    return this.#kept.get(key);
+  }
+
+  /** Returns the reading that is kept under a key, or the result of `read`, which callers at the same time share. */
   get(key: string, read: () => Promise<Reading>): Reading | Promise<Reading> {
     const known = this.#kept.get(key) ?? this.#pending.get(key);
     if (known) return known;
@@ -28,9 +35,9 @@ export class RecentReadings<Reading extends { readonly lines: Uint8Array }> {
     return reading;
   }
 
-  /** One that will be the same whenever it is asked for. */
+  /** Keeps a reading that stays correct however often it is used. */
   keep(key: string, reading: Reading): void {
-    // a large one would throw all others out
+    // a large one would push all others out
     if (reading.lines.length > this.#limitBytes / 4 || this.#kept.has(key)) return;
     this.#kept.set(key, reading);
     this.#bytes += reading.lines.length;

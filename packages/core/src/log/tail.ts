@@ -8,7 +8,7 @@ interface Chunk {
 
 const NEWLINE = 0x0a;
 
-/** End of the first `count` lines, no further than `bytes` unless the first line alone is longer. */
+/** Finds the end of the first `count` lines, within `bytes` unless the first line alone is longer. */
 const cut = (
   lines: Uint8Array,
   count: number,
@@ -26,14 +26,14 @@ const cut = (
 };
 
 /**
- * The last lines of one Worker's log, as they were committed, shared by all of its readers. Bounded: the oldest
- * chunks go. Finding a line costs the logarithm of the chunks.
+ * The last lines of the log of one Worker, in the chunks in which they were committed, shared by all of its readers.
+ * Bounded by bytes: the oldest chunks are removed. Finding a line costs the logarithm of the number of chunks.
  */
 export class Tail {
   readonly #limitBytes: number;
   #chunks: Chunk[] = [];
   #bytes = 0;
-  /** What was asked for last: readers that stand at the same place ask for it one after the other. */
+  /** The last request and its result: readers at the same position ask for the same slice one after the other. */
   #last: {
     readonly seq: number;
     readonly count: number;
@@ -45,18 +45,19 @@ export class Tail {
     this.#limitBytes = limitBytes;
   }
 
+  /** Adds the lines of one commit. */
   push(first: LinePosition, count: number, lines: Uint8Array): void {
     this.#last = null;
     this.#chunks.push({ first, count, lines });
     this.#bytes += lines.length;
     if (this.#bytes <= this.#limitBytes) return;
-    let drop = 0;
-    // half is dropped at once, so that pushing stays cheap on average
-    while (drop < this.#chunks.length - 1 && this.#bytes > this.#limitBytes / 2) {
-      this.#bytes -= (this.#chunks[drop] as Chunk).lines.length;
-      drop += 1;
+    let removed = 0;
+    // half is removed at once, so that a push stays cheap on average
+    while (removed < this.#chunks.length - 1 && this.#bytes > this.#limitBytes / 2) {
+      this.#bytes -= (this.#chunks[removed] as Chunk).lines.length;
+      removed += 1;
     }
-    this.#chunks = this.#chunks.slice(drop);
+    this.#chunks = this.#chunks.slice(removed);
   }
 
   clear(): void {
@@ -66,8 +67,8 @@ export class Tail {
   }
 
   /**
-   * Lines from number `seq` on, within both limits but at least one; null where they are not here (any more). Asked
-   * again the same, it answers with the same slice.
+   * Returns the lines from number `seq` on, within both limits but at least one, or null if the tail does not hold
+   * them. Returns the same slice for the same request.
    */
   from(seq: number, count: number, bytes: number): LogSlice | null {
     const last = this.#last;

@@ -12,12 +12,15 @@ import type {
   StoredLog,
 } from '../contracts/store.ts';
 
-/** What a reopened log hands on at once; the runtime reads the rest. */
+/** The size of the lines that `open` returns with a log. The runtime reads the rest. */
 const TAIL_BYTES = 65_536;
 const NEWLINE = 0x0a;
 const NO_BYTES = new Uint8Array(0);
 
-/** A batch as it came. `starts` is made by the first read that begins or ends inside: most batches never need it. */
+/**
+ * A batch as it was appended. `starts` is computed by the first read that begins or ends inside; most batches need
+ * none.
+ */
 interface KeptBatch {
   readonly firstSeq: number;
   readonly offset: number;
@@ -26,7 +29,7 @@ interface KeptBatch {
   starts?: Uint32Array;
 }
 
-/** Where each line of a batch begins, and at last the batch's length. */
+/** Returns the offset of each line of a batch, and the length of the batch as the last element. */
 const startsOf = (batch: KeptBatch): Uint32Array => {
   if (batch.starts) return batch.starts;
   const starts = new Uint32Array(batch.count + 1);
@@ -37,7 +40,7 @@ const startsOf = (batch: KeptBatch): Uint32Array => {
   return starts;
 };
 
-/** How many of `items`, from the first on, pass. The items that pass must all come first. */
+/** Returns the number of indexes that pass, by bisection. Those that pass must come before all others. */
 const countWhile = (length: number, passes: (index: number) => boolean): number => {
   let low = 0;
   let high = length;
@@ -73,14 +76,14 @@ export class MemoryLog {
     return this.#head;
   }
 
-  /** The entries appended last, oldest first; at most twice as many as have to be kept. */
+  /** The last entries, oldest first; at most twice the required number. */
   get keys(): readonly KeyEntry[] {
     return this.#keys.slice();
   }
 
   /**
-   * Adds a batch, and keeps at least the last `keptKeys` key entries.
-   * @throws STORE_CONFLICT `after` is not the head; the log is as before
+   * Appends a batch, and keeps at least the last `keptKeys` key entries.
+   * @throws STORE_CONFLICT `after` is not the head; the log is unchanged
    */
   append(after: LogHead, batch: Batch, keptKeys: number): void {
     const { seq, bytes } = this.#head;
@@ -116,12 +119,12 @@ export class MemoryLog {
     return { lines: this.#bytes(first.offset, this.#offsetOf(to)), count: to - from, first, gap: null };
   }
 
-  /** Keeps the runtime's view; one that is unknown leaves the last one in place. */
+  /** Keeps a snapshot. `undefined` leaves the last one in place. */
   keepSnapshot(snapshot: Snapshot | undefined): void {
     if (snapshot) this.#snapshot = snapshot;
   }
 
-  /** The log as `open` lists it. */
+  /** Returns the log as `open` lists it. */
   stored(): StoredLog {
     const kept = this.#snapshot;
     const after = kept?.head ?? { seq: 0, bytes: 0 };
@@ -139,7 +142,7 @@ export class MemoryLog {
     };
   }
 
-  /** Bytes before a line; for the one after the last, all bytes. */
+  /** Returns the offset of a line; for the line after the last one, the size of the log. */
   #offsetOf(seq: number): number {
     const batch =
       this.#batches[countWhile(this.#batches.length, (index) => this.#batch(index).firstSeq <= seq) - 1];
@@ -149,7 +152,7 @@ export class MemoryLog {
     return batch.offset + (startsOf(batch)[seq - batch.firstSeq] ?? 0);
   }
 
-  /** How many lines end at or before an offset. */
+  /** Returns the number of lines that end at or before an offset. */
   #linesUpTo(offset: number): number {
     if (offset >= this.#head.bytes) return this.#head.seq;
     const batch = this.#batch(this.#batchAt(offset));
@@ -158,7 +161,7 @@ export class MemoryLog {
     return batch.firstSeq - 1 + countWhile(batch.count, isWithin);
   }
 
-  /** How many lines begin before an offset. */
+  /** Returns the number of lines that begin before an offset. */
   #linesBefore(offset: number): number {
     if (offset <= 0) return 0;
     const batch = this.#batch(this.#batchAt(offset - 1));
@@ -167,7 +170,7 @@ export class MemoryLog {
     return batch.firstSeq - 1 + countWhile(batch.count, isBefore);
   }
 
-  /** Index of the batch that holds a byte. */
+  /** Returns the index of the batch that holds a byte. */
   #batchAt(offset: number): number {
     return countWhile(this.#batches.length, (index) => this.#batch(index).offset <= offset) - 1;
   }

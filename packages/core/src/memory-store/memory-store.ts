@@ -34,7 +34,7 @@ class MemoryStore implements RuntimeStore {
   async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
     const { keptKeys } = this.#openHost();
     if (this.#logs.has(log)) {
-      throw new RuntimeError('STORE_CONFLICT', 'The log exists already', { details: { log } });
+      throw new RuntimeError('STORE_CONFLICT', 'The log already exists', { details: { log } });
     }
     this.#logs.set(log, new MemoryLog(log, begin, batch, keptKeys));
   }
@@ -89,7 +89,7 @@ class MemoryStore implements RuntimeStore {
   #log(log: string): MemoryLog {
     this.#openHost();
     const found = this.#logs.get(log);
-    if (!found) throw new RuntimeError('WORKER_NOT_FOUND', 'There is no such log', { details: { log } });
+    if (!found) throw new RuntimeError('WORKER_NOT_FOUND', 'The log does not exist', { details: { log } });
     return found;
   }
 
@@ -100,10 +100,11 @@ class MemoryStore implements RuntimeStore {
 }
 
 /**
- * A store in this process's memory: the default of the library and the reference of the contract. It grows with what
- * is appended and ends with the process.
+ * Returns a store in the memory of this process: the default of the library and the reference of the store contract.
+ * Its content ends with the process.
  *
- * Closing keeps everything, with a snapshot of each log, and the same object may be opened again: a restart without
- * files. It lists a log's lines after the snapshot up to 64 KiB. Appended bytes are kept as they are, not copied.
+ * `close` keeps the content, with a snapshot of each log, and the same object may be opened again, which is a restart
+ * without files. `open` returns up to 64 KiB of the lines after each snapshot. Appended bytes are kept without a
+ * copy.
  */
 export const memoryStore = (): RuntimeStore => new MemoryStore();

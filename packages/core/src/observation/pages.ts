@@ -2,13 +2,13 @@ import type { Cursor } from '../contracts/cursor.ts';
 import { decodeEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Page, PageQuery, TranscriptQuery } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { invalidRequest, limitTooLarge } from '../contracts/runtime-error.ts';
 import type { LogGap } from '../contracts/store.ts';
 import type { RawPage } from '../contracts/stream.ts';
 import { speaks, type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
-import { EMPTY_POSITION, encodeCursor, type LogPosition } from '../log/cursor.ts';
+import { EMPTY_POSITION, encodeCursor, type LogPosition, START } from '../log/cursor.ts';
 import { type Line, linesOf, positionAfter, textOf } from '../log/lines.ts';
-import type { LogReader } from '../log/log-reader.ts';
+import type { LogReader, Reading } from '../log/log-reader.ts';
 import type { Worker } from '../workers/worker.ts';
 
 /** How many lines one transcript page may scan. If few of them yield items, the page ends early and has `next`. */
@@ -19,14 +19,13 @@ const SCAN_CHUNK = { count: 1_000, bytes: 262_144 };
 export const pageLimit = (limit: number | undefined, limits: Limits): number => {
   if (limit === undefined) return Math.min(limits.pageItemsDefault, limits.pageItems);
   if (!Number.isSafeInteger(limit) || limit < 1) {
-    throw new RuntimeError('INVALID_REQUEST', 'limit must be a positive whole number', {
-      details: { issues: [{ pointer: '/limit', message: 'must be a positive whole number' }] },
-    });
+    throw invalidRequest(
+      [{ pointer: '/limit', message: 'must be a positive whole number' }],
+      'limit must be a positive whole number',
+    );
   }
   if (limit > limits.pageItems) {
-    throw new RuntimeError('LIMIT_TOO_LARGE', undefined, {
-      details: { limit: 'pageItems', value: limits.pageItems },
-    });
+    throw limitTooLarge('pageItems', limits.pageItems);
   }
   return limit;
 };
@@ -39,8 +38,8 @@ export const readEventPage = async (
   limits: Limits,
 ): Promise<RawPage> => {
   const count = pageLimit(query.limit, limits);
-  const from = await reader.locate(worker, query.after ?? 'start');
-  const { lines, count: found, at, gap } = await reader.after(worker, from, count, limits.pageBytes);
+  const after = query.after ?? START;
+  const { lines, count: found, at, gap } = await reader.readFrom(worker, after, count, limits.pageBytes);
   const asOf = encodeCursor(worker.state.log, at);
   const hasMore = at.seq < worker.state.head.seq;
   return { lines, count: found, next: hasMore ? asOf : null, asOf, gaps: gap ? [gap] : [] };
@@ -64,13 +63,10 @@ const readForward = async (
 ) => {
   const items: TranscriptItem[] = [];
   const gaps: LogGap[] = [];
-  let at = await reader.locate(worker, after);
+  let reading = await reader.readFrom(worker, after, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
+  let { at } = reading;
   let bytes = 0;
-  scan: for (
-    let scanned = 0;
-    scanned < SCAN_LINES && items.length < count && at.seq < worker.state.head.seq;
-  ) {
-    const reading = await reader.after(worker, at, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
+  scan: for (let scanned = 0; ; ) {
     if (reading.gap) gaps.push(reading.gap);
     if (reading.count === 0) {
       at = reading.at;
@@ -87,6 +83,8 @@ const readForward = async (
       if (items.length === count) break scan;
     }
     scanned += reading.count;
+    if (scanned >= SCAN_LINES || at.seq >= worker.state.head.seq) break;
+    reading = await reader.after(worker, at, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
   }
   const asOf = encodeCursor(worker.state.log, at);
   return withGaps({ items, next: at.seq < worker.state.head.seq ? asOf : null, asOf }, gaps);
@@ -103,11 +101,17 @@ const readBackward = async (
   const { head, log } = worker.state;
   const items: TranscriptItem[] = [];
   const gaps: LogGap[] = [];
-  const end = before === 'end' ? head : await reader.locate(worker, before);
+  const start =
+    before === 'end'
+      ? { position: head, reading: null }
+      : await reader.readBefore(worker, before, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
+  const end = start.position;
+  let first = start.reading;
   let to: LogPosition = end;
   let bytes = 0;
   for (let scanned = 0; scanned < SCAN_LINES && items.length < count && to.seq > 0; ) {
-    const reading = await reader.before(worker, to, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
+    const reading: Reading = first ?? (await reader.before(worker, to, SCAN_CHUNK.count, SCAN_CHUNK.bytes));
+    first = null;
     if (reading.gap) gaps.push(reading.gap);
     if (reading.count === 0) {
       to = EMPTY_POSITION;
@@ -145,11 +149,12 @@ export const readTranscriptPage = async (
   limits: Limits,
 ): Promise<Page<TranscriptItem>> => {
   const count = pageLimit(query.limit, limits);
-  if (query.before === undefined) return readForward(reader, worker, query.after ?? 'start', count, limits);
+  if (query.before === undefined) return readForward(reader, worker, query.after ?? START, count, limits);
   if (query.after !== undefined) {
-    throw new RuntimeError('INVALID_REQUEST', 'A transcript query takes after or before, not both', {
-      details: { issues: [{ pointer: '/before', message: 'excludes after' }] },
-    });
+    throw invalidRequest(
+      [{ pointer: '/before', message: 'excludes after' }],
+      'A transcript query takes after or before, not both',
+    );
   }
   return readBackward(reader, worker, query.before, count, limits);
 };

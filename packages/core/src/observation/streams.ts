@@ -1,14 +1,18 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { ObserveOptions, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
-import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
+import { type ErrorCode, limitReached, type RuntimeError } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
+import { encodeWatchCursor } from '../log/cursor.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import { summaryOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
-import { encodeWatchCursor, WatchStream, type WatchStreamOwner } from './watch-stream.ts';
+import { WatchStream, type WatchStreamOwner } from './watch-stream.ts';
 import { WorkerStream, type WorkerStreamOwner } from './worker-stream.ts';
+
+/** Read together with the cursor's line when a stream is opened; small enough for one pull of any transport. */
+const FIRST_CHUNK_BYTES = 48_896;
 
 export interface StreamsOptions {
   readonly runtimeId: string;
@@ -43,7 +47,13 @@ export class Streams implements WorkerStreamOwner, WatchStreamOwner {
     { after, deltas = true }: Omit<ObserveOptions, 'signal'>,
   ): Promise<WorkerStream> {
     const { reader, limits } = this.#options;
-    const from = after === undefined ? null : await reader.locate(worker, after);
+    const from =
+      after === undefined
+        ? null
+        : await reader.locate(worker, after, {
+            count: limits.pageItems,
+            bytes: FIRST_CHUNK_BYTES,
+          });
     this.#assertRoom();
     const stream = new WorkerStream({ worker, from, deltas, reader, limits, owner: this });
     this.#open.add(stream);
@@ -68,9 +78,7 @@ export class Streams implements WorkerStreamOwner, WatchStreamOwner {
   #assertRoom(): void {
     const { subscriptions } = this.#options.limits;
     if (this.#open.size >= subscriptions) {
-      throw new RuntimeError('LIMIT_REACHED', 'Too many streams are open', {
-        details: { limit: 'subscriptions', value: subscriptions },
-      });
+      throw limitReached('subscriptions', subscriptions, 'Too many streams are open');
     }
   }
 

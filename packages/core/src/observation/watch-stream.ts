@@ -1,7 +1,8 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { WatchItem, WorkerSummary } from '../contracts/runtime-api.ts';
-import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
+import type { ErrorCode } from '../contracts/runtime-error.ts';
 import type { WatchStream as Contract } from '../contracts/stream.ts';
+import { decodeWatchCursor, encodeWatchCursor } from '../log/cursor.ts';
 import type { Changes, WatchPosition } from '../workers/changes.ts';
 import type { Worker } from '../workers/worker.ts';
 
@@ -21,17 +22,6 @@ export interface WatchStreamOptions {
   readonly owner: WatchStreamOwner;
 }
 
-export const encodeWatchCursor = (epoch: string, revision: number): Cursor =>
-  `${epoch}.w${revision.toString(36)}`;
-
-/** The revision to continue after; null if the cursor is from an earlier start. @throws CURSOR_INVALID */
-const decodeWatchCursor = (cursor: Cursor, epoch: string): number | null => {
-  if (cursor === 'start' || cursor === '0') return 0;
-  const match = /^([A-Za-z0-9_]{1,64})\.w([0-9a-z]{1,11})$/.exec(cursor);
-  if (!match) throw new RuntimeError('CURSOR_INVALID');
-  return match[1] === epoch ? Number.parseInt(match[2] as string, 36) : null;
-};
-
 /**
  * One watch over all Workers: a position in the order of changes. It walks to the end, delivers the present state of
  * each Worker once, then `synced`, and sleeps. It keeps no history and no queue: a watch whose cursor is gone begins
@@ -49,7 +39,7 @@ export class WatchStream implements Contract {
   constructor(options: WatchStreamOptions) {
     const { changes, epoch, after } = options;
     this.#options = options;
-    const revision = after === undefined ? 0 : decodeWatchCursor(after, epoch);
+    const revision = decodeWatchCursor(after, epoch);
     const position = revision === null ? null : changes.openPosition(revision);
     this.#needsReset = position === null;
     this.#position = position ?? (changes.openPosition(0) as WatchPosition<Worker>);

@@ -4,21 +4,22 @@ interface Cut {
   readonly truncated?: true;
 }
 
-/** Text of at most so many bytes of UTF-8. Cut, it ends with a line that says how much is missing. */
+/** Shortens a text to at most `maxBytes` bytes of UTF-8. A shortened text ends with a line that tells both sizes. */
 export const boundedText = (text: string, maxBytes: number): Cut & { readonly text: string } => {
   const size = Buffer.byteLength(text);
   if (size <= maxBytes) return { text };
-  // a character that is cut in two is left out
-  const kept = Buffer.from(text)
-    .subarray(0, maxBytes)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '');
+  const bytes = Buffer.from(text);
+  let end = maxBytes;
+  // a byte that continues a character must not be the first one that is left out
+  while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end -= 1;
+  const kept = bytes.toString('utf8', 0, end);
   return { text: `${kept}\n[cut: ${maxBytes} of ${size} bytes are shown]`, truncated: true };
 };
 
 /**
- * What a tool answered, or is called with, as JSON of at most so many bytes; cut, it is text. For engines: what a tool
- * says has no bound of its own, and an event beyond `eventBytes` would fail the run.
+ * Shortens the input or the output of a tool to at most `maxBytes` bytes of JSON. A shortened value is text. Engines
+ * need this because tools have no limit of their own, and an event larger than `limits.eventBytes` would fail the
+ * run.
  */
 export const boundedOutput = (answer: unknown, maxBytes: number): Cut & { readonly output: JsonValue } => {
   const isText = typeof answer === 'string';

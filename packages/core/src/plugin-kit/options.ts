@@ -1,52 +1,58 @@
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import { choiceOf, isObject, issuesOf, type Shape, wholeNumberFrom } from './shape.ts';
 
 /**
- * Makes of what was given for an option what the plugin works with, or refuses it by saying what it must be:
- * `refuse('must be an absolute path')`. An option that was not given is undefined; what refuses that is required.
+ * Converts the given value of an option to the value that the plugin works with. Refuses an unsuitable value with what
+ * it must be: `refuse('must be an absolute path')`. The value of an absent option is `undefined`; a reader that refuses
+ * `undefined` makes the option required.
  */
 export type OptionReader<T> = (value: unknown, refuse: (mismatch: string) => never) => T;
 
-/** The longest that a timer can wait: what is larger would be due at once. */
-const LONGEST_MS = 2_147_483_647;
-
-/** Also in digits, since flags and the environment carry text. */
-export const wholeNumber =
-  (least = 1, most = LONGEST_MS): OptionReader<number> =>
+/** Reads a value as it is if a shape accepts it. */
+const fitting =
+  <T>(shape: Shape): OptionReader<T> =>
   (value, refuse) => {
-    const number = typeof value === 'string' && /^[0-9]{1,16}$/.test(value) ? Number(value) : value;
-    return typeof number === 'number' && Number.isSafeInteger(number) && number >= least && number <= most
-      ? number
-      : refuse(`must be a whole number from ${least} to ${most}`);
+    const [issue] = issuesOf(shape, value);
+    return issue ? refuse(issue.message) : (value as T);
   };
 
-/** Without NUL, which ends a path or an argument before its end. */
+/** The longest delay of a timer, in milliseconds: a longer one would fire at once. */
+const LONGEST_MS = 2_147_483_647;
+
+/** Reads a whole number from `least` to `most`, also from digits, since flags and environment variables are text. */
+export const wholeNumber = (least = 1, most = LONGEST_MS): OptionReader<number> => {
+  const read = fitting<number>(wholeNumberFrom(least, most));
+  return (value, refuse) =>
+    read(typeof value === 'string' && /^[0-9]{1,16}$/.test(value) ? Number(value) : value, refuse);
+};
+
+/** Reads a string that is not empty. Refuses NUL characters, because they end a path or an argument early. */
 export const text: OptionReader<string> = (value, refuse) =>
   typeof value === 'string' && value !== '' && !value.includes('\0')
     ? value
-    : refuse('must be a text that is not empty');
+    : refuse('must be a non-empty string');
 
-/** Also as one text with commas. */
+/** Reads a list of non-empty strings, also from one string with commas. */
 export const list: OptionReader<readonly string[]> = (value, refuse) => {
   const items: unknown = typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value;
-  const refuseItem = (): never => refuse('must be a list of texts');
+  const refuseItem = (): never => refuse('must be a list of non-empty strings');
   return Array.isArray(items) ? items.map((item) => text(item, refuseItem)) : refuseItem();
 };
 
-export const oneOf =
-  <T extends string>(...choices: readonly T[]): OptionReader<T> =>
-  (value, refuse) =>
-    choices.find((choice) => choice === value) ?? refuse(`must be ${choices.join(' or ')}`);
+/** Reads one of the given strings. */
+export const oneOf = <T extends string>(...choices: readonly T[]): OptionReader<T> =>
+  fitting(choiceOf(...choices));
 
-/** An option that may be left out, and what it is then. */
+/** Makes an option optional: without a value it is `otherwise`. */
 export const optional =
   <T, const D>(read: OptionReader<T>, otherwise: D): OptionReader<T | D> =>
   (value, refuse) =>
     value === undefined ? otherwise : read(value, refuse);
 
 /**
- * The options of a plugin from wherever they come, code, flags or a file, by one reader each. Options within an option
- * are read the same way, under the name of both: `acp.agents.coder`.
- * @throws INVALID_REQUEST an option that does not exist (the message names those that do), is missing or does not fit
+ * Reads the options of a plugin, with one reader for each option. Options may come from code, flags or a file. For an
+ * option that holds options, call this in its reader, with the names of both: `acp.agents.coder`.
+ * @throws INVALID_REQUEST an option is unknown (the message lists the known ones), missing or unsuitable
  */
 export const readOptions = <T extends object>(
   plugin: string,
@@ -59,13 +65,13 @@ export const readOptions = <T extends object>(
       details: { option, known },
     });
   };
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
+  if (!isObject(options))
     throw new RuntimeError('INVALID_REQUEST', `The options of ${plugin} must be an object`, {
       details: { known },
     });
   const given = new Map<string, unknown>(Object.entries(options));
-  for (const name of given.keys())
-    if (!known.includes(name)) refuse(name, `does not exist; there are ${known.join(', ') || 'none'}`);
+  const others = known.length > 0 ? `the options are ${known.join(', ')}` : 'there are no options';
+  for (const name of given.keys()) if (!known.includes(name)) refuse(name, `does not exist; ${others}`);
   const read = Object.entries<OptionReader<unknown>>(readers).map(([name, reader]) => {
     const value = given.get(name);
     const missing = value === undefined ? 'is missing: it ' : '';

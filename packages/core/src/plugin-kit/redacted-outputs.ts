@@ -2,19 +2,23 @@ import type { EngineOutput } from '../contracts/engine.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Redactor } from './redactor.ts';
 
+type Kind = 'text' | 'reasoning';
+
 /**
- * What an engine says, without what is private. Text comes in pieces: what may be the beginning of something private
- * waits for what follows.
+ * Redacts the outputs of one run. Text is streamed in pieces, so the end of a piece that may be the beginning of a
+ * secret is held back until more text follows. Reasoning in between does not release the held text: readers join the
+ * text of a message, and the secret would be complete again.
  */
 export class RedactedOutputs {
   readonly #redactor: Redactor;
-  #type: 'text' | 'reasoning' = 'text';
-  #held = '';
+  /** The text that is held back of each kind. The kind that was held first comes first. */
+  readonly #held = new Map<Kind, string>();
 
   constructor(redactor: Redactor) {
     this.#redactor = redactor;
   }
 
+  /** Returns the redacted form of the next outputs, as far as it is certain. */
   of(outputs: readonly EngineOutput[]): readonly EngineOutput[] {
     return outputs.flatMap((output) => {
       if (output.type !== 'text' && output.type !== 'reasoning')
@@ -22,22 +26,21 @@ export class RedactedOutputs {
           ...this.rest(),
           this.#redactor.json(output as unknown as JsonValue) as unknown as EngineOutput,
         ];
-      const before = output.type === this.#type ? [] : this.rest();
-      this.#type = output.type;
-      this.#held += output.text;
-      return [...before, ...this.#shown(this.#redactor.settled(this.#held))];
+      const { type } = output;
+      const text = (this.#held.get(type) ?? '') + output.text;
+      return this.#shown(type, text, this.#redactor.settled(text));
     });
   }
 
-  /** What was held back, when nothing follows. */
+  /** Returns the text that was held back. Call it at the end of the run. */
   rest(): readonly EngineOutput[] {
-    return this.#shown(this.#held.length);
+    return [...this.#held].flatMap(([type, text]) => this.#shown(type, text, text.length));
   }
 
-  #shown(end: number): readonly EngineOutput[] {
-    if (end === 0) return [];
-    const text = this.#redactor.text(this.#held.slice(0, end));
-    this.#held = this.#held.slice(end);
-    return [{ type: this.#type, text }];
+  /** Returns the first `end` characters of a text redacted, and holds the others back. */
+  #shown(type: Kind, text: string, end: number): readonly EngineOutput[] {
+    if (end === text.length) this.#held.delete(type);
+    else this.#held.set(type, text.slice(end));
+    return end === 0 ? [] : [{ type, text: this.#redactor.text(text.slice(0, end)) }];
   }
 }

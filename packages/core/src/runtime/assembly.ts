@@ -21,6 +21,7 @@ import { Journal, type JournalListener } from '../journal/journal.ts';
 import { LogReader } from '../log/log-reader.ts';
 import { readTranscriptPage } from '../observation/pages.ts';
 import { Streams } from '../observation/streams.ts';
+import { InputReader } from '../workers/input-reader.ts';
 import { detailOf, factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import { Workers } from '../workers/workers.ts';
@@ -137,8 +138,16 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
       return { workerId: worker.workerId };
     },
   };
-  const services = { ...options, runtimeId, journal, children, reader: historyReader(reader, limits) };
-  const { claims } = workers;
+  const { claims, activeInputs } = workers;
+  const services = {
+    ...options,
+    runtimeId,
+    journal,
+    children,
+    reader: historyReader(reader, limits),
+    inputs: new InputReader(reader),
+    activeInputs,
+  };
   const supervisor = new Supervisor({
     services,
     store,
@@ -150,7 +159,8 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   const bundles = new Bundles(store, limits, options.clock);
   const creation = new Creation({ ...options, bundles, workers, journal, supervisor });
   const waits = new RunWaits({ ...options, reader });
-  const inputs = new Inputs({ ...options, journal, supervisor, reader, waits });
+  const { openInputs } = workers;
+  const inputs = new Inputs({ ...options, openInputs, journal, supervisor, reader, waits });
   const streams = new Streams({
     ...options,
     runtimeId,

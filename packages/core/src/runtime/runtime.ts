@@ -30,7 +30,7 @@ import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts'
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
 import { remove, resolveRequest, update } from '../domain/decide.ts';
-import { encodeCursor } from '../log/cursor.ts';
+import { decodeWorkersCursor, encodeCursor } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
@@ -134,7 +134,7 @@ export class Runtime implements ServedRuntime {
       clock,
       log,
       limit: this.limits.diagnostics,
-      told: (diagnostic) => {
+      listener: (diagnostic) => {
         if (this.#hooks.diagnostic.taps.length > 0) this.#hooks.diagnostic.call(diagnostic);
       },
     });
@@ -237,20 +237,23 @@ export class Runtime implements ServedRuntime {
     options: Api.IdempotencyOptions = {},
   ): Promise<Api.CreateReceipt> {
     const { creation, inputs } = this.#lifecycle.running();
-    const { worker, replayed, before } = await creation.create(request, options);
+    const { worker, replayed, before, receipt: known } = await creation.create(request, options);
     const detail = this.#detail(worker);
-    const receipt = before && (await inputs.receiptAt(worker, before));
-    return { worker: detail, replayed, input: receipt && { ...receipt, run: null, waited: null, replayed } };
+    const reading = before && inputs.receiptAt(worker, before);
+    // the Worker was created, so a log that cannot be read must not fail the call
+    const receipt = await (known ? reading?.catch(() => known) : reading);
+    return {
+      worker: detail,
+      replayed,
+      input: receipt ? { ...receipt, run: null, waited: null, replayed } : null,
+    };
   }
 
   async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.WorkerSummary>> {
     const { workers, streams, runtimeId } = this.#lifecycle.opened();
     checkListQuery(query, this.limits);
     const limit = pageLimit(query.limit, this.limits);
-    const after =
-      query.after === undefined || query.after === 'start' || query.after === '0' ? '' : query.after;
-    if (after !== '' && !/^log_[a-z0-9]{26}$/.test(after)) throw new RuntimeError('CURSOR_INVALID');
-    const { items, hasMore } = workers.list(query, after, limit);
+    const { items, hasMore } = workers.list(query, decodeWorkersCursor(query.after) ?? '', limit);
     return {
       items: items.map((worker) => summaryOf(worker, runtimeId)),
       next: hasMore ? (items.at(-1)?.state.log ?? null) : null,

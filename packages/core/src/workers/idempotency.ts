@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
 import type { EventKey } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { KeyEntry } from '../contracts/store.ts';
 
 /** The digest of a request, for comparison with a later one. The order of fields does not matter. */
@@ -14,9 +14,10 @@ export const hashOfKey = (key: string): string => createHash('sha256').update(ke
 /** @throws INVALID_REQUEST a key that is empty or longer than 255 characters */
 export const eventKey = (value: string, request: JsonValue): EventKey => {
   if (typeof value !== 'string' || value.length < 1 || value.length > 255) {
-    throw new RuntimeError('INVALID_REQUEST', 'An idempotency key has 1 to 255 characters', {
-      details: { issues: [{ pointer: '/idempotencyKey', message: 'must have 1 to 255 characters' }] },
-    });
+    throw invalidRequest(
+      [{ pointer: '/idempotencyKey', message: 'must have 1 to 255 characters' }],
+      'An idempotency key has 1 to 255 characters',
+    );
   }
   return { value, digest: digestOf(request) };
 };

@@ -1,6 +1,6 @@
 import type { MessagePart } from '../contracts/event.ts';
 import type { Delta, InFlightMessage } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { outputTooLarge } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
 
 type PartType = 'text' | 'reasoning';
@@ -43,9 +43,11 @@ export class InFlight {
     if (text === '') return;
     this.#units += text.length;
     if (this.#units > this.#limitBytes) {
-      throw new RuntimeError('OUTPUT_TOO_LARGE', 'The engine streamed more text than one message can hold', {
-        details: { limit: 'inFlightBytes', value: this.#limitBytes },
-      });
+      throw outputTooLarge(
+        'inFlightBytes',
+        this.#limitBytes,
+        'The engine streamed more text than one message can hold',
+      );
     }
     this.#message ??= mintId('msg');
     const last = this.#parts.at(-1);

@@ -7,7 +7,8 @@ import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
 import { linesOf, positionAfter, textOf } from '../log/lines.ts';
 import { Worker } from './worker.ts';
 
-const READ = { count: 1_000, bytes: 1_048_576, direction: 'forward' } as const;
+/** Small, because many Workers are loaded at the same time. */
+const READ = { count: 1_000, bytes: 262_144, direction: 'forward' } as const;
 
 /** Folds lines into the draft. Skips lines that the draft already contains, and lines that cannot be parsed. */
 const fold = (
@@ -24,7 +25,7 @@ const fold = (
     } catch {
       // the store reports damaged logs
     }
-    if (event) apply(draft, event);
+    if (event) apply(draft, event, line.offset);
     at = positionAfter(line);
   }
   return at;

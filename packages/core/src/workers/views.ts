@@ -1,7 +1,7 @@
 import { workerCapabilities } from '../contracts/capabilities.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { WorkerFacts } from '../contracts/hooks.ts';
-import type { Overview } from '../contracts/overview.ts';
+import { cleanUsage, type Overview } from '../contracts/overview.ts';
 import type { WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
 import { encodeCursor } from '../log/cursor.ts';
 import type { Worker } from './worker.ts';
@@ -68,7 +68,8 @@ export const overviewOf = ({ state }: Worker): Overview => {
     messages,
     toolCalls,
     runs,
-    usage,
+    // a store snapshot of an earlier version may hold sums of values that were no numbers
+    usage: cleanUsage(usage),
     lastActivityAt: state.updatedAt,
     asOf: encodeCursor(state.log, state.head),
   };

@@ -21,6 +21,8 @@ export class Worker {
   change: ChangeNode<Worker> | null = null;
   /** The status under which the Worker is counted; null while the Worker is invisible. */
   counted: WorkerStatus | null = null;
+  /** The state whose size is part of the sums over all Workers; null while no state of the Worker is. */
+  measured: WorkerState | null = null;
 
   constructor(state: WorkerState | Resting, begin: NewLog | null, isDamaged = false) {
     this.#state = state;

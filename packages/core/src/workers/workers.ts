@@ -1,7 +1,9 @@
 import type { Limits } from '../contracts/limits.ts';
 import type { ListWorkers, WorkerStatus } from '../contracts/runtime-api.ts';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import { Claims } from '../domain/claims.ts';
+import type { WorkerState } from '../domain/state.ts';
+import { ByteSum } from './byte-sum.ts';
 import { Changes } from './changes.ts';
 import { Keys } from './idempotency.ts';
 import type { Worker } from './worker.ts';
@@ -14,14 +16,26 @@ export interface CreationKey {
 
 const MAX_DEPTH = 1_000;
 
+const activeInputOf = (state: WorkerState | null): number => state?.run?.input?.bytes ?? 0;
+
+const queuedInputsOf = (state: WorkerState | null): number =>
+  state?.queue.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0;
+
 const labelOf = ({ state: { labels } }: Worker, key: string): string | undefined =>
   Object.hasOwn(labels, key) ? labels[key] : undefined;
 
-/** All Workers of a runtime, by id, in order of creation and in order of change, with the claims and creation keys that they share. */
+/**
+ * All Workers of a runtime, by id, in order of creation and in order of change, with the claims and creation keys that
+ * they share, and the sums of what they hold in memory.
+ */
 export class Workers {
   readonly changes: Changes<Worker>;
   readonly claims: Claims;
   readonly creationKeys: Keys<CreationKey>;
+  /** The inputs that are queued or whose run is active. */
+  readonly openInputs: ByteSum;
+  /** The part of `openInputs` whose run is active, which is the part in memory. */
+  readonly activeInputs: ByteSum;
   readonly counts: Record<WorkerStatus, number> = { idle: 0, running: 0, waiting: 0, stopped: 0 };
   readonly #byId = new Map<string, Worker>();
   /** The visible Workers, sorted by log id. Log ids are ordered by time, so this is the order of creation. */
@@ -33,6 +47,12 @@ export class Workers {
     this.changes = new Changes(limits.removedWorkers);
     this.claims = new Claims((ancestor, worker) => this.#isAncestor(ancestor, worker));
     this.creationKeys = new Keys(limits.idempotencyKeys);
+    this.openInputs = new ByteSum(
+      'openInputBytes',
+      limits,
+      'The inputs of all Workers are too large together',
+    );
+    this.activeInputs = new ByteSum('openInputBytes', limits, 'The active inputs are too large together');
   }
 
   get total(): number {
@@ -78,9 +98,11 @@ export class Workers {
     if (this.#byId.has(workerId))
       throw new RuntimeError('WORKER_EXISTS', undefined, { details: { workerId } });
     if (this.#byId.size >= this.#limits.workers) {
-      throw new RuntimeError('LIMIT_REACHED', 'The runtime has reached its maximum number of Workers', {
-        details: { limit: 'workers', value: this.#limits.workers },
-      });
+      throw limitReached(
+        'workers',
+        this.#limits.workers,
+        'The runtime has reached its maximum number of Workers',
+      );
     }
     this.#byId.set(workerId, worker);
   }
@@ -90,7 +112,8 @@ export class Workers {
     const { workerId, log } = worker;
     if (!this.knows(worker)) return;
     this.#byId.delete(workerId);
-    this.claims.forget(workerId);
+    this.claims.releaseDeleted(workerId);
+    this.#measure(worker, null);
     if (worker.counted === null) return;
     this.counts[worker.counted] -= 1;
     worker.counted = null;
@@ -99,10 +122,11 @@ export class Workers {
     this.changes.remove(worker);
   }
 
-  /** Updates counts, claims and the order of changes after a commit. A Worker becomes visible when it is first alive. */
+  /** Updates sums, counts, claims and the order of changes after a commit. A Worker becomes visible when it is first alive. */
   changed(worker: Worker): void {
     const { status, phase } = worker;
     if (phase !== 'alive' || worker.isCancelled) return;
+    if (!worker.resting) this.#measure(worker, worker.state);
     if (status === 'stopped') this.claims.release(worker.workerId);
     if (worker.counted === null) this.#show(worker);
     else this.counts[worker.counted] -= 1;
@@ -128,6 +152,16 @@ export class Workers {
       items.push(worker);
     }
     return { items, hasMore: false };
+  }
+
+  /** Replaces the part of the sums that a Worker has. */
+  #measure(worker: Worker, after: WorkerState | null): void {
+    const { measured: before } = worker;
+    worker.measured = after;
+    const active = activeInputOf(after) - activeInputOf(before);
+    const queued = before?.queue === after?.queue ? 0 : queuedInputsOf(after) - queuedInputsOf(before);
+    this.activeInputs.add(active);
+    this.openInputs.add(active + queued);
   }
 
   #show(worker: Worker): void {

@@ -17,6 +17,7 @@ import {
 import { RuntimeError, version } from '@worker-runtime/core';
 import type { ClaimedFiles } from '../worker/claimed-files.ts';
 import type { AgentProcess } from './agent-process.ts';
+import { RequestGate } from './request-gate.ts';
 
 /** Receives the updates and permission requests of an agent. */
 export interface AgentListener {
@@ -33,10 +34,11 @@ const isUpdate = (message: AnyMessage): message is AnyMessage & { readonly param
 /**
  * The connection to one agent, over the official SDK. Session updates are taken off the stream before the SDK sees
  * them, for two reasons: the SDK answers a prompt before it has called the handlers of all earlier updates, and it
- * reads on without any limit.
+ * reads on without any limit. For the same reason, requests pass a gate before the SDK sees them.
  */
 export class AgentLink {
   readonly #connection: ClientConnection;
+  readonly #gate = new RequestGate();
 
   constructor(process: AgentProcess, files: ClaimedFiles, listener: AgentListener, maxMessageBytes: number) {
     const app = client({ name: 'worker-runtime' })
@@ -54,8 +56,11 @@ export class AgentLink {
     );
     const withoutUpdates = readable.pipeThrough(
       new TransformStream<AnyMessage, AnyMessage>({
-        transform: (message, controller) => {
-          if (!isUpdate(message)) return controller.enqueue(message);
+        transform: async (message, controller) => {
+          if (!isUpdate(message)) {
+            if (await this.#gate.admits(message)) controller.enqueue(message);
+            return;
+          }
           const { sessionId, update } = message.params ?? {};
           // A malformed update is ignored, because one is no reason to end the agent.
           if (typeof sessionId === 'string' && typeof update?.sessionUpdate === 'string')
@@ -63,7 +68,21 @@ export class AgentLink {
         },
       }),
     );
-    this.#connection = app.connect({ readable: withoutUpdates, writable });
+    const writer = writable.getWriter();
+    const counted = new WritableStream<AnyMessage>({
+      write: async (message) => {
+        this.#gate.sending(message);
+        try {
+          await writer.write(message);
+        } finally {
+          this.#gate.sent(message);
+        }
+      },
+      close: () => writer.close(),
+      abort: (reason) => writer.abort(reason),
+    });
+    this.#connection = app.connect({ readable: withoutUpdates, writable: counted });
+    void this.closed.then(() => this.#gate.close());
   }
 
   /** Resolves when the connection has closed, for any reason. */
@@ -120,13 +139,14 @@ export class AgentLink {
     this.#connection.close();
   }
 
-  /** Reads only while the listener has room. Otherwise the pipe fills up, and the agent has to wait. */
+  /** Reads only while the listener and the gate have room. Otherwise the pipe fills up, and the agent has to wait. */
   #gated(output: Readable, listener: AgentListener): ReadableStream<Uint8Array> {
     const chunks = output[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
           await listener.room();
+          await this.#gate.room();
           const { done, value } = await chunks.next().catch(() => ({ done: true, value: undefined }));
           if (done || value === undefined) controller.close();
           else controller.enqueue(value);

@@ -2,20 +2,9 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AgentOptions } from '../options.ts';
-
-/** The environment variables that every agent gets: those that programs need, none of which is secret. */
-const INHERITED = ['HOME', 'LANG', 'LC_ALL', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'TMPDIR', 'TZ', 'USER'];
+import type { ResolvedAgent } from '../options.ts';
 
 const STDERR_TAIL_CHARS = 4_096;
-
-const environmentOf = (names: readonly string[]): NodeJS.ProcessEnv =>
-  Object.fromEntries(
-    [...INHERITED, ...names].flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
 
 /** Resolves when the promise has resolved, or after `ms` milliseconds. */
 export const settledWithin = async (promise: Promise<unknown>, ms: number): Promise<void> => {
@@ -47,10 +36,14 @@ export class AgentProcess {
   }
 
   /** @throws Error the program cannot be started */
-  static async start({ command, args = [], env = [] }: AgentOptions, cwd: string): Promise<AgentProcess> {
+  static async start(
+    { command, args }: ResolvedAgent,
+    cwd: string,
+    env: Readonly<Record<string, string>>,
+  ): Promise<AgentProcess> {
     const child = spawn(command, args, {
       cwd,
-      env: environmentOf(env),
+      env,
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });

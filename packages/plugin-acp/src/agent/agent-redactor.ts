@@ -1,10 +1,6 @@
 import { realpath } from 'node:fs/promises';
-import { type Claim, Redactor } from '@worker-runtime/core';
-import type { AgentOptions } from '../options.ts';
-import { claimedPath } from '../worker/claimed-files.ts';
-
-/** True if a value is long enough, and not a plain word: replacing short values or words would garble ordinary text. */
-const isSecret = (value: string): boolean => value.length >= 8 && !/^[A-Za-z]{8,15}$/.test(value);
+import type { Claim } from '@worker-runtime/core';
+import { claimedPath, Redactor } from '@worker-runtime/core/plugin-kit';
 
 /**
  * Redacts what an agent knows and its clients must not see: the values of its environment variables, and the paths of
@@ -13,19 +9,16 @@ const isSecret = (value: string): boolean => value.length >= 8 && !/^[A-Za-z]{8,
 export class AgentRedactor extends Redactor {
   readonly #pathByLabel = new Map<string, string>();
 
-  static async create(
-    { env = [] }: AgentOptions,
-    claims: readonly Claim[],
-    cwd: string,
-  ): Promise<AgentRedactor> {
+  static async create(claims: readonly Claim[]): Promise<AgentRedactor> {
     const redactor = new AgentRedactor();
-    for (const name of env) {
-      const value = process.env[name] ?? '';
-      if (isSecret(value)) redactor.add(value, '[secret]');
-    }
     for (const claim of claims) await redactor.#addPath(claimedPath(claim), `[${claim.name}]`);
-    if (redactor.text(cwd) === cwd) await redactor.#addPath(cwd, '[directory]');
     return redactor;
+  }
+
+  /** Adds what an agent knows. `secrets` are the values of the environment variables that the operator named. */
+  async addAgent(secrets: readonly string[], cwd: string): Promise<void> {
+    for (const secret of secrets) this.add(secret, '[secret]');
+    if (this.text(cwd) === cwd) await this.#addPath(cwd, '[directory]');
   }
 
   /** The meaning of each path label, one a line. Only the agent itself may read it. */

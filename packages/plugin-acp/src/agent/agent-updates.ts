@@ -1,5 +1,6 @@
 import type { ContentBlock, Plan, SessionUpdate } from '@agentclientprotocol/sdk';
-import type { EngineOutput, Redactor } from '@worker-runtime/core';
+import type { EngineOutput } from '@worker-runtime/core';
+import type { Redactor } from '@worker-runtime/core/plugin-kit';
 import type { AgentCalls } from './agent-calls.ts';
 
 const MAX_PLAN_CHARS = 4_000;

@@ -1,4 +1,5 @@
-import type { EngineOutput, RedactedOutputs } from '@worker-runtime/core';
+import type { EngineOutput } from '@worker-runtime/core';
+import type { RedactedOutputs } from '@worker-runtime/core/plugin-kit';
 
 /** The most characters to buffer. Above this, the agent is not read from until the runtime has taken the outputs. */
 const MAX_BUFFERED_CHARS = 262_144;

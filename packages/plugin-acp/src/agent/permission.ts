@@ -1,5 +1,6 @@
 import type { PermissionOption, RequestPermissionResponse } from '@agentclientprotocol/sdk';
-import type { Answer, Redactor } from '@worker-runtime/core';
+import type { Answer } from '@worker-runtime/core';
+import type { Redactor } from '@worker-runtime/core/plugin-kit';
 
 const CANCELLED: RequestPermissionResponse = { outcome: { outcome: 'cancelled' } };
 

@@ -1,59 +1,54 @@
 import { constants } from 'node:fs';
-import { open, realpath } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import { type FileHandle, open, readlink, stat } from 'node:fs/promises';
 import { RequestError } from '@agentclientprotocol/sdk';
 import type { Claim, ClaimMode } from '@worker-runtime/core';
-
-/** Returns the path of a claimed directory or file, or null if the claim is not about the file system. */
-export const claimedPath = ({ resource }: Claim): string | null =>
-  resource.startsWith('fs:/') ? resource.slice('fs:'.length).replace(/(?!^)\/+$/, '') : null;
-
-const isInside = (path: string, root: string): boolean => {
-  const rest = relative(root, path);
-  return rest === '' || (!rest.startsWith('..') && !isAbsolute(rest));
-};
+import { type AllowedRoots, claimedPath, isPathInside } from '@worker-runtime/core/plugin-kit';
 
 const refused = (): RequestError =>
   RequestError.invalidParams(undefined, 'The path is outside the claims of this agent');
 
 /**
- * The files that an agent may read and write through the runtime: those inside the claims of its Worker, after links
- * are resolved. This is no sandbox: an agent is a process with the rights of its user.
+ * Refuses an open file that is not at the path that was checked, because a directory on the way was replaced by a link
+ * in between. Only Linux tells the path of an open file.
+ */
+const assertOpened = async (file: FileHandle, path: string): Promise<void> => {
+  const opened = await readlink(`/proc/self/fd/${file.fd}`).catch(() => null);
+  if (opened !== null && opened !== path) throw refused();
+};
+
+/**
+ * The files that an agent may read and write through the runtime: those inside the claims of its Worker and inside the
+ * roots of the operator. Links are resolved at each use. This is no sandbox: an agent is a process with the rights of
+ * its user.
  */
 export class ClaimedFiles {
-  readonly #roots: readonly { readonly path: string; readonly mode: ClaimMode }[];
+  readonly #claims: readonly { readonly path: string; readonly mode: ClaimMode }[];
+  readonly #roots: AllowedRoots;
   readonly #maxBytes: number;
 
-  private constructor(
-    roots: readonly { readonly path: string; readonly mode: ClaimMode }[],
-    maxBytes: number,
-  ) {
+  constructor(claims: readonly Claim[], roots: AllowedRoots, maxBytes: number) {
+    this.#claims = claims.flatMap((claim) => {
+      const path = claimedPath(claim);
+      return path === null ? [] : [{ path, mode: claim.mode }];
+    });
     this.#roots = roots;
     this.#maxBytes = maxBytes;
   }
 
-  static async create(claims: readonly Claim[], maxBytes: number): Promise<ClaimedFiles> {
-    const roots: { path: string; mode: ClaimMode }[] = [];
-    for (const claim of claims) {
-      const path = claimedPath(claim);
-      // A path that does not exist yet cannot be resolved, so it is used as it is written.
-      if (path !== null) roots.push({ path: await realpath(path).catch(() => path), mode: claim.mode });
-    }
-    return new ClaimedFiles(roots, maxBytes);
-  }
-
   get canRead(): boolean {
-    return this.#roots.length > 0;
+    return this.#claims.length > 0;
   }
 
   get canWrite(): boolean {
-    return this.#roots.some(({ mode }) => mode === 'write');
+    return this.#claims.some(({ mode }) => mode === 'write');
   }
 
-  /** True if a path exists and, after links are resolved, is inside a claim. */
-  async includes(path: string): Promise<boolean> {
-    const real = await realpath(path).catch(() => null);
-    return real !== null && this.#roots.some((root) => isInside(real, root.path));
+  /** Returns a directory with all links resolved, or null if it does not exist or is not inside a claim. */
+  async directory(path: string): Promise<string | null> {
+    const real = await this.#claimed(path, 'read');
+    if (real === null) return null;
+    const found = await stat(real).catch(() => null);
+    return found?.isDirectory() ? real : null;
   }
 
   /**
@@ -62,12 +57,14 @@ export class ClaimedFiles {
    * @throws Error the file does not exist or cannot be read
    */
   async read(path: string, line: number | null, limit: number | null): Promise<string> {
-    const real = await this.#checkClaimed(await realpath(path).catch(() => ''), 'read');
+    const real = await this.#claimed(path, 'read');
+    if (real === null) throw refused();
     const file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      const stat = await file.stat();
-      if (!stat.isFile()) throw refused();
-      if (stat.size > this.#maxBytes)
+      await assertOpened(file, real);
+      const found = await file.stat();
+      if (!found.isFile()) throw refused();
+      if (found.size > this.#maxBytes)
         throw RequestError.invalidParams(undefined, `The file is larger than ${this.#maxBytes} bytes`);
       const text = await file.readFile('utf8');
       if (line === null && limit === null) return text;
@@ -88,24 +85,29 @@ export class ClaimedFiles {
   async write(path: string, content: string): Promise<void> {
     if (Buffer.byteLength(content) > this.#maxBytes)
       throw RequestError.invalidParams(undefined, `The content is larger than ${this.#maxBytes} bytes`);
-    const folder = await realpath(dirname(path)).catch(() => '');
-    const target = folder === '' ? '' : join(folder, basename(path));
-    const real = await this.#checkClaimed(await realpath(target).catch(() => target), 'write');
-    const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_NONBLOCK } = constants;
-    const file = await open(real, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK);
+    const real = await this.#claimed(path, 'write');
+    if (real === null) throw refused();
+    const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+    const file = await open(real, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK);
     try {
+      await assertOpened(file, real);
+      if (!(await file.stat()).isFile()) throw refused();
+      await file.truncate();
       await file.writeFile(content);
     } finally {
       await file.close();
     }
   }
 
-  /** Returns the path if a claim allows this mode. @throws RequestError no claim does */
-  async #checkClaimed(real: string, mode: ClaimMode): Promise<string> {
-    const isClaimed = this.#roots.some(
-      (root) => (mode === 'read' || root.mode === 'write') && real !== '' && isInside(real, root.path),
-    );
-    if (!isClaimed) throw refused();
-    return real;
+  /** Returns a path with all links resolved, or null if no claim inside the roots allows this mode. */
+  async #claimed(path: string, mode: ClaimMode): Promise<string | null> {
+    const real = await this.#roots.resolve(path);
+    if (real === null) return null;
+    for (const claim of this.#claims) {
+      if (mode === 'write' && claim.mode !== 'write') continue;
+      const root = await this.#roots.resolve(claim.path);
+      if (root !== null && isPathInside(real, root)) return real;
+    }
+    return null;
   }
 }

@@ -1,4 +1,5 @@
-import type { EngineOutput, Usage } from '@worker-runtime/core';
+import type { EngineOutput } from '@worker-runtime/core';
+import type { Usage } from '@worker-runtime/core/plugin-kit';
 import type { ModelMessage } from 'ai';
 import { mintCall, usageOf } from '../model/model-step.ts';
 import { type ModelAccess, modelStream } from '../model/model-stream.ts';

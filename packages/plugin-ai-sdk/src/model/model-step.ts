@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
-import type { EngineOutput, JsonObject, JsonValue, Usage } from '@worker-runtime/core';
+import type { EngineOutput, JsonObject, JsonValue } from '@worker-runtime/core';
+import type { Usage } from '@worker-runtime/core/plugin-kit';
 import type { LanguageModelUsage, TextStreamPart, ToolSet } from 'ai';
 
 /** A tool call that a model requested. */
@@ -30,12 +31,18 @@ const CALL_ID_CHARS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 export const mintCall = (): string =>
   Array.from({ length: 9 }, () => CALL_ID_CHARS[randomInt(CALL_ID_CHARS.length)]).join('');
 
+/** A number of tokens as the runtime accepts it. Providers also report other values, which count as unknown. */
+const tokens = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+
 /** Translates the usage of one call of a model; null if the provider reports none. */
 export const usageOf = (model: string, usage: LanguageModelUsage): Usage | null => {
-  const { inputTokens, outputTokens, inputTokenDetails, outputTokenDetails } = usage;
+  const { inputTokenDetails, outputTokenDetails } = usage;
+  const [inputTokens, outputTokens] = [tokens(usage.inputTokens), tokens(usage.outputTokens)];
   if (inputTokens === undefined && outputTokens === undefined) return null;
-  const { cacheReadTokens, cacheWriteTokens } = inputTokenDetails;
-  const { reasoningTokens } = outputTokenDetails;
+  const cacheReadTokens = tokens(inputTokenDetails.cacheReadTokens);
+  const cacheWriteTokens = tokens(inputTokenDetails.cacheWriteTokens);
+  const reasoningTokens = tokens(outputTokenDetails.reasoningTokens);
   return {
     type: 'usage',
     model,
@@ -77,10 +84,14 @@ export async function* modelStep(
   const calls: ModelCall[] = [];
   let finish = 'other';
   let usage: Usage | null = null;
+  // The provider makes these calls itself, with tools that the operator's options give the model.
+  const providerTools = new Set<string>();
   yield { type: 'step-start', model };
   for await (const part of parts) {
     if (part.type === 'text-delta') yield { type: 'text', text: part.text };
     else if (part.type === 'reasoning-delta') yield { type: 'reasoning', text: part.text };
+    else if (part.type === 'tool-call' && part.providerExecuted === true)
+      providerTools.add(nameOf(part.toolName));
     else if (part.type === 'tool-call') calls.push(callOf(part));
     else if (part.type === 'finish-step') {
       finish = part.finishReason;
@@ -91,6 +102,14 @@ export async function* modelStep(
     { type: 'message' },
     ...calls.map(
       ({ call, name, input }) => ({ type: 'tool-call', call, name: nameOf(name), input }) as const,
+    ),
+    ...[...providerTools].map(
+      (name): EngineOutput => ({
+        type: 'notice',
+        severity: 'info',
+        code: 'PROVIDER_TOOL',
+        message: `The provider called its own tool ${name}`,
+      }),
     ),
     ...(usage ? [usage] : []),
     { type: 'step-finish', finish },

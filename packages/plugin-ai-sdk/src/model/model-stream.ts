@@ -72,7 +72,7 @@ export async function* modelStream(
     }
   } catch (error) {
     signal.throwIfAborted();
-    const detail = secrets.text(providerDetail(error));
+    const detail = secrets.text(providerDetail(error)).slice(0, 2_000);
     if (hasStalled) {
       log.warn({ detail }, 'A model sent no output in time');
       throw new RuntimeError('ENGINE_UNAVAILABLE', `The model sent no output for ${stallMs} ms`);

@@ -47,12 +47,15 @@ export const providerError = (error: unknown): RuntimeError => {
   return new RuntimeError('ENGINE_UNAVAILABLE', 'The answer of the model ended early');
 };
 
-/** Returns the provider's own error text for the operator's log. The request is left out. */
+/** The most characters to read of an error of a provider. Its last part is cut off after secrets are redacted. */
+const MAX_DETAIL_CHARS = 10_000;
+
+/** Returns the provider's own error text, which still has to be redacted. The request is left out. */
 export const providerDetail = (error: unknown): string => {
   const last = RetryError.isInstance(error) ? error.lastError : error;
   if (APICallError.isInstance(last))
-    return `${last.statusCode ?? ''} ${last.message} ${(last.responseBody ?? '').slice(0, 2_000)}`.trim();
+    return `${last.statusCode ?? ''} ${last.message} ${(last.responseBody ?? '').slice(0, MAX_DETAIL_CHARS)}`.trim();
   if (last instanceof Error)
     return last.cause instanceof Error ? `${last.message}: ${last.cause.message}` : last.message;
-  return (JSON.stringify(last) ?? String(last)).slice(0, 2_000);
+  return (JSON.stringify(last) ?? String(last)).slice(0, MAX_DETAIL_CHARS);
 };

@@ -5,6 +5,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject, Logger } from '@worker-runtime/core';
 import { RuntimeError } from '@worker-runtime/core';
+import { childEnvironment } from '@worker-runtime/core/plugin-kit';
 import { boundedFetch } from '../model/bounded-fetch.ts';
 import type { McpServerOptions, ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
@@ -73,7 +74,7 @@ export class McpServer {
     });
     const answer = resultContent(result);
     if (result.isError === true)
-      throw new ToolFailure(typeof answer === 'string' ? answer : JSON.stringify(answer));
+      throw new ToolFailure(typeof answer === 'string' ? answer : this.#secrets.stringify(answer));
     return answer;
   }
 
@@ -144,18 +145,15 @@ export class McpServer {
         ...(key !== null && { requestInit: { headers: { authorization: `Bearer ${key}` } } }),
       });
     }
-    const env: Record<string, string> = {};
-    for (const name of server.env) {
-      const value = process.env[name];
-      if (value === undefined) throw new Error(`The environment variable ${name} is not set`);
-      this.#secrets.addSecret(value);
-      env[name] = value;
-    }
+    const missing = server.env.find((name) => process.env[name] === undefined);
+    if (missing !== undefined) throw new Error(`The environment variable ${missing} is not set`);
+    const { variables, values } = await childEnvironment(server);
+    for (const value of values) this.#secrets.addSecret(value);
     const { command, args, cwd } = server;
     const transport = new StdioClientTransport({
       command,
       args: [...args],
-      env,
+      env: { ...variables },
       ...(cwd !== undefined && { cwd }),
       stderr: 'pipe',
       maxBufferSize: MAX_MESSAGE_BYTES,

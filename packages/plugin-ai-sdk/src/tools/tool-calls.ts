@@ -1,6 +1,4 @@
 import {
-  boundedOutput,
-  boundedText,
   type JsonObject,
   type JsonValue,
   type Logger,
@@ -8,6 +6,7 @@ import {
   RuntimeError,
   type ToolResult,
 } from '@worker-runtime/core';
+import { boundedOutput, boundedText } from '@worker-runtime/core/plugin-kit';
 import type { ModelCall } from '../model/model-step.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
@@ -96,7 +95,7 @@ export class ToolCalls {
   async #denial(tool: GrantedTool, call: string, input: JsonObject): Promise<string | null> {
     const { run, options, secrets, asksAlways } = this.#context;
     if (!asksAlways && !(await tool.needsPermission(input, call))) return null;
-    const shown = secrets.text(JSON.stringify(input));
+    const shown = secrets.stringify(input);
     const prompt = `${tool.name} ${shown.length > MAX_PROMPT_CHARS ? `${shown.slice(0, MAX_PROMPT_CHARS)}…` : shown}`;
     const answered = this.#lastRequest.then(() =>
       run.ask({

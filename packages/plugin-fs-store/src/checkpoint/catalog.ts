@@ -1,4 +1,4 @@
-import type { Snapshot } from '@worker-runtime/core';
+import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
 import { type Filed, LogEntry } from '../files/log-entry.ts';
 import { FORMAT_NAME, FORMAT_VERSION } from '../layout/layout.ts';
 import { NEWLINE } from '../layout/line.ts';
@@ -49,13 +49,13 @@ export const catalogHeader = (runtimeId: string): string =>
   sealLine(JSON.stringify({ format: FORMAT_NAME, version: FORMAT_VERSION, runtimeId }));
 
 export const catalogLine = (entry: LogEntry, snapshot: Snapshot | undefined): string => {
-  const { log, workerId: worker, filed } = entry;
-  const line: LogLine = { log, worker, ...filed };
+  const { log, workerId: worker, synced } = entry;
+  const line: LogLine = { log, worker, ...synced };
   // A snapshot ahead of the log would still be used after the lines that it covers were lost.
   if (!snapshot || snapshot.head.seq > entry.seq) return sealLine(JSON.stringify(line));
   const { seq, bytes } = snapshot.head;
-  const isFiled = seq === filed.seq && bytes === filed.bytes;
-  const described = JSON.stringify(isFiled ? line : { ...line, at: [seq, bytes] });
+  const isSynced = seq === synced.seq && bytes === synced.bytes;
+  const described = JSON.stringify(isSynced ? line : { ...line, at: [seq, bytes] });
   return sealLine(`${described.slice(0, -1)}${VALUE}${snapshot.text}}`);
 };
 
@@ -73,7 +73,22 @@ interface RemovalLine {
   readonly removed: string;
 }
 
-/** Decodes a line. A snapshot in it stays text. Returns undefined if the line cannot be decoded. */
+/** A snapshot in the bytes of the catalog. Its text is decoded on use, because all snapshots together may be large. */
+class UndecodedSnapshot implements Snapshot {
+  readonly head: LogHead;
+  readonly #bytes: Buffer;
+
+  constructor(head: LogHead, bytes: Buffer) {
+    this.head = head;
+    this.#bytes = bytes;
+  }
+
+  get text(): string {
+    return this.#bytes.toString();
+  }
+}
+
+/** Decodes a line. A snapshot in it stays bytes. Returns undefined if the line cannot be decoded. */
 const decodeLine = (json: Buffer): LogEntry | RemovalLine | Checkpoint | HeaderLine | undefined => {
   const end = json.indexOf(VALUE);
   try {
@@ -82,8 +97,8 @@ const decodeLine = (json: Buffer): LogEntry | RemovalLine | Checkpoint | HeaderL
     const { log, worker, seq, bytes, keyBytes, at } = line as LogLine;
     const entry = new LogEntry(log, worker, { seq, bytes, keyBytes });
     if (end >= 0) {
-      const text = json.toString('utf8', end + VALUE.length, json.length - 1);
-      entry.snapshot = { head: at ? { seq: at[0], bytes: at[1] } : entry.filed, text };
+      const head = at ? { seq: at[0], bytes: at[1] } : entry.filed;
+      entry.snapshot = new UndecodedSnapshot(head, json.subarray(end + VALUE.length, json.length - 1));
     }
     return entry;
   } catch {

@@ -1,13 +1,14 @@
-import { join } from 'node:path';
-import { RuntimeError, type Snapshot, type StoreFinding } from '@worker-runtime/core';
+import { basename, join } from 'node:path';
+import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
-import { errnoOf, isMisplaced } from '../disk/disk-failure.ts';
+import { errnoOf, isLoss, isMisplaced } from '../disk/disk-failure.ts';
 import type { Backlog } from '../files/backlog.ts';
 import { reportDamage } from '../files/damage.ts';
 import type { LogEntry } from '../files/log-entry.ts';
 import { refile } from '../files/refile.ts';
+import { rescue, rescuedPaths } from '../files/rescue.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
-import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
+import { type Layout, segmentNumberOf } from '../layout/layout.ts';
 import type { WalPosition } from '../wal/wal-position.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { type Checkpoint, catalogLine, checkpointLine, removalLine } from './catalog.ts';
@@ -53,6 +54,8 @@ export class Checkpoints {
   readonly #trash = new Set<string>();
   #dirty = new Set<LogEntry>();
   #removed = new Set<LogEntry>();
+  /** The lines in `rescued/` of logs that have them in memory: by name, the offset at which they end. */
+  readonly #rescued = new Map<LogEntry, Map<string, number>>();
   readonly #catalog: CatalogFile;
   #last: Checkpoint | null;
   /** `writtenBytes` of the log at the last checkpoint; negative infinity if opening the store had to replay changes. */
@@ -81,7 +84,7 @@ export class Checkpoints {
 
   /** True if a log changed since the last checkpoint. */
   get isDue(): boolean {
-    return this.#dirty.size > 0 || this.#removed.size > 0;
+    return this.#dirty.size > 0 || this.#removed.size > 0 || this.#rescued.size > 0;
   }
 
   /** Allows checkpoints from now on: the runtime knows its logs, and can give snapshots of them. */
@@ -93,6 +96,11 @@ export class Checkpoints {
   addRecovered(entry: LogEntry): void {
     this.#dirty.add(entry);
     this.#coveredBytes = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Takes over lines in `rescued/` that end at an offset. They are deleted once the files of their log have them. */
+  addRescued(entry: LogEntry, name: string, end: number): void {
+    this.#rescued.set(entry, (this.#rescued.get(entry) ?? new Map<string, number>()).set(name, end));
   }
 
   /** Marks a log as changed since the last checkpoint. */
@@ -142,6 +150,7 @@ export class Checkpoints {
       // checkpoint.
       const { position, writtenBytes } = this.#settings.log;
       dirty = this.#dirty;
+      for (const entry of this.#rescued.keys()) dirty.add(entry);
       removed = this.#removed;
       this.#dirty = new Set();
       this.#removed = new Set();
@@ -162,8 +171,7 @@ export class Checkpoints {
   }
 
   #reportFailure(detail: unknown): void {
-    // The loss of the store is reported once, as such.
-    if (detail instanceof RuntimeError && detail.code === 'STORE_LOST') return;
+    if (isLoss(detail)) return;
     this.#settings.report({
       severity: 'warning',
       code: 'CHECKPOINT_FAILED',
@@ -207,9 +215,9 @@ export class Checkpoints {
     await (isNew ? this.#catalog.replace(lines) : this.#catalog.append(lines));
     const before = this.#last;
     this.#last = checkpoint;
-    for (const entry of dirty) entry.synced = entry.filed;
     log.noteCheckpoint(position.segment);
     await this.#retire(before?.segment ?? 0, trash);
+    await this.#discardRescued();
     return true;
   }
 
@@ -218,7 +226,7 @@ export class Checkpoints {
     const { backlog, files, disk, layout } = this.#settings;
     const filed: LogEntry[] = [];
     const failed: LogEntry[] = [];
-    const misplaced: LogEntry[] = [];
+    const misplaced = new Map<LogEntry, unknown>();
     let failure: unknown = null;
     let left = dirty.size;
     for (const entry of dirty) {
@@ -226,23 +234,28 @@ export class Checkpoints {
       if (!entry.isRemoved) {
         try {
           await backlog.flushOne(entry);
-          if (entry.filed.seq > 0 && entry.damage !== 'rescued') await files.sync(entry);
+          const reached = entry.filed;
+          if (reached.seq > 0 && reached !== entry.synced) await files.sync(entry);
+          entry.synced = reached;
           filed.push(entry);
         } catch (error) {
-          failure ??= error;
           failed.push(entry);
-          if (isMisplaced(error)) misplaced.push(entry);
+          if (isMisplaced(error)) misplaced.set(entry, error);
+          else failure ??= error;
         }
       }
+      if (left > 0) await backlog.relieve();
       const isLate = left > 0 && performance.now() > this.#deadline;
       if (isLate || (left > 0 && filed.length >= SLICE_LOGS)) await this.#note(filed.splice(0), dirty);
       if (isLate) return false;
     }
-    if (failure === null) return true;
+    if (failed.length === 0) return true;
     // A failed sync puts the files in doubt, so they are restored to the last checkpoint.
-    await refile(disk, layout, backlog, failed, this.#last);
-    for (const entry of misplaced) this.#markMissing(entry, failure);
-    throw failure;
+    const doubtful = failed.filter((entry) => entry.filed !== entry.synced);
+    if (doubtful.length > 0) await refile(disk, layout, backlog, doubtful, this.#last);
+    for (const [entry, error] of misplaced) await this.#rescue(entry, error);
+    if (failure !== null) throw failure;
+    return true;
   }
 
   /**
@@ -260,33 +273,61 @@ export class Checkpoints {
     const noted = { ...this.#last, checkpoint: this.#last.checkpoint + 1, lines: count, isClean: false };
     await this.#catalog.append([...lines, Buffer.from(checkpointLine(noted))]);
     this.#last = noted;
-    for (const entry of filed) {
-      entry.synced = entry.filed;
-      dirty.delete(entry);
-    }
+    for (const entry of filed) dirty.delete(entry);
   }
 
-  /** Marks a log whose files are missing. The next checkpoint rescues what the write-ahead log still has of it. */
-  #markMissing(entry: LogEntry, detail: unknown): void {
-    const wasDamaged = entry.isDamaged;
-    const hasUnfiled = entry.unfiled !== null && entry.unfiled.batches.length > 0;
-    entry.damage = hasUnfiled ? 'damaged' : 'rescued';
-    if (wasDamaged) return;
-    const message = 'The files of a Worker are missing';
-    reportDamage(entry, this.#settings.report, { message, offset: 0, phase: 'checkpoint', detail });
+  /**
+   * Puts the lines aside that the files of a log cannot take at the moment, so that the write-ahead log can be retired.
+   */
+  async #rescue(entry: LogEntry, detail: unknown): Promise<void> {
+    const { backlog, disk, layout, report } = this.#settings;
+    if (entry.isRemoved) return;
+    if (entry.filed !== entry.synced) {
+      // The write-ahead log could not give the lines back, so nothing but the missing file has them.
+      entry.synced = entry.filed;
+      const message = 'The files of a Worker are missing';
+      if (!entry.isDamaged) reportDamage(entry, report, { message, offset: 0, phase: 'checkpoint', detail });
+    }
+    const count = backlog.syncedBatches(entry);
+    const last = entry.unfiled?.batches[count - 1];
+    const end = last ? last.start + last.lines.length : 0;
+    const isKept = [...(this.#rescued.get(entry)?.values() ?? [])].includes(end);
+    if (last && !isKept) this.addRescued(entry, await rescue(disk, layout, entry, count), end);
+  }
+
+  /** Deletes rescued lines that the synced files of their log have. */
+  async #discardRescued(): Promise<void> {
+    const { disk, layout } = this.#settings;
+    for (const [entry, names] of this.#rescued) {
+      for (const [name, end] of names) {
+        if (end > entry.synced.bytes) continue;
+        for (const path of rescuedPaths(layout, name)) await disk.remove(path);
+        names.delete(name);
+      }
+      if (names.size === 0) this.#rescued.delete(entry);
+    }
   }
 
   /** Moves a removed log's files to the trash. Doing so twice is no error. */
   async #moveToTrash(entry: LogEntry): Promise<void> {
-    const { disk, files, layout, backlog } = this.#settings;
+    const { files, layout, backlog } = this.#settings;
     backlog.release(entry);
     await files.release(entry);
-    const target = join(layout.trash, directoryNameOf(entry.workerId, entry.log));
+    await this.#moveIfThere(files.directory(entry));
+    for (const name of this.#rescued.get(entry)?.keys() ?? []) {
+      for (const path of rescuedPaths(layout, name)) await this.#moveIfThere(path);
+    }
+    this.#rescued.delete(entry);
+  }
+
+  async #moveIfThere(path: string): Promise<void> {
+    const { disk, layout } = this.#settings;
+    const target = join(layout.trash, basename(path));
     try {
-      await disk.rename(files.directory(entry), target);
+      await disk.rename(path, target);
       this.#trash.add(target);
     } catch (error) {
-      // It was moved earlier, or never had files.
+      // It was moved earlier, or was never there.
       if (errnoOf(error) !== 'ENOENT') throw error;
     }
   }
@@ -296,8 +337,9 @@ export class Checkpoints {
     let count = 0;
     let begun = performance.now();
     for (const entry of entries) {
-      // A log without files begins after this checkpoint, so the next open replays it from the write-ahead log.
-      if (entry.isRemoved || entry.filed.seq === 0) continue;
+      // A log without files begins after this checkpoint, so the next open replays it from the write-ahead log. Only if its
+      // lines were rescued, that log does not have them any more.
+      if (entry.isRemoved || (entry.synced.seq === 0 && !this.#rescued.has(entry))) continue;
       lines.push(Buffer.from(catalogLine(entry, this.#settings.snapshotOf(entry.log))));
       count += 1;
       if (performance.now() - begun > SLICE_MS) {
@@ -319,8 +361,13 @@ export class Checkpoints {
       if (unnamed !== null && unnamed <= below) await disk.remove(join(layout.wal, name));
     }
     for (const path of trash) {
-      await disk.remove(path);
-      this.#trash.delete(path);
+      try {
+        await disk.remove(path);
+        this.#trash.delete(path);
+      } catch (error) {
+        // The checkpoint is made. What cannot be deleted now is tried again after the next one.
+        if (!isMisplaced(error)) throw error;
+      }
     }
   }
 }

@@ -8,9 +8,16 @@ export const errnoOf = (error: unknown): unknown => (error as NodeJS.ErrnoExcept
 /** True if the error means that the disk, the quota or the file is full. */
 export const isFull = (error: unknown): boolean => FULL.has(errnoOf(error));
 
-/** True if a file, or a directory on its path, is missing, of another kind or not accessible. Retrying does not help. */
+/**
+ * True if a file, or a directory on its path, is missing, of another kind or not accessible. That concerns one file and not
+ * the disk, and may pass: a tool may replace a file, or an operator may change a mode.
+ */
 export const isMisplaced = (error: unknown): boolean =>
   ['ENOENT', 'EISDIR', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'EROFS'].includes(String(errnoOf(error)));
+
+/** True if a file may be readable though it cannot be written. */
+export const isReadOnly = (error: unknown): boolean =>
+  ['EACCES', 'EPERM', 'EROFS'].includes(String(errnoOf(error)));
 
 /**
  * Converts an error of the disk to a RuntimeError. Its message is safe to show; path and errno are in the cause.
@@ -22,6 +29,10 @@ export const diskFailure = (error: unknown): RuntimeError => {
     ? new RuntimeError('STORE_FULL', 'The disk of the store is full', { cause: error })
     : unavailable('The disk of the store failed', error);
 };
+
+/** True if the error says that the store is lost to this process. The loss is reported once, as such. */
+export const isLoss = (error: unknown): boolean =>
+  error instanceof RuntimeError && error.code === 'STORE_LOST';
 
 /** Makes a STORE_UNAVAILABLE error. */
 export const unavailable = (message: string, cause?: unknown): RuntimeError =>

@@ -1,13 +1,15 @@
 import { join } from 'node:path';
-import { RuntimeError, type Snapshot, type StoreFinding, silentLogger } from '@worker-runtime/core';
+import { RuntimeError, silentLogger } from '@worker-runtime/core';
+import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { DirectoryLock } from '../disk/directory-lock.ts';
-import type { Disk } from '../disk/disk.ts';
+import { type Disk, writeFully } from '../disk/disk.ts';
 import { diskFailure } from '../disk/disk-failure.ts';
 import { FilePool } from '../disk/file-pool.ts';
 import type { Ownership } from '../disk/ownership.ts';
 import { reportDamage } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
 import type { LogEntry } from '../files/log-entry.ts';
+import { type RescuedLines, readRescued, rescuedPaths } from '../files/rescue.ts';
 import { WorkerFiles } from '../files/worker-files.ts';
 import { checkVersion, readIdentity } from '../layout/identity.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -85,18 +87,31 @@ const check = async ({ disk, layout }: Settings, report: Report): Promise<void> 
   checkVersion(recovered.version);
   for (const entry of recovered.entries.values()) await examine(entry, files, disk, report);
   await pool.close();
+  const fitting = new Set(recovered.rescued.flatMap(({ name }) => rescuedPaths(layout, name)));
   for (const name of await disk.list(layout.rescued)) {
-    report({
-      severity: 'warning',
-      code: 'RESCUED_LINES',
-      message: 'The directory rescued contains lines that a person must look at',
-      details: { file: 'rescued', phase },
-      detail: { name },
-    });
+    const message = fitting.has(join(layout.rescued, name))
+      ? 'Lines of a Worker wait for its files; the next open or a repair puts them there'
+      : 'The directory rescued contains lines that a person must look at';
+    const details = { file: 'rescued', phase };
+    report({ severity: 'warning', code: 'RESCUED_LINES', message, details, detail: { name } });
   }
 };
 
-/** Ends a damaged log at its last whole line, and puts the bytes after it into `rescued/`. */
+/** Writes rescued lines to the end of the files of their log. The length of the keys counts theirs already. */
+const putBack = async (
+  entry: LogEntry,
+  files: WorkerFiles,
+  disk: Disk,
+  { lines, start, keys }: RescuedLines,
+): Promise<void> => {
+  await files.pool.use(files.events(entry), 'create', (file) => writeFully(disk, file, lines, start));
+  const keyLines = Buffer.from(keys);
+  const keysAt = entry.filed.keyBytes - keyLines.length;
+  if (keyLines.length === 0 || ((await disk.size(files.keys(entry))) ?? 0) !== keysAt) return;
+  await files.pool.use(files.keys(entry), 'create', (file) => writeFully(disk, file, keyLines, keysAt));
+};
+
+/** Ends a damaged log at its last whole line. Puts the bytes after it into `rescued/`, and rescued lines that follow back. */
 const mend = async (
   entry: LogEntry,
   { files, checkpoints, disk }: StoreParts,
@@ -115,7 +130,8 @@ const mend = async (
   // Unfiled batches follow the hole, so cutting the file would not close it.
   if (entry.unfiled !== null) return;
   const path = files.events(entry);
-  const { seq, bytes, size, problem } = await scanLines(disk, path);
+  const { size, problem, ...whole } = await scanLines(disk, path);
+  let { seq, bytes } = whole;
   if (problem !== null && seq < entry.seq && bytes < entry.bytes && size >= entry.bytes) return;
   await files.release(entry);
   if (size > bytes) {
@@ -130,11 +146,19 @@ const mend = async (
       rescued: name,
     });
   }
+  for (let lines = await readRescued(disk, layout, entry, { seq, bytes }); lines !== null; ) {
+    await putBack(entry, files, disk, lines);
+    seq = lines.lastSeq;
+    bytes += lines.lines.length;
+    checkpoints.addRescued(entry, lines.name, bytes);
+    reportMended('Lines in the directory rescued were put back', { rescued: lines.name });
+    lines = await readRescued(disk, layout, entry, { seq, bytes });
+  }
   const lost = entry.seq - seq;
   entry.filed = { ...entry.filed, seq, bytes };
   entry.seq = seq;
   entry.bytes = bytes;
-  entry.damage = 'none';
+  entry.isDamaged = false;
   checkpoints.addRecovered(entry);
   const message = lost > 0 ? `The log now ends ${lost} lines earlier` : 'The log is whole again';
   reportMended(message, { seq });

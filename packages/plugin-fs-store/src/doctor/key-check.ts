@@ -10,7 +10,7 @@ const BLOCK_BYTES = 1_048_576;
 export const areKeysValid = async (entry: LogEntry, files: WorkerFiles, disk: Disk): Promise<boolean> => {
   const { keyBytes } = entry.filed;
   if (keyBytes === 0) return true;
-  return files.pool.use(files.keys(entry), 'write', async (file) => {
+  return files.read(files.keys(entry), async (file) => {
     for (let at = 0; at < keyBytes; ) {
       const block = await readRange(disk, file, at, Math.min(BLOCK_BYTES, keyBytes - at));
       const end = block.lastIndexOf(NEWLINE) + 1;

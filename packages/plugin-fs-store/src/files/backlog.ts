@@ -1,23 +1,46 @@
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
-import { diskFailure, isMisplaced } from '../disk/disk-failure.ts';
+import { diskFailure, isLoss, isMisplaced, unavailable } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
-import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from '../wal/frame.ts';
 import type { WalGate, WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { inspect } from './inspection.ts';
-import type { BatchRecord, LogEntry } from './log-entry.ts';
-import { rescue } from './rescue.ts';
+import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
 import type { WorkerFiles } from './worker-files.ts';
 
 export interface BacklogSettings {
   readonly disk: Disk;
-  readonly layout: Layout;
   readonly log: Pick<WriteAheadLog, 'syncedLsn' | 'sync' | 'assertOwned'>;
   readonly files: WorkerFiles;
   /** The most unfiled bytes in memory before commits wait. At a quarter of it, the files are written. */
   readonly limitBytes: number;
   readonly report: (finding: StoreFinding) => void;
+}
+
+/** The number of files that a checkpoint writes for waiting commits after it has synced one. */
+const FILES_PER_SYNC = 16;
+
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 30_000;
+
+/** The next attempt to write files that could not be written. */
+interface Retry {
+  readonly at: number;
+  readonly delayMs: number;
+}
+
+/** Commits that wait for the unfiled bytes to fall to the limit. */
+class Relief {
+  readonly done: Promise<void>;
+  resolve: () => void = () => {};
+  reject: (error: unknown) => void = () => {};
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
 }
 
 /** The unfiled bytes of a log. */
@@ -27,15 +50,22 @@ const bytesOf = (batches: readonly BatchRecord[]): number =>
 /**
  * Everything that is in the write-ahead log and not in the Workers' own files yet. It is kept in memory, where reads find
  * it, and is written to the files in large pieces off the hot path. A file that cannot be written fails no commit: its
- * bytes stay here. Above the limit, commits are refused until the disk accepts them again.
+ * bytes stay here, and it is tried again with backoff. Above the limit, commits are refused until the disk accepts them
+ * again. At half of the limit, a Worker whose files cannot be opened is refused alone.
  */
 export class Backlog implements WalGate {
   /** All work on the Workers' files runs in this lane. */
   readonly lane = new Lane();
   readonly #settings: BacklogSettings;
   readonly #entries = new Set<LogEntry>();
+  /** The logs whose files could not be opened. */
+  readonly #retries = new Map<LogEntry, Retry>();
   #bytes = 0;
-  #isScheduled = false;
+  /** The bytes that were filed or released so far. */
+  #filedBytes = 0;
+  #relief: Relief | null = null;
+  /** The goal of the flush that waits for the lane; null if none does. */
+  #scheduledGoal: number | null = null;
   #isClosing = false;
   #failure: unknown = null;
 
@@ -52,7 +82,7 @@ export class Backlog implements WalGate {
     entry.add(change, lsn, keys, document);
     this.#bytes += change.lines.length;
     this.#entries.add(entry);
-    if (this.#bytes > this.#softBytes) this.#schedule();
+    if (this.#bytes > this.#softBytes) void this.#schedule(this.#softBytes / 4);
   }
 
   /** Takes over a log whose unfiled batches were found by recovery. */
@@ -63,11 +93,11 @@ export class Backlog implements WalGate {
   }
 
   /** Puts back the batches that were filed since the last checkpoint, because a sync of the files failed. */
-  putBack(entry: LogEntry, batches: readonly BatchRecord[]): void {
+  putBack(entry: LogEntry, { batches, document }: Pick<Unfiled, 'batches' | 'document'>): void {
     const { unfiled } = entry;
     entry.unfiled = {
       batches: [...batches, ...(unfiled?.batches ?? [])],
-      document: unfiled?.document ?? null,
+      document: document ?? unfiled?.document ?? null,
       needsCut: unfiled?.needsCut ?? false,
     };
     entry.filed = entry.synced;
@@ -77,24 +107,48 @@ export class Backlog implements WalGate {
 
   /** Releases what a removed log has in memory. */
   release(entry: LogEntry): void {
-    this.#bytes -= bytesOf(entry.unfiled?.batches ?? []);
+    const bytes = bytesOf(entry.unfiled?.batches ?? []);
     entry.releaseUnfiled();
     this.#entries.delete(entry);
+    this.#retries.delete(entry);
+    this.#subtract(bytes);
   }
 
   /**
-   * Returns null, or a promise to await before the next commit: above the limit, the files are written first.
+   * Returns null, or a promise to await before the next commit: above the limit, files are written first. The promise
+   * resolves as soon as the unfiled bytes are back at the limit.
    * @throws STORE_FULL · STORE_UNAVAILABLE the files cannot be written
    */
   relief(): Promise<void> | null {
-    const { limitBytes, log } = this.#settings;
-    if (this.#bytes <= limitBytes) return null;
-    return this.lane.run(async () => {
-      // Files get only synced bytes.
-      await log.sync();
-      if (this.#bytes > limitBytes) await this.#flush(this.#softBytes, true);
-      if (this.#bytes > limitBytes) throw diskFailure(this.#failure);
-    });
+    if (this.#bytes <= this.#settings.limitBytes) return null;
+    this.#relief ??= new Relief();
+    void this.#schedule(this.#softBytes);
+    return this.#relief.done;
+  }
+
+  /**
+   * Writes a few files if more than half of the limit is unfiled. A checkpoint calls this between its syncs, so that
+   * commits continue. Must be called in the lane.
+   */
+  async relieve(): Promise<void> {
+    let left = FILES_PER_SYNC;
+    for (const entry of this.#entries) {
+      if (this.#bytes <= 2 * this.#softBytes || left === 0) return;
+      left -= 1;
+      // The next flush tries again, and reports it.
+      await this.flushOne(entry).catch(() => {});
+    }
+  }
+
+  /**
+   * Checks that a log may grow. Logs whose files cannot be opened may fill half of the limit together.
+   * @throws STORE_UNAVAILABLE they have
+   */
+  checkGrowth(entry: LogEntry): void {
+    if (!this.#retries.has(entry)) return;
+    let bytes = 0;
+    for (const waiting of this.#retries.keys()) bytes += waiting.bytes - waiting.filed.bytes;
+    if (bytes > 2 * this.#softBytes) throw unavailable('The files of the Worker cannot be written');
   }
 
   /** Ends background flushes, because the store is closing. Unfiled bytes stay in the write-ahead log. */
@@ -104,57 +158,99 @@ export class Backlog implements WalGate {
 
   /** Writes unfiled bytes to the files, without a sync. Failures are reported, and retried by the next flush. */
   async flush(): Promise<void> {
-    if (this.#entries.size > 0) await this.lane.run(() => this.#flush(0));
+    if (this.#entries.size > 0) await this.#schedule(0);
   }
 
   /** Writes the synced unfiled batches of one log to its files. Must be called in the lane. */
   async flushOne(entry: LogEntry): Promise<void> {
     const { unfiled } = entry;
     if (!unfiled) return;
-    const { disk, layout, files, report, log } = this.#settings;
+    const { disk, files, report } = this.#settings;
     const { batches } = unfiled;
-    const synced = log.syncedLsn;
-    let count = batches.length;
-    while (count > 0 && (batches[count - 1] as BatchRecord).lsn >= synced) count -= 1;
+    const count = this.syncedBatches(entry);
     if (count === 0) return;
     const before = entry.filed.bytes;
     try {
       // Looks at files that may not match before they are cut.
       if (unfiled.needsCut && !entry.isChecked && before > 0) await inspect(entry, files, disk, report);
+      if (this.#retries.has(entry)) await files.checkPlace(entry);
       await files.write(entry, unfiled, count);
     } catch (error) {
-      if (!isMisplaced(error)) throw error;
-      await rescue({ disk, layout, report }, entry, unfiled, count);
+      if (isMisplaced(error)) this.#retryLater(entry, error);
+      throw error;
     }
-    this.#bytes -= entry.filed.bytes - before;
+    this.#noteWritten(entry);
+    this.#subtract(entry.filed.bytes - before);
+    this.#entries.delete(entry);
     if (batches.length === 0) {
       // A batch that was added in the meantime is in this array too, so nothing is left out.
       entry.unfiled = null;
       entry.isChecked = true;
-      this.#entries.delete(entry);
-    }
+    } else this.#entries.add(entry);
   }
 
-  /** Flushes logs until at most `goal` bytes are unfiled. `isAwaited` is true if a commit waits for it. */
-  async #flush(goal: number, isAwaited = false): Promise<void> {
+  /** The number of unfiled batches of a log that the write-ahead log has synced. */
+  syncedBatches({ unfiled }: LogEntry): number {
+    const batches = unfiled?.batches ?? [];
+    const synced = this.#settings.log.syncedLsn;
+    let count = batches.length;
+    while (count > 0 && (batches[count - 1] as BatchRecord).lsn >= synced) count -= 1;
+    return count;
+  }
+
+  #retryLater(entry: LogEntry, detail: unknown): void {
+    const last = this.#retries.get(entry)?.delayMs;
+    const delayMs = last === undefined ? FIRST_RETRY_MS : Math.min(2 * last, LAST_RETRY_MS);
+    this.#retries.set(entry, { at: performance.now() + delayMs, delayMs });
+    if (last !== undefined) return;
+    this.#settings.report({
+      severity: 'warning',
+      code: 'FILES_BEHIND',
+      message:
+        'The files of a Worker cannot be written; its new lines are kept, and the files are tried again',
+      workerId: entry.workerId,
+      details: { file: 'events', offset: entry.filed.bytes, phase: 'flush' },
+      detail,
+    });
+  }
+
+  #noteWritten(entry: LogEntry): void {
+    if (!this.#retries.delete(entry)) return;
+    this.#settings.report({
+      severity: 'info',
+      code: 'FILES_WRITTEN',
+      message: 'The files of a Worker can be written again, and have all of its lines',
+      workerId: entry.workerId,
+      details: { file: 'events', offset: entry.filed.bytes, phase: 'flush' },
+    });
+  }
+
+  /** Runs a flush in the lane. One that already waits there is used, with the lower goal of the two. */
+  async #schedule(goal: number): Promise<void> {
+    const isWaiting = this.#scheduledGoal !== null;
+    this.#scheduledGoal = Math.min(goal, this.#scheduledGoal ?? goal);
+    if (isWaiting) return;
+    await this.lane.run(async () => {
+      const lowest = this.#scheduledGoal ?? goal;
+      this.#scheduledGoal = null;
+      await this.#flush(lowest);
+    });
+  }
+
+  /** Flushes logs until at most `goal` bytes are unfiled, and settles the commits that wait for it. */
+  async #flush(goal: number): Promise<void> {
+    const before = this.#filedBytes;
     let failure: unknown = null;
     try {
+      // The files may belong to another process.
       await this.#settings.log.assertOwned();
+      // Commits wait for files, and files get only synced bytes.
+      if (this.#relief) await this.#settings.log.sync();
+      failure = await this.#flushAll(goal);
     } catch (error) {
-      // The loss of the store is reported elsewhere, and any other failure by the next commit.
-      this.#failure ??= error;
-      return;
+      failure = error;
     }
-    for (const entry of this.#entries) {
-      if (this.#isClosing && !isAwaited) break;
-      if (this.#bytes <= goal && goal > 0) break;
-      try {
-        await this.flushOne(entry);
-      } catch (error) {
-        failure = error;
-      }
-    }
-    if (failure !== null && this.#failure === null) {
+    if (failure !== null && this.#failure === null && !isLoss(failure)) {
       this.#settings.report({
         severity: 'warning',
         code: 'FILES_BEHIND',
@@ -164,14 +260,42 @@ export class Backlog implements WalGate {
       });
     }
     this.#failure = failure;
+    if (!this.#relief) return;
+    if (failure === null && this.#filedBytes > before) void this.#schedule(this.#softBytes);
+    else
+      this.#settleRelief(diskFailure(failure ?? unavailable('The files of the Workers cannot be written')));
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    void this.lane.run(async () => {
-      this.#isScheduled = false;
-      await this.#flush(this.#softBytes / 4);
-    });
+  /**
+   * Flushes the logs that have unfiled bytes at this moment. Logs that get new bytes in the meantime wait for the next
+   * flush, because otherwise this one would not end while Workers are busy. Returns the last failure.
+   */
+  async #flushAll(goal: number): Promise<unknown> {
+    let failure: unknown = null;
+    for (const entry of [...this.#entries]) {
+      if (this.#isClosing && !this.#relief) break;
+      if (this.#bytes <= goal && goal > 0) break;
+      if ((this.#retries.get(entry)?.at ?? 0) > performance.now()) continue;
+      try {
+        await this.flushOne(entry);
+      } catch (error) {
+        // The failure of one Worker's files says nothing about the others, and was reported.
+        if (!this.#retries.has(entry)) failure = error;
+      }
+    }
+    return failure;
+  }
+
+  #subtract(bytes: number): void {
+    this.#bytes -= bytes;
+    this.#filedBytes += bytes;
+    if (this.#relief && this.#bytes <= this.#settings.limitBytes) this.#settleRelief(null);
+  }
+
+  #settleRelief(failure: unknown): void {
+    const relief = this.#relief;
+    this.#relief = null;
+    if (failure === null) relief?.resolve();
+    else relief?.reject(failure);
   }
 }

@@ -1,4 +1,5 @@
-import { RuntimeError, type StoredBundle } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import type { StoredBundle } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { errnoOf, withDiskFailure } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';

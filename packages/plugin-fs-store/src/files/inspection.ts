@@ -1,13 +1,14 @@
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
+import { isReadOnly } from '../disk/disk-failure.ts';
 import { NEWLINE } from '../layout/line.ts';
-import { reportDamage } from './damage.ts';
+import { reportDamage, reportUnreadable } from './damage.ts';
 import type { LogEntry } from './log-entry.ts';
 import type { WorkerFiles } from './worker-files.ts';
 
 /**
  * Compares the length and the last byte of a Worker's `events.jsonl` with what the store expects. A mismatch marks the log
- * as damaged and is reported. The cost does not depend on the file's length.
+ * as damaged and is reported. A file that may not be opened is reported, and inspected again later. The cost does not depend on the file's length.
  */
 export const inspect = async (
   entry: LogEntry,
@@ -24,10 +25,15 @@ export const inspect = async (
     size = await disk.size(files.events(entry));
     if (size !== null && size >= bytes && bytes > 0) {
       const last = Buffer.alloc(1);
-      await files.pool.use(files.events(entry), 'write', (file) => disk.read(file, last, bytes - 1));
+      await files.read(files.events(entry), (file) => disk.read(file, last, bytes - 1));
       if (last[0] !== NEWLINE) return damaged('The events of a Worker do not end with a whole line', bytes);
     }
+    entry.isUnreadable = false;
   } catch (error) {
+    if (isReadOnly(error)) {
+      entry.isChecked = false;
+      return reportUnreadable(entry, report, 'open', error);
+    }
     return damaged('The events of a Worker cannot be read', 0, error);
   }
   if ((size ?? 0) < bytes) return damaged('The events of a Worker are cut short', size ?? 0);

@@ -1,4 +1,4 @@
-import type { LogHead, Snapshot } from '@worker-runtime/core';
+import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
 import type { LogChange } from '../wal/frame.ts';
 
 /** One acknowledged batch that is in the write-ahead log and not in the Worker's own files yet. */
@@ -35,9 +35,6 @@ export interface Filed {
  */
 export type LogPhase = 'creating' | 'idle' | 'appending' | 'removing' | 'removed';
 
-/** `damaged`: the lines have a hole or cannot be read. `rescued`: the last lines were also put into `rescued/`. */
-export type Damage = 'none' | 'damaged' | 'rescued';
-
 const NO_BYTES = new Uint8Array(0);
 
 export const NOTHING_FILED: Filed = { seq: 0, bytes: 0, keyBytes: 0 };
@@ -51,7 +48,7 @@ export class LogEntry {
   bytes: number;
   keyBytes: number;
   filed: Filed;
-  /** The part that the files held at the last checkpoint. No failed sync can put it in doubt. */
+  /** The part of it that was synced, by the last checkpoint or the one in progress. No failed sync can put it in doubt. */
   synced: Filed;
   unfiled: Unfiled | null = null;
   /** The snapshot in the catalog, until the log is listed. */
@@ -59,7 +56,10 @@ export class LogEntry {
   phase: LogPhase = 'idle';
   /** A failed write may still be on disk. Its outcome is unknown until `head` has settled it. */
   isInDoubt = false;
-  damage: Damage = 'none';
+  /** The lines have a hole, or cannot be read. */
+  isDamaged = false;
+  /** The last read failed, because the file could not be opened. It may be readable again later. */
+  isUnreadable = false;
   /** The files were found to match, or were written by this process. */
   isChecked = false;
 
@@ -90,10 +90,6 @@ export class LogEntry {
     return this.phase === 'removed';
   }
 
-  get isDamaged(): boolean {
-    return this.damage !== 'none';
-  }
-
   /** Adds an acknowledged change to the log and to its unfiled batches. */
   add(change: LogChange, lsn: number, keys: string, document: string | null = null): void {
     this.addUnfiled(change, lsn, keys, document);
@@ -108,7 +104,16 @@ export class LogEntry {
     this.unfiled.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
   }
 
-  /** Notes that the first `count` unfiled batches are filed, or were rescued. */
+  /** Adds lines that an earlier process acknowledged and could not file. */
+  adopt(lines: BatchRecord, document: string | null): void {
+    this.unfiled ??= { batches: [], document, needsCut: true };
+    this.unfiled.batches.push(lines);
+    this.seq = lines.lastSeq;
+    this.bytes = lines.start + lines.lines.length;
+    this.keyBytes += Buffer.byteLength(lines.keys);
+  }
+
+  /** Notes that the first `count` unfiled batches are filed. */
   noteFiled(count: number, bytes: number, keyBytes: number): void {
     const { filed, unfiled } = this;
     const seq = unfiled?.batches[count - 1]?.lastSeq ?? filed.seq;
@@ -121,6 +126,7 @@ export class LogEntry {
   releaseUnfiled(): void {
     this.unfiled = null;
     this.filed = NOTHING_FILED;
+    this.synced = NOTHING_FILED;
   }
 
   /**

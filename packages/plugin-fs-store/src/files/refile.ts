@@ -5,10 +5,13 @@ import { replay } from '../wal/replay.ts';
 import type { WalPosition } from '../wal/wal-position.ts';
 import type { Backlog } from './backlog.ts';
 import type { BatchRecord, LogEntry } from './log-entry.ts';
+import { readRescued } from './rescue.ts';
 
 /** The batches of one log that were filed since the last checkpoint. */
 interface FiledBatches {
   readonly batches: BatchRecord[];
+  /** The text of `worker.json`, if the log was created since the last checkpoint. */
+  document: string | null;
   /** The offset at which the next change has to begin. */
   next: number;
   /** The offset up to which the log was filed. */
@@ -17,7 +20,7 @@ interface FiledBatches {
 
 /**
  * Takes the files of these logs back to the last checkpoint, and makes what they got since then unfiled again, from the
- * write-ahead log. This is needed after a failed sync of the files: the kernel may have dropped their pages, and would not
+ * write-ahead log and from lines that were rescued. This is needed after a failed sync of the files: the kernel may have dropped their pages, and would not
  * report that a second time.
  */
 export const refile = async (
@@ -28,8 +31,13 @@ export const refile = async (
   from: WalPosition | null,
 ): Promise<void> => {
   const found = new Map<string, FiledBatches>();
-  for (const { log, synced, filed } of entries)
-    found.set(log, { batches: [], next: synced.bytes, end: filed.bytes });
+  for (const entry of entries) {
+    const { log, synced, filed } = entry;
+    const lines = await readRescued(disk, layout, entry, synced);
+    const next = lines ? lines.start + lines.lines.length : synced.bytes;
+    const document = lines?.document ?? null;
+    found.set(log, { batches: lines ? [lines] : [], document, next, end: filed.bytes });
+  }
   await replay({
     disk,
     layout,
@@ -41,7 +49,9 @@ export const refile = async (
       if (!filed || change.kind === FRAME_KIND.remove) return;
       const { bytes: start, lines, seq, count, meta } = change;
       if (start !== filed.next || start >= filed.end) return;
-      const keys = change.kind === FRAME_KIND.create ? meta.slice(meta.indexOf('\n') + 1) : meta;
+      const keysAt = change.kind === FRAME_KIND.create ? meta.indexOf('\n') + 1 : 0;
+      if (keysAt > 0) filed.document = meta.slice(0, keysAt);
+      const keys = meta.slice(keysAt);
       filed.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
       filed.next = start + lines.length;
     },
@@ -49,6 +59,6 @@ export const refile = async (
   for (const entry of entries) {
     const filed = found.get(entry.log);
     // All batches or none: otherwise the files stay as they are, and the next checkpoint fails like this one.
-    if (filed && filed.next === entry.filed.bytes) backlog.putBack(entry, filed.batches);
+    if (filed && filed.next === entry.filed.bytes) backlog.putBack(entry, filed);
   }
 };

@@ -1,4 +1,4 @@
-import type { KeyEntry, LogHead } from '@worker-runtime/core';
+import type { KeyEntry, LogHead } from '@worker-runtime/core/plugin-kit';
 
 /** Encodes key entries as lines of `keys.jsonl`. */
 export const encodeKeys = (keys: readonly KeyEntry[]): string => {

@@ -1,4 +1,4 @@
-import type { KeyEntry } from '@worker-runtime/core';
+import type { KeyEntry } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import type { LogEntry } from '../files/log-entry.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
@@ -24,7 +24,7 @@ export const readKeys = async (
   if (keyBytes === 0 || recent.length >= limit) return recent.slice(-limit);
   let filed: KeyEntry[] = [];
   let expected = 0;
-  await files.pool.use(files.keys(entry), 'write', async (file) => {
+  await files.read(files.keys(entry), async (file) => {
     for (let size = BLOCK_BYTES; ; size *= 2) {
       const from = Math.max(0, keyBytes - size);
       const block = await readRange(disk, file, from, keyBytes - from);

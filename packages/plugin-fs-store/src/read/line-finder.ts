@@ -1,4 +1,4 @@
-import type { LinePosition } from '@worker-runtime/core';
+import type { LinePosition } from '@worker-runtime/core/plugin-kit';
 import { NEWLINE, seqAt } from '../layout/line.ts';
 import type { LineSource } from './line-source.ts';
 

@@ -1,4 +1,4 @@
-import type { LogHead } from '@worker-runtime/core';
+import type { LogHead } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import type { Lane } from '../disk/lane.ts';
 import { type LogEntry, unfiledBytes } from '../files/log-entry.ts';
@@ -24,7 +24,7 @@ export const sourceOf = (entry: LogEntry, files: WorkerFiles, disk: Disk, lane: 
     if (from >= filed) return memory ?? Buffer.alloc(0);
     const length = Math.min(to, filed) - from;
     const file = await lane.run(() =>
-      files.pool.use(files.events(entry), 'write', (handle) => readRange(disk, handle, from, length)),
+      files.read(files.events(entry), (handle) => readRange(disk, handle, from, length)),
     );
     // After a failed sync a file is cut and written again, possibly during this read. The missing bytes are then in memory.
     if (file.length < length && !isRetry) return bytes(from, to, true);

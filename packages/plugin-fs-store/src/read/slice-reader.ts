@@ -1,4 +1,5 @@
-import type { LinePosition, LogGap, LogSlice, ReadLimits } from '@worker-runtime/core';
+import type { LogGap } from '@worker-runtime/core';
+import type { LinePosition, LogSlice, ReadLimits } from '@worker-runtime/core/plugin-kit';
 import { isText, NEWLINE, seqAt } from '../layout/line.ts';
 import { findLine } from './line-finder.ts';
 import type { LineSource } from './line-source.ts';
@@ -16,7 +17,8 @@ const emptySlice = (first: LinePosition, gap: LogGap | null): LogSlice => ({
   gap,
 });
 
-const gapOf = (afterSeq: number, beforeSeq: number): LogGap => ({
+/** Describes the missing lines between two lines. */
+export const gapOf = (afterSeq: number, beforeSeq: number): LogGap => ({
   afterSeq,
   beforeSeq,
   code: 'LINES_DAMAGED',

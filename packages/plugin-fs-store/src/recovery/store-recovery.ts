@@ -1,9 +1,11 @@
-import type { StoreFinding } from '@worker-runtime/core';
+import { join } from 'node:path';
+import type { LogHead, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
 import { reportDamage } from '../files/damage.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
+import { filedEnd, listRescued, readRescued } from '../files/rescue.ts';
 import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
 import { decodeDocument } from '../layout/worker-document.ts';
 import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
@@ -23,6 +25,8 @@ export interface RecoverySettings {
 export interface Recovered {
   readonly entries: Map<string, LogEntry>;
   readonly removed: readonly LogEntry[];
+  /** The lines in `rescued/` that continue a log, or that its file has already. */
+  readonly rescued: readonly { readonly entry: LogEntry; readonly name: string; readonly end: number }[];
   /** The catalog that was used; null if the logs were found by their files. */
   readonly catalog: Catalog | null;
   readonly runtimeId: string | null;
@@ -32,16 +36,25 @@ export interface Recovered {
   readonly touched: ReadonlySet<LogEntry>;
 }
 
+/** A hole in a log: its end before a change, and the position at which the change begins. */
+interface Misfit {
+  readonly from: LogHead;
+  readonly to: LogHead;
+}
+
 /** One run of `recoverStore`: combines the catalog, the write-ahead log and the Workers' files. */
 class Recovery {
   readonly #settings: RecoverySettings;
   #entries = new Map<string, LogEntry>();
   readonly #touched = new Set<LogEntry>();
   readonly #removed = new Map<string, LogEntry>();
+  readonly #rescued: Recovered['rescued'][number][] = [];
   /** The last change of each log whose creation was not found. */
   readonly #unknownChanges = new Map<string, LogChange>();
   /** Logs that were removed and whose creation was not found. */
   readonly #removedUnknown = new Set<string>();
+  /** The first change of each log that does not continue its lines. Later changes may remove the log. */
+  readonly #misfits = new Map<LogEntry, Misfit>();
   /** Logs whose length was taken from their files. The first change in the write-ahead log gives the true one. */
   readonly #estimated = new Set<LogEntry>();
 
@@ -74,6 +87,7 @@ class Recovery {
         this.#estimated.add(entry);
       }
     }
+    await this.#adoptRescued();
     const apply = (change: LogChange, lsn: number): void => this.#apply(change, lsn);
     const from = catalog?.checkpoint ?? null;
     const replayed = await replay({ disk, layout, from, apply, report });
@@ -82,16 +96,47 @@ class Recovery {
       const entry = this.#entries.get(log);
       if (entry) entry.snapshot = snapshot;
     }
+    for (const [entry, misfit] of this.#misfits) this.#reportMissingLines(entry, misfit);
     for (const change of this.#unknownChanges.values()) this.#reportUnknown(change);
     return {
       entries: this.#entries,
       removed: [...this.#removed.values()],
+      rescued: this.#rescued,
       catalog,
       runtimeId: current?.runtimeId ?? previous?.runtimeId ?? replayed.runtimeId,
       version: Math.max(current?.version ?? 0, replayed.version),
       replayed,
       touched: this.#touched,
     };
+  }
+
+  /**
+   * Makes rescued lines unfiled lines of their logs. This comes before the replay: the write-ahead log may have later
+   * changes only.
+   */
+  async #adoptRescued(): Promise<void> {
+    const { disk, layout } = this.#settings;
+    const found = await listRescued(disk, layout);
+    if (found.length === 0) return;
+    const entries = new Map<string, LogEntry>();
+    for (const entry of this.#entries.values())
+      entries.set(directoryNameOf(entry.workerId, entry.log), entry);
+    for (const { directory, offset, name } of found) {
+      const entry = entries.get(directory);
+      if (!entry) continue;
+      if (offset === entry.bytes) {
+        const lines = await readRescued(disk, layout, entry, entry.head);
+        if (!lines) continue;
+        entry.adopt(lines, lines.document);
+        this.#estimated.delete(entry);
+        this.#touched.add(entry);
+        this.#rescued.push({ entry, name, end: entry.bytes });
+      } else if (offset < entry.filed.bytes) {
+        const path = join(layout.worker(directory), 'events.jsonl');
+        const end = await filedEnd(disk, layout, path, name, offset);
+        if (end !== null) this.#rescued.push({ entry, name, end });
+      }
+    }
   }
 
   async #catalog(path: string): Promise<Catalog | null> {
@@ -182,6 +227,7 @@ class Recovery {
   #remove(entry: LogEntry): void {
     this.#entries.delete(entry.log);
     this.#touched.delete(entry);
+    this.#misfits.delete(entry);
     entry.phase = 'removed';
     entry.releaseUnfiled();
     this.#removed.set(entry.log, entry);
@@ -191,7 +237,7 @@ class Recovery {
     if (this.#estimated.delete(entry)) this.#rebase(entry, change);
     if (change.seq + change.count <= entry.seq) return;
     if (change.seq !== entry.seq || change.bytes !== entry.bytes) {
-      this.#reportMissingLines(entry, change);
+      this.#noteMisfit(entry, change);
       const hole = change.bytes - entry.bytes;
       if (change.seq < entry.seq || hole < 0 || hole > HOLE_BYTES) return;
       // The zeros keep later lines at their offsets. Reads report the gap.
@@ -203,7 +249,7 @@ class Recovery {
   }
 
   #create(change: LogChange, lsn: number, known: LogEntry | undefined): void {
-    if ((known && !this.#estimated.has(known)) || this.#removed.has(change.log)) return;
+    if ((known && known.seq > 0 && !this.#estimated.has(known)) || this.#removed.has(change.log)) return;
     const end = change.meta.indexOf('\n') + 1;
     const document = change.meta.slice(0, end);
     const { workerId } = decodeDocument(Buffer.from(document)) ?? { workerId: change.log };
@@ -220,7 +266,7 @@ class Recovery {
 
   /** Corrects an estimated length by the first change of the log. The file may hold more, unsynced, or less. */
   #rebase(entry: LogEntry, change: LogChange): void {
-    if (entry.seq < change.seq) this.#reportMissingLines(entry, change);
+    if (entry.seq < change.seq) this.#noteMisfit(entry, change);
     entry.filed = { seq: change.seq, bytes: change.bytes, keyBytes: change.keyBytes };
     entry.synced = entry.filed;
     entry.seq = change.seq;
@@ -228,13 +274,22 @@ class Recovery {
     entry.keyBytes = change.keyBytes;
   }
 
-  #reportMissingLines(entry: LogEntry, change: LogChange): void {
+  /**
+   * Marks a log as damaged, and reports it after the replay if the log is still there. A checkpoint skips logs that were
+   * removed while it was made, so lines of a removed log may be missing before its removal.
+   */
+  #noteMisfit(entry: LogEntry, { seq, bytes }: LogChange): void {
     if (entry.isDamaged) return;
+    entry.isDamaged = true;
+    this.#misfits.set(entry, { from: entry.head, to: { seq, bytes } });
+  }
+
+  #reportMissingLines(entry: LogEntry, { from, to }: Misfit): void {
     reportDamage(entry, this.#settings.report, {
       message: 'Lines of a Worker are missing',
-      offset: entry.bytes,
+      offset: from.bytes,
       phase: 'replay',
-      detail: { log: entry.log, from: entry.head, to: { seq: change.seq, bytes: change.bytes } },
+      detail: { log: entry.log, from, to },
     });
   }
 

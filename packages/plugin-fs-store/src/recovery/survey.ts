@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { LogEntry } from '../files/log-entry.ts';
 import { idOfFileName } from '../layout/file-name.ts';
@@ -89,7 +89,7 @@ export const surveyWorkers = async (
     }
     const { seq, bytes } = found;
     const entry = new LogEntry(ids.log, ids.workerId, { seq, bytes, keyBytes });
-    if (failure !== null) entry.damage = 'damaged';
+    if (failure !== null) entry.isDamaged = true;
     entries.set(entry.log, entry);
   }
   for (const entry of described) {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { mintId, RuntimeError, type StoreFinding, type StoreHost } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import { mintId, type StoreFinding, type StoreHost } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, catalogHeader, checkpointLine } from '../checkpoint/catalog.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { Disk } from '../disk/disk.ts';
@@ -135,7 +136,7 @@ const assemble = async (
   keepsCatalog: boolean,
 ): Promise<StoreParts> => {
   const { disk, layout } = settings;
-  const { replayed, entries, touched, removed, catalog } = recovered;
+  const { replayed, entries, touched, removed, rescued, catalog } = recovered;
   const report = (finding: StoreFinding): void => host.report(finding);
   const files = new WorkerFiles(disk, layout, new FilePool(disk, settings.openFiles));
   const log = new WriteAheadLog({
@@ -151,7 +152,7 @@ const assemble = async (
     queueBytes: settings.queueBytes,
     report,
   });
-  const backlog = new Backlog({ disk, layout, log, files, limitBytes: settings.behindBytes, report });
+  const backlog = new Backlog({ disk, log, files, limitBytes: settings.behindBytes, report });
   log.holdFor(backlog);
   const checkpoints = new Checkpoints({
     disk,
@@ -171,6 +172,7 @@ const assemble = async (
     backlog.adopt(entry);
     checkpoints.addRecovered(entry);
   }
+  for (const { entry, name, end } of rescued) checkpoints.addRescued(entry, name, end);
   for (const entry of removed) checkpoints.remove(entry);
   for (const name of await disk.list(layout.trash)) checkpoints.addTrash(join(layout.trash, name));
   await inspectAll(entries, files, disk, report);

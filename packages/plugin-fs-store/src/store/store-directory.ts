@@ -1,24 +1,23 @@
-import {
-  type Batch,
-  type JsonValue,
-  type KeyEntry,
-  type LinePosition,
-  type LogHead,
-  type LogSlice,
-  type NewLog,
-  type ReadLimits,
-  RuntimeError,
-  type StoredBundle,
-  type StoredLog,
-  type StoreFinding,
-} from '@worker-runtime/core';
+import { type JsonValue, RuntimeError } from '@worker-runtime/core';
+import type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  LogSlice,
+  NewLog,
+  ReadLimits,
+  StoredBundle,
+  StoredLog,
+  StoreFinding,
+} from '@worker-runtime/core/plugin-kit';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { Disk } from '../disk/disk.ts';
-import { diskFailure, isMisplaced } from '../disk/disk-failure.ts';
+import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
 import type { Backlog } from '../files/backlog.ts';
 import type { BundleFiles } from '../files/bundle-files.ts';
-import { reportDamage } from '../files/damage.ts';
+import { reportDamage, reportUnreadable } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
@@ -28,6 +27,7 @@ import { decodeDocument, encodeDocument } from '../layout/worker-document.ts';
 import { readKeys } from '../read/key-reader.ts';
 import { sourceOf } from '../read/line-source.ts';
 import { readSlice } from '../read/slice-reader.ts';
+import { readUnfiled } from '../read/unfiled-reader.ts';
 import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 
@@ -61,9 +61,12 @@ const notFound = (log: string): RuntimeError =>
 const storedLog = (entry: LogEntry): StoredLog => {
   const found = entry.snapshot;
   const snapshot = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes ? found : null;
-  const { log, workerId, head, isDamaged } = entry;
+  const { log, workerId, head } = entry;
+  const isDamaged = entry.isDamaged || entry.isUnreadable;
   const tail = entry.tailFrom(snapshot?.head.bytes ?? 0, TAIL_BYTES);
-  return { log, workerId, head, snapshot, tail, isDamaged };
+  // copied, so that the runtime may keep it without the whole catalog
+  const listed = snapshot && { head: snapshot.head, text: snapshot.text };
+  return { log, workerId, head, snapshot: listed, tail, isDamaged };
 };
 
 /** An open directory of a store: its logs by their ids, and the operations on them. */
@@ -110,6 +113,7 @@ export class StoreDirectory {
     const entry = this.#entry(log);
     if (!entry.isChecked) await this.#check(entry);
     if (entry.isRemoved) throw notFound(log);
+    if (!entry.isChecked) throw unavailable('The files of the Worker cannot be read');
     if (entry.isDamaged) {
       throw new RuntimeError('WORKER_DAMAGED', undefined, { details: { workerId: entry.workerId } });
     }
@@ -117,6 +121,7 @@ export class StoreDirectory {
       throw new RuntimeError('STORE_CONFLICT', undefined, { details: { log, after, head: entry.head } });
     }
     this.#checkLines(entry, batch);
+    this.#parts.backlog.checkGrowth(entry);
     entry.phase = 'appending';
     return this.#write(FRAME_KIND.append, entry, batch, null);
   }
@@ -136,13 +141,15 @@ export class StoreDirectory {
     const { files, disk, reads } = this.#parts;
     const source = sourceOf(entry, files, disk, reads);
     try {
-      return await readSlice(source, position, limits, (offset) => this.#noteDamage(entry, offset));
+      const slice = await readSlice(source, position, limits, (offset) => this.#noteDamage(entry, offset));
+      // Only a read of the file shows that it is there again.
+      if (slice.count > 0 && slice.first.offset < entry.filed.bytes) entry.isUnreadable = false;
+      return slice;
     } catch (error) {
       if (entry.isRemoved) throw notFound(log);
-      // A failing disk may work later, but a missing file does not come back.
       if (!isMisplaced(error)) throw diskFailure(error);
-      this.#noteDamage(entry, 0, error);
-      return this.#unreadable(entry, position, limits);
+      reportUnreadable(entry, this.#parts.report, 'read', { log, cause: error });
+      return readUnfiled(entry, position, limits);
     }
   }
 
@@ -343,15 +350,5 @@ export class StoreDirectory {
       details: { file, offset: 0, phase: 'read' },
       detail: { log: entry.log, cause },
     });
-  }
-
-  /** Returns an empty slice whose gap covers everything that was asked for. */
-  #unreadable(entry: LogEntry, position: LinePosition, { direction }: ReadLimits): LogSlice {
-    const code = 'LINES_DAMAGED';
-    const gap =
-      direction === 'forward'
-        ? { afterSeq: Math.max(0, position.seq - 1), beforeSeq: entry.seq + 1, code }
-        : { afterSeq: 0, beforeSeq: Math.min(position.seq, entry.seq + 1), code };
-    return { lines: NO_BYTES, count: 0, first: position, gap };
   }
 }

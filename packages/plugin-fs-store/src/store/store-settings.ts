@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type OptionReader, optional, readOptions, text, wholeNumber } from '@worker-runtime/core';
+import { type OptionReader, optional, readOptions, text, wholeNumber } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { nodeDisk } from '../disk/node-disk.ts';
 import { Layout } from '../layout/layout.ts';

@@ -1,4 +1,4 @@
-import type { StoreFinding } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
 import { type Layout, segmentNumberOf } from '../layout/layout.ts';

@@ -1,4 +1,5 @@
-import type { RuntimeError, StoreFinding } from '@worker-runtime/core';
+import type { RuntimeError } from '@worker-runtime/core';
+import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, writeFully } from '../disk/disk.ts';
 import { diskFailure, isFull, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';

@@ -3,35 +3,98 @@ import type { Socket } from 'node:net';
 
 /** The number of connections beyond the limit that still receive an error answer. Any further one is closed at once. */
 const ANSWERED_REFUSALS = 64;
+/** The time for which a connection without a request is not closed to make room for another one. */
+const GRACE_MS = 1_000;
 
-/** Counts the connections of a server and marks those beyond the limit. */
+/** Disconnects the client that delays its own request or answer for the longest time. Returns null if there is none. */
+export type CutSlowest = () => Socket | null;
+
+/**
+ * Counts the connections of a server and marks those beyond the limit. A new connection beyond the limit replaces one
+ * that has no request or a client that stalls, so that connections without work do not lock out others.
+ */
 export class ConnectionLimit {
   readonly limit: number;
+  /** The most connections that may be held at once by streams, sockets and requests that wait. */
+  readonly heldLimit: number;
+  readonly #open = new Set<Socket>();
   readonly #refused = new WeakSet<Socket>();
-  #open = 0;
+  /** The connections without a request, with the time of their last one; the longest quiet connection comes first. */
+  readonly #quiet = new Map<Socket, number>();
+  readonly #cutSlowest: readonly CutSlowest[];
+  #held = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, cutSlowest: readonly CutSlowest[] = []) {
     this.limit = limit;
+    this.heldLimit = Math.max(1, limit - Math.ceil(limit / 10));
+    this.#cutSlowest = cutSlowest;
   }
 
   /** The number of open connections. */
   get open(): number {
-    return this.#open;
+    return this.#open.size;
   }
 
   watch(server: Server): void {
     server.maxConnections = this.limit + ANSWERED_REFUSALS;
     server.on('connection', (socket) => {
-      this.#open += 1;
-      if (this.#open > this.limit) this.#refused.add(socket);
-      socket.once('close', () => {
-        this.#open -= 1;
-      });
+      // an ignored upgrade gives its connection back to the server
+      if (this.#open.has(socket)) return;
+      if (this.#open.size >= this.limit) this.#makeRoom();
+      if (this.#open.size >= this.limit) this.#refused.add(socket);
+      this.#open.add(socket);
+      this.quiet(socket);
+      socket.once('close', () => this.#remove(socket));
     });
   }
 
   /** True if the limit was exceeded when this connection opened. */
   isRefused(socket: Socket): boolean {
     return this.#refused.has(socket);
+  }
+
+  /** Notes that a connection has a request. */
+  busy(socket: Socket): void {
+    this.#quiet.delete(socket);
+  }
+
+  /** Notes that a connection has no request. */
+  quiet(socket: Socket): void {
+    if (this.#open.has(socket)) this.#quiet.set(socket, performance.now());
+  }
+
+  /**
+   * Counts a stream, a socket or a waiting request, which holds its connection. Returns the function that ends this, or
+   * null at the limit: a tenth of the connections is kept for other requests.
+   */
+  hold(): (() => void) | null {
+    if (this.#held >= this.heldLimit) return null;
+    this.#held += 1;
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#held -= 1;
+      isHeld = false;
+    };
+  }
+
+  #makeRoom(): void {
+    const [longest] = this.#quiet;
+    if (longest !== undefined && performance.now() - longest[1] >= GRACE_MS) {
+      const [socket] = longest;
+      this.#remove(socket);
+      socket.destroy();
+      return;
+    }
+    for (const cut of this.#cutSlowest) {
+      const socket = cut();
+      if (socket === null) continue;
+      this.#remove(socket);
+      return;
+    }
+  }
+
+  #remove(socket: Socket): void {
+    this.#open.delete(socket);
+    this.#quiet.delete(socket);
   }
 }

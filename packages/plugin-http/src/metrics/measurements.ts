@@ -1,4 +1,5 @@
-import type { Committed, Diagnostic, ServedRuntime, WorkerStatus } from '@worker-runtime/core';
+import type { Committed, Diagnostic, WorkerStatus } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
 import { Tally } from './tally.ts';
@@ -7,6 +8,8 @@ import { Tally } from './tally.ts';
 export interface Gauges {
   connections(): number;
   streams(): number;
+  answerBytes(): number;
+  bodyBytes(): number;
 }
 
 /** The number of diagnostic codes with a series of their own. Plugins may use any code; the rest share one series. */
@@ -51,6 +54,12 @@ export class Measurements {
     );
     gaugeOf(own, 'http_connections', 'Number of open connections', [], (set) => set(gauges.connections()));
     gaugeOf(own, 'http_streams', 'Number of open streams', [], (set) => set(gauges.streams()));
+    gaugeOf(own, 'http_answer_bytes', 'Bytes of answers that clients have not read yet', [], (set) =>
+      set(gauges.answerBytes()),
+    );
+    gaugeOf(own, 'http_body_bytes', 'Bytes of the bodies of requests in progress', [], (set) =>
+      set(gauges.bodyBytes()),
+    );
     gaugeOf(own, 'workers', 'Number of Workers by status', ['status'], async (set) => {
       if (runtime.status !== 'running') return;
       const { workers } = await runtime.summary();

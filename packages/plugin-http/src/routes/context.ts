@@ -1,12 +1,17 @@
-import type { ErrorCode, ServedRuntime } from '@worker-runtime/core';
+import type { ErrorCode } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RoutePermission } from '../access/permission.ts';
 import type { StreamResponses } from '../streams/stream-responses.ts';
+import type { Transfer } from '../traffic/byte-total.ts';
+import type { Reads } from '../traffic/reads.ts';
 
 /** The services that routes use. */
 export interface RouteContext {
   readonly runtime: ServedRuntime;
   readonly streams: StreamResponses;
+  /** Reads pages, a limited number at once. */
+  readonly reads: Reads;
 }
 
 /** Adds the routes of one concept. Those of a runtime are below `/v1/runtimes/{r}`; `r` is checked before they run. */
@@ -34,6 +39,8 @@ declare module 'fastify' {
     callerName: string | null;
     /** True if the answer is a stream. */
     isStream: boolean;
+    /** The bytes of the body; null if the request has none. */
+    bodyTransfer: Transfer | null;
   }
 }
 

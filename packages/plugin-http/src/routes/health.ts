@@ -1,4 +1,5 @@
-import { RuntimeError, type ServedRuntime } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Routes } from './context.ts';
 
 /** @throws STORE_LOST the runtime has ended for good, so only a new process can help */

@@ -6,7 +6,7 @@ import { closingOfWorkerStream, EVENT_TYPES, openWorkerStream } from './worker-s
 
 /** Adds the routes to read a Worker's events (as pages or as a stream), its transcript and its overview. */
 export const historyRoutes: Routes = (app, context) => {
-  const { runtime } = context;
+  const { runtime, reads } = context;
 
   app.get(
     '/workers/:w/events',
@@ -22,9 +22,11 @@ export const historyRoutes: Routes = (app, context) => {
         return openWorkerStream(request, reply, context);
       assertKnown(request.query, ['after', 'limit']);
       const query = new Query(request);
-      const page = await runtime.readEvents(
-        pathParameter(request, 'w'),
-        defined({ after: query.text('after'), limit: query.count('limit') }),
+      const page = await reads.run(() =>
+        runtime.readEvents(
+          pathParameter(request, 'w'),
+          defined({ after: query.text('after'), limit: query.count('limit') }),
+        ),
       );
       return sendLines(request, reply, page);
     },
@@ -35,9 +37,11 @@ export const historyRoutes: Routes = (app, context) => {
     { config: { permission: 'observe', query: ['after', 'before', 'limit'] } },
     async (request, reply) => {
       const query = new Query(request);
-      const page = await runtime.transcript(
-        pathParameter(request, 'w'),
-        defined({ after: query.text('after'), before: query.text('before'), limit: query.count('limit') }),
+      const page = await reads.run(() =>
+        runtime.transcript(
+          pathParameter(request, 'w'),
+          defined({ after: query.text('after'), before: query.text('before'), limit: query.count('limit') }),
+        ),
       );
       return sendPage(request, reply, page);
     },

@@ -3,9 +3,9 @@ import { sendPage } from '../wire/page.ts';
 import { pathParameter, type Routes } from './context.ts';
 
 /** Adds the routes of the requests that runs wait for. */
-export const requestRoutes: Routes = (app, { runtime }) => {
+export const requestRoutes: Routes = (app, { runtime, reads }) => {
   app.get('/workers/:w/requests', { config: { permission: 'observe' } }, async (request, reply) => {
-    return sendPage(request, reply, await runtime.listRequests(pathParameter(request, 'w')));
+    return sendPage(request, reply, await reads.run(() => runtime.listRequests(pathParameter(request, 'w'))));
   });
 
   app.post(

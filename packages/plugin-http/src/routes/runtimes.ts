@@ -29,7 +29,7 @@ export const runtimesRoute: Routes = (app, { runtime }) => {
 };
 
 /** Adds the summary and the diagnostics of the runtime. */
-export const runtimeRoutes: Routes = (app, { runtime }) => {
+export const runtimeRoutes: Routes = (app, { runtime, reads }) => {
   app.get('', { config: { permission: 'observe' } }, async () => runtime.summary());
 
   app.get(
@@ -37,8 +37,8 @@ export const runtimeRoutes: Routes = (app, { runtime }) => {
     { config: { permission: 'observe', query: ['after', 'limit'] } },
     async (request, reply) => {
       const query = new Query(request);
-      const page = await runtime.diagnostics(
-        defined({ after: query.text('after'), limit: query.count('limit') }),
+      const page = await reads.run(() =>
+        runtime.diagnostics(defined({ after: query.text('after'), limit: query.count('limit') })),
       );
       return sendPage(request, reply, page);
     },

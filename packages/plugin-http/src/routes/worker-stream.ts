@@ -1,4 +1,5 @@
-import { type Cursor, RuntimeError, type WorkerStream } from '@worker-runtime/core';
+import { type Cursor, RuntimeError } from '@worker-runtime/core';
+import type { WorkerStream } from '@worker-runtime/core/plugin-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { frame, retryFrame } from '../streams/sse.ts';
 import { WorkerSource } from '../streams/worker-source.ts';

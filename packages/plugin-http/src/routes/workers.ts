@@ -13,7 +13,7 @@ const STATUSES: Readonly<Record<WorkerStatus, true>> = {
 };
 
 /** Adds the routes to create, list, read, update and delete Workers. */
-export const workerRoutes: Routes = (app, { runtime }) => {
+export const workerRoutes: Routes = (app, { runtime, reads }) => {
   app.post('/workers', { config: { permission: 'operate' } }, async (request, reply) => {
     const { worker, input, replayed } = await runtime.createWorker(
       bodyOf<CreateWorker>(request),
@@ -34,14 +34,16 @@ export const workerRoutes: Routes = (app, { runtime }) => {
     { config: { permission: 'observe', query: ['after', 'limit', 'status', 'label', 'parent'] } },
     async (request, reply) => {
       const query = new Query(request);
-      const page = await runtime.listWorkers(
-        defined({
-          after: query.text('after'),
-          limit: query.count('limit'),
-          status: query.oneOf('status', Object.keys(STATUSES) as WorkerStatus[]),
-          labels: query.pairs('label'),
-          parent: query.text('parent'),
-        }),
+      const page = await reads.run(() =>
+        runtime.listWorkers(
+          defined({
+            after: query.text('after'),
+            limit: query.count('limit'),
+            status: query.oneOf('status', Object.keys(STATUSES) as WorkerStatus[]),
+            labels: query.pairs('label'),
+            parent: query.text('parent'),
+          }),
+        ),
       );
       return sendPage(request, reply, page);
     },

@@ -1,4 +1,5 @@
-import type { EventData, EventKey, EventType, MessagePart, TextPart } from '@worker-runtime/core';
+import type { EventData, EventType, MessagePart, TextPart } from '@worker-runtime/core';
+import type { EventKey } from '@worker-runtime/core/plugin-kit';
 import {
   anyJson,
   anyObject,

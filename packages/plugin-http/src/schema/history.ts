@@ -1,7 +1,6 @@
 import type {
   Delta,
   InFlightMessage,
-  ModelUsage,
   Overview,
   RunResult,
   TextPart,
@@ -9,6 +8,7 @@ import type {
   TranscriptItem,
   UsageTotals,
 } from '@worker-runtime/core';
+import type { ModelUsage } from '@worker-runtime/core/plugin-kit';
 import {
   anyJson,
   arrayOf,

@@ -84,7 +84,10 @@ const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
     'The position just before the event `input.accepted`. A stream opened here delivers the whole run.',
   ),
   queued: boolean,
-  run: described(nullable(ref('RunResult')), 'The finished run; null unless `waited` is `finished`.'),
+  run: described(
+    nullable(ref('RunResult')),
+    'The finished run; null unless `waited` is `finished`, and if the Worker was deleted in the meantime or its log could not be read.',
+  ),
   waited: described(nullable(waitEnd), 'The reason why waiting ended; null without `Prefer: wait`.'),
 };
 

@@ -1,4 +1,5 @@
-import type { Cursor, EventsChunk } from '@worker-runtime/core';
+import type { Cursor } from '@worker-runtime/core';
+import type { EventsChunk } from '@worker-runtime/core/plugin-kit';
 
 /** Returns one Server-Sent Event. `data` becomes one line of JSON; `id` is a position to resume from. */
 export const frame = (event: string, data: unknown, id?: Cursor): string =>

@@ -1,14 +1,17 @@
 import type { ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
 import type { StreamSource } from './stream-source.ts';
 
 export interface StreamLimits {
   /** The time without output after which a stream sends its position. */
   readonly bookmarkMs: number;
-  /** The longest time that a client may leave a write unread. */
-  readonly stallMs: number;
 }
+
+/** The time after which a stream asks again for room when the answers of all clients have reached their limit. */
+const ROOM_MS = 50;
 
 /** The bytes of stored lines in one write; the `id:` lines come on top. */
 const WRITE_BYTES = 49_152;
@@ -21,20 +24,28 @@ class StreamResponse {
   readonly #source: StreamSource;
   readonly #raw: ServerResponse;
   readonly #limits: StreamLimits;
-  readonly #stalled: () => void;
+  readonly #answers: ByteTotal;
+  readonly #transfer: Transfer;
   #isClosed = false;
   #isDue = false;
   #finishing: ErrorCode | null = null;
   #wake: () => void = () => {};
 
-  /** `stalled` is called before the connection of a client that stopped reading is destroyed. */
-  constructor(source: StreamSource, raw: ServerResponse, limits: StreamLimits, stalled: () => void) {
+  constructor(
+    source: StreamSource,
+    raw: ServerResponse,
+    limits: StreamLimits,
+    answers: ByteTotal,
+    transfer: Transfer,
+  ) {
     this.#source = source;
     this.#raw = raw;
     this.#limits = limits;
-    this.#stalled = stalled;
+    this.#answers = answers;
+    this.#transfer = transfer;
     const closed = (): void => {
       this.#isClosed = true;
+      answers.release(transfer);
       this.#wake();
     };
     raw.once('close', closed);
@@ -70,6 +81,7 @@ class StreamResponse {
     await this.#write(this.#source.opening);
     while (!this.#isClosed) {
       this.#isDue = false;
+      if (!this.#hasRoom) await this.#room();
       const bytes = await this.#source.next(WRITE_BYTES, this.#due);
       if (bytes !== null) {
         await this.#write(bytes);
@@ -99,30 +111,34 @@ class StreamResponse {
     });
   }
 
+  get #hasRoom(): boolean {
+    return this.#answers.hasRoom(WRITE_BYTES);
+  }
+
+  /** Waits while the answers of all clients are at their limit. The wait ends, since clients that stall are disconnected. */
+  async #room(): Promise<void> {
+    while (!this.#isClosed && !this.#hasRoom) await delay(ROOM_MS);
+  }
+
   #write(bytes: string | Uint8Array): Promise<void> {
     if (bytes.length === 0) return Promise.resolve();
-    return this.#flushed((flushed) => void this.#raw.write(bytes, flushed));
+    return this.#flushed(bytes.length, (flushed) => void this.#raw.write(bytes, flushed));
   }
 
   #end(bytes: string): Promise<void> {
-    return this.#flushed((flushed) => void this.#raw.end(bytes, flushed));
+    return this.#flushed(bytes.length, (flushed) => void this.#raw.end(bytes, flushed));
   }
 
   /** Resolves when the bytes have left the process or the connection is closed. A client that stalls is disconnected. */
-  #flushed(send: (flushed: () => void) => void): Promise<void> {
+  #flushed(bytes: number, send: (flushed: () => void) => void): Promise<void> {
     return new Promise((resolve) => {
       if (this.#isClosed) return resolve();
-      const stalled = setTimeout(() => {
-        this.#stalled();
-        this.#raw.destroy();
-      }, this.#limits.stallMs);
+      this.#answers.hold(this.#transfer, bytes);
       this.#wake = () => {
-        if (!this.#isClosed) return;
-        clearTimeout(stalled);
-        resolve();
+        if (this.#isClosed) resolve();
       };
       send(() => {
-        clearTimeout(stalled);
+        this.#answers.release(this.#transfer);
         resolve();
       });
     });
@@ -132,11 +148,13 @@ class StreamResponse {
 /** All open stream responses of a listener. */
 export class StreamResponses {
   readonly #limits: StreamLimits;
+  readonly #answers: ByteTotal;
   readonly #log: Logger;
   readonly #responses = new Map<StreamResponse, Promise<void>>();
 
-  constructor(limits: StreamLimits, log: Logger) {
+  constructor(limits: StreamLimits, answers: ByteTotal, log: Logger) {
     this.#limits = limits;
+    this.#answers = answers;
     this.#log = log;
   }
 
@@ -160,9 +178,10 @@ export class StreamResponses {
     reply.hijack();
     const { raw } = reply;
     raw.writeHead(200, reply.getHeaders() as Record<string, string>);
-    const response = new StreamResponse(source, raw, this.#limits, () =>
+    const transfer = new Transfer(request.raw.socket, () =>
       this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
     );
+    const response = new StreamResponse(source, raw, this.#limits, this.#answers, transfer);
     const done = response
       .run((error) =>
         this.#log.error({ correlationId: request.id, code: error.code, err: error }, 'a stream failed'),

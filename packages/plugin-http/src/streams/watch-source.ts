@@ -1,4 +1,5 @@
-import type { Cursor, ErrorCode, WatchItem, WatchStream } from '@worker-runtime/core';
+import type { Cursor, ErrorCode, WatchItem } from '@worker-runtime/core';
+import type { WatchStream } from '@worker-runtime/core/plugin-kit';
 import { NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { frame, retryFrame } from './sse.ts';
 import type { StreamSource } from './stream-source.ts';

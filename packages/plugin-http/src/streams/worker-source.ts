@@ -1,4 +1,5 @@
-import type { ErrorCode, StreamChunk, WorkerStream } from '@worker-runtime/core';
+import type { ErrorCode } from '@worker-runtime/core';
+import type { StreamChunk, WorkerStream } from '@worker-runtime/core/plugin-kit';
 import { SSE_TYPE } from '../wire/accept.ts';
 import { eventFrames, frame, retryFrame } from './sse.ts';
 import type { StreamSource } from './stream-source.ts';

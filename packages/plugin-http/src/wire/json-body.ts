@@ -6,14 +6,18 @@ const notJson = (message: string, cause?: unknown): RuntimeError =>
 
 /**
  * Makes JSON the only accepted body type. An empty body counts as no body: clients send the content type of JSON with
- * commands that need no body.
+ * commands that need no body. `received` is called with the size of each body that has arrived.
  */
-export const acceptJsonBodies = (app: FastifyInstance): void => {
+export const acceptJsonBodies = (
+  app: FastifyInstance,
+  received: (request: FastifyRequest, bytes: number) => void,
+): void => {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     const bytes = body as Buffer;
+    received(request, bytes.length);
     if (bytes.length === 0) return done(null, undefined);
     let text: string;
     try {

@@ -1,4 +1,5 @@
-import type { Page, RawPage } from '@worker-runtime/core';
+import type { Page } from '@worker-runtime/core';
+import type { RawPage } from '@worker-runtime/core/plugin-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { JSON_TYPE, NDJSON_TYPE, negotiate } from './accept.ts';
 

@@ -1,4 +1,5 @@
-import type { JsonValue, Severity } from '@worker-runtime/core';
+import type { JsonValue } from '@worker-runtime/core';
+import type { Severity } from '@worker-runtime/core/plugin-kit';
 import type { LogEntry, LoggedItem, SystemItem } from '../records/log-entry.ts';
 
 /** One item of a pod's conversation, in the order in which the pod committed it. Its text is not redacted yet. */

@@ -1,4 +1,5 @@
-import type { EngineOutput, MessageContent, Notice } from '@worker-runtime/core';
+import type { EngineOutput } from '@worker-runtime/core';
+import type { MessageContent, Notice } from '@worker-runtime/core/plugin-kit';
 import type { SystemItem } from '../records/log-entry.ts';
 import { childEventText } from './committed-run.ts';
 import type { ConversationItem } from './conversation-item.ts';
@@ -75,7 +76,7 @@ export class OutputMapper {
       case 'result': {
         this.#openCalls.delete(item.call);
         const isLong = item.text.length > MAX_CHARS;
-        const text = this.#redactor.text(item.text.slice(0, MAX_CHARS));
+        const text = this.#redactor.text(item.text).slice(0, MAX_CHARS);
         return [
           {
             type: 'tool-result',
@@ -142,6 +143,7 @@ export class OutputMapper {
 
   #cut(text: string, outputs: EngineOutput[]): string {
     if (text.length > MAX_CHARS) outputs.push(info('POD_TEXT_CUT', 'A text was too long and was cut'));
-    return this.#redactor.text(text.slice(0, MAX_CHARS));
+    // A secret that is cut in two would not be recognized.
+    return this.#redactor.text(text).slice(0, MAX_CHARS);
   }
 }

@@ -1,6 +1,14 @@
 import type { JsonValue } from '@worker-runtime/core';
+import { encodedForms } from '@worker-runtime/core/plugin-kit';
 
 const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+
+/** Returns a path without the slashes at its end. */
+const withoutSlashes = (path: string): string => {
+  let end = path.length;
+  while (path[end - 1] === '/') end -= 1;
+  return path.slice(0, end);
+};
 
 const byLength = (texts: Iterable<string>): string[] => [...texts].sort((a, b) => b.length - a.length);
 
@@ -10,8 +18,10 @@ const REST = '(?:\\/[^\\s"\'`<>|)\\]},;]*)?';
 const SOCKET = '\\/[^\\s"\'`<>]{1,400}?\\/sock(?![\\w-]|\\.\\w)';
 const PROCESS = '\\b(?:[Pp][Ii][Dd]|[Pp]rocess)\\b["\']?[\\s:=#]{0,4}\\d{1,10}\\b';
 
-/** The end of a text that may be the beginning of something private. */
-const OPEN_END = /(?:\b(?:pid|process)\b["']?[\s:=#]{0,4})?\S*$/i;
+/** The end of a text that may be the beginning of something private. It is searched from its last word on. */
+const OPEN_END = /(?:\b(?:pid|process)\b["']?[\s:=#]{0,4})?\S*$/gi;
+/** The most characters that `OPEN_END` matches before the last word. */
+const MAX_BEFORE_WORD = 12;
 const MAX_HELD_CHARS = 8_192;
 
 /**
@@ -23,15 +33,16 @@ export class PodRedactor {
   readonly #paths = new Set<string>();
   readonly #workspaces = new Set<string>();
   readonly #words = new Set<string>();
+  readonly #secrets = new Set<string>();
   #pattern: RegExp | null = null;
 
   /** Adds private directories and files, with all paths below them. */
   addPaths(paths: Iterable<string | null>): void {
-    for (const path of paths) if (path !== null) this.#add(this.#paths, path.replace(/\/+$/, ''));
+    for (const path of paths) if (path !== null) this.#add(this.#paths, withoutSlashes(path));
   }
 
   addWorkspaces(paths: Iterable<string | null>): void {
-    for (const path of paths) if (path !== null) this.#add(this.#workspaces, path.replace(/\/+$/, ''));
+    for (const path of paths) if (path !== null) this.#add(this.#workspaces, withoutSlashes(path));
   }
 
   /** Adds pod names and ids. They are replaced only as whole words. */
@@ -39,10 +50,16 @@ export class PodRedactor {
     for (const word of words) if (word !== null) this.#add(this.#words, word);
   }
 
+  /** Adds secrets. They are replaced everywhere, also inside words. */
+  addSecrets(secrets: Iterable<string>): void {
+    for (const secret of secrets) for (const form of encodedForms(secret)) this.#add(this.#secrets, form);
+  }
+
   text(text: string): string {
     const pattern = this.#compiled();
     return text.replace(pattern, (match: string, ...groups: unknown[]) => {
       const named = groups.at(-1) as Readonly<Record<string, string | undefined>>;
+      if (named.secret !== undefined) return '[secret]';
       if (named.path !== undefined || named.socket !== undefined) return '[private path]';
       if (named.workspace !== undefined) return '[workspace]';
       if (named.process !== undefined) return match.replace(/\d+$/, '[private]');
@@ -69,8 +86,12 @@ export class PodRedactor {
    */
   openEnd(text: string): number {
     const from = Math.max(0, text.length - MAX_HELD_CHARS);
-    let cut = from + (OPEN_END.exec(text.slice(from))?.index ?? 0);
-    for (const secret of [...this.#paths, ...this.#workspaces, ...this.#words]) {
+    let word = text.length;
+    while (word > from && !/\s/.test(text[word - 1] as string)) word -= 1;
+    // Searched from here on, not from the beginning: for each earlier word, the pattern would read to its end again.
+    OPEN_END.lastIndex = Math.max(from, word - MAX_BEFORE_WORD);
+    let cut = OPEN_END.exec(text)?.index ?? word;
+    for (const secret of [...this.#paths, ...this.#workspaces, ...this.#words, ...this.#secrets]) {
       if (!/\s/.test(secret)) continue;
       const whole = text.lastIndexOf(secret);
       if (whole !== -1 && whole < cut && whole + secret.length >= cut) cut = whole;
@@ -93,6 +114,7 @@ export class PodRedactor {
       alternatives.length === 0 ? [] : [`(?<${name}>${alternatives.join('|')})`];
     const pattern = new RegExp(
       [
+        ...group('secret', byLength(this.#secrets).map(escapeRegExp)),
         ...group(
           'path',
           byLength(this.#paths).map((path) => escapeRegExp(path) + REST),

@@ -51,6 +51,14 @@ const wordAt = (config: JsonObject, key: string): string | null => {
   return value;
 };
 
+/** Reads the name of a profile. A path is refused: a profile that a client wrote would decide what its pod may do. */
+const profileAt = (config: JsonObject): string | null => {
+  const profile = wordAt(config, 'profile');
+  return profile !== null && /[/\\]|^\.+$/.test(profile)
+    ? refuse('profile', 'must be the name of a profile, not a path')
+    : profile;
+};
+
 /** Reads the config of a creation request. @throws CONFIG_UNSUPPORTED it has an unknown key or an invalid value */
 export const podRequest = (config: JsonObject): PodRequest => {
   const known = 'adopt' in config ? ['adopt'] : ['workspace', 'cwd', 'profile', 'role'];
@@ -67,7 +75,7 @@ export const podRequest = (config: JsonObject): PodRequest => {
     kind: 'spawn',
     workspace: pathAt(config, 'workspace') ?? refuse('workspace', 'is required'),
     cwd: pathAt(config, 'cwd'),
-    profile: wordAt(config, 'profile'),
+    profile: profileAt(config),
     role,
   };
 };

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { RuntimeError } from '@worker-runtime/core';
+import { type ChildVariables, childEnvironment } from '@worker-runtime/core/plugin-kit';
 import { PodRedactor } from '../log/pod-redactor.ts';
 import { entriesOf, lossNotice, segmentLog } from '../log/segment-chain.ts';
 import type { LogEntry } from '../records/log-entry.ts';
@@ -63,12 +64,19 @@ export class PodDirectory {
   readonly #files: PodFiles;
   readonly #snapshotMs: number;
   readonly #privatePaths: readonly string[];
+  readonly #variables: ChildVariables;
   readonly #key = randomBytes(32);
 
-  constructor(files: PodFiles, snapshotMs: number, privatePaths: readonly string[]) {
+  constructor(
+    files: PodFiles,
+    snapshotMs: number,
+    privatePaths: readonly string[],
+    variables: ChildVariables = { env: [], envFiles: {} },
+  ) {
     this.#files = files;
     this.#snapshotMs = snapshotMs;
     this.#privatePaths = privatePaths;
+    this.#variables = variables;
   }
 
   /** Returns the public reference of a pod. It stays the same until this process ends and does not reveal the name. */
@@ -101,6 +109,9 @@ export class PodDirectory {
   async redactorFor(name: string | null, workspaces: readonly string[] = []): Promise<PodRedactor> {
     const redactor = new PodRedactor();
     const rows = await this.rows().catch(() => []);
+    // Without its file, a secret is not known, and no new pod gets it.
+    const environment = await childEnvironment(this.#variables).catch(() => null);
+    redactor.addSecrets(environment?.secrets ?? []);
     redactor.addPaths(this.#privatePaths);
     redactor.addWords(await this.#names(rows));
     redactor.addWords(rows.map(({ segment }) => segment));

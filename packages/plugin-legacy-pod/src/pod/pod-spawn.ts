@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RuntimeError } from '@worker-runtime/core';
+import { type ChildVariables, childEnvironment } from '@worker-runtime/core/plugin-kit';
 import type { PodFiles } from '../records/pod-files.ts';
 import { PodProcess } from './pod-process.ts';
 import { startupError } from './startup-error.ts';
@@ -19,7 +20,7 @@ export interface Launch {
   readonly isRestore: boolean;
 }
 
-export interface LaunchOptions {
+export interface LaunchOptions extends ChildVariables {
   readonly command: readonly string[];
   readonly configDir: string | null;
   readonly readyMs: number;
@@ -27,8 +28,16 @@ export interface LaunchOptions {
 
 const POLL_MS = 20;
 const READY = 'YOI-READY\t';
-/** The variables of this runtime, which may contain keys. A pod does not inherit them. */
-const OWN_ENVIRONMENT = /^WORKER_RUNTIME_/;
+/** The variables that say where the old program finds its files. */
+const LOCATIONS = [
+  'XDG_CACHE_HOME',
+  'XDG_CONFIG_HOME',
+  'XDG_DATA_HOME',
+  'XDG_RUNTIME_DIR',
+  'XDG_STATE_HOME',
+  'YOI_CONFIG_DIR',
+  'YOI_HOME',
+];
 
 const argumentsOf = ({ name, workspace, profile, role, isRestore }: Launch): readonly string[] => [
   'pod',
@@ -41,8 +50,11 @@ const argumentsOf = ({ name, workspace, profile, role, isRestore }: Launch): rea
   ...(role === null ? [] : ['--ticket-role', role]),
 ];
 
-const environmentFor = (files: PodFiles, configDir: string | null): NodeJS.ProcessEnv => ({
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !OWN_ENVIRONMENT.test(name))),
+const environmentFor = async (
+  files: PodFiles,
+  { configDir, env, envFiles }: LaunchOptions,
+): Promise<NodeJS.ProcessEnv> => ({
+  ...(await childEnvironment({ env: [...LOCATIONS, ...env], envFiles })).variables,
   YOI_DATA_DIR: files.dataDir,
   YOI_RUNTIME_DIR: files.runtimeDir,
   ...(configDir !== null && { YOI_CONFIG_DIR: configDir }),
@@ -56,9 +68,11 @@ const environmentFor = (files: PodFiles, configDir: string | null): NodeJS.Proce
 export const launchPod = async (
   files: PodFiles,
   launch: Launch,
-  { command, configDir, readyMs }: LaunchOptions,
+  options: LaunchOptions,
   signal: AbortSignal,
 ): Promise<PodProcess> => {
+  const { command, readyMs } = options;
+  const env = await environmentFor(files, options);
   await files.prepareRuntimeDir();
   const folder = await mkdtemp(join(tmpdir(), 'legacy-pod-'));
   const path = join(folder, 'stderr');
@@ -74,7 +88,7 @@ export const launchPod = async (
       cwd: launch.cwd,
       detached: true,
       stdio: ['ignore', 'ignore', errors.fd],
-      env: environmentFor(files, configDir),
+      env,
     });
     child.once('error', (cause) => {
       end = { code: null, cause };

@@ -1,4 +1,5 @@
-import type { JsonObject, Notice } from '@worker-runtime/core';
+import type { JsonObject } from '@worker-runtime/core';
+import type { Notice } from '@worker-runtime/core/plugin-kit';
 import type { OutputMapper } from '../log/output-mapper.ts';
 import { numberAt, textAt } from '../records/record-fields.ts';
 

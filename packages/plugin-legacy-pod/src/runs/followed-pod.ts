@@ -1,4 +1,4 @@
-import type { Notice } from '@worker-runtime/core';
+import type { Notice } from '@worker-runtime/core/plugin-kit';
 import type { StreamPosition } from '../link/stream-position.ts';
 import type { StreamTracker } from '../link/stream-tracker.ts';
 import type { ConversationItem } from '../log/conversation-item.ts';

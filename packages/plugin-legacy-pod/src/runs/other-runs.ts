@@ -134,7 +134,7 @@ export class OtherRuns {
 
   #inputOf({ run }: OtherRun): RunInput | undefined {
     if (!run.input) return undefined;
-    const text = this.#redactor.text(run.input.text.slice(0, MAX_INPUT_CHARS));
+    const text = this.#redactor.text(run.input.text).slice(0, MAX_INPUT_CHARS);
     return { role: run.input.role, parts: [{ type: 'text', text }], metadata: FROM_POD };
   }
 }

@@ -4,7 +4,7 @@ import type { EngineOutput } from '@worker-runtime/core';
 export const isCancelled = (message: string): boolean => message === 'Cancelled';
 
 /** Returns the output that ends a run which neither completed nor failed, for a reason outside this runtime. */
-export const withdrawnRun = (reason: string): readonly EngineOutput[] => [{ type: 'called-off', reason }];
+export const withdrawnRun = (reason: string): readonly EngineOutput[] => [{ type: 'withdrawn', reason }];
 
 /** Returns the output that ends a run which another client of the pod ended. */
 export const withdrawnByClient = (

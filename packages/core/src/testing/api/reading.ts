@@ -72,9 +72,9 @@ const itemOf = (event: WorkerEvent): TranscriptItem | null => {
   });
   if (event.type === 'input.accepted') return item(event.data.input, event.data.role, event.data.parts);
   if (event.type === 'tool.called')
-    return item(event.data.call, 'assistant', [{ type: 'tool-call', ...event.data }]);
+    return item(`${event.data.call}@${seq}`, 'assistant', [{ type: 'tool-call', ...event.data }]);
   if (event.type === 'tool.finished')
-    return item(event.data.call, 'tool', [{ type: 'tool-result', ...event.data }]);
+    return item(`${event.data.call}@${seq}`, 'tool', [{ type: 'tool-result', ...event.data }]);
   if (event.type !== 'message.completed') return null;
   const message = item(event.data.message, 'assistant', event.data.parts);
   return event.data.partial ? { ...message, partial: true } : message;

@@ -1,0 +1,228 @@
+import type { EngineOutput, MessageContent, Question, RunInput } from '../contracts/engine.ts';
+import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import { outputTooLarge } from '../contracts/runtime-error.ts';
+import { publicText } from '../plugin-kit/public-text.ts';
+import { isObject } from '../plugin-kit/shape.ts';
+
+/*
+ * Checks what engines give to the runtime. A type of TypeScript does not bind an engine that is written in JavaScript or
+ * that passes on what a program sent, and a value that cannot be encoded would block the log of its Worker.
+ */
+
+/** A defect of a value that an engine gave. The fields are public; only the operator's log has the whole message. */
+export class EngineOutputError extends TypeError {
+  /** The member that is wrong, such as `usage.inputTokens`. */
+  readonly field: string;
+  /** The rule that it breaks, such as `must be a string`. */
+  readonly rule: string;
+
+  constructor(field: string, rule: string) {
+    super(`${field} ${rule}`);
+    this.field = field;
+    this.rule = rule;
+  }
+}
+
+const refuse = (field: string, rule: string): never => {
+  throw new EngineOutputError(field, rule);
+};
+
+/** Reads a member. `field` is its name in errors. */
+type Read<T> = (value: unknown, field: string) => T;
+
+const text: Read<string> = (value, field) =>
+  typeof value === 'string' ? value : refuse(field, 'must be a string');
+
+const label: Read<string> = (value, field) => publicText(text(value, field));
+
+/** The longest id of a tool call. Some gateways put a signature of a model into it. */
+const CALL_CHARS = 16_384;
+
+/** Ids are never shortened, because they link a call to its result. */
+const callId: Read<string> = (value, field) => {
+  const id = text(value, field);
+  return id.length <= CALL_CHARS ? id : refuse(field, `must have at most ${CALL_CHARS} characters`);
+};
+
+const tokens: Read<number> = (value, field) =>
+  Number.isSafeInteger(value) && (value as number) >= 0
+    ? (value as number)
+    : refuse(field, 'must be a whole number that is not negative');
+
+const choice =
+  <T extends string>(...choices: readonly T[]): Read<T> =>
+  (value, field) =>
+    choices.includes(value as T) ? (value as T) : refuse(field, `must be one of: ${choices.join(', ')}`);
+
+const list =
+  <T>(read: Read<T>): Read<readonly T[]> =>
+  (value, field) =>
+    Array.isArray(value)
+      ? Array.from(value as readonly unknown[], (item, index) => read(item, `${field}/${index}`))
+      : refuse(field, 'must be an array');
+
+const object: Read<Readonly<Record<string, unknown>>> = (value, field) =>
+  isObject(value) ? value : refuse(field, 'must be an object');
+
+/** Reads an optional member: an object with it, or without it. */
+const optional = <K extends string, T>(
+  name: K,
+  value: unknown,
+  field: string,
+  read: Read<T>,
+): { readonly [P in K]?: T } =>
+  value === undefined ? {} : ({ [name]: read(value, field) } as { readonly [P in K]: T });
+
+const MAX_DEPTH = 1_000;
+
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // the second test accepts the objects of another realm
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+};
+
+/** Accepts a value that JSON preserves, of at most `maxBytes`. Members that are undefined count as absent. */
+const json =
+  (maxBytes: number): Read<JsonValue> =>
+  (value, field) => {
+    /** A lower bound of the encoded size. It ends the walk of a value that contains the same object often. */
+    let bytes = 0;
+    const walk = (inner: unknown, depth: number): void => {
+      bytes += typeof inner === 'string' ? inner.length + 2 : 1;
+      if (bytes > maxBytes)
+        throw outputTooLarge('eventBytes', maxBytes, 'The output exceeds the limit for one event');
+      if (inner === null || typeof inner === 'string' || typeof inner === 'boolean') return;
+      if (typeof inner === 'number') {
+        if (!Number.isFinite(inner)) refuse(field, 'must not hold NaN or Infinity');
+        return;
+      }
+      if (typeof inner !== 'object') {
+        refuse(field, `must be a JSON value, and holds a ${typeof inner}`);
+        return;
+      }
+      if (depth > MAX_DEPTH) refuse(field, `must be nested at most ${MAX_DEPTH} levels deep`);
+      if (Array.isArray(inner)) {
+        for (let at = 0; at < inner.length; at += 1) walk(inner[at], depth + 1);
+        return;
+      }
+      if (!isPlain(inner)) refuse(field, 'must be a JSON value, and holds an instance of a class');
+      for (const [key, member] of Object.entries(inner)) {
+        if (member === undefined) continue;
+        bytes += key.length + 3;
+        walk(member, depth + 1);
+      }
+    };
+    if (value === undefined) refuse(field, 'is missing');
+    walk(value, 0);
+    return value as JsonValue;
+  };
+
+const content: Read<MessageContent> = (value, field) => {
+  const part = object(value, field);
+  const type = choice('text', 'reasoning', 'file')(part.type, `${field}.type`);
+  return type === 'file'
+    ? {
+        type,
+        mediaType: text(part.mediaType, `${field}.mediaType`),
+        url: text(part.url, `${field}.url`),
+        ...optional('name', part.name, `${field}.name`, text),
+      }
+    : { type, text: text(part.text, `${field}.text`) };
+};
+
+/**
+ * Checks an output and copies its known members, so that no later change of the object affects the log.
+ * @throws EngineOutputError · OUTPUT_TOO_LARGE a JSON value is larger than an event may be
+ */
+export const checkedOutput = (value: unknown, eventBytes: number): EngineOutput => {
+  const output = object(value, 'output');
+  const { type } = output;
+  switch (type) {
+    case 'text':
+    case 'reasoning':
+      return { type, text: text(output.text, `${type}.text`) };
+    case 'message':
+      return { type, ...optional('parts', output.parts, 'message.parts', list(content)) };
+    case 'tool-call':
+      return {
+        type,
+        call: callId(output.call, 'tool-call.call'),
+        name: label(output.name, 'tool-call.name'),
+        input: json(eventBytes)(output.input, 'tool-call.input'),
+      };
+    case 'tool-result':
+      return {
+        type,
+        call: callId(output.call, 'tool-result.call'),
+        ...optional('output', output.output, 'tool-result.output', json(eventBytes)),
+        ...optional('error', output.error, 'tool-result.error', text),
+        ...optional('truncated', output.truncated, 'tool-result.truncated', (given, field): true =>
+          given === true ? given : refuse(field, 'must be true or absent'),
+        ),
+      };
+    case 'step-start':
+      return { type, ...optional('model', output.model, 'step-start.model', label) };
+    case 'step-finish':
+      return { type, finish: label(output.finish, 'step-finish.finish') };
+    case 'usage':
+      return {
+        type,
+        ...optional('model', output.model, 'usage.model', label),
+        inputTokens: tokens(output.inputTokens, 'usage.inputTokens'),
+        outputTokens: tokens(output.outputTokens, 'usage.outputTokens'),
+        ...optional('cacheReadTokens', output.cacheReadTokens, 'usage.cacheReadTokens', tokens),
+        ...optional('cacheWriteTokens', output.cacheWriteTokens, 'usage.cacheWriteTokens', tokens),
+        ...optional('reasoningTokens', output.reasoningTokens, 'usage.reasoningTokens', tokens),
+      };
+    case 'notice':
+      return {
+        type,
+        severity: choice('info', 'warning', 'error')(output.severity, 'notice.severity'),
+        code: label(output.code, 'notice.code'),
+        message: label(output.message, 'notice.message'),
+      };
+    case 'record':
+      return { type, value: structuredClone(json(eventBytes)(output.value, 'record.value')) };
+    case 'withdrawn':
+      return { type, ...optional('reason', output.reason, 'withdrawn.reason', label) };
+    default:
+      return refuse('output.type', 'must be a known type');
+  }
+};
+
+/** The latest time that a date can hold, in milliseconds since the epoch. */
+const LAST_TIME_MS = 8_640_000_000_000_000;
+
+/** Checks the question of a run. @throws EngineOutputError */
+export const checkedQuestion = (value: unknown, nowMs: number): Question => {
+  const question = object(value, 'question');
+  const options = list(text)(question.options, 'question.options');
+  if (options.length === 0) refuse('question.options', 'must hold at least one option');
+  return {
+    kind: choice('permission', 'question')(question.kind, 'question.kind'),
+    prompt: text(question.prompt, 'question.prompt'),
+    ...optional('call', question.call, 'question.call', callId),
+    options,
+    ...optional('timeoutMs', question.timeoutMs, 'question.timeoutMs', (given, field) =>
+      typeof given === 'number' && given >= 0 && given <= LAST_TIME_MS - nowMs
+        ? given
+        : refuse(field, 'must be a number of milliseconds that is not negative'),
+    ),
+  };
+};
+
+/** Checks the input with which an engine begins a run, and copies it. @throws EngineOutputError · OUTPUT_TOO_LARGE */
+export const checkedRunInput = (value: unknown, eventBytes: number): RunInput => {
+  const input = object(value, 'input');
+  return {
+    role: choice('user', 'system')(input.role, 'input.role'),
+    parts: list((given, field) => {
+      const part = object(given, field);
+      return { type: choice('text')(part.type, `${field}.type`), text: text(part.text, `${field}.text`) };
+    })(input.parts, 'input.parts'),
+    ...optional('metadata', input.metadata, 'input.metadata', (given, field): JsonObject => {
+      object(given, field);
+      return structuredClone(json(eventBytes)(given, field)) as JsonObject;
+    }),
+  };
+};

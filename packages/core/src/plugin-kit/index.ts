@@ -1,0 +1,92 @@
+/*
+ * For authors of plugins: stores, transports and engines. Programs that embed a runtime or call one need only
+ * `@worker-runtime/core`.
+ */
+
+export { canonicalJson } from '../canonical-json.ts';
+// outputs of engines, one by one; `EngineOutput` is their union
+export type {
+  DetachReason,
+  Message,
+  MessageContent,
+  Notice,
+  ReasoningDelta,
+  Recorded,
+  Step,
+  TextDelta,
+  Usage,
+  WithdrawnRun,
+} from '../contracts/engine.ts';
+export type {
+  DetachCause,
+  EventKey,
+  InputRole,
+  ResolvedBy,
+  Severity,
+  StopResult,
+} from '../contracts/event.ts';
+export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
+export type { ModelUsage } from '../contracts/overview.ts';
+export {
+  invalidRequest,
+  limitReached,
+  limitTooLarge,
+  outputTooLarge,
+  payloadTooLarge,
+  type RequestIssue,
+} from '../contracts/runtime-error.ts';
+// the contract of transports
+export type { ServedRuntime } from '../contracts/served-runtime.ts';
+// the contract of stores
+export type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  LogSlice,
+  NewLog,
+  OpenedStore,
+  ReadLimits,
+  Snapshot,
+  StoredBundle,
+  StoredLog,
+  StoreFinding,
+  StoreHost,
+} from '../contracts/store.ts';
+export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from '../contracts/stream.ts';
+export { type IdPrefix, mintId, WORKER_ID_PATTERN } from '../id.ts';
+export { AllowedRoots, claimedPath, directories, isPathInside } from './allowed-roots.ts';
+export { boundedOutput, boundedText } from './bounded-output.ts';
+export {
+  type ChildEnvironment,
+  type ChildVariables,
+  childEnvironment,
+  environmentFiles,
+} from './child-environment.ts';
+export { encodedForms } from './encoded-forms.ts';
+export {
+  list,
+  type OptionReader,
+  oneOf,
+  optional,
+  readOptions,
+  text,
+  wholeNumber,
+} from './options.ts';
+export { RedactedOutputs } from './redacted-outputs.ts';
+export { Redactor } from './redactor.ts';
+export {
+  anything,
+  assertShape,
+  choiceOf,
+  isObject,
+  issuesOf,
+  jsonObject,
+  listOf,
+  nullOr,
+  objectOf,
+  recordOf,
+  type Shape,
+  stringOf,
+  wholeNumberFrom,
+} from './shape.ts';

@@ -1,0 +1,2 @@
+export { transcriptItem } from '../contracts/transcript.ts';
+export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';

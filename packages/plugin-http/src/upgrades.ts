@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type Logger, RuntimeError } from '@worker-runtime/core';
+import type { FastifyInstance } from 'fastify';
+import { logRefusal } from './errors/answer-error.ts';
+import { refuseSocket } from './errors/raw-problem.ts';
+import { correlationIdOf } from './logging/correlation.ts';
+import type { Turns } from './traffic/turns.ts';
+
+/** Takes over a connection that asks for another protocol. Returns true if it does. */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+
+export interface UpgradeParts {
+  readonly handlers: readonly UpgradeHandler[];
+  readonly turns: Turns;
+  readonly log: Logger;
+  /** Checks Host, Origin and permission of an upgrade. @throws the refusal */
+  readonly check: (request: IncomingMessage) => void;
+}
+
+const isWebSocket = ({ method, headers }: IncomingMessage): boolean =>
+  method === 'GET' && headers.upgrade?.trim().toLowerCase() === 'websocket';
+
+/** Returns the head of a request without its wish to upgrade. */
+const headWithoutUpgrade = ({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer => {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${rawHeaders[at + 1]}`);
+  }
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+};
+
+/**
+ * Offers upgrades to the handlers. An upgrade that no handler takes is ignored, as RFC 9110 (7.8) says, and the request
+ * is answered like any other: clients that prefer HTTP/2 ask for `h2c` with their first request. A WebSocket is refused
+ * instead, since its client could not read another answer.
+ */
+export const offerUpgrades = (
+  { server }: FastifyInstance,
+  { handlers, turns, log, check }: UpgradeParts,
+): void => {
+  const refuse = (request: IncomingMessage, socket: Duplex, error: unknown): void => {
+    const refusal = RuntimeError.from(error);
+    const correlationId = correlationIdOf(request.headers['x-request-id']);
+    logRefusal(log, refusal, { correlationId });
+    refuseSocket(socket, refusal, correlationId);
+  };
+  // Node has detached its parser: a new one reads the same request again, and then its body
+  const ignore = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+    socket.off('error', destroy);
+    socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
+    server.emit('connection', socket);
+  };
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    // the answer before it is not finished, and a client must not send anything in between
+    if (turns.isBusy(socket)) return void socket.destroy();
+    // Node no longer listens to this socket, and an unhandled 'error' event would end the process
+    socket.on('error', destroy);
+    try {
+      check(request);
+    } catch (error) {
+      return isWebSocket(request) ? refuse(request, socket, error) : ignore(request, socket, head);
+    }
+    try {
+      if (handlers.some((handler) => handler(request, socket, head))) return;
+      if (isWebSocket(request)) throw new RuntimeError('ROUTE_NOT_FOUND');
+    } catch (error) {
+      return refuse(request, socket, error);
+    }
+    if (!socket.destroyed) ignore(request, socket, head);
+  });
+};
+
+function destroy(this: Socket): void {
+  this.destroy();
+}

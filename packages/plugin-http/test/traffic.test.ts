@@ -1,0 +1,152 @@
+import type { Socket } from 'node:net';
+import { type PageQuery, Runtime } from '@worker-runtime/core';
+import type { RawPage } from '@worker-runtime/core/plugin-kit';
+import test from 'ava';
+import { connectTo, problemIn, restOf } from './raw-client.ts';
+import { isProblem, type Served, serveAda } from './served.ts';
+
+/** Counts the pages that are read from the store. */
+class Counting extends Runtime {
+  static pages = 0;
+  override readEvents(workerId: string, query?: PageQuery): Promise<RawPage> {
+    if (workerId === 'ada') Counting.pages += 1;
+    return super.readEvents(workerId, query);
+  }
+}
+
+const PAGE = '/v1/runtimes/self/workers/ada/events?limit=1000';
+const ask = (path: string, headers = ''): string =>
+  `GET ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`;
+
+/** Fills the log of `ada`, so that one page of it has almost a megabyte. */
+const fill = async ({ puppet, call }: Served): Promise<void> => {
+  await call('workers/ada/inputs', { method: 'POST', body: { text: 'go' } });
+  const text = 'x'.repeat(230_000);
+  for (let count = 0; count < 4; count++) {
+    await puppet.say({ type: 'message', parts: [{ type: 'text', text }] });
+  }
+};
+
+/** Opens a connection that sends requests and reads nothing. */
+const deaf = async (served: Served, requests: string): Promise<Socket> => {
+  const socket = await connectTo(served.url('/'));
+  socket.on('error', () => {});
+  socket.pause();
+  socket.write(requests);
+  return socket;
+};
+
+const measured = async ({ call }: Served, name: string): Promise<number> => {
+  const { text } = await call('/metrics');
+  return Number(new RegExp(`^worker_runtime_${name} (\\d+)$`, 'm').exec(text)?.[1]);
+};
+
+test.serial(
+  'P8: pipelined requests wait until the answer before them is read, and are then answered in order',
+  async (t) => {
+    const served = await serveAda(t, { class: Counting });
+    await fill(served);
+    const REQUESTS = 100;
+    const before = Counting.pages;
+    const socket = await deaf(served, ask(PAGE).repeat(REQUESTS) + ask('/livez', 'connection: close\r\n'));
+    // other clients are served in the meantime
+    while (Counting.pages === before) await served.call('workers/ada');
+    for (let count = 0; count < 50; count++) t.is((await served.call('workers/ada')).status, 200);
+    t.true(Counting.pages - before < REQUESTS / 2, `${Counting.pages - before} pages were read`);
+    t.true((await measured(served, 'http_answer_bytes')) < 2_000_000);
+
+    const text = await restOf(socket.resume());
+    t.is(text.match(/HTTP\/1\.1 200/g)?.length, REQUESTS + 1);
+    t.true(text.endsWith('{"status":"alive"}'));
+    t.is(Counting.pages - before, REQUESTS);
+  },
+);
+
+test('P8: requests behind a stream wait for its end, and a connection with too many of them is closed', async (t) => {
+  const served = await serveAda(t);
+  const stream = ask('/v1/runtimes/self/watch');
+  const few = await deaf(served, stream + ask('/nowhere').repeat(10));
+  const many = await deaf(served, stream + ask('/a').repeat(1_500));
+  await restOf(many.resume());
+  t.is((await served.call('/livez')).status, 200);
+  const rest = restOf(few.resume());
+  const stopping = served.runtime.stop({ deadlineMs: 5_000 });
+  const text = await rest;
+  await stopping;
+  // the stream, and the answer to the first request behind it, which closes the connection
+  t.is(text.match(/HTTP\/1\.1/g)?.length, 2);
+});
+
+test('P8: a pipelined command behind an answer that closes the connection is not executed', async (t) => {
+  const served = await serveAda(t);
+  const body = '{"engine":"puppet","workerId":"late"}';
+  const create = `POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const socket = await connectTo(served.url('/'));
+  const rest = restOf(socket);
+  const tooLarge = `POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`;
+  socket.write(`${tooLarge}200000\r\n${'x'.repeat(0x200000)}\r\n0\r\n\r\n${create}`);
+  t.deepEqual(problemIn(await rest), { status: 413, code: 'PAYLOAD_TOO_LARGE' });
+  t.is((await served.call('workers/late')).status, 404);
+});
+
+test('P8: a client that stops reading a page is disconnected at the stall limit', async (t) => {
+  const served = await serveAda(t, { http: { stallMs: 500 } });
+  await fill(served);
+  const socket = await deaf(served, ask(PAGE).repeat(30));
+  await served.logged('disconnected a client that stopped reading');
+  const text = await restOf(socket.resume());
+  t.true((text.match(/HTTP\/1\.1 200/g)?.length ?? 0) < 30);
+});
+
+test('P23: the answers of all clients together stay within a limit, and commands are served at the limit', async (t) => {
+  const totalAnswerBytes = 4_000_000;
+  const served = await serveAda(t, { http: { totalAnswerBytes } });
+  await fill(served);
+  const sockets: Socket[] = [];
+  for (let count = 0; count < 12; count++) {
+    sockets.push(await deaf(served, ask(PAGE).repeat(20)));
+    t.true((await measured(served, 'http_answer_bytes')) <= totalAnswerBytes);
+  }
+  // each of them alone would hold a page by now
+  const stalled = () => served.log.some(({ message }) => message.startsWith('disconnected'));
+  let refused = served.log.some(({ fields }) => fields.code === 'LIMIT_REACHED');
+  while (!refused && !stalled()) {
+    const answer = await served.call(PAGE);
+    refused = answer.status === 429;
+    if (refused) {
+      isProblem(t, answer, 429, 'LIMIT_REACHED');
+      t.deepEqual(answer.body.details, { limit: 'totalAnswerBytes', value: totalAnswerBytes });
+    }
+  }
+  const created = await served.call('workers', { method: 'POST', body: { engine: 'puppet' } });
+  t.is(created.status, 201);
+  for (const socket of sockets) socket.destroy();
+  let page = await served.call(PAGE);
+  while (page.status === 429) page = await served.call(PAGE);
+  t.is(page.status, 200);
+});
+
+test('P23: the bodies of all clients together stay within a limit; slow ones make room for others', async (t) => {
+  const totalBodyBytes = 200_000;
+  const served = await serveAda(t, { http: { totalBodyBytes } });
+  const head = (length: string): string =>
+    `POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${length}\r\n\r\n`;
+  const sockets: Socket[] = [];
+  for (let count = 0; count < 10; count++) {
+    const socket = await deaf(served, `${head('content-length: 60000')}{"engine":`);
+    sockets.push(socket);
+    t.true((await measured(served, 'http_body_bytes')) <= totalBodyBytes);
+  }
+  // a body of unknown length counts as the largest one
+  sockets.push(await deaf(served, `${head('transfer-encoding: chunked')}1\r\n{\r\n`));
+  const text = 'x'.repeat(50_000);
+  const send = () => served.call('workers/ada/inputs', { method: 'POST', body: { text: `say ${text}` } });
+  let answer = await send();
+  while (answer.status === 429) {
+    isProblem(t, answer, 429, 'LIMIT_REACHED');
+    t.deepEqual(answer.body.details, { limit: 'totalBodyBytes', value: totalBodyBytes });
+    answer = await send();
+  }
+  t.is(answer.status, 202);
+  for (const socket of sockets) socket.destroy();
+});
