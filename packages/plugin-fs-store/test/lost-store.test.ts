@@ -172,9 +172,11 @@ for (const [what, damage] of Object.entries<(dir: string) => Promise<unknown>>({
     const { writer, dir } = await openWriter(t);
     for (let count = 0; count < 5; count += 1) await writer.append(LOG, `before ${count}`);
     await damage(dir);
-    t.is(await codeOf(writer.append(LOG, 'in doubt')), 'STORE_UNAVAILABLE');
-    t.true(writer.findings.some(({ code }) => code === 'LOG_FAILED'));
-    t.deepEqual(await writer.store.head(LOG), writer.headOf(LOG), 'the append in doubt has not happened');
+    // The append finds the loss, unless the store has found it before and has begun a new segment.
+    const code = await codeOf(writer.append(LOG, 'first'));
+    t.true(code === null || code === 'STORE_UNAVAILABLE', `the first append: ${code}`);
+    t.true(writer.findings.some((finding) => finding.code === 'LOG_FAILED'));
+    t.deepEqual(await writer.store.head(LOG), writer.headOf(LOG), 'an append in doubt has not happened');
     for (let count = 0; count < 5; count += 1) await writer.append(LOG, `after ${count}`);
     await writer.store.close();
     const next = await new Writer({ dir }).open();

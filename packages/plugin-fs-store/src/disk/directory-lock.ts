@@ -279,6 +279,7 @@ export class DirectoryLock implements Ownership {
     if (this.#loss) return this.#loss;
     this.#loss = new RuntimeError('STORE_LOST', message);
     clearInterval(this.#heartbeat);
+    void this.#handle.close().catch(() => {});
     this.#host.onLost(this.#loss);
     return this.#loss;
   }
