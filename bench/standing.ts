@@ -47,6 +47,7 @@ const longLog = async (lines: number): Promise<LongLog> => {
     log: silentLogger,
     configuration: {},
     keptKeys: 1_000,
+    lost: () => {},
     snapshotOf: () => undefined,
     report: () => {},
   };

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -98,6 +98,22 @@ test('P4: SIGTERM closes open streams with a reason, ends a run that hangs, and 
   t.regex(frames, /event: closing\ndata: .*RUNTIME_STOPPING/);
   const { code, signal } = await program.ended;
   t.deepEqual([code, signal], [0, null]);
+});
+
+test('P51: a server whose store is moved away closes its streams with a reason, exits with 1, and has lost nothing', async (t) => {
+  const place = await makePlace(t);
+  const { program, url } = await serve(t, place, [...durable, '--fs-store.dir', 'kept']);
+  await request(url, 'POST', '/workers', { engine: 'echo', workerId: 'ada' });
+  const stream = await fetch(`${url}/v1/runtimes/self/workers/ada/events`, {
+    headers: { accept: 'text/event-stream' },
+  });
+  await rename(join(place, 'kept'), join(place, 'moved'));
+  t.regex(await stream.text(), /event: closing\ndata: .*STORE_LOST/);
+  const { code, stderr } = await program.ended;
+  t.is(code, 1);
+  t.regex(stderr, /^worker-runtime: STORE_LOST: The directory of the store was moved or deleted$/m);
+  const next = await serve(t, place, [...durable, '--fs-store.dir', 'moved']);
+  t.is((await request<WorkerDetail>(next.url, 'GET', '/workers/ada')).body.status, 'idle');
 });
 
 test('P4: SIGHUP ends the runs in progress and drains as SIGTERM does, also if the terminal is gone', async (t) => {

@@ -34,6 +34,9 @@ const reasonOf = ({ data }: StreamEvent): ErrorCode => (data as { readonly reaso
 /** Codes that any other runtime returns as well, for a Worker that it never had. */
 const AMBIGUOUS = new Set<ErrorCode>(['WORKER_NOT_FOUND', 'CURSOR_FOREIGN']);
 
+/** Codes of a runtime whose process ends. Another process may serve the same Workers soon. */
+const ENDS_OF_PROCESS = new Set<ErrorCode>(['RUNTIME_STOPPING', 'STORE_LOST']);
+
 /** A stream over any number of connections. */
 class ResumedStream<Item> {
   readonly #feed: Feed<Item>;
@@ -109,7 +112,7 @@ class ResumedStream<Item> {
 
   /** Returns the reason of a `closing` event if it ends the stream. @throws the reason as an error, if it does not */
   #endCodeOf(reason: ErrorCode): ErrorCode {
-    const isRestart = reason === 'RUNTIME_STOPPING';
+    const isRestart = ENDS_OF_PROCESS.has(reason);
     if (reason === 'WORKER_NOT_FOUND' || (isRestart && !this.#options.acrossRestarts)) return reason;
     if (isRestart) this.#hasBegun = true;
     throw new RemoteError(reason, `The stream was closed: ${reason}`);
@@ -132,8 +135,9 @@ class ResumedStream<Item> {
 
   /** Waits before the next try. @throws the error, if it is not retryable or the patience is over */
   async #delayRetry(error: unknown): Promise<void> {
-    if (!this.#hasBegun || !(error instanceof RemoteError) || !error.retryable) throw error;
-    const { timing, signal } = this.#options;
+    if (!this.#hasBegun || !(error instanceof RemoteError)) throw error;
+    const { timing, signal, acrossRestarts } = this.#options;
+    if (!error.retryable && !(acrossRestarts && ENDS_OF_PROCESS.has(error.code))) throw error;
     if (this.#failures === 0) this.#failingSince = performance.now();
     else if (performance.now() - this.#failingSince > timing.patienceMs) throw error;
     this.#failures += 1;

@@ -130,6 +130,22 @@ test('with acrossRestarts, a stream waits for the runtime, even if the runtime s
   t.deepEqual([seqs(items), items.at(-1)], [[1, 2], { type: 'ended', code: 'WORKER_NOT_FOUND' }]);
 });
 
+test('P51: a stream ends when the runtime has lost its store; with acrossRestarts it waits for the next process', async (t) => {
+  const lost = problem('STORE_LOST', 503);
+  const ending = canned([stream(HEAD + event(1) + closing('STORE_LOST'))]);
+  const { items } = await drain(ending.api.observe('ada', { after: 'start' }));
+  t.deepEqual(items.at(-1), { type: 'ended', code: 'STORE_LOST' });
+
+  const next = canned([
+    stream(HEAD + event(1) + closing('STORE_LOST')),
+    lost,
+    down,
+    stream(HEAD + event(2) + closing('WORKER_NOT_FOUND')),
+  ]);
+  const resumed = await drain(next.api.observe('ada', { after: 'start', acrossRestarts: true }));
+  t.deepEqual(seqs(resumed.items), [1, 2]);
+});
+
 test('a stream that retries without success for too long fails with the last error', async (t) => {
   const from = canned([stream(HEAD + event(1)), down], { patienceMs: 60 });
   const { items, code } = await drain(from.api.observe('ada', { after: 'start' }));

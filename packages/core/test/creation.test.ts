@@ -165,6 +165,7 @@ for (const fault of faults) {
         log: console,
         configuration: null,
         keptKeys: 1_000,
+        lost: () => {},
         snapshotOf: () => undefined,
         report: () => {},
       });

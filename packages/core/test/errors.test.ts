@@ -217,6 +217,12 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   },
   STORE_UNAVAILABLE: (t) => faultAtUpdate(t, 'unavailable-lost'),
   STORE_FULL: (t) => faultAtUpdate(t, 'full'),
+  STORE_LOST: async (t) => {
+    const store = faultyStore(memoryStore());
+    const { runtime } = await startRig(t, { store });
+    store.takeOver();
+    return codeOf(runtime.createWorker(idle));
+  },
   STORE_CORRUPT: OTHERS,
   STORE_CONFLICT: (t) => faultAtUpdate(t, 'conflict'),
   INTERNAL: async () => RuntimeError.from(new TypeError('a bug')).code,

@@ -16,6 +16,7 @@ testStore(
   {
     kill: 'memory does not survive its process',
     meter: 'reads of memory are not counted',
+    takeover: 'one process has the memory',
   },
 );
 
@@ -23,6 +24,7 @@ const host: StoreHost = {
   log: silentLogger,
   configuration: null,
   keptKeys: 1_000,
+  lost: () => {},
   snapshotOf: () => undefined,
   report: () => {},
 };

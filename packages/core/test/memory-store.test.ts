@@ -13,6 +13,7 @@ testStore(
   {
     kill: 'memory does not survive its process',
     meter: 'reads of memory are not counted; a test below measures their time',
+    takeover: 'one process has the memory',
   },
 );
 
@@ -20,6 +21,7 @@ const host: StoreHost = {
   log: silentLogger,
   configuration: null,
   keptKeys: 1_000,
+  lost: () => {},
   snapshotOf: () => undefined,
   report: () => {},
 };

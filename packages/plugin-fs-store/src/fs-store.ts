@@ -34,7 +34,9 @@ export class FsStore implements RuntimeStore {
   readonly version = FORMAT_VERSION;
   readonly #settings: Settings;
   #open: OpenState | null = null;
+  #loss: RuntimeError | null = null;
   #isOpening = false;
+  #isClosing = false;
 
   constructor(options: FsStoreOptions, disk?: Disk) {
     this.#settings = settingsOf(options, disk);
@@ -49,9 +51,14 @@ export class FsStore implements RuntimeStore {
       await disk.makeDirectory(layout.root);
       lock = await DirectoryLock.take(layout.root, {
         run: (job) => (this.#open ? this.#open.directory.runWithReads(job) : job()),
-        onLost: () => this.#fence(host),
+        onLost: (loss) => this.#fence(host, loss),
       });
-      const { runtimeId, parts } = await openDirectory(this.#settings, host, lock.epoch);
+      const { runtimeId, parts } = await openDirectory(this.#settings, host, lock);
+      const loss = await lock.confirm();
+      if (loss) {
+        await parts.files.pool.close();
+        throw loss;
+      }
       const directory = new StoreDirectory(parts);
       const timer = setInterval(() => directory.tick(), TICK_MS);
       timer.unref();
@@ -107,33 +114,41 @@ export class FsStore implements RuntimeStore {
 
   async close(): Promise<void> {
     const open = this.#open;
-    if (!open) return;
-    this.#open = null;
+    if (!open || this.#isClosing) return;
     clearInterval(open.timer);
+    // From here on calls are refused, but a loss that is found during the closing still fences the directory.
+    this.#isClosing = true;
     try {
-      await open.directory.close();
+      if (!this.#loss) await open.directory.close();
+      if (this.#loss) await open.directory.release();
     } finally {
+      this.#open = null;
+      this.#isClosing = false;
+      this.#loss = null;
       await open.lock.release();
     }
   }
 
   get #directory(): StoreDirectory {
-    if (!this.#open) throw unavailable('The store is not open');
+    if (this.#loss) throw this.#loss;
+    if (!this.#open || this.#isClosing) throw unavailable('The store is not open');
     return this.#open.directory;
   }
 
-  /** Stops writing, because another process has taken the lock and this one could destroy what it writes. */
-  #fence(host: StoreHost): void {
+  /** Stops writing, because the directory belongs to another process, which this one could disturb, or because it is gone. */
+  #fence(host: StoreHost, loss: RuntimeError): void {
     const open = this.#open;
+    // During the opening, the opening itself fails.
     if (!open) return;
-    this.#open = null;
+    this.#loss = loss;
     clearInterval(open.timer);
-    open.directory.fence();
+    open.directory.fence(loss);
     host.report({
       severity: 'error',
       code: 'STORE_LOCK_LOST',
-      message: 'Another process has taken over the store; this process no longer writes to it',
+      message: `${loss.message}; this process no longer writes to it`,
     });
+    host.lost(loss);
   }
 }
 

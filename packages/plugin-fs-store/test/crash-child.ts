@@ -34,6 +34,7 @@ const { logs } = await store.open({
   log: silentLogger,
   configuration: null,
   keptKeys: 1_000,
+  lost: () => {},
   snapshotOf: (log) => {
     const head = heads.get(log);
     return head && { head: { ...head }, text: `{"at":${head.seq}}` };

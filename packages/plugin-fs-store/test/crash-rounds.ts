@@ -94,6 +94,7 @@ const check = async (dir: string, known: Acknowledged): Promise<void> => {
     log: silentLogger,
     configuration: null,
     keptKeys: 1_000,
+    lost: () => {},
     snapshotOf: () => undefined,
     report: (finding) => findings.push(finding),
   });

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, symlink, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,10 +9,23 @@ export const makeDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'fs-s
 export const removeDirectory = (path: string): Promise<void> =>
   rm(path, { recursive: true, force: true, maxRetries: 10 });
 
-/** Copies what a process that is killed now would leave: every file, but no live socket. */
+/** Replaces the locks in a directory by a released one, so that its next owner need not watch for a heartbeat. */
+export const releaseLock = async (path: string): Promise<void> => {
+  let highest = 1;
+  for (const name of await readdir(path)) {
+    const [, number] = /^lock\.(\d+)$/.exec(name) ?? [];
+    if (number === undefined) continue;
+    highest = Math.max(highest, Number(number));
+    await unlink(join(path, name));
+  }
+  await symlink('|', join(path, `lock.${highest}`));
+};
+
+/** Copies the files that a process that is killed now would leave. A copy has no dead socket, so its lock is released. */
 export const copyDirectory = async (path: string): Promise<string> => {
   const copy = await makeDirectory();
   const filter = (source: string): boolean => !source.endsWith('.sock');
   await cp(path, copy, { recursive: true, verbatimSymlinks: true, filter });
+  await releaseLock(copy);
   return copy;
 };

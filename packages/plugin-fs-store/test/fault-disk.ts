@@ -103,6 +103,14 @@ export class FaultDisk implements Disk {
     return this.#call('size', path, 0, () => nodeDisk.size(path));
   }
 
+  identity(path: string): Promise<string | null> {
+    return this.#call('identity', path, 0, () => nodeDisk.identity(path));
+  }
+
+  pathOf(file: number): string | null {
+    return nodeDisk.pathOf(file);
+  }
+
   list(path: string): Promise<readonly string[]> {
     return this.#call('list', path, 0, () => nodeDisk.list(path));
   }

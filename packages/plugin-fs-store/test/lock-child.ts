@@ -9,6 +9,7 @@ try {
     log: silentLogger,
     configuration: null,
     keptKeys: 1_000,
+    lost: () => {},
     snapshotOf: () => undefined,
     report: () => {},
   });

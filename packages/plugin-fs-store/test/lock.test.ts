@@ -14,6 +14,7 @@ const host: StoreHost = {
   log: silentLogger,
   configuration: null,
   keptKeys: 1_000,
+  lost: () => {},
   snapshotOf: () => undefined,
   report: () => {},
 };

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Disk, OpenMode } from '../src/disk/disk.ts';
 import { nodeDisk } from '../src/disk/node-disk.ts';
+import { releaseLock } from './directory.ts';
 
 /** One step on the disk. Names are paths below the root. A file has a number, which a rename does not change. */
 type Step =
@@ -95,6 +96,14 @@ export class PowerLossDisk implements Disk {
     this.#steps.push({ kind: 'directorySynced', sync });
   }
 
+  identity(path: string): Promise<string | null> {
+    return nodeDisk.identity(path);
+  }
+
+  pathOf(file: number): string | null {
+    return nodeDisk.pathOf(file);
+  }
+
   size(path: string): Promise<number | null> {
     return nodeDisk.size(path);
   }
@@ -173,6 +182,8 @@ export class PowerLossDisk implements Disk {
     for (const directory of directories) await mkdir(join(into, directory), { recursive: true });
     for (const [path, file] of files)
       await writeFile(join(into, path), contents.get(file) ?? Buffer.alloc(0));
+    // Links are not recorded.
+    await releaseLock(into);
   }
 
   #link(name: string): number {

@@ -22,6 +22,7 @@ const host = (findings: StoreFinding[], heads: Map<string, { seq: number; bytes:
   log: silentLogger,
   configuration: null,
   keptKeys: 1_000,
+  lost: () => {},
   snapshotOf: (log: string) => {
     const head = heads.get(log);
     return head && { head: { ...head }, text: `${head.seq}` };

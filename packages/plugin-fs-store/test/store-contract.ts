@@ -1,3 +1,5 @@
+import { readdir, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { StoreHarness } from '@worker-runtime/core/testing';
 import { FsStore } from '../src/fs-store.ts';
 import type { FsStoreOptions } from '../src/store/store-settings.ts';
@@ -9,12 +11,19 @@ export const makeHarness = async (options: Omit<FsStoreOptions, 'dir'>): Promise
   const directories = [await makeDirectory()];
   let disk = new FaultDisk();
   let bytesRead = 0;
+  const open = async (): Promise<FsStore> => {
+    bytesRead += disk.bytesRead;
+    disk = new FaultDisk();
+    return new FsStore({ dir: directories.at(-1) ?? '', ...options }, disk);
+  };
   return {
-    async open() {
-      const next = new FaultDisk();
-      bytesRead += disk.bytesRead;
-      disk = next;
-      return new FsStore({ dir: directories.at(-1) ?? '', ...options }, disk);
+    open,
+    async takeOver() {
+      const dir = directories.at(-1) ?? '';
+      const locks = (await readdir(dir)).map((name) => Number(/^lock\.(\d+)$/.exec(name)?.[1] ?? 0));
+      // The claim of an owner that has come and gone.
+      await symlink('|', join(dir, `lock.${Math.max(...locks) + 1}`));
+      return open();
     },
     async kill() {
       await disk.freeze();

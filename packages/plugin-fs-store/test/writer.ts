@@ -1,4 +1,4 @@
-import { silentLogger } from '@worker-runtime/core';
+import { type RuntimeError, silentLogger } from '@worker-runtime/core';
 import type { StoredLog, StoreFinding, StoreHost } from '@worker-runtime/core/plugin-kit';
 import { FsStore } from '../src/fs-store.ts';
 import type { FsStoreOptions } from '../src/store/store-settings.ts';
@@ -13,11 +13,19 @@ export class Writer {
   readonly store: FsStore;
   readonly findings: StoreFinding[] = [];
   readonly texts: Map<string, string>;
+  /** The losses that the store has reported. */
+  readonly losses: RuntimeError[] = [];
+  /** Resolves with the first loss. */
+  readonly lost: Promise<RuntimeError>;
+  #markLost: (failure: RuntimeError) => void = () => {};
   listed: readonly StoredLog[] = [];
 
   constructor(options: FsStoreOptions, texts: Map<string, string> = new Map()) {
     this.store = new FsStore(options, this.disk);
     this.texts = texts;
+    this.lost = new Promise((resolve) => {
+      this.#markLost = resolve;
+    });
   }
 
   get host(): StoreHost {
@@ -25,6 +33,10 @@ export class Writer {
       log: silentLogger,
       configuration: null,
       keptKeys: 1_000,
+      lost: (failure) => {
+        this.losses.push(failure);
+        this.#markLost(failure);
+      },
       snapshotOf: (log) => ({ head: this.headOf(log), text: `{"bytes":${this.headOf(log).bytes}}` }),
       report: (finding) => this.findings.push(finding),
     };

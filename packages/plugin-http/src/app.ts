@@ -236,8 +236,9 @@ const recordAnswers = (app: FastifyInstance, { log, measurements }: AppParts): v
   });
 };
 
-/** @throws RUNTIME_NOT_READY the store is not open yet, or failed to open */
-const assertReady = ({ status }: ServedRuntime): void => {
+/** @throws STORE_LOST the runtime has ended · RUNTIME_NOT_READY the store is not open yet, or failed to open */
+const assertReady = ({ status, failure }: ServedRuntime): void => {
+  if (failure) throw failure;
   if (status === 'new' || status === 'starting' || status === 'failed') {
     throw new RuntimeError('RUNTIME_NOT_READY', undefined, { details: { status } });
   }

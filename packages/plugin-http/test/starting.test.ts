@@ -7,6 +7,7 @@ import {
   type RuntimePlugin,
   type RuntimeStore,
 } from '@worker-runtime/core';
+import { faultyStore } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { http, plugin } from '../src/index.ts';
 import { isProblem, prepare, serve, serveAda } from './served.ts';
@@ -156,4 +157,23 @@ test('options are read from values or text; unknown or invalid ones are named', 
   ]) {
     t.throws(() => plugin(options), { code: 'INVALID_REQUEST' });
   }
+});
+
+test('P12, P51: a runtime that has lost its store is neither live nor ready, and its streams say why', async (t) => {
+  const store = faultyStore(memoryStore());
+  const { call, url } = await serveAda(t, {
+    plugins: [{ name: 'faulty', apply: (host) => host.useStore(store) }],
+  });
+  const clients = [await SseClient.open(url('workers/ada/events')), await SseClient.open(url('watch'))];
+  for (const client of clients) await client.next();
+  store.takeOver();
+  for (const client of clients) t.deepEqual((await client.rest()).at(-1)?.data, { reason: 'STORE_LOST' });
+  for (const path of ['/livez', '/readyz', '/v1/runtimes', 'workers/ada', 'workers/ada/transcript']) {
+    const answer = await call(path);
+    isProblem(t, answer, 503, 'STORE_LOST');
+    t.false(answer.body.retryable);
+    t.is(answer.headers.get('connection'), 'close');
+  }
+  const input = await call('workers/ada/inputs', { method: 'POST', body: { text: 'late' } });
+  isProblem(t, input, 503, 'STORE_LOST');
 });

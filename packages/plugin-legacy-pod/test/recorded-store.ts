@@ -24,6 +24,7 @@ export const recordedStore = async (path: string): Promise<RuntimeStore> => {
     log: silentLogger,
     configuration: null,
     keptKeys: 1_000,
+    lost: () => {},
     snapshotOf: () => undefined,
     report: () => {},
   });

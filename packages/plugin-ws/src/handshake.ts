@@ -22,10 +22,11 @@ export const isHandshake = ({ headers }: IncomingMessage): boolean =>
 
 /**
  * Checks that a request may be upgraded.
- * @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · RUNTIME_NOT_FOUND · VERSION_UNSUPPORTED the client does not offer the
+ * @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · STORE_LOST · RUNTIME_NOT_FOUND · VERSION_UNSUPPORTED the client does not offer the
  * subprotocol
  */
 export const assertHandshake = ({ url = '', headers }: IncomingMessage, runtime: ServedRuntime): void => {
+  if (runtime.failure) throw runtime.failure;
   if (runtime.status !== 'running') {
     throw new RuntimeError(runtime.status === 'starting' ? 'RUNTIME_NOT_READY' : 'RUNTIME_STOPPING');
   }

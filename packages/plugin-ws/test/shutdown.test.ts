@@ -1,4 +1,6 @@
-import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { isDeepStrictEqual } from 'node:util';
+import { memoryStore, Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { faultyStore } from '@worker-runtime/core/testing';
 import { http } from '@worker-runtime/plugin-http';
 import test from 'ava';
 import { plugin, wsObservation } from '../src/index.ts';
@@ -29,6 +31,26 @@ test('P4: when the runtime stops, a socket gets what is due, then the reason, an
     [{ type: 'closing', reason: 'RUNTIME_STOPPING' }],
   );
   t.deepEqual(await idle.closed, { code: 1001, reason: 'RUNTIME_STOPPING' });
+});
+
+test('P51: when the store is lost, every subscription ends with STORE_LOST, and new sockets are refused', async (t) => {
+  const store = faultyStore(memoryStore());
+  const served = await serve(t, { plugins: [{ name: 'faulty', apply: (host) => host.useStore(store) }] });
+  const client = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada' }, { op: 'watch' });
+  await client.until(({ type }) => type === 'synced');
+  store.takeOver();
+  await served.runtime.lost;
+  t.regex(await answerTo(served.web.url, upgradeRequest()), /^HTTP\/1\.1 503[\s\S]*STORE_LOST/);
+  await served.runtime.stop({ deadlineMs: 2_000 });
+  const frames = (await client.rest()).map(({ data }) => data);
+  for (const end of [
+    { type: 'ended', worker: 'ada', code: 'STORE_LOST' },
+    { type: 'ended', code: 'STORE_LOST' },
+  ] as const)
+    t.true(
+      frames.some((frame) => isDeepStrictEqual(frame, end)),
+      JSON.stringify(frames),
+    );
 });
 
 test('P4: a socket that does not read does not keep the runtime from stopping', async (t) => {

@@ -1,4 +1,4 @@
-import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { Runtime, type RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
 import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
@@ -92,8 +92,8 @@ const build = async (
   return { runtime, plugins };
 };
 
-/** Runs the runtime until a signal arrives, then drains it. */
-const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<void> => {
+/** Runs the runtime until a signal arrives or the store is lost, then drains it. Returns the error of a lost store. */
+const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<RuntimeError | null> => {
   const { runtime, plugins } = await build(plan, log);
   process.on('exit', flush);
   process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
@@ -107,25 +107,29 @@ const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<void> => {
     setNonBlocking(process.stdout);
     console.log(line);
   }
-  const reason = await signal;
-  log.info({ signal: reason }, 'stopping');
+  const reason = await Promise.race([signal, runtime.lost.then(() => 'the store is lost')]);
+  log.info({ reason }, 'stopping');
   await runtime.stop({ reason });
   log.info({}, 'stopped');
+  return runtime.failure;
 };
 
 /**
- * Serves until a signal arrives, then drains. It exits the process itself, because a detached execution may hold timers
- * and sockets forever. @throws Failure the start failed
+ * Serves until a signal arrives or the store is lost, then drains. It exits the process itself, because a detached
+ * execution may hold timers and sockets forever. @throws Failure the start failed
  */
 export const serve = async (flags: ServeFlags): Promise<never> => {
   const plan = await planOf(flags);
   surviveReaders();
   const operatorLog = await createLog(plan.logLevel);
+  let failure: RuntimeError | null;
   try {
-    await run(plan, operatorLog);
+    failure = await run(plan, operatorLog);
   } catch (error) {
     operatorLog.flush();
     throw startFailure(error, plan.options);
   }
-  process.exit(EXIT.ok);
+  if (failure) process.stderr.write(`worker-runtime: ${failure.code}: ${failure.message}\n`);
+  // a supervisor starts a process that failed again
+  process.exit(failure ? EXIT.failed : EXIT.ok);
 };

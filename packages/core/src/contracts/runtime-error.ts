@@ -56,6 +56,8 @@ export const ERROR_CODES = {
   ENGINE_UNAVAILABLE: { title: 'The engine is not available', retryable: true },
   STORE_UNAVAILABLE: { title: 'The store is not available', retryable: true },
   STORE_FULL: { title: 'The store is full', retryable: true },
+  /** The store belongs to another process, or its place is gone. Another process may serve the same store. */
+  STORE_LOST: { title: 'The runtime has lost its store', retryable: false },
   STORE_CORRUPT: { title: 'The store is corrupt', retryable: false },
   STORE_CONFLICT: { title: 'The log does not end where the writer expected', retryable: false },
   INTERNAL: { title: 'An internal error occurred', retryable: false },

@@ -1,5 +1,6 @@
 import type { Limits } from './limits.ts';
 import type { ObserveOptions, PageQuery, RuntimeApi, RuntimeStatus, WatchOptions } from './runtime-api.ts';
+import type { RuntimeError } from './runtime-error.ts';
 import type { RawPage, WatchStream, WorkerStream } from './stream.ts';
 
 /** A runtime as plugins and transports see it: the public API, its status, and reads that return stored bytes. */
@@ -7,6 +8,8 @@ export interface ServedRuntime extends RuntimeApi {
   /** @throws RUNTIME_NOT_READY until the store is open, because the store holds the id */
   readonly runtimeId: string;
   readonly status: RuntimeStatus;
+  /** The STORE_LOST error that ended the runtime; null unless its store was lost. The status is then `failed`. */
+  readonly failure: RuntimeError | null;
   readonly limits: Limits;
   /** Resolves when the runtime accepts commands; rejects when its start fails. */
   readonly ready: Promise<void>;

@@ -1,5 +1,6 @@
 import type { JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';
+import type { RuntimeError } from './runtime-error.ts';
 
 /**
  * The end of a log: the number of its last line and the size of all its lines. `{ seq: 0, bytes: 0 }` is an empty
@@ -121,6 +122,11 @@ export interface StoreHost {
   /** Returns the current snapshot of a log, for a checkpoint, or undefined if the runtime does not know the log. */
   snapshotOf(log: string): Snapshot | undefined;
   report(finding: StoreFinding): void;
+  /**
+   * Ends the runtime, because the store has lost its place for good: another process has taken it over, or it is gone. The
+   * store calls this once, with a STORE_LOST error, and before it rejects any call because of the loss.
+   */
+  lost(failure: RuntimeError): void;
 }
 
 /** The content of a store that was opened. */
@@ -142,7 +148,12 @@ export interface StoredBundle {
  *
  * Every method fails with a RuntimeError. The code of a failed `create` or `append` tells what happened:
  * - STORE_FULL, STORE_CONFLICT, WORKER_DAMAGED: *not done*. Nothing was added, neither now nor after a restart.
+ * - STORE_LOST: *not done*, and the store accepts nothing more. The runtime ends.
  * - any other code: *in doubt*. The runtime writes nothing more to that log until `head` has returned its end.
+ *
+ * A store that belongs to one process at a time acknowledges nothing that its next owner might not see. If it finds its
+ * loss during an append whose lines the next owner may have read, it calls `StoreHost.lost` and rejects that append as in
+ * doubt. From then on it refuses every call except `close` with STORE_LOST.
  *
  * A log that does not exist is WORKER_NOT_FOUND; a store that is not open is STORE_UNAVAILABLE. The runtime makes the
  * ids of logs from letters, digits and `_`, and never uses an id twice.

@@ -91,6 +91,8 @@ export class RunDriver {
   #outputs = 0;
   #waiters: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
   #outcome: RunOutcome | null = null;
+  /** The reason why the end of the run can never be committed; null while it can. */
+  #refusal: RuntimeError | null = null;
   #failure: unknown = null;
   #retry: (() => void) | null = null;
 
@@ -135,6 +137,14 @@ export class RunDriver {
     this.#answers.clear();
   }
 
+  /** Fences the engine, and rejects the callers that wait for the end of the run, because the journal refuses every commit. */
+  endUnrecorded(refusal: RuntimeError): void {
+    this.#refusal = refusal;
+    this.cancel('shutdown');
+    this.fence();
+    for (const { reject } of this.#waiters.splice(0)) reject(refusal);
+  }
+
   /** Fences an engine that missed its deadline, and ends the run together with the execution. */
   endDetached(): void {
     this.fence();
@@ -154,6 +164,7 @@ export class RunDriver {
   /** Resolves when the end of the run is committed. Rejects when an attempt to commit it failed; attempts continue. */
   finished(): Promise<void> {
     if (this.#outcome !== null) return Promise.resolve();
+    if (this.#refusal !== null) return Promise.reject(this.#refusal);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       const retry = this.#retry;

@@ -48,6 +48,8 @@ export class Supervisor implements ExecutionOwner {
   readonly #services: ExecutionServices;
   readonly #attachments: Attachments;
   readonly #stalls: Stalls;
+  /** The ends of the executions that `fence` detached. */
+  readonly #fenced: Promise<void>[] = [];
   #isDraining = false;
 
   constructor({ services, store, engines, claims, changed }: SupervisorOptions) {
@@ -339,6 +341,7 @@ export class Supervisor implements ExecutionOwner {
     this.close();
     this.#attachments.close();
     const until = this.#services.clock.now() + deadlineMs;
+    await this.#within(deadlineMs, this.#fenced);
     const states = (): readonly ExecutionState[] =>
       this.#attachments.workers.flatMap((worker) => findExecutionState(worker) ?? []);
     const stops = states().map(async ({ stopping, stopDeadline }) => {
@@ -364,6 +367,23 @@ export class Supervisor implements ExecutionOwner {
     const deadline = new Deadline(this.#services.clock, limitMs);
     await Promise.race([Promise.all(work), deadline.passed]);
     deadline.cancel();
+  }
+
+  /**
+   * Fences and detaches every execution at once, because the journal refuses every commit. Callers that wait for the end of
+   * a run receive the error. `drain` then waits for the engines.
+   */
+  fence(failure: RuntimeError): void {
+    this.#isDraining = true;
+    this.close();
+    this.#attachments.close();
+    for (const worker of this.#attachments.workers) {
+      const execution = findExecutionState(worker)?.execution;
+      if (!execution) continue;
+      execution.driver?.endUnrecorded(failure);
+      this.#attachments.fence(execution);
+      this.#fenced.push(this.#attachments.detach(execution, 'shutdown'));
+    }
   }
 
   /** Cancels the retries of queued inputs. The next start finds what was not stored by then. */

@@ -21,6 +21,8 @@ export interface JournalListener {
   storeRefusing(error: RuntimeError): void;
   /** Called when the store accepts appends again. */
   storeAccepting(): void;
+  /** Called when the store refuses an append with STORE_LOST. */
+  storeLost(error: RuntimeError): void;
 }
 
 export interface JournalOptions {
@@ -44,7 +46,7 @@ export interface CommitOptions {
 
 /** Errors that concern one log and say nothing about the store. */
 const OF_ONE_LOG = new Set<ErrorCode>(['STORE_CONFLICT', 'WORKER_DAMAGED']);
-const NOT_DONE = new Set<ErrorCode>([...OF_ONE_LOG, 'STORE_FULL']);
+const NOT_DONE = new Set<ErrorCode>([...OF_ONE_LOG, 'STORE_FULL', 'STORE_LOST']);
 /** The delays between attempts to commit the same decision. */
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
@@ -52,7 +54,7 @@ const LONGEST_DELAY_MS = 5_000;
 /** Errors of events that cannot be encoded, however often it is tried. */
 export const CANNOT_BE_WRITTEN: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'OUTPUT_TOO_LARGE']);
 /** Errors that no retry of a commit can change. */
-const FINAL = new Set<ErrorCode>([...OF_ONE_LOG, ...CANNOT_BE_WRITTEN, 'WORKER_NOT_FOUND']);
+const FINAL = new Set<ErrorCode>([...OF_ONE_LOG, ...CANNOT_BE_WRITTEN, 'WORKER_NOT_FOUND', 'STORE_LOST']);
 
 /**
  * The one writer. Each event of each Worker is decided, numbered, encoded, appended, applied and published here. A
@@ -71,6 +73,7 @@ export class Journal {
   #lastFailed = false;
   #isRefusing = false;
   #isClosed = false;
+  #fence: RuntimeError | null = null;
   #timeMs = 0;
   #time = '';
 
@@ -88,7 +91,7 @@ export class Journal {
 
   /** True if the store accepted the last batch and no log is in doubt. */
   get isHealthy(): boolean {
-    return this.#logsInDoubt === 0 && !this.#lastFailed;
+    return this.#logsInDoubt === 0 && !this.#lastFailed && this.#fence === null;
   }
 
   /** True while the outcome of the Worker's last append is unknown. */
@@ -100,7 +103,8 @@ export class Journal {
    * Decides in the Worker's turn and commits the resulting events. A decision without events writes nothing. On return
    * the events are durable, applied and published. Rejects as `decide` does; on rejection nothing was written. An
    * error that is no RuntimeError rejects as INTERNAL.
-   * @throws INTERNAL · STORE_UNAVAILABLE · STORE_FULL · STORE_CONFLICT · WORKER_DAMAGED · OUTPUT_TOO_LARGE an event over `eventBytes`
+   * @throws INTERNAL · STORE_UNAVAILABLE · STORE_FULL · STORE_LOST · STORE_CONFLICT · WORKER_DAMAGED · OUTPUT_TOO_LARGE an
+   * event over `eventBytes`
    */
   commit(worker: Worker, decide: Decision['decide'], options: CommitOptions = {}): Promise<Commit> {
     return new Promise((resolve, reject) => {
@@ -113,6 +117,10 @@ export class Journal {
   }
 
   #submit(worker: Worker, decision: Decision): void {
+    if (this.#fence) {
+      decision.reject(this.#fence);
+      return;
+    }
     const live = worker.ensureLive(this.#limits);
     const queue = commitQueueOf(live);
     if (worker.isDamaged) {
@@ -167,6 +175,12 @@ export class Journal {
     }
   }
 
+  /** Refuses every further commit, and those that wait for their turn, with this error. Appends in progress may still end. */
+  fence(failure: RuntimeError): void {
+    this.#fence ??= failure;
+    this.#isClosed = true;
+  }
+
   /** Ends all retries and waits. What is in doubt stays unknown until the next start reads the log. */
   close(): void {
     this.#isClosed = true;
@@ -182,6 +196,11 @@ export class Journal {
     while (queue.decisions.length > 0) {
       const { decisions } = queue;
       queue.decisions = [];
+      if (this.#fence) {
+        this.#pending -= decisions.length;
+        for (const decision of decisions) decision.reject(this.#fence);
+        continue;
+      }
       const turn = takeTurn(worker.state, decisions, this.#now, this.#limits.eventBytes);
       this.#pending -= decisions.length - turn.accepted.length;
       if (turn.batch.count > 0) {
@@ -225,7 +244,8 @@ export class Journal {
   }
 
   #reportRefusing(failure: RuntimeError): void {
-    if (this.#isRefusing || OF_ONE_LOG.has(failure.code)) return;
+    if (failure.code === 'STORE_LOST') this.#listener.storeLost(failure);
+    if (this.#fence || this.#isRefusing || OF_ONE_LOG.has(failure.code)) return;
     this.#isRefusing = true;
     this.#listener.storeRefusing(failure);
   }
@@ -290,6 +310,8 @@ export class Journal {
   ): Promise<RuntimeError | null> {
     const failure = new RuntimeError('STORE_UNAVAILABLE', undefined, { cause });
     const restMs = Math.max(0, this.#limits.commitTimeoutMs - (this.#clock.now() - since));
+    // the runtime has ended, and the outcome is known only to the next owner of the store
+    if (this.#fence) return failure;
     queue.isInDoubt = true;
     this.#logsInDoubt += 1;
     this.#listener.inDoubt(worker, failure);

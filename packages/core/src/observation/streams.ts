@@ -1,7 +1,7 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { ObserveOptions, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
-import { type ErrorCode, limitReached } from '../contracts/runtime-error.ts';
+import { type ErrorCode, limitReached, type RuntimeError } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
 import { encodeWatchCursor } from '../log/cursor.ts';
 import type { LogReader } from '../log/log-reader.ts';
@@ -22,6 +22,8 @@ export interface StreamsOptions {
   readonly detailOf: (worker: Worker) => WorkerDetail;
   /** True once the runtime has ended its runs. Streams end then, because everything committed can be read by then. */
   readonly areRunsEnded: () => boolean;
+  /** The error that ended the runtime; null unless its store was lost. */
+  readonly failure: () => RuntimeError | null;
 }
 
 /** Opens and limits streams and watches, and ends them when the runtime stops. */
@@ -95,7 +97,8 @@ export class Streams implements WorkerStreamOwner, WatchStreamOwner {
   }
 
   endOfRuntime(): ErrorCode | null {
-    return this.#options.areRunsEnded() ? 'RUNTIME_STOPPING' : null;
+    const { failure, areRunsEnded } = this.#options;
+    return failure()?.code ?? (areRunsEnded() ? 'RUNTIME_STOPPING' : null);
   }
 
   closed(stream: WorkerStream | WatchStream): void {

@@ -39,6 +39,10 @@ export interface AssemblyOptions {
   readonly report: (report: Report) => void;
   readonly assertRunning: () => void;
   readonly areRunsEnded: () => boolean;
+  /** The error that ended the runtime; null unless its store was lost. */
+  readonly failure: () => RuntimeError | null;
+  /** Ends the runtime, because its store was lost. */
+  readonly storeLost: (failure: RuntimeError) => void;
 }
 
 /** Distributes commits: to the order of changes, then to plugins, then to the supervisor. Reports trouble of the store. */
@@ -48,11 +52,13 @@ class CommitListener implements JournalListener {
   readonly #workers: Workers;
   readonly #hooks: Hooks;
   readonly #report: (report: Report) => void;
+  readonly storeLost: (failure: RuntimeError) => void;
 
-  constructor(workers: Workers, { hooks, report }: AssemblyOptions) {
+  constructor(workers: Workers, { hooks, report, storeLost }: AssemblyOptions) {
     this.#workers = workers;
     this.#hooks = hooks;
     this.#report = report;
+    this.storeLost = storeLost;
   }
 
   committed(worker: Worker, events: readonly WorkerEvent[]): void {
@@ -79,7 +85,11 @@ class CommitListener implements JournalListener {
 }
 
 /** The services that the runtime offers to the store that it opens. */
-const storeHost = (workers: Workers, { log, configuration, limits, report }: AssemblyOptions): StoreHost => ({
+const storeHost = (
+  workers: Workers,
+  { log, configuration, limits, report, storeLost }: AssemblyOptions,
+): StoreHost => ({
+  lost: storeLost,
   log,
   configuration,
   keptKeys: limits.idempotencyKeys,

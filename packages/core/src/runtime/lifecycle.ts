@@ -26,9 +26,14 @@ const STOP_RELEASES = 0.1;
 export class Lifecycle {
   /** Resolves when the runtime runs; rejects when its start failed. */
   readonly ready: Promise<void>;
+  /** Resolves with the error when the store is lost. */
+  readonly lost: Promise<RuntimeError>;
   readonly #options: LifecycleOptions;
   #status: RuntimeStatus = 'new';
   #areRunsEnded = false;
+  /** True from the end of a successful start: then a stop has to release what the start acquired. */
+  #hasStarted = false;
+  #failure: RuntimeError | null = null;
   #parts: Parts | null = null;
   #startedAt = '';
   #starting: Promise<void> = Promise.resolve();
@@ -36,6 +41,7 @@ export class Lifecycle {
   #cancelSweep: () => void = () => {};
   #becomeReady: () => void = () => {};
   #failReady: (error: unknown) => void = () => {};
+  #becomeLost: (failure: RuntimeError) => void = () => {};
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
@@ -44,24 +50,36 @@ export class Lifecycle {
       this.#failReady = reject;
     });
     this.ready.catch(() => {});
+    this.lost = new Promise((resolve) => {
+      this.#becomeLost = resolve;
+    });
   }
 
   get status(): RuntimeStatus {
     return this.#status;
   }
 
+  /** The STORE_LOST error that ended the runtime; null unless its store was lost. */
+  get failure(): RuntimeError | null {
+    return this.#failure;
+  }
+
   get startedAt(): string {
     return this.#startedAt;
   }
 
-  /** The parts, for reads: available from recovery until the runtime has stopped. @throws RUNTIME_NOT_READY · RUNTIME_STOPPING */
+  /**
+   * The parts, for reads: available from recovery until the runtime has stopped.
+   * @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · STORE_LOST
+   */
   opened(): Parts {
+    if (this.#failure) throw this.#failure;
     if (!this.#parts) throw new RuntimeError('RUNTIME_NOT_READY');
     if (this.#status === 'stopped') throw new RuntimeError('RUNTIME_STOPPING');
     return this.#parts;
   }
 
-  /** The parts, for commands. @throws RUNTIME_NOT_READY · RUNTIME_STOPPING */
+  /** The parts, for commands. @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · STORE_LOST */
   running(): Parts {
     const parts = this.opened();
     if (this.#status === 'starting') throw new RuntimeError('RUNTIME_NOT_READY');
@@ -90,12 +108,17 @@ export class Lifecycle {
         engines: registrations.engines,
         assertRunning: () => void this.running(),
         areRunsEnded: () => this.#areRunsEnded,
+        failure: () => this.#failure,
+        storeLost: (failure) => this.#endLost(failure),
       });
+      if (this.#failure) throw this.#failure;
       if (this.#status === 'starting') await hooks.opened.promise();
-      // a stop may have come during any step
+      // a stop, or the loss of the store, may have come during any step
+      if (this.#failure) throw this.#failure;
       if (this.#status !== 'starting')
         throw new RuntimeError(this.#status === 'stopping' ? 'RUNTIME_STOPPING' : 'RUNTIME_NOT_READY');
       this.#status = 'running';
+      this.#hasStarted = true;
       this.#becomeReady();
       void attachWaiting(this.#parts);
       this.#cancelSweep = sweepIdle(this.#parts.workers, clock, limits.idleUnloadMs);
@@ -125,14 +148,39 @@ export class Lifecycle {
       const starting = this.#starting.catch(() => {});
       await this.#inTime(starting, deadlineMs, 'the start');
     }
-    if (status === 'running') await this.#end(reason, deadlineMs);
+    if (this.#hasStarted) await this.#end(reason, deadlineMs);
     this.#status = 'stopped';
+  }
+
+  /**
+   * Ends the runtime after its store was lost: nothing can be recorded any more, so every execution is fenced and detached,
+   * and readers and callers receive the error. Plugins keep their resources until `stop`.
+   */
+  #endLost(failure: RuntimeError): void {
+    if (this.#failure || this.#status === 'stopped') return;
+    this.#failure = failure;
+    this.#areRunsEnded = true;
+    if (this.#status === 'running') this.#status = 'failed';
+    this.#options.report({
+      severity: 'error',
+      code: failure.code,
+      message: `The runtime has ended: ${failure.message}`,
+      cause: failure,
+    });
+    this.#cancelSweep();
+    if (this.#parts) {
+      const { journal, supervisor, streams } = this.#parts;
+      journal.fence(failure);
+      supervisor.fence(failure);
+      streams.wake();
+    }
+    this.#becomeLost(failure);
   }
 
   async #end(reason: string, deadlineMs: number): Promise<void> {
     const { clock, hooks } = this.#options;
     this.#cancelSweep();
-    const { supervisor, journal, streams, store } = this.opened();
+    const { supervisor, journal, streams, store } = this.#parts as Parts;
     const until = clock.now() + deadlineMs;
     await supervisor.drain(deadlineMs * STOP_RUNS);
     this.#areRunsEnded = true;

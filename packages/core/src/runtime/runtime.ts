@@ -105,6 +105,11 @@ const PROTOCOL = 1;
 export class Runtime implements ServedRuntime {
   /** Resolves when the runtime accepts commands; rejects when its start fails. */
   readonly ready: Promise<void>;
+  /**
+   * Resolves with a STORE_LOST error when the store is lost to another process; pending until then. The runtime has ended:
+   * it refuses every call, and a program that is supervised should stop it and exit.
+   */
+  readonly lost: Promise<RuntimeError>;
   readonly limits: Limits;
   readonly #displayName: string | null;
   readonly #hooks: Hooks;
@@ -163,6 +168,7 @@ export class Runtime implements ServedRuntime {
       report: this.#diagnostics.report,
     });
     this.ready = this.#lifecycle.ready;
+    this.lost = this.#lifecycle.lost;
     registrations.addOptions(engines, store);
     registrations.apply(plugins, this, this.#hooks, log);
   }
@@ -176,6 +182,10 @@ export class Runtime implements ServedRuntime {
 
   get status(): Api.RuntimeStatus {
     return this.#lifecycle.status;
+  }
+
+  get failure(): RuntimeError | null {
+    return this.#lifecycle.failure;
   }
 
   /** @throws RUNTIME_NOT_READY until the store is open, because the store holds the id */

@@ -130,6 +130,8 @@ export class FaultyStore implements RuntimeStore {
   readonly #calls: StoreCall[] = [];
   #faults: PlannedFault[] = [];
   #writes = 0;
+  #host: StoreHost | null = null;
+  #loss: RuntimeError | null = null;
 
   constructor(inner: RuntimeStore) {
     this.#inner = inner;
@@ -181,7 +183,18 @@ export class FaultyStore implements RuntimeStore {
     this.#releaseAll('done');
   }
 
+  /**
+   * Makes the store lost to its runtime, as if another process had taken it over: informs the host, and refuses every later
+   * call but `close` with STORE_LOST. Calls in progress continue.
+   */
+  takeOver(): void {
+    if (this.#loss) return;
+    this.#loss = new RuntimeError('STORE_LOST', 'Another process has taken over the store');
+    this.#host?.lost(this.#loss);
+  }
+
   open(host: StoreHost): Promise<OpenedStore> {
+    this.#host = host;
     return this.#call('open', null, null, () => this.#inner.open(host));
   }
 
@@ -246,6 +259,7 @@ export class FaultyStore implements RuntimeStore {
     const call = { method, log, batch, isWrite: WRITES[method] };
     this.#calls.push(call);
     if (call.isWrite) this.#writes += 1;
+    if (this.#loss && method !== 'close') throw this.#loss;
     const fault = this.#takeFault(call);
     for (const stall of this.#stalls) {
       if (!stall.holds(call)) continue;

@@ -3,6 +3,7 @@ import type { Contract } from './store/contract.ts';
 import { documentTests } from './store/documents.ts';
 import type { LackingCapabilities, StoreHarness, TestFunction } from './store/harness.ts';
 import { killingTests } from './store/killing.ts';
+import { losingTests } from './store/losing.ts';
 import { openingTests } from './store/opening.ts';
 import { readingTests } from './store/reading.ts';
 import { restartingTests } from './store/restarting.ts';
@@ -25,7 +26,7 @@ import { writingTests } from './store/writing.ts';
  *     open: async () => myStore(directory),
  *     dispose: () => rm(directory, { recursive: true }),
  *   };
- * }, { kill: 'the store runs in this process', meter: 'reads are not counted' });
+ * }, { kill: 'the store runs in this process', meter: 'reads are not counted', takeover: 'the store has no lock' });
  */
 export const testStore = (
   test: TestFunction,
@@ -43,4 +44,5 @@ export const testStore = (
   documentTests(contract);
   restartingTests(contract);
   killingTests(contract);
+  losingTests(contract);
 };

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
-import { errnoOf, isMisplaced } from '../disk/disk-failure.ts';
+import { errnoOf, isLoss, isMisplaced } from '../disk/disk-failure.ts';
 import type { Backlog } from '../files/backlog.ts';
 import { reportDamage } from '../files/damage.ts';
 import type { LogEntry } from '../files/log-entry.ts';
@@ -171,6 +171,7 @@ export class Checkpoints {
   }
 
   #reportFailure(detail: unknown): void {
+    if (isLoss(detail)) return;
     this.#settings.report({
       severity: 'warning',
       code: 'CHECKPOINT_FAILED',
@@ -188,6 +189,7 @@ export class Checkpoints {
     isClosing: boolean,
   ): Promise<boolean> {
     const { log, disk, layout } = this.#settings;
+    await log.assertOwned();
     if (!(await this.#file(dirty))) return false;
     for (const entry of removed) await this.#moveToTrash(entry);
     const trash = [...this.#trash];
@@ -208,9 +210,12 @@ export class Checkpoints {
     const isClean = isClosing && log.position.lsn === position.lsn;
     const checkpoint: Checkpoint = { checkpoint: number, ...position, lines: count, isClean };
     lines.push(Buffer.from(checkpointLine(checkpoint)));
+    // Another owner writes the catalog at the same position, and needs other segments.
+    await log.assertOwned();
     await (isNew ? this.#catalog.replace(lines) : this.#catalog.append(lines));
     const before = this.#last;
     this.#last = checkpoint;
+    log.noteCheckpoint(position.segment);
     await this.#retire(before?.segment ?? 0, trash);
     await this.#discardRescued();
     return true;
@@ -264,6 +269,7 @@ export class Checkpoints {
     const lines: Buffer[] = [];
     const count = await this.#describe(filed, lines);
     await log.sync();
+    await log.assertOwned();
     const noted = { ...this.#last, checkpoint: this.#last.checkpoint + 1, lines: count, isClean: false };
     await this.#catalog.append([...lines, Buffer.from(checkpointLine(noted))]);
     this.#last = noted;

@@ -1,41 +1,57 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, lutimes, open, readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises';
-import { connect, createServer, type Server } from 'node:net';
+import { type BigIntStats, statSync } from 'node:fs';
+import {
+  type FileHandle,
+  lstat,
+  lutimes,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  stat,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
+import type { Server } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { RuntimeError } from '@worker-runtime/core';
 import { errnoOf, unavailable } from './disk-failure.ts';
+import { isQuickToExamine } from './file-system.ts';
+import { closeSocket, inodeOf, listenOn, stateOfSocket } from './lock-socket.ts';
+import { decodeOwner, encodeOwner, isSocketName, type Owner, RELEASED } from './lock-target.ts';
+import type { Ownership } from './ownership.ts';
 
 const HEARTBEAT_MS = 1_000;
-/** The time for which the heartbeat of an owner on another machine is watched before the owner is treated as dead. */
+/** The time without a heartbeat after which an owner is treated as dead, if no socket shows that it is alive. */
 const WATCH_MS = 10_000;
-/** The longest socket address, in bytes, that every supported system accepts. */
-const ADDRESS_BYTES = 100;
-const SOCKET = /^lock-[0-9a-f]+\.sock$/;
+const POLL_MS = 500;
+const NS_PER_SECOND = 1_000_000_000n;
+/** How often the names are read again while they are changing, and the pause before the last of these attempts. */
+const ATTEMPTS = 5;
+const BACK_OFF_MS = 100;
 const PATTERN = /^lock\.(\d+)$/;
-
-/** The owner of a lock. It is encoded in the target of a symbolic link, which needs no block of a full disk. */
-interface Owner {
-  /** The boot id of the owner's kernel; empty for a released lock. */
-  readonly boot: string;
-  /** The name of its socket in the directory; null if the file system has no sockets. */
-  readonly socket: string | null;
-}
-
-interface Held {
-  readonly server: Server | null;
-  readonly socket: string;
-  /** The target of the lock's symbolic link. */
-  readonly target: string;
-}
+/** A released lock on its way to its name. */
+const TEMPORARY = /^lock\.\d+\.released$/;
+/** Names that show that a directory contains a store. */
+const STORE_NAMES: readonly string[] = ['catalog.json', 'wal', 'workers', 'runtime.json'];
 
 /** The services that a lock needs from the store that takes it. */
 export interface LockHost {
   /** Runs a job that uses the disk in sequence with the store's other calls. */
   run(job: () => Promise<void>): Promise<void>;
-  /** Called when another process has taken the lock. From then on this process must not write. */
-  onLost(): void;
+  /** Called once, with a STORE_LOST error, when the directory is lost. From then on this process must not write. */
+  onLost(failure: RuntimeError): void;
+}
+
+interface Held {
+  readonly handle: FileHandle;
+  readonly identity: BigIntStats;
+  readonly isQuick: boolean;
+  readonly server: Server | null;
+  readonly owner: Owner;
 }
 
 /** Returns the id of this boot of this kernel. Sockets show whether an owner lives only within one boot. */
@@ -50,33 +66,66 @@ const bootId = async (): Promise<string> => {
 const storeLocked = (): RuntimeError =>
   new RuntimeError('STORE_LOCKED', 'Another process has the store open');
 
+const numberOf = (name: string): number => Number(PATTERN.exec(name)?.[1] ?? 0);
+
 /**
  * The lock of a directory. Links named `lock.<n>` are made by `symlink`, which succeeds for one contender only. The
- * highest one is the lock, and its target names the owner, as in Emacs' lock files. The owner is alive while its socket
- * accepts connections: the kernel closes the socket when the process ends, for any reason, and a reused process id
- * cannot be mistaken for the owner. A released lock stays in the directory, because its number is the writer's epoch.
+ * highest one is the lock, and its target names the owner, as in Emacs' lock files. The owner is dead if the kernel refuses
+ * connections to its socket: the kernel closes a socket with its process, and a reused process id cannot be mistaken for
+ * the owner. A missing file proves nothing, because anyone may remove files. Then the heartbeat decides: the time of the
+ * link, which the owner updates every second. A released lock stays in the directory, because its number is the writer's
+ * epoch.
+ *
+ * Invariant: between a claim of another process and the moment at which it reads the store, the claim is visible. The
+ * owner checks with `confirm` after each write, before it acknowledges it, so either the owner sees the claim, or the
+ * claimant finds what was written. This holds even if the liveness of the owner was judged wrongly.
  */
-export class DirectoryLock {
+export class DirectoryLock implements Ownership {
   readonly epoch: number;
+  readonly #isQuick: boolean;
+  readonly #directory: string;
   readonly #path: string;
-  readonly #next: string;
   readonly #target: string;
-  readonly #socket: string;
-  readonly #server: Server | null;
+  readonly #host: LockHost;
+  /** Keeps the directory's inode from being reused, so that a new directory at the path is recognized. */
+  readonly #handle: FileHandle;
+  readonly #identity: BigIntStats;
+  readonly #socket: string | null;
+  /** Lower locks that could not be removed when this one was taken. */
+  readonly #older: ReadonlySet<number>;
   readonly #heartbeat: NodeJS.Timeout;
-  #isBeating = false;
+  #server: Server | null;
+  #inode: string | null;
+  #beating: Promise<void> | null = null;
+  /** The state of the directory at which its names were found in order; null if its times cannot be relied on. */
+  #confirmed: BigIntStats | null = null;
+  #loss: RuntimeError | null = null;
 
-  private constructor(directory: string, epoch: number, held: Held, host: LockHost) {
+  private constructor(
+    directory: string,
+    epoch: number,
+    older: ReadonlySet<number>,
+    { handle, identity, isQuick, server, owner }: Held,
+    host: LockHost,
+  ) {
     this.epoch = epoch;
+    this.#isQuick = isQuick;
+    this.#directory = directory;
     this.#path = join(directory, `lock.${epoch}`);
-    this.#next = join(directory, `lock.${epoch + 1}`);
-    this.#target = held.target;
-    this.#socket = join(directory, held.socket);
-    this.#server = held.server;
+    this.#target = encodeOwner(owner);
+    this.#host = host;
+    this.#handle = handle;
+    this.#identity = identity;
+    this.#socket = owner.socket;
+    this.#inode = owner.inode;
+    this.#server = server;
+    this.#older = older;
     this.#heartbeat = setInterval(() => {
-      if (this.#isBeating) return;
-      this.#isBeating = true;
-      void host.run(() => this.#beat(host));
+      this.#beating ??= host
+        .run(() => this.#beat())
+        .finally(() => {
+          this.#beating = null;
+        });
     }, HEARTBEAT_MS);
     this.#heartbeat.unref();
   }
@@ -85,44 +134,162 @@ export class DirectoryLock {
   static async take(directory: string, host: LockHost): Promise<DirectoryLock> {
     const socket = `lock-${randomBytes(6).toString('hex')}.sock`;
     let server: Server | null = null;
+    let handle: FileHandle | null = null;
     try {
-      server = await listen(directory, socket);
-      const self: Owner = { boot: await bootId(), socket: server ? socket : null };
-      const epoch = await claim(directory, self);
-      await removeOldLocks(directory, epoch);
-      return new DirectoryLock(directory, epoch, { server, socket, target: encode(self) }, host);
+      handle = await open(directory, 'r');
+      const identity = await handle.stat({ bigint: true });
+      server = await listenOn(directory, socket);
+      const inode = server && (await inodeOf(directory, socket));
+      const owner: Owner = { boot: await bootId(), socket: server ? socket : null, inode };
+      const epoch = await claim(directory, owner);
+      const older = await removeOldLocks(directory, epoch);
+      const isQuick = await isQuickToExamine(directory);
+      const held = { handle, identity, isQuick, server, owner };
+      return new DirectoryLock(directory, epoch, older, held, host);
     } catch (error) {
-      server?.close();
-      await unlink(join(directory, socket)).catch(() => {});
+      await closeSocket(server, directory, socket);
+      await handle?.close();
       throw error instanceof RuntimeError
         ? error
         : unavailable('The directory of the store cannot be used', error);
     }
   }
 
-  async release(): Promise<void> {
-    clearInterval(this.#heartbeat);
-    const server = this.#server;
-    if (server) {
-      await new Promise<void>((done) => server.close(() => done()));
-      // Closing removes the socket's file only if its address was a plain path.
-      await unlink(this.#socket).catch(() => {});
-    } else {
-      // Without a socket, contenders would have to watch the heartbeat: a lock marked as released tells them at once.
-      await symlink(encode({ boot: '', socket: null }), this.#next).catch(() => {});
+  async confirm(): Promise<RuntimeError | null> {
+    if (this.#loss) return this.#loss;
+    let found: BigIntStats;
+    try {
+      found = await stat(this.#directory, { bigint: true });
+    } catch (error) {
+      const isGone = ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(String(errnoOf(error)));
+      return isGone
+        ? this.#lose('The directory of the store was moved or deleted')
+        : unavailable('The directory of the store cannot be examined', error);
+    }
+    if (found.ino !== this.#identity.ino || found.dev !== this.#identity.dev)
+      return this.#lose('Another directory is at the path of the store');
+    if (this.#isAsConfirmed(found)) return this.#loss;
+    return this.#examine(found);
+  }
+
+  isUnchanged(): boolean {
+    if (!this.#isQuick || this.#confirmed === null || this.#loss) return false;
+    try {
+      return this.#isAsConfirmed(statSync(this.#directory, { bigint: true }));
+    } catch {
+      return false;
     }
   }
 
-  async #beat(host: LockHost): Promise<void> {
+  /** Compares the times of a directory, which every name that is made, removed or renamed in it changes. */
+  #isAsConfirmed({ dev, ino, mtimeNs, ctimeNs }: BigIntStats): boolean {
+    const known = this.#confirmed;
+    if (known === null || known.dev !== dev || known.ino !== ino) return false;
+    return known.mtimeNs === mtimeNs && known.ctimeNs === ctimeNs;
+  }
+
+  /** Releases the lock. After a loss, nothing in the directory is touched but the socket of this process. */
+  async release(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await this.#beating;
+    // The next owner needs no proof of death.
+    if ((await this.confirm()) === null) await this.#markReleased().catch(() => {});
+    if (this.#socket) await closeSocket(this.#server, this.#directory, this.#socket);
+    await this.#handle.close();
+  }
+
+  /** Replaces the target of the lock, whose number stays. */
+  async #markReleased(): Promise<void> {
+    const temporary = `${this.#path}.released`;
+    await unlink(temporary).catch(() => {});
+    await symlink(encodeOwner(RELEASED), temporary);
+    try {
+      await rename(temporary, this.#path);
+    } catch (error) {
+      await unlink(temporary).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Reads all names in the directory. `before` is the state of the directory before that. */
+  async #examine(before: BigIntStats): Promise<RuntimeError | null> {
+    const begun = Date.now();
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        const problem = await this.#problem();
+        if (problem === null) break;
+        if (problem === 'taken' || attempt === ATTEMPTS)
+          return this.#lose('Another process has taken over the store');
+        // A contender that finds this lock after it made a lower one removes the lower one at once.
+        if (problem === 'contended') await wait(BACK_OFF_MS);
+      }
+    } catch (error) {
+      return unavailable('The lock of the store cannot be examined', error);
+    }
+    const isSettled = begun - Number(before.mtimeMs) > clockStepMs(before);
+    this.#confirmed = isSettled ? before : null;
+    return this.#loss;
+  }
+
+  /**
+   * Looks for claims of other processes. Makes the lock again if its link is missing: then a contender may have found no
+   * lock, and have made one with any number.
+   */
+  async #problem(): Promise<'taken' | 'missing' | 'contended' | null> {
+    const numbers = (await readdir(this.#directory)).map(numberOf).filter((number) => number > 0);
+    if (numbers.some((number) => number > this.epoch)) return 'taken';
+    if (!numbers.includes(this.epoch)) {
+      await symlink(this.#target, this.#path).catch((error: unknown) => {
+        if (errnoOf(error) !== 'EEXIST') throw error;
+      });
+      return 'missing';
+    }
+    const target = await readlink(this.#path).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return null;
+      // Not a link: it was damaged, and is no claim.
+      if (errnoOf(error) === 'EINVAL') return this.#target;
+      throw error;
+    });
+    if (target === null) return 'missing';
+    if (target !== this.#target && decodeOwner(target) !== null) return 'taken';
+    return numbers.some((number) => number < this.epoch && !this.#older.has(number)) ? 'contended' : null;
+  }
+
+  async #beat(): Promise<void> {
+    this.#confirmed = null;
+    if (await this.confirm()) return;
     const now = new Date();
     await lutimes(this.#path, now, now).catch(() => {});
-    // Makes the link again if a person removed it, unless another process has taken this number or the next one.
-    await symlink(this.#target, this.#path).catch(() => {});
-    const target = await readlink(this.#path).catch(() => this.#target);
-    if (target !== this.#target || (await exists(this.#next))) host.onLost();
-    this.#isBeating = false;
+    await this.#keepSocket();
+  }
+
+  /** Makes the socket again if its file was removed or replaced. */
+  async #keepSocket(): Promise<void> {
+    const socket = this.#socket;
+    if (socket === null) return;
+    const inode = await inodeOf(this.#directory, socket);
+    if (this.#server && inode !== null && inode === this.#inode) return;
+    // The old server is closed first, because closing it removes the name.
+    await closeSocket(this.#server, this.#directory, socket);
+    this.#server = await listenOn(this.#directory, socket).catch(() => null);
+    this.#inode = this.#server && (await inodeOf(this.#directory, socket));
+  }
+
+  #lose(message: string): RuntimeError {
+    if (this.#loss) return this.#loss;
+    this.#loss = new RuntimeError('STORE_LOST', message);
+    clearInterval(this.#heartbeat);
+    void this.#handle.close().catch(() => {});
+    this.#host.onLost(this.#loss);
+    return this.#loss;
   }
 }
+
+/**
+ * Returns the age above which a time of a directory shows that nothing has changed since. The clock of a file system
+ * advances in steps: up to 10 ms on common ones, up to two seconds on those that store whole seconds.
+ */
+const clockStepMs = ({ mtimeNs }: BigIntStats): number => (mtimeNs % NS_PER_SECOND === 0n ? 2_500 : 100);
 
 const exists = (path: string): Promise<boolean> =>
   lstat(path).then(
@@ -130,53 +297,73 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-const highestLock = async (directory: string): Promise<number> => {
-  let found = 0;
-  for (const name of await readdir(directory)) found = Math.max(found, Number(PATTERN.exec(name)?.[1] ?? 0));
-  return found;
-};
+const highestOf = (names: readonly string[]): number => Math.max(0, ...names.map(numberOf));
 
 /** Makes the next lock if the owner of the last one is dead. Returns its number. @throws STORE_LOCKED */
 const claim = async (directory: string, self: Owner): Promise<number> => {
   for (;;) {
-    const last = await highestLock(directory);
-    if (last > 0 && (await isAlive(directory, last, self))) throw storeLocked();
+    const names = await readdir(directory);
+    const last = highestOf(names);
+    const state = last > 0 ? await stateOf(directory, last, self) : await stateWithoutLock(directory, names);
+    if (state === 'alive') throw storeLocked();
+    if (state === 'changed') continue;
+    const path = join(directory, `lock.${last + 1}`);
     try {
-      await symlink(encode(self), join(directory, `lock.${last + 1}`));
+      await symlink(encodeOwner(self), path);
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error;
       continue;
     }
-    // A contender that listed the directory while old locks were removed may have made a lower lock again.
-    if ((await highestLock(directory)) === last + 1) return last + 1;
+    // A contender that listed the directory while old locks were removed, or while the owner's link was missing, may have
+    // made a lower lock.
+    if (highestOf(await readdir(directory)) === last + 1) return last + 1;
+    await unlink(path).catch(() => {});
   }
 };
 
-const isAlive = async (directory: string, epoch: number, self: Owner): Promise<boolean> => {
+type OwnerState = 'alive' | 'dead' | 'changed';
+
+const stateOf = async (directory: string, epoch: number, self: Owner): Promise<OwnerState> => {
   const path = join(directory, `lock.${epoch}`);
-  const owner = await ownerOf(path);
-  // Released, or removed by a newer owner, which the next listing shows.
-  if (owner?.boot === '' || !(await exists(path))) return false;
+  const target = await readlink(path).catch(() => null);
+  // Removed, by a newer owner or by anyone else: the next listing shows which.
+  if (target === null && !(await exists(path))) return 'changed';
+  const owner = target === null ? null : decodeOwner(target);
   // The target is damaged, so the owner is unknown: any live socket in the directory is treated as the owner's.
-  if (owner === null) return acceptsAny(directory, self);
-  if (owner.boot === self.boot && owner.socket !== null) return accepts(directory, owner.socket);
-  // Another kernel, or no socket: a live owner updates the time of its link.
-  const before = await timeOf(path);
-  for (let watched = 0; watched < WATCH_MS; watched += HEARTBEAT_MS / 2) {
-    await wait(HEARTBEAT_MS / 2);
-    if ((await timeOf(path)) !== before) return true;
+  if (owner === null) return (await acceptsAny(directory, self)) ? 'alive' : 'dead';
+  if (owner.boot === '') return 'dead';
+  const isSameBoot = owner.boot === self.boot;
+  if (isSameBoot && owner.socket !== null) {
+    const state = await stateOfSocket(directory, owner.socket, owner.inode);
+    if (state !== 'unknown') return state;
   }
-  return false;
+  return stateByHeartbeat(path, isSameBoot);
 };
 
-const encode = ({ boot, socket }: Owner): string => `${boot}|${socket ?? ''}`;
+/** Watches the time of a lock, which a live owner updates. The clock of another kernel cannot be compared. */
+const stateByHeartbeat = async (path: string, isSameBoot: boolean): Promise<OwnerState> => {
+  const before = await timeOf(path);
+  for (let watchedMs = 0; watchedMs < WATCH_MS; watchedMs += POLL_MS) {
+    if (isSameBoot && Date.now() - before > WATCH_MS) return 'dead';
+    await wait(POLL_MS);
+    const now = await timeOf(path);
+    if (now === 0) return 'changed';
+    if (now !== before) return 'alive';
+  }
+  return 'dead';
+};
 
-const ownerOf = async (path: string): Promise<Owner | null> => {
-  const target = await readlink(path).catch(() => '');
-  const bar = target.indexOf('|');
-  const socket = target.slice(bar + 1);
-  if (bar < 0 || (socket !== '' && !SOCKET.test(socket))) return null;
-  return { boot: target.slice(0, bar), socket: socket === '' ? null : socket };
+/**
+ * The state of a directory without any lock. A store that was released keeps its lock, so the lock of a used store was
+ * removed, and a live owner makes it again within one heartbeat.
+ */
+const stateWithoutLock = async (directory: string, names: readonly string[]): Promise<OwnerState> => {
+  if (!STORE_NAMES.some((name) => names.includes(name))) return 'dead';
+  for (let watchedMs = 0; watchedMs < WATCH_MS; watchedMs += POLL_MS) {
+    await wait(POLL_MS);
+    if (highestOf(await readdir(directory)) > 0) return 'changed';
+  }
+  return 'dead';
 };
 
 const timeOf = (path: string): Promise<number> =>
@@ -185,72 +372,25 @@ const timeOf = (path: string): Promise<number> =>
     () => 0,
   );
 
-/** Calls `use` with an address of the socket that is short enough for the system, however long the directory's path is. */
-const withAddress = async <T>(
-  directory: string,
-  socket: string,
-  use: (address: string) => Promise<T>,
-): Promise<T> => {
-  const path = join(directory, socket);
-  if (Buffer.byteLength(path) <= ADDRESS_BYTES) return use(path);
-  const handle = await open(directory, 'r');
-  try {
-    return await use(`/proc/self/fd/${handle.fd}/${socket}`);
-  } finally {
-    await handle.close();
-  }
-};
-
-const listen = (directory: string, socket: string): Promise<Server | null> =>
-  withAddress(
-    directory,
-    socket,
-    (address) =>
-      new Promise((done) => {
-        const server = createServer((connection) => connection.destroy());
-        // Before listening: the file system has no sockets, and the heartbeat alone has to suffice. Later errors come from
-        // contenders that connect, and are ignored.
-        server.on('error', () => done(null));
-        server.listen(address, () => {
-          server.unref();
-          done(server);
-        });
-      }),
-  );
-
-const accepts = (directory: string, socket: string): Promise<boolean> =>
-  withAddress(
-    directory,
-    socket,
-    (address) =>
-      new Promise((done) => {
-        const connection = connect(address);
-        connection.once('connect', () => {
-          connection.destroy();
-          done(true);
-        });
-        // Any other failure, such as a full backlog, means that a process holds the socket.
-        connection.once('error', (error) =>
-          done(!['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes(String(errnoOf(error)))),
-        );
-      }),
-  );
-
 const acceptsAny = async (directory: string, self: Owner): Promise<boolean> => {
   for (const name of await readdir(directory)) {
-    if (SOCKET.test(name) && name !== self.socket && (await accepts(directory, name))) return true;
+    const isOther = isSocketName(name) && name !== self.socket;
+    if (isOther && (await stateOfSocket(directory, name, null)) === 'alive') return true;
   }
   return false;
 };
 
-/** Removes the locks and sockets of dead owners. */
-const removeOldLocks = async (directory: string, epoch: number): Promise<void> => {
+/** Removes the locks and sockets of dead owners. Returns the numbers of the locks that cannot be removed. */
+const removeOldLocks = async (directory: string, epoch: number): Promise<ReadonlySet<number>> => {
+  const left = new Set<number>();
   for (const name of await readdir(directory)) {
-    const number = Number(PATTERN.exec(name)?.[1] ?? 0);
-    if (number > 0 && number < epoch) {
-      const owner = await ownerOf(join(directory, name));
-      if (owner?.socket) await unlink(join(directory, owner.socket)).catch(() => {});
-      await unlink(join(directory, name)).catch(() => {});
-    }
+    const path = join(directory, name);
+    const number = numberOf(name);
+    if (TEMPORARY.test(name)) await unlink(path).catch(() => {});
+    if (number === 0 || number >= epoch) continue;
+    const owner = decodeOwner(await readlink(path).catch(() => ''));
+    if (owner?.socket) await unlink(join(directory, owner.socket)).catch(() => {});
+    await unlink(path).catch(() => left.add(number));
   }
+  return left;
 };

@@ -30,6 +30,10 @@ export const diskFailure = (error: unknown): RuntimeError => {
     : unavailable('The disk of the store failed', error);
 };
 
+/** True if the error says that the store is lost to this process. The loss is reported once, as such. */
+export const isLoss = (error: unknown): boolean =>
+  error instanceof RuntimeError && error.code === 'STORE_LOST';
+
 /** Makes a STORE_UNAVAILABLE error. */
 export const unavailable = (message: string, cause?: unknown): RuntimeError =>
   new RuntimeError('STORE_UNAVAILABLE', message, { cause });

@@ -31,6 +31,13 @@ export interface Disk {
   replace(path: string, chunks: readonly Uint8Array[]): Promise<void>;
   /** Returns the length of a regular file, or null if it does not exist. Fails with EISDIR for anything else. */
   size(path: string): Promise<number | null>;
+  /** Returns a text that is the same for every name of a file and for no other file; null if nothing has this name. */
+  identity(path: string): Promise<string | null>;
+  /**
+   * Returns the present path of an open file, as the kernel knows it, in about a microsecond. It changes if the file or a
+   * directory above it is moved, replaced or deleted. Null if the system does not know it.
+   */
+  pathOf(file: number): string | null;
   /** Returns the names in a directory, in no particular order; none if the directory does not exist. */
   list(path: string): Promise<readonly string[]>;
   /** Makes a directory. An existing one is no error. */

@@ -5,6 +5,7 @@ import { DirectoryLock } from '../disk/directory-lock.ts';
 import { type Disk, writeFully } from '../disk/disk.ts';
 import { diskFailure } from '../disk/disk-failure.ts';
 import { FilePool } from '../disk/file-pool.ts';
+import type { Ownership } from '../disk/ownership.ts';
 import { reportDamage } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
 import type { LogEntry } from '../files/log-entry.ts';
@@ -163,7 +164,7 @@ const mend = async (
   reportMended(message, { seq });
 };
 
-const repair = async (settings: Settings, epoch: number, report: Report): Promise<void> => {
+const repair = async (settings: Settings, owner: Ownership, report: Report): Promise<void> => {
   const { disk, layout } = settings;
   const identity = await readIdentity(disk, layout);
   let hasFailed = false;
@@ -172,6 +173,7 @@ const repair = async (settings: Settings, epoch: number, report: Report): Promis
     log: silentLogger,
     configuration: typeof identity === 'string' ? null : identity.configuration,
     keptKeys: 0,
+    lost: () => {},
     snapshotOf: (log: string) => snapshots.get(log),
     // The check has reported all damage. Only failures of the repair itself are new.
     report: (finding: StoreFinding) => {
@@ -180,7 +182,7 @@ const repair = async (settings: Settings, epoch: number, report: Report): Promis
       report(finding);
     },
   };
-  const { parts } = await openDirectory(settings, host, epoch, { keepsCatalog: false });
+  const { parts } = await openDirectory(settings, host, owner, { keepsCatalog: false });
   const { entries, log, checkpoints, files } = parts;
   for (const entry of entries.values()) {
     if (!entry.isChecked) await inspect(entry, files, disk, host.report);
@@ -220,7 +222,7 @@ export const doctor = async (dir: string, options: DoctorOptions = {}): Promise<
   const lock = await DirectoryLock.take(layout.root, { run: (job) => job(), onLost: () => {} });
   try {
     await check(settings, report);
-    if (options.repair) await repair(settings, lock.epoch, report);
+    if (options.repair) await repair(settings, lock, report);
     return findings;
   } catch (error) {
     throw diskFailure(error);

@@ -1,6 +1,6 @@
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
-import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
+import { diskFailure, isLoss, isMisplaced, unavailable } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
 import type { LogChange } from '../wal/frame.ts';
 import type { WalGate, WriteAheadLog } from '../wal/write-ahead-log.ts';
@@ -10,7 +10,7 @@ import type { WorkerFiles } from './worker-files.ts';
 
 export interface BacklogSettings {
   readonly disk: Disk;
-  readonly log: Pick<WriteAheadLog, 'syncedLsn' | 'sync'>;
+  readonly log: Pick<WriteAheadLog, 'syncedLsn' | 'sync' | 'assertOwned'>;
   readonly files: WorkerFiles;
   /** The most unfiled bytes in memory before commits wait. At a quarter of it, the files are written. */
   readonly limitBytes: number;
@@ -242,13 +242,15 @@ export class Backlog implements WalGate {
     const before = this.#filedBytes;
     let failure: unknown = null;
     try {
+      // The files may belong to another process.
+      await this.#settings.log.assertOwned();
       // Commits wait for files, and files get only synced bytes.
       if (this.#relief) await this.#settings.log.sync();
       failure = await this.#flushAll(goal);
     } catch (error) {
       failure = error;
     }
-    if (failure !== null && this.#failure === null) {
+    if (failure !== null && this.#failure === null && !isLoss(failure)) {
       this.#settings.report({
         severity: 'warning',
         code: 'FILES_BEHIND',

@@ -7,6 +7,7 @@ import type { Disk } from '../disk/disk.ts';
 import { withDiskFailure } from '../disk/disk-failure.ts';
 import { FilePool } from '../disk/file-pool.ts';
 import { Lane } from '../disk/lane.ts';
+import type { Ownership } from '../disk/ownership.ts';
 import { Backlog } from '../files/backlog.ts';
 import { BundleFiles } from '../files/bundle-files.ts';
 import { inspect } from '../files/inspection.ts';
@@ -129,7 +130,7 @@ const inspectAll = async (
 const assemble = async (
   settings: Settings,
   host: StoreHost,
-  epoch: number,
+  owner: Ownership,
   runtimeId: string,
   recovered: Recovered,
   keepsCatalog: boolean,
@@ -142,7 +143,8 @@ const assemble = async (
     disk,
     layout,
     runtimeId,
-    epoch: Math.max(epoch, replayed.epoch + 1),
+    owner,
+    epoch: Math.max(owner.epoch, replayed.epoch + 1),
     end: replayed.end,
     lastSegment: replayed.lastSegment,
     syncIntervalMs: settings.syncIntervalMs,
@@ -183,12 +185,12 @@ const assemble = async (
 /**
  * Opens a directory that is locked for this process: recovers its logs, and begins a store if it is unused.
  *
- * @throws STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE · STORE_FULL
+ * @throws STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE · STORE_FULL · STORE_LOST
  */
 export const openDirectory = async (
   settings: Settings,
   host: StoreHost,
-  epoch: number,
+  owner: Ownership,
   { keepsCatalog = true }: OpeningOptions = {},
 ): Promise<OpenedDirectory> => {
   const { disk, layout } = settings;
@@ -201,7 +203,9 @@ export const openDirectory = async (
   const recovered = await recoverStore({ disk, layout, report });
   checkVersion(recovered.version);
   const runtimeId = newId ?? identify(identity, recovered, report);
+  const loss = await owner.confirm();
+  if (loss) throw loss;
   await keepIdentity(settings, identity, runtimeId, isNew, host);
-  const parts = await assemble(settings, host, epoch, runtimeId, recovered, keepsCatalog);
+  const parts = await assemble(settings, host, owner, runtimeId, recovered, keepsCatalog);
   return { runtimeId, parts };
 };

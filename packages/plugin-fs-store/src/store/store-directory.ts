@@ -74,6 +74,7 @@ export class StoreDirectory {
   readonly #parts: StoreParts;
   #ticks = 0;
   #quietTicks = 0;
+  #isTicking = false;
   #writtenBytes: number;
 
   constructor(parts: StoreParts) {
@@ -192,8 +193,10 @@ export class StoreDirectory {
     return this.#write(FRAME_KIND.remove, entry, { lines: NO_BYTES, count: 0 }, null);
   }
 
-  putBundle(bundle: StoredBundle): Promise<void> {
-    return this.#parts.bundles.put(bundle);
+  async putBundle(bundle: StoredBundle): Promise<void> {
+    const { bundles, log } = this.#parts;
+    await bundles.put(bundle);
+    await log.assertOwned();
   }
 
   bundle(digest: string): Promise<Uint8Array | null> {
@@ -211,18 +214,37 @@ export class StoreDirectory {
 
   /** Flushes unfiled bytes, or makes a checkpoint if one is due. To be called once a second. */
   tick(): void {
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    void this.#tick().finally(() => {
+      this.#isTicking = false;
+    });
+  }
+
+  async #tick(): Promise<void> {
     const { backlog, checkpoints, log } = this.#parts;
+    const isAtRisk = await log.examineSegment();
     this.#ticks += 1;
     this.#quietTicks = log.writtenBytes === this.#writtenBytes ? this.#quietTicks + 1 : 0;
     this.#writtenBytes = log.writtenBytes;
     const isQuiet = this.#quietTicks === QUIET_TICKS;
-    if (checkpoints.isOverdue || isQuiet || this.#ticks % CHECKPOINT_TICKS === 0) void checkpoints.make();
+    if (checkpoints.isOverdue || isAtRisk || isQuiet || this.#ticks % CHECKPOINT_TICKS === 0)
+      void checkpoints.make();
     else void backlog.flush();
   }
 
-  /** Stops all writes to the write-ahead log, because another process has taken over the directory. */
-  fence(): void {
-    this.#parts.log.fence();
+  /** Stops all writes, because the directory belongs to another process, or is gone. */
+  fence(loss: RuntimeError): void {
+    this.#parts.log.fence(loss);
+  }
+
+  /** Closes all files of a fenced directory, and writes nothing. */
+  async release(): Promise<void> {
+    const { log, backlog, files, reads } = this.#parts;
+    await log.release();
+    await backlog.lane.drained();
+    await reads.drained();
+    await files.pool.close();
   }
 
   /**

@@ -3,6 +3,7 @@ import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, writeFully } from '../disk/disk.ts';
 import { diskFailure, isFull, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
+import type { Ownership } from '../disk/ownership.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from './frame.ts';
 import { Group, type Settle } from './group.ts';
@@ -13,6 +14,8 @@ export interface WalSettings {
   readonly disk: Disk;
   readonly layout: Layout;
   readonly runtimeId: string;
+  readonly owner: Ownership;
+  /** The epoch of the frames: that of the owner, or more. */
   readonly epoch: number;
   /** The end of the log after the replay. Everything before it is synced. */
   readonly end: WalPosition;
@@ -42,7 +45,8 @@ const ZEROS = Buffer.alloc(1_048_576);
  * together in the next write, under one sync. Databases have used this group commit since the 1980s (IMS Fast Path, later
  * PostgreSQL).
  *
- * Invariant: a change is acknowledged only after its group was written and, by the `commit` policy, synced. A failed sync
+ * Invariant: a change is acknowledged only after its group was written and, by the `commit` policy, synced, and after a
+ * check that the next owner of the store will find it. A failed sync
  * is never repeated on the same bytes: the kernel may have dropped them and then report success
  * (https://lwn.net/Articles/752063/). Instead a new segment begins, whose synced header names the end of the old one.
  */
@@ -55,6 +59,9 @@ export class WriteAheadLog {
   #writtenBytes = 0;
   #lastSegment: number;
   #file: number | null = null;
+  /** The path and the identity of the open segment when it got its name. Both show if the name still leads to it. */
+  #path: string | null = null;
+  #identity: string | null = null;
   /** The end of the zeros that are written ahead in the open segment. */
   #reserved = 0;
   /** The open segment holds bytes that may or may not survive. It must not be written any further. */
@@ -67,7 +74,8 @@ export class WriteAheadLog {
   #unsyncedBytes = 0;
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
-  #isFenced = false;
+  #loss: RuntimeError | null = null;
+  #hasMissingSegment = false;
   #gate: WalGate | null = null;
 
   constructor(settings: WalSettings) {
@@ -102,7 +110,7 @@ export class WriteAheadLog {
   /** Adds a change to the next group. Calls `settle` once, and never throws. */
   add(change: LogChange, settle: Settle): void {
     const exceedsQueue = this.#filling.bytes + change.lines.length > this.#settings.queueBytes;
-    if (this.#isClosed) settle(unavailable('The store is not open'), 0);
+    if (this.#isClosed) settle(this.#loss ?? unavailable('The store is not open'), 0);
     else if (exceedsQueue && this.#filling.frames > 0) {
       settle(unavailable('The queue of writes to the disk is full'), 0);
     } else this.#enqueue(change, settle);
@@ -118,14 +126,39 @@ export class WriteAheadLog {
 
   /**
    * Waits until no earlier attempt is in doubt: each is acknowledged, or can never become visible.
-   * @throws STORE_UNAVAILABLE · STORE_FULL the outcome is still unknown
+   * @throws STORE_UNAVAILABLE · STORE_FULL the outcome is still unknown · STORE_LOST only the next owner knows it
    */
   async settled(): Promise<void> {
     const refusal = await this.#refusal();
     await this.#lane.run(async () => {
       await this.#writeNext(refusal);
+      if (this.#loss) throw this.#loss;
       if (this.#isBroken) await withDiskFailure(() => this.#beginSegment());
     });
+  }
+
+  /** @throws STORE_LOST · STORE_UNAVAILABLE this process may not write to the directory (now) */
+  async assertOwned(): Promise<void> {
+    const failure = await this.#settings.owner.confirm();
+    if (failure) throw failure;
+  }
+
+  /**
+   * Checks the name of the open segment, and begins a new segment if it is gone. Returns true if acknowledged changes may be
+   * missing in the log, until a checkpoint has succeeded.
+   */
+  async examineSegment(): Promise<boolean> {
+    await this.#lane.run(async () => {
+      if (this.#isClosed || this.#file === null || (await this.#settings.owner.confirm())) return;
+      if (!this.#isBroken) await this.#checkName();
+      if (this.#hasMissingSegment && this.#isBroken) await this.#beginSegment().catch(() => {});
+    });
+    return this.#hasMissingSegment;
+  }
+
+  /** Notes that a checkpoint has made the segments below a number unnecessary. */
+  noteCheckpoint(segment: number): void {
+    if (segment >= this.#written.segment && !this.#isBroken) this.#hasMissingSegment = false;
   }
 
   /** Syncs everything that was written before this call. @throws STORE_UNAVAILABLE · STORE_FULL */
@@ -140,11 +173,17 @@ export class WriteAheadLog {
     await this.#writeGathered();
   }
 
-  /** Stops accepting and writing changes at once: the files belong to another process now. */
-  fence(): void {
+  /** Refuses every change that is not written yet: the files belong to another process now. */
+  fence(loss: RuntimeError): void {
     this.#isClosed = true;
-    this.#isFenced = true;
+    this.#loss = loss;
     if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  /** Closes the file of a fenced log, and writes nothing. */
+  async release(): Promise<void> {
+    await this.#writeGathered();
+    await this.#lane.run(() => this.#closeFile());
   }
 
   /**
@@ -195,7 +234,7 @@ export class WriteAheadLog {
   }
 
   async #refusal(): Promise<RuntimeError | null> {
-    if (this.#isFenced) return unavailable('Another process has taken over the store');
+    if (this.#loss) return this.#loss;
     try {
       const relief = this.#gate?.relief() ?? null;
       if (relief) await relief;
@@ -229,12 +268,51 @@ export class WriteAheadLog {
         return this.#markBroken('A sync of the write-ahead log failed', error);
       }
     }
+    if (!this.#isUnchanged()) {
+      const doubt = await this.#doubt();
+      if (doubt) return doubt;
+    }
     const { segment, offset, lsn } = this.#written;
     this.#written = { segment, offset: offset + bytes.length, lsn: lsn + group.frames };
     this.#writtenBytes += bytes.length;
     if (syncIntervalMs === null) this.#synced = this.#written;
     else await this.#syncLater(group, syncIntervalMs);
     return null;
+  }
+
+  /**
+   * True if neither the names in the directory nor the name of the open segment have changed. Checks the path of the file,
+   * because a stat of a file that is being written makes the next write more expensive: the kernel then stores a new time.
+   */
+  #isUnchanged(): boolean {
+    const { owner, disk } = this.#settings;
+    if (!owner.isUnchanged() || this.#file === null) return false;
+    return this.#path !== null && disk.pathOf(this.#file) === this.#path;
+  }
+
+  /**
+   * Checks that the next owner of the store will find the group that was just written. Returns the error if that is not
+   * certain. It is never `STORE_LOST`, which would mean that the group is void: the next owner may have read it.
+   */
+  async #doubt(): Promise<RuntimeError | null> {
+    const failure = await this.#settings.owner.confirm();
+    if (!failure) return this.#checkName();
+    if (failure.code === 'STORE_LOST') return unavailable('The store was lost during the write', failure);
+    return this.#markBroken('The owner of the store could not be confirmed', failure);
+  }
+
+  /** Checks that the name of the open segment still leads to it. Returns the error if it does not. */
+  async #checkName(): Promise<RuntimeError | null> {
+    const { disk, layout } = this.#settings;
+    let cause: unknown;
+    try {
+      const found = await disk.identity(layout.segment(this.#written.segment));
+      if (found === this.#identity) return null;
+    } catch (error) {
+      cause = error;
+    }
+    this.#hasMissingSegment = true;
+    return this.#markBroken('The segment in use was moved, replaced or deleted', cause);
   }
 
   /** Returns the open segment's file. Begins a new segment if there is none, or if it is broken or full. */
@@ -294,6 +372,10 @@ export class WriteAheadLog {
     const { disk, layout, epoch, runtimeId } = this.#settings;
     if (!this.#isBroken && this.#unsynced.length > 0) await this.#syncNow();
     this.#isBroken = true;
+    if (this.#hasMissingSegment) {
+      await this.assertOwned();
+      await disk.makeDirectory(layout.wal);
+    }
     this.#lastSegment += 1;
     const segment = this.#lastSegment;
     const { lsn, segment: before, offset: end } = this.#synced;
@@ -301,6 +383,7 @@ export class WriteAheadLog {
     const file = await disk.open(`${path}.new`, 'replace');
     let offset = SEGMENT_HEADER_BYTES;
     let last = lsn;
+    let known: { readonly path: string | null; readonly identity: string | null };
     try {
       const header = { epoch, segment, lsn, previous: { segment: before, end }, runtimeId };
       await writeFully(disk, file, encodeSegmentHeader(header), 0);
@@ -311,8 +394,11 @@ export class WriteAheadLog {
         last += group.frames;
       }
       await disk.sync(file);
+      // Another owner may have a segment with this name, which must not be replaced.
+      await this.assertOwned();
       await disk.rename(`${path}.new`, path);
       await disk.syncDirectory(layout.wal);
+      known = { path: disk.pathOf(file), identity: await disk.identity(path) };
     } catch (error) {
       await disk.close(file).catch(() => {});
       await disk.remove(`${path}.new`).catch(() => {});
@@ -320,6 +406,8 @@ export class WriteAheadLog {
     }
     await this.#closeFile();
     this.#file = file;
+    this.#path = known.path;
+    this.#identity = known.identity;
     this.#reserved = 0;
     this.#isBroken = false;
     this.#written = { segment, offset, lsn: last };
@@ -335,7 +423,7 @@ export class WriteAheadLog {
     if (file === null) return;
     const { disk } = this.#settings;
     // Cuts off unused zeros. Bytes of unknown content stay as they are.
-    const hasZeros = this.#reserved > this.#written.offset && !this.#isBroken && !this.#isFenced;
+    const hasZeros = this.#reserved > this.#written.offset && !this.#isBroken && !this.#loss;
     if (hasZeros) await disk.truncate(file, this.#written.offset).catch(() => {});
     await disk.close(file).catch(() => {});
   }

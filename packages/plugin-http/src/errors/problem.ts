@@ -46,6 +46,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   RUNTIME_UNREACHABLE: 503,
   ENGINE_UNAVAILABLE: 503,
   STORE_UNAVAILABLE: 503,
+  STORE_LOST: 503,
   STORE_CORRUPT: 503,
   STORE_FULL: 507,
   // these refuse a start or end a run; as the answer to a request they are server errors

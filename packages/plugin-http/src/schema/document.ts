@@ -27,6 +27,7 @@ const COMMON_ERRORS: readonly ErrorCode[] = [
   'INTERNAL',
   'RUNTIME_NOT_READY',
   'RUNTIME_STOPPING',
+  'STORE_LOST',
 ];
 
 const headersOf = (names: readonly (keyof typeof RESPONSE_HEADERS)[]): JsonSchema =>

@@ -244,7 +244,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /livez': {
     id: 'isAlive',
-    summary: 'Liveness: the process is up',
+    summary: 'Liveness: the process is up, and the runtime has not lost its store (503 STORE_LOST)',
     answers: { 200: { json: 'Health' } },
     errors: [],
   },

@@ -32,6 +32,11 @@ export interface StoreHarness {
    * can be opened there. Calls that were in progress need not settle.
    */
   kill?(): Promise<void>;
+  /**
+   * Ends the ownership of the open store, as if its lock had been removed or its lease had passed, and returns another store
+   * that is not open. Opening that store succeeds while the first one is still open.
+   */
+  takeOver?(): Promise<RuntimeStore>;
   /** Returns how many bytes stores have read from the location so far. */
   bytesRead?(): number;
 }
@@ -41,8 +46,9 @@ export interface StoreHarness {
  * - `kill`: the harness has the method `kill`.
  * - `lock`: while a store is open, a second `open` at the same location fails with STORE_LOCKED.
  * - `meter`: the harness has the method `bytesRead`.
+ * - `takeover`: the harness has the method `takeOver`.
  */
-export type StoreCapability = 'kill' | 'lock' | 'meter';
+export type StoreCapability = 'kill' | 'lock' | 'meter' | 'takeover';
 
 /** The capabilities that a store or its harness lacks, each with the reason. The tests that need one are skipped. */
 export type LackingCapabilities = Readonly<Partial<Record<StoreCapability, string>>>;

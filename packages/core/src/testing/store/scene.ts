@@ -25,6 +25,8 @@ export class StoreScene {
   readonly models = new Map<string, LogModel>();
   /** The findings that the store has reported since its last open. */
   findings: StoreFinding[] = [];
+  /** The losses that the store has reported since its last open. */
+  losses: RuntimeError[] = [];
   /** The number of key entries of each log that the store is asked to keep. */
   keptKeys = 1_000;
   /** True if the host returns snapshots to the store. */
@@ -62,6 +64,7 @@ export class StoreScene {
         return model && snapshotAt(model.head);
       },
       report: (finding) => this.findings.push(finding),
+      lost: (failure) => this.losses.push(failure),
     };
   }
 
@@ -76,6 +79,7 @@ export class StoreScene {
       });
     }
     this.findings = [];
+    this.losses = [];
     const store = await this.harness.open();
     const opened = await store.open(this.host);
     this.#store = store;
