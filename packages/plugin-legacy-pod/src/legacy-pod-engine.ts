@@ -25,6 +25,8 @@ import type { PodSnapshot } from './wire/pod-event.ts';
 
 export const ENGINE_NAME = 'legacy-pod';
 
+type AnswerRequests = (workerId: string, decision: string) => Promise<void>;
+
 interface ConnectedPod {
   readonly name: string;
   readonly link: PodLink;
@@ -55,6 +57,7 @@ export class LegacyPodEngine implements Engine {
   readonly #directory: PodDirectory;
   readonly #roots: AllowedRoots;
   readonly #log: Logger;
+  readonly #answerRequests: AnswerRequests;
   /** Worker ids by pod name. */
   readonly #owners = new Map<string, string>();
   /** The attached sessions by Worker id. */
@@ -62,12 +65,20 @@ export class LegacyPodEngine implements Engine {
   /** Pods that are being ended. A pod is not started again before its end, because it removes its socket at its end. */
   readonly #endings = new Map<string, Promise<void>>();
 
-  constructor(options: ResolvedOptions, files: PodFiles, directory: PodDirectory, log: Logger) {
+  /** `answerRequests` answers the open requests of a Worker, if another client of its pod decided. */
+  constructor(
+    options: ResolvedOptions,
+    files: PodFiles,
+    directory: PodDirectory,
+    log: Logger,
+    answerRequests: AnswerRequests = async () => {},
+  ) {
     this.#options = options;
     this.#files = files;
     this.#directory = directory;
     this.#roots = podRoots(options);
     this.#log = log;
+    this.#answerRequests = answerRequests;
   }
 
   /** Returns the id of the Worker that holds a pod now, or null. */
@@ -128,6 +139,7 @@ export class LegacyPodEngine implements Engine {
         acceptMs: this.#options.acceptMs,
         isCopying: pod.isAdopted && context.generation === 1,
         release,
+        answerRequests: (decision) => this.#answerRequests(context.workerId, decision),
         onRunEnd: () => void this.#adoptChildren(context, podName),
       });
       const ready = created.connect(link, snapshot);

@@ -50,7 +50,20 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
   }
 
   apply(host: PluginHost): void {
-    const engine = new LegacyPodEngine(this.#options, this.#files, this.#directory, host.log);
+    const engine = new LegacyPodEngine(
+      this.#options,
+      this.#files,
+      this.#directory,
+      host.log,
+      async (workerId, decision) => {
+        for (const { requestId, options: choices } of (await host.runtime.listRequests(workerId)).items)
+          if (choices.includes(decision))
+            await host.runtime.respond(workerId, requestId, {
+              decision,
+              note: 'Decided by another client of the pod',
+            });
+      },
+    );
     this.#engine = engine;
     host.useEngine(engine);
     host.hooks.start.tapPromise(async () => {

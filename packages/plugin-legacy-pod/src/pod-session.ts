@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type EngineContext,
   type EngineOutput,
@@ -40,6 +41,8 @@ export interface SessionOptions {
   readonly isCopying: boolean;
   /** Ends the pod or leaves it running, depending on the reason. */
   readonly release: (reason: DetachReason, link: PodLink | null) => Promise<void>;
+  /** Answers the open requests of the Worker with this decision. */
+  readonly answerRequests: (decision: string) => Promise<void>;
   /** Called after each run, because the pod may have started child pods in it. */
   readonly onRunEnd: () => void;
 }
@@ -178,6 +181,24 @@ export class PodSession implements EngineSession, FollowedPod {
     return this.#alerts.take();
   }
 
+  answerRequests(decision: string, answered: Promise<unknown>): void {
+    let isAnswered = false;
+    const settled = (): void => {
+      isAnswered = true;
+    };
+    answered.then(settled, settled);
+    const { signal } = this.#options.context;
+    this.#inBackground(
+      (async () => {
+        // The request may not be in the log yet.
+        for (let pauseMs = 2; !isAnswered && !signal.aborted; pauseMs = Math.min(pauseMs * 2, 250)) {
+          await this.#options.answerRequests(decision).catch(() => {});
+          if (!isAnswered) await delay(pauseMs, undefined, { signal }).catch(() => {});
+        }
+      })(),
+    );
+  }
+
   lost(error: unknown): void {
     if (!this.#isDetached) this.#options.context.lost(error);
   }
@@ -215,9 +236,9 @@ export class PodSession implements EngineSession, FollowedPod {
     if (this.#others.isEmpty) this.#isCopying = false;
   }
 
-  async *#recordOtherRun(run: Run, { run: { input, items }, feed, stream }: OtherRun): Outputs {
+  async *#recordOtherRun(run: Run, { run: { input, items }, feed, stream, earlier }: OtherRun): Outputs {
     if (feed) {
-      yield* this.#follow(feed, new RunFollower(this, run, feed).follow(items, stream));
+      yield* this.#follow(feed, new RunFollower(this, run, feed).follow(items, stream, earlier));
       return;
     }
     const outputs = this.mapper.outputs(items);
@@ -237,7 +258,7 @@ export class PodSession implements EngineSession, FollowedPod {
     // Runs of the pod while it was not attached came before this run.
     for (const other of this.#others.takeAll()) {
       if (other.run.input) yield [this.mapper.inputNotice(other.run.input.text)];
-      const outputs = this.mapper.outputs(other.run.items);
+      const outputs = this.mapper.outputs([...(other.earlier ?? []), ...other.run.items]);
       if (outputs.length > 0) yield outputs;
     }
     const feed = new PodFeed();

@@ -175,7 +175,7 @@ test('a paused pod opens a request, and resumes or abandons the run as answered'
   ]);
 });
 
-test('a pause that another client ends closes the request', async (t) => {
+test('P3: a run that another client resumes continues, and its request is answered', async (t) => {
   const scene = await open(t, { script: { runs: { long: LONG, '(resumed)': [{ text: 'resumed' }] } } });
   const { runtime } = await scene.start();
   const workerId = idOf(await scene.create(runtime));
@@ -186,12 +186,15 @@ test('a pause that another client ends closes the request', async (t) => {
   client.send({ method: 'pause' });
   await until(async () => (await runtime.getWorker(workerId)).status === 'waiting');
   client.send({ method: 'resume' });
-  await runsFinished(runtime, workerId, 2);
+  const { events } = await runsFinished(runtime, workerId, 1);
+  t.is((await runtime.getWorker(workerId)).run, null);
   t.deepEqual(await transcriptOf(runtime, workerId), [
     'user: long',
     'assistant: working on it now',
     'assistant: resumed',
   ]);
+  const resolved = events.find(({ type }) => type === 'request.resolved');
+  t.like(resolved?.data, { decision: 'resume', note: 'Decided by another client of the pod' });
   t.deepEqual((await runtime.listRequests(workerId)).items, []);
 });
 

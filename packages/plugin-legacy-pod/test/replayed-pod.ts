@@ -29,12 +29,13 @@ export class ReplayedPod {
   readonly #server: Server;
   readonly #clients = new Map<Socket, Lanes>();
   readonly #random: () => number;
-  #at = 1;
+  #at: number;
   #reached: (() => void)[] = [];
 
   private constructor(options: ReplayOptions) {
     this.#options = options;
     this.#random = randomFrom(options.seed);
+    this.#at = options.lines.findIndex(({ lane }) => lane !== 'connect');
     const { entries, status } = this.#snapshot;
     this.#committed = new CommittedEntries(entries as Json[], String(status));
     this.#server = createServer((socket) => this.#connect(socket));
@@ -77,8 +78,18 @@ export class ReplayedPod {
     }
   }
 
+  /** The lines at the beginning of each connection: alerts, and then the snapshot. */
+  get #connectLines(): readonly Json[] {
+    return this.#options.lines
+      .slice(
+        0,
+        this.#options.lines.findIndex(({ lane }) => lane !== 'connect'),
+      )
+      .map(({ line }) => line);
+  }
+
   get #snapshot(): Json {
-    return this.#options.lines[0]?.line.data as Json;
+    return this.#connectLines.at(-1)?.data as Json;
   }
 
   #connect(socket: Socket): void {
@@ -86,6 +97,7 @@ export class ReplayedPod {
     socket.on('close', () => this.#clients.delete(socket));
     const { entries, status } = this.#committed;
     const greeting = { ...(this.#snapshot.greeting as Json), pod_name: this.#options.name };
+    for (const line of this.#connectLines.slice(0, -1)) socket.write(`${JSON.stringify(line)}\n`);
     socket.write(
       `${JSON.stringify({ event: 'snapshot', data: { ...this.#snapshot, greeting, entries, status } })}\n`,
     );

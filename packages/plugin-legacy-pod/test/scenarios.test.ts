@@ -28,6 +28,8 @@ interface Play {
 }
 
 interface Scenario {
+  /** The file of the dialogue. Default: the name of the scenario. */
+  readonly sample?: string;
   /** The methods that the adapter sends. Another client sends the other methods. */
   readonly adapterMethods: readonly string[];
   /** The number of runs that had ended before the adoption. */
@@ -41,6 +43,15 @@ interface Scenario {
 }
 
 const HELLO = ['user: Hello', 'assistant: Hello World'];
+
+const LONG_JOB = [
+  ...HELLO,
+  'user: run the long job',
+  'assistant: I start the job.',
+  'call Bash',
+  'result "done\\n"',
+  'assistant: The job is done.',
+];
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   '01-fresh-first-run': {
@@ -63,6 +74,81 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ],
     outcomes: ['completed', 'completed'],
     notices: ['POD_ATTACHMENT'],
+  },
+  // A pod repeats its alerts on every connection, also on the short ones that read the log.
+  '02-alerts-before-snapshot': {
+    adapterMethods: [],
+    before: 1,
+    play: ({ finished }) => finished(2),
+    transcript: [
+      ...HELLO,
+      'user: read @src/main.rs',
+      'thinks: **Inspecting the file**',
+      'call Read',
+      'result "     1\\tfn main() {}\\n"',
+      'assistant: It is an empty main function.',
+    ],
+    outcomes: ['completed', 'completed'],
+    notices: ['POD_ALERT', 'POD_ALERT', 'POD_ATTACHMENT'],
+  },
+  '03-paused-then-resumed': {
+    adapterMethods: [],
+    before: 1,
+    play: ({ finished }) => finished(2),
+    transcript: LONG_JOB,
+    outcomes: ['completed', 'completed'],
+  },
+  '03-paused-then-resumed, requested here': {
+    sample: '03-paused-then-resumed',
+    adapterMethods: ['run'],
+    before: 1,
+    play: ({ runtime, workerId }) =>
+      runtime.sendInput(workerId, { text: 'run the long job' }, { waitMs: 10_000 }),
+    transcript: LONG_JOB,
+    outcomes: ['completed', 'completed'],
+  },
+  '03-paused-then-resumed, resumed here': {
+    sample: '03-paused-then-resumed',
+    adapterMethods: ['resume'],
+    before: 1,
+    play: async ({ runtime, workerId, finished }) => {
+      const { events } = await observeUntil(runtime, workerId, (seen) =>
+        seen.some(({ type }) => type === 'request.opened'),
+      );
+      const opened = events.find(({ type }) => type === 'request.opened');
+      if (opened?.type === 'request.opened')
+        await runtime.respond(workerId, opened.data.request, { decision: 'resume' });
+      return finished(2);
+    },
+    transcript: LONG_JOB,
+    outcomes: ['completed', 'completed'],
+  },
+  '03-paused-twice': {
+    adapterMethods: [],
+    before: 1,
+    play: ({ finished }) => finished(2),
+    transcript: [
+      ...LONG_JOB.slice(0, -2),
+      'result "one"',
+      'assistant: One is done.',
+      'call Bash',
+      'result "two"',
+      'assistant: Both are done.',
+    ],
+    outcomes: ['completed', 'completed'],
+  },
+  '03-paused-then-replaced': {
+    adapterMethods: [],
+    before: 1,
+    play: ({ finished }) => finished(3),
+    transcript: [
+      ...LONG_JOB.slice(0, -2),
+      'result "[Interrupted by user]"',
+      'user: something else',
+      'assistant: Sure.',
+    ],
+    outcomes: ['completed', 'completed', 'completed'],
+    notices: ['POD_PAUSE_ENDED'],
   },
   '04-paused-then-cancel': {
     adapterMethods: ['cancel'],
@@ -169,7 +255,7 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
       await runtime.stop();
       await rm(root, { recursive: true, force: true });
     });
-    const lines = await samples(name);
+    const lines = await samples(scenario.sample ?? name);
     const replay = async (seed: number): Promise<void> => {
       const pod = await ReplayedPod.open({
         lines,

@@ -41,6 +41,11 @@ export class PodFeed {
     return this.#events.some(matches);
   }
 
+  /** Returns the first buffered event that matches, without taking it. */
+  first(matches: (event: LinkEvent) => boolean): LinkEvent | null {
+    return this.#events.find(matches) ?? null;
+  }
+
   /** Takes the next event. Returns null if `signal` is aborted or `timeoutMs` has passed first. */
   async next(signal: AbortSignal | null, timeoutMs: number | null = null): Promise<LinkEvent | null> {
     if (this.#events.length === 0 && signal?.aborted !== true) await this.#woken(signal, timeoutMs);

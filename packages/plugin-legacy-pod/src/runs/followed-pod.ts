@@ -23,6 +23,10 @@ export interface FollowedPod {
   alignStream(position: StreamPosition): void;
   /** Takes the notices about alerts that were not taken yet. */
   takeNotices(): readonly Notice[];
+  /**
+   * Answers the open requests of the run until `answered` has settled, because another client of the pod decided.
+   */
+  answerRequests(decision: string, answered: Promise<unknown>): void;
   /** Reports that the pod cannot be reached any more. Ends the execution. */
   lost(error: unknown): void;
 }

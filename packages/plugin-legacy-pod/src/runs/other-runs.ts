@@ -13,6 +13,8 @@ export interface OtherRun {
   readonly feed: PodFeed | null;
   /** `pending` if the stream events of the items in `run` still have to be handled; `past` if they were missed. */
   readonly stream: 'past' | 'pending';
+  /** Items that end an earlier run and are recorded with this one. */
+  readonly earlier?: readonly ConversationItem[];
 }
 
 /** Marks the inputs that another client sent to the pod, to tell them from the inputs that are sent to the pod. */
@@ -84,12 +86,8 @@ export class OtherRuns {
     const second = items.findIndex(({ kind }, at) => kind === 'begin' && at > first && first !== -1);
     if (second !== -1) this.#putBack(items.slice(second));
     const [run] = splitRuns(items.slice(Math.max(0, first), second === -1 ? undefined : second));
-    const before = items.slice(0, Math.max(0, first));
-    this.#queue.push({
-      run: { input: run?.input ?? null, items: [...before, ...(run?.items ?? [])] },
-      feed,
-      stream: 'pending',
-    });
+    const earlier = items.slice(0, Math.max(0, first));
+    this.#queue.push({ run: run ?? { input: null, items: [] }, feed, stream: 'pending', earlier });
   }
 
   /** Begins a run of the Worker for each queued run, one by one. Resolves when the queue is empty. */
