@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { clientOf, type Scene, view } from './clients.ts';
+import { clientOf, isRetryable, type Scene, view } from './clients.ts';
 import { Oracle } from './oracle.ts';
 import type { Random } from './random.ts';
 import { Server } from './server.ts';
@@ -12,21 +12,36 @@ const CREATIONS = 50;
 const VIEWED = 40;
 const WORDS = Array.from({ length: 20 }, (_, at) => `word-${at}`).join(' ');
 
-/** Keeps one Worker busy: sends an input, waits for its run, sends the next one. Returns the number of finished runs. */
-const keepBusy = async ({ url, oracle, signal }: Scene, workerId: string): Promise<number> => {
+/** The number of finished runs, and of calls that were sent again because they failed. */
+interface Progress {
+  finished: number;
+  retries: number;
+}
+
+/** Keeps one Worker busy: sends an input, waits for its run, sends the next one. */
+const keepBusy = async (
+  { url, oracle, signal }: Scene,
+  workerId: string,
+  progress: Progress,
+): Promise<void> => {
   const api = clientOf(url, 'sse');
-  let finished = 0;
-  for (let at = 0; !signal.aborted; at++) {
+  for (let at = 0; !signal.aborted; ) {
     const idempotencyKey = `${workerId}-${at}`;
-    const { waited } = await api.sendInput(
-      workerId,
-      { text: WORDS, whenBusy: 'queue' },
-      { idempotencyKey, waitMs: 30_000 },
-    );
-    oracle.recordAcknowledged(workerId, idempotencyKey);
-    if (waited === 'finished') finished += 1;
+    try {
+      const { waited } = await api.sendInput(
+        workerId,
+        { text: WORDS, whenBusy: 'queue' },
+        { idempotencyKey, waitMs: 30_000 },
+      );
+      oracle.recordAcknowledged(workerId, idempotencyKey);
+      if (waited === 'finished') progress.finished += 1;
+      at += 1;
+    } catch (error) {
+      if (!isRetryable(error)) throw error;
+      progress.retries += 1;
+      await delay(200);
+    }
   }
-  return finished;
 };
 
 /** Measures how long the server takes for a trivial answer, each second. Returns the longest time in milliseconds. */
@@ -34,7 +49,10 @@ const worstResponse = async ({ url, signal }: Scene): Promise<number> => {
   let worst = 0;
   while (!signal.aborted) {
     const begin = performance.now();
-    await fetch(`${url}/livez`).then((answer) => answer.text());
+    // A failure counts as the time until it came.
+    await fetch(`${url}/livez`)
+      .then((answer) => answer.text())
+      .catch(() => {});
     worst = Math.max(worst, performance.now() - begin);
     await delay(1_000, undefined, { signal }).catch(() => {});
   }
@@ -70,15 +88,17 @@ export const soakBusy = async (
     const end = new AbortController();
     setMaxListeners(0, end.signal);
     const scene: Scene = { url, workerIds, oracle, random, signal: end.signal };
-    const running = Promise.all(workerIds.map((workerId) => keepBusy(scene, workerId)));
+    const progress: Progress = { finished: 0, retries: 0 };
+    const running = Promise.all(workerIds.map((workerId) => keepBusy(scene, workerId, progress)));
     const viewers = Promise.all(
       workerIds.filter((_, at) => at % VIEWED === 0).map((workerId) => view(scene, workerId, 'ws')),
     );
     const slowest = worstResponse(scene);
     await Promise.race([delay(minutes * 60_000), running, viewers]);
     end.abort();
-    const finished = (await running).reduce((sum, count) => sum + count, 0);
+    await running;
     await viewers;
+    const { finished, retries } = progress;
     const worst = await slowest;
     const exitCode = await server.end('SIGTERM');
     await server.start();
@@ -88,7 +108,7 @@ export const soakBusy = async (
     return {
       line:
         `${workers} busy Workers: ${(finished / minutes / 60).toFixed(0)} runs/s, acknowledged ${acknowledged}, lost ${lost}, ` +
-        `duplicated ${duplicated}, wrong status ${wrongStatus}, misread ${misread}, exit code ${exitCode}, ` +
+        `duplicated ${duplicated}, wrong status ${wrongStatus}, misread ${misread}, ${retries} calls repeated, exit code ${exitCode}, ` +
         `slowest answer of /livez ${worst.toFixed(0)} ms`,
       hasPassed: finished > 0 && lost + duplicated + wrongStatus + misread === 0 && exitCode === 0,
     };
