@@ -7,7 +7,7 @@ import type { Random } from './random.ts';
 
 const codeOf = (error: unknown): string => String((error as { readonly code?: unknown }).code);
 /** True if the same request may succeed later. */
-const isRetryable = (error: unknown): boolean =>
+export const isRetryable = (error: unknown): boolean =>
   (error as { readonly retryable?: unknown }).retryable === true;
 
 export type Transport = 'sse' | 'ws';

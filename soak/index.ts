@@ -1,11 +1,14 @@
 /*
- * npm run soak [-- runtime|sockets] [--minutes N] [--seed N] [--subscribers N]: runs the real server under kills, full
- * disks and bad clients. Prints one line of results, and exits with 1 if anything went wrong.
+ * npm run soak [-- runtime|busy|sockets] [--minutes N] [--seed N] [--workers N] [--subscribers N]: runs the real server
+ * under kills, full disks, moved files, stalled readers, floods and bad clients (`runtime`), under many busy Workers
+ * (`busy`), or under sockets that come and go (`sockets`). Prints one line of results, and exits with 1 if anything went
+ * wrong.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { soakBusy } from './busy.ts';
 import { Random } from './random.ts';
 import { soakRuntime } from './runtime.ts';
 import { Server } from './server.ts';
@@ -14,8 +17,9 @@ import { soakSockets } from './sockets.ts';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    minutes: { type: 'string', default: '5' },
+    minutes: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    workers: { type: 'string', default: '2000' },
     subscribers: { type: 'string', default: '1000' },
   },
 });
@@ -23,7 +27,7 @@ const { values, positionals } = parseArgs({
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 const [what = 'runtime'] = positionals;
-const minutes = Number(values.minutes);
+const minutes = Number(values.minutes ?? (what === 'busy' ? '1' : '5'));
 const random = new Random(Number(values.seed));
 const folder = await mkdtemp(join(tmpdir(), 'worker-runtime-soak-'));
 const log = join(folder, 'server.log');
@@ -38,7 +42,8 @@ const run = async (): Promise<{ readonly line: string; readonly hasPassed: boole
     return Promise.race([soakSockets(server, random, { minutes, subscribers }), server.died]);
   }
   if (what === 'runtime') return soakRuntime(folder, random, minutes);
-  throw new Error(`Unknown soak "${what}": use runtime or sockets`);
+  if (what === 'busy') return soakBusy(folder, random, { minutes, workers: Number(values.workers) });
+  throw new Error(`Unknown soak "${what}": use runtime, busy or sockets`);
 };
 
 const { line, hasPassed } = await run();

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readdirSync, readlinkSync } from 'node:fs';
+import { createWriteStream, readdirSync, readlinkSync, type WriteStream } from 'node:fs';
 import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -28,20 +29,32 @@ export interface Usage {
 /** Workers stay in memory for a minute (`idleUnloadMs`), and released memory is visible one round later. */
 const IDLE_SECONDS = 130;
 
-/** The real server as a process that can be ended and started again, always at the same address. */
+/** A server that takes longer for an answer about itself counts as not responsive. */
+const RESPONSE_MS = 10_000;
+
+/** A second process on the same store is refused within this time, or it has become ready. */
+const INTRUSION_MS = 20_000;
+
+const isInfo = (line: string): boolean => line.startsWith('{"level":30,');
+
+/**
+ * The real server as a process that can be ended and started again, always at the same address. Its log is a pipe whose
+ * reader can stall.
+ */
 export class Server {
   readonly url: string;
   /** Rejects if the process ended by itself, which it never must. */
   readonly died: Promise<never>;
   readonly #args: readonly string[];
-  readonly #log: number;
+  readonly #log: WriteStream;
+  #isLogStalled = false;
   #child: ChildProcess | null = null;
   #die: (error: Error) => void = () => {};
 
   private constructor(port: number, args: readonly string[], logPath: string) {
     this.url = `http://127.0.0.1:${port}`;
-    this.#args = [...args, 'serve', '--port', String(port), '--log-level', 'warn'];
-    this.#log = openSync(logPath, 'a');
+    this.#args = [...args, 'serve', '--port', String(port)];
+    this.#log = createWriteStream(logPath, { flags: 'a' });
     this.died = new Promise((_, reject) => {
       this.#die = reject;
     });
@@ -54,22 +67,8 @@ export class Server {
 
   /** Starts the process. Resolves when it is ready. @throws Error the process ended first */
   async start(): Promise<void> {
-    // By default, the server logs an unhandled rejection and continues. Here it has to fail.
-    const flags = [
-      '--unhandled-rejections=strict',
-      '--expose-gc',
-      '--import',
-      import.meta.resolve('tsx'),
-      '--import',
-      collect,
-    ];
-    const args = [...flags, bin, ...this.#args];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', this.#log] });
+    const child = this.#spawn(this.#args);
     const { stdout } = child;
-    if (stdout === null) throw new TypeError('The process has no standard output pipe');
-    const kill = (): boolean => child.kill('SIGKILL');
-    process.once('exit', kill);
-    child.once('exit', () => process.off('exit', kill));
     const ended = once(child, 'exit').then(([code]) => {
       throw new Error(`The server ended with ${String(code)} before it was ready: see its log`);
     });
@@ -84,15 +83,72 @@ export class Server {
     });
   }
 
+  /** Starts a second process on the same store, and ends it. Resolves with true if it became ready, which it never must. */
+  async intrude(): Promise<boolean> {
+    const child = this.#spawn([...this.#args.slice(0, -1), '0']);
+    const exited = once(child, 'exit');
+    const late = delay(INTRUSION_MS, 'late', { ref: false });
+    const outcome = await Promise.race([once(child.stdout, 'data').then(() => 'ready'), exited, late]);
+    child.kill('SIGKILL');
+    await exited;
+    return outcome === 'ready';
+  }
+
+  /** Stops the process without its knowledge, or lets it continue. */
+  pause(isPaused: boolean): void {
+    this.#child?.kill(isPaused ? 'SIGSTOP' : 'SIGCONT');
+  }
+
+  /** Stops or continues to read the log of this and later processes. */
+  stallLog(isStalled: boolean): void {
+    this.#isLogStalled = isStalled;
+    if (isStalled) this.#child?.stderr?.pause();
+    else this.#child?.stderr?.resume();
+  }
+
+  #spawn(serverArgs: readonly string[]) {
+    // By default, the server logs an unhandled rejection and continues. Here it has to fail.
+    const flags = [
+      '--unhandled-rejections=strict',
+      '--expose-gc',
+      '--import',
+      import.meta.resolve('tsx'),
+      '--import',
+      collect,
+    ];
+    const child = spawn(process.execPath, [...flags, bin, ...serverArgs], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const kill = (): boolean => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
+    const { stderr } = child;
+    createInterface({ input: stderr }).on('line', (line) => {
+      if (!isInfo(line)) this.#log.write(`${line}\n`);
+    });
+    if (this.#isLogStalled) stderr.pause();
+    return child;
+  }
+
   /** Ends the process with a signal. Resolves with its exit code, or null if it was killed. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
     const child = this.#child;
     if (!child) return null;
     this.#child = null;
     const ended = once(child, 'exit');
+    child.kill('SIGCONT');
     child.kill(signal);
     const [code] = (await ended) as [number | null];
     return code;
+  }
+
+  /** True if the server answers within some seconds. */
+  async isResponsive(): Promise<boolean> {
+    try {
+      return (await fetch(`${this.url}/livez`, { signal: AbortSignal.timeout(RESPONSE_MS) })).ok;
+    } catch {
+      return false;
+    }
   }
 
   async usage(): Promise<Usage> {
