@@ -103,6 +103,10 @@ export class FaultDisk implements Disk {
     return this.#call('size', path, 0, () => nodeDisk.size(path));
   }
 
+  space(path: string): ReturnType<Disk['space']> {
+    return this.#call('space', path, 0, () => nodeDisk.space(path));
+  }
+
   list(path: string): Promise<readonly string[]> {
     return this.#call('list', path, 0, () => nodeDisk.list(path));
   }

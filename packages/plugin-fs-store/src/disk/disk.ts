@@ -31,6 +31,8 @@ export interface Disk {
   replace(path: string, chunks: readonly Uint8Array[]): Promise<void>;
   /** Returns the length of a regular file, or null if it does not exist. Fails with EISDIR for anything else. */
   size(path: string): Promise<number | null>;
+  /** Returns the bytes of the volume of a path: those that this process may still use, and all. */
+  space(path: string): Promise<{ readonly free: number; readonly total: number }>;
   /** Returns the names in a directory, in no particular order; none if the directory does not exist. */
   list(path: string): Promise<readonly string[]>;
   /** Makes a directory. An existing one is no error. */
