@@ -111,6 +111,10 @@ export class FaultDisk implements Disk {
     return nodeDisk.pathOf(file);
   }
 
+  space(path: string): ReturnType<Disk['space']> {
+    return this.#call('space', path, 0, () => nodeDisk.space(path));
+  }
+
   list(path: string): Promise<readonly string[]> {
     return this.#call('list', path, 0, () => nodeDisk.list(path));
   }

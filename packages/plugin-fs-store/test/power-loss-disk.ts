@@ -108,6 +108,10 @@ export class PowerLossDisk implements Disk {
     return nodeDisk.size(path);
   }
 
+  space(path: string): ReturnType<Disk['space']> {
+    return nodeDisk.space(path);
+  }
+
   list(path: string): Promise<readonly string[]> {
     return nodeDisk.list(path);
   }

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { RuntimeError } from '@worker-runtime/core';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { makeDirectory, removeDirectory } from './directory.ts';
 import { Writer } from './writer.ts';
 
@@ -95,10 +95,116 @@ test.serial(
   },
 );
 
+/** Runs a test on a tmpfs of its own. */
+const onTmpfs = async (
+  t: ExecutionContext,
+  bytes: number,
+  use: (dir: string) => Promise<void>,
+): Promise<void> => {
+  const dir = await makeDirectory();
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', dir]);
+  } catch {
+    await removeDirectory(dir);
+    t.log('skipped: this user is not allowed to mount a tmpfs');
+    t.pass();
+    return;
+  }
+  try {
+    await use(dir);
+  } finally {
+    await run('umount', ['-l', dir]);
+    await removeDirectory(dir);
+  }
+};
+
+const codeOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => 'none',
+    (error: RuntimeError) => error.code,
+  );
+
+const LOGS = Array.from({ length: 8 }, (_, index) => `log_${index}`);
+const LARGE = 'x'.repeat(30_000);
+
+/** Appends until the disk is full, at last in small pieces, and then ends every log. */
+const fill = async (t: ExecutionContext, writer: Writer): Promise<void> => {
+  for (let refused = 0, round = 0; refused < 40; round += 1) {
+    const text = refused > 20 ? 'small' : LARGE;
+    const code = await codeOf(writer.append(LOGS[round % LOGS.length] ?? '', text));
+    if (code === 'none') continue;
+    t.is(code, 'STORE_FULL');
+    refused += 1;
+  }
+  for (const log of LOGS) await writer.append(log, 'the end', false, true);
+};
+
+/** Removes most of the logs, and waits until ordinary lines are accepted again. */
+const free = async (t: ExecutionContext, writer: Writer): Promise<void> => {
+  for (const log of LOGS.slice(1)) {
+    await writer.store.remove(log);
+    writer.texts.delete(log);
+  }
+  let code: string;
+  do {
+    await new Promise((done) => setImmediate(done));
+    code = await codeOf(writer.append('log_0', LARGE));
+  } while (code === 'STORE_FULL');
+  t.is(code, 'none');
+};
+
+const checkWhole = async (t: ExecutionContext, writer: Writer): Promise<void> => {
+  for (const [log, text] of writer.texts) t.deepEqual(await writer.read(log), { text, gaps: [] }, log);
+};
+
+for (const durability of ['commit', { intervalMs: 50 }] as const) {
+  const policy = durability === 'commit' ? durability : 'interval';
+  test.serial(
+    `P52: a real full disk accepts ends and removals, also after a kill, and is freed by them (${policy})`,
+    async (t) => {
+      const bytes = 16 * 1_048_576;
+      await onTmpfs(t, bytes, async (first) => {
+        const writer = await new Writer({ dir: join(first, 'store'), durability }).open();
+        for (const log of LOGS) await writer.create(log);
+        await fill(t, writer);
+        // A copy on an equal volume is what a kill leaves.
+        await writer.disk.freeze();
+        await onTmpfs(t, bytes, async (second) => {
+          const dir = join(second, 'store');
+          await cp(join(first, 'store'), dir, {
+            recursive: true,
+            verbatimSymlinks: true,
+            filter: (path) => !path.endsWith('.sock'),
+          });
+          const next = await new Writer({ dir, durability }, writer.texts).open();
+          await checkWhole(t, next);
+          for (const log of LOGS) await next.append(log, 'ended again', false, true);
+          await free(t, next);
+          for (const log of LOGS.slice(1)) await next.create(log);
+          await fill(t, next);
+          await free(t, next);
+          await next.store.close();
+          const last = await new Writer({ dir, durability }, next.texts).open();
+          await checkWhole(t, last);
+          t.deepEqual(
+            last.listed.map(({ log }) => log),
+            ['log_0'],
+          );
+          t.deepEqual(
+            last.findings.filter(({ severity }) => severity !== 'info'),
+            [],
+          );
+          await last.store.close();
+        });
+      });
+    },
+  );
+}
+
 test('options from code and from flags are read, and an unknown, missing or invalid option is named', async (t) => {
   const { fsStore, plugin } = await import('../src/index.ts');
   const known =
-    'dir, durability, intervalMs, segmentBytes, checkpointBytes, queueBytes, behindBytes, closingMs, openFiles';
+    'dir, durability, intervalMs, segmentBytes, checkpointBytes, queueBytes, behindBytes, closingMs, reserveBytes, openFiles';
   for (const [options, says] of [
     [null, 'The options of fs-store must be an object'],
     [[], 'The options of fs-store must be an object'],

@@ -59,11 +59,11 @@ export class Writer {
   }
 
   /** Appends one line, and keeps it in `texts` once it is acknowledged. */
-  async append(log: string, text: string, hasKey = false): Promise<void> {
+  async append(log: string, text: string, hasKey = false, isEssential = false): Promise<void> {
     const head = this.headOf(log);
     const lines = lineOf(head.seq + 1, text);
     const key = { hash: `hash-${head.seq + 1}`, digest: 'd', seq: head.seq + 1, offset: head.bytes };
-    await this.store.append(log, head, { lines, count: 1, keys: hasKey ? [key] : [] });
+    await this.store.append(log, head, { lines, count: 1, keys: hasKey ? [key] : [], isEssential });
     this.texts.set(log, (this.texts.get(log) ?? '') + lines.toString());
   }
 

@@ -42,6 +42,11 @@ export interface Batch {
   readonly lines: Uint8Array;
   readonly count: number;
   readonly keys?: readonly KeyEntry[];
+  /**
+   * True if the batch only ends work: a run, an execution or a Worker. A store whose space is used up should still accept it,
+   * so that work can end and space can be freed. Stores accept `remove` for the same reason.
+   */
+  readonly isEssential?: boolean;
 }
 
 /** The content of a new log besides its first lines. */

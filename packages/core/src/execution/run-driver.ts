@@ -362,13 +362,17 @@ export class RunDriver {
       (events: (state: WorkerState) => readonly NewEvent[]) =>
       (state: WorkerState): readonly NewEvent[] =>
         state.run?.runId === this.runId ? events(state) : [];
+    // a full store accepts a short end; the text of a run that completed is worth waiting for space
+    let isShort = false;
     const failure = await this.#host.persist(
       ifActive((state) => {
+        if (isShort) return decide(state, end);
         const leftover = this.#recorder.leftover(state, end);
         if (leftover) return [...leftover, ...decide(state, end)];
         return decide(state, end.outcome === 'completed' ? this.#textLost() : end);
       }),
       (error) => {
+        isShort = error.code === 'STORE_FULL' && end.outcome !== 'completed';
         if (!CANNOT_BE_WRITTEN.has(error.code)) rejectWaiters(error);
       },
     );

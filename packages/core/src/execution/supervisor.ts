@@ -281,11 +281,18 @@ export class Supervisor implements ExecutionOwner {
     const outcome = execution && !(await this.#end(execution, 'stop', deadline)) ? 'detached' : 'graceful';
     if (execution) this.#attachments.fence(execution);
     if (execution && outcome === 'detached') void this.#attachments.detachLate(execution);
+    const { journal } = this.#services;
     try {
-      await this.#services.journal.commit(worker, (state) => [
-        ...(execution?.driver?.leftover(state, { outcome: 'cancelled' }) ?? []),
-        ...stop(state, outcome, reason),
-      ]);
+      await journal
+        .commit(worker, (state) => [
+          ...(execution?.driver?.leftover(state, { outcome: 'cancelled' }) ?? []),
+          ...stop(state, outcome, reason),
+        ])
+        .catch((error: unknown) => {
+          // a full store accepts a stop without the text that no message has completed
+          if (RuntimeError.from(error).code !== 'STORE_FULL') throw error;
+          return journal.commit(worker, (state) => stop(state, outcome, reason));
+        });
     } catch (error) {
       // the Worker is not stopped, but nothing runs any more: record that as soon as the store accepts it
       if (execution && worker.state.run) this.recordEnd(execution, 'deadline');

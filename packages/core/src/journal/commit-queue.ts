@@ -6,6 +6,8 @@ import type { Decision } from './turn.ts';
 export class CommitQueue implements Slot {
   /** Decisions that wait for the turn in progress. */
   decisions: Decision[] = [];
+  /** Decisions that end something. A full store refused them together with others, so their next turn is their own. */
+  endings: Decision[] = [];
   /** True while a turn is in progress. */
   isTurning = false;
   /** True while the outcome of the last append is unknown. Until the store reports its head, no decision is made. */

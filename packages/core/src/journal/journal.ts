@@ -193,9 +193,11 @@ export class Journal {
    */
   #takeTurns(worker: Worker, live: Live, queue: CommitQueue): void {
     queue.isTurning = true;
-    while (queue.decisions.length > 0) {
-      const { decisions } = queue;
-      queue.decisions = [];
+    while (queue.decisions.length > 0 || queue.endings.length > 0) {
+      const areEndings = queue.endings.length > 0;
+      const decisions = areEndings ? queue.endings : queue.decisions;
+      if (areEndings) queue.endings = [];
+      else queue.decisions = [];
       if (this.#fence) {
         this.#pending -= decisions.length;
         for (const decision of decisions) decision.reject(this.#fence);
@@ -274,8 +276,18 @@ export class Journal {
   #end(worker: Worker, live: Live, turn: Turn, failure: RuntimeError | null): void {
     this.#pending -= turn.accepted.length;
     live.activeAt = this.#clock.now();
-    if (failure === null) this.#apply(worker, live, turn);
-    else for (const { decision } of turn.accepted) this.#refuse(worker, decision, failure);
+    if (failure === null) {
+      this.#apply(worker, live, turn);
+      return;
+    }
+    // a full store may still accept an end, if nothing else is in its batch
+    const isMixed = failure.code === 'STORE_FULL' && turn.batch.isEssential !== true;
+    for (const { decision, isEnding } of turn.accepted) {
+      if (isMixed && isEnding) {
+        this.#pending += 1;
+        commitQueueOf(live).endings.push(decision);
+      } else this.#refuse(worker, decision, failure);
+    }
   }
 
   #apply(worker: Worker, live: Live, { accepted, state, batch }: Turn): void {

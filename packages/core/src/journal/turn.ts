@@ -43,10 +43,20 @@ export interface Turn {
     readonly decision: Decision;
     readonly before: LogPosition;
     readonly events: readonly WorkerEvent[];
+    /** True if the decision ends a run, an execution or the Worker. */
+    readonly isEnding: boolean;
   }[];
   readonly state: WorkerState;
   readonly batch: Batch;
 }
+
+/** The types of events that a store should accept even if its space is used up. */
+const ENDINGS = new Set<WorkerEvent['type']>([
+  'run.finished',
+  'execution.detached',
+  'worker.stopped',
+  'worker.deleted',
+]);
 
 type Head = { -readonly [K in keyof LogPosition]: LogPosition[K] };
 
@@ -69,8 +79,10 @@ export const takeTurn = (
   const heads: Head[] = [];
   let text = '';
   let count = 0;
+  let isEssential = true;
   for (const decision of decisions) {
     const before = draft.head;
+    let isEnding = false;
     try {
       const events: WorkerEvent[] = [];
       const offsets: number[] = [];
@@ -90,6 +102,7 @@ export const takeTurn = (
         offsets.push(head.offset);
         added += line;
         events.push({ seq, time, worker: draft.workerId, ...event });
+        isEnding ||= ENDINGS.has(event.type);
       }
       if (events.length > 0) {
         for (let at = 0; at < events.length; at += 1)
@@ -99,8 +112,9 @@ export const takeTurn = (
         if (decision.key) keys.push({ ...decision.key, seq: before.seq + 1, offset: before.end });
         text += added;
         count += events.length;
+        isEssential &&= isEnding;
       }
-      accepted.push({ decision, before, events });
+      accepted.push({ decision, before, events, isEnding });
     } catch (error) {
       decision.reject(RuntimeError.from(error));
     }
@@ -110,5 +124,6 @@ export const takeTurn = (
   const base = from.head.end;
   // computed from the encoded batch, which is cheaper than encoding each last line again
   for (const head of heads) head.sum = crc32(lines.subarray(head.offset - base, head.end - base));
-  return { accepted, state: draft, batch: { lines, count, ...(keys.length > 0 && { keys }) } };
+  const batch = { lines, count, ...(keys.length > 0 && { keys }), ...(isEssential && { isEssential }) };
+  return { accepted, state: draft, batch };
 };

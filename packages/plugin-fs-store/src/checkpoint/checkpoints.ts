@@ -2,6 +2,7 @@ import { basename, join } from 'node:path';
 import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { errnoOf, isLoss, isMisplaced } from '../disk/disk-failure.ts';
+import type { Reserve } from '../disk/reserve.ts';
 import type { Backlog } from '../files/backlog.ts';
 import { reportDamage } from '../files/damage.ts';
 import type { LogEntry } from '../files/log-entry.ts';
@@ -26,6 +27,7 @@ export interface CheckpointSettings {
   readonly log: WriteAheadLog;
   readonly backlog: Backlog;
   readonly files: WorkerFiles;
+  readonly reserve: Pick<Reserve, 'isFull' | 'within'>;
   readonly entries: () => Iterable<LogEntry>;
   readonly snapshotOf: (log: string) => Snapshot | undefined;
   readonly report: (finding: StoreFinding) => void;
@@ -62,6 +64,9 @@ export class Checkpoints {
   #coveredBytes = 0;
   #running: Promise<void> | null = null;
   #hasFailed = false;
+  /** `writtenBytes` of the log when space was last freed, and when a segment was last begun for that. */
+  #freedAtBytes = -1;
+  #begunAtBytes = -1;
   #isStarted = false;
   /** The time at which the checkpoint at closing must stop. */
   #deadline = Number.POSITIVE_INFINITY;
@@ -75,11 +80,9 @@ export class Checkpoints {
 
   /** True if a replay would have to read more than `lagBytes`. */
   get isOverdue(): boolean {
-    return (
-      this.isDue &&
-      this.#isStarted &&
-      this.#settings.log.writtenBytes - this.#coveredBytes > this.#settings.lagBytes
-    );
+    const { log, reserve, lagBytes } = this.#settings;
+    const lag = log.writtenBytes - this.#coveredBytes;
+    return this.isDue && this.#isStarted && lag > reserve.within(lagBytes);
   }
 
   /** True if a log changed since the last checkpoint. */
@@ -136,6 +139,36 @@ export class Checkpoints {
       if (this.#running) return this.#running;
       if (!this.#isStarted || (!this.isDue && this.#last)) return;
     }
+    await this.#run(isClosing);
+  }
+
+  /**
+   * Frees space on a full disk: deletes the files of removed Workers, and the segments before the present end of the
+   * write-ahead log. Does nothing if nothing changed since the last time that it succeeded.
+   */
+  async freeSpace(): Promise<void> {
+    const { log, backlog } = this.#settings;
+    if (!this.#isStarted || this.#running) return;
+    if (!this.isDue && log.writtenBytes === this.#freedAtBytes) return;
+    try {
+      // The removals are synced, and no replay brings a removed log back.
+      await log.sync();
+      await backlog.lane.run(async () => this.#emptyTrash([...this.#trash]));
+      if (log.writtenBytes !== this.#begunAtBytes) await log.beginNextSegment();
+      this.#begunAtBytes = log.writtenBytes;
+    } catch {
+      // A checkpoint may still free something.
+    }
+    const { writtenBytes } = log;
+    // The second checkpoint retires what the first one still kept.
+    await this.#run(false);
+    if (this.#hasFailed) return;
+    await this.#run(false);
+    if (!this.#hasFailed) this.#freedAtBytes = writtenBytes;
+  }
+
+  async #run(isClosing: boolean): Promise<void> {
+    if (this.#running) return this.#running;
     this.#running = this.#settings.backlog.lane.run(() => this.#guarded(isClosing));
     await this.#running;
     this.#running = null;
@@ -188,7 +221,7 @@ export class Checkpoints {
     removed: ReadonlySet<LogEntry>,
     isClosing: boolean,
   ): Promise<boolean> {
-    const { log, disk, layout } = this.#settings;
+    const { log, disk, layout, reserve } = this.#settings;
     await log.assertOwned();
     if (!(await this.#file(dirty))) return false;
     for (const entry of removed) await this.#moveToTrash(entry);
@@ -197,7 +230,7 @@ export class Checkpoints {
       await disk.syncDirectory(layout.workers);
       await disk.syncDirectory(layout.trash);
     }
-    const isNew = this.#last === null || this.#catalog.isOutgrown;
+    const isNew = this.#last === null || (this.#catalog.isOutgrown && !reserve.isFull);
     const lines: Buffer[] = [];
     let count = await this.#describe(isNew ? this.#settings.entries() : dirty, lines);
     if (!isNew) {
@@ -360,12 +393,16 @@ export class Checkpoints {
       const unnamed = name.endsWith('.new') ? segmentNumberOf(name.slice(0, -4)) : null;
       if (unnamed !== null && unnamed <= below) await disk.remove(join(layout.wal, name));
     }
-    for (const path of trash) {
+    await this.#emptyTrash(trash);
+  }
+
+  async #emptyTrash(paths: readonly string[]): Promise<void> {
+    for (const path of paths) {
       try {
-        await disk.remove(path);
+        await this.#settings.disk.remove(path);
         this.#trash.delete(path);
       } catch (error) {
-        // The checkpoint is made. What cannot be deleted now is tried again after the next one.
+        // What cannot be deleted now is tried again after the next checkpoint.
         if (!isMisplaced(error)) throw error;
       }
     }

@@ -38,6 +38,8 @@ export interface Disk {
    * directory above it is moved, replaced or deleted. Null if the system does not know it.
    */
   pathOf(file: number): string | null;
+  /** Returns the bytes of the volume of a path: those that this process may still use, and all. */
+  space(path: string): Promise<{ readonly free: number; readonly total: number }>;
   /** Returns the names in a directory, in no particular order; none if the directory does not exist. */
   list(path: string): Promise<readonly string[]>;
   /** Makes a directory. An existing one is no error. */

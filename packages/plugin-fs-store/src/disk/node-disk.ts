@@ -1,5 +1,5 @@
 import { close, constants, fdatasync, ftruncate, open, read, readlinkSync, write } from 'node:fs';
-import { lstat, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { writeFile } from 'atomically';
@@ -96,6 +96,11 @@ export const nodeDisk: Disk = {
     } catch {
       return null;
     }
+  },
+
+  async space(path) {
+    const { bsize, bavail, blocks } = await statfs(path);
+    return { free: bavail * bsize, total: blocks * bsize };
   },
 
   async list(path) {

@@ -2,6 +2,7 @@ import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure, isLoss, isMisplaced, unavailable } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
+import type { Reserve } from '../disk/reserve.ts';
 import type { LogChange } from '../wal/frame.ts';
 import type { WalGate, WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { inspect } from './inspection.ts';
@@ -14,6 +15,7 @@ export interface BacklogSettings {
   readonly files: WorkerFiles;
   /** The most unfiled bytes in memory before commits wait. At a quarter of it, the files are written. */
   readonly limitBytes: number;
+  readonly reserve: Pick<Reserve, 'within' | 'measure'>;
   readonly report: (finding: StoreFinding) => void;
 }
 
@@ -73,8 +75,13 @@ export class Backlog implements WalGate {
     this.#settings = settings;
   }
 
+  get #limitBytes(): number {
+    const { reserve, limitBytes } = this.#settings;
+    return reserve.within(limitBytes);
+  }
+
   get #softBytes(): number {
-    return this.#settings.limitBytes / 4;
+    return this.#limitBytes / 4;
   }
 
   /** Adds an acknowledged change to its log, and to what has to be filed. */
@@ -120,7 +127,7 @@ export class Backlog implements WalGate {
    * @throws STORE_FULL · STORE_UNAVAILABLE the files cannot be written
    */
   relief(): Promise<void> | null {
-    if (this.#bytes <= this.#settings.limitBytes) return null;
+    if (this.#bytes <= this.#limitBytes) return null;
     this.#relief ??= new Relief();
     void this.#schedule(this.#softBytes);
     return this.#relief.done;
@@ -244,6 +251,8 @@ export class Backlog implements WalGate {
     try {
       // The files may belong to another process.
       await this.#settings.log.assertOwned();
+      // A volume that cannot be measured is bounded as before.
+      await this.#settings.reserve.measure().catch(() => {});
       // Commits wait for files, and files get only synced bytes.
       if (this.#relief) await this.#settings.log.sync();
       failure = await this.#flushAll(goal);
@@ -289,7 +298,7 @@ export class Backlog implements WalGate {
   #subtract(bytes: number): void {
     this.#bytes -= bytes;
     this.#filedBytes += bytes;
-    if (this.#relief && this.#bytes <= this.#settings.limitBytes) this.#settleRelief(null);
+    if (this.#relief && this.#bytes <= this.#limitBytes) this.#settleRelief(null);
   }
 
   #settleRelief(failure: unknown): void {

@@ -8,6 +8,7 @@ import { withDiskFailure } from '../disk/disk-failure.ts';
 import { FilePool } from '../disk/file-pool.ts';
 import { Lane } from '../disk/lane.ts';
 import type { Ownership } from '../disk/ownership.ts';
+import { Reserve } from '../disk/reserve.ts';
 import { Backlog } from '../files/backlog.ts';
 import { BundleFiles } from '../files/bundle-files.ts';
 import { inspect } from '../files/inspection.ts';
@@ -139,8 +140,11 @@ const assemble = async (
   const { replayed, entries, touched, removed, rescued, catalog } = recovered;
   const report = (finding: StoreFinding): void => host.report(finding);
   const files = new WorkerFiles(disk, layout, new FilePool(disk, settings.openFiles));
+  const reserve = new Reserve(disk, layout.root, settings.reserveBytes);
+  await reserve.open();
   const log = new WriteAheadLog({
     disk,
+    reserve,
     layout,
     runtimeId,
     owner,
@@ -152,7 +156,7 @@ const assemble = async (
     queueBytes: settings.queueBytes,
     report,
   });
-  const backlog = new Backlog({ disk, log, files, limitBytes: settings.behindBytes, report });
+  const backlog = new Backlog({ disk, log, files, reserve, limitBytes: settings.behindBytes, report });
   log.holdFor(backlog);
   const checkpoints = new Checkpoints({
     disk,
@@ -161,6 +165,7 @@ const assemble = async (
     log,
     backlog,
     files,
+    reserve,
     entries: () => entries.values(),
     snapshotOf: (id) => host.snapshotOf(id),
     report,
@@ -179,7 +184,7 @@ const assemble = async (
   const reads = new Lane();
   const bundles = new BundleFiles(disk, layout, backlog.lane, reads);
   const { keptKeys } = host;
-  return { disk, entries, log, backlog, files, checkpoints, bundles, reads, keptKeys, report };
+  return { disk, entries, log, reserve, backlog, files, checkpoints, bundles, reads, keptKeys, report };
 };
 
 /**

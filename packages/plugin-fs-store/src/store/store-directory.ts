@@ -15,6 +15,7 @@ import type { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
+import type { Reserve } from '../disk/reserve.ts';
 import type { Backlog } from '../files/backlog.ts';
 import type { BundleFiles } from '../files/bundle-files.ts';
 import { reportDamage, reportUnreadable } from '../files/damage.ts';
@@ -44,6 +45,7 @@ export interface StoreParts {
   readonly disk: Disk;
   readonly entries: Map<string, LogEntry>;
   readonly log: WriteAheadLog;
+  readonly reserve: Reserve;
   readonly backlog: Backlog;
   readonly files: WorkerFiles;
   readonly checkpoints: Checkpoints;
@@ -212,7 +214,7 @@ export class StoreDirectory {
     return this.#parts.reads.run(job);
   }
 
-  /** Flushes unfiled bytes, or makes a checkpoint if one is due. To be called once a second. */
+  /** Flushes unfiled bytes, makes a checkpoint if one is due, or frees a full disk. To be called once a second. */
   tick(): void {
     if (this.#isTicking) return;
     this.#isTicking = true;
@@ -222,12 +224,16 @@ export class StoreDirectory {
   }
 
   async #tick(): Promise<void> {
-    const { backlog, checkpoints, log } = this.#parts;
+    const { backlog, checkpoints, log, reserve } = this.#parts;
     const isAtRisk = await log.examineSegment();
     this.#ticks += 1;
     this.#quietTicks = log.writtenBytes === this.#writtenBytes ? this.#quietTicks + 1 : 0;
     this.#writtenBytes = log.writtenBytes;
     const isQuiet = this.#quietTicks === QUIET_TICKS;
+    if (reserve.isFull) {
+      void checkpoints.freeSpace().then(() => reserve.regain());
+      return;
+    }
     if (checkpoints.isOverdue || isAtRisk || isQuiet || this.#ticks % CHECKPOINT_TICKS === 0)
       void checkpoints.make();
     else void backlog.flush();
@@ -273,16 +279,20 @@ export class StoreDirectory {
     const meta = document === null ? keys : document + keys;
     const change: LogChange = { kind, log, seq, bytes, keyBytes, count, meta, lines };
     return new Promise((done, fail) => {
-      this.#parts.log.add(change, (failure, lsn) => {
-        if (failure) {
-          this.#failed(entry, kind, failure);
-          fail(failure);
-          return;
-        }
-        if (kind === FRAME_KIND.remove) this.#removed(entry);
-        else this.#added(entry, change, lsn, keys, document);
-        done();
-      });
+      this.#parts.log.add(
+        change,
+        (failure, lsn) => {
+          if (failure) {
+            this.#failed(entry, kind, failure);
+            fail(failure);
+            return;
+          }
+          if (kind === FRAME_KIND.remove) this.#removed(entry);
+          else this.#added(entry, change, lsn, keys, document);
+          done();
+        },
+        kind === FRAME_KIND.remove || batch.isEssential === true,
+      );
     });
   }
 

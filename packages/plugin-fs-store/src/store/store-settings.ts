@@ -29,6 +29,11 @@ export interface FsStoreOptions {
    * progress. The rest stays in the write-ahead log, and is written after the next open. Default 3,000.
    */
   readonly closingMs?: number;
+  /**
+   * The bytes that are kept on the disk for stops, ends of runs and removals, so that a full disk can be freed: at most, and
+   * at most a sixteenth of the volume. 0 for none. Default 4 MiB.
+   */
+  readonly reserveBytes?: number;
   /** The number of Workers' files kept open. Default 256. */
   readonly openFiles?: number;
 }
@@ -55,6 +60,7 @@ export const BOUNDS = {
   queueBytes: mebibytes(1_024),
   behindBytes: mebibytes(1_024),
   closingMs: optional(wholeNumber(0, LONGEST_MS), 3_000),
+  reserveBytes: optional(wholeNumber(0, 1_024 * MEBIBYTE), 4 * MEBIBYTE),
   openFiles: optional(wholeNumber(4, 100_000), 256),
 };
 

@@ -25,6 +25,8 @@ export class Group {
   #used = GROUP_BYTES;
   #frames = 0;
   readonly #settles: Settle[] = [];
+  /** The changes that a full disk must accept, by their index. */
+  readonly #essential = new Map<number, LogChange>();
   #first: FrameAddress;
 
   constructor(first: FrameAddress, buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)) {
@@ -45,7 +47,8 @@ export class Group {
     return this.#buffer;
   }
 
-  add(change: LogChange, settle: Settle): void {
+  add(change: LogChange, settle: Settle, isEssential: boolean): void {
+    if (isEssential) this.#essential.set(this.#frames, change);
     const metaBytes = change.meta === '' ? 0 : Buffer.byteLength(change.meta);
     this.#makeRoom(frameBytes(change, metaBytes));
     const { epoch, segment, lsn } = this.#first;
@@ -75,6 +78,15 @@ export class Group {
   settle(failure: RuntimeError | null): void {
     let { lsn } = this.#first;
     for (const settle of this.#settles) settle(failure, lsn++);
+  }
+
+  /** Reports a failure to the callers of all changes but the essential ones. Moves those to another group. */
+  refuseInto(essential: Group, failure: RuntimeError): void {
+    this.#settles.forEach((settle, index) => {
+      const change = this.#essential.get(index);
+      if (change) essential.add(change, settle, true);
+      else settle(failure, 0);
+    });
   }
 
   #reseal(first: FrameAddress): void {

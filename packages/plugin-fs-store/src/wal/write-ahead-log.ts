@@ -1,9 +1,10 @@
-import type { RuntimeError } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, writeFully } from '../disk/disk.ts';
 import { diskFailure, isFull, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
 import type { Ownership } from '../disk/ownership.ts';
+import type { Reserve } from '../disk/reserve.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from './frame.ts';
 import { Group, type Settle } from './group.ts';
@@ -25,6 +26,8 @@ export interface WalSettings {
   readonly syncIntervalMs: number | null;
   readonly segmentBytes: number;
   readonly queueBytes: number;
+  /** The space that essential changes may use on a full disk. */
+  readonly reserve: Pick<Reserve, 'isFull' | 'bytesAhead' | 'within' | 'markFull' | 'release' | 'regain'>;
   readonly report: (finding: StoreFinding) => void;
 }
 
@@ -36,6 +39,8 @@ export interface WalGate {
 
 /** The most bytes that wait for the next sync of the interval policy. Above it, the sync comes early. */
 const UNSYNCED_BYTES = 8_388_608;
+/** The longest lines of a change that may use the reserve. */
+const ESSENTIAL_BYTES = 65_536;
 const KEPT_BUFFER_BYTES = 4_194_304;
 /** The zeros that are written ahead of the frames. */
 const ZEROS = Buffer.alloc(1_048_576);
@@ -107,17 +112,20 @@ export class WriteAheadLog {
     return this.#synced.lsn;
   }
 
-  /** Adds a change to the next group. Calls `settle` once, and never throws. */
-  add(change: LogChange, settle: Settle): void {
+  /**
+   * Adds a change to the next group. Calls `settle` once, and never throws. An essential change ends work or frees space:
+   * on a full disk it is written to the space of the reserve.
+   */
+  add(change: LogChange, settle: Settle, isEssential = false): void {
     const exceedsQueue = this.#filling.bytes + change.lines.length > this.#settings.queueBytes;
     if (this.#isClosed) settle(this.#loss ?? unavailable('The store is not open'), 0);
     else if (exceedsQueue && this.#filling.frames > 0) {
       settle(unavailable('The queue of writes to the disk is full'), 0);
-    } else this.#enqueue(change, settle);
+    } else this.#enqueue(change, settle, isEssential && change.lines.length <= ESSENTIAL_BYTES);
   }
 
-  #enqueue(change: LogChange, settle: Settle): void {
-    this.#filling.add(change, settle);
+  #enqueue(change: LogChange, settle: Settle, isEssential: boolean): void {
+    this.#filling.add(change, settle, isEssential);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     // Changes that are added in the same iteration of the event loop share one write and one sync.
@@ -165,6 +173,17 @@ export class WriteAheadLog {
   async sync(): Promise<void> {
     if (this.#unsynced.length === 0) return;
     await this.#lane.run(() => withDiskFailure(() => this.#syncNow()));
+  }
+
+  /**
+   * Begins a new segment, so that a checkpoint after this may retire the one before.
+   * @throws STORE_UNAVAILABLE · STORE_FULL
+   */
+  async beginNextSegment(): Promise<void> {
+    await this.#lane.run(async () => {
+      if (this.#isFenced || this.#written.offset <= SEGMENT_HEADER_BYTES) return;
+      await withDiskFailure(() => this.#beginSegment());
+    });
   }
 
   /** Stops accepting changes, and waits until every added change is settled. */
@@ -223,7 +242,10 @@ export class WriteAheadLog {
       this.#spare,
     );
     this.#spare = undefined;
-    group.settle(refusal ?? (await this.#write(group)));
+    const failure = refusal ?? (await this.#write(group));
+    if (failure?.code === 'STORE_FULL' && refusal === null) this.#settings.reserve.markFull();
+    if (failure?.code === 'STORE_FULL') await this.#writeEssential(group, failure);
+    else group.settle(failure);
     // Only after the callbacks: a checkpoint at this position must find every earlier change applied in memory.
     this.#settled = this.#written;
     if (group.buffer.length <= KEPT_BUFFER_BYTES) this.#spare = group.buffer;
@@ -233,8 +255,24 @@ export class WriteAheadLog {
     }
   }
 
+  /** Refuses the changes of a group that fill a full disk. Writes the others, with the space of the reserve. */
+  async #writeEssential(group: Group, refusal: RuntimeError): Promise<void> {
+    const { reserve } = this.#settings;
+    const essential = new Group(this.#address);
+    group.refuseInto(essential, refusal);
+    if (essential.frames === 0) return;
+    reserve.markFull();
+    let failure = await this.#write(essential);
+    while (failure?.code === 'STORE_FULL' && (await reserve.release()))
+      failure = await this.#write(essential);
+    essential.settle(failure);
+  }
+
   async #refusal(): Promise<RuntimeError | null> {
     if (this.#loss) return this.#loss;
+    const { reserve } = this.#settings;
+    if (reserve.isFull) await reserve.regain();
+    if (reserve.isFull) return new RuntimeError('STORE_FULL', 'The disk of the store is full');
     try {
       const relief = this.#gate?.relief() ?? null;
       if (relief) await relief;
@@ -246,7 +284,7 @@ export class WriteAheadLog {
 
   /** Writes one group. Returns the error if it fails; its code says whether the group is not done or in doubt. */
   async #write(group: Group): Promise<RuntimeError | null> {
-    const { disk, syncIntervalMs } = this.#settings;
+    const { disk, syncIntervalMs, reserve } = this.#settings;
     let file: number;
     try {
       file = await this.#fileFor(group);
@@ -256,7 +294,8 @@ export class WriteAheadLog {
     }
     const bytes = group.sealed(this.#address, this.#synced.lsn);
     try {
-      if (syncIntervalMs === null) await this.#reserve(file, this.#written.offset + bytes.length);
+      if (syncIntervalMs === null || reserve.isFull)
+        await this.#reserve(file, this.#written.offset + bytes.length);
       await writeFully(disk, file, bytes, this.#written.offset);
     } catch (error) {
       return this.#cutBack(file, error);
@@ -318,21 +357,23 @@ export class WriteAheadLog {
   /** Returns the open segment's file. Begins a new segment if there is none, or if it is broken or full. */
   async #fileFor(group: Group): Promise<number> {
     const { offset } = this.#written;
-    const isFilled = offset > SEGMENT_HEADER_BYTES && offset + group.bytes > this.#settings.segmentBytes;
-    if (this.#file === null || this.#isBroken || isFilled) return this.#beginSegment();
+    const { segmentBytes, reserve } = this.#settings;
+    const isFilled = offset > SEGMENT_HEADER_BYTES && offset + group.bytes > reserve.within(segmentBytes);
+    if (this.#file === null || this.#isBroken || (isFilled && !reserve.isFull)) return this.#beginSegment();
     return this.#file;
   }
 
   /**
    * Writes zeros ahead of the frames. A sync that finds the file's length unchanged has no metadata to write, and takes
    * about half the time. The zeros share the sync of the group that needs them. If there is no space for them, there may
-   * still be space for the group.
+   * still be space for the group. On a full disk, they keep space that was released for the log from other files.
    */
   async #reserve(file: number, end: number): Promise<void> {
-    const { disk, segmentBytes } = this.#settings;
-    if (end <= this.#reserved || end >= segmentBytes) return;
+    const { disk, segmentBytes, reserve } = this.#settings;
+    if (end <= this.#reserved || (end >= segmentBytes && !reserve.isFull)) return;
     const from = Math.max(this.#reserved, this.#written.offset);
-    const zeros = ZEROS.subarray(0, Math.max(0, Math.min(ZEROS.length, segmentBytes - from)));
+    const room = reserve.isFull ? reserve.bytesAhead : segmentBytes - from;
+    const zeros = ZEROS.subarray(0, Math.max(0, Math.min(ZEROS.length, room)));
     try {
       await writeFully(disk, file, zeros, from);
       this.#reserved = from + zeros.length;
