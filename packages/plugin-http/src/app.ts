@@ -79,6 +79,8 @@ export const createApp = (parts: AppParts): FastifyInstance => {
     http: {
       maxHeaderSize: options.headerBytes,
       headersTimeout: options.requestTimeoutMs,
+      // Node compares the two when it creates the server
+      requestTimeout: 2 * options.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
       // otherwise Node itself answers a request without a Host, and not with a problem
       requireHostHeader: false,
@@ -110,7 +112,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   limitAnswers(app, answers, log);
   recordAnswers(app, parts);
 
-  const context: RouteContext = { runtime, streams, reads: new Reads() };
+  const context: RouteContext = { runtime, streams, connections: parts.connections, reads: new Reads() };
   healthRoutes(app, context);
   contractRoutes(parts.routes)(app, context);
   metricsRoute(parts.measurements)(app, context);
@@ -181,9 +183,7 @@ const addGate = (
     });
     if (connections.isRefused(raw.socket)) {
       reply.header('connection', 'close');
-      throw new RuntimeError('LIMIT_REACHED', 'The server has too many connections', {
-        details: { limit: 'connections', value: connections.limit },
-      });
+      throw connections.limitError;
     }
     hostCheck.assert(headers, raw.socket.localAddress);
     if (headers.origin !== undefined && hostCheck.isAllowed(headers.origin)) {

@@ -88,9 +88,9 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     const { totalAnswerBytes, totalBodyBytes, stallMs } = this.#options;
     const answers = new ByteTotal(totalAnswerBytes, stallMs);
     const bodies = new ByteTotal(totalBodyBytes);
-    const streams = new StreamResponses(this.#options, answers, log);
     const slowest = [answers.cutLongest, bodies.cutLongest];
     const connections = new ConnectionLimit(this.#options.connections, slowest);
+    const streams = new StreamResponses(this.#options, connections, answers, log);
     const turns = new Turns(connections);
     const measurements = new Measurements(runtime, {
       connections: () => connections.open,
@@ -133,7 +133,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
         this.#url = null;
         await app.close();
       });
-      this.#offerUpgrades(app, { turns, log });
+      this.#offerUpgrades(app, { connections, turns, log });
       // resolved here, since a name may stand for two addresses
       const { address } = await lookup(this.#options.host);
       this.#url = await listen(app, address, port);
@@ -162,7 +162,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     signal.removeEventListener('abort', abort);
   }
 
-  #offerUpgrades(app: FastifyInstance, parts: Pick<UpgradeParts, 'turns' | 'log'>): void {
+  #offerUpgrades(app: FastifyInstance, parts: Pick<UpgradeParts, 'connections' | 'turns' | 'log'>): void {
     // without an 'upgrade' listener Node treats an upgrade as a plain request
     if (this.#upgrades.length === 0) return;
     offerUpgrades(app, {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { FastifyInstance } from 'fastify';
+import type { ConnectionLimit } from './access/connection-limit.ts';
 import { logRefusal } from './errors/answer-error.ts';
 import { refuseSocket } from './errors/raw-problem.ts';
 import { correlationIdOf } from './logging/correlation.ts';
@@ -13,6 +14,7 @@ export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Bu
 
 export interface UpgradeParts {
   readonly handlers: readonly UpgradeHandler[];
+  readonly connections: ConnectionLimit;
   readonly turns: Turns;
   readonly log: Logger;
   /** Checks Host, Origin and permission of an upgrade. @throws the refusal */
@@ -39,7 +41,7 @@ const headWithoutUpgrade = ({ method, url, httpVersion, rawHeaders }: IncomingMe
  */
 export const offerUpgrades = (
   { server }: FastifyInstance,
-  { handlers, turns, log, check }: UpgradeParts,
+  { handlers, connections, turns, log, check }: UpgradeParts,
 ): void => {
   const refuse = (request: IncomingMessage, socket: Duplex, error: unknown): void => {
     const refusal = RuntimeError.from(error);
@@ -59,16 +61,25 @@ export const offerUpgrades = (
     // Node no longer listens to this socket, and an unhandled 'error' event would end the process
     socket.on('error', destroy);
     try {
+      if (connections.isRefused(socket)) throw connections.limitError;
       check(request);
     } catch (error) {
       return isWebSocket(request) ? refuse(request, socket, error) : ignore(request, socket, head);
     }
+    const release = connections.hold();
     try {
-      if (handlers.some((handler) => handler(request, socket, head))) return;
+      if (release === null && isWebSocket(request)) throw connections.heldError;
+      if (release !== null && handlers.some((handler) => handler(request, socket, head))) {
+        connections.busy(socket);
+        socket.once('close', release);
+        return;
+      }
       if (isWebSocket(request)) throw new RuntimeError('ROUTE_NOT_FOUND');
     } catch (error) {
+      release?.();
       return refuse(request, socket, error);
     }
+    release?.();
     if (!socket.destroyed) ignore(request, socket, head);
   });
 };

@@ -25,7 +25,7 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
     options,
     hostCheck: new HostCheck(options),
     access: new Access([]),
-    streams: new StreamResponses(options, new ByteTotal(1), silentLogger),
+    streams: new StreamResponses(options, connections, new ByteTotal(1), silentLogger),
     exchanges: new Exchanges(),
     connections,
     turns: new Turns(connections),

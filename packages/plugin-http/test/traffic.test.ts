@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type PageQuery, Runtime } from '@worker-runtime/core';
 import type { RawPage } from '@worker-runtime/core/plugin-kit';
 import test from 'ava';
 import { connectTo, problemIn, restOf } from './raw-client.ts';
-import { isProblem, type Served, serveAda } from './served.ts';
+import { isProblem, prepare, type Served, serveAda } from './served.ts';
+import { SseClient } from './sse-client.ts';
 
 /** Counts the pages that are read from the store. */
 class Counting extends Runtime {
@@ -148,5 +150,74 @@ test('P23: the bodies of all clients together stay within a limit; slow ones mak
     answer = await send();
   }
   t.is(answer.status, 202);
+  for (const socket of sockets) socket.destroy();
+});
+
+test('P23: streams, sockets and waiting requests leave a tenth of the connections to others', async (t) => {
+  const served = prepare(t, { http: { connections: 20 } });
+  served.web.onUpgrade(({ headers }, socket) => {
+    if (headers.upgrade !== 'websocket') return false;
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+    socket.resume();
+    return true;
+  });
+  await served.runtime.start();
+  const { call, url } = served;
+  await call('workers', { method: 'POST', body: { engine: 'puppet', workerId: 'ada' } });
+  const upgrade = ask('/chat', 'connection: upgrade\r\nupgrade: websocket\r\n');
+  const held: Socket[] = [];
+  for (let count = 0; count < 18; count++) {
+    const socket = await connectTo(url('/'));
+    held.push(socket);
+    socket.write(count % 2 === 0 ? upgrade : ask('/v1/runtimes/self/watch'));
+    await once(socket, 'data');
+  }
+  const refused = await connectTo(url('/'));
+  const rest = restOf(refused);
+  refused.write(upgrade);
+  t.deepEqual(problemIn(await rest), { status: 429, code: 'LIMIT_REACHED' });
+  for (const path of ['watch', 'workers/ada/events']) {
+    const stream = await SseClient.open(url(path));
+    t.deepEqual((await stream.rest()).at(-1)?.data, { reason: 'LIMIT_REACHED' });
+  }
+  // commands work, and a wait is a preference only
+  const input = await call('workers/ada/inputs', {
+    method: 'POST',
+    body: { text: 'go' },
+    headers: { prefer: 'wait=60' },
+  });
+  t.deepEqual([input.status, input.headers.get('preference-applied')], [202, null]);
+  const waiting = await call(`workers/ada/runs/${input.body.runId}`, { headers: { prefer: 'wait=60' } });
+  isProblem(t, waiting, 429, 'LIMIT_REACHED');
+  t.deepEqual(waiting.body.details, { limit: 'heldConnections', value: 18 });
+  t.is((await call('workers/ada/cancel', { method: 'POST' })).status, 200);
+
+  held[0]?.destroy();
+  let frames = [''];
+  while (frames.at(-1) !== 'synced') {
+    const stream = await SseClient.open(url('watch'));
+    frames = [];
+    while (!['synced', 'closing'].includes(frames.at(-1) ?? '')) frames.push((await stream.next()).event);
+    stream.close();
+  }
+  for (const socket of held) socket.destroy();
+  t.pass();
+});
+
+test('P23: connections without a request make room for others', async (t) => {
+  const served = await serveAda(t, {
+    http: { connections: 8, requestTimeoutMs: 600_000, idleTimeoutMs: 600_000 },
+  });
+  const sockets = await Promise.all(
+    Array.from({ length: 8 }, (_, index) =>
+      deaf(served, index % 2 === 0 ? 'GET /livez HTTP/1.1\r\nhost: ' : ''),
+    ),
+  );
+  let answer = await served.call('workers', { method: 'POST', body: { engine: 'puppet' } });
+  while (answer.status === 429) {
+    isProblem(t, answer, 429, 'LIMIT_REACHED');
+    answer = await served.call('workers', { method: 'POST', body: { engine: 'puppet' } });
+  }
+  t.is(answer.status, 201);
   for (const socket of sockets) socket.destroy();
 });

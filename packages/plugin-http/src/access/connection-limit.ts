@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { RuntimeError } from '@worker-runtime/core';
 
 /** The number of connections beyond the limit that still receive an error answer. Any further one is closed at once. */
 const ANSWERED_REFUSALS = 64;
@@ -61,6 +62,24 @@ export class ConnectionLimit {
   /** Notes that a connection has no request. */
   quiet(socket: Socket): void {
     if (this.#open.has(socket)) this.#quiet.set(socket, performance.now());
+  }
+
+  /** Returns the error for a request of a connection beyond the limit. */
+  get limitError(): RuntimeError {
+    return new RuntimeError('LIMIT_REACHED', 'The server has too many connections', {
+      details: { limit: 'connections', value: this.limit },
+    });
+  }
+
+  /** Returns the error for a stream, a socket or a wait beyond the limit. */
+  get heldError(): RuntimeError {
+    return new RuntimeError(
+      'LIMIT_REACHED',
+      'The server has too many open streams, sockets and waiting requests',
+      {
+        details: { limit: 'heldConnections', value: this.heldLimit },
+      },
+    );
   }
 
   /**

@@ -21,9 +21,18 @@ const OBSERVE = { config: { permission: 'observe' } } as const;
 const OPERATE = { config: { permission: 'operate' } } as const;
 
 /** Adds the routes of the commands to a Worker. */
-export const commandRoutes: Routes = (app, { runtime }) => {
+export const commandRoutes: Routes = (app, { runtime, connections }) => {
+  /** Counts a request that waits for a run. Returns false at the limit. */
+  const mayWait = ({ raw }: FastifyReply): boolean => {
+    const release = connections.hold();
+    if (release !== null) raw.once('close', release);
+    return release !== null;
+  };
+
   app.post('/workers/:w/inputs', OPERATE, async (request, reply) => {
-    const waitMs = waitMsOf(request.headers.prefer);
+    const preferredMs = waitMsOf(request.headers.prefer);
+    // at the limit the input is accepted without the wait, which is a preference only
+    const waitMs = preferredMs > 0 && mayWait(reply) ? preferredMs : 0;
     const waiting = waitMs === 0 ? {} : { waitMs, signal: disconnectSignal(reply) };
     const { replayed, ...receipt } = await runtime.sendInput(
       pathParameter(request, 'w'),
@@ -40,6 +49,7 @@ export const commandRoutes: Routes = (app, { runtime }) => {
 
   app.get('/workers/:w/runs/:run', OBSERVE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
+    if (waitMs > 0 && !mayWait(reply)) throw connections.heldError;
     const waiting = waitMs === 0 ? { waitMs } : { waitMs, signal: disconnectSignal(reply) };
     if (waitMs > 0) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
     return reply.send(

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ConnectionLimit } from '../access/connection-limit.ts';
 import type { RoutePermission } from '../access/permission.ts';
 import type { StreamResponses } from '../streams/stream-responses.ts';
 import type { Transfer } from '../traffic/byte-total.ts';
@@ -10,6 +11,7 @@ import type { Reads } from '../traffic/reads.ts';
 export interface RouteContext {
   readonly runtime: ServedRuntime;
   readonly streams: StreamResponses;
+  readonly connections: ConnectionLimit;
   /** Reads pages, a limited number at once. */
   readonly reads: Reads;
 }

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ConnectionLimit } from '../access/connection-limit.ts';
 import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
 import type { StreamSource } from './stream-source.ts';
 
@@ -148,12 +149,14 @@ class StreamResponse {
 /** All open stream responses of a listener. */
 export class StreamResponses {
   readonly #limits: StreamLimits;
+  readonly #connections: ConnectionLimit;
   readonly #answers: ByteTotal;
   readonly #log: Logger;
   readonly #responses = new Map<StreamResponse, Promise<void>>();
 
-  constructor(limits: StreamLimits, answers: ByteTotal, log: Logger) {
+  constructor(limits: StreamLimits, connections: ConnectionLimit, answers: ByteTotal, log: Logger) {
     this.#limits = limits;
+    this.#connections = connections;
     this.#answers = answers;
     this.#log = log;
   }
@@ -163,7 +166,10 @@ export class StreamResponses {
     return this.#responses.size;
   }
 
-  /** Takes over a reply and streams the source to it until either side ends. */
+  /**
+   * Takes over a reply and streams the source to it until either side ends.
+   * @throws LIMIT_REACHED streams, sockets and waiting requests hold their share of the connections
+   */
   open(request: FastifyRequest, reply: FastifyReply, source: StreamSource): FastifyReply {
     reply.headers({
       'content-type': source.contentType,
@@ -174,9 +180,15 @@ export class StreamResponses {
       source.close();
       return reply.send();
     }
+    const release = this.#connections.hold();
+    if (release === null) {
+      source.close();
+      throw this.#connections.heldError;
+    }
     request.isStream = true;
     reply.hijack();
     const { raw } = reply;
+    raw.once('close', release);
     raw.writeHead(200, reply.getHeaders() as Record<string, string>);
     const transfer = new Transfer(request.raw.socket, () =>
       this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
