@@ -142,6 +142,57 @@ const limits: Record<keyof Limits, Reach> = {
     await runtime.stopWorker('a');
     await runtime.createWorker({ engine: 'puppet', initialInput });
   },
+  async totalStateBytes(t) {
+    const limit = 12_000;
+    const store = memoryStore();
+    const rig = makeRig({ store, limits: { totalStateBytes: limit } });
+    await rig.runtime.start();
+    const { runtime, puppet } = rig;
+    const isRefused = (call: Promise<unknown>) => refused(t, call, 'LIMIT_REACHED', 'totalStateBytes', limit);
+    const labels = { text: textOf(200) };
+    let created = 0;
+    for (let code = 'none'; code === 'none'; created += 1)
+      code = await codeOf(runtime.createWorker({ workerId: `w${created}`, engine: 'puppet', labels }));
+    created -= 1;
+    t.true(created >= 10 && created <= 40, `${created}`);
+    t.is((await runtime.summary()).workers.total, created, 'a refused Worker leaves nothing');
+    await isRefused(runtime.createWorker({ engine: 'puppet', displayName: textOf(200), labels }));
+    await isRefused(runtime.updateWorker('w0', { labels: { text: textOf(200), more: textOf(200) } }));
+    await runtime.updateWorker('w0', { labels: { text: textOf(150) } });
+    // Open requests, open calls and recorded values count too, and what ends something is accepted.
+    await runtime.stopWorker('w1');
+    await runtime.deleteWorker('w1');
+    await runtime.sendInput('w2', { text: 'go' });
+    await settle();
+    const ask = () =>
+      puppet.last('w2').run.ask({ kind: 'question', prompt: textOf(5_000), options: ['yes'] });
+    await isRefused(ask());
+    puppet.last('w2').yield({ type: 'record', value: { text: textOf(4_000) } });
+    await settle();
+    t.like((await runtime.getWorker('w2')).execution.lastError, { code: 'LIMIT_REACHED' });
+    await runtime.sendInput('w3', { text: 'go' });
+    await settle();
+    for (let call = 0; call < 20; call += 1)
+      puppet.last('w3').yield({ type: 'tool-call', call: `${textOf(500)}${call}`, name: 'look', input: {} });
+    await settle();
+    t.like((await runtime.getWorker('w3')).execution.lastError, { code: 'LIMIT_REACHED' });
+    await shutDown(rig);
+    // A store that holds more than the limit opens, resting or not, and everything counts.
+    const lower = await startRig(t, { store, limits: { totalStateBytes: 2_000 } });
+    t.is((await lower.runtime.summary()).workers.total, created - 1);
+    t.is(await codeOf(lower.runtime.createWorker({ engine: 'puppet', labels })), 'LIMIT_REACHED');
+    for (const { workerId } of (await lower.runtime.listWorkers()).items) {
+      await lower.runtime.stopWorker(workerId);
+      await lower.runtime.deleteWorker(workerId);
+    }
+    t.is(await codeOf(lower.runtime.createWorker({ engine: 'puppet', labels })), 'none');
+    // Concurrent creations do not pass the limit together.
+    const codes = await Promise.all(
+      Array.from({ length: 20 }, () => codeOf(lower.runtime.createWorker({ engine: 'puppet', labels }))),
+    );
+    t.deepEqual([...new Set(codes)].sort(), ['LIMIT_REACHED', 'none']);
+    t.true((await lower.runtime.listWorkers()).items.length <= 5);
+  },
   async openRequests(t) {
     const { runtime, puppet } = await startRig(t, { limits: { openRequests: 1 } });
     await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
@@ -204,6 +255,64 @@ const limits: Record<keyof Limits, Reach> = {
     const text = { type: 'text', text: textOf(10) } as const;
     t.is(await outcomeOf(t, { inFlightBytes: 25 }, [text, text, text]), 'OUTPUT_TOO_LARGE');
     t.is(await outcomeOf(t, { inFlightBytes: 25 }, [text, text, { type: 'message' }, text]), 'completed');
+  },
+  async totalInFlightBytes(t) {
+    const { runtime, puppet } = await startRig(t, { limits: { totalInFlightBytes: 1_000 } });
+    for (const workerId of ['long', 'short', 'next'])
+      await runtime.createWorker({ workerId, engine: 'puppet', initialInput: { text: 'go' } });
+    await settle();
+    const say = async (workerId: string, length: number) => {
+      puppet.last(workerId).yield({ type: 'text', text: textOf(length) });
+      await settle();
+      return (await runtime.getWorker(workerId)).execution.lastError?.code ?? null;
+    };
+    t.is(await say('long', 800), null);
+    t.is(await say('short', 300), null, 'a run with less than its share goes on');
+    t.is(await say('long', 10), 'LIMIT_REACHED');
+    // The text of the failed run is kept as a partial message, and its share is free again.
+    t.true((await logOf(runtime, 'long')).some(({ type }) => type === 'message.completed'));
+    t.is(await say('short', 600), null);
+    puppet.last('short').yield({ type: 'message' });
+    await settle();
+    t.is(await say('next', 1_000), null, 'a completed message is not in flight');
+    t.is(await say('next', 1), 'LIMIT_REACHED');
+  },
+  async totalTailBytes(t) {
+    const faulty = faultyStore(memoryStore());
+    const { runtime } = await startRig(t, { store: faulty, limits: { totalTailBytes: 3_000 } });
+    const reads = (): number => faulty.calls.filter((call) => call.method === 'read').length;
+    /** The number of reads of the store that a page needs. */
+    const readsFor = async (workerId: string, after = 'start'): Promise<number> => {
+      const before = reads();
+      await runtime.events(workerId, { after });
+      return reads() - before;
+    };
+    for (const workerId of ['a', 'b', 'c', 'd', 'e'])
+      await runtime.createWorker({ workerId, engine: 'puppet', displayName: textOf(200) });
+    t.is(await readsFor('e'), 0);
+    t.is(await readsFor('a'), 1, 'the tail that was used the longest time ago is gone');
+    const { asOf } = await runtime.updateWorker('a', { displayName: 'a' });
+    await runtime.updateWorker('a', { displayName: 'b' });
+    t.is(await readsFor('a', asOf), 0, 'a new line begins a new tail');
+    const events: number[] = [];
+    for (const { seq } of await logOf(runtime, 'a')) events.push(seq);
+    t.deepEqual(events, [1, 2, 3, 4]);
+  },
+  async totalIdempotencyKeys(t) {
+    const faulty = faultyStore(memoryStore());
+    const { runtime } = await startRig(t, { store: faulty, limits: { totalIdempotencyKeys: 4 } });
+    const loads = (): number => faulty.calls.filter((call) => call.method === 'keys').length;
+    const send = (workerId: string, key: number) =>
+      runtime.sendInput(workerId, { text: `${key}`, whenBusy: 'queue' }, { idempotencyKey: `${key}` });
+    for (const workerId of ['a', 'b']) {
+      await runtime.createWorker({ workerId, engine: 'puppet' });
+      for (const key of [1, 2, 3, 4]) await send(workerId, key);
+    }
+    t.is(loads(), 2);
+    t.true((await send('b', 1)).replayed);
+    t.is(loads(), 2);
+    t.true((await send('a', 1)).replayed, 'keys that were released are read again');
+    t.is(loads(), 3);
   },
   async pageItemsDefault(t) {
     const { runtime } = await startRig(t, { limits: { pageItemsDefault: 1 } });

@@ -185,13 +185,13 @@ const addGate = (
       reply.header('connection', 'close');
       throw connections.limitError;
     }
-    hostCheck.assert(headers, raw.socket.localAddress);
+    // whether a path exists is revealed only to callers who may observe
+    const needed = request.is404 ? 'observe' : (routeOptions.config.permission ?? 'admin');
+    hostCheck.assert(raw, needed === 'public');
     if (headers.origin !== undefined && hostCheck.isAllowed(headers.origin)) {
       allowOrigin(reply, headers.origin);
       if (isPreflight(request)) return answerPreflight(reply, routes.methodsAt(request.url));
     }
-    // whether a path exists is revealed only to callers who may observe
-    const needed = request.is404 ? 'observe' : (routeOptions.config.permission ?? 'admin');
     if (needed !== 'public') {
       const caller = access.identify(headers);
       request.callerName = caller.name;

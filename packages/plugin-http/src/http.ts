@@ -133,7 +133,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
         this.#url = null;
         await app.close();
       });
-      this.#offerUpgrades(app, { connections, turns, log });
+      this.#offerUpgrades(app, { connections, answers, turns, log });
       // resolved here, since a name may stand for two addresses
       const { address } = await lookup(this.#options.host);
       this.#url = await listen(app, address, port);
@@ -162,14 +162,17 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     signal.removeEventListener('abort', abort);
   }
 
-  #offerUpgrades(app: FastifyInstance, parts: Pick<UpgradeParts, 'connections' | 'turns' | 'log'>): void {
+  #offerUpgrades(
+    app: FastifyInstance,
+    parts: Pick<UpgradeParts, 'connections' | 'answers' | 'turns' | 'log'>,
+  ): void {
     // without an 'upgrade' listener Node treats an upgrade as a plain request
     if (this.#upgrades.length === 0) return;
     offerUpgrades(app, {
       ...parts,
       handlers: this.#upgrades,
       check: (request) => {
-        this.#hostCheck.assert(request.headers, request.socket.localAddress);
+        this.#hostCheck.assert(request, false);
         this.authorize(request, 'observe');
       },
     });

@@ -6,7 +6,7 @@ export type { Permission } from './access/permission.ts';
 export type { Token } from './access/token.ts';
 export { type HttpListener, http } from './http.ts';
 export type { HttpOptions } from './options.ts';
-export type { UpgradeHandler } from './upgrades.ts';
+export type { UnreadBytes, UpgradeHandler } from './upgrades.ts';
 
 /**
  * Creates the plugin for the command line, which passes unchecked options.

@@ -7,14 +7,29 @@ import type { ConnectionLimit } from './access/connection-limit.ts';
 import { logRefusal } from './errors/answer-error.ts';
 import { refuseSocket } from './errors/raw-problem.ts';
 import { correlationIdOf } from './logging/correlation.ts';
+import { type ByteTotal, Transfer } from './traffic/byte-total.ts';
 import type { Turns } from './traffic/turns.ts';
 
 /** Takes over a connection that asks for another protocol. Returns true if it does. */
-export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+export type UpgradeHandler = (
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  unread: UnreadBytes,
+) => boolean;
+
+/** The bytes of an upgraded connection that its client has not read yet, as a part of `totalAnswerBytes`. */
+export interface UnreadBytes {
+  /** True if further bytes fit, if need be after clients that stalled were disconnected. */
+  hasRoom(bytes: number): boolean;
+  /** Sets the bytes that wait for the client. A client that reads none of them for `stallMs` is disconnected. */
+  hold(bytes: number): void;
+}
 
 export interface UpgradeParts {
   readonly handlers: readonly UpgradeHandler[];
   readonly connections: ConnectionLimit;
+  readonly answers: ByteTotal;
   readonly turns: Turns;
   readonly log: Logger;
   /** Checks Host, Origin and permission of an upgrade. @throws the refusal */
@@ -41,13 +56,21 @@ const headWithoutUpgrade = ({ method, url, httpVersion, rawHeaders }: IncomingMe
  */
 export const offerUpgrades = (
   { server }: FastifyInstance,
-  { handlers, connections, turns, log, check }: UpgradeParts,
+  { handlers, connections, answers, turns, log, check }: UpgradeParts,
 ): void => {
   const refuse = (request: IncomingMessage, socket: Duplex, error: unknown): void => {
     const refusal = RuntimeError.from(error);
     const correlationId = correlationIdOf(request.headers['x-request-id']);
     logRefusal(log, refusal, { correlationId });
     refuseSocket(socket, refusal, correlationId);
+  };
+  const unreadOf = (socket: Socket): UnreadBytes => {
+    const transfer = new Transfer(socket, () => log.info({}, 'disconnected a client that stopped reading'));
+    socket.once('close', () => answers.release(transfer));
+    return {
+      hasRoom: (bytes) => answers.hasRoom(bytes),
+      hold: (bytes) => (bytes === 0 ? answers.release(transfer) : answers.hold(transfer, bytes)),
+    };
   };
   // Node has detached its parser: a new one reads the same request again, and then its body
   const ignore = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
@@ -69,7 +92,8 @@ export const offerUpgrades = (
     const release = connections.hold();
     try {
       if (release === null && isWebSocket(request)) throw connections.heldError;
-      if (release !== null && handlers.some((handler) => handler(request, socket, head))) {
+      const unread = unreadOf(socket);
+      if (release !== null && handlers.some((handler) => handler(request, socket, head, unread))) {
         connections.busy(socket);
         socket.once('close', release);
         return;

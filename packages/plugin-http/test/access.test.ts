@@ -14,6 +14,7 @@ import { isProblem, prepare, serve, serveAda } from './served.ts';
 const SECRETS: Readonly<Record<Permission, string>> = {
   observe: 'canary-observe-0',
   operate: 'canary-operate-1',
+  answer: 'canary-answer-3',
   admin: 'canary-admin-2',
 };
 const PERMISSIONS = Object.keys(SECRETS) as Permission[];
@@ -51,7 +52,7 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'GET /v1/runtimes/:r/workers/:w/runs/:run': 'observe',
   'GET /v1/runtimes/:r/workers/:w/overview': 'observe',
   'GET /v1/runtimes/:r/workers/:w/requests': 'observe',
-  'POST /v1/runtimes/:r/workers/:w/requests/:q/response': 'operate',
+  'POST /v1/runtimes/:r/workers/:w/requests/:q/response': 'answer',
   'POST /v1/runtimes/:r/workers/:w/resume': 'operate',
   'POST /v1/runtimes/:r/workers/:w/stop': 'operate',
   'GET /v1/runtimes/:r/workers/:w/transcript': 'observe',
@@ -86,10 +87,10 @@ test('P19: each route answers only callers with its permission, HEAD like GET; u
     if (method !== 'HEAD') isProblem(t, anonymous, 401, 'UNAUTHENTICATED');
     for (const held of PERMISSIONS) {
       const answer = await ask(bearer(SECRETS[held]));
-      t.is(answer.status === 401 || answer.status === 403, !covers(held, permission), `${name} as ${held}`);
-      if (covers(held, permission) || method === 'HEAD') continue;
+      t.is(answer.status === 401 || answer.status === 403, !covers([held], permission), `${name} as ${held}`);
+      if (covers([held], permission) || method === 'HEAD') continue;
       isProblem(t, answer, 403, 'FORBIDDEN');
-      t.deepEqual(answer.body.details, { needed: permission, permission: held });
+      t.deepEqual(answer.body.details, { needed: permission, permissions: [held] });
       t.regex(
         answer.headers.get('www-authenticate') ?? '',
         new RegExp(`insufficient_scope.*scope="${permission}"`),
@@ -100,8 +101,38 @@ test('P19: each route answers only callers with its permission, HEAD like GET; u
   isProblem(t, await call('workers', { method: 'PUT' }), 401, 'UNAUTHENTICATED');
   isProblem(t, await call('/nowhere', { headers: bearer(SECRETS.observe) }), 404, 'ROUTE_NOT_FOUND');
   const refusals = log.filter(({ fields }) => fields.code === 'FORBIDDEN');
-  t.deepEqual(new Set(refusals.map(({ fields }) => fields.caller)), new Set(['observeer', 'operateer']));
+  t.deepEqual(
+    new Set(refusals.map(({ fields }) => fields.caller)),
+    new Set(['observeer', 'operateer', 'answerer']),
+  );
   t.notRegex(JSON.stringify(log), /canary/);
+});
+
+test('P19: who operates cannot grant what an agent asks for, and who answers cannot operate; a token may do both', async (t) => {
+  const both = { name: 'both', sha256: sha256('canary-both'), permission: ['operate', 'answer'] } as const;
+  const { call } = await serveAda(t, { http: { tokens: [...tokens, both] } });
+  const send = (token: string) =>
+    call('workers/ada/inputs', { method: 'POST', body: { text: 'ask' }, headers: bearer(token) });
+  isProblem(t, await send(SECRETS.answer), 403, 'FORBIDDEN');
+  const { runId } = (await send(SECRETS.operate)).body;
+  const requests = async () =>
+    (await call('workers/ada/requests', { headers: bearer(SECRETS.answer) })).body.items;
+  let [open] = await requests();
+  while (open === undefined) [open] = await requests();
+  const answerAs = (token: string) =>
+    call(`workers/ada/requests/${open.requestId}/response`, {
+      method: 'POST',
+      body: { decision: 'yes' },
+      headers: bearer(token),
+    });
+  for (const token of [SECRETS.operate, SECRETS.observe])
+    isProblem(t, await answerAs(token), 403, 'FORBIDDEN');
+  t.is((await answerAs(SECRETS.answer)).status, 200);
+  const headers = { prefer: 'wait=30', ...bearer(SECRETS.observe) };
+  const { run } = (await call(`workers/ada/runs/${runId}`, { headers })).body;
+  t.is(run.messages[0].parts[0].text, 'yes');
+  t.is((await answerAs('canary-both')).status, 200, 'a repeated answer');
+  t.is((await call('workers/ada/stop', { method: 'POST', headers: bearer('canary-both') })).status, 200);
 });
 
 test('an unknown token, a malformed one or another scheme is refused', async (t) => {
@@ -239,6 +270,8 @@ test('P19: a token file that is invalid or accessible to others fails the start;
     [JSON.stringify([{ ...token, sha256: 'canary' }]), /at \/0: sha256/],
     [JSON.stringify([{ ...token, permission: 'canary' }]), /at \/0: permission/],
     [JSON.stringify([{ ...token, permission: 'constructor' }]), /at \/0: permission/],
+    [JSON.stringify([{ ...token, permission: [] }]), /at \/0: permission/],
+    [JSON.stringify([{ ...token, permission: ['observe', 'canary'] }]), /at \/0: permission/],
     [JSON.stringify([token, { ...token, sha256: '0'.repeat(64) }]), /same name/],
     [JSON.stringify([token, { ...token, name: 'other' }]), /same sha256/],
     [' '.repeat(1_048_577), /larger than/],

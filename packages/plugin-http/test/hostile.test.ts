@@ -241,6 +241,59 @@ test('an unknown Host is refused on every path', async (t) => {
   t.deepEqual(problemIn(await ask('host: evil.example\r\n', '/nowhere')), { status: 403, code: 'FORBIDDEN' });
 });
 
+test('P19: the host of an absolute target counts, and replaces the Host header', async (t) => {
+  const { url } = await serve(t);
+  const ask = async (target: string, host: string): Promise<string> =>
+    exchange(url('/'), `GET ${target} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+  for (const target of [
+    'http://evil.example/livez',
+    'http://evil.example/v1/runtimes',
+    'http://localhost@evil.example/livez',
+    'http://localhost.evil.example:80/livez',
+    'evil.example:80',
+    '//evil.example/livez',
+  ])
+    t.notRegex(await ask(target, 'localhost'), /^HTTP\/1\.1 2/, target);
+  t.deepEqual(problemIn(await ask('http://evil.example/livez', 'localhost')), {
+    status: 403,
+    code: 'FORBIDDEN',
+  });
+  t.regex(await ask('http://localhost/livez', 'localhost'), /^HTTP\/1\.1 200/);
+});
+
+test('P19: a page of another origin gets nothing by a request without Origin, except what is public', async (t) => {
+  const { call, web } = await serve(t, { http: { allowedOrigins: ['https://console.example'] } });
+  for (const site of ['cross-site', 'same-site']) {
+    const headers = { 'sec-fetch-site': site, 'sec-fetch-mode': 'no-cors' };
+    for (const path of ['workers', 'watch', '/metrics', '/nowhere'])
+      isProblem(t, await call(path, { headers }), 403, 'FORBIDDEN');
+    for (const path of ['/docs', '/livez', '/openapi.json'])
+      t.is((await call(path, { headers })).status, 200);
+    const origin = 'https://console.example';
+    t.is((await call('workers', { headers: { ...headers, origin } })).status, 200);
+    t.is((await call('workers', { headers: { ...headers, origin: web.url } })).status, 200);
+  }
+  for (const site of ['none', 'same-origin'])
+    t.is((await call('workers', { headers: { 'sec-fetch-site': site } })).status, 200);
+});
+
+test('P19: the scheme is part of an origin; only a name of a proxy may be served with TLS', async (t) => {
+  const { call, web } = await serve(t, { http: { allowedHosts: ['runtime.example'] } });
+  const { host } = new URL(web.url);
+  const refused = (headers: Readonly<Record<string, string>>) => call('workers', { headers });
+  isProblem(t, await refused({ origin: `https://${host}` }), 403, 'FORBIDDEN');
+  isProblem(t, await refused({ origin: `ws://${host}` }), 403, 'FORBIDDEN');
+  t.is((await refused({ origin: `HTTP://${host}` })).status, 200);
+  const ask = (origin: string) =>
+    exchange(
+      web.url,
+      `GET /v1/runtimes HTTP/1.1\r\nhost: runtime.example\r\norigin: ${origin}\r\nconnection: close\r\n\r\n`,
+    );
+  t.regex(await ask('https://runtime.example'), /^HTTP\/1\.1 200/);
+  t.regex(await ask('http://runtime.example'), /^HTTP\/1\.1 200/);
+  t.regex(await ask('https://runtime.example:444'), /^HTTP\/1\.1 403/);
+});
+
 test('a page of another origin is refused unless it is allowed; then it may read the answer', async (t) => {
   const { call, web } = await serve(t, { http: { allowedOrigins: ['https://console.example'] } });
   for (const origin of [

@@ -11,6 +11,7 @@ import { BAD_MESSAGES, helloOf } from './hello.ts';
 import type { ResolvedLimits } from './options.ts';
 import type { Sender, SendScheduler } from './send-scheduler.ts';
 import { Subscriptions } from './subscriptions.ts';
+import type { UnreadBytes } from './upgrade-source.ts';
 import type { ClientFrame } from './wire.ts';
 import { wireProblemOf } from './wire-problem.ts';
 
@@ -23,11 +24,20 @@ export interface ConnectionContext {
   readonly log: Logger;
 }
 
+/** One connection as its source hands it over. */
+export interface Accepted {
+  readonly ws: WebSocket;
+  readonly socket: Duplex;
+  readonly unread: UnreadBytes;
+}
+
 /** A connection takes frames for one write until they have this many bytes. */
 const WRITE_BYTES = 16_384;
 /** The most pings that await a pong. Of more, only the last ones are answered, as RFC 6455 allows. */
 const MAX_PONGS = 16;
 const MISSED_PONGS = 2;
+/** The pause before the next attempt of a connection that finds no room for its write. */
+const ROOM_MS = 20;
 /** The most replies in one write; further messages of the client wait. */
 const MAX_REPLIES = 16;
 
@@ -42,6 +52,7 @@ export class Connection implements Sender {
   readonly #context: ConnectionContext;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
+  readonly #unread: UnreadBytes;
   readonly #correlationId: string;
   readonly #subscriptions: Subscriptions;
   readonly #replies: Buffer[] = [];
@@ -54,15 +65,18 @@ export class Connection implements Sender {
   #badMessages = 0;
   #finishing: ErrorCode | null = null;
   #isClosed = false;
+  /** True while the unread bytes of all clients leave no room for a write. */
+  #lacksRoom = false;
   #wroteAt = performance.now();
   #pingedAt = performance.now();
   #missedPongs = 0;
 
-  constructor(context: ConnectionContext, ws: WebSocket, socket: Duplex, correlationId: string) {
+  constructor(context: ConnectionContext, { ws, socket, unread }: Accepted, correlationId: string) {
     const { runtime, limits, frames, scheduler } = context;
     this.#context = context;
     this.#ws = ws;
     this.#socket = socket;
+    this.#unread = unread;
     this.#correlationId = correlationId;
     this.#subscriptions = new Subscriptions({
       runtime,
@@ -92,12 +106,14 @@ export class Connection implements Sender {
 
   /** Takes the frames that are due, if the last write has left. */
   prepare(now: number): void {
-    if (this.#canWrite) this.#take(now);
+    if (!this.#canWrite || this.#lacksRoom) return;
+    if (this.#unread.hasRoom(WRITE_BYTES)) this.#take(now);
+    else this.#waitForRoom();
   }
 
   /** Writes the taken frames, and starts to answer messages of the client. */
   write(): void {
-    if (!this.#canWrite) return;
+    if (!this.#canWrite || this.#lacksRoom) return;
     this.#send();
     if (this.#finishing !== null && !this.#subscriptions.hasPending) {
       this.#socket.write(frameOf({ type: 'closing', reason: this.#finishing }));
@@ -157,6 +173,15 @@ export class Connection implements Sender {
     return !this.#isClosed && this.#socket.writableLength === 0;
   }
 
+  /** Tries again soon. The wait ends, since the source disconnects clients that stop reading. */
+  #waitForRoom(): void {
+    this.#lacksRoom = true;
+    setTimeout(() => {
+      this.#lacksRoom = false;
+      this.#context.scheduler.add(this);
+    }, ROOM_MS).unref();
+  }
+
   #take(now: number): void {
     const frames = this.#taken;
     let bytes = 0;
@@ -183,11 +208,13 @@ export class Connection implements Sender {
     for (const frame of this.#taken) this.#socket.write(frame, this.#flushed);
     this.#taken.length = 0;
     if (hasSeveral) this.#socket.uncork();
+    if (this.#socket.writableLength > 0) this.#unread.hold(this.#socket.writableLength);
   }
 
   /** Called when a write has left the process. Schedules the next one if there is anything to send. */
   readonly #flushed = (): void => {
     if (!this.#canWrite) return;
+    this.#unread.hold(0);
     const hasReplies = this.#received.length + this.#replies.length + this.#pongs.length > 0;
     if (this.#subscriptions.hasNext || hasReplies) this.#context.scheduler.add(this);
   };
@@ -291,6 +318,7 @@ export class Connection implements Sender {
     this.#received.length = 0;
     this.#replies.length = 0;
     this.#taken.length = 0;
+    this.#unread.hold(0);
     this.#subscriptions.close();
   }
 }

@@ -1,6 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+/** The bytes of one connection that its client has not read yet, as a part of those of all clients of the source. */
+export interface UnreadBytes {
+  /** True if further bytes fit into what the source holds for all of its clients. */
+  hasRoom(bytes: number): boolean;
+  /** Sets the bytes that wait for the client. The source may disconnect a client that does not read. */
+  hold(bytes: number): void;
+}
+
 /**
  * The source of connections. It is all that this plugin needs of a listener. The source must check Host, Origin and
  * access before it offers an upgrade.
@@ -13,7 +21,7 @@ export interface UpgradeSource {
    * with the need for an upgrade.
    */
   onUpgrade(
-    handler: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean,
+    handler: (request: IncomingMessage, socket: Duplex, head: Buffer, unread: UnreadBytes) => boolean,
     isWebSocket: (request: IncomingMessage) => boolean,
   ): void;
 }

@@ -55,11 +55,11 @@ class WsObservation implements WsPlugin {
       log,
     };
     const server = this.#server();
-    this.#on.onUpgrade((request, socket, head) => {
+    this.#on.onUpgrade((request, socket, head, unread) => {
       if (!isForStream(request) || !isHandshake(request)) return false;
       assertHandshake(request, runtime);
       server.handleUpgrade(request, socket, head, (ws) => {
-        connections.add(new Connection(context, ws, socket, randomUUID()));
+        connections.add(new Connection(context, { ws, socket, unread }, randomUUID()));
       });
       return true;
     }, isForStream);

@@ -97,3 +97,22 @@ test('P8: a socket that stays stalled is closed with 1013 and resumes exactly', 
   const again = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada', after });
   t.deepEqual([...seen, ...linesIn(await again.untilLine(all.at(-1)))], all);
 });
+
+test('P23: sockets that read nothing hold a bounded number of bytes together, and make room for one that reads', async (t) => {
+  const totalAnswerBytes = 500_000;
+  const served = await serve(t, { http: { totalAnswerBytes } });
+  await job(served, 'fill 1500 20000');
+  const peers = await Promise.all(Array.from({ length: 40 }, () => RawPeer.open(served.url())));
+  for (const peer of peers) {
+    peer.socket.pause();
+    peer.socket.write(textFrame({ op: 'subscribe', worker: 'ada', after: 'start' }));
+  }
+  const all = await stored(served);
+  const reader = await WsClient.open(served.url(), { op: 'subscribe', worker: 'ada', after: 'start' });
+  t.deepEqual(linesIn(await reader.untilLine(all.at(-1))), all);
+  await served.logged('disconnected a client that stopped reading');
+  const metrics = await (await fetch(`${served.web.url}/metrics`)).text();
+  const bytes = Number(/^worker_runtime_http_answer_bytes (\d+)$/m.exec(metrics)?.[1]);
+  t.true(bytes > 0 && bytes <= totalAnswerBytes + 65_536, `${bytes} bytes`);
+  for (const peer of peers) peer.socket.destroy();
+});

@@ -18,7 +18,9 @@ import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
+import type { CacheTotal } from '../workers/cache-total.ts';
 import { eventKey, hashOfKey, Keys } from '../workers/idempotency.ts';
+import type { Live } from '../workers/live.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import { checkInput, checkWait } from './requests.ts';
@@ -28,6 +30,8 @@ export interface InputsOptions {
   readonly limits: Limits;
   /** The inputs of all Workers that are queued or whose run is active. */
   readonly openInputs: ByteSum;
+  /** The idempotency keys of live Workers. */
+  readonly keys: CacheTotal<Live>;
   readonly hooks: Hooks;
   readonly journal: Journal;
   readonly supervisor: Supervisor;
@@ -84,6 +88,7 @@ export class Inputs {
     live.holds += 1;
     try {
       const keys = await this.#keys(worker);
+      this.#options.keys.used(live, keys.size);
       const known = keys.reserve(key);
       if (known) return { accepted: await this.#replay(worker, known), replayed: true };
       try {

@@ -20,6 +20,12 @@ export const DEFAULT_LIMITS = {
    * a queued input is on disk only; this also bounds what their runs will need.
    */
   openInputBytes: 134_217_728,
+  /**
+   * The size in memory of what the states of all Workers hold: names, labels, tools, claims, recorded values, open requests
+   * and open tool calls. A command, a request or an output of a run that would exceed it is refused, or its run fails:
+   * LIMIT_REACHED. What ends something is always accepted, and so is any store that is opened.
+   */
+  totalStateBytes: 268_435_456,
   /** Open requests of a run. `run.ask` rejects with LIMIT_REACHED. */
   openRequests: 16,
   /** Tool calls of a run that have no result yet. The run fails with LIMIT_REACHED. */
@@ -38,6 +44,11 @@ export const DEFAULT_LIMITS = {
   recordedBytes: 4_096,
   /** The size of streamed text that no message has replaced yet. The run fails with OUTPUT_TOO_LARGE. */
   inFlightBytes: 1_048_576,
+  /**
+   * The size of streamed text of all runs. Above it, a run that holds more than an equal share of it fails with
+   * LIMIT_REACHED, so that many short messages are not affected by a few long ones.
+   */
+  totalInFlightBytes: 134_217_728,
   /** Items of a page if the caller names no limit. */
   pageItemsDefault: 100,
   /** Items of a page that a caller may ask for. LIMIT_TOO_LARGE. */
@@ -48,6 +59,11 @@ export const DEFAULT_LIMITS = {
    * Idempotency keys that are kept for each Worker, and creations with a key for the runtime. The oldest are removed.
    */
   idempotencyKeys: 1_000,
+  /**
+   * The keys of all Workers that are in memory. Above it, the Workers whose keys were not used for the longest time release
+   * theirs, and read them from the store on next use.
+   */
+  totalIdempotencyKeys: 200_000,
   /** Diagnostics that are kept. The oldest are removed. */
   diagnostics: 1_000,
   /** Deletions that are kept for watches. A watch that missed more of them receives `reset`. */
@@ -58,6 +74,10 @@ export const DEFAULT_LIMITS = {
    * The size of the last lines that a Worker keeps in memory for its streams. Earlier lines are read from the store.
    */
   tailBytes: 262_144,
+  /**
+   * The size of those lines of all Workers. Above it, the Workers that have had no commit for the longest time lose theirs.
+   */
+  totalTailBytes: 67_108_864,
   /** The size of the most recent reads of the store, over all Workers, that are kept for other readers. */
   recentReadBytes: 1_048_576,
   /** The time after which a Worker without runs and readers releases its tail and its keys from memory. */

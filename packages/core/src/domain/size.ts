@@ -10,7 +10,7 @@ const OBJECT_BYTES = 56;
 const ITEM_BYTES = 16;
 
 /** Estimates the memory of a JSON value, however deep it is. Costs the number of values in it. */
-const sizeOf = (value: unknown): number => {
+export const sizeOf = (value: unknown): number => {
   let bytes = 0;
   const rest: unknown[] = [value];
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {

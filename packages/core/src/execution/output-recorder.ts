@@ -8,6 +8,7 @@ import type { CommitOptions } from '../journal/journal.ts';
 import type { Patience } from '../journal/patience.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
 import { InFlight } from '../workers/in-flight.ts';
+import type { InFlightTotal } from '../workers/in-flight-total.ts';
 import type { Worker } from '../workers/worker.ts';
 import { checkedOutput } from './engine-output.ts';
 
@@ -21,7 +22,7 @@ const isDelta = ({ type }: EngineOutput): boolean => type === 'text' || type ===
 /** The part of an execution that a recorder uses. */
 export interface RecorderHost {
   readonly worker: Worker;
-  readonly services: { readonly limits: Limits };
+  readonly services: { readonly limits: Limits; readonly inFlight: InFlightTotal };
   /** @throws as `Journal.commit` */
   commit(decide: Decision['decide'], options?: CommitOptions): Promise<Commit>;
 }
@@ -50,8 +51,8 @@ export class OutputRecorder {
     this.#host = host;
     this.#options = { patience, applied: this.#recorded };
     this.#streaming = { patience, applied: this.#streamed };
-    const { limits } = host.services;
-    this.#inFlight = new InFlight(runId, limits.inFlightBytes);
+    const { limits, inFlight } = host.services;
+    this.#inFlight = new InFlight(runId, limits.inFlightBytes, inFlight);
     host.worker.ensureLive(limits).readers.inFlight = this.#inFlight;
   }
 
@@ -82,6 +83,7 @@ export class OutputRecorder {
     this.#isClosed = true;
     const readers = this.#host.worker.live?.readers;
     if (readers?.inFlight === this.#inFlight) readers.inFlight = null;
+    this.#inFlight.clear();
   }
 
   /**

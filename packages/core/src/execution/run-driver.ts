@@ -2,7 +2,6 @@ import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../contracts/clock.ts';
 import type { Answer, EngineSession, Question, Run, RunInput } from '../contracts/engine.ts';
 import type { EventData, NewEvent, RunError, RunOutcome } from '../contracts/event.ts';
-import type { Limits } from '../contracts/limits.ts';
 import { ERROR_CODES, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
 import { detachExecution, finishRun, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
@@ -17,9 +16,8 @@ import { OutputRecorder, type RecorderHost } from './output-recorder.ts';
 
 /** The part of an execution that a run driver uses. */
 export interface RunHost extends RecorderHost {
-  readonly services: {
+  readonly services: RecorderHost['services'] & {
     readonly clock: Clock;
-    readonly limits: Limits;
     readonly report: (report: Report) => void;
   };
   /** @throws as `RunInputReader.read` */

@@ -9,6 +9,7 @@ import type { Report } from '../diagnostics.ts';
 import type { PendingInput } from '../domain/state.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
+import type { InFlightTotal } from '../workers/in-flight-total.ts';
 import type { Worker } from '../workers/worker.ts';
 
 /** Creates Workers on behalf of an engine. */
@@ -43,4 +44,6 @@ export interface ExecutionServices {
   readonly inputs: RunInputReader;
   /** The inputs of active runs. */
   readonly activeInputs: ByteSum;
+  /** The text that runs are streaming. */
+  readonly inFlight: InFlightTotal;
 }

@@ -4,6 +4,7 @@ import type { Limits } from '../contracts/limits.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import { LATE, storeInTime } from '../in-time.ts';
+import type { ByteSum } from '../workers/byte-sum.ts';
 import type { Live } from '../workers/live.ts';
 import type { Worker } from '../workers/worker.ts';
 import { type CommitQueue, commitQueueOf } from './commit-queue.ts';
@@ -30,6 +31,8 @@ export interface JournalOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly listener: JournalListener;
+  /** What the states of all Workers hold. */
+  readonly states: ByteSum;
 }
 
 export interface CommitOptions {
@@ -67,6 +70,7 @@ export class Journal {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #listener: JournalListener;
+  readonly #states: ByteSum;
   readonly #appends: TimeLimit;
   #pending = 0;
   #logsInDoubt = 0;
@@ -77,11 +81,12 @@ export class Journal {
   #timeMs = 0;
   #time = '';
 
-  constructor({ store, clock, limits, listener }: JournalOptions) {
+  constructor({ store, clock, limits, listener, states }: JournalOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#limits = limits;
     this.#listener = listener;
+    this.#states = states;
     this.#appends = new TimeLimit(
       clock,
       limits.commitTimeoutMs,
@@ -104,7 +109,7 @@ export class Journal {
    * the events are durable, applied and published. Rejects as `decide` does; on rejection nothing was written. An
    * error that is no RuntimeError rejects as INTERNAL.
    * @throws INTERNAL · STORE_UNAVAILABLE · STORE_FULL · STORE_LOST · STORE_CONFLICT · WORKER_DAMAGED · OUTPUT_TOO_LARGE an
-   * event over `eventBytes`
+   * event over `eventBytes` · LIMIT_REACHED the states would exceed `totalStateBytes`
    */
   commit(worker: Worker, decide: Decision['decide'], options: CommitOptions = {}): Promise<Commit> {
     return new Promise((resolve, reject) => {
@@ -203,7 +208,7 @@ export class Journal {
         for (const decision of decisions) decision.reject(this.#fence);
         continue;
       }
-      const turn = takeTurn(worker.state, decisions, this.#now, this.#limits.eventBytes);
+      const turn = takeTurn(worker.state, decisions, this.#now, this.#limits.eventBytes, this.#states);
       this.#pending -= decisions.length - turn.accepted.length;
       if (turn.batch.count > 0) {
         this.#append(worker, live, queue, turn);
@@ -278,8 +283,10 @@ export class Journal {
     live.activeAt = this.#clock.now();
     if (failure === null) {
       this.#apply(worker, live, turn);
+      turn.release();
       return;
     }
+    turn.release();
     // a full store may still accept an end, if nothing else is in its batch
     const isMixed = failure.code === 'STORE_FULL' && turn.batch.isEssential !== true;
     for (const { decision, isEnding } of turn.accepted) {

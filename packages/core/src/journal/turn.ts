@@ -2,8 +2,10 @@ import { crc32 } from 'node:zlib';
 import { encodeEvent, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
+import { growthBy } from '../domain/growth.ts';
 import { apply, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
+import type { ByteSum } from '../workers/byte-sum.ts';
 import type { Patience } from './patience.ts';
 
 /** The committed result of one decision. */
@@ -48,6 +50,8 @@ export interface Turn {
   }[];
   readonly state: WorkerState;
   readonly batch: Batch;
+  /** Ends the reservations of what the decisions add to the state. To be called once the state is measured, or refused. */
+  readonly release: () => void;
 }
 
 /** The types of events that a store should accept even if its space is used up. */
@@ -60,6 +64,7 @@ const ENDINGS = new Set<WorkerEvent['type']>([
 
 type Head = { -readonly [K in keyof LogPosition]: LogPosition[K] };
 
+const NOTHING = (): void => {};
 const NO_BATCH: Batch = { lines: new Uint8Array(0), count: 0 };
 
 /**
@@ -72,6 +77,7 @@ export const takeTurn = (
   decisions: readonly Decision[],
   now: (notBefore: string) => string,
   eventBytes: number,
+  states: ByteSum,
 ): Turn => {
   const draft: Draft = { ...from };
   const accepted: Turn['accepted'][number][] = [];
@@ -80,6 +86,7 @@ export const takeTurn = (
   let text = '';
   let count = 0;
   let isEssential = true;
+  let reserved = 0;
   for (const decision of decisions) {
     const before = draft.head;
     let isEnding = false;
@@ -87,6 +94,7 @@ export const takeTurn = (
       const events: WorkerEvent[] = [];
       const offsets: number[] = [];
       let added = '';
+      let growth = 0;
       const head: Head = { ...before };
       for (const event of decision.decide(draft)) {
         const seq = head.seq + 1;
@@ -103,6 +111,11 @@ export const takeTurn = (
         added += line;
         events.push({ seq, time, worker: draft.workerId, ...event });
         isEnding ||= ENDINGS.has(event.type);
+        growth += growthBy(draft, event);
+      }
+      if (growth > 0) {
+        states.take(growth);
+        reserved += growth;
       }
       if (events.length > 0) {
         for (let at = 0; at < events.length; at += 1)
@@ -119,11 +132,12 @@ export const takeTurn = (
       decision.reject(RuntimeError.from(error));
     }
   }
-  if (count === 0) return { accepted, state: from, batch: NO_BATCH };
+  if (count === 0) return { accepted, state: from, batch: NO_BATCH, release: NOTHING };
   const lines = Buffer.from(text);
   const base = from.head.end;
   // computed from the encoded batch, which is cheaper than encoding each last line again
   for (const head of heads) head.sum = crc32(lines.subarray(head.offset - base, head.end - base));
   const batch = { lines, count, ...(keys.length > 0 && { keys }), ...(isEssential && { isEssential }) };
-  return { accepted, state: draft, batch };
+  const release = reserved === 0 ? NOTHING : () => states.add(-reserved);
+  return { accepted, state: draft, batch, release };
 };

@@ -45,6 +45,11 @@ export class Tail {
     this.#limitBytes = limitBytes;
   }
 
+  /** The size of the lines. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Adds the lines of one commit. */
   push(first: LinePosition, count: number, lines: Uint8Array): void {
     this.#last = null;

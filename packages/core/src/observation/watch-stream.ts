@@ -95,7 +95,6 @@ export class WatchStream implements Contract {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#cancelWake();
-    this.#position.close();
     this.#options.owner.closed(this);
   }
 }

@@ -131,14 +131,14 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
 
   const reader = new LogReader(store, limits);
   const listener = new CommitListener(workers, options);
-  const journal = new Journal({ ...options, listener });
+  const journal = new Journal({ ...options, listener, states: workers.states });
   const children: ChildCreator = {
     async createChild(parent: Worker, spec: CreateWorker) {
       const { worker } = await creation.create({ ...spec, parent: parent.workerId }, {}, parent);
       return { workerId: worker.workerId };
     },
   };
-  const { claims, activeInputs } = workers;
+  const { claims, activeInputs, inFlight } = workers;
   const services = {
     ...options,
     runtimeId,
@@ -147,6 +147,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
     reader: historyReader(reader, limits),
     inputs: new InputReader(reader),
     activeInputs,
+    inFlight,
   };
   const supervisor = new Supervisor({
     services,
@@ -159,8 +160,8 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   const bundles = new Bundles(store, limits, options.clock);
   const creation = new Creation({ ...options, bundles, workers, journal, supervisor });
   const waits = new RunWaits({ ...options, reader });
-  const { openInputs } = workers;
-  const inputs = new Inputs({ ...options, openInputs, journal, supervisor, reader, waits });
+  const { openInputs, keys } = workers;
+  const inputs = new Inputs({ ...options, openInputs, keys, journal, supervisor, reader, waits });
   const streams = new Streams({
     ...options,
     runtimeId,

@@ -31,10 +31,15 @@ export class ByteSum {
     return bytes <= 0 || this.#bytes + bytes <= this.#limit;
   }
 
-  /** Adds bytes until the returned function is called. @throws LIMIT_REACHED they would exceed the limit */
-  reserve(bytes: number): () => void {
+  /** Adds bytes. @throws LIMIT_REACHED they would exceed the limit */
+  take(bytes: number): void {
     if (!this.hasRoom(bytes)) throw limitReached(this.#name, this.#limit, this.#message);
     this.#bytes += bytes;
+  }
+
+  /** Adds bytes until the returned function is called. @throws LIMIT_REACHED they would exceed the limit */
+  reserve(bytes: number): () => void {
+    this.take(bytes);
     let reserved = bytes;
     return () => {
       this.#bytes -= reserved;

@@ -1,17 +1,16 @@
-/** The node of one Worker, of one removed Worker or of one watch in the order of changes. */
-export interface ChangeNode<W> {
-  older: ChangeNode<W> | null;
-  newer: ChangeNode<W> | null;
-  readonly kind: 'worker' | 'removed' | 'watch';
-  revision: number;
-  readonly worker: W | null;
-  readonly workerId: string;
+/** One entry in the order of changes. An entry that a later change of the same Worker has replaced is stale. */
+export interface ChangeEntry<W> {
+  readonly revision: number;
+  /** The Worker; null in a stale entry, and in that of a removed Worker. */
+  worker: W | null;
+  /** The id of a removed Worker; null in any other entry. */
+  removedId: string | null;
 }
 
 /** A Worker as the order of changes needs it. */
 interface Changing<W> {
   readonly workerId: string;
-  change: ChangeNode<W> | null;
+  change: ChangeEntry<W> | null;
 }
 
 /** One change as a watch reads it. */
@@ -19,51 +18,36 @@ type Change<W> =
   | { readonly type: 'worker'; readonly worker: W }
   | { readonly type: 'removed'; readonly workerId: string };
 
-/** The position of one watch in the order of changes. It costs one node, however many Workers have changed. */
+/** The position of one watch in the order of changes. It is a number, so any number of watches costs the order nothing. */
 export interface WatchPosition<W> {
   /** Moves past the next change and returns it; null at the end. */
   next(): Change<W> | null;
   /** The revision of the last change that was passed. */
   readonly revision: number;
-  /** Removes the position from the order. */
-  close(): void;
 }
 
-const link = <W>(node: ChangeNode<W>, older: ChangeNode<W>): void => {
-  node.older = older;
-  node.newer = older.newer;
-  if (older.newer) older.newer.older = node;
-  older.newer = node;
-};
-
-const unlink = <W>(node: ChangeNode<W>): void => {
-  if (node.older) node.older.newer = node.newer;
-  if (node.newer) node.newer.older = node.older;
-  node.older = null;
-  node.newer = null;
-};
+/** Stale entries are dropped when there are more of them than others, and more than this. */
+const STALE_ENTRIES = 64;
 
 /**
- * All Workers in the order of their last change. A change moves a Worker to the end, in constant time, and a watch
- * walks from its position to the end: it reads the present state of each Worker once, however often that Worker
- * changed in the meantime. Removed Workers keep a node until `removedLimit` later removals; a watch that missed
- * more must start again.
+ * All Workers in the order of their last change. A change moves a Worker to the end, and a watch walks from its position to
+ * the end: it reads the present state of each Worker once, however often that Worker changed in the meantime. Removed
+ * Workers keep an entry until `removedLimit` later removals; a watch that missed more must start again.
+ *
+ * A change costs constant time (amortized), whatever the number of watches. A watch that reads to the end costs the number
+ * of changes since it last did, and at most twice the number of Workers.
  */
 export class Changes<W extends Changing<W>> {
-  readonly #start: ChangeNode<W> = {
-    older: null,
-    newer: null,
-    kind: 'watch',
-    revision: 0,
-    worker: null,
-    workerId: '',
-  };
-  #end: ChangeNode<W> = this.#start;
-  readonly #removed: ChangeNode<W>[] = [];
+  /** Sorted by revision. */
+  #entries: ChangeEntry<W>[] = [];
+  #staleEntries = 0;
+  /** Increases when entries are dropped, because their indexes change then. */
+  #generation = 0;
+  readonly #removed: ChangeEntry<W>[] = [];
   readonly #removedLimit: number;
   readonly #wakes = new Set<() => void>();
   #revision = 0;
-  /** Removals up to this revision have lost their nodes. */
+  /** Removals up to this revision have lost their entries. */
   #droppedUpTo = 0;
 
   constructor(removedLimit: number) {
@@ -76,32 +60,19 @@ export class Changes<W extends Changing<W>> {
 
   /** Moves a Worker that is new or has changed to the end. */
   touch(worker: W): void {
-    if (worker.change) this.#take(worker.change);
-    else {
-      const { workerId } = worker;
-      worker.change = { older: null, newer: null, kind: 'worker', revision: 0, worker, workerId };
-    }
-    this.#append(worker.change);
+    if (worker.change) this.#markStale(worker.change);
+    worker.change = this.#append(worker, null);
   }
 
   remove(worker: W): void {
     if (!worker.change) return;
-    this.#take(worker.change);
+    this.#markStale(worker.change);
     worker.change = null;
-    const removed: ChangeNode<W> = {
-      older: null,
-      newer: null,
-      kind: 'removed',
-      revision: 0,
-      worker: null,
-      workerId: worker.workerId,
-    };
-    this.#append(removed);
-    this.#removed.push(removed);
+    this.#removed.push(this.#append(null, worker.workerId));
     if (this.#removed.length > this.#removedLimit) {
-      const dropped = this.#removed.shift() as ChangeNode<W>;
+      const dropped = this.#removed.shift() as ChangeEntry<W>;
       this.#droppedUpTo = dropped.revision;
-      this.#take(dropped);
+      this.#markStale(dropped);
     }
   }
 
@@ -112,64 +83,69 @@ export class Changes<W extends Changing<W>> {
   }
 
   /**
-   * Opens a position after a revision; null if removals since then have lost their nodes. Costs the number of changes
-   * since that revision.
+   * Opens a position after a revision; null if removals since then have lost their entries. Costs the logarithm of the
+   * number of Workers.
    */
   openPosition(revision: number): WatchPosition<W> | null {
     if (revision !== 0 && (revision < this.#droppedUpTo || revision > this.#revision)) return null;
-    let behind = this.#end;
-    while (behind !== this.#start && (behind.kind === 'watch' || behind.revision > revision))
-      behind = behind.older as ChangeNode<W>;
-    const node: ChangeNode<W> = {
-      older: null,
-      newer: null,
-      kind: 'watch',
-      revision,
-      worker: null,
-      workerId: '',
-    };
-    this.#insert(node, revision === 0 ? this.#start : behind);
     // a list that begins at the start never showed the Workers that were removed before
     const unseen = revision === 0 ? this.#revision : 0;
+    let passed = revision;
+    let index = this.#indexAfter(passed);
+    let generation = this.#generation;
     return {
       next: () => {
-        for (let found = node.newer; found; found = found.newer) {
-          if (found.kind === 'watch' || (found.kind === 'removed' && found.revision <= unseen)) continue;
-          this.#take(node);
-          this.#insert(node, found);
-          node.revision = found.revision;
-          return found.worker
-            ? { type: 'worker', worker: found.worker }
-            : { type: 'removed', workerId: found.workerId };
+        if (generation !== this.#generation) {
+          index = this.#indexAfter(passed);
+          generation = this.#generation;
         }
-        // also past the removals that were skipped, so that its cursor does not lead back to them
-        node.revision = this.#revision;
+        for (; index < this.#entries.length; index++) {
+          const { worker, removedId, revision: found } = this.#entries[index] as ChangeEntry<W>;
+          if (worker === null && (removedId === null || found <= unseen)) continue;
+          passed = found;
+          index += 1;
+          return worker ? { type: 'worker', worker } : { type: 'removed', workerId: removedId as string };
+        }
+        // also past the entries that were skipped, so that its cursor does not lead back to them
+        passed = this.#revision;
         return null;
       },
       get revision() {
-        return node.revision;
+        return passed;
       },
-      close: () => this.#take(node),
     };
   }
 
-  #append(node: ChangeNode<W>): void {
+  #append(worker: W | null, removedId: string | null): ChangeEntry<W> {
     this.#revision += 1;
-    node.revision = this.#revision;
-    this.#insert(node, this.#end);
-    if (this.#wakes.size === 0) return;
-    const wakes = [...this.#wakes];
-    this.#wakes.clear();
-    for (const wake of wakes) wake();
+    const entry = { revision: this.#revision, worker, removedId };
+    this.#entries.push(entry);
+    if (this.#wakes.size > 0) {
+      const wakes = [...this.#wakes];
+      this.#wakes.clear();
+      for (const wake of wakes) wake();
+    }
+    return entry;
   }
 
-  #insert(node: ChangeNode<W>, older: ChangeNode<W>): void {
-    link(node, older);
-    if (older === this.#end) this.#end = node;
+  #markStale(entry: ChangeEntry<W>): void {
+    entry.worker = null;
+    entry.removedId = null;
+    this.#staleEntries += 1;
+    if (this.#staleEntries <= Math.max(STALE_ENTRIES, this.#entries.length / 2)) return;
+    this.#entries = this.#entries.filter(({ worker, removedId }) => worker !== null || removedId !== null);
+    this.#staleEntries = 0;
+    this.#generation += 1;
   }
 
-  #take(node: ChangeNode<W>): void {
-    if (node === this.#end) this.#end = node.older as ChangeNode<W>;
-    unlink(node);
+  #indexAfter(revision: number): number {
+    let low = 0;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#entries[middle] as ChangeEntry<W>).revision <= revision) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

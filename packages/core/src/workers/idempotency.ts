@@ -64,7 +64,7 @@ export class Keys<Entry extends { readonly hash: string; readonly digest: string
     this.#entries.delete(hash);
   }
 
-  get isIdle(): boolean {
-    return this.#inFlight.size === 0;
+  get size(): number {
+    return this.#entries.size;
   }
 }

@@ -2,6 +2,7 @@ import type { MessagePart } from '../contracts/event.ts';
 import type { Delta, InFlightMessage } from '../contracts/runtime-api.ts';
 import { outputTooLarge } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
+import type { InFlightTotal } from './in-flight-total.ts';
 
 type PartType = 'text' | 'reasoning';
 
@@ -25,23 +26,31 @@ export interface InFlightMark {
 export class InFlight {
   readonly run: string;
   readonly #limitBytes: number;
+  readonly #total: InFlightTotal;
   #message: string | null = null;
   #parts: WritingPart[] = [];
   #units = 0;
 
-  constructor(run: string, limitBytes: number) {
+  constructor(run: string, limitBytes: number, total: InFlightTotal) {
     this.run = run;
     this.#limitBytes = limitBytes;
+    this.#total = total;
   }
 
   get isEmpty(): boolean {
     return this.#message === null;
   }
 
-  /** Adds text. @throws OUTPUT_TOO_LARGE the unfinished message has more than `inFlightBytes` UTF-16 units */
+  /**
+   * Adds text.
+   * @throws OUTPUT_TOO_LARGE the unfinished message has more than `inFlightBytes` UTF-16 units · LIMIT_REACHED the messages of
+   * all runs exceed `totalInFlightBytes`
+   */
   append(type: PartType, text: string): void {
     if (text === '') return;
+    if (this.#units === 0) this.#total.begin();
     this.#units += text.length;
+    this.#total.add(text.length, this.#units);
     if (this.#units > this.#limitBytes) {
       throw outputTooLarge(
         'inFlightBytes',
@@ -70,8 +79,9 @@ export class InFlight {
     return this.#parts.map(({ id, type, text }) => ({ id, type, text }));
   }
 
-  /** Clears the text after a completed message has superseded it. */
+  /** Clears the text after a completed message has superseded it, or the run has ended. */
   clear(): void {
+    if (this.#units > 0) this.#total.end(this.#units);
     this.#message = null;
     this.#parts = [];
     this.#units = 0;

@@ -5,7 +5,7 @@ import type { WorkerStatus } from '../contracts/runtime-api.ts';
 import type { NewLog, Snapshot } from '../contracts/store.ts';
 import { Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
-import type { ChangeNode } from './changes.ts';
+import type { ChangeEntry } from './changes.ts';
 import { Live } from './live.ts';
 
 /** One Worker in memory: the state that every Worker has, and the live part of an active one. */
@@ -17,12 +17,14 @@ export class Worker {
   live: Live | null = null;
   /** True once the creation failed: the Worker stays invisible, even if a late append succeeds. */
   isCancelled = false;
-  /** The Worker's node in the order of changes; null while the Worker is invisible. */
-  change: ChangeNode<Worker> | null = null;
+  /** The Worker's entry in the order of changes; null while the Worker is invisible. */
+  change: ChangeEntry<Worker> | null = null;
   /** The status under which the Worker is counted; null while the Worker is invisible. */
   counted: WorkerStatus | null = null;
   /** The state whose size is part of the sums over all Workers; null while no state of the Worker is. */
   measured: WorkerState | null = null;
+  /** The size of the unparsed state that is part of the sums; 0 once the Worker has changed. */
+  restingBytes = 0;
 
   constructor(state: WorkerState | Resting, begin: NewLog | null, isDamaged = false) {
     this.#state = state;

@@ -2,10 +2,14 @@ import type { Limits } from '../contracts/limits.ts';
 import type { ListWorkers, WorkerStatus } from '../contracts/runtime-api.ts';
 import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import { Claims } from '../domain/claims.ts';
+import { growthBetween } from '../domain/growth.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { ByteSum } from './byte-sum.ts';
+import { CacheTotal } from './cache-total.ts';
 import { Changes } from './changes.ts';
 import { Keys } from './idempotency.ts';
+import { InFlightTotal } from './in-flight-total.ts';
+import type { Live } from './live.ts';
 import type { Worker } from './worker.ts';
 
 export interface CreationKey {
@@ -36,6 +40,14 @@ export class Workers {
   readonly openInputs: ByteSum;
   /** The part of `openInputs` whose run is active, which is the part in memory. */
   readonly activeInputs: ByteSum;
+  /** What the states hold. */
+  readonly states: ByteSum;
+  /** The text that runs are streaming. */
+  readonly inFlight: InFlightTotal;
+  /** The last lines of live Workers. */
+  readonly tails: CacheTotal<Live>;
+  /** The idempotency keys of live Workers. */
+  readonly keys: CacheTotal<Live>;
   readonly counts: Record<WorkerStatus, number> = { idle: 0, running: 0, waiting: 0, stopped: 0 };
   readonly #byId = new Map<string, Worker>();
   /** The visible Workers, sorted by log id. Log ids are ordered by time, so this is the order of creation. */
@@ -53,6 +65,17 @@ export class Workers {
       'The inputs of all Workers are too large together',
     );
     this.activeInputs = new ByteSum('openInputBytes', limits, 'The active inputs are too large together');
+    this.states = new ByteSum('totalStateBytes', limits, 'The states of all Workers are too large together');
+    this.inFlight = new InFlightTotal(limits);
+    this.tails = new CacheTotal(limits.totalTailBytes, ({ readers }) => {
+      readers.tail.clear();
+      return true;
+    });
+    this.keys = new CacheTotal(limits.totalIdempotencyKeys, (live) => {
+      if (live.holds > 0) return false;
+      live.keys = null;
+      return true;
+    });
   }
 
   get total(): number {
@@ -114,6 +137,7 @@ export class Workers {
     this.#byId.delete(workerId);
     this.claims.releaseDeleted(workerId);
     this.#measure(worker, null);
+    this.#forgetCaches(worker);
     if (worker.counted === null) return;
     this.counts[worker.counted] -= 1;
     worker.counted = null;
@@ -125,14 +149,30 @@ export class Workers {
   /** Updates sums, counts, claims and the order of changes after a commit. A Worker becomes visible when it is first alive. */
   changed(worker: Worker): void {
     const { status, phase } = worker;
+    if (worker.resting) this.#measureResting(worker, worker.resting.text.length);
+    else if (this.knows(worker)) {
+      this.#measure(worker, worker.state);
+      if (worker.live) this.tails.used(worker.live, worker.live.readers.tail.bytes);
+    }
     if (phase !== 'alive' || worker.isCancelled) return;
-    if (!worker.resting) this.#measure(worker, worker.state);
     if (status === 'stopped') this.claims.release(worker.workerId);
     if (worker.counted === null) this.#show(worker);
     else this.counts[worker.counted] -= 1;
     worker.counted = status;
     this.counts[status] += 1;
     this.changes.touch(worker);
+  }
+
+  /** Releases the live state of a Worker that needs none. A Worker with an attached engine loses its tail and keys only. */
+  unload(worker: Worker): void {
+    const { live } = worker;
+    if (!live) return;
+    this.#forgetCaches(worker);
+    if (!live.execution?.isConnected) worker.live = null;
+    else if (worker.state.run === null) {
+      live.readers.tail.clear();
+      live.keys = null;
+    }
   }
 
   /** Lists Workers in order of creation, after a log id. Costs the number of Workers that are looked at. */
@@ -162,6 +202,20 @@ export class Workers {
     const queued = before?.queue === after?.queue ? 0 : queuedInputsOf(after) - queuedInputsOf(before);
     this.activeInputs.add(active);
     this.openInputs.add(active + queued);
+    this.#measureResting(worker, 0);
+    this.states.add(growthBetween(before, after));
+  }
+
+  /** Replaces the size of the unparsed state that a Worker has. */
+  #measureResting(worker: Worker, bytes: number): void {
+    this.states.add(bytes - worker.restingBytes);
+    worker.restingBytes = bytes;
+  }
+
+  #forgetCaches({ live }: Worker): void {
+    if (!live) return;
+    this.tails.forget(live);
+    this.keys.forget(live);
   }
 
   #show(worker: Worker): void {

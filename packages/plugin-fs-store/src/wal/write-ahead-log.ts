@@ -181,7 +181,7 @@ export class WriteAheadLog {
    */
   async beginNextSegment(): Promise<void> {
     await this.#lane.run(async () => {
-      if (this.#isFenced || this.#written.offset <= SEGMENT_HEADER_BYTES) return;
+      if (this.#loss || this.#written.offset <= SEGMENT_HEADER_BYTES) return;
       await withDiskFailure(() => this.#beginSegment());
     });
   }

@@ -8,11 +8,11 @@ import type { Token } from './token.ts';
 export interface Caller {
   /** The name of the token; null if the server has no tokens. */
   readonly name: string | null;
-  readonly permission: Permission;
+  readonly permissions: readonly Permission[];
 }
 
 /** Every caller of a server without tokens. */
-const UNRESTRICTED: Caller = { name: null, permission: 'admin' };
+const UNRESTRICTED: Caller = { name: null, permissions: ['admin'] };
 
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const SUBPROTOCOL = /^bearer\.([A-Za-z0-9_-]+)$/;
@@ -36,7 +36,7 @@ export class Access {
 
   constructor(tokens: readonly Token[]) {
     this.#tokens = tokens.map(({ name, permission, sha256 }) => ({
-      caller: { name, permission },
+      caller: { name, permissions: [permission].flat() },
       digest: Buffer.from(sha256, 'hex'),
     }));
   }
@@ -74,10 +74,10 @@ export class Access {
 }
 
 /** @throws FORBIDDEN the caller lacks the permission */
-export const assertMay = ({ permission }: Caller, needed: Permission): void => {
-  if (covers(permission, needed)) return;
+export const assertMay = ({ permissions }: Caller, needed: Permission): void => {
+  if (covers(permissions, needed)) return;
   throw new RuntimeError('FORBIDDEN', `This request needs the permission "${needed}"`, {
-    details: { needed, permission },
+    details: { needed, permissions },
   });
 };
 

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { RuntimeError } from '@worker-runtime/core';
 
@@ -26,42 +26,65 @@ const nameOf = (host: string): string | null => {
 const withoutIpv6Prefix = (address: string | undefined): string | undefined =>
   address?.replace(/^::ffff:(?=[0-9.]+$)/, '');
 
+/** Returns the host that a request is for. The host of an absolute target replaces the Host header (RFC 9112, 3.2.2). */
+const hostOf = ({ url = '', headers }: IncomingMessage): string | undefined => {
+  if (headers.host === undefined || url.startsWith('/') || url === '*') return headers.host;
+  return URL.canParse(url) ? new URL(url).host : '';
+};
+
 /**
  * Refuses requests that a hostile page can make a browser send. With DNS rebinding, the Host is the name of the page;
- * a page of another site sends its Origin. Programs other than browsers send no Origin. The local address of a
- * connection is always a valid Host: a page with that Host was served from here.
+ * a page of another site sends its Origin, or with a plain GET only that it is another site. Programs other than browsers
+ * send neither. The local address of a connection is always a valid Host: a page with that Host was served from here.
  */
 export class HostCheck {
   readonly #hosts: ReadonlySet<string>;
+  readonly #proxied: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
 
   constructor({ host, allowedHosts, allowedOrigins }: HostCheckOptions) {
-    this.#hosts = new Set([host, ...allowedHosts].map((name) => name.toLowerCase()));
+    this.#proxied = new Set(allowedHosts.map((name) => name.toLowerCase()));
+    this.#hosts = new Set([host.toLowerCase(), ...this.#proxied]);
     this.#origins = new Set(allowedOrigins.map((origin) => origin.toLowerCase()));
   }
 
-  /** @throws INVALID_REQUEST the Host is missing · FORBIDDEN the Host is not a name of this server, or the Origin is foreign */
-  assert({ host, origin }: IncomingHttpHeaders, localAddress: string | undefined): void {
+  /**
+   * Checks a request. A `public` request may come from a link on any site.
+   * @throws INVALID_REQUEST the Host is missing · FORBIDDEN the Host is not a name of this server, or a page of another origin
+   * sent the request
+   */
+  assert(request: IncomingMessage, isPublic: boolean): void {
+    const { headers, socket } = request;
+    const host = hostOf(request);
     if (host === undefined) throw new RuntimeError('INVALID_REQUEST', 'The Host header is missing');
     const name = nameOf(host);
     if (
       name === null ||
-      !(isLoopback(name) || this.#hosts.has(name) || name === withoutIpv6Prefix(localAddress))
+      !(isLoopback(name) || this.#hosts.has(name) || name === withoutIpv6Prefix(socket.localAddress))
     ) {
       throw new RuntimeError('FORBIDDEN', 'The Host header is not a name of this server');
     }
-    if (origin === undefined || this.isAllowed(origin)) return;
-    // the port is part of an origin: another server on this machine is another origin
-    if (
-      !/^https?:\/\//i.test(origin) ||
-      origin.slice(origin.indexOf('//') + 2).toLowerCase() !== host.toLowerCase()
-    ) {
-      throw new RuntimeError('FORBIDDEN', 'The Origin is not allowed');
+    const { origin, 'sec-fetch-site': site } = headers;
+    if (origin !== undefined) {
+      if (!this.isAllowed(origin) && !this.#isOwn(origin, host, name))
+        throw new RuntimeError('FORBIDDEN', 'The Origin is not allowed');
+    } else if (!isPublic && (site === 'cross-site' || site === 'same-site')) {
+      // a browser sends no Origin with a GET whose answer the page cannot read
+      throw new RuntimeError('FORBIDDEN', 'A page of another origin sent this request');
     }
   }
 
   /** True if the options allow this origin by name. */
   isAllowed(origin: string): boolean {
     return this.#origins.has(origin.toLowerCase());
+  }
+
+  /**
+   * True for the origin of pages that this server serves. The port is part of an origin: another server on this machine is
+   * another origin. So is the scheme: only a name of a proxy may be served with TLS.
+   */
+  #isOwn(origin: string, host: string, name: string): boolean {
+    const own = [`http://${host}`, ...(this.#proxied.has(name) ? [`https://${host}`] : [])];
+    return own.some((one) => one.toLowerCase() === origin.toLowerCase());
   }
 }

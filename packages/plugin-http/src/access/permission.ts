@@ -1,16 +1,25 @@
 /**
- * The permission of a token; each includes the ones before it. `observe` reads, `operate` also uses Workers, `admin`
- * also deletes Workers and manages bundles.
+ * The permissions of callers. `observe` reads. `operate` uses Workers, and `answer` answers their requests; each includes
+ * `observe` but not the other, so that whoever sends an input need not be the one who grants what an agent asks for.
+ * `admin` includes all, deletes Workers and manages bundles.
  */
-export type Permission = 'observe' | 'operate' | 'admin';
+export type Permission = 'observe' | 'operate' | 'answer' | 'admin';
 
 /** The permission that a route needs. A `public` route gives every caller the same answer. */
 export type RoutePermission = Permission | 'public';
 
-const RANK: Readonly<Record<Permission, number>> = { observe: 1, operate: 2, admin: 3 };
+const INCLUDED: Readonly<Record<Permission, readonly Permission[]>> = {
+  observe: ['observe'],
+  operate: ['observe', 'operate'],
+  answer: ['observe', 'answer'],
+  admin: ['observe', 'operate', 'answer', 'admin'],
+};
+
+export const PERMISSIONS = Object.keys(INCLUDED) as readonly Permission[];
 
 export const isPermission = (value: unknown): value is Permission =>
-  typeof value === 'string' && Object.hasOwn(RANK, value);
+  typeof value === 'string' && Object.hasOwn(INCLUDED, value);
 
-/** True if the held permission includes the needed one. */
-export const covers = (held: Permission, needed: Permission): boolean => RANK[held] >= RANK[needed];
+/** True if one of the held permissions includes the needed one. */
+export const covers = (held: readonly Permission[], needed: Permission): boolean =>
+  held.some((permission) => INCLUDED[permission].includes(needed));

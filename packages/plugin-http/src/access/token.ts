@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { isPermission, type Permission } from './permission.ts';
+import { isPermission, PERMISSIONS, type Permission } from './permission.ts';
 
 /** The configuration of an access token. It has the digest only, so that a reader of the configuration cannot use it. */
 export interface Token {
@@ -7,7 +7,8 @@ export interface Token {
   readonly name: string;
   /** The SHA-256 of the token, as 64 hex digits. */
   readonly sha256: string;
-  readonly permission: Permission;
+  /** One permission, or a list of those that no single one includes: `["operate", "answer"]`. */
+  readonly permission: Permission | readonly Permission[];
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
@@ -21,6 +22,9 @@ export const refuseTokens = (source: string, message: string): RuntimeError =>
     details: { option: source === TOKEN_FILE ? 'tokenFile' : 'tokens' },
   });
 
+const isPermissions = (value: unknown): value is Token['permission'] =>
+  Array.isArray(value) ? value.length > 0 && value.every(isPermission) : isPermission(value);
+
 const tokenOf = (value: unknown, source: string, index: number): Token => {
   const refuse = (message: string): never => {
     throw refuseTokens(source, `is not valid at /${index}: ${message}`);
@@ -31,7 +35,8 @@ const tokenOf = (value: unknown, source: string, index: number): Token => {
   if (typeof name !== 'string' || !NAME.test(name)) return refuse(`name must match ${NAME.source}`);
   if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/i.test(sha256))
     return refuse('sha256 must be the 64 hex digits of the digest, not the token itself');
-  if (!isPermission(permission)) return refuse('permission must be observe, operate or admin');
+  if (!isPermissions(permission))
+    return refuse(`permission must be one or more of ${PERMISSIONS.join(', ')}`);
   return { name, sha256: sha256.toLowerCase(), permission };
 };
 

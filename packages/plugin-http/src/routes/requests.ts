@@ -8,16 +8,13 @@ export const requestRoutes: Routes = (app, { runtime, reads }) => {
     return sendPage(request, reply, await reads.run(() => runtime.listRequests(pathParameter(request, 'w'))));
   });
 
-  app.post(
-    '/workers/:w/requests/:q/response',
-    { config: { permission: 'operate' } },
-    async (request, reply) =>
-      reply.send(
-        await runtime.respond(
-          pathParameter(request, 'w'),
-          pathParameter(request, 'q'),
-          bodyOf<{ readonly decision: string; readonly note?: string }>(request),
-        ),
+  app.post('/workers/:w/requests/:q/response', { config: { permission: 'answer' } }, async (request, reply) =>
+    reply.send(
+      await runtime.respond(
+        pathParameter(request, 'w'),
+        pathParameter(request, 'q'),
+        bodyOf<{ readonly decision: string; readonly note?: string }>(request),
       ),
+    ),
   );
 };

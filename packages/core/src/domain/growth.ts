@@ -1,0 +1,50 @@
+import type { NewEvent } from '../contracts/event.ts';
+import { sizeOf } from './size.ts';
+import type { WorkerState } from './state.ts';
+
+/** The parts of a state whose size clients and engines determine. The sizes of inputs are counted apart. */
+const measuredParts = ({
+  displayName,
+  labels,
+  tools,
+  claims,
+  recorded,
+  requests,
+  run,
+}: WorkerState): readonly unknown[] => [displayName, labels, tools, claims, recorded, requests, run?.calls];
+
+/**
+ * Estimates how much more memory the measured parts of a state take than those of an earlier one; null is no state. Only
+ * parts that have changed cost anything.
+ */
+export const growthBetween = (before: WorkerState | null, after: WorkerState | null): number => {
+  const older = before ? measuredParts(before) : [];
+  const newer = after ? measuredParts(after) : [];
+  let bytes = 0;
+  for (let at = 0; at < Math.max(older.length, newer.length); at++)
+    if (older[at] !== newer[at]) bytes += sizeOf(newer[at]) - sizeOf(older[at]);
+  return bytes;
+};
+
+/** Estimates how much an event adds to the measured parts of a state. Zero for an event that only ends something. */
+export const growthBy = (state: WorkerState, { type, data }: NewEvent): number => {
+  switch (type) {
+    case 'worker.created':
+      return sizeOf([data.displayName, data.labels, data.tools, data.claims]);
+    case 'worker.updated':
+      return (
+        sizeOf(data.displayName) -
+        sizeOf(data.displayName === undefined ? undefined : state.displayName) +
+        sizeOf(data.labels) -
+        sizeOf(data.labels === undefined ? undefined : state.labels)
+      );
+    case 'execution.recorded':
+      return sizeOf(data.value) - sizeOf(state.recorded);
+    case 'request.opened':
+      return sizeOf(data);
+    case 'tool.called':
+      return sizeOf(data.call);
+    default:
+      return 0;
+  }
+};
