@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import type { EngineOutput } from '../src/contracts/engine.ts';
 import { makeRig, type Rig, settle, shutDown } from './fixtures/rig.ts';
 import { stepsOf } from './fixtures/steps.ts';
 
@@ -9,6 +10,14 @@ import { stepsOf } from './fixtures/steps.ts';
 
 /** Prepares `count` entries, and returns the operation whose steps are counted. */
 type Prepare = (rig: Rig, count: number) => Promise<() => unknown>;
+
+const callsOf = (count: number): readonly EngineOutput[] =>
+  Array.from({ length: count }, (_, n) => ({
+    type: 'tool-call',
+    call: `call ${n}`,
+    name: 'look',
+    input: {},
+  }));
 
 const create = async ({ runtime }: Rig, count: number): Promise<void> => {
   for (let n = 0; n < count; n += 1) await runtime.createWorker({ workerId: `w${n}`, engine: 'puppet' });
@@ -91,6 +100,19 @@ const CONSTANT: Readonly<Record<string, Prepare>> = {
 
 /** The operations that deliver each entry once. */
 const LINEAR: Readonly<Record<string, Prepare>> = {
+  'many tool calls that are opened one by one and finished in the opposite order': async (rig, count) => {
+    const { runtime, puppet } = rig;
+    await create(rig, 1);
+    await runtime.sendInput('w0', { text: 'go' });
+    await settle();
+    return async () => {
+      for (const call of callsOf(count)) puppet.last().yield(call);
+      for (let n = count - 1; n >= 0; n -= 1)
+        puppet.last().yield({ type: 'tool-result', call: `call ${n}`, output: 1 });
+      puppet.last().finish();
+      while ((await runtime.getWorker('w0')).status === 'running') await settle();
+    };
+  },
   'a change that all of many watches read': async (rig, count) => {
     const { runtime } = rig;
     await create(rig, 10);
@@ -100,7 +122,7 @@ const LINEAR: Readonly<Record<string, Prepare>> = {
     for (const watch of watches)
       watch.onDue(() => {
         woken += 1;
-        while (watch.pull(100)) continue;
+        while (watch.pull(100));
       });
     return async () => {
       await runtime.updateWorker('w0', { displayName: 'new' });
@@ -138,13 +160,7 @@ const LINEAR: Readonly<Record<string, Prepare>> = {
     await create(rig, 1);
     await runtime.sendInput('w0', { text: 'go' });
     await settle();
-    const calls = Array.from({ length: count }, (_, n) => ({
-      type: 'tool-call' as const,
-      call: `call ${n}`,
-      name: 'look',
-      input: {},
-    }));
-    puppet.last().yield(calls);
+    puppet.last().yield(callsOf(count));
     await settle();
     return () => runtime.cancelRun('w0');
   },

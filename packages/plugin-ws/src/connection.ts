@@ -65,6 +65,8 @@ export class Connection implements Sender {
   #badMessages = 0;
   #finishing: ErrorCode | null = null;
   #isClosed = false;
+  /** True while bytes wait for the client. Most writes leave the process at once. */
+  #isHolding = false;
   /** True while the unread bytes of all clients leave no room for a write. */
   #lacksRoom = false;
   #wroteAt = performance.now();
@@ -115,12 +117,14 @@ export class Connection implements Sender {
   write(): void {
     if (!this.#canWrite || this.#lacksRoom) return;
     this.#send();
+    const unread = this.#socket.writableLength;
+    this.#hold(unread);
     if (this.#finishing !== null && !this.#subscriptions.hasPending) {
       this.#socket.write(frameOf({ type: 'closing', reason: this.#finishing }));
       this.#close(this.#finishing);
       return;
     }
-    if (!this.#canWrite) return;
+    if (unread > 0 || this.#isClosed) return;
     if (this.#received.length > 0) void this.#answer();
     if (this.#subscriptions.hasNext) this.#context.scheduler.add(this);
   }
@@ -208,13 +212,19 @@ export class Connection implements Sender {
     for (const frame of this.#taken) this.#socket.write(frame, this.#flushed);
     this.#taken.length = 0;
     if (hasSeveral) this.#socket.uncork();
-    if (this.#socket.writableLength > 0) this.#unread.hold(this.#socket.writableLength);
+  }
+
+  /** Tells the source how many bytes wait for the client. */
+  #hold(bytes: number): void {
+    if (bytes === 0 && !this.#isHolding) return;
+    this.#isHolding = bytes > 0;
+    this.#unread.hold(bytes);
   }
 
   /** Called when a write has left the process. Schedules the next one if there is anything to send. */
   readonly #flushed = (): void => {
     if (!this.#canWrite) return;
-    this.#unread.hold(0);
+    this.#hold(0);
     const hasReplies = this.#received.length + this.#replies.length + this.#pongs.length > 0;
     if (this.#subscriptions.hasNext || hasReplies) this.#context.scheduler.add(this);
   };
@@ -318,7 +328,7 @@ export class Connection implements Sender {
     this.#received.length = 0;
     this.#replies.length = 0;
     this.#taken.length = 0;
-    this.#unread.hold(0);
+    this.#hold(0);
     this.#subscriptions.close();
   }
 }

@@ -3,26 +3,19 @@ import { sizeOf } from './size.ts';
 import type { WorkerState } from './state.ts';
 
 /** The parts of a state whose size clients and engines determine. The sizes of inputs are counted apart. */
-const measuredParts = ({
-  displayName,
-  labels,
-  tools,
-  claims,
-  recorded,
-  requests,
-  run,
-}: WorkerState): readonly unknown[] => [displayName, labels, tools, claims, recorded, requests, run?.calls];
+const MEASURED = ['displayName', 'labels', 'tools', 'claims', 'recorded', 'requests'] as const;
 
 /**
  * Estimates how much more memory the measured parts of a state take than those of an earlier one; null is no state. Only
  * parts that have changed cost anything.
  */
 export const growthBetween = (before: WorkerState | null, after: WorkerState | null): number => {
-  const older = before ? measuredParts(before) : [];
-  const newer = after ? measuredParts(after) : [];
-  let bytes = 0;
-  for (let at = 0; at < Math.max(older.length, newer.length); at++)
-    if (older[at] !== newer[at]) bytes += sizeOf(newer[at]) - sizeOf(older[at]);
+  let bytes = (after?.run?.callBytes ?? 0) - (before?.run?.callBytes ?? 0);
+  for (const part of MEASURED) {
+    const newer = after?.[part];
+    const older = before?.[part];
+    if (older !== newer) bytes += sizeOf(newer) - sizeOf(older);
+  }
   return bytes;
 };
 

@@ -11,7 +11,7 @@ import type { JsonValue } from '../contracts/json.ts';
 import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
 import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
-import { sizeOfInput } from './size.ts';
+import { sizeOf, sizeOfInput } from './size.ts';
 
 /**
  * An input whose run has not ended. The state does not hold its text: the text is in the log, and is read from there
@@ -36,6 +36,8 @@ export interface CurrentRun {
   readonly startedAt: string;
   /** The tool calls without a result. Absent if every call has a result. */
   readonly calls?: readonly string[];
+  /** The size in memory of `calls`. Absent with `calls`, and in a snapshot of an earlier version. */
+  readonly callBytes?: number;
 }
 
 interface Tally {
@@ -222,14 +224,23 @@ export const apply = (draft: Draft, event: WorkerEvent, offset: number): void =>
       draft.tally = count(draft.tally, 'toolCalls');
       const { run } = draft;
       if (run && run.runId === event.run)
-        draft.run = { ...run, calls: [...(run.calls ?? NONE), event.data.call] };
+        draft.run = {
+          ...run,
+          calls: [...(run.calls ?? NONE), event.data.call],
+          callBytes: (run.callBytes ?? 0) + sizeOf(event.data.call),
+        };
       return;
     }
     case 'tool.finished': {
       if (!draft.run?.calls || draft.run.runId !== event.run) return;
-      const { calls, ...run } = draft.run;
-      const open = calls.filter((call) => call !== event.data.call);
-      draft.run = open.length === 0 ? run : { ...run, calls: open };
+      const { calls, callBytes = 0, ...run } = draft.run;
+      const at = calls.indexOf(event.data.call);
+      if (at < 0) return;
+      const open = calls.toSpliced(at, 1);
+      draft.run =
+        open.length === 0
+          ? run
+          : { ...run, calls: open, callBytes: Math.max(0, callBytes - sizeOf(event.data.call)) };
       return;
     }
     case 'request.opened': {

@@ -54,11 +54,15 @@ const choice =
   (value, field) =>
     choices.includes(value as T) ? (value as T) : refuse(field, `must be one of: ${choices.join(', ')}`);
 
+/** Reads an array. Before `read`, `quick` may read an item at less cost; it returns undefined for what it does not know. */
 const list =
-  <T>(read: Read<T>): Read<readonly T[]> =>
+  <T>(read: Read<T>, quick?: (item: unknown) => T | undefined): Read<readonly T[]> =>
   (value, field) =>
     Array.isArray(value)
-      ? Array.from(value as readonly unknown[], (item, index) => read(item, `${field}/${index}`))
+      ? Array.from(
+          value as readonly unknown[],
+          (item, index) => quick?.(item) ?? read(item, `${field}/${index}`),
+        )
       : refuse(field, 'must be an array');
 
 const object: Read<Readonly<Record<string, unknown>>> = (value, field) =>
@@ -117,9 +121,11 @@ const json =
     return value as JsonValue;
   };
 
+const contentType = choice('text', 'reasoning', 'file');
+
 const content: Read<MessageContent> = (value, field) => {
   const part = object(value, field);
-  const type = choice('text', 'reasoning', 'file')(part.type, `${field}.type`);
+  const type = contentType(part.type, `${field}.type`);
   return type === 'file'
     ? {
         type,
@@ -129,6 +135,17 @@ const content: Read<MessageContent> = (value, field) => {
       }
     : { type, text: text(part.text, `${field}.text`) };
 };
+
+/** Most parts of messages are text. */
+const plainText = (value: unknown): MessageContent | undefined => {
+  if (!isObject(value)) return undefined;
+  const { type, text: written } = value;
+  return (type === 'text' || type === 'reasoning') && typeof written === 'string'
+    ? { type, text: written }
+    : undefined;
+};
+
+const contents = list(content, plainText);
 
 /**
  * Checks an output and copies its known members, so that no later change of the object affects the log.
@@ -142,7 +159,7 @@ export const checkedOutput = (value: unknown, eventBytes: number): EngineOutput 
     case 'reasoning':
       return { type, text: text(output.text, `${type}.text`) };
     case 'message':
-      return { type, ...optional('parts', output.parts, 'message.parts', list(content)) };
+      return output.parts === undefined ? { type } : { type, parts: contents(output.parts, 'message.parts') };
     case 'tool-call':
       return {
         type,

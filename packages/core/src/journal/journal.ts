@@ -10,7 +10,7 @@ import type { Worker } from '../workers/worker.ts';
 import { type CommitQueue, commitQueueOf } from './commit-queue.ts';
 import type { Patience } from './patience.ts';
 import { TimeLimit } from './time-limit.ts';
-import { type Commit, type Decision, type Turn, takeTurn } from './turn.ts';
+import { type Commit, type Decision, type Turn, takeTurn, type Waiting } from './turn.ts';
 
 /** Receives what the journal did. No method may throw. */
 export interface JournalListener {
@@ -113,11 +113,8 @@ export class Journal {
    */
   commit(worker: Worker, decide: Decision['decide'], options: CommitOptions = {}): Promise<Commit> {
     return new Promise((resolve, reject) => {
-      const { key = null, applied = null, patience } = options;
-      const waiting = patience
-        ? { patience, untilMs: this.#clock.now() + this.#limits.storeOutageMs, delayMs: FIRST_DELAY_MS }
-        : null;
-      this.#submit(worker, { decide, key, applied, resolve, reject, waiting });
+      const { key = null, applied = null, patience = null } = options;
+      this.#submit(worker, { decide, key, applied, resolve, reject, patience, waiting: null });
     });
   }
 
@@ -146,16 +143,24 @@ export class Journal {
    * for a store that is away. Its events were not stored, so none of them can be stored twice.
    */
   #refuse(worker: Worker, decision: Decision, error: RuntimeError): void {
-    const { waiting } = decision;
-    const restMs = waiting ? waiting.untilMs - this.#clock.now() : 0;
+    const { patience } = decision;
     const isAway = error.code === 'STORE_UNAVAILABLE' && !this.#isClosed;
-    if (!waiting || waiting.patience.isOver || restMs <= 0 || !isAway) {
+    const waiting = patience && isAway ? this.#waitingOf(decision) : null;
+    const restMs = waiting ? waiting.untilMs - this.#clock.now() : 0;
+    if (!patience || !waiting || patience.isOver || restMs <= 0) {
       decision.reject(error);
       return;
     }
     const delayMs = Math.min(waiting.delayMs, restMs);
     waiting.delayMs = Math.min(waiting.delayMs * 2, LONGEST_DELAY_MS);
-    waiting.patience.wait(this.#clock, delayMs, () => this.#submit(worker, decision));
+    patience.wait(this.#clock, delayMs, () => this.#submit(worker, decision));
+  }
+
+  /** The wait of a decision, which begins when its first attempt fails. */
+  #waitingOf(decision: Decision): Waiting {
+    const untilMs = this.#clock.now() + this.#limits.storeOutageMs;
+    decision.waiting ??= { untilMs, delayMs: FIRST_DELAY_MS };
+    return decision.waiting;
   }
 
   /**
@@ -338,11 +343,11 @@ export class Journal {
     const cancels: (() => void)[] = [];
     await storeInTime(this.#clock, restMs, answer).catch(() => {
       for (const { decision } of turn.accepted) {
-        const { waiting, reject } = decision;
+        const { patience, reject } = decision;
         // not made again before the answer: its events may be stored
-        if (waiting) {
-          const delayMs = Math.max(0, waiting.untilMs - this.#clock.now());
-          cancels.push(waiting.patience.wait(this.#clock, delayMs, () => reject(failure)));
+        if (patience) {
+          const delayMs = Math.max(0, this.#waitingOf(decision).untilMs - this.#clock.now());
+          cancels.push(patience.wait(this.#clock, delayMs, () => reject(failure)));
         } else reject(failure);
       }
       for (const decision of queue.decisions.splice(0)) {

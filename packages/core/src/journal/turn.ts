@@ -26,13 +26,14 @@ export interface Decision {
   readonly applied: ((commit: Commit) => void) | null;
   readonly resolve: (commit: Commit) => void;
   readonly reject: (error: unknown) => void;
-  /** Set for a decision that waits for a store that is away, and may be made again after an append that was lost. */
-  readonly waiting: Waiting | null;
+  /** Set for a decision that may wait for a store that is away, and be made again after an append that was lost. */
+  readonly patience: Patience | null;
+  /** Set once the decision waits. Owned by the journal. */
+  waiting: Waiting | null;
 }
 
 /** How long a decision waits for the store. */
-interface Waiting {
-  readonly patience: Patience;
+export interface Waiting {
   /** The time at which the decision is refused at the latest. */
   readonly untilMs: number;
   /** The delay before the next attempt. */
