@@ -21,7 +21,7 @@ const P99_MS = 1_500;
 /** The most that a start after a kill may have to replay: the log between two checkpoints, and what is being filed. */
 const REPLAY_BYTES = 134_217_728;
 
-/** What the clients have seen so far. */
+/** The results of the clients so far. */
 class Progress {
   /** The durations of the finished runs, in ms. */
   readonly times: number[] = [];

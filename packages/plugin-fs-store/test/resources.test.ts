@@ -124,31 +124,34 @@ const codeOf = (call: Promise<unknown>): Promise<string> =>
     (error: RuntimeError) => error.code,
   );
 
-const LOGS = Array.from({ length: 8 }, (_, index) => `log_${index}`);
+/** The logs of a round. The id of a log is never used again. */
+const logsOf = (round: string): readonly string[] =>
+  Array.from({ length: 8 }, (_, index) => `log_${round}_${index}`);
 const LARGE = 'x'.repeat(30_000);
 
 /** Appends until the disk is full, at last in small pieces, and then ends every log. */
-const fill = async (t: ExecutionContext, writer: Writer): Promise<void> => {
+const fill = async (t: ExecutionContext, writer: Writer, logs: readonly string[]): Promise<void> => {
   for (let refused = 0, round = 0; refused < 40; round += 1) {
     const text = refused > 20 ? 'small' : LARGE;
-    const code = await codeOf(writer.append(LOGS[round % LOGS.length] ?? '', text));
+    const code = await codeOf(writer.append(logs[round % logs.length] ?? '', text));
     if (code === 'none') continue;
     t.is(code, 'STORE_FULL');
     refused += 1;
   }
-  for (const log of LOGS) await writer.append(log, 'the end', false, true);
+  for (const log of logs) await writer.append(log, 'the end', false, true);
 };
 
-/** Removes most of the logs, and waits until ordinary lines are accepted again. */
-const free = async (t: ExecutionContext, writer: Writer): Promise<void> => {
-  for (const log of LOGS.slice(1)) {
+/** Removes all logs but the first, and waits until it accepts ordinary lines again. */
+const free = async (t: ExecutionContext, writer: Writer, logs: readonly string[]): Promise<void> => {
+  const [first = '', ...others] = logs;
+  for (const log of others) {
     await writer.store.remove(log);
     writer.texts.delete(log);
   }
   let code: string;
   do {
     await new Promise((done) => setImmediate(done));
-    code = await codeOf(writer.append('log_0', LARGE));
+    code = await codeOf(writer.append(first, LARGE));
   } while (code === 'STORE_FULL');
   t.is(code, 'none');
 };
@@ -163,10 +166,11 @@ for (const durability of ['commit', { intervalMs: 50 }] as const) {
     `P52: a real full disk accepts ends and removals, also after a kill, and is freed by them (${policy})`,
     async (t) => {
       const bytes = 16 * 1_048_576;
+      const [logs, later] = [logsOf('a'), logsOf('b')];
       await onTmpfs(t, bytes, async (first) => {
         const writer = await new Writer({ dir: join(first, 'store'), durability }).open();
-        for (const log of LOGS) await writer.create(log);
-        await fill(t, writer);
+        for (const log of logs) await writer.create(log);
+        await fill(t, writer, logs);
         // A copy on an equal volume is what a kill leaves.
         await writer.disk.freeze();
         await onTmpfs(t, bytes, async (second) => {
@@ -178,17 +182,17 @@ for (const durability of ['commit', { intervalMs: 50 }] as const) {
           });
           const next = await new Writer({ dir, durability }, writer.texts).open();
           await checkWhole(t, next);
-          for (const log of LOGS) await next.append(log, 'ended again', false, true);
-          await free(t, next);
-          for (const log of LOGS.slice(1)) await next.create(log);
-          await fill(t, next);
-          await free(t, next);
+          for (const log of logs) await next.append(log, 'ended again', false, true);
+          await free(t, next, logs);
+          for (const log of later) await next.create(log);
+          await fill(t, next, later);
+          await free(t, next, later);
           await next.store.close();
           const last = await new Writer({ dir, durability }, next.texts).open();
           await checkWhole(t, last);
           t.deepEqual(
             last.listed.map(({ log }) => log),
-            ['log_0'],
+            [logs[0], later[0]],
           );
           t.deepEqual(
             last.findings.filter(({ severity }) => severity !== 'info'),

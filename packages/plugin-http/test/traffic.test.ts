@@ -159,6 +159,7 @@ test('P23: streams, sockets and waiting requests leave a tenth of the connection
     if (headers.upgrade !== 'websocket') return false;
     socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
     socket.resume();
+    socket.once('end', () => socket.end());
     return true;
   });
   await served.runtime.start();

@@ -31,7 +31,7 @@ export interface JournalOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly listener: JournalListener;
-  /** What the states of all Workers hold. */
+  /** The size of the states of all Workers. */
   readonly states: ByteSum;
 }
 

@@ -34,7 +34,7 @@ const STALE_ENTRIES = 64;
  * the end: it reads the present state of each Worker once, however often that Worker changed in the meantime. Removed
  * Workers keep an entry until `removedLimit` later removals; a watch that missed more must start again.
  *
- * A change costs constant time (amortized), whatever the number of watches. A watch that reads to the end costs the number
+ * A change costs constant time (amortized), for any number of watches. A watch that reads to the end costs the number
  * of changes since it last did, and at most twice the number of Workers.
  */
 export class Changes<W extends Changing<W>> {

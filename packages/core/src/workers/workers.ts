@@ -51,7 +51,7 @@ export class Workers {
   readonly openInputs: ByteSum;
   /** The part of `openInputs` whose run is active, which is the part in memory. */
   readonly activeInputs: ByteSum;
-  /** What the states hold. */
+  /** The size of the states. */
   readonly states: ByteSum;
   /** The text that runs are streaming. */
   readonly inFlight: InFlightTotal;

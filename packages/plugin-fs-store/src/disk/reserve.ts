@@ -5,8 +5,8 @@ import { type Disk, writeFully } from './disk.ts';
 /** The reserve is at most this part of the volume. */
 const SHARE = 1 / 16;
 /**
- * What can be freed only by writing more (segments, unfiled bytes) is bounded by these parts of the volume and of its free
- * space, so that it is little when the disk becomes full.
+ * Bounds for the bytes that only further writes can free (segments, unfiled bytes), as parts of the volume and of its free
+ * space. When the disk becomes full, these bytes are few.
  */
 const BOUND_OF_TOTAL = 1 / 64;
 const BOUND_OF_FREE = 1 / 8;

@@ -270,7 +270,9 @@ export class Backlog implements WalGate {
     }
     this.#failure = failure;
     if (!this.#relief) return;
-    if (failure === null && this.#filedBytes > before) void this.#schedule(this.#softBytes);
+    // The measured volume may allow more than before.
+    if (this.#bytes <= this.#limitBytes) this.#settleRelief(null);
+    else if (failure === null && this.#filedBytes > before) void this.#schedule(this.#softBytes);
     else
       this.#settleRelief(diskFailure(failure ?? unavailable('The files of the Workers cannot be written')));
   }

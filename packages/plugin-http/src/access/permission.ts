@@ -1,6 +1,6 @@
 /**
  * The permissions of callers. `observe` reads. `operate` uses Workers, and `answer` answers their requests; each includes
- * `observe` but not the other, so that whoever sends an input need not be the one who grants what an agent asks for.
+ * `observe` but not the other, so that the caller that sends an input need not be the one that grants what an agent asks for.
  * `admin` includes all, deletes Workers and manages bundles.
  */
 export type Permission = 'observe' | 'operate' | 'answer' | 'admin';
