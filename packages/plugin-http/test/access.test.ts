@@ -101,11 +101,10 @@ test('P19: each route answers only callers with its permission, HEAD like GET; u
   isProblem(t, await call('workers', { method: 'PUT' }), 401, 'UNAUTHENTICATED');
   isProblem(t, await call('/nowhere', { headers: bearer(SECRETS.observe) }), 404, 'ROUTE_NOT_FOUND');
   const refusals = log.filter(({ fields }) => fields.code === 'FORBIDDEN');
-  t.deepEqual([...new Set(refusals.map(({ fields }) => fields.caller))].sort(), [
-    'answerer',
-    'observeer',
-    'operateer',
-  ]);
+  t.deepEqual(
+    new Set(refusals.map(({ fields }) => fields.caller)),
+    new Set(['observeer', 'answerer', 'operateer']),
+  );
   t.notRegex(JSON.stringify(log), /canary/);
 });
 
