@@ -247,6 +247,7 @@ export class Backlog implements WalGate {
   /** Flushes logs until at most `goal` bytes are unfiled, and settles the commits that wait for it. */
   async #flush(goal: number): Promise<void> {
     const before = this.#filedBytes;
+    const relief = this.#relief;
     let failure: unknown = null;
     try {
       // The files may belong to another process.
@@ -254,7 +255,7 @@ export class Backlog implements WalGate {
       // A volume that cannot be measured is bounded as before.
       await this.#settings.reserve.measure().catch(() => {});
       // Commits wait for files, and files get only synced bytes.
-      if (this.#relief) await this.#settings.log.sync();
+      if (relief) await this.#settings.log.sync();
       failure = await this.#flushAll(goal);
     } catch (error) {
       failure = error;
@@ -269,7 +270,8 @@ export class Backlog implements WalGate {
       });
     }
     this.#failure = failure;
-    if (!this.#relief) return;
+    // Commits that came later have a flush of their own, which may succeed.
+    if (!relief || relief !== this.#relief) return;
     // The measured volume may allow more than before.
     if (this.#bytes <= this.#limitBytes) this.#settleRelief(null);
     else if (failure === null && this.#filedBytes > before) void this.#schedule(this.#softBytes);

@@ -5,53 +5,50 @@ import { waitMsOf } from '../wire/prefer.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 
-/**
- * Returns a signal that aborts when the caller disconnects before it has its answer. It does not abort after an answer,
- * since each abort creates an error with a stack trace.
- */
-const disconnectSignal = ({ raw }: FastifyReply): AbortSignal => {
-  const disconnected = new AbortController();
-  raw.once('close', () => {
-    if (!raw.writableFinished) disconnected.abort();
-  });
-  return disconnected.signal;
-};
-
 const OBSERVE = { config: { permission: 'observe' } } as const;
 const OPERATE = { config: { permission: 'operate' } } as const;
 
 /** Adds the routes of the commands to a Worker. */
 export const commandRoutes: Routes = (app, { runtime, connections }) => {
-  /** Counts a request that waits for a run. Returns false at the limit. */
-  const mayWait = ({ raw }: FastifyReply): boolean => {
+  /**
+   * Counts a request that waits for a run, until it is answered. Returns a signal that aborts when the caller disconnects
+   * before it has its answer, or null at the limit. The signal does not abort after an answer, since each abort creates an
+   * error with a stack trace.
+   */
+  const beginWait = ({ raw }: FastifyReply): AbortSignal | null => {
     const release = connections.hold();
-    if (release !== null) raw.once('close', release);
-    return release !== null;
+    if (release === null) return null;
+    const disconnected = new AbortController();
+    raw.once('close', () => {
+      release();
+      if (!raw.writableFinished) disconnected.abort();
+    });
+    return disconnected.signal;
   };
 
   app.post('/workers/:w/inputs', OPERATE, async (request, reply) => {
-    const preferredMs = waitMsOf(request.headers.prefer);
+    const waitMs = waitMsOf(request.headers.prefer);
     // at the limit the input is accepted without the wait, which is a preference only
-    const waitMs = preferredMs > 0 && mayWait(reply) ? preferredMs : 0;
-    const waiting = waitMs === 0 ? {} : { waitMs, signal: disconnectSignal(reply) };
+    const signal = waitMs > 0 ? beginWait(reply) : null;
     const { replayed, ...receipt } = await runtime.sendInput(
       pathParameter(request, 'w'),
       bodyOf<WorkerInput>(request),
       {
         ...idempotencyOf(request),
-        ...waiting,
+        ...(signal && { waitMs, signal }),
       },
     );
     markReplayed(reply, replayed);
-    if (waitMs > 0) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
+    if (signal) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
     return reply.code(receipt.run === null ? 202 : 200).send(receipt);
   });
 
   app.get('/workers/:w/runs/:run', OBSERVE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
-    if (waitMs > 0 && !mayWait(reply)) throw connections.heldError;
-    const waiting = waitMs === 0 ? { waitMs } : { waitMs, signal: disconnectSignal(reply) };
-    if (waitMs > 0) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
+    const signal = waitMs > 0 ? beginWait(reply) : null;
+    if (waitMs > 0 && !signal) throw connections.heldError;
+    const waiting = { waitMs, ...(signal && { signal }) };
+    if (signal) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
     return reply.send(
       await runtime.waitForRun(pathParameter(request, 'w'), pathParameter(request, 'run'), waiting),
     );

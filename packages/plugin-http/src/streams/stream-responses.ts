@@ -188,7 +188,6 @@ export class StreamResponses {
     request.isStream = true;
     reply.hijack();
     const { raw } = reply;
-    raw.once('close', release);
     raw.writeHead(200, reply.getHeaders() as Record<string, string>);
     const transfer = new Transfer(request.raw.socket, () =>
       this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
@@ -198,7 +197,10 @@ export class StreamResponses {
       .run((error) =>
         this.#log.error({ correlationId: request.id, code: error.code, err: error }, 'a stream failed'),
       )
-      .finally(() => this.#responses.delete(response));
+      .finally(() => {
+        release();
+        this.#responses.delete(response);
+      });
     this.#responses.set(response, done);
     return reply;
   }
