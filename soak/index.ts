@@ -42,7 +42,7 @@ const run = async (): Promise<{ readonly line: string; readonly hasPassed: boole
     return Promise.race([soakSockets(server, random, { minutes, subscribers }), server.died]);
   }
   if (what === 'runtime') return soakRuntime(folder, random, minutes);
-  if (what === 'busy') return soakBusy(folder, random, { minutes, workers: Number(values.workers) });
+  if (what === 'busy') return soakBusy(folder, { minutes, workers: Number(values.workers) });
   throw new Error(`Unknown soak "${what}": use runtime, busy or sockets`);
 };
 
