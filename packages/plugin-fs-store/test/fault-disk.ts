@@ -1,4 +1,5 @@
 import type { Disk, OpenMode } from '../src/disk/disk.ts';
+import { type FileJob, performJobs } from '../src/disk/file-steps.ts';
 import { nodeDisk } from '../src/disk/node-disk.ts';
 
 /** A call to the disk that is about to be made. */
@@ -109,6 +110,10 @@ export class FaultDisk implements Disk {
 
   pathOf(file: number): string | null {
     return nodeDisk.pathOf(file);
+  }
+
+  perform(jobs: readonly FileJob[]): ReturnType<Disk['perform']> {
+    return performJobs(this, jobs);
   }
 
   space(path: string): ReturnType<Disk['space']> {

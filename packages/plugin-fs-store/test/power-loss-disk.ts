@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Disk, OpenMode } from '../src/disk/disk.ts';
+import { type FileJob, performJobs } from '../src/disk/file-steps.ts';
 import { nodeDisk } from '../src/disk/node-disk.ts';
 import { releaseLock } from './directory.ts';
 
@@ -106,6 +107,10 @@ export class PowerLossDisk implements Disk {
 
   size(path: string): Promise<number | null> {
     return nodeDisk.size(path);
+  }
+
+  perform(jobs: readonly FileJob[]): ReturnType<Disk['perform']> {
+    return performJobs(this, jobs);
   }
 
   space(path: string): ReturnType<Disk['space']> {

@@ -17,6 +17,12 @@ import { CatalogFile } from './catalog-file.ts';
 
 /** The longest time for which describing logs for the catalog may block the event loop. */
 const SLICE_MS = 5;
+/**
+ * The logs whose files a checkpoint syncs in one request to the disk. Between requests it writes files for waiting commits. If
+ * many bytes wait already, the requests are smaller.
+ */
+const REQUEST_LOGS = 64;
+const SMALL_REQUEST_LOGS = 8;
 /** A checkpoint notes its progress in the catalog each time it has filed this many logs. */
 const SLICE_LOGS = 4_096;
 
@@ -256,30 +262,31 @@ export class Checkpoints {
 
   /** Writes and syncs the files of logs, and notes the progress. Returns false if closing has no time for all of them. */
   async #file(dirty: Set<LogEntry>): Promise<boolean> {
-    const { backlog, files, disk, layout } = this.#settings;
+    const { backlog, disk, layout } = this.#settings;
     const filed: LogEntry[] = [];
     const failed: LogEntry[] = [];
     const misplaced = new Map<LogEntry, unknown>();
     let failure: unknown = null;
-    let left = dirty.size;
-    for (const entry of dirty) {
-      left -= 1;
-      if (!entry.isRemoved) {
-        try {
-          await backlog.flushOne(entry);
-          const reached = entry.filed;
-          if (reached.seq > 0 && reached !== entry.synced) await files.sync(entry);
-          entry.synced = reached;
+    const due = [...dirty];
+    while (due.length > 0) {
+      const size = backlog.hasRoom ? REQUEST_LOGS : SMALL_REQUEST_LOGS;
+      const next = due
+        .splice(0, performance.now() >= this.#deadline ? 1 : size)
+        .filter((entry) => !entry.isRemoved);
+      const failures = await backlog.file(next, { syncs: true, due: dirty.size });
+      for (const entry of next) {
+        if (!failures.has(entry)) {
           filed.push(entry);
-        } catch (error) {
-          failed.push(entry);
-          if (isMisplaced(error)) misplaced.set(entry, error);
-          else failure ??= error;
+          continue;
         }
+        const error = failures.get(entry);
+        failed.push(entry);
+        if (isMisplaced(error)) misplaced.set(entry, error);
+        else failure ??= error;
       }
-      if (left > 0) await backlog.relieve();
-      const isLate = left > 0 && performance.now() > this.#deadline;
-      if (isLate || (left > 0 && filed.length >= SLICE_LOGS)) await this.#note(filed.splice(0), dirty);
+      const isLate = due.length > 0 && performance.now() >= this.#deadline;
+      if (due.length > 0) await backlog.relieve();
+      if (isLate || (due.length > 0 && filed.length >= SLICE_LOGS)) await this.#note(filed.splice(0), dirty);
       if (isLate) return false;
     }
     if (failed.length === 0) return true;

@@ -1,8 +1,20 @@
+import { constants } from 'node:fs';
+import type { FileJob } from './file-steps.ts';
+
 /**
  * The mode in which a file is opened. `read` and `write` require an existing file, `create` also makes a missing one, and `replace`
  * makes a missing one or empties an existing one.
  */
 export type OpenMode = 'read' | 'write' | 'create' | 'replace';
+
+/** The flags of each mode for `open`. */
+export const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: constants.O_RDONLY,
+  write: constants.O_RDWR,
+  // Not Node's 'a+': that appends on every write and ignores the position.
+  create: constants.O_RDWR | constants.O_CREAT,
+  replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
+};
 
 /**
  * Everything that the store asks of a disk. Tests replace it to inject faults, and to record and replay the order of
@@ -48,11 +60,16 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or a directory tree. A missing one is no error. */
   remove(path: string): Promise<void>;
+  /**
+   * Performs jobs with files. The first failure of a job ends that job only. Returns the failure of each job, or null.
+   * `due` is the number of jobs that are due in all, these included: many may be worth more effort.
+   */
+  perform(jobs: readonly FileJob[], due: number): Promise<readonly (Error | null)[]>;
 }
 
 /** Writes all bytes, in as many writes as needed. A write of zero bytes is treated as a full disk (ENOSPC). */
 export const writeFully = async (
-  disk: Disk,
+  disk: Pick<Disk, 'write'>,
   file: number,
   bytes: Uint8Array,
   position: number,

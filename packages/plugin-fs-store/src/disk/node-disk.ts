@@ -1,17 +1,12 @@
-import { close, constants, fdatasync, ftruncate, open, read, readlinkSync, write } from 'node:fs';
+import { close, fdatasync, ftruncate, open, read, readlinkSync, write } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { writeFile } from 'atomically';
-import type { Disk, OpenMode } from './disk.ts';
+import { type Disk, OPEN_FLAGS, type OpenMode } from './disk.ts';
+import { performJobs } from './file-steps.ts';
+import { CAN_START_THREADS, performInThreads } from './file-thread.ts';
 
-const FLAGS = {
-  read: constants.O_RDONLY,
-  write: constants.O_RDWR,
-  // Not Node's 'a+': that appends on every write and ignores the position.
-  create: constants.O_RDWR | constants.O_CREAT,
-  replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
-} as const satisfies Record<OpenMode, number>;
 /** The longest file name that common file systems accept. */
 const NAME_BYTES = 255;
 const REPLACE_TIMEOUT_MS = 2_000;
@@ -28,7 +23,10 @@ const promised = <T>(start: (done: (error: Error | null, value: T) => void) => v
   });
 
 const openFile = (path: string, mode: OpenMode): Promise<number> =>
-  promised((done) => open(path, FLAGS[mode], 0o600, done));
+  promised((done) => open(path, OPEN_FLAGS[mode], 0o600, done));
+
+/** If fewer jobs are due, it is not worth to start other threads. */
+const THREAD_JOBS = 128;
 
 /** The disk of this machine, through `node:fs`. */
 export const nodeDisk: Disk = {
@@ -97,6 +95,9 @@ export const nodeDisk: Disk = {
       return null;
     }
   },
+
+  perform: (jobs, due) =>
+    due < THREAD_JOBS || !CAN_START_THREADS ? performJobs(nodeDisk, jobs) : performInThreads(jobs),
 
   async space(path) {
     const { bsize, bavail, blocks } = await statfs(path);

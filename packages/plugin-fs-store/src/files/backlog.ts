@@ -7,7 +7,7 @@ import type { LogChange } from '../wal/frame.ts';
 import type { WalGate, WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { inspect } from './inspection.ts';
 import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
-import type { WorkerFiles } from './worker-files.ts';
+import type { FilePlan, WorkerFiles } from './worker-files.ts';
 
 export interface BacklogSettings {
   readonly disk: Disk;
@@ -19,8 +19,10 @@ export interface BacklogSettings {
   readonly report: (finding: StoreFinding) => void;
 }
 
-/** The number of files that a checkpoint writes for waiting commits after it has synced one. */
-const FILES_PER_SYNC = 16;
+/** The logs whose files a flush writes in one request to the disk. */
+const FLUSH_LOGS = 64;
+/** The logs whose files a checkpoint writes for waiting commits between its requests. */
+const RELIEF_LOGS = 64;
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 30_000;
@@ -84,6 +86,11 @@ export class Backlog implements WalGate {
     return this.#limitBytes / 4;
   }
 
+  /** True if the unfiled bytes are far below the limit. */
+  get hasRoom(): boolean {
+    return this.#bytes <= 2 * this.#softBytes;
+  }
+
   /** Adds an acknowledged change to its log, and to what has to be filed. */
   add(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null): void {
     entry.add(change, lsn, keys, document);
@@ -134,17 +141,13 @@ export class Backlog implements WalGate {
   }
 
   /**
-   * Writes a few files if more than half of the limit is unfiled. A checkpoint calls this between its syncs, so that
+   * Writes some files if more than half of the limit is unfiled. A checkpoint calls this between its syncs, so that
    * commits continue. Must be called in the lane.
    */
   async relieve(): Promise<void> {
-    let left = FILES_PER_SYNC;
-    for (const entry of this.#entries) {
-      if (this.#bytes <= 2 * this.#softBytes || left === 0) return;
-      left -= 1;
-      // The next flush tries again, and reports it.
-      await this.flushOne(entry).catch(() => {});
-    }
+    if (this.hasRoom) return;
+    // The next flush tries again, and reports it.
+    await this.file([...this.#entries].slice(0, RELIEF_LOGS), { syncs: false, due: this.#entries.size });
   }
 
   /**
@@ -168,32 +171,57 @@ export class Backlog implements WalGate {
     if (this.#entries.size > 0) await this.#schedule(0);
   }
 
-  /** Writes the synced unfiled batches of one log to its files. Must be called in the lane. */
-  async flushOne(entry: LogEntry): Promise<void> {
-    const { unfiled } = entry;
-    if (!unfiled) return;
+  /**
+   * Writes the synced unfiled batches of logs to their files, and with `syncs` syncs the files. `due` is the number of logs
+   * that are due in all. Returns the failure of each log that failed. Must be called in the lane.
+   */
+  async file(
+    entries: readonly LogEntry[],
+    { syncs, due }: { readonly syncs: boolean; readonly due: number },
+  ): Promise<ReadonlyMap<LogEntry, unknown>> {
     const { disk, files, report } = this.#settings;
-    const { batches } = unfiled;
-    const count = this.syncedBatches(entry);
-    if (count === 0) return;
-    const before = entry.filed.bytes;
-    try {
-      // Looks at files that may not match before they are cut.
-      if (unfiled.needsCut && !entry.isChecked && before > 0) await inspect(entry, files, disk, report);
-      if (this.#retries.has(entry)) await files.checkPlace(entry);
-      await files.write(entry, unfiled, count);
-    } catch (error) {
-      if (isMisplaced(error)) this.#retryLater(entry, error);
-      throw error;
+    const failures = new Map<LogEntry, unknown>();
+    const planned: { readonly entry: LogEntry; readonly plan: FilePlan; readonly before: number }[] = [];
+    for (const entry of entries) {
+      const count = this.syncedBatches(entry);
+      const before = entry.filed.bytes;
+      try {
+        // Looks at files that may not match before they are cut.
+        if (count > 0 && entry.unfiled?.needsCut && !entry.isChecked && before > 0)
+          await inspect(entry, files, disk, report);
+        const plan = files.plan(entry, count, { checks: count > 0 && this.#retries.has(entry), syncs });
+        if (plan.steps.length > 0) planned.push({ entry, plan, before });
+      } catch (error) {
+        this.#fail(entry, error, failures);
+      }
     }
-    this.#noteWritten(entry);
-    this.#subtract(entry.filed.bytes - before);
-    this.#entries.delete(entry);
-    if (batches.length === 0) {
-      // A batch that was added in the meantime is in this array too, so nothing is left out.
-      entry.unfiled = null;
-      entry.isChecked = true;
-    } else this.#entries.add(entry);
+    const results = await disk.perform(
+      planned.map(({ plan }) => plan.steps),
+      due,
+    );
+    for (const [at, { entry, plan, before }] of planned.entries()) {
+      const failure = results[at];
+      if (failure) {
+        this.#fail(entry, failure, failures);
+        continue;
+      }
+      plan.done();
+      this.#noteWritten(entry);
+      this.#subtract(entry.filed.bytes - before);
+      this.#entries.delete(entry);
+      if (!entry.unfiled) continue;
+      if (entry.unfiled.batches.length === 0) {
+        // A batch that was added in the meantime is in this array too, so nothing is left out.
+        entry.unfiled = null;
+        entry.isChecked = true;
+      } else this.#entries.add(entry);
+    }
+    return failures;
+  }
+
+  #fail(entry: LogEntry, error: unknown, failures: Map<LogEntry, unknown>): void {
+    if (isMisplaced(error)) this.#retryLater(entry, error);
+    failures.set(entry, error);
   }
 
   /** The number of unfiled batches of a log that the write-ahead log has synced. */
@@ -285,13 +313,14 @@ export class Backlog implements WalGate {
    */
   async #flushAll(goal: number): Promise<unknown> {
     let failure: unknown = null;
-    for (const entry of [...this.#entries]) {
+    const due = [...this.#entries];
+    const { length } = due;
+    while (due.length > 0) {
       if (this.#isClosing && !this.#relief) break;
       if (this.#bytes <= goal && goal > 0) break;
-      if ((this.#retries.get(entry)?.at ?? 0) > performance.now()) continue;
-      try {
-        await this.flushOne(entry);
-      } catch (error) {
+      const now = performance.now();
+      const next = due.splice(0, FLUSH_LOGS).filter((entry) => (this.#retries.get(entry)?.at ?? 0) <= now);
+      for (const [entry, error] of await this.file(next, { syncs: false, due: length })) {
         // The failure of one Worker's files says nothing about the others, and was reported.
         if (!this.#retries.has(entry)) failure = error;
       }

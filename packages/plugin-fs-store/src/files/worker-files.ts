@@ -1,11 +1,33 @@
 import { join } from 'node:path';
-import { type Disk, writeFully } from '../disk/disk.ts';
+import type { Disk } from '../disk/disk.ts';
 import { isReadOnly } from '../disk/disk-failure.ts';
 import type { FilePool } from '../disk/file-pool.ts';
+import type { FileStep } from '../disk/file-steps.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
 import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
 
 const BLOCK_BYTES = 1_048_576;
+
+export interface PlanOptions {
+  /** True if the files may have been moved or cut since the last time. */
+  readonly checks: boolean;
+  readonly syncs: boolean;
+}
+
+/** The steps for the files of one log. */
+export interface FilePlan {
+  readonly steps: readonly FileStep[];
+  /** Notes that all steps succeeded. */
+  done(): void;
+}
+
+/** The bytes that a plan writes. */
+interface Written {
+  readonly bytes: number;
+  readonly keyBytes: number;
+}
+
+const NOTHING: Written = { bytes: 0, keyBytes: 0 };
 
 /** The files of single Workers: their paths, and how unfiled batches are written to them. */
 export class WorkerFiles {
@@ -45,35 +67,77 @@ export class WorkerFiles {
   }
 
   /**
-   * Writes the first `count` unfiled batches, without a sync. On return they are filed. On failure none is, and the next
-   * attempt overwrites what was written partly, because each byte has a fixed offset.
+   * Plans to write the first `count` unfiled batches, and with `syncs` to sync all that is filed then. Nothing is filed
+   * before `done`; after a failure the next attempt overwrites what was written partly, because each byte has a fixed offset.
    */
-  async write(entry: LogEntry, unfiled: Unfiled, count: number): Promise<void> {
+  plan(entry: LogEntry, count: number, { checks, syncs }: PlanOptions): FilePlan {
+    const steps: FileStep[] = [];
+    if (checks) steps.push({ step: 'check', path: this.events(entry), leastBytes: entry.filed.bytes });
+    const written =
+      count > 0 && entry.unfiled ? this.#writeSteps(entry, entry.unfiled, count, steps) : NOTHING;
+    const isChanged = count > 0 || entry.filed !== entry.synced;
+    const hasLines = count > 0 || entry.filed.seq > 0;
+    if (syncs && isChanged && hasLines) this.#syncSteps(entry, written, steps);
+    return {
+      steps,
+      done: () => {
+        if (entry.unfiled && count > 0) {
+          entry.unfiled.document = null;
+          entry.unfiled.needsCut = false;
+          entry.noteFiled(count, written.bytes, written.keyBytes);
+        }
+        if (!syncs) return;
+        entry.synced = entry.filed;
+        this.#unsyncedDocuments.delete(entry);
+        this.#unsyncedNames.delete(entry);
+      },
+    };
+  }
+
+  #writeSteps(entry: LogEntry, unfiled: Unfiled, count: number, steps: FileStep[]): Written {
     const { document, needsCut } = unfiled;
-    if (document !== null) await this.#writeDocument(entry, document);
     const { bytes, keyBytes } = entry.filed;
+    if (document !== null) {
+      steps.push({ step: 'makeDirectory', path: this.directory(entry) });
+      const chunks = [Buffer.from(document)];
+      steps.push({ step: 'write', path: this.document(entry), mode: 'replace', cutAt: null, at: 0, chunks });
+      this.#unsyncedDocuments.add(entry);
+    }
     if (needsCut || document !== null || keyBytes === 0) this.#unsyncedNames.add(entry);
     const batches = unfiled.batches.slice(0, count);
-    // A file that has lines is never made again: the lines would be lost without a trace.
-    const mode = bytes > 0 ? 'write' : 'create';
     const keyLines = Buffer.from(batches.map((batch) => batch.keys).join(''));
-    let end = bytes;
-    await this.pool.use(this.events(entry), mode, async (file) => {
-      if (needsCut) await this.#disk.truncate(file, bytes);
-      for (const block of blocksOf(batches)) {
-        await writeFully(this.#disk, file, block, end);
-        end += block.length;
-      }
+    const chunks = [...blocksOf(batches)];
+    steps.push({
+      step: 'write',
+      path: this.events(entry),
+      // A file that has lines is never made again: the lines would be lost without a trace.
+      mode: bytes > 0 ? 'write' : 'create',
+      cutAt: needsCut ? bytes : null,
+      at: bytes,
+      chunks,
     });
     if (needsCut || keyLines.length > 0) {
-      await this.pool.use(this.keys(entry), 'create', async (file) => {
-        if (needsCut) await this.#disk.truncate(file, keyBytes);
-        await writeFully(this.#disk, file, keyLines, keyBytes);
+      const cutAt = needsCut ? keyBytes : null;
+      steps.push({
+        step: 'write',
+        path: this.keys(entry),
+        mode: 'create',
+        cutAt,
+        at: keyBytes,
+        chunks: [keyLines],
       });
     }
-    unfiled.document = null;
-    unfiled.needsCut = false;
-    entry.noteFiled(count, end - bytes, keyLines.length);
+    return { bytes: chunks.reduce((sum, { length }) => sum + length, 0), keyBytes: keyLines.length };
+  }
+
+  /** Adds the steps after which everything filed survives a power loss, except for the directory's own name. */
+  #syncSteps(entry: LogEntry, written: Written, steps: FileStep[]): void {
+    const { bytes, keyBytes } = entry.filed;
+    const path = this.events(entry);
+    steps.push({ step: 'sync', path }, { step: 'check', path, leastBytes: bytes + written.bytes });
+    if (keyBytes + written.keyBytes > 0) steps.push({ step: 'sync', path: this.keys(entry) });
+    if (this.#unsyncedDocuments.has(entry)) steps.push({ step: 'sync', path: this.document(entry) });
+    if (this.#unsyncedNames.has(entry)) steps.push({ step: 'syncDirectory', path: this.directory(entry) });
   }
 
   /** Runs a job with a file of a log that is open for reading, even if it cannot be written at the moment. */
@@ -91,63 +155,12 @@ export class WorkerFiles {
     }
   }
 
-  /**
-   * Fails with ENOENT if the path of a log's events does not lead to what was filed. The file may have been moved away or
-   * replaced while it was open, and what was written since then is not in the new one.
-   */
-  async checkPlace(entry: LogEntry): Promise<void> {
-    try {
-      const size = (await this.#disk.size(this.events(entry))) ?? 0;
-      if (size >= entry.filed.bytes) return;
-      throw Object.assign(new Error('The file was moved away or cut'), { code: 'ENOENT' });
-    } catch (error) {
-      await this.pool.release(this.events(entry));
-      throw error;
-    }
-  }
-
-  /** Syncs the files of a log. On return what is filed survives a power loss, except for the directory's own name. */
-  async sync(entry: LogEntry): Promise<void> {
-    await this.pool.use(this.events(entry), 'write', (file) => this.#disk.sync(file));
-    await this.checkPlace(entry);
-    if (entry.filed.keyBytes > 0) {
-      await this.pool.use(this.keys(entry), 'create', (file) => this.#disk.sync(file));
-    }
-    if (this.#unsyncedDocuments.has(entry)) {
-      await this.#syncDocument(entry);
-      this.#unsyncedDocuments.delete(entry);
-    }
-    if (!this.#unsyncedNames.has(entry)) return;
-    await this.#disk.syncDirectory(this.directory(entry));
-    this.#unsyncedNames.delete(entry);
-  }
-
   /** Releases the open files of a log. */
   async release(entry: LogEntry): Promise<void> {
     this.#unsyncedNames.delete(entry);
     this.#unsyncedDocuments.delete(entry);
     await this.pool.release(this.events(entry));
     await this.pool.release(this.keys(entry));
-  }
-
-  async #writeDocument(entry: LogEntry, document: string): Promise<void> {
-    await this.#disk.makeDirectory(this.directory(entry));
-    const file = await this.#disk.open(this.document(entry), 'replace');
-    try {
-      await writeFully(this.#disk, file, Buffer.from(document), 0);
-    } finally {
-      await this.#disk.close(file);
-    }
-    this.#unsyncedDocuments.add(entry);
-  }
-
-  async #syncDocument(entry: LogEntry): Promise<void> {
-    const file = await this.#disk.open(this.document(entry), 'write');
-    try {
-      await this.#disk.sync(file);
-    } finally {
-      await this.#disk.close(file);
-    }
   }
 }
 

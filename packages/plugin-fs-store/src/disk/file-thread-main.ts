@@ -1,0 +1,18 @@
+import { parentPort } from 'node:worker_threads';
+import { blockingDisk } from './blocking-disk.ts';
+import { performJobs } from './file-steps.ts';
+import type { FileAnswer, FileRequest } from './file-thread.ts';
+
+/* The code of the thread that performs jobs with files; see `FileThread`. */
+
+let last: Promise<unknown> = Promise.resolve();
+
+parentPort?.on('message', ({ id, jobs }: FileRequest) => {
+  last = last.then(async () => {
+    const failures = (await performJobs(blockingDisk, jobs)).map(
+      (failure) =>
+        failure && { message: failure.message, code: String((failure as NodeJS.ErrnoException).code ?? '') },
+    );
+    parentPort?.postMessage({ id, failures } satisfies FileAnswer);
+  });
+});
