@@ -11,8 +11,8 @@ import { Server } from './server.ts';
 /** The longest time without a finished job, and the longest duration of 99 of 100 jobs, that pass. */
 const PAUSE_MS = 1_000;
 const P99_MS = 1_500;
-/** The most that a start after the kill may have to replay: the log between two checkpoints, and what is being filed. */
-const REPLAY_BYTES = 134_217_728;
+/** The most that a start after the kill may have to look at: four segments of the write-ahead log. */
+const REPLAY_BYTES = 4 * 67_108_864;
 /** One of so many Workers is compared with the acknowledgements. */
 const JUDGED = 20;
 
