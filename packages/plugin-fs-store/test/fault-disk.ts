@@ -1,5 +1,6 @@
 import type { Disk, OpenMode } from '../src/disk/disk.ts';
-import { type FileJob, performJobs } from '../src/disk/file-steps.ts';
+import type { FileJob } from '../src/disk/file-job.ts';
+import { performJobs } from '../src/disk/file-steps.ts';
 import { nodeDisk } from '../src/disk/node-disk.ts';
 
 /** A call to the disk that is about to be made. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Disk } from '../src/disk/disk.ts';
-import type { FileJob } from '../src/disk/file-steps.ts';
+import type { FileJob } from '../src/disk/file-job.ts';
 import { makeDirectory, removeDirectory } from './directory.ts';
 
 // Threads are started by the built code only.

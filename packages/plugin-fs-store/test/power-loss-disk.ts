@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Disk, OpenMode } from '../src/disk/disk.ts';
-import { type FileJob, performJobs } from '../src/disk/file-steps.ts';
+import type { FileJob } from '../src/disk/file-job.ts';
+import { performJobs } from '../src/disk/file-steps.ts';
 import { nodeDisk } from '../src/disk/node-disk.ts';
 import { releaseLock } from './directory.ts';
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import type { FileJob } from './file-steps.ts';
+import type { FileJob } from './file-job.ts';
 
 /**
  * The mode in which a file is opened. `read` and `write` require an existing file, `create` also makes a missing one, and `replace`

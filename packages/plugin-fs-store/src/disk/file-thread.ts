@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { FileJob } from './file-steps.ts';
+import type { FileJob } from './file-job.ts';
 
 /** A request to the thread, and its answer. */
 export interface FileRequest {
@@ -103,9 +103,9 @@ const threads = Array.from({ length: THREADS }, () => new FileThread());
 /** Performs jobs in threads of their own, in parts of equal size. @throws Error a thread ended */
 export const performInThreads = async (jobs: readonly FileJob[]): Promise<Failures> => {
   const size = Math.ceil(jobs.length / THREADS);
-  const parts = threads.map((thread, at) => {
+  const parts = threads.flatMap((thread, at) => {
     const part = jobs.slice(at * size, (at + 1) * size);
-    return part.length === 0 ? [] : thread.perform(part);
+    return part.length === 0 ? [] : [thread.perform(part)];
   });
   return (await Promise.all(parts)).flat();
 };

@@ -25,7 +25,7 @@ const promised = <T>(start: (done: (error: Error | null, value: T) => void) => v
 const openFile = (path: string, mode: OpenMode): Promise<number> =>
   promised((done) => open(path, OPEN_FLAGS[mode], 0o600, done));
 
-/** If fewer jobs are due, it is not worth to start other threads. */
+/** The number of due jobs from which on they are performed in threads. */
 const THREAD_JOBS = 128;
 
 /** The disk of this machine, through `node:fs`. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Disk } from '../disk/disk.ts';
 import { isReadOnly } from '../disk/disk-failure.ts';
+import type { FileStep } from '../disk/file-job.ts';
 import type { FilePool } from '../disk/file-pool.ts';
-import type { FileStep } from '../disk/file-steps.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
 import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
 
