@@ -1,5 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RuntimeApi, WorkerEvent } from '@worker-runtime/core';
+
+/** The time in which a commit in progress has ended. */
+const SETTLE_MS = 6_000;
+/** The most findings that are kept. */
+const FINDINGS = 10;
 
 /**
  * The events that one reader received of one Worker, from the first on: a count and a hash, to compare with the log.
@@ -42,6 +48,8 @@ export class Oracle {
   readonly #stopped = new Set<string>();
   readonly #readers = new Set<ObservedEvents>();
   wrongStatus = 0;
+  /** The first wrong statuses that were found. */
+  readonly findings: string[] = [];
 
   recordAcknowledged(workerId: string, key: string): void {
     const keys = this.#acknowledged.get(workerId) ?? new Set();
@@ -65,21 +73,44 @@ export class Oracle {
     return observed;
   }
 
-  /** Compares the status of all Workers with what the runtime reported before. */
+  /**
+   * Compares the status of all Workers with what the runtime reported before. A Worker whose status is wrong is looked at
+   * again after some seconds: the end of a run is committed a moment after its execution has gone.
+   */
   async checkStatus(api: RuntimeApi): Promise<void> {
+    if ((await this.#wrongIn(api)).size === 0) return;
+    await delay(SETTLE_MS);
+    const first = await this.#wrongIn(api);
+    await delay(SETTLE_MS);
+    const second = await this.#wrongIn(api);
+    for (const [workerId, found] of second) {
+      if (first.get(workerId) !== found) continue;
+      this.wrongStatus += 1;
+      if (this.findings.length < FINDINGS) this.findings.push(found);
+    }
+  }
+
+  /** Returns what is wrong with the status of Workers, by their ids. A finding names the run, so that it is of one moment. */
+  async #wrongIn(api: RuntimeApi): Promise<ReadonlyMap<string, string>> {
     const stopped = new Set(this.#stopped);
+    const wrong = new Map<string, string>();
     for (let after: string | null = 'start'; after !== null; ) {
       const { items, next }: Awaited<ReturnType<RuntimeApi['listWorkers']>> = await api.listWorkers({
         after,
       });
-      for (const { workerId, status, execution } of items) {
-        const isWrong =
-          (stopped.has(workerId) && this.#stopped.has(workerId) && status !== 'stopped') ||
-          (status === 'running' && !execution.connected);
-        if (isWrong) this.wrongStatus += 1;
+      for (const { workerId, status, execution, run } of items) {
+        const isMissingStop = stopped.has(workerId) && this.#stopped.has(workerId) && status !== 'stopped';
+        const isLost = status === 'running' && !execution.connected;
+        if (isMissingStop || isLost)
+          wrong.set(
+            workerId,
+            `${workerId} is ${status}${isMissingStop ? ' after a stop' : ''}, run ${run?.runId ?? 'none'}, ` +
+              `connected ${execution.connected}`,
+          );
       }
       after = next;
     }
+    return wrong;
   }
 
   /**

@@ -107,7 +107,8 @@ export const soakRuntime = async (
     return {
       line:
         `acknowledged ${acknowledged}, lost ${lost}, duplicated ${duplicated}, wrong status ${wrongStatus}, misread ${misread}, ` +
-        `leaked descriptors ${leaked}, heap growth ${heap.toFixed(1)} MiB (${chaos.summary})`,
+        `leaked descriptors ${leaked}, heap growth ${heap.toFixed(1)} MiB (${chaos.summary})` +
+        oracle.findings.map((finding) => `\n  ${finding}`).join(''),
       hasPassed,
     };
   };
