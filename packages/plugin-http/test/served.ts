@@ -81,13 +81,15 @@ export const prepare = (t: ExecutionContext, options: ServeOptions = {}): Served
     url,
     async call(path, { method = 'GET', body, headers = {} } = {}) {
       const hasBody = body !== undefined;
-      const answer = await fetch(url(path), {
+      // the listener may have closed by the time of the answer
+      const target = url(path);
+      const answer = await fetch(target, {
         method,
         headers: { ...(hasBody && { 'content-type': 'application/json' }), ...headers },
         ...(hasBody && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       const text = await answer.text();
-      assertDescribed(method, url(path), { status: answer.status, headers: answer.headers, text });
+      assertDescribed(method, target, { status: answer.status, headers: answer.headers, text });
       return { status: answer.status, headers: answer.headers, text, body: jsonOf(text) };
     },
   };

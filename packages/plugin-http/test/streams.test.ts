@@ -319,6 +319,8 @@ test('P4: a stop sends what is due and then closing, to streams, watches and wai
   });
   await served.puppet.say({ type: 'message', parts: [{ type: 'text', text: 'hello' }] });
   await client.until(({ data }) => data.type === 'message.completed');
+  // the request waits only once its input is accepted
+  while ((await served.call('workers/ada')).body.queued === 0);
   await served.runtime.stop({ deadlineMs: 2_000 });
 
   const frames = await client.rest();
