@@ -40,21 +40,35 @@ test.serial('P20: 1,000 creations and removals leave no open descriptor and no f
   await removeDirectory(dir);
 });
 
+/** Runs a test on a tmpfs of its own. */
+const onTmpfs = async (
+  t: ExecutionContext,
+  bytes: number,
+  use: (dir: string) => Promise<void>,
+): Promise<void> => {
+  const dir = await makeDirectory();
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', dir]);
+  } catch {
+    await removeDirectory(dir);
+    t.log('skipped: this user is not allowed to mount a tmpfs');
+    t.pass();
+    return;
+  }
+  try {
+    await use(dir);
+  } finally {
+    await run('umount', ['-l', dir]);
+    await removeDirectory(dir);
+  }
+};
+
 const FULL_BYTES = 2_097_152;
 
 test.serial(
   'P14: on a real full disk commits are refused, nothing is lost, and commits work again with free space',
   async (t) => {
-    const dir = await makeDirectory();
-    try {
-      await run('mount', ['-t', 'tmpfs', '-o', `size=${FULL_BYTES}`, 'tmpfs', dir]);
-    } catch {
-      await removeDirectory(dir);
-      t.log('skipped: this user is not allowed to mount a tmpfs');
-      t.pass();
-      return;
-    }
-    try {
+    await onTmpfs(t, FULL_BYTES, async (dir) => {
       await mkdir(join(dir, 'store'));
       await writeFile(join(dir, 'ballast'), Buffer.alloc(FULL_BYTES / 2));
       const options = { dir: join(dir, 'store'), segmentBytes: 131_072, checkpointBytes: 131_072 };
@@ -88,35 +102,9 @@ test.serial(
         [],
       );
       await last.store.close();
-    } finally {
-      await run('umount', [dir]);
-      await removeDirectory(dir);
-    }
+    });
   },
 );
-
-/** Runs a test on a tmpfs of its own. */
-const onTmpfs = async (
-  t: ExecutionContext,
-  bytes: number,
-  use: (dir: string) => Promise<void>,
-): Promise<void> => {
-  const dir = await makeDirectory();
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', dir]);
-  } catch {
-    await removeDirectory(dir);
-    t.log('skipped: this user is not allowed to mount a tmpfs');
-    t.pass();
-    return;
-  }
-  try {
-    await use(dir);
-  } finally {
-    await run('umount', ['-l', dir]);
-    await removeDirectory(dir);
-  }
-};
 
 const codeOf = (call: Promise<unknown>): Promise<string> =>
   call.then(

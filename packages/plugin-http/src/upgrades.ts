@@ -66,7 +66,6 @@ export const offerUpgrades = (
   };
   const unreadOf = (socket: Socket): UnreadBytes => {
     const transfer = new Transfer(socket, () => log.info({}, 'disconnected a client that stopped reading'));
-    socket.once('close', () => answers.release(transfer));
     return {
       hasRoom: (bytes) => answers.hasRoom(bytes),
       hold: (bytes) => (bytes === 0 ? answers.release(transfer) : answers.hold(transfer, bytes)),
@@ -95,7 +94,10 @@ export const offerUpgrades = (
       const unread = unreadOf(socket);
       if (release !== null && handlers.some((handler) => handler(request, socket, head, unread))) {
         connections.busy(socket);
-        socket.once('close', release);
+        socket.once('close', () => {
+          release();
+          unread.hold(0);
+        });
         return;
       }
       if (isWebSocket(request)) throw new RuntimeError('ROUTE_NOT_FOUND');

@@ -44,6 +44,15 @@ interface Scenario {
 
 const HELLO = ['user: Hello', 'assistant: Hello World'];
 
+const READING = [
+  ...HELLO,
+  'user: read @src/main.rs',
+  'thinks: **Inspecting the file**',
+  'call Read',
+  'result "     1\\tfn main() {}\\n"',
+  'assistant: It is an empty main function.',
+];
+
 const LONG_JOB = [
   ...HELLO,
   'user: run the long job',
@@ -64,14 +73,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     adapterMethods: [],
     before: 1,
     play: ({ finished }) => finished(2),
-    transcript: [
-      ...HELLO,
-      'user: read @src/main.rs',
-      'thinks: **Inspecting the file**',
-      'call Read',
-      'result "     1\\tfn main() {}\\n"',
-      'assistant: It is an empty main function.',
-    ],
+    transcript: READING,
     outcomes: ['completed', 'completed'],
     notices: ['POD_ATTACHMENT'],
   },
@@ -80,14 +82,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     adapterMethods: [],
     before: 1,
     play: ({ finished }) => finished(2),
-    transcript: [
-      ...HELLO,
-      'user: read @src/main.rs',
-      'thinks: **Inspecting the file**',
-      'call Read',
-      'result "     1\\tfn main() {}\\n"',
-      'assistant: It is an empty main function.',
-    ],
+    transcript: READING,
     outcomes: ['completed', 'completed'],
     notices: ['POD_ALERT', 'POD_ALERT', 'POD_ATTACHMENT'],
   },

@@ -62,6 +62,7 @@ export class Changes<W extends Changing<W>> {
   touch(worker: W): void {
     if (worker.change) this.#markStale(worker.change);
     worker.change = this.#append(worker, null);
+    this.#wake();
   }
 
   remove(worker: W): void {
@@ -74,6 +75,7 @@ export class Changes<W extends Changing<W>> {
       this.#droppedUpTo = dropped.revision;
       this.#markStale(dropped);
     }
+    this.#wake();
   }
 
   /** Calls `callback` once, at the next change. Returns a function that cancels this. */
@@ -120,12 +122,15 @@ export class Changes<W extends Changing<W>> {
     this.#revision += 1;
     const entry = { revision: this.#revision, worker, removedId };
     this.#entries.push(entry);
-    if (this.#wakes.size > 0) {
-      const wakes = [...this.#wakes];
-      this.#wakes.clear();
-      for (const wake of wakes) wake();
-    }
     return entry;
+  }
+
+  /** Wakes the watches, once the change is complete. */
+  #wake(): void {
+    if (this.#wakes.size === 0) return;
+    const wakes = [...this.#wakes];
+    this.#wakes.clear();
+    for (const wake of wakes) wake();
   }
 
   #markStale(entry: ChangeEntry<W>): void {

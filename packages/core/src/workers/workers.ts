@@ -25,17 +25,6 @@ const activeInputOf = (state: WorkerState | null): number => state?.run?.input?.
 const queuedInputsOf = (state: WorkerState | null): number =>
   state?.queue.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0;
 
-/** True if the two states certainly have the same size. Most commits change none of these parts. */
-const isSameSize = (before: WorkerState, after: WorkerState): boolean =>
-  before.run === after.run &&
-  before.queue === after.queue &&
-  before.requests === after.requests &&
-  before.recorded === after.recorded &&
-  before.labels === after.labels &&
-  before.displayName === after.displayName &&
-  before.tools === after.tools &&
-  before.claims === after.claims;
-
 const labelOf = ({ state: { labels } }: Worker, key: string): string | undefined =>
   Object.hasOwn(labels, key) ? labels[key] : undefined;
 
@@ -209,7 +198,6 @@ export class Workers {
   #measure(worker: Worker, after: WorkerState | null): void {
     const { measured: before } = worker;
     worker.measured = after;
-    if (before && after && isSameSize(before, after)) return;
     const active = activeInputOf(after) - activeInputOf(before);
     const queued = before?.queue === after?.queue ? 0 : queuedInputsOf(after) - queuedInputsOf(before);
     this.activeInputs.add(active);

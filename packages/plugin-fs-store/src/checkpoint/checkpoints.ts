@@ -268,12 +268,12 @@ export class Checkpoints {
     const misplaced = new Map<LogEntry, unknown>();
     let failure: unknown = null;
     const due = [...dirty];
-    while (due.length > 0) {
-      const size = backlog.hasRoom ? REQUEST_LOGS : SMALL_REQUEST_LOGS;
-      const next = due
-        .splice(0, performance.now() >= this.#deadline ? 1 : size)
-        .filter((entry) => !entry.isRemoved);
-      const failures = await backlog.file(next, { syncs: true, due: dirty.size });
+    for (let at = 0; at < due.length; ) {
+      const most = backlog.hasRoom ? REQUEST_LOGS : SMALL_REQUEST_LOGS;
+      const end = at + (performance.now() >= this.#deadline ? 1 : most);
+      const next = due.slice(at, end).filter((entry) => !entry.isRemoved);
+      at = end;
+      const failures = await backlog.file(next, { syncs: true, due: due.length });
       for (const entry of next) {
         if (!failures.has(entry)) {
           filed.push(entry);
@@ -284,9 +284,10 @@ export class Checkpoints {
         if (isMisplaced(error)) misplaced.set(entry, error);
         else failure ??= error;
       }
-      const isLate = due.length > 0 && performance.now() >= this.#deadline;
-      if (due.length > 0) await backlog.relieve();
-      if (isLate || (due.length > 0 && filed.length >= SLICE_LOGS)) await this.#note(filed.splice(0), dirty);
+      if (at >= due.length) break;
+      const isLate = performance.now() >= this.#deadline;
+      await backlog.relieve();
+      if (isLate || filed.length >= SLICE_LOGS) await this.#note(filed.splice(0), dirty);
       if (isLate) return false;
     }
     if (failed.length === 0) return true;

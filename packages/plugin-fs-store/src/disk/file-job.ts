@@ -7,7 +7,7 @@ export type FileStep =
       readonly mode: 'write' | 'create' | 'replace';
       /** The length to which the file is cut first; null for no cut. */
       readonly cutAt: number | null;
-      /** The offset of the first byte. The file must reach up to it. */
+      /** The offset of the first byte. In the mode `write`, a file that is not cut must reach up to it: else ENOENT. */
       readonly at: number;
       readonly chunks: readonly Uint8Array[];
     }

@@ -38,6 +38,8 @@ const perform = async (disk: FileDisk, step: FileStep): Promise<void> => {
     case 'syncDirectory':
       return disk.syncDirectory(path);
     case 'write':
+      // A file that was replaced by a shorter one gets no hole.
+      if (step.mode === 'write' && step.cutAt === null) await check(disk, path, step.at);
       return withFile(disk, path, step.mode, async (file) => {
         if (step.cutAt !== null) await disk.truncate(file, step.cutAt);
         let at = step.at;

@@ -34,7 +34,7 @@ const buffersOf = (jobs: readonly FileJob[]): ArrayBuffer[] =>
     .flatMap((step) => (step.step === 'write' ? step.chunks.map(({ buffer }) => buffer as ArrayBuffer) : []));
 
 /**
- * Performs jobs with files in a thread of its own. A job has ten calls to the disk, one after the other. In the thread of a
+ * Performs jobs with files in a thread of its own. A job has up to twenty calls to the disk, one after the other. In the thread of a
  * busy runtime each of them would wait for a turn of the event loop, which takes longer than the call.
  */
 class FileThread {
@@ -59,7 +59,8 @@ class FileThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('file-thread-main.js', import.meta.url));
+    // without the modules that the host preloads
+    const worker = new Worker(new URL('file-thread-main.js', import.meta.url), { execArgv: [] });
     worker.on('message', ({ id, failures }: FileAnswer) => {
       this.#waiting
         .get(id)
@@ -94,7 +95,7 @@ class FileThread {
 /** False for the sources in TypeScript: they run through a loader, which threads do not have. */
 export const CAN_START_THREADS = extname(import.meta.url) === '.js';
 
-/** Syncs that overlap share a commit of the file system's journal, so several threads are faster than one on any device. */
+/** Syncs that overlap share a commit of the file system's journal, so several threads are faster than one. */
 const THREADS = 4;
 
 /** The threads of this process. They start with the first request. */

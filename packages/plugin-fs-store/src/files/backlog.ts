@@ -86,7 +86,7 @@ export class Backlog implements WalGate {
     return this.#limitBytes / 4;
   }
 
-  /** True if the unfiled bytes are far below the limit. */
+  /** True if at most half of the limit is unfiled. */
   get hasRoom(): boolean {
     return this.#bytes <= 2 * this.#softBytes;
   }
@@ -146,8 +146,14 @@ export class Backlog implements WalGate {
    */
   async relieve(): Promise<void> {
     if (this.hasRoom) return;
-    // The next flush tries again, and reports it.
-    await this.file([...this.#entries].slice(0, RELIEF_LOGS), { syncs: false, due: this.#entries.size });
+    const now = performance.now();
+    const next: LogEntry[] = [];
+    for (const entry of this.#entries) {
+      if (next.length === RELIEF_LOGS) break;
+      if (this.#mayTry(entry, now)) next.push(entry);
+    }
+    // The next flush tries again what failed, and reports it.
+    await this.file(next, { syncs: false, due: this.#entries.size });
   }
 
   /**
@@ -199,6 +205,8 @@ export class Backlog implements WalGate {
       planned.map(({ plan }) => plan.steps),
       due,
     );
+    // Files are written by their names, and a file that was opened for a read may have another name by now.
+    await Promise.all(planned.map(({ entry }) => files.close(entry)));
     for (const [at, { entry, plan, before }] of planned.entries()) {
       const failure = results[at];
       if (failure) {
@@ -222,6 +230,11 @@ export class Backlog implements WalGate {
   #fail(entry: LogEntry, error: unknown, failures: Map<LogEntry, unknown>): void {
     if (isMisplaced(error)) this.#retryLater(entry, error);
     failures.set(entry, error);
+  }
+
+  /** True unless the files of a log could not be opened a short time ago. */
+  #mayTry(entry: LogEntry, now: number): boolean {
+    return (this.#retries.get(entry)?.at ?? 0) <= now;
   }
 
   /** The number of unfiled batches of a log that the write-ahead log has synced. */
@@ -314,13 +327,12 @@ export class Backlog implements WalGate {
   async #flushAll(goal: number): Promise<unknown> {
     let failure: unknown = null;
     const due = [...this.#entries];
-    const { length } = due;
-    while (due.length > 0) {
+    for (let at = 0; at < due.length; at += FLUSH_LOGS) {
       if (this.#isClosing && !this.#relief) break;
       if (this.#bytes <= goal && goal > 0) break;
       const now = performance.now();
-      const next = due.splice(0, FLUSH_LOGS).filter((entry) => (this.#retries.get(entry)?.at ?? 0) <= now);
-      for (const [entry, error] of await this.file(next, { syncs: false, due: length })) {
+      const next = due.slice(at, at + FLUSH_LOGS).filter((entry) => this.#mayTry(entry, now));
+      for (const [entry, error] of await this.file(next, { syncs: false, due: due.length })) {
         // The failure of one Worker's files says nothing about the others, and was reported.
         if (!this.#retries.has(entry)) failure = error;
       }

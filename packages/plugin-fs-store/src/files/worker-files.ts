@@ -159,6 +159,11 @@ export class WorkerFiles {
   async release(entry: LogEntry): Promise<void> {
     this.#unsyncedNames.delete(entry);
     this.#unsyncedDocuments.delete(entry);
+    await this.close(entry);
+  }
+
+  /** Closes the files of a log, so that the next read finds the files that have the names then. */
+  async close(entry: LogEntry): Promise<void> {
     await this.pool.release(this.events(entry));
     await this.pool.release(this.keys(entry));
   }
