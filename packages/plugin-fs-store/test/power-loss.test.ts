@@ -8,6 +8,8 @@ import { makeDirectory, removeDirectory } from './directory.ts';
 import { PowerLossDisk } from './power-loss-disk.ts';
 import { randomFrom, seedFrom } from './seed.ts';
 
+/** Small, because every state writes the recorded bytes of the reserve again. */
+const RESERVE_BYTES = 16_384;
 const STATES = Number(process.env.POWER_LOSS_STATES ?? 120);
 
 /** An acknowledged change, and the number of steps that the disk had made by then. */
@@ -53,7 +55,7 @@ const runStore = async (
     // Half of the closings have no time for all logs, and note their progress.
     const closingMs = random() < 0.5 ? 0 : 3_000;
     const sizes = { segmentBytes: 8_192, checkpointBytes: 6_000, behindBytes: 8_192 };
-    const options = { dir, durability, closingMs, ...sizes };
+    const options = { dir, durability, closingMs, reserveBytes: RESERVE_BYTES, ...sizes };
     const store = new FsStore(options, disk);
     for (const log of (await store.open(host([], heads))).logs) void log;
     for (let round = 0; round < 12; round += 1) {
@@ -81,7 +83,7 @@ const check = async (
   what: string,
 ): Promise<void> => {
   const findings: StoreFinding[] = [];
-  const store = new FsStore({ dir });
+  const store = new FsStore({ dir, reserveBytes: RESERVE_BYTES });
   const listed = new Map<string, StoredLog>();
   try {
     for (const log of (await store.open(host(findings, new Map()))).logs) listed.set(log.log, log);
