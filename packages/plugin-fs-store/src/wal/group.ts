@@ -34,6 +34,11 @@ export class Group {
     this.#buffer = buffer;
   }
 
+  /** The address of the frame after the last one. */
+  get next(): FrameAddress {
+    return { ...this.#first, lsn: this.#first.lsn + this.#frames };
+  }
+
   get frames(): number {
     return this.#frames;
   }
