@@ -1,7 +1,16 @@
-import type { RunResult, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type { RequestOption, RunResult, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type { RunEndPart } from '@worker-runtime/core/plugin-kit';
+import { requestOptionOf } from '@worker-runtime/core/views';
 
 /** The mark at the end of an incomplete message. */
 export const CUT_OFF = ' […]';
+
+/** Says how a run ended that did not complete. */
+const outcomeText = ({ outcome, error, reason }: Omit<RunEndPart, 'type'>): string => {
+  const why = error ? `${error.code}: ${error.message}` : reason;
+  const end = outcome === 'failed' ? outcome : `was ${outcome}`;
+  return why === undefined ? end : `${end}: ${why}`;
+};
 
 const partText = (part: TranscriptItem['parts'][number]): string => {
   switch (part.type) {
@@ -15,6 +24,8 @@ const partText = (part: TranscriptItem['parts'][number]): string => {
       return `${part.name}(${JSON.stringify(part.input)})`;
     case 'tool-result':
       return part.error ?? JSON.stringify(part.output ?? null);
+    case 'run-end':
+      return `[the run ${outcomeText(part)}]`;
   }
 };
 
@@ -29,9 +40,9 @@ export const answerOf = (run: RunResult): string =>
     .map(textOf)
     .join('\n');
 
-/** Formats the options of a request. A person answers with the name or the number of an option. */
-export const choicesOf = (options: readonly string[]): string =>
-  options.map((option, at) => `${at + 1} ${option}`).join(', ');
+/** Formats the options of a request. A person answers with the label or the number of an option. */
+export const choicesOf = (options: readonly RequestOption[]): string =>
+  options.map(({ label }, at) => `${at + 1} ${label}`).join(', ');
 
 /** Summarizes an event in a few words. Shows the data of event types that only a newer runtime knows. */
 export const eventSummary = (event: WorkerEvent): string => {
@@ -56,7 +67,7 @@ export const eventSummary = (event: WorkerEvent): string => {
     case 'tool.finished':
       return event.data.error ?? JSON.stringify(event.data.output ?? null);
     case 'request.opened':
-      return `${event.data.prompt} [${event.data.options.join(', ')}]`;
+      return `${event.data.prompt} [${event.data.options.map((option) => requestOptionOf(option).label).join(', ')}]`;
     case 'request.resolved':
       return event.data.decision ?? event.data.by;
     case 'usage.recorded':

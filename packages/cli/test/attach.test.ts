@@ -92,7 +92,11 @@ test('an answered request is not answered again before its event arrives', async
     kind: 'permission',
     prompt: '',
     call: null,
-    options: ['Yes', 'no'],
+    options: [
+      { id: 'Yes', label: 'Yes' },
+      { id: 'no', label: 'no' },
+    ],
+    schema: null,
     openedAt: '',
     expiresAt: null,
   } as const;

@@ -232,7 +232,10 @@ test('send --wait fails if the run is cancelled', async (t) => {
   const { code, stderr } = await sending.ended;
   t.is(code, 1);
   t.regex(stderr, /the run was cancelled/);
-  t.is((await say('transcript', 'ada')).stdout, 'user: hello\nassistant: hello […]\n');
+  t.is(
+    (await say('transcript', 'ada')).stdout,
+    'user: hello\nassistant: hello […]\nsystem: [the run was cancelled]\n',
+  );
   t.regex((await say('events', 'ada')).stdout, /message\.completed +hello \[…\]\n/);
 });
 

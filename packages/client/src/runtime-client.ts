@@ -36,6 +36,8 @@ export interface RuntimeClient extends Api.RuntimeApi {
   watch(options?: Api.WatchOptions & AcrossRestarts): AsyncIterable<Api.WatchItem>;
 }
 
+const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
 type SendOptions = NonNullable<Parameters<Api.RuntimeApi['sendInput']>[2]>;
 
 /** @throws INVALID_REQUEST a header cannot carry the key unchanged */
@@ -44,6 +46,14 @@ const keyHeader = ({ idempotencyKey }: Api.IdempotencyOptions): Readonly<Record<
   if (!/^([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$/.test(idempotencyKey))
     throw invalidRequest('/idempotencyKey', 'must be printable ASCII and must not begin or end with a space');
   return { 'idempotency-key': idempotencyKey };
+};
+
+/** @throws INVALID_REQUEST a header cannot carry it */
+const traceHeader = ({ traceparent }: Pick<SendOptions, 'traceparent'>): Readonly<Record<string, string>> => {
+  if (traceparent === undefined) return {};
+  if (!TRACEPARENT_PATTERN.test(traceparent))
+    throw invalidRequest('/traceparent', 'must be a W3C trace context');
+  return { traceparent };
 };
 
 const isReplay = (headers: Headers): boolean => headers.get('idempotent-replayed') === 'true';
@@ -115,10 +125,14 @@ class HttpRuntimeClient implements RuntimeClient {
     if (!(waitMs > 0)) return this.#input(workerId, input, keyed, 0);
     if (waitMs <= MAX_WAIT_MS && signal === undefined) return this.#input(workerId, input, keyed, waitMs);
     // the receipt comes first, so that an aborted wait does not lose it
-    const key = { idempotencyKey: keyed.idempotencyKey ?? generateKey() };
+    const key = { ...keyed, idempotencyKey: keyed.idempotencyKey ?? generateKey() };
     const receipt = await this.#input(workerId, input, key, 0);
     const wait = { waitMs, ...(signal && { signal }) };
     return { ...receipt, ...(await this.waitForRun(workerId, receipt.runId, wait)) };
+  }
+
+  async getRun(workerId: string, runId: string): Promise<Api.RunInfo> {
+    return this.#get(this.#worker(workerId, `/runs/${pathSegment(runId, 'RUN_NOT_FOUND')}/info`));
   }
 
   async waitForRun(
@@ -170,7 +184,7 @@ class HttpRuntimeClient implements RuntimeClient {
   async respond(
     workerId: string,
     requestId: string,
-    response: { readonly decision: string; readonly note?: string },
+    response: Api.RequestResponse,
   ): Promise<{ readonly changed: boolean }> {
     const request = pathSegment(requestId, 'REQUEST_NOT_FOUND');
     return this.#send('POST', this.#worker(workerId, `/requests/${request}/response`), response);
@@ -242,14 +256,18 @@ class HttpRuntimeClient implements RuntimeClient {
   async #input(
     workerId: string,
     input: Api.WorkerInput,
-    key: Api.IdempotencyOptions,
+    key: Pick<SendOptions, 'idempotencyKey' | 'traceparent'>,
     waitMs: number,
     signal?: AbortSignal,
   ): Promise<Api.InputReceipt> {
     const { headers, body } = await this.#connection.call({
       method: 'POST',
       path: this.#worker(workerId, '/inputs'),
-      headers: { ...keyHeader(key), ...(waitMs > 0 && { prefer: `wait=${waitSeconds(waitMs)}` }) },
+      headers: {
+        ...keyHeader(key),
+        ...traceHeader(key),
+        ...(waitMs > 0 && { prefer: `wait=${waitSeconds(waitMs)}` }),
+      },
       body: input,
       extraMs: waitMs,
       signal,

@@ -22,7 +22,9 @@ const eventsOf = (frame: ServerFrame, runtimeId: string | null): readonly Stream
     case 'events':
       return frame.items.map((item, at) => event('message', item, frame.cursors?.[at] ?? null));
     case 'snapshot':
-      return [event('snapshot', { worker: frame.detail, asOf: frame.asOf }, frame.asOf)];
+      return [
+        event('snapshot', { worker: frame.detail, requests: frame.requests, asOf: frame.asOf }, frame.asOf),
+      ];
     case 'worker':
       return [event('worker', frame.summary)];
     case 'synced':

@@ -4,6 +4,7 @@ import type {
   InFlightMessage,
   LogGap,
   Observation,
+  OpenRequest,
   WorkerDetail,
   WorkerEvent,
 } from '@worker-runtime/core';
@@ -36,8 +37,17 @@ export class WorkerFeed implements Feed<WorkerItem> {
         return { type: 'in-flight', messages };
       }
       case 'snapshot': {
-        const { worker, asOf } = data as { readonly worker: WorkerDetail; readonly asOf: Cursor };
-        return { type: 'snapshot', worker, asOf };
+        // a runtime of an earlier version does not send the requests
+        const {
+          worker,
+          requests = [],
+          asOf,
+        } = data as {
+          readonly worker: WorkerDetail;
+          readonly requests?: readonly OpenRequest[];
+          readonly asOf: Cursor;
+        };
+        return { type: 'snapshot', worker, requests, asOf };
       }
       case 'gap':
         return this.#gap(data as LogGap);

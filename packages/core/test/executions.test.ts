@@ -499,7 +499,8 @@ test('P3: an ended run has a result for every tool call; an interrupted run gets
         ? 'The run ended before permission was given. The call was not made.'
         : 'The run ended before this call did. Whether it had an effect is not known.';
     const isKnown = worker !== 'interrupted';
-    t.deepEqual(results, [{ call: 'b', output: 'done' }, ...(isKnown ? [{ call: 'a', error }] : [])], worker);
+    const ended = worker === 'asking' ? { call: 'a', error, denied: true } : { call: 'a', error };
+    t.deepEqual(results, [{ call: 'b', output: 'done' }, ...(isKnown ? [ended] : [])], worker);
   }
 });
 
@@ -522,6 +523,6 @@ test('P12: the next execution gets the last record, even after a restart, and th
   const { items } = await again.runtime.transcript('w');
   t.deepEqual(
     items.map(({ role }) => role),
-    ['user', 'user'],
+    ['user', 'system', 'user'],
   );
 });

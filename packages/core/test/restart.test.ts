@@ -178,7 +178,12 @@ for (const { title, reach, present, added, outcomes } of phases) {
       await assertConsistent(t, again);
       t.deepEqual(
         (await runtime.transcript('w')).items.length,
-        after.filter((event) => event.type === 'input.accepted' || event.type === 'message.completed').length,
+        after.filter(
+          ({ type, data }) =>
+            type === 'input.accepted' ||
+            type === 'message.completed' ||
+            (type === 'run.finished' && data.outcome !== 'completed'),
+        ).length,
       );
 
       const codes = (await runtime.diagnostics()).items.map(({ code }) => code);
@@ -257,7 +262,7 @@ test('P12, P18: a Worker without its engine is readable, and an input fails with
   const { status, queued } = await runtime.getWorker('w');
   t.deepEqual([status, queued], ['idle', 1]);
   t.is(await codeOf(runtime.sendInput('w', { text: 'three', whenBusy: 'queue' })), 'ENGINE_UNAVAILABLE');
-  t.is((await runtime.transcript('w')).items.length, 2);
+  t.is((await runtime.transcript('w')).items.length, 3);
   t.deepEqual((await runtime.stopWorker('w')).outcome, 'graceful');
   await runtime.deleteWorker('w');
 });

@@ -111,7 +111,7 @@ test('P2: a cancelled run may still send its last message', async (t) => {
   const { items } = await runtime.transcript('ada');
   t.is(
     items
-      .at(-1)
+      .at(-2)
       ?.parts.map((part) => part.type === 'text' && part.text)
       .join(),
     'so far',

@@ -162,9 +162,9 @@ export class AgentScene {
     return items;
   }
 
-  /** Returns the transcript, with one line for each item. */
+  /** Returns the transcript without the ends of runs, with one line for each item. */
   async transcript(workerId: string): Promise<readonly string[]> {
     const { items } = await this.runtime.transcript(workerId, { after: 'start', limit: 1_000 });
-    return items.map(itemText);
+    return items.filter(({ parts }) => parts[0]?.type !== 'run-end').map(itemText);
   }
 }

@@ -215,8 +215,12 @@ test('P19: secrets of an agent and the paths of its directories are replaced by 
   ] as const) {
     const { requestId: request, prompt, options } = await scene.asked(workerId, 'reveal ACP_TEST_KEY');
     const shown = `[secret] in ${label}/notes.txt`;
-    t.deepEqual([prompt, options], [`Write ${shown}`, [`Allow ${shown}`]]);
-    await scene.runtime.respond(workerId, request, { decision: options[0] ?? '' });
+    t.is(prompt, `Write ${shown}`);
+    t.deepEqual(
+      options.map(({ label }) => label),
+      [`Allow ${shown}`],
+    );
+    await scene.runtime.respond(workerId, request, { decision: options[0]?.id ?? '' });
     await scene.ended(workerId, (await scene.log(workerId)).find(({ run }) => run)?.run ?? '');
     const lines = await scene.transcript(workerId);
     t.true(lines.includes(`assistant: ${shown} | reasoning`), lines.join('\n'));

@@ -61,7 +61,7 @@ test('permission is requested after the call is in the log, and each answer take
   t.like(request, {
     kind: 'permission',
     prompt: 'rm: Run rm',
-    options: ['Allow', 'Always', 'Reject'],
+    options: [{ id: 'Allow' }, { id: 'Always' }, { id: 'Reject' }],
   });
   t.is((await scene.transcript(workerId)).at(-1), 'call rm {"path":"notes.txt"}');
   t.false(scene.record().includes('did rm'));

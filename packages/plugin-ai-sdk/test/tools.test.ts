@@ -140,7 +140,11 @@ test('the model learns if a permission is allowed, denied with a note, or not gi
   scene.server.answer = caller;
   const workerId = await scene.create({}, { tools: ['echo'] });
   const request = await scene.asked(workerId, 'echo please');
-  t.like(request, { kind: 'permission', prompt: 'echo {"text":"please"}', options: ['allow', 'deny'] });
+  t.like(request, {
+    kind: 'permission',
+    prompt: 'echo {"text":"please"}',
+    options: [{ id: 'allow' }, { id: 'deny' }],
+  });
   t.is((await scene.runtime.getWorker(workerId)).status, 'waiting');
   await scene.runtime.respond(workerId, request.requestId, { decision: 'allow' });
   await scene.ended(workerId, request.runId);

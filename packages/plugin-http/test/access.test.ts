@@ -50,6 +50,7 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'GET /v1/runtimes/:r/workers/:w/events': 'observe',
   'POST /v1/runtimes/:r/workers/:w/inputs': 'operate',
   'GET /v1/runtimes/:r/workers/:w/runs/:run': 'observe',
+  'GET /v1/runtimes/:r/workers/:w/runs/:run/info': 'observe',
   'GET /v1/runtimes/:r/workers/:w/overview': 'observe',
   'GET /v1/runtimes/:r/workers/:w/requests': 'observe',
   'POST /v1/runtimes/:r/workers/:w/requests/:q/response': 'answer',

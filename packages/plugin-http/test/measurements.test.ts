@@ -1,6 +1,6 @@
 import { engine, type RuntimePlugin } from '@worker-runtime/core';
 import test from 'ava';
-import { traceIdOf } from '../src/logging/request-log.ts';
+import { traceIdOf } from '../src/logging/trace-context.ts';
 import { Tally } from '../src/metrics/tally.ts';
 import { type Served, serve, serveAda } from './served.ts';
 import { SseClient } from './sse-client.ts';

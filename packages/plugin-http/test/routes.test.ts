@@ -313,7 +313,10 @@ test('an open request is listed, and can be answered once', async (t) => {
   t.is(items.length, 1);
   const [{ requestId, kind, options }] = items;
   t.is(kind, 'permission');
-  t.deepEqual(options, ['yes', 'no']);
+  t.deepEqual(options, [
+    { id: 'yes', label: 'yes' },
+    { id: 'no', label: 'no' },
+  ]);
   const path = `workers/ada/requests/${requestId}/response`;
   isProblem(t, await call(path, post({ decision: 'perhaps' })), 400, 'INVALID_REQUEST');
   isProblem(t, await call(path, { method: 'POST' }), 400, 'INVALID_REQUEST');

@@ -57,7 +57,7 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
       host.log,
       async (workerId, decision) => {
         for (const { requestId, options: choices } of (await host.runtime.listRequests(workerId)).items)
-          if (choices.includes(decision))
+          if (choices.some(({ id }) => id === decision))
             await host.runtime.respond(workerId, requestId, {
               decision,
               note: 'Decided by another client of the pod',

@@ -157,7 +157,10 @@ test('a paused pod opens a request, and resumes or abandons the run as answered'
     client.send({ method: 'pause' });
     await until(async () => (await runtime.getWorker(workerId)).status === 'waiting');
     const [request] = (await runtime.listRequests(workerId)).items;
-    t.deepEqual(request?.options, ['resume', 'abandon']);
+    t.deepEqual(
+      request?.options.map(({ id }) => id),
+      ['resume', 'abandon'],
+    );
     await runtime.respond(workerId, request?.requestId ?? '', { decision });
     await until(async () => (await runtime.getWorker(workerId)).status === 'idle');
   }

@@ -266,11 +266,13 @@ export const finishedRuns = (events: readonly WorkerEvent[]) =>
 export const runsFinished = (runtime: Runtime, workerId: string, count: number) =>
   observeUntil(runtime, workerId, (events) => finishedRuns(events).length >= count);
 
-/** Summarizes a transcript as lines: `user: Hello`, `assistant: Hi`, `call Read`, `result "ok"`. */
+/** Summarizes a transcript without the ends of runs as lines: `user: Hello`, `assistant: Hi`, `call Read`, `result "ok"`. */
 const linesOf = (items: readonly TranscriptItem[]): readonly string[] =>
   items.flatMap((item) =>
-    item.parts.map((part) => {
+    item.parts.flatMap((part) => {
       switch (part.type) {
+        case 'run-end':
+          return [];
         case 'text':
           return `${item.role}: ${part.text}${item.partial ? ' …' : ''}`;
         case 'reasoning':

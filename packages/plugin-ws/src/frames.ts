@@ -60,8 +60,10 @@ export const chunkFrameOf = (worker: string, chunk: FramedChunk, cursors: boolea
   switch (chunk.type) {
     case 'events':
       return eventsFrameOf(worker, chunk, cursors);
-    case 'snapshot':
-      return frameOf({ type: 'snapshot', worker, detail: chunk.worker, asOf: chunk.asOf });
+    case 'snapshot': {
+      const { worker: detail, requests, asOf } = chunk;
+      return frameOf({ type: 'snapshot', worker, detail, requests, asOf });
+    }
     case 'in-flight':
     case 'delta':
     case 'gap':

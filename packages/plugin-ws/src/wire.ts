@@ -5,6 +5,7 @@ import type {
   ErrorDetails,
   InFlightMessage,
   LogGap,
+  OpenRequest,
   WorkerDetail,
   WorkerEvent,
   WorkerSummary,
@@ -65,6 +66,8 @@ type WorkerFrame =
       readonly type: 'snapshot';
       readonly worker: string;
       readonly detail: WorkerDetail;
+      /** The open requests. Absent from a runtime of an earlier version. */
+      readonly requests?: readonly OpenRequest[];
       readonly asOf: Cursor;
     }
   /** Stored events in order. `cursor` is the position after the last one, `cursors` are the positions after each. */

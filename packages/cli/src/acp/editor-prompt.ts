@@ -11,6 +11,8 @@ import {
 } from '@agentclientprotocol/sdk';
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { EventData, WorkerEvent } from '@worker-runtime/core';
+import type { OptionKind } from '@worker-runtime/core/plugin-kit';
+import { requestOptionOf } from '@worker-runtime/core/views';
 import { WorkerSpeech } from './worker-speech.ts';
 
 /** Converts a block of a prompt to text. A file is named, or quoted if the prompt contains its text. */
@@ -29,7 +31,14 @@ const textOf = (block: ContentBlock): string => {
   }
 };
 
-/** Guesses the kind of an option from its first word. Editors need a kind, but requests of a Worker have none. */
+const EDITOR_KINDS: Readonly<Record<OptionKind, PermissionOptionKind>> = {
+  'allow-once': 'allow_once',
+  'allow-always': 'allow_always',
+  'reject-once': 'reject_once',
+  'reject-always': 'reject_always',
+};
+
+/** Guesses the kind of an option from its words, where the engine does not say it. Editors need a kind. */
 const kindOf = (option: string): PermissionOptionKind => {
   const isAlways = /always/i.test(option);
   if (/^(allow|yes|ok|accept|approve|always)/i.test(option)) return isAlways ? 'allow_always' : 'allow_once';
@@ -103,7 +112,11 @@ export class EditorPrompt {
     const permission: RequestPermissionRequest = {
       sessionId: this.#workerId,
       toolCall: { toolCallId: call, title: prompt, status: 'pending' },
-      options: options.map((option) => ({ optionId: option, name: option, kind: kindOf(option) })),
+      options: options.map(requestOptionOf).map(({ id, label, kind }) => ({
+        optionId: id,
+        name: label,
+        kind: kind === undefined ? kindOf(label) : EDITOR_KINDS[kind],
+      })),
     };
     this.#editor
       .request(methods.client.session.requestPermission, permission, {

@@ -64,7 +64,7 @@ export const pastUpdates = ({ id, role, parts }: TranscriptItem): readonly Sessi
   parts.flatMap((part) => {
     if (part.type === 'tool-call') return [calledUpdate(part.call, part.name, part.input)];
     if (part.type === 'tool-result') return [finishedUpdate(part.call, part.output, part.error)];
-    if (part.type === 'file' || part.text === '') return [];
+    if (part.type === 'file' || part.type === 'run-end' || part.text === '') return [];
     if (part.type === 'reasoning') return [chunk('agent_thought_chunk', id, part.text)];
     return [chunk(role === 'assistant' ? 'agent_message_chunk' : 'user_message_chunk', id, part.text)];
   });

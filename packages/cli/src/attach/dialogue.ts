@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RuntimeClient } from '@worker-runtime/client';
-import type { OpenRequest, WorkerEvent } from '@worker-runtime/core';
+import type { OpenRequest, RequestOption, WorkerEvent } from '@worker-runtime/core';
+import { openRequestOf } from '@worker-runtime/core/views';
 import { choicesOf } from '../display-text.ts';
 import { runNotCompleted, runNotEnded } from '../run-failure.ts';
 
@@ -15,7 +16,7 @@ export interface DialogueOptions {
 
 /** An open request: its possible answers, and the run that waits for one. */
 interface PendingRequest {
-  readonly options: readonly string[];
+  readonly options: readonly RequestOption[];
   readonly run: string;
 }
 
@@ -61,7 +62,8 @@ export class Dialogue {
         if (outcome !== 'completed') this.#failure ??= runNotCompleted(outcome, error);
       }
     } else if (event.type === 'request.opened') {
-      this.#requests.set(event.data.request, { options: event.data.options, run: event.run ?? '' });
+      const { requestId, options, runId } = openRequestOf(event);
+      this.#requests.set(requestId, { options, run: runId });
     } else if (event.type === 'request.resolved') this.#requests.delete(event.data.request);
     else return;
     this.#onProgress();
@@ -126,16 +128,18 @@ export class Dialogue {
 
   async #respond(requestId: string, { options, run }: PendingRequest, text: string): Promise<boolean> {
     const { client, workerId, remark } = this.#options;
-    const decision =
-      options.find((option) => option.toLowerCase() === text.toLowerCase()) ??
+    const typed = text.toLowerCase();
+    const option =
+      options.find(({ label }) => label.toLowerCase() === typed) ??
+      options.find(({ id }) => id.toLowerCase() === typed) ??
       (/^[1-9]\d*$/.test(text) ? options[Number(text) - 1] : undefined);
-    if (decision === undefined) {
+    if (option === undefined) {
       remark(`answer with one of: ${choicesOf(options)}`);
       return false;
     }
     this.#sent.set(requestId, run);
     try {
-      await client.respond(workerId, requestId, { decision });
+      await client.respond(workerId, requestId, { decision: option.id });
       return true;
     } catch (error) {
       this.#sent.delete(requestId);

@@ -1,5 +1,5 @@
-import type { Observation, WorkerEvent } from '@worker-runtime/core';
-import { Conversation, type TextPiece } from '@worker-runtime/core/views';
+import type { Observation, RequestOption, WorkerEvent } from '@worker-runtime/core';
+import { Conversation, requestOptionOf, type TextPiece } from '@worker-runtime/core/views';
 import { CUT_OFF, choicesOf, eventSummary } from '../display-text.ts';
 import { printable } from '../printable.ts';
 
@@ -54,7 +54,7 @@ export class Narrator {
           : `${this.#endLine()}${event.data.role}: ${printable(eventSummary(event))}\n`;
       case 'request.opened': {
         const { prompt, options } = event.data;
-        return this.#endLine() + questionOf(prompt, options);
+        return this.#endLine() + questionOf(prompt, options.map(requestOptionOf));
       }
       default: {
         const text = remarkOf(event);
@@ -95,7 +95,7 @@ export class Narrator {
 }
 
 /** Formats a request as a question. A person may answer with the number of an option. */
-export const questionOf = (prompt: string, options: readonly string[]): string =>
+export const questionOf = (prompt: string, options: readonly RequestOption[]): string =>
   printable(`? ${prompt} (${choicesOf(options)})\n`);
 
 /** Returns a remark about an event, or null if a person need not see it. */

@@ -3,7 +3,7 @@ import { decodeEvent, type NewEvent } from '../contracts/event.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { IdempotencyOptions, InputReceipt, WaitOptions, WorkerInput } from '../contracts/runtime-api.ts';
+import type { InputReceipt, SendOptions, WaitOptions, WorkerInput } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { KeyEntry, RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
@@ -23,7 +23,7 @@ import { eventKey, hashOfKey, Keys } from '../workers/idempotency.ts';
 import type { Live } from '../workers/live.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
-import { checkInput, checkWait } from './requests.ts';
+import { type CheckedInput, checkInput, checkTrace, checkWait } from './requests.ts';
 import type { RunWaits } from './run-waits.ts';
 
 export interface InputsOptions {
@@ -41,6 +41,8 @@ export interface InputsOptions {
   readonly report: (report: Report) => void;
   readonly assertRunning: () => void;
 }
+
+type InputToAccept = CheckedInput & Pick<SendOptions, 'traceparent'>;
 
 /** A receipt without what depends on the call that asks for it. */
 export type Receipt = Omit<InputReceipt, 'run' | 'waited' | 'replayed'>;
@@ -60,14 +62,12 @@ export class Inputs {
     this.#options = options;
   }
 
-  async send(
-    worker: Worker,
-    request: WorkerInput,
-    options: IdempotencyOptions & WaitOptions,
-  ): Promise<InputReceipt> {
+  async send(worker: Worker, request: WorkerInput, options: SendOptions): Promise<InputReceipt> {
     const { limits } = this.#options;
-    const input = checkInput(request, limits);
+    const { traceparent } = options;
+    const input = { ...checkInput(request, limits), ...(traceparent !== undefined && { traceparent }) };
     checkWait(options.waitMs);
+    if (traceparent !== undefined) checkTrace(traceparent);
     if (options.idempotencyKey === undefined) {
       const accepted = await this.#accept(worker, request, input, null);
       return { ...accepted.receipt, ...(await this.#wait(worker, accepted, options)), replayed: false };
@@ -80,7 +80,7 @@ export class Inputs {
   async #once(
     worker: Worker,
     request: WorkerInput,
-    input: ReturnType<typeof checkInput>,
+    input: InputToAccept,
     key: ReturnType<typeof eventKey>,
   ): Promise<{ readonly accepted: Accepted; readonly replayed: boolean }> {
     const live = worker.ensureLive(this.#options.limits);
@@ -104,7 +104,7 @@ export class Inputs {
   async #accept(
     worker: Worker,
     request: WorkerInput,
-    { role, parts, metadata, whenBusy }: ReturnType<typeof checkInput>,
+    { whenBusy, ...content }: InputToAccept,
     key: ReturnType<typeof eventKey> | null,
     keys?: Keys,
   ): Promise<Accepted> {
@@ -116,13 +116,7 @@ export class Inputs {
       async () => {
         assertRunning();
         if (!supervisor.isAttached(worker)) await supervisor.attach(worker);
-        const accepted = {
-          inputId: mintId('input'),
-          runId: mintId('run'),
-          role,
-          parts,
-          ...(metadata && { metadata }),
-        };
+        const accepted = { inputId: mintId('input'), runId: mintId('run'), ...content };
         const entry = key && { hash: hashOfKey(key.value), digest: key.digest };
         let release = (): void => {};
         const decide = (state: WorkerState): readonly NewEvent[] => {

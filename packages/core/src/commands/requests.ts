@@ -1,6 +1,6 @@
 import type { InputRole, TextPart } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { CreateWorker, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
+import type { CreateWorker, RequestResponse, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
 import { invalidRequest, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import { DIGEST_PATTERN, WORKER_ID_PATTERN } from '../id.ts';
 import {
@@ -8,6 +8,7 @@ import {
   assertShape,
   choiceOf,
   isObject,
+  json,
   jsonObject,
   listOf,
   nullOr,
@@ -43,6 +44,7 @@ const input = objectOf({
   role: choiceOf('user', 'system'),
   whenBusy: choiceOf('reject', 'queue'),
   metadata: jsonObject,
+  messageId: stringOf({ min: 1, max: 256 }),
 });
 
 const assertBytes = (
@@ -62,6 +64,7 @@ export interface CheckedInput {
   readonly parts: readonly TextPart[];
   readonly whenBusy: 'reject' | 'queue';
   readonly metadata?: NonNullable<WorkerInput['metadata']>;
+  readonly messageId?: string;
 }
 
 /**
@@ -88,6 +91,7 @@ export const checkInput = (request: WorkerInput, limits: Limits, pointer = ''): 
     whenBusy: request.whenBusy ?? 'reject',
     // copied, because it is kept as long as the Worker and the caller may change its own object
     ...(request.metadata && { metadata: structuredClone(request.metadata) }),
+    ...(request.messageId !== undefined && { messageId: request.messageId }),
   };
 };
 
@@ -139,15 +143,26 @@ export const checkRunId = (runId: unknown): void =>
 export const checkWait = (waitMs: unknown): void =>
   assertShape(objectOf({ waitMs: wholeNumberFrom(0, MAX_WAIT_MS) }), { waitMs });
 
+/** The pattern of a trace context, without the fields that later versions may add. */
+const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** @throws INVALID_REQUEST */
+export const checkTrace = (traceparent: unknown): void =>
+  assertShape(objectOf({ traceparent: stringOf({ pattern: TRACEPARENT_PATTERN }) }), { traceparent });
+
 /** @throws INVALID_REQUEST */
 export const checkResume = (request: unknown): void => assertShape(objectOf({ reason }), request);
 
-/** @throws INVALID_REQUEST */
-export const checkResponse = (request: unknown): void =>
+/** Checks an answer to a request. @throws INVALID_REQUEST · PAYLOAD_TOO_LARGE */
+export const checkResponse = (request: RequestResponse, limits: Limits): void => {
   assertShape(
-    objectOf({ decision: stringOf({ min: 1, max: 256 }), note: stringOf({ max: 4_096 }) }, ['decision']),
+    objectOf({ decision: stringOf({ min: 1, max: 4_096 }), value: json, note: stringOf({ max: 4_096 }) }, [
+      'decision',
+    ]),
     request,
   );
+  assertBytes('The value', request.value, 'inputBytes', limits);
+};
 
 const cursor = stringOf({ min: 1, max: 512 });
 

@@ -1,6 +1,15 @@
 import type { EngineCapabilities } from './capabilities.ts';
 import type { Claim } from './claim.ts';
-import type { InputRole, RequestKind, ResolvedBy, Severity, TextPart, UsageData } from './event.ts';
+import type {
+  InputRole,
+  OptionKind,
+  RequestKind,
+  ResolvedBy,
+  Severity,
+  TextPart,
+  ToolCallDetails,
+  UsageData,
+} from './event.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';
 import type { CreateWorker } from './runtime-api.ts';
@@ -53,7 +62,11 @@ export interface EngineContext {
   readonly log: Logger;
   /** The value that an execution of this Worker recorded last (see `Recorded`), or null. */
   readonly recorded: JsonValue;
-  /** Reads the conversation so far, oldest first, page by page. @throws EXECUTION_LOST */
+  /**
+   * Reads the conversation so far, oldest first, page by page. The items have the opaque data of the engine, which
+   * transcripts do not show, and there are none for the ends of runs.
+   * @throws EXECUTION_LOST
+   */
   history(): AsyncIterable<TranscriptItem>;
   /**
    * Begins a run on the engine's own initiative. On return `run.started` is committed; the runtime then calls
@@ -132,16 +145,31 @@ export interface Question {
   readonly prompt: string;
   /** The id of the tool call that the request is about, so that a client can show the two together. */
   readonly call?: string;
-  /** The answers that are allowed, at least one. */
-  readonly options: readonly string[];
+  /**
+   * The answers that are allowed, at least one. A string is the id and the label of an option. `kind` tells clients which
+   * options are consent: without it they can only show the labels.
+   */
+  readonly options: readonly (
+    | string
+    | { readonly id: string; readonly label?: string; readonly kind?: OptionKind }
+  )[];
+  /**
+   * The JSON Schema of a value that comes with the answer, such as `{ "type": "string" }` for free text. Clients make a form of
+   * it. Answers without a value stay possible, for example to refuse.
+   */
+  readonly schema?: JsonObject;
+  /** Returns the fault of a value that comes with an answer, or null. A faulty one is refused with INVALID_REQUEST. */
+  readonly checkValue?: (value: JsonValue) => string | null;
   /** The time in milliseconds after which the answer is `{ decision: null, by: 'timeout' }`. Default: no limit. */
   readonly timeoutMs?: number;
 }
 
 /** The end of a request. */
 export interface Answer {
-  /** One of the options, or null if the request ended without an answer. */
+  /** The id of one of the options, or null if the request ended without an answer. */
   readonly decision: string | null;
+  /** The value that came with the answer, if the question has a schema. */
+  readonly value?: JsonValue;
   /** A remark of the person who answered. */
   readonly note?: string;
   /** `client` for an answer, otherwise the reason for the end without one. */
@@ -165,13 +193,16 @@ export interface Message {
   readonly type: 'message';
   readonly parts?: readonly MessageContent[];
 }
-/** A part of a message, before the runtime gives it an id. */
+/**
+ * A part of a message, before the runtime gives it an id. `opaque` is data that the engine needs back unchanged, such as a
+ * provider's signature: `history` returns it, and transcripts do not show it.
+ */
 export type MessageContent =
-  | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'reasoning'; readonly text: string }
+  | { readonly type: 'text'; readonly text: string; readonly opaque?: JsonValue }
+  | { readonly type: 'reasoning'; readonly text: string; readonly opaque?: JsonValue }
   | { readonly type: 'file'; readonly mediaType: string; readonly url: string; readonly name?: string };
 /** A tool call that the engine makes. */
-export interface ToolCall {
+export interface ToolCall extends ToolCallDetails {
   readonly type: 'tool-call';
   /**
    * Unique within the run, at most 16,384 characters. A call that repeats the id of one that is still open fails the
@@ -180,6 +211,8 @@ export interface ToolCall {
   readonly call: string;
   readonly name: string;
   readonly input: JsonValue;
+  /** Data that the engine needs back unchanged. `history` returns it, and transcripts do not show it. */
+  readonly opaque?: JsonValue;
 }
 /** The result of a tool call. Calls that have none when their run ends receive an error as their result. */
 export interface ToolResult {
@@ -189,6 +222,8 @@ export interface ToolResult {
   readonly error?: string;
   /** Set if `output` was shortened, for example by `boundedOutput`. */
   readonly truncated?: true;
+  /** Set if the call was not made, because permission was refused or not given. `error` says so to the model. */
+  readonly denied?: true;
 }
 /** The start or the end of a step, such as one request to a model. The runtime numbers the steps of a run. */
 export type Step =

@@ -8,10 +8,18 @@ export interface TextPart {
   readonly text: string;
 }
 
+/**
+ * Data that only the engine understands and needs back unchanged, such as a provider's signature of a part. The log has it,
+ * and transcripts do not show it.
+ */
+interface WithOpaque {
+  readonly opaque?: JsonValue;
+}
+
 /** A part of a message. A live view finds the streamed text that the part replaces by its `id`. */
 export type MessagePart =
-  | { readonly id: string; readonly type: 'text'; readonly text: string }
-  | { readonly id: string; readonly type: 'reasoning'; readonly text: string }
+  | ({ readonly id: string; readonly type: 'text'; readonly text: string } & WithOpaque)
+  | ({ readonly id: string; readonly type: 'reasoning'; readonly text: string } & WithOpaque)
   | {
       readonly id: string;
       readonly type: 'file';
@@ -28,12 +36,44 @@ export type StopResult = 'graceful' | 'detached';
 export type DetachCause = 'stop' | 'restart' | 'crash' | 'deadline';
 export type Severity = 'info' | 'warning' | 'error';
 export type RequestKind = 'permission' | 'question';
+/** The meaning of an option, as the Agent Client Protocol names it: consent or refusal, for this time or from now on. */
+export type OptionKind = 'allow-once' | 'allow-always' | 'reject-once' | 'reject-always';
+/** The kind of work that a tool does, as the Agent Client Protocol names it. */
+export type ToolKind =
+  | 'read'
+  | 'edit'
+  | 'delete'
+  | 'move'
+  | 'search'
+  | 'execute'
+  | 'think'
+  | 'fetch'
+  | 'other';
 export type ResolvedBy = 'client' | 'timeout' | 'cancel' | 'restart';
 
 /** A reference to a config bundle. The digest names its content. */
 export interface BundleRef {
   readonly id: string;
   readonly digest: string;
+}
+
+/** An answer that a request allows. */
+export interface RequestOption {
+  /** The decision of an answer that takes this option. Unique within the request. */
+  readonly id: string;
+  /** The text for people. */
+  readonly label: string;
+  /** Absent if the engine does not say what the option means. */
+  readonly kind?: OptionKind;
+}
+
+/** The description of a tool call for people and clients, besides its name and input. */
+export interface ToolCallDetails {
+  /** A sentence for people, such as `Read notes.txt`. */
+  readonly title?: string;
+  readonly kind?: ToolKind;
+  /** The files that the call reads or changes. */
+  readonly locations?: readonly { readonly path: string; readonly line?: number }[];
 }
 
 /** An idempotency key, as recorded in the event that it caused. */
@@ -101,6 +141,10 @@ export interface EventData {
     readonly queued: boolean;
     readonly key?: EventKey;
     readonly metadata?: JsonObject;
+    /** The id that the caller's own system has for this message. */
+    readonly messageId?: string;
+    /** The W3C trace context of the request that brought the input. */
+    readonly traceparent?: string;
   };
   'run.started': {
     readonly input?: string;
@@ -115,29 +159,41 @@ export interface EventData {
     readonly role: 'assistant';
     readonly parts: readonly MessagePart[];
     readonly partial?: true;
+    /** The step of the run that the message belongs to. Absent before the first step. */
+    readonly step?: number;
   };
-  'tool.called': { readonly call: string; readonly name: string; readonly input: JsonValue };
+  'tool.called': ToolCallDetails & {
+    readonly call: string;
+    readonly name: string;
+    readonly input: JsonValue;
+    readonly step?: number;
+  } & WithOpaque;
   'tool.finished': {
     readonly call: string;
     readonly output?: JsonValue;
     readonly error?: string;
     readonly truncated?: true;
+    /** Set if the call was not made, because permission was refused or not given. */
+    readonly denied?: true;
   };
   'request.opened': {
     readonly request: string;
     readonly kind: RequestKind;
     readonly prompt: string;
     readonly call?: string;
-    readonly options: readonly string[];
+    /** In logs of earlier versions an option is a string: its id, which is its label too. */
+    readonly options: readonly (RequestOption | string)[];
+    readonly schema?: JsonObject;
     readonly expiresAt?: string;
   };
   'request.resolved': {
     readonly request: string;
     readonly decision: string | null;
+    readonly value?: JsonValue;
     readonly note?: string;
     readonly by: ResolvedBy;
   };
-  'usage.recorded': UsageData;
+  'usage.recorded': UsageData & { readonly step?: number };
   'diagnostic.recorded': { readonly severity: Severity; readonly code: string; readonly message: string };
 }
 

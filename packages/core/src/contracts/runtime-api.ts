@@ -5,6 +5,7 @@ import type {
   BundleRef,
   InputRole,
   RequestKind,
+  RequestOption,
   RunError,
   RunOutcome,
   Severity,
@@ -67,6 +68,8 @@ export type WorkerInput = (
   readonly whenBusy?: 'reject' | 'queue';
   /** Free data of the caller. It is kept with the input and passed to the engine. */
   readonly metadata?: JsonObject;
+  /** The id that the caller's own system has for this message, at most 256 characters. The transcript shows it. */
+  readonly messageId?: string;
 };
 
 /** A change of a Worker. Absent fields stay as they are. */
@@ -96,8 +99,8 @@ export interface WorkerSummary {
     /** The last failure of an execution or a run. While queued inputs wait for an engine: why none can be attached. */
     readonly lastError: RunError | null;
   };
-  /** The active run. */
-  readonly run: { readonly runId: string; readonly startedAt: string } | null;
+  /** The active run. A stream opened at `cursor` delivers it from its `run.started` on. */
+  readonly run: { readonly runId: string; readonly startedAt: string; readonly cursor: Cursor } | null;
   /** The number of queued inputs. */
   readonly queued: number;
   readonly createdAt: string;
@@ -199,6 +202,11 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface SendOptions extends IdempotencyOptions, WaitOptions {
+  /** The W3C trace context of the caller (https://www.w3.org/TR/trace-context/), recorded with the input. */
+  readonly traceparent?: string;
+}
+
 /** The result of `waitForRun`. */
 export interface RunWait {
   readonly waited: WaitEnd;
@@ -239,10 +247,39 @@ export interface OpenRequest {
   /** The tool call that the request is about, or null. */
   readonly call: string | null;
   /** The answers that are allowed. */
-  readonly options: readonly string[];
+  readonly options: readonly RequestOption[];
+  /** The JSON Schema of the value that may come with an answer, or null if none may. */
+  readonly schema: JsonObject | null;
   readonly openedAt: string;
   /** The time at which the request is resolved without an answer, or null. */
   readonly expiresAt: string | null;
+}
+
+/** An answer to a request. */
+export interface RequestResponse {
+  /** The id of one of the options. */
+  readonly decision: string;
+  /** The value that the schema of the request asks for. */
+  readonly value?: JsonValue;
+  /** A remark for the engine, at most 4,096 characters. */
+  readonly note?: string;
+}
+
+/** A run, as the log describes it. */
+export interface RunInfo {
+  readonly runId: string;
+  /** The input that the run works on, or null for a run that its engine began without one. */
+  readonly inputId: string | null;
+  /** `queued`: its input waits for the end of earlier runs. */
+  readonly status: 'queued' | 'running' | 'waiting' | 'finished';
+  /** A stream opened here delivers the run from its beginning: from `input.accepted` if it is queued, else from `run.started`. */
+  readonly cursor: Cursor;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly outcome: RunOutcome | null;
+  readonly error: RunError | null;
+  /** The tokens used so far. */
+  readonly usage: UsageTotals;
 }
 
 /** A problem that the runtime survived. */
@@ -305,7 +342,13 @@ export interface Delta {
 
 /** One item of the stream of a Worker. */
 export type Observation =
-  | { readonly type: 'snapshot'; readonly worker: WorkerDetail; readonly asOf: Cursor }
+  /** `requests` are those that are open at this position. */
+  | {
+      readonly type: 'snapshot';
+      readonly worker: WorkerDetail;
+      readonly requests: readonly OpenRequest[];
+      readonly asOf: Cursor;
+    }
   | { readonly type: 'event'; readonly event: WorkerEvent; readonly cursor: Cursor }
   | { readonly type: 'in-flight'; readonly messages: readonly InFlightMessage[] }
   | ({ readonly type: 'delta' } & Delta)
@@ -391,11 +434,12 @@ export interface RuntimeApi {
    * const { run } = await runtime.sendInput('ada', { text: 'Hello' }, { waitMs: 30_000 });
    * console.log(run?.outcome, run?.messages);
    */
-  sendInput(
-    workerId: string,
-    input: WorkerInput,
-    options?: IdempotencyOptions & WaitOptions,
-  ): Promise<InputReceipt>;
+  sendInput(workerId: string, input: WorkerInput, options?: SendOptions): Promise<InputReceipt>;
+  /**
+   * Returns a run as the log describes it. Costs the number of events since its start.
+   * @throws RUN_NOT_FOUND
+   */
+  getRun(workerId: string, runId: string): Promise<RunInfo>;
   /**
    * Waits until a run has finished or opens a request, at most `waitMs` (default: one day). The result of a run that
    * has already finished is read from the log, which costs the number of events since its start.
@@ -433,18 +477,20 @@ export interface RuntimeApi {
   /** Returns the open requests of a Worker. */
   listRequests(workerId: string): Promise<Page<OpenRequest>>;
   /**
-   * Answers an open request; its run continues with `decision`, which must be one of the options. The same answer again
-   * returns `changed: false`.
+   * Answers an open request; its run continues with `decision`, which must be the id of one of the options. The same answer
+   * again returns `changed: false`.
    * @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED it was resolved with another answer
    * @example
    * const { items } = await runtime.listRequests('ada');
-   * for (const { requestId, options } of items)
-   *   await runtime.respond('ada', requestId, { decision: options[0] ?? '', note: 'approved by the operator' });
+   * for (const { requestId, options } of items) {
+   *   const consent = options.find(({ kind }) => kind === 'allow-once');
+   *   if (consent) await runtime.respond('ada', requestId, { decision: consent.id, note: 'approved by the operator' });
+   * }
    */
   respond(
     workerId: string,
     requestId: string,
-    response: { readonly decision: string; readonly note?: string },
+    response: RequestResponse,
   ): Promise<{ readonly changed: boolean }>;
 
   /** Returns a page of a Worker's log. @throws CURSOR_INVALID · CURSOR_FOREIGN · LIMIT_TOO_LARGE */

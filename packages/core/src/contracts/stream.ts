@@ -1,5 +1,5 @@
 import type { Cursor } from './cursor.ts';
-import type { Delta, InFlightMessage, WatchItem, WorkerDetail } from './runtime-api.ts';
+import type { Delta, InFlightMessage, OpenRequest, WatchItem, WorkerDetail } from './runtime-api.ts';
 import type { ErrorCode } from './runtime-error.ts';
 import type { LogGap } from './store.ts';
 
@@ -26,7 +26,12 @@ export interface EventsChunk {
 }
 
 export type StreamChunk =
-  | { readonly type: 'snapshot'; readonly worker: WorkerDetail; readonly asOf: Cursor }
+  | {
+      readonly type: 'snapshot';
+      readonly worker: WorkerDetail;
+      readonly requests: readonly OpenRequest[];
+      readonly asOf: Cursor;
+    }
   | EventsChunk
   | { readonly type: 'in-flight'; readonly messages: readonly InFlightMessage[] }
   | ({ readonly type: 'delta' } & Delta)

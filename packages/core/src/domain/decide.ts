@@ -1,4 +1,5 @@
 import type {
+  EventData,
   EventKey,
   InputRole,
   NewEvent,
@@ -26,6 +27,8 @@ export interface NewInput {
   readonly role: InputRole;
   readonly parts: readonly TextPart[];
   readonly metadata?: JsonObject;
+  readonly messageId?: string;
+  readonly traceparent?: string;
 }
 
 const detail = (state: WorkerState): { workerId: string } => ({ workerId: state.workerId });
@@ -58,6 +61,8 @@ const accepted = (input: NewInput, queued: boolean, key: EventKey | null): NewEv
     queued,
     ...(key && { key }),
     ...(input.metadata && { metadata: input.metadata }),
+    ...(input.messageId !== undefined && { messageId: input.messageId }),
+    ...(input.traceparent !== undefined && { traceparent: input.traceparent }),
   },
 });
 
@@ -122,6 +127,12 @@ export interface RunEnd {
   readonly reason?: string;
 }
 
+/** Ends the step that is open, so that each step of a finished run has an end. */
+const closeStep = ({ runId, step, isStepOpen }: CurrentRun, outcome: RunOutcome): readonly NewEvent[] =>
+  isStepOpen === true && step !== undefined
+    ? [{ type: 'step.finished', run: runId, data: { step, finish: outcome } }]
+    : [];
+
 const UNFINISHED = 'The run ended before this call did. Whether it had an effect is not known.';
 const UNPERMITTED = 'The run ended before permission was given. The call was not made.';
 
@@ -138,8 +149,10 @@ const closeCalls = (
   calls.flatMap((call): readonly NewEvent[] => {
     const isAsked = requests.some((open) => open.call === call && open.kind === 'permission');
     if (outcome === 'interrupted' && !isAsked) return [];
-    const error = isAsked ? UNPERMITTED : UNFINISHED;
-    return [{ type: 'tool.finished', run: runId, data: { call, error } }];
+    const data = isAsked
+      ? ({ call, error: UNPERMITTED, denied: true } as const)
+      : { call, error: UNFINISHED };
+    return [{ type: 'tool.finished', run: runId, data }];
   });
 
 /**
@@ -157,6 +170,7 @@ export const finishRun = (
   return [
     ...resolveOpen(state, end.outcome === 'interrupted' ? 'restart' : 'cancel'),
     ...closeCalls(state.run, state.requests, end.outcome),
+    ...closeStep(state.run, end.outcome),
     {
       type: 'run.finished',
       run: runId,
@@ -178,13 +192,14 @@ export const openRequest = (
   if (state.requests.length >= limits.openRequests) {
     throw limitReached('openRequests', limits.openRequests, 'The run has too many open requests');
   }
-  const { requestId, kind, prompt, call, options, expiresAt } = request;
+  const { requestId, kind, prompt, call, options, schema, expiresAt } = request;
   const data = {
     request: requestId,
     kind,
     prompt,
     ...(call !== null && { call }),
     options,
+    ...(schema !== null && { schema }),
     ...(expiresAt !== null && { expiresAt }),
   };
   return [{ type: 'request.opened', run: runId, data }];
@@ -192,12 +207,13 @@ export const openRequest = (
 
 /**
  * Answers a request. A repeated answer produces no events.
- * @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED it has another answer · INVALID_REQUEST the decision is not an option
+ * @throws REQUEST_NOT_FOUND · REQUEST_RESOLVED it has another answer · INVALID_REQUEST the decision is not an option, or the
+ * request takes no value
  */
 export const resolveRequest = (
   state: WorkerState,
   requestId: string,
-  answer: { readonly decision: string | null; readonly note?: string; readonly by: ResolvedBy },
+  answer: Omit<EventData['request.resolved'], 'request'>,
 ): readonly NewEvent[] => {
   assertAlive(state);
   const open = state.requests.find((request) => request.requestId === requestId);
@@ -208,13 +224,15 @@ export const resolveRequest = (
     if (resolved.decision === answer.decision) return [];
     throw new RuntimeError('REQUEST_RESOLVED', undefined, { details: { ...detail(state), requestId } });
   }
-  if (answer.decision !== null && !open.options.includes(answer.decision)) {
+  if (answer.decision !== null && !open.options.some(({ id }) => id === answer.decision)) {
     throw invalidRequest(
-      [{ pointer: '/decision', message: 'must be one of the options' }],
+      [{ pointer: '/decision', message: 'must be the id of one of the options' }],
       'The decision is not one of the options',
-      { options: open.options },
+      { options: open.options.map(({ id }) => id) },
     );
   }
+  if (answer.value !== undefined && open.schema === null)
+    throw invalidRequest([{ pointer: '/value', message: 'is not asked for' }], 'The request takes no value');
   return [{ type: 'request.resolved', run: open.runId, data: { request: requestId, ...answer } }];
 };
 

@@ -1,5 +1,7 @@
-import type { TextPart } from '../contracts/event.ts';
+import type { RequestOption, TextPart } from '../contracts/event.ts';
 import type { JsonObject } from '../contracts/json.ts';
+import { requestOptionOf } from '../contracts/open-request.ts';
+import type { OpenRequest } from '../contracts/runtime-api.ts';
 import type { Snapshot, StoredLog } from '../contracts/store.ts';
 import { sizeOfInput } from './size.ts';
 import { type CurrentRun, emptyState, type PendingInput, type WorkerState } from './state.ts';
@@ -82,7 +84,7 @@ const withoutTexts = ({ queue, run, ...rest }: StateWithTexts): Partial<WorkerSt
 });
 
 type StoredState =
-  | { readonly version: typeof STATE_VERSION; readonly state?: Partial<WorkerState> }
+  | { readonly version: typeof STATE_VERSION; readonly state?: StateWithPlainOptions }
   | { readonly version: typeof WITH_TEXTS; readonly state?: StateWithTexts }
   | { readonly version?: undefined; readonly state?: undefined };
 
@@ -91,9 +93,29 @@ export const stateIn = (workerId: string, log: string, snapshot: Snapshot | null
   const empty = emptyState(workerId, log);
   if (!snapshot) return empty;
   const stored = JSON.parse(snapshot.text) as StoredState;
-  if (stored.version === STATE_VERSION) return { ...empty, ...stored.state };
-  if (stored.version === WITH_TEXTS && stored.state) return { ...empty, ...withoutTexts(stored.state) };
+  if (stored.version === STATE_VERSION) return { ...empty, ...withOptions(stored.state) };
+  if (stored.version === WITH_TEXTS && stored.state)
+    return { ...empty, ...withOptions(withoutTexts(stored.state)) };
   return empty;
+};
+
+interface StateWithPlainOptions extends Partial<Omit<WorkerState, 'requests'>> {
+  readonly requests?: readonly (Omit<OpenRequest, 'options' | 'schema'> & {
+    readonly options: readonly (RequestOption | string)[];
+    readonly schema?: OpenRequest['schema'];
+  })[];
+}
+
+/** Brings the open requests of a state of an earlier version to their present form: their options were strings. */
+const withOptions = (state: StateWithPlainOptions = {}): Partial<WorkerState> => {
+  const { requests, ...rest } = state;
+  if (!requests) return rest;
+  const open = requests.map(({ options, schema = null, ...request }) => ({
+    ...request,
+    options: options.map(requestOptionOf),
+    schema,
+  }));
+  return { ...rest, requests: open };
 };
 
 /** A state that is parsed from its snapshot on first use, because most Workers are not used after a start. */

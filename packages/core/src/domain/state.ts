@@ -8,6 +8,7 @@ import type {
   WorkerEvent,
 } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
+import { openRequestOf } from '../contracts/open-request.ts';
 import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
 import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
@@ -34,6 +35,12 @@ export interface CurrentRun {
   readonly input: PendingInput | null;
   readonly generation: number;
   readonly startedAt: string;
+  /** The position before its `run.started`. Absent in a snapshot of an earlier version. */
+  readonly from?: LogPosition;
+  /** The number of the last step that was started. Absent before the first one. */
+  readonly step?: number;
+  /** True while that step has no end. */
+  readonly isStepOpen?: boolean;
   /** The tool calls without a result. Absent if every call has a result. */
   readonly calls?: readonly string[];
   /** The size in memory of `calls`. Absent with `calls`, and in a snapshot of an earlier version. */
@@ -143,11 +150,11 @@ const count = (tally: Tally, what: Exclude<keyof Tally, 'usage'>): Tally => ({
 });
 
 /**
- * Folds one event into a draft, except for `head`, which the caller sets because it knows the bytes. `offset` is where
- * the line of the event begins. Never fails: an event of an unknown type, or one that does not fit the state (in a
+ * Folds one event into a draft, except for `head`, which the caller sets because it knows the bytes. `from` is the position
+ * before the line of the event; its checksum may be set later, and before the draft is used. Never fails: an event of an unknown type, or one that does not fit the state (in a
  * damaged log), changes only the time.
  */
-export const apply = (draft: Draft, event: WorkerEvent, offset: number): void => {
+export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void => {
   draft.updatedAt = event.time;
   switch (event.type) {
     case 'worker.created': {
@@ -186,7 +193,7 @@ export const apply = (draft: Draft, event: WorkerEvent, offset: number): void =>
       return;
     case 'input.accepted': {
       const { data, seq, run: runId = '' } = event;
-      const accepted = { inputId: data.input, runId, seq, offset, bytes: sizeOfInput(data) };
+      const accepted = { inputId: data.input, runId, seq, offset: from.end, bytes: sizeOfInput(data) };
       draft.queue = draft.queue.length === 0 ? [accepted] : [...draft.queue, accepted];
       draft.tally = count(draft.tally, 'inputs');
       return;
@@ -202,6 +209,7 @@ export const apply = (draft: Draft, event: WorkerEvent, offset: number): void =>
         input,
         generation: event.data.generation,
         startedAt: event.time,
+        from,
       };
       draft.status = 'running';
       return;
@@ -216,6 +224,11 @@ export const apply = (draft: Draft, event: WorkerEvent, offset: number): void =>
       draft.requests = NONE;
       draft.status = 'idle';
       if (event.data.error) draft.lastError = event.data.error;
+      return;
+    case 'step.started':
+    case 'step.finished':
+      if (draft.run && draft.run.runId === event.run)
+        draft.run = { ...draft.run, step: event.data.step, isStepOpen: event.type === 'step.started' };
       return;
     case 'message.completed':
       draft.tally = count(draft.tally, 'messages');
@@ -244,18 +257,7 @@ export const apply = (draft: Draft, event: WorkerEvent, offset: number): void =>
       return;
     }
     case 'request.opened': {
-      const { request: requestId, kind, prompt, call = null, options, expiresAt = null } = event.data;
-      const opened: OpenRequest = {
-        requestId,
-        runId: event.run ?? '',
-        kind,
-        prompt,
-        call,
-        options,
-        openedAt: event.time,
-        expiresAt,
-      };
-      draft.requests = [...draft.requests, opened];
+      draft.requests = [...draft.requests, openRequestOf(event)];
       draft.status = 'waiting';
       return;
     }

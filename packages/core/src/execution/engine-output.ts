@@ -1,4 +1,5 @@
 import type { EngineOutput, MessageContent, Question, RunInput } from '../contracts/engine.ts';
+import type { OptionKind, RequestOption, ToolCallDetails, ToolKind } from '../contracts/event.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import { outputTooLarge } from '../contracts/runtime-error.ts';
 import { publicText } from '../plugin-kit/public-text.ts';
@@ -33,14 +34,17 @@ type Read<T> = (value: unknown, field: string) => T;
 const text: Read<string> = (value, field) =>
   typeof value === 'string' ? value : refuse(field, 'must be a string');
 
-const label: Read<string> = (value, field) => publicText(text(value, field));
+const label: Read<string> = (value, field) => publicText(text(value, field).toWellFormed());
+
+/** Reads a text as it will be stored. Half a surrogate pair would make the conversation unusable for most models. */
+const wellFormed: Read<string> = (value, field) => text(value, field).toWellFormed();
 
 /** The longest id of a tool call. Some gateways put a signature of a model into it. */
 const CALL_CHARS = 16_384;
 
 /** Ids are never shortened, because they link a call to its result. */
 const callId: Read<string> = (value, field) => {
-  const id = text(value, field);
+  const id = wellFormed(value, field);
   return id.length <= CALL_CHARS ? id : refuse(field, `must have at most ${CALL_CHARS} characters`);
 };
 
@@ -85,14 +89,29 @@ const isPlain = (value: object): boolean => {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 };
 
-/** Accepts a value that JSON preserves, of at most `maxBytes`. Members that are undefined count as absent. */
+/** Returns a JSON value in which all strings are well-formed Unicode. */
+const wellFormedJson = (value: JsonValue): JsonValue => {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((item: JsonValue) => wellFormedJson(item));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key.toWellFormed(), wellFormedJson(item as JsonValue)]),
+  );
+};
+
+/**
+ * Accepts a value that JSON preserves, of at most `maxBytes`. Members that are undefined count as absent. Half a surrogate
+ * pair is replaced.
+ */
 const json =
   (maxBytes: number): Read<JsonValue> =>
   (value, field) => {
     /** A lower bound of the encoded size. It ends the walk of a value that contains the same object often. */
     let bytes = 0;
+    let isWellFormed = true;
     const walk = (inner: unknown, depth: number): void => {
       bytes += typeof inner === 'string' ? inner.length + 2 : 1;
+      if (typeof inner === 'string') isWellFormed &&= inner.isWellFormed();
       if (bytes > maxBytes)
         throw outputTooLarge('eventBytes', maxBytes, 'The output exceeds the limit for one event');
       if (inner === null || typeof inner === 'string' || typeof inner === 'boolean') return;
@@ -113,39 +132,70 @@ const json =
       for (const [key, member] of Object.entries(inner)) {
         if (member === undefined) continue;
         bytes += key.length + 3;
+        isWellFormed &&= key.isWellFormed();
         walk(member, depth + 1);
       }
     };
     if (value === undefined) refuse(field, 'is missing');
     walk(value, 0);
-    return value as JsonValue;
+    return isWellFormed ? (value as JsonValue) : wellFormedJson(value as JsonValue);
   };
 
 const contentType = choice('text', 'reasoning', 'file');
 
-const content: Read<MessageContent> = (value, field) => {
-  const part = object(value, field);
-  const type = contentType(part.type, `${field}.type`);
-  return type === 'file'
-    ? {
-        type,
-        mediaType: text(part.mediaType, `${field}.mediaType`),
-        url: text(part.url, `${field}.url`),
-        ...optional('name', part.name, `${field}.name`, text),
-      }
-    : { type, text: text(part.text, `${field}.text`) };
-};
+const content =
+  (eventBytes: number): Read<MessageContent> =>
+  (value, field) => {
+    const part = object(value, field);
+    const type = contentType(part.type, `${field}.type`);
+    return type === 'file'
+      ? {
+          type,
+          mediaType: wellFormed(part.mediaType, `${field}.mediaType`),
+          url: wellFormed(part.url, `${field}.url`),
+          ...optional('name', part.name, `${field}.name`, wellFormed),
+        }
+      : {
+          type,
+          text: wellFormed(part.text, `${field}.text`),
+          ...optional('opaque', part.opaque, `${field}.opaque`, json(eventBytes)),
+        };
+  };
 
-/** Most parts of messages are text. */
+/** Most parts of messages are plain text. */
 const plainText = (value: unknown): MessageContent | undefined => {
   if (!isObject(value)) return undefined;
-  const { type, text: written } = value;
-  return (type === 'text' || type === 'reasoning') && typeof written === 'string'
-    ? { type, text: written }
+  const { type, text: written, opaque } = value;
+  return (type === 'text' || type === 'reasoning') && typeof written === 'string' && opaque === undefined
+    ? { type, text: written.toWellFormed() }
     : undefined;
 };
 
-const contents = list(content, plainText);
+const toolKind = choice<ToolKind>(
+  'read',
+  'edit',
+  'delete',
+  'move',
+  'search',
+  'execute',
+  'think',
+  'fetch',
+  'other',
+);
+
+const location: Read<NonNullable<ToolCallDetails['locations']>[number]> = (value, field) => {
+  const { path, line } = object(value, field);
+  return { path: label(path, `${field}.path`), ...optional('line', line, `${field}.line`, tokens) };
+};
+
+/** The most locations that a call keeps. Further ones are left out. */
+const MAX_LOCATIONS = 100;
+
+const locations: Read<NonNullable<ToolCallDetails['locations']>> = (value, field) =>
+  list(location)(Array.isArray(value) ? value.slice(0, MAX_LOCATIONS) : value, field);
+
+const isTrue: Read<true> = (value, field) =>
+  value === true ? value : refuse(field, 'must be true or absent');
 
 /**
  * Checks an output and copies its known members, so that no later change of the object affects the log.
@@ -159,23 +209,28 @@ export const checkedOutput = (value: unknown, eventBytes: number): EngineOutput 
     case 'reasoning':
       return { type, text: text(output.text, `${type}.text`) };
     case 'message':
-      return output.parts === undefined ? { type } : { type, parts: contents(output.parts, 'message.parts') };
+      return output.parts === undefined
+        ? { type }
+        : { type, parts: list(content(eventBytes), plainText)(output.parts, 'message.parts') };
     case 'tool-call':
       return {
         type,
         call: callId(output.call, 'tool-call.call'),
         name: label(output.name, 'tool-call.name'),
         input: json(eventBytes)(output.input, 'tool-call.input'),
+        ...optional('title', output.title, 'tool-call.title', label),
+        ...optional('kind', output.kind, 'tool-call.kind', toolKind),
+        ...optional('locations', output.locations, 'tool-call.locations', locations),
+        ...optional('opaque', output.opaque, 'tool-call.opaque', json(eventBytes)),
       };
     case 'tool-result':
       return {
         type,
         call: callId(output.call, 'tool-result.call'),
         ...optional('output', output.output, 'tool-result.output', json(eventBytes)),
-        ...optional('error', output.error, 'tool-result.error', text),
-        ...optional('truncated', output.truncated, 'tool-result.truncated', (given, field): true =>
-          given === true ? given : refuse(field, 'must be true or absent'),
-        ),
+        ...optional('error', output.error, 'tool-result.error', wellFormed),
+        ...optional('truncated', output.truncated, 'tool-result.truncated', isTrue),
+        ...optional('denied', output.denied, 'tool-result.denied', isTrue),
       };
     case 'step-start':
       return { type, ...optional('model', output.model, 'step-start.model', label) };
@@ -210,16 +265,47 @@ export const checkedOutput = (value: unknown, eventBytes: number): EngineOutput 
 /** The latest time that a date can hold, in milliseconds since the epoch. */
 const LAST_TIME_MS = 8_640_000_000_000_000;
 
-/** Checks the question of a run. @throws EngineOutputError */
-export const checkedQuestion = (value: unknown, nowMs: number): Question => {
+const optionKind = choice<OptionKind>('allow-once', 'allow-always', 'reject-once', 'reject-always');
+
+const requestOption: Read<RequestOption> = (value, field) => {
+  if (typeof value === 'string') return { id: value.toWellFormed(), label: value.toWellFormed() };
+  const option = object(value, field);
+  const id = wellFormed(option.id, `${field}.id`);
+  return {
+    id,
+    label: option.label === undefined ? id : label(option.label, `${field}.label`),
+    ...optional('kind', option.kind, `${field}.kind`, optionKind),
+  };
+};
+
+/** A question after its checks. */
+export interface CheckedQuestion extends Omit<Question, 'options' | 'schema'> {
+  readonly options: readonly RequestOption[];
+  readonly schema: JsonObject | null;
+}
+
+/** Checks the question of a run. @throws EngineOutputError · OUTPUT_TOO_LARGE */
+export const checkedQuestion = (value: unknown, nowMs: number, eventBytes: number): CheckedQuestion => {
   const question = object(value, 'question');
-  const options = list(text)(question.options, 'question.options');
+  const options = list(requestOption)(question.options, 'question.options');
   if (options.length === 0) refuse('question.options', 'must hold at least one option');
+  if (new Set(options.map(({ id }) => id)).size < options.length)
+    refuse('question.options', 'must not repeat an id');
+  const { schema } = question;
   return {
     kind: choice('permission', 'question')(question.kind, 'question.kind'),
-    prompt: text(question.prompt, 'question.prompt'),
+    prompt: wellFormed(question.prompt, 'question.prompt'),
     ...optional('call', question.call, 'question.call', callId),
     options,
+    schema:
+      schema === undefined
+        ? null
+        : (json(eventBytes)(object(schema, 'question.schema'), 'question.schema') as JsonObject),
+    ...optional('checkValue', question.checkValue, 'question.checkValue', (given, field) =>
+      typeof given === 'function'
+        ? (given as NonNullable<Question['checkValue']>)
+        : refuse(field, 'must be a function'),
+    ),
     ...optional('timeoutMs', question.timeoutMs, 'question.timeoutMs', (given, field) =>
       typeof given === 'number' && given >= 0 && given <= LAST_TIME_MS - nowMs
         ? given
@@ -235,7 +321,10 @@ export const checkedRunInput = (value: unknown, eventBytes: number): RunInput =>
     role: choice('user', 'system')(input.role, 'input.role'),
     parts: list((given, field) => {
       const part = object(given, field);
-      return { type: choice('text')(part.type, `${field}.type`), text: text(part.text, `${field}.text`) };
+      return {
+        type: choice('text')(part.type, `${field}.type`),
+        text: wellFormed(part.text, `${field}.text`),
+      };
     })(input.parts, 'input.parts'),
     ...optional('metadata', input.metadata, 'input.metadata', (given, field): JsonObject => {
       object(given, field);

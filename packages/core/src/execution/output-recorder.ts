@@ -3,7 +3,7 @@ import { encodeEvent, type MessagePart, type NewEvent } from '../contracts/event
 import type { Limits } from '../contracts/limits.ts';
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RunEnd } from '../domain/decide.ts';
-import type { WorkerState } from '../domain/state.ts';
+import type { CurrentRun, WorkerState } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
 import type { Patience } from '../journal/patience.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
@@ -39,15 +39,17 @@ export class OutputRecorder {
   readonly #options: CommitOptions;
   readonly #streaming: CommitOptions;
   #group: Outputs = [];
-  #steps = 0;
+  #steps: number;
   /** The number of steps after the decision that is being made. A decision may be made again. */
-  #nextSteps = 0;
+  #nextSteps: number;
   #overflow: unknown = null;
   #isClosed = false;
   #withdrawn: WithdrawnRun | null = null;
 
-  constructor(runId: string, host: RecorderHost, patience: Patience) {
+  constructor({ runId, step = 0 }: CurrentRun, host: RecorderHost, patience: Patience) {
     this.#runId = runId;
+    this.#steps = step;
+    this.#nextSteps = step;
     this.#host = host;
     this.#options = { patience, applied: this.#recorded };
     this.#streaming = { patience, applied: this.#streamed };
@@ -186,8 +188,8 @@ export class OutputRecorder {
       case 'message':
         return this.#message(output);
       case 'tool-call': {
-        const { call, name, input } = output;
-        return { type: 'tool.called', run, data: { call, name, input } };
+        const { type: _, ...call } = output;
+        return { type: 'tool.called', run, data: { ...call, ...this.#inStep } };
       }
       case 'tool-result': {
         const { type: _, ...data } = output;
@@ -206,7 +208,7 @@ export class OutputRecorder {
         return { type: 'step.finished', run, data: { step: this.#nextSteps, finish: output.finish } };
       case 'usage': {
         const { type: _, ...data } = output;
-        return { type: 'usage.recorded', run, data };
+        return { type: 'usage.recorded', run, data: { ...data, ...this.#inStep } };
       }
       case 'notice': {
         const { severity, code, message } = output;
@@ -232,12 +234,18 @@ export class OutputRecorder {
     }
   }
 
+  /** The number of the last step that was started, for events that belong to it. */
+  get #inStep(): { readonly step?: number } {
+    return this.#nextSteps === 0 ? {} : { step: this.#nextSteps };
+  }
+
   #message({ parts }: Message): NewEvent | null {
     const content: readonly MessagePart[] =
       parts?.map((part, index) => ({ id: this.#inFlight.partId(index, part.type), ...part })) ??
       this.#inFlight.written();
     if (content.length === 0) return null;
-    const data = { message: this.#inFlight.messageId(), role: 'assistant', parts: content } as const;
+    const message = this.#inFlight.messageId();
+    const data = { message, role: 'assistant', parts: content, ...this.#inStep } as const;
     return { type: 'message.completed', run: this.#runId, data };
   }
 }

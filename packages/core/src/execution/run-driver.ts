@@ -2,14 +2,15 @@ import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../contracts/clock.ts';
 import type { Answer, EngineSession, Question, Run, RunInput } from '../contracts/engine.ts';
 import type { EventData, NewEvent, RunError, RunOutcome } from '../contracts/event.ts';
-import { ERROR_CODES, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
+import type { JsonValue } from '../contracts/json.ts';
+import { ERROR_CODES, invalidRequest, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
 import { detachExecution, finishRun, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
 import type { CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
 import { CANNOT_BE_WRITTEN } from '../journal/journal.ts';
 import { Patience } from '../journal/patience.ts';
-import { publicError } from '../plugin-kit/public-text.ts';
+import { publicError, publicText } from '../plugin-kit/public-text.ts';
 import { checkedQuestion, EngineOutputError } from './engine-output.ts';
 import { handled } from './handled.ts';
 import { OutputRecorder, type RecorderHost } from './output-recorder.ts';
@@ -38,6 +39,12 @@ export interface RunHost extends RecorderHost {
 /** The reason why a run was asked to end. The first reason counts. */
 export type CancelReason = 'cancel' | 'stop' | 'deadline' | 'shutdown';
 
+/** An open request, as the run that asked it waits for the answer. */
+interface Asked {
+  readonly resolve: (answer: Answer) => void;
+  readonly checkValue: Question['checkValue'];
+}
+
 const FENCED = Symbol('fenced');
 
 /** After this many outputs the driver yields to timers and sockets, so that a flooding engine cannot block the process. */
@@ -53,7 +60,12 @@ const ENDS: Record<CancelReason, RunEnd> = {
 const FAILED: RunError = { code: 'ENGINE_FAILED', message: 'The engine failed' };
 
 /** The events of an end whose size no engine determines. */
-const BOUNDED = new Set<NewEvent['type']>(['run.finished', 'execution.detached', 'run.started']);
+const BOUNDED = new Set<NewEvent['type']>([
+  'step.finished',
+  'run.finished',
+  'execution.detached',
+  'run.started',
+]);
 
 /** Reduces an end to what can always be encoded: the outcome, and the title of the error. */
 const lastResort = ({ outcome, error }: RunEnd): RunEnd => ({
@@ -78,7 +90,8 @@ export class RunDriver {
   readonly #recorder: OutputRecorder;
   /** Outputs wait for a store that is away, until the run is asked to end. */
   readonly #patience = new Patience();
-  readonly #answers = new Map<string, (answer: Answer) => void>();
+  /** The open requests of this run. */
+  readonly #asked = new Map<string, Asked>();
   #controller: AbortController | null = null;
   #reason: CancelReason | null = null;
   #remark: string | undefined;
@@ -101,7 +114,7 @@ export class RunDriver {
     this.#given = input;
     this.#session = session;
     this.#host = host;
-    this.#recorder = new OutputRecorder(current.runId, host, this.#patience);
+    this.#recorder = new OutputRecorder(current, host, this.#patience);
     let settle: () => void = () => {};
     this.settled = new Promise((resolve) => {
       settle = resolve;
@@ -118,7 +131,7 @@ export class RunDriver {
     this.#patience.end();
     this.#controller?.abort(reason);
     this.#endPause();
-    for (const requestId of this.#answers.keys()) this.#resolve(requestId, this.#endedBy);
+    for (const requestId of this.#asked.keys()) this.#resolve(requestId, this.#endedBy);
   }
 
   /**
@@ -131,8 +144,8 @@ export class RunDriver {
     this.#patience.end();
     this.#resolveFenced();
     this.#endPause();
-    for (const answer of this.#answers.values()) answer({ decision: null, by: this.#endedBy });
-    this.#answers.clear();
+    for (const { resolve } of this.#asked.values()) resolve({ decision: null, by: this.#endedBy });
+    this.#asked.clear();
   }
 
   /** Fences the engine, and rejects the callers that wait for the end of the run, because the journal refuses every commit. */
@@ -180,9 +193,15 @@ export class RunDriver {
 
   /** Called when a request of this run is resolved. */
   answered(data: EventData['request.resolved']): void {
-    const { request, decision, note, by } = data;
-    this.#answers.get(request)?.({ decision, by, ...(note !== undefined && { note }) });
-    this.#answers.delete(request);
+    const { request, ...answer } = data;
+    this.#asked.get(request)?.resolve(answer);
+    this.#asked.delete(request);
+  }
+
+  /** Checks the value that comes with an answer. @throws INVALID_REQUEST the engine does not take it */
+  checkValue(requestId: string, value: JsonValue): void {
+    const fault = this.#asked.get(requestId)?.checkValue?.(value) ?? null;
+    if (fault !== null) throw invalidRequest([{ pointer: '/value', message: publicText(fault) }]);
   }
 
   async #drive(settle: () => void): Promise<void> {
@@ -414,21 +433,25 @@ export class RunDriver {
     }
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
     const { clock, limits } = this.#host.services;
-    const { kind, prompt, call, options, timeoutMs } = checkedQuestion(question, clock.now());
+    const { kind, prompt, call, options, schema, timeoutMs, checkValue } = checkedQuestion(
+      question,
+      clock.now(),
+      limits.eventBytes,
+    );
     const requestId = mintId('request');
     const expiresAt = timeoutMs === undefined ? null : new Date(clock.now() + timeoutMs).toISOString();
-    const answer = new Promise<Answer>((resolve) => this.#answers.set(requestId, resolve));
+    const answer = new Promise<Answer>((resolve) => this.#asked.set(requestId, { resolve, checkValue }));
     try {
       await this.#host.commit(
         (state) => {
           if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
-          const request = { requestId, kind, prompt, call: call ?? null, options, expiresAt };
+          const request = { requestId, kind, prompt, call: call ?? null, options, schema, expiresAt };
           return openRequest(state, this.runId, request, limits);
         },
         { patience: this.#patience },
       );
     } catch (error) {
-      this.#answers.delete(requestId);
+      this.#asked.delete(requestId);
       throw error;
     }
     // the run was asked to end while the request was being opened

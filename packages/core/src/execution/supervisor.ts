@@ -1,6 +1,7 @@
 import { admitted } from '../admission.ts';
 import type { Engine, RunInput } from '../contracts/engine.ts';
 import type { WorkerEvent } from '../contracts/event.ts';
+import type { JsonValue } from '../contracts/json.ts';
 import type { CancelOutcome, StopOutcome } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
@@ -173,6 +174,11 @@ export class Supervisor implements ExecutionOwner {
     this.detachAtDeadline(execution, driver);
     await driver.finished();
     return { changed: driver.outcome === 'cancelled', status: worker.state.status };
+  }
+
+  /** Checks the value of an answer to an open request. @throws INVALID_REQUEST the engine does not take it */
+  checkValue(worker: Worker, requestId: string, value: JsonValue): void {
+    findExecutionState(worker)?.driver?.checkValue(requestId, value);
   }
 
   // decisions about one execution

@@ -93,10 +93,10 @@ export const takeTurn = (
     let isEnding = false;
     try {
       const events: WorkerEvent[] = [];
-      const offsets: number[] = [];
+      const positions: LogPosition[] = [];
       let added = '';
       let growth = 0;
-      const head: Head = { ...before };
+      let head: Head = before;
       for (const event of decision.decide(draft)) {
         const seq = head.seq + 1;
         const time = now(draft.updatedAt);
@@ -105,10 +105,10 @@ export const takeTurn = (
         if (bytes > eventBytes) {
           throw outputTooLarge('eventBytes', eventBytes, 'The event exceeds the limit for one event');
         }
-        head.seq = seq;
-        head.offset = head.end;
-        head.end += bytes;
-        offsets.push(head.offset);
+        positions.push(head);
+        // the state keeps the position before a run, so its checksum is needed too
+        if (event.type === 'run.started' && events.length > 0) heads.push(head);
+        head = { seq, offset: head.end, end: head.end + bytes, sum: 0 };
         added += line;
         events.push({ seq, time, worker: draft.workerId, ...event });
         isEnding ||= ENDINGS.has(event.type);
@@ -120,7 +120,7 @@ export const takeTurn = (
       }
       if (events.length > 0) {
         for (let at = 0; at < events.length; at += 1)
-          apply(draft, events[at] as WorkerEvent, offsets[at] as number);
+          apply(draft, events[at] as WorkerEvent, positions[at] as LogPosition);
         draft.head = head;
         heads.push(head);
         if (decision.key) keys.push({ ...decision.key, seq: before.seq + 1, offset: before.end });

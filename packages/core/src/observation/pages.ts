@@ -45,22 +45,26 @@ export const readEventPage = async (
   return { lines, count: found, next: hasMore ? asOf : null, asOf, gaps: gap ? [gap] : [] };
 };
 
-const itemOf = (line: Line): TranscriptItem | null => {
+const itemOf = (line: Line, forEngine: boolean): TranscriptItem | null => {
   const text = textOf(line);
-  return speaks(text) ? transcriptItem(decodeEvent(text)) : null;
+  return speaks(text) ? transcriptItem(decodeEvent(text), forEngine) : null;
 };
 
 const withGaps = <T>(page: Page<T>, gaps: readonly LogGap[]): Page<T> =>
   gaps.length > 0 ? { ...page, gaps } : page;
 
-/** Reads the transcript after a cursor. Costs the number of lines that it scans, which is bounded. */
-const readForward = async (
+/**
+ * Reads the transcript after a cursor. Costs the number of lines that it scans, which is bounded. With `forEngine`, the
+ * items have the opaque data of the engine.
+ */
+export const readForward = async (
   reader: LogReader,
   worker: Worker,
   after: Cursor,
   count: number,
   limits: Limits,
-) => {
+  forEngine = false,
+): Promise<Page<TranscriptItem>> => {
   const items: TranscriptItem[] = [];
   const gaps: LogGap[] = [];
   let reading = await reader.readFrom(worker, after, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
@@ -73,7 +77,7 @@ const readForward = async (
       break;
     }
     for (const line of linesOf(reading)) {
-      const item = itemOf(line);
+      const item = itemOf(line, forEngine);
       if (item) {
         bytes += line.bytes.length;
         if (items.length > 0 && bytes > limits.pageBytes) break scan;
@@ -120,7 +124,7 @@ const readBackward = async (
     const lines = [...linesOf(reading)];
     let taken = lines.length;
     while (taken > 0) {
-      const item = itemOf(lines[taken - 1] as Line);
+      const item = itemOf(lines[taken - 1] as Line, false);
       if (item) {
         bytes += (lines[taken - 1] as Line).bytes.length;
         if (items.length === count || (items.length > 0 && bytes > limits.pageBytes)) break;

@@ -79,7 +79,8 @@ export class WorkerStream implements Contract {
     if (this.#needsSnapshot) {
       this.#needsSnapshot = false;
       this.#position = worker.state.head;
-      return { type: 'snapshot', worker: owner.detailOf(worker), asOf: this.cursor };
+      const { requests } = worker.state;
+      return { type: 'snapshot', worker: owner.detailOf(worker), requests, asOf: this.cursor };
     }
     if (this.#position.seq < worker.state.head.seq) {
       const reading = reader.after(worker, this.#position, limits.pageItems, maxBytes);

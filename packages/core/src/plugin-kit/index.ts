@@ -21,9 +21,12 @@ export type {
   DetachCause,
   EventKey,
   InputRole,
+  OptionKind,
   ResolvedBy,
   Severity,
   StopResult,
+  ToolCallDetails,
+  ToolKind,
 } from '../contracts/event.ts';
 export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
 export type { ModelUsage } from '../contracts/overview.ts';
@@ -54,6 +57,7 @@ export type {
   StoreHost,
 } from '../contracts/store.ts';
 export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from '../contracts/stream.ts';
+export type { RunEndPart } from '../contracts/transcript.ts';
 export { type IdPrefix, mintId, WORKER_ID_PATTERN } from '../id.ts';
 export { AllowedRoots, claimedPath, directories, isPathInside } from './allowed-roots.ts';
 export { boundedOutput, boundedText } from './bounded-output.ts';

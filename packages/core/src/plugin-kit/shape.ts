@@ -17,7 +17,7 @@ export const isObject = (value: unknown): value is Readonly<Record<string, unkno
 
 const escaped = (key: string): string => key.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1');
 
-const LONE_SURROGATE = /\p{Surrogate}/u;
+const ILL_FORMED = 'must be well-formed Unicode';
 
 /** Accepts a string of well-formed Unicode, within the given numbers of characters. */
 export const stringOf =
@@ -36,7 +36,7 @@ export const stringOf =
       add(issues, pointer, min === 1 ? 'must not be empty' : `must have at least ${min} characters`);
     else if (value.length > max) add(issues, pointer, `must have at most ${max} characters`);
     else if (pattern && !pattern.test(value)) add(issues, pointer, `must match ${pattern.source}`);
-    else if (LONE_SURROGATE.test(value)) add(issues, pointer, 'must be well-formed Unicode');
+    else if (!value.isWellFormed()) add(issues, pointer, ILL_FORMED);
   };
 
 /** Accepts one of the given strings. */
@@ -91,19 +91,21 @@ export const anything: Shape = () => {};
 const MAX_DEPTH = 100;
 
 /** Accepts every value that JSON preserves, nested at most `MAX_DEPTH` levels deep. */
-const json: Shape = (value, pointer, issues) => {
+export const json: Shape = (value, pointer, issues) => {
   const walk = (inner: unknown, at: string, depth: number): void => {
     if (depth > MAX_DEPTH) add(issues, at, 'is nested too deeply');
     else if (Array.isArray(inner)) {
       for (const [index, member] of inner.entries()) walk(member, `${at}/${index}`, depth + 1);
     } else if (isObject(inner)) {
       for (const [name, member] of Object.entries(inner)) {
+        if (!name.isWellFormed()) add(issues, at, ILL_FORMED);
         if (member !== undefined) walk(member, `${at}/${escaped(name)}`, depth + 1);
       }
+    } else if (typeof inner === 'string') {
+      if (!inner.isWellFormed()) add(issues, at, ILL_FORMED);
     } else if (typeof inner === 'number') {
       if (!Number.isFinite(inner)) add(issues, at, 'must be a finite number');
-    } else if (inner !== null && typeof inner !== 'string' && typeof inner !== 'boolean')
-      add(issues, at, 'must be JSON');
+    } else if (inner !== null && typeof inner !== 'boolean') add(issues, at, 'must be JSON');
   };
   walk(value, pointer, 0);
 };

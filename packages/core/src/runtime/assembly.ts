@@ -1,6 +1,7 @@
 import { Bundles } from '../commands/bundles.ts';
 import { Creation } from '../commands/creation.ts';
 import { Inputs } from '../commands/inputs.ts';
+import { RunLog } from '../commands/run-log.ts';
 import { RunWaits } from '../commands/run-waits.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { Engine } from '../contracts/engine.ts';
@@ -19,7 +20,7 @@ import type { ChildCreator, HistoryReader } from '../execution/services.ts';
 import { Supervisor } from '../execution/supervisor.ts';
 import { Journal, type JournalListener } from '../journal/journal.ts';
 import { LogReader } from '../log/log-reader.ts';
-import { readTranscriptPage } from '../observation/pages.ts';
+import { readForward } from '../observation/pages.ts';
 import { Streams } from '../observation/streams.ts';
 import { InputReader } from '../workers/input-reader.ts';
 import { detailOf, factsOf } from '../workers/views.ts';
@@ -113,7 +114,14 @@ const historyReader = (reader: LogReader, limits: Limits): HistoryReader => ({
     let after: string | null = 'start';
     while (after !== null) {
       assertAttached();
-      const page: Page<TranscriptItem> = await readTranscriptPage(reader, worker, { after }, limits);
+      const page: Page<TranscriptItem> = await readForward(
+        reader,
+        worker,
+        after,
+        limits.pageItems,
+        limits,
+        true,
+      );
       yield* page.items;
       after = page.next;
     }
@@ -159,7 +167,8 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   listener.supervisor = supervisor;
   const bundles = new Bundles(store, limits, options.clock);
   const creation = new Creation({ ...options, bundles, workers, journal, supervisor });
-  const waits = new RunWaits({ ...options, reader });
+  const runs = new RunLog(reader, limits);
+  const waits = new RunWaits({ ...options, runs });
   const { openInputs, keys } = workers;
   const inputs = new Inputs({ ...options, openInputs, keys, journal, supervisor, reader, waits });
   const streams = new Streams({
@@ -180,6 +189,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
     supervisor,
     creation,
     inputs,
+    runs,
     waits,
     bundles,
   };

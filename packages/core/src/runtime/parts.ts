@@ -1,6 +1,7 @@
 import type { Bundles } from '../commands/bundles.ts';
 import type { Creation } from '../commands/creation.ts';
 import type { Inputs } from '../commands/inputs.ts';
+import type { RunLog } from '../commands/run-log.ts';
 import type { RunWaits } from '../commands/run-waits.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
@@ -22,6 +23,7 @@ export interface Parts {
   readonly supervisor: Supervisor;
   readonly creation: Creation;
   readonly inputs: Inputs;
+  readonly runs: RunLog;
   readonly waits: RunWaits;
   readonly bundles: Bundles;
 }

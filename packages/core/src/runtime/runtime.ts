@@ -295,9 +295,14 @@ export class Runtime implements ServedRuntime {
   async sendInput(
     workerId: string,
     input: Api.WorkerInput,
-    options: Api.IdempotencyOptions & Api.WaitOptions = {},
+    options: Api.SendOptions = {},
   ): Promise<Api.InputReceipt> {
     return this.#lifecycle.running().inputs.send(this.#worker(workerId), input, options);
+  }
+
+  async getRun(workerId: string, runId: string): Promise<Api.RunInfo> {
+    checkRunId(runId);
+    return this.#lifecycle.opened().runs.info(this.#worker(workerId), runId);
   }
 
   async waitForRun(workerId: string, runId: string, options: Api.WaitOptions = {}): Promise<Api.RunWait> {
@@ -344,14 +349,16 @@ export class Runtime implements ServedRuntime {
   async respond(
     workerId: string,
     requestId: string,
-    response: { readonly decision: string; readonly note?: string },
+    response: Api.RequestResponse,
   ): Promise<{ readonly changed: boolean }> {
-    const { journal } = this.#lifecycle.running();
-    checkResponse(response);
-    const answer = { ...response, by: 'client' } as const;
-    const { events } = await journal.commit(this.#worker(workerId), (state) =>
-      resolveRequest(state, requestId, answer),
-    );
+    const { journal, supervisor } = this.#lifecycle.running();
+    checkResponse(response, this.limits);
+    const worker = this.#worker(workerId);
+    const { value } = response;
+    if (value !== undefined) supervisor.checkValue(worker, requestId, value);
+    // copied, because the caller may change its object
+    const answer = { ...structuredClone(response), by: 'client' } as const;
+    const { events } = await journal.commit(worker, (state) => resolveRequest(state, requestId, answer));
     return { changed: events.length > 0 };
   }
 

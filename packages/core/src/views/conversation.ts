@@ -1,5 +1,6 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { MessagePart, WorkerEvent } from '../contracts/event.ts';
+import { openRequestOf } from '../contracts/open-request.ts';
 import type {
   InFlightMessage,
   Observation,
@@ -157,6 +158,7 @@ export class Conversation {
       case 'snapshot':
         this.#status = item.worker.status;
         this.#run = item.worker.run?.runId ?? null;
+        this.#requests = item.requests;
         this.#cursor = item.asOf;
         return [];
       case 'in-flight':
@@ -228,19 +230,10 @@ export class Conversation {
         if (this.#status !== 'stopped') this.#status = 'idle';
         return [];
       case 'request.opened': {
-        const { request: requestId, kind, prompt, call = null, options, expiresAt = null } = event.data;
-        const opened = {
-          requestId,
-          runId: event.run ?? '',
-          kind,
-          prompt,
-          call,
-          options,
-          openedAt: event.time,
-        };
+        const opened = openRequestOf(event);
         this.#requests = [
-          ...this.#requests.filter((open) => open.requestId !== requestId),
-          { ...opened, expiresAt },
+          ...this.#requests.filter(({ requestId }) => requestId !== opened.requestId),
+          opened,
         ];
         this.#status = 'waiting';
         return [];

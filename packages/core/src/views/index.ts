@@ -1,2 +1,3 @@
+export { openRequestOf, requestOptionOf } from '../contracts/open-request.ts';
 export { transcriptItem } from '../contracts/transcript.ts';
 export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';

@@ -76,7 +76,7 @@ export class InFlight {
 
   /** The streamed text as parts of a message. */
   written(): readonly MessagePart[] {
-    return this.#parts.map(({ id, type, text }) => ({ id, type, text }));
+    return this.#parts.map(({ id, type, text }) => ({ id, type, text: text.toWellFormed() }));
   }
 
   /** Clears the text after a completed message has superseded it, or the run has ended. */

@@ -25,7 +25,7 @@ const fold = (
     } catch {
       // the store reports damaged logs
     }
-    if (event) apply(draft, event, line.offset);
+    if (event) apply(draft, event, at);
     at = positionAfter(line);
   }
   return at;

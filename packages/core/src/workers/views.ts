@@ -3,7 +3,7 @@ import type { Engine } from '../contracts/engine.ts';
 import type { WorkerFacts } from '../contracts/hooks.ts';
 import { cleanUsage, type Overview } from '../contracts/overview.ts';
 import type { WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
-import { encodeCursor } from '../log/cursor.ts';
+import { encodeCursor, START } from '../log/cursor.ts';
 import type { Worker } from './worker.ts';
 
 /*
@@ -40,7 +40,11 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
       // not a fact of the log: the error that blocks queued inputs at present
       lastError: execution?.blockedBy ?? state.lastError,
     },
-    run: state.run && { runId: state.run.runId, startedAt: state.run.startedAt },
+    run: state.run && {
+      runId: state.run.runId,
+      startedAt: state.run.startedAt,
+      cursor: state.run.from ? encodeCursor(state.log, state.run.from) : START,
+    },
     queued: state.queue.length,
     createdAt: state.createdAt,
     updatedAt: state.updatedAt,

@@ -1,14 +1,6 @@
 import type { Logger } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-
-const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-|$)/;
-
-/** Returns the trace id of a `traceparent` header (W3C Trace Context); null if there is no valid one. */
-export const traceIdOf = (header: string | readonly string[] | undefined): string | null => {
-  const [, version, traceId, parentId] = TRACEPARENT.exec(typeof header === 'string' ? header : '') ?? [];
-  const isEmpty = (id: string | undefined): boolean => id === undefined || /^0+$/.test(id);
-  return version === 'ff' || isEmpty(traceId) || isEmpty(parentId) ? null : (traceId as string);
-};
+import { traceIdOf } from './trace-context.ts';
 
 /** The longest path that is logged. */
 const PATH_CHARS = 512;

@@ -1,5 +1,6 @@
 import type { WorkerInput } from '@worker-runtime/core';
 import type { FastifyReply } from 'fastify';
+import { traceOf } from '../logging/trace-context.ts';
 import { bodyOf, optionalBodyOf } from '../wire/json-body.ts';
 import { waitMsOf } from '../wire/prefer.ts';
 import { pathParameter, type Routes } from './context.ts';
@@ -35,6 +36,7 @@ export const commandRoutes: Routes = (app, { runtime, connections }) => {
       bodyOf<WorkerInput>(request),
       {
         ...idempotencyOf(request),
+        ...traceOf(request.headers.traceparent),
         ...(signal && { waitMs, signal }),
       },
     );
@@ -53,6 +55,10 @@ export const commandRoutes: Routes = (app, { runtime, connections }) => {
       await runtime.waitForRun(pathParameter(request, 'w'), pathParameter(request, 'run'), waiting),
     );
   });
+
+  app.get('/workers/:w/runs/:run/info', OBSERVE, async (request, reply) =>
+    reply.send(await runtime.getRun(pathParameter(request, 'w'), pathParameter(request, 'run'))),
+  );
 
   app.post('/workers/:w/cancel', OPERATE, async (request, reply) =>
     reply.send(await runtime.cancelRun(pathParameter(request, 'w'), optionalBodyOf(request))),

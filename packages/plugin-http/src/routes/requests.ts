@@ -1,3 +1,4 @@
+import type { RequestResponse } from '@worker-runtime/core';
 import { bodyOf } from '../wire/json-body.ts';
 import { sendPage } from '../wire/page.ts';
 import { pathParameter, type Routes } from './context.ts';
@@ -13,7 +14,7 @@ export const requestRoutes: Routes = (app, { runtime, reads }) => {
       await runtime.respond(
         pathParameter(request, 'w'),
         pathParameter(request, 'q'),
-        bodyOf<{ readonly decision: string; readonly note?: string }>(request),
+        bodyOf<RequestResponse>(request),
       ),
     ),
   );

@@ -1,5 +1,5 @@
-import type { EventData, EventType, MessagePart, TextPart } from '@worker-runtime/core';
-import type { EventKey } from '@worker-runtime/core/plugin-kit';
+import type { EventData, EventType, MessagePart, RequestOption, TextPart } from '@worker-runtime/core';
+import type { EventKey, ToolCallDetails } from '@worker-runtime/core/plugin-kit';
 import {
   anyJson,
   anyObject,
@@ -9,6 +9,7 @@ import {
   constTrue,
   count,
   dateTime,
+  described,
   enumOf,
   type JsonSchema,
   mapOf,
@@ -22,6 +23,16 @@ import {
 
 const key = object<EventKey>({ value: string, digest: string });
 const textParts = arrayOf(object<TextPart>({ type: constant('text'), text: string }));
+const opaque = described(anyJson, 'Data that only the engine understands. Transcripts do not show it.');
+
+/** The fields that describe a tool call besides its name and input. */
+export const toolCallDetails: Readonly<Record<keyof ToolCallDetails, JsonSchema>> = {
+  title: string,
+  kind: enumOf('read', 'edit', 'delete', 'move', 'search', 'execute', 'think', 'fetch', 'other'),
+  locations: arrayOf(
+    object<NonNullable<ToolCallDetails['locations']>[number]>({ path: string }, { line: count }),
+  ),
+};
 const severity = enumOf('info', 'warning', 'error');
 const created = (): JsonSchema =>
   object<EventData['worker.created']>(
@@ -67,7 +78,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'execution.recorded': object<EventData['execution.recorded']>({ value: anyJson }),
   'input.accepted': object<EventData['input.accepted']>(
     { input: string, role: enumOf('user', 'system'), parts: textParts, queued: boolean },
-    { key, metadata: anyObject },
+    { key, metadata: anyObject, messageId: string, traceparent: string },
   ),
   'run.started': object<EventData['run.started']>(
     { origin: enumOf('input', 'engine'), generation: count },
@@ -81,24 +92,35 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'step.finished': object<EventData['step.finished']>({ step: count, finish: string }),
   'message.completed': object<EventData['message.completed']>(
     { message: string, role: constant('assistant'), parts: arrayOf(ref('MessagePart')) },
-    { partial: constTrue },
+    { partial: constTrue, step: count },
   ),
-  'tool.called': object<EventData['tool.called']>({ call: string, name: string, input: anyJson }),
+  'tool.called': object<EventData['tool.called']>(
+    { call: string, name: string, input: anyJson },
+    { ...toolCallDetails, step: count, opaque },
+  ),
   'tool.finished': object<EventData['tool.finished']>(
     { call: string },
-    { output: anyJson, error: string, truncated: constTrue },
+    { output: anyJson, error: string, truncated: constTrue, denied: constTrue },
   ),
   'request.opened': object<EventData['request.opened']>(
-    { request: string, kind: enumOf('permission', 'question'), prompt: string, options: arrayOf(string) },
-    { call: string, expiresAt: dateTime },
+    {
+      request: string,
+      kind: enumOf('permission', 'question'),
+      prompt: string,
+      options: described(
+        arrayOf({ anyOf: [ref('RequestOption'), string] }),
+        'In logs of earlier versions an option is a string: its id, which is its label too.',
+      ),
+    },
+    { call: string, schema: anyObject, expiresAt: dateTime },
   ),
   'request.resolved': object<EventData['request.resolved']>(
     { request: string, decision: nullableString, by: enumOf('client', 'timeout', 'cancel', 'restart') },
-    { note: string },
+    { note: string, value: anyJson },
   ),
   'usage.recorded': object<EventData['usage.recorded']>(
     { inputTokens: count, outputTokens: count },
-    { model: string, cacheReadTokens: count, cacheWriteTokens: count, reasoningTokens: count },
+    { model: string, cacheReadTokens: count, cacheWriteTokens: count, reasoningTokens: count, step: count },
   ),
   'diagnostic.recorded': object<EventData['diagnostic.recorded']>({
     severity,
@@ -134,10 +156,14 @@ export const eventSchemas: Schemas = {
       },
     ],
   },
+  RequestOption: object<RequestOption>(
+    { id: string, label: string },
+    { kind: enumOf('allow-once', 'allow-always', 'reject-once', 'reject-always') },
+  ),
   MessagePart: {
     oneOf: [
-      object<PartOf<'text'>>({ id: string, type: constant('text'), text: string }),
-      object<PartOf<'reasoning'>>({ id: string, type: constant('reasoning'), text: string }),
+      object<PartOf<'text'>>({ id: string, type: constant('text'), text: string }, { opaque }),
+      object<PartOf<'reasoning'>>({ id: string, type: constant('reasoning'), text: string }, { opaque }),
       object<PartOf<'file'>>(
         { id: string, type: constant('file'), mediaType: string, url: string },
         { name: string },

@@ -2,13 +2,15 @@ import type {
   Delta,
   InFlightMessage,
   Overview,
+  RunInfo,
   RunResult,
   TextPart,
   ToolPart,
   TranscriptItem,
   UsageTotals,
 } from '@worker-runtime/core';
-import type { ModelUsage } from '@worker-runtime/core/plugin-kit';
+import type { ModelUsage, RunEndPart } from '@worker-runtime/core/plugin-kit';
+import { toolCallDetails } from './events.ts';
 import {
   anyJson,
   arrayOf,
@@ -47,22 +49,26 @@ export const historySchemas: Schemas = {
       seq: count,
       id: string,
       role: enumOf('user', 'assistant', 'system', 'tool'),
-      parts: arrayOf({ oneOf: [ref('MessagePart'), ref('InputPart'), ref('ToolCall'), ref('ToolResult')] }),
+      parts: arrayOf({
+        anyOf: [ref('MessagePart'), ref('InputPart'), ref('ToolCall'), ref('ToolResult'), ref('RunEnd')],
+      }),
       run: nullableString,
       time: dateTime,
     },
-    { partial: constTrue },
+    { partial: constTrue, messageId: string },
   ),
   InputPart: object<TextPart>({ type: constant('text'), text: string }),
-  ToolCall: object<ToolPartOf<'tool-call'>>({
-    type: constant('tool-call'),
-    call: string,
-    name: string,
-    input: anyJson,
-  }),
+  ToolCall: object<Omit<ToolPartOf<'tool-call'>, 'opaque'>>(
+    { type: constant('tool-call'), call: string, name: string, input: anyJson },
+    toolCallDetails,
+  ),
   ToolResult: object<ToolPartOf<'tool-result'>>(
     { type: constant('tool-result'), call: string },
-    { output: anyJson, error: string, truncated: constTrue },
+    { output: anyJson, error: string, truncated: constTrue, denied: constTrue },
+  ),
+  RunEnd: object<RunEndPart>(
+    { type: constant('run-end'), outcome: enumOf('failed', 'cancelled', 'interrupted') },
+    { error: ref('RunError'), reason: string },
   ),
   Overview: object<Overview>({
     workerId: string,
@@ -77,6 +83,17 @@ export const historySchemas: Schemas = {
   }),
   ModelUsage: object<ModelUsage>(usage),
   UsageTotals: object<UsageTotals>({ ...usage, byModel: mapOf(ref('ModelUsage')) }),
+  RunInfo: object<RunInfo>({
+    runId: string,
+    inputId: nullableString,
+    status: enumOf('queued', 'running', 'waiting', 'finished'),
+    cursor: described(cursor, 'A stream opened here delivers the run from its beginning.'),
+    startedAt: nullable(dateTime),
+    finishedAt: nullable(dateTime),
+    outcome: nullable(enumOf('completed', 'failed', 'cancelled', 'interrupted')),
+    error: nullable(ref('RunError')),
+    usage: ref('UsageTotals'),
+  }),
   RunResult: object<RunResult>({
     runId: string,
     outcome: enumOf('completed', 'failed', 'cancelled', 'interrupted'),

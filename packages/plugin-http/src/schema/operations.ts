@@ -138,12 +138,18 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     answers: { 200: { json: 'RunWait', headers: ['Preference-Applied'] } },
     errors: [...WORKER_ERRORS, 'RUN_NOT_FOUND', 'LIMIT_TOO_LARGE'],
   },
+  'GET /v1/runtimes/:r/workers/:w/runs/:run/info': {
+    id: 'getRun',
+    summary: 'Returns a run as the log describes it',
+    answers: { 200: { json: 'RunInfo' } },
+    errors: [...WORKER_ERRORS, 'RUN_NOT_FOUND'],
+  },
   'POST /v1/runtimes/:r/workers/:w/inputs': {
     id: 'sendInput',
     summary: 'Sends an input to a Worker',
     description:
       'The response is sent when the input is durable. With `Prefer: wait=N` the response is 200 with the finished run; it is 202 if the run takes longer than N seconds, or as soon as the run opens a request.',
-    headers: ['Idempotency-Key', 'Prefer'],
+    headers: ['Idempotency-Key', 'Prefer', 'Traceparent'],
     request: { schema: 'WorkerInput', isRequired: true },
     answers: {
       200: { json: 'InputReceipt', headers: ['Preference-Applied', 'Idempotent-Replayed'] },

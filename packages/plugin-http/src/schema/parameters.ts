@@ -68,6 +68,11 @@ export const PARAMETERS = {
       schema: () => string,
       description: '`wait=N` waits up to N seconds (at most 60) for the run to finish.',
     },
+    Traceparent: {
+      schema: () => string,
+      description:
+        'The W3C trace context of the caller. A valid one is recorded with the input, and its trace id in the operator’s log.',
+    },
     'Last-Event-ID': {
       schema: position,
       description: 'For a stream only: the position to resume from. It takes precedence over `after`.',

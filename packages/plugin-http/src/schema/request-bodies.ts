@@ -1,5 +1,14 @@
-import type { BundleRef, Claim, CreateWorker, Limits, TextPart, UpdateWorker } from '@worker-runtime/core';
+import type {
+  BundleRef,
+  Claim,
+  CreateWorker,
+  Limits,
+  RequestResponse,
+  TextPart,
+  UpdateWorker,
+} from '@worker-runtime/core';
 import {
+  anyJson,
   anyObject,
   arrayOf,
   closed,
@@ -34,11 +43,6 @@ const resource: JsonSchema = {
   pattern: `^[a-z][a-z0-9+.-]*:/(?:${COMPONENT}(?:/${COMPONENT})*/?)?$`,
 };
 
-interface Respond {
-  readonly decision: string;
-  readonly note?: string;
-}
-
 const labelsOf = ({ labels, labelChars }: Limits): JsonSchema => ({
   type: 'object',
   maxProperties: labels,
@@ -61,6 +65,10 @@ const inputOf = ({ inputBytes, metadataBytes }: Limits): JsonSchema => ({
         'If a run is active: `reject` (the default) refuses the input with WORKER_BUSY, `queue` queues it.',
       ),
       metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
+      messageId: described(
+        { type: 'string', minLength: 1, maxLength: 256 },
+        'The id that the system of the caller has for this message.',
+      ),
     },
   }),
   oneOf: [{ required: ['text'] }, { required: ['parts'] }],
@@ -120,9 +128,15 @@ export const requestSchemas = (limits: Limits): Schemas => ({
   ),
   ResumeWorker: closed(object<{ readonly reason?: string }>({}, { reason })),
   Respond: closed(
-    object<Respond>(
-      { decision: { type: 'string', minLength: 1, maxLength: 256 } },
-      { note: { type: 'string', maxLength: 4_096 } },
+    object<RequestResponse>(
+      { decision: described({ type: 'string', minLength: 1, maxLength: 4_096 }, 'The id of an option.') },
+      {
+        value: described(
+          anyJson,
+          `The value that the schema of the request asks for, at most ${limits.inputBytes} bytes.`,
+        ),
+        note: { type: 'string', maxLength: 4_096 },
+      },
     ),
   ),
   Bundle: closed({

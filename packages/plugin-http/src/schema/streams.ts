@@ -1,4 +1,4 @@
-import type { InFlightMessage, WorkerDetail, WorkerSummary } from '@worker-runtime/core';
+import type { InFlightMessage, OpenRequest, WorkerDetail, WorkerSummary } from '@worker-runtime/core';
 import { anyObject, arrayOf, constant, enumOf, object, ref, type Schemas, string } from './json-schema.ts';
 import { cursor } from './worker.ts';
 
@@ -12,8 +12,13 @@ type Item<Type extends string, Fields = unknown> = { readonly type: Type } & Fie
 
 /** The schemas of stream data other than durable events, and of the lines of an NDJSON watch. */
 export const streamSchemas: Schemas = {
-  Snapshot: object<{ readonly worker: WorkerDetail; readonly asOf: string }>({
+  Snapshot: object<{
+    readonly worker: WorkerDetail;
+    readonly requests: readonly OpenRequest[];
+    readonly asOf: string;
+  }>({
     worker: ref('WorkerDetail'),
+    requests: arrayOf(ref('OpenRequest')),
     asOf: cursor,
   }),
   InFlight: object<{ readonly messages: readonly InFlightMessage[] }>({

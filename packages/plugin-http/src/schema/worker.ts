@@ -13,6 +13,7 @@ import type {
   WorkerSummary,
 } from '@worker-runtime/core';
 import {
+  anyObject,
   arrayOf,
   boolean,
   constant,
@@ -54,7 +55,13 @@ const summary: Fields<WorkerSummary> = {
     generation: count,
     lastError: nullable(ref('RunError')),
   }),
-  run: nullable(object<NonNullable<WorkerSummary['run']>>({ runId: string, startedAt: dateTime })),
+  run: nullable(
+    object<NonNullable<WorkerSummary['run']>>({
+      runId: string,
+      startedAt: dateTime,
+      cursor: described(cursor, 'A stream opened here delivers the run from its start.'),
+    }),
+  ),
   queued: count,
   createdAt: dateTime,
   updatedAt: dateTime,
@@ -133,7 +140,8 @@ export const workerSchemas: Schemas = {
     kind: enumOf('permission', 'question'),
     prompt: string,
     call: nullable(string),
-    options: names,
+    options: arrayOf(ref('RequestOption')),
+    schema: nullable(described(anyObject, 'The JSON Schema of the value that may come with an answer.')),
     openedAt: dateTime,
     expiresAt: nullable(dateTime),
   }),

@@ -14,8 +14,8 @@ const bytesOf = (chunk: SentChunk): Uint8Array => {
     case 'events':
       return eventFrames(chunk);
     case 'snapshot': {
-      const { worker, asOf } = chunk;
-      return Buffer.from(frame('snapshot', { worker, asOf }, asOf));
+      const { worker, requests, asOf } = chunk;
+      return Buffer.from(frame('snapshot', { worker, requests, asOf }, asOf));
     }
     case 'in-flight':
       return Buffer.from(frame('in-flight', { messages: chunk.messages }));

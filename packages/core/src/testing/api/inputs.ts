@@ -51,6 +51,29 @@ export const inputTests = (contract: Contract): void => {
     },
   );
 
+  contract('an input has the ids that its caller gives it', async (t, scene) => {
+    const workerId = await scene.create();
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const { runId } = await scene.api.sendInput(
+      workerId,
+      { text: 'hello', messageId: 'page-1/7' },
+      { traceparent, waitMs: 20_000, idempotencyKey: 'one' },
+    );
+    const [accepted] = await scene.only(workerId, 'input.accepted');
+    t.deepEqual([accepted?.data.messageId, accepted?.data.traceparent], ['page-1/7', traceparent]);
+    const { items } = await scene.api.transcript(workerId);
+    t.deepEqual([items[0]?.messageId, items[0]?.run], ['page-1/7', runId]);
+    for (const [what, messageId, trace] of [
+      ['an empty messageId', '', traceparent],
+      ['a long messageId', 'm'.repeat(257), traceparent],
+      ['a wrong traceparent', 'm', '00-zz-1'],
+    ] as const)
+      await scene.refuses('INVALID_REQUEST', what, () =>
+        scene.api.sendInput(workerId, { text: 'hello', messageId }, { traceparent: trace }),
+      );
+    t.is((await scene.only(workerId, 'input.accepted')).length, 1);
+  });
+
   contract('P3: of several concurrent inputs exactly one is accepted', async (t, scene) => {
     const workerId = await scene.create();
     scene.plays({ work: [{ type: 'gate', gate: 'work' }] });

@@ -106,7 +106,7 @@ export const observingTests = (contract: Contract): void => {
     await viewer.until('two items', ({ items }) => items.length === 2);
     const worker = await scene.api.getWorker(workerId);
     t.deepEqual(viewer.items, [
-      { type: 'snapshot', worker, asOf: worker.asOf },
+      { type: 'snapshot', worker, requests: [], asOf: worker.asOf },
       { type: 'in-flight', messages: [] },
     ]);
     await scene.api.updateWorker(workerId, { displayName: 'Grace' });

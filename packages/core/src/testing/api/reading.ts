@@ -12,11 +12,27 @@ export const createWithHistory = async (scene: Scene, workerId = 'with-history')
       { type: 'step-start', model: 'm-1' },
       { type: 'reasoning', text: 'hm, ' },
       { type: 'text', text: 'let me look' },
-      { type: 'message' },
-      { type: 'tool-call', call: 'c1', name: 'read', input: { file: 'a "quoted" \u2028 name' } },
+      {
+        type: 'message',
+        parts: [
+          { type: 'reasoning', text: 'hm, ', opaque: { signature: 'sealed-1' } },
+          { type: 'text', text: 'let me look' },
+          { type: 'reasoning', text: '', opaque: { redacted: 'sealed-2' } },
+        ],
+      },
+      {
+        type: 'tool-call',
+        call: 'c1',
+        name: 'read',
+        input: { file: 'a "quoted" \u2028 name' },
+        title: 'Read a file',
+        kind: 'read',
+        locations: [{ path: 'a name', line: 3 }],
+        opaque: 'sealed-3',
+      },
       { type: 'tool-result', call: 'c1', output: { lines: ['naïve 👩‍👩‍👧', null, 1.5] } },
       { type: 'tool-call', call: 'c2', name: 'write', input: null },
-      { type: 'tool-result', call: 'c2', error: 'denied', truncated: true },
+      { type: 'tool-result', call: 'c2', error: 'denied', truncated: true, denied: true },
       { type: 'usage', model: 'm-1', inputTokens: 3, outputTokens: 5, cacheReadTokens: 7 },
       { type: 'step-finish', finish: 'stop' },
       [
@@ -70,13 +86,32 @@ const itemOf = (event: WorkerEvent): TranscriptItem | null => {
     run,
     time,
   });
-  if (event.type === 'input.accepted') return item(event.data.input, event.data.role, event.data.parts);
-  if (event.type === 'tool.called')
-    return item(`${event.data.call}@${seq}`, 'assistant', [{ type: 'tool-call', ...event.data }]);
+  if (event.type === 'input.accepted') {
+    const { input, role, parts, messageId } = event.data;
+    return messageId === undefined ? item(input, role, parts) : { ...item(input, role, parts), messageId };
+  }
+  if (event.type === 'tool.called') {
+    const { call, name, input, title, kind, locations } = event.data;
+    const details = { ...(title && { title }), ...(kind && { kind }), ...(locations && { locations }) };
+    return item(`${call}@${seq}`, 'assistant', [{ type: 'tool-call', call, name, input, ...details }]);
+  }
   if (event.type === 'tool.finished')
     return item(`${event.data.call}@${seq}`, 'tool', [{ type: 'tool-result', ...event.data }]);
+  if (event.type === 'run.finished') {
+    const { outcome, ...why } = event.data;
+    return outcome === 'completed'
+      ? null
+      : item(`${run}@${seq}`, 'system', [{ type: 'run-end', outcome, ...why }]);
+  }
   if (event.type !== 'message.completed') return null;
-  const message = item(event.data.message, 'assistant', event.data.parts);
+  const shown = event.data.parts
+    .filter((part) => part.type === 'file' || part.text !== '')
+    .map((part) => {
+      if (part.type === 'file') return part;
+      const { id, type, text } = part;
+      return { id, type, text };
+    });
+  const message = item(event.data.message, 'assistant', shown);
   return event.data.partial ? { ...message, partial: true } : message;
 };
 
@@ -167,7 +202,7 @@ export const readingTests = (contract: Contract): void => {
         (await scene.only(workerId, 'tool.finished')).map(({ data }) => data),
         [
           { call: 'c1', output: { lines: ['naïve 👩‍👩‍👧', null, 1.5] } },
-          { call: 'c2', error: 'denied', truncated: true },
+          { call: 'c2', error: 'denied', truncated: true, denied: true },
         ],
       );
       t.deepEqual(
@@ -180,10 +215,79 @@ export const readingTests = (contract: Contract): void => {
         [
           ['reasoning', 'hm, '],
           ['text', 'let me look'],
+          ['reasoning', ''],
         ],
       );
     },
   );
+
+  contract('the opaque data of an engine comes back to it unchanged, and to it alone', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
+    const history: TranscriptItem[] = [];
+    for await (const item of scene.engine.sessions.at(-1)?.context.history() ?? []) history.push(item);
+    const opaque = history.flatMap(({ parts }) =>
+      parts.flatMap((part) => ('opaque' in part ? [part.opaque] : [])),
+    );
+    t.deepEqual(opaque, [{ signature: 'sealed-1' }, { redacted: 'sealed-2' }, 'sealed-3']);
+    const [first] = await scene.only(workerId, 'run.finished');
+    const { run } = await scene.api.waitForRun(workerId, first?.run ?? '');
+    t.is(run?.outcome, 'completed');
+    t.true(!/sealed/.test(JSON.stringify(run)));
+  });
+
+  contract('the events of a step name it', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
+    const [first] = await scene.only(workerId, 'run.started');
+    const ofRun = (await scene.log(workerId)).filter(({ run }) => run === first?.run);
+    const steps = ofRun.flatMap(({ type, data }) => ('step' in data ? [`${type} ${data.step}`] : [type]));
+    t.deepEqual(steps.slice(2, 11), [
+      'step.started 1',
+      'message.completed 1',
+      'tool.called 1',
+      'tool.finished',
+      'tool.called 1',
+      'tool.finished',
+      'usage.recorded 1',
+      'step.finished 1',
+      'diagnostic.recorded',
+    ]);
+  });
+
+  for (const [how, end] of [
+    ['fails', [{ type: 'throw', error: new Error('no') }]],
+    ['completes', []],
+  ] as const)
+    contract(`a step that is open when its run ${how} gets an end`, async (t, scene) => {
+      scene.plays({ go: [{ type: 'step-start' }, { type: 'text', text: 'so' }, ...end] });
+      const workerId = await scene.create();
+      await scene.say(workerId, 'go');
+      const [finished] = await scene.only(workerId, 'run.finished');
+      t.deepEqual(
+        (await scene.only(workerId, 'step.finished')).map(({ data }) => data),
+        [{ step: 1, finish: finished?.data.outcome }],
+      );
+      t.is((await scene.typesOf(workerId)).at(-1), 'run.finished');
+    });
+
+  contract('half a surrogate pair of an engine does not reach the log', async (t, scene) => {
+    scene.plays({
+      half: [
+        { type: 'text', text: 'a pair \ud83c' },
+        { type: 'text', text: '\udf89, half \ud83c' },
+        { type: 'message' },
+        { type: 'tool-call', call: 'c\ud83c', name: 'n', input: { '\udf89': ['\ud83c'] } },
+        { type: 'tool-result', call: 'c\ud83c', error: 'x\ud83c' },
+        { type: 'message', parts: [{ type: 'text', text: '\udf89' }] },
+        { type: 'text', text: 'the rest \ud83c' },
+      ],
+    });
+    const workerId = await scene.create();
+    await scene.say(workerId, 'half');
+    const log = JSON.stringify(await scene.log(workerId));
+    t.true(!/\\ud[89a-f]/.test(log));
+    t.true(/a pair \u{1f389}, half \ufffd/u.test(log));
+    t.true(/the rest \ufffd/.test(log));
+  });
 
   contract('events are read in pages of any size', async (t, scene) => {
     const workerId = await createWithHistory(scene);
@@ -205,7 +309,7 @@ export const readingTests = (contract: Contract): void => {
     async (t, scene) => {
       const workerId = await createWithHistory(scene);
       const expected = (await scene.log(workerId)).map(itemOf).filter((item) => item !== null);
-      t.is(expected.length, 12);
+      t.is(expected.length, 14);
       for (let limit = 1; limit <= expected.length + 1; limit += 1) {
         const forward = await scene.all((after) => scene.api.transcript(workerId, { after, limit }));
         t.deepEqual(forward, expected, `forward, ${limit} items per page`);
@@ -222,6 +326,7 @@ export const readingTests = (contract: Contract): void => {
         t.deepEqual([...before.items, ...after.items], expected, `split after event ${event.seq}`);
         t.true(after.items.every(({ seq }) => seq > event.seq));
       }
+      t.true(!/sealed/.test(JSON.stringify(expected)));
       await scene.refuses('INVALID_REQUEST', 'after and before together', () =>
         scene.api.transcript(workerId, { after: last.asOf, before: last.asOf }),
       );

@@ -1,11 +1,15 @@
 import type { Answer, Question } from '../../contracts/engine.ts';
+import type { JsonValue } from '../../contracts/json.ts';
 import type { Contract } from './contract.ts';
 
 const QUESTION: Question = {
   kind: 'permission',
   prompt: 'May I write to the file?',
   call: 'c1',
-  options: ['allow', 'deny'],
+  options: [
+    { id: 'allow', label: 'Allow once', kind: 'allow-once' },
+    { id: 'deny', kind: 'reject-once' },
+  ],
 };
 
 /** Returns steps that send a message with the answer that the run received. */
@@ -23,7 +27,21 @@ export const requestTests = (contract: Contract): void => {
     const requestId = await scene.requestOf(workerId);
     const [request] = (await scene.api.listRequests(workerId)).items;
     const { kind, prompt, call, options } = request ?? {};
-    t.deepEqual({ kind, prompt, call, options }, { ...QUESTION });
+    t.deepEqual(
+      { kind, prompt, call, options },
+      {
+        ...QUESTION,
+        options: [
+          { id: 'allow', label: 'Allow once', kind: 'allow-once' },
+          { id: 'deny', label: 'deny', kind: 'reject-once' },
+        ],
+      },
+    );
+    t.is(request?.schema, null);
+    const viewer = scene.view(workerId);
+    await viewer.until('a snapshot', ({ items }) => items.length > 0);
+    const [snapshot] = viewer.items;
+    t.deepEqual(snapshot?.type === 'snapshot' && snapshot.requests, [request]);
     t.is(request?.runId, runId);
     t.is(request?.expiresAt, null);
     const worker = await scene.api.getWorker(workerId);
@@ -64,6 +82,55 @@ export const requestTests = (contract: Contract): void => {
     await scene.happens(workerId, 'run.finished');
     t.deepEqual(await respond('deny'), { changed: false });
     await scene.refuses('REQUEST_RESOLVED', 'another answer after the run', () => respond('allow'));
+  });
+
+  contract('a request with a schema takes a value, which its engine checks', async (t, scene) => {
+    const schema = { type: 'object', properties: { name: { type: 'string' } } };
+    const checkValue = (value: JsonValue): string | null =>
+      typeof value === 'object' && value !== null && 'name' in value ? null : 'must have a name';
+    const question: Question = {
+      kind: 'question',
+      prompt: 'Who?',
+      options: [{ id: 'send', kind: 'allow-once' }, 'decline'],
+      schema,
+      checkValue,
+    };
+    scene.plays({
+      ask: [
+        { type: 'ask', question },
+        { type: 'ask', question },
+      ],
+    });
+    const workerId = await scene.create();
+    await scene.api.sendInput(workerId, { text: 'ask' });
+    const requestId = await scene.requestOf(workerId);
+    t.deepEqual((await scene.api.listRequests(workerId)).items[0]?.schema, schema);
+    const { issues } = await scene.refuses('INVALID_REQUEST', 'a value that does not fit', () =>
+      scene.api.respond(workerId, requestId, { decision: 'send', value: { age: 1 } }),
+    );
+    t.deepEqual(issues, [{ pointer: '/value', message: 'must have a name' }]);
+    const value = { name: 'Ada', tags: [1, null] };
+    await scene.api.respond(workerId, requestId, { decision: 'send', value });
+    await scene.happens(workerId, 'request.opened', 2);
+    const [second] = (await scene.api.listRequests(workerId)).items;
+    await scene.api.respond(workerId, second?.requestId ?? '', { decision: 'decline' });
+    await scene.happens(workerId, 'run.finished');
+    t.deepEqual(scene.engine.sessions[0]?.runs[0]?.answers, [
+      { decision: 'send', value, by: 'client' },
+      { decision: 'decline', by: 'client' },
+    ]);
+    t.deepEqual((await scene.only(workerId, 'request.resolved'))[0]?.data.value, value);
+  });
+
+  contract('a request without a schema takes no value', async (t, scene) => {
+    scene.plays({ ask: [{ type: 'ask', question: QUESTION }] });
+    const workerId = await scene.create();
+    await scene.api.sendInput(workerId, { text: 'ask' });
+    const requestId = await scene.requestOf(workerId);
+    const { issues } = await scene.refuses('INVALID_REQUEST', 'a value', () =>
+      scene.api.respond(workerId, requestId, { decision: 'allow', value: 1 }),
+    );
+    t.is((issues as readonly { readonly pointer: string }[])[0]?.pointer, '/value');
   });
 
   contract('of two concurrent answers exactly one is accepted', async (t, scene) => {

@@ -67,6 +67,40 @@ export const waitingTests = (contract: Contract): void => {
     },
   );
 
+  contract('P49: a run is found by its id while it is queued, active and finished', async (t, scene) => {
+    const workerId = await scene.createAt('work');
+    const { run } = await scene.api.getWorker(workerId);
+    const [first] = await scene.only(workerId, 'run.started');
+    const active = await scene.api.getRun(workerId, run?.runId ?? '');
+    t.deepEqual([active.runId, active.inputId, active.status], [first?.run, first?.data.input, 'running']);
+    t.deepEqual([active.startedAt, active.finishedAt, active.outcome], [first?.time, null, null]);
+    const next = await scene.api.sendInput(workerId, { text: 'next', whenBusy: 'queue' });
+    const queued = await scene.api.getRun(workerId, next.runId);
+    t.deepEqual([queued.status, queued.inputId, queued.startedAt], ['queued', next.inputId, null]);
+    t.is(queued.cursor, next.cursor);
+    for (const cursor of [run?.cursor, active.cursor]) {
+      const { items } = await scene.api.events(workerId, { after: cursor ?? '', limit: 1 });
+      t.deepEqual([items[0]?.type, items[0]?.run], ['run.started', first?.run]);
+    }
+    scene.engine.gate('work').open();
+    await scene.api.waitForRun(workerId, next.runId);
+    const done = await scene.api.getRun(workerId, next.runId);
+    t.deepEqual([done.status, done.outcome, done.inputId], ['finished', 'completed', next.inputId]);
+    t.deepEqual([done.error, done.usage.outputTokens], [null, 2]);
+    const { items } = await scene.api.events(workerId, { after: done.cursor, limit: 1 });
+    t.deepEqual([items[0]?.type, items[0]?.run], ['run.started', next.runId]);
+    t.is(done.finishedAt, (await scene.only(workerId, 'run.finished')).at(-1)?.time ?? '');
+    await scene.refuses('RUN_NOT_FOUND', 'an unknown run', () => scene.api.getRun(workerId, 'run_none'));
+  });
+
+  contract('P49: a run that was cancelled while it was queued is found by its id', async (t, scene) => {
+    const workerId = await scene.createAt('work');
+    const next = await scene.api.sendInput(workerId, { text: 'next', whenBusy: 'queue' });
+    await scene.api.stopWorker(workerId);
+    const { status, outcome, startedAt, inputId } = await scene.api.getRun(workerId, next.runId);
+    t.deepEqual([status, outcome, startedAt, inputId], ['finished', 'cancelled', null, next.inputId]);
+  });
+
   contract('a run that does not exist is RUN_NOT_FOUND', async (_t, scene) => {
     const workerId = await scene.create();
     const other = await scene.create();
