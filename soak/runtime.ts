@@ -89,6 +89,9 @@ export const soakRuntime = async (
     end.abort();
     await allClients;
     const verdict = await oracle.judge(api, workerIds);
+    // an agent that is attached has sockets for its standard streams
+    for (const [at, workerId] of workerIds.entries())
+      if (specOf(at).engine === 'acp') await api.stopWorker(workerId).catch(() => {});
     const afterSoak = await server.restingUsage(before.sockets);
     await server.end('SIGTERM');
     await server.start();

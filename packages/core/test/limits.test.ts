@@ -193,6 +193,29 @@ const limits: Record<keyof Limits, Reach> = {
     t.deepEqual([...new Set(codes)].sort(), ['LIMIT_REACHED', 'none']);
     t.true((await lower.runtime.listWorkers()).items.length <= 5);
   },
+  async runAttempts(t) {
+    const store = memoryStore();
+    const capabilities = { placement: 'backendInternal', continues: true } as const;
+    const options = { store, engines: [new Puppet({ capabilities })], limits: { runAttempts: 2 } };
+    const first = makeRig(options);
+    await first.runtime.start();
+    await first.runtime.createWorker({
+      workerId: 'w',
+      engine: 'puppet',
+      whenInterrupted: 'continue',
+      initialInput: { text: 'go' },
+    });
+    await settle();
+    await store.close();
+    const second = makeRig(options);
+    await second.runtime.start();
+    await settle();
+    t.is((await second.runtime.getWorker('w')).status, 'running');
+    await store.close();
+    const { runtime } = await startRig(t, options);
+    const end = (await logOf(runtime, 'w')).find(({ type }) => type === 'run.finished');
+    t.like(end?.data, { outcome: 'interrupted' });
+  },
   async openRequests(t) {
     const { runtime, puppet } = await startRig(t, { limits: { openRequests: 1 } });
     await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });

@@ -29,7 +29,7 @@ export class Puppet {
   plugin(): RuntimePlugin {
     const engine: Engine = {
       name: this.name,
-      capabilities: { placement: 'backendInternal', requests: true, tools: ['search'] },
+      capabilities: { placement: 'backendInternal', requests: true, continues: true, tools: ['search'] },
       attach: async () => ({ run: (run) => this.#run(run), detach: async () => {} }),
     };
     return { name: this.name, apply: (host) => host.useEngine(engine) };

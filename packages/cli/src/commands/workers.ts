@@ -41,6 +41,7 @@ const describe = (
       ({ prompt, options }) => ['asks', printableLine(`${prompt} (${choicesOf(options)})`)] as const,
     ),
     ['answer with', requests.length > 0 ? `worker-runtime attach ${worker.workerId}` : null],
+    ['interrupted runs', worker.whenInterrupted === 'continue' ? 'are continued' : null],
     ['parent', worker.parent],
     [
       'labels',
@@ -125,6 +126,7 @@ export const create = (
     readonly claim: Readonly<Record<string, string>> | undefined;
     readonly claimRead: Readonly<Record<string, string>> | undefined;
     readonly engineConfig: JsonObject | undefined;
+    readonly whenInterrupted: 'stop' | 'continue' | undefined;
     readonly input: string | undefined;
     readonly idempotencyKey: string | undefined;
   },
@@ -141,6 +143,7 @@ export const create = (
       tools: flags.tool,
       claims: claimsOf(flags),
       config: flags.engineConfig,
+      whenInterrupted: flags.whenInterrupted,
       initialInput: flags.input === undefined ? undefined : { text: flags.input },
     });
     const { worker, input } = await command.client.createWorker(request, defined({ idempotencyKey }));

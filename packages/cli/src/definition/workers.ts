@@ -60,6 +60,11 @@ const createOptions = {
     describe: 'config of the engine, a JSON object',
     coerce: jsonObject('--engine-config'),
   },
+  'when-interrupted': {
+    choices: ['stop', 'continue'],
+    requiresArg: true,
+    describe: 'fate of a run that is active when the runtime ends: it ends, or the next start continues it',
+  },
   input: { type: 'string', requiresArg: true, describe: 'first input, accepted together with the creation' },
 } as const;
 

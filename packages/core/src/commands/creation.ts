@@ -70,6 +70,14 @@ const assertTools = ({ name, capabilities }: Engine, tools: readonly string[]): 
   });
 };
 
+/** @throws CONFIG_UNSUPPORTED the engine cannot continue a run that was interrupted */
+export const assertContinues = ({ name, capabilities }: Engine): void => {
+  if (capabilities.continues === true) return;
+  throw new RuntimeError('CONFIG_UNSUPPORTED', `The engine "${name}" cannot continue runs`, {
+    details: { engine: name, field: 'whenInterrupted' },
+  });
+};
+
 /**
  * Creates Workers, completely or not at all (P11). The log begins with `worker.created` while the Worker is invisible.
  * The commit that contains `execution.attached`, and accepts the initial input, makes the Worker visible. After a
@@ -124,6 +132,7 @@ export class Creation {
       config: structuredClone(request.config ?? {}),
       tools: [...(request.tools ?? [])],
       claims: (request.claims ?? []).map((claim) => ({ ...claim })),
+      whenInterrupted: request.whenInterrupted ?? 'stop',
     };
     const bundled = given.bundle ? await bundles.resolve(given, given.bundle) : given;
     const spec = await hooks.prepare.promise(bundled, request);
@@ -148,6 +157,7 @@ export class Creation {
     checkCreate({ engine: name, ...rest }, limits);
     this.#checkConfig(engine, spec.config);
     assertTools(engine, spec.tools);
+    if (spec.whenInterrupted === 'continue') assertContinues(engine);
     if (spec.parent !== null && !workers.has(spec.parent)) {
       throw invalidRequest(
         [{ pointer: '/parent', message: 'is not a Worker of this runtime' }],
@@ -226,6 +236,7 @@ export class Creation {
 
   #created(spec: Spec & Pick<WorkerState, 'delegatedBy'>, key: EventKey | null): NewEvent {
     const { engine, displayName, labels, parent, profile, bundle, tools, claims, config, delegatedBy } = spec;
+    const { whenInterrupted } = spec;
     return {
       type: 'worker.created',
       data: {
@@ -239,6 +250,7 @@ export class Creation {
         configDigest: `sha256-${Buffer.from(digestOf(config), 'base64url').toString('hex')}`,
         tools,
         claims: claims.map(({ name, mode }) => ({ name, mode })),
+        ...(whenInterrupted !== 'stop' && { whenInterrupted }),
         ...(key && { key }),
       },
     };

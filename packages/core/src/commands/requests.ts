@@ -31,6 +31,7 @@ const reason = stringOf({ max: 1_000 });
 const displayName = nullOr(stringOf({ min: 1, max: 256 }));
 const name = stringOf({ min: 1, max: 128, pattern: NAME_PATTERN });
 const workerId = stringOf({ pattern: WORKER_ID_PATTERN });
+const whenInterrupted = choiceOf('stop', 'continue');
 
 const labels = (limits: Limits): Shape =>
   recordOf(stringOf({ min: 1, max: limits.labelChars }), stringOf({ max: limits.labelChars }), limits.labels);
@@ -116,6 +117,7 @@ export const checkCreate = (request: CreateWorker, limits: Limits): void => {
         ]),
         { max: limits.claims },
       ),
+      whenInterrupted,
       initialInput: anything,
     }),
     request,
@@ -125,7 +127,7 @@ export const checkCreate = (request: CreateWorker, limits: Limits): void => {
 
 /** @throws INVALID_REQUEST */
 export const checkUpdate = (request: UpdateWorker, limits: Limits): void =>
-  assertShape(objectOf({ displayName, labels: labels(limits) }), request);
+  assertShape(objectOf({ displayName, labels: labels(limits), whenInterrupted }), request);
 
 /** @throws INVALID_REQUEST */
 export const checkStop = (request: unknown, limits: Limits): void =>

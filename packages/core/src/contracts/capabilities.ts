@@ -17,6 +17,12 @@ export interface EngineCapabilities {
    * passed.
    */
   readonly requests?: boolean;
+  /**
+   * True if a later execution can continue a run that was interrupted: from `history()` and `run.openCalls` it finds what was
+   * done, and it repeats no call whose effect is not known. Without it, a Worker cannot be created with
+   * `whenInterrupted: "continue"`.
+   */
+  readonly continues?: boolean;
   /** True if Workers are attached when the runtime starts, instead of with their next input. */
   readonly attachAtStart?: boolean;
 }
@@ -35,7 +41,7 @@ export interface Capabilities {
     readonly worktree: boolean;
   };
   readonly tools: { readonly available: readonly string[] };
-  readonly operations: { readonly requests: boolean; readonly resume: boolean };
+  readonly operations: { readonly requests: boolean; readonly resume: boolean; readonly continue: boolean };
 }
 
 const ACCESS = ['filesystem', 'shell', 'git', 'worktree'] as const;
@@ -49,7 +55,11 @@ const merge = (engines: readonly EngineCapabilities[], tools: readonly string[])
     ACCESS.map((kind) => [kind, engines.some((engine) => engine.access?.[kind] === true)]),
   ) as Capabilities['access'],
   tools: { available: tools },
-  operations: { requests: engines.some((engine) => engine.requests === true), resume: engines.length > 0 },
+  operations: {
+    requests: engines.some((engine) => engine.requests === true),
+    resume: engines.length > 0,
+    continue: engines.some((engine) => engine.continues === true),
+  },
 });
 
 /** Combines the capabilities of all engines of a runtime. */

@@ -126,17 +126,37 @@ export interface Run {
   /** Null for a run that the engine began without an input. */
   readonly input: RunInput | null;
   /**
+   * 1, and one more for each execution that continues the run after an interruption. A continued run begins with what
+   * `history()` has of it. Text that no message had completed is lost.
+   */
+  readonly attempt: number;
+  /** The calls of a continued run that have no result yet. Yield a result for each. Empty in the first attempt. */
+  readonly openCalls: readonly OpenCall[];
+  /**
    * Aborted by a cancel, a stop, the run's deadline and a shutdown. Then yield what is worth keeping, and return or
    * throw.
    */
   readonly signal: AbortSignal;
   /**
    * Opens a request and resolves with its answer. Until then the Worker is `waiting`. A request that ends without an
-   * answer also resolves, with `decision: null` and the reason in `by`. A rejection that is not awaited has no effect.
+   * answer also resolves, with `decision: null` and the reason in `by`. A rejection that is not awaited has no effect. In a
+   * continued run, a question about a call whose request is still open, or was answered in the meantime, waits for that request
+   * instead of opening another one.
    * @throws TypeError the question is invalid · OPERATION_UNSUPPORTED the capabilities of the engine do not declare
    * `requests` · LIMIT_REACHED · EXECUTION_LOST · as a commit: STORE_FULL · STORE_UNAVAILABLE
    */
   ask(question: Question): Promise<Answer>;
+}
+
+/** A tool call without a result, in a run that was interrupted. */
+export interface OpenCall {
+  readonly call: string;
+  /**
+   * The request about the call. `open`: it waits for an answer, or was answered while no execution was attached. The call was
+   * not made; ask again. `answered`: the execution that was interrupted had the answer, and may have made the call. `none`: none
+   * was opened; the call was not made if the engine always asks before it.
+   */
+  readonly request: 'open' | 'answered' | 'none';
 }
 
 /** A request of a run to a person. */

@@ -35,6 +35,8 @@ export type RunOutcome = 'completed' | 'failed' | 'cancelled' | 'interrupted';
 export type StopResult = 'graceful' | 'detached';
 export type DetachCause = 'stop' | 'restart' | 'crash' | 'deadline';
 export type Severity = 'info' | 'warning' | 'error';
+/** The fate of a run that was active when the runtime ended or crashed; see `CreateWorker`. */
+export type WhenInterrupted = 'stop' | 'continue';
 export type RequestKind = 'permission' | 'question';
 /** The meaning of an option, as the Agent Client Protocol names it: consent or refusal, for this time or from now on. */
 export type OptionKind = 'allow-once' | 'allow-always' | 'reject-once' | 'reject-always';
@@ -116,11 +118,14 @@ export interface EventData {
     readonly configDigest: string;
     readonly tools: readonly string[];
     readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
+    /** Absent for `stop`. */
+    readonly whenInterrupted?: WhenInterrupted;
     readonly key?: EventKey;
   };
   'worker.updated': {
     readonly displayName?: string | null;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly whenInterrupted?: WhenInterrupted;
   };
   'worker.stopped': { readonly outcome: StopResult; readonly reason?: string };
   'worker.resumed': { readonly reason?: string };
@@ -151,6 +156,11 @@ export interface EventData {
     readonly origin: 'input' | 'engine';
     readonly generation: number;
   };
+  /**
+   * Another execution continues a run that was interrupted. `attempt` is 2 for the first continuation. Requests that were open
+   * stay open.
+   */
+  'run.continued': { readonly generation: number; readonly attempt: number };
   'run.finished': { readonly outcome: RunOutcome; readonly error?: RunError; readonly reason?: string };
   'step.started': { readonly step: number; readonly model?: string };
   'step.finished': { readonly step: number; readonly finish: string };

@@ -1,7 +1,7 @@
 import type { AsyncParallelHook, AsyncSeriesHook, AsyncSeriesWaterfallHook, SyncHook } from 'tapable';
 import type { Claim } from './claim.ts';
 import type { RunInput } from './engine.ts';
-import type { BundleRef, WorkerEvent } from './event.ts';
+import type { BundleRef, WhenInterrupted, WorkerEvent } from './event.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { CreateWorker, Diagnostic, UpdateWorker, WorkerInput } from './runtime-api.ts';
 
@@ -17,6 +17,7 @@ export interface WorkerSpec {
   readonly config: JsonObject;
   readonly tools: readonly string[];
   readonly claims: readonly Claim[];
+  readonly whenInterrupted: WhenInterrupted;
 }
 
 /** The public facts about a Worker by which a plugin decides. */

@@ -26,6 +26,11 @@ export const DEFAULT_LIMITS = {
    * LIMIT_REACHED. What ends something is always accepted, and so is any store that is opened.
    */
   totalStateBytes: 268_435_456,
+  /**
+   * Executions that work on one run of a Worker with `whenInterrupted: "continue"`. After that many, a run that is interrupted
+   * again ends as `interrupted`.
+   */
+  runAttempts: 5,
   /** Open requests of a run. `run.ask` rejects with LIMIT_REACHED. */
   openRequests: 16,
   /** Tool calls of a run that have no result yet. The run fails with LIMIT_REACHED. */

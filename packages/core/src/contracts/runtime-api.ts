@@ -11,6 +11,7 @@ import type {
   Severity,
   StopResult,
   TextPart,
+  WhenInterrupted,
   WorkerEvent,
 } from './event.ts';
 import type { JsonObject, JsonValue } from './json.ts';
@@ -55,6 +56,12 @@ export interface CreateWorker {
   readonly tools?: readonly string[];
   /** The resources that the Worker uses. Conflicting write claims refuse the creation. */
   readonly claims?: readonly Claim[];
+  /**
+   * The fate of a run that was active when the runtime ended or crashed. `stop` (default): it ends as `interrupted`.
+   * `continue`: the next start continues it, at most `limits.runAttempts` executions in all; requests that wait for people stay
+   * open. Needs an engine whose capabilities have `continues`.
+   */
+  readonly whenInterrupted?: WhenInterrupted;
   /** The first input, accepted together with the creation: both succeed, or neither. */
   readonly initialInput?: WorkerInput;
 }
@@ -77,6 +84,7 @@ export interface UpdateWorker {
   readonly displayName?: string | null;
   /** Replaces all labels, if present. */
   readonly labels?: Readonly<Record<string, string>>;
+  readonly whenInterrupted?: WhenInterrupted;
 }
 
 /** The current state of a Worker. */
@@ -118,6 +126,7 @@ export interface WorkerDetail extends WorkerSummary {
   readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
   readonly profile: string | null;
   readonly bundle: BundleRef | null;
+  readonly whenInterrupted: WhenInterrupted;
   /** A digest of the resolved config, to compare Workers without showing the config. */
   readonly configDigest: string;
 }
@@ -419,7 +428,10 @@ export interface RuntimeApi {
   listWorkers(query?: ListWorkers): Promise<Page<WorkerSummary>>;
   /** Returns the current state of a Worker. */
   getWorker(workerId: string): Promise<WorkerDetail>;
-  /** Changes the display name or the labels of a Worker. Returns its new state. */
+  /**
+   * Changes the display name, the labels or `whenInterrupted` of a Worker. Returns its new state.
+   * @throws CONFIG_UNSUPPORTED the engine cannot continue runs
+   */
   updateWorker(workerId: string, update: UpdateWorker): Promise<WorkerDetail>;
   /** Deletes a stopped Worker with its log. @throws WORKER_NOT_STOPPED */
   deleteWorker(workerId: string): Promise<void>;

@@ -257,11 +257,39 @@ export const stop = (
   ];
 };
 
-/** Records that an execution was attached. The first one makes a new Worker visible. */
+/**
+ * Records that an execution was attached. The first one makes a new Worker visible. A run that was interrupted continues on
+ * it.
+ */
 export const attachExecution = (state: WorkerState, generation: number): readonly NewEvent[] => {
   assertAlive(state);
-  return [{ type: 'execution.attached', data: { generation, engine: state.engine } }];
+  const { run } = state;
+  const attached: NewEvent = { type: 'execution.attached', data: { generation, engine: state.engine } };
+  if (run?.isDetached !== true) return [attached];
+  const attempt = attemptOf(run) + 1;
+  return [
+    attached,
+    ...closeStep(run, 'interrupted'),
+    { type: 'run.continued', run: run.runId, data: { generation, attempt } },
+  ];
 };
+
+/** The number of executions that have worked on a run. */
+export const attemptOf = ({ attempt = 1 }: CurrentRun): number => attempt;
+
+/** True if the run of a Worker is to be continued should its execution be interrupted. */
+export const mayContinue = ({ run, whenInterrupted }: WorkerState, { runAttempts }: Limits): boolean =>
+  run !== null && whenInterrupted === 'continue' && attemptOf(run) < runAttempts;
+
+/** True if a Worker has work for which it needs an execution: a run that was interrupted, or queued inputs. */
+export const needsExecution = (state: WorkerState): boolean =>
+  startNext(state).length > 0 || (state.phase === 'alive' && state.run?.isDetached === true);
+
+/** Records that the execution of a run has ended and another one will continue the run. */
+export const detachRun = ({ run, generation }: WorkerState): readonly NewEvent[] =>
+  run === null || run.isDetached === true
+    ? []
+    : [{ type: 'execution.detached', data: { generation, cause: 'restart' } }];
 
 /** Records that an execution ended without a stop. */
 export const detachExecution = (
@@ -277,13 +305,17 @@ export const detachExecution = (
   ];
 };
 
-/** Changes the display name or the labels. Values that stay the same produce no events. */
-export const update = (state: WorkerState, { displayName, labels }: UpdateWorker): readonly NewEvent[] => {
+/** Changes the display name, the labels or `whenInterrupted`. Values that stay the same produce no events. */
+export const update = (
+  state: WorkerState,
+  { displayName, labels, whenInterrupted }: UpdateWorker,
+): readonly NewEvent[] => {
   assertAlive(state);
   const data = {
     ...(displayName !== undefined && displayName !== state.displayName && { displayName }),
     ...(labels !== undefined &&
       JSON.stringify(labels) !== JSON.stringify(state.labels) && { labels: { ...labels } }),
+    ...(whenInterrupted !== undefined && whenInterrupted !== state.whenInterrupted && { whenInterrupted }),
   };
   return Object.keys(data).length === 0 ? [] : [{ type: 'worker.updated', data }];
 };

@@ -1,10 +1,13 @@
 import type { ClaimMode } from '../contracts/claim.ts';
+import type { Answer } from '../contracts/engine.ts';
 import type {
   BundleRef,
+  EventData,
   EventKey,
   RunError,
   StopResult,
   UsageData,
+  WhenInterrupted,
   WorkerEvent,
 } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
@@ -28,6 +31,14 @@ export interface PendingInput {
   readonly bytes: number;
 }
 
+/** A request that was answered while no execution was attached. */
+export interface AnsweredRequest {
+  readonly kind: OpenRequest['kind'];
+  readonly prompt: string;
+  readonly call: string | null;
+  readonly answer: Answer;
+}
+
 /** The active run. */
 export interface CurrentRun {
   readonly runId: string;
@@ -41,6 +52,14 @@ export interface CurrentRun {
   readonly step?: number;
   /** True while that step has no end. */
   readonly isStepOpen?: boolean;
+  /** The number of executions that have worked on the run. Absent for the first. */
+  readonly attempt?: number;
+  /** True while an interrupted run waits for an execution that continues it. */
+  readonly isDetached?: boolean;
+  /** The answers that came while it waited, for the execution that continues it. */
+  readonly answers?: readonly AnsweredRequest[];
+  /** The open calls whose request an execution has had the answer of. */
+  readonly answeredCalls?: readonly string[];
   /** The tool calls without a result. Absent if every call has a result. */
   readonly calls?: readonly string[];
   /** The size in memory of `calls`. Absent with `calls`, and in a snapshot of an earlier version. */
@@ -85,6 +104,7 @@ export interface WorkerState {
   readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
   readonly creationKey: EventKey | null;
   readonly generation: number;
+  readonly whenInterrupted: WhenInterrupted;
   readonly lastError: RunError | null;
   /** The value that an execution recorded last. */
   readonly recorded: JsonValue;
@@ -134,6 +154,7 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   claims: NONE,
   creationKey: null,
   generation: 0,
+  whenInterrupted: 'stop',
   lastError: null,
   recorded: null,
   stopResult: null,
@@ -148,6 +169,19 @@ const count = (tally: Tally, what: Exclude<keyof Tally, 'usage'>): Tally => ({
   ...tally,
   [what]: tally[what] + 1,
 });
+
+/** Adds the answer of a request to its run, for an execution that continues the run. */
+const withAnswer = (
+  run: CurrentRun,
+  { kind, prompt, call }: OpenRequest,
+  resolved: EventData['request.resolved'],
+): CurrentRun => {
+  const { request: _, ...answer } = resolved;
+  if (run.isDetached === true)
+    return { ...run, answers: [...(run.answers ?? NONE), { kind, prompt, call, answer }] };
+  if (call === null || !run.calls?.includes(call)) return run;
+  return { ...run, answeredCalls: [...(run.answeredCalls ?? NONE), call] };
+};
 
 /**
  * Folds one event into a draft, except for `head`, which the caller sets because it knows the bytes. `from` is the position
@@ -167,6 +201,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
     case 'worker.updated':
       if (event.data.displayName !== undefined) draft.displayName = event.data.displayName;
       if (event.data.labels !== undefined) draft.labels = event.data.labels;
+      if (event.data.whenInterrupted !== undefined) draft.whenInterrupted = event.data.whenInterrupted;
       return;
     case 'worker.stopped':
       draft.status = 'stopped';
@@ -187,6 +222,11 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
     case 'execution.detached':
       if (event.data.code)
         draft.lastError = { code: event.data.code, message: 'The execution ended unexpectedly' };
+      if (draft.run) {
+        // the execution that has ended has had the earlier answers
+        const { answers: _, ...run } = draft.run;
+        draft.run = { ...run, isDetached: true };
+      }
       return;
     case 'execution.recorded':
       draft.recorded = event.data.value;
@@ -212,6 +252,17 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
         from,
       };
       draft.status = 'running';
+      return;
+    }
+    case 'run.continued': {
+      if (!draft.run || draft.run.runId !== event.run) return;
+      const { isDetached: _, ...run } = draft.run;
+      const calls = (run.answers ?? NONE).flatMap(({ call }) => call ?? NONE);
+      draft.run = {
+        ...run,
+        ...event.data,
+        ...(calls.length > 0 && { answeredCalls: [...(run.answeredCalls ?? NONE), ...calls] }),
+      };
       return;
     }
     case 'run.finished':
@@ -246,14 +297,17 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
     }
     case 'tool.finished': {
       if (!draft.run?.calls || draft.run.runId !== event.run) return;
-      const { calls, callBytes = 0, ...run } = draft.run;
-      const at = calls.indexOf(event.data.call);
+      const { calls, callBytes = 0, answeredCalls, ...run } = draft.run;
+      const { call } = event.data;
+      const at = calls.indexOf(call);
       if (at < 0) return;
       const open = calls.toSpliced(at, 1);
-      draft.run =
-        open.length === 0
-          ? run
-          : { ...run, calls: open, callBytes: Math.max(0, callBytes - sizeOf(event.data.call)) };
+      const answered = answeredCalls?.filter((other) => other !== call) ?? NONE;
+      draft.run = {
+        ...run,
+        ...(answered.length > 0 && { answeredCalls: answered }),
+        ...(open.length > 0 && { calls: open, callBytes: Math.max(0, callBytes - sizeOf(call)) }),
+      };
       return;
     }
     case 'request.opened': {
@@ -263,7 +317,10 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
     }
     case 'request.resolved': {
       const { request: requestId, decision } = event.data;
-      draft.requests = draft.requests.filter((open) => open.requestId !== requestId);
+      const request = draft.requests.find((open) => open.requestId === requestId);
+      draft.requests = draft.requests.filter((open) => open !== request);
+      if (request && draft.run?.runId === request.runId)
+        draft.run = withAnswer(draft.run, request, event.data);
       draft.resolved = [...draft.resolved.slice(1 - RESOLVED_KEPT), { requestId, decision }];
       if (draft.requests.length === 0) draft.status = 'running';
       return;

@@ -3,7 +3,7 @@ import type { NewEvent } from '../contracts/event.ts';
 import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
-import { assertRunnable, attachExecution, startNext } from '../domain/decide.ts';
+import { assertRunnable, attachExecution, needsExecution } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { publicError } from '../plugin-kit/public-text.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
@@ -130,7 +130,7 @@ export class Attachments {
     const refuse = (message: string, cause: unknown): never => {
       const details = { engine: engine.name };
       // for queued inputs, `Stalls` reports the cause once, instead of one report per attempt
-      if (startNext(worker.state).length === 0)
+      if (!needsExecution(worker.state))
         report({
           severity: 'error',
           code: 'ENGINE_UNAVAILABLE',

@@ -1,12 +1,28 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../contracts/clock.ts';
-import type { Answer, EngineSession, Question, Run, RunInput } from '../contracts/engine.ts';
+import type {
+  Answer,
+  EngineOutput,
+  EngineSession,
+  OpenCall,
+  Question,
+  Run,
+  RunInput,
+} from '../contracts/engine.ts';
 import type { EventData, NewEvent, RunError, RunOutcome } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
+import type { OpenRequest } from '../contracts/runtime-api.ts';
 import { ERROR_CODES, invalidRequest, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
-import { detachExecution, finishRun, openRequest, type RunEnd, resolveRequest } from '../domain/decide.ts';
-import type { CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
+import {
+  attemptOf,
+  detachExecution,
+  finishRun,
+  openRequest,
+  type RunEnd,
+  resolveRequest,
+} from '../domain/decide.ts';
+import type { AnsweredRequest, CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
 import { CANNOT_BE_WRITTEN } from '../journal/journal.ts';
 import { Patience } from '../journal/patience.ts';
@@ -44,6 +60,15 @@ interface Asked {
   readonly resolve: (answer: Answer) => void;
   readonly checkValue: Question['checkValue'];
 }
+
+/** True if two questions are the same one: they are about the same call, or ask the same about none. */
+const isSame = (
+  a: Pick<OpenRequest, 'kind' | 'prompt' | 'call'>,
+  b: Pick<OpenRequest, 'kind' | 'prompt' | 'call'>,
+): boolean => a.kind === b.kind && a.call === b.call && (a.call !== null || a.prompt === b.prompt);
+
+const beginsStep = (output: EngineOutput | readonly EngineOutput[]): boolean =>
+  (Array.isArray(output) ? output[0] : output)?.type === 'step-start';
 
 const FENCED = Symbol('fenced');
 
@@ -92,6 +117,8 @@ export class RunDriver {
   readonly #patience = new Patience();
   /** The open requests of this run. */
   readonly #asked = new Map<string, Asked>();
+  /** The answers that came while the run waited for this execution. */
+  readonly #answers: AnsweredRequest[];
   #controller: AbortController | null = null;
   #reason: CancelReason | null = null;
   #remark: string | undefined;
@@ -105,12 +132,15 @@ export class RunDriver {
   /** The reason why the end of the run can never be committed; null while it can. */
   #refusal: RuntimeError | null = null;
   #failure: unknown = null;
+  /** Resolves the pause that was asked for; null if none was. */
+  #paused: (() => void) | null = null;
   #retry: (() => void) | null = null;
 
   /** Without `input`, the driver reads the input of the run from the log. */
   constructor(current: CurrentRun, input: RunInput | null, session: EngineSession, host: RunHost) {
     this.runId = current.runId;
     this.#current = current;
+    this.#answers = [...(current.answers ?? [])];
     this.#given = input;
     this.#session = session;
     this.#host = host;
@@ -156,6 +186,23 @@ export class RunDriver {
     for (const { reject } of this.#waiters.splice(0)) reject(refusal);
   }
 
+  /**
+   * Lets the run go on to a point from which another execution can continue it without repeating work: the beginning of the
+   * next step, or a wait for people alone. Resolves there, with the engine fenced, or when the run has ended.
+   */
+  pauseAtStep(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#paused = resolve;
+      this.#pauseIfWaiting();
+    });
+  }
+
+  /** Fences the engine and leaves the run to another execution. Callers that wait for its end receive the error. */
+  leave(refusal: RuntimeError): void {
+    this.fence();
+    for (const { reject } of this.#waiters.splice(0)) reject(refusal);
+  }
+
   /** Fences an engine that missed its deadline, and ends the run together with the execution. */
   endDetached(): void {
     this.fence();
@@ -187,6 +234,7 @@ export class RunDriver {
   /** Called when the end of the run is committed, by this driver or another caller. */
   ended(outcome: RunOutcome): void {
     this.#outcome = outcome;
+    this.#paused?.();
     this.#recorder.end();
     for (const { resolve } of this.#waiters.splice(0)) resolve();
   }
@@ -241,8 +289,10 @@ export class RunDriver {
       }
       if (step.done) return settle();
       try {
-        await this.#recorder.record(step.value);
+        if (this.#paused && beginsStep(step.value)) this.#pause();
+        else await this.#recorder.record(step.value);
         this.#outputs += 1;
+        this.#pauseIfWaiting();
         if (this.#outputs % OUTPUTS_PER_YIELD === 0) await setImmediate();
         if (!this.#isFenced && this.#recorder.withdrawn === null) continue;
       } catch (error) {
@@ -310,9 +360,17 @@ export class RunDriver {
       }
       return this.#controller.signal;
     };
+    const { attempt = 1, calls = [], answers = [], answeredCalls = [] } = this.#current;
+    const { requests } = this.#host.worker.state;
+    const openCalls = calls.map((call): OpenCall => {
+      const isOpen = [...requests, ...answers].some((request) => request.call === call);
+      return { call, request: isOpen ? 'open' : answeredCalls.includes(call) ? 'answered' : 'none' };
+    });
     return {
       runId,
       input: given,
+      attempt,
+      openCalls,
       get signal() {
         return signal();
       },
@@ -438,6 +496,18 @@ export class RunDriver {
       clock.now(),
       limits.eventBytes,
     );
+    const asked = { kind, prompt, call: call ?? null };
+    const earlier = this.#answers.findIndex((request) => isSame(request, asked));
+    if (earlier >= 0) return (this.#answers.splice(earlier, 1)[0] as AnsweredRequest).answer;
+    const open = this.#openedBefore(asked);
+    if (open) {
+      const answer = new Promise<Answer>((resolve) =>
+        this.#asked.set(open.requestId, { resolve, checkValue }),
+      );
+      const restMs =
+        open.expiresAt === null ? undefined : Math.max(0, Date.parse(open.expiresAt) - clock.now());
+      return this.#answerOf(open.requestId, answer, restMs);
+    }
     const requestId = mintId('request');
     const expiresAt = timeoutMs === undefined ? null : new Date(clock.now() + timeoutMs).toISOString();
     const answer = new Promise<Answer>((resolve) => this.#asked.set(requestId, { resolve, checkValue }));
@@ -445,7 +515,7 @@ export class RunDriver {
       await this.#host.commit(
         (state) => {
           if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
-          const request = { requestId, kind, prompt, call: call ?? null, options, schema, expiresAt };
+          const request = { requestId, ...asked, options, schema, expiresAt };
           return openRequest(state, this.runId, request, limits);
         },
         { patience: this.#patience },
@@ -456,6 +526,25 @@ export class RunDriver {
     }
     // the run was asked to end while the request was being opened
     if (this.#reason !== null) this.#resolve(requestId, this.#endedBy);
+    this.#pauseIfWaiting();
+    return this.#answerOf(requestId, answer, timeoutMs);
+  }
+
+  /** The open request that an execution before this one asked, and that no question has led to since. */
+  #openedBefore(asked: Pick<OpenRequest, 'kind' | 'prompt' | 'call'>): OpenRequest | undefined {
+    if (attemptOf(this.#current) === 1) return undefined;
+    return this.#host.worker.state.requests.find(
+      (request) =>
+        request.runId === this.runId && !this.#asked.has(request.requestId) && isSame(request, asked),
+    );
+  }
+
+  async #answerOf(
+    requestId: string,
+    answer: Promise<Answer>,
+    timeoutMs: number | undefined,
+  ): Promise<Answer> {
+    const { clock } = this.#host.services;
     const cancelTimer =
       timeoutMs === undefined ? null : clock.after(timeoutMs, () => this.#resolve(requestId, 'timeout'));
     try {
@@ -463,6 +552,19 @@ export class RunDriver {
     } finally {
       cancelTimer?.();
     }
+  }
+
+  #pause(): void {
+    this.fence();
+    this.#paused?.();
+  }
+
+  /** Pauses if a pause was asked for and the run waits for people alone: no call is being made. */
+  #pauseIfWaiting(): void {
+    const { run, requests } = this.#host.worker.state;
+    if (!this.#paused || this.#isFenced || run?.runId !== this.runId || requests.length === 0) return;
+    const isAsked = (call: string): boolean => requests.some((request) => request.call === call);
+    if ((run.calls ?? []).every(isAsked)) this.#pause();
   }
 
   /** The value of `by` for open requests of a run that was asked to end. A shutdown counts as a restart. */

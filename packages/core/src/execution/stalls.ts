@@ -39,14 +39,17 @@ export class Stalls {
     this.#options = options;
   }
 
-  /** Records a failed attempt and schedules `retry`. Attempts that fail together count as one. */
-  begin(worker: Worker, cause: unknown, retry: () => void): void {
+  /**
+   * Records a failed attempt and schedules `retry`, after `firstPauseMs` or twice the pause before. Attempts that fail together
+   * count as one.
+   */
+  begin(worker: Worker, cause: unknown, retry: () => void, firstPauseMs = FIRST_PAUSE_MS): void {
     const { clock, report, changed, slotOf } = this.#options;
     const slot = slotOf(worker);
     if (this.#isClosed || !slot || slot.stall?.cancelRetry) return;
     const last = slot.stall;
     const { code, message } = RuntimeError.from(cause);
-    const pauseMs = last ? Math.min(last.pauseMs * 2, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
+    const pauseMs = Math.min(last ? last.pauseMs * 2 : firstPauseMs, LONGEST_PAUSE_MS);
     const cancelRetry = clock.after(pauseMs, () => {
       stall.cancelRetry = null;
       retry();
@@ -58,7 +61,7 @@ export class Stalls {
     report({
       severity: 'warning',
       code,
-      message: `Queued inputs are waiting: ${message}`,
+      message: `${worker.state.run ? 'An interrupted run is' : 'Queued inputs are'} waiting: ${message}`,
       worker: worker.workerId,
       cause,
     });

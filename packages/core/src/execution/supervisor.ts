@@ -6,7 +6,17 @@ import type { CancelOutcome, StopOutcome } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
-import { beginRun, detachExecution, finishRun, startNext, stop } from '../domain/decide.ts';
+import {
+  attemptOf,
+  beginRun,
+  detachExecution,
+  detachRun,
+  finishRun,
+  mayContinue,
+  needsExecution,
+  startNext,
+  stop,
+} from '../domain/decide.ts';
 import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Decision } from '../journal/turn.ts';
@@ -36,6 +46,9 @@ const inputIn = (events: readonly WorkerEvent[], runId: string): RunInput | null
   return null;
 };
 
+/** The pause before a run is continued for the second time. It doubles with each further time. */
+const FIRST_RETRY_MS = 1_000;
+
 /** Shares of the deadline of `drain`: how long runs may continue, and how long an asked execution may take to end. */
 const DRAIN_RUNS = 1 / 2;
 const DRAIN_ENDS = 1 / 4;
@@ -47,6 +60,7 @@ const DRAIN_ENDS = 1 / 4;
  */
 export class Supervisor implements ExecutionOwner {
   readonly #services: ExecutionServices;
+  readonly #engines: ReadonlyMap<string, Engine>;
   readonly #attachments: Attachments;
   readonly #stalls: Stalls;
   /** The ends of the executions that `fence` detached. */
@@ -55,6 +69,7 @@ export class Supervisor implements ExecutionOwner {
 
   constructor({ services, store, engines, claims, changed }: SupervisorOptions) {
     this.#services = services;
+    this.#engines = engines;
     this.#attachments = new Attachments({ services, owner: this, store, engines, claims });
     const { clock, report } = services;
     this.#stalls = new Stalls({ clock, report, changed, slotOf: findExecutionState });
@@ -96,7 +111,7 @@ export class Supervisor implements ExecutionOwner {
     const slot = findExecutionState(worker);
     const { state } = worker;
     if (slot) this.#notifyDriver(slot, events);
-    if (slot?.stall && startNext(state).length === 0) this.#stalls.end(worker);
+    if (slot?.stall && !needsExecution(state)) this.#stalls.end(worker);
     if (!worker.live || state.phase !== 'alive' || state.status === 'stopped' || worker.isCancelled) return;
     const execution = slot?.execution ?? null;
     const isStopping = slot !== null && slot.stopping !== null;
@@ -123,6 +138,20 @@ export class Supervisor implements ExecutionOwner {
     }
   }
 
+  /**
+   * Continues the run of a Worker that was interrupted, or starts its next queued input. A run that was interrupted more
+   * than once waits first, because it may be the reason.
+   */
+  async continueWork(worker: Worker): Promise<void> {
+    const { run } = worker.state;
+    const continuations = run?.isDetached === true ? attemptOf(run) - 1 : 0;
+    if (continuations === 0) return this.continueQueue(worker);
+    executionStateOf(worker.ensureLive(this.#services.limits));
+    const cause = new RuntimeError('EXECUTION_LOST', `The run was interrupted ${continuations + 1} times`);
+    const pauseMs = FIRST_RETRY_MS * 2 ** (continuations - 1);
+    this.#stalls.begin(worker, cause, () => void this.continueQueue(worker), pauseMs);
+  }
+
   /** Starts the next queued input, and attaches an engine if there is none. Retries a failure while inputs wait. */
   async continueQueue(worker: Worker): Promise<void> {
     try {
@@ -132,7 +161,7 @@ export class Supervisor implements ExecutionOwner {
     } catch (cause) {
       // a stop that succeeds empties the queue; a stop that the store refused does not
       await this.stopping(worker);
-      if (startNext(worker.state).length === 0) return;
+      if (!needsExecution(worker.state)) return;
       this.#stalls.begin(worker, cause, () => void this.continueQueue(worker));
     }
   }
@@ -164,10 +193,14 @@ export class Supervisor implements ExecutionOwner {
     const execution = findExecutionState(worker)?.execution;
     const driver = execution?.driver;
     if (!execution || driver?.runId !== run.runId) {
-      // the execution is gone, and the store was not available to record that
-      await this.#services.journal.commit(worker, (state) =>
-        state.run?.runId === run.runId ? detachExecution(state, { outcome: 'cancelled' }, 'crash') : [],
-      );
+      const end = { outcome: 'cancelled', ...(reason !== undefined && { reason }) } as const;
+      await this.#services.journal.commit(worker, (state) => {
+        if (state.run?.runId !== run.runId) return [];
+        // an interrupted run has no execution; any other has lost it, and the store was not available to record that
+        return state.run.isDetached === true
+          ? finishRun(state, run.runId, end, false)
+          : detachExecution(state, end, 'crash');
+      });
       return { changed: true, status: worker.state.status };
     }
     driver.cancel('cancel', reason);
@@ -326,8 +359,8 @@ export class Supervisor implements ExecutionOwner {
   }
 
   /**
-   * Ends a run that was active when the last process ended, as `interrupted`. If the store refuses that, the call
-   * returns and retries in the background: the log stays readable.
+   * Ends a run that was active when the last process ended, as `interrupted`, unless it is to be continued. If the store
+   * refuses that, the call returns and retries in the background: the log stays readable.
    */
   recover(worker: Worker): Promise<void> {
     const { run, generation } = worker.state;
@@ -335,6 +368,7 @@ export class Supervisor implements ExecutionOwner {
     const end = { outcome: 'interrupted' } as const;
     const decide: Decision['decide'] = (state) => {
       if (state.run?.runId !== run.runId) return [];
+      if (this.#continues(worker)) return detachRun(state);
       return state.generation === generation
         ? detachExecution(state, end, 'restart')
         : finishRun(state, run.runId, end, this.startsNext(worker));
@@ -361,10 +395,15 @@ export class Supervisor implements ExecutionOwner {
       stopDeadline?.shorten(deadlineMs * DRAIN_RUNS);
       await stopping?.catch(() => {});
     });
-    const finished = states().map(async ({ execution }) => execution?.driver?.finished().catch(() => {}));
+    const finished = states().map(async ({ execution }) => {
+      if (execution && this.#continues(execution.worker)) await execution.driver?.pauseAtStep();
+      else await execution?.driver?.finished().catch(() => {});
+    });
     await this.#within(deadlineMs * DRAIN_RUNS, finished);
     const ends = states().map(async ({ execution, stopping }) => {
       if (!execution || stopping) return;
+      if (execution.driver?.outcome === null && this.#continues(execution.worker))
+        return this.#interrupt(execution);
       const deadline = new Deadline(this.#services.clock, deadlineMs * DRAIN_ENDS);
       const isEnded = await this.#end(execution, 'shutdown', deadline);
       if (!isEnded) execution.driver?.endDetached();
@@ -373,6 +412,22 @@ export class Supervisor implements ExecutionOwner {
       await execution.driver?.finished().catch(() => {});
     });
     await this.#within(until - this.#services.clock.now(), [...stops, ...ends]);
+  }
+
+  /** True if the run of a Worker goes on after an interruption. An engine that is not loaded may come back. */
+  #continues({ state }: Worker): boolean {
+    const engine = this.#engines.get(state.engine);
+    const canContinue = engine === undefined || engine.capabilities.continues === true;
+    return canContinue && mayContinue(state, this.#services.limits);
+  }
+
+  /** Detaches an execution from a run that the next start continues. The log gets nothing more of it. */
+  async #interrupt(execution: Execution): Promise<void> {
+    const { worker, driver } = execution;
+    driver?.leave(new RuntimeError('RUNTIME_STOPPING'));
+    this.#attachments.fence(execution);
+    void this.#attachments.detach(execution, 'shutdown');
+    await this.#services.journal.persist(worker, detachRun);
   }
 
   /** Waits for all of the work, at most `limitMs`. */

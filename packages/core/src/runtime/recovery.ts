@@ -86,22 +86,25 @@ export const recover = async (
     report({
       severity: 'warning',
       code: 'EXECUTION_LOST',
-      message: 'A run was active when the runtime ended; it was closed as interrupted',
+      message:
+        worker.state.run === null
+          ? 'A run was active when the runtime ended; it was closed as interrupted'
+          : 'A run was active when the runtime ended; it will be continued',
       worker: workerId,
       details: { runId: run?.runId ?? null },
     });
   });
 };
 
-/** Attaches Workers that have queued inputs, and Workers whose engine asks for it by `attachAtStart`. */
+/** Attaches Workers that have queued inputs or an interrupted run, and Workers whose engine asks for it by `attachAtStart`. */
 export const attachWaiting = ({ workers, supervisor, engines }: Parts): Promise<void> => {
   const eager = new Set<string>();
   for (const [name, { capabilities }] of engines) if (capabilities.attachAtStart) eager.add(name);
   const isWaiting = (worker: Worker): boolean => {
     if (worker.isDamaged || worker.status === 'stopped' || (worker.resting && eager.size === 0)) return false;
-    const { phase, queue, engine } = worker.state;
-    return phase === 'alive' && (queue.length > 0 || eager.has(engine));
+    const { phase, queue, run, engine } = worker.state;
+    return phase === 'alive' && (queue.length > 0 || run?.isDetached === true || eager.has(engine));
   };
   const waiting = [...workers].filter(isWaiting);
-  return each(waiting, (worker) => supervisor.continueQueue(worker));
+  return each(waiting, (worker) => supervisor.continueWork(worker));
 };

@@ -1,4 +1,5 @@
 import { admitted } from '../admission.ts';
+import { assertContinues } from '../commands/creation.ts';
 import {
   assertWorkerId,
   checkCancel,
@@ -266,9 +267,11 @@ export class Runtime implements ServedRuntime {
   }
 
   async updateWorker(workerId: string, request: Api.UpdateWorker): Promise<Api.WorkerDetail> {
-    const { journal } = this.#lifecycle.running();
+    const { journal, engines } = this.#lifecycle.running();
     const worker = this.#worker(workerId);
     checkUpdate(request, this.limits);
+    const engine = engines.get(worker.state.engine);
+    if (request.whenInterrupted === 'continue' && engine) assertContinues(engine);
     const command = { type: 'worker.update', workerId, worker: factsOf(worker), update: request } as const;
     return admitted(this.#hooks.admit, command, async () => {
       await journal.commit(worker, (state) => update(state, request));

@@ -221,6 +221,11 @@ export class Conversation {
         this.#run = event.run ?? null;
         this.#status = 'running';
         return [];
+      case 'run.continued':
+        this.#run = event.run ?? null;
+        // the text of the execution that was interrupted is written again
+        this.#writing.clear();
+        return [];
       case 'run.finished':
         this.#requests = this.#requests.filter(({ runId }) => runId !== event.run);
         // a queued run that a stop ended was never active

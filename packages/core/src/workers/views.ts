@@ -60,6 +60,7 @@ export const detailOf = (worker: Worker, runtimeId: string, engine: Engine | und
   claims: worker.state.claims,
   profile: worker.state.profile,
   bundle: worker.state.bundle,
+  whenInterrupted: worker.state.whenInterrupted,
   configDigest: worker.state.configDigest,
 });
 

@@ -33,6 +33,7 @@ export const toolCallDetails: Readonly<Record<keyof ToolCallDetails, JsonSchema>
     object<NonNullable<ToolCallDetails['locations']>[number]>({ path: string }, { line: count }),
   ),
 };
+const whenInterrupted = enumOf('stop', 'continue');
 const severity = enumOf('info', 'warning', 'error');
 const created = (): JsonSchema =>
   object<EventData['worker.created']>(
@@ -54,7 +55,7 @@ const created = (): JsonSchema =>
         }),
       ),
     },
-    { delegatedBy: nullableString, key },
+    { delegatedBy: nullableString, whenInterrupted, key },
   );
 
 /** The data of each type of event. A new type of core is a compile error until it is added here. */
@@ -62,7 +63,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'worker.created': created(),
   'worker.updated': object<EventData['worker.updated']>(
     {},
-    { displayName: nullableString, labels: mapOf(string) },
+    { displayName: nullableString, labels: mapOf(string), whenInterrupted },
   ),
   'worker.stopped': object<EventData['worker.stopped']>(
     { outcome: enumOf('graceful', 'detached') },
@@ -84,6 +85,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
     { origin: enumOf('input', 'engine'), generation: count },
     { input: string },
   ),
+  'run.continued': object<EventData['run.continued']>({ generation: count, attempt: count }),
   'run.finished': object<EventData['run.finished']>(
     { outcome: enumOf('completed', 'failed', 'cancelled', 'interrupted') },
     { error: ref('RunError'), reason: string },

@@ -32,6 +32,10 @@ const name: JsonSchema = {
 };
 const displayName: JsonSchema = { type: ['string', 'null'], minLength: 1, maxLength: 256 };
 const reason: JsonSchema = { type: 'string', maxLength: 1_000 };
+const whenInterrupted = described(
+  enumOf('stop', 'continue'),
+  'The fate of a run that was active when the runtime ended or crashed: it ends as `interrupted`, or the next start continues it. Default `stop`.',
+);
 const nonEmptyText: JsonSchema = { type: 'string', minLength: 1 };
 
 /** A component of a resource path: neither empty, nor `.` or `..`. */
@@ -105,6 +109,7 @@ export const requestSchemas = (limits: Limits): Schemas => ({
         claims: arrayOf(closed(object<Claim>({ name, resource, mode: enumOf('read', 'write') })), {
           maxItems: limits.claims,
         }),
+        whenInterrupted,
         initialInput: described(
           { $ref: '#/components/schemas/WorkerInput' },
           'The first input. It is accepted atomically with the creation.',
@@ -112,7 +117,7 @@ export const requestSchemas = (limits: Limits): Schemas => ({
       },
     ),
   ),
-  UpdateWorker: closed(object<UpdateWorker>({}, { displayName, labels: labelsOf(limits) })),
+  UpdateWorker: closed(object<UpdateWorker>({}, { displayName, labels: labelsOf(limits), whenInterrupted })),
   WorkerInput: inputOf(limits),
   CancelRun: closed(
     object<{ readonly runId?: string; readonly reason?: string }>(

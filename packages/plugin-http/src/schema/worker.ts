@@ -76,6 +76,7 @@ const detail: Fields<WorkerDetail> = {
   claims: arrayOf(object<Omit<Claim, 'resource'>>({ name: string, mode: enumOf('read', 'write') })),
   profile: nullableString,
   bundle: nullable(object<BundleRef>({ id: string, digest: string })),
+  whenInterrupted: enumOf('stop', 'continue'),
   configDigest: string,
 };
 
@@ -118,7 +119,11 @@ export const workerSchemas: Schemas = {
       worktree: boolean,
     }),
     tools: object<Capabilities['tools']>({ available: names }),
-    operations: object<Capabilities['operations']>({ requests: boolean, resume: boolean }),
+    operations: object<Capabilities['operations']>({
+      requests: boolean,
+      resume: boolean,
+      continue: boolean,
+    }),
   }),
   InputReceipt: object<Omit<InputReceipt, 'replayed'>>(receipt),
   RunWait: object<RunWait>({

@@ -69,7 +69,7 @@ export const capabilityTests = (contract: Contract): void => {
         placement: { backendInternal: false, localProcess: false, remoteHost: true },
         access: { filesystem: false, shell: false, git: false, worktree: false },
         tools: { available: [] },
-        operations: { requests: false, resume: true },
+        operations: { requests: false, resume: true, continue: false },
       });
       await scene.refuses('TOOL_UNKNOWN', 'a withdrawn tool', () => scene.create({ tools: ['write'] }));
     },
