@@ -83,6 +83,8 @@ class RuntimeProcess {
       create: (log, begin, batch) => unlessKilled(() => store.create(log, begin, batch)),
       append: (log, after, batch) => unlessKilled(() => store.append(log, after, batch)),
       remove: (log) => unlessKilled(() => store.remove(log)),
+      putBlob: (log, name, body) => unlessKilled(() => store.putBlob(log, name, body)),
+      blob: (log, name) => unlessKilled(() => store.blob(log, name)),
       putBundle: (bundle) => unlessKilled(() => store.putBundle(bundle)),
       head: (log) => store.head(log),
       read: (log, position, limits) => store.read(log, position, limits),

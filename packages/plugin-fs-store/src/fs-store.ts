@@ -100,6 +100,14 @@ export class FsStore implements RuntimeStore {
     return this.#directory.remove(log);
   }
 
+  async putBlob(log: string, name: string, body: Uint8Array): Promise<void> {
+    return this.#directory.putBlob(log, name, body);
+  }
+
+  async blob(log: string, name: string): Promise<Uint8Array | null> {
+    return this.#directory.blob(log, name);
+  }
+
   async putBundle(bundle: StoredBundle): Promise<void> {
     return this.#directory.putBundle(bundle);
   }

@@ -63,6 +63,8 @@ export const recordedStore = async (path: string): Promise<RuntimeStore> => {
     read: (log, position, limits) => inner.read(log, position, limits),
     record: (log) => inner.record(log),
     keys: (log) => inner.keys(log),
+    putBlob: (log, name, body) => inner.putBlob(log, name, body),
+    blob: (log, name) => inner.blob(log, name),
     putBundle: (bundle) => inner.putBundle(bundle),
     bundle: (digest) => inner.bundle(digest),
     bundles: () => inner.bundles(),

@@ -20,11 +20,11 @@ import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Journal } from '../journal/journal.ts';
 import { EMPTY_POSITION, encodeCursor, type LogPosition } from '../log/cursor.ts';
-import { publicError } from '../plugin-kit/public-text.ts';
-import { digestOf, eventKey, hashOfKey } from '../workers/idempotency.ts';
+import { eventKey, hashOfKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
 import type { Bundles } from './bundles.ts';
+import { assertConfig, assertContinues, assertTools, configDigestOf } from './engine-checks.ts';
 import type { Receipt } from './inputs.ts';
 import { type CheckedInput, checkCreate, checkInput } from './requests.ts';
 
@@ -52,31 +52,6 @@ export interface Created {
 }
 
 type Spec = WorkerSpec & { readonly engine: string };
-
-const NAMES_SHOWN = 20;
-
-const listed = (names: readonly string[], show: (name: string) => string): string =>
-  names.slice(0, NAMES_SHOWN).map(show).join(', ') + (names.length > NAMES_SHOWN ? ', …' : '');
-
-/** @throws TOOL_UNKNOWN the message names the unknown tools and those that exist */
-const assertTools = ({ name, capabilities }: Engine, tools: readonly string[]): void => {
-  const { tools: known = [] } = capabilities;
-  const unknown = tools.filter((tool) => !known.includes(tool));
-  if (unknown.length === 0) return;
-  const what = `tool${unknown.length === 1 ? '' : 's'} ${listed(unknown, (tool) => `"${tool}"`)}`;
-  const there = known.length === 0 ? 'it has no tools' : `its tools are ${listed(known, (tool) => tool)}`;
-  throw new RuntimeError('TOOL_UNKNOWN', `The engine "${name}" has no ${what}; ${there}`, {
-    details: { tools: unknown, known },
-  });
-};
-
-/** @throws CONFIG_UNSUPPORTED the engine cannot continue a run that was interrupted */
-export const assertContinues = ({ name, capabilities }: Engine): void => {
-  if (capabilities.continues === true) return;
-  throw new RuntimeError('CONFIG_UNSUPPORTED', `The engine "${name}" cannot continue runs`, {
-    details: { engine: name, field: 'whenInterrupted' },
-  });
-};
 
 /**
  * Creates Workers, completely or not at all (P11). The log begins with `worker.created` while the Worker is invisible.
@@ -155,7 +130,7 @@ export class Creation {
     const { engine: name, ...rest } = spec;
     // the result of plugins and profiles is checked like a request
     checkCreate({ engine: name, ...rest }, limits);
-    this.#checkConfig(engine, spec.config);
+    assertConfig(engine, spec.config);
     assertTools(engine, spec.tools);
     if (spec.whenInterrupted === 'continue') assertContinues(engine);
     if (spec.parent !== null && !workers.has(spec.parent)) {
@@ -167,22 +142,6 @@ export class Creation {
     for (const [index, { resource }] of spec.claims.entries())
       parseResource(resource, `/claims/${index}/resource`);
     return { ...spec, engine: spec.engine };
-  }
-
-  #checkConfig(engine: Engine, config: WorkerSpec['config']): void {
-    try {
-      engine.checkConfig?.(config);
-    } catch (cause) {
-      if (cause instanceof RuntimeError) throw publicError(cause);
-      throw new RuntimeError(
-        'CONFIG_UNSUPPORTED',
-        `The engine "${engine.name}" does not support this config`,
-        {
-          cause,
-          details: { engine: engine.name },
-        },
-      );
-    }
   }
 
   /** Reserves the id and the claims in one step, before the first await, then commits the creation. */
@@ -247,7 +206,7 @@ export class Creation {
         ...(delegatedBy !== undefined && { delegatedBy }),
         profile,
         bundle,
-        configDigest: `sha256-${Buffer.from(digestOf(config), 'base64url').toString('hex')}`,
+        configDigest: configDigestOf(config),
         tools,
         claims: claims.map(({ name, mode }) => ({ name, mode })),
         ...(whenInterrupted !== 'stop' && { whenInterrupted }),

@@ -125,9 +125,20 @@ export const checkCreate = (request: CreateWorker, limits: Limits): void => {
   assertBytes('The config', request.config, 'configBytes', limits);
 };
 
-/** @throws INVALID_REQUEST */
-export const checkUpdate = (request: UpdateWorker, limits: Limits): void =>
-  assertShape(objectOf({ displayName, labels: labels(limits), whenInterrupted }), request);
+/** @throws INVALID_REQUEST · PAYLOAD_TOO_LARGE */
+export const checkUpdate = (request: UpdateWorker, limits: Limits): void => {
+  assertShape(
+    objectOf({
+      displayName,
+      labels: labels(limits),
+      whenInterrupted,
+      config: jsonObject,
+      tools: listOf(name, { max: limits.tools }),
+    }),
+    request,
+  );
+  assertBytes('The config', request.config, 'configBytes', limits);
+};
 
 /** @throws INVALID_REQUEST */
 export const checkStop = (request: unknown, limits: Limits): void =>

@@ -126,6 +126,9 @@ export interface EventData {
     readonly displayName?: string | null;
     readonly labels?: Readonly<Record<string, string>>;
     readonly whenInterrupted?: WhenInterrupted;
+    /** The digest of another config. It applies to the runs that start after this event. */
+    readonly configDigest?: string;
+    readonly tools?: readonly string[];
   };
   'worker.stopped': { readonly outcome: StopResult; readonly reason?: string };
   'worker.resumed': { readonly reason?: string };

@@ -85,6 +85,10 @@ export interface UpdateWorker {
   /** Replaces all labels, if present. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly whenInterrupted?: WhenInterrupted;
+  /** Replaces the config, if present. It is checked as at a creation, and applies to runs that start later. */
+  readonly config?: JsonObject;
+  /** Replaces the granted tools, if present. */
+  readonly tools?: readonly string[];
 }
 
 /** The current state of a Worker. */
@@ -429,8 +433,10 @@ export interface RuntimeApi {
   /** Returns the current state of a Worker. */
   getWorker(workerId: string): Promise<WorkerDetail>;
   /**
-   * Changes the display name, the labels or `whenInterrupted` of a Worker. Returns its new state.
-   * @throws CONFIG_UNSUPPORTED the engine cannot continue runs
+   * Changes a Worker. Returns its new state. If the config or the tools change, the execution of an idle Worker ends, and the
+   * next input attaches another one; a run that is active goes on as it began.
+   * @throws CONFIG_UNSUPPORTED also if the engine cannot continue runs · TOOL_UNKNOWN · ENGINE_UNAVAILABLE the engine is not
+   * loaded · PAYLOAD_TOO_LARGE · LIMIT_REACHED
    */
   updateWorker(workerId: string, update: UpdateWorker): Promise<WorkerDetail>;
   /** Deletes a stopped Worker with its log. @throws WORKER_NOT_STOPPED */

@@ -208,7 +208,7 @@ export interface RuntimeStore {
    */
   read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice>;
 
-  /** Returns the private record that was given at the creation. */
+  /** Returns the private record that was given at the creation. It does not change. */
   record(log: string): Promise<JsonValue>;
 
   /**
@@ -222,6 +222,15 @@ export interface RuntimeStore {
    * restart. A repeated call is not an error.
    */
   remove(log: string): Promise<void>;
+
+  /**
+   * Keeps bytes beside a log, under a name of at most 128 letters, digits, `-` and `_`. On return they are as durable as an
+   * append. A repeated call with the same bytes is not an error; the runtime never stores other bytes under the same name.
+   * `remove` also removes the blobs of the log.
+   */
+  putBlob(log: string, name: string, body: Uint8Array): Promise<void>;
+  /** Returns a blob of a log, or null if the log has none of this name. */
+  blob(log: string, name: string): Promise<Uint8Array | null>;
 
   /** Keeps a bundle under its digest. A repeated call is not an error. */
   putBundle(bundle: StoredBundle): Promise<void>;

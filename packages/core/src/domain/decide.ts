@@ -305,10 +305,11 @@ export const detachExecution = (
   ];
 };
 
-/** Changes the display name, the labels or `whenInterrupted`. Values that stay the same produce no events. */
+/** Changes a Worker. `configDigest` is the digest of another config, or null. Values that stay the same produce no events. */
 export const update = (
   state: WorkerState,
-  { displayName, labels, whenInterrupted }: UpdateWorker,
+  { displayName, labels, whenInterrupted, tools }: UpdateWorker,
+  configDigest: string | null,
 ): readonly NewEvent[] => {
   assertAlive(state);
   const data = {
@@ -316,6 +317,9 @@ export const update = (
     ...(labels !== undefined &&
       JSON.stringify(labels) !== JSON.stringify(state.labels) && { labels: { ...labels } }),
     ...(whenInterrupted !== undefined && whenInterrupted !== state.whenInterrupted && { whenInterrupted }),
+    ...(configDigest !== null && configDigest !== state.configDigest && { configDigest }),
+    ...(tools !== undefined &&
+      JSON.stringify(tools) !== JSON.stringify(state.tools) && { tools: [...tools] }),
   };
   return Object.keys(data).length === 0 ? [] : [{ type: 'worker.updated', data }];
 };

@@ -29,7 +29,9 @@ export const growthBy = (state: WorkerState, { type, data }: NewEvent): number =
         sizeOf(data.displayName) -
         sizeOf(data.displayName === undefined ? undefined : state.displayName) +
         sizeOf(data.labels) -
-        sizeOf(data.labels === undefined ? undefined : state.labels)
+        sizeOf(data.labels === undefined ? undefined : state.labels) +
+        sizeOf(data.tools) -
+        sizeOf(data.tools === undefined ? undefined : state.tools)
       );
     case 'execution.recorded':
       return sizeOf(data.value) - sizeOf(state.recorded);

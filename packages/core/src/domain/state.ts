@@ -100,6 +100,8 @@ export interface WorkerState {
   readonly profile: string | null;
   readonly bundle: BundleRef | null;
   readonly configDigest: string;
+  /** True if the config is not the one of the creation. It is a blob of the log then. */
+  readonly isReconfigured: boolean;
   readonly tools: readonly string[];
   readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
   readonly creationKey: EventKey | null;
@@ -150,6 +152,7 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   profile: null,
   bundle: null,
   configDigest: '',
+  isReconfigured: false,
   tools: NONE,
   claims: NONE,
   creationKey: null,
@@ -202,6 +205,11 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       if (event.data.displayName !== undefined) draft.displayName = event.data.displayName;
       if (event.data.labels !== undefined) draft.labels = event.data.labels;
       if (event.data.whenInterrupted !== undefined) draft.whenInterrupted = event.data.whenInterrupted;
+      if (event.data.tools !== undefined) draft.tools = event.data.tools;
+      if (event.data.configDigest !== undefined) {
+        draft.configDigest = event.data.configDigest;
+        draft.isReconfigured = true;
+      }
       return;
     case 'worker.stopped':
       draft.status = 'stopped';

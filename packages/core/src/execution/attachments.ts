@@ -1,11 +1,13 @@
 import type { DetachReason, Engine } from '../contracts/engine.ts';
 import type { NewEvent } from '../contracts/event.ts';
+import type { JsonObject } from '../contracts/json.ts';
 import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
 import { assertRunnable, attachExecution, needsExecution } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { publicError } from '../plugin-kit/public-text.ts';
+import { configBlobOf } from '../workers/config-blob.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { Execution, type ExecutionOwner } from './execution.ts';
 import { type ExecutionState, executionStateOf, findExecutionState } from './execution-state.ts';
@@ -116,10 +118,18 @@ export class Attachments {
     }
   }
 
-  /** Reads the private record that was stored when the Worker was created. */
+  /**
+   * Reads the private record that was stored when the Worker was created, with the config that it has now.
+   * @throws WORKER_DAMAGED the config is lost
+   */
   async recordOf(worker: Worker): Promise<PrivateRecord> {
     const { store } = this.#options;
-    return (worker.begin?.record ?? (await store.record(worker.state.log))) as unknown as PrivateRecord;
+    const { log, isReconfigured, configDigest } = worker.state;
+    const record = (worker.begin?.record ?? (await store.record(log))) as unknown as PrivateRecord;
+    if (!isReconfigured) return record;
+    const config = await store.blob(log, configBlobOf(configDigest));
+    if (config === null) throw new RuntimeError('WORKER_DAMAGED', 'The config of the Worker is lost');
+    return { ...record, config: JSON.parse(Buffer.from(config).toString()) as JsonObject };
   }
 
   /** Waits for the engine, at most `attachTimeoutMs`. A session that arrives later is detached. */

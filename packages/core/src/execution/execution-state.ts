@@ -14,6 +14,8 @@ export class ExecutionState implements ExecutionSlot {
   attaching: Promise<Execution> | null = null;
   /** The driver of the active run. It stays until the run has ended, also if its execution was fenced. */
   driver: RunDriver | null = null;
+  /** True if the config or the tools have changed since the execution was attached. It ends after its run. */
+  isOutdated = false;
   stopping: Promise<StopOutcome> | null = null;
   /** The deadline of the stop in progress. */
   stopDeadline: Deadline | null = null;

@@ -46,6 +46,11 @@ const inputIn = (events: readonly WorkerEvent[], runId: string): RunInput | null
   return null;
 };
 
+/** True if an event changes what an engine is attached with. */
+const isReconfiguration = (event: WorkerEvent): boolean =>
+  event.type === 'worker.updated' &&
+  (event.data.configDigest !== undefined || event.data.tools !== undefined);
+
 /** The pause before a run is continued for the second time. It doubles with each further time. */
 const FIRST_RETRY_MS = 1_000;
 
@@ -111,6 +116,9 @@ export class Supervisor implements ExecutionOwner {
     const slot = findExecutionState(worker);
     const { state } = worker;
     if (slot) this.#notifyDriver(slot, events);
+    if (slot && events.some(isReconfiguration))
+      slot.isOutdated = slot.execution !== null || slot.attaching !== null;
+    if (slot?.isOutdated && state.run === null && !slot.stopping) this.#detachOutdated(slot);
     if (slot?.stall && !needsExecution(state)) this.#stalls.end(worker);
     if (!worker.live || state.phase !== 'alive' || state.status === 'stopped' || worker.isCancelled) return;
     const execution = slot?.execution ?? null;
@@ -124,6 +132,15 @@ export class Supervisor implements ExecutionOwner {
       // the backoff after a failed attempt is not cut short by an unrelated event
       if (execution || !slot?.stall) void this.continueQueue(worker);
     }
+  }
+
+  /** Detaches an idle execution that has an earlier config, so that the next run gets the present one. */
+  #detachOutdated(slot: ExecutionState): void {
+    slot.isOutdated = false;
+    const { execution } = slot;
+    if (!execution) return;
+    this.#attachments.fence(execution);
+    void this.#attachments.detach(execution, 'stop');
   }
 
   #notifyDriver(slot: ExecutionState, events: readonly WorkerEvent[]): void {
@@ -219,6 +236,7 @@ export class Supervisor implements ExecutionOwner {
   startsNext(worker: Worker): boolean {
     const slot = findExecutionState(worker);
     if (this.#isDraining || slot === null || slot.stopping !== null || slot.execution === null) return false;
+    if (slot.isOutdated) return false;
     const { run, queue } = worker.state;
     const growth = (queue[0]?.bytes ?? 0) - (run?.input?.bytes ?? 0);
     return this.#services.activeInputs.hasRoom(growth);

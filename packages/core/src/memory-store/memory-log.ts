@@ -57,6 +57,7 @@ const countWhile = (length: number, passes: (index: number) => boolean): number 
  * copies only a slice that spans several batches.
  */
 export class MemoryLog {
+  readonly blobs = new Map<string, Uint8Array>();
   readonly workerId: string;
   readonly record: JsonValue;
   readonly #log: string;

@@ -64,6 +64,14 @@ class MemoryStore implements RuntimeStore {
     this.#logs.delete(log);
   }
 
+  async putBlob(log: string, name: string, body: Uint8Array): Promise<void> {
+    this.#log(log).blobs.set(name, body);
+  }
+
+  async blob(log: string, name: string): Promise<Uint8Array | null> {
+    return this.#log(log).blobs.get(name) ?? null;
+  }
+
   async putBundle(bundle: StoredBundle): Promise<void> {
     this.#openHost();
     this.#bundles.set(bundle.digest, bundle.body);

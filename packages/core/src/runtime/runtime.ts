@@ -1,5 +1,4 @@
 import { admitted } from '../admission.ts';
-import { assertContinues } from '../commands/creation.ts';
 import {
   assertWorkerId,
   checkCancel,
@@ -14,6 +13,7 @@ import {
   checkWait,
 } from '../commands/requests.ts';
 import { resume } from '../commands/resume.ts';
+import { updateWorker } from '../commands/update.ts';
 import { runtimeCapabilities } from '../contracts/capabilities.ts';
 import { type Clock, systemClock } from '../contracts/clock.ts';
 import type { Engine } from '../contracts/engine.ts';
@@ -30,7 +30,7 @@ import type { RuntimeStore } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
-import { remove, resolveRequest, update } from '../domain/decide.ts';
+import { remove, resolveRequest } from '../domain/decide.ts';
 import { decodeWorkersCursor, encodeCursor } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
@@ -267,16 +267,11 @@ export class Runtime implements ServedRuntime {
   }
 
   async updateWorker(workerId: string, request: Api.UpdateWorker): Promise<Api.WorkerDetail> {
-    const { journal, engines } = this.#lifecycle.running();
+    const parts = this.#lifecycle.running();
     const worker = this.#worker(workerId);
     checkUpdate(request, this.limits);
-    const engine = engines.get(worker.state.engine);
-    if (request.whenInterrupted === 'continue' && engine) assertContinues(engine);
-    const command = { type: 'worker.update', workerId, worker: factsOf(worker), update: request } as const;
-    return admitted(this.#hooks.admit, command, async () => {
-      await journal.commit(worker, (state) => update(state, request));
-      return this.#detail(worker);
-    });
+    await updateWorker({ ...parts, hooks: this.#hooks }, worker, request);
+    return this.#detail(worker);
   }
 
   async deleteWorker(workerId: string): Promise<void> {

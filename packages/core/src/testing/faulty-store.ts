@@ -40,6 +40,8 @@ const WRITES = {
   record: false,
   keys: false,
   remove: true,
+  putBlob: true,
+  blob: false,
   putBundle: true,
   bundle: false,
   bundles: false,
@@ -55,7 +57,7 @@ export interface StoreCall {
   readonly log: string | null;
   /** The batch of a `create` or an `append`, or null. */
   readonly batch: Batch | null;
-  /** True for create, append, remove and putBundle. */
+  /** True for create, append, remove, putBlob and putBundle. */
   readonly isWrite: boolean;
 }
 
@@ -228,6 +230,14 @@ export class FaultyStore implements RuntimeStore {
 
   remove(log: string): Promise<void> {
     return this.#call('remove', log, null, () => this.#inner.remove(log));
+  }
+
+  putBlob(log: string, name: string, body: Uint8Array): Promise<void> {
+    return this.#call('putBlob', log, null, () => this.#inner.putBlob(log, name, body));
+  }
+
+  blob(log: string, name: string): Promise<Uint8Array | null> {
+    return this.#call('blob', log, null, () => this.#inner.blob(log, name));
   }
 
   putBundle(bundle: StoredBundle): Promise<void> {

@@ -13,6 +13,7 @@ import { requestTests } from './api/requests.ts';
 import { restartingTests } from './api/restarting.ts';
 import { Scene } from './api/scene.ts';
 import { stoppingTests } from './api/stopping.ts';
+import { updatingTests } from './api/updating.ts';
 import { waitingTests } from './api/waiting.ts';
 import { watchingTests } from './api/watching.ts';
 import { declareOn } from './declare.ts';
@@ -44,6 +45,7 @@ export const testRuntimeApi = (
   listingTests(contract);
   inputTests(contract);
   waitingTests(contract);
+  updatingTests(contract);
   requestTests(contract);
   stoppingTests(contract);
   readingTests(contract);

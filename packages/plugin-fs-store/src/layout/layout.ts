@@ -19,6 +19,7 @@ export class Layout {
   readonly wal: string;
   readonly workers: string;
   readonly bundles: string;
+  readonly blobs: string;
   readonly trash: string;
   readonly rescued: string;
 
@@ -31,6 +32,7 @@ export class Layout {
     this.wal = join(root, 'wal');
     this.workers = join(root, 'workers');
     this.bundles = join(root, 'bundles');
+    this.blobs = join(root, 'blobs');
     this.trash = join(root, 'trash');
     this.rescued = join(root, 'rescued');
   }
@@ -41,6 +43,14 @@ export class Layout {
 
   bundle(digest: string): string {
     return join(this.bundles, `${fileNameOf(digest)}.json`);
+  }
+
+  blobsOf(log: string): string {
+    return join(this.blobs, fileNameOf(log));
+  }
+
+  blob(log: string, name: string): string {
+    return join(this.blobsOf(log), fileNameOf(name));
   }
 
   worker(directory: string): string {

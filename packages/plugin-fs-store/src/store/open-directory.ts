@@ -10,6 +10,7 @@ import { Lane } from '../disk/lane.ts';
 import type { Ownership } from '../disk/ownership.ts';
 import { Reserve } from '../disk/reserve.ts';
 import { Backlog } from '../files/backlog.ts';
+import { BlobFiles } from '../files/blob-files.ts';
 import { BundleFiles } from '../files/bundle-files.ts';
 import { inspect } from '../files/inspection.ts';
 import type { LogEntry } from '../files/log-entry.ts';
@@ -46,7 +47,7 @@ const isUnused = async (disk: Disk, layout: Layout, identity: FoundIdentity): Pr
 };
 
 const makeDirectories = async (disk: Disk, layout: Layout): Promise<void> => {
-  for (const path of [layout.wal, layout.workers, layout.bundles, layout.trash])
+  for (const path of [layout.wal, layout.workers, layout.bundles, layout.blobs, layout.trash])
     await disk.makeDirectory(path);
   await disk.syncDirectory(layout.root);
 };
@@ -183,8 +184,23 @@ const assemble = async (
   await inspectAll(entries, files, disk, report);
   const reads = new Lane();
   const bundles = new BundleFiles(disk, layout, backlog.lane, reads);
+  const blobs = new BlobFiles(disk, layout, backlog.lane, reads);
+  await blobs.removeOthers((id) => entries.has(id)).catch(() => {});
   const { keptKeys } = host;
-  return { disk, entries, log, reserve, backlog, files, checkpoints, bundles, reads, keptKeys, report };
+  return {
+    disk,
+    entries,
+    log,
+    reserve,
+    backlog,
+    files,
+    checkpoints,
+    bundles,
+    blobs,
+    reads,
+    keptKeys,
+    report,
+  };
 };
 
 /**

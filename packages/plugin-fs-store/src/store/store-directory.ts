@@ -17,6 +17,7 @@ import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
 import type { Reserve } from '../disk/reserve.ts';
 import type { Backlog } from '../files/backlog.ts';
+import type { BlobFiles } from '../files/blob-files.ts';
 import type { BundleFiles } from '../files/bundle-files.ts';
 import { reportDamage, reportUnreadable } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
@@ -50,6 +51,7 @@ export interface StoreParts {
   readonly files: WorkerFiles;
   readonly checkpoints: Checkpoints;
   readonly bundles: BundleFiles;
+  readonly blobs: BlobFiles;
   /** The lane of the reads. */
   readonly reads: Lane;
   /** The number of key entries of each log that the runtime reads back. */
@@ -195,6 +197,21 @@ export class StoreDirectory {
     return this.#write(FRAME_KIND.remove, entry, { lines: NO_BYTES, count: 0 }, null);
   }
 
+  async putBlob(log: string, name: string, body: Uint8Array): Promise<void> {
+    const entry = this.#entry(log);
+    await this.#parts.blobs.put(log, name, body);
+    await this.#parts.log.assertOwned();
+    // a removal in the meantime may have deleted the blobs before this one
+    if (!entry.isRemoved) return;
+    await this.#parts.blobs.remove(log);
+    throw notFound(log);
+  }
+
+  async blob(log: string, name: string): Promise<Uint8Array | null> {
+    this.#entry(log);
+    return this.#parts.blobs.get(log, name);
+  }
+
   async putBundle(bundle: StoredBundle): Promise<void> {
     const { bundles, log } = this.#parts;
     await bundles.put(bundle);
@@ -307,6 +324,7 @@ export class StoreDirectory {
     entry.phase = 'removed';
     this.#parts.entries.delete(entry.log);
     this.#parts.checkpoints.remove(entry);
+    void this.#parts.blobs.remove(entry.log);
   }
 
   #failed(entry: LogEntry, kind: LogChange['kind'], failure: RuntimeError): void {

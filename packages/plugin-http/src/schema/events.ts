@@ -63,7 +63,13 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'worker.created': created(),
   'worker.updated': object<EventData['worker.updated']>(
     {},
-    { displayName: nullableString, labels: mapOf(string), whenInterrupted },
+    {
+      displayName: nullableString,
+      labels: mapOf(string),
+      whenInterrupted,
+      configDigest: string,
+      tools: arrayOf(string),
+    },
   ),
   'worker.stopped': object<EventData['worker.stopped']>(
     { outcome: enumOf('graceful', 'detached') },

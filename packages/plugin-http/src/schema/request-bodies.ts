@@ -117,7 +117,18 @@ export const requestSchemas = (limits: Limits): Schemas => ({
       },
     ),
   ),
-  UpdateWorker: closed(object<UpdateWorker>({}, { displayName, labels: labelsOf(limits), whenInterrupted })),
+  UpdateWorker: closed(
+    object<UpdateWorker>(
+      {},
+      {
+        displayName,
+        labels: labelsOf(limits),
+        whenInterrupted,
+        config: described(anyObject, `Replaces the configuration, at most ${limits.configBytes} bytes.`),
+        tools: arrayOf(name, { maxItems: limits.tools }),
+      },
+    ),
+  ),
   WorkerInput: inputOf(limits),
   CancelRun: closed(
     object<{ readonly runId?: string; readonly reason?: string }>(

@@ -86,6 +86,39 @@ export const documentTests = (contract: Contract): void => {
     t.true((await scene.store.keys('log_a')).length < 4_500, 'the oldest keys are removed');
   });
 
+  contract(
+    'blobs are kept beside their log, before and after a reopen, and removed with it',
+    async (t, scene) => {
+      await scene.begin('log_a', ['created']);
+      await scene.begin('log_b', ['created']);
+      const bodies = new Map<string, Uint8Array>(
+        ['sha256-ab', 'config-CD_1', 'x'.repeat(128)].map((name, index) => [
+          name,
+          Buffer.from(`${name}\n\0\xff`.repeat(1 + index * 20_000), 'latin1'),
+        ]),
+      );
+      for (const [name, body] of bodies) await scene.store.putBlob('log_a', name, body);
+      await scene.store.putBlob('log_a', 'sha256-ab', bodies.get('sha256-ab') ?? new Uint8Array(0));
+      for (let round = 0; round < 2; round += 1) {
+        for (const [name, body] of bodies) {
+          scene.checkBytes((await scene.store.blob('log_a', name)) ?? new Uint8Array(0), body, name);
+          t.is(await scene.store.blob('log_b', name), null);
+        }
+        t.is(await scene.store.blob('log_a', 'none'), null);
+        await scene.reopen();
+      }
+      await scene.remove('log_a');
+      await scene.refuses('WORKER_NOT_FOUND', 'a blob of a removed log', () =>
+        scene.store.blob('log_a', 'sha256-ab'),
+      );
+      await scene.refuses('WORKER_NOT_FOUND', 'a new blob of a removed log', () =>
+        scene.store.putBlob('log_a', 'late', new Uint8Array(1)),
+      );
+      await scene.reopen();
+      await scene.checkListing();
+    },
+  );
+
   contract('bundles are found by digest and listed in order, before and after a reopen', async (t, scene) => {
     const bodies = new Map<string, Uint8Array>();
     for (let index = 0; index < 20; index += 1) {

@@ -15,6 +15,8 @@ const callsOf = (store: RuntimeStore, model: LogModel) => ({
   record: () => store.record('log_a'),
   keys: () => store.keys('log_a'),
   remove: () => store.remove('log_a'),
+  putBlob: () => store.putBlob('log_a', 'b', new Uint8Array(1)),
+  blob: () => store.blob('log_a', 'b'),
   putBundle: () => store.putBundle({ digest: 'ab12', body: new Uint8Array(1) }),
   bundle: () => store.bundle('ab12'),
   bundles: () => store.bundles(),

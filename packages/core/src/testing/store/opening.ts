@@ -37,6 +37,8 @@ export const openingTests = (contract: Contract): void => {
       record: () => store.record('log_a'),
       keys: () => store.keys('log_a'),
       remove: () => store.remove('log_a'),
+      putBlob: () => store.putBlob('log_a', 'b', new Uint8Array(1)),
+      blob: () => store.blob('log_a', 'b'),
       putBundle: () => store.putBundle({ digest: 'd', body: new Uint8Array(1) }),
       bundle: () => store.bundle('d'),
       bundles: () => store.bundles(),

@@ -1,0 +1,78 @@
+import { admitted } from '../admission.ts';
+import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
+import type { JsonObject } from '../contracts/json.ts';
+import type { UpdateWorker } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import { update } from '../domain/decide.ts';
+import { configBlobOf } from '../workers/config-blob.ts';
+import { factsOf } from '../workers/views.ts';
+import type { Worker } from '../workers/worker.ts';
+import type { CreationOptions } from './creation.ts';
+import { assertConfig, assertContinues, assertTools, configDigestOf } from './engine-checks.ts';
+
+type UpdateOptions = Pick<CreationOptions, 'engines' | 'journal' | 'supervisor' | 'store'> & {
+  readonly hooks: Hooks;
+};
+
+/**
+ * Lets plugins prepare a new config and new tools, as for a creation. They may change nothing else of the Worker.
+ * @throws CONFIG_UNSUPPORTED a plugin would change more
+ */
+const prepared = async (
+  { hooks, supervisor }: UpdateOptions,
+  worker: Worker,
+  request: UpdateWorker,
+): Promise<Pick<WorkerSpec, 'config' | 'tools'>> => {
+  const { workerId, engine, displayName, labels, parent, profile, bundle, whenInterrupted } = worker.state;
+  const { config: current, claims } = await supervisor.recordOf(worker);
+  const config = structuredClone(request.config ?? current);
+  const tools = [...(request.tools ?? worker.state.tools)];
+  const kept = { workerId, engine, displayName, labels, parent, profile, bundle, claims, whenInterrupted };
+  const spec = await hooks.prepare.promise({ ...kept, config, tools }, { engine, config, tools });
+  const { config: _config, tools: _tools, ...rest } = spec;
+  if (JSON.stringify(rest) !== JSON.stringify(kept)) {
+    throw new RuntimeError('CONFIG_UNSUPPORTED', 'This change needs another Worker', {
+      details: { engine },
+    });
+  }
+  return spec;
+};
+
+/**
+ * Changes a Worker. Another config is stored beside the log before the event that names its digest, so that neither exists
+ * without the other.
+ * @throws as `RuntimeApi.updateWorker`
+ */
+export const updateWorker = async (
+  options: UpdateOptions,
+  worker: Worker,
+  request: UpdateWorker,
+): Promise<void> => {
+  const { engines, journal, store, hooks } = options;
+  const { workerId, state } = worker;
+  const engine = engines.get(state.engine);
+  const isOfEngine =
+    request.config !== undefined || request.tools !== undefined || request.whenInterrupted === 'continue';
+  if (isOfEngine && !engine) {
+    throw new RuntimeError('ENGINE_UNAVAILABLE', `The engine "${state.engine}" is not loaded`, {
+      details: { engine: state.engine },
+    });
+  }
+  let config: JsonObject | null = null;
+  let change = request;
+  if (engine && request.whenInterrupted === 'continue') assertContinues(engine);
+  if (engine && (request.config !== undefined || request.tools !== undefined)) {
+    const spec = await prepared(options, worker, request);
+    assertConfig(engine, spec.config);
+    assertTools(engine, spec.tools);
+    config = spec.config;
+    change = { ...request, tools: spec.tools };
+  }
+  const command = { type: 'worker.update', workerId, worker: factsOf(worker), update: request } as const;
+  await admitted(hooks.admit, command, async () => {
+    const digest = config && configDigestOf(config);
+    if (config && digest !== null && digest !== worker.state.configDigest)
+      await store.putBlob(state.log, configBlobOf(digest), Buffer.from(JSON.stringify(config)));
+    await journal.commit(worker, (current) => update(current, change, digest));
+  });
+};
