@@ -243,17 +243,18 @@ test('tools of a server over standard input are granted by name, and their failu
   const { server, recordedCalls } = await stdioServer(t, { env: ['TEST_MCP_TOKEN'] });
   const scene = await ModelScene.open(t, { mcpServers: { test: server } });
   scene.server.answer = caller;
+  const workerId = await scene.create(
+    {},
+    { tools: ['test.echo', 'test.fail', 'test.environment', 'test.die'] },
+  );
   t.deepEqual((await scene.runtime.summary()).capabilities.tools.available, [
     'test.die',
+    'test.die-beside-child',
     'test.echo',
     'test.environment',
     'test.fail',
     'test.hang',
   ]);
-  const workerId = await scene.create(
-    {},
-    { tools: ['test.echo', 'test.fail', 'test.environment', 'test.die'] },
-  );
   for (const text of [
     'test_echo hi',
     'test_fail no',
