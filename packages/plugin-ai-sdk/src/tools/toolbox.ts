@@ -7,7 +7,7 @@ import { McpServer } from './mcp-server.ts';
 import type { ToolCaller } from './tool-caller.ts';
 
 /** The circumstances of a tool call. */
-export interface CallOptions {
+interface CallOptions {
   readonly call: string;
   readonly caller: ToolCaller;
   readonly signal: AbortSignal;
