@@ -48,6 +48,8 @@ export class FakeMcpServer {
   call: (call: FakeCall) => unknown = () => textResult('seen');
   /** Answers a request for a call in place of `call`. */
   respond: ((id: number, response: ServerResponse, call: FakeCall) => void) | null = null;
+  /** Continues a stream after the event with this id. Without it, streams cannot be resumed. */
+  resume: ((lastEventId: string, response: ServerResponse) => void) | null = null;
   #sessions = new Map<string, string | undefined>();
   #initialized: Promise<void> = Promise.resolve();
   #server: Server | null = null;
@@ -98,6 +100,8 @@ export class FakeMcpServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
+    const lastEventId = request.headers['last-event-id'];
+    if (this.resume && typeof lastEventId === 'string') return this.resume(lastEventId, response);
     if (request.method !== 'POST') return json(response, 405, null);
     const { id, method, params = {} } = JSON.parse(Buffer.concat(chunks).toString()) as Message;
     const key = request.headers.authorization;

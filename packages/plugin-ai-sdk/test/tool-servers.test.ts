@@ -444,6 +444,31 @@ for (const [title, respond] of Object.entries(CUTS))
     t.is(far.calls.length, 2, 'the call is not made again');
   });
 
+test('a call ends as usual if its server resumes the stream that was cut', async (t) => {
+  const { far, scene } = await open(t);
+  const workerId = await scene.create({}, { tools: ['far.look'] });
+  let call = 0;
+  far.respond = (id, response) => {
+    call = id;
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('id: first\nretry: 10\ndata:\n\n', () => response.destroy());
+  };
+  let resumes = 0;
+  far.resume = (lastEventId, response) => {
+    t.is(lastEventId, 'first');
+    resumes += 1;
+    if (resumes === 1) {
+      response.destroy();
+      return;
+    }
+    const answer = { jsonrpc: '2.0', id: call, result: textResult('late') };
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.end(`data: ${JSON.stringify(answer)}\n\n`);
+  };
+  t.is(await learned(scene, workerId), 'result "late"');
+  t.is(far.calls.length, 1);
+});
+
 test('the exit of a program during a call is noticed at once, also if a child of it lives on', async (t) => {
   const record = join(await folder(t), 'record');
   const program = fileURLToPath(new URL('mcp-process.ts', import.meta.url));
