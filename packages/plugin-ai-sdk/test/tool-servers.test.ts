@@ -171,6 +171,7 @@ test('an odd tool costs only itself', async (t) => {
     list: { name: 'list', inputSchema: [] },
     properties: { name: 'properties', inputSchema: { type: 'object', properties: { a: 'string' } } },
     task: { name: 'task', inputSchema: { type: 'object' }, execution: { taskSupport: 'required' } },
+    large: { name: 'large', description: 'x'.repeat(300_000), inputSchema: { type: 'object' } },
     'a/b': { name: 'a/b', inputSchema: { type: 'object' } },
   };
   const far = await FakeMcpServer.open(t);
@@ -271,10 +272,12 @@ test('a run that waits for a tool server is cancelled at once, and so is a stop 
   far.hold();
   await scene.start();
   const { runId } = await scene.runtime.sendInput(workerId, { text: 'far_look' });
+  for await (const item of scene.runtime.observe(workerId, { after: 'start' }))
+    if (item.type === 'event' && item.event.type === 'run.started') break;
   t.deepEqual(await scene.runtime.cancelRun(workerId, { runId }), { changed: true, status: 'idle' });
-  t.is((await scene.runtime.getWorker(workerId)).execution.generation, 2, 'the execution was not detached');
+  const { items } = await scene.runtime.diagnostics();
+  t.deepEqual(items, [], 'the execution was not detached');
   await scene.runtime.stop();
-  t.pass();
 });
 
 const RESULTS: Readonly<Record<string, readonly [sent: unknown, output: string | RegExp]>> = {

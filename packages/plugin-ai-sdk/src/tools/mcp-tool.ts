@@ -21,6 +21,8 @@ export interface LeftOutTool {
 /** The names under which tools can be granted. */
 const GRANTABLE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const MAX_SHOWN_NAME_CHARS = 128;
+/** The size limit of the definition of a tool, as JSON. A larger one would fill the context of a model. */
+const MAX_DEFINITION_CHARS = 262_144;
 
 const isSchema = (value: unknown): boolean => typeof value === 'boolean' || isObject(value);
 
@@ -54,6 +56,8 @@ export const judgeTool = (server: string, entry: unknown): McpTool | LeftOutTool
   const leftOut = (reason: string): LeftOutTool => ({ name: name.slice(0, MAX_SHOWN_NAME_CHARS), reason });
   if (!GRANTABLE_NAME.test(`${server}.${name}`))
     return leftOut('its name is too long, or has others than letters, digits, ".", "_" and "-"');
+  if (JSON.stringify([description, inputSchema]).length > MAX_DEFINITION_CHARS)
+    return leftOut(`its definition has more than ${MAX_DEFINITION_CHARS} characters`);
   if (isObject(execution) && (execution as JsonObject).taskSupport === 'required')
     return leftOut('it can be called only as a task, which is not supported');
   const schema = inputSchemaOf(inputSchema);
