@@ -158,7 +158,7 @@ const schema = z.strictObject({
   toolOutputBytes: bytes.max(524_288).default(65_536),
   /**
    * The longest time that a creation or a run waits for a tool server that is starting, in milliseconds. After it, the
-   * server continues to start in the background. Default: 30,000 for a command, 10,000 for a URL. A creation never waits
+   * server continues to start in the background. Default: 30,000 for a command, 20,000 for a URL. A creation never waits
    * longer than 25 seconds.
    */
   connectMs: milliseconds.optional(),

@@ -361,6 +361,7 @@ test('tools of a server over HTTP are called with its key', async (t) => {
   process.env.TEST_MCP_KEY = 'http-canary-0123456789';
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`;
   const scene = await ModelScene.open(t, {
+    connectMs: 60_000,
     mcpServers: { far: { url, apiKeyEnv: 'TEST_MCP_KEY', permission: 'allow' } },
   });
   scene.server.answer = caller;

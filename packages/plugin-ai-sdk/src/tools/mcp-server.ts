@@ -16,7 +16,7 @@ import { ToolFailure } from './tool-failure.ts';
 /** The size limit of a message of a tool server. Larger ones are of no use to a model, and endless lines end here. */
 const MAX_MESSAGE_BYTES = 67_108_864;
 /** The default of `connectMs`. Programs that are installed at their start, such as those of `npx`, need longer. */
-const CONNECT_MS = { program: 30_000, url: 10_000 };
+const CONNECT_MS = { program: 30_000, url: 20_000 };
 /** The time after which an attempt to connect is cancelled. The next use begins another one. */
 const ATTEMPT_MS = { program: 300_000, url: 60_000 };
 /** The longest time that a creation waits. The runtime refuses a creation whose plugins take 30 seconds. */
