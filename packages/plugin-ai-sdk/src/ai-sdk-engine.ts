@@ -48,7 +48,7 @@ export class AiSdkEngine implements Engine {
     const config = workerConfig(context.config, this.#options.providers);
     // Checked now, because a missing key or a conflict of tools would fail every run.
     await this.#models.make(config.provider, config.model);
-    await this.#toolbox.grant(context.tools);
+    this.#toolbox.assertDistinct(context.tools);
     return { run: (run) => this.#run(run, context, config), detach: async () => {} };
   }
 
@@ -57,8 +57,9 @@ export class AiSdkEngine implements Engine {
     context: EngineContext,
     config: WorkerConfig,
   ): AsyncGenerator<readonly EngineOutput[]> {
-    const { workerId, tools, log } = context;
-    const logFields = { worker: workerId, run: run.runId };
+    const { runtimeId, workerId, tools, log } = context;
+    const { runId } = run;
+    const logFields = { worker: workerId, run: runId };
     const access: ModelAccess = {
       named: await this.#models.make(config.provider, config.model),
       config,
@@ -71,7 +72,7 @@ export class AiSdkEngine implements Engine {
         error: (fields, message) => log.error({ ...logFields, ...fields }, message),
       },
     };
-    const granted = await this.#toolbox.grant(tools);
+    const granted = await this.#toolbox.grant(tools, { runtimeId, workerId, runId }, run.signal);
     run.signal.throwIfAborted();
     const modelRun = await ModelRun.begin(run, context, access, granted);
     // A tool or an answer of a provider may have shown a key to the model.

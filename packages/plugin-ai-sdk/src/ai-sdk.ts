@@ -1,12 +1,12 @@
-import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import type { RuntimePlugin } from '@worker-runtime/core';
 import { AiSdkEngine, ENGINE_NAME } from './ai-sdk-engine.ts';
 import { type AiSdkOptions, resolveOptions } from './options.ts';
 import { Secrets } from './secrets.ts';
 import { Toolbox } from './tools/toolbox.ts';
 
 /**
- * Adds the engine `ai-sdk`: Workers that are conversations with a model. Connects to the tool servers when the runtime
- * starts. A server that cannot be reached is tried again when a Worker needs one of its tools.
+ * Adds the engine `ai-sdk`: Workers that are conversations with a model. Begins to connect the tool servers when the
+ * runtime starts, which does not wait for them. A server that cannot be reached is tried again when a Worker needs it.
  * @throws INVALID_REQUEST an option is missing, unknown or invalid
  */
 export const aiSdk = (options: AiSdkOptions): RuntimePlugin => plugin(options);
@@ -26,13 +26,11 @@ export const plugin = (options: unknown): RuntimePlugin => {
           await secrets.read(provider, `the provider "${name}"`).catch((error: unknown) => {
             host.log.warn({ provider: name, err: error }, 'The key of a provider is missing');
           });
-        await toolbox.connect('all');
+        // Not awaited, because a tool server that is slow or silent must not hold up the start of the runtime.
+        toolbox.start();
       });
       host.hooks.prepare.tapPromise(async (spec) => {
-        if (spec.engine !== ENGINE_NAME || spec.tools.length === 0) return spec;
-        const known = toolbox.names;
-        const [failure] = await toolbox.connect(spec.tools.filter((tool) => !known.includes(tool)));
-        if (failure) throw new RuntimeError(failure.code, failure.message);
+        if (spec.engine === ENGINE_NAME) await toolbox.find(spec.tools);
         return spec;
       });
     },

@@ -37,6 +37,8 @@ export type ProviderOptions = KeySource &
 export type McpServerOptions = {
   /** `ask` (the default): each call of its tools needs permission. `allow`: no call does. */
   readonly permission: 'ask' | 'allow';
+  /** Replaces the option `connectMs` for this server. */
+  readonly connectMs?: number | undefined;
 } & (
   | {
       /** A program that serves its standard input and output. All Workers share one process. */
@@ -62,7 +64,7 @@ export interface ResolvedOptions {
   readonly permissionMs: number;
   readonly toolMs: number;
   readonly toolOutputBytes: number;
-  readonly connectMs: number;
+  readonly connectMs?: number | undefined;
 }
 
 // The pattern of tool names that core accepts in creations.
@@ -102,6 +104,8 @@ const provider = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('anthropic'), baseUrl: url.optional(), ...key, ...models }),
 ]);
 
+const common = { permission, connectMs: milliseconds.optional() };
+
 const mcpServer = z.union(
   [
     z.strictObject({
@@ -110,13 +114,13 @@ const mcpServer = z.union(
       cwd: z.string().min(1).optional(),
       env: z.array(z.string().min(1)).default([]),
       envFiles: z.record(z.string().min(1), z.string().min(1)).default({}),
-      permission,
+      ...common,
     }),
-    z.strictObject({ url, ...key, permission }),
+    z.strictObject({ url, ...key, ...common }),
   ],
   {
     error:
-      'must have a command (with args, cwd, env, envFiles) or a url (with apiKeyEnv or apiKeyFile), and optionally permission',
+      'must have a command (with args, cwd, env, envFiles) or a url (with apiKeyEnv or apiKeyFile), and optionally permission and connectMs',
   },
 );
 
@@ -152,8 +156,12 @@ const schema = z.strictObject({
   toolMs: milliseconds.default(600_000),
   /** The size limit of the output of a tool call, in bytes. The rest is cut off, with a note that says so. */
   toolOutputBytes: bytes.max(524_288).default(65_536),
-  /** The longest time to connect to a tool server, in milliseconds. */
-  connectMs: milliseconds.default(10_000),
+  /**
+   * The longest time that a creation or a run waits for a tool server that is starting, in milliseconds. After it, the
+   * server continues to start in the background. Default: 30,000 for a command, 20,000 for a URL. A creation never waits
+   * longer than 25 seconds.
+   */
+  connectMs: milliseconds.optional(),
 });
 
 /** The options as they are given in code, in a file or by flags. */

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { z } from 'zod';
 
@@ -21,6 +22,14 @@ export const toolServer = (record: (line: string) => void): McpServer => {
   server.registerTool('hang', { inputSchema: shape }, () => {
     record('hang');
     return new Promise(() => {});
+  });
+  server.registerTool('die-beside-child', { inputSchema: shape }, () => {
+    record('die-beside-child');
+    // The child inherits the output and holds it open.
+    spawn(process.execPath, ['-e', 'setTimeout(() => {}, 30_000)'], {
+      stdio: ['ignore', 'inherit', 'ignore'],
+    }).unref();
+    process.exit(1);
   });
   server.registerTool('die', { inputSchema: shape }, () => {
     record('die');

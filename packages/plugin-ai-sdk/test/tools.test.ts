@@ -247,17 +247,18 @@ test('tools of a server over standard input are granted by name, and their failu
   const { server, recordedCalls } = await stdioServer(t, { env: ['TEST_MCP_TOKEN'] });
   const scene = await ModelScene.open(t, { mcpServers: { test: server } });
   scene.server.answer = caller;
+  const workerId = await scene.create(
+    {},
+    { tools: ['test.echo', 'test.fail', 'test.environment', 'test.die'] },
+  );
   t.deepEqual((await scene.runtime.summary()).capabilities.tools.available, [
     'test.die',
+    'test.die-beside-child',
     'test.echo',
     'test.environment',
     'test.fail',
     'test.hang',
   ]);
-  const workerId = await scene.create(
-    {},
-    { tools: ['test.echo', 'test.fail', 'test.environment', 'test.die'] },
-  );
   for (const text of [
     'test_echo hi',
     'test_fail no',
@@ -364,6 +365,7 @@ test('tools of a server over HTTP are called with its key', async (t) => {
   process.env.TEST_MCP_KEY = 'http-canary-0123456789';
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`;
   const scene = await ModelScene.open(t, {
+    connectMs: 60_000,
     mcpServers: { far: { url, apiKeyEnv: 'TEST_MCP_KEY', permission: 'allow' } },
   });
   scene.server.answer = caller;

@@ -1,41 +1,67 @@
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject, Logger } from '@worker-runtime/core';
 import { RuntimeError } from '@worker-runtime/core';
 import { childEnvironment } from '@worker-runtime/core/plugin-kit';
-import { boundedFetch } from '../model/bounded-fetch.ts';
 import type { McpServerOptions, ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
-
-export interface McpTool {
-  readonly name: string;
-  readonly description: string;
-  readonly inputSchema: JsonObject;
-}
+import { type ConnectionHost, McpConnection, type ToolList } from './mcp-connection.ts';
+import { mcpFailure, refusalOf } from './mcp-failure.ts';
+import { McpHttpTransport } from './mcp-http-transport.ts';
+import { McpProcessTransport } from './mcp-process-transport.ts';
+import { McpResult } from './mcp-result.ts';
+import type { McpTool } from './mcp-tool.ts';
+import type { ToolCaller } from './tool-caller.ts';
+import { ToolFailure } from './tool-failure.ts';
 
 /** The size limit of a message of a tool server. Larger ones are of no use to a model, and endless lines end here. */
 const MAX_MESSAGE_BYTES = 67_108_864;
-const MAX_TOOLS = 1_000;
+/** The default of `connectMs`. Programs that are installed at their start, such as those of `npx`, need longer. */
+const CONNECT_MS = { program: 30_000, url: 20_000 };
+/** The time after which an attempt to connect is cancelled. The next use begins another one. */
+const ATTEMPT_MS = { program: 300_000, url: 60_000 };
+/** The longest time that a creation waits. The runtime refuses a creation whose plugins take 30 seconds. */
+const MAX_CREATION_WAIT_MS = 25_000;
+/** The longest time that a run waits for a server whose last attempt failed. */
+const RETRY_WAIT_MS = 2_000;
+/** The most tools to name in one line of the operator's log. */
+const MAX_LOGGED_TOOLS = 20;
 
-/** A failure that the tool reports itself. Its message is for the model. */
-export class ToolFailure extends Error {}
+/** An attempt to connect. It continues in the background when the calls that waited for it have ended. */
+interface Attempt {
+  readonly connected: Promise<McpConnection>;
+  readonly begunAt: number;
+  /** True if the operator's log says that the server is late. */
+  isReported: boolean;
+  cancel(reason: Error): void;
+}
+
+/** Resolves with the value of a promise, or with null if it takes longer than `ms`. */
+const within = <T>(promise: Promise<T>, ms: number): Promise<T | null> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(null), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 
 /**
- * One tool server. It is connected on first use, and again on the next use after the connection closes. The tools are
- * those of the last connection.
+ * One tool server. It is connected at the start of the runtime, and again at the next use after the connection was lost.
+ * The tools are those of the last connection.
  */
 export class McpServer {
   readonly name: string;
   readonly #server: McpServerOptions;
-  readonly #options: ResolvedOptions;
   readonly #secrets: Secrets;
   readonly #log: Logger;
-  #tools: readonly McpTool[] = [];
-  #client: Client | null = null;
-  #connecting: Promise<Client> | null = null;
+  readonly #connectMs: number;
+  readonly #attemptMs: number;
+  readonly #host: ConnectionHost;
+  readonly #connections = new Set<McpConnection>();
+  #list: ToolList = { tools: new Map(), leftOut: [], cut: null };
+  #connection: McpConnection | null = null;
+  #attempt: Attempt | null = null;
+  #refreshing: Promise<void> | null = null;
+  /** True if the tools changed while they were listed again. */
+  #isStale = false;
+  #hasFailed = false;
   #isClosed = false;
 
   constructor(
@@ -45,112 +71,226 @@ export class McpServer {
     secrets: Secrets,
     log: Logger,
   ) {
+    const kind = 'url' in server ? 'url' : 'program';
     this.name = name;
     this.#server = server;
-    this.#options = options;
     this.#secrets = secrets;
     this.#log = log;
+    this.#connectMs = server.connectMs ?? options.connectMs ?? CONNECT_MS[kind];
+    this.#attemptMs = Math.max(this.#connectMs, ATTEMPT_MS[kind]);
+    this.#host = {
+      name,
+      changed: (connection) => {
+        this.#isStale = this.#refreshing !== null;
+        void this.#refresh(connection);
+      },
+      closed: (connection) => {
+        this.#connections.delete(connection);
+        if (this.#connection === connection) this.#connection = null;
+      },
+      remark: (error) =>
+        log.debug({ server: name, detail: secrets.text(error.message) }, 'Error of a tool server'),
+    };
   }
 
   get needsPermission(): boolean {
     return this.#server.permission === 'ask';
   }
 
-  get tools(): readonly McpTool[] {
-    return this.#tools;
+  get tools(): ReadonlyMap<string, McpTool> {
+    return this.#list.tools;
   }
 
-  /** Connects if necessary. On return, `tools` is up to date. @throws ENGINE_UNAVAILABLE */
+  /** Returns the reason for which the server's tool of this name is not offered, or null if there is no such tool. */
+  reasonLeftOut(name: string): string | null {
+    return this.#list.leftOut.find((tool) => tool.name === name)?.reason ?? null;
+  }
+
+  /** Begins to connect in the background. */
+  start(): void {
+    if (!this.#connection) this.#connecting();
+  }
+
+  /**
+   * Connects if necessary, for a creation that names tools which are not known. On return, `tools` is up to date.
+   * @throws ENGINE_UNAVAILABLE the server cannot be reached, or is still starting after `connectMs`
+   */
+  async list(): Promise<void> {
+    const until = performance.now() + Math.min(this.#connectMs, MAX_CREATION_WAIT_MS);
+    if (this.#connection) await within(this.#refresh(this.#connection), until - performance.now());
+    if (!this.#connection) await this.#wait(until - performance.now());
+  }
+
+  /**
+   * Connects if necessary, for a run that begins. Does not wait for a server that is late, and only for a short time for
+   * one that failed before.
+   * @throws ENGINE_UNAVAILABLE
+   */
   async connect(): Promise<void> {
-    await this.#connected();
+    await this.#connected(this.#hasFailed ? Math.min(this.#connectMs, RETRY_WAIT_MS) : this.#connectMs);
   }
 
-  /** @throws ToolFailure the tool reports a failure · any other error: whether the call had an effect is not known */
-  async call(tool: string, input: JsonObject, signal: AbortSignal): Promise<unknown> {
-    const client = await this.#connected();
-    const result = await client.callTool({ name: tool, arguments: input }, undefined, {
-      signal,
-      timeout: this.#options.toolMs,
-    });
-    const answer = resultContent(result);
-    if (result.isError === true)
-      throw new ToolFailure(typeof answer === 'string' ? answer : this.#secrets.stringify(answer));
-    return answer;
+  /**
+   * Calls a tool. If the server has forgotten its session, it did not take the call: then the call is made again, once,
+   * over a new connection.
+   * @throws ToolFailure the tool reports a failure, or the call was not made · any other error: whether the call had an
+   * effect is not known
+   */
+  async call(tool: string, input: JsonObject, caller: ToolCaller, signal: AbortSignal): Promise<McpResult> {
+    const meta = { 'worker-runtime/caller': { ...caller } };
+    for (let attempt = 1; ; attempt += 1) {
+      const connection = await this.#connected(this.#connectMs).catch((error: unknown) => {
+        throw new ToolFailure(`${RuntimeError.from(error).message}. The call was not made.`);
+      });
+      try {
+        const result = new McpResult(await connection.call(tool, input, meta, signal));
+        if (result.isError) throw new ToolFailure(result.failure(this.#secrets));
+        if (this.tools.get(tool)?.hasOutputSchema && !result.hasStructuredContent)
+          this.#log.info(
+            { server: this.name, tool },
+            'A result does not have the structure that its tool declares',
+          );
+        return result;
+      } catch (error) {
+        if (error instanceof ToolFailure || signal.aborted) throw error;
+        const failure = mcpFailure(error, connection.sessionId);
+        if (failure === 'session' || failure === 'unsent') this.#forget(connection);
+        if (failure === 'session' && attempt === 1) continue;
+        if (failure === 'unknown') throw error;
+        const detail = this.#secrets.text(error instanceof Error ? error.message : String(error));
+        this.#log.warn({ server: this.name, tool, detail }, 'A tool server did not take a call');
+        const what = failure === 'unsent' ? 'cannot be reached' : `refused the call: ${refusalOf(error)}`;
+        throw new ToolFailure(`The tool server "${this.name}" ${what}. The call was not made.`);
+      }
+    }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#connecting?.catch(() => {});
-    await this.#client?.close();
+    const attempt = this.#attempt;
+    attempt?.cancel(new Error('The runtime is stopping'));
+    await attempt?.connected.catch(() => {});
+    await Promise.all([...this.#connections].map((connection) => connection.close()));
   }
 
-  #connected(): Promise<Client> {
-    if (this.#client) return Promise.resolve(this.#client);
-    this.#connecting ??= this.#connect().finally(() => {
-      this.#connecting = null;
+  /** Connects if necessary, and waits until the attempt has taken `ms`. @throws ENGINE_UNAVAILABLE */
+  async #connected(ms: number): Promise<McpConnection> {
+    return this.#connection ?? this.#wait(this.#connecting().begunAt + ms - performance.now());
+  }
+
+  /** Waits for the attempt to connect. @throws ENGINE_UNAVAILABLE */
+  async #wait(ms: number): Promise<McpConnection> {
+    const attempt = this.#connecting();
+    const connection = await within(attempt.connected, Math.max(ms, 0));
+    if (connection) return connection;
+    if (!attempt.isReported) this.#log.warn({ server: this.name }, 'A tool server is still starting');
+    attempt.isReported = true;
+    throw new RuntimeError(
+      'ENGINE_UNAVAILABLE',
+      `The tool server "${this.name}" is still starting: try again later`,
+    );
+  }
+
+  #connecting(): Attempt {
+    if (this.#attempt) return this.#attempt;
+    const controller = new AbortController();
+    const cancel = (reason: Error): void => controller.abort(reason);
+    const timer = setTimeout(
+      () => cancel(new Error(`It did not answer within ${this.#attemptMs} ms`)),
+      this.#attemptMs,
+    );
+    const connected = this.#connect(controller.signal).finally(() => {
+      clearTimeout(timer);
+      this.#attempt = null;
     });
-    return this.#connecting;
+    connected.catch(() => {});
+    this.#attempt = { connected, begunAt: performance.now(), isReported: false, cancel };
+    return this.#attempt;
   }
 
-  async #connect(): Promise<Client> {
-    const unreachable = (cause: unknown): RuntimeError => {
+  async #connect(signal: AbortSignal): Promise<McpConnection> {
+    const connection = new McpConnection(this.#host);
+    const cancelled = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    const open = async (): Promise<ToolList> => {
+      if (this.#isClosed) throw new Error('The runtime is stopping');
+      const transport = await this.#transport();
+      signal.throwIfAborted();
+      this.#connections.add(connection);
+      await connection.open(transport, signal);
+      return connection.list(signal);
+    };
+    try {
+      this.#adopt(await Promise.race([open(), cancelled]));
+      this.#connection = connection;
+      this.#hasFailed = false;
+      return connection;
+    } catch (cause) {
+      this.#hasFailed = true;
+      await connection.close();
+      this.#connections.delete(connection);
       const detail = cause instanceof Error ? this.#secrets.text(cause.message) : undefined;
       this.#log.warn({ server: this.name, detail }, 'A tool server cannot be reached');
-      return new RuntimeError('ENGINE_UNAVAILABLE', `The tool server "${this.name}" cannot be reached`);
-    };
-    if (this.#isClosed) throw unreachable(new Error('The runtime is stopping'));
-    const client = new Client({ name: 'worker-runtime', version: '0.1.0' });
-    try {
-      const timeout = this.#options.connectMs;
-      // The cast is needed because the optional members of the transport are declared without undefined.
-      await client.connect((await this.#transport()) as Transport, { timeout });
-      client.onclose = () => {
-        if (this.#client === client) this.#client = null;
-      };
-      client.onerror = (error) =>
-        this.#log.debug(
-          { server: this.name, detail: this.#secrets.text(error.message) },
-          'Error of a tool server',
-        );
-      await this.#list(client);
-      client.setNotificationHandler(ToolListChangedNotificationSchema, () => this.#list(client));
-      this.#client = client;
-      return client;
-    } catch (cause) {
-      await client.close().catch(() => {});
-      throw unreachable(cause);
+      throw new RuntimeError('ENGINE_UNAVAILABLE', `The tool server "${this.name}" cannot be reached`);
     }
   }
 
-  async #list(client: Client): Promise<void> {
-    const found: McpTool[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await client.listTools(cursor === undefined ? {} : { cursor }, {
-        timeout: this.#options.connectMs,
+  /** Lists the tools again. A connection that the server no longer knows is no longer used. */
+  #refresh(connection: McpConnection): Promise<void> {
+    this.#refreshing ??= connection
+      .list(AbortSignal.timeout(this.#connectMs))
+      .then(
+        (list) => {
+          if (this.#connection === connection) this.#adopt(list);
+        },
+        (error: unknown) => {
+          this.#host.remark(error as Error);
+          if (['session', 'unsent'].includes(mcpFailure(error, connection.sessionId)))
+            this.#forget(connection);
+        },
+      )
+      .finally(() => {
+        this.#refreshing = null;
+        if (!this.#isStale) return;
+        this.#isStale = false;
+        if (this.#connection === connection) void this.#refresh(connection);
       });
-      for (const { name, description = '', inputSchema } of page.tools)
-        found.push({ name, description, inputSchema: inputSchema as JsonObject });
-      cursor = page.nextCursor;
-    } while (cursor !== undefined && found.length < MAX_TOOLS);
-    this.#tools = found;
+    return this.#refreshing;
   }
 
-  async #transport(): Promise<Transport | StreamableHTTPClientTransport> {
+  #adopt(list: ToolList): void {
+    const { leftOut, cut } = list;
+    const found = leftOut.filter(({ name, reason }) => this.reasonLeftOut(name) !== reason);
+    this.#list = list;
+    const { name: server } = this;
+    if (cut !== null)
+      this.#log.warn({ server, reason: cut }, 'The list of tools of a server was not read to its end');
+    if (found.length === 0) return;
+    const tools = found
+      .slice(0, MAX_LOGGED_TOOLS)
+      .map(({ name, reason }) => this.#secrets.text(`${name}: ${reason}`));
+    this.#log.warn({ server, tools, leftOut: leftOut.length }, 'Tools of a server are not offered');
+  }
+
+  /** Ends the use of a connection. Its calls in progress continue. */
+  #forget(connection: McpConnection): void {
+    if (this.#connection === connection) this.#connection = null;
+    connection.retire();
+  }
+
+  async #transport(): Promise<Transport> {
     const server = this.#server;
     if ('url' in server) {
-      const key = await this.#secrets.read(server, `the tool server "${this.name}"`);
-      return new StreamableHTTPClientTransport(new URL(server.url), {
-        fetch: boundedFetch(MAX_MESSAGE_BYTES),
-        ...(key !== null && { requestInit: { headers: { authorization: `Bearer ${key}` } } }),
-      });
+      const readKey = () => this.#secrets.read(server, `the tool server "${this.name}"`);
+      return new McpHttpTransport(new URL(server.url), MAX_MESSAGE_BYTES, readKey);
     }
     const missing = server.env.find((name) => process.env[name] === undefined);
     if (missing !== undefined) throw new Error(`The environment variable ${missing} is not set`);
     const { variables, values } = await childEnvironment(server);
     for (const value of values) this.#secrets.addSecret(value);
     const { command, args, cwd } = server;
-    const transport = new StdioClientTransport({
+    const transport = new McpProcessTransport({
       command,
       args: [...args],
       env: { ...variables },
@@ -164,24 +304,7 @@ export class McpServer {
         'A tool server wrote to standard error',
       ),
     );
-    return transport;
+    // The cast is needed because the optional members of the transport are declared without undefined.
+    return transport as Transport;
   }
 }
-
-type CallResult = Awaited<ReturnType<Client['callTool']>>;
-
-/** Returns structured content as it is, and otherwise all content as text, with a placeholder for what is not text. */
-const resultContent = (result: CallResult): unknown => {
-  if (result.structuredContent !== undefined) return result.structuredContent;
-  const content = (result.content ?? []) as readonly {
-    readonly type: string;
-    readonly text?: string;
-    readonly mimeType?: string;
-    readonly resource?: { readonly text?: string };
-  }[];
-  return content
-    .map(({ type, text, mimeType, resource }) =>
-      type === 'text' ? text : (resource?.text ?? `[${type}${mimeType === undefined ? '' : ` ${mimeType}`}]`),
-    )
-    .join('\n');
-};

@@ -10,7 +10,8 @@ import { boundedOutput, boundedText } from '@worker-runtime/core/plugin-kit';
 import type { ModelCall } from '../model/model-step.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
-import { ToolFailure } from './mcp-server.ts';
+import { McpResult } from './mcp-result.ts';
+import { ToolFailure } from './tool-failure.ts';
 import type { GrantedTool, GrantedTools } from './toolbox.ts';
 
 /** The most calls of one step that run at the same time. */
@@ -66,6 +67,8 @@ export class ToolCalls {
       if (denial !== null) return failed(denial);
       if (run.signal.aborted) return failed('The run ended before this call was made.');
       const answer = await this.#execute(tool, call, input as JsonObject);
+      if (answer instanceof McpResult)
+        return { type: 'tool-result', call, ...answer.output(secrets, options.toolOutputBytes) };
       // Redacted before it is cut to size: a secret that is cut in two would not be recognized.
       const clean = secrets.json(JSON.parse(JSON.stringify(answer) ?? 'null') as JsonValue);
       return { type: 'tool-result', call, ...boundedOutput(clean, options.toolOutputBytes) };
@@ -93,8 +96,10 @@ export class ToolCalls {
    * Asks for permission if the call needs it. Returns the reason of a denial for the model, or null if it is allowed.
    */
   async #denial(tool: GrantedTool, call: string, input: JsonObject): Promise<string | null> {
-    const { run, options, secrets, asksAlways } = this.#context;
-    if (!asksAlways && !(await tool.needsPermission(input, call))) return null;
+    const { run, granted, options, secrets, asksAlways } = this.#context;
+    const { caller } = granted;
+    if (!asksAlways && !(await tool.needsPermission(input, { call, caller, signal: run.signal })))
+      return null;
     const shown = secrets.stringify(input);
     const prompt = `${tool.name} ${shown.length > MAX_PROMPT_CHARS ? `${shown.slice(0, MAX_PROMPT_CHARS)}…` : shown}`;
     const answered = this.#lastRequest.then(() =>
@@ -116,7 +121,8 @@ export class ToolCalls {
 
   /** Executes a call within `toolMs`. A function that ignores its signal keeps running, and its result is ignored. */
   #execute(tool: GrantedTool, call: string, input: JsonObject): Promise<unknown> {
-    const { run, options } = this.#context;
+    const { run, granted, options } = this.#context;
+    const { caller } = granted;
     const { toolMs } = options;
     const controller = new AbortController();
     return new Promise((resolve, reject) => {
@@ -137,7 +143,7 @@ export class ToolCalls {
         { once: true },
       );
       Promise.resolve()
-        .then(() => tool.execute(input, call, controller.signal))
+        .then(() => tool.execute(input, { call, caller, signal: controller.signal }))
         .then(resolve, reject)
         .finally(settled);
     });

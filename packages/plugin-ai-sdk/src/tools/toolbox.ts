@@ -4,6 +4,14 @@ import { toolNameForModel } from '../model/model-step.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
 import { McpServer } from './mcp-server.ts';
+import type { ToolCaller } from './tool-caller.ts';
+
+/** The circumstances of a tool call. */
+interface CallOptions {
+  readonly call: string;
+  readonly caller: ToolCaller;
+  readonly signal: AbortSignal;
+}
 
 /** A tool that a Worker was granted. */
 export interface GrantedTool {
@@ -11,9 +19,9 @@ export interface GrantedTool {
   readonly name: string;
   /** The definition for the model, which has no execute function. */
   readonly definition: Tool;
-  needsPermission(input: JsonObject, call: string): Promise<boolean>;
+  needsPermission(input: JsonObject, options: CallOptions): Promise<boolean>;
   /** @throws ToolFailure its message is for the model · anything else: the model learns only that the call failed */
-  execute(input: JsonObject, call: string, signal: AbortSignal): Promise<unknown>;
+  execute(input: JsonObject, options: CallOptions): Promise<unknown>;
 }
 
 /** The granted tools of one run. */
@@ -22,10 +30,9 @@ export interface GrantedTools {
   readonly tools: ReadonlyMap<string, GrantedTool>;
   /** The names of the tools that are granted but not available. */
   readonly missing: readonly string[];
+  /** The Worker and the run for which they are called. */
+  readonly caller: ToolCaller;
 }
-
-/** The names under which tools can be granted. Tools of servers with other names are left out. */
-const GRANTABLE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /** Resolves an answer of an execute function. If it is a stream of results, the last one counts. */
 const lastOf = async (answer: unknown): Promise<unknown> => {
@@ -38,25 +45,41 @@ const lastOf = async (answer: unknown): Promise<unknown> => {
 const functionTool = (name: string, tool: Tool): GrantedTool => ({
   name,
   definition: { description: tool.description, inputSchema: tool.inputSchema } as Tool,
-  needsPermission: async (input, call) => {
+  needsPermission: async (input, { call, caller }) => {
     const { needsApproval = false } = tool;
     return typeof needsApproval === 'function'
-      ? needsApproval(input, { toolCallId: call, messages: [] })
+      ? needsApproval(input, { toolCallId: call, messages: [], experimental_context: caller })
       : needsApproval;
   },
-  execute: async (input, call, signal) =>
-    lastOf(await tool.execute?.(input, { toolCallId: call, messages: [], abortSignal: signal })),
+  execute: async (input, { call, caller, signal }) =>
+    lastOf(
+      await tool.execute?.(input, {
+        toolCallId: call,
+        messages: [],
+        abortSignal: signal,
+        experimental_context: caller,
+      }),
+    ),
 });
 
 const mcpTools = (server: McpServer): readonly GrantedTool[] =>
-  server.tools
-    .map(({ name, description, inputSchema }) => ({
-      name: `${server.name}.${name}`,
-      definition: { description, inputSchema: jsonSchema(inputSchema) } as Tool,
-      needsPermission: async () => server.needsPermission,
-      execute: (input: JsonObject, _call: string, signal: AbortSignal) => server.call(name, input, signal),
-    }))
-    .filter(({ name }) => GRANTABLE_NAME.test(name));
+  [...server.tools.values()].map(({ name, description, inputSchema }) => ({
+    name: `${server.name}.${name}`,
+    definition: { description, inputSchema: jsonSchema(inputSchema) } as Tool,
+    needsPermission: async () => server.needsPermission,
+    execute: (input: JsonObject, { caller, signal }: CallOptions) => server.call(name, input, caller, signal),
+  }));
+
+/** Resolves with a promise, or rejects when the signal fires. */
+const orAborted = async (promise: Promise<unknown>, signal: AbortSignal): Promise<void> => {
+  signal.throwIfAborted();
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+  });
+  signal.addEventListener('abort', abort, { once: true });
+  await Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort));
+};
 
 /** All tools that a Worker can be granted: the functions of the embedder and the tools of the servers. */
 export class Toolbox {
@@ -75,38 +98,72 @@ export class Toolbox {
     return [...this.#all().keys()].sort();
   }
 
-  /** Connects the servers of tools. Logs and returns the errors of servers that cannot be reached. */
-  async connect(names: readonly string[] | 'all'): Promise<readonly RuntimeError[]> {
-    const wanted = this.#servers.filter(
-      ({ name }) => names === 'all' || names.some((tool) => tool.startsWith(`${name}.`)),
-    );
-    const outcomes = await Promise.allSettled(wanted.map((server) => server.connect()));
-    return outcomes.flatMap((outcome) =>
-      outcome.status === 'rejected' ? [RuntimeError.from(outcome.reason)] : [],
-    );
+  /** Begins to connect the tool servers in the background. */
+  start(): void {
+    for (const server of this.#servers) server.start();
   }
 
-  /** Returns tools by name. @throws CONFIG_UNSUPPORTED two of them have the same name for the model */
-  async grant(names: readonly string[]): Promise<GrantedTools> {
-    await this.connect(names);
+  /**
+   * Makes the tools of a creation known, if their servers have them. Waits for servers that are still starting.
+   * @throws ENGINE_UNAVAILABLE a server cannot be reached, or is still starting · TOOL_UNKNOWN a server has the tool, but
+   * it cannot be offered
+   */
+  async find(names: readonly string[]): Promise<void> {
+    const servers = this.#serversOf(this.#unknown(names));
+    const outcomes = await Promise.allSettled(servers.map((server) => server.list()));
+    const unknown = this.#unknown(names);
+    if (unknown.length === 0) return;
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected') throw RuntimeError.from(outcome.reason);
+    for (const tool of unknown)
+      for (const server of servers) {
+        const reason = server.reasonLeftOut(tool.slice(server.name.length + 1));
+        if (tool.startsWith(`${server.name}.`) && reason !== null)
+          throw new RuntimeError('TOOL_UNKNOWN', `The tool "${tool}" is not offered: ${reason}`, {
+            details: { tools: [tool] },
+          });
+      }
+  }
+
+  /** @throws CONFIG_UNSUPPORTED two of the tools have the same name for the model */
+  assertDistinct(names: readonly string[]): void {
+    const seen = new Map<string, string>();
+    for (const name of names) {
+      const other = seen.get(toolNameForModel(name));
+      if (other !== undefined && other !== name)
+        throw new RuntimeError('CONFIG_UNSUPPORTED', 'Two granted tools have the same name for the model', {
+          details: { tools: [other, name] },
+        });
+      seen.set(toolNameForModel(name), name);
+    }
+  }
+
+  /** Returns tools by name, for one run. Does not wait for servers that are known to be late. */
+  async grant(names: readonly string[], caller: ToolCaller, signal: AbortSignal): Promise<GrantedTools> {
+    const connecting = this.#serversOf(this.#unknown(names)).map((server) => server.connect());
+    await orAborted(Promise.allSettled(connecting), signal);
     const all = this.#all();
     const tools = new Map<string, GrantedTool>();
     const missing: string[] = [];
     for (const name of names) {
       const tool = all.get(name);
-      const other = tools.get(toolNameForModel(name));
-      if (other)
-        throw new RuntimeError('CONFIG_UNSUPPORTED', 'Two granted tools have the same name for the model', {
-          details: { tools: [other.name, name] },
-        });
       if (tool) tools.set(toolNameForModel(name), tool);
       else missing.push(name);
     }
-    return { tools, missing };
+    return { tools, missing, caller };
   }
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#servers.map((server) => server.close()));
+  }
+
+  #unknown(names: readonly string[]): readonly string[] {
+    const all = this.#all();
+    return names.filter((name) => !all.has(name));
+  }
+
+  #serversOf(names: readonly string[]): readonly McpServer[] {
+    return this.#servers.filter(({ name }) => names.some((tool) => tool.startsWith(`${name}.`)));
   }
 
   #all(): ReadonlyMap<string, GrantedTool> {
