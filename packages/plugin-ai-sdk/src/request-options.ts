@@ -1,5 +1,6 @@
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
 import { z } from 'zod';
+import { beginning } from './model/text-beginning.ts';
 import type { ProviderOptions } from './options.ts';
 import { parseConfig } from './validation.ts';
 
@@ -74,7 +75,7 @@ export const requestOptions = (
   const unknown = Object.keys(given)
     .filter((key) => !known.includes(key))
     .slice(0, MAX_ISSUES)
-    .map((key) => key.slice(0, MAX_KEY_CHARS));
+    .map((key) => beginning(key, MAX_KEY_CHARS));
   if (unknown.length > 0) {
     const message = `is an option that only the operator may set; a Worker may set ${known.join(', ')}`;
     throw new RuntimeError('CONFIG_UNSUPPORTED', `config.providerOptions.${unknown[0]} ${message}`, {

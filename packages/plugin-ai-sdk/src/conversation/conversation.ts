@@ -1,6 +1,6 @@
 import type { JsonValue, TranscriptItem } from '@worker-runtime/core';
-import type { AssistantModelMessage, ModelMessage, ToolModelMessage, ToolResultPart } from 'ai';
-import { toolNameForModel } from '../model/model-step.ts';
+import type { ModelMessage, ToolModelMessage, ToolResultPart } from 'ai';
+import { type AnswerContent, toolNameForModel } from '../model/model-step.ts';
 import { COMPACT_CALL, summaryIn } from './compact-call.ts';
 
 /** The messages of one run, in order. */
@@ -8,6 +8,8 @@ interface RunMessages {
   readonly messages: ModelMessage[];
   /** The names of the calls that have no result yet, by call id. */
   readonly openCalls: Map<string, string>;
+  /** The reasoning of the last message, until a call follows it. */
+  reasoning: AnswerContent;
 }
 
 const INTERRUPTED =
@@ -71,11 +73,27 @@ export class Conversation {
       run.messages.push({ role: 'user', content });
       return;
     }
+    if (item.parts.some(({ type }) => type === 'text' || type === 'reasoning')) run.reasoning = [];
     for (const part of item.parts) {
-      if (part.type === 'text') addText(run, part.text);
+      if (part.type === 'reasoning') run.reasoning.push({ type: 'reasoning', text: part.text });
+      else if (part.type === 'text') addText(run, part.text);
       else if (part.type === 'tool-call') this.#addCall(run, item.run, part.call, part.name, part.input);
       else if (part.type === 'tool-result') this.#addResult(run, part.call, part);
     }
+  }
+
+  /**
+   * Adds an answer of the model in this run, with all its parts as they were. An answer that is read from the log has no
+   * data of the provider, such as signatures.
+   */
+  addAnswer(runId: string, content: AnswerContent): void {
+    const run = this.#run(runId);
+    closeCalls(run);
+    const parts = content.filter((part) => part.type !== 'text' || part.text.trim() !== '');
+    if (parts.every(({ type }) => type === 'reasoning')) return;
+    run.messages.push({ role: 'assistant', content: parts });
+    for (const part of parts)
+      if (part.type === 'tool-call') run.openCalls.set(part.toolCallId, part.toolName);
   }
 
   /** Replaces all runs before a run with a summary. */
@@ -124,7 +142,7 @@ export class Conversation {
   #run(runId: string | null): RunMessages {
     let run = this.#runs.get(runId);
     if (!run) {
-      run = { messages: [], openCalls: new Map() };
+      run = { messages: [], openCalls: new Map(), reasoning: [] };
       this.#runs.set(runId, run);
     }
     return run;
@@ -137,9 +155,13 @@ export class Conversation {
     }
     const part = { type: 'tool-call', toolCallId: call, toolName: toolNameForModel(name), input } as const;
     const last = run.messages.at(-1);
-    if (last?.role === 'assistant')
-      (last.content as Exclude<AssistantModelMessage['content'], string>).push(part);
-    else run.messages.push({ role: 'assistant', content: [part] });
+    // Some models require the reasoning before their calls back, and ignore or refuse any other.
+    const reasoning = run.reasoning.splice(0);
+    if (last?.role === 'assistant') {
+      const content = last.content as AnswerContent;
+      content.unshift(...reasoning);
+      content.push(part);
+    } else run.messages.push({ role: 'assistant', content: [...reasoning, part] });
     run.openCalls.set(call, name);
   }
 
