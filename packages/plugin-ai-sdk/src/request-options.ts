@@ -1,7 +1,7 @@
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
 import { z } from 'zod';
-import { beginning } from './model/text-beginning.ts';
 import type { ProviderOptions } from './options.ts';
+import { beginning } from './text-beginning.ts';
 import { parseConfig } from './validation.ts';
 
 const tokens = z.number().int().min(0).max(10_000_000);

@@ -18,6 +18,8 @@ const usage = { prompt_tokens: 5.4, completion_tokens: 3, total_tokens: 8.4 };
 const call = (more: object): string => chunk({ tool_calls: [{ index: 0, ...more }] });
 const wholeCall = call({ id: 'a', type: 'function', function: { name: 'look', arguments: '{}' } });
 const DONE = 'data: [DONE]\n\n';
+const CUT = { end: 'cut' } as const;
+const HANG = { end: 'hang' } as const;
 
 const event = (type: string, more: object = {}): string => `event: ${type}\n${sse({ type, ...more })}`;
 const message = { id: 'm1', type: 'message', role: 'assistant', model: 'm', content: [] };
@@ -62,7 +64,7 @@ const answerOf = async (
     scene,
     log,
     ended: error === null ? outcome : `${error?.code}: ${error?.message}`,
-    said: (await scene.transcript(workerId)).slice(1),
+    items: (await scene.transcript(workerId)).slice(1),
     codes,
     requests: scene.server.requests.length,
   };
@@ -102,13 +104,13 @@ const GOOD: Readonly<
     'an end without a finish reason after a call': [[wholeCall, DONE], CALLED],
     'an error after the finish': [[whole, chunk({}, 'stop'), sse({ error: { message: 'late' } })]],
     'garbage after the finish': [[whole, chunk({}, 'stop'), 'data: {"choices": [{"del\n\n']],
-    'a cut after the finish': [[whole, chunk({}, 'stop'), 'cut']],
-    'a connection that stays open after the end': [[whole, chunk({}, 'stop'), DONE, 'hang']],
-    'a connection that stays open after the finish': [[whole, chunk({}, 'stop'), 'hang']],
+    'a cut after the finish': [[whole, chunk({}, 'stop'), CUT]],
+    'a connection that stays open after the end': [[whole, chunk({}, 'stop'), DONE, HANG]],
+    'a connection that stays open after the finish': [[whole, chunk({}, 'stop'), HANG]],
     'pings for ever after the finish': [
       [whole, chunk({}, 'stop'), { repeat: 'data: {"type":"ping"}\n\n', times: 10_000, everyMs: 50 }],
     ],
-    'an end without an empty line': [[whole, chunk({}, 'stop'), 'data: [DONE]\n', 'hang']],
+    'an end without an empty line': [[whole, chunk({}, 'stop'), 'data: [DONE]\n', HANG]],
     'an error that is null': [
       [sse({ ...choices({ content: 'A whole answer.' }), error: null }), chunk({}, 'stop'), DONE],
     ],
@@ -188,8 +190,8 @@ const GOOD: Readonly<
     ],
     'an end without a stop reason': [[start, textBlock(0, 'A whole answer.'), stop]],
     'an error after the stop reason': [[start, textBlock(0, 'A whole answer.'), end('end_turn'), overloaded]],
-    'no end after the stop reason': [[start, textBlock(0, 'A whole answer.'), end('end_turn'), 'cut']],
-    'a connection that stays open': [[start, textBlock(0, 'A whole answer.'), end('end_turn'), stop, 'hang']],
+    'no end after the stop reason': [[start, textBlock(0, 'A whole answer.'), end('end_turn'), CUT]],
+    'a connection that stays open': [[start, textBlock(0, 'A whole answer.'), end('end_turn'), stop, HANG]],
     'no usage at all': [
       [
         event('message_start', { message }),
@@ -225,8 +227,8 @@ const GOOD: Readonly<
 for (const [type, bodies] of Object.entries(GOOD) as [Type, (typeof GOOD)[Type]][])
   for (const [how, [pieces, expected = WHOLE]] of Object.entries(bodies))
     test(`${type}: an answer is taken as it is meant: ${how}`, async (t) => {
-      const { ended, said, codes } = await answerOf(t, type, [raw(...pieces)], { stallMs: 20_000 });
-      t.deepEqual([ended, said, codes], ['completed', expected, []]);
+      const { ended, items, codes } = await answerOf(t, type, [raw(...pieces)], { stallMs: 20_000 });
+      t.deepEqual([ended, items, codes], ['completed', expected, []]);
     });
 
 test('fractions of tokens are rounded', async (t) => {
@@ -251,15 +253,10 @@ const BAD: readonly (readonly [Type, string, Reply, string])[] = [
   [
     'openai-compatible',
     'a role, then a cut',
-    failing(chunk({ role: 'assistant', content: '' }), 'cut'),
+    failing(chunk({ role: 'assistant', content: '' }), CUT),
     'The answer of the model ended early',
   ],
-  [
-    'openai-compatible',
-    'a call, then a cut',
-    failing(wholeCall, 'cut'),
-    'The answer of the model ended early',
-  ],
+  ['openai-compatible', 'a call, then a cut', failing(wholeCall, CUT), 'The answer of the model ended early'],
   [
     'openai-compatible',
     'a damaged line',
@@ -326,7 +323,7 @@ const BAD: readonly (readonly [Type, string, Reply, string])[] = [
     ),
     'The provider reported an error',
   ],
-  ['anthropic', 'a cut after the beginning', failing(start, 'cut'), 'The answer of the model ended early'],
+  ['anthropic', 'a cut after the beginning', failing(start, CUT), 'The answer of the model ended early'],
   [
     'anthropic',
     'a page',
@@ -342,9 +339,9 @@ for (const [type, how, reply, error] of BAD) {
       : raw(whole, chunk({}, 'stop'), DONE);
   test(`${type}: a request is repeated if nothing was shown, and fails in the end: ${how}`, async (t) => {
     const repaired = await answerOf(t, type, [reply, good], { retries: 2 });
-    t.deepEqual([repaired.ended, repaired.said, repaired.requests], ['completed', WHOLE, 2]);
+    t.deepEqual([repaired.ended, repaired.items, repaired.requests], ['completed', WHOLE, 2]);
     const failed = await answerOf(t, type, [reply], { retries: 2 });
-    t.deepEqual([failed.ended, failed.said, failed.requests], [`ENGINE_UNAVAILABLE: ${error}`, [], 3]);
+    t.deepEqual([failed.ended, failed.items, failed.requests], [`ENGINE_UNAVAILABLE: ${error}`, [], 3]);
   });
 }
 
@@ -363,7 +360,7 @@ for (const [how, reply] of [
     const repaired = await answerOf(t, 'openai-compatible', [reply, raw(whole, chunk({}, 'stop'))], {
       retries: 1,
     });
-    t.deepEqual([repaired.ended, repaired.said, repaired.codes], ['completed', WHOLE, []]);
+    t.deepEqual([repaired.ended, repaired.items, repaired.codes], ['completed', WHOLE, []]);
     const empty = await answerOf(t, 'openai-compatible', [reply], { retries: 1 });
     t.deepEqual([empty.ended, empty.codes, empty.requests], ['completed', ['EMPTY_ANSWER'], 2]);
   });
@@ -371,12 +368,12 @@ for (const [how, reply] of [
 test('an answer whose end is doubtful is remarked on, and one that ends with a failure is partial', async (t) => {
   const type = 'openai-compatible';
   const unknown = await answerOf(t, type, [raw(whole, chunk({}, 'blue_moon'), DONE)]);
-  t.deepEqual([unknown.ended, unknown.said, unknown.codes], ['completed', WHOLE, ['UNKNOWN_FINISH']]);
+  t.deepEqual([unknown.ended, unknown.items, unknown.codes], ['completed', WHOLE, ['UNKNOWN_FINISH']]);
   const missing = await answerOf(t, type, [raw(whole, chunk({}, 'tool_calls'), DONE)]);
-  t.deepEqual([missing.ended, missing.said, missing.codes], ['completed', WHOLE, ['MISSING_CALL']]);
+  t.deepEqual([missing.ended, missing.items, missing.codes], ['completed', WHOLE, ['MISSING_CALL']]);
   const failed = await answerOf(t, type, [raw(whole, chunk({}, 'network_error'), DONE)], { retries: 2 });
   t.is(failed.ended, 'ENGINE_UNAVAILABLE: The provider reported an error');
-  t.deepEqual([failed.said, failed.requests], [['assistant (partial): A whole answer.'], 1]);
+  t.deepEqual([failed.items, failed.requests], [['assistant (partial): A whole answer.'], 1]);
 });
 
 test('a refusal inside a response is not repeated', async (t) => {
@@ -411,8 +408,8 @@ test('P22: signs of life alone do not keep a run for ever, and the first token h
   const slow = await answerOf(t, type, [raw(silent, whole, chunk({}, 'stop'), DONE)], {
     provider: { stallMs: 1_000, firstTokenMs: 60_000 },
   });
-  t.deepEqual([slow.ended, slow.said], ['completed', WHOLE]);
-  const stalled = await answerOf(t, type, [raw(whole, 'hang')], {
+  t.deepEqual([slow.ended, slow.items], ['completed', WHOLE]);
+  const stalled = await answerOf(t, type, [raw(whole, HANG)], {
     provider: { stallMs: 1_000, firstTokenMs: 60_000 },
   });
   t.is(stalled.ended, 'ENGINE_UNAVAILABLE: The model sent no output for 1000 ms');

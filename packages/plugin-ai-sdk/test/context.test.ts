@@ -236,7 +236,7 @@ const NOT_TOO_LONG: Readonly<Record<string, readonly [number, string]>> = {
   'a model': [400, 'The model does not exist'],
 };
 
-const said = ([status, message]: readonly [number, string]): Reply => ({
+const refusal = ([status, message]: readonly [number, string]): Reply => ({
   status,
   headers: { 'retry-after-ms': '5' },
   body: JSON.stringify({ error: { message, type: 'error' } }),
@@ -248,14 +248,14 @@ test('a refusal for the length is understood in the words of many providers, and
   scene.server.answer = () => reply;
   const workerId = await scene.create();
   for (const [provider, words] of Object.entries(TOO_LONG)) {
-    reply = said(words);
+    reply = refusal(words);
     t.is((await scene.say(workerId, 'hello')).error?.code, 'CONTEXT_LIMIT', provider);
     const error = JSON.stringify({ error: { message: words[1], code: words[0] } });
     reply = { raw: [`data: ${error}\n\n`] };
     t.is((await scene.say(workerId, 'hello')).error?.code, 'CONTEXT_LIMIT', `${provider}, in a stream`);
   }
   for (const [what, words] of Object.entries(NOT_TOO_LONG)) {
-    reply = said(words);
+    reply = refusal(words);
     t.is((await scene.say(workerId, 'hello')).error?.code, 'ENGINE_FAILED', what);
   }
 });
@@ -266,7 +266,7 @@ test('a refusal for the length is understood in the words of many providers, and
  */
 const countTokens = ({ text }: ReceivedRequest): number => {
   const encoded = (text.match(/[A-Za-z0-9+/=]{80,}/g) ?? []).join('').length;
-  const other = [...text].filter((character) => (character.codePointAt(0) ?? 0) >= 128).length;
+  const other = text.length - text.replace(/[^ -~]/g, '').length;
   return Math.ceil(other + encoded / 2 + (text.length - other - encoded) / 4);
 };
 
@@ -275,7 +275,7 @@ const limited =
   (maxTokens: number): Answer =>
   (request) => {
     const tokens = countTokens(request);
-    if (tokens > maxTokens) return said([400, 'Please reduce the length of the messages or completion.']);
+    if (tokens > maxTokens) return refusal([400, 'Please reduce the length of the messages or completion.']);
     const content = request.lines[0]?.startsWith('system: You shorten') ? '要約。' : 'はい。';
     const chunk = (more: object): string =>
       `data: ${JSON.stringify({ id: 'c', created: 1, model: 'm', ...more })}\n\n`;

@@ -33,8 +33,8 @@ export type RawPiece =
   /** Sends a text so many times, with pauses. */
   | { readonly repeat: string; readonly times: number; readonly everyMs: number }
   | { readonly until: Promise<void> }
-  | 'cut'
-  | 'hang';
+  /** Breaks the connection, or sends nothing more. */
+  | { readonly end: 'cut' | 'hang' };
 
 export type Reply =
   | readonly Piece[]
@@ -76,7 +76,7 @@ const partsOf = (content: unknown): readonly Part[] =>
 const openAiLines = (messages: readonly Part[]): string[] =>
   messages.flatMap(
     ({ role, content, tool_calls: calls, tool_call_id: call, reasoning_content: reasoning }) => [
-      ...(reasoning === undefined ? [] : [`${String(role)} thinks: ${String(reasoning)}`]),
+      ...(typeof reasoning === 'string' ? [`${String(role)} thinks: ${reasoning}`] : []),
       ...partsOf(content).map(({ text }) =>
         role === 'tool' ? `tool ${String(call)}: ${String(text)}` : `${String(role)}: ${String(text)}`,
       ),
@@ -338,9 +338,8 @@ export class FakeModelServer {
     response.writeHead(200, { 'content-type': contentType, ...headers });
     response.flushHeaders();
     for (const piece of raw) {
-      if (piece === 'cut') return void response.socket?.end();
-      if (piece === 'hang') return disconnected;
       if (typeof piece === 'string') response.write(piece);
+      else if ('end' in piece) return piece.end === 'cut' ? void response.socket?.end() : disconnected;
       else if ('until' in piece) await Promise.race([piece.until, disconnected]);
       else
         for (let time = 0; time < piece.times && !response.destroyed; time += 1) {

@@ -47,7 +47,7 @@ const statusOf = (error: JsonObject): number | undefined =>
 export const reportedFailure = (error: JsonValue, headers: Headers): AnswerFailure => {
   const body = JSON.stringify(error);
   const status = isObject(error) ? statusOf(error) : undefined;
-  const words = isObject(error) ? [error.type, error.code, error.status].join(' ') : '';
+  const words = isObject(error) ? JSON.stringify([error.type, error.code, error.status]) : '';
   const isRefusal =
     saysTooLong(body) ||
     (status === undefined ? REFUSALS.test(words) : status < 500 && ![408, 409, 429].includes(status));

@@ -16,9 +16,8 @@ const STOP_REASONS = {
   'tool-calls': 'tool_use',
 } as const;
 
-/** Matches the types of blocks that the AI SDK accepts. */
-const BLOCKS =
-  /^(text|thinking|redacted_thinking|tool_use|(server|mcp)_tool_use|\w+_tool_result|compaction|fallback)$/;
+/** Matches the types of blocks that are used. The results of the provider's own tools are not. */
+const BLOCKS = /^(text|thinking|redacted_thinking|tool_use|server_tool_use|mcp_tool_use|compaction)$/;
 
 /** The member with the text of a delta, and the type of the block that it belongs to. Citations are not used. */
 const DELTAS: Readonly<Record<string, { readonly member: string; readonly block: string | null }>> = {
@@ -172,7 +171,7 @@ export class AnthropicMessages implements AnswerProtocol {
           ? [this.#delta(index, { type: 'signature_delta', signature: block.signature })]
           : []),
       ]),
-      this.#messageDelta({ stop_reason: 'end_turn', ...message }, message.usage),
+      this.#messageDelta({ ...message, stop_reason: message.stop_reason ?? 'end_turn' }, message.usage),
     ].filter((piece) => piece !== null);
     return {
       events: pieces.flatMap(({ events }) => events),

@@ -78,11 +78,11 @@ export class ChatCompletions implements AnswerProtocol {
     if (!choice) return usage ? { events: [chunk(null)] } : null;
     const { delta, message } = choice;
     const isWhole = !isObject(delta) && isObject(message);
-    const said = isObject(delta) ? delta : isObject(message) ? message : {};
-    const text = contentText(said.content, 'text') || (nonEmpty(said.refusal) ?? nonEmpty(choice.text) ?? '');
+    const content = isObject(delta) ? delta : isObject(message) ? message : {};
+    const text = contentText(content.content, 'text') || (nonEmpty(content.refusal) ?? nonEmpty(choice.text) ?? '');
     const reasoning =
-      nonEmpty(said.reasoning_content) ?? nonEmpty(said.reasoning) ?? contentText(said.content, 'thinking');
-    const calls = objectsIn(said.tool_calls).flatMap(
+      nonEmpty(content.reasoning_content) ?? nonEmpty(content.reasoning) ?? contentText(content.content, 'thinking');
+    const calls = objectsIn(content.tool_calls).flatMap(
       (call, position) => callPiece(call, isWhole ? position : undefined) ?? [],
     );
     const finish = finishIn(choice) ?? (isWhole ? (calls.length > 0 ? 'tool_calls' : 'stop') : undefined);

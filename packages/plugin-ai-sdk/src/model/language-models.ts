@@ -15,7 +15,7 @@ import type { SilenceLimits } from './silence-limit.ts';
 type OptionsName = 'model' | 'anthropic';
 
 /** The settings of one request to a model. */
-export interface RequestSettings {
+interface RequestSettings {
   /** The number of attempts after the first one. */
   readonly retries: number;
   readonly observer: RequestObserver;

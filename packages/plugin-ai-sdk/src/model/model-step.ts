@@ -8,7 +8,7 @@ import type {
   TextStreamPart,
   ToolSet,
 } from 'ai';
-import { beginning } from './text-beginning.ts';
+import { beginning } from '../text-beginning.ts';
 
 /** A tool call that a model requested. */
 export interface ModelCall {

@@ -2,11 +2,11 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { type CallSettings, type ModelMessage, streamText, type TextStreamPart, type ToolSet } from 'ai';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
+import { beginning } from '../text-beginning.ts';
 import type { WorkerConfig } from '../worker-config.ts';
 import type { NamedModel } from './language-models.ts';
 import { providerDetail, providerError } from './provider-error.ts';
 import { SilenceLimit } from './silence-limit.ts';
-import { beginning } from './text-beginning.ts';
 
 // Prevents the AI SDK from writing warnings to the console.
 globalThis.AI_SDK_LOG_WARNINGS ??= false;
@@ -42,9 +42,9 @@ export async function* modelStream(
   const abort = (): void => request.abort(signal.reason);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
-  let exceededMs: number | null = null;
+  const exceeded: { limitMs: number | null } = { limitMs: null };
   const silence = new SilenceLimit(named.limits, (limitMs) => {
-    exceededMs ??= limitMs;
+    exceeded.limitMs ??= limitMs;
     request.abort();
   });
   let failure: unknown = null;
@@ -77,9 +77,9 @@ export async function* modelStream(
   } catch (error) {
     signal.throwIfAborted();
     const detail = beginning(secrets.text(providerDetail(error)), 2_000);
-    if (exceededMs !== null) {
+    if (exceeded.limitMs !== null) {
       log.warn({ detail }, 'A model sent no output in time');
-      throw new RuntimeError('ENGINE_UNAVAILABLE', `The model sent no output for ${exceededMs} ms`);
+      throw new RuntimeError('ENGINE_UNAVAILABLE', `The model sent no output for ${exceeded.limitMs} ms`);
     }
     log.warn({ detail }, 'A request to a model failed');
     throw providerError(error);

@@ -1,8 +1,8 @@
 import { RuntimeError } from '@worker-runtime/core';
 import { APICallError, RetryError } from 'ai';
+import { beginning } from '../text-beginning.ts';
 import { AnswerFailure, type FailureKind } from './answer-failure.ts';
 import { saysTooLong } from './context-refusal.ts';
-import { beginning } from './text-beginning.ts';
 
 /** Returns the RuntimeError among the causes of an error, or null. */
 const runtimeErrorIn = (error: unknown): RuntimeError | null => {

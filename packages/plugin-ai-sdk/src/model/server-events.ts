@@ -81,7 +81,7 @@ export class ServerEvents {
     else if (line.startsWith(':')) this.#alive();
     else if (field === 'data') {
       // Some servers end an event with a single line break.
-      if (this.#data !== null && isJson(this.#data.join('\n'))) this.#dispatch();
+      if (this.#data?.length === 1 && isJson(this.#data[0] as string)) this.#dispatch();
       this.#data ??= [];
       this.#data.push(value);
       if (value === '[DONE]') this.#dispatch();

@@ -21,26 +21,35 @@ export class SilenceLimit implements Activity {
   #noOutput: NodeJS.Timeout;
   #hasOutput = false;
   #isPaused = false;
+  #hasEnded = false;
+  #outputs = 0;
+  /** The signs of life, which include the outputs. */
+  #signs = 0;
+
+  readonly #countSigns = (): number => this.#signs;
+  readonly #countOutputs = (): number => this.#outputs;
 
   constructor(limits: SilenceLimits, exceeded: (limitMs: number) => void) {
     this.#limits = limits;
     this.#exceeded = exceeded;
     const { stallMs, firstTokenMs } = limits;
-    this.#silence = this.#timer(firstTokenMs ?? stallMs);
-    this.#noOutput = this.#timer(firstTokenMs ?? stallMs * ALIVE_FACTOR);
+    this.#silence = this.#timer(firstTokenMs ?? stallMs, this.#countSigns);
+    this.#noOutput = this.#timer(firstTokenMs ?? stallMs * ALIVE_FACTOR, this.#countOutputs);
   }
 
   alive(): void {
+    this.#signs += 1;
     this.#silence.refresh();
   }
 
   output(): void {
+    this.#outputs += 1;
     if (this.#hasOutput) this.#noOutput.refresh();
     else {
       this.#hasOutput = true;
-      this.end();
-      this.#silence = this.#timer(this.#limits.stallMs);
-      this.#noOutput = this.#timer(this.#limits.stallMs * ALIVE_FACTOR);
+      this.#clear();
+      this.#silence = this.#timer(this.#limits.stallMs, this.#countSigns);
+      this.#noOutput = this.#timer(this.#limits.stallMs * ALIVE_FACTOR, this.#countOutputs);
     }
     this.alive();
   }
@@ -57,13 +66,27 @@ export class SilenceLimit implements Activity {
   }
 
   end(): void {
+    this.#hasEnded = true;
+    this.#clear();
+  }
+
+  #clear(): void {
     clearTimeout(this.#silence);
     clearTimeout(this.#noOutput);
   }
 
-  #timer(limitMs: number): NodeJS.Timeout {
+  /**
+   * Starts a timer. When the event loop was blocked, timers fire before data that has arrived is read, so the limit is
+   * exceeded only if there is none.
+   */
+  #timer(limitMs: number, count: () => number): NodeJS.Timeout {
     return setTimeout(() => {
-      if (!this.#isPaused) this.#exceeded(limitMs);
+      const before = count();
+      setImmediate(() =>
+        setImmediate(() => {
+          if (!this.#isPaused && !this.#hasEnded && count() === before) this.#exceeded(limitMs);
+        }),
+      );
     }, limitMs);
   }
 }
