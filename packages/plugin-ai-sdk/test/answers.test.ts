@@ -160,6 +160,13 @@ const GOOD: Readonly<
       ],
       CALLED,
     ],
+    'the whole message after its pieces': [
+      [
+        whole,
+        sse({ choices: [{ index: 0, message: { content: 'A whole answer.' }, finish_reason: 'stop' }] }),
+        DONE,
+      ],
+    ],
     'a second choice': [
       [
         whole,

@@ -45,7 +45,7 @@ export class AnthropicMessages implements AnswerProtocol {
     const index = typeof event.index === 'number' ? event.index : 0;
     switch (event.type) {
       case 'message':
-        return this.#whole(event);
+        return this.#hasBegun ? null : this.#whole(event);
       case 'message_start':
         return this.#begin(event.message);
       case 'content_block_start':

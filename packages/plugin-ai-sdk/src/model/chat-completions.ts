@@ -56,6 +56,7 @@ const callPiece = (call: JsonObject, position: number | undefined): JsonObject |
 export class ChatCompletions implements AnswerProtocol {
   /** The choice that is read. A server that sends several mixes their chunks. */
   #index: JsonValue | undefined;
+  #hasContent = false;
 
   errorIn(name: string, event: JsonObject): JsonValue {
     const [choice] = objectsIn(event.choices);
@@ -78,13 +79,18 @@ export class ChatCompletions implements AnswerProtocol {
     if (!choice) return usage ? { events: [chunk(null)] } : null;
     const { delta, message } = choice;
     const isWhole = !isObject(delta) && isObject(message);
-    const content = isObject(delta) ? delta : isObject(message) ? message : {};
-    const text = contentText(content.content, 'text') || (nonEmpty(content.refusal) ?? nonEmpty(choice.text) ?? '');
+    // Some servers repeat the whole message after its pieces.
+    const given = isObject(delta) ? delta : isObject(message) && !this.#hasContent ? message : {};
+    const text =
+      contentText(given.content, 'text') || (nonEmpty(given.refusal) ?? nonEmpty(choice.text) ?? '');
     const reasoning =
-      nonEmpty(content.reasoning_content) ?? nonEmpty(content.reasoning) ?? contentText(content.content, 'thinking');
-    const calls = objectsIn(content.tool_calls).flatMap(
+      nonEmpty(given.reasoning_content) ??
+      nonEmpty(given.reasoning) ??
+      contentText(given.content, 'thinking');
+    const calls = objectsIn(given.tool_calls).flatMap(
       (call, position) => callPiece(call, isWhole ? position : undefined) ?? [],
     );
+    this.#hasContent ||= text !== '' || calls.length > 0;
     const finish = finishIn(choice) ?? (isWhole ? (calls.length > 0 ? 'tool_calls' : 'stop') : undefined);
     return {
       events: [
