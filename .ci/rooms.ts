@@ -67,7 +67,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/plugin-ai-sdk': [
-    ['validation'],
+    ['validation', 'text-beginning'],
     ['options'],
     ['secrets', 'request-options'],
     ['worker-config'],

@@ -8,6 +8,7 @@ import type {
   Run,
 } from '@worker-runtime/core';
 import { RedactedOutputs } from '@worker-runtime/core/plugin-kit';
+import { ContextSize } from './conversation/context-size.ts';
 import { LanguageModels } from './model/language-models.ts';
 import type { ModelAccess } from './model/model-stream.ts';
 import { ModelRun } from './model-run.ts';
@@ -19,7 +20,7 @@ import { type WorkerConfig, workerConfig } from './worker-config.ts';
 export const ENGINE_NAME = 'ai-sdk';
 
 /**
- * Executes Workers as conversations with a model. Keeps nothing between runs: the conversation is read from the log.
+ * Executes Workers as conversations with a model. Keeps no part of a conversation between runs: it is read from the log.
  */
 export class AiSdkEngine implements Engine {
   readonly name = ENGINE_NAME;
@@ -49,13 +50,15 @@ export class AiSdkEngine implements Engine {
     // Checked now, because a missing key or a conflict of tools would fail every run.
     await this.#models.make(config.provider, config.model);
     this.#toolbox.assertDistinct(context.tools);
-    return { run: (run) => this.#run(run, context, config), detach: async () => {} };
+    const size = new ContextSize();
+    return { run: (run) => this.#run(run, context, config, size), detach: async () => {} };
   }
 
   async *#run(
     run: Run,
     context: EngineContext,
     config: WorkerConfig,
+    size: ContextSize,
   ): AsyncGenerator<readonly EngineOutput[]> {
     const { runtimeId, workerId, tools, log } = context;
     const { runId } = run;
@@ -74,7 +77,7 @@ export class AiSdkEngine implements Engine {
     };
     const granted = await this.#toolbox.grant(tools, { runtimeId, workerId, runId }, run.signal);
     run.signal.throwIfAborted();
-    const modelRun = await ModelRun.begin(run, context, access, granted);
+    const modelRun = await ModelRun.begin(run, context, access, granted, size);
     // A tool or an answer of a provider may have shown a key to the model.
     const redacted = new RedactedOutputs(this.#secrets);
     try {

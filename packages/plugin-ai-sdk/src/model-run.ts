@@ -6,31 +6,44 @@ import {
   type TranscriptItem,
 } from '@worker-runtime/core';
 import type { Notice } from '@worker-runtime/core/plugin-kit';
-import { compact } from './conversation/compaction.ts';
-import { requestTokens } from './conversation/context-size.ts';
+import { compact, isTooLong } from './conversation/compaction.ts';
+import type { ContextSize } from './conversation/context-size.ts';
 import { Conversation } from './conversation/conversation.ts';
 import { type ModelStep, modelStep } from './model/model-step.ts';
-import { type ModelAccess, modelStream } from './model/model-stream.ts';
+import { type ModelAccess, type ModelRequest, modelStream } from './model/model-stream.ts';
 import { ToolCalls } from './tools/tool-calls.ts';
 import { type GrantedTools, toolDefinitions } from './tools/toolbox.ts';
 
 type Outputs = AsyncGenerator<EngineOutput | readonly EngineOutput[], void>;
 
+const warning = (code: string, message: string): Notice => ({
+  type: 'notice',
+  severity: 'warning',
+  code,
+  message,
+});
+
 /** The notices for finish reasons of an incomplete answer. */
 const FINISH_NOTICES: Readonly<Record<string, Notice>> = {
-  length: {
-    type: 'notice',
-    severity: 'warning',
-    code: 'OUTPUT_LIMIT',
-    message: 'The answer is incomplete: the model reached its output limit',
-  },
-  'content-filter': {
-    type: 'notice',
-    severity: 'warning',
-    code: 'CONTENT_FILTER',
-    message: 'The provider filtered the answer',
-  },
+  length: warning('OUTPUT_LIMIT', 'The answer is incomplete: the model reached its output limit'),
+  'content-filter': warning('CONTENT_FILTER', 'The provider filtered the answer'),
+  other: warning('UNKNOWN_FINISH', 'The answer may be incomplete: the model ended it for an unknown reason'),
 };
+
+const EMPTY_ANSWER = warning('EMPTY_ANSWER', 'The model answered with neither text nor a tool call');
+const MISSING_CALL = warning('MISSING_CALL', 'The model announced a tool call and made none');
+
+/** Returns a notice about an answer that is not what it seems, or null. */
+const noticeOf = ({ finish, calls, content, hasProviderCalls }: ModelStep): Notice | null => {
+  const known = FINISH_NOTICES[finish];
+  if (known) return known;
+  if (calls.length > 0 || hasProviderCalls) return null;
+  if (!content.some((part) => part.type === 'text' && part.text.trim() !== '')) return EMPTY_ANSWER;
+  return finish === 'tool-calls' ? MISSING_CALL : null;
+};
+
+/** The value with which a step ends that was not completed. */
+const NO_STEP: ModelStep = { content: [], calls: [], finish: 'other', usage: null, hasProviderCalls: false };
 
 /** One run. Calls the model and executes the tool calls that it requests, until it requests none. */
 export class ModelRun {
@@ -38,12 +51,22 @@ export class ModelRun {
   readonly #access: ModelAccess;
   readonly #granted: GrantedTools;
   readonly #conversation: Conversation;
+  readonly #size: ContextSize;
+  /** True once the current request has shown something. */
+  #hasShown = false;
 
-  private constructor(run: Run, access: ModelAccess, granted: GrantedTools, conversation: Conversation) {
+  private constructor(
+    run: Run,
+    access: ModelAccess,
+    granted: GrantedTools,
+    conversation: Conversation,
+    size: ContextSize,
+  ) {
     this.#run = run;
     this.#access = access;
     this.#granted = granted;
     this.#conversation = conversation;
+    this.#size = size;
   }
 
   /** Reads the conversation from the log, which takes time in proportion to its length, as the request itself does. */
@@ -52,8 +75,10 @@ export class ModelRun {
     context: EngineContext,
     access: ModelAccess,
     granted: GrantedTools,
+    size: ContextSize,
   ): Promise<ModelRun> {
-    return new ModelRun(run, access, granted, await Conversation.read(context.history(), run.runId));
+    const conversation = await Conversation.read(context.history(), run.runId);
+    return new ModelRun(run, access, granted, conversation, size);
   }
 
   /** @throws as `modelStream` · LIMIT_REACHED the run exceeds `maxSteps` · CONTEXT_LIMIT */
@@ -75,11 +100,10 @@ export class ModelRun {
       log,
       asksAlways: config.permission === 'ask',
     });
-    let last: ModelStep | null = null;
     for (let step = 1; ; step += 1) {
-      yield* this.#fitContext(last);
-      last = yield* this.#callModel();
-      const notice = FINISH_NOTICES[last.finish];
+      yield* this.#fitContext();
+      const last = yield* this.#answer();
+      const notice = noticeOf(last);
       if (notice) yield notice;
       if (last.calls.length === 0) return;
       if (step === config.maxSteps) {
@@ -105,39 +129,52 @@ export class ModelRun {
     }
   }
 
+  /**
+   * Calls the model. If the provider refuses the request because it is too long, summarizes earlier runs once and asks
+   * again, provided that the Worker is configured so.
+   */
+  async *#answer(): AsyncGenerator<EngineOutput | readonly EngineOutput[], ModelStep> {
+    try {
+      return yield* this.#callModel();
+    } catch (error) {
+      if (!isTooLong(error) || this.#hasShown || !this.#canSummarize()) throw error;
+      yield { type: 'step-finish', finish: 'error' };
+      yield* this.#summarize(this.#size.of(this.#request()));
+    }
+    return yield* this.#callModel();
+  }
+
   async *#callModel(): AsyncGenerator<EngineOutput | readonly EngineOutput[], ModelStep> {
     const { config } = this.#access;
     const { tools } = this.#granted;
     const nameOf = (name: string): string => tools.get(name)?.name ?? name.replace(/[^\w.-]/g, '_');
-    const parts = modelStream(
-      this.#access,
-      {
-        system: config.system,
-        messages: this.#conversation.messages(),
-        tools: toolDefinitions(this.#granted),
-      },
-      this.#run.signal,
-    );
-    let text = '';
-    const outputs = modelStep(config.model, parts, nameOf);
+    const request = this.#request();
+    const outputs = modelStep(config.model, modelStream(this.#access, request, this.#run.signal), nameOf);
+    this.#hasShown = false;
     try {
       for (;;) {
         const next = await outputs.next();
         if (next.done) {
-          this.#addToConversation('assistant', '', [
-            { type: 'text', text },
-            ...next.value.calls.map(
-              ({ call, name, input }) => ({ type: 'tool-call', call, name: nameOf(name), input }) as const,
-            ),
-          ]);
+          const { content, usage } = next.value;
+          if (usage && config.context) this.#size.counted(request, usage.inputTokens);
+          this.#conversation.addAnswer(this.#run.runId, content);
           return next.value;
         }
-        if ('type' in next.value && next.value.type === 'text') text += next.value.text;
+        if ('type' in next.value)
+          this.#hasShown ||= next.value.type === 'text' || next.value.type === 'reasoning';
         yield next.value;
       }
     } finally {
-      await outputs.return({ calls: [], finish: 'other', usage: null });
+      await outputs.return(NO_STEP);
     }
+  }
+
+  #request(): ModelRequest {
+    return {
+      system: this.#access.config.system,
+      messages: this.#conversation.messages(),
+      tools: toolDefinitions(this.#granted),
+    };
   }
 
   /** Adds parts of this run to the conversation, in the form in which the log returns them to the next run. */
@@ -147,26 +184,35 @@ export class ModelRun {
   }
 
   /** Summarizes earlier runs if the next request exceeds the configured context. @throws CONTEXT_LIMIT it still does */
-  async *#fitContext(last: ModelStep | null): Outputs {
-    const { context, system } = this.#access.config;
+  async *#fitContext(): Outputs {
+    const { context } = this.#access.config;
     if (!context) return;
-    const { maxTokens, whenFull } = context;
-    const tools = toolDefinitions(this.#granted);
-    const counted = last?.usage ? last.usage.inputTokens + last.usage.outputTokens : 0;
-    const estimate = (): number => requestTokens(system, this.#conversation.messages(), tools);
-    const size = Math.max(counted, estimate());
+    const { maxTokens } = context;
+    const size = this.#size.of(this.#request());
     if (size <= maxTokens) return;
-    const { runId, signal } = this.#run;
-    const earlier = this.#conversation.earlierThan(runId);
-    if (whenFull === 'summarize' && earlier.messages.length > 0) {
-      const summary = yield* compact(this.#access, earlier, maxTokens, signal);
-      this.#conversation.replaceEarlier(summary, runId);
-      if (estimate() <= maxTokens) return;
+    if (this.#canSummarize()) {
+      yield* this.#summarize(size);
+      if (this.#size.of(this.#request()) <= maxTokens) return;
     }
     throw new RuntimeError(
       'CONTEXT_LIMIT',
       `The conversation has about ${size} tokens, and the limit of the Worker is ${maxTokens} (config.context.maxTokens)`,
       { details: { estimatedTokens: size, maxTokens } },
     );
+  }
+
+  #canSummarize(): boolean {
+    const { context } = this.#access.config;
+    const { messages } = this.#conversation.earlierThan(this.#run.runId);
+    return context?.whenFull === 'summarize' && messages.length > 0;
+  }
+
+  /** Replaces all earlier runs with a summary. `size` is that of a request which is too long. */
+  async *#summarize(size: number): Outputs {
+    const { runId, signal } = this.#run;
+    const maxTokens = Math.min(size, this.#access.config.context?.maxTokens ?? size);
+    const summary = yield* compact(this.#access, this.#conversation.earlierThan(runId), maxTokens, signal);
+    this.#conversation.replaceEarlier(summary, runId);
+    this.#size.forget();
   }
 }

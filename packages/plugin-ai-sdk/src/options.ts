@@ -19,6 +19,14 @@ interface ModelAccessOptions {
    * be any: also those that give a model tools, servers or containers of the provider.
    */
   readonly providerOptions?: JsonObject | undefined;
+  /** Replaces the option `stallMs` for this provider. */
+  readonly stallMs?: number | undefined;
+  /**
+   * The longest time to the first output of an answer, in milliseconds, however silent the provider is until then. A
+   * local model that reads a long conversation may need more than `stallMs`. Default: `stallMs`, or ten times as long
+   * if the provider sends signs of life.
+   */
+  readonly firstTokenMs?: number | undefined;
 }
 
 /**
@@ -97,6 +105,8 @@ const orJson = <T extends z.ZodType>(schema: T) =>
 const models = {
   models: z.array(z.string().min(1)).min(1).optional(),
   providerOptions: z.record(z.string(), z.json()).optional(),
+  stallMs: milliseconds.optional(),
+  firstTokenMs: milliseconds.optional(),
 };
 
 const provider = z.discriminatedUnion('type', [
@@ -139,13 +149,14 @@ const schema = z.strictObject({
     .record(name, z.custom<Tool>(isTool, 'must be a tool of the AI SDK with an execute function'))
     .default({}),
   /**
-   * The most retries of a request that fails before its first token. The pauses between them grow, or are as long as
-   * Retry-After says.
+   * The most retries of a request that fails before its first token, or whose answer is empty. The pauses between them
+   * grow, or are as long as Retry-After says.
    */
   retries: z.coerce.number().int().min(0).max(10).default(2),
   /**
-   * The longest time without output of a model, including the wait for its first token and all retries, in
-   * milliseconds. After it, the run fails with ENGINE_UNAVAILABLE.
+   * The longest time in which a provider sends nothing, in milliseconds, also before the first token. Comments and pings
+   * are signs of life: with them alone, the limit is ten times as long, and `runTimeoutMs` of the runtime applies too.
+   * After it, the run fails with ENGINE_UNAVAILABLE.
    */
   stallMs: milliseconds.default(120_000),
   /** The size limit of one response of a provider, in bytes. At the limit, the run fails with OUTPUT_TOO_LARGE. */

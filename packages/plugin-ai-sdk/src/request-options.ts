@@ -1,6 +1,7 @@
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
 import { z } from 'zod';
 import type { ProviderOptions } from './options.ts';
+import { beginning } from './text-beginning.ts';
 import { parseConfig } from './validation.ts';
 
 const tokens = z.number().int().min(0).max(10_000_000);
@@ -74,7 +75,7 @@ export const requestOptions = (
   const unknown = Object.keys(given)
     .filter((key) => !known.includes(key))
     .slice(0, MAX_ISSUES)
-    .map((key) => key.slice(0, MAX_KEY_CHARS));
+    .map((key) => beginning(key, MAX_KEY_CHARS));
   if (unknown.length > 0) {
     const message = `is an option that only the operator may set; a Worker may set ${known.join(', ')}`;
     throw new RuntimeError('CONFIG_UNSUPPORTED', `config.providerOptions.${unknown[0]} ${message}`, {

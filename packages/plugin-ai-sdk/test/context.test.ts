@@ -1,7 +1,7 @@
 import { tool } from 'ai';
 import test from 'ava';
 import { z } from 'zod';
-import type { Answer } from './fake-model-server.ts';
+import type { Answer, ReceivedRequest, Reply } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
 
 const LONG = 'All work and no play makes Jack a dull boy. '.repeat(40);
@@ -124,4 +124,237 @@ test('a run that is too long by itself fails, because there is no earlier run to
   const { outcome, error } = await scene.say(workerId, 'go');
   t.deepEqual([outcome, error?.code], ['failed', 'CONTEXT_LIMIT']);
   t.is(scene.server.requests.length, 1);
+});
+
+/** The words with which providers refuse a request that is too long, with the status of the response. */
+const TOO_LONG: Readonly<Record<string, readonly [number, string]>> = {
+  OpenAI: [
+    400,
+    "This model's maximum context length is 128000 tokens. However, your messages resulted in 130000 tokens.",
+  ],
+  'OpenAI, responses': [
+    400,
+    'Your input exceeds the context window of this model. Please adjust your input and try again.',
+  ],
+  'OpenAI, array': [
+    400,
+    "Invalid 'messages': array too long. Expected an array with maximum length 2048, but got 2051.",
+  ],
+  Azure: [
+    400,
+    "This model's maximum context length is 4096 tokens, however you requested 5000 tokens (4000 in your prompt; 1000 for the completion). Please reduce your prompt; or completion length.",
+  ],
+  Anthropic: [400, 'prompt is too long: 210000 tokens > 200000 maximum'],
+  'Anthropic, with the answer': [
+    400,
+    'input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length or `max_tokens` and try again',
+  ],
+  'Anthropic, size': [413, 'Request exceeds the maximum size'],
+  Gemini: [400, 'The input token count (1057726) exceeds the maximum number of tokens allowed (1048576).'],
+  Vertex: [
+    400,
+    'Unable to submit request because the input token count is 40000 but model only supports up to 32768.',
+  ],
+  Groq: [400, 'Please reduce the length of the messages or completion.'],
+  'Groq, size': [
+    413,
+    'Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested 10000',
+  ],
+  Mistral: [
+    400,
+    'Prompt contains 65537 tokens and 0 draft tokens, too large for model with 32768 maximum context length',
+  ],
+  Ollama: [400, 'the input length exceeds the context length'],
+  'Ollama, prompt': [400, 'prompt too long; exceeded max context length by 100 tokens'],
+  'llama.cpp': [
+    400,
+    'request (124071 tokens) exceeds the available context size (123904 tokens), try increasing it',
+  ],
+  'llama.cpp, older': [
+    500,
+    'the request exceeds the available context size. try increasing the context size or enable context shift',
+  ],
+  vLLM: [
+    400,
+    "This model's maximum context length is 262144 tokens. However, you requested 0 output tokens and your prompt contains at least 262145 input tokens",
+  ],
+  'vLLM, engine': [
+    400,
+    'The decoder prompt (length 10000) is longer than the maximum model length of 4096. Make sure that `max_model_len` is no smaller than the number of text tokens.',
+  ],
+  SGLang: [400, "The input (5000 tokens) is longer than the model's context length (4096 tokens)."],
+  TGI: [
+    422,
+    'Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 `inputs` tokens and 200 `max_new_tokens`',
+  ],
+  'LM Studio': [
+    400,
+    'Trying to keep the first 111490 tokens when context the overflows. However, the model is loaded with context length of only 32768 tokens',
+  ],
+  Bedrock: [400, 'Input is too long for requested model.'],
+  'Bedrock, tokens': [400, 'Too many input tokens. Max input tokens: 8192, request input token count: 12345'],
+  Cohere: [
+    400,
+    'too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 5000. Try using a shorter prompt',
+  ],
+  DeepSeek: [
+    400,
+    "This model's maximum context length is 65536 tokens. However, you requested 70000 tokens (62000 in the messages, 8000 in the completion).",
+  ],
+  xAI: [400, "This model's maximum prompt length is 131072 but the request contains 148532 tokens."],
+  OpenRouter: [
+    400,
+    "This endpoint's maximum context length is 131072 tokens. However, you requested about 140000 tokens (132000 of text input, 8000 in the output).",
+  ],
+  Together: [422, 'Input validation error: `inputs` must have less than 8192 tokens. Given: 12000'],
+  DashScope: [400, '<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]'],
+  Moonshot: [400, 'Invalid request: Your request exceeded model token limit: 8192'],
+  Zhipu: [400, 'Prompt exceeds max length'],
+  Fireworks: [400, 'The prompt is too long: 140000, model maximum context length: 131071'],
+  'GitHub Models': [413, 'Request body too large for gpt-4o model. Max size: 8000 tokens.'],
+  Copilot: [400, 'prompt token count of 72000 exceeds the limit of 64000'],
+  watsonx: [400, 'the number of input tokens 5000 cannot exceed the total tokens limit 4096 for this model'],
+};
+
+/** Refusals of other things, which a shorter conversation does not change. */
+const NOT_TOO_LONG: Readonly<Record<string, readonly [number, string]>> = {
+  'the answer is limited': [
+    400,
+    'max_tokens is too large: 99999. This model supports at most 4096 completion tokens, whereas you provided 99999.',
+  ],
+  'the answer is limited, Anthropic': [
+    400,
+    'max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens for this model',
+  ],
+  'the answer is limited, DashScope': [400, 'Range of max_tokens should be [1, 8192]'],
+  'thinking is limited': [400, '`max_tokens` must be greater than `thinking.budget_tokens`.'],
+  'a rate': [400, 'Too many tokens, please wait before trying again.'],
+  'a name': [
+    400,
+    "Invalid 'tools[0].function.name': string too long. Expected a string with maximum length 64",
+  ],
+  'a model': [400, 'The model does not exist'],
+};
+
+const refusal = ([status, message]: readonly [number, string]): Reply => ({
+  status,
+  headers: { 'retry-after-ms': '5' },
+  body: JSON.stringify({ error: { message, type: 'error' } }),
+});
+
+test('a refusal for the length is understood in the words of many providers, and no other refusal is', async (t) => {
+  const scene = await ModelScene.open(t);
+  let reply: Reply = [];
+  scene.server.answer = () => reply;
+  const workerId = await scene.create();
+  for (const [provider, words] of Object.entries(TOO_LONG)) {
+    reply = refusal(words);
+    t.is((await scene.say(workerId, 'hello')).error?.code, 'CONTEXT_LIMIT', provider);
+    const error = JSON.stringify({ error: { message: words[1], code: words[0] } });
+    reply = { raw: [`data: ${error}\n\n`] };
+    t.is((await scene.say(workerId, 'hello')).error?.code, 'CONTEXT_LIMIT', `${provider}, in a stream`);
+  }
+  for (const [what, words] of Object.entries(NOT_TOO_LONG)) {
+    reply = refusal(words);
+    t.is((await scene.say(workerId, 'hello')).error?.code, 'ENGINE_FAILED', what);
+  }
+});
+
+/**
+ * Counts tokens like many tokenizers: one for each character that is not ASCII, one for two of encoded data, and one for
+ * four of other text.
+ */
+const countTokens = ({ text }: ReceivedRequest): number => {
+  const encoded = (text.match(/[A-Za-z0-9+/=]{80,}/g) ?? []).join('').length;
+  const other = text.length - text.replace(/[^ -~]/g, '').length;
+  return Math.ceil(other + encoded / 2 + (text.length - other - encoded) / 4);
+};
+
+/** A model with a limit. Counts the tokens of each request that it answers. */
+const limited =
+  (maxTokens: number): Answer =>
+  (request) => {
+    const tokens = countTokens(request);
+    if (tokens > maxTokens) return refusal([400, 'Please reduce the length of the messages or completion.']);
+    const content = request.lines[0]?.startsWith('system: You shorten') ? '要約。' : 'はい。';
+    const chunk = (more: object): string =>
+      `data: ${JSON.stringify({ id: 'c', created: 1, model: 'm', ...more })}\n\n`;
+    return {
+      raw: [
+        chunk({ choices: [{ index: 0, delta: { content }, finish_reason: 'stop' }] }),
+        chunk({ choices: [], usage: { prompt_tokens: tokens, completion_tokens: 3 } }),
+        'data: [DONE]\n\n',
+      ],
+    };
+  };
+
+const compactions = async (scene: ModelScene, workerId: string): Promise<number> =>
+  (await scene.transcript(workerId)).filter((line) => line.startsWith('result {"summary"')).length;
+
+for (const [script, text] of [
+  ['Japanese', '長い会話の一文です。'.repeat(70)],
+  ['Korean', '이것은 긴 대화의 한 문장이다.'.repeat(45)],
+  ['emoji', '🎯🏆'.repeat(180)],
+  ['English', 'a long sentence of a person. '.repeat(100)],
+  [
+    'base64',
+    `see ${'QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0NTY3ODkr'.repeat(25)}`,
+  ],
+] as const)
+  test(`a conversation in ${script} is summarized before the model refuses it`, async (t) => {
+    const scene = await ModelScene.open(t);
+    scene.server.answer = limited(4_000);
+    const workerId = await scene.create({ context: { maxTokens: 4_000, whenFull: 'summarize' } });
+    for (let round = 0; round < 12; round += 1) t.is((await scene.say(workerId, text)).error, null);
+    t.true((await compactions(scene, workerId)) > 0);
+    const refused = scene.server.requests.filter((request) => countTokens(request) > 4_000);
+    t.is(refused.length, 0);
+  });
+
+test('the tokens that the provider counted correct the estimate, also in the next run', async (t) => {
+  const scene = await ModelScene.open(t);
+  // A template of the provider adds 3,000 tokens to each request.
+  scene.server.answer = (request) =>
+    limited(1_000_000)({ ...request, text: `${'x'.repeat(12_000)}${request.text}` });
+  const workerId = await scene.create({ context: { maxTokens: 4_000 } });
+  t.is((await scene.say(workerId, 'hello')).error, null);
+  t.is((await scene.say(workerId, 'x '.repeat(2_400))).error?.code, 'CONTEXT_LIMIT');
+});
+
+test('a refusal for the length starts one summary, and the request is sent again', async (t) => {
+  const scene = await ModelScene.open(t);
+  scene.server.answer = limited(2_000);
+  const workerId = await scene.create({ context: { maxTokens: 1_000_000, whenFull: 'summarize' } });
+  for (let round = 0; round < 12; round += 1) t.is((await scene.say(workerId, LONG)).error, null);
+  t.true((await compactions(scene, workerId)) > 0);
+  const log = await scene.log(workerId);
+  t.is(
+    log.filter(({ type }) => type === 'step.started').length,
+    log.filter(({ type }) => type === 'step.finished').length,
+    'a refused step is finished',
+  );
+  // A run that is too long by itself is refused once more, and not for ever.
+  const before = scene.server.requests.length;
+  const { error } = await scene.say(workerId, LONG.repeat(8));
+  t.is(error?.code, 'CONTEXT_LIMIT');
+  t.true(scene.server.requests.length - before < 8);
+  t.is((await scene.say(workerId, 'hello')).error, null);
+  const failing = await scene.create({ context: { maxTokens: 1_000_000 } });
+  t.is((await scene.say(failing, LONG.repeat(8))).error?.code, 'CONTEXT_LIMIT');
+  t.is(await compactions(scene, failing), 0);
+});
+
+test('pieces of a summary are cut between characters, and an empty summary replaces nothing', async (t) => {
+  const scene = await ModelScene.open(t);
+  let summary = '';
+  scene.server.answer = ({ lines }) =>
+    lines[0]?.startsWith('system: You shorten') ? [{ text: summary }] : [{ text: 'Noted.' }];
+  const workerId = await scene.create({ context: { maxTokens: 1_000, whenFull: 'summarize' } });
+  for (const odd of ['', 'x']) await scene.say(workerId, `${odd}${'🎯'.repeat(200)}`);
+  t.is((await scene.say(workerId, '🎯'.repeat(200))).error?.code, 'ENGINE_UNAVAILABLE');
+  summary = 'Many targets.';
+  t.is((await scene.say(workerId, 'hello')).error, null);
+  t.regex(scene.server.requests.at(-1)?.lines[0] ?? '', /Many targets/);
+  t.false(scene.server.requests.some(({ text }) => text.includes('\\ud')));
+  t.false(scene.server.requests.some(({ text }) => text.includes('\ufffd')));
 });

@@ -1,8 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tool } from 'ai';
 import test from 'ava';
-import type { Piece } from './fake-model-server.ts';
+import { z } from 'zod';
+import type { Piece, Reply } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
 
 const errorOf = async (attempt: Promise<unknown>): Promise<string> =>
@@ -324,3 +326,120 @@ test('a redirect is refused, because not every kind of key would be removed', as
   t.is(error?.code, 'ENGINE_UNAVAILABLE');
   t.is(scene.server.requests.length, 1);
 });
+
+/** A tool that answers a text. */
+const saying = (answer: string) => tool({ inputSchema: z.looseObject({}), execute: async () => answer });
+
+test('anthropic: reasoning is sent back unchanged within a run, and never without its signature', async (t) => {
+  const scene = await ModelScene.open(t, { type: 'anthropic', tools: { look: saying('seen') } });
+  scene.server.answer = ({ lines }) =>
+    lines.filter((line) => line.startsWith('tool ')).length < 2 && !lines.at(-1)?.endsWith('again')
+      ? [
+          { reasoning: 'I should look.' },
+          { redacted: 'ENCRYPTED==' },
+          { text: 'Wait.' },
+          { call: 'look', input: {} },
+        ]
+      : [{ reasoning: 'Done.' }, { text: 'It is there.' }];
+  const workerId = await scene.create(
+    { providerOptions: { thinking: { type: 'enabled', budgetTokens: 1_024 } } },
+    { tools: ['look'] },
+  );
+  t.is((await scene.say(workerId, 'hello')).outcome, 'completed');
+  const step = [
+    'assistant thinks (c2ln): I should look.',
+    'assistant thinks ENCRYPTED==',
+    'assistant: Wait.',
+    'assistant calls',
+    'tool',
+  ];
+  const shape = (lines: readonly string[] = []): readonly string[] =>
+    lines.map((line) => line.replace(/^(assistant calls|tool) .*/, '$1'));
+  t.deepEqual(shape(scene.server.requests[1]?.lines), ['user: hello', ...step]);
+  t.deepEqual(shape(scene.server.requests[2]?.lines), ['user: hello', ...step, ...step]);
+  await scene.start();
+  t.is((await scene.say(workerId, 'again')).outcome, 'completed');
+  t.deepEqual(
+    scene.server.requests.at(-1)?.lines.filter((line) => line.startsWith('assistant thinks')),
+    [],
+  );
+});
+
+const REASONED: Reply = [{ reasoning: 'I should look.' }, { call: 'look', input: {} }];
+
+test('openai-compatible: the reasoning before a call is sent back, also in later runs, and no other', async (t) => {
+  const scene = await ModelScene.open(t, { tools: { look: saying('seen') } });
+  scene.server.answer = ({ lines, last }) => {
+    const messages = lines.filter((line) => line.startsWith('assistant calls'));
+    const reasoning = lines.filter((line) => line === 'assistant thinks: I should look.');
+    if (messages.length !== reasoning.length)
+      return {
+        status: 400,
+        body: '{"error":{"message":"The `reasoning_content` must be passed back to the API."}}',
+      };
+    return last === 'call' ? REASONED : [{ reasoning: 'Hm.' }, { text: 'It is there.' }];
+  };
+  const workerId = await scene.create({}, { tools: ['look'] });
+  t.is((await scene.say(workerId, 'call')).error, null);
+  t.is((await scene.say(workerId, 'and now?')).error, null);
+  await scene.start();
+  t.is((await scene.say(workerId, 'call')).error, null);
+  const { lines = [] } = scene.server.requests.at(-1) ?? {};
+  t.is(lines.filter((line) => line.startsWith('assistant thinks')).length, 2);
+});
+
+for (const [provider, status, message] of [
+  ['Groq', 400, "'messages.1': property 'reasoning_content' is unsupported"],
+  ['Mistral', 422, 'body.messages.1.assistant.reasoning_content: Extra inputs are not permitted'],
+] as const)
+  test(`openai-compatible: a provider that refuses reasoning gets none: ${provider}`, async (t) => {
+    const scene = await ModelScene.open(t, { tools: { look: saying('seen') } });
+    let refusals = 0;
+    scene.server.answer = ({ text, last }) => {
+      if (text.includes('reasoning_content')) {
+        refusals += 1;
+        return { status, body: JSON.stringify({ error: { message } }) };
+      }
+      return last === 'call' ? REASONED : [{ text: 'It is there.' }];
+    };
+    const workerId = await scene.create({}, { tools: ['look'] });
+    for (let round = 0; round < 3; round += 1) t.is((await scene.say(workerId, 'call')).error, null);
+    t.is(refusals, 1, 'the refusal is remembered');
+  });
+
+test('openai-compatible: the signature of a call is sent back within a run', async (t) => {
+  const scene = await ModelScene.open(t, { tools: { look: saying('seen') } });
+  const calls = [
+    {
+      index: 0,
+      id: 'a',
+      function: { name: 'look', arguments: '{}' },
+      extra_content: { google: { thought_signature: 'c2ln' } },
+    },
+  ];
+  const chunk = { choices: [{ index: 0, delta: { tool_calls: calls }, finish_reason: 'tool_calls' }] };
+  scene.server.answer = ({ lines }) =>
+    lines.at(-1)?.startsWith('tool ') ? [{ text: 'Seen.' }] : { raw: [`data: ${JSON.stringify(chunk)}\n\n`] };
+  const workerId = await scene.create({}, { tools: ['look'] });
+  t.is((await scene.say(workerId, 'hello')).error, null);
+  t.true(scene.server.requests[1]?.text.includes('"thought_signature":"c2ln"'));
+});
+
+for (const type of ['openai-compatible', 'anthropic'] as const)
+  test(`${type}: requests are well-formed Unicode, and nothing is cut inside a character`, async (t) => {
+    const scene = await ModelScene.open(t, { type, tools: { look: saying('half \ud83c') } });
+    // An escaped backslash is no escape of a surrogate.
+    const broken = (): boolean =>
+      scene.server.requests.some(({ text }) => /\\u[dD][89a-fA-F]/.test(text.replaceAll('\\\\', '')));
+    scene.server.answer = ({ lines }) =>
+      lines.at(-1)?.startsWith('tool ')
+        ? [{ text: 'sure \ud83d' }]
+        : [{ call: 'look', input: { '\udc00': '\ud83d' } }];
+    const workerId = await scene.create({}, { tools: ['look'] });
+    for (const text of ['hello', 'a backslash: \\ud83d', 'again'])
+      t.is((await scene.say(workerId, text)).error, null);
+    t.false(broken());
+    const lines = scene.server.requests.at(-1)?.lines ?? [];
+    t.true(lines.some((line) => line.endsWith('half \ufffd')));
+    t.true(lines.includes('user: a backslash: \\ud83d'));
+  });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 
 /** A piece of a model's answer, or a way in which its server misbehaves. */
 export type Piece =
@@ -9,6 +10,8 @@ export type Piece =
   | { readonly call: string; readonly input: unknown; readonly id?: string }
   /** A call that the provider makes itself, with a tool of its own. Only for the Anthropic protocol. */
   | { readonly providerCall: string }
+  /** Reasoning that the provider encrypts. Only for the Anthropic protocol. */
+  | { readonly redacted: string }
   /** Waits until the test continues. */
   | { readonly until: Promise<void> }
   /** Sends one byte at each interval of so many milliseconds, never a whole line, until the client disconnects. */
@@ -24,8 +27,23 @@ export type Piece =
   | 'end'
   | 'hang';
 
+/** A piece of a body that is written as it is. */
+export type RawPiece =
+  | string
+  /** Sends a text so many times, with pauses. */
+  | { readonly repeat: string; readonly times: number; readonly everyMs: number }
+  | { readonly until: Promise<void> }
+  /** Breaks the connection, or sends nothing more. */
+  | { readonly end: 'cut' | 'hang' };
+
 export type Reply =
   | readonly Piece[]
+  /** A body that is written as it is, with status 200. */
+  | {
+      readonly raw: readonly RawPiece[];
+      readonly contentType?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   | {
       readonly status: number;
       readonly headers?: Readonly<Record<string, string>>;
@@ -36,6 +54,8 @@ export interface ReceivedRequest {
   readonly protocol: 'openai' | 'anthropic';
   readonly headers: IncomingMessage['headers'];
   readonly body: Readonly<Record<string, unknown>>;
+  /** The body as it was sent. */
+  readonly text: string;
   /** The conversation in a form that is the same for both protocols, with one line for each part. */
   readonly lines: readonly string[];
   readonly tools: readonly string[];
@@ -54,20 +74,26 @@ const partsOf = (content: unknown): readonly Part[] =>
   typeof content === 'string' ? [{ type: 'text', text: content }] : ((content ?? []) as readonly Part[]);
 
 const openAiLines = (messages: readonly Part[]): string[] =>
-  messages.flatMap(({ role, content, tool_calls: calls, tool_call_id: call }) => [
-    ...partsOf(content).map(({ text }) =>
-      role === 'tool' ? `tool ${String(call)}: ${String(text)}` : `${String(role)}: ${String(text)}`,
-    ),
-    ...((calls ?? []) as readonly { id: string; function: { name: string; arguments: string } }[]).map(
-      ({ id, function: { name, arguments: input } }) => `assistant calls ${id} ${name}(${input})`,
-    ),
-  ]);
+  messages.flatMap(
+    ({ role, content, tool_calls: calls, tool_call_id: call, reasoning_content: reasoning }) => [
+      ...(typeof reasoning === 'string' ? [`${String(role)} thinks: ${reasoning}`] : []),
+      ...partsOf(content).map(({ text }) =>
+        role === 'tool' ? `tool ${String(call)}: ${String(text)}` : `${String(role)}: ${String(text)}`,
+      ),
+      ...((calls ?? []) as readonly { id: string; function: { name: string; arguments: string } }[]).map(
+        ({ id, function: { name, arguments: input } }) => `assistant calls ${id} ${name}(${input})`,
+      ),
+    ],
+  );
 
 const anthropicLines = (messages: readonly Part[]): string[] =>
   messages.flatMap(({ role, content }) =>
     partsOf(content).map((part) => {
       if (part.type === 'tool_use')
         return `assistant calls ${String(part.id)} ${String(part.name)}(${JSON.stringify(part.input)})`;
+      if (part.type === 'thinking')
+        return `${String(role)} thinks (${String(part.signature)}): ${String(part.thinking)}`;
+      if (part.type === 'redacted_thinking') return `${String(role)} thinks ${String(part.data)}`;
       if (part.type === 'tool_result')
         return `tool ${String(part.tool_use_id)}: ${partsOf(part.content)
           .map(({ text }) => text)
@@ -82,7 +108,11 @@ interface Protocol {
   piece(
     piece: Extract<
       Piece,
-      { text: string } | { reasoning: string } | { call: string } | { providerCall: string }
+      | { text: string }
+      | { reasoning: string }
+      | { call: string }
+      | { providerCall: string }
+      | { redacted: string }
     >,
     index: number,
   ): string;
@@ -107,7 +137,8 @@ const openAi = (model: unknown): Protocol => {
     piece: (piece, index) => {
       if ('text' in piece) return chunk({ content: piece.text });
       if ('reasoning' in piece) return chunk({ reasoning_content: piece.reasoning });
-      if ('providerCall' in piece) throw new TypeError('The chat completions API has no such call');
+      if ('providerCall' in piece || 'redacted' in piece)
+        throw new TypeError('The chat completions API has no such call');
       const input = JSON.stringify(piece.input);
       const id = piece.id ?? `call_${index}`;
       const half = Math.floor(input.length / 2);
@@ -171,6 +202,7 @@ const anthropic = (model: unknown): Protocol => {
           { type: 'thinking_delta', thinking: piece.reasoning },
           { type: 'signature_delta', signature: 'c2ln' },
         ]);
+      if ('redacted' in piece) return block(index, { type: 'redacted_thinking', data: piece.redacted }, []);
       if ('providerCall' in piece)
         return block(
           index,
@@ -241,7 +273,8 @@ export class FakeModelServer {
     response.on('error', () => {});
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>;
+    const text = Buffer.concat(chunks).toString('utf8');
+    const body = JSON.parse(text) as Record<string, unknown>;
     const isAnthropic = request.url === '/v1/messages';
     const messages = body.messages as readonly Part[];
     const lines = isAnthropic
@@ -251,6 +284,7 @@ export class FakeModelServer {
       protocol: isAnthropic ? 'anthropic' : 'openai',
       headers: request.headers,
       body,
+      text,
       lines,
       tools: ((body.tools ?? []) as readonly { name?: string; function?: { name: string } }[]).map(
         ({ name, function: definition }) => name ?? definition?.name ?? '',
@@ -261,6 +295,7 @@ export class FakeModelServer {
     this.requests.push(received);
     for (const { count, resolve } of this.#arrivals) if (count === this.requests.length) resolve(received);
     const reply = await this.answer(received);
+    if ('raw' in reply) return this.#writeRaw(reply, response);
     if ('status' in reply) {
       response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers });
       response.end(reply.body ?? '{}');
@@ -293,6 +328,26 @@ export class FakeModelServer {
       }
     }
     if (!response.destroyed) response.end(protocol.finish(calls > 0));
+  }
+
+  async #writeRaw(
+    { raw, contentType = 'text/event-stream', headers }: Extract<Reply, { raw: unknown }>,
+    response: ServerResponse,
+  ): Promise<void> {
+    const disconnected = new Promise<void>((resolve) => response.once('close', resolve));
+    response.writeHead(200, { 'content-type': contentType, ...headers });
+    response.flushHeaders();
+    for (const piece of raw) {
+      if (typeof piece === 'string') response.write(piece);
+      else if ('end' in piece) return piece.end === 'cut' ? void response.socket?.end() : disconnected;
+      else if ('until' in piece) await Promise.race([piece.until, disconnected]);
+      else
+        for (let time = 0; time < piece.times && !response.destroyed; time += 1) {
+          response.write(piece.repeat);
+          await Promise.race([setTimeout(piece.everyMs), disconnected]);
+        }
+    }
+    response.end();
   }
 
   async #flood(

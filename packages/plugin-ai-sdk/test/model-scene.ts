@@ -20,7 +20,7 @@ const RUN_TIMEOUT_MS = 60_000;
 export interface SceneOptions extends Omit<AiSdkOptions, 'providers'> {
   readonly type?: 'openai-compatible' | 'anthropic';
   /** More options of the provider. */
-  readonly provider?: Pick<ProviderOptions, 'models' | 'providerOptions'>;
+  readonly provider?: Pick<ProviderOptions, 'models' | 'providerOptions' | 'stallMs' | 'firstTokenMs'>;
   readonly key?: { readonly apiKeyEnv?: string; readonly apiKeyFile?: string };
 }
 

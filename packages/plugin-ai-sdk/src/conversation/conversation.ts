@@ -1,6 +1,6 @@
 import type { JsonValue, TranscriptItem } from '@worker-runtime/core';
-import type { AssistantModelMessage, ModelMessage, ToolModelMessage, ToolResultPart } from 'ai';
-import { toolNameForModel } from '../model/model-step.ts';
+import type { ModelMessage, ToolModelMessage, ToolResultPart } from 'ai';
+import { type AnswerContent, toolNameForModel } from '../model/model-step.ts';
 import { COMPACT_CALL, summaryIn } from './compact-call.ts';
 
 /** The messages of one run, in order. */
@@ -8,6 +8,8 @@ interface RunMessages {
   readonly messages: ModelMessage[];
   /** The names of the calls that have no result yet, by call id. */
   readonly openCalls: Map<string, string>;
+  /** The last message of the model, until a call follows it: all its parts, and those of them that are sent. */
+  answer: { readonly parts: AnswerContent; readonly sent: AnswerContent } | null;
 }
 
 const INTERRUPTED =
@@ -71,11 +73,23 @@ export class Conversation {
       run.messages.push({ role: 'user', content });
       return;
     }
+    const answer = item.parts.flatMap(answerPart);
+    if (answer.length > 0) addAnswer(run, answer);
     for (const part of item.parts) {
-      if (part.type === 'text') addText(run, part.text);
-      else if (part.type === 'tool-call') this.#addCall(run, item.run, part.call, part.name, part.input);
+      if (part.type === 'tool-call') this.#addCall(run, item.run, part.call, part.name, part.input);
       else if (part.type === 'tool-result') this.#addResult(run, part.call, part);
     }
+  }
+
+  /** Adds an answer of the model in this run, with all its parts as they were. */
+  addAnswer(runId: string, content: AnswerContent): void {
+    const run = this.#run(runId);
+    closeCalls(run);
+    const parts = content.filter((part) => part.type !== 'text' || part.text.trim() !== '');
+    if (parts.every(({ type }) => type === 'reasoning')) return;
+    run.messages.push({ role: 'assistant', content: parts });
+    for (const part of parts)
+      if (part.type === 'tool-call') run.openCalls.set(part.toolCallId, part.toolName);
   }
 
   /** Replaces all runs before a run with a summary. */
@@ -124,7 +138,7 @@ export class Conversation {
   #run(runId: string | null): RunMessages {
     let run = this.#runs.get(runId);
     if (!run) {
-      run = { messages: [], openCalls: new Map() };
+      run = { messages: [], openCalls: new Map(), answer: null };
       this.#runs.set(runId, run);
     }
     return run;
@@ -136,10 +150,13 @@ export class Conversation {
       return;
     }
     const part = { type: 'tool-call', toolCallId: call, toolName: toolNameForModel(name), input } as const;
+    // Some models require the reasoning before their calls back, and ignore or refuse any other.
+    const { parts = [], sent = [] } = run.answer ?? {};
+    run.answer = null;
     const last = run.messages.at(-1);
-    if (last?.role === 'assistant')
-      (last.content as Exclude<AssistantModelMessage['content'], string>).push(part);
-    else run.messages.push({ role: 'assistant', content: [part] });
+    if (sent.length > 0) sent.splice(0, sent.length, ...parts, part);
+    else if (last?.role === 'assistant') (last.content as AnswerContent).push(...parts, part);
+    else run.messages.push({ role: 'assistant', content: [...parts, part] });
     run.openCalls.set(call, name);
   }
 
@@ -159,11 +176,20 @@ export class Conversation {
   }
 }
 
-const addText = (run: RunMessages, text: string): void => {
+/** Returns a part of a message as it is sent back. The log has no data of the provider, such as signatures. */
+const answerPart = (part: TranscriptItem['parts'][number]): AnswerContent => {
+  if (part.type === 'reasoning') return [{ type: 'reasoning', text: part.text }];
   // Some providers refuse an empty text.
-  if (text.trim() === '') return;
-  closeCalls(run);
-  run.messages.push({ role: 'assistant', content: [{ type: 'text', text }] });
+  return part.type === 'text' && part.text.trim() !== '' ? [{ type: 'text', text: part.text }] : [];
+};
+
+const addAnswer = (run: RunMessages, parts: AnswerContent): void => {
+  const sent = parts.filter(({ type }) => type === 'text');
+  if (sent.length > 0) {
+    closeCalls(run);
+    run.messages.push({ role: 'assistant', content: sent });
+  }
+  run.answer = { parts, sent };
 };
 
 const closeCall = (run: RunMessages, call: string, result: ToolResultPart): void => {

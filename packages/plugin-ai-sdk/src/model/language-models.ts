@@ -4,14 +4,28 @@ import { RuntimeError } from '@worker-runtime/core';
 import type { LanguageModel } from 'ai';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
+import { AnthropicMessages } from './anthropic-messages.ts';
 import { boundedFetch } from './bounded-fetch.ts';
+import { ChatCompletions } from './chat-completions.ts';
+import type { RequestObserver } from './regular-answer.ts';
+import { regularFetch } from './regular-fetch.ts';
+import type { SilenceLimits } from './silence-limit.ts';
 
 /** The key of the provider's own options in the AI SDK. */
 type OptionsName = 'model' | 'anthropic';
 
+/** The settings of one request to a model. */
+interface RequestSettings {
+  /** The number of attempts after the first one. */
+  readonly retries: number;
+  readonly observer: RequestObserver;
+}
+
 export interface NamedModel {
-  readonly model: Exclude<LanguageModel, string>;
+  /** Creates the model of the AI SDK for one request. */
+  open(settings: RequestSettings): Exclude<LanguageModel, string>;
   readonly optionsName: OptionsName;
+  readonly limits: SilenceLimits;
 }
 
 /** Creates models of the configured providers. Reads the current key for each one. */
@@ -19,6 +33,8 @@ export class LanguageModels {
   readonly #options: ResolvedOptions;
   readonly #secrets: Secrets;
   readonly #fetch: typeof fetch;
+  /** The models that refuse to get their reasoning back, each as `provider model`. */
+  readonly #refusing = new Set<string>();
 
   constructor(options: ResolvedOptions, secrets: Secrets) {
     this.#options = options;
@@ -32,23 +48,36 @@ export class LanguageModels {
     if (!provider)
       throw new RuntimeError('ENGINE_UNAVAILABLE', `The provider "${providerName}" is no longer configured`);
     const apiKey = await this.#secrets.read(provider, `the provider "${providerName}"`);
-    const { baseUrl } = provider;
-    if (provider.type === 'anthropic') {
-      const anthropic = createAnthropic({
-        // Without a key, the SDK would read one from the environment by itself.
-        apiKey: apiKey ?? '',
-        ...(baseUrl !== undefined && { baseURL: baseUrl }),
-        fetch: this.#fetch,
-      });
-      return { model: anthropic(modelName), optionsName: 'anthropic' };
-    }
-    const compatible = createOpenAICompatible({
-      name: 'model',
-      baseURL: provider.baseUrl,
-      ...(apiKey !== null && { apiKey }),
-      includeUsage: true,
-      fetch: this.#fetch,
-    });
-    return { model: compatible(modelName), optionsName: 'model' };
+    const key = `${providerName} ${modelName}`;
+    const refusals = {
+      isKnown: (): boolean => this.#refusing.has(key),
+      learn: () => void this.#refusing.add(key),
+    };
+    const { baseUrl, stallMs = this.#options.stallMs, firstTokenMs } = provider;
+    const limits = { stallMs, firstTokenMs };
+    if (provider.type === 'anthropic')
+      return {
+        optionsName: 'anthropic',
+        limits,
+        open: (settings) =>
+          createAnthropic({
+            // Without a key, the SDK would read one from the environment by itself.
+            apiKey: apiKey ?? '',
+            ...(baseUrl !== undefined && { baseURL: baseUrl }),
+            fetch: regularFetch(this.#fetch, () => new AnthropicMessages(), { ...settings, refusals }),
+          })(modelName),
+      };
+    return {
+      optionsName: 'model',
+      limits,
+      open: (settings) =>
+        createOpenAICompatible({
+          name: 'model',
+          baseURL: provider.baseUrl,
+          ...(apiKey !== null && { apiKey }),
+          includeUsage: true,
+          fetch: regularFetch(this.#fetch, () => new ChatCompletions(), { ...settings, refusals }),
+        })(modelName),
+    };
   }
 }

@@ -1,7 +1,14 @@
 import { randomInt } from 'node:crypto';
 import type { EngineOutput, JsonObject, JsonValue } from '@worker-runtime/core';
 import type { Usage } from '@worker-runtime/core/plugin-kit';
-import type { LanguageModelUsage, TextStreamPart, ToolSet } from 'ai';
+import type {
+  AssistantModelMessage,
+  LanguageModelUsage,
+  ProviderMetadata,
+  TextStreamPart,
+  ToolSet,
+} from 'ai';
+import { beginning } from '../text-beginning.ts';
 
 /** A tool call that a model requested. */
 export interface ModelCall {
@@ -13,8 +20,18 @@ export interface ModelCall {
   readonly invalid: string | null;
 }
 
+/** The parts of an answer, as a later request tells them to the model. */
+export type AnswerContent = Exclude<AssistantModelMessage['content'], string>;
+
 export interface ModelStep {
+  /**
+   * The whole answer in order, with the data that the provider requires back unchanged, such as the signature of its
+   * reasoning.
+   */
+  readonly content: AnswerContent;
   readonly calls: readonly ModelCall[];
+  /** True if the provider called tools of its own. */
+  readonly hasProviderCalls: boolean;
   readonly finish: string;
   readonly usage: Usage | null;
 }
@@ -31,9 +48,11 @@ const CALL_ID_CHARS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 export const mintCall = (): string =>
   Array.from({ length: 9 }, () => CALL_ID_CHARS[randomInt(CALL_ID_CHARS.length)]).join('');
 
-/** A number of tokens as the runtime accepts it. Providers also report other values, which count as unknown. */
-const tokens = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+/** A number of tokens as the runtime accepts it. Providers also report fractions, and values that count as unknown. */
+const tokens = (value: unknown): number | undefined => {
+  const whole = typeof value === 'number' ? Math.round(value) : -1;
+  return Number.isSafeInteger(whole) && whole >= 0 ? whole : undefined;
+};
 
 /** Translates the usage of one call of a model; null if the provider reports none. */
 export const usageOf = (model: string, usage: LanguageModelUsage): Usage | null => {
@@ -66,11 +85,51 @@ const callOf = (part: Extract<TextStreamPart<ToolSet>, { readonly type: 'tool-ca
     input: isObject(input) ? input : { input },
     invalid: isInvalid
       ? part.error instanceof Error
-        ? part.error.message.slice(0, 2_000)
+        ? beginning(part.error.message, 2_000)
         : 'The call is invalid'
       : null,
   };
 };
+
+/**
+ * Returns the metadata of a part as the options with which it is sent back. The AI SDK reports a signature of Gemini under
+ * the name of the provider and reads it under `google`.
+ */
+const sentBack = (metadata: ProviderMetadata | undefined): { providerOptions?: ProviderMetadata } => {
+  if (!metadata) return {};
+  const signature = metadata.model?.thoughtSignature;
+  return {
+    providerOptions:
+      signature === undefined ? metadata : { ...metadata, google: { thoughtSignature: signature } },
+  };
+};
+
+/** Collects the text and the reasoning of an answer. The SDK streams each of them in blocks with an id. */
+class StreamedBlocks {
+  readonly content: AnswerContent = [];
+  readonly #blocks = new Map<string, Extract<AnswerContent[number], { type: 'text' | 'reasoning' }>>();
+
+  /** Takes a part of the stream. Metadata may come with each part of a block; the last one counts. */
+  take(
+    type: 'text' | 'reasoning',
+    {
+      id,
+      text = '',
+      providerMetadata,
+    }: { id: string; text?: string; providerMetadata?: ProviderMetadata | undefined },
+    isStart = false,
+  ): void {
+    const key = `${type} ${id}`;
+    const known = isStart ? undefined : this.#blocks.get(key);
+    const block = known ?? { type, text: '' };
+    if (!known) {
+      this.#blocks.set(key, block);
+      this.content.push(block);
+    }
+    block.text += text;
+    Object.assign(block, sentBack(providerMetadata));
+  }
+}
 
 /**
  * Translates one answer of a model into outputs: text and reasoning as they arrive, then one array with everything that
@@ -81,6 +140,7 @@ export async function* modelStep(
   parts: AsyncIterable<TextStreamPart<ToolSet>>,
   nameOf: (modelName: string) => string,
 ): AsyncGenerator<EngineOutput | readonly EngineOutput[], ModelStep> {
+  const blocks = new StreamedBlocks();
   const calls: ModelCall[] = [];
   let finish = 'other';
   let usage: Usage | null = null;
@@ -88,12 +148,29 @@ export async function* modelStep(
   const providerTools = new Set<string>();
   yield { type: 'step-start', model };
   for await (const part of parts) {
-    if (part.type === 'text-delta') yield { type: 'text', text: part.text };
-    else if (part.type === 'reasoning-delta') yield { type: 'reasoning', text: part.text };
-    else if (part.type === 'tool-call' && part.providerExecuted === true)
+    if (part.type === 'text-start' || part.type === 'text-end')
+      blocks.take('text', part, part.type === 'text-start');
+    else if (part.type === 'reasoning-start' || part.type === 'reasoning-end')
+      blocks.take('reasoning', part, part.type === 'reasoning-start');
+    else if (part.type === 'text-delta') {
+      blocks.take('text', part);
+      yield { type: 'text', text: part.text };
+    } else if (part.type === 'reasoning-delta') {
+      blocks.take('reasoning', part);
+      yield { type: 'reasoning', text: part.text };
+    } else if (part.type === 'tool-call' && part.providerExecuted === true)
       providerTools.add(nameOf(part.toolName));
-    else if (part.type === 'tool-call') calls.push(callOf(part));
-    else if (part.type === 'finish-step') {
+    else if (part.type === 'tool-call') {
+      const call = callOf(part);
+      calls.push(call);
+      blocks.content.push({
+        type: 'tool-call',
+        toolCallId: call.call,
+        toolName: toolNameForModel(nameOf(call.name)),
+        input: call.input,
+        ...sentBack(part.providerMetadata),
+      });
+    } else if (part.type === 'finish-step') {
       finish = part.finishReason;
       usage = usageOf(model, part.usage);
     }
@@ -114,5 +191,5 @@ export async function* modelStep(
     ...(usage ? [usage] : []),
     { type: 'step-finish', finish },
   ];
-  return { calls, finish, usage };
+  return { content: blocks.content, calls, hasProviderCalls: providerTools.size > 0, finish, usage };
 }

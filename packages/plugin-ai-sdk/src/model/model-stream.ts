@@ -2,9 +2,11 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { type CallSettings, type ModelMessage, streamText, type TextStreamPart, type ToolSet } from 'ai';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
+import { beginning } from '../text-beginning.ts';
 import type { WorkerConfig } from '../worker-config.ts';
 import type { NamedModel } from './language-models.ts';
 import { providerDetail, providerError } from './provider-error.ts';
+import { SilenceLimit } from './silence-limit.ts';
 
 // Prevents the AI SDK from writing warnings to the console.
 globalThis.AI_SDK_LOG_WARNINGS ??= false;
@@ -34,22 +36,28 @@ export async function* modelStream(
   { system, messages, tools }: ModelRequest,
   signal: AbortSignal,
 ): AsyncGenerator<TextStreamPart<ToolSet>> {
-  const { stallMs, retries } = options;
+  const { retries } = options;
   // AbortSignal.any is not used: the garbage collector may remove its signal before it fires.
   const request = new AbortController();
   const abort = (): void => request.abort(signal.reason);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
-  let hasStalled = false;
-  let isWaiting = true;
-  const timer = setTimeout(() => {
-    if (!isWaiting) return;
-    hasStalled = true;
+  const exceeded: { limitMs: number | null } = { limitMs: null };
+  const silence = new SilenceLimit(named.limits, (limitMs) => {
+    exceeded.limitMs ??= limitMs;
     request.abort();
-  }, stallMs);
+  });
+  let failure: unknown = null;
+  const observer = {
+    output: () => silence.output(),
+    alive: () => silence.alive(),
+    failed: (error: unknown) => {
+      failure = error;
+    },
+  };
   try {
     const { fullStream } = streamText({
-      model: named.model,
+      model: named.open({ retries, observer }),
       ...(system !== undefined && { system }),
       messages,
       tools,
@@ -60,27 +68,23 @@ export async function* modelStream(
       onError: () => {},
     });
     for await (const part of fullStream) {
-      if (part.type === 'error') throw part.error;
+      if (part.type === 'error') throw failure ?? part.error;
       if (part.type === 'abort') throw new Error('The request was cancelled');
-      // Without a finish reason, the connection was closed normally but too early.
-      if (part.type === 'finish-step' && part.finishReason === 'other' && part.rawFinishReason === undefined)
-        throw new Error('The stream ended before the answer was complete');
-      isWaiting = false;
+      silence.pause();
       yield part;
-      isWaiting = true;
-      timer.refresh();
+      silence.resume();
     }
   } catch (error) {
     signal.throwIfAborted();
-    const detail = secrets.text(providerDetail(error)).slice(0, 2_000);
-    if (hasStalled) {
+    const detail = beginning(secrets.text(providerDetail(error)), 2_000);
+    if (exceeded.limitMs !== null) {
       log.warn({ detail }, 'A model sent no output in time');
-      throw new RuntimeError('ENGINE_UNAVAILABLE', `The model sent no output for ${stallMs} ms`);
+      throw new RuntimeError('ENGINE_UNAVAILABLE', `The model sent no output for ${exceeded.limitMs} ms`);
     }
     log.warn({ detail }, 'A request to a model failed');
     throw providerError(error);
   } finally {
-    clearTimeout(timer);
+    silence.end();
     signal.removeEventListener('abort', abort);
     request.abort();
   }
