@@ -10,6 +10,7 @@ export {
   type EngineOutput,
   type EngineSession,
   engine,
+  type OpenCall,
   type Question,
   type Run,
   type RunInput,

@@ -212,6 +212,7 @@ test('P54: an orderly stop waits for the calls of a step, and not for the next s
   await first.runtime.createWorker({ ...WORKER, engine: 'puppet' });
   await settle();
   const run = puppet.last();
+  const { signal } = run.run;
   run.yield([{ type: 'step-start' }, { type: 'tool-call', call: 'c', name: 'n', input: {} }]);
   await settle();
   const stopping = first.runtime.stop({ deadlineMs: 10_000 });
@@ -221,6 +222,7 @@ test('P54: an orderly stop waits for the calls of a step, and not for the next s
   await stopping;
   const again = await startRig(t, { store, engines: [new Puppet({ capabilities: CAPABILITIES })] });
   await settle();
+  t.true(signal.aborted, 'the engine learns that it has to end');
   const types = (await logOf(again.runtime, 'w')).map(({ type }) => type);
   t.true(types.includes('tool.finished'));
   t.false(types.includes('message.completed'));

@@ -17,6 +17,7 @@ const MEMBERS: Readonly<Record<keyof EngineContext, true>> = {
   workerId: true,
   generation: true,
   config: true,
+  labels: true,
   tools: true,
   claims: true,
   signal: true,

@@ -37,7 +37,7 @@ export class AiSdkEngine implements Engine {
   }
 
   get capabilities(): EngineCapabilities {
-    return { placement: 'backendInternal', requests: true, tools: this.#toolbox.names };
+    return { placement: 'backendInternal', requests: true, continues: true, tools: this.#toolbox.names };
   }
 
   checkConfig(config: JsonObject): void {
@@ -60,7 +60,7 @@ export class AiSdkEngine implements Engine {
     config: WorkerConfig,
     size: ContextSize,
   ): AsyncGenerator<readonly EngineOutput[]> {
-    const { runtimeId, workerId, tools, log } = context;
+    const { runtimeId, workerId, labels, tools, log } = context;
     const { runId } = run;
     const logFields = { worker: workerId, run: runId };
     const access: ModelAccess = {
@@ -75,7 +75,8 @@ export class AiSdkEngine implements Engine {
         error: (fields, message) => log.error({ ...logFields, ...fields }, message),
       },
     };
-    const granted = await this.#toolbox.grant(tools, { runtimeId, workerId, runId }, run.signal);
+    const caller = { runtimeId, workerId, runId, labels };
+    const granted = await this.#toolbox.grant(tools, caller, run.signal);
     run.signal.throwIfAborted();
     const modelRun = await ModelRun.begin(run, context, access, granted, size);
     // A tool or an answer of a provider may have shown a key to the model.

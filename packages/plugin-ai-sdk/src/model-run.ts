@@ -3,6 +3,7 @@ import {
   type EngineOutput,
   type Run,
   RuntimeError,
+  type ToolResult,
   type TranscriptItem,
 } from '@worker-runtime/core';
 import type { Notice } from '@worker-runtime/core/plugin-kit';
@@ -100,6 +101,10 @@ export class ModelRun {
       log,
       asksAlways: config.permission === 'ask',
     });
+    if (this.#run.attempt > 1) {
+      if (this.#conversation.isAnswered) return;
+      yield* this.#resume(toolCalls);
+    }
     for (let step = 1; ; step += 1) {
       yield* this.#fitContext();
       const last = yield* this.#answer();
@@ -120,11 +125,7 @@ export class ModelRun {
           },
         );
       }
-      for await (const result of toolCalls.results(last.calls)) {
-        const { type: _, ...part } = result;
-        this.#addToConversation('tool', result.call, [{ type: 'tool-result', ...part }]);
-        yield result;
-      }
+      for await (const result of toolCalls.results(last.calls)) yield this.#added(result);
       signal.throwIfAborted();
     }
   }
@@ -167,6 +168,23 @@ export class ModelRun {
     } finally {
       await outputs.return(NO_STEP);
     }
+  }
+
+  /** Gives every open call of a run that was interrupted its result. */
+  async *#resume(toolCalls: ToolCalls): Outputs {
+    const { openCalls, signal } = this.#run;
+    const isOpen = ({ call }: { readonly call: string }): boolean =>
+      openCalls.some((open) => open.call === call);
+    const calls = this.#conversation.calls.filter(isOpen);
+    for await (const result of toolCalls.resumed(calls, openCalls)) yield this.#added(result);
+    signal.throwIfAborted();
+  }
+
+  /** Adds the result of a call to the conversation. */
+  #added(result: ToolResult): ToolResult {
+    const { type: _, ...part } = result;
+    this.#addToConversation('tool', result.call, [{ type: 'tool-result', ...part }]);
+    return result;
   }
 
   #request(): ModelRequest {

@@ -330,7 +330,7 @@ test('a redirect is refused, because not every kind of key would be removed', as
 /** A tool that answers a text. */
 const saying = (answer: string) => tool({ inputSchema: z.looseObject({}), execute: async () => answer });
 
-test('anthropic: reasoning is sent back unchanged within a run, and never without its signature', async (t) => {
+test('anthropic: reasoning is sent back unchanged, also after a restart, and never without its signature', async (t) => {
   const scene = await ModelScene.open(t, { type: 'anthropic', tools: { look: saying('seen') } });
   scene.server.answer = ({ lines }) =>
     lines.filter((line) => line.startsWith('tool ')).length < 2 && !lines.at(-1)?.endsWith('again')
@@ -361,8 +361,10 @@ test('anthropic: reasoning is sent back unchanged within a run, and never withou
   t.is((await scene.say(workerId, 'again')).outcome, 'completed');
   t.deepEqual(
     scene.server.requests.at(-1)?.lines.filter((line) => line.startsWith('assistant thinks')),
-    [],
+    [...step.slice(0, 2), ...step.slice(0, 2)],
   );
+  const items = JSON.stringify((await scene.runtime.transcript(workerId)).items);
+  t.false(items.includes('c2ln') || items.includes('ENCRYPTED'));
 });
 
 const REASONED: Reply = [{ reasoning: 'I should look.' }, { call: 'look', input: {} }];

@@ -92,4 +92,80 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.is((await scene.ended(workerId, again.runId)).outcome, 'completed');
     t.is(calls, 1);
   });
+
+  test(`P54: ${type}: a permission that is open when the runtime ends can be given afterwards, and the run goes on`, async (t) => {
+    let calls = 0;
+    const look = tool({
+      inputSchema: z.strictObject({}),
+      needsApproval: true,
+      execute: async () => {
+        calls += 1;
+        return 'seen';
+      },
+    }) as Tool;
+    const scene = await ModelScene.open(t, { type, tools: { look } });
+    scene.server.answer = caller;
+    const workerId = await scene.create({}, { tools: ['look'], whenInterrupted: 'continue' });
+    const { requestId, runId, options } = await scene.asked(workerId, 'call');
+    t.deepEqual(
+      options.map(({ id, kind }) => [id, kind]),
+      [
+        ['allow', 'allow-once'],
+        ['deny', 'reject-once'],
+      ],
+    );
+    await scene.start();
+    t.is((await scene.runtime.getWorker(workerId)).status, 'waiting');
+    t.is(calls, 0);
+    await scene.runtime.respond(workerId, requestId, { decision: 'allow' });
+    t.is((await scene.ended(workerId, runId)).outcome, 'completed');
+    t.is(calls, 1);
+    t.deepEqual(await scene.transcript(workerId), [
+      'user: call',
+      'assistant: Let me look.',
+      'call look {}',
+      'result "seen"',
+      'assistant: I see: seen',
+    ]);
+  });
+
+  test(`P54: ${type}: a run that is interrupted during a call goes on without repeating it`, async (t) => {
+    let calls = 0;
+    let begin: () => void = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const look = tool({
+      inputSchema: z.strictObject({}),
+      execute: () => {
+        calls += 1;
+        begin();
+        return new Promise(() => {});
+      },
+    }) as Tool;
+    const scene = await ModelScene.open(t, { type, tools: { look } });
+    scene.server.answer = caller;
+    const workerId = await scene.create({}, { tools: ['look'], whenInterrupted: 'continue' });
+    const { runId } = await scene.runtime.sendInput(workerId, { text: 'call' });
+    await begun;
+    await scene.start();
+    t.is((await scene.ended(workerId, runId)).outcome, 'completed');
+    t.is(calls, 1);
+    const lines = scene.server.requests.at(-1)?.lines ?? [];
+    t.deepEqual(callsWithoutResult(lines), []);
+    t.regex(lines.find((line) => line.startsWith('tool ')) ?? '', /Whether it had an effect is not known/);
+  });
+
+  test(`P54: ${type}: a run that is interrupted while its model answers asks the model again`, async (t) => {
+    const scene = await ModelScene.open(t, { type });
+    scene.server.answer = () => [{ text: 'Once upon ' }, 'hang'];
+    const workerId = await scene.create({}, { whenInterrupted: 'continue' });
+    const { runId, cursor } = await scene.runtime.sendInput(workerId, { text: 'tell' });
+    await scene.shown(workerId, 'Once upon ', cursor);
+    scene.server.answer = () => [{ text: 'a time.' }];
+    await scene.start();
+    t.is((await scene.ended(workerId, runId)).outcome, 'completed');
+    t.deepEqual(await scene.transcript(workerId), ['user: tell', 'assistant: a time.']);
+    t.deepEqual(scene.server.requests.at(-1)?.lines, ['user: tell']);
+  });
 }

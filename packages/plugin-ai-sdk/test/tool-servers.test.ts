@@ -506,7 +506,7 @@ test('functions and tool servers learn the Worker and the run that call them', a
   const { far, scene } = await open(t, { tools: { who } });
   const { runtimeId } = await scene.runtime.summary();
   for (const workerId of ['ada', 'bob']) {
-    await scene.create({}, { workerId, tools: ['who', 'far.look'] });
+    await scene.create({}, { workerId, labels: { customer: workerId }, tools: ['who', 'far.look'] });
     t.is(await learned(scene, workerId, 'who'), `result "${workerId}"`);
     await learned(scene, workerId);
   }
@@ -516,8 +516,8 @@ test('functions and tool servers learn the Worker and the run that call them', a
     ),
   );
   t.deepEqual(seen, [
-    { runtimeId, workerId: 'ada', runId: runs[0]?.[0] },
-    { runtimeId, workerId: 'bob', runId: runs[1]?.[0] },
+    { runtimeId, workerId: 'ada', runId: runs[0]?.[0], labels: { customer: 'ada' } },
+    { runtimeId, workerId: 'bob', runId: runs[1]?.[0], labels: { customer: 'bob' } },
   ]);
   t.deepEqual(
     far.calls.map(({ _meta }) => _meta),

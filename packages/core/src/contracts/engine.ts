@@ -53,6 +53,8 @@ export interface EngineContext {
   readonly generation: number;
   /** The config of the Worker, as resolved at its creation. Private: do not put it into outputs. */
   readonly config: JsonObject;
+  /** The labels that the Worker has now. */
+  readonly labels: Readonly<Record<string, string>>;
   /** The names of the tools that the Worker was granted. */
   readonly tools: readonly string[];
   /** The resources that the Worker claims. The resources are private, unlike their names. */

@@ -33,6 +33,9 @@ export const contextOf = (execution: ContextSource): EngineContext => {
     workerId: worker.workerId,
     generation,
     config: record.config,
+    get labels() {
+      return worker.state.labels;
+    },
     get tools() {
       return worker.state.tools;
     },

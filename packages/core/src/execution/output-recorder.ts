@@ -240,9 +240,9 @@ export class OutputRecorder {
   }
 
   #message({ parts }: Message): NewEvent | null {
+    const ids = parts && this.#inFlight.partIds(parts);
     const content: readonly MessagePart[] =
-      parts?.map((part, index) => ({ id: this.#inFlight.partId(index, part.type), ...part })) ??
-      this.#inFlight.written();
+      parts?.map((part, index) => ({ id: ids?.[index] as string, ...part })) ?? this.#inFlight.written();
     if (content.length === 0) return null;
     const message = this.#inFlight.messageId();
     const data = { message, role: 'assistant', parts: content, ...this.#inStep } as const;

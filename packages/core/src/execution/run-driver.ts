@@ -199,7 +199,7 @@ export class RunDriver {
 
   /** Fences the engine and leaves the run to another execution. Callers that wait for its end receive the error. */
   leave(refusal: RuntimeError): void {
-    this.fence();
+    this.#abandon();
     for (const { reject } of this.#waiters.splice(0)) reject(refusal);
   }
 
@@ -555,8 +555,14 @@ export class RunDriver {
   }
 
   #pause(): void {
-    this.fence();
+    this.#abandon();
     this.#paused?.();
+  }
+
+  /** Fences the engine, and aborts its signal so that it ends. */
+  #abandon(): void {
+    this.fence();
+    this.#controller?.abort('shutdown');
   }
 
   /** Pauses if a pause was asked for and the run waits for people alone: no call is being made. */

@@ -22,10 +22,7 @@ export class RedactedOutputs {
   of(outputs: readonly EngineOutput[]): readonly EngineOutput[] {
     return outputs.flatMap((output) => {
       if (output.type !== 'text' && output.type !== 'reasoning')
-        return [
-          ...this.rest(),
-          this.#redactor.json(output as unknown as JsonValue) as unknown as EngineOutput,
-        ];
+        return [...this.rest(), this.#redacted(output)];
       const { type } = output;
       const text = (this.#held.get(type) ?? '') + output.text;
       return this.#shown(type, text, this.#redactor.settled(text));
@@ -35,6 +32,28 @@ export class RedactedOutputs {
   /** Returns the text that was held back. Call it at the end of the run. */
   rest(): readonly EngineOutput[] {
     return [...this.#held].flatMap(([type, text]) => this.#shown(type, text, text.length));
+  }
+
+  #redacted(output: EngineOutput): EngineOutput {
+    if (output.type === 'tool-call') return this.#withOpaque(output);
+    const shown = this.#json(output);
+    if (output.type !== 'message' || !output.parts) return shown;
+    return { type: 'message', parts: output.parts.map((part) => this.#withOpaque(part)) };
+  }
+
+  /**
+   * Redacts a value with opaque data. The data must go back unchanged, and belongs to the value as it was: where a secret is
+   * in either of them, the data is left out.
+   */
+  #withOpaque<T extends object>(value: T): T {
+    const { opaque, ...rest } = value as T & { readonly opaque?: JsonValue };
+    const shown = this.#json(rest) as unknown as T;
+    const isClean = JSON.stringify([rest, opaque]) === JSON.stringify([shown, this.#json({ opaque }).opaque]);
+    return opaque !== undefined && isClean ? { ...shown, opaque } : shown;
+  }
+
+  #json<T extends object>(value: T): T {
+    return this.#redactor.json(value as unknown as JsonValue) as unknown as T;
   }
 
   /** Returns the first `end` characters of a text redacted, and holds the others back. */

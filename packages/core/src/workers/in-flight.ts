@@ -69,9 +69,18 @@ export class InFlight {
     return this.#message ?? mintId('msg');
   }
 
-  partId(index: number, type: string): string {
-    const part = this.#parts[index];
-    return part?.type === type ? part.id : mintId('part');
+  /**
+   * Returns the ids of the parts with which an engine completes the message. A part that was streamed keeps its id. A part
+   * without text was not streamed.
+   */
+  partIds(parts: readonly { readonly type: string; readonly text?: string }[]): readonly string[] {
+    let next = 0;
+    return parts.map(({ type, text }) => {
+      const streamed = this.#parts[next];
+      if (text === '' || streamed?.type !== type) return mintId('part');
+      next += 1;
+      return streamed.id;
+    });
   }
 
   /** The streamed text as parts of a message. */

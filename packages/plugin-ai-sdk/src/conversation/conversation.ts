@@ -1,6 +1,6 @@
-import type { JsonValue, TranscriptItem } from '@worker-runtime/core';
-import type { ModelMessage, ToolModelMessage, ToolResultPart } from 'ai';
-import { type AnswerContent, toolNameForModel } from '../model/model-step.ts';
+import type { JsonValue, ToolPart, TranscriptItem } from '@worker-runtime/core';
+import type { ModelMessage, ProviderMetadata, ToolModelMessage, ToolResultPart } from 'ai';
+import { type AnswerContent, INTERRUPTED, type ModelCall, toolNameForModel } from '../model/model-step.ts';
 import { COMPACT_CALL, summaryIn } from './compact-call.ts';
 
 /** The messages of one run, in order. */
@@ -11,9 +11,6 @@ interface RunMessages {
   /** The last message of the model, until a call follows it: all its parts, and those of them that are sent. */
   answer: { readonly parts: AnswerContent; readonly sent: AnswerContent } | null;
 }
-
-const INTERRUPTED =
-  'This call was interrupted. Whether it had an effect is not known. It is not repeated automatically.';
 
 /** Placeholders for missing answers: many models refuse two user messages in a row. */
 const UNANSWERED = '[There was no answer.]';
@@ -46,6 +43,8 @@ const resultPart = (
 export class Conversation {
   readonly #runs = new Map<string | null, RunMessages>();
   readonly #compactionRuns = new Map<string, string | null>();
+  readonly #calls: ModelCall[] = [];
+  #isAnswered = false;
   #summary: string | null = null;
 
   /**
@@ -53,13 +52,35 @@ export class Conversation {
    */
   static async read(history: AsyncIterable<TranscriptItem>, runId: string): Promise<Conversation> {
     const conversation = new Conversation();
-    for await (const item of history) conversation.add(item);
+    for await (const item of history) {
+      conversation.add(item);
+      if (item.run === runId) conversation.#note(item);
+    }
     let isLater = false;
     for (const run of [...conversation.#runs.keys()]) {
       if (isLater) conversation.#runs.delete(run);
       isLater ||= run === runId;
     }
     return conversation;
+  }
+
+  /** The calls of the run that was read up to, with the inputs that the log has. */
+  get calls(): readonly ModelCall[] {
+    return this.#calls;
+  }
+
+  /** True if the last item of the run that was read up to is an answer of the model: nothing is left to do. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
+  #note({ role, parts }: TranscriptItem): void {
+    this.#isAnswered = role === 'assistant' && parts.some((part) => part.type === 'text');
+    for (const part of parts)
+      if (part.type === 'tool-call') {
+        const { call, name, input } = part;
+        this.#calls.push({ call, name: toolNameForModel(name), input, invalid: null });
+      }
   }
 
   add(item: TranscriptItem): void {
@@ -76,7 +97,7 @@ export class Conversation {
     const answer = item.parts.flatMap(answerPart);
     if (answer.length > 0) addAnswer(run, answer);
     for (const part of item.parts) {
-      if (part.type === 'tool-call') this.#addCall(run, item.run, part.call, part.name, part.input);
+      if (part.type === 'tool-call') this.#addCall(run, item.run, part);
       else if (part.type === 'tool-result') this.#addResult(run, part.call, part);
     }
   }
@@ -144,12 +165,22 @@ export class Conversation {
     return run;
   }
 
-  #addCall(run: RunMessages, runId: string | null, call: string, name: string, input: JsonValue): void {
+  #addCall(
+    run: RunMessages,
+    runId: string | null,
+    { call, name, input, opaque }: Extract<ToolPart, { readonly type: 'tool-call' }>,
+  ): void {
     if (name === COMPACT_CALL) {
       this.#compactionRuns.set(call, runId);
       return;
     }
-    const part = { type: 'tool-call', toolCallId: call, toolName: toolNameForModel(name), input } as const;
+    const part = {
+      type: 'tool-call',
+      toolCallId: call,
+      toolName: toolNameForModel(name),
+      input,
+      ...sentBack(opaque),
+    } as const;
     // Some models require the reasoning before their calls back, and ignore or refuse any other.
     const { parts = [], sent = [] } = run.answer ?? {};
     run.answer = null;
@@ -176,11 +207,16 @@ export class Conversation {
   }
 }
 
-/** Returns a part of a message as it is sent back. The log has no data of the provider, such as signatures. */
+/** Returns the data of a provider, such as a signature, as the option with which its part is sent back. */
+const sentBack = (opaque: JsonValue | undefined): { readonly providerOptions?: ProviderMetadata } =>
+  opaque === undefined ? {} : { providerOptions: opaque as ProviderMetadata };
+
+/** Returns a part of a message as it is sent back. */
 const answerPart = (part: TranscriptItem['parts'][number]): AnswerContent => {
-  if (part.type === 'reasoning') return [{ type: 'reasoning', text: part.text }];
+  if (part.type === 'reasoning') return [{ type: 'reasoning', text: part.text, ...sentBack(part.opaque) }];
   // Some providers refuse an empty text.
-  return part.type === 'text' && part.text.trim() !== '' ? [{ type: 'text', text: part.text }] : [];
+  if (part.type !== 'text' || part.text.trim() === '') return [];
+  return [{ type: 'text', text: part.text, ...('opaque' in part && sentBack(part.opaque)) }];
 };
 
 const addAnswer = (run: RunMessages, parts: AnswerContent): void => {

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { EngineOutput, JsonObject, JsonValue } from '@worker-runtime/core';
-import type { Usage } from '@worker-runtime/core/plugin-kit';
+import type { Message, MessageContent, Usage } from '@worker-runtime/core/plugin-kit';
 import type {
   AssistantModelMessage,
   LanguageModelUsage,
@@ -19,6 +19,10 @@ export interface ModelCall {
   /** The reason if the call is invalid, for the model; null for a valid call. */
   readonly invalid: string | null;
 }
+
+/** The result of a call of which nothing is known, because its run was interrupted. */
+export const INTERRUPTED =
+  'This call was interrupted. Whether it had an effect is not known. It is not repeated automatically.';
 
 /** The parts of an answer, as a later request tells them to the model. */
 export type AnswerContent = Exclude<AssistantModelMessage['content'], string>;
@@ -104,6 +108,38 @@ const sentBack = (metadata: ProviderMetadata | undefined): { providerOptions?: P
   };
 };
 
+/** The most bytes of JSON that the log keeps of the data of one part. Larger data is used within the run only. */
+const OPAQUE_BYTES = 262_144;
+
+/** Returns the data that the provider requires back with a part, as the log keeps it. */
+const opaqueOf = (
+  part: { readonly providerOptions?: ProviderMetadata } | undefined,
+): { readonly opaque?: JsonValue } => {
+  const encoded = part?.providerOptions && JSON.stringify(part.providerOptions);
+  if (!encoded || Buffer.byteLength(encoded) > OPAQUE_BYTES) return {};
+  return { opaque: JSON.parse(encoded) as JsonValue };
+};
+
+type WrittenPart = Extract<MessageContent, { readonly type: 'text' | 'reasoning' }>;
+
+/**
+ * Returns the message of an answer. If a provider requires data back with its parts, the parts are those of the provider;
+ * otherwise they are what was streamed.
+ */
+const messageOf = (content: AnswerContent): Message => {
+  const parts: WrittenPart[] = [];
+  for (const part of content) {
+    if (part.type !== 'text' && part.type !== 'reasoning') continue;
+    const last = parts.at(-1);
+    const next: WrittenPart = { type: part.type, text: part.text, ...opaqueOf(part) };
+    // as the runtime joins what is streamed
+    if (last && last.type === next.type && last.opaque === undefined && next.opaque === undefined)
+      parts[parts.length - 1] = { ...last, text: last.text + next.text };
+    else parts.push(next);
+  }
+  return parts.some(({ opaque }) => opaque !== undefined) ? { type: 'message', parts } : { type: 'message' };
+};
+
 /** Collects the text and the reasoning of an answer. The SDK streams each of them in blocks with an id. */
 class StreamedBlocks {
   readonly content: AnswerContent = [];
@@ -128,6 +164,12 @@ class StreamedBlocks {
     }
     block.text += text;
     Object.assign(block, sentBack(providerMetadata));
+  }
+
+  ofCall(call: string): Extract<AnswerContent[number], { type: 'tool-call' }> | undefined {
+    return this.content.find((part) => part.type === 'tool-call' && part.toolCallId === call) as
+      | Extract<AnswerContent[number], { type: 'tool-call' }>
+      | undefined;
   }
 }
 
@@ -176,9 +218,10 @@ export async function* modelStep(
     }
   }
   yield [
-    { type: 'message' },
+    messageOf(blocks.content),
     ...calls.map(
-      ({ call, name, input }) => ({ type: 'tool-call', call, name: nameOf(name), input }) as const,
+      ({ call, name, input }) =>
+        ({ type: 'tool-call', call, name: nameOf(name), input, ...opaqueOf(blocks.ofCall(call)) }) as const,
     ),
     ...[...providerTools].map(
       (name): EngineOutput => ({

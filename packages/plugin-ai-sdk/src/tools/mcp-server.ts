@@ -137,7 +137,9 @@ export class McpServer {
    * effect is not known
    */
   async call(tool: string, input: JsonObject, caller: ToolCaller, signal: AbortSignal): Promise<McpResult> {
-    const meta = { 'worker-runtime/caller': { ...caller } };
+    // labels may name customers, and a server may belong to another party
+    const { labels: _, ...ids } = caller;
+    const meta = { 'worker-runtime/caller': ids };
     for (let attempt = 1; ; attempt += 1) {
       const connection = await this.#connected(this.#connectMs).catch((error: unknown) => {
         throw new ToolFailure(`${RuntimeError.from(error).message}. The call was not made.`);

@@ -1,6 +1,6 @@
 /**
  * The Worker and the run for which a tool is called. A function of the embedder gets it as `experimental_context` of its
- * options, a tool server as `_meta["worker-runtime/caller"]` of the call. It comes from the runtime: a model cannot
+ * options, a tool server, without the labels, as `_meta["worker-runtime/caller"]` of the call. It comes from the runtime: a model cannot
  * change it, unlike the input of the call.
  * @example
  * const orders = tool({
@@ -16,4 +16,6 @@ export interface ToolCaller {
   readonly runtimeId: string;
   readonly workerId: string;
   readonly runId: string;
+  /** The labels that the Worker had when the run began. */
+  readonly labels: Readonly<Record<string, string>>;
 }

@@ -2,14 +2,16 @@ import {
   type JsonObject,
   type JsonValue,
   type Logger,
+  type OpenCall,
   type Run,
   RuntimeError,
   type ToolResult,
 } from '@worker-runtime/core';
 import { boundedOutput, boundedText } from '@worker-runtime/core/plugin-kit';
-import type { ModelCall } from '../model/model-step.ts';
+import { INTERRUPTED, type ModelCall } from '../model/model-step.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
+import { beginning } from '../text-beginning.ts';
 import { McpResult } from './mcp-result.ts';
 import { ToolFailure } from './tool-failure.ts';
 import type { GrantedTool, GrantedTools } from './toolbox.ts';
@@ -57,14 +59,40 @@ export class ToolCalls {
     }
   }
 
+  /**
+   * Yields a result for each open call of a run that was interrupted. A call that was certainly not made is made now, after its
+   * permission; the result of any other says that its effect is not known.
+   */
+  async *resumed(calls: readonly ModelCall[], openCalls: readonly OpenCall[]): AsyncGenerator<ToolResult> {
+    const unmade: ModelCall[] = [];
+    for (const call of calls) {
+      const open = openCalls.find((one) => one.call === call.call);
+      if (open?.request === 'open' || (open?.request === 'none' && (await this.#asksFirst(call))))
+        unmade.push(call);
+      else yield { type: 'tool-result', call: call.call, error: INTERRUPTED };
+    }
+    yield* this.results(unmade);
+  }
+
+  /** True if a call needs permission, and therefore was not made unless a request about it was opened. */
+  async #asksFirst({ name, call, input }: ModelCall): Promise<boolean> {
+    const { run, granted, asksAlways } = this.#context;
+    const tool = granted.tools.get(name);
+    if (!tool) return false;
+    if (asksAlways) return true;
+    const { caller } = granted;
+    return tool.needsPermission(input as JsonObject, { call, caller, signal: run.signal }).catch(() => false);
+  }
+
   async #result({ call, name, input, invalid }: ModelCall): Promise<ToolResult> {
     const failed = (error: string): ToolResult => ({ type: 'tool-result', call, ...this.#bounded(error) });
+    const denied = (error: string): ToolResult => ({ ...failed(error), denied: true });
     const { run, granted, secrets, log, options } = this.#context;
     const tool = granted.tools.get(name);
     if (invalid !== null || !tool) return failed(invalid ?? 'There is no such tool');
     try {
       const denial = await this.#denial(tool, call, input as JsonObject);
-      if (denial !== null) return failed(denial);
+      if (denial !== null) return denied(denial);
       if (run.signal.aborted) return failed('The run ended before this call was made.');
       const answer = await this.#execute(tool, call, input as JsonObject);
       if (answer instanceof McpResult)
@@ -101,13 +129,16 @@ export class ToolCalls {
     if (!asksAlways && !(await tool.needsPermission(input, { call, caller, signal: run.signal })))
       return null;
     const shown = secrets.stringify(input);
-    const prompt = `${tool.name} ${shown.length > MAX_PROMPT_CHARS ? `${shown.slice(0, MAX_PROMPT_CHARS)}…` : shown}`;
+    const prompt = `${tool.name} ${shown.length > MAX_PROMPT_CHARS ? `${beginning(shown, MAX_PROMPT_CHARS)}…` : shown}`;
     const answered = this.#lastRequest.then(() =>
       run.ask({
         kind: 'permission',
         prompt,
         call,
-        options: ['allow', 'deny'],
+        options: [
+          { id: 'allow', label: 'Allow', kind: 'allow-once' },
+          { id: 'deny', label: 'Deny', kind: 'reject-once' },
+        ],
         timeoutMs: options.permissionMs,
       }),
     );
