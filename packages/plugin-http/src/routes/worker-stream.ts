@@ -1,7 +1,7 @@
 import { type Cursor, RuntimeError } from '@worker-runtime/core';
 import type { WorkerStream } from '@worker-runtime/core/plugin-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { frame, retryFrame } from '../streams/sse.ts';
+import { frame, retryLine } from '../streams/sse.ts';
 import { WorkerSource } from '../streams/worker-source.ts';
 import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../wire/accept.ts';
 import { assertKnown, Query } from '../wire/query.ts';
@@ -13,7 +13,7 @@ export const EVENT_TYPES = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
 /** Returns a Worker's stream that closes at once. */
 export const closingOfWorkerStream: Closing = (accept, reason) =>
   preferred(accept, EVENT_TYPES) === SSE_TYPE
-    ? { contentType: SSE_TYPE, text: retryFrame() + frame('closing', { reason }) }
+    ? { contentType: SSE_TYPE, text: retryLine() + frame('closing', { reason }) }
     : null;
 
 /** Returns the position to resume from. `Last-Event-ID` wins, since an EventSource repeats its first URL for ever. */
