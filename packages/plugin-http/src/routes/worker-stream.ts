@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { frame, retryLine } from '../streams/sse.ts';
 import { WorkerSource } from '../streams/worker-source.ts';
 import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../wire/accept.ts';
-import { assertKnown, Query } from '../wire/query.ts';
+import type { Query } from '../wire/query.ts';
 import { type Closing, pathParameter, type RouteContext } from './context.ts';
 
 /** The media types of a Worker's events. */
@@ -22,6 +22,12 @@ export const resumePositionOf = (request: FastifyRequest, query: Query): Cursor 
   return typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : query.text('after');
 };
 
+/** The parameters of a Worker's stream, which the caller has read from the request. */
+export interface WorkerStreamQuery {
+  readonly after: Cursor | undefined;
+  readonly deltas: boolean;
+}
+
 /**
  * Answers with the stream of one Worker. An expired position is not refused, since a refused EventSource would never
  * reconnect: the stream sends `reset` and begins with a snapshot.
@@ -31,12 +37,9 @@ export const openWorkerStream = async (
   request: FastifyRequest,
   reply: FastifyReply,
   { runtime, streams }: RouteContext,
+  { after, deltas }: WorkerStreamQuery,
 ): Promise<FastifyReply> => {
-  assertKnown(request.query, ['after', 'deltas']);
-  const query = new Query(request);
   const workerId = pathParameter(request, 'w');
-  const deltas = query.oneOf('deltas', ['0', '1']) !== '0';
-  const after = resumePositionOf(request, query);
   let stream: WorkerStream;
   let preface = '';
   try {

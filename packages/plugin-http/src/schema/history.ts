@@ -9,6 +9,7 @@ import type {
   UsageTotals,
 } from '@worker-runtime/core';
 import type { ModelUsage } from '@worker-runtime/core/plugin-kit';
+import { cursor } from './cursor.ts';
 import {
   anyJson,
   arrayOf,
@@ -26,8 +27,8 @@ import {
   ref,
   type Schemas,
   string,
+  union,
 } from './json-schema.ts';
-import { cursor } from './worker.ts';
 
 const usage: Readonly<Record<keyof ModelUsage, JsonSchema>> = {
   inputTokens: count,
@@ -47,13 +48,23 @@ export const historySchemas: Schemas = {
       seq: count,
       id: string,
       role: enumOf('user', 'assistant', 'system', 'tool'),
-      parts: arrayOf({ oneOf: [ref('MessagePart'), ref('InputPart'), ref('ToolCall'), ref('ToolResult')] }),
+      parts: arrayOf(ref('TranscriptPart')),
       run: nullableString,
       time: dateTime,
     },
     { partial: constTrue },
   ),
-  InputPart: object<TextPart>({ type: constant('text'), text: string }),
+  TranscriptPart: union('type', {
+    text: 'TranscriptText',
+    reasoning: 'ReasoningPart',
+    file: 'FilePart',
+    'tool-call': 'ToolCall',
+    'tool-result': 'ToolResult',
+  }),
+  TranscriptText: object<TextPart & { readonly id?: string }>(
+    { type: constant('text'), text: string },
+    { id: described(string, 'Only in a message.') },
+  ),
   ToolCall: object<ToolPartOf<'tool-call'>>({
     type: constant('tool-call'),
     call: string,

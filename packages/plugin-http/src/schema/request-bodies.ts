@@ -1,4 +1,12 @@
-import type { BundleRef, Claim, CreateWorker, Limits, TextPart, UpdateWorker } from '@worker-runtime/core';
+import type {
+  BundleRef,
+  Claim,
+  CreateWorker,
+  Limits,
+  TextPart,
+  UpdateWorker,
+  WorkerInput,
+} from '@worker-runtime/core';
 import {
   anyObject,
   arrayOf,
@@ -9,6 +17,7 @@ import {
   type JsonSchema,
   nullable,
   object,
+  ref,
   type Schemas,
 } from './json-schema.ts';
 
@@ -46,26 +55,30 @@ const labelsOf = ({ labels, labelChars }: Limits): JsonSchema => ({
   additionalProperties: { type: 'string', maxLength: labelChars },
 });
 
-const inputOf = ({ inputBytes, metadataBytes }: Limits): JsonSchema => ({
-  ...closed({
-    type: 'object',
-    properties: {
-      text: nonEmptyText,
-      parts: arrayOf(closed(object<TextPart>({ type: constant('text'), text: nonEmptyText })), {
-        minItems: 1,
-        maxItems: 64,
-      }),
-      role: described(enumOf('user', 'system'), 'The author of the input. Default `user`.'),
-      whenBusy: described(
-        enumOf('reject', 'queue'),
-        'If a run is active: `reject` (the default) refuses the input with WORKER_BUSY, `queue` queues it.',
-      ),
-      metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
+type InputOf<Key extends string> = Extract<WorkerInput, Readonly<Record<Key, unknown>>>;
+
+const inputs = ({ inputBytes, metadataBytes }: Limits): Schemas => {
+  const options = {
+    role: described(enumOf('user', 'system'), 'The author of the input. Default `user`.'),
+    whenBusy: described(
+      enumOf('reject', 'queue'),
+      'If a run is active: `reject` (the default) refuses the input with WORKER_BUSY, `queue` queues it.',
+    ),
+    metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
+  };
+  const part = closed(object<TextPart>({ type: constant('text'), text: nonEmptyText }));
+  return {
+    // no discriminator: the two forms have different fields, and neither accepts a field of the other
+    WorkerInput: {
+      oneOf: [ref('TextInput'), ref('PartsInput')],
+      description: `Either \`text\` or \`parts\`; at most ${inputBytes} bytes.`,
     },
-  }),
-  oneOf: [{ required: ['text'] }, { required: ['parts'] }],
-  description: `Either \`text\` or \`parts\`; at most ${inputBytes} bytes.`,
-});
+    TextInput: closed(object<InputOf<'text'>>({ text: nonEmptyText }, options)),
+    PartsInput: closed(
+      object<InputOf<'parts'>>({ parts: arrayOf(part, { minItems: 1, maxItems: 64 }) }, options),
+    ),
+  };
+};
 
 /**
  * The schemas of request bodies. They only describe: the runtime validates bodies, as it validates the arguments of
@@ -98,14 +111,14 @@ export const requestSchemas = (limits: Limits): Schemas => ({
           maxItems: limits.claims,
         }),
         initialInput: described(
-          { $ref: '#/components/schemas/WorkerInput' },
+          ref('WorkerInput'),
           'The first input. It is accepted atomically with the creation.',
         ),
       },
     ),
   ),
   UpdateWorker: closed(object<UpdateWorker>({}, { displayName, labels: labelsOf(limits) })),
-  WorkerInput: inputOf(limits),
+  ...inputs(limits),
   CancelRun: closed(
     object<{ readonly runId?: string; readonly reason?: string }>(
       {},

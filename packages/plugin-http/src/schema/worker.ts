@@ -12,6 +12,7 @@ import type {
   WorkerDetail,
   WorkerSummary,
 } from '@worker-runtime/core';
+import { cursor } from './cursor.ts';
 import {
   arrayOf,
   boolean,
@@ -29,11 +30,8 @@ import {
   type Schemas,
   string,
 } from './json-schema.ts';
+import { digest } from './request-bodies.ts';
 
-export const cursor = described(
-  string,
-  'An opaque position. It has the same meaning in pages, streams and receipts.',
-);
 const names = arrayOf(string);
 const status = enumOf('idle', 'running', 'waiting', 'stopped');
 
@@ -54,7 +52,7 @@ const summary: Fields<WorkerSummary> = {
     generation: count,
     lastError: nullable(ref('RunError')),
   }),
-  run: nullable(object<NonNullable<WorkerSummary['run']>>({ runId: string, startedAt: dateTime })),
+  run: nullable(ref('ActiveRun')),
   queued: count,
   createdAt: dateTime,
   updatedAt: dateTime,
@@ -68,7 +66,7 @@ const detail: Fields<WorkerDetail> = {
   tools: names,
   claims: arrayOf(object<Omit<Claim, 'resource'>>({ name: string, mode: enumOf('read', 'write') })),
   profile: nullableString,
-  bundle: nullable(object<BundleRef>({ id: string, digest: string })),
+  bundle: nullable(ref('BundleRef')),
   configDigest: string,
 };
 
@@ -94,6 +92,8 @@ const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
 /** The schemas of Workers and of the responses to their commands. */
 export const workerSchemas: Schemas = {
   WorkerSummary: object<WorkerSummary>(summary),
+  ActiveRun: object<NonNullable<WorkerSummary['run']>>({ runId: string, startedAt: dateTime }),
+  BundleRef: object<BundleRef>({ id: string, digest }),
   WorkerDetail: object<WorkerDetail>(detail),
   CreatedWorker: object<WorkerDetail & { readonly initialInput?: unknown }>(detail, {
     initialInput: described(ref('InputReceipt'), 'The receipt of `initialInput`, if there was one.'),
