@@ -63,21 +63,7 @@ export const validOf = (node: Node): Json => {
   if (node.const !== undefined) return fc.constant(node.const);
   if (node.enum) return fc.constantFrom(...node.enum);
   if (node.anyOf) return fc.oneof(...node.anyOf.map(validOf));
-  if (node.oneOf) {
-    // exactly one of the alternatives: the fields of the others are omitted
-    const { oneOf, ...rest } = node;
-    return fc.oneof(
-      ...oneOf.map(({ required = [] }) => {
-        const others = oneOf
-          .flatMap((other) => other.required ?? [])
-          .filter((name) => !required.includes(name));
-        const properties = Object.fromEntries(
-          Object.entries(rest.properties ?? {}).filter(([name]) => !others.includes(name)),
-        );
-        return validOf({ ...rest, properties, required });
-      }),
-    );
-  }
+  if (node.oneOf) return fc.oneof(...node.oneOf.map(validOf));
   const [type, ...others] = [node.type ?? 'any'].flat();
   if (others.length > 0) return fc.oneof(fc.constant(null), validOf({ ...node, type: type as string }));
   if (type === 'null') return fc.constant(null);

@@ -16,6 +16,10 @@ test('one runtime is served, under its id and as self', async (t) => {
   t.is(body.next, null);
   t.deepEqual((await call(`/v1/runtimes?after=${body.asOf}`)).body.items, []);
   isProblem(t, await call('/v1/runtimes?after=elsewhere'), 400, 'CURSOR_INVALID');
+  // the list is sorted by id
+  const others = ['0', 'z'].map((digit) => `runtime_${digit.repeat(26)}`);
+  const counts = others.map(async (after) => (await call(`/v1/runtimes?after=${after}`)).body.items.length);
+  t.deepEqual(await Promise.all(counts), [1, 0]);
 
   const named = await call(`/v1/runtimes/${runtime.runtimeId}`);
   t.is(named.status, 200);
@@ -370,7 +374,6 @@ test('P6: a cursor resumes exactly or fails with a code', async (t) => {
   isProblem(t, await call('workers/ada/events?after=%00'), 400, 'CURSOR_INVALID');
   isProblem(t, await call('workers/ada/events?limit=1001'), 400, 'LIMIT_TOO_LARGE');
   isProblem(t, await call('workers/ada/events?limit=-1'), 400, 'INVALID_REQUEST');
-  isProblem(t, await call('workers/ada/events?deltas=0'), 400, 'INVALID_REQUEST');
 
   // a new Worker with the same id has another log
   await call('workers/ada/stop', post());

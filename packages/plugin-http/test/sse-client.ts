@@ -9,23 +9,15 @@ export interface Frame {
   readonly data: ReturnType<typeof JSON.parse>;
 }
 
-const parse = (block: string): Frame | null => {
-  const fields = new Map<string, string>();
-  for (const line of block.split('\n')) {
-    const at = line.indexOf(': ');
-    fields.set(line.slice(0, at), line.slice(at + 2));
-  }
-  const line = fields.get('data');
-  if (line === undefined) return null;
-  return {
-    event: fields.get('event') ?? 'message',
-    id: fields.get('id') ?? null,
-    line,
-    data: JSON.parse(line),
-  };
-};
+const fieldsOf = (block: string): ReadonlyMap<string, string> =>
+  new Map(
+    block.split('\n').map((line) => {
+      const at = line.indexOf(': ');
+      return [line.slice(0, at), line.slice(at + 2)];
+    }),
+  );
 
-/** Reads a stream of events frame by frame. */
+/** Reads a stream of events frame by frame. Each must fit the document, by which it has data. */
 export class SseClient {
   readonly response: Response;
   readonly #frames: AsyncGenerator<Frame>;
@@ -53,11 +45,15 @@ export class SseClient {
     )) {
       text += piece;
       for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n')) {
-        const frame = parse(text.slice(0, end));
+        const fields = fieldsOf(text.slice(0, end));
         text = text.slice(end + 2);
-        if (!frame) continue;
-        assertFrame(response.url, frame.event, frame.data);
-        yield frame;
+        const data = assertFrame(response.url, fields);
+        yield {
+          event: fields.get('event') ?? 'message',
+          id: fields.get('id') ?? null,
+          line: fields.get('data') as string,
+          data,
+        };
       }
     }
   }

@@ -191,13 +191,38 @@ test('a quiet stream sends its position', async (t) => {
   t.is(id, frames[0]?.data.asOf);
 });
 
-test('a stream begins with a reconnection delay', async (t) => {
-  const served = await serveAda(t);
-  const response = await fetch(served.url(EVENTS), { headers: { accept: 'text/event-stream' } });
-  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-  const { value } = await reader.read();
-  await reader.cancel();
-  t.regex(Buffer.from(value ?? []).toString(), /^retry: \d{4}\n\n/);
+/** Returns the text of a stream up to the end of its first frame. */
+const firstFrame = async (url: string, headers: Readonly<Record<string, string>> = {}): Promise<string> => {
+  const response = await fetch(url, { headers: { accept: 'text/event-stream', ...headers } });
+  let text = '';
+  for await (const piece of (response.body as ReadableStream<Uint8Array>).pipeThrough(
+    new TextDecoderStream(),
+  )) {
+    text += piece;
+    if (text.includes('\n\n')) break;
+  }
+  return text.slice(0, text.indexOf('\n\n') + 2);
+};
+
+test('the first frame of each stream has a reconnection delay and data, also if the stream ends at once', async (t) => {
+  const served = await serveAda(t, { class: Forgetful, http: { bookmarkMs: 20 } });
+  const first = (path: string, headers = {}) => firstFrame(served.url(path), headers);
+  t.regex(await first(EVENTS), /^retry: \d{4}\nid: \S+\nevent: snapshot\ndata: .+\n\n$/);
+  t.regex(await first(`${EVENTS}?after=start`), /^retry: \d{4}\nid: \S+\ndata: .+\n\n$/);
+  t.regex(await first(EVENTS, { 'last-event-id': 'gone' }), /^retry: \d{4}\nevent: reset\ndata: .+\n\n$/);
+  const { asOf } = await served.runtime.readEvents('ada');
+  const quiet = await first(`${EVENTS}?after=${asOf}&deltas=0`);
+  t.regex(quiet, /^retry: \d{4}\nid: \S+\nevent: bookmark\ndata: .+\n\n$/);
+  t.regex(await first('watch'), /^retry: \d{4}\nevent: worker\ndata: .+\n\n$/);
+
+  const full = await serveAda(t, { limits: { subscriptions: 1 } });
+  const holder = await SseClient.open(full.url(EVENTS));
+  await holder.next();
+  for (const path of [EVENTS, 'watch']) {
+    const only = await firstFrame(full.url(path));
+    t.regex(only, /^retry: \d{4}\nevent: closing\ndata: \{"reason":"LIMIT_REACHED"\}\n\n$/);
+  }
+  holder.close();
 });
 
 test('a stream request with a permanent error is refused with a problem', async (t) => {
@@ -209,7 +234,7 @@ test('a stream request with a permanent error is refused with a problem', async 
   isProblem(t, await served.call(`${EVENTS}?after=nonsense`, { headers }), 400, 'CURSOR_INVALID');
   isProblem(t, await served.call(`${EVENTS}?after=${asOf}`, { headers }), 400, 'CURSOR_FOREIGN');
   isProblem(t, await served.call(`${EVENTS}?deltas=no`, { headers }), 400, 'INVALID_REQUEST');
-  isProblem(t, await served.call(`${EVENTS}?limit=1`, { headers }), 400, 'INVALID_REQUEST');
+  isProblem(t, await served.call(`${EVENTS}?limit=0`, { headers }), 400, 'INVALID_REQUEST');
 });
 
 test('a stream request with a transient error is answered with 200 and a closing frame', async (t) => {

@@ -21,7 +21,7 @@ export const bundleRoutes: Routes = (app, { runtime, reads }) => {
     async (request, reply) => {
       const query = new Query(request);
       const page = await reads.run(() =>
-        runtime.listBundles(defined({ after: query.text('after'), limit: query.count('limit') })),
+        runtime.listBundles(defined({ after: query.text('after'), limit: query.limit(runtime.limits) })),
       );
       return sendPage(request, reply, page);
     },

@@ -1,7 +1,8 @@
 import type { RouteTable } from '../route-table.ts';
 import { docsPage } from '../schema/docs-page.ts';
-import { openApiDocument } from '../schema/document.ts';
+import { OPENAPI_VERSIONS, openApiDocument } from '../schema/document.ts';
 import { JSON_TYPE } from '../wire/accept.ts';
+import { Query } from '../wire/query.ts';
 import type { Routes } from './context.ts';
 
 /** Blocks scripts and loads: the page needs neither, so injected markup could not run anything. */
@@ -11,20 +12,21 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; 
 export const contractRoutes =
   (table: RouteTable): Routes =>
   (app, { runtime }) => {
-    let built: { readonly json: string; readonly html: string } | null = null;
-    // built on first use, when all routes are declared
-    const contract = () => {
-      if (built === null) {
-        const document = openApiDocument(table.routes, runtime.limits);
-        built = { json: JSON.stringify(document), html: docsPage(document) };
-      }
-      return built;
+    const built = new Map<string, string>();
+    /** Builds a text on first use, when all routes are declared. */
+    const once = (name: string, build: () => string): string => {
+      const text = built.get(name) ?? build();
+      built.set(name, text);
+      return text;
     };
     const config = { permission: 'public', isAlwaysServed: true } as const;
-    app.get('/openapi.json', { config }, async (_request, reply) =>
-      reply.type(JSON_TYPE).send(contract().json),
-    );
-    app.get('/docs', { config }, async (_request, reply) =>
-      reply.header('content-security-policy', POLICY).type('text/html; charset=utf-8').send(contract().html),
-    );
+    app.get('/openapi.json', { config: { ...config, query: ['version'] } }, async (request, reply) => {
+      const version = new Query(request).oneOf('version', OPENAPI_VERSIONS) ?? '3.1';
+      const build = () => JSON.stringify(openApiDocument(table.routes, runtime.limits, version));
+      return reply.type(JSON_TYPE).send(once(version, build));
+    });
+    app.get('/docs', { config }, async (_request, reply) => {
+      const html = once('docs', () => docsPage(openApiDocument(table.routes, runtime.limits)));
+      return reply.header('content-security-policy', POLICY).type('text/html; charset=utf-8').send(html);
+    });
   };

@@ -1,8 +1,8 @@
 import { negotiate, SSE_TYPE } from '../wire/accept.ts';
 import { sendLines, sendPage } from '../wire/page.ts';
-import { assertKnown, defined, Query } from '../wire/query.ts';
+import { defined, Query } from '../wire/query.ts';
 import { pathParameter, type Routes } from './context.ts';
-import { closingOfWorkerStream, EVENT_TYPES, openWorkerStream } from './worker-stream.ts';
+import { closingOfWorkerStream, EVENT_TYPES, openWorkerStream, resumePositionOf } from './worker-stream.ts';
 
 /** Adds the routes to read a Worker's events (as pages or as a stream), its transcript and its overview. */
 export const historyRoutes: Routes = (app, context) => {
@@ -18,15 +18,15 @@ export const historyRoutes: Routes = (app, context) => {
       },
     },
     async (request, reply) => {
-      if (negotiate(request.headers.accept, EVENT_TYPES) === SSE_TYPE)
-        return openWorkerStream(request, reply, context);
-      assertKnown(request.query, ['after', 'limit']);
+      // the document offers every parameter with every media type, so all are checked, also those without an effect
       const query = new Query(request);
+      const after = resumePositionOf(request, query);
+      const limit = query.limit(runtime.limits);
+      const deltas = query.oneOf('deltas', ['0', '1']) !== '0';
+      if (negotiate(request.headers.accept, EVENT_TYPES) === SSE_TYPE)
+        return openWorkerStream(request, reply, context, { after, deltas });
       const page = await reads.run(() =>
-        runtime.readEvents(
-          pathParameter(request, 'w'),
-          defined({ after: query.text('after'), limit: query.count('limit') }),
-        ),
+        runtime.readEvents(pathParameter(request, 'w'), defined({ after, limit })),
       );
       return sendLines(request, reply, page);
     },
@@ -40,7 +40,11 @@ export const historyRoutes: Routes = (app, context) => {
       const page = await reads.run(() =>
         runtime.transcript(
           pathParameter(request, 'w'),
-          defined({ after: query.text('after'), before: query.text('before'), limit: query.count('limit') }),
+          defined({
+            after: query.text('after'),
+            before: query.text('before'),
+            limit: query.limit(runtime.limits),
+          }),
         ),
       );
       return sendPage(request, reply, page);

@@ -1,10 +1,10 @@
 import { type Cursor, RuntimeError } from '@worker-runtime/core';
 import type { WorkerStream } from '@worker-runtime/core/plugin-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { frame, retryFrame } from '../streams/sse.ts';
+import { frame, retryLine } from '../streams/sse.ts';
 import { WorkerSource } from '../streams/worker-source.ts';
 import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../wire/accept.ts';
-import { assertKnown, Query } from '../wire/query.ts';
+import type { Query } from '../wire/query.ts';
 import { type Closing, pathParameter, type RouteContext } from './context.ts';
 
 /** The media types of a Worker's events. */
@@ -13,7 +13,7 @@ export const EVENT_TYPES = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
 /** Returns a Worker's stream that closes at once. */
 export const closingOfWorkerStream: Closing = (accept, reason) =>
   preferred(accept, EVENT_TYPES) === SSE_TYPE
-    ? { contentType: SSE_TYPE, text: retryFrame() + frame('closing', { reason }) }
+    ? { contentType: SSE_TYPE, text: retryLine() + frame('closing', { reason }) }
     : null;
 
 /** Returns the position to resume from. `Last-Event-ID` wins, since an EventSource repeats its first URL for ever. */
@@ -21,6 +21,12 @@ export const resumePositionOf = (request: FastifyRequest, query: Query): Cursor 
   const lastEventId = request.headers['last-event-id'];
   return typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : query.text('after');
 };
+
+/** The parameters of a Worker's stream, which the caller has read from the request. */
+export interface WorkerStreamQuery {
+  readonly after: Cursor | undefined;
+  readonly deltas: boolean;
+}
 
 /**
  * Answers with the stream of one Worker. An expired position is not refused, since a refused EventSource would never
@@ -31,12 +37,9 @@ export const openWorkerStream = async (
   request: FastifyRequest,
   reply: FastifyReply,
   { runtime, streams }: RouteContext,
+  { after, deltas }: WorkerStreamQuery,
 ): Promise<FastifyReply> => {
-  assertKnown(request.query, ['after', 'deltas']);
-  const query = new Query(request);
   const workerId = pathParameter(request, 'w');
-  const deltas = query.oneOf('deltas', ['0', '1']) !== '0';
-  const after = resumePositionOf(request, query);
   let stream: WorkerStream;
   let preface = '';
   try {

@@ -38,7 +38,7 @@ export const workerRoutes: Routes = (app, { runtime, reads }) => {
         runtime.listWorkers(
           defined({
             after: query.text('after'),
-            limit: query.count('limit'),
+            limit: query.limit(runtime.limits),
             status: query.oneOf('status', Object.keys(STATUSES) as WorkerStatus[]),
             labels: query.pairs('label'),
             parent: query.text('parent'),

@@ -42,12 +42,11 @@ const responseRow = ([status, response]: readonly [string, Json]): string =>
 
 const operationSection = (path: string, method: string, operation: Json): string => {
   const { summary, description, operationId, parameters, requestBody, responses } = operation;
-  const [needed] = operation.security as readonly { readonly bearer?: readonly string[] }[];
-  const permission = needed?.bearer?.[0] ?? 'none';
+  const permission = operation['x-permission'] ?? 'none';
   const rows = (parameters as readonly Json[]).map(parameterRow).join('');
   const body = requestBody === undefined ? '' : schemaNames((requestBody as Json).content);
   return `<section id="${escapedText(operationId)}"><h3><b>${method.toUpperCase()}</b> <code>${escaped(path)}</code></h3>
-<p>${prose(summary)}. ${prose(description)}</p><p class="permission">permission: ${escaped(permission)}</p>
+<p>${prose(summary)}. ${prose(description)}</p><p class="permission">permission: ${escapedText(permission)}</p>
 ${rows === '' ? '' : `<table>${rows}</table>`}${body === '' ? '' : `<h4>Body</h4>${body}`}
 <details><summary>Responses</summary><table>${entries(responses).map(responseRow).join('')}</table></details></section>`;
 };

@@ -2,16 +2,17 @@ import { type ErrorCode, type Limits, version } from '@worker-runtime/core';
 import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
 import type { Route } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
+import { cursor } from './cursor.ts';
 import { eventSchemas } from './events.ts';
 import { historySchemas } from './history.ts';
-import { arrayOf, type JsonSchema, ref, type Schemas } from './json-schema.ts';
-import type { Operation, SuccessAnswer } from './operation.ts';
+import { arrayOf, type JsonSchema, ref, type Schemas, string } from './json-schema.ts';
+import { type Operation, type SuccessAnswer, TAGS } from './operation.ts';
 import { OPERATIONS } from './operations.ts';
 import { PARAMETERS, type Parameter, RESPONSE_HEADERS } from './parameters.ts';
 import { requestSchemas } from './request-bodies.ts';
 import { runtimeSchemas } from './runtime.ts';
 import { streamSchemas } from './streams.ts';
-import { cursor, workerSchemas } from './worker.ts';
+import { workerSchemas } from './worker.ts';
 
 /** The errors that any operation may fail with. */
 const COMMON_ERRORS: readonly ErrorCode[] = [
@@ -30,10 +31,17 @@ const COMMON_ERRORS: readonly ErrorCode[] = [
   'STORE_LOST',
 ];
 
+/** The versions of OpenAPI in which the document is available. */
+export const OPENAPI_VERSIONS = ['3.1', '3.2'] as const;
+export type OpenApiVersion = (typeof OPENAPI_VERSIONS)[number];
+
+const DIALECTS: Readonly<Record<OpenApiVersion, string>> = {
+  '3.1': 'https://spec.openapis.org/oas/3.1/dialect/base',
+  '3.2': 'https://spec.openapis.org/oas/3.2/dialect/2025-09-17',
+};
+
 const headersOf = (names: readonly (keyof typeof RESPONSE_HEADERS)[]): JsonSchema =>
-  Object.fromEntries(
-    names.map((name) => [name, { description: RESPONSE_HEADERS[name], schema: { type: 'string' } }]),
-  );
+  Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 
 const pageOf = (item: string): JsonSchema => ({
   type: 'object',
@@ -53,34 +61,41 @@ const pageOf = (item: string): JsonSchema => ({
   required: ['items', 'next', 'asOf'],
 });
 
-/** Returns the content of a response. OpenAPI has no schema for a line or an event, so extensions (`x-…`) give it. */
-const contentOf = ({ json, page, events, lines, text }: SuccessAnswer): JsonSchema => {
-  const ndjson = lines ?? page;
-  return {
-    ...(json !== undefined && { [JSON_TYPE]: { schema: ref(json) } }),
-    ...(page !== undefined && { [JSON_TYPE]: { schema: pageOf(page) } }),
-    ...(ndjson !== undefined && {
-      [NDJSON_TYPE]: { schema: { type: 'string' }, 'x-line-schema': ref(ndjson) },
-    }),
-    ...(events !== undefined && {
-      [SSE_TYPE]: {
-        schema: { type: 'string' },
-        'x-event-schemas': Object.fromEntries(
-          Object.entries(events).map(([event, schema]) => [event, ref(schema)]),
-        ),
-      },
-    }),
-    ...(text !== undefined && { [text]: { schema: { type: 'string' } } }),
-  };
-};
+/**
+ * Returns the media type of a body that consists of many items. Before 3.2, OpenAPI has no schema for one item; the body
+ * is then a text whose content is described.
+ */
+const sequenceOf = (type: string, item: string, openapi: OpenApiVersion): JsonSchema => ({
+  [type]:
+    openapi === '3.2'
+      ? { itemSchema: ref(item) }
+      : { schema: { type: 'string', contentMediaType: type, contentSchema: arrayOf(ref(item)) } },
+});
 
-const successOf = (answer: SuccessAnswer, status: string): JsonSchema => {
-  const content = contentOf(answer);
+const contentOf = (
+  { json, page, frames, lines = page, text }: SuccessAnswer,
+  openapi: OpenApiVersion,
+): JsonSchema => ({
+  ...(json !== undefined && { [JSON_TYPE]: { schema: ref(json) } }),
+  ...(page !== undefined && { [JSON_TYPE]: { schema: pageOf(page) } }),
+  ...(lines !== undefined && sequenceOf(NDJSON_TYPE, lines, openapi)),
+  ...(frames !== undefined && sequenceOf(SSE_TYPE, frames, openapi)),
+  ...(text !== undefined && { [text]: { schema: { type: 'string' } } }),
+});
+
+const successOf = (answer: SuccessAnswer, status: string, openapi: OpenApiVersion): JsonSchema => {
+  const content = contentOf(answer, openapi);
   const paged = answer.page === undefined ? [] : (['Page-Next', 'Page-As-Of', 'Page-Gaps'] as const);
+  const links = Object.entries(answer.links ?? {});
   return {
     description: status === '204' ? 'Success, without a body.' : 'Success.',
     headers: headersOf(['X-Request-Id', ...paged, ...(answer.headers ?? [])]),
     ...(Object.keys(content).length > 0 && { content }),
+    ...(links.length > 0 && {
+      links: Object.fromEntries(
+        links.map(([operationId, parameters]) => [operationId, { operationId, parameters }]),
+      ),
+    }),
   };
 };
 
@@ -113,19 +128,35 @@ const problemsOf = (codes: readonly ErrorCode[]): JsonSchema => {
 
 const KNOWN: Readonly<Record<keyof typeof PARAMETERS, Readonly<Record<string, Parameter>>>> = PARAMETERS;
 
-const parametersOf = (route: Route, { headers = [] }: Operation, limits: Limits): readonly JsonSchema[] => {
+const parametersOf = (
+  route: Route,
+  { headers = [], cursor: kind = 'log' }: Operation,
+  limits: Limits,
+): readonly JsonSchema[] => {
   const path = [...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ['path', name as string] as const);
   const query = route.query.map((name) => ['query', name] as const);
   const header = headers.map((name) => ['header', name] as const);
   return [...path, ...query, ...header].map(([location, name]) => {
     const parameter = KNOWN[location][name];
     if (!parameter) throw new TypeError(`The parameter ${name} of ${route.path} has no schema`);
-    const schema = parameter.schema(limits);
-    return { name, in: location, required: location === 'path', description: parameter.description, schema };
+    const { description, example } = parameter;
+    return {
+      name,
+      in: location,
+      required: location === 'path',
+      description,
+      schema: parameter.schema(limits, kind),
+      ...(example !== undefined && { example }),
+    };
   });
 };
 
-const operationOf = (route: Route, operation: Operation, limits: Limits): JsonSchema => {
+const operationOf = (
+  route: Route,
+  operation: Operation,
+  limits: Limits,
+  openapi: OpenApiVersion,
+): JsonSchema => {
   const { request } = operation;
   const { permission } = route;
   const codes: readonly ErrorCode[] = [
@@ -135,9 +166,12 @@ const operationOf = (route: Route, operation: Operation, limits: Limits): JsonSc
   ];
   return {
     operationId: operation.id,
+    tags: [operation.tag],
     summary: operation.summary,
-    ...(operation.description !== undefined && { description: operation.description }),
-    security: permission === 'public' ? [] : [{ bearer: [permission] }, {}],
+    description: operation.description,
+    // not as a scope of `bearer`, which is for OAuth only
+    ...(permission !== 'public' && { 'x-permission': permission }),
+    security: permission === 'public' ? [] : [{ bearer: [] }, {}],
     parameters: parametersOf(route, operation, limits),
     ...(request && {
       requestBody: {
@@ -147,7 +181,10 @@ const operationOf = (route: Route, operation: Operation, limits: Limits): JsonSc
     }),
     responses: {
       ...Object.fromEntries(
-        Object.entries(operation.answers).map(([status, answer]) => [status, successOf(answer, status)]),
+        Object.entries(operation.answers).map(([status, answer]) => [
+          status,
+          successOf(answer, status, openapi),
+        ]),
       ),
       ...problemsOf(codes),
     },
@@ -166,7 +203,11 @@ const schemasOf = (limits: Limits): Schemas => ({
 });
 
 /** Builds the OpenAPI document. A route without an operation, or an operation without a route, is a TypeError. */
-export const openApiDocument = (routes: readonly Route[], limits: Limits): JsonSchema => {
+export const openApiDocument = (
+  routes: readonly Route[],
+  limits: Limits,
+  openapi: OpenApiVersion = '3.1',
+): JsonSchema => {
   const paths: Record<string, Record<string, JsonSchema>> = {};
   const unserved = new Set(Object.keys(OPERATIONS));
   for (const route of routes) {
@@ -176,18 +217,25 @@ export const openApiDocument = (routes: readonly Route[], limits: Limits): JsonS
     if (!operation) throw new TypeError(`The route ${key} has no operation`);
     unserved.delete(key);
     const path = route.path.replace(/:([a-z]+)/g, '{$1}');
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route, operation, limits) };
+    paths[path] = {
+      ...paths[path],
+      [route.method.toLowerCase()]: operationOf(route, operation, limits, openapi),
+    };
   }
   if (unserved.size > 0) throw new TypeError(`Nothing serves ${[...unserved].join(', ')}`);
   return {
-    openapi: '3.1.0',
+    openapi: `${openapi}.0`,
     info: {
       title: 'worker-runtime',
       version,
       description:
         'Commands and observation of a runtime. A request with an unknown field is refused; a response may gain fields in later versions. Every GET is also available as HEAD.',
+      contact: { name: 'worker-runtime', url: 'https://github.com/worker-runtime/worker-runtime/issues' },
+      license: { name: 'MIT', identifier: 'MIT' },
     },
-    jsonSchemaDialect: 'https://spec.openapis.org/oas/3.1/dialect/base',
+    jsonSchemaDialect: DIALECTS[openapi],
+    servers: [{ url: '/', description: 'The server of this document.' }],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
       securitySchemes: {
@@ -195,9 +243,15 @@ export const openApiDocument = (routes: readonly Route[], limits: Limits): JsonS
           type: 'http',
           scheme: 'bearer',
           description:
-            'An access token with the named permission or a higher one: observe < operate < admin. Not needed if the server has no tokens.',
+            'An access token with the permission that the operation names as `x-permission`. `operate` and `answer` include `observe`, and `admin` includes all. Not needed if the server has no tokens.',
         },
       },
+      headers: Object.fromEntries(
+        Object.entries(RESPONSE_HEADERS).map(([name, description]) => [
+          name,
+          { description, schema: string },
+        ]),
+      ),
       schemas: schemasOf(limits),
     },
   };

@@ -19,10 +19,10 @@ import {
   ref,
   type Schemas,
   string,
+  union,
 } from './json-schema.ts';
 
 const key = object<EventKey>({ value: string, digest: string });
-const textParts = arrayOf(object<TextPart>({ type: constant('text'), text: string }));
 const opaque = described(anyJson, 'Data that only the engine understands. Transcripts do not show it.');
 
 /** The fields that describe a tool call besides its name and input. */
@@ -43,9 +43,7 @@ const created = (): JsonSchema =>
       labels: mapOf(string),
       parent: nullableString,
       profile: nullableString,
-      bundle: nullable(
-        object<{ readonly id: string; readonly digest: string }>({ id: string, digest: string }),
-      ),
+      bundle: nullable(ref('BundleRef')),
       configDigest: string,
       tools: arrayOf(string),
       claims: arrayOf(
@@ -84,7 +82,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   ),
   'execution.recorded': object<EventData['execution.recorded']>({ value: anyJson }),
   'input.accepted': object<EventData['input.accepted']>(
-    { input: string, role: enumOf('user', 'system'), parts: textParts, queued: boolean },
+    { input: string, role: enumOf('user', 'system'), parts: arrayOf(ref('InputPart')), queued: boolean },
     { key, metadata: anyObject, messageId: string, traceparent: string },
   ),
   'run.started': object<EventData['run.started']>(
@@ -149,33 +147,45 @@ interface Envelope {
 const eventOf = (type: JsonSchema, data: JsonSchema): JsonSchema =>
   object<Envelope>({ seq: count, time: dateTime, worker: string, type, data }, { run: string });
 
+/** The name of the component of each type: `ToolCalledEvent` for `tool.called`. */
+const NAMES: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.keys(DATA).map((type) => [
+    type,
+    `${type.replace(/(?:^|\.)[a-z]/g, (start) => start.slice(-1).toUpperCase())}Event`,
+  ]),
+);
+
 type PartOf<Type extends MessagePart['type']> = Extract<MessagePart, { readonly type: Type }>;
 
 /** The schemas of durable events. */
 export const eventSchemas: Schemas = {
   WorkerEvent: {
     description:
-      'An immutable event in the log of one Worker. `seq` counts from 1 without gaps. A newer version may write types that are not listed here; a client should keep and show them.',
-    oneOf: [
-      ...Object.entries(DATA).map(([type, data]) => ({ title: type, ...eventOf(constant(type), data) })),
-      {
-        title: 'unknown type',
-        ...eventOf({ type: 'string', not: { enum: Object.keys(DATA) } }, anyObject),
-      },
-    ],
+      'An immutable event in the log of one Worker. `seq` counts from 1 without gaps. A newer version may write types that are not listed here; a client should keep and show them, as `UnknownEvent`.',
+    // two levels, because a discriminator has no branch for other values
+    anyOf: [ref('KnownEvent'), ref('UnknownEvent')],
   },
+  KnownEvent: described(union('type', NAMES), 'An event of a type that this version writes.'),
+  UnknownEvent: described(
+    eventOf({ type: 'string', not: { enum: Object.keys(DATA) } }, anyObject),
+    'An event of a type that this version does not know.',
+  ),
+  ...Object.fromEntries(
+    Object.entries(DATA).map(([type, data]) => [NAMES[type], eventOf(constant(type), data)]),
+  ),
+  InputPart: object<TextPart>({ type: constant('text'), text: string }),
+  MessagePart: union('type', { text: 'TextPart', reasoning: 'ReasoningPart', file: 'FilePart' }),
+  TextPart: object<PartOf<'text'>>({ id: string, type: constant('text'), text: string }, { opaque }),
+  ReasoningPart: object<PartOf<'reasoning'>>(
+    { id: string, type: constant('reasoning'), text: string },
+    { opaque },
+  ),
   RequestOption: object<RequestOption>(
     { id: string, label: string },
     { kind: enumOf('allow-once', 'allow-always', 'reject-once', 'reject-always') },
   ),
-  MessagePart: {
-    oneOf: [
-      object<PartOf<'text'>>({ id: string, type: constant('text'), text: string }, { opaque }),
-      object<PartOf<'reasoning'>>({ id: string, type: constant('reasoning'), text: string }, { opaque }),
-      object<PartOf<'file'>>(
-        { id: string, type: constant('file'), mediaType: string, url: string },
-        { name: string },
-      ),
-    ],
-  },
+  FilePart: object<PartOf<'file'>>(
+    { id: string, type: constant('file'), mediaType: string, url: string },
+    { name: string },
+  ),
 };

@@ -10,6 +10,7 @@ import type {
   UsageTotals,
 } from '@worker-runtime/core';
 import type { ModelUsage, RunEndPart } from '@worker-runtime/core/plugin-kit';
+import { cursor } from './cursor.ts';
 import { toolCallDetails } from './events.ts';
 import {
   anyJson,
@@ -28,8 +29,8 @@ import {
   ref,
   type Schemas,
   string,
+  union,
 } from './json-schema.ts';
-import { cursor } from './worker.ts';
 
 const usage: Readonly<Record<keyof ModelUsage, JsonSchema>> = {
   inputTokens: count,
@@ -49,15 +50,24 @@ export const historySchemas: Schemas = {
       seq: count,
       id: string,
       role: enumOf('user', 'assistant', 'system', 'tool'),
-      parts: arrayOf({
-        anyOf: [ref('MessagePart'), ref('InputPart'), ref('ToolCall'), ref('ToolResult'), ref('RunEnd')],
-      }),
+      parts: arrayOf(ref('TranscriptPart')),
       run: nullableString,
       time: dateTime,
     },
     { partial: constTrue, messageId: string },
   ),
-  InputPart: object<TextPart>({ type: constant('text'), text: string }),
+  TranscriptPart: union('type', {
+    text: 'TranscriptText',
+    reasoning: 'ReasoningPart',
+    file: 'FilePart',
+    'tool-call': 'ToolCall',
+    'tool-result': 'ToolResult',
+    'run-end': 'RunEnd',
+  }),
+  TranscriptText: object<TextPart & { readonly id?: string }>(
+    { type: constant('text'), text: string },
+    { id: described(string, 'Only in a message.') },
+  ),
   ToolCall: object<Omit<ToolPartOf<'tool-call'>, 'opaque'>>(
     { type: constant('tool-call'), call: string, name: string, input: anyJson },
     toolCallDetails,

@@ -12,7 +12,8 @@ export const count: JsonSchema = { type: 'integer', minimum: 0 };
 export const dateTime: JsonSchema = { type: 'string', format: 'date-time' };
 export const anyJson: JsonSchema = {};
 export const anyObject: JsonSchema = { type: 'object' };
-export const constTrue: JsonSchema = { const: true };
+/** The only value `true`. It is no `const`, from which generators of clients make invalid code. */
+export const constTrue: JsonSchema = { type: 'boolean', enum: [true] };
 export const nullableString: JsonSchema = { type: ['string', 'null'] };
 
 export const enumOf = (...values: readonly string[]): JsonSchema => ({ type: 'string', enum: values });
@@ -27,6 +28,20 @@ export const nullable = (schema: JsonSchema): JsonSchema => ({ anyOf: [schema, {
 export const described = (schema: JsonSchema, description: string): JsonSchema => ({
   ...schema,
   description,
+});
+
+/**
+ * Returns a union of components that a field distinguishes: the name of the component by the value of the field. Only
+ * named components can have a discriminator, by which generated clients choose the type of a value.
+ */
+export const union = (field: string, components: Readonly<Record<string, string>>): JsonSchema => ({
+  oneOf: Object.values(components).map(ref),
+  discriminator: {
+    propertyName: field,
+    mapping: Object.fromEntries(
+      Object.entries(components).map(([value, name]) => [value, `#/components/schemas/${name}`]),
+    ),
+  },
 });
 
 type OptionalKey<T> = { [K in keyof T & string]-?: object extends Pick<T, K> ? K : never }[keyof T & string];

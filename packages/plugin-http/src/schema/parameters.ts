@@ -1,21 +1,24 @@
 import type { Limits } from '@worker-runtime/core';
+import { type CursorKind, cursorOf } from './cursor.ts';
 import { arrayOf, enumOf, type JsonSchema, string } from './json-schema.ts';
 import { digest, workerId } from './request-bodies.ts';
 
 export interface Parameter {
-  readonly schema: (limits: Limits) => JsonSchema;
+  readonly schema: (limits: Limits, cursors: CursorKind) => JsonSchema;
   readonly description: string;
+  readonly example?: string;
 }
 
-const cursor = (): JsonSchema => ({ type: 'string', minLength: 1, maxLength: 512 });
-const position = (): JsonSchema => ({ type: 'string', maxLength: 512 });
-
-/** All parameters of paths, queries and headers by name. A name means the same in every operation. */
+/**
+ * All parameters of paths, queries and headers by name. A name means the same in every operation; only cursors have a
+ * form that depends on what they belong to.
+ */
 export const PARAMETERS = {
   path: {
     r: {
       schema: () => string,
       description: 'The id of the runtime, or `self` for the runtime that this process serves.',
+      example: 'self',
     },
     w: { schema: () => workerId, description: 'The id of the Worker.' },
     q: { schema: () => string, description: 'The id of the request.' },
@@ -30,10 +33,14 @@ export const PARAMETERS = {
     },
   },
   query: {
-    after: { schema: cursor, description: 'The cursor to read after (exclusive). `start` is the beginning.' },
+    after: {
+      schema: (_limits, cursors) => cursorOf(cursors),
+      description: 'The cursor to read after (exclusive). `start` is the beginning.',
+    },
     before: {
-      schema: cursor,
-      description: 'The cursor to read backward from (exclusive), instead of `after`. `end` is the end.',
+      schema: (_limits, cursors) => cursorOf(cursors, 'end'),
+      description:
+        'The cursor to read backward from (exclusive), instead of `after`: a request with both is refused. `end` is the end.',
     },
     limit: {
       schema: ({ pageItems, pageItemsDefault }) => ({
@@ -42,7 +49,8 @@ export const PARAMETERS = {
         maximum: pageItems,
         default: Math.min(pageItems, pageItemsDefault),
       }),
-      description: 'The maximum number of items. A page also ends when it reaches 1 MiB.',
+      description:
+        'The maximum number of items of a page. A page also ends when it reaches 1 MiB. A stream ignores it.',
     },
     status: {
       schema: () => enumOf('idle', 'running', 'waiting', 'stopped'),
@@ -53,9 +61,13 @@ export const PARAMETERS = {
       description: 'Selects Workers with this label, as `key=value`. May be repeated; all must match.',
     },
     parent: { schema: () => workerId, description: 'Selects the children of this Worker.' },
+    version: {
+      schema: () => enumOf('3.1', '3.2'),
+      description: 'The version of OpenAPI. Default `3.1`; only `3.2` describes the items of streams.',
+    },
     deltas: {
       schema: () => enumOf('0', '1'),
-      description: 'For a stream only: `0` omits the text of messages in progress.',
+      description: '`0` omits the text of messages in progress from a stream. A page never has it.',
     },
   },
   header: {
@@ -74,8 +86,9 @@ export const PARAMETERS = {
         'The W3C trace context of the caller. A valid one is recorded with the input, and its trace id in the operator’s log.',
     },
     'Last-Event-ID': {
-      schema: position,
-      description: 'For a stream only: the position to resume from. It takes precedence over `after`.',
+      // an EventSource without a position may send an empty one
+      schema: (_limits, cursors) => cursorOf(cursors, ''),
+      description: 'The position to resume from. It takes precedence over `after`.',
     },
   },
 } as const satisfies Readonly<Record<'path' | 'query' | 'header', Readonly<Record<string, Parameter>>>>;

@@ -6,6 +6,7 @@ import type {
   RequestResponse,
   TextPart,
   UpdateWorker,
+  WorkerInput,
 } from '@worker-runtime/core';
 import {
   anyJson,
@@ -18,6 +19,7 @@ import {
   type JsonSchema,
   nullable,
   object,
+  ref,
   type Schemas,
 } from './json-schema.ts';
 
@@ -54,30 +56,34 @@ const labelsOf = ({ labels, labelChars }: Limits): JsonSchema => ({
   additionalProperties: { type: 'string', maxLength: labelChars },
 });
 
-const inputOf = ({ inputBytes, metadataBytes }: Limits): JsonSchema => ({
-  ...closed({
-    type: 'object',
-    properties: {
-      text: nonEmptyText,
-      parts: arrayOf(closed(object<TextPart>({ type: constant('text'), text: nonEmptyText })), {
-        minItems: 1,
-        maxItems: 64,
-      }),
-      role: described(enumOf('user', 'system'), 'The author of the input. Default `user`.'),
-      whenBusy: described(
-        enumOf('reject', 'queue'),
-        'If a run is active: `reject` (the default) refuses the input with WORKER_BUSY, `queue` queues it.',
-      ),
-      metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
-      messageId: described(
-        { type: 'string', minLength: 1, maxLength: 256 },
-        'The id that the system of the caller has for this message.',
-      ),
+type InputOf<Key extends string> = Extract<WorkerInput, Readonly<Record<Key, unknown>>>;
+
+const inputs = ({ inputBytes, metadataBytes }: Limits): Schemas => {
+  const options = {
+    role: described(enumOf('user', 'system'), 'The author of the input. Default `user`.'),
+    whenBusy: described(
+      enumOf('reject', 'queue'),
+      'If a run is active: `reject` (the default) refuses the input with WORKER_BUSY, `queue` queues it.',
+    ),
+    metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
+    messageId: described(
+      { type: 'string', minLength: 1, maxLength: 256 },
+      'The id that the system of the caller has for this message.',
+    ),
+  };
+  const part = closed(object<TextPart>({ type: constant('text'), text: nonEmptyText }));
+  return {
+    // no discriminator: the two forms have different fields, and neither accepts a field of the other
+    WorkerInput: {
+      oneOf: [ref('TextInput'), ref('PartsInput')],
+      description: `Either \`text\` or \`parts\`; at most ${inputBytes} bytes.`,
     },
-  }),
-  oneOf: [{ required: ['text'] }, { required: ['parts'] }],
-  description: `Either \`text\` or \`parts\`; at most ${inputBytes} bytes.`,
-});
+    TextInput: closed(object<InputOf<'text'>>({ text: nonEmptyText }, options)),
+    PartsInput: closed(
+      object<InputOf<'parts'>>({ parts: arrayOf(part, { minItems: 1, maxItems: 64 }) }, options),
+    ),
+  };
+};
 
 /**
  * The schemas of request bodies. They only describe: the runtime validates bodies, as it validates the arguments of
@@ -111,7 +117,7 @@ export const requestSchemas = (limits: Limits): Schemas => ({
         }),
         whenInterrupted,
         initialInput: described(
-          { $ref: '#/components/schemas/WorkerInput' },
+          ref('WorkerInput'),
           'The first input. It is accepted atomically with the creation.',
         ),
       },
@@ -129,7 +135,7 @@ export const requestSchemas = (limits: Limits): Schemas => ({
       },
     ),
   ),
-  WorkerInput: inputOf(limits),
+  ...inputs(limits),
   CancelRun: closed(
     object<{ readonly runId?: string; readonly reason?: string }>(
       {},

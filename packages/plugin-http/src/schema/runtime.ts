@@ -22,6 +22,7 @@ import {
   type Schemas,
   string,
 } from './json-schema.ts';
+import { digest } from './request-bodies.ts';
 
 const limits = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map((name) => [name, count])) as Readonly<
   Record<keyof Limits, JsonSchema>
@@ -66,8 +67,8 @@ export const runtimeSchemas: Schemas = {
       'The id of this diagnostic in the log of the operator, which has the cause.',
     ),
   }),
-  BundleInfo: object<BundleInfo>({ id: string, digest: string }),
-  BundleDigest: object<{ readonly digest: string }>({ digest: string }),
+  BundleInfo: object<BundleInfo>({ id: string, digest }),
+  BundleDigest: object<{ readonly digest: string }>({ digest }),
   Health: object<{ readonly status: string }>({ status: enumOf('alive', 'ready') }),
   Problem: described(
     object<Problem>({

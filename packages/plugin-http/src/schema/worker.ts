@@ -12,6 +12,7 @@ import type {
   WorkerDetail,
   WorkerSummary,
 } from '@worker-runtime/core';
+import { cursor } from './cursor.ts';
 import {
   anyObject,
   arrayOf,
@@ -30,11 +31,8 @@ import {
   type Schemas,
   string,
 } from './json-schema.ts';
+import { digest } from './request-bodies.ts';
 
-export const cursor = described(
-  string,
-  'An opaque position. It has the same meaning in pages, streams and receipts.',
-);
 const names = arrayOf(string);
 const status = enumOf('idle', 'running', 'waiting', 'stopped');
 
@@ -55,13 +53,7 @@ const summary: Fields<WorkerSummary> = {
     generation: count,
     lastError: nullable(ref('RunError')),
   }),
-  run: nullable(
-    object<NonNullable<WorkerSummary['run']>>({
-      runId: string,
-      startedAt: dateTime,
-      cursor: described(cursor, 'A stream opened here delivers the run from its start.'),
-    }),
-  ),
+  run: nullable(ref('ActiveRun')),
   queued: count,
   createdAt: dateTime,
   updatedAt: dateTime,
@@ -75,7 +67,7 @@ const detail: Fields<WorkerDetail> = {
   tools: names,
   claims: arrayOf(object<Omit<Claim, 'resource'>>({ name: string, mode: enumOf('read', 'write') })),
   profile: nullableString,
-  bundle: nullable(object<BundleRef>({ id: string, digest: string })),
+  bundle: nullable(ref('BundleRef')),
   whenInterrupted: enumOf('stop', 'continue'),
   configDigest: string,
 };
@@ -102,6 +94,12 @@ const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
 /** The schemas of Workers and of the responses to their commands. */
 export const workerSchemas: Schemas = {
   WorkerSummary: object<WorkerSummary>(summary),
+  ActiveRun: object<NonNullable<WorkerSummary['run']>>({
+    runId: string,
+    startedAt: dateTime,
+    cursor: described(cursor, 'A stream opened here delivers the run from its start.'),
+  }),
+  BundleRef: object<BundleRef>({ id: string, digest }),
   WorkerDetail: object<WorkerDetail>(detail),
   CreatedWorker: object<WorkerDetail & { readonly initialInput?: unknown }>(detail, {
     initialInput: described(ref('InputReceipt'), 'The receipt of `initialInput`, if there was one.'),

@@ -45,7 +45,8 @@ const frameAll = (chunk: EventsChunk): Buffer => {
 };
 
 /**
- * Returns the frame that sets the reconnection delay of a browser. The delay is spread over a second, so that the
- * clients of a restarted server do not all reconnect at once.
+ * Returns the line that sets the reconnection delay of a browser. It begins the first frame, because some clients
+ * deliver a frame without data as an empty event. The delay is spread over a second, so that the clients of a restarted
+ * server do not all reconnect at once.
  */
-export const retryFrame = (): string => `retry: ${1_000 + Math.floor(Math.random() * 1_000)}\n\n`;
+export const retryLine = (): string => `retry: ${1_000 + Math.floor(Math.random() * 1_000)}\n`;

@@ -3,7 +3,7 @@ import type { ErrorCode } from '@worker-runtime/core';
 /** The source of a stream response. It holds a position that moves only when `next` is called, and no queue. */
 export interface StreamSource {
   readonly contentType: string;
-  /** The text that begins the response. */
+  /** The text that begins the response. The next text continues its last frame, if it is incomplete. */
   readonly opening: string;
   /**
    * Returns the bytes that are due, about `bytes` at most unless one item alone is longer. Returns null if nothing is

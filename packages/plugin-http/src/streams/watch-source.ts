@@ -1,7 +1,7 @@
 import type { Cursor, ErrorCode, WatchItem } from '@worker-runtime/core';
 import type { WatchStream } from '@worker-runtime/core/plugin-kit';
 import { NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
-import { frame, retryFrame } from './sse.ts';
+import { frame, retryLine } from './sse.ts';
 import type { StreamSource } from './stream-source.ts';
 
 type WatchChange = Exclude<WatchItem, { readonly type: 'ended' }>;
@@ -33,7 +33,7 @@ const line = (value: unknown): string => `${JSON.stringify(value)}\n`;
 /** Returns the format of Server-Sent Events. Positions are ids, so that an EventSource resumes by itself. */
 export const sseWatch = (): WatchFormat => ({
   contentType: SSE_TYPE,
-  opening: retryFrame(),
+  opening: retryLine(),
   item: sseItem,
   bookmark: (cursor) => frame('bookmark', { cursor }, cursor),
   closing: (reason) => frame('closing', { reason }),

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@worker-runtime/core';
 import type { StreamChunk, WorkerStream } from '@worker-runtime/core/plugin-kit';
 import { SSE_TYPE } from '../wire/accept.ts';
-import { eventFrames, frame, retryFrame } from './sse.ts';
+import { eventFrames, frame, retryLine } from './sse.ts';
 import type { StreamSource } from './stream-source.ts';
 
 /** The least room in a write for which another chunk is read: each may cost a read of the store. */
@@ -37,7 +37,7 @@ export class WorkerSource implements StreamSource {
   /** `preface` holds frames to send first. */
   constructor(stream: WorkerStream, preface = '') {
     this.#stream = stream;
-    this.opening = retryFrame() + preface;
+    this.opening = retryLine() + preface;
   }
 
   get ended(): ErrorCode | null {

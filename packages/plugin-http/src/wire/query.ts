@@ -1,4 +1,5 @@
-import { RuntimeError } from '@worker-runtime/core';
+import { type Limits, RuntimeError } from '@worker-runtime/core';
+import { limitTooLarge } from '@worker-runtime/core/plugin-kit';
 import type { FastifyRequest } from 'fastify';
 
 const invalid = (name: string, message: string): RuntimeError =>
@@ -41,12 +42,17 @@ export class Query {
     return [value].flat();
   }
 
-  /** Returns a whole number, 1 or more, in plain digits. @throws INVALID_REQUEST anything else */
-  count(name: string): number | undefined {
-    const text = this.text(name);
+  /**
+   * Returns the number of items of a page, in plain digits.
+   * @throws INVALID_REQUEST not a whole number, 1 or more · LIMIT_TOO_LARGE
+   */
+  limit({ pageItems }: Limits): number | undefined {
+    const text = this.text('limit');
     if (text === undefined) return undefined;
-    if (!/^[1-9][0-9]{0,8}$/.test(text)) throw invalid(name, 'must be a whole number, 1 or more');
-    return Number(text);
+    if (!/^[1-9][0-9]{0,8}$/.test(text)) throw invalid('limit', 'must be a whole number, 1 or more');
+    const limit = Number(text);
+    if (limit > pageItems) throw limitTooLarge('pageItems', pageItems);
+    return limit;
   }
 
   /** Returns one of the given words. @throws INVALID_REQUEST any other; the message names the words */
