@@ -10,7 +10,6 @@ export {
   type EngineOutput,
   type EngineSession,
   engine,
-  type OpenCall,
   type Question,
   type Run,
   type RunInput,

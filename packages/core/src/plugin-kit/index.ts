@@ -10,6 +10,7 @@ export type {
   Message,
   MessageContent,
   Notice,
+  OpenCall,
   ReasoningDelta,
   Recorded,
   Step,

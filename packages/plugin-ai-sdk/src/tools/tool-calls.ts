@@ -2,12 +2,11 @@ import {
   type JsonObject,
   type JsonValue,
   type Logger,
-  type OpenCall,
   type Run,
   RuntimeError,
   type ToolResult,
 } from '@worker-runtime/core';
-import { boundedOutput, boundedText } from '@worker-runtime/core/plugin-kit';
+import { boundedOutput, boundedText, type OpenCall } from '@worker-runtime/core/plugin-kit';
 import { INTERRUPTED, type ModelCall } from '../model/model-step.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
