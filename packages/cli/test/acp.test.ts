@@ -9,7 +9,7 @@ import { makePlace, request, run, serve } from './program.ts';
 const ASKING = `
 const run = async function* (run) {
   yield { type: 'tool-call', call: 'c1', name: 'open door', input: { key: 7 } };
-  const { decision } = await run.ask({ kind: 'permission', prompt: 'Open the door?', options: ['Allow', 'Always allow', 'Reject'] });
+  const { decision } = await run.ask({ kind: 'permission', prompt: 'Open the door?', options: ['Allow', { id: 'Always allow', label: 'Allow for this session' }, { id: 'Reject', kind: 'reject-once' }, { id: 'Sure', label: 'Sure', kind: 'allow-always' }] });
   yield decision === 'Allow'
     ? { type: 'tool-result', call: 'c1', output: { open: true } }
     : { type: 'tool-result', call: 'c1', error: 'stays shut' };
@@ -67,6 +67,45 @@ test('cancelling in the editor ends the run as cancelled', async (t) => {
   t.is((await request<{ status: string }>(url, 'GET', `/workers/${session}`)).body.status, 'idle');
 });
 
+test('a second prompt in the editor is queued, and cancelling ends the one that is being worked on', async (t) => {
+  const { place, editor } = await scenery(t, '--engine', 'echo', '--engine-config', '{"hang":true}');
+  const session = await editor.newSession(place);
+  const first = editor.prompt(session, 'one');
+  await editor.receives('agent: one');
+  const second = editor.prompt(session, 'two');
+  await editor.cancel(session);
+  t.deepEqual(await first, { stopReason: 'cancelled' });
+  await editor.receives('agent: two');
+  await editor.cancel(session);
+  t.deepEqual(await second, { stopReason: 'cancelled' });
+});
+
+test('cancelling in the editor also ends a run that another client has started', async (t) => {
+  const { place, url, editor } = await scenery(t, '--engine', 'echo', '--engine-config', '{"hang":true}');
+  const session = await editor.newSession(place);
+  const sent = request<{ run: { outcome: string } | null }>(url, 'POST', `/workers/${session}/inputs`, {
+    text: 'elsewhere',
+  });
+  await sent;
+  await editor.cancel(session);
+  for (let status = ''; status !== 'idle'; )
+    ({ status } = (await request<{ status: string }>(url, 'GET', `/workers/${session}`)).body);
+  t.pass();
+});
+
+test('a block that the agent does not announce is refused, and nothing is sent', async (t) => {
+  const { place, url, editor } = await scenery(t, '--engine', 'echo');
+  const session = await editor.newSession(place);
+  const image = { type: 'image', data: 'aGk=', mimeType: 'image/png' } as const;
+  const failure = await t.throwsAsync(editor.promptOf(session, { type: 'text', text: 'look' }, image));
+  t.is((failure as { code?: number } | undefined)?.code, -32_602);
+  const { body } = await request<{ items: unknown[] }>(url, 'GET', `/workers/${session}/transcript`);
+  t.deepEqual(body.items, []);
+  const link = { type: 'resource_link', name: 'notes', uri: 'file:///notes.txt' } as const;
+  t.deepEqual(await editor.promptOf(session, link), { stopReason: 'end_turn' });
+  await editor.receives('agent: [notes](file:///notes.txt)');
+});
+
 test('with --claim-folder, only the session in use holds the claim, until the editor quits', async (t) => {
   const { place, url, editor } = await scenery(t, '--engine', 'echo', '--claim-folder', 'write');
   const statusOf = async (session: string) =>
@@ -96,8 +135,10 @@ test('a request of a Worker is shown in the editor, and the first answer counts'
     asked?.options.map(({ name, kind }) => [name, kind]),
     [
       ['Allow', 'allow_once'],
-      ['Always allow', 'allow_always'],
+      // no word says that it is for this time only, so no editor chooses it on its own
+      ['Allow for this session', 'allow_always'],
       ['Reject', 'reject_once'],
+      ['Sure', 'allow_always'],
     ],
   );
   // another client answers, over the API

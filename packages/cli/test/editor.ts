@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import {
   type ClientConnection,
+  type ContentBlock,
   client,
   methods,
   ndJsonStream,
@@ -95,6 +96,11 @@ export class Editor {
       sessionId,
       prompt: [{ type: 'text', text }],
     });
+  }
+
+  /** Sends a prompt of any blocks. */
+  promptOf(sessionId: string, ...prompt: ContentBlock[]): Promise<PromptResponse> {
+    return this.#connection.agent.request(methods.agent.session.prompt, { sessionId, prompt });
   }
 
   async cancel(sessionId: string): Promise<void> {

@@ -20,7 +20,7 @@ import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
 import type { AgentRedactor } from './agent/agent-redactor.ts';
 import { AgentUpdates } from './agent/agent-updates.ts';
 import { OutputQueue } from './agent/output-queue.ts';
-import { allowedOnce, optionsByLabel, permissionAnswer } from './agent/permission.ts';
+import { allowedOnce, optionsByLabel, permissionAnswer, questionOptions } from './agent/permission.ts';
 import type { AgentOptions, ResolvedOptions } from './options.ts';
 import { recapBefore } from './worker/recap.ts';
 import { sessionRecord } from './worker/session-record.ts';
@@ -240,7 +240,7 @@ export class AcpSession implements EngineSession, AgentListener {
       kind: 'permission',
       prompt: this.#redactor.text(question).slice(0, MAX_QUESTION_CHARS),
       call,
-      options: [...labelled.keys()],
+      options: questionOptions(labelled),
       timeoutMs: this.#options.permissionMs,
     });
     return permissionAnswer(answer, labelled);

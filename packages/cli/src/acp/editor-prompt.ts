@@ -15,7 +15,10 @@ import type { OptionKind } from '@worker-runtime/core/plugin-kit';
 import { requestOptionOf } from '@worker-runtime/core/views';
 import { WorkerSpeech } from './worker-speech.ts';
 
-/** Converts a block of a prompt to text. A file is named, or quoted if the prompt contains its text. */
+/**
+ * Converts a block of a prompt to text. A file is named, or quoted if the prompt contains its text.
+ * @throws RequestError a block of a type that the agent does not announce
+ */
 const textOf = (block: ContentBlock): string => {
   switch (block.type) {
     case 'text':
@@ -27,7 +30,10 @@ const textOf = (block: ContentBlock): string => {
         ? `${block.resource.uri}:\n\`\`\`\n${block.resource.text}\n\`\`\``
         : `[${block.resource.uri}]`;
     default:
-      return `[${block.type}]`;
+      throw RequestError.invalidParams(
+        { type: block.type },
+        `This agent takes text and files as text, and no block of type ${block.type}`,
+      );
   }
 };
 
@@ -38,9 +44,14 @@ const EDITOR_KINDS: Readonly<Record<OptionKind, PermissionOptionKind>> = {
   'reject-always': 'reject_always',
 };
 
-/** Guesses the kind of an option from its words, where the engine does not say it. Editors need a kind. */
+/**
+ * Guesses the kind of an option from its words, where the engine does not say it. Editors need a kind. An option that may
+ * reach further than this time is never called one for this time, because an editor may choose that on its own.
+ */
 const kindOf = (option: string): PermissionOptionKind => {
-  const isAlways = /always/i.test(option);
+  const isAlways = /always|all\b|session|remember|remainder|rest of|from now|don.?t ask|never ask/i.test(
+    option,
+  );
   if (/^(allow|yes|ok|accept|approve|always)/i.test(option)) return isAlways ? 'allow_always' : 'allow_once';
   return isAlways ? 'reject_always' : 'reject_once';
 };
@@ -66,11 +77,11 @@ export class EditorPrompt {
   async run(prompt: readonly ContentBlock[]): Promise<PromptResponse> {
     const { runId, cursor } = await this.#client.sendInput(
       this.#workerId,
-      { text: prompt.map(textOf).join('\n') },
+      { text: prompt.map(textOf).join('\n'), whenBusy: 'queue' },
       { idempotencyKey: `acp-${randomUUID()}` },
     );
     this.#runId = runId;
-    if (this.#isCancelled) await this.cancel();
+    if (this.#isCancelled) await this.#client.cancelRun(this.#workerId, { runId }).catch(() => {});
     try {
       return await this.#follow(runId, cursor);
     } finally {
@@ -79,10 +90,14 @@ export class EditorPrompt {
     }
   }
 
-  /** Cancels the run. A run whose input is still being sent is cancelled as soon as its id is known. */
-  async cancel(): Promise<void> {
+  /** True once the runtime has accepted the input. */
+  get isSent(): boolean {
+    return this.#runId !== null;
+  }
+
+  /** Cancels the run as soon as the runtime has accepted the input. */
+  cancelWhenSent(): void {
     this.#isCancelled = true;
-    if (this.#runId !== null) await this.#client.cancelRun(this.#workerId, { runId: this.#runId });
   }
 
   async #follow(runId: string, after: string): Promise<PromptResponse> {

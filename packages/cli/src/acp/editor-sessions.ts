@@ -3,15 +3,20 @@ import {
   type AgentConnection,
   type AgentContext,
   agent,
+  type ContentBlock,
   methods,
   ndJsonStream,
   PROTOCOL_VERSION,
+  type PromptResponse,
   RequestError,
 } from '@agentclientprotocol/sdk';
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { CreateWorker } from '@worker-runtime/core';
 import { EditorPrompt } from './editor-prompt.ts';
 import { pastUpdates } from './worker-speech.ts';
+
+/** The code of JSON-RPC for a call that the runtime refuses. The data has the runtime's own code. */
+const REFUSED = -32_010;
 
 export interface EditorSessionsOptions {
   readonly client: RuntimeClient;
@@ -29,7 +34,8 @@ export interface EditorSessionsOptions {
  */
 export class EditorSessions {
   readonly #options: EditorSessionsOptions;
-  readonly #prompts = new Map<string, EditorPrompt>();
+  /** The prompts of each session that are not answered. An editor may send one while another is being worked on. */
+  readonly #prompts = new Map<string, Set<EditorPrompt>>();
   /** The folders that sessions of this editor claim, by session id. */
   readonly #folders = new Map<string, string>();
 
@@ -64,14 +70,10 @@ export class EditorSessions {
         this.#withProtocolErrors(sessionId, async () => {
           const folder = this.#folders.get(sessionId);
           if (folder !== undefined) await this.#resume(sessionId, folder);
-          const editorPrompt = new EditorPrompt(this.#options.client, client, sessionId);
-          this.#prompts.set(sessionId, editorPrompt);
-          return editorPrompt.run(prompt).finally(() => this.#prompts.delete(sessionId));
+          return this.#prompt(sessionId, client, prompt);
         }),
       )
-      .onNotification(methods.agent.session.cancel, async ({ params }) => {
-        await this.#prompts.get(params.sessionId)?.cancel();
-      })
+      .onNotification(methods.agent.session.cancel, ({ params }) => this.#cancel(params.sessionId))
       .connect(
         ndJsonStream(
           Writable.toWeb(process.stdout),
@@ -83,6 +85,25 @@ export class EditorSessions {
   /** Stops the idle sessions that claim a folder, after the editor has closed. The Workers remain. */
   async releaseFolders(): Promise<void> {
     for (const folder of new Set(this.#folders.values())) await this.#stopIdle(folder, null);
+  }
+
+  async #prompt(sessionId: string, editor: AgentContext, blocks: ContentBlock[]): Promise<PromptResponse> {
+    const prompt = new EditorPrompt(this.#options.client, editor, sessionId);
+    const open = this.#prompts.get(sessionId) ?? new Set();
+    this.#prompts.set(sessionId, open.add(prompt));
+    try {
+      return await prompt.run(blocks);
+    } finally {
+      open.delete(prompt);
+      if (open.size === 0) this.#prompts.delete(sessionId);
+    }
+  }
+
+  /** Cancels the active run of a session, also one that another client has started; else the prompt that is being sent. */
+  async #cancel(sessionId: string): Promise<void> {
+    const prompts = [...(this.#prompts.get(sessionId) ?? [])];
+    if (prompts.length > 0 && prompts.every(({ isSent }) => !isSent)) prompts[0]?.cancelWhenSent();
+    else await this.#options.client.cancelRun(sessionId).catch(() => {});
   }
 
   async #create(cwd: string): Promise<{ readonly sessionId: string }> {
@@ -146,9 +167,12 @@ export class EditorSessions {
       return await act();
     } catch (error) {
       if (error instanceof RequestError) throw error;
-      throw (error as { readonly code?: unknown }).code === 'WORKER_NOT_FOUND'
-        ? RequestError.resourceNotFound(sessionId)
-        : RequestError.internalError(undefined, this.#options.messageOf(error));
+      const { code } = error as { readonly code?: unknown };
+      if (code === 'WORKER_NOT_FOUND') throw RequestError.resourceNotFound(sessionId);
+      const message = this.#options.messageOf(error);
+      if (typeof code !== 'string' || code === 'INTERNAL')
+        throw RequestError.internalError(undefined, message);
+      throw new RequestError(REFUSED, message, { code });
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { PermissionOption, RequestPermissionResponse } from '@agentclientprotocol/sdk';
-import type { Answer } from '@worker-runtime/core';
-import type { Redactor } from '@worker-runtime/core/plugin-kit';
+import type { Answer, Question } from '@worker-runtime/core';
+import type { OptionKind, Redactor } from '@worker-runtime/core/plugin-kit';
 
 const CANCELLED: RequestPermissionResponse = { outcome: { outcome: 'cancelled' } };
 
@@ -23,9 +23,25 @@ export const optionsByLabel = (
   return labelled;
 };
 
-/** Returns the answer for a permission that is granted automatically: for this call only. */
+const KINDS: Readonly<Record<string, OptionKind>> = {
+  allow_once: 'allow-once',
+  allow_always: 'allow-always',
+  reject_once: 'reject-once',
+  reject_always: 'reject-always',
+};
+
+/** Returns the options of a question to people, with the meaning that the agent gives them. */
+export const questionOptions = (options: ReadonlyMap<string, PermissionOption>): Question['options'] =>
+  [...options].map(([label, option]) => {
+    const kind = Object.hasOwn(KINDS, option.kind) ? KINDS[option.kind] : undefined;
+    return { id: label, label, ...(kind && { kind }) };
+  });
+
+/** Returns the answer for a permission that is granted automatically: for this call only, if the agent offers that. */
 export const allowedOnce = (options: readonly PermissionOption[]): RequestPermissionResponse =>
-  select(options.find(({ kind }) => kind === 'allow_once'));
+  select(
+    options.find(({ kind }) => kind === 'allow_once') ?? options.find(({ kind }) => kind === 'allow_always'),
+  );
 
 /** Translates an answer for the agent. A timeout selects the option that rejects once, if the agent offers one. */
 export const permissionAnswer = (
