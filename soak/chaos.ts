@@ -22,7 +22,8 @@ export interface Tally {
   intrusions: number;
   removals: number;
   /** Stops whose exit code was not 0. */
-  badExits: number;
+  /** The exit codes, or signals, with which the server ended although it was asked to stop. */
+  readonly badExits: (number | NodeJS.Signals | null)[];
   /** Second processes that became ready on a store that was in use. */
   intruders: number;
   /** Times at which the server did not answer, although nothing had stopped it. */
@@ -38,7 +39,7 @@ export class Chaos {
     stalls: 0,
     intrusions: 0,
     removals: 0,
-    badExits: 0,
+    badExits: [],
     intruders: 0,
     silences: 0,
   };
@@ -70,7 +71,7 @@ export class Chaos {
   get summary(): string {
     const { kills, stops, badExits, fills, stalls, intrusions, intruders, removals, silences } = this.tally;
     return (
-      `${kills} kills, ${stops} stops, ${badExits} with a bad exit, ` +
+      `${kills} kills, ${stops} stops, ${badExits.length} with a bad exit${badExits.length > 0 ? ` (${badExits.join(', ')})` : ''}, ` +
       `${this.#options.disk.isMounted ? fills : 'no'} full disks, ${stalls} stalled logs, ${removals} removed files, ` +
       `${intrusions} second processes, ${intruders} admitted, ${silences} times silent`
     );
@@ -95,7 +96,8 @@ export class Chaos {
       await server.end('SIGKILL');
     } else {
       this.tally.stops += 1;
-      if ((await server.end('SIGTERM')) !== 0) this.tally.badExits += 1;
+      const outcome = await server.end('SIGTERM');
+      if (outcome !== 0) this.tally.badExits.push(outcome);
     }
     await delay(random.below(1_000));
     await server.start();

@@ -104,7 +104,7 @@ export const soakRuntime = async (
     const { badExits, intruders, silences } = chaos.tally;
     const hasPassed =
       acknowledged > 0 &&
-      lost + duplicated + misread + wrongStatus + badExits + intruders + silences === 0 &&
+      lost + duplicated + misread + wrongStatus + badExits.length + intruders + silences === 0 &&
       leaked <= 0 &&
       heap < 64;
     return {

@@ -130,16 +130,16 @@ export class Server {
     return child;
   }
 
-  /** Ends the process with a signal. Resolves with its exit code, or null if it was killed. */
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+  /** Ends the process with a signal. Resolves with its exit code, or the signal that ended it; null if none was running. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | NodeJS.Signals | null> {
     const child = this.#child;
     if (!child) return null;
     this.#child = null;
     const ended = once(child, 'exit');
     child.kill('SIGCONT');
     child.kill(signal);
-    const [code] = (await ended) as [number | null];
-    return code;
+    const [code, endedBy] = (await ended) as [number | null, NodeJS.Signals | null];
+    return code ?? endedBy;
   }
 
   /** True if the server answers within some seconds. */
