@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { admitted } from '../admission.ts';
 import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonObject } from '../contracts/json.ts';
@@ -30,7 +31,7 @@ const prepared = async (
   const kept = { workerId, engine, displayName, labels, parent, profile, bundle, claims, whenInterrupted };
   const spec = await hooks.prepare.promise({ ...kept, config, tools }, { engine, config, tools });
   const { config: _config, tools: _tools, ...rest } = spec;
-  if (JSON.stringify(rest) !== JSON.stringify(kept)) {
+  if (!isDeepStrictEqual(rest, kept)) {
     throw new RuntimeError('CONFIG_UNSUPPORTED', 'This change needs another Worker', {
       details: { engine },
     });

@@ -5,12 +5,15 @@ import type { WorkerState } from './state.ts';
 /** The parts of a state whose size clients and engines determine. The sizes of inputs are counted apart. */
 const MEASURED = ['displayName', 'labels', 'tools', 'claims', 'recorded', 'requests'] as const;
 
+const runBytesOf = (state: WorkerState | null): number =>
+  (state?.run?.callBytes ?? 0) + (state?.run?.answerBytes ?? 0);
+
 /**
  * Estimates how much more memory the measured parts of a state take than those of an earlier one; null is no state. Only
  * parts that have changed cost anything.
  */
 export const growthBetween = (before: WorkerState | null, after: WorkerState | null): number => {
-  let bytes = (after?.run?.callBytes ?? 0) - (before?.run?.callBytes ?? 0);
+  let bytes = runBytesOf(after) - runBytesOf(before);
   for (const part of MEASURED) {
     const newer = after?.[part];
     const older = before?.[part];

@@ -58,6 +58,8 @@ export interface CurrentRun {
   readonly isDetached?: boolean;
   /** The answers that came while it waited, for the execution that continues it. */
   readonly answers?: readonly AnsweredRequest[];
+  /** The size in memory of `answers`. Absent with `answers`. */
+  readonly answerBytes?: number;
   /** The open calls whose request an execution has had the answer of. */
   readonly answeredCalls?: readonly string[];
   /** The tool calls without a result. Absent if every call has a result. */
@@ -180,8 +182,11 @@ const withAnswer = (
   resolved: EventData['request.resolved'],
 ): CurrentRun => {
   const { request: _, ...answer } = resolved;
-  if (run.isDetached === true)
-    return { ...run, answers: [...(run.answers ?? NONE), { kind, prompt, call, answer }] };
+  if (run.isDetached === true) {
+    const answered: AnsweredRequest = { kind, prompt, call, answer };
+    const answerBytes = (run.answerBytes ?? 0) + sizeOf(answered);
+    return { ...run, answers: [...(run.answers ?? NONE), answered], answerBytes };
+  }
   if (call === null || !run.calls?.includes(call)) return run;
   return { ...run, answeredCalls: [...(run.answeredCalls ?? NONE), call] };
 };
@@ -232,7 +237,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
         draft.lastError = { code: event.data.code, message: 'The execution ended unexpectedly' };
       if (draft.run) {
         // the execution that has ended has had the earlier answers
-        const { answers: _, ...run } = draft.run;
+        const { answers: _, answerBytes: __, ...run } = draft.run;
         draft.run = { ...run, isDetached: true };
       }
       return;
