@@ -61,6 +61,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['options'],
     ['worker'],
     ['agent'],
+    ['session'],
     ['acp-session'],
     ['acp-engine'],
     ['acp'],

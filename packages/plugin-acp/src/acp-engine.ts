@@ -8,22 +8,21 @@ import {
   type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
-import { AllowedRoots, childEnvironment, claimedPath } from '@worker-runtime/core/plugin-kit';
+import { AllowedRoots, claimedPath } from '@worker-runtime/core/plugin-kit';
 import { AcpSession, type OpenedAgent } from './acp-session.ts';
 import { AgentLink } from './agent/agent-link.ts';
 import { AgentProcess } from './agent/agent-process.ts';
 import { AgentRedactor } from './agent/agent-redactor.ts';
 import { AGENT_VARIABLE, agentToken, LeftoverAgents } from './agent/leftover-agents.ts';
 import type { ResolvedAgent, ResolvedOptions } from './options.ts';
+import { SessionOpening } from './session/session-opening.ts';
+import type { OpenedSession } from './session/session-settings.ts';
 import { ClaimedFiles } from './worker/claimed-files.ts';
 import { OwnDirectories } from './worker/own-directories.ts';
-import { recordedSession } from './worker/session-record.ts';
+import { environmentOf, readToolServers } from './worker/tool-servers.ts';
 import { type AcpConfig, workerConfig } from './worker/worker-config.ts';
 
 export const ENGINE_NAME = 'acp';
-
-/** The JSON-RPC error code of the protocol for an agent whose user has to sign in. */
-const AUTH_REQUIRED = -32_000;
 
 /** Executes Workers with agents of the Agent Client Protocol. Each Worker has a process with the rights of our user. */
 export class AcpEngine implements Engine {
@@ -54,7 +53,8 @@ export class AcpEngine implements Engine {
   }
 
   /**
-   * @throws CONFIG_UNSUPPORTED a claim is outside the roots, or the working directory is not claimed
+   * @throws CONFIG_UNSUPPORTED a claim is outside the roots, the working directory is not claimed, or the agent does not
+   * offer a mode, model or option of the configuration
    * @throws ENGINE_UNAVAILABLE the agent does not start, or an earlier one cannot be ended
    */
   async attach(context: EngineContext): Promise<EngineSession> {
@@ -84,28 +84,31 @@ export class AcpEngine implements Engine {
     let process: AgentProcess | null = null;
     let cleanedUp: Promise<void> | null = null;
     try {
-      const environment = await childEnvironment(agent);
-      await redactor.addAgent(environment.secrets, directory.cwd);
+      const environment = await environmentOf(agent);
+      const tools = await readToolServers(agent.mcpServers);
+      await redactor.addAgent([...environment.secrets, ...tools.secrets], directory.cwd);
       process = await AgentProcess.start(agent, directory.cwd, {
         ...environment.variables,
         [AGENT_VARIABLE]: await agentToken(runtimeId, workerId),
       });
       cleanedUp = process.exited.then(() => directory.release());
-      return { ...(await this.#connect(process, session, files, directory.cwd, context)), cleanedUp };
+      const link = new AgentLink(
+        process,
+        agent.files === 'own' ? null : files,
+        session,
+        this.#options.messageBytes,
+      );
+      const place = { cwd: directory.cwd, mcpServers: [...tools.servers] };
+      const { recorded } = context;
+      const opening = new SessionOpening(link, { agent, config, place, recorded, redactor, workerId, log });
+      return { process, link, ...(await this.#opened(process, link, opening)), cleanedUp };
     } catch (error) {
       const stderr = process?.stderrTail;
       await process?.close(this.#options.exitMs);
       await (cleanedUp ?? directory.release());
       context.log.warn({ worker: context.workerId, err: error, stderr }, 'An agent could not be started');
       if (error instanceof RuntimeError) throw error;
-      const isSignedOut = (error as { readonly code?: unknown } | null)?.code === AUTH_REQUIRED;
-      throw new RuntimeError(
-        'ENGINE_UNAVAILABLE',
-        isSignedOut
-          ? 'The agent requires its user to sign in, on the machine that the runtime runs on'
-          : 'The agent could not be started',
-        { cause: error },
-      );
+      throw new RuntimeError('ENGINE_UNAVAILABLE', 'The agent could not be started', { cause: error });
     }
   }
 
@@ -132,24 +135,17 @@ export class AcpEngine implements Engine {
     return { cwd: real, release: async () => {} };
   }
 
-  /** Connects to the agent and opens its session. @throws Error the agent exits first, or takes more than `startMs` */
-  async #connect(
-    process: AgentProcess,
-    session: AcpSession,
-    files: ClaimedFiles,
-    cwd: string,
-    context: EngineContext,
-  ): Promise<Omit<OpenedAgent, 'cleanedUp'>> {
-    const link = new AgentLink(process, files, session, this.#options.messageBytes);
+  /** Opens the session of an agent. @throws Error the agent exits first, or takes more than `startMs` */
+  async #opened(process: AgentProcess, link: AgentLink, opening: SessionOpening): Promise<OpenedSession> {
     const timer = new AbortController();
     const timedOut = delay(this.#options.startMs, undefined, { signal: timer.signal }).then(() => {
-      throw new Error('The agent was not ready in time');
+      throw opening.timeout;
     });
     const exited = process.exited.then(() => {
       throw new Error('The agent exited before it was ready');
     });
     try {
-      return await Promise.race([this.#openSession(process, link, files, cwd, context), timedOut, exited]);
+      return await Promise.race([opening.open(), timedOut, exited]);
     } catch (error) {
       link.close();
       throw error;
@@ -158,31 +154,5 @@ export class AcpEngine implements Engine {
       timedOut.catch(() => {});
       timer.abort();
     }
-  }
-
-  /** Reopens the session that was recorded for the Worker if the agent can, and otherwise opens a new one. */
-  async #openSession(
-    process: AgentProcess,
-    link: AgentLink,
-    files: ClaimedFiles,
-    cwd: string,
-    context: EngineContext,
-  ): Promise<Omit<OpenedAgent, 'cleanedUp'>> {
-    const capabilities = await link.initialize(files);
-    const recorded = recordedSession(context.recorded);
-    const canReopen = capabilities.loadSession === true || capabilities.sessionCapabilities?.resume != null;
-    if (recorded !== null && canReopen) {
-      try {
-        await link.reopen(recorded, cwd, capabilities);
-        return { process, link, sessionId: recorded, isNew: false };
-      } catch (error) {
-        context.log.warn(
-          { worker: context.workerId, err: error },
-          'An agent could not reopen the session of its Worker',
-        );
-      }
-    }
-    const sessionId = await link.newSession(cwd);
-    return { process, link, sessionId, isNew: true };
   }
 }

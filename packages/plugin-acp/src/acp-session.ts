@@ -1,9 +1,7 @@
 import type {
   ContentBlock,
   PromptResponse,
-  RequestPermissionRequest,
   RequestPermissionResponse,
-  SessionUpdate,
   StopReason,
 } from '@agentclientprotocol/sdk';
 import {
@@ -13,17 +11,29 @@ import {
   type Run,
   RuntimeError,
 } from '@worker-runtime/core';
-import { type DetachReason, RedactedOutputs, type Usage } from '@worker-runtime/core/plugin-kit';
+import { type DetachReason, isObject, RedactedOutputs } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from './agent/agent-calls.ts';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
 import type { AgentRedactor } from './agent/agent-redactor.ts';
 import { AgentUpdates } from './agent/agent-updates.ts';
+import { AgentUsage } from './agent/agent-usage.ts';
+import { LastWords } from './agent/last-words.ts';
 import { OutputQueue } from './agent/output-queue.ts';
-import { allowedOnce, optionsByLabel, permissionAnswer, questionOptions } from './agent/permission.ts';
-import type { AgentOptions, ResolvedOptions } from './options.ts';
+import {
+  answeredOption,
+  automaticOption,
+  CANCELLED,
+  optionsById,
+  type PermissionRequest,
+  select,
+} from './agent/permission.ts';
+import { parseUpdate } from './agent/session-update.ts';
+import { isSignInRequired, signInRequired } from './agent/sign-in.ts';
+import type { ResolvedAgent, ResolvedOptions } from './options.ts';
+import type { OpenedSession } from './session/session-settings.ts';
 import { recapBefore } from './worker/recap.ts';
-import { sessionRecord } from './worker/session-record.ts';
+import { recordedUsage, sessionRecord } from './worker/session-record.ts';
 
 /** The run that the agent works on, as one prompt of its protocol. */
 interface AgentPrompt {
@@ -33,15 +43,16 @@ interface AgentPrompt {
   readonly calls: AgentCalls;
   /** True when the agent has answered the prompt, or can no longer answer it. */
   isAnswered: boolean;
+  /** The wait for the last words of the agent, after its answer. */
+  lastWords: LastWords | null;
+  /** Resolves when the runtime has taken all outputs of the run. */
+  readonly ended: Promise<void>;
 }
 
 /** An agent that has started and opened its session. */
-export interface OpenedAgent {
+export interface OpenedAgent extends OpenedSession {
   readonly process: AgentProcess;
   readonly link: AgentLink;
-  readonly sessionId: string;
-  /** True if the session is new, so that the agent does not know the earlier conversation. */
-  readonly isNew: boolean;
   /** Resolves when the process has exited and its working directory is released. */
   readonly cleanedUp: Promise<void>;
 }
@@ -69,40 +80,24 @@ const STOP_OUTPUTS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
 /** The most characters of a permission request to show to people. */
 const MAX_QUESTION_CHARS = 2_000;
 
-/** Returns the usage that an agent reports with its answer, which the protocol does not require, or null. */
-const usageOf = (response: PromptResponse): Usage | null => {
-  const { usage } = response as { readonly usage?: Readonly<Record<string, unknown>> | null };
-  const count = (name: string): number | undefined => {
-    const value = usage?.[name];
-    return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
-  };
-  const [inputTokens, outputTokens] = [count('inputTokens'), count('outputTokens')];
-  if (inputTokens === undefined || outputTokens === undefined) return null;
-  // Agents report zero for an interrupted prompt, which means that the count is unknown.
-  if (inputTokens + outputTokens === 0) return null;
-  const cacheReadTokens = count('cachedReadTokens');
-  const cacheWriteTokens = count('cachedWriteTokens');
-  return {
-    type: 'usage',
-    inputTokens,
-    outputTokens,
-    ...(cacheReadTokens !== undefined && { cacheReadTokens }),
-    ...(cacheWriteTokens !== undefined && { cacheWriteTokens }),
-  };
-};
+/** The most characters to keep of what an agent says between runs. */
+const MAX_LATE_CHARS = 4_000;
 
 /** One execution: an agent process with one session, which gets one prompt for each run. */
 export class AcpSession implements EngineSession, AgentListener {
   readonly #context: EngineContext;
   readonly #options: ResolvedOptions;
-  readonly #agent: AgentOptions;
+  readonly #agent: ResolvedAgent;
   readonly #redactor: AgentRedactor;
   readonly #start: StartAgent;
+  readonly #usage: AgentUsage;
   /** The agent; null before the first start, and after an agent that did not end its run in time was ended. */
   #opened: OpenedAgent | null = null;
   #prompt: AgentPrompt | null = null;
   #closing: Promise<void> | null = null;
   #isRecorded = false;
+  /** The text that the agent sent after the end of its last run; null if it sent nothing. */
+  #lateWords: string | null = null;
   #isDetached = false;
   /** The reason if we ended the process; null if it ended by itself or still runs. */
   #endReason: string | null = null;
@@ -110,7 +105,7 @@ export class AcpSession implements EngineSession, AgentListener {
   constructor(
     context: EngineContext,
     options: ResolvedOptions,
-    agent: AgentOptions,
+    agent: ResolvedAgent,
     redactor: AgentRedactor,
     start: StartAgent,
   ) {
@@ -119,6 +114,7 @@ export class AcpSession implements EngineSession, AgentListener {
     this.#agent = agent;
     this.#redactor = redactor;
     this.#start = start;
+    this.#usage = new AgentUsage(agent.usage);
   }
 
   /**
@@ -133,6 +129,7 @@ export class AcpSession implements EngineSession, AgentListener {
     }
     this.#opened = opened;
     this.#isRecorded = !opened.isNew;
+    this.#usage.continue(opened.isNew ? null : (this.#usage.totals ?? recordedUsage(this.#context.recorded)));
     const { process, link } = opened;
     const ended = (): void => {
       if (this.#opened === opened) this.#agentEnded();
@@ -150,12 +147,18 @@ export class AcpSession implements EngineSession, AgentListener {
     const queue = new OutputQueue(new RedactedOutputs(this.#redactor));
     const calls = new AgentCalls(this.#options.toolOutputBytes, this.#redactor);
     const updates = new AgentUpdates(calls, this.#redactor);
-    const prompt: AgentPrompt = { run, queue, calls, updates, isAnswered: false };
+    let end: () => void = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const prompt: AgentPrompt = { run, queue, calls, updates, isAnswered: false, lastWords: null, ended };
     const blocks = await this.#blocksOf(run, queue);
     run.signal.throwIfAborted();
     this.#prompt = prompt;
     let timer: NodeJS.Timeout | null = null;
     const cancel = (): void => {
+      prompt.lastWords?.end();
+      if (prompt.isAnswered) return;
       void link.cancel(sessionId);
       // Ending the process ends this execution. The next input starts the agent again.
       timer = setTimeout(() => {
@@ -175,6 +178,8 @@ export class AcpSession implements EngineSession, AgentListener {
       if (timer) clearTimeout(timer);
       run.signal.removeEventListener('abort', cancel);
       if (this.#prompt === prompt) this.#prompt = null;
+      prompt.lastWords?.end();
+      end();
       if (!prompt.isAnswered && !this.#isDetached) await this.#cancelPrompt(opened, prompt, answered);
     }
   }
@@ -205,12 +210,27 @@ export class AcpSession implements EngineSession, AgentListener {
     await cleanedUp;
   }
 
-  update(session: string, update: SessionUpdate): void {
+  update(session: string, update: unknown): void {
+    // Updates that replay a session while it is loaded belong to no run.
+    if (this.#isDetached || session !== this.#opened?.sessionId) return;
     const prompt = this.#prompt;
-    // Updates between runs, and those that replay a session while it is loaded, belong to no run.
-    if (!prompt || this.#isDetached || session !== this.#opened?.sessionId) return;
+    const parsed = parseUpdate(update);
+    if (parsed === 'ignored') return;
+    if (parsed === 'malformed') {
+      const kind = isObject(update) ? update.sessionUpdate : null;
+      const { workerId, log } = this.#context;
+      log.debug({ worker: workerId, update: kind }, 'An agent sent a malformed update, which was left out');
+      return;
+    }
+    if (!prompt) {
+      if (this.#lateWords === null) this.#log('An agent sent output after its run had ended', null);
+      const text = parsed.type === 'text' ? parsed.text : '';
+      this.#lateWords = ((this.#lateWords ?? '') + text).slice(0, MAX_LATE_CHARS);
+      return;
+    }
+    prompt.lastWords?.heard();
     try {
-      prompt.queue.push(...prompt.updates.translate(update));
+      prompt.queue.push(...prompt.updates.translate(parsed));
     } catch (error) {
       prompt.queue.fail(error);
     }
@@ -220,39 +240,62 @@ export class AcpSession implements EngineSession, AgentListener {
     await this.#prompt?.queue.room();
   }
 
-  async permission({ toolCall, options }: RequestPermissionRequest): Promise<RequestPermissionResponse> {
+  async permission({ call: toolCall, options }: PermissionRequest): Promise<RequestPermissionResponse> {
     const prompt = this.#prompt;
-    if (!prompt || options.length === 0) return { outcome: { outcome: 'cancelled' } };
+    if (!prompt) return CANCELLED;
     let described: ReturnType<AgentCalls['describe']>;
     try {
       described = prompt.calls.describe(toolCall);
     } catch (error) {
       prompt.queue.fail(error);
-      return { outcome: { outcome: 'cancelled' } };
+      return CANCELLED;
     }
-    const { call, prompt: question } = described;
-    if (this.#agent.permission === 'allow') return allowedOnce(options);
+    if (options.length === 0) return CANCELLED;
+    const option =
+      (this.#agent.permission === 'allow' ? automaticOption(options) : undefined) ??
+      (await this.#asked(prompt, described, options));
+    if (!option) return CANCELLED;
+    if (option.kind === null || option.kind.startsWith('allow')) prompt.calls.permitted(toolCall.id);
+    return select(option);
+  }
+
+  /** Asks people for a permission. Returns the option that they chose. */
+  async #asked(
+    { run, queue, updates, calls }: AgentPrompt,
+    { call, prompt }: ReturnType<AgentCalls['describe']>,
+    options: PermissionRequest['options'],
+  ): Promise<PermissionRequest['options'][number] | undefined> {
     // The call has to be in the log before the request that is about it.
-    prompt.queue.push(...prompt.updates.endMessage(), ...prompt.calls.flush());
-    await prompt.queue.committed();
-    const labelled = optionsByLabel(options, this.#redactor);
-    const answer = await prompt.run.ask({
+    queue.push(...updates.endMessage(), ...calls.flush());
+    await queue.committed();
+    const byId = optionsById(options, this.#redactor);
+    const answer = await run.ask({
       kind: 'permission',
-      prompt: this.#redactor.text(question).slice(0, MAX_QUESTION_CHARS),
+      prompt: prompt.slice(0, MAX_QUESTION_CHARS),
       call,
-      options: questionOptions(labelled),
+      options: [...byId].map(([id, { name, kind }]) => ({
+        id,
+        label: this.#redactor.text(name) || id,
+        ...(kind !== null && { kind }),
+      })),
       timeoutMs: this.#options.permissionMs,
     });
-    return permissionAnswer(answer, labelled);
+    return answeredOption(answer, byId);
   }
 
   /** Returns the content of a prompt: the input, after a recap of the conversation if the session does not have it. */
   async #blocksOf(run: Run, queue: OutputQueue): Promise<ContentBlock[]> {
     const blocks: ContentBlock[] = [];
     const opened = this.#opened;
+    if (this.#lateWords !== null) {
+      const late = this.#redactor.text(this.#lateWords).slice(0, MAX_LATE_CHARS / 2);
+      const message = `The agent sent output after its last run had ended${late === '' ? '' : `: ${late}`}`;
+      queue.push({ type: 'notice', severity: 'warning', code: 'LATE_OUTPUT', message });
+      this.#lateWords = null;
+    }
     if (opened && !this.#isRecorded) {
       this.#isRecorded = true;
-      queue.push(...sessionRecord(opened.sessionId));
+      queue.push(...sessionRecord(opened.sessionId, null));
       const recap = await recapBefore(run.runId, this.#context.history(), this.#redactor.legend);
       if (recap) {
         const cut = recap.isCut ? ', without its oldest parts' : '';
@@ -269,12 +312,18 @@ export class AcpSession implements EngineSession, AgentListener {
     ];
   }
 
-  #answered(prompt: AgentPrompt, response: PromptResponse): void {
+  async #answered(prompt: AgentPrompt, response: PromptResponse): Promise<void> {
     prompt.isAnswered = true;
     const { run, queue, updates } = prompt;
-    const usage = usageOf(response);
-    if (usage) queue.push(usage);
     const { stopReason } = response;
+    if (!run.signal.aborted && stopReason !== 'cancelled' && !this.#isDetached) {
+      prompt.lastWords = new LastWords();
+      await prompt.lastWords.over;
+    }
+    const usage = this.#usage.of(response);
+    if (usage) queue.push(usage);
+    const { totals } = this.#usage;
+    if (totals && this.#opened) queue.push(...sessionRecord(this.#opened.sessionId, totals));
     const output = STOP_OUTPUTS[stopReason];
     if (run.signal.aborted) this.#fail(prompt, run.signal.reason);
     else if (stopReason === 'max_turn_requests')
@@ -292,15 +341,15 @@ export class AcpSession implements EngineSession, AgentListener {
     prompt.isAnswered = true;
     const { signal } = prompt.run;
     if (!signal.aborted) this.#log('An agent failed to answer a prompt', error);
-    this.#fail(
-      prompt,
-      signal.aborted ? signal.reason : new RuntimeError('ENGINE_FAILED', 'The agent failed'),
-    );
+    const failure = isSignInRequired(error)
+      ? signInRequired(error)
+      : new RuntimeError('ENGINE_FAILED', 'The agent failed');
+    this.#fail(prompt, signal.aborted ? signal.reason : failure);
   }
 
   /** Ends the run with an error. The runtime keeps a message that is still open as a partial message. */
   #fail({ queue, calls }: AgentPrompt, error: unknown): void {
-    queue.push(...calls.flush());
+    queue.push(...calls.finish());
     queue.fail(error);
   }
 
@@ -312,8 +361,15 @@ export class AcpSession implements EngineSession, AgentListener {
     const error = new RuntimeError('EXECUTION_LOST', this.#endReason ?? 'The agent ended by itself');
     this.#log(error.message, null);
     void this.#opened?.process.close(this.#options.exitMs);
+    const lost = (): void => this.#context.lost(error);
+    if (prompt?.lastWords) {
+      // The run is complete, and only its end has to be recorded before the loss is reported.
+      prompt.lastWords?.end();
+      void prompt.ended.then(() => setImmediate(lost));
+      return;
+    }
     if (prompt) this.#fail(prompt, prompt.run.signal.aborted ? prompt.run.signal.reason : error);
-    this.#context.lost(error);
+    lost();
   }
 
   #log(message: string, error: unknown): void {

@@ -1,3 +1,3 @@
 export { acp, plugin } from './acp.ts';
-export type { AcpOptions, AgentOptions } from './options.ts';
+export type { AcpOptions, AgentOptions, EnvironmentOption, McpServerOptions } from './options.ts';
 export type { AcpConfig } from './worker/worker-config.ts';

@@ -1,6 +1,8 @@
 import {
   directories,
   environmentFiles,
+  isObject,
+  list,
   type OptionReader,
   oneOf,
   optional,
@@ -9,15 +11,38 @@ import {
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
 
+/**
+ * Environment variables: a list of names, or values by name. A variable without a value (a name in a list, or null) has
+ * the value that it has in the environment of the runtime. Such values are redacted from everything that the agent sends,
+ * except for short values and plain words; values that are given here are not.
+ */
+export type EnvironmentOption = readonly string[] | Readonly<Record<string, string | null>>;
+
+/** A tool server of the Model Context Protocol (https://modelcontextprotocol.io). */
+export type McpServerOptions =
+  | {
+      /** A program that serves its standard input and output. */
+      readonly command: string;
+      readonly args?: readonly string[];
+      readonly env?: EnvironmentOption;
+      /** Variables whose values are read from files when the agent starts: the path by the name of the variable. */
+      readonly envFiles?: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly url: string;
+      /** Default `http`, which is the transport Streamable HTTP. */
+      readonly type?: 'http' | 'sse';
+      /** The environment variable or the file with the key, which is sent as a bearer token. */
+      readonly apiKeyEnv?: string;
+      readonly apiKeyFile?: string;
+    };
+
 /** The program of an agent. Only the operator chooses programs; a Worker chooses one of these by name. */
 export interface AgentOptions {
   readonly command: string;
   readonly args?: readonly string[];
-  /**
-   * The names of environment variables that the agent gets, besides HOME, PATH and the like. Their values are redacted
-   * from everything that the agent sends, except for short values and plain words.
-   */
-  readonly env?: readonly string[];
+  /** The environment variables that the agent gets, besides HOME, PATH and the like. */
+  readonly env?: EnvironmentOption;
   /**
    * Variables whose values are read from files when the agent starts: the path by the name of the variable. Prefer it
    * to `env` for keys, because every program of this user can read the environment of the runtime.
@@ -25,9 +50,30 @@ export interface AgentOptions {
   readonly envFiles?: Readonly<Record<string, string>>;
   /**
    * `ask` (the default): each permission request of the agent becomes a request of the Worker. `allow`: each one is
-   * granted automatically, for that call only.
+   * granted automatically, for that call only if the agent offers that.
    */
   readonly permission?: 'ask' | 'allow';
+  /**
+   * `runtime` (the default): the agent is offered to read and write files through the runtime, inside the claims of its
+   * Worker. `own`: it is not, for agents that handle the answers wrongly.
+   */
+  readonly files?: 'runtime' | 'own';
+  /**
+   * The way to sign in, one of those that the agent advertises. It is used when the agent requires it. Default: the only
+   * one.
+   */
+  readonly authMethod?: string;
+  /**
+   * The tokens that the agent reports with an answer: those of the run (`turn`), or all of its session so far (`session`).
+   * `none` (the default) ignores them: agents do not say which they report.
+   */
+  readonly usage?: 'turn' | 'session' | 'none';
+  /** The modes that a Worker's configuration may choose. Default: every mode of the agent, also one that never asks. */
+  readonly modes?: readonly string[];
+  /** The models that a Worker's configuration may choose. Default: every model of the agent. */
+  readonly models?: readonly string[];
+  /** The tool servers of the Model Context Protocol that the agent uses, by name. The agent starts or calls them itself. */
+  readonly mcpServers?: Readonly<Record<string, McpServerOptions>>;
 }
 
 export interface AcpOptions {
@@ -65,8 +111,36 @@ export interface AcpOptions {
   readonly fileBytes?: number;
 }
 
+/** The names of variables of this process, and variables with given values. */
+export interface Environment {
+  readonly names: readonly string[];
+  readonly values: Readonly<Record<string, string>>;
+}
+
+export type ResolvedMcpServer =
+  | {
+      readonly command: string;
+      readonly args: readonly string[];
+      readonly env: Environment;
+      readonly envFiles: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly url: string;
+      readonly type: 'http' | 'sse';
+      readonly apiKeyEnv: string | null;
+      readonly apiKeyFile: string | null;
+    };
+
 /** The options of an agent with all defaults filled in. */
-export type ResolvedAgent = Required<AgentOptions>;
+export type ResolvedAgent = Required<
+  Omit<AgentOptions, 'env' | 'authMethod' | 'modes' | 'models' | 'mcpServers'>
+> & {
+  readonly env: Environment;
+  readonly authMethod: string | null;
+  readonly modes: readonly string[] | null;
+  readonly models: readonly string[] | null;
+  readonly mcpServers: Readonly<Record<string, ResolvedMcpServer>>;
+};
 
 export type ResolvedOptions = Required<Omit<AcpOptions, 'agents'>> & {
   readonly agents: Readonly<Record<string, ResolvedAgent>>;
@@ -80,13 +154,64 @@ const texts: OptionReader<readonly string[]> = (value, refuse) =>
     ? value
     : refuse('must be a list of texts');
 
+const environment: OptionReader<Environment> = (value, refuse) => {
+  const given = Array.isArray(value)
+    ? value.map((name) => [name, null])
+    : Object.entries(isObject(value) ? value : {});
+  const isName = (name: unknown): boolean => typeof name === 'string' && /^[^=\0]+$/.test(name);
+  const isValue = (one: unknown): boolean => one === null || (typeof one === 'string' && !one.includes('\0'));
+  if (!Array.isArray(value) && !isObject(value)) refuse('must be a list of names or an object');
+  if (!given.every(([name, one]) => isName(name) && isValue(one)))
+    refuse('must have names of variables, with a text or null for each');
+  return {
+    names: given.flatMap(([name, one]) => (one === null ? [name] : [])),
+    values: Object.fromEntries(given.filter(([, one]) => one !== null)),
+  };
+};
+
+const NO_ENVIRONMENT: Environment = { names: [], values: {} };
+
+const url: OptionReader<string> = (value, refuse) =>
+  typeof value === 'string' && /^https?:/.test(value) && URL.canParse(value)
+    ? value
+    : refuse('must be an http or https URL');
+
+const mcpServerOf = (name: string, server: unknown): ResolvedMcpServer =>
+  isObject(server) && 'url' in server
+    ? readOptions(name, server, {
+        url,
+        type: optional(oneOf('http', 'sse'), 'http'),
+        apiKeyEnv: optional(text, null),
+        apiKeyFile: optional(text, null),
+      })
+    : readOptions(name, server, {
+        command: text,
+        args: optional(texts, []),
+        env: optional(environment, NO_ENVIRONMENT),
+        envFiles: optional(environmentFiles, {}),
+      });
+
 const agentOf = (name: string, agent: unknown): ResolvedAgent =>
   readOptions<ResolvedAgent>(`acp.agents.${name}`, agent, {
     command: text,
     args: optional(texts, []),
-    env: optional(texts, []),
+    env: optional(environment, NO_ENVIRONMENT),
     envFiles: optional(environmentFiles, {}),
     permission: optional(oneOf('ask', 'allow'), 'ask'),
+    files: optional(oneOf('runtime', 'own'), 'runtime'),
+    authMethod: optional(text, null),
+    usage: optional(oneOf('turn', 'session', 'none'), 'none'),
+    modes: optional(list, null),
+    models: optional(list, null),
+    mcpServers: optional((servers, refuse) => {
+      if (!isObject(servers)) return refuse('must be an object with a server for each name');
+      return Object.fromEntries(
+        Object.entries(servers).map(([server, options]) => [
+          server,
+          mcpServerOf(`acp.agents.${name}.mcpServers.${server}`, options),
+        ]),
+      );
+    }, {}),
   });
 
 /** Reads the agents from an object, or from JSON, which is how flags and environment variables carry an object. */

@@ -128,8 +128,13 @@ export class AgentScene {
 
   /** Sends an input and returns the first request that is open afterwards. */
   async asked(workerId: string, text: string): Promise<OpenRequest> {
-    const { cursor } = await this.runtime.sendInput(workerId, { text });
-    for await (const item of this.runtime.observe(workerId, { after: cursor })) {
+    await this.runtime.sendInput(workerId, { text });
+    return this.asking(workerId);
+  }
+
+  /** Waits for an open request. */
+  async asking(workerId: string): Promise<OpenRequest> {
+    for await (const item of this.runtime.observe(workerId, { after: 'start' })) {
       if (item.type !== 'event') continue;
       const [open] = (await this.runtime.listRequests(workerId)).items;
       if (open) return open;

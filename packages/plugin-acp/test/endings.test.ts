@@ -108,7 +108,7 @@ test('P12: if the runtime ends during a tool call of the agent, the run is inter
   const workerId = await scene.create();
   const { runId } = await scene.runtime.sendInput(workerId, { text: 'tool hang' });
   for await (const item of scene.runtime.observe(workerId, { after: 'start' }))
-    if (item.type === 'event' && item.event.type === 'tool.called' && item.event.data.name === 'hang') break;
+    if (item.type === 'event' && item.event.type === 'tool.called' && item.event.data.title === 'hang') break;
   await scene.start();
   t.is((await scene.ended(workerId, runId)).outcome, 'interrupted');
   t.is((await scene.run(workerId, 'hello')).outcome, 'completed');

@@ -3,6 +3,10 @@
  * sessions and a record of its actions. The other arguments are traits:
  * - `no-load`: it cannot load sessions;
  * - `by-directory`: it finds a session only in the directory where it began, as Claude Code does;
+ * - `no-resume`: it advertises that it resumes sessions, but can only load them;
+ * - `auth=a,b`: it requires a sign-in, for which it advertises these methods, and accepts each but `broken`;
+ * - `offers={…}`: what it answers in addition when it opens a session; `silent`: but not when it reopens one;
+ * - `mcp`: it supports tool servers over HTTP;
  * - `no-start`: it exits at its start; `mute`: it does not answer `initialize`; `signed-out`: it requires a sign-in.
  */
 import { spawn } from 'node:child_process';
@@ -16,12 +20,23 @@ import {
   methods,
   ndJsonStream,
   PROTOCOL_VERSION,
+  type PromptResponse,
   RequestError,
   type SessionUpdate,
   type StopReason,
 } from '@agentclientprotocol/sdk';
 
 const [, , folder = '', ...traits] = process.argv;
+const traitValue = (trait: string): string | undefined =>
+  traits.find((one) => one.startsWith(`${trait}=`))?.slice(trait.length + 1);
+const authMethods = traitValue('auth')
+  ?.split(',')
+  .map((id) => ({ id, name: id }));
+const offers = JSON.parse(traitValue('offers') ?? '{}') as Record<
+  string,
+  { id: string; currentValue: unknown }[]
+>;
+let isSignedIn = authMethods === undefined;
 const record = (line: string): void => appendFileSync(join(folder, 'record'), `${line}\n`);
 const fileOf = (session: string): string => join(folder, `${session}.session`);
 const directoryFileOf = (session: string): string => join(folder, `${session}.directory`);
@@ -61,7 +76,7 @@ class AgentPrompt {
     return this.send({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text } });
   }
 
-  async answer(prompt: string): Promise<StopReason> {
+  async answer(prompt: string): Promise<StopReason | PromptResponse> {
     const [word = '', ...rest] = (prompt.split('\n---\n').at(-1) ?? '').split(' ');
     const words = rest.join(' ');
     switch (word) {
@@ -106,6 +121,39 @@ class AgentPrompt {
         return 'end_turn';
       case 'ask':
         return this.callTool(words, true);
+      // Sends the updates as they are, `after` milliseconds after the answer if they have such a member.
+      case 'updates': {
+        for (const { after, ...update } of JSON.parse(words) as (SessionUpdate & { after?: number })[]) {
+          if (after === undefined) await this.send(update);
+          else setTimeout(() => void this.send(update), after);
+        }
+        return 'end_turn';
+      }
+      case 'request': {
+        const { then = [], ...request } = JSON.parse(words) as { then?: SessionUpdate[] };
+        try {
+          const { outcome } = await this.#client.request<{ outcome: object }>(
+            methods.client.session.requestPermission,
+            { sessionId: this.#session, ...request },
+          );
+          record(`outcome ${JSON.stringify(outcome)}`);
+        } catch (error) {
+          record(`refused ${(error as Error).message}`);
+        }
+        for (const update of then) await this.send(update);
+        return 'end_turn';
+      }
+      case 'answer':
+        return JSON.parse(words) as PromptResponse;
+      case 'exit-after':
+        await this.say('Good bye.');
+        setTimeout(() => process.exit(0), 20);
+        return 'end_turn';
+      case 'sign-in':
+        throw RequestError.authRequired();
+      case 'variable':
+        await this.say(`${process.env[words]}`);
+        return 'end_turn';
       case 'leave-open':
         await this.send({
           sessionUpdate: 'tool_call',
@@ -307,7 +355,7 @@ class AgentPrompt {
       }
       return (await this.#client.request(methods.client.fs.readTextFile, { sessionId, path })).content;
     } catch (error) {
-      return `refused: ${(error as Error).message}`;
+      return `refused: ${(error as RequestError).code} ${(error as Error).message}`;
     }
   }
 }
@@ -318,20 +366,51 @@ const connection = agent({ name: 'fake' })
     record(`capabilities ${JSON.stringify(params.clientCapabilities)}`);
     return {
       protocolVersion: PROTOCOL_VERSION,
-      agentCapabilities: { loadSession: !traits.includes('no-load') },
+      ...(authMethods && { authMethods }),
+      agentCapabilities: {
+        loadSession: !traits.includes('no-load'),
+        ...(traits.includes('no-resume') && { sessionCapabilities: { resume: {} } }),
+        ...(traits.includes('mcp') && { mcpCapabilities: { http: true } }),
+      },
     };
   })
+  .onRequest(methods.agent.authenticate, ({ params }) => {
+    record(`authenticate ${params.methodId}`);
+    if (params.methodId === 'broken') throw RequestError.internalError();
+    if (params.methodId === 'browser') return new Promise<never>(() => {});
+    isSignedIn = true;
+    return {};
+  })
+  .onRequest(methods.agent.session.setMode, ({ params }) => {
+    record(`mode ${params.modeId}`);
+    return {};
+  })
+  .onRequest(
+    'session/set_model',
+    (params) => params as { modelId: string },
+    ({ params }) => {
+      record(`model ${params.modelId}`);
+      return {};
+    },
+  )
+  .onRequest(methods.agent.session.setConfigOption, ({ params: { configId, value } }) => {
+    record(`option ${configId} ${JSON.stringify(value)}`);
+    for (const option of offers.configOptions ?? []) if (option.id === configId) option.currentValue = value;
+    return { configOptions: (offers.configOptions ?? []) as never };
+  })
   .onRequest(methods.agent.session.new, ({ params }) => {
-    if (traits.includes('signed-out')) throw RequestError.authRequired();
+    if (traits.includes('signed-out') || !isSignedIn) throw RequestError.authRequired();
+    if (params.mcpServers.length > 0) record(`servers ${JSON.stringify(params.mcpServers)}`);
     const sessionId = `ses_${process.pid}_${Date.now()}`;
     if (traits.includes('by-directory')) writeFileSync(directoryFileOf(sessionId), params.cwd);
     record(`new ${params.cwd}`);
-    return { sessionId };
+    return { sessionId, ...offers };
   })
   .onRequest(methods.agent.session.load, async ({ params: { sessionId, cwd }, client }) => {
     if (!existsSync(fileOf(sessionId))) throw RequestError.resourceNotFound(sessionId);
     if (traits.includes('by-directory') && readFileSync(directoryFileOf(sessionId), 'utf8') !== cwd)
       throw RequestError.resourceNotFound(sessionId);
+    if (!isSignedIn) throw RequestError.authRequired();
     record('load');
     for (const text of promptsOf(sessionId))
       for (const sessionUpdate of ['user_message_chunk', 'agent_message_chunk'] as const)
@@ -339,12 +418,13 @@ const connection = agent({ name: 'fake' })
           sessionId,
           update: { sessionUpdate, content: { type: 'text', text } },
         });
-    return {};
+    return traits.includes('silent') ? {} : offers;
   })
   .onRequest(methods.agent.session.prompt, async ({ params: { sessionId, prompt }, client }) => {
     const text = promptText(prompt);
     appendFileSync(fileOf(sessionId), `${JSON.stringify(text)}\n`);
-    return { stopReason: await new AgentPrompt(client, sessionId).answer(text) };
+    const answer = await new AgentPrompt(client, sessionId).answer(text);
+    return typeof answer === 'string' ? { stopReason: answer } : answer;
   })
   .onNotification(methods.agent.session.cancel, ({ params: { sessionId } }) => cancels.get(sessionId)?.())
   .connect(

@@ -64,6 +64,34 @@ test('P19: an agent reads and writes files through the runtime only inside the c
   });
 });
 
+test('a file that does not exist inside a claim is reported with the code that agents expect', async (t) => {
+  const { at, answer } = await openFolders(t);
+  for (const missing of [
+    `read ${at('work', 'not-there')}`,
+    `read ${at('docs', 'no', 'folder', 'not-there')}`,
+    `write ${at('work', 'no', 'folder', 'not-there')} x`,
+  ])
+    t.regex(await answer(missing), /^refused: -32002 /, missing);
+  t.regex(
+    await answer(`read ${at('secret', 'not-there')}`),
+    /^refused: -32602 /,
+    'nothing is said of other files',
+  );
+});
+
+test('an agent with files of its own is not offered any through the runtime', async (t) => {
+  const scene = await AgentScene.open(t, { agent: { files: 'own' } });
+  const workerId = await scene.create({
+    claims: [{ name: 'project', resource: `fs:${scene.folder}`, mode: 'write' }],
+  });
+  await scene.run(workerId, `read ${join(scene.folder, 'record')}`);
+  t.regex((await scene.transcript(workerId)).at(-1) ?? '', /refused: -32601 /);
+  const offered = scene.record().find((line) => line.startsWith('capabilities ')) ?? '';
+  t.like(JSON.parse(offered.slice('capabilities '.length)), {
+    fs: { readTextFile: false, writeTextFile: false },
+  });
+});
+
 test('the working directory of an agent is the first claimed one, a configured one inside it, or one of its own', async (t) => {
   const { scene, at } = await openFolders(t);
   await mkdir(at('work', 'inner'));

@@ -13,7 +13,7 @@ test('messages, thoughts and tool calls of an agent are streamed and recorded', 
     'user: tool look',
     'assistant: Let me look.',
     // The call has the input that the agent sent later, because a call is recorded when it begins.
-    'call look {"path":"notes.txt"}',
+    'call read {"path":"notes.txt"}',
     'result "done look"',
     'assistant: Seen.',
   ]);
@@ -60,10 +60,14 @@ test('permission is requested after the call is in the log, and each answer take
   const request = await scene.asked(workerId, 'ask rm');
   t.like(request, {
     kind: 'permission',
-    prompt: 'rm: Run rm',
-    options: [{ id: 'Allow' }, { id: 'Always' }, { id: 'Reject' }],
+    prompt: 'read: Run rm',
+    options: [
+      { id: 'Allow', label: 'Allow', kind: 'allow-once' },
+      { id: 'Always', label: 'Always', kind: 'allow-always' },
+      { id: 'Reject', label: 'Reject', kind: 'reject-once' },
+    ],
   });
-  t.is((await scene.transcript(workerId)).at(-1), 'call rm {"path":"notes.txt"}');
+  t.is((await scene.transcript(workerId)).at(-1), 'call read {"path":"notes.txt"}');
   t.false(scene.record().includes('did rm'));
   await scene.runtime.respond(workerId, request.requestId, { decision: 'Allow' });
   t.is((await scene.ended(workerId, request.runId)).outcome, 'completed');
@@ -72,8 +76,8 @@ test('permission is requested after the call is in the log, and each answer take
   await scene.runtime.respond(workerId, denied.requestId, { decision: 'Reject' });
   t.is((await scene.ended(workerId, denied.runId)).outcome, 'completed');
   t.deepEqual((await scene.transcript(workerId)).slice(-3), [
-    'call mv {"path":"notes.txt"}',
-    'error The tool failed',
+    'call read {"path":"notes.txt"}',
+    'error The call was not permitted',
     'assistant: Then not.',
   ]);
   // A cancel while the request is open.

@@ -3,6 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 
+/** The time between the last data of a raw answer and the cut of its connection. */
+const CUT_MS = 300;
+
 /** A piece of a model's answer, or a way in which its server misbehaves. */
 export type Piece =
   | { readonly text: string }
@@ -339,8 +342,12 @@ export class FakeModelServer {
     response.flushHeaders();
     for (const piece of raw) {
       if (typeof piece === 'string') response.write(piece);
-      else if ('end' in piece) return piece.end === 'cut' ? void response.socket?.end() : disconnected;
-      else if ('until' in piece) await Promise.race([piece.until, disconnected]);
+      else if ('end' in piece) {
+        if (piece.end === 'hang') return disconnected;
+        // a client that has not read the data when it sees the cut discards it, and its test is about data that it read
+        await Promise.race([setTimeout(CUT_MS), disconnected]);
+        return void response.socket?.end();
+      } else if ('until' in piece) await Promise.race([piece.until, disconnected]);
       else
         for (let time = 0; time < piece.times && !response.destroyed; time += 1) {
           response.write(piece.repeat);

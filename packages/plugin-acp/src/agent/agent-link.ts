@@ -5,30 +5,43 @@ import {
   type ClientConnection,
   type ContentBlock,
   client,
+  type McpServer,
   methods,
   ndJsonStream,
   PROTOCOL_VERSION,
   type PromptResponse,
-  type RequestPermissionRequest,
   type RequestPermissionResponse,
-  type SessionNotification,
-  type SessionUpdate,
 } from '@agentclientprotocol/sdk';
 import { RuntimeError, version } from '@worker-runtime/core';
+import { isObject } from '@worker-runtime/core/plugin-kit';
 import type { ClaimedFiles } from '../worker/claimed-files.ts';
 import type { AgentProcess } from './agent-process.ts';
+import { type PermissionRequest, parsePermission } from './permission.ts';
 import { RequestGate } from './request-gate.ts';
+import type { SignInMethod } from './sign-in.ts';
 
 /** Receives the updates and permission requests of an agent. */
 export interface AgentListener {
-  /** Called for each update, in the order in which the agent sent them. */
-  update(session: string, update: SessionUpdate): void;
+  /** Called for each update, in the order in which the agent sent them. The update is not checked. */
+  update(session: string, update: unknown): void;
   /** Resolves when the listener can take more updates. */
   room(): Promise<void>;
-  permission(request: RequestPermissionRequest): Promise<RequestPermissionResponse>;
+  permission(request: PermissionRequest): Promise<RequestPermissionResponse>;
 }
 
-const isUpdate = (message: AnyMessage): message is AnyMessage & { readonly params: SessionNotification } =>
+/** The answer to `initialize`, as far as it is needed. */
+export interface AgentFacts {
+  readonly capabilities: AgentCapabilities;
+  readonly signInMethods: readonly SignInMethod[];
+}
+
+/** The working directory and the tool servers of a session. */
+export interface SessionPlace {
+  readonly cwd: string;
+  readonly mcpServers: McpServer[];
+}
+
+const isUpdate = (message: AnyMessage): message is AnyMessage & { readonly params?: unknown } =>
   'method' in message && message.method === methods.client.session.update;
 
 /**
@@ -39,16 +52,30 @@ const isUpdate = (message: AnyMessage): message is AnyMessage & { readonly param
 export class AgentLink {
   readonly #connection: ClientConnection;
   readonly #gate = new RequestGate();
+  readonly #files: ClaimedFiles | null;
 
-  constructor(process: AgentProcess, files: ClaimedFiles, listener: AgentListener, maxMessageBytes: number) {
-    const app = client({ name: 'worker-runtime' })
-      .onRequest(methods.client.session.requestPermission, ({ params }) => listener.permission(params))
-      .onRequest(methods.client.fs.readTextFile, async ({ params: { path, line, limit } }) => ({
-        content: await files.read(path, line ?? null, limit ?? null),
-      }))
-      .onRequest(methods.client.fs.writeTextFile, async ({ params: { path, content } }) => {
-        await files.write(path, content);
-      });
+  /** Without `files`, the agent is not offered to use files through the runtime. */
+  constructor(
+    process: AgentProcess,
+    files: ClaimedFiles | null,
+    listener: AgentListener,
+    maxMessageBytes: number,
+  ) {
+    this.#files = files;
+    // The SDK would refuse a permission request whose options have a kind that it does not know.
+    const app = client({ name: 'worker-runtime' }).onRequest(
+      methods.client.session.requestPermission,
+      parsePermission,
+      ({ params }) => listener.permission(params),
+    );
+    if (files)
+      app
+        .onRequest(methods.client.fs.readTextFile, async ({ params: { path, line, limit } }) => ({
+          content: await files.read(path, line ?? null, limit ?? null),
+        }))
+        .onRequest(methods.client.fs.writeTextFile, async ({ params: { path, content } }) => {
+          await files.write(path, content);
+        });
     const { readable, writable } = ndJsonStream(
       Writable.toWeb(process.input),
       this.#gated(process.output, listener),
@@ -61,10 +88,8 @@ export class AgentLink {
             if (await this.#gate.admits(message)) controller.enqueue(message);
             return;
           }
-          const { sessionId, update } = message.params ?? {};
-          // A malformed update is ignored, because one is no reason to end the agent.
-          if (typeof sessionId === 'string' && typeof update?.sessionUpdate === 'string')
-            listener.update(sessionId, update);
+          const { sessionId, update } = isObject(message.params) ? message.params : {};
+          if (typeof sessionId === 'string') listener.update(sessionId, update);
         },
       }),
     );
@@ -91,15 +116,19 @@ export class AgentLink {
   }
 
   /** @throws ENGINE_UNAVAILABLE the agent uses another protocol version · any error of the connection */
-  async initialize(files: ClaimedFiles): Promise<AgentCapabilities> {
-    const { protocolVersion, agentCapabilities = {} } = await this.#connection.agent.request(
+  async initialize(): Promise<AgentFacts> {
+    const { protocolVersion, agentCapabilities, authMethods } = await this.#connection.agent.request(
       methods.agent.initialize,
       {
         protocolVersion: PROTOCOL_VERSION,
         clientInfo: { name: 'worker-runtime', version },
         clientCapabilities: {
-          fs: { readTextFile: files.canRead, writeTextFile: files.canWrite },
+          fs: {
+            readTextFile: this.#files?.canRead ?? false,
+            writeTextFile: this.#files?.canWrite ?? false,
+          },
           terminal: false,
+          session: { configOptions: { boolean: {} } },
         },
       },
     );
@@ -108,23 +137,45 @@ export class AgentLink {
         'ENGINE_UNAVAILABLE',
         'The agent uses an unsupported version of the Agent Client Protocol',
       );
-    return agentCapabilities;
+    return {
+      capabilities: agentCapabilities ?? {},
+      signInMethods: Array.isArray(authMethods) ? authMethods : [],
+    };
   }
 
-  async newSession(cwd: string): Promise<string> {
-    const { sessionId } = await this.#connection.agent.request(methods.agent.session.new, {
-      cwd,
-      mcpServers: [],
+  async authenticate(methodId: string): Promise<void> {
+    await this.#connection.agent.request(methods.agent.authenticate, { methodId });
+  }
+
+  newSession(place: SessionPlace): Promise<{ readonly sessionId: string }> {
+    return this.#connection.agent.request(methods.agent.session.new, place);
+  }
+
+  /** Reopens a session of an earlier process without its conversation. @throws the agent no longer has the session */
+  resumeSession(sessionId: string, place: SessionPlace): Promise<unknown> {
+    return this.#connection.agent.request(methods.agent.session.resume, { sessionId, ...place });
+  }
+
+  /** Reopens a session of an earlier process, whose updates the agent sends again. @throws as `resumeSession` */
+  loadSession(sessionId: string, place: SessionPlace): Promise<unknown> {
+    return this.#connection.agent.request(methods.agent.session.load, { sessionId, ...place });
+  }
+
+  setMode(sessionId: string, modeId: string): Promise<unknown> {
+    return this.#connection.agent.request(methods.agent.session.setMode, { sessionId, modeId });
+  }
+
+  /** Chooses a model of an agent that has an earlier version of the protocol. In this one, models are options. */
+  setModel(sessionId: string, modelId: string): Promise<unknown> {
+    return this.#connection.agent.request('session/set_model', { sessionId, modelId });
+  }
+
+  setOption(sessionId: string, configId: string, value: string | boolean): Promise<unknown> {
+    return this.#connection.agent.request(methods.agent.session.setConfigOption, {
+      sessionId,
+      configId,
+      ...(typeof value === 'boolean' ? { type: 'boolean', value } : { value }),
     });
-    return sessionId;
-  }
-
-  /** Opens a session of an earlier process. @throws the agent no longer has the session */
-  async reopen(sessionId: string, cwd: string, capabilities: AgentCapabilities): Promise<void> {
-    const { agent } = this.#connection;
-    const request = { sessionId, cwd, mcpServers: [] };
-    if (capabilities.sessionCapabilities?.resume) await agent.request(methods.agent.session.resume, request);
-    else await agent.request(methods.agent.session.load, request);
   }
 
   prompt(sessionId: string, prompt: ContentBlock[]): Promise<PromptResponse> {

@@ -1,20 +1,9 @@
-import type { ContentBlock, Plan, SessionUpdate } from '@agentclientprotocol/sdk';
 import type { EngineOutput } from '@worker-runtime/core';
 import type { Redactor } from '@worker-runtime/core/plugin-kit';
 import type { AgentCalls } from './agent-calls.ts';
+import type { SessionUpdate } from './session-update.ts';
 
 const MAX_PLAN_CHARS = 4_000;
-
-const blockText = (block: ContentBlock): string => {
-  if (block.type === 'text') return block.text;
-  if (block.type === 'resource_link') return `[${block.name}]`;
-  return `[${block.type}]`;
-};
-
-const CHECKBOXES: Readonly<Record<string, string>> = { completed: '[x]', in_progress: '[>]' };
-
-const planText = ({ entries }: Plan): string =>
-  entries.map(({ content, status }) => `${CHECKBOXES[status] ?? '[ ]'} ${content}`).join('\n');
 
 /** Translates the agent's session updates of one run into engine outputs. */
 export class AgentUpdates {
@@ -28,30 +17,26 @@ export class AgentUpdates {
     this.#redactor = redactor;
   }
 
+  /** @throws LIMIT_REACHED too many calls have no result */
   translate(update: SessionUpdate): readonly EngineOutput[] {
-    switch (update.sessionUpdate) {
-      case 'agent_message_chunk':
-      case 'agent_thought_chunk': {
-        const text = blockText(update.content);
+    switch (update.type) {
+      case 'text':
+      case 'reasoning': {
+        const { type, text, messageId: id } = update;
         if (text === '') return [];
-        const id = update.messageId ?? null;
         const isNextMessage =
           this.#isMessageOpen && id !== null && this.#messageId !== null && id !== this.#messageId;
         const before = isNextMessage ? this.endMessage() : [];
         this.#messageId = id;
         this.#isMessageOpen = true;
-        const type = update.sessionUpdate === 'agent_message_chunk' ? 'text' : 'reasoning';
         return [...this.#calls.flush(), ...before, { type, text }];
       }
-      case 'tool_call':
-      case 'tool_call_update':
-        return [...this.endMessage(), ...this.#calls.update(update)];
+      case 'call':
+        return [...this.endMessage(), ...this.#calls.update(update.call, update.begins)];
       case 'plan': {
-        const message = this.#redactor.text(planText(update)).slice(0, MAX_PLAN_CHARS);
+        const message = this.#redactor.text(update.text).slice(0, MAX_PLAN_CHARS);
         return [...this.endMessage(), { type: 'notice', severity: 'info', code: 'PLAN', message }];
       }
-      default:
-        return [];
     }
   }
 
@@ -64,6 +49,6 @@ export class AgentUpdates {
 
   /** Returns the remaining outputs of a run whose prompt the agent has finished. */
   finish(): readonly EngineOutput[] {
-    return [...this.endMessage(), ...this.#calls.flush()];
+    return [...this.endMessage(), ...this.#calls.finish()];
   }
 }

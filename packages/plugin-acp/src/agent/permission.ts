@@ -1,54 +1,83 @@
-import type { PermissionOption, RequestPermissionResponse } from '@agentclientprotocol/sdk';
-import type { Answer, Question } from '@worker-runtime/core';
-import type { OptionKind, Redactor } from '@worker-runtime/core/plugin-kit';
+import type { PermissionOptionKind, RequestPermissionResponse } from '@agentclientprotocol/sdk';
+import { RequestError } from '@agentclientprotocol/sdk';
+import type { Answer } from '@worker-runtime/core';
+import { isObject, type OptionKind, type Redactor } from '@worker-runtime/core/plugin-kit';
+import { type CallUpdate, parseCall } from './call-update.ts';
 
-const CANCELLED: RequestPermissionResponse = { outcome: { outcome: 'cancelled' } };
+/** An option of a permission request. Agents may use kinds that this version of the protocol does not have. */
+export interface PermissionOption {
+  readonly optionId: string;
+  readonly name: string;
+  readonly kind: OptionKind | null;
+}
 
-const select = (option: PermissionOption | undefined): RequestPermissionResponse =>
-  option ? { outcome: { outcome: 'selected', optionId: option.optionId } } : CANCELLED;
+/** A permission request of an agent. */
+export interface PermissionRequest {
+  readonly call: CallUpdate;
+  readonly options: readonly PermissionOption[];
+}
 
-/**
- * Returns the options by the label under which people see them: the name of the option, or its id if the name is empty
- * or already taken.
- */
-export const optionsByLabel = (
-  options: readonly PermissionOption[],
-  redactor: Redactor,
-): ReadonlyMap<string, PermissionOption> => {
-  const labelled = new Map<string, PermissionOption>();
-  for (const option of options) {
-    const name = redactor.text(option.name);
-    labelled.set(name === '' || labelled.has(name) ? option.optionId : name, option);
-  }
-  return labelled;
-};
-
-const KINDS: Readonly<Record<string, OptionKind>> = {
+const KINDS: Readonly<Record<PermissionOptionKind, OptionKind>> = {
   allow_once: 'allow-once',
   allow_always: 'allow-always',
   reject_once: 'reject-once',
   reject_always: 'reject-always',
 };
 
-/** Returns the options of a question to people, with the meaning that the agent gives them. */
-export const questionOptions = (options: ReadonlyMap<string, PermissionOption>): Question['options'] =>
-  [...options].map(([label, option]) => {
-    const kind = Object.hasOwn(KINDS, option.kind) ? KINDS[option.kind] : undefined;
-    return { id: label, label, ...(kind && { kind }) };
-  });
+const isKind = (kind: unknown): kind is PermissionOptionKind =>
+  typeof kind === 'string' && Object.hasOwn(KINDS, kind);
 
-/** Returns the answer for a permission that is granted automatically: for this call only, if the agent offers that. */
-export const allowedOnce = (options: readonly PermissionOption[]): RequestPermissionResponse =>
-  select(
-    options.find(({ kind }) => kind === 'allow_once') ?? options.find(({ kind }) => kind === 'allow_always'),
-  );
+/** Reads a permission request. @throws RequestError the call or an option has no id */
+export const parsePermission = (params: unknown): PermissionRequest => {
+  const { toolCall, options } = isObject(params) ? params : {};
+  const call = parseCall(toolCall);
+  if (call === null || !Array.isArray(options)) throw RequestError.invalidParams();
+  return {
+    call,
+    options: options.map((option: unknown) => {
+      const { optionId, name, kind } = isObject(option) ? option : {};
+      if (typeof optionId !== 'string') throw RequestError.invalidParams();
+      return {
+        optionId,
+        name: typeof name === 'string' ? name : '',
+        kind: isKind(kind) ? KINDS[kind] : null,
+      };
+    }),
+  };
+};
 
-/** Translates an answer for the agent. A timeout selects the option that rejects once, if the agent offers one. */
-export const permissionAnswer = (
+export const CANCELLED: RequestPermissionResponse = { outcome: { outcome: 'cancelled' } };
+
+export const select = ({ optionId }: PermissionOption): RequestPermissionResponse => ({
+  outcome: { outcome: 'selected', optionId },
+});
+
+/**
+ * Returns the options by the id with which people answer: the name of the option, or its id if the name is empty or
+ * already taken.
+ */
+export const optionsById = (
+  options: readonly PermissionOption[],
+  redactor: Redactor,
+): ReadonlyMap<string, PermissionOption> => {
+  const byId = new Map<string, PermissionOption>();
+  for (const option of options) {
+    const names = [redactor.text(option.name), redactor.text(option.optionId)];
+    const id = names.find((name) => name !== '' && !byId.has(name)) ?? `${names[0]} (${byId.size + 1})`;
+    byId.set(id, option);
+  }
+  return byId;
+};
+
+/** Returns the option that grants a permission automatically: for this call only, if the agent offers that. */
+export const automaticOption = (options: readonly PermissionOption[]): PermissionOption | undefined =>
+  options.find(({ kind }) => kind === 'allow-once') ?? options.find(({ kind }) => kind === 'allow-always');
+
+/** Returns the option that an answer selects. A timeout selects the one that rejects once, if the agent offers it. */
+export const answeredOption = (
   { decision, by }: Answer,
   options: ReadonlyMap<string, PermissionOption>,
-): RequestPermissionResponse => {
-  if (decision !== null) return select(options.get(decision));
-  if (by !== 'timeout') return CANCELLED;
-  return select([...options.values()].find(({ kind }) => kind === 'reject_once'));
+): PermissionOption | undefined => {
+  if (decision !== null) return options.get(decision);
+  return by === 'timeout' ? [...options.values()].find(({ kind }) => kind === 'reject-once') : undefined;
 };

@@ -16,6 +16,17 @@ const assertOpened = async (file: FileHandle, path: string): Promise<void> => {
   if (opened !== null && opened !== path) throw refused();
 };
 
+/** Opens a file inside a claim. @throws RequestError the file or its folder does not exist */
+const opened = async (path: string, real: string, flags: number): Promise<FileHandle> => {
+  try {
+    return await open(real, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    // Agents that create files ask first whether there is one, and expect this code.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw RequestError.resourceNotFound(path);
+    throw error;
+  }
+};
+
 /**
  * The files that an agent may read and write through the runtime: those inside the claims of its Worker and inside the
  * roots of the operator. Links are resolved at each use. This is no sandbox: an agent is a process with the rights of
@@ -53,13 +64,13 @@ export class ClaimedFiles {
 
   /**
    * Reads a text file: `limit` lines from `line` on, which counts from 1. Null for either means no restriction.
-   * @throws RequestError the file is not claimed or too large
-   * @throws Error the file does not exist or cannot be read
+   * @throws RequestError the file is not claimed, does not exist, or is too large
+   * @throws Error the file cannot be read
    */
   async read(path: string, line: number | null, limit: number | null): Promise<string> {
     const real = await this.#claimed(path, 'read');
     if (real === null) throw refused();
-    const file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const file = await opened(path, real, constants.O_RDONLY);
     try {
       await assertOpened(file, real);
       const found = await file.stat();
@@ -80,15 +91,14 @@ export class ClaimedFiles {
 
   /**
    * Writes a text file, and creates it if its folder exists.
-   * @throws RequestError the file is not claimed for writing, or the content is too large
+   * @throws RequestError the file is not claimed for writing, its folder does not exist, or the content is too large
    */
   async write(path: string, content: string): Promise<void> {
     if (Buffer.byteLength(content) > this.#maxBytes)
       throw RequestError.invalidParams(undefined, `The content is larger than ${this.#maxBytes} bytes`);
     const real = await this.#claimed(path, 'write');
     if (real === null) throw refused();
-    const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-    const file = await open(real, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK);
+    const file = await opened(path, real, constants.O_WRONLY | constants.O_CREAT);
     try {
       await assertOpened(file, real);
       if (!(await file.stat()).isFile()) throw refused();

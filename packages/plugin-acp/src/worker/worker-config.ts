@@ -1,6 +1,7 @@
 import { isAbsolute, normalize } from 'node:path';
 import { type JsonObject, RuntimeError } from '@worker-runtime/core';
-import type { AgentOptions } from '../options.ts';
+import { isObject } from '@worker-runtime/core/plugin-kit';
+import type { ResolvedAgent } from '../options.ts';
 
 /** The configuration of a Worker, from its creation or its profile. */
 export interface AcpConfig {
@@ -11,26 +12,76 @@ export interface AcpConfig {
    * empty directory of its own if the Worker claims none.
    */
   readonly cwd?: string;
+  /** The mode of the agent's session, by its id, such as `plan`. Default: that of the agent. */
+  readonly mode?: string;
+  /** The model of the agent's session, by its id. Default: that of the agent. */
+  readonly model?: string;
+  /** Further options of the agent's session, by the ids that the agent gives them. */
+  readonly configOptions?: Readonly<Record<string, string | boolean>>;
 }
 
-const refuse = (key: string, message: string, details: object = {}): never => {
-  throw new RuntimeError('CONFIG_UNSUPPORTED', `config.${key} ${message}`, {
-    details: { issues: [{ pointer: `/config/${key}`, message }], ...details },
+/** The most values to list in an error. */
+const MAX_KNOWN = 50;
+
+/** Creates the error for a setting that is not supported. `key` is a JSON pointer without its first slash. `known` are the values that are. */
+export const configRefusal = (
+  key: string,
+  message: string,
+  known?: readonly string[],
+  cause?: unknown,
+): RuntimeError =>
+  new RuntimeError('CONFIG_UNSUPPORTED', `config.${key} ${message}`, {
+    details: {
+      issues: [{ pointer: `/config/${key}`, message }],
+      ...(known && { known: known.slice(0, MAX_KNOWN) }),
+    },
+    cause,
   });
-};
+
+/** Returns the text "must be one of …" for an error. */
+export const mustBeOneOf = (values: readonly string[]): string =>
+  `must be one of: ${values.slice(0, MAX_KNOWN).join(', ')}${values.length > MAX_KNOWN ? ', …' : ''}`;
+
+const KEYS = ['agent', 'cwd', 'mode', 'model', 'configOptions'];
 
 /** Checks the configuration of a Worker. @throws CONFIG_UNSUPPORTED with a JSON pointer to the invalid key */
 export const workerConfig = (
   config: JsonObject,
-  agents: Readonly<Record<string, AgentOptions>>,
+  agents: Readonly<Record<string, ResolvedAgent>>,
 ): AcpConfig => {
-  const unknown = Object.keys(config).find((key) => key !== 'agent' && key !== 'cwd');
-  if (unknown !== undefined) refuse(unknown, 'does not exist; the known keys are agent and cwd');
-  const { agent, cwd } = config;
-  if (typeof agent !== 'string' || !Object.hasOwn(agents, agent))
-    return refuse('agent', 'must be the name of a configured agent', { known: Object.keys(agents) });
-  if (cwd === undefined) return { agent };
-  if (typeof cwd !== 'string' || !isAbsolute(cwd) || normalize(cwd) !== cwd)
-    return refuse('cwd', 'must be a normalized absolute path');
-  return { agent, cwd };
+  const unknown = Object.keys(config).find((key) => !KEYS.includes(key));
+  if (unknown !== undefined)
+    throw configRefusal(unknown, `does not exist; the known keys are ${KEYS.join(', ')}`);
+  const { agent, cwd, mode, model, configOptions } = config;
+  const found = typeof agent === 'string' && Object.hasOwn(agents, agent) ? agents[agent] : undefined;
+  if (typeof agent !== 'string' || !found)
+    throw configRefusal('agent', 'must be the name of a configured agent', Object.keys(agents));
+  if (cwd !== undefined && (typeof cwd !== 'string' || !isAbsolute(cwd) || normalize(cwd) !== cwd))
+    throw configRefusal('cwd', 'must be a normalized absolute path');
+  const choice = (
+    key: 'mode' | 'model',
+    value: unknown,
+    allowed: readonly string[] | null,
+  ): string | undefined => {
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string' || value === '') throw configRefusal(key, 'must be a non-empty string');
+    if (allowed && !allowed.includes(value)) throw configRefusal(key, mustBeOneOf(allowed), allowed);
+    return value;
+  };
+  const chosen = { mode: choice('mode', mode, found.modes), model: choice('model', model, found.models) };
+  const isOption = (value: unknown): boolean => typeof value === 'string' || typeof value === 'boolean';
+  if (
+    configOptions !== undefined &&
+    !(isObject(configOptions) && Object.values(configOptions).every(isOption))
+  )
+    throw configRefusal('configOptions', 'must be an object of texts and booleans');
+  return {
+    agent,
+    ...(cwd !== undefined && { cwd }),
+    ...(chosen.mode !== undefined && { mode: chosen.mode }),
+    ...(chosen.model !== undefined && { model: chosen.model }),
+    ...(configOptions !== undefined && {
+      configOptions: configOptions as AcpConfig['configOptions'] & object,
+    }),
+  };
 };

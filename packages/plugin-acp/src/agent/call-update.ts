@@ -1,0 +1,105 @@
+import type { ToolCallStatus } from '@agentclientprotocol/sdk';
+import type { JsonValue } from '@worker-runtime/core';
+import { isObject } from '@worker-runtime/core/plugin-kit';
+
+/** The kinds of tool calls that the protocol and the runtime share. */
+const KINDS = ['read', 'edit', 'delete', 'move', 'search', 'execute', 'think', 'fetch', 'other'] as const;
+
+type Kind = (typeof KINDS)[number];
+type Locations = readonly { readonly path: string; readonly line?: number }[];
+
+/** The facts of a tool call that one message of an agent states. A fact that is absent or malformed is null. */
+export interface CallUpdate {
+  /** The id that the agent gave the call. */
+  readonly id: string;
+  /** The name of the tool, which few agents state. */
+  readonly name: string | null;
+  readonly title: string | null;
+  readonly kind: Kind | null;
+  readonly locations: Locations | null;
+  readonly status: ToolCallStatus | null;
+  readonly rawInput: JsonValue | null;
+  readonly rawOutput: JsonValue | null;
+  /** The content as text, without terminals. */
+  readonly content: string | null;
+  /** The next output of the terminal of the call. */
+  readonly terminal: string | null;
+  /** A remark on the end of the terminal, if its program did not succeed. */
+  readonly exit: string | null;
+}
+
+const textOr = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+
+const asObject = (value: unknown): Readonly<Record<string, unknown>> => (isObject(value) ? value : {});
+
+const memberOf = (value: unknown, name: string): unknown => asObject(value)[name];
+
+/** Returns the text of a content block, or null for one that is malformed. Content of other types is named. */
+export const blockText = (block: unknown): string | null => {
+  if (!isObject(block)) return null;
+  const { type, text, name, uri, resource } = block;
+  if (type === 'text') return textOr(text);
+  if (type === 'resource_link') return typeof uri === 'string' ? `[${textOr(name) || uri}]` : null;
+  const embedded = type === 'resource' ? textOr(memberOf(resource, 'text')) : null;
+  if (embedded !== null) return embedded;
+  return typeof type === 'string' && /^\w{1,32}$/.test(type) ? `[${type}]` : null;
+};
+
+const contentText = (content: unknown): string | null => {
+  const { type, path, newText } = asObject(content);
+  if (type === 'content') return blockText(memberOf(content, 'content'));
+  if (type === 'diff')
+    return typeof path === 'string' && typeof newText === 'string' ? `${path}:\n${newText}` : null;
+  return null;
+};
+
+/** Returns the given value, or null for one without content. */
+const given = (value: unknown): JsonValue | null => {
+  const isEmpty = isObject(value) && Object.keys(value).length === 0;
+  return value === undefined || isEmpty ? null : (value as JsonValue);
+};
+
+const locationsOf = (locations: unknown): Locations | null => {
+  if (!Array.isArray(locations)) return null;
+  const found = locations.flatMap((location): Locations => {
+    const { path, line } = asObject(location);
+    if (typeof path !== 'string') return [];
+    return [{ path, ...(Number.isSafeInteger(line) && Number(line) >= 0 && { line: Number(line) }) }];
+  });
+  return found.length > 0 ? found : null;
+};
+
+const exitRemark = (exit: unknown): string | null => {
+  const { exit_code: code, signal } = asObject(exit);
+  if (typeof signal === 'string' && signal !== '') return `[ended by ${signal}]`;
+  return typeof code === 'number' && code !== 0 ? `[exit code ${code}]` : null;
+};
+
+const STATUSES: readonly unknown[] = ['pending', 'in_progress', 'completed', 'failed'];
+
+/**
+ * Reads a tool call, or an update of one. Returns null if it has no id. The output of terminals that an agent runs by
+ * itself is in `_meta`, by a convention of the editor Zed that many agents follow.
+ */
+export const parseCall = (value: unknown): CallUpdate | null => {
+  if (!isObject(value)) return null;
+  const { toolCallId, name, title, kind, locations, status, rawInput, rawOutput, content, _meta } = value;
+  if (typeof toolCallId !== 'string') return null;
+  const texts = Array.isArray(content) ? content.map(contentText).filter((text) => text !== null) : [];
+  const outputs = ['terminal_output', 'terminal_output_delta'].map((key) =>
+    textOr(memberOf(memberOf(_meta, key), 'data')),
+  );
+  return {
+    id: toolCallId,
+    name: textOr(name) || textOr(memberOf(memberOf(_meta, 'claudeCode'), 'toolName')),
+    title: textOr(title),
+    kind: KINDS.find((known) => known === kind) ?? null,
+    locations: locationsOf(locations),
+    status: STATUSES.includes(status) ? (status as ToolCallStatus) : null,
+    rawInput: given(rawInput),
+    rawOutput: given(rawOutput),
+    content: texts.length > 0 ? texts.join('\n') : null,
+    terminal: outputs.find((output) => output !== null) ?? null,
+    exit: exitRemark(memberOf(_meta, 'terminal_exit')),
+  };
+};

@@ -1,0 +1,307 @@
+/** Agents that deviate from the protocol, or report tool calls in the ways that common agents do. */
+import test from 'ava';
+import { AgentScene } from './agent-scene.ts';
+
+const chunk = (text: unknown): object => ({
+  sessionUpdate: 'agent_message_chunk',
+  content: { type: 'text', text },
+});
+
+const updates = (...all: readonly object[]): string => `updates ${JSON.stringify(all)}`;
+
+for (const after of [0, 5, 40])
+  test(`words that an agent sends ${after} ms after its answer belong to the run`, async (t) => {
+    const scene = await AgentScene.open(t);
+    const workerId = await scene.create();
+    const input = updates(chunk('The answer '), { ...chunk('is '), after }, { ...chunk('42.'), after });
+    t.deepEqual(await scene.run(workerId, input), { outcome: 'completed' });
+    t.is((await scene.transcript(workerId)).at(-1), 'assistant: The answer is 42.');
+    t.false((await scene.log(workerId)).some(({ type }) => type === 'diagnostic.recorded'));
+  });
+
+test('words that come after the end of a run are reported in the next one', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  await scene.run(workerId, updates(chunk('The answer is '), { ...chunk('42.'), after: 1_000 }));
+  const isHeard = (): boolean => scene.logged.some((line) => line.includes('after its run had ended'));
+  while (!isHeard()) await new Promise((resolve) => setImmediate(resolve));
+  await scene.run(workerId, 'hello');
+  const notice = (await scene.log(workerId)).find(({ type }) => type === 'diagnostic.recorded')?.data;
+  t.like(notice, {
+    code: 'LATE_OUTPUT',
+    message: 'The agent sent output after its last run had ended: 42.',
+  });
+  t.is((await scene.transcript(workerId)).at(-1), 'assistant: You said: hello');
+});
+
+test('a run completes if its agent exits right after the answer', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  t.deepEqual(await scene.run(workerId, 'exit-after'), { outcome: 'completed' });
+  t.is((await scene.transcript(workerId)).at(-1), 'assistant: Good bye.');
+  for await (const item of scene.runtime.observe(workerId, { after: 'start' }))
+    if (item.type === 'event' && item.event.type === 'execution.detached') break;
+  t.is((await scene.run(workerId, 'hello')).outcome, 'completed');
+  t.is((await scene.runtime.getWorker(workerId)).execution.generation, 2);
+});
+
+const call = (more: object = {}): object => ({ sessionUpdate: 'tool_call_update', toolCallId: 'x', ...more });
+const ended = (more: object): object => call({ status: 'completed', ...more });
+
+test('a malformed update is left out, and neither the run nor the agent ends', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  const malformed: readonly object[] = [
+    { sessionUpdate: 'agent_message_chunk' },
+    ...[undefined, null, 5, {}, ['x']].map(chunk),
+    ...['text', [{ type: 'text', text: 'x' }], null, { type: 7 }].map((content) => ({
+      sessionUpdate: 'agent_thought_chunk',
+      content,
+    })),
+    ...[{}, { entries: null }, { entries: 'x' }, { entries: [null, 1, {}] }].map((plan) => ({
+      sessionUpdate: 'plan',
+      ...plan,
+    })),
+    { sessionUpdate: 'tool_call', title: 'ls' },
+    { sessionUpdate: 'tool_call', toolCallId: 7 },
+    { sessionUpdate: null },
+    {},
+  ];
+  const harmless = [
+    { sessionUpdate: 'usage_update', used: 'x' },
+    { sessionUpdate: 'available_commands_update', availableCommands: null },
+    { sessionUpdate: 'current_mode_update', currentModeId: 'ask' },
+    { sessionUpdate: 'from_the_future', content: 1 },
+    { sessionUpdate: 'toString' },
+  ];
+  t.is((await scene.run(workerId, updates(...malformed, ...harmless, chunk('Done.')))).outcome, 'completed');
+  t.deepEqual((await scene.transcript(workerId)).slice(1), ['assistant: Done.']);
+  t.is(scene.logged.filter((line) => line.includes('malformed update')).length, malformed.length);
+  const odd = [
+    {
+      sessionUpdate: 'tool_call',
+      toolCallId: 'x',
+      title: null,
+      kind: 'juggle',
+      status: 'queued',
+      locations: 5,
+    },
+    ended({ content: { type: 'text', text: 'x' }, rawOutput: 'fine' }),
+  ];
+  t.is((await scene.run(workerId, updates(...odd))).outcome, 'completed');
+  t.deepEqual((await scene.transcript(workerId)).slice(-2), ['call tool {}', 'result "fine"']);
+  t.is((await scene.runtime.getWorker(workerId)).execution.generation, 1);
+});
+
+for (const [title, sent, result] of [
+  [
+    'raw output that ends a call replaces earlier content',
+    [call({ content: [{ type: 'diff', path: '/a', newText: 'b' }] }), ended({ rawOutput: { stdout: 'hi' } })],
+    'result {"stdout":"hi"}',
+  ],
+  [
+    'content that ends a call is preferred to its raw output',
+    [ended({ content: [{ type: 'content', content: { type: 'text', text: 'hi' } }], rawOutput: { a: 1 } })],
+    'result "hi"',
+  ],
+  [
+    'items of content that are malformed are left out',
+    [
+      ended({
+        content: [
+          { type: 'content' },
+          { type: 'diff', path: '/a' },
+          5,
+          { type: 'content', content: { type: 'text', text: 'hi' } },
+        ],
+      }),
+    ],
+    'result "hi"',
+  ],
+  [
+    'content stays if nothing replaces it',
+    [call({ content: [{ type: 'content', content: { type: 'text', text: 'hi' } }] }), ended({})],
+    'result "hi"',
+  ],
+  [
+    'terminal output is read from the metadata',
+    [
+      call({ content: [{ type: 'terminal', terminalId: 'x' }] }),
+      ...['he', 'llo\n'].map((data) =>
+        call({ _meta: { terminal_output_delta: { terminal_id: 'x', data } } }),
+      ),
+      ended({ rawOutput: { exit_code: 0 }, _meta: { terminal_exit: { exit_code: 0, signal: null } } }),
+    ],
+    'result "hello\\n"',
+  ],
+  [
+    'terminal output ends with an exit code that is not zero',
+    [
+      call({ _meta: { terminal_output: { terminal_id: 'x', data: 'oh' } } }),
+      call({ status: 'failed', _meta: { terminal_exit: { exit_code: 3 } } }),
+    ],
+    'error oh\n[exit code 3]',
+  ],
+] as const)
+  test(`tool calls: ${title}`, async (t) => {
+    const scene = await AgentScene.open(t);
+    const workerId = await scene.create();
+    t.is(
+      (
+        await scene.run(
+          workerId,
+          updates(
+            { sessionUpdate: 'tool_call', toolCallId: 'x', title: 'run', status: 'in_progress' },
+            ...sent,
+          ),
+        )
+      ).outcome,
+      'completed',
+    );
+    t.is((await scene.transcript(workerId)).at(-1), result);
+  });
+
+test('updates of a call that has ended are ignored, and its id can be used again', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  const late = call({ _meta: { terminal_exit: { exit_code: 3 } } });
+  const again = {
+    sessionUpdate: 'tool_call',
+    toolCallId: 'x',
+    title: 'again',
+    status: 'completed',
+    rawOutput: 2,
+  };
+  await scene.run(workerId, updates(ended({ title: 'first', rawOutput: 1 }), late, again, late));
+  t.deepEqual((await scene.transcript(workerId)).slice(1), [
+    'call first {}',
+    'result 1',
+    'call again {}',
+    'result 2',
+  ]);
+});
+
+test('P19: the output of a terminal is redacted across its pieces, and cut to size', async (t) => {
+  process.env.ACP_TEST_PIECES = 'piece-canary-0815';
+  const agent = { env: ['ACP_TEST_PIECES'] };
+  const scene = await AgentScene.open(t, { agent, toolOutputBytes: 1_024 });
+  const workerId = await scene.create();
+  const output = `at first piece-canary-0815 ${'.'.repeat(9_180)} piece-canary-0815 ${'.'.repeat(900)}`;
+  const sent = (output.match(/.{1,11}/g) ?? []).map((data) =>
+    call({ _meta: { terminal_output_delta: { data } } }),
+  );
+  await scene.run(workerId, updates(...sent, ended({})));
+  const result = (await scene.log(workerId)).find(({ type }) => type === 'tool.finished')?.data;
+  t.like(result, { truncated: true });
+  t.regex(JSON.stringify(result), /at first \[secret\] \.\.\./);
+  t.notRegex(JSON.stringify(result), /canary|piece/);
+});
+
+test('a call has its title, its kind and its files, and the name of its tool if the agent states it', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create({
+    claims: [{ name: 'project', resource: `fs:${scene.folder}`, mode: 'read' }],
+  });
+  const begun = { sessionUpdate: 'tool_call', kind: 'execute', status: 'in_progress' };
+  const locations = [{ path: `${scene.folder}/a.ts`, line: 3 }, { line: 4 }, { path: '/b', line: -1 }];
+  await scene.run(
+    workerId,
+    updates(
+      { ...begun, toolCallId: 'x', title: 'echo hi', locations },
+      { ...begun, toolCallId: 'y', title: 'echo hi', _meta: { claudeCode: { toolName: 'Bash' } } },
+      { ...begun, toolCallId: 'z', name: 'shell', kind: 'switch_mode' },
+    ),
+  );
+  const calls = (await scene.log(workerId)).flatMap(({ type, data }) =>
+    type === 'tool.called' ? [data] : [],
+  );
+  t.like(calls[0], {
+    name: 'execute',
+    title: 'echo hi',
+    kind: 'execute',
+    locations: [{ path: '[project]/a.ts', line: 3 }, { path: '/b' }],
+  });
+  t.like(calls[1], { name: 'Bash', title: 'echo hi' });
+  t.like(calls[2], { name: 'shell', kind: undefined, title: undefined });
+});
+
+const toolCall = {
+  toolCallId: 'x',
+  title: 'rm',
+  status: 'pending',
+  content: [{ type: 'content', content: { type: 'text', text: 'because of the dust' } }],
+};
+const request = (options: readonly object[], then: readonly object[] = []): string =>
+  `request ${JSON.stringify({ toolCall, options, then })}`;
+const once = { optionId: 'yes', name: 'Allow', kind: 'allow_once' };
+const always = { optionId: 'ever', name: 'Always', kind: 'allow_always' };
+const reject = { optionId: 'no', name: 'Reject', kind: 'reject_once' };
+
+test('the content of a permission request is shown in it, and is not the output of the call', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  const input = request([once, reject], [ended({ rawOutput: 'removed' })]);
+  const { requestId, runId, prompt } = await scene.asked(workerId, input);
+  t.is(prompt, 'rm\nbecause of the dust');
+  await scene.runtime.respond(workerId, requestId, { decision: 'Allow' });
+  t.is((await scene.ended(workerId, runId)).outcome, 'completed');
+  t.deepEqual((await scene.transcript(workerId)).slice(-2), ['call rm {}', 'result "removed"']);
+});
+
+for (const [answer, then, error] of [
+  ['Reject', [], 'The call was not permitted'],
+  ['Reject', [call({ status: 'failed' })], 'The call was not permitted'],
+  ['Reject', [call({ status: 'failed', rawOutput: 'no dust removed' })], 'no dust removed'],
+  ['', [], 'The call was not permitted'],
+] as const)
+  test(`a call that ${answer === '' ? 'nobody permits' : 'is refused'} ends as denied: ${then.length} ${error}`, async (t) => {
+    const scene = await AgentScene.open(t, answer === '' ? { permissionMs: 1 } : {});
+    const workerId = await scene.create();
+    const { runId } = await scene.runtime.sendInput(workerId, { text: request([once, reject], then) });
+    const items = answer === '' ? [] : [await scene.asking(workerId)];
+    for (const { requestId } of items) await scene.runtime.respond(workerId, requestId, { decision: answer });
+    t.is((await scene.ended(workerId, runId)).outcome, 'completed');
+    const result = (await scene.log(workerId)).find(({ type }) => type === 'tool.finished')?.data;
+    t.like(result, { error, denied: true });
+  });
+
+test('options of an unknown or absent kind are shown to people, and each option can be chosen', async (t) => {
+  const scene = await AgentScene.open(t, { agent: { permission: 'allow' } });
+  const workerId = await scene.create();
+  const odd = [
+    { optionId: 'session', name: 'For the session', kind: 'allow_session' },
+    { optionId: 'Same', name: 'Same' },
+    { optionId: 'other', name: 'Same', kind: 'reject_once' },
+    { optionId: 'other', name: '', kind: 5 },
+  ];
+  for (const [at, decision] of ['For the session', 'Same', 'other', ' (4)'].entries()) {
+    const { requestId, runId, options } = await scene.asked(workerId, request(odd));
+    t.deepEqual(
+      options.map(({ id, kind }) => [id, kind]),
+      [
+        ['For the session', undefined],
+        ['Same', undefined],
+        ['other', 'reject-once'],
+        [' (4)', undefined],
+      ],
+    );
+    await scene.runtime.respond(workerId, requestId, { decision });
+    await scene.ended(workerId, runId);
+    t.is(
+      scene.record().at(-1),
+      `outcome ${JSON.stringify({ outcome: 'selected', optionId: odd[at]?.optionId })}`,
+    );
+  }
+});
+
+for (const [options, chosen] of [
+  [[reject, always, once], 'yes'],
+  [[reject, always], 'ever'],
+] as const)
+  test(`with the permission "allow", an agent that offers ${options.length} options gets "${chosen}"`, async (t) => {
+    const scene = await AgentScene.open(t, { agent: { permission: 'allow' } });
+    const workerId = await scene.create();
+    t.is((await scene.run(workerId, request(options, [ended({ rawOutput: 'ok' })]))).outcome, 'completed');
+    t.is(scene.record().at(-1), `outcome {"outcome":"selected","optionId":"${chosen}"}`);
+    t.is((await scene.transcript(workerId)).at(-1), 'result "ok"');
+  });
