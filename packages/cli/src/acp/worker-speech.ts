@@ -1,5 +1,5 @@
 import type { SessionUpdate } from '@agentclientprotocol/sdk';
-import type { Observation, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type { EventData, Observation, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
 import { Conversation, type TextPiece } from '@worker-runtime/core/views';
 
 type ChunkType = 'agent_message_chunk' | 'agent_thought_chunk' | 'user_message_chunk';
@@ -10,13 +10,22 @@ const chunk = (sessionUpdate: ChunkType, messageId: string, text: string): Sessi
   content: { type: 'text', text },
 });
 
-const calledUpdate = (call: string, name: string, rawInput: unknown): SessionUpdate => ({
+const calledUpdate = ({
+  call,
+  name,
+  title = name,
+  kind = 'other',
+  locations = [],
+  input,
+}: Omit<EventData['tool.called'], 'opaque'>): SessionUpdate => ({
   sessionUpdate: 'tool_call',
   toolCallId: call,
-  title: name,
-  kind: 'other',
+  name,
+  title,
+  kind,
   status: 'in_progress',
-  rawInput,
+  locations: [...locations],
+  rawInput: input,
 });
 
 const finishedUpdate = (call: string, output: unknown, error: string | undefined): SessionUpdate => ({
@@ -51,7 +60,7 @@ const textUpdate = ({ partType, message, text }: TextPiece): SessionUpdate =>
 const toolUpdates = (event: WorkerEvent): readonly SessionUpdate[] => {
   switch (event.type) {
     case 'tool.called':
-      return [calledUpdate(event.data.call, event.data.name, event.data.input)];
+      return [calledUpdate(event.data)];
     case 'tool.finished':
       return [finishedUpdate(event.data.call, event.data.output, event.data.error)];
     default:
@@ -62,7 +71,7 @@ const toolUpdates = (event: WorkerEvent): readonly SessionUpdate[] => {
 /** Converts an item of the transcript to updates, for an editor that loads a session. */
 export const pastUpdates = ({ id, role, parts }: TranscriptItem): readonly SessionUpdate[] =>
   parts.flatMap((part) => {
-    if (part.type === 'tool-call') return [calledUpdate(part.call, part.name, part.input)];
+    if (part.type === 'tool-call') return [calledUpdate(part)];
     if (part.type === 'tool-result') return [finishedUpdate(part.call, part.output, part.error)];
     if (part.type === 'file' || part.type === 'run-end' || part.text === '') return [];
     if (part.type === 'reasoning') return [chunk('agent_thought_chunk', id, part.text)];
