@@ -114,7 +114,7 @@ test('P7, P12: the server is killed during a run, a tool call and an open permis
   await until(first.url, 'model-talk', ({ type }) => type === 'step.started');
   await until(first.url, 'agent-talk', ({ type }) => type === 'run.started');
   await until(first.url, 'model-free', ({ type }) => type === 'tool.called');
-  await until(first.url, 'agent-free', ({ type, data }) => type === 'tool.called' && data.name === 'hang');
+  await until(first.url, 'agent-free', ({ type, data }) => type === 'tool.called' && data.title === 'hang');
   for (const worker of ['model-asked', 'agent-asked'])
     await until(first.url, worker, ({ type }) => type === 'request.opened');
   while (!toolsDid().includes('hang')) await new Promise((resolve) => setImmediate(resolve));

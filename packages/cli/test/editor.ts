@@ -6,6 +6,8 @@ import {
   type ClientConnection,
   type ContentBlock,
   client,
+  type ListSessionsResponse,
+  type McpServer,
   methods,
   ndJsonStream,
   PROTOCOL_VERSION,
@@ -34,6 +36,7 @@ export class Editor {
   /** The updates received, with the chunks of one message joined. */
   readonly lines: string[] = [];
   readonly asked: RequestPermissionRequest[] = [];
+  readonly calls: SessionUpdate[] = [];
   /** Answers a permission request with an option, or with null to cancel it. */
   answer: (request: RequestPermissionRequest) => string | null | Promise<string | null> = () => null;
   readonly #connection: ClientConnection;
@@ -75,10 +78,10 @@ export class Editor {
     });
   }
 
-  async newSession(cwd: string): Promise<string> {
+  async newSession(cwd: string, mcpServers: McpServer[] = []): Promise<string> {
     const { sessionId } = await this.#connection.agent.request(methods.agent.session.new, {
       cwd,
-      mcpServers: [],
+      mcpServers,
     });
     return sessionId;
   }
@@ -91,10 +94,14 @@ export class Editor {
     await this.#connection.agent.request(methods.agent.session.close, { sessionId });
   }
 
-  prompt(sessionId: string, text: string): Promise<PromptResponse> {
+  list(query: { readonly cwd?: string; readonly cursor?: string } = {}): Promise<ListSessionsResponse> {
+    return this.#connection.agent.request(methods.agent.session.list, query);
+  }
+
+  prompt(sessionId: string, text: string, ...more: ContentBlock[]): Promise<PromptResponse> {
     return this.#connection.agent.request(methods.agent.session.prompt, {
       sessionId,
-      prompt: [{ type: 'text', text }],
+      prompt: [{ type: 'text', text }, ...more],
     });
   }
 
@@ -121,6 +128,7 @@ export class Editor {
   }
 
   #record(update: SessionUpdate): void {
+    if (update.sessionUpdate === 'tool_call') this.calls.push(update);
     const line = lineOf(update);
     const isChunk =
       update.sessionUpdate === 'agent_message_chunk' || update.sessionUpdate === 'user_message_chunk';

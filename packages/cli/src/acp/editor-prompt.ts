@@ -1,41 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import {
   type AgentContext,
-  type ContentBlock,
   methods,
   type PermissionOptionKind,
-  type PromptResponse,
   RequestError,
   type RequestPermissionRequest,
   type RequestPermissionResponse,
 } from '@agentclientprotocol/sdk';
+import type { PromptResponse } from '@agentclientprotocol/sdk/unstable';
 import type { RuntimeClient } from '@worker-runtime/client';
-import type { EventData, WorkerEvent } from '@worker-runtime/core';
+import type { EventData, Observation, WorkerEvent } from '@worker-runtime/core';
 import type { OptionKind } from '@worker-runtime/core/plugin-kit';
 import { requestOptionOf } from '@worker-runtime/core/views';
+import { editorFailure, RUNTIME_ERROR } from './editor-failure.ts';
+import { RunUsage } from './run-usage.ts';
 import { WorkerSpeech } from './worker-speech.ts';
-
-/**
- * Converts a block of a prompt to text. A file is named, or quoted if the prompt contains its text.
- * @throws RequestError a block of a type that the agent does not announce
- */
-const textOf = (block: ContentBlock): string => {
-  switch (block.type) {
-    case 'text':
-      return block.text;
-    case 'resource_link':
-      return `[${block.name}](${block.uri})`;
-    case 'resource':
-      return 'text' in block.resource
-        ? `${block.resource.uri}:\n\`\`\`\n${block.resource.text}\n\`\`\``
-        : `[${block.resource.uri}]`;
-    default:
-      throw RequestError.invalidParams(
-        { type: block.type },
-        `This agent takes text and files as text, and no block of type ${block.type}`,
-      );
-  }
-};
 
 const EDITOR_KINDS: Readonly<Record<OptionKind, PermissionOptionKind>> = {
   'allow-once': 'allow_once',
@@ -56,6 +35,14 @@ const kindOf = (option: string): PermissionOptionKind => {
   return isAlways ? 'reject_always' : 'reject_once';
 };
 
+/** Returns the part of an observation that is about a run, or null. */
+const ofRun = (item: Observation, runId: string): Observation | null => {
+  if (item.type === 'event') return item.event.run === runId ? item : null;
+  if (item.type === 'delta') return item.run === runId ? item : null;
+  if (item.type !== 'in-flight') return item;
+  return { ...item, messages: item.messages.filter(({ run }) => run === runId) };
+};
+
 /** A prompt of an editor. Sends it as an input and reports its run to the editor until the run ends. */
 export class EditorPrompt {
   readonly #client: RuntimeClient;
@@ -64,7 +51,8 @@ export class EditorPrompt {
   /** The requests that the editor shows, by id. Each is cancelled when another client answers it. */
   readonly #requests = new Map<string, AbortController>();
   readonly #ended = new AbortController();
-  #runId: string | null = null;
+  readonly #usage = new RunUsage();
+  #startedRun: string | null = null;
   #isCancelled = false;
 
   constructor(client: RuntimeClient, editor: AgentContext, workerId: string) {
@@ -73,15 +61,16 @@ export class EditorPrompt {
     this.#workerId = workerId;
   }
 
-  /** Sends the prompt and resolves when its run ends. @throws RequestError the run failed */
-  async run(prompt: readonly ContentBlock[]): Promise<PromptResponse> {
+  /**
+   * Sends the prompt and resolves when its run ends. A prompt during another run waits for the end of that run.
+   * @throws RequestError the run failed
+   */
+  async run(text: string): Promise<PromptResponse> {
     const { runId, cursor } = await this.#client.sendInput(
       this.#workerId,
-      { text: prompt.map(textOf).join('\n'), whenBusy: 'queue' },
+      { text, whenBusy: 'queue' },
       { idempotencyKey: `acp-${randomUUID()}` },
     );
-    this.#runId = runId;
-    if (this.#isCancelled) await this.#client.cancelRun(this.#workerId, { runId }).catch(() => {});
     try {
       return await this.#follow(runId, cursor);
     } finally {
@@ -90,31 +79,44 @@ export class EditorPrompt {
     }
   }
 
-  /** True once the runtime has accepted the input. */
-  get isSent(): boolean {
-    return this.#runId !== null;
-  }
-
-  /** Cancels the run as soon as the runtime has accepted the input. */
-  cancelWhenSent(): void {
+  /**
+   * Ends the run. Until it has started, ends the run that is active instead, for which it waits, and this one as soon as it
+   * starts.
+   */
+  async cancel(): Promise<void> {
     this.#isCancelled = true;
+    const runId = this.#startedRun;
+    await this.#client.cancelRun(this.#workerId, runId === null ? {} : { runId }).catch((error: unknown) => {
+      // The run has ended in the meantime, and the next one must not be cancelled.
+      if ((error as { readonly code?: unknown }).code !== 'RUN_MISMATCH') throw error;
+    });
   }
 
   async #follow(runId: string, after: string): Promise<PromptResponse> {
     const speech = new WorkerSpeech();
     const { signal } = this.#ended;
-    for await (const item of this.#client.observe(this.#workerId, { after, acrossRestarts: true, signal })) {
-      if (item.type === 'ended') throw RequestError.internalError(undefined, item.code);
+    for await (const observed of this.#client.observe(this.#workerId, {
+      after,
+      acrossRestarts: true,
+      signal,
+    })) {
+      if (observed.type === 'ended') throw editorFailure(observed.code, `the stream ended: ${observed.code}`);
       // other runs of the Worker do not answer this prompt
-      if (item.type === 'event' && item.event.run !== runId) continue;
-      if (item.type === 'delta' && item.run !== runId) continue;
+      const item = ofRun(observed, runId);
+      if (item === null) continue;
       for (const update of speech.updates(item))
         await this.#editor.notify(methods.client.session.update, { sessionId: this.#workerId, update });
       if (item.type !== 'event') continue;
-      this.#ask(item.event);
-      if (item.event.type === 'run.finished') return responseTo(item.event.data);
+      const { event } = item;
+      if (event.type === 'run.started') {
+        this.#startedRun = runId;
+        if (this.#isCancelled) await this.cancel();
+      }
+      if (event.type === 'usage.recorded') this.#usage.add(event.data);
+      this.#ask(event);
+      if (event.type === 'run.finished') return { ...responseTo(event.data), ...this.#usage.response };
     }
-    throw RequestError.internalError(undefined, 'The stream of the Worker ended');
+    throw editorFailure(null, 'the stream of the Worker ended');
   }
 
   /** Shows a request of the run in the editor, and withdraws it when another client has answered it. */
@@ -150,10 +152,7 @@ export class EditorPrompt {
 const responseTo = ({ outcome, error, reason }: EventData['run.finished']): PromptResponse => {
   if (outcome === 'completed') return { stopReason: 'end_turn' };
   if (outcome === 'cancelled') return { stopReason: 'cancelled' };
-  throw RequestError.internalError(
-    undefined,
-    error
-      ? `${error.code}: ${error.message}`
-      : `The run was ${outcome}${reason === undefined ? '' : `: ${reason}`}`,
-  );
+  if (error) throw editorFailure(error.code, `${error.code}: ${error.message}`);
+  const why = reason === undefined ? '' : `: ${reason}`;
+  throw new RequestError(RUNTIME_ERROR, `The run was ${outcome}${why}`, { outcome });
 };

@@ -1,22 +1,23 @@
+import { createHash } from 'node:crypto';
 import { Readable, Writable } from 'node:stream';
 import {
   type AgentConnection,
   type AgentContext,
   agent,
-  type ContentBlock,
+  type ListSessionsRequest,
+  type ListSessionsResponse,
+  type McpServer,
   methods,
   ndJsonStream,
   PROTOCOL_VERSION,
   type PromptResponse,
-  RequestError,
 } from '@agentclientprotocol/sdk';
 import type { RuntimeClient } from '@worker-runtime/client';
-import type { CreateWorker } from '@worker-runtime/core';
+import type { CreateWorker, WorkerSummary } from '@worker-runtime/core';
+import { promptText } from './editor-blocks.ts';
+import { toEditorFailure } from './editor-failure.ts';
 import { EditorPrompt } from './editor-prompt.ts';
 import { pastUpdates } from './worker-speech.ts';
-
-/** The code of JSON-RPC for a call that the runtime refuses. The data has the runtime's own code. */
-const REFUSED = -32_010;
 
 export interface EditorSessionsOptions {
   readonly client: RuntimeClient;
@@ -26,7 +27,15 @@ export interface EditorSessionsOptions {
   readonly claimFolder: 'read' | 'write' | undefined;
   /** Returns the message of this command line for an error of the runtime. */
   readonly messageOf: (error: unknown) => string;
+  /** Writes a remark for the person who looks at the log of the editor. */
+  readonly remark: (text: string) => void;
 }
+
+/** The label with a digest of the folder of a session. Other clients see labels, and must not see paths. */
+const FOLDER_LABEL = 'acp.folder';
+
+/** The number of sessions of one page of a list, roughly. */
+const PAGE_SESSIONS = 50;
 
 /**
  * Presents the Workers of a runtime as sessions of one agent. A session has the id of its Worker. If sessions claim their
@@ -34,13 +43,18 @@ export interface EditorSessionsOptions {
  */
 export class EditorSessions {
   readonly #options: EditorSessionsOptions;
-  /** The prompts of each session that are not answered. An editor may send one while another is being worked on. */
+  /** The prompts that have no answer yet, by session id, oldest first. */
   readonly #prompts = new Map<string, Set<EditorPrompt>>();
+  /** The folders that this editor has used or asked for, by their digests. */
+  readonly #knownFolders = new Map<string, string>();
+  /** The names of the tool servers that the editor passed to a session, until a message said that they are not used. */
+  readonly #unusedServers = new Map<string, readonly string[]>();
   /** The folders that sessions of this editor claim, by session id. */
   readonly #folders = new Map<string, string>();
 
   constructor(options: EditorSessionsOptions) {
     this.#options = options;
+    this.#folderLabel(process.cwd());
   }
 
   serve(version: string): AgentConnection {
@@ -51,27 +65,38 @@ export class EditorSessions {
         agentCapabilities: {
           loadSession: true,
           promptCapabilities: { embeddedContext: true },
-          sessionCapabilities: { resume: {}, close: {} },
+          sessionCapabilities: { resume: {}, close: {}, list: {} },
         },
       }))
-      .onRequest(methods.agent.session.new, ({ params }) =>
-        this.#withProtocolErrors('', () => this.#create(params.cwd)),
+      .onRequest(methods.agent.session.new, ({ params: { cwd, mcpServers } }) =>
+        this.#withProtocolErrors('', async () => {
+          const session = await this.#create(cwd);
+          this.#noteServers(session.sessionId, mcpServers);
+          return session;
+        }),
       )
-      .onRequest(methods.agent.session.resume, ({ params: { sessionId, cwd } }) =>
-        this.#withProtocolErrors(sessionId, () => this.#resume(sessionId, cwd)),
+      .onRequest(methods.agent.session.list, ({ params }) =>
+        this.#withProtocolErrors('', () => this.#list(params)),
       )
-      .onRequest(methods.agent.session.load, ({ params: { sessionId, cwd }, client }) =>
-        this.#withProtocolErrors(sessionId, () => this.#load(sessionId, cwd, client)),
+      .onRequest(methods.agent.session.resume, ({ params: { sessionId, cwd, mcpServers = [] } }) =>
+        this.#withProtocolErrors(sessionId, async () => {
+          await this.#resume(sessionId, cwd);
+          this.#noteServers(sessionId, mcpServers);
+          return {};
+        }),
+      )
+      .onRequest(methods.agent.session.load, ({ params: { sessionId, cwd, mcpServers }, client }) =>
+        this.#withProtocolErrors(sessionId, async () => {
+          await this.#load(sessionId, cwd, client);
+          this.#noteServers(sessionId, mcpServers);
+          return {};
+        }),
       )
       .onRequest(methods.agent.session.close, ({ params: { sessionId } }) =>
         this.#withProtocolErrors(sessionId, () => this.#close(sessionId)),
       )
       .onRequest(methods.agent.session.prompt, ({ params: { sessionId, prompt }, client }) =>
-        this.#withProtocolErrors(sessionId, async () => {
-          const folder = this.#folders.get(sessionId);
-          if (folder !== undefined) await this.#resume(sessionId, folder);
-          return this.#prompt(sessionId, client, prompt);
-        }),
+        this.#withProtocolErrors(sessionId, () => this.#prompt(sessionId, promptText(prompt), client)),
       )
       .onNotification(methods.agent.session.cancel, ({ params }) => this.#cancel(params.sessionId))
       .connect(
@@ -87,31 +112,82 @@ export class EditorSessions {
     for (const folder of new Set(this.#folders.values())) await this.#stopIdle(folder, null);
   }
 
-  async #prompt(sessionId: string, editor: AgentContext, blocks: ContentBlock[]): Promise<PromptResponse> {
+  async #prompt(sessionId: string, text: string, editor: AgentContext): Promise<PromptResponse> {
     const prompt = new EditorPrompt(this.#options.client, editor, sessionId);
-    const open = this.#prompts.get(sessionId) ?? new Set();
-    this.#prompts.set(sessionId, open.add(prompt));
+    const prompts = this.#prompts.get(sessionId) ?? new Set();
+    this.#prompts.set(sessionId, prompts.add(prompt));
     try {
-      return await prompt.run(blocks);
+      const folder = this.#folders.get(sessionId);
+      if (folder !== undefined) await this.#resume(sessionId, folder);
+      await this.#tellUnusedServers(sessionId, editor);
+      return await prompt.run(text);
     } finally {
-      open.delete(prompt);
-      if (open.size === 0) this.#prompts.delete(sessionId);
+      prompts.delete(prompt);
+      if (prompts.size === 0) this.#prompts.delete(sessionId);
     }
   }
 
-  /** Cancels the active run of a session, also one that another client has started; else the prompt that is being sent. */
+  /**
+   * Ends the oldest prompt without an answer, or else the run that is active, which another client started. Later prompts
+   * were sent after what the person wants to stop, and continue.
+   */
   async #cancel(sessionId: string): Promise<void> {
-    const prompts = [...(this.#prompts.get(sessionId) ?? [])];
-    if (prompts.length > 0 && prompts.every(({ isSent }) => !isSent)) prompts[0]?.cancelWhenSent();
-    else await this.#options.client.cancelRun(sessionId).catch(() => {});
+    const [oldest] = this.#prompts.get(sessionId) ?? [];
+    try {
+      await (oldest ? oldest.cancel() : this.#options.client.cancelRun(sessionId));
+    } catch (error) {
+      this.#options.remark(`a run could not be cancelled: ${this.#options.messageOf(error)}`);
+    }
+  }
+
+  #noteServers(sessionId: string, servers: readonly McpServer[]): void {
+    if (servers.length === 0) return;
+    const names = servers.map(({ name }) => name);
+    this.#unusedServers.set(sessionId, names);
+    this.#options.remark(unusedText(names));
+  }
+
+  /** Tells the editor before the first answer, because it may not know the session before its creation has returned. */
+  async #tellUnusedServers(sessionId: string, editor: AgentContext): Promise<void> {
+    const names = this.#unusedServers.get(sessionId);
+    if (!names) return;
+    this.#unusedServers.delete(sessionId);
+    await editor.notify(methods.client.session.update, {
+      sessionId,
+      update: {
+        sessionUpdate: 'agent_message_chunk',
+        messageId: `servers-${sessionId}`,
+        content: { type: 'text', text: `${unusedText(names)}\n\n` },
+      },
+    });
+  }
+
+  /**
+   * Lists the Workers that editors created with the same engine in a folder. Without a folder, these are all that this
+   * editor has used, and the one that it was started in.
+   */
+  async #list({ cwd, cursor }: ListSessionsRequest): Promise<ListSessionsResponse> {
+    const { client, worker } = this.#options;
+    const sessions: ListSessionsResponse['sessions'] = [];
+    let after = cursor ?? 'start';
+    for (;;) {
+      const { items, next } = await client.listWorkers({
+        after,
+        ...(typeof cwd === 'string' && { labels: this.#folderLabel(cwd) }),
+      });
+      const created = items.filter(({ engine }) => engine === worker.engine);
+      sessions.push(...created.flatMap((summary) => this.#sessionOf(summary)));
+      if (next === null) return { sessions };
+      if (sessions.length >= PAGE_SESSIONS) return { sessions, nextCursor: next };
+      after = next;
+    }
   }
 
   async #create(cwd: string): Promise<{ readonly sessionId: string }> {
-    const { client, worker, claimFolder } = this.#options;
+    const { client, claimFolder } = this.#options;
+    const folder = folderOf(cwd);
+    const worker: CreateWorker = { ...this.#options.worker, labels: this.#folderLabel(cwd) };
     if (claimFolder === undefined) return { sessionId: (await client.createWorker(worker)).worker.workerId };
-    let end = cwd.length;
-    while (end > 1 && cwd[end - 1] === '/') end -= 1;
-    const folder = cwd.slice(0, end);
     await this.#stopIdle(folder, null);
     const claims = [{ name: 'folder', resource: `fs:${folder}`, mode: claimFolder }] as const;
     const { workerId } = (await client.createWorker({ ...worker, claims })).worker;
@@ -119,18 +195,18 @@ export class EditorSessions {
     return { sessionId: workerId };
   }
 
-  async #resume(workerId: string, cwd: string): Promise<Record<string, never>> {
+  async #resume(workerId: string, cwd: string): Promise<void> {
     const { client, claimFolder } = this.#options;
+    this.#folderLabel(cwd);
     if (claimFolder !== undefined) {
       await this.#stopIdle(cwd, workerId);
       this.#folders.set(workerId, cwd);
     }
     const { status } = await client.getWorker(workerId);
     if (status === 'stopped') await client.resumeWorker(workerId);
-    return {};
   }
 
-  async #load(workerId: string, cwd: string, editor: AgentContext): Promise<Record<string, never>> {
+  async #load(workerId: string, cwd: string, editor: AgentContext): Promise<void> {
     const { client } = this.#options;
     await this.#resume(workerId, cwd);
     for (let after: string | null = 'start'; after !== null; ) {
@@ -141,13 +217,25 @@ export class EditorSessions {
         await editor.notify(methods.client.session.update, { sessionId: workerId, update });
       after = page.next;
     }
-    return {};
   }
 
   async #close(workerId: string): Promise<Record<string, never>> {
     this.#folders.delete(workerId);
     await this.#options.client.stopWorker(workerId, { reason: 'closed in the editor' });
     return {};
+  }
+
+  #folderLabel(cwd: string): Readonly<Record<string, string>> {
+    const folder = folderOf(cwd);
+    const digest = createHash('sha256').update(folder).digest('hex').slice(0, 32);
+    this.#knownFolders.set(digest, folder);
+    return { [FOLDER_LABEL]: digest };
+  }
+
+  #sessionOf({ workerId, labels, displayName, updatedAt }: WorkerSummary): ListSessionsResponse['sessions'] {
+    const cwd = this.#knownFolders.get(labels[FOLDER_LABEL] ?? '');
+    if (cwd === undefined) return [];
+    return [{ sessionId: workerId, cwd, updatedAt, ...(displayName !== null && { title: displayName }) }];
   }
 
   /** Stops the idle sessions of this editor that claim a folder, except one. */
@@ -166,13 +254,17 @@ export class EditorSessions {
     try {
       return await act();
     } catch (error) {
-      if (error instanceof RequestError) throw error;
-      const { code } = error as { readonly code?: unknown };
-      if (code === 'WORKER_NOT_FOUND') throw RequestError.resourceNotFound(sessionId);
-      const message = this.#options.messageOf(error);
-      if (typeof code !== 'string' || code === 'INTERNAL')
-        throw RequestError.internalError(undefined, message);
-      throw new RequestError(REFUSED, message, { code });
+      throw toEditorFailure(error, sessionId, this.#options.messageOf);
     }
   }
 }
+
+/** Returns a path without slashes at its end, as claims need it. */
+const folderOf = (cwd: string): string => {
+  let end = cwd.length;
+  while (end > 1 && cwd[end - 1] === '/') end -= 1;
+  return cwd.slice(0, end);
+};
+
+const unusedText = (names: readonly string[]): string =>
+  `The tool servers of the editor are not used (${names.join(', ')}): the runtime decides which tools a Worker has.`;

@@ -1,5 +1,5 @@
 import type { SessionUpdate } from '@agentclientprotocol/sdk';
-import type { Observation, ToolPart, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type { EventData, Observation, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
 import { Conversation, type TextPiece } from '@worker-runtime/core/views';
 
 type ChunkType = 'agent_message_chunk' | 'agent_thought_chunk' | 'user_message_chunk';
@@ -10,23 +10,22 @@ const chunk = (sessionUpdate: ChunkType, messageId: string, text: string): Sessi
   content: { type: 'text', text },
 });
 
-type Called = Extract<ToolPart, { readonly type: 'tool-call' }>;
-
 const calledUpdate = ({
   call,
   name,
-  input,
   title = name,
   kind = 'other',
-  locations,
-}: Omit<Called, 'type'>): SessionUpdate => ({
+  locations = [],
+  input,
+}: Omit<EventData['tool.called'], 'opaque'>): SessionUpdate => ({
   sessionUpdate: 'tool_call',
   toolCallId: call,
+  name,
   title,
   kind,
   status: 'in_progress',
+  locations: [...locations],
   rawInput: input,
-  ...(locations && { locations: locations.map((location) => ({ ...location })) }),
 });
 
 const finishedUpdate = (call: string, output: unknown, error: string | undefined): SessionUpdate => ({

@@ -25,6 +25,7 @@ export const acp = (flags: AcpFlags, output: Output): Promise<void> =>
         const failure = clientFailure(error, url);
         return failure instanceof Error ? failure.message : String(failure);
       },
+      remark: (text) => output.remark(text),
     });
     await sessions.serve(version).closed.catch(() => {});
     await sessions.releaseFolders();
