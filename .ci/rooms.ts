@@ -35,10 +35,11 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
   ],
   'packages/plugin-http': [
     ['access', 'exchanges', 'logging', 'metrics', 'traffic', 'wire'],
-    ['errors', 'options', 'route-table', 'streams'],
-    ['schema'],
+    ['directory', 'errors', 'options', 'route-table', 'streams'],
+    ['one-runtime', 'schema'],
     ['routes'],
     ['app', 'upgrades'],
+    ['http-server'],
     ['http'],
     ['index'],
   ],

@@ -115,8 +115,10 @@ test('a request of a Worker is shown in the editor, and the first answer counts'
     asked?.options.map(({ name, kind }) => [name, kind]),
     [
       ['Allow', 'allow_once'],
+      // no word says that it is for this time only, so no editor chooses it on its own
       ['Allow for this session', 'allow_always'],
       ['Reject', 'reject_once'],
+      ['Sure', 'allow_always'],
     ],
   );
   // another client answers, over the API

@@ -2,10 +2,12 @@ import type { IncomingMessage, Server } from 'node:http';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import { type Access, assertMay } from './access/access.ts';
+import type { Access } from './access/access.ts';
+import { ANYONE, assertMay } from './access/caller.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import { allowOrigin, answerPreflight, isPreflight } from './access/cors.ts';
 import type { HostCheck } from './access/host-check.ts';
+import { assertReady, type Directory, isUpstream, type Readiness, type Upstream } from './directory.ts';
 import { answerError, logRefusal } from './errors/answer-error.ts';
 import { typedError } from './errors/framework-error.ts';
 import { STATUS_OF } from './errors/problem.ts';
@@ -38,7 +40,7 @@ import { acceptJsonBodies } from './wire/json-body.ts';
 import { assertKnown } from './wire/query.ts';
 
 export interface AppParts {
-  readonly runtime: ServedRuntime;
+  readonly directory: Directory;
   readonly log: Logger;
   readonly options: ResolvedOptions;
   readonly hostCheck: HostCheck;
@@ -59,6 +61,9 @@ export interface AppParts {
   readonly isWebSocket?: (request: IncomingMessage) => boolean;
 }
 
+/** The prefix of the routes of a runtime. */
+const RUNTIME_PREFIX = '/v1/runtimes/:r';
+
 const RUNTIME_ROUTES = [
   runtimeRoutes,
   workerRoutes,
@@ -71,7 +76,7 @@ const RUNTIME_ROUTES = [
 
 /** Creates the server. Every request passes one gate, and every error is answered in one place. */
 export const createApp = (parts: AppParts): FastifyInstance => {
-  const { runtime, options, streams, answers, bodies, log } = parts;
+  const { directory, options, streams, answers, bodies, log } = parts;
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     answerError(parts.log, typedError(error, options.bodyBytes), request, reply);
 
@@ -97,6 +102,8 @@ export const createApp = (parts: AppParts): FastifyInstance => {
     clientErrorHandler: (error, socket) => answerProtocolError(parts, error, socket),
     frameworkErrors: (error, request, reply) => {
       reply.header('x-request-id', request.id);
+      // no hook has seen the request
+      request.caller = ANYONE;
       fail(error, request as FastifyRequest, reply as FastifyReply);
     },
   });
@@ -112,21 +119,16 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   limitAnswers(app, answers, log);
   recordAnswers(app, parts);
 
-  const context: RouteContext = { runtime, streams, connections: parts.connections, reads: new Reads() };
+  const context: RouteContext = { directory, streams, connections: parts.connections, reads: new Reads() };
   healthRoutes(app, context);
   contractRoutes(parts.routes)(app, context);
   metricsRoute(parts.measurements)(app, context);
   runtimesRoute(app, context);
   app.register(
     async (scope) => {
-      scope.addHook('onRequest', async (request) => {
-        const runtimeId = pathParameter(request, 'r');
-        if (runtimeId !== 'self' && runtimeId !== runtime.runtimeId)
-          throw new RuntimeError('RUNTIME_NOT_FOUND');
-      });
       for (const routes of [...RUNTIME_ROUTES, extraRoutes(parts.extras ?? [])]) routes(scope, context);
     },
-    { prefix: '/v1/runtimes/:r' },
+    { prefix: RUNTIME_PREFIX },
   );
   return app;
 };
@@ -166,16 +168,18 @@ const unknownPathError = (url: string): RuntimeError => {
 /** Adds the checks that every request has to pass, in this order, before its body is read. */
 const addGate = (
   app: FastifyInstance,
-  { runtime, hostCheck, access, exchanges, connections, answers, routes, isWebSocket }: AppParts,
+  { directory, hostCheck, access, exchanges, connections, answers, routes, isWebSocket }: AppParts,
 ): void => {
   routes.watch(app);
-  app.decorateRequest('callerName', null);
+  app.decorateRequest('caller');
+  app.decorateRequest('served');
   app.decorateRequest('isStream', false);
   connections.watch(app.server);
 
   app.addHook('onRequest', async (request, reply) => {
     const { headers, raw, routeOptions } = request;
     exchanges.add(reply.raw);
+    request.caller = ANYONE;
     reply.headers({
       'x-request-id': request.id,
       'cache-control': 'no-store',
@@ -193,12 +197,15 @@ const addGate = (
       if (isPreflight(request)) return answerPreflight(reply, routes.methodsAt(request.url));
     }
     if (needed !== 'public') {
-      const caller = access.identify(headers);
-      request.callerName = caller.name;
-      assertMay(caller, needed);
+      const caller = access.identify(raw);
+      // most callers are identified without a wait, and then the request needs none
+      request.caller = caller instanceof Promise ? await caller : caller;
+      assertMay(request.caller, needed);
     }
-    if (!routeOptions.config.isAlwaysServed) assertReady(runtime);
-    if (runtime.status !== 'running') reply.header('connection', 'close');
+    const target = targetOf(request, directory);
+    const readiness: Readiness = target === null || isUpstream(target) ? directory : target;
+    if (!routeOptions.config.isAlwaysServed) assertReady(readiness);
+    if (readiness.status !== 'running') reply.header('connection', 'close');
     if (request.is404) {
       const methods = routes.methodsAt(request.url);
       if (methods.length === 0 && isWebSocket?.(raw)) {
@@ -215,9 +222,36 @@ const addGate = (
     if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
       throw new RuntimeError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content encoding');
     }
+    if (target !== null && isUpstream(target)) return passOn(target, request, reply, connections);
     assertRoomForAnswer(request, answers);
+    if (target !== null) request.served = target;
     return undefined;
   });
+};
+
+/** Returns the runtime that the path of a known route names; null if the route belongs to no runtime. */
+const targetOf = (request: FastifyRequest, directory: Directory): ServedRuntime | Upstream | null => {
+  if (request.is404 || !request.routeOptions.url?.startsWith(RUNTIME_PREFIX)) return null;
+  return directory.get(pathParameter(request, 'r'), request.caller);
+};
+
+/** Passes a request to a runtime elsewhere, which checks what the routes of a served runtime check. */
+const passOn = (
+  upstream: Upstream,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  connections: ConnectionLimit,
+): FastifyReply => {
+  // the answer may be a stream or a long wait, which only its head tells
+  const release = connections.hold();
+  if (release === null) throw connections.heldError;
+  const { raw } = reply;
+  raw.once('close', release);
+  for (const [name, value] of Object.entries(reply.getHeaders())) raw.setHeader(name, value as string);
+  request.isStream = true;
+  reply.hijack();
+  upstream.pass(request.raw, raw, request.caller);
+  return reply;
 };
 
 /** Counts every answer, and logs the successful ones: an error has a log line already. */
@@ -234,14 +268,6 @@ const recordAnswers = (app: FastifyInstance, { log, measurements }: AppParts): v
     );
     if (reply.statusCode < 400) logAnswer(log, request, reply);
   });
-};
-
-/** @throws STORE_LOST the runtime has ended · RUNTIME_NOT_READY the store is not open yet, or failed to open */
-const assertReady = ({ status, failure }: ServedRuntime): void => {
-  if (failure) throw failure;
-  if (status === 'new' || status === 'starting' || status === 'failed') {
-    throw new RuntimeError('RUNTIME_NOT_READY', undefined, { details: { status } });
-  }
 };
 
 /** Answers a request that is malformed, too large or too slow, if nothing was written to the connection yet. */

@@ -1,12 +1,17 @@
 import type { RuntimePlugin } from '@worker-runtime/core';
+import type { Permission } from '@worker-runtime/core/plugin-kit';
 import { type HttpListener, http } from './http.ts';
 
-export type { Caller } from './access/access.ts';
-export type { Permission } from './access/permission.ts';
+export type { Access } from './access/access.ts';
+export { assertMay, type Caller } from './access/caller.ts';
 export type { Token } from './access/token.ts';
+export type { Directory, Upstream } from './directory.ts';
 export { type HttpListener, http } from './http.ts';
+export { HttpServer } from './http-server.ts';
 export type { HttpOptions } from './options.ts';
-export type { UnreadBytes, UpgradeHandler } from './upgrades.ts';
+export type { UnreadBytes, Upgrade, UpgradeHandler } from './upgrades.ts';
+
+export type { Permission };
 
 /**
  * Creates the plugin for the command line, which passes unchecked options.

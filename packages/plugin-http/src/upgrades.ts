@@ -2,21 +2,33 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { FastifyInstance } from 'fastify';
+import { type Caller, whenAuthorityEnds } from './access/caller.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
+import { type Directory, isUpstream, type Upstream } from './directory.ts';
 import { logRefusal } from './errors/answer-error.ts';
 import { refuseSocket } from './errors/raw-problem.ts';
 import { correlationIdOf } from './logging/correlation.ts';
 import { type ByteTotal, Transfer } from './traffic/byte-total.ts';
 import type { Turns } from './traffic/turns.ts';
 
+/** A request for another protocol, which has passed the checks of Host, Origin and permission. */
+export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  /** The first bytes of the new protocol, if they have arrived. */
+  readonly head: Buffer;
+  readonly caller: Caller;
+  /** The runtime that the path names, as the caller may use it; null if the path names none. */
+  readonly served: ServedRuntime | null;
+  readonly unread: UnreadBytes;
+  /** Calls back when the authority of the caller ends. The handler then closes the connection with AUTHORITY_EXPIRED. */
+  readonly whenAuthorityEnds: (ended: () => void) => void;
+}
+
 /** Takes over a connection that asks for another protocol. Returns true if it does. */
-export type UpgradeHandler = (
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  unread: UnreadBytes,
-) => boolean;
+export type UpgradeHandler = (upgrade: Upgrade) => boolean;
 
 /** The bytes of an upgraded connection that its client has not read yet, as a part of `totalAnswerBytes`. */
 export interface UnreadBytes {
@@ -32,9 +44,14 @@ export interface UpgradeParts {
   readonly answers: ByteTotal;
   readonly turns: Turns;
   readonly log: Logger;
-  /** Checks Host, Origin and permission of an upgrade. @throws the refusal */
-  readonly check: (request: IncomingMessage) => void;
+  readonly directory: Directory;
+  /** Checks Host, Origin and permission of an upgrade, and returns the sender. @throws the refusal */
+  readonly check: (request: IncomingMessage) => Caller | Promise<Caller>;
 }
+
+/** Returns the runtime id in a path below `/v1/runtimes`; null for any other path. */
+const runtimeIdIn = ({ url = '' }: IncomingMessage): string | null =>
+  /^\/v1\/runtimes\/([A-Za-z0-9._-]{1,64})\//.exec(url)?.[1] ?? null;
 
 const isWebSocket = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && headers.upgrade?.trim().toLowerCase() === 'websocket';
@@ -56,7 +73,7 @@ const headWithoutUpgrade = ({ method, url, httpVersion, rawHeaders }: IncomingMe
  */
 export const offerUpgrades = (
   { server }: FastifyInstance,
-  { handlers, connections, answers, turns, log, check }: UpgradeParts,
+  { handlers, connections, answers, turns, log, directory, check }: UpgradeParts,
 ): void => {
   const refuse = (request: IncomingMessage, socket: Duplex, error: unknown): void => {
     const refusal = RuntimeError.from(error);
@@ -77,27 +94,21 @@ export const offerUpgrades = (
     socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
     server.emit('connection', socket);
   };
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    // the answer before it is not finished, and a client must not send anything in between
-    if (turns.isBusy(socket)) return void socket.destroy();
-    // Node no longer listens to this socket, and an unhandled 'error' event would end the process
-    socket.on('error', destroy);
+  const offer = async (request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> => {
+    let caller: Caller;
     try {
       if (connections.isRefused(socket)) throw connections.limitError;
-      check(request);
+      caller = await check(request);
     } catch (error) {
       return isWebSocket(request) ? refuse(request, socket, error) : ignore(request, socket, head);
     }
+    if (socket.destroyed) return;
     const release = connections.hold();
     try {
       if (release === null && isWebSocket(request)) throw connections.heldError;
-      const unread = unreadOf(socket);
-      if (release !== null && handlers.some((handler) => handler(request, socket, head, unread))) {
+      if (release !== null && take(request, socket, head, caller)) {
         connections.busy(socket);
-        socket.once('close', () => {
-          release();
-          unread.hold(0);
-        });
+        socket.once('close', release);
         return;
       }
       if (isWebSocket(request)) throw new RuntimeError('ROUTE_NOT_FOUND');
@@ -107,6 +118,40 @@ export const offerUpgrades = (
     }
     release?.();
     if (!socket.destroyed) ignore(request, socket, head);
+  };
+  // an upgrade to another protocol is ignored if no handler takes it, and then the route refuses an unknown runtime
+  const runtimeOf = (request: IncomingMessage, caller: Caller): ServedRuntime | Upstream | null => {
+    const id = runtimeIdIn(request);
+    try {
+      return id === null ? null : directory.get(id, caller);
+    } catch (error) {
+      if (isWebSocket(request)) throw error;
+      return null;
+    }
+  };
+  const take = (request: IncomingMessage, socket: Socket, head: Buffer, caller: Caller): boolean => {
+    const served = runtimeOf(request, caller);
+    if (served !== null && isUpstream(served)) {
+      served.passUpgrade(request, socket, head, caller);
+      return true;
+    }
+    const unread = unreadOf(socket);
+    const ends = (ended: () => void): void => void socket.once('close', whenAuthorityEnds(caller, ended));
+    if (
+      !handlers.some((handle) =>
+        handle({ request, socket, head, caller, served, unread, whenAuthorityEnds: ends }),
+      )
+    )
+      return false;
+    socket.once('close', () => unread.hold(0));
+    return true;
+  };
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    // the answer before it is not finished, and a client must not send anything in between
+    if (turns.isBusy(socket)) return void socket.destroy();
+    // Node no longer listens to this socket, and an unhandled 'error' event would end the process
+    socket.on('error', destroy);
+    void offer(request, socket, head);
   });
 };
 

@@ -3,9 +3,10 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Runtime, RuntimeError } from '@worker-runtime/core';
+import { covers } from '@worker-runtime/core/plugin-kit';
 import test, { type ExecutionContext } from 'ava';
-import { covers, type RoutePermission } from '../src/access/permission.ts';
-import { http, type Permission, type Token } from '../src/index.ts';
+import type { RoutePermission } from '../src/access/permission.ts';
+import { assertMay, http, type Permission, type Token } from '../src/index.ts';
 import { RouteTable } from '../src/route-table.ts';
 import { allRoutes } from './all-routes.ts';
 import { connectTo, exchange, problemIn, restOf } from './raw-client.ts';
@@ -173,9 +174,11 @@ test('a page of an allowed origin may send a token; its preflight needs none', a
 
 test('an upgrade needs a token, in the header or as a subprotocol, and its handler may need a higher permission', async (t) => {
   const served = prepare(t, { http: { tokens } });
-  served.web.onUpgrade((request, socket) => {
-    const { name } = served.web.authorize(request, request.url === '/admin' ? 'admin' : 'observe');
-    socket.end(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\n${name}`);
+  served.web.onUpgrade(({ request, socket, caller }) => {
+    if (request.url === '/admin') assertMay(caller, 'admin');
+    socket.end(
+      `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\n${caller.name}`,
+    );
     return true;
   });
   await served.runtime.start();

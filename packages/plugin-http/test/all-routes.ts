@@ -1,10 +1,11 @@
 import { Runtime, silentLogger } from '@worker-runtime/core';
-import { Access } from '../src/access/access.ts';
+import { TokenAccess } from '../src/access/access.ts';
 import { ConnectionLimit } from '../src/access/connection-limit.ts';
 import { HostCheck } from '../src/access/host-check.ts';
 import { createApp } from '../src/app.ts';
 import { Exchanges } from '../src/exchanges.ts';
 import { Measurements } from '../src/metrics/measurements.ts';
+import { OneRuntime } from '../src/one-runtime.ts';
 import { resolveOptions } from '../src/options.ts';
 import { type Route, RouteTable } from '../src/route-table.ts';
 import { StreamResponses } from '../src/streams/stream-responses.ts';
@@ -20,18 +21,18 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
   const runtime = new Runtime();
   const connections = new ConnectionLimit(1);
   const app = createApp({
-    runtime,
+    directory: new OneRuntime(runtime),
     log: silentLogger,
     options,
     hostCheck: new HostCheck(options),
-    access: new Access([]),
+    access: new TokenAccess([]),
     streams: new StreamResponses(options, connections, new ByteTotal(1), silentLogger),
     exchanges: new Exchanges(),
     connections,
     turns: new Turns(connections),
     answers: new ByteTotal(1),
     bodies: new ByteTotal(1),
-    measurements: new Measurements(runtime, {
+    measurements: new Measurements({
       connections: none,
       streams: none,
       answerBytes: none,

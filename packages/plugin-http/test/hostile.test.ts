@@ -172,7 +172,7 @@ test('P20: a refused peer that does not close is disconnected', async (t) => {
 
 test('an upgrade whose connection breaks during the refusal does not affect the server', async (t) => {
   const served = prepare(t);
-  served.web.onUpgrade((_request, socket) => {
+  served.web.onUpgrade(({ socket }) => {
     socket.destroy(new Error('reset'));
     return false;
   });
@@ -341,7 +341,7 @@ test('an upgrade without a handler is a plain request; one with a handler passes
   t.regex(await ask(await serve(t), 'localhost', '/chat'), /^HTTP\/1\.1 404/);
 
   const offering = prepare(t);
-  offering.web.onUpgrade((request, socket) => {
+  offering.web.onUpgrade(({ request, socket }) => {
     if (request.url !== '/chat') return false;
     socket.end('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: chat\r\n\r\nhello');
     return true;
@@ -358,8 +358,8 @@ test('an upgrade without a handler is a plain request; one with a handler passes
 test('P25: an upgrade that no handler takes is ignored, and the request is answered with its body', async (t) => {
   const served = prepare(t, { http: { tokens: TOKENS } });
   // as the WebSocket plugin does
-  served.web.onUpgrade(({ headers }) => {
-    if (headers.upgrade === 'websocket') throw new RuntimeError('VERSION_UNSUPPORTED');
+  served.web.onUpgrade(({ request }) => {
+    if (request.headers.upgrade === 'websocket') throw new RuntimeError('VERSION_UNSUPPORTED');
     return false;
   });
   await served.runtime.start();

@@ -43,13 +43,13 @@ test('requests, commits, diagnostics and the process are measured', async (t) =>
   is('http_requests_total{method="other",route="none",status="404"}', 1);
   is(`http_request_duration_seconds_count{method="POST",route="${route}/inputs"}`, 2);
   is('http_streams', 1);
-  is('workers{status="idle"}', 1);
-  is('workers{status="stopped"}', 0);
-  is('store_healthy', 1);
-  is('events_total{type="run.finished"}', 2);
-  is('diagnostics_total{code="ENGINE_FAILED"}', 1);
+  is('workers{runtime="self",status="idle"}', 1);
+  is('workers{runtime="self",status="stopped"}', 0);
+  is('store_healthy{runtime="self"}', 1);
+  is('events_total{runtime="self",type="run.finished"}', 2);
+  is('diagnostics_total{runtime="self",code="ENGINE_FAILED"}', 1);
   t.true((samples.get('worker_runtime_http_connections') ?? 0) >= 1);
-  t.true((samples.get('worker_runtime_commits_total') ?? 0) >= 4);
+  t.true((samples.get('worker_runtime_commits_total{runtime="self"}') ?? 0) >= 4);
   t.true((samples.get('process_resident_memory_bytes') ?? 0) > 1_000_000);
   t.true([...samples.keys()].some((name) => name.startsWith('nodejs_eventloop_lag')));
   stream.close();
@@ -82,8 +82,8 @@ test('two runtimes in one process are measured separately', async (t) => {
   };
   const first = await serveAda(t);
   const second = await serve(t, { plugins: [silent] });
-  t.is((await scrape(first)).get('worker_runtime_workers{status="idle"}'), 1);
-  t.is((await scrape(second)).get('worker_runtime_workers{status="idle"}'), 0);
+  t.is((await scrape(first)).get('worker_runtime_workers{runtime="self",status="idle"}'), 1);
+  t.is((await scrape(second)).get('worker_runtime_workers{runtime="self",status="idle"}'), 0);
 });
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';

@@ -16,8 +16,10 @@ test('one runtime is served, under its id and as self', async (t) => {
   t.is(body.next, null);
   t.deepEqual((await call(`/v1/runtimes?after=${body.asOf}`)).body.items, []);
   isProblem(t, await call('/v1/runtimes?after=elsewhere'), 400, 'CURSOR_INVALID');
-  // the list is sorted by id
-  const others = ['0', 'z'].map((digit) => `runtime_${digit.repeat(26)}`);
+  t.like(body.items[0], { name: 'self', kind: 'embedded', state: 'ok', error: null });
+  t.is(body.items[0].summary.status, 'running');
+  // the list is sorted by name, so that a cursor may name a runtime that is not there
+  const others = ['n.alpha', 'n.zeta'];
   const counts = others.map(async (after) => (await call(`/v1/runtimes?after=${after}`)).body.items.length);
   t.deepEqual(await Promise.all(counts), [1, 0]);
 
@@ -59,7 +61,7 @@ test('a command for another runtime reaches no Worker of this one', async (t) =>
 });
 
 test('a Worker is created, read, listed, updated and deleted', async (t) => {
-  const { call, runtime } = await serve(t);
+  const { call, url } = await serve(t);
   const spec = {
     engine: 'puppet',
     workerId: 'ada',
@@ -69,10 +71,12 @@ test('a Worker is created, read, listed, updated and deleted', async (t) => {
   };
   const created = await call('workers', post(spec));
   t.is(created.status, 201);
-  t.is(created.headers.get('location'), `/v1/runtimes/${runtime.runtimeId}/workers/ada`);
+  const location = created.headers.get('location') ?? '';
+  t.is(location, 'workers/ada');
+  t.is((await fetch(new URL(location, url('workers')))).status, 200);
   t.is(created.body.displayName, 'Ada');
   t.false('initialInput' in created.body);
-  t.deepEqual((await call(created.headers.get('location') ?? '')).body, created.body);
+  t.deepEqual((await call(location)).body, created.body);
 
   const changed = await call('workers/ada', {
     method: 'PATCH',

@@ -155,8 +155,8 @@ test('P23: the bodies of all clients together stay within a limit; slow ones mak
 
 test('P23: streams, sockets and waiting requests leave a tenth of the connections to others', async (t) => {
   const served = prepare(t, { http: { connections: 20 } });
-  served.web.onUpgrade(({ headers }, socket) => {
-    if (headers.upgrade !== 'websocket') return false;
+  served.web.onUpgrade(({ request, socket }) => {
+    if (request.headers.upgrade !== 'websocket') return false;
     socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
     socket.resume();
     socket.once('end', () => socket.end());

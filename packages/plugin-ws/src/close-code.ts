@@ -47,6 +47,7 @@ export const CLOSE_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   STORE_LOST: goingAway,
 
   REQUEST_TIMEOUT: tryAgainLater,
+  AUTHORITY_EXPIRED: tryAgainLater,
   WORKER_BUSY: tryAgainLater,
   CLAIM_CONFLICT: tryAgainLater,
   IDEMPOTENCY_IN_FLIGHT: tryAgainLater,

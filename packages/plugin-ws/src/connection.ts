@@ -17,7 +17,6 @@ import { wireProblemOf } from './wire-problem.ts';
 
 /** The services that all connections of a plugin share. */
 export interface ConnectionContext {
-  readonly runtime: ServedRuntime;
   readonly limits: ResolvedLimits;
   readonly frames: FrameCache;
   readonly scheduler: SendScheduler;
@@ -26,6 +25,8 @@ export interface ConnectionContext {
 
 /** One connection as its source hands it over. */
 export interface Accepted {
+  /** The runtime that the connection is about, as its caller may use it. */
+  readonly runtime: ServedRuntime;
   readonly ws: WebSocket;
   readonly socket: Duplex;
   readonly unread: UnreadBytes;
@@ -73,8 +74,8 @@ export class Connection implements Sender {
   #pingedAt = performance.now();
   #missedPongs = 0;
 
-  constructor(context: ConnectionContext, { ws, socket, unread }: Accepted, correlationId: string) {
-    const { runtime, limits, frames, scheduler } = context;
+  constructor(context: ConnectionContext, { runtime, ws, socket, unread }: Accepted, correlationId: string) {
+    const { limits, frames, scheduler } = context;
     this.#context = context;
     this.#ws = ws;
     this.#socket = socket;

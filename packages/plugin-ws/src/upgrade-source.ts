@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 
 /** The bytes of one connection that its client has not read yet, as a part of those of all clients of the source. */
 export interface UnreadBytes {
@@ -9,9 +10,21 @@ export interface UnreadBytes {
   hold(bytes: number): void;
 }
 
+/** A request for a WebSocket, which the source has checked. */
+export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  /** The runtime that the path names, as the caller may use it; null if the path names none. */
+  readonly served: ServedRuntime | null;
+  readonly unread: UnreadBytes;
+  /** Calls back when the authority of the caller ends. */
+  readonly whenAuthorityEnds: (ended: () => void) => void;
+}
+
 /**
  * The source of connections. It is all that this plugin needs of a listener. The source must check Host, Origin and
- * access before it offers an upgrade.
+ * access before it offers an upgrade, and find the runtime of the path.
  */
 export interface UpgradeSource {
   /**
@@ -20,8 +33,5 @@ export interface UpgradeSource {
    * asked for no upgrade. A plain request that `isWebSocket` recognizes should be answered
    * with the need for an upgrade.
    */
-  onUpgrade(
-    handler: (request: IncomingMessage, socket: Duplex, head: Buffer, unread: UnreadBytes) => boolean,
-    isWebSocket: (request: IncomingMessage) => boolean,
-  ): void;
+  onUpgrade(handler: (upgrade: Upgrade) => boolean, isWebSocket: (request: IncomingMessage) => boolean): void;
 }

@@ -1,22 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { type Drain, type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
-import { WebSocketServer } from 'ws';
-import { Connection, type ConnectionContext } from './connection.ts';
-import { Connections } from './connections.ts';
-import { FrameCache } from './frame-cache.ts';
-import { assertHandshake, isForStream, isHandshake } from './handshake.ts';
-import { SUBPROTOCOL } from './hello.ts';
-import { type ResolvedLimits, resolveLimits, type WsLimits } from './options.ts';
-import { SendScheduler } from './send-scheduler.ts';
+import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { resolveLimits, type WsLimits } from './options.ts';
+import { SocketServer } from './socket-server.ts';
 import type { UpgradeSource } from './upgrade-source.ts';
 
 export interface WsOptions extends WsLimits {
   /** The source of connections, such as `http()`. */
   readonly on: UpgradeSource;
 }
-
-/** Limits the fragments of one message: short messages need few. The types of ws lack these options. */
-const FRAGMENT_LIMITS = { maxFragments: 64, maxBufferedChunks: 1_024 };
 
 /** A plugin whose source of connections is set later. */
 export interface WsPlugin extends RuntimePlugin {
@@ -26,10 +16,12 @@ export interface WsPlugin extends RuntimePlugin {
 
 class WsObservation implements WsPlugin {
   readonly name = 'ws';
-  readonly #limits: ResolvedLimits;
+  readonly #limits: WsLimits;
   #on: UpgradeSource | null;
 
-  constructor(on: UpgradeSource | null, limits: ResolvedLimits) {
+  /** @throws INVALID_REQUEST a limit is unknown or invalid */
+  constructor(on: UpgradeSource | null, limits: WsLimits) {
+    resolveLimits(limits);
     this.#on = on;
     this.#limits = limits;
   }
@@ -39,64 +31,19 @@ class WsObservation implements WsPlugin {
   }
 
   apply(host: PluginHost): void {
-    const { runtime, hooks, log } = host;
-    const limits = this.#limits;
+    const { hooks, log } = host;
     if (this.#on === null) {
       throw new RuntimeError('PLUGIN_FAILED', 'The plugin "ws" needs a plugin that listens, such as "http"', {
         details: { plugin: 'ws' },
       });
     }
-    const connections = new Connections();
-    const context: ConnectionContext = {
-      runtime,
-      limits,
-      frames: new FrameCache(),
-      scheduler: new SendScheduler(),
-      log,
-    };
-    const server = this.#server();
-    this.#on.onUpgrade((request, socket, head, unread) => {
-      if (!isForStream(request) || !isHandshake(request)) return false;
-      assertHandshake(request, runtime);
-      server.handleUpgrade(request, socket, head, (ws) => {
-        connections.add(new Connection(context, { ws, socket, unread }, randomUUID()));
-      });
-      return true;
-    }, isForStream);
+    const server = new SocketServer(this.#limits, log);
+    server.listenOn(this.#on);
     hooks.start.tapPromise(async () => {
-      host.defer(() => connections.close());
-      connections.watch(limits);
+      host.defer(() => server.close());
+      server.watch();
     });
-    hooks.drain.tapPromise((drain) => this.#drain(connections, drain));
-  }
-
-  #server(): WebSocketServer {
-    const server = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      maxPayload: this.#limits.messageBytes,
-      ...FRAGMENT_LIMITS,
-      autoPong: false,
-      perMessageDeflate: false,
-      handleProtocols: () => SUBPROTOCOL,
-    });
-    // emitted within handleUpgrade, so the error reaches the source, which answers it with a problem
-    server.on('wsClientError', (cause) => {
-      throw new RuntimeError('INVALID_REQUEST', 'The request is not a valid WebSocket handshake', { cause });
-    });
-    return server;
-  }
-
-  async #drain(connections: Connections, { signal }: Drain): Promise<void> {
-    const cut = new AbortController();
-    const abort = (): void => cut.abort();
-    const timer = setTimeout(abort, this.#limits.drainMs);
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-    await connections.finish('RUNTIME_STOPPING', cut.signal);
-    clearTimeout(timer);
-    signal.removeEventListener('abort', abort);
-    connections.close();
+    hooks.drain.tapPromise(({ signal }) => server.drain(signal));
   }
 }
 
@@ -105,12 +52,11 @@ class WsObservation implements WsPlugin {
  * carries many Workers and the watch. A client that does not read costs one write and a position for each subscription.
  * @throws INVALID_REQUEST an option is unknown or invalid
  */
-export const wsObservation = ({ on, ...limits }: WsOptions): RuntimePlugin =>
-  new WsObservation(on, resolveLimits(limits));
+export const wsObservation = ({ on, ...limits }: WsOptions): RuntimePlugin => new WsObservation(on, limits);
 
 /**
  * Creates the plugin for the command line, which passes unchecked options and then calls `listenOn`.
  * @throws INVALID_REQUEST an option is unknown (the message names the known ones) or invalid
  */
 export const wsPlugin = (options: Readonly<Record<string, unknown>>): WsPlugin =>
-  new WsObservation(null, resolveLimits(options));
+  new WsObservation(null, options);

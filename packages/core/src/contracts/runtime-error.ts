@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   HEADERS_TOO_LARGE: { title: 'The headers are too large', retryable: false },
   REQUEST_TIMEOUT: { title: 'The request did not arrive in time', retryable: true },
   VERSION_UNSUPPORTED: { title: 'The version is not supported', retryable: false },
+  AUTHORITY_EXPIRED: { title: 'The authority of the caller has ended', retryable: true },
   UNAUTHENTICATED: { title: 'Authentication is required', retryable: false },
   FORBIDDEN: { title: 'The required permission is missing', retryable: false },
   // things that do not exist

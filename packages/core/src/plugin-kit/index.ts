@@ -31,6 +31,7 @@ export type {
 } from '../contracts/event.ts';
 export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
 export type { ModelUsage } from '../contracts/overview.ts';
+export type { RuntimeEntry, RuntimeState } from '../contracts/runtime-entry.ts';
 export {
   invalidRequest,
   limitReached,
@@ -40,6 +41,14 @@ export {
   type RequestIssue,
 } from '../contracts/runtime-error.ts';
 // the contract of transports
+export {
+  covers,
+  type Labels,
+  PERMISSIONS,
+  type Permission,
+  type Scope,
+  UNLIMITED,
+} from '../contracts/scope.ts';
 export type { ServedRuntime } from '../contracts/served-runtime.ts';
 // the contract of stores
 export type {

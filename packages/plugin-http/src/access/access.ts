@@ -1,18 +1,19 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
-import { covers, type Permission } from './permission.ts';
+import { UNLIMITED } from '@worker-runtime/core/plugin-kit';
+import { type Caller, callerOf, UNRESTRICTED } from './caller.ts';
 import type { Token } from './token.ts';
 
-/** The sender of a request, by its token. */
-export interface Caller {
-  /** The name of the token; null if the server has no tokens. */
-  readonly name: string | null;
-  readonly permissions: readonly Permission[];
+/** Identifies the senders of requests. */
+export interface Access {
+  /** True if every caller is an admin. Then only loopback may be served. */
+  readonly isOpen: boolean;
+  /** Returns the sender of a request. @throws UNAUTHENTICATED */
+  identify(request: IncomingMessage): Caller | Promise<Caller>;
+  /** Returns the sender of a request for an upgrade. @throws UNAUTHENTICATED */
+  identifyUpgrade(request: IncomingMessage): Caller | Promise<Caller>;
 }
-
-/** Every caller of a server without tokens. */
-const UNRESTRICTED: Caller = { name: null, permissions: ['admin'] };
 
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const SUBPROTOCOL = /^bearer\.([A-Za-z0-9_-]+)$/;
@@ -30,29 +31,28 @@ const subprotocolToken = (headers: IncomingHttpHeaders): string | null => {
   return null;
 };
 
-/** Identifies callers by their tokens. Without tokens every caller is an admin; then only loopback is served. */
-export class Access {
+/** Identifies callers by their tokens. Without tokens every caller is an admin. */
+export class TokenAccess implements Access {
   readonly #tokens: readonly { readonly caller: Caller; readonly digest: Buffer }[];
 
   constructor(tokens: readonly Token[]) {
     this.#tokens = tokens.map(({ name, permission, sha256 }) => ({
-      caller: { name, permissions: [permission].flat() },
+      caller: callerOf(name, { ...UNLIMITED, permissions: [permission].flat() }),
       digest: Buffer.from(sha256, 'hex'),
     }));
   }
 
-  /** True if there are no tokens. */
   get isOpen(): boolean {
     return this.#tokens.length === 0;
   }
 
-  /** Returns the sender of a request. @throws UNAUTHENTICATED no token, or an unknown one */
-  identify(headers: IncomingHttpHeaders): Caller {
+  /** @throws UNAUTHENTICATED no token, or an unknown one */
+  identify({ headers }: IncomingMessage): Caller {
     return this.#identify(headerToken(headers));
   }
 
-  /** Returns the sender of an upgrade request, whose token may also be a subprotocol. @throws UNAUTHENTICATED */
-  identifyUpgrade(headers: IncomingHttpHeaders): Caller {
+  /** The token may also be a subprotocol. @throws UNAUTHENTICATED no token, or an unknown one */
+  identifyUpgrade({ headers }: IncomingMessage): Caller {
     return this.#identify(headerToken(headers) ?? subprotocolToken(headers));
   }
 
@@ -72,14 +72,6 @@ export class Access {
     return found;
   }
 }
-
-/** @throws FORBIDDEN the caller lacks the permission */
-export const assertMay = ({ permissions }: Caller, needed: Permission): void => {
-  if (covers(permissions, needed)) return;
-  throw new RuntimeError('FORBIDDEN', `This request needs the permission "${needed}"`, {
-    details: { needed, permissions },
-  });
-};
 
 /** Returns the `WWW-Authenticate` header of an error; null if no other token would help. */
 export const challengeOf = ({ code, details }: RuntimeError): string | null => {

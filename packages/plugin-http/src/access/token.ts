@@ -1,5 +1,6 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { isPermission, PERMISSIONS, type Permission } from './permission.ts';
+import { PERMISSIONS, type Permission } from '@worker-runtime/core/plugin-kit';
+import { isPermission } from './permission.ts';
 
 /** The configuration of an access token. It has the digest only, so that a reader of the configuration cannot use it. */
 export interface Token {

@@ -14,7 +14,7 @@ export const fieldsOf = (request: FastifyRequest): Readonly<Record<string, strin
   return {
     correlationId: request.id,
     ...(traceId !== null && { traceId }),
-    ...(request.callerName !== null && { caller: request.callerName }),
+    ...(request.caller.name !== null && { caller: request.caller.name }),
     method: request.method,
     path: pathOf(request),
   };

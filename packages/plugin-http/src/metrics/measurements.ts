@@ -1,4 +1,4 @@
-import type { Committed, Diagnostic, WorkerStatus } from '@worker-runtime/core';
+import type { PluginHooks, WorkerStatus } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
@@ -30,16 +30,34 @@ const metricsOfProcess = (): Registry => {
   return processMetrics;
 };
 
-/** The metrics of a runtime and its listener. Labels come from fixed sets, so the number of series is bounded. */
+/** One runtime, and the counts of its hooks. */
+class Measured {
+  readonly events = new Tally();
+  readonly diagnostics = new Tally(DIAGNOSTIC_CODES);
+  commits = 0;
+  readonly runtime: ServedRuntime;
+
+  constructor(runtime: ServedRuntime, hooks: Pick<PluginHooks, 'committed' | 'diagnostic'>) {
+    this.runtime = runtime;
+    hooks.committed.tap(({ events }) => {
+      this.commits += 1;
+      for (const { type } of events) this.events.add(type);
+    });
+    hooks.diagnostic.tap(({ code }) => this.diagnostics.add(code));
+  }
+}
+
+/**
+ * The metrics of a listener and of the runtimes in its process. Labels come from fixed sets and from the names of runtimes in
+ * the configuration, so the number of series is bounded.
+ */
 export class Measurements {
   readonly #own = new Registry();
-  readonly #events = new Tally();
-  readonly #diagnostics = new Tally(DIAGNOSTIC_CODES);
+  readonly #runtimes = new Map<string, Measured>();
   readonly #requests: Counter;
   readonly #durations: Histogram;
-  #commits = 0;
 
-  constructor(runtime: ServedRuntime, gauges: Gauges) {
+  constructor(gauges: Gauges) {
     const own = this.#own;
     this.#requests = counterOf(own, 'http_requests_total', 'Number of requests that were answered', [
       'method',
@@ -60,31 +78,32 @@ export class Measurements {
     gaugeOf(own, 'http_body_bytes', 'Bytes of the bodies of requests in progress', [], (set) =>
       set(gauges.bodyBytes()),
     );
-    gaugeOf(own, 'workers', 'Number of Workers by status', ['status'], async (set) => {
-      if (runtime.status !== 'running') return;
-      const { workers } = await runtime.summary();
-      for (const status of STATUSES) set(workers[status], status);
+    gaugeOf(own, 'workers', 'Number of Workers by status', ['runtime', 'status'], async (set) => {
+      for (const [name, { runtime }] of this.#running) {
+        const { workers } = await runtime.summary();
+        for (const status of STATUSES) set(workers[status], name, status);
+      }
     });
-    gaugeOf(own, 'store_healthy', '1 if the last commit succeeded, else 0', [], async (set) => {
-      if (runtime.status === 'running') set((await runtime.summary()).store.healthy ? 1 : 0);
+    gaugeOf(own, 'store_healthy', '1 if the last commit succeeded, else 0', ['runtime'], async (set) => {
+      for (const [name, { runtime }] of this.#running)
+        set((await runtime.summary()).store.healthy ? 1 : 0, name);
     });
-    counterOf(own, 'commits_total', 'Number of commits', [], (add) => add(this.#commits));
-    counterOf(own, 'events_total', 'Number of committed events by type', ['type'], (add) =>
-      this.#events.report(add),
-    );
-    counterOf(own, 'diagnostics_total', 'Number of diagnostics by code', ['code'], (add) =>
-      this.#diagnostics.report(add),
-    );
+    counterOf(own, 'commits_total', 'Number of commits', ['runtime'], (add) => {
+      for (const [name, { commits }] of this.#runtimes) add(commits, name);
+    });
+    counterOf(own, 'events_total', 'Number of committed events by type', ['runtime', 'type'], (add) => {
+      for (const [name, { events }] of this.#runtimes) events.report((count, type) => add(count, name, type));
+    });
+    counterOf(own, 'diagnostics_total', 'Number of diagnostics by code', ['runtime', 'code'], (add) => {
+      for (const [name, { diagnostics }] of this.#runtimes)
+        diagnostics.report((count, code) => add(count, name, code));
+    });
   }
 
-  /** Counts a commit: a tap of the hook `committed`. */
-  readonly committed = ({ events }: Committed): void => {
-    this.#commits += 1;
-    for (const { type } of events) this.#events.add(type);
-  };
-
-  /** Counts a diagnostic: a tap of the hook `diagnostic`. */
-  readonly diagnosed = ({ code }: Diagnostic): void => this.#diagnostics.add(code);
+  /** Measures a runtime in this process, under its name in the configuration. Call it before the runtime starts. */
+  measure(name: string, runtime: ServedRuntime, hooks: Pick<PluginHooks, 'committed' | 'diagnostic'>): void {
+    this.#runtimes.set(name, new Measured(runtime, hooks));
+  }
 
   /**
    * Counts an answer. `route` is the declared path, never the requested one. `durationMs` is null for a stream, whose
@@ -93,6 +112,10 @@ export class Measurements {
   answered(method: string, route: string, status: number, durationMs: number | null): void {
     this.#requests.labels(method, route, String(status)).inc();
     if (durationMs !== null) this.#durations.labels(method, route).observe(durationMs / 1_000);
+  }
+
+  get #running(): readonly (readonly [string, Measured])[] {
+    return [...this.#runtimes].filter(([, { runtime }]) => runtime.status === 'running');
   }
 
   get contentType(): string {

@@ -5,14 +5,14 @@ import { defined, Query } from '../wire/query.ts';
 import { pathParameter, type Routes } from './context.ts';
 
 /** Adds the routes of config bundles, which are addressed by the digest of their content. */
-export const bundleRoutes: Routes = (app, { runtime, reads }) => {
+export const bundleRoutes: Routes = (app, { reads }) => {
   app.put('/bundles/:digest', { config: { permission: 'admin' } }, async (request, reply) =>
-    reply.send(await runtime.putBundle(pathParameter(request, 'digest'), bodyOf<JsonValue>(request))),
+    reply.send(await request.served.putBundle(pathParameter(request, 'digest'), bodyOf<JsonValue>(request))),
   );
 
   // the content of a bundle is private configuration: the permission `observe` is not enough
   app.get('/bundles/:digest', { config: { permission: 'admin' } }, async (request, reply) => {
-    return reply.send(await reads.run(() => runtime.getBundle(pathParameter(request, 'digest'))));
+    return reply.send(await reads.run(() => request.served.getBundle(pathParameter(request, 'digest'))));
   });
 
   app.get(
@@ -21,7 +21,9 @@ export const bundleRoutes: Routes = (app, { runtime, reads }) => {
     async (request, reply) => {
       const query = new Query(request);
       const page = await reads.run(() =>
-        runtime.listBundles(defined({ after: query.text('after'), limit: query.limit(runtime.limits) })),
+        request.served.listBundles(
+          defined({ after: query.text('after'), limit: query.limit(request.served.limits) }),
+        ),
       );
       return sendPage(request, reply, page);
     },

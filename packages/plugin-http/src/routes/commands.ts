@@ -10,7 +10,7 @@ const OBSERVE = { config: { permission: 'observe' } } as const;
 const OPERATE = { config: { permission: 'operate' } } as const;
 
 /** Adds the routes of the commands to a Worker. */
-export const commandRoutes: Routes = (app, { runtime, connections }) => {
+export const commandRoutes: Routes = (app, { connections }) => {
   /**
    * Counts a request that waits for a run, until it is answered. Returns a signal that aborts when the caller disconnects
    * before it has its answer, or null at the limit. The signal does not abort after an answer, since each abort creates an
@@ -31,7 +31,7 @@ export const commandRoutes: Routes = (app, { runtime, connections }) => {
     const waitMs = waitMsOf(request.headers.prefer);
     // at the limit the input is accepted without the wait, which is a preference only
     const signal = waitMs > 0 ? beginWait(reply) : null;
-    const { replayed, ...receipt } = await runtime.sendInput(
+    const { replayed, ...receipt } = await request.served.sendInput(
       pathParameter(request, 'w'),
       bodyOf<WorkerInput>(request),
       {
@@ -52,23 +52,23 @@ export const commandRoutes: Routes = (app, { runtime, connections }) => {
     const waiting = { waitMs, ...(signal && { signal }) };
     if (signal) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
     return reply.send(
-      await runtime.waitForRun(pathParameter(request, 'w'), pathParameter(request, 'run'), waiting),
+      await request.served.waitForRun(pathParameter(request, 'w'), pathParameter(request, 'run'), waiting),
     );
   });
 
   app.get('/workers/:w/runs/:run/info', OBSERVE, async (request, reply) =>
-    reply.send(await runtime.getRun(pathParameter(request, 'w'), pathParameter(request, 'run'))),
+    reply.send(await request.served.getRun(pathParameter(request, 'w'), pathParameter(request, 'run'))),
   );
 
   app.post('/workers/:w/cancel', OPERATE, async (request, reply) =>
-    reply.send(await runtime.cancelRun(pathParameter(request, 'w'), optionalBodyOf(request))),
+    reply.send(await request.served.cancelRun(pathParameter(request, 'w'), optionalBodyOf(request))),
   );
 
   app.post('/workers/:w/stop', OPERATE, async (request, reply) =>
-    reply.send(await runtime.stopWorker(pathParameter(request, 'w'), optionalBodyOf(request))),
+    reply.send(await request.served.stopWorker(pathParameter(request, 'w'), optionalBodyOf(request))),
   );
 
   app.post('/workers/:w/resume', OPERATE, async (request, reply) =>
-    reply.send(await runtime.resumeWorker(pathParameter(request, 'w'), optionalBodyOf(request))),
+    reply.send(await request.served.resumeWorker(pathParameter(request, 'w'), optionalBodyOf(request))),
   );
 };

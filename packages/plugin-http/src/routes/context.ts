@@ -1,22 +1,27 @@
 import type { ErrorCode } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Caller } from '../access/caller.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
 import type { RoutePermission } from '../access/permission.ts';
+import type { Directory } from '../directory.ts';
 import type { StreamResponses } from '../streams/stream-responses.ts';
 import type { Transfer } from '../traffic/byte-total.ts';
 import type { Reads } from '../traffic/reads.ts';
 
 /** The services that routes use. */
 export interface RouteContext {
-  readonly runtime: ServedRuntime;
+  readonly directory: Directory;
   readonly streams: StreamResponses;
   readonly connections: ConnectionLimit;
   /** Reads pages, a limited number at once. */
   readonly reads: Reads;
 }
 
-/** Adds the routes of one concept. Those of a runtime are below `/v1/runtimes/{r}`; `r` is checked before they run. */
+/**
+ * Adds the routes of one concept. Those of a runtime are below `/v1/runtimes/{r}`, and use `request.served`, which the gate
+ * has found.
+ */
 export type Routes = (app: FastifyInstance, context: RouteContext) => void;
 
 /** Returns the body of a stream that closes at once with a reason; null if the client did not ask for a stream. */
@@ -37,8 +42,9 @@ declare module 'fastify' {
     readonly closing?: Closing;
   }
   interface FastifyRequest {
-    /** The name of the token, for the operator's log. */
-    callerName: string | null;
+    caller: Caller;
+    /** The runtime that the path names, as the caller may use it. Only for the routes of a runtime. */
+    served: ServedRuntime;
     /** True if the answer is a stream. */
     isStream: boolean;
     /** The bytes of the body; null if the request has none. */

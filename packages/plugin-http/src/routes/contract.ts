@@ -11,7 +11,7 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; 
 /** Adds the OpenAPI document and its page. Both are public, so that a client can be generated without a token. */
 export const contractRoutes =
   (table: RouteTable): Routes =>
-  (app, { runtime }) => {
+  (app, { directory }) => {
     const built = new Map<string, string>();
     /** Builds a text on first use, when all routes are declared. */
     const once = (name: string, build: () => string): string => {
@@ -22,11 +22,11 @@ export const contractRoutes =
     const config = { permission: 'public', isAlwaysServed: true } as const;
     app.get('/openapi.json', { config: { ...config, query: ['version'] } }, async (request, reply) => {
       const version = new Query(request).oneOf('version', OPENAPI_VERSIONS) ?? '3.1';
-      const build = () => JSON.stringify(openApiDocument(table.routes, runtime.limits, version));
+      const build = () => JSON.stringify(openApiDocument(table.routes, directory.limits, version));
       return reply.type(JSON_TYPE).send(once(version, build));
     });
     app.get('/docs', { config }, async (_request, reply) => {
-      const html = once('docs', () => docsPage(openApiDocument(table.routes, runtime.limits)));
+      const html = once('docs', () => docsPage(openApiDocument(table.routes, directory.limits)));
       return reply.header('content-security-policy', POLICY).type('text/html; charset=utf-8').send(html);
     });
   };

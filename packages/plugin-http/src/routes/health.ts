@@ -1,9 +1,9 @@
 import { RuntimeError } from '@worker-runtime/core';
-import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Directory } from '../directory.ts';
 import type { Routes } from './context.ts';
 
 /** @throws STORE_LOST the runtime has ended for good, so only a new process can help */
-const assertNotLost = ({ failure }: ServedRuntime): void => {
+const assertNotLost = ({ failure }: Directory): void => {
   if (failure) throw failure;
 };
 
@@ -11,14 +11,14 @@ const assertNotLost = ({ failure }: ServedRuntime): void => {
  * Adds the liveness and readiness probes. The gate answers `/readyz` while the runtime is not ready yet; the route
  * itself answers while the runtime stops.
  */
-export const healthRoutes: Routes = (app, { runtime }) => {
+export const healthRoutes: Routes = (app, { directory }) => {
   app.get('/livez', { config: { permission: 'public', isAlwaysServed: true } }, async () => {
-    assertNotLost(runtime);
+    assertNotLost(directory);
     return { status: 'alive' };
   });
   app.get('/readyz', { config: { permission: 'public' } }, async () => {
-    assertNotLost(runtime);
-    if (runtime.status === 'running') return { status: 'ready' };
+    assertNotLost(directory);
+    if (directory.status === 'running') return { status: 'ready' };
     throw new RuntimeError('RUNTIME_STOPPING');
   });
 };

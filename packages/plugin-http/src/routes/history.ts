@@ -6,7 +6,7 @@ import { closingOfWorkerStream, EVENT_TYPES, openWorkerStream, resumePositionOf 
 
 /** Adds the routes to read a Worker's events (as pages or as a stream), its transcript and its overview. */
 export const historyRoutes: Routes = (app, context) => {
-  const { runtime, reads } = context;
+  const { reads } = context;
 
   app.get(
     '/workers/:w/events',
@@ -21,12 +21,12 @@ export const historyRoutes: Routes = (app, context) => {
       // the document offers every parameter with every media type, so all are checked, also those without an effect
       const query = new Query(request);
       const after = resumePositionOf(request, query);
-      const limit = query.limit(runtime.limits);
+      const limit = query.limit(request.served.limits);
       const deltas = query.oneOf('deltas', ['0', '1']) !== '0';
       if (negotiate(request.headers.accept, EVENT_TYPES) === SSE_TYPE)
         return openWorkerStream(request, reply, context, { after, deltas });
       const page = await reads.run(() =>
-        runtime.readEvents(pathParameter(request, 'w'), defined({ after, limit })),
+        request.served.readEvents(pathParameter(request, 'w'), defined({ after, limit })),
       );
       return sendLines(request, reply, page);
     },
@@ -38,12 +38,12 @@ export const historyRoutes: Routes = (app, context) => {
     async (request, reply) => {
       const query = new Query(request);
       const page = await reads.run(() =>
-        runtime.transcript(
+        request.served.transcript(
           pathParameter(request, 'w'),
           defined({
             after: query.text('after'),
             before: query.text('before'),
-            limit: query.limit(runtime.limits),
+            limit: query.limit(request.served.limits),
           }),
         ),
       );
@@ -52,6 +52,6 @@ export const historyRoutes: Routes = (app, context) => {
   );
 
   app.get('/workers/:w/overview', { config: { permission: 'observe' } }, async (request, reply) =>
-    reply.send(await runtime.overview(pathParameter(request, 'w'))),
+    reply.send(await request.served.overview(pathParameter(request, 'w'))),
   );
 };

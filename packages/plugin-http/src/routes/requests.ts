@@ -4,14 +4,18 @@ import { sendPage } from '../wire/page.ts';
 import { pathParameter, type Routes } from './context.ts';
 
 /** Adds the routes of the requests that runs wait for. */
-export const requestRoutes: Routes = (app, { runtime, reads }) => {
+export const requestRoutes: Routes = (app, { reads }) => {
   app.get('/workers/:w/requests', { config: { permission: 'observe' } }, async (request, reply) => {
-    return sendPage(request, reply, await reads.run(() => runtime.listRequests(pathParameter(request, 'w'))));
+    return sendPage(
+      request,
+      reply,
+      await reads.run(() => request.served.listRequests(pathParameter(request, 'w'))),
+    );
   });
 
   app.post('/workers/:w/requests/:q/response', { config: { permission: 'answer' } }, async (request, reply) =>
     reply.send(
-      await runtime.respond(
+      await request.served.respond(
         pathParameter(request, 'w'),
         pathParameter(request, 'q'),
         bodyOf<RequestResponse>(request),

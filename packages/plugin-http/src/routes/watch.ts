@@ -16,15 +16,15 @@ const closing: Closing = (accept, reason) => {
 };
 
 /** Adds the watch: every Worker in its current state, then every change. */
-export const watchRoute: Routes = (app, { runtime, streams }) => {
+export const watchRoute: Routes = (app, { streams }) => {
   app.get(
     '/watch',
     { config: { permission: 'observe', query: ['after'], closing } },
     async (request, reply) => {
       const format = FORMATS[negotiate(request.headers.accept, WATCH_TYPES)]();
       const after = resumePositionOf(request, new Query(request));
-      const stream = runtime.openWatch(after === undefined ? {} : { after });
-      reply.header('runtime-id', runtime.runtimeId);
+      const stream = request.served.openWatch(after === undefined ? {} : { after });
+      reply.header('runtime-id', request.served.runtimeId);
       return streams.open(request, reply, new WatchSource(stream, format));
     },
   );

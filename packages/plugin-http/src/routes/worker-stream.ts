@@ -36,20 +36,20 @@ export interface WorkerStreamQuery {
 export const openWorkerStream = async (
   request: FastifyRequest,
   reply: FastifyReply,
-  { runtime, streams }: RouteContext,
+  { streams }: RouteContext,
   { after, deltas }: WorkerStreamQuery,
 ): Promise<FastifyReply> => {
   const workerId = pathParameter(request, 'w');
   let stream: WorkerStream;
   let preface = '';
   try {
-    stream = await runtime.openStream(workerId, after === undefined ? { deltas } : { after, deltas });
+    stream = await request.served.openStream(workerId, after === undefined ? { deltas } : { after, deltas });
   } catch (error) {
     const { code } = RuntimeError.from(error);
     if (code !== 'CURSOR_EXPIRED') throw error;
-    stream = await runtime.openStream(workerId, { deltas });
+    stream = await request.served.openStream(workerId, { deltas });
     preface = frame('reset', { code });
   }
-  reply.header('runtime-id', runtime.runtimeId);
+  reply.header('runtime-id', request.served.runtimeId);
   return streams.open(request, reply, new WorkerSource(stream, preface));
 };

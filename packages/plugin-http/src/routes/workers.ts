@@ -13,16 +13,17 @@ const STATUSES: Readonly<Record<WorkerStatus, true>> = {
 };
 
 /** Adds the routes to create, list, read, update and delete Workers. */
-export const workerRoutes: Routes = (app, { runtime, reads }) => {
+export const workerRoutes: Routes = (app, { reads }) => {
   app.post('/workers', { config: { permission: 'operate' } }, async (request, reply) => {
-    const { worker, input, replayed } = await runtime.createWorker(
+    const { worker, input, replayed } = await request.served.createWorker(
       bodyOf<CreateWorker>(request),
       idempotencyOf(request),
     );
     markReplayed(reply, replayed);
     reply
       .code(201)
-      .header('location', `/v1/runtimes/${worker.runtimeId}/workers/${encodeURIComponent(worker.workerId)}`);
+      // relative, since a proxy may serve the API below a prefix
+      .header('location', `workers/${encodeURIComponent(worker.workerId)}`);
     if (input === null) return reply.send(worker);
     // only this answer has the receipt: its cursor is where the first run can be followed from
     const { replayed: _, ...initialInput } = input;
@@ -35,10 +36,10 @@ export const workerRoutes: Routes = (app, { runtime, reads }) => {
     async (request, reply) => {
       const query = new Query(request);
       const page = await reads.run(() =>
-        runtime.listWorkers(
+        request.served.listWorkers(
           defined({
             after: query.text('after'),
-            limit: query.limit(runtime.limits),
+            limit: query.limit(request.served.limits),
             status: query.oneOf('status', Object.keys(STATUSES) as WorkerStatus[]),
             labels: query.pairs('label'),
             parent: query.text('parent'),
@@ -50,15 +51,15 @@ export const workerRoutes: Routes = (app, { runtime, reads }) => {
   );
 
   app.get('/workers/:w', { config: { permission: 'observe' } }, async (request, reply) => {
-    return reply.send(await runtime.getWorker(pathParameter(request, 'w')));
+    return reply.send(await request.served.getWorker(pathParameter(request, 'w')));
   });
 
   app.patch('/workers/:w', { config: { permission: 'operate' } }, async (request, reply) =>
-    reply.send(await runtime.updateWorker(pathParameter(request, 'w'), bodyOf<UpdateWorker>(request))),
+    reply.send(await request.served.updateWorker(pathParameter(request, 'w'), bodyOf<UpdateWorker>(request))),
   );
 
   app.delete('/workers/:w', { config: { permission: 'admin' } }, async (request, reply) => {
-    await runtime.deleteWorker(pathParameter(request, 'w'));
+    await request.served.deleteWorker(pathParameter(request, 'w'));
     return reply.code(204).send();
   });
 };

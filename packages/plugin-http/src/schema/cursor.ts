@@ -13,7 +13,7 @@ const FORMS = {
   workers: 'log_[a-z0-9]{26}',
   diagnostics: 'd\\.[1-9][0-9]{0,14}',
   bundles: 'sha256-[0-9a-f]{64}',
-  runtimes: 'runtime_[0-9a-z]{26}',
+  runtimes: 'n\\.[A-Za-z0-9][A-Za-z0-9._-]{0,63}',
 } as const satisfies Readonly<Record<string, string>>;
 
 /** The list or stream that a cursor belongs to. */

@@ -2,6 +2,7 @@ import { type ErrorCode, type Limits, version } from '@worker-runtime/core';
 import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
 import type { Route } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
+import type { Bounds } from './bounds.ts';
 import { cursor } from './cursor.ts';
 import { eventSchemas } from './events.ts';
 import { historySchemas } from './history.ts';
@@ -131,7 +132,7 @@ const KNOWN: Readonly<Record<keyof typeof PARAMETERS, Readonly<Record<string, Pa
 const parametersOf = (
   route: Route,
   { headers = [], cursor: kind = 'log' }: Operation,
-  limits: Limits,
+  bounds: Bounds,
 ): readonly JsonSchema[] => {
   const path = [...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ['path', name as string] as const);
   const query = route.query.map((name) => ['query', name] as const);
@@ -145,7 +146,7 @@ const parametersOf = (
       in: location,
       required: location === 'path',
       description,
-      schema: parameter.schema(limits, kind),
+      schema: parameter.schema(bounds, kind),
       ...(example !== undefined && { example }),
     };
   });
@@ -154,7 +155,7 @@ const parametersOf = (
 const operationOf = (
   route: Route,
   operation: Operation,
-  limits: Limits,
+  bounds: Bounds,
   openapi: OpenApiVersion,
 ): JsonSchema => {
   const { request } = operation;
@@ -172,7 +173,7 @@ const operationOf = (
     // not as a scope of `bearer`, which is for OAuth only
     ...(permission !== 'public' && { 'x-permission': permission }),
     security: permission === 'public' ? [] : [{ bearer: [] }, {}],
-    parameters: parametersOf(route, operation, limits),
+    parameters: parametersOf(route, operation, bounds),
     ...(request && {
       requestBody: {
         required: request.isRequired,
@@ -191,8 +192,8 @@ const operationOf = (
   };
 };
 
-const schemasOf = (limits: Limits): Schemas => ({
-  ...requestSchemas(limits),
+const schemasOf = (bounds: Bounds): Schemas => ({
+  ...requestSchemas(bounds),
   ...workerSchemas,
   ...historySchemas,
   ...eventSchemas,
@@ -202,12 +203,16 @@ const schemasOf = (limits: Limits): Schemas => ({
   Contract: { type: 'object', description: 'An OpenAPI document.' },
 });
 
-/** Builds the OpenAPI document. A route without an operation, or an operation without a route, is a TypeError. */
+/**
+ * Builds the OpenAPI document; without limits, it has no bounds that depend on them. A route without an operation, or an
+ * operation without a route, is a TypeError.
+ */
 export const openApiDocument = (
   routes: readonly Route[],
-  limits: Limits,
+  limits: Limits | null,
   openapi: OpenApiVersion = '3.1',
 ): JsonSchema => {
+  const bounds: Bounds = limits ?? {};
   const paths: Record<string, Record<string, JsonSchema>> = {};
   const unserved = new Set(Object.keys(OPERATIONS));
   for (const route of routes) {
@@ -219,7 +224,7 @@ export const openApiDocument = (
     const path = route.path.replace(/:([a-z]+)/g, '{$1}');
     paths[path] = {
       ...paths[path],
-      [route.method.toLowerCase()]: operationOf(route, operation, limits, openapi),
+      [route.method.toLowerCase()]: operationOf(route, operation, bounds, openapi),
     };
   }
   if (unserved.size > 0) throw new TypeError(`Nothing serves ${[...unserved].join(', ')}`);
@@ -252,7 +257,7 @@ export const openApiDocument = (
           { description, schema: string },
         ]),
       ),
-      schemas: schemasOf(limits),
+      schemas: schemasOf(bounds),
     },
   };
 };

@@ -1,10 +1,10 @@
-import type { Limits } from '@worker-runtime/core';
+import { type Bounds, bound } from './bounds.ts';
 import { type CursorKind, cursorOf } from './cursor.ts';
 import { arrayOf, enumOf, type JsonSchema, string } from './json-schema.ts';
 import { digest, workerId } from './request-bodies.ts';
 
 export interface Parameter {
-  readonly schema: (limits: Limits, cursors: CursorKind) => JsonSchema;
+  readonly schema: (bounds: Bounds, cursors: CursorKind) => JsonSchema;
   readonly description: string;
   readonly example?: string;
 }
@@ -17,7 +17,7 @@ export const PARAMETERS = {
   path: {
     r: {
       schema: () => string,
-      description: 'The id of the runtime, or `self` for the runtime that this process serves.',
+      description: 'The id of the runtime, or `self` for the only runtime in the process of the server.',
       example: 'self',
     },
     w: { schema: () => workerId, description: 'The id of the Worker.' },
@@ -34,11 +34,11 @@ export const PARAMETERS = {
   },
   query: {
     after: {
-      schema: (_limits, cursors) => cursorOf(cursors),
+      schema: (_bounds, cursors) => cursorOf(cursors),
       description: 'The cursor to read after (exclusive). `start` is the beginning.',
     },
     before: {
-      schema: (_limits, cursors) => cursorOf(cursors, 'end'),
+      schema: (_bounds, cursors) => cursorOf(cursors, 'end'),
       description:
         'The cursor to read backward from (exclusive), instead of `after`: a request with both is refused. `end` is the end.',
     },
@@ -46,8 +46,8 @@ export const PARAMETERS = {
       schema: ({ pageItems, pageItemsDefault }) => ({
         type: 'integer',
         minimum: 1,
-        maximum: pageItems,
-        default: Math.min(pageItems, pageItemsDefault),
+        ...bound('maximum', pageItems),
+        ...bound('default', pageItems && Math.min(pageItems, pageItemsDefault ?? pageItems)),
       }),
       description:
         'The maximum number of items of a page. A page also ends when it reaches 1 MiB. A stream ignores it.',
@@ -87,7 +87,7 @@ export const PARAMETERS = {
     },
     'Last-Event-ID': {
       // an EventSource without a position may send an empty one
-      schema: (_limits, cursors) => cursorOf(cursors, ''),
+      schema: (_bounds, cursors) => cursorOf(cursors, ''),
       description: 'The position to resume from. It takes precedence over `after`.',
     },
   },

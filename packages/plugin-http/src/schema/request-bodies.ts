@@ -2,12 +2,12 @@ import type {
   BundleRef,
   Claim,
   CreateWorker,
-  Limits,
   RequestResponse,
   TextPart,
   UpdateWorker,
   WorkerInput,
 } from '@worker-runtime/core';
+import { atMostBytes, type Bounds, bound } from './bounds.ts';
 import {
   anyJson,
   anyObject,
@@ -49,23 +49,23 @@ const resource: JsonSchema = {
   pattern: `^[a-z][a-z0-9+.-]*:/(?:${COMPONENT}(?:/${COMPONENT})*/?)?$`,
 };
 
-const labelsOf = ({ labels, labelChars }: Limits): JsonSchema => ({
+const labelsOf = ({ labels, labelChars }: Bounds): JsonSchema => ({
   type: 'object',
-  maxProperties: labels,
-  propertyNames: { minLength: 1, maxLength: labelChars },
-  additionalProperties: { type: 'string', maxLength: labelChars },
+  ...bound('maxProperties', labels),
+  propertyNames: { minLength: 1, ...bound('maxLength', labelChars) },
+  additionalProperties: { type: 'string', ...bound('maxLength', labelChars) },
 });
 
 type InputOf<Key extends string> = Extract<WorkerInput, Readonly<Record<Key, unknown>>>;
 
-const inputs = ({ inputBytes, metadataBytes }: Limits): Schemas => {
+const inputs = (bounds: Bounds): Schemas => {
   const options = {
     role: described(enumOf('user', 'system'), 'The author of the input. Default `user`.'),
     whenBusy: described(
       enumOf('reject', 'queue'),
       'If a run is active: `reject` (the default) refuses the input with WORKER_BUSY, `queue` queues it.',
     ),
-    metadata: described(anyObject, `At most ${metadataBytes} bytes of JSON.`),
+    metadata: described(anyObject, `Free JSON, ${atMostBytes(bounds, 'metadataBytes')}.`),
     messageId: described(
       { type: 'string', minLength: 1, maxLength: 256 },
       'The id that the system of the caller has for this message.',
@@ -76,7 +76,7 @@ const inputs = ({ inputBytes, metadataBytes }: Limits): Schemas => {
     // no discriminator: the two forms have different fields, and neither accepts a field of the other
     WorkerInput: {
       oneOf: [ref('TextInput'), ref('PartsInput')],
-      description: `Either \`text\` or \`parts\`; at most ${inputBytes} bytes.`,
+      description: `Either \`text\` or \`parts\`, ${atMostBytes(bounds, 'inputBytes')}.`,
     },
     TextInput: closed(object<InputOf<'text'>>({ text: nonEmptyText }, options)),
     PartsInput: closed(
@@ -90,7 +90,7 @@ const inputs = ({ inputBytes, metadataBytes }: Limits): Schemas => {
  * embedded callers. Its checks of well-formed Unicode, of nesting (at most 100 levels) and of sizes in bytes have no
  * equivalent in JSON Schema.
  */
-export const requestSchemas = (limits: Limits): Schemas => ({
+export const requestSchemas = (bounds: Bounds): Schemas => ({
   CreateWorker: closed(
     object<CreateWorker>(
       {},
@@ -98,23 +98,22 @@ export const requestSchemas = (limits: Limits): Schemas => ({
         engine: described(name, 'The name of the engine. Required unless a profile or a plugin sets it.'),
         workerId: described(workerId, 'The id of the Worker. The runtime generates one if it is omitted.'),
         displayName,
-        labels: labelsOf(limits),
+        labels: labelsOf(bounds),
         parent: nullable(workerId),
         bundle: nullable(closed(object<BundleRef>({ id: name, digest }))),
         profile: nullable(name),
         config: described(
           anyObject,
-          `The configuration of the engine. It is private: no response contains it. At most ${limits.configBytes} bytes.`,
+          `The configuration of the engine, ${atMostBytes(bounds, 'configBytes')}. It is private: no response contains it.`,
         ),
         tools: arrayOf(
           described(name, 'The name of a granted tool. A profile or an engine cannot add tools.'),
-          {
-            maxItems: limits.tools,
-          },
+          bound('maxItems', bounds.tools),
         ),
-        claims: arrayOf(closed(object<Claim>({ name, resource, mode: enumOf('read', 'write') })), {
-          maxItems: limits.claims,
-        }),
+        claims: arrayOf(
+          closed(object<Claim>({ name, resource, mode: enumOf('read', 'write') })),
+          bound('maxItems', bounds.claims),
+        ),
         whenInterrupted,
         initialInput: described(
           ref('WorkerInput'),
@@ -128,14 +127,14 @@ export const requestSchemas = (limits: Limits): Schemas => ({
       {},
       {
         displayName,
-        labels: labelsOf(limits),
+        labels: labelsOf(bounds),
         whenInterrupted,
-        config: described(anyObject, `Replaces the configuration, at most ${limits.configBytes} bytes.`),
-        tools: arrayOf(name, { maxItems: limits.tools }),
+        config: described(anyObject, `Replaces the configuration, ${atMostBytes(bounds, 'configBytes')}.`),
+        tools: arrayOf(name, bound('maxItems', bounds.tools)),
       },
     ),
   ),
-  ...inputs(limits),
+  ...inputs(bounds),
   CancelRun: closed(
     object<{ readonly runId?: string; readonly reason?: string }>(
       {},
@@ -145,7 +144,7 @@ export const requestSchemas = (limits: Limits): Schemas => ({
   StopWorker: closed(
     object<{ readonly deadlineMs?: number; readonly reason?: string }>(
       {},
-      { deadlineMs: { type: 'integer', minimum: 0, maximum: limits.stopDeadlineMaxMs }, reason },
+      { deadlineMs: { type: 'integer', minimum: 0, ...bound('maximum', bounds.stopDeadlineMaxMs) }, reason },
     ),
   ),
   ResumeWorker: closed(object<{ readonly reason?: string }>({}, { reason })),
@@ -155,7 +154,7 @@ export const requestSchemas = (limits: Limits): Schemas => ({
       {
         value: described(
           anyJson,
-          `The value that the schema of the request asks for, at most ${limits.inputBytes} bytes.`,
+          `The value that the schema of the request asks for, ${atMostBytes(bounds, 'inputBytes')}.`,
         ),
         note: { type: 'string', maxLength: 4_096 },
       },

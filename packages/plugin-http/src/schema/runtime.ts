@@ -6,6 +6,7 @@ import {
   type Limits,
   type RuntimeSummary,
 } from '@worker-runtime/core';
+import type { RuntimeEntry } from '@worker-runtime/core/plugin-kit';
 import type { Problem } from '../errors/problem.ts';
 import {
   anyObject,
@@ -16,6 +17,7 @@ import {
   described,
   enumOf,
   type JsonSchema,
+  nullable,
   nullableString,
   object,
   ref,
@@ -53,6 +55,23 @@ export const runtimeSchemas: Schemas = {
     }),
     diagnostics: count,
     startedAt: dateTime,
+  }),
+  RuntimeEntry: object<RuntimeEntry>({
+    name: described(string, 'The name in the configuration of the server. It is unique in the list.'),
+    runtimeId: described(nullableString, 'Null until the runtime has told it.'),
+    kind: enumOf('embedded', 'remote'),
+    state: described(
+      enumOf('ok', 'starting', 'unreachable', 'foreign', 'refused', 'failed'),
+      '`foreign`: another runtime answers at its address. `refused`: it does not accept the credentials of the server. `failed`: it has ended.',
+    ),
+    since: described(dateTime, 'The time since which the state is the current one.'),
+    error: nullable(
+      object<NonNullable<RuntimeEntry['error']>>({
+        code: enumOf(...Object.keys(ERROR_CODES)),
+        correlationId: nullableString,
+      }),
+    ),
+    summary: described(nullable(ref('RuntimeSummary')), 'Null unless the runtime has just answered.'),
   }),
   Diagnostic: object<Diagnostic>({
     id: count,

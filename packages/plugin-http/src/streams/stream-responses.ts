@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { whenAuthorityEnds } from '../access/caller.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
 import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
 import type { StreamSource } from './stream-source.ts';
@@ -193,12 +194,14 @@ export class StreamResponses {
       this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
     );
     const response = new StreamResponse(source, raw, this.#limits, this.#answers, transfer);
+    const forget = whenAuthorityEnds(request.caller, () => response.finish('AUTHORITY_EXPIRED'));
     const done = response
       .run((error) =>
         this.#log.error({ correlationId: request.id, code: error.code, err: error }, 'a stream failed'),
       )
       .finally(() => {
         release();
+        forget();
         this.#responses.delete(response);
       });
     this.#responses.set(response, done);

@@ -1,0 +1,37 @@
+/**
+ * The permissions of callers. `observe` reads. `operate` uses Workers, and `answer` answers their requests; each includes
+ * `observe` but not the other, so that the caller that sends an input need not be the one that grants what an agent asks for.
+ * `admin` includes all, deletes Workers and manages bundles.
+ */
+export type Permission = 'observe' | 'operate' | 'answer' | 'admin';
+
+const INCLUDED: Readonly<Record<Permission, readonly Permission[]>> = {
+  observe: ['observe'],
+  operate: ['observe', 'operate'],
+  answer: ['observe', 'answer'],
+  admin: ['observe', 'operate', 'answer', 'admin'],
+};
+
+export const PERMISSIONS = Object.keys(INCLUDED) as readonly Permission[];
+
+/** True if one of the held permissions includes the needed one. */
+export const covers = (held: readonly Permission[], needed: Permission): boolean =>
+  held.some((permission) => INCLUDED[permission].includes(needed));
+
+/** The labels of a Worker. As a selector: a Worker that has all of them with these values. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** The part of a runtime that exists for a caller, and what the caller may do there. */
+export interface Scope {
+  readonly permissions: readonly Permission[];
+  /** The Workers that exist for the caller: those that one of these selectors selects, or all. */
+  readonly workers: '*' | readonly Labels[];
+  /**
+   * The labels that each Worker of the caller gets at its creation. The caller can neither choose other values for them nor
+   * remove them later.
+   */
+  readonly stamp: Labels;
+}
+
+/** The scope of a caller without restrictions. */
+export const UNLIMITED: Scope = { permissions: ['admin'], workers: '*', stamp: {} };

@@ -1,0 +1,43 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type Limits, RuntimeError, type RuntimeStatus } from '@worker-runtime/core';
+import type { RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Caller } from './access/caller.ts';
+
+/** A runtime elsewhere. Requests are passed to it, and its answers are passed back, byte by byte. */
+export interface Upstream {
+  readonly runtimeId: string;
+  /** Answers a request whose body was not read. Headers that are set on the response already belong to the answer. */
+  pass(request: IncomingMessage, response: ServerResponse, caller: Caller): void;
+  /** Answers a request for an upgrade. Closes the socket in the end. */
+  passUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller): void;
+}
+
+/** The runtimes behind one HTTP server, as each caller may use them. */
+export interface Directory {
+  /** The status of the server's own parts. It decides about requests that name no runtime. */
+  readonly status: RuntimeStatus;
+  /** The error that ended the server's own parts for good; null unless one did. */
+  readonly failure: RuntimeError | null;
+  /** The limits that all runtimes have. Null if they may differ: the OpenAPI document then has no bounds. */
+  readonly limits: Limits | null;
+  /**
+   * Returns a runtime by its id. `self` is the only runtime in this process.
+   * @throws RUNTIME_NOT_FOUND also for a runtime that the caller may not use · RUNTIME_NOT_READY its id is not known yet
+   */
+  get(id: string, caller: Caller): ServedRuntime | Upstream;
+  /** Lists the runtimes that the caller may use, in the order of their names. */
+  entries(caller: Caller): Promise<readonly RuntimeEntry[]>;
+}
+
+export const isUpstream = (target: ServedRuntime | Upstream): target is Upstream => 'passUpgrade' in target;
+
+/** The parts of a runtime or of a directory that decide whether requests are served. */
+export type Readiness = Pick<ServedRuntime, 'status' | 'failure'>;
+
+/** @throws STORE_LOST it has ended · RUNTIME_NOT_READY its store is not open yet, or failed to open */
+export const assertReady = ({ status, failure }: Readiness): void => {
+  if (failure) throw failure;
+  if (status === 'new' || status === 'starting' || status === 'failed')
+    throw new RuntimeError('RUNTIME_NOT_READY', undefined, { details: { status } });
+};

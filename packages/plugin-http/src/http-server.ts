@@ -1,0 +1,185 @@
+import { lookup } from 'node:dns/promises';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Logger, type PluginHooks, RuntimeError } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { FastifyInstance } from 'fastify';
+import type { Access } from './access/access.ts';
+import { assertMay } from './access/caller.ts';
+import { ConnectionLimit } from './access/connection-limit.ts';
+import { HostCheck, isLoopback } from './access/host-check.ts';
+import { createApp } from './app.ts';
+import type { Directory } from './directory.ts';
+import { Exchanges } from './exchanges.ts';
+import { Measurements } from './metrics/measurements.ts';
+import { type HttpOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { RouteTable } from './route-table.ts';
+import { assertExtraName, type Extra } from './routes/extra.ts';
+import { StreamResponses } from './streams/stream-responses.ts';
+import { ByteTotal } from './traffic/byte-total.ts';
+import { Turns } from './traffic/turns.ts';
+import { offerUpgrades, type UpgradeHandler } from './upgrades.ts';
+
+/** Serves the runtimes of a directory over HTTP, from `listen` to `close`. */
+export class HttpServer {
+  readonly #directory: Directory;
+  readonly #options: ResolvedOptions;
+  readonly #log: Logger;
+  readonly #hostCheck: HostCheck;
+  readonly #upgrades: UpgradeHandler[] = [];
+  readonly #webSockets: ((request: IncomingMessage) => boolean)[] = [];
+  readonly #extras: Extra[] = [];
+  readonly #exchanges = new Exchanges();
+  readonly #answers: ByteTotal;
+  readonly #bodies: ByteTotal;
+  readonly #connections: ConnectionLimit;
+  readonly #streams: StreamResponses;
+  readonly #measurements: Measurements;
+  #app: FastifyInstance | null = null;
+  #url: string | null = null;
+
+  /**
+   * The options `tokens` and `tokenFile` are those of the plugin: a server gets its callers from `listen`.
+   * @throws INVALID_REQUEST an option is unknown or invalid
+   */
+  constructor(directory: Directory, httpOptions: HttpOptions, log: Logger) {
+    const options = resolveOptions(httpOptions);
+    this.#directory = directory;
+    this.#options = options;
+    this.#log = log;
+    this.#hostCheck = new HostCheck(options);
+    this.#answers = new ByteTotal(options.totalAnswerBytes, options.stallMs);
+    this.#bodies = new ByteTotal(options.totalBodyBytes);
+    const slowest = [this.#answers.cutLongest, this.#bodies.cutLongest];
+    this.#connections = new ConnectionLimit(options.connections, slowest);
+    this.#streams = new StreamResponses(options, this.#connections, this.#answers, log);
+    this.#measurements = new Measurements({
+      connections: () => this.#connections.open,
+      streams: () => this.#streams.size,
+      answerBytes: () => this.#answers.bytes,
+      bodyBytes: () => this.#bodies.bytes,
+    });
+  }
+
+  /** The base URL, such as `http://127.0.0.1:8787`. @throws RUNTIME_NOT_READY the server does not listen */
+  get url(): string {
+    if (this.#url === null) throw new RuntimeError('RUNTIME_NOT_READY', 'The server does not listen');
+    return this.#url;
+  }
+
+  /** Adds a handler of upgrades. Call it before `listen`. */
+  onUpgrade(handler: UpgradeHandler, isWebSocket?: (request: IncomingMessage) => boolean): void {
+    this.#upgrades.push(handler);
+    if (isWebSocket) this.#webSockets.push(isWebSocket);
+  }
+
+  /**
+   * Serves a JSON resource at GET `/v1/runtimes/{r}/x/<name>`. Call it before `listen`.
+   * @throws INVALID_REQUEST the name is not lower-case letters, digits and "-"
+   */
+  onGet(name: string, answer: () => Promise<unknown>): void {
+    assertExtraName(name);
+    this.#extras.push({ name, answer });
+  }
+
+  /** Adds a runtime of this process to the metrics, under its name in the configuration. Call it before it starts. */
+  measure(name: string, runtime: ServedRuntime, hooks: Pick<PluginHooks, 'committed' | 'diagnostic'>): void {
+    this.#measurements.measure(name, runtime, hooks);
+  }
+
+  /**
+   * Listens. Until the directory is ready, requests are answered with RUNTIME_NOT_READY.
+   * @throws INVALID_REQUEST callers are not identified, and the host is not loopback · PLUGIN_FAILED the system refuses
+   */
+  async listen(access: Access): Promise<void> {
+    const { host, port } = this.#options;
+    if (access.isOpen && !isLoopback(host)) {
+      throw new RuntimeError(
+        'INVALID_REQUEST',
+        'The option http.host must be a loopback address if there are no access tokens; set http.tokenFile or http.tokens',
+        { details: { option: 'host' } },
+      );
+    }
+    const turns = new Turns(this.#connections);
+    const app = createApp({
+      directory: this.#directory,
+      log: this.#log,
+      options: this.#options,
+      hostCheck: this.#hostCheck,
+      access,
+      routes: new RouteTable(),
+      extras: this.#extras,
+      isWebSocket: (request) => this.#webSockets.some((matches) => matches(request)),
+      streams: this.#streams,
+      exchanges: this.#exchanges,
+      connections: this.#connections,
+      turns,
+      answers: this.#answers,
+      bodies: this.#bodies,
+      measurements: this.#measurements,
+    });
+    this.#app = app;
+    this.#offerUpgrades(app, turns, access);
+    // resolved here, since a name may stand for two addresses
+    const { address } = await lookup(host);
+    this.#url = await listen(app, address, port);
+    this.#log.info({ url: this.#url, isOpen: access.isOpen }, 'listening');
+  }
+
+  /**
+   * Makes every stream send what is due and its closing frame, and waits for requests in progress: until `drainMs` have
+   * passed, or the signal aborts.
+   */
+  async drain(signal: AbortSignal): Promise<void> {
+    const cut = AbortSignal.any([signal, AbortSignal.timeout(this.#options.drainMs)]);
+    await Promise.all([this.#streams.finish('RUNTIME_STOPPING', cut), this.#exchanges.settled(cut)]);
+  }
+
+  /** Closes the port and all connections. */
+  async close(): Promise<void> {
+    this.#url = null;
+    await this.#app?.close();
+  }
+
+  #offerUpgrades(app: FastifyInstance, turns: Turns, access: Access): void {
+    // without an 'upgrade' listener Node treats an upgrade as a plain request
+    if (this.#upgrades.length === 0) return;
+    offerUpgrades(app, {
+      handlers: this.#upgrades,
+      connections: this.#connections,
+      answers: this.#answers,
+      turns,
+      log: this.#log,
+      directory: this.#directory,
+      check: async (request) => {
+        this.#hostCheck.assert(request, false);
+        const caller = await access.identifyUpgrade(request);
+        assertMay(caller, 'observe');
+        return caller;
+      },
+    });
+  }
+}
+
+/**
+ * The queue of connections to accept, within the limit of the system. All clients reconnect at once after a restart;
+ * the kernel makes those beyond the queue wait for seconds. (Node's default is 511.)
+ */
+const ACCEPT_BACKLOG = 65_535;
+
+/** Listens, and returns the base URL. @throws PLUGIN_FAILED the system refuses; `details.reason` is its code */
+const listen = async (app: FastifyInstance, host: string, port: number): Promise<string> => {
+  try {
+    await app.listen({ host, port, backlog: ACCEPT_BACKLOG });
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const message =
+      reason === 'EADDRINUSE' ? `Port ${port} is in use` : `Cannot listen on port ${port} (${reason})`;
+    throw new RuntimeError('PLUGIN_FAILED', message, {
+      cause: error,
+      details: { plugin: 'http', hook: 'start', port, reason },
+    });
+  }
+  const { port: bound } = app.server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+};
