@@ -13,7 +13,7 @@ interface Rule {
 }
 
 /** core and its subpaths for production code; `core/testing` is for tests. */
-const publicCore = /^@worker-runtime\/core(\/(plugin-kit|views))?$/;
+const publicCore = /^@worker-runtime\/core(\/(plugin-kit|scope|views))?$/;
 const anyEntry = /^@worker-runtime\//;
 
 const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [

@@ -16,7 +16,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['workers'],
     ['journal'],
     ['observation', 'execution'],
-    ['commands'],
+    ['commands', 'scope'],
     ['runtime'],
     ['index', 'testing'],
   ],

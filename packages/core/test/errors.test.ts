@@ -5,6 +5,7 @@ import { engine } from '../src/contracts/engine.ts';
 import { ERROR_CODES, type ErrorCode, RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { Runtime } from '../src/runtime/runtime.ts';
+import { scoped } from '../src/scope/scoped.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
@@ -104,7 +105,11 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   REQUEST_TIMEOUT: OTHERS,
   VERSION_UNSUPPORTED: OTHERS,
   UNAUTHENTICATED: OTHERS,
-  FORBIDDEN: OTHERS,
+  AUTHORITY_EXPIRED: OTHERS,
+  FORBIDDEN: async (t) => {
+    const { runtime } = await startRig(t);
+    return codeOf(scoped(runtime, { permissions: ['observe'], workers: '*', stamp: {} }).createWorker(idle));
+  },
   RUNTIME_NOT_FOUND: OTHERS,
   RUNTIME_UNREACHABLE: OTHERS,
   WORKER_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getWorker('w')),

@@ -1,5 +1,5 @@
 import type { RuntimePlugin } from '@worker-runtime/core';
-import type { Permission } from '@worker-runtime/core/plugin-kit';
+import type { Permission } from '@worker-runtime/core/scope';
 import { type HttpListener, http } from './http.ts';
 
 export type { Access } from './access/access.ts';

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Runtime, RuntimeError } from '@worker-runtime/core';
-import { covers } from '@worker-runtime/core/plugin-kit';
+import { covers } from '@worker-runtime/core/scope';
 import test, { type ExecutionContext } from 'ava';
 import type { RoutePermission } from '../src/access/permission.ts';
 import { assertMay, http, type Permission, type Token } from '../src/index.ts';

@@ -13,6 +13,8 @@ export interface ServedRuntime extends RuntimeApi {
   readonly limits: Limits;
   /** Resolves when the runtime accepts commands; rejects when its start fails. */
   readonly ready: Promise<void>;
+  /** Returns the labels of a Worker; null if there is no such Worker. */
+  labelsOf(workerId: string): Readonly<Record<string, string>> | null;
   /** Reads a page of events as the bytes that are stored. @throws as `events` */
   readEvents(workerId: string, query?: PageQuery): Promise<RawPage>;
   /** Opens a stream of one Worker. The caller closes it. @throws as `events` · LIMIT_REACHED */

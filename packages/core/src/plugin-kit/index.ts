@@ -41,14 +41,6 @@ export {
   type RequestIssue,
 } from '../contracts/runtime-error.ts';
 // the contract of transports
-export {
-  covers,
-  type Labels,
-  PERMISSIONS,
-  type Permission,
-  type Scope,
-  UNLIMITED,
-} from '../contracts/scope.ts';
 export type { ServedRuntime } from '../contracts/served-runtime.ts';
 // the contract of stores
 export type {

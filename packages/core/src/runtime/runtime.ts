@@ -266,6 +266,10 @@ export class Runtime implements ServedRuntime {
     return this.#detail(this.#worker(workerId));
   }
 
+  labelsOf(workerId: string): Readonly<Record<string, string>> | null {
+    return this.#lifecycle.opened().workers.find(workerId)?.state.labels ?? null;
+  }
+
   async updateWorker(workerId: string, request: Api.UpdateWorker): Promise<Api.WorkerDetail> {
     const parts = this.#lifecycle.running();
     const worker = this.#worker(workerId);

@@ -29,4 +29,5 @@ export type {
 } from './store/harness.ts';
 export { testEngine } from './test-engine.ts';
 export { testRuntimeApi } from './test-runtime-api.ts';
+export { type ScopeHarness, testScope } from './test-scope.ts';
 export { testStore } from './test-store.ts';

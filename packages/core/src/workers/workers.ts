@@ -89,10 +89,15 @@ export class Workers {
 
   /** @throws WORKER_NOT_FOUND also for a Worker that is not visible yet */
   get(workerId: string): Worker {
-    const worker = this.#byId.get(workerId);
-    if (!worker || worker.counted === null || worker.phase === 'deleted')
-      throw new RuntimeError('WORKER_NOT_FOUND', undefined, { details: { workerId } });
+    const worker = this.find(workerId);
+    if (!worker) throw new RuntimeError('WORKER_NOT_FOUND', undefined, { details: { workerId } });
     return worker;
+  }
+
+  /** Returns a Worker; undefined if it does not exist or is not visible yet. */
+  find(workerId: string): Worker | undefined {
+    const worker = this.#byId.get(workerId);
+    return worker && worker.counted !== null && worker.phase !== 'deleted' ? worker : undefined;
   }
 
   has(workerId: string): boolean {

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
-import { UNLIMITED } from '@worker-runtime/core/plugin-kit';
+import { UNLIMITED } from '@worker-runtime/core/scope';
 import { type Caller, callerOf, UNRESTRICTED } from './caller.ts';
 import type { Token } from './token.ts';
 

@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { covers, type Permission, type Scope, UNLIMITED } from '@worker-runtime/core/plugin-kit';
+import { covers, type Permission, type Scope, UNLIMITED } from '@worker-runtime/core/scope';
 
 /** The sender of a request. */
 export interface Caller {

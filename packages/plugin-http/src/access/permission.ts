@@ -1,4 +1,4 @@
-import { PERMISSIONS, type Permission } from '@worker-runtime/core/plugin-kit';
+import { PERMISSIONS, type Permission } from '@worker-runtime/core/scope';
 
 /** The permission that a route needs. A `public` route gives every caller the same answer. */
 export type RoutePermission = Permission | 'public';

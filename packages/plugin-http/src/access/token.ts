@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { PERMISSIONS, type Permission } from '@worker-runtime/core/plugin-kit';
+import { PERMISSIONS, type Permission } from '@worker-runtime/core/scope';
 import { isPermission } from './permission.ts';
 
 /** The configuration of an access token. It has the digest only, so that a reader of the configuration cannot use it. */

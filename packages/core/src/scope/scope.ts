@@ -35,3 +35,8 @@ export interface Scope {
 
 /** The scope of a caller without restrictions. */
 export const UNLIMITED: Scope = { permissions: ['admin'], workers: '*', stamp: {} };
+
+/** True if a scope contains a Worker with these labels. */
+export const isSelected = ({ workers }: Scope, labels: Labels): boolean =>
+  workers === '*' ||
+  workers.some((selector) => Object.entries(selector).every(([name, value]) => labels[name] === value));

@@ -1,0 +1,14 @@
+/*
+ * For programs that serve a part of a runtime to a caller: transports, registries and backends.
+ */
+
+export {
+  covers,
+  isSelected,
+  type Labels,
+  PERMISSIONS,
+  type Permission,
+  type Scope,
+  UNLIMITED,
+} from './scope.ts';
+export { scoped } from './scoped.ts';

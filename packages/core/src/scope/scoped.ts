@@ -1,0 +1,376 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../canonical-json.ts';
+import type { JsonObject, JsonValue } from '../contracts/json.ts';
+import type { Limits } from '../contracts/limits.ts';
+import type * as Api from '../contracts/runtime-api.ts';
+import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
+import type { ServedRuntime } from '../contracts/served-runtime.ts';
+import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
+import { observe, watch } from '../observation/observe.ts';
+import { isObject } from '../plugin-kit/shape.ts';
+import { covers, isSelected, type Labels, type Permission, type Scope, UNLIMITED } from './scope.ts';
+import { ScopedWatchStream, ScopedWorkerStream } from './scoped-streams.ts';
+
+/**
+ * Returns a runtime as it exists for a caller. Calls that the permissions do not include fail with FORBIDDEN. A Worker
+ * outside of the scope is answered exactly as one that does not exist, also by streams that are open when it leaves the scope.
+ * Only a creation with the id of such a Worker tells that it exists, because ids are unique.
+ *
+ * A call costs one test of labels more, a page of a list one test for each Worker that it passes, and a summary one test for each
+ * Worker. A watch keeps the ids of the Workers that it has delivered, and sends `reset` when it is resumed.
+ */
+export const scoped = (runtime: ServedRuntime, scope: Scope): ServedRuntime =>
+  scope === UNLIMITED ? runtime : new ScopedRuntime(runtime, scope);
+
+class ScopedRuntime implements ServedRuntime {
+  readonly #runtime: ServedRuntime;
+  readonly #scope: Scope;
+
+  constructor(runtime: ServedRuntime, scope: Scope) {
+    this.#runtime = runtime;
+    this.#scope = scope;
+  }
+
+  get runtimeId(): string {
+    return this.#runtime.runtimeId;
+  }
+
+  get status(): Api.RuntimeStatus {
+    return this.#runtime.status;
+  }
+
+  get failure(): RuntimeError | null {
+    return this.#runtime.failure;
+  }
+
+  get limits(): Limits {
+    return this.#runtime.limits;
+  }
+
+  get ready(): Promise<void> {
+    return this.#runtime.ready;
+  }
+
+  labelsOf(workerId: string): Labels | null {
+    const labels = this.#runtime.labelsOf(workerId);
+    return labels && isSelected(this.#scope, labels) ? labels : null;
+  }
+
+  async summary(): Promise<Api.RuntimeSummary> {
+    this.#assertMay('observe');
+    const summary = await this.#runtime.summary();
+    if (this.#scope.workers === '*') return summary;
+    const workers = { total: 0, idle: 0, running: 0, waiting: 0, stopped: 0 };
+    const { pageItems } = this.limits;
+    for await (const { status } of everyItem(pageItems, (query) => this.listWorkers(query))) {
+      workers.total += 1;
+      workers[status] += 1;
+    }
+    let diagnostics = 0;
+    for await (const _ of everyItem(pageItems, (query) => this.diagnostics(query))) diagnostics += 1;
+    return { ...summary, workers, diagnostics };
+  }
+
+  async diagnostics(query: Api.PageQuery = {}): Promise<Api.Page<Api.Diagnostic>> {
+    this.#assertMay('observe');
+    return this.#filtered(
+      query,
+      (page) => this.#runtime.diagnostics(page),
+      ({ worker }) => worker !== null && this.#isVisible(worker),
+    );
+  }
+
+  async createWorker(
+    request: Api.CreateWorker,
+    { idempotencyKey, ...options }: Api.IdempotencyOptions = {},
+  ): Promise<Api.CreateReceipt> {
+    this.#assertMay('operate');
+    // a request that is no object is refused by the runtime
+    const stamped = isObject(request) ? this.#stamped(request) : request;
+    const key = idempotencyKey === undefined ? {} : { idempotencyKey: this.#ownKey(idempotencyKey) };
+    return this.#hidingHolders(() => this.#runtime.createWorker(stamped, { ...options, ...key }));
+  }
+
+  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.WorkerSummary>> {
+    this.#assertMay('observe');
+    const { parent } = query;
+    if (parent !== undefined && !this.#isVisible(parent)) {
+      // as for a parent that does not exist, which has no children
+      const { asOf } = await this.#runtime.listWorkers({ ...query, limit: 1 });
+      return { items: [], next: null, asOf };
+    }
+    return this.#filtered(
+      query,
+      (page) => this.#runtime.listWorkers(page),
+      ({ labels }) => isSelected(this.#scope, labels),
+    );
+  }
+
+  async getWorker(workerId: string): Promise<Api.WorkerDetail> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.getWorker(workerId);
+  }
+
+  async updateWorker(workerId: string, request: Api.UpdateWorker): Promise<Api.WorkerDetail> {
+    this.#assertSees('operate', workerId);
+    const labels = isObject(request) && isObject(request.labels) ? request.labels : null;
+    if (labels === null) return this.#runtime.updateWorker(workerId, request);
+    const current = this.#runtime.labelsOf(workerId) ?? {};
+    const fixed = Object.keys(this.#scope.stamp).filter((name) => current[name] !== undefined);
+    const stamp = Object.fromEntries(fixed.map((name) => [name, current[name] as string]));
+    return this.#runtime.updateWorker(workerId, {
+      ...request,
+      labels: this.#inScope(labels as Labels, stamp),
+    });
+  }
+
+  async deleteWorker(workerId: string): Promise<void> {
+    this.#assertSees('admin', workerId);
+    return this.#runtime.deleteWorker(workerId);
+  }
+
+  async sendInput(
+    workerId: string,
+    input: Api.WorkerInput,
+    options?: Api.SendOptions,
+  ): Promise<Api.InputReceipt> {
+    this.#assertSees('operate', workerId);
+    return this.#hidingHolders(() => this.#runtime.sendInput(workerId, input, options));
+  }
+
+  async getRun(workerId: string, runId: string): Promise<Api.RunInfo> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.getRun(workerId, runId);
+  }
+
+  async waitForRun(workerId: string, runId: string, options?: Api.WaitOptions): Promise<Api.RunWait> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.waitForRun(workerId, runId, options);
+  }
+
+  async cancelRun(
+    workerId: string,
+    options?: Parameters<Api.RuntimeApi['cancelRun']>[1],
+  ): Promise<Api.CancelOutcome> {
+    this.#assertSees('operate', workerId);
+    return this.#runtime.cancelRun(workerId, options);
+  }
+
+  async stopWorker(
+    workerId: string,
+    options?: Parameters<Api.RuntimeApi['stopWorker']>[1],
+  ): Promise<Api.StopOutcome> {
+    this.#assertSees('operate', workerId);
+    return this.#runtime.stopWorker(workerId, options);
+  }
+
+  async resumeWorker(
+    workerId: string,
+    options?: Parameters<Api.RuntimeApi['resumeWorker']>[1],
+  ): Promise<Api.WorkerDetail> {
+    this.#assertSees('operate', workerId);
+    return this.#hidingHolders(() => this.#runtime.resumeWorker(workerId, options));
+  }
+
+  async listRequests(workerId: string): Promise<Api.Page<Api.OpenRequest>> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.listRequests(workerId);
+  }
+
+  async respond(
+    workerId: string,
+    requestId: string,
+    response: Api.RequestResponse,
+  ): Promise<{ readonly changed: boolean }> {
+    this.#assertSees('answer', workerId);
+    return this.#runtime.respond(workerId, requestId, response);
+  }
+
+  async events(
+    workerId: string,
+    query?: Parameters<Api.RuntimeApi['events']>[1],
+  ): ReturnType<Api.RuntimeApi['events']> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.events(workerId, query);
+  }
+
+  async readEvents(workerId: string, query?: Parameters<ServedRuntime['readEvents']>[1]): Promise<RawPage> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.readEvents(workerId, query);
+  }
+
+  async transcript(workerId: string, query?: Api.TranscriptQuery): ReturnType<Api.RuntimeApi['transcript']> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.transcript(workerId, query);
+  }
+
+  async overview(workerId: string): ReturnType<Api.RuntimeApi['overview']> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.overview(workerId);
+  }
+
+  async putBundle(digest: string, bundle: JsonValue): Promise<Api.BundleInfo> {
+    this.#assertMayUseBundles();
+    return this.#runtime.putBundle(digest, bundle);
+  }
+
+  async getBundle(digest: string): Promise<JsonObject> {
+    this.#assertMayUseBundles();
+    return this.#runtime.getBundle(digest);
+  }
+
+  async listBundles(query?: Api.PageQuery): Promise<Api.Page<{ readonly digest: string }>> {
+    this.#assertMay('observe');
+    const page = await this.#runtime.listBundles(query);
+    return this.#scope.workers === '*' ? page : { ...page, items: [], next: null };
+  }
+
+  async openStream(workerId: string, options?: Omit<Api.ObserveOptions, 'signal'>): Promise<WorkerStream> {
+    this.#assertSees('observe', workerId);
+    const stream = await this.#runtime.openStream(workerId, options);
+    return this.#scope.workers === '*'
+      ? stream
+      : new ScopedWorkerStream(stream, () => this.#isVisibleOrGone(workerId));
+  }
+
+  openWatch({ after }: Omit<Api.WatchOptions, 'signal'> = {}): WatchStream {
+    this.#assertMay('observe');
+    if (this.#scope.workers === '*') return this.#runtime.openWatch(after === undefined ? {} : { after });
+    // only checks the position: the Workers that left the scope since then are not known
+    if (after !== undefined) this.#runtime.openWatch({ after }).close();
+    const isResumed = after !== undefined && after !== 'start' && after !== '0';
+    return new ScopedWatchStream(
+      this.#runtime.openWatch(),
+      ({ worker }) => isSelected(this.#scope, worker.labels),
+      isResumed,
+    );
+  }
+
+  observe(workerId: string, { signal, ...options }: Api.ObserveOptions = {}): AsyncIterable<Api.Observation> {
+    return observe(() => this.openStream(workerId, options), signal);
+  }
+
+  watch({ signal, ...options }: Api.WatchOptions = {}): AsyncIterable<Api.WatchItem> {
+    return watch(() => this.openWatch(options), signal);
+  }
+
+  #assertMay(needed: Permission): void {
+    const { permissions } = this.#scope;
+    if (covers(permissions, needed)) return;
+    throw new RuntimeError('FORBIDDEN', `This call needs the permission "${needed}"`, {
+      details: { needed, permissions },
+    });
+  }
+
+  /** @throws FORBIDDEN · WORKER_NOT_FOUND the Worker is outside of the scope */
+  #assertSees(needed: Permission, workerId: string): void {
+    this.#assertMay(needed);
+    // an id that does not exist is refused by the runtime
+    if (this.#isVisibleOrGone(workerId)) return;
+    throw new RuntimeError('WORKER_NOT_FOUND', undefined, { details: { workerId } });
+  }
+
+  /** Bundles belong to no Worker, so they exist only for a caller of all Workers. */
+  #assertMayUseBundles(): void {
+    this.#assertMay('admin');
+    if (this.#scope.workers === '*') return;
+    throw new RuntimeError(
+      'FORBIDDEN',
+      'Bundles belong to the whole runtime, and this scope is a part of it',
+      {
+        details: { needed: 'admin', permissions: this.#scope.permissions },
+      },
+    );
+  }
+
+  #isVisible(workerId: string): boolean {
+    return this.labelsOf(workerId) !== null;
+  }
+
+  #isVisibleOrGone(workerId: string): boolean {
+    const labels = this.#runtime.labelsOf(workerId);
+    return labels === null || isSelected(this.#scope, labels);
+  }
+
+  #stamped(request: Api.CreateWorker): Api.CreateWorker {
+    const { labels = {}, parent } = request;
+    if (typeof parent === 'string' && this.#runtime.labelsOf(parent) !== null && !this.#isVisible(parent)) {
+      throw invalidRequest(
+        [{ pointer: '/parent', message: 'is not a Worker of this runtime' }],
+        'The parent does not exist',
+      );
+    }
+    if (!isObject(labels)) return request;
+    return { ...request, labels: this.#inScope(labels as Labels, this.#scope.stamp) };
+  }
+
+  /** @throws INVALID_REQUEST a label has another value than the stamp · FORBIDDEN the Worker would be outside of the scope */
+  #inScope(labels: Labels, stamp: Labels): Labels {
+    for (const [name, value] of Object.entries(stamp)) {
+      if (labels[name] === undefined || labels[name] === value) continue;
+      const pointer = `/labels/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+      throw invalidRequest([{ pointer, message: 'is reserved, and has another value' }]);
+    }
+    const all = { ...labels, ...stamp };
+    if (isSelected(this.#scope, all)) return all;
+    throw new RuntimeError('FORBIDDEN', 'With these labels the Worker would be outside of your scope');
+  }
+
+  /** Keeps the idempotency keys of creations apart from those of other scopes. */
+  #ownKey(key: string): string {
+    // a key of the wrong form is refused by the runtime
+    if (typeof key !== 'string' || key.length === 0 || key.length > 255) return key;
+    const { workers, stamp } = this.#scope;
+    const identity = canonicalJson([workers, stamp, key] as JsonValue);
+    return `scope-${createHash('sha256').update(identity).digest('hex')}`;
+  }
+
+  /** Removes Workers outside of the scope from the details of a conflict of claims. */
+  async #hidingHolders<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || error.code !== 'CLAIM_CONFLICT') throw error;
+      const { workers = [], ...details } = error.details as { readonly workers?: readonly string[] };
+      const visible = workers.filter((worker) => this.#isVisible(worker));
+      throw new RuntimeError(error.code, error.message, {
+        cause: error,
+        details: { ...details, workers: visible },
+      });
+    }
+  }
+
+  /**
+   * Reads pages until one is half full or the list ends. A page with fewer items than asked for needs no second cursor
+   * within a page of the runtime.
+   */
+  async #filtered<T, Query extends Api.PageQuery>(
+    query: Query,
+    read: (query: Query) => Promise<Api.Page<T>>,
+    isInScope: (item: T) => boolean,
+  ): Promise<Api.Page<T>> {
+    if (this.#scope.workers === '*') return read(query);
+    let page = await read(query);
+    const limit = query.limit ?? this.limits.pageItemsDefault;
+    const items = page.items.filter(isInScope);
+    while (page.next !== null && items.length < limit / 2) {
+      page = await read({ ...query, after: page.next, limit: limit - items.length });
+      items.push(...page.items.filter(isInScope));
+    }
+    return { ...page, items };
+  }
+}
+
+/** Yields all items of a list. */
+async function* everyItem<T>(
+  limit: number,
+  read: (query: Api.PageQuery) => Promise<Api.Page<T>>,
+): AsyncGenerator<T> {
+  let after = 'start';
+  for (;;) {
+    const { items, next } = await read({ after, limit });
+    yield* items;
+    if (next === null) return;
+    after = next;
+  }
+}
