@@ -10,7 +10,7 @@ const shout = engine('shout', async function* (run) {
       yield { type: 'text', text: `${word.toUpperCase()} ` };
     }
   }
-  yield { type: 'message' };
+  return { type: 'message' };
 });
 
 const runtime = await Runtime.start({ engines: [shout] });

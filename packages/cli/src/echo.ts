@@ -52,7 +52,7 @@ const countWords = (text: string): number => text.match(/\S+/g)?.length ?? 0;
 async function* echoInput(
   run: Run,
   { delayMs, hang, ignoreAbort, repeat }: EchoConfig,
-): AsyncGenerator<EngineOutput> {
+): AsyncGenerator<EngineOutput, readonly EngineOutput[]> {
   const input = run.input?.parts.map(({ text }) => text).join('\n') ?? '';
   const output = Array.from({ length: repeat }, () => input).join(' ');
   const interruption = ignoreAbort ? {} : { signal: run.signal };
@@ -67,8 +67,10 @@ async function* echoInput(
     await (ignoreAbort ? new Promise(() => {}) : once(run.signal, 'abort'));
     run.signal.throwIfAborted();
   }
-  yield { type: 'message' };
-  yield { type: 'usage', model: 'echo', inputTokens: countWords(input), outputTokens: countWords(output) };
+  return [
+    { type: 'message' },
+    { type: 'usage', model: 'echo', inputTokens: countWords(input), outputTokens: countWords(output) },
+  ];
 }
 
 export const echo = (): Engine => ({

@@ -8,6 +8,7 @@ export {
   type Engine,
   type EngineContext,
   type EngineOutput,
+  type EngineOutputs,
   type EngineSession,
   engine,
   type Question,

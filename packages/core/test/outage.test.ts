@@ -67,7 +67,7 @@ for (const [what, begin] of Object.entries(outages))
         .yield([{ type: 'text', text: 'two' }, { type: 'message' }])
         .yield({ type: 'step-finish', finish: 'stop' })
         .say('three')
-        .finish();
+        .finish({ type: 'message', parts: [{ type: 'text', text: 'four' }] });
     await clock.advance(AWAY_MS);
     for (const workerId of WORKERS) {
       t.is((await runtime.getWorker(workerId)).status, 'running');
@@ -77,7 +77,7 @@ for (const [what, begin] of Object.entries(outages))
     await clock.advance(20_000);
     for (const workerId of WORKERS) {
       const events = await logOf(runtime, workerId);
-      t.deepEqual(messagesOf(events), ['one', 'two', 'three'], workerId);
+      t.deepEqual(messagesOf(events), ['one', 'two', 'three', 'four'], workerId);
       t.deepEqual(endsOf(events), [{ outcome: 'completed' }]);
       t.deepEqual(
         events.flatMap((event) => (event.type === 'step.started' ? [event.data.step] : [])),

@@ -140,7 +140,7 @@ export class AcpSession implements EngineSession, AgentListener {
     return opened;
   }
 
-  async *run(run: Run): AsyncGenerator<readonly EngineOutput[]> {
+  async *run(run: Run): AsyncGenerator<readonly EngineOutput[], readonly EngineOutput[] | undefined> {
     if (this.#isDetached) throw new RuntimeError('EXECUTION_LOST', 'The agent has ended');
     const opened = this.#opened ?? (await this.open());
     const { link, process, sessionId } = opened;
@@ -173,7 +173,8 @@ export class AcpSession implements EngineSession, AgentListener {
       (error: unknown) => this.#failed(prompt, error),
     );
     try {
-      yield* queue.batches();
+      // An agent that has exited is reported as lost as soon as its outputs are committed.
+      return yield* queue.batches(() => !this.#isDetached);
     } finally {
       if (timer) clearTimeout(timer);
       run.signal.removeEventListener('abort', cancel);

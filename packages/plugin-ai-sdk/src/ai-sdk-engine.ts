@@ -59,7 +59,7 @@ export class AiSdkEngine implements Engine {
     context: EngineContext,
     config: WorkerConfig,
     size: ContextSize,
-  ): AsyncGenerator<readonly EngineOutput[]> {
+  ): AsyncGenerator<readonly EngineOutput[], readonly EngineOutput[]> {
     const { runtimeId, workerId, labels, tools, log } = context;
     const { runId } = run;
     const logFields = { worker: workerId, run: runId };
@@ -81,13 +81,18 @@ export class AiSdkEngine implements Engine {
     const modelRun = await ModelRun.begin(run, context, access, granted, size);
     // A tool or an answer of a provider may have shown a key to the model.
     const redacted = new RedactedOutputs(this.#secrets);
+    const outputs = modelRun.outputs();
     try {
-      for await (const output of modelRun.outputs())
-        yield redacted.of(Array.isArray(output) ? output : [output as EngineOutput]);
+      for (;;) {
+        const { done, value } = await outputs.next();
+        if (done) return [...redacted.of(value), ...redacted.rest()];
+        yield redacted.of('type' in value ? [value] : value);
+      }
     } catch (error) {
       yield redacted.rest();
       throw error;
+    } finally {
+      await outputs.return([]);
     }
-    yield redacted.rest();
   }
 }

@@ -44,7 +44,14 @@ const noticeOf = ({ finish, calls, content, hasProviderCalls }: ModelStep): Noti
 };
 
 /** The value with which a step ends that was not completed. */
-const NO_STEP: ModelStep = { content: [], calls: [], finish: 'other', usage: null, hasProviderCalls: false };
+const NO_STEP: ModelStep = {
+  content: [],
+  calls: [],
+  outputs: [],
+  finish: 'other',
+  usage: null,
+  hasProviderCalls: false,
+};
 
 /** One run. Calls the model and executes the tool calls that it requests, until it requests none. */
 export class ModelRun {
@@ -82,8 +89,11 @@ export class ModelRun {
     return new ModelRun(run, access, granted, conversation, size);
   }
 
-  /** @throws as `modelStream` · LIMIT_REACHED the run exceeds `maxSteps` · CONTEXT_LIMIT */
-  async *outputs(): Outputs {
+  /**
+   * Returns the record of the last answer, so that it is one commit with the end of the run.
+   * @throws as `modelStream` · LIMIT_REACHED the run exceeds `maxSteps` · CONTEXT_LIMIT
+   */
+  async *outputs(): AsyncGenerator<EngineOutput | readonly EngineOutput[], readonly EngineOutput[]> {
     const { config, options, secrets, log } = this.#access;
     const { signal } = this.#run;
     for (const name of this.#granted.missing)
@@ -102,15 +112,16 @@ export class ModelRun {
       asksAlways: config.permission === 'ask',
     });
     if (this.#run.attempt > 1) {
-      if (this.#conversation.isAnswered) return;
+      if (this.#conversation.isAnswered) return [];
       yield* this.#resume(toolCalls);
     }
     for (let step = 1; ; step += 1) {
       yield* this.#fitContext();
       const last = yield* this.#answer();
       const notice = noticeOf(last);
-      if (notice) yield notice;
-      if (last.calls.length === 0) return;
+      const outputs = notice ? [...last.outputs, notice] : last.outputs;
+      if (last.calls.length === 0) return outputs;
+      yield outputs;
       if (step === config.maxSteps) {
         yield last.calls.map(({ call }) => ({
           type: 'tool-result' as const,

@@ -94,6 +94,13 @@ export interface EngineContext {
  */
 export type DetachReason = 'stop' | 'delete' | 'shutdown' | 'deadline' | 'lost' | 'creation';
 
+/** The outputs of one run: those that it yields, one by one or in arrays, and those that it returns at its end. */
+export type EngineOutputs = AsyncIterable<
+  EngineOutput | readonly EngineOutput[],
+  // biome-ignore lint/suspicious/noConfusingVoidType: the type of a generator that returns nothing
+  EngineOutput | readonly EngineOutput[] | void
+>;
+
 /** One attached execution, as the engine implements it. */
 export interface EngineSession {
   /**
@@ -103,11 +110,14 @@ export interface EngineSession {
    * code and message of a `RuntimeError`, which are public, or with ENGINE_FAILED for any other error, whose message
    * only the operator's log has.
    *
+   * A generator may *return* its last outputs instead of yielding them. They are recorded in the same way, but in one
+   * commit with the end of the run, which is faster. A generator that wraps another one has to pass them on.
+   *
    * Each output is checked. An invalid one, such as a number of tokens that is negative or NaN, fails the run with
    * ENGINE_FAILED; nothing of it or of its array is recorded, and a diagnostic names the field. Public messages,
    * reasons and names are shortened to 4 KiB. Members that are not listed here are ignored.
    */
-  run(run: Run): AsyncIterable<EngineOutput | readonly EngineOutput[]>;
+  run(run: Run): EngineOutputs;
   /**
    * Releases everything that the session holds. Called once, also while a run still hangs. The runtime waits for it no
    * longer than the deadline of the stop or shutdown.
@@ -300,12 +310,12 @@ export type EngineOutput =
  * @example
  * const parrot = engine('parrot', async function* (run) {
  *   for (const part of run.input?.parts ?? []) yield { type: 'text', text: part.text };
- *   yield { type: 'message' };
+ *   return { type: 'message' };
  * });
  */
 export const engine = (
   name: string,
-  run: (run: Run, worker: EngineContext) => AsyncIterable<EngineOutput | readonly EngineOutput[]>,
+  run: (run: Run, worker: EngineContext) => EngineOutputs,
   capabilities: EngineCapabilities = { placement: 'backendInternal', requests: true },
 ): Engine => ({
   name,

@@ -4,6 +4,7 @@ import type {
   BundleRef,
   EventData,
   EventKey,
+  NewEvent,
   RunError,
   StopResult,
   UsageData,
@@ -343,4 +344,12 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       return;
     default:
   }
+};
+
+/** Returns the state that events would leave, to decide on them before they are committed. Its positions are those of `state`. */
+export const stateAfter = (state: WorkerState, events: readonly NewEvent[]): WorkerState => {
+  const { head, updatedAt: time, workerId: worker } = state;
+  const draft: Draft = { ...state };
+  for (const event of events) apply(draft, { seq: head.seq, time, worker, ...event }, head);
+  return draft;
 };

@@ -3,7 +3,7 @@ import { encodeEvent, type MessagePart, type NewEvent } from '../contracts/event
 import type { Limits } from '../contracts/limits.ts';
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RunEnd } from '../domain/decide.ts';
-import type { CurrentRun, WorkerState } from '../domain/state.ts';
+import { type CurrentRun, stateAfter, type WorkerState } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
 import type { Patience } from '../journal/patience.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
@@ -17,6 +17,7 @@ type Outputs = readonly EngineOutput[];
 /** More than the line of a call's result needs beside the id of the call, if the run ends before the call does. */
 const RESULT_LINE_BYTES = 512;
 
+const isMessage = ({ type }: NewEvent): boolean => type === 'message.completed';
 const isDelta = ({ type }: EngineOutput): boolean => type === 'text' || type === 'reasoning';
 
 /** The part of an execution that a recorder uses. */
@@ -64,10 +65,36 @@ export class OutputRecorder {
    * @throws as `Journal.commit` · OUTPUT_TOO_LARGE · EngineOutputError an output is invalid
    */
   record(output: EngineOutput | Outputs): Promise<unknown> {
+    const outputs = this.#checked(output);
+    return outputs.length === 1 ? this.#recordGroup(outputs) : this.#recordAll(outputs);
+  }
+
+  /**
+   * Records the outputs that the engine returned. Durable ones at the end are committed together with the end of the run:
+   * `end` decides it on the state after their events. Without them the run does not end here.
+   * @throws as `record`
+   */
+  async recordLast(
+    output: EngineOutput | Outputs,
+    end: (after: WorkerState, events: readonly NewEvent[]) => readonly NewEvent[],
+  ): Promise<void> {
+    const outputs = this.#checked(output);
+    const from = outputs.findLastIndex(isDelta) + 1;
+    await this.#recordAll(outputs.slice(0, from));
+    if (from === outputs.length) return;
+    this.#group = outputs.slice(from);
+    await this.#host.commit((state) => {
+      if (!this.#runIn(state)) return [];
+      const events = this.#decide(state);
+      return [...events, ...end(stateAfter(state, events), events)];
+    }, this.#options);
+  }
+
+  #checked(output: EngineOutput | Outputs): Outputs {
     const { eventBytes } = this.#host.services.limits;
     return Array.isArray(output)
-      ? this.#recordAll(Array.from(output as Outputs, (one) => checkedOutput(one, eventBytes)))
-      : this.#recordGroup([checkedOutput(output, eventBytes)]);
+      ? Array.from(output as Outputs, (one) => checkedOutput(one, eventBytes))
+      : [checkedOutput(output, eventBytes)];
   }
 
   /** The output with which the engine reported that its run was withdrawn, or null. */
@@ -90,10 +117,10 @@ export class OutputRecorder {
 
   /**
    * The text that no message has completed, as the event that the end of the run is committed with. Null if the text
-   * exceeds the limit of an event; it is lost then, and the run can end.
+   * exceeds the limit of an event; it is lost then, and the run can end. `events` are committed before it.
    */
-  leftover(state: WorkerState, end: RunEnd): readonly NewEvent[] | null {
-    if (this.#inFlight.isEmpty || state.run?.runId !== this.#runId) return [];
+  leftover(state: WorkerState, end: RunEnd, events: readonly NewEvent[] = []): readonly NewEvent[] | null {
+    if (this.#inFlight.isEmpty || state.run?.runId !== this.#runId || events.some(isMessage)) return [];
     const message = this.#message({ type: 'message' });
     if (message?.type !== 'message.completed') return [];
     const event: NewEvent =
@@ -128,21 +155,26 @@ export class OutputRecorder {
   // hot path: created once per run instead of once per output
   readonly #decide = (state: WorkerState): readonly NewEvent[] => {
     this.#nextSteps = this.#steps;
-    if (this.#isClosed || state.run?.runId !== this.#runId) return [];
+    const run = this.#runIn(state);
+    if (!run) return [];
     const events: NewEvent[] = [];
     let open: Set<string> | null = null;
     for (const output of this.#group) {
       const event = this.#event(output);
       if (event) events.push(event);
-      if (event?.type === 'tool.called')
-        open = this.#opened(open ?? new Set(state.run.calls), event.data.call);
+      if (event?.type === 'tool.called') open = this.#opened(open ?? new Set(run.calls), event.data.call);
       else if (event?.type === 'tool.finished') {
-        open ??= new Set(state.run.calls);
+        open ??= new Set(run.calls);
         open.delete(event.data.call);
       }
     }
     return events;
   };
+
+  /** The run, while its outputs count. */
+  #runIn({ run }: WorkerState): CurrentRun | null {
+    return !this.#isClosed && run?.runId === this.#runId ? run : null;
+  }
 
   #opened(open: Set<string>, call: string): Set<string> {
     if (open.has(call)) {
@@ -168,11 +200,11 @@ export class OutputRecorder {
 
   readonly #recorded = ({ events }: Commit): void => {
     this.#steps = this.#nextSteps;
-    if (events.some((event) => event.type === 'message.completed')) this.#inFlight.clear();
+    if (events.some(isMessage)) this.#inFlight.clear();
   };
 
   readonly #streamed = (): void => {
-    if (this.#isClosed || this.#host.worker.state.run?.runId !== this.#runId) return;
+    if (!this.#runIn(this.#host.worker.state)) return;
     try {
       for (const delta of this.#group)
         if (delta.type === 'text' || delta.type === 'reasoning')

@@ -267,11 +267,12 @@ export class RunDriver {
       settle();
     }
     cancelTimer();
-    if (this.#isFenced) return;
-    await this.#persist(this.#endOf(), (state, end) =>
-      finishRun(state, this.runId, end, this.#host.startsNext()),
-    );
+    if (this.#isFenced || this.#outcome !== null) return;
+    await this.#persist(this.#endOf(), this.#finish);
   }
+
+  readonly #finish = (state: WorkerState, end: RunEnd): readonly NewEvent[] =>
+    finishRun(state, this.runId, end, this.#host.startsNext());
 
   async #pull(settle: () => void): Promise<void> {
     const pending = this.#current.input;
@@ -287,7 +288,11 @@ export class RunDriver {
         next.then(() => outputs.return?.()).then(settle, settle);
         return;
       }
-      if (step.done) return settle();
+      if (step.done) {
+        settle();
+        if (step.value) await this.#recordLast(step.value);
+        return;
+      }
       try {
         if (this.#paused && beginsStep(step.value)) this.#pause();
         else await this.#recorder.record(step.value);
@@ -307,6 +312,18 @@ export class RunDriver {
       await this.#unlessFenced(returned);
       return;
     }
+  }
+
+  /**
+   * Records the outputs that the engine returned, and ends the run in the same commit if that is possible. Nothing of it
+   * is recorded if the commit fails: the failure is then that of the run, as with outputs that are yielded.
+   */
+  async #recordLast(outputs: EngineOutput | readonly EngineOutput[]): Promise<void> {
+    if (this.#paused && beginsStep(outputs)) this.#pause();
+    else
+      await this.#recorder.recordLast(outputs, (state, events) =>
+        this.#ending(state, this.#endOf(), this.#finish, events),
+      );
   }
 
   /**
@@ -440,12 +457,7 @@ export class RunDriver {
     // a full store accepts a short end; the text of a run that completed is worth waiting for space
     let isShort = false;
     const failure = await this.#host.persist(
-      ifActive((state) => {
-        if (isShort) return decide(state, end);
-        const leftover = this.#recorder.leftover(state, end);
-        if (leftover) return [...leftover, ...decide(state, end)];
-        return decide(state, end.outcome === 'completed' ? this.#textLost() : end);
-      }),
+      ifActive((state) => (isShort ? decide(state, end) : this.#ending(state, end, decide))),
       (error) => {
         isShort = error.code === 'STORE_FULL' && end.outcome !== 'completed';
         if (!CANNOT_BE_WRITTEN.has(error.code)) rejectWaiters(error);
@@ -469,6 +481,18 @@ export class RunDriver {
     }
     // the next call of `finished` starts another attempt
     if (this.#outcome === null) this.#retry = () => void this.#persist(end, decide);
+  }
+
+  /** The events that end the run, after the text that no message has completed. `events` are committed before them. */
+  #ending(
+    state: WorkerState,
+    end: RunEnd,
+    decide: (state: WorkerState, end: RunEnd) => readonly NewEvent[],
+    events?: readonly NewEvent[],
+  ): readonly NewEvent[] {
+    const leftover = this.#recorder.leftover(state, end, events);
+    if (leftover) return [...leftover, ...decide(state, end)];
+    return decide(state, end.outcome === 'completed' ? this.#textLost() : end);
   }
 
   /** The end of a run that would have completed, but whose text exceeds the limit of an event. */

@@ -111,7 +111,8 @@ export const takeTurn = (
         head = { seq, offset: head.end, end: head.end + bytes, sum: 0 };
         added += line;
         events.push({ seq, time, worker: draft.workerId, ...event });
-        isEnding ||= ENDINGS.has(event.type);
+        // outputs that fill a full store are refused, also if the end of their run comes with them
+        isEnding ||= decision.patience === null && ENDINGS.has(event.type);
         growth += growthBy(draft, event);
       }
       if (growth > 0) {

@@ -85,6 +85,11 @@ interface SessionHost {
   detach(context: EngineContext, reason: DetachReason): Promise<void>;
 }
 
+type Outputs = AsyncGenerator<
+  EngineOutput | readonly EngineOutput[],
+  EngineOutput | readonly EngineOutput[] | undefined
+>;
+
 class Session implements EngineSession, ScriptedSession {
   readonly context: EngineContext;
   readonly runs: ScriptedRun[] = [];
@@ -96,11 +101,11 @@ class Session implements EngineSession, ScriptedSession {
     this.context = context;
   }
 
-  async *run(run: Run): AsyncGenerator<EngineOutput | readonly EngineOutput[]> {
+  async *run(run: Run): Outputs {
     const answers: Answer[] = [];
     const children: string[] = [];
     this.runs.push({ runId: run.runId, input: run.input, answers, children });
-    yield* this.#play(this.#host.stepsOf(run, this.context), run, answers, children);
+    return yield* this.#play(this.#host.stepsOf(run, this.context), run, answers, children);
   }
 
   async detach(reason: DetachReason): Promise<void> {
@@ -108,12 +113,7 @@ class Session implements EngineSession, ScriptedSession {
     await this.#host.detach(this.context, reason);
   }
 
-  async *#play(
-    steps: readonly ScriptStep[],
-    run: Run,
-    answers: Answer[],
-    children: string[],
-  ): AsyncGenerator<EngineOutput | readonly EngineOutput[]> {
+  async *#play(steps: readonly ScriptStep[], run: Run, answers: Answer[], children: string[]): Outputs {
     for (const step of steps) {
       // Array.isArray does not narrow a readonly array, so the check is on the property.
       if (!('type' in step)) {
@@ -130,9 +130,13 @@ class Session implements EngineSession, ScriptedSession {
         case 'ask': {
           const answer = await run.ask(step.question);
           answers.push(answer);
-          if (step.reply) yield* this.#play(step.reply(answer), run, answers, children);
+          if (!step.reply) break;
+          const last = yield* this.#play(step.reply(answer), run, answers, children);
+          if (last) return last;
           break;
         }
+        case 'return':
+          return step.outputs;
         case 'flood':
           while (step.ignoresAbort === true || !run.signal.aborted) yield step.output;
           break;
@@ -149,6 +153,7 @@ class Session implements EngineSession, ScriptedSession {
           yield step;
       }
     }
+    return undefined;
   }
 }
 

@@ -70,10 +70,16 @@ export class OutputQueue {
     return new Promise((resolve) => this.#commitWaiters.push({ upTo: this.#pushed, resolve }));
   }
 
-  /** The outputs, in batches. A request for the next batch means that the one before it is committed. */
-  async *batches(): AsyncGenerator<readonly EngineOutput[]> {
+  /**
+   * The outputs, in batches. A request for the next batch means that the one before it is committed. The last batch is
+   * returned if nothing has to wait for its commit: `mayReturn` says so, and no caller of `committed` waits.
+   */
+  async *batches(
+    mayReturn: () => boolean,
+  ): AsyncGenerator<readonly EngineOutput[], readonly EngineOutput[] | undefined> {
     try {
       for (;;) {
+        if (this.#end === 'done' && this.#commitWaiters.length === 0 && mayReturn()) return this.#buffer;
         if (this.#buffer.length > 0) {
           const batch = this.#buffer;
           const upTo = this.#pushed;
@@ -83,7 +89,7 @@ export class OutputQueue {
           yield batch;
           this.#committed = upTo;
           for (const waiter of this.#commitWaiters.filter((waiter) => waiter.upTo <= upTo)) waiter.resolve();
-        } else if (this.#end === 'done') return;
+        } else if (this.#end === 'done') return undefined;
         else if (this.#end !== null) throw this.#end.error;
         else
           await new Promise<void>((resolve) => {

@@ -34,6 +34,8 @@ export interface ModelStep {
    */
   readonly content: AnswerContent;
   readonly calls: readonly ModelCall[];
+  /** Everything that is recorded of the answer. It is one commit. */
+  readonly outputs: readonly EngineOutput[];
   /** True if the provider called tools of its own. */
   readonly hasProviderCalls: boolean;
   readonly finish: string;
@@ -174,8 +176,8 @@ class StreamedBlocks {
 }
 
 /**
- * Translates one answer of a model into outputs: text and reasoning as they arrive, then one array with everything that
- * is recorded, so that it is one commit. `nameOf` returns the name under which a tool was granted.
+ * Translates one answer of a model into outputs: yields text and reasoning as they arrive, and returns what is recorded.
+ * `nameOf` returns the name under which a tool was granted.
  */
 export async function* modelStep(
   model: string,
@@ -217,7 +219,7 @@ export async function* modelStep(
       usage = usageOf(model, part.usage);
     }
   }
-  yield [
+  const outputs: readonly EngineOutput[] = [
     messageOf(blocks.content),
     ...calls.map(
       ({ call, name, input }) =>
@@ -234,5 +236,6 @@ export async function* modelStep(
     ...(usage ? [usage] : []),
     { type: 'step-finish', finish },
   ];
-  return { content: blocks.content, calls, hasProviderCalls: providerTools.size > 0, finish, usage };
+  const hasProviderCalls = providerTools.size > 0;
+  return { content: blocks.content, calls, outputs, hasProviderCalls, finish, usage };
 }

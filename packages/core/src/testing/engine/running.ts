@@ -81,6 +81,23 @@ export const runningTests = (contract: Contract): void => {
     await scene.checkNoDiagnostics();
   });
 
+  contract('P10: each output of a run is recorded once, before the end of the run', async (t, scene) => {
+    const workerId = await scene.create();
+    await scene.say(workerId, scene.harness.input);
+    const [first, ...outputs] = (await scene.log(workerId)).filter(
+      ({ run, type }) => run !== undefined && type !== 'input.accepted',
+    );
+    t.is(first?.type, 'run.started');
+    t.is(outputs.at(-1)?.type, 'run.finished');
+    // an output that is both yielded and returned would follow itself, with other ids
+    const contents = outputs.map(({ type, data }) =>
+      JSON.stringify([type, data], (key, value: unknown) =>
+        key === 'id' || key === 'message' ? undefined : value,
+      ),
+    );
+    for (const [at, content] of contents.entries()) t.true(content !== contents[at + 1], content);
+  });
+
   contract('P5: the streamed text is a prefix of the message that follows', async (t, scene) => {
     const workerId = await scene.create();
     const { cursor } = await scene.runtime.sendInput(workerId, scene.harness.input);

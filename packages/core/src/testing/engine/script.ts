@@ -26,6 +26,8 @@ export type ScriptStep =
       readonly question: Question;
       readonly reply?: (answer: Answer) => readonly ScriptStep[];
     }
+  /** Ends the run, and returns these outputs instead of yielding them. */
+  | { readonly type: 'return'; readonly outputs: EngineOutput | readonly EngineOutput[] }
   /** Yields the same output again and again until the run's signal aborts; without end if `ignoresAbort` is true. */
   | { readonly type: 'flood'; readonly output: EngineOutput; readonly ignoresAbort?: boolean }
   /** Calls `beginRun` of the context. */
