@@ -29,9 +29,12 @@ const messageWithCauses = (error: unknown): string => {
 /** Returns the path that an error is about, and what the operator can do. */
 const adviceOf = ({ code, details }: RuntimeError, options: PluginOptions): string => {
   const folder = storeFolder(options);
-  const tokenFile = options.http?.tokenFile;
+  const file =
+    details.option === 'tokenFile' || details.option === 'issuerFile'
+      ? options.http?.[details.option]
+      : undefined;
   if (code === 'STORE_LOCKED' && folder !== null) return ` (${folder}); use another --name or --fs-store.dir`;
-  if (details.option === 'tokenFile' && typeof tokenFile === 'string') return ` (${resolve(tokenFile)})`;
+  if (typeof file === 'string') return ` (${resolve(file)})`;
   if (details.reason === 'EADDRINUSE')
     return `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${String(details.port)}; or use another --port`;
   return '';

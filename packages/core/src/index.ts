@@ -8,7 +8,6 @@ export {
   type Engine,
   type EngineContext,
   type EngineOutput,
-  type EngineOutputs,
   type EngineSession,
   engine,
   type Question,

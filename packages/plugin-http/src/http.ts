@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { TokenAccess } from './access/access.ts';
+import { type Issuers, readIssuerFile } from './access/issuers.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
 import { HttpServer } from './http-server.ts';
@@ -66,7 +68,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     this.#server = server;
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
-      const access = new TokenAccess(await this.#tokens());
+      const access = new TokenAccess(await this.#tokens(), await this.#issuers(runtime));
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, answer } of this.#extras) server.onGet(name, answer);
       host.defer(() => server.close());
@@ -81,6 +83,11 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     const all = [...tokens, ...(await readTokenFile(tokenFile))];
     assertDistinct(all, 'The list of http.tokens and http.tokenFile together');
     return all;
+  }
+
+  async #issuers(runtime: ServedRuntime): Promise<Issuers | null> {
+    const { issuerFile } = resolveOptions(this.#options);
+    return issuerFile === null ? null : await readIssuerFile(issuerFile, () => runtime.runtimeId);
   }
 }
 

@@ -1,5 +1,7 @@
 import { type Limits, RuntimeError, type RuntimeStatus } from '@worker-runtime/core';
 import type { RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import { scoped } from '@worker-runtime/core/scope';
+import type { Caller } from './access/caller.ts';
 import { assertReady, type Directory } from './directory.ts';
 
 /** The name of the only runtime of a process. */
@@ -25,14 +27,14 @@ export class OneRuntime implements Directory {
     return this.#runtime.limits;
   }
 
-  get(id: string): ServedRuntime {
+  get(id: string, { scope }: Caller): ServedRuntime {
     assertReady(this.#runtime);
     if (id !== SELF && id !== this.#runtime.runtimeId) throw new RuntimeError('RUNTIME_NOT_FOUND');
-    return this.#runtime;
+    return scoped(this.#runtime, scope);
   }
 
-  async entries(): Promise<readonly RuntimeEntry[]> {
-    const summary = await this.#runtime.summary();
+  async entries({ scope }: Caller): Promise<readonly RuntimeEntry[]> {
+    const summary = await scoped(this.#runtime, scope).summary();
     const { runtimeId, startedAt: since } = summary;
     return [{ name: SELF, runtimeId, kind: 'embedded', state: 'ok', since, error: null, summary }];
   }

@@ -10,6 +10,11 @@ export interface HttpOptions {
   readonly tokenFile?: string;
   /** Tokens in addition to those of the file, as a list or as JSON text. Without tokens every caller is an admin. */
   readonly tokens?: readonly Token[] | string;
+  /**
+   * A JSON file with the issuers whose signed tokens are valid, such as backends. It has their public keys. Only its owner may
+   * be able to change it. It is read once, at the start.
+   */
+  readonly issuerFile?: string;
   /** Further valid names in a Host header, besides loopback and `host`: those of a proxy in front. */
   readonly allowedHosts?: readonly string[];
   /** Origins whose pages may call, such as `https://console.example`. Turns on CORS for them. */
@@ -37,8 +42,12 @@ export interface HttpOptions {
 }
 
 export type ResolvedOptions = {
-  readonly [K in Exclude<keyof HttpOptions, 'tokenFile' | 'tokens'>]-?: HttpOptions[K] & {};
-} & { readonly tokenFile: string | null; readonly tokens: readonly Token[] };
+  readonly [K in Exclude<keyof HttpOptions, 'tokenFile' | 'issuerFile' | 'tokens'>]-?: HttpOptions[K] & {};
+} & {
+  readonly tokenFile: string | null;
+  readonly issuerFile: string | null;
+  readonly tokens: readonly Token[];
+};
 
 const tokensOf = (value: unknown): readonly Token[] =>
   typeof value === 'string'
@@ -51,6 +60,7 @@ export const resolveOptions = (options: unknown): ResolvedOptions =>
     port: optional(wholeNumber(0, 65_535), 8_787),
     host: optional(text, '127.0.0.1'),
     tokenFile: optional(text, null),
+    issuerFile: optional(text, null),
     tokens: optional(tokensOf, []),
     allowedHosts: optional(list, []),
     allowedOrigins: optional(list, []),

@@ -7,6 +7,7 @@ export { canonicalJson } from '../canonical-json.ts';
 // outputs of engines, one by one; `EngineOutput` is their union
 export type {
   DetachReason,
+  EngineOutputs,
   Message,
   MessageContent,
   Notice,

@@ -2,9 +2,14 @@
  * For programs that serve a part of a runtime to a caller: transports, registries and backends.
  */
 
+export type { Authority } from './authority.ts';
 export {
   covers,
+  isLabels,
+  isPermission,
+  isScope,
   isSelected,
+  isSelection,
   type Labels,
   PERMISSIONS,
   type Permission,

@@ -1,3 +1,5 @@
+import { isObject } from '../plugin-kit/shape.ts';
+
 /**
  * The permissions of callers. `observe` reads. `operate` uses Workers, and `answer` answers their requests; each includes
  * `observe` but not the other, so that the caller that sends an input need not be the one that grants what an agent asks for.
@@ -40,3 +42,23 @@ export const UNLIMITED: Scope = { permissions: ['admin'], workers: '*', stamp: {
 export const isSelected = ({ workers }: Scope, labels: Labels): boolean =>
   workers === '*' ||
   workers.some((selector) => Object.entries(selector).every(([name, value]) => labels[name] === value));
+
+export const isPermission = (value: unknown): value is Permission =>
+  (PERMISSIONS as readonly unknown[]).includes(value);
+
+/** True for labels as data from elsewhere, such as a file. */
+export const isLabels = (value: unknown): value is Labels =>
+  isObject(value) && Object.values(value).every((label) => typeof label === 'string');
+
+/** True for the Workers of a scope as data from elsewhere. A selector has a label: one without would select all Workers. */
+export const isSelection = (value: unknown): value is Scope['workers'] =>
+  value === '*' ||
+  (Array.isArray(value) && value.every((selector) => isLabels(selector) && Object.keys(selector).length > 0));
+
+/** True for a scope as data from elsewhere. Other fields are allowed. */
+export const isScope = (value: unknown): value is Scope =>
+  isObject(value) &&
+  Array.isArray(value.permissions) &&
+  value.permissions.every(isPermission) &&
+  isSelection(value.workers) &&
+  isLabels(value.stamp);

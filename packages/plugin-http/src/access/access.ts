@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
-import { UNLIMITED } from '@worker-runtime/core/scope';
 import { type Caller, callerOf, UNRESTRICTED } from './caller.ts';
+import type { Issuers } from './issuers.ts';
 import type { Token } from './token.ts';
 
 /** Identifies the senders of requests. */
@@ -31,36 +31,46 @@ const subprotocolToken = (headers: IncomingHttpHeaders): string | null => {
   return null;
 };
 
-/** Identifies callers by their tokens. Without tokens every caller is an admin. */
+/** Identifies callers by their tokens: those of the configuration, and signed ones of issuers. Without either every caller is an admin. */
 export class TokenAccess implements Access {
   readonly #tokens: readonly { readonly caller: Caller; readonly digest: Buffer }[];
+  readonly #issuers: Issuers | null;
 
-  constructor(tokens: readonly Token[]) {
-    this.#tokens = tokens.map(({ name, permission, sha256 }) => ({
-      caller: callerOf(name, { ...UNLIMITED, permissions: [permission].flat() }),
+  constructor(tokens: readonly Token[], issuers: Issuers | null = null) {
+    this.#issuers = issuers;
+    this.#tokens = tokens.map(({ name, permission, sha256, workers = '*', stamp = {}, expiresAt }) => ({
+      caller: {
+        ...callerOf(name, { permissions: [permission].flat(), workers, stamp }),
+        expiresAt: expiresAt === undefined ? null : Date.parse(expiresAt),
+      },
       digest: Buffer.from(sha256, 'hex'),
     }));
   }
 
   get isOpen(): boolean {
-    return this.#tokens.length === 0;
+    return this.#tokens.length === 0 && this.#issuers === null;
   }
 
-  /** @throws UNAUTHENTICATED no token, or an unknown one */
-  identify({ headers }: IncomingMessage): Caller {
+  /** @throws UNAUTHENTICATED no token, an unknown one, or one that has ended */
+  identify({ headers }: IncomingMessage): Caller | Promise<Caller> {
     return this.#identify(headerToken(headers));
   }
 
-  /** The token may also be a subprotocol. @throws UNAUTHENTICATED no token, or an unknown one */
-  identifyUpgrade({ headers }: IncomingMessage): Caller {
+  /** The token may also be a subprotocol. @throws as `identify` */
+  identifyUpgrade({ headers }: IncomingMessage): Caller | Promise<Caller> {
     return this.#identify(headerToken(headers) ?? subprotocolToken(headers));
   }
 
-  #identify(token: string | null): Caller {
+  #identify(token: string | null): Caller | Promise<Caller> {
     if (this.isOpen) return UNRESTRICTED;
     if (token === null) throw new RuntimeError('UNAUTHENTICATED', 'Send an access token as a bearer token');
     const caller = this.#callerOf(token);
-    if (caller === null) throw new RuntimeError('UNAUTHENTICATED', 'The access token is unknown');
+    if (caller === null) {
+      if (this.#issuers !== null && isSigned(token)) return this.#issuers.callerOf(token);
+      throw new RuntimeError('UNAUTHENTICATED', 'The access token is unknown');
+    }
+    if (caller.expiresAt !== null && caller.expiresAt <= Date.now())
+      throw new RuntimeError('UNAUTHENTICATED', 'The access token has expired');
     return caller;
   }
 
@@ -72,6 +82,9 @@ export class TokenAccess implements Access {
     return found;
   }
 }
+
+/** True for a token in the form of a JWT. */
+const isSigned = (token: string): boolean => token.split('.', 4).length === 3;
 
 /** Returns the `WWW-Authenticate` header of an error; null if no other token would help. */
 export const challengeOf = ({ code, details }: RuntimeError): string | null => {

@@ -34,6 +34,12 @@ export const assertMay = ({ scope: { permissions } }: Caller, needed: Permission
   });
 };
 
+/** @throws FORBIDDEN the caller may not know of all Workers */
+export const assertSeesAll = ({ scope: { workers } }: Caller): void => {
+  if (workers === '*') return;
+  throw new RuntimeError('FORBIDDEN', 'This resource is about all Workers, and your scope is a part of them');
+};
+
 /** The longest delay of a timer. */
 const MAX_DELAY_MS = 2_147_483_647;
 

@@ -1,7 +1,4 @@
-import { PERMISSIONS, type Permission } from '@worker-runtime/core/scope';
+import type { Permission } from '@worker-runtime/core/scope';
 
 /** The permission that a route needs. A `public` route gives every caller the same answer. */
 export type RoutePermission = Permission | 'public';
-
-export const isPermission = (value: unknown): value is Permission =>
-  (PERMISSIONS as readonly unknown[]).includes(value);

@@ -1,6 +1,13 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { PERMISSIONS, type Permission } from '@worker-runtime/core/scope';
-import { isPermission } from './permission.ts';
+import {
+  isLabels,
+  isPermission,
+  isSelection,
+  type Labels,
+  PERMISSIONS,
+  type Permission,
+  type Scope,
+} from '@worker-runtime/core/scope';
 
 /** The configuration of an access token. It has the digest only, so that a reader of the configuration cannot use it. */
 export interface Token {
@@ -10,6 +17,12 @@ export interface Token {
   readonly sha256: string;
   /** One permission, or a list of those that no single one includes: `["operate", "answer"]`. */
   readonly permission: Permission | readonly Permission[];
+  /** The Workers that exist for the caller: those with all labels of one of these selectors. Default `*`: all. */
+  readonly workers?: Scope['workers'];
+  /** The labels that the Workers of the caller get at their creation, and keep. Default none. */
+  readonly stamp?: Labels;
+  /** The time at which the token ends, in ISO 8601. Streams that it has opened end then too. Default never. */
+  readonly expiresAt?: string;
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
@@ -26,19 +39,39 @@ export const refuseTokens = (source: string, message: string): RuntimeError =>
 const isPermissions = (value: unknown): value is Token['permission'] =>
   Array.isArray(value) ? value.length > 0 && value.every(isPermission) : isPermission(value);
 
+const isTime = (value: unknown): value is string =>
+  typeof value === 'string' &&
+  /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z$/.test(value) &&
+  !Number.isNaN(Date.parse(value));
+
 const tokenOf = (value: unknown, source: string, index: number): Token => {
   const refuse = (message: string): never => {
     throw refuseTokens(source, `is not valid at /${index}: ${message}`);
   };
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse('must be an object');
-  const { name, sha256, permission, ...others } = value as Readonly<Record<string, unknown>>;
-  if (Object.keys(others).length > 0) return refuse('has a field other than name, sha256 and permission');
+  const { name, sha256, permission, workers, stamp, expiresAt, ...others } = value as Readonly<
+    Record<string, unknown>
+  >;
+  if (Object.keys(others).length > 0)
+    return refuse('has a field other than name, sha256, permission, workers, stamp and expiresAt');
   if (typeof name !== 'string' || !NAME.test(name)) return refuse(`name must match ${NAME.source}`);
   if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/i.test(sha256))
     return refuse('sha256 must be the 64 hex digits of the digest, not the token itself');
   if (!isPermissions(permission))
     return refuse(`permission must be one or more of ${PERMISSIONS.join(', ')}`);
-  return { name, sha256: sha256.toLowerCase(), permission };
+  if (workers !== undefined && !isSelection(workers))
+    return refuse('workers must be "*", or a list of selectors, each an object of labels');
+  if (stamp !== undefined && !isLabels(stamp)) return refuse('stamp must be an object of labels');
+  if (expiresAt !== undefined && !isTime(expiresAt))
+    return refuse('expiresAt must be a time in ISO 8601, UTC');
+  return {
+    name,
+    sha256: sha256.toLowerCase(),
+    permission,
+    ...(workers !== undefined && { workers }),
+    ...(stamp !== undefined && { stamp }),
+    ...(expiresAt !== undefined && { expiresAt }),
+  };
 };
 
 /**

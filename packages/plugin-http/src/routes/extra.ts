@@ -1,4 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
+import { assertSeesAll } from '../access/caller.ts';
 import { pathParameter, type Routes } from './context.ts';
 
 /** A resource of another plugin, below `/v1/runtimes/{r}/x/`. The OpenAPI document describes it as any JSON. */
@@ -21,6 +22,8 @@ export const extraRoutes =
   (extras: readonly Extra[]): Routes =>
   (app) => {
     app.get('/x/:name', { config: { permission: 'observe' } }, async (request, reply) => {
+      // a plugin knows no scopes
+      assertSeesAll(request.caller);
       const name = pathParameter(request, 'name');
       const extra = extras.find((one) => one.name === name);
       if (extra === undefined) throw new RuntimeError('ROUTE_NOT_FOUND');

@@ -1,3 +1,4 @@
+import { assertSeesAll } from '../access/caller.ts';
 import type { Measurements } from '../metrics/measurements.ts';
 import type { Routes } from './context.ts';
 
@@ -8,6 +9,9 @@ export const metricsRoute =
     app.get(
       '/metrics',
       { config: { permission: 'observe', isAlwaysServed: true } },
-      async (_request, reply) => reply.type(measurements.contentType).send(await measurements.text()),
+      async (request, reply) => {
+        assertSeesAll(request.caller);
+        return reply.type(measurements.contentType).send(await measurements.text());
+      },
     );
   };
