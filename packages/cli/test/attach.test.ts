@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { runtimeClient } from '@worker-runtime/client';
-import type { Observation } from '@worker-runtime/core';
+import type { Observation, Page, WorkerRequest } from '@worker-runtime/core';
 import test from 'ava';
 import { Dialogue } from '../src/attach/dialogue.ts';
 import { Narrator } from '../src/attach/narrator.ts';
@@ -134,6 +134,40 @@ test('workers show prints open requests and how to answer them', async (t) => {
   };
   t.is(await runCommandLine(['workers', 'show', 'ada', '--url', url], { print, remark: t.fail }), 0);
   t.regex(shown, /^asks +May I\? \(1 Yes, 2 no\)\nanswer with +worker-runtime attach ada$/m);
+});
+
+test('requests prints the open requests of all Workers', async (t) => {
+  const { engine, runtime, url } = await serve(t);
+  engine.script = () => [ask];
+  await runtime.createWorker({ workerId: 'grace', engine: engine.name });
+  const shown: string[] = [];
+  const output = {
+    print: (text: string) => void shown.push(text),
+    remark: (text: string) => void shown.push(text),
+  };
+  const run = async (...argv: readonly string[]): Promise<readonly string[]> => {
+    shown.length = 0;
+    t.is(await runCommandLine(['requests', ...argv, '--url', url], output), 0);
+    return shown;
+  };
+  t.deepEqual(await run(), ['SINCE  WORKER  ASKS']);
+  for (const workerId of ['grace', 'ada'])
+    await runtime.sendInput(workerId, { text: 'go' }, { waitMs: 10_000 });
+  const [table = '', ...remarks] = await run();
+  t.regex(
+    table,
+    /^SINCE +WORKER +ASKS\n\S+Z +grace +May I\? \(1 Yes, 2 no\)\n\S+Z +ada +May I\? \(1 Yes, 2 no\)$/,
+  );
+  t.deepEqual(remarks, ['answer with: worker-runtime attach WORKER']);
+  const [first, , more = ''] = await run('--limit', '1');
+  t.regex(first ?? '', /grace/);
+  const [, after = ''] = /--after (\S+)$/.exec(more) ?? [];
+  t.deepEqual(
+    (JSON.parse((await run('--after', after, '--json'))[0] ?? '') as Page<WorkerRequest>).items.map(
+      ({ workerId }) => workerId,
+    ),
+    ['ada'],
+  );
 });
 
 test('a person sees that a line was not sent', async (t) => {

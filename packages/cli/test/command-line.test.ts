@@ -57,7 +57,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['serve', '--port', 'abc'], /--port must be a whole number/],
     [
       [],
-      /^worker-runtime: no command given; available commands: serve, workers, send, wait, attach, events, transcript, status, diagnostics, doctor, legacy, acp, completion$/,
+      /^worker-runtime: no command given; available commands: serve, workers, send, wait, requests, attach, events, transcript, status, diagnostics, doctor, legacy, acp, completion$/,
     ],
     [['srve'], /unknown command "srve"; did you mean serve\? \(available commands: serve, workers/],
     [['sned', 'ada', 'x'], /unknown command "sned"; did you mean send\?/],

@@ -177,6 +177,10 @@ class HttpRuntimeClient implements RuntimeClient {
     return this.#send('POST', this.#worker(workerId, '/resume'), options);
   }
 
+  listOpenRequests(query: Api.PageQuery = {}): Promise<Api.Page<Api.WorkerRequest>> {
+    return this.#get('/requests', queryOf(query));
+  }
+
   async listRequests(workerId: string): Promise<Api.Page<Api.OpenRequest>> {
     return this.#get(this.#worker(workerId, '/requests'));
   }

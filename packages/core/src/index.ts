@@ -68,6 +68,7 @@ export type {
   WorkerDetail,
   WorkerHealth,
   WorkerInput,
+  WorkerRequest,
   WorkerStatus,
   WorkerSummary,
 } from './contracts/runtime-api.ts';

@@ -171,6 +171,8 @@ test('P54: an open permission stays open over a kill, with the same id, and its 
     await settle();
     t.is((await rig.runtime.getWorker('w')).status, 'waiting');
     t.deepEqual((await rig.runtime.listRequests('w')).items, [before]);
+    const { items } = await rig.runtime.listOpenRequests();
+    t.deepEqual(items, [{ workerId: 'w', ...(before as NonNullable<typeof before>) }]);
     const answer = () => rig.runtime.respond('w', before?.requestId ?? '', { decision: 'yes' });
     if (answersEarly) t.deepEqual(await answer(), { changed: true });
     isHeld.now = false;

@@ -23,6 +23,20 @@ const create = async ({ runtime }: Rig, count: number): Promise<void> => {
   for (let n = 0; n < count; n += 1) await runtime.createWorker({ workerId: `w${n}`, engine: 'puppet' });
 };
 
+const QUESTION = { kind: 'question', prompt: 'Who?', options: ['me'] } as const;
+
+/** Creates Workers whose runs each have an open request. */
+const createAsking = async (rig: Rig, count: number): Promise<void> => {
+  const { runtime, puppet } = rig;
+  await create(rig, count);
+  for (let n = 0; n < count; n += 1) {
+    await runtime.sendInput(`w${n}`, { text: 'go' });
+    await settle();
+    void puppet.last(`w${n}`).run.ask(QUESTION);
+    await settle();
+  }
+};
+
 /** The operations whose steps must not depend on the length of the list. */
 const CONSTANT: Readonly<Record<string, Prepare>> = {
   'a change of one of many Workers': async (rig, count) => {
@@ -81,6 +95,22 @@ const CONSTANT: Readonly<Record<string, Prepare>> = {
         engine: 'puppet',
         claims: [{ name: 'files', resource: 'fs:/data/new', mode: 'write' }],
       });
+  },
+  'a page of open requests beside many': async (rig, count) => {
+    const { runtime } = rig;
+    await createAsking(rig, count);
+    const { next } = await runtime.listOpenRequests({ limit: 10 });
+    return () => runtime.listOpenRequests({ after: next ?? '', limit: 10 });
+  },
+  'a request that opens and ends beside many': async (rig, count) => {
+    const { runtime, puppet } = rig;
+    await createAsking(rig, count);
+    return async () => {
+      void puppet.last('w0').run.ask(QUESTION);
+      await settle();
+      const { items } = await runtime.listRequests('w0');
+      await runtime.respond('w0', items[0]?.requestId ?? '', { decision: 'me' });
+    };
   },
   'a run beside many that stream': async (rig, count) => {
     const { runtime, puppet } = rig;

@@ -40,6 +40,7 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'GET /v1/runtimes/:r/bundles/:digest': 'admin',
   'PUT /v1/runtimes/:r/bundles/:digest': 'admin',
   'GET /v1/runtimes/:r/diagnostics': 'observe',
+  'GET /v1/runtimes/:r/requests': 'observe',
   'GET /v1/runtimes/:r/watch': 'observe',
   'GET /v1/runtimes/:r/x/:name': 'observe',
   'GET /v1/runtimes/:r/workers': 'observe',

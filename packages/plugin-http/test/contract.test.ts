@@ -78,7 +78,7 @@ test('version=3.2 is the same document, with a schema for the items of streams',
       }
     }
   }
-  t.is(sequences, 10);
+  t.is(sequences, 11);
   isProblem(t, await call('/openapi.json?version=3.0'), 400, 'INVALID_REQUEST');
 });
 
@@ -241,7 +241,7 @@ test('a cursor of the documented form is read, and any other text is CURSOR_INVA
       checked += 1;
     }
   }
-  t.is(checked, 10);
+  t.is(checked, 11);
 });
 
 test('each operation with a limit refuses one above the documented maximum, for every media type', async (t) => {
@@ -258,7 +258,7 @@ test('each operation with a limit refuses one above the documented maximum, for 
       checked += 1;
     }
   }
-  t.is(checked, 13);
+  t.is(checked, 15);
 });
 
 test('the log takes all of its parameters for every media type, since the document cannot separate them', async (t) => {

@@ -49,7 +49,14 @@ const ids: Readonly<Record<string, fc.Arbitrary<string>>> = {
 
 const values: Readonly<Record<string, fc.Arbitrary<string>>> = {
   limit: fc.constantFrom('1', '3', '1000', '1001', '0', '1e3', '99999999999'),
-  after: fc.constantFrom('start', '0', 'd.1', 'log_00000000000000000000000000.1.0.1.1', 'w.1'),
+  after: fc.constantFrom(
+    'start',
+    '0',
+    'd.1',
+    `request_${'0'.repeat(26)}`,
+    'log_00000000000000000000000000.1.0.1.1',
+    'w.1',
+  ),
   before: fc.constantFrom('end', 'start'),
   status: fc.constantFrom('idle', 'stopped', 'asleep'),
   label: fc.constantFrom('team=a', 'team', '=', 'a=b=c'),

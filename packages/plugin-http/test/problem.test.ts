@@ -101,7 +101,14 @@ test('P19: the secret in an engine error appears in no event, transcript, Worker
   });
   t.is(body.run.outcome, 'failed');
   t.is(body.run.error.code, 'ENGINE_FAILED');
-  const paths = ['workers', 'workers/ada', 'workers/ada/events', 'workers/ada/transcript', 'diagnostics'];
+  const paths = [
+    'workers',
+    'workers/ada',
+    'workers/ada/events',
+    'workers/ada/transcript',
+    'diagnostics',
+    'requests',
+  ];
   const texts = await Promise.all(paths.map(async (path) => (await call(path)).text));
   for (const answered of [text, ...texts]) t.notRegex(answered, /canary/);
 });

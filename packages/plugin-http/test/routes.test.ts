@@ -53,7 +53,15 @@ test('a request for the root is refused with the path of the API reference', asy
 
 test('a command for another runtime reaches no Worker of this one', async (t) => {
   const { call, runtime } = await serveAda(t);
-  for (const path of ['', '/workers/ada', '/workers/ada/events', '/watch', '/bundles', '/diagnostics']) {
+  for (const path of [
+    '',
+    '/workers/ada',
+    '/workers/ada/events',
+    '/watch',
+    '/bundles',
+    '/diagnostics',
+    '/requests',
+  ]) {
     isProblem(t, await call(`/v1/runtimes/runtime_other${path}`), 404, 'RUNTIME_NOT_FOUND');
   }
   isProblem(t, await call('/v1/runtimes/runtime_other/workers/ada/stop', post()), 404, 'RUNTIME_NOT_FOUND');

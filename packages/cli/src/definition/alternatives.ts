@@ -4,8 +4,8 @@
  */
 export class Alternatives {
   #names: readonly string[] = [
-    ...['serve', 'workers', 'send', 'wait', 'attach', 'events', 'transcript', 'status', 'diagnostics'],
-    ...['doctor', 'legacy', 'acp', 'completion'],
+    ...['serve', 'workers', 'send', 'wait', 'requests', 'attach', 'events', 'transcript', 'status'],
+    ...['diagnostics', 'doctor', 'legacy', 'acp', 'completion'],
   ];
 
   readonly set = (...names: readonly string[]): void => {

@@ -36,7 +36,7 @@ const eventsOptions = {
   follow: { alias: 'f', type: 'boolean', describe: 'continue with new events until Ctrl-C' },
 } as const;
 
-const diagnosticsOptions = { ...clientOptions, ...pageOptions } as const;
+const listOptions = { ...clientOptions, ...pageOptions } as const;
 
 const transcriptOptions = {
   ...clientOptions,
@@ -49,7 +49,7 @@ const transcriptOptions = {
   },
 } as const;
 
-/** Defines the commands `send`, `wait`, `events`, `transcript`, `status` and `diagnostics`. */
+/** Defines the commands `send`, `wait`, `requests`, `events`, `transcript`, `status` and `diagnostics`. */
 export const conversationCommands = <T extends { json: boolean }>(
   command: Argv<T>,
   alternatives: Alternatives,
@@ -80,6 +80,15 @@ export const conversationCommands = <T extends { json: boolean }>(
           .example('$0 wait ada run_01k… --timeout 600', 'the run that `send` has printed');
       },
       async (given) => (await import('../commands/wait.ts')).wait(given, output),
+    )
+    .command(
+      'requests',
+      'Print the open requests of all Workers, oldest first',
+      (requests) => {
+        alternatives.set(...optionNames(listOptions));
+        return requests.options(listOptions).example('$0 requests --limit 10', '');
+      },
+      async (given) => (await import('../commands/requests.ts')).requests(given, output),
     )
     .command(
       'events <worker>',
@@ -118,8 +127,8 @@ export const conversationCommands = <T extends { json: boolean }>(
       'diagnostics',
       'Print the problems that the runtime survived, newest first',
       (diagnostics) => {
-        alternatives.set(...optionNames(diagnosticsOptions));
-        return diagnostics.options(diagnosticsOptions).example('$0 diagnostics --limit 10', '');
+        alternatives.set(...optionNames(listOptions));
+        return diagnostics.options(listOptions).example('$0 diagnostics --limit 10', '');
       },
       async (given) => (await import('../commands/diagnostics.ts')).diagnostics(given, output),
     );

@@ -268,6 +268,11 @@ export interface OpenRequest {
   readonly expiresAt: string | null;
 }
 
+/** An open request, with the Worker whose run waits for the answer. */
+export interface WorkerRequest extends OpenRequest {
+  readonly workerId: string;
+}
+
 /** An answer to a request. */
 export interface RequestResponse {
   /** The id of one of the options. */
@@ -492,6 +497,12 @@ export interface RuntimeApi {
    */
   resumeWorker(workerId: string, options?: { readonly reason?: string }): Promise<WorkerDetail>;
 
+  /**
+   * Returns a page of the open requests of all Workers, oldest first. Reads no logs, and costs what it returns. A page also
+   * ends at the limit `pageBytes`. A watch that is opened at `asOf` delivers every Worker whose requests change later.
+   * @throws CURSOR_INVALID · LIMIT_TOO_LARGE
+   */
+  listOpenRequests(query?: PageQuery): Promise<Page<WorkerRequest>>;
   /** Returns the open requests of a Worker. */
   listRequests(workerId: string): Promise<Page<OpenRequest>>;
   /**

@@ -83,6 +83,17 @@ export const decodeWorkersCursor = (cursor: Cursor | undefined): string | null =
   return cursor;
 };
 
+/**
+ * Decodes a position in the list of open requests: the id of the request before it, which is also the cursor's text.
+ * Returns null for the beginning.
+ * @throws CURSOR_INVALID
+ */
+export const decodeRequestsCursor = (cursor: Cursor | undefined): string | null => {
+  if (isBeginning(cursor)) return null;
+  if (!/^request_[a-z0-9]{26}$/.test(cursor)) throw new RuntimeError('CURSOR_INVALID');
+  return cursor;
+};
+
 /** Encodes a position in the list of diagnostics: the id of the diagnostic before it. */
 export const encodeDiagnosticsCursor = (id: number): Cursor => `d.${id}`;
 

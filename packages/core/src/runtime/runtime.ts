@@ -31,7 +31,7 @@ import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts'
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
 import { remove, resolveRequest } from '../domain/decide.ts';
-import { decodeWorkersCursor, encodeCursor } from '../log/cursor.ts';
+import { decodeRequestsCursor, decodeWorkersCursor, encodeCursor } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
@@ -341,6 +341,19 @@ export class Runtime implements ServedRuntime {
     const worker = this.#worker(workerId);
     await resume({ hooks: this.#hooks, workers, supervisor, journal }, worker, options.reason);
     return this.#detail(worker);
+  }
+
+  async listOpenRequests(query: Api.PageQuery = {}): Promise<Api.Page<Api.WorkerRequest>> {
+    const { workers, streams } = this.#lifecycle.opened();
+    checkPageQuery(query);
+    const limit = pageLimit(query.limit, this.limits);
+    const after = decodeRequestsCursor(query.after) ?? '';
+    const { items, hasMore } = workers.requests.list(after, limit, this.limits.pageBytes);
+    return {
+      items: items.map(({ worker: { workerId }, request }) => ({ workerId, ...request })),
+      next: hasMore ? (items.at(-1)?.request.requestId ?? null) : null,
+      asOf: streams.asOf,
+    };
   }
 
   async listRequests(workerId: string): Promise<Api.Page<Api.OpenRequest>> {

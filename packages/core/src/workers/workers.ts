@@ -10,6 +10,7 @@ import { Changes } from './changes.ts';
 import { Keys } from './idempotency.ts';
 import { InFlightTotal } from './in-flight-total.ts';
 import type { Live } from './live.ts';
+import { OpenRequests } from './open-requests.ts';
 import type { Worker } from './worker.ts';
 
 export interface CreationKey {
@@ -29,13 +30,14 @@ const labelOf = ({ state: { labels } }: Worker, key: string): string | undefined
   Object.hasOwn(labels, key) ? labels[key] : undefined;
 
 /**
- * All Workers of a runtime, by id, in order of creation and in order of change, with the claims and creation keys that
- * they share, and the sums of what they hold in memory.
+ * All Workers of a runtime, by id, in order of creation and in order of change, with the claims, creation keys and open
+ * requests of all of them, and the sums of what they hold in memory.
  */
 export class Workers {
   readonly changes: Changes<Worker>;
   readonly claims: Claims;
   readonly creationKeys: Keys<CreationKey>;
+  readonly requests = new OpenRequests();
   /** The inputs that are queued or whose run is active. */
   readonly openInputs: ByteSum;
   /** The part of `openInputs` whose run is active, which is the part in memory. */
@@ -209,6 +211,7 @@ export class Workers {
     this.openInputs.add(active + queued);
     this.#measureResting(worker, 0);
     this.states.add(growthBetween(before, after));
+    this.requests.replace(worker, before?.requests, after?.requests);
   }
 
   /** Replaces the size of the unparsed state that a Worker has. */

@@ -1,10 +1,25 @@
 import type { RequestResponse } from '@worker-runtime/core';
 import { bodyOf } from '../wire/json-body.ts';
 import { sendPage } from '../wire/page.ts';
+import { defined, Query } from '../wire/query.ts';
 import { pathParameter, type Routes } from './context.ts';
 
 /** Adds the routes of the requests that runs wait for. */
 export const requestRoutes: Routes = (app, { reads }) => {
+  app.get(
+    '/requests',
+    { config: { permission: 'observe', query: ['after', 'limit'] } },
+    async (request, reply) => {
+      const query = new Query(request);
+      const page = await reads.run(() =>
+        request.served.listOpenRequests(
+          defined({ after: query.text('after'), limit: query.limit(request.served.limits) }),
+        ),
+      );
+      return sendPage(request, reply, page);
+    },
+  );
+
   app.get('/workers/:w/requests', { config: { permission: 'observe' } }, async (request, reply) => {
     return sendPage(
       request,

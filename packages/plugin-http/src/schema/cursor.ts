@@ -11,6 +11,7 @@ const FORMS = {
   log: '[A-Za-z0-9_]{1,64}(\\.[0-9a-z]{1,11}){2}(\\.[0-9a-z]{1,7}){2}',
   watch: '[A-Za-z0-9_]{1,64}\\.w[0-9a-z]{1,11}',
   workers: 'log_[a-z0-9]{26}',
+  requests: 'request_[a-z0-9]{26}',
   diagnostics: 'd\\.[1-9][0-9]{0,14}',
   bundles: 'sha256-[0-9a-f]{64}',
   runtimes: 'n\\.[A-Za-z0-9][A-Za-z0-9._-]{0,63}',

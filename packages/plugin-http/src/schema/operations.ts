@@ -173,6 +173,23 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     },
     errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
   },
+  'GET /v1/runtimes/:r/requests': {
+    id: 'listOpenRequests',
+    tag: 'Runs',
+    cursor: 'requests',
+    summary: 'Lists the open requests of all Workers, oldest first',
+    description:
+      'Each item names the Worker whose run waits for the answer. A watch that is opened at `asOf` delivers every Worker whose requests change later.',
+    answers: {
+      200: {
+        page: 'WorkerRequest',
+        links: linksTo('$response.body#/items/0/workerId', ['respond'], {
+          q: '$response.body#/items/0/requestId',
+        }),
+      },
+    },
+    errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
+  },
   'GET /v1/runtimes/:r/workers/:w': {
     id: 'getWorker',
     tag: 'Workers',

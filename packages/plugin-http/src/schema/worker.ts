@@ -10,6 +10,7 @@ import type {
   RunWait,
   StopOutcome,
   WorkerDetail,
+  WorkerRequest,
   WorkerSummary,
 } from '@worker-runtime/core';
 import { cursor } from './cursor.ts';
@@ -91,6 +92,18 @@ const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
   waited: described(nullable(waitEnd), 'The reason why waiting ended; null without `Prefer: wait`.'),
 };
 
+const openRequest: Fields<OpenRequest> = {
+  requestId: string,
+  runId: string,
+  kind: enumOf('permission', 'question'),
+  prompt: string,
+  call: nullable(string),
+  options: arrayOf(ref('RequestOption')),
+  schema: nullable(described(anyObject, 'The JSON Schema of the value that may come with an answer.')),
+  openedAt: dateTime,
+  expiresAt: nullable(dateTime),
+};
+
 /** The schemas of Workers and of the responses to their commands. */
 export const workerSchemas: Schemas = {
   WorkerSummary: object<WorkerSummary>(summary),
@@ -137,17 +150,8 @@ export const workerSchemas: Schemas = {
     status: constant('stopped'),
     outcome: enumOf('graceful', 'detached'),
   }),
-  OpenRequest: object<OpenRequest>({
-    requestId: string,
-    runId: string,
-    kind: enumOf('permission', 'question'),
-    prompt: string,
-    call: nullable(string),
-    options: arrayOf(ref('RequestOption')),
-    schema: nullable(described(anyObject, 'The JSON Schema of the value that may come with an answer.')),
-    openedAt: dateTime,
-    expiresAt: nullable(dateTime),
-  }),
+  OpenRequest: object<OpenRequest>(openRequest),
+  WorkerRequest: object<WorkerRequest>({ workerId: string, ...openRequest }),
   Responded: object<{ readonly changed: boolean }>({ changed: boolean }),
   RunError: object<RunError>({ code: string, message: string }),
   Gap: described(

@@ -92,6 +92,9 @@ export const cursorTests = (contract: Contract): void => {
     for (const cursor of bad) {
       await checkRefused(scene, 'CURSOR_INVALID', workerId, cursor);
       await scene.refuses('CURSOR_INVALID', `list ${cursor}`, () => scene.api.listWorkers({ after: cursor }));
+      await scene.refuses('CURSOR_INVALID', `requests ${cursor}`, () =>
+        scene.api.listOpenRequests({ after: cursor }),
+      );
       await scene.refuses('CURSOR_INVALID', `bundles ${cursor}`, () =>
         scene.api.listBundles({ after: cursor }),
       );

@@ -58,6 +58,50 @@ export const requestTests = (contract: Contract): void => {
     t.deepEqual((await scene.api.listRequests(workerId)).items, []);
   });
 
+  contract(
+    'the open requests of all Workers are one list, oldest first, in pages of any size',
+    async (t, scene) => {
+      const ask = (prompt: string) => ({ type: 'ask', question: { ...QUESTION, prompt } }) as const;
+      scene.plays({ one: [ask('one'), ask('one more')], two: [ask('two')], three: [ask('three')] });
+      const { api } = scene;
+      const list = (limit: number) => scene.all((after) => api.listOpenRequests({ after, limit }));
+      const prompts = async (limit = 10) =>
+        (await list(limit)).map(({ workerId, prompt }) => `${workerId} ${prompt}`);
+      t.deepEqual(await prompts(), []);
+      for (const workerId of ['three', 'one', 'two']) {
+        await scene.create({ workerId });
+        await api.sendInput(workerId, { text: workerId });
+        await scene.requestOf(workerId);
+      }
+      for (const limit of [1, 2, 3, 4])
+        t.deepEqual(await prompts(limit), ['three three', 'one one', 'two two']);
+      const [, listed] = await list(10);
+      const [own] = (await api.listRequests('one')).items;
+      t.deepEqual(listed, { workerId: 'one', ...(own as NonNullable<typeof own>) });
+      const { next, asOf } = await api.listOpenRequests({ limit: 2 });
+      await api.respond('one', own?.requestId ?? '', { decision: 'allow' });
+      await scene.happens('one', 'request.opened', 2);
+      t.deepEqual(await prompts(), ['three three', 'two two', 'one one more']);
+      // the position of a request that was answered in the meantime is still valid
+      const { items } = await api.listOpenRequests({ after: next ?? '' });
+      t.deepEqual(
+        items.map(({ workerId }) => workerId),
+        ['two', 'one'],
+      );
+      // a watch from the list has the Workers whose requests changed after it
+      for await (const item of api.watch({ after: asOf })) {
+        if (item.type !== 'worker') continue;
+        t.is(item.worker.workerId, 'one');
+        break;
+      }
+      await api.stopWorker('three');
+      await api.cancelRun('two');
+      t.deepEqual(await prompts(), ['one one more']);
+      await api.cancelRun('one');
+      t.deepEqual(await prompts(), []);
+    },
+  );
+
   contract('a request takes one answer, which must be one of its options', async (t, scene) => {
     scene.plays({
       ask: [
