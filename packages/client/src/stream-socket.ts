@@ -27,6 +27,8 @@ const eventsOf = (frame: ServerFrame, runtimeId: string | null): readonly Stream
       ];
     case 'worker':
       return [event('worker', frame.summary)];
+    case 'workers':
+      return frame.summaries.map((summary) => event('worker', summary));
     case 'synced':
     case 'bookmark':
       return [event(frame.type, { cursor: frame.cursor }, frame.cursor)];
@@ -64,6 +66,8 @@ export class StreamSocket {
   readonly #inboxes = new Map<string | null, StreamInbox | null>();
   readonly #unsubscriptions = new Map<string | null, Unsubscription>();
   #maxStreams = 0;
+  /** True if the runtime can send several Workers in one frame. */
+  #hasBatches = false;
   #runtimeId: string | null = null;
   #failure: unknown = null;
 
@@ -132,7 +136,7 @@ export class StreamSocket {
         inbox.reopen();
         this.#send(
           worker === null
-            ? { op: 'watch', after: from }
+            ? { op: 'watch', after: from, ...(this.#hasBatches && { batch: true }) }
             : { op: 'subscribe', worker, after: from, deltas, cursors: true },
         );
         let next = await this.#next(inbox);
@@ -168,6 +172,7 @@ export class StreamSocket {
     }
     if (frame.type === 'hello') {
       this.#maxStreams = frame.limits.subscriptions;
+      this.#hasBatches = frame.limits.batchBytes !== undefined;
       this.#runtimeId = frame.runtimeId;
     } else if (frame.type === 'unsubscribed' || frame.type === 'unwatched') {
       const worker = frame.type === 'unwatched' ? null : frame.worker;

@@ -1,9 +1,10 @@
 /** Streams over a socket: sharing, flow control, and the fallback to Server-Sent Events. */
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Observation, WatchItem } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
-import { WebSocket as WsWebSocket } from 'ws';
+import { WebSocketServer, WebSocket as WsWebSocket } from 'ws';
 import { runtimeClient } from '../src/index.ts';
 import { TRANSPORTS } from './live-transports.ts';
 import { Rebuilt, storedLines } from './rebuilt.ts';
@@ -40,6 +41,55 @@ test('P5: streams of different Workers share one socket; a second stream of the 
   t.is(served.proxy.connections - before, 2);
   for (const items of [...streams, again]) await items.return?.();
   await watch.return?.();
+});
+
+test('Workers arrive one a frame from a runtime that announces no batches, and many a frame from one that does', async (t) => {
+  const { served } = await serve(t);
+  for (const workerId of ['one', 'two', 'three'])
+    await served.runtime.createWorker({ engine: 'scripted', workerId });
+  const received: unknown[] = [];
+  class Recording extends WsWebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      this.on('message', (data) => void received.push((JSON.parse(String(data)) as { type: string }).type));
+    }
+  }
+  const watched = async (url: string): Promise<readonly unknown[]> => {
+    const seen: unknown[] = [];
+    const api = runtimeClient({ url, webSocket: Recording as unknown as typeof WebSocket });
+    for await (const item of api.watch()) {
+      seen.push(item.type === 'worker' ? item.worker.workerId : item.type);
+      if (item.type === 'synced') break;
+    }
+    return seen;
+  };
+  t.deepEqual(await watched(served.proxy.url), ['one', 'two', 'three', 'synced']);
+  t.deepEqual(received, ['hello', 'watching', 'workers', 'synced']);
+
+  // a runtime of an earlier version refuses fields that it does not know
+  const asked: unknown[] = [];
+  const earlier = new WebSocketServer({
+    port: 0,
+    host: '127.0.0.1',
+    handleProtocols: ([first]) => first ?? false,
+  });
+  t.teardown(() => earlier.close());
+  earlier.on('connection', (socket) => {
+    const send = (frame: object): void => socket.send(JSON.stringify(frame));
+    send({ type: 'hello', runtimeId: 'runtime_x', protocol: 1, limits: { subscriptions: 10 } });
+    socket.on('message', (data) => {
+      asked.push(JSON.parse(String(data)));
+      send({ type: 'watching' });
+      send({ type: 'worker', summary: { workerId: 'one' } });
+      send({ type: 'synced', cursor: 'x.w1' });
+    });
+  });
+  await once(earlier, 'listening');
+  t.deepEqual(await watched(`http://127.0.0.1:${(earlier.address() as AddressInfo).port}`), [
+    'one',
+    'synced',
+  ]);
+  t.deepEqual(asked, [{ op: 'watch', after: null }]);
 });
 
 test('a socket is tried again if the runtime started after the first one failed', async (t) => {

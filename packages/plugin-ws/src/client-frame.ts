@@ -29,7 +29,7 @@ const READERS: {
     cursors: optional(flag, undefined),
   },
   unsubscribe: { worker: workerId },
-  watch: { after: optional(position, undefined) },
+  watch: { after: optional(position, undefined), batch: optional(flag, undefined) },
   unwatch: {},
 };
 

@@ -281,7 +281,7 @@ export class Connection implements Sender {
           this.#subscriptions.unsubscribe(frame.worker);
           return this.#reply(frameOf({ type: 'unsubscribed', worker: frame.worker }));
         case 'watch':
-          this.#subscriptions.watch(frame.after ?? undefined);
+          this.#subscriptions.watch(frame.after ?? undefined, frame.batch ?? false);
           return this.#reply(frameOf({ type: 'watching' }));
         case 'unwatch':
           this.#subscriptions.unsubscribe(undefined);

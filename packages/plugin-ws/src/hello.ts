@@ -1,6 +1,7 @@
 import { version } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { ResolvedLimits } from './options.ts';
+import { BATCH_BYTES } from './watch-subscription.ts';
 import type { ServerFrame } from './wire.ts';
 
 /** The subprotocol that a client has to offer. */
@@ -20,6 +21,14 @@ export const helloOf = ({ runtimeId }: ServedRuntime, limits: ResolvedLimits): S
     runtimeId,
     protocol: PROTOCOL,
     versions: { runtime: version },
-    limits: { messageBytes, badMessages: BAD_MESSAGES, subscriptions, pingMs, bookmarkMs, stallMs },
+    limits: {
+      messageBytes,
+      badMessages: BAD_MESSAGES,
+      subscriptions,
+      pingMs,
+      bookmarkMs,
+      stallMs,
+      batchBytes: BATCH_BYTES,
+    },
   };
 };

@@ -70,10 +70,10 @@ export class Subscriptions {
   }
 
   /** @throws INVALID_REQUEST there is a watch · LIMIT_REACHED · the errors of `openWatch` */
-  watch(after: Cursor | undefined): void {
+  watch(after: Cursor | undefined, batches: boolean): void {
     this.#assertFree(undefined);
     const stream = this.#options.runtime.openWatch(after === undefined ? {} : { after });
-    this.#add((due) => new WatchSubscription(stream, due));
+    this.#add((due) => new WatchSubscription(stream, batches, due));
   }
 
   /** Closes and removes a subscription, if it exists. */

@@ -28,7 +28,12 @@ export type ClientFrame =
     }
   | { readonly op: 'unsubscribe'; readonly worker: string }
   /** Subscribes to all Workers: their current state, then every change. */
-  | { readonly op: 'watch'; readonly after?: Cursor | null }
+  | {
+      readonly op: 'watch';
+      readonly after?: Cursor | null;
+      /** Sends several Workers in one frame `workers`. Only for a server whose `hello` has `limits.batchBytes`. Default false. */
+      readonly batch?: boolean;
+    }
   | { readonly op: 'unwatch' };
 
 /** The limits of a socket. */
@@ -45,6 +50,8 @@ export interface WireLimits {
   readonly bookmarkMs: number;
   /** The longest time that a client may leave a write unread. */
   readonly stallMs: number;
+  /** The most bytes of a frame `workers`, unless one Worker is longer. Absent from a server that does not know the frame. */
+  readonly batchBytes?: number;
 }
 
 /** The public part of an error, with the same fields as over HTTP. */
@@ -93,6 +100,8 @@ type WatchFrame =
   /** The position is from before a restart: discard all Workers. */
   | { readonly type: 'reset' }
   | { readonly type: 'worker'; readonly summary: WorkerSummary }
+  /** Several Workers in the order of their changes, if the watch has `batch`. It replaces the frames `worker`. */
+  | { readonly type: 'workers'; readonly summaries: readonly WorkerSummary[] }
   | { readonly type: 'worker-removed'; readonly workerId: string }
   /** All Workers up to this position were sent. */
   | { readonly type: 'synced'; readonly cursor: Cursor }

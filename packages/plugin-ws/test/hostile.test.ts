@@ -113,6 +113,9 @@ test('P23: an invalid message is answered with a pointer to its error; the third
     '{"op":"subscribe","worker":"ada","deltas":"yes"}',
     '{"op":"subscribe","worker":"ada","token":"t"}',
     '{"op":"watch","worker":"ada"}',
+    '{"op":"watch","batch":1}',
+    '{"op":"watch","after":1}',
+    '{"op":"unwatch","worker":"ada"}',
     Buffer.from('{"op":"watch"}'),
   ];
   while (messages.length > 0) {
@@ -138,6 +141,9 @@ test('P23: an invalid message is answered with a pointer to its error; the third
     '/after',
     '/deltas',
     '/token',
+    '/worker',
+    '/batch',
+    '/after',
     '/worker',
     undefined,
   ]);

@@ -37,6 +37,7 @@ test('the first frame has the versions and the limits', async (t) => {
       pingMs: 15_000,
       bookmarkMs: 15_000,
       stallMs: 60_000,
+      batchBytes: 49_152,
     },
   });
 });
@@ -238,6 +239,60 @@ test('the watch sends each Worker, then synced, then changes, and can be resumed
   );
   client.ask({ op: 'watch' });
   t.like((await client.next())?.data, { type: 'error', watch: true, code: 'INVALID_REQUEST' });
+});
+
+test('a watch with batch sends several Workers in one frame, in the order of their changes', async (t) => {
+  const { url, runtime } = await serve(t);
+  const labels = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`label ${n}`, 'é'.repeat(200)]));
+  const ids = ['ada'];
+  for (let n = 0; n < 200; n += 1) {
+    ids.push(`w${n}`);
+    await runtime.createWorker({ engine: 'speaker', workerId: `w${n}`, ...(n % 3 === 0 && { labels }) });
+  }
+  const client = await WsClient.open(url(), { op: 'watch', batch: true });
+  const frames = await client.until(({ type }) => type === 'synced');
+  t.deepEqual(
+    frames.flatMap(({ data }) =>
+      data.type === 'workers' ? data.summaries.map(({ workerId }) => workerId) : data.type,
+    ),
+    [...ids, 'synced'],
+  );
+  t.true(frames.length > 2 && frames.length < 50, `${frames.length} frames`);
+  for (const { text } of frames)
+    t.true(Buffer.byteLength(text) <= 49_152, `${Buffer.byteLength(text)} bytes`);
+  const synced = frames.at(-1)?.data;
+  const after = synced?.type === 'synced' ? synced.cursor : null;
+  client.ask({ op: 'unwatch' });
+  await client.until(({ type }) => type === 'unwatched');
+
+  // what is not a Worker ends a batch and keeps its place
+  for (const workerId of ['w1', 'w2']) await runtime.updateWorker(workerId, { displayName: 'new' });
+  await runtime.stopWorker('w3');
+  await runtime.deleteWorker('w3');
+  await runtime.updateWorker('w4', { displayName: 'new' });
+  client.ask({ op: 'watch', after, batch: true });
+  const rest = await client.until(({ type }) => type === 'synced');
+  t.deepEqual(
+    rest.map(({ data }) =>
+      data.type === 'workers' ? data.summaries.map(({ workerId }) => workerId) : data.type,
+    ),
+    [['w1', 'w2'], 'worker-removed', ['w4'], 'synced'],
+  );
+});
+
+test('a Worker that is longer than a batch is a frame of its own', async (t) => {
+  const { url, runtime } = await serve(t);
+  const labels = Object.fromEntries(Array.from({ length: 64 }, (_, n) => [`label ${n}`, '漢'.repeat(256)]));
+  await runtime.createWorker({ engine: 'speaker', workerId: 'large', labels });
+  await runtime.createWorker({ engine: 'speaker', workerId: 'bob' });
+  const client = await WsClient.open(url(), { op: 'watch', batch: true });
+  const frames = await client.until(({ type }) => type === 'synced');
+  t.deepEqual(
+    frames.map(({ data }) =>
+      data.type === 'workers' ? data.summaries.map(({ workerId }) => workerId) : data.type,
+    ),
+    [['ada'], ['large'], ['bob'], 'synced'],
+  );
 });
 
 test('a watch with a position from before a restart begins with reset; a malformed one is refused', async (t) => {
