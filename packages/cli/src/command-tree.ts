@@ -29,7 +29,7 @@ const globalOptions = {
 } as const;
 
 /** Options that may be repeated. yargs makes an array of every option that is. */
-const REPEATABLE = new Set(['_', 'plugin', 'label', 'tool', 'claim', 'claim-read', 'claimRead']);
+const REPEATABLE = new Set(['_', 'plugin', 'label', 'tool', 'type', 'claim', 'claim-read', 'claimRead']);
 
 /** Defines all commands for yargs, which finds the requested one and runs it. @throws Failure */
 export const runCommand = async (

@@ -121,8 +121,17 @@ test('without --json every command of a Worker’s life prints text for people',
     list.stdout,
     /^WORKER {2}NAME +ENGINE {2}STATUS {2}UPDATED\nada +Ada\u{fffd}\[2J +echo +idle +\d{4}-/u,
   );
+  t.regex(
+    (await say('workers', 'list', '--usage')).stdout,
+    /STATUS {2}RUNS +TOKENS +UPDATED\nada .* idle +1 completed {2}2 in, 2 out {2}\d{4}-/,
+  );
   const shown = await say('workers', 'show', 'ada');
   t.regex(shown.stdout, /^runs +1 completed\ntokens +2 in, 2 out$/m);
+  const chosen = await say('events', 'ada', '--type', 'run.finished', '--type', 'input.accepted');
+  t.is(chosen.code, 0);
+  t.regex(chosen.stdout, /^ *\d+ .* input\.accepted .*\n *\d+ .* run\.finished .*\n$/);
+  t.is((await say('events', 'ada', '--type', 'run.eaten')).code, 2);
+  t.regex((await say('events', 'ada', '--after', '@1', '--limit', '1')).stdout, /^ +2 /);
   const first = await say('events', 'ada', '--limit', '2');
   t.regex(first.stdout, /^ {4}1 .*worker\.created.*\n {4}2 .*echo, generation 1\n$/);
   const [, after = ''] = /^more items are available: --after (\S+)\n$/.exec(first.stderr) ?? [];

@@ -100,7 +100,7 @@ class HttpRuntimeClient implements RuntimeClient {
     return { worker, replayed, input: initialInput === undefined ? null : { ...initialInput, replayed } };
   }
 
-  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.WorkerSummary>> {
+  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.ListedWorker>> {
     return this.#get('/workers', listQueryOf(query));
   }
 
@@ -194,7 +194,7 @@ class HttpRuntimeClient implements RuntimeClient {
     return this.#send('POST', this.#worker(workerId, `/requests/${request}/response`), response);
   }
 
-  async events(workerId: string, query: Api.PageQuery = {}): Promise<Api.Page<Api.WorkerEvent>> {
+  async events(workerId: string, query: Api.EventQuery = {}): Promise<Api.Page<Api.WorkerEvent>> {
     return this.#get(this.#worker(workerId, '/events'), queryOf(query));
   }
 

@@ -359,7 +359,7 @@ const limits: Record<keyof Limits, Reach> = {
     t.is((await runtime.events('w')).items.length, 1, 'the default page size is not larger');
   },
   async pageBytes(t) {
-    const { runtime } = await startRig(t, { limits: { pageBytes: 200 } });
+    const { runtime, puppet } = await startRig(t, { limits: { pageBytes: 200 } });
     await runtime.createWorker({
       workerId: 'w',
       engine: 'puppet',
@@ -375,6 +375,23 @@ const limits: Record<keyof Limits, Reach> = {
       if (!next) break;
     }
     t.is(count, 4);
+    // one overview is larger, and so is one request
+    await runtime.createWorker({ workerId: 'other', engine: 'puppet' });
+    const page = await runtime.listWorkers({ include: 'overview' });
+    t.is(page.items.length, 1);
+    t.is(
+      (await runtime.listWorkers({ include: 'overview', after: page.next ?? '' })).items[0]?.workerId,
+      'other',
+    );
+    for (const workerId of ['w', 'other']) {
+      if (workerId === 'other') await runtime.sendInput(workerId, { text: 'go' });
+      await settle();
+      void puppet.last(workerId).run.ask({ kind: 'question', prompt: textOf(300), options: ['yes'] });
+      await settle();
+    }
+    const open = await runtime.listOpenRequests();
+    t.is(open.items.length, 1);
+    t.is((await runtime.listOpenRequests({ after: open.next ?? '' })).items[0]?.workerId, 'other');
   },
   async idempotencyKeys(t) {
     const { runtime, puppet } = await startRig(t, { limits: { idempotencyKeys: 2 } });

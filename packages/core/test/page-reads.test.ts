@@ -55,6 +55,39 @@ test('P21: a page of events after a cursor outside the tail costs one read of th
   t.is(reads, 1);
 });
 
+test('P21: a page of events before a position costs one read of the store, and one of chosen types scans forward and back', async (t) => {
+  const { runtime, readsOf } = await startLong(t);
+  const cursor = await farCursor(runtime);
+  const log = await logOf(runtime, 'w');
+  const reads = await readsOf(async () => {
+    t.deepEqual((await runtime.events('w', { before: cursor, limit: 10 })).items, log.slice(10, 20));
+  });
+  t.is(reads, 1);
+  const types = ['message.completed'] as const;
+  const messages = log.filter(({ type }) => type === 'message.completed');
+  const chosen = await readsOf(async () => {
+    t.deepEqual(
+      (await runtime.events('w', { before: cursor, types })).items,
+      messages.filter(({ seq }) => seq <= 20),
+    );
+    t.deepEqual(
+      (await runtime.events('w', { after: cursor, types, limit: 9 })).items,
+      messages.filter(({ seq }) => seq > 20).slice(0, 9),
+    );
+  });
+  t.is(chosen, 2);
+});
+
+test('P21: a position by number costs one more read of one line', async (t) => {
+  const { runtime, readsOf } = await startLong(t);
+  const log = await logOf(runtime, 'w');
+  const reads = await readsOf(async () => {
+    t.deepEqual((await runtime.events('w', { after: '@20', limit: 10 })).items, log.slice(20, 30));
+    t.deepEqual((await runtime.events('w', { before: '@20', limit: 10 })).items, log.slice(10, 20));
+  });
+  t.is(reads, 4);
+});
+
 test('P21: a page of the transcript after or before a cursor outside the tail costs one read of the store', async (t) => {
   const { runtime, readsOf } = await startLong(t);
   const cursor = await farCursor(runtime);

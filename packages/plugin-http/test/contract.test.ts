@@ -241,7 +241,7 @@ test('a cursor of the documented form is read, and any other text is CURSOR_INVA
       checked += 1;
     }
   }
-  t.is(checked, 11);
+  t.is(checked, 12);
 });
 
 test('each operation with a limit refuses one above the documented maximum, for every media type', async (t) => {

@@ -52,14 +52,18 @@ const values: Readonly<Record<string, fc.Arbitrary<string>>> = {
   after: fc.constantFrom(
     'start',
     '0',
+    '@1',
+    '@99',
     'd.1',
     `request_${'0'.repeat(26)}`,
     'log_00000000000000000000000000.1.0.1.1',
     'w.1',
   ),
-  before: fc.constantFrom('end', 'start'),
+  before: fc.constantFrom('end', 'start', '@1', '@x'),
+  types: fc.constantFrom('tool.called', 'tool.called,run.finished', ',', 'tool.eaten'),
   status: fc.constantFrom('idle', 'stopped', 'asleep'),
   label: fc.constantFrom('team=a', 'team', '=', 'a=b=c'),
+  include: fc.constantFrom('overview', 'all', ''),
   deltas: fc.constantFrom('0', '1', '2'),
 };
 

@@ -413,6 +413,40 @@ test('the transcript is read forward, backward from the end, and as NDJSON', asy
   isProblem(t, await call('workers/ada/transcript?after=start&before=end'), 400, 'INVALID_REQUEST');
 });
 
+test('a log is read by type, backward and by number; a stream refuses what selects events', async (t) => {
+  const { call, runtime } = await serve(t);
+  await runtime.createWorker({ engine: 'puppet', workerId: 'ada' });
+  await runtime.stopWorker('ada');
+  const seqs = async (query: string): Promise<readonly number[]> =>
+    (await call(`workers/ada/events?${query}`)).body.items.map(({ seq }: { readonly seq: number }) => seq);
+  const [, , detached] = await seqs('limit=100');
+  t.truthy(detached);
+  t.deepEqual(await seqs('types=worker.stopped,worker.created'), [1, 4]);
+  t.deepEqual(await seqs('before=end&limit=1'), [4]);
+  t.deepEqual(await seqs('before=@2'), [1, 2]);
+  t.deepEqual(await seqs('after=@3'), [4]);
+  const beyond = await call('workers/ada/events?after=@5');
+  isProblem(t, beyond, 400, 'CURSOR_FOREIGN');
+  t.deepEqual(beyond.body.details, { lastSeq: 4 });
+  const unknown = await call('workers/ada/events?types=run.finished,run.eaten');
+  isProblem(t, unknown, 400, 'INVALID_REQUEST');
+  t.regex(unknown.body.detail, /has "run\.eaten", which is none of worker\.created, /);
+  for (const query of [
+    'types=',
+    'types=run.finished,',
+    'types=run.finished&types=run.started',
+    'before=@1&after=@1',
+  ])
+    isProblem(t, await call(`workers/ada/events?${query}`), 400, 'INVALID_REQUEST');
+  for (const query of ['types=run.finished', 'before=end'])
+    isProblem(
+      t,
+      await call(`workers/ada/events?${query}`, { headers: { accept: 'text/event-stream' } }),
+      400,
+      'INVALID_REQUEST',
+    );
+});
+
 test('the overview has counts, and diagnostics are listed', async (t) => {
   const { call } = await serveAda(t);
   await call('workers/ada/inputs', post({ text: 'say one' }, { prefer: 'wait=20' }));

@@ -1,4 +1,4 @@
-import type { LogGap, WorkerEvent } from '@worker-runtime/core';
+import type { EventType, LogGap, WorkerEvent } from '@worker-runtime/core';
 import { type ClientCommand, type ClientFlags, runClientCommand } from '../client-command.ts';
 import { eventSummary } from '../display-text.ts';
 import type { Output } from '../output.ts';
@@ -22,11 +22,16 @@ const printStored = async (
   worker: string,
   after: string,
   limit: number,
+  types: readonly EventType[] | undefined,
   signal: AbortSignal,
 ): Promise<{ readonly at: string; readonly hasMore: boolean }> => {
   let left = limit;
   for (let from = after; ; ) {
-    const page = await command.client.events(worker, { after: from, limit: Math.min(left, PAGE_ITEMS) });
+    const page = await command.client.events(worker, {
+      after: from,
+      limit: Math.min(left, PAGE_ITEMS),
+      ...(types && { types }),
+    });
     for (const gap of page.gaps ?? []) printGap(command, gap);
     for (const event of page.items) printEvent(command, event);
     await command.room(signal);
@@ -44,11 +49,12 @@ export const events = (
     readonly follow: boolean | undefined;
     readonly after: string | undefined;
     readonly limit: number | undefined;
+    readonly type: readonly EventType[] | undefined;
   },
   output: Output,
 ): Promise<void> =>
   runClientCommand(flags, output, async (command) => {
-    const { worker, limit = Number.POSITIVE_INFINITY } = flags;
+    const { worker, limit = Number.POSITIVE_INFINITY, type: types } = flags;
     const leave = new AbortController();
     const { signal } = leave;
     if (flags.follow === true) {
@@ -60,7 +66,7 @@ export const events = (
       process.once('SIGINT', onSignal);
       process.once('SIGTERM', onSignal);
     }
-    const { at, hasMore } = await printStored(command, worker, flags.after ?? 'start', limit, signal);
+    const { at, hasMore } = await printStored(command, worker, flags.after ?? 'start', limit, types, signal);
     if (flags.follow !== true) {
       if (hasMore && !command.isJson) command.remark(`more items are available: --after ${at}`);
       return;
@@ -71,8 +77,9 @@ export const events = (
       acrossRestarts: true,
       signal,
     })) {
-      if (item.type === 'event') printEvent(command, item.event);
-      else if (item.type === 'gap') printGap(command, item);
+      if (item.type === 'event') {
+        if (types?.includes(item.event.type) !== false) printEvent(command, item.event);
+      } else if (item.type === 'gap') printGap(command, item);
       await command.room(signal);
     }
   });

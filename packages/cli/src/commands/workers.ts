@@ -17,6 +17,14 @@ import { fieldList, table } from '../table.ts';
 const statusOf = ({ status, health, queued }: WorkerSummary): string =>
   [status, queued > 0 && `${queued} queued`, health !== 'ok' && health].filter(Boolean).join(', ');
 
+const runsOf = ({ runs }: Overview): string =>
+  Object.entries(runs)
+    .filter(([, count]) => count > 0)
+    .map(([outcome, count]) => `${count} ${outcome}`)
+    .join(', ');
+
+const tokensOf = ({ usage }: Overview): string => `${usage.inputTokens} in, ${usage.outputTokens} out`;
+
 const describe = (
   worker: WorkerDetail,
   overview: Overview | null,
@@ -54,16 +62,8 @@ const describe = (
     ['created', worker.createdAt],
     ['updated', worker.updatedAt],
     ['events', String(worker.lastSeq)],
-    [
-      'runs',
-      overview &&
-        (Object.entries(overview.runs)
-          .filter(([, count]) => count > 0)
-          .map(([outcome, count]) => `${count} ${outcome}`)
-          .join(', ') ||
-          null),
-    ],
-    ['tokens', overview && `${overview.usage.inputTokens} in, ${overview.usage.outputTokens} out`],
+    ['runs', overview && (runsOf(overview) || null)],
+    ['tokens', overview && tokensOf(overview)],
   ]);
 
 export const list = (
@@ -71,22 +71,27 @@ export const list = (
     readonly status: WorkerStatus | undefined;
     readonly label: Readonly<Record<string, string>> | undefined;
     readonly parent: string | undefined;
+    readonly usage: boolean | undefined;
     readonly limit: number | undefined;
     readonly after: string | undefined;
   },
   output: Output,
 ): Promise<void> =>
   runClientCommand(flags, output, async (command) => {
-    const { status, parent, limit, after, label: labels } = flags;
-    const page = await command.client.listWorkers(defined({ status, parent, limit, after, labels }));
+    const { status, parent, limit, after, label: labels, usage = false } = flags;
+    const include = usage ? 'overview' : undefined;
+    const page = await command.client.listWorkers(
+      defined({ status, parent, limit, after, labels, include } as const),
+    );
     command.answer(page, () =>
       table(
-        ['WORKER', 'NAME', 'ENGINE', 'STATUS', 'UPDATED'],
+        ['WORKER', 'NAME', 'ENGINE', 'STATUS', ...(usage ? ['RUNS', 'TOKENS'] : []), 'UPDATED'],
         page.items.map((worker) => [
           worker.workerId,
           printableLine(worker.displayName ?? '-'),
           worker.engine,
           statusOf(worker),
+          ...(worker.overview ? [runsOf(worker.overview), tokensOf(worker.overview)] : []),
           worker.updatedAt,
         ]),
       ),

@@ -1,3 +1,4 @@
+import { EVENT_TYPES } from '@worker-runtime/core/views';
 import type { Argv } from 'yargs';
 import { wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
@@ -33,6 +34,12 @@ const waitOptions = {
 const eventsOptions = {
   ...clientOptions,
   ...pageOptions,
+  type: {
+    type: 'array',
+    choices: EVENT_TYPES,
+    requiresArg: true,
+    describe: 'only events of this type (repeatable)',
+  },
   follow: { alias: 'f', type: 'boolean', describe: 'continue with new events until Ctrl-C' },
 } as const;
 

@@ -19,6 +19,7 @@ const listOptions = {
     coerce: pairs('--label'),
   },
   parent: { type: 'string', requiresArg: true, describe: 'only children of this Worker' },
+  usage: { type: 'boolean', default: false, describe: 'show the runs and tokens of each Worker' },
 } as const;
 
 const createOptions = {

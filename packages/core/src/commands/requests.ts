@@ -1,4 +1,4 @@
-import type { InputRole, TextPart } from '../contracts/event.ts';
+import { EVENT_TYPES, type InputRole, type TextPart } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, RequestResponse, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
 import { invalidRequest, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
@@ -187,6 +187,18 @@ export const checkPageQuery = (query: unknown): void =>
 export const checkTranscriptQuery = (query: unknown): void =>
   assertShape(objectOf({ after: cursor, before: cursor, limit: anything }), query);
 
+/** Checks a query of events, except for its limit. @throws INVALID_REQUEST */
+export const checkEventQuery = (query: unknown): void =>
+  assertShape(
+    objectOf({
+      after: cursor,
+      before: cursor,
+      limit: anything,
+      types: listOf(choiceOf(...EVENT_TYPES), { min: 1, max: EVENT_TYPES.length }),
+    }),
+    query,
+  );
+
 /** Checks a query of the list of Workers, except for its limit. @throws INVALID_REQUEST */
 export const checkListQuery = (query: unknown, limits: Limits): void =>
   assertShape(
@@ -196,6 +208,7 @@ export const checkListQuery = (query: unknown, limits: Limits): void =>
       status: choiceOf('idle', 'running', 'waiting', 'stopped'),
       labels: labels(limits),
       parent: workerId,
+      include: choiceOf('overview'),
     }),
     query,
   );

@@ -213,6 +213,34 @@ export interface EventData {
 /** The name of an event type. */
 export type EventType = keyof EventData;
 
+/** The compiler requires an entry for each type. */
+const TYPES: Readonly<Record<EventType, true>> = {
+  'worker.created': true,
+  'worker.updated': true,
+  'worker.stopped': true,
+  'worker.resumed': true,
+  'worker.deleted': true,
+  'execution.attached': true,
+  'execution.detached': true,
+  'execution.recorded': true,
+  'input.accepted': true,
+  'run.started': true,
+  'run.continued': true,
+  'run.finished': true,
+  'step.started': true,
+  'step.finished': true,
+  'message.completed': true,
+  'tool.called': true,
+  'tool.finished': true,
+  'request.opened': true,
+  'request.resolved': true,
+  'usage.recorded': true,
+  'diagnostic.recorded': true,
+};
+
+/** All event types that this version writes. */
+export const EVENT_TYPES = Object.keys(TYPES) as readonly EventType[];
+
 /** An event before it has a number and a time. */
 export type NewEvent = {
   readonly [T in EventType]: { readonly type: T; readonly run?: string; readonly data: EventData[T] };

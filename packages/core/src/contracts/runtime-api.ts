@@ -3,6 +3,7 @@ import type { Claim, ClaimMode } from './claim.ts';
 import type { Cursor } from './cursor.ts';
 import type {
   BundleRef,
+  EventType,
   InputRole,
   RequestKind,
   RequestOption,
@@ -158,14 +159,31 @@ export interface ListWorkers extends PageQuery {
   /** Selects Workers that have all of these labels with these values. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly parent?: string;
+  /** Adds the counts and usage of each Worker. The page then also ends at the limit `pageBytes`. */
+  readonly include?: 'overview';
 }
 
+/** A Worker in a list. */
+export interface ListedWorker extends WorkerSummary {
+  /** Only if the query includes it. */
+  readonly overview?: Overview;
+}
+
+/**
+ * A query of a Worker's log. Besides cursors, `after` and `before` take a position by number: `@123` is the position after the
+ * event 123, so a link can hold the number of an event. A number beyond the end is CURSOR_FOREIGN.
+ */
 export interface TranscriptQuery extends PageQuery {
   /**
    * Instead of `after`: the page ends with the item before this position, and `next` leads further back. `"end"` is the
    * end of the log. Items are in log order in either case.
    */
   readonly before?: Cursor;
+}
+
+export interface EventQuery extends TranscriptQuery {
+  /** Selects the events of these types. All others are skipped without being parsed. */
+  readonly types?: readonly EventType[];
 }
 
 export interface IdempotencyOptions {
@@ -375,7 +393,10 @@ export type Observation =
   | { readonly type: 'ended'; readonly code: ErrorCode };
 
 export interface ObserveOptions {
-  /** Continues after this position; `"start"` delivers the whole log. Without it, the stream begins with a snapshot. */
+  /**
+   * Continues after this position, which may be a number such as `@123`; `"start"` delivers the whole log. Without it, the
+   * stream begins with a snapshot.
+   */
   readonly after?: Cursor;
   /** Delivers text while it is written. Default true. */
   readonly deltas?: boolean;
@@ -434,7 +455,7 @@ export interface RuntimeApi {
    * Returns a page of Workers, in the order of their creation. Reads no logs.
    * @throws CURSOR_INVALID · LIMIT_TOO_LARGE
    */
-  listWorkers(query?: ListWorkers): Promise<Page<WorkerSummary>>;
+  listWorkers(query?: ListWorkers): Promise<Page<ListedWorker>>;
   /** Returns the current state of a Worker. */
   getWorker(workerId: string): Promise<WorkerDetail>;
   /**
@@ -522,8 +543,17 @@ export interface RuntimeApi {
     response: RequestResponse,
   ): Promise<{ readonly changed: boolean }>;
 
-  /** Returns a page of a Worker's log. @throws CURSOR_INVALID · CURSOR_FOREIGN · LIMIT_TOO_LARGE */
-  events(workerId: string, query?: PageQuery): Promise<Page<WorkerEvent>>;
+  /**
+   * Returns a page of a Worker's log. With `types`, a page may have fewer items than asked for, even none, while `next` is
+   * set: follow `next` to its end.
+   * @throws CURSOR_INVALID · CURSOR_FOREIGN · LIMIT_TOO_LARGE
+   * @example
+   * // the last 20 calls of tools
+   * await runtime.events('ada', { before: 'end', limit: 20, types: ['tool.called'] });
+   * // what happened from event 123 on
+   * await runtime.events('ada', { after: '@122' });
+   */
+  events(workerId: string, query?: EventQuery): Promise<Page<WorkerEvent>>;
   /**
    * Returns a page of a Worker's conversation. A page may have fewer items than asked for, even none, while `next` is
    * set: follow `next` to its end.

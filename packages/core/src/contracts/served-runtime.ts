@@ -1,5 +1,5 @@
 import type { Limits } from './limits.ts';
-import type { ObserveOptions, PageQuery, RuntimeApi, RuntimeStatus, WatchOptions } from './runtime-api.ts';
+import type { EventQuery, ObserveOptions, RuntimeApi, RuntimeStatus, WatchOptions } from './runtime-api.ts';
 import type { RuntimeError } from './runtime-error.ts';
 import type { RawPage, WatchStream, WorkerStream } from './stream.ts';
 
@@ -16,7 +16,7 @@ export interface ServedRuntime extends RuntimeApi {
   /** Returns the labels of a Worker; null if there is no such Worker. */
   labelsOf(workerId: string): Readonly<Record<string, string>> | null;
   /** Reads a page of events as the bytes that are stored. @throws as `events` */
-  readEvents(workerId: string, query?: PageQuery): Promise<RawPage>;
+  readEvents(workerId: string, query?: EventQuery): Promise<RawPage>;
   /** Opens a stream of one Worker. The caller closes it. @throws as `events` · LIMIT_REACHED */
   openStream(workerId: string, options?: Omit<ObserveOptions, 'signal'>): Promise<WorkerStream>;
   /** Opens a stream of all Workers. The caller closes it. @throws CURSOR_INVALID · LIMIT_REACHED */

@@ -1,4 +1,12 @@
-import type { MessagePart, RunError, RunOutcome, TextPart, ToolCallDetails, WorkerEvent } from './event.ts';
+import type {
+  EventType,
+  MessagePart,
+  RunError,
+  RunOutcome,
+  TextPart,
+  ToolCallDetails,
+  WorkerEvent,
+} from './event.ts';
 import type { JsonValue } from './json.ts';
 
 /** A tool call or its result, as part of a transcript item. `call` links the two. */
@@ -52,19 +60,13 @@ export interface TranscriptItem {
 }
 
 /** The types of the events that make an item. A reader of the transcript skips all other lines without parsing them. */
-const SPEAKING = new Set<string>([
+export const SPEAKING_TYPES: ReadonlySet<string> = new Set<EventType>([
   'input.accepted',
   'message.completed',
   'tool.called',
   'tool.finished',
   'run.finished',
 ]);
-
-/** True if a line makes an item. Looks at the beginning of the line only and does not parse it. */
-export const speaks = (line: string): boolean => {
-  const at = line.indexOf('"type":"');
-  return at !== -1 && SPEAKING.has(line.slice(at + 8, line.indexOf('"', at + 8)));
-};
 
 /** Returns a part as transcripts show it: without the data that only its engine understands. */
 const shown = <P extends MessagePart | Extract<ToolPart, { readonly type: 'tool-call' }>>(part: P): P => {

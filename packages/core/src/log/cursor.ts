@@ -40,6 +40,13 @@ const LOG_CURSOR =
   /^([A-Za-z0-9_]{1,64})\.([0-9a-z]{1,11})\.([0-9a-z]{1,11})\.([0-9a-z]{1,7})\.([0-9a-z]{1,7})$/;
 
 /**
+ * Returns the number in a position that is given by number, such as 123 in `@123`: the position after that event. Returns null
+ * for any other cursor.
+ */
+export const numberIn = (cursor: Cursor): number | null =>
+  /^@(0|[1-9][0-9]{0,14})$/.test(cursor) ? Number(cursor.slice(1)) : null;
+
+/**
  * Decodes a position in the given log.
  * @throws CURSOR_INVALID it is not a log cursor · CURSOR_FOREIGN it belongs to another log
  */

@@ -42,6 +42,18 @@ export const positionAfterLast = ({
   });
 };
 
+/** The most bytes of a line up to its `data`: the id of a Worker and the name of a type have bounded lengths. */
+const HEAD_BYTES = 512;
+const TYPE = '"type":"';
+
+/** Returns the type of the event in a line. Looks at the beginning of the line only and does not parse it. */
+export const typeIn = ({ bytes }: Pick<Line, 'bytes'>): string => {
+  const length = Math.min(bytes.length, HEAD_BYTES);
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1');
+  const at = head.indexOf(TYPE);
+  return at === -1 ? '' : head.slice(at + TYPE.length, head.indexOf('"', at + TYPE.length));
+};
+
 const decoder = new TextDecoder();
 
 /** Returns the text of a line without its newline. */

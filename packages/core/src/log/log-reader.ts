@@ -1,7 +1,7 @@
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { LinePosition, LogGap, LogSlice, RuntimeStore } from '../contracts/store.ts';
-import { decodeCursor, EMPTY_POSITION, type LogPosition, sumOf } from './cursor.ts';
+import { decodeCursor, EMPTY_POSITION, type LogPosition, numberIn, sumOf } from './cursor.ts';
 import { linesOf, positionAfter, positionAfterLast } from './lines.ts';
 import { RecentReadings } from './recent-readings.ts';
 import type { Tail } from './tail.ts';
@@ -27,6 +27,12 @@ export interface Reading {
   /** The position after the last line. Without lines, the position that was read from. */
   readonly at: LogPosition;
   readonly gap: LogGap | null;
+}
+
+/** A decoded cursor. `isChecked`: no line of the store has to be compared. */
+interface Decoded {
+  readonly position: LogPosition;
+  readonly isChecked: boolean;
 }
 
 const NO_LINES = new Uint8Array(0);
@@ -56,7 +62,7 @@ export class LogReader {
    * @throws CURSOR_INVALID · CURSOR_FOREIGN it belongs to another log, or to another history of this one
    */
   async locate(worker: LogSource, cursor: string, next?: ReadSize): Promise<LogPosition> {
-    const { position, isChecked } = this.#decode(worker, cursor);
+    const { position, isChecked } = await this.#decode(worker, cursor);
     if (isChecked) return position;
     const reading = await this.#fromOwnLine(worker, position, next ?? { count: 0, bytes: 1 });
     if (reading) this.#recent.keep(keyOf(worker.state.log, position, 'next'), reading);
@@ -69,7 +75,7 @@ export class LogReader {
    * @throws as `locate`
    */
   async readFrom(worker: LogSource, cursor: string, count: number, bytes: number): Promise<Reading> {
-    const { position, isChecked } = this.#decode(worker, cursor);
+    const { position, isChecked } = await this.#decode(worker, cursor);
     if (isChecked) return this.after(worker, position, count, bytes);
     const { log, head: before } = worker.state;
     const key = keyOf(log, position, { count, bytes });
@@ -93,9 +99,9 @@ export class LogReader {
     count: number,
     bytes: number,
   ): Promise<{ readonly position: LogPosition; readonly reading: Reading }> {
-    const { position } = this.#decode(worker, cursor);
+    const { position, isChecked } = await this.#decode(worker, cursor);
     const reading = await this.before(worker, position, count, bytes);
-    if (reading.count > 0 && reading.at.seq === position.seq && reading.at.sum !== position.sum)
+    if (!isChecked && reading.count > 0 && reading.at.seq === position.seq && reading.at.sum !== position.sum)
       throw new RuntimeError('CURSOR_FOREIGN');
     return { position, reading };
   }
@@ -164,12 +170,11 @@ export class LogReader {
     return count === 1 && lines.length > 0 ? at : EMPTY_POSITION;
   }
 
-  /** Decodes a cursor and checks it as far as memory allows. `isChecked`: no line of the store has to be compared. */
-  #decode(
-    worker: LogSource,
-    cursor: string,
-  ): { readonly position: LogPosition; readonly isChecked: boolean } {
+  /** Decodes a cursor and checks it as far as memory allows. Returns no promise unless the store has to find a number. */
+  #decode(worker: LogSource, cursor: string): Decoded | Promise<Decoded> {
     const { log, head } = worker.state;
+    const seq = numberIn(cursor);
+    if (seq !== null) return this.#numbered(worker, seq);
     const position = decodeCursor(cursor, log);
     if (position.seq === 0) return { position: EMPTY_POSITION, isChecked: true };
     if (position.seq > head.seq) throw new RuntimeError('CURSOR_FOREIGN');
@@ -180,6 +185,29 @@ export class LogReader {
     const own = worker.live?.readers.tail.from(position.seq, 1, this.#limits.eventBytes);
     if (own && sumOf(own.lines) !== position.sum) throw new RuntimeError('CURSOR_FOREIGN');
     return { position, isChecked: own != null };
+  }
+
+  /**
+   * Returns the position after the line with a number, which a store finds without reading the lines before it.
+   * @throws CURSOR_FOREIGN the log has no such line
+   */
+  async #numbered(worker: LogSource, seq: number): Promise<Decoded> {
+    const { log, head } = worker.state;
+    if (seq > head.seq) {
+      throw new RuntimeError('CURSOR_FOREIGN', `The log has no event ${seq}: its last one is ${head.seq}`, {
+        details: { lastSeq: head.seq },
+      });
+    }
+    if (seq === 0 || seq === head.seq)
+      return { position: seq === 0 ? EMPTY_POSITION : head, isChecked: true };
+    const slice =
+      worker.live?.readers.tail.from(seq, 1, 1) ??
+      (await this.#store.read(log, { seq, offset: 0 }, { count: 1, bytes: 1, direction: 'forward' }));
+    const line = slice.first.seq === seq ? linesOf(slice).next().value : undefined;
+    if (line) return { position: positionAfter(line), isChecked: true };
+    // the line is lost in a hole: the next readable line follows the position, or none does
+    const end = slice.count > 0 ? slice.first.offset : head.end;
+    return { position: { seq, offset: end, end, sum: 0 }, isChecked: true };
   }
 
   /**

@@ -2,6 +2,7 @@ import { admitted } from '../admission.ts';
 import {
   assertWorkerId,
   checkCancel,
+  checkEventQuery,
   checkListQuery,
   checkPageQuery,
   checkResponse,
@@ -36,7 +37,7 @@ import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
 import { version } from '../version.ts';
-import { detailOf, factsOf, overviewOf, summaryOf } from '../workers/views.ts';
+import { detailOf, factsOf, overviewOf, summaryOf, withOverviews } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import { createHooks } from './hook-guard.ts';
 import { Lifecycle } from './lifecycle.ts';
@@ -250,14 +251,19 @@ export class Runtime implements ServedRuntime {
     };
   }
 
-  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.WorkerSummary>> {
+  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.ListedWorker>> {
     const { workers, streams, runtimeId } = this.#lifecycle.opened();
     checkListQuery(query, this.limits);
     const limit = pageLimit(query.limit, this.limits);
-    const { items, hasMore } = workers.list(query, decodeWorkersCursor(query.after) ?? '', limit);
+    const found = workers.list(query, decodeWorkersCursor(query.after) ?? '', limit);
+    const items =
+      query.include === 'overview'
+        ? withOverviews(found.items, runtimeId, this.limits.pageBytes)
+        : found.items.map((worker) => summaryOf(worker, runtimeId));
+    const hasMore = found.hasMore || items.length < found.items.length;
     return {
-      items: items.map((worker) => summaryOf(worker, runtimeId)),
-      next: hasMore ? (items.at(-1)?.state.log ?? null) : null,
+      items,
+      next: hasMore ? (found.items[items.length - 1]?.log ?? null) : null,
       asOf: streams.asOf,
     };
   }
@@ -377,7 +383,7 @@ export class Runtime implements ServedRuntime {
     return { changed: events.length > 0 };
   }
 
-  async events(workerId: string, query: Api.PageQuery = {}): Promise<Api.Page<WorkerEvent>> {
+  async events(workerId: string, query: Api.EventQuery = {}): Promise<Api.Page<WorkerEvent>> {
     const { lines, next, asOf, gaps } = await this.readEvents(workerId, query);
     const items = [...linesOf({ lines, first: { seq: 0, offset: 0 } })].map((line) =>
       decodeEvent(textOf(line)),
@@ -386,8 +392,8 @@ export class Runtime implements ServedRuntime {
   }
 
   /** Reads a page of events as the bytes that are stored, for transports. @throws as `events` */
-  async readEvents(workerId: string, query: Api.PageQuery = {}): Promise<RawPage> {
-    checkPageQuery(query);
+  async readEvents(workerId: string, query: Api.EventQuery = {}): Promise<RawPage> {
+    checkEventQuery(query);
     return readEventPage(this.#lifecycle.opened().reader, this.#worker(workerId), query, this.limits);
   }
 

@@ -1,3 +1,4 @@
+export { EVENT_TYPES } from '../contracts/event.ts';
 export { openRequestOf, requestOptionOf } from '../contracts/open-request.ts';
 export { transcriptItem } from '../contracts/transcript.ts';
 export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';

@@ -2,7 +2,8 @@ import { workerCapabilities } from '../contracts/capabilities.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { WorkerFacts } from '../contracts/hooks.ts';
 import { cleanUsage, type Overview } from '../contracts/overview.ts';
-import type { WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
+import type { ListedWorker, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
+import { sizeOf } from '../domain/size.ts';
 import { encodeCursor, START } from '../log/cursor.ts';
 import type { Worker } from './worker.ts';
 
@@ -78,4 +79,21 @@ export const overviewOf = ({ state }: Worker): Overview => {
     lastActivityAt: state.updatedAt,
     asOf: encodeCursor(state.log, state.head),
   };
+};
+
+/** Returns Workers with their overviews: at least one if there is one, and as many as fit into `bytes`. */
+export const withOverviews = (
+  workers: readonly Worker[],
+  runtimeId: string,
+  bytes: number,
+): readonly ListedWorker[] => {
+  const items: ListedWorker[] = [];
+  let size = 0;
+  for (const worker of workers) {
+    const item = { ...summaryOf(worker, runtimeId), overview: overviewOf(worker) };
+    size += sizeOf(item);
+    if (items.length > 0 && size > bytes) break;
+    items.push(item);
+  }
+  return items;
 };

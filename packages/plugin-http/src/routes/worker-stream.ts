@@ -8,11 +8,11 @@ import type { Query } from '../wire/query.ts';
 import { type Closing, pathParameter, type RouteContext } from './context.ts';
 
 /** The media types of a Worker's events. */
-export const EVENT_TYPES = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
+export const MEDIA_TYPES = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
 
 /** Returns a Worker's stream that closes at once. */
 export const closingOfWorkerStream: Closing = (accept, reason) =>
-  preferred(accept, EVENT_TYPES) === SSE_TYPE
+  preferred(accept, MEDIA_TYPES) === SSE_TYPE
     ? { contentType: SSE_TYPE, text: retryLine() + frame('closing', { reason }) }
     : null;
 

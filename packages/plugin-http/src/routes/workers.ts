@@ -32,7 +32,7 @@ export const workerRoutes: Routes = (app, { reads }) => {
 
   app.get(
     '/workers',
-    { config: { permission: 'observe', query: ['after', 'limit', 'status', 'label', 'parent'] } },
+    { config: { permission: 'observe', query: ['after', 'limit', 'status', 'label', 'parent', 'include'] } },
     async (request, reply) => {
       const query = new Query(request);
       const page = await reads.run(() =>
@@ -43,6 +43,7 @@ export const workerRoutes: Routes = (app, { reads }) => {
             status: query.oneOf('status', Object.keys(STATUSES) as WorkerStatus[]),
             labels: query.pairs('label'),
             parent: query.text('parent'),
+            include: query.oneOf('include', ['overview']),
           }),
         ),
       );

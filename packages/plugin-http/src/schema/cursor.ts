@@ -8,7 +8,7 @@ export const cursor: JsonSchema = described(
 
 /** The forms of the cursors that each list or stream reads from, without an anchor. `start` and `0` are the beginning. */
 const FORMS = {
-  log: '[A-Za-z0-9_]{1,64}(\\.[0-9a-z]{1,11}){2}(\\.[0-9a-z]{1,7}){2}',
+  log: '[A-Za-z0-9_]{1,64}(\\.[0-9a-z]{1,11}){2}(\\.[0-9a-z]{1,7}){2}|@(0|[1-9][0-9]{0,14})',
   watch: '[A-Za-z0-9_]{1,64}\\.w[0-9a-z]{1,11}',
   workers: 'log_[a-z0-9]{26}',
   requests: 'request_[a-z0-9]{26}',

@@ -167,9 +167,10 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     tag: 'Workers',
     cursor: 'workers',
     summary: 'Lists the Workers in order of creation',
-    description: 'All filters must match. A watch that is opened at `asOf` continues this list.',
+    description:
+      'All filters must match. With `include=overview` a page also ends when it reaches 1 MiB. A watch that is opened at `asOf` continues this list.',
     answers: {
-      200: { page: 'WorkerSummary', links: linksTo('$response.body#/items/0/workerId', ['getWorker']) },
+      200: { page: 'ListedWorker', links: linksTo('$response.body#/items/0/workerId', ['getWorker']) },
     },
     errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
   },
@@ -331,7 +332,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     cursor: 'log',
     summary: 'Reads the log of a Worker as a JSON page, as the stored lines, or as a stream',
     description:
-      'A stream resumes exactly at `Last-Event-ID`, which takes precedence over `after`. Without a position it begins with `snapshot`; with an expired position it begins with `reset`. Durable events have the default event name and an `id`. A transient error is answered with 200 and a stream that closes with the error code.',
+      'A page takes `after` or `before`, and `types`. A stream resumes exactly at `Last-Event-ID`, which takes precedence over `after`. Without a position it begins with `snapshot`; with an expired position it begins with `reset`. Durable events have the default event name and an `id`. A transient error is answered with 200 and a stream that closes with the error code.',
     headers: ['Last-Event-ID'],
     answers: {
       200: {

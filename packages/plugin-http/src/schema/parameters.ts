@@ -1,3 +1,4 @@
+import { EVENT_TYPES } from '@worker-runtime/core/views';
 import { type Bounds, bound } from './bounds.ts';
 import { type CursorKind, cursorOf } from './cursor.ts';
 import { arrayOf, enumOf, type JsonSchema, string } from './json-schema.ts';
@@ -8,6 +9,9 @@ export interface Parameter {
   readonly description: string;
   readonly example?: string;
 }
+
+/** A pattern, without an anchor, for the name of an event type. */
+const ANY_TYPE = EVENT_TYPES.join('|').replaceAll('.', '\\.');
 
 /**
  * All parameters of paths, queries and headers by name. A name means the same in every operation; only cursors have a
@@ -35,12 +39,13 @@ export const PARAMETERS = {
   query: {
     after: {
       schema: (_bounds, cursors) => cursorOf(cursors),
-      description: 'The cursor to read after (exclusive). `start` is the beginning.',
+      description:
+        'The cursor to read after (exclusive). `start` is the beginning. In a log, `@123` is the position after the event 123.',
     },
     before: {
       schema: (_bounds, cursors) => cursorOf(cursors, 'end'),
       description:
-        'The cursor to read backward from (exclusive), instead of `after`: a request with both is refused. `end` is the end.',
+        'The cursor to read backward from (exclusive), instead of `after`: a request with both is refused. `end` is the end. Only for pages.',
     },
     limit: {
       schema: ({ pageItems, pageItemsDefault }) => ({
@@ -52,6 +57,15 @@ export const PARAMETERS = {
       description:
         'The maximum number of items of a page. A page also ends when it reaches 1 MiB. A stream ignores it.',
     },
+    types: {
+      schema: () => ({
+        type: 'string',
+        pattern: `^(${ANY_TYPE})(,(${ANY_TYPE}))*$`,
+      }),
+      description:
+        'Selects the events of these types, separated by commas. A page may have fewer items than `limit`, even none, while `next` is set. Only for pages.',
+      example: 'tool.called,tool.finished',
+    },
     status: {
       schema: () => enumOf('idle', 'running', 'waiting', 'stopped'),
       description: 'Selects Workers with this status.',
@@ -61,6 +75,10 @@ export const PARAMETERS = {
       description: 'Selects Workers with this label, as `key=value`. May be repeated; all must match.',
     },
     parent: { schema: () => workerId, description: 'Selects the children of this Worker.' },
+    include: {
+      schema: () => enumOf('overview'),
+      description: '`overview` adds counts and token usage to each Worker.',
+    },
     version: {
       schema: () => enumOf('3.1', '3.2'),
       description: 'The version of OpenAPI. Default `3.1`; only `3.2` describes the items of streams.',

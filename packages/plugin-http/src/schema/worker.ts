@@ -4,6 +4,7 @@ import type {
   Capabilities,
   Claim,
   InputReceipt,
+  ListedWorker,
   LogGap,
   OpenRequest,
   RunError,
@@ -107,6 +108,9 @@ const openRequest: Fields<OpenRequest> = {
 /** The schemas of Workers and of the responses to their commands. */
 export const workerSchemas: Schemas = {
   WorkerSummary: object<WorkerSummary>(summary),
+  ListedWorker: object<ListedWorker>(summary, {
+    overview: described(ref('Overview'), 'Only with `include=overview`.'),
+  }),
   ActiveRun: object<NonNullable<WorkerSummary['run']>>({
     runId: string,
     startedAt: dateTime,

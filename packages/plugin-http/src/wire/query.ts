@@ -63,6 +63,19 @@ export class Query {
     return word;
   }
 
+  /** Returns the words of a list with commas. @throws INVALID_REQUEST any other; the message names it and the words */
+  listOf<Word extends string>(name: string, words: readonly Word[]): readonly Word[] | undefined {
+    return this.text(name)
+      ?.split(',')
+      .map((text) => {
+        const word = words.find((candidate) => candidate === text);
+        // cut, since the client chooses the length of the text
+        if (word === undefined)
+          throw invalid(name, `has "${text.slice(0, 64)}", which is none of ${words.join(', ')}`);
+        return word;
+      });
+  }
+
   /** Returns the pairs of a repeated `name=key=value`. @throws INVALID_REQUEST no `=`, or a key with two values */
   pairs(name: string): Readonly<Record<string, string>> | undefined {
     const pairs = new Map<string, string>();

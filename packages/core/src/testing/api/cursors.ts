@@ -27,6 +27,7 @@ const checkRefused = async (
 ): Promise<void> => {
   const what = `${code} ${cursor}`;
   await scene.refuses(code, `events ${what}`, () => scene.api.events(workerId, { after: cursor }));
+  await scene.refuses(code, `events before ${what}`, () => scene.api.events(workerId, { before: cursor }));
   await scene.refuses(code, `after ${what}`, () => scene.api.transcript(workerId, { after: cursor }));
   await scene.refuses(code, `before ${what}`, () => scene.api.transcript(workerId, { before: cursor }));
   await scene.refuses(code, `observe ${what}`, async () => {
@@ -54,6 +55,42 @@ export const cursorTests = (contract: Contract): void => {
         positions.slice(index + 1),
       );
     }
+  });
+
+  contract('P6: a position by number is the position after that event', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
+    const log = await scene.log(workerId);
+    const positions = await positionsOf(scene, workerId);
+    const items = (await scene.api.transcript(workerId)).items;
+    for (const [seq, cursor] of positions.entries()) {
+      const number = `@${seq}`;
+      const { api } = scene;
+      const after = await api.events(workerId, { after: number, limit: 2 });
+      t.deepEqual(after, await api.events(workerId, { after: cursor, limit: 2 }), number);
+      t.deepEqual(
+        after.items.map((event) => event.seq),
+        log.slice(seq, seq + 2).map((event) => event.seq),
+      );
+      const before = await api.events(workerId, { before: number, limit: 2 });
+      t.deepEqual(before, await api.events(workerId, { before: cursor, limit: 2 }), number);
+      t.is(before.items.at(-1)?.seq ?? 0, seq);
+      t.deepEqual(
+        [
+          ...(await api.transcript(workerId, { before: number })).items,
+          ...(await api.transcript(workerId, { after: number })).items,
+        ],
+        items,
+      );
+      const viewer = scene.view(workerId, { after: number });
+      await viewer.until('the last event', ({ events }) => events.length === log.length - seq);
+      await viewer.close();
+      t.deepEqual(
+        viewer.events.map((seen) => seen.cursor),
+        positions.slice(seq + 1),
+      );
+    }
+    for (const seq of [log.length + 1, 999_999_999_999_999])
+      await checkRefused(scene, 'CURSOR_FOREIGN', workerId, `@${seq}`);
   });
 
   contract('P6: a cursor of another Worker is refused as CURSOR_FOREIGN', async (_t, scene) => {
@@ -88,6 +125,12 @@ export const cursorTests = (contract: Contract): void => {
       asOf.slice(0, asOf.lastIndexOf('.')),
       'ü',
       '../..',
+      '@',
+      '@-1',
+      '@01',
+      '@1.0',
+      '@1e3',
+      '@1234567890123456',
     ];
     for (const cursor of bad) {
       await checkRefused(scene, 'CURSOR_INVALID', workerId, cursor);

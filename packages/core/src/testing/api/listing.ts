@@ -1,6 +1,6 @@
 import type { ListWorkers, UpdateWorker } from '../../contracts/runtime-api.ts';
 import type { Contract } from './contract.ts';
-import type { Scene } from './scene.ts';
+import { type Scene, wrong } from './scene.ts';
 
 const idsOf = async (scene: Scene, query: ListWorkers, limit: number): Promise<readonly string[]> =>
   (await scene.all((after) => scene.api.listWorkers({ ...query, after, limit }))).map(
@@ -51,6 +51,24 @@ export const listingTests = (contract: Contract): void => {
       t.deepEqual(workers, { total: 5, idle: 3, running: 1, waiting: 0, stopped: 1 });
     },
   );
+
+  contract('a list of Workers includes the overviews if it is asked for them', async (t, scene) => {
+    for (const workerId of ['a', 'b', 'c']) await scene.create({ workerId });
+    await scene.say('b', 'hello');
+    const plain = await scene.api.listWorkers();
+    t.true(plain.items.every((item) => !('overview' in item)));
+    for (const limit of [1, 2, 10]) {
+      const items = await scene.all((after) => scene.api.listWorkers({ include: 'overview', after, limit }));
+      t.deepEqual(
+        items.map(({ overview: _, ...summary }) => summary),
+        plain.items,
+      );
+      for (const { workerId, overview } of items) t.deepEqual(overview, await scene.api.overview(workerId));
+    }
+    await scene.refuses('INVALID_REQUEST', 'another word', () =>
+      scene.api.listWorkers({ include: wrong('everything') }),
+    );
+  });
 
   contract(
     'a list continues after the last Worker of a page even if that one was deleted',

@@ -1,9 +1,9 @@
 import type { Cursor } from '../../contracts/cursor.ts';
-import type { WorkerEvent } from '../../contracts/event.ts';
+import type { EventType, WorkerEvent } from '../../contracts/event.ts';
 import type { Page } from '../../contracts/runtime-api.ts';
 import type { TranscriptItem } from '../../contracts/transcript.ts';
 import type { Contract } from './contract.ts';
-import type { Scene } from './scene.ts';
+import { type Scene, wrong } from './scene.ts';
 
 /** Creates a Worker whose log has events of every kind: completed, failed and cancelled runs, tool calls, usage. */
 export const createWithHistory = async (scene: Scene, workerId = 'with-history'): Promise<string> => {
@@ -302,6 +302,49 @@ export const readingTests = (contract: Contract): void => {
     t.is(whole.asOf, asOf);
     t.deepEqual(await scene.api.events(workerId, { after: asOf }), { items: [], next: null, asOf });
     t.deepEqual((await scene.api.events(workerId, { after: '0' })).items, log);
+  });
+
+  contract('pages of events before a position lead back to the beginning', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
+    const log = await scene.log(workerId);
+    for (let limit = 1; limit <= log.length + 1; limit += 1) {
+      const events = await backwards((before) => scene.api.events(workerId, { before, limit }));
+      t.is(JSON.stringify(events), JSON.stringify(log), `${limit} events per page`);
+    }
+    const { asOf } = await scene.api.getWorker(workerId);
+    const last = await scene.api.events(workerId, { before: 'end', limit: 3 });
+    t.deepEqual(last.items, log.slice(-3));
+    t.is(last.asOf, asOf);
+    const beginning = await scene.api.events(workerId, { before: 'start' });
+    t.deepEqual([beginning.items, beginning.next], [[], null]);
+    await scene.refuses('INVALID_REQUEST', 'after and before together', () =>
+      scene.api.events(workerId, { after: asOf, before: asOf }),
+    );
+  });
+
+  contract('events of chosen types are read in pages of any size, in both directions', async (t, scene) => {
+    const workerId = await createWithHistory(scene);
+    const log = await scene.log(workerId);
+    const choices: readonly (readonly EventType[])[] = [
+      ['run.finished'],
+      ['tool.called', 'tool.finished', 'tool.called'],
+      ['worker.deleted'],
+      ['worker.created', 'message.completed'],
+    ];
+    for (const types of choices) {
+      const expected = log.filter(({ type }) => types.includes(type));
+      for (const limit of [1, 2, 100]) {
+        const what = `${types.join()}, ${limit} per page`;
+        const forward = await scene.all((after) => scene.api.events(workerId, { after, limit, types }));
+        t.is(JSON.stringify(forward), JSON.stringify(expected), what);
+        const backward = await backwards((before) => scene.api.events(workerId, { before, limit, types }));
+        t.is(JSON.stringify(backward), JSON.stringify(expected), `${what}, backward`);
+      }
+    }
+    for (const types of [['tool.eaten'], ['run.finished', 'x'], [''], []])
+      await scene.refuses('INVALID_REQUEST', `the types ${types.join()}`, () =>
+        scene.api.events(workerId, { types: wrong(types) }),
+      );
   });
 
   contract(
