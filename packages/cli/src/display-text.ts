@@ -33,6 +33,10 @@ const partText = (part: TranscriptItem['parts'][number]): string => {
 export const textOf = ({ parts, partial }: Pick<TranscriptItem, 'parts'> & { partial?: boolean }): string =>
   `${parts.map(partText).join('')}${partial === true ? CUT_OFF : ''}`;
 
+/** Names who speaks in an item: its role, with the caller if the runtime knows it. */
+export const speakerOf = ({ role, actor }: Pick<TranscriptItem, 'role' | 'actor'>): string =>
+  actor === undefined ? role : `${role} (${actor})`;
+
 /** Formats the answer of a run: what the Worker said in it. */
 export const answerOf = (run: RunResult): string =>
   run.messages
@@ -44,8 +48,14 @@ export const answerOf = (run: RunResult): string =>
 export const choicesOf = (options: readonly RequestOption[]): string =>
   options.map(({ label }, at) => `${at + 1} ${label}`).join(', ');
 
-/** Summarizes an event in a few words. Shows the data of event types that only a newer runtime knows. */
+/** Summarizes an event in a few words, with the caller of its command if the runtime knows it. */
 export const eventSummary = (event: WorkerEvent): string => {
+  const actor = 'actor' in event.data ? event.data.actor : undefined;
+  return [dataSummary(event), actor !== undefined && `(by ${actor})`].filter(Boolean).join(' ');
+};
+
+/** Summarizes the data of an event. Shows all data of event types that only a newer runtime knows. */
+const dataSummary = (event: WorkerEvent): string => {
   switch (event.type) {
     case 'input.accepted':
     case 'message.completed':
@@ -77,7 +87,9 @@ export const eventSummary = (event: WorkerEvent): string => {
     case 'run.started':
     case 'worker.resumed':
       return '';
-    default:
-      return JSON.stringify(event.data);
+    default: {
+      const { actor: _, ...data }: WorkerEvent['data'] & { readonly actor?: string } = event.data;
+      return JSON.stringify(data);
+    }
   }
 };

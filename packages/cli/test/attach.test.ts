@@ -196,8 +196,10 @@ test('Ctrl-C cancels only the run; inputs of others are shown; deletion of the W
   engine.script = () => [{ type: 'text', text: 'done' }];
   await runtime.sendInput('ada', { text: 'from elsewhere' }, { waitMs: 10_000 });
   await person.sees('user: from elsewhere\ndone\n');
+  await runtime.sendInput('ada', { text: 'and again' }, { waitMs: 10_000, actor: 'grace' });
+  await person.sees('user (grace): and again\ndone\n');
   await runtime.stopWorker('ada');
-  await person.sees('[stopped (graceful)]\n');
+  await person.sees('[stopped: graceful]\n');
   person.types('hello?');
   await person.sees('[WORKER_STOPPED: ');
   await runtime.deleteWorker('ada');

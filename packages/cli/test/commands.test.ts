@@ -152,6 +152,23 @@ test('without --json every command of a Worker’s life prints text for people',
   t.is((await say('workers', 'show', 'ada')).code, 4);
 });
 
+test('transcript and events print who commanded, once for each command', async (t) => {
+  const { runtime, say } = await makeRuntime(t);
+  await runtime.createWorker({ engine: 'echo', workerId: 'ada' }, { actor: 'grace' });
+  await runtime.sendInput('ada', { text: 'hello' }, { waitMs: 10_000, actor: 'linus' });
+  await runtime.updateWorker('ada', { displayName: 'Ada' }, { actor: 'grace' });
+  await runtime.stopWorker('ada', {}, { actor: 'linus' });
+  await runtime.resumeWorker('ada', {}, { actor: 'grace' });
+  t.is((await say('transcript', 'ada')).stdout, 'user (linus): hello\nassistant: hello\n');
+  const { stdout } = await say('events', 'ada');
+  t.regex(stdout, /worker\.created +echo \(by grace\)$/m);
+  t.regex(stdout, /input\.accepted +hello \(by linus\)$/m);
+  t.regex(stdout, /worker\.updated +\{"displayName":"Ada"\} \(by grace\)$/m);
+  t.regex(stdout, /worker\.stopped +graceful \(by linus\)$/m);
+  t.regex(stdout, /worker\.resumed +\(by grace\)$/m);
+  t.is(stdout.match(/\b(grace|linus)\b/g)?.length, 5);
+});
+
 test('the exit code tells the kind of failure', async (t) => {
   const { say, begin } = await makeRuntime(t);
   const missing = await say('workers', 'show', 'nobody');

@@ -37,6 +37,7 @@ export type { Overview, UsageTotals } from './contracts/overview.ts';
 export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
 export type {
   BundleInfo,
+  CancelOptions,
   CancelOutcome,
   CreateReceipt,
   CreateWorker,
@@ -54,6 +55,7 @@ export type {
   Page,
   PageQuery,
   RequestResponse,
+  ResumeOptions,
   RunInfo,
   RunResult,
   RuntimeApi,
@@ -61,6 +63,7 @@ export type {
   RuntimeSummary,
   RunWait,
   StopOutcome,
+  StopWorkerOptions,
   TranscriptQuery,
   UpdateWorker,
   WaitEnd,

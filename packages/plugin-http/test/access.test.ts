@@ -111,6 +111,62 @@ test('P19: each route answers only callers with its permission, HEAD like GET; u
   t.notRegex(JSON.stringify(log), /canary/);
 });
 
+test('P60: events name the caller by its token, never by the request; without tokens they name nobody', async (t) => {
+  const { call } = await serve(t, { http: { tokens } });
+  const as = (permission: Permission, method: string, path: string, body?: unknown) =>
+    call(path, { method, headers: bearer(SECRETS[permission]), ...(body !== undefined && { body }) });
+  await as('operate', 'POST', 'workers', {
+    engine: 'puppet',
+    workerId: 'ada',
+    initialInput: { text: 'ask' },
+  });
+  const requests = async () => (await as('observe', 'GET', 'requests')).body.items;
+  let [open] = await requests();
+  while (open === undefined) [open] = await requests();
+  const response = `workers/ada/requests/${open.requestId}/response`;
+  // a body cannot name the caller
+  for (const [method, path, body] of [
+    ['POST', 'workers', { engine: 'puppet', actor: 'eve' }],
+    ['POST', 'workers', { engine: 'puppet', initialInput: { text: 'go', actor: 'eve' } }],
+    ['PATCH', 'workers/ada', { displayName: 'x', actor: 'eve' }],
+    ['POST', 'workers/ada/inputs', { text: 'go', actor: 'eve' }],
+    ['POST', 'workers/ada/cancel', { actor: 'eve' }],
+    ['POST', 'workers/ada/stop', { actor: 'eve' }],
+    ['POST', 'workers/ada/resume', { actor: 'eve' }],
+  ] as const)
+    isProblem(t, await as('operate', method, path, body), 400, 'INVALID_REQUEST');
+  isProblem(
+    t,
+    await as('answer', 'POST', response, { decision: 'yes', actor: 'eve' }),
+    400,
+    'INVALID_REQUEST',
+  );
+  t.is((await as('answer', 'POST', response, { decision: 'yes' })).status, 200);
+  await as('operate', 'PATCH', 'workers/ada', { displayName: 'x' });
+  await as('operate', 'POST', 'workers/ada/cancel');
+  await as('admin', 'POST', 'workers/ada/stop');
+  await as('operate', 'POST', 'workers/ada/resume', {});
+  const { items } = (await as('observe', 'GET', 'workers/ada/events?limit=100')).body;
+  const actors = Object.fromEntries(
+    (items as readonly { readonly type: string; readonly data: { readonly actor?: string } }[])
+      .filter(({ data }) => data.actor !== undefined)
+      .map(({ type, data }) => [type, data.actor]),
+  );
+  t.like(actors, {
+    'worker.created': 'operateer',
+    'input.accepted': 'operateer',
+    'request.resolved': 'answerer',
+    'worker.updated': 'operateer',
+    'worker.stopped': 'adminer',
+    'worker.resumed': 'operateer',
+  });
+
+  const without = await serveAda(t);
+  await without.call('workers/ada/inputs', { method: 'POST', body: { text: 'hello' } });
+  await without.call('workers/ada/stop', { method: 'POST' });
+  t.notRegex((await without.call('workers/ada/events?limit=100')).text, /"actor"/);
+});
+
 test('P19: the permission to operate does not include answers, and the permission to answer includes no commands; a token may have both', async (t) => {
   const both = { name: 'both', sha256: sha256('canary-both'), permission: ['operate', 'answer'] } as const;
   const { call } = await serveAda(t, { http: { tokens: [...tokens, both] } });

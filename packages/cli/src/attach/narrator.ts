@@ -1,6 +1,6 @@
 import type { Observation, RequestOption, WorkerEvent } from '@worker-runtime/core';
 import { Conversation, requestOptionOf, type TextPiece } from '@worker-runtime/core/views';
-import { CUT_OFF, choicesOf, eventSummary } from '../display-text.ts';
+import { CUT_OFF, choicesOf, eventSummary, speakerOf, textOf } from '../display-text.ts';
 import { printable } from '../printable.ts';
 
 /** Shortens the input or output of a tool to the length of a remark. */
@@ -51,7 +51,7 @@ export class Narrator {
       case 'input.accepted':
         return this.#isOwn(event)
           ? ''
-          : `${this.#endLine()}${event.data.role}: ${printable(eventSummary(event))}\n`;
+          : `${this.#endLine()}${printable(`${speakerOf(event.data)}: ${textOf(event.data)}`)}\n`;
       case 'request.opened': {
         const { prompt, options } = event.data;
         return this.#endLine() + questionOf(prompt, options.map(requestOptionOf));
@@ -114,9 +114,9 @@ const remarkOf = (event: WorkerEvent): string | null => {
     case 'diagnostic.recorded':
       return eventSummary(event);
     case 'worker.stopped':
-      return `stopped (${eventSummary(event)})`;
+      return `stopped: ${eventSummary(event)}`;
     case 'worker.resumed':
-      return 'resumed';
+      return `resumed ${eventSummary(event)}`.trimEnd();
     case 'worker.deleted':
       return 'deleted';
     case 'execution.detached':

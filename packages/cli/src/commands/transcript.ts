@@ -1,6 +1,6 @@
 import { type ClientFlags, runClientCommand } from '../client-command.ts';
 import { defined } from '../defined.ts';
-import { textOf } from '../display-text.ts';
+import { speakerOf, textOf } from '../display-text.ts';
 import type { Output } from '../output.ts';
 
 export const transcript = (
@@ -15,7 +15,7 @@ export const transcript = (
   runClientCommand(flags, output, async (command) => {
     const { limit, after, before } = flags;
     const page = await command.client.transcript(flags.worker, defined({ limit, after, before }));
-    command.answer(page, () => page.items.map((item) => `${item.role}: ${textOf(item)}`).join('\n'));
+    command.answer(page, () => page.items.map((item) => `${speakerOf(item)}: ${textOf(item)}`).join('\n'));
     if (page.next !== null && !command.isJson)
       command.remark(`more items are available: --${before === undefined ? 'after' : 'before'} ${page.next}`);
   });

@@ -7,6 +7,7 @@ import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, IdempotencyOptions } from '../contracts/runtime-api.ts';
 import { type ErrorCode, invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
+import type { CallOptions } from '../contracts/served-runtime.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { parseResource } from '../domain/claims.ts';
@@ -26,7 +27,7 @@ import type { Workers } from '../workers/workers.ts';
 import type { Bundles } from './bundles.ts';
 import { assertConfig, assertContinues, assertTools, configDigestOf } from './engine-checks.ts';
 import type { Receipt } from './inputs.ts';
-import { type CheckedInput, checkCreate, checkInput } from './requests.ts';
+import { type CheckedInput, checkCall, checkCreate, checkInput } from './requests.ts';
 
 export interface CreationOptions {
   readonly limits: Limits;
@@ -68,11 +69,12 @@ export class Creation {
   /** Creates a Worker. `delegator` is the parent whose engine asks for it; null for any other caller. */
   async create(
     request: CreateWorker,
-    { idempotencyKey }: IdempotencyOptions,
+    { idempotencyKey, ...options }: IdempotencyOptions & CallOptions,
     delegator: Worker | null = null,
   ): Promise<Created> {
     const { limits, workers, hooks, assertRunning } = this.#options;
     checkCreate(request, limits);
+    const call = checkCall(options);
     const input =
       request.initialInput === undefined ? null : checkInput(request.initialInput, limits, '/initialInput');
     const key =
@@ -85,7 +87,7 @@ export class Creation {
       const initialInput = request.initialInput ?? null;
       return await admitted(hooks.admit, { type: 'worker.create', spec, initialInput }, () => {
         assertRunning();
-        return this.#create(spec, input, key, delegator);
+        return this.#create(spec, input, key, delegator, call);
       });
     } finally {
       if (key) workers.creationKeys.release(key);
@@ -150,6 +152,7 @@ export class Creation {
     input: CheckedInput | null,
     key: EventKey | null,
     delegator: Worker | null,
+    call: CallOptions,
   ): Promise<Created> {
     const { workers, journal, supervisor, limits } = this.#options;
     const { workerId, claims, config } = spec;
@@ -168,8 +171,8 @@ export class Creation {
     }
     let release = (): void => {};
     try {
-      await journal.commit(worker, () => [this.#created({ ...spec, ...descent }, key)]);
-      const accepted = input && { inputId: mintId('input'), runId: mintId('run'), ...input };
+      await journal.commit(worker, () => [this.#created({ ...spec, ...descent }, key, call)]);
+      const accepted = input && { inputId: mintId('input'), runId: mintId('run'), ...input, ...call };
       let before = worker.state.head;
       await supervisor.attach(worker, (current, generation) => {
         before = current.head;
@@ -193,7 +196,7 @@ export class Creation {
     }
   }
 
-  #created(spec: Spec & Pick<WorkerState, 'delegatedBy'>, key: EventKey | null): NewEvent {
+  #created(spec: Spec & Pick<WorkerState, 'delegatedBy'>, key: EventKey | null, call: CallOptions): NewEvent {
     const { engine, displayName, labels, parent, profile, bundle, tools, claims, config, delegatedBy } = spec;
     const { whenInterrupted } = spec;
     return {
@@ -211,6 +214,7 @@ export class Creation {
         claims: claims.map(({ name, mode }) => ({ name, mode })),
         ...(whenInterrupted !== 'stop' && { whenInterrupted }),
         ...(key && { key }),
+        ...call,
       },
     };
   }

@@ -5,6 +5,7 @@ import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { InputReceipt, SendOptions, WaitOptions, WorkerInput } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { CallOptions } from '../contracts/served-runtime.ts';
 import type { KeyEntry, RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { acceptInput, assertRunnable } from '../domain/decide.ts';
@@ -23,7 +24,7 @@ import { eventKey, hashOfKey, Keys } from '../workers/idempotency.ts';
 import type { Live } from '../workers/live.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
-import { type CheckedInput, checkInput, checkTrace, checkWait } from './requests.ts';
+import { type CheckedInput, checkCall, checkInput, checkTrace, checkWait } from './requests.ts';
 import type { RunWaits } from './run-waits.ts';
 
 export interface InputsOptions {
@@ -42,7 +43,7 @@ export interface InputsOptions {
   readonly assertRunning: () => void;
 }
 
-type InputToAccept = CheckedInput & Pick<SendOptions, 'traceparent'>;
+type InputToAccept = CheckedInput & Pick<SendOptions, 'traceparent'> & CallOptions;
 
 /** A receipt without what depends on the call that asks for it. */
 export type Receipt = Omit<InputReceipt, 'run' | 'waited' | 'replayed'>;
@@ -62,10 +63,18 @@ export class Inputs {
     this.#options = options;
   }
 
-  async send(worker: Worker, request: WorkerInput, options: SendOptions): Promise<InputReceipt> {
+  async send(
+    worker: Worker,
+    request: WorkerInput,
+    options: SendOptions & CallOptions,
+  ): Promise<InputReceipt> {
     const { limits } = this.#options;
     const { traceparent } = options;
-    const input = { ...checkInput(request, limits), ...(traceparent !== undefined && { traceparent }) };
+    const input = {
+      ...checkInput(request, limits),
+      ...(traceparent !== undefined && { traceparent }),
+      ...checkCall(options),
+    };
     checkWait(options.waitMs);
     if (traceparent !== undefined) checkTrace(traceparent);
     if (options.idempotencyKey === undefined) {

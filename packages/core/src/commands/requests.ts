@@ -2,6 +2,7 @@ import { EVENT_TYPES, type InputRole, type TextPart } from '../contracts/event.t
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, RequestResponse, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
 import { invalidRequest, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
+import type { CallOptions } from '../contracts/served-runtime.ts';
 import { DIGEST_PATTERN, WORKER_ID_PATTERN } from '../id.ts';
 import {
   anything,
@@ -155,6 +156,13 @@ export const checkRunId = (runId: unknown): void =>
 /** @throws INVALID_REQUEST */
 export const checkWait = (waitMs: unknown): void =>
   assertShape(objectOf({ waitMs: wholeNumberFrom(0, MAX_WAIT_MS) }), { waitMs });
+
+/** Checks who calls, and returns it. @throws INVALID_REQUEST */
+export const checkCall = ({ actor }: CallOptions = {}): CallOptions => {
+  if (actor === undefined) return {};
+  assertShape(objectOf({ actor: stringOf({ min: 1, max: 128, pattern: /^\P{Cc}*$/u }) }), { actor });
+  return { actor };
+};
 
 /** The pattern of a trace context, without the fields that later versions may add. */
 const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;

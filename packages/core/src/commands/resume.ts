@@ -1,6 +1,6 @@
 import { admitted } from '../admission.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import { attachExecution } from '../domain/decide.ts';
+import { attachExecution, type Remark } from '../domain/decide.ts';
 import type { Journal } from '../journal/journal.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -26,7 +26,7 @@ export const resume = async (
     journal,
   }: Pick<CreationOptions, 'hooks' | 'workers' | 'supervisor'> & { readonly journal: Journal },
   worker: Worker,
-  reason: string | undefined,
+  remark: Remark,
 ): Promise<void> => {
   const { workerId } = worker;
   const { claims } = await supervisor.recordOf(worker);
@@ -46,10 +46,7 @@ export const resume = async (
       if (isKnown()) workers.claims.take(workerId, claims);
       try {
         await supervisor.attach(worker, (state, generation) => {
-          const resumed = {
-            type: 'worker.resumed',
-            data: { ...(reason !== undefined && { reason }) },
-          } as const;
+          const resumed = { type: 'worker.resumed', data: remark } as const;
           return [...(state.status === 'stopped' ? [resumed] : []), ...attachExecution(state, generation)];
         });
       } catch (error) {

@@ -4,7 +4,7 @@ import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { UpdateWorker } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import { update } from '../domain/decide.ts';
+import { type Remark, update } from '../domain/decide.ts';
 import { configBlobOf } from '../workers/config-blob.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -48,6 +48,7 @@ export const updateWorker = async (
   options: UpdateOptions,
   worker: Worker,
   request: UpdateWorker,
+  remark: Remark,
 ): Promise<void> => {
   const { engines, journal, store, hooks } = options;
   const { workerId, state } = worker;
@@ -74,6 +75,6 @@ export const updateWorker = async (
     const digest = config && configDigestOf(config);
     if (config && digest !== null && digest !== worker.state.configDigest)
       await store.putBlob(state.log, configBlobOf(digest), Buffer.from(JSON.stringify(config)));
-    await journal.commit(worker, (current) => update(current, change, digest));
+    await journal.commit(worker, (current) => update(current, change, digest, remark));
   });
 };

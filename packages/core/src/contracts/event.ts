@@ -101,9 +101,17 @@ export interface UsageData {
   readonly reasoningTokens?: number;
 }
 
+/**
+ * The caller whose command made an event, by the name under which the host or the transport knows it, such as the name of an access
+ * token. Absent if the caller is not known, and for what no caller commanded.
+ */
+interface WithActor {
+  readonly actor?: string;
+}
+
 /** The events of a Worker's log: the shape of `data` for each event type. */
 export interface EventData {
-  'worker.created': {
+  'worker.created': WithActor & {
     readonly engine: string;
     readonly displayName: string | null;
     readonly labels: Readonly<Record<string, string>>;
@@ -122,7 +130,7 @@ export interface EventData {
     readonly whenInterrupted?: WhenInterrupted;
     readonly key?: EventKey;
   };
-  'worker.updated': {
+  'worker.updated': WithActor & {
     readonly displayName?: string | null;
     readonly labels?: Readonly<Record<string, string>>;
     readonly whenInterrupted?: WhenInterrupted;
@@ -130,10 +138,10 @@ export interface EventData {
     readonly configDigest?: string;
     readonly tools?: readonly string[];
   };
-  'worker.stopped': { readonly outcome: StopResult; readonly reason?: string };
-  'worker.resumed': { readonly reason?: string };
+  'worker.stopped': WithActor & { readonly outcome: StopResult; readonly reason?: string };
+  'worker.resumed': WithActor & { readonly reason?: string };
   /** The last event of a log: the Worker was deleted, or its creation failed. */
-  'worker.deleted': { readonly cause: 'delete' | 'creation' };
+  'worker.deleted': WithActor & { readonly cause: 'delete' | 'creation' };
   'execution.attached': { readonly generation: number; readonly engine: string };
   'execution.detached': {
     readonly generation: number;
@@ -142,7 +150,7 @@ export interface EventData {
   };
   /** A value of an execution for later ones. */
   'execution.recorded': { readonly value: JsonValue };
-  'input.accepted': {
+  'input.accepted': WithActor & {
     readonly input: string;
     readonly role: InputRole;
     readonly parts: readonly TextPart[];
@@ -164,7 +172,12 @@ export interface EventData {
    * stay open.
    */
   'run.continued': { readonly generation: number; readonly attempt: number };
-  'run.finished': { readonly outcome: RunOutcome; readonly error?: RunError; readonly reason?: string };
+  /** `actor`: who cancelled the run. */
+  'run.finished': WithActor & {
+    readonly outcome: RunOutcome;
+    readonly error?: RunError;
+    readonly reason?: string;
+  };
   'step.started': { readonly step: number; readonly model?: string };
   'step.finished': { readonly step: number; readonly finish: string };
   'message.completed': {
@@ -199,7 +212,7 @@ export interface EventData {
     readonly schema?: JsonObject;
     readonly expiresAt?: string;
   };
-  'request.resolved': {
+  'request.resolved': WithActor & {
     readonly request: string;
     readonly decision: string | null;
     readonly value?: JsonValue;

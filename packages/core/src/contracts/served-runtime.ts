@@ -1,7 +1,36 @@
 import type { Limits } from './limits.ts';
-import type { EventQuery, ObserveOptions, RuntimeApi, RuntimeStatus, WatchOptions } from './runtime-api.ts';
+import type {
+  CancelOptions,
+  CancelOutcome,
+  CreateReceipt,
+  CreateWorker,
+  EventQuery,
+  IdempotencyOptions,
+  InputReceipt,
+  ObserveOptions,
+  RequestResponse,
+  ResumeOptions,
+  RuntimeApi,
+  RuntimeStatus,
+  SendOptions,
+  StopOutcome,
+  StopWorkerOptions,
+  UpdateWorker,
+  WatchOptions,
+  WorkerDetail,
+  WorkerInput,
+} from './runtime-api.ts';
 import type { RuntimeError } from './runtime-error.ts';
 import type { RawPage, WatchStream, WorkerStream } from './stream.ts';
+
+/** The facts about a call that its caller cannot choose: a host or a transport gives them. */
+export interface CallOptions {
+  /**
+   * The caller, by the name under which the host or the transport knows it: 1 to 128 characters, none of them a control
+   * character. The events of the command have it. Everyone who may read the log sees it.
+   */
+  readonly actor?: string;
+}
 
 /** A runtime as plugins and transports see it: the public API, its status, and reads that return stored bytes. */
 export interface ServedRuntime extends RuntimeApi {
@@ -15,6 +44,22 @@ export interface ServedRuntime extends RuntimeApi {
   readonly ready: Promise<void>;
   /** Returns the labels of a Worker; null if there is no such Worker. */
   labelsOf(workerId: string): Readonly<Record<string, string>> | null;
+
+  // the commands of `RuntimeApi`, with their caller
+  createWorker(request: CreateWorker, options?: IdempotencyOptions & CallOptions): Promise<CreateReceipt>;
+  updateWorker(workerId: string, update: UpdateWorker, call?: CallOptions): Promise<WorkerDetail>;
+  deleteWorker(workerId: string, call?: CallOptions): Promise<void>;
+  sendInput(workerId: string, input: WorkerInput, options?: SendOptions & CallOptions): Promise<InputReceipt>;
+  cancelRun(workerId: string, options?: CancelOptions, call?: CallOptions): Promise<CancelOutcome>;
+  stopWorker(workerId: string, options?: StopWorkerOptions, call?: CallOptions): Promise<StopOutcome>;
+  resumeWorker(workerId: string, options?: ResumeOptions, call?: CallOptions): Promise<WorkerDetail>;
+  respond(
+    workerId: string,
+    requestId: string,
+    response: RequestResponse,
+    call?: CallOptions,
+  ): Promise<{ readonly changed: boolean }>;
+
   /** Reads a page of events as the bytes that are stored. @throws as `events` */
   readEvents(workerId: string, query?: EventQuery): Promise<RawPage>;
   /** Opens a stream of one Worker. The caller closes it. @throws as `events` · LIMIT_REACHED */

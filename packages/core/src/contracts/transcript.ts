@@ -57,6 +57,8 @@ export interface TranscriptItem {
   readonly partial?: true;
   /** The id that the caller's own system has for an input. */
   readonly messageId?: string;
+  /** Who sent an input, or cancelled a run; see `input.accepted`. Engines do not get it. */
+  readonly actor?: string;
 }
 
 /** The types of the events that make an item. A reader of the transcript skips all other lines without parsing them. */
@@ -85,8 +87,17 @@ export const transcriptItem = (event: WorkerEvent, forEngine = false): Transcrip
   const run = event.run ?? null;
   switch (event.type) {
     case 'input.accepted': {
-      const { input: id, role, parts, messageId } = event.data;
-      return { seq, id, role, parts, run, time, ...(messageId !== undefined && { messageId }) };
+      const { input: id, role, parts, messageId, actor } = event.data;
+      return {
+        seq,
+        id,
+        role,
+        parts,
+        run,
+        time,
+        ...(messageId !== undefined && { messageId }),
+        ...(actor !== undefined && !forEngine && { actor }),
+      };
     }
     case 'message.completed': {
       const { message: id, parts: all, partial } = event.data;
@@ -112,7 +123,7 @@ export const transcriptItem = (event: WorkerEvent, forEngine = false): Transcrip
         time,
       };
     case 'run.finished': {
-      const { outcome, error, reason } = event.data;
+      const { outcome, error, reason, actor } = event.data;
       // an engine has the end of its runs from the runtime, and a conversation with a model has no words for it
       if (outcome === 'completed' || forEngine) return null;
       const part = {
@@ -121,7 +132,15 @@ export const transcriptItem = (event: WorkerEvent, forEngine = false): Transcrip
         ...(error && { error }),
         ...(reason !== undefined && { reason }),
       } as const;
-      return { seq, id: `${run}@${seq}`, role: 'system', parts: [part], run, time };
+      return {
+        seq,
+        id: `${run}@${seq}`,
+        role: 'system',
+        parts: [part],
+        run,
+        time,
+        ...(actor !== undefined && { actor }),
+      };
     }
     default:
       return null;

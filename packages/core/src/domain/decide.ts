@@ -29,6 +29,13 @@ export interface NewInput {
   readonly metadata?: JsonObject;
   readonly messageId?: string;
   readonly traceparent?: string;
+  readonly actor?: string;
+}
+
+/** What a caller gives with a command, for the event. */
+export interface Remark {
+  readonly reason?: string;
+  readonly actor?: string;
 }
 
 const detail = (state: WorkerState): { workerId: string } => ({ workerId: state.workerId });
@@ -63,6 +70,7 @@ const accepted = (input: NewInput, queued: boolean, key: EventKey | null): NewEv
     ...(input.metadata && { metadata: input.metadata }),
     ...(input.messageId !== undefined && { messageId: input.messageId }),
     ...(input.traceparent !== undefined && { traceparent: input.traceparent }),
+    ...(input.actor !== undefined && { actor: input.actor }),
   },
 });
 
@@ -120,11 +128,9 @@ const resolveOpen = (state: WorkerState, by: ResolvedBy): readonly NewEvent[] =>
   }));
 
 /** The end of a run, as it is recorded. */
-export interface RunEnd {
+export interface RunEnd extends Remark {
   readonly outcome: RunOutcome;
   readonly error?: RunError;
-  /** The reason that was given for a cancellation. */
-  readonly reason?: string;
 }
 
 /** Ends the step that is open, so that each step of a finished run has an end. */
@@ -237,11 +243,7 @@ export const resolveRequest = (
 };
 
 /** Stops a Worker: ends its run, its queue and its execution. A stopped Worker produces no events. */
-export const stop = (
-  state: WorkerState,
-  outcome: StopResult,
-  reason: string | undefined,
-): readonly NewEvent[] => {
+export const stop = (state: WorkerState, outcome: StopResult, remark: Remark): readonly NewEvent[] => {
   assertAlive(state);
   if (state.status === 'stopped') return [];
   const running = state.run ? finishRun(state, state.run.runId, { outcome: 'cancelled' }, false) : [];
@@ -253,7 +255,7 @@ export const stop = (
     ...running,
     ...waiting,
     { type: 'execution.detached', data: { generation: state.generation, cause } },
-    { type: 'worker.stopped', data: { outcome, ...(reason !== undefined && { reason }) } },
+    { type: 'worker.stopped', data: { outcome, ...remark } },
   ];
 };
 
@@ -310,6 +312,7 @@ export const update = (
   state: WorkerState,
   { displayName, labels, whenInterrupted, tools }: UpdateWorker,
   configDigest: string | null,
+  remark: Remark = {},
 ): readonly NewEvent[] => {
   assertAlive(state);
   const data = {
@@ -321,14 +324,18 @@ export const update = (
     ...(tools !== undefined &&
       JSON.stringify(tools) !== JSON.stringify(state.tools) && { tools: [...tools] }),
   };
-  return Object.keys(data).length === 0 ? [] : [{ type: 'worker.updated', data }];
+  return Object.keys(data).length === 0 ? [] : [{ type: 'worker.updated', data: { ...data, ...remark } }];
 };
 
 /** Ends the log. @throws WORKER_NOT_STOPPED */
-export const remove = (state: WorkerState, cause: 'delete' | 'creation'): readonly NewEvent[] => {
+export const remove = (
+  state: WorkerState,
+  cause: 'delete' | 'creation',
+  { actor }: Remark = {},
+): readonly NewEvent[] => {
   assertAlive(state);
   if (cause === 'delete' && state.status !== 'stopped') {
     throw new RuntimeError('WORKER_NOT_STOPPED', undefined, { details: detail(state) });
   }
-  return [{ type: 'worker.deleted', data: { cause } }];
+  return [{ type: 'worker.deleted', data: { cause, ...(actor !== undefined && { actor }) } }];
 };

@@ -182,7 +182,7 @@ const withAnswer = (
   { kind, prompt, call }: OpenRequest,
   resolved: EventData['request.resolved'],
 ): CurrentRun => {
-  const { request: _, ...answer } = resolved;
+  const { request: _, actor: __, ...answer } = resolved;
   if (run.isDetached === true) {
     const answered: AnsweredRequest = { kind, prompt, call, answer };
     const answerBytes = (run.answerBytes ?? 0) + sizeOf(answered);
@@ -201,7 +201,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
   draft.updatedAt = event.time;
   switch (event.type) {
     case 'worker.created': {
-      const { key, ...rest } = event.data;
+      const { key, actor: _, ...rest } = event.data;
       Object.assign(draft, rest);
       draft.createdAt = event.time;
       draft.creationKey = key ?? null;

@@ -19,6 +19,7 @@ import {
   detachExecution,
   finishRun,
   openRequest,
+  type Remark,
   type RunEnd,
   resolveRequest,
 } from '../domain/decide.ts';
@@ -121,7 +122,7 @@ export class RunDriver {
   readonly #answers: AnsweredRequest[];
   #controller: AbortController | null = null;
   #reason: CancelReason | null = null;
-  #remark: string | undefined;
+  #remark: Remark = {};
   #resolveFenced: () => void = () => {};
   /** Ends the pause before the next attempt to read the input. */
   #endPause: () => void = () => {};
@@ -154,7 +155,7 @@ export class RunDriver {
   }
 
   /** Asks the run to end: aborts its signal and answers its open requests. */
-  cancel(reason: CancelReason, remark?: string): void {
+  cancel(reason: CancelReason, remark: Remark = {}): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
     this.#remark = remark;
@@ -241,7 +242,8 @@ export class RunDriver {
 
   /** Called when a request of this run is resolved. */
   answered(data: EventData['request.resolved']): void {
-    const { request, ...answer } = data;
+    // who answered is for people
+    const { request, actor: _, ...answer } = data;
     this.#asked.get(request)?.resolve(answer);
     this.#asked.delete(request);
   }
@@ -398,7 +400,7 @@ export class RunDriver {
   /** The end of a run that was asked to end; null for any other run. */
   get cancelledEnd(): RunEnd | null {
     if (this.#reason === null) return null;
-    return { ...ENDS[this.#reason], ...(this.#remark !== undefined && { reason: this.#remark }) };
+    return { ...ENDS[this.#reason], ...this.#remark };
   }
 
   #endOf(): RunEnd {

@@ -14,6 +14,7 @@ import {
   finishRun,
   mayContinue,
   needsExecution,
+  type Remark,
   startNext,
   stop,
 } from '../domain/decide.ts';
@@ -198,11 +199,7 @@ export class Supervisor implements ExecutionOwner {
   }
 
   /** @throws RUN_MISMATCH · STORE_UNAVAILABLE the run has ended, but its end could not be stored yet */
-  async cancel(
-    worker: Worker,
-    runId: string | undefined,
-    reason: string | undefined,
-  ): Promise<CancelOutcome> {
+  async cancel(worker: Worker, runId: string | undefined, remark: Remark): Promise<CancelOutcome> {
     const { run } = worker.state;
     if (!run) return { changed: false, status: worker.state.status };
     if (runId !== undefined && runId !== run.runId)
@@ -210,7 +207,7 @@ export class Supervisor implements ExecutionOwner {
     const execution = findExecutionState(worker)?.execution;
     const driver = execution?.driver;
     if (!execution || driver?.runId !== run.runId) {
-      const end = { outcome: 'cancelled', ...(reason !== undefined && { reason }) } as const;
+      const end = { outcome: 'cancelled', ...remark } as const;
       await this.#services.journal.commit(worker, (state) => {
         if (state.run?.runId !== run.runId) return [];
         // an interrupted run has no execution; any other has lost it, and the store was not available to record that
@@ -220,7 +217,7 @@ export class Supervisor implements ExecutionOwner {
       });
       return { changed: true, status: worker.state.status };
     }
-    driver.cancel('cancel', reason);
+    driver.cancel('cancel', remark);
     this.detachAtDeadline(execution, driver);
     await driver.finished();
     return { changed: driver.outcome === 'cancelled', status: worker.state.status };
@@ -310,7 +307,7 @@ export class Supervisor implements ExecutionOwner {
    * Stops a Worker. A call during a stop waits for it, and shortens its deadline to that of the call.
    * @throws STORE_UNAVAILABLE · STORE_FULL the execution has ended, but the stop could not be stored
    */
-  async stop(worker: Worker, deadlineMs: number, reason: string | undefined): Promise<StopOutcome> {
+  async stop(worker: Worker, deadlineMs: number, remark: Remark): Promise<StopOutcome> {
     const slot = executionStateOf(worker.ensureLive(this.#services.limits));
     if (slot.stopping) {
       slot.stopDeadline?.shorten(deadlineMs);
@@ -320,7 +317,7 @@ export class Supervisor implements ExecutionOwner {
     if (status === 'stopped') return { changed: false, status, outcome: stopResult ?? 'graceful' };
     const deadline = new Deadline(this.#services.clock, deadlineMs);
     slot.stopDeadline = deadline;
-    slot.stopping = this.#stop(worker, slot, deadline, reason).finally(() => {
+    slot.stopping = this.#stop(worker, slot, deadline, remark).finally(() => {
       deadline.cancel();
       slot.stopDeadline = null;
       slot.stopping = null;
@@ -332,7 +329,7 @@ export class Supervisor implements ExecutionOwner {
     worker: Worker,
     { execution }: ExecutionState,
     deadline: Deadline,
-    reason: string | undefined,
+    remark: Remark,
   ): Promise<StopOutcome> {
     this.#attachments.cancelAttach(worker);
     const outcome = execution && !(await this.#end(execution, 'stop', deadline)) ? 'detached' : 'graceful';
@@ -343,12 +340,12 @@ export class Supervisor implements ExecutionOwner {
       await journal
         .commit(worker, (state) => [
           ...(execution?.driver?.leftover(state, { outcome: 'cancelled' }) ?? []),
-          ...stop(state, outcome, reason),
+          ...stop(state, outcome, remark),
         ])
         .catch((error: unknown) => {
           // a full store accepts a stop without the text that no message has completed
           if (RuntimeError.from(error).code !== 'STORE_FULL') throw error;
-          return journal.commit(worker, (state) => stop(state, outcome, reason));
+          return journal.commit(worker, (state) => stop(state, outcome, remark));
         });
     } catch (error) {
       // the Worker is not stopped, but nothing runs any more: record that as soon as the store accepts it

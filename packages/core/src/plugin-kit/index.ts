@@ -42,7 +42,7 @@ export {
   type RequestIssue,
 } from '../contracts/runtime-error.ts';
 // the contract of transports
-export type { ServedRuntime } from '../contracts/served-runtime.ts';
+export type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
 // the contract of stores
 export type {
   Batch,

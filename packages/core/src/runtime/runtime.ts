@@ -1,6 +1,7 @@
 import { admitted } from '../admission.ts';
 import {
   assertWorkerId,
+  checkCall,
   checkCancel,
   checkEventQuery,
   checkListQuery,
@@ -26,12 +27,12 @@ import { type Logger, silentLogger } from '../contracts/logger.ts';
 import type { RuntimePlugin } from '../contracts/plugin.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { ServedRuntime } from '../contracts/served-runtime.ts';
+import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
-import { remove, resolveRequest } from '../domain/decide.ts';
+import { type Remark, remove, resolveRequest } from '../domain/decide.ts';
 import { decodeRequestsCursor, decodeWorkersCursor, encodeCursor } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
@@ -81,6 +82,12 @@ const assertOptions = (options: RuntimeOptions): void => {
     { details: { option, known } },
   );
 };
+
+/** @throws INVALID_REQUEST the caller has no valid name */
+const remarkOf = ({ reason }: { readonly reason?: string }, call?: CallOptions): Remark => ({
+  ...(reason !== undefined && { reason }),
+  ...checkCall(call),
+});
 
 export interface StopOptions {
   readonly reason?: string;
@@ -236,7 +243,7 @@ export class Runtime implements ServedRuntime {
 
   async createWorker(
     request: Api.CreateWorker,
-    options: Api.IdempotencyOptions = {},
+    options: Api.IdempotencyOptions & CallOptions = {},
   ): Promise<Api.CreateReceipt> {
     const { creation, inputs } = this.#lifecycle.running();
     const { worker, replayed, before, receipt: known } = await creation.create(request, options);
@@ -276,16 +283,21 @@ export class Runtime implements ServedRuntime {
     return this.#lifecycle.opened().workers.find(workerId)?.state.labels ?? null;
   }
 
-  async updateWorker(workerId: string, request: Api.UpdateWorker): Promise<Api.WorkerDetail> {
+  async updateWorker(
+    workerId: string,
+    request: Api.UpdateWorker,
+    call?: CallOptions,
+  ): Promise<Api.WorkerDetail> {
     const parts = this.#lifecycle.running();
     const worker = this.#worker(workerId);
     checkUpdate(request, this.limits);
-    await updateWorker({ ...parts, hooks: this.#hooks }, worker, request);
+    await updateWorker({ ...parts, hooks: this.#hooks }, worker, request, checkCall(call));
     return this.#detail(worker);
   }
 
-  async deleteWorker(workerId: string): Promise<void> {
+  async deleteWorker(workerId: string, options?: CallOptions): Promise<void> {
     const { journal, creation } = this.#lifecycle.running();
+    const call = checkCall(options);
     const worker = this.#worker(workerId);
     return admitted(
       this.#hooks.admit,
@@ -293,7 +305,7 @@ export class Runtime implements ServedRuntime {
       async () => {
         // a damaged log accepts no event, and nothing runs on it
         if (worker.isDamaged) worker.state = { ...worker.state, phase: 'deleted' };
-        else await journal.commit(worker, (state) => remove(state, 'delete'));
+        else await journal.commit(worker, (state) => remove(state, 'delete', call));
         await creation.removeData(worker);
         worker.live?.readers.wake();
       },
@@ -303,7 +315,7 @@ export class Runtime implements ServedRuntime {
   async sendInput(
     workerId: string,
     input: Api.WorkerInput,
-    options: Api.SendOptions = {},
+    options: Api.SendOptions & CallOptions = {},
   ): Promise<Api.InputReceipt> {
     return this.#lifecycle.running().inputs.send(this.#worker(workerId), input, options);
   }
@@ -321,31 +333,34 @@ export class Runtime implements ServedRuntime {
 
   async cancelRun(
     workerId: string,
-    options: { readonly runId?: string; readonly reason?: string } = {},
+    options: Api.CancelOptions = {},
+    call?: CallOptions,
   ): Promise<Api.CancelOutcome> {
     const { supervisor } = this.#lifecycle.running();
     checkCancel(options);
-    return supervisor.cancel(this.#worker(workerId), options.runId, options.reason);
+    return supervisor.cancel(this.#worker(workerId), options.runId, remarkOf(options, call));
   }
 
   async stopWorker(
     workerId: string,
-    options: { readonly deadlineMs?: number; readonly reason?: string } = {},
+    options: Api.StopWorkerOptions = {},
+    call?: CallOptions,
   ): Promise<Api.StopOutcome> {
     const { supervisor } = this.#lifecycle.running();
     checkStop(options, this.limits);
-    const { deadlineMs = this.limits.stopDeadlineMs, reason } = options;
-    return supervisor.stop(this.#worker(workerId), deadlineMs, reason);
+    const { deadlineMs = this.limits.stopDeadlineMs } = options;
+    return supervisor.stop(this.#worker(workerId), deadlineMs, remarkOf(options, call));
   }
 
   async resumeWorker(
     workerId: string,
-    options: { readonly reason?: string } = {},
+    options: Api.ResumeOptions = {},
+    call?: CallOptions,
   ): Promise<Api.WorkerDetail> {
     const { supervisor, workers, journal } = this.#lifecycle.running();
     checkResume(options);
     const worker = this.#worker(workerId);
-    await resume({ hooks: this.#hooks, workers, supervisor, journal }, worker, options.reason);
+    await resume({ hooks: this.#hooks, workers, supervisor, journal }, worker, remarkOf(options, call));
     return this.#detail(worker);
   }
 
@@ -371,6 +386,7 @@ export class Runtime implements ServedRuntime {
     workerId: string,
     requestId: string,
     response: Api.RequestResponse,
+    call?: CallOptions,
   ): Promise<{ readonly changed: boolean }> {
     const { journal, supervisor } = this.#lifecycle.running();
     checkResponse(response, this.limits);
@@ -378,7 +394,7 @@ export class Runtime implements ServedRuntime {
     const { value } = response;
     if (value !== undefined) supervisor.checkValue(worker, requestId, value);
     // copied, because the caller may change its object
-    const answer = { ...structuredClone(response), by: 'client' } as const;
+    const answer = { ...structuredClone(response), by: 'client', ...checkCall(call) } as const;
     const { events } = await journal.commit(worker, (state) => resolveRequest(state, requestId, answer));
     return { changed: events.length > 0 };
   }

@@ -3,7 +3,10 @@ import { covers, type Permission, type Scope, UNLIMITED } from '@worker-runtime/
 
 /** The sender of a request. */
 export interface Caller {
-  /** Its name in the operator's log; null if the server does not identify its callers. */
+  /**
+   * Its name in the operator's log and, as `actor`, in the events of its commands; null if the server does not identify its
+   * callers. 1 to 128 characters, none of them a control character.
+   */
   readonly name: string | null;
   readonly scope: Scope;
   /** The time at which its authority ends, in milliseconds since 1970; null if it does not end by itself. */

@@ -11,7 +11,7 @@ import {
 
 /** The configuration of an access token. It has the digest only, so that a reader of the configuration cannot use it. */
 export interface Token {
-  /** The name of the caller in the operator's log. */
+  /** The name of the caller in the operator's log, and in the events of its commands, which every reader of a log sees. */
   readonly name: string;
   /** The SHA-256 of the token, as 64 hex digits. */
   readonly sha256: string;

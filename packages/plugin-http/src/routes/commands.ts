@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { traceOf } from '../logging/trace-context.ts';
 import { bodyOf, optionalBodyOf } from '../wire/json-body.ts';
 import { waitMsOf } from '../wire/prefer.ts';
+import { callOf } from './caller.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 
@@ -36,6 +37,7 @@ export const commandRoutes: Routes = (app, { connections }) => {
       bodyOf<WorkerInput>(request),
       {
         ...idempotencyOf(request),
+        ...callOf(request),
         ...traceOf(request.headers.traceparent),
         ...(signal && { waitMs, signal }),
       },
@@ -61,14 +63,24 @@ export const commandRoutes: Routes = (app, { connections }) => {
   );
 
   app.post('/workers/:w/cancel', OPERATE, async (request, reply) =>
-    reply.send(await request.served.cancelRun(pathParameter(request, 'w'), optionalBodyOf(request))),
+    reply.send(
+      await request.served.cancelRun(pathParameter(request, 'w'), optionalBodyOf(request), callOf(request)),
+    ),
   );
 
   app.post('/workers/:w/stop', OPERATE, async (request, reply) =>
-    reply.send(await request.served.stopWorker(pathParameter(request, 'w'), optionalBodyOf(request))),
+    reply.send(
+      await request.served.stopWorker(pathParameter(request, 'w'), optionalBodyOf(request), callOf(request)),
+    ),
   );
 
   app.post('/workers/:w/resume', OPERATE, async (request, reply) =>
-    reply.send(await request.served.resumeWorker(pathParameter(request, 'w'), optionalBodyOf(request))),
+    reply.send(
+      await request.served.resumeWorker(
+        pathParameter(request, 'w'),
+        optionalBodyOf(request),
+        callOf(request),
+      ),
+    ),
   );
 };

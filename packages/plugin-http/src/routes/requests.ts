@@ -2,6 +2,7 @@ import type { RequestResponse } from '@worker-runtime/core';
 import { bodyOf } from '../wire/json-body.ts';
 import { sendPage } from '../wire/page.ts';
 import { defined, Query } from '../wire/query.ts';
+import { callOf } from './caller.ts';
 import { pathParameter, type Routes } from './context.ts';
 
 /** Adds the routes of the requests that runs wait for. */
@@ -34,6 +35,7 @@ export const requestRoutes: Routes = (app, { reads }) => {
         pathParameter(request, 'w'),
         pathParameter(request, 'q'),
         bodyOf<RequestResponse>(request),
+        callOf(request),
       ),
     ),
   );

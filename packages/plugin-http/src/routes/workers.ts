@@ -2,6 +2,7 @@ import type { CreateWorker, UpdateWorker, WorkerStatus } from '@worker-runtime/c
 import { bodyOf } from '../wire/json-body.ts';
 import { sendPage } from '../wire/page.ts';
 import { defined, Query } from '../wire/query.ts';
+import { callOf } from './caller.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 
@@ -15,10 +16,10 @@ const STATUSES: Readonly<Record<WorkerStatus, true>> = {
 /** Adds the routes to create, list, read, update and delete Workers. */
 export const workerRoutes: Routes = (app, { reads }) => {
   app.post('/workers', { config: { permission: 'operate' } }, async (request, reply) => {
-    const { worker, input, replayed } = await request.served.createWorker(
-      bodyOf<CreateWorker>(request),
-      idempotencyOf(request),
-    );
+    const { worker, input, replayed } = await request.served.createWorker(bodyOf<CreateWorker>(request), {
+      ...idempotencyOf(request),
+      ...callOf(request),
+    });
     markReplayed(reply, replayed);
     reply
       .code(201)
@@ -56,11 +57,17 @@ export const workerRoutes: Routes = (app, { reads }) => {
   });
 
   app.patch('/workers/:w', { config: { permission: 'operate' } }, async (request, reply) =>
-    reply.send(await request.served.updateWorker(pathParameter(request, 'w'), bodyOf<UpdateWorker>(request))),
+    reply.send(
+      await request.served.updateWorker(
+        pathParameter(request, 'w'),
+        bodyOf<UpdateWorker>(request),
+        callOf(request),
+      ),
+    ),
   );
 
   app.delete('/workers/:w', { config: { permission: 'admin' } }, async (request, reply) => {
-    await request.served.deleteWorker(pathParameter(request, 'w'));
+    await request.served.deleteWorker(pathParameter(request, 'w'), callOf(request));
     return reply.code(204).send();
   });
 };

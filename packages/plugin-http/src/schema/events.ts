@@ -33,6 +33,10 @@ export const toolCallDetails: Readonly<Record<keyof ToolCallDetails, JsonSchema>
     object<NonNullable<ToolCallDetails['locations']>[number]>({ path: string }, { line: count }),
   ),
 };
+const actor = described(
+  string,
+  'The caller whose command made the event: the name of its access token. Absent without tokens.',
+);
 const whenInterrupted = enumOf('stop', 'continue');
 const severity = enumOf('info', 'warning', 'error');
 const created = (): JsonSchema =>
@@ -53,7 +57,7 @@ const created = (): JsonSchema =>
         }),
       ),
     },
-    { delegatedBy: nullableString, whenInterrupted, key },
+    { delegatedBy: nullableString, whenInterrupted, key, actor },
   );
 
 /** The data of each type of event. A new type of core is a compile error until it is added here. */
@@ -67,14 +71,15 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
       whenInterrupted,
       configDigest: string,
       tools: arrayOf(string),
+      actor,
     },
   ),
   'worker.stopped': object<EventData['worker.stopped']>(
     { outcome: enumOf('graceful', 'detached') },
-    { reason: string },
+    { reason: string, actor },
   ),
-  'worker.resumed': object<EventData['worker.resumed']>({}, { reason: string }),
-  'worker.deleted': object<EventData['worker.deleted']>({ cause: enumOf('delete', 'creation') }),
+  'worker.resumed': object<EventData['worker.resumed']>({}, { reason: string, actor }),
+  'worker.deleted': object<EventData['worker.deleted']>({ cause: enumOf('delete', 'creation') }, { actor }),
   'execution.attached': object<EventData['execution.attached']>({ generation: count, engine: string }),
   'execution.detached': object<EventData['execution.detached']>(
     { generation: count, cause: enumOf('stop', 'restart', 'crash', 'deadline') },
@@ -83,7 +88,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'execution.recorded': object<EventData['execution.recorded']>({ value: anyJson }),
   'input.accepted': object<EventData['input.accepted']>(
     { input: string, role: enumOf('user', 'system'), parts: arrayOf(ref('InputPart')), queued: boolean },
-    { key, metadata: anyObject, messageId: string, traceparent: string },
+    { key, metadata: anyObject, messageId: string, traceparent: string, actor },
   ),
   'run.started': object<EventData['run.started']>(
     { origin: enumOf('input', 'engine'), generation: count },
@@ -92,7 +97,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'run.continued': object<EventData['run.continued']>({ generation: count, attempt: count }),
   'run.finished': object<EventData['run.finished']>(
     { outcome: enumOf('completed', 'failed', 'cancelled', 'interrupted') },
-    { error: ref('RunError'), reason: string },
+    { error: ref('RunError'), reason: string, actor },
   ),
   'step.started': object<EventData['step.started']>({ step: count }, { model: string }),
   'step.finished': object<EventData['step.finished']>({ step: count, finish: string }),
@@ -122,7 +127,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   ),
   'request.resolved': object<EventData['request.resolved']>(
     { request: string, decision: nullableString, by: enumOf('client', 'timeout', 'cancel', 'restart') },
-    { note: string, value: anyJson },
+    { note: string, value: anyJson, actor },
   ),
   'usage.recorded': object<EventData['usage.recorded']>(
     { inputTokens: count, outputTokens: count },

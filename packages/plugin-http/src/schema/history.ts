@@ -54,7 +54,11 @@ export const historySchemas: Schemas = {
       run: nullableString,
       time: dateTime,
     },
-    { partial: constTrue, messageId: string },
+    {
+      partial: constTrue,
+      messageId: string,
+      actor: described(string, 'Who sent the input or cancelled the run: the name of an access token.'),
+    },
   ),
   TranscriptPart: union('type', {
     text: 'TranscriptText',
