@@ -21,6 +21,7 @@ const WITHOUT_SCHEMA = new Set([
   ...['RuntimeApi', 'Cursor', 'ErrorCode', 'ErrorDetails', 'RuntimeError', 'JsonObject', 'JsonValue'],
   // parameters and headers of a request
   ...[
+    'EventQuery',
     'IdempotencyOptions',
     'ListWorkers',
     'ObserveOptions',

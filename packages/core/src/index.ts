@@ -37,7 +37,6 @@ export type { Overview, UsageTotals } from './contracts/overview.ts';
 export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
 export type {
   BundleInfo,
-  CancelOptions,
   CancelOutcome,
   CreateReceipt,
   CreateWorker,
@@ -55,7 +54,6 @@ export type {
   Page,
   PageQuery,
   RequestResponse,
-  ResumeOptions,
   RunInfo,
   RunResult,
   RuntimeApi,
@@ -63,7 +61,6 @@ export type {
   RuntimeSummary,
   RunWait,
   StopOutcome,
-  StopWorkerOptions,
   TranscriptQuery,
   UpdateWorker,
   WaitEnd,

@@ -111,7 +111,7 @@ test('P19: each route answers only callers with its permission, HEAD like GET; u
   t.notRegex(JSON.stringify(log), /canary/);
 });
 
-test('P60: events name the caller by its token, never by the request; without tokens they name nobody', async (t) => {
+test('P60: events name the caller by its token, never by the request; without tokens they name no caller', async (t) => {
   const { call } = await serve(t, { http: { tokens } });
   const as = (permission: Permission, method: string, path: string, body?: unknown) =>
     call(path, { method, headers: bearer(SECRETS[permission]), ...(body !== undefined && { body }) });

@@ -255,24 +255,6 @@ export interface RunResult {
   readonly error: RunError | null;
 }
 
-export interface CancelOptions {
-  /** Cancels only this run. */
-  readonly runId?: string;
-  /** At most 1,000 characters, recorded with the event. */
-  readonly reason?: string;
-}
-
-export interface StopWorkerOptions {
-  readonly deadlineMs?: number;
-  /** At most 1,000 characters, recorded with the event. */
-  readonly reason?: string;
-}
-
-export interface ResumeOptions {
-  /** At most 1,000 characters, recorded with the event. */
-  readonly reason?: string;
-}
-
 export interface CancelOutcome {
   /** True if this call ended a run. */
   readonly changed: boolean;
@@ -513,7 +495,10 @@ export interface RuntimeApi {
    * it returns `changed: false`. With `runId` it cancels only that run.
    * @throws RUN_MISMATCH another run is active
    */
-  cancelRun(workerId: string, options?: CancelOptions): Promise<CancelOutcome>;
+  cancelRun(
+    workerId: string,
+    options?: { readonly runId?: string; readonly reason?: string },
+  ): Promise<CancelOutcome>;
   /**
    * Stops a Worker until `resumeWorker`: cancels its active run and its queued inputs and detaches its execution. The
    * engine has `deadlineMs` milliseconds to end (default: the limit `stopDeadlineMs`); after that its execution is
@@ -523,12 +508,15 @@ export interface RuntimeApi {
    * const { outcome } = await runtime.stopWorker('ada', { deadlineMs: 2_000, reason: 'maintenance' });
    * if (outcome === 'detached') console.warn('The engine did not end in time');
    */
-  stopWorker(workerId: string, options?: StopWorkerOptions): Promise<StopOutcome>;
+  stopWorker(
+    workerId: string,
+    options?: { readonly deadlineMs?: number; readonly reason?: string },
+  ): Promise<StopOutcome>;
   /**
    * Attaches a new execution, so that the Worker takes inputs again. Has no effect on a Worker that is connected.
    * @throws ENGINE_UNAVAILABLE also if a stop takes long, or came in the meantime · CLAIM_CONFLICT · LIMIT_REACHED
    */
-  resumeWorker(workerId: string, options?: ResumeOptions): Promise<WorkerDetail>;
+  resumeWorker(workerId: string, options?: { readonly reason?: string }): Promise<WorkerDetail>;
 
   /**
    * Returns a page of the open requests of all Workers, oldest first. Reads no logs, and costs what it returns. A page also

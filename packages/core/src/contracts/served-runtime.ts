@@ -1,6 +1,5 @@
 import type { Limits } from './limits.ts';
 import type {
-  CancelOptions,
   CancelOutcome,
   CreateReceipt,
   CreateWorker,
@@ -9,12 +8,10 @@ import type {
   InputReceipt,
   ObserveOptions,
   RequestResponse,
-  ResumeOptions,
   RuntimeApi,
   RuntimeStatus,
   SendOptions,
   StopOutcome,
-  StopWorkerOptions,
   UpdateWorker,
   WatchOptions,
   WorkerDetail,
@@ -31,6 +28,10 @@ export interface CallOptions {
    */
   readonly actor?: string;
 }
+
+type OptionsOf<Command extends 'cancelRun' | 'stopWorker' | 'resumeWorker'> = Parameters<
+  RuntimeApi[Command]
+>[1];
 
 /** A runtime as plugins and transports see it: the public API, its status, and reads that return stored bytes. */
 export interface ServedRuntime extends RuntimeApi {
@@ -50,9 +51,13 @@ export interface ServedRuntime extends RuntimeApi {
   updateWorker(workerId: string, update: UpdateWorker, call?: CallOptions): Promise<WorkerDetail>;
   deleteWorker(workerId: string, call?: CallOptions): Promise<void>;
   sendInput(workerId: string, input: WorkerInput, options?: SendOptions & CallOptions): Promise<InputReceipt>;
-  cancelRun(workerId: string, options?: CancelOptions, call?: CallOptions): Promise<CancelOutcome>;
-  stopWorker(workerId: string, options?: StopWorkerOptions, call?: CallOptions): Promise<StopOutcome>;
-  resumeWorker(workerId: string, options?: ResumeOptions, call?: CallOptions): Promise<WorkerDetail>;
+  cancelRun(workerId: string, options?: OptionsOf<'cancelRun'>, call?: CallOptions): Promise<CancelOutcome>;
+  stopWorker(workerId: string, options?: OptionsOf<'stopWorker'>, call?: CallOptions): Promise<StopOutcome>;
+  resumeWorker(
+    workerId: string,
+    options?: OptionsOf<'resumeWorker'>,
+    call?: CallOptions,
+  ): Promise<WorkerDetail>;
   respond(
     workerId: string,
     requestId: string,

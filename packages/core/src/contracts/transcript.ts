@@ -57,7 +57,7 @@ export interface TranscriptItem {
   readonly partial?: true;
   /** The id that the caller's own system has for an input. */
   readonly messageId?: string;
-  /** Who sent an input, or cancelled a run; see `input.accepted`. Engines do not get it. */
+  /** The caller that sent an input or cancelled a run; see `input.accepted`. Engines do not get it. */
   readonly actor?: string;
 }
 

@@ -32,7 +32,7 @@ export interface NewInput {
   readonly actor?: string;
 }
 
-/** What a caller gives with a command, for the event. */
+/** The reason and the caller of a command, for its event. */
 export interface Remark {
   readonly reason?: string;
   readonly actor?: string;

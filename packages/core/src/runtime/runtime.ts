@@ -333,7 +333,7 @@ export class Runtime implements ServedRuntime {
 
   async cancelRun(
     workerId: string,
-    options: Api.CancelOptions = {},
+    options: { readonly runId?: string; readonly reason?: string } = {},
     call?: CallOptions,
   ): Promise<Api.CancelOutcome> {
     const { supervisor } = this.#lifecycle.running();
@@ -343,7 +343,7 @@ export class Runtime implements ServedRuntime {
 
   async stopWorker(
     workerId: string,
-    options: Api.StopWorkerOptions = {},
+    options: { readonly deadlineMs?: number; readonly reason?: string } = {},
     call?: CallOptions,
   ): Promise<Api.StopOutcome> {
     const { supervisor } = this.#lifecycle.running();
@@ -354,7 +354,7 @@ export class Runtime implements ServedRuntime {
 
   async resumeWorker(
     workerId: string,
-    options: Api.ResumeOptions = {},
+    options: { readonly reason?: string } = {},
     call?: CallOptions,
   ): Promise<Api.WorkerDetail> {
     const { supervisor, workers, journal } = this.#lifecycle.running();
