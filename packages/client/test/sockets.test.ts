@@ -51,7 +51,10 @@ test('Workers arrive one a frame from a runtime that announces no batches, and m
   class Recording extends WsWebSocket {
     constructor(url: string, protocols: string[]) {
       super(url, protocols);
-      this.on('message', (data) => void received.push((JSON.parse(String(data)) as { type: string }).type));
+      this.on(
+        'message',
+        (data: Buffer) => void received.push((JSON.parse(data.toString()) as { type: string }).type),
+      );
     }
   }
   const watched = async (url: string): Promise<readonly unknown[]> => {
@@ -77,8 +80,8 @@ test('Workers arrive one a frame from a runtime that announces no batches, and m
   earlier.on('connection', (socket) => {
     const send = (frame: object): void => socket.send(JSON.stringify(frame));
     send({ type: 'hello', runtimeId: 'runtime_x', protocol: 1, limits: { subscriptions: 10 } });
-    socket.on('message', (data) => {
-      asked.push(JSON.parse(String(data)));
+    socket.on('message', (data: Buffer) => {
+      asked.push(JSON.parse(data.toString()));
       send({ type: 'watching' });
       send({ type: 'worker', summary: { workerId: 'one' } });
       send({ type: 'synced', cursor: 'x.w1' });

@@ -1,6 +1,9 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { WorkerEvent } from '../src/contracts/event.ts';
+import type { ServedRuntime } from '../src/contracts/served-runtime.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
+import type { Runtime } from '../src/runtime/runtime.ts';
+import { scoped } from '../src/scope/scoped.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import { codeOf, logOf, makeRig, settle, shutDown, startRig } from './fixtures/rig.ts';
 
@@ -10,9 +13,12 @@ const QUESTION = { kind: 'question', prompt: 'Who?', options: ['me'] } as const;
 const actorsIn = (log: readonly WorkerEvent[], type: WorkerEvent['type']): readonly (string | undefined)[] =>
   log.flatMap((event) => (event.type === type ? [(event.data as { readonly actor?: string }).actor] : []));
 
-test('P60: the events of a command name its caller, and those of the runtime and of engines name none', async (t) => {
+const nameCallers = async (
+  t: ExecutionContext,
+  servedBy: (runtime: Runtime) => ServedRuntime,
+): Promise<void> => {
   const committed: WorkerEvent[] = [];
-  const { runtime, puppet } = await startRig(t, {
+  const { runtime: whole, puppet } = await startRig(t, {
     plugins: [
       {
         name: 'audit',
@@ -20,6 +26,7 @@ test('P60: the events of a command name its caller, and those of the runtime and
       },
     ],
   });
+  const runtime = servedBy(whole);
   await runtime.createWorker(
     { workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } },
     { actor: 'creator', idempotencyKey: 'k' },
@@ -36,12 +43,12 @@ test('P60: the events of a command name its caller, and those of the runtime and
   puppet.last().finish();
   await settle();
   await runtime.updateWorker('w', { displayName: 'new' }, { actor: 'editor' });
-  await runtime.updateWorker('w', { displayName: 'new' }, { actor: 'nobody, since nothing changes' });
+  await runtime.updateWorker('w', { displayName: 'new' }, { actor: 'unrecorded, since nothing changes' });
   for await (const item of puppet.context('w').history()) t.false('actor' in item, 'history is for engines');
   await runtime.stopWorker('w', { reason: 'a rest' }, { actor: 'stopper' });
   await runtime.resumeWorker('w', {}, { actor: 'resumer' });
   await runtime.stopWorker('w');
-  const log = await logOf(runtime, 'w');
+  const log = await logOf(whole, 'w');
   const expected: Partial<Record<WorkerEvent['type'], readonly (string | undefined)[]>> = {
     'worker.created': ['creator'],
     'input.accepted': ['creator', 'sender'],
@@ -65,7 +72,13 @@ test('P60: the events of a command name its caller, and those of the runtime and
   t.false('actor' in (await runtime.getWorker('w')));
   await runtime.deleteWorker('w', { actor: 'remover' });
   t.deepEqual(actorsIn(committed, 'worker.deleted'), ['remover'], 'a plugin learns who deleted a Worker');
-});
+};
+
+test('P60: the event of a command names its caller, and those of the runtime and of engines name none', (t) =>
+  nameCallers(t, (runtime) => runtime));
+
+test('P60: a scoped runtime passes the caller on with every command', (t) =>
+  nameCallers(t, (runtime) => scoped(runtime, { permissions: ['admin'], workers: [{}], stamp: {} })));
 
 test('P60: an answer that came while no execution was attached does not name its caller to the engine', async (t) => {
   const store = memoryStore();

@@ -3,6 +3,7 @@ import type { Runtime } from '../src/runtime/runtime.ts';
 import { scoped } from '../src/scope/scoped.ts';
 import { testScope } from '../src/testing/test-scope.ts';
 import { apiHarness } from './fixtures/api-harness.ts';
+import { settle, startRig } from './fixtures/rig.ts';
 
 testScope(test, async () => {
   let runtime: Runtime | undefined;
@@ -11,4 +12,45 @@ testScope(test, async () => {
     return started;
   });
   return { ...harness, as: async (scope) => scoped(runtime as Runtime, scope) };
+});
+
+const BLUE = { permissions: ['admin'], workers: [{ team: 'blue' }], stamp: {} } as const;
+
+test('a list in a scope asks for no larger pages than the runtime has', async (t) => {
+  const { runtime } = await startRig(t, { limits: { pageItems: 3 } });
+  for (let at = 0; at < 8; at += 1) {
+    const labels = { team: at > 0 && at < 7 ? 'red' : 'blue' };
+    await runtime.createWorker({ workerId: `w${at}`, engine: 'puppet', labels });
+  }
+  const { items, next } = await scoped(runtime, BLUE).listWorkers();
+  t.deepEqual([items.map(({ workerId }) => workerId), next], [['w0', 'w7'], null]);
+});
+
+test('a page of requests in a scope ends when it has the size of a page', async (t) => {
+  const { runtime, puppet } = await startRig(t, { limits: { pageBytes: 70_000 } });
+  const prompt = 'x'.repeat(30_000);
+  for (let at = 0; at < 8; at += 1) {
+    const initialInput = { text: 'go' };
+    await runtime.createWorker({
+      workerId: `w${at}`,
+      engine: 'puppet',
+      labels: { team: 'blue' },
+      initialInput,
+    });
+    await settle();
+    void puppet
+      .last()
+      .run.ask({ kind: 'question', prompt, options: ['yes'] })
+      .catch(() => {});
+    await settle();
+  }
+  const pages: number[] = [];
+  let after = 'start';
+  for (;;) {
+    const { items, next } = await scoped(runtime, BLUE).listOpenRequests({ after });
+    pages.push(items.length);
+    if (next === null) break;
+    after = next;
+  }
+  t.deepEqual(pages, [2, 2, 2, 2]);
 });

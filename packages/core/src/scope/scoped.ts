@@ -4,9 +4,10 @@ import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
-import type { ServedRuntime } from '../contracts/served-runtime.ts';
+import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import { observe, watch } from '../observation/observe.ts';
+import { pageLimit } from '../observation/pages.ts';
 import { isObject } from '../plugin-kit/shape.ts';
 import { covers, isSelected, type Labels, type Permission, type Scope, UNLIMITED } from './scope.ts';
 import { ScopedWatchStream, ScopedWorkerStream } from './scoped-streams.ts';
@@ -82,7 +83,7 @@ class ScopedRuntime implements ServedRuntime {
 
   async createWorker(
     request: Api.CreateWorker,
-    { idempotencyKey, ...options }: Api.IdempotencyOptions = {},
+    { idempotencyKey, ...options }: Api.IdempotencyOptions & CallOptions = {},
   ): Promise<Api.CreateReceipt> {
     this.#assertMay('operate');
     // a request that is no object is refused by the runtime
@@ -91,7 +92,7 @@ class ScopedRuntime implements ServedRuntime {
     return this.#hidingHolders(() => this.#runtime.createWorker(stamped, { ...options, ...key }));
   }
 
-  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.WorkerSummary>> {
+  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.ListedWorker>> {
     this.#assertMay('observe');
     const { parent } = query;
     if (parent !== undefined && !this.#isVisible(parent)) {
@@ -111,28 +112,30 @@ class ScopedRuntime implements ServedRuntime {
     return this.#runtime.getWorker(workerId);
   }
 
-  async updateWorker(workerId: string, request: Api.UpdateWorker): Promise<Api.WorkerDetail> {
+  async updateWorker(
+    workerId: string,
+    request: Api.UpdateWorker,
+    call?: CallOptions,
+  ): Promise<Api.WorkerDetail> {
     this.#assertSees('operate', workerId);
     const labels = isObject(request) && isObject(request.labels) ? request.labels : null;
-    if (labels === null) return this.#runtime.updateWorker(workerId, request);
+    if (labels === null) return this.#runtime.updateWorker(workerId, request, call);
     const current = this.#runtime.labelsOf(workerId) ?? {};
     const fixed = Object.keys(this.#scope.stamp).filter((name) => current[name] !== undefined);
     const stamp = Object.fromEntries(fixed.map((name) => [name, current[name] as string]));
-    return this.#runtime.updateWorker(workerId, {
-      ...request,
-      labels: this.#inScope(labels as Labels, stamp),
-    });
+    const labelsInScope = this.#inScope(labels as Labels, stamp);
+    return this.#runtime.updateWorker(workerId, { ...request, labels: labelsInScope }, call);
   }
 
-  async deleteWorker(workerId: string): Promise<void> {
+  async deleteWorker(workerId: string, call?: CallOptions): Promise<void> {
     this.#assertSees('admin', workerId);
-    return this.#runtime.deleteWorker(workerId);
+    return this.#runtime.deleteWorker(workerId, call);
   }
 
   async sendInput(
     workerId: string,
     input: Api.WorkerInput,
-    options?: Api.SendOptions,
+    options?: Api.SendOptions & CallOptions,
   ): Promise<Api.InputReceipt> {
     this.#assertSees('operate', workerId);
     return this.#hidingHolders(() => this.#runtime.sendInput(workerId, input, options));
@@ -151,25 +154,37 @@ class ScopedRuntime implements ServedRuntime {
   async cancelRun(
     workerId: string,
     options?: Parameters<Api.RuntimeApi['cancelRun']>[1],
+    call?: CallOptions,
   ): Promise<Api.CancelOutcome> {
     this.#assertSees('operate', workerId);
-    return this.#runtime.cancelRun(workerId, options);
+    return this.#runtime.cancelRun(workerId, options, call);
   }
 
   async stopWorker(
     workerId: string,
     options?: Parameters<Api.RuntimeApi['stopWorker']>[1],
+    call?: CallOptions,
   ): Promise<Api.StopOutcome> {
     this.#assertSees('operate', workerId);
-    return this.#runtime.stopWorker(workerId, options);
+    return this.#runtime.stopWorker(workerId, options, call);
   }
 
   async resumeWorker(
     workerId: string,
     options?: Parameters<Api.RuntimeApi['resumeWorker']>[1],
+    call?: CallOptions,
   ): Promise<Api.WorkerDetail> {
     this.#assertSees('operate', workerId);
-    return this.#hidingHolders(() => this.#runtime.resumeWorker(workerId, options));
+    return this.#hidingHolders(() => this.#runtime.resumeWorker(workerId, options, call));
+  }
+
+  async listOpenRequests(query: Api.PageQuery = {}): Promise<Api.Page<Api.WorkerRequest>> {
+    this.#assertMay('observe');
+    return this.#filtered(
+      query,
+      (page) => this.#runtime.listOpenRequests(page),
+      ({ workerId }) => this.#isVisible(workerId),
+    );
   }
 
   async listRequests(workerId: string): Promise<Api.Page<Api.OpenRequest>> {
@@ -181,20 +196,18 @@ class ScopedRuntime implements ServedRuntime {
     workerId: string,
     requestId: string,
     response: Api.RequestResponse,
+    call?: CallOptions,
   ): Promise<{ readonly changed: boolean }> {
     this.#assertSees('answer', workerId);
-    return this.#runtime.respond(workerId, requestId, response);
+    return this.#runtime.respond(workerId, requestId, response, call);
   }
 
-  async events(
-    workerId: string,
-    query?: Parameters<Api.RuntimeApi['events']>[1],
-  ): ReturnType<Api.RuntimeApi['events']> {
+  async events(workerId: string, query?: Api.EventQuery): ReturnType<Api.RuntimeApi['events']> {
     this.#assertSees('observe', workerId);
     return this.#runtime.events(workerId, query);
   }
 
-  async readEvents(workerId: string, query?: Parameters<ServedRuntime['readEvents']>[1]): Promise<RawPage> {
+  async readEvents(workerId: string, query?: Api.EventQuery): Promise<RawPage> {
     this.#assertSees('observe', workerId);
     return this.#runtime.readEvents(workerId, query);
   }
@@ -341,8 +354,8 @@ class ScopedRuntime implements ServedRuntime {
   }
 
   /**
-   * Reads pages until one is half full or the list ends. A page with fewer items than asked for needs no second cursor
-   * within a page of the runtime.
+   * Reads pages until one is half full, one has reached its size in bytes, or the list ends. A page with fewer items than
+   * asked for needs no second cursor within a page of the runtime.
    */
   async #filtered<T, Query extends Api.PageQuery>(
     query: Query,
@@ -351,10 +364,17 @@ class ScopedRuntime implements ServedRuntime {
   ): Promise<Api.Page<T>> {
     if (this.#scope.workers === '*') return read(query);
     let page = await read(query);
-    const limit = query.limit ?? this.limits.pageItemsDefault;
+    const limit = pageLimit(query.limit, this.limits);
+    let asked = limit;
     const items = page.items.filter(isInScope);
-    while (page.next !== null && items.length < limit / 2) {
-      page = await read({ ...query, after: page.next, limit: limit - items.length });
+    // a page that ended before its limit has as many bytes as a page may have
+    while (
+      page.next !== null &&
+      items.length < limit / 2 &&
+      (items.length === 0 || page.items.length === asked)
+    ) {
+      asked = limit - items.length;
+      page = await read({ ...query, after: page.next, limit: asked });
       items.push(...page.items.filter(isInScope));
     }
     return { ...page, items };

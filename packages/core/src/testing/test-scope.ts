@@ -129,6 +129,44 @@ export const testScope = (test: TestFunction, makeHarness: () => Promise<ScopeHa
     t.deepEqual((await api.listWorkers({ parent: 'missing' })).items, []);
   });
 
+  contract(
+    'P31: the open requests of all Workers, and lists with overviews, are those of the scope',
+    async (t, scene) => {
+      const api = await scene.as(BLUE);
+      scene.plays({ ask: [{ type: 'ask', question }] });
+      const names = ['w0', 'w1', 'w2', 'w3', 'w4', 'w5'];
+      for (const [at, workerId] of names.entries()) {
+        await scene.create({ workerId, labels: at % 3 === 1 ? blue : red });
+        await scene.api.sendInput(workerId, { text: 'ask' });
+        await scene.requestOf(workerId);
+      }
+      for (const limit of [1, 2, 50]) {
+        t.deepEqual(
+          (await scene.all((after) => scene.api.listOpenRequests({ after, limit }))).map(
+            ({ workerId }) => workerId,
+          ),
+          names,
+        );
+        t.deepEqual(
+          (await scene.all((after) => api.listOpenRequests({ after, limit }))).map(
+            ({ workerId }) => workerId,
+          ),
+          ['w1', 'w4'],
+        );
+        const listed = await scene.all((after) => api.listWorkers({ include: 'overview', after, limit }));
+        t.deepEqual(
+          listed.map(({ workerId, overview }) => [workerId, overview]),
+          [
+            ['w1', await api.overview('w1')],
+            ['w4', await api.overview('w4')],
+          ],
+        );
+      }
+      const stranger = await scene.as({ permissions: [] });
+      await scene.refuses('FORBIDDEN', 'a list of requests', () => stranger.listOpenRequests());
+    },
+  );
+
   contract('P31: diagnostics of Workers outside of the scope do not exist', async (t, scene) => {
     const api = await scene.as(BLUE);
     scene.plays({ fail: [{ type: 'throw', error: new TypeError('broken') }] });
