@@ -35,6 +35,17 @@ const ACCEPTED: Readonly<Record<keyof EchoConfig, { allowed: string; accepts(val
 };
 const isKey = (key: string): key is keyof EchoConfig => Object.hasOwn(ACCEPTED, key);
 
+const CONFIG_SCHEMA = {
+  type: 'object',
+  properties: {
+    delayMs: { type: 'integer', minimum: 0, maximum: 60_000, default: DEFAULTS.delayMs },
+    hang: { type: 'boolean', default: DEFAULTS.hang },
+    ignoreAbort: { type: 'boolean', default: DEFAULTS.ignoreAbort },
+    repeat: { type: 'integer', minimum: 1, maximum: 10_000, default: DEFAULTS.repeat },
+  } satisfies Readonly<Record<keyof EchoConfig, object>>,
+  additionalProperties: false,
+};
+
 const unsupported = (key: string, message: string, details: object = {}): RuntimeError =>
   new RuntimeError('CONFIG_UNSUPPORTED', message, { details: { pointer: `/config/${key}`, ...details } });
 
@@ -76,6 +87,7 @@ async function* echoInput(
 export const echo = (): Engine => ({
   name: 'echo',
   capabilities: { placement: 'backendInternal' },
+  configSchema: CONFIG_SCHEMA,
   checkConfig,
   attach: async ({ config }) => ({
     run: (run) => echoInput(run, { ...DEFAULTS, ...config }),

@@ -1,6 +1,6 @@
-import { Runtime, RuntimeError } from '@worker-runtime/core';
+import { type JsonObject, Runtime, RuntimeError } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
-import { plugin } from '../src/echo.ts';
+import { echo, plugin } from '../src/echo.ts';
 
 const startRuntime = async (t: ExecutionContext): Promise<Runtime> => {
   const runtime = await Runtime.start({ plugins: [plugin()] });
@@ -66,6 +66,27 @@ test('P18: echo refuses a config that it does not support, and names the key', a
     t.regex(error?.message ?? '', message);
   }
   t.deepEqual((await runtime.listWorkers()).items, []);
+});
+
+test('the schema of the config of echo has the bounds that are checked', (t) => {
+  const engine = echo();
+  const checkConfig = (config: JsonObject): void => engine.checkConfig?.(config);
+  const { properties } = engine.configSchema as {
+    readonly properties: Readonly<Record<string, { readonly minimum?: number; readonly maximum?: number }>>;
+  };
+  let bounds = 0;
+  for (const [key, { minimum, maximum }] of Object.entries(properties)) {
+    if (minimum === undefined || maximum === undefined) {
+      t.notThrows(() => checkConfig({ [key]: true }));
+      t.throws(() => checkConfig({ [key]: 1 }), { code: 'CONFIG_UNSUPPORTED' });
+      continue;
+    }
+    bounds += 1;
+    for (const value of [minimum, maximum]) t.notThrows(() => checkConfig({ [key]: value }));
+    for (const value of [minimum - 1, maximum + 1])
+      t.throws(() => checkConfig({ [key]: value }), { code: 'CONFIG_UNSUPPORTED' });
+  }
+  t.is(bounds, 2);
 });
 
 test('the echo plugin accepts no options', (t) => {

@@ -20,7 +20,7 @@ import type { OpenedSession } from './session/session-settings.ts';
 import { ClaimedFiles } from './worker/claimed-files.ts';
 import { OwnDirectories } from './worker/own-directories.ts';
 import { environmentOf, readToolServers } from './worker/tool-servers.ts';
-import { type AcpConfig, workerConfig } from './worker/worker-config.ts';
+import { type AcpConfig, configSchemaOf, workerConfig } from './worker/worker-config.ts';
 
 export const ENGINE_NAME = 'acp';
 
@@ -32,6 +32,7 @@ export class AcpEngine implements Engine {
     access: { filesystem: true, shell: true },
     requests: true,
   };
+  readonly configSchema: JsonObject;
   readonly #options: ResolvedOptions;
   readonly #roots: AllowedRoots;
   readonly #leftovers: LeftoverAgents;
@@ -39,6 +40,7 @@ export class AcpEngine implements Engine {
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
+    this.configSchema = configSchemaOf(options.agents);
     this.#leftovers = new LeftoverAgents(options.exitMs);
     this.#roots = new AllowedRoots(options.roots, 'acp.roots');
   }

@@ -15,7 +15,7 @@ import { ModelRun } from './model-run.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { Secrets } from './secrets.ts';
 import type { Toolbox } from './tools/toolbox.ts';
-import { type WorkerConfig, workerConfig } from './worker-config.ts';
+import { configSchemaOf, type WorkerConfig, workerConfig } from './worker-config.ts';
 
 export const ENGINE_NAME = 'ai-sdk';
 
@@ -24,6 +24,7 @@ export const ENGINE_NAME = 'ai-sdk';
  */
 export class AiSdkEngine implements Engine {
   readonly name = ENGINE_NAME;
+  readonly configSchema: JsonObject;
   readonly #options: ResolvedOptions;
   readonly #secrets: Secrets;
   readonly #models: LanguageModels;
@@ -31,6 +32,7 @@ export class AiSdkEngine implements Engine {
 
   constructor(options: ResolvedOptions, secrets: Secrets, toolbox: Toolbox) {
     this.#options = options;
+    this.configSchema = configSchemaOf(options.providers);
     this.#secrets = secrets;
     this.#models = new LanguageModels(options, secrets);
     this.#toolbox = toolbox;

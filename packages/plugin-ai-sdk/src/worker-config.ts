@@ -50,6 +50,12 @@ export type WorkerConfig = Omit<z.output<typeof schema>, 'providerOptions'> & {
   readonly providerOptions: JsonObject;
 };
 
+/** Returns a JSON Schema of the configuration, with the names of the providers. */
+export const configSchemaOf = (providers: Readonly<Record<string, ProviderOptions>>): JsonObject =>
+  z.toJSONSchema(schema.extend({ provider: z.enum(Object.keys(providers)) }), {
+    io: 'input',
+  }) as unknown as JsonObject;
+
 /** Checks the configuration of a Worker. @throws CONFIG_UNSUPPORTED with a JSON pointer to the invalid key */
 export const workerConfig = (
   config: JsonObject,

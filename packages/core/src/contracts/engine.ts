@@ -26,6 +26,11 @@ export interface Engine {
   /** The current abilities of the engine. May be a getter. */
   readonly capabilities: EngineCapabilities;
   /**
+   * A JSON Schema of the config, for people who fill in a form and for programs that write one. It is public, and describes no
+   * secret. `checkConfig` decides; a schema may describe less than it checks.
+   */
+  readonly configSchema?: JsonObject;
+  /**
    * Checks the config of a creation before anything is written.
    * @throws CONFIG_UNSUPPORTED a setting is not supported
    */

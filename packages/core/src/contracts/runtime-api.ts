@@ -339,7 +339,12 @@ export interface RuntimeSummary {
   readonly status: RuntimeStatus;
   readonly versions: { readonly runtime: string; readonly protocol: number; readonly store: number };
   readonly store: { readonly kind: string; readonly durable: boolean; readonly healthy: boolean };
-  readonly engines: readonly { readonly name: string; readonly capabilities: EngineCapabilities }[];
+  readonly engines: readonly {
+    readonly name: string;
+    readonly capabilities: EngineCapabilities;
+    /** A JSON Schema of the config, if the engine has one. */
+    readonly configSchema?: JsonObject;
+  }[];
   readonly capabilities: Capabilities;
   readonly limits: Limits;
   readonly workers: { readonly total: number } & Readonly<Record<WorkerStatus, number>>;

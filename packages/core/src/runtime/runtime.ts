@@ -227,7 +227,11 @@ export class Runtime implements ServedRuntime {
       status: this.status,
       versions: { runtime: version, protocol: PROTOCOL, store: store.version },
       store: { kind: store.kind, durable: store.isDurable, healthy: journal.isHealthy },
-      engines: loaded.map(({ name, capabilities }) => ({ name, capabilities })),
+      engines: loaded.map(({ name, capabilities, configSchema }) => ({
+        name,
+        capabilities,
+        ...(configSchema && { configSchema }),
+      })),
       capabilities: runtimeCapabilities(loaded.map((engine) => engine.capabilities)),
       limits: this.limits,
       workers: { total: workers.total, ...workers.counts },

@@ -221,6 +221,12 @@ export class ScriptedEngine implements Engine {
     });
   }
 
+  readonly configSchema: JsonObject = {
+    type: 'object',
+    properties: { token: { type: 'string' } },
+    additionalProperties: false,
+  };
+
   checkConfig(config: JsonObject): void {
     const unknown = Object.keys(config).filter((key) => key !== 'token');
     if (unknown.length > 0)

@@ -42,7 +42,27 @@ export const configRefusal = (
 export const mustBeOneOf = (values: readonly string[]): string =>
   `must be one of: ${values.slice(0, MAX_KNOWN).join(', ')}${values.length > MAX_KNOWN ? ', …' : ''}`;
 
-const KEYS = ['agent', 'cwd', 'mode', 'model', 'configOptions'];
+/** The JSON Schema of each key; that of `agent` depends on the configured agents. */
+const PROPERTIES: Readonly<Record<keyof AcpConfig, JsonObject>> = {
+  agent: { type: 'string' },
+  cwd: { type: 'string', description: 'The working directory, an absolute path inside a claim.' },
+  mode: { type: 'string', minLength: 1, description: 'The mode of the session, by its id.' },
+  model: { type: 'string', minLength: 1, description: 'The model of the session, by its id.' },
+  configOptions: {
+    type: 'object',
+    description: 'Further options of the session, by the ids that the agent gives them.',
+    additionalProperties: { type: ['string', 'boolean'] },
+  },
+};
+const KEYS = Object.keys(PROPERTIES);
+
+/** Returns a JSON Schema of the configuration, with the names of the agents. */
+export const configSchemaOf = (agents: Readonly<Record<string, ResolvedAgent>>): JsonObject => ({
+  type: 'object',
+  properties: { ...PROPERTIES, agent: { ...PROPERTIES.agent, enum: Object.keys(agents) } },
+  required: ['agent'],
+  additionalProperties: false,
+});
 
 /** Checks the configuration of a Worker. @throws CONFIG_UNSUPPORTED with a JSON pointer to the invalid key */
 export const workerConfig = (

@@ -39,10 +39,13 @@ export const runtimeSchemas: Schemas = {
     versions: object<RuntimeSummary['versions']>({ runtime: string, protocol: count, store: count }),
     store: object<RuntimeSummary['store']>({ kind: string, durable: boolean, healthy: boolean }),
     engines: arrayOf(
-      object<RuntimeSummary['engines'][number]>({
-        name: string,
-        capabilities: described(anyObject, 'The capabilities that the engine declares.'),
-      }),
+      object<RuntimeSummary['engines'][number]>(
+        {
+          name: string,
+          capabilities: described(anyObject, 'The capabilities that the engine declares.'),
+        },
+        { configSchema: described(anyObject, 'A JSON Schema of the config, if the engine has one.') },
+      ),
     ),
     capabilities: ref('Capabilities'),
     limits: object<Limits>(limits),

@@ -34,9 +34,12 @@ export const capabilityTests = (contract: Contract): void => {
   contract(
     "P17: a Worker's capabilities are the engine's, limited to the tools that the Worker was granted",
     async (t, scene) => {
-      const { capabilities: offered } = scene.engine;
+      const { name, capabilities: offered, configSchema } = scene.engine;
       const summary = await scene.api.summary();
-      t.deepEqual(summary.engines.find(({ name }) => name === 'scripted')?.capabilities, offered);
+      t.deepEqual(
+        summary.engines.filter((engine) => engine.name === name),
+        [{ name, capabilities: offered, configSchema }],
+      );
       for (const kind of ['filesystem', 'shell', 'git', 'worktree'] as const)
         t.is(summary.capabilities.access[kind] || offered.access?.[kind] !== true, true, kind);
       for (const tool of offered.tools ?? [])

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../contracts/json.ts';
 import type { Contract } from './scene.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
@@ -5,16 +6,32 @@ const ACCESS = ['filesystem', 'shell', 'git', 'worktree'] as const;
 
 /** Tests of an engine that runs without being stopped: its facts, its config, its outputs. */
 export const runningTests = (contract: Contract): void => {
-  contract('P17: an engine has a valid name, and the runtime reports its capabilities', async (t, scene) => {
-    const { engine } = scene.harness;
-    t.true(NAME.test(engine.name), engine.name);
-    const { engines, capabilities } = await scene.runtime.summary();
-    t.deepEqual(engines, [{ name: engine.name, capabilities: engine.capabilities }]);
-    for (const kind of ACCESS)
-      t.is(capabilities.access[kind], engine.capabilities.access?.[kind] === true, kind);
-    t.deepEqual(capabilities.tools.available, [...new Set(engine.capabilities.tools)].sort());
-    t.is(capabilities.operations.requests, engine.capabilities.requests === true);
-  });
+  contract(
+    'P17: an engine has a valid name, and the runtime reports its capabilities and its schema',
+    async (t, scene) => {
+      const { engine, config } = scene.harness;
+      t.true(NAME.test(engine.name), engine.name);
+      const { engines, capabilities } = await scene.runtime.summary();
+      const { configSchema } = engine;
+      t.deepEqual(engines, [
+        { name: engine.name, capabilities: engine.capabilities, ...(configSchema && { configSchema }) },
+      ]);
+      if (configSchema) {
+        t.deepEqual(JSON.parse(JSON.stringify(configSchema)), configSchema, 'the schema is JSON');
+        const { properties = {}, required = [] } = configSchema as {
+          readonly properties?: JsonObject;
+          readonly required?: readonly string[];
+        };
+        for (const key of Object.keys(config))
+          t.true(Object.hasOwn(properties, key), `the schema describes ${key}`);
+        for (const key of required) t.true(Object.hasOwn(config, key), `the config has ${key}`);
+      }
+      for (const kind of ACCESS)
+        t.is(capabilities.access[kind], engine.capabilities.access?.[kind] === true, kind);
+      t.deepEqual(capabilities.tools.available, [...new Set(engine.capabilities.tools)].sort());
+      t.is(capabilities.operations.requests, engine.capabilities.requests === true);
+    },
+  );
 
   contract(
     'an attached engine is connected, and records nothing before the first input',
