@@ -23,6 +23,8 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
     /^packages\/client$/,
     { own: [], outside: 'declared', typesOnly: [publicCore, /^@worker-runtime\/[a-z-]+\/wire$/] },
   ],
+  // it serves nothing: a transport serves a registry
+  [/^packages\/registry$/, { own: [publicCore, /^@worker-runtime\/client$/], outside: 'declared' }],
   [/^packages\/cli$/, { own: [anyEntry], outside: 'declared' }],
 ];
 

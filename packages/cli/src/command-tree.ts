@@ -5,6 +5,7 @@ import { Alternatives } from './definition/alternatives.ts';
 import { attachCommand } from './definition/attach.ts';
 import { conversationCommands } from './definition/conversation.ts';
 import { doctorCommand } from './definition/doctor.ts';
+import { identityCommand } from './definition/identity.ts';
 import { legacyCommands } from './definition/legacy.ts';
 import { serveCommand } from './definition/serve.ts';
 import { usageMessage } from './definition/usage-message.ts';
@@ -82,6 +83,7 @@ export const runCommand = async (
     );
   serveCommand(root, pluginOptions, alternatives);
   doctorCommand(root, pluginOptions, alternatives, output);
+  identityCommand(root, alternatives, output);
   workersCommands(root, alternatives, output);
   conversationCommands(root, alternatives, output);
   attachCommand(root, alternatives, output, terminal);

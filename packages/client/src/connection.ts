@@ -1,5 +1,5 @@
 import { errorFromResponse } from './error-response.ts';
-import { authorizationOf, baseOf, type ClientOptions, type Timing } from './options.ts';
+import { authorizationOf, type ClientOptions, type Timing } from './options.ts';
 import { notARuntime, unreachable } from './remote-error.ts';
 import { delay } from './retry-delay.ts';
 
@@ -51,8 +51,9 @@ export class Connection {
   readonly #fetch: typeof fetch;
   readonly #timing: Timing;
 
-  constructor(options: ClientOptions, timing: Timing) {
-    this.#base = baseOf(options);
+  /** Paths of calls are below `base`. */
+  constructor(base: string, options: Omit<ClientOptions, 'url' | 'runtime'>, timing: Timing) {
+    this.#base = base;
     this.#authorization = authorizationOf(options);
     const { fetch: customFetch } = options;
     // not called as a method of this object, which browsers refuse

@@ -40,7 +40,7 @@ const DEFAULTS: Timing = {
 };
 
 /** Returns the time limits with their defaults. @throws TypeError a time is not a number above 0 */
-export const timingOf = (options: ClientOptions): Timing => {
+export const timingOf = (options: Partial<Timing>): Timing => {
   const timing = { ...DEFAULTS };
   for (const name of Object.keys(DEFAULTS) as (keyof Timing)[]) {
     const value = options[name];
@@ -58,13 +58,18 @@ const withoutTrailingSlashes = (path: string): string => {
   return path.slice(0, end);
 };
 
-/** Returns the address of the API of one runtime. @throws TypeError the address or the runtime id is not valid */
-export const baseOf = ({ url, runtime = 'self' }: ClientOptions): string => {
+/** Returns the address of the API. @throws TypeError the address is not valid */
+export const apiOf = ({ url }: Pick<ClientOptions, 'url'>): string => {
   const { protocol, origin, pathname, username } = new URL(url);
   if (!/^https?:$/.test(protocol)) throw new TypeError('url must begin with http:// or https://');
   if (username !== '') throw new TypeError('url must not contain a user or password; use the option token');
+  return `${origin}${withoutTrailingSlashes(pathname)}/v1`;
+};
+
+/** Returns the address of the API of one runtime. @throws TypeError the address or the runtime id is not valid */
+export const baseOf = ({ url, runtime = 'self' }: ClientOptions): string => {
   if (!/^\w[\w.-]*$/.test(runtime)) throw new TypeError('runtime must be the id of a runtime, or "self"');
-  return `${origin}${withoutTrailingSlashes(pathname)}/v1/runtimes/${runtime}`;
+  return `${apiOf({ url })}/runtimes/${runtime}`;
 };
 
 /** Returns the address of the live streams of one runtime. @throws as `baseOf` */
@@ -72,7 +77,9 @@ export const socketUrlOf = (options: ClientOptions): string =>
   `${baseOf(options).replace(/^http/, 'ws')}/stream`;
 
 /** Returns the header with the token. @throws TypeError a header cannot carry the token; the message does not repeat it */
-export const authorizationOf = ({ token }: ClientOptions): Readonly<Record<string, string>> => {
+export const authorizationOf = ({
+  token,
+}: Pick<ClientOptions, 'token'>): Readonly<Record<string, string>> => {
   if (token === undefined) return {};
   if (!/^[\x21-\x7e]+$/.test(token)) throw new TypeError('token must be printable ASCII without spaces');
   return { authorization: `Bearer ${token}` };

@@ -1,6 +1,6 @@
 import type * as Api from '@worker-runtime/core';
 import { Connection } from './connection.ts';
-import { type ClientOptions, type Timing, timingOf } from './options.ts';
+import { baseOf, type ClientOptions, type Timing, timingOf } from './options.ts';
 import { pathSegment } from './path-segment.ts';
 import { listQueryOf, queryOf } from './query.ts';
 import { invalidRequest } from './remote-error.ts';
@@ -65,7 +65,7 @@ class HttpRuntimeClient implements RuntimeClient {
 
   constructor(options: ClientOptions) {
     this.#timing = timingOf(options);
-    this.#connection = new Connection(options, this.#timing);
+    this.#connection = new Connection(baseOf(options), options, this.#timing);
     const overSse = sseStreams(this.#connection, this.#timing.silenceMs);
     const sockets = createSocketPool(options, this.#timing);
     this.#openStream = sockets === null ? overSse : socketStreams(sockets, overSse);

@@ -3,11 +3,18 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Access } from './access/access.ts';
-import { ANYONE, assertMay } from './access/caller.ts';
+import { ANYONE, assertMay, whenAuthorityEnds } from './access/caller.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import { allowOrigin, answerPreflight, isPreflight } from './access/cors.ts';
 import type { HostCheck } from './access/host-check.ts';
-import { assertReady, type Directory, isUpstream, type Readiness, type Upstream } from './directory.ts';
+import {
+  assertReady,
+  type Directory,
+  isOfSeveral,
+  isUpstream,
+  type Readiness,
+  type Upstream,
+} from './directory.ts';
 import { answerError, logRefusal } from './errors/answer-error.ts';
 import { typedError } from './errors/framework-error.ts';
 import { STATUS_OF } from './errors/problem.ts';
@@ -18,6 +25,7 @@ import { logAnswer } from './logging/request-log.ts';
 import type { Measurements } from './metrics/measurements.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { RouteTable } from './route-table.ts';
+import { acrossRoutes } from './routes/across.ts';
 import { bundleRoutes } from './routes/bundles.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { pathParameter, type RouteContext } from './routes/context.ts';
@@ -124,6 +132,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   contractRoutes(parts.routes)(app, context);
   metricsRoute(parts.measurements)(app, context);
   runtimesRoute(app, context);
+  if (isOfSeveral(directory)) acrossRoutes(directory)(app, context);
   app.register(
     async (scope) => {
       for (const routes of [...RUNTIME_ROUTES, extraRoutes(parts.extras ?? [])]) routes(scope, context);
@@ -235,23 +244,27 @@ const targetOf = (request: FastifyRequest, directory: Directory): ServedRuntime 
   return directory.get(pathParameter(request, 'r'), request.caller);
 };
 
-/** Passes a request to a runtime elsewhere, which checks what the routes of a served runtime check. */
-const passOn = (
+/** Passes a request to a runtime elsewhere, which checks what the routes of a served runtime check. Settles after the answer. */
+const passOn = async (
   upstream: Upstream,
   request: FastifyRequest,
   reply: FastifyReply,
   connections: ConnectionLimit,
-): FastifyReply => {
+): Promise<FastifyReply> => {
   // the answer may be a stream or a long wait, which only its head tells
   const release = connections.hold();
   if (release === null) throw connections.heldError;
   const { raw } = reply;
-  raw.once('close', release);
+  // the bytes of the answer belong to the runtime, so no closing frame can be put between them
+  const stopWait = whenAuthorityEnds(request.caller, () => raw.destroy());
+  raw.once('close', () => {
+    release();
+    stopWait();
+  });
   for (const [name, value] of Object.entries(reply.getHeaders())) raw.setHeader(name, value as string);
+  await upstream.pass(request.raw, raw, request.caller);
   request.isStream = true;
-  reply.hijack();
-  upstream.pass(request.raw, raw, request.caller);
-  return reply;
+  return reply.hijack();
 };
 
 /** Counts every answer, and logs the successful ones: an error has a log line already. */

@@ -1,16 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Limits, RuntimeError, type RuntimeStatus } from '@worker-runtime/core';
-import type { RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import {
+  type Limits,
+  type ListedWorker,
+  type ListWorkers,
+  type PageQuery,
+  RuntimeError,
+  type RuntimeStatus,
+  type WorkerRequest,
+} from '@worker-runtime/core';
+import type { Across, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Caller } from './access/caller.ts';
 
 /** A runtime elsewhere. Requests are passed to it, and its answers are passed back, byte by byte. */
 export interface Upstream {
   readonly runtimeId: string;
-  /** Answers a request whose body was not read. Headers that are set on the response already belong to the answer. */
-  pass(request: IncomingMessage, response: ServerResponse, caller: Caller): void;
-  /** Answers a request for an upgrade. Closes the socket in the end. */
-  passUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller): void;
+  /**
+   * Answers a request whose body was not read. Headers that are set on the response already belong to the answer. Resolves when
+   * the answer has ended. If it rejects, nothing was written, and the server answers with the error.
+   */
+  pass(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void>;
+  /** Answers a request for an upgrade, and closes the socket in the end. If it rejects, nothing was written. */
+  passUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller): Promise<void>;
 }
 
 /** The runtimes behind one HTTP server, as each caller may use them. */
@@ -29,6 +40,19 @@ export interface Directory {
   /** Lists the runtimes that the caller may use, in the order of their names. */
   entries(caller: Caller): Promise<readonly RuntimeEntry[]>;
 }
+
+/** A directory that also lists across its runtimes. The server then has the routes `/v1/workers` and `/v1/requests`. */
+export interface DirectoryOfSeveral extends Directory {
+  /** Lists the Workers of all runtimes, or of some by id. @throws CURSOR_INVALID · LIMIT_TOO_LARGE */
+  workers(
+    query: ListWorkers & { readonly runtimes?: readonly string[] },
+    caller: Caller,
+  ): Promise<Across<ListedWorker>>;
+  /** Lists the open requests of all Workers. @throws CURSOR_INVALID · LIMIT_TOO_LARGE */
+  requests(query: PageQuery, caller: Caller): Promise<Across<WorkerRequest & { readonly runtimeId: string }>>;
+}
+
+export const isOfSeveral = (directory: Directory): directory is DirectoryOfSeveral => 'workers' in directory;
 
 export const isUpstream = (target: ServedRuntime | Upstream): target is Upstream => 'passUpgrade' in target;
 

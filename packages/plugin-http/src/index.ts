@@ -5,7 +5,7 @@ import { type HttpListener, http } from './http.ts';
 export type { Access } from './access/access.ts';
 export { assertMay, type Caller } from './access/caller.ts';
 export type { Token } from './access/token.ts';
-export type { Directory, Upstream } from './directory.ts';
+export type { Directory, DirectoryOfSeveral, Upstream } from './directory.ts';
 export { type HttpListener, http } from './http.ts';
 export { HttpServer } from './http-server.ts';
 export type { HttpOptions } from './options.ts';

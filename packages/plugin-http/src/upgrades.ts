@@ -132,7 +132,13 @@ export const offerUpgrades = (
   const take = (request: IncomingMessage, socket: Socket, head: Buffer, caller: Caller): boolean => {
     const served = runtimeOf(request, caller);
     if (served !== null && isUpstream(served)) {
-      served.passUpgrade(request, socket, head, caller);
+      socket.once(
+        'close',
+        whenAuthorityEnds(caller, () => socket.destroy()),
+      );
+      served
+        .passUpgrade(request, socket, head, caller)
+        .catch((error: unknown) => refuse(request, socket, error));
       return true;
     }
     const unread = unreadOf(socket);

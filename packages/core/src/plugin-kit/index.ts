@@ -4,6 +4,7 @@
  */
 
 export { canonicalJson } from '../canonical-json.ts';
+export type { Across, RegistryApi, Unavailable } from '../contracts/across.ts';
 // outputs of engines, one by one; `EngineOutput` is their union
 export type {
   DetachReason,

@@ -28,6 +28,7 @@ export type {
   TestFunction,
 } from './store/harness.ts';
 export { testEngine } from './test-engine.ts';
+export { type RegistryHarness, type RegistryPlace, testRegistry } from './test-registry.ts';
 export { testRuntimeApi } from './test-runtime-api.ts';
 export { type ScopeHarness, testScope } from './test-scope.ts';
 export { testStore } from './test-store.ts';

@@ -76,7 +76,9 @@ export class Issuers {
     const caller: Caller = {
       name,
       scope: {
-        permissions: scope.permissions.filter((permission) => covers(issuer.permissions, permission)),
+        permissions: PERMISSIONS.filter(
+          (permission) => covers(scope.permissions, permission) && covers(issuer.permissions, permission),
+        ),
         workers: scope.workers,
         stamp: scope.stamp,
       },
@@ -128,8 +130,7 @@ export class Issuers {
 
 const isAuthority = (claims: JWTPayload): claims is JWTPayload & Authority =>
   typeof claims.sub === 'string' &&
-  claims.sub.length > 0 &&
-  claims.sub.length <= 256 &&
+  /^\P{Cc}{1,128}$/u.test(claims.sub) &&
   typeof claims.streamExp === 'number' &&
   Number.isFinite(claims.streamExp) &&
   typeof claims.aud === 'string' &&

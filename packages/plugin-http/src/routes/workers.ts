@@ -6,7 +6,7 @@ import { callOf } from './caller.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 
-const STATUSES: Readonly<Record<WorkerStatus, true>> = {
+export const STATUSES: Readonly<Record<WorkerStatus, true>> = {
   idle: true,
   running: true,
   waiting: true,

@@ -14,6 +14,8 @@ const FORMS = {
   requests: 'request_[a-z0-9]{26}',
   diagnostics: 'd\\.[1-9][0-9]{0,14}',
   bundles: 'sha256-[0-9a-f]{64}',
+  acrossWorkers: 'runtime_[0-9a-z]{26}\\.(start|log_[a-z0-9]{26})',
+  acrossRequests: 'runtime_[0-9a-z]{26}\\.(start|request_[a-z0-9]{26})',
   runtimes: 'n\\.[A-Za-z0-9][A-Za-z0-9._-]{0,63}',
 } as const satisfies Readonly<Record<string, string>>;
 

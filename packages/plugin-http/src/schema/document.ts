@@ -2,6 +2,7 @@ import { type ErrorCode, type Limits, version } from '@worker-runtime/core';
 import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
 import type { Route } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
+import { acrossSchemas } from './across.ts';
 import type { Bounds } from './bounds.ts';
 import { cursor } from './cursor.ts';
 import { eventSchemas } from './events.ts';
@@ -198,6 +199,7 @@ const schemasOf = (bounds: Bounds): Schemas => ({
   ...historySchemas,
   ...eventSchemas,
   ...runtimeSchemas,
+  ...acrossSchemas,
   ...streamSchemas,
   Extra: { description: 'Any JSON; the plugin defines it.' },
   Contract: { type: 'object', description: 'An OpenAPI document.' },
@@ -214,7 +216,7 @@ export const openApiDocument = (
 ): JsonSchema => {
   const bounds: Bounds = limits ?? {};
   const paths: Record<string, Record<string, JsonSchema>> = {};
-  const unserved = new Set(Object.keys(OPERATIONS));
+  const unserved = new Set(Object.keys(OPERATIONS).filter((key) => OPERATIONS[key]?.isOfSeveral !== true));
   for (const route of routes) {
     if (route.method === 'HEAD') continue;
     const key = `${route.method} ${route.path}`;

@@ -40,6 +40,8 @@ export interface Operation {
   readonly headers?: readonly (keyof typeof PARAMETERS.header)[];
   readonly request?: { readonly schema: string; readonly isRequired: boolean };
   readonly answers: Readonly<Record<number, SuccessAnswer>>;
+  /** True if only servers of several runtimes have the route. */
+  readonly isOfSeveral?: boolean;
   /** The errors beyond those of any operation. */
   readonly errors: readonly ErrorCode[];
 }

@@ -36,6 +36,28 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
     answers: { 200: { page: 'RuntimeEntry' } },
     errors: ['CURSOR_INVALID'],
   },
+  'GET /v1/workers': {
+    id: 'listWorkersAcross',
+    tag: 'Workers',
+    isOfSeveral: true,
+    cursor: 'acrossWorkers',
+    summary: 'Lists the Workers of all runtimes, one runtime after another',
+    description:
+      'The runtimes are in the order of their ids. A runtime that does not answer is named in `unavailable` of each page, and the list goes on without it.',
+    answers: { 200: { json: 'WorkersAcross' } },
+    errors: ['CURSOR_INVALID', 'LIMIT_TOO_LARGE'],
+  },
+  'GET /v1/requests': {
+    id: 'listRequestsAcross',
+    tag: 'Runs',
+    isOfSeveral: true,
+    cursor: 'acrossRequests',
+    summary: 'Lists the open requests of all Workers of all runtimes',
+    description:
+      'One runtime after another, in the order of their ids. A runtime that does not answer is named in `unavailable` of each page.',
+    answers: { 200: { json: 'RequestsAcross' } },
+    errors: ['CURSOR_INVALID', 'LIMIT_TOO_LARGE'],
+  },
   'GET /v1/runtimes/:r': {
     id: 'getRuntime',
     tag: 'Runtime',

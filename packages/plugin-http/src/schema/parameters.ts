@@ -75,6 +75,10 @@ export const PARAMETERS = {
       description: 'Selects Workers with this label, as `key=value`. May be repeated; all must match.',
     },
     parent: { schema: () => workerId, description: 'Selects the children of this Worker.' },
+    runtime: {
+      schema: () => arrayOf({ type: 'string', maxLength: 64 }),
+      description: 'Selects the Workers of this runtime, by its id. May be repeated; any may match.',
+    },
     include: {
       schema: () => enumOf('overview'),
       description: '`overview` adds counts and token usage to each Worker.',

@@ -93,7 +93,7 @@ const receipt: Fields<Omit<InputReceipt, 'replayed'>> = {
   waited: described(nullable(waitEnd), 'The reason why waiting ended; null without `Prefer: wait`.'),
 };
 
-const openRequest: Fields<OpenRequest> = {
+export const openRequest: Fields<OpenRequest> = {
   requestId: string,
   runId: string,
   kind: enumOf('permission', 'question'),

@@ -1,0 +1,4 @@
+export { type Caller, Identity } from './identity.ts';
+export { Registry, type RegistryItem, type RegistryOptions, type ReloadResult } from './registry.ts';
+export type { Remote } from './remote.ts';
+export type { EmbeddedSource, RemoteSource, Source } from './source.ts';

@@ -1,0 +1,57 @@
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { Identity } from '../src/index.ts';
+import { makeKeys } from './world.ts';
+
+test('a key file is created once, for its owner only, and has one identity', async (t) => {
+  const { folder, identity, remove } = await makeKeys();
+  t.teardown(remove);
+  const path = join(folder, 'signing.jwk');
+  t.is((await stat(path)).mode & 0o777, 0o600);
+  const again = await Identity.at(path, 'backend');
+  t.deepEqual(again.entry, identity.entry);
+  t.notRegex(JSON.stringify(identity.entry), /"d"/, 'the entry has no private part');
+  t.not(
+    (await Identity.at(join(folder, 'other.jwk'), 'backend')).entry.keys[0]?.kid,
+    again.entry.keys[0]?.kid,
+  );
+});
+
+test('a key file that is not one, or that others can read, is refused with what to do', async (t) => {
+  const { folder, remove } = await makeKeys();
+  t.teardown(remove);
+  const path = join(folder, 'signing.jwk');
+  const good = await readFile(path, 'utf8');
+  const refused = async (message: RegExp): Promise<void> => {
+    const error = await t.throwsAsync(Identity.at(path, 'backend'), { code: 'INVALID_REQUEST' });
+    t.regex(error?.message ?? '', message);
+    t.notRegex(error?.message ?? '', /canary/);
+  };
+  for (const [content, message] of [
+    ['{ canary', /not valid JSON/],
+    ['{}', /private JWK of the curve Ed25519/],
+    [JSON.stringify({ ...JSON.parse(good), d: undefined }), /private JWK/],
+    [JSON.stringify({ ...JSON.parse(good), d: 'AAAA' }), /not a valid private key/],
+    ['x'.repeat(5_000), /too large/],
+  ] as const) {
+    await writeFile(path, content);
+    await refused(message);
+  }
+  await writeFile(path, good);
+  for (const mode of [0o640, 0o604]) {
+    await chmod(path, mode);
+    await refused(/chmod 600/);
+  }
+});
+
+test('a token is used again for the same caller and runtime only', async (t) => {
+  const { identity, remove } = await makeKeys();
+  t.teardown(remove);
+  const scope = { permissions: ['observe'], workers: '*', stamp: {} } as const;
+  const token = await identity.sign('runtime_a', { name: 'ada', scope });
+  t.is(await identity.sign('runtime_a', { name: 'ada', scope: { ...scope } }), token);
+  t.not(await identity.sign('runtime_b', { name: 'ada', scope }), token);
+  t.not(await identity.sign('runtime_a', { name: 'grace', scope }), token);
+  t.not(await identity.sign('runtime_a', { name: 'ada', scope: { ...scope, workers: [{ a: 'b' }] } }), token);
+});

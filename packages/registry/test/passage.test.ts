@@ -1,0 +1,243 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Runtime, RuntimeError } from '@worker-runtime/core';
+import { scriptedEngine } from '@worker-runtime/core/testing';
+import test, { type ExecutionContext } from 'ava';
+import { WebSocket } from 'ws';
+import { Registry } from '../src/index.ts';
+import { Hop } from './hop.ts';
+import { makeKeys, RemotePlace } from './world.ts';
+
+const scene = async (t: ExecutionContext, permission: string | readonly string[] = 'admin') => {
+  const keys = await makeKeys(permission);
+  const place = await RemotePlace.start({ http: { issuerFile: keys.issuerFile } });
+  const { runtimeId } = place.runtime;
+  const auth = { identity: keys.identity };
+  const hop = await Hop.start([{ name: 'far', url: place.gate.url, runtimeId, auth }]);
+  t.teardown(async () => {
+    await hop.close();
+    await place.dispose();
+    await keys.remove();
+  });
+  const token = await keys.identity.sign(runtimeId, {
+    name: 'ada',
+    scope: { permissions: ['admin'], workers: '*', stamp: {} },
+  });
+  const path = `/v1/runtimes/${runtimeId}`;
+  return { place, hop, keys, runtimeId, path, token };
+};
+
+const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
+
+test('P27: pages have the same bytes direct and through the registry, and the same headers of the API', async (t) => {
+  const { place, hop, path, token } = await scene(t);
+  await place.runtime.createWorker({ engine: 'scripted', workerId: 'ada', labels: { team: 'ünïcode 🙂' } });
+  for (const text of ['one', 'two 🙂', 'x'.repeat(100_000)])
+    await place.runtime.sendInput('ada', { text }, { waitMs: 20_000 });
+  for (const [suffix, accept] of [
+    ['/workers', 'application/json'],
+    ['/workers/ada', 'application/json'],
+    ['/workers/ada/events', 'application/json'],
+    ['/workers/ada/events', 'application/x-ndjson'],
+    ['/workers/ada/events?limit=2', 'application/x-ndjson'],
+    ['/workers/ada/transcript', 'application/json'],
+    ['/workers/none', 'application/json'],
+    ['/workers?limit=nonsense', 'application/json'],
+  ] as const) {
+    const read = async (base: string) => {
+      const answer = await fetch(base + path + suffix, {
+        headers: { accept, authorization: `Bearer ${token}`, 'x-request-id': 'the-same' },
+      });
+      const headers = [...answer.headers].filter(
+        ([name]) => !/^(date|connection|keep-alive|transfer-encoding)$/.test(name),
+      );
+      return [answer.status, headers, sha256(new Uint8Array(await answer.arrayBuffer()))];
+    };
+    t.deepEqual(await read(hop.url), await read(place.directUrl), suffix);
+  }
+});
+
+test('P27: a stream of events and a socket have the same bytes direct and through the registry', async (t) => {
+  const { place, hop, path, token } = await scene(t);
+  await place.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  for (const text of ['one', 'two 🙂']) await place.runtime.sendInput('ada', { text }, { waitMs: 20_000 });
+  const { items } = await place.runtime.events('ada', { limit: 1_000 });
+  const last = items.at(-1)?.seq;
+  const streamed = async (base: string): Promise<string> => {
+    const answer = await fetch(`${base}${path}/workers/ada/events?after=start`, {
+      headers: { accept: 'text/event-stream', authorization: `Bearer ${token}` },
+    });
+    let text = '';
+    for await (const part of (answer.body as ReadableStream<Uint8Array>).pipeThrough(
+      new TextDecoderStream(),
+    )) {
+      text += part;
+      if (text.includes(`"seq":${last},`) && text.endsWith('\n\n')) break;
+    }
+    // the delay is chosen at random for each stream
+    return text.replace(/^retry: \d+\n/, '').slice(0, text.indexOf('\n\n', text.indexOf(`"seq":${last},`)));
+  };
+  t.is(await streamed(hop.url), await streamed(place.directUrl));
+  const framed = async (base: string): Promise<string> => {
+    const socket = new WebSocket(`${base.replace('http', 'ws')}${path}/stream`, 'worker-runtime.v1', {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const frames: string[] = [];
+    return new Promise((resolve, reject) => {
+      socket.on('error', reject);
+      socket.on('message', (data) => {
+        const text = (data as Buffer).toString();
+        if (text.includes('"hello"'))
+          socket.send(JSON.stringify({ op: 'subscribe', worker: 'ada', after: 'start' }));
+        else frames.push(text);
+        if (!text.includes(`"seq":${last},`)) return;
+        socket.terminate();
+        resolve(frames.join('\n'));
+      });
+    });
+  };
+  t.is(await framed(hop.url), await framed(place.directUrl));
+});
+
+test('P32: the runtime gets no credentials of the caller, and the caller no address and no credentials of the runtime', async (t) => {
+  const seen: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    seen.push(request.headers);
+    response.setHeader('set-cookie', 'canary-cookie=1');
+    response.setHeader('server', 'canary-server');
+    response.setHeader('content-type', 'application/json');
+    response.end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const runtimeId = `runtime_${'1'.repeat(26)}`;
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const hop = await Hop.start([{ name: 'far', url, runtimeId, auth: { token: 'canary-ours' } }]);
+  t.teardown(() => hop.close());
+  const answer = await fetch(`${hop.url}/v1/runtimes/${runtimeId}/workers`, {
+    headers: {
+      authorization: 'Bearer canary-theirs',
+      cookie: 'canary=1',
+      'x-forwarded-for': 'canary',
+      'proxy-authorization': 'canary',
+      'x-canary': '1',
+    },
+  });
+  t.is(answer.status, 200);
+  t.notRegex(JSON.stringify([...answer.headers]), /canary/);
+  const passed = seen.at(-1);
+  t.is(passed?.authorization, 'Bearer canary-ours');
+  t.deepEqual(
+    Object.keys(passed ?? {}).filter((name) => /cookie|forwarded|proxy|canary|origin/.test(name)),
+    [],
+  );
+  server.closeAllConnections();
+  await once(server.close(), 'close');
+  for (const path of [`/${runtimeId}/workers`, '']) {
+    const text = await (await fetch(`${hop.url}/v1/runtimes${path}`)).text();
+    t.notRegex(text, new RegExp(`canary|${port}|127\\.0\\.0\\.1|ECONN`), path);
+  }
+});
+
+test('a runtime that does not answer gets a typed error: of a read, of a command, of a stream and of an upgrade', async (t) => {
+  const { place, hop, path } = await scene(t);
+  place.gate.cut();
+  const read = await fetch(hop.url + path);
+  t.is(read.status, 503);
+  const problem = (await read.json()) as { code: string; retryable: boolean; details: object };
+  t.is(problem.code, 'RUNTIME_UNREACHABLE');
+  t.true(problem.retryable);
+  const stream = await fetch(`${hop.url}${path}/watch`, { headers: { accept: 'text/event-stream' } });
+  t.is(stream.status, 200);
+  t.regex(await stream.text(), /event: closing\ndata: .*RUNTIME_UNREACHABLE/);
+  const status = await new Promise((resolve) => {
+    const socket = new WebSocket(`${hop.url.replace('http', 'ws')}${path}/stream`, 'worker-runtime.v1');
+    socket.on('error', () => {});
+    socket.on('unexpected-response', (_request, answer) => resolve(answer.statusCode));
+  });
+  t.is(status, 503);
+});
+
+test('refused credentials of the registry are not the fault of the caller', async (t) => {
+  const { hop, path, runtimeId } = await scene(t, 'observe');
+  const send = (method: string, suffix: string) =>
+    fetch(`${hop.url}${path}${suffix}`, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      ...(method === 'POST' && { body: JSON.stringify({ engine: 'scripted' }) }),
+    });
+  t.is((await send('GET', '/workers')).status, 200);
+  const refused = await send('POST', '/workers');
+  t.is(refused.status, 503);
+  const { code, details } = (await refused.json()) as { code: string; details: object };
+  t.is(code, 'RUNTIME_UNREACHABLE');
+  t.deepEqual(details, { runtimeId, reason: 'refused' });
+});
+
+test('a large answer arrives whole through the registry', async (t) => {
+  const { place, hop, path } = await scene(t);
+  await place.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  for (let n = 0; n < 40; n += 1)
+    await place.runtime.sendInput('ada', { text: 'x'.repeat(200_000) }, { waitMs: 20_000 });
+  const answer = await fetch(`${hop.url}${path}/workers/ada/events?after=start`, {
+    headers: { accept: 'text/event-stream' },
+  });
+  const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+  let bytes = 0;
+  while (bytes < 8_000_000) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    bytes += value.length;
+  }
+  t.true(bytes >= 8_000_000);
+  await reader.cancel();
+});
+
+test('sources that are not valid are refused with what to change, and nothing starts', async (t) => {
+  const keys = await makeKeys();
+  t.teardown(() => keys.remove());
+  const runtime = await Runtime.start({ engines: [scriptedEngine()] });
+  t.teardown(() => runtime.stop());
+  const { identity } = keys;
+  const id = `runtime_${'1'.repeat(26)}`;
+  const url = 'http://127.0.0.1:1';
+  const cases: readonly (readonly [readonly unknown[], RegExp])[] = [
+    [[{ name: '', url }], /1 to 64 letters/],
+    [
+      [
+        { name: 'a', url },
+        { name: 'a', runtime },
+      ],
+      /listed twice/,
+    ],
+    [[{ name: 'a', url: 'ftp://x' }], /http:\/\/ or https/],
+    [[{ name: 'a', url: 'http://u:canary@x' }], /auth\.token/],
+    [[{ name: 'a', url: 'http://x/?token=canary' }], /query/],
+    [[{ name: 'a', url, runtimeId: 'self' }], /worker-runtime status/],
+    [[{ name: 'a', url, auth: { identity } }], /needs its runtimeId/],
+    [[{ name: 'a', url, auth: { token: 'canary canary' } }], /ASCII/],
+    [
+      [
+        { name: 'a', url, runtimeId: id },
+        { name: 'b', url, runtimeId: id },
+      ],
+      /same runtimeId as "a"/,
+    ],
+  ];
+  const registry = new Registry([{ name: 'here', runtime }]);
+  t.teardown(() => registry.close());
+  for (const [sources, message] of cases) {
+    for (const make of [() => new Registry(sources as never), () => registry.reload(sources as never)]) {
+      const error = t.throws<RuntimeError>(make, { instanceOf: RuntimeError });
+      t.is(error?.code, 'INVALID_REQUEST');
+      t.regex(error?.message ?? '', message);
+      t.notRegex(error?.message ?? '', /canary/);
+    }
+  }
+  t.deepEqual(
+    (await registry.entries()).map(({ name }) => name),
+    ['here'],
+  );
+});
