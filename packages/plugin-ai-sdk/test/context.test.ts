@@ -1,3 +1,10 @@
+import {
+  type Batch,
+  type LogHead,
+  memoryStore,
+  type RuntimeStore,
+  type StoreHost,
+} from '@worker-runtime/core';
 import { tool } from 'ai';
 import test from 'ava';
 import { z } from 'zod';
@@ -72,6 +79,50 @@ test('P7: if its profile says so, a conversation is summarized when its context 
   t.regex(after[1] ?? '', /Jack is dull/);
   t.deepEqual(after.slice(4), ['assistant: Noted.', 'user: hello']);
 });
+
+/** A memory store as an earlier version left it: the summaries are in its logs, and nothing else says where they are. */
+const storeWithoutMarks = (): RuntimeStore => {
+  const inner = memoryStore();
+  return new Proxy(inner, {
+    get: (target, member: keyof RuntimeStore) => {
+      if (member === 'open') return (host: StoreHost) => inner.open({ ...host, snapshotOf: () => undefined });
+      if (member === 'append')
+        return (log: string, after: LogHead, batch: Batch) => {
+          const text = Buffer.from(batch.lines).toString();
+          const lines = Buffer.from(text.replaceAll('"history.started"', '"history.earlier"'));
+          return inner.append(log, after, { ...batch, lines });
+        };
+      const value = target[member];
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+};
+
+for (const [what, store] of Object.entries({ 'a store': memoryStore, 'an older store': storeWithoutMarks }))
+  test(`P7: a conversation with two summaries goes on from the second one in ${what}, after a restart`, async (t) => {
+    const scene = await ModelScene.open(t, { store: store() });
+    scene.server.answer = summarizing;
+    const workerId = await scene.create({ context: { maxTokens: 1_000, whenFull: 'summarize' } });
+    for (let round = 0; round < 5; round += 1) await scene.say(workerId, `${round} ${LONG}`);
+    const before = (await scene.log(workerId)).filter(({ type }) => type === 'run.finished').length;
+    t.is(before, 5);
+    await scene.start();
+    await scene.say(workerId, 'hello');
+    const sent = scene.server.requests.at(-1)?.lines ?? [];
+    t.regex(sent[0] ?? '', /^user: <summary-of-the-conversation-so-far>\nJack is dull/);
+    t.deepEqual(
+      sent.slice(1).map((line) => line.slice(0, 20)),
+      ['assistant: [I continue', 'user: 4 All work and', 'assistant: You said:', 'user: hello'].map((line) =>
+        line.slice(0, 20),
+      ),
+    );
+    const log = await scene.log(workerId);
+    const results = log.flatMap(({ type, data, seq }) =>
+      type === 'tool.finished' && data.output !== undefined ? seq + 1 : [],
+    );
+    t.true(results.length >= 2, 'two summaries');
+    for (const seq of results) t.regex(log[seq - 1]?.type ?? '', /^history\./);
+  });
 
 test('a conversation that is far too long is summarized in pieces, without leaving any out', async (t) => {
   const scene = await ModelScene.open(t);

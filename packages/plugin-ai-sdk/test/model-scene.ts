@@ -21,6 +21,8 @@ export interface SceneOptions extends Omit<AiSdkOptions, 'providers'> {
   readonly type?: 'openai-compatible' | 'anthropic';
   /** More options of the provider. */
   readonly provider?: Pick<ProviderOptions, 'models' | 'providerOptions' | 'stallMs' | 'firstTokenMs'>;
+  /** The store of all runtimes of the scene. Default: a memory store. */
+  readonly store?: RuntimeStore;
   readonly key?: { readonly apiKeyEnv?: string; readonly apiKeyFile?: string };
 }
 
@@ -39,7 +41,7 @@ export class ModelScene {
   readonly server: FakeModelServer;
   readonly logged: string[] = [];
   readonly #options: SceneOptions;
-  readonly #store: RuntimeStore = memoryStore();
+  readonly #store: RuntimeStore;
   #runtime: Runtime | null = null;
 
   static async open(t: ExecutionContext, options: SceneOptions = {}): Promise<ModelScene> {
@@ -56,6 +58,7 @@ export class ModelScene {
   private constructor(server: FakeModelServer, options: SceneOptions) {
     this.server = server;
     this.#options = options;
+    this.#store = options.store ?? memoryStore();
   }
 
   get runtime(): Runtime {
@@ -66,7 +69,7 @@ export class ModelScene {
   /** Starts a runtime. Stops the previous one first, and uses its store. */
   async start(): Promise<void> {
     await this.#runtime?.stop();
-    const { type = 'openai-compatible', key = {}, provider = {}, ...rest } = this.#options;
+    const { type = 'openai-compatible', key = {}, provider = {}, store: _, ...rest } = this.#options;
     const plugin = aiSdk({
       retries: 0,
       ...rest,

@@ -70,8 +70,9 @@ export interface EngineContext {
   /** The value that an execution of this Worker recorded last (see `Recorded`), or null. */
   readonly recorded: JsonValue;
   /**
-   * Reads the conversation so far, oldest first, page by page. The items have the opaque data of the engine, which
-   * transcripts do not show, and there are none for the ends of runs.
+   * Reads the conversation so far, oldest first, page by page: from its beginning, or from the run that yielded
+   * `HistoryStart` last. The items have the opaque data of the engine, which transcripts do not show, and there are none for
+   * the ends of runs.
    * @throws EXECUTION_LOST
    */
   history(): AsyncIterable<TranscriptItem>;
@@ -279,6 +280,13 @@ export interface Recorded {
   /** As JSON, at most `limits.recordedBytes` bytes; otherwise the run fails with OUTPUT_TOO_LARGE. */
   readonly value: JsonValue;
 }
+/**
+ * Lets `history()` begin with the input of this run from now on, for an engine that has summarized what came before. The
+ * cost of later readings does not depend on it any more. Yield it together with the output that has the summary.
+ */
+export interface HistoryStart {
+  readonly type: 'history-start';
+}
 /** A remark for people, recorded as `diagnostic.recorded`. The message is public. */
 export interface Notice {
   readonly type: 'notice';
@@ -305,6 +313,7 @@ export type EngineOutput =
   | Usage
   | Notice
   | Recorded
+  | HistoryStart
   | WithdrawnRun;
 
 /**

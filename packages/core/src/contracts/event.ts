@@ -148,6 +148,11 @@ export interface EventData {
     readonly cause: DetachCause;
     readonly code?: ErrorCode;
   };
+  /**
+   * The engine no longer needs the conversation before the input of this run, for example because it has summarized it. The
+   * events and the transcript stay as they are.
+   */
+  'history.started': Readonly<Record<string, never>>;
   /** A value of an execution for later ones. */
   'execution.recorded': { readonly value: JsonValue };
   'input.accepted': WithActor & {
@@ -236,6 +241,7 @@ const TYPES: Readonly<Record<EventType, true>> = {
   'execution.attached': true,
   'execution.detached': true,
   'execution.recorded': true,
+  'history.started': true,
   'input.accepted': true,
   'run.started': true,
   'run.continued': true,

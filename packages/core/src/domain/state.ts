@@ -69,6 +69,13 @@ export interface CurrentRun {
   readonly callBytes?: number;
 }
 
+/** A position in the log from which an engine reads the conversation: that of the input of a run. */
+export interface HistoryFrom {
+  readonly at: LogPosition;
+  /** The number of the last event before the run started. Up to it, only inputs belong to this run and to later ones. */
+  readonly answersAfter: number;
+}
+
 interface Tally {
   readonly inputs: number;
   readonly messages: number;
@@ -111,6 +118,8 @@ export interface WorkerState {
   readonly generation: number;
   readonly whenInterrupted: WhenInterrupted;
   readonly lastError: RunError | null;
+  /** The beginning of the conversation that the engine still needs, or null for all of it. */
+  readonly historyFrom: HistoryFrom | null;
   /** The value that an execution recorded last. */
   readonly recorded: JsonValue;
   readonly stopResult: StopResult | null;
@@ -162,6 +171,7 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   generation: 0,
   whenInterrupted: 'stop',
   lastError: null,
+  historyFrom: null,
   recorded: null,
   stopResult: null,
   run: null,
@@ -190,6 +200,13 @@ const withAnswer = (
   }
   if (call === null || !run.calls?.includes(call)) return run;
   return { ...run, answeredCalls: [...(run.answeredCalls ?? NONE), call] };
+};
+
+/** Returns the position of the input of a run, or null if the run is of a snapshot that does not have it. */
+const historyFromRun = ({ input, from }: CurrentRun): HistoryFrom | null => {
+  if (!from || input?.seq === 0) return null;
+  const at = input ? { ...EMPTY_POSITION, seq: input.seq - 1, end: input.offset } : from;
+  return { at, answersAfter: from.seq };
 };
 
 /**
@@ -241,6 +258,10 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
         const { answers: _, answerBytes: __, ...run } = draft.run;
         draft.run = { ...run, isDetached: true };
       }
+      return;
+    case 'history.started':
+      if (draft.run && draft.run.runId === event.run)
+        draft.historyFrom = historyFromRun(draft.run) ?? draft.historyFrom;
       return;
     case 'execution.recorded':
       draft.recorded = event.data.value;

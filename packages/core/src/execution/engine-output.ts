@@ -255,6 +255,8 @@ export const checkedOutput = (value: unknown, eventBytes: number): EngineOutput 
       };
     case 'record':
       return { type, value: structuredClone(json(eventBytes)(output.value, 'record.value')) };
+    case 'history-start':
+      return { type };
     case 'withdrawn':
       return { type, ...optional('reason', output.reason, 'withdrawn.reason', label) };
     default:

@@ -258,6 +258,8 @@ export class OutputRecorder {
           );
         return { type: 'execution.recorded', run, data: { value: output.value } };
       }
+      case 'history-start':
+        return { type: 'history.started', run, data: {} };
       case 'withdrawn':
         this.#withdrawn = output;
         return null;

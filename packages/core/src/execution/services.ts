@@ -20,7 +20,9 @@ export interface ChildCreator {
 
 /** Reads conversations for engines. */
 export interface HistoryReader {
-  /** Yields the transcript from its beginning, page by page. Calls `assertAttached` before each page. */
+  /**
+   * Yields the conversation that the engine of a Worker still needs, page by page. Calls `assertAttached` before each page.
+   */
   history(worker: Worker, assertAttached: () => void): AsyncIterable<TranscriptItem>;
 }
 

@@ -43,18 +43,21 @@ interface Scan<T> {
   readonly gaps: readonly LogGap[];
 }
 
-/** Scans a log forward. Costs the number of lines that it reads, which is bounded. */
+/** Scans a log forward, from a cursor or a position. Costs the number of lines that it reads, which is bounded. */
 const scanForward = async <T>(
   reader: LogReader,
   worker: Worker,
-  after: Cursor,
+  after: Cursor | LogPosition,
   pick: Pick<T>,
   count: number,
   limits: Limits,
 ): Promise<Scan<T>> => {
   const items: T[] = [];
   const gaps: LogGap[] = [];
-  let reading = await reader.readFrom(worker, after, SCAN_CHUNK.count, SCAN_CHUNK.bytes);
+  const { count: lines, bytes: size } = SCAN_CHUNK;
+  let reading = await (typeof after === 'string'
+    ? reader.readFrom(worker, after, lines, size)
+    : reader.after(worker, after, lines, size));
   let { at } = reading;
   let bytes = 0;
   for (let scanned = 0; ; ) {
@@ -179,11 +182,14 @@ const itemIn =
 const withGaps = <T>(page: Page<T>, gaps: readonly LogGap[]): Page<T> =>
   gaps.length > 0 ? { ...page, gaps } : page;
 
-/** Reads the transcript after a cursor. With `forEngine`, the items have the opaque data of the engine. */
+/**
+ * Reads the transcript after a cursor, or after a position that the runtime itself knows. With `forEngine`, the items have
+ * the opaque data of the engine.
+ */
 export const readForward = async (
   reader: LogReader,
   worker: Worker,
-  after: Cursor,
+  after: Cursor | LogPosition,
   count: number,
   limits: Limits,
   forEngine = false,

@@ -9,6 +9,7 @@ export type { Across, RegistryApi, Unavailable } from '../contracts/across.ts';
 export type {
   DetachReason,
   EngineOutputs,
+  HistoryStart,
   Message,
   MessageContent,
   Notice,

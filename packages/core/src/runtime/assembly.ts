@@ -4,6 +4,7 @@ import { Inputs } from '../commands/inputs.ts';
 import { RunLog } from '../commands/run-log.ts';
 import { RunWaits } from '../commands/run-waits.ts';
 import type { Clock } from '../contracts/clock.ts';
+import type { Cursor } from '../contracts/cursor.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { WorkerEvent } from '../contracts/event.ts';
 import type { Hooks } from '../contracts/hooks.ts';
@@ -19,6 +20,7 @@ import { snapshotOf } from '../domain/snapshot.ts';
 import type { ChildCreator, HistoryReader } from '../execution/services.ts';
 import { Supervisor } from '../execution/supervisor.ts';
 import { Journal, type JournalListener } from '../journal/journal.ts';
+import { type LogPosition, START } from '../log/cursor.ts';
 import { LogReader } from '../log/log-reader.ts';
 import { readForward } from '../observation/pages.ts';
 import { Streams } from '../observation/streams.ts';
@@ -109,9 +111,12 @@ const storeHost = (
     }),
 });
 
+const isInput = ({ role }: TranscriptItem): boolean => role === 'user' || role === 'system';
+
 const historyReader = (reader: LogReader, limits: Limits): HistoryReader => ({
   async *history(worker, assertAttached) {
-    let after: string | null = 'start';
+    const { historyFrom } = worker.state;
+    let after: Cursor | LogPosition | null = historyFrom?.at ?? START;
     while (after !== null) {
       assertAttached();
       const page: Page<TranscriptItem> = await readForward(
@@ -122,7 +127,9 @@ const historyReader = (reader: LogReader, limits: Limits): HistoryReader => ({
         limits,
         true,
       );
-      yield* page.items;
+      // the input of a run that was queued stands before the answers to the runs before it
+      for (const item of page.items)
+        if (historyFrom === null || item.seq > historyFrom.answersAfter || isInput(item)) yield item;
       after = page.next;
     }
   },

@@ -71,7 +71,7 @@ export async function* compact(
     yield [...usages, { type: 'tool-result', call, error: 'The conversation could not be summarized' }];
     throw error;
   }
-  yield [...usages, { type: 'tool-result', call, output: { summary } }];
+  yield [...usages, { type: 'tool-result', call, output: { summary } }, { type: 'history-start' }];
   return summary;
 }
 

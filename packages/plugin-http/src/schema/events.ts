@@ -85,6 +85,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
     { generation: count, cause: enumOf('stop', 'restart', 'crash', 'deadline') },
     { code: string },
   ),
+  'history.started': object<EventData['history.started']>({}),
   'execution.recorded': object<EventData['execution.recorded']>({ value: anyJson }),
   'input.accepted': object<EventData['input.accepted']>(
     { input: string, role: enumOf('user', 'system'), parts: arrayOf(ref('InputPart')), queued: boolean },
