@@ -186,6 +186,47 @@ test('P54: an open permission stays open over a kill, with the same id, and its 
   }
 });
 
+test('P54: a question during a call does not make the call look unmade after a kill, and ends with its result', async (t) => {
+  const call = { type: 'tool-call', call: 'c', name: 'n', input: {} } as const;
+  const question = { kind: 'question', prompt: 'How many?', call: 'c', options: ['send'] } as const;
+  for (const answersEarly of [true, false]) {
+    const store = memoryStore();
+    const puppet = new Puppet({ capabilities: CAPABILITIES });
+    const first = makeRig({ store, engines: [puppet] });
+    await first.runtime.start();
+    await first.runtime.createWorker({ ...WORKER, engine: 'puppet' });
+    await settle();
+    puppet.last().yield(call);
+    await settle();
+    void puppet.last().run.ask(question);
+    await settle();
+    await store.close();
+    const isHeld = { now: true };
+    const again = new Puppet({
+      capabilities: CAPABILITIES,
+      onAttach: () => {
+        if (isHeld.now) throw new Error('not yet');
+      },
+    });
+    const { runtime, clock } = await startRig(t, { store, engines: [again] });
+    await settle();
+    const [open] = (await runtime.listRequests('w')).items;
+    if (answersEarly) await runtime.respond('w', open?.requestId ?? '', { decision: 'send' });
+    isHeld.now = false;
+    await clock.advance(2_000);
+    await settle();
+    t.deepEqual(again.last().run.openCalls, [{ call: 'c', request: 'answered' }]);
+    again.last().yield({ type: 'tool-result', call: 'c', error: UNKNOWN });
+    await settle();
+    t.deepEqual((await runtime.listRequests('w')).items, []);
+    t.is((await runtime.getWorker('w')).status, 'running');
+    const resolved = (await logOf(runtime, 'w')).flatMap((event) =>
+      event.type === 'request.resolved' ? [event.data.by] : [],
+    );
+    t.deepEqual(resolved, [answersEarly ? 'client' : 'cancel']);
+  }
+});
+
 test('P54: an orderly stop leaves a run at the end of its step, and the next start continues it', async (t) => {
   const effects = new Map<string, number>();
   const store = memoryStore();

@@ -19,7 +19,8 @@ const reading = (read: Read) =>
     const items: string[] = [];
     if (part?.text === 'last')
       for await (const { role, parts } of worker.history())
-        for (const said of parts) items.push(`${role}: ${said.type === 'text' ? said.text : said.type}`);
+        for (const spoken of parts)
+          items.push(`${role}: ${spoken.type === 'text' ? spoken.text : spoken.type}`);
     read.items = items;
     if (part?.text === 'summarize') yield [SUMMARY, { type: 'history-start' }];
     else yield { type: 'message', parts: [{ type: 'text', text: `on ${part?.text}` }] };

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { type EngineOutput, engine } from '../src/contracts/engine.ts';
-import { startRig } from './fixtures/rig.ts';
+import { settle, startRig } from './fixtures/rig.ts';
 
 const call = { type: 'tool-call', call: 'call-1', name: 'search', input: {} } as const;
 const result = { type: 'tool-result', call: 'call-1', output: 'found' } as const;
@@ -72,4 +72,58 @@ test('P17: an engine that does not declare requests cannot open one', async (t) 
   t.is((await runtime.getWorker('plain')).run?.runId, runId);
   await clock.advance(1_000);
   t.is((await runtime.getWorker('plain')).status, 'idle');
+});
+
+const question = { kind: 'question', prompt: 'How many?', options: ['send'] } as const;
+
+test('the result of a call ends the requests about it, and no others', async (t) => {
+  const { runtime, puppet } = await startRig(t);
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  await runtime.sendInput('w', { text: 'go' });
+  await settle();
+  const run = puppet.last();
+  for (const id of ['a', 'b']) run.yield({ type: 'tool-call', call: id, name: 'ask', input: {} });
+  await settle();
+  const answers = ['a', 'b'].map((id) => run.run.ask({ ...question, call: id }));
+  void run.run.ask({ kind: 'question', prompt: 'About no call?', options: ['yes'] });
+  await settle();
+  t.is((await runtime.listRequests('w')).items.length, 3);
+  run.yield([
+    { type: 'tool-result', call: 'a', error: 'too late' },
+    { type: 'tool-result', call: 'a', error: 'again' },
+  ]);
+  await settle();
+  t.deepEqual(await answers[0], { decision: null, by: 'cancel' });
+  const open = await runtime.listRequests('w');
+  t.deepEqual(
+    open.items.map((request) => request.call),
+    ['b', null],
+  );
+  const { items } = await runtime.events('w');
+  t.is(items.filter(({ type }) => type === 'request.resolved').length, 1);
+  await runtime.respond('w', open.items[0]?.requestId ?? '', { decision: 'send' });
+  t.like(await answers[1], { decision: 'send', by: 'client' });
+});
+
+test('a question ends without an answer when its signal fires, before or after it was opened', async (t) => {
+  const { runtime, puppet } = await startRig(t);
+  await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  await runtime.sendInput('w', { text: 'go' });
+  await settle();
+  const { run } = puppet.last();
+  t.deepEqual(await run.ask({ ...question, signal: AbortSignal.abort() }), { decision: null, by: 'cancel' });
+  t.is((await runtime.listRequests('w')).items.length, 0);
+  for (const isOpened of [true, false]) {
+    const controller = new AbortController();
+    const answer = run.ask({ ...question, signal: controller.signal });
+    if (isOpened) await settle();
+    t.is((await runtime.getWorker('w')).status, isOpened ? 'waiting' : 'running');
+    controller.abort();
+    await settle();
+    t.deepEqual(await answer, { decision: null, by: 'cancel' });
+    t.is((await runtime.getWorker('w')).status, 'running');
+  }
+  await t.throwsAsync(run.ask({ ...question, signal: {} as AbortSignal }), {
+    message: 'question.signal must be an AbortSignal',
+  });
 });

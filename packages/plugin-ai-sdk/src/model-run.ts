@@ -3,7 +3,6 @@ import {
   type EngineOutput,
   type Run,
   RuntimeError,
-  type ToolResult,
   type TranscriptItem,
 } from '@worker-runtime/core';
 import type { Notice } from '@worker-runtime/core/plugin-kit';
@@ -12,7 +11,7 @@ import type { ContextSize } from './conversation/context-size.ts';
 import { Conversation } from './conversation/conversation.ts';
 import { type ModelStep, modelStep } from './model/model-step.ts';
 import { type ModelAccess, type ModelRequest, modelStream } from './model/model-stream.ts';
-import { ToolCalls } from './tools/tool-calls.ts';
+import { ToolCalls, type ToolOutputs } from './tools/tool-calls.ts';
 import { type GrantedTools, toolDefinitions } from './tools/toolbox.ts';
 
 type Outputs = AsyncGenerator<EngineOutput | readonly EngineOutput[], void>;
@@ -136,7 +135,7 @@ export class ModelRun {
           },
         );
       }
-      for await (const result of toolCalls.results(last.calls)) yield this.#added(result);
+      for await (const outputs of toolCalls.results(last.calls)) yield this.#added(outputs);
       signal.throwIfAborted();
     }
   }
@@ -187,15 +186,15 @@ export class ModelRun {
     const isOpen = ({ call }: { readonly call: string }): boolean =>
       openCalls.some((open) => open.call === call);
     const calls = this.#conversation.calls.filter(isOpen);
-    for await (const result of toolCalls.resumed(calls, openCalls)) yield this.#added(result);
+    for await (const outputs of toolCalls.resumed(calls, openCalls)) yield this.#added(outputs);
     signal.throwIfAborted();
   }
 
   /** Adds the result of a call to the conversation. */
-  #added(result: ToolResult): ToolResult {
-    const { type: _, ...part } = result;
-    this.#addToConversation('tool', result.call, [{ type: 'tool-result', ...part }]);
-    return result;
+  #added(outputs: ToolOutputs): ToolOutputs {
+    const { type: _, ...part } = outputs[0];
+    this.#addToConversation('tool', part.call, [{ type: 'tool-result', ...part }]);
+    return outputs;
   }
 
   #request(): ModelRequest {

@@ -1,10 +1,4 @@
-import {
-  type Batch,
-  type LogHead,
-  memoryStore,
-  type RuntimeStore,
-  type StoreHost,
-} from '@worker-runtime/core';
+import { memoryStore, type RuntimeStore } from '@worker-runtime/core';
 import { tool } from 'ai';
 import test from 'ava';
 import { z } from 'zod';
@@ -85,9 +79,11 @@ const storeWithoutMarks = (): RuntimeStore => {
   const inner = memoryStore();
   return new Proxy(inner, {
     get: (target, member: keyof RuntimeStore) => {
-      if (member === 'open') return (host: StoreHost) => inner.open({ ...host, snapshotOf: () => undefined });
+      if (member === 'open')
+        return (host: Parameters<RuntimeStore['open']>[0]) =>
+          inner.open({ ...host, snapshotOf: () => undefined });
       if (member === 'append')
-        return (log: string, after: LogHead, batch: Batch) => {
+        return (...[log, after, batch]: Parameters<RuntimeStore['append']>) => {
           const text = Buffer.from(batch.lines).toString();
           const lines = Buffer.from(text.replaceAll('"history.started"', '"history.earlier"'));
           return inner.append(log, after, { ...batch, lines });

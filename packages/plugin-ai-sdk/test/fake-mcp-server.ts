@@ -28,6 +28,9 @@ const json = (response: ServerResponse, status: number, body: unknown, headers: 
   response.end(body === null ? '' : JSON.stringify(body));
 };
 
+/** The time for which an idle connection stays open. A client that is starved reuses one late, and must find it open. */
+const KEEP_ALIVE_MS = 600_000;
+
 /** A tool server over Streamable HTTP that sends what a test wants, also what the official server refuses to send. */
 export class FakeMcpServer {
   tools: unknown = [LOOK];
@@ -68,7 +71,7 @@ export class FakeMcpServer {
 
   /** Begins to listen, at the same port as before. */
   async listen(): Promise<void> {
-    this.#server = createServer((request, response) => {
+    this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
       this.#answer(request, response).catch(() => response.destroy());
     });
     this.#server.listen(this.#port, '127.0.0.1');

@@ -5,6 +5,8 @@ import { setTimeout } from 'node:timers/promises';
 
 /** The time between the last data of a raw answer and the cut of its connection. */
 const CUT_MS = 300;
+/** The time for which an idle connection stays open. A client that is starved reuses one late, and must find it open. */
+const KEEP_ALIVE_MS = 600_000;
 
 /** A piece of a model's answer, or a way in which its server misbehaves. */
 export type Piece =
@@ -243,7 +245,10 @@ export class FakeModelServer {
   /** Chooses the answer to each request. Tests replace it at any time. */
   answer: Answer = ({ last }) => [{ text: `You said: ${last}` }];
   readonly requests: ReceivedRequest[] = [];
-  readonly #server = createServer((request, response) => void this.#serve(request, response));
+  readonly #server = createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS },
+    (request, response) => void this.#serve(request, response),
+  );
   readonly #arrivals: { readonly count: number; readonly resolve: (received: ReceivedRequest) => void }[] =
     [];
 

@@ -343,7 +343,82 @@ test('a result reaches the model and the log whole', async (t) => {
     const shown = scene.server.requests.at(-1)?.lines.at(-1) ?? '';
     if (title === 'text and structured content') t.regex(shown, /1\. a link for people.*"hits":1/);
   }
-  t.true(scene.logged.some((line) => line.startsWith('A result does not have the structure')));
+});
+
+/** A schema whose check takes more steps than there are atoms, for a value that is nested 100 times. */
+const COSTLY = {
+  $ref: '#/$defs/a',
+  $defs: {
+    a: {
+      anyOf: ['x', 'x', 'x'].map((name) => ({
+        properties: { [name]: { $ref: '#/$defs/a' } },
+        required: [name],
+      })),
+    },
+  },
+};
+const nested = (depth: number): unknown => (depth === 0 ? { y: 1 } : { x: nested(depth - 1) });
+
+/** Output schemas with a result, and the fault that the notice names; null if there is none. */
+const FAULTS: Readonly<Record<string, readonly [schema: object, structured: unknown, fault: string | null]>> =
+  {
+    fits: [{ type: 'object', properties: { hits: { type: 'number' } } }, { hits: 3, more: 'x' }, null],
+    'another type': [
+      { properties: { hits: { type: 'integer' } } },
+      { hits: 'three' },
+      '/hits must be of the type "integer"',
+    ],
+    missing: [{ type: 'object', required: ['hits'] }, { text: 'x' }, '/hits is missing'],
+    'no structured content': [{ type: 'object' }, undefined, 'it has no structured content'],
+    'a reference': [
+      { properties: { list: { items: { $ref: '#/$defs/hit' } } }, $defs: { hit: { enum: ['a', 'b'] } } },
+      { list: ['a', 'c'] },
+      '/list/1 must be one of: "a", "b"',
+    ],
+    'an unknown member': [
+      { properties: { a: true }, additionalProperties: false },
+      { a: 1, b: 2 },
+      '/b must be absent',
+    ],
+    alternatives: [
+      { properties: { a: { anyOf: [{ type: 'null' }, { type: 'string', maxLength: 2 }] } } },
+      { a: 'long' },
+      '/a must fit one of 2 schemas',
+    ],
+    'a dangling reference': [{ properties: { a: { $ref: '#/$defs/none' } } }, { a: 1 }, null],
+    'a reference to itself': [{ $ref: '#' }, { a: 1 }, null],
+    'too many steps': [COSTLY, nested(100), null],
+    'an expression that never ends': [
+      { properties: { a: { type: 'string', pattern: '^(a+)+$' } } },
+      { a: `${'a'.repeat(50)}!` },
+      null,
+    ],
+  };
+test('a result that does not fit the output schema of its tool passes, with a remark for people and operators', async (t) => {
+  const { far, scene } = await open(t);
+  far.tools = Object.values(FAULTS).map(([outputSchema], index) => ({
+    ...LOOK,
+    name: `look${index}`,
+    outputSchema,
+  }));
+  const tools = Object.keys(FAULTS).map((_, index) => `far.look${index}`);
+  const workerId = await scene.create({}, { tools });
+  for (const [index, [title, [, structuredContent, fault]]] of Object.entries(FAULTS).entries()) {
+    far.call = () => ({
+      ...textResult(title),
+      ...(structuredContent !== undefined && { structuredContent }),
+    });
+    const before = (await notices(scene, workerId)).length;
+    t.regex(await learned(scene, workerId, `far_look${index}`), /^result /, title);
+    const message = `The result of far.look${index} does not fit its output schema: ${fault}`;
+    t.deepEqual((await notices(scene, workerId)).slice(before), fault === null ? [] : [message], title);
+  }
+  const log = await scene.log(workerId);
+  t.true(log.every((event) => event.type !== 'run.finished' || event.data.outcome === 'completed'));
+  t.true(scene.logged.some((line) => line.startsWith('A result does not fit the output schema')));
+  far.call = () => ({ ...textResult('It is wrong'), isError: true });
+  t.is(await learned(scene, workerId, 'far_look1'), 'error It is wrong');
+  t.is((await notices(scene, workerId)).length, Object.values(FAULTS).filter(([, , fault]) => fault).length);
 });
 
 test('of a large result, the text and the structured content are both kept in part', async (t) => {

@@ -170,9 +170,9 @@ export interface Run {
 export interface OpenCall {
   readonly call: string;
   /**
-   * The request about the call. `open`: it waits for an answer, or was answered while no execution was attached. The call was
-   * not made; ask again. `answered`: the execution that was interrupted had the answer, and may have made the call. `none`: none
-   * was opened; the call was not made if the engine always asks before it.
+   * The request about the call. `open`: a permission waits for its answer, or was answered while no execution was attached. The
+   * call was not made; ask again. `answered`: the execution that was interrupted had the answer, or asked a question during the
+   * call, and may have made the call. `none`: none was opened; the call was not made if the engine always asks before it.
    */
   readonly request: 'open' | 'answered' | 'none';
 }
@@ -181,7 +181,10 @@ export interface OpenCall {
 export interface Question {
   readonly kind: RequestKind;
   readonly prompt: string;
-  /** The id of the tool call that the request is about, so that a client can show the two together. */
+  /**
+   * The id of the tool call that the request is about, so that a client can show the two together. A permission precedes the
+   * call, and a question comes during it. The result of the call ends the requests about it.
+   */
   readonly call?: string;
   /**
    * The answers that are allowed, at least one. A string is the id and the label of an option. `kind` tells clients which
@@ -200,6 +203,8 @@ export interface Question {
   readonly checkValue?: (value: JsonValue) => string | null;
   /** The time in milliseconds after which the answer is `{ decision: null, by: 'timeout' }`. Default: no limit. */
   readonly timeoutMs?: number;
+  /** Ends the request without an answer when it fires, because an answer is no longer of use. */
+  readonly signal?: AbortSignal;
 }
 
 /** The end of a request. */

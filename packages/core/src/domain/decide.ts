@@ -120,12 +120,18 @@ export const startNext = (state: WorkerState): readonly NewEvent[] => {
     : [];
 };
 
-const resolveOpen = (state: WorkerState, by: ResolvedBy): readonly NewEvent[] =>
-  state.requests.map(({ requestId, runId }) => ({
-    type: 'request.resolved',
-    run: runId,
-    data: { request: requestId, decision: null, by },
-  }));
+const unanswered = ({ requestId, runId }: OpenRequest, by: ResolvedBy): NewEvent => ({
+  type: 'request.resolved',
+  run: runId,
+  data: { request: requestId, decision: null, by },
+});
+
+const resolveOpen = ({ requests }: WorkerState, by: ResolvedBy): readonly NewEvent[] =>
+  requests.map((request) => unanswered(request, by));
+
+/** Ends the requests about a call that has a result: an answer to them is of no use any more. */
+export const resolveAbout = ({ requests }: WorkerState, call: string): readonly NewEvent[] =>
+  requests.filter((request) => request.call === call).map((request) => unanswered(request, 'cancel'));
 
 /** The end of a run, as it is recorded. */
 export interface RunEnd extends Remark {

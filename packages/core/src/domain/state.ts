@@ -70,7 +70,7 @@ export interface CurrentRun {
 }
 
 /** A position in the log from which an engine reads the conversation: that of the input of a run. */
-export interface HistoryFrom {
+interface HistoryFrom {
   readonly at: LogPosition;
   /** The number of the last event before the run started. Up to it, only inputs belong to this run and to later ones. */
   readonly answersAfter: number;

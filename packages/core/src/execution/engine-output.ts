@@ -308,6 +308,9 @@ export const checkedQuestion = (value: unknown, nowMs: number, eventBytes: numbe
         ? (given as NonNullable<Question['checkValue']>)
         : refuse(field, 'must be a function'),
     ),
+    ...optional('signal', question.signal, 'question.signal', (given, field) =>
+      given instanceof AbortSignal ? given : refuse(field, 'must be an AbortSignal'),
+    ),
     ...optional('timeoutMs', question.timeoutMs, 'question.timeoutMs', (given, field) =>
       typeof given === 'number' && given >= 0 && given <= LAST_TIME_MS - nowMs
         ? given

@@ -2,7 +2,7 @@ import type { EngineOutput, Message, WithdrawnRun } from '../contracts/engine.ts
 import { encodeEvent, type MessagePart, type NewEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
-import type { RunEnd } from '../domain/decide.ts';
+import { type RunEnd, resolveAbout } from '../domain/decide.ts';
 import { type CurrentRun, stateAfter, type WorkerState } from '../domain/state.ts';
 import type { CommitOptions } from '../journal/journal.ts';
 import type { Patience } from '../journal/patience.ts';
@@ -165,7 +165,7 @@ export class OutputRecorder {
       if (event?.type === 'tool.called') open = this.#opened(open ?? new Set(run.calls), event.data.call);
       else if (event?.type === 'tool.finished') {
         open ??= new Set(run.calls);
-        open.delete(event.data.call);
+        if (open.delete(event.data.call)) events.push(...resolveAbout(state, event.data.call));
       }
     }
     return events;

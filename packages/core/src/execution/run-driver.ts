@@ -382,8 +382,11 @@ export class RunDriver {
     const { attempt = 1, calls = [], answers = [], answeredCalls = [] } = this.#current;
     const { requests } = this.#host.worker.state;
     const openCalls = calls.map((call): OpenCall => {
-      const isOpen = [...requests, ...answers].some((request) => request.call === call);
-      return { call, request: isOpen ? 'open' : answeredCalls.includes(call) ? 'answered' : 'none' };
+      const about = [...requests, ...answers].filter((request) => request.call === call);
+      // a permission precedes its call, and a question comes during it
+      const isMade =
+        about.length > 0 ? about.some(({ kind }) => kind === 'question') : answeredCalls.includes(call);
+      return { call, request: isMade ? 'answered' : about.length > 0 ? 'open' : 'none' };
     });
     return {
       runId,
@@ -517,11 +520,12 @@ export class RunDriver {
     }
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
     const { clock, limits } = this.#host.services;
-    const { kind, prompt, call, options, schema, timeoutMs, checkValue } = checkedQuestion(
+    const { kind, prompt, call, options, schema, timeoutMs, checkValue, signal } = checkedQuestion(
       question,
       clock.now(),
       limits.eventBytes,
     );
+    if (signal?.aborted) return { decision: null, by: 'cancel' };
     const asked = { kind, prompt, call: call ?? null };
     const earlier = this.#answers.findIndex((request) => isSame(request, asked));
     if (earlier >= 0) return (this.#answers.splice(earlier, 1)[0] as AnsweredRequest).answer;
@@ -532,7 +536,7 @@ export class RunDriver {
       );
       const restMs =
         open.expiresAt === null ? undefined : Math.max(0, Date.parse(open.expiresAt) - clock.now());
-      return this.#answerOf(open.requestId, answer, restMs);
+      return this.#answerOf(open.requestId, answer, restMs, signal);
     }
     const requestId = mintId('request');
     const expiresAt = timeoutMs === undefined ? null : new Date(clock.now() + timeoutMs).toISOString();
@@ -553,7 +557,7 @@ export class RunDriver {
     // the run was asked to end while the request was being opened
     if (this.#reason !== null) this.#resolve(requestId, this.#endedBy);
     this.#pauseIfWaiting();
-    return this.#answerOf(requestId, answer, timeoutMs);
+    return this.#answerOf(requestId, answer, timeoutMs, signal);
   }
 
   /** The open request that an execution before this one asked, and that no question has led to since. */
@@ -569,14 +573,19 @@ export class RunDriver {
     requestId: string,
     answer: Promise<Answer>,
     timeoutMs: number | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<Answer> {
     const { clock } = this.#host.services;
+    const abort = (): void => this.#resolve(requestId, 'cancel');
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true });
     const cancelTimer =
       timeoutMs === undefined ? null : clock.after(timeoutMs, () => this.#resolve(requestId, 'timeout'));
     try {
       return await answer;
     } finally {
       cancelTimer?.();
+      signal?.removeEventListener('abort', abort);
     }
   }
 
@@ -595,7 +604,8 @@ export class RunDriver {
   #pauseIfWaiting(): void {
     const { run, requests } = this.#host.worker.state;
     if (!this.#paused || this.#isFenced || run?.runId !== this.runId || requests.length === 0) return;
-    const isAsked = (call: string): boolean => requests.some((request) => request.call === call);
+    const isAsked = (call: string): boolean =>
+      requests.some((request) => request.call === call && request.kind === 'permission');
     if ((run.calls ?? []).every(isAsked)) this.#pause();
   }
 

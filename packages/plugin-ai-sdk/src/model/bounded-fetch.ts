@@ -11,8 +11,44 @@ const orAborted = <T>(promise: Promise<T>, signal: AbortSignal | null | undefine
   });
 };
 
+/** The dispatcher of HTTP requests that the global `fetch` uses, as far as it is used here. */
+interface Dispatcher {
+  dispatch(options: object, handler: object): boolean;
+}
+
 /**
- * Creates a `fetch` with three differences to the global one:
+ * The places of the dispatcher in the versions of Node, the newest first. A host sets another dispatcher there, such as that
+ * of a proxy.
+ */
+const PLACES = [2, 1].map((version) => Symbol.for(`undici.globalDispatcher.${version}`));
+
+const globalDispatcher = (): Dispatcher | undefined => {
+  const { [PLACES.find((place) => place in globalThis) ?? '']: dispatcher } = globalThis as unknown as {
+    readonly [place: symbol | string]: Dispatcher | undefined;
+  };
+  return dispatcher;
+};
+
+/**
+ * Sends requests by the dispatcher of the process, without its time limits: it ends a request without an answer, and a
+ * silent answer, after 300 seconds. A local model may be silent for longer, and so may a tool server that asks people. All
+ * callers have limits of their own.
+ */
+const patientDispatcher: Dispatcher = {
+  dispatch: (options, handler) =>
+    (globalDispatcher() as Dispatcher).dispatch({ ...options, headersTimeout: 0, bodyTimeout: 0 }, handler),
+};
+
+// Node creates its dispatcher when one of its classes for HTTP is first used.
+void Response;
+
+/** Returns the options of a request without time limits. A runtime that has no such dispatcher keeps its own limits. */
+const withoutTimeouts = (init: RequestInit): RequestInit =>
+  globalDispatcher() ? ({ ...init, dispatcher: patientDispatcher } as RequestInit) : init;
+
+/**
+ * Creates a `fetch` with four differences to the global one:
+ * - It waits as long as its caller does (see `patientDispatcher`).
  * - The size of a response is limited, because error bodies and endless lines would otherwise be buffered in memory.
  * - A redirect fails, because not every kind of key is removed from a request that is redirected.
  * - An abort always takes effect. The global `fetch` holds its signal weakly, so that after a garbage collection an
@@ -23,7 +59,7 @@ export const boundedFetch =
   (maxBytes: number): typeof fetch =>
   async (input, init) => {
     const signal = init?.signal;
-    const pending = fetch(input, { ...init, redirect: 'error' });
+    const pending = fetch(input, withoutTimeouts({ ...init, redirect: 'error' }));
     // A response that arrives after the abort is released.
     pending.then((late) => (signal?.aborted ? late.body?.cancel() : undefined)).catch(() => {});
     const response = await orAborted(pending, signal);

@@ -1,9 +1,16 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import type { JsonObject } from '@worker-runtime/core';
+import {
+  ElicitRequestSchema,
+  ErrorCode,
+  ToolListChangedNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
+import { type JsonObject, RuntimeError } from '@worker-runtime/core';
 import { z } from 'zod';
+import type { Form, FormAnswer } from './form.ts';
 import { judgeTool, type LeftOutTool, type McpTool } from './mcp-tool.ts';
+import type { ToolCaller } from './tool-caller.ts';
 
 /** The tools of a server, as one listing returned them. */
 export interface ToolList {
@@ -23,6 +30,22 @@ export interface ConnectionHost {
   remark(error: Error): void;
 }
 
+/** A call of a tool, and the way to the people who follow its run. */
+export interface McpCall {
+  readonly caller: ToolCaller;
+  readonly signal: AbortSignal;
+  /** Asks people to fill in a form. @throws RuntimeError the form cannot be shown */
+  ask(form: Form): Promise<FormAnswer>;
+}
+
+/** The member of `_meta` that names the caller of a call. */
+const CALLER = 'worker-runtime/caller';
+/** A member of that name in a request of a server, as far as it has to be valid. */
+const NAMED = z.looseObject({ runId: z.string() });
+/** Returns the error with which a request of a server is refused. */
+const refusal = (code: ErrorCode, message: string): Error => Object.assign(new Error(message), { code });
+/** The size limit of the schema of a form, as JSON. */
+const MAX_FORM_CHARS = 32_768;
 const MAX_TOOLS = 1_000;
 const MAX_PAGES = 100;
 /** The time limit of the SDK for a request. The callers of this class have limits of their own. */
@@ -36,9 +59,14 @@ const PAGE = z.looseObject({ tools: z.array(z.unknown()).nullish(), nextCursor: 
  */
 export class McpConnection {
   readonly #host: ConnectionHost;
-  readonly #client = new Client({ name: 'worker-runtime', version: '0.1.0' });
+  readonly #client = new Client(
+    { name: 'worker-runtime', version: '0.1.0' },
+    { capabilities: { elicitation: { form: {} } } },
+  );
+  readonly #calls = new Set<McpCall>();
+  /** The call whose stream is read, over HTTP: a message on the stream belongs to the call. */
+  readonly #streaming = new AsyncLocalStorage<McpCall>();
   #transport: Transport | null = null;
-  #callsInProgress = 0;
   #isRetired = false;
 
   constructor(host: ConnectionHost) {
@@ -53,6 +81,9 @@ export class McpConnection {
   async open(transport: Transport, signal: AbortSignal): Promise<void> {
     this.#transport = transport;
     this.#client.onerror = (error) => this.#host.remark(error);
+    this.#client.setRequestHandler(ElicitRequestSchema, ({ params }, { signal }) =>
+      this.#ask(params, params._meta, signal),
+    );
     await this.#client.connect(transport, { signal, timeout: NO_TIMEOUT });
     this.#client.onclose = () => this.#host.closed(this);
     this.#client.setNotificationHandler(ToolListChangedNotificationSchema, () => this.#host.changed(this));
@@ -86,14 +117,56 @@ export class McpConnection {
   }
 
   /** Calls a tool. Returns the result as the server sent it. */
-  async call(tool: string, input: JsonObject, meta: JsonObject, signal: AbortSignal): Promise<unknown> {
-    this.#callsInProgress += 1;
+  async call(tool: string, input: JsonObject, call: McpCall): Promise<unknown> {
+    this.#calls.add(call);
+    // labels may name customers, and a server may belong to another party
+    const { labels: _, ...ids } = call.caller;
+    const params = { name: tool, arguments: input, _meta: { [CALLER]: ids } };
     try {
-      return await this.#request('tools/call', { name: tool, arguments: input, _meta: meta }, signal);
+      return await this.#streaming.run(call, () => this.#request('tools/call', params, call.signal));
     } finally {
-      this.#callsInProgress -= 1;
-      if (this.#isRetired && this.#callsInProgress === 0) void this.close();
+      this.#calls.delete(call);
+      if (this.#isRetired && this.#calls.size === 0) void this.close();
     }
+  }
+
+  /**
+   * Asks the people who follow the run of a call to fill in a form. The request of the server has to belong to one run: over
+   * HTTP the stream on which it came has the call. Otherwise it is that of the only run whose calls are in progress, or of
+   * the one that the request names.
+   * @throws an error for the server: it belongs to no run, or to several · it is too large
+   */
+  async #ask(
+    params: z.output<typeof ElicitRequestSchema>['params'],
+    meta: Readonly<Record<string, unknown>> | undefined,
+    signal: AbortSignal,
+  ): Promise<FormAnswer> {
+    const { message } = params;
+    const schema = 'requestedSchema' in params ? (params.requestedSchema as unknown as JsonObject) : {};
+    if (JSON.stringify(schema).length > MAX_FORM_CHARS)
+      throw refusal(ErrorCode.InvalidParams, 'The schema of the form is too large');
+    const { call, isExact } = this.#callOf(meta?.[CALLER]);
+    try {
+      return await call.ask({ server: this.#host.name, message, schema, isOfOneCall: isExact, signal });
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      throw refusal(ErrorCode.InternalError, error.message);
+    }
+  }
+
+  #callOf(caller: unknown): { readonly call: McpCall; readonly isExact: boolean } {
+    const streaming = this.#streaming.getStore();
+    if (streaming && this.#calls.has(streaming)) return { call: streaming, isExact: true };
+    const { data: named } = NAMED.safeParse(caller);
+    const calls = [...this.#calls].filter((call) => !named || call.caller.runId === named.runId);
+    const [call] = calls;
+    if (!call) throw refusal(ErrorCode.InvalidRequest, 'No call is in progress that asks for this');
+    if (calls.some((other) => other.caller.runId !== call.caller.runId))
+      throw refusal(
+        ErrorCode.InvalidRequest,
+        `Calls of several runs are in progress: repeat _meta["${CALLER}"] of the call in the request`,
+      );
+    return { call, isExact: calls.length === 1 };
   }
 
   async #request(
@@ -117,7 +190,7 @@ export class McpConnection {
   /** Closes the connection when its calls in progress have ended. */
   retire(): void {
     this.#isRetired = true;
-    if (this.#callsInProgress === 0) void this.close();
+    if (this.#calls.size === 0) void this.close();
   }
 
   async close(): Promise<void> {

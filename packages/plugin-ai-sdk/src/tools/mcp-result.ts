@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject, JsonValue } from '@worker-runtime/core';
 import { boundedOutput, boundedText, isObject, type Redactor } from '@worker-runtime/core/plugin-kit';
+import { schemaFault } from './schema-fault.ts';
 
 interface BoundedOutput {
   readonly output: JsonValue;
@@ -49,17 +50,21 @@ const repeats = (text: string, structured: JsonValue): boolean =>
 /** The result of a call of a tool server: its content as text, and its structured content unless the text repeats it. */
 export class McpResult {
   readonly isError: boolean;
-  readonly hasStructuredContent: boolean;
+  /** The way in which the result differs from the output schema of its tool, or null. It is a result in either case. */
+  readonly fault: string | null;
   readonly #text: string;
   readonly #structured: JsonValue | undefined;
 
-  constructor(result: unknown) {
+  constructor(result: unknown, outputSchema: JsonObject | null = null) {
     const { content, structuredContent, isError } = (isObject(result) ? result : {}) as JsonObject;
     const text = Array.isArray(content) ? content.map(blockText).join('\n') : (content ?? '');
     this.isError = isError === true;
-    this.hasStructuredContent = structuredContent !== undefined && structuredContent !== null;
+    const hasStructuredContent = structuredContent !== undefined && structuredContent !== null;
     this.#text = typeof text === 'string' ? text : JSON.stringify(text);
-    this.#structured = this.hasStructuredContent ? (structuredContent as JsonValue) : undefined;
+    this.#structured = hasStructuredContent ? (structuredContent as JsonValue) : undefined;
+    if (outputSchema === null || this.isError) this.fault = null;
+    else if (this.#structured === undefined) this.fault = 'it has no structured content';
+    else this.fault = schemaFault(outputSchema, this.#structured);
     if (this.#structured === undefined || !repeats(this.#text, this.#structured)) return;
     // Of two forms of one value, the shorter one remains: an object as it is, and a text without its wrapper.
     if (isDeepStrictEqual(this.#structured, { result: this.#text })) this.#structured = undefined;

@@ -4,13 +4,12 @@ import { RuntimeError } from '@worker-runtime/core';
 import { childEnvironment } from '@worker-runtime/core/plugin-kit';
 import type { McpServerOptions, ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
-import { type ConnectionHost, McpConnection, type ToolList } from './mcp-connection.ts';
+import { type ConnectionHost, type McpCall, McpConnection, type ToolList } from './mcp-connection.ts';
 import { mcpFailure, refusalOf } from './mcp-failure.ts';
 import { McpHttpTransport } from './mcp-http-transport.ts';
 import { McpProcessTransport } from './mcp-process-transport.ts';
 import { McpResult } from './mcp-result.ts';
 import type { McpTool } from './mcp-tool.ts';
-import type { ToolCaller } from './tool-caller.ts';
 import { ToolFailure } from './tool-failure.ts';
 
 /** The size limit of a message of a tool server. Larger ones are of no use to a model, and endless lines end here. */
@@ -136,25 +135,20 @@ export class McpServer {
    * @throws ToolFailure the tool reports a failure, or the call was not made · any other error: whether the call had an
    * effect is not known
    */
-  async call(tool: string, input: JsonObject, caller: ToolCaller, signal: AbortSignal): Promise<McpResult> {
-    // labels may name customers, and a server may belong to another party
-    const { labels: _, ...ids } = caller;
-    const meta = { 'worker-runtime/caller': ids };
+  async call(tool: string, input: JsonObject, call: McpCall): Promise<McpResult> {
     for (let attempt = 1; ; attempt += 1) {
       const connection = await this.#connected(this.#connectMs).catch((error: unknown) => {
         throw new ToolFailure(`${RuntimeError.from(error).message}. The call was not made.`);
       });
       try {
-        const result = new McpResult(await connection.call(tool, input, meta, signal));
+        const result = new McpResult(
+          await connection.call(tool, input, call),
+          this.tools.get(tool)?.outputSchema,
+        );
         if (result.isError) throw new ToolFailure(result.failure(this.#secrets));
-        if (this.tools.get(tool)?.hasOutputSchema && !result.hasStructuredContent)
-          this.#log.info(
-            { server: this.name, tool },
-            'A result does not have the structure that its tool declares',
-          );
         return result;
       } catch (error) {
-        if (error instanceof ToolFailure || signal.aborted) throw error;
+        if (error instanceof ToolFailure || call.signal.aborted) throw error;
         const failure = mcpFailure(error, connection.sessionId);
         if (failure === 'session' || failure === 'unsent') this.#forget(connection);
         if (failure === 'session' && attempt === 1) continue;

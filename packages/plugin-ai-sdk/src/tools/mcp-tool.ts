@@ -8,8 +8,8 @@ export interface McpTool {
   readonly description: string;
   /** A schema of the type `object`, as models require it. */
   readonly inputSchema: JsonObject;
-  /** True if the server declares a schema of structured results. */
-  readonly hasOutputSchema: boolean;
+  /** The schema of structured results, if the server declares one. */
+  readonly outputSchema: JsonObject | null;
 }
 
 /** A tool of a server that is not offered. */
@@ -56,7 +56,7 @@ export const judgeTool = (server: string, entry: unknown): McpTool | LeftOutTool
   const leftOut = (reason: string): LeftOutTool => ({ name: name.slice(0, MAX_SHOWN_NAME_CHARS), reason });
   if (!GRANTABLE_NAME.test(`${server}.${name}`))
     return leftOut('its name is too long, or has others than letters, digits, ".", "_" and "-"');
-  if (JSON.stringify([description, inputSchema]).length > MAX_DEFINITION_CHARS)
+  if (JSON.stringify([description, inputSchema, outputSchema]).length > MAX_DEFINITION_CHARS)
     return leftOut(`its definition has more than ${MAX_DEFINITION_CHARS} characters`);
   if (isObject(execution) && (execution as JsonObject).taskSupport === 'required')
     return leftOut('it can be called only as a task, which is not supported');
@@ -66,6 +66,6 @@ export const judgeTool = (server: string, entry: unknown): McpTool | LeftOutTool
     name,
     description: typeof description === 'string' ? description : '',
     inputSchema: schema,
-    hasOutputSchema: isObject(outputSchema),
+    outputSchema: isObject(outputSchema) ? (outputSchema as JsonObject) : null,
   };
 };

@@ -3,6 +3,7 @@ import { jsonSchema, type Tool, type ToolSet } from 'ai';
 import { toolNameForModel } from '../model/model-step.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
+import type { Form, FormAnswer } from './form.ts';
 import { McpServer } from './mcp-server.ts';
 import type { ToolCaller } from './tool-caller.ts';
 
@@ -13,6 +14,12 @@ interface CallOptions {
   readonly signal: AbortSignal;
 }
 
+/** The circumstances of a call that is made. */
+interface ExecuteOptions extends CallOptions {
+  /** Asks people to fill in a form of a tool server. */
+  ask(form: Form): Promise<FormAnswer>;
+}
+
 /** A tool that a Worker was granted. */
 export interface GrantedTool {
   /** The name under which it was granted. */
@@ -21,7 +28,7 @@ export interface GrantedTool {
   readonly definition: Tool;
   needsPermission(input: JsonObject, options: CallOptions): Promise<boolean>;
   /** @throws ToolFailure its message is for the model · anything else: the model learns only that the call failed */
-  execute(input: JsonObject, options: CallOptions): Promise<unknown>;
+  execute(input: JsonObject, options: ExecuteOptions): Promise<unknown>;
 }
 
 /** The granted tools of one run. */
@@ -67,7 +74,7 @@ const mcpTools = (server: McpServer): readonly GrantedTool[] =>
     name: `${server.name}.${name}`,
     definition: { description, inputSchema: jsonSchema(inputSchema) } as Tool,
     needsPermission: async () => server.needsPermission,
-    execute: (input: JsonObject, { caller, signal }: CallOptions) => server.call(name, input, caller, signal),
+    execute: (input: JsonObject, options: ExecuteOptions) => server.call(name, input, options),
   }));
 
 /** Resolves with a promise, or rejects when the signal fires. */
