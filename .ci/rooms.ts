@@ -69,7 +69,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/plugin-ai-sdk': [
-    ['validation', 'text-beginning'],
+    ['validation', 'text-beginning', 'model-object'],
     ['options'],
     ['secrets', 'request-options'],
     ['worker-config'],

@@ -23,9 +23,10 @@ export const plugin = (options: unknown): RuntimePlugin => {
       host.hooks.start.tapPromise(async () => {
         host.defer(() => toolbox.close());
         for (const [name, provider] of Object.entries(resolved.providers))
-          await secrets.read(provider, `the provider "${name}"`).catch((error: unknown) => {
-            host.log.warn({ provider: name, err: error }, 'The key of a provider is missing');
-          });
+          if (provider.type !== 'embedded')
+            await secrets.read(provider, `the provider "${name}"`).catch((error: unknown) => {
+              host.log.warn({ provider: name, err: error }, 'The key of a provider is missing');
+            });
         // Not awaited, because a tool server that is slow or silent must not hold up the start of the runtime.
         toolbox.start();
       });

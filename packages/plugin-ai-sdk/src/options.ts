@@ -1,6 +1,7 @@
 import type { JsonObject } from '@worker-runtime/core';
 import type { Tool } from 'ai';
 import { z } from 'zod';
+import { type EmbeddedModel, isEmbeddedModel } from './model-object.ts';
 import { parseOptions } from './validation.ts';
 
 /** The source of a key. It is read each time the key is needed, so the key can be changed while the runtime runs. */
@@ -11,14 +12,7 @@ export interface KeySource {
   readonly apiKeyFile?: string | undefined;
 }
 
-interface ModelAccessOptions {
-  /** The models that Workers may use. Default: every model of the provider. */
-  readonly models?: readonly string[] | undefined;
-  /**
-   * Options of every request, as the AI SDK package of the provider names them. They replace those of a Worker, and may
-   * be any: also those that give a model tools, servers or containers of the provider.
-   */
-  readonly providerOptions?: JsonObject | undefined;
+interface AnswerTimes {
   /** Replaces the option `stallMs` for this provider. */
   readonly stallMs?: number | undefined;
   /**
@@ -29,17 +23,35 @@ interface ModelAccessOptions {
   readonly firstTokenMs?: number | undefined;
 }
 
-/**
- * A provider of models. Only the operator configures addresses: a Worker that could choose one could send the key
- * anywhere.
- */
-export type ProviderOptions = KeySource &
-  ModelAccessOptions &
-  (
+/** A server of models, with the key for it. */
+type ModelServerOptions = KeySource & {
+  /** The models that Workers may use. Default: every model of the provider. */
+  readonly models?: readonly string[] | undefined;
+  /**
+   * Options of every request, as the AI SDK package of the provider names them. They replace those of a Worker, and may
+   * be any: also those that give a model tools, servers or containers of the provider.
+   */
+  readonly providerOptions?: JsonObject | undefined;
+} & (
     | { readonly type: 'openai-compatible'; readonly baseUrl: string }
     /** The default of `baseUrl` is Anthropic's own address. */
     | { readonly type: 'anthropic'; readonly baseUrl?: string | undefined }
   );
+
+/** Model objects of the embedding program. They have their keys and addresses themselves. */
+interface EmbeddedModelsOptions {
+  readonly type: 'embedded';
+  /** The models that Workers may use, by the name that a Worker's `config.model` refers to. */
+  readonly models: Readonly<Record<string, EmbeddedModel>>;
+  /** Options of every request, by the name that the AI SDK package of the model has for them, such as `google`. */
+  readonly providerOptions?: Readonly<Record<string, JsonObject>> | undefined;
+}
+
+/**
+ * A provider of models. Only the operator configures addresses: a Worker that could choose one could send the key
+ * anywhere.
+ */
+export type ProviderOptions = AnswerTimes & (ModelServerOptions | EmbeddedModelsOptions);
 
 /** A tool server of the Model Context Protocol (https://modelcontextprotocol.io). */
 export type McpServerOptions = {
@@ -102,16 +114,27 @@ const orJson = <T extends z.ZodType>(schema: T) =>
     }
   }, schema);
 
-const models = {
+const times = { stallMs: milliseconds.optional(), firstTokenMs: milliseconds.optional() };
+const server = {
+  ...key,
   models: z.array(z.string().min(1)).min(1).optional(),
   providerOptions: z.record(z.string(), z.json()).optional(),
-  stallMs: milliseconds.optional(),
-  firstTokenMs: milliseconds.optional(),
+  ...times,
 };
+const modelObject = z.custom<EmbeddedModel>(
+  isEmbeddedModel,
+  'must be a model object of the AI SDK 5, 6 or 7, such as google("gemini-2.5-flash")',
+);
 
 const provider = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('openai-compatible'), baseUrl: url, ...key, ...models }),
-  z.strictObject({ type: z.literal('anthropic'), baseUrl: url.optional(), ...key, ...models }),
+  z.strictObject({ type: z.literal('openai-compatible'), baseUrl: url, ...server }),
+  z.strictObject({ type: z.literal('anthropic'), baseUrl: url.optional(), ...server }),
+  z.strictObject({
+    type: z.literal('embedded'),
+    models: z.record(z.string().min(1).max(256), modelObject),
+    providerOptions: z.record(z.string(), z.record(z.string(), z.json())).optional(),
+    ...times,
+  }),
 ]);
 
 const common = { permission, connectMs: milliseconds.optional() };

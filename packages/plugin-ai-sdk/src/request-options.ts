@@ -56,6 +56,8 @@ const SCHEMAS = {
     min_p: z.number().min(0).max(1).optional(),
     repetition_penalty: z.number().min(0).max(2).optional(),
   }),
+  // The packages of the AI SDK have tools and servers among their options, so none of an unknown one is open to Workers.
+  embedded: z.strictObject({}),
 } as const;
 
 /** The most unknown keys to report, and the most characters of each. */
@@ -69,7 +71,7 @@ const MAX_KEY_CHARS = 128;
  */
 export const requestOptions = (
   given: JsonObject,
-  { type, providerOptions = {} }: Pick<ProviderOptions, 'type' | 'providerOptions'>,
+  { type, providerOptions = {} }: ProviderOptions,
 ): JsonObject => {
   const known = Object.keys(SCHEMAS[type].shape);
   const unknown = Object.keys(given)
@@ -77,7 +79,7 @@ export const requestOptions = (
     .slice(0, MAX_ISSUES)
     .map((key) => beginning(key, MAX_KEY_CHARS));
   if (unknown.length > 0) {
-    const message = `is an option that only the operator may set; a Worker may set ${known.join(', ')}`;
+    const message = `is an option that only the operator may set; a Worker may set ${known.join(', ') || 'none'}`;
     throw new RuntimeError('CONFIG_UNSUPPORTED', `config.providerOptions.${unknown[0]} ${message}`, {
       details: {
         issues: unknown.map((key) => ({ pointer: `/config/providerOptions/${key}`, message })),

@@ -70,7 +70,7 @@ export const workerConfig = (
         known: Object.keys(providers),
       },
     });
-  const { models } = provider;
+  const models = provider.type === 'embedded' ? Object.keys(provider.models) : provider.models;
   if (models && !models.includes(parsed.model))
     throw new RuntimeError(
       'CONFIG_UNSUPPORTED',

@@ -11,7 +11,7 @@ import {
 } from '@worker-runtime/core';
 import type { ExecutionContext } from 'ava';
 import { aiSdk } from '../src/index.ts';
-import type { AiSdkOptions, ProviderOptions } from '../src/options.ts';
+import type { AiSdkOptions } from '../src/options.ts';
 import { FakeModelServer } from './fake-model-server.ts';
 
 /** The longest time to wait for a run. No run of these tests takes that long. */
@@ -20,7 +20,9 @@ const RUN_TIMEOUT_MS = 60_000;
 export interface SceneOptions extends Omit<AiSdkOptions, 'providers'> {
   readonly type?: 'openai-compatible' | 'anthropic';
   /** More options of the provider. */
-  readonly provider?: Pick<ProviderOptions, 'models' | 'providerOptions' | 'stallMs' | 'firstTokenMs'>;
+  readonly provider?: object;
+  /** More providers, beside the fake server. */
+  readonly providers?: AiSdkOptions['providers'];
   /** The store of all runtimes of the scene. Default: a memory store. */
   readonly store?: RuntimeStore;
   readonly key?: { readonly apiKeyEnv?: string; readonly apiKeyFile?: string };
@@ -69,11 +71,18 @@ export class ModelScene {
   /** Starts a runtime. Stops the previous one first, and uses its store. */
   async start(): Promise<void> {
     await this.#runtime?.stop();
-    const { type = 'openai-compatible', key = {}, provider = {}, store: _, ...rest } = this.#options;
+    const {
+      type = 'openai-compatible',
+      key = {},
+      provider = {},
+      providers = {},
+      store: _,
+      ...rest
+    } = this.#options;
     const plugin = aiSdk({
       retries: 0,
       ...rest,
-      providers: { fake: { type, baseUrl: this.server.url, ...key, ...provider } },
+      providers: { ...(providers as object), fake: { type, baseUrl: this.server.url, ...key, ...provider } },
     });
     const write = (fields: object, message: string): void => {
       this.logged.push(`${message} ${JSON.stringify(fields)}`);

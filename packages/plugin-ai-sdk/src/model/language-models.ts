@@ -7,12 +7,13 @@ import type { Secrets } from '../secrets.ts';
 import { AnthropicMessages } from './anthropic-messages.ts';
 import { boundedFetch } from './bounded-fetch.ts';
 import { ChatCompletions } from './chat-completions.ts';
+import { embeddedModel } from './embedded-model.ts';
 import type { RequestObserver } from './regular-answer.ts';
 import { regularFetch } from './regular-fetch.ts';
 import type { SilenceLimits } from './silence-limit.ts';
 
-/** The key of the provider's own options in the AI SDK. */
-type OptionsName = 'model' | 'anthropic';
+/** The key of the provider's own options in the AI SDK, or null if the options have their keys already. */
+type OptionsName = 'model' | 'anthropic' | null;
 
 /** The settings of one request to a model. */
 interface RequestSettings {
@@ -47,14 +48,26 @@ export class LanguageModels {
     const provider = this.#options.providers[providerName];
     if (!provider)
       throw new RuntimeError('ENGINE_UNAVAILABLE', `The provider "${providerName}" is no longer configured`);
+    const { stallMs = this.#options.stallMs, firstTokenMs } = provider;
+    const limits = { stallMs, firstTokenMs };
+    if (provider.type === 'embedded') {
+      const model = Object.hasOwn(provider.models, modelName) ? provider.models[modelName] : undefined;
+      if (!model)
+        throw new RuntimeError('ENGINE_UNAVAILABLE', `The model "${modelName}" is no longer configured`);
+      const { responseBytes } = this.#options;
+      return {
+        optionsName: null,
+        limits,
+        open: ({ observer }) => embeddedModel(model, observer, responseBytes),
+      };
+    }
+    const { baseUrl } = provider;
     const apiKey = await this.#secrets.read(provider, `the provider "${providerName}"`);
     const key = `${providerName} ${modelName}`;
     const refusals = {
       isKnown: (): boolean => this.#refusing.has(key),
       learn: () => void this.#refusing.add(key),
     };
-    const { baseUrl, stallMs = this.#options.stallMs, firstTokenMs } = provider;
-    const limits = { stallMs, firstTokenMs };
     if (provider.type === 'anthropic')
       return {
         optionsName: 'anthropic',

@@ -1,5 +1,12 @@
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import { type CallSettings, type ModelMessage, streamText, type TextStreamPart, type ToolSet } from 'ai';
+import {
+  type CallSettings,
+  type ModelMessage,
+  type ProviderMetadata as ProviderOptions,
+  streamText,
+  type TextStreamPart,
+  type ToolSet,
+} from 'ai';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
 import { beginning } from '../text-beginning.ts';
@@ -62,7 +69,9 @@ export async function* modelStream(
       messages,
       tools,
       ...(config.settings as CallSettings),
-      providerOptions: { [named.optionsName]: config.providerOptions as never },
+      providerOptions: (named.optionsName === null
+        ? config.providerOptions
+        : { [named.optionsName]: config.providerOptions }) as ProviderOptions,
       maxRetries: retries,
       abortSignal: request.signal,
       onError: () => {},
