@@ -217,7 +217,7 @@ for (const [title, page] of Object.entries(ENDLESS))
     const far = await FakeMcpServer.open(t);
     far.page = page;
     const scene = await openAt(t, far.url);
-    const workerId = await scene.create({}, { tools: ['far.look'] });
+    const workerId = await createWhenReady(scene, ['far.look']);
     t.true(far.lists.length <= 100);
     t.is(await learned(scene, workerId), 'result "seen"');
     t.true(
