@@ -85,6 +85,8 @@ class RuntimeProcess {
       remove: (log) => unlessKilled(() => store.remove(log)),
       putBlob: (log, name, body) => unlessKilled(() => store.putBlob(log, name, body)),
       blob: (log, name) => unlessKilled(() => store.blob(log, name)),
+      putPluginState: (name, body) => unlessKilled(() => store.putPluginState(name, body)),
+      pluginState: (name) => store.pluginState(name),
       putBundle: (bundle) => unlessKilled(() => store.putBundle(bundle)),
       head: (log) => store.head(log),
       read: (log, position, limits) => store.read(log, position, limits),

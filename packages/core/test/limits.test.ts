@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { bundleDigest } from '../src/commands/bundles.ts';
 import { type EngineOutput, engine } from '../src/contracts/engine.ts';
 import { DEFAULT_LIMITS, type Limits, resolveLimits } from '../src/contracts/limits.ts';
+import type { PluginState } from '../src/contracts/plugin.ts';
 import { type ErrorCode, RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { Runtime } from '../src/runtime/runtime.ts';
@@ -559,6 +560,17 @@ const limits: Record<keyof Limits, Reach> = {
     const { runtime } = await startRig(t, { limits: { bundleBytes: 30 } });
     const large = bundleOf(textOf(30));
     await refused(t, runtime.putBundle(bundleDigest(large), large), 'PAYLOAD_TOO_LARGE', 'bundleBytes', 30);
+  },
+  async pluginStateBytes(t) {
+    let state: PluginState | undefined;
+    const keeper = plugin('keeper', (host) => {
+      state = host.state;
+    });
+    await startRig(t, { plugins: [keeper], limits: { pluginStateBytes: 30 } });
+    await state?.write(textOf(28));
+    for (const large of [textOf(29), 'é'.repeat(15)])
+      await refused(t, state?.write(large) ?? never(), 'PAYLOAD_TOO_LARGE', 'pluginStateBytes', 30);
+    t.is(await state?.read(), textOf(28));
   },
   async commitTimeoutMs(t) {
     const faulty = faultyStore(memoryStore());

@@ -108,6 +108,14 @@ export class FsStore implements RuntimeStore {
     return this.#directory.blob(log, name);
   }
 
+  async putPluginState(name: string, body: Uint8Array): Promise<void> {
+    return this.#directory.putPluginState(name, body);
+  }
+
+  async pluginState(name: string): Promise<Uint8Array | null> {
+    return this.#directory.pluginState(name);
+  }
+
   async putBundle(bundle: StoredBundle): Promise<void> {
     return this.#directory.putBundle(bundle);
   }

@@ -51,6 +51,7 @@ const KINDS: Readonly<Record<string, RegExp>> = {
   events: /worker-log_v\..*\/events\.jsonl$/,
   keys: /worker-log_v\..*\/keys\.jsonl$/,
   bundle: /^bundles\/.*\.json$/,
+  state: /^plugins\/.*\.json$/,
 };
 
 const LOGS = ['log_v', 'log_1', 'log_2', 'log_3'];
@@ -64,6 +65,7 @@ const makeTemplate = async (): Promise<{ dir: string; texts: Map<string, string>
     for (const log of LOGS) await first.append(log, `${log} ${round} ${'é'.repeat(round)}`, true);
   }
   await first.store.putBundle({ digest: 'ab12', body: Buffer.from('{"a":1}') });
+  await first.store.putPluginState('plugin', Buffer.from('{"b":2}'));
   await first.store.close();
   const second = await new Writer({ dir }, first.texts).open();
   for (const log of ['log_v', 'log_1', 'log_2']) await second.append(log, 'in the tail', true);
@@ -143,6 +145,8 @@ const check = async (
   }
   if (kind !== 'bundle') t.is(Buffer.from((await writer.store.bundle('ab12')) ?? []).toString(), '{"a":1}');
   else await writer.store.bundle('ab12').catch((error: unknown) => t.is(codeOf(error), 'STORE_UNAVAILABLE'));
+  const state = Buffer.from((await writer.store.pluginState('plugin').catch(() => null)) ?? []).toString();
+  if (kind !== 'state') t.is(state, '{"b":2}');
   // If whole groups at the end of the write-ahead log are lost, nothing shows that they were ever written.
   if (isIncomplete && !mayAlter && kind !== 'segment')
     t.true(writer.findings.length > 0, 'missing lines were reported');

@@ -12,6 +12,9 @@ import { randomFrom, seedFrom } from './seed.ts';
 const RESERVE_BYTES = 16_384;
 const STATES = Number(process.env.POWER_LOSS_STATES ?? 120);
 
+/** In place of a log: the state of a plugin, whose `seq` is its version. */
+const STATE = 'state';
+
 /** An acknowledged change, and the number of steps that the disk had made by then. */
 interface Acknowledgement {
   readonly steps: number;
@@ -51,6 +54,7 @@ const runStore = async (
     heads.set(log, { seq: head.seq + 1, bytes: head.bytes + line.length });
     acknowledged.push({ steps: disk.steps, log, seq: head.seq + 1 });
   };
+  let version = 0;
   for (let life = 0; life < 3; life += 1) {
     // Half of the closings have no time for all logs, and note their progress.
     const closingMs = random() < 0.5 ? 0 : 3_000;
@@ -61,6 +65,14 @@ const runStore = async (
     for (let round = 0; round < 12; round += 1) {
       const logs = Array.from({ length: 4 }, () => `log_${Math.floor(random() * 6)}`);
       await Promise.all([...new Set(logs)].map((log) => write(store, log)));
+      if (random() < 0.3) {
+        version += 1;
+        await store.putPluginState(
+          'plugin',
+          Buffer.from(`${version}`.padStart(1 + Math.floor(random() * 3_000))),
+        );
+        acknowledged.push({ steps: disk.steps, log: STATE, seq: version });
+      }
       if (random() < 0.2) {
         const log = `log_${life}_${round}`;
         await write(store, log);
@@ -93,6 +105,9 @@ const check = async (
   const severe = findings.filter((finding) => finding.severity !== 'info');
   t.deepEqual(severe, [], `${what}: a power loss is not reported as damage`);
   const last = new Map(acknowledged.map(({ log, seq }) => [log, seq]));
+  const state = Number(Buffer.from((await store.pluginState('plugin')) ?? []).toString());
+  t.true(state >= (last.get(STATE) ?? 0), `${what}: the state is version ${state} of ${last.get(STATE)}`);
+  last.delete(STATE);
   for (const [log, seq] of isCommit ? last : []) {
     const stored = listed.get(log);
     if (seq === 0) t.is(stored, undefined, `${what}: ${log} was removed`);

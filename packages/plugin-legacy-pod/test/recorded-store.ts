@@ -65,6 +65,8 @@ export const recordedStore = async (path: string): Promise<RuntimeStore> => {
     keys: (log) => inner.keys(log),
     putBlob: (log, name, body) => inner.putBlob(log, name, body),
     blob: (log, name) => inner.blob(log, name),
+    putPluginState: (name, body) => inner.putPluginState(name, body),
+    pluginState: (name) => inner.pluginState(name),
     putBundle: (bundle) => inner.putBundle(bundle),
     bundle: (digest) => inner.bundle(digest),
     bundles: () => inner.bundles(),

@@ -95,6 +95,8 @@ export const DEFAULT_LIMITS = {
   bundles: 10_000,
   /** The size of a config bundle. PAYLOAD_TOO_LARGE. */
   bundleBytes: 1_048_576,
+  /** The size of the state of a plugin, as JSON. PAYLOAD_TOO_LARGE. */
+  pluginStateBytes: 1_048_576,
   /**
    * The time that the store has for the commit of a command. STORE_UNAVAILABLE; the runtime then asks the store what
    * the log holds.

@@ -1,5 +1,6 @@
 import type { Engine } from './engine.ts';
 import type { PluginHooks } from './hooks.ts';
+import type { JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';
 import type { ServedRuntime } from './served-runtime.ts';
 import type { RuntimeStore } from './store.ts';
@@ -39,12 +40,32 @@ export interface RuntimePlugin {
   apply(host: PluginHost): void;
 }
 
+/**
+ * A value of a plugin that outlives the process, in the store of the runtime, under the name of the plugin. It is private:
+ * no event and no answer shows it.
+ */
+export interface PluginState {
+  /**
+   * Returns the value that was written last, or null. Writes that are in progress come first.
+   * @throws RUNTIME_NOT_READY before `opened` · RUNTIME_STOPPING · STORE_CORRUPT the value is not readable · STORE_UNAVAILABLE
+   */
+  read(): Promise<JsonValue>;
+  /**
+   * Replaces the value. On return it is as durable as an event. Writes happen in the order of their calls. After a
+   * failure either of the two values is stored.
+   * @throws INVALID_REQUEST the value is not JSON · PAYLOAD_TOO_LARGE `limits.pluginStateBytes` · RUNTIME_NOT_READY before
+   * `opened` · RUNTIME_STOPPING · STORE_FULL · STORE_UNAVAILABLE · STORE_LOST
+   */
+  write(value: JsonValue): Promise<void>;
+}
+
 /** The interface of a runtime for its plugins. */
 export interface PluginHost {
   /** The runtime. It refuses commands until it is running. */
   readonly runtime: ServedRuntime;
   readonly hooks: PluginHooks;
   readonly log: Logger;
+  readonly state: PluginState;
   /** Registers the store. @throws PLUGIN_CONFLICT another plugin registered one; the message names both plugins */
   useStore(store: RuntimeStore): void;
   /** Registers an engine. @throws PLUGIN_CONFLICT its name is taken; the message names both plugins */

@@ -232,6 +232,14 @@ export interface RuntimeStore {
   /** Returns a blob of a log, or null if the log has none of this name. */
   blob(log: string, name: string): Promise<Uint8Array | null>;
 
+  /**
+   * Keeps the state of a plugin in place of the one before, under a name of at most 128 visible ASCII characters. On return
+   * it is as durable as an append. After a failure either of the two states is kept, as a whole.
+   */
+  putPluginState(name: string, body: Uint8Array): Promise<void>;
+  /** Returns the state that was kept last under a name, or null. */
+  pluginState(name: string): Promise<Uint8Array | null>;
+
   /** Keeps a bundle under its digest. A repeated call is not an error. */
   putBundle(bundle: StoredBundle): Promise<void>;
   /** Returns the content of a bundle, or null for an unknown digest. */

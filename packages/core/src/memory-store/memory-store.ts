@@ -23,6 +23,7 @@ class MemoryStore implements RuntimeStore {
   readonly #runtimeId = mintId('runtime');
   readonly #logs = new Map<string, MemoryLog>();
   readonly #bundles = new Map<string, Uint8Array>();
+  readonly #states = new Map<string, Uint8Array>();
   #host: StoreHost | null = null;
 
   async open(host: StoreHost): Promise<OpenedStore> {
@@ -70,6 +71,16 @@ class MemoryStore implements RuntimeStore {
 
   async blob(log: string, name: string): Promise<Uint8Array | null> {
     return this.#log(log).blobs.get(name) ?? null;
+  }
+
+  async putPluginState(name: string, body: Uint8Array): Promise<void> {
+    this.#openHost();
+    this.#states.set(name, body);
+  }
+
+  async pluginState(name: string): Promise<Uint8Array | null> {
+    this.#openHost();
+    return this.#states.get(name) ?? null;
   }
 
   async putBundle(bundle: StoredBundle): Promise<void> {

@@ -6,6 +6,7 @@ import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import { tapsOf } from './hook-guard.ts';
+import { type StateOptions, StoredState } from './stored-state.ts';
 
 interface Release {
   readonly plugin: string;
@@ -34,6 +35,12 @@ export class Registrations {
   readonly #owners = new Map<string, string>();
   #areTapsOpen = true;
   #isReleased = false;
+
+  readonly #states: StateOptions;
+
+  constructor(states: StateOptions) {
+    this.#states = states;
+  }
 
   /** Registers the store and the engines of the options. @throws PLUGIN_CONFLICT two engines have one name */
   addOptions(engines: readonly Engine[], store: RuntimeStore | undefined): void {
@@ -119,6 +126,7 @@ export class Registrations {
         warn: (fields, message) => log.warn({ plugin, ...fields }, message),
         error: (fields, message) => log.error({ plugin, ...fields }, message),
       },
+      state: new StoredState(plugin, this.#states),
       useStore: (store) => {
         assertOpen();
         this.#useStore(store, plugin);

@@ -163,7 +163,11 @@ export class Runtime implements ServedRuntime {
         });
       },
     });
-    const registrations = new Registrations();
+    const registrations = new Registrations({
+      clock,
+      limits: this.limits,
+      openStore: () => this.#lifecycle.opened().store,
+    });
     this.#lifecycle = new Lifecycle({
       limits: this.limits,
       clock,

@@ -42,6 +42,8 @@ const WRITES = {
   remove: true,
   putBlob: true,
   blob: false,
+  putPluginState: true,
+  pluginState: false,
   putBundle: true,
   bundle: false,
   bundles: false,
@@ -57,7 +59,7 @@ export interface StoreCall {
   readonly log: string | null;
   /** The batch of a `create` or an `append`, or null. */
   readonly batch: Batch | null;
-  /** True for create, append, remove, putBlob and putBundle. */
+  /** True for create, append, remove, putBlob, putPluginState and putBundle. */
   readonly isWrite: boolean;
 }
 
@@ -238,6 +240,14 @@ export class FaultyStore implements RuntimeStore {
 
   blob(log: string, name: string): Promise<Uint8Array | null> {
     return this.#call('blob', log, null, () => this.#inner.blob(log, name));
+  }
+
+  putPluginState(name: string, body: Uint8Array): Promise<void> {
+    return this.#call('putPluginState', null, null, () => this.#inner.putPluginState(name, body));
+  }
+
+  pluginState(name: string): Promise<Uint8Array | null> {
+    return this.#call('pluginState', null, null, () => this.#inner.pluginState(name));
   }
 
   putBundle(bundle: StoredBundle): Promise<void> {

@@ -20,6 +20,7 @@ export class Layout {
   readonly workers: string;
   readonly bundles: string;
   readonly blobs: string;
+  readonly plugins: string;
   readonly trash: string;
   readonly rescued: string;
 
@@ -33,6 +34,7 @@ export class Layout {
     this.workers = join(root, 'workers');
     this.bundles = join(root, 'bundles');
     this.blobs = join(root, 'blobs');
+    this.plugins = join(root, 'plugins');
     this.trash = join(root, 'trash');
     this.rescued = join(root, 'rescued');
   }
@@ -51,6 +53,10 @@ export class Layout {
 
   blob(log: string, name: string): string {
     return join(this.blobsOf(log), fileNameOf(name));
+  }
+
+  pluginState(name: string): string {
+    return join(this.plugins, `${fileNameOf(name)}.json`);
   }
 
   worker(directory: string): string {

@@ -14,6 +14,7 @@ import { BlobFiles } from '../files/blob-files.ts';
 import { BundleFiles } from '../files/bundle-files.ts';
 import { inspect } from '../files/inspection.ts';
 import type { LogEntry } from '../files/log-entry.ts';
+import { PluginStateFiles } from '../files/plugin-state-files.ts';
 import { WorkerFiles } from '../files/worker-files.ts';
 import { checkVersion, type FoundIdentity, readIdentity, writeIdentity } from '../layout/identity.ts';
 import type { Layout } from '../layout/layout.ts';
@@ -47,7 +48,7 @@ const isUnused = async (disk: Disk, layout: Layout, identity: FoundIdentity): Pr
 };
 
 const makeDirectories = async (disk: Disk, layout: Layout): Promise<void> => {
-  for (const path of [layout.wal, layout.workers, layout.bundles, layout.blobs, layout.trash])
+  for (const path of [layout.wal, layout.workers, layout.bundles, layout.blobs, layout.plugins, layout.trash])
     await disk.makeDirectory(path);
   await disk.syncDirectory(layout.root);
 };
@@ -185,7 +186,9 @@ const assemble = async (
   const reads = new Lane();
   const bundles = new BundleFiles(disk, layout, backlog.lane, reads);
   const blobs = new BlobFiles(disk, layout, backlog.lane, reads);
+  const pluginStates = new PluginStateFiles(disk, layout, backlog.lane, reads);
   await blobs.removeOthers((id) => entries.has(id)).catch(() => {});
+  await pluginStates.removeIncomplete().catch(() => {});
   const { keptKeys } = host;
   return {
     disk,
@@ -197,6 +200,7 @@ const assemble = async (
     checkpoints,
     bundles,
     blobs,
+    pluginStates,
     reads,
     keptKeys,
     report,

@@ -22,6 +22,7 @@ import type { BundleFiles } from '../files/bundle-files.ts';
 import { reportDamage, reportUnreadable } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
+import type { PluginStateFiles } from '../files/plugin-state-files.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
 import { encodeKeys } from '../layout/key-lines.ts';
 import { NEWLINE, seqAt } from '../layout/line.ts';
@@ -52,6 +53,7 @@ export interface StoreParts {
   readonly checkpoints: Checkpoints;
   readonly bundles: BundleFiles;
   readonly blobs: BlobFiles;
+  readonly pluginStates: PluginStateFiles;
   /** The lane of the reads. */
   readonly reads: Lane;
   /** The number of key entries of each log that the runtime reads back. */
@@ -210,6 +212,18 @@ export class StoreDirectory {
   async blob(log: string, name: string): Promise<Uint8Array | null> {
     this.#entry(log);
     return this.#parts.blobs.get(log, name);
+  }
+
+  async putPluginState(name: string, body: Uint8Array): Promise<void> {
+    const { pluginStates, log } = this.#parts;
+    // also before, because an owner after this one has a state of its own, which must not be replaced
+    await log.assertOwned();
+    await pluginStates.put(name, body);
+    await log.assertOwned();
+  }
+
+  pluginState(name: string): Promise<Uint8Array | null> {
+    return this.#parts.pluginStates.get(name);
   }
 
   async putBundle(bundle: StoredBundle): Promise<void> {

@@ -119,6 +119,35 @@ export const documentTests = (contract: Contract): void => {
     },
   );
 
+  contract(
+    'the state of a plugin is the one that was kept last, before and after a reopen',
+    async (t, scene) => {
+      const names = ['webhooks', 'a.b/C:1', '~'.repeat(128)];
+      for (let round = 0; round < 3; round += 1) {
+        for (const [index, name] of names.entries()) {
+          const before = await scene.store.pluginState(name);
+          const states = [0, 1, 2].map((version) =>
+            Buffer.from(`${round}.${version}\n\0\xff`.repeat(1 + (3 - version) * index * 20_000), 'latin1'),
+          );
+          if (round === 0) t.is(before, null);
+          else scene.checkBytes(before ?? new Uint8Array(0), Buffer.from(`${round - 1} of ${name}`), name);
+          for (const state of states) {
+            await scene.store.putPluginState(name, state);
+            scene.checkBytes((await scene.store.pluginState(name)) ?? new Uint8Array(0), state, name);
+          }
+          await scene.store.putPluginState(name, Buffer.from(`${round} of ${name}`));
+        }
+        t.is(await scene.store.pluginState('none'), null);
+        t.deepEqual(await scene.store.bundles(), []);
+        await scene.reopen();
+      }
+      await scene.store.putPluginState('webhooks', new Uint8Array(0));
+      await scene.reopen();
+      t.is((await scene.store.pluginState('webhooks'))?.length, 0);
+      await scene.checkListing();
+    },
+  );
+
   contract('bundles are found by digest and listed in order, before and after a reopen', async (t, scene) => {
     const bodies = new Map<string, Uint8Array>();
     for (let index = 0; index < 20; index += 1) {

@@ -60,6 +60,7 @@ export const killingTests = (contract: Contract): void => {
       for (const log of ['log_a', 'log_b', 'log_c'])
         await scene.begin(log, ['created', 'input'], { hasKeys: true });
       await scene.store.putBundle({ digest: 'ab12', body: Buffer.from('{}') });
+      await scene.store.putPluginState('plugin', Buffer.from('an earlier state'));
       await scene.reopen();
       await scene.begin('log_d', ['created after the reopen']);
       await scene.add('log_a', ['one', 'two'], true);
@@ -67,6 +68,8 @@ export const killingTests = (contract: Contract): void => {
       await scene.remove('log_c');
       await scene.store.putBundle({ digest: 'cd34', body: Buffer.from('[]') });
       for (let round = 0; round < 3; round += 1) {
+        const state = Buffer.from(`state ${round}`.repeat(1 + round * 10_000));
+        await scene.store.putPluginState('plugin', state);
         await scene.kill();
         await scene.open();
         t.is(scene.runtimeId, runtimeId);
@@ -74,7 +77,33 @@ export const killingTests = (contract: Contract): void => {
         await scene.checkAll();
         for (const log of scene.models.keys()) await scene.checkKeys(log);
         t.deepEqual(await scene.store.bundles(), ['ab12', 'cd34']);
+        scene.checkBytes((await scene.store.pluginState('plugin')) ?? new Uint8Array(0), state, 'the state');
         await scene.add('log_a', [`after kill ${round}`], true);
+      }
+    },
+    'kill',
+  );
+
+  contract(
+    'P11: a kill while a state is replaced leaves one of the two, and never a part of one',
+    async (t, scene) => {
+      const stateOf = (version: number): Buffer => Buffer.from(`version ${version}\n`.repeat(20_000));
+      await scene.store.putPluginState('plugin', stateOf(0));
+      for (let version = 1; version <= 8; version += 1) {
+        let isAcknowledged = false;
+        scene.store.putPluginState('plugin', stateOf(version)).then(
+          () => {
+            isAcknowledged = true;
+          },
+          () => {},
+        );
+        for (let turn = 0; turn < version; turn += 1) await nextTurn();
+        await scene.kill();
+        await scene.open();
+        const kept = Buffer.from((await scene.store.pluginState('plugin')) ?? []);
+        const isNew = kept.equals(stateOf(version));
+        t.true(isNew || (!isAcknowledged && kept.equals(stateOf(version - 1))), `version ${version}`);
+        await scene.store.putPluginState('plugin', stateOf(version));
       }
     },
     'kill',

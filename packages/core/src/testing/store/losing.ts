@@ -17,6 +17,8 @@ const callsOf = (store: RuntimeStore, model: LogModel) => ({
   remove: () => store.remove('log_a'),
   putBlob: () => store.putBlob('log_a', 'b', new Uint8Array(1)),
   blob: () => store.blob('log_a', 'b'),
+  putPluginState: () => store.putPluginState('late', new Uint8Array(1)),
+  pluginState: () => store.pluginState('late'),
   putBundle: () => store.putBundle({ digest: 'ab12', body: new Uint8Array(1) }),
   bundle: () => store.bundle('ab12'),
   bundles: () => store.bundles(),
@@ -63,6 +65,7 @@ export const losingTests = (contract: Contract): void => {
       for (const [name, call] of Object.entries(callsOf(first, model)))
         await scene.refuses('STORE_LOST', name, call);
       t.is(scene.losses.length, 1);
+      t.is(await second.pluginState('late'), null, 'a late state does not replace that of the second owner');
 
       // What the first owner wrote late is void for good, and its close does not disturb the second owner.
       t.deepEqual(await second.head('log_a'), model.head);
