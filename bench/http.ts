@@ -17,18 +17,18 @@ const run = promisify(execFile);
 const PROGRAM = new URL('http-client-process.ts', import.meta.url).pathname;
 
 /** Sends requests from another process, so that they take no time of the server. */
-const load = async (plan: Load): Promise<Loaded> => {
+export const load = async (plan: Load): Promise<Loaded> => {
   const { stdout } = await run(process.execPath, ['--import=tsx', PROGRAM, JSON.stringify(plan)]);
   return JSON.parse(stdout) as Loaded;
 };
 
-const get = (path: string, accept: string): string =>
+export const get = (path: string, accept: string): string =>
   `GET ${path} HTTP/1.1\r\nhost: localhost\r\naccept: ${accept}\r\n\r\n`;
 const post = (path: string, body: string): string =>
   `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nprefer: wait=30\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
-const inputOf = (workerId: string): string =>
-  post(`/v1/runtimes/self/workers/${workerId}/inputs`, JSON.stringify({ text: TEXT }));
-const workerIds = (count: number): readonly string[] =>
+export const inputOf = (workerId: string, runtimeId = 'self'): string =>
+  post(`/v1/runtimes/${runtimeId}/workers/${workerId}/inputs`, JSON.stringify({ text: TEXT }));
+export const workerIds = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, at) => `worker-${at}`);
 
 /** Runs a plain server until `use` has resolved. */
@@ -151,7 +151,7 @@ export const inputsOverHttp: Bench = {
         });
       },
       async (port) => {
-        const requests = workerIds(CONNECTIONS).map(inputOf);
+        const requests = workerIds(CONNECTIONS).map((workerId) => inputOf(workerId));
         return (await load({ port, requests, status: 200, total: INPUTS })).perSecond;
       },
     ),
@@ -165,7 +165,9 @@ export const inputsOverHttp: Bench = {
         { waitMs: 10_000 },
       );
       receipt = JSON.stringify(answer);
-      return (await load({ port, requests: ids.map(inputOf), status: 200, total: INPUTS })).perSecond;
+      return (
+        await load({ port, requests: ids.map((workerId) => inputOf(workerId)), status: 200, total: INPUTS })
+      ).perSecond;
     }),
 };
 

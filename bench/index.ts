@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { crowdPause, crowdTail } from './crowd.ts';
 import { durableEvents, durableJobs, serialJobs } from './durable.ts';
+import { inputsThroughRegistry, pagesThroughRegistry } from './hop.ts';
 import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
 import { type Bench, measure, type Result } from './measurement.ts';
 import { memoryEvents, memoryJobs } from './memory.ts';
@@ -28,6 +29,8 @@ const BENCHES: readonly Bench[] = [
   pagesOverHttp,
   inputsOverHttp,
   quietBesideFlood,
+  pagesThroughRegistry,
+  inputsThroughRegistry,
   fanOut,
   stalled,
   catchUpOverWebSocket,

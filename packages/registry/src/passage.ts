@@ -9,7 +9,6 @@ import {
 } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { RuntimeError } from '@worker-runtime/core';
 import { covers, isPermission } from '@worker-runtime/core/scope';
 
@@ -97,11 +96,12 @@ const send = (
   const isSecure = base.startsWith('https:');
   const sent = (isSecure ? httpsRequest : httpRequest)(`${base}${path}`, { method, headers, agent });
   const limit = setTimeout(() => sent.destroy(new Error('no answer in time')), headMs);
-  const connecting = setTimeout(() => sent.destroy(new Error('no connection in time')), CONNECT_MS);
-  const connected = (): void => clearTimeout(connecting);
+  let connecting: NodeJS.Timeout | undefined;
   sent.once('socket', (socket) => {
-    if (!socket.connecting) connected();
-    else socket.once(isSecure ? 'secureConnect' : 'connect', connected);
+    // most requests use a kept connection
+    if (!socket.connecting) return;
+    connecting = setTimeout(() => sent.destroy(new Error('no connection in time')), CONNECT_MS);
+    socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
   });
   const over = (): void => {
     clearTimeout(limit);
@@ -236,13 +236,28 @@ const passAnswer = async (
     response.end(refusal);
     return status;
   }
-  // the head goes out before the first event of a stream
-  response.flushHeaders();
-  answer.setTimeout(SILENCE_MS, () => answer.destroy(new Error('silence')));
-  // a stream that breaks off breaks off for the client too, which resumes after its cursor
-  await pipeline(answer, response).catch(() => {});
+  // the head of a stream goes out before its first event; that of a page goes out with its first bytes
+  if (answer.headers['content-length'] === undefined) response.flushHeaders();
+  answer.setTimeout(SILENCE_MS, () => answer.destroy());
+  await passBody(answer, response);
   return status;
 };
+
+/** Passes a body until its end. One that breaks off breaks off for the client too, which resumes a stream after its cursor. */
+const passBody = (answer: IncomingMessage, to: Duplex | ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    const over = (): void => {
+      answer.destroy();
+      resolve();
+    };
+    answer.on('error', () => {});
+    if (to.destroyed) return over();
+    answer.once('close', () => {
+      if (!answer.complete) to.destroy();
+    });
+    to.once('close', over);
+    answer.pipe(to);
+  });
 
 /** Returns the offered subprotocols without tokens of the caller. */
 const protocolsOf = (headers: IncomingHttpHeaders): string | undefined =>
@@ -301,7 +316,7 @@ export const passSocket = async (
   }
   socket.write(rawHeadOf(answer, other !== null));
   if (other === null) {
-    await pipeline(answer, socket).catch(() => {});
+    await passBody(answer, socket);
     return;
   }
   other.on('error', () => {});

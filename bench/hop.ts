@@ -1,0 +1,87 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { silentLogger } from '@worker-runtime/core';
+import { UNLIMITED } from '@worker-runtime/core/scope';
+import { HttpServer } from '@worker-runtime/plugin-http';
+import { Registry } from '@worker-runtime/registry';
+import { get, inputOf, load, workerIds } from './http.ts';
+import type { Loaded } from './http-client-process.ts';
+import type { Bench } from './measurement.ts';
+import { inScratch } from './scratch.ts';
+
+const PROGRAM = new URL('remote-runtime-process.ts', import.meta.url).pathname;
+const CONNECTIONS = 16;
+const PAGES = 6_000;
+const INPUTS = 6_000;
+
+interface Remote {
+  readonly port: number;
+  readonly runtimeId: string;
+}
+
+/** Runs a runtime in another process until `use` has resolved. */
+const withRemote = <T>(use: (remote: Remote) => Promise<T>): Promise<T> =>
+  inScratch(async (dir) => {
+    const child = fork(PROGRAM, [dir], { execArgv: ['--import=tsx'] });
+    const [remote] = (await once(child, 'message')) as [Remote];
+    try {
+      return await use(remote);
+    } finally {
+      child.disconnect();
+      await once(child, 'exit');
+    }
+  });
+
+/** Runs the server of a registry with this remote runtime in this process until `use` has resolved. */
+const withHop = async <T>({ port, runtimeId }: Remote, use: (port: number) => Promise<T>): Promise<T> => {
+  const registry = new Registry([{ name: 'far', url: `http://127.0.0.1:${port}`, runtimeId }]);
+  const server = new HttpServer(registry, { port: 0 }, silentLogger);
+  const caller = { name: null, scope: UNLIMITED, expiresAt: null, withdrawn: null };
+  await server.listen({ isOpen: true, identify: () => caller, identifyUpgrade: () => caller });
+  try {
+    return await use(Number(new URL(server.url).port));
+  } finally {
+    await server.close();
+    registry.close();
+  }
+};
+
+type Measured = (port: number, runtimeId: string) => Promise<Loaded>;
+
+const readPages: Measured = (port, runtimeId) => {
+  const path = `/v1/runtimes/${runtimeId}/workers/ada/events?after=start&limit=100`;
+  const requests = Array.from({ length: CONNECTIONS }, () => get(path, 'application/x-ndjson'));
+  return load({ port, requests, status: 200, total: PAGES });
+};
+
+const sendInputs: Measured = (port, runtimeId) => {
+  const requests = workerIds(CONNECTIONS).map((workerId) => inputOf(workerId, runtimeId));
+  return load({ port, requests, status: 200, total: INPUTS });
+};
+
+const through = (measured: Measured): Promise<Loaded> =>
+  withRemote((remote) => withHop(remote, (port) => measured(port, remote.runtimeId)));
+const direct = (measured: Measured): Promise<Loaded> =>
+  withRemote(({ port, runtimeId }) => measured(port, runtimeId));
+
+/** Measures pages of a remote runtime through a registry. The hop is a second server for each byte. */
+export const pagesThroughRegistry: Bench = {
+  id: 'B13',
+  what: `pages of 100 events of a remote runtime through a registry, over ${CONNECTIONS} connections, vs direct`,
+  unit: 'pages/s',
+  better: 'more',
+  goal: 0.45,
+  floor: async () => (await direct(readPages)).perSecond,
+  figure: async () => (await through(readPages)).perSecond,
+};
+
+/** Measures inputs of a remote runtime through a registry. */
+export const inputsThroughRegistry: Bench = {
+  id: 'B13i',
+  what: `durable inputs with their whole runs of a remote runtime through a registry, over ${CONNECTIONS} connections, vs direct`,
+  unit: 'inputs/s',
+  better: 'more',
+  goal: 0.9,
+  floor: async () => (await direct(sendInputs)).perSecond,
+  figure: async () => (await through(sendInputs)).perSecond,
+};
