@@ -241,3 +241,53 @@ test('sources that are not valid are refused with what to change, and nothing st
     ['here'],
   );
 });
+
+test('P26: the document of a registry has each operation of a runtime, and the lists across', async (t) => {
+  const { place, hop } = await scene(t);
+  const pathsOf = async (base: string): Promise<readonly string[]> => {
+    const document = (await (await fetch(`${base}/openapi.json`)).json()) as {
+      readonly paths: Readonly<Record<string, object>>;
+    };
+    return Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    );
+  };
+  const [direct, through] = await Promise.all([pathsOf(place.directUrl), pathsOf(hop.url)]);
+  t.deepEqual(
+    direct.filter((operation) => !through.includes(operation)),
+    [],
+  );
+  t.deepEqual(through.filter((operation) => !direct.includes(operation)).sort(), [
+    'get /v1/requests',
+    'get /v1/workers',
+  ]);
+});
+
+test('P29: a runtime that hangs holds up only the requests to itself', async (t) => {
+  const [hung, well] = await Promise.all([RemotePlace.start(), RemotePlace.start()]);
+  const hop = await Hop.start([
+    { name: 'hung', url: hung.gate.url, runtimeId: hung.runtime.runtimeId },
+    { name: 'well', url: well.gate.url, runtimeId: well.runtime.runtimeId },
+  ]);
+  t.teardown(async () => {
+    await hop.close();
+    await Promise.all([hung.dispose(), well.dispose()]);
+  });
+  const pathOf = (place: RemotePlace): string => `${hop.url}/v1/runtimes/${place.runtime.runtimeId}/workers`;
+  t.is((await fetch(pathOf(hung))).status, 200);
+  hung.gate.hang();
+  const abort = new AbortController();
+  let settled = 0;
+  const waiting = Array.from({ length: 100 }, () =>
+    fetch(pathOf(hung), { signal: abort.signal }).then(
+      () => {
+        settled += 1;
+      },
+      () => {},
+    ),
+  );
+  for (let round = 0; round < 50; round += 1) t.is((await fetch(pathOf(well))).status, 200);
+  t.is(settled, 0, 'the requests to the other runtime still wait');
+  abort.abort();
+  await Promise.all(waiting);
+});
