@@ -35,7 +35,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
   ],
   'packages/plugin-http': [
     ['access', 'exchanges', 'logging', 'metrics', 'traffic', 'wire'],
-    ['directory', 'errors', 'options', 'route-table', 'streams'],
+    ['directory', 'embedder', 'errors', 'options', 'route-table', 'streams'],
     ['one-runtime', 'schema'],
     ['routes'],
     ['app', 'upgrades'],

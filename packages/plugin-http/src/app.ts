@@ -15,6 +15,7 @@ import {
   type Readiness,
   type Upstream,
 } from './directory.ts';
+import { beforeAnswer, type Embedder, removePrefix } from './embedder.ts';
 import { answerError, logRefusal } from './errors/answer-error.ts';
 import { typedError } from './errors/framework-error.ts';
 import { STATUS_OF } from './errors/problem.ts';
@@ -30,6 +31,7 @@ import { bundleRoutes } from './routes/bundles.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { pathParameter, type RouteContext } from './routes/context.ts';
 import { contractRoutes } from './routes/contract.ts';
+import { embedderRoutes } from './routes/embedder.ts';
 import { type Extra, extraRoutes } from './routes/extra.ts';
 import { healthRoutes } from './routes/health.ts';
 import { historyRoutes } from './routes/history.ts';
@@ -65,6 +67,8 @@ export interface AppParts {
   readonly routes: RouteTable;
   /** The resources of other plugins. */
   readonly extras?: readonly Extra[];
+  /** The parts of the program around the server. */
+  readonly embedder?: Embedder;
   /** True if only an upgrade can get the requested resource. */
   readonly isWebSocket?: (request: IncomingMessage) => boolean;
 }
@@ -84,7 +88,7 @@ const RUNTIME_ROUTES = [
 
 /** Creates the server. Every request passes one gate, and every error is answered in one place. */
 export const createApp = (parts: AppParts): FastifyInstance => {
-  const { directory, options, streams, answers, bodies, log } = parts;
+  const { directory, options, streams, answers, bodies, log, embedder = {} } = parts;
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     answerError(parts.log, typedError(error, options.bodyBytes), request, reply);
 
@@ -112,11 +116,12 @@ export const createApp = (parts: AppParts): FastifyInstance => {
       reply.header('x-request-id', request.id);
       // no hook has seen the request
       request.caller = ANYONE;
+      record(request, reply, parts);
       fail(error, request as FastifyRequest, reply as FastifyReply);
     },
   });
 
-  takeTurns(app, parts.turns);
+  takeTurns(app, parts.turns, embedder);
   acceptJsonBodies(app, (request, bytes) => bodyArrived(bodies, request, bytes));
   app.setErrorHandler(fail);
   app.setNotFoundHandler((request) => {
@@ -129,10 +134,11 @@ export const createApp = (parts: AppParts): FastifyInstance => {
 
   const context: RouteContext = { directory, streams, connections: parts.connections, reads: new Reads() };
   healthRoutes(app, context);
-  contractRoutes(parts.routes)(app, context);
+  contractRoutes(parts.routes, embedder)(app, context);
   metricsRoute(parts.measurements)(app, context);
   runtimesRoute(app, context);
   if (isOfSeveral(directory)) acrossRoutes(directory)(app, context);
+  embedderRoutes(embedder.routes ?? [])(app, context);
   app.register(
     async (scope) => {
       for (const routes of [...RUNTIME_ROUTES, extraRoutes(parts.extras ?? [])]) routes(scope, context);
@@ -153,11 +159,17 @@ const upgradesWithoutBody = (): object => ({
   },
 });
 
-/** Makes the server handle the requests of a connection one after another. */
-const takeTurns = ({ server }: FastifyInstance, turns: Turns): void => {
+/** Makes the server handle the requests of a connection one after another, and without their prefix. */
+const takeTurns = ({ server }: FastifyInstance, turns: Turns, { prefix }: Embedder): void => {
   const handlers = server.listeners('request') as RequestHandler[];
   server.removeAllListeners('request');
-  for (const handle of handlers) server.on('request', turns.inTurn(handle));
+  for (const handle of handlers) {
+    const inTurn = turns.inTurn(handle);
+    server.on('request', (request, response) => {
+      removePrefix(request, prefix);
+      inTurn(request, response);
+    });
+  }
 };
 
 /** Returns the error for a path that no route matches. For a path of another API version it names the supported one. */
@@ -175,20 +187,20 @@ const unknownPathError = (url: string): RuntimeError => {
 };
 
 /** Adds the checks that every request has to pass, in this order, before its body is read. */
-const addGate = (
-  app: FastifyInstance,
-  { directory, hostCheck, access, exchanges, connections, answers, routes, isWebSocket }: AppParts,
-): void => {
+const addGate = (app: FastifyInstance, parts: AppParts): void => {
+  const { directory, hostCheck, access, exchanges, connections, answers, routes, isWebSocket } = parts;
   routes.watch(app);
   app.decorateRequest('caller');
   app.decorateRequest('served');
   app.decorateRequest('isStream', false);
+  app.decorateRequest('refusal', null);
   connections.watch(app.server);
 
   app.addHook('onRequest', async (request, reply) => {
     const { headers, raw, routeOptions } = request;
     exchanges.add(reply.raw);
     request.caller = ANYONE;
+    record(request, reply, parts);
     reply.headers({
       'x-request-id': request.id,
       'cache-control': 'no-store',
@@ -265,6 +277,20 @@ const passOn = async (
   await upstream.pass(request.raw, raw, request.caller);
   request.isStream = true;
   return reply.hijack();
+};
+
+/** Reports the answer to the embedder before it is sent. */
+const record = (
+  request: FastifyRequest<never, never, never, never> | FastifyRequest,
+  reply: FastifyReply | { readonly raw: FastifyReply['raw'] },
+  { embedder, log }: AppParts,
+): void => {
+  const { record: report } = embedder ?? {};
+  if (report === undefined) return;
+  beforeAnswer(reply.raw, log, (status, location) => {
+    const { raw, caller, refusal, id: correlationId } = request as FastifyRequest;
+    report({ request: raw, caller, status, code: refusal, location, correlationId });
+  });
 };
 
 /** Counts every answer, and logs the successful ones: an error has a log line already. */

@@ -10,6 +10,7 @@ import { ConnectionLimit } from './access/connection-limit.ts';
 import { HostCheck, isLoopback } from './access/host-check.ts';
 import { createApp } from './app.ts';
 import type { Directory } from './directory.ts';
+import type { Embedder } from './embedder.ts';
 import { Exchanges } from './exchanges.ts';
 import { Measurements } from './metrics/measurements.ts';
 import { type HttpOptions, type ResolvedOptions, resolveOptions } from './options.ts';
@@ -25,6 +26,7 @@ export class HttpServer {
   readonly #directory: Directory;
   readonly #options: ResolvedOptions;
   readonly #log: Logger;
+  readonly #embedder: Embedder;
   readonly #hostCheck: HostCheck;
   readonly #upgrades: UpgradeHandler[] = [];
   readonly #webSockets: ((request: IncomingMessage) => boolean)[] = [];
@@ -42,11 +44,12 @@ export class HttpServer {
    * The options `tokens` and `tokenFile` are those of the plugin: a server gets its callers from `listen`.
    * @throws INVALID_REQUEST an option is unknown or invalid
    */
-  constructor(directory: Directory, httpOptions: HttpOptions, log: Logger) {
+  constructor(directory: Directory, httpOptions: HttpOptions, log: Logger, embedder: Embedder = {}) {
     const options = resolveOptions(httpOptions);
     this.#directory = directory;
     this.#options = options;
     this.#log = log;
+    this.#embedder = embedder;
     this.#hostCheck = new HostCheck(options);
     this.#answers = new ByteTotal(options.totalAnswerBytes, options.stallMs);
     this.#bodies = new ByteTotal(options.totalBodyBytes);
@@ -109,6 +112,7 @@ export class HttpServer {
       access,
       routes: new RouteTable(),
       extras: this.#extras,
+      embedder: this.#embedder,
       isWebSocket: (request) => this.#webSockets.some((matches) => matches(request)),
       streams: this.#streams,
       exchanges: this.#exchanges,
@@ -151,6 +155,7 @@ export class HttpServer {
       turns,
       log: this.#log,
       directory: this.#directory,
+      embedder: this.#embedder,
       check: async (request) => {
         this.#hostCheck.assert(request, false);
         const caller = await access.identifyUpgrade(request);

@@ -2,10 +2,18 @@ import type { RuntimePlugin } from '@worker-runtime/core';
 import type { Permission } from '@worker-runtime/core/scope';
 import { type HttpListener, http } from './http.ts';
 
-export type { Access } from './access/access.ts';
+export { type Access, bearerTokenOf } from './access/access.ts';
 export { assertMay, type Caller } from './access/caller.ts';
 export type { Token } from './access/token.ts';
 export type { Directory, DirectoryOfSeveral, Upstream } from './directory.ts';
+export {
+  type AnswerRecord,
+  type Embedder,
+  type EmbedderAnswer,
+  type EmbedderRequest,
+  type EmbedderRoute,
+  prefixOf,
+} from './embedder.ts';
 export { type HttpListener, http } from './http.ts';
 export { HttpServer } from './http-server.ts';
 export type { HttpOptions } from './options.ts';

@@ -4,10 +4,12 @@ import type { Duplex } from 'node:stream';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { FastifyInstance } from 'fastify';
-import { type Caller, whenAuthorityEnds } from './access/caller.ts';
+import { ANYONE, type Caller, whenAuthorityEnds } from './access/caller.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import { type Directory, isUpstream, type Upstream } from './directory.ts';
+import { type Embedder, prefixOf, removePrefix } from './embedder.ts';
 import { logRefusal } from './errors/answer-error.ts';
+import { STATUS_OF } from './errors/problem.ts';
 import { refuseSocket } from './errors/raw-problem.ts';
 import { correlationIdOf } from './logging/correlation.ts';
 import { type ByteTotal, Transfer } from './traffic/byte-total.ts';
@@ -45,6 +47,7 @@ export interface UpgradeParts {
   readonly turns: Turns;
   readonly log: Logger;
   readonly directory: Directory;
+  readonly embedder: Embedder;
   /** Checks Host, Origin and permission of an upgrade, and returns the sender. @throws the refusal */
   readonly check: (request: IncomingMessage) => Caller | Promise<Caller>;
 }
@@ -56,9 +59,10 @@ const runtimeIdIn = ({ url = '' }: IncomingMessage): string | null =>
 const isWebSocket = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && headers.upgrade?.trim().toLowerCase() === 'websocket';
 
-/** Returns the head of a request without its wish to upgrade. */
-const headWithoutUpgrade = ({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer => {
-  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+/** Returns the head of a request, with its prefix and without its wish to upgrade. */
+const headWithoutUpgrade = (request: IncomingMessage): Buffer => {
+  const { method, url, httpVersion, rawHeaders } = request;
+  const lines = [`${method} ${prefixOf(request)}${url} HTTP/${httpVersion}`];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] as string;
     if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${rawHeaders[at + 1]}`);
@@ -73,12 +77,27 @@ const headWithoutUpgrade = ({ method, url, httpVersion, rawHeaders }: IncomingMe
  */
 export const offerUpgrades = (
   { server }: FastifyInstance,
-  { handlers, connections, answers, turns, log, directory, check }: UpgradeParts,
+  { handlers, connections, answers, turns, log, directory, embedder, check }: UpgradeParts,
 ): void => {
-  const refuse = (request: IncomingMessage, socket: Duplex, error: unknown): void => {
+  const refuse = (
+    request: IncomingMessage,
+    socket: Duplex,
+    error: unknown,
+    caller: Caller = ANYONE,
+  ): void => {
     const refusal = RuntimeError.from(error);
+    const { code } = refusal;
     const correlationId = correlationIdOf(request.headers['x-request-id']);
     logRefusal(log, refusal, { correlationId });
+    try {
+      embedder.record?.({ request, caller, status: STATUS_OF[code], code, location: null, correlationId });
+    } catch (cause) {
+      log.error(
+        { err: RuntimeError.from(cause) },
+        'an answer was not sent, because it could not be recorded',
+      );
+      return void socket.destroy();
+    }
     refuseSocket(socket, refusal, correlationId);
   };
   const unreadOf = (socket: Socket): UnreadBytes => {
@@ -114,7 +133,7 @@ export const offerUpgrades = (
       if (isWebSocket(request)) throw new RuntimeError('ROUTE_NOT_FOUND');
     } catch (error) {
       release?.();
-      return refuse(request, socket, error);
+      return refuse(request, socket, error, caller);
     }
     release?.();
     if (!socket.destroyed) ignore(request, socket, head);
@@ -157,6 +176,7 @@ export const offerUpgrades = (
     if (turns.isBusy(socket)) return void socket.destroy();
     // Node no longer listens to this socket, and an unhandled 'error' event would end the process
     socket.on('error', destroy);
+    removePrefix(request, embedder.prefix);
     void offer(request, socket, head);
   });
 };

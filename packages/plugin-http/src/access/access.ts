@@ -31,6 +31,10 @@ const subprotocolToken = (headers: IncomingHttpHeaders): string | null => {
   return null;
 };
 
+/** Returns the access token of a request; null if it has none. That of an upgrade may also be a subprotocol. */
+export const bearerTokenOf = ({ headers }: IncomingMessage, isUpgrade: boolean): string | null =>
+  headerToken(headers) ?? (isUpgrade ? subprotocolToken(headers) : null);
+
 /** Identifies callers by their tokens: those of the configuration, and signed ones of issuers. Without either every caller is an admin. */
 export class TokenAccess implements Access {
   readonly #tokens: readonly { readonly caller: Caller; readonly digest: Buffer }[];
@@ -52,13 +56,13 @@ export class TokenAccess implements Access {
   }
 
   /** @throws UNAUTHENTICATED no token, an unknown one, or one that has ended */
-  identify({ headers }: IncomingMessage): Caller | Promise<Caller> {
-    return this.#identify(headerToken(headers));
+  identify(request: IncomingMessage): Caller | Promise<Caller> {
+    return this.#identify(bearerTokenOf(request, false));
   }
 
   /** The token may also be a subprotocol. @throws as `identify` */
-  identifyUpgrade({ headers }: IncomingMessage): Caller | Promise<Caller> {
-    return this.#identify(headerToken(headers) ?? subprotocolToken(headers));
+  identifyUpgrade(request: IncomingMessage): Caller | Promise<Caller> {
+    return this.#identify(bearerTokenOf(request, true));
   }
 
   #identify(token: string | null): Caller | Promise<Caller> {

@@ -31,6 +31,7 @@ export const answerError = (
 ): FastifyReply => {
   const { code } = error;
   const correlationId = request.id;
+  request.refusal = code;
   logRefusal(log, error, fieldsOf(request));
   if (isTransient(code)) {
     const closing = request.routeOptions.config.closing?.(request.headers.accept, code);

@@ -45,6 +45,8 @@ declare module 'fastify' {
     caller: Caller;
     /** The runtime that the path names, as the caller may use it. Only for the routes of a runtime. */
     served: ServedRuntime;
+    /** The code of the error that the answer reports; null for a success. */
+    refusal: ErrorCode | null;
     /** True if the answer is a stream. */
     isStream: boolean;
     /** The bytes of the body; null if the request has none. */

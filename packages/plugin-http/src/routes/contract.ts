@@ -1,3 +1,4 @@
+import { type Embedder, prefixOf } from '../embedder.ts';
 import type { RouteTable } from '../route-table.ts';
 import { docsPage } from '../schema/docs-page.ts';
 import { OPENAPI_VERSIONS, openApiDocument } from '../schema/document.ts';
@@ -8,9 +9,12 @@ import type { Routes } from './context.ts';
 /** Blocks scripts and loads: the page needs neither, so injected markup could not run anything. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
+/** The begin of the servers in the document. */
+const ROOT_SERVER = '"servers":[{"url":"/"';
+
 /** Adds the OpenAPI document and its page. Both are public, so that a client can be generated without a token. */
 export const contractRoutes =
-  (table: RouteTable): Routes =>
+  (table: RouteTable, embedder: Embedder = {}): Routes =>
   (app, { directory }) => {
     const built = new Map<string, string>();
     /** Builds a text on first use, when all routes are declared. */
@@ -22,11 +26,20 @@ export const contractRoutes =
     const config = { permission: 'public', isAlwaysServed: true } as const;
     app.get('/openapi.json', { config: { ...config, query: ['version'] } }, async (request, reply) => {
       const version = new Query(request).oneOf('version', OPENAPI_VERSIONS) ?? '3.1';
-      const build = () => JSON.stringify(openApiDocument(table.routes, directory.limits, version));
-      return reply.type(JSON_TYPE).send(once(version, build));
+      const build = () => JSON.stringify(openApiDocument(table.routes, directory.limits, version, embedder));
+      const document = once(version, build);
+      const prefix = prefixOf(request.raw);
+      // the server of a document below a prefix is below it, too
+      const text =
+        prefix === ''
+          ? document
+          : document.replace(ROOT_SERVER, `"servers":[{"url":${JSON.stringify(prefix)}`);
+      return reply.type(JSON_TYPE).send(text);
     });
     app.get('/docs', { config }, async (_request, reply) => {
-      const html = once('docs', () => docsPage(openApiDocument(table.routes, directory.limits)));
+      const html = once('docs', () =>
+        docsPage(openApiDocument(table.routes, directory.limits, '3.1', embedder)),
+      );
       return reply.header('content-security-policy', POLICY).type('text/html; charset=utf-8').send(html);
     });
   };

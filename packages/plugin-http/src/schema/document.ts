@@ -1,4 +1,5 @@
-import { type ErrorCode, type Limits, version } from '@worker-runtime/core';
+import { type ErrorCode, type JsonObject, type Limits, version } from '@worker-runtime/core';
+import type { Embedder } from '../embedder.ts';
 import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
 import type { Route } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
@@ -193,6 +194,14 @@ const operationOf = (
   };
 };
 
+/** Completes the operation of an embedder with what is the same for every route. */
+const embedderOperation = ({ permission }: Route, { responses, ...operation }: JsonObject): JsonSchema => ({
+  ...operation,
+  ...(permission !== 'public' && { 'x-permission': permission }),
+  security: permission === 'public' ? [] : [{ bearer: [] }, {}],
+  responses: { ...(responses as JsonObject), ...problemsOf(COMMON_ERRORS) },
+});
+
 const schemasOf = (bounds: Bounds): Schemas => ({
   ...requestSchemas(bounds),
   ...workerSchemas,
@@ -213,17 +222,24 @@ export const openApiDocument = (
   routes: readonly Route[],
   limits: Limits | null,
   openapi: OpenApiVersion = '3.1',
+  { routes: added = [], schemas = {} }: Embedder = {},
 ): JsonSchema => {
+  const own = new Map(added.map(({ method, path, operation }) => [`${method} ${path}`, operation]));
   const bounds: Bounds = limits ?? {};
   const paths: Record<string, Record<string, JsonSchema>> = {};
   const unserved = new Set(Object.keys(OPERATIONS).filter((key) => OPERATIONS[key]?.isOfSeveral !== true));
   for (const route of routes) {
     if (route.method === 'HEAD') continue;
     const key = `${route.method} ${route.path}`;
+    const path = route.path.replace(/:([a-z]+)/g, '{$1}');
+    const described = own.get(key);
+    if (described !== undefined) {
+      paths[path] = { ...paths[path], [route.method.toLowerCase()]: embedderOperation(route, described) };
+      continue;
+    }
     const operation = OPERATIONS[key];
     if (!operation) throw new TypeError(`The route ${key} has no operation`);
     unserved.delete(key);
-    const path = route.path.replace(/:([a-z]+)/g, '{$1}');
     paths[path] = {
       ...paths[path],
       [route.method.toLowerCase()]: operationOf(route, operation, bounds, openapi),
@@ -259,7 +275,7 @@ export const openApiDocument = (
           { description, schema: string },
         ]),
       ),
-      schemas: schemasOf(bounds),
+      schemas: { ...schemasOf(bounds), ...schemas },
     },
   };
 };
