@@ -25,6 +25,13 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
   ],
   // it serves nothing: a transport serves a registry
   [/^packages\/registry$/, { own: [publicCore, /^@worker-runtime\/client$/], outside: 'declared' }],
+  [
+    /^packages\/backend$/,
+    {
+      own: [publicCore, /^@worker-runtime\/(registry|plugin-fs-store|plugin-http|plugin-ws|client)$/],
+      outside: 'declared',
+    },
+  ],
   [/^packages\/cli$/, { own: [anyEntry], outside: 'declared' }],
 ];
 

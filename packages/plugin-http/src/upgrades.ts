@@ -157,7 +157,7 @@ export const offerUpgrades = (
       );
       served
         .passUpgrade(request, socket, head, caller)
-        .catch((error: unknown) => refuse(request, socket, error));
+        .catch((error: unknown) => refuse(request, socket, error, caller));
       return true;
     }
     const unread = unreadOf(socket);

@@ -1,0 +1,160 @@
+import type { IncomingMessage } from 'node:http';
+import { type Logger, RuntimeError } from '@worker-runtime/core';
+import { covers, type Labels, type Scope } from '@worker-runtime/core/scope';
+import { type Access, bearerTokenOf, type Caller, prefixOf } from '@worker-runtime/plugin-http';
+import { type AuditLog, isCommand } from './audit-log.ts';
+import { assertOwnPage, type SessionCookie } from './cookie.ts';
+import type { Credential, Credentials, TokenLimit } from './credentials.ts';
+import { Member } from './member.ts';
+import { decide, type Grant, type Policy, scopeOf } from './policy.ts';
+import type { Workspace } from './workspace.ts';
+
+/** The time for which a decision of the policy is used again. */
+const DECISION_USED_MS = 60_000;
+/** The longest time of a stream. Its client then opens it again, with what its person may do at that time. */
+const STREAM_MS = 3_600_000;
+
+export interface AccessParts {
+  readonly credentials: Credentials;
+  readonly cookie: SessionCookie;
+  readonly policy: Policy;
+  readonly workspaces: ReadonlyMap<string, Workspace>;
+  readonly audit: AuditLog;
+  readonly log: Logger;
+}
+
+interface Decided {
+  readonly member: Member | null;
+  readonly at: number;
+  readonly authority: AbortSignal;
+}
+
+/** The Workers that both selections contain. */
+const both = (one: Scope['workers'], other: Scope['workers']): Scope['workers'] => {
+  if (one === '*') return other;
+  if (other === '*') return one;
+  return one.flatMap((a): Labels[] =>
+    other
+      .filter((b) => Object.entries(b).every(([key, value]) => (a[key] ?? value) === value))
+      .map((b) => ({ ...a, ...b })),
+  );
+};
+
+const narrowed = (scope: Scope, limit: TokenLimit | null): Scope =>
+  limit === null
+    ? scope
+    : {
+        ...scope,
+        permissions: limit.permissions.filter((permission) => covers(scope.permissions, permission)),
+        workers: both(scope.workers, limit.workers),
+      };
+
+/** Returns the id of the workspace that the path of a request names. */
+export const workspaceIdOf = (request: IncomingMessage): string =>
+  prefixOf(request).slice('/w/'.length) || 'default';
+
+/** Identifies people by the cookie of a session or by an API token, and asks the policy what they may do in a workspace. */
+export class BackendAccess implements Access {
+  readonly isOpen = false;
+  readonly #parts: AccessParts;
+  readonly #decided = new WeakMap<Credential, Map<string, Decided>>();
+  readonly #senders = new WeakMap<IncomingMessage, Credential>();
+
+  constructor(parts: AccessParts) {
+    this.#parts = parts;
+  }
+
+  identify(request: IncomingMessage): Caller | Promise<Caller> {
+    return this.#memberOf(request, this.authenticate(request));
+  }
+
+  identifyUpgrade(request: IncomingMessage): Caller | Promise<Caller> {
+    return this.#memberOf(request, this.authenticate(request, true));
+  }
+
+  /**
+   * Returns the credential of a request.
+   * @throws UNAUTHENTICATED · FORBIDDEN a page of another origin may have sent the request
+   */
+  authenticate(request: IncomingMessage, isUpgrade = false): Credential {
+    const { credentials, cookie, audit } = this.#parts;
+    if (isCommand(request.method)) audit.assertWritable();
+    const token = bearerTokenOf(request, isUpgrade);
+    const secret = token ?? cookie.of(request);
+    if (secret === null)
+      throw new RuntimeError('UNAUTHENTICATED', 'Log in, or send an API token as a bearer token');
+    const credential = credentials.find(secret);
+    if (credential === null || (token === null) !== (credential.kept.kind === 'session'))
+      throw new RuntimeError(
+        'UNAUTHENTICATED',
+        token === null ? 'The session has ended' : 'The access token is unknown',
+      );
+    if (token === null) assertOwnPage(request, isUpgrade);
+    this.#senders.set(request, credential);
+    return credential;
+  }
+
+  /** Returns the credential with which a request was authenticated; null if it was not. */
+  senderOf(request: IncomingMessage): Credential | null {
+    return this.#senders.get(request) ?? null;
+  }
+
+  #memberOf(request: IncomingMessage, credential: Credential): Caller | Promise<Caller> {
+    const id = workspaceIdOf(request);
+    const kept = this.#decided.get(credential)?.get(id);
+    const isMetrics = request.url?.split('?', 1)[0] === '/metrics';
+    if (
+      !isMetrics &&
+      kept &&
+      kept.at + DECISION_USED_MS > Date.now() &&
+      kept.authority === credential.authority
+    )
+      return present(kept.member);
+    return this.#decide(credential, id, isMetrics);
+  }
+
+  async #decide(credential: Credential, id: string, isMetrics: boolean): Promise<Member> {
+    const { policy, workspaces, log } = this.#parts;
+    const workspace = workspaces.get(id);
+    if (workspace === undefined) return present(null);
+    const at = Date.now();
+    // read before the wait: a change of the policy in between makes the decision a past one
+    const { authority } = credential;
+    const { person, limit, expiresAt } = credential.kept;
+    const grant = await decide(policy, person, id, log);
+    const scope = grant && narrowed(scopeOf(grant, person, id), limit);
+    const ends = Math.min(at + STREAM_MS, expiresAt ?? Number.POSITIVE_INFINITY);
+    const member =
+      grant && scope && scope.permissions.length > 0
+        ? new Member(credential, workspace, {
+            scope,
+            runtimes: grant.runtimes,
+            expiresAt: ends,
+            withdrawn: authority,
+          })
+        : null;
+    const ofCredential = this.#decided.get(credential) ?? new Map<string, Decided>();
+    this.#decided.set(credential, ofCredential.set(id, { member, at, authority }));
+    const found = present(member);
+    if (isMetrics) await this.#assertSeesAllWorkspaces(credential);
+    return found;
+  }
+
+  /** @throws FORBIDDEN the metrics are about all workspaces, and the person does not see all Workers of each */
+  async #assertSeesAllWorkspaces({ kept: { person, limit } }: Credential): Promise<void> {
+    const { policy, workspaces, log } = this.#parts;
+    const seesAll = (grant: Grant | null): boolean => grant?.workers === '*' && grant.runtimes === '*';
+    for (const id of workspaces.keys())
+      if (!seesAll(await decide(policy, person, id, log)) || (limit?.workers ?? '*') !== '*')
+        throw new RuntimeError(
+          'FORBIDDEN',
+          'The metrics are about all workspaces, and you see a part of them',
+        );
+  }
+}
+
+/** @throws ROUTE_NOT_FOUND there is no such workspace, or none for this person: the same answer */
+const present = (member: Member | null): Member => {
+  if (member === null) throw new RuntimeError('ROUTE_NOT_FOUND', 'There is no such workspace');
+  return member;
+};

@@ -1,0 +1,254 @@
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Logger,
+  type Runtime,
+  RuntimeError,
+  type RuntimePlugin,
+  silentLogger,
+} from '@worker-runtime/core';
+import { type HttpOptions, HttpServer } from '@worker-runtime/plugin-http';
+import { SocketServer } from '@worker-runtime/plugin-ws';
+import { writeFile } from 'atomically';
+import { AuditLog } from './audit-log.ts';
+import { auditOf } from './audited.ts';
+import { BackendAccess } from './backend-access.ts';
+import { backendRoutes } from './backend-routes.ts';
+import {
+  type BackendConfig,
+  type PluginOptions,
+  type ResolvedConfig,
+  type ResolvedWorkspace,
+  readConfig,
+} from './config.ts';
+import { SessionCookie } from './cookie.ts';
+import { Credentials } from './credentials.ts';
+import { DrainTogether } from './drain-together.ts';
+import { OneTimeLinks } from './one-time-links.ts';
+import { OPERATORS, type Person } from './person.ts';
+import type { Policy } from './policy.ts';
+import { DEFAULT_RULES, explain, PolicyFile } from './policy-file.ts';
+import { Workspace } from './workspace.ts';
+import { WorkspaceDirectory } from './workspace-directory.ts';
+
+/** The services that a backend gets from its process. */
+export interface BackendHost {
+  readonly log?: Logger;
+  /** Resolves the paths of the configuration. Default: the working directory. */
+  readonly folder?: string;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Makes the plugins that the configuration gives by name. */
+  readonly compose?: (names: readonly string[], options: PluginOptions) => Promise<readonly RuntimePlugin[]>;
+}
+
+/** The content of `local.json`, with which programs of the same user reach the backend. Only its owner can read it. */
+export interface LocalFile {
+  readonly url: string;
+  readonly token: string;
+}
+
+/** Matches the prefix of a workspace. */
+const PREFIX = /^\/w\/[a-z0-9][a-z0-9-]{0,62}(?=\/)/;
+
+/** Collects releases, and calls them in reverse order. */
+class Releases {
+  readonly #all: (() => void | Promise<void>)[] = [];
+
+  defer(release: () => void | Promise<void>): void {
+    this.#all.push(release);
+  }
+
+  async run(log: Logger): Promise<void> {
+    for (const release of this.#all.splice(0).toReversed()) {
+      try {
+        await release();
+      } catch (error) {
+        log.error({ err: RuntimeError.from(error) }, 'a part of the backend was not released');
+      }
+    }
+  }
+}
+
+interface Parts {
+  readonly log: Logger;
+  readonly releases: Releases;
+  readonly workspaces: readonly Workspace[];
+  readonly directory: WorkspaceDirectory;
+  readonly server: HttpServer;
+  readonly sockets: SocketServer;
+  readonly linkOf: (person: Person) => { readonly url: string };
+}
+
+/** Serves workspaces to people and programs, from `start` to `stop`. */
+export class Backend {
+  /** The base URL of the port, such as `http://127.0.0.1:8787`. */
+  readonly url: string;
+  /** Resolves when the store of a workspace is lost: only a new process can help. */
+  readonly lost: Promise<void>;
+  readonly #parts: Parts;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    this.url = parts.server.url;
+    this.lost = Promise.race(parts.workspaces.map(({ runtime }) => runtime.lost)).then(() => {});
+  }
+
+  /**
+   * Starts everything that a configuration names. If a part fails, all are released again.
+   * @throws INVALID_REQUEST the configuration is not valid · PLUGIN_FAILED the port cannot be used · the errors of stores and
+   * plugins
+   */
+  static async start(config: BackendConfig, host: BackendHost = {}): Promise<Backend> {
+    const { folder = process.cwd(), environment = process.env, log = silentLogger } = host;
+    const resolved = readConfig(config, folder, environment);
+    const releases = new Releases();
+    try {
+      return new Backend(await begin(resolved, host, log, releases));
+    } catch (error) {
+      await releases.run(log);
+      throw error;
+    }
+  }
+
+  /** The error of a lost store; null unless one is lost. */
+  get failure(): RuntimeError | null {
+    return this.#parts.directory.failure;
+  }
+
+  /** Returns the runtime of a workspace. @throws INVALID_REQUEST there is no such workspace */
+  runtime(workspace = 'default'): Runtime {
+    const found = this.#parts.workspaces.find(({ id }) => id === workspace);
+    if (!found) throw new RuntimeError('INVALID_REQUEST', `There is no workspace "${workspace}"`);
+    return found.runtime;
+  }
+
+  /** Creates a link with which a person logs in once, within ten minutes. Default: the user of this process. */
+  link(person: Person = operator()): string {
+    return this.#parts.linkOf(person).url;
+  }
+
+  /** Ends the runs, then the streams and requests, then everything else. */
+  async stop(options: { readonly reason?: string } = {}): Promise<void> {
+    const { workspaces, releases, log } = this.#parts;
+    const running = workspaces.filter(({ runtime }) => runtime.status === 'running');
+    const together = new DrainTogether(running.length, (signal) => this.#drain(signal));
+    await Promise.all(workspaces.map((workspace) => workspace.stop(together, options)));
+    await releases.run(log);
+  }
+
+  async #drain(signal: AbortSignal): Promise<void> {
+    const { server, sockets } = this.#parts;
+    await Promise.all([server.drain(signal), sockets.drain(signal)]);
+  }
+}
+
+/** The user of this process, who may do everything unless a policy says otherwise. */
+const operator = (): Person => {
+  let name = 'operator';
+  try {
+    name =
+      userInfo()
+        .username.replace(/[^A-Za-z0-9._@+-]/g, '-')
+        .replace(/^[^A-Za-z0-9]+/, '')
+        .slice(0, 64) || name;
+  } catch {
+    // a system may have no name for the user
+  }
+  return { name, groups: [OPERATORS] };
+};
+
+const begin = async (
+  config: ResolvedConfig,
+  host: BackendHost,
+  log: Logger,
+  releases: Releases,
+): Promise<Parts> => {
+  const { publicUrl } = config;
+  const folder = join(config.dataDir, 'backend');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
+  const credentials = await Credentials.open(join(folder, 'credentials.json'), log);
+  releases.defer(() => credentials.close());
+  const policy = policyOf(config, log, () => credentials.withdrawAll(), releases);
+  const plugins = await Promise.all(config.workspaces.map((one) => pluginsOf(one, host)));
+  const audit = new AuditLog(join(folder, 'audit.jsonl'), config.auditBytes);
+  releases.defer(() => audit.close());
+
+  const workspaces = config.workspaces.map(
+    (one, index) => new Workspace({ ...one, plugins: plugins[index] ?? [], log }),
+  );
+  const directory = new WorkspaceDirectory(workspaces);
+  const cookie = new SessionCookie(publicUrl?.protocol === 'https:');
+  const byId = new Map(workspaces.map((workspace) => [workspace.id, workspace]));
+  const access = new BackendAccess({ credentials, cookie, policy, workspaces: byId, audit, log });
+  const links = new OneTimeLinks();
+  const linkOf = (person: Person): { readonly url: string; readonly expiresAt: number } => {
+    const { code, expiresAt } = links.create(person);
+    return { url: `${publicUrl?.origin ?? server.url}/login#${code}`, expiresAt };
+  };
+  const routes = backendRoutes({ access, credentials, cookie, links, linkOf });
+  const server = new HttpServer(directory, httpOptionsOf(config), log, {
+    prefix: PREFIX,
+    routes,
+    record: auditOf(audit, access),
+  });
+  for (const { id, runtime, hooks } of workspaces) server.measure(id, runtime, hooks);
+  const sockets = new SocketServer({}, log);
+  sockets.listenOn(server);
+  sockets.watch();
+  releases.defer(() => sockets.close());
+  releases.defer(() => server.close());
+  await server.listen(access);
+  for (const { runtime } of workspaces) releases.defer(() => runtime.stop({ reason: 'the backend ends' }));
+  await Promise.all(workspaces.map((workspace) => workspace.start()));
+  await writeLocalFile(join(folder, 'local.json'), server.url, credentials, releases);
+  return { log, releases, workspaces, directory, server, sockets, linkOf };
+};
+
+const httpOptionsOf = ({ host, port, publicUrl }: ResolvedConfig): HttpOptions => ({
+  host,
+  port,
+  allowedHosts: publicUrl === null ? [] : [publicUrl.hostname],
+});
+
+const policyOf = (
+  { policy }: ResolvedConfig,
+  log: Logger,
+  changed: () => void,
+  releases: Releases,
+): Policy => {
+  if (policy === null) return (person, workspace) => explain(DEFAULT_RULES, person, workspace).grant;
+  if (typeof policy === 'function') return policy;
+  const file = new PolicyFile(policy, log, changed);
+  releases.defer(() => file.close());
+  return file.decide;
+};
+
+/** @throws INVALID_REQUEST plugins are given by name, and this process cannot make them */
+const pluginsOf = async (
+  { id, plugins, options }: ResolvedWorkspace,
+  { compose }: BackendHost,
+): Promise<readonly RuntimePlugin[]> => {
+  const names = plugins.filter((plugin) => typeof plugin === 'string');
+  const made = plugins.filter((plugin) => typeof plugin !== 'string');
+  if (names.length === 0 && Object.keys(options).length === 0) return made;
+  if (compose === undefined)
+    throw new RuntimeError(
+      'INVALID_REQUEST',
+      `The workspace "${id}" gives plugins by name, which only worker-runtime backend can make; give them as objects`,
+    );
+  return [...made, ...(await compose(names, options))];
+};
+
+/** Writes the file for programs on this machine, and removes it at the end. */
+const writeLocalFile = async (
+  path: string,
+  url: string,
+  credentials: Credentials,
+  releases: Releases,
+): Promise<void> => {
+  const content: LocalFile = { url, token: credentials.createLocal(operator()) };
+  await writeFile(path, `${JSON.stringify(content)}\n`, { mode: 0o600 });
+  releases.defer(() => rm(path, { force: true }));
+};

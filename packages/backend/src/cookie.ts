@@ -1,0 +1,51 @@
+import type { IncomingMessage } from 'node:http';
+import { RuntimeError } from '@worker-runtime/core';
+
+const MAX_AGE_S = 30 * 86_400;
+
+/** The cookie of a session. With TLS, its name makes the browser refuse it from other hosts and over plain HTTP. */
+export class SessionCookie {
+  readonly #name: string;
+  readonly #attributes: string;
+
+  constructor(isSecure: boolean) {
+    this.#name = isSecure ? '__Host-wr' : 'wr';
+    this.#attributes = `Path=/; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`;
+  }
+
+  /** Returns the secret of the session in a request; null if it has none. */
+  of({ headers: { cookie = '' } }: IncomingMessage): string | null {
+    for (const pair of cookie.split(';')) {
+      const at = pair.indexOf('=');
+      if (pair.slice(0, at).trim() === this.#name) return pair.slice(at + 1).trim();
+    }
+    return null;
+  }
+
+  /** Returns the header that stores a session. */
+  set(secret: string): string {
+    return `${this.#name}=${secret}; Max-Age=${MAX_AGE_S}; ${this.#attributes}`;
+  }
+
+  /** Returns the header that deletes it. */
+  get cleared(): string {
+    return `${this.#name}=; Max-Age=0; ${this.#attributes}`;
+  }
+}
+
+/**
+ * Refuses a request that a page of another site may have made the browser send with the cookie. The server has refused every
+ * foreign Origin before, so one that is here is that of our own page.
+ * @throws FORBIDDEN
+ */
+export const assertOwnPage = ({ method = '', headers }: IncomingMessage, isUpgrade: boolean): void => {
+  const { origin, 'sec-fetch-site': site } = headers;
+  if (site === 'cross-site' || site === 'same-site')
+    throw new RuntimeError('FORBIDDEN', 'A page of another origin sent this request');
+  const isRead = !isUpgrade && (method === 'GET' || method === 'HEAD');
+  if (isRead || origin !== undefined || site === 'same-origin') return;
+  throw new RuntimeError(
+    'FORBIDDEN',
+    'A command with the cookie of a session needs the header Origin; programs use an API token',
+  );
+};

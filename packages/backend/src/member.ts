@@ -1,0 +1,35 @@
+import type { Scope } from '@worker-runtime/core/scope';
+import type { Caller } from '@worker-runtime/plugin-http';
+import type { Credential } from './credentials.ts';
+import type { Workspace } from './workspace.ts';
+
+/** A person in a workspace: the caller of a request. */
+export class Member implements Caller {
+  readonly name: string;
+  readonly scope: Scope;
+  readonly expiresAt: number;
+  readonly withdrawn: AbortSignal;
+  readonly workspace: Workspace;
+  /** The names of the runtimes that exist for the person. */
+  readonly runtimes: '*' | readonly string[];
+  readonly credential: Credential;
+
+  constructor(
+    credential: Credential,
+    workspace: Workspace,
+    { scope, runtimes, expiresAt, withdrawn }: Pick<Member, 'scope' | 'runtimes' | 'expiresAt' | 'withdrawn'>,
+  ) {
+    this.name = credential.kept.person.name;
+    this.scope = scope;
+    this.expiresAt = expiresAt;
+    this.withdrawn = withdrawn;
+    this.workspace = workspace;
+    this.runtimes = runtimes;
+    this.credential = credential;
+  }
+
+  /** True if a runtime of this name exists for the person. */
+  mayUse(runtime: string): boolean {
+    return this.runtimes === '*' || this.runtimes.includes(runtime);
+  }
+}

@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Logger, RuntimeError } from '@worker-runtime/core';
+import { isScope, type Permission, type Scope } from '@worker-runtime/core/scope';
+import type { Person } from './person.ts';
+
+/** What a person may do in a workspace. It is the decision of a policy: a scope, and the runtimes where it holds. */
+export interface Grant {
+  readonly permissions: readonly Permission[];
+  /** The Workers that exist for the person. `$caller` as the value of a label stands for the name of the person. */
+  readonly workers: Scope['workers'];
+  /** The names of the runtimes that exist for the person, or all. */
+  readonly runtimes: '*' | readonly string[];
+}
+
+/** Decides about a person in a workspace. Without a grant, the workspace does not exist for the person. */
+export type Policy = (person: Person, workspace: string) => Grant | null | Promise<Grant | null>;
+
+/** The time within which a policy must decide. */
+const DECISION_MS = 1_000;
+
+const isGrant = (value: unknown): value is Grant => {
+  const { runtimes } = Object(value) as Partial<Grant>;
+  return (
+    isScope({ ...Object(value), stamp: {} }) &&
+    (runtimes === '*' || (Array.isArray(runtimes) && runtimes.every((name) => typeof name === 'string')))
+  );
+};
+
+/**
+ * Asks a policy. A policy that fails, is too slow or returns no grant decides that nothing is allowed.
+ * @throws FORBIDDEN the policy failed; the log has the reason
+ */
+export const decide = async (
+  policy: Policy,
+  person: Person,
+  workspace: string,
+  log: Logger,
+): Promise<Grant | null> => {
+  const asked = new AbortController();
+  try {
+    const grant = await Promise.race([
+      policy(person, workspace),
+      delay(DECISION_MS, undefined, { ref: false, signal: asked.signal }).then(() => {
+        throw new Error(`The policy did not decide within ${DECISION_MS} ms`);
+      }),
+    ]);
+    if (grant !== null && !isGrant(grant))
+      throw new TypeError('The policy returned neither a grant nor null');
+    return grant;
+  } catch (error) {
+    log.error({ err: RuntimeError.from(error), person: person.name, workspace }, 'the policy failed');
+    throw new RuntimeError(
+      'FORBIDDEN',
+      'The policy of this backend could not decide; its log has the reason',
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    asked.abort();
+  }
+};
+
+/** Returns the Workers of a grant for one person. */
+const selectionFor = ({ workers }: Grant, { name }: Person): Scope['workers'] =>
+  workers === '*'
+    ? workers
+    : workers.map((selector) =>
+        Object.fromEntries(
+          Object.entries(selector).map(([key, value]) => [key, value === '$caller' ? name : value]),
+        ),
+      );
+
+/**
+ * Returns the scope of a grant in a workspace. Workers that the person creates get the labels `workspace` and `owner`, which
+ * nobody can choose otherwise.
+ */
+export const scopeOf = (grant: Grant, person: Person, workspace: string): Scope => ({
+  permissions: grant.permissions,
+  workers: selectionFor(grant, person),
+  stamp: { workspace, owner: person.name },
+});

@@ -1,0 +1,73 @@
+import {
+  type Limits,
+  type Logger,
+  type PluginHooks,
+  Runtime,
+  type RuntimePlugin,
+} from '@worker-runtime/core';
+import { fsStore } from '@worker-runtime/plugin-fs-store';
+import { type CompanionConfig, type CompanionState, companionGuard, ensureCompanion } from './companion.ts';
+import type { DrainTogether } from './drain-together.ts';
+
+export interface WorkspaceParts {
+  readonly id: string;
+  readonly name: string;
+  readonly storeRoot: string;
+  readonly plugins: readonly RuntimePlugin[];
+  readonly limits: Partial<Limits>;
+  readonly companion: CompanionConfig | null;
+  readonly log: Logger;
+}
+
+/** A team's place: its own runtime in this process, whose files no other workspace has. */
+export class Workspace {
+  readonly id: string;
+  readonly name: string;
+  readonly runtime: Runtime;
+  /** The hooks of the runtime, for its metrics. */
+  readonly hooks: PluginHooks;
+  readonly #companionConfig: CompanionConfig | null;
+  readonly #log: Logger;
+  #together: DrainTogether | null = null;
+  #companion: CompanionState = { state: 'none', reason: 'The workspace is starting' };
+
+  constructor({ id, name, storeRoot, plugins, limits, companion, log }: WorkspaceParts) {
+    this.id = id;
+    this.name = name;
+    this.#companionConfig = companion;
+    this.#log = log;
+    let hooks: PluginHooks | undefined;
+    const own: RuntimePlugin = {
+      name: 'backend',
+      apply: (host) => {
+        hooks = host.hooks;
+        host.hooks.drain.tapPromise(async ({ signal }) => this.#together?.arrive(signal));
+      },
+    };
+    const guard = companion === null ? [] : [companionGuard()];
+    this.runtime = new Runtime({
+      plugins: [fsStore({ dir: storeRoot }), own, ...guard, ...plugins],
+      limits,
+      log,
+      ...(id !== 'default' && { displayName: name }),
+    });
+    if (hooks === undefined) throw new TypeError('A runtime applies its plugins at once');
+    this.hooks = hooks;
+  }
+
+  get companion(): CompanionState {
+    return this.#companion;
+  }
+
+  /** Starts the runtime, and then finds or creates the companion. */
+  async start(): Promise<void> {
+    await this.runtime.start();
+    this.#companion = await ensureCompanion(this.runtime, this.#companionConfig, this.#log);
+  }
+
+  /** Stops the runtime. Its streams and requests end together with those of the other workspaces. */
+  async stop(together: DrainTogether, options: { readonly reason?: string }): Promise<void> {
+    this.#together = together;
+    await this.runtime.stop(options);
+  }
+}

@@ -1,0 +1,160 @@
+/** The policy: a decision is a scope. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { RuntimeError } from '@worker-runtime/core';
+import test from 'ava';
+import { explain, readPolicy } from '../src/index.ts';
+import { Browser, keptLog, makeFolder, OPERATOR, start } from './scene.ts';
+
+const GRANTS = [
+  { to: ['group:operators'], workspace: '*', may: 'admin' },
+  { to: ['group:team-a'], workspace: 'default', may: ['operate', 'answer'], workers: [{ team: 'a' }] },
+  { to: ['bea'], workspace: ['default', 'acme'], may: 'operate', workers: [{ owner: '$caller' }] },
+  { to: ['*'], workspace: 'default', may: 'observe', workers: [{ shared: 'yes' }] },
+];
+
+const idsOf = ({ body }: { readonly body: { readonly items?: readonly { readonly workerId: string }[] } }) =>
+  (body.items ?? []).map(({ workerId }) => workerId).sort();
+
+test('the first rule that fits is the decision, and lists, counts and commands follow from it', async (t) => {
+  const folder = await makeFolder(t);
+  await writeFile(join(folder, 'policy.json'), JSON.stringify({ grants: GRANTS }));
+  const backend = await start(t, folder, { policy: 'policy.json', workspaces: { default: {}, acme: {} } });
+  const [root, ada, bea, eve] = await Promise.all([
+    Browser.login(backend, OPERATOR),
+    Browser.login(backend, { name: 'ada', groups: ['team-a', 'team-x'] }),
+    Browser.login(backend, { name: 'bea', groups: [] }),
+    Browser.login(backend, { name: 'eve', groups: [] }),
+  ]);
+  const workers = '/v1/runtimes/self/workers';
+  for (const [workerId, labels] of Object.entries({ a1: { team: 'a' }, s1: { shared: 'yes' }, x1: {} }))
+    await root.send(workers, 'POST', { engine: 'parrot', workerId, labels });
+  t.is((await bea.send(workers, 'POST', { engine: 'parrot', workerId: 'b1' })).status, 201);
+  t.deepEqual(idsOf(await root.send(workers)), ['a1', 'b1', 's1', 'x1']);
+  t.deepEqual(idsOf(await ada.send(workers)), ['a1']);
+  t.deepEqual(idsOf(await bea.send(workers)), ['b1']);
+  t.deepEqual(idsOf(await eve.send(workers)), ['s1']);
+  t.is((await eve.send('/v1/runtimes/self')).body.workers.total, 1);
+  t.is((await eve.send(workers, 'POST', { engine: 'parrot' })).body.code, 'FORBIDDEN');
+  t.is((await ada.send(`${workers}/s1/inputs`, 'POST', { text: 'x' })).body.code, 'WORKER_NOT_FOUND');
+  t.is((await ada.send(`${workers}/a1/inputs`, 'POST', { text: 'x' })).status, 202);
+  t.is((await ada.send('/w/acme/v1/backend')).body.code, 'ROUTE_NOT_FOUND');
+  t.is((await bea.send('/w/acme/v1/backend')).body.caller.workers[0].owner, 'bea');
+});
+
+test('the labels workspace and owner are stamped, and nobody can choose or change them', async (t) => {
+  const backend = await start(t, await makeFolder(t), { workspaces: { default: {}, acme: {} } });
+  const root = await Browser.login(backend);
+  const workers = '/w/acme/v1/runtimes/self/workers';
+  const { body } = await root.send(workers, 'POST', {
+    engine: 'parrot',
+    workerId: 'ada',
+    labels: { team: 'a' },
+  });
+  t.deepEqual(body.labels, { team: 'a', workspace: 'acme', owner: 'root' });
+  for (const labels of [{ owner: 'eve' }, { workspace: 'default' }]) {
+    t.is((await root.send(workers, 'POST', { engine: 'parrot', labels })).body.code, 'INVALID_REQUEST');
+    t.is((await root.send(`${workers}/ada`, 'PATCH', { labels })).body.code, 'INVALID_REQUEST');
+  }
+  const changed = (await root.send(`${workers}/ada`, 'PATCH', { labels: { team: 'b' } })).body.labels;
+  t.deepEqual(changed, { team: 'b', workspace: 'acme', owner: 'root' });
+  const [event] = (await root.send(`${workers}/ada/events?types=worker.created`)).body.items;
+  t.is(event.data.actor ?? event.actor, 'root');
+});
+
+test('a changed file is read again: streams end, and the next request is decided by it; a broken one changes nothing', async (t) => {
+  const folder = await makeFolder(t);
+  const path = join(folder, 'policy.json');
+  const write = (may: string) =>
+    writeFile(path, JSON.stringify({ grants: [{ to: ['ada'], workspace: '*', may }] }));
+  await write('operate');
+  const { log, lines } = keptLog();
+  const logged = async (text: string) => {
+    while (!lines.some((line) => line.includes(text))) await delay(20);
+  };
+  const backend = await start(t, folder, { policy: path }, { log });
+  const ada = await Browser.login(backend, { name: 'ada', groups: [] });
+  const create = () => ada.send('/v1/runtimes/self/workers', 'POST', { engine: 'parrot' });
+  t.is((await create()).status, 201);
+  const watch = await fetch(`${backend.url}/v1/runtimes/self/watch`, {
+    headers: { ...ada.headers, accept: 'text/event-stream' },
+  });
+  await write('observe');
+  t.regex(await watch.text(), /AUTHORITY_EXPIRED/);
+  t.is((await create()).body.code, 'FORBIDDEN');
+  await writeFile(path, '{ "grants": [ { "to": ["ada"], "workspace": "*", "may": "everything" } ] }');
+  await logged('the policy is unchanged');
+  t.is((await ada.send('/v1/backend')).status, 200);
+  await write('operate');
+  while ((await create()).status !== 201) await delay(20);
+  t.pass();
+});
+
+test('a policy that throws, returns nonsense or takes too long allows nothing, and says so in the log', async (t) => {
+  const { log, lines } = keptLog();
+  const backend = await start(
+    t,
+    await makeFolder(t),
+    {
+      policy: ({ name }) => {
+        if (name === 'throws') throw new Error('canary of the policy');
+        if (name === 'slow') return new Promise(() => {});
+        if (name === 'nonsense') return { permissions: ['root'], workers: '*', runtimes: '*' } as never;
+        return name === 'later'
+          ? delay(20).then(() => ({
+              permissions: ['observe'] as const,
+              workers: '*' as const,
+              runtimes: '*' as const,
+            }))
+          : null;
+      },
+    },
+    { log },
+  );
+  for (const name of ['throws', 'slow', 'nonsense']) {
+    const { body, text } = await (await Browser.login(backend, { name, groups: [] })).send(
+      '/v1/runtimes/self/workers',
+    );
+    t.is(body.code, 'FORBIDDEN', name);
+    t.false(text.includes('canary'));
+  }
+  t.is(lines.filter((line) => line.includes('the policy failed')).length, 3);
+  t.is((await (await Browser.login(backend, { name: 'later', groups: [] })).send('/v1/backend')).status, 200);
+  t.is(
+    (await (await Browser.login(backend, { name: 'nobody', groups: [] })).send('/v1/backend')).status,
+    404,
+  );
+});
+
+test('a file with a mistake is refused with its place', async (t) => {
+  const folder = await makeFolder(t);
+  const path = join(folder, 'policy.json');
+  for (const [grant, expected] of [
+    [{ ...GRANTS[0], color: 'red' }, /\/grants\/0: has the unknown field "color"/],
+    [{ ...GRANTS[0], to: [] }, /\/grants\/0: to must be/],
+    [{ ...GRANTS[0], may: 'everything' }, /\/grants\/0: may must be/],
+    [{ ...GRANTS[0], workers: [{}] }, /\/grants\/0: workers must be/],
+    [{ ...GRANTS[0], workspace: undefined }, /\/grants\/0: workspace must be/],
+    [{ ...GRANTS[0], runtimes: 'gpu' }, /\/grants\/0: runtimes must be/],
+  ] as const) {
+    await writeFile(path, JSON.stringify({ grants: [grant] }));
+    const error = t.throws(() => readPolicy(path));
+    t.true(error instanceof RuntimeError);
+    t.regex(error?.message ?? '', expected);
+  }
+  await writeFile(path, '{');
+  await t.throwsAsync(start(t, folder, { policy: path }), { message: /not valid JSON/ });
+  await t.throwsAsync(start(t, folder, { policy: 'nowhere.json' }), { message: /cannot be read/ });
+});
+
+test('an explanation names the rule behind a decision', async (t) => {
+  const folder = await makeFolder(t);
+  const path = join(folder, 'policy.json');
+  await writeFile(path, JSON.stringify({ grants: GRANTS }));
+  const rules = readPolicy(path);
+  t.is(explain(rules, { name: 'ada', groups: ['team-a'] }, 'default').rule, 1);
+  t.is(explain(rules, { name: 'ada', groups: [] }, 'default').rule, 3);
+  t.deepEqual(explain(rules, { name: 'ada', groups: [] }, 'acme'), { rule: null, grant: null });
+  t.deepEqual(explain(rules, { name: 'team-a', groups: [] }, 'default').rule, 3);
+});
