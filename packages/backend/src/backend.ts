@@ -133,8 +133,9 @@ export class Backend {
     const { workspaces, releases, log } = this.#parts;
     const running = workspaces.filter(({ runtime }) => runtime.status === 'running');
     const together = new DrainTogether(running.length, (signal) => this.#drain(signal));
-    await Promise.all(workspaces.map((workspace) => workspace.stop(together, options)));
+    const ended = await Promise.allSettled(workspaces.map((workspace) => workspace.stop(together, options)));
     await releases.run(log);
+    for (const one of ended) if (one.status === 'rejected') throw one.reason;
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
@@ -209,7 +210,8 @@ const begin = async (
 const httpOptionsOf = ({ host, port, publicUrl }: ResolvedConfig): HttpOptions => ({
   host,
   port,
-  allowedHosts: publicUrl === null ? [] : [publicUrl.hostname],
+  // an IPv6 address has no brackets there
+  allowedHosts: publicUrl === null ? [] : [publicUrl.hostname.replace(/^\[|\]$/g, '')],
 });
 
 const policyOf = (

@@ -2,7 +2,7 @@ import type { JsonObject } from '@worker-runtime/core';
 import { type Logger, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 
-export const COMPANION_ID = 'companion';
+const COMPANION_ID = 'companion';
 
 /** The Worker with which everyone in a workspace can talk. It has no tools and no access to the machine. */
 export interface CompanionConfig {
@@ -23,7 +23,7 @@ const none = (reason: string): CompanionState => ({ state: 'none', reason });
 
 const forbidden = (): RuntimeError => new RuntimeError('FORBIDDEN', 'The companion has no tools');
 
-/** Refuses tools for the companion, whoever asks for them. */
+/** Refuses tools for the companion to every caller. */
 export const companionGuard = (): RuntimePlugin => ({
   name: 'companion-guard',
   apply({ hooks }) {

@@ -42,7 +42,7 @@ export interface BackendConfig {
   readonly dataDir?: string;
   /** The workspaces, by their ids. Default: one with the id `default`. */
   readonly workspaces?: Readonly<Record<string, WorkspaceConfig>>;
-  /** A policy file, or a function. Default: those who start the backend may do everything, and nobody else anything. */
+  /** A policy file, or a function. Default: those who start the backend may do everything, and others nothing. */
   readonly policy?: string | Policy;
   /** The size at which the audit log begins a new file. Default 64 MiB. */
   readonly auditBytes?: number;

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
@@ -13,7 +13,7 @@ export interface TokenLimit {
   readonly workers: Scope['workers'];
 }
 
-/** What is kept of a session or of an API token: the digest of the secret, never the secret. */
+/** The record of a session or of an API token. It has the digest of the secret, never the secret. */
 export interface Kept {
   readonly id: string;
   /** `local` is the credential of programs on the same machine. It ends with the process, and is in no file. */
@@ -36,7 +36,7 @@ const USE_SAVED_MS = 600_000;
 const MAX_OF_PERSON = 100;
 const MAX_KEPT = 10_000;
 
-const digestOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
+const digestOf = (secret: string): string => hash('sha256', secret);
 const newSecret = (prefix: string): string => `${prefix}_${randomBytes(32).toString('base64url')}`;
 
 /** A session or an API token in use. */

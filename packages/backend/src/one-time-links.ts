@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { limitReached } from '@worker-runtime/core/plugin-kit';
 import type { Person } from './person.ts';
 
 const VALID_MS = 600_000;
 const MAX_LINKS = 1_000;
 
-const digestOf = (code: string): string => createHash('sha256').update(code).digest('hex');
+const digestOf = (code: string): string => hash('sha256', code);
 
 /** Codes with which a person logs in once. They are in memory only. */
 export class OneTimeLinks {

@@ -66,7 +66,7 @@ const ruleOf = (value: unknown, index: number): Rule => {
 };
 
 /** Parses a policy file. @throws INVALID_REQUEST with the place of the mistake */
-export const parsePolicy = (text: string): readonly Rule[] => {
+const parsePolicy = (text: string): readonly Rule[] => {
   let value: unknown;
   try {
     value = JSON.parse(text);

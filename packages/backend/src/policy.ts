@@ -3,7 +3,7 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { isScope, type Permission, type Scope } from '@worker-runtime/core/scope';
 import type { Person } from './person.ts';
 
-/** What a person may do in a workspace. It is the decision of a policy: a scope, and the runtimes where it holds. */
+/** The decision of a policy about a person in a workspace: a scope, and the runtimes where it holds. */
 export interface Grant {
   readonly permissions: readonly Permission[];
   /** The Workers that exist for the person. `$caller` as the value of a label stands for the name of the person. */
@@ -73,7 +73,7 @@ const selectionFor = ({ workers }: Grant, { name }: Person): Scope['workers'] =>
 
 /**
  * Returns the scope of a grant in a workspace. Workers that the person creates get the labels `workspace` and `owner`, which
- * nobody can choose otherwise.
+ * no caller can choose.
  */
 export const scopeOf = (grant: Grant, person: Person, workspace: string): Scope => ({
   permissions: grant.permissions,

@@ -3,6 +3,7 @@ import {
   type Logger,
   type PluginHooks,
   Runtime,
+  RuntimeError,
   type RuntimePlugin,
 } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
@@ -59,9 +60,14 @@ export class Workspace {
     return this.#companion;
   }
 
-  /** Starts the runtime, and then finds or creates the companion. */
+  /** Starts the runtime, and then finds or creates the companion. @throws the error of the runtime, with the id */
   async start(): Promise<void> {
-    await this.runtime.start();
+    try {
+      await this.runtime.start();
+    } catch (cause) {
+      const { code, details } = RuntimeError.from(cause);
+      throw new RuntimeError(code, `The workspace "${this.id}" did not start`, { cause, details });
+    }
     this.#companion = await ensureCompanion(this.runtime, this.#companionConfig, this.#log);
   }
 

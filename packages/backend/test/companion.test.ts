@@ -46,7 +46,7 @@ test('P37: an engine with tools or access is refused, and a companion that is th
     t.is(companion.state, 'none');
     t.regex(companion.reason, reason);
     await t.throwsAsync(backend.runtime().getWorker('companion'), { code: 'WORKER_NOT_FOUND' });
-    // nobody else can make one with tools either
+    // a caller cannot make one with tools either
     const refused = await (await Browser.login(backend)).send('/v1/runtimes/self/workers', 'POST', {
       workerId: 'companion',
       engine: 'armed',

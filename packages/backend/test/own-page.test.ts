@@ -1,4 +1,4 @@
-/** What a hostile page can make a browser send. */
+/** The requests that a hostile page can make a browser send. */
 import { request as httpRequest } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
 import test from 'ava';
@@ -18,9 +18,10 @@ const sendRaw = (
 ): Promise<Sent> =>
   new Promise((resolve, reject) => {
     const request = httpRequest(url, { method, headers });
-    request.on('response', async (answer) =>
-      resolve({ status: answer.statusCode ?? 0, text: await textOf(answer) }),
-    );
+    request.on('response', (answer) => {
+      const sent = textOf(answer).then((text) => ({ status: answer.statusCode ?? 0, text }));
+      sent.then(resolve, reject);
+    });
     request.on('upgrade', (answer, socket) => {
       socket.destroy();
       resolve({ status: answer.statusCode ?? 0, text: '' });

@@ -90,7 +90,7 @@ test('programs of the same user make links for others; other credentials cannot'
   const made = await make({ name: 'ada', groups: ['team-a'] });
   const { body } = await send(`${backend.url}/v1/session`, 'POST', { code: made.body.url.split('#')[1] });
   t.deepEqual([body.name, body.groups], ['ada', ['team-a']]);
-  // somebody else does not get the groups of the operator
+  // another person does not get the groups of the operator
   t.is((await make({ name: 'eve' })).status, 201);
   for (const wrong of [
     { name: '' },

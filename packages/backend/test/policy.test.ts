@@ -43,7 +43,7 @@ test('the first rule that fits is the decision, and lists, counts and commands f
   t.is((await bea.send('/w/acme/v1/backend')).body.caller.workers[0].owner, 'bea');
 });
 
-test('the labels workspace and owner are stamped, and nobody can choose or change them', async (t) => {
+test('the labels workspace and owner are stamped, and no caller can choose or change them', async (t) => {
   const backend = await start(t, await makeFolder(t), { workspaces: { default: {}, acme: {} } });
   const root = await Browser.login(backend);
   const workers = '/w/acme/v1/runtimes/self/workers';

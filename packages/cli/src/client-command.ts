@@ -1,13 +1,17 @@
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
 import { clientFailure } from './client-failure.ts';
 import { usageError } from './failure.ts';
+import { readLocalAccess } from './local-access.ts';
 import type { Output } from './output.ts';
 import { printable } from './printable.ts';
 
 /** The options that all client commands share. */
 export interface ClientFlags {
   readonly url: string;
-  /** Default: WORKER_RUNTIME_TOKEN. Other users of the machine can read a command line. */
+  /**
+   * Default: WORKER_RUNTIME_TOKEN, else the one that a backend on this machine has written for its user. Other users of the
+   * machine can read a command line.
+   */
   readonly token: string | undefined;
   readonly json: boolean;
 }
@@ -19,9 +23,10 @@ export class ClientCommand {
   readonly #output: Output;
 
   /** @throws Failure the address or the token is not valid */
-  constructor({ url, token = process.env.WORKER_RUNTIME_TOKEN, json }: ClientFlags, output: Output) {
+  constructor({ url, token: given = process.env.WORKER_RUNTIME_TOKEN, json }: ClientFlags, output: Output) {
     if (!URL.canParse(url) || !/^https?:\/\//.test(url))
       throw usageError(`--url must be an address such as http://127.0.0.1:8787, not "${url}"`);
+    const token = given ?? localTokenFor(url);
     try {
       this.client = runtimeClient({ url, ...(token !== undefined && token !== '' && { token }) });
     } catch (error) {
@@ -52,6 +57,12 @@ export class ClientCommand {
     this.#output.remark(printable(text));
   }
 }
+
+/** Returns the token for the backend of this user at an address; `undefined` if none runs there. */
+const localTokenFor = (url: string): string | undefined => {
+  const local = readLocalAccess(undefined);
+  return local !== null && new URL(local.url).origin === new URL(url).origin ? local.token : undefined;
+};
 
 /** Runs a client command. @throws Failure the runtime refused a call, or cannot be reached */
 export const runClientCommand = async (

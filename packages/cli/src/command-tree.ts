@@ -3,6 +3,7 @@ import type { Terminal } from './attach/terminal.ts';
 import { acpCommand } from './definition/acp.ts';
 import { Alternatives } from './definition/alternatives.ts';
 import { attachCommand } from './definition/attach.ts';
+import { backendCommands } from './definition/backend.ts';
 import { conversationCommands } from './definition/conversation.ts';
 import { doctorCommand } from './definition/doctor.ts';
 import { identityCommand } from './definition/identity.ts';
@@ -19,18 +20,28 @@ const globalOptions = {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'serve: load a plugin, by short name, npm package or path (repeatable)',
+    describe: 'serve, backend: load a plugin, by short name, npm package or path (repeatable)',
   },
   config: {
     type: 'string',
     requiresArg: true,
-    describe: 'serve: settings file (default: worker-runtime.config.{ts,js,json})',
+    describe: 'serve, backend: settings file (default: worker-runtime.config.{ts,js,json})',
   },
   json: { type: 'boolean', default: false, describe: 'print JSON, for programs' },
 } as const;
 
 /** Options that may be repeated. yargs makes an array of every option that is. */
-const REPEATABLE = new Set(['_', 'plugin', 'label', 'tool', 'type', 'claim', 'claim-read', 'claimRead']);
+const REPEATABLE = new Set([
+  '_',
+  'plugin',
+  'group',
+  'label',
+  'tool',
+  'type',
+  'claim',
+  'claim-read',
+  'claimRead',
+]);
 
 /** Defines all commands for yargs, which finds the requested one and runs it. @throws Failure */
 export const runCommand = async (
@@ -69,10 +80,12 @@ export const runCommand = async (
         ([name, value]) => Array.isArray(value) && !REPEATABLE.has(name),
       );
       if (twice !== undefined) throw usageError(`--${twice[0]} may be given only once`);
-      if (given._[0] === 'serve') return;
+      if (given._[0] === 'serve' || given._[0] === 'backend') return;
       if (given._[0] === 'doctor' && given.plugin === undefined && given.config === undefined) return;
       if (given.plugin !== undefined || given.config !== undefined || Object.keys(pluginOptions).length > 0)
-        throw usageError('--plugin, --config and plugin options apply only to the command serve');
+        throw usageError(
+          '--plugin, --config and plugin options apply only to the commands serve and backend',
+        );
     })
     .demandCommand(1, 'no command given')
     .example('$0 --plugin fs-store --plugin echo serve', '')
@@ -82,6 +95,7 @@ export const runCommand = async (
       'Exit codes: 0 success, 1 failure, 2 usage error, 3 runtime not reachable, 4 refused by the runtime.',
     );
   serveCommand(root, pluginOptions, alternatives);
+  backendCommands(root, pluginOptions, alternatives, output);
   doctorCommand(root, pluginOptions, alternatives, output);
   identityCommand(root, alternatives, output);
   workersCommands(root, alternatives, output);

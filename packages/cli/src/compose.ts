@@ -1,6 +1,5 @@
 /** The only file that knows all plugins, and the only one that imports modules that the user names. */
 import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { RuntimePlugin } from '@worker-runtime/core';
@@ -87,16 +86,6 @@ const importPlugin = async ({ name, from }: PluginName): Promise<Partial<PluginM
       `cannot load the plugin "${name}": ${error instanceof Error ? error.message : String(error)}`,
     );
   }
-};
-
-/** Returns the default directory for the files of a runtime with this name. */
-export const dataFolder = (
-  name: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): string => {
-  const home = environment.XDG_DATA_HOME;
-  const base = home !== undefined && isAbsolute(home) ? home : join(homedir(), '.local', 'share');
-  return join(base, 'worker-runtime', name);
 };
 
 /** The part of the http plugin that serves additional resources. */

@@ -69,7 +69,8 @@ const chosenFile = (named: string | undefined, folder: string): string | undefin
   return found;
 };
 
-const contentOf = async (path: string): Promise<unknown> => {
+/** Reads a settings file: JSON, or the default export of a module. @throws Failure */
+export const contentOf = async (path: string): Promise<unknown> => {
   try {
     if (extname(path) === '.json') return JSON.parse(await readFile(path, 'utf8'));
     const loaded = await importModule(path);

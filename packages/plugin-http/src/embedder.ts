@@ -33,7 +33,7 @@ export interface EmbedderRoute {
   readonly query?: readonly string[];
   /** The OpenAPI operation, without `security` and the answers for errors. */
   readonly operation: JsonObject;
-  answer(request: EmbedderRequest): EmbedderAnswer | Promise<EmbedderAnswer>;
+  readonly answer: (request: EmbedderRequest) => EmbedderAnswer | Promise<EmbedderAnswer>;
 }
 
 /** One answer, before any byte of it is sent. */
@@ -83,7 +83,7 @@ export const beforeAnswer = (
   log: Logger,
   record: (status: number, location: string | null) => void,
 ): void => {
-  const writeHead = response.writeHead;
+  const writeHead = response.writeHead.bind(response);
   response.writeHead = (...args: unknown[]) => {
     response.writeHead = writeHead;
     const [status, ...rest] = args;
@@ -101,6 +101,6 @@ export const beforeAnswer = (
       response.destroy();
       return response;
     }
-    return Reflect.apply(writeHead, response, args) as ServerResponse;
+    return Reflect.apply(writeHead, undefined, args) as ServerResponse;
   };
 };

@@ -59,7 +59,7 @@ test('the document below a prefix names the prefix as its server', async (t) => 
   t.is(await server('/w/acme'), '/w/acme');
 });
 
-test('an upgrade below the prefix reaches its handler, and one that nobody takes keeps the prefix', async (t) => {
+test('an upgrade below the prefix reaches its handler, and one that no handler takes keeps the prefix', async (t) => {
   const url = await serve(t, { prefix: PREFIX });
   t.regex(
     await upgrade(url, '/w/acme/v1/runtimes/self/stream', 'websocket'),

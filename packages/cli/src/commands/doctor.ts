@@ -1,6 +1,6 @@
 import { RuntimeError } from '@worker-runtime/core';
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
-import { dataFolder } from '../compose.ts';
+import { dataFolder } from '../data-folder.ts';
 import { EXIT, Failure, usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import type { PluginOptions } from '../plugin-option.ts';

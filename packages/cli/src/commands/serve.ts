@@ -1,6 +1,7 @@
 import { Runtime, type RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
-import { compose, DEFAULT_PLUGINS, dataFolder, shortName } from '../compose.ts';
+import { compose, DEFAULT_PLUGINS, shortName } from '../compose.ts';
+import { dataFolder } from '../data-folder.ts';
 import { EXIT, usageError } from '../failure.ts';
 import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';

@@ -4,7 +4,20 @@
  */
 export class Alternatives {
   #names: readonly string[] = [
-    ...['serve', 'workers', 'send', 'wait', 'requests', 'attach', 'events', 'transcript', 'status'],
+    ...[
+      'serve',
+      'backend',
+      'link',
+      'policy',
+      'workers',
+      'send',
+      'wait',
+      'requests',
+      'attach',
+      'events',
+      'transcript',
+      'status',
+    ],
     ...['diagnostics', 'doctor', 'legacy', 'acp', 'completion'],
   ];
 

@@ -1,0 +1,37 @@
+import { EXIT, Failure } from '../failure.ts';
+import { readLocalAccess } from '../local-access.ts';
+import type { Output } from '../output.ts';
+
+export interface LinkFlags {
+  readonly dataDir: string | undefined;
+  readonly as: string | undefined;
+  readonly groups: readonly string[] | undefined;
+  readonly json: boolean;
+}
+
+/** Asks the backend on this machine for a one-time link, and prints it. @throws Failure none runs, or it refuses */
+export const printLink = async ({ dataDir, as, groups, json }: LinkFlags, output: Output): Promise<void> => {
+  const access = readLocalAccess(dataDir);
+  if (access === null)
+    throw new Failure(
+      EXIT.notReachable,
+      'no backend runs with these files; start one with: worker-runtime backend',
+    );
+  const { url, token } = access;
+  let answer: Response;
+  try {
+    answer = await fetch(`${url}/v1/links`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        ...(as !== undefined && { name: as }),
+        ...(groups !== undefined && { groups }),
+      }),
+    });
+  } catch (cause) {
+    throw new Failure(EXIT.notReachable, `no backend answers at ${url}`, { cause });
+  }
+  const body = (await answer.json()) as Readonly<Record<string, unknown>>;
+  if (!answer.ok) throw new Failure(EXIT.refused, `${String(body.code)}: ${String(body.detail)}`);
+  output.print(json ? JSON.stringify(body) : String(body.url));
+};

@@ -1,0 +1,38 @@
+import { resolve } from 'node:path';
+import { explain, readPolicy } from '@worker-runtime/backend';
+import { usageError } from '../failure.ts';
+import type { Output } from '../output.ts';
+
+export interface ExplainFlags {
+  readonly policy: string;
+  readonly as: string;
+  readonly groups: readonly string[];
+  readonly workspace: string;
+  readonly json: boolean;
+}
+
+/** Prints the decision of a policy file. @throws Failure the file is not valid */
+export const explainPolicy = (
+  { policy, as, groups, workspace, json }: ExplainFlags,
+  output: Output,
+): void => {
+  const explanation = () => {
+    try {
+      return explain(readPolicy(resolve(policy)), { name: as, groups }, workspace);
+    } catch (error) {
+      throw usageError(error instanceof Error ? error.message : String(error));
+    }
+  };
+  const { rule, grant } = explanation();
+  const part = (value: unknown): string => (value === '*' ? 'all' : JSON.stringify(value));
+  const text =
+    grant === null
+      ? `no rule fits: the workspace "${workspace}" does not exist for ${as}`
+      : [
+          `rule: /grants/${String(rule)}`,
+          `permissions: ${grant.permissions.join(', ')}`,
+          `Workers: ${part(grant.workers)}`,
+          `runtimes: ${part(grant.runtimes)}`,
+        ].join('\n');
+  output.print(json ? JSON.stringify({ rule, grant }) : text);
+};

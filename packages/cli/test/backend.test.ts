@@ -1,0 +1,118 @@
+/** `worker-runtime backend`, and the commands around it. */
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { makePlace, Program, request, run, serve } from './program.ts';
+
+const startBackend = async (t: ExecutionContext, place: string, args: readonly string[]) => {
+  const program = new Program(t, place, [...args, 'backend', '--port', '0']);
+  const [, url = '', workspaces = ''] = await program.prints(
+    /^worker-runtime backend listening on (http:\S+) \(workspaces: (.*)\)$/m,
+  );
+  const [, link = ''] = await program.prints(/^log in: (\S+)$/m);
+  return { program, url, workspaces, link };
+};
+
+test('the default workspace has the Workers of serve, and client commands find the token of this machine', async (t) => {
+  const place = await makePlace(t);
+  const plain = await serve(t, place, ['--plugin', 'fs-store', '--plugin', 'echo']);
+  await request(plain.url, 'POST', '/workers', {
+    engine: 'echo',
+    workerId: 'ada',
+    initialInput: { text: 'from serve' },
+  });
+  plain.program.kill('SIGTERM');
+  await plain.program.ended;
+  const { program, url, workspaces, link } = await startBackend(t, place, ['--plugin', 'echo']);
+  t.is(workspaces, 'default');
+  t.true(link.startsWith(`${url}/login#`));
+  const client = (...args: readonly string[]) => run(t, place, [...args, '--url', url]);
+  const transcript = await client('transcript', 'ada');
+  t.regex(transcript.stdout, /from serve/, transcript.stderr);
+  t.is((await client('send', 'ada', 'from the backend', '--wait')).code, 0);
+  t.is((await fetch(`${url}/v1/runtimes/self/workers`)).status, 401);
+  const another = await run(t, place, [
+    'link',
+    '--as',
+    'bea',
+    '--group',
+    'team-a',
+    '--group',
+    'team-b',
+    '--json',
+  ]);
+  const code = String(JSON.parse(another.stdout).url).split('#')[1];
+  const session = await fetch(`${url}/v1/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code }),
+  });
+  const { name, groups } = JSON.parse(await session.text());
+  t.deepEqual([name, groups], ['bea', ['team-a', 'team-b']]);
+  t.is((await run(t, place, ['link', '--as', 'no such\nname'])).code, 4);
+  program.kill('SIGTERM');
+  t.is((await program.ended).code, 0);
+  t.is((await run(t, place, ['link'])).code, 3);
+});
+
+test('a settings file describes workspaces, whose plugins it names', async (t) => {
+  const place = await makePlace(t);
+  await writeFile(
+    join(place, 'backend.config.json'),
+    JSON.stringify({
+      dataDir: 'files',
+      workspaces: { acme: { plugins: ['echo'], companion: { engine: 'echo' } }, other: {} },
+    }),
+  );
+  const { url, workspaces } = await startBackend(t, place, []);
+  t.is(workspaces, 'acme, other');
+  const listed = await run(t, place, ['link', '--data-dir', 'files']);
+  t.true(listed.stdout.startsWith(`${url}/login#`), listed.stderr);
+  t.deepEqual((await readdir(join(place, 'files', 'workspaces'))).sort(), ['acme', 'other']);
+  const refused = await run(t, place, ['--plugin', 'echo', 'backend']);
+  t.is(refused.code, 2);
+  t.regex(refused.stderr, /cannot be combined with .*backend\.config\.json/);
+});
+
+test('mistakes are usage errors that say what to do', async (t) => {
+  const place = await makePlace(t);
+  await mkdir(join(place, 'sub'));
+  await writeFile(join(place, 'list.json'), '[]');
+  await writeFile(join(place, 'wrong.json'), '{"workspaces":{"acme":{"plugins":["nowhere-plugin"]}}}');
+  for (const [args, message] of [
+    [['--config', 'nowhere.json', 'backend'], /file not found/],
+    [['--config', 'list.json', 'backend'], /must contain one object/],
+    [['--config', 'wrong.json', 'backend'], /unknown plugin "nowhere-plugin"/],
+    [['backend', '--host', '0.0.0.0'], /set listen\.publicUrl/],
+    [['backend', '--colour', 'red'], /unknown option --colour/],
+    [['--plugin', 'fs-store', 'backend'], /a part of the backend already/],
+  ] as const) {
+    const { code, stderr } = await run(t, place, args);
+    t.is(code, 2, stderr);
+    t.regex(stderr, message);
+  }
+});
+
+test('policy explain prints the decision and its rule', async (t) => {
+  const place = await makePlace(t);
+  const grants = [
+    { to: ['group:team-a'], workspace: 'acme', may: ['operate', 'answer'], workers: [{ team: 'a' }] },
+    { to: ['*'], workspace: 'acme', may: 'observe' },
+  ];
+  await writeFile(join(place, 'policy.json'), JSON.stringify({ grants }));
+  const explain = (...args: readonly string[]) => run(t, place, ['policy', 'explain', ...args]);
+  const ada = await explain('--as', 'ada', '--group', 'team-a', '--workspace', 'acme');
+  t.is(ada.stdout, 'rule: /grants/0\npermissions: operate, answer\nWorkers: [{"team":"a"}]\nruntimes: all\n');
+  const eve = await explain('--as', 'eve', '--workspace', 'acme', '--json');
+  t.deepEqual(JSON.parse(eve.stdout), {
+    rule: 1,
+    grant: { permissions: ['observe'], workers: '*', runtimes: '*' },
+  });
+  t.regex(
+    (await explain('--as', 'eve')).stdout,
+    /no rule fits: the workspace "default" does not exist for eve/,
+  );
+  const broken = await explain('--as', 'eve', '--policy', 'nowhere.json');
+  t.is(broken.code, 2);
+  t.regex(broken.stderr, /cannot be read/);
+});
