@@ -10,6 +10,7 @@ import {
 } from '@worker-runtime/core';
 import { type HttpOptions, HttpServer } from '@worker-runtime/plugin-http';
 import { SocketServer } from '@worker-runtime/plugin-ws';
+import { Identity } from '@worker-runtime/registry';
 import { writeFile } from 'atomically';
 import { AuditLog } from './audit-log.ts';
 import { auditOf } from './audited.ts';
@@ -176,9 +177,13 @@ const begin = async (
   const audit = new AuditLog(join(folder, 'audit.jsonl'), config.auditBytes);
   releases.defer(() => audit.close());
 
-  const workspaces = config.workspaces.map(
-    (one, index) => new Workspace({ ...one, plugins: plugins[index] ?? [], log }),
-  );
+  const identity = await Identity.at(join(folder, 'signing.jwk'), config.issuer);
+  const workspaces = config.workspaces.map((one, index) => {
+    const remotes = config.runtimes.filter((remote) => remote.workspaces.includes(one.id));
+    const workspace = new Workspace({ ...one, plugins: plugins[index] ?? [], remotes, identity, log });
+    releases.defer(() => workspace.registry.close());
+    return workspace;
+  });
   const directory = new WorkspaceDirectory(workspaces);
   const cookie = new SessionCookie(publicUrl?.protocol === 'https:');
   const byId = new Map(workspaces.map((workspace) => [workspace.id, workspace]));

@@ -4,6 +4,7 @@ import { type JsonObject, type Limits, RuntimeError, type RuntimePlugin } from '
 import {
   isObject,
   isPathInside,
+  list,
   optional,
   readOptions,
   text,
@@ -28,6 +29,17 @@ export interface WorkspaceConfig {
   readonly companion?: CompanionConfig;
 }
 
+/** A runtime in another process, which workspaces share. Each sees the Workers with its own label `workspace` there. */
+export interface RuntimeConfig {
+  /** The name in lists and in policies. `self` is the embedded runtime. */
+  readonly name: string;
+  readonly url: string;
+  /** Its id, which `worker-runtime status` shows. Tokens are signed for this runtime only. */
+  readonly runtimeId: string;
+  /** The ids of the workspaces that have it. Default: all. */
+  readonly workspaces?: readonly string[];
+}
+
 /** The configuration of a backend. Paths are relative to the folder of its file. */
 export interface BackendConfig {
   readonly listen?: {
@@ -42,6 +54,10 @@ export interface BackendConfig {
   readonly dataDir?: string;
   /** The workspaces, by their ids. Default: one with the id `default`. */
   readonly workspaces?: Readonly<Record<string, WorkspaceConfig>>;
+  /** Runtimes in other processes. Each accepts the identity of the backend, which `worker-runtime identity` prints. */
+  readonly runtimes?: readonly RuntimeConfig[];
+  /** The name under which those runtimes know the backend. Default: the origin of `listen.publicUrl`, else `backend`. */
+  readonly issuer?: string;
   /** A policy file, or a function. Default: those who start the backend may do everything, and others nothing. */
   readonly policy?: string | Policy;
   /** The size at which the audit log begins a new file. Default 64 MiB. */
@@ -61,17 +77,24 @@ export interface ResolvedWorkspace {
   readonly companion: CompanionConfig | null;
 }
 
+export type ResolvedRuntime = Required<RuntimeConfig>;
+
 export interface ResolvedConfig {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: URL | null;
   readonly dataDir: string;
   readonly workspaces: readonly ResolvedWorkspace[];
+  readonly runtimes: readonly ResolvedRuntime[];
+  readonly issuer: string;
   readonly policy: string | Policy | null;
   readonly auditBytes: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The name of the embedded runtime of a workspace. */
+export const SELF = 'self';
 
 const WORKSPACE_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** The plugins that the backend itself has. */
@@ -97,6 +120,9 @@ const pluginsIn = (
   }
   return value;
 };
+
+const listIn = (value: unknown, refuse: (mismatch: string) => never): readonly unknown[] =>
+  Array.isArray(value) ? value : refuse('must be a list');
 
 const policyIn = (value: unknown, refuse: (mismatch: string) => never): string | Policy =>
   typeof value === 'function' || (typeof value === 'string' && value !== '')
@@ -146,6 +172,22 @@ const workspaceOf = (id: string, value: unknown, folder: string, dataDir: string
   return { id, ...rest, storeRoot: storeRoot === null ? ownRoot : resolve(folder, storeRoot) };
 };
 
+const runtimeOf = (value: unknown, index: number, ids: readonly string[]): ResolvedRuntime => {
+  const option = `runtimes.${index}`;
+  const runtime = readOptions<ResolvedRuntime>(option, value, {
+    name: text,
+    url: text,
+    runtimeId: text,
+    workspaces: optional(list, ids),
+  });
+  if (runtime.name === SELF)
+    throw refused(`The option ${option}.name must not be "${SELF}", which is the embedded runtime`);
+  const unknown = runtime.workspaces.find((id) => !ids.includes(id));
+  if (unknown !== undefined)
+    throw refused(`The option ${option}.workspaces has "${unknown}"; the workspaces are ${ids.join(', ')}`);
+  return runtime;
+};
+
 const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
@@ -158,12 +200,16 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     readonly listen: object;
     readonly dataDir: string | null;
     readonly workspaces: Readonly<Record<string, unknown>>;
+    readonly runtimes: readonly unknown[];
+    readonly issuer: string | null;
     readonly policy: string | Policy | null;
     readonly auditBytes: number;
   }>('backend', config, {
     listen: optional(anObject, {}),
     dataDir: optional(text, null),
     workspaces: optional(anObject<Readonly<Record<string, unknown>>>, { default: {} }),
+    runtimes: optional(listIn, []),
+    issuer: optional(text, null),
     policy: optional(policyIn, null),
     auditBytes: optional(wholeNumber(65_536), 67_108_864),
   });
@@ -181,7 +227,16 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
   if (all.length === 0) throw refused('The option backend.workspaces must have a workspace');
   assertApart(all);
   const policy = typeof rest.policy === 'string' ? resolve(folder, rest.policy) : rest.policy;
-  return { ...address, ...rest, policy, dataDir: allFiles, workspaces: all };
+  const ids = all.map(({ id }) => id);
+  return {
+    ...address,
+    ...rest,
+    policy,
+    dataDir: allFiles,
+    workspaces: all,
+    runtimes: rest.runtimes.map((value, index) => runtimeOf(value, index, ids)),
+    issuer: rest.issuer ?? address.publicUrl?.origin ?? 'backend',
+  };
 };
 
 /** @throws INVALID_REQUEST the store of one workspace is that of another, or inside it */

@@ -1,6 +1,12 @@
 export { Backend, type BackendHost, type LocalFile } from './backend.ts';
 export type { CompanionConfig } from './companion.ts';
-export { type BackendConfig, defineBackend, type PluginOptions, type WorkspaceConfig } from './config.ts';
+export {
+  type BackendConfig,
+  defineBackend,
+  type PluginOptions,
+  type RuntimeConfig,
+  type WorkspaceConfig,
+} from './config.ts';
 export type { Person } from './person.ts';
 export type { Grant, Policy } from './policy.ts';
 export { DEFAULT_RULES, type Explanation, explain, type Rule, readPolicy } from './policy-file.ts';

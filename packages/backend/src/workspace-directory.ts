@@ -1,15 +1,19 @@
-import { RuntimeError, type RuntimeStatus } from '@worker-runtime/core';
-import type { RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
-import { scoped } from '@worker-runtime/core/scope';
-import type { Caller, Directory } from '@worker-runtime/plugin-http';
+import {
+  type ListedWorker,
+  type ListWorkers,
+  type PageQuery,
+  RuntimeError,
+  type RuntimeStatus,
+  type WorkerRequest,
+} from '@worker-runtime/core';
+import type { Across, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Caller, DirectoryOfSeveral, Upstream } from '@worker-runtime/plugin-http';
+import { SELF } from './config.ts';
 import { Member } from './member.ts';
 import type { Workspace } from './workspace.ts';
 
-/** The name of the runtime of a workspace. */
-const SELF = 'self';
-
 /** The runtimes of each workspace, as its members may use them. */
-export class WorkspaceDirectory implements Directory {
+export class WorkspaceDirectory implements DirectoryOfSeveral {
   /** Workspaces may have different limits. */
   readonly limits = null;
   readonly #workspaces: readonly Workspace[];
@@ -18,7 +22,7 @@ export class WorkspaceDirectory implements Directory {
     this.#workspaces = workspaces;
   }
 
-  /** The status of all workspaces together: `running` if each is. */
+  /** The status of all embedded runtimes together: `running` if each is. */
   get status(): RuntimeStatus {
     const statuses = this.#workspaces.map(({ runtime }) => runtime.status);
     return statuses.find((status) => status !== 'running') ?? 'running';
@@ -28,20 +32,48 @@ export class WorkspaceDirectory implements Directory {
     return this.#workspaces.find(({ runtime }) => runtime.failure)?.runtime.failure ?? null;
   }
 
-  get(id: string, caller: Caller): ServedRuntime {
+  get(id: string, caller: Caller): ServedRuntime | Upstream {
     const member = memberOf(caller);
-    const { runtime } = member.workspace;
-    if (!member.mayUse(SELF)) throw new RuntimeError('RUNTIME_NOT_FOUND');
-    if (id !== SELF && id !== runtime.runtimeId) throw new RuntimeError('RUNTIME_NOT_FOUND');
-    return scoped(runtime, member.scope);
+    const target = member.workspace.registry.get(id, member);
+    const name = 'passUpgrade' in target ? target.name : SELF;
+    if (!member.mayUse(name)) throw new RuntimeError('RUNTIME_NOT_FOUND');
+    return target;
   }
 
   async entries(caller: Caller): Promise<readonly RuntimeEntry[]> {
     const member = memberOf(caller);
-    if (!member.mayUse(SELF)) return [];
-    const summary = await scoped(member.workspace.runtime, member.scope).summary();
-    const { runtimeId, startedAt: since } = summary;
-    return [{ name: SELF, runtimeId, kind: 'embedded', state: 'ok', since, error: null, summary }];
+    const entries = await member.workspace.registry.entries(member);
+    return entries.filter(({ name }) => member.mayUse(name));
+  }
+
+  async workers(
+    query: ListWorkers & { readonly runtimes?: readonly string[] },
+    caller: Caller,
+  ): Promise<Across<ListedWorker>> {
+    const member = memberOf(caller);
+    return this.#forMember(await member.workspace.registry.workers(query, member), member);
+  }
+
+  async requests(
+    query: PageQuery,
+    caller: Caller,
+  ): Promise<Across<WorkerRequest & { readonly runtimeId: string }>> {
+    const member = memberOf(caller);
+    return this.#forMember(await member.workspace.registry.requests(query, member), member);
+  }
+
+  /** Removes what is of runtimes that do not exist for the member. */
+  async #forMember<T extends { readonly runtimeId: string }>(
+    page: Across<T>,
+    member: Member,
+  ): Promise<Across<T>> {
+    if (member.runtimes === '*') return page;
+    const ids = new Set((await this.entries(member)).map(({ runtimeId }) => runtimeId));
+    return {
+      ...page,
+      items: page.items.filter(({ runtimeId }) => ids.has(runtimeId)),
+      unavailable: page.unavailable.filter(({ name }) => member.mayUse(name)),
+    };
   }
 }
 

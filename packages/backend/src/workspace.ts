@@ -7,7 +7,9 @@ import {
   type RuntimePlugin,
 } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
+import { type Identity, Registry } from '@worker-runtime/registry';
 import { type CompanionConfig, type CompanionState, companionGuard, ensureCompanion } from './companion.ts';
+import { type ResolvedRuntime, SELF } from './config.ts';
 import type { DrainTogether } from './drain-together.ts';
 
 export interface WorkspaceParts {
@@ -17,6 +19,9 @@ export interface WorkspaceParts {
   readonly plugins: readonly RuntimePlugin[];
   readonly limits: Partial<Limits>;
   readonly companion: CompanionConfig | null;
+  /** The runtimes in other processes that it shares with other workspaces. */
+  readonly remotes: readonly ResolvedRuntime[];
+  readonly identity: Identity;
   readonly log: Logger;
 }
 
@@ -25,6 +30,8 @@ export class Workspace {
   readonly id: string;
   readonly name: string;
   readonly runtime: Runtime;
+  /** The embedded runtime and the remote ones. */
+  readonly registry: Registry;
   /** The hooks of the runtime, for its metrics. */
   readonly hooks: PluginHooks;
   readonly #companionConfig: CompanionConfig | null;
@@ -32,7 +39,7 @@ export class Workspace {
   #together: DrainTogether | null = null;
   #companion: CompanionState = { state: 'none', reason: 'The workspace is starting' };
 
-  constructor({ id, name, storeRoot, plugins, limits, companion, log }: WorkspaceParts) {
+  constructor({ id, name, storeRoot, plugins, limits, companion, remotes, identity, log }: WorkspaceParts) {
     this.id = id;
     this.name = name;
     this.#companionConfig = companion;
@@ -54,6 +61,15 @@ export class Workspace {
     });
     if (hooks === undefined) throw new TypeError('A runtime applies its plugins at once');
     this.hooks = hooks;
+    // remote runtimes keep the Workers of workspaces apart, by a label that only a backend can give
+    const auth = { identity: identity.within({ workspace: id }) };
+    this.registry = new Registry(
+      [
+        { name: SELF, runtime: this.runtime },
+        ...remotes.map(({ name, url, runtimeId }) => ({ name, url, runtimeId, auth })),
+      ],
+      { log },
+    );
   }
 
   get companion(): CompanionState {

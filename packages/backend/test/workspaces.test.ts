@@ -139,3 +139,32 @@ test('a stop ends streams with their closing frame, and a second backend on the 
   const [text] = await Promise.all([stream.text(), backend.stop()]);
   t.regex(text, /event: closing\ndata: \{"reason":"RUNTIME_STOPPING"\}/);
 });
+
+test('P36: a page that stays open while the backend restarts misses no event and repeats none', async (t) => {
+  const folder = await makeFolder(t);
+  let backend = await start(t, folder, { workspaces: { acme: {} } });
+  const token = await (await Browser.login(backend)).token();
+  const port = Number(new URL(backend.url).port);
+  const page = runtimeClient({ url: `${backend.url}/w/acme`, token, webSocket: null, retryMs: 20 });
+  await page.createWorker({ engine: 'parrot', workerId: 'ada' });
+  const seen: number[] = [];
+  const texts: string[] = [];
+  const reading = (async () => {
+    for await (const item of page.observe('ada', { after: 'start', acrossRestarts: true })) {
+      if (item.type !== 'event') continue;
+      seen.push(item.event.seq);
+      if (item.event.type === 'input.accepted') texts.push(JSON.stringify(item.event.data));
+      if (texts.some((text) => text.includes('the end')) && item.event.type === 'run.finished') return;
+    }
+  })();
+  for (let round = 0; round < 3; round++) {
+    await page.sendInput('ada', { text: `round ${round}` }, { waitMs: 5_000 });
+    await backend.stop();
+    backend = await start(t, folder, { listen: { port }, workspaces: { acme: {} } });
+  }
+  await page.sendInput('ada', { text: 'the end' }, { waitMs: 5_000 });
+  await reading;
+  const log = (await backend.runtime('acme').events('ada', { limit: 1_000 })).items.map(({ seq }) => seq);
+  t.deepEqual(seen, log);
+  t.is(texts.length, 4);
+});

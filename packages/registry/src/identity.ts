@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { RuntimeError } from '@worker-runtime/core';
-import type { Authority, Scope } from '@worker-runtime/core/scope';
+import type { Authority, Labels, Scope } from '@worker-runtime/core/scope';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
 
 /** The lifetime of a signed token, in seconds. */
@@ -30,12 +30,14 @@ export class Identity {
   readonly issuer: string;
   readonly #key: SigningKey;
   readonly #publicJwk: JWK;
+  readonly #labels: Labels;
   readonly #tokens = new Map<string, { readonly token: Promise<string>; readonly madeAt: number }>();
 
-  private constructor(issuer: string, key: SigningKey, publicJwk: JWK) {
+  private constructor(issuer: string, key: SigningKey, publicJwk: JWK, labels: Labels = {}) {
     this.issuer = issuer;
     this.#key = key;
     this.#publicJwk = publicJwk;
+    this.#labels = labels;
   }
 
   /**
@@ -61,8 +63,17 @@ export class Identity {
     return { issuer: this.issuer, keys: [this.#publicJwk] };
   }
 
+  /**
+   * Returns an identity that signs for a part of the Workers: those with these labels, which new Workers get. Several registries, such
+   * as those of workspaces, then share a runtime, and the runtime keeps their Workers apart.
+   */
+  within(labels: Labels): Identity {
+    return new Identity(this.issuer, this.#key, this.#publicJwk, { ...this.#labels, ...labels });
+  }
+
   /** Returns a token for a caller, which only this runtime accepts. It is valid for at least 40 s. */
-  sign(runtimeId: string, { name, scope }: Caller): Promise<string> {
+  sign(runtimeId: string, { name, scope: whole }: Caller): Promise<string> {
+    const scope = partOf(whole, this.#labels);
     const key = JSON.stringify([runtimeId, name, scope]);
     const kept = this.#tokens.get(key);
     const now = Date.now();
@@ -91,6 +102,19 @@ export class Identity {
       .sign(this.#key);
   }
 }
+
+/** Returns the part of a scope that has these labels. */
+const partOf = ({ permissions, workers, stamp }: Scope, labels: Labels): Scope => {
+  const fits = (selector: Labels): boolean =>
+    Object.entries(labels).every(([name, value]) => (selector[name] ?? value) === value);
+  if (Object.keys(labels).length === 0) return { permissions, workers, stamp };
+  const selectors = workers === '*' ? [{}] : workers.filter(fits);
+  return {
+    permissions,
+    workers: selectors.map((selector) => ({ ...selector, ...labels })),
+    stamp: { ...stamp, ...labels },
+  };
+};
 
 const createKeyFile = async (path: string): Promise<void> => {
   const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });

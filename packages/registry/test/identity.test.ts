@@ -1,6 +1,8 @@
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Authority, Scope } from '@worker-runtime/core/scope';
 import test from 'ava';
+import { decodeJwt } from 'jose';
 import { Identity } from '../src/index.ts';
 import { makeKeys } from './world.ts';
 
@@ -54,4 +56,34 @@ test('a token is used again for the same caller and runtime only', async (t) => 
   t.not(await identity.sign('runtime_b', { name: 'ada', scope }), token);
   t.not(await identity.sign('runtime_a', { name: 'grace', scope }), token);
   t.not(await identity.sign('runtime_a', { name: 'ada', scope: { ...scope, workers: [{ a: 'b' }] } }), token);
+});
+
+test('an identity within labels signs for the Workers with these labels only, and stamps them', async (t) => {
+  const { identity, remove } = await makeKeys();
+  t.teardown(remove);
+  const scopeOf = async (one: Identity, workers: Scope['workers']) => {
+    const scope: Scope = { permissions: ['operate'], workers, stamp: { owner: 'ada' } };
+    const { scope: signed } = decodeJwt<Authority>(await one.sign('runtime_x', { name: 'ada', scope }));
+    return [signed.workers, signed.stamp];
+  };
+  const acme = identity.within({ workspace: 'acme' });
+  const stamp = { owner: 'ada', workspace: 'acme' };
+  t.deepEqual(acme.entry, identity.entry);
+  t.deepEqual(await scopeOf(identity, '*'), ['*', { owner: 'ada' }]);
+  t.deepEqual(await scopeOf(acme, '*'), [[{ workspace: 'acme' }], stamp]);
+  t.deepEqual(await scopeOf(acme, []), [[], stamp]);
+  t.deepEqual(
+    await scopeOf(acme, [{ team: 'a' }, { workspace: 'other' }, { workspace: 'acme', team: 'b' }]),
+    [
+      [
+        { team: 'a', workspace: 'acme' },
+        { workspace: 'acme', team: 'b' },
+      ],
+      stamp,
+    ],
+  );
+  t.deepEqual(await scopeOf(acme.within({ tier: '1' }), '*'), [
+    [{ workspace: 'acme', tier: '1' }],
+    { ...stamp, tier: '1' },
+  ]);
 });

@@ -1,0 +1,188 @@
+/** Runtimes in other processes, which workspaces share. */
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Runtime } from '@worker-runtime/core';
+import { http } from '@worker-runtime/plugin-http';
+import { wsObservation } from '@worker-runtime/plugin-ws';
+import { Identity } from '@worker-runtime/registry';
+import test, { type ExecutionContext } from 'ava';
+import { Browser, keptLog, makeFolder, OPERATOR, parrot, send, start } from './scene.ts';
+
+/** Starts a runtime that accepts the identity of the backend with these files. */
+const startRemote = async (t: ExecutionContext, folder: string) => {
+  await mkdir(join(folder, 'backend'), { recursive: true });
+  const identity = await Identity.at(join(folder, 'backend', 'signing.jwk'), 'backend');
+  const issuerFile = join(folder, 'issuers.json');
+  await writeFile(issuerFile, JSON.stringify([{ ...identity.entry, permission: 'admin' }]), { mode: 0o600 });
+  const web = http({ port: 0, issuerFile });
+  const runtime = await Runtime.start({ plugins: [web, wsObservation({ on: web }), parrot()] });
+  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
+  return { runtime, url: web.url, runtimeId: runtime.runtimeId };
+};
+
+const idsOf = ({ body }: { readonly body: { readonly items: readonly { readonly workerId: string }[] } }) =>
+  body.items.map(({ workerId }) => workerId).sort();
+
+test('workspaces share a remote runtime, and each sees its own Workers there: in lists, reads and commands', async (t) => {
+  const folder = await makeFolder(t);
+  const { runtime, url, runtimeId } = await startRemote(t, folder);
+  await runtime.createWorker({ engine: 'parrot', workerId: 'unowned' });
+  const backend = await start(t, folder, {
+    workspaces: { default: {}, acme: {} },
+    runtimes: [{ name: 'gpu-1', url, runtimeId }],
+  });
+  const root = await Browser.login(backend);
+  const at = `/v1/runtimes/${runtimeId}/workers`;
+  const created = await root.send(`/w/acme${at}`, 'POST', { engine: 'parrot', workerId: 'a' });
+  t.is(created.status, 201, created.text);
+  t.deepEqual(created.body.labels, { workspace: 'acme', owner: 'root' });
+  t.is((await root.send(at, 'POST', { engine: 'parrot', workerId: 'd' })).status, 201);
+  t.deepEqual(idsOf(await root.send(`/w/acme${at}`)), ['a']);
+  t.deepEqual(idsOf(await root.send(at)), ['d']);
+  t.deepEqual(idsOf(await root.send('/w/acme/v1/workers')), ['a']);
+  t.is((await root.send(`${at}/a/inputs`, 'POST', { text: 'x' })).body.code, 'WORKER_NOT_FOUND');
+  t.is((await root.send(`/w/acme${at}/unowned`)).body.code, 'WORKER_NOT_FOUND');
+  const sent = await root.send(`/w/acme${at}/a/inputs`, 'POST', { text: 'hello' });
+  t.is(sent.status, 202);
+  const [event] = (await runtime.events('a', { types: ['input.accepted'] })).items;
+  t.is((event?.data as { readonly actor?: string } | undefined)?.actor, 'root');
+  const lines = (await readFile(join(folder, 'backend', 'audit.jsonl'), 'utf8')).split('\n');
+  const line = lines.find((text) => text.includes(sent.headers.get('x-request-id') ?? '-')) ?? '';
+  t.like(JSON.parse(line), { who: 'root', workspace: 'acme', runtime: runtimeId, worker: 'a', status: 202 });
+  const entries = (await root.send('/w/acme/v1/runtimes')).body.items;
+  t.deepEqual(
+    entries.map(({ name, kind, state }: Readonly<Record<string, string>>) => [name, kind, state]),
+    [
+      ['gpu-1', 'remote', 'ok'],
+      ['self', 'embedded', 'ok'],
+    ],
+  );
+});
+
+test('a remote runtime that is down is named as missing, and the backend is ready without it', async (t) => {
+  const folder = await makeFolder(t);
+  const { runtime, url, runtimeId } = await startRemote(t, folder);
+  const backend = await start(t, folder, { runtimes: [{ name: 'gpu-1', url, runtimeId }] });
+  const root = await Browser.login(backend);
+  await root.send('/v1/runtimes/self/workers', 'POST', { engine: 'parrot', workerId: 'here' });
+  t.is((await root.send(`/v1/runtimes/${runtimeId}`)).status, 200);
+  await runtime.stop({ deadlineMs: 500 });
+  const command = await root.send(`/v1/runtimes/${runtimeId}/workers`, 'POST', { engine: 'parrot' });
+  t.deepEqual([command.status, command.body.code], [503, 'RUNTIME_UNREACHABLE']);
+  const across = (await root.send('/v1/workers')).body;
+  t.deepEqual(
+    [
+      across.items.map(({ workerId }: { workerId: string }) => workerId),
+      across.unavailable.map(({ name }: { name: string }) => name),
+    ],
+    [['here'], ['gpu-1']],
+  );
+  t.is((await send(`${backend.url}/readyz`)).status, 200);
+});
+
+test('a grant for some runtimes hides the others everywhere', async (t) => {
+  const folder = await makeFolder(t);
+  const { url, runtimeId } = await startRemote(t, folder);
+  const backend = await start(t, folder, {
+    runtimes: [{ name: 'gpu-1', url, runtimeId }],
+    policy: ({ name }) => ({
+      permissions: ['admin'],
+      workers: '*',
+      runtimes: name === 'ada' ? ['gpu-1'] : name === 'bea' ? ['self'] : '*',
+    }),
+  });
+  const self = backend.runtime().runtimeId;
+  const root = await Browser.login(backend, OPERATOR);
+  await root.send('/v1/runtimes/self/workers', 'POST', { engine: 'parrot', workerId: 'here' });
+  await root.send(`/v1/runtimes/${runtimeId}/workers`, 'POST', { engine: 'parrot', workerId: 'there' });
+  for (const [name, seen, worker, hidden] of [
+    ['ada', 'gpu-1', 'there', self],
+    ['bea', 'self', 'here', runtimeId],
+  ] as const) {
+    const one = await Browser.login(backend, { name, groups: [] });
+    const entries = (await one.send('/v1/runtimes')).body.items;
+    t.deepEqual(
+      entries.map((entry: { readonly name: string }) => entry.name),
+      [seen],
+    );
+    t.deepEqual(idsOf(await one.send('/v1/workers')), [worker]);
+    const refused = await one.send(`/v1/runtimes/${hidden}/workers`);
+    const unknown = await one.send('/v1/runtimes/runtime_00000000000000000000000000/workers');
+    const withoutId = (text: string) => text.replace(/"correlationId":"[^"]+"/, '');
+    t.is(withoutId(refused.text), withoutId(unknown.text));
+    t.is(refused.body.code, 'RUNTIME_NOT_FOUND');
+  }
+});
+
+test('a logout cuts what is open at a remote runtime too', async (t) => {
+  const folder = await makeFolder(t);
+  const { runtime, url, runtimeId } = await startRemote(t, folder);
+  const backend = await start(t, folder, { runtimes: [{ name: 'gpu-1', url, runtimeId }] });
+  const root = await Browser.login(backend);
+  await root.send(`/v1/runtimes/${runtimeId}/workers`, 'POST', { engine: 'parrot', workerId: 'ada' });
+  const stream = await fetch(`${backend.url}/v1/runtimes/${runtimeId}/workers/ada/events`, {
+    headers: { ...root.headers, accept: 'text/event-stream' },
+  });
+  t.is(stream.status, 200);
+  const began = performance.now();
+  await root.send('/v1/session', 'DELETE');
+  await stream.text().catch(() => {});
+  t.true(performance.now() - began < 1_000);
+  t.is(runtime.status, 'running');
+});
+
+test('P32: no answer, frame, page, document or log line has the address of a remote runtime or a credential for it', async (t) => {
+  const folder = await makeFolder(t);
+  const { url, runtimeId, runtime } = await startRemote(t, folder);
+  const { log, lines } = keptLog();
+  const backend = await start(t, folder, { runtimes: [{ name: 'gpu-1', url, runtimeId }] }, { log });
+  const root = await Browser.login(backend);
+  const key = JSON.parse(await readFile(join(folder, 'backend', 'signing.jwk'), 'utf8'));
+  const secrets = [new URL(url).host, key.d, 'eyJ', folder];
+  const at = `/v1/runtimes/${runtimeId}`;
+  const texts: string[] = [];
+  const visit = async (path: string, method = 'GET', body?: unknown): Promise<void> => {
+    const answer = await root.send(path, method, body);
+    texts.push(`${method} ${path} ${answer.status} ${JSON.stringify([...answer.headers])} ${answer.text}`);
+  };
+  const everything = async (): Promise<void> => {
+    for (const path of [
+      '/v1/backend',
+      '/v1/runtimes',
+      '/v1/workers',
+      '/v1/requests',
+      '/openapi.json',
+      '/docs',
+      '/login',
+      '/metrics',
+    ])
+      await visit(path);
+    for (const path of [
+      '',
+      '/workers',
+      '/workers/ada',
+      '/workers/ada/events',
+      '/workers/ada/transcript',
+      '/diagnostics',
+      '/bundles',
+      '/nowhere',
+    ])
+      await visit(at + path);
+    await visit(`${at}/workers/ada/inputs`, 'POST', { text: 'hello', whenBusy: 'queue' });
+    await visit(`${at}/workers`, 'POST', { engine: 'nowhere' });
+  };
+  await visit(`${at}/workers`, 'POST', { engine: 'parrot', workerId: 'ada' });
+  await everything();
+  await runtime.stop({ deadlineMs: 500 });
+  await everything();
+  // the operator's log at debug and its stacks may have more: these are the messages and the fields
+  const logged = lines
+    .filter((line) => line.startsWith('info') || line.startsWith('warn'))
+    .map((line) => line.split(' Error', 1)[0] ?? '');
+  for (const secret of secrets)
+    for (const text of texts) t.false(text.includes(secret), `${secret} in ${text.slice(0, 300)}`);
+  for (const secret of [key.d, 'eyJ'])
+    for (const text of logged) t.false(text.includes(secret), text.slice(0, 300));
+  t.true(texts.some((text) => text.includes('RUNTIME_UNREACHABLE')));
+  t.true((await readdir(join(folder, 'backend'))).includes('signing.jwk'));
+});
