@@ -202,13 +202,13 @@ const embedderOperation = ({ permission }: Route, { responses, ...operation }: J
   responses: { ...(responses as JsonObject), ...problemsOf(COMMON_ERRORS) },
 });
 
-const schemasOf = (bounds: Bounds): Schemas => ({
+const schemasOf = (bounds: Bounds, isOfSeveral: boolean): Schemas => ({
   ...requestSchemas(bounds),
   ...workerSchemas,
   ...historySchemas,
   ...eventSchemas,
   ...runtimeSchemas,
-  ...acrossSchemas,
+  ...(isOfSeveral && acrossSchemas),
   ...streamSchemas,
   Extra: { description: 'Any JSON; the plugin defines it.' },
   Contract: { type: 'object', description: 'An OpenAPI document.' },
@@ -227,6 +227,9 @@ export const openApiDocument = (
   const own = new Map(added.map(({ method, path, operation }) => [`${method} ${path}`, operation]));
   const bounds: Bounds = limits ?? {};
   const paths: Record<string, Record<string, JsonSchema>> = {};
+  const isOfSeveral = routes.some(
+    ({ method, path }) => OPERATIONS[`${method} ${path}`]?.isOfSeveral === true,
+  );
   const unserved = new Set(Object.keys(OPERATIONS).filter((key) => OPERATIONS[key]?.isOfSeveral !== true));
   for (const route of routes) {
     if (route.method === 'HEAD') continue;
@@ -275,7 +278,7 @@ export const openApiDocument = (
           { description, schema: string },
         ]),
       ),
-      schemas: { ...schemasOf(bounds), ...schemas },
+      schemas: { ...schemasOf(bounds, isOfSeveral), ...schemas },
     },
   };
 };
