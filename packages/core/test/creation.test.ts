@@ -3,6 +3,7 @@ import type { RuntimePlugin } from '../src/contracts/plugin.ts';
 import { type ErrorCode, RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { type FaultyStore, faultyStore, type StoreFault } from '../src/testing/faulty-store.ts';
+import { storedLogs } from '../src/testing/stored-logs.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -159,18 +160,16 @@ for (const fault of faults) {
     if (fault.hasBegun) t.deepEqual(committed, ['worker.created', 'worker.deleted']);
 
     // A crash at this moment would leave no log.
-    const { logs } = await (async () => {
-      await inner.close();
-      return inner.open({
-        log: console,
-        configuration: null,
-        keptKeys: 1_000,
-        lost: () => {},
-        snapshotOf: () => undefined,
-        report: () => {},
-      });
-    })();
-    t.deepEqual([...logs], []);
+    await inner.close();
+    const host = {
+      log: console,
+      configuration: null,
+      keptKeys: 1_000,
+      lost: () => {},
+      snapshotOf: () => undefined,
+      report: () => {},
+    };
+    t.deepEqual(await storedLogs(inner.open(host)), []);
 
     const { worker, input, replayed } = await runtime.createWorker(request, options);
     t.deepEqual([worker.status, replayed, input?.queued], ['running', false, false]);

@@ -7,6 +7,7 @@ import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { Runtime } from '../src/runtime/runtime.ts';
 import { scoped } from '../src/scope/scoped.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
+import { storedLogs } from '../src/testing/stored-logs.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -58,8 +59,9 @@ const startDamaged = async (t: ExecutionContext) => {
     get: (target, name: keyof typeof store) => {
       if (name === 'open')
         return async (host: Parameters<typeof store.open>[0]) => {
-          const { runtimeId, logs } = await target.open(host);
-          return { runtimeId, logs: [...logs].map((log) => ({ ...log, isDamaged: true })) };
+          const opened = await target.open(host);
+          const logs = await storedLogs(opened);
+          return { ...opened, logs: logs.map((log) => ({ ...log, isDamaged: true })) };
         };
       const member: unknown = target[name];
       return typeof member === 'function' ? member.bind(target) : member;

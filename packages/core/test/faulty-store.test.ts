@@ -5,6 +5,7 @@ import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import type { Batch, LogHead, StoreHost } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { type FaultyStore, faultyStore, type StoreFault } from '../src/testing/faulty-store.ts';
+import { storedLogs } from '../src/testing/stored-logs.ts';
 import { testStore } from '../src/testing/test-store.ts';
 
 testStore(
@@ -183,9 +184,8 @@ test('close fails the held calls', async (t) => {
   const append = codeOf(store.append('log_a', headOf(1), batchOf(2)));
   await store.close();
   t.is(await append, 'STORE_UNAVAILABLE');
-  const { logs } = await store.open(host);
   t.deepEqual(
-    [...logs].map((log) => log.head),
+    (await storedLogs(store.open(host))).map((log) => log.head),
     [headOf(1), headOf(1)],
   );
 });

@@ -2,6 +2,7 @@ import test from 'ava';
 import { silentLogger } from '../src/contracts/logger.ts';
 import type { LogHead, RuntimeStore, StoreHost } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
+import { storedLogs } from '../src/testing/stored-logs.ts';
 import { testStore } from '../src/testing/test-store.ts';
 
 testStore(
@@ -67,15 +68,14 @@ test('a closed store may be closed again, and opened', async (t) => {
   const store = await openStore();
   await store.close();
   await store.close();
-  const { logs } = await store.open(host);
-  t.deepEqual([...logs], []);
+  t.deepEqual(await storedLogs(store.open(host)), []);
 });
 
 test('the tail of a reopened log is at most 64 KiB', async (t) => {
   const store = await openStore();
   const head = await writeLog(store, 'log_a', 20_000);
   await store.close();
-  const [found] = [...(await store.open(host)).logs];
+  const [found] = await storedLogs(store.open(host));
   t.deepEqual(found?.head, head);
   t.true((found?.tail.length ?? 0) > 0);
   t.true((found?.tail.length ?? 0) <= 65_536);

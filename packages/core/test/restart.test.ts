@@ -7,6 +7,7 @@ import { restingIn, snapshotOf } from '../src/domain/snapshot.ts';
 import { emptyState, type WorkerState } from '../src/domain/state.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
+import { storedLogs } from '../src/testing/stored-logs.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -440,4 +441,62 @@ test('P21: a Worker stays in its snapshot at start only if the start has nothing
   ] satisfies Partial<WorkerState>[]) {
     t.is(found({ ...alive, ...differs }), null, JSON.stringify(differs));
   }
+});
+
+/** Returns a store whose `open` is replaced. */
+const withOpen = (inner: RuntimeStore, open: RuntimeStore['open']): RuntimeStore =>
+  new Proxy(inner, {
+    get: (store, name: keyof RuntimeStore) => {
+      if (name === 'open') return open;
+      const member: unknown = store[name];
+      return typeof member === 'function' ? member.bind(store) : member;
+    },
+  });
+
+test('P7, P12: a store may list its logs step by step, and a failure in between fails the start', async (t) => {
+  const inner = memoryStore();
+  const first = makeRig({ store: inner });
+  await first.runtime.start();
+  const ids = Array.from({ length: 200 }, (_, index) => `w${String(index).padStart(3, '0')}`);
+  for (const workerId of ids) await first.runtime.createWorker({ engine: 'puppet', workerId });
+  await shutDown(first);
+  let failsAt = 150;
+  const stepwise = withOpen(inner, async (host) => {
+    const opened = await inner.open(host);
+    const logs = (await storedLogs(opened)).toReversed();
+    return {
+      ...opened,
+      logs: (async function* () {
+        for (const [index, log] of logs.entries()) {
+          await Promise.resolve();
+          if (index === failsAt) throw new RuntimeError('STORE_UNAVAILABLE', 'The connection ended');
+          yield log;
+        }
+      })(),
+    };
+  });
+  t.is(await codeOf(makeRig({ store: stepwise }).runtime.start()), 'STORE_UNAVAILABLE');
+  failsAt = Number.POSITIVE_INFINITY;
+  const second = await startRig(t, { store: stepwise });
+  const { items } = await second.runtime.listWorkers({ limit: 500 });
+  t.deepEqual(items.map(({ workerId }) => workerId).sort(), ids);
+});
+
+test('P4: a stop ends an open that waits for another owner of the store', async (t) => {
+  let waits = (): void => {};
+  const waiting = new Promise<void>((resolve) => {
+    waits = resolve;
+  });
+  const store = withOpen(memoryStore(), async ({ stopping }) => {
+    waits();
+    await new Promise<void>((resolve) =>
+      stopping?.addEventListener('abort', () => resolve(), { once: true }),
+    );
+    throw new RuntimeError('STORE_LOCKED', 'The store is open in another process');
+  });
+  const { runtime } = makeRig({ store });
+  const starting = codeOf(runtime.start());
+  await waiting;
+  await runtime.stop();
+  t.is(await starting, 'STORE_LOCKED');
 });

@@ -43,7 +43,7 @@ const { logs } = await store.open({
     if (finding.severity !== 'info') report(`finding ${JSON.stringify(finding)}`);
   },
 });
-for (const { log, head } of logs) heads.set(log, { ...head });
+for await (const { log, head } of logs) heads.set(log, { ...head });
 
 const batchAt = (log: string, head: { seq: number; bytes: number }, count: number) => {
   const lines: Buffer[] = [];

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { silentLogger } from '@worker-runtime/core';
 import type { StoredLog, StoreFinding } from '@worker-runtime/core/plugin-kit';
+import { storedLogs } from '@worker-runtime/core/testing';
 import { FsStore } from '../src/fs-store.ts';
 import { keyAt, lineAt } from './crash-lines.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
@@ -90,15 +91,17 @@ const check = async (dir: string, known: Acknowledged): Promise<void> => {
     ...known.findings.map((line) => JSON.parse(line.slice(8)) as StoreFinding),
   ];
   const store = new FsStore({ dir });
-  const opened = await store.open({
-    log: silentLogger,
-    configuration: null,
-    keptKeys: 1_000,
-    lost: () => {},
-    snapshotOf: () => undefined,
-    report: (finding) => findings.push(finding),
-  });
-  const listed = new Map([...opened.logs].map((stored) => [stored.log, stored]));
+  const logs = await storedLogs(
+    store.open({
+      log: silentLogger,
+      configuration: null,
+      keptKeys: 1_000,
+      lost: () => {},
+      snapshotOf: () => undefined,
+      report: (finding) => findings.push(finding),
+    }),
+  );
+  const listed = new Map(logs.map((stored) => [stored.log, stored]));
   for (const [log, seq] of known.heads) {
     const stored = listed.get(log);
     if (known.removed.has(log)) {

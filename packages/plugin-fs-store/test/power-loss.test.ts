@@ -1,5 +1,6 @@
 import { silentLogger } from '@worker-runtime/core';
 import type { StoredLog, StoreFinding } from '@worker-runtime/core/plugin-kit';
+import { storedLogs } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
 import { FsStore } from '../src/fs-store.ts';
 import type { FsStoreOptions } from '../src/store/store-settings.ts';
@@ -61,7 +62,7 @@ const runStore = async (
     const sizes = { segmentBytes: 8_192, checkpointBytes: 6_000, behindBytes: 8_192 };
     const options = { dir, durability, closingMs, reserveBytes: RESERVE_BYTES, ...sizes };
     const store = new FsStore(options, disk);
-    for (const log of (await store.open(host([], heads))).logs) void log;
+    await storedLogs(store.open(host([], heads)));
     for (let round = 0; round < 12; round += 1) {
       const logs = Array.from({ length: 4 }, () => `log_${Math.floor(random() * 6)}`);
       await Promise.all([...new Set(logs)].map((log) => write(store, log)));
@@ -98,7 +99,7 @@ const check = async (
   const store = new FsStore({ dir, reserveBytes: RESERVE_BYTES });
   const listed = new Map<string, StoredLog>();
   try {
-    for (const log of (await store.open(host(findings, new Map()))).logs) listed.set(log.log, log);
+    for (const log of await storedLogs(store.open(host(findings, new Map())))) listed.set(log.log, log);
   } catch (error) {
     throw new Error(`${what}: the store does not open`, { cause: error });
   }

@@ -1,5 +1,6 @@
 import { type RuntimeError, silentLogger } from '@worker-runtime/core';
 import type { StoredLog, StoreFinding, StoreHost } from '@worker-runtime/core/plugin-kit';
+import { storedLogs } from '@worker-runtime/core/testing';
 import { FsStore } from '../src/fs-store.ts';
 import type { FsStoreOptions } from '../src/store/store-settings.ts';
 import { FaultDisk } from './fault-disk.ts';
@@ -43,7 +44,7 @@ export class Writer {
   }
 
   async open(): Promise<this> {
-    this.listed = [...(await this.store.open(this.host)).logs];
+    this.listed = await storedLogs(this.store.open(this.host));
     return this;
   }
 

@@ -127,6 +127,8 @@ export interface StoreHost {
   /** Returns the current snapshot of a log, for a checkpoint, or undefined if the runtime does not know the log. */
   snapshotOf(log: string): Snapshot | undefined;
   report(finding: StoreFinding): void;
+  /** Aborted when the runtime is to stop. An `open` that waits, such as for another owner, then rejects. */
+  readonly stopping?: AbortSignal;
   /**
    * Ends the runtime, because the store has lost its place for good: another process has taken it over, or it is gone. The
    * store calls this once, with a STORE_LOST error, and before it rejects any call because of the loss.
@@ -138,7 +140,11 @@ export interface StoreHost {
 export interface OpenedStore {
   /** The id of the runtime. A new store makes it, and keeps it from then on. */
   readonly runtimeId: string;
-  readonly logs: Iterable<StoredLog>;
+  /**
+   * Every log that was acknowledged before, once. The runtime iterates to the end, once and before any call that writes. It may
+   * read logs meanwhile. So a store can fetch them step by step, and need not hold the snapshots of all at the same time.
+   */
+  readonly logs: Iterable<StoredLog> | AsyncIterable<StoredLog>;
 }
 
 /** A config bundle as a store keeps it. */
@@ -175,7 +181,7 @@ export interface RuntimeStore {
   readonly version: number;
 
   /**
-   * Opens the store. Called once, before all other methods. The result lists every log that was acknowledged before.
+   * Opens the store. Called once, before all other methods.
    * @throws STORE_LOCKED another process has it open · STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE
    */
   open(host: StoreHost): Promise<OpenedStore>;

@@ -42,6 +42,8 @@ export interface AssemblyOptions {
   readonly report: (report: Report) => void;
   readonly assertRunning: () => void;
   readonly areRunsEnded: () => boolean;
+  /** Aborted when the runtime is to stop. */
+  readonly stopping: AbortSignal;
   /** The error that ended the runtime; null unless its store was lost. */
   readonly failure: () => RuntimeError | null;
   /** Ends the runtime, because its store was lost. */
@@ -90,8 +92,9 @@ class CommitListener implements JournalListener {
 /** The services that the runtime offers to the store that it opens. */
 const storeHost = (
   workers: Workers,
-  { log, configuration, limits, report, storeLost }: AssemblyOptions,
+  { log, configuration, limits, report, stopping, storeLost }: AssemblyOptions,
 ): StoreHost => ({
+  stopping,
   lost: storeLost,
   log,
   configuration,

@@ -38,6 +38,7 @@ export class Lifecycle {
   #startedAt = '';
   #starting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | null = null;
+  readonly #stopSignal = new AbortController();
   #cancelSweep: () => void = () => {};
   #becomeReady: () => void = () => {};
   #failReady: (error: unknown) => void = () => {};
@@ -108,6 +109,7 @@ export class Lifecycle {
         engines: registrations.engines,
         assertRunning: () => void this.running(),
         areRunsEnded: () => this.#areRunsEnded,
+        stopping: this.#stopSignal.signal,
         failure: () => this.#failure,
         storeLost: (failure) => this.#endLost(failure),
       });
@@ -144,6 +146,7 @@ export class Lifecycle {
   async #stop(reason: string, deadlineMs: number): Promise<void> {
     const { status } = this;
     if (status === 'starting' || status === 'running') this.#status = 'stopping';
+    this.#stopSignal.abort();
     if (status === 'starting') {
       const starting = this.#starting.catch(() => {});
       await this.#inTime(starting, deadlineMs, 'the start');

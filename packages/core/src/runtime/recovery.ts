@@ -10,10 +10,16 @@ import type { Parts } from './parts.ts';
 const CONCURRENCY = 64;
 
 /** Applies `act` to all items. Synchronous results are not awaited, because that would be most of the cost of an idle Worker. */
-const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void> | undefined): Promise<void> => {
-  const queue = items[Symbol.iterator]();
+const each = async <T>(
+  items: Iterable<T> | AsyncIterable<T>,
+  act: (item: T) => Promise<void> | undefined,
+): Promise<void> => {
+  const queue = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const lane = async (): Promise<void> => {
-    for (let next = queue.next(); !next.done; next = queue.next()) {
+    for (;;) {
+      const found = queue.next();
+      const next = found instanceof Promise ? await found : found;
+      if (next.done) return;
       const acting = act(next.value);
       if (acting) await acting;
     }
@@ -23,7 +29,7 @@ const each = async <T>(items: Iterable<T>, act: (item: T) => Promise<void> | und
 
 /** Loads the Workers of all logs, in order of creation. */
 export const loadWorkers = async (
-  logs: Iterable<StoredLog>,
+  logs: Iterable<StoredLog> | AsyncIterable<StoredLog>,
   store: RuntimeStore,
 ): Promise<readonly Worker[]> => {
   const found: Worker[] = [];

@@ -27,6 +27,7 @@ export type {
   TestContext,
   TestFunction,
 } from './store/harness.ts';
+export { storedLogs } from './stored-logs.ts';
 export { testEngine } from './test-engine.ts';
 export { type RegistryHarness, type RegistryPlace, testRegistry } from './test-registry.ts';
 export { testRuntimeApi } from './test-runtime-api.ts';

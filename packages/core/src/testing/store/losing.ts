@@ -1,5 +1,6 @@
 import { RuntimeError } from '../../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../../contracts/store.ts';
+import { storedLogs } from '../stored-logs.ts';
 import type { Contract } from './contract.ts';
 import type { LogModel } from './log-model.ts';
 import type { StoreScene } from './scene.ts';
@@ -43,7 +44,7 @@ const takeOver = async (scene: StoreScene): Promise<{ first: RuntimeStore; secon
   const { host } = scene;
   const opened = await second.open({ ...host, lost: () => scene.t.fail('the second owner lost the store') });
   scene.t.is(opened.runtimeId, scene.runtimeId);
-  scene.t.deepEqual([...opened.logs].map(({ log }) => log).sort(), [...scene.models.keys()].sort());
+  scene.t.deepEqual((await storedLogs(opened)).map(({ log }) => log).sort(), [...scene.models.keys()].sort());
   return { first, second };
 };
 
@@ -97,7 +98,7 @@ export const losingTests = (contract: Contract): void => {
       });
       if (!scene.harness.takeOver) throw new TypeError('The harness has no takeOver()');
       const second = await scene.harness.takeOver();
-      await second.open(scene.host);
+      await storedLogs(second.open(scene.host));
       for (const { log, model, batch } of await Promise.all(writes)) {
         const head = await second.head(log);
         const isThere = head.seq > model.head.seq;

@@ -10,6 +10,7 @@ import type {
   StoreFinding,
   StoreHost,
 } from '../../contracts/store.ts';
+import { storedLogs } from '../stored-logs.ts';
 import type { StoreHarness, TestContext } from './harness.ts';
 import { LogModel, type Range, snapshotAt } from './log-model.ts';
 
@@ -84,7 +85,7 @@ export class StoreScene {
     const opened = await store.open(this.host);
     this.#store = store;
     this.runtimeId = opened.runtimeId;
-    const logs = [...opened.logs];
+    const logs = await storedLogs(opened);
     this.listed = new Map(logs.map((log) => [log.log, log]));
     this.t.is(this.listed.size, logs.length, 'open lists each log once');
   }
