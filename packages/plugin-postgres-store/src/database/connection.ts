@@ -1,0 +1,139 @@
+import { Socket } from 'node:net';
+import { Client, types } from 'pg';
+import { failureOf, stateOf, unavailable } from './failure.ts';
+import type { Statement } from './statement.ts';
+
+export interface ConnectionSettings {
+  readonly url: string;
+  /** The longest time without an answer, in milliseconds. */
+  readonly answerMs: number;
+}
+
+export interface Answer {
+  readonly rows: readonly (readonly unknown[])[];
+  /** The number of rows that the statement returned or changed. */
+  readonly count: number;
+  /**
+   * True if the server warned. A commit that was to wait for a standby and was released by an operator succeeds with a
+   * warning: it is on this server only.
+   */
+  readonly hasWarned: boolean;
+}
+
+const INT8 = 20;
+/** Positions and sizes are below 2^53. */
+const parsers = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    oid === INT8 ? Number : types.getTypeParser(oid, format as 'text'),
+};
+
+/** The answers of a pooler that shares server connections and does not know the statements of its clients. */
+const UNKNOWN_NAME = new Set(['26000', '42P05']);
+const INFORMATION = /^0[02]/;
+
+/** A connection to PostgreSQL. A statement without an answer ends it. After that every call fails. */
+export class Connection {
+  readonly #client: Client;
+  readonly #socket: Socket;
+  readonly #answerMs: number;
+  #areNamesKnown = true;
+  #hasWarned = false;
+  #failure: unknown = null;
+
+  private constructor({ url, answerMs }: ConnectionSettings) {
+    this.#socket = new Socket();
+    this.#answerMs = answerMs;
+    this.#client = new Client({
+      connectionString: url,
+      stream: () => this.#socket,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      application_name: 'worker-runtime',
+      types: parsers,
+    });
+    // A connection that ends while it is idle must not end the process.
+    this.#client.on('error', (error) => {
+      this.#failure ??= error;
+    });
+    this.#client.on('end', () => {
+      this.#failure ??= unavailable('The connection to PostgreSQL ended');
+    });
+    this.#client.on('notice', ({ code }) => {
+      if (!INFORMATION.test(code ?? '')) this.#hasWarned = true;
+    });
+  }
+
+  /** @throws STORE_UNAVAILABLE, with what to do */
+  static async open(settings: ConnectionSettings): Promise<Connection> {
+    const connection = new Connection(settings);
+    try {
+      await connection.#inTime(connection.#client.connect());
+    } catch (error) {
+      connection.destroy();
+      throw failureOf(error);
+    }
+    return connection;
+  }
+
+  get isOpen(): boolean {
+    return this.#failure === null;
+  }
+
+  /** Carries out a statement. @throws STORE_UNAVAILABLE, unless the cause is an answer of PostgreSQL: unknown whether it happened */
+  async run({ name, text }: Statement, values: readonly unknown[]): Promise<Answer> {
+    if (this.#failure !== null) throw failureOf(this.#failure);
+    const query = { text, values: [...values], rowMode: 'array' as const };
+    try {
+      const { rows, rowCount } = await this.#inTime(
+        this.#client.query<unknown[]>(this.#areNamesKnown ? { ...query, name } : query),
+      );
+      const hasWarned = this.#hasWarned;
+      this.#hasWarned = false;
+      return { rows, count: rowCount ?? 0, hasWarned };
+    } catch (error) {
+      if (this.#areNamesKnown && UNKNOWN_NAME.has(stateOf(error))) {
+        this.#areNamesKnown = false;
+        return this.run({ name, text }, values);
+      }
+      // Without an answer the connection is of no further use.
+      if (stateOf(error) === '') this.destroy(error);
+      throw failureOf(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#failure !== null) return;
+    try {
+      await this.#inTime(this.#client.end());
+    } catch {
+      // the server may be gone
+    }
+    this.destroy();
+  }
+
+  /** Ends the connection at once. The server may still carry out a statement that it has received. */
+  destroy(reason: unknown = unavailable('The connection to PostgreSQL was closed')): void {
+    this.#failure ??= reason;
+    this.#socket.destroy();
+  }
+
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const failure = unavailable('PostgreSQL did not answer in time');
+        this.destroy(failure);
+        reject(failure);
+      }, this.#answerMs);
+      answer.then(
+        (value) => {
+          clearTimeout(timer);
+          resolve(value);
+        },
+        (error: unknown) => {
+          clearTimeout(timer);
+          reject(error as Error);
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,215 @@
+import { RuntimeError } from '@worker-runtime/core';
+import { Connection, type ConnectionSettings } from '../database/connection.ts';
+import { constraintOf, failureOf, stateOf, unavailable } from '../database/failure.ts';
+import type { LogEntry } from '../log/log-entry.ts';
+import type { Ownership } from '../ownership/ownership.ts';
+import type { SynchronousCommit } from '../schema/check.ts';
+import { GROUP_AT, Group, WALL } from './group.ts';
+import type { Write } from './write.ts';
+
+const DUPLICATE = '23505';
+const GROUPS_KEY = 'groups_pkey';
+/** The most writes of a group; below the places of its creations. */
+const GROUP_WRITES = 4_000;
+const GROUP_BYTES = 1_048_576;
+
+export interface GroupLogOptions {
+  readonly connection: ConnectionSettings;
+  readonly ownership: Ownership;
+  readonly commit: SynchronousCommit;
+  readonly queueBytes: number;
+  /** Called after each group that happened. */
+  readonly applied: (group: Group) => void;
+  /** Ends the ownership. Returns the error for calls. */
+  readonly lose: (message: string) => RuntimeError;
+}
+
+/**
+ * The log of groups. All writes that arrive while a group is on its way make the next one: one statement, one transaction, one
+ * round trip. A group without an answer is in doubt, and a wall at its position settles it: either the group was there first, or
+ * it can never land.
+ */
+export class GroupLog {
+  readonly #options: GroupLogOptions;
+  #connection: Connection | null;
+  #position: number;
+  #queue: Write[] = [];
+  #queueBytes = 0;
+  #isPumping = false;
+  #doubt: Group | null = null;
+  #settling: Promise<void> | null = null;
+  /** Resolves when the queue is empty and no group is on its way. */
+  #pumping: Promise<void> = Promise.resolve();
+  #end: Error | null = null;
+
+  constructor(options: GroupLogOptions, connection: Connection) {
+    this.#options = options;
+    this.#connection = connection;
+    this.#position = options.ownership.position;
+  }
+
+  /** The position of the last group that was acknowledged. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /**
+   * Adds a write to the next group. On return it is stored.
+   * @throws STORE_FULL, STORE_LOST not done · STORE_UNAVAILABLE in doubt
+   */
+  async write(entry: LogEntry, batch: Write['batch'], begin: Write['begin']): Promise<void> {
+    if (this.#end) throw this.#end;
+    if (this.#queueBytes > 0 && this.#queueBytes + batch.lines.length > this.#options.queueBytes)
+      throw unavailable('Too much waits for PostgreSQL; try again');
+    this.#queueBytes += batch.lines.length;
+    const written = new Promise<void>((resolve, reject) => {
+      this.#queue.push({ entry, batch, begin, resolve, reject });
+    });
+    entry.pending = written.catch(() => {});
+    if (!this.#isPumping) this.#pumping = this.#pump();
+    try {
+      await written;
+    } finally {
+      this.#queueBytes -= batch.lines.length;
+      entry.pending = null;
+    }
+  }
+
+  /**
+   * Waits until every write of a log so far has either happened or never will.
+   * @throws STORE_LOST · STORE_UNAVAILABLE it is still unknown
+   */
+  async settled(entry: LogEntry | undefined): Promise<void> {
+    await entry?.pending;
+    if (this.#end) throw this.#end;
+    if (this.#doubt) await this.#settle();
+  }
+
+  /** Waits for the writes so far, and refuses later ones. */
+  async close(): Promise<void> {
+    await this.#pumping;
+    this.#end ??= unavailable('The store is not open');
+    await this.#connection?.close();
+  }
+
+  /** Ends the log at once. A group on its way is in doubt. */
+  destroy(failure: Error): void {
+    this.#end ??= failure;
+    this.#connection?.destroy(failure);
+    for (const { reject } of this.#queue.splice(0)) reject(failure);
+  }
+
+  async #pump(): Promise<void> {
+    this.#isPumping = true;
+    try {
+      while (this.#queue.length > 0) {
+        // All writes that this turn of the event loop brings belong to the group.
+        await new Promise((resolve) => setImmediate(resolve));
+        if (this.#doubt) await this.#settle();
+        if (this.#queue.length > 0) await this.#send(new Group(this.#take(), this.#position));
+      }
+    } catch (error) {
+      // Nothing of the queue was sent, and none of it can be before the doubt is settled.
+      for (const { reject } of this.#queue.splice(0)) reject(error as Error);
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  #take(): readonly Write[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#queue.length && count < GROUP_WRITES) {
+      bytes += this.#queue[count]?.batch.lines.length ?? 0;
+      if (count > 0 && bytes > GROUP_BYTES) break;
+      count += 1;
+    }
+    return count === this.#queue.length ? this.#queue.splice(0) : this.#queue.splice(0, count);
+  }
+
+  async #send(group: Group): Promise<void> {
+    const { ownership, commit, lose } = this.#options;
+    let failure: Error;
+    try {
+      const connection = await this.#connected();
+      const { count, hasWarned } = await connection.run(group.statement, group.valuesFor(ownership, commit));
+      if (count === group.writes.length && !hasWarned) {
+        this.#happened(group);
+        for (const { resolve } of group.writes) resolve();
+        return;
+      }
+      failure =
+        count === 0
+          ? lose('The database lacks commits that it had acknowledged')
+          : unavailable('PostgreSQL did not wait for its synchronous standbys');
+    } catch (error) {
+      failure = this.#refused(error);
+    }
+    if (!(failure instanceof RuntimeError) || failure.code === 'STORE_UNAVAILABLE') this.#doubt = group;
+    for (const { reject } of group.writes) reject(failure);
+  }
+
+  /** Returns what a failed group means. Only an answer of PostgreSQL says that it did not happen. */
+  #refused(error: unknown): RuntimeError {
+    const failure = failureOf(error);
+    if (stateOf(failure) === DUPLICATE)
+      return this.#options.lose(
+        constraintOf(failure) === GROUPS_KEY
+          ? 'Another process has taken over this Runtime of the database'
+          : 'The database holds lines that this process did not write',
+      );
+    return failure.code === 'STORE_FULL' ? failure : unavailable(failure.message, failure);
+  }
+
+  #happened(group: Group): void {
+    this.#position += 1;
+    group.apply();
+    this.#options.applied(group);
+  }
+
+  async #connected(): Promise<Connection> {
+    if (this.#end) throw this.#end;
+    if (!this.#connection?.isOpen) {
+      this.#connection = await Connection.open(this.#options.connection);
+      if (this.#end) this.#connection.destroy();
+    }
+    return this.#connection;
+  }
+
+  #settle(): Promise<void> {
+    this.#settling ??= this.#appendWall().finally(() => {
+      this.#settling = null;
+    });
+    return this.#settling;
+  }
+
+  /**
+   * Appends a wall after all groups of this writer. Its commit is also waited for, so what is found to have happened is as
+   * durable as what is acknowledged. Every attempt may be repeated, since each position is taken once.
+   */
+  async #appendWall(): Promise<void> {
+    const { ownership, commit, lose } = this.#options;
+    const { id, writer } = ownership;
+    for (;;) {
+      const connection = await this.#connected();
+      try {
+        const { count, hasWarned } = await connection.run(WALL, [id, this.#position, writer, commit]);
+        if (count === 0) throw lose('The database lacks commits that it had acknowledged');
+        this.#position += 1;
+        this.#doubt = null;
+        if (!hasWarned) return;
+      } catch (error) {
+        if (stateOf(error) !== DUPLICATE) throw this.#refused(error);
+      }
+      const { rows } = await connection.run(GROUP_AT, [id, this.#position + 1]);
+      const [found, isWall] = rows[0] ?? [];
+      if (found !== writer && found !== undefined)
+        throw lose('Another process has taken over this Runtime of the database');
+      if (found === undefined) continue;
+      // A wall of an earlier attempt: the group in doubt came too late. Else the group itself.
+      if (this.#doubt && isWall === false) this.#happened(this.#doubt);
+      else this.#position += 1;
+      this.#doubt = null;
+    }
+  }
+}

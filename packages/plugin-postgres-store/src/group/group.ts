@@ -1,0 +1,97 @@
+import { type Statement, statement } from '../database/statement.ts';
+import { PLACES } from '../log/log-entry.ts';
+import type { Ownership } from '../ownership/ownership.ts';
+import type { SynchronousCommit } from '../schema/check.ts';
+import { SCHEMA } from '../schema/tables.ts';
+import { encodeKeys, type Write } from './write.ts';
+
+/** A group of its own at $2 + 1, if the group at $2 is there and is of the same writer $3. */
+const NEXT = (isWall: boolean): string => `
+  insert into ${SCHEMA}.groups (runtime, position, writer, is_wall)
+  select $1::int, $2::bigint + 1, $3::uuid, ${isWall} from ${SCHEMA}.groups
+  where runtime = $1 and position = $2 and writer = $3 and set_config('synchronous_commit', $4, true) is not null`;
+
+/** All lines travel as one binary parameter; the arrays say where the lines of each batch are in it. */
+const BATCHES = `
+insert into ${SCHEMA}.batches (runtime, lid, seq, position, start, count, lines, keys)
+select $1, t.lid, t.seq, g.position, t.start, t.count, substr($5::bytea, t.at + 1, t.length), t.keys
+from g, unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::int[], $12::text[])
+  as t(lid, seq, start, count, at, length, keys)`;
+
+const APPEND = statement(`with g as (${NEXT(false)} returning position)${BATCHES}`);
+
+const APPEND_AND_CREATE = statement(`with g as (${NEXT(false)} returning position),
+c as (
+  insert into ${SCHEMA}.logs (runtime, log, lid, worker_id, record)
+  select $1, t.log, t.lid, t.worker_id, t.record
+  from g, unnest($13::text[], $14::bigint[], $15::text[], $16::text[]) as t(log, lid, worker_id, record))${BATCHES}`);
+
+/** A wall alone: after it, no group that was sent for the same position can land. */
+export const WALL = statement(NEXT(true));
+
+/** The group at $2, and if it is a wall. */
+export const GROUP_AT = statement(
+  `select writer, is_wall from ${SCHEMA}.groups where runtime = $1 and position = $2`,
+);
+
+/** The writes of one commit: to many logs, at most one to each. */
+export class Group {
+  readonly writes: readonly Write[];
+  /** The number in the tables of each log, in the order of the writes. */
+  readonly #lids: readonly number[];
+  readonly #position: number;
+
+  /** `position` is that of the group before. */
+  constructor(writes: readonly Write[], position: number) {
+    this.writes = writes;
+    this.#position = position;
+    this.#lids = writes.map(({ entry }, place) => entry.lid || (position + 1) * PLACES + place);
+  }
+
+  get statement(): Statement {
+    return this.writes.some(({ begin }) => begin) ? APPEND_AND_CREATE : APPEND;
+  }
+
+  valuesFor({ id, writer }: Ownership, commit: SynchronousCommit): readonly unknown[] {
+    const { writes } = this;
+    const lengths = writes.map(({ batch }) => batch.lines.length);
+    let end = 0;
+    const starts = lengths.map((length) => {
+      end += length;
+      return end - length;
+    });
+    const values: unknown[] = [
+      id,
+      this.#position,
+      writer,
+      commit,
+      Buffer.concat(writes.map(({ batch }) => batch.lines)),
+      this.#lids,
+      writes.map(({ entry }) => entry.seq + 1),
+      writes.map(({ entry }) => entry.bytes),
+      writes.map(({ batch }) => batch.count),
+      starts,
+      lengths,
+      writes.map(({ batch }) => encodeKeys(batch.keys)),
+    ];
+    const created: [string[], number[], string[], string[]] = [[], [], [], []];
+    for (const [place, { entry, begin }] of writes.entries()) {
+      if (!begin) continue;
+      created[0].push(entry.log);
+      created[1].push(this.#lids[place] ?? 0);
+      created[2].push(begin.workerId);
+      created[3].push(JSON.stringify(begin.record));
+    }
+    return created[0].length > 0 ? [...values, ...created] : values;
+  }
+
+  /** Applies the writes to their logs, after the group has happened. */
+  apply(): void {
+    for (const [place, { entry, batch }] of this.writes.entries()) {
+      entry.lid = this.#lids[place] ?? 0;
+      entry.seq += batch.count;
+      entry.bytes += batch.lines.length;
+      entry.isVisible = true;
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { type JsonValue, RuntimeError, type RuntimeStore } from '@worker-runtime/core';
+import type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  LogSlice,
+  NewLog,
+  OpenedStore,
+  ReadLimits,
+  StoredBundle,
+  StoreHost,
+} from '@worker-runtime/core/plugin-kit';
+import { unavailable } from './database/failure.ts';
+import { SCHEMA_VERSION } from './schema/tables.ts';
+import { OpenStore } from './store/open-store.ts';
+import { type PostgresStoreOptions, type Settings, settingsOf } from './store/store-settings.ts';
+
+/** A store in a PostgreSQL database. FORMAT.md describes the tables, and why two processes never both write. */
+export class PostgresStore implements RuntimeStore {
+  readonly kind = 'postgres-store';
+  readonly isDurable = true;
+  readonly version = SCHEMA_VERSION;
+  readonly #settings: Settings;
+  #open: OpenStore | null = null;
+  #isOpening = false;
+
+  constructor(options: unknown) {
+    this.#settings = settingsOf(options);
+  }
+
+  async open(host: StoreHost): Promise<OpenedStore> {
+    if (this.#open || this.#isOpening) throw new RuntimeError('STORE_LOCKED', 'This store is open already');
+    this.#isOpening = true;
+    try {
+      const store = await OpenStore.open(this.#settings, host);
+      this.#open = store;
+      return { runtimeId: store.runtimeId, logs: store.list() };
+    } finally {
+      this.#isOpening = false;
+    }
+  }
+
+  async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
+    return this.#call((store) => store.create(log, begin, batch));
+  }
+
+  async append(log: string, after: LogHead, batch: Batch): Promise<void> {
+    return this.#call((store) => store.append(log, after, batch));
+  }
+
+  async head(log: string): Promise<LogHead> {
+    return this.#call((store) => store.head(log));
+  }
+
+  async read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
+    return this.#call((store) => store.read(log, position, limits));
+  }
+
+  async record(log: string): Promise<JsonValue> {
+    return this.#call((store) => store.record(log));
+  }
+
+  async keys(log: string): Promise<readonly KeyEntry[]> {
+    return this.#call((store) => store.keys(log));
+  }
+
+  async remove(log: string): Promise<void> {
+    return this.#call((store) => store.remove(log));
+  }
+
+  async putBlob(log: string, name: string, body: Uint8Array): Promise<void> {
+    return this.#call((store) => store.putBlob(log, name, body));
+  }
+
+  async blob(log: string, name: string): Promise<Uint8Array | null> {
+    return this.#call((store) => store.blob(log, name));
+  }
+
+  async putBundle(bundle: StoredBundle): Promise<void> {
+    return this.#call((store) => store.putBundle(bundle));
+  }
+
+  async bundle(digest: string): Promise<Uint8Array | null> {
+    return this.#call((store) => store.bundle(digest));
+  }
+
+  async bundles(): Promise<readonly string[]> {
+    return this.#call((store) => store.bundles());
+  }
+
+  async close(): Promise<void> {
+    const store = this.#open;
+    this.#open = null;
+    await store?.close();
+  }
+
+  async #call<T>(act: (store: OpenStore) => Promise<T>): Promise<T> {
+    const store = this.#open;
+    if (!store) throw unavailable('The store is not open');
+    if (store.loss) throw store.loss;
+    return act(store);
+  }
+}
+
+/** Makes a store in a PostgreSQL database, without opening it. @throws INVALID_REQUEST the options are not valid */
+export const postgresDatabase = (options: PostgresStoreOptions): RuntimeStore => new PostgresStore(options);

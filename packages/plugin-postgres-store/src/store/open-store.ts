@@ -1,0 +1,270 @@
+import { type JsonValue, RuntimeError } from '@worker-runtime/core';
+import type {
+  Batch,
+  KeyEntry,
+  LinePosition,
+  LogHead,
+  LogSlice,
+  NewLog,
+  ReadLimits,
+  StoredBundle,
+  StoredLog,
+  StoreHost,
+} from '@worker-runtime/core/plugin-kit';
+import { Checkpoints, NEXT_REMOVED } from '../checkpoint/checkpoints.ts';
+import { Connection } from '../database/connection.ts';
+import { Database } from '../database/database.ts';
+import { statement } from '../database/statement.ts';
+import { GroupLog } from '../group/group-log.ts';
+import { decodeKeys } from '../group/write.ts';
+import { LogEntry } from '../log/log-entry.ts';
+import { Lease } from '../ownership/lease.ts';
+import { OWNED, type Ownership } from '../ownership/ownership.ts';
+import { Takeover } from '../ownership/takeover.ts';
+import { readSlice } from '../read/slice-reader.ts';
+import { checkServer, type SynchronousCommit } from '../schema/check.ts';
+import { SCHEMA } from '../schema/tables.ts';
+import { listLogs } from './listing.ts';
+import type { Settings } from './store-settings.ts';
+
+/** The connections for the lease, checkpoints and small documents. A checkpoint must not keep the lease from counting. */
+const CONTROL_CONNECTIONS = 2;
+
+const REMOVE = statement(`
+with ${OWNED}, gone as (
+  delete from ${SCHEMA}.logs l using owned where l.runtime = owned.id and l.log = $5 returning l.lid),
+marked as (
+  insert into ${SCHEMA}.removed (runtime, lid) select $1, lid from gone),
+blobs as (
+  delete from ${SCHEMA}.blobs b using gone where b.runtime = $1 and b.lid = gone.lid)
+select 1 from owned`);
+const PUT_BLOB = statement(`
+with ${OWNED}, put as (
+  insert into ${SCHEMA}.blobs (runtime, lid, name, body) select owned.id, $5, $6, $7 from owned on conflict do nothing)
+select 1 from owned`);
+const PUT_BUNDLE = statement(`
+with ${OWNED}, put as (
+  insert into ${SCHEMA}.bundles (runtime, digest, body) select owned.id, $5, $6 from owned on conflict do nothing)
+select 1 from owned`);
+const RECORD = statement(`select record from ${SCHEMA}.logs where runtime = $1 and log = $2`);
+const BLOB = statement(`select body from ${SCHEMA}.blobs where runtime = $1 and lid = $2 and name = $3`);
+const BUNDLE = statement(`select body from ${SCHEMA}.bundles where runtime = $1 and digest = $2`);
+const BUNDLES = statement(`select digest from ${SCHEMA}.bundles where runtime = $1 order by digest`);
+const KEYS = statement(`
+select keys from ${SCHEMA}.batches
+where runtime = $1 and lid = $2 and keys is not null order by seq desc limit $3`);
+
+const notFound = (log: string): RuntimeError =>
+  new RuntimeError('WORKER_NOT_FOUND', 'There is no such log', { details: { log } });
+
+/** The connections of an open store, and what it owns. */
+interface Opened {
+  readonly settings: Settings;
+  readonly host: StoreHost;
+  readonly url: string;
+  readonly commit: SynchronousCommit;
+  readonly ownership: Ownership;
+  readonly control: Database;
+  readonly writer: Connection;
+}
+
+/** A Runtime in the database that this process owns: its logs by their ids, and the operations on them. */
+export class OpenStore {
+  readonly #entries = new Map<string, LogEntry>();
+  readonly #settings: Settings;
+  readonly #host: StoreHost;
+  readonly #ownership: Ownership;
+  readonly #control: Database;
+  readonly #readers: Database;
+  readonly #groups: GroupLog;
+  readonly #lease: Lease;
+  readonly #checkpoints: Checkpoints;
+  #loss: RuntimeError | null = null;
+
+  private constructor({ settings, host, url, commit, ownership, control, writer }: Opened) {
+    const { answerMs, leaseMs, queueBytes, checkpointMs, checkpointBytes, readers } = settings;
+    const connection = { url, answerMs };
+    this.#settings = settings;
+    this.#host = host;
+    this.#ownership = ownership;
+    this.#control = control;
+    this.#readers = new Database(connection, readers);
+    const lose = (message: string): RuntimeError => this.#lose(message);
+    const position = (): number => this.#groups.position;
+    this.#groups = new GroupLog(
+      { connection, ownership, commit, queueBytes, applied: (group) => this.#checkpoints.noted(group), lose },
+      writer,
+    );
+    this.#lease = new Lease({ database: control, ownership, commit, leaseMs, position, lose });
+    this.#checkpoints = new Checkpoints({
+      host,
+      lease: this.#lease,
+      entries: this.#entries,
+      everyMs: checkpointMs,
+      bytes: checkpointBytes,
+      position,
+      nextRemoved: async () => {
+        const { rows } = await this.#readers.run(NEXT_REMOVED, [ownership.id]);
+        return (rows[0]?.[0] as number | undefined) ?? null;
+      },
+      last: ownership.checkpoint,
+    });
+  }
+
+  /**
+   * Connects, checks the server, and takes the ownership of the Runtime, if necessary after a wait.
+   * @throws STORE_LOCKED · STORE_VERSION · STORE_UNAVAILABLE
+   */
+  static async open(settings: Settings, host: StoreHost): Promise<OpenStore> {
+    const url = await settings.url();
+    const connection = { url, answerMs: settings.answerMs };
+    const control = new Database(connection, CONTROL_CONNECTIONS);
+    const writer = await Connection.open(connection);
+    try {
+      const commit = await checkServer(writer, settings.durability === 'relaxed', host);
+      const ownership = await new Takeover(control, settings, host, commit).take();
+      return new OpenStore({ settings, host, url, commit, ownership, control, writer });
+    } catch (error) {
+      control.destroy();
+      writer.destroy();
+      throw error;
+    }
+  }
+
+  get runtimeId(): string {
+    return this.#ownership.runtimeId;
+  }
+
+  /** The error of the loss; null while this process owns the Runtime. */
+  get loss(): RuntimeError | null {
+    return this.#loss;
+  }
+
+  /** Lists the logs step by step. Checkpoints are allowed once all are listed. */
+  async *list(): AsyncGenerator<StoredLog> {
+    yield* listLogs(this.#readers, this.#ownership, (entry, isChanged) => {
+      this.#entries.set(entry.log, entry);
+      if (isChanged) this.#checkpoints.changed(entry);
+    });
+    this.#checkpoints.start();
+  }
+
+  async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
+    if (this.#entries.has(log))
+      throw new RuntimeError('STORE_CONFLICT', 'The log exists already', { details: { log } });
+    const entry = new LogEntry(log);
+    this.#entries.set(log, entry);
+    try {
+      await this.#groups.write(entry, batch, begin);
+    } catch (error) {
+      // in doubt: the log stays known, so that `head` can tell
+      if (!(error instanceof RuntimeError) || error.code !== 'STORE_UNAVAILABLE') this.#entries.delete(log);
+      throw error;
+    }
+  }
+
+  async append(log: string, after: LogHead, batch: Batch): Promise<void> {
+    const entry = this.#entry(log);
+    if (entry.pending || after.seq !== entry.seq || after.bytes !== entry.bytes)
+      throw new RuntimeError('STORE_CONFLICT', undefined, { details: { log, after, head: entry.head } });
+    await this.#groups.write(entry, batch, null);
+  }
+
+  async head(log: string): Promise<LogHead> {
+    await this.#groups.settled(this.#entries.get(log));
+    const entry = this.#entries.get(log);
+    if (entry?.isVisible) return entry.head;
+    // a creation that never happened
+    this.#entries.delete(log);
+    throw notFound(log);
+  }
+
+  async read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
+    return readSlice(this.#readers, this.#ownership.id, this.#entry(log), position, limits);
+  }
+
+  async record(log: string): Promise<JsonValue> {
+    this.#entry(log);
+    const { rows } = await this.#readers.run(RECORD, [this.#ownership.id, log]);
+    const [record] = rows[0] ?? [];
+    if (typeof record !== 'string') throw notFound(log);
+    return JSON.parse(record) as JsonValue;
+  }
+
+  async keys(log: string): Promise<readonly KeyEntry[]> {
+    const { lid } = this.#entry(log);
+    const { keptKeys } = this.#host;
+    const { rows } = await this.#readers.run(KEYS, [this.#ownership.id, lid, keptKeys]);
+    const entries: KeyEntry[] = [];
+    for (const [keys] of rows) {
+      if (entries.length >= keptKeys) break;
+      entries.unshift(...decodeKeys(keys as string));
+    }
+    return entries;
+  }
+
+  async remove(log: string): Promise<void> {
+    const entry = this.#entries.get(log);
+    await entry?.pending;
+    await this.#lease.run(REMOVE, [log]);
+    this.#entries.delete(log);
+    this.#checkpoints.removed(entry);
+  }
+
+  async putBlob(log: string, name: string, body: Uint8Array): Promise<void> {
+    await this.#lease.run(PUT_BLOB, [this.#entry(log).lid, name, Buffer.from(body)]);
+  }
+
+  async blob(log: string, name: string): Promise<Uint8Array | null> {
+    const { rows } = await this.#readers.run(BLOB, [this.#ownership.id, this.#entry(log).lid, name]);
+    return (rows[0]?.[0] as Uint8Array | undefined) ?? null;
+  }
+
+  async putBundle({ digest, body }: StoredBundle): Promise<void> {
+    await this.#lease.run(PUT_BUNDLE, [digest, Buffer.from(body)]);
+  }
+
+  async bundle(digest: string): Promise<Uint8Array | null> {
+    const { rows } = await this.#readers.run(BUNDLE, [this.#ownership.id, digest]);
+    return (rows[0]?.[0] as Uint8Array | undefined) ?? null;
+  }
+
+  async bundles(): Promise<readonly string[]> {
+    const { rows } = await this.#readers.run(BUNDLES, [this.#ownership.id]);
+    return rows.map(([digest]) => String(digest));
+  }
+
+  /** Waits for the writes in progress, makes a last checkpoint, and gives the Runtime back. */
+  async close(): Promise<void> {
+    const until = performance.now() + this.#settings.closingMs;
+    try {
+      await this.#groups.close();
+      if (!this.#loss) await this.#checkpoints.finish(until);
+      if (!this.#loss) await this.#lease.release();
+    } finally {
+      this.#checkpoints.stop();
+      this.#lease.stop();
+      await Promise.all([this.#control.close(), this.#readers.close()]);
+    }
+  }
+
+  #entry(log: string): LogEntry {
+    const entry = this.#entries.get(log);
+    if (!entry?.isVisible) throw notFound(log);
+    return entry;
+  }
+
+  /** Ends the ownership for good. Informs the host before any call is refused because of it. */
+  #lose(message: string): RuntimeError {
+    if (this.#loss) return this.#loss;
+    const loss = new RuntimeError('STORE_LOST', message);
+    this.#loss = loss;
+    this.#host.lost(loss);
+    this.#checkpoints.stop();
+    this.#lease.stop();
+    this.#groups.destroy(loss);
+    this.#control.destroy();
+    this.#readers.destroy();
+    return loss;
+  }
+}

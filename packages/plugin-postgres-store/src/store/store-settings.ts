@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { RuntimeError } from '@worker-runtime/core';
+import {
+  type OptionReader,
+  oneOf,
+  optional,
+  readOptions,
+  text,
+  wholeNumber,
+} from '@worker-runtime/core/plugin-kit';
+
+export interface PostgresStoreOptions {
+  /** The URL of the database: `postgres://role:password@host/database?sslmode=verify-full`. */
+  readonly url?: string;
+  /** A file with the URL, instead of `url`. It is read when the store opens. */
+  readonly urlFile?: string;
+  /** The name of the Runtime in the database. One process at a time has it open. Default `default`. */
+  readonly runtime?: string;
+  /**
+   * If another process has the Runtime open: `wait` (the default) until that process has closed it or has not been heard of for
+   * `leaseMs`, and then take it over; or `refuse` with STORE_LOCKED.
+   */
+  readonly whenLocked?: 'wait' | 'refuse';
+  /** How long an owner must not be heard of before another process takes over. The same for all processes. Default 5,000. */
+  readonly leaseMs?: number;
+  /**
+   * The moment at which a commit is acknowledged. `commit` (the default): when it is synced here and on the synchronous
+   * standbys, if there are any. `relaxed`: at once, so a crash of the server may lose the last commits, and leaves no holes.
+   */
+  readonly durability?: 'commit' | 'relaxed';
+  /** The number of connections for reads. One more writes groups, and one keeps the lease. Default 4. */
+  readonly readers?: number;
+  /** How long the store waits for an answer of PostgreSQL before it takes another connection. Default 5,000. */
+  readonly answerMs?: number;
+  /** The time between checkpoints. Default 5,000. */
+  readonly checkpointMs?: number;
+  /** The bytes of lines that make a checkpoint earlier. Default 4 MiB. */
+  readonly checkpointBytes?: number;
+  /** The most bytes of lines that wait for a commit. Above it, commits fail with STORE_UNAVAILABLE. Default 64 MiB. */
+  readonly queueBytes?: number;
+  /** The time that closing may spend on the last checkpoint. Default 3,000. */
+  readonly closingMs?: number;
+}
+
+/** The options with their defaults. */
+export interface Settings extends Required<Omit<PostgresStoreOptions, 'url' | 'urlFile'>> {
+  /** Returns the URL. @throws STORE_UNAVAILABLE its file cannot be read */
+  readonly url: () => Promise<string>;
+}
+
+const MEBIBYTE = 1_048_576;
+const LONGEST_MS = 3_600_000;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+const runtimeName: OptionReader<string> = (value, refuse) =>
+  typeof value === 'string' && NAME.test(value)
+    ? value
+    : refuse('must have 1 to 64 letters, digits, ".", "_" or "-", and begin with a letter or a digit');
+
+const urlText: OptionReader<string> = (value, refuse) =>
+  typeof value === 'string' && /^postgres(ql)?:\/\//.test(value)
+    ? value
+    : refuse('must begin with postgres:// or postgresql://');
+
+const isUrl = (found: string): boolean => /^postgres(ql)?:\/\/\S+$/.test(found);
+
+const urlOf = (url: string | null, file: string | null) => async (): Promise<string> => {
+  if (url !== null) return url;
+  let found: string;
+  try {
+    found = (await readFile(file ?? '', 'utf8')).trim();
+  } catch (cause) {
+    throw new RuntimeError('STORE_UNAVAILABLE', 'The file of postgres-store.urlFile cannot be read', {
+      cause,
+    });
+  }
+  if (!isUrl(found))
+    throw new RuntimeError(
+      'STORE_UNAVAILABLE',
+      'The file of postgres-store.urlFile must hold one URL of PostgreSQL',
+    );
+  return found;
+};
+
+/** Reads the options. @throws INVALID_REQUEST an option is missing, unknown or not valid */
+export const settingsOf = (options: unknown): Settings => {
+  const { url, urlFile, ...others } = readOptions('postgres-store', options, {
+    url: optional(urlText, null),
+    urlFile: optional(text, null),
+    runtime: optional(runtimeName, 'default'),
+    whenLocked: optional(oneOf('wait', 'refuse'), 'wait'),
+    leaseMs: optional(wholeNumber(200, LONGEST_MS), 5_000),
+    durability: optional(oneOf('commit', 'relaxed'), 'commit'),
+    readers: optional(wholeNumber(1, 64), 4),
+    answerMs: optional(wholeNumber(100, LONGEST_MS), 5_000),
+    checkpointMs: optional(wholeNumber(100, LONGEST_MS), 5_000),
+    checkpointBytes: optional(wholeNumber(4_096, 1_024 * MEBIBYTE), 4 * MEBIBYTE),
+    queueBytes: optional(wholeNumber(4_096, 1_024 * MEBIBYTE), 64 * MEBIBYTE),
+    closingMs: optional(wholeNumber(0, LONGEST_MS), 3_000),
+  });
+  if ((url === null) === (urlFile === null))
+    throw new RuntimeError(
+      'INVALID_REQUEST',
+      'Give one of the options postgres-store.url and postgres-store.urlFile: the database of the store',
+      { details: { option: 'url' } },
+    );
+  return { url: urlOf(url, urlFile), ...others };
+};

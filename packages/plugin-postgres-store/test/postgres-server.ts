@@ -1,0 +1,217 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { migrate } from '../src/index.ts';
+
+/** The folder of PostgreSQL's programs: `POSTGRES_BIN`, or that of the newest Debian package. */
+const binFolder = (): string | null => {
+  const named = process.env.POSTGRES_BIN;
+  if (named !== undefined) return existsSync(join(named, 'initdb')) ? named : null;
+  const root = '/usr/lib/postgresql';
+  if (!existsSync(root)) return null;
+  const newest = readdirSync(root)
+    .filter((version) => existsSync(join(root, version, 'bin', 'initdb')))
+    .sort((a, b) => Number(b) - Number(a))[0];
+  return newest === undefined ? null : join(root, newest, 'bin');
+};
+
+interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The account that runs the server, because PostgreSQL refuses to run as root. Null means that of this process. */
+const serverAccount = (): Account | null => {
+  if (userInfo().uid !== 0) return null;
+  const idOf = (flag: string): number => Number(spawnSync('id', [flag, 'postgres']).stdout.toString());
+  return { uid: idOf('-u'), gid: idOf('-g') };
+};
+
+const BIN = binFolder();
+/** The reason why there is no server for tests; null if there is one. */
+export const WITHOUT_POSTGRES = BIN === null ? 'PostgreSQL is not installed; set POSTGRES_BIN' : null;
+
+/** The least time to wait between two attempts to connect, in milliseconds. */
+const RETRY_MS = 20;
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+};
+
+export interface UrlParts {
+  readonly port?: number;
+  readonly user?: string;
+  readonly password?: string;
+  readonly database?: string;
+  readonly query?: string;
+}
+
+/** A PostgreSQL server in a temporary directory, with the superuser `owner` and the role `worker`, which may connect. */
+export class PostgresServer {
+  readonly port: number;
+  readonly #root: string;
+  readonly #account: Account | null;
+  readonly #settings: readonly string[];
+  #process: ChildProcess | null = null;
+
+  private constructor(root: string, port: number, account: Account | null, settings: readonly string[]) {
+    this.#root = root;
+    this.port = port;
+    this.#account = account;
+    this.#settings = settings;
+  }
+
+  /** Starts a server with these settings besides the usual ones, such as `max_connections=200`. */
+  static async start(settings: readonly string[] = []): Promise<PostgresServer> {
+    const account = serverAccount();
+    const root = await mkdtemp(join(tmpdir(), 'worker-runtime-postgres-'));
+    if (account) await chown(root, account.uid, account.gid);
+    const server = new PostgresServer(root, await freePort(), account, settings);
+    await writeFile(join(root, 'password'), 'owner-password', { mode: 0o644 });
+    await server.#tool('initdb', [
+      '--username=owner',
+      `--pwfile=${join(root, 'password')}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C.UTF-8',
+      '--no-sync',
+      server.data,
+    ]);
+    await server.run();
+    await server.query("create role worker login password 'worker-password'");
+    return server;
+  }
+
+  get data(): string {
+    return join(this.#root, 'data');
+  }
+
+  /** Returns a URL of the server. Without parts, that of the superuser. */
+  url({
+    port = this.port,
+    user = 'owner',
+    password = `${user}-password`,
+    database = 'postgres',
+    query = '',
+  }: UrlParts = {}): string {
+    return `postgres://${user}:${password}@127.0.0.1:${port}/${database}${query}`;
+  }
+
+  /** Makes a database with the tables of the store, which the role \`worker\` may use. Returns its name. */
+  async makeDatabase(name: string, { isMigrated = true, options = '' } = {}): Promise<string> {
+    await this.query(`create database ${name} ${options}`);
+    if (isMigrated) await migrate({ url: this.url({ database: name }), grantTo: 'worker' });
+    return name;
+  }
+
+  /** Runs a statement as the superuser. */
+  async query(
+    text: string,
+    values: readonly unknown[] = [],
+    database = 'postgres',
+  ): Promise<readonly unknown[][]> {
+    const client = new Client({ connectionString: this.url({ database }) });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      const { rows } = await client.query<unknown[]>({ text, values: [...values], rowMode: 'array' });
+      return rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Starts the process of the server, and waits until it accepts statements. */
+  async run(): Promise<void> {
+    const settings = [
+      'listen_addresses=127.0.0.1',
+      `unix_socket_directories=${this.#root}`,
+      ...this.#settings,
+    ];
+    const child = spawn(
+      join(BIN ?? '', 'postgres'),
+      ['-D', this.data, '-p', String(this.port), ...settings.flatMap((setting) => ['-c', setting])],
+      { stdio: ['ignore', 'ignore', 'pipe'], ...this.#account },
+    );
+    let log = '';
+    child.stderr?.on('data', (text) => {
+      log = (log + String(text)).slice(-4_000);
+    });
+    this.#process = child;
+    for (;;) {
+      if (child.exitCode !== null) throw new Error(`PostgreSQL ended: ${log}`);
+      try {
+        await this.query('select 1');
+        return;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /** Ends all processes of the server with SIGKILL. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    const children = spawnSync('pgrep', ['-P', String(child.pid)])
+      .stdout.toString()
+      .split('\n')
+      .filter(Boolean);
+    child.kill('SIGKILL');
+    for (const pid of children) {
+      try {
+        process.kill(Number(pid), 'SIGKILL');
+      } catch {
+        // it has ended already
+      }
+    }
+    await exited;
+    while (await this.#isAccepting()) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+
+  /** Ends the server and removes its directory. */
+  async dispose(): Promise<void> {
+    const child = this.#process;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit');
+      child.kill('SIGQUIT');
+      await exited;
+    }
+    await rm(this.#root, { recursive: true, force: true });
+  }
+
+  #isAccepting(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(this.port, '127.0.0.1');
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.once('error', () => resolve(false));
+    });
+  }
+
+  async #tool(name: string, values: readonly string[]): Promise<void> {
+    const child = spawn(join(BIN ?? '', name), values, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      ...this.#account,
+    });
+    let log = '';
+    child.stderr.on('data', (text) => {
+      log += String(text);
+    });
+    const [code] = (await once(child, 'exit')) as [number | null];
+    if (code !== 0) throw new Error(`${name} failed: ${log}`);
+  }
+}
