@@ -6,7 +6,7 @@ import { storeHarness } from './store-harness.ts';
 if (WITHOUT_POSTGRES !== null) {
   test.skip(`the contract of stores (skipped: ${WITHOUT_POSTGRES})`, () => {});
 } else {
-  const server = await PostgresServer.start(['max_connections=400']);
+  const server = await PostgresServer.start(['max_connections=200']);
   await server.makeDatabase('contract');
   test.after.always(() => server.dispose());
   testStore(test, storeHarness(server, 'contract'));

@@ -1,5 +1,6 @@
 import type { StoreHarness } from '@worker-runtime/core/testing';
 import { PostgresStore } from '../src/postgres-store.ts';
+import { Places } from './places.ts';
 import type { PostgresServer } from './postgres-server.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
@@ -7,9 +8,11 @@ import { TcpProxy } from './tcp-proxy.ts';
 export const LEASE_MS = 400;
 
 let made = 0;
+const places = new Places(10);
 
 /** Returns a harness for `testStore`: a Runtime of its own in a database, and a proxy for each store. */
 export const storeHarness = (server: PostgresServer, database: string) => async (): Promise<StoreHarness> => {
+  await places.take();
   made += 1;
   const runtime = `runtime-${process.pid}-${made}`;
   const proxies: TcpProxy[] = [];
@@ -17,7 +20,14 @@ export const storeHarness = (server: PostgresServer, database: string) => async 
     const proxy = await TcpProxy.to(server.port);
     proxies.push(proxy);
     const url = server.url({ port: proxy.port, user: 'worker', database });
-    return new PostgresStore({ url, runtime, leaseMs: LEASE_MS, whenLocked: 'refuse', checkpointMs: 200 });
+    return new PostgresStore({
+      url,
+      runtime,
+      leaseMs: LEASE_MS,
+      whenLocked: 'refuse',
+      checkpointMs: 200,
+      answerMs: 30_000,
+    });
   };
   return {
     open,
@@ -33,6 +43,7 @@ export const storeHarness = (server: PostgresServer, database: string) => async 
     bytesRead: () => proxies.reduce((sum, proxy) => sum + proxy.bytesRead, 0),
     dispose: async () => {
       await Promise.all(proxies.map((proxy) => proxy.close()));
+      places.release();
     },
   };
 };
