@@ -7,9 +7,9 @@ import { LEASE_MS } from './store-harness.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 /**
- * What ends a runtime in place of \`kill -9\`:
- * - \`cut\`: its connections end, and it gets no others.
- * - \`takeover\`: another runtime takes over while it lives on.
+ * What ends a runtime in place of `kill -9`:
+ * - `cut`: its connections end, and it gets no others.
+ * - `takeover`: another runtime takes over while it lives on.
  */
 export type Ending = 'cut' | 'takeover';
 
@@ -17,7 +17,7 @@ let made = 0;
 /** More runtimes than these at the same time would only wait for one another. */
 const places = new Places(6);
 
-/** Makes a harness for \`testRuntimeApi\`: a Runtime of its own in a database. */
+/** Makes a harness for `testRuntimeApi`: a Runtime of its own in a database. */
 export const apiHarness = async (
   server: PostgresServer,
   database: string,

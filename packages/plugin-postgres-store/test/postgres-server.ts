@@ -107,7 +107,7 @@ export class PostgresServer {
     return `postgres://${user}:${password}@127.0.0.1:${port}/${database}${query}`;
   }
 
-  /** Makes a database with the tables of the store, which the role \`worker\` may use. Returns its name. */
+  /** Makes a database with the tables of the store, which the role `worker` may use. Returns its name. */
   async makeDatabase(name: string, { isMigrated = true, options = '' } = {}): Promise<string> {
     await this.query(`create database ${name} ${options}`);
     if (isMigrated) await migrate({ url: this.url({ database: name }), grantTo: 'worker' });

@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { PostgresStoreOptions } from '../src/index.ts';
+
+const CHILD = join(import.meta.dirname, 'owner-child.ts');
+
+/** A line that a store acknowledged. */
+export interface Acknowledged {
+  readonly log: string;
+  readonly seq: number;
+  readonly text: string;
+}
+
+/** A process that appends to a store while it owns it. */
+export class OwnerProcess {
+  readonly acknowledged: Acknowledged[] = [];
+  /** Resolves when the process owns the store. */
+  readonly opened: Promise<void>;
+  /** Resolves with the exit code, or the signal, of the process. */
+  readonly ended: Promise<number | string | null>;
+  /** What it printed about its loss. */
+  loss: string | null = null;
+  readonly #child: ChildProcess;
+  #waiting: { readonly count: number; readonly resolve: () => void } | null = null;
+
+  constructor(options: PostgresStoreOptions, logs = 8) {
+    const flags = ['--import=tsx', '--conditions=@worker-runtime/source'];
+    this.#child = spawn(process.execPath, [...flags, CHILD, JSON.stringify(options), String(logs)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let open = (): void => {};
+    this.opened = new Promise((resolve) => {
+      open = resolve;
+    });
+    const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
+    lines.on('line', (line) => {
+      const [what, log = '', seq, text = ''] = line.split(' ');
+      if (what === 'open') open();
+      else if (what === 'lost') this.loss = log;
+      else this.acknowledged.push({ log, seq: Number(seq), text });
+      if (this.#waiting && this.acknowledged.length >= this.#waiting.count) this.#waiting.resolve();
+    });
+    this.ended = Promise.all([once(this.#child, 'exit'), once(lines, 'close')]).then(
+      ([[code, signal]]) => (code ?? signal) as number | string | null,
+    );
+  }
+
+  /** Resolves when this many more lines are acknowledged. */
+  async acknowledges(more: number): Promise<void> {
+    const count = this.acknowledged.length + more;
+    await new Promise<void>((resolve) => {
+      this.#waiting = { count, resolve };
+    });
+    this.#waiting = null;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+}
