@@ -241,6 +241,9 @@ export class OpenStore {
       await this.#groups.close();
       if (!this.#loss) await this.#checkpoints.finish(until);
       if (!this.#loss) await this.#lease.release();
+    } catch (error) {
+      // the host knows the loss, and a lost store has nothing to give back
+      if (!this.#loss) throw error;
     } finally {
       this.#checkpoints.stop();
       this.#lease.stop();
