@@ -8,6 +8,7 @@ import { conversationCommands } from './definition/conversation.ts';
 import { doctorCommand } from './definition/doctor.ts';
 import { identityCommand } from './definition/identity.ts';
 import { legacyCommands } from './definition/legacy.ts';
+import { postgresCommands } from './definition/postgres.ts';
 import { serveCommand } from './definition/serve.ts';
 import { usageMessage } from './definition/usage-message.ts';
 import { workersCommands } from './definition/workers.ts';
@@ -101,6 +102,7 @@ export const runCommand = async (
   workersCommands(root, alternatives, output);
   conversationCommands(root, alternatives, output);
   attachCommand(root, alternatives, output, terminal);
+  postgresCommands(root, alternatives, output);
   legacyCommands(root, alternatives, output);
   acpCommand(root, alternatives, output);
   root.completion('completion', 'Print a script that completes commands and Workers in bash or zsh');

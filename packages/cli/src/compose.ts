@@ -17,6 +17,7 @@ interface PluginModule {
 /** The plugins that are part of the command line, by short name. */
 const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'fs-store': () => import('@worker-runtime/plugin-fs-store'),
+  'postgres-store': () => import('@worker-runtime/plugin-postgres-store'),
   http: () => import('@worker-runtime/plugin-http'),
   ws: () => import('@worker-runtime/plugin-ws'),
   'legacy-pod': () => import('@worker-runtime/plugin-legacy-pod'),

@@ -20,7 +20,7 @@ export const storeFolder = (options: PluginOptions): string | null => {
 };
 
 /** Joins the messages of an error and its causes in one line. The operator may see causes, which can name paths. */
-const messageWithCauses = (error: unknown): string => {
+export const messageWithCauses = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   const message = error instanceof RuntimeError ? `${error.code}: ${error.message}` : error.message;
   return error.cause === undefined ? message : `${message}: ${messageWithCauses(error.cause)}`;

@@ -1,4 +1,4 @@
-import { engine, type RuntimePlugin } from '@worker-runtime/core';
+import { engine, memoryStore, type RuntimePlugin } from '@worker-runtime/core';
 import test from 'ava';
 import { traceIdOf } from '../src/logging/trace-context.ts';
 import { Tally } from '../src/metrics/tally.ts';
@@ -73,6 +73,28 @@ test('P23: no client can create a series', async (t) => {
     ['b', 1],
     ['other', 2],
   ]);
+});
+
+test('the metrics of a store are measured', async (t) => {
+  const store = Object.assign(memoryStore(), {
+    metrics: () => [
+      {
+        name: 'store_doubts_total',
+        help: 'Number of doubts',
+        type: 'counter' as const,
+        values: [
+          { value: 2, labels: { outcome: 'happened' } },
+          { value: 1, labels: { outcome: 'lost' } },
+        ],
+      },
+      { name: 'store_owner', help: '1 for the owner', type: 'gauge' as const, values: [{ value: 1 }] },
+    ],
+  });
+  const stored: RuntimePlugin = { name: 'stored', apply: (host) => host.useStore(store) };
+  const samples = await scrape(await serve(t, { plugins: [stored] }));
+  t.is(samples.get('worker_runtime_store_doubts_total{outcome="happened",runtime="self"}'), 2);
+  t.is(samples.get('worker_runtime_store_doubts_total{outcome="lost",runtime="self"}'), 1);
+  t.is(samples.get('worker_runtime_store_owner{runtime="self"}'), 1);
 });
 
 test('two runtimes in one process are measured separately', async (t) => {

@@ -10,8 +10,10 @@ import type {
   ReadLimits,
   StoredBundle,
   StoreHost,
+  StoreMetric,
 } from '@worker-runtime/core/plugin-kit';
 import { unavailable } from './database/failure.ts';
+import { Counts, metricsOf, NOT_OPEN } from './metrics/counts.ts';
 import { SCHEMA_VERSION } from './schema/tables.ts';
 import { OpenStore } from './store/open-store.ts';
 import { type PostgresStoreOptions, type Settings, settingsOf } from './store/store-settings.ts';
@@ -22,6 +24,7 @@ export class PostgresStore implements RuntimeStore {
   readonly isDurable = true;
   readonly version = SCHEMA_VERSION;
   readonly #settings: Settings;
+  readonly #counts = new Counts();
   #open: OpenStore | null = null;
   #isOpening = false;
 
@@ -33,7 +36,7 @@ export class PostgresStore implements RuntimeStore {
     if (this.#open || this.#isOpening) throw new RuntimeError('STORE_LOCKED', 'This store is open already');
     this.#isOpening = true;
     try {
-      const store = await OpenStore.open(this.#settings, host);
+      const store = await OpenStore.open(this.#settings, host, this.#counts);
       this.#open = store;
       return { runtimeId: store.runtimeId, logs: store.list() };
     } finally {
@@ -87,6 +90,10 @@ export class PostgresStore implements RuntimeStore {
 
   async bundles(): Promise<readonly string[]> {
     return this.#call((store) => store.bundles());
+  }
+
+  metrics(): readonly StoreMetric[] {
+    return metricsOf(this.#counts, this.#open?.state ?? NOT_OPEN);
   }
 
   async close(): Promise<void> {

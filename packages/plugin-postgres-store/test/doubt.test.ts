@@ -132,8 +132,8 @@ if (WITHOUT_POSTGRES !== null) {
         const [[left] = []] = await query(unpruned, ['late-owner']);
         if (left === '0') break;
       }
-      proxy.deliver();
       t.is(await adding, 'STORE_UNAVAILABLE');
+      proxy.deliver();
       t.is(await codeOf(untilAnswered(() => writer.store.head('log_a'))), 'STORE_LOST');
       t.is(writer.losses.length, 1);
       t.false((await next.texts('log_a')).includes('late'));

@@ -60,6 +60,7 @@ export type {
   StoredLog,
   StoreFinding,
   StoreHost,
+  StoreMetric,
 } from '../contracts/store.ts';
 export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from '../contracts/stream.ts';
 export type { RunEndPart } from '../contracts/transcript.ts';

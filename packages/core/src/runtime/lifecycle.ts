@@ -1,6 +1,6 @@
 import type { RuntimeStatus } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { RuntimeStore } from '../contracts/store.ts';
+import type { RuntimeStore, StoreMetric } from '../contracts/store.ts';
 import { inTime } from '../in-time.ts';
 import { memoryStore } from '../memory-store/memory-store.ts';
 import { sweepIdle } from '../workers/idle-sweep.ts';
@@ -63,6 +63,11 @@ export class Lifecycle {
   /** The STORE_LOST error that ended the runtime; null unless its store was lost. */
   get failure(): RuntimeError | null {
     return this.#failure;
+  }
+
+  /** Returns the metrics of the store, in any state of the runtime. */
+  storeMetrics(): readonly StoreMetric[] {
+    return this.#options.registrations.store?.metrics?.() ?? [];
   }
 
   get startedAt(): string {

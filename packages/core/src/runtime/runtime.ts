@@ -28,7 +28,7 @@ import type { RuntimePlugin } from '../contracts/plugin.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
-import type { RuntimeStore } from '../contracts/store.ts';
+import type { RuntimeStore, StoreMetric } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
@@ -242,6 +242,10 @@ export class Runtime implements ServedRuntime {
       diagnostics: this.#diagnostics.size,
       startedAt: this.#lifecycle.startedAt,
     };
+  }
+
+  storeMetrics(): readonly StoreMetric[] {
+    return this.#lifecycle.storeMetrics();
   }
 
   async diagnostics(query: Api.PageQuery = {}): Promise<Api.Page<Api.Diagnostic>> {

@@ -5,6 +5,7 @@ import type { Limits } from '../contracts/limits.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
+import type { StoreMetric } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit } from '../observation/pages.ts';
@@ -70,6 +71,11 @@ class ScopedRuntime implements ServedRuntime {
     let diagnostics = 0;
     for await (const _ of everyItem(pageItems, (query) => this.diagnostics(query))) diagnostics += 1;
     return { ...summary, workers, diagnostics };
+  }
+
+  storeMetrics(): readonly StoreMetric[] {
+    this.#assertMay('observe');
+    return this.#runtime.storeMetrics();
   }
 
   async diagnostics(query: Api.PageQuery = {}): Promise<Api.Page<Api.Diagnostic>> {

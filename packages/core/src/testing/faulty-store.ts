@@ -48,7 +48,10 @@ const WRITES = {
   bundle: false,
   bundles: false,
   close: false,
-} as const satisfies Record<Exclude<keyof RuntimeStore, 'kind' | 'isDurable' | 'version'>, boolean>;
+} as const satisfies Record<
+  Exclude<keyof RuntimeStore, 'kind' | 'isDurable' | 'version' | 'metrics'>,
+  boolean
+>;
 
 export type StoreMethod = keyof typeof WRITES;
 

@@ -2,6 +2,7 @@ import type { PluginHooks, WorkerStatus } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
+import { storeMetricsOf } from './store-metrics.ts';
 import { Tally } from './tally.ts';
 
 /** The values that are read at each scrape. */
@@ -124,6 +125,8 @@ export class Measurements {
 
   /** Returns all metrics in the text format of Prometheus. */
   async text(): Promise<string> {
-    return `${await this.#own.metrics()}\n${await metricsOfProcess().metrics()}`;
+    const stores = storeMetricsOf([...this.#runtimes].map(([name, { runtime }]) => [name, runtime] as const));
+    const texts = [this.#own, stores, metricsOfProcess()].map((registry) => registry.metrics());
+    return (await Promise.all(texts)).filter((text) => text !== '').join('\n');
   }
 }

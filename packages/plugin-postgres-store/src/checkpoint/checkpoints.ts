@@ -80,6 +80,11 @@ export class Checkpoints {
     this.#last = options.last;
   }
 
+  /** The position of the last checkpoint. */
+  get last(): number {
+    return this.#last;
+  }
+
   /** Allows checkpoints. Called once all logs are listed. */
   start(): void {
     this.#timer = setInterval(() => void this.#runSafely(), this.#options.everyMs);

@@ -2,6 +2,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import { Connection, type ConnectionSettings } from '../database/connection.ts';
 import { constraintOf, failureOf, stateOf, unavailable } from '../database/failure.ts';
 import type { LogEntry } from '../log/log-entry.ts';
+import type { Counts } from '../metrics/counts.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import type { SynchronousCommit } from '../schema/check.ts';
 import { GROUP_AT, Group, WALL } from './group.ts';
@@ -18,6 +19,7 @@ export interface GroupLogOptions {
   readonly ownership: Ownership;
   readonly commit: SynchronousCommit;
   readonly queueBytes: number;
+  readonly counts: Counts;
   /** Called after each group that happened. */
   readonly applied: (group: Group) => void;
   /** Ends the ownership. Returns the error for calls. */
@@ -51,6 +53,11 @@ export class GroupLog {
   /** The position of the last group that was acknowledged. */
   get position(): number {
     return this.#position;
+  }
+
+  /** The bytes of lines that wait for a commit. */
+  get queueBytes(): number {
+    return this.#queueBytes;
   }
 
   /**
@@ -132,8 +139,10 @@ export class GroupLog {
     let failure: Error;
     try {
       const connection = await this.#connected();
+      const sentMs = performance.now();
       const { count, hasWarned } = await connection.run(group.statement, group.valuesFor(ownership, commit));
       if (count === group.writes.length && !hasWarned) {
+        this.#options.counts.acknowledged(group.writes.length, group.bytes, performance.now() - sentMs);
         this.#happened(group);
         for (const { resolve } of group.writes) resolve();
         return;
@@ -196,7 +205,7 @@ export class GroupLog {
         const { count, hasWarned } = await connection.run(WALL, [id, this.#position, writer, commit]);
         if (count === 0) throw lose('The database lacks commits that it had acknowledged');
         this.#position += 1;
-        this.#doubt = null;
+        this.#vanished();
         if (!hasWarned) return;
       } catch (error) {
         if (stateOf(error) !== DUPLICATE) throw this.#refused(error);
@@ -207,9 +216,20 @@ export class GroupLog {
         throw lose('Another process has taken over this Runtime of the database');
       if (found === undefined) continue;
       // A wall of an earlier attempt: the group in doubt came too late. Else the group itself.
-      if (this.#doubt && isWall === false) this.#happened(this.#doubt);
-      else this.#position += 1;
-      this.#doubt = null;
+      if (this.#doubt && isWall === false) {
+        this.#options.counts.happened += 1;
+        this.#happened(this.#doubt);
+        this.#doubt = null;
+      } else {
+        this.#position += 1;
+        this.#vanished();
+      }
     }
+  }
+
+  /** Notes that the group in doubt can never land. */
+  #vanished(): void {
+    if (this.#doubt) this.#options.counts.vanished += 1;
+    this.#doubt = null;
   }
 }

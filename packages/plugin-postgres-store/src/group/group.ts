@@ -48,6 +48,11 @@ export class Group {
     this.#lids = writes.map(({ entry }, place) => entry.lid || (position + 1) * PLACES + place);
   }
 
+  /** The bytes of all lines. */
+  get bytes(): number {
+    return this.writes.reduce((sum, { batch }) => sum + batch.lines.length, 0);
+  }
+
   get statement(): Statement {
     return this.writes.some(({ begin }) => begin) ? APPEND_AND_CREATE : APPEND;
   }

@@ -28,6 +28,7 @@ export class Lease {
   readonly #options: LeaseOptions;
   readonly #timer: NodeJS.Timeout;
   #isBeating = false;
+  #renewedMs = performance.now();
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -49,6 +50,11 @@ export class Lease {
     throw unavailable('The position of the store moved on; try again');
   }
 
+  /** The time since the last beat. */
+  get ageMs(): number {
+    return performance.now() - this.#renewedMs;
+  }
+
   /** Stops counting. */
   stop(): void {
     clearInterval(this.#timer);
@@ -67,6 +73,7 @@ export class Lease {
     try {
       const { count } = await database.run(BEAT, [ownership.id, ownership.writer, position()]);
       if (count === 0) await this.#verify();
+      this.#renewedMs = performance.now();
     } catch {
       // PostgreSQL is away. No process can take over before it is back, and appends report the failure.
     } finally {

@@ -1,6 +1,7 @@
 import { RuntimeError } from '@worker-runtime/core';
 import { Client, escapeIdentifier } from 'pg';
 import { failureOf } from '../database/failure.ts';
+import { urlProblem } from '../database/url.ts';
 import { grantsTo, MIGRATIONS, SCHEMA, SCHEMA_VERSION, VERSION_TABLE } from './tables.ts';
 
 export interface MigrateOptions {
@@ -47,9 +48,11 @@ const migrateOn = async (client: Client, grantTo: string | undefined): Promise<M
 /**
  * Creates the tables of the store, or brings them to the version of this package, in one transaction. Runtimes of the version
  * before may have the store open meanwhile.
- * @throws STORE_VERSION the tables are of a newer version · STORE_UNAVAILABLE
+ * @throws INVALID_REQUEST the URL · STORE_VERSION the tables are of a newer version · STORE_UNAVAILABLE
  */
 export const migrate = async ({ url, grantTo }: MigrateOptions): Promise<Migrated> => {
+  const problem = urlProblem(url);
+  if (problem !== null) throw new RuntimeError('INVALID_REQUEST', `The URL of the database ${problem}`);
   const client = new Client({ connectionString: url, application_name: 'worker-runtime migrate' });
   client.on('error', () => {});
   try {

@@ -18,6 +18,7 @@ import { statement } from '../database/statement.ts';
 import { GroupLog } from '../group/group-log.ts';
 import { decodeKeys } from '../group/write.ts';
 import { LogEntry } from '../log/log-entry.ts';
+import type { Counts, StoreState } from '../metrics/counts.ts';
 import { Lease } from '../ownership/lease.ts';
 import { OWNED, type Ownership } from '../ownership/ownership.ts';
 import { Takeover } from '../ownership/takeover.ts';
@@ -66,6 +67,7 @@ interface Opened {
   readonly ownership: Ownership;
   readonly control: Database;
   readonly writer: Connection;
+  readonly counts: Counts;
 }
 
 /** A Runtime in the database that this process owns: its logs by their ids, and the operations on them. */
@@ -81,7 +83,7 @@ export class OpenStore {
   readonly #checkpoints: Checkpoints;
   #loss: RuntimeError | null = null;
 
-  private constructor({ settings, host, url, commit, ownership, control, writer }: Opened) {
+  private constructor({ settings, host, url, commit, ownership, control, writer, counts }: Opened) {
     const { answerMs, leaseMs, queueBytes, checkpointMs, checkpointBytes, readers } = settings;
     const connection = { url, answerMs };
     this.#settings = settings;
@@ -92,7 +94,15 @@ export class OpenStore {
     const lose = (message: string): RuntimeError => this.#lose(message);
     const position = (): number => this.#groups.position;
     this.#groups = new GroupLog(
-      { connection, ownership, commit, queueBytes, applied: (group) => this.#checkpoints.noted(group), lose },
+      {
+        connection,
+        ownership,
+        commit,
+        queueBytes,
+        counts,
+        applied: (group) => this.#checkpoints.noted(group),
+        lose,
+      },
       writer,
     );
     this.#lease = new Lease({ database: control, ownership, commit, leaseMs, position, lose });
@@ -115,7 +125,7 @@ export class OpenStore {
    * Connects, checks the server, and takes the ownership of the Runtime, if necessary after a wait.
    * @throws STORE_LOCKED · STORE_VERSION · STORE_UNAVAILABLE
    */
-  static async open(settings: Settings, host: StoreHost): Promise<OpenStore> {
+  static async open(settings: Settings, host: StoreHost, counts: Counts): Promise<OpenStore> {
     const url = await settings.url();
     const connection = { url, answerMs: settings.answerMs };
     const control = new Database(connection, CONTROL_CONNECTIONS);
@@ -123,7 +133,7 @@ export class OpenStore {
     try {
       const commit = await checkServer(writer, settings.durability === 'relaxed', host);
       const ownership = await new Takeover(control, settings, host, commit).take();
-      return new OpenStore({ settings, host, url, commit, ownership, control, writer });
+      return new OpenStore({ settings, host, url, commit, ownership, control, writer, counts });
     } catch (error) {
       control.destroy();
       writer.destroy();
@@ -138,6 +148,15 @@ export class OpenStore {
   /** The error of the loss; null while this process owns the Runtime. */
   get loss(): RuntimeError | null {
     return this.#loss;
+  }
+
+  get state(): StoreState {
+    return {
+      isOwner: this.#loss === null,
+      queueBytes: this.#groups.queueBytes,
+      groupsAfterCheckpoint: this.#groups.position - this.#checkpoints.last,
+      leaseAgeMs: this.#lease.ageMs,
+    };
   }
 
   /** Lists the logs step by step. Checkpoints are allowed once all are listed. */

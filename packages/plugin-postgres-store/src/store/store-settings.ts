@@ -8,6 +8,7 @@ import {
   text,
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
+import { urlProblem } from '../database/url.ts';
 
 export interface PostgresStoreOptions {
   /** The URL of the database: `postgres://role:password@host/database?sslmode=verify-full`. */
@@ -57,12 +58,10 @@ const runtimeName: OptionReader<string> = (value, refuse) =>
     ? value
     : refuse('must have 1 to 64 letters, digits, ".", "_" or "-", and begin with a letter or a digit');
 
-const urlText: OptionReader<string> = (value, refuse) =>
-  typeof value === 'string' && /^postgres(ql)?:\/\//.test(value)
-    ? value
-    : refuse('must begin with postgres:// or postgresql://');
-
-const isUrl = (found: string): boolean => /^postgres(ql)?:\/\/\S+$/.test(found);
+const urlText: OptionReader<string> = (value, refuse) => {
+  const problem = typeof value === 'string' ? urlProblem(value) : 'must be a string';
+  return problem === null ? (value as string) : refuse(problem);
+};
 
 const urlOf = (url: string | null, file: string | null) => async (): Promise<string> => {
   if (url !== null) return url;
@@ -74,12 +73,9 @@ const urlOf = (url: string | null, file: string | null) => async (): Promise<str
       cause,
     });
   }
-  if (!isUrl(found))
-    throw new RuntimeError(
-      'STORE_UNAVAILABLE',
-      'The file of postgres-store.urlFile must hold one URL of PostgreSQL',
-    );
-  return found;
+  const problem = urlProblem(found);
+  if (problem === null) return found;
+  throw new RuntimeError('STORE_UNAVAILABLE', `The URL in the file of postgres-store.urlFile ${problem}`);
 };
 
 /** Reads the options. @throws INVALID_REQUEST an option is missing, unknown or not valid */
