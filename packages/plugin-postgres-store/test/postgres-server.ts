@@ -8,10 +8,12 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { migrate } from '../src/index.ts';
 
-/** The folder of PostgreSQL's programs: `POSTGRES_BIN`, or that of the newest Debian package. */
+/** The folder of PostgreSQL's programs: `POSTGRES_BIN`, or that of the newest Debian package. @throws POSTGRES_BIN has none */
 const binFolder = (): string | null => {
   const named = process.env.POSTGRES_BIN;
-  if (named !== undefined) return existsSync(join(named, 'initdb')) ? named : null;
+  if (named !== undefined && !existsSync(join(named, 'initdb')))
+    throw new Error('POSTGRES_BIN has no initdb');
+  if (named !== undefined) return named;
   const root = '/usr/lib/postgresql';
   if (!existsSync(root)) return null;
   const newest = readdirSync(root)
@@ -25,21 +27,28 @@ interface Account {
   readonly gid: number;
 }
 
-/** The account that runs the server, because PostgreSQL refuses to run as root. Null means that of this process. */
-const serverAccount = (): Account | null => {
+/** Returns the account that runs servers, because they refuse to run as root. Null means that of this process. */
+export const serverAccount = (): Account | null => {
   if (userInfo().uid !== 0) return null;
   const idOf = (flag: string): number => Number(spawnSync('id', [flag, 'postgres']).stdout.toString());
   return { uid: idOf('-u'), gid: idOf('-g') };
 };
 
 const BIN = binFolder();
+const reasonWithout = (): string | null => {
+  if (BIN === null) return 'PostgreSQL is not installed; set POSTGRES_BIN';
+  return serverAccount()?.uid === 0
+    ? 'PostgreSQL does not run as root, and there is no account "postgres"'
+    : null;
+};
+
 /** The reason why there is no server for tests; null if there is one. */
-export const WITHOUT_POSTGRES = BIN === null ? 'PostgreSQL is not installed; set POSTGRES_BIN' : null;
+export const WITHOUT_POSTGRES = reasonWithout();
 
 /** The least time to wait between two attempts to connect, in milliseconds. */
 const RETRY_MS = 20;
 
-const freePort = async (): Promise<number> => {
+export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
@@ -71,12 +80,17 @@ export class PostgresServer {
     this.#settings = settings;
   }
 
-  /** Starts a server with these settings besides the usual ones, such as `max_connections=200`. */
-  static async start(settings: readonly string[] = []): Promise<PostgresServer> {
+  static async #make(settings: readonly string[]): Promise<PostgresServer> {
     const account = serverAccount();
     const root = await mkdtemp(join(tmpdir(), 'worker-runtime-postgres-'));
     if (account) await chown(root, account.uid, account.gid);
-    const server = new PostgresServer(root, await freePort(), account, settings);
+    return new PostgresServer(root, await freePort(), account, settings);
+  }
+
+  /** Starts a server with these settings besides the usual ones, such as `max_connections=200`. */
+  static async start(settings: readonly string[] = []): Promise<PostgresServer> {
+    const server = await PostgresServer.#make(settings);
+    const root = server.#root;
     await writeFile(join(root, 'password'), 'owner-password', { mode: 0o644 });
     await server.#tool('initdb', [
       '--username=owner',
@@ -90,6 +104,28 @@ export class PostgresServer {
     await server.run();
     await server.query("create role worker login password 'worker-password'");
     return server;
+  }
+
+  /** Starts a standby of a server, which follows it until it is promoted. */
+  static async standbyOf(primary: PostgresServer): Promise<PostgresServer> {
+    const server = await PostgresServer.#make(primary.#settings);
+    await server.#tool('pg_basebackup', [
+      `--pgdata=${server.data}`,
+      `--dbname=${primary.url()}`,
+      '--write-recovery-conf',
+      '--checkpoint=fast',
+      '--no-sync',
+    ]);
+    await server.run();
+    return server;
+  }
+
+  /** Writes a file into the data directory, which only the server can read. Returns its path. */
+  async addFile(name: string, content: string): Promise<string> {
+    const path = join(this.data, name);
+    await writeFile(path, content, { mode: 0o600 });
+    if (this.#account) await chown(path, this.#account.uid, this.#account.gid);
+    return path;
   }
 
   get data(): string {
@@ -114,13 +150,14 @@ export class PostgresServer {
     return name;
   }
 
-  /** Runs a statement as the superuser. */
+  /** Runs a statement, as the superuser unless another role is named. */
   async query(
     text: string,
     values: readonly unknown[] = [],
     database = 'postgres',
+    user = 'owner',
   ): Promise<readonly unknown[][]> {
-    const client = new Client({ connectionString: this.url({ database }) });
+    const client = new Client({ connectionString: this.url({ database, user }) });
     client.on('error', () => {});
     await client.connect();
     try {

@@ -14,6 +14,8 @@ export class StoreWriter {
   readonly losses: RuntimeError[] = [];
   readonly lost: Promise<RuntimeError>;
   listed: readonly StoredLog[] = [];
+  /** The characters that a snapshot has besides its position. */
+  snapshotChars = 0;
   #lose: (loss: RuntimeError) => void = () => {};
 
   constructor(options: PostgresStoreOptions) {
@@ -30,7 +32,7 @@ export class StoreWriter {
       keptKeys: 1_000,
       snapshotOf: (log) => {
         const head = this.heads.get(log);
-        return head && { head, text: `{"seq":${head.seq}}` };
+        return head && { head, text: `{"seq":${head.seq},"more":"${'x'.repeat(this.snapshotChars)}"}` };
       },
       report: (finding) => this.findings.push(finding),
       lost: (loss) => {

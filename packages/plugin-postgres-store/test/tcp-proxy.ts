@@ -4,7 +4,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 /** A TCP proxy in front of a server, which a test can cut and heal. */
 export class TcpProxy {
   readonly #server: Server;
-  readonly #target: number;
+  #target: number;
   readonly #sockets = new Set<Socket>();
   #isCut = false;
   #isHolding = false;
@@ -33,6 +33,13 @@ export class TcpProxy {
   cut(): void {
     this.#isCut = true;
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Leads later connections to another server, as a name that moves does. Ends the others. */
+  lead(target: number): void {
+    this.cut();
+    this.#target = target;
+    this.heal();
   }
 
   /** Accepts connections again. */

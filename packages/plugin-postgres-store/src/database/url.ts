@@ -9,7 +9,8 @@ export const urlProblem = (text: string): string | null => {
   if (!/^postgres(ql)?:\/\/\S+$/.test(text)) return 'must be one URL that begins with postgres://';
   let url: URL;
   try {
-    url = new URL(text);
+    // the driver accepts a URL without a host, which may be a parameter
+    url = new URL(text.replace('@/', '@localhost/'));
   } catch {
     return 'is not a valid URL; characters such as "@", "/" and "#" in a password must be percent-encoded';
   }

@@ -8,8 +8,10 @@ import type { Settings } from '../store/store-settings.ts';
 import { ADD_RUNTIME, CLAIM, LOOK, type Ownership } from './ownership.ts';
 
 const DUPLICATE = '23505';
-/** The number of looks within a lease. */
+/** The least number of looks within a lease. */
 const LOOKS = 8;
+/** The longest time between two looks, so that a Runtime that was given back is found soon. */
+const LONGEST_PAUSE_MS = 500;
 
 /** The row of a Runtime. */
 interface Look {
@@ -98,7 +100,7 @@ export class Takeover {
           throw new RuntimeError('STORE_LOCKED', 'Another process has this Runtime of the database open');
         if (isAlive) this.#reportWaiting();
       }
-      await pause(leaseMs / LOOKS, this.#host.stopping);
+      await pause(Math.min(leaseMs / LOOKS, LONGEST_PAUSE_MS), this.#host.stopping);
       if (this.#host.stopping?.aborted)
         throw new RuntimeError(
           'STORE_LOCKED',

@@ -5,11 +5,11 @@ import { LogEntry } from '../log/log-entry.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import { SCHEMA } from '../schema/tables.ts';
 
-/** The logs of one step. */
+/** The most logs of one step. */
 const STEP = 1_000;
 /** The most bytes of lines after a snapshot that are listed with a log. The runtime reads the rest. */
 const TAIL_BYTES = 65_536;
-/** The most bytes of such lines in one step. */
+/** The bytes of such lines in one step, and those of snapshots, after which it ends. */
 const STEP_BYTES = 8_388_608;
 const NO_BYTES = new Uint8Array(0);
 
@@ -19,8 +19,10 @@ select lid, max(seq + count - 1), max(start + octet_length(lines)) from ${SCHEMA
 where runtime = $1 and position > $2 group by lid`);
 
 const LOGS = statement(`
-select log, lid, worker_id, seq, bytes, snapshot_seq, snapshot_bytes, snapshot from ${SCHEMA}.logs
-where runtime = $1 and log > $2 order by log limit ${STEP}`);
+select log, lid, worker_id, seq, bytes, snapshot_seq, snapshot_bytes, snapshot from (
+  select *, sum(octet_length(snapshot)) over (order by log rows between unbounded preceding and 1 preceding) as before
+  from (select * from ${SCHEMA}.logs where runtime = $1 and log > $2 order by log limit ${STEP}) as step) as sized
+where coalesce(before, 0) < ${STEP_BYTES} order by log`);
 
 const TAILS = statement(`
 select lid, seq, convert_from(lines, 'UTF8') from ${SCHEMA}.batches
@@ -85,8 +87,9 @@ export const listLogs = async function* (
       add(new LogEntry(log.log, lid, log.head.seq, log.head.bytes), isLater);
       yield { ...log, tail: tails.get(lid) ?? NO_BYTES, isDamaged: false };
     }
-    if (found.length < STEP) return;
-    after = found.at(-1)?.log ?? '';
+    const last = found.at(-1);
+    if (!last) return;
+    after = last.log;
   }
 };
 
