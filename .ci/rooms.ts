@@ -33,6 +33,17 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['plugin'],
     ['index'],
   ],
+  'packages/plugin-postgres-store': [
+    ['metrics', 'database'],
+    ['schema', 'store-settings'],
+    ['log', 'ownership'],
+    ['group', 'read'],
+    ['checkpoint'],
+    ['store'],
+    ['postgres-store'],
+    ['plugin'],
+    ['index'],
+  ],
   'packages/plugin-http': [
     ['access', 'exchanges', 'logging', 'metrics', 'traffic', 'wire'],
     ['directory', 'embedder', 'errors', 'options', 'route-table', 'streams'],

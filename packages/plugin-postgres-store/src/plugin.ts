@@ -1,6 +1,6 @@
 import type { RuntimePlugin } from '@worker-runtime/core';
 import { PostgresStore } from './postgres-store.ts';
-import type { PostgresStoreOptions } from './store/store-settings.ts';
+import type { PostgresStoreOptions } from './store-settings.ts';
 
 /**
  * Makes the plugin from unchecked options, such as those of a command line or a configuration file.

@@ -16,7 +16,7 @@ import { unavailable } from './database/failure.ts';
 import { Counts, metricsOf, NOT_OPEN } from './metrics/counts.ts';
 import { SCHEMA_VERSION } from './schema/tables.ts';
 import { OpenStore } from './store/open-store.ts';
-import { type PostgresStoreOptions, type Settings, settingsOf } from './store/store-settings.ts';
+import { type PostgresStoreOptions, type Settings, settingsOf } from './store-settings.ts';
 
 /** A store in a PostgreSQL database. FORMAT.md describes the tables, and why two processes never both write. */
 export class PostgresStore implements RuntimeStore {

@@ -7,7 +7,7 @@ import { LEASE_MS } from './store-harness.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 /**
- * What ends a runtime in place of `kill -9`:
+ * The event that ends a runtime in place of `kill -9`:
  * - `cut`: its connections end, and it gets no others.
  * - `takeover`: another runtime takes over while it lives on.
  */

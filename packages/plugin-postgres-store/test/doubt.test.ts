@@ -234,7 +234,7 @@ if (WITHOUT_POSTGRES !== null) {
       const { writer } = await open(t, 'standby');
       await server.query("alter system set synchronous_standby_names = 'nobody'");
       await server.query('select pg_reload_conf()');
-      // the setting holds once a commit of somebody else waits
+      // the setting holds once a commit of another role waits
       for (let number = 0, holds = false; !holds; number += 1) {
         let isDone = false;
         const probe = query(`create table probe_${number} ()`).finally(() => {

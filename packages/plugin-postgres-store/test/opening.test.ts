@@ -63,7 +63,7 @@ if (WITHOUT_POSTGRES !== null) {
     for (const [options, pattern] of cases) await refuses(t, options, pattern);
   });
 
-  test('the URL is read from a file, anew at each open', async (t) => {
+  test('the URL is read from a file, again at each open', async (t) => {
     const urlFile = await server.addFile('worker.url', 'postgres://worker@db.example/db\n');
     await refuses(t, { urlFile }, /^STORE_UNAVAILABLE: .*sslmode/);
     await writeFile(urlFile, `${urlOf('opening')}\n`);

@@ -20,7 +20,7 @@ export class OwnerProcess {
   readonly opened: Promise<void>;
   /** Resolves with the exit code, or the signal, of the process. */
   readonly ended: Promise<number | string | null>;
-  /** What it printed about its loss. */
+  /** The code that it printed about its loss. */
   loss: string | null = null;
   readonly #child: ChildProcess;
   #waiting: { readonly count: number; readonly resolve: () => void } | null = null;

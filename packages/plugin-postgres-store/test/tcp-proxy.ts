@@ -58,7 +58,7 @@ export class TcpProxy {
     });
   }
 
-  /** Delivers what was held back, and holds no more. */
+  /** Delivers what was held back, and no longer holds. */
   deliver(): void {
     this.#isHolding = false;
     for (const send of this.#heldBack.splice(0)) send();

@@ -29,7 +29,7 @@ export const postgresCommands = (
             .options(migrateOptions)
             .example('$0 postgres migrate --url-file owner.url --grant worker', '')
             .epilogue(
-              'Without --url-file, the URL is WORKER_RUNTIME_POSTGRES_URL. Runtimes may have the store open meanwhile.',
+              'Without --url-file, the URL is WORKER_RUNTIME_POSTGRES_URL. Runtimes may have the store open at the same time.',
             );
         },
         async (argv) => (await import('../commands/postgres.ts')).migrateTables(argv, output),

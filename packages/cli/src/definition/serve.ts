@@ -26,7 +26,7 @@ const serveOptions = {
 
 /** The main plugin options, and the other sources of options. */
 const pluginHelp = [
-  'Plugin options: --fs-store.dir, --fs-store.durability, --http.host, --http.port, --http.tokenFile, --limits.<limit>.',
+  'Plugin options: --fs-store.dir, --fs-store.durability, --postgres-store.urlFile, --http.host, --http.port, --http.tokenFile, --limits.<limit>.',
   'Options can also be set by variables (WORKER_RUNTIME_FS_STORE_DIR) and in the settings file ({ "fs-store": { "dir": … } }).',
   'Flags override variables, and variables override the settings file.',
 ].join('\n');

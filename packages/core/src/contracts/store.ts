@@ -142,7 +142,7 @@ export interface OpenedStore {
   readonly runtimeId: string;
   /**
    * Every log that was acknowledged before, once. The runtime iterates to the end, once and before any call that writes. It may
-   * read logs meanwhile. So a store can fetch them step by step, and need not hold the snapshots of all at the same time.
+   * read logs while it iterates. So a store can fetch them step by step, and need not hold the snapshots of all at the same time.
    */
   readonly logs: Iterable<StoredLog> | AsyncIterable<StoredLog>;
 }

@@ -4,7 +4,7 @@ import { mintId, type StoreHost } from '@worker-runtime/core/plugin-kit';
 import type { Database } from '../database/database.ts';
 import { stateOf } from '../database/failure.ts';
 import type { SynchronousCommit } from '../schema/check.ts';
-import type { Settings } from '../store/store-settings.ts';
+import type { Settings } from '../store-settings.ts';
 import { ADD_RUNTIME, CLAIM, LOOK, type Ownership } from './ownership.ts';
 
 const DUPLICATE = '23505';
@@ -35,7 +35,7 @@ const pause = (delayMs: number, stopping: AbortSignal | undefined): Promise<void
   });
 
 /**
- * Counts how long an owner has not been heard of, by the monotonic clock of this process alone. A moment at which this process
+ * Counts how long an owner has been silent, by the monotonic clock of this process alone. A moment at which this process
  * could not look does not count.
  */
 class Silence {
@@ -48,7 +48,7 @@ class Silence {
     this.#longestGapMs = longestGapMs;
   }
 
-  /** Notes a look. Returns the silence in milliseconds, and if the owner was heard of since the look before. */
+  /** Notes a look. Returns the silence in milliseconds, and if the owner has shown itself since the look before. */
   note({ owner, beat }: Look): { readonly ms: number; readonly isAlive: boolean } {
     const now = performance.now();
     const found = `${owner}/${beat}`;

@@ -47,7 +47,7 @@ const migrateOn = async (client: Client, grantTo: string | undefined): Promise<M
 
 /**
  * Creates the tables of the store, or brings them to the version of this package, in one transaction. Runtimes of the version
- * before may have the store open meanwhile.
+ * before may have the store open at the same time.
  * @throws INVALID_REQUEST the URL · STORE_VERSION the tables are of a newer version · STORE_UNAVAILABLE
  */
 export const migrate = async ({ url, grantTo }: MigrateOptions): Promise<Migrated> => {

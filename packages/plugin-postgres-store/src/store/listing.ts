@@ -64,7 +64,7 @@ const foundIn = (
 
 /**
  * Lists the logs of a Runtime, step by step, and calls `add` for each. Costs the number of logs and of the batches after the
- * checkpoint. The store must not be written meanwhile.
+ * checkpoint. The store must not be written before the end.
  */
 export const listLogs = async function* (
   database: Database,

@@ -25,8 +25,8 @@ import { Takeover } from '../ownership/takeover.ts';
 import { readSlice } from '../read/slice-reader.ts';
 import { checkServer, type SynchronousCommit } from '../schema/check.ts';
 import { SCHEMA } from '../schema/tables.ts';
+import type { Settings } from '../store-settings.ts';
 import { listLogs } from './listing.ts';
-import type { Settings } from './store-settings.ts';
 
 /** The connections for the lease, checkpoints and small documents. A checkpoint must not keep the lease from counting. */
 const CONTROL_CONNECTIONS = 2;

@@ -8,7 +8,7 @@ import {
   text,
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
-import { urlProblem } from '../database/url.ts';
+import { urlProblem } from './database/url.ts';
 
 export interface PostgresStoreOptions {
   /** The URL of the database: `postgres://role:password@host/database?sslmode=verify-full`. */
@@ -18,18 +18,18 @@ export interface PostgresStoreOptions {
   /** The name of the Runtime in the database. One process at a time has it open. Default `default`. */
   readonly runtime?: string;
   /**
-   * If another process has the Runtime open: `wait` (the default) until that process has closed it or has not been heard of for
-   * `leaseMs`, and then take it over; or `refuse` with STORE_LOCKED.
+   * The behaviour if another process has the Runtime open. `wait` (the default): until that process has closed it or was silent
+   * for `leaseMs`, and then take it over. `refuse`: fail with STORE_LOCKED.
    */
   readonly whenLocked?: 'wait' | 'refuse';
-  /** How long an owner must not be heard of before another process takes over. The same for all processes. Default 5,000. */
+  /** The silence of an owner after which another process takes over. The same for all processes. Default 5,000. */
   readonly leaseMs?: number;
   /**
    * The moment at which a commit is acknowledged. `commit` (the default): when it is synced here and on the synchronous
    * standbys, if there are any. `relaxed`: at once, so a crash of the server may lose the last commits, and leaves no holes.
    */
   readonly durability?: 'commit' | 'relaxed';
-  /** The number of connections for reads. One more writes groups, and one keeps the lease. Default 4. */
+  /** The number of connections for reads. Three more serve writes, the lease and checkpoints. Default 4. */
   readonly readers?: number;
   /** How long the store waits for an answer of PostgreSQL before it takes another connection. Default 5,000. */
   readonly answerMs?: number;
