@@ -41,10 +41,13 @@ const UNREACHABLE = new Set([
   'ENOENT',
 ]);
 
-const codeOf = (error: unknown): string => {
-  const found: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  return String((found as { code?: unknown } | null)?.code ?? '');
+const textIn = (found: unknown, name: 'code' | 'constraint'): string => {
+  const value = (found as Readonly<Record<string, unknown>> | null)?.[name];
+  return typeof value === 'string' ? value : '';
 };
+
+const codeOf = (error: unknown): string =>
+  textIn(error instanceof AggregateError ? error.errors[0] : error, 'code');
 
 /** Returns the SQLSTATE of an answer of PostgreSQL; empty if the error is none. */
 export const stateOf = (error: unknown): string => {
@@ -56,7 +59,7 @@ export const stateOf = (error: unknown): string => {
 /** Returns the constraint that an answer of PostgreSQL names. */
 export const constraintOf = (error: unknown): string => {
   const cause: unknown = error instanceof RuntimeError ? error.cause : error;
-  return String((cause as { constraint?: unknown } | null)?.constraint ?? '');
+  return textIn(cause, 'constraint');
 };
 
 export const unavailable = (message: string, cause?: unknown): RuntimeError =>
