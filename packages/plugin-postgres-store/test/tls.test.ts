@@ -30,10 +30,12 @@ if (without !== null) {
     await server.makeDatabase('encrypted');
     await server.addFile('server.key', await readFile(key ?? '', 'utf8'));
     await server.addFile('server.crt', await readFile(certificate ?? '', 'utf8'));
+    // the superuser of the test may still connect without TLS, the role of the store may not
+    const rules = 'hostssl all all all scram-sha-256\nhost all owner all scram-sha-256\n';
+    await writeFile(join(server.data, 'pg_hba.conf'), rules);
     await server.query('alter system set ssl = on');
     await server.query('select pg_reload_conf()');
-    await writeFile(join(server.data, 'pg_hba.conf'), 'hostssl all all all scram-sha-256\n');
-    await server.query('select pg_reload_conf()');
+    for (let ssl: unknown = 'off'; ssl !== 'on'; ) ssl = (await server.query('show ssl'))[0]?.[0];
 
     const urlOf = (host: string, query: string, user = 'worker') =>
       `postgres://${user}:${user}-password@${host}:${server.port}/encrypted${query}`;
