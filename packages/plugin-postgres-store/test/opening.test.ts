@@ -63,6 +63,14 @@ if (WITHOUT_POSTGRES !== null) {
     for (const [options, pattern] of cases) await refuses(t, options, pattern);
   });
 
+  test('a server on the same machine is reached through its Unix socket', async (t) => {
+    const query = `host=${server.socketFolder}&port=${server.port}`;
+    t.is(
+      await failureOf({ url: `postgres://worker:worker-password@/opening?${query}`, runtime: 'socket' }),
+      null,
+    );
+  });
+
   test('the URL is read from a file, again at each open', async (t) => {
     const urlFile = await server.addFile('worker.url', 'postgres://worker@db.example/db\n');
     await refuses(t, { urlFile }, /^STORE_UNAVAILABLE: .*sslmode/);

@@ -128,6 +128,11 @@ export class PostgresServer {
     return path;
   }
 
+  /** The folder of the server's Unix socket. */
+  get socketFolder(): string {
+    return this.#root;
+  }
+
   get data(): string {
     return join(this.#root, 'data');
   }

@@ -3,7 +3,7 @@ import { statement } from '../database/statement.ts';
 import type { Group } from '../group/group.ts';
 import type { LogEntry } from '../log/log-entry.ts';
 import type { Lease } from '../ownership/lease.ts';
-import { OWNED } from '../ownership/ownership.ts';
+import { OWNED, OWNED_ALONE } from '../ownership/ownership.ts';
 import { SCHEMA } from '../schema/tables.ts';
 
 /** The logs of one statement. */
@@ -25,7 +25,7 @@ select 1 from owned`);
 
 /** Moves the checkpoint to $5, and deletes the groups before $6, except walls. */
 const MOVE = statement(`
-with ${OWNED}, moved as (
+with ${OWNED_ALONE}, moved as (
   update ${SCHEMA}.runtimes r set checkpoint = $5 from owned where r.id = owned.id),
 pruned as (
   delete from ${SCHEMA}.groups g using owned where g.runtime = owned.id and g.position < $6 and not g.is_wall)

@@ -14,16 +14,24 @@ export interface Ownership {
   readonly checkpoint: number;
 }
 
-/**
- * A common table that has one row if $2 still owns the Runtime $1 and its group at $3 is there, else none. It keeps another
- * process from taking over until the statement ends. $4 is the setting of synchronous_commit.
- */
-export const OWNED = `owned as (
+const owned = (lock: 'share' | 'no key update'): string => `owned as (
   select r.id from ${SCHEMA}.runtimes r
   where r.id = $1 and r.owner = $2
     and exists (select from ${SCHEMA}.groups g where g.runtime = $1 and g.position = $3 and g.writer = $2)
     and set_config('synchronous_commit', $4, true) is not null
-  for share of r)`;
+  for ${lock} of r)`;
+
+/**
+ * A common table that has one row if $2 still owns the Runtime $1 and its group at $3 is there, else none. It keeps another
+ * process from taking over until the statement ends. $4 is the setting of synchronous_commit.
+ */
+export const OWNED = owned('share');
+
+/**
+ * As `OWNED`, for a statement that changes the row of the Runtime. It takes the lock of the change first, because two
+ * statements that share the lock of a row and wait to change it would wait for each other.
+ */
+export const OWNED_ALONE = owned('no key update');
 
 export const ADD_RUNTIME = statement(
   `insert into ${SCHEMA}.runtimes (name, runtime_id) values ($1, $2) on conflict (name) do nothing`,
@@ -58,4 +66,4 @@ select (select owner from ${SCHEMA}.runtimes where id = $1),
   (select writer from ${SCHEMA}.groups where runtime = $1 and position = $2)`);
 
 export const RELEASE = statement(`
-with ${OWNED} update ${SCHEMA}.runtimes r set owner = null, beat = beat + 1 from owned where r.id = owned.id`);
+with ${OWNED_ALONE} update ${SCHEMA}.runtimes r set owner = null, beat = beat + 1 from owned where r.id = owned.id`);
