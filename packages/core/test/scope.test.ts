@@ -1,5 +1,7 @@
 import test from 'ava';
-import type { Runtime } from '../src/runtime/runtime.ts';
+import { memoryStore } from '../src/memory-store/memory-store.ts';
+import { Runtime } from '../src/runtime/runtime.ts';
+import type { Scope } from '../src/scope/scope.ts';
 import { scoped } from '../src/scope/scoped.ts';
 import { testScope } from '../src/testing/test-scope.ts';
 import { apiHarness } from './fixtures/api-harness.ts';
@@ -53,4 +55,18 @@ test('a page of requests in a scope ends when it has the size of a page', async 
     after = next;
   }
   t.deepEqual(pages, [2, 2, 2, 2]);
+});
+
+test('the metrics of a store exist for callers that may observe all Workers', (t) => {
+  const metric = {
+    name: 'store_commits_total',
+    help: 'Commits',
+    type: 'counter',
+    values: [{ value: 1 }],
+  } as const;
+  const runtime = new Runtime({ store: Object.assign(memoryStore(), { metrics: () => [metric] }) });
+  const metricsOf = (scope: Omit<Scope, 'stamp'>) => scoped(runtime, { ...scope, stamp: {} }).storeMetrics();
+  t.deepEqual(metricsOf({ permissions: ['observe'], workers: '*' }), [metric]);
+  t.deepEqual(metricsOf({ permissions: ['observe'], workers: [{ team: 'blue' }] }), []);
+  t.throws(() => metricsOf({ permissions: [], workers: '*' }), { code: 'FORBIDDEN' });
 });

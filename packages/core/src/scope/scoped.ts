@@ -75,7 +75,8 @@ class ScopedRuntime implements ServedRuntime {
 
   storeMetrics(): readonly StoreMetric[] {
     this.#assertMay('observe');
-    return this.#runtime.storeMetrics();
+    // they count the commits of all Workers
+    return this.#scope.workers === '*' ? this.#runtime.storeMetrics() : [];
   }
 
   async diagnostics(query: Api.PageQuery = {}): Promise<Api.Page<Api.Diagnostic>> {
