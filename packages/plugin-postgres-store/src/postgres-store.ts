@@ -80,6 +80,14 @@ export class PostgresStore implements RuntimeStore {
     return this.#call((store) => store.blob(log, name));
   }
 
+  async putPluginState(name: string, body: Uint8Array): Promise<void> {
+    return this.#call((store) => store.putPluginState(name, body));
+  }
+
+  async pluginState(name: string): Promise<Uint8Array | null> {
+    return this.#call((store) => store.pluginState(name));
+  }
+
   async putBundle(bundle: StoredBundle): Promise<void> {
     return this.#call((store) => store.putBundle(bundle));
   }

@@ -29,7 +29,7 @@ export interface PostgresStoreOptions {
    * standbys, if there are any. `relaxed`: at once, so a crash of the server may lose the last commits, and leaves no holes.
    */
   readonly durability?: 'commit' | 'relaxed';
-  /** The number of connections for reads. Three more serve writes, the lease and checkpoints. Default 4. */
+  /** The number of connections for reads. Four more serve writes, the lease, checkpoints and states of plugins. Default 4. */
   readonly readers?: number;
   /** How long the store waits for an answer of PostgreSQL before it takes another connection. Default 5,000. */
   readonly answerMs?: number;

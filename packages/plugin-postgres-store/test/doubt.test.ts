@@ -69,6 +69,15 @@ if (WITHOUT_POSTGRES !== null) {
     );
     return found === true;
   };
+  const put = (writer: StoreWriter, text: string, name = 'plugin') =>
+    writer.store.putPluginState(name, Buffer.from(text));
+  const stateOf = async (writer: StoreWriter) =>
+    Buffer.from((await writer.store.pluginState('plugin')) ?? []).toString();
+  /** Waits until a statement of the role `worker` waits for a lock. */
+  const untilBlocked = async (): Promise<void> => {
+    const blocked = "select 1 from pg_stat_activity where usename = 'worker' and wait_event_type = 'Lock'";
+    while ((await query(blocked)).length === 0);
+  };
   const release = (runtime: string) =>
     query('update worker_runtime.runtimes set owner = null, beat = beat + 1 where name = $1', [runtime]);
 
@@ -184,13 +193,16 @@ if (WITHOUT_POSTGRES !== null) {
     async (t) => {
       const { writer } = await open(t, 'documents', { checkpointMs: 3_600_000 });
       await writer.add('log_a', 'second');
+      await writer.store.putPluginState('plugin', Buffer.from('of the first owner'));
       await release('documents');
       const url = server.url({ user: 'worker', database: 'doubt' });
       const next = await new StoreWriter({ url, runtime: 'documents' }).open();
       t.teardown(() => next.store.close());
+      await next.store.putPluginState('plugin', Buffer.from('of the next owner'));
       const calls = [
         writer.store.remove('log_a'),
         writer.store.putBlob('log_a', 'late', new Uint8Array(1)),
+        writer.store.putPluginState('plugin', Buffer.from('late')),
         writer.store.putBundle({ digest: 'ab', body: new Uint8Array(1) }),
       ];
       for (const code of await Promise.all(calls.map(codeOf)))
@@ -200,10 +212,82 @@ if (WITHOUT_POSTGRES !== null) {
       t.deepEqual(await next.texts('log_a'), ['first', 'second']);
       t.is(await next.store.blob('log_a', 'late'), null);
       t.deepEqual(await next.store.bundles(), []);
+      t.is(await stateOf(next), 'of the next owner');
       const [row] = await query(`select seq from worker_runtime.logs where ${ofRuntime}`, ['documents']);
       t.deepEqual(row, ['0'], 'the checkpoint of a lost store notes nothing');
     },
   );
+
+  test.serial('P42: a state that arrives after a later one of the same owner changes nothing', async (t) => {
+    for (const earlier of [null, 'earlier']) {
+      const { writer, proxy } = await open(t, `late-state-${earlier}`, { answerMs: 300 });
+      if (earlier !== null) await put(writer, earlier);
+      else await writer.store.putBundle({ digest: 'ab', body: new Uint8Array(1) });
+      const held = proxy.hold();
+      const putting = codeOf(put(writer, 'late'));
+      await held;
+      t.is(await putting, 'STORE_UNAVAILABLE');
+      await put(writer, 'later');
+      const delivered = 'select count(*) from pg_stat_activity where usename = $1';
+      const [[before] = []] = await query(delivered, ['worker']);
+      proxy.deliver();
+      // the server has carried out what was held once the connection that brought it has ended
+      for (;;) {
+        const [[now] = []] = await query(delivered, ['worker']);
+        if (Number(now) < Number(before)) break;
+      }
+      t.is(await stateOf(writer), 'later');
+      await put(writer, 'last');
+      t.is(await stateOf(writer), 'last');
+    }
+  });
+
+  test.serial('P42: a state that was on its way while another owner took over changes nothing', async (t) => {
+    const { writer } = await open(t, 'state-on-its-way');
+    await put(writer, 'of the first owner');
+    const admin = new Client({ connectionString: server.url({ database: 'doubt' }) });
+    await admin.connect();
+    t.teardown(() => admin.end());
+    await admin.query('begin');
+    await admin.query('update worker_runtime.runtimes set owner = null where name = $1', [
+      'state-on-its-way',
+    ]);
+    const putting = codeOf(put(writer, 'late'));
+    await untilBlocked();
+    await admin.query('commit');
+    const url = server.url({ user: 'worker', database: 'doubt' });
+    const next = await new StoreWriter({ url, runtime: 'state-on-its-way' }).open();
+    t.teardown(() => next.store.close());
+    t.is(await putting, 'STORE_LOST');
+    t.is(writer.losses.length, 1);
+    t.is(await stateOf(next), 'of the first owner');
+    await put(next, 'of the next owner');
+    t.is(await codeOf(put(writer, 'later')), 'STORE_LOST');
+    t.is(await stateOf(next), 'of the next owner');
+  });
+
+  test.serial('P42: states that wait in PostgreSQL do not keep the lease from counting', async (t) => {
+    const { writer } = await open(t, 'slow-states', { leaseMs: 400 });
+    const admin = new Client({ connectionString: server.url({ database: 'doubt' }) });
+    await admin.connect();
+    t.teardown(() => admin.end());
+    await admin.query('begin');
+    await admin.query('lock table worker_runtime.plugin_states in exclusive mode');
+    const names = ['plugin', 'a', 'b', 'c', 'd'];
+    const putting = names.map((name) => put(writer, `of ${name}`, name));
+    await untilBlocked();
+    const beats = async (): Promise<number> => {
+      const [[beat] = []] = await query('select beat from worker_runtime.runtimes where name = $1', [
+        'slow-states',
+      ]);
+      return Number(beat);
+    };
+    for (const before = await beats(); (await beats()) < before + 5; );
+    await admin.query('commit');
+    await Promise.all(putting);
+    t.is(await stateOf(writer), 'of plugin');
+    t.deepEqual(writer.losses, []);
+  });
 
   test.serial(
     'P45: a database that lacks the last commits is noticed, by an append and by an idle owner',

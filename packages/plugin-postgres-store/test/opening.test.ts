@@ -124,6 +124,8 @@ if (WITHOUT_POSTGRES !== null) {
       'delete from worker_runtime.runtimes',
       "update worker_runtime.blobs set body = ''",
       'delete from worker_runtime.bundles',
+      "update worker_runtime.plugin_states set name = 'another'",
+      'delete from worker_runtime.plugin_states',
       'update worker_runtime.version set version = 9',
       'truncate worker_runtime.batches',
       'drop table worker_runtime.batches',

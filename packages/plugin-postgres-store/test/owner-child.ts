@@ -1,6 +1,6 @@
 /*
  * A process that opens a store, if necessary after a wait, and appends to its logs as fast as it can. It prints `open`, each
- * acknowledged line, and its loss. Arguments: the options of the store, and the number of logs.
+ * acknowledged line, each state of a plugin that it has kept, and its loss. Arguments: the options of the store, and the number of logs.
  */
 import type { RuntimeError } from '@worker-runtime/core';
 import type { PostgresStoreOptions } from '../src/index.ts';
@@ -38,4 +38,18 @@ const write = async (log: string): Promise<void> => {
     }
   }
 };
+
+const keepStates = async (): Promise<void> => {
+  for (let count = 0; ; count += 1) {
+    const text = `${process.pid}-${count}`;
+    try {
+      await writer.store.putPluginState('plugin', Buffer.from(text));
+      print(`state ${text}`);
+    } catch (error) {
+      if ((error as RuntimeError).code === 'STORE_LOST') return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+};
+void keepStates();
 await Promise.all(Array.from({ length: Number(logs) }, (_, index) => write(`log_${index}`)));

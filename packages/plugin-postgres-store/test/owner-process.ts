@@ -22,6 +22,8 @@ export class OwnerProcess {
   readonly ended: Promise<number | string | null>;
   /** The code that it printed about its loss. */
   loss: string | null = null;
+  /** The last state of a plugin that the store acknowledged, once there is one. */
+  state: string | null = null;
   readonly #child: ChildProcess;
   #waiting: { readonly count: number; readonly resolve: () => void } | null = null;
 
@@ -39,21 +41,30 @@ export class OwnerProcess {
       const [what, log = '', seq, text = ''] = line.split(' ');
       if (what === 'open') open();
       else if (what === 'lost') this.loss = log;
+      else if (what === 'state') this.state = log;
       else this.acknowledged.push({ log, seq: Number(seq), text });
-      if (this.#waiting && this.acknowledged.length >= this.#waiting.count) this.#waiting.resolve();
+      const { count = 0, resolve = () => {} } = this.#waiting ?? {};
+      if (this.acknowledged.length >= count && this.state !== null) resolve();
     });
     this.ended = Promise.all([once(this.#child, 'exit'), once(lines, 'close')]).then(
       ([[code, signal]]) => (code ?? signal) as number | string | null,
     );
   }
 
-  /** Resolves when this many more lines are acknowledged. */
+  /** Resolves when this many more lines are acknowledged, and a state is. */
   async acknowledges(more: number): Promise<void> {
     const count = this.acknowledged.length + more;
     await new Promise<void>((resolve) => {
       this.#waiting = { count, resolve };
     });
     this.#waiting = null;
+  }
+
+  /** True if a state is one of this process, and not an earlier one than `since`. */
+  hasKept(state: string, since: string | null): boolean {
+    const [writer, count] = state.split('-');
+    const [, earliest] = since?.split('-') ?? [];
+    return writer === String(this.#child.pid) && Number(count) >= Number(earliest);
   }
 
   signal(name: NodeJS.Signals): void {

@@ -1,18 +1,29 @@
 import test, { type ExecutionContext } from 'ava';
-import { type Acknowledged, OwnerProcess } from './owner-process.ts';
+import { OwnerProcess } from './owner-process.ts';
 import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 
 const SWAPS = Number(process.env.SWAPS ?? 20);
 const LEASE_MS = 500;
 
-/** Checks that the tables hold every acknowledged line at its place, without a hole, and one owner at a time. */
+/** Returns the state of the plugin that the processes write. */
+const keptState = async (server: PostgresServer, runtime: string): Promise<string> => {
+  const [[state] = []] = await server.query(
+    `select convert_from(body, 'UTF8') from worker_runtime.plugin_states join worker_runtime.runtimes r on r.id = runtime
+     where r.name = $1`,
+    [runtime],
+    'owners',
+  );
+  return String(state);
+};
+
+/** Checks that the tables hold every acknowledged line at its place, without a hole, one owner at a time, and its last state. */
 const checkTables = async (
   t: ExecutionContext,
   server: PostgresServer,
   runtime: string,
-  acknowledged: readonly Acknowledged[],
-  owners: number,
+  processes: readonly OwnerProcess[],
 ): Promise<void> => {
+  const acknowledged = processes.flatMap((one) => one.acknowledged);
   const ofRuntime = 'runtime = (select id from worker_runtime.runtimes where name = $1)';
   const query = (text: string) => server.query(text, [runtime], 'owners');
   const rows = await query(
@@ -40,7 +51,10 @@ const checkTables = async (
   const [[walls] = []] = await query(
     `select count(distinct writer) from worker_runtime.groups where ${ofRuntime}`,
   );
-  t.is(Number(walls), owners, 'each owner opened once');
+  t.is(Number(walls), processes.length, 'each owner opened once');
+  const last = processes.at(-1);
+  const state = await keptState(server, runtime);
+  t.true(last?.hasKept(state, last.state), `${state}: the state that the last owner kept`);
 };
 
 if (WITHOUT_POSTGRES !== null) {
@@ -77,17 +91,14 @@ if (WITHOUT_POSTGRES !== null) {
         owner.signal('SIGCONT');
         t.is(await owner.ended, 3);
         t.is(owner.loss, 'STORE_LOST');
+        const since = next.state;
+        const state = await keptState(server, 'paused');
+        t.true(next.hasKept(state, since), `${state}: no state of an owner that was taken over`);
         owner = next;
       }
       owner.signal('SIGKILL');
       await owner.ended;
-      await checkTables(
-        t,
-        server,
-        'paused',
-        processes.flatMap(({ acknowledged }) => acknowledged),
-        SWAPS + 1,
-      );
+      await checkTables(t, server, 'paused', processes);
     },
   );
 
@@ -113,13 +124,7 @@ if (WITHOUT_POSTGRES !== null) {
       }
       owner.signal('SIGKILL');
       await owner.ended;
-      await checkTables(
-        t,
-        server,
-        'killed',
-        processes.flatMap(({ acknowledged }) => acknowledged),
-        5,
-      );
+      await checkTables(t, server, 'killed', processes);
     },
   );
 
@@ -138,7 +143,7 @@ if (WITHOUT_POSTGRES !== null) {
       owner.signal('SIGKILL');
       t.is(await owner.ended, 'SIGKILL');
       t.is(owner.loss, null);
-      await checkTables(t, server, 'server-killed', owner.acknowledged, 1);
+      await checkTables(t, server, 'server-killed', [owner]);
     },
   );
 }

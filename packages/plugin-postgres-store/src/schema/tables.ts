@@ -83,7 +83,16 @@ create table ${SCHEMA}.bundles (
   digest text collate "C" not null,
   body bytea not null,
   primary key (runtime, digest)
-);`,
+);
+
+create table ${SCHEMA}.plugin_states (
+  runtime int not null,
+  name text collate "C" not null,
+  writer uuid not null,
+  number bigint not null,
+  body bytea not null,
+  primary key (runtime, name)
+) with (fillfactor = 50);`,
   },
 ];
 
@@ -102,4 +111,5 @@ grant select on ${SCHEMA}.version to ${role};
 grant select, insert, update (configuration, owner, beat, checkpoint) on ${SCHEMA}.runtimes to ${role};
 grant select, insert, delete on ${SCHEMA}.groups, ${SCHEMA}.batches, ${SCHEMA}.removed, ${SCHEMA}.blobs to ${role};
 grant select, insert, delete, update (seq, bytes, snapshot_seq, snapshot_bytes, snapshot) on ${SCHEMA}.logs to ${role};
-grant select, insert on ${SCHEMA}.bundles to ${role};`;
+grant select, insert on ${SCHEMA}.bundles to ${role};
+grant select, insert, update (writer, number, body) on ${SCHEMA}.plugin_states to ${role};`;

@@ -27,9 +27,13 @@ import { checkServer, type SynchronousCommit } from '../schema/check.ts';
 import { SCHEMA } from '../schema/tables.ts';
 import type { Settings } from '../store-settings.ts';
 import { listLogs } from './listing.ts';
+import { PluginStates } from './plugin-states.ts';
 
-/** The connections for the lease, checkpoints and small documents. A checkpoint must not keep the lease from counting. */
-const CONTROL_CONNECTIONS = 2;
+/**
+ * The connections for the lease, checkpoints, states of plugins and small documents. Neither a checkpoint nor a state may keep
+ * the lease from counting.
+ */
+const CONTROL_CONNECTIONS = 3;
 
 const REMOVE = statement(`
 with ${OWNED}, gone as (
@@ -81,6 +85,7 @@ export class OpenStore {
   readonly #groups: GroupLog;
   readonly #lease: Lease;
   readonly #checkpoints: Checkpoints;
+  readonly #pluginStates: PluginStates;
   #loss: RuntimeError | null = null;
 
   private constructor({ settings, host, url, commit, ownership, control, writer, counts }: Opened) {
@@ -106,6 +111,7 @@ export class OpenStore {
       writer,
     );
     this.#lease = new Lease({ database: control, ownership, commit, leaseMs, position, lose });
+    this.#pluginStates = new PluginStates({ lease: this.#lease, readers: this.#readers, ownership });
     this.#checkpoints = new Checkpoints({
       host,
       lease: this.#lease,
@@ -239,6 +245,14 @@ export class OpenStore {
     return (rows[0]?.[0] as Uint8Array | undefined) ?? null;
   }
 
+  async putPluginState(name: string, body: Uint8Array): Promise<void> {
+    await this.#pluginStates.put(name, body);
+  }
+
+  async pluginState(name: string): Promise<Uint8Array | null> {
+    return this.#pluginStates.get(name);
+  }
+
   async putBundle({ digest, body }: StoredBundle): Promise<void> {
     await this.#lease.run(PUT_BUNDLE, [digest, Buffer.from(body)]);
   }
@@ -258,6 +272,7 @@ export class OpenStore {
     const until = performance.now() + this.#settings.closingMs;
     try {
       await this.#groups.close();
+      await this.#pluginStates.settled();
       if (!this.#loss) await this.#checkpoints.finish(until);
       if (!this.#loss) await this.#lease.release();
     } catch (error) {
