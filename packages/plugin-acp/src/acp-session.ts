@@ -18,7 +18,6 @@ import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
 import type { AgentRedactor } from './agent/agent-redactor.ts';
 import { AgentUpdates } from './agent/agent-updates.ts';
 import { AgentUsage } from './agent/agent-usage.ts';
-import { LastWords } from './agent/last-words.ts';
 import { OutputQueue } from './agent/output-queue.ts';
 import {
   answeredOption,
@@ -28,6 +27,7 @@ import {
   type PermissionRequest,
   select,
 } from './agent/permission.ts';
+import { Quiet } from './agent/quiet.ts';
 import { parseUpdate } from './agent/session-update.ts';
 import { isSignInRequired, signInRequired } from './agent/sign-in.ts';
 import type { ResolvedAgent, ResolvedOptions } from './options.ts';
@@ -38,13 +38,14 @@ import { recordedUsage, sessionRecord } from './worker/session-record.ts';
 /** The run that the agent works on, as one prompt of its protocol. */
 interface AgentPrompt {
   readonly run: Run;
+  readonly sessionId: string;
   readonly queue: OutputQueue;
   readonly updates: AgentUpdates;
   readonly calls: AgentCalls;
   /** True when the agent has answered the prompt, or can no longer answer it. */
   isAnswered: boolean;
   /** The wait for the last words of the agent, after its answer. */
-  lastWords: LastWords | null;
+  lastWords: Quiet | null;
   /** Resolves when the runtime has taken all outputs of the run. */
   readonly ended: Promise<void>;
 }
@@ -83,6 +84,13 @@ const MAX_QUESTION_CHARS = 2_000;
 /** The most characters to keep of what an agent says between runs. */
 const MAX_LATE_CHARS = 4_000;
 
+/** The longest wait for the last words of an agent after an answer, and for the rest of a replayed session. */
+const LAST_WORDS_MS = 1_000;
+const REPLAY_MS = 5_000;
+
+/** The time in which an input that follows a complete run starts another agent, if the agent ended with the run. */
+const FOLLOWING_MS = 250;
+
 /** One execution: an agent process with one session, which gets one prompt for each run. */
 export class AcpSession implements EngineSession, AgentListener {
   readonly #context: EngineContext;
@@ -91,14 +99,18 @@ export class AcpSession implements EngineSession, AgentListener {
   readonly #redactor: AgentRedactor;
   readonly #start: StartAgent;
   readonly #usage: AgentUsage;
-  /** The agent; null before the first start, and after an agent that did not end its run in time was ended. */
+  /** The agent; null before the first start and after the agent has ended. The next run starts another one. */
   #opened: OpenedAgent | null = null;
   #prompt: AgentPrompt | null = null;
   #closing: Promise<void> | null = null;
   #isRecorded = false;
+  /** The wait for the last updates with which an agent replays a loaded session. */
+  #replay: Quiet | null = null;
   /** The text that the agent sent after the end of its last run; null if it sent nothing. */
   #lateWords: string | null = null;
   #isDetached = false;
+  /** Reports the loss of an agent that ended with its run, unless another run begins first. */
+  #reportLoss: NodeJS.Timeout | null = null;
   /** The reason if we ended the process; null if it ended by itself or still runs. */
   #endReason: string | null = null;
 
@@ -118,11 +130,17 @@ export class AcpSession implements EngineSession, AgentListener {
   }
 
   /**
-   * Starts an agent. If it ends by itself later, the execution is reported as lost.
+   * Starts an agent. If it ends by itself later, the execution is reported as lost. Common agents answer that a session is
+   * loaded before they have replayed it, so the agent has to be quiet first: a run would take the replay for its own output.
    * @throws as `StartAgent` · EXECUTION_LOST the execution was detached in the meantime
    */
   async open(): Promise<OpenedAgent> {
     const opened = await this.#start(this);
+    if (opened.isLoaded) {
+      this.#replay = new Quiet(REPLAY_MS);
+      await this.#replay.over;
+      this.#replay = null;
+    }
     if (this.#isDetached) {
       await this.#close(opened);
       throw new RuntimeError('EXECUTION_LOST', 'The execution ended while its agent started');
@@ -132,7 +150,7 @@ export class AcpSession implements EngineSession, AgentListener {
     this.#usage.continue(opened.isNew ? null : (this.#usage.totals ?? recordedUsage(this.#context.recorded)));
     const { process, link } = opened;
     const ended = (): void => {
-      if (this.#opened === opened) this.#agentEnded();
+      if (this.#opened === opened) this.#agentEnded(opened);
     };
     link.closed.then(ended, ended);
     // Its last messages may still be in the pipe.
@@ -142,6 +160,7 @@ export class AcpSession implements EngineSession, AgentListener {
 
   async *run(run: Run): AsyncGenerator<readonly EngineOutput[], readonly EngineOutput[] | undefined> {
     if (this.#isDetached) throw new RuntimeError('EXECUTION_LOST', 'The agent has ended');
+    if (this.#reportLoss) clearTimeout(this.#reportLoss);
     const opened = this.#opened ?? (await this.open());
     const { link, process, sessionId } = opened;
     const queue = new OutputQueue(new RedactedOutputs(this.#redactor));
@@ -151,7 +170,16 @@ export class AcpSession implements EngineSession, AgentListener {
     const ended = new Promise<void>((resolve) => {
       end = resolve;
     });
-    const prompt: AgentPrompt = { run, queue, calls, updates, isAnswered: false, lastWords: null, ended };
+    const prompt: AgentPrompt = {
+      run,
+      sessionId,
+      queue,
+      calls,
+      updates,
+      isAnswered: false,
+      lastWords: null,
+      ended,
+    };
     const blocks = await this.#blocksOf(run, queue);
     run.signal.throwIfAborted();
     this.#prompt = prompt;
@@ -201,6 +229,7 @@ export class AcpSession implements EngineSession, AgentListener {
 
   async detach(_reason: DetachReason): Promise<void> {
     this.#isDetached = true;
+    if (this.#reportLoss) clearTimeout(this.#reportLoss);
     await this.#closing;
     if (this.#opened) await this.#close(this.#opened);
   }
@@ -212,6 +241,7 @@ export class AcpSession implements EngineSession, AgentListener {
   }
 
   update(session: string, update: unknown): void {
+    this.#replay?.heard();
     // Updates that replay a session while it is loaded belong to no run.
     if (this.#isDetached || session !== this.#opened?.sessionId) return;
     const prompt = this.#prompt;
@@ -318,13 +348,13 @@ export class AcpSession implements EngineSession, AgentListener {
     const { run, queue, updates } = prompt;
     const { stopReason } = response;
     if (!run.signal.aborted && stopReason !== 'cancelled' && !this.#isDetached) {
-      prompt.lastWords = new LastWords();
+      prompt.lastWords = new Quiet(LAST_WORDS_MS);
       await prompt.lastWords.over;
     }
     const usage = this.#usage.of(response);
     if (usage) queue.push(usage);
     const { totals } = this.#usage;
-    if (totals && this.#opened) queue.push(...sessionRecord(this.#opened.sessionId, totals));
+    if (totals) queue.push(...sessionRecord(prompt.sessionId, totals));
     const output = STOP_OUTPUTS[stopReason];
     if (run.signal.aborted) this.#fail(prompt, run.signal.reason);
     else if (stopReason === 'max_turn_requests')
@@ -354,19 +384,25 @@ export class AcpSession implements EngineSession, AgentListener {
     queue.fail(error);
   }
 
-  /** Reports the execution as lost, because the process has exited or its connection has closed. */
-  #agentEnded(): void {
+  /** Called when the process has exited or its connection has closed. Reports the execution as lost. */
+  #agentEnded({ process }: OpenedAgent): void {
     if (this.#isDetached) return;
-    this.#isDetached = true;
     const prompt = this.#prompt;
     const error = new RuntimeError('EXECUTION_LOST', this.#endReason ?? 'The agent ended by itself');
     this.#log(error.message, null);
-    void this.#opened?.process.close(this.#options.exitMs);
-    const lost = (): void => this.#context.lost(error);
+    this.#opened = null;
+    void process.close(this.#options.exitMs);
+    const lost = (): void => {
+      if (this.#isDetached) return;
+      this.#isDetached = true;
+      this.#context.lost(error);
+    };
     if (prompt?.lastWords) {
-      // The run is complete, and only its end has to be recorded before the loss is reported.
-      prompt.lastWords?.end();
-      void prompt.ended.then(() => setImmediate(lost));
+      // The run is complete. A queued input, or one that a client sends at once, must not fail with this agent.
+      prompt.lastWords.end();
+      void prompt.ended.then(() => {
+        this.#reportLoss = setTimeout(lost, FOLLOWING_MS);
+      });
       return;
     }
     if (prompt) this.#fail(prompt, prompt.run.signal.aborted ? prompt.run.signal.reason : error);

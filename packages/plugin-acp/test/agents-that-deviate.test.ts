@@ -45,6 +45,43 @@ test('a run completes if its agent exits right after the answer', async (t) => {
   t.is((await scene.runtime.getWorker(workerId)).execution.generation, 2);
 });
 
+for (const isQueued of [false, true])
+  test(`an input that ${isQueued ? 'is queued behind' : 'follows'} the run with which its agent exits gets another agent`, async (t) => {
+    const scene = await AgentScene.open(t);
+    const workerId = await scene.create();
+    await scene.run(workerId, 'first');
+    const queued: Promise<{ readonly runId: string }>[] = [];
+    const { runId, cursor } = await scene.runtime.sendInput(workerId, { text: 'exit-after' });
+    const send = () => queued.push(scene.runtime.sendInput(workerId, { text: 'recall', whenBusy: 'queue' }));
+    if (isQueued) send();
+    for await (const item of scene.runtime.observe(workerId, { after: cursor }))
+      if (item.type === 'event' && item.event.type === 'run.finished' && item.event.run === runId) break;
+    if (!isQueued) send();
+    const [next] = await Promise.all(queued);
+    t.deepEqual(await scene.ended(workerId, next?.runId ?? ''), { outcome: 'completed' });
+    t.is((await scene.transcript(workerId)).at(-1), 'assistant: The first was: first');
+    t.is(scene.record().filter((line) => line.startsWith('start ')).length, 2);
+    const { items } = await scene.runtime.diagnostics();
+    t.deepEqual(items, []);
+  });
+
+for (const [traits, kind] of [
+  [['late-replay'], 'once'],
+  [['late-replay=60', 'no-resume'], 'in pieces'],
+] as const)
+  test(`a session that an agent replays ${kind} after it has answered is not taken for output of a run`, async (t) => {
+    const scene = await AgentScene.open(t, { traits });
+    const workerId = await scene.create();
+    for (const text of ['first', 'second', 'third']) await scene.run(workerId, text);
+    await scene.start();
+    t.deepEqual(await scene.run(workerId, 'recall'), { outcome: 'completed' });
+    t.deepEqual((await scene.transcript(workerId)).slice(-2), [
+      'user: recall',
+      'assistant: The first was: first',
+    ]);
+    t.false((await scene.log(workerId)).some(({ type }) => type === 'diagnostic.recorded'));
+  });
+
 const call = (more: object = {}): object => ({ sessionUpdate: 'tool_call_update', toolCallId: 'x', ...more });
 const ended = (more: object): object => call({ status: 'completed', ...more });
 
@@ -142,6 +179,38 @@ for (const [title, sent, result] of [
     ],
     'error oh\n[exit code 3]',
   ],
+  [
+    'the whole output of a terminal replaces additions to it',
+    [
+      call({ _meta: { terminal_output: { data: 'one ' } } }),
+      call({ _meta: { terminal_output_delta: { data: 'two ' } } }),
+      call({ _meta: { terminal_output: { data: 'one two three ' } } }),
+      call({ _meta: { terminal_output_delta: { data: 'four' } } }),
+      ended({}),
+    ],
+    'result "one two three four"',
+  ],
+  [
+    'outputs of a terminal without marked additions are joined',
+    [...['one ', 'two'].map((data) => call({ _meta: { terminal_output: { data } } })), ended({})],
+    'result "one two"',
+  ],
+  [
+    'raw output is preferred to the exit of a terminal without output',
+    [
+      call({
+        status: 'failed',
+        rawOutput: { stdout: 'oops', exit_code: 3 },
+        _meta: { terminal_exit: { exit_code: 3 } },
+      }),
+    ],
+    'error {"stdout":"oops","exit_code":3}',
+  ],
+  [
+    'the exit of a terminal without any output is the result',
+    [call({ status: 'failed', _meta: { terminal_exit: { exit_code: 3 } } })],
+    'error [exit code 3]',
+  ],
 ] as const)
   test(`tool calls: ${title}`, async (t) => {
     const scene = await AgentScene.open(t);
@@ -210,6 +279,8 @@ test('a call has its title, its kind and its files, and the name of its tool if 
       { ...begun, toolCallId: 'x', title: 'echo hi', locations },
       { ...begun, toolCallId: 'y', title: 'echo hi', _meta: { claudeCode: { toolName: 'Bash' } } },
       { ...begun, toolCallId: 'z', name: 'shell', kind: 'switch_mode' },
+      { ...begun, toolCallId: 'q', title: 'Shell', _meta: { toolName: 'run_shell_command' } },
+      { ...begun, toolCallId: 'v', title: 'bash: ls', _meta: { tool_name: 'bash', toolName: '' } },
     ),
   );
   const calls = (await scene.log(workerId)).flatMap(({ type, data }) =>
@@ -223,6 +294,10 @@ test('a call has its title, its kind and its files, and the name of its tool if 
   });
   t.like(calls[1], { name: 'Bash', title: 'echo hi' });
   t.like(calls[2], { name: 'shell', kind: undefined, title: undefined });
+  t.deepEqual(
+    calls.slice(3).map(({ name }) => name),
+    ['run_shell_command', 'bash'],
+  );
 });
 
 const toolCall = {

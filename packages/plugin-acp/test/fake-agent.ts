@@ -4,6 +4,7 @@
  * - `no-load`: it cannot load sessions;
  * - `by-directory`: it finds a session only in the directory where it began, as Claude Code does;
  * - `no-resume`: it advertises that it resumes sessions, but can only load them;
+ * - `late-replay`: it answers that a session is loaded before it replays it; `late-replay=60`: with pauses of 60 ms;
  * - `auth=a,b`: it requires a sign-in, for which it advertises these methods, and accepts each but `broken`;
  * - `offers={…}`: what it answers in addition when it opens a session; `silent`: but not when it reopens one;
  * - `mcp`: it supports tool servers over HTTP;
@@ -412,12 +413,19 @@ const connection = agent({ name: 'fake' })
       throw RequestError.resourceNotFound(sessionId);
     if (!isSignedIn) throw RequestError.authRequired();
     record('load');
-    for (const text of promptsOf(sessionId))
-      for (const sessionUpdate of ['user_message_chunk', 'agent_message_chunk'] as const)
-        await client.notify(methods.client.session.update, {
-          sessionId,
-          update: { sessionUpdate, content: { type: 'text', text } },
-        });
+    const replay = async (pauseMs: number | null): Promise<void> => {
+      for (const text of promptsOf(sessionId))
+        for (const sessionUpdate of ['user_message_chunk', 'agent_message_chunk'] as const) {
+          if (pauseMs !== null) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+          await client.notify(methods.client.session.update, {
+            sessionId,
+            update: { sessionUpdate, content: { type: 'text', text } },
+          });
+        }
+    };
+    const pause = traits.includes('late-replay') ? '0' : traitValue('late-replay');
+    if (pause === undefined) await replay(null);
+    else void replay(Number(pause));
     return traits.includes('silent') ? {} : offers;
   })
   .onRequest(methods.agent.session.prompt, async ({ params: { sessionId, prompt }, client }) => {

@@ -61,6 +61,7 @@ test('P19: an agent reads and writes files through the runtime only inside the c
   t.like(JSON.parse(offered.slice('capabilities '.length)), {
     fs: { readTextFile: true, writeTextFile: true },
     terminal: false,
+    _meta: { terminal_output: true, terminal_output_delta: true },
   });
 });
 

@@ -271,6 +271,8 @@ test('usage is recorded only if the operator says what the agent counts, and tot
     null,
     { inputTokens: 0, outputTokens: 0, totalTokens: 0 },
     { inputTokens: 300, outputTokens: 20, cachedReadTokens: 90, thoughtTokens: 5, totalTokens: 415 },
+    // A run that was cancelled before its first request adds nothing to the totals.
+    { inputTokens: 300, outputTokens: 20, cachedReadTokens: 90, thoughtTokens: 5, totalTokens: 415 },
   ];
   const usageOf = async (usage: AgentOptions['usage'], restarts = false): Promise<readonly unknown[]> => {
     const scene = await AgentScene.open(t, { agent: usage === undefined ? {} : { usage } });
@@ -290,6 +292,7 @@ test('usage is recorded only if the operator says what the agent counts, and tot
   t.deepEqual(await usageOf('turn'), [
     [100, 10, 40, undefined],
     [250, 15, 90, 5],
+    [300, 20, 90, 5],
     [300, 20, 90, 5],
   ]);
   const differences = [

@@ -32,6 +32,8 @@ interface OpenCall {
   rawOutput: ReturnType<typeof boundedOutput> | null;
   /** The output of the terminal so far, as the agent sent it: a secret may be spread over two pieces. */
   terminal: string;
+  /** True if the agent marks additions to the output of the terminal, so that any other output is the whole of it. */
+  hasDeltas: boolean;
   exit: string | null;
   /** True if a permission for the call was requested and not granted. */
   isDenied: boolean;
@@ -140,6 +142,7 @@ export class AgentCalls {
       content: null,
       rawOutput: null,
       terminal: '',
+      hasDeltas: false,
       exit: null,
       isDenied: false,
       isReported: false,
@@ -155,8 +158,11 @@ export class AgentCalls {
     }
     if (content !== null) open.content = boundedText(this.#redactor.text(content), this.#maxBytes);
     if (rawOutput !== null) open.rawOutput = this.#bounded(rawOutput);
-    if (terminal !== null)
-      open.terminal = (open.terminal + terminal).slice(0, this.#maxBytes + SPARE_TERMINAL_CHARS);
+    if (terminal !== null) {
+      const before = open.hasDeltas && !terminal.isDelta ? '' : open.terminal;
+      open.terminal = (before + terminal.data).slice(0, this.#maxBytes + SPARE_TERMINAL_CHARS);
+      open.hasDeltas ||= terminal.isDelta;
+    }
     open.exit = exit ?? open.exit;
     this.#open.set(id, open);
     this.#resize(open);
@@ -191,7 +197,8 @@ export class AgentCalls {
 
   /**
    * Returns the result of a call. The content of the last update is preferred, then the output of a terminal, then the raw
-   * output of the last update: content that was sent earlier often describes the input.
+   * output of the last update: content that was sent earlier often describes the input. The exit of a terminal whose output
+   * the agent did not send says less than a raw output.
    */
   #resultOf(open: OpenCall, last: CallUpdate): ToolResult {
     const { call, isDenied } = open;
@@ -206,9 +213,10 @@ export class AgentCalls {
     const { content, rawOutput } = open;
     const { text = '', ...cut } = content ?? {};
     if (last.content) return { output: text, ...cut };
-    const terminal = this.#terminalOf(open);
+    const usesRawOutput = rawOutput !== null && (last.rawOutput !== null || text === '');
+    const terminal = open.terminal === '' && usesRawOutput ? null : this.#terminalOf(open);
     if (terminal !== null) return terminal;
-    if (rawOutput !== null && (last.rawOutput !== null || text === '')) return rawOutput;
+    if (usesRawOutput) return rawOutput;
     return { output: text, ...cut };
   }
 

@@ -128,6 +128,8 @@ export class AgentLink {
             writeTextFile: this.#files?.canWrite ?? false,
           },
           terminal: false,
+          // A convention: agents that run terminals by themselves send the output as it is, not formatted for people.
+          _meta: { terminal_output: true, terminal_output_delta: true },
           session: { configOptions: { boolean: {} } },
         },
       },

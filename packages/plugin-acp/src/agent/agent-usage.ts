@@ -76,6 +76,7 @@ export class AgentUsage {
     if (counts === null) return null;
     const used = this.#totals ? since(counts, this.#totals) : counts;
     if (this.#kind === 'session') this.#totals = counts;
-    return { type: 'usage', ...used };
+    // A run that was cancelled early may have added nothing to the totals of its session.
+    return used.inputTokens + used.outputTokens === 0 ? null : { type: 'usage', ...used };
   }
 }

@@ -8,6 +8,13 @@ const KINDS = ['read', 'edit', 'delete', 'move', 'search', 'execute', 'think', '
 type Kind = (typeof KINDS)[number];
 type Locations = readonly { readonly path: string; readonly line?: number }[];
 
+/** Output of a terminal that an agent runs by itself. */
+interface TerminalOutput {
+  readonly data: string;
+  /** True if the data is surely an addition. Otherwise some agents send the next output, and others the whole output. */
+  readonly isDelta: boolean;
+}
+
 /** The facts of a tool call that one message of an agent states. A fact that is absent or malformed is null. */
 export interface CallUpdate {
   /** The id that the agent gave the call. */
@@ -23,7 +30,7 @@ export interface CallUpdate {
   /** The content as text, without terminals. */
   readonly content: string | null;
   /** The next output of the terminal of the call. */
-  readonly terminal: string | null;
+  readonly terminal: TerminalOutput | null;
   /** A remark on the end of the terminal, if its program did not succeed. */
   readonly exit: string | null;
 }
@@ -75,6 +82,25 @@ const exitRemark = (exit: unknown): string | null => {
   return typeof code === 'number' && code !== 0 ? `[exit code ${code}]` : null;
 };
 
+const terminalOf = (meta: unknown): TerminalOutput | null => {
+  for (const key of ['terminal_output', 'terminal_output_delta']) {
+    const data = textOr(memberOf(memberOf(meta, key), 'data'));
+    if (data !== null) return { data, isDelta: key === 'terminal_output_delta' };
+  }
+  return null;
+};
+
+/** Returns the name of a tool. Agents from before the protocol had a member for it state it in `_meta`. */
+const nameOf = (name: unknown, meta: unknown): string | null =>
+  [
+    name,
+    memberOf(memberOf(meta, 'claudeCode'), 'toolName'),
+    memberOf(meta, 'toolName'),
+    memberOf(meta, 'tool_name'),
+  ]
+    .map(textOr)
+    .find((one) => one !== null && one !== '') ?? null;
+
 const STATUSES: readonly unknown[] = ['pending', 'in_progress', 'completed', 'failed'];
 
 /**
@@ -86,12 +112,9 @@ export const parseCall = (value: unknown): CallUpdate | null => {
   const { toolCallId, name, title, kind, locations, status, rawInput, rawOutput, content, _meta } = value;
   if (typeof toolCallId !== 'string') return null;
   const texts = Array.isArray(content) ? content.map(contentText).filter((text) => text !== null) : [];
-  const outputs = ['terminal_output', 'terminal_output_delta'].map((key) =>
-    textOr(memberOf(memberOf(_meta, key), 'data')),
-  );
   return {
     id: toolCallId,
-    name: textOr(name) || textOr(memberOf(memberOf(_meta, 'claudeCode'), 'toolName')),
+    name: nameOf(name, _meta),
     title: textOr(title),
     kind: KINDS.find((known) => known === kind) ?? null,
     locations: locationsOf(locations),
@@ -99,7 +122,7 @@ export const parseCall = (value: unknown): CallUpdate | null => {
     rawInput: given(rawInput),
     rawOutput: given(rawOutput),
     content: texts.length > 0 ? texts.join('\n') : null,
-    terminal: outputs.find((output) => output !== null) ?? null,
+    terminal: terminalOf(_meta),
     exit: exitRemark(memberOf(_meta, 'terminal_exit')),
   };
 };

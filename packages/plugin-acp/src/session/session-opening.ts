@@ -19,6 +19,11 @@ export interface SessionRequest {
   readonly log: Logger;
 }
 
+interface WayToReopen {
+  readonly reopen: AgentLink['loadSession'];
+  readonly isLoaded: boolean;
+}
+
 /** Opens the session of a Worker: the recorded one if the agent still has it, and otherwise a new one. */
 export class SessionOpening {
   readonly #link: AgentLink;
@@ -52,24 +57,26 @@ export class SessionOpening {
     };
     const sessionId = recordedSession(recorded);
     if (sessionId !== null)
-      for (const reopen of this.#waysToReopen(facts))
+      for (const { reopen, isLoaded } of this.#waysToReopen(facts))
         try {
           const offered = await this.#signedIn(facts, () => reopen(sessionId, place));
-          return await apply({ sessionId, isNew: false, offered });
+          return await apply({ sessionId, isNew: false, isLoaded, offered });
         } catch (error) {
           const { log, workerId } = this.#request;
           log.warn({ worker: workerId, err: error }, 'An agent could not reopen the session of its Worker');
         }
     const offered = await this.#signedIn(facts, () => this.#link.newSession(place));
-    return apply({ sessionId: offered.sessionId, isNew: true, offered });
+    return apply({ sessionId: offered.sessionId, isNew: true, isLoaded: false, offered });
   }
 
   /** Some agents advertise that they resume sessions, and only load them. */
-  #waysToReopen({ capabilities }: AgentFacts): readonly AgentLink['loadSession'][] {
+  #waysToReopen({ capabilities }: AgentFacts): readonly WayToReopen[] {
     const link = this.#link;
+    const resume = { reopen: link.resumeSession.bind(link), isLoaded: false };
+    const load = { reopen: link.loadSession.bind(link), isLoaded: true };
     return [
-      ...(capabilities.sessionCapabilities?.resume ? [link.resumeSession.bind(link)] : []),
-      ...(capabilities.loadSession === true ? [link.loadSession.bind(link)] : []),
+      ...(capabilities.sessionCapabilities?.resume ? [resume] : []),
+      ...(capabilities.loadSession === true ? [load] : []),
     ];
   }
 

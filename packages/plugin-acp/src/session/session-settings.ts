@@ -21,6 +21,8 @@ export interface OpenedSession {
   readonly sessionId: string;
   /** True if the session is new, so that the agent does not know the earlier conversation. */
   readonly isNew: boolean;
+  /** True if the agent replays the earlier conversation. */
+  readonly isLoaded: boolean;
   readonly offered: unknown;
 }
 

@@ -1,26 +1,24 @@
-/** The time for which an agent has to be quiet after its answer until its run ends, in milliseconds. */
+/** The time without an update after which an agent counts as quiet, in milliseconds. */
 const QUIET_MS = 100;
 
-/** The longest time to wait until an agent is quiet, in milliseconds. */
-const LONGEST_MS = 1_000;
-
 /**
- * Waits for the words that an agent sends after its answer to a prompt. By the protocol there are none, but common agents
- * answer before they have sent their last updates.
+ * Waits until an agent is quiet. By the protocol, an agent sends nothing after its answer to a request, but common agents
+ * answer before they have sent the last updates that belong to it.
  */
-export class LastWords {
+export class Quiet {
   /** Resolves when the agent is quiet, or when it no longer matters. */
   readonly over: Promise<void>;
   readonly #quiet: NodeJS.Timeout;
   readonly #longest: NodeJS.Timeout;
   #resolve: () => void = () => {};
 
-  constructor() {
+  /** @param longestMs the longest time to wait, in milliseconds */
+  constructor(longestMs: number) {
     this.over = new Promise((resolve) => {
       this.#resolve = resolve;
     });
     this.#quiet = setTimeout(() => this.end(), QUIET_MS);
-    this.#longest = setTimeout(() => this.end(), LONGEST_MS);
+    this.#longest = setTimeout(() => this.end(), longestMs);
   }
 
   /** Called for each update of the agent. */
