@@ -12,6 +12,15 @@ const outcomeText = ({ outcome, error, reason }: Omit<RunEndPart, 'type'>): stri
   return why === undefined ? end : `${end}: ${why}`;
 };
 
+/** Returns what people see as the name of a call: its title, or the name of the tool if it has none. */
+export const callName = ({
+  name,
+  title = name,
+}: {
+  readonly name: string;
+  readonly title?: string;
+}): string => title;
+
 const partText = (part: TranscriptItem['parts'][number]): string => {
   switch (part.type) {
     case 'text':
@@ -21,7 +30,7 @@ const partText = (part: TranscriptItem['parts'][number]): string => {
     case 'file':
       return `[${part.name ?? part.mediaType}]`;
     case 'tool-call':
-      return `${part.name}(${JSON.stringify(part.input)})`;
+      return `${callName(part)}(${JSON.stringify(part.input)})`;
     case 'tool-result':
       return part.error ?? JSON.stringify(part.output ?? null);
     case 'run-end':
@@ -73,7 +82,7 @@ const dataSummary = (event: WorkerEvent): string => {
     case 'execution.detached':
       return event.data.cause;
     case 'tool.called':
-      return event.data.name;
+      return callName(event.data);
     case 'tool.finished':
       return event.data.error ?? JSON.stringify(event.data.output ?? null);
     case 'request.opened':

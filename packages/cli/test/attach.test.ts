@@ -6,6 +6,7 @@ import test from 'ava';
 import { Dialogue } from '../src/attach/dialogue.ts';
 import { Narrator } from '../src/attach/narrator.ts';
 import { runCommandLine } from '../src/command-line.ts';
+import { eventSummary } from '../src/display-text.ts';
 import { ask, serve } from './typist.ts';
 
 test('typed lines are answered, and the end of the input waits for the answers', async (t) => {
@@ -32,6 +33,29 @@ test('typed lines are answered, and the end of the input waits for the answers',
   person.types('three');
   await person.sees(`you said three\n${tools}`);
   t.is(await person.leaves(), 0);
+});
+
+test('a call is shown with its title, and with the name of its tool if it has none', async (t) => {
+  const { engine, runtime, pipe, attach } = await serve(t);
+  engine.script = () => [
+    { type: 'tool-call', call: 'c', name: 'execute', title: 'Count the \u001b[2Jbeans', input: { n: 3 } },
+    { type: 'tool-result', call: 'c', output: 3 },
+    { type: 'tool-call', call: 'd', name: 'execute', input: {} },
+    { type: 'tool-result', call: 'd', output: 4 },
+  ];
+  const program = pipe();
+  program.types('count');
+  t.is(await program.leaves(), 0);
+  const title = 'Count the \u{fffd}[2Jbeans';
+  t.is(program.seen, `[${title} {"n":3}]\n[→ 3]\n[execute {}]\n[→ 4]\n`);
+  const person = attach();
+  await person.sees(`assistant: ${title}({"n":3})\ntool: 3\nassistant: execute({})\n`);
+  t.is(await person.leaves(), 0);
+  const { items } = await runtime.events('ada', { after: 'start' });
+  t.deepEqual(
+    items.flatMap((event) => (event.type === 'tool.called' ? [eventSummary(event)] : [])),
+    ['Count the \u001b[2Jbeans', 'execute'],
+  );
 });
 
 test('a request is answered by name or number; a line that is neither is not sent', async (t) => {

@@ -1,6 +1,6 @@
 import type { Observation, RequestOption, WorkerEvent } from '@worker-runtime/core';
 import { Conversation, requestOptionOf, type TextPiece } from '@worker-runtime/core/views';
-import { CUT_OFF, choicesOf, eventSummary, speakerOf, textOf } from '../display-text.ts';
+import { CUT_OFF, callName, choicesOf, eventSummary, speakerOf, textOf } from '../display-text.ts';
 import { printable } from '../printable.ts';
 
 /** Shortens the input or output of a tool to the length of a remark. */
@@ -104,7 +104,7 @@ const remarkOf = (event: WorkerEvent): string | null => {
     case 'run.finished':
       return event.data.outcome === 'completed' ? null : eventSummary(event);
     case 'tool.called':
-      return `${event.data.name} ${JSON.stringify(event.data.input)}`;
+      return `${callName(event.data)} ${JSON.stringify(event.data.input)}`;
     case 'tool.finished':
       return `→ ${eventSummary(event)}`;
     case 'request.resolved':
