@@ -186,6 +186,38 @@ test('P54: an open permission stays open over a kill, with the same id, and its 
   }
 });
 
+test('P54: an answer counts that comes after the run has continued and before its execution asks', async (t) => {
+  const options = ['yes', 'no'] as const;
+  for (const question of [
+    { kind: 'permission', prompt: 'May I?', call: 'c', options },
+    { kind: 'question', prompt: 'Which one?', options },
+  ] as const) {
+    const store = memoryStore();
+    const puppet = new Puppet({ capabilities: CAPABILITIES });
+    const first = makeRig({ store, engines: [puppet] });
+    await first.runtime.start();
+    await first.runtime.createWorker({ ...WORKER, engine: 'puppet' });
+    await settle();
+    puppet.last().yield({ type: 'tool-call', call: 'c', name: 'n', input: {} });
+    await settle();
+    void puppet.last().run.ask(question);
+    await settle();
+    await store.close();
+    const again = new Puppet({ capabilities: CAPABILITIES });
+    const { runtime } = await startRig(t, { store, engines: [again] });
+    await settle();
+    const [open] = (await runtime.listRequests('w')).items;
+    await runtime.respond('w', open?.requestId ?? '', { decision: 'no' });
+    const { run } = again.last();
+    t.deepEqual(await run.ask(question), { decision: 'no', by: 'client' });
+    t.deepEqual((await runtime.listRequests('w')).items, []);
+    void run.ask(question);
+    await settle();
+    const [other] = (await runtime.listRequests('w')).items;
+    t.not(other?.requestId, open?.requestId, 'the next question is another one');
+  }
+});
+
 test('P54: a question during a call does not make the call look unmade after a kill, and ends with its result', async (t) => {
   const call = { type: 'tool-call', call: 'c', name: 'n', input: {} } as const;
   const question = { kind: 'question', prompt: 'How many?', call: 'c', options: ['send'] } as const;

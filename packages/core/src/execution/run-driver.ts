@@ -15,7 +15,6 @@ import type { OpenRequest } from '../contracts/runtime-api.ts';
 import { ERROR_CODES, invalidRequest, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
 import {
-  attemptOf,
   detachExecution,
   finishRun,
   openRequest,
@@ -118,7 +117,9 @@ export class RunDriver {
   readonly #patience = new Patience();
   /** The open requests of this run. */
   readonly #asked = new Map<string, Asked>();
-  /** The answers that came while the run waited for this execution. */
+  /** The open requests of earlier executions that this one has not asked for yet. */
+  readonly #inherited: Map<string, OpenRequest>;
+  /** The answers to requests of earlier executions that this one has not asked for yet. */
   readonly #answers: AnsweredRequest[];
   #controller: AbortController | null = null;
   #reason: CancelReason | null = null;
@@ -141,6 +142,7 @@ export class RunDriver {
   constructor(current: CurrentRun, input: RunInput | null, session: EngineSession, host: RunHost) {
     this.runId = current.runId;
     this.#current = current;
+    this.#inherited = new Map(host.worker.state.requests.map((request) => [request.requestId, request]));
     this.#answers = [...(current.answers ?? [])];
     this.#given = input;
     this.#session = session;
@@ -246,6 +248,11 @@ export class RunDriver {
     const { request, actor: _, ...answer } = data;
     this.#asked.get(request)?.resolve(answer);
     this.#asked.delete(request);
+    const inherited = this.#inherited.get(request);
+    if (!inherited) return;
+    this.#inherited.delete(request);
+    const { kind, prompt, call } = inherited;
+    this.#answers.push({ kind, prompt, call, answer });
   }
 
   /** Checks the value that comes with an answer. @throws INVALID_REQUEST the engine does not take it */
@@ -379,10 +386,10 @@ export class RunDriver {
       }
       return this.#controller.signal;
     };
-    const { attempt = 1, calls = [], answers = [], answeredCalls = [] } = this.#current;
-    const { requests } = this.#host.worker.state;
+    const { attempt = 1, calls = [], answeredCalls = [] } = this.#current;
+    const requests = [...this.#inherited.values(), ...this.#answers];
     const openCalls = calls.map((call): OpenCall => {
-      const about = [...requests, ...answers].filter((request) => request.call === call);
+      const about = requests.filter((request) => request.call === call);
       // a permission precedes its call, and a question comes during it
       const isMade =
         about.length > 0 ? about.some(({ kind }) => kind === 'question') : answeredCalls.includes(call);
@@ -529,8 +536,9 @@ export class RunDriver {
     const asked = { kind, prompt, call: call ?? null };
     const earlier = this.#answers.findIndex((request) => isSame(request, asked));
     if (earlier >= 0) return (this.#answers.splice(earlier, 1)[0] as AnsweredRequest).answer;
-    const open = this.#openedBefore(asked);
+    const open = [...this.#inherited.values()].find((request) => isSame(request, asked));
     if (open) {
+      this.#inherited.delete(open.requestId);
       const answer = new Promise<Answer>((resolve) =>
         this.#asked.set(open.requestId, { resolve, checkValue }),
       );
@@ -558,15 +566,6 @@ export class RunDriver {
     if (this.#reason !== null) this.#resolve(requestId, this.#endedBy);
     this.#pauseIfWaiting();
     return this.#answerOf(requestId, answer, timeoutMs, signal);
-  }
-
-  /** The open request that an execution before this one asked, and that no question has led to since. */
-  #openedBefore(asked: Pick<OpenRequest, 'kind' | 'prompt' | 'call'>): OpenRequest | undefined {
-    if (attemptOf(this.#current) === 1) return undefined;
-    return this.#host.worker.state.requests.find(
-      (request) =>
-        request.runId === this.runId && !this.#asked.has(request.requestId) && isSame(request, asked),
-    );
   }
 
   async #answerOf(
