@@ -45,25 +45,17 @@ test('a run completes if its agent exits right after the answer', async (t) => {
   t.is((await scene.runtime.getWorker(workerId)).execution.generation, 2);
 });
 
-for (const isQueued of [false, true])
-  test(`an input that ${isQueued ? 'is queued behind' : 'follows'} the run with which its agent exits gets another agent`, async (t) => {
-    const scene = await AgentScene.open(t);
-    const workerId = await scene.create();
-    await scene.run(workerId, 'first');
-    const queued: Promise<{ readonly runId: string }>[] = [];
-    const { runId, cursor } = await scene.runtime.sendInput(workerId, { text: 'exit-after' });
-    const send = () => queued.push(scene.runtime.sendInput(workerId, { text: 'recall', whenBusy: 'queue' }));
-    if (isQueued) send();
-    for await (const item of scene.runtime.observe(workerId, { after: cursor }))
-      if (item.type === 'event' && item.event.type === 'run.finished' && item.event.run === runId) break;
-    if (!isQueued) send();
-    const [next] = await Promise.all(queued);
-    t.deepEqual(await scene.ended(workerId, next?.runId ?? ''), { outcome: 'completed' });
-    t.is((await scene.transcript(workerId)).at(-1), 'assistant: The first was: first');
-    t.is(scene.record().filter((line) => line.startsWith('start ')).length, 2);
-    const { items } = await scene.runtime.diagnostics();
-    t.deepEqual(items, []);
-  });
+test('an input that follows the exit of an agent gets another agent, which has the conversation', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  await scene.run(workerId, 'first');
+  const { cursor } = await scene.runtime.sendInput(workerId, { text: 'exit-after' });
+  for await (const item of scene.runtime.observe(workerId, { after: cursor }))
+    if (item.type === 'event' && item.event.type === 'execution.detached') break;
+  t.deepEqual(await scene.run(workerId, 'recall'), { outcome: 'completed' });
+  t.is((await scene.transcript(workerId)).at(-1), 'assistant: The first was: first');
+  t.is(scene.record().filter((line) => line.startsWith('start ')).length, 2);
+});
 
 for (const [traits, kind] of [
   [['late-replay'], 'once'],
