@@ -5,9 +5,10 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { engine, Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { Runtime } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
 import { http } from '@worker-runtime/plugin-http';
+import { benchEngines } from './engines.ts';
 import type { Load, Loaded } from './http-client-process.ts';
 import type { Bench } from './measurement.ts';
 import { inScratch } from './scratch.ts';
@@ -46,37 +47,12 @@ interface Served {
 }
 
 /**
- * Runs a runtime with the file store and HTTP until `use` has resolved. Its engines: `talker` sends one message,
- * `chatty` sends many messages, `flooder` streams text without end.
+ * Runs a runtime with the file store, HTTP and the engines of the benchmarks until `use` has resolved.
  */
 const withRuntime = <T>(use: (served: Served) => Promise<T>): Promise<T> =>
   inScratch(async (dir) => {
-    const message = { type: 'message', parts: [{ type: 'text', text: TEXT }] } as const;
-    const engines: RuntimePlugin = {
-      name: 'bench-engines',
-      apply(host) {
-        host.useEngine(
-          engine('talker', async function* () {
-            yield message;
-          }),
-        );
-        host.useEngine(
-          engine('chatty', async function* () {
-            for (let at = 0; at < 50; at++) yield Array.from({ length: 100 }, () => message);
-          }),
-        );
-        host.useEngine(
-          engine('flooder', async function* ({ signal }) {
-            while (!signal.aborted) {
-              for (let at = 0; at < 1_000; at++) yield { type: 'text', text: 'word ' };
-              yield { type: 'message' };
-            }
-          }),
-        );
-      },
-    };
     const web = http({ port: 0 });
-    const runtime = await Runtime.start({ plugins: [fsStore({ dir }), web, engines] });
+    const runtime = await Runtime.start({ plugins: [fsStore({ dir }), web, benchEngines] });
     const used = await use({ runtime, port: Number(new URL(web.url).port) });
     await runtime.stop({ deadlineMs: 1_000 });
     return used;

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { engine, Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { Runtime } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
+import { benchEngines } from './engines.ts';
 import { TEXT } from './workload.ts';
 
 /*
@@ -10,27 +11,10 @@ import { TEXT } from './workload.ts';
  * Worker `ada` has a log of 5,000 messages; `worker-0` to `worker-15` answer each input with one message.
  */
 
-const message = { type: 'message', parts: [{ type: 'text', text: TEXT }] } as const;
-const engines: RuntimePlugin = {
-  name: 'bench-engines',
-  apply(host) {
-    host.useEngine(
-      engine('talker', async function* () {
-        yield message;
-      }),
-    );
-    host.useEngine(
-      engine('chatty', async function* () {
-        for (let at = 0; at < 50; at++) yield Array.from({ length: 100 }, () => message);
-      }),
-    );
-  },
-};
-
 const [dir = ''] = process.argv.slice(2);
 const web = http({ port: 0 });
 const runtime = await Runtime.start({
-  plugins: [fsStore({ dir }), web, wsObservation({ on: web }), engines],
+  plugins: [fsStore({ dir }), web, wsObservation({ on: web }), benchEngines],
 });
 await runtime.createWorker({ engine: 'chatty', workerId: 'ada' });
 await runtime.sendInput('ada', { text: TEXT }, { waitMs: 60_000 });

@@ -27,9 +27,4 @@ export class Member implements Caller {
     this.runtimes = runtimes;
     this.credential = credential;
   }
-
-  /** True if a runtime of this name exists for the person. */
-  mayUse(runtime: string): boolean {
-    return this.runtimes === '*' || this.runtimes.includes(runtime);
-  }
 }

@@ -8,7 +8,6 @@ import {
 } from '@worker-runtime/core';
 import type { Across, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Caller, DirectoryOfSeveral, Upstream } from '@worker-runtime/plugin-http';
-import { SELF } from './config.ts';
 import { Member } from './member.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -34,16 +33,12 @@ export class WorkspaceDirectory implements DirectoryOfSeveral {
 
   get(id: string, caller: Caller): ServedRuntime | Upstream {
     const member = memberOf(caller);
-    const target = member.workspace.registry.get(id, member);
-    const name = 'passUpgrade' in target ? target.name : SELF;
-    if (!member.mayUse(name)) throw new RuntimeError('RUNTIME_NOT_FOUND');
-    return target;
+    return member.workspace.registry.get(id, member);
   }
 
   async entries(caller: Caller): Promise<readonly RuntimeEntry[]> {
     const member = memberOf(caller);
-    const entries = await member.workspace.registry.entries(member);
-    return entries.filter(({ name }) => member.mayUse(name));
+    return member.workspace.registry.entries(member);
   }
 
   async workers(
@@ -51,7 +46,7 @@ export class WorkspaceDirectory implements DirectoryOfSeveral {
     caller: Caller,
   ): Promise<Across<ListedWorker>> {
     const member = memberOf(caller);
-    return this.#forMember(await member.workspace.registry.workers(query, member), member);
+    return member.workspace.registry.workers(query, member);
   }
 
   async requests(
@@ -59,21 +54,7 @@ export class WorkspaceDirectory implements DirectoryOfSeveral {
     caller: Caller,
   ): Promise<Across<WorkerRequest & { readonly runtimeId: string }>> {
     const member = memberOf(caller);
-    return this.#forMember(await member.workspace.registry.requests(query, member), member);
-  }
-
-  /** Removes what is of runtimes that do not exist for the member. */
-  async #forMember<T extends { readonly runtimeId: string }>(
-    page: Across<T>,
-    member: Member,
-  ): Promise<Across<T>> {
-    if (member.runtimes === '*') return page;
-    const ids = new Set((await this.entries(member)).map(({ runtimeId }) => runtimeId));
-    return {
-      ...page,
-      items: page.items.filter(({ runtimeId }) => ids.has(runtimeId)),
-      unavailable: page.unavailable.filter(({ name }) => member.mayUse(name)),
-    };
+    return member.workspace.registry.requests(query, member);
   }
 }
 

@@ -16,10 +16,11 @@ class Front {
   readonly #server = createServer((near) => {
     const far = connect(this.port, '127.0.0.1');
     near.pipe(far).pipe(near);
-    near.on('error', () => far.destroy());
-    far.on('error', () => near.destroy());
-    near.on('close', () => far.destroy());
-    far.on('close', () => near.destroy());
+    near.on('error', () => {});
+    far.on('error', () => {});
+    // what has arrived still goes out
+    near.on('close', () => far.destroySoon());
+    far.on('close', () => near.destroySoon());
   });
 
   async open(): Promise<string> {

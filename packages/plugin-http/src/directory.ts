@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import {
   type Limits,
   type ListedWorker,
@@ -21,7 +21,7 @@ export interface Upstream {
    */
   pass(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void>;
   /** Answers a request for an upgrade, and closes the socket in the end. If it rejects, nothing was written. */
-  passUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller): Promise<void>;
+  passUpgrade(request: IncomingMessage, socket: Socket, head: Buffer, caller: Caller): Promise<void>;
 }
 
 /** The runtimes behind one HTTP server, as each caller may use them. */

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isAccepting } from './is-accepting.ts';
 import { freePort, type PostgresServer, serverAccount } from './postgres-server.ts';
 
 const PROGRAM = process.env.PGBOUNCER ?? '/usr/sbin/pgbouncer';
@@ -53,7 +53,7 @@ export class PgBouncer {
       log = (log + String(text)).slice(-4_000);
     });
     const bouncer = new PgBouncer(port, root, child);
-    while (!(await bouncer.#isAccepting())) {
+    while (!(await isAccepting(bouncer.port))) {
       if (child.exitCode !== null) throw new Error(`PgBouncer ended: ${log}`);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -67,16 +67,5 @@ export class PgBouncer {
       await exited;
     }
     await rm(this.#root, { recursive: true, force: true });
-  }
-
-  #isAccepting(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = connect(this.port, '127.0.0.1');
-      socket.once('connect', () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.once('error', () => resolve(false));
-    });
   }
 }

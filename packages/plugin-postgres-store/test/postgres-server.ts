@@ -2,11 +2,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { migrate } from '../src/index.ts';
+import { isAccepting } from './is-accepting.ts';
 
 /** The folder of PostgreSQL's programs: `POSTGRES_BIN`, or that of the newest Debian package. @throws POSTGRES_BIN has none */
 const binFolder = (): string | null => {
@@ -219,7 +220,7 @@ export class PostgresServer {
       }
     }
     await exited;
-    while (await this.#isAccepting()) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    while (await isAccepting(this.port)) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 
   /** Ends the server and removes its directory. */
@@ -231,17 +232,6 @@ export class PostgresServer {
       await exited;
     }
     await rm(this.#root, { recursive: true, force: true });
-  }
-
-  #isAccepting(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = connect(this.port, '127.0.0.1');
-      socket.once('connect', () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.once('error', () => resolve(false));
-    });
   }
 
   async #tool(name: string, values: readonly string[]): Promise<void> {

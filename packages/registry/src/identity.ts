@@ -20,6 +20,8 @@ export interface Caller {
   /** Its name, which the events of its commands have as actor; null if the transport does not identify its callers. */
   readonly name: string | null;
   readonly scope: Scope;
+  /** The names of the runtimes that exist for it. Default `*`: all. */
+  readonly runtimes?: '*' | readonly string[];
 }
 
 const refuse = (path: string, message: string, cause?: unknown): RuntimeError =>

@@ -8,7 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { RuntimeError } from '@worker-runtime/core';
 import { covers, isPermission } from '@worker-runtime/core/scope';
 
@@ -244,7 +244,7 @@ const passAnswer = async (
 };
 
 /** Passes a body until its end. One that breaks off breaks off for the client too, which resumes a stream after its cursor. */
-const passBody = (answer: IncomingMessage, to: Duplex | ServerResponse): Promise<void> =>
+const passBody = (answer: IncomingMessage, to: Socket | ServerResponse): Promise<void> =>
   new Promise((resolve) => {
     const over = (): void => {
       answer.destroy();
@@ -274,7 +274,7 @@ const protocolsOf = (headers: IncomingHttpHeaders): string | undefined =>
 export const passSocket = async (
   passage: Passage,
   request: IncomingMessage,
-  socket: Duplex,
+  socket: Socket,
   head: Buffer,
 ): Promise<void> => {
   const { headers } = request;
@@ -298,10 +298,10 @@ export const passSocket = async (
   sent.end();
   const { answer, other, first } = await new Promise<{
     answer: IncomingMessage;
-    other: Duplex | null;
+    other: Socket | null;
     first: Buffer;
   }>((resolve, reject) => {
-    sent.once('upgrade', (answer, other, first) => resolve({ answer, other, first }));
+    sent.once('upgrade', (answer, other, first) => resolve({ answer, other: other as Socket, first }));
     sent.once('response', (answer) => resolve({ answer, other: null, first: Buffer.alloc(0) }));
     sent.once('error', reject);
     sent.once('close', () => reject(new Error('the connection was closed')));
@@ -319,15 +319,25 @@ export const passSocket = async (
     await passBody(answer, socket);
     return;
   }
-  other.on('error', () => {});
   if (first.length > 0) other.unshift(first);
   if (head.length > 0) socket.unshift(head);
-  socket.pipe(other);
-  other.pipe(socket);
-  other.once('close', () => socket.destroy());
-  if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
-  other.destroy();
+  await Promise.all([passBytes(socket, other), passBytes(other, socket)]);
 };
+
+/** Passes the bytes of one socket to another one until it is closed. The other one is closed after its last byte. */
+const passBytes = (from: Socket, to: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    const over = (): void => {
+      // what has arrived still goes out, unless the other side takes nothing
+      to.setTimeout(SILENCE_MS, () => to.destroy());
+      to.destroySoon();
+      resolve();
+    };
+    from.on('error', () => {});
+    if (from.destroyed) return over();
+    from.once('close', over);
+    from.pipe(to);
+  });
 
 /** Returns the head of an answer as bytes. The connection ends after an answer that is no upgrade. */
 const rawHeadOf = ({ statusCode, statusMessage, headers }: IncomingMessage, isUpgrade: boolean): string => {

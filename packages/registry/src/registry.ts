@@ -284,19 +284,20 @@ export class Registry implements RegistryApi {
     return [...this.#members.values()].filter((member) => existsFor(member, caller));
   }
 
+  /** Returns the only embedded runtime; null if there is none or more than one. */
+  get #self(): Embedded | null {
+    const [only, ...others] = this.#embedded;
+    return only !== undefined && others.length === 0 ? only : null;
+  }
+
   #find(id: string, caller: Caller): Member {
-    if (id === 'self') {
-      const [only, ...others] = this.#embedded;
-      if (only !== undefined && others.length === 0) return only;
-    }
-    const member = this.#visible(caller).find(({ knownId }) => knownId === id);
-    if (member === undefined) {
-      // the id of an embedded runtime is not known until its store is open
-      const starting = this.#embedded.find(({ knownId }) => knownId === null);
-      if (starting?.failure) throw starting.failure;
-      throw new RuntimeError('RUNTIME_NOT_FOUND');
-    }
-    return member;
+    const self = id === 'self' ? this.#self : null;
+    for (const member of this.#members.values())
+      if ((member === self || member.knownId === id) && existsFor(member, caller)) return member;
+    // the id of an embedded runtime is not known until its store is open
+    const starting = this.#embedded.find((member) => member.knownId === null && existsFor(member, caller));
+    if (starting?.failure) throw starting.failure;
+    throw new RuntimeError('RUNTIME_NOT_FOUND');
   }
 
   #remote(source: Exclude<Source, EmbeddedSource>): Remote {
@@ -369,8 +370,9 @@ export class Registry implements RegistryApi {
   }
 }
 
-const existsFor = (member: Member, { scope }: Caller): boolean =>
-  member instanceof Embedded || member.existsFor(scope);
+const existsFor = (member: Member, { scope, runtimes = '*' }: Caller): boolean =>
+  (runtimes === '*' || runtimes.includes(member.name)) &&
+  (member instanceof Embedded || member.existsFor(scope));
 
 const isSame = (a: Source, b: Source): boolean => {
   if (isEmbedded(a) || isEmbedded(b)) return isEmbedded(a) && isEmbedded(b) && a.runtime === b.runtime;

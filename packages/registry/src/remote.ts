@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
 import { type Logger, RuntimeError, type RuntimeSummary } from '@worker-runtime/core';
 import type { RuntimeEntry, RuntimeState } from '@worker-runtime/core/plugin-kit';
@@ -195,7 +195,7 @@ export class Remote {
   }
 
   /** Passes an upgrade on. @throws RUNTIME_UNREACHABLE as `passSocket` */
-  async passUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller): Promise<void> {
+  async passUpgrade(request: IncomingMessage, socket: Socket, head: Buffer, caller: Caller): Promise<void> {
     const passage = await this.#passage(caller);
     try {
       await passSocket(passage, request, socket, head);

@@ -56,8 +56,9 @@ export class Gate {
     other.setNoDelay();
     socket.setNoDelay();
     socket.pipe(other).pipe(socket);
-    socket.once('close', () => other.destroy());
-    other.once('close', () => socket.destroy());
+    // what has arrived still goes out
+    socket.once('close', () => other.destroySoon());
+    other.once('close', () => socket.destroySoon());
   }
 
   #keep(socket: Socket): void {

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { Runtime } from '@worker-runtime/core';
+import { UNLIMITED } from '@worker-runtime/core/scope';
 import { scriptedEngine } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { Registry, type RegistryItem } from '../src/index.ts';
@@ -55,6 +56,39 @@ test('a watch delivers the Workers of all runtimes and the states of the runtime
   await registry.test('far');
   await readUntil(items, seen, has('missed'));
   t.false(seen.some((item) => item.type === 'item' && item.item.type === 'ended'));
+});
+
+test('a runtime that does not exist for a caller is in no list, and its id and `self` are unknown', async (t) => {
+  const here = await Runtime.start({ engines: [scriptedEngine()] });
+  const far = await RemotePlace.start();
+  for (const runtime of [here, far.runtime]) await runtime.createWorker({ engine: 'scripted' });
+  const { runtimeId } = far.runtime;
+  const registry = new Registry([
+    { name: 'here', runtime: here },
+    { name: 'far', url: far.gate.url, runtimeId },
+  ]);
+  t.teardown(async () => {
+    registry.close();
+    await far.dispose();
+    await here.stop();
+  });
+  const caller = { name: 'ada', scope: UNLIMITED, runtimes: ['far'] };
+  t.is((await registry.test('far')).state, 'ok');
+  t.deepEqual(
+    (await registry.entries(caller)).map(({ name }) => name),
+    ['far'],
+  );
+  const workers = await registry.workers({}, caller);
+  t.deepEqual(
+    workers.items.map((worker) => worker.runtimeId),
+    [runtimeId],
+  );
+  far.gate.cut();
+  await registry.test('far');
+  const nobody = { ...caller, runtimes: [] };
+  t.deepEqual(await registry.workers({}, nobody), { items: [], next: null, unavailable: [] });
+  for (const id of ['self', here.runtimeId])
+    t.throws(() => registry.get(id, caller), { code: 'RUNTIME_NOT_FOUND' });
 });
 
 test('sources are added, removed and replaced while the registry is in use', async (t) => {

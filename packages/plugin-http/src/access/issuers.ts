@@ -1,12 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import {
-  type Authority,
-  covers,
-  isPermission,
-  isScope,
-  PERMISSIONS,
-  type Permission,
-} from '@worker-runtime/core/scope';
+import { type Authority, covers, isScope, PERMISSIONS, type Permission } from '@worker-runtime/core/scope';
 import {
   createLocalJWKSet,
   decodeJwt,
@@ -19,6 +12,7 @@ import {
 } from 'jose';
 import type { Caller } from './caller.ts';
 import { readOwnedFile } from './owned-file.ts';
+import { isPermissions } from './permission.ts';
 
 /** An issuer of signed tokens. In the file it is `{ issuer, keys, permission }`, with public keys as JWKs. */
 interface KnownIssuer {
@@ -189,8 +183,7 @@ const issuerOf = async (value: unknown, index: number): Promise<KnownIssuer> => 
   if (Object.keys(others).length > 0) return refuse('has a field other than issuer, keys and permission');
   if (typeof issuer !== 'string' || issuer.length === 0 || issuer.length > 256)
     return refuse('issuer must be a name of 1 to 256 characters');
-  const permissions: readonly unknown[] = [permission].flat();
-  if (permissions.length === 0 || !permissions.every(isPermission))
+  if (!isPermissions(permission))
     return refuse(`permission must be one or more of ${PERMISSIONS.join(', ')}`);
   if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS)
     return refuse(`keys must be a list of 1 to ${MAX_KEYS} public keys`);
@@ -209,5 +202,5 @@ const issuerOf = async (value: unknown, index: number): Promise<KnownIssuer> => 
     }
     known.push(jwk);
   }
-  return { name: issuer, keys: createLocalJWKSet({ keys: known }), permissions };
+  return { name: issuer, keys: createLocalJWKSet({ keys: known }), permissions: [permission].flat() };
 };

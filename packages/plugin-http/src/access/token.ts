@@ -1,13 +1,6 @@
 import { RuntimeError } from '@worker-runtime/core';
-import {
-  isLabels,
-  isPermission,
-  isSelection,
-  type Labels,
-  PERMISSIONS,
-  type Permission,
-  type Scope,
-} from '@worker-runtime/core/scope';
+import { isLabels, isSelection, type Labels, PERMISSIONS, type Scope } from '@worker-runtime/core/scope';
+import { isPermissions, type Permissions } from './permission.ts';
 
 /** The configuration of an access token. It has the digest only, so that a reader of the configuration cannot use it. */
 export interface Token {
@@ -15,8 +8,8 @@ export interface Token {
   readonly name: string;
   /** The SHA-256 of the token, as 64 hex digits. */
   readonly sha256: string;
-  /** One permission, or a list of those that no single one includes: `["operate", "answer"]`. */
-  readonly permission: Permission | readonly Permission[];
+  /** One permission, or a list: `["operate", "answer"]`. */
+  readonly permission: Permissions;
   /** The Workers that exist for the caller: those with all labels of one of these selectors. Default `*`: all. */
   readonly workers?: Scope['workers'];
   /** The labels that the Workers of the caller get at their creation, and keep. Default none. */
@@ -35,9 +28,6 @@ export const refuseTokens = (source: string, message: string): RuntimeError =>
   new RuntimeError('INVALID_REQUEST', `${source} ${message}`, {
     details: { option: source === TOKEN_FILE ? 'tokenFile' : 'tokens' },
   });
-
-const isPermissions = (value: unknown): value is Token['permission'] =>
-  Array.isArray(value) ? value.length > 0 && value.every(isPermission) : isPermission(value);
 
 const isTime = (value: unknown): value is string =>
   typeof value === 'string' &&
