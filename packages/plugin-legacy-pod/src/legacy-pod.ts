@@ -104,10 +104,8 @@ class LegacyPodPlugin implements RuntimePlugin, LegacyPods {
         );
       return this.#resolveAdoption(claimed, wanted.ref);
     }
-    const [workspace, cwd] = await Promise.all([
-      this.#canonical(wanted.workspace, 'workspace'),
-      this.#canonical(wanted.cwd ?? wanted.workspace, 'cwd'),
-    ]);
+    const workspace = await this.#canonical(wanted.workspace, 'workspace');
+    const cwd = await this.#canonical(wanted.cwd ?? wanted.workspace, 'cwd');
     const pod: PodConfig = {
       name: mintPodName(),
       workspace,

@@ -95,15 +95,19 @@ export class AllowedRoots {
    * @throws CONFIG_UNSUPPORTED a claimed path is outside the roots
    */
   async resolveClaims(claims: readonly Claim[]): Promise<Claim[]> {
-    return Promise.all(
-      claims.map(async (claim, index) => {
-        const path = claimedPath(claim);
-        if (path === null) return claim;
-        const real = await this.resolve(path);
-        if (real === null) throw this.refusal(`The claim "${claim.name}"`, `/claims/${index}/resource`);
-        return { ...claim, resource: `fs:${real}` };
-      }),
-    );
+    const canonical: Claim[] = [];
+    // One after another, so that the first claim outside the roots is the one that the error names.
+    for (const [index, claim] of claims.entries()) {
+      const path = claimedPath(claim);
+      if (path === null) {
+        canonical.push(claim);
+        continue;
+      }
+      const real = await this.resolve(path);
+      if (real === null) throw this.refusal(`The claim "${claim.name}"`, `/claims/${index}/resource`);
+      canonical.push({ ...claim, resource: `fs:${real}` });
+    }
+    return canonical;
   }
 
   /** Returns the error for a path outside the roots. `subject` names the path without showing it. */
