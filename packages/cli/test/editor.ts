@@ -16,7 +16,7 @@ import {
   type SessionUpdate,
 } from '@agentclientprotocol/sdk';
 import type { ExecutionContext } from 'ava';
-import { flags } from './program.ts';
+import { main } from './program.ts';
 
 const lineOf = (update: SessionUpdate): string => {
   switch (update.sessionUpdate) {
@@ -45,7 +45,7 @@ export class Editor {
   #message: string | null = null;
 
   constructor(t: ExecutionContext, place: string, args: readonly string[]) {
-    const child = spawn(process.execPath, [...flags, 'acp', ...args], {
+    const child = spawn(process.execPath, [main, 'acp', ...args], {
       cwd: place,
       env: { ...process.env, HOME: place },
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -10,7 +10,7 @@ import { http } from '@worker-runtime/plugin-http';
 import test, { type ExecutionContext } from 'ava';
 import { runCommandLine } from '../src/command-line.ts';
 import { plugin } from '../src/echo.ts';
-import { flags, makePlace, request } from './program.ts';
+import { main, makePlace, request } from './program.ts';
 
 /** More bytes of log than a pipe and the buffer of the log hold together. */
 const LINES = 30_000;
@@ -41,7 +41,7 @@ const start = async (
   const place = await makePlace(t);
   await writeFile(join(place, 'noisy.mjs'), source);
   const args = ['--plugin', 'echo', '--plugin', './noisy.mjs', 'serve', '--port', '0', '--log-level', level];
-  const child = spawn(process.execPath, [...flags, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     cwd: place,
     env: { ...process.env, HOME: place },
     stdio: ['ignore', 'pipe', stderr],
