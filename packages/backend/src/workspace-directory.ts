@@ -6,7 +6,7 @@ import {
   type RuntimeStatus,
   type WorkerRequest,
 } from '@worker-runtime/core';
-import type { Across, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Across, Metric, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Caller, DirectoryOfSeveral, Upstream } from '@worker-runtime/plugin-http';
 import { Member } from './member.ts';
 import type { Workspace } from './workspace.ts';
@@ -39,6 +39,16 @@ export class WorkspaceDirectory implements DirectoryOfSeveral {
   async entries(caller: Caller): Promise<readonly RuntimeEntry[]> {
     const member = memberOf(caller);
     return member.workspace.registry.entries(member);
+  }
+
+  /** Returns the metrics of all workspaces: `BackendAccess` refuses callers that see a part of them. */
+  metrics(): readonly Metric[] {
+    return this.#workspaces.flatMap(({ id: workspace, registry }) =>
+      registry.metrics().map((metric) => ({
+        ...metric,
+        values: metric.values.map(({ value, labels }) => ({ value, labels: { ...labels, workspace } })),
+      })),
+    );
   }
 
   async workers(

@@ -62,6 +62,12 @@ test('workspaces share a remote runtime, and each sees its own Workers there: in
   let across = await root.send('/w/acme/v1/workers');
   while (across.body.unavailable.length > 0) across = await root.send('/w/acme/v1/workers');
   t.deepEqual(idsOf(across), ['a']);
+  const { text: metrics } = await root.send('/metrics');
+  for (const workspace of ['default', 'acme'])
+    t.regex(
+      metrics,
+      new RegExp(`registry_upstream_unavailable\\{remote="gpu-1",workspace="${workspace}"\\} 0`),
+    );
 });
 
 test('a remote runtime that is down is named as missing, and the backend is ready without it', async (t) => {

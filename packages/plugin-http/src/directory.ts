@@ -9,7 +9,7 @@ import {
   type RuntimeStatus,
   type WorkerRequest,
 } from '@worker-runtime/core';
-import type { Across, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Across, Metric, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Caller } from './access/caller.ts';
 
 /** A runtime elsewhere. Requests are passed to it, and its answers are passed back, byte by byte. */
@@ -39,6 +39,8 @@ export interface Directory {
   get(id: string, caller: Caller): ServedRuntime | Upstream;
   /** Lists the runtimes that the caller may use, in the order of their names. */
   entries(caller: Caller): Promise<readonly RuntimeEntry[]>;
+  /** Returns the metrics of the directory itself, about the runtimes that the caller may use. */
+  metrics?(caller: Caller): readonly Metric[];
 }
 
 /** A directory that also lists across its runtimes. The server then has the routes `/v1/workers` and `/v1/requests`. */

@@ -5,12 +5,12 @@ import type {
   LinePosition,
   LogHead,
   LogSlice,
+  Metric,
   NewLog,
   OpenedStore,
   ReadLimits,
   StoredBundle,
   StoreHost,
-  StoreMetric,
 } from '@worker-runtime/core/plugin-kit';
 import { unavailable } from './database/failure.ts';
 import { Counts, metricsOf, NOT_OPEN } from './metrics/counts.ts';
@@ -100,7 +100,7 @@ export class PostgresStore implements RuntimeStore {
     return this.#call((store) => store.bundles());
   }
 
-  metrics(): readonly StoreMetric[] {
+  metrics(): readonly Metric[] {
     return metricsOf(this.#counts, this.#open?.state ?? NOT_OPEN);
   }
 

@@ -21,6 +21,8 @@ export interface Passage {
   /** The `Authorization` header; null sends none. */
   readonly authorization: string | null;
   readonly runtimeId: string;
+  /** Called with the head of an answer that is passed on, before its first byte. */
+  readonly answered: (isStream: boolean) => void;
 }
 
 /** The request headers that a runtime uses. Others, such as cookies and credentials of the caller, end at the registry. */
@@ -227,6 +229,7 @@ const passAnswer = async (
       throw unreachable(passage, 'The runtime does not accept the credentials of this server', 'refused');
     }
   }
+  passage.answered(answer.headers['content-type']?.startsWith('text/event-stream') ?? false);
   for (const [name, value] of Object.entries(answer.headers))
     if (value !== undefined && ANSWER_HEADERS.test(name)) response.setHeader(name, value);
   // the rest of a body that the runtime refused early is not read, so the connection cannot be used again
@@ -314,6 +317,7 @@ export const passSocket = async (
     answer.destroy();
     throw unreachable(passage, 'The runtime does not accept the credentials of this server', 'refused');
   }
+  passage.answered(other !== null);
   socket.write(rawHeadOf(answer, other !== null));
   if (other === null) {
     await passBody(answer, socket);

@@ -16,6 +16,7 @@ import {
 } from '@worker-runtime/core';
 import type {
   Across,
+  Metric,
   RegistryApi,
   RuntimeEntry,
   ServedRuntime,
@@ -27,6 +28,7 @@ import type { Caller } from './identity.ts';
 import { merged } from './merged.ts';
 import { Remote } from './remote.ts';
 import { assertSources, type EmbeddedSource, isEmbedded, type Source } from './source.ts';
+import { Traffic } from './traffic.ts';
 
 /** The caller of a program that embeds the registry: all Workers, all permissions. */
 const OWNER: Caller = { name: null, scope: UNLIMITED };
@@ -268,6 +270,14 @@ export class Registry implements RegistryApi {
     const member = this.#members.get(name);
     if (member === undefined) throw new RuntimeError('RUNTIME_NOT_FOUND');
     return member.ask(OWNER);
+  }
+
+  /** Returns the metrics of the remote runtimes that exist for the caller. */
+  metrics(caller: Caller = OWNER): readonly Metric[] {
+    const remotes = this.#visible(caller).filter((member) => member instanceof Remote);
+    return Traffic.metricsOf(
+      remotes.map(({ name, traffic, state }) => ({ name, traffic, isAvailable: state === 'ok' })),
+    );
   }
 
   /** Closes the connections to remote runtimes. Embedded runtimes are stopped by the program that embeds them. */

@@ -9,6 +9,7 @@ import { type Scope, UNLIMITED } from '@worker-runtime/core/scope';
 import type { Caller } from './identity.ts';
 import { type Passage, passRequest, passSocket } from './passage.ts';
 import type { RemoteSource } from './source.ts';
+import { type Outcome, Traffic } from './traffic.ts';
 
 /** The version of the wire that this package passes on. */
 const PROTOCOL = 1;
@@ -40,6 +41,9 @@ const stateOf = (error: RuntimeError): RuntimeState | null => {
   }
 };
 
+const outcomeOf = (error: unknown): Outcome =>
+  error instanceof RuntimeError && error.details.reason === 'refused' ? 'refused' : 'unreachable';
+
 /** Returns the answer for a caller if the runtime refuses the credentials of the registry. */
 const refusal = (runtimeId: string): Response =>
   Response.json(
@@ -69,6 +73,7 @@ export interface RemoteHost {
  */
 export class Remote {
   readonly source: RemoteSource;
+  readonly traffic = new Traffic();
   readonly #host: RemoteHost;
   readonly #agent: Agent;
   readonly #base: string;
@@ -174,7 +179,13 @@ export class Remote {
         const authorization = await this.#authorization(runtime, caller);
         const headers = new Headers(init?.headers);
         if (authorization !== null) headers.set('authorization', authorization);
-        const response = await fetch(input, { ...init, headers });
+        const ended = this.traffic.begin();
+        const response = await fetch(input, { ...init, headers }).catch((error: unknown) => {
+          // a time limit of the client is a signal too
+          ended(Object(error).name === 'AbortError' ? 'left' : 'unreachable');
+          throw error;
+        });
+        ended(response.status === 401 ? 'refused' : 'answered');
         if (response.status !== 401) return response;
         // these credentials are ours, not those of the caller
         void response.body?.cancel().catch(() => {});
@@ -185,24 +196,12 @@ export class Remote {
 
   /** Passes a request on. @throws RUNTIME_UNREACHABLE as `passRequest` */
   async pass(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
-    const passage = await this.#passage(caller);
-    try {
-      await passRequest(passage, request, response);
-    } catch (error) {
-      this.#note(error);
-      throw error;
-    }
+    await this.#measured(caller, response, (passage) => passRequest(passage, request, response));
   }
 
   /** Passes an upgrade on. @throws RUNTIME_UNREACHABLE as `passSocket` */
   async passUpgrade(request: IncomingMessage, socket: Socket, head: Buffer, caller: Caller): Promise<void> {
-    const passage = await this.#passage(caller);
-    try {
-      await passSocket(passage, request, socket, head);
-    } catch (error) {
-      this.#note(error);
-      throw error;
-    }
+    await this.#measured(caller, socket, (passage) => passSocket(passage, request, socket, head));
   }
 
   /** Notes the failure of a call, which may be about the runtime. */
@@ -216,9 +215,33 @@ export class Remote {
     this.#agent.destroy();
   }
 
-  async #passage(caller: Caller): Promise<Passage> {
+  /** Passes a request on and measures it. A failure changes the state, unless the client has left. */
+  async #measured(
+    caller: Caller,
+    client: ServerResponse | Socket,
+    pass: (passage: Passage) => Promise<unknown>,
+  ): Promise<void> {
+    const ended = this.traffic.begin();
+    let closed = (): void => {};
+    const answered = (isStream: boolean): void => {
+      ended('answered');
+      if (isStream) closed = this.traffic.open();
+    };
+    try {
+      await pass(await this.#passage(caller, answered));
+    } catch (error) {
+      ended(client.destroyed ? 'left' : outcomeOf(error));
+      if (!client.destroyed) this.#note(error);
+      throw error;
+    } finally {
+      closed();
+    }
+  }
+
+  async #passage(caller: Caller, answered: Passage['answered']): Promise<Passage> {
     const { runtimeId } = this;
     return {
+      answered,
       base: `${this.#base}/v1/runtimes/${runtimeId}`,
       agent: this.#agent,
       authorization: await this.#authorization(runtimeId, caller),

@@ -1,4 +1,5 @@
 import type { Limits } from './limits.ts';
+import type { Metric } from './metric.ts';
 import type {
   CancelOutcome,
   CreateReceipt,
@@ -18,7 +19,6 @@ import type {
   WorkerInput,
 } from './runtime-api.ts';
 import type { RuntimeError } from './runtime-error.ts';
-import type { StoreMetric } from './store.ts';
 import type { RawPage, WatchStream, WorkerStream } from './stream.ts';
 
 /** The facts about a call that its caller cannot choose: a host or a transport gives them. */
@@ -47,7 +47,7 @@ export interface ServedRuntime extends RuntimeApi {
   /** Returns the labels of a Worker; null if there is no such Worker. */
   labelsOf(workerId: string): Readonly<Record<string, string>> | null;
   /** Returns the metrics of the store, for monitoring. Empty if the store has none. */
-  storeMetrics(): readonly StoreMetric[];
+  storeMetrics(): readonly Metric[];
 
   // the commands of `RuntimeApi`, with their caller
   createWorker(request: CreateWorker, options?: IdempotencyOptions & CallOptions): Promise<CreateReceipt>;

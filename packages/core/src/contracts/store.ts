@@ -1,5 +1,6 @@
 import type { JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';
+import type { Metric } from './metric.ts';
 import type { RuntimeError } from './runtime-error.ts';
 
 /**
@@ -147,19 +148,6 @@ export interface OpenedStore {
   readonly logs: Iterable<StoredLog> | AsyncIterable<StoredLog>;
 }
 
-/** A number that a store reports for monitoring. Names and labels come from fixed sets. */
-export interface StoreMetric {
-  /** In snake_case, beginning with `store_`. The name of a counter ends with `_total`. */
-  readonly name: string;
-  readonly help: string;
-  readonly type: 'counter' | 'gauge';
-  /** One value for each set of labels. The name of the runtime is added to them. */
-  readonly values: readonly {
-    readonly value: number;
-    readonly labels?: Readonly<Record<string, string>>;
-  }[];
-}
-
 /** A config bundle as a store keeps it. */
 export interface StoredBundle {
   readonly digest: string;
@@ -267,7 +255,7 @@ export interface RuntimeStore {
   bundles(): Promise<readonly string[]>;
 
   /** Returns the current metrics. May be called at any time, also before `open` and while it waits. */
-  metrics?(): readonly StoreMetric[];
+  metrics?(): readonly Metric[];
 
   /** Closes the store. On return `open` finds every acknowledged write, and another process may open the store. */
   close(): Promise<void>;

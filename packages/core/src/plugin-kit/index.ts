@@ -33,6 +33,7 @@ export type {
   ToolKind,
 } from '../contracts/event.ts';
 export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
+export type { Metric } from '../contracts/metric.ts';
 export type { ModelUsage } from '../contracts/overview.ts';
 export type { RuntimeEntry, RuntimeState } from '../contracts/runtime-entry.ts';
 export {
@@ -60,7 +61,6 @@ export type {
   StoredLog,
   StoreFinding,
   StoreHost,
-  StoreMetric,
 } from '../contracts/store.ts';
 export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from '../contracts/stream.ts';
 export type { RunEndPart } from '../contracts/transcript.ts';

@@ -1,6 +1,7 @@
+import type { Metric } from '../contracts/metric.ts';
 import type { RuntimeStatus } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { RuntimeStore, StoreMetric } from '../contracts/store.ts';
+import type { RuntimeStore } from '../contracts/store.ts';
 import { inTime } from '../in-time.ts';
 import { memoryStore } from '../memory-store/memory-store.ts';
 import { sweepIdle } from '../workers/idle-sweep.ts';
@@ -66,7 +67,7 @@ export class Lifecycle {
   }
 
   /** Returns the metrics of the store, in any state of the runtime. */
-  storeMetrics(): readonly StoreMetric[] {
+  storeMetrics(): readonly Metric[] {
     return this.#options.registrations.store?.metrics?.() ?? [];
   }
 

@@ -24,11 +24,12 @@ import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import { type Limits, resolveLimits } from '../contracts/limits.ts';
 import { type Logger, silentLogger } from '../contracts/logger.ts';
+import type { Metric } from '../contracts/metric.ts';
 import type { RuntimePlugin } from '../contracts/plugin.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
-import type { RuntimeStore, StoreMetric } from '../contracts/store.ts';
+import type { RuntimeStore } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import { Diagnostics } from '../diagnostics.ts';
@@ -244,7 +245,7 @@ export class Runtime implements ServedRuntime {
     };
   }
 
-  storeMetrics(): readonly StoreMetric[] {
+  storeMetrics(): readonly Metric[] {
     return this.#lifecycle.storeMetrics();
   }
 

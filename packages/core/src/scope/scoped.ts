@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
+import type { Metric } from '../contracts/metric.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
-import type { StoreMetric } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit } from '../observation/pages.ts';
@@ -73,7 +73,7 @@ class ScopedRuntime implements ServedRuntime {
     return { ...summary, workers, diagnostics };
   }
 
-  storeMetrics(): readonly StoreMetric[] {
+  storeMetrics(): readonly Metric[] {
     this.#assertMay('observe');
     // they count the commits of all Workers
     return this.#scope.workers === '*' ? this.#runtime.storeMetrics() : [];

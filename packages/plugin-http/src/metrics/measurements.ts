@@ -1,8 +1,8 @@
 import type { PluginHooks, WorkerStatus } from '@worker-runtime/core';
-import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Metric, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
-import { storeMetricsOf } from './store-metrics.ts';
+import { reportedMetrics, storeMetricsOf } from './reported-metrics.ts';
 import { Tally } from './tally.ts';
 
 /** The values that are read at each scrape. */
@@ -123,10 +123,12 @@ export class Measurements {
     return this.#own.contentType;
   }
 
-  /** Returns all metrics in the text format of Prometheus. */
-  async text(): Promise<string> {
+  /** Returns all metrics in the text format of Prometheus. `others` are those of the directory. */
+  async text(others: readonly Metric[]): Promise<string> {
     const stores = storeMetricsOf([...this.#runtimes].map(([name, { runtime }]) => [name, runtime] as const));
-    const texts = [this.#own, stores, metricsOfProcess()].map((registry) => registry.metrics());
+    const texts = [this.#own, reportedMetrics([...stores, ...others]), metricsOfProcess()].map((registry) =>
+      registry.metrics(),
+    );
     return (await Promise.all(texts)).filter((text) => text !== '').join('\n');
   }
 }

@@ -5,13 +5,14 @@ import type { Routes } from './context.ts';
 /** Adds the route of the metrics, which also works while the runtime is not ready. */
 export const metricsRoute =
   (measurements: Measurements): Routes =>
-  (app) => {
+  (app, { directory }) => {
     app.get(
       '/metrics',
       { config: { permission: 'observe', isAlwaysServed: true } },
       async (request, reply) => {
         assertSeesAll(request.caller);
-        return reply.type(measurements.contentType).send(await measurements.text());
+        const others = directory.metrics?.(request.caller) ?? [];
+        return reply.type(measurements.contentType).send(await measurements.text(others));
       },
     );
   };

@@ -1,4 +1,4 @@
-import type { StoreMetric } from '@worker-runtime/core/plugin-kit';
+import type { Metric } from '@worker-runtime/core/plugin-kit';
 
 /** The counts of a store since the process began, over all opens. */
 export class Counts {
@@ -39,14 +39,14 @@ export const NOT_OPEN: StoreState = {
   leaseAgeMs: 0,
 };
 
-const counter = (name: string, help: string, value: number): StoreMetric => ({
+const counter = (name: string, help: string, value: number): Metric => ({
   name: `store_${name}_total`,
   help,
   type: 'counter',
   values: [{ value }],
 });
 
-const gauge = (name: string, help: string, value: number): StoreMetric => ({
+const gauge = (name: string, help: string, value: number): Metric => ({
   name: `store_${name}`,
   help,
   type: 'gauge',
@@ -54,7 +54,7 @@ const gauge = (name: string, help: string, value: number): StoreMetric => ({
 });
 
 /** Returns the metrics of a store. */
-export const metricsOf = (counts: Counts, state: StoreState): readonly StoreMetric[] => [
+export const metricsOf = (counts: Counts, state: StoreState): readonly Metric[] => [
   gauge(
     'owner',
     '1 if this process owns its Runtime in the database, 0 while it waits',
