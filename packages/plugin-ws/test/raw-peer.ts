@@ -136,7 +136,7 @@ export class RawPeer {
 
   static async open(url: string): Promise<RawPeer> {
     const socket = await dial(url);
-    socket.write(upgradeRequest());
+    socket.write(upgradeRequest({ path: new URL(url).pathname }));
     let head = Buffer.alloc(0);
     while (!head.includes('\r\n\r\n')) {
       const [piece] = (await once(socket, 'data')) as [Buffer];
