@@ -1,3 +1,6 @@
 import { testFuzz } from './fuzz.ts';
 
-testFuzz(async (_t, { web }) => ({ url: web.url, runtimeId: 'self' }));
+testFuzz(
+  'P19: requests of every kind get no 500, no secret and no error in another format',
+  async (_t, { web }) => ({ url: web.url, runtimeId: 'self' }),
+);

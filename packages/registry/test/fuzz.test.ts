@@ -6,20 +6,23 @@ import { SECRET, testFuzz } from '../../plugin-http/test/fuzz.ts';
 import { Registry } from '../src/index.ts';
 import { OWNER } from './hop.ts';
 
-testFuzz(async (t, { web, runtime: { runtimeId } }) => {
-  const registry = new Registry([
-    { name: 'far', url: web.url, runtimeId, auth: { token: `${SECRET}-admin` } },
-  ]);
-  const server = new HttpServer(registry, { port: 0 }, silentLogger);
-  const identify = (request: Parameters<typeof bearerTokenOf>[0]): Caller => {
-    const permission = bearerTokenOf(request, false)?.slice(`${SECRET}-`.length);
-    if (!isPermission(permission)) throw new RuntimeError('UNAUTHENTICATED');
-    return { ...OWNER, scope: { ...UNLIMITED, permissions: [permission] } };
-  };
-  await server.listen({ isOpen: false, identify, identifyUpgrade: identify });
-  t.teardown(async () => {
-    await server.close();
-    registry.close();
-  });
-  return { url: server.url, runtimeId };
-}, ', through a registry');
+testFuzz(
+  'P19: requests of every kind get no 500, no secret and no error in another format, through a registry',
+  async (t, { web, runtime: { runtimeId } }) => {
+    const registry = new Registry([
+      { name: 'far', url: web.url, runtimeId, auth: { token: `${SECRET}-admin` } },
+    ]);
+    const server = new HttpServer(registry, { port: 0 }, silentLogger);
+    const identify = (request: Parameters<typeof bearerTokenOf>[0]): Caller => {
+      const permission = bearerTokenOf(request, false)?.slice(`${SECRET}-`.length);
+      if (!isPermission(permission)) throw new RuntimeError('UNAUTHENTICATED');
+      return { ...OWNER, scope: { ...UNLIMITED, permissions: [permission] } };
+    };
+    await server.listen({ isOpen: false, identify, identifyUpgrade: identify });
+    t.teardown(async () => {
+      await server.close();
+      registry.close();
+    });
+    return { url: server.url, runtimeId };
+  },
+);
