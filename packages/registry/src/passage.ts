@@ -11,6 +11,7 @@ import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import { RuntimeError } from '@worker-runtime/core';
 import { covers, isPermission } from '@worker-runtime/core/scope';
+import { refusedBy } from './refusal.ts';
 
 /** The way to a remote runtime for one request. */
 export interface Passage {
@@ -55,7 +56,7 @@ const MAX_REFUSAL_BYTES = 65_536;
 const unreachable = (
   { runtimeId }: Passage,
   message: string,
-  reason: 'notSent' | 'maybeDone' | 'refused',
+  reason: 'notSent' | 'maybeDone',
   cause?: unknown,
 ): RuntimeError =>
   new RuntimeError('RUNTIME_UNREACHABLE', message, { details: { runtimeId, reason }, cause });
@@ -226,7 +227,7 @@ const passAnswer = async (
     refusal = await readRefusal(answer);
     if (isAboutUs(status, refusal)) {
       answer.destroy();
-      throw unreachable(passage, 'The runtime does not accept the credentials of this server', 'refused');
+      throw refusedBy(passage.runtimeId, answer.headers.date);
     }
   }
   passage.answered(answer.headers['content-type']?.startsWith('text/event-stream') ?? false);
@@ -315,7 +316,7 @@ export const passSocket = async (
   const status = answer.statusCode ?? 502;
   if (other === null && (status === 401 || status === 403)) {
     answer.destroy();
-    throw unreachable(passage, 'The runtime does not accept the credentials of this server', 'refused');
+    throw refusedBy(passage.runtimeId, answer.headers.date);
   }
   passage.answered(other !== null);
   socket.write(rawHeadOf(answer, other !== null));

@@ -8,6 +8,7 @@ import type { RuntimeEntry, RuntimeState } from '@worker-runtime/core/plugin-kit
 import { type Scope, UNLIMITED } from '@worker-runtime/core/scope';
 import type { Caller } from './identity.ts';
 import { type Passage, passRequest, passSocket } from './passage.ts';
+import { refusedBy } from './refusal.ts';
 import type { RemoteSource } from './source.ts';
 import { type Outcome, Traffic } from './traffic.ts';
 
@@ -45,14 +46,9 @@ const outcomeOf = (error: unknown): Outcome =>
   error instanceof RuntimeError && error.details.reason === 'refused' ? 'refused' : 'unreachable';
 
 /** Returns the answer for a caller if the runtime refuses the credentials of the registry. */
-const refusal = (runtimeId: string): Response =>
+const refusal = ({ code, message, retryable, details }: RuntimeError): Response =>
   Response.json(
-    {
-      code: 'RUNTIME_UNREACHABLE',
-      detail: 'The runtime does not accept the credentials of this registry',
-      retryable: true,
-      details: { runtimeId, reason: 'refused' },
-    },
+    { code, detail: message, retryable, details },
     { status: 503, headers: { 'content-type': 'application/problem+json' } },
   );
 
@@ -189,7 +185,7 @@ export class Remote {
         if (response.status !== 401) return response;
         // these credentials are ours, not those of the caller
         void response.body?.cancel().catch(() => {});
-        return refusal(runtime);
+        return refusal(refusedBy(runtime, response.headers.get('date')));
       },
     });
   }

@@ -16,6 +16,8 @@ export const refuseSocket = (socket: Duplex, error: RuntimeError, correlationId:
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
     `content-type: ${PROBLEM_TYPE}`,
     `content-length: ${body.length}`,
+    // a peer whose signed token is refused compares the clocks
+    `date: ${new Date().toUTCString()}`,
     `x-request-id: ${correlationId}`,
     'cache-control: no-store',
     ...(challenge === null ? [] : [`www-authenticate: ${challenge}`]),
