@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
+import { inputsThroughBackend, pagesThroughBackend } from './backend.ts';
 import { crowdPause, crowdTail } from './crowd.ts';
 import { durableEvents, durableJobs, serialJobs } from './durable.ts';
 import { inputsThroughRegistry, pagesThroughRegistry } from './hop.ts';
@@ -31,6 +32,8 @@ const BENCHES: readonly Bench[] = [
   quietBesideFlood,
   pagesThroughRegistry,
   inputsThroughRegistry,
+  pagesThroughBackend,
+  inputsThroughBackend,
   fanOut,
   stalled,
   catchUpOverWebSocket,
