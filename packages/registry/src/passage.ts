@@ -26,6 +26,11 @@ export interface Passage {
   readonly answered: (isStream: boolean) => void;
 }
 
+/** Closes the connection after the answer if the rest of the body will not be read: the next request would wait behind it. */
+const closeAfterBody = (request: IncomingMessage, response: ServerResponse): void => {
+  if (!request.complete) response.setHeader('connection', 'close');
+};
+
 /** The request headers that a runtime uses. Others, such as cookies and credentials of the caller, end at the registry. */
 const REQUEST_HEADERS = [
   'accept',
@@ -203,6 +208,7 @@ export const passRequest = async (
     });
   } catch (error) {
     const { isSent, cause } = error as { readonly isSent: boolean; readonly cause: unknown };
+    closeAfterBody(request, response);
     throw isSent && method !== 'GET' && method !== 'HEAD'
       ? unreachable(
           passage,
@@ -227,14 +233,14 @@ const passAnswer = async (
     refusal = await readRefusal(answer);
     if (isAboutUs(status, refusal)) {
       answer.destroy();
+      closeAfterBody(request, response);
       throw refusedBy(passage.runtimeId, answer.headers.date);
     }
   }
   passage.answered(answer.headers['content-type']?.startsWith('text/event-stream') ?? false);
   for (const [name, value] of Object.entries(answer.headers))
     if (value !== undefined && ANSWER_HEADERS.test(name)) response.setHeader(name, value);
-  // the rest of a body that the runtime refused early is not read, so the connection cannot be used again
-  if (!request.complete) response.setHeader('connection', 'close');
+  closeAfterBody(request, response);
   response.writeHead(status);
   if (refusal !== null) {
     response.end(refusal);

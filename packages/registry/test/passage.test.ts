@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { Agent, createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Runtime, RuntimeError } from '@worker-runtime/core';
 import { scriptedEngine } from '@worker-runtime/core/testing';
@@ -174,6 +174,23 @@ test('refused credentials of the registry are not the fault of the caller', asyn
   const { code, details } = (await refused.json()) as { code: string; details: object };
   t.is(code, 'RUNTIME_UNREACHABLE');
   t.deepEqual(details, { runtimeId, reason: 'refused' });
+});
+
+test('a request after a refused one with a large body does not wait behind the rest of that body', async (t) => {
+  const { hop, path } = await scene(t, 'observe');
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.teardown(() => agent.destroy());
+  const send = (method: string, body: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', 'content-length': body.length };
+      const asked = request(`${hop.url}${path}/workers`, { method, agent, headers });
+      asked.on('error', reject).end(body);
+      asked.once('response', (answer) => {
+        answer.resume().once('end', () => resolve(answer.statusCode));
+      });
+    });
+  t.is(await send('POST', ' '.repeat(16_000_000)), 503);
+  t.is(await send('GET', ''), 200);
 });
 
 test('a large answer arrives whole through the registry', async (t) => {
