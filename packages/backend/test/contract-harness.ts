@@ -82,30 +82,11 @@ const unlocked = async (begin: () => Promise<Backend>): Promise<Backend> => {
   }
 };
 
-/** How many backends of one file run at once. Each has two stores on disk, and a test waits 20 s for a run at most. */
-const MOST_BACKENDS = 6;
-let backends = 0;
-const waiting: (() => void)[] = [];
-
-/** Resolves when another backend may start. */
-const turn = async (): Promise<void> => {
-  if (backends < MOST_BACKENDS) backends += 1;
-  else await new Promise<void>((resolve) => waiting.push(resolve));
-};
-
-/** Hands the turn of a backend that has stopped to the next test. */
-const endTurn = (): void => {
-  const next = waiting.shift();
-  if (next) next();
-  else backends -= 1;
-};
-
 /** Creates a backend for the contract kit, and a client with an API token for a workspace of it. */
 export const contractHarness = async (
   workspace: string | null,
   options: Partial<ClientOptions>,
 ): Promise<RuntimeApiHarness> => {
-  await turn();
   const dataDir = await mkdtemp(join(tmpdir(), 'worker-runtime-backend-'));
   const engine = scriptedEngine();
   const scripted: RuntimePlugin = { name: 'scripted', apply: (host) => host.useEngine(engine) };
@@ -139,14 +120,10 @@ export const contractHarness = async (
       return api;
     },
     dispose: async () => {
-      try {
-        await backend.stop();
-        front.close();
-        // a store with thousands of Workers may still be closing
-        await rm(dataDir, { recursive: true, force: true, maxRetries: 20 });
-      } finally {
-        endTurn();
-      }
+      await backend.stop();
+      front.close();
+      // a store with thousands of Workers may still be closing
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 };

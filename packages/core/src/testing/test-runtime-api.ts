@@ -18,13 +18,17 @@ import { waitingTests } from './api/waiting.ts';
 import { watchingTests } from './api/watching.ts';
 import { declareOn } from './declare.ts';
 import type { TestFunction } from './store/harness.ts';
+import { Turns } from './turns.ts';
+
+/** How many harnesses exist at once. A harness may be a server with stores on disk. */
+const AT_ONCE = 8;
 
 /**
  * Declares the contract of `RuntimeApi` as tests. The embedded runtime and every client of a remote runtime call it in
  * a test file, with ava's `test` or a function of the same shape.
  *
- * Each test calls `makeHarness` once and disposes of the harness afterwards, so all tests may run concurrently. The
- * tests identify errors by `code` alone, never by class or message.
+ * Each test calls `makeHarness` once and disposes of the harness afterwards, so the tests may run concurrently; at
+ * most eight do. The tests identify errors by `code` alone, never by class or message.
  *
  * `lacks` gives, for each capability that the harness does not have, the reason. The tests that need that capability
  * are skipped, with the reason in their titles.
@@ -39,7 +43,13 @@ export const testRuntimeApi = (
   makeHarness: () => Promise<RuntimeApiHarness>,
   lacks: LackingApiCapabilities = {},
 ): void => {
-  const contract: Contract = declareOn(test, lacks, async (t) => new Scene(t, await makeHarness()));
+  const turns = new Turns(AT_ONCE);
+  const contract: Contract = declareOn(test, lacks, async (t) => {
+    // teardowns run in reverse order: the turn ends after the harness is disposed of
+    const endTurn = await turns.take();
+    t.teardown(async () => endTurn());
+    return new Scene(t, await makeHarness());
+  });
   creatingTests(contract);
   bundleTests(contract);
   listingTests(contract);
