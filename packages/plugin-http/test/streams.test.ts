@@ -386,7 +386,7 @@ const stalled = async (served: Served) => {
 };
 
 test('P8: a client that stops reading delays no other, is disconnected at the stall limit, and resumes where it was', async (t) => {
-  const served = await serveAda(t, { http: { stallMs: 1_000 } });
+  const served = await serveAda(t, { http: { stallMs: 4_000 } });
   const socket = await stalled(served);
   await served.puppet.finish();
   t.is((await send(served, 'say more')).status, 200);
