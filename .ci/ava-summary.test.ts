@@ -18,6 +18,13 @@ test('the ticks of a failed run are counted, because ava omits the number of pas
   );
 });
 
+test('the names and the errors of the failed tests are reported, and no more', (t) => {
+  const output = '\n  ✔ a\n  ✘ [fail]: b\n  ─\n\n  b\n\n  Error: 1 ≠ 2\n\n  ─\n\n  1 test failed\n';
+  t.is(tally('p', output, 1).report, 'b\n\n  Error: 1 ≠ 2');
+  const long = tally('p', `  ─\n${'  at x\n'.repeat(500)}  ─\n\n  1 test failed\n`, 1);
+  t.is(long.report?.split('\n').length, 60);
+});
+
 test('a passed summary with an exit code other than 0 is a failure', (t) => {
   t.deepEqual(counts('  ✔ a\n  ─\n\n  1 test passed\n', 1), [1, 1, 0]);
   t.deepEqual(counts('  ✔ a\n  ─\n\n  1 uncaught exception\n', 1), [1, 1, 0]);

@@ -10,10 +10,20 @@ export interface Tally extends Counts {
   readonly name: string;
   /** The reason for a failure that ava did not report. */
   readonly reason?: string;
+  /** What ava printed of the failed tests: at most `REPORT_LINES` lines. */
+  readonly report?: string;
 }
+
+const REPORT_LINES = 60;
 
 const line = (words: string): RegExp => new RegExp(`^\\W*(\\d+) (?:${words})\\s*$`, 'm');
 const count = (output: string, words: string): number => Number(line(words).exec(output)?.[1] ?? 0);
+
+/** Returns what ava prints between its rules: the name and the error of each failed test. */
+function reportOf(output: string): string {
+  const [, ...sections] = output.split(/^ *─$/m);
+  return sections.slice(0, -1).join('').trim().split('\n').slice(0, REPORT_LINES).join('\n');
+}
 
 /**
  * Counts the tests of one package. If a test failed, ava prints no count of passed tests, so the ticks are counted.
@@ -28,7 +38,9 @@ export function tally(name: string, output: string, exitCode: number): Tally {
   const skipped = count(output, 'tests? skipped') + count(output, 'tests? todo');
   if (exitCode !== 0 && failed === 0)
     return { name, passed, failed: 1, skipped, reason: `ended with exit code ${exitCode}` };
-  return { name, passed, failed, skipped };
+  return failed === 0
+    ? { name, passed, failed, skipped }
+    : { name, passed, failed, skipped, report: reportOf(output) };
 }
 
 export function sum(tallies: readonly Counts[]): Counts {

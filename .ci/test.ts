@@ -57,8 +57,8 @@ function testPackages(): Tally[] {
 }
 
 const results = [testWorkspace(), ...testPackages()];
-for (const { name, failed, reason } of results)
-  if (failed > 0) console.error(`${name}: ${reason ?? `${failed} failed`}`);
+for (const { name, failed, reason, report } of results)
+  if (failed > 0) console.error(`${name}: ${reason ?? `${failed} failed\n${report}`}`);
 
 const { passed, failed, skipped } = sum(results);
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** Makes a directory for one test. The test removes it. */
 export const makeDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'fs-store-'));
 
-// A store that a test has "killed" in its own process still has a heartbeat, which may make its lock again during this.
+// A store that is open, or that a test has "killed" in its own process, has a heartbeat: it may make its lock again during this.
 export const removeDirectory = (path: string): Promise<void> =>
   rm(path, { recursive: true, force: true, maxRetries: 10 });
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, rename, rm, symlink, unlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { RuntimeError } from '@worker-runtime/core';
@@ -122,9 +122,9 @@ test('P15: another file in the place of the socket is no proof that the owner is
 
 const LOSSES: Readonly<Record<string, (dir: string) => Promise<unknown>>> = {
   moved: (dir) => rename(dir, `${dir}-moved`),
-  deleted: (dir) => rm(dir, { recursive: true }),
+  deleted: removeDirectory,
   'deleted and made again': async (dir) => {
-    await rm(dir, { recursive: true });
+    await removeDirectory(dir);
     await mkdir(join(dir, 'wal'), { recursive: true });
   },
   'replaced by a copy': async (dir) => {
@@ -159,7 +159,7 @@ test('P15: the loss of an idle store is found by its heartbeat', async (t) => {
 
 for (const [what, damage] of Object.entries<(dir: string) => Promise<unknown>>({
   'the segment in use': (dir) => clean(join(dir, 'wal'), /\.wal$/),
-  'the directory of the segments': (dir) => rm(join(dir, 'wal'), { recursive: true }),
+  'the directory of the segments': (dir) => removeDirectory(join(dir, 'wal')),
   'the segment in use, which a copy replaces': async (dir) => {
     for (const name of await readdir(join(dir, 'wal'))) {
       const path = join(dir, 'wal', name);
