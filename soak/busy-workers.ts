@@ -2,7 +2,7 @@
  * A process with many Workers that are busy all the time: each does one job after the other. It reports to its parent what
  * was acknowledged, until it is killed.
  */
-import { engine, Runtime } from '@worker-runtime/core';
+import { engine, inputText, Runtime } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
 
 /** A report of this process. The first one has no jobs and says that all Workers exist. */
@@ -20,7 +20,7 @@ const TEXT = 'word '.repeat(20);
 
 const [dir = '', count = '0'] = process.argv.slice(2);
 const echo = engine('echo', async function* (run) {
-  yield { type: 'text', text: run.input?.parts[0]?.text ?? '' };
+  yield { type: 'text', text: inputText(run.input) };
   yield { type: 'message' };
 });
 const runtime = await Runtime.start({ engines: [echo], plugins: [fsStore({ dir })] });

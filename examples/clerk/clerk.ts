@@ -1,4 +1,4 @@
-import { engine } from '@worker-runtime/core';
+import { engine, inputText } from '@worker-runtime/core';
 
 /**
  * Deletes files, but only if the Worker was granted the tool, and only after a person allowed the call. (It deletes
@@ -7,7 +7,7 @@ import { engine } from '@worker-runtime/core';
 export const clerk = engine(
   'clerk',
   async function* (run, worker) {
-    const path = run.input?.parts.map((part) => part.text).join('') ?? '';
+    const path = inputText(run.input);
     if (!worker.tools.includes('delete_file')) {
       yield { type: 'text', text: 'I have no tool for that.' };
       return;

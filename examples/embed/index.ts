@@ -1,14 +1,12 @@
 // A runtime inside this process. It needs no server, opens no port and stores nothing on disk.
 import { setTimeout as delay } from 'node:timers/promises';
-import { engine, Runtime } from '@worker-runtime/core';
+import { engine, inputText, Runtime } from '@worker-runtime/core';
 
 // An engine is an async generator. It yields text while it is written; the runtime records the finished message.
 const shout = engine('shout', async function* (run) {
-  for (const part of run.input?.parts ?? []) {
-    for (const word of part.text.split(' ')) {
-      await delay(20); // a model would take its time here
-      yield { type: 'text', text: `${word.toUpperCase()} ` };
-    }
+  for (const word of inputText(run.input).split(' ')) {
+    await delay(20); // a model would take its time here
+    yield { type: 'text', text: `${word.toUpperCase()} ` };
   }
   return { type: 'message' };
 });

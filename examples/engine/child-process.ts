@@ -3,7 +3,14 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import type { Engine, EngineContext, EngineOutput, EngineSession, Run } from '@worker-runtime/core';
+import {
+  type Engine,
+  type EngineContext,
+  type EngineOutput,
+  type EngineSession,
+  inputText,
+  type Run,
+} from '@worker-runtime/core';
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
@@ -39,7 +46,7 @@ class ChildProcessSession implements EngineSession {
     run.signal.addEventListener('abort', kill);
     try {
       run.signal.throwIfAborted();
-      const line = run.input?.parts.map(({ text }) => text).join(' ') ?? '';
+      const line = inputText(run.input, ' ');
       child.stdin.write(`${line.replaceAll('\n', ' ')}\n`);
       for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
         const [text, rest] = String(chunk).split('\n');

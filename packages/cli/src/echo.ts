@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Engine,
   type EngineOutput,
+  inputText,
   type Run,
   RuntimeError,
   type RuntimePlugin,
@@ -64,7 +65,7 @@ async function* echoInput(
   run: Run,
   { delayMs, hang, ignoreAbort, repeat }: EchoConfig,
 ): AsyncGenerator<EngineOutput, readonly EngineOutput[]> {
-  const input = run.input?.parts.map(({ text }) => text).join('\n') ?? '';
+  const input = inputText(run.input, '\n');
   const output = Array.from({ length: repeat }, () => input).join(' ');
   const interruption = ignoreAbort ? {} : { signal: run.signal };
   // each piece is a word with the space after it, so that the pieces join to the exact text

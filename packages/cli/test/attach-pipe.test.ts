@@ -1,12 +1,11 @@
-import type { Observation } from '@worker-runtime/core';
+import { inputText, type Observation } from '@worker-runtime/core';
 import test from 'ava';
 import { ask, serve, Typist } from './typist.ts';
 
 test('after a piped answer, attach waits for the run that continues with it', async (t) => {
   const { engine, runtime, pipe } = await serve(t);
   engine.script = ({ input }) => {
-    const [part] = input?.parts ?? [];
-    return part?.text === 'go'
+    return inputText(input) === 'go'
       ? [ask, { type: 'text', text: 'so it is' }]
       : [{ type: 'text', text: 'hello' }];
   };

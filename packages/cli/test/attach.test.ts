@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { runtimeClient } from '@worker-runtime/client';
-import type { Observation, Page, WorkerRequest } from '@worker-runtime/core';
+import { inputText, type Observation, type Page, type WorkerRequest } from '@worker-runtime/core';
 import test from 'ava';
 import { Dialogue } from '../src/attach/dialogue.ts';
 import { Narrator } from '../src/attach/narrator.ts';
@@ -12,7 +12,7 @@ import { ask, serve } from './typist.ts';
 test('typed lines are answered, and the end of the input waits for the answers', async (t) => {
   const { engine, runtime, attach, pipe } = await serve(t);
   engine.script = ({ input }) => [
-    { type: 'text', text: `you said ${input?.parts[0]?.text ?? ''}` },
+    { type: 'text', text: `you said ${inputText(input)}` },
     { type: 'message' },
     { type: 'tool-call', call: 'c', name: 'read', input: { path: 'x' } },
     { type: 'tool-result', call: 'c', output: 'found' },

@@ -11,9 +11,17 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   /** The body, sent as JSON. Undefined sends no body. */
   readonly body?: unknown;
+  /** Instead of `body`: bytes, whose media type `headers` has. Sending them again has no further effect. */
+  readonly bytes?: Uint8Array;
   /** The time that the call itself may wait, in addition to the time limit for an answer. */
   readonly extraMs?: number;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** An answer of bytes. */
+export interface BytesAnswer {
+  readonly headers: Headers;
+  readonly bytes: Uint8Array;
 }
 
 export interface Answer {
@@ -84,6 +92,19 @@ export class Connection {
     });
   }
 
+  /** Sends one request whose answer is bytes, and reads the whole answer. @throws as `call` */
+  async read(call: Call): Promise<BytesAnswer> {
+    return this.#limited(call, async (abort) => {
+      const response = await this.#send(call, abort.signal, '*/*');
+      if (!response.ok) throw errorFromResponse(response.status, await response.text().catch(() => ''));
+      try {
+        return { headers: response.headers, bytes: new Uint8Array(await response.arrayBuffer()) };
+      } catch (cause) {
+        throw unreachable('The answer is incomplete', cause);
+      }
+    });
+  }
+
   /** Opens a stream. @throws as `call` */
   async open(call: Call): Promise<OpenResponse> {
     return this.#limited(call, async (abort) => {
@@ -137,11 +158,11 @@ export class Connection {
   }
 
   /**
-   * Sends a request and returns the response without its body. If the connection fails, a read, or a command with an
-   * idempotency key, is tried a second time: a kept-alive connection often turns out to be closed only on its next use.
+   * Sends a request and returns the response without its body. If the connection fails, a read, a command with an
+   * idempotency key, or an upload of bytes, is tried a second time: a kept-alive connection often turns out to be closed only on its next use.
    */
   async #send(call: Call, signal: AbortSignal, accept: string): Promise<Response> {
-    const { method, path, query, headers, body } = call;
+    const { method, path, query, headers, body, bytes } = call;
     const search = query === undefined || query.size === 0 ? '' : `?${query}`;
     const attempt = (): Promise<Response> =>
       this.#fetch(`${this.#base}${path}${search}`, {
@@ -153,11 +174,13 @@ export class Connection {
           ...headers,
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(bytes !== undefined && { body: bytes as Uint8Array<ArrayBuffer> }),
         signal,
         // following a redirect would turn a command into a GET: a creation would become a list
         redirect: 'manual',
       });
-    const isRepeatable = method === 'GET' || headers?.['idempotency-key'] !== undefined;
+    const isRepeatable =
+      method === 'GET' || bytes !== undefined || headers?.['idempotency-key'] !== undefined;
     try {
       return await attempt().catch(async (error: unknown) => {
         if (isRepeatable) await delay(SECOND_TRY_MS, signal);

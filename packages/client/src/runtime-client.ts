@@ -3,7 +3,7 @@ import { Connection } from './connection.ts';
 import { baseOf, type ClientOptions, type Timing, timingOf } from './options.ts';
 import { pathSegment } from './path-segment.ts';
 import { listQueryOf, queryOf } from './query.ts';
-import { invalidRequest } from './remote-error.ts';
+import { invalidRequest, notARuntime, RemoteError } from './remote-error.ts';
 import { resumedStream } from './resumed-stream.ts';
 import { awaitRun, DEFAULT_WAIT_MS, generateKey, MAX_WAIT_MS, waitSeconds } from './run-wait.ts';
 import { createSocketPool } from './socket-pool.ts';
@@ -21,8 +21,8 @@ export interface AcrossRestarts {
 /**
  * A client of a served runtime, with the contract of `RuntimeApi`. In addition, every method may reject with
  * RUNTIME_UNREACHABLE (the command may or may not have been executed; with an idempotency key it is safe to repeat) and
- * VERSION_UNSUPPORTED (the server is not a runtime). If the connection fails, reads and commands with an idempotency key
- * are tried a second time, and streams resume. No other call is repeated.
+ * VERSION_UNSUPPORTED (the server is not a runtime). If the connection fails, reads, uploads of files and commands with an
+ * idempotency key are tried a second time, and streams resume. No other call is repeated.
  */
 export interface RuntimeClient extends Api.RuntimeApi {
   /** Reads an additional resource that a plugin of the runtime serves. @throws ROUTE_NOT_FOUND no plugin serves the name */
@@ -37,6 +37,15 @@ export interface RuntimeClient extends Api.RuntimeApi {
 }
 
 const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A media type that a header can carry. The runtime checks the rest. */
+const MEDIA_TYPE_PATTERN = /^[!-:<-~]+\/[!-:<-~]+$/;
+
+/** The additional time that a file may take on its way. */
+const TRANSFER_MS = 60_000;
+
+/** True if a URL can carry the text unchanged: no surrogate without its other half. */
+const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);
 
 type SendOptions = NonNullable<Parameters<Api.RuntimeApi['sendInput']>[2]>;
 
@@ -204,6 +213,54 @@ class HttpRuntimeClient implements RuntimeClient {
 
   async overview(workerId: string): Promise<Api.Overview> {
     return this.#get(this.#worker(workerId, '/overview'));
+  }
+
+  async putFile(
+    workerId: string,
+    bytes: Uint8Array,
+    { mediaType, name }: Api.FileDescription,
+  ): Promise<Api.FilePart> {
+    if (typeof mediaType !== 'string' || !MEDIA_TYPE_PATTERN.test(mediaType))
+      throw invalidRequest('/mediaType', 'must be a media type without parameters, such as image/png');
+    if (name !== undefined && !isWellFormed(name))
+      throw invalidRequest('/name', 'must be well-formed Unicode');
+    const upload = {
+      method: 'POST',
+      path: this.#worker(workerId, '/files'),
+      ...(name !== undefined && { query: new URLSearchParams({ name }) }),
+      headers: { 'content-type': mediaType },
+      bytes,
+      extraMs: TRANSFER_MS,
+    } as const;
+    const { body } = await this.#connection
+      .call(upload)
+      .catch((error: unknown) => this.#tooLarge(bytes, error));
+    return body as Api.FilePart;
+  }
+
+  /**
+   * Throws the error of an upload that failed. A server refuses a large body without reading it, and closes the connection. Most
+   * implementations of `fetch` report that as a lost connection, so the limit is asked for.
+   */
+  async #tooLarge(bytes: Uint8Array, error: unknown): Promise<never> {
+    if (!(error instanceof RemoteError) || error.code !== 'RUNTIME_UNREACHABLE') throw error;
+    const value = await this.summary().then(
+      ({ limits }) => limits.fileBytes,
+      () => null,
+    );
+    if (value === null || bytes.length <= value) throw error;
+    throw new RemoteError('PAYLOAD_TOO_LARGE', 'The file is too large', {
+      details: { limit: 'fileBytes', value },
+      cause: error,
+    });
+  }
+
+  async getFile(workerId: string, digest: string): Promise<Api.FileContent> {
+    const path = this.#worker(workerId, `/files/${pathSegment(digest, 'FILE_NOT_FOUND')}`);
+    const { headers, bytes } = await this.#connection.read({ method: 'GET', path, extraMs: TRANSFER_MS });
+    const mediaType = headers.get('file-media-type');
+    if (mediaType === null) throw notARuntime(200);
+    return { digest, mediaType, sizeBytes: bytes.length, bytes };
   }
 
   async putBundle(digest: string, bundle: Api.JsonValue): Promise<Api.BundleInfo> {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { createContext, runInContext } from 'node:vm';
-import type { RuntimeSummary, WorkerInput } from '@worker-runtime/core';
+import { inputText, type RuntimeSummary, type WorkerInput } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { build } from 'esbuild';
 import { type RemoteError, runtimeClient } from '../src/index.ts';
@@ -205,7 +205,7 @@ test('an aborted wait for a run returns the receipt', async (t) => {
 test('P9: a wait longer than one request survives a lost connection, and the input takes effect once', async (t) => {
   const { served, api } = await serve(t);
   served.engine.script = ({ input }) =>
-    input?.parts[0]?.text === 'go'
+    inputText(input) === 'go'
       ? [
           { type: 'gate', gate: 'go' },
           { type: 'text', text: 'done' },

@@ -45,5 +45,5 @@ export const mintId = (prefix: IdPrefix): string => `${prefix}_${base32(generato
 /** The ids that a caller may choose for a Worker. */
 export const WORKER_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** The digest that names a bundle: `sha256-` and 64 hex digits. */
+/** The digest that names a bundle or a file: `sha256-` and 64 hex digits. */
 export const DIGEST_PATTERN = /^sha256-[0-9a-f]{64}$/;

@@ -10,6 +10,7 @@ export {
   type EngineOutput,
   type EngineSession,
   engine,
+  inputText,
   type Question,
   type Run,
   type RunInput,
@@ -20,6 +21,7 @@ export type {
   BundleRef,
   EventData,
   EventType,
+  InputPart,
   MessagePart,
   RequestKind,
   RequestOption,
@@ -29,6 +31,13 @@ export type {
   UsageData,
   WorkerEvent,
 } from './contracts/event.ts';
+export {
+  type FileContent,
+  type FileDescription,
+  type FilePart,
+  type FileReference,
+  includesMediaType,
+} from './contracts/file.ts';
 export type { Command, Committed, Drain, PluginHooks, WorkerFacts, WorkerSpec } from './contracts/hooks.ts';
 export type { JsonObject, JsonValue } from './contracts/json.ts';
 export { DEFAULT_LIMITS, type Limits } from './contracts/limits.ts';

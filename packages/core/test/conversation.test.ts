@@ -128,6 +128,20 @@ test('text that replaces what was shown says so, and a gap in the deltas waits f
   t.is(conversation.items.length, 1);
 });
 
+test('a conversation shows files, also the ones of earlier versions, which have a URL', (t) => {
+  const conversation = new Conversation();
+  const digest = `sha256-${'0'.repeat(64)}`;
+  const parts = [
+    { id: 'a', type: 'file', digest, mediaType: 'image/png', sizeBytes: 7 },
+    { id: 'b', type: 'file', mediaType: 'text/plain', url: 'https://example.com/x', name: 'x' },
+  ] as const;
+  const time = '2026-01-01T00:00:00.000Z';
+  const data = { message: 'm', role: 'assistant', parts } as const;
+  const event = { seq: 1, time, worker: 'w', run: 'r', type: 'message.completed', data } as const;
+  t.deepEqual(conversation.apply({ type: 'event', cursor: 'c', event }), []);
+  t.deepEqual(conversation.items[0]?.parts, parts);
+});
+
 test('a conversation keeps a bounded number of items', (t) => {
   const conversation = new Conversation({ keptItems: 10 });
   for (let seq = 1; seq <= 100; seq += 1)

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Engine, EngineContext } from '../src/contracts/engine.ts';
-import { engine } from '../src/contracts/engine.ts';
+import { engine, inputText } from '../src/contracts/engine.ts';
 import type { Command, Committed } from '../src/contracts/hooks.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { Runtime, type RuntimeOptions } from '../src/runtime/runtime.ts';
@@ -8,7 +8,7 @@ import { Puppet } from './fixtures/puppet.ts';
 import { codeOf, errorOf, makeRig, plugin, settle, shutDown, startRig } from './fixtures/rig.ts';
 
 const parrot = engine('parrot', async function* (run) {
-  for (const part of run.input?.parts ?? []) yield { type: 'text', text: part.text };
+  yield { type: 'text', text: inputText(run.input) };
 });
 
 /** The members of `EngineContext`. The compiler requires each of them. */
@@ -24,6 +24,8 @@ const MEMBERS: Readonly<Record<keyof EngineContext, true>> = {
   log: true,
   recorded: true,
   history: true,
+  putFile: true,
+  getFile: true,
   beginRun: true,
   lost: true,
   createChild: true,
@@ -36,7 +38,7 @@ test('an engine receives the members of its context and nothing else', async (t)
     capabilities: {},
     attach: async (context) => {
       contexts.push(context);
-      return { run: (run) => parrotRun(run.input?.parts[0]?.text ?? ''), detach: async () => {} };
+      return { run: (run) => parrotRun(inputText(run.input)), detach: async () => {} };
     },
   };
   async function* parrotRun(text: string) {

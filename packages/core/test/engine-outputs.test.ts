@@ -14,6 +14,12 @@ const deep = Array.from({ length: 50_000 }).reduce<unknown>((inner) => ({ inner 
 const usage = { type: 'usage', inputTokens: 1, outputTokens: 1 } as const;
 const call = { type: 'tool-call', call: 'c', name: 'n', input: {} } as const;
 const notice = { type: 'notice', severity: 'info', code: 'c', message: 'm' } as const;
+const file = {
+  type: 'file',
+  digest: `sha256-${'0'.repeat(64)}`,
+  mediaType: 'image/png',
+  sizeBytes: 1,
+} as const;
 
 /** Outputs that break the contract, by the member that a diagnostic must name. */
 const invalid: Readonly<Record<string, readonly unknown[]>> = {
@@ -39,7 +45,19 @@ const invalid: Readonly<Record<string, readonly unknown[]>> = {
     type: 'message',
     parts: [{ type: 'text', text }],
   })),
-  'message.parts/0.url': [{ type: 'message', parts: [{ type: 'file', mediaType: 'a/b', url: {} }] }],
+  'message.parts/0.digest': [undefined, 'sha256-0', {}].map((digest) => ({
+    type: 'message',
+    parts: [{ ...file, digest }],
+  })),
+  'message.parts/0.mediaType': ['image', 'IMAGE/PNG', undefined].map((mediaType) => ({
+    type: 'message',
+    parts: [{ ...file, mediaType }],
+  })),
+  'message.parts/0.name': [{ type: 'message', parts: [{ ...file, name: '../x' }] }],
+  'tool-result.files': [{ type: 'tool-result', call: 'c', files: {} }],
+  'tool-result.files/1.sizeBytes': [
+    { type: 'tool-result', call: 'c', files: [file, { ...file, sizeBytes: -1 }] },
+  ],
   'tool-call.call': [undefined, { a: 1 }, 7, 'c'.repeat(20_000)].map((id) => ({ ...call, call: id })),
   'tool-call.name': [undefined, null].map((name) => ({ ...call, name })),
   'tool-call.input': [

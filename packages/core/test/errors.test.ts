@@ -116,6 +116,11 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   RUNTIME_UNREACHABLE: OTHERS,
   WORKER_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getWorker('w')),
   BUNDLE_NOT_FOUND: async (t) => codeOf((await startRig(t)).runtime.getBundle(digest)),
+  FILE_NOT_FOUND: async (t) => {
+    const { runtime } = await startRig(t);
+    await runtime.createWorker(idle);
+    return codeOf(runtime.getFile('w', digest));
+  },
   RUN_NOT_FOUND: async (t) => {
     const { runtime } = await startRig(t);
     await runtime.createWorker(idle);

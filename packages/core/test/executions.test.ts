@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { type EngineOutput, engine } from '../src/contracts/engine.ts';
+import { type EngineOutput, engine, inputText } from '../src/contracts/engine.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { Puppet, type PuppetRun } from './fixtures/puppet.ts';
@@ -407,8 +407,7 @@ const floods: Readonly<Record<string, () => AsyncIterable<EngineOutput | readonl
 
 test('P22: an engine that hangs or floods does not delay the runs of another Worker', async (t) => {
   const echo = engine('echo', async function* (current) {
-    for (const part of current.input?.parts ?? [])
-      yield { type: 'message', parts: [{ type: 'text', text: part.text }] };
+    yield { type: 'message', parts: [{ type: 'text', text: inputText(current.input) }] };
   });
   const flooding = Object.entries(floods).map(([name, run]) => engine(name, run));
   const { runtime, clock } = await startRig(t, { engines: [echo, ...flooding] });
@@ -437,7 +436,7 @@ test('P22: an engine that hangs or floods does not delay the runs of another Wor
 test('P3: a run that its engine reports as cancelled ends as cancelled, and the next queued input runs', async (t) => {
   let cleanedUp = 0;
   const guest = engine('guest', async function* (run) {
-    const isOff = run.input?.parts[0]?.text === 'off';
+    const isOff = inputText(run.input) === 'off';
     try {
       yield { type: 'text', text: 'so far' };
       if (isOff) yield [{ type: 'message' }, { type: 'withdrawn', reason: 'by the host' }];

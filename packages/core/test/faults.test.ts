@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { bundleDigest } from '../src/commands/bundles.ts';
-import { engine } from '../src/contracts/engine.ts';
+import { engine, inputText } from '../src/contracts/engine.ts';
 import type { WorkerEvent } from '../src/contracts/event.ts';
 import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import type { RuntimeStore } from '../src/contracts/store.ts';
@@ -80,9 +80,7 @@ const assertConsistent = async (
 type Attempt = <T>(what: string, command: () => Promise<T>) => Promise<T>;
 
 const textsOf = (events: readonly WorkerEvent[]): readonly string[] =>
-  events.flatMap((event) =>
-    event.type === 'input.accepted' ? event.data.parts.map((part) => part.text) : [],
-  );
+  events.flatMap((event) => (event.type === 'input.accepted' ? [inputText(event.data)] : []));
 
 /** Takes a Worker through every kind of write, from its creation to a stop. Any write may fail. */
 const lifecycle = async (

@@ -109,6 +109,57 @@ const limits: Record<keyof Limits, Reach> = {
       20,
     );
   },
+  async fileBytes(t) {
+    const { runtime } = await startRig(t, { limits: { fileBytes: 100 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const put = (size: number) => runtime.putFile('w', new Uint8Array(size), { mediaType: 'image/png' });
+    await refused(t, put(101), 'PAYLOAD_TOO_LARGE', 'fileBytes', 100);
+    t.is(await codeOf(put(100)), 'none');
+  },
+  async workerFileBytes(t) {
+    const { runtime, puppet } = await startRig(t, { limits: { workerFileBytes: 100 } });
+    for (const workerId of ['w', 'v']) await runtime.createWorker({ workerId, engine: 'puppet' });
+    const image = { mediaType: 'image/png' };
+    const put = (size: number, workerId = 'w') => runtime.putFile(workerId, new Uint8Array(size), image);
+    await put(60);
+    await refused(t, put(41), 'LIMIT_REACHED', 'workerFileBytes', 100);
+    const own = puppet.context('w').putFile(new Uint8Array(41), image);
+    await refused(t, own, 'LIMIT_REACHED', 'workerFileBytes', 100);
+    // the same bytes count once, and each Worker counts for itself
+    t.deepEqual(await Promise.all([put(60), put(40), put(41, 'v')].map(codeOf)), ['none', 'none', 'none']);
+    // bytes count too whose event could not be stored, but not those that the store refused
+    const faulty = faultyStore(memoryStore());
+    const other = await startRig(t, { store: faulty, limits: { workerFileBytes: 100 } });
+    await other.runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const attempt = (size: number) => codeOf(other.runtime.putFile('w', new Uint8Array(size), image));
+    for (const [method, code] of [
+      ['putBlob', 'STORE_FULL'],
+      ['append', 'STORE_FULL'],
+      ['append', 'STORE_FULL'],
+    ] as const) {
+      faulty.failNext(method, 'full');
+      t.is(await attempt(60), code);
+    }
+    t.deepEqual([await attempt(41), await attempt(60), await attempt(40)], ['LIMIT_REACHED', 'none', 'none']);
+  },
+  async files(t) {
+    const store = faultyStore(memoryStore());
+    const { runtime } = await startRig(t, { store, limits: { files: 2 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const put = (size: number) => runtime.putFile('w', new Uint8Array(size), { mediaType: 'image/png' });
+    const codes = await Promise.all([1, 2, 1, 3, 4].map((size) => codeOf(put(size))));
+    t.deepEqual(codes, ['none', 'none', 'none', 'LIMIT_REACHED', 'LIMIT_REACHED']);
+    await refused(t, put(5), 'LIMIT_REACHED', 'files', 2);
+    t.is(store.calls.filter(({ method }) => method === 'putBlob').length, 2, 'nothing more was written');
+  },
+  async inputFiles(t) {
+    const { runtime } = await startRig(t, { limits: { inputFiles: 2 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+    const file = await runtime.putFile('w', new Uint8Array(1), { mediaType: 'image/png' });
+    const text = { type: 'text', text: 'x' } as const;
+    await refused(t, runtime.sendInput('w', { parts: [file, file, file] }), 'INVALID_REQUEST');
+    t.is(await codeOf(runtime.sendInput('w', { parts: [text, text, file, file] })), 'none');
+  },
   async queuedInputs(t) {
     const { runtime } = await startRig(t, { limits: { queuedInputs: 2 } });
     await runtime.createWorker({ workerId: 'w', engine: 'puppet', initialInput: { text: 'go' } });
@@ -177,6 +228,14 @@ const limits: Record<keyof Limits, Reach> = {
       puppet.last('w3').yield({ type: 'tool-call', call: `${textOf(500)}${call}`, name: 'look', input: {} });
     await settle();
     t.like((await runtime.getWorker('w3')).execution.lastError, { code: 'LIMIT_REACHED' });
+    // Files count by their entries, and the bytes of a refused one are not written.
+    const room = 'w4';
+    await runtime.sendInput(room, { text: 'go' });
+    let files = 0;
+    for (let code = 'none'; code === 'none'; files += 1)
+      code = await codeOf(runtime.putFile(room, Buffer.from(`${files}`), { mediaType: 'image/png' }));
+    t.true(files > 1 && files < 100, `${files}`);
+    await isRefused(runtime.putFile(room, Buffer.from('more'), { mediaType: 'image/png' }));
     await shutDown(rig);
     // A store that holds more than the limit opens, resting or not, and everything counts.
     const lower = await startRig(t, { store, limits: { totalStateBytes: 2_000 } });

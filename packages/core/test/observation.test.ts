@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import test from 'ava';
-import { type EngineOutput, engine } from '../src/contracts/engine.ts';
+import { type EngineOutput, engine, inputText } from '../src/contracts/engine.ts';
 import type { WorkerEvent } from '../src/contracts/event.ts';
 import type { Observation, WatchItem } from '../src/contracts/runtime-api.ts';
 import type { RuntimeStore } from '../src/contracts/store.ts';
@@ -27,7 +27,7 @@ const notice: EngineOutput = { type: 'notice', severity: 'info', code: 'tick', m
 
 /** An engine that answers each input with as many events as the input's number says. */
 const chatty = engine('chatty', async function* ({ input }) {
-  const count = Number(input?.parts[0]?.text);
+  const count = Number(inputText(input));
   for (let sent = 0; sent < count; sent += 50) yield Array.from({ length: 50 }, () => notice);
 });
 
@@ -90,7 +90,7 @@ test.serial(
     const seen: WeakRef<object>[] = [];
     const echo = engine('echo', async function* (run, worker) {
       seen.push(new WeakRef(worker), new WeakRef(run));
-      yield { type: 'text', text: run.input?.parts[0]?.text ?? '' };
+      yield { type: 'text', text: inputText(run.input) };
       yield { type: 'message' };
     });
     const { runtime, clock } = await startRig(t, { engines: [echo], limits: { removedWorkers: 10 } });

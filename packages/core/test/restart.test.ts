@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { inputText } from '../src/contracts/engine.ts';
 import type { WorkerEvent } from '../src/contracts/event.ts';
 import type { WorkerSummary } from '../src/contracts/runtime-api.ts';
 import { RuntimeError } from '../src/contracts/runtime-error.ts';
@@ -193,7 +194,7 @@ for (const { title, reach, present, added, outcomes } of phases) {
       // A retry of an acknowledged input gets the first answer and adds no event.
       for (const event of before) {
         if (event.type !== 'input.accepted') continue;
-        const text = event.data.parts[0]?.text ?? '';
+        const text = inputText(event.data);
         const replay = await runtime.sendInput(
           'w',
           { text, whenBusy: event.data.queued ? 'queue' : 'reject' },

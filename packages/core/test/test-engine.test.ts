@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
-import { type Engine, engine } from '../src/contracts/engine.ts';
+import { type Engine, engine, inputText } from '../src/contracts/engine.ts';
 import { scriptedEngine } from '../src/testing/scripted-engine.ts';
 import type { TestContext, TestFunction } from '../src/testing/store/harness.ts';
 import { testEngine } from '../src/testing/test-engine.ts';
@@ -16,7 +16,7 @@ testEngine(
   prefixed('scripted engine'),
   async () => ({
     engine: scriptedEngine((run, context) => {
-      const text = run.input?.parts[0]?.text ?? '';
+      const text = inputText(run.input);
       if (text === 'long') return [{ type: 'text', text: 'working' }, { type: 'hang' }];
       return [
         { type: 'step-start' },
@@ -42,7 +42,7 @@ testEngine(
   prefixed('engine()'),
   async () => ({
     engine: engine('parrot', async function* (run, worker) {
-      const text = run.input?.parts[0]?.text ?? '';
+      const text = inputText(run.input);
       yield { type: 'text', text: 'well, ' };
       if (text === 'long') {
         await new Promise((resolve) => run.signal.addEventListener('abort', resolve, { once: true }));
@@ -74,7 +74,7 @@ testEngine(
 const mixingEngine = (): Engine => {
   const texts: string[] = [];
   return engine('mixing', async function* (run) {
-    texts.push(run.input?.parts[0]?.text ?? '');
+    texts.push(inputText(run.input));
     yield { type: 'message', parts: [{ type: 'text', text: texts.join() }] };
   });
 };

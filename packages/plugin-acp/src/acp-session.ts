@@ -8,6 +8,7 @@ import {
   type EngineContext,
   type EngineOutput,
   type EngineSession,
+  inputText,
   type Run,
   RuntimeError,
 } from '@worker-runtime/core';
@@ -335,7 +336,7 @@ export class AcpSession implements EngineSession, AgentListener {
         blocks.push({ type: 'text', text: recap.text });
       }
     }
-    const text = run.input?.parts.map((part) => part.text).join('\n') ?? '';
+    const text = inputText(run.input, '\n');
     const isSystem = run.input?.role === 'system';
     return [
       ...blocks,

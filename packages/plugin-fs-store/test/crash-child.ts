@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { silentLogger } from '@worker-runtime/core';
 import { fileStore } from '../src/index.ts';
-import { keyAt, lineAt } from './crash-lines.ts';
+import { blobAt, keyAt, lineAt } from './crash-lines.ts';
 
 /** Commits at full speed to many logs, and reports every acknowledgement over a pipe, until it is killed. */
 const [dir = '', policy = 'commit', round = '0'] = process.argv.slice(2);
@@ -59,10 +59,17 @@ const batchAt = (log: string, head: { seq: number; bytes: number }, count: numbe
   return { lines: Buffer.concat(lines), count, keys };
 };
 
+const keepBlob = async (log: string, seq: number): Promise<void> => {
+  const { name, body } = blobAt(log, seq);
+  await store.putBlob(log, name, body);
+  report(`blob ${log} ${seq}`);
+};
+
 const work = async (log: string): Promise<never> => {
   for (let step = 0; ; step += 1) {
     const head = heads.get(log) ?? { seq: 0, bytes: 0 };
     const batch = batchAt(log, head, 1 + (step % 3));
+    if (head.seq > 0 && step % 16 === 3) await keepBlob(log, head.seq);
     if (head.seq === 0) await store.create(log, { workerId: `w-${log}`, record: { log } }, batch);
     else await store.append(log, head, batch);
     heads.set(log, { seq: head.seq + batch.count, bytes: head.bytes + batch.lines.length });
@@ -76,6 +83,7 @@ const churn = async (): Promise<never> => {
     const log = `log_${round}_${count}`;
     await store.create(log, { workerId: 'churn', record: null }, batchAt(log, { seq: 0, bytes: 0 }, 2));
     report(`at ${log} 2`);
+    await keepBlob(log, 2);
     report(`removing ${log}`);
     await store.remove(log);
     report(`removed ${log}`);

@@ -1,16 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { silentLogger } from '@worker-runtime/core';
 import type { StoredLog, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { storedLogs } from '@worker-runtime/core/testing';
 import { FsStore } from '../src/fs-store.ts';
-import { keyAt, lineAt } from './crash-lines.ts';
+import { blobAt, keyAt, lineAt } from './crash-lines.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
 
 /** The reports of a killed process. */
 interface Acknowledged {
   readonly heads: Map<string, number>;
+  /** The logs and numbers of blobs. */
+  readonly blobs: Set<string>;
   readonly removing: Set<string>;
   readonly removed: Set<string>;
   readonly findings: string[];
@@ -28,6 +31,7 @@ const start = (dir: string, policy: string, round: number): ChildProcess =>
 const note = (line: string, known: Acknowledged): void => {
   const [what, log = '', seq = ''] = line.split(' ');
   if (what === 'at') known.heads.set(log, Number(seq));
+  else if (what === 'blob') known.blobs.add(`${log} ${seq}`);
   else if (what === 'removing') known.removing.add(log);
   else if (what === 'removed') known.removed.add(log);
   else if (what === 'finding') known.findings.push(line);
@@ -85,6 +89,25 @@ const checkLog = async (store: FsStore, stored: StoredLog, atLeast: number): Pro
   }
 };
 
+/** Checks that acknowledged blobs are there, that every blob is whole, and that nothing else is left of blobs. */
+const checkBlobs = async (dir: string, listed: ReadonlyMap<string, StoredLog>, known: Acknowledged) => {
+  const left = await readdir(join(dir, 'incoming'));
+  if (left.length > 0) throw new Error(`Incomplete blobs are left: ${left}`);
+  const found = new Set<string>();
+  for (const log of await readdir(join(dir, 'blobs'))) {
+    if (!listed.has(log)) throw new Error(`Blobs of ${log} are left`);
+    for (const file of await readdir(join(dir, 'blobs', log))) {
+      const seq = Number(/^blob-(\d+)$/.exec(file)?.[1]);
+      const body = await readFile(join(dir, 'blobs', log, file));
+      if (!body.equals(blobAt(log, seq).body)) throw new Error(`The blob ${file} of ${log} is not whole`);
+      found.add(`${log} ${seq}`);
+    }
+  }
+  for (const blob of known.blobs)
+    if (!found.has(blob) && listed.has(blob.split(' ')[0] ?? ''))
+      throw new Error(`The blob ${blob} was acknowledged and is missing`);
+};
+
 /** Opens the store after a kill, and compares it with everything that was acknowledged. */
 const check = async (dir: string, known: Acknowledged): Promise<void> => {
   const findings: StoreFinding[] = [
@@ -110,6 +133,7 @@ const check = async (dir: string, known: Acknowledged): Promise<void> => {
     else if (!known.removing.has(log)) throw new Error(`${log} was created and is missing`);
   }
   for (const stored of listed.values()) await checkLog(store, stored, 0);
+  await checkBlobs(dir, listed, known);
   const severe = findings.filter((finding) => finding.severity !== 'info');
   if (severe.length > 0) throw new Error(`A kill was reported as damage: ${JSON.stringify(severe)}`);
   await store.close();
@@ -122,7 +146,13 @@ export const crashRounds = async (
   seed: number,
 ): Promise<number> => {
   const dir = await makeDirectory();
-  const known: Acknowledged = { heads: new Map(), removing: new Set(), removed: new Set(), findings: [] };
+  const known: Acknowledged = {
+    heads: new Map(),
+    blobs: new Set(),
+    removing: new Set(),
+    removed: new Set(),
+    findings: [],
+  };
   let state = seed;
   const random = (): number => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;

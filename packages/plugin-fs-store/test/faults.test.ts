@@ -1,5 +1,5 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { readFile, truncate } from 'node:fs/promises';
+import { readdir, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RuntimeError } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
@@ -80,6 +80,37 @@ test('P14: a full disk refuses commits with STORE_FULL, nothing of them stays, a
   await writer.append('log_a', 'space again');
   await writer.create('log_c');
   await checkKilled(t, dir, writer);
+});
+
+test('P14: a blob that does not fit on the disk is refused with STORE_FULL, and leaves nothing', async (t) => {
+  const { dir, writer } = await begin(t);
+  const [small, large] = [Buffer.alloc(100, 1), Buffer.alloc(300_000, 2)];
+  await writer.store.putBlob('log_a', 'small', small);
+  const isIncoming = (path: string): boolean => path.includes('incoming');
+  let isFirst = true;
+  for (const [operation, code, expected] of [
+    ['write', 'ENOSPC', 'STORE_FULL'],
+    ['sync', 'EDQUOT', 'STORE_FULL'],
+    ['open', 'ENOSPC', 'STORE_FULL'],
+    ['rename', 'EIO', 'STORE_UNAVAILABLE'],
+  ] as const) {
+    writer.disk.fate = (call) => {
+      if (call.operation !== operation || !isIncoming(call.path)) return undefined;
+      // the first write writes a part
+      const fate = isFirst && operation === 'write' ? { take: 1_000 } : { code };
+      isFirst = false;
+      return fate;
+    };
+    t.is(await codeOf(writer.store.putBlob('log_a', 'large', large)), expected, operation);
+    t.is(await writer.store.blob('log_a', 'large'), null);
+    t.deepEqual(await readdir(join(dir, 'incoming')), []);
+    t.deepEqual(await readdir(join(dir, 'blobs', 'log_a')), ['small']);
+  }
+  writer.disk.fate = ({ operation }) => (operation === 'write' ? { take: 50_000 } : undefined);
+  await writer.store.putBlob('log_a', 'large', large);
+  await checkKilled(t, dir, writer);
+  t.deepEqual(await writer.store.blob('log_a', 'small'), small);
+  t.deepEqual(await writer.store.blob('log_a', 'large'), large);
 });
 
 test('short writes are continued', async (t) => {

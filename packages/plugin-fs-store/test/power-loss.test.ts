@@ -4,7 +4,7 @@ import { storedLogs } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
 import { FsStore } from '../src/fs-store.ts';
 import type { FsStoreOptions } from '../src/store/store-settings.ts';
-import { keyAt, lineAt } from './crash-lines.ts';
+import { blobAt, keyAt, lineAt } from './crash-lines.ts';
 import { makeDirectory, removeDirectory } from './directory.ts';
 import { PowerLossDisk } from './power-loss-disk.ts';
 import { randomFrom, seedFrom } from './seed.ts';
@@ -22,6 +22,8 @@ interface Acknowledgement {
   readonly log: string;
   /** The number of the last line; 0 for a removal, -1 for a removal in progress. */
   readonly seq: number;
+  /** True for the blob of the line instead of the line. */
+  readonly isBlob?: true;
 }
 
 const host = (findings: StoreFinding[], heads: Map<string, { seq: number; bytes: number }>) => ({
@@ -54,6 +56,10 @@ const runStore = async (
     else await store.append(log, head, batch);
     heads.set(log, { seq: head.seq + 1, bytes: head.bytes + line.length });
     acknowledged.push({ steps: disk.steps, log, seq: head.seq + 1 });
+    if (random() > 0.2) return;
+    const { name, body } = blobAt(log, head.seq + 1);
+    await store.putBlob(log, name, body);
+    acknowledged.push({ steps: disk.steps, log, seq: head.seq + 1, isBlob: true });
   };
   let version = 0;
   for (let life = 0; life < 3; life += 1) {
@@ -129,6 +135,11 @@ const check = async (
       Array.from({ length: Math.floor(head.seq / 5) }, (_, index) => 5 * index + 5),
     );
     if (snapshot) t.is(snapshot.text, `${snapshot.head.seq}`);
+  }
+  for (const { log, seq, isBlob } of acknowledged) {
+    if (!isBlob || !listed.has(log)) continue;
+    const { name, body } = blobAt(log, seq);
+    t.is(`${await store.blob(log, name)}`, `${body}`, `${what}: ${name} of ${log}`);
   }
   await store.close();
 };

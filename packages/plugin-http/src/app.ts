@@ -33,6 +33,7 @@ import { pathParameter, type RouteContext } from './routes/context.ts';
 import { contractRoutes } from './routes/contract.ts';
 import { embedderRoutes } from './routes/embedder.ts';
 import { type Extra, extraRoutes } from './routes/extra.ts';
+import { fileRoutes } from './routes/files.ts';
 import { healthRoutes } from './routes/health.ts';
 import { historyRoutes } from './routes/history.ts';
 import { metricsRoute } from './routes/metrics.ts';
@@ -80,6 +81,7 @@ const RUNTIME_ROUTES = [
   runtimeRoutes,
   workerRoutes,
   commandRoutes,
+  fileRoutes,
   requestRoutes,
   historyRoutes,
   watchRoute,
@@ -122,7 +124,8 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   });
 
   takeTurns(app, parts.turns, embedder);
-  acceptJsonBodies(app, (request, bytes) => bodyArrived(bodies, request, bytes));
+  const arrived: RouteContext['bodyArrived'] = (request, bytes) => bodyArrived(bodies, request, bytes);
+  acceptJsonBodies(app, arrived);
   app.setErrorHandler(fail);
   app.setNotFoundHandler((request) => {
     throw new RuntimeError('ROUTE_NOT_FOUND', undefined, { details: { method: request.method } });
@@ -132,7 +135,8 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   limitAnswers(app, answers, log);
   recordAnswers(app, parts);
 
-  const context: RouteContext = { directory, streams, connections: parts.connections, reads: new Reads() };
+  const { connections } = parts;
+  const context: RouteContext = { directory, streams, connections, reads: new Reads(), bodyArrived: arrived };
   healthRoutes(app, context);
   contractRoutes(parts.routes, embedder)(app, context);
   metricsRoute(parts.measurements)(app, context);

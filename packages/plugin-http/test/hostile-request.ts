@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { JsonValue } from '@worker-runtime/core';
 import fc from 'fast-check';
 import { contract, type Operation } from './contract.ts';
@@ -38,13 +39,16 @@ const hostileHeader = fc.oneof(
 const oftenOr = <T, U>(usual: fc.Arbitrary<T>, other: fc.Arbitrary<U>, weight = 8) =>
   fc.oneof({ arbitrary: usual, weight }, { arbitrary: other, weight: 1 });
 
+/** A file that requests often upload, read and refer to. */
+const KNOWN_FILE = { type: 'file', digest: `sha256-${createHash('sha256').update('x').digest('hex')}` };
+
 const ids: Readonly<Record<string, fc.Arbitrary<string>>> = {
   r: oftenOr(fc.constant('self'), fc.oneof(fc.constant('runtime_other'), hostileText), 20),
   w: oftenOr(fc.constantFrom('ada', 'bob', 'carl', 'nobody'), hostileText),
   q: oftenOr(fc.constant('request_x'), hostileText),
   run: oftenOr(fc.constant('run_x'), hostileText),
   name: oftenOr(fc.constantFrom('notes', 'nothing'), hostileText),
-  digest: oftenOr(fc.constant(`sha256-${'0'.repeat(64)}`), hostileText),
+  digest: oftenOr(fc.constantFrom(`sha256-${'0'.repeat(64)}`, KNOWN_FILE.digest), hostileText),
 };
 
 const values: Readonly<Record<string, fc.Arbitrary<string>>> = {
@@ -86,6 +90,9 @@ const queryOf = ({ parameters }: Operation): fc.Arbitrary<string> => {
   );
 };
 
+const FILE_TYPES = ['image/png', 'text/html', 'image/svg+xml', 'text/plain; charset=latin1'].map((type) => ({
+  'content-type': type,
+}));
 const jsonType = { 'content-type': 'application/json' };
 const headersOf = (authorizations: readonly string[]) =>
   fc
@@ -134,8 +141,11 @@ const rawBodies = fc.constantFrom(
   TOO_LARGE,
 );
 
-const bodyOf = ({ requestBody }: Operation) => {
-  const name = requestBody?.content['application/json']?.schema.$ref.split('/').at(-1);
+const isFile = ({ requestBody }: Operation): boolean => requestBody?.content['*/*'] !== undefined;
+
+const bodyOf = (operation: Operation) => {
+  if (isFile(operation)) return fc.oneof(fc.constant('x'), fc.string({ unit: 'binary' }), rawBodies);
+  const name = operation.requestBody?.content['application/json']?.schema.$ref.split('/').at(-1);
   if (name === undefined) return fc.constant(null);
   const node: Node = schemaOf(name);
   const known = {
@@ -159,7 +169,9 @@ const bodyOf = ({ requestBody }: Operation) => {
       ]),
     ),
   );
-  const texts = fc.constantFrom('say hi', 'fail', 'ask', 'go').map((text) => ({ text }));
+  const texts = fc.constantFrom<JsonValue>(...['say hi', 'fail', 'ask', 'go'].map((text) => ({ text })), {
+    parts: [KNOWN_FILE],
+  });
   const json = fc
     .oneof(likely, validOf(node), mutatedOf(node), ...(name === 'WorkerInput' ? [texts, texts] : []))
     .map((value) => JSON.stringify(value));
@@ -177,7 +189,9 @@ const requestOf = (path: string, method: string, operation: Operation, authoriza
       headersOf(authorizations),
       bodyOf(operation),
       oftenOr(fc.constant(method.toUpperCase()), fc.constantFrom(...METHODS), 12),
-      oftenOr(fc.constant(jsonType), fc.constantFrom({}, { 'content-type': 'text/plain' }), 12),
+      isFile(operation)
+        ? oftenOr(fc.constantFrom(...FILE_TYPES), fc.constantFrom({}, jsonType, { 'content-type': 'a' }))
+        : oftenOr(fc.constant(jsonType), fc.constantFrom({}, { 'content-type': 'text/plain' }), 12),
     )
     .map(([chosen, query, headers, body, asked, type]): HostileRequest => {
       let at = 0;

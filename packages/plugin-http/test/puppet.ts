@@ -1,4 +1,10 @@
-import type { Engine, EngineOutput, Run, RuntimePlugin } from '@worker-runtime/core';
+import {
+  type Engine,
+  type EngineOutput,
+  inputText,
+  type Run,
+  type RuntimePlugin,
+} from '@worker-runtime/core';
 
 interface Pending {
   readonly output: EngineOutput | readonly EngineOutput[] | null;
@@ -48,7 +54,7 @@ export class Puppet {
   }
 
   async *#run(run: Run): AsyncGenerator<EngineOutput | readonly EngineOutput[]> {
-    const [verb, ...words] = (run.input?.parts[0]?.text ?? '').split(' ');
+    const [verb, ...words] = inputText(run.input).split(' ');
     if (verb === 'fail') throw new Error(`cannot read ${Puppet.secret}`);
     if (verb === 'say') {
       for (const word of words) yield { type: 'text', text: `${word} ` };

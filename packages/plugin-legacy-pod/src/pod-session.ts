@@ -3,6 +3,7 @@ import {
   type EngineContext,
   type EngineOutput,
   type EngineSession,
+  inputText,
   type Run,
   type RunInput,
   RuntimeError,
@@ -263,7 +264,7 @@ export class PodSession implements EngineSession, FollowedPod {
     }
     const feed = new PodFeed();
     this.#feed = feed;
-    const request = { role: input.role, text: input.parts.map(({ text }) => text).join('') };
+    const request = { role: input.role, text: inputText(input) };
     let otherItems: readonly ConversationItem[] | null = null;
     yield* this.#follow(
       feed,

@@ -22,6 +22,7 @@ export const CLOSE_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   RUNTIME_NOT_FOUND: policy,
   WORKER_NOT_FOUND: policy,
   BUNDLE_NOT_FOUND: policy,
+  FILE_NOT_FOUND: policy,
   RUN_NOT_FOUND: policy,
   REQUEST_NOT_FOUND: policy,
   ROUTE_NOT_FOUND: policy,

@@ -1,4 +1,10 @@
-import type { Engine, EngineOutput, Run, RuntimePlugin } from '@worker-runtime/core';
+import {
+  type Engine,
+  type EngineOutput,
+  inputText,
+  type Run,
+  type RuntimePlugin,
+} from '@worker-runtime/core';
 
 type Output = EngineOutput | readonly EngineOutput[];
 
@@ -41,7 +47,7 @@ export class Speaker {
   }
 
   async *#run(run: Run): AsyncGenerator<Output> {
-    const [verb, ...words] = (run.input?.parts[0]?.text ?? '').split(' ');
+    const [verb, ...words] = inputText(run.input).split(' ');
     if (verb === 'fail') throw new Error(`cannot read ${SECRET}`);
     if (verb === 'say') {
       for (const word of words) yield { type: 'text', text: `${word} ` };

@@ -1,7 +1,7 @@
 import { admitted } from '../admission.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { Engine } from '../contracts/engine.ts';
-import type { EventKey, NewEvent } from '../contracts/event.ts';
+import type { EventKey, InputPart, NewEvent } from '../contracts/event.ts';
 import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
@@ -15,6 +15,7 @@ import { acceptInput, attachExecution, remove } from '../domain/decide.ts';
 
 import { sizeOfInput } from '../domain/size.ts';
 import { emptyState, type WorkerState } from '../domain/state.ts';
+import { partsWithFiles } from '../domain/stored-files.ts';
 
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
@@ -52,6 +53,14 @@ export interface Created {
   readonly receipt?: Receipt;
 }
 
+type InitialInput = Omit<CheckedInput, 'parts'> & { readonly parts: readonly InputPart[] };
+
+/** Returns a first input without files: files are stored beside the log of a Worker. @throws FILE_NOT_FOUND */
+const withoutFiles = (input: CheckedInput): InitialInput => ({
+  ...input,
+  parts: partsWithFiles({}, input.parts),
+});
+
 type Spec = WorkerSpec & { readonly engine: string };
 
 /**
@@ -75,17 +84,18 @@ export class Creation {
     const { limits, workers, hooks, assertRunning } = this.#options;
     checkCreate(request, limits);
     const call = checkCall(options);
-    const input =
+    const checked =
       request.initialInput === undefined ? null : checkInput(request.initialInput, limits, '/initialInput');
     const key =
       idempotencyKey === undefined ? null : eventKey(idempotencyKey, request as unknown as JsonValue);
     const known = key && workers.creationKeys.reserve(key);
     if (known)
-      return { worker: workers.get(known.workerId), replayed: true, before: input && EMPTY_POSITION };
+      return { worker: workers.get(known.workerId), replayed: true, before: checked && EMPTY_POSITION };
     try {
       const spec = await this.#resolve(request);
-      const initialInput = request.initialInput ?? null;
-      return await admitted(hooks.admit, { type: 'worker.create', spec, initialInput }, () => {
+      const input = checked && withoutFiles(checked);
+      const command = { type: 'worker.create', spec, initialInput: request.initialInput ?? null } as const;
+      return await admitted(hooks.admit, command, () => {
         assertRunning();
         return this.#create(spec, input, key, delegator, call);
       });
@@ -149,7 +159,7 @@ export class Creation {
   /** Reserves the id and the claims in one step, before the first await, then commits the creation. */
   async #create(
     spec: Spec,
-    input: CheckedInput | null,
+    input: InitialInput | null,
     key: EventKey | null,
     delegator: Worker | null,
     call: CallOptions,

@@ -11,6 +11,7 @@ import type { Report } from '../diagnostics.ts';
 import { acceptInput, assertRunnable } from '../domain/decide.ts';
 import { sizeOfInput } from '../domain/size.ts';
 import type { WorkerState } from '../domain/state.ts';
+import { assertAccepted, partsWithFiles } from '../domain/stored-files.ts';
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -124,8 +125,10 @@ export class Inputs {
       { type: 'worker.input', workerId: worker.workerId, worker: factsOf(worker), input: request },
       async () => {
         assertRunning();
+        // before an execution is attached for an input that it cannot take
+        assertAccepted(partsWithFiles(worker.state.files, content.parts), ...supervisor.filesOf(worker));
         if (!supervisor.isAttached(worker)) await supervisor.attach(worker);
-        const accepted = { inputId: mintId('input'), runId: mintId('run'), ...content };
+        const ids = { inputId: mintId('input'), runId: mintId('run') };
         const entry = key && { hash: hashOfKey(key.value), digest: key.digest };
         let release = (): void => {};
         const decide = (state: WorkerState): readonly NewEvent[] => {
@@ -135,6 +138,8 @@ export class Inputs {
             throw new RuntimeError('WORKER_STOPPED', 'The Worker is being stopped');
           if (!supervisor.isAttached(worker))
             throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost; try again');
+          const accepted = { ...content, ...ids, parts: partsWithFiles(state.files, content.parts) };
+          assertAccepted(accepted.parts, ...supervisor.filesOf(worker));
           const events = acceptInput(state, accepted, whenBusy, key, limits);
           release = openInputs.reserve(sizeOfInput(accepted));
           return events;
@@ -150,8 +155,7 @@ export class Inputs {
           .finally(() => release());
         const [event] = events;
         const receipt = {
-          inputId: accepted.inputId,
-          runId: accepted.runId,
+          ...ids,
           seq: before.seq + 1,
           cursor: encodeCursor(worker.state.log, before),
           queued: event?.type === 'input.accepted' && event.data.queued,

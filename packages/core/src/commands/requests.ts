@@ -1,4 +1,10 @@
 import { EVENT_TYPES, type InputRole, type TextPart } from '../contracts/event.ts';
+import {
+  FILE_NAME_PATTERN,
+  type FileDescription,
+  type FileReference,
+  MEDIA_TYPE_PATTERN,
+} from '../contracts/file.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, RequestResponse, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
 import { invalidRequest, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
@@ -37,12 +43,25 @@ const whenInterrupted = choiceOf('stop', 'continue');
 const labels = (limits: Limits): Shape =>
   recordOf(stringOf({ min: 1, max: limits.labelChars }), stringOf({ max: limits.labelChars }), limits.labels);
 
+const fileName = stringOf({ pattern: FILE_NAME_PATTERN });
+
+const textPart = objectOf({ type: choiceOf('text'), text: stringOf({ min: 1 }) }, ['type', 'text']);
+const filePart = objectOf(
+  {
+    type: choiceOf('file'),
+    digest: stringOf({ pattern: DIGEST_PATTERN }),
+    mediaType: stringOf({ pattern: MEDIA_TYPE_PATTERN }),
+    sizeBytes: wholeNumberFrom(0, Number.MAX_SAFE_INTEGER),
+    name: fileName,
+  },
+  ['type', 'digest'],
+);
+const part: Shape = (value, pointer, issues) =>
+  (isObject(value) && value.type === 'file' ? filePart : textPart)(value, pointer, issues);
+
 const input = objectOf({
   text: stringOf({ min: 1 }),
-  parts: listOf(objectOf({ type: choiceOf('text'), text: stringOf({ min: 1 }) }, ['type', 'text']), {
-    min: 1,
-    max: 64,
-  }),
+  parts: listOf(part, { min: 1, max: 64 }),
   role: choiceOf('user', 'system'),
   whenBusy: choiceOf('reject', 'queue'),
   metadata: jsonObject,
@@ -63,7 +82,7 @@ const assertBytes = (
 /** An input after its checks, with the defaults filled in. */
 export interface CheckedInput {
   readonly role: InputRole;
-  readonly parts: readonly TextPart[];
+  readonly parts: readonly (TextPart | FileReference)[];
   readonly whenBusy: 'reject' | 'queue';
   readonly metadata?: NonNullable<WorkerInput['metadata']>;
   readonly messageId?: string;
@@ -75,16 +94,20 @@ export interface CheckedInput {
  */
 export const checkInput = (request: WorkerInput, limits: Limits, pointer = ''): CheckedInput => {
   assertShape(input, request, pointer);
-  const given: { readonly text?: string; readonly parts?: readonly TextPart[] } = request;
+  const given: { readonly text?: string; readonly parts?: CheckedInput['parts'] } = request;
   if ((given.text === undefined) === (given.parts === undefined)) {
     throw invalidRequest(
       [{ pointer: `${pointer}/text`, message: 'exactly one of text and parts is required' }],
       'An input has either text or parts',
     );
   }
-  const parts = given.parts?.map(({ text }) => ({ type: 'text', text }) as const) ?? [
-    { type: 'text', text: given.text as string },
+  const parts = given.parts?.map((one) => ({ ...one })) ?? [
+    { type: 'text', text: given.text as string } as const,
   ];
+  if (parts.filter(({ type }) => type === 'file').length > limits.inputFiles)
+    throw invalidRequest([
+      { pointer: `${pointer}/parts`, message: `must have at most ${limits.inputFiles} files` },
+    ]);
   assertBytes('The input', parts, 'inputBytes', limits);
   assertBytes('The metadata', request.metadata, 'metadataBytes', limits);
   return {
@@ -95,6 +118,29 @@ export const checkInput = (request: WorkerInput, limits: Limits, pointer = ''): 
     ...(request.metadata && { metadata: structuredClone(request.metadata) }),
     ...(request.messageId !== undefined && { messageId: request.messageId }),
   };
+};
+
+/**
+ * Checks a file to store. Returns its description with the media type in lower case.
+ * @throws INVALID_REQUEST · PAYLOAD_TOO_LARGE
+ */
+export const checkFile = (
+  bytes: Uint8Array,
+  description: FileDescription,
+  limits: Limits,
+): FileDescription => {
+  const { mediaType, ...rest } = Object(description) as FileDescription;
+  const lower = typeof mediaType === 'string' ? mediaType.toLowerCase() : mediaType;
+  const file = { ...rest, mediaType: lower };
+  assertShape(
+    objectOf({ mediaType: stringOf({ pattern: MEDIA_TYPE_PATTERN }), name: fileName }, ['mediaType']),
+    file,
+  );
+  if (!(bytes instanceof Uint8Array) || bytes.length === 0)
+    throw invalidRequest([{ pointer: '', message: 'must have at least one byte' }], 'The file is empty');
+  if (bytes.length > limits.fileBytes)
+    throw payloadTooLarge('fileBytes', limits.fileBytes, 'The file is too large');
+  return file;
 };
 
 /** Checks a creation, except for its initial input. @throws INVALID_REQUEST · PAYLOAD_TOO_LARGE */

@@ -23,6 +23,11 @@ export interface EngineCapabilities {
    * `whenInterrupted: "continue"`.
    */
   readonly continues?: boolean;
+  /**
+   * The media types of the files that inputs may have, such as `image/png` or `text/*`. An input with another file is
+   * refused with OPERATION_UNSUPPORTED. Without it, the engine takes no files.
+   */
+  readonly files?: readonly string[];
   /** True if Workers are attached when the runtime starts, instead of with their next input. */
   readonly attachAtStart?: boolean;
 }
@@ -41,6 +46,8 @@ export interface Capabilities {
     readonly worktree: boolean;
   };
   readonly tools: { readonly available: readonly string[] };
+  /** The media types of the files that inputs may have, sorted. */
+  readonly files: { readonly accepted: readonly string[] };
   readonly operations: { readonly requests: boolean; readonly resume: boolean; readonly continue: boolean };
 }
 
@@ -55,6 +62,7 @@ const merge = (engines: readonly EngineCapabilities[], tools: readonly string[])
     ACCESS.map((kind) => [kind, engines.some((engine) => engine.access?.[kind] === true)]),
   ) as Capabilities['access'],
   tools: { available: tools },
+  files: { accepted: [...new Set(engines.flatMap((engine) => engine.files ?? []))].sort() },
   operations: {
     requests: engines.some((engine) => engine.requests === true),
     resume: engines.length > 0,
@@ -66,14 +74,18 @@ const merge = (engines: readonly EngineCapabilities[], tools: readonly string[])
 export const runtimeCapabilities = (engines: readonly EngineCapabilities[]): Capabilities =>
   merge(engines, [...new Set(engines.flatMap((engine) => engine.tools ?? []))].sort());
 
-/** Returns the capabilities of one Worker: those of its engine, if it is loaded, with only the granted tools. */
+/**
+ * Returns the capabilities of one Worker: those of its engine, if it is loaded, with only the granted tools. `files` are the
+ * media types that its session takes, if it has one that limits them.
+ */
 export const workerCapabilities = (
   engine: EngineCapabilities | undefined,
   granted: readonly string[],
+  files?: readonly string[],
 ): Capabilities => {
   const offered = new Set(engine?.tools);
   return merge(
-    engine ? [engine] : [],
+    engine ? [files ? { ...engine, files } : engine] : [],
     granted.filter((tool) => offered.has(tool)),
   );
 };

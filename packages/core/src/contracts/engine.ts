@@ -1,15 +1,16 @@
 import type { EngineCapabilities } from './capabilities.ts';
 import type { Claim } from './claim.ts';
 import type {
+  InputPart,
   InputRole,
   OptionKind,
   RequestKind,
   ResolvedBy,
   Severity,
-  TextPart,
   ToolCallDetails,
   UsageData,
 } from './event.ts';
+import type { FileContent, FileDescription, FilePart } from './file.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';
 import type { CreateWorker } from './runtime-api.ts';
@@ -48,8 +49,8 @@ export interface Engine {
 }
 
 /**
- * The view that one execution has of its Worker. After the execution was detached, `history`, `beginRun` and
- * `createChild` fail with EXECUTION_LOST.
+ * The view that one execution has of its Worker. After the execution was detached, `history`, `beginRun`,
+ * `createChild`, `putFile` and `getFile` fail with EXECUTION_LOST.
  */
 export interface EngineContext {
   readonly runtimeId: string;
@@ -76,6 +77,15 @@ export interface EngineContext {
    * @throws EXECUTION_LOST
    */
   history(): AsyncIterable<TranscriptItem>;
+  /**
+   * Stores a file of the Worker, such as an image that a model or a tool made. An output then refers to it by the part that
+   * is returned. The same bytes are stored once.
+   * @throws INVALID_REQUEST no bytes, or a media type or name that is not valid · PAYLOAD_TOO_LARGE · LIMIT_REACHED ·
+   * EXECUTION_LOST · as a commit: STORE_FULL · STORE_UNAVAILABLE
+   */
+  putFile(bytes: Uint8Array, description: FileDescription): Promise<FilePart>;
+  /** Reads a file of the Worker. @throws FILE_NOT_FOUND · STORE_CORRUPT · STORE_UNAVAILABLE · EXECUTION_LOST */
+  getFile(digest: string): Promise<FileContent>;
   /**
    * Begins a run on the engine's own initiative. On return `run.started` is committed; the runtime then calls
    * `session.run` for it.
@@ -110,6 +120,11 @@ export type EngineOutputs = AsyncIterable<
 /** One attached execution, as the engine implements it. */
 export interface EngineSession {
   /**
+   * The media types that this session takes, if they are fewer than those of the engine: a model may see no images. Read for
+   * each input, so that it may be a getter.
+   */
+  readonly files?: readonly string[];
+  /**
    * Executes one run. The runtime pulls: it asks for the next output after it has committed the one before. The
    * durable outputs of an array are committed together if no delta stands between them. The run ends as `completed`
    * when the generator returns, as `cancelled` after the output `withdrawn`, and as `failed` when it throws: with the
@@ -134,9 +149,14 @@ export interface EngineSession {
 /** The input of a run. */
 export interface RunInput {
   readonly role: InputRole;
-  readonly parts: readonly TextPart[];
+  /** `getFile` of the context returns the bytes of a file. */
+  readonly parts: readonly InputPart[];
   readonly metadata?: JsonObject;
 }
+
+/** Returns the text of an input, without its files. An input that is null has none. */
+export const inputText = (input: Pick<RunInput, 'parts'> | null, separator = ''): string =>
+  input?.parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join(separator) ?? '';
 
 /** One run, as its engine sees it. */
 export interface Run {
@@ -243,7 +263,7 @@ export interface Message {
 export type MessageContent =
   | { readonly type: 'text'; readonly text: string; readonly opaque?: JsonValue }
   | { readonly type: 'reasoning'; readonly text: string; readonly opaque?: JsonValue }
-  | { readonly type: 'file'; readonly mediaType: string; readonly url: string; readonly name?: string };
+  | FilePart;
 /** A tool call that the engine makes. */
 export interface ToolCall extends ToolCallDetails {
   readonly type: 'tool-call';
@@ -263,6 +283,8 @@ export interface ToolResult {
   readonly call: string;
   readonly output?: JsonValue;
   readonly error?: string;
+  /** The files of the result, as `putFile` of the context returned them. */
+  readonly files?: readonly FilePart[];
   /** Set if `output` was shortened, for example by `boundedOutput`. */
   readonly truncated?: true;
   /** Set if the call was not made, because permission was refused or not given. `error` says so to the model. */
@@ -328,7 +350,7 @@ export type EngineOutput =
  * capabilities replace these: pass `requests: true` with them if runs call `run.ask`.
  * @example
  * const parrot = engine('parrot', async function* (run) {
- *   for (const part of run.input?.parts ?? []) yield { type: 'text', text: part.text };
+ *   yield { type: 'text', text: inputText(run.input) };
  *   return { type: 'message' };
  * });
  */

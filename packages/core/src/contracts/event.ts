@@ -1,12 +1,15 @@
 import type { ClaimMode } from './claim.ts';
+import type { FilePart } from './file.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { ErrorCode } from './runtime-error.ts';
 
-/** A part of an input. */
 export interface TextPart {
   readonly type: 'text';
   readonly text: string;
 }
+
+/** A part of an input. */
+export type InputPart = TextPart | FilePart;
 
 /**
  * Data that only the engine understands and needs back unchanged, such as a provider's signature of a part. The log has it,
@@ -20,6 +23,8 @@ interface WithOpaque {
 export type MessagePart =
   | ({ readonly id: string; readonly type: 'text'; readonly text: string } & WithOpaque)
   | ({ readonly id: string; readonly type: 'reasoning'; readonly text: string } & WithOpaque)
+  | ({ readonly id: string } & FilePart)
+  /** A file in a log of an earlier version: engines gave its URL. */
   | {
       readonly id: string;
       readonly type: 'file';
@@ -155,10 +160,12 @@ export interface EventData {
   'history.started': Readonly<Record<string, never>>;
   /** A value of an execution for later ones. */
   'execution.recorded': { readonly value: JsonValue };
+  /** The bytes of a file are in the store. Later events refer to them by their digest. */
+  'file.stored': Pick<FilePart, 'digest' | 'mediaType' | 'sizeBytes'>;
   'input.accepted': WithActor & {
     readonly input: string;
     readonly role: InputRole;
-    readonly parts: readonly TextPart[];
+    readonly parts: readonly InputPart[];
     readonly queued: boolean;
     readonly key?: EventKey;
     readonly metadata?: JsonObject;
@@ -203,6 +210,8 @@ export interface EventData {
     readonly call: string;
     readonly output?: JsonValue;
     readonly error?: string;
+    /** The files of the result, such as a screenshot. */
+    readonly files?: readonly FilePart[];
     readonly truncated?: true;
     /** Set if the call was not made, because permission was refused or not given. */
     readonly denied?: true;
@@ -242,6 +251,7 @@ const TYPES: Readonly<Record<EventType, true>> = {
   'execution.detached': true,
   'execution.recorded': true,
   'history.started': true,
+  'file.stored': true,
   'input.accepted': true,
   'run.started': true,
   'run.continued': true,

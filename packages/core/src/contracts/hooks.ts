@@ -2,6 +2,7 @@ import type { AsyncParallelHook, AsyncSeriesHook, AsyncSeriesWaterfallHook, Sync
 import type { Claim } from './claim.ts';
 import type { RunInput } from './engine.ts';
 import type { BundleRef, WhenInterrupted, WorkerEvent } from './event.ts';
+import type { FilePart } from './file.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { CreateWorker, Diagnostic, UpdateWorker, WorkerInput } from './runtime-api.ts';
 
@@ -43,6 +44,8 @@ export type Command = { readonly settled: Promise<'done' | 'refused'> } & (
   | (OfWorker & { readonly type: 'worker.input'; readonly input: WorkerInput })
   /** A run that the engine begins on its own initiative, with or without an input. */
   | (OfWorker & { readonly type: 'run.begin'; readonly input: RunInput | null })
+  /** An upload. The files that engines store are not commands. */
+  | (OfWorker & { readonly type: 'file.put'; readonly file: FilePart })
   | (OfWorker & { readonly type: 'worker.update'; readonly update: UpdateWorker })
   /** `claims` are the resources that the Worker will hold again. They are private, unlike their names. */
   | (OfWorker & { readonly type: 'worker.resume'; readonly claims: readonly Claim[] })

@@ -13,6 +13,14 @@ export const DEFAULT_LIMITS = {
   metadataBytes: 16_384,
   /** The size of the config of a Worker. PAYLOAD_TOO_LARGE. */
   configBytes: 262_144,
+  /** The size of a file. PAYLOAD_TOO_LARGE. */
+  fileBytes: 10_485_760,
+  /** The size of all files of a Worker. LIMIT_REACHED. */
+  workerFileBytes: 268_435_456,
+  /** Files of a Worker. LIMIT_REACHED. */
+  files: 1_000,
+  /** Files of an input. INVALID_REQUEST. */
+  inputFiles: 16,
   /** Queued inputs of a Worker (`whenBusy: "queue"`). LIMIT_REACHED. */
   queuedInputs: 16,
   /**
@@ -21,8 +29,8 @@ export const DEFAULT_LIMITS = {
    */
   openInputBytes: 134_217_728,
   /**
-   * The size in memory of what the states of all Workers hold: names, labels, tools, claims, recorded values, open requests
-   * and open tool calls. A command, a request or an output of a run that would exceed it is refused, or its run fails:
+   * The size in memory of what the states of all Workers hold: names, labels, tools, claims, entries of files, recorded
+   * values, open requests and open tool calls. A command, a request or an output of a run that would exceed it is refused, or its run fails:
    * LIMIT_REACHED. What ends something is always accepted, and so is any store that is opened.
    */
   totalStateBytes: 268_435_456,

@@ -15,6 +15,7 @@ import type {
   WhenInterrupted,
   WorkerEvent,
 } from './event.ts';
+import type { FileContent, FileDescription, FilePart, FileReference } from './file.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { Limits } from './limits.ts';
 import type { Overview, UsageTotals } from './overview.ts';
@@ -70,7 +71,8 @@ export interface CreateWorker {
 /** An input of a Worker: what its next run works on. */
 export type WorkerInput = (
   | { readonly text: string; readonly role?: InputRole }
-  | { readonly parts: readonly TextPart[]; readonly role?: InputRole }
+  /** A file must have been stored with `putFile`, and its media type must be one that the Worker accepts. */
+  | { readonly parts: readonly (TextPart | FileReference)[]; readonly role?: InputRole }
 ) & {
   /** While a run is active: `reject` (default) refuses the input with WORKER_BUSY, `queue` runs it later, in order. */
   readonly whenBusy?: 'reject' | 'queue';
@@ -478,7 +480,8 @@ export interface RuntimeApi {
    * (milliseconds, at most one day) the call waits until the run has finished, opens a request, or the time is over.
    * `signal` ends the waiting, not the run.
    * @throws WORKER_BUSY · WORKER_STOPPED · WORKER_DAMAGED · ENGINE_UNAVAILABLE · LIMIT_REACHED · PAYLOAD_TOO_LARGE ·
-   * IDEMPOTENCY_MISMATCH · IDEMPOTENCY_IN_FLIGHT
+   * FILE_NOT_FOUND · OPERATION_UNSUPPORTED the Worker does not accept a file of this type · IDEMPOTENCY_MISMATCH ·
+   * IDEMPOTENCY_IN_FLIGHT
    * @example
    * const { run } = await runtime.sendInput('ada', { text: 'Hello' }, { waitMs: 30_000 });
    * console.log(run?.outcome, run?.messages);
@@ -572,6 +575,19 @@ export interface RuntimeApi {
   transcript(workerId: string, query?: TranscriptQuery): Promise<Page<TranscriptItem>>;
   /** Returns counts and usage of a Worker since its creation. */
   overview(workerId: string): Promise<Overview>;
+
+  /**
+   * Stores a file of a Worker, for inputs that refer to it. On return it is durable. Files are named by the digest of their
+   * bytes: the same bytes again have no effect, and return the media type that they have already. Files stay until the Worker
+   * is deleted. A host that embeds the runtime must not change the bytes before the call returns.
+   * @throws WORKER_STOPPED · WORKER_DAMAGED · PAYLOAD_TOO_LARGE · LIMIT_REACHED
+   * @example
+   * const photo = await runtime.putFile('ada', bytes, { mediaType: 'image/png', name: 'photo.png' });
+   * await runtime.sendInput('ada', { parts: [{ type: 'text', text: 'What is this?' }, photo] });
+   */
+  putFile(workerId: string, bytes: Uint8Array, description: FileDescription): Promise<FilePart>;
+  /** Reads a file of a Worker: one of an upload, of a message or of a tool. @throws FILE_NOT_FOUND · STORE_CORRUPT */
+  getFile(workerId: string, digest: string): Promise<FileContent>;
 
   /**
    * Stores a config bundle under its digest, which is `bundleDigest(bundle)`. A repeated call has no effect.

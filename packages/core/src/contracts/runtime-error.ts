@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   RUNTIME_NOT_FOUND: { title: 'No such runtime', retryable: false },
   WORKER_NOT_FOUND: { title: 'No such Worker', retryable: false },
   BUNDLE_NOT_FOUND: { title: 'No such bundle', retryable: false },
+  FILE_NOT_FOUND: { title: 'No such file', retryable: false },
   RUN_NOT_FOUND: { title: 'No such run', retryable: false },
   REQUEST_NOT_FOUND: { title: 'No such request', retryable: false },
   ROUTE_NOT_FOUND: { title: 'No such route', retryable: false },

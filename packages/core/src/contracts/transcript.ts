@@ -1,12 +1,13 @@
 import type {
   EventType,
+  InputPart,
   MessagePart,
   RunError,
   RunOutcome,
-  TextPart,
   ToolCallDetails,
   WorkerEvent,
 } from './event.ts';
+import type { FilePart } from './file.ts';
 import type { JsonValue } from './json.ts';
 
 /** A tool call or its result, as part of a transcript item. `call` links the two. */
@@ -24,6 +25,7 @@ export type ToolPart =
       readonly call: string;
       readonly output?: JsonValue;
       readonly error?: string;
+      readonly files?: readonly FilePart[];
       readonly truncated?: true;
       readonly denied?: true;
     };
@@ -49,7 +51,7 @@ export interface TranscriptItem {
    */
   readonly id: string;
   readonly role: 'user' | 'assistant' | 'system' | 'tool';
-  readonly parts: readonly (TextPart | MessagePart | ToolPart | RunEndPart)[];
+  readonly parts: readonly (InputPart | MessagePart | ToolPart | RunEndPart)[];
   /** The run that the item belongs to, or null. */
   readonly run: string | null;
   readonly time: string;

@@ -1,13 +1,13 @@
 import type {
   EventData,
   EventKey,
+  InputPart,
   InputRole,
   NewEvent,
   ResolvedBy,
   RunError,
   RunOutcome,
   StopResult,
-  TextPart,
 } from '../contracts/event.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
@@ -25,7 +25,7 @@ export interface NewInput {
   readonly inputId: string;
   readonly runId: string;
   readonly role: InputRole;
-  readonly parts: readonly TextPart[];
+  readonly parts: readonly InputPart[];
   readonly metadata?: JsonObject;
   readonly messageId?: string;
   readonly traceparent?: string;

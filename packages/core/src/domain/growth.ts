@@ -5,6 +5,11 @@ import type { WorkerState } from './state.ts';
 /** The parts of a state whose size clients and engines determine. The sizes of inputs are counted apart. */
 const MEASURED = ['displayName', 'labels', 'tools', 'claims', 'recorded', 'requests'] as const;
 
+/** More than the entry of a file takes: its digest, its media type and its size. */
+const FILE_BYTES = 512;
+
+const fileBytesOf = (files: WorkerState['files'] = {}): number => Object.keys(files).length * FILE_BYTES;
+
 const runBytesOf = (state: WorkerState | null): number =>
   (state?.run?.callBytes ?? 0) + (state?.run?.answerBytes ?? 0);
 
@@ -14,6 +19,7 @@ const runBytesOf = (state: WorkerState | null): number =>
  */
 export const growthBetween = (before: WorkerState | null, after: WorkerState | null): number => {
   let bytes = runBytesOf(after) - runBytesOf(before);
+  if (before?.files !== after?.files) bytes += fileBytesOf(after?.files) - fileBytesOf(before?.files);
   for (const part of MEASURED) {
     const newer = after?.[part];
     const older = before?.[part];
@@ -36,10 +42,12 @@ export const growthBy = (state: WorkerState, { type, data }: NewEvent): number =
         sizeOf(data.tools) -
         sizeOf(data.tools === undefined ? undefined : state.tools)
       );
-    case 'execution.recorded':
-      return sizeOf(data.value) - sizeOf(state.recorded);
+    case 'file.stored':
+      return FILE_BYTES;
     case 'request.opened':
       return sizeOf(data);
+    case 'execution.recorded':
+      return sizeOf(data.value) - sizeOf(state.recorded);
     case 'tool.called':
       return sizeOf(data.call);
     default:

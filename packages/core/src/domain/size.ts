@@ -26,6 +26,9 @@ export const sizeOf = (value: unknown): number => {
   return bytes;
 };
 
+/** The size of a reference to a file, without its name. */
+const FILE_PART_BYTES = 512;
+
 /** The size of an input without its content: its entry in the state. */
 const INPUT_BYTES = 512;
 
@@ -35,6 +38,10 @@ export const sizeOfInput = ({
   metadata,
 }: Pick<EventData['input.accepted'], 'parts' | 'metadata'>): number => {
   let bytes = INPUT_BYTES;
-  for (const { text } of parts) bytes += OBJECT_BYTES + Buffer.byteLength(text);
+  for (const part of parts)
+    bytes +=
+      part.type === 'file'
+        ? FILE_PART_BYTES + Buffer.byteLength(part.name ?? '')
+        : OBJECT_BYTES + Buffer.byteLength(part.text);
   return metadata ? bytes + sizeOf(metadata) : bytes;
 };

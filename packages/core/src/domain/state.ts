@@ -11,6 +11,7 @@ import type {
   WhenInterrupted,
   WorkerEvent,
 } from '../contracts/event.ts';
+import type { FilePart } from '../contracts/file.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import { openRequestOf } from '../contracts/open-request.ts';
 import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
@@ -76,6 +77,9 @@ interface HistoryFrom {
   readonly answersAfter: number;
 }
 
+/** What the state keeps of a file that is stored. */
+export type StoredFile = Pick<FilePart, 'mediaType' | 'sizeBytes'>;
+
 interface Tally {
   readonly inputs: number;
   readonly messages: number;
@@ -114,6 +118,8 @@ export interface WorkerState {
   readonly isReconfigured: boolean;
   readonly tools: readonly string[];
   readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
+  /** The files that are stored, by their digests. */
+  readonly files: Readonly<Record<string, StoredFile>>;
   readonly creationKey: EventKey | null;
   readonly generation: number;
   readonly whenInterrupted: WhenInterrupted;
@@ -137,6 +143,7 @@ export type Draft = { -readonly [K in keyof WorkerState]: WorkerState[K] };
 const RESOLVED_KEPT = 16;
 const NONE: readonly never[] = [];
 const NO_LABELS: WorkerState['labels'] = {};
+const NO_FILES: WorkerState['files'] = {};
 const NO_TALLY: Tally = {
   inputs: 0,
   messages: 0,
@@ -167,6 +174,7 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   isReconfigured: false,
   tools: NONE,
   claims: NONE,
+  files: NO_FILES,
   creationKey: null,
   generation: 0,
   whenInterrupted: 'stop',
@@ -266,6 +274,11 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
     case 'execution.recorded':
       draft.recorded = event.data.value;
       return;
+    case 'file.stored': {
+      const { digest, ...file } = event.data;
+      draft.files = { ...draft.files, [digest]: file };
+      return;
+    }
     case 'input.accepted': {
       const { data, seq, run: runId = '' } = event;
       const accepted = { inputId: data.input, runId, seq, offset: from.end, bytes: sizeOfInput(data) };

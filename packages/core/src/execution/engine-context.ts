@@ -51,6 +51,8 @@ export const contextOf = (execution: ContextSource): EngineContext => {
       execution.assertAttached();
       return services.reader.history(worker, () => execution.assertAttached());
     },
+    putFile: (bytes, description) => handled(guarded(() => services.files.put(worker, bytes, description))),
+    getFile: (digest) => handled(guarded(() => services.files.get(worker, digest))),
     beginRun: (input) => handled(guarded(() => execution.beginRun(input ?? null))),
     lost: (error) => execution.lost(error),
     createChild: (spec) => handled(guarded(() => services.children.createChild(worker, spec))),

@@ -1,7 +1,9 @@
 import type { EngineOutput, MessageContent, Question, RunInput } from '../contracts/engine.ts';
 import type { OptionKind, RequestOption, ToolCallDetails, ToolKind } from '../contracts/event.ts';
+import { FILE_NAME_PATTERN, type FilePart, MEDIA_TYPE_PATTERN } from '../contracts/file.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import { outputTooLarge } from '../contracts/runtime-error.ts';
+import { DIGEST_PATTERN } from '../id.ts';
 import { publicText } from '../plugin-kit/public-text.ts';
 import { isObject } from '../plugin-kit/shape.ts';
 
@@ -141,6 +143,30 @@ const json =
     return isWellFormed ? (value as JsonValue) : wellFormedJson(value as JsonValue);
   };
 
+const matching =
+  (pattern: RegExp, rule: string): Read<string> =>
+  (value, field) => {
+    const given = text(value, field);
+    return pattern.test(given) ? given : refuse(field, rule);
+  };
+
+/** Reads a reference to a file. The recorder checks that the file is stored. */
+const filePart: Read<FilePart> = (value, field) => {
+  const part = object(value, field);
+  return {
+    type: choice('file')(part.type, `${field}.type`),
+    digest: matching(DIGEST_PATTERN, 'must be the digest of a file')(part.digest, `${field}.digest`),
+    mediaType: matching(MEDIA_TYPE_PATTERN, 'must be a media type')(part.mediaType, `${field}.mediaType`),
+    sizeBytes: tokens(part.sizeBytes, `${field}.sizeBytes`),
+    ...optional(
+      'name',
+      part.name,
+      `${field}.name`,
+      matching(FILE_NAME_PATTERN, 'must be a name without a path'),
+    ),
+  };
+};
+
 const contentType = choice('text', 'reasoning', 'file');
 
 const content =
@@ -149,12 +175,7 @@ const content =
     const part = object(value, field);
     const type = contentType(part.type, `${field}.type`);
     return type === 'file'
-      ? {
-          type,
-          mediaType: wellFormed(part.mediaType, `${field}.mediaType`),
-          url: wellFormed(part.url, `${field}.url`),
-          ...optional('name', part.name, `${field}.name`, wellFormed),
-        }
+      ? filePart(part, field)
       : {
           type,
           text: wellFormed(part.text, `${field}.text`),
@@ -229,6 +250,7 @@ export const checkedOutput = (value: unknown, eventBytes: number): EngineOutput 
         call: callId(output.call, 'tool-result.call'),
         ...optional('output', output.output, 'tool-result.output', json(eventBytes)),
         ...optional('error', output.error, 'tool-result.error', wellFormed),
+        ...optional('files', output.files, 'tool-result.files', list(filePart)),
         ...optional('truncated', output.truncated, 'tool-result.truncated', isTrue),
         ...optional('denied', output.denied, 'tool-result.denied', isTrue),
       };
@@ -326,10 +348,8 @@ export const checkedRunInput = (value: unknown, eventBytes: number): RunInput =>
     role: choice('user', 'system')(input.role, 'input.role'),
     parts: list((given, field) => {
       const part = object(given, field);
-      return {
-        type: choice('text')(part.type, `${field}.type`),
-        text: wellFormed(part.text, `${field}.text`),
-      };
+      const type = choice('text', 'file')(part.type, `${field}.type`);
+      return type === 'file' ? filePart(part, field) : { type, text: wellFormed(part.text, `${field}.text`) };
     })(input.parts, 'input.parts'),
     ...optional('metadata', input.metadata, 'input.metadata', (given, field): JsonObject => {
       object(given, field);

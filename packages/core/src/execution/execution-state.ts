@@ -26,6 +26,10 @@ export class ExecutionState implements ExecutionSlot {
     return this.execution !== null;
   }
 
+  get files(): readonly string[] | undefined {
+    return this.execution?.files;
+  }
+
   get isBusy(): boolean {
     return this.attaching !== null || this.stopping !== null || this.stall !== null;
   }

@@ -72,6 +72,11 @@ export class Execution implements RunHost {
     return this.#controller.signal;
   }
 
+  /** The media types that the engine takes for this Worker. Absent if it takes no files. */
+  get files(): readonly string[] | undefined {
+    return this.#session?.files ?? this.#engine.capabilities.files;
+  }
+
   get driver(): RunDriver | null {
     return this.#driver;
   }

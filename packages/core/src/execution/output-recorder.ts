@@ -1,9 +1,11 @@
 import type { EngineOutput, Message, WithdrawnRun } from '../contracts/engine.ts';
 import { encodeEvent, type MessagePart, type NewEvent } from '../contracts/event.ts';
+import type { FilePart } from '../contracts/file.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import { type RunEnd, resolveAbout } from '../domain/decide.ts';
 import { type CurrentRun, stateAfter, type WorkerState } from '../domain/state.ts';
+import { filePart, storedFile } from '../domain/stored-files.ts';
 import type { CommitOptions } from '../journal/journal.ts';
 import type { Patience } from '../journal/patience.ts';
 import type { Commit, Decision } from '../journal/turn.ts';
@@ -160,7 +162,7 @@ export class OutputRecorder {
     const events: NewEvent[] = [];
     let open: Set<string> | null = null;
     for (const output of this.#group) {
-      const event = this.#event(output);
+      const event = withFiles(state, this.#event(output));
       if (event) events.push(event);
       if (event?.type === 'tool.called') open = this.#opened(open ?? new Set(run.calls), event.data.call);
       else if (event?.type === 'tool.finished') {
@@ -283,5 +285,26 @@ export class OutputRecorder {
     return { type: 'message.completed', run: this.#runId, data };
   }
 }
+
+/** Returns the complete reference to a file. @throws ENGINE_FAILED the file is not stored */
+const completed = (files: WorkerState['files'], part: FilePart): FilePart => {
+  if (storedFile(files, part.digest)) return filePart(files, part);
+  const message = 'The engine referred to a file that it had not stored';
+  throw new RuntimeError('ENGINE_FAILED', message, { details: { digest: part.digest } });
+};
+
+/** Returns an event of an engine with complete references to its files. @throws ENGINE_FAILED a file is not stored */
+const withFiles = ({ files }: WorkerState, event: NewEvent | null): NewEvent | null => {
+  if (event?.type === 'tool.finished' && event.data.files) {
+    const { data } = event;
+    return { ...event, data: { ...data, files: event.data.files.map((part) => completed(files, part)) } };
+  }
+  if (event?.type !== 'message.completed' || !event.data.parts.some(({ type }) => type === 'file'))
+    return event;
+  const parts = event.data.parts.map((part) =>
+    part.type === 'file' && 'digest' in part ? { id: part.id, ...completed(files, part) } : part,
+  );
+  return { ...event, data: { ...event.data, parts } };
+};
 
 const NOTHING = (): readonly NewEvent[] => [];

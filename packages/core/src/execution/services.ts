@@ -1,5 +1,6 @@
 import type { Clock } from '../contracts/clock.ts';
 import type { RunInput } from '../contracts/engine.ts';
+import type { FileContent, FileDescription, FilePart } from '../contracts/file.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Logger } from '../contracts/logger.ts';
@@ -26,6 +27,14 @@ export interface HistoryReader {
   history(worker: Worker, assertAttached: () => void): AsyncIterable<TranscriptItem>;
 }
 
+/** Stores and reads the files of Workers for engines. */
+export interface FileKeeper {
+  /** @throws as `EngineContext.putFile` */
+  put(worker: Worker, bytes: Uint8Array, description: FileDescription): Promise<FilePart>;
+  /** @throws FILE_NOT_FOUND · STORE_CORRUPT · STORE_UNAVAILABLE */
+  get(worker: Worker, digest: string): Promise<FileContent>;
+}
+
 /** Reads the inputs of runs from the log. */
 interface RunInputReader {
   /** @throws WORKER_DAMAGED the log does not have the input any more · as the store */
@@ -42,6 +51,7 @@ export interface ExecutionServices {
   readonly hooks: Hooks;
   readonly journal: Journal;
   readonly children: ChildCreator;
+  readonly files: FileKeeper;
   readonly reader: HistoryReader;
   readonly inputs: RunInputReader;
   /** The inputs of active runs. */

@@ -18,6 +18,7 @@ import {
   startNext,
   stop,
 } from '../domain/decide.ts';
+import { partsWithFiles } from '../domain/stored-files.ts';
 import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Decision } from '../journal/turn.ts';
@@ -93,6 +94,11 @@ export class Supervisor implements ExecutionOwner {
   /** True if an engine is attached to the Worker. */
   isAttached(worker: Worker): boolean {
     return findExecutionState(worker)?.isConnected === true;
+  }
+
+  /** The media types of the files that a Worker accepts now, and the name of its engine. */
+  filesOf({ state, live }: Worker): readonly [accepted: readonly string[] | undefined, engine: string] {
+    return [live?.execution?.files ?? this.#engines.get(state.engine)?.capabilities.files, state.engine];
   }
 
   /** Resolves when the stop in progress has ended, however it ended; null if the Worker is not being stopped. */
@@ -243,13 +249,14 @@ export class Supervisor implements ExecutionOwner {
     const { worker } = execution;
     const { hooks, journal } = this.#services;
     const runId = mintId('run');
-    const accepted = input && { ...input, inputId: mintId('input'), runId };
+    const ids = { inputId: mintId('input'), runId };
     const command = { type: 'run.begin', workerId: worker.workerId, worker: factsOf(worker), input } as const;
     await admitted(hooks.admit, command, () =>
       journal.commit(worker, (state) => {
         if (this.#isDraining) throw new RuntimeError('RUNTIME_STOPPING');
         if (execution.isFenced || findExecutionState(worker)?.execution !== execution)
           throw new RuntimeError('EXECUTION_LOST');
+        const accepted = input && { ...input, ...ids, parts: partsWithFiles(state.files, input.parts) };
         return beginRun(state, runId, accepted);
       }),
     );

@@ -66,7 +66,7 @@ class MemoryStore implements RuntimeStore {
   }
 
   async putBlob(log: string, name: string, body: Uint8Array): Promise<void> {
-    this.#log(log).blobs.set(name, body);
+    this.#log(log).blobs.set(name, Uint8Array.from(body));
   }
 
   async blob(log: string, name: string): Promise<Uint8Array | null> {

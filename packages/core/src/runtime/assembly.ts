@@ -1,5 +1,6 @@
 import { Bundles } from '../commands/bundles.ts';
 import { Creation } from '../commands/creation.ts';
+import { Files } from '../commands/files.ts';
 import { Inputs } from '../commands/inputs.ts';
 import { RunLog } from '../commands/run-log.ts';
 import { RunWaits } from '../commands/run-waits.ts';
@@ -156,12 +157,14 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
       return { workerId: worker.workerId };
     },
   };
+  const files = new Files({ ...options, journal, states: workers.states });
   const { claims, activeInputs, inFlight } = workers;
   const services = {
     ...options,
     runtimeId,
     journal,
     children,
+    files,
     reader: historyReader(reader, limits),
     inputs: new InputReader(reader),
     activeInputs,
@@ -198,6 +201,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
     streams,
     supervisor,
     creation,
+    files,
     inputs,
     runs,
     waits,

@@ -20,6 +20,7 @@ import { runtimeCapabilities } from '../contracts/capabilities.ts';
 import { type Clock, systemClock } from '../contracts/clock.ts';
 import type { Engine } from '../contracts/engine.ts';
 import { decodeEvent, type WorkerEvent } from '../contracts/event.ts';
+import type { FileContent, FileDescription, FilePart } from '../contracts/file.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import { type Limits, resolveLimits } from '../contracts/limits.ts';
@@ -105,7 +106,7 @@ const PROTOCOL = 1;
  *
  * @example
  * const echo = engine('echo', async function* (run) {
- *   yield { type: 'text', text: run.input?.parts.map((part) => part.text).join('') ?? '' };
+ *   yield { type: 'text', text: inputText(run.input) };
  * });
  * const runtime = await Runtime.start({ engines: [echo] });
  * await runtime.createWorker({ engine: 'echo', workerId: 'ada' });
@@ -433,6 +434,14 @@ export class Runtime implements ServedRuntime {
 
   async overview(workerId: string): ReturnType<Api.RuntimeApi['overview']> {
     return overviewOf(this.#worker(workerId));
+  }
+
+  async putFile(workerId: string, bytes: Uint8Array, description: FileDescription): Promise<FilePart> {
+    return this.#lifecycle.running().files.upload(this.#worker(workerId), bytes, description);
+  }
+
+  async getFile(workerId: string, digest: string): Promise<FileContent> {
+    return this.#lifecycle.opened().files.get(this.#worker(workerId), digest);
   }
 
   async putBundle(digest: string, bundle: JsonValue): Promise<Api.BundleInfo> {

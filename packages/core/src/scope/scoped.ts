@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
+import type { FileContent, FileDescription } from '../contracts/file.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Metric } from '../contracts/metric.ts';
@@ -227,6 +228,20 @@ class ScopedRuntime implements ServedRuntime {
   async overview(workerId: string): ReturnType<Api.RuntimeApi['overview']> {
     this.#assertSees('observe', workerId);
     return this.#runtime.overview(workerId);
+  }
+
+  async putFile(
+    workerId: string,
+    bytes: Uint8Array,
+    description: FileDescription,
+  ): ReturnType<Api.RuntimeApi['putFile']> {
+    this.#assertSees('operate', workerId);
+    return this.#runtime.putFile(workerId, bytes, description);
+  }
+
+  async getFile(workerId: string, digest: string): Promise<FileContent> {
+    this.#assertSees('observe', workerId);
+    return this.#runtime.getFile(workerId, digest);
   }
 
   async putBundle(digest: string, bundle: JsonValue): Promise<Api.BundleInfo> {

@@ -1,13 +1,14 @@
 import type { EngineCapabilities } from '../contracts/capabilities.ts';
-import type {
-  Answer,
-  DetachReason,
-  Engine,
-  EngineContext,
-  EngineOutput,
-  EngineSession,
-  Run,
-  RunInput,
+import {
+  type Answer,
+  type DetachReason,
+  type Engine,
+  type EngineContext,
+  type EngineOutput,
+  type EngineSession,
+  inputText,
+  type Run,
+  type RunInput,
 } from '../contracts/engine.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
@@ -46,7 +47,10 @@ export type ScriptedCall =
 export interface ScriptedEngineOptions {
   /** The engine's name. Default `"scripted"`. */
   readonly name?: string;
-  /** Default: placement `backendInternal`, access to the file system, tools `read` and `write`, requests. */
+  /**
+   * Default: placement `backendInternal`, access to the file system, tools `read` and `write`, images and plain text
+   * as files, requests.
+   */
   readonly capabilities?: EngineCapabilities;
 }
 
@@ -54,6 +58,7 @@ const CAPABILITIES: EngineCapabilities = {
   placement: 'backendInternal',
   access: { filesystem: true },
   tools: ['read', 'write'],
+  files: ['image/*', 'text/plain'],
   requests: true,
 };
 
@@ -75,8 +80,6 @@ const orAborted = (waited: Promise<void>, signal: AbortSignal | null): Promise<v
     waited.then(resolve, reject).finally(release);
   });
 };
-
-const textOf = (input: RunInput | null): string => input?.parts.map(({ text }) => text).join('') ?? '';
 
 /** The part of the engine that a session uses. */
 interface SessionHost {
@@ -145,6 +148,9 @@ class Session implements EngineSession, ScriptedSession {
           break;
         case 'create-child':
           children.push((await this.context.createChild(step.spec)).workerId);
+          break;
+        case 'call':
+          yield* this.#play(await step.call(run, this.context), run, answers, children);
           break;
         case 'lost':
           this.context.lost(step.error);
@@ -264,7 +270,7 @@ export class ScriptedEngine implements Engine {
   #stepsOf(run: Run, context: EngineContext): readonly ScriptStep[] {
     const { script } = this;
     if (typeof script === 'function') return script(run, context);
-    const text = textOf(run.input);
+    const text = inputText(run.input);
     const steps = Object.hasOwn(script, text) ? script[text] : undefined;
     if (!steps) throw new TypeError(`The script has no steps for ${JSON.stringify(text)}`);
     return steps;

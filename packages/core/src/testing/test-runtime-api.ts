@@ -3,6 +3,7 @@ import { capabilityTests } from './api/capabilities.ts';
 import type { Contract } from './api/contract.ts';
 import { creatingTests } from './api/creating.ts';
 import { cursorTests } from './api/cursors.ts';
+import { fileTests } from './api/files.ts';
 import type { LackingApiCapabilities, RuntimeApiHarness } from './api/harness.ts';
 import { inputTests } from './api/inputs.ts';
 import { listingTests } from './api/listing.ts';
@@ -54,6 +55,7 @@ export const testRuntimeApi = (
   bundleTests(contract);
   listingTests(contract);
   inputTests(contract);
+  fileTests(contract);
   waitingTests(contract);
   updatingTests(contract);
   requestTests(contract);

@@ -26,6 +26,8 @@ const blue = { team: 'blue' };
 const red = { team: 'red' };
 const BLUE: Partial<Scope> = { workers: [blue], stamp: blue };
 
+const BYTES = Buffer.from('the bytes of a file');
+
 const question: Question = { kind: 'question', prompt: 'Well?', options: ['yes'] };
 
 /** Every call about one Worker. */
@@ -46,6 +48,8 @@ const callsAbout = (api: RuntimeApi, workerId: string): Readonly<Record<string, 
   'events after a cursor': () => api.events(workerId, { after: 'nonsense' }),
   transcript: () => api.transcript(workerId),
   overview: () => api.overview(workerId),
+  putFile: () => api.putFile(workerId, BYTES, { mediaType: 'text/plain' }),
+  getFile: () => api.getFile(workerId, `sha256-${'0'.repeat(64)}`),
   observe: async () => {
     for await (const _ of api.observe(workerId)) return;
   },
@@ -98,6 +102,30 @@ export const testScope = (test: TestFunction, makeHarness: () => Promise<ScopeHa
           );
         t.deepEqual(await scene.log(workerId), before);
       }
+    },
+  );
+
+  contract(
+    'P31: the files of a Worker outside of the scope cannot be read, also by their digests',
+    async (t, scene) => {
+      const api = await scene.as(BLUE);
+      await scene.create({ workerId: 'own', labels: blue });
+      await scene.create({ workerId: 'foreign', labels: red });
+      const file = await scene.api.putFile('foreign', BYTES, { mediaType: 'text/plain' });
+      await scene.refuses('WORKER_NOT_FOUND', 'the file of the other Worker', () =>
+        api.getFile('foreign', file.digest),
+      );
+      await scene.refuses('FILE_NOT_FOUND', 'its digest in an own Worker', () =>
+        api.getFile('own', file.digest),
+      );
+      await scene.refuses('FILE_NOT_FOUND', 'an input with its digest', () =>
+        api.sendInput('own', { parts: [file] }),
+      );
+      // the media type that the other Worker has for the same bytes is not revealed either
+      const own = await api.putFile('own', BYTES, { mediaType: 'image/png' });
+      t.deepEqual([own.digest, own.mediaType], [file.digest, 'image/png']);
+      await scene.api.updateWorker('foreign', { labels: blue });
+      t.is((await api.getFile('foreign', file.digest)).mediaType, 'text/plain');
     },
   );
 
@@ -347,6 +375,9 @@ export const testScope = (test: TestFunction, makeHarness: () => Promise<ScopeHa
       await scene.refuses('FORBIDDEN', 'a creation', () => api.createWorker({ engine: scene.engine.name }));
       await scene.refuses('FORBIDDEN', 'an input', () => api.sendInput(workerId, { text: 'hello' }));
       await scene.refuses('FORBIDDEN', 'a stop', () => api.stopWorker(workerId));
+      await scene.refuses('FORBIDDEN', 'a file', () =>
+        api.putFile(workerId, BYTES, { mediaType: 'image/png' }),
+      );
     }
     for (const api of [observer, operator])
       await scene.refuses('FORBIDDEN', 'an answer', () =>

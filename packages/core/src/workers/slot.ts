@@ -10,6 +10,8 @@ export interface Slot {
 export interface ExecutionSlot extends Slot {
   /** True while an engine is attached. */
   readonly isConnected: boolean;
+  /** The media types that the attached execution takes. Undefined without one, or if it takes no files. */
+  readonly files: readonly string[] | undefined;
   /** The error that keeps queued inputs from running; null if nothing does. */
   readonly blockedBy: RunError | null;
 }

@@ -56,7 +56,7 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
 
 export const detailOf = (worker: Worker, runtimeId: string, engine: Engine | undefined): WorkerDetail => ({
   ...summaryOf(worker, runtimeId),
-  capabilities: workerCapabilities(engine?.capabilities, worker.state.tools),
+  capabilities: workerCapabilities(engine?.capabilities, worker.state.tools, worker.live?.execution?.files),
   tools: worker.state.tools,
   claims: worker.state.claims,
   profile: worker.state.profile,

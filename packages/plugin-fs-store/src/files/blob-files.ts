@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
-import type { Disk } from '../disk/disk.ts';
+import { type Disk, writeFully } from '../disk/disk.ts';
 import { errnoOf, withDiskFailure } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
 import { idOfFileName } from '../layout/file-name.ts';
@@ -24,14 +26,17 @@ export class BlobFiles {
   /** Writes a blob, unless it is there. @throws INVALID_REQUEST the name is not valid · STORE_FULL · STORE_UNAVAILABLE */
   async put(log: string, name: string, body: Uint8Array): Promise<void> {
     if (!NAME.test(name)) throw new RuntimeError('INVALID_REQUEST', 'The name of a blob is not valid');
-    const { blobs } = this.#layout;
+    const directory = this.#layout.blobsOf(log);
     await withDiskFailure(() =>
       this.#writes.run(async () => {
         const path = this.#layout.blob(log, name);
-        if ((await this.#disk.size(path)) === body.length) return;
-        await this.#disk.makeDirectory(this.#layout.blobsOf(log));
-        await this.#disk.syncDirectory(blobs);
-        await this.#disk.replace(path, [body]);
+        if ((await this.#disk.size(path)) !== body.length) {
+          await this.#disk.makeDirectory(directory);
+          await this.#write(path, body);
+        }
+        // also for a blob that is there: a process that was killed may not have synced its name
+        await this.#disk.syncDirectory(directory);
+        await this.#disk.syncDirectory(this.#layout.blobs);
       }),
     );
   }
@@ -56,11 +61,31 @@ export class BlobFiles {
     await this.#writes.run(() => this.#disk.remove(this.#layout.blobsOf(log))).catch(() => {});
   }
 
-  /** Deletes the blobs of logs that do not exist, left by a process that ended before it deleted them. */
+  /** Deletes what an earlier process has left: writes that it did not complete, and the blobs of logs that do not exist. */
   async removeOthers(exists: (log: string) => boolean): Promise<void> {
-    for (const name of await this.#disk.list(this.#layout.blobs)) {
+    const { incoming, blobs } = this.#layout;
+    for (const name of await this.#disk.list(incoming)) await this.#disk.remove(join(incoming, name));
+    for (const name of await this.#disk.list(blobs)) {
       const log = idOfFileName(name);
       if (log !== null && !exists(log)) await this.remove(log);
+    }
+  }
+
+  /** Writes and syncs a file elsewhere, and then gives it its name, so that no reader and no later process sees a part of it. */
+  async #write(path: string, body: Uint8Array): Promise<void> {
+    const temporary = join(this.#layout.incoming, randomUUID());
+    try {
+      const file = await this.#disk.open(temporary, 'replace');
+      try {
+        await writeFully(this.#disk, file, body, 0);
+        await this.#disk.sync(file);
+      } finally {
+        await this.#disk.close(file);
+      }
+      await this.#disk.rename(temporary, path);
+    } catch (error) {
+      await this.#disk.remove(temporary).catch(() => {});
+      throw error;
     }
   }
 }

@@ -21,6 +21,7 @@ export class Layout {
   readonly bundles: string;
   readonly blobs: string;
   readonly plugins: string;
+  readonly incoming: string;
   readonly trash: string;
   readonly rescued: string;
 
@@ -35,6 +36,7 @@ export class Layout {
     this.bundles = join(root, 'bundles');
     this.blobs = join(root, 'blobs');
     this.plugins = join(root, 'plugins');
+    this.incoming = join(root, 'incoming');
     this.trash = join(root, 'trash');
     this.rescued = join(root, 'rescued');
   }

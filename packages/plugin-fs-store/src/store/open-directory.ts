@@ -48,8 +48,8 @@ const isUnused = async (disk: Disk, layout: Layout, identity: FoundIdentity): Pr
 };
 
 const makeDirectories = async (disk: Disk, layout: Layout): Promise<void> => {
-  for (const path of [layout.wal, layout.workers, layout.bundles, layout.blobs, layout.plugins, layout.trash])
-    await disk.makeDirectory(path);
+  const { wal, workers, bundles, blobs, incoming, plugins, trash } = layout;
+  for (const path of [wal, workers, bundles, blobs, incoming, plugins, trash]) await disk.makeDirectory(path);
   await disk.syncDirectory(layout.root);
 };
 

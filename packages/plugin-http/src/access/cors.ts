@@ -5,7 +5,7 @@ const ALLOWED_HEADERS =
   'authorization, content-type, idempotency-key, last-event-id, prefer, traceparent, x-request-id';
 /** The response headers that such a page may read. */
 const EXPOSED_HEADERS =
-  'idempotent-replayed, location, page-as-of, page-gaps, page-next, retry-after, runtime-id, x-request-id';
+  'file-media-type, idempotent-replayed, location, page-as-of, page-gaps, page-next, retry-after, runtime-id, x-request-id';
 
 /** Sets the headers that let a page of this origin read the answer. */
 export const allowOrigin = (reply: FastifyReply, origin: string): void => {

@@ -7,7 +7,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 };
 
 const MESSAGES: Readonly<Record<string, string>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'Send the body as application/json',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'Send the body as application/json, and a file with its own media type',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The length of the body differs from Content-Length',
   FST_ERR_CTP_INVALID_JSON_BODY: 'The body is not valid JSON',
   FST_ERR_BAD_URL: 'The URL is not valid',

@@ -16,6 +16,8 @@ export interface RouteContext {
   readonly connections: ConnectionLimit;
   /** Reads pages, a limited number at once. */
   readonly reads: Reads;
+  /** Notes that a body has arrived, for a route that parses its bodies itself. */
+  readonly bodyArrived: (request: FastifyRequest, bytes: number) => void;
 }
 
 /**
@@ -38,6 +40,8 @@ declare module 'fastify' {
     readonly query?: readonly string[];
     /** True if the route also works while the runtime is not ready. */
     readonly isAlwaysServed?: boolean;
+    /** True if its bodies are files, which have a limit of their own. */
+    readonly isFile?: boolean;
     /** Set for a route that streams: a transient error becomes a closing frame, never an error status. */
     readonly closing?: Closing;
   }

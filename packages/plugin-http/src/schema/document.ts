@@ -75,14 +75,18 @@ const sequenceOf = (type: string, item: string, openapi: OpenApiVersion): JsonSc
       : { schema: { type: 'string', contentMediaType: type, contentSchema: arrayOf(ref(item)) } },
 });
 
+/** The schema of bytes. `format` is how generators of clients recognize them. */
+const BYTES: JsonSchema = { type: 'string', format: 'binary' };
+
 const contentOf = (
-  { json, page, frames, lines = page, text }: SuccessAnswer,
+  { json, page, frames, lines = page, bytes = [], text }: SuccessAnswer,
   openapi: OpenApiVersion,
 ): JsonSchema => ({
   ...(json !== undefined && { [JSON_TYPE]: { schema: ref(json) } }),
   ...(page !== undefined && { [JSON_TYPE]: { schema: pageOf(page) } }),
   ...(lines !== undefined && sequenceOf(NDJSON_TYPE, lines, openapi)),
   ...(frames !== undefined && sequenceOf(SSE_TYPE, frames, openapi)),
+  ...Object.fromEntries(bytes.map((type) => [type, { schema: BYTES }])),
   ...(text !== undefined && { [text]: { schema: { type: 'string' } } }),
 });
 
@@ -178,8 +182,11 @@ const operationOf = (
     parameters: parametersOf(route, operation, bounds),
     ...(request && {
       requestBody: {
-        required: request.isRequired,
-        content: { [JSON_TYPE]: { schema: ref(request.schema) } },
+        required: request === 'bytes' || request.isRequired,
+        content:
+          request === 'bytes'
+            ? { '*/*': { schema: BYTES } }
+            : { [JSON_TYPE]: { schema: ref(request.schema) } },
       },
     }),
     responses: {

@@ -1,4 +1,11 @@
-import type { EventData, EventType, MessagePart, RequestOption, TextPart } from '@worker-runtime/core';
+import type {
+  EventData,
+  EventType,
+  FilePart,
+  MessagePart,
+  RequestOption,
+  TextPart,
+} from '@worker-runtime/core';
 import type { EventKey, ToolCallDetails } from '@worker-runtime/core/plugin-kit';
 import {
   anyJson,
@@ -21,6 +28,7 @@ import {
   string,
   union,
 } from './json-schema.ts';
+import { digest } from './request-bodies.ts';
 
 const key = object<EventKey>({ value: string, digest: string });
 const opaque = described(anyJson, 'Data that only the engine understands. Transcripts do not show it.');
@@ -87,6 +95,7 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   ),
   'history.started': object<EventData['history.started']>({}),
   'execution.recorded': object<EventData['execution.recorded']>({ value: anyJson }),
+  'file.stored': object<EventData['file.stored']>({ digest, mediaType: string, sizeBytes: count }),
   'input.accepted': object<EventData['input.accepted']>(
     { input: string, role: enumOf('user', 'system'), parts: arrayOf(ref('InputPart')), queued: boolean },
     { key, metadata: anyObject, messageId: string, traceparent: string, actor },
@@ -112,7 +121,13 @@ const DATA: Readonly<Record<EventType, JsonSchema>> = {
   ),
   'tool.finished': object<EventData['tool.finished']>(
     { call: string },
-    { output: anyJson, error: string, truncated: constTrue, denied: constTrue },
+    {
+      output: anyJson,
+      error: string,
+      files: arrayOf(ref('FilePart')),
+      truncated: constTrue,
+      denied: constTrue,
+    },
   ),
   'request.opened': object<EventData['request.opened']>(
     {
@@ -163,6 +178,18 @@ const NAMES: Readonly<Record<string, string>> = Object.fromEntries(
 
 type PartOf<Type extends MessagePart['type']> = Extract<MessagePart, { readonly type: Type }>;
 
+/** A file of a message. Those of earlier versions have a URL instead of a digest. */
+export interface MessageFile extends Partial<Pick<FilePart, 'digest' | 'sizeBytes' | 'name'>> {
+  readonly id: string;
+  readonly type: 'file';
+  readonly mediaType: string;
+  readonly url?: string;
+}
+export const url = described(
+  string,
+  'Only in logs of earlier versions, instead of `digest` and `sizeBytes`.',
+);
+
 /** The schemas of durable events. */
 export const eventSchemas: Schemas = {
   WorkerEvent: {
@@ -179,8 +206,16 @@ export const eventSchemas: Schemas = {
   ...Object.fromEntries(
     Object.entries(DATA).map(([type, data]) => [NAMES[type], eventOf(constant(type), data)]),
   ),
-  InputPart: object<TextPart>({ type: constant('text'), text: string }),
-  MessagePart: union('type', { text: 'TextPart', reasoning: 'ReasoningPart', file: 'FilePart' }),
+  InputPart: union('type', { text: 'InputText', file: 'FilePart' }),
+  InputText: object<TextPart>({ type: constant('text'), text: string }),
+  FilePart: described(
+    object<FilePart>(
+      { type: constant('file'), digest, mediaType: string, sizeBytes: count },
+      { name: string },
+    ),
+    'A file by reference. `getFile` returns the bytes.',
+  ),
+  MessagePart: union('type', { text: 'TextPart', reasoning: 'ReasoningPart', file: 'MessageFile' }),
   TextPart: object<PartOf<'text'>>({ id: string, type: constant('text'), text: string }, { opaque }),
   ReasoningPart: object<PartOf<'reasoning'>>(
     { id: string, type: constant('reasoning'), text: string },
@@ -190,8 +225,8 @@ export const eventSchemas: Schemas = {
     { id: string, label: string },
     { kind: enumOf('allow-once', 'allow-always', 'reject-once', 'reject-always') },
   ),
-  FilePart: object<PartOf<'file'>>(
-    { id: string, type: constant('file'), mediaType: string, url: string },
-    { name: string },
+  MessageFile: object<MessageFile>(
+    { id: string, type: constant('file'), mediaType: string },
+    { digest, sizeBytes: count, name: string, url },
   ),
 };

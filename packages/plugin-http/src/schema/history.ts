@@ -11,7 +11,7 @@ import type {
 } from '@worker-runtime/core';
 import type { ModelUsage, RunEndPart } from '@worker-runtime/core/plugin-kit';
 import { cursor } from './cursor.ts';
-import { toolCallDetails } from './events.ts';
+import { type MessageFile, toolCallDetails, url } from './events.ts';
 import {
   anyJson,
   arrayOf,
@@ -31,6 +31,7 @@ import {
   string,
   union,
 } from './json-schema.ts';
+import { digest } from './request-bodies.ts';
 
 const usage: Readonly<Record<keyof ModelUsage, JsonSchema>> = {
   inputTokens: count,
@@ -42,6 +43,8 @@ const usage: Readonly<Record<keyof ModelUsage, JsonSchema>> = {
 
 type ToolPartOf<Type extends ToolPart['type']> = Extract<ToolPart, { readonly type: Type }>;
 const shownText = enumOf('text', 'reasoning');
+
+type TranscriptFile = Omit<MessageFile, 'id'> & { readonly id?: string };
 
 /** The schemas of views of a log, and of text in progress. */
 export const historySchemas: Schemas = {
@@ -63,7 +66,7 @@ export const historySchemas: Schemas = {
   TranscriptPart: union('type', {
     text: 'TranscriptText',
     reasoning: 'ReasoningPart',
-    file: 'FilePart',
+    file: 'TranscriptFile',
     'tool-call': 'ToolCall',
     'tool-result': 'ToolResult',
     'run-end': 'RunEnd',
@@ -72,13 +75,23 @@ export const historySchemas: Schemas = {
     { type: constant('text'), text: string },
     { id: described(string, 'Only in a message.') },
   ),
+  TranscriptFile: object<TranscriptFile>(
+    { type: constant('file'), mediaType: string },
+    { id: described(string, 'Only in a message.'), digest, sizeBytes: count, name: string, url },
+  ),
   ToolCall: object<Omit<ToolPartOf<'tool-call'>, 'opaque'>>(
     { type: constant('tool-call'), call: string, name: string, input: anyJson },
     toolCallDetails,
   ),
   ToolResult: object<ToolPartOf<'tool-result'>>(
     { type: constant('tool-result'), call: string },
-    { output: anyJson, error: string, truncated: constTrue, denied: constTrue },
+    {
+      output: anyJson,
+      error: string,
+      files: arrayOf(ref('FilePart')),
+      truncated: constTrue,
+      denied: constTrue,
+    },
   ),
   RunEnd: object<RunEndPart>(
     { type: constant('run-end'), outcome: enumOf('failed', 'cancelled', 'interrupted') },

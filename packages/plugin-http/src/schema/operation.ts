@@ -5,6 +5,7 @@ import type { PARAMETERS, RESPONSE_HEADERS } from './parameters.ts';
 /** The groups of operations, with their descriptions. */
 export const TAGS = {
   Workers: 'Create, read, change, stop, resume and delete Workers.',
+  Files: 'Files of a Worker, addressed by the digest of their bytes.',
   Runs: 'Send inputs to a Worker, wait for its runs, cancel them, and answer their requests.',
   History: 'Read the log of a Worker, and the views of it.',
   Bundles: 'Config bundles, addressed by the digest of their content.',
@@ -22,6 +23,8 @@ export interface SuccessAnswer {
   readonly frames?: string;
   /** The line of an NDJSON stream. */
   readonly lines?: string;
+  /** The media types of a response of bytes. */
+  readonly bytes?: readonly string[];
   /** The media type of a text response. */
   readonly text?: string;
   readonly headers?: readonly (keyof typeof RESPONSE_HEADERS)[];
@@ -38,7 +41,8 @@ export interface Operation {
   /** The kind of the cursors in its parameters. */
   readonly cursor?: CursorKind;
   readonly headers?: readonly (keyof typeof PARAMETERS.header)[];
-  readonly request?: { readonly schema: string; readonly isRequired: boolean };
+  /** The body: JSON of a schema, or bytes of any type. */
+  readonly request?: { readonly schema: string; readonly isRequired: boolean } | 'bytes';
   readonly answers: Readonly<Record<number, SuccessAnswer>>;
   /** True if only servers of several runtimes have the route. */
   readonly isOfSeveral?: boolean;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '@worker-runtime/core';
+import { BYTES_TYPE, SHOWN_TYPES } from '../wire/served-type.ts';
 import type { Operation, SuccessAnswer } from './operation.ts';
 
 const COMMIT_ERRORS: readonly ErrorCode[] = ['STORE_UNAVAILABLE', 'STORE_FULL'];
@@ -176,6 +177,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'CONFIG_UNSUPPORTED',
       'PROFILE_INVALID',
       'BUNDLE_NOT_FOUND',
+      'FILE_NOT_FOUND',
       'BUNDLE_DIGEST_MISMATCH',
       'TOOL_UNKNOWN',
       'CLAIM_CONFLICT',
@@ -283,11 +285,42 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'WORKER_STOPPED',
       'WORKER_DAMAGED',
       'ENGINE_UNAVAILABLE',
+      'FILE_NOT_FOUND',
+      'OPERATION_UNSUPPORTED',
       'LIMIT_REACHED',
       'LIMIT_TOO_LARGE',
       ...KEY_ERRORS,
       ...COMMIT_ERRORS,
     ],
+  },
+  'POST /v1/runtimes/:r/workers/:w/files': {
+    id: 'putFile',
+    tag: 'Files',
+    summary: 'Stores a file of a Worker, for inputs that refer to it',
+    description:
+      'The body is the file, and `Content-Type` is its media type. The response is the part by which an input refers to the file. The same bytes are stored once: a repeated upload returns the media type of the first one.',
+    request: 'bytes',
+    answers: {
+      200: {
+        json: 'FilePart',
+        links: linksTo('$request.path.w', ['getFile'], { digest: '$response.body#/digest' }),
+      },
+    },
+    errors: [...WORKER_ERRORS, 'WORKER_STOPPED', 'WORKER_DAMAGED', 'LIMIT_REACHED', ...COMMIT_ERRORS],
+  },
+  'GET /v1/runtimes/:r/workers/:w/files/:digest': {
+    id: 'getFile',
+    tag: 'Files',
+    summary: 'Returns a file of a Worker: one of an upload, of a message or of a tool',
+    description:
+      'Only types that run nothing in a browser are served as themselves, every other one as `application/octet-stream`. `File-Media-Type` has the type in each case.',
+    answers: {
+      200: {
+        bytes: [...SHOWN_TYPES, BYTES_TYPE],
+        headers: ['File-Media-Type', 'Content-Disposition', 'Content-Security-Policy'],
+      },
+    },
+    errors: [...WORKER_ERRORS, 'FILE_NOT_FOUND', 'STORE_CORRUPT', 'STORE_UNAVAILABLE'],
   },
   'POST /v1/runtimes/:r/workers/:w/cancel': {
     id: 'cancelRun',

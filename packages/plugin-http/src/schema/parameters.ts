@@ -2,7 +2,7 @@ import { EVENT_TYPES } from '@worker-runtime/core/views';
 import { type Bounds, bound } from './bounds.ts';
 import { type CursorKind, cursorOf } from './cursor.ts';
 import { arrayOf, enumOf, type JsonSchema, string } from './json-schema.ts';
-import { digest, workerId } from './request-bodies.ts';
+import { digest, fileName, workerId } from './request-bodies.ts';
 
 export interface Parameter {
   readonly schema: (bounds: Bounds, cursors: CursorKind) => JsonSchema;
@@ -33,7 +33,8 @@ export const PARAMETERS = {
     name: { schema: () => string, description: 'The name of the plugin resource.' },
     digest: {
       schema: () => digest,
-      description: '`sha256-` followed by the hex digest of the canonical JSON (RFC 8785).',
+      description:
+        '`sha256-` followed by the hex digest of the bytes of a file, or of the canonical JSON (RFC 8785) of a bundle.',
     },
   },
   query: {
@@ -87,6 +88,7 @@ export const PARAMETERS = {
       schema: () => enumOf('3.1', '3.2'),
       description: 'The version of OpenAPI. Default `3.1`; only `3.2` describes the items of streams.',
     },
+    name: { schema: () => fileName, description: 'The name of the file for people, without a path.' },
     deltas: {
       schema: () => enumOf('0', '1'),
       description: '`0` omits the text of messages in progress from a stream. A page never has it.',
@@ -118,6 +120,9 @@ export const PARAMETERS = {
 /** The headers of responses. */
 export const RESPONSE_HEADERS = {
   'X-Request-Id': 'The id of this request in the log of the operator.',
+  'File-Media-Type': 'The media type of the file, also if it is served as bytes.',
+  'Content-Disposition': 'Always `attachment`.',
+  'Content-Security-Policy': 'A policy that blocks everything.',
   Location: 'The path of the new Worker.',
   'Idempotent-Replayed': '`true` if this is the answer of an earlier request with the same key.',
   'Preference-Applied': 'The wait that was applied, as `wait=N`.',

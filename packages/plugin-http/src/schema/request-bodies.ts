@@ -2,11 +2,13 @@ import type {
   BundleRef,
   Claim,
   CreateWorker,
+  FileReference,
   RequestResponse,
   TextPart,
   UpdateWorker,
   WorkerInput,
 } from '@worker-runtime/core';
+import { MEDIA_TYPE_PATTERN } from '@worker-runtime/core/plugin-kit';
 import { atMostBytes, type Bounds, bound } from './bounds.ts';
 import {
   anyJson,
@@ -14,6 +16,7 @@ import {
   arrayOf,
   closed,
   constant,
+  count,
   described,
   enumOf,
   type JsonSchema,
@@ -21,6 +24,7 @@ import {
   object,
   ref,
   type Schemas,
+  union,
 } from './json-schema.ts';
 
 /** The id of a Worker, as a caller may choose it. */
@@ -38,6 +42,12 @@ const whenInterrupted = described(
   enumOf('stop', 'continue'),
   'The fate of a run that was active when the runtime ended or crashed: it ends as `interrupted`, or the next start continues it. Default `stop`.',
 );
+/** The name of a file: no path and no control characters. */
+export const fileName: JsonSchema = {
+  type: 'string',
+  pattern: '^(?!\\.{1,2}$)[^/\\\\\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]{1,255}$',
+};
+export const mediaType: JsonSchema = { type: 'string', pattern: MEDIA_TYPE_PATTERN.source };
 const nonEmptyText: JsonSchema = { type: 'string', minLength: 1 };
 
 /** A component of a resource path: neither empty, nor `.` or `..`. */
@@ -71,16 +81,26 @@ const inputs = (bounds: Bounds): Schemas => {
       'The id that the system of the caller has for this message.',
     ),
   };
-  const part = closed(object<TextPart>({ type: constant('text'), text: nonEmptyText }));
   return {
     // no discriminator: the two forms have different fields, and neither accepts a field of the other
     WorkerInput: {
       oneOf: [ref('TextInput'), ref('PartsInput')],
       description: `Either \`text\` or \`parts\`, ${atMostBytes(bounds, 'inputBytes')}.`,
     },
+    NewPart: union('type', { text: 'NewText', file: 'FileReference' }),
+    NewText: closed(object<TextPart>({ type: constant('text'), text: nonEmptyText })),
+    FileReference: described(
+      closed(
+        object<FileReference>(
+          { type: constant('file'), digest },
+          { name: fileName, mediaType, sizeBytes: { ...count, maximum: Number.MAX_SAFE_INTEGER } },
+        ),
+      ),
+      'A file that was stored with `putFile`, whose response can be used as it is.',
+    ),
     TextInput: closed(object<InputOf<'text'>>({ text: nonEmptyText }, options)),
     PartsInput: closed(
-      object<InputOf<'parts'>>({ parts: arrayOf(part, { minItems: 1, maxItems: 64 }) }, options),
+      object<InputOf<'parts'>>({ parts: arrayOf(ref('NewPart'), { minItems: 1, maxItems: 64 }) }, options),
     ),
   };
 };

@@ -134,6 +134,9 @@ export const workerSchemas: Schemas = {
       worktree: boolean,
     }),
     tools: object<Capabilities['tools']>({ available: names }),
+    files: object<Capabilities['files']>({
+      accepted: described(names, 'The media types of the files that inputs may have, such as `image/*`.'),
+    }),
     operations: object<Capabilities['operations']>({
       requests: boolean,
       resume: boolean,

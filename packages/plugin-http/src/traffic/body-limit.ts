@@ -1,6 +1,22 @@
+import { type Readable, Transform } from 'node:stream';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type ByteTotal, Transfer } from './byte-total.ts';
+
+/** The limit of the body of a request, by its name in the options or in `Limits`. */
+interface BodyLimit {
+  readonly limit: string;
+  readonly value: number;
+}
+
+/** Returns the limit of the body of a request. The runtimes of a server may have different limits of a file. */
+const bodyLimitOf = ({ routeOptions, served }: FastifyRequest, bodyBytes: number): BodyLimit =>
+  routeOptions.config.isFile
+    ? { limit: 'fileBytes', value: served.limits.fileBytes }
+    : { limit: 'bodyBytes', value: bodyBytes };
+
+const tooLarge = (limit: BodyLimit): RuntimeError =>
+  new RuntimeError('PAYLOAD_TOO_LARGE', undefined, { details: { ...limit } });
 
 /** Returns the bytes that the body of a request may have; 0 if the request has no body. */
 const announcedBytes = ({ headers }: FastifyRequest, bodyBytes: number): number =>
@@ -18,9 +34,14 @@ export const limitBodies = (
 ): void => {
   app.decorateRequest('bodyTransfer', null);
   app.addHook('preParsing', (request, reply, payload, done) => {
-    const bytes = announcedBytes(request, bodyBytes);
-    // a larger body is refused without being read
-    if (bytes === 0 || bytes > bodyBytes) return done(null, payload);
+    const limit = bodyLimitOf(request, bodyBytes);
+    const bytes = announcedBytes(request, limit.value);
+    if (bytes === 0) return done(null, payload);
+    if (bytes > limit.value) {
+      // refused without being read, so the connection cannot be used again
+      reply.header('connection', 'close');
+      return done(tooLarge(limit));
+    }
     if (!bodies.hasRoom(bytes)) {
       return done(
         new RuntimeError('LIMIT_REACHED', 'Too many requests with bodies are in progress', {
@@ -34,8 +55,26 @@ export const limitBodies = (
     bodies.hold(transfer, bytes);
     request.bodyTransfer = transfer;
     reply.raw.once('close', () => bodies.release(transfer));
-    return done(null, payload);
+    if (!request.routeOptions.config.isFile || request.headers['content-length'] !== undefined)
+      return done(null, payload);
+    const close = (): unknown => reply.header('connection', 'close');
+    return done(null, limited(payload as Readable, limit, close));
   });
+};
+
+/** Returns a body whose length is not known in advance, and which fails at its limit. */
+const limited = (body: Readable, limit: BodyLimit, refused: () => void): Transform => {
+  let received = 0;
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      received += chunk.length;
+      if (received <= limit.value) return done(null, chunk);
+      refused();
+      return done(tooLarge(limit));
+    },
+  });
+  body.once('error', (error) => counted.destroy(error));
+  return body.pipe(counted);
 };
 
 /** Notes that a body has arrived. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type EngineContext, type Run, type RunInput, RuntimeError } from '@worker-runtime/core';
+import { type EngineContext, inputText, type Run, type RunInput, RuntimeError } from '@worker-runtime/core';
 import type { PodFeed } from '../link/pod-feed.ts';
 import { type CommittedRun, splitRuns } from '../log/committed-run.ts';
 import type { ConversationItem } from '../log/conversation-item.ts';
@@ -120,7 +120,7 @@ export class OtherRuns {
     const begun = this.#inputOf(next);
     const isNext =
       input && begun
-        ? input.metadata?.origin === FROM_POD.origin && input.parts[0]?.text === begun.parts[0]?.text
+        ? input.metadata?.origin === FROM_POD.origin && inputText(input) === inputText(begun)
         : !input && !begun;
     return isNext ? (this.#queue.shift() ?? null) : null;
   }

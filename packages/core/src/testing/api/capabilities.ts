@@ -45,6 +45,8 @@ export const capabilityTests = (contract: Contract): void => {
       for (const tool of offered.tools ?? [])
         t.true(summary.capabilities.tools.available.includes(tool), tool);
       t.is(summary.capabilities.operations.requests, true);
+      for (const type of offered.files ?? [])
+        t.true(summary.capabilities.files.accepted.includes(type), type);
 
       const none = await scene.create();
       const some = await scene.create({ tools: ['write'] });
@@ -55,6 +57,7 @@ export const capabilityTests = (contract: Contract): void => {
         scene.engine.sessions.map(({ context }) => context.tools),
         [[], ['write']],
       );
+      t.deepEqual((await capabilitiesOf(none)).files, { accepted: [...(offered.files ?? [])].sort() });
       t.deepEqual((await capabilitiesOf(none)).access, {
         filesystem: true,
         shell: false,
@@ -72,6 +75,7 @@ export const capabilityTests = (contract: Contract): void => {
         placement: { backendInternal: false, localProcess: false, remoteHost: true },
         access: { filesystem: false, shell: false, git: false, worktree: false },
         tools: { available: [] },
+        files: { accepted: [] },
         operations: { requests: false, resume: true, continue: false },
       });
       await scene.refuses('TOOL_UNKNOWN', 'a withdrawn tool', () => scene.create({ tools: ['write'] }));

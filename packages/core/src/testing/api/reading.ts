@@ -48,11 +48,12 @@ export const createWithHistory = async (scene: Scene, workerId = 'with-history')
         { type: 'usage', inputTokens: 100, outputTokens: 200 },
       ],
       {
-        type: 'message',
-        parts: [
-          { type: 'text', text: 'done' },
-          { type: 'file', mediaType: 'text/plain', url: 'data:,x', name: 'x.txt' },
-        ],
+        type: 'call',
+        call: async (_run, context) => {
+          const description = { mediaType: 'text/plain', name: 'x.txt' };
+          const file = await context.putFile(Buffer.from('x'), description);
+          return [{ type: 'message', parts: [{ type: 'text', text: 'done' }, file] }];
+        },
       },
     ],
     fail: [

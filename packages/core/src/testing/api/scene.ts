@@ -1,4 +1,5 @@
 import type { Cursor } from '../../contracts/cursor.ts';
+import { inputText } from '../../contracts/engine.ts';
 import type { EventType, WorkerEvent } from '../../contracts/event.ts';
 import type {
   CreateWorker,
@@ -54,7 +55,7 @@ export class Scene {
   /** Sets the engine's steps for inputs with these texts. The engine answers any other input with a message. */
   plays(script: Readonly<Record<string, readonly ScriptStep[]>>): void {
     this.engine.script = ({ input }) => {
-      const text = input?.parts.map((part) => part.text).join('') ?? '';
+      const text = inputText(input);
       return (Object.hasOwn(script, text) ? script[text] : undefined) ?? defaultSteps(text);
     };
   }

@@ -34,6 +34,11 @@ export type ScriptStep =
   | { readonly type: 'begin-run'; readonly input?: RunInput }
   /** Calls `createChild` of the context. The child's id is added to `ScriptedRun.children`. */
   | { readonly type: 'create-child'; readonly spec: CreateWorker }
+  /** Awaits a function, such as one that stores a file, and continues with the steps that it resolves with. */
+  | {
+      readonly type: 'call';
+      readonly call: (run: Run, context: EngineContext) => Promise<readonly ScriptStep[]>;
+    }
   /** Calls `lost` of the context. */
   | { readonly type: 'lost'; readonly error?: unknown };
 

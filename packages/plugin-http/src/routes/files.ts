@@ -1,0 +1,47 @@
+import { Query } from '../wire/query.ts';
+import { servedTypeOf } from '../wire/served-type.ts';
+import { pathParameter, type Routes } from './context.ts';
+
+/** Blocks everything, for a browser that shows a file although it is an attachment. */
+const POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
+
+/** Returns the media type of a body, without its parameters. */
+const mediaTypeOf = (contentType: string | undefined): string =>
+  (contentType ?? '').split(';', 1)[0]?.trim() ?? '';
+
+/** Adds the routes of the files of a Worker, which are addressed by the digest of their bytes. */
+export const fileRoutes: Routes = (app, { reads, bodyArrived }) => {
+  app.register(async (scope) => {
+    // any type is a file here, JSON too
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+      bodyArrived(request, (body as Buffer).length);
+      done(null, body);
+    });
+    const config = { permission: 'operate', query: ['name'], isFile: true } as const;
+    // fastify knows one limit for all runtimes; the gate of bodies applies the one of this runtime
+    const bodyLimit = Number.MAX_SAFE_INTEGER;
+    scope.post('/workers/:w/files', { bodyLimit, config }, async (request, reply) => {
+      const name = new Query(request).text('name');
+      const file = await request.served.putFile(
+        pathParameter(request, 'w'),
+        (request.body as Buffer | undefined) ?? new Uint8Array(0),
+        { mediaType: mediaTypeOf(request.headers['content-type']), ...(name !== undefined && { name }) },
+      );
+      return reply.send(file);
+    });
+  });
+
+  app.get('/workers/:w/files/:digest', { config: { permission: 'observe' } }, async (request, reply) => {
+    const [workerId, digest] = [pathParameter(request, 'w'), pathParameter(request, 'digest')];
+    const { bytes, mediaType } = await reads.run(() => request.served.getFile(workerId, digest));
+    reply.headers({
+      'content-disposition': 'attachment',
+      'content-security-policy': POLICY,
+      'cross-origin-resource-policy': 'same-site',
+      'file-media-type': mediaType,
+    });
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return reply.type(servedTypeOf(mediaType)).send(buffer);
+  });
+};
