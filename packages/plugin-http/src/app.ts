@@ -88,6 +88,9 @@ const RUNTIME_ROUTES = [
   bundleRoutes,
 ];
 
+/** The most pages that are read at once. Each may have a megabyte. */
+const PAGES_AT_ONCE = 64;
+
 /** Creates the server. Every request passes one gate, and every error is answered in one place. */
 export const createApp = (parts: AppParts): FastifyInstance => {
   const { directory, options, streams, answers, bodies, log, embedder = {} } = parts;
@@ -136,7 +139,8 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   recordAnswers(app, parts);
 
   const { connections } = parts;
-  const context: RouteContext = { directory, streams, connections, reads: new Reads(), bodyArrived: arrived };
+  const reads = new Reads(PAGES_AT_ONCE);
+  const context: RouteContext = { directory, streams, connections, reads, bodyArrived: arrived };
   healthRoutes(app, context);
   contractRoutes(parts.routes, embedder)(app, context);
   metricsRoute(parts.measurements)(app, context);

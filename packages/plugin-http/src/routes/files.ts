@@ -1,3 +1,4 @@
+import { Reads } from '../traffic/reads.ts';
 import { Query } from '../wire/query.ts';
 import { servedTypeOf } from '../wire/served-type.ts';
 import { pathParameter, type Routes } from './context.ts';
@@ -5,12 +6,16 @@ import { pathParameter, type Routes } from './context.ts';
 /** Blocks everything, for a browser that shows a file although it is an attachment. */
 const POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
 
+/** The most files that are read at once. Each may have `fileBytes`. */
+const FILES_AT_ONCE = 4;
+
 /** Returns the media type of a body, without its parameters. */
 const mediaTypeOf = (contentType: string | undefined): string =>
   (contentType ?? '').split(';', 1)[0]?.trim() ?? '';
 
 /** Adds the routes of the files of a Worker, which are addressed by the digest of their bytes. */
-export const fileRoutes: Routes = (app, { reads, bodyArrived }) => {
+export const fileRoutes: Routes = (app, { bodyArrived }) => {
+  const reads = new Reads(FILES_AT_ONCE);
   app.register(async (scope) => {
     // any type is a file here, JSON too
     scope.removeAllContentTypeParsers();
