@@ -39,6 +39,7 @@ const REPEATABLE = new Set([
   'label',
   'tool',
   'type',
+  'file',
   'claim',
   'claim-read',
   'claimRead',

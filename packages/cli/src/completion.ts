@@ -8,6 +8,7 @@ const BEFORE_WORKER = new Set([
   'attach',
   'events',
   'transcript',
+  'file',
   ...['show', 'stop', 'resume', 'cancel', 'delete'].map((name) => `workers ${name}`),
 ]);
 

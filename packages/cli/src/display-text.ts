@@ -1,4 +1,12 @@
-import type { RequestOption, RunResult, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type {
+  EventData,
+  FilePart,
+  MessagePart,
+  RequestOption,
+  RunResult,
+  TranscriptItem,
+  WorkerEvent,
+} from '@worker-runtime/core';
 import type { RunEndPart } from '@worker-runtime/core/plugin-kit';
 import { requestOptionOf } from '@worker-runtime/core/views';
 
@@ -21,6 +29,17 @@ export const callName = ({
   readonly title?: string;
 }): string => title;
 
+/** Names a file for people, with the digest by which it can be downloaded. */
+export const fileText = (part: FilePart | Extract<MessagePart, { type: 'file' }>): string =>
+  [part.name ?? part.mediaType, 'digest' in part ? part.digest : part.url].join(' ');
+
+const resultText = ({
+  error,
+  output,
+  files = [],
+}: Pick<EventData['tool.finished'], 'error' | 'output' | 'files'>): string =>
+  [error ?? JSON.stringify(output ?? null), ...files.map((part) => `[${fileText(part)}]`)].join(' ');
+
 const partText = (part: TranscriptItem['parts'][number]): string => {
   switch (part.type) {
     case 'text':
@@ -28,11 +47,11 @@ const partText = (part: TranscriptItem['parts'][number]): string => {
     case 'reasoning':
       return `(${part.text})`;
     case 'file':
-      return `[${part.name ?? part.mediaType}]`;
+      return `[${fileText(part)}]`;
     case 'tool-call':
       return `${callName(part)}(${JSON.stringify(part.input)})`;
     case 'tool-result':
-      return part.error ?? JSON.stringify(part.output ?? null);
+      return resultText(part);
     case 'run-end':
       return `[the run ${outcomeText(part)}]`;
   }
@@ -84,7 +103,7 @@ const dataSummary = (event: WorkerEvent): string => {
     case 'tool.called':
       return callName(event.data);
     case 'tool.finished':
-      return event.data.error ?? JSON.stringify(event.data.output ?? null);
+      return resultText(event.data);
     case 'request.opened':
       return `${event.data.prompt} [${event.data.options.map((option) => requestOptionOf(option).label).join(', ')}]`;
     case 'request.resolved':

@@ -68,6 +68,7 @@ async function* echoInput(
   const input = inputText(run.input, '\n');
   const output = Array.from({ length: repeat }, () => input).join(' ');
   const interruption = ignoreAbort ? {} : { signal: run.signal };
+  const files = run.input?.parts.filter((part) => part.type === 'file') ?? [];
   // each piece is a word with the space after it, so that the pieces join to the exact text
   for (const text of output.split(/(?<=\s)(?=\S)/)) {
     if (delayMs > 0) await delay(delayMs, undefined, interruption);
@@ -80,14 +81,19 @@ async function* echoInput(
     run.signal.throwIfAborted();
   }
   return [
-    { type: 'message' },
+    files.length === 0
+      ? { type: 'message' }
+      : {
+          type: 'message',
+          parts: [...(output === '' ? [] : [{ type: 'text', text: output } as const]), ...files],
+        },
     { type: 'usage', model: 'echo', inputTokens: countWords(input), outputTokens: countWords(output) },
   ];
 }
 
 export const echo = (): Engine => ({
   name: 'echo',
-  capabilities: { placement: 'backendInternal' },
+  capabilities: { placement: 'backendInternal', files: ['*/*'] },
   configSchema: CONFIG_SCHEMA,
   checkConfig,
   attach: async ({ config }) => ({

@@ -57,7 +57,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['serve', '--port', 'abc'], /--port must be a whole number/],
     [
       [],
-      /^worker-runtime: no command given; available commands: serve, backend, link, policy, workers, send, wait, requests, attach, events, transcript, status, diagnostics, doctor, legacy, acp, completion$/,
+      /^worker-runtime: no command given; available commands: serve, backend, link, policy, workers, send, wait, requests, attach, events, transcript, file, status, diagnostics, doctor, legacy, acp, completion$/,
     ],
     [
       ['srve'],

@@ -16,6 +16,7 @@ export class Alternatives {
       'attach',
       'events',
       'transcript',
+      'file',
       'status',
     ],
     ...['diagnostics', 'doctor', 'legacy', 'acp', 'completion'],

@@ -14,11 +14,22 @@ const sendOptions = {
     describe: 'wait for the answer, at most this many seconds (default 60); put it last or write --wait=10',
     coerce: (text: string | undefined) => waitSeconds(text === '' ? '60' : text),
   },
+  file: {
+    type: 'array',
+    string: true,
+    requiresArg: true,
+    describe: 'a file to send with the text (repeatable)',
+  },
   queue: {
     type: 'boolean',
     default: false,
     describe: 'queue the input if a run is active, instead of being refused',
   },
+} as const;
+
+const fileOptions = {
+  ...clientOptions,
+  output: { type: 'string', requiresArg: true, demandOption: true, describe: 'path of the file to write' },
 } as const;
 
 const waitOptions = {
@@ -56,7 +67,7 @@ const transcriptOptions = {
   },
 } as const;
 
-/** Defines the commands `send`, `wait`, `requests`, `events`, `transcript`, `status` and `diagnostics`. */
+/** Defines the commands `send`, `wait`, `requests`, `file`, `events`, `transcript`, `status` and `diagnostics`. */
 export const conversationCommands = <T extends { json: boolean }>(
   command: Argv<T>,
   alternatives: Alternatives,
@@ -72,7 +83,8 @@ export const conversationCommands = <T extends { json: boolean }>(
           .positional('text', { type: 'string', demandOption: true, describe: 'text of the input' })
           .options(sendOptions)
           .example('$0 send ada "hello" --wait', '')
-          .example('$0 send ada "and then?" --queue', '');
+          .example('$0 send ada "and then?" --queue', '')
+          .example('$0 send ada "what is this?" --file photo.png --wait', '');
       },
       async (given) => (await import('../commands/send.ts')).send(given, output),
     )
@@ -96,6 +108,18 @@ export const conversationCommands = <T extends { json: boolean }>(
         return requests.options(listOptions).example('$0 requests --limit 10', '');
       },
       async (given) => (await import('../commands/requests.ts')).requests(given, output),
+    )
+    .command(
+      'file <worker> <digest>',
+      'Download a file of an input, a message or a tool result',
+      (file) => {
+        alternatives.set(...optionNames(fileOptions));
+        return aWorker(file)
+          .positional('digest', { type: 'string', demandOption: true, describe: 'digest of the file' })
+          .options(fileOptions)
+          .example('$0 file ada sha256-2cf2… --output chart.png', 'the digest that `transcript` prints');
+      },
+      async (given) => (await import('../commands/file.ts')).file(given, output),
     )
     .command(
       'events <worker>',

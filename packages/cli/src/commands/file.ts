@@ -1,0 +1,20 @@
+import { writeFile } from 'node:fs/promises';
+import { type ClientFlags, runClientCommand } from '../client-command.ts';
+import { EXIT, Failure } from '../failure.ts';
+import type { Output } from '../output.ts';
+
+/** Writes a file of a Worker to a new file of this machine. */
+export const file = (
+  flags: ClientFlags & { readonly worker: string; readonly digest: string; readonly output: string },
+  output: Output,
+): Promise<void> =>
+  runClientCommand(flags, output, async (command) => {
+    const { worker, digest, output: path } = flags;
+    const { bytes, ...content } = await command.client.getFile(worker, digest);
+    try {
+      await writeFile(path, bytes, { flag: 'wx' });
+    } catch (cause) {
+      throw new Failure(EXIT.failed, `cannot write ${path}: ${(cause as Error).message}`, { cause });
+    }
+    command.answer(content, () => `${path}: ${content.mediaType}, ${content.sizeBytes} bytes`);
+  });
