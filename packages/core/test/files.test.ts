@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import test from 'ava';
 import type { Command } from '../src/contracts/hooks.ts';
 import { RuntimeError } from '../src/contracts/runtime-error.ts';
+import type { StoreHost } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { Puppet } from './fixtures/puppet.ts';
@@ -163,4 +164,33 @@ test('an engine begins a run with a file that it stored', async (t) => {
   await context.beginRun({ role: 'user', parts: [await context.putFile(BYTES, IMAGE)] });
   await settle();
   t.deepEqual(puppet.last('w').run.input?.parts, [FILE]);
+});
+
+test('a store of a version without files opens, and its Workers take files', async (t) => {
+  const store = memoryStore();
+  const before = await startRig(t, { store });
+  await before.runtime.createWorker({ workerId: 'w', engine: 'puppet' });
+  await before.runtime.stop();
+  const snapshots: string[] = [];
+  const observed = new Proxy(store, {
+    get: (inner, name: keyof typeof store) => {
+      const member: unknown = inner[name];
+      if (name !== 'open') return typeof member === 'function' ? member.bind(inner) : member;
+      return async (host: StoreHost) => {
+        const opened = await inner.open(host);
+        for (const { snapshot } of opened.logs) snapshots.push(snapshot?.text ?? '');
+        return opened;
+      };
+    },
+  });
+  const { runtime } = await startRig(t, { store: observed });
+  // what an earlier version writes: its state has no field for files
+  t.deepEqual(
+    snapshots.map((text) => [text.includes('"engine":"puppet"'), text.includes('"files"')]),
+    [[true, false]],
+  );
+  t.is(await codeOf(runtime.getFile('w', DIGEST)), 'FILE_NOT_FOUND');
+  t.is(await codeOf(runtime.sendInput('w', { parts: [FILE] })), 'FILE_NOT_FOUND');
+  t.deepEqual(await runtime.putFile('w', BYTES, IMAGE), FILE);
+  t.true(Buffer.from((await runtime.getFile('w', DIGEST)).bytes).equals(BYTES));
 });

@@ -45,7 +45,7 @@ const REQUEST_HEADERS = [
 ] as const;
 const UPGRADE_HEADERS = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions'] as const;
 const ANSWER_HEADERS =
-  /^(allow|content-(?!security-policy|encoding$).*|idempotent-replayed|location|page-.*|preference-applied|retry-after|runtime-id)$/;
+  /^(allow|content-(?!security-policy-|encoding$).*|cross-origin-resource-policy|file-media-type|idempotent-replayed|location|page-.*|preference-applied|retry-after|runtime-id)$/;
 
 /** The time limit for a connection. */
 const CONNECT_MS = 1_000;

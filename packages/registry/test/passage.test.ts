@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Runtime, RuntimeError } from '@worker-runtime/core';
+import { type FilePart, Runtime, RuntimeError } from '@worker-runtime/core';
 import { scriptedEngine } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
@@ -56,6 +56,43 @@ test('P27: pages have the same bytes direct and through the registry, and the sa
       return [answer.status, headers, sha256(new Uint8Array(await answer.arrayBuffer()))];
     };
     t.deepEqual(await read(hop.url), await read(place.directUrl), suffix);
+  }
+});
+
+test('P27: a file goes up and down through the registry unchanged', async (t) => {
+  const { place, hop, path, token } = await scene(t);
+  await place.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  const authorization = `Bearer ${token}`;
+  // more than the buffers of the connections on the way, and every byte value
+  const large = Buffer.alloc(3_000_000, Buffer.from(Array.from({ length: 256 }, (_, at) => 255 - at)));
+  const cases: readonly [type: string, query: string, bytes: Buffer][] = [
+    ['image/png', '?name=a%20%C3%BC.png', large],
+    ['text/html', '', Buffer.from('<script>alert(1)</script>')],
+    ['application/json', '?name=x.json', Buffer.from('{ "broken": ')],
+  ];
+  for (const [type, query, bytes] of cases) {
+    const stored = await fetch(`${hop.url}${path}/workers/ada/files${query}`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': type },
+      body: bytes,
+    });
+    const part = (await stored.json()) as FilePart;
+    t.is(stored.status, 200, JSON.stringify(part));
+    t.like(part, { digest: `sha256-${sha256(bytes)}`, mediaType: type, sizeBytes: bytes.length });
+    t.is(part.name, new URLSearchParams(query).get('name') ?? undefined);
+    const read = async (base: string) => {
+      const answer = await fetch(`${base}${path}/workers/ada/files/${part.digest}`, {
+        headers: { authorization, 'x-request-id': 'the-same' },
+      });
+      const headers = [...answer.headers].filter(([name]) => !/^(date|connection|keep-alive)$/.test(name));
+      return { headers, digest: sha256(new Uint8Array(await answer.arrayBuffer())) };
+    };
+    const through = await read(hop.url);
+    t.deepEqual(through, await read(place.directUrl), type);
+    t.is(through.digest, sha256(bytes));
+    const names = through.headers.map(([name]) => name);
+    for (const name of ['file-media-type', 'content-disposition', 'content-security-policy'])
+      t.true(names.includes(name), name);
   }
 });
 
