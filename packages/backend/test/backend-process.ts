@@ -1,5 +1,5 @@
 /** A backend in a process of its own, for tests that kill it. Prints its address and a token of the operator. */
-import { engine, type RuntimePlugin } from '@worker-runtime/core';
+import { engine, inputText, type RuntimePlugin } from '@worker-runtime/core';
 import { Backend } from '../src/index.ts';
 
 const [folder = ''] = process.argv.slice(2);
@@ -8,7 +8,7 @@ const parrot: RuntimePlugin = {
   apply: (host) =>
     host.useEngine(
       engine('parrot', async function* (run) {
-        for (const { text } of run.input?.parts ?? []) yield { type: 'text', text };
+        yield { type: 'text', text: inputText(run.input) };
       }),
     ),
 };

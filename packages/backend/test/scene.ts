@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { engine, type Logger, type RuntimePlugin } from '@worker-runtime/core';
+import { engine, inputText, type Logger, type RuntimePlugin } from '@worker-runtime/core';
 import type { ExecutionContext } from 'ava';
 import { Backend, type BackendConfig, type BackendHost, type Person } from '../src/index.ts';
 
@@ -14,7 +14,7 @@ export const parrot = (): RuntimePlugin => ({
   apply: (host) =>
     host.useEngine(
       engine('parrot', async function* (run) {
-        for (const { text } of run.input?.parts ?? []) yield { type: 'text', text };
+        yield { type: 'text', text: inputText(run.input) };
       }),
     ),
 });

@@ -5,6 +5,7 @@ import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import type { StoreHost } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
+import { storedLogs } from '../src/testing/stored-logs.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import { codeOf, errorOf, logOf, plugin, settle, startRig } from './fixtures/rig.ts';
 
@@ -178,8 +179,9 @@ test('a store of a version without files opens, and its Workers take files', asy
       if (name !== 'open') return typeof member === 'function' ? member.bind(inner) : member;
       return async (host: StoreHost) => {
         const opened = await inner.open(host);
-        for (const { snapshot } of opened.logs) snapshots.push(snapshot?.text ?? '');
-        return opened;
+        const logs = await storedLogs(opened);
+        for (const { snapshot } of logs) snapshots.push(snapshot?.text ?? '');
+        return { ...opened, logs };
       };
     },
   });

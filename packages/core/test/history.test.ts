@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { type EngineContext, type EngineOutput, engine } from '../src/contracts/engine.ts';
+import { type EngineContext, type EngineOutput, engine, inputText } from '../src/contracts/engine.ts';
 import type { RuntimeStore } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
@@ -15,15 +15,15 @@ interface Read {
 /** An engine that reads the history in a run of "last". An input "summarize" makes later histories begin there. */
 const reading = (read: Read) =>
   engine('reading', async function* (run, worker: EngineContext) {
-    const [part] = run.input?.parts ?? [];
+    const text = inputText(run.input);
     const items: string[] = [];
-    if (part?.text === 'last')
+    if (text === 'last')
       for await (const { role, parts } of worker.history())
         for (const spoken of parts)
           items.push(`${role}: ${spoken.type === 'text' ? spoken.text : spoken.type}`);
     read.items = items;
-    if (part?.text === 'summarize') yield [SUMMARY, { type: 'history-start' }];
-    else yield { type: 'message', parts: [{ type: 'text', text: `on ${part?.text}` }] };
+    if (text === 'summarize') yield [SUMMARY, { type: 'history-start' }];
+    else yield { type: 'message', parts: [{ type: 'text', text: `on ${text}` }] };
   });
 
 const say = (runtime: Runtime, text: string) => runtime.sendInput('w', { text }, { waitMs: 10_000 });

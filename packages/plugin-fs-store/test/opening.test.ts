@@ -24,6 +24,26 @@ test('P25: a store of a newer format is refused and not changed', async (t) => {
   await removeDirectory(dir);
 });
 
+test('a store of a version without files opens, and keeps blobs', async (t) => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir }).open();
+  await writer.create('log_a');
+  await writer.store.close();
+  // earlier versions wrote blobs in place
+  await removeDirectory(join(dir, 'incoming'));
+  const next = await new Writer({ dir }, writer.texts).open();
+  t.deepEqual(
+    next.listed.map(({ log }) => log),
+    ['log_a'],
+  );
+  await next.store.putBlob('log_a', 'sha256-1', Buffer.from('bytes'));
+  await next.store.close();
+  const last = await new Writer({ dir }, writer.texts).open();
+  t.is(Buffer.from((await last.store.blob('log_a', 'sha256-1')) ?? []).toString(), 'bytes');
+  await last.store.close();
+  await removeDirectory(dir);
+});
+
 test('a path that cannot be a directory is STORE_UNAVAILABLE, and the error does not contain it', async (t) => {
   const dir = await makeDirectory();
   await writeFile(join(dir, 'file'), '');
