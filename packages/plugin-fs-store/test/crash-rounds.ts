@@ -92,7 +92,7 @@ const checkLog = async (store: FsStore, stored: StoredLog, atLeast: number): Pro
 /** Checks that acknowledged blobs are there, that every blob is whole, and that nothing else is left of blobs. */
 const checkBlobs = async (dir: string, listed: ReadonlyMap<string, StoredLog>, known: Acknowledged) => {
   const left = await readdir(join(dir, 'incoming'));
-  if (left.length > 0) throw new Error(`Incomplete blobs are left: ${left}`);
+  if (left.length > 0) throw new Error(`Incomplete blobs are left: ${left.join(', ')}`);
   const found = new Set<string>();
   for (const log of await readdir(join(dir, 'blobs'))) {
     if (!listed.has(log)) throw new Error(`Blobs of ${log} are left`);

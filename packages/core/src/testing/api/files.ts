@@ -126,8 +126,11 @@ export const fileTests = (contract: Contract): void => {
     t.deepEqual(finished?.data, { call: 'c', output: 'an image', files: [IMAGE] });
     const [message] = await scene.only(workerId, 'message.completed');
     t.deepEqual(
-      message?.data.parts.map(({ id: _, ...part }) => part),
-      [{ type: 'text', text: 'here' }, IMAGE],
+      message?.data.parts.map((part) => ({ ...part, id: 'any' })),
+      [
+        { id: 'any', type: 'text', text: 'here' },
+        { id: 'any', ...IMAGE },
+      ],
     );
     const { items } = await scene.api.transcript(workerId);
     t.deepEqual(items[2]?.parts, [{ type: 'tool-result', call: 'c', output: 'an image', files: [IMAGE] }]);
