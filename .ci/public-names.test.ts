@@ -20,6 +20,8 @@ test('the values that core exports', (t) => {
     'RuntimeError',
     'bundleDigest',
     'engine',
+    'includesMediaType',
+    'inputText',
     'memoryStore',
     'silentLogger',
     'systemClock',

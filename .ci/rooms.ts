@@ -67,7 +67,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'echo',
       'stop-signal',
     ],
-    ['run-failure', 'local-access', 'option-value', 'client-failure', 'standard-stream'],
+    ['run-failure', 'local-access', 'option-value', 'client-failure', 'standard-stream', 'local-file'],
     ['log-destination', 'client-command'],
     ['log'],
     ['attach', 'plugin-option'],

@@ -22,6 +22,8 @@ const WITHOUT_SCHEMA = new Set([
   // parameters and headers of a request
   ...[
     'EventQuery',
+    'FileContent',
+    'FileDescription',
     'IdempotencyOptions',
     'ListWorkers',
     'ObserveOptions',

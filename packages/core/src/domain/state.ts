@@ -77,7 +77,7 @@ interface HistoryFrom {
   readonly answersAfter: number;
 }
 
-/** What the state keeps of a file that is stored. */
+/** The part of a stored file that the state keeps. */
 export type StoredFile = Pick<FilePart, 'mediaType' | 'sizeBytes'>;
 
 interface Tally {

@@ -1,6 +1,6 @@
 import { Reads } from '../traffic/reads.ts';
 import { Query } from '../wire/query.ts';
-import { servedTypeOf } from '../wire/served-type.ts';
+import { servedTypeOf } from '../wire/served-media.ts';
 import { pathParameter, type Routes } from './context.ts';
 
 /** Blocks everything, for a browser that shows a file although it is an attachment. */

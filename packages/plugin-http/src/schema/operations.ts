@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@worker-runtime/core';
-import { BYTES_TYPE, SHOWN_TYPES } from '../wire/served-type.ts';
+import { BYTES_TYPE, SHOWN_TYPES } from '../wire/served-media.ts';
 import type { Operation, SuccessAnswer } from './operation.ts';
 
 const COMMIT_ERRORS: readonly ErrorCode[] = ['STORE_UNAVAILABLE', 'STORE_FULL'];

@@ -47,7 +47,7 @@ export const fileName: JsonSchema = {
   type: 'string',
   pattern: '^(?!\\.{1,2}$)[^/\\\\\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]{1,255}$',
 };
-export const mediaType: JsonSchema = { type: 'string', pattern: MEDIA_TYPE_PATTERN.source };
+const mediaType: JsonSchema = { type: 'string', pattern: MEDIA_TYPE_PATTERN.source };
 const nonEmptyText: JsonSchema = { type: 'string', minLength: 1 };
 
 /** A component of a resource path: neither empty, nor `.` or `..`. */
