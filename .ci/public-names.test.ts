@@ -20,7 +20,6 @@ test('the values that core exports', (t) => {
     'RuntimeError',
     'bundleDigest',
     'engine',
-    'includesMediaType',
     'inputText',
     'memoryStore',
     'silentLogger',

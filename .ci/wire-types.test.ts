@@ -22,8 +22,6 @@ const WITHOUT_SCHEMA = new Set([
   // parameters and headers of a request
   ...[
     'EventQuery',
-    'FileContent',
-    'FileDescription',
     'IdempotencyOptions',
     'ListWorkers',
     'ObserveOptions',

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import type { FileDescription } from '@worker-runtime/core';
+import type { FileDescription } from '@worker-runtime/core/plugin-kit';
 import { fileNameOf } from '@worker-runtime/core/plugin-kit';
 import { EXIT, Failure } from './failure.ts';
 

@@ -1,4 +1,5 @@
 import type * as Api from '@worker-runtime/core';
+import type { FileContent, FileDescription } from '@worker-runtime/core/plugin-kit';
 import { Connection } from './connection.ts';
 import { baseOf, type ClientOptions, type Timing, timingOf } from './options.ts';
 import { pathSegment } from './path-segment.ts';
@@ -39,7 +40,7 @@ export interface RuntimeClient extends Api.RuntimeApi {
 const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** A media type that a header can carry. The runtime checks the rest. */
-const MEDIA_TYPE_PATTERN = /^[!-:<-~]+\/[!-:<-~]+$/;
+const MEDIA_TYPE_PATTERN = /^[!-.0-:<-~]+\/[!-.0-:<-~]+$/;
 
 /** The additional time that a file may take on its way. */
 const TRANSFER_MS = 60_000;
@@ -218,7 +219,7 @@ class HttpRuntimeClient implements RuntimeClient {
   async putFile(
     workerId: string,
     bytes: Uint8Array,
-    { mediaType, name }: Api.FileDescription,
+    { mediaType, name }: FileDescription,
   ): Promise<Api.FilePart> {
     if (typeof mediaType !== 'string' || !MEDIA_TYPE_PATTERN.test(mediaType))
       throw invalidRequest('/mediaType', 'must be a media type without parameters, such as image/png');
@@ -255,7 +256,7 @@ class HttpRuntimeClient implements RuntimeClient {
     });
   }
 
-  async getFile(workerId: string, digest: string): Promise<Api.FileContent> {
+  async getFile(workerId: string, digest: string): Promise<FileContent> {
     const path = this.#worker(workerId, `/files/${pathSegment(digest, 'FILE_NOT_FOUND')}`);
     const { headers, bytes } = await this.#connection.read({ method: 'GET', path, extraMs: TRANSFER_MS });
     const mediaType = headers.get('file-media-type');

@@ -21,7 +21,6 @@ export type {
   BundleRef,
   EventData,
   EventType,
-  InputPart,
   MessagePart,
   RequestKind,
   RequestOption,
@@ -31,13 +30,7 @@ export type {
   UsageData,
   WorkerEvent,
 } from './contracts/event.ts';
-export {
-  type FileContent,
-  type FileDescription,
-  type FilePart,
-  type FileReference,
-  includesMediaType,
-} from './contracts/file.ts';
+export type { FilePart } from './contracts/file.ts';
 export type { Command, Committed, Drain, PluginHooks, WorkerFacts, WorkerSpec } from './contracts/hooks.ts';
 export type { JsonObject, JsonValue } from './contracts/json.ts';
 export { DEFAULT_LIMITS, type Limits } from './contracts/limits.ts';

@@ -38,13 +38,8 @@ export const FILE_NAME_PATTERN = /^(?!\.{1,2}$)[^/\\\p{Cc}\p{Zl}\p{Zp}]{1,255}$/
 
 /** Returns the name of a file that a path or a URL ends with, as far as it can be one; undefined if nothing is left. */
 export const fileNameOf = (path: string): string | undefined => {
-  const last =
-    path
-      .toWellFormed()
-      .replace(/[?#].*$/s, '')
-      .replace(/[/\\]+$/, '')
-      .split(/[/\\]/)
-      .at(-1) ?? '';
+  const [ownPath = ''] = path.toWellFormed().split(/[?#]/, 1);
+  const last = ownPath.split(/[/\\]/).findLast((part) => part !== '') ?? '';
   const name = last
     .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '')
     .slice(0, 255)

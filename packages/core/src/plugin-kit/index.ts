@@ -24,6 +24,7 @@ export type {
 export type {
   DetachCause,
   EventKey,
+  InputPart,
   InputRole,
   OptionKind,
   ResolvedBy,
@@ -32,7 +33,15 @@ export type {
   ToolCallDetails,
   ToolKind,
 } from '../contracts/event.ts';
-export { FILE_NAME_PATTERN, fileNameOf, MEDIA_TYPE_PATTERN } from '../contracts/file.ts';
+export {
+  FILE_NAME_PATTERN,
+  type FileContent,
+  type FileDescription,
+  type FileReference,
+  fileNameOf,
+  includesMediaType,
+  MEDIA_TYPE_PATTERN,
+} from '../contracts/file.ts';
 export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
 export type { Metric } from '../contracts/metric.ts';
 export type { ModelUsage } from '../contracts/overview.ts';

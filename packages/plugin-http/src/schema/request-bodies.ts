@@ -2,13 +2,12 @@ import type {
   BundleRef,
   Claim,
   CreateWorker,
-  FileReference,
   RequestResponse,
   TextPart,
   UpdateWorker,
   WorkerInput,
 } from '@worker-runtime/core';
-import { MEDIA_TYPE_PATTERN } from '@worker-runtime/core/plugin-kit';
+import { type FileReference, MEDIA_TYPE_PATTERN } from '@worker-runtime/core/plugin-kit';
 import { atMostBytes, type Bounds, bound } from './bounds.ts';
 import {
   anyJson,
