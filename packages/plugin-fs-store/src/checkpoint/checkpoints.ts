@@ -120,14 +120,14 @@ export class Checkpoints {
     if (!this.#running && !this.#hasFailed && this.isOverdue) void this.make();
   }
 
-  /** Moves the files of a removed log to the trash. They are deleted after the next checkpoint. */
+  /** Moves the files of a removed log to the trash. They and its blobs are deleted after the next checkpoint. */
   remove(entry: LogEntry): void {
     this.#dirty.delete(entry);
     this.#removed.add(entry);
     void this.#settings.backlog.lane.run(() => this.#moveToTrash(entry)).catch(() => {});
   }
 
-  /** Adds a path in the trash that is to be deleted after the next checkpoint. */
+  /** Adds a path that is to be deleted after the next checkpoint, when no power loss brings its log back. */
   addTrash(path: string): void {
     this.#trash.add(path);
   }
@@ -355,6 +355,7 @@ export class Checkpoints {
     backlog.release(entry);
     await files.release(entry);
     await this.#moveIfThere(files.directory(entry));
+    this.#trash.add(layout.blobsOf(entry.log));
     for (const name of this.#rescued.get(entry)?.keys() ?? []) {
       for (const path of rescuedPaths(layout, name)) await this.#moveIfThere(path);
     }

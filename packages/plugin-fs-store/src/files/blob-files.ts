@@ -56,9 +56,9 @@ export class BlobFiles {
     );
   }
 
-  /** Deletes the blobs of a removed log. A failure is not an error: the next open deletes what is left. */
-  async remove(log: string): Promise<void> {
-    await this.#writes.run(() => this.#disk.remove(this.#layout.blobsOf(log))).catch(() => {});
+  /** The directory with the blobs of a log. */
+  directory(log: string): string {
+    return this.#layout.blobsOf(log);
   }
 
   /** Deletes what an earlier process has left: writes that it did not complete, and the blobs of logs that do not exist. */
@@ -67,7 +67,7 @@ export class BlobFiles {
     for (const name of await this.#disk.list(incoming)) await this.#disk.remove(join(incoming, name));
     for (const name of await this.#disk.list(blobs)) {
       const log = idOfFileName(name);
-      if (log !== null && !exists(log)) await this.remove(log);
+      if (log !== null && !exists(log)) await this.#disk.remove(join(blobs, name));
     }
   }
 

@@ -203,9 +203,9 @@ export class StoreDirectory {
     const entry = this.#entry(log);
     await this.#parts.blobs.put(log, name, body);
     await this.#parts.log.assertOwned();
-    // a removal in the meantime may have deleted the blobs before this one
     if (!entry.isRemoved) return;
-    await this.#parts.blobs.remove(log);
+    // a checkpoint in the meantime may have deleted the blobs before this one
+    this.#parts.checkpoints.addTrash(this.#parts.blobs.directory(log));
     throw notFound(log);
   }
 
@@ -338,7 +338,6 @@ export class StoreDirectory {
     entry.phase = 'removed';
     this.#parts.entries.delete(entry.log);
     this.#parts.checkpoints.remove(entry);
-    void this.#parts.blobs.remove(entry.log);
   }
 
   #failed(entry: LogEntry, kind: LogChange['kind'], failure: RuntimeError): void {
