@@ -50,6 +50,8 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'DELETE /v1/runtimes/:r/workers/:w': 'admin',
   'POST /v1/runtimes/:r/workers/:w/cancel': 'operate',
   'GET /v1/runtimes/:r/workers/:w/events': 'observe',
+  'POST /v1/runtimes/:r/workers/:w/files': 'operate',
+  'GET /v1/runtimes/:r/workers/:w/files/:digest': 'observe',
   'POST /v1/runtimes/:r/workers/:w/inputs': 'operate',
   'GET /v1/runtimes/:r/workers/:w/runs/:run': 'observe',
   'GET /v1/runtimes/:r/workers/:w/runs/:run/info': 'observe',
