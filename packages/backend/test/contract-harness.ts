@@ -36,7 +36,7 @@ class Front {
 /** Removes what only identified callers have: the name of the actor, and the labels of the backend. */
 const withoutCaller = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutCaller);
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
   const { actor: _actor, ...rest } = value as Readonly<Record<string, unknown>>;
   return Object.fromEntries(
     Object.entries(rest).map(([name, part]) => {

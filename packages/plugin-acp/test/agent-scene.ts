@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -63,6 +64,7 @@ export interface SceneOptions extends Omit<AcpOptions, 'agents'> {
 export class AgentScene {
   readonly folder: string;
   readonly logged: string[] = [];
+  readonly #lines = new EventEmitter();
   readonly #options: SceneOptions;
   readonly #store: RuntimeStore;
   #runtime: Runtime | null = null;
@@ -95,6 +97,7 @@ export class AgentScene {
     const { agent, traits = [], store: _, ...rest } = this.#options;
     const write = (fields: object, message: string): void => {
       this.logged.push(`${message} ${JSON.stringify(fields)}`);
+      this.#lines.emit('line');
     };
     this.#runtime = await Runtime.start({
       plugins: [
@@ -107,6 +110,11 @@ export class AgentScene {
       ],
       log: { debug: write, info: write, warn: write, error: write },
     });
+  }
+
+  /** Waits until a line of the runtime's log contains the text. */
+  async logs(text: string): Promise<void> {
+    while (!this.logged.some((line) => line.includes(text))) await once(this.#lines, 'line');
   }
 
   /** Returns the actions that the agents recorded, in order. */
