@@ -18,7 +18,7 @@ test('the ticks of a failed run are counted, because ava omits the number of pas
   );
 });
 
-test('the names and the errors of the failed tests are reported, and no more', (t) => {
+test('the report has the names and the errors of the failed tests only', (t) => {
   const output = '\n  ✔ a\n  ✘ [fail]: b\n  ─\n\n  b\n\n  Error: 1 ≠ 2\n\n  ─\n\n  1 test failed\n';
   t.is(tally('p', output, 1).report, 'b\n\n  Error: 1 ≠ 2');
   const long = tally('p', `  ─\n${'  at x\n'.repeat(500)}  ─\n\n  1 test failed\n`, 1);

@@ -10,7 +10,7 @@ export interface Tally extends Counts {
   readonly name: string;
   /** The reason for a failure that ava did not report. */
   readonly reason?: string;
-  /** What ava printed of the failed tests: at most `REPORT_LINES` lines. */
+  /** The names and the errors of the failed tests, as ava printed them: at most `REPORT_LINES` lines. */
   readonly report?: string;
 }
 

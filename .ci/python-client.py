@@ -1,8 +1,11 @@
-"""Uses the generated client: creates a Worker, sends inputs, reads events, and gets a problem. See python-client."""
+"""Uses the generated client: creates a Worker, uploads a file, sends inputs, reads events, and gets a problem. See python-client."""
 
+import io
 import sys
 
 from worker_client import Client, models
+from worker_client.types import File
+from worker_client.api.files import get_file, put_file
 from worker_client.api.history import read_events, read_transcript
 from worker_client.api.runs import send_input
 from worker_client.api.workers import create_worker, delete_worker, get_worker, stop_worker
@@ -15,8 +18,13 @@ worker = create_worker.sync(**at, body=models.CreateWorker(engine="echo", labels
 assert isinstance(worker, models.CreatedWorker), worker
 w = worker.worker_id
 
-part = models.PartsInputPartsItem(type_="text", text="bye")
-for body in (models.TextInput(text="hi"), models.PartsInput(parts=[part])):
+stored = put_file.sync(**at, w=w, body=File(payload=io.BytesIO(b"a,b")), name="table.csv")
+assert isinstance(stored, models.FilePart) and stored.size_bytes == 3, stored
+assert get_file.sync_detailed(**at, w=w, digest=stored.digest).content == b"a,b"
+
+part = models.NewText(type_="text", text="bye")
+file = models.FileReference(type_="file", digest=stored.digest, name="table.csv")
+for body in (models.TextInput(text="hi"), models.PartsInput(parts=[part, file])):
     receipt = send_input.sync(**at, w=w, body=body, prefer="wait=20")
     assert isinstance(receipt, models.InputReceipt), receipt
     assert receipt.run.outcome == models.RunResultOutcome.COMPLETED, receipt
@@ -36,7 +44,8 @@ later = {"items": [{**envelope, "type": "run.paused", "data": {"by": "x"}}], "ne
 assert isinstance(event, models.UnknownEvent) and event.data["by"] == "x", event
 
 items = read_transcript.sync(**at, w=w).items
-assert [part.text for item in items for part in item.parts] == ["hi", "hi", "bye", "bye"], items
+shown = [getattr(part, "text", part.type_) for item in items for part in item.parts]
+assert shown == ["hi", "hi", "bye", "file", "bye", "file"], shown
 
 missing = get_worker.sync(**at, w="nobody")
 assert isinstance(missing, models.Problem) and missing.code == models.ProblemCode.WORKER_NOT_FOUND, missing

@@ -141,7 +141,8 @@ const rawBodies = fc.constantFrom(
   TOO_LARGE,
 );
 
-const isFile = ({ requestBody }: Operation): boolean => requestBody?.content['*/*'] !== undefined;
+const isFile = ({ requestBody }: Operation): boolean =>
+  requestBody?.content['application/octet-stream'] !== undefined;
 
 const bodyOf = (operation: Operation) => {
   if (isFile(operation)) return fc.oneof(fc.constant('x'), fc.string({ unit: 'binary' }), rawBodies);

@@ -3,6 +3,7 @@ import type { Embedder } from '../embedder.ts';
 import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
 import type { Route } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
+import { BYTES_TYPE } from '../wire/served-media.ts';
 import { acrossSchemas } from './across.ts';
 import type { Bounds } from './bounds.ts';
 import { cursor } from './cursor.ts';
@@ -185,7 +186,8 @@ const operationOf = (
         required: request === 'bytes' || request.isRequired,
         content:
           request === 'bytes'
-            ? { '*/*': { schema: BYTES } }
+            ? // a wildcard would be exact, but generators of clients leave out an operation that has one
+              { [BYTES_TYPE]: { schema: BYTES } }
             : { [JSON_TYPE]: { schema: ref(request.schema) } },
       },
     }),

@@ -298,7 +298,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     tag: 'Files',
     summary: 'Stores a file of a Worker, for inputs that refer to it',
     description:
-      'The body is the file, and `Content-Type` is its media type. The response is the part by which an input refers to the file. The same bytes are stored once: a repeated upload returns the media type of the first one.',
+      'The body is the file, and `Content-Type` is its media type: any type, not only the one below. The response is the part by which an input refers to the file. The same bytes are stored once: a repeated upload returns the media type of the first one.',
     request: 'bytes',
     answers: {
       200: {
@@ -316,7 +316,8 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'Only types that run nothing in a browser are served as themselves, every other one as `application/octet-stream`. `File-Media-Type` has the type in each case.',
     answers: {
       200: {
-        bytes: [...SHOWN_TYPES, BYTES_TYPE],
+        // the first one decides what some generators of clients return: here, bytes
+        bytes: [BYTES_TYPE, ...SHOWN_TYPES],
         headers: ['File-Media-Type', 'Content-Disposition', 'Content-Security-Policy'],
       },
     },
