@@ -93,7 +93,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/plugin-ai-sdk': [
     ['validation', 'text-beginning', 'model-object'],
     ['options'],
-    ['secrets', 'request-options'],
+    ['secrets', 'request-options', 'taken-files'],
     ['worker-config'],
     ['model'],
     ['conversation', 'tools'],

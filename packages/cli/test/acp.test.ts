@@ -181,21 +181,36 @@ test('a cancel ends the run of another client, and the prompt that waits for it'
   t.is(await statusOf(), 'idle');
 });
 
-test('a prompt has only content that was advertised, and a linked file is named', async (t) => {
-  const { place, editor } = await scenery(t, '--engine', 'echo');
+test('an image of a prompt is a file of the Worker, images of a Worker are shown, and a linked file is named', async (t) => {
+  const { place, url, editor } = await scenery(t, '--engine', 'echo');
   const session = await editor.newSession(place);
-  for (const [block, message] of [
-    [{ type: 'image', data: 'aGk=', mimeType: 'image/png' }, /content of the type image/],
-    [{ type: 'audio', data: 'aGk=', mimeType: 'audio/wav' }, /content of the type audio/],
-    [{ type: 'resource', resource: { uri: 'file:///a.bin', blob: 'aGk=' } }, /binary/],
-  ] as const) {
-    const refused = await t.throwsAsync(editor.prompt(session, 'see', block), { message });
-    t.like(refused, { code: -32_602 });
-  }
+  const image = { type: 'image', data: 'aGk=', mimeType: 'image/png' } as const;
+  const blob = { type: 'resource', resource: { uri: 'file:///b/a.bin', blob: 'aGk=' } } as const;
   const link = { type: 'resource_link', uri: 'file:///src/a.ts', name: 'a.ts' } as const;
-  await editor.prompt(session, 'see', link);
-  await editor.receives('agent: see\n[a.ts](file:///src/a.ts)');
-  t.is(editor.lines.length, 1);
+  t.like(await editor.prompt(session, 'see', link, image), { stopReason: 'end_turn' });
+  await editor.receives('agent: see\n[a.ts](file:///src/a.ts)<image/png aGk=>');
+  t.like(await editor.promptOf(session, blob), { stopReason: 'end_turn' });
+  const { body } = await request<{ items: { parts: object[] }[] }>(
+    url,
+    'GET',
+    `/workers/${session}/transcript`,
+  );
+  t.like(body.items.at(-2)?.parts[0], { type: 'file', mediaType: 'image/png', sizeBytes: 2, name: 'a.bin' });
+  const empty = await t.throwsAsync(editor.prompt(session, 'see', { ...image, data: '' }), {
+    message: /no content/,
+  });
+  t.like(empty, { code: -32_602 });
+  const other = new Editor(t, place, ['--url', url, '--engine', 'echo']);
+  await other.open();
+  await other.load(session, place);
+  t.true(other.lines.some((line) => line.startsWith('user: see') && line.endsWith('<image/png aGk=>')));
+});
+
+test('an image for an engine that takes no files is refused, and says so', async (t) => {
+  const { place, editor } = await scenery(t, '--engine', 'asking');
+  const session = await editor.newSession(place);
+  const image = { type: 'image', data: 'aGk=', mimeType: 'image/png' } as const;
+  await t.throwsAsync(editor.prompt(session, 'see', image), { message: /takes no files/ });
 });
 
 test('the sessions of a folder are listed, and those of other engines and clients are not', async (t) => {

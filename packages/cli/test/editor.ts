@@ -18,11 +18,16 @@ import {
 import type { ExecutionContext } from 'ava';
 import { main } from './program.ts';
 
+const textOf = (content: ContentBlock): string => {
+  if (content.type === 'text') return content.text;
+  return 'data' in content ? `<${content.mimeType} ${content.data}>` : `<${content.type}>`;
+};
+
 const lineOf = (update: SessionUpdate): string => {
   switch (update.sessionUpdate) {
     case 'agent_message_chunk':
     case 'user_message_chunk':
-      return `${update.sessionUpdate.split('_', 1)[0]}: ${update.content.type === 'text' ? update.content.text : ''}`;
+      return `${update.sessionUpdate.split('_', 1)[0]}: ${textOf(update.content)}`;
     case 'tool_call':
       return `call ${update.title} ${JSON.stringify(update.rawInput)}`;
     case 'tool_call_update':

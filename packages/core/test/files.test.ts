@@ -111,6 +111,9 @@ test('P17: a session may take fewer files than its engine', async (t) => {
   t.is(error.code, 'OPERATION_UNSUPPORTED');
   t.like(error.details, { engine: 'puppet', mediaType: 'image/png', accepted: ['text/plain'] });
   t.is(await codeOf(runtime.sendInput('w', { parts: [text] })), 'none');
+  // a session that began before a change of the config says nothing about the next one
+  await runtime.updateWorker('w', { config: { changed: true } });
+  t.is(await codeOf(runtime.sendInput('w', { parts: [image], whenBusy: 'queue' })), 'none');
   // without an execution, the engine alone says what it takes
   await runtime.stopWorker('w');
   const stopped = await runtime.getWorker('w');

@@ -31,6 +31,8 @@ export class AcpEngine implements Engine {
     placement: 'localProcess',
     access: { filesystem: true, shell: true },
     requests: true,
+    // Each session takes those that its agent takes.
+    files: ['*/*'],
   };
   readonly configSchema: JsonObject;
   readonly #options: ResolvedOptions;

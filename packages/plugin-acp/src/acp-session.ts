@@ -1,5 +1,6 @@
 import type {
   ContentBlock,
+  PromptCapabilities,
   PromptResponse,
   RequestPermissionResponse,
   StopReason,
@@ -8,11 +9,11 @@ import {
   type EngineContext,
   type EngineOutput,
   type EngineSession,
-  inputText,
+  type FilePart,
   type Run,
   RuntimeError,
 } from '@worker-runtime/core';
-import { type DetachReason, isObject, RedactedOutputs } from '@worker-runtime/core/plugin-kit';
+import { type DetachReason, isObject, keepFile, RedactedOutputs } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from './agent/agent-calls.ts';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
@@ -29,9 +30,10 @@ import {
   select,
 } from './agent/permission.ts';
 import { Quiet } from './agent/quiet.ts';
-import { parseUpdate } from './agent/session-update.ts';
+import { filesOf, parseUpdate, type SessionUpdate } from './agent/session-update.ts';
 import { isSignInRequired, signInRequired } from './agent/sign-in.ts';
 import type { ResolvedAgent, ResolvedOptions } from './options.ts';
+import { acceptedTypes, inputBlocks } from './session/input-blocks.ts';
 import type { OpenedSession } from './session/session-settings.ts';
 import { recapBefore } from './worker/recap.ts';
 import { recordedUsage, sessionRecord } from './worker/session-record.ts';
@@ -102,6 +104,8 @@ export class AcpSession implements EngineSession, AgentListener {
   readonly #usage: AgentUsage;
   /** The agent; null before the first start and after the agent has ended. The next run starts another one. */
   #opened: OpenedAgent | null = null;
+  /** The content that prompts of the last agent can have. */
+  #content: PromptCapabilities = {};
   #prompt: AgentPrompt | null = null;
   #closing: Promise<void> | null = null;
   #isRecorded = false;
@@ -130,6 +134,10 @@ export class AcpSession implements EngineSession, AgentListener {
     this.#usage = new AgentUsage(agent.usage);
   }
 
+  get files(): readonly string[] {
+    return acceptedTypes(this.#content);
+  }
+
   /**
    * Starts an agent. If it ends by itself later, the execution is reported as lost. Common agents answer that a session is
    * loaded before they have replayed it, so the agent has to be quiet first: a run would take the replay for its own output.
@@ -147,6 +155,7 @@ export class AcpSession implements EngineSession, AgentListener {
       throw new RuntimeError('EXECUTION_LOST', 'The execution ended while its agent started');
     }
     this.#opened = opened;
+    this.#content = opened.content;
     this.#isRecorded = !opened.isNew;
     this.#usage.continue(opened.isNew ? null : (this.#usage.totals ?? recordedUsage(this.#context.recorded)));
     const { process, link } = opened;
@@ -241,7 +250,7 @@ export class AcpSession implements EngineSession, AgentListener {
     await cleanedUp;
   }
 
-  update(session: string, update: unknown): void {
+  async update(session: string, update: unknown): Promise<void> {
     this.#replay?.heard();
     // Updates that replay a session while it is loaded belong to no run.
     if (this.#isDetached || session !== this.#opened?.sessionId) return;
@@ -256,16 +265,29 @@ export class AcpSession implements EngineSession, AgentListener {
     }
     if (!prompt) {
       if (this.#lateWords === null) this.#log('An agent sent output after its run had ended', null);
-      const text = parsed.type === 'text' ? parsed.text : '';
+      const text = parsed.type === 'text' || parsed.type === 'file' ? parsed.text : '';
       this.#lateWords = ((this.#lateWords ?? '') + text).slice(0, MAX_LATE_CHARS);
       return;
     }
     prompt.lastWords?.heard();
     try {
-      prompt.queue.push(...prompt.updates.translate(parsed));
+      const files = await this.#stored(prompt, parsed);
+      prompt.queue.push(...prompt.updates.translate(parsed, files));
     } catch (error) {
       prompt.queue.fail(error);
     }
+  }
+
+  /** Stores the files of an update, so that the log can name them. */
+  async #stored({ queue, lastWords }: AgentPrompt, update: SessionUpdate): Promise<readonly FilePart[]> {
+    const files: FilePart[] = [];
+    for (const file of filesOf(update)) {
+      const kept = await keepFile(this.#context, file);
+      if (kept.type === 'notice') queue.push(kept);
+      else files.push(kept);
+      lastWords?.heard();
+    }
+    return files;
   }
 
   async room(): Promise<void> {
@@ -336,12 +358,7 @@ export class AcpSession implements EngineSession, AgentListener {
         blocks.push({ type: 'text', text: recap.text });
       }
     }
-    const text = inputText(run.input, '\n');
-    const isSystem = run.input?.role === 'system';
-    return [
-      ...blocks,
-      { type: 'text', text: isSystem ? `<system-message>\n${text}\n</system-message>` : text },
-    ];
+    return [...blocks, ...(await inputBlocks(run.input, this.#context, this.#content))];
   }
 
   async #answered(prompt: AgentPrompt, response: PromptResponse): Promise<void> {

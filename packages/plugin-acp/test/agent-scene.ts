@@ -10,6 +10,7 @@ import {
   memoryStore,
   type OpenRequest,
   Runtime,
+  type RuntimeOptions,
   type RuntimeStore,
   type TranscriptItem,
   type WorkerEvent,
@@ -56,6 +57,7 @@ export interface SceneOptions extends Omit<AcpOptions, 'agents'> {
   readonly agent?: Partial<AgentOptions>;
   /** The store. Default: a memory store, which keeps its content over restarts of the scene. */
   readonly store?: RuntimeStore;
+  readonly limits?: RuntimeOptions['limits'];
   /** The traits of the fake agent: see fake-agent.ts. */
   readonly traits?: readonly string[];
 }
@@ -94,7 +96,7 @@ export class AgentScene {
   /** Starts a runtime. Stops the previous one first, and uses its store. */
   async start(): Promise<void> {
     await this.#runtime?.stop();
-    const { agent, traits = [], store: _, ...rest } = this.#options;
+    const { agent, traits = [], limits = {}, store: _, ...rest } = this.#options;
     const write = (fields: object, message: string): void => {
       this.logged.push(`${message} ${JSON.stringify(fields)}`);
       this.#lines.emit('line');
@@ -108,6 +110,7 @@ export class AgentScene {
         }),
         { name: 'memory', apply: (host) => host.useStore(this.#store) },
       ],
+      limits,
       log: { debug: write, info: write, warn: write, error: write },
     });
   }
@@ -129,8 +132,12 @@ export class AgentScene {
   }
 
   /** Sends an input and waits for its run to end. */
-  async run(workerId: string, text: string): Promise<EventData['run.finished']> {
-    const { runId } = await this.runtime.sendInput(workerId, { text });
+  async run(
+    workerId: string,
+    input: string | Parameters<Runtime['sendInput']>[1],
+  ): Promise<EventData['run.finished']> {
+    const sent = typeof input === 'string' ? { text: input } : input;
+    const { runId } = await this.runtime.sendInput(workerId, sent);
     return this.ended(workerId, runId);
   }
 

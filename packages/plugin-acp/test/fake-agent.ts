@@ -8,6 +8,7 @@
  * - `auth=a,b`: it requires a sign-in, for which it advertises these methods, and accepts each but `broken`;
  * - `offers={…}`: what it answers in addition when it opens a session; `silent`: but not when it reopens one;
  * - `mcp`: it supports tool servers over HTTP;
+ * - `content=image,audio,embeddedContext`: the content that its prompts can have, besides text and links;
  * - `no-start`: it exits at its start; `mute`: it does not answer `initialize`; `signed-out`: it requires a sign-in.
  */
 import { spawn } from 'node:child_process';
@@ -54,8 +55,16 @@ process.stderr.write('stderr-canary-4711 in /etc/canary\n');
 if (traits.includes('no-start')) process.exit(3);
 
 const cancels = new Map<string, () => void>();
-const promptText = (prompt: readonly ContentBlock[]): string =>
-  prompt.map((block) => (block.type === 'text' ? block.text : '')).join('\n---\n');
+/** Describes a block with bytes: `<image image/png aGk=>`. */
+const blockText = (block: ContentBlock): string => {
+  if (block.type === 'text') return block.text;
+  if (block.type === 'image' || block.type === 'audio')
+    return `<${block.type} ${block.mimeType} ${block.data}>`;
+  if (block.type !== 'resource') return `<${block.type}>`;
+  const { uri, mimeType } = block.resource;
+  return `<${uri} ${mimeType} ${'text' in block.resource ? block.resource.text : block.resource.blob}>`;
+};
+const promptText = (prompt: readonly ContentBlock[]): string => prompt.map(blockText).join('\n---\n');
 
 /** One prompt that the agent works on. */
 class AgentPrompt {
@@ -371,6 +380,9 @@ const connection = agent({ name: 'fake' })
       agentCapabilities: {
         loadSession: !traits.includes('no-load'),
         ...(traits.includes('no-resume') && { sessionCapabilities: { resume: {} } }),
+        promptCapabilities: Object.fromEntries(
+          (traitValue('content')?.split(',') ?? []).map((kind) => [kind, true]),
+        ),
         ...(traits.includes('mcp') && { mcpCapabilities: { http: true } }),
       },
     };

@@ -7,7 +7,7 @@ import type {
   JsonObject,
   Run,
 } from '@worker-runtime/core';
-import { RedactedOutputs } from '@worker-runtime/core/plugin-kit';
+import { RedactedOutputs, TEXT_MEDIA_TYPES } from '@worker-runtime/core/plugin-kit';
 import { ContextSize } from './conversation/context-size.ts';
 import { LanguageModels } from './model/language-models.ts';
 import type { ModelAccess } from './model/model-stream.ts';
@@ -39,7 +39,14 @@ export class AiSdkEngine implements Engine {
   }
 
   get capabilities(): EngineCapabilities {
-    return { placement: 'backendInternal', requests: true, continues: true, tools: this.#toolbox.names };
+    return {
+      placement: 'backendInternal',
+      requests: true,
+      continues: true,
+      tools: this.#toolbox.names,
+      // Each session takes those that its model is configured for.
+      files: ['*/*'],
+    };
   }
 
   checkConfig(config: JsonObject): void {
@@ -53,7 +60,11 @@ export class AiSdkEngine implements Engine {
     await this.#models.make(config.provider, config.model);
     this.#toolbox.assertDistinct(context.tools);
     const size = new ContextSize();
-    return { run: (run) => this.#run(run, context, config, size), detach: async () => {} };
+    return {
+      files: [...TEXT_MEDIA_TYPES, ...config.files.mediaTypes],
+      run: (run) => this.#run(run, context, config, size),
+      detach: async () => {},
+    };
   }
 
   async *#run(

@@ -1,14 +1,16 @@
 import {
   type EngineContext,
   type EngineOutput,
+  type FilePart,
   type Run,
   RuntimeError,
   type TranscriptItem,
 } from '@worker-runtime/core';
-import type { Notice } from '@worker-runtime/core/plugin-kit';
+import { keepFile, type MadeFile, type Notice } from '@worker-runtime/core/plugin-kit';
 import { compact, isTooLong } from './conversation/compaction.ts';
 import type { ContextSize } from './conversation/context-size.ts';
 import { Conversation } from './conversation/conversation.ts';
+import { ModelFiles } from './model/model-files.ts';
 import { type ModelStep, modelStep } from './model/model-step.ts';
 import { type ModelAccess, type ModelRequest, modelStream } from './model/model-stream.ts';
 import { ToolCalls, type ToolOutputs } from './tools/tool-calls.ts';
@@ -38,7 +40,9 @@ const noticeOf = ({ finish, calls, content, hasProviderCalls }: ModelStep): Noti
   const known = FINISH_NOTICES[finish];
   if (known) return known;
   if (calls.length > 0 || hasProviderCalls) return null;
-  if (!content.some((part) => part.type === 'text' && part.text.trim() !== '')) return EMPTY_ANSWER;
+  const isSomething = (part: ModelStep['content'][number]): boolean =>
+    part.type === 'file' || (part.type === 'text' && part.text.trim() !== '');
+  if (!content.some(isSomething)) return EMPTY_ANSWER;
   return finish === 'tool-calls' ? MISSING_CALL : null;
 };
 
@@ -59,6 +63,9 @@ export class ModelRun {
   readonly #granted: GrantedTools;
   readonly #conversation: Conversation;
   readonly #size: ContextSize;
+  readonly #files: ModelFiles;
+  /** Stores a file that the model or a tool made. */
+  readonly #keep: (file: MadeFile) => Promise<FilePart | Notice>;
   /** True once the current request has shown something. */
   #hasShown = false;
 
@@ -68,8 +75,12 @@ export class ModelRun {
     granted: GrantedTools,
     conversation: Conversation,
     size: ContextSize,
+    files: ModelFiles,
+    keep: (file: MadeFile) => Promise<FilePart | Notice>,
   ) {
+    this.#keep = keep;
     this.#run = run;
+    this.#files = files;
     this.#access = access;
     this.#granted = granted;
     this.#conversation = conversation;
@@ -84,8 +95,11 @@ export class ModelRun {
     granted: GrantedTools,
     size: ContextSize,
   ): Promise<ModelRun> {
-    const conversation = await Conversation.read(context.history(), run.runId);
-    return new ModelRun(run, access, granted, conversation, size);
+    const files = new ModelFiles(context, access.config.files);
+    const takes = (file: FilePart): boolean => files.takes(file);
+    const conversation = await Conversation.read(context.history(), run.runId, takes);
+    const keep = (file: MadeFile): Promise<FilePart | Notice> => keepFile(context, file);
+    return new ModelRun(run, access, granted, conversation, size, files, keep);
   }
 
   /**
@@ -108,6 +122,7 @@ export class ModelRun {
       options,
       secrets,
       log,
+      keep: this.#keep,
       asksAlways: config.permission === 'ask',
     });
     if (this.#run.attempt > 1) {
@@ -160,7 +175,9 @@ export class ModelRun {
     const { tools } = this.#granted;
     const nameOf = (name: string): string => tools.get(name)?.name ?? name.replace(/[^\w.-]/g, '_');
     const request = this.#request();
-    const outputs = modelStep(config.model, modelStream(this.#access, request, this.#run.signal), nameOf);
+    const messages = await this.#files.loaded(request.messages);
+    const stream = modelStream(this.#access, { ...request, messages }, this.#run.signal);
+    const outputs = modelStep(config.model, stream, nameOf, this.#keep);
     this.#hasShown = false;
     try {
       for (;;) {
@@ -197,10 +214,11 @@ export class ModelRun {
     return outputs;
   }
 
+  /** Returns the next request, with its files by reference. */
   #request(): ModelRequest {
     return {
       system: this.#access.config.system,
-      messages: this.#conversation.messages(),
+      messages: this.#files.selected(this.#conversation.messages()),
       tools: toolDefinitions(this.#granted),
     };
   }

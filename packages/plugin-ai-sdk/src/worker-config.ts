@@ -2,8 +2,10 @@ import { type JsonObject, RuntimeError } from '@worker-runtime/core';
 import { z } from 'zod';
 import type { ProviderOptions } from './options.ts';
 import { requestOptions } from './request-options.ts';
+import { type TakenFiles, takenFiles } from './taken-files.ts';
 import { parseConfig } from './validation.ts';
 
+const MEDIA_TYPE = /^(?:\*\/\*|[a-z0-9][a-z0-9!#$&^_.+-]{0,63}\/(?:\*|[a-z0-9][a-z0-9!#$&^_.+-]{0,63}))$/;
 const share = z.number().min(0).max(1);
 const json = z.json();
 
@@ -30,6 +32,11 @@ const schema = z.strictObject({
    * lists those that a Worker may set.
    */
   providerOptions: z.record(z.string(), json).default({}),
+  /**
+   * The media types of files that the model takes as they are, such as `image/*` and `application/pdf`. Text needs no entry.
+   * Default: what all models of Anthropic take for that type of provider, and none for others.
+   */
+  files: z.array(z.string().regex(MEDIA_TYPE, 'must be a media type, such as image/*')).max(64).optional(),
   /** The most calls of the model in one run. A run that needs more fails with LIMIT_REACHED. */
   maxSteps: z.number().int().min(1).max(1_000).default(20),
   /** `ask`: every tool call needs permission, even if the operator allows the tool. */
@@ -46,8 +53,9 @@ const schema = z.strictObject({
 /** The configuration of a Worker, from its creation or its profile. */
 export type AiSdkConfig = z.input<typeof schema>;
 /** The configuration with its defaults. `providerOptions` includes those of the operator. */
-export type WorkerConfig = Omit<z.output<typeof schema>, 'providerOptions'> & {
+export type WorkerConfig = Omit<z.output<typeof schema>, 'providerOptions' | 'files'> & {
   readonly providerOptions: JsonObject;
+  readonly files: TakenFiles;
 };
 
 /** Returns a JSON Schema of the configuration, with the names of the providers. */
@@ -77,6 +85,17 @@ export const workerConfig = (
       `The provider "${parsed.provider}" is not configured for the model "${parsed.model}"`,
       { details: { issues: [{ pointer: '/config/model', message: 'is not configured' }], known: models } },
     );
+  const issues = (parsed.files ?? []).flatMap((pattern, index) =>
+    takenFiles(provider.type, [pattern]).mediaTypes.length > 0
+      ? []
+      : [{ pointer: `/config/files/${index}`, message: 'cannot be sent to this provider' }],
+  );
+  if (issues.length > 0)
+    throw new RuntimeError(
+      'CONFIG_UNSUPPORTED',
+      `The provider "${parsed.provider}" cannot be sent files of such a type`,
+      { details: { issues, known: takenFiles(provider.type, ['*/*']).mediaTypes } },
+    );
   const providerOptions = requestOptions(parsed.providerOptions as JsonObject, provider);
-  return { ...parsed, providerOptions };
+  return { ...parsed, providerOptions, files: takenFiles(provider.type, parsed.files) };
 };

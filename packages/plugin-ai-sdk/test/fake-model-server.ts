@@ -78,12 +78,35 @@ type Part = Readonly<Record<string, unknown>>;
 const partsOf = (content: unknown): readonly Part[] =>
   typeof content === 'string' ? [{ type: 'text', text: content }] : ((content ?? []) as readonly Part[]);
 
+/** Describes bytes: `<image/png 8 bytes>`. */
+const bytesText = (mediaType: unknown, base64: string): string =>
+  `<${String(mediaType)} ${Buffer.from(base64, 'base64').length} bytes>`;
+
+const openAiText = (part: Part): string => {
+  const {
+    image_url: image,
+    file,
+    input_audio: audio,
+  } = part as Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
+  const [, mediaType, base64 = ''] =
+    /^data:([^;]*);base64,(.*)$/s.exec(image?.url ?? file?.file_data ?? '') ?? [];
+  if (mediaType !== undefined) return bytesText(mediaType, base64);
+  return audio ? bytesText(`audio/${audio.format}`, audio.data ?? '') : String(part.text);
+};
+
+const anthropicText = ({ source, text }: Part): string => {
+  const { media_type: mediaType, data: base64 } = (source ?? {}) as Readonly<Record<string, string>>;
+  return mediaType === undefined ? String(text) : bytesText(mediaType, base64 ?? '');
+};
+
 const openAiLines = (messages: readonly Part[]): string[] =>
   messages.flatMap(
     ({ role, content, tool_calls: calls, tool_call_id: call, reasoning_content: reasoning }) => [
       ...(typeof reasoning === 'string' ? [`${String(role)} thinks: ${reasoning}`] : []),
-      ...partsOf(content).map(({ text }) =>
-        role === 'tool' ? `tool ${String(call)}: ${String(text)}` : `${String(role)}: ${String(text)}`,
+      ...partsOf(content).map((part) =>
+        role === 'tool'
+          ? `tool ${String(call)}: ${openAiText(part)}`
+          : `${String(role)}: ${openAiText(part)}`,
       ),
       ...((calls ?? []) as readonly { id: string; function: { name: string; arguments: string } }[]).map(
         ({ id, function: { name, arguments: input } }) => `assistant calls ${id} ${name}(${input})`,
@@ -103,7 +126,7 @@ const anthropicLines = (messages: readonly Part[]): string[] =>
         return `tool ${String(part.tool_use_id)}: ${partsOf(part.content)
           .map(({ text }) => text)
           .join('')}`;
-      return `${String(role)}: ${String(part.text)}`;
+      return `${String(role)}: ${anthropicText(part)}`;
     }),
   );
 

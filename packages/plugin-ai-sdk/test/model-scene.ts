@@ -106,8 +106,9 @@ export class ModelScene {
   }
 
   /** Sends an input and waits for its run to end. */
-  async say(workerId: string, text: string): Promise<RunResult> {
-    const { run } = await this.runtime.sendInput(workerId, { text }, { waitMs: RUN_TIMEOUT_MS });
+  async say(workerId: string, input: string | Parameters<Runtime['sendInput']>[1]): Promise<RunResult> {
+    const sent = typeof input === 'string' ? { text: input } : input;
+    const { run } = await this.runtime.sendInput(workerId, sent, { waitMs: RUN_TIMEOUT_MS });
     if (!run) throw new Error('The run did not end');
     return run;
   }

@@ -9,9 +9,10 @@ import {
 } from '@agentclientprotocol/sdk';
 import type { PromptResponse } from '@agentclientprotocol/sdk/unstable';
 import type { RuntimeClient } from '@worker-runtime/client';
-import type { EventData, Observation, WorkerEvent } from '@worker-runtime/core';
+import type { EventData, Observation, WorkerEvent, WorkerInput } from '@worker-runtime/core';
 import type { OptionKind } from '@worker-runtime/core/plugin-kit';
 import { requestOptionOf } from '@worker-runtime/core/views';
+import { editorBlock } from './editor-blocks.ts';
 import { editorFailure, RUNTIME_ERROR } from './editor-failure.ts';
 import { RunUsage } from './run-usage.ts';
 import { WorkerSpeech } from './worker-speech.ts';
@@ -65,10 +66,10 @@ export class EditorPrompt {
    * Sends the prompt and resolves when its run ends. A prompt during another run waits for the end of that run.
    * @throws RequestError the run failed
    */
-  async run(text: string): Promise<PromptResponse> {
+  async run(parts: Extract<WorkerInput, { readonly parts: unknown }>['parts']): Promise<PromptResponse> {
     const { runId, cursor } = await this.#client.sendInput(
       this.#workerId,
-      { text, whenBusy: 'queue' },
+      { parts, whenBusy: 'queue' },
       { idempotencyKey: `acp-${randomUUID()}` },
     );
     try {
@@ -93,7 +94,7 @@ export class EditorPrompt {
   }
 
   async #follow(runId: string, after: string): Promise<PromptResponse> {
-    const speech = new WorkerSpeech();
+    const speech = new WorkerSpeech((file) => editorBlock(file, this.#client, this.#workerId));
     const { signal } = this.#ended;
     for await (const observed of this.#client.observe(this.#workerId, {
       after,
@@ -104,7 +105,7 @@ export class EditorPrompt {
       // other runs of the Worker do not answer this prompt
       const item = ofRun(observed, runId);
       if (item === null) continue;
-      for (const update of speech.updates(item))
+      for await (const update of speech.updates(item))
         await this.#editor.notify(methods.client.session.update, { sessionId: this.#workerId, update });
       if (item.type !== 'event') continue;
       const { event } = item;

@@ -4,6 +4,7 @@ import {
   type AgentConnection,
   type AgentContext,
   agent,
+  type ContentBlock,
   type ListSessionsRequest,
   type ListSessionsResponse,
   type McpServer,
@@ -14,7 +15,7 @@ import {
 } from '@agentclientprotocol/sdk';
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { CreateWorker, WorkerSummary } from '@worker-runtime/core';
-import { promptText } from './editor-blocks.ts';
+import { editorBlock, inputParts } from './editor-blocks.ts';
 import { toEditorFailure } from './editor-failure.ts';
 import { EditorPrompt } from './editor-prompt.ts';
 import { pastUpdates } from './worker-speech.ts';
@@ -64,7 +65,8 @@ export class EditorSessions {
         agentInfo: { name: 'worker-runtime', version },
         agentCapabilities: {
           loadSession: true,
-          promptCapabilities: { embeddedContext: true },
+          // whether a Worker takes a file is known when its prompt is sent
+          promptCapabilities: { embeddedContext: true, image: true, audio: true },
           sessionCapabilities: { resume: {}, close: {}, list: {} },
         },
       }))
@@ -96,7 +98,7 @@ export class EditorSessions {
         this.#withProtocolErrors(sessionId, () => this.#close(sessionId)),
       )
       .onRequest(methods.agent.session.prompt, ({ params: { sessionId, prompt }, client }) =>
-        this.#withProtocolErrors(sessionId, () => this.#prompt(sessionId, promptText(prompt), client)),
+        this.#withProtocolErrors(sessionId, () => this.#prompt(sessionId, prompt, client)),
       )
       .onNotification(methods.agent.session.cancel, ({ params }) => this.#cancel(params.sessionId))
       .connect(
@@ -112,7 +114,11 @@ export class EditorSessions {
     for (const folder of new Set(this.#folders.values())) await this.#stopIdle(folder, null);
   }
 
-  async #prompt(sessionId: string, text: string, editor: AgentContext): Promise<PromptResponse> {
+  async #prompt(
+    sessionId: string,
+    content: readonly ContentBlock[],
+    editor: AgentContext,
+  ): Promise<PromptResponse> {
     const prompt = new EditorPrompt(this.#options.client, editor, sessionId);
     const prompts = this.#prompts.get(sessionId) ?? new Set();
     this.#prompts.set(sessionId, prompts.add(prompt));
@@ -120,7 +126,7 @@ export class EditorSessions {
       const folder = this.#folders.get(sessionId);
       if (folder !== undefined) await this.#resume(sessionId, folder);
       await this.#tellUnusedServers(sessionId, editor);
-      return await prompt.run(text);
+      return await prompt.run(await inputParts(content, this.#options.client, sessionId));
     } finally {
       prompts.delete(prompt);
       if (prompts.size === 0) this.#prompts.delete(sessionId);
@@ -213,8 +219,9 @@ export class EditorSessions {
       const page: Awaited<ReturnType<RuntimeClient['transcript']>> = await client.transcript(workerId, {
         after,
       });
-      for (const update of page.items.flatMap(pastUpdates))
-        await editor.notify(methods.client.session.update, { sessionId: workerId, update });
+      for (const item of page.items)
+        for await (const update of pastUpdates(item, (file) => editorBlock(file, client, workerId)))
+          await editor.notify(methods.client.session.update, { sessionId: workerId, update });
       after = page.next;
     }
   }

@@ -1,14 +1,19 @@
-import type { SessionUpdate } from '@agentclientprotocol/sdk';
-import type { EventData, Observation, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type { ContentBlock, SessionUpdate } from '@agentclientprotocol/sdk';
+import type { EventData, FilePart, Observation, TranscriptItem } from '@worker-runtime/core';
 import { Conversation, type TextPiece } from '@worker-runtime/core/views';
 
 type ChunkType = 'agent_message_chunk' | 'agent_thought_chunk' | 'user_message_chunk';
 
-const chunk = (sessionUpdate: ChunkType, messageId: string, text: string): SessionUpdate => ({
+/** Returns a file as content for an editor. */
+type BlockOf = (file: FilePart) => Promise<ContentBlock>;
+
+const chunk = (sessionUpdate: ChunkType, messageId: string, content: ContentBlock): SessionUpdate => ({
   sessionUpdate,
   messageId,
-  content: { type: 'text', text },
+  content,
 });
+
+const textBlock = (text: string): ContentBlock => ({ type: 'text', text });
 
 const calledUpdate = ({
   call,
@@ -28,52 +33,58 @@ const calledUpdate = ({
   rawInput: input,
 });
 
-const finishedUpdate = (call: string, output: unknown, error: string | undefined): SessionUpdate => ({
-  sessionUpdate: 'tool_call_update',
-  toolCallId: call,
-  status: error === undefined ? 'completed' : 'failed',
-  content: [
-    {
-      type: 'content',
-      content: {
-        type: 'text',
-        text: error ?? (typeof output === 'string' ? output : JSON.stringify(output ?? null)),
-      },
-    },
-  ],
-  rawOutput: output ?? null,
-});
+const finishedUpdate = async (
+  { call, output, error, files = [] }: EventData['tool.finished'],
+  blockOf: BlockOf,
+): Promise<SessionUpdate> => {
+  const text = error ?? (typeof output === 'string' ? output : JSON.stringify(output ?? null));
+  const blocks = [textBlock(text), ...(await Promise.all(files.map(blockOf)))];
+  return {
+    sessionUpdate: 'tool_call_update',
+    toolCallId: call,
+    status: error === undefined ? 'completed' : 'failed',
+    content: blocks.map((content) => ({ type: 'content', content })),
+    rawOutput: output ?? null,
+  };
+};
 
 /** Converts the stream of one run to updates for an editor. Each character is sent once, even if the stream repeats it. */
 export class WorkerSpeech {
   readonly #conversation = new Conversation({ keptItems: 0 });
+  readonly #blockOf: BlockOf;
 
-  updates(item: Observation): readonly SessionUpdate[] {
-    const texts = this.#conversation.apply(item).map(textUpdate);
-    return item.type === 'event' ? [...texts, ...toolUpdates(item.event)] : texts;
+  constructor(blockOf: BlockOf) {
+    this.#blockOf = blockOf;
+  }
+
+  async *updates(item: Observation): AsyncGenerator<SessionUpdate> {
+    yield* this.#conversation.apply(item).map(textUpdate);
+    if (item.type !== 'event') return;
+    const { event } = item;
+    if (event.type === 'tool.called') yield calledUpdate(event.data);
+    else if (event.type === 'tool.finished') yield finishedUpdate(event.data, this.#blockOf);
+    else if (event.type === 'message.completed')
+      for (const part of event.data.parts)
+        if (part.type === 'file' && 'digest' in part)
+          yield chunk('agent_message_chunk', event.data.message, await this.#blockOf(part));
   }
 }
 
 const textUpdate = ({ partType, message, text }: TextPiece): SessionUpdate =>
-  chunk(partType === 'text' ? 'agent_message_chunk' : 'agent_thought_chunk', message, text);
-
-const toolUpdates = (event: WorkerEvent): readonly SessionUpdate[] => {
-  switch (event.type) {
-    case 'tool.called':
-      return [calledUpdate(event.data)];
-    case 'tool.finished':
-      return [finishedUpdate(event.data.call, event.data.output, event.data.error)];
-    default:
-      return [];
-  }
-};
+  chunk(partType === 'text' ? 'agent_message_chunk' : 'agent_thought_chunk', message, textBlock(text));
 
 /** Converts an item of the transcript to updates, for an editor that loads a session. */
-export const pastUpdates = ({ id, role, parts }: TranscriptItem): readonly SessionUpdate[] =>
-  parts.flatMap((part) => {
-    if (part.type === 'tool-call') return [calledUpdate(part)];
-    if (part.type === 'tool-result') return [finishedUpdate(part.call, part.output, part.error)];
-    if (part.type === 'file' || part.type === 'run-end' || part.text === '') return [];
-    if (part.type === 'reasoning') return [chunk('agent_thought_chunk', id, part.text)];
-    return [chunk(role === 'assistant' ? 'agent_message_chunk' : 'user_message_chunk', id, part.text)];
-  });
+export async function* pastUpdates(
+  { id, role, parts }: TranscriptItem,
+  blockOf: BlockOf,
+): AsyncGenerator<SessionUpdate> {
+  const speaker = role === 'assistant' ? 'agent_message_chunk' : 'user_message_chunk';
+  for (const part of parts) {
+    if (part.type === 'tool-call') yield calledUpdate(part);
+    else if (part.type === 'tool-result') yield finishedUpdate(part, blockOf);
+    else if (part.type === 'file') {
+      if ('digest' in part) yield chunk(speaker, id, await blockOf(part));
+    } else if (part.type !== 'run-end' && part.text !== '')
+      yield chunk(part.type === 'reasoning' ? 'agent_thought_chunk' : speaker, id, textBlock(part.text));
+  }
+}

@@ -263,7 +263,7 @@ export interface Message {
 export type MessageContent =
   | { readonly type: 'text'; readonly text: string; readonly opaque?: JsonValue }
   | { readonly type: 'reasoning'; readonly text: string; readonly opaque?: JsonValue }
-  | FilePart;
+  | (FilePart & { readonly opaque?: JsonValue });
 /** A tool call that the engine makes. */
 export interface ToolCall extends ToolCallDetails {
   readonly type: 'tool-call';

@@ -23,7 +23,7 @@ interface WithOpaque {
 export type MessagePart =
   | ({ readonly id: string; readonly type: 'text'; readonly text: string } & WithOpaque)
   | ({ readonly id: string; readonly type: 'reasoning'; readonly text: string } & WithOpaque)
-  | ({ readonly id: string } & FilePart)
+  | ({ readonly id: string } & FilePart & WithOpaque)
   /** A file in a log of an earlier version: engines gave its URL. */
   | {
       readonly id: string;

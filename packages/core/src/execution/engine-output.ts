@@ -174,13 +174,10 @@ const content =
   (value, field) => {
     const part = object(value, field);
     const type = contentType(part.type, `${field}.type`);
-    return type === 'file'
-      ? filePart(part, field)
-      : {
-          type,
-          text: wellFormed(part.text, `${field}.text`),
-          ...optional('opaque', part.opaque, `${field}.opaque`, json(eventBytes)),
-        };
+    return {
+      ...(type === 'file' ? filePart(part, field) : { type, text: wellFormed(part.text, `${field}.text`) }),
+      ...optional('opaque', part.opaque, `${field}.opaque`, json(eventBytes)),
+    };
   };
 
 /** Most parts of messages are plain text. */

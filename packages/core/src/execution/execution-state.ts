@@ -27,7 +27,7 @@ export class ExecutionState implements ExecutionSlot {
   }
 
   get files(): readonly string[] | undefined {
-    return this.execution?.files;
+    return this.isOutdated ? undefined : this.execution?.files;
   }
 
   get isBusy(): boolean {

@@ -302,7 +302,7 @@ const withFiles = ({ files }: WorkerState, event: NewEvent | null): NewEvent | n
   if (event?.type !== 'message.completed' || !event.data.parts.some(({ type }) => type === 'file'))
     return event;
   const parts = event.data.parts.map((part) =>
-    part.type === 'file' && 'digest' in part ? { id: part.id, ...completed(files, part) } : part,
+    part.type === 'file' && 'digest' in part ? { ...part, ...completed(files, part) } : part,
   );
   return { ...event, data: { ...event.data, parts } };
 };

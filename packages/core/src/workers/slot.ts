@@ -10,7 +10,10 @@ export interface Slot {
 export interface ExecutionSlot extends Slot {
   /** True while an engine is attached. */
   readonly isConnected: boolean;
-  /** The media types that the attached execution takes. Undefined without one, or if it takes no files. */
+  /**
+   * The media types that the attached execution takes. Undefined without one, if it takes no files, or if the config has changed
+   * since it was attached.
+   */
   readonly files: readonly string[] | undefined;
   /** The error that keeps queued inputs from running; null if nothing does. */
   readonly blockedBy: RunError | null;

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { type EngineOutput, type JsonValue, RuntimeError, type ToolResult } from '@worker-runtime/core';
+import {
+  type EngineOutput,
+  type FilePart,
+  type JsonValue,
+  RuntimeError,
+  type ToolResult,
+} from '@worker-runtime/core';
 import { boundedOutput, boundedText, type Redactor } from '@worker-runtime/core/plugin-kit';
 import type { CallUpdate } from './call-update.ts';
 
@@ -35,6 +41,7 @@ interface OpenCall {
   /** True if the agent marks additions to the output of the terminal, so that any other output is the whole of it. */
   hasDeltas: boolean;
   exit: string | null;
+  files: readonly FilePart[];
   /** True if a permission for the call was requested and not granted. */
   isDenied: boolean;
   isReported: boolean;
@@ -72,13 +79,15 @@ export class AgentCalls {
   }
 
   /**
-   * Applies an update. Returns the call once it has begun, and its result once it has ended. Updates of a call that has
+   * Applies an update, whose files have been stored. Returns the call once it has begun, and its result once it has ended. Updates of a call that has
    * ended are ignored: its result is in the log.
    * @throws LIMIT_REACHED too many calls have no result
    */
-  update(update: CallUpdate, begins: boolean): readonly EngineOutput[] {
+  update(update: CallUpdate, begins: boolean, files: readonly FilePart[]): readonly EngineOutput[] {
     if (!begins && this.#ended.has(update.id) && !this.#open.has(update.id)) return [];
     const open = this.#merge(update);
+    // as content replaces earlier content
+    if (update.content !== null) open.files = files;
     const { status } = update;
     const hasEnded = status === 'completed' || status === 'failed';
     const outputs = hasEnded || status === 'in_progress' ? this.#report(open) : [];
@@ -144,6 +153,7 @@ export class AgentCalls {
       terminal: '',
       hasDeltas: false,
       exit: null,
+      files: [],
       isDenied: false,
       isReported: false,
       chars: 0,
@@ -203,10 +213,11 @@ export class AgentCalls {
   #resultOf(open: OpenCall, last: CallUpdate): ToolResult {
     const { call, isDenied } = open;
     const { output, ...cut } = this.#outputOf(open, last);
-    if (last.status === 'completed') return { type: 'tool-result', call, output, ...cut };
+    const files = open.files.length > 0 ? { files: open.files } : {};
+    if (last.status === 'completed') return { type: 'tool-result', call, output, ...files, ...cut };
     const error = textOf(output);
     if (isDenied) return { ...deniedResult(call), ...(error !== '' && { error, ...cut }) };
-    return { type: 'tool-result', call, error: error || 'The tool failed', ...cut };
+    return { type: 'tool-result', call, error: error || 'The tool failed', ...files, ...cut };
   }
 
   #outputOf(open: OpenCall, last: CallUpdate): ReturnType<typeof boundedOutput> {

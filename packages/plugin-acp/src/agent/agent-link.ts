@@ -22,8 +22,11 @@ import type { SignInMethod } from './sign-in.ts';
 
 /** Receives the updates and permission requests of an agent. */
 export interface AgentListener {
-  /** Called for each update, in the order in which the agent sent them. The update is not checked. */
-  update(session: string, update: unknown): void;
+  /**
+   * Called for each update, in the order in which the agent sent them. The update is not checked. The next message of the agent
+   * is read when the promise has resolved; it never rejects.
+   */
+  update(session: string, update: unknown): Promise<void>;
   /** Resolves when the listener can take more updates. */
   room(): Promise<void>;
   permission(request: PermissionRequest): Promise<RequestPermissionResponse>;
@@ -89,7 +92,7 @@ export class AgentLink {
             return;
           }
           const { sessionId, update } = isObject(message.params) ? message.params : {};
-          if (typeof sessionId === 'string') listener.update(sessionId, update);
+          if (typeof sessionId === 'string') await listener.update(sessionId, update);
         },
       }),
     );

@@ -1,4 +1,4 @@
-import type { EngineOutput } from '@worker-runtime/core';
+import type { EngineOutput, FilePart } from '@worker-runtime/core';
 import type { Redactor } from '@worker-runtime/core/plugin-kit';
 import type { AgentCalls } from './agent-calls.ts';
 import type { SessionUpdate } from './session-update.ts';
@@ -17,9 +17,17 @@ export class AgentUpdates {
     this.#redactor = redactor;
   }
 
-  /** @throws LIMIT_REACHED too many calls have no result */
-  translate(update: SessionUpdate): readonly EngineOutput[] {
+  /**
+   * Translates an update, whose files have been stored.
+   * @throws LIMIT_REACHED too many calls have no result
+   */
+  translate(update: SessionUpdate, files: readonly FilePart[] = []): readonly EngineOutput[] {
     switch (update.type) {
+      case 'file': {
+        const { text } = update;
+        if (files.length === 0) return this.translate({ type: 'text', text, messageId: this.#messageId });
+        return [...this.#calls.flush(), ...this.endMessage(), { type: 'message', parts: files }];
+      }
       case 'text':
       case 'reasoning': {
         const { type, text, messageId: id } = update;
@@ -32,7 +40,7 @@ export class AgentUpdates {
         return [...this.#calls.flush(), ...before, { type, text }];
       }
       case 'call':
-        return [...this.endMessage(), ...this.#calls.update(update.call, update.begins)];
+        return [...this.endMessage(), ...this.#calls.update(update.call, update.begins, files)];
       case 'plan': {
         const message = this.#redactor.text(update.text).slice(0, MAX_PLAN_CHARS);
         return [...this.endMessage(), { type: 'notice', severity: 'info', code: 'PLAN', message }];

@@ -1,6 +1,6 @@
 import type { ToolCallStatus } from '@agentclientprotocol/sdk';
 import type { JsonValue } from '@worker-runtime/core';
-import { isObject } from '@worker-runtime/core/plugin-kit';
+import { fileInBlock, isObject, type MadeFile } from '@worker-runtime/core/plugin-kit';
 
 /** The kinds of tool calls that the protocol and the runtime share. */
 const KINDS = ['read', 'edit', 'delete', 'move', 'search', 'execute', 'think', 'fetch', 'other'] as const;
@@ -29,11 +29,16 @@ export interface CallUpdate {
   readonly rawOutput: JsonValue | null;
   /** The content as text, without terminals. */
   readonly content: string | null;
+  /** The files of the content, such as images. */
+  readonly files: readonly MadeFile[];
   /** The next output of the terminal of the call. */
   readonly terminal: TerminalOutput | null;
   /** A remark on the end of the terminal, if its program did not succeed. */
   readonly exit: string | null;
 }
+
+/** The most files of one update that are stored. */
+const MAX_FILES = 16;
 
 const textOr = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 
@@ -112,6 +117,7 @@ export const parseCall = (value: unknown): CallUpdate | null => {
   const { toolCallId, name, title, kind, locations, status, rawInput, rawOutput, content, _meta } = value;
   if (typeof toolCallId !== 'string') return null;
   const texts = Array.isArray(content) ? content.map(contentText).filter((text) => text !== null) : [];
+  const files = Array.isArray(content) ? content.map((one) => fileInBlock(memberOf(one, 'content'))) : [];
   return {
     id: toolCallId,
     name: nameOf(name, _meta),
@@ -122,6 +128,7 @@ export const parseCall = (value: unknown): CallUpdate | null => {
     rawInput: given(rawInput),
     rawOutput: given(rawOutput),
     content: texts.length > 0 ? texts.join('\n') : null,
+    files: files.filter((file) => file !== null).slice(0, MAX_FILES),
     terminal: terminalOf(_meta),
     exit: exitRemark(memberOf(_meta, 'terminal_exit')),
   };

@@ -1,5 +1,11 @@
-import { isObject } from '@worker-runtime/core/plugin-kit';
+import { fileInBlock, isObject, type MadeFile } from '@worker-runtime/core/plugin-kit';
 import { blockText, type CallUpdate, parseCall } from './call-update.ts';
+
+/** Returns the files of an update, which have to be stored before it is translated. */
+export const filesOf = (update: SessionUpdate): readonly MadeFile[] => {
+  if (update.type === 'file') return [update.file];
+  return update.type === 'call' ? update.call.files : [];
+};
 
 /** A session update that says something about a run. */
 export type SessionUpdate =
@@ -8,6 +14,8 @@ export type SessionUpdate =
       readonly text: string;
       readonly messageId: string | null;
     }
+  /** A file of a message, and the text that stands for it if it is not stored. */
+  | { readonly type: 'file'; readonly file: MadeFile; readonly text: string }
   /** `begins` is true for the first report of a call. */
   | { readonly type: 'call'; readonly call: CallUpdate; readonly begins: boolean }
   | { readonly type: 'plan'; readonly text: string };
@@ -36,6 +44,8 @@ export const parseUpdate = (update: unknown): SessionUpdate | 'ignored' | 'malfo
       const text = blockText(update.content);
       if (text === null) return 'malformed';
       const { messageId } = update;
+      const file = update.sessionUpdate === 'agent_message_chunk' ? fileInBlock(update.content) : null;
+      if (file !== null) return { type: 'file', file, text };
       return {
         type: update.sessionUpdate === 'agent_message_chunk' ? 'text' : 'reasoning',
         text,

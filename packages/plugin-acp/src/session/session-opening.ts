@@ -51,6 +51,7 @@ export class SessionOpening {
     const { place, recorded, config, agent, redactor } = this.#request;
     const facts = await this.#link.initialize();
     assertTransports(place.mcpServers, facts.capabilities);
+    const content = facts.capabilities.promptCapabilities ?? {};
     const apply = async (session: OpenedSession): Promise<OpenedSession> => {
       await new SessionSettings(this.#link, session, agent, redactor).apply(config);
       return session;
@@ -60,13 +61,13 @@ export class SessionOpening {
       for (const { reopen, isLoaded } of this.#waysToReopen(facts))
         try {
           const offered = await this.#signedIn(facts, () => reopen(sessionId, place));
-          return await apply({ sessionId, isNew: false, isLoaded, offered });
+          return await apply({ sessionId, isNew: false, isLoaded, offered, content });
         } catch (error) {
           const { log, workerId } = this.#request;
           log.warn({ worker: workerId, err: error }, 'An agent could not reopen the session of its Worker');
         }
     const offered = await this.#signedIn(facts, () => this.#link.newSession(place));
-    return apply({ sessionId: offered.sessionId, isNew: true, isLoaded: false, offered });
+    return apply({ sessionId: offered.sessionId, isNew: true, isLoaded: false, offered, content });
   }
 
   /** Some agents advertise that they resume sessions, and only load them. */

@@ -1,3 +1,4 @@
+import type { PromptCapabilities } from '@agentclientprotocol/sdk';
 import { isObject, type Redactor } from '@worker-runtime/core/plugin-kit';
 import type { AgentLink } from '../agent/agent-link.ts';
 import { isSignInRequired } from '../agent/sign-in.ts';
@@ -24,6 +25,8 @@ export interface OpenedSession {
   /** True if the agent replays the earlier conversation. */
   readonly isLoaded: boolean;
   readonly offered: unknown;
+  /** The content that prompts of the agent can have, besides text and links. */
+  readonly content: PromptCapabilities;
 }
 
 /** The members of the lists of modes and models. The one of models is of an earlier version of the protocol. */

@@ -1,4 +1,5 @@
 import type { TranscriptItem } from '@worker-runtime/core';
+import { fileText } from '@worker-runtime/core/plugin-kit';
 
 /** The most characters of an earlier conversation to put into one prompt. */
 const MAX_CHARS = 131_072;
@@ -13,6 +14,7 @@ const linesOf = ({ role, parts }: TranscriptItem): string =>
   parts
     .map((part) => {
       if (part.type === 'text') return `${role}: ${part.text}`;
+      if (part.type === 'file' && 'digest' in part) return `${role}: ${fileText(part)}`;
       if (part.type === 'tool-call') return `tool call: ${part.name} ${JSON.stringify(part.input)}`;
       if (part.type !== 'tool-result') return '';
       return part.error === undefined

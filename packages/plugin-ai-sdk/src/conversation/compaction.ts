@@ -1,6 +1,7 @@
 import { type EngineOutput, RuntimeError } from '@worker-runtime/core';
 import type { Usage } from '@worker-runtime/core/plugin-kit';
 import type { ModelMessage } from 'ai';
+import { isStoredFile, storedFileText } from '../model/model-files.ts';
 import { mintCall, usageOf } from '../model/model-step.ts';
 import { type ModelAccess, modelStream } from '../model/model-stream.ts';
 import { COMPACT_CALL } from './compact-call.ts';
@@ -30,7 +31,7 @@ const messageText = ({ role, content }: ModelMessage): string => {
     if (part.type === 'text') return part.text;
     if (part.type === 'tool-call') return `calls ${part.toolName} ${JSON.stringify(part.input)}`;
     if (part.type === 'tool-result') return `${part.toolName} answers ${JSON.stringify(part.output)}`;
-    return `[${part.type}]`;
+    return isStoredFile(part) ? storedFileText(part) : `[${part.type}]`;
   });
   return `${role}: ${parts.join('\n')}`;
 };

@@ -1,4 +1,5 @@
 import type { ModelMessage, ToolSet } from 'ai';
+import { fileTokens } from '../model/model-files.ts';
 
 /** The tokens of one character in texts of the Latin script, on average. */
 const LATIN = 1 / 4;
@@ -89,9 +90,9 @@ export interface SizedRequest {
   readonly tools: ToolSet;
 }
 
-/** Estimates the tokens of a request. */
+/** Estimates the tokens of a request. Its files are not loaded yet: `data` is their digest. */
 const requestTokens = ({ system, messages, tools }: SizedRequest): number =>
-  tokensOf(`${system ?? ''}${JSON.stringify(messages)}${JSON.stringify(tools)}`);
+  tokensOf(`${system ?? ''}${JSON.stringify(messages)}${JSON.stringify(tools)}`) + fileTokens(messages);
 
 /**
  * The size of the requests of one Worker. It is an estimate, raised by the tokens that the provider last counted above

@@ -1,5 +1,13 @@
-import type { JsonValue, ToolPart, TranscriptItem } from '@worker-runtime/core';
-import type { ModelMessage, ProviderMetadata, ToolModelMessage, ToolResultPart } from 'ai';
+import type { FilePart, JsonValue, ToolPart, TranscriptItem } from '@worker-runtime/core';
+import type {
+  ModelMessage,
+  ProviderMetadata,
+  TextPart,
+  ToolModelMessage,
+  ToolResultPart,
+  UserModelMessage,
+} from 'ai';
+import { type StoredFilePart, storedFilePart, storedFileText } from '../model/model-files.ts';
 import { type AnswerContent, INTERRUPTED, type ModelCall, toolNameForModel } from '../model/model-step.ts';
 import { COMPACT_CALL, summaryIn } from './compact-call.ts';
 
@@ -10,14 +18,34 @@ interface RunMessages {
   readonly openCalls: Map<string, string>;
   /** The last message of the model, until a call follows it: all its parts, and those of them that are sent. */
   answer: { readonly parts: AnswerContent; readonly sent: AnswerContent } | null;
+  /** The message with the files of the last results, which follows them: many providers take no files within a result. */
+  resultFiles: UserModelMessage | null;
 }
 
 /** Placeholders for missing answers: many models refuse two user messages in a row. */
 const UNANSWERED = '[There was no answer.]';
 const SUMMARIZED = '[I continue from this summary.]';
 
-const itemText = (item: TranscriptItem): string =>
-  item.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+/** Returns the content of an input: a text, or its texts and files in order. */
+const inputContent = ({ role, parts }: TranscriptItem): string | (TextPart | StoredFilePart)[] => {
+  const content: (TextPart | StoredFilePart)[] = [];
+  for (const part of parts) {
+    const last = content.at(-1);
+    if (part.type === 'file' && 'digest' in part) content.push(storedFilePart(part));
+    else if (part.type !== 'text') continue;
+    else if (last?.type === 'text')
+      content[content.length - 1] = { type: 'text', text: last.text + part.text };
+    else content.push({ type: 'text', text: part.text });
+  }
+  const files = content.filter((part) => part.type === 'file');
+  const written = content.map((part) => (part.type === 'text' ? part.text : '')).join('') || '(nothing)';
+  // Many models refuse a system message that is not the first message.
+  if (role === 'system') {
+    const text = `<system-message>\n${files.length > 0 && written === '(nothing)' ? '' : written}\n</system-message>`;
+    return files.length > 0 ? [{ type: 'text', text }, ...files] : text;
+  }
+  return files.length > 0 ? content : written;
+};
 
 const resultPart = (
   call: string,
@@ -46,12 +74,22 @@ export class Conversation {
   readonly #calls: ModelCall[] = [];
   #isAnswered = false;
   #summary: string | null = null;
+  readonly #takes: (file: FilePart) => boolean;
+
+  /** `takes` returns true for a file that the model can take. Other files of results are not sent: the results name them. */
+  private constructor(takes: (file: FilePart) => boolean) {
+    this.#takes = takes;
+  }
 
   /**
    * Reads the conversation up to and including a run, from the whole log. Inputs that are queued later are left out.
    */
-  static async read(history: AsyncIterable<TranscriptItem>, runId: string): Promise<Conversation> {
-    const conversation = new Conversation();
+  static async read(
+    history: AsyncIterable<TranscriptItem>,
+    runId: string,
+    takes: (file: FilePart) => boolean,
+  ): Promise<Conversation> {
+    const conversation = new Conversation(takes);
     for await (const item of history) {
       conversation.add(item);
       if (item.run === runId) conversation.#note(item);
@@ -75,7 +113,7 @@ export class Conversation {
   }
 
   #note({ role, parts }: TranscriptItem): void {
-    this.#isAnswered = role === 'assistant' && parts.some((part) => part.type === 'text');
+    this.#isAnswered = role === 'assistant' && parts.some(({ type }) => type === 'text' || type === 'file');
     for (const part of parts)
       if (part.type === 'tool-call') {
         const { call, name, input } = part;
@@ -88,10 +126,7 @@ export class Conversation {
     const run = this.#run(item.run);
     if (role === 'user' || role === 'system') {
       closeCalls(run);
-      const text = itemText(item) || '(nothing)';
-      // Many models refuse a system message that is not the first message.
-      const content = role === 'user' ? text : `<system-message>\n${text}\n</system-message>`;
-      run.messages.push({ role: 'user', content });
+      run.messages.push({ role: 'user', content: inputContent(item) });
       return;
     }
     const answer = item.parts.flatMap(answerPart);
@@ -159,7 +194,7 @@ export class Conversation {
   #run(runId: string | null): RunMessages {
     let run = this.#runs.get(runId);
     if (!run) {
-      run = { messages: [], openCalls: new Map(), answer: null };
+      run = { messages: [], openCalls: new Map(), answer: null, resultFiles: null };
       this.#runs.set(runId, run);
     }
     return run;
@@ -194,7 +229,7 @@ export class Conversation {
   #addResult(
     run: RunMessages,
     call: string,
-    result: { readonly output?: JsonValue; readonly error?: string },
+    result: Extract<ToolPart, { readonly type: 'tool-result' }>,
   ): void {
     const compactionRun = this.#compactionRuns.get(call);
     if (compactionRun !== undefined) {
@@ -203,7 +238,10 @@ export class Conversation {
       return;
     }
     const name = run.openCalls.get(call);
-    if (name !== undefined) closeCall(run, call, resultPart(call, name, result));
+    if (name === undefined) return;
+    closeCall(run, call, resultPart(call, name, result));
+    const files = result.files?.filter(this.#takes) ?? [];
+    if (files.length > 0) addResultFiles(run, name, files);
   }
 }
 
@@ -213,6 +251,8 @@ const sentBack = (opaque: JsonValue | undefined): { readonly providerOptions?: P
 
 /** Returns a part of a message as it is sent back. */
 const answerPart = (part: TranscriptItem['parts'][number]): AnswerContent => {
+  if (part.type === 'file')
+    return 'digest' in part ? [storedFilePart(part, 'opaque' in part ? sentBack(part.opaque) : {})] : [];
   if (part.type === 'reasoning') return [{ type: 'reasoning', text: part.text, ...sentBack(part.opaque) }];
   // Some providers refuse an empty text.
   if (part.type !== 'text' || part.text.trim() === '') return [];
@@ -220,7 +260,7 @@ const answerPart = (part: TranscriptItem['parts'][number]): AnswerContent => {
 };
 
 const addAnswer = (run: RunMessages, parts: AnswerContent): void => {
-  const sent = parts.filter(({ type }) => type === 'text');
+  const sent = parts.filter(({ type }) => type === 'text' || type === 'file');
   if (sent.length > 0) {
     closeCalls(run);
     run.messages.push({ role: 'assistant', content: sent });
@@ -230,9 +270,28 @@ const addAnswer = (run: RunMessages, parts: AnswerContent): void => {
 
 const closeCall = (run: RunMessages, call: string, result: ToolResultPart): void => {
   run.openCalls.delete(call);
-  const last = run.messages.at(-1);
+  const { messages, resultFiles } = run;
+  // All results of an answer follow it directly.
+  const end = resultFiles !== null && messages.at(-1) === resultFiles ? messages.length - 1 : messages.length;
+  const last = messages[end - 1];
   if (last?.role === 'tool') (last as { content: ToolModelMessage['content'] }).content.push(result);
-  else run.messages.push({ role: 'tool', content: [result] });
+  else messages.splice(end, 0, { role: 'tool', content: [result] });
+};
+
+const addResultFiles = (run: RunMessages, name: string, files: readonly FilePart[]): void => {
+  const content = files
+    .map((file) => storedFilePart(file))
+    .flatMap((part) => [
+      { type: 'text' as const, text: `${storedFileText(part)} of ${toolNameForModel(name)}:` },
+      part,
+    ]);
+  const { messages, resultFiles } = run;
+  if (resultFiles !== null && messages.at(-1) === resultFiles)
+    (resultFiles.content as (TextPart | StoredFilePart)[]).push(...content);
+  else {
+    run.resultFiles = { role: 'user', content };
+    messages.push(run.resultFiles);
+  }
 };
 
 /** Adds a result to every call that has none. */

@@ -15,9 +15,16 @@ interface StreamPart {
 }
 
 /** The parts that show that the model makes progress. */
-const OUTPUTS = new Set(['text-delta', 'reasoning-delta', 'tool-input-delta', 'tool-call']);
+const OUTPUTS = new Set(['text-delta', 'reasoning-delta', 'tool-input-delta', 'tool-call', 'file']);
 /** The parts that only the AI SDK 7 knows. A Worker has no use for them. */
 const UNKNOWN_TO_SDK6 = new Set(['custom', 'reasoning-file']);
+
+/** Returns a part of a stream in the form of the AI SDK 6, which has files without tags; null for a file that is a URL. */
+const partForSdk6 = (part: StreamPart): StreamPart | null => {
+  const { type, data } = part;
+  if (type !== 'file' || typeof data !== 'object' || data === null || !('type' in data)) return part;
+  return 'data' in data ? { ...part, data: data.data } : null;
+};
 
 /** Returns data in the form of the AI SDK 7: tagged with its kind. */
 const taggedData = (data: string | Uint8Array | URL): object =>
@@ -93,10 +100,13 @@ const watched = (
   let bytes = 0;
   let hasFinished = false;
   const watch = new TransformStream<StreamPart, StreamPart>({
-    transform: (part, controller) => {
+    transform: (given, controller) => {
+      const part = partForSdk6(given);
+      if (part === null) return;
       if (OUTPUTS.has(part.type)) observer.output();
       else observer.alive();
       if (typeof part.delta === 'string') bytes += Buffer.byteLength(part.delta);
+      if (typeof part.data === 'string' || part.data instanceof Uint8Array) bytes += part.data.length;
       if (bytes > maxBytes)
         throw new RuntimeError('OUTPUT_TOO_LARGE', `The model sent more than ${maxBytes} bytes`);
       if (part.type === 'finish') {

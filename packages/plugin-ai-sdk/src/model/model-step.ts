@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
-import type { EngineOutput, JsonObject, JsonValue } from '@worker-runtime/core';
-import type { Message, MessageContent, Usage } from '@worker-runtime/core/plugin-kit';
+import type { EngineOutput, FilePart, JsonObject, JsonValue } from '@worker-runtime/core';
+import type { MadeFile, Message, MessageContent, Notice, Usage } from '@worker-runtime/core/plugin-kit';
 import type {
   AssistantModelMessage,
   LanguageModelUsage,
@@ -9,6 +9,7 @@ import type {
   ToolSet,
 } from 'ai';
 import { beginning } from '../text-beginning.ts';
+import { isStoredFile, storedFilePart } from './model-files.ts';
 
 /** A tool call that a model requested. */
 export interface ModelCall {
@@ -122,24 +123,27 @@ const opaqueOf = (
   return { opaque: JSON.parse(encoded) as JsonValue };
 };
 
-type WrittenPart = Extract<MessageContent, { readonly type: 'text' | 'reasoning' }>;
-
 /**
- * Returns the message of an answer. If a provider requires data back with its parts, the parts are those of the provider;
- * otherwise they are what was streamed.
+ * Returns the message of an answer. If it has files, or a provider requires data back with its parts, the parts are those of
+ * the provider; otherwise they are what was streamed.
  */
 const messageOf = (content: AnswerContent): Message => {
-  const parts: WrittenPart[] = [];
+  const parts: MessageContent[] = [];
   for (const part of content) {
+    if (part.type === 'file' && isStoredFile(part)) {
+      const { data: digest, mediaType, sizeBytes } = part;
+      parts.push({ type: 'file', digest, mediaType, sizeBytes, ...opaqueOf(part) });
+    }
     if (part.type !== 'text' && part.type !== 'reasoning') continue;
     const last = parts.at(-1);
-    const next: WrittenPart = { type: part.type, text: part.text, ...opaqueOf(part) };
+    const next = { type: part.type, text: part.text, ...opaqueOf(part) };
     // as the runtime joins what is streamed
     if (last && last.type === next.type && last.opaque === undefined && next.opaque === undefined)
       parts[parts.length - 1] = { ...last, text: last.text + next.text };
     else parts.push(next);
   }
-  return parts.some(({ opaque }) => opaque !== undefined) ? { type: 'message', parts } : { type: 'message' };
+  const isAsStreamed = parts.every(({ type, opaque }) => type !== 'file' && opaque === undefined);
+  return isAsStreamed ? { type: 'message' } : { type: 'message', parts };
 };
 
 /** Collects the text and the reasoning of an answer. The SDK streams each of them in blocks with an id. */
@@ -177,15 +181,17 @@ class StreamedBlocks {
 
 /**
  * Translates one answer of a model into outputs: yields text and reasoning as they arrive, and returns what is recorded.
- * `nameOf` returns the name under which a tool was granted.
+ * `nameOf` returns the name under which a tool was granted, and `keep` stores a file.
  */
 export async function* modelStep(
   model: string,
   parts: AsyncIterable<TextStreamPart<ToolSet>>,
   nameOf: (modelName: string) => string,
+  keep: (file: MadeFile) => Promise<FilePart | Notice>,
 ): AsyncGenerator<EngineOutput | readonly EngineOutput[], ModelStep> {
   const blocks = new StreamedBlocks();
   const calls: ModelCall[] = [];
+  const notices: Notice[] = [];
   let finish = 'other';
   let usage: Usage | null = null;
   // The provider makes these calls itself, with tools that the operator's options give the model.
@@ -214,6 +220,10 @@ export async function* modelStep(
         input: call.input,
         ...sentBack(part.providerMetadata),
       });
+    } else if (part.type === 'file') {
+      const kept = await keep({ bytes: part.file.uint8Array, mediaType: part.file.mediaType });
+      if (kept.type === 'notice') notices.push(kept);
+      else blocks.content.push(storedFilePart(kept, sentBack(part.providerMetadata)));
     } else if (part.type === 'finish-step') {
       finish = part.finishReason;
       usage = usageOf(model, part.usage);
@@ -233,6 +243,7 @@ export async function* modelStep(
         message: `The provider called its own tool ${name}`,
       }),
     ),
+    ...notices,
     ...(usage ? [usage] : []),
     { type: 'step-finish', finish },
   ];

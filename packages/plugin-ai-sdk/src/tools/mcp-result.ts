@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject, JsonValue } from '@worker-runtime/core';
-import { boundedOutput, boundedText, isObject, type Redactor } from '@worker-runtime/core/plugin-kit';
+import {
+  boundedOutput,
+  boundedText,
+  fileInBlock,
+  isObject,
+  type MadeFile,
+  type Redactor,
+} from '@worker-runtime/core/plugin-kit';
 import { schemaFault } from './schema-fault.ts';
 
 interface BoundedOutput {
@@ -17,6 +24,9 @@ const placeholder = (kind: string, mediaType: unknown, base64?: unknown): string
   const size = typeof base64 === 'string' ? `${Buffer.byteLength(base64, 'base64')} bytes` : '';
   return `[${joined([kind, joined([mediaType, size], ', ')])}]`;
 };
+
+/** The most files of one result that are stored. */
+const MAX_FILES = 16;
 
 /** Returns one block of content as text. Blocks with bytes become placeholders here, and only here. */
 const blockText = (block: unknown): string => {
@@ -47,17 +57,25 @@ const repeats = (text: string, structured: JsonValue): boolean =>
   isDeepStrictEqual(parsed(text), structured) ||
   (isObject(structured) && isDeepStrictEqual(structured, { result: text }));
 
-/** The result of a call of a tool server: its content as text, and its structured content unless the text repeats it. */
+/**
+ * The result of a call of a tool server: its content as text, its structured content unless the text repeats it, and its
+ * files.
+ */
 export class McpResult {
   readonly isError: boolean;
   /** The way in which the result differs from the output schema of its tool, or null. It is a result in either case. */
   readonly fault: string | null;
+  readonly files: readonly MadeFile[];
   readonly #text: string;
   readonly #structured: JsonValue | undefined;
 
   constructor(result: unknown, outputSchema: JsonObject | null = null) {
     const { content, structuredContent, isError } = (isObject(result) ? result : {}) as JsonObject;
     const text = Array.isArray(content) ? content.map(blockText).join('\n') : (content ?? '');
+    this.files = (Array.isArray(content) ? content : [])
+      .map(fileInBlock)
+      .filter((file) => file !== null)
+      .slice(0, MAX_FILES);
     this.isError = isError === true;
     const hasStructuredContent = structuredContent !== undefined && structuredContent !== null;
     this.#text = typeof text === 'string' ? text : JSON.stringify(text);

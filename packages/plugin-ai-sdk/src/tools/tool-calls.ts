@@ -1,5 +1,6 @@
 import {
   type Answer,
+  type FilePart,
   type JsonObject,
   type JsonValue,
   type Logger,
@@ -8,7 +9,13 @@ import {
   RuntimeError,
   type ToolResult,
 } from '@worker-runtime/core';
-import { boundedOutput, boundedText, type Notice, type OpenCall } from '@worker-runtime/core/plugin-kit';
+import {
+  boundedOutput,
+  boundedText,
+  type MadeFile,
+  type Notice,
+  type OpenCall,
+} from '@worker-runtime/core/plugin-kit';
 import { INTERRUPTED, type ModelCall } from '../model/model-step.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
@@ -40,6 +47,8 @@ interface ToolCallContext {
   readonly options: ResolvedOptions;
   readonly secrets: Secrets;
   readonly log: Logger;
+  /** Stores a file of a result. */
+  readonly keep: (file: MadeFile) => Promise<FilePart | Notice>;
   /** True if the configuration of the Worker requires permission for every call. */
   readonly asksAlways: boolean;
 }
@@ -118,8 +127,10 @@ export class ToolCalls {
       if (run.signal.aborted) return failed('The run ended before this call was made.');
       const answer = await this.#execute(tool, call, input as JsonObject);
       if (answer instanceof McpResult) {
-        const result = answer.output(secrets, options.toolOutputBytes);
-        return [{ type: 'tool-result', call, ...result }, ...this.#remarks(tool, answer)];
+        const output = answer.output(secrets, options.toolOutputBytes);
+        const { files, notices } = await this.#stored(answer);
+        const result = { type: 'tool-result', call, ...output, ...(files.length > 0 && { files }) } as const;
+        return [result, ...notices, ...this.#remarks(tool, answer)];
       }
       // Redacted before it is cut to size: a secret that is cut in two would not be recognized.
       const clean = secrets.json(JSON.parse(JSON.stringify(answer) ?? 'null') as JsonValue);
@@ -133,6 +144,18 @@ export class ToolCalls {
       log.warn({ tool: tool.name, detail }, 'A tool failed');
       return failed('The tool failed. Whether it had an effect is not known.');
     }
+  }
+
+  /** Stores the files of a result. */
+  async #stored({ files: made }: McpResult): Promise<{ files: FilePart[]; notices: Notice[] }> {
+    const files: FilePart[] = [];
+    const notices: Notice[] = [];
+    for (const file of made) {
+      const kept = await this.#context.keep(file);
+      if (kept.type === 'notice') notices.push(kept);
+      else files.push(kept);
+    }
+    return { files, notices };
   }
 
   /** Returns a notice about a result that differs from the output schema of its tool. */
