@@ -102,6 +102,18 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['ai-sdk'],
     ['index'],
   ],
+  'packages/backend': [
+    ['loopback', 'audit-log', 'companion', 'drain-together'],
+    ['people'],
+    ['policy'],
+    ['config', 'policy-file'],
+    ['workspace'],
+    ['member'],
+    ['backend-access', 'workspace-directory'],
+    ['audited', 'routes'],
+    ['backend'],
+    ['index'],
+  ],
   'packages/plugin-legacy-pod': [
     ['records'],
     ['wire', 'log'],

@@ -3,9 +3,9 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { covers, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { type Access, bearerTokenOf, type Caller, prefixOf } from '@worker-runtime/plugin-http';
 import { type AuditLog, isCommand } from './audit-log.ts';
-import { assertOwnPage, type SessionCookie } from './cookie.ts';
-import type { Credential, Credentials, TokenLimit } from './credentials.ts';
 import { Member } from './member.ts';
+import { assertOwnPage, type Cookie } from './people/cookie.ts';
+import type { Credential, Credentials, TokenLimit } from './people/credentials.ts';
 import { decide, type Grant, type Policy, scopeOf } from './policy.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -16,7 +16,7 @@ const STREAM_MS = 3_600_000;
 
 export interface AccessParts {
   readonly credentials: Credentials;
-  readonly cookie: SessionCookie;
+  readonly cookie: Cookie;
   readonly policy: Policy;
   readonly workspaces: ReadonlyMap<string, Workspace>;
   readonly audit: AuditLog;

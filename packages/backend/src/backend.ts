@@ -15,7 +15,6 @@ import { writeFile } from 'atomically';
 import { AuditLog } from './audit-log.ts';
 import { auditOf } from './audited.ts';
 import { BackendAccess } from './backend-access.ts';
-import { backendRoutes } from './backend-routes.ts';
 import {
   type BackendConfig,
   type PluginOptions,
@@ -23,13 +22,16 @@ import {
   type ResolvedWorkspace,
   readConfig,
 } from './config.ts';
-import { SessionCookie } from './cookie.ts';
-import { Credentials } from './credentials.ts';
 import { DrainTogether } from './drain-together.ts';
-import { OneTimeLinks } from './one-time-links.ts';
-import { OPERATORS, type Person } from './person.ts';
+import { Cookie } from './people/cookie.ts';
+import { Credentials, SESSION_MS } from './people/credentials.ts';
+import { FailedLogins } from './people/failed-logins.ts';
+import { IdentityProvider } from './people/identity-provider.ts';
+import { OneTimeLinks } from './people/one-time-links.ts';
+import { OPERATORS, type Person } from './people/person.ts';
 import type { Policy } from './policy.ts';
 import { DEFAULT_RULES, explain, PolicyFile } from './policy-file.ts';
+import { backendRoutes } from './routes/backend-routes.ts';
 import { Workspace } from './workspace.ts';
 import { WorkspaceDirectory } from './workspace-directory.ts';
 
@@ -185,15 +187,28 @@ const begin = async (
     return workspace;
   });
   const directory = new WorkspaceDirectory(workspaces);
-  const cookie = new SessionCookie(publicUrl?.protocol === 'https:');
+  const isSecure = publicUrl?.protocol === 'https:';
+  const cookie = new Cookie('wr', SESSION_MS, isSecure);
   const byId = new Map(workspaces.map((workspace) => [workspace.id, workspace]));
   const access = new BackendAccess({ credentials, cookie, policy, workspaces: byId, audit, log });
   const links = new OneTimeLinks();
   const linkOf = (person: Person): { readonly url: string; readonly expiresAt: number } => {
     const { code, expiresAt } = links.create(person);
-    return { url: `${publicUrl?.origin ?? server.url}/login#${code}`, expiresAt };
+    return { url: `${loginUrl()}#${code}`, expiresAt };
   };
-  const routes = backendRoutes({ access, credentials, cookie, links, linkOf });
+  const loginUrl = (): string => `${publicUrl?.origin ?? server.url}/login`;
+  const provider = config.oidc === null ? null : new IdentityProvider(config.oidc, loginUrl, log);
+  const failedLogins = new FailedLogins();
+  const routes = backendRoutes({
+    access,
+    credentials,
+    cookie,
+    isSecure,
+    links,
+    linkOf,
+    provider,
+    failedLogins,
+  });
   const server = new HttpServer(directory, httpOptionsOf(config), log, {
     prefix: PREFIX,
     routes,
@@ -208,6 +223,7 @@ const begin = async (
   await server.listen(access);
   for (const { runtime } of workspaces) releases.defer(() => runtime.stop({ reason: 'the backend ends' }));
   await Promise.all(workspaces.map((workspace) => workspace.start()));
+  void provider?.check();
   await writeLocalFile(join(folder, 'local.json'), server.url, credentials, releases);
   return { log, releases, workspaces, directory, server, sockets, linkOf };
 };

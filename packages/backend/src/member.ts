@@ -1,6 +1,6 @@
 import type { Scope } from '@worker-runtime/core/scope';
 import type { Caller } from '@worker-runtime/plugin-http';
-import type { Credential } from './credentials.ts';
+import type { Credential } from './people/credentials.ts';
 import type { Workspace } from './workspace.ts';
 
 /** A person in a workspace: the caller of a request. */

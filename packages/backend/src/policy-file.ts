@@ -8,7 +8,7 @@ import {
   type Permission,
   type Scope,
 } from '@worker-runtime/core/scope';
-import { OPERATORS, type Person } from './person.ts';
+import { OPERATORS, type Person } from './people/person.ts';
 import type { Grant } from './policy.ts';
 
 /** One rule of a policy file. The first rule that fits a person and a workspace is the decision. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { isScope, type Permission, type Scope } from '@worker-runtime/core/scope';
-import type { Person } from './person.ts';
+import type { Person } from './people/person.ts';
 
 /** The decision of a policy about a person in a workspace: a scope, and the runtimes where it holds. */
 export interface Grant {

@@ -27,7 +27,8 @@ export class RouteTable {
       const permission = config?.permission;
       if (permission === undefined) throw new TypeError(`The route ${url} declares no permission`);
       const { query = [] } = config ?? {};
-      for (const name of [method].flat()) this.#routes.push({ method: name, path: url, permission, query });
+      for (const name of [method].flat())
+        this.#routes.push({ method: name, path: url, permission, query: query === 'any' ? [] : query });
       const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[a-z]+/g, '[^/]+')}$`);
       const entry = this.#methods.get(url) ?? { pattern, methods: new Set() };
       for (const name of [method].flat()) entry.methods.add(name);

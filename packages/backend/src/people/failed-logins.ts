@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
 
 const WINDOW_MS = 60_000;
@@ -8,8 +9,22 @@ const MAX_ADDRESSES = 10_000;
 export class FailedLogins {
   readonly #failures = new Map<string, { count: number; readonly until: number }>();
 
-  /** @throws LIMIT_REACHED the address has failed ten times within a minute */
-  assertMayTry(address: string): void {
+  /**
+   * Makes an attempt, and counts it if it fails with UNAUTHENTICATED.
+   * @throws LIMIT_REACHED the address has failed ten times within a minute · the error of the attempt
+   */
+  async attempt<T>({ socket }: IncomingMessage, login: () => Promise<T>): Promise<T> {
+    const address = socket.remoteAddress ?? '';
+    this.#assertMayTry(address);
+    try {
+      return await login();
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === 'UNAUTHENTICATED') this.#failed(address);
+      throw error;
+    }
+  }
+
+  #assertMayTry(address: string): void {
     const failures = this.#failures.get(address);
     if (failures === undefined || failures.count < MAX_FAILURES) return;
     if (failures.until > Date.now())
@@ -17,7 +32,7 @@ export class FailedLogins {
     this.#failures.delete(address);
   }
 
-  failed(address: string): void {
+  #failed(address: string): void {
     const now = Date.now();
     const current = this.#failures.get(address);
     if (current !== undefined && current.until > now) {

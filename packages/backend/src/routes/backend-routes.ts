@@ -1,0 +1,17 @@
+import type { EmbedderRoute } from '@worker-runtime/plugin-http';
+import { aboutRoute } from './about.ts';
+import { type LinkOf, linkRoutes } from './links.ts';
+import { type SessionParts, sessionRoutes } from './session.ts';
+import { tokenRoutes } from './tokens.ts';
+
+export interface RouteParts extends SessionParts {
+  readonly linkOf: LinkOf;
+}
+
+/** All routes that a backend adds to those of its runtimes. */
+export const backendRoutes = (parts: RouteParts): readonly EmbedderRoute[] => [
+  ...sessionRoutes(parts),
+  ...tokenRoutes(parts.access, parts.credentials),
+  ...linkRoutes(parts.access, parts.linkOf),
+  aboutRoute,
+];
