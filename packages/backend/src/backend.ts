@@ -25,10 +25,11 @@ import {
 import { DrainTogether } from './drain-together.ts';
 import { Cookie } from './people/cookie.ts';
 import { Credentials, SESSION_MS } from './people/credentials.ts';
-import { FailedLogins } from './people/failed-logins.ts';
+import { DeviceLogins } from './people/device-logins.ts';
 import { IdentityProvider } from './people/identity-provider.ts';
 import { OneTimeLinks } from './people/one-time-links.ts';
 import { OPERATORS, type Person } from './people/person.ts';
+import { failedLogins } from './people/rate-limit.ts';
 import type { Policy } from './policy.ts';
 import { DEFAULT_RULES, explain, PolicyFile } from './policy-file.ts';
 import { backendRoutes } from './routes/backend-routes.ts';
@@ -194,11 +195,11 @@ const begin = async (
   const links = new OneTimeLinks();
   const linkOf = (person: Person): { readonly url: string; readonly expiresAt: number } => {
     const { code, expiresAt } = links.create(person);
-    return { url: `${loginUrl()}#${code}`, expiresAt };
+    return { url: `${pageUrl('login')}#${code}`, expiresAt };
   };
-  const loginUrl = (): string => `${publicUrl?.origin ?? server.url}/login`;
-  const provider = config.oidc === null ? null : new IdentityProvider(config.oidc, loginUrl, log);
-  const failedLogins = new FailedLogins();
+  const pageUrl = (name: string): string => `${publicUrl?.origin ?? server.url}/${name}`;
+  const provider =
+    config.oidc === null ? null : new IdentityProvider(config.oidc, () => pageUrl('login'), log);
   const routes = backendRoutes({
     access,
     credentials,
@@ -207,7 +208,9 @@ const begin = async (
     links,
     linkOf,
     provider,
-    failedLogins,
+    failedLogins: failedLogins(),
+    devices: new DeviceLogins(),
+    pageUrl,
   });
   const server = new HttpServer(directory, httpOptionsOf(config), log, {
     prefix: PREFIX,

@@ -1,16 +1,18 @@
 import type { EmbedderRoute } from '@worker-runtime/plugin-http';
 import { aboutRoute } from './about.ts';
+import { type DeviceParts, deviceRoutes } from './devices.ts';
 import { type LinkOf, linkRoutes } from './links.ts';
 import { type SessionParts, sessionRoutes } from './session.ts';
 import { tokenRoutes } from './tokens.ts';
 
-export interface RouteParts extends SessionParts {
+export interface RouteParts extends SessionParts, DeviceParts {
   readonly linkOf: LinkOf;
 }
 
 /** All routes that a backend adds to those of its runtimes. */
 export const backendRoutes = (parts: RouteParts): readonly EmbedderRoute[] => [
   ...sessionRoutes(parts),
+  ...deviceRoutes(parts),
   ...tokenRoutes(parts.access, parts.credentials),
   ...linkRoutes(parts.access, parts.linkOf),
   aboutRoute,

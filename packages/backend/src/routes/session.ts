@@ -4,10 +4,10 @@ import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http'
 import type { BackendAccess } from '../backend-access.ts';
 import { Cookie } from '../people/cookie.ts';
 import { type Credentials, type Kept, SESSION_MS } from '../people/credentials.ts';
-import type { FailedLogins } from '../people/failed-logins.ts';
 import { IdentityProvider, LOGIN_MS } from '../people/identity-provider.ts';
 import type { OneTimeLinks } from '../people/one-time-links.ts';
 import type { Person } from '../people/person.ts';
+import type { RateLimit } from '../people/rate-limit.ts';
 import { loginPage } from './login-page.ts';
 import { operation, pageOperation, requestOf, TEXT } from './operation.ts';
 import { fieldsOf, refuseField, timeOf } from './route-body.ts';
@@ -22,7 +22,7 @@ export interface SessionParts {
   readonly isSecure: boolean;
   readonly links: OneTimeLinks;
   readonly provider: IdentityProvider | null;
-  readonly failedLogins: FailedLogins;
+  readonly failedLogins: RateLimit;
 }
 
 export const publicSession = ({ id, kind, person, createdAt, expiresAt }: Kept) => ({
@@ -33,6 +33,8 @@ export const publicSession = ({ id, kind, person, createdAt, expiresAt }: Kept) 
   createdAt: timeOf(createdAt),
   expiresAt: timeOf(expiresAt),
 });
+
+const addressOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? '';
 
 /** The routes with which a person logs in and out: by a one-time link, or by an identity provider. */
 export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => {
@@ -58,13 +60,15 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
   const login = async (raw: IncomingMessage, body: unknown): Promise<EmbedderAnswer> => {
     const { code, answer } = fieldsOf(body, ['code', 'answer']);
     if (answer === undefined) {
-      const person = await failedLogins.attempt(raw, async () => linked(code));
+      const person = await failedLogins.attempt(addressOf(raw), () => linked(code));
       return opened(person, [], SESSION_MS);
     }
     if (typeof answer !== 'string') return refuseField('answer', 'must be a string');
     const state = IdentityProvider.stateIn(answer);
     const own = state === null ? null : begunCookie(state);
-    const person = await failedLogins.attempt(raw, () => asked().finish(answer, own?.of(raw) ?? null));
+    const person = await failedLogins.attempt(addressOf(raw), () =>
+      asked().finish(answer, own?.of(raw) ?? null),
+    );
     return opened(person, own === null ? [] : [own.cleared], PROVIDED_SESSION_MS);
   };
   const opened = async (
@@ -81,8 +85,8 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
   };
   const logout = async (raw: IncomingMessage): Promise<EmbedderAnswer> => {
     const credential = access.authenticate(raw);
-    if (credential.kept.kind !== 'session')
-      throw new RuntimeError('FORBIDDEN', 'An API token has no session; delete the token');
+    if (credential.kept.kind === 'local')
+      throw new RuntimeError('FORBIDDEN', 'The token for programs on this machine ends with the backend');
     await credentials.end(credential);
     return { status: 204, headers: { 'set-cookie': cookie.cleared } };
   };
@@ -143,7 +147,12 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
       ...self,
       method: 'DELETE',
       path: '/v1/session',
-      operation: operation('logout', 'Ends the session and its streams', 204, 'The session has ended.'),
+      operation: operation(
+        'logout',
+        'Ends the session or the API token of the caller, and its streams',
+        204,
+        'It has ended.',
+      ),
       answer: ({ raw }) => logout(raw),
     },
   ];

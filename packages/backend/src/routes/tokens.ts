@@ -14,7 +14,7 @@ import type { Person } from '../people/person.ts';
 import { operation, pathParameter, requestOf, TEXT } from './operation.ts';
 import { fieldsOf, refuseField, timeOf } from './route-body.ts';
 
-const publicToken = ({ id, label, limit, createdAt, expiresAt, usedAt }: Kept) => ({
+export const publicToken = ({ id, label, limit, createdAt, expiresAt, usedAt }: Kept) => ({
   id,
   name: label,
   permissions: limit?.permissions ?? [],
@@ -31,7 +31,7 @@ interface TokenRequest {
   readonly expiresAt: number | null;
 }
 
-const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z$/;
 
 const tokenRequestOf = (body: unknown): TokenRequest => {
