@@ -112,7 +112,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/backend': [
-    ['loopback', 'audit-log', 'companion', 'drain-together'],
+    ['loopback', 'audit', 'companion', 'drain-together'],
     ['people'],
     ['policy'],
     ['config', 'policy-file'],

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { covers, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { type Access, bearerTokenOf, type Caller, prefixOf } from '@worker-runtime/plugin-http';
-import { type AuditLog, isCommand } from './audit-log.ts';
+import { type AuditLog, isCommand } from './audit/audit-log.ts';
 import { Member } from './member.ts';
 import { assertOwnPage, type Cookie } from './people/cookie.ts';
 import type { Credential, Credentials, TokenLimit } from './people/credentials.ts';

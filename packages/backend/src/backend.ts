@@ -12,7 +12,7 @@ import { type HttpOptions, HttpServer } from '@worker-runtime/plugin-http';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import { Identity } from '@worker-runtime/registry';
 import { writeFile } from 'atomically';
-import { AuditLog } from './audit-log.ts';
+import { AuditLog } from './audit/audit-log.ts';
 import { auditOf } from './audited.ts';
 import { BackendAccess } from './backend-access.ts';
 import {
@@ -177,7 +177,8 @@ const begin = async (
   releases.defer(() => credentials.close());
   const policy = policyOf(config, log, () => credentials.withdrawAll(), releases);
   const plugins = await Promise.all(config.workspaces.map((one) => pluginsOf(one, host)));
-  const audit = new AuditLog(join(folder, 'audit.jsonl'), config.auditBytes);
+  const auditPath = join(folder, 'audit.jsonl');
+  const audit = new AuditLog(auditPath, config.auditBytes);
   releases.defer(() => audit.close());
 
   const identity = await Identity.at(join(folder, 'signing.jwk'), config.issuer);
@@ -207,6 +208,7 @@ const begin = async (
     isSecure,
     links,
     linkOf,
+    auditPath,
     provider,
     failedLogins: failedLogins(),
     devices: new DeviceLogins(),

@@ -1,12 +1,15 @@
 import type { EmbedderRoute } from '@worker-runtime/plugin-http';
 import { aboutRoute } from './about.ts';
+import { auditRoute } from './audit.ts';
 import { type DeviceParts, deviceRoutes } from './devices.ts';
 import { type LinkOf, linkRoutes } from './links.ts';
+import { runtimeTestRoute } from './runtimes.ts';
 import { type SessionParts, sessionRoutes } from './session.ts';
 import { tokenRoutes } from './tokens.ts';
 
 export interface RouteParts extends SessionParts, DeviceParts {
   readonly linkOf: LinkOf;
+  readonly auditPath: string;
 }
 
 /** All routes that a backend adds to those of its runtimes. */
@@ -16,4 +19,6 @@ export const backendRoutes = (parts: RouteParts): readonly EmbedderRoute[] => [
   ...tokenRoutes(parts.access, parts.credentials),
   ...linkRoutes(parts.access, parts.linkOf),
   aboutRoute,
+  auditRoute(parts.auditPath),
+  runtimeTestRoute,
 ];

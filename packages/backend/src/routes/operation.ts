@@ -36,6 +36,8 @@ export const requestOf = (properties: JsonObject, required: readonly string[]): 
   },
 });
 
+export const queryParameter = (name: string): JsonObject => ({ name, in: 'query', schema: TEXT });
+
 export const pathParameter = (name: string): JsonObject => ({
   name,
   in: 'path',

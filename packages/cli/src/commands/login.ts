@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { type Answer, requestOf } from '../backend-request.ts';
+import { requestOf } from '../backend-request.ts';
 import { EXIT, Failure } from '../failure.ts';
 import { keepToken, keptTokenFor } from '../kept-tokens.ts';
 import type { Output } from '../output.ts';
@@ -27,14 +27,14 @@ export const login = async ({ url, permission, json }: LoginFlags, output: Outpu
   output.remark(
     printable(`open ${String(begun.url)} in a browser, and type the code ${String(begun.userCode)}`),
   );
-  let got: Answer;
-  do got = await requestOf(`${at}/token`, 'POST', { deviceCode: begun.deviceCode });
-  while (got.token === undefined);
-  const { token, ...rest } = got;
-  keepToken(url, String(token));
-  output.print(
-    json ? JSON.stringify(rest) : printable(`logged in at ${url} until ${String(rest.expiresAt)}`),
-  );
+  for (;;) {
+    const { token, ...rest } = await requestOf(`${at}/token`, 'POST', { deviceCode: begun.deviceCode });
+    if (typeof token !== 'string') continue;
+    keepToken(url, token);
+    return output.print(
+      json ? JSON.stringify(rest) : printable(`logged in at ${url} until ${String(rest.expiresAt)}`),
+    );
+  }
 };
 
 /** Ends the API token of `login`, at the backend and on this machine. @throws Failure */
