@@ -112,7 +112,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/backend': [
-    ['loopback', 'audit', 'companion', 'drain-together'],
+    ['loopback', 'audit', 'companion', 'drain-together', 'worker-quota'],
     ['people'],
     ['policy'],
     ['config', 'policy-file'],

@@ -152,16 +152,26 @@ test('policy explain prints the decision and its rule', async (t) => {
   const place = await makePlace(t);
   const grants = [
     { to: ['group:team-a'], workspace: 'acme', may: ['operate', 'answer'], workers: [{ team: 'a' }] },
-    { to: ['*'], workspace: 'acme', may: 'observe' },
+    { to: ['*'], workspace: 'acme', may: 'observe', limits: { workers: 2, inputsAMinute: 60 } },
   ];
   await writeFile(join(place, 'policy.json'), JSON.stringify({ grants }));
   const explain = (...args: readonly string[]) => run(t, place, ['policy', 'explain', ...args]);
   const ada = await explain('--as', 'ada', '--group', 'team-a', '--workspace', 'acme');
-  t.is(ada.stdout, 'rule: /grants/0\npermissions: operate, answer\nWorkers: [{"team":"a"}]\nruntimes: all\n');
+  t.is(
+    ada.stdout,
+    'rule: /grants/0\npermissions: operate, answer\nWorkers: [{"team":"a"}]\nruntimes: all\nlimits: none\n',
+  );
+  const limited = await explain('--as', 'eve', '--workspace', 'acme');
+  t.regex(limited.stdout, /^limits: 2 Workers, 60 inputs a minute$/m);
   const eve = await explain('--as', 'eve', '--workspace', 'acme', '--json');
   t.deepEqual(JSON.parse(eve.stdout), {
     rule: 1,
-    grant: { permissions: ['observe'], workers: '*', runtimes: '*' },
+    grant: {
+      permissions: ['observe'],
+      workers: '*',
+      runtimes: '*',
+      limits: { workers: 2, inputsAMinute: 60 },
+    },
   });
   t.regex(
     (await explain('--as', 'eve')).stdout,

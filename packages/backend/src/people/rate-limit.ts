@@ -14,11 +14,11 @@ export class RateLimit {
     this.#message = message;
   }
 
-  /** @throws LIMIT_REACHED the sender has reached the limit */
-  assertBelow(sender: string): void {
+  /** @throws LIMIT_REACHED the sender has reached the limit: `most`, or that of all */
+  assertBelow(sender: string, most = this.#max): void {
     const current = this.#counts.get(sender);
-    if (current !== undefined && current.until > Date.now() && current.count >= this.#max)
-      throw new RuntimeError('LIMIT_REACHED', this.#message, { details: { value: this.#max } });
+    if (current !== undefined && current.until > Date.now() && current.count >= most)
+      throw new RuntimeError('LIMIT_REACHED', this.#message, { details: { value: most } });
   }
 
   count(sender: string): void {

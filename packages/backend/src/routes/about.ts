@@ -4,7 +4,7 @@ import type { Member } from '../member.ts';
 import { operation } from './operation.ts';
 import { publicSession } from './session.ts';
 
-const aboutBackend = ({ workspace, scope, runtimes, credential }: Member): object => ({
+const aboutBackend = ({ workspace, scope, runtimes, limits, credential }: Member): object => ({
   version,
   workspace: { id: workspace.id, name: workspace.name },
   caller: {
@@ -12,6 +12,7 @@ const aboutBackend = ({ workspace, scope, runtimes, credential }: Member): objec
     permissions: scope.permissions,
     workers: scope.workers,
     runtimes,
+    limits,
   },
   companion: workspace.companion,
 });
