@@ -9,5 +9,5 @@ export {
 } from './config.ts';
 export type { OidcConfig } from './people/oidc-config.ts';
 export type { Person } from './people/person.ts';
-export type { Grant, GrantLimits, Policy } from './policy.ts';
+export { type Grant, type GrantLimits, type Policy, scopeOf } from './policy.ts';
 export { DEFAULT_RULES, type Explanation, explain, type Rule, readPolicy } from './policy-file.ts';
