@@ -11,7 +11,7 @@ export interface LoginFlags {
   readonly json: boolean;
 }
 
-const baseOf = (url: string): string => url.replace(/\/+$/, '');
+const baseOf = (url: string): string => (url.endsWith('/') ? url.slice(0, -1) : url);
 
 /** Returns the name of the API token: that of this machine, in the letters that a token may have. */
 const tokenName = (): string =>
