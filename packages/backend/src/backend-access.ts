@@ -122,9 +122,7 @@ export class BackendAccess implements Access {
     const { name, workspace, limits } = member;
     workspace.quota.allow(name, limits.workers);
     if (limits.inputsAMinute === undefined) return member;
-    const sender = `${workspace.id} ${name}`;
-    this.#inputs.assertBelow(sender, limits.inputsAMinute);
-    this.#inputs.count(sender);
+    this.#inputs.take(`${workspace.id} ${name}`, limits.inputsAMinute);
     return member;
   }
 

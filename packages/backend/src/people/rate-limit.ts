@@ -14,14 +14,19 @@ export class RateLimit {
     this.#message = message;
   }
 
-  /** @throws LIMIT_REACHED the sender has reached the limit: `most`, or that of all */
-  assertBelow(sender: string, most = this.#max): void {
+  /** Counts one more. @throws LIMIT_REACHED the sender has reached the limit: `most`, or that of all */
+  take(sender: string, most = this.#max): void {
+    this.#assertBelow(sender, most);
+    this.#count(sender);
+  }
+
+  #assertBelow(sender: string, most: number): void {
     const current = this.#counts.get(sender);
     if (current !== undefined && current.until > Date.now() && current.count >= most)
       throw new RuntimeError('LIMIT_REACHED', this.#message, { details: { value: most } });
   }
 
-  count(sender: string): void {
+  #count(sender: string): void {
     const now = Date.now();
     const current = this.#counts.get(sender);
     if (current !== undefined && current.until > now) {
@@ -39,11 +44,11 @@ export class RateLimit {
    * @throws LIMIT_REACHED the sender has failed too often · the error of the attempt
    */
   async attempt<T>(sender: string, act: () => T | Promise<T>): Promise<T> {
-    this.assertBelow(sender);
+    this.#assertBelow(sender, this.#max);
     try {
       return await act();
     } catch (error) {
-      if (error instanceof RuntimeError && error.code === 'UNAUTHENTICATED') this.count(sender);
+      if (error instanceof RuntimeError && error.code === 'UNAUTHENTICATED') this.#count(sender);
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
-import { isPermission, PERMISSIONS, type Permission } from '@worker-runtime/core/scope';
+import { PERMISSIONS } from '@worker-runtime/core/scope';
 import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http';
 import type { BackendAccess } from '../backend-access.ts';
 import type { Credentials } from '../people/credentials.ts';
@@ -10,7 +10,7 @@ import { RateLimit } from '../people/rate-limit.ts';
 import { devicePage } from './device-page.ts';
 import { operation, pageOperation, pathParameter, requestOf, TEXT } from './operation.ts';
 import { fieldsOf, refuseField, timeOf } from './route-body.ts';
-import { publicToken, TOKEN_NAME } from './tokens.ts';
+import { namedPermissions, publicToken } from './tokens.ts';
 
 /** The life of a token that a program gets in this way. */
 const TOKEN_MS = 30 * 86_400_000;
@@ -29,12 +29,7 @@ export interface DeviceParts {
 const deviceRequestOf = (body: unknown, from: string | null): DeviceRequest => {
   // every permission is the most that a person can pass on
   const { name, permission = PERMISSIONS } = fieldsOf(body, ['name', 'permission']);
-  if (typeof name !== 'string' || !TOKEN_NAME.test(name))
-    return refuseField('name', `must match ${TOKEN_NAME.source}`);
-  const permissions: readonly unknown[] = [permission].flat() as readonly unknown[];
-  if (permissions.length === 0 || !permissions.every(isPermission))
-    return refuseField('permission', `must be one or more of ${PERMISSIONS.join(', ')}`);
-  return { name, permissions: permissions as readonly Permission[], from };
+  return { ...namedPermissions(name, permission), from };
 };
 
 const textIn = (body: unknown, field: string): string => {
@@ -55,8 +50,7 @@ export const deviceRoutes = ({
   const begin = (raw: IncomingMessage, body: unknown): EmbedderAnswer => {
     const from = raw.socket.remoteAddress ?? null;
     const request = deviceRequestOf(body, from);
-    begun.assertBelow(from ?? '');
-    begun.count(from ?? '');
+    begun.take(from ?? '');
     const { expiresAt, ...codes } = devices.begin(request);
     return { status: 201, body: { ...codes, url: pageUrl('device'), expiresAt: timeOf(expiresAt) } };
   };

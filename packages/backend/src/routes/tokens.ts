@@ -31,8 +31,21 @@ interface TokenRequest {
   readonly expiresAt: number | null;
 }
 
-export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z$/;
+
+/** Reads the name and the permissions of a token to create. @throws INVALID_REQUEST */
+export const namedPermissions = (
+  name: unknown,
+  permission: unknown,
+): Pick<TokenRequest, 'name' | 'permissions'> => {
+  if (typeof name !== 'string' || !TOKEN_NAME.test(name))
+    return refuseField('name', `must match ${TOKEN_NAME.source}`);
+  const permissions: readonly unknown[] = [permission].flat() as readonly unknown[];
+  if (permissions.length === 0 || !permissions.every(isPermission))
+    return refuseField('permission', `must be one or more of ${PERMISSIONS.join(', ')}`);
+  return { name, permissions: permissions as readonly Permission[] };
+};
 
 const tokenRequestOf = (body: unknown): TokenRequest => {
   const {
@@ -41,17 +54,13 @@ const tokenRequestOf = (body: unknown): TokenRequest => {
     workers = '*',
     expiresAt = null,
   } = fieldsOf(body, ['name', 'permission', 'workers', 'expiresAt']);
-  if (typeof name !== 'string' || !TOKEN_NAME.test(name))
-    return refuseField('name', `must match ${TOKEN_NAME.source}`);
-  const permissions: readonly unknown[] = [permission].flat();
-  if (permissions.length === 0 || !permissions.every(isPermission))
-    return refuseField('permission', `must be one or more of ${PERMISSIONS.join(', ')}`);
+  const named = namedPermissions(name, permission);
   if (!isSelection(workers))
     return refuseField('workers', 'must be "*", or a list of selectors, each an object of labels');
-  if (expiresAt === null) return { name, permissions, workers, expiresAt };
+  if (expiresAt === null) return { ...named, workers, expiresAt };
   const at = typeof expiresAt === 'string' && TIME.test(expiresAt) ? Date.parse(expiresAt) : Number.NaN;
   if (!(at > Date.now())) return refuseField('expiresAt', 'must be a time in the future, in ISO 8601, UTC');
-  return { name, permissions, workers, expiresAt: at };
+  return { ...named, workers, expiresAt: at };
 };
 
 /** The routes with which a person manages API tokens. */
