@@ -1,5 +1,7 @@
 /** The time without an update after which an agent counts as quiet, in milliseconds. */
 const QUIET_MS = 100;
+/** A timer that fires later than this shows a loaded machine, on which the agent may be late too. */
+const LATE_MS = 20;
 
 /**
  * Waits until an agent is quiet. By the protocol, an agent sends nothing after its answer to a request, but common agents
@@ -11,19 +13,34 @@ export class Quiet {
   readonly #quiet: NodeJS.Timeout;
   readonly #longest: NodeJS.Timeout;
   #resolve: () => void = () => {};
+  #heardAt = performance.now();
 
   /** @param longestMs the longest time to wait, in milliseconds */
   constructor(longestMs: number) {
     this.over = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    this.#quiet = setTimeout(() => this.end(), QUIET_MS);
+    this.#quiet = setTimeout(() => this.#expired(), QUIET_MS);
     this.#longest = setTimeout(() => this.end(), longestMs);
   }
 
   /** Called for each update of the agent. */
   heard(): void {
+    this.#heardAt = performance.now();
     this.#quiet.refresh();
+  }
+
+  #expired(): void {
+    const silentMs = performance.now() - this.#heardAt;
+    if (silentMs > QUIET_MS + LATE_MS) {
+      this.heard();
+      return;
+    }
+    // Node runs timers before it reads from pipes, so an update may wait in one: the agent is quiet if none comes now.
+    const heardAt = this.#heardAt;
+    setImmediate(() => {
+      if (this.#heardAt === heardAt) this.end();
+    });
   }
 
   end(): void {
