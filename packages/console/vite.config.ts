@@ -61,5 +61,13 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   // `npm run dev` serves the sources, and takes the API from a runtime
-  server: { proxy: { '/v1': { target: process.env.RUNTIME_URL ?? 'http://127.0.0.1:8787', ws: true, headers: { origin: '' } } } },
+  server: {
+    proxy: {
+      '/v1': {
+        target: process.env.RUNTIME_URL ?? 'http://127.0.0.1:8787',
+        ws: true,
+        headers: { origin: '' },
+      },
+    },
+  },
 });

@@ -59,7 +59,10 @@ export const serveCommand = (
           '$0 --plugin fs-store --plugin echo serve --port 0',
           'with the demonstration engine, on a free port',
         )
-        .example('$0 --plugin fs-store --plugin echo serve --console', 'with pages for people, in the browser')
+        .example(
+          '$0 --plugin fs-store --plugin echo serve --console',
+          'with pages for people, in the browser',
+        )
         .example('$0 --plugin ./audit.js serve --audit.file log.txt', 'a plugin of your own, with an option')
         .epilogue(pluginHelp);
     },

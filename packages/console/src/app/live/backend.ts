@@ -1,0 +1,177 @@
+import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
+import type { Page, RuntimeSummary, WorkerSummary } from '@worker-runtime/core';
+import { Link } from './link.ts';
+import { Source } from './source.ts';
+
+/** One runtime of the server: its calls, and its connection. */
+export interface ServedRuntime {
+  readonly runtimeId: string;
+  readonly name: string;
+  readonly summary: RuntimeSummary;
+  readonly api: RuntimeClient;
+  readonly link: Link;
+}
+
+export interface Runtimes {
+  /** False until the server has listed them. */
+  readonly isLoaded: boolean;
+  readonly items: readonly ServedRuntime[];
+  /** The reason for which the list could not be read, or null. */
+  readonly failure: string | null;
+}
+
+/** The address of the server, with the prefix below which it serves these pages. */
+export const serverUrl = new URL('.', document.baseURI).href;
+
+const RETRY_MS = 1_500;
+
+/** Streams retry for as long as the page is open. */
+const PATIENCE_MS = 2_000_000_000;
+
+const connect = (summary: RuntimeSummary): ServedRuntime => {
+  const { runtimeId, displayName } = summary;
+  const link = new Link();
+  const api = runtimeClient({
+    url: serverUrl,
+    runtime: runtimeId,
+    webSocket: link.webSocket,
+    fetch: async (...args) => {
+      try {
+        const response = await fetch(...args);
+        link.heard(true);
+        return response;
+      } catch (error) {
+        if (!(error instanceof DOMException && error.name === 'AbortError')) link.heard(false);
+        throw error;
+      }
+    },
+    retryMaxMs: 2_000,
+    patienceMs: PATIENCE_MS,
+  });
+  return { runtimeId, name: displayName ?? runtimeId, summary, api, link };
+};
+
+/** The runtimes behind the server that delivered this page, in the order of their ids. */
+export class Backend extends Source<Runtimes> {
+  readonly #known = new Map<string, ServedRuntime>();
+  #isLoaded = false;
+  #failure: string | null = null;
+  #reading: Promise<void> | null = null;
+
+  /** Reads the list of runtimes, again until the server answers. */
+  refresh(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null;
+    });
+    return this.#reading;
+  }
+
+  find(runtimeId: string): ServedRuntime | undefined {
+    return this.#known.get(runtimeId);
+  }
+
+  protected override take(): Runtimes {
+    return { isLoaded: this.#isLoaded, items: [...this.#known.values()], failure: this.#failure };
+  }
+
+  async #read(): Promise<void> {
+    for (;;) {
+      try {
+        const response = await fetch(new URL('v1/runtimes', serverUrl), { cache: 'no-store' });
+        if (!response.ok) throw new Error(`The server answered with ${response.status}`);
+        this.#list(((await response.json()) as Page<RuntimeSummary>).items);
+        return;
+      } catch (error) {
+        this.#failure = error instanceof Error ? error.message : String(error);
+        this.changed();
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  #list(summaries: readonly RuntimeSummary[]): void {
+    const listed = new Set(summaries.map(({ runtimeId }) => runtimeId));
+    for (const runtimeId of this.#known.keys()) if (!listed.has(runtimeId)) this.#known.delete(runtimeId);
+    for (const summary of summaries) {
+      const known = this.#known.get(summary.runtimeId);
+      this.#known.set(summary.runtimeId, known ? { ...known, summary } : connect(summary));
+    }
+    this.#isLoaded = true;
+    this.#failure = null;
+    this.changed();
+  }
+}
+
+export interface AllWorkers {
+  readonly items: readonly WorkerSummary[];
+  /** True if every runtime has delivered its Workers once. */
+  readonly isComplete: boolean;
+}
+
+interface Watched {
+  readonly workers: Map<string, WorkerSummary>;
+  readonly stop: AbortController;
+  isComplete: boolean;
+}
+
+/** The Workers of all runtimes, live, by one watch a runtime. */
+export class Workers extends Source<AllWorkers> {
+  readonly #backend: Backend;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(backend: Backend) {
+    super();
+    this.#backend = backend;
+    backend.subscribe(() => this.#follow());
+  }
+
+  find(runtimeId: string, workerId: string): WorkerSummary | undefined {
+    return this.#watched.get(runtimeId)?.workers.get(workerId);
+  }
+
+  protected override take(): AllWorkers {
+    const watched = [...this.#watched.values()];
+    return {
+      items: watched.flatMap(({ workers }) => [...workers.values()]),
+      isComplete: this.#backend.get().isLoaded && watched.every(({ isComplete }) => isComplete),
+    };
+  }
+
+  #follow(): void {
+    const { items } = this.#backend.get();
+    for (const [runtimeId, { stop }] of this.#watched) {
+      if (items.some((runtime) => runtime.runtimeId === runtimeId)) continue;
+      stop.abort();
+      this.#watched.delete(runtimeId);
+    }
+    for (const runtime of items) {
+      if (this.#watched.has(runtime.runtimeId)) continue;
+      const watched: Watched = { workers: new Map(), stop: new AbortController(), isComplete: false };
+      this.#watched.set(runtime.runtimeId, watched);
+      void this.#watch(runtime, watched);
+    }
+    this.changed();
+  }
+
+  async #watch({ api }: ServedRuntime, watched: Watched): Promise<void> {
+    const { signal } = watched.stop;
+    while (!signal.aborted) {
+      let isFirst = true;
+      try {
+        for await (const item of api.watch({ acrossRestarts: true, signal })) {
+          if (isFirst) watched.workers.clear();
+          isFirst = false;
+          if (item.type === 'reset') watched.workers.clear();
+          else if (item.type === 'worker') watched.workers.set(item.worker.workerId, item.worker);
+          else if (item.type === 'worker-removed') watched.workers.delete(item.workerId);
+          else if (item.type === 'synced') watched.isComplete = true;
+          this.changed();
+        }
+      } catch {
+        // another runtime may answer at the address now, or none: the list of runtimes says which
+        if (!signal.aborted) await this.#backend.refresh();
+      }
+      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}

@@ -1,0 +1,9 @@
+import { Backend, Workers } from './backend.ts';
+import { OpenRequests } from './open-requests.ts';
+import { Outbox } from './outbox.ts';
+
+/** What every page of this tab shares. */
+export const backend = new Backend();
+export const workers = new Workers(backend);
+export const openRequests = new OpenRequests(backend, workers);
+export const outbox = new Outbox(backend);
