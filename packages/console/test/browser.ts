@@ -1,6 +1,12 @@
 import { existsSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core';
 
 const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 /** The browser: the one in CHROMIUM, or else the first one found at the usual paths. */
@@ -17,7 +23,13 @@ export const sharedBrowser = (): Promise<Browser> => {
   browser ??= chromium.launch({
     executablePath: executablePath ?? '',
     timeout: TIMEOUT_MS,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+    ],
   });
   return browser;
 };
@@ -56,11 +68,13 @@ export const openPage = async (
   const { origin } = new URL(url);
   const misdeeds: Misdeeds = { errors: [], foreign: [] };
   page.on('request', (request) => {
-    if (/^https?:/.test(request.url()) && !request.url().startsWith(origin)) misdeeds.foreign.push(request.url());
+    if (/^https?:/.test(request.url()) && !request.url().startsWith(origin))
+      misdeeds.foreign.push(request.url());
   });
   page.on('pageerror', (error) => misdeeds.errors.push(String(error)));
   page.on('console', (message) => {
-    if (/Content Security Policy|Trusted ?Type|TrustedHTML/i.test(message.text())) misdeeds.errors.push(message.text());
+    if (/Content Security Policy|Trusted ?Type|TrustedHTML/i.test(message.text()))
+      misdeeds.errors.push(message.text());
   });
   await page.addInitScript(`
     globalThis.violations = [];

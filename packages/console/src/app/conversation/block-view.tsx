@@ -36,6 +36,7 @@ const Input = ({ block }: { readonly block: InputBlock }) => (
           <Clock size={12} aria-hidden /> queued ·{' '}
         </>
       )}
+      {block.actor !== null && `${block.actor} · `}
       <Moment of={block.time} />
     </footer>
   </article>

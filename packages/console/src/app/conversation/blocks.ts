@@ -20,6 +20,8 @@ interface Base {
 export interface InputBlock extends Base {
   readonly kind: 'input';
   readonly role: TranscriptItem['role'];
+  /** The caller that sent it, if the runtime knows it. */
+  readonly actor: string | null;
   readonly text: string;
   /** The idempotency key with which the input was sent; null without one. */
   readonly sentAs: string | null;
@@ -47,6 +49,8 @@ export interface CallBlock extends Base {
 export interface AskAnswer {
   readonly decision: string | null;
   readonly by: string;
+  /** The caller that answered, if the runtime knows it. */
+  readonly actor: string | null;
   readonly note: string | null;
   readonly time: string;
 }
@@ -101,7 +105,8 @@ const noteOf = (event: WorkerEvent): Pick<NoteBlock, 'tone' | 'text'> | null => 
     case 'worker.resumed':
       return { tone: 'quiet', text: 'Resumed' };
     case 'worker.updated': {
-      const changed = Object.keys(event.data).map((name) => (name === 'configDigest' ? 'config' : name));
+      const { actor: _, configDigest, ...rest } = event.data;
+      const changed = [...Object.keys(rest), ...(configDigest === undefined ? [] : ['config'])];
       return { tone: 'quiet', text: `Changed: ${changed.join(', ')}` };
     }
     case 'execution.detached': {
@@ -151,7 +156,7 @@ export class BlockFold {
     const base = { seq, time, run };
     switch (event.type) {
       case 'input.accepted': {
-        const { input, role, parts, queued, key } = event.data;
+        const { input, role, parts, queued, key, actor = null } = event.data;
         const text = textOf(parts);
         this.#places.set(`input ${input}`, this.#blocks.length);
         this.#blocks.push({
@@ -159,6 +164,7 @@ export class BlockFold {
           key: input,
           ...base,
           role,
+          actor,
           text,
           sentAs: key?.value ?? null,
           isQueued: queued,
@@ -193,10 +199,10 @@ export class BlockFold {
         return;
       }
       case 'request.resolved': {
-        const { request, decision, by, note = null } = event.data;
+        const { request, decision, by, actor = null, note = null } = event.data;
         this.#replace(`ask ${request}`, 'ask', (block) => ({
           ...block,
-          answer: { decision, by, note, time },
+          answer: { decision, by, actor, note, time },
         }));
         return;
       }

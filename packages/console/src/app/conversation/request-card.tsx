@@ -24,11 +24,11 @@ const BY: Readonly<Record<string, string>> = {
 /** Says what came of a request. */
 export const answerText = (
   { options }: Pick<OpenRequest, 'options'>,
-  { decision, by }: Pick<AskAnswer, 'decision' | 'by'>,
+  { decision, by, actor }: Pick<AskAnswer, 'decision' | 'by' | 'actor'>,
   isOwn: boolean,
 ): string => {
   const label = options.find(({ id }) => id === decision)?.label ?? decision;
-  const who = isOwn ? 'here' : (BY[by] ?? `by ${by}`);
+  const who = isOwn ? 'here' : actor !== null ? `by ${actor}` : (BY[by] ?? `by ${by}`);
   return label === null ? `Closed ${who}` : `${label}, ${who}`;
 };
 

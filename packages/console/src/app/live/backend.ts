@@ -1,13 +1,15 @@
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
-import type { Page, RuntimeSummary, WorkerSummary } from '@worker-runtime/core';
+import type { Page, WorkerSummary } from '@worker-runtime/core';
+import type { RuntimeEntry } from '@worker-runtime/core/plugin-kit';
 import { Link } from './link.ts';
 import { Source } from './source.ts';
 
 /** One runtime of the server: its calls, and its connection. */
-export interface ServedRuntime {
+export interface ConnectedRuntime {
   readonly runtimeId: string;
   readonly name: string;
-  readonly summary: RuntimeSummary;
+  /** The runtime as the server listed it last. */
+  readonly entry: RuntimeEntry;
   readonly api: RuntimeClient;
   readonly link: Link;
 }
@@ -15,7 +17,11 @@ export interface ServedRuntime {
 export interface Runtimes {
   /** False until the server has listed them. */
   readonly isLoaded: boolean;
-  readonly items: readonly ServedRuntime[];
+  readonly items: readonly ConnectedRuntime[];
+  /** The runtimes whose id the server does not know yet. */
+  readonly unknown: readonly RuntimeEntry[];
+  /** True if the server wants to know who asks. */
+  readonly needsLogin: boolean;
   /** The reason for which the list could not be read, or null. */
   readonly failure: string | null;
 }
@@ -28,8 +34,11 @@ const RETRY_MS = 1_500;
 /** Streams retry for as long as the page is open. */
 const PATIENCE_MS = 2_000_000_000;
 
-const connect = (summary: RuntimeSummary): ServedRuntime => {
-  const { runtimeId, displayName } = summary;
+/** Names a runtime for people: by its own name, or the one in the configuration of the server. */
+const nameOf = ({ name, summary }: RuntimeEntry, runtimeId: string): string =>
+  summary?.displayName ?? (name === 'self' ? runtimeId : name);
+
+const connect = (entry: RuntimeEntry, runtimeId: string): ConnectedRuntime => {
   const link = new Link();
   const api = runtimeClient({
     url: serverUrl,
@@ -48,12 +57,14 @@ const connect = (summary: RuntimeSummary): ServedRuntime => {
     retryMaxMs: 2_000,
     patienceMs: PATIENCE_MS,
   });
-  return { runtimeId, name: displayName ?? runtimeId, summary, api, link };
+  return { runtimeId, name: nameOf(entry, runtimeId), entry, api, link };
 };
 
-/** The runtimes behind the server that delivered this page, in the order of their ids. */
+/** The runtimes behind the server that delivered this page, in the order of their names. */
 export class Backend extends Source<Runtimes> {
-  readonly #known = new Map<string, ServedRuntime>();
+  readonly #known = new Map<string, ConnectedRuntime>();
+  #unknown: readonly RuntimeEntry[] = [];
+  #needsLogin = false;
   #isLoaded = false;
   #failure: string | null = null;
   #reading: Promise<void> | null = null;
@@ -66,20 +77,27 @@ export class Backend extends Source<Runtimes> {
     return this.#reading;
   }
 
-  find(runtimeId: string): ServedRuntime | undefined {
+  find(runtimeId: string): ConnectedRuntime | undefined {
     return this.#known.get(runtimeId);
   }
 
   protected override take(): Runtimes {
-    return { isLoaded: this.#isLoaded, items: [...this.#known.values()], failure: this.#failure };
+    return {
+      isLoaded: this.#isLoaded,
+      items: [...this.#known.values()],
+      unknown: this.#unknown,
+      needsLogin: this.#needsLogin,
+      failure: this.#failure,
+    };
   }
 
   async #read(): Promise<void> {
     for (;;) {
       try {
         const response = await fetch(new URL('v1/runtimes', serverUrl), { cache: 'no-store' });
+        this.#needsLogin = response.status === 401;
         if (!response.ok) throw new Error(`The server answered with ${response.status}`);
-        this.#list(((await response.json()) as Page<RuntimeSummary>).items);
+        this.#list(((await response.json()) as Page<RuntimeEntry>).items);
         return;
       } catch (error) {
         this.#failure = error instanceof Error ? error.message : String(error);
@@ -89,13 +107,19 @@ export class Backend extends Source<Runtimes> {
     }
   }
 
-  #list(summaries: readonly RuntimeSummary[]): void {
-    const listed = new Set(summaries.map(({ runtimeId }) => runtimeId));
-    for (const runtimeId of this.#known.keys()) if (!listed.has(runtimeId)) this.#known.delete(runtimeId);
-    for (const summary of summaries) {
-      const known = this.#known.get(summary.runtimeId);
-      this.#known.set(summary.runtimeId, known ? { ...known, summary } : connect(summary));
+  #list(entries: readonly RuntimeEntry[]): void {
+    const before = new Map(this.#known);
+    this.#known.clear();
+    for (const entry of entries) {
+      const { runtimeId } = entry;
+      if (runtimeId === null) continue;
+      const known = before.get(runtimeId);
+      this.#known.set(
+        runtimeId,
+        known ? { ...known, entry, name: nameOf(entry, runtimeId) } : connect(entry, runtimeId),
+      );
     }
+    this.#unknown = entries.filter(({ runtimeId }) => runtimeId === null);
     this.#isLoaded = true;
     this.#failure = null;
     this.changed();
@@ -153,7 +177,7 @@ export class Workers extends Source<AllWorkers> {
     this.changed();
   }
 
-  async #watch({ api }: ServedRuntime, watched: Watched): Promise<void> {
+  async #watch({ api }: ConnectedRuntime, watched: Watched): Promise<void> {
     const { signal } = watched.stop;
     while (!signal.aborted) {
       let isFirst = true;

@@ -1,11 +1,13 @@
-import type { Cursor, OpenRequest, WorkerSummary } from '@worker-runtime/core';
-import type { Backend, Workers } from './backend.ts';
+import type { Cursor, OpenRequest, WorkerRequest, WorkerSummary } from '@worker-runtime/core';
+import type { Backend, ConnectedRuntime, Workers } from './backend.ts';
 import { Source } from './source.ts';
 
 /** The answer that a request got. */
 export interface Resolution {
   readonly decision: string | null;
   readonly by: string;
+  /** The caller that answered, if the runtime knows it. */
+  readonly actor: string | null;
   readonly time: string;
 }
 
@@ -19,31 +21,26 @@ export interface InboxItem {
   readonly isOwn: boolean;
 }
 
-interface Asking {
-  worker: WorkerSummary;
-  /** The event up to which the requests were read. */
-  seq: number;
-  /** The position at which they were read first: their answers come after it. */
-  readonly since: Cursor;
-  requests: readonly OpenRequest[];
+/** The open requests of one runtime, as they were read last. */
+interface Asked {
+  /** The Workers that waited, with the event up to which each was known. */
+  waiting: string;
+  isReading: boolean;
+  items: readonly InboxItem[];
 }
 
-const READS_AT_ONCE = 6;
 /** The number of answered requests that stay visible. */
 const ANSWERED_KEPT = 30;
+/** The number of answers that are read back to find the one of a request. */
+const ANSWERS_BACK = 50;
 
-const keyOf = ({ runtimeId, workerId }: { readonly runtimeId: string; readonly workerId: string }): string =>
-  `${runtimeId}/${workerId}`;
-
-/** The open requests of all Workers. The watch says which Workers wait; their requests are read once for each change. */
+/** The open requests of all Workers. The watch says that Workers wait; their requests are read once for each change. */
 export class OpenRequests extends Source<readonly InboxItem[]> {
   readonly #backend: Backend;
   readonly #workers: Workers;
-  readonly #asking = new Map<string, Asking>();
+  readonly #asked = new Map<string, Asked>();
   readonly #own = new Set<string>();
-  readonly #queue = new Map<string, WorkerSummary>();
   #answered: readonly InboxItem[] = [];
-  #reading = 0;
 
   constructor(backend: Backend, workers: Workers) {
     super();
@@ -58,9 +55,7 @@ export class OpenRequests extends Source<readonly InboxItem[]> {
   }
 
   protected override take(): readonly InboxItem[] {
-    const open = [...this.#asking.values()].flatMap(({ worker, requests }) =>
-      requests.map((request): InboxItem => ({ worker, request, resolution: null, isOwn: false })),
-    );
+    const open = [...this.#asked.values()].flatMap(({ items }) => items);
     return [
       ...open.toSorted((one, other) => (one.request.openedAt < other.request.openedAt ? -1 : 1)),
       ...this.#answered,
@@ -68,85 +63,86 @@ export class OpenRequests extends Source<readonly InboxItem[]> {
   }
 
   #follow(): void {
-    const waiting = new Set<string>();
-    for (const worker of this.#workers.get().items) {
-      if (worker.status !== 'waiting') continue;
-      const key = keyOf(worker);
-      waiting.add(key);
-      if (this.#asking.get(key)?.seq !== worker.lastSeq) this.#queue.set(key, worker);
+    const waiting = new Map<string, string[]>();
+    for (const { status, runtimeId, workerId, lastSeq } of this.#workers.get().items) {
+      if (status !== 'waiting') continue;
+      const known = waiting.get(runtimeId) ?? [];
+      known.push(`${workerId}:${lastSeq}`);
+      waiting.set(runtimeId, known);
     }
-    for (const [key, asking] of this.#asking) {
-      if (waiting.has(key)) continue;
-      this.#asking.delete(key);
-      this.#queue.delete(key);
-      for (const request of asking.requests) void this.#resolve(asking, request);
-      this.changed();
-    }
-    this.#read();
-  }
-
-  #read(): void {
-    for (const [key, worker] of this.#queue) {
-      if (this.#reading >= READS_AT_ONCE) return;
-      this.#queue.delete(key);
-      this.#reading += 1;
-      void this.#readWorker(key, worker)
+    for (const runtimeId of this.#asked.keys())
+      if (this.#backend.find(runtimeId) === undefined) this.#asked.delete(runtimeId);
+    for (const runtime of this.#backend.get().items) {
+      const { runtimeId } = runtime;
+      const asked = this.#asked.get(runtimeId) ?? { waiting: '', isReading: false, items: [] };
+      this.#asked.set(runtimeId, asked);
+      const now = (waiting.get(runtimeId) ?? []).join(' ');
+      if (now === asked.waiting || asked.isReading) continue;
+      asked.isReading = true;
+      void this.#read(runtime, asked, now)
         .catch(() => {
-          // the Worker is gone or the runtime is away: the watch delivers the Worker again when it is back
+          // the runtime is away: the watch delivers its Workers again when it is back
         })
         .finally(() => {
-          this.#reading -= 1;
-          this.#read();
+          asked.isReading = false;
+          this.#follow();
         });
     }
   }
 
-  async #readWorker(key: string, worker: WorkerSummary): Promise<void> {
-    const runtime = this.#backend.find(worker.runtimeId);
-    if (runtime === undefined) return;
-    const { items } = await runtime.api.listRequests(worker.workerId);
-    const current = this.#workers.find(worker.runtimeId, worker.workerId);
-    if (current?.status !== 'waiting') return;
-    const known = this.#asking.get(key);
-    const closed = known?.requests.filter(
-      ({ requestId }) => !items.some((item) => item.requestId === requestId),
+  async #read(runtime: ConnectedRuntime, asked: Asked, waiting: string): Promise<void> {
+    // even if the read fails, it is repeated only for another change
+    asked.waiting = waiting;
+    const requests: WorkerRequest[] = [];
+    if (waiting !== '')
+      for (let after: Cursor | null = 'start'; after !== null; ) {
+        const page: Awaited<ReturnType<typeof runtime.api.listOpenRequests>> =
+          await runtime.api.listOpenRequests(after === 'start' ? {} : { after });
+        requests.push(...page.items);
+        after = page.next;
+      }
+    const closed = asked.items.filter(
+      ({ request }) => !requests.some(({ requestId }) => requestId === request.requestId),
     );
-    const asking = {
-      worker: current,
-      seq: worker.lastSeq,
-      since: known?.since ?? worker.asOf,
-      requests: items,
-    };
-    this.#asking.set(key, asking);
-    for (const request of closed ?? []) void this.#resolve(asking, request);
+    asked.items = requests.flatMap((request): readonly InboxItem[] => {
+      const worker = this.#workers.find(runtime.runtimeId, request.workerId);
+      return worker ? [{ worker, request, resolution: null, isOwn: false }] : [];
+    });
+    for (const item of closed) void this.#resolve(runtime, item);
     this.changed();
   }
 
   /** Finds out who answered a request, and keeps it visible. */
-  async #resolve({ worker, since }: Asking, request: OpenRequest): Promise<void> {
-    const resolution = await this.#resolutionOf(worker, since, request.requestId).catch(() => null);
-    const item: InboxItem = {
-      worker,
-      request,
-      resolution: resolution ?? { decision: null, by: 'unknown', time: new Date().toISOString() },
-      isOwn: this.#own.has(request.requestId),
+  async #resolve(runtime: ConnectedRuntime, item: InboxItem): Promise<void> {
+    const { requestId } = item.request;
+    const resolution = await resolutionOf(runtime, item).catch(() => null);
+    const answered: InboxItem = {
+      ...item,
+      resolution: resolution ?? {
+        decision: null,
+        by: 'unknown',
+        actor: null,
+        time: new Date().toISOString(),
+      },
+      isOwn: this.#own.has(requestId),
     };
-    const others = this.#answered.filter((one) => one.request.requestId !== request.requestId);
-    this.#answered = [item, ...others].slice(0, ANSWERED_KEPT);
+    const others = this.#answered.filter(({ request }) => request.requestId !== requestId);
+    this.#answered = [answered, ...others].slice(0, ANSWERED_KEPT);
     this.changed();
   }
-
-  async #resolutionOf(worker: WorkerSummary, since: Cursor, requestId: string): Promise<Resolution | null> {
-    const api = this.#backend.find(worker.runtimeId)?.api;
-    for (let after: Cursor | null = since; api !== undefined && after !== null; ) {
-      const { items, next }: Awaited<ReturnType<typeof api.events>> = await api.events(worker.workerId, {
-        after,
-      });
-      for (const event of items)
-        if (event.type === 'request.resolved' && event.data.request === requestId)
-          return { decision: event.data.decision, by: event.data.by, time: event.time };
-      after = next;
-    }
-    return null;
-  }
 }
+
+const resolutionOf = async (
+  { api }: ConnectedRuntime,
+  { worker, request }: InboxItem,
+): Promise<Resolution | null> => {
+  const { items } = await api.events(worker.workerId, {
+    before: 'end',
+    types: ['request.resolved'],
+    limit: ANSWERS_BACK,
+  });
+  for (const { type, data, time } of items)
+    if (type === 'request.resolved' && data.request === request.requestId)
+      return { decision: data.decision, by: data.by, actor: data.actor ?? null, time };
+  return null;
+};

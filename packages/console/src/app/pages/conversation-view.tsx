@@ -4,6 +4,7 @@ import blockStyles from '../conversation/block-view.module.css';
 import { BlockView, PartView } from '../conversation/block-view.tsx';
 import { type Block, BlockFold } from '../conversation/blocks.ts';
 import { RequestCard } from '../conversation/request-card.tsx';
+import { usePast } from '../live/past.ts';
 import { outbox } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import type { ThreadState } from '../live/thread.ts';
@@ -130,10 +131,15 @@ export const ConversationView = () => {
   /** The height before earlier events are added, so that the place is kept. */
   const heightBefore = useRef<number | null>(null);
 
-  const blocks = useMemo(
-    () => (isReplay ? BlockFold.of(state.events.filter(({ seq }) => seq <= (until ?? 0))) : state.blocks),
-    [isReplay, until, state.events, state.blocks],
-  );
+  const firstSeq = state.events[0]?.seq ?? 0;
+  // events that were not loaded are read from their place: the pages between are not needed
+  const isBefore = isReplay && state.isLoaded && state.hasOlder && (until ?? 0) < firstSeq;
+  const past = usePast(runtime.api, workerId, isBefore ? until : null);
+  const blocks = useMemo(() => {
+    if (!isReplay) return state.blocks;
+    const events = isBefore ? (past ?? []) : state.events;
+    return BlockFold.of(events.filter(({ seq }) => seq <= (until ?? 0)));
+  }, [isReplay, isBefore, past, until, state.events, state.blocks]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the content is there when the thread is loaded
   useEffect(() => {
@@ -172,7 +178,8 @@ export const ConversationView = () => {
       setUnseen(false);
       thread.trim();
     }
-    if (box.scrollTop < 200 && state.hasOlder && !state.isReadingOlder && !follows.current) readOlder();
+    if (box.scrollTop < 200 && state.hasOlder && !state.isReadingOlder && !follows.current && !isReplay)
+      readOlder();
   };
 
   const toEnd = (): void => {
@@ -189,17 +196,13 @@ export const ConversationView = () => {
   return (
     <div className={styles.view}>
       {isReplay && state.isLoaded && (
-        <ReplayBar
-          until={until ?? 0}
-          first={state.events[0]?.seq ?? 1}
-          last={state.events.at(-1)?.seq ?? 1}
-        />
+        <ReplayBar until={until ?? 0} first={1} last={state.events.at(-1)?.seq ?? 1} />
       )}
       <ScrollRegion ref={scroller} className={styles.scroller} onScroll={onScroll} aria-label="Conversation">
         <div ref={content} className={styles.content} data-loaded={state.isLoaded}>
           {state.isLoaded && (
             <>
-              {state.hasOlder ? (
+              {state.hasOlder && !isReplay ? (
                 <div className={styles.older}>
                   <Button disabled={state.isReadingOlder} onClick={readOlder}>
                     {state.isReadingOlder ? 'Reading…' : 'Earlier'}

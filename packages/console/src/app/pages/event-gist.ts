@@ -43,6 +43,12 @@ export const gistOf = (event: WorkerEvent): string => {
       return event.data.prompt.slice(0, GIST_CHARS);
     case 'request.resolved':
       return `${event.data.decision ?? 'no answer'}, by ${event.data.by}`;
+    case 'worker.created':
+      return [event.data.displayName, event.data.engine].filter(Boolean).join(', ');
+    case 'run.started':
+      return event.data.origin;
+    case 'execution.attached':
+      return `${event.data.engine}, execution ${event.data.generation}`;
     case 'usage.recorded':
       return `${event.data.model ?? ''} ${event.data.inputTokens} + ${event.data.outputTokens} tokens`;
     default:

@@ -1,7 +1,8 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import type { Cursor, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type { Cursor, EventType, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
+import { usePast } from '../live/past.ts';
 import { useSource } from '../live/source.ts';
 import { Button, buttonClass } from '../parts/button.tsx';
 import { CopyButton } from '../parts/copyable.tsx';
@@ -13,8 +14,7 @@ import styles from './events-view.module.css';
 import { useWorker } from './worker-context.ts';
 
 const LINE_PX = 36;
-/** The number of pages that a link to an earlier event may read. */
-const PAGES_BACK = 40;
+const NONE: readonly WorkerEvent[] = [];
 const EXPORT_ITEMS = 1_000;
 
 const clock = new Intl.DateTimeFormat('en-GB', {
@@ -110,7 +110,13 @@ export const EventsView = () => {
   const [exported, setExported] = useState<string | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const marked = at === undefined ? null : Number(at);
-  const { events, hasOlder, isLoaded } = state;
+  const chosenTypes = (types ?? []).filter((type) => type !== 'failed') as readonly EventType[];
+  const { hasOlder, isLoaded } = state;
+  const first = state.events[0]?.seq ?? 0;
+  // an event that was not loaded is read from its place: the pages between are not needed
+  const isBefore = marked !== null && Number.isSafeInteger(marked) && isLoaded && hasOlder && marked < first;
+  const past = usePast(runtime.api, workerId, isBefore ? marked : null);
+  const events = isBefore ? (past ?? NONE) : state.events;
 
   const known = useMemo(() => {
     const counts = new Map<string, number>();
@@ -137,20 +143,12 @@ export const EventsView = () => {
     overscan: 12,
   });
 
-  // a link to an event reads back until the event is there
-  const pagesRead = useRef(0);
-  const first = events[0]?.seq ?? 0;
   // biome-ignore lint/correctness/useExhaustiveDependencies: new events must not scroll back to the link
   useEffect(() => {
     if (marked === null || !isLoaded) return;
-    if (first > marked && hasOlder && pagesRead.current < PAGES_BACK) {
-      pagesRead.current += 1;
-      void thread.readOlder().catch(() => {});
-      return;
-    }
     const index = shown.findIndex(({ seq }) => seq === marked);
     if (index !== -1) virtualizer.scrollToIndex(index, { align: 'center' });
-  }, [marked, isLoaded, first, hasOlder]);
+  }, [marked, isLoaded, past]);
 
   const toggle = (seq: number): void =>
     setOpened((before) => {
@@ -159,12 +157,13 @@ export const EventsView = () => {
       return next;
     });
 
-  const exportEvents = async (): Promise<void> => {
+  const exportEvents = async (chosen: readonly EventType[] = []): Promise<void> => {
     const lines: string[] = [];
     for (let after: Cursor | null = 'start'; after !== null; ) {
       const page: Awaited<ReturnType<typeof runtime.api.events>> = await runtime.api.events(workerId, {
         after,
         limit: EXPORT_ITEMS,
+        ...(chosen.length > 0 && { types: chosen }),
       });
       for (const event of page.items) lines.push(`${JSON.stringify(event)}\n`);
       setExported(`${numberText(lines.length)} events`);
@@ -239,14 +238,31 @@ export const EventsView = () => {
           Export
         </button>
         <div id="event-export" popover="auto" className={styles.menu}>
-          <button type="button" onClick={() => attempt(exportEvents)}>
+          <button type="button" onClick={() => attempt(() => exportEvents())}>
             All events, as NDJSON
           </button>
+          {chosenTypes.length > 0 && (
+            <button type="button" onClick={() => attempt(() => exportEvents(chosenTypes))}>
+              All events of the chosen types, as NDJSON
+            </button>
+          )}
           <button type="button" onClick={() => attempt(exportConversation)}>
             The conversation, as Markdown
           </button>
         </div>
       </div>
+      {isBefore && (
+        <p className={styles.past}>
+          The events up to {numberText(marked)}.{' '}
+          <Link
+            to="/runtimes/$r/workers/$w/events"
+            params={{ r: runtime.runtimeId, w: workerId }}
+            search={{}}
+          >
+            Go to the newest
+          </Link>
+        </p>
+      )}
       <ScrollRegion ref={scroller} className={styles.scroller} aria-label="Events">
         <div className={styles.list} style={{ height: virtualizer.getTotalSize() }}>
           {virtualizer.getVirtualItems().map(({ key, index, start }) => {
@@ -270,7 +286,7 @@ export const EventsView = () => {
           })}
         </div>
         <div className={styles.older}>
-          {isLoaded && hasOlder && (
+          {isLoaded && hasOlder && !isBefore && (
             <Button disabled={state.isReadingOlder} onClick={() => void thread.readOlder().catch(() => {})}>
               {state.isReadingOlder ? 'Reading…' : `Earlier than ${first}`}
             </Button>

@@ -1,5 +1,5 @@
 import { Link } from '@tanstack/react-router';
-import type { ServedRuntime } from '../live/backend.ts';
+import type { ConnectedRuntime } from '../live/backend.ts';
 import { serverUrl } from '../live/backend.ts';
 import { buttonClass } from '../parts/button.tsx';
 import { CodeSample } from '../parts/copyable.tsx';
@@ -7,8 +7,8 @@ import { Empty } from '../parts/empty.tsx';
 import { Boxes } from '../parts/icons.ts';
 
 /** Teaches the three ways to make a Worker, with commands that work here. */
-export const FirstWorker = ({ runtime }: { readonly runtime: ServedRuntime | undefined }) => {
-  const engine = runtime?.summary.engines[0]?.name ?? 'echo';
+export const FirstWorker = ({ runtime }: { readonly runtime: ConnectedRuntime | undefined }) => {
+  const engine = runtime?.entry.summary?.engines[0]?.name ?? 'echo';
   const address = serverUrl.replace(/\/$/, '');
   return (
     <Empty title="No Workers yet" icon={<Boxes size={24} aria-hidden />}>
@@ -19,7 +19,7 @@ export const FirstWorker = ({ runtime }: { readonly runtime: ServedRuntime | und
       <Link to="/workers/new" className={buttonClass({ tone: 'primary' })}>
         New Worker
       </Link>
-      {runtime !== undefined && runtime.summary.engines.length === 0 && (
+      {runtime?.entry.summary?.engines.length === 0 && (
         <p>
           This runtime has no engine yet. Start it with one, for example with <code>--plugin echo</code>.
         </p>

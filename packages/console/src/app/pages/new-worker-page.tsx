@@ -9,6 +9,7 @@ import { useSource } from '../live/source.ts';
 import { Button } from '../parts/button.tsx';
 import { CodeSample } from '../parts/copyable.tsx';
 import { Page } from '../parts/page.tsx';
+import { ConfigFields, fieldsOf } from './config-fields.tsx';
 import styles from './new-worker-page.module.css';
 
 interface Draft {
@@ -155,7 +156,7 @@ const SHOWN_POINTERS = [
 export const NewWorkerPage = () => {
   const { like, runtime: asked } = useSearch({ from: '/workers/new' });
   const { items } = useSource(backend);
-  const able = items.filter(({ summary }) => summary.engines.length > 0);
+  const able = items.filter(({ entry }) => (entry.summary?.engines.length ?? 0) > 0);
   const [runtimeId, setRuntimeId] = useState(asked ?? '');
   const runtime = able.find((one) => one.runtimeId === runtimeId) ?? able[0];
   const [draft, setDraft] = useState(EMPTY);
@@ -164,9 +165,17 @@ export const NewWorkerPage = () => {
   const navigate = useNavigate();
   // a retry after a lost answer must not create a second Worker
   const key = useRef(randomKey());
-  const engines = runtime?.summary.engines ?? [];
+  const engines = runtime?.entry.summary?.engines ?? [];
   const engine = engines.find(({ name }) => name === draft.engine) ?? engines[0];
   const { tools = [], access = {}, continues = false } = engine?.capabilities ?? {};
+  const configSchema = engine?.configSchema ?? null;
+  const config = useMemo(() => {
+    try {
+      return jsonIn<JsonObject>(draft.config, '/config') ?? {};
+    } catch {
+      return null;
+    }
+  }, [draft.config]);
   const reaches = Object.entries(access).flatMap(([kind, has]) => (has ? kind : []));
 
   const api = runtime?.api;
@@ -244,7 +253,7 @@ export const NewWorkerPage = () => {
           <Field name="Engine" pointer="/engine" faults={faults}>
             <select
               value={engine?.name ?? ''}
-              onChange={({ target }) => change({ engine: target.value, tools: [] })}
+              onChange={({ target }) => change({ engine: target.value, tools: [], config: '' })}
             >
               {engines.map(({ name }) => (
                 <option key={name}>{name}</option>
@@ -317,15 +326,39 @@ export const NewWorkerPage = () => {
               onChange={({ target }) => change({ input: target.value })}
             />
           </Field>
-          <Field name="Config of the engine" hint="JSON, private" pointer="/config" faults={faults}>
-            <textarea
-              rows={3}
-              spellCheck={false}
-              value={draft.config}
-              placeholder="{ }"
-              onChange={({ target }) => change({ config: target.value })}
-            />
-          </Field>
+          {configSchema !== null && fieldsOf(configSchema).length > 0 && config !== null ? (
+            <fieldset className={styles.config}>
+              <legend>
+                Config of the engine <small>private</small>
+              </legend>
+              <ConfigFields
+                key={engine?.name}
+                schema={configSchema}
+                value={config}
+                faults={faults}
+                onChange={(next) =>
+                  change({ config: Object.keys(next).length === 0 ? '' : JSON.stringify(next, null, 2) })
+                }
+              />
+              {faults
+                .filter(({ pointer }) => pointer === '/config')
+                .map(({ message }) => (
+                  <em key={message} role="alert">
+                    {message}
+                  </em>
+                ))}
+            </fieldset>
+          ) : (
+            <Field name="Config of the engine" hint="JSON, private" pointer="/config" faults={faults}>
+              <textarea
+                rows={3}
+                spellCheck={false}
+                value={draft.config}
+                placeholder="{ }"
+                onChange={({ target }) => change({ config: target.value })}
+              />
+            </Field>
+          )}
           <details className={styles.more} open={faults.some(({ pointer }) => pointer.startsWith('/claims'))}>
             <summary>More</summary>
             {continues && (

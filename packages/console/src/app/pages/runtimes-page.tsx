@@ -1,6 +1,7 @@
 import type { Diagnostic, RuntimeSummary } from '@worker-runtime/core';
+import type { RuntimeEntry } from '@worker-runtime/core/plugin-kit';
 import { useEffect, useState } from 'react';
-import type { ServedRuntime } from '../live/backend.ts';
+import type { ConnectedRuntime } from '../live/backend.ts';
 import { backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { Button } from '../parts/button.tsx';
@@ -39,7 +40,7 @@ const EngineLine = ({ engine }: { readonly engine: RuntimeSummary['engines'][num
   );
 };
 
-const Diagnostics = ({ runtime }: { readonly runtime: ServedRuntime }) => {
+const Diagnostics = ({ runtime }: { readonly runtime: ConnectedRuntime }) => {
   const [items, setItems] = useState<readonly Diagnostic[] | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
   const { api } = runtime;
@@ -84,21 +85,88 @@ const Diagnostics = ({ runtime }: { readonly runtime: ServedRuntime }) => {
   );
 };
 
-const RuntimeCard = ({ runtime }: { readonly runtime: ServedRuntime }) => {
-  const { summary, name, runtimeId } = runtime;
+const STATE_WORDS: Readonly<Record<RuntimeEntry['state'], string>> = {
+  ok: 'running',
+  starting: 'is starting',
+  unreachable: 'does not answer',
+  foreign: 'another runtime answers at its address',
+  refused: 'refuses the credentials of the server',
+  failed: 'has failed',
+};
+
+/** States that the server cannot reach a runtime, since when, and where its log has the cause. */
+const StateLine = ({ entry: { state, since, error } }: { readonly entry: RuntimeEntry }) => (
+  <p className={styles.absent}>
+    {STATE_WORDS[state]}, since <Moment of={since} />
+    {error !== null && ` (${error.code}${error.correlationId === null ? '' : `, ${error.correlationId}`})`}
+  </p>
+);
+
+/** A runtime that has never told the server its id. */
+const UnknownRuntime = ({ entry }: { readonly entry: RuntimeEntry }) => (
+  <article className={styles.card} aria-label={entry.name}>
+    <header className={styles.head}>
+      <h2>{entry.name}</h2>
+      <span className={styles.state} data-state="lost">
+        {entry.state}
+      </span>
+    </header>
+    <StateLine entry={entry} />
+  </article>
+);
+
+const RuntimeCard = ({ runtime }: { readonly runtime: ConnectedRuntime }) => {
+  const { entry, name, runtimeId } = runtime;
   const { status } = useSource(runtime.link);
-  const { store, versions, workers, engines, limits, startedAt } = summary;
+  const isPresent = status === 'live' && entry.state === 'ok';
   return (
     <article className={styles.card} aria-label={name} data-runtime={runtimeId}>
       <header className={styles.head}>
         <h2>{name}</h2>
-        <span className={styles.state} data-state={status}>
-          {status === 'live' ? summary.status : status === 'lost' ? 'not connected' : 'connecting'}
+        <span
+          className={styles.state}
+          data-state={isPresent ? 'live' : status === 'connecting' ? status : 'lost'}
+        >
+          {isPresent
+            ? (entry.summary?.status ?? entry.state)
+            : status === 'connecting'
+              ? status
+              : 'not connected'}
         </span>
       </header>
       <p className={styles.quiet}>
         <code>{runtimeId}</code>
       </p>
+      {entry.state !== 'ok' && <StateLine entry={entry} />}
+      {entry.summary !== null && <Summary summary={entry.summary} />}
+      {entry.summary !== null && <Diagnostics runtime={runtime} />}
+      {entry.summary !== null && <Limits limits={entry.summary.limits} />}
+    </article>
+  );
+};
+
+const Limits = ({ limits }: Pick<RuntimeSummary, 'limits'>) => (
+  <details className={styles.section}>
+    <summary>Limits</summary>
+    <dl className={styles.limits}>
+      {Object.entries(limits).map(([limit, value]) => (
+        <div key={limit}>
+          <dt>{limit}</dt>
+          <dd>{numberText(value)}</dd>
+        </div>
+      ))}
+    </dl>
+  </details>
+);
+
+/** What a runtime told about itself. */
+const Summary = ({
+  summary: { store, versions, workers, engines, startedAt },
+}: {
+  readonly summary: RuntimeSummary;
+}) => {
+  return (
+    <>
       <ul className={styles.counts}>
         {STATUSES.map((condition) => (
           <li key={condition}>
@@ -131,31 +199,22 @@ const RuntimeCard = ({ runtime }: { readonly runtime: ServedRuntime }) => {
           ))}
         </ul>
       </section>
-      <Diagnostics runtime={runtime} />
-      <details className={styles.section}>
-        <summary>Limits</summary>
-        <dl className={styles.limits}>
-          {Object.entries(limits).map(([limit, value]) => (
-            <div key={limit}>
-              <dt>{limit}</dt>
-              <dd>{numberText(value)}</dd>
-            </div>
-          ))}
-        </dl>
-      </details>
-    </article>
+    </>
   );
 };
 
 /** The runtimes behind this server. */
 export const RuntimesPage = () => {
-  const { items } = useSource(backend);
+  const { items, unknown } = useSource(backend);
   // counts and status as they are now
   useEffect(() => void backend.refresh(), []);
   return (
     <Page title="Runtimes">
       {items.map((runtime) => (
         <RuntimeCard key={runtime.runtimeId} runtime={runtime} />
+      ))}
+      {unknown.map((entry) => (
+        <UnknownRuntime key={entry.name} entry={entry} />
       ))}
     </Page>
   );

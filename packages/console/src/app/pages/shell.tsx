@@ -77,7 +77,7 @@ export const Shell = () => {
   const [isSearching, setSearching] = useState(false);
   const [showsKeys, setShowsKeys] = useState(false);
   const navigate = useNavigate();
-  const { isLoaded, failure } = useSource(backend);
+  const { isLoaded, failure, needsLogin } = useSource(backend);
   useKeys({
     'mod+k': () => setSearching(true),
     '?': () => setShowsKeys(true),
@@ -122,7 +122,12 @@ export const Shell = () => {
         </div>
       </header>
       <main className={styles.main} id="main" tabIndex={-1}>
-        {!isLoaded && failure !== null ? (
+        {needsLogin ? (
+          <p className={styles.unreachable} role="alert">
+            You are not logged in. Open the link that the server has printed, or run{' '}
+            <code>worker-runtime link</code> on its machine for another one. What you have written is kept.
+          </p>
+        ) : !isLoaded && failure !== null ? (
           <p className={styles.unreachable} role="alert">
             The server does not answer ({failure}). This page tries again every second.
           </p>

@@ -1,18 +1,19 @@
 import { Link } from '@tanstack/react-router';
-import type { Overview, WorkerSummary } from '@worker-runtime/core';
+import type { Cursor, ListedWorker, Overview, Page, WorkerSummary } from '@worker-runtime/core';
 import { useEffect, useMemo, useState } from 'react';
-import { backend, workers } from '../live/server.ts';
+import { backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { Button } from '../parts/button.tsx';
 import { numberText } from '../parts/duration.ts';
 import { Empty } from '../parts/empty.tsx';
-import { Page } from '../parts/page.tsx';
+import { Page as Layout } from '../parts/page.tsx';
 import styles from './usage-page.module.css';
 import { keyOf, nameOf } from './worker-list.ts';
 
-const READ_AT_ONCE = 6;
-/** The number of Workers whose usage is read at once: each is a request. */
-const WORKERS_STEP = 100;
+/** The number of Workers that one request returns with their usage. */
+const PAGE_WORKERS = 500;
+/** The number of Workers in the table. */
+const SHOWN_WORKERS = 200;
 
 interface Used {
   readonly worker: WorkerSummary;
@@ -61,39 +62,54 @@ const Table = ({ title, rows }: { readonly title: string; readonly rows: readonl
 
 const bySize = (one: Row, other: Row): number => other.input + other.output - one.input - one.output;
 
+/** Reads the usage of all Workers of all runtimes, a page at a time. Calls back after each page. */
+const readUsage = async (signal: AbortSignal, found: (used: readonly Used[]) => void): Promise<void> => {
+  await Promise.all(
+    backend.get().items.map(async ({ api, entry }) => {
+      const limit = Math.min(PAGE_WORKERS, entry.summary?.limits.pageItems ?? 1);
+      for (let after: Cursor | undefined; !signal.aborted; ) {
+        const page: Page<ListedWorker> = await api.listWorkers({
+          include: 'overview',
+          limit,
+          ...(after !== undefined && { after }),
+        });
+        if (signal.aborted) return;
+        found(page.items.flatMap(({ overview, ...worker }) => (overview ? [{ worker, overview }] : [])));
+        if (page.next === null) return;
+        after = page.next;
+      }
+    }),
+  );
+};
+
 /** The tokens that Workers used, by model and by Worker. */
 export const UsagePage = () => {
-  const { items, isComplete } = useSource(workers);
-  const [count, setCount] = useState(WORKERS_STEP);
+  const { isLoaded } = useSource(backend);
+  const [asked, setAsked] = useState(0);
   const [used, setUsed] = useState<ReadonlyMap<string, Used>>(new Map());
-  const [isRead, setRead] = useState(false);
+  const [state, setState] = useState<'reading' | 'read' | { readonly failure: string }>('reading');
 
   useEffect(() => {
-    if (!isComplete) return undefined;
-    let isCurrent = true;
-    const recent = workers
-      .get()
-      .items.toSorted((one, other) => (one.updatedAt < other.updatedAt ? 1 : -1))
-      .slice(0, count);
-    const found = new Map<string, Used>();
-    const read = async (): Promise<void> => {
-      for (let worker = recent.shift(); worker && isCurrent; worker = recent.shift()) {
-        const overview = await backend
-          .find(worker.runtimeId)
-          ?.api.overview(worker.workerId)
-          .catch(() => null);
-        if (overview) found.set(keyOf(worker), { worker, overview });
-      }
-    };
-    void Promise.all(Array.from({ length: READ_AT_ONCE }, read)).then(() => {
-      if (!isCurrent) return;
-      setUsed(found);
-      setRead(true);
-    });
-    return () => {
-      isCurrent = false;
-    };
-  }, [isComplete, count]);
+    void asked;
+    if (!isLoaded) return undefined;
+    const stop = new AbortController();
+    const all = new Map<string, Used>();
+    setState('reading');
+    readUsage(stop.signal, (more) => {
+      for (const one of more) all.set(keyOf(one.worker), one);
+      setUsed(new Map(all));
+    }).then(
+      () => {
+        if (stop.signal.aborted) return;
+        setUsed(new Map(all));
+        setState('read');
+      },
+      (error: Error) => {
+        if (!stop.signal.aborted) setState({ failure: error.message });
+      },
+    );
+    return () => stop.abort();
+  }, [isLoaded, asked]);
 
   const { byModel, byWorker, total } = useMemo(() => {
     const models = new Map<string, Row>();
@@ -131,29 +147,36 @@ export const UsagePage = () => {
   }, [used]);
 
   return (
-    <Page title="Usage">
-      {isRead && total === 0 && (
+    <Layout title="Usage">
+      {state === 'read' && total === 0 && (
         <Empty title="No tokens were used yet">
           <p>
             Engines record the tokens of each call of a model. Their sums appear here, by model and by Worker.
           </p>
         </Empty>
       )}
+      {typeof state === 'object' && (
+        <p role="alert">The usage of some Workers could not be read: {state.failure}</p>
+      )}
       {total > 0 && (
         <>
           <p className={styles.total}>
-            <b>{numberText(total)}</b> tokens of {numberText(Math.min(count, items.length))}{' '}
-            {items.length > count ? 'Workers that were active last' : 'Workers'}
+            <b>{numberText(total)}</b> tokens of {numberText(used.size)}{' '}
+            {used.size === 1 ? 'Worker' : 'Workers'}
+            {state === 'reading' ? ' so far' : ''}{' '}
+            <Button tone="quiet" onClick={() => setAsked((count) => count + 1)}>
+              Read again
+            </Button>
           </p>
           <Table title="By model" rows={byModel} />
-          <Table title="By Worker" rows={byWorker} />
+          <Table title="By Worker" rows={byWorker.slice(0, SHOWN_WORKERS)} />
+          {byWorker.length > SHOWN_WORKERS && (
+            <p className={styles.rest}>
+              And {numberText(byWorker.length - SHOWN_WORKERS)} Workers that used less.
+            </p>
+          )}
         </>
       )}
-      {isRead && items.length > count && (
-        <Button onClick={() => setCount((before) => before + WORKERS_STEP)}>
-          Include {numberText(Math.min(WORKERS_STEP, items.length - count))} more Workers
-        </Button>
-      )}
-    </Page>
+    </Layout>
   );
 };

@@ -1,11 +1,11 @@
 import type { WorkerSummary } from '@worker-runtime/core';
 import { createContext, useContext } from 'react';
-import type { ServedRuntime } from '../live/backend.ts';
+import type { ConnectedRuntime } from '../live/backend.ts';
 import type { Thread } from '../live/thread.ts';
 
 /** The Worker that a page is about. */
 export interface CurrentWorker {
-  readonly runtime: ServedRuntime;
+  readonly runtime: ConnectedRuntime;
   readonly workerId: string;
   /** Null until the watch has delivered it, and after its deletion. */
   readonly worker: WorkerSummary | null;

@@ -1,17 +1,17 @@
-import type { ServedRuntime } from '../live/backend.ts';
+import type { ConnectedRuntime } from '../live/backend.ts';
 import type { LinkState } from '../live/link.ts';
 import { backend } from '../live/server.ts';
 import { Source, useSource } from '../live/source.ts';
 import styles from './connection.module.css';
 
 interface Connected {
-  readonly runtime: ServedRuntime;
+  readonly runtime: ConnectedRuntime;
   readonly link: LinkState;
 }
 
 /** The connections to all runtimes. */
 class Links extends Source<readonly Connected[]> {
-  readonly #followed = new Set<ServedRuntime['link']>();
+  readonly #followed = new Set<ConnectedRuntime['link']>();
 
   constructor() {
     super();
