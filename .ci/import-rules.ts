@@ -32,6 +32,23 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
       outside: 'declared',
     },
   ],
+  // its pages are bundled: what they import is not a dependency of the package
+  [
+    /^packages\/console$/,
+    {
+      own: [/^@worker-runtime\/client$/, /^@worker-runtime\/core\/views$/],
+      outside: [
+        '@tanstack/react-router',
+        '@tanstack/react-virtual',
+        'cmdk',
+        'lucide-react',
+        'marked',
+        'react',
+        'react-dom',
+      ],
+      typesOnly: [publicCore],
+    },
+  ],
   [/^packages\/cli$/, { own: [anyEntry], outside: 'declared' }],
 ];
 

@@ -1,42 +1,8 @@
-import { existsSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import {
-  type Browser,
-  type BrowserContext,
-  type BrowserContextOptions,
-  chromium,
-  type Page,
-} from 'playwright-core';
+import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { closeBrowser, hasBrowser, sharedBrowser, TIMEOUT_MS } from './chromium.ts';
 
-const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-/** The browser: the one in CHROMIUM, or else the first one found at the usual paths. */
-const { CHROMIUM } = process.env;
-const executablePath = (CHROMIUM === undefined ? KNOWN : [CHROMIUM]).find((path) => existsSync(path));
-
-/** A long time limit, for busy machines. */
-const TIMEOUT_MS = 60_000;
-
-let browser: Promise<Browser> | null = null;
-
-/** Returns the browser of this process. Each page has a profile of its own. */
-export const sharedBrowser = (): Promise<Browser> => {
-  browser ??= chromium.launch({
-    executablePath: executablePath ?? '',
-    timeout: TIMEOUT_MS,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-    ],
-  });
-  return browser;
-};
-
-test.after.always(async () => {
-  await (await browser)?.close();
-});
+test.after.always(closeBrowser);
 
 /** What a page did that no page may do. */
 export interface Misdeeds {
@@ -93,6 +59,6 @@ export const assertHarmless = async (t: ExecutionContext, { page, misdeeds }: Op
 
 /** Declares a test in Chromium. Without one, it is skipped with the reason in its title. */
 export const browserTest = (title: string, run: (t: ExecutionContext) => Promise<void>): void => {
-  if (executablePath === undefined) test.skip(`${title} (skipped: no Chromium is installed)`, () => {});
+  if (!hasBrowser) test.skip(`${title} (skipped: no Chromium is installed)`, () => {});
   else test(title, run);
 };

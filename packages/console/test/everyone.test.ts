@@ -7,6 +7,7 @@ import { InboxPage } from './pages/inbox-page.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { WorkersPage } from './pages/workers-page.ts';
 import { populate, type Scene, startScene } from './scene.ts';
+import { until } from './until.ts';
 
 const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -78,7 +79,7 @@ browserTest(
 
     await keys.press('/');
     await keys.type('ticket');
-    await page.waitForFunction(`document.querySelectorAll('[data-worker]').length === 1`);
+    await until(page, `document.querySelectorAll('[data-worker]').length === 1`);
     await keys.press('Enter');
     await page.locator('[data-place="0"]:focus').waitFor();
     await keys.press('Enter');
@@ -94,10 +95,10 @@ browserTest(
     await keys.type('inbox');
     await keys.press('Enter');
     const inbox = new InboxPage(page);
-    await page.waitForFunction(`document.querySelectorAll('[data-request][data-open="true"]').length === 2`);
+    await until(page, `document.querySelectorAll('[data-request][data-open="true"]').length === 2`);
     await keys.press('j');
     await keys.press('a');
-    await page.waitForFunction(`document.querySelectorAll('[data-request][data-open="true"]').length === 1`);
+    await until(page, `document.querySelectorAll('[data-request][data-open="true"]').length === 1`);
     t.is((await runtime.listOpenRequests()).items.length, 1);
     t.is(await inbox.openCards.count(), 1);
 

@@ -1,6 +1,7 @@
 import { assertHarmless, browserTest, openPage } from './browser.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
+import { until } from './until.ts';
 
 /** Texts that try to run a script, to leave the page, or to load something from elsewhere. */
 const HOSTILE = [
@@ -105,6 +106,6 @@ browserTest('P40: the policy of the page stops a script that is planted in it', 
     image.src = 'https://evil.example/pixel.png';
     document.body.append(image);
   })()`);
-  await page.waitForFunction(`globalThis.violations.some((one) => one.startsWith('img-src'))`);
+  await until(page, `globalThis.violations.some((one) => one.startsWith('img-src'))`);
   t.pass();
 });

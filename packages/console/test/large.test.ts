@@ -2,6 +2,7 @@ import { browserTest, openPage } from './browser.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { WorkersPage } from './pages/workers-page.ts';
 import { Served } from './served.ts';
+import { until } from './until.ts';
 
 const WORKERS = 10_000;
 
@@ -21,16 +22,16 @@ browserTest('P41: ten thousand Workers are listed, found and reached, with few e
   const { page } = await openPage(t, url);
   const workers = new WorkersPage(page);
   await workers.open(url);
-  await page.waitForFunction(`document.querySelector('li[aria-setsize="${WORKERS}"]') !== null`);
+  await until(page, `document.querySelector('li[aria-setsize="${WORKERS}"]') !== null`);
   t.is(await workers.total(), WORKERS);
   t.true((await page.locator('[data-worker]').count()) < 100, 'only the lines in view are elements');
 
   await workers.search.fill('worker-9876');
-  await page.waitForFunction(`document.querySelectorAll('[data-worker]').length === 1`);
+  await until(page, `document.querySelectorAll('[data-worker]').length === 1`);
   t.deepEqual(await workers.names(), ['worker-9876']);
   await workers.search.fill('');
   await runtime.createWorker({ engine: 'scripted', workerId: 'the-last' });
-  await page.waitForFunction(`document.querySelector('li[aria-setsize="${WORKERS + 1}"]') !== null`);
+  await until(page, `document.querySelector('li[aria-setsize="${WORKERS + 1}"]') !== null`);
   t.pass();
 });
 
@@ -94,6 +95,6 @@ browserTest('P41: a message of one megabyte is shown in part, and whole on deman
   const part = await shownLength();
   t.true(part > 1_000 && part < 100_000, `${part} characters are shown`);
   await tab.locator('[data-kind="message"]').getByRole('button', { name: /all/i }).click();
-  await tab.waitForFunction(`document.querySelector('[data-kind="message"]').textContent.length > 900_000`);
+  await until(tab, `document.querySelector('[data-kind="message"]').textContent.length > 900_000`);
   t.pass();
 });

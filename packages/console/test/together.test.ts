@@ -2,6 +2,7 @@ import { browserTest, openPage } from './browser.ts';
 import { InboxPage } from './pages/inbox-page.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
+import { until } from './until.ts';
 
 const ask = (prompt: string) => [
   {
@@ -34,17 +35,17 @@ browserTest('a request that one person answers is closed for the other within a 
   await other.open(url);
   for (const inbox of [one, other])
     for (const name of ['ada', 'ben']) await inbox.answer(`may ${name}?`, 'Allow').waitFor();
-  await one.page.waitForFunction(`document.title.startsWith('(2)')`);
+  await until(one.page, `document.title.startsWith('(2)')`);
 
   await one.answer('may ada?', 'Allow').click();
-  await other.page.waitForFunction(
+  await until(
+    other.page,
     `document.querySelectorAll('[data-request][data-open="true"]').length === 1`,
-    null,
-    { timeout: 5_000 },
+    5_000,
   );
   await other.page.getByText('Allow, by a person or program elsewhere').waitFor();
   await one.page.getByText('Allow, here').waitFor();
-  await other.page.waitForFunction(`document.title.startsWith('(1)')`);
+  await until(other.page, `document.title.startsWith('(1)')`);
 
   // the same request on two pages of its Worker: the second answer is refused, and both pages show the first
   const conversation = new WorkerPage((await openPage(t, url)).page);
@@ -83,7 +84,7 @@ browserTest('an input is accepted once: after a double click, a lost answer and 
   served.cut();
   served.thaw();
   await page.shows('lost answer');
-  await tab.waitForFunction(`document.querySelectorAll('[data-kind="input"][data-seq]').length === 2`);
+  await until(tab, `document.querySelectorAll('[data-kind="input"][data-seq]').length === 2`);
   t.deepEqual(await inputs(), ['twice', 'lost answer']);
 
   await served.stop();
@@ -93,6 +94,6 @@ browserTest('an input is accepted once: after a double click, a lost answer and 
   await served.begin();
   await tab.goto(`${served.url}/#/runtimes/${runtimeId}/workers/ada`);
   await page.shows('while it is away');
-  await tab.waitForFunction(`document.querySelectorAll('[data-kind="input"][data-seq]').length === 3`);
+  await until(tab, `document.querySelectorAll('[data-kind="input"][data-seq]').length === 3`);
   t.deepEqual(await inputs(), ['twice', 'lost answer', 'while it is away']);
 });

@@ -2,6 +2,7 @@ import type { ExecutionContext } from 'ava';
 import { browserTest, openPage } from './browser.ts';
 import { expected, WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
+import { until } from './until.ts';
 
 /** A run with everything that a transcript can have. */
 const work = (name: string) => [
@@ -160,7 +161,7 @@ browserTest('P38: earlier pages are read on demand, and the place is kept', asyn
   t.true(first > 100, 'the whole log is not read');
 
   await tab.getByRole('button', { name: 'Earlier' }).click();
-  await tab.waitForFunction(`Number(document.querySelector('[data-kind][data-seq]').dataset.seq) < ${first}`);
+  await until(tab, `Number(document.querySelector('[data-kind][data-seq]').dataset.seq) < ${first}`);
   await assertShowsLog(t, served, page);
   const box = await tab.locator(`[data-seq="${first}"]`).boundingBox();
   t.true(box !== null && box.y > -2_000 && box.y < 1_600, 'what was read stays near its place');

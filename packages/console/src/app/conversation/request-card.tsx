@@ -5,13 +5,14 @@ import { backend, openRequests } from '../live/server.ts';
 import { Button } from '../parts/button.tsx';
 import { durationText } from '../parts/duration.ts';
 import { Check, MessageCircleQuestion, ShieldQuestion } from '../parts/icons.ts';
+import { fieldsOf, SchemaFields } from '../parts/schema-fields.tsx';
 import { Moment } from '../parts/time.tsx';
 import { useNow } from '../parts/use-now.ts';
 import type { AskAnswer } from './blocks.ts';
 import styles from './request-card.module.css';
 
 const isRefusal = ({ kind, id }: RequestOption): boolean =>
-  kind?.startsWith('reject') ?? /^(deny|reject|no)/i.test(id);
+  kind?.startsWith('reject') ?? /^(deny|reject|no|decline|cancel)/i.test(id);
 
 const BY: Readonly<Record<string, string>> = {
   client: 'by a person or program elsewhere',
@@ -60,14 +61,19 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
   const [failure, setFailure] = useState<string | null>(null);
   const [note, setNote] = useState('');
   const [value, setValue] = useState('');
+  const [fields, setFields] = useState<JsonObject>({});
+  const isForm = schema !== null && fieldsOf(schema).length > 0;
   const id = useId();
   const isOpen = answer === null;
 
-  const respond = async (decision: string): Promise<void> => {
+  const respond = async (option: RequestOption): Promise<void> => {
+    const decision = option.id;
     setFailure(null);
     let given: { value?: JsonValue } = {};
     try {
-      if (schema !== null && value !== '') given = { value: answerValue(schema, value) };
+      if (isForm && !isRefusal(option)) given = { value: fields };
+      else if (schema !== null && value !== '' && !isRefusal(option))
+        given = { value: answerValue(schema, value) };
     } catch {
       setFailure('The value is not valid JSON');
       return;
@@ -99,13 +105,18 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
     >
       <header className={styles.head}>
         {isOpen ? <Icon size={18} aria-hidden /> : <Check size={18} aria-hidden />}
-        <h3 id={id}>{prompt}</h3>
+        <h2 id={id}>{prompt}</h2>
         {isOpen && expiresAt !== null && <Deadline of={expiresAt} />}
       </header>
       {children}
       {isOpen ? (
         <>
-          {schema !== null && (
+          {isForm && (
+            <div className={styles.form}>
+              <SchemaFields schema={schema} value={fields} onChange={setFields} />
+            </div>
+          )}
+          {schema !== null && !isForm && (
             <label className={styles.field}>
               <span>{typeof schema.description === 'string' ? schema.description : 'Value'}</span>
               <textarea
@@ -123,7 +134,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
                 tone={isRefusal(option) ? 'plain' : option === options[0] ? 'primary' : 'plain'}
                 disabled={sent !== null}
                 data-decision={option.id}
-                onClick={() => void respond(option.id)}
+                onClick={() => void respond(option)}
               >
                 {sent === option.id ? 'Sending…' : option.label}
               </Button>

@@ -8,8 +8,9 @@ import { backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { Button } from '../parts/button.tsx';
 import { CodeSample } from '../parts/copyable.tsx';
+import fieldStyles from '../parts/field.module.css';
 import { Page } from '../parts/page.tsx';
-import { ConfigFields, fieldsOf } from './config-fields.tsx';
+import { fieldsOf, SchemaFields } from '../parts/schema-fields.tsx';
 import styles from './new-worker-page.module.css';
 
 interface Draft {
@@ -107,7 +108,7 @@ const Field = ({
   const own = faults.filter((fault) => fault.pointer === pointer || fault.pointer.startsWith(`${pointer}/`));
   return (
     // biome-ignore lint/a11y/noLabelWithoutControl: the control is among the children
-    <label className={styles.field} data-invalid={own.length > 0}>
+    <label className={fieldStyles.field} data-invalid={own.length > 0}>
       <span>
         {name}
         {hint !== undefined && <small>{hint}</small>}
@@ -331,10 +332,11 @@ export const NewWorkerPage = () => {
               <legend>
                 Config of the engine <small>private</small>
               </legend>
-              <ConfigFields
+              <SchemaFields
                 key={engine?.name}
                 schema={configSchema}
                 value={config}
+                pointer="/config"
                 faults={faults}
                 onChange={(next) =>
                   change({ config: Object.keys(next).length === 0 ? '' : JSON.stringify(next, null, 2) })

@@ -27,9 +27,19 @@ export const Palette = ({ onClose }: { readonly onClose: () => void }) => {
   // the list of Workers filters by itself: ten thousand elements are too many for the page
   const found = useMemo(() => listWorkers(items, { q: text }).workers.slice(0, SHOWN), [items, text]);
   const pages = PAGES.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()));
+  // what is typed changes the choice at once, so that Enter never takes an item of an earlier text
+  const [choice, setChoice] = useState({ text: '', value: '' });
+  const [first] = [...found.map(keyOf), ...pages.map(({ to }) => to)];
+  const value = choice.text === text && choice.value !== '' ? choice.value : (first ?? '');
   return (
     <Dialog title="Go to" isBare onClose={onClose}>
-      <Command label="Go to" shouldFilter={false} loop>
+      <Command
+        label="Go to"
+        shouldFilter={false}
+        loop
+        value={value}
+        onValueChange={(next) => setChoice({ text, value: next })}
+      >
         <Command.Input
           className={styles.input}
           value={text}

@@ -87,7 +87,11 @@ export const Shell = () => {
     'g u': () => void navigate({ to: '/usage' }),
   });
   // the fragment is the address of the page, so a link to `#main` would leave it
-  useEffect(() => document.getElementById('main')?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    // a field of the page may have the focus already
+    if (document.activeElement === document.body)
+      document.getElementById('main')?.focus({ preventScroll: true });
+  }, []);
   return (
     <div className={styles.shell}>
       <header className={styles.side}>

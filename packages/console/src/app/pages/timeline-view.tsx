@@ -93,11 +93,7 @@ export const TimelineView = () => {
   return (
     <div className={styles.view}>
       <div className={styles.head}>
-        <div
-          className={styles.map}
-          role="img"
-          aria-label={`${runs.length} runs, in all ${durationText(all)}`}
-        >
+        <nav className={styles.map} aria-label={`${runs.length} runs, in all ${durationText(all)}`}>
           {runs.map((run) => (
             <button
               key={run.run}
@@ -109,7 +105,7 @@ export const TimelineView = () => {
               onClick={() => document.getElementById(`run-${run.seq}`)?.scrollIntoView({ block: 'start' })}
             />
           ))}
-        </div>
+        </nav>
         <Button isIcon aria-label="Zoom out (-)" disabled={zoom === 1} onClick={() => change(1 / ZOOM)}>
           <ZoomOut size={16} aria-hidden />
         </Button>

@@ -36,7 +36,7 @@ export const WorkerPage = () => {
 
   if (isLoaded && context === null)
     return (
-      <Empty title="There is no such runtime">
+      <Empty title="There is no such runtime" isPage>
         <p>
           This server has no runtime <code>{r}</code>. <Link to="/workers">Go to all Workers</Link>
         </p>
@@ -44,7 +44,7 @@ export const WorkerPage = () => {
     );
   if (isComplete && worker === null)
     return (
-      <Empty title="There is no such Worker">
+      <Empty title="There is no such Worker" isPage>
         <p>
           The runtime has no Worker <code>{w}</code>. It may have been deleted.{' '}
           <Link to="/workers">Go to all Workers</Link>

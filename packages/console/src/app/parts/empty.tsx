@@ -4,15 +4,18 @@ import styles from './empty.module.css';
 export const Empty = ({
   title,
   icon,
+  isPage = false,
   children,
 }: {
   readonly title: string;
   readonly icon?: React.ReactNode;
+  /** True if the page has no other title. */
+  readonly isPage?: boolean;
   readonly children?: React.ReactNode;
 }) => (
   <div className={styles.empty}>
     {icon !== undefined && <div className={styles.icon}>{icon}</div>}
-    <h2>{title}</h2>
+    {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
     {children}
   </div>
 );

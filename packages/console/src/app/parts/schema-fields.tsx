@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@worker-runtime/core';
-import styles from './new-worker-page.module.css';
+import styles from './field.module.css';
 
 interface FieldProps {
   readonly name: string;
@@ -83,20 +83,23 @@ const Control = ({ name, schema, value, onChange }: FieldProps) => {
   );
 };
 
-/** A form of the fields that an engine's config has, by their schema. The value is the only copy of the config. */
-export const ConfigFields = ({
+/** A form of the fields that a schema has. The value is the only copy of what was entered. */
+export const SchemaFields = ({
   schema,
   value,
-  faults,
+  pointer = '',
+  faults = [],
   onChange,
 }: {
   readonly schema: JsonObject;
   readonly value: JsonObject;
-  readonly faults: readonly { readonly pointer: string; readonly message: string }[];
+  /** The place of the value in the request, to which the faults point. */
+  readonly pointer?: string;
+  readonly faults?: readonly { readonly pointer: string; readonly message: string }[];
   readonly onChange: (value: JsonObject) => void;
 }) =>
   fieldsOf(schema).map(([name, field]) => {
-    const own = faults.filter(({ pointer }) => `${pointer}/`.startsWith(`/config/${name}/`));
+    const own = faults.filter((fault) => `${fault.pointer}/`.startsWith(`${pointer}/${name}/`));
     return (
       // biome-ignore lint/a11y/noLabelWithoutControl: the control is a component
       <label key={name} className={styles.field} data-invalid={own.length > 0}>
