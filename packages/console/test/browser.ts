@@ -4,7 +4,7 @@ import { closeBrowser, hasBrowser, sharedBrowser, TIMEOUT_MS } from './chromium.
 
 test.after.always(closeBrowser);
 
-/** What a page did that no page may do. */
+/** The acts of a page that no page may do. */
 export interface Misdeeds {
   /** Violations of the policy, and errors that no code caught. */
   readonly errors: string[];

@@ -15,7 +15,7 @@ const HOSTILE = [
   `${'> '.repeat(200)}deep\n\n${'*'.repeat(5_000)}\n\n${'['.repeat(2_000)}`,
   '<base href="https://evil.example/"><form action="https://evil.example"><input type=submit></form>',
   '<link rel=stylesheet href=https://evil.example/x.css><meta http-equiv=refresh content="0;url=https://evil.example">',
-  '{{constructor.constructor("hacked=1")()}} ${hacked=1} javascript:hacked=1',
+  '{{constructor.constructor("hacked=1")()}} <%= hacked=1 %> javascript:hacked=1',
 ];
 
 browserTest(

@@ -10,7 +10,7 @@ import { NotFound } from './pages/not-found.tsx';
 import { Shell } from './pages/shell.tsx';
 import { WorkerPage } from './pages/worker-page.tsx';
 import { WorkersPage } from './pages/workers-page.tsx';
-import { parseSearch, stringifySearch, textOr, texts } from './search.ts';
+import { parseSearch, stringifySearch, textOr, texts, type WorkersSearch } from './search.ts';
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 
@@ -21,15 +21,6 @@ const home = createRoute({
     throw redirect({ to: '/workers' });
   },
 });
-
-export interface WorkersSearch {
-  readonly q?: string;
-  readonly status?: readonly string[];
-  readonly engine?: readonly string[];
-  readonly label?: readonly string[];
-  readonly runtime?: readonly string[];
-  readonly sort?: string;
-}
 
 const workersRoute = createRoute({
   getParentRoute: () => root,

@@ -34,3 +34,13 @@ export const texts = <K extends string>(
   );
   return (all.length > 0 ? { [name]: all } : {}) as unknown as { readonly [N in K]?: readonly string[] };
 };
+
+/** The filters and the order of the list of Workers. */
+export interface WorkersSearch {
+  readonly q?: string;
+  readonly status?: readonly string[];
+  readonly engine?: readonly string[];
+  readonly label?: readonly string[];
+  readonly runtime?: readonly string[];
+  readonly sort?: string;
+}

@@ -108,7 +108,7 @@ const gistOf = ({ call }: CallBlock): string => {
   return first === undefined ? JSON.stringify(input) : String(first);
 };
 
-export const CallView = ({ block }: { readonly block: CallBlock }) => {
+const CallView = ({ block }: { readonly block: CallBlock }) => {
   const { call, result, time } = block;
   const { tone, word } = callState(block);
   return (

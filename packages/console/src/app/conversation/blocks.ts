@@ -36,7 +36,7 @@ export interface MessageBlock extends Base {
 }
 
 export type ToolCallPart = Extract<ToolPart, { readonly type: 'tool-call' }>;
-export type ToolResultPart = Extract<ToolPart, { readonly type: 'tool-result' }>;
+type ToolResultPart = Extract<ToolPart, { readonly type: 'tool-result' }>;
 
 export interface CallBlock extends Base {
   readonly kind: 'call';
@@ -55,7 +55,7 @@ export interface AskAnswer {
   readonly time: string;
 }
 
-export interface AskBlock extends Base {
+interface AskBlock extends Base {
   readonly kind: 'ask';
   readonly request: OpenRequest;
   readonly answer: AskAnswer | null;

@@ -23,7 +23,7 @@ const BY: Readonly<Record<string, string>> = {
 };
 
 /** Says what came of a request. */
-export const answerText = (
+const answerText = (
   { options }: Pick<OpenRequest, 'options'>,
   { decision, by, actor }: Pick<AskAnswer, 'decision' | 'by' | 'actor'>,
   isOwn: boolean,

@@ -7,7 +7,7 @@ import styles from './value-view.module.css';
 const SHOWN_CHARS = 6_000;
 
 /** Returns a value as people read it: text as it is, anything else as JSON. */
-export const valueText = (value: JsonValue): string =>
+const valueText = (value: JsonValue): string =>
   typeof value === 'string' ? value : JSON.stringify(value, null, 2);
 
 /** A value of a tool, as text. */

@@ -31,11 +31,11 @@ export class Link extends Source<LinkState> {
 
   /** The class that the client makes its sockets of. */
   get webSocket(): typeof WebSocket {
-    const link = this;
+    const watch = (socket: ObservedSocket): void => this.#watch(socket);
     return class extends ObservedSocket {
       constructor(url: string | URL, protocols?: string | string[]) {
         super(url, protocols);
-        link.#watch(this);
+        watch(this);
       }
     };
   }
@@ -70,7 +70,7 @@ export class Link extends Source<LinkState> {
     const now = performance.now();
     for (const socket of this.#sockets) {
       if (socket.readyState !== WebSocket.OPEN) continue;
-      if (socket.askedAt !== null && now - socket.askedAt > ANSWER_MS) this.#giveUp(socket);
+      if (socket.askedAt !== null && now - socket.askedAt > ANSWER_MS) this.#replace(socket);
       else if (socket.askedAt === null && now - socket.heardAt > SILENCE_MS) {
         socket.askedAt = now;
         socket.send(PROBE);
@@ -79,11 +79,11 @@ export class Link extends Source<LinkState> {
   }
 
   #closeAll(): void {
-    for (const socket of this.#sockets) this.#giveUp(socket);
+    for (const socket of this.#sockets) this.#replace(socket);
   }
 
   /** A browser reports the end of a dead socket late, so the client is notified at once. */
-  #giveUp(socket: ObservedSocket): void {
+  #replace(socket: ObservedSocket): void {
     this.#sockets.delete(socket);
     socket.close();
     socket.dispatchEvent(new CloseEvent('close'));

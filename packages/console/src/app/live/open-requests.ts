@@ -3,7 +3,7 @@ import type { Backend, ConnectedRuntime, Workers } from './backend.ts';
 import { Source } from './source.ts';
 
 /** The answer that a request got. */
-export interface Resolution {
+interface Resolution {
   readonly decision: string | null;
   readonly by: string;
   /** The caller that answered, if the runtime knows it. */

@@ -2,7 +2,7 @@ import { Backend, Workers } from './backend.ts';
 import { OpenRequests } from './open-requests.ts';
 import { Outbox } from './outbox.ts';
 
-/** What every page of this tab shares. */
+/** The facts that every page of this tab shares. */
 export const backend = new Backend();
 export const workers = new Workers(backend);
 export const openRequests = new OpenRequests(backend, workers);

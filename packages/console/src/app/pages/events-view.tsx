@@ -219,8 +219,10 @@ export const EventsView = () => {
                   const rest = (types ?? []).filter((one) => one !== type);
                   const next = target.checked ? [...rest, type] : rest;
                   void navigate({
-                    search: ({ types: _, ...before }) =>
-                      next.length > 0 ? { ...before, types: next } : before,
+                    search: (before) => {
+                      const { types: _, ...others } = before;
+                      return next.length > 0 ? { ...others, types: next } : others;
+                    },
                     replace: true,
                   });
                 }}
@@ -233,11 +235,11 @@ export const EventsView = () => {
         <span className={styles.room} role="status">
           {exported}
         </span>
-        <button type="button" className={buttonClass()} popoverTarget="event-export">
+        <button type="button" className={buttonClass()} popoverTarget="event-files">
           <Download size={14} aria-hidden />
           Export
         </button>
-        <div id="event-export" popover="auto" className={styles.menu}>
+        <div id="event-files" popover="auto" className={styles.menu}>
           <button type="button" onClick={() => attempt(() => exportEvents())}>
             All events, as NDJSON
           </button>

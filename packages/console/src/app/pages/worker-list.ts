@@ -1,6 +1,6 @@
 import type { WorkerSummary } from '@worker-runtime/core';
 import { type Condition, conditionOf } from '../parts/condition.ts';
-import type { WorkersSearch } from '../router.tsx';
+import type { WorkersSearch } from '../search.ts';
 
 /** A line of the list: the heading of a group, or a Worker. */
 export type ListLine =

@@ -13,7 +13,7 @@ import { StatusMark } from '../parts/status.tsx';
 import { Age } from '../parts/time.tsx';
 import { useKeys } from '../parts/use-keys.ts';
 import { useTitle } from '../parts/use-title.ts';
-import type { WorkersSearch } from '../router.tsx';
+import type { WorkersSearch } from '../search.ts';
 import { BulkBar } from './bulk-bar.tsx';
 import { FirstWorker } from './first-worker.tsx';
 import { type Facet, GROUPS, keyOf, type ListLine, listWorkers, nameOf } from './worker-list.ts';

@@ -32,7 +32,7 @@ class Links extends Source<readonly Connected[]> {
   }
 }
 
-export const links = new Links();
+const links = new Links();
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 

@@ -29,10 +29,3 @@ const numbers = new Intl.NumberFormat('en');
 export const numberText = (value: number): string => numbers.format(value);
 
 const BYTE_UNITS = ['B', 'kB', 'MB', 'GB'];
-
-/** Returns a number of bytes in its largest unit. */
-export const bytesText = (bytes: number): string => {
-  const unit = Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  const value = bytes / 1_000 ** unit;
-  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${BYTE_UNITS[unit]}`;
-};
