@@ -91,7 +91,7 @@ browserTest(
     await worker.shows('The release notes are translated to German, French and Japanese.');
 
     await keys.press('Control+k');
-    await page.locator('dialog[open] input').waitFor();
+    await page.locator('dialog[open] input:focus').waitFor();
     await keys.type('inbox');
     await keys.press('Enter');
     const inbox = new InboxPage(page);

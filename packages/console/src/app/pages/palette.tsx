@@ -1,6 +1,6 @@
 import { useNavigate } from '@tanstack/react-router';
 import { Command } from 'cmdk';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { workers } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { conditionOf } from '../parts/condition.ts';
@@ -23,6 +23,9 @@ const PAGES = [
 export const Palette = ({ onClose }: { readonly onClose: () => void }) => {
   const navigate = useNavigate();
   const { items } = useSource(workers);
+  const input = useRef<HTMLInputElement>(null);
+  // an opened dialog focuses its first element that can have the focus, which is the list around the field
+  useEffect(() => input.current?.focus(), []);
   const [text, setText] = useState('');
   // the list of Workers filters by itself: ten thousand elements are too many for the page
   const found = useMemo(() => listWorkers(items, { q: text }).workers.slice(0, SHOWN), [items, text]);
@@ -41,11 +44,11 @@ export const Palette = ({ onClose }: { readonly onClose: () => void }) => {
         onValueChange={(next) => setChoice({ text, value: next })}
       >
         <Command.Input
+          ref={input}
           className={styles.input}
           value={text}
           onValueChange={setText}
           placeholder="A Worker or a page"
-          autoFocus
         />
         <Command.List className={styles.list}>
           <Command.Empty className={styles.empty}>Nothing has this name</Command.Empty>

@@ -27,4 +27,3 @@ const numbers = new Intl.NumberFormat('en');
 
 /** Returns a number with separators of thousands. */
 export const numberText = (value: number): string => numbers.format(value);
-
