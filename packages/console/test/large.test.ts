@@ -1,3 +1,4 @@
+import { inputText } from '@worker-runtime/core';
 import { browserTest, openPage } from './browser.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { WorkersPage } from './pages/workers-page.ts';
@@ -40,7 +41,7 @@ browserTest(
   async (t) => {
     const served = await Served.start(t);
     served.engine.script = (run) =>
-      run.input?.parts[0]?.text === 'much'
+      inputText(run.input) === 'much'
         ? Array.from({ length: 5_000 }, (_, at) => [
             { type: 'text' as const, text: `piece ${at}` },
             { type: 'message' as const },

@@ -1,3 +1,4 @@
+import { inputText } from '@worker-runtime/core';
 import { browserTest, openPage } from './browser.ts';
 import { InboxPage } from './pages/inbox-page.ts';
 import { WorkerPage } from './pages/worker-page.ts';
@@ -22,7 +23,7 @@ const ask = (prompt: string) => [
 
 browserTest('a request that one person answers is closed for the other within five seconds', async (t) => {
   const served = await Served.start(t);
-  served.engine.script = (run) => ask(run.input?.parts.map(({ text }) => text).join('') ?? '');
+  served.engine.script = (run) => ask(inputText(run.input));
   const { runtime, url } = served;
   const { runtimeId } = await runtime.summary();
   for (const workerId of ['ada', 'ben']) {
@@ -68,9 +69,7 @@ browserTest('an input is accepted once: after a double click, a lost answer and 
   await page.isLoaded();
   const inputs = async (): Promise<readonly string[]> => {
     const { items } = await served.runtime.events('ada', { after: 'start', types: ['input.accepted'] });
-    return items.flatMap((event) =>
-      event.type === 'input.accepted' ? event.data.parts.map(({ text }) => text) : [],
-    );
+    return items.flatMap((event) => (event.type === 'input.accepted' ? [inputText(event.data)] : []));
   };
 
   await page.input.fill('twice');

@@ -1,3 +1,4 @@
+import { inputText } from '@worker-runtime/core';
 import type { ExecutionContext } from 'ava';
 import { browserTest, openPage } from './browser.ts';
 import { expected, WorkerPage } from './pages/worker-page.ts';
@@ -19,7 +20,7 @@ const work = (name: string) => [
 const serveAda = async (t: ExecutionContext) => {
   const served = await Served.start(t);
   served.engine.script = (run) => {
-    const text = run.input?.parts.map((part) => part.text).join('') ?? '';
+    const text = inputText(run.input);
     if (text === 'fail') return [{ type: 'throw', error: new Error('no') }];
     if (text === 'wait')
       return [

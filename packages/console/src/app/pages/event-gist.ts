@@ -23,7 +23,7 @@ export const gistOf = (event: WorkerEvent): string => {
   switch (event.type) {
     case 'input.accepted':
       return event.data.parts
-        .map(({ text }) => text)
+        .map((part) => (part.type === 'file' ? `[${part.name ?? part.mediaType}]` : part.text))
         .join(' ')
         .slice(0, GIST_CHARS);
     case 'message.completed':

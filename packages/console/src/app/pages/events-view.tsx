@@ -42,7 +42,8 @@ const markdownOf = ({ role, parts, time }: TranscriptItem): string => {
     if (part.type === 'tool-result')
       return `\`\`\`json\n${JSON.stringify(part.error ?? part.output ?? null, null, 2)}\n\`\`\``;
     if (part.type === 'run-end') return `_${part.outcome}${part.error ? `: ${part.error.message}` : ''}_`;
-    return `[${part.name ?? 'file'}](${part.url})`;
+    const name = part.name ?? part.mediaType;
+    return 'url' in part ? `[${name}](${part.url})` : `[${name}, ${part.sizeBytes} bytes]`;
   });
   return `## ${role}, ${time}\n\n${texts.join('\n\n')}\n\n`;
 };

@@ -53,7 +53,7 @@ export const runLines = (events: readonly WorkerEvent[]): readonly RunLine[] => 
         inputs.set(
           event.data.input,
           event.data.parts
-            .map(({ text }) => text)
+            .map((part) => (part.type === 'file' ? `[${part.name ?? part.mediaType}]` : part.text))
             .join(' ')
             .slice(0, TITLE_CHARS),
         );
