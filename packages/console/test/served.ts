@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type Limits, memoryStore, Runtime } from '@worker-runtime/core';
+import { memoryStore, Runtime } from '@worker-runtime/core';
 import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
@@ -13,20 +13,23 @@ import { assets } from '../src/index.ts';
 export class Served {
   readonly engine: ScriptedEngine;
   readonly #store = memoryStore();
-  readonly #limits: Partial<Limits>;
+  readonly #hasSockets: boolean;
   readonly #sockets = new Set<Socket>();
   readonly #proxy = createServer((near) => this.#forward(near));
   #runtime: Runtime | null = null;
   #target = 0;
   #isFrozen = false;
 
-  private constructor(limits: Partial<Limits>) {
-    this.#limits = limits;
+  private constructor(hasSockets: boolean) {
+    this.#hasSockets = hasSockets;
     this.engine = scriptedEngine({}, { capabilities: { requests: true, tools: ['read', 'write'] } });
   }
 
-  static async start(t: ExecutionContext, limits: Partial<Limits> = {}): Promise<Served> {
-    const served = new Served(limits);
+  static async start(
+    t: ExecutionContext,
+    { hasSockets = true }: { readonly hasSockets?: boolean } = {},
+  ): Promise<Served> {
+    const served = new Served(hasSockets);
     served.#proxy.listen(0, '127.0.0.1');
     await once(served.#proxy, 'listening');
     await served.begin();
@@ -47,10 +50,9 @@ export class Served {
   async begin(): Promise<void> {
     const web = http({ port: 0, console: fileURLToPath(assets) });
     const runtime = new Runtime({
-      limits: this.#limits,
       plugins: [
         web,
-        wsObservation({ on: web }),
+        ...(this.#hasSockets ? [wsObservation({ on: web })] : []),
         {
           name: 'under-test',
           apply: (host) => {

@@ -11,6 +11,6 @@ export const until = async (page: Page, expression: string, patienceMs = PATIENC
   const end = performance.now() + patienceMs;
   while (!(await page.evaluate<boolean>(expression))) {
     if (performance.now() > end) throw new Error(`This did not become true: ${expression}`);
-    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 20))');
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 50))');
   }
 };

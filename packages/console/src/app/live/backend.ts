@@ -38,22 +38,31 @@ const PATIENCE_MS = 2_000_000_000;
 const nameOf = ({ name, summary }: RuntimeEntry, runtimeId: string): string =>
   summary?.displayName ?? (name === 'self' ? runtimeId : name);
 
+/** Returns whether an answer is one of the runtime, or null for a stream, which begins before the runtime is reached. */
+const isReached = ({ status, headers }: Response): boolean | null =>
+  headers.get('content-type')?.startsWith('text/event-stream') ? null : status < 502;
+
 const connect = (entry: RuntimeEntry, runtimeId: string): ConnectedRuntime => {
-  const link = new Link();
+  const observedFetch: typeof fetch = async (...args) => {
+    try {
+      const response = await fetch(...args);
+      const reached = isReached(response);
+      if (reached !== null) link.heard(reached);
+      return response;
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === 'AbortError')) link.heard(false);
+      throw error;
+    }
+  };
+  const link = new Link(async (signal) => {
+    const answer = await observedFetch(new URL(`v1/runtimes/${runtimeId}`, serverUrl), { signal });
+    await answer.body?.cancel();
+  });
   const api = runtimeClient({
     url: serverUrl,
     runtime: runtimeId,
     webSocket: link.webSocket,
-    fetch: async (...args) => {
-      try {
-        const response = await fetch(...args);
-        link.heard(true);
-        return response;
-      } catch (error) {
-        if (!(error instanceof DOMException && error.name === 'AbortError')) link.heard(false);
-        throw error;
-      }
-    },
+    fetch: observedFetch,
     retryMaxMs: 2_000,
     patienceMs: PATIENCE_MS,
   });

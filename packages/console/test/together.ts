@@ -89,7 +89,8 @@ browserTest('an input is accepted once: after a double click, a lost answer and 
   await served.stop();
   await page.say('while it is away');
   await tab.locator('[data-sending]').waitFor();
-  await tab.reload({ waitUntil: 'commit' }).catch(() => {});
+  await t.throwsAsync(tab.reload());
+  await tab.waitForURL(/^chrome-error:/);
   await served.begin();
   await tab.goto(`${served.url}/#/runtimes/${runtimeId}/workers/ada`);
   await page.shows('while it is away');
