@@ -28,7 +28,7 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
   [
     /^packages\/backend$/,
     {
-      own: [publicCore, /^@worker-runtime\/(registry|plugin-fs-store|plugin-http|plugin-ws|client)$/],
+      own: [publicCore, /^@worker-runtime\/(console|registry|plugin-fs-store|plugin-http|plugin-ws|client)$/],
       outside: 'declared',
     },
   ],

@@ -177,6 +177,7 @@ export const backendRoutes = ({
       ...self,
       method: 'GET',
       path: '/login',
+      query: ['return'],
       operation: {
         operationId: 'readLoginPage',
         tags: ['Server'],

@@ -1,6 +1,8 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { assets } from '@worker-runtime/console';
 import {
   type Logger,
   type Runtime,
@@ -32,6 +34,7 @@ import type { Policy } from './policy.ts';
 import { DEFAULT_RULES, explain, PolicyFile } from './policy-file.ts';
 import { Workspace } from './workspace.ts';
 import { WorkspaceDirectory } from './workspace-directory.ts';
+import { workspaceRoutes } from './workspace-routes.ts';
 
 /** The services that a backend gets from its process. */
 export interface BackendHost {
@@ -193,7 +196,10 @@ const begin = async (
     const { code, expiresAt } = links.create(person);
     return { url: `${publicUrl?.origin ?? server.url}/login#${code}`, expiresAt };
   };
-  const routes = backendRoutes({ access, credentials, cookie, links, linkOf });
+  const routes = [
+    ...backendRoutes({ access, credentials, cookie, links, linkOf }),
+    ...workspaceRoutes(access),
+  ];
   const server = new HttpServer(directory, httpOptionsOf(config), log, {
     prefix: PREFIX,
     routes,
@@ -217,6 +223,7 @@ const httpOptionsOf = ({ host, port, publicUrl }: ResolvedConfig): HttpOptions =
   port,
   // an IPv6 address has no brackets there
   allowedHosts: publicUrl === null ? [] : [publicUrl.hostname.replace(/^\[|\]$/g, '')],
+  console: fileURLToPath(assets),
 });
 
 const policyOf = (

@@ -1,20 +1,37 @@
 import { createHash } from 'node:crypto';
 
-/** Takes the code out of the fragment, which no log and no Referer has, and exchanges it for a session. */
+/**
+ * Takes the code out of the fragment, which no log and no Referer has, exchanges it for a session, and goes to the page that
+ * was wanted. A link may open in another tab than that page, so the browser keeps its address for all tabs.
+ */
 const SCRIPT = `
-const code = location.hash.slice(1);
-history.replaceState(null, '', location.pathname);
+const RETURN = 'worker-runtime.return';
 const say = (text) => { document.querySelector('p').textContent = text; };
-if (code === '') say('Open the link that the backend has printed, or run: worker-runtime link');
-else fetch('v1/session', {
-  method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify({ code }),
-}).then(async (answer) => {
-  if (answer.ok) return say('You are logged in.');
-  const { detail } = await answer.json();
-  say(detail);
-}, () => say('The backend does not answer'));
+const proceed = () => {
+  const kept = localStorage.getItem(RETURN) ?? './';
+  localStorage.removeItem(RETURN);
+  const target = URL.canParse(kept, location.href) ? new URL(kept, location.href) : null;
+  location.replace(target?.origin === location.origin ? target : './');
+};
+const login = () => {
+  const code = location.hash.slice(1);
+  history.replaceState(null, '', location.pathname);
+  if (code === '') return say('Open the link that the backend has printed, or run: worker-runtime link');
+  fetch('v1/session', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code }),
+  }).then(async (answer) => {
+    if (answer.ok) return proceed();
+    const { detail } = await answer.json();
+    say(detail);
+  }, () => say('The backend does not answer'));
+};
+const wanted = new URLSearchParams(location.search).get('return');
+if (wanted !== null) localStorage.setItem(RETURN, wanted);
+// a link that is pasted here changes the fragment only
+addEventListener('hashchange', login);
+login();
 `;
 
 const scriptDigest = createHash('sha256').update(SCRIPT).digest('base64');

@@ -99,6 +99,12 @@ const usageRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/usage-page.tsx'), 'UsagePage'),
 });
 
+const accountRoute = createRoute({
+  getParentRoute: () => root,
+  path: '/account',
+  component: lazyRouteComponent(() => import('./pages/account-page.tsx'), 'AccountPage'),
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     home,
@@ -108,6 +114,7 @@ export const router = createRouter({
     inboxRoute,
     runtimesRoute,
     usageRoute,
+    accountRoute,
   ]),
   // any server and any prefix can deliver the pages: docs/decisions/0040
   history: createHashHistory(),

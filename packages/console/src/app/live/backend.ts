@@ -2,6 +2,7 @@ import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
 import type { Page, WorkerSummary } from '@worker-runtime/core';
 import type { RuntimeEntry } from '@worker-runtime/core/plugin-kit';
 import { Link } from './link.ts';
+import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
 
 /** One runtime of the server: its calls, and its connection. */
@@ -22,6 +23,8 @@ export interface Runtimes {
   readonly unknown: readonly RuntimeEntry[];
   /** True if the server wants to know who asks. */
   readonly needsLogin: boolean;
+  /** True if the server has no workspace at the address of this page, or none for this person. */
+  readonly isMissing: boolean;
   /** The reason for which the list could not be read, or null. */
   readonly failure: string | null;
 }
@@ -42,7 +45,8 @@ const nameOf = ({ name, summary }: RuntimeEntry, runtimeId: string): string =>
 const isReached = ({ status, headers }: Response): boolean | null =>
   headers.get('content-type')?.startsWith('text/event-stream') ? null : status < 502;
 
-const connect = (entry: RuntimeEntry, runtimeId: string): ConnectedRuntime => {
+/** @param mayAsk returns false while the server would refuse each request */
+const connect = (entry: RuntimeEntry, runtimeId: string, mayAsk: () => boolean): ConnectedRuntime => {
   const observedFetch: typeof fetch = async (...args) => {
     try {
       const response = await fetch(...args);
@@ -55,6 +59,7 @@ const connect = (entry: RuntimeEntry, runtimeId: string): ConnectedRuntime => {
     }
   };
   const link = new Link(async (signal) => {
+    if (!mayAsk()) return;
     const answer = await observedFetch(new URL(`v1/runtimes/${runtimeId}`, serverUrl), { signal });
     await answer.body?.cancel();
   });
@@ -74,6 +79,7 @@ export class Backend extends Source<Runtimes> {
   readonly #known = new Map<string, ConnectedRuntime>();
   #unknown: readonly RuntimeEntry[] = [];
   #needsLogin = false;
+  #isMissing = false;
   #isLoaded = false;
   #failure: string | null = null;
   #reading: Promise<void> | null = null;
@@ -96,6 +102,7 @@ export class Backend extends Source<Runtimes> {
       items: [...this.#known.values()],
       unknown: this.#unknown,
       needsLogin: this.#needsLogin,
+      isMissing: this.#isMissing,
       failure: this.#failure,
     };
   }
@@ -105,15 +112,24 @@ export class Backend extends Source<Runtimes> {
       try {
         const response = await fetch(new URL('v1/runtimes', serverUrl), { cache: 'no-store' });
         this.#needsLogin = response.status === 401;
+        this.#isMissing = response.status === 404;
         if (!response.ok) throw new Error(`The server answered with ${response.status}`);
         this.#list(((await response.json()) as Page<RuntimeEntry>).items);
         return;
       } catch (error) {
         this.#failure = error instanceof Error ? error.message : String(error);
         this.changed();
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        if (this.#needsLogin || this.#isMissing) await seenAgain();
+        else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
+  }
+
+  #connect(entry: RuntimeEntry, runtimeId: string): ConnectedRuntime {
+    const runtime = connect(entry, runtimeId, () => !this.#needsLogin);
+    // only the server knows whether the runtime is away, or the way to it
+    runtime.link.subscribe(() => void this.refresh());
+    return runtime;
   }
 
   #list(entries: readonly RuntimeEntry[]): void {
@@ -122,11 +138,8 @@ export class Backend extends Source<Runtimes> {
     for (const entry of entries) {
       const { runtimeId } = entry;
       if (runtimeId === null) continue;
-      const known = before.get(runtimeId);
-      this.#known.set(
-        runtimeId,
-        known ? { ...known, entry, name: nameOf(entry, runtimeId) } : connect(entry, runtimeId),
-      );
+      const known = before.get(runtimeId) ?? this.#connect(entry, runtimeId);
+      this.#known.set(runtimeId, { ...known, entry, name: nameOf(entry, runtimeId) });
     }
     this.#unknown = entries.filter(({ runtimeId }) => runtimeId === null);
     this.#isLoaded = true;
@@ -137,7 +150,7 @@ export class Backend extends Source<Runtimes> {
 
 export interface AllWorkers {
   readonly items: readonly WorkerSummary[];
-  /** True if every runtime has delivered its Workers once. */
+  /** True if every runtime that is there has delivered its Workers once. */
   readonly isComplete: boolean;
 }
 
@@ -166,8 +179,15 @@ export class Workers extends Source<AllWorkers> {
     const watched = [...this.#watched.values()];
     return {
       items: watched.flatMap(({ workers }) => [...workers.values()]),
-      isComplete: this.#backend.get().isLoaded && watched.every(({ isComplete }) => isComplete),
+      isComplete:
+        this.#backend.get().isLoaded &&
+        [...this.#watched].every(([runtimeId, { isComplete }]) => isComplete || this.#isAway(runtimeId)),
     };
+  }
+
+  /** True if the server cannot reach a runtime, so that nobody waits for its Workers. */
+  #isAway(runtimeId: string): boolean {
+    return this.#backend.find(runtimeId)?.entry.state !== 'ok';
   }
 
   #follow(): void {

@@ -1,6 +1,7 @@
 import { RemoteError } from '@worker-runtime/client';
 import type { Backend } from './backend.ts';
 import { randomKey } from './random-key.ts';
+import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
 
 /** An input that was sent, until the runtime has accepted or refused it. */
@@ -16,8 +17,13 @@ export interface SentInput {
 const STORED = 'worker-runtime.outbox';
 const RETRY_MS = 2_000;
 
+/** True if the session has ended: the input waits for the next login. */
+const needsLogin = (error: unknown): boolean =>
+  error instanceof RemoteError && error.code === 'UNAUTHENTICATED';
+
 /** True if the runtime may take the same input later, under the same key. */
-const isOpen = (error: unknown): boolean => error instanceof RemoteError && error.retryable;
+const isOpen = (error: unknown): boolean =>
+  needsLogin(error) || (error instanceof RemoteError && error.retryable);
 
 const stored = (): readonly SentInput[] => {
   try {
@@ -72,6 +78,7 @@ export class Outbox extends Source<readonly SentInput[]> {
         return this.#accepted(key);
       } catch (error) {
         if (!isOpen(error)) return this.#refused(item, error);
+        if (needsLogin(error)) await seenAgain();
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }

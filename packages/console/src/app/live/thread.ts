@@ -2,6 +2,7 @@ import type { RuntimeClient } from '@worker-runtime/client';
 import type { Cursor, InFlightMessage, LogGap, OpenRequest, WorkerEvent } from '@worker-runtime/core';
 import { Conversation } from '@worker-runtime/core/views';
 import { type Block, BlockFold } from '../conversation/blocks.ts';
+import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
 
 export interface ThreadState {
@@ -142,6 +143,7 @@ export class Thread extends Source<ThreadState> {
         }
         // the log was replaced, or another runtime answers: begin again
         if (code.startsWith('CURSOR_')) this.#forget();
+        if (code === 'UNAUTHENTICATED') await seenAgain();
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }

@@ -7,6 +7,7 @@ import { ValueView } from '../conversation/value-view.tsx';
 import type { InboxItem } from '../live/open-requests.ts';
 import { backend, openRequests, workers } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
+import { AbsentRuntimes } from '../parts/absent-runtimes.tsx';
 import { Button } from '../parts/button.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { Inbox } from '../parts/icons.ts';
@@ -162,6 +163,7 @@ export const InboxPage = () => {
 
   return (
     <Page title="Inbox">
+      <AbsentRuntimes />
       {open.length === 0 && isComplete && (
         <Empty title="Nobody waits for you" icon={<Inbox size={24} aria-hidden />}>
           <p>

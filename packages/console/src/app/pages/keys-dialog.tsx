@@ -11,6 +11,7 @@ const KEYS: readonly (readonly [where: string, keys: readonly (readonly [keys: s
         ['g i', 'Inbox'],
         ['g r', 'Runtimes'],
         ['g u', 'Usage'],
+        ['g a', 'Account'],
         ['?', 'these keys'],
       ],
     ],

@@ -17,6 +17,7 @@ const PAGES = [
   { name: 'New Worker', to: '/workers/new' },
   { name: 'Runtimes', to: '/runtimes' },
   { name: 'Usage', to: '/usage' },
+  { name: 'Account', to: '/account' },
 ] as const;
 
 /** Finds Workers and pages by a few letters. */

@@ -1,9 +1,21 @@
 import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useState } from 'react';
-import { backend, openRequests } from '../live/server.ts';
+import { loginUrl, workspaceUrl } from '../live/account.ts';
+import { account, backend, openRequests } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { Connection } from '../parts/connection.tsx';
-import { Boxes, ChartColumn, Inbox, Keyboard, Monitor, Moon, Search, Server, Sun } from '../parts/icons.ts';
+import {
+  Boxes,
+  ChartColumn,
+  CircleUser,
+  Inbox,
+  Keyboard,
+  Monitor,
+  Moon,
+  Search,
+  Server,
+  Sun,
+} from '../parts/icons.ts';
 import { applyTheme, currentTheme, type Theme } from '../parts/theme.ts';
 import { useKeys } from '../parts/use-keys.ts';
 import styles from './shell.module.css';
@@ -43,14 +55,18 @@ const NAVIGATION = [
   { to: '/usage', name: 'Usage', Icon: ChartColumn },
 ] as const;
 
+const ACCOUNT = { to: '/account', name: 'Account', Icon: CircleUser } as const;
+
 const Navigation = () => {
   const path = useLocation({ select: ({ pathname }) => pathname });
   // the page of a Worker is a part of the Workers, although its address begins with its runtime
   const section = path.includes('/workers') ? '/workers' : path;
   const open = useSource(openRequests).filter(({ resolution }) => resolution === null).length;
+  const { session } = useSource(account);
+  const pages = session === null ? NAVIGATION : [...NAVIGATION, ACCOUNT];
   return (
     <nav className={styles.navigation} aria-label="Pages">
-      {NAVIGATION.map(({ to, name, Icon }) => (
+      {pages.map(({ to, name, Icon }) => (
         <Link
           key={to}
           to={to}
@@ -77,7 +93,12 @@ export const Shell = () => {
   const [isSearching, setSearching] = useState(false);
   const [showsKeys, setShowsKeys] = useState(false);
   const navigate = useNavigate();
-  const { isLoaded, failure, needsLogin } = useSource(backend);
+  const { isLoaded, failure, needsLogin, isMissing } = useSource(backend);
+  const { workspaces, grant } = useSource(account);
+  // nothing is shown yet that a person could lose
+  useEffect(() => {
+    if (needsLogin && !isLoaded) location.replace(loginUrl());
+  }, [needsLogin, isLoaded]);
   useKeys({
     'mod+k': () => setSearching(true),
     '?': () => setShowsKeys(true),
@@ -85,6 +106,7 @@ export const Shell = () => {
     'g i': () => void navigate({ to: '/inbox' }),
     'g r': () => void navigate({ to: '/runtimes' }),
     'g u': () => void navigate({ to: '/usage' }),
+    'g a': () => void navigate({ to: '/account' }),
   });
   // the fragment is the address of the page, so a link to `#main` would leave it
   useEffect(() => {
@@ -101,7 +123,7 @@ export const Shell = () => {
             <circle cx="10.5" cy="16" r="3.2" fill="#fff" />
             <path d="M16 16h7.5" stroke="#fff" strokeWidth="3.2" strokeLinecap="round" />
           </svg>
-          <span>worker-runtime</span>
+          <span>{grant && workspaces.length > 1 ? grant.workspace.name : 'worker-runtime'}</span>
         </Link>
         <button type="button" className={styles.search} onClick={() => setSearching(true)}>
           <Search size={15} aria-hidden />
@@ -128,8 +150,18 @@ export const Shell = () => {
       <main className={styles.main} id="main" tabIndex={-1}>
         {needsLogin ? (
           <p className={styles.unreachable} role="alert">
-            You are not logged in. Open the link that the server has printed, or run{' '}
-            <code>worker-runtime link</code> on its machine for another one. What you have written is kept.
+            You are not logged in. <a href={loginUrl()}>Log in</a>, and you return to this page. What you have
+            written is kept.
+          </p>
+        ) : isMissing ? (
+          <p className={styles.unreachable} role="alert">
+            There is no workspace for you at this address.
+            {workspaces.length > 0 && ' Yours: '}
+            {workspaces.map((workspace) => (
+              <a key={workspace.id} className={styles.workspace} href={workspaceUrl(workspace)}>
+                {workspace.name}
+              </a>
+            ))}
           </p>
         ) : !isLoaded && failure !== null ? (
           <p className={styles.unreachable} role="alert">

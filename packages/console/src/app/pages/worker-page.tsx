@@ -42,6 +42,15 @@ export const WorkerPage = () => {
         </p>
       </Empty>
     );
+  if (runtime && worker === null && runtime.entry.state !== 'ok')
+    return (
+      <Empty title={`${runtime.name} does not answer`} isPage>
+        <p>
+          The server cannot reach the runtime of this Worker. The page shows it when the runtime is back.{' '}
+          <Link to="/workers">Go to all Workers</Link>
+        </p>
+      </Empty>
+    );
   if (isComplete && worker === null)
     return (
       <Empty title="There is no such Worker" isPage>

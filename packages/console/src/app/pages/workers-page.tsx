@@ -4,6 +4,7 @@ import type { WorkerSummary } from '@worker-runtime/core';
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { workers as allWorkers, backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
+import { AbsentRuntimes } from '../parts/absent-runtimes.tsx';
 import { buttonClass } from '../parts/button.tsx';
 import { CONDITION_WORDS, conditionOf } from '../parts/condition.ts';
 import { numberText } from '../parts/duration.ts';
@@ -252,6 +253,9 @@ export const WorkersPage = () => {
         </Link>
       </header>
 
+      <div className={styles.notice}>
+        <AbsentRuntimes />
+      </div>
       {items.length > 0 && (
         <div className={styles.filters}>
           {GROUPS.filter((group) => list.statuses[group] > 0 || search.status?.includes(group)).map(

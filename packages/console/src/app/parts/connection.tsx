@@ -4,7 +4,7 @@ import { backend } from '../live/server.ts';
 import { Source, useSource } from '../live/source.ts';
 import styles from './connection.module.css';
 
-interface Connected {
+export interface Connected {
   readonly runtime: ConnectedRuntime;
   readonly link: LinkState;
 }
@@ -32,7 +32,7 @@ class Links extends Source<readonly Connected[]> {
   }
 }
 
-const links = new Links();
+export const links = new Links();
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 

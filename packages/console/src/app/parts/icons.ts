@@ -8,6 +8,7 @@ export { default as Check } from 'lucide-react/icons/check';
 export { default as ChevronRight } from 'lucide-react/icons/chevron-right';
 export { default as CircleAlert } from 'lucide-react/icons/circle-alert';
 export { default as CircleSlash } from 'lucide-react/icons/circle-slash';
+export { default as CircleUser } from 'lucide-react/icons/circle-user';
 export { default as CircleX } from 'lucide-react/icons/circle-x';
 export { default as Clock } from 'lucide-react/icons/clock';
 export { default as Copy } from 'lucide-react/icons/copy';
