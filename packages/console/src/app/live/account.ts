@@ -15,8 +15,8 @@ export interface WorkspaceName {
   readonly name: string;
 }
 
-/** What a person may do in the workspace of this page. */
-export interface Grant {
+/** The permissions of a person in the workspace of this page. */
+interface Grant {
   readonly workspace: WorkspaceName;
   readonly permissions: readonly string[];
 }

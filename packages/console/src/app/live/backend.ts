@@ -185,7 +185,7 @@ export class Workers extends Source<AllWorkers> {
     };
   }
 
-  /** True if the server cannot reach a runtime, so that nobody waits for its Workers. */
+  /** True if the server cannot reach a runtime, so that no page waits for its Workers. */
   #isAway(runtimeId: string): boolean {
     return this.#backend.find(runtimeId)?.entry.state !== 'ok';
   }

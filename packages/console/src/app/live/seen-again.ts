@@ -1,4 +1,4 @@
-/** Resolves when the page is looked at again: whoever left it may have logged in elsewhere. */
+/** Resolves when the page is looked at again: the person may have logged in elsewhere. */
 export const seenAgain = (): Promise<void> =>
   new Promise((resolve) => {
     const heard = new AbortController();

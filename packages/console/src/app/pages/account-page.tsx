@@ -49,12 +49,16 @@ const TokenForm = ({ onCreated }: { readonly onCreated: () => void }) => {
   const [secret, setSecret] = useState<string | null>(null);
   const create = (form: HTMLFormElement): void => {
     const fields = new FormData(form);
-    const days = Number(fields.get('days'));
+    const text = (name: string): string => {
+      const value = fields.get(name);
+      return typeof value === 'string' ? value : '';
+    };
+    const days = Number(text('days'));
     setFailure(null);
     account
       .createToken({
-        name: String(fields.get('name')),
-        permission: String(fields.get('permission')),
+        name: text('name'),
+        permission: text('permission'),
         ...(days > 0 && { expiresAt: new Date(Date.now() + days * DAY_MS).toISOString() }),
       })
       .then(
