@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 
 /**
  * Takes the code out of the fragment, which no log and no Referer has, exchanges it for a session, and goes to the page that
- * was wanted. A link may open in another tab than that page, so the browser keeps its address for all tabs.
+ * was wanted. A link may open in another tab than that page, so the browser keeps its address for all tabs, and tells them of
+ * the login.
  */
 const SCRIPT = `
 const RETURN = 'worker-runtime.return';
@@ -10,6 +11,7 @@ const say = (text) => { document.querySelector('p').textContent = text; };
 const proceed = () => {
   const kept = localStorage.getItem(RETURN) ?? './';
   localStorage.removeItem(RETURN);
+  localStorage.setItem('worker-runtime.login', String(Date.now()));
   const target = URL.canParse(kept, location.href) ? new URL(kept, location.href) : null;
   location.replace(target?.origin === location.origin ? target : './');
 };

@@ -65,7 +65,8 @@ const openPage = async (t: ExecutionContext): Promise<Page> => {
     args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
   });
   t.teardown(() => browser.close());
-  const page = await browser.newPage({ reducedMotion: 'reduce' });
+  const context = await browser.newContext({ reducedMotion: 'reduce' });
+  const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   await page.addInitScript(`
     globalThis.violations = [];
@@ -180,3 +181,40 @@ browserTest('a workspace without a grant does not exist, and the page names thos
   await page.locator('[data-connection="live"]').waitFor();
   t.is((await send(`${backend.url}/w/acme`)).status, 200, 'the address without a slash leads there');
 });
+
+browserTest(
+  'a page whose session has ended sends nothing, and what was written is sent after the login',
+  async (t) => {
+    const { backend } = await startBoth(t);
+    const root = await Browser.login(backend);
+    await root.send('/v1/runtimes/self/workers', 'POST', { engine: 'parrot', workerId: 'polly' });
+    const page = await openPage(t);
+    await page.goto(backend.link());
+    await page.waitForURL(/#\/workers$/);
+    await page.goto(`${backend.url}/#/runtimes/${backend.runtime().runtimeId}/workers/polly`);
+    await page.locator('[data-loaded="true"]').waitFor();
+    const end = { headers: { origin: backend.url } };
+    t.is((await page.request.delete(`${backend.url}/v1/session`, end)).status(), 204);
+    await page.getByRole('alert').getByRole('link', { name: 'Log in' }).waitFor();
+
+    const input = page.getByRole('textbox', { name: 'Input' });
+    await input.fill('written without a session');
+    await input.press('Enter');
+    await page.locator('[data-sending]').waitFor();
+    const sent: string[] = [];
+    page.on('request', (request) => sent.push(request.url()));
+    // in the first time each stream is refused once, and in the second another try would show
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 4_000))');
+    sent.length = 0;
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 4_000))');
+    t.deepEqual(sent, []);
+    t.deepEqual((await backend.runtime().events('polly', { types: ['input.accepted'] })).items, []);
+
+    const other = await page.context().newPage();
+    await other.goto(backend.link());
+    await other.waitForURL(/#\/workers$/);
+    await other.close();
+    await page.getByText('written without a session', { exact: true }).nth(1).waitFor();
+    t.is((await backend.runtime().events('polly', { types: ['input.accepted'] })).items.length, 1);
+  },
+);
