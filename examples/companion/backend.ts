@@ -4,6 +4,7 @@ import { type Runtime, RuntimeError } from '@worker-runtime/core';
 import { Conversation } from '@worker-runtime/core/views';
 
 const MAX_BODY_BYTES = 10_000;
+const STATUS: Readonly<Record<string, number>> = { FORBIDDEN: 403, PAYLOAD_TOO_LARGE: 413, INTERNAL: 500 };
 
 const bodyOf = async (request: IncomingMessage): Promise<string> => {
   let body = '';
@@ -12,6 +13,18 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
     if (body.length > MAX_BODY_BYTES) throw new RuntimeError('PAYLOAD_TOO_LARGE');
   }
   return body;
+};
+
+/**
+ * Refuses requests that a page of another site can make a browser send. With DNS rebinding, the Host is the name of that page. Without it,
+ * a browser sends the Origin of the page with a command, or that the site is another one. Programs such as curl send neither.
+ */
+const assertOwnPage = ({ headers, socket }: IncomingMessage): void => {
+  const { host = '', origin, 'sec-fetch-site': site = 'none' } = headers;
+  const isOwnHost = [`127.0.0.1:${socket.localPort}`, `localhost:${socket.localPort}`].includes(host);
+  const isOwnOrigin = origin === undefined || origin === `http://${host}`;
+  if (!isOwnHost || !isOwnOrigin || (site !== 'none' && site !== 'same-origin'))
+    throw new RuntimeError('FORBIDDEN', 'A page of another site sent this request');
 };
 
 /** Sends an input and yields the text of the answer as it is written. */
@@ -33,6 +46,7 @@ const serve = async (
   response: ServerResponse,
 ): Promise<void> => {
   try {
+    assertOwnPage(request);
     if (request.method === 'POST' && request.url === '/say') {
       for await (const piece of answerOf(runtime, workerId, await bodyOf(request))) response.write(piece);
       response.end('\n');
@@ -45,7 +59,7 @@ const serve = async (
     // The message of a RuntimeError is public. Any other error is a bug, and becomes INTERNAL.
     const { code, message } = RuntimeError.from(error);
     if (response.headersSent) response.destroy();
-    else response.writeHead(code === 'INTERNAL' ? 500 : 409).end(`${code}: ${message}\n`);
+    else response.writeHead(STATUS[code] ?? 409).end(`${code}: ${message}\n`);
   }
 };
 

@@ -52,8 +52,13 @@ if (standInServer !== null) {
     console.log((await answer.text()).trim());
   }
   const conversation = (await (await fetch(`${url}/conversation`)).json()) as readonly unknown[];
+  const foreign = await fetch(`${url}/say`, {
+    method: 'POST',
+    headers: { origin: 'https://evil.example', 'content-type': 'text/plain' },
+    body: 'Say it to all.',
+  });
   server.close();
   await runtime.stop();
   standInServer.close();
-  console.log(`done: ${conversation.length} items remembered`);
+  console.log(`done: ${conversation.length} items remembered, a foreign page got ${foreign.status}`);
 }

@@ -1,5 +1,5 @@
 import type { AnswerRecord } from '@worker-runtime/plugin-http';
-import { type AuditLine, type AuditLog, isCommand } from './audit-log.ts';
+import { type AuditLine, type AuditLog, isCommand } from './audit/audit-log.ts';
 import { type BackendAccess, workspaceIdOf } from './backend-access.ts';
 
 const RUNTIME = /^\/v1\/runtimes\/([^/]{1,128})/;

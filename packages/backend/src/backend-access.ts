@@ -2,10 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { covers, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { type Access, bearerTokenOf, type Caller, prefixOf } from '@worker-runtime/plugin-http';
-import { type AuditLog, isCommand } from './audit-log.ts';
-import { assertOwnPage, type SessionCookie } from './cookie.ts';
-import type { Credential, Credentials, TokenLimit } from './credentials.ts';
+import { type AuditLog, isCommand } from './audit/audit-log.ts';
 import { Member } from './member.ts';
+import { assertOwnPage, type Cookie } from './people/cookie.ts';
+import type { Credential, Credentials, TokenLimit } from './people/credentials.ts';
+import { RateLimit } from './people/rate-limit.ts';
 import { decide, type Grant, type Policy, scopeOf } from './policy.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -16,7 +17,7 @@ const STREAM_MS = 3_600_000;
 
 export interface AccessParts {
   readonly credentials: Credentials;
-  readonly cookie: SessionCookie;
+  readonly cookie: Cookie;
   readonly policy: Policy;
   readonly workspaces: ReadonlyMap<string, Workspace>;
   readonly audit: AuditLog;
@@ -49,6 +50,11 @@ const narrowed = (scope: Scope, limit: TokenLimit | null): Scope =>
         workers: both(scope.workers, limit.workers),
       };
 
+/** Matches the paths of inputs and of creations, which may have an input. */
+const INPUT = /^\/v1\/runtimes\/[^/?]+\/workers(?:\/[^/?]+\/inputs)?\/?(?:\?|$)/;
+
+const isInput = ({ method, url = '' }: IncomingMessage): boolean => method === 'POST' && INPUT.test(url);
+
 /** Returns the id of the workspace that the path of a request names. */
 export const workspaceIdOf = (request: IncomingMessage): string =>
   prefixOf(request).slice('/w/'.length) || 'default';
@@ -58,6 +64,10 @@ export class BackendAccess implements Access {
   readonly isOpen = false;
   readonly #parts: AccessParts;
   readonly #decided = new WeakMap<Credential, Map<string, Decided>>();
+  readonly #inputs = new RateLimit(
+    Number.POSITIVE_INFINITY,
+    'Your grant allows no more inputs and creations within this minute',
+  );
   readonly #senders = new WeakMap<IncomingMessage, Credential>();
 
   constructor(parts: AccessParts) {
@@ -100,6 +110,23 @@ export class BackendAccess implements Access {
   }
 
   #memberOf(request: IncomingMessage, credential: Credential): Caller | Promise<Caller> {
+    const member = this.#found(request, credential);
+    return member instanceof Promise
+      ? member.then((one) => this.#counted(request, one))
+      : this.#counted(request, member);
+  }
+
+  /** Applies the limits of the grant to inputs and creations. Refused ones count too. @throws LIMIT_REACHED */
+  #counted(request: IncomingMessage, member: Member): Member {
+    if (!isInput(request)) return member;
+    const { name, workspace, limits } = member;
+    workspace.quota.allow(name, limits.workers);
+    if (limits.inputsAMinute === undefined) return member;
+    this.#inputs.take(`${workspace.id} ${name}`, limits.inputsAMinute);
+    return member;
+  }
+
+  #found(request: IncomingMessage, credential: Credential): Member | Promise<Member> {
     const id = workspaceIdOf(request);
     const kept = this.#decided.get(credential)?.get(id);
     const isMetrics = request.url?.split('?', 1)[0] === '/metrics';
@@ -143,6 +170,7 @@ export class BackendAccess implements Access {
         ? new Member(credential, workspace, {
             scope,
             runtimes: grant.runtimes,
+            limits: grant.limits ?? {},
             expiresAt: ends,
             withdrawn: authority,
           })

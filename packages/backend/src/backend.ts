@@ -14,10 +14,9 @@ import { type HttpOptions, HttpServer } from '@worker-runtime/plugin-http';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import { Identity } from '@worker-runtime/registry';
 import { writeFile } from 'atomically';
-import { AuditLog } from './audit-log.ts';
+import { AuditLog } from './audit/audit-log.ts';
 import { auditOf } from './audited.ts';
 import { BackendAccess } from './backend-access.ts';
-import { backendRoutes } from './backend-routes.ts';
 import {
   type BackendConfig,
   type PluginOptions,
@@ -25,16 +24,19 @@ import {
   type ResolvedWorkspace,
   readConfig,
 } from './config.ts';
-import { SessionCookie } from './cookie.ts';
-import { Credentials } from './credentials.ts';
 import { DrainTogether } from './drain-together.ts';
-import { OneTimeLinks } from './one-time-links.ts';
-import { OPERATORS, type Person } from './person.ts';
+import { Cookie } from './people/cookie.ts';
+import { Credentials, SESSION_MS } from './people/credentials.ts';
+import { DeviceLogins } from './people/device-logins.ts';
+import { IdentityProvider } from './people/identity-provider.ts';
+import { OneTimeLinks } from './people/one-time-links.ts';
+import { OPERATORS, type Person } from './people/person.ts';
+import { failedLogins } from './people/rate-limit.ts';
 import type { Policy } from './policy.ts';
 import { DEFAULT_RULES, explain, PolicyFile } from './policy-file.ts';
+import { backendRoutes } from './routes/backend-routes.ts';
 import { Workspace } from './workspace.ts';
 import { WorkspaceDirectory } from './workspace-directory.ts';
-import { workspaceRoutes } from './workspace-routes.ts';
 
 /** The services that a backend gets from its process. */
 export interface BackendHost {
@@ -177,7 +179,8 @@ const begin = async (
   releases.defer(() => credentials.close());
   const policy = policyOf(config, log, () => credentials.withdrawAll(), releases);
   const plugins = await Promise.all(config.workspaces.map((one) => pluginsOf(one, host)));
-  const audit = new AuditLog(join(folder, 'audit.jsonl'), config.auditBytes);
+  const auditPath = join(folder, 'audit.jsonl');
+  const audit = new AuditLog(auditPath, config.auditBytes);
   releases.defer(() => audit.close());
 
   const identity = await Identity.at(join(folder, 'signing.jwk'), config.issuer);
@@ -188,18 +191,31 @@ const begin = async (
     return workspace;
   });
   const directory = new WorkspaceDirectory(workspaces);
-  const cookie = new SessionCookie(publicUrl?.protocol === 'https:');
+  const isSecure = publicUrl?.protocol === 'https:';
+  const cookie = new Cookie('wr', SESSION_MS, isSecure);
   const byId = new Map(workspaces.map((workspace) => [workspace.id, workspace]));
   const access = new BackendAccess({ credentials, cookie, policy, workspaces: byId, audit, log });
   const links = new OneTimeLinks();
   const linkOf = (person: Person): { readonly url: string; readonly expiresAt: number } => {
     const { code, expiresAt } = links.create(person);
-    return { url: `${publicUrl?.origin ?? server.url}/login#${code}`, expiresAt };
+    return { url: `${pageUrl('login')}#${code}`, expiresAt };
   };
-  const routes = [
-    ...backendRoutes({ access, credentials, cookie, links, linkOf }),
-    ...workspaceRoutes(access),
-  ];
+  const pageUrl = (name: string): string => `${publicUrl?.origin ?? server.url}/${name}`;
+  const provider =
+    config.oidc === null ? null : new IdentityProvider(config.oidc, () => pageUrl('login'), log);
+  const routes = backendRoutes({
+    access,
+    credentials,
+    cookie,
+    isSecure,
+    links,
+    linkOf,
+    auditPath,
+    provider,
+    failedLogins: failedLogins(),
+    devices: new DeviceLogins(),
+    pageUrl,
+  });
   const server = new HttpServer(directory, httpOptionsOf(config), log, {
     prefix: PREFIX,
     routes,
@@ -214,6 +230,7 @@ const begin = async (
   await server.listen(access);
   for (const { runtime } of workspaces) releases.defer(() => runtime.stop({ reason: 'the backend ends' }));
   await Promise.all(workspaces.map((workspace) => workspace.start()));
+  void provider?.check();
   await writeLocalFile(join(folder, 'local.json'), server.url, credentials, releases);
   return { log, releases, workspaces, directory, server, sockets, linkOf };
 };

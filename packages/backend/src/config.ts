@@ -11,6 +11,8 @@ import {
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
 import type { CompanionConfig } from './companion.ts';
+import { isLoopback } from './loopback.ts';
+import { type OidcConfig, type ResolvedOidc, readOidc } from './people/oidc-config.ts';
 import type { Policy } from './policy.ts';
 
 /** The options of plugins, by the names of the plugins. */
@@ -58,6 +60,8 @@ export interface BackendConfig {
   readonly runtimes?: readonly RuntimeConfig[];
   /** The name under which those runtimes know the backend. Default: the origin of `listen.publicUrl`, else `backend`. */
   readonly issuer?: string;
+  /** The identity provider with which people log in. Default: none, people log in with links. */
+  readonly oidc?: OidcConfig;
   /** A policy file, or a function. Default: those who start the backend may do everything, and others nothing. */
   readonly policy?: string | Policy;
   /** The size at which the audit log begins a new file. Default 64 MiB. */
@@ -87,6 +91,7 @@ export interface ResolvedConfig {
   readonly workspaces: readonly ResolvedWorkspace[];
   readonly runtimes: readonly ResolvedRuntime[];
   readonly issuer: string;
+  readonly oidc: ResolvedOidc | null;
   readonly policy: string | Policy | null;
   readonly auditBytes: number;
 }
@@ -188,9 +193,6 @@ const runtimeOf = (value: unknown, index: number, ids: readonly string[]): Resol
   return runtime;
 };
 
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-
 /**
  * Checks a configuration. `folder` resolves its paths.
  * @throws INVALID_REQUEST a field is unknown or not suitable; the message names it
@@ -202,6 +204,7 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     readonly workspaces: Readonly<Record<string, unknown>>;
     readonly runtimes: readonly unknown[];
     readonly issuer: string | null;
+    readonly oidc: ResolvedOidc | null;
     readonly policy: string | Policy | null;
     readonly auditBytes: number;
   }>('backend', config, {
@@ -210,6 +213,7 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     workspaces: optional(anObject<Readonly<Record<string, unknown>>>, { default: {} }),
     runtimes: optional(listIn, []),
     issuer: optional(text, null),
+    oidc: optional((value) => readOidc(value, folder), null),
     policy: optional(policyIn, null),
     auditBytes: optional(wholeNumber(65_536), 67_108_864),
   });

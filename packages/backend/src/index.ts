@@ -7,6 +7,7 @@ export {
   type RuntimeConfig,
   type WorkspaceConfig,
 } from './config.ts';
-export type { Person } from './person.ts';
-export type { Grant, Policy } from './policy.ts';
+export type { OidcConfig } from './people/oidc-config.ts';
+export type { Person } from './people/person.ts';
+export { type Grant, type GrantLimits, type Policy, scopeOf } from './policy.ts';
 export { DEFAULT_RULES, type Explanation, explain, type Rule, readPolicy } from './policy-file.ts';

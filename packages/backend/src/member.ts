@@ -1,6 +1,7 @@
 import type { Scope } from '@worker-runtime/core/scope';
 import type { Caller } from '@worker-runtime/plugin-http';
-import type { Credential } from './credentials.ts';
+import type { Credential } from './people/credentials.ts';
+import type { GrantLimits } from './policy.ts';
 import type { Workspace } from './workspace.ts';
 
 /** A person in a workspace: the caller of a request. */
@@ -12,12 +13,19 @@ export class Member implements Caller {
   readonly workspace: Workspace;
   /** The names of the runtimes that exist for the person. */
   readonly runtimes: '*' | readonly string[];
+  readonly limits: GrantLimits;
   readonly credential: Credential;
 
   constructor(
     credential: Credential,
     workspace: Workspace,
-    { scope, runtimes, expiresAt, withdrawn }: Pick<Member, 'scope' | 'runtimes' | 'expiresAt' | 'withdrawn'>,
+    {
+      scope,
+      runtimes,
+      limits,
+      expiresAt,
+      withdrawn,
+    }: Pick<Member, 'scope' | 'runtimes' | 'limits' | 'expiresAt' | 'withdrawn'>,
   ) {
     this.name = credential.kept.person.name;
     this.scope = scope;
@@ -25,6 +33,7 @@ export class Member implements Caller {
     this.withdrawn = withdrawn;
     this.workspace = workspace;
     this.runtimes = runtimes;
+    this.limits = limits;
     this.credential = credential;
   }
 }

@@ -8,8 +8,8 @@ import {
   type Permission,
   type Scope,
 } from '@worker-runtime/core/scope';
-import { OPERATORS, type Person } from './person.ts';
-import type { Grant } from './policy.ts';
+import { OPERATORS, type Person } from './people/person.ts';
+import { type Grant, type GrantLimits, isLimits } from './policy.ts';
 
 /** One rule of a policy file. The first rule that fits a person and a workspace is the decision. */
 export interface Rule {
@@ -20,6 +20,7 @@ export interface Rule {
   readonly may: readonly Permission[];
   readonly workers: Scope['workers'];
   readonly runtimes: '*' | readonly string[];
+  readonly limits: GrantLimits;
 }
 
 /** The decision of rules, and the number of the rule behind it. */
@@ -31,7 +32,7 @@ export interface Explanation {
 
 /** The rules without a policy file: those who start the backend may do everything. */
 export const DEFAULT_RULES: readonly Rule[] = [
-  { to: [`group:${OPERATORS}`], workspaces: ['*'], may: ['admin'], workers: '*', runtimes: '*' },
+  { to: [`group:${OPERATORS}`], workspaces: ['*'], may: ['admin'], workers: '*', runtimes: '*', limits: {} },
 ];
 
 const MAX_RULES = 10_000;
@@ -47,11 +48,11 @@ const ruleOf = (value: unknown, index: number): Rule => {
     });
   };
   if (!isObject(value)) return refuse('must be an object');
-  const { to, workspace, may, workers = '*', runtimes = '*', ...others } = value;
+  const { to, workspace, may, workers = '*', runtimes = '*', limits = {}, ...others } = value;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined)
     return refuse(
-      `has the unknown field "${unknown}"; the fields are to, workspace, may, workers and runtimes`,
+      `has the unknown field "${unknown}"; the fields are to, workspace, may, workers, runtimes and limits`,
     );
   if (!isNames(to)) return refuse('to must be a list of names, "group:<name>" or "*"');
   const workspaces: unknown = typeof workspace === 'string' ? [workspace] : workspace;
@@ -62,7 +63,9 @@ const ruleOf = (value: unknown, index: number): Rule => {
   if (!isSelection(workers))
     return refuse('workers must be "*", or a list of selectors, each an object of labels');
   if (runtimes !== '*' && !isNames(runtimes)) return refuse('runtimes must be "*", or a list of names');
-  return { to, workspaces, may: permissions, workers, runtimes };
+  if (!isLimits(limits))
+    return refuse('limits must have whole numbers for workers or inputsAMinute, and nothing else');
+  return { to, workspaces, may: permissions, workers, runtimes, limits };
 };
 
 /** Parses a policy file. @throws INVALID_REQUEST with the place of the mistake */
@@ -102,8 +105,8 @@ export const explain = (rules: readonly Rule[], { name, groups }: Person, worksp
   );
   const rule = rules[index];
   if (rule === undefined) return { rule: null, grant: null };
-  const { may: permissions, workers, runtimes } = rule;
-  return { rule: index, grant: { permissions, workers, runtimes } };
+  const { may: permissions, workers, runtimes, limits } = rule;
+  return { rule: index, grant: { permissions, workers, runtimes, limits } };
 };
 
 /** The rules of a file, which are read again when it changes. A change that is not valid is logged, and changes nothing. */

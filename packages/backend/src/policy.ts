@@ -1,7 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
+import { isObject } from '@worker-runtime/core/plugin-kit';
 import { isScope, type Permission, type Scope } from '@worker-runtime/core/scope';
-import type { Person } from './person.ts';
+import type { Person } from './people/person.ts';
+
+/** The most that a person may have or do in a workspace. Without a number there is no limit. */
+export interface GrantLimits {
+  /** Workers of the person in the embedded runtime. */
+  readonly workers?: number;
+  /** Inputs and creations of Workers within a minute, in all runtimes of the workspace. */
+  readonly inputsAMinute?: number;
+}
+
+const LIMITS = ['workers', 'inputsAMinute'];
+
+/** True for limits as data from elsewhere. */
+export const isLimits = (value: unknown): value is GrantLimits =>
+  isObject(value) &&
+  Object.entries(value).every(
+    ([name, most]) => LIMITS.includes(name) && Number.isSafeInteger(most) && Number(most) >= 0,
+  );
 
 /** The decision of a policy about a person in a workspace: a scope, and the runtimes where it holds. */
 export interface Grant {
@@ -10,6 +28,8 @@ export interface Grant {
   readonly workers: Scope['workers'];
   /** The names of the runtimes that exist for the person, or all. */
   readonly runtimes: '*' | readonly string[];
+  /** Default: none. */
+  readonly limits?: GrantLimits;
 }
 
 /** Decides about a person in a workspace. Without a grant, the workspace does not exist for the person. */
@@ -19,9 +39,10 @@ export type Policy = (person: Person, workspace: string) => Grant | null | Promi
 const DECISION_MS = 1_000;
 
 const isGrant = (value: unknown): value is Grant => {
-  const { runtimes } = Object(value) as Partial<Grant>;
+  const { runtimes, limits = {} } = Object(value) as Partial<Grant>;
   return (
     isScope({ ...Object(value), stamp: {} }) &&
+    isLimits(limits) &&
     (runtimes === '*' || (Array.isArray(runtimes) && runtimes.every((name) => typeof name === 'string')))
   );
 };

@@ -11,6 +11,7 @@ import { type Identity, Registry } from '@worker-runtime/registry';
 import { type CompanionConfig, type CompanionState, companionGuard, ensureCompanion } from './companion.ts';
 import { type ResolvedRuntime, SELF } from './config.ts';
 import type { DrainTogether } from './drain-together.ts';
+import { WorkerQuota } from './worker-quota.ts';
 
 export interface WorkspaceParts {
   readonly id: string;
@@ -34,6 +35,8 @@ export class Workspace {
   readonly registry: Registry;
   /** The hooks of the runtime, for its metrics. */
   readonly hooks: PluginHooks;
+  /** The limits of Workers for their owners. */
+  readonly quota = new WorkerQuota();
   readonly #companionConfig: CompanionConfig | null;
   readonly #log: Logger;
   #together: DrainTogether | null = null;
@@ -54,7 +57,7 @@ export class Workspace {
     };
     const guard = companion === null ? [] : [companionGuard()];
     this.runtime = new Runtime({
-      plugins: [fsStore({ dir: storeRoot }), own, ...guard, ...plugins],
+      plugins: [fsStore({ dir: storeRoot }), own, this.quota.plugin(), ...guard, ...plugins],
       limits,
       log,
       ...(id !== 'default' && { displayName: name }),

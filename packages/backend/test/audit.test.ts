@@ -1,13 +1,14 @@
 /** The audit log: one line for each command and each refusal, before its answer. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { AuditLog } from '../src/audit-log.ts';
+import { AuditLog } from '../src/audit/audit-log.ts';
+import { readAuditPage } from '../src/audit/audit-pages.ts';
 import { Browser, makeFolder, send, start } from './scene.ts';
 
 type Line = Readonly<Record<string, unknown>>;
@@ -205,4 +206,115 @@ test('while the log cannot be written, commands get no answer and do nothing, re
   rmSync(blocked, { recursive: true });
   t.is((await create('bea')).status, 201);
   await t.throwsAsync(backend.runtime().getWorker('lost'), { code: 'WORKER_NOT_FOUND' });
+});
+
+/** Reads all pages, the newest line first. */
+const allIn = async (path: string, workspace: string, limit: number): Promise<readonly string[]> => {
+  const ids: string[] = [];
+  let after: string | undefined;
+  do {
+    const { items, next } = await readAuditPage(path, workspace, { after, limit });
+    if (items.length > limit) throw new Error('a page is too long');
+    ids.push(...items.map(({ correlationId }) => correlationId));
+    after = next ?? undefined;
+  } while (after !== undefined);
+  return ids;
+};
+
+test('pages have each line of a workspace once, the newest first, over all files and through a rotation', async (t) => {
+  const path = join(await makeFolder(t), 'audit.jsonl');
+  const log = new AuditLog(path, 40_000);
+  const write = (count: number, workspace = 'default') =>
+    log.write({
+      ...LINE,
+      workspace,
+      correlationId: String(count),
+      action: `GET /${'ü'.repeat(count % 500)}`,
+    });
+  for (let count = 0; count < 300; count++) {
+    write(count, count % 3 === 0 ? 'acme' : 'default');
+    if (count % 50 === 0) appendFileSync(path, '\n');
+  }
+  const kept = (await linesIn(dirname(path))).toReversed();
+  for (const workspace of ['default', 'acme', 'nowhere'])
+    for (const limit of [9, 500])
+      t.deepEqual(
+        await allIn(path, workspace, limit),
+        kept.filter((line) => line.workspace === workspace).map((line) => line.correlationId),
+        `${workspace} ${limit}`,
+      );
+  const { items, next } = await readAuditPage(path, 'acme', { after: undefined, limit: 3 });
+  // lines that are written later are not in older pages, also if the file has another name by then
+  for (let count = 1_000; count < 1_150; count++) write(count, 'acme');
+  const later = await readAuditPage(path, 'acme', { after: next ?? '', limit: 3 });
+  t.deepEqual(
+    [...items, ...later.items].map(({ correlationId }) => correlationId),
+    ['297', '294', '291', '288', '285', '282'],
+  );
+  for (let count = 2_000; count < 2_500; count++) write(count);
+  await t.throwsAsync(readAuditPage(path, 'acme', { after: next ?? '', limit: 3 }), {
+    code: 'CURSOR_EXPIRED',
+  });
+  for (const wrong of ['x', 'audit.1-1', '../audit.jsonl', `${next}x`])
+    await t.throwsAsync(readAuditPage(path, 'acme', { after: wrong, limit: 3 }), { code: 'CURSOR_INVALID' });
+  log.close();
+});
+
+test('a page reads 1 MiB at most, and passes over what is no line', async (t) => {
+  const path = join(await makeFolder(t), 'audit.jsonl');
+  const log = new AuditLog(path, 100_000_000);
+  log.write({ ...LINE, workspace: 'acme', correlationId: 'first' });
+  appendFileSync(path, `${'x'.repeat(3_000_000)}\n`);
+  log.write({ ...LINE, workspace: 'acme', correlationId: 'last' });
+  log.close();
+  const first = await readAuditPage(path, 'acme', { after: undefined, limit: 10 });
+  t.deepEqual(
+    first.items.map(({ correlationId }) => correlationId),
+    ['last'],
+  );
+  t.not(first.next, null);
+  t.deepEqual(await allIn(path, 'acme', 10), ['last', 'first']);
+});
+
+test('those who administrate a workspace read its lines; others do not', async (t) => {
+  const folder = await makeFolder(t);
+  const backend = await start(t, folder, {
+    workspaces: { default: {}, acme: {} },
+    policy: ({ name }) => ({
+      permissions: name === 'eve' ? ['operate'] : ['admin'],
+      workers: name === 'bea' ? [{ team: 'a' }] : '*',
+      runtimes: '*',
+    }),
+  });
+  const [root, bea, eve] = await Promise.all([
+    Browser.login(backend),
+    Browser.login(backend, { name: 'bea', groups: [] }),
+    Browser.login(backend, { name: 'eve', groups: [] }),
+  ]);
+  const workers = '/v1/runtimes/self/workers';
+  const created = await root.send(`/w/acme${workers}`, 'POST', { engine: 'parrot', workerId: 'ada' });
+  await root.send(`${workers}/nobody`, 'DELETE');
+  const { items, next } = (await root.send('/w/acme/v1/audit')).body;
+  t.is(next, null);
+  t.deepEqual(
+    items.map((line: Line) => [line.who, line.workspace, line.action, line.worker, line.correlationId]),
+    [['root', 'acme', `POST ${workers}`, 'ada', created.headers.get('x-request-id')]],
+  );
+  const page = (await root.send('/v1/audit?limit=1')).body;
+  t.is(page.items[0].action, `DELETE ${workers}/nobody`);
+  t.is((await root.send(`/v1/audit?limit=1&after=${page.next}`)).body.items.length, 1);
+  for (const [browser, path, code] of [
+    [bea, '/v1/audit', 'FORBIDDEN'],
+    [eve, '/v1/audit', 'FORBIDDEN'],
+    [root, '/v1/audit?limit=0', 'INVALID_REQUEST'],
+    [root, '/v1/audit?limit=501', 'LIMIT_TOO_LARGE'],
+    [root, '/v1/audit?limit=1&limit=2', 'INVALID_REQUEST'],
+    [root, '/v1/audit?before=x', 'INVALID_REQUEST'],
+    [root, '/v1/audit?after=x', 'CURSOR_INVALID'],
+  ] as const)
+    t.is((await browser.send(path)).body.code, code, path);
+  t.is((await send(`${backend.url}/v1/audit`)).status, 401);
+  const document = (await root.send('/openapi.json')).body;
+  t.is(document.paths['/v1/audit'].get['x-permission'], 'admin');
+  t.is(document.paths['/v1/runtimes/{name}/test'].post['x-permission'], 'admin');
 });

@@ -13,7 +13,7 @@ test('a wrong configuration is refused by name, and nothing is left behind', asy
   const refused: readonly (readonly [object, RegExp])[] = [
     [
       { colour: 'red' },
-      /backend\.colour does not exist; the options are listen, dataDir, workspaces, runtimes, issuer, policy/,
+      /backend\.colour does not exist; the options are listen, dataDir, workspaces, runtimes, issuer, oidc, policy/,
     ],
     [{ listen: { hots: 'x' } }, /listen\.hots does not exist; the options are host, port, publicUrl/],
     [{ listen: { port: 70_000 } }, /listen\.port/],

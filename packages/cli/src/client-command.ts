@@ -1,6 +1,7 @@
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
 import { clientFailure } from './client-failure.ts';
 import { usageError } from './failure.ts';
+import { keptTokenFor } from './kept-tokens.ts';
 import { readLocalAccess } from './local-access.ts';
 import type { Output } from './output.ts';
 import { printable } from './printable.ts';
@@ -9,8 +10,8 @@ import { printable } from './printable.ts';
 export interface ClientFlags {
   readonly url: string;
   /**
-   * Default: WORKER_RUNTIME_TOKEN, else the one that a backend on this machine has written for its user. Other users of the
-   * machine can read a command line.
+   * Default: WORKER_RUNTIME_TOKEN, else the one that a backend on this machine has written for its user, else the one of
+   * `worker-runtime login`. Other users of the machine can read a command line.
    */
   readonly token: string | undefined;
   readonly json: boolean;
@@ -26,7 +27,7 @@ export class ClientCommand {
   constructor({ url, token: given = process.env.WORKER_RUNTIME_TOKEN, json }: ClientFlags, output: Output) {
     if (!URL.canParse(url) || !/^https?:\/\//.test(url))
       throw usageError(`--url must be an address such as http://127.0.0.1:8787, not "${url}"`);
-    const token = given ?? localTokenFor(url);
+    const token = given ?? localTokenFor(url) ?? keptTokenFor(url);
     try {
       this.client = runtimeClient({ url, ...(token !== undefined && token !== '' && { token }) });
     } catch (error) {

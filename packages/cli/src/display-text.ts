@@ -30,7 +30,7 @@ export const callName = ({
 }): string => title;
 
 /** Names a file for people, with the digest by which it can be downloaded. */
-export const fileText = (part: FilePart | Extract<MessagePart, { type: 'file' }>): string =>
+export const fileWithDigest = (part: FilePart | Extract<MessagePart, { type: 'file' }>): string =>
   [part.name ?? part.mediaType, 'digest' in part ? part.digest : part.url].join(' ');
 
 const resultText = ({
@@ -38,7 +38,7 @@ const resultText = ({
   output,
   files = [],
 }: Pick<EventData['tool.finished'], 'error' | 'output' | 'files'>): string =>
-  [error ?? JSON.stringify(output ?? null), ...files.map((part) => `[${fileText(part)}]`)].join(' ');
+  [error ?? JSON.stringify(output ?? null), ...files.map((part) => `[${fileWithDigest(part)}]`)].join(' ');
 
 const partText = (part: TranscriptItem['parts'][number]): string => {
   switch (part.type) {
@@ -47,7 +47,7 @@ const partText = (part: TranscriptItem['parts'][number]): string => {
     case 'reasoning':
       return `(${part.text})`;
     case 'file':
-      return `[${fileText(part)}]`;
+      return `[${fileWithDigest(part)}]`;
     case 'tool-call':
       return `${callName(part)}(${JSON.stringify(part.input)})`;
     case 'tool-result':

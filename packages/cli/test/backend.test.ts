@@ -1,5 +1,5 @@
 /** `worker-runtime backend`, and the commands around it. */
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { makePlace, Program, request, run, serve } from './program.ts';
@@ -93,20 +93,85 @@ test('mistakes are usage errors that say what to do', async (t) => {
   }
 });
 
+test('login gets a token with a code that a person confirms elsewhere, and logout ends it', async (t) => {
+  const place = await makePlace(t);
+  const { url, link } = await startBackend(t, place, ['--plugin', 'echo']);
+  const headers = { 'content-type': 'application/json', origin: url };
+  const code = link.split('#')[1];
+  const session = await fetch(`${url}/v1/session`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ code }),
+  });
+  const cookie = session.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+  // another machine: it has neither the files of the backend nor a token
+  const machine = await makePlace(t);
+  const client = (...args: readonly string[]) => run(t, machine, [...args, '--url', `${url}/`]);
+  t.is((await client('status')).code, 4);
+  const login = new Program(t, machine, ['login', '--url', `${url}/`, '--permission', 'observe']);
+  const [, page = '', userCode = ''] = await login.prints(
+    /^open (\S+) in a browser, and type the code ([A-Z]{4}-[A-Z]{4})$/m,
+    'stderr',
+  );
+  t.is(page, `${url}/device`);
+  const decide = (allow: boolean, typed = userCode) =>
+    fetch(`${url}/v1/device-logins/${typed}`, {
+      method: 'POST',
+      headers: { ...headers, cookie },
+      body: JSON.stringify({ allow }),
+    });
+  t.is((await decide(true)).status, 200);
+  const { code: exitCode, stdout } = await login.ended;
+  t.is(exitCode, 0);
+  t.regex(stdout, /^logged in at http:\S+ until 20\d\d-/);
+  const kept = join(machine, 'data', 'worker-runtime', 'tokens.json');
+  t.is((await stat(kept)).mode & 0o777, 0o600);
+  const token = JSON.parse(await readFile(kept, 'utf8'))[url];
+  t.is((await client('status')).code, 0);
+  // it may do what was asked for
+  t.is((await client('workers', 'create', 'ada', '--engine', 'echo')).code, 4);
+  t.is((await client('logout')).code, 0);
+  t.is((await client('status')).code, 4);
+  t.is((await client('logout')).code, 1);
+  t.is(
+    (await fetch(`${url}/v1/session`, { headers: { authorization: `Bearer ${token}` } })).status,
+    401,
+    'the backend knows the token no longer',
+  );
+  const refused = new Program(t, machine, ['login', '--url', url]);
+  const [, , second = ''] = await refused.prints(/^open (\S+) .* code (\S+)$/m, 'stderr');
+  await decide(false, second);
+  const { code: refusal, stderr } = await refused.ended;
+  t.is(refusal, 4);
+  t.regex(stderr, /FORBIDDEN: The login was refused in the browser/);
+  t.is((await run(t, machine, ['login', '--url', 'http://127.0.0.1:1'])).code, 3);
+  t.is((await run(t, machine, ['login', '--url', 'agents.example'])).code, 2);
+});
+
 test('policy explain prints the decision and its rule', async (t) => {
   const place = await makePlace(t);
   const grants = [
     { to: ['group:team-a'], workspace: 'acme', may: ['operate', 'answer'], workers: [{ team: 'a' }] },
-    { to: ['*'], workspace: 'acme', may: 'observe' },
+    { to: ['*'], workspace: 'acme', may: 'observe', limits: { workers: 2, inputsAMinute: 60 } },
   ];
   await writeFile(join(place, 'policy.json'), JSON.stringify({ grants }));
   const explain = (...args: readonly string[]) => run(t, place, ['policy', 'explain', ...args]);
   const ada = await explain('--as', 'ada', '--group', 'team-a', '--workspace', 'acme');
-  t.is(ada.stdout, 'rule: /grants/0\npermissions: operate, answer\nWorkers: [{"team":"a"}]\nruntimes: all\n');
+  t.is(
+    ada.stdout,
+    'rule: /grants/0\npermissions: operate, answer\nWorkers: [{"team":"a"}]\nruntimes: all\nlimits: none\n',
+  );
+  const limited = await explain('--as', 'eve', '--workspace', 'acme');
+  t.regex(limited.stdout, /^limits: 2 Workers, 60 inputs a minute$/m);
   const eve = await explain('--as', 'eve', '--workspace', 'acme', '--json');
   t.deepEqual(JSON.parse(eve.stdout), {
     rule: 1,
-    grant: { permissions: ['observe'], workers: '*', runtimes: '*' },
+    grant: {
+      permissions: ['observe'],
+      workers: '*',
+      runtimes: '*',
+      limits: { workers: 2, inputsAMinute: 60 },
+    },
   });
   t.regex(
     (await explain('--as', 'eve')).stdout,

@@ -57,11 +57,11 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['serve', '--port', 'abc'], /--port must be a whole number/],
     [
       [],
-      /^worker-runtime: no command given; available commands: serve, backend, link, policy, workers, send, wait, requests, attach, events, transcript, file, status, diagnostics, doctor, legacy, acp, completion$/,
+      /^worker-runtime: no command given; available commands: serve, backend, link, policy, login, logout, workers, send, wait, requests, attach, events, transcript, file, status, diagnostics, doctor, legacy, acp, completion$/,
     ],
     [
       ['srve'],
-      /unknown command "srve"; did you mean serve\? \(available commands: serve, backend, link, policy, workers/,
+      /unknown command "srve"; did you mean serve\? \(available commands: serve, backend, link, policy, login, logout, workers/,
     ],
     [['sned', 'ada', 'x'], /unknown command "sned"; did you mean send\?/],
     [['xyz'], /unknown command "xyz" \(available commands: serve/],

@@ -108,6 +108,7 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
   VERSION_UNSUPPORTED: OTHERS,
   UNAUTHENTICATED: OTHERS,
   AUTHORITY_EXPIRED: OTHERS,
+  LOGIN_UNAVAILABLE: OTHERS,
   FORBIDDEN: async (t) => {
     const { runtime } = await startRig(t);
     return codeOf(scoped(runtime, { permissions: ['observe'], workers: '*', stamp: {} }).createWorker(idle));

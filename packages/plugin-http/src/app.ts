@@ -251,7 +251,8 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
       reply.header('allow', methods.join(', '));
       throw new RuntimeError('METHOD_NOT_ALLOWED', undefined, { details: { allowed: methods } });
     }
-    assertKnown(request.query, routeOptions.config.query ?? []);
+    const { query = [] } = routeOptions.config;
+    if (query !== 'any') assertKnown(request.query, query);
     if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
       throw new RuntimeError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content encoding');
     }

@@ -29,8 +29,8 @@ export interface EmbedderRoute {
   /** A path such as `/v1/tokens/:id`. It must not be a path of the server itself. */
   readonly path: string;
   readonly permission: RoutePermission;
-  /** The names of the query parameters; none by default. */
-  readonly query?: readonly string[];
+  /** The names of the query parameters; none by default. `any` is for a page that reads them itself. */
+  readonly query?: readonly string[] | 'any';
   /** The OpenAPI operation, without `security` and the answers for errors. */
   readonly operation: JsonObject;
   readonly answer: (request: EmbedderRequest) => EmbedderAnswer | Promise<EmbedderAnswer>;

@@ -3,7 +3,7 @@ import type { Permission } from '@worker-runtime/core/scope';
 import { type HttpListener, http } from './http.ts';
 
 export { type Access, bearerTokenOf } from './access/access.ts';
-export { assertMay, type Caller } from './access/caller.ts';
+export { assertMay, assertSeesAll, type Caller } from './access/caller.ts';
 export type { Token } from './access/token.ts';
 export type { Directory, DirectoryOfSeveral, Upstream } from './directory.ts';
 export {

@@ -28,7 +28,7 @@ export class RouteTable {
       if (permission === undefined) throw new TypeError(`The route ${url} declares no permission`);
       const { query = [], isPage = false } = config ?? {};
       for (const name of isPage ? [] : [method].flat())
-        this.#routes.push({ method: name, path: url, permission, query });
+        this.#routes.push({ method: name, path: url, permission, query: query === 'any' ? [] : query });
       const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[a-z]+/g, '[^/]+')}$`);
       const entry = this.#methods.get(url) ?? { pattern, methods: new Set() };
       for (const name of [method].flat()) entry.methods.add(name);

@@ -94,6 +94,14 @@ test('a route of the embedder is checked, answered and described like any other'
           throw new RuntimeError('LIMIT_REACHED', 'Not now');
         },
       },
+      {
+        method: 'GET',
+        path: '/page',
+        permission: 'public',
+        query: 'any',
+        operation: { operationId: 'getPage', responses: {} },
+        answer: () => ({ status: 200, headers: { 'content-type': 'text/plain' }, body: 'a page' }),
+      },
     ],
   });
   const answer = await fetch(`${url}/w/acme/v1/greetings/eve?loud=yes`, {
@@ -112,6 +120,7 @@ test('a route of the embedder is checked, answered and described like any other'
   });
   t.is((await fetch(`${url}/v1/greetings/eve?soft=yes`, { method: 'POST' })).status, 400);
   t.is((await fetch(`${url}/v1/greetings/eve`)).status, 429);
+  t.is(await (await fetch(`${url}/page?code=x&whatever=else`)).text(), 'a page');
   const document = JSON.parse(await (await fetch(`${url}/openapi.json`)).text());
   const { post } = document.paths['/v1/greetings/{name}'];
   t.is(post['x-permission'], 'operate');

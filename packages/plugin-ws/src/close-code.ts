@@ -49,6 +49,7 @@ export const CLOSE_CODE_OF: Readonly<Record<ErrorCode, number>> = {
 
   REQUEST_TIMEOUT: tryAgainLater,
   AUTHORITY_EXPIRED: tryAgainLater,
+  LOGIN_UNAVAILABLE: tryAgainLater,
   WORKER_BUSY: tryAgainLater,
   CLAIM_CONFLICT: tryAgainLater,
   IDEMPOTENCY_IN_FLIGHT: tryAgainLater,

@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { access, link, open, rm } from 'node:fs/promises';
 import { RuntimeError } from '@worker-runtime/core';
 import type { Authority, Labels, Scope } from '@worker-runtime/core/scope';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
@@ -49,7 +50,7 @@ export class Identity {
   static async at(path: string, issuer: string): Promise<Identity> {
     if (issuer.length === 0 || issuer.length > 256)
       throw new RuntimeError('INVALID_REQUEST', 'The name of an issuer must have 1 to 256 characters');
-    await createKeyFile(path);
+    if (!(await exists(path))) await createKeyFile(path);
     const jwk = await readKeyFile(path);
     const { kty, crv, x, kid } = jwk;
     try {
@@ -118,20 +119,35 @@ const partOf = ({ permissions, workers, stamp }: Scope, labels: Labels): Scope =
   };
 };
 
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * Creates the file, unless there is one. It gets its name when it is complete: another process that starts at the same moment
+ * finds the whole key, or none and creates its own, of which only the first gets the name.
+ */
 const createKeyFile = async (path: string): Promise<void> => {
   const { privateKey } = await generateKeyPair('EdDSA', { extractable: true });
   const jwk = await exportJWK(privateKey);
   const kid = (await calculateJwkThumbprint(jwk)).slice(0, 16);
+  const unnamed = `${path}.${randomUUID()}`;
   try {
-    const file = await open(path, 'wx', 0o600);
+    const file = await open(unnamed, 'wx', 0o600);
     try {
       await file.writeFile(`${JSON.stringify({ ...jwk, kid })}\n`);
       await file.sync();
     } finally {
       await file.close();
     }
+    // a link does not replace a file, as a rename does
+    await link(unnamed, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw refuse(path, 'cannot be created', error);
+  } finally {
+    await rm(unnamed, { force: true });
   }
 };
 

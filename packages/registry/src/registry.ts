@@ -265,11 +265,14 @@ export class Registry implements RegistryApi {
     return { added, removed, kept };
   }
 
-  /** Asks a runtime now, and returns its entry. @throws RUNTIME_NOT_FOUND no source has the name */
-  async test(name: string): Promise<RuntimeEntry> {
+  /**
+   * Asks a runtime now, with the scope of the caller, and returns its entry.
+   * @throws RUNTIME_NOT_FOUND no source has the name, or the runtime does not exist for the caller
+   */
+  async test(name: string, caller: Caller = OWNER): Promise<RuntimeEntry> {
     const member = this.#members.get(name);
-    if (member === undefined) throw new RuntimeError('RUNTIME_NOT_FOUND');
-    return member.ask(OWNER);
+    if (member === undefined || !existsFor(member, caller)) throw new RuntimeError('RUNTIME_NOT_FOUND');
+    return member.ask(caller);
   }
 
   /** Returns the metrics of the remote runtimes that exist for the caller. */

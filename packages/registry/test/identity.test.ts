@@ -1,5 +1,8 @@
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Authority, Scope } from '@worker-runtime/core/scope';
 import test from 'ava';
 import { decodeJwt } from 'jose';
@@ -18,6 +21,25 @@ test('a key file is created once, for its owner only, and has one identity', asy
     (await Identity.at(join(folder, 'other.jwk'), 'backend')).entry.keys[0]?.kid,
     again.entry.keys[0]?.kid,
   );
+});
+
+test('programs that start at the same moment have one identity: a file under its name is always complete', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'worker-runtime-identity-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'signing.jwk');
+  let isDone = false;
+  const starting = Promise.all(Array.from({ length: 10 }, () => Identity.at(path, 'backend'))).finally(() => {
+    isDone = true;
+  });
+  const seen = new Set<string>();
+  while (!isDone) {
+    if (existsSync(path)) seen.add(readFileSync(path, 'utf8'));
+    await nextTurn();
+  }
+  const all = await starting;
+  t.is(new Set(all.map(({ entry }) => entry.keys[0]?.kid)).size, 1);
+  t.deepEqual([...seen], [await readFile(path, 'utf8')]);
+  t.deepEqual(await readdir(folder), ['signing.jwk']);
 });
 
 test('a key file that is not one, or that others can read, is refused with what to do', async (t) => {

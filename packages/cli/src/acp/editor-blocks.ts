@@ -1,7 +1,7 @@
 import { type ContentBlock, RequestError } from '@agentclientprotocol/sdk';
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { FilePart } from '@worker-runtime/core';
-import { fileInBlock, fileText, MEDIA_TYPE_PATTERN } from '@worker-runtime/core/plugin-kit';
+import { fileInBlock, fileText } from '@worker-runtime/core/plugin-kit';
 
 /** The texts and files of a prompt, in order. */
 type InputParts = readonly ({ readonly type: 'text'; readonly text: string } | FilePart)[];
@@ -39,14 +39,11 @@ export const inputParts = async (
       parts[parts.length - 1] = { type: 'text', text: `${last.text}\n${text}` };
     else if (text !== null) parts.push({ type: 'text', text });
     else {
-      const { bytes, mediaType, name } = fileInBlock(block) ?? {};
-      if (!bytes)
+      const file = fileInBlock(block);
+      if (!file)
         throw RequestError.invalidParams(undefined, `a block of the type ${block.type} has no content`);
-      const known = typeof mediaType === 'string' && MEDIA_TYPE_PATTERN.test(mediaType);
-      const description = { mediaType: known ? mediaType : 'application/octet-stream' };
-      parts.push(
-        await client.putFile(workerId, bytes, { ...description, ...(name !== undefined && { name }) }),
-      );
+      const { bytes, ...description } = file;
+      parts.push(await client.putFile(workerId, bytes, description));
     }
   }
   return parts;

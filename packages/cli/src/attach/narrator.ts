@@ -1,6 +1,14 @@
 import type { Observation, RequestOption, WorkerEvent } from '@worker-runtime/core';
 import { Conversation, requestOptionOf, type TextPiece } from '@worker-runtime/core/views';
-import { CUT_OFF, callName, choicesOf, eventSummary, fileText, speakerOf, textOf } from '../display-text.ts';
+import {
+  CUT_OFF,
+  callName,
+  choicesOf,
+  eventSummary,
+  fileWithDigest,
+  speakerOf,
+  textOf,
+} from '../display-text.ts';
 import { printable } from '../printable.ts';
 
 /** Shortens the input or output of a tool to the length of a remark. */
@@ -70,7 +78,7 @@ export class Narrator {
   ): string {
     let output = '';
     for (const part of parts) {
-      if (part.type === 'file') output += this.#endLine() + remark(printable(fileText(part)));
+      if (part.type === 'file') output += this.#endLine() + remark(printable(fileWithDigest(part)));
       else for (const piece of pieces) if (piece.part === part.id) output += this.#show(piece);
     }
     return `${output}${isPartial ? CUT_OFF : ''}${this.#endLine()}`;

@@ -1,3 +1,4 @@
+import { requestOf } from '../backend-request.ts';
 import { EXIT, Failure } from '../failure.ts';
 import { readLocalAccess } from '../local-access.ts';
 import type { Output } from '../output.ts';
@@ -18,20 +19,7 @@ export const printLink = async ({ dataDir, as, groups, json }: LinkFlags, output
       'no backend runs with these files; start one with: worker-runtime backend',
     );
   const { url, token } = access;
-  let answer: Response;
-  try {
-    answer = await fetch(`${url}/v1/links`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({
-        ...(as !== undefined && { name: as }),
-        ...(groups !== undefined && { groups }),
-      }),
-    });
-  } catch (cause) {
-    throw new Failure(EXIT.notReachable, `no backend answers at ${url}`, { cause });
-  }
-  const body = (await answer.json()) as Readonly<Record<string, unknown>>;
-  if (!answer.ok) throw new Failure(EXIT.refused, `${String(body.code)}: ${String(body.detail)}`);
+  const person = { ...(as !== undefined && { name: as }), ...(groups !== undefined && { groups }) };
+  const body = await requestOf(`${url}/v1/links`, 'POST', person, token);
   output.print(json ? JSON.stringify(body) : String(body.url));
 };

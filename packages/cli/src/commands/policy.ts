@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { explain, readPolicy } from '@worker-runtime/backend';
+import { explain, type Grant, readPolicy } from '@worker-runtime/backend';
 import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 
@@ -10,6 +10,16 @@ export interface ExplainFlags {
   readonly workspace: string;
   readonly json: boolean;
 }
+
+/** Describes the limits of a grant for people. */
+const limitsOf = ({ limits = {} }: Grant): string => {
+  const { workers, inputsAMinute } = limits;
+  const parts = [
+    ...(workers === undefined ? [] : [`${workers} Workers`]),
+    ...(inputsAMinute === undefined ? [] : [`${inputsAMinute} inputs a minute`]),
+  ];
+  return parts.join(', ') || 'none';
+};
 
 /** Prints the decision of a policy file. @throws Failure the file is not valid */
 export const explainPolicy = (
@@ -33,6 +43,7 @@ export const explainPolicy = (
           `permissions: ${grant.permissions.join(', ')}`,
           `Workers: ${part(grant.workers)}`,
           `runtimes: ${part(grant.runtimes)}`,
+          `limits: ${limitsOf(grant)}`,
         ].join('\n');
   output.print(json ? JSON.stringify({ rule, grant }) : text);
 };

@@ -9,6 +9,8 @@ export class Alternatives {
       'backend',
       'link',
       'policy',
+      'login',
+      'logout',
       'workers',
       'send',
       'wait',

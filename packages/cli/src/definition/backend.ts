@@ -1,8 +1,10 @@
+import { PERMISSIONS } from '@worker-runtime/core/scope';
 import type { Argv } from 'yargs';
 import { wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
+import { clientOptions } from './client-option.ts';
 
 const dataDirOption = {
   'data-dir': {
@@ -35,6 +37,18 @@ const backendOptions = {
 
 const linkOptions = { ...dataDirOption, ...personOptions } as const;
 
+const loginOptions = {
+  url: { ...clientOptions.url, describe: 'address of the backend' },
+  permission: {
+    type: 'string',
+    requiresArg: true,
+    choices: PERMISSIONS,
+    describe: 'the most that commands may do (default: what you may do)',
+  },
+} as const;
+
+const logoutOptions = { url: loginOptions.url } as const;
+
 const explainOptions = {
   ...personOptions,
   as: { ...personOptions.as, demandOption: true, describe: 'name of the person' },
@@ -47,7 +61,7 @@ const explainOptions = {
   },
 } as const;
 
-/** Defines the commands of a backend: `backend`, `link` and `policy`. */
+/** Defines the commands of a backend: `backend`, `link`, `login`, `logout` and `policy`. */
 export const backendCommands = (
   command: Argv<{ json: boolean; plugin: string[] | undefined; config: string | undefined }>,
   pluginOptions: PluginOptions,
@@ -86,6 +100,33 @@ export const backendCommands = (
       async (given) => {
         const { printLink } = await import('../commands/link.ts');
         await printLink({ ...given, dataDir: given['data-dir'], groups: given.group }, output);
+      },
+    )
+    .command(
+      'login',
+      'Get an API token for the commands of this machine from a backend elsewhere: confirm a code in any browser',
+      (login) => {
+        alternatives.set(...optionNames(loginOptions), '--json');
+        return login
+          .options(loginOptions)
+          .example('$0 login --url https://agents.example', '')
+          .epilogue('The token is valid for 30 days, in a file that only you can read.');
+      },
+      async (given) => {
+        const { login } = await import('../commands/login.ts');
+        await login(given, output);
+      },
+    )
+    .command(
+      'logout',
+      'End the API token of `login`, and forget it',
+      (logout) => {
+        alternatives.set(...optionNames(logoutOptions), '--json');
+        return logout.options(logoutOptions).example('$0 logout --url https://agents.example', '');
+      },
+      async (given) => {
+        const { logout } = await import('../commands/login.ts');
+        await logout(given, output);
       },
     )
     .command('policy', 'Explain a policy', (policy) => {

@@ -18,6 +18,8 @@ export const ERROR_CODES = {
   VERSION_UNSUPPORTED: { title: 'The version is not supported', retryable: false },
   AUTHORITY_EXPIRED: { title: 'The authority of the caller has ended', retryable: true },
   UNAUTHENTICATED: { title: 'Authentication is required', retryable: false },
+  /** Reported by a server that lets an identity provider identify people. */
+  LOGIN_UNAVAILABLE: { title: 'The login is not available', retryable: true },
   FORBIDDEN: { title: 'The required permission is missing', retryable: false },
   // things that do not exist
   RUNTIME_NOT_FOUND: { title: 'No such runtime', retryable: false },

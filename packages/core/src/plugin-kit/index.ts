@@ -84,7 +84,14 @@ export {
   environmentFiles,
 } from './child-environment.ts';
 export { encodedForms } from './encoded-forms.ts';
-export { fileInBlock, fileText, keepFile, type MadeFile, TEXT_MEDIA_TYPES } from './made-file.ts';
+export {
+  fileInBlock,
+  fileText,
+  keepFile,
+  type MadeFile,
+  mediaTypeOf,
+  TEXT_MEDIA_TYPES,
+} from './made-file.ts';
 export {
   list,
   type OptionReader,

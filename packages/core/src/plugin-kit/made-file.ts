@@ -1,16 +1,19 @@
 import type { EngineContext, Notice } from '../contracts/engine.ts';
-import { type FilePart, fileNameOf, MEDIA_TYPE_PATTERN } from '../contracts/file.ts';
+import { type FileDescription, type FilePart, fileNameOf, MEDIA_TYPE_PATTERN } from '../contracts/file.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 
 import { isObject } from './shape.ts';
 
-/** Bytes that a model, a tool or an agent made. */
-export interface MadeFile {
+/** Bytes that a model, a tool, an agent or an editor made, and their description. */
+export interface MadeFile extends FileDescription {
   readonly bytes: Uint8Array;
-  /** A media type, possibly with parameters. Anything else counts as unknown. */
-  readonly mediaType: unknown;
-  readonly name?: string | undefined;
 }
+
+/** Returns a media type without parameters and in lower case, as a file can have it. Anything else counts as unknown bytes. */
+export const mediaTypeOf = (value: unknown): string => {
+  const type = typeof value === 'string' ? (value.split(';', 1)[0] ?? '').trim().toLowerCase() : '';
+  return MEDIA_TYPE_PATTERN.test(type) ? type : 'application/octet-stream';
+};
 
 /** The media types that are text by their names. */
 export const TEXT_MEDIA_TYPES: readonly string[] = [
@@ -41,7 +44,8 @@ export const fileInBlock = (block: unknown): MadeFile | null => {
   const [base64, mediaType] = type === 'resource' ? [resource.blob, resource.mimeType] : [data, mimeType];
   const bytes = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : Buffer.alloc(0);
   const name = typeof resource.uri === 'string' ? fileNameOf(resource.uri) : undefined;
-  return bytes.length > 0 ? { bytes, mediaType, name } : null;
+  if (bytes.length === 0) return null;
+  return { bytes, mediaType: mediaTypeOf(mediaType), ...(name !== undefined && { name }) };
 };
 
 /** The codes with which a file of an engine is refused, apart from failures of the store. */
@@ -53,12 +57,10 @@ const REFUSALS: ReadonlySet<string> = new Set(['INVALID_REQUEST', 'PAYLOAD_TOO_L
  */
 export const keepFile = async (
   context: Pick<EngineContext, 'putFile'>,
-  { bytes, mediaType, name }: MadeFile,
+  { bytes, ...description }: MadeFile,
 ): Promise<FilePart | Notice> => {
-  const given = typeof mediaType === 'string' ? (mediaType.split(';', 1)[0] ?? '').trim().toLowerCase() : '';
-  const known = MEDIA_TYPE_PATTERN.test(given) ? given : 'application/octet-stream';
   try {
-    return await context.putFile(bytes, { mediaType: known, ...(name !== undefined && { name }) });
+    return await context.putFile(bytes, description);
   } catch (error) {
     const { code, message } = RuntimeError.from(error);
     if (!REFUSALS.has(code)) throw error;

@@ -1,6 +1,13 @@
 import { randomInt } from 'node:crypto';
 import type { EngineOutput, FilePart, JsonObject, JsonValue } from '@worker-runtime/core';
-import type { MadeFile, Message, MessageContent, Notice, Usage } from '@worker-runtime/core/plugin-kit';
+import {
+  type MadeFile,
+  type Message,
+  type MessageContent,
+  mediaTypeOf,
+  type Notice,
+  type Usage,
+} from '@worker-runtime/core/plugin-kit';
 import type {
   AssistantModelMessage,
   LanguageModelUsage,
@@ -221,7 +228,7 @@ export async function* modelStep(
         ...sentBack(part.providerMetadata),
       });
     } else if (part.type === 'file') {
-      const kept = await keep({ bytes: part.file.uint8Array, mediaType: part.file.mediaType });
+      const kept = await keep({ bytes: part.file.uint8Array, mediaType: mediaTypeOf(part.file.mediaType) });
       if (kept.type === 'notice') notices.push(kept);
       else blocks.content.push(storedFilePart(kept, sentBack(part.providerMetadata)));
     } else if (part.type === 'finish-step') {

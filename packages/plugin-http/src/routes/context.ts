@@ -36,8 +36,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The permission that the route needs. Every route declares it. */
     readonly permission?: RoutePermission;
-    /** The names of the query parameters; none by default. */
-    readonly query?: readonly string[];
+    /** The names of the query parameters; none by default. `any` is for a page that reads them itself. */
+    readonly query?: readonly string[] | 'any';
     /** True if the route also works while the runtime is not ready. */
     readonly isAlwaysServed?: boolean;
     /** True if its bodies are files, which have a limit of their own. */

@@ -2,6 +2,7 @@ import type {
   EventData,
   EventType,
   FilePart,
+  JsonValue,
   MessagePart,
   RequestOption,
   TextPart,
@@ -184,6 +185,7 @@ export interface MessageFile extends Partial<Pick<FilePart, 'digest' | 'sizeByte
   readonly type: 'file';
   readonly mediaType: string;
   readonly url?: string;
+  readonly opaque?: JsonValue;
 }
 export const url = described(
   string,
@@ -227,6 +229,6 @@ export const eventSchemas: Schemas = {
   ),
   MessageFile: object<MessageFile>(
     { id: string, type: constant('file'), mediaType: string },
-    { digest, sizeBytes: count, name: string, url },
+    { digest, sizeBytes: count, name: string, url, opaque },
   ),
 };

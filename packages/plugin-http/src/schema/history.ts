@@ -44,7 +44,7 @@ const usage: Readonly<Record<keyof ModelUsage, JsonSchema>> = {
 type ToolPartOf<Type extends ToolPart['type']> = Extract<ToolPart, { readonly type: Type }>;
 const shownText = enumOf('text', 'reasoning');
 
-type TranscriptFile = Omit<MessageFile, 'id'> & { readonly id?: string };
+type TranscriptFile = Omit<MessageFile, 'id' | 'opaque'> & { readonly id?: string };
 
 /** The schemas of views of a log, and of text in progress. */
 export const historySchemas: Schemas = {

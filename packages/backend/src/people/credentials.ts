@@ -29,7 +29,8 @@ export interface Kept {
   readonly usedAt: number;
 }
 
-const SESSION_MS = 30 * 86_400_000;
+/** The longest time of a session. */
+export const SESSION_MS = 30 * 86_400_000;
 const SESSION_IDLE_MS = 12 * 3_600_000;
 /** The precision of `usedAt` in the file. */
 const USE_SAVED_MS = 600_000;
@@ -98,10 +99,13 @@ export class Credentials {
   }
 
   /** Creates a session. Resolves when it is stored. The oldest session of a person with too many ends. */
-  async createSession(person: Person): Promise<{ readonly secret: string; readonly credential: Credential }> {
+  async createSession(
+    person: Person,
+    lifeMs: number,
+  ): Promise<{ readonly secret: string; readonly credential: Credential }> {
     const own = this.#of(person, 'session');
     if (own.length >= MAX_OF_PERSON) this.#end(own[0] as Credential);
-    return this.#create('session', null, person, null, Date.now() + SESSION_MS);
+    return this.#create('session', null, person, null, Date.now() + lifeMs);
   }
 
   /** Creates an API token. Resolves when it is stored. @throws LIMIT_REACHED */

@@ -1,8 +1,7 @@
 import type { JsonObject } from '@worker-runtime/core';
 import type { EmbedderRoute } from '@worker-runtime/plugin-http';
-import type { BackendAccess } from './backend-access.ts';
-
-const TEXT: JsonObject = { type: 'string' };
+import type { BackendAccess } from '../backend-access.ts';
+import { pathParameter, TEXT } from './operation.ts';
 
 const WORKSPACES: JsonObject = {
   type: 'object',
@@ -43,7 +42,7 @@ export const workspaceRoutes = (access: BackendAccess): readonly EmbedderRoute[]
       operationId: 'openWorkspace',
       tags: ['Server'],
       summary: 'Redirects to the console of a workspace, whose address ends with a slash',
-      parameters: [{ name: 'workspace', in: 'path', required: true, schema: TEXT }],
+      parameters: [pathParameter('workspace')],
       responses: { 308: { description: 'The address of the console.' } },
     },
     answer: ({ path }) => ({

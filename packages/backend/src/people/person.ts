@@ -12,7 +12,8 @@ export interface Person {
 export const OPERATORS = 'operators';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/;
-const MAX_GROUPS = 100;
+const GROUP = /^[^\p{Cc}]{1,128}$/u;
+const MAX_GROUPS = 200;
 
 /** Checks a person as data from elsewhere. @throws INVALID_REQUEST */
 export const assertPerson = ({
@@ -27,8 +28,11 @@ export const assertPerson = ({
   if (
     !Array.isArray(groups) ||
     groups.length > MAX_GROUPS ||
-    !groups.every((group) => NAME.test(String(group)))
+    !groups.every((group) => typeof group === 'string' && GROUP.test(group))
   )
-    throw new RuntimeError('INVALID_REQUEST', `The groups must be a list of up to ${MAX_GROUPS} names`);
+    throw new RuntimeError(
+      'INVALID_REQUEST',
+      `The groups must be a list of up to ${MAX_GROUPS} names of 1 to 128 characters`,
+    );
   return { name, groups: groups as readonly string[] };
 };

@@ -1,19 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
 
-const MAX_AGE_S = 30 * 86_400;
-
-/** The cookie of a session. With TLS, its name makes the browser refuse it from other hosts and over plain HTTP. */
-export class SessionCookie {
+/** A cookie of the backend. With TLS, its name makes the browser refuse it from other hosts and over plain HTTP. */
+export class Cookie {
   readonly #name: string;
+  readonly #maxAgeMs: number;
   readonly #attributes: string;
 
-  constructor(isSecure: boolean) {
-    this.#name = isSecure ? '__Host-wr' : 'wr';
+  constructor(name: string, maxAgeMs: number, isSecure: boolean) {
+    this.#name = isSecure ? `__Host-${name}` : name;
+    this.#maxAgeMs = maxAgeMs;
     this.#attributes = `Path=/; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`;
   }
 
-  /** Returns the secret of the session in a request; null if it has none. */
+  /** Returns its value in a request; null if the request has none. */
   of({ headers: { cookie = '' } }: IncomingMessage): string | null {
     for (const pair of cookie.split(';')) {
       const at = pair.indexOf('=');
@@ -22,9 +22,9 @@ export class SessionCookie {
     return null;
   }
 
-  /** Returns the header that stores a session. */
-  set(secret: string): string {
-    return `${this.#name}=${secret}; Max-Age=${MAX_AGE_S}; ${this.#attributes}`;
+  /** Returns the header that stores a value. */
+  set(value: string): string {
+    return `${this.#name}=${value}; Max-Age=${Math.floor(this.#maxAgeMs / 1_000)}; ${this.#attributes}`;
   }
 
   /** Returns the header that deletes it. */

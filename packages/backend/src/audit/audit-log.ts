@@ -29,10 +29,10 @@ export interface AuditLine {
   readonly correlationId: string;
 }
 
-/** The number of files before the current one: `audit.jsonl.1` is the newest of them. */
-const OLDER_FILES = 5;
+/** The number of files: the current one, and older ones, of which `audit.jsonl.1` is the newest. */
+export const AUDIT_FILES = 6;
 /** More than any line has. */
-const MAX_LINE_BYTES = 8_192;
+export const MAX_LINE_BYTES = 8_192;
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -106,7 +106,7 @@ export class AuditLog {
   }
 
   #rotate(): void {
-    for (let older = OLDER_FILES - 1; older >= 0; older--) {
+    for (let older = AUDIT_FILES - 2; older >= 0; older--) {
       const from = older === 0 ? this.#path : `${this.#path}.${older}`;
       if (statSync(from, { throwIfNoEntry: false })) renameSync(from, `${this.#path}.${older + 1}`);
     }

@@ -1,0 +1,81 @@
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { list, type OptionReader, optional, readOptions, text } from '@worker-runtime/core/plugin-kit';
+import { isLoopback } from '../loopback.ts';
+
+/** The identity provider with which people log in, by OpenID Connect. */
+export interface OidcConfig {
+  /** The address that the provider gives as its issuer, such as `https://login.example/realms/acme`. */
+  readonly issuer: string;
+  /** The id under which the provider knows this backend. */
+  readonly clientId: string;
+  /** The file with the secret of the client. Default: none, for a public client. */
+  readonly clientSecretFile?: string;
+  /** The name of the provider on the login page. Default: the host of the issuer. */
+  readonly name?: string;
+  /** The claim with the name of a person. Default `email`, which the provider must have verified. */
+  readonly nameClaim?: string;
+  /** The claim with the groups of a person, for the policy. Default `groups`. */
+  readonly groupsClaim?: string;
+  /** Default `openid`, `email` and `profile`. */
+  readonly scopes?: readonly string[];
+}
+
+export interface ResolvedOidc {
+  readonly issuer: URL;
+  readonly clientId: string;
+  readonly clientSecret: string | null;
+  readonly name: string;
+  readonly nameClaim: string;
+  readonly groupsClaim: string;
+  readonly scopes: readonly string[];
+}
+
+const issuerIn: OptionReader<URL> = (value, refuse) => {
+  const issuer = URL.canParse(String(value)) ? new URL(String(value)) : refuse('must be an address');
+  const isProtected = issuer.protocol === 'https:';
+  if (!isProtected && !(issuer.protocol === 'http:' && isLoopback(issuer.hostname)))
+    return refuse('must begin with https://');
+  if (issuer.search + issuer.hash + issuer.username !== '')
+    return refuse('must have no query, fragment or user');
+  return issuer;
+};
+
+const scopesIn: OptionReader<readonly string[]> = (value, refuse) => {
+  const scopes = list(value, refuse);
+  return scopes.includes('openid') ? scopes : refuse('must have "openid"');
+};
+
+/** Reads the secret of the client. It is read once, at the start. */
+const secretIn =
+  (folder: string): OptionReader<string> =>
+  (value, refuse) => {
+    const path = resolve(folder, text(value, refuse));
+    let mode: number;
+    let secret: string;
+    try {
+      mode = statSync(path).mode;
+      secret = readFileSync(path, 'utf8').trim();
+    } catch {
+      return refuse(`cannot be read: ${path}`);
+    }
+    if (process.platform !== 'win32' && (mode & 0o007) !== 0)
+      return refuse(`is accessible to all users: run chmod 600 ${path}`);
+    return secret === '' ? refuse(`is empty: ${path}`) : secret;
+  };
+
+/** Reads the option `oidc`. @throws INVALID_REQUEST a field is unknown or not suitable; the message names it */
+export const readOidc = (value: unknown, folder: string): ResolvedOidc => {
+  const { clientSecretFile, name, ...rest } = readOptions<
+    Omit<ResolvedOidc, 'clientSecret' | 'name'> & { clientSecretFile: string | null; name: string | null }
+  >('oidc', value, {
+    issuer: issuerIn,
+    clientId: text,
+    clientSecretFile: optional(secretIn(folder), null),
+    name: optional(text, null),
+    nameClaim: optional(text, 'email'),
+    groupsClaim: optional(text, 'groups'),
+    scopes: optional(scopesIn, ['openid', 'email', 'profile']),
+  });
+  return { ...rest, clientSecret: clientSecretFile, name: name ?? rest.issuer.host };
+};

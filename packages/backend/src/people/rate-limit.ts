@@ -1,0 +1,59 @@
+import { RuntimeError } from '@worker-runtime/core';
+
+const WINDOW_MS = 60_000;
+const MAX_KEYS = 10_000;
+
+/** Counts what one sender does within a minute. A sender is an address or a person. */
+export class RateLimit {
+  readonly #max: number;
+  readonly #message: string;
+  readonly #counts = new Map<string, { count: number; readonly until: number }>();
+
+  constructor(max: number, message: string) {
+    this.#max = max;
+    this.#message = message;
+  }
+
+  /** Counts one more. @throws LIMIT_REACHED the sender has reached the limit: `most`, or that of all */
+  take(sender: string, most = this.#max): void {
+    this.#assertBelow(sender, most);
+    this.#count(sender);
+  }
+
+  #assertBelow(sender: string, most: number): void {
+    const current = this.#counts.get(sender);
+    if (current !== undefined && current.until > Date.now() && current.count >= most)
+      throw new RuntimeError('LIMIT_REACHED', this.#message, { details: { value: most } });
+  }
+
+  #count(sender: string): void {
+    const now = Date.now();
+    const current = this.#counts.get(sender);
+    if (current !== undefined && current.until > now) {
+      current.count += 1;
+      return;
+    }
+    this.#counts.delete(sender);
+    // the oldest one comes first
+    if (this.#counts.size >= MAX_KEYS) this.#counts.delete(this.#counts.keys().next().value as string);
+    this.#counts.set(sender, { count: 1, until: now + WINDOW_MS });
+  }
+
+  /**
+   * Makes an attempt, and counts it if it fails with UNAUTHENTICATED.
+   * @throws LIMIT_REACHED the sender has failed too often · the error of the attempt
+   */
+  async attempt<T>(sender: string, act: () => T | Promise<T>): Promise<T> {
+    this.#assertBelow(sender, this.#max);
+    try {
+      return await act();
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === 'UNAUTHENTICATED') this.#count(sender);
+      throw error;
+    }
+  }
+}
+
+/** Returns the limit of failed logins. */
+export const failedLogins = (): RateLimit =>
+  new RateLimit(10, 'Too many logins have failed; try again in a minute');
