@@ -28,8 +28,25 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
   [
     /^packages\/backend$/,
     {
-      own: [publicCore, /^@worker-runtime\/(registry|plugin-fs-store|plugin-http|plugin-ws|client)$/],
+      own: [publicCore, /^@worker-runtime\/(console|registry|plugin-fs-store|plugin-http|plugin-ws|client)$/],
       outside: 'declared',
+    },
+  ],
+  // its pages are bundled: what they import is not a dependency of the package
+  [
+    /^packages\/console$/,
+    {
+      own: [/^@worker-runtime\/client$/, /^@worker-runtime\/core\/views$/],
+      outside: [
+        '@tanstack/react-router',
+        '@tanstack/react-virtual',
+        'cmdk',
+        'lucide-react',
+        'marked',
+        'react',
+        'react-dom',
+      ],
+      typesOnly: [publicCore],
     },
   ],
   [/^packages\/cli$/, { own: [anyEntry], outside: 'declared' }],

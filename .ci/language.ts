@@ -269,7 +269,7 @@ export function offencesIn(path: string, content: string): Offence[] {
   return offences.sort((a, b) => a.line - b.line);
 }
 
-const skipped = new Set(['node_modules', 'dist', '.git', '.turbo', 'results']);
+const skipped = new Set(['node_modules', 'dist', 'assets', '.git', '.turbo', 'results']);
 // these two hold the words that they refuse
 const isRead = (path: string): boolean =>
   (/\.(?:[cm]?[jt]s|md|ya?ml)$/.test(path) || /(?:^|\/)\.ci\/[\w-]+(?:\.sh)?$/.test(path)) &&

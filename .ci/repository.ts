@@ -45,7 +45,8 @@ export function sources(folder: string): string[] {
   if (!existsSync(join(root, folder))) return [];
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) return ['node_modules', 'dist'].includes(entry.name) ? [] : sources(path);
+    if (entry.isDirectory())
+      return ['node_modules', 'dist', 'assets'].includes(entry.name) ? [] : sources(path);
     return /\.[cm]?[jt]sx?$/.test(entry.name) ? [path] : [];
   });
 }

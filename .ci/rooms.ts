@@ -89,6 +89,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['command-line'],
     ['main'],
   ],
+  'packages/console': [['app', 'index']],
   'packages/plugin-acp': [
     ['options'],
     ['worker'],

@@ -137,13 +137,27 @@ export class BackendAccess implements Access {
       kept.authority === credential.authority
     )
       return present(kept.member);
-    return this.#decide(credential, id, isMetrics);
+    return this.#decideAnew(credential, id, isMetrics);
   }
 
-  async #decide(credential: Credential, id: string, isMetrics: boolean): Promise<Member> {
+  /** Returns the workspaces that exist for a person. */
+  async workspacesOf(credential: Credential): Promise<readonly Workspace[]> {
+    const { workspaces } = this.#parts;
+    const members = await Promise.all([...workspaces.keys()].map((id) => this.#decide(credential, id)));
+    return members.flatMap((member) => member?.workspace ?? []);
+  }
+
+  async #decideAnew(credential: Credential, id: string, isMetrics: boolean): Promise<Member> {
+    const member = present(await this.#decide(credential, id));
+    if (isMetrics) await this.#assertSeesAllWorkspaces(credential);
+    return member;
+  }
+
+  /** Asks the policy, and keeps its decision for a while. Null if the workspace does not exist for the person. */
+  async #decide(credential: Credential, id: string): Promise<Member | null> {
     const { policy, workspaces, log } = this.#parts;
     const workspace = workspaces.get(id);
-    if (workspace === undefined) return present(null);
+    if (workspace === undefined) return null;
     const at = Date.now();
     // read before the wait: a change of the policy in between makes the decision a past one
     const { authority } = credential;
@@ -163,9 +177,7 @@ export class BackendAccess implements Access {
         : null;
     const ofCredential = this.#decided.get(credential) ?? new Map<string, Decided>();
     this.#decided.set(credential, ofCredential.set(id, { member, at, authority }));
-    const found = present(member);
-    if (isMetrics) await this.#assertSeesAllWorkspaces(credential);
-    return found;
+    return member;
   }
 
   /** @throws FORBIDDEN the metrics are about all workspaces, and the person does not see all Workers of each */

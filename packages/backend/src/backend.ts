@@ -1,6 +1,8 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { assets } from '@worker-runtime/console';
 import {
   type Logger,
   type Runtime,
@@ -238,6 +240,7 @@ const httpOptionsOf = ({ host, port, publicUrl }: ResolvedConfig): HttpOptions =
   port,
   // an IPv6 address has no brackets there
   allowedHosts: publicUrl === null ? [] : [publicUrl.hostname.replace(/^\[|\]$/g, '')],
+  console: fileURLToPath(assets),
 });
 
 const policyOf = (

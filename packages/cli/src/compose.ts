@@ -1,7 +1,7 @@
 /** The only file that knows all plugins, and the only one that imports modules that the user names. */
 import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { RuntimePlugin } from '@worker-runtime/core';
 import type { UpgradeSource, WsPlugin } from '@worker-runtime/plugin-ws';
 import { usageError } from './failure.ts';
@@ -88,6 +88,10 @@ const importPlugin = async ({ name, from }: PluginName): Promise<Partial<PluginM
     );
   }
 };
+
+/** Returns the folder of the built console. */
+export const consoleFolder = async (): Promise<string> =>
+  fileURLToPath((await import('@worker-runtime/console')).assets);
 
 /** The part of the http plugin that serves additional resources. */
 interface ExtraRoutes {

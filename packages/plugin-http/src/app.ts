@@ -29,6 +29,7 @@ import type { RouteTable } from './route-table.ts';
 import { acrossRoutes } from './routes/across.ts';
 import { bundleRoutes } from './routes/bundles.ts';
 import { commandRoutes } from './routes/commands.ts';
+import { type ConsoleFiles, consoleRoutes } from './routes/console.ts';
 import { pathParameter, type RouteContext } from './routes/context.ts';
 import { contractRoutes } from './routes/contract.ts';
 import { embedderRoutes } from './routes/embedder.ts';
@@ -70,6 +71,8 @@ export interface AppParts {
   readonly extras?: readonly Extra[];
   /** The parts of the program around the server. */
   readonly embedder?: Embedder;
+  /** The files of the console; null without one. */
+  readonly consoleFiles?: ConsoleFiles | null;
   /** True if only an upgrade can get the requested resource. */
   readonly isWebSocket?: (request: IncomingMessage) => boolean;
 }
@@ -143,6 +146,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   const context: RouteContext = { directory, streams, connections, reads, bodyArrived: arrived };
   healthRoutes(app, context);
   contractRoutes(parts.routes, embedder)(app, context);
+  if (parts.consoleFiles) consoleRoutes(parts.consoleFiles)(app, context);
   metricsRoute(parts.measurements)(app, context);
   runtimesRoute(app, context);
   if (isOfSeveral(directory)) acrossRoutes(directory)(app, context);

@@ -15,6 +15,7 @@ import { Exchanges } from './exchanges.ts';
 import { Measurements } from './metrics/measurements.ts';
 import { type HttpOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { RouteTable } from './route-table.ts';
+import { readConsole } from './routes/console.ts';
 import { assertExtraName, type Extra } from './routes/extra.ts';
 import { StreamResponses } from './streams/stream-responses.ts';
 import { ByteTotal } from './traffic/byte-total.ts';
@@ -92,10 +93,11 @@ export class HttpServer {
 
   /**
    * Listens. Until the directory is ready, requests are answered with RUNTIME_NOT_READY.
-   * @throws INVALID_REQUEST callers are not identified, and the host is not loopback · PLUGIN_FAILED the system refuses
+   * @throws INVALID_REQUEST callers are not identified, and the host is not loopback; the console cannot be read
+   * @throws PLUGIN_FAILED the system refuses
    */
   async listen(access: Access): Promise<void> {
-    const { host, port } = this.#options;
+    const { host, port, console: folder } = this.#options;
     if (access.isOpen && !isLoopback(host)) {
       throw new RuntimeError(
         'INVALID_REQUEST',
@@ -103,6 +105,7 @@ export class HttpServer {
         { details: { option: 'host' } },
       );
     }
+    const consoleFiles = folder === null ? null : await readConsole(folder);
     const turns = new Turns(this.#connections);
     const app = createApp({
       directory: this.#directory,
@@ -113,6 +116,7 @@ export class HttpServer {
       routes: new RouteTable(),
       extras: this.#extras,
       embedder: this.#embedder,
+      consoleFiles,
       isWebSocket: (request) => this.#webSockets.some((matches) => matches(request)),
       streams: this.#streams,
       exchanges: this.#exchanges,

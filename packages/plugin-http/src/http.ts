@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
-import { TokenAccess } from './access/access.ts';
+import { type Access, TokenAccess } from './access/access.ts';
+import { isLoopback } from './access/host-check.ts';
 import { type Issuers, readIssuerFile } from './access/issuers.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
@@ -69,12 +70,24 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
       const access = new TokenAccess(await this.#tokens(), await this.#issuers(runtime));
+      this.#assertConsole(access);
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, answer } of this.#extras) server.onGet(name, answer);
       host.defer(() => server.close());
       await server.listen(access);
     });
     hooks.drain.tapPromise(({ signal }) => server.drain(signal));
+  }
+
+  /** @throws INVALID_REQUEST there is a console, whose pages have no token, and callers need one or come from elsewhere */
+  #assertConsole(access: Access): void {
+    const { console: folder, host } = resolveOptions(this.#options);
+    if (folder === null || (access.isOpen && isLoopback(host))) return;
+    throw new RuntimeError(
+      'INVALID_REQUEST',
+      'The option http.console needs a loopback address as http.host, and no access tokens: its pages have none',
+      { details: { option: 'console' } },
+    );
   }
 
   async #tokens(): Promise<readonly Token[]> {

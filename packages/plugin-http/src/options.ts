@@ -19,6 +19,11 @@ export interface HttpOptions {
   readonly allowedHosts?: readonly string[];
   /** Origins whose pages may call, such as `https://console.example`. Turns on CORS for them. */
   readonly allowedOrigins?: readonly string[];
+  /**
+   * The folder of a built console (`assets` of `@worker-runtime/console`), which is then served at `/`. Its pages have no token,
+   * so the plugin needs a loopback host and no tokens for it. Default: no console.
+   */
+  readonly console?: string;
   /** The largest body of a request, in bytes; else PAYLOAD_TOO_LARGE. Default 1 MiB. */
   readonly bodyBytes?: number;
   /** The largest head of a request, in bytes; else HEADERS_TOO_LARGE. Default 16 KiB. */
@@ -42,10 +47,14 @@ export interface HttpOptions {
 }
 
 export type ResolvedOptions = {
-  readonly [K in Exclude<keyof HttpOptions, 'tokenFile' | 'issuerFile' | 'tokens'>]-?: HttpOptions[K] & {};
+  readonly [K in Exclude<
+    keyof HttpOptions,
+    'tokenFile' | 'issuerFile' | 'tokens' | 'console'
+  >]-?: HttpOptions[K] & {};
 } & {
   readonly tokenFile: string | null;
   readonly issuerFile: string | null;
+  readonly console: string | null;
   readonly tokens: readonly Token[];
 };
 
@@ -64,6 +73,7 @@ export const resolveOptions = (options: unknown): ResolvedOptions =>
     tokens: optional(tokensOf, []),
     allowedHosts: optional(list, []),
     allowedOrigins: optional(list, []),
+    console: optional(text, null),
     bodyBytes: optional(wholeNumber(), 1_048_576),
     headerBytes: optional(wholeNumber(), 16_384),
     requestTimeoutMs: optional(wholeNumber(), 30_000),

@@ -16,7 +16,7 @@ export class RouteTable {
   readonly #routes: Route[] = [];
   readonly #methods = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
 
-  /** All routes, in the order of declaration. */
+  /** All routes of the API, in the order of declaration. */
   get routes(): readonly Route[] {
     return this.#routes;
   }
@@ -26,8 +26,8 @@ export class RouteTable {
     app.addHook('onRoute', ({ url, method, config }: RouteOptions) => {
       const permission = config?.permission;
       if (permission === undefined) throw new TypeError(`The route ${url} declares no permission`);
-      const { query = [] } = config ?? {};
-      for (const name of [method].flat())
+      const { query = [], isPage = false } = config ?? {};
+      for (const name of isPage ? [] : [method].flat())
         this.#routes.push({ method: name, path: url, permission, query: query === 'any' ? [] : query });
       const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[a-z]+/g, '[^/]+')}$`);
       const entry = this.#methods.get(url) ?? { pattern, methods: new Set() };

@@ -6,6 +6,7 @@ import { type LinkOf, linkRoutes } from './links.ts';
 import { runtimeTestRoute } from './runtimes.ts';
 import { type SessionParts, sessionRoutes } from './session.ts';
 import { tokenRoutes } from './tokens.ts';
+import { workspaceRoutes } from './workspaces.ts';
 
 export interface RouteParts extends SessionParts, DeviceParts {
   readonly linkOf: LinkOf;
@@ -18,6 +19,7 @@ export const backendRoutes = (parts: RouteParts): readonly EmbedderRoute[] => [
   ...deviceRoutes(parts),
   ...tokenRoutes(parts.access, parts.credentials),
   ...linkRoutes(parts.access, parts.linkOf),
+  ...workspaceRoutes(parts.access),
   aboutRoute,
   auditRoute(parts.auditPath),
   runtimeTestRoute,

@@ -1,6 +1,6 @@
 import { Runtime, type RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
-import { compose, DEFAULT_PLUGINS, shortName } from '../compose.ts';
+import { compose, consoleFolder, DEFAULT_PLUGINS, shortName } from '../compose.ts';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT, usageError } from '../failure.ts';
 import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
@@ -17,6 +17,7 @@ export interface ServeFlags {
   readonly tokenFile: string | undefined;
   readonly plugin: readonly string[] | undefined;
   readonly config: string | undefined;
+  readonly console: boolean | undefined;
   readonly logLevel: string | undefined;
   readonly pluginOptions: PluginOptions;
 }
@@ -51,7 +52,10 @@ const planOf = async (flags: ServeFlags): Promise<Plan> => {
   const shortNames = plugins.map((plugin) => shortName(plugin.name));
   const variables = { options: pluginOptionsOf(process.env, [...shortNames, 'limits']) };
   const defaults = {
-    options: shortNames.includes('fs-store') ? { 'fs-store': { dir: dataFolder(name, process.env) } } : {},
+    options: {
+      ...(shortNames.includes('fs-store') && { 'fs-store': { dir: dataFolder(name, process.env) } }),
+      ...(flags.console && { http: { console: await consoleFolder() } }),
+    },
   };
   const { limits = {}, ...options } = mergeSettings(
     fromFlags,
@@ -107,6 +111,8 @@ const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<RuntimeErro
     // a plugin may have started processes, which make the stream block again
     setNonBlocking(process.stdout);
     console.log(line);
+    if (typeof plan.options.http?.console === 'string')
+      console.log(`worker-runtime console on ${addressOf(plugins)}/`);
   }
   const reason = await Promise.race([signal, runtime.lost.then(() => 'the store is lost')]);
   log.info({ reason }, 'stopping');

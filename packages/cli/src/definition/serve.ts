@@ -17,6 +17,10 @@ const serveOptions = {
     requiresArg: true,
     describe: 'short for --http.tokenFile: access tokens and their permissions; required beyond loopback',
   },
+  console: {
+    type: 'boolean',
+    describe: 'also serve the console, a web page, at / (loopback only, without access tokens)',
+  },
   'log-level': {
     type: 'string',
     requiresArg: true,
@@ -54,6 +58,10 @@ export const serveCommand = (
         .example(
           '$0 --plugin fs-store --plugin echo serve --port 0',
           'with the demonstration engine, on a free port',
+        )
+        .example(
+          '$0 --plugin fs-store --plugin echo serve --console',
+          'with pages for people, in the browser',
         )
         .example('$0 --plugin ./audit.js serve --audit.file log.txt', 'a plugin of your own, with an option')
         .epilogue(pluginHelp);

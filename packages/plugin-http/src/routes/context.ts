@@ -42,6 +42,8 @@ declare module 'fastify' {
     readonly isAlwaysServed?: boolean;
     /** True if its bodies are files, which have a limit of their own. */
     readonly isFile?: boolean;
+    /** True for a file of the console. The OpenAPI document leaves it out. */
+    readonly isPage?: boolean;
     /** Set for a route that streams: a transient error becomes a closing frame, never an error status. */
     readonly closing?: Closing;
   }

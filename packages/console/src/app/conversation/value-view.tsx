@@ -1,0 +1,27 @@
+import type { JsonValue } from '@worker-runtime/core';
+import { CopyButton } from '../parts/copyable.tsx';
+import { ScrollText } from '../parts/scroll-region.tsx';
+import { LongText } from './long-text.tsx';
+import styles from './value-view.module.css';
+
+const SHOWN_CHARS = 6_000;
+
+/** Returns a value as people read it: text as it is, anything else as JSON. */
+const valueText = (value: JsonValue): string =>
+  typeof value === 'string' ? value : JSON.stringify(value, null, 2);
+
+/** A value of a tool, as text. */
+export const ValueView = ({ title, value }: { readonly title: string; readonly value: JsonValue }) => {
+  const text = valueText(value);
+  return (
+    <figure className={styles.value}>
+      <figcaption>
+        {title}
+        <CopyButton text={() => text} name={`Copy: ${title}`} />
+      </figcaption>
+      <LongText text={text} limit={SHOWN_CHARS}>
+        {(shown) => <ScrollText>{shown}</ScrollText>}
+      </LongText>
+    </figure>
+  );
+};

@@ -1,0 +1,125 @@
+import type { Backend } from './backend.ts';
+import { serverUrl } from './backend.ts';
+import { Source } from './source.ts';
+
+/** The login of a person, as a backend reports it. Times are ISO 8601. */
+export interface Session {
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+}
+
+export interface WorkspaceName {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** The permissions of a person in the workspace of this page. */
+interface Grant {
+  readonly workspace: WorkspaceName;
+  readonly permissions: readonly string[];
+}
+
+export interface ApiToken {
+  readonly id: string;
+  readonly name: string;
+  readonly permissions: readonly string[];
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly usedAt: string;
+}
+
+export interface AccountState {
+  /** Null without a login: a server that is no backend has none. */
+  readonly session: Session | null;
+  /** The workspaces that exist for the person. */
+  readonly workspaces: readonly WorkspaceName[];
+  /** Null if the workspace of this page does not exist for the person. */
+  readonly grant: Grant | null;
+}
+
+interface AboutBackend {
+  readonly workspace: WorkspaceName;
+  readonly caller: { readonly permissions: readonly string[] };
+}
+
+/** Sends a request to the backend, and returns its answer. @throws an error with the reason of the refusal */
+const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+  const answer = await fetch(new URL(path, serverUrl), {
+    method,
+    cache: 'no-store',
+    ...(body !== undefined && {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    }),
+  });
+  const text = await answer.text();
+  const content = text === '' ? undefined : JSON.parse(text);
+  if (!answer.ok) throw new Error(content?.detail ?? `The server answered with ${answer.status}`);
+  return content as T;
+};
+
+/** Returns the address of the page with which people log in. It returns to this page. */
+export const loginUrl = (): string =>
+  new URL(`/login?return=${encodeURIComponent(location.href)}`, location.origin).href;
+
+export const workspaceUrl = ({ id }: WorkspaceName): string => `/w/${id}/`;
+
+/** The person who looks at the page, where the server is a backend. */
+export class Account extends Source<AccountState> {
+  #state: AccountState = { session: null, workspaces: [], grant: null };
+  #isRead = false;
+
+  constructor(backend: Backend) {
+    super();
+    backend.subscribe(() => {
+      const { isLoaded, isMissing } = backend.get();
+      if (this.#isRead || !(isLoaded || isMissing)) return;
+      this.#isRead = true;
+      void this.#read();
+    });
+  }
+
+  /** Ends the session, and goes to the page with which people log in. */
+  async logOut(): Promise<void> {
+    await call('DELETE', 'v1/session');
+    location.assign('/login');
+  }
+
+  async tokens(): Promise<readonly ApiToken[]> {
+    return (await call<{ readonly items: readonly ApiToken[] }>('GET', 'v1/tokens')).items;
+  }
+
+  /** Creates an API token, and returns its secret. */
+  async createToken(request: {
+    readonly name: string;
+    readonly permission: string;
+    readonly expiresAt?: string;
+  }): Promise<string> {
+    return (await call<{ readonly token: string }>('POST', 'v1/tokens', request)).token;
+  }
+
+  async deleteToken({ id }: ApiToken): Promise<void> {
+    await call('DELETE', `v1/tokens/${encodeURIComponent(id)}`);
+  }
+
+  protected override take(): AccountState {
+    return this.#state;
+  }
+
+  async #read(): Promise<void> {
+    const session = await call<Session>('GET', 'v1/session').catch(() => null);
+    if (session === null) return;
+    const [workspaces, about] = await Promise.all([
+      call<{ readonly items: readonly WorkspaceName[] }>('GET', 'v1/workspaces').catch(() => ({ items: [] })),
+      call<AboutBackend>('GET', 'v1/backend').catch(() => null),
+    ]);
+    this.#state = {
+      session,
+      workspaces: workspaces.items,
+      grant: about && { workspace: about.workspace, permissions: about.caller.permissions },
+    };
+    this.changed();
+  }
+}

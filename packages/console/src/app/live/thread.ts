@@ -1,0 +1,204 @@
+import type { RuntimeClient } from '@worker-runtime/client';
+import type { Cursor, InFlightMessage, LogGap, OpenRequest, WorkerEvent } from '@worker-runtime/core';
+import { Conversation } from '@worker-runtime/core/views';
+import { type Block, BlockFold } from '../conversation/blocks.ts';
+import { seenAgain } from './seen-again.ts';
+import { Source } from './source.ts';
+
+export interface ThreadState {
+  /** False until the last page has arrived. */
+  readonly isLoaded: boolean;
+  readonly events: readonly WorkerEvent[];
+  readonly blocks: readonly Block[];
+  /** The messages that are being written. */
+  readonly writing: readonly InFlightMessage[];
+  readonly requests: readonly OpenRequest[];
+  /** True if the log has earlier events. */
+  readonly hasOlder: boolean;
+  readonly isReadingOlder: boolean;
+  readonly gaps: readonly LogGap[];
+  /** The code of an error that ended the thread, or null. */
+  readonly ended: string | null;
+}
+
+/** The number of transcript items that one step back shows. */
+const PAGE_ITEMS = 60;
+/** Above this number of events the oldest are removed, while the reader is at the end. */
+const KEPT_EVENTS = 4_000;
+const RETRY_MS = 1_500;
+
+/**
+ * The end of a Worker's log, live, and as many pages before it as were asked for. The events are the only copy: the
+ * blocks are folded from them.
+ */
+export class Thread extends Source<ThreadState> {
+  readonly #api: RuntimeClient;
+  readonly #workerId: string;
+  #stop = new AbortController();
+  #events: WorkerEvent[] = [];
+  /** The positions before the events that came from the stream, from `#streamFrom` on. */
+  #positions: Cursor[] = [];
+  #streamFrom = 0;
+  #fold = new BlockFold();
+  #conversation = new Conversation({ keptItems: 0 });
+  #older: Cursor | null = null;
+  #gaps: readonly LogGap[] = [];
+  /** True if the position at which reading begins is known. */
+  #isOpen = false;
+  /** The number of the last event when the thread was opened: with it, the last page is complete. */
+  #endSeq = Number.POSITIVE_INFINITY;
+  #isReadingOlder = false;
+  #ended: string | null = null;
+
+  constructor(api: RuntimeClient, workerId: string) {
+    super();
+    this.#api = api;
+    this.#workerId = workerId;
+  }
+
+  /** Reads one page of earlier events. */
+  async readOlder(): Promise<void> {
+    const end = this.#older;
+    if (end === null || this.#isReadingOlder) return;
+    this.#isReadingOlder = true;
+    this.changed();
+    try {
+      const start = await this.#positionBack(end);
+      const first = this.#events[0]?.seq ?? Number.POSITIVE_INFINITY;
+      const page = await this.#eventsBetween(start, first);
+      this.#events = [...page, ...this.#events];
+      this.#streamFrom += page.length;
+      this.#older = start;
+      this.#refold();
+    } finally {
+      this.#isReadingOlder = false;
+      this.changed();
+    }
+  }
+
+  /** Removes the oldest events, if there are many. Call it only while the reader sees the end. */
+  trim(): void {
+    if (this.#events.length <= KEPT_EVENTS) return;
+    const count = this.#events.length - KEPT_EVENTS / 2;
+    if (count < this.#streamFrom) return;
+    const dropped = count - this.#streamFrom;
+    this.#older = this.#positions[dropped] ?? this.#older;
+    this.#positions = this.#positions.slice(dropped);
+    this.#events = this.#events.slice(count);
+    this.#streamFrom = 0;
+    this.#refold();
+    this.changed();
+  }
+
+  protected override take(): ThreadState {
+    return {
+      isLoaded: this.#isOpen && (this.#events.at(-1)?.seq ?? 0) >= this.#endSeq,
+      events: [...this.#events],
+      blocks: this.#fold.blocks,
+      writing: this.#conversation.writing,
+      requests: this.#conversation.requests,
+      hasOlder: this.#older !== null,
+      isReadingOlder: this.#isReadingOlder,
+      gaps: this.#gaps,
+      ended: this.#ended,
+    };
+  }
+
+  protected override begin(): void {
+    this.#stop = new AbortController();
+    void this.#follow(this.#stop.signal);
+  }
+
+  protected override end(): void {
+    this.#stop.abort();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (!this.#isOpen) await this.#open();
+        const after = this.#conversation.cursor ?? this.#older ?? 'start';
+        for await (const item of this.#api.observe(this.#workerId, { after, acrossRestarts: true, signal })) {
+          if (item.type === 'event') {
+            this.#positions.push(this.#conversation.cursor ?? this.#older ?? 'start');
+            this.#events.push(item.event);
+            this.#fold.add(item.event);
+          }
+          if (item.type === 'gap') this.#gaps = [...this.#gaps, item];
+          if (item.type === 'ended') {
+            this.#ended = item.code;
+            this.changed();
+            return;
+          }
+          this.#conversation.apply(item);
+          this.changed();
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        const code = (error as { readonly code?: string }).code ?? 'INTERNAL';
+        if (code === 'WORKER_NOT_FOUND') {
+          this.#ended = code;
+          this.changed();
+          return;
+        }
+        // the log was replaced, or another runtime answers: begin again
+        if (code.startsWith('CURSOR_')) this.#forget();
+        if (code === 'UNAUTHENTICATED') await seenAgain();
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  async #open(): Promise<void> {
+    const start = await this.#positionBack('end');
+    const [{ items: requests }, { lastSeq }] = await Promise.all([
+      this.#api.listRequests(this.#workerId),
+      this.#api.getWorker(this.#workerId),
+    ]);
+    this.#older = start;
+    this.#endSeq = lastSeq;
+    this.#conversation = new Conversation({ requests, keptItems: 0 });
+    this.#isOpen = true;
+    this.changed();
+  }
+
+  #forget(): void {
+    this.#isOpen = false;
+    this.#conversation = new Conversation({ keptItems: 0 });
+    this.#events = [];
+    this.#positions = [];
+    this.#streamFrom = 0;
+    this.#gaps = [];
+    this.#refold();
+  }
+
+  #refold(): void {
+    this.#fold = new BlockFold();
+    for (const event of this.#events) this.#fold.add(event);
+  }
+
+  /** Returns the position before a page of items that ends at a position; null for the beginning of the log. */
+  async #positionBack(end: Cursor): Promise<Cursor | null> {
+    const { next } = await this.#api.transcript(this.#workerId, { before: end, limit: PAGE_ITEMS });
+    return next;
+  }
+
+  /** Reads the events after a position, up to the one with this number. */
+  async #eventsBetween(start: Cursor | null, endSeq: number): Promise<WorkerEvent[]> {
+    const events: WorkerEvent[] = [];
+    for (let after: Cursor | null = start ?? 'start'; after !== null; ) {
+      const {
+        items,
+        next,
+        gaps = [],
+      }: Awaited<ReturnType<RuntimeClient['events']>> = await this.#api.events(this.#workerId, { after });
+      this.#gaps = [...gaps, ...this.#gaps];
+      for (const event of items) {
+        if (event.seq >= endSeq) return events;
+        events.push(event);
+      }
+      after = next;
+    }
+    return events;
+  }
+}

@@ -1,0 +1,263 @@
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import blockStyles from '../conversation/block-view.module.css';
+import { BlockView, PartView } from '../conversation/block-view.tsx';
+import { type Block, BlockFold } from '../conversation/blocks.ts';
+import { RequestCard } from '../conversation/request-card.tsx';
+import { usePast } from '../live/past.ts';
+import { outbox } from '../live/server.ts';
+import { useSource } from '../live/source.ts';
+import type { ThreadState } from '../live/thread.ts';
+import { Button } from '../parts/button.tsx';
+import { Empty } from '../parts/empty.tsx';
+import { ArrowDown, History } from '../parts/icons.ts';
+import { ScrollRegion } from '../parts/scroll-region.tsx';
+import { Composer } from './composer.tsx';
+import styles from './conversation-view.module.css';
+import { useWorker } from './worker-context.ts';
+
+/** The distance from the end within which the view follows what is added. */
+const FOLLOW_PX = 80;
+
+const BlockList = memo(
+  ({
+    blocks,
+    runtimeId,
+    workerId,
+  }: {
+    readonly blocks: readonly Block[];
+    readonly runtimeId: string;
+    readonly workerId: string;
+  }) =>
+    blocks.map((block) => (
+      <BlockView key={block.key} block={block} runtimeId={runtimeId} workerId={workerId} />
+    )),
+);
+BlockList.displayName = 'BlockList';
+
+/** The messages that are being written. */
+const Writing = ({ writing }: Pick<ThreadState, 'writing'>) =>
+  writing.map(({ message, parts }) => (
+    <div key={message} className={blockStyles.block} data-kind="message" data-writing>
+      <article className={blockStyles.message} aria-label="Message in progress">
+        {parts.map((part) => (
+          <PartView key={part.id} part={part} isWriting />
+        ))}
+      </article>
+    </div>
+  ));
+
+/** The inputs of this page whose event has not arrived. */
+const Sending = ({ blocks }: { readonly blocks: readonly Block[] }) => {
+  const { runtime, workerId } = useWorker();
+  const sent = useSource(outbox).filter(
+    (item) => item.runtimeId === runtime.runtimeId && item.workerId === workerId,
+  );
+  const arrived = new Set(blocks.flatMap((block) => (block.kind === 'input' ? (block.sentAs ?? []) : [])));
+  return sent
+    .filter(({ key }) => !arrived.has(key))
+    .map(({ key, text, refusal }) => (
+      <div key={key} className={blockStyles.block} data-kind="input" data-sending>
+        <article className={blockStyles.input} aria-label="Input that is being sent">
+          <p className={blockStyles.said}>{text}</p>
+          <footer role="status">
+            {refusal === null ? (
+              'sending…'
+            ) : (
+              <span className={styles.refusal}>
+                {refusal} <Button onClick={() => outbox.remove(key)}>Discard</Button>
+              </span>
+            )}
+          </footer>
+        </article>
+      </div>
+    ));
+};
+
+/** The scrubber of a conversation as it was. */
+const ReplayBar = ({
+  until,
+  first,
+  last,
+}: {
+  readonly until: number;
+  readonly first: number;
+  readonly last: number;
+}) => {
+  const { runtime, workerId } = useWorker();
+  const navigate = useNavigate();
+  const params = { r: runtime.runtimeId, w: workerId };
+  return (
+    <section className={styles.replay} aria-label="Replay">
+      <History size={16} aria-hidden />
+      <label>
+        As of event
+        <input
+          type="range"
+          min={first}
+          max={last}
+          value={Math.min(Math.max(until, first), last)}
+          onChange={({ target }) =>
+            void navigate({
+              to: '/runtimes/$r/workers/$w',
+              params,
+              search: { until: target.value },
+              replace: true,
+            })
+          }
+        />
+        <output>{until}</output>
+      </label>
+      <Link to="/runtimes/$r/workers/$w" params={params} search={{}}>
+        Go to now
+      </Link>
+    </section>
+  );
+};
+
+/** The conversation of a Worker: its last page first, live at its end. */
+export const ConversationView = () => {
+  const { runtime, workerId, worker, thread } = useWorker();
+  const { until: asked } = useSearch({ from: '/runtimes/$r/workers/$w/' });
+  const state = useSource(thread);
+  const { runtimeId } = runtime;
+  const until = asked === undefined ? null : Number(asked);
+  const isReplay = until !== null && Number.isSafeInteger(until);
+  const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  /** True while the view stays at the end. This component alone moves the view. */
+  const follows = useRef(true);
+  const [unseen, setUnseen] = useState(false);
+  /** The height before earlier events are added, so that the place is kept. */
+  const heightBefore = useRef<number | null>(null);
+
+  const firstSeq = state.events[0]?.seq ?? 0;
+  // events that were not loaded are read from their place: the pages between are not needed
+  const isBefore = isReplay && state.isLoaded && state.hasOlder && (until ?? 0) < firstSeq;
+  const past = usePast(runtime.api, workerId, isBefore ? until : null);
+  const blocks = useMemo(() => {
+    if (!isReplay) return state.blocks;
+    const events = isBefore ? (past ?? []) : state.events;
+    return BlockFold.of(events.filter(({ seq }) => seq <= (until ?? 0)));
+  }, [isReplay, isBefore, past, until, state.events, state.blocks]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the content is there when the thread is loaded
+  useEffect(() => {
+    const box = scroller.current;
+    const inner = content.current;
+    if (!box || !inner) return undefined;
+    // whatever makes the content grow, an open fold or a new message, the end stays in view
+    const observer = new ResizeObserver(() => {
+      if (heightBefore.current !== null) {
+        box.scrollTop += box.scrollHeight - heightBefore.current;
+        heightBefore.current = null;
+      } else if (follows.current) box.scrollTop = box.scrollHeight;
+      else setUnseen(true);
+    });
+    observer.observe(inner);
+    return () => observer.disconnect();
+  }, [state.isLoaded]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the place is set once, when the thread is loaded
+  useLayoutEffect(() => {
+    if (follows.current && scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
+  }, [state.isLoaded]);
+
+  const readOlder = (): void => {
+    heightBefore.current = scroller.current?.scrollHeight ?? null;
+    void thread.readOlder().catch(() => {
+      heightBefore.current = null;
+    });
+  };
+
+  const onScroll = (): void => {
+    const box = scroller.current;
+    if (!box) return;
+    follows.current = box.scrollHeight - box.scrollTop - box.clientHeight < FOLLOW_PX;
+    if (follows.current) {
+      setUnseen(false);
+      thread.trim();
+    }
+    if (box.scrollTop < 200 && state.hasOlder && !state.isReadingOlder && !follows.current && !isReplay)
+      readOlder();
+  };
+
+  const toEnd = (): void => {
+    follows.current = true;
+    setUnseen(false);
+    if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
+  };
+
+  // a request from before the events that were read
+  const early = state.requests.filter(
+    ({ requestId }) => !blocks.some((block) => block.kind === 'ask' && block.request.requestId === requestId),
+  );
+
+  return (
+    <div className={styles.view}>
+      {isReplay && state.isLoaded && (
+        <ReplayBar until={until ?? 0} first={1} last={state.events.at(-1)?.seq ?? 1} />
+      )}
+      <ScrollRegion ref={scroller} className={styles.scroller} onScroll={onScroll} aria-label="Conversation">
+        <div ref={content} className={styles.content} data-loaded={state.isLoaded}>
+          {state.isLoaded && (
+            <>
+              {state.hasOlder && !isReplay ? (
+                <div className={styles.older}>
+                  <Button disabled={state.isReadingOlder} onClick={readOlder}>
+                    {state.isReadingOlder ? 'Reading…' : 'Earlier'}
+                  </Button>
+                </div>
+              ) : null}
+              {state.gaps.map(({ afterSeq, beforeSeq }) => (
+                <p key={`${afterSeq}`} className={styles.gap}>
+                  Events between {afterSeq} and {beforeSeq ?? 'the end'} are damaged and cannot be read
+                </p>
+              ))}
+              {blocks.every(({ kind }) => kind === 'note') && state.writing.length === 0 && (
+                <Empty title={`Say something to ${workerId}`}>
+                  <p>
+                    An input starts a run. What the Worker writes, and the tools that it uses, appear here
+                    live.
+                  </p>
+                </Empty>
+              )}
+              <BlockList blocks={blocks} runtimeId={runtimeId} workerId={workerId} />
+              {!isReplay && (
+                <>
+                  <Writing writing={state.writing} />
+                  {early.map((request) => (
+                    <div key={request.requestId} className={blockStyles.block} data-kind="ask">
+                      <RequestCard
+                        runtimeId={runtimeId}
+                        workerId={workerId}
+                        request={request}
+                        answer={null}
+                      />
+                    </div>
+                  ))}
+                  <Sending blocks={blocks} />
+                  {worker?.status === 'running' && state.writing.length === 0 && (
+                    <p className={styles.pulse} aria-hidden>
+                      <i />
+                      <i />
+                      <i />
+                    </p>
+                  )}
+                </>
+              )}
+            </>
+          )}
+          {state.ended === 'WORKER_NOT_FOUND' && <p className={styles.gap}>This Worker was deleted.</p>}
+        </div>
+      </ScrollRegion>
+      {unseen && !isReplay && (
+        <button type="button" className={styles.toEnd} onClick={toEnd}>
+          <ArrowDown size={14} aria-hidden />
+          New below
+        </button>
+      )}
+      {!isReplay && <Composer onSent={toEnd} />}
+    </div>
+  );
+};

@@ -1,0 +1,187 @@
+import { Link, useNavigate } from '@tanstack/react-router';
+import type { TranscriptItem } from '@worker-runtime/core';
+import { useEffect, useRef, useState } from 'react';
+import type { ToolCallPart } from '../conversation/blocks.ts';
+import { RequestCard } from '../conversation/request-card.tsx';
+import { ValueView } from '../conversation/value-view.tsx';
+import type { InboxItem } from '../live/open-requests.ts';
+import { backend, openRequests, workers } from '../live/server.ts';
+import { useSource } from '../live/source.ts';
+import { AbsentRuntimes } from '../parts/absent-runtimes.tsx';
+import { Button } from '../parts/button.tsx';
+import { Empty } from '../parts/empty.tsx';
+import { Inbox } from '../parts/icons.ts';
+import { Page } from '../parts/page.tsx';
+import { Moment } from '../parts/time.tsx';
+import { useKeys } from '../parts/use-keys.ts';
+import styles from './inbox-page.module.css';
+import { nameOf } from './worker-list.ts';
+
+const ITEMS_BEFORE = 12;
+const GIST_CHARS = 400;
+
+interface Context {
+  readonly call: ToolCallPart | null;
+  /** The last text before the request. */
+  readonly said: string | null;
+}
+
+const callIn = (items: readonly TranscriptItem[], { run, call }: { run: string; call: string | null }) => {
+  for (const item of items.toReversed())
+    for (const part of item.parts)
+      if (part.type === 'tool-call' && part.call === call && item.run === run) return part;
+  return null;
+};
+
+const textIn = (items: readonly TranscriptItem[]): string | null => {
+  for (const { role, parts } of items.toReversed())
+    if (role === 'assistant')
+      for (const part of parts.toReversed()) if (part.type === 'text' && part.text !== '') return part.text;
+  return null;
+};
+
+/** Reads the end of the conversation in which a request was opened. */
+const useContextOf = ({ worker, request }: InboxItem): Context | null => {
+  const [context, setContext] = useState<Context | null>(null);
+  const { runtimeId, workerId } = worker;
+  const { runId, call } = request;
+  useEffect(() => {
+    let isCurrent = true;
+    const read = backend.find(runtimeId)?.api.transcript(workerId, { before: 'end', limit: ITEMS_BEFORE });
+    void read?.then(
+      ({ items }) => {
+        if (isCurrent) setContext({ call: callIn(items, { run: runId, call }), said: textIn(items) });
+      },
+      () => {
+        // the card works without its context
+      },
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [runtimeId, workerId, runId, call]);
+  return context;
+};
+
+const InboxCard = ({ item }: { readonly item: InboxItem }) => {
+  const { worker, request, resolution, isOwn } = item;
+  const context = useContextOf(item);
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: j and k move the focus from card to card
+    <article className={styles.item} tabIndex={0} data-inbox={request.requestId} aria-label={request.prompt}>
+      <header className={styles.who}>
+        <Link
+          to="/runtimes/$r/workers/$w"
+          params={{ r: worker.runtimeId, w: worker.workerId }}
+          preload={false}
+        >
+          {nameOf(worker)}
+        </Link>
+        <span>
+          asks since <Moment of={request.openedAt} />
+        </span>
+      </header>
+      {resolution === null && context !== null && context.said !== null && (
+        <p className={styles.said}>
+          {context.said.length > GIST_CHARS ? `…${context.said.slice(-GIST_CHARS)}` : context.said}
+        </p>
+      )}
+      <RequestCard
+        runtimeId={worker.runtimeId}
+        workerId={worker.workerId}
+        request={request}
+        answer={resolution && { ...resolution, note: null }}
+        isOwn={isOwn}
+      >
+        {resolution === null && context?.call && (
+          <ValueView title={context.call.title ?? context.call.name} value={context.call.input} />
+        )}
+      </RequestCard>
+    </article>
+  );
+};
+
+const NotifyButton = () => {
+  const [permission, setPermission] = useState(globalThis.Notification?.permission ?? 'denied');
+  if (permission !== 'default') return null;
+  return (
+    <Button onClick={() => void Notification.requestPermission().then(setPermission)}>
+      Notify me of new requests
+    </Button>
+  );
+};
+
+/** All open requests of all runtimes, the oldest first. What was answered stays for a while, with who answered it. */
+export const InboxPage = () => {
+  const items = useSource(openRequests);
+  const { isComplete } = useSource(workers);
+  const navigate = useNavigate();
+  const list = useRef<HTMLDivElement>(null);
+  const open = items.filter(({ resolution }) => resolution === null);
+  const answered = items.filter(({ resolution }) => resolution !== null);
+
+  const cards = (): HTMLElement[] => [...(list.current?.querySelectorAll<HTMLElement>('[data-inbox]') ?? [])];
+  const current = (): HTMLElement | undefined => {
+    const focused = document.activeElement?.closest<HTMLElement>('[data-inbox]');
+    return focused ?? cards()[0];
+  };
+  const move = (by: number): void => {
+    const all = cards();
+    const at = all.indexOf(document.activeElement?.closest<HTMLElement>('[data-inbox]') as HTMLElement);
+    const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
+    next?.focus();
+    next?.scrollIntoView({ block: 'nearest' });
+  };
+  const press = (
+    pick: (buttons: readonly HTMLButtonElement[], item: InboxItem) => HTMLButtonElement | undefined,
+  ) => {
+    const card = current();
+    const item = open.find(({ request }) => request.requestId === card?.dataset.inbox);
+    if (!card || !item) return;
+    pick([...card.querySelectorAll<HTMLButtonElement>('[data-decision]')], item)?.click();
+  };
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    a: () => press(([first]) => first),
+    d: () =>
+      press((buttons, { request }) => {
+        const refusal =
+          request.options.find(({ kind }) => kind === 'reject-once') ??
+          request.options.find(({ id, kind }) => kind === 'reject-always' || /^(deny|reject|no)$/i.test(id));
+        return buttons.find((button) => button.dataset.decision === refusal?.id);
+      }),
+    Enter: () => {
+      const item = open.find(({ request }) => request.requestId === current()?.dataset.inbox);
+      if (item)
+        void navigate({
+          to: '/runtimes/$r/workers/$w',
+          params: { r: item.worker.runtimeId, w: item.worker.workerId },
+        });
+    },
+  });
+
+  return (
+    <Page title="Inbox">
+      <AbsentRuntimes />
+      {open.length === 0 && isComplete && (
+        <Empty title="Nobody waits for you" icon={<Inbox size={24} aria-hidden />}>
+          <p>
+            When a run needs a permission or has a question, it waits here, with the tool call that it is
+            about. The title of this tab shows how many wait.
+          </p>
+          <NotifyButton />
+        </Empty>
+      )}
+      <div ref={list} className={styles.list}>
+        {open.map((item) => (
+          <InboxCard key={item.request.requestId} item={item} />
+        ))}
+        {answered.length > 0 && <h2 className={styles.earlier}>Answered</h2>}
+        {answered.map((item) => (
+          <InboxCard key={item.request.requestId} item={item} />
+        ))}
+      </div>
+    </Page>
+  );
+};

@@ -1,0 +1,109 @@
+import { Link, Outlet, useParams } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { backend, workers } from '../live/server.ts';
+import { useSource } from '../live/source.ts';
+import { Thread } from '../live/thread.ts';
+import { conditionOf } from '../parts/condition.ts';
+import { Empty } from '../parts/empty.tsx';
+import { ArrowLeft } from '../parts/icons.ts';
+import { Status } from '../parts/status.tsx';
+import { useTitle } from '../parts/use-title.ts';
+import { WorkerContext } from './worker-context.ts';
+import { nameOf } from './worker-list.ts';
+import { WorkerMenu } from './worker-menu.tsx';
+import styles from './worker-page.module.css';
+
+const TABS = [
+  { to: '/runtimes/$r/workers/$w', name: 'Conversation', isExact: true },
+  { to: '/runtimes/$r/workers/$w/timeline', name: 'Timeline', isExact: false },
+  { to: '/runtimes/$r/workers/$w/events', name: 'Events', isExact: false },
+] as const;
+
+/** The page of one Worker: who it is, and its views. */
+export const WorkerPage = () => {
+  const { r, w } = useParams({ from: '/runtimes/$r/workers/$w' });
+  const { isLoaded } = useSource(backend);
+  const runtime = backend.find(r);
+  const { isComplete } = useSource(workers);
+  const worker = workers.find(r, w) ?? null;
+  const api = runtime?.api;
+  const thread = useMemo(() => (api ? new Thread(api, w) : null), [api, w]);
+  const context = useMemo(
+    () => (runtime && thread ? { runtime, workerId: w, worker, thread } : null),
+    [runtime, w, worker, thread],
+  );
+  useTitle(worker ? nameOf(worker) : w);
+
+  if (isLoaded && context === null)
+    return (
+      <Empty title="There is no such runtime" isPage>
+        <p>
+          This server has no runtime <code>{r}</code>. <Link to="/workers">Go to all Workers</Link>
+        </p>
+      </Empty>
+    );
+  if (runtime && worker === null && runtime.entry.state !== 'ok')
+    return (
+      <Empty title={`${runtime.name} does not answer`} isPage>
+        <p>
+          The server cannot reach the runtime of this Worker. The page shows it when the runtime is back.{' '}
+          <Link to="/workers">Go to all Workers</Link>
+        </p>
+      </Empty>
+    );
+  if (isComplete && worker === null)
+    return (
+      <Empty title="There is no such Worker" isPage>
+        <p>
+          The runtime has no Worker <code>{w}</code>. It may have been deleted.{' '}
+          <Link to="/workers">Go to all Workers</Link>
+        </p>
+      </Empty>
+    );
+  if (context === null) return null;
+  return (
+    <WorkerContext value={context}>
+      <div className={styles.page}>
+        <header className={styles.head}>
+          <Link to="/workers" className={styles.back ?? ''} aria-label="All Workers">
+            <ArrowLeft size={18} aria-hidden />
+          </Link>
+          <div className={styles.who}>
+            <h1>{worker ? nameOf(worker) : w}</h1>
+            {worker && (
+              <p className={styles.facts}>
+                <Status condition={conditionOf(worker)} />
+                <span>{worker.engine}</span>
+                {worker.displayName !== null && <span>{worker.workerId}</span>}
+                {worker.status === 'running' && !worker.execution.connected && (
+                  <span>no execution attached</span>
+                )}
+              </p>
+            )}
+          </div>
+          <nav className={styles.tabs} aria-label="Views of the Worker">
+            {TABS.map(({ to, name, isExact }) => (
+              <Link
+                key={to}
+                to={to}
+                params={{ r, w }}
+                activeOptions={{ exact: isExact, includeSearch: false }}
+                activeProps={{ 'aria-current': 'page' }}
+                className={styles.tab ?? ''}
+              >
+                {name}
+              </Link>
+            ))}
+          </nav>
+          {worker && <WorkerMenu worker={worker} api={context.runtime.api} />}
+        </header>
+        {worker?.health === 'damaged' && (
+          <p className={styles.damaged} role="alert">
+            The log of this Worker is damaged. What could be read is shown; commands are refused.
+          </p>
+        )}
+        <Outlet />
+      </div>
+    </WorkerContext>
+  );
+};

@@ -1,0 +1,50 @@
+import { useState } from 'react';
+import styles from './copyable.module.css';
+import { Check, Copy } from './icons.ts';
+import { ScrollText } from './scroll-region.tsx';
+
+const SHOWN_MS = 1_500;
+
+/** Copies a text. The clipboard of the browser needs a secure context, so a selection is the fallback. */
+const copy = async (text: string): Promise<void> => {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement('textarea');
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand('copy');
+  area.remove();
+};
+
+export const CopyButton = ({ text, name }: { readonly text: () => string; readonly name: string }) => {
+  const [isCopied, setCopied] = useState(false);
+  return (
+    <button
+      type="button"
+      className={styles.copy}
+      aria-label={isCopied ? 'Copied' : name}
+      title={name}
+      onClick={() => {
+        void copy(text()).then(() => {
+          setCopied(true);
+          setTimeout(() => setCopied(false), SHOWN_MS);
+        });
+      }}
+    >
+      {isCopied ? <Check size={14} aria-hidden /> : <Copy size={14} aria-hidden />}
+    </button>
+  );
+};
+
+/** A piece of code with a button that copies it. */
+export const CodeSample = ({ title, code }: { readonly title: string; readonly code: string }) => (
+  <figure className={styles.sample}>
+    <figcaption>
+      {title}
+      <CopyButton text={() => code} name={`Copy: ${title}`} />
+    </figcaption>
+    <ScrollText>
+      <code>{code}</code>
+    </ScrollText>
+  </figure>
+);

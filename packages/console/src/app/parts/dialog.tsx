@@ -1,0 +1,42 @@
+import { useEffect, useId, useRef } from 'react';
+import styles from './dialog.module.css';
+
+/** A modal dialog of the browser, which keeps the focus and closes with Escape. */
+export const Dialog = ({
+  title,
+  isBare = false,
+  onClose,
+  children,
+}: {
+  readonly title: string;
+  /** True for content that has its own heading. */
+  readonly isBare?: boolean;
+  readonly onClose: () => void;
+  readonly children: React.ReactNode;
+}) => {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const { current } = dialog;
+    if (current && !current.open) current.showModal();
+    return () => current?.close();
+  }, []);
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes a dialog without a handler
+    <dialog
+      ref={dialog}
+      className={`${styles.dialog} ${isBare ? styles.bare : ''}`}
+      aria-labelledby={isBare ? undefined : id}
+      aria-label={isBare ? title : undefined}
+      onClose={onClose}
+      onClick={(event) => {
+        if (event.target === dialog.current) dialog.current?.close();
+      }}
+    >
+      <div className={styles.content}>
+        {!isBare && <h2 id={id}>{title}</h2>}
+        {children}
+      </div>
+    </dialog>
+  );
+};

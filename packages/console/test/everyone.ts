@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { ExecutionContext } from 'ava';
+import type { Page } from 'playwright-core';
+import { assertHarmless, browserTest, isLong, openPage } from './browser.ts';
+import { InboxPage } from './pages/inbox-page.ts';
+import { WorkerPage } from './pages/worker-page.ts';
+import { WorkersPage } from './pages/workers-page.ts';
+import { populate, type Scene, startScene } from './scene.ts';
+import { until } from './until.ts';
+
+const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** The pages by name, each with its address and an element that is there when it has loaded. */
+const pagesOf = (runtimeId: string) => {
+  const worker = `/#/runtimes/${runtimeId}/workers/upgrade`;
+  return [
+    ['/#/workers', '[data-worker]'],
+    [worker, '[data-loaded="true"]'],
+    [`${worker}/timeline`, 'h1'],
+    [`${worker}/events?at=3`, '[data-event]'],
+    [`${worker}?until=12`, '[data-loaded="true"]'],
+    ['/#/inbox', '[data-request]'],
+    ['/#/workers/new', 'form'],
+    ['/#/runtimes', '[data-runtime]'],
+    ['/#/usage', 'table'],
+    ['/#/nothing', 'main'],
+  ] as const;
+};
+
+const serve = async (t: ExecutionContext): Promise<Scene & { readonly runtimeId: string }> => {
+  const scene = await startScene();
+  t.teardown(() => scene.runtime.stop({ deadlineMs: 2_000 }));
+  await populate(scene);
+  return { ...scene, runtimeId: (await scene.runtime.summary()).runtimeId };
+};
+
+interface Violation {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string }[];
+}
+
+const violations = async (page: Page): Promise<readonly string[]> => {
+  const found = await page.evaluate<readonly Violation[]>('axe.run().then(({ violations }) => violations)');
+  return found.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
+};
+
+const COLORS = ['light', 'dark'] as const;
+const WIDTHS = [1_200, 320];
+/** Each color and each width once, or every combination. */
+const LOOKS = COLORS.flatMap((colorScheme, color) =>
+  WIDTHS.flatMap((width, at) => (isLong || color === at ? [{ colorScheme, width }] : [])),
+);
+
+for (const { colorScheme, width } of LOOKS)
+  browserTest(`P39: no page excludes anyone, ${colorScheme}, ${width} pixels wide`, async (t) => {
+    const { url, runtimeId } = await serve(t);
+    const opened = await openPage(t, url, { colorScheme, viewport: { width, height: 720 } });
+    const { page, context } = opened;
+    // a script of the test itself, which the policy of the page does not concern
+    const devtools = await context.newCDPSession(page);
+    await devtools.send('Runtime.evaluate', { expression: await axe });
+    for (const [path, sign] of pagesOf(runtimeId)) {
+      await page.goto(url + path);
+      await page.locator(sign).first().waitFor();
+      await page.locator('[data-connection="live"]').waitFor({ state: 'attached' });
+      t.deepEqual(await violations(page), [], path);
+      t.true(
+        await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'),
+        `${path} needs no sideways scrolling`,
+      );
+    }
+    await assertHarmless(t, opened);
+  });
+
+browserTest(
+  'P39: a person with a keyboard alone finds a Worker, writes to it, and answers a request',
+  async (t) => {
+    const { url, runtime } = await serve(t);
+    const { page } = await openPage(t, url);
+    const keys = page.keyboard;
+    const workers = new WorkersPage(page);
+    await workers.open(url);
+    await workers.line('Ticket triage').waitFor();
+
+    await keys.press('/');
+    await keys.type('ticket');
+    await until(page, `document.querySelectorAll('[data-worker]').length === 1`);
+    await keys.press('Enter');
+    await page.locator('[data-place="0"]:focus').waitFor();
+    await keys.press('Enter');
+    const worker = new WorkerPage(page);
+    await worker.isLoaded();
+    await page.locator('textarea:focus').waitFor();
+    await keys.type('Translate the release notes.');
+    await keys.press('Enter');
+    await worker.shows('The release notes are translated to German, French and Japanese.');
+
+    await keys.press('Control+k');
+    await page.locator('dialog[open] input:focus').waitFor();
+    await keys.type('inbox');
+    await keys.press('Enter');
+    const inbox = new InboxPage(page);
+    await until(page, `document.querySelectorAll('[data-request][data-open="true"]').length === 2`);
+    await keys.press('j');
+    await keys.press('a');
+    await until(page, `document.querySelectorAll('[data-request][data-open="true"]').length === 1`);
+    t.is((await runtime.listOpenRequests()).items.length, 1);
+    t.is(await inbox.openCards.count(), 1);
+
+    await keys.press('Shift+?');
+    await page.locator('dialog[open]').waitFor();
+    await keys.press('Escape');
+    t.is(await page.locator('dialog[open]').count(), 0);
+  },
+);
