@@ -2,7 +2,7 @@ import test from 'ava';
 import { crashRounds } from './crash-rounds.ts';
 import { seedFrom } from './seed.ts';
 
-const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 20);
+const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 8);
 const seed = seedFrom(process.env.CRASH_SEED);
 
 for (const policy of ['commit', 'interval'] as const) {

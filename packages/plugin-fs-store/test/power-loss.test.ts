@@ -11,7 +11,7 @@ import { randomFrom, seedFrom } from './seed.ts';
 
 /** Small, because every state writes the recorded bytes of the reserve again. */
 const RESERVE_BYTES = 16_384;
-const STATES = Number(process.env.POWER_LOSS_STATES ?? 120);
+const STATES = Number(process.env.POWER_LOSS_STATES ?? 40);
 
 /** In place of a log: the state of a plugin, whose `seq` is its version. */
 const STATE = 'state';

@@ -7,7 +7,7 @@ import { randomFrom, seedFrom } from './seed.ts';
 import { lineOf, Writer } from './writer.ts';
 
 const SEED = seedFrom(process.env.FAULT_SEED);
-const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 12);
+const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 4);
 const NOT_DONE = ['STORE_FULL', 'STORE_CONFLICT', 'WORKER_DAMAGED'];
 
 /** Lets calls that write fail at random, in every way in which a disk can fail. */

@@ -14,7 +14,6 @@ import { Puppet } from './puppet.ts';
 import { SEED } from './seed.ts';
 import { type Served, serve } from './served.ts';
 
-const REQUESTS = 5_200;
 const LANES = 16;
 
 /** The token of each permission begins with it. */
@@ -92,12 +91,13 @@ export interface Front {
   readonly runtimeId: string;
 }
 
-/** Declares the test. `frontOf` returns a server that leads to the runtime. */
+/** Declares the test with a number of requests. `frontOf` returns a server that leads to the runtime. */
 export const testFuzz = (
   title: string,
+  count: number,
   frontOf: (t: ExecutionContext, served: Served) => Promise<Front>,
 ): void => {
-  test(`${title}: ${REQUESTS} requests (seed ${SEED})`, async (t) => {
+  test(`${title}: ${count} requests (seed ${SEED})`, async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'canary-path-'));
     t.teardown(() => rm(folder, { recursive: true }));
     const tokenFile = join(folder, `${SECRET}.json`);
@@ -137,7 +137,7 @@ export const testFuzz = (
       '',
     ];
     const requests = fc
-      .sample(hostileRequests(authorizations), { numRuns: REQUESTS, seed: SEED })
+      .sample(hostileRequests(authorizations), { numRuns: count, seed: SEED })
       .map((asked) => ({ ...asked, path: asked.path.replace('/runtimes/self', `/runtimes/${runtimeId}`) }))
       .filter(isSendable);
     const agent = new Agent({ keepAlive: true, maxSockets: LANES });

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { OwnerProcess } from './owner-process.ts';
 import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 
-const SWAPS = Number(process.env.SWAPS ?? 20);
+const SWAPS = Number(process.env.SWAPS ?? 8);
 const LEASE_MS = 500;
 
 /** Returns the state of the plugin that the processes write. */
