@@ -7,6 +7,9 @@ import { defineConfig, type Plugin } from 'vite';
 
 const folder = import.meta.dirname;
 
+/** The server for `npm run dev`. */
+const target = process.env.SERVER_URL ?? 'http://127.0.0.1:8787';
+
 /** Returns the folder of the package that a bundled module is from, or null for a module of this repository. */
 const packageFolder = (module: string): string | null =>
   /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(module)?.[0] ?? null;
@@ -60,13 +63,16 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
-  // `npm run dev` serves the sources, and takes the API from a runtime
+  // `npm run dev` serves the sources, and takes the API and the login from a server
   server: {
+    host: '127.0.0.1',
     proxy: {
-      '/v1': {
-        target: process.env.RUNTIME_URL ?? 'http://127.0.0.1:8787',
+      '^/(w/[^/]+/)?(v1|login|device)(?=[/?]|$)': {
+        target,
         ws: true,
-        headers: { origin: '' },
+        changeOrigin: true,
+        // a server refuses the requests of pages of another origin
+        headers: { origin: new URL(target).origin },
       },
     },
   },
