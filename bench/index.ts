@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { inputsThroughBackend, pagesThroughBackend } from './backend.ts';
+import { consoleBenches, endConsole } from './console.ts';
 import { crowdPause, crowdTail } from './crowd.ts';
 import { durableEvents, durableJobs, serialJobs } from './durable.ts';
 import { inputsThroughRegistry, pagesThroughRegistry } from './hop.ts';
@@ -38,6 +39,7 @@ const BENCHES: readonly Bench[] = [
   stalled,
   catchUpOverWebSocket,
   catchUpOverSse,
+  ...consoleBenches,
 ];
 
 const wanted = process.argv.slice(2);
@@ -57,6 +59,7 @@ for (const bench of BENCHES) {
   results.push(result);
   console.log(rowOf(result));
 }
+await endConsole();
 
 if (wanted.length === 0) {
   const machine = {

@@ -98,5 +98,5 @@ export const browserTest = (title: string, run: (t: ExecutionContext) => Promise
   else test(title, (t) => inTurn(() => run(t)));
 };
 
-/** True in `npm run long-test`: with the sizes that are promised, and every combination of widths and colors. */
+/** True in `npm run long-test`: also with the sizes that are promised, and with every combination of widths and colors. */
 export const isLong = process.env.CONSOLE_LONG === '1';

@@ -3,4 +3,6 @@ import './truth.ts';
 import './together.ts';
 import './harmless.ts';
 import './everyone.ts';
-import './large.ts';
+import { isLong } from './browser.ts';
+
+if (isLong) await import('./large.ts');

@@ -1,12 +1,12 @@
 import { inputText } from '@worker-runtime/core';
-import { browserTest, isLong, openPage } from './browser.ts';
+import { browserTest, openPage } from './browser.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { WorkersPage } from './pages/workers-page.ts';
 import { Served } from './served.ts';
 import { until } from './until.ts';
 
-const WORKERS = isLong ? 10_000 : 1_000;
-const EVENTS = isLong ? 100_000 : 10_000;
+const WORKERS = 10_000;
+const EVENTS = 100_000;
 
 browserTest(`P41: ${WORKERS} Workers are listed, found and reached, with few elements`, async (t) => {
   const served = await Served.start(t);

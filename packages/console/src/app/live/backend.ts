@@ -148,6 +148,12 @@ export class Backend extends Source<Runtimes> {
   }
 }
 
+/**
+ * The number of Workers for which their list rests one millisecond between two drawings. A drawing reads all of them, so
+ * the share of the processor that the list takes does not grow with it.
+ */
+const DRAWN_PER_MS = 20;
+
 export interface AllWorkers {
   readonly items: readonly WorkerSummary[];
   /** True if every runtime that is there has delivered its Workers once. */
@@ -212,13 +218,14 @@ export class Workers extends Source<AllWorkers> {
       let isFirst = true;
       try {
         for await (const item of api.watch({ acrossRestarts: true, signal })) {
+          const wasComplete = watched.isComplete;
           if (isFirst) watched.workers.clear();
           isFirst = false;
           if (item.type === 'reset') watched.workers.clear();
           else if (item.type === 'worker') watched.workers.set(item.worker.workerId, item.worker);
           else if (item.type === 'worker-removed') watched.workers.delete(item.workerId);
           else if (item.type === 'synced') watched.isComplete = true;
-          this.changed();
+          this.changed(watched.isComplete === wasComplete ? watched.workers.size / DRAWN_PER_MS : 0);
         }
       } catch {
         // another runtime may answer at the address now, or none: the list of runtimes says which

@@ -12,7 +12,10 @@ const beforePaint = (callback: () => void): void => {
  */
 export abstract class Source<T> {
   readonly #listeners = new Set<() => void>();
-  #isDue = false;
+  /** The time of the next notification; infinite without one. */
+  #dueAt = Number.POSITIVE_INFINITY;
+  #notifiedAt = Number.NEGATIVE_INFINITY;
+  #rest: ReturnType<typeof setTimeout> | undefined;
   #isStale = true;
   #value: T | undefined;
 
@@ -41,16 +44,28 @@ export abstract class Source<T> {
   /** Called without the last reader. */
   protected end(): void {}
 
-  /** Notifies the readers before the next paint. */
-  protected changed(): void {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    beforePaint(() => {
-      this.#isDue = false;
-      this.#isStale = true;
-      for (const listener of this.#listeners) listener();
-    });
+  /**
+   * Notifies the readers before the next paint.
+   * @param restMs the least time since the last notification, for a value that takes long to draw
+   */
+  protected changed(restMs = 0): void {
+    const now = performance.now();
+    const at = Math.max(now, this.#notifiedAt + restMs);
+    if (at >= this.#dueAt) return;
+    this.#dueAt = at;
+    clearTimeout(this.#rest);
+    if (at === now) beforePaint(this.#notify);
+    else this.#rest = setTimeout(() => beforePaint(this.#notify), at - now);
   }
+
+  readonly #notify = (): void => {
+    // an earlier notification may have replaced this one
+    if (this.#dueAt === Number.POSITIVE_INFINITY) return;
+    this.#dueAt = Number.POSITIVE_INFINITY;
+    this.#notifiedAt = performance.now();
+    this.#isStale = true;
+    for (const listener of this.#listeners) listener();
+  };
 }
 
 /** Returns the value of a source, and renders the component again when it changes. */

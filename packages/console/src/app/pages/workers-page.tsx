@@ -1,7 +1,7 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import type { WorkerSummary } from '@worker-runtime/core';
-import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { memo, useCallback, useMemo, useRef, useState } from 'react';
 import { workers as allWorkers, backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { AbsentRuntimes } from '../parts/absent-runtimes.tsx';
@@ -160,19 +160,21 @@ export const WorkersPage = () => {
   const scroller = useRef<HTMLDivElement>(null);
   const focusedPlace = useRef(-1);
 
+  // another function of keys lets the virtualizer place all lines again: once for each list, and not for each step of a scroll
+  const getItemKey = useCallback(
+    (at: number) => {
+      const line = list.lines[at] as ListLine;
+      return line.type === 'group' ? `group ${line.condition}` : keyOf(line.worker);
+    },
+    [list],
+  );
   const virtualizer = useVirtualizer({
     count: list.lines.length,
     getScrollElement: () => scroller.current,
     estimateSize: (at) => (list.lines[at]?.type === 'group' ? GROUP_PX : LINE_PX),
-    getItemKey: (at) => {
-      const line = list.lines[at] as ListLine;
-      return line.type === 'group' ? `group ${line.condition}` : keyOf(line.worker);
-    },
+    getItemKey,
     overscan: 10,
   });
-  // the heights of lines change with the order of groups
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the lines are not read, only measured
-  useEffect(() => virtualizer.measure(), [virtualizer, list.lines.length]);
 
   const change = (next: Parameters<typeof changed>[1]): void =>
     void navigate({ search: (before) => changed(before, next), replace: true });
