@@ -1,5 +1,4 @@
 /** The console behind a login, in a real Chromium, where one is installed. */
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -9,12 +8,11 @@ import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
 import { Identity } from '@worker-runtime/registry';
 import test, { type ExecutionContext } from 'ava';
-import { chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
+import { closeBrowser, hasBrowser, sharedBrowser, TIMEOUT_MS } from '../../console/test/chromium.ts';
 import { Browser, makeFolder, OPERATOR, send, start } from './scene.ts';
 
-const { CHROMIUM } = process.env;
-const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-const executablePath = (CHROMIUM === undefined ? KNOWN : [CHROMIUM]).find((path) => existsSync(path));
+test.after.always(closeBrowser);
 
 /** An engine whose runs ask for a permission and then report. */
 const asking = (): RuntimePlugin => {
@@ -59,15 +57,10 @@ const startBoth = async (t: ExecutionContext) => {
 };
 
 const openPage = async (t: ExecutionContext): Promise<Page> => {
-  const browser = await chromium.launch({
-    executablePath: executablePath ?? '',
-    timeout: 60_000,
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
-  });
-  t.teardown(() => browser.close());
-  const context = await browser.newContext({ reducedMotion: 'reduce' });
+  const context = await (await sharedBrowser()).newContext({ reducedMotion: 'reduce' });
+  t.teardown(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(TIMEOUT_MS);
   await page.addInitScript(`
     globalThis.violations = [];
     addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
@@ -87,7 +80,7 @@ const exclusions = async (page: Page): Promise<readonly string[]> => {
 };
 
 const browserTest = (title: string, run: (t: ExecutionContext) => Promise<void>): void => {
-  if (executablePath === undefined) test.skip(`${title} (skipped: no Chromium is installed)`, () => {});
+  if (!hasBrowser) test.skip(`${title} (skipped: no Chromium is installed)`, () => {});
   else test(title, run);
 };
 

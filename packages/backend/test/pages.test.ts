@@ -1,34 +1,17 @@
 /** The pages of the login and of the device login, in a browser. */
-import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import test from 'ava';
+import type { Page } from 'playwright-core';
+import { closeBrowser, hasBrowser, sharedBrowser, TIMEOUT_MS } from '../../console/test/chromium.ts';
 import { Provider } from './provider.ts';
 import { makeFolder, OPERATOR, send, start } from './scene.ts';
 
-const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-/** The browser: the one in CHROMIUM, or else the first one found at the usual paths. */
-const { CHROMIUM } = process.env;
-const executablePath = (CHROMIUM === undefined ? KNOWN : [CHROMIUM]).find((path) => existsSync(path));
-
-/** A long time limit, for busy machines. */
-const TIMEOUT_MS = 50_000;
-
-const launch = async (t: ExecutionContext, path: string): Promise<BrowserContext> => {
-  const browser = await chromium.launchPersistentContext(join(await makeFolder(t), 'profile'), {
-    executablePath: path,
-    timeout: TIMEOUT_MS,
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
-  });
-  t.teardown(() => browser.close());
-  browser.setDefaultTimeout(TIMEOUT_MS);
-  return browser;
-};
+test.after.always(closeBrowser);
 
 const says = (page: Page, text: string) => page.locator('output', { hasText: text }).waitFor();
 
-if (executablePath === undefined)
+if (!hasBrowser)
   test.skip('a browser logs in and allows a program (skipped: no Chromium is installed)', () => {});
 else
   test('a browser logs in with a link, with the provider, and allows a program; no script breaks the policy', async (t) => {
@@ -45,7 +28,8 @@ else
         name: 'Acme',
       },
     });
-    const browser = await launch(t, executablePath);
+    const browser = await (await sharedBrowser()).newContext();
+    browser.setDefaultTimeout(TIMEOUT_MS);
     const page = await browser.newPage();
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(error.message));

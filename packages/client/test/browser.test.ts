@@ -1,23 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { build } from 'esbuild';
-import { type BrowserContext, chromium } from 'playwright-core';
+import { closeBrowser, hasBrowser, sharedBrowser, TIMEOUT_MS } from '../../console/test/chromium.ts';
 import { startBackend } from './backend.ts';
 import { storedLines } from './rebuilt.ts';
 import { Served } from './served.ts';
 
-const KNOWN = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-/** The browser: the one in CHROMIUM, or else the first one found at the usual paths. */
-const { CHROMIUM } = process.env;
-const executablePath = (CHROMIUM === undefined ? KNOWN : [CHROMIUM]).find((path) => existsSync(path));
-
-/** A long time limit, for busy machines. */
-const TIMEOUT_MS = 100_000;
+test.after.always(closeBrowser);
 
 /** The script of the page. It observes a Worker through its own origin, across restarts, and records the events. */
 const script = `
@@ -55,30 +45,7 @@ const pageOf = async (): Promise<string> => {
   return `<!doctype html><meta charset="utf-8"><p id="live"></p><script>${outputFiles[0]?.text}${script}</script>`;
 };
 
-/** Starts a browser with an empty profile and without background connections. */
-const launch = async (t: ExecutionContext, path: string): Promise<BrowserContext> => {
-  const folder = await mkdtemp(join(tmpdir(), 'client-browser-'));
-  const browser = await chromium.launchPersistentContext(folder, {
-    executablePath: path,
-    timeout: TIMEOUT_MS,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-  t.teardown(async () => {
-    await browser.close();
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-  });
-  return browser;
-};
-
-const inBrowser = async (t: ExecutionContext, path: string): Promise<void> => {
+const inBrowser = async (t: ExecutionContext): Promise<void> => {
   const token = 'a-token-of-more-than-32-characters-that-no-page-ever-sees';
   const sha256 = createHash('sha256').update(token).digest('hex');
   const served = await Served.start({
@@ -102,8 +69,8 @@ const inBrowser = async (t: ExecutionContext, path: string): Promise<void> => {
   await send('many');
 
   const backend = await startBackend(t, await pageOf(), served.proxy.url, token);
-  const browser = await launch(t, path);
-  const page = await browser.newPage();
+  const page = await (await sharedBrowser()).newPage();
+  t.teardown(() => page.close());
   page.setDefaultTimeout(TIMEOUT_MS);
   await page.goto(backend.url);
   // live: text shows while it is written
@@ -128,9 +95,8 @@ const inBrowser = async (t: ExecutionContext, path: string): Promise<void> => {
   t.false([...backend.requests, await page.content()].some((text) => text.includes(token)));
 };
 
-if (executablePath === undefined) {
+if (!hasBrowser) {
   test.skip('P5: a page in Chromium observes a Worker live, across restarts and lost connections (skipped: no Chromium is installed)', () => {});
 } else {
-  test('P5: a page in Chromium observes a Worker live, across restarts and lost connections', (t) =>
-    inBrowser(t, executablePath));
+  test('P5: a page in Chromium observes a Worker live, across restarts and lost connections', inBrowser);
 }
