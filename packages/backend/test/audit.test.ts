@@ -221,7 +221,7 @@ const allIn = async (path: string, workspace: string, limit: number): Promise<re
   return ids;
 };
 
-test('pages have each line of a workspace once, the newest first, over all files and through a rotation', async (t) => {
+test('P35: pages have each line of a workspace once, the newest first, over all files and through a rotation', async (t) => {
   const path = join(await makeFolder(t), 'audit.jsonl');
   const log = new AuditLog(path, 40_000);
   const write = (count: number, workspace = 'default') =>

@@ -20,7 +20,7 @@ const scene = async (t: ExecutionContext) => {
   };
 };
 
-test('a person sees the program behind a code and allows it: it gets a token of the person, once', async (t) => {
+test('P58: a person sees the program behind a code and allows it: it gets a token of the person, once', async (t) => {
   const { backend, begin, fetch, as } = await scene(t);
   const root = await Browser.login(backend, OPERATOR);
   const begun = await begin({ name: 'laptop', permission: ['observe', 'operate'] });
@@ -51,7 +51,7 @@ test('a person sees the program behind a code and allows it: it gets a token of 
   t.is((await root.send('/v1/tokens')).body.items.length, 0);
 });
 
-test('a program gets no more than its person may do, and nothing if the person refuses', async (t) => {
+test('P58: a program gets no more than its person may do, and nothing if the person refuses', async (t) => {
   const { backend, begin, fetch, as } = await scene(t);
   const eve = await Browser.login(backend, { name: 'eve', groups: [] });
   const begun = await begin();
@@ -65,7 +65,7 @@ test('a program gets no more than its person may do, and nothing if the person r
   t.is((await fetch(other.deviceCode)).body.code, 'UNAUTHENTICATED');
 });
 
-test('only a session decides, from our own page; ten wrong codes within a minute are the limit of a person', async (t) => {
+test('P58: only a session decides, from our own page; ten wrong codes within a minute are the limit of a person', async (t) => {
   const { backend, begin, as } = await scene(t);
   const root = await Browser.login(backend, OPERATOR);
   const eve = await Browser.login(backend, { name: 'eve', groups: [] });

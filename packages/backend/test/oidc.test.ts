@@ -78,7 +78,7 @@ test('a person logs in with the identity provider, whose groups decide what the 
   t.is((await eve.send('/v1/backend')).body.code, 'ROUTE_NOT_FOUND');
 });
 
-test('tokens that are expired, forged, or for another client, issuer or login are refused', async (t) => {
+test('P57: tokens that are expired, forged, or for another client, issuer or login are refused', async (t) => {
   const { provider, backend, lines } = await startBoth(t);
   const now = Math.floor(Date.now() / 1_000);
   const tokens: readonly (readonly [object, RegExp])[] = [
@@ -104,7 +104,7 @@ test('tokens that are expired, forged, or for another client, issuer or login ar
   t.is((await login(backend, provider)).status, 201);
 });
 
-test('an answer is used once, by the browser that began the login', async (t) => {
+test('P57: an answer is used once, by the browser that began the login', async (t) => {
   const { provider, backend } = await startBoth(t);
   const [ada, eve] = [await begin(backend), await begin(backend)];
   const answer = await provider.visit(ada.url);
@@ -133,7 +133,7 @@ test('ten failed answers within a minute are the limit of an address', async (t)
   t.is((await finish(backend, '?code=x', '')).body.code, 'LIMIT_REACHED');
 });
 
-test('a provider that changes its key, refuses a person, or sends a short token', async (t) => {
+test('P57: a provider that changes its key, refuses a person, or sends a short token', async (t) => {
   const { provider, backend } = await startBoth(t);
   t.is((await login(backend, provider)).status, 201);
   await provider.rotate();

@@ -170,7 +170,7 @@ const limitedTo =
     limits,
   });
 
-test('a person has as many Workers as the grant allows: at once, after deletions, and after a restart', async (t) => {
+test('P59: a person has as many Workers as the grant allows: at once, after deletions, and after a restart', async (t) => {
   const folder = await makeFolder(t);
   const config = { policy: limitedTo({ workers: 3 }), workspaces: { default: {}, acme: {} } };
   const backend = await start(t, folder, config);
@@ -207,7 +207,7 @@ test('a person has as many Workers as the grant allows: at once, after deletions
   t.is((await create(later)).body.code, 'LIMIT_REACHED');
 });
 
-test('inputs and creations within a minute are limited for a person, over all sessions and tokens', async (t) => {
+test('P59: inputs and creations within a minute are limited for a person, over all sessions and tokens', async (t) => {
   const backend = await start(t, await makeFolder(t), { policy: limitedTo({ inputsAMinute: 4 }) });
   const ada = await Browser.login(backend, { name: 'ada', groups: [] });
   const bea = await Browser.login(backend, { name: 'bea', groups: [] });
