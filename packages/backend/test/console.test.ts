@@ -1,7 +1,9 @@
 /** The console behind a login, in a real Chromium, where one is installed. */
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { memoryStore, Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import { scriptedEngine } from '@worker-runtime/core/testing';
 import { http } from '@worker-runtime/plugin-http';
@@ -143,6 +145,16 @@ browserTest(
     const token = (await page.locator('[data-secret] code').textContent()) ?? '';
     const authorization = { authorization: `Bearer ${token}` };
     t.is((await send(`${backend.url}/w/acme/v1/workers`, 'GET', undefined, authorization)).status, 200);
+    const tokens = page.url();
+    await page.goto(`${backend.url}/w/acme/#/workers/new`);
+    await page.getByRole('textbox', { name: 'Id' }).fill('pasted');
+    const sample = await page.locator('figure', { hasText: 'curl' }).locator('code').textContent();
+    const pasted = await promisify(execFile)('sh', ['-c', sample ?? ''], {
+      env: { ...process.env, WORKER_RUNTIME_TOKEN: token },
+    });
+    t.is(JSON.parse(pasted.stdout).workerId, 'pasted', pasted.stderr);
+    await page.goto(tokens);
+    await page.getByRole('heading', { name: 'Account' }).waitFor();
     t.deepEqual(await exclusions(page), []);
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.reload();

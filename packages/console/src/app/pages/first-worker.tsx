@@ -1,15 +1,18 @@
 import { Link } from '@tanstack/react-router';
 import type { ConnectedRuntime } from '../live/backend.ts';
-import { serverUrl } from '../live/backend.ts';
+import { account } from '../live/server.ts';
+import { useSource } from '../live/source.ts';
 import { buttonClass } from '../parts/button.tsx';
 import { CodeSample } from '../parts/copyable.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { Boxes } from '../parts/icons.ts';
+import { asCommand, asCurl, asTypeScript } from './code-samples.ts';
 
 /** Teaches the three ways to make a Worker, with commands that work here. */
 export const FirstWorker = ({ runtime }: { readonly runtime: ConnectedRuntime | undefined }) => {
   const engine = runtime?.entry.summary?.engines[0]?.name ?? 'echo';
-  const address = serverUrl.replace(/\/$/, '');
+  const hasLogin = useSource(account).session !== null;
+  const worker = { engine, workerId: 'ada' };
   return (
     <Empty title="No Workers yet" icon={<Boxes size={24} aria-hidden />}>
       <p>
@@ -26,11 +29,18 @@ export const FirstWorker = ({ runtime }: { readonly runtime: ConnectedRuntime | 
       )}
       <CodeSample
         title="Terminal"
-        code={`curl -sS ${address}/v1/runtimes/self/workers --json '{ "engine": "${engine}", "workerId": "ada" }'\nnpx worker-runtime send ada 'hello there' --wait`}
+        code={`${asCurl('v1/runtimes/self/workers', worker, hasLogin)}\n${asCommand("send ada 'hello there' --wait")}`}
       />
       <CodeSample
         title="TypeScript"
-        code={`import { runtimeClient } from '@worker-runtime/client';\n\nconst runtime = runtimeClient({ url: '${address}' });\nawait runtime.createWorker({ engine: '${engine}', workerId: 'ada' });\nawait runtime.sendInput('ada', { text: 'hello there' });`}
+        code={asTypeScript(
+          null,
+          [
+            `await runtime.createWorker({ engine: '${engine}', workerId: 'ada' });`,
+            "await runtime.sendInput('ada', { text: 'hello there' });",
+          ],
+          hasLogin,
+        )}
       />
     </Empty>
   );

@@ -2,15 +2,15 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { RemoteError } from '@worker-runtime/client';
 import type { Claim, CreateWorker, JsonObject } from '@worker-runtime/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { serverUrl } from '../live/backend.ts';
 import { randomKey } from '../live/random-key.ts';
-import { backend } from '../live/server.ts';
+import { account, backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { Button } from '../parts/button.tsx';
 import { CodeSample } from '../parts/copyable.tsx';
 import fieldStyles from '../parts/field.module.css';
 import { Page } from '../parts/page.tsx';
 import { fieldsOf, SchemaFields } from '../parts/schema-fields.tsx';
+import { asCurl, asTypeScript } from './code-samples.ts';
 import styles from './new-worker-page.module.css';
 
 interface Draft {
@@ -83,14 +83,9 @@ const requestOf = (draft: Draft): CreateWorker => {
   };
 };
 
-const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
-
-/** Returns a request as a program that makes it, with each key in a line. */
-const asTypeScript = (request: CreateWorker): string =>
-  `import { runtimeClient } from '@worker-runtime/client';\n\nconst runtime = runtimeClient({ url: '${serverUrl.replace(/\/$/, '')}' });\nawait runtime.createWorker(${JSON.stringify(request, null, 2).replace(/"([A-Za-z]\w*)":/g, '$1:')});`;
-
-const asCurl = (runtimeId: string, request: CreateWorker): string =>
-  `curl -sS ${new URL(`v1/runtimes/${runtimeId}/workers`, serverUrl)} \\\n  --json ${quoted(JSON.stringify(request))}`;
+/** Returns the request as a call, with each key in a line. */
+const callOf = (request: CreateWorker): string =>
+  `await runtime.createWorker(${JSON.stringify(request, null, 2).replace(/"([A-Za-z]\w*)":/g, '$1:')});`;
 
 const Field = ({
   name,
@@ -157,6 +152,7 @@ const SHOWN_POINTERS = [
 export const NewWorkerPage = () => {
   const { like, runtime: asked } = useSearch({ from: '/workers/new' });
   const { items } = useSource(backend);
+  const hasLogin = useSource(account).session !== null;
   const able = items.filter(({ entry }) => (entry.summary?.engines.length ?? 0) > 0);
   const [runtimeId, setRuntimeId] = useState(asked ?? '');
   const runtime = able.find((one) => one.runtimeId === runtimeId) ?? able[0];
@@ -402,8 +398,14 @@ export const NewWorkerPage = () => {
         </form>
         {request !== null && runtime !== undefined && (
           <aside className={styles.same} aria-label="The same as code">
-            <CodeSample title="The same with curl" code={asCurl(runtime.runtimeId, request)} />
-            <CodeSample title="The same in TypeScript" code={asTypeScript(request)} />
+            <CodeSample
+              title="The same with curl"
+              code={asCurl(`v1/runtimes/${runtime.runtimeId}/workers`, request, hasLogin)}
+            />
+            <CodeSample
+              title="The same in TypeScript"
+              code={asTypeScript(runtime.runtimeId, [callOf(request)], hasLogin)}
+            />
           </aside>
         )}
       </div>

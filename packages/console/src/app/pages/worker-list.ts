@@ -9,6 +9,8 @@ export type ListLine =
 
 export interface Facet {
   readonly value: string;
+  /** The name of the value on the page; by default the value itself. */
+  readonly name?: string;
   readonly count: number;
 }
 

@@ -52,7 +52,7 @@ const FacetMenu = ({
   const id = `facet-${name.toLowerCase()}`;
   // a value that no Worker has any more can still be removed
   const gone = (chosen ?? []).filter((value) => !facets.some((facet) => facet.value === value));
-  const all = [...facets, ...gone.map((value) => ({ value, count: 0 }))];
+  const all: readonly Facet[] = [...facets, ...gone.map((value) => ({ value, count: 0 }))];
   if (all.length === 0) return null;
   return (
     <div className={styles.facet}>
@@ -62,14 +62,14 @@ const FacetMenu = ({
         {chosen !== undefined && <b>{chosen.length}</b>}
       </button>
       <div id={id} popover="auto" className={styles.menu}>
-        {all.map(({ value, count }) => (
+        {all.map(({ value, name: shown = value, count }) => (
           <label key={value} className={styles.option}>
             <input
               type="checkbox"
               checked={chosen?.includes(value) ?? false}
               onChange={() => onToggle(value)}
             />
-            <span>{value}</span>
+            <span>{shown}</span>
             <small>{numberText(count)}</small>
           </label>
         ))}
@@ -291,8 +291,9 @@ export const WorkersPage = () => {
           {runtimes.length > 1 && (
             <FacetMenu
               name="Runtime"
-              facets={runtimes.map(({ runtimeId }) => ({
+              facets={runtimes.map(({ runtimeId, name }) => ({
                 value: runtimeId,
+                name,
                 count: items.filter((worker) => worker.runtimeId === runtimeId).length,
               }))}
               chosen={search.runtime}
