@@ -3,6 +3,4 @@ import './truth.ts';
 import './together.ts';
 import './harmless.ts';
 import './everyone.ts';
-import { isLong } from './browser.ts';
-
-if (isLong) await import('./large.ts');
+import './large.ts';

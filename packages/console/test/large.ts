@@ -1,5 +1,5 @@
 import { inputText } from '@worker-runtime/core';
-import { browserTest, openPage } from './browser.ts';
+import { largeTest, openPage } from './browser.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { WorkersPage } from './pages/workers-page.ts';
 import { Served } from './served.ts';
@@ -8,7 +8,7 @@ import { until } from './until.ts';
 const WORKERS = 10_000;
 const EVENTS = 100_000;
 
-browserTest(`P41: ${WORKERS} Workers are listed, found and reached, with few elements`, async (t) => {
+largeTest(`P41: ${WORKERS} Workers are listed, found and reached, with few elements`, async (t) => {
   const served = await Served.start(t);
   const { runtime, url } = served;
   for (let from = 0; from < WORKERS; from += 500)
@@ -37,7 +37,7 @@ browserTest(`P41: ${WORKERS} Workers are listed, found and reached, with few ele
   t.pass();
 });
 
-browserTest(
+largeTest(
   `P41: a Worker of ${EVENTS} events opens at its last page, and any event by its number`,
   async (t) => {
     const served = await Served.start(t);
@@ -80,7 +80,7 @@ browserTest(
   },
 );
 
-browserTest('P41: a message of one megabyte is shown in part, and whole on demand', async (t) => {
+largeTest('P41: a message of one megabyte is shown in part, and whole on demand', async (t) => {
   const served = await Served.start(t);
   // with its escapes, the event stays below the limit of 1 MiB
   const line = `${'A line of a very long message. '.repeat(3)}\n\n`;
