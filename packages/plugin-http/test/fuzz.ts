@@ -173,7 +173,7 @@ export const testFuzz = (
         .map(([status, count]) => `${status}: ${count}`)
         .join(', '),
     );
-    t.true(requests.length >= 5_000, `${requests.length} were sent`);
+    t.true(requests.length >= count * 0.96, `${requests.length} were sent`);
     for (const status of [200, 201, 202, 400, 401, 403, 404, 405, 406, 409, 415, 422])
       t.true((statuses.get(status) ?? 0) > 0, `no ${status}: the generated requests are too harmless`);
 

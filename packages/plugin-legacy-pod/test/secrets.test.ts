@@ -26,7 +26,7 @@ test('P19: nothing private of a pod is in any answer, event, error or frame', as
         { thinking: `thinking of ${leak}` },
         {
           tool: 'SpawnPod',
-          input: { path: socket, pid: 4_141, [scene.dataDir]: NAME },
+          input: { path: socket, pid: 4_141_592_653, [scene.dataDir]: NAME },
           summary: leak,
           output: leak,
         },
@@ -120,7 +120,7 @@ test('P19: nothing private of a pod is in any answer, event, error or frame', as
     session,
     segment,
     'process id': `pid ${pid}`,
-    'the number of a key `pid`': '4141',
+    'the number of a key `pid`': '4141592653',
     'the signature of a model': 'SIG-SECRET',
   }))
     t.false(
