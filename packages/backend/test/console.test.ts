@@ -1,7 +1,6 @@
 /** The console behind a login, in a real Chromium, where one is installed. */
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { memoryStore, Runtime, type RuntimePlugin } from '@worker-runtime/core';
@@ -9,12 +8,12 @@ import { scriptedEngine } from '@worker-runtime/core/testing';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
 import { Identity } from '@worker-runtime/registry';
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import type { Page } from 'playwright-core';
-import { closeBrowser, hasBrowser, sharedBrowser, TIMEOUT_MS } from '../../console/test/chromium.ts';
+import { browserTest } from '../../console/test/browser.ts';
+import { sharedBrowser, TIMEOUT_MS } from '../../console/test/chromium.ts';
+import { exclusions } from '../../console/test/exclusions.ts';
 import { Browser, makeFolder, OPERATOR, send, start } from './scene.ts';
-
-test.after.always(closeBrowser);
 
 /** An engine whose runs ask for a permission and then report. */
 const asking = (): RuntimePlugin => {
@@ -68,22 +67,6 @@ const openPage = async (t: ExecutionContext): Promise<Page> => {
     addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
   `);
   return page;
-};
-
-const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** Returns what excludes people on a page. */
-const exclusions = async (page: Page): Promise<readonly string[]> => {
-  // a script of the test itself, which the policy of the page does not concern
-  const devtools = await page.context().newCDPSession(page);
-  await devtools.send('Runtime.evaluate', { expression: await axe });
-  return page.evaluate<string[]>(`axe.run().then(({ violations }) =>
-    violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html)))`);
-};
-
-const browserTest = (title: string, run: (t: ExecutionContext) => Promise<void>): void => {
-  if (!hasBrowser) test.skip(`${title} (skipped: no Chromium is installed)`, () => {});
-  else test(title, run);
 };
 
 browserTest(

@@ -1,15 +1,11 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import type { ExecutionContext } from 'ava';
-import type { Page } from 'playwright-core';
 import { assertHarmless, browserTest, isLong, openPage } from './browser.ts';
+import { exclusions } from './exclusions.ts';
 import { InboxPage } from './pages/inbox-page.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { WorkersPage } from './pages/workers-page.ts';
 import { populate, type Scene, startScene } from './scene.ts';
 import { until } from './until.ts';
-
-const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** The pages by name, each with its address and an element that is there when it has loaded. */
 const pagesOf = (runtimeId: string) => {
@@ -35,16 +31,6 @@ const serve = async (t: ExecutionContext): Promise<Scene & { readonly runtimeId:
   return { ...scene, runtimeId: (await scene.runtime.summary()).runtimeId };
 };
 
-interface Violation {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string }[];
-}
-
-const violations = async (page: Page): Promise<readonly string[]> => {
-  const found = await page.evaluate<readonly Violation[]>('axe.run().then(({ violations }) => violations)');
-  return found.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
-};
-
 const COLORS = ['light', 'dark'] as const;
 const WIDTHS = [1_200, 320];
 /** Each color and each width once, or every combination. */
@@ -56,15 +42,12 @@ for (const { colorScheme, width } of LOOKS)
   browserTest(`P39: no page excludes anyone, ${colorScheme}, ${width} pixels wide`, async (t) => {
     const { url, runtimeId } = await serve(t);
     const opened = await openPage(t, url, { colorScheme, viewport: { width, height: 720 } });
-    const { page, context } = opened;
-    // a script of the test itself, which the policy of the page does not concern
-    const devtools = await context.newCDPSession(page);
-    await devtools.send('Runtime.evaluate', { expression: await axe });
+    const { page } = opened;
     for (const [path, sign] of pagesOf(runtimeId)) {
       await page.goto(url + path);
       await page.locator(sign).first().waitFor();
       await page.locator('[data-connection="live"]').waitFor({ state: 'attached' });
-      t.deepEqual(await violations(page), [], path);
+      t.deepEqual(await exclusions(page), [], path);
       t.true(
         await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'),
         `${path} needs no sideways scrolling`,

@@ -14,6 +14,8 @@ import { Puppet } from './puppet.ts';
 import { SEED } from './seed.ts';
 import { type Served, serve } from './served.ts';
 
+/** The share of generated requests that are spare: the HTTP client of Node cannot send a few. */
+const SPARE = 0.04;
 const LANES = 16;
 
 /** The token of each permission begins with it. */
@@ -91,7 +93,7 @@ export interface Front {
   readonly runtimeId: string;
 }
 
-/** Declares the test with a number of requests. `frontOf` returns a server that leads to the runtime. */
+/** Declares the test. `count` is the least number of requests that are sent. `frontOf` returns a server that leads to the runtime. */
 export const testFuzz = (
   title: string,
   count: number,
@@ -137,7 +139,7 @@ export const testFuzz = (
       '',
     ];
     const requests = fc
-      .sample(hostileRequests(authorizations), { numRuns: count, seed: SEED })
+      .sample(hostileRequests(authorizations), { numRuns: Math.round(count * (1 + SPARE)), seed: SEED })
       .map((asked) => ({ ...asked, path: asked.path.replace('/runtimes/self', `/runtimes/${runtimeId}`) }))
       .filter(isSendable);
     const agent = new Agent({ keepAlive: true, maxSockets: LANES });
@@ -173,7 +175,7 @@ export const testFuzz = (
         .map(([status, count]) => `${status}: ${count}`)
         .join(', '),
     );
-    t.true(requests.length >= count * 0.96, `${requests.length} were sent`);
+    t.true(requests.length >= count, `${requests.length} were sent`);
     for (const status of [200, 201, 202, 400, 401, 403, 404, 405, 406, 409, 415, 422])
       t.true((statuses.get(status) ?? 0) > 0, `no ${status}: the generated requests are too harmless`);
 

@@ -8,7 +8,7 @@ import { OWNER } from './hop.ts';
 
 testFuzz(
   'P19: requests of every kind get no 500, no secret and no error in another format, through a registry',
-  1_300,
+  5_000,
   async (t, { web, runtime: { runtimeId } }) => {
     const registry = new Registry([
       { name: 'far', url: web.url, runtimeId, auth: { token: `${SECRET}-admin` } },

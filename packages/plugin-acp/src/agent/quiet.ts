@@ -13,7 +13,8 @@ export class Quiet {
   readonly #quiet: NodeJS.Timeout;
   readonly #longest: NodeJS.Timeout;
   #resolve: () => void = () => {};
-  #heardAt = performance.now();
+  /** The time at which the present wait began. */
+  #since = performance.now();
 
   /** @param longestMs the longest time to wait, in milliseconds */
   constructor(longestMs: number) {
@@ -26,20 +27,23 @@ export class Quiet {
 
   /** Called for each update of the agent. */
   heard(): void {
-    this.#heardAt = performance.now();
+    this.#waitAgain();
+  }
+
+  #waitAgain(): void {
+    this.#since = performance.now();
     this.#quiet.refresh();
   }
 
   #expired(): void {
-    const silentMs = performance.now() - this.#heardAt;
-    if (silentMs > QUIET_MS + LATE_MS) {
-      this.heard();
+    const since = this.#since;
+    if (performance.now() - since > QUIET_MS + LATE_MS) {
+      this.#waitAgain();
       return;
     }
     // Node runs timers before it reads from pipes, so an update may wait in one: the agent is quiet if none comes now.
-    const heardAt = this.#heardAt;
     setImmediate(() => {
-      if (this.#heardAt === heardAt) this.end();
+      if (this.#since === since) this.end();
     });
   }
 

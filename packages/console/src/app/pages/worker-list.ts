@@ -21,6 +21,8 @@ export interface WorkerList {
   readonly statuses: Readonly<Record<Condition, number>>;
   readonly engines: readonly Facet[];
   readonly labels: readonly Facet[];
+  /** The numbers of all Workers by runtime. */
+  readonly runtimes: ReadonlyMap<string, number>;
 }
 
 /** The order of the groups: what needs a person comes first. */
@@ -74,8 +76,10 @@ export const listWorkers = (all: readonly WorkerSummary[], search: WorkersSearch
   const statuses: Record<Condition, number> = { waiting: 0, damaged: 0, running: 0, idle: 0, stopped: 0 };
   const engines = new Map<string, number>();
   const labels = new Map<string, number>();
+  const runtimes = new Map<string, number>();
   const groups = new Map<Condition, WorkerSummary[]>(GROUPS.map((group) => [group, []]));
   for (const worker of all) {
+    increment(runtimes, worker.runtimeId);
     if (search.runtime && !search.runtime.includes(worker.runtimeId)) continue;
     if (!matches(worker, text)) continue;
     const pairs = Object.entries(worker.labels).map(([name, value]) => `${name}=${value}`);
@@ -106,5 +110,5 @@ export const listWorkers = (all: readonly WorkerSummary[], search: WorkersSearch
       lines.push({ type: 'group', condition, count: members.length });
       add(members.sort(byActivity));
     }
-  return { lines, workers, statuses, engines: facetsOf(engines), labels: facetsOf(labels) };
+  return { lines, workers, statuses, engines: facetsOf(engines), labels: facetsOf(labels), runtimes };
 };

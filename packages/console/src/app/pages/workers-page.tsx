@@ -294,7 +294,7 @@ export const WorkersPage = () => {
               facets={runtimes.map(({ runtimeId, name }) => ({
                 value: runtimeId,
                 name,
-                count: items.filter((worker) => worker.runtimeId === runtimeId).length,
+                count: list.runtimes.get(runtimeId) ?? 0,
               }))}
               chosen={search.runtime}
               onToggle={(value) => change({ runtime: toggled(search.runtime, value) })}
