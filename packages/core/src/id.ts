@@ -5,6 +5,9 @@ export type IdPrefix = 'runtime' | 'worker' | 'run' | 'input' | 'msg' | 'part' |
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 
+/** All pairs of digits: half as many strings are concatenated for an id. */
+const PAIRS = Array.from({ length: 1_024 }, (_, value) => `${ALPHABET[value >> 5]}${ALPHABET[value & 31]}`);
+
 /** Encodes 16 bytes as 26 digits of 5 bits, with two zero bits in front. */
 const base32 = (bytes: Uint8Array): string => {
   let digits = '';
@@ -12,10 +15,10 @@ const base32 = (bytes: Uint8Array): string => {
   let bits = 2;
   for (const byte of bytes) {
     value = (value << 8) | byte;
-    for (bits += 8; bits >= 5; ) {
-      bits -= 5;
-      digits += ALPHABET[(value >> bits) & 31];
-    }
+    bits += 8;
+    if (bits < 10) continue;
+    bits -= 10;
+    digits += PAIRS[(value >> bits) & 1_023];
     value &= (1 << bits) - 1;
   }
   return digits;

@@ -44,7 +44,12 @@ export interface InputsOptions {
   readonly assertRunning: () => void;
 }
 
-type InputToAccept = CheckedInput & Pick<SendOptions, 'traceparent'> & CallOptions;
+/** An input after its checks. */
+interface InputToAccept {
+  readonly content: CheckedInput;
+  readonly traceparent: string | undefined;
+  readonly actor: string | undefined;
+}
 
 /** A receipt without what depends on the call that asks for it. */
 export type Receipt = Omit<InputReceipt, 'run' | 'waited' | 'replayed'>;
@@ -71,11 +76,9 @@ export class Inputs {
   ): Promise<InputReceipt> {
     const { limits } = this.#options;
     const { traceparent } = options;
-    const input = {
-      ...checkInput(request, limits),
-      ...(traceparent !== undefined && { traceparent }),
-      ...checkCall(options),
-    };
+    const content = checkInput(request, limits);
+    const { actor } = checkCall(options);
+    const input = { content, traceparent, actor };
     checkWait(options.waitMs);
     if (traceparent !== undefined) checkTrace(traceparent);
     if (options.idempotencyKey === undefined) {
@@ -114,7 +117,7 @@ export class Inputs {
   async #accept(
     worker: Worker,
     request: WorkerInput,
-    { whenBusy, ...content }: InputToAccept,
+    { content, traceparent, actor }: InputToAccept,
     key: ReturnType<typeof eventKey> | null,
     keys?: Keys,
   ): Promise<Accepted> {
@@ -128,7 +131,8 @@ export class Inputs {
         // before an execution is attached for an input that it cannot take
         assertAccepted(partsWithFiles(worker.state.files, content.parts), ...supervisor.filesOf(worker));
         if (!supervisor.isAttached(worker)) await supervisor.attach(worker);
-        const ids = { inputId: mintId('input'), runId: mintId('run') };
+        const inputId = mintId('input');
+        const runId = mintId('run');
         const entry = key && { hash: hashOfKey(key.value), digest: key.digest };
         let release = (): void => {};
         const decide = (state: WorkerState): readonly NewEvent[] => {
@@ -138,8 +142,10 @@ export class Inputs {
             throw new RuntimeError('WORKER_STOPPED', 'The Worker is being stopped');
           if (!supervisor.isAttached(worker))
             throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost; try again');
-          const accepted = { ...content, ...ids, parts: partsWithFiles(state.files, content.parts) };
-          assertAccepted(accepted.parts, ...supervisor.filesOf(worker));
+          const { role, whenBusy, metadata, messageId } = content;
+          const parts = partsWithFiles(state.files, content.parts);
+          const accepted = { inputId, runId, role, parts, metadata, messageId, traceparent, actor };
+          assertAccepted(parts, ...supervisor.filesOf(worker));
           const events = acceptInput(state, accepted, whenBusy, key, limits);
           release = openInputs.reserve(sizeOfInput(accepted));
           return events;
@@ -155,7 +161,8 @@ export class Inputs {
           .finally(() => release());
         const [event] = events;
         const receipt = {
-          ...ids,
+          inputId,
+          runId,
           seq: before.seq + 1,
           cursor: encodeCursor(worker.state.log, before),
           queued: event?.type === 'input.accepted' && event.data.queued,

@@ -199,23 +199,29 @@ export const checkCancel = (request: unknown): void =>
 export const checkRunId = (runId: unknown): void =>
   assertShape(objectOf({ runId: stringOf({ min: 1, max: 128 }) }, ['runId']), { runId });
 
+const wait = objectOf({ waitMs: wholeNumberFrom(0, MAX_WAIT_MS) });
+
 /** @throws INVALID_REQUEST */
-export const checkWait = (waitMs: unknown): void =>
-  assertShape(objectOf({ waitMs: wholeNumberFrom(0, MAX_WAIT_MS) }), { waitMs });
+export const checkWait = (waitMs: unknown): void => {
+  if (waitMs !== undefined) assertShape(wait, { waitMs });
+};
+
+const call = objectOf({ actor: stringOf({ min: 1, max: 128, pattern: /^\P{Cc}*$/u }) });
 
 /** Checks who calls, and returns it. @throws INVALID_REQUEST */
 export const checkCall = ({ actor }: CallOptions = {}): CallOptions => {
   if (actor === undefined) return {};
-  assertShape(objectOf({ actor: stringOf({ min: 1, max: 128, pattern: /^\P{Cc}*$/u }) }), { actor });
+  assertShape(call, { actor });
   return { actor };
 };
 
 /** The pattern of a trace context, without the fields that later versions may add. */
 const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
+const trace = objectOf({ traceparent: stringOf({ pattern: TRACEPARENT_PATTERN }) });
+
 /** @throws INVALID_REQUEST */
-export const checkTrace = (traceparent: unknown): void =>
-  assertShape(objectOf({ traceparent: stringOf({ pattern: TRACEPARENT_PATTERN }) }), { traceparent });
+export const checkTrace = (traceparent: unknown): void => assertShape(trace, { traceparent });
 
 /** @throws INVALID_REQUEST */
 export const checkResume = (request: unknown): void => assertShape(objectOf({ reason }), request);

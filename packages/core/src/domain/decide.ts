@@ -26,10 +26,10 @@ export interface NewInput {
   readonly runId: string;
   readonly role: InputRole;
   readonly parts: readonly InputPart[];
-  readonly metadata?: JsonObject;
-  readonly messageId?: string;
-  readonly traceparent?: string;
-  readonly actor?: string;
+  readonly metadata?: JsonObject | undefined;
+  readonly messageId?: string | undefined;
+  readonly traceparent?: string | undefined;
+  readonly actor?: string | undefined;
 }
 
 /** The reason and the caller of a command, for its event. */
@@ -58,21 +58,18 @@ const started = (input: Pick<NewInput, 'inputId' | 'runId'>, generation: number)
   data: { input: input.inputId, origin: 'input', generation },
 });
 
-const accepted = (input: NewInput, queued: boolean, key: EventKey | null): NewEvent => ({
-  type: 'input.accepted',
-  run: input.runId,
-  data: {
-    input: input.inputId,
-    role: input.role,
-    parts: input.parts,
-    queued,
-    ...(key && { key }),
-    ...(input.metadata && { metadata: input.metadata }),
-    ...(input.messageId !== undefined && { messageId: input.messageId }),
-    ...(input.traceparent !== undefined && { traceparent: input.traceparent }),
-    ...(input.actor !== undefined && { actor: input.actor }),
-  },
-});
+type Building<T> = { -readonly [K in keyof T]: T[K] };
+
+const accepted = (input: NewInput, queued: boolean, key: EventKey | null): NewEvent => {
+  const { inputId, runId, role, parts, metadata, messageId, traceparent, actor } = input;
+  const data: Building<EventData['input.accepted']> = { input: inputId, role, parts, queued };
+  if (key) data.key = key;
+  if (metadata) data.metadata = metadata;
+  if (messageId !== undefined) data.messageId = messageId;
+  if (traceparent !== undefined) data.traceparent = traceparent;
+  if (actor !== undefined) data.actor = actor;
+  return { type: 'input.accepted', run: runId, data };
+};
 
 /** Accepts an input. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY · LIMIT_REACHED the queue is full */
 export const acceptInput = (

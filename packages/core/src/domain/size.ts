@@ -1,4 +1,5 @@
 import type { EventData } from '../contracts/event.ts';
+import type { JsonObject } from '../contracts/json.ts';
 
 /*
  * Estimates of the memory that values take. They count at least what V8 needs, so that a limit in bytes holds for any
@@ -36,7 +37,7 @@ const INPUT_BYTES = 512;
 export const sizeOfInput = ({
   parts,
   metadata,
-}: Pick<EventData['input.accepted'], 'parts' | 'metadata'>): number => {
+}: Pick<EventData['input.accepted'], 'parts'> & { readonly metadata?: JsonObject | undefined }): number => {
   let bytes = INPUT_BYTES;
   for (const part of parts)
     bytes +=

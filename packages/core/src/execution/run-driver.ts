@@ -1,35 +1,20 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../contracts/clock.ts';
-import type {
-  Answer,
-  EngineOutput,
-  EngineSession,
-  OpenCall,
-  Question,
-  Run,
-  RunInput,
-} from '../contracts/engine.ts';
+import type { Answer, EngineOutput, EngineSession, Question, Run, RunInput } from '../contracts/engine.ts';
 import type { EventData, NewEvent, RunError, RunOutcome } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
-import type { OpenRequest } from '../contracts/runtime-api.ts';
-import { ERROR_CODES, invalidRequest, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
+import { ERROR_CODES, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
-import {
-  detachExecution,
-  finishRun,
-  openRequest,
-  type Remark,
-  type RunEnd,
-  resolveRequest,
-} from '../domain/decide.ts';
-import type { AnsweredRequest, CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
-import { mintId } from '../id.ts';
+import { detachExecution, finishRun, type Remark, type RunEnd } from '../domain/decide.ts';
+import type { CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
 import { CANNOT_BE_WRITTEN } from '../journal/journal.ts';
 import { Patience } from '../journal/patience.ts';
-import { publicError, publicText } from '../plugin-kit/public-text.ts';
-import { checkedQuestion, EngineOutputError } from './engine-output.ts';
+import { publicError } from '../plugin-kit/public-text.ts';
+import { EngineOutputError } from './engine-output.ts';
 import { handled } from './handled.ts';
 import { OutputRecorder, type RecorderHost } from './output-recorder.ts';
+import { RunHandle } from './run-handle.ts';
+import { RunRequests } from './run-requests.ts';
 
 /** The part of an execution that a run driver uses. */
 export interface RunHost extends RecorderHost {
@@ -54,18 +39,6 @@ export interface RunHost extends RecorderHost {
 
 /** The reason why a run was asked to end. The first reason counts. */
 export type CancelReason = 'cancel' | 'stop' | 'deadline' | 'shutdown';
-
-/** An open request, as the run that asked it waits for the answer. */
-interface Asked {
-  readonly resolve: (answer: Answer) => void;
-  readonly checkValue: Question['checkValue'];
-}
-
-/** True if two questions are the same one: they are about the same call, or ask the same about none. */
-const isSame = (
-  a: Pick<OpenRequest, 'kind' | 'prompt' | 'call'>,
-  b: Pick<OpenRequest, 'kind' | 'prompt' | 'call'>,
-): boolean => a.kind === b.kind && a.call === b.call && (a.call !== null || a.prompt === b.prompt);
 
 const beginsStep = (output: EngineOutput | readonly EngineOutput[]): boolean =>
   (Array.isArray(output) ? output[0] : output)?.type === 'step-start';
@@ -115,12 +88,8 @@ export class RunDriver {
   readonly #recorder: OutputRecorder;
   /** Outputs wait for a store that is away, until the run is asked to end. */
   readonly #patience = new Patience();
-  /** The open requests of this run. */
-  readonly #asked = new Map<string, Asked>();
-  /** The open requests of earlier executions that this one has not asked for yet. */
-  readonly #inherited: Map<string, OpenRequest>;
-  /** The answers to requests of earlier executions that this one has not asked for yet. */
-  readonly #answers: AnsweredRequest[];
+  /** Created on first use, because most runs ask nothing. */
+  #requests: RunRequests | null = null;
   #controller: AbortController | null = null;
   #reason: CancelReason | null = null;
   #remark: Remark = {};
@@ -142,12 +111,11 @@ export class RunDriver {
   constructor(current: CurrentRun, input: RunInput | null, session: EngineSession, host: RunHost) {
     this.runId = current.runId;
     this.#current = current;
-    this.#inherited = new Map(host.worker.state.requests.map((request) => [request.requestId, request]));
-    this.#answers = [...(current.answers ?? [])];
     this.#given = input;
     this.#session = session;
     this.#host = host;
     this.#recorder = new OutputRecorder(current, host, this.#patience);
+    if (host.worker.state.requests.length > 0 || current.answers) this.#useRequests();
     let settle: () => void = () => {};
     this.settled = new Promise((resolve) => {
       settle = resolve;
@@ -164,7 +132,7 @@ export class RunDriver {
     this.#patience.end();
     this.#controller?.abort(reason);
     this.#endPause();
-    for (const requestId of this.#asked.keys()) this.#resolve(requestId, this.#endedBy);
+    this.#requests?.cancel(this.#endedBy);
   }
 
   /**
@@ -177,8 +145,7 @@ export class RunDriver {
     this.#patience.end();
     this.#resolveFenced();
     this.#endPause();
-    for (const { resolve } of this.#asked.values()) resolve({ decision: null, by: this.#endedBy });
-    this.#asked.clear();
+    this.#requests?.fence(this.#endedBy);
   }
 
   /** Fences the engine, and rejects the callers that wait for the end of the run, because the journal refuses every commit. */
@@ -244,21 +211,12 @@ export class RunDriver {
 
   /** Called when a request of this run is resolved. */
   answered(data: EventData['request.resolved']): void {
-    // who answered is for people
-    const { request, actor: _, ...answer } = data;
-    this.#asked.get(request)?.resolve(answer);
-    this.#asked.delete(request);
-    const inherited = this.#inherited.get(request);
-    if (!inherited) return;
-    this.#inherited.delete(request);
-    const { kind, prompt, call } = inherited;
-    this.#answers.push({ kind, prompt, call, answer });
+    this.#requests?.answered(data);
   }
 
   /** Checks the value that comes with an answer. @throws INVALID_REQUEST the engine does not take it */
   checkValue(requestId: string, value: JsonValue): void {
-    const fault = this.#asked.get(requestId)?.checkValue?.(value) ?? null;
-    if (fault !== null) throw invalidRequest([{ pointer: '/value', message: publicText(fault) }]);
+    this.#requests?.checkValue(requestId, value);
   }
 
   async #drive(settle: () => void): Promise<void> {
@@ -372,39 +330,28 @@ export class RunDriver {
   }
 
   #handle(input: RunInput | null): Run {
-    const { runId } = this;
-    const given: RunInput | null = input && {
-      role: input.role,
-      parts: input.parts,
-      ...(input.metadata && { metadata: input.metadata }),
-    };
-    const signal = (): AbortSignal => {
-      // created on first use: most runs of simple engines never read it, and a controller is large
-      if (!this.#controller) {
-        this.#controller = new AbortController();
-        if (this.#reason !== null) this.#controller.abort(this.#reason);
-      }
-      return this.#controller.signal;
-    };
-    const { attempt = 1, calls = [], answeredCalls = [] } = this.#current;
-    const requests = [...this.#inherited.values(), ...this.#answers];
-    const openCalls = calls.map((call): OpenCall => {
-      const about = requests.filter((request) => request.call === call);
-      // a permission precedes its call, and a question comes during it
-      const isMade =
-        about.length > 0 ? about.some(({ kind }) => kind === 'question') : answeredCalls.includes(call);
-      return { call, request: isMade ? 'answered' : about.length > 0 ? 'open' : 'none' };
-    });
-    return {
-      runId,
-      input: given,
-      attempt,
-      openCalls,
-      get signal() {
-        return signal();
+    const { calls = [], attempt = 1 } = this.#current;
+    return new RunHandle({
+      runId: this.runId,
+      input: input && {
+        role: input.role,
+        parts: input.parts,
+        ...(input.metadata && { metadata: input.metadata }),
       },
+      attempt,
+      openCalls: calls.length === 0 ? [] : this.#useRequests().openCalls(),
+      signal: () => this.#signal(),
       ask: (question) => handled(this.#ask(question)),
-    };
+    });
+  }
+
+  /** The signal of the run. Created on first use, because most runs of simple engines never read it, and a controller is large. */
+  #signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#reason !== null) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
   }
 
   /** The end of a run that was asked to end; null for any other run. */
@@ -526,66 +473,15 @@ export class RunDriver {
       );
     }
     if (this.#reason !== null) return { decision: null, by: this.#endedBy };
-    const { clock, limits } = this.#host.services;
-    const { kind, prompt, call, options, schema, timeoutMs, checkValue, signal } = checkedQuestion(
-      question,
-      clock.now(),
-      limits.eventBytes,
-    );
-    if (signal?.aborted) return { decision: null, by: 'cancel' };
-    const asked = { kind, prompt, call: call ?? null };
-    const earlier = this.#answers.findIndex((request) => isSame(request, asked));
-    if (earlier >= 0) return (this.#answers.splice(earlier, 1)[0] as AnsweredRequest).answer;
-    const open = [...this.#inherited.values()].find((request) => isSame(request, asked));
-    if (open) {
-      this.#inherited.delete(open.requestId);
-      const answer = new Promise<Answer>((resolve) =>
-        this.#asked.set(open.requestId, { resolve, checkValue }),
-      );
-      const restMs =
-        open.expiresAt === null ? undefined : Math.max(0, Date.parse(open.expiresAt) - clock.now());
-      return this.#answerOf(open.requestId, answer, restMs, signal);
-    }
-    const requestId = mintId('request');
-    const expiresAt = timeoutMs === undefined ? null : new Date(clock.now() + timeoutMs).toISOString();
-    const answer = new Promise<Answer>((resolve) => this.#asked.set(requestId, { resolve, checkValue }));
-    try {
-      await this.#host.commit(
-        (state) => {
-          if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
-          const request = { requestId, ...asked, options, schema, expiresAt };
-          return openRequest(state, this.runId, request, limits);
-        },
-        { patience: this.#patience },
-      );
-    } catch (error) {
-      this.#asked.delete(requestId);
-      throw error;
-    }
-    // the run was asked to end while the request was being opened
-    if (this.#reason !== null) this.#resolve(requestId, this.#endedBy);
-    this.#pauseIfWaiting();
-    return this.#answerOf(requestId, answer, timeoutMs, signal);
+    if (this.#isFenced) throw new RuntimeError('EXECUTION_LOST');
+    return this.#useRequests().ask(question);
   }
 
-  async #answerOf(
-    requestId: string,
-    answer: Promise<Answer>,
-    timeoutMs: number | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer> {
-    const { clock } = this.#host.services;
-    const abort = (): void => this.#resolve(requestId, 'cancel');
-    if (signal?.aborted) abort();
-    signal?.addEventListener('abort', abort, { once: true });
-    const cancelTimer =
-      timeoutMs === undefined ? null : clock.after(timeoutMs, () => this.#resolve(requestId, 'timeout'));
-    try {
-      return await answer;
-    } finally {
-      cancelTimer?.();
-      signal?.removeEventListener('abort', abort);
-    }
+  #useRequests(): RunRequests {
+    this.#requests ??= new RunRequests(this.#current, this.#host, this.#patience, () =>
+      this.#pauseIfWaiting(),
+    );
+    return this.#requests;
   }
 
   #pause(): void {
@@ -611,13 +507,5 @@ export class RunDriver {
   /** The value of `by` for open requests of a run that was asked to end. A shutdown counts as a restart. */
   get #endedBy(): 'cancel' | 'restart' {
     return this.#reason === 'shutdown' ? 'restart' : 'cancel';
-  }
-
-  #resolve(requestId: string, by: 'cancel' | 'timeout' | 'restart'): void {
-    void this.#host.persist((state) =>
-      state.requests.some((open) => open.requestId === requestId)
-        ? resolveRequest(state, requestId, { decision: null, by })
-        : [],
-    );
   }
 }

@@ -2,7 +2,8 @@ import type { Clock } from '../contracts/clock.ts';
 
 /** Lets decisions wait for a store that is away. Its owner may end all of its waits at once. */
 export class Patience {
-  readonly #ends = new Set<() => void>();
+  /** The ends of the waits. Created by the first wait, because a store is rarely away. */
+  #ends: Set<() => void> | null = null;
   #isOver = false;
 
   /** True if no decision waits any longer. */
@@ -13,7 +14,7 @@ export class Patience {
   /** Ends all waits, and allows no others. */
   end(): void {
     this.#isOver = true;
-    for (const end of this.#ends) end();
+    for (const end of this.#ends ?? []) end();
   }
 
   /**
@@ -27,9 +28,10 @@ export class Patience {
     };
     const cancelTimer = clock.after(this.#isOver ? 0 : delayMs, end);
     const cancel = (): void => {
-      this.#ends.delete(end);
+      this.#ends?.delete(end);
       cancelTimer();
     };
+    this.#ends ??= new Set();
     this.#ends.add(end);
     return cancel;
   }

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { encodeEvent, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
+import { encodeEvent, envelope, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { growthBy } from '../domain/growth.ts';
@@ -110,7 +110,7 @@ export const takeTurn = (
         if (event.type === 'run.started' && events.length > 0) heads.push(head);
         head = { seq, offset: head.end, end: head.end + bytes, sum: 0 };
         added += line;
-        events.push({ seq, time, worker: draft.workerId, ...event });
+        events.push(envelope(seq, time, draft.workerId, event));
         // outputs that fill a full store are refused, also if the end of their run comes with them
         isEnding ||= decision.patience === null && ENDINGS.has(event.type);
         growth += growthBy(draft, event);
@@ -138,7 +138,11 @@ export const takeTurn = (
   const lines = Buffer.from(text);
   const base = from.head.end;
   // computed from the encoded batch, which is cheaper than encoding each last line again
-  for (const head of heads) head.sum = crc32(lines.subarray(head.offset - base, head.end - base));
+  for (const head of heads) {
+    const start = head.offset - base;
+    const end = head.end - base;
+    head.sum = crc32(start === 0 && end === lines.length ? lines : lines.subarray(start, end));
+  }
   const batch = { lines, count, ...(keys.length > 0 && { keys }), ...(isEssential && { isEssential }) };
   const release = reserved === 0 ? NOTHING : () => states.add(-reserved);
   return { accepted, state: draft, batch, release };

@@ -45,7 +45,7 @@ export class Changes<W extends Changing<W>> {
   #generation = 0;
   readonly #removed: ChangeEntry<W>[] = [];
   readonly #removedLimit: number;
-  readonly #wakes = new Set<() => void>();
+  #wakes = new Set<() => void>();
   #revision = 0;
   /** Removals up to this revision have lost their entries. */
   #droppedUpTo = 0;
@@ -128,8 +128,9 @@ export class Changes<W extends Changing<W>> {
   /** Wakes the watches, once the change is complete. */
   #wake(): void {
     if (this.#wakes.size === 0) return;
-    const wakes = [...this.#wakes];
-    this.#wakes.clear();
+    const wakes = this.#wakes;
+    // a new set instead of a cleared one, which V8 would link to its old table; see `TimeLimit`
+    this.#wakes = new Set();
     for (const wake of wakes) wake();
   }
 

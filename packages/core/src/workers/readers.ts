@@ -7,7 +7,7 @@ export class Readers implements Slot {
   readonly tail: Tail;
   /** The message that the active run is writing; null between runs. */
   inFlight: InFlight | null = null;
-  readonly #wakes = new Set<() => void>();
+  #wakes = new Set<() => void>();
 
   constructor(tailBytes: number) {
     this.tail = new Tail(tailBytes);
@@ -30,8 +30,9 @@ export class Readers implements Slot {
   /** Wakes all readers. A reader that waits again at once is not called a second time. */
   wake(): void {
     if (this.#wakes.size === 0) return;
-    const wakes = [...this.#wakes];
-    this.#wakes.clear();
+    const wakes = this.#wakes;
+    // a new set instead of a cleared one, which V8 would link to its old table; see `TimeLimit`
+    this.#wakes = new Set();
     for (const wake of wakes) wake();
   }
 }
