@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { silentLogger } from '@worker-runtime/core';
 import { UNLIMITED } from '@worker-runtime/core/scope';
 import { HttpServer } from '@worker-runtime/plugin-http';
+import { SocketServer } from '@worker-runtime/plugin-ws';
 import { Registry } from '@worker-runtime/registry';
 import { get, inputOf, load, workerIds } from './http.ts';
 import type { Loaded } from './http-client-process.ts';
 import type { Bench } from './measurement.ts';
+import { heldBytes, longLog, measureCatchUp, SUBSCRIBE } from './observing.ts';
+import { ReaderProcess, streamOf, upgradeTo } from './reader-process.ts';
 import { inScratch } from './scratch.ts';
 
 const PROGRAM = new URL('remote-runtime-process.ts', import.meta.url).pathname;
@@ -20,49 +23,57 @@ interface Remote {
 }
 
 /** Runs a runtime in another process until `use` has resolved. */
+const withStore = async <T>(dir: string, use: (remote: Remote) => Promise<T>): Promise<T> => {
+  const child = fork(PROGRAM, [dir], { execArgv: ['--import=tsx'] });
+  const [remote] = (await once(child, 'message')) as [Remote];
+  try {
+    return await use(remote);
+  } finally {
+    child.disconnect();
+    await once(child, 'exit');
+  }
+};
+
+/** Runs a runtime with a new store in another process until `use` has resolved. */
 const withRemote = <T>(use: (remote: Remote) => Promise<T>): Promise<T> =>
-  inScratch(async (dir) => {
-    const child = fork(PROGRAM, [dir], { execArgv: ['--import=tsx'] });
-    const [remote] = (await once(child, 'message')) as [Remote];
-    try {
-      return await use(remote);
-    } finally {
-      child.disconnect();
-      await once(child, 'exit');
-    }
-  });
+  inScratch((dir) => withStore(dir, use));
 
 /** Runs the server of a registry with this remote runtime in this process until `use` has resolved. */
 const withHop = async <T>({ port, runtimeId }: Remote, use: (port: number) => Promise<T>): Promise<T> => {
   const registry = new Registry([{ name: 'far', url: `http://127.0.0.1:${port}`, runtimeId }]);
   const server = new HttpServer(registry, { port: 0 }, silentLogger);
+  const sockets = new SocketServer({}, silentLogger);
+  sockets.listenOn(server);
   const caller = { name: null, scope: UNLIMITED, expiresAt: null, withdrawn: null };
   await server.listen({ isOpen: true, identify: () => caller, identifyUpgrade: () => caller });
   try {
     return await use(Number(new URL(server.url).port));
   } finally {
+    sockets.close();
     await server.close();
     registry.close();
   }
 };
 
-type Measured = (port: number, runtimeId: string) => Promise<Loaded>;
+type Measured<T> = (port: number, runtimeId: string) => Promise<T>;
 
-const readPages: Measured = (port, runtimeId) => {
-  const path = `/v1/runtimes/${runtimeId}/workers/ada/events?after=start&limit=100`;
-  const requests = Array.from({ length: CONNECTIONS }, () => get(path, 'application/x-ndjson'));
-  return load({ port, requests, status: 200, total: PAGES });
-};
+const through = <T>(measured: Measured<T>): Promise<T> =>
+  withRemote((remote) => withHop(remote, (port) => measured(port, remote.runtimeId)));
+const direct = <T>(measured: Measured<T>): Promise<T> =>
+  withRemote(({ port, runtimeId }) => measured(port, runtimeId));
 
-const sendInputs: Measured = (port, runtimeId) => {
+const readPages =
+  (connections: number, total: number): Measured<Loaded> =>
+  (port, runtimeId) => {
+    const path = `/v1/runtimes/${runtimeId}/workers/ada/events?after=start&limit=100`;
+    const requests = Array.from({ length: connections }, () => get(path, 'application/x-ndjson'));
+    return load({ port, requests, status: 200, total });
+  };
+
+const sendInputs: Measured<Loaded> = (port, runtimeId) => {
   const requests = workerIds(CONNECTIONS).map((workerId) => inputOf(workerId, runtimeId));
   return load({ port, requests, status: 200, total: INPUTS });
 };
-
-const through = (measured: Measured): Promise<Loaded> =>
-  withRemote((remote) => withHop(remote, (port) => measured(port, remote.runtimeId)));
-const direct = (measured: Measured): Promise<Loaded> =>
-  withRemote(({ port, runtimeId }) => measured(port, runtimeId));
 
 /** Measures pages of a remote runtime through a registry. The hop is a second server for each byte. */
 export const pagesThroughRegistry: Bench = {
@@ -71,8 +82,8 @@ export const pagesThroughRegistry: Bench = {
   unit: 'pages/s',
   better: 'more',
   goal: 0.45,
-  floor: async () => (await direct(readPages)).perSecond,
-  figure: async () => (await through(readPages)).perSecond,
+  floor: async () => (await direct(readPages(CONNECTIONS, PAGES))).perSecond,
+  figure: async () => (await through(readPages(CONNECTIONS, PAGES))).perSecond,
 };
 
 /** Measures inputs of a remote runtime through a registry. */
@@ -84,4 +95,76 @@ export const inputsThroughRegistry: Bench = {
   goal: 0.9,
   floor: async () => (await direct(sendInputs)).perSecond,
   figure: async () => (await through(sendInputs)).perSecond,
+};
+
+/** Measures the time that the hop adds to a page, one page after the other. */
+export const addedByRegistry: Bench = {
+  id: 'B13l',
+  what: 'p50 that a registry adds to a page of 100 events of a remote runtime, one page at a time, vs 0.6 ms',
+  unit: 'ms',
+  better: 'less',
+  goal: 1,
+  floor: async () => 0.6,
+  figure: async () => {
+    const measured = readPages(1, 1_000);
+    return withRemote((remote) =>
+      withHop(remote, async (port) => {
+        const far = await measured(port, remote.runtimeId);
+        const near = await measured(remote.port, remote.runtimeId);
+        return far.p50Ms - near.p50Ms;
+      }),
+    );
+  },
+};
+
+/** Measures one reader of a long log through a registry. */
+const catchUpThrough = (
+  id: string,
+  transport: string,
+  goal: number,
+  upgrade: (runtime: string) => string | null,
+  ask: (runtime: string) => string,
+): Bench => ({
+  id,
+  what: `catching up on 200k stored events of a remote runtime over ${transport} through a registry, vs direct`,
+  unit: 'events/s',
+  better: 'more',
+  goal,
+  floor: async () =>
+    withStore(await longLog(), ({ port, runtimeId }) =>
+      measureCatchUp(port, upgrade(runtimeId), ask(runtimeId)),
+    ),
+  figure: async () =>
+    withStore(await longLog(), (remote) =>
+      withHop(remote, (port) => measureCatchUp(port, upgrade(remote.runtimeId), ask(remote.runtimeId))),
+    ),
+});
+
+export const sseThroughRegistry = catchUpThrough('B13s', 'SSE', 0.8, () => null, streamOf);
+export const webSocketThroughRegistry = catchUpThrough('B13w', 'WebSocket', 0.5, upgradeTo, () => SUBSCRIBE);
+
+const STALLED = 100;
+
+/** Measures how much the memory of a registry grows for streams whose clients read nothing. */
+export const stalledThroughRegistry: Bench = {
+  id: 'B13m',
+  what: `memory of a registry for each of ${STALLED} streams of 200k events that are not read, vs 160 KiB`,
+  unit: 'bytes',
+  better: 'less',
+  goal: 1,
+  pairs: 1,
+  floor: async () => 163_840,
+  figure: async () =>
+    withStore(await longLog(), (remote) =>
+      withHop(remote, async (port) => {
+        const plan = { port, upgrade: null, ask: streamOf(remote.runtimeId), until: 'nothing' } as const;
+        const before = heldBytes();
+        const readers = await ReaderProcess.start({ ...plan, count: STALLED });
+        // by then every buffer on the way is full: one reader has the whole log of its stream
+        await measureCatchUp(port, null, plan.ask);
+        const growth = heldBytes() - before;
+        await readers.stop();
+        return Math.max(1, growth / STALLED);
+      }),
+    ),
 };

@@ -18,6 +18,7 @@ export interface Load {
 /** The result of a measurement. */
 export interface Loaded {
   readonly perSecond: number;
+  readonly p50Ms: number;
   readonly p95Ms: number;
 }
 
@@ -71,8 +72,6 @@ const work = async (request: string): Promise<void> => {
 await Promise.all(requests.map(work));
 const seconds = (performance.now() - startedAt) / 1_000;
 durations.sort((a, b) => a - b);
-const loaded: Loaded = {
-  perSecond: total / seconds,
-  p95Ms: durations[Math.floor(durations.length * 0.95)] ?? 0,
-};
+const percentile = (share: number): number => durations[Math.floor(durations.length * share)] ?? 0;
+const loaded: Loaded = { perSecond: total / seconds, p50Ms: percentile(0.5), p95Ms: percentile(0.95) };
 process.stdout.write(JSON.stringify(loaded));

@@ -10,7 +10,7 @@ import { fsStore } from '@worker-runtime/plugin-fs-store';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
 import { type Bench, perSecond } from './measurement.ts';
-import { maskedMessage, ReaderProcess, UPGRADE } from './reader-process.ts';
+import { maskedMessage, ReaderProcess, streamOf, upgradeTo } from './reader-process.ts';
 import { inScratch } from './scratch.ts';
 import { MESSAGE, TEXT } from './workload.ts';
 
@@ -144,7 +144,7 @@ export const fanOut: Bench = {
     const readers = await ReaderProcess.start({
       port,
       count: SUBSCRIBERS,
-      upgrade: UPGRADE,
+      upgrade: upgradeTo('self'),
       ask,
       until: 'rounds',
     });
@@ -164,7 +164,9 @@ export const fanOut: Bench = {
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
-const heldBytes = (): number => {
+
+/** Returns the size of all objects of this process, and of the buffers that they hold. */
+export const heldBytes = (): number => {
   collect();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
@@ -189,7 +191,7 @@ export const stalled: Bench = {
       const readers = await ReaderProcess.start({
         port,
         count: SUBSCRIBERS,
-        upgrade: UPGRADE,
+        upgrade: upgradeTo('self'),
         ask,
         until: 'nothing',
       });
@@ -214,7 +216,13 @@ export const stalled: Bench = {
 
 const BEHIND_EVENTS = 200_000;
 const END = '"type":"worker.stopped"';
-let longLog: Promise<string> | null = null;
+let made: Promise<string> | null = null;
+
+/** Returns the folder of a store in which the Worker `ada`, which is stopped, has a long log. */
+export const longLog = (): Promise<string> => {
+  made ??= makeLongLog();
+  return made;
+};
 
 /** Creates a store with one long log. */
 const makeLongLog = async (): Promise<string> => {
@@ -248,20 +256,14 @@ const longestIn = async (dir: string): Promise<string> => {
 };
 
 /** Measures one subscriber that reads a whole log in frames. */
-const catchUpOver = (
-  id: string,
-  transport: string,
-  upgrade: string | null,
-  ask: (port: number) => string,
-): Bench => ({
+const catchUpOver = (id: string, transport: string, upgrade: string | null, ask: string): Bench => ({
   id,
   what: `catching up on ${BEHIND_EVENTS / 1_000}k stored events over ${transport}, vs asynchronous file reads written to a socket in frames`,
   unit: 'events/s',
   better: 'more',
   goal: 0.5,
   async floor() {
-    longLog ??= makeLongLog();
-    const path = await longestIn(await longLog);
+    const path = await longestIn(await longLog());
     const server = createServer((socket) => {
       socket.on('error', () => {});
       socket.once('data', () => {
@@ -284,28 +286,22 @@ const catchUpOver = (
     return rate;
   },
   async figure() {
-    longLog ??= makeLongLog();
-    const { runtime, port } = await startServedWorker(fsStore({ dir: await longLog }));
-    const rate = await measureCatchUp(port, upgrade, ask(port));
+    const { runtime, port } = await startServedWorker(fsStore({ dir: await longLog() }));
+    const rate = await measureCatchUp(port, upgrade, ask);
     await runtime.stop({ deadlineMs: 500 });
     return rate;
   },
 });
 
-export const catchUpOverWebSocket = catchUpOver('B11', 'WebSocket', UPGRADE, () =>
-  maskedMessage({ op: 'subscribe', worker: 'ada', after: 'start' }),
-);
+/** The request of a subscriber for all events of the Worker `ada`. */
+export const SUBSCRIBE = maskedMessage({ op: 'subscribe', worker: 'ada', after: 'start' });
 
-export const catchUpOverSse = catchUpOver('B11s', 'SSE', null, (port) =>
-  [
-    'GET /v1/runtimes/self/workers/ada/events?after=start HTTP/1.1',
-    `host: 127.0.0.1:${port}`,
-    'accept: text/event-stream',
-    '\r\n',
-  ].join('\r\n'),
-);
+export const catchUpOverWebSocket = catchUpOver('B11', 'WebSocket', upgradeTo('self'), SUBSCRIBE);
 
-const measureCatchUp = async (port: number, upgrade: string | null, ask: string): Promise<number> => {
+export const catchUpOverSse = catchUpOver('B11s', 'SSE', null, streamOf('self'));
+
+/** Measures one reader that has the long log sent to it. Returns the events per second. */
+export const measureCatchUp = async (port: number, upgrade: string | null, ask: string): Promise<number> => {
   const readers = await ReaderProcess.start({ port, count: 1, upgrade, ask, until: { end: END } });
   const rate = await perSecond(BEHIND_EVENTS, () => readers.done());
   await readers.stop();

@@ -2,17 +2,27 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { ReadersPlan } from './readers.ts';
 
-/** The request that opens a WebSocket. */
-export const UPGRADE = [
-  'GET /v1/runtimes/self/stream HTTP/1.1',
-  'host: localhost',
-  'connection: Upgrade',
-  'upgrade: websocket',
-  'sec-websocket-version: 13',
-  'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==',
-  'sec-websocket-protocol: worker-runtime.v1',
-  '\r\n',
-].join('\r\n');
+/** The request that opens a WebSocket to a runtime. */
+export const upgradeTo = (runtime: string): string =>
+  [
+    `GET /v1/runtimes/${runtime}/stream HTTP/1.1`,
+    'host: localhost',
+    'connection: Upgrade',
+    'upgrade: websocket',
+    'sec-websocket-version: 13',
+    'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==',
+    'sec-websocket-protocol: worker-runtime.v1',
+    '\r\n',
+  ].join('\r\n');
+
+/** The request for all events of the Worker `ada` as a stream of server-sent events. */
+export const streamOf = (runtime: string): string =>
+  [
+    `GET /v1/runtimes/${runtime}/workers/ada/events?after=start HTTP/1.1`,
+    'host: localhost',
+    'accept: text/event-stream',
+    '\r\n',
+  ].join('\r\n');
 
 /** Returns the WebSocket frame of a message from a client as latin1 text, masked with zeros. */
 export const maskedMessage = (message: object): string => {

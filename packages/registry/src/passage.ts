@@ -1,29 +1,56 @@
 import {
-  type Agent,
   type ClientRequest,
   request as httpRequest,
   type IncomingHttpHeaders,
   type IncomingMessage,
-  type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { RuntimeError } from '@worker-runtime/core';
 import { covers, isPermission } from '@worker-runtime/core/scope';
+import { Client, type Dispatcher, Pool } from 'undici';
 import { refusedBy } from './refusal.ts';
 
 /** The way to a remote runtime for one request. */
 export interface Passage {
-  /** The address of the runtime: `https://host/v1/runtimes/{id}`. */
-  readonly base: string;
-  /** Keeps connections; false opens a new one for the request. */
-  readonly agent: Agent | false;
+  readonly connections: Connections;
+  /** The path of the runtime at its address: `/v1/runtimes/{id}`. */
+  readonly path: string;
   /** The `Authorization` header; null sends none. */
   readonly authorization: string | null;
   readonly runtimeId: string;
   /** Called with the head of an answer that is passed on, before its first byte. */
   readonly answered: (isStream: boolean) => void;
+}
+
+/** The connections to one address. Those that are kept are closed before the other side closes them. */
+export class Connections {
+  readonly origin: string;
+  readonly #pool: Pool;
+
+  constructor(origin: string) {
+    this.origin = origin;
+    this.#pool = new Pool(origin, OPTIONS);
+  }
+
+  /** Sends a request on a kept connection. */
+  send(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#pool.dispatch(request, handler);
+  }
+
+  /** Sends a request on a connection of its own. */
+  sendAlone(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    const client = new Client(this.origin, OPTIONS);
+    client.dispatch(request, handler);
+    // closed once the request has ended
+    client.close(() => {});
+  }
+
+  close(): void {
+    this.#pool.destroy(() => {});
+  }
 }
 
 /** Closes the connection after the answer if the rest of the body will not be read: the next request would wait behind it. */
@@ -57,6 +84,17 @@ const ENDING_MS = 60_000;
 const SILENCE_MS = 60_000;
 /** The largest refusal that is read before it is passed on. */
 const MAX_REFUSAL_BYTES = 65_536;
+/** A body of at most this size is sent together with the head of its request, in one write. */
+const SMALL_BODY_BYTES = 16_384;
+/** A kept connection is closed when it was not used for this time, or earlier if the runtime says so. */
+const IDLE_MS = 30_000;
+
+const OPTIONS = {
+  connect: { timeout: CONNECT_MS },
+  keepAliveTimeout: IDLE_MS,
+  keepAliveMaxTimeout: IDLE_MS,
+  bodyTimeout: SILENCE_MS,
+} as const satisfies Client.Options;
 
 const unreachable = (
   { runtimeId }: Passage,
@@ -78,7 +116,7 @@ const headersOf = (
   { authorization }: Passage,
   headers: IncomingHttpHeaders,
   requestId: string | undefined,
-): OutgoingHttpHeaders => {
+): Record<string, string | string[]> => {
   const passed: Record<string, string | string[]> = {};
   for (const name of REQUEST_HEADERS) if (headers[name] !== undefined) passed[name] = headers[name];
   if (requestId !== undefined) passed['x-request-id'] = requestId;
@@ -91,55 +129,6 @@ const headLimitOf = ({ headers, method, url = '' }: IncomingMessage): number => 
   const waited = Number(/(?:^|[,;\s])wait=(\d{1,6})/.exec(String(headers.prefer ?? ''))?.[1] ?? 0) * 1_000;
   const ending = method === 'POST' && /\/(stop|cancel)$/.test(url.split('?', 1)[0] as string) ? ENDING_MS : 0;
   return HEAD_MS + waited + ending;
-};
-
-/** A request to the runtime whose connection and answer have time limits. */
-const send = (
-  { base, agent }: Passage,
-  path: string,
-  method: string,
-  headers: OutgoingHttpHeaders,
-  headMs: number,
-): ClientRequest => {
-  const isSecure = base.startsWith('https:');
-  const sent = (isSecure ? httpsRequest : httpRequest)(`${base}${path}`, { method, headers, agent });
-  const limit = setTimeout(() => sent.destroy(new Error('no answer in time')), headMs);
-  let connecting: NodeJS.Timeout | undefined;
-  sent.once('socket', (socket) => {
-    // most requests use a kept connection
-    if (!socket.connecting) return;
-    connecting = setTimeout(() => sent.destroy(new Error('no connection in time')), CONNECT_MS);
-    socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
-  });
-  const over = (): void => {
-    clearTimeout(limit);
-    clearTimeout(connecting);
-  };
-  sent
-    .once('response', over)
-    .once('upgrade', over)
-    .once('close', over)
-    .on('error', () => {});
-  return sent;
-};
-
-/** Waits for the head of the answer. @throws the error of the connection */
-const headOf = (sent: ClientRequest): Promise<IncomingMessage> =>
-  new Promise((resolve, reject) => {
-    sent.once('response', resolve);
-    sent.once('error', reject);
-    sent.once('close', () => reject(new Error('the connection was closed')));
-  });
-
-const readRefusal = async (answer: IncomingMessage): Promise<Buffer | null> => {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of answer as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > MAX_REFUSAL_BYTES) return null;
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
 };
 
 /** True if a refusal of the runtime is about our credentials, and not about those of the caller, which the server has checked. */
@@ -157,6 +146,144 @@ const isAboutUs = (status: number, body: Buffer | null): boolean => {
   }
 };
 
+/** The failure of a request without an answer. */
+class Unanswered extends Error {
+  /** True if the runtime may have received the request. */
+  readonly isSent: boolean;
+
+  constructor(isSent: boolean, cause: unknown) {
+    super('the request failed', { cause });
+    this.isSent = isSent;
+  }
+
+  /** True if the connection was closed, as a kept one may be by the runtime just before its next use. */
+  get isClosed(): boolean {
+    return ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(String(Object(this.cause).code));
+  }
+}
+
+/** Writes the answer of the runtime to the response, piece by piece. */
+class PassedAnswer implements Dispatcher.DispatchHandler {
+  readonly #passage: Passage;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #resolve: (status: number) => void;
+  readonly #reject: (error: Error) => void;
+  #controller: Dispatcher.DispatchController | null = null;
+  #status: number | null = null;
+  #refusal: Buffer[] | null = null;
+  #refusalBytes = 0;
+
+  constructor(
+    passage: Passage,
+    request: IncomingMessage,
+    response: ServerResponse,
+    resolve: (status: number) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#passage = passage;
+    this.#request = request;
+    this.#response = response;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    response.once('close', this.#left);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#response.destroyed) this.#left();
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
+    if (status < 200) return;
+    this.#status = status;
+    const { answered } = this.#passage;
+    if (status === 401 || status === 403) {
+      this.#refusal = [];
+      this.#headers = headers;
+      return;
+    }
+    const type = headers['content-type'];
+    answered(type?.startsWith('text/event-stream') ?? false);
+    this.#writeHead(status, headers);
+    // the head of a stream goes out before its first event; that of a page goes out with its first bytes
+    if (headers['content-length'] === undefined) this.#response.flushHeaders();
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    if (this.#refusal !== null) {
+      this.#refusalBytes += piece.length;
+      if (this.#refusalBytes <= MAX_REFUSAL_BYTES) this.#refusal.push(piece);
+      else controller.abort(new Error('the refusal is too long'));
+    } else if (!this.#response.write(piece)) {
+      controller.pause();
+      this.#response.once('drain', () => controller.resume());
+    }
+  }
+
+  onResponseEnd(): void {
+    const status = this.#status ?? 502;
+    if (this.#refusal === null) this.#response.end();
+    else if (!this.#passRefusal(status, Buffer.concat(this.#refusal))) return;
+    this.#over();
+    this.#resolve(status);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#over();
+    if (this.#status === null) this.#reject(new Unanswered(this.#controller !== null, error));
+    else if (this.#refusal !== null) this.#passRefusal(this.#status, null);
+    else {
+      // an answer that breaks off breaks off for the client too, which resumes a stream after its cursor
+      this.#response.destroy();
+      this.#resolve(this.#status);
+    }
+  }
+
+  readonly #left = (): void => this.#controller?.abort(new Error('the client has left'));
+  #headers: IncomingHttpHeaders = {};
+
+  #over(): void {
+    this.#response.off('close', this.#left);
+  }
+
+  #writeHead(status: number, headers: IncomingHttpHeaders): void {
+    for (const [name, value] of Object.entries(headers))
+      if (value !== undefined && ANSWER_HEADERS.test(name)) this.#response.setHeader(name, value);
+    closeAfterBody(this.#request, this.#response);
+    this.#response.writeHead(status);
+  }
+
+  /** Passes a refusal on, and returns true, unless it is about our credentials: then the request is rejected. */
+  #passRefusal(status: number, body: Buffer | null): boolean {
+    if (isAboutUs(status, body)) {
+      closeAfterBody(this.#request, this.#response);
+      this.#over();
+      this.#reject(refusedBy(this.#passage.runtimeId, this.#headers.date));
+      return false;
+    }
+    this.#passage.answered(false);
+    this.#writeHead(status, this.#headers);
+    this.#response.end(body);
+    return true;
+  }
+}
+
+/** Reads a small body. @throws Unanswered the client left before its end */
+const readBody = async (request: IncomingMessage): Promise<Buffer> => {
+  const pieces: Buffer[] = [];
+  try {
+    for await (const piece of request as AsyncIterable<Buffer>) pieces.push(piece);
+  } catch (error) {
+    throw new Unanswered(false, error);
+  }
+  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
+};
+
 /**
  * Passes a request to the runtime and its answer back, byte by byte. Resolves with the status when the answer has ended, also
  * if the client left before its end.
@@ -170,91 +297,50 @@ export const passRequest = async (
 ): Promise<number> => {
   const { method = 'GET', headers } = request;
   const requestId = response.getHeader('x-request-id') as string | undefined;
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  const attempt = async (agent: Agent | false): Promise<IncomingMessage> => {
-    const sent = send(
-      { ...passage, agent },
-      restOf(request),
-      method,
-      headersOf(passage, headers, requestId),
-      headLimitOf(request),
+  const length = headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : null;
+  const isSmall = length !== null && length <= SMALL_BODY_BYTES;
+  const attempt = (send: Connections['send'], small: Buffer | null): Promise<number> =>
+    new Promise((resolve, reject) =>
+      send(
+        {
+          path: passage.path + restOf(request),
+          method: method as Dispatcher.HttpMethod,
+          headers: headersOf(passage, headers, requestId),
+          // a stream of its own, because a body that the runtime does not take is destroyed, and a request with its connection
+          body: isSmall ? small : request.pipe(new PassThrough()),
+          headersTimeout: headLimitOf(request),
+        },
+        new PassedAnswer(passage, request, response, resolve, reject),
+      ),
     );
-    const left = (): void => void sent.destroy();
-    response.once('close', left);
-    sent.once('close', () => response.off('close', left));
-    if (hasBody) request.pipe(sent);
-    else sent.end();
-    try {
-      const answer = await headOf(sent);
-      // from here on the end of the response ends the answer
-      response.off('close', left);
-      return answer;
-    } catch (error) {
-      throw Object.assign(new Error('the request failed', { cause: error }), {
-        // a kept connection may have been closed by the runtime just before its next use
-        isStale: sent.reusedSocket && !hasBody && (error as NodeJS.ErrnoException).code === 'ECONNRESET',
-        isSent: sent.socket !== null && !sent.socket.connecting && sent.socket.bytesWritten > 0,
-      });
-    }
-  };
-  const isRepeatable =
-    method === 'GET' || method === 'HEAD' || (headers['idempotency-key'] !== undefined && !hasBody);
-  let answer: IncomingMessage;
+  const isRead = method === 'GET' || method === 'HEAD';
+  const isRepeatable = isSmall && (isRead || headers['idempotency-key'] !== undefined);
+  const { connections } = passage;
   try {
-    answer = await attempt(passage.agent).catch((error: { readonly isStale: boolean }) => {
+    const small = isSmall && length > 0 ? await readBody(request) : null;
+    return await attempt((...sent) => connections.send(...sent), small).catch((error: unknown) => {
+      const isStale = error instanceof Unanswered && error.isClosed;
       // with a new connection: the other kept ones were probably closed along with this one
-      if (error.isStale && isRepeatable && !response.destroyed) return attempt(false);
+      if (isStale && isRepeatable && !response.destroyed)
+        return attempt((...sent) => connections.sendAlone(...sent), small);
       throw error;
     });
   } catch (error) {
-    const { isSent, cause } = error as { readonly isSent: boolean; readonly cause: unknown };
+    if (!(error instanceof Unanswered)) throw error;
     closeAfterBody(request, response);
-    throw isSent && method !== 'GET' && method !== 'HEAD'
+    throw error.isSent && !isRead
       ? unreachable(
           passage,
           'The runtime did not answer, and may have executed the request',
           'maybeDone',
-          cause,
+          error.cause,
         )
-      : unreachable(passage, 'The runtime cannot be reached', 'notSent', cause);
+      : unreachable(passage, 'The runtime cannot be reached', 'notSent', error.cause);
   }
-  return passAnswer(passage, request, answer, response);
 };
 
-const passAnswer = async (
-  passage: Passage,
-  request: IncomingMessage,
-  answer: IncomingMessage,
-  response: ServerResponse,
-): Promise<number> => {
-  const status = answer.statusCode ?? 502;
-  let refusal: Buffer | null = null;
-  if (status === 401 || status === 403) {
-    refusal = await readRefusal(answer);
-    if (isAboutUs(status, refusal)) {
-      answer.destroy();
-      closeAfterBody(request, response);
-      throw refusedBy(passage.runtimeId, answer.headers.date);
-    }
-  }
-  passage.answered(answer.headers['content-type']?.startsWith('text/event-stream') ?? false);
-  for (const [name, value] of Object.entries(answer.headers))
-    if (value !== undefined && ANSWER_HEADERS.test(name)) response.setHeader(name, value);
-  closeAfterBody(request, response);
-  response.writeHead(status);
-  if (refusal !== null) {
-    response.end(refusal);
-    return status;
-  }
-  // the head of a stream goes out before its first event; that of a page goes out with its first bytes
-  if (answer.headers['content-length'] === undefined) response.flushHeaders();
-  answer.setTimeout(SILENCE_MS, () => answer.destroy());
-  await passBody(answer, response);
-  return status;
-};
-
-/** Passes a body until its end. One that breaks off breaks off for the client too, which resumes a stream after its cursor. */
-const passBody = (answer: IncomingMessage, to: Socket | ServerResponse): Promise<void> =>
+/** Passes the body of a refused upgrade until its end. */
+const passBody = (answer: IncomingMessage, to: Socket): Promise<void> =>
   new Promise((resolve) => {
     const over = (): void => {
       answer.destroy();
@@ -268,6 +354,33 @@ const passBody = (answer: IncomingMessage, to: Socket | ServerResponse): Promise
     to.once('close', over);
     answer.pipe(to);
   });
+
+/**
+ * Sends an upgrade. It takes Node's client, because that of `undici` hides the answer of a runtime that refuses.
+ */
+const sendUpgrade = (
+  { connections: { origin }, path }: Passage,
+  rest: string,
+  headers: Record<string, string | string[]>,
+): ClientRequest => {
+  const isSecure = origin.startsWith('https:');
+  const sent = (isSecure ? httpsRequest : httpRequest)(`${origin}${path}${rest}`, { headers, agent: false });
+  const limit = setTimeout(() => sent.destroy(new Error('no answer in time')), HEAD_MS);
+  const connecting = setTimeout(() => sent.destroy(new Error('no connection in time')), CONNECT_MS);
+  const over = (): void => {
+    clearTimeout(limit);
+    clearTimeout(connecting);
+  };
+  sent.once('socket', (socket) =>
+    socket.once(isSecure ? 'secureConnect' : 'connect', () => clearTimeout(connecting)),
+  );
+  sent
+    .once('response', over)
+    .once('upgrade', over)
+    .once('close', over)
+    .on('error', () => {});
+  return sent;
+};
 
 /** Returns the offered subprotocols without tokens of the caller. */
 const protocolsOf = (headers: IncomingHttpHeaders): string | undefined =>
@@ -295,14 +408,10 @@ export const passSocket = async (
   };
   for (const name of UPGRADE_HEADERS) if (headers[name] !== undefined) upgrade[name] = headers[name];
   if (protocols) upgrade['sec-websocket-protocol'] = protocols;
-  const sent = send(
-    // an upgraded connection is not returned to the agent
-    passage,
-    restOf(request),
-    'GET',
-    { ...headersOf(passage, headers, undefined), ...upgrade },
-    HEAD_MS,
-  );
+  const sent = sendUpgrade(passage, restOf(request), {
+    ...headersOf(passage, headers, undefined),
+    ...upgrade,
+  });
   const left = (): void => void sent.destroy();
   socket.once('close', left);
   sent.end();

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
-import { Agent as TlsAgent } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
 import { type Logger, RuntimeError, type RuntimeSummary } from '@worker-runtime/core';
 import type { RuntimeEntry, RuntimeState } from '@worker-runtime/core/plugin-kit';
 import { type Scope, UNLIMITED } from '@worker-runtime/core/scope';
 import type { Caller } from './identity.ts';
-import { type Passage, passRequest, passSocket } from './passage.ts';
+import { Connections, type Passage, passRequest, passSocket } from './passage.ts';
 import { refusedBy } from './refusal.ts';
 import type { RemoteSource } from './source.ts';
 import { type Outcome, Traffic } from './traffic.ts';
@@ -15,8 +14,6 @@ import { type Outcome, Traffic } from './traffic.ts';
 /** The version of the wire that this package passes on. */
 const PROTOCOL = 1;
 const PROBE_MS = 10_000;
-/** A kept connection is closed before the runtime closes it. */
-const IDLE_MS = 30_000;
 
 type Failure = NonNullable<RuntimeEntry['error']>;
 
@@ -71,8 +68,8 @@ export class Remote {
   readonly source: RemoteSource;
   readonly traffic = new Traffic();
   readonly #host: RemoteHost;
-  readonly #agent: Agent;
-  readonly #base: string;
+  readonly #connections: Connections;
+  readonly #path: string;
   #runtimeId: string | null;
   #state: RuntimeState = 'unreachable';
   #since = new Date().toISOString();
@@ -85,10 +82,9 @@ export class Remote {
     this.source = source;
     this.#host = host;
     this.#runtimeId = source.runtimeId ?? null;
-    const { origin, pathname, protocol } = new URL(source.url);
-    this.#base = `${origin}${pathname.replace(/\/$/, '')}`;
-    const options = { keepAlive: true, timeout: IDLE_MS };
-    this.#agent = protocol === 'https:' ? new TlsAgent(options) : new Agent(options);
+    const { origin, pathname } = new URL(source.url);
+    this.#path = pathname.replace(/\/$/, '');
+    this.#connections = new Connections(origin);
   }
 
   get name(): string {
@@ -167,7 +163,7 @@ export class Remote {
   client(caller: Caller, timeoutMs?: number): RuntimeClient {
     const runtime = this.#runtimeId ?? 'self';
     return runtimeClient({
-      url: this.#base,
+      url: this.#connections.origin + this.#path,
       runtime,
       webSocket: null,
       ...(timeoutMs !== undefined && { timeoutMs }),
@@ -208,7 +204,7 @@ export class Remote {
   close(): void {
     this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#agent.destroy();
+    this.#connections.close();
   }
 
   /** Passes a request on and measures it. A failure changes the state, unless the client has left. */
@@ -238,8 +234,8 @@ export class Remote {
     const { runtimeId } = this;
     return {
       answered,
-      base: `${this.#base}/v1/runtimes/${runtimeId}`,
-      agent: this.#agent,
+      connections: this.#connections,
+      path: `${this.#path}/v1/runtimes/${runtimeId}`,
       authorization: await this.#authorization(runtimeId, caller),
       runtimeId,
     };
