@@ -307,7 +307,7 @@ export class AcpSession implements EngineSession, AgentListener {
     if (options.length === 0) return CANCELLED;
     const option =
       (this.#agent.permission === 'allow' ? automaticOption(options) : undefined) ??
-      (await this.#asked(prompt, described, options));
+      (await this.#asked(prompt, toolCall.id, described, options));
     if (!option) return CANCELLED;
     if (option.kind === null || option.kind.startsWith('allow')) prompt.calls.permitted(toolCall.id);
     return select(option);
@@ -316,11 +316,12 @@ export class AcpSession implements EngineSession, AgentListener {
   /** Asks people for a permission. Returns the option that they chose. */
   async #asked(
     { run, queue, updates, calls }: AgentPrompt,
+    id: string,
     { call, prompt }: ReturnType<AgentCalls['describe']>,
     options: PermissionRequest['options'],
   ): Promise<PermissionRequest['options'][number] | undefined> {
-    // The call has to be in the log before the request that is about it.
-    queue.push(...updates.endMessage(), ...calls.flush());
+    // The call has to be in the log before the request that is about it. The inputs of other calls may not be known yet.
+    queue.push(...updates.endMessage(), ...calls.report(id));
     await queue.committed();
     const byId = optionsById(options, this.#redactor);
     const answer = await run.ask({

@@ -314,6 +314,40 @@ test('the content of a permission request is shown in it, and is not the output 
   t.deepEqual((await scene.transcript(workerId)).slice(-2), ['call rm {}', 'result "removed"']);
 });
 
+test('a permission request does not record other calls, whose input may not be known yet', async (t) => {
+  const scene = await AgentScene.open(t);
+  const workerId = await scene.create();
+  const begun = { sessionUpdate: 'tool_call', status: 'pending', title: 'Fetch', rawInput: {} };
+  const known = { sessionUpdate: 'tool_call_update' };
+  const ofY = { ...known, toolCallId: 'y', title: 'Fetch b', rawInput: { url: 'b' } };
+  const first = [...['x', 'y', 'z'].map((toolCallId) => ({ ...begun, toolCallId })), ofY];
+  const then = [
+    { ...known, toolCallId: 'x', title: 'Fetch a', rawInput: { url: 'a' } },
+    { ...known, toolCallId: 'y', status: 'completed', rawOutput: 'B' },
+    { ...known, toolCallId: 'z', title: 'Fetch c', rawInput: { url: 'c' } },
+    { ...known, toolCallId: 'x', status: 'completed', rawOutput: 'A' },
+    { ...known, toolCallId: 'z', status: 'completed', rawOutput: 'C' },
+  ];
+  const asked = await scene.asked(
+    workerId,
+    `request ${JSON.stringify({ first, toolCall: { toolCallId: 'y' }, options: [once, reject], then })}`,
+  );
+  await scene.runtime.respond(workerId, asked.requestId, { decision: 'Allow' });
+  t.is((await scene.ended(workerId, asked.runId)).outcome, 'completed');
+  const calls = (await scene.log(workerId)).flatMap(({ type, data }) =>
+    type === 'tool.called' ? [data] : [],
+  );
+  t.is(calls[0]?.call, asked.call ?? undefined);
+  t.deepEqual(
+    calls.map(({ title, input }) => [title, input]),
+    [
+      ['Fetch b', { url: 'b' }],
+      ['Fetch a', { url: 'a' }],
+      ['Fetch c', { url: 'c' }],
+    ],
+  );
+});
+
 for (const [answer, then, error] of [
   ['Reject', [], 'The call was not permitted'],
   ['Reject', [call({ status: 'failed' })], 'The call was not permitted'],
