@@ -303,16 +303,20 @@ const once = { optionId: 'yes', name: 'Allow', kind: 'allow_once' };
 const always = { optionId: 'ever', name: 'Always', kind: 'allow_always' };
 const reject = { optionId: 'no', name: 'Reject', kind: 'reject_once' };
 
-test('the content of a permission request is shown in it, and is not the output of the call', async (t) => {
-  const scene = await AgentScene.open(t);
-  const workerId = await scene.create();
-  const input = request([once, reject], [ended({ rawOutput: 'removed' })]);
-  const { requestId, runId, prompt } = await scene.asked(workerId, input);
-  t.is(prompt, 'rm\nbecause of the dust');
-  await scene.runtime.respond(workerId, requestId, { decision: 'Allow' });
-  t.is((await scene.ended(workerId, runId)).outcome, 'completed');
-  t.deepEqual((await scene.transcript(workerId)).slice(-2), ['call rm {}', 'result "removed"']);
-});
+for (const [end, result] of [
+  [{ rawOutput: 'removed' }, 'result "removed"'],
+  [{}, 'result ""'],
+  [{ status: 'failed' }, 'error The tool failed'],
+] as const)
+  test(`the content of a permission request is shown in it, and is not the output of the call: ${result}`, async (t) => {
+    const scene = await AgentScene.open(t);
+    const workerId = await scene.create();
+    const { requestId, runId, prompt } = await scene.asked(workerId, request([once, reject], [ended(end)]));
+    t.is(prompt, 'rm\nbecause of the dust');
+    await scene.runtime.respond(workerId, requestId, { decision: 'Allow' });
+    t.is((await scene.ended(workerId, runId)).outcome, 'completed');
+    t.deepEqual((await scene.transcript(workerId)).slice(-2), ['call rm {}', result]);
+  });
 
 test('a permission request does not record other calls, whose input may not be known yet', async (t) => {
   const scene = await AgentScene.open(t);
