@@ -147,6 +147,15 @@ for (const [title, sent, result] of [
     'result "hi"',
   ],
   [
+    'empty content replaces content that described the input',
+    [
+      call({ content: [{ type: 'content', content: { type: 'text', text: 'in the folder a' } }] }),
+      call({ content: [{ type: 'content', content: { type: 'text', text: 'for two minutes' } }] }),
+      ended({ content: [] }),
+    ],
+    'result ""',
+  ],
+  [
     'content stays if nothing replaces it',
     [call({ content: [{ type: 'content', content: { type: 'text', text: 'hi' } }] }), ended({})],
     'result "hi"',
