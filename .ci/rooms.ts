@@ -65,6 +65,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'defined',
       'table',
       'echo',
+      'first-process',
       'stop-signal',
     ],
     [

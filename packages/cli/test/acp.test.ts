@@ -157,6 +157,8 @@ test('a prompt during another one waits for it, and a cancel ends the older of t
   t.deepEqual(await first, { stopReason: 'cancelled' });
   await editor.receives('agent: two');
   t.deepEqual(editor.lines, ['agent: one', 'agent: two']);
+  const { body } = await request<{ status: string }>(url, 'GET', `/workers/${session}`);
+  t.is(body.status, 'running', 'the cancel of the first prompt leaves the second one alone');
   await editor.cancel(session);
   t.deepEqual(await second, { stopReason: 'cancelled' });
 });

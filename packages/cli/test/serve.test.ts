@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -16,7 +16,7 @@ import type {
   WorkerEvent,
 } from '@worker-runtime/core';
 import test from 'ava';
-import { makePlace, request, run, serve } from './program.ts';
+import { main, makePlace, request, run, serve } from './program.ts';
 
 const durable = ['--plugin', 'fs-store', '--plugin', 'echo'];
 
@@ -333,3 +333,33 @@ test('the default plugins include WebSocket streams', async (t) => {
   program.kill('SIGTERM');
   t.is((await program.ended).code, 0);
 });
+
+/** The program that runs another one as the first process of a namespace, as in a container. */
+const NAMESPACE = 'unshare';
+const FIRST = ['--user', '--map-root-user', '--pid', '--fork', '--kill-child'];
+const hasNamespaces = spawnSync(NAMESPACE, [...FIRST, 'true']).status === 0;
+
+(hasNamespaces ? test : test.skip)(
+  'a server that is the first process of its container warns that it needs an init process',
+  async (t) => {
+    const place = await makePlace(t);
+    const args = [main, '--plugin', 'echo', 'serve', '--port', '0'];
+    const first = spawn(NAMESPACE, [...FIRST, process.execPath, ...args], {
+      cwd: place,
+      env: { ...process.env, HOME: place },
+    });
+    const ended = once(first, 'close');
+    t.teardown(() => first.kill('SIGKILL'));
+    let log = '';
+    for await (const piece of first.stderr.setEncoding('utf8')) {
+      log += piece;
+      if (log.includes('docker run --init')) break;
+    }
+    t.regex(log, /"level":40.*This is process 1/);
+    first.kill('SIGKILL');
+    await ended;
+    const other = await serve(t, place, ['--plugin', 'echo']);
+    other.program.kill('SIGTERM');
+    t.notRegex((await other.program.ended).stderr, /process 1/);
+  },
+);

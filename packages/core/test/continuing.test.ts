@@ -4,6 +4,7 @@ import { engine } from '../src/contracts/engine.ts';
 import type { WorkerEvent } from '../src/contracts/event.ts';
 import type { RuntimeStore } from '../src/contracts/store.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
+import { faultyStore } from '../src/testing/faulty-store.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -215,6 +216,58 @@ test('P54: an answer counts that comes after the run has continued and before it
     await settle();
     const [other] = (await runtime.listRequests('w')).items;
     t.not(other?.requestId, open?.requestId, 'the next question is another one');
+  }
+});
+
+test('P54: an answer counts that is committed together with the continuation of the run', async (t) => {
+  const options = ['yes', 'no'] as const;
+  for (const question of [
+    { kind: 'permission', prompt: 'May I?', call: 'c', options },
+    { kind: 'question', prompt: 'Which one?', options },
+  ] as const) {
+    const inner = memoryStore();
+    const puppet = new Puppet({ capabilities: CAPABILITIES });
+    const first = makeRig({ store: inner, engines: [puppet] });
+    await first.runtime.start();
+    await first.runtime.createWorker({ ...WORKER, engine: 'puppet' });
+    await settle();
+    puppet.last().yield({ type: 'tool-call', call: 'c', name: 'n', input: {} });
+    await settle();
+    void puppet.last().run.ask(question);
+    await settle();
+    await inner.close();
+    const store = faultyStore(inner);
+    let attach = (): void => {};
+    const attaching = new Promise<void>((resolve) => {
+      attach = resolve;
+    });
+    const again = new Puppet({ capabilities: CAPABILITIES, onAttach: () => attaching });
+    const batches: (readonly WorkerEvent['type'][])[] = [];
+    const recorder = plugin('recorder', (host) =>
+      host.hooks.committed.tap(({ events }) => {
+        batches.push(events.map(({ type }) => type));
+      }),
+    );
+    const { runtime } = await startRig(t, { store, engines: [again], plugins: [recorder] });
+    await settle();
+    const [open] = (await runtime.listRequests('w')).items;
+    // while this append is held, the next decisions collect in one batch
+    const stall = store.stall('append');
+    const renamed = runtime.updateWorker('w', { displayName: 'renamed' });
+    await stall.reached;
+    attach();
+    await settle();
+    const answered = runtime.respond('w', open?.requestId ?? '', { decision: 'no' });
+    await settle();
+    stall.release('done');
+    await Promise.all([renamed, answered]);
+    await settle();
+    const together = batches.find((types) => types.includes('run.continued'));
+    t.true(together?.includes('request.resolved'));
+    const { run } = again.last();
+    t.deepEqual(run.openCalls, [{ call: 'c', request: question.kind === 'permission' ? 'open' : 'none' }]);
+    t.deepEqual(await run.ask(question), { decision: 'no', by: 'client' });
+    t.deepEqual((await runtime.listRequests('w')).items, []);
   }
 });
 

@@ -3,55 +3,29 @@ import type {
   PromptCapabilities,
   PromptResponse,
   RequestPermissionResponse,
-  StopReason,
 } from '@agentclientprotocol/sdk';
 import {
   type EngineContext,
   type EngineOutput,
   type EngineSession,
-  type FilePart,
   type Run,
   RuntimeError,
 } from '@worker-runtime/core';
-import { type DetachReason, isObject, keepFile, RedactedOutputs } from '@worker-runtime/core/plugin-kit';
-import { AgentCalls } from './agent/agent-calls.ts';
+import { type DetachReason, isObject } from '@worker-runtime/core/plugin-kit';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
 import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
 import type { AgentRedactor } from './agent/agent-redactor.ts';
-import { AgentUpdates } from './agent/agent-updates.ts';
 import { AgentUsage } from './agent/agent-usage.ts';
-import { OutputQueue } from './agent/output-queue.ts';
-import {
-  answeredOption,
-  automaticOption,
-  CANCELLED,
-  optionsById,
-  type PermissionRequest,
-  select,
-} from './agent/permission.ts';
+import { CANCELLED, type PermissionRequest } from './agent/permission.ts';
 import { Quiet } from './agent/quiet.ts';
-import { filesOf, parseUpdate, type SessionUpdate } from './agent/session-update.ts';
+import { parseUpdate } from './agent/session-update.ts';
 import { isSignInRequired, signInRequired } from './agent/sign-in.ts';
 import type { ResolvedAgent, ResolvedOptions } from './options.ts';
+import { AgentPrompt, type PromptHost } from './session/agent-prompt.ts';
 import { acceptedTypes, inputBlocks } from './session/input-blocks.ts';
 import type { OpenedSession } from './session/session-settings.ts';
 import { recapBefore } from './worker/recap.ts';
 import { recordedUsage, sessionRecord } from './worker/session-record.ts';
-
-/** The run that the agent works on, as one prompt of its protocol. */
-interface AgentPrompt {
-  readonly run: Run;
-  readonly sessionId: string;
-  readonly queue: OutputQueue;
-  readonly updates: AgentUpdates;
-  readonly calls: AgentCalls;
-  /** True when the agent has answered the prompt, or can no longer answer it. */
-  isAnswered: boolean;
-  /** The wait for the last words of the agent, after its answer. */
-  lastWords: Quiet | null;
-  /** Resolves when the runtime has taken all outputs of the run. */
-  readonly ended: Promise<void>;
-}
 
 /** An agent that has started and opened its session. */
 export interface OpenedAgent extends OpenedSession {
@@ -64,31 +38,10 @@ export interface OpenedAgent extends OpenedSession {
 /** Starts an agent for a session. @throws CONFIG_UNSUPPORTED · ENGINE_UNAVAILABLE */
 export type StartAgent = (session: AcpSession) => Promise<OpenedAgent>;
 
-/** The outputs for stop reasons that say more than that the agent has finished. */
-const STOP_OUTPUTS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
-  cancelled: { type: 'withdrawn', reason: 'The agent cancelled the run' },
-  max_tokens: {
-    type: 'notice',
-    severity: 'warning',
-    code: 'OUTPUT_LIMIT',
-    message: 'The answer is incomplete: the agent reached its output limit',
-  },
-  refusal: {
-    type: 'notice',
-    severity: 'warning',
-    code: 'REFUSED',
-    message: 'The agent refused to answer',
-  },
-};
-
-/** The most characters of a permission request to show to people. */
-const MAX_QUESTION_CHARS = 2_000;
-
 /** The most characters to keep of what an agent says between runs. */
 const MAX_LATE_CHARS = 4_000;
 
-/** The longest wait for the last words of an agent after an answer, and for the rest of a replayed session. */
-const LAST_WORDS_MS = 1_000;
+/** The longest wait for the rest of a replayed session. */
 const REPLAY_MS = 5_000;
 
 /** The time in which an input that follows a complete run starts another agent, if the agent ended with the run. */
@@ -98,8 +51,8 @@ const FOLLOWING_MS = 250;
 export class AcpSession implements EngineSession, AgentListener {
   readonly #context: EngineContext;
   readonly #options: ResolvedOptions;
-  readonly #agent: ResolvedAgent;
   readonly #redactor: AgentRedactor;
+  readonly #host: PromptHost;
   readonly #start: StartAgent;
   readonly #usage: AgentUsage;
   /** The agent; null before the first start and after the agent has ended. The next run starts another one. */
@@ -128,8 +81,8 @@ export class AcpSession implements EngineSession, AgentListener {
   ) {
     this.#context = context;
     this.#options = options;
-    this.#agent = agent;
     this.#redactor = redactor;
+    this.#host = { context, options, agent, redactor };
     this.#start = start;
     this.#usage = new AgentUsage(agent.usage);
   }
@@ -173,35 +126,19 @@ export class AcpSession implements EngineSession, AgentListener {
     if (this.#reportLoss) clearTimeout(this.#reportLoss);
     const opened = this.#opened ?? (await this.open());
     const { link, process, sessionId } = opened;
-    const queue = new OutputQueue(new RedactedOutputs(this.#redactor));
-    const calls = new AgentCalls(this.#options.toolOutputBytes, this.#redactor);
-    const updates = new AgentUpdates(calls, this.#redactor);
-    let end: () => void = () => {};
-    const ended = new Promise<void>((resolve) => {
-      end = resolve;
-    });
-    const prompt: AgentPrompt = {
-      run,
-      sessionId,
-      queue,
-      calls,
-      updates,
-      isAnswered: false,
-      lastWords: null,
-      ended,
-    };
-    const blocks = await this.#blocksOf(run, queue);
+    const prompt = new AgentPrompt(run, sessionId, this.#host);
+    const blocks = await this.#blocksOf(prompt);
     run.signal.throwIfAborted();
     this.#prompt = prompt;
     let timer: NodeJS.Timeout | null = null;
     const cancel = (): void => {
-      prompt.lastWords?.end();
+      prompt.endLastWords();
       if (prompt.isAnswered) return;
       void link.cancel(sessionId);
       // Ending the process ends this execution. The next input starts the agent again.
       timer = setTimeout(() => {
         this.#endReason = 'The agent did not stop when its run was cancelled, so its process was ended';
-        queue.push({ type: 'notice', severity: 'warning', code: 'AGENT_ENDED', message: this.#endReason });
+        prompt.push({ type: 'notice', severity: 'warning', code: 'AGENT_ENDED', message: this.#endReason });
         void process.close(this.#options.exitMs);
       }, this.#options.cancelMs);
     };
@@ -212,13 +149,12 @@ export class AcpSession implements EngineSession, AgentListener {
     );
     try {
       // An agent that has exited is reported as lost as soon as its outputs are committed.
-      return yield* queue.batches(() => !this.#isDetached);
+      return yield* prompt.batches(() => !this.#isDetached);
     } finally {
       if (timer) clearTimeout(timer);
       run.signal.removeEventListener('abort', cancel);
       if (this.#prompt === prompt) this.#prompt = null;
-      prompt.lastWords?.end();
-      end();
+      prompt.end();
       if (!prompt.isAnswered && !this.#isDetached) await this.#cancelPrompt(opened, prompt, answered);
     }
   }
@@ -269,92 +205,36 @@ export class AcpSession implements EngineSession, AgentListener {
       this.#lateWords = ((this.#lateWords ?? '') + text).slice(0, MAX_LATE_CHARS);
       return;
     }
-    prompt.lastWords?.heard();
-    try {
-      const files = await this.#stored(prompt, parsed);
-      prompt.queue.push(...prompt.updates.translate(parsed, files));
-    } catch (error) {
-      prompt.queue.fail(error);
-    }
-  }
-
-  /** Stores the files of an update, so that the log can name them. */
-  async #stored({ queue, lastWords }: AgentPrompt, update: SessionUpdate): Promise<readonly FilePart[]> {
-    const files: FilePart[] = [];
-    for (const file of filesOf(update)) {
-      const kept = await keepFile(this.#context, file);
-      if (kept.type === 'notice') queue.push(kept);
-      else files.push(kept);
-      lastWords?.heard();
-    }
-    return files;
+    await prompt.hear(parsed);
   }
 
   async room(): Promise<void> {
-    await this.#prompt?.queue.room();
+    await this.#prompt?.room();
   }
 
-  async permission({ call: toolCall, options }: PermissionRequest): Promise<RequestPermissionResponse> {
-    const prompt = this.#prompt;
-    if (!prompt) return CANCELLED;
-    let described: ReturnType<AgentCalls['describe']>;
-    try {
-      described = prompt.calls.describe(toolCall);
-    } catch (error) {
-      prompt.queue.fail(error);
-      return CANCELLED;
-    }
-    if (options.length === 0) return CANCELLED;
-    const option =
-      (this.#agent.permission === 'allow' ? automaticOption(options) : undefined) ??
-      (await this.#asked(prompt, described, options));
-    if (!option) return CANCELLED;
-    if (option.kind === null || option.kind.startsWith('allow')) prompt.calls.permitted(toolCall.id);
-    return select(option);
-  }
-
-  /** Asks people for a permission. Returns the option that they chose. */
-  async #asked(
-    { run, queue, updates, calls }: AgentPrompt,
-    { call, prompt }: ReturnType<AgentCalls['describe']>,
-    options: PermissionRequest['options'],
-  ): Promise<PermissionRequest['options'][number] | undefined> {
-    // The call has to be in the log before the request that is about it.
-    queue.push(...updates.endMessage(), ...calls.flush());
-    await queue.committed();
-    const byId = optionsById(options, this.#redactor);
-    const answer = await run.ask({
-      kind: 'permission',
-      prompt: prompt.slice(0, MAX_QUESTION_CHARS),
-      call,
-      options: [...byId].map(([id, { name, kind }]) => ({
-        id,
-        label: this.#redactor.text(name) || id,
-        ...(kind !== null && { kind }),
-      })),
-      timeoutMs: this.#options.permissionMs,
-    });
-    return answeredOption(answer, byId);
+  async permission(request: PermissionRequest): Promise<RequestPermissionResponse> {
+    return this.#prompt?.permission(request) ?? CANCELLED;
   }
 
   /** Returns the content of a prompt: the input, after a recap of the conversation if the session does not have it. */
-  async #blocksOf(run: Run, queue: OutputQueue): Promise<ContentBlock[]> {
+  async #blocksOf(prompt: AgentPrompt): Promise<ContentBlock[]> {
+    const { run } = prompt;
     const blocks: ContentBlock[] = [];
     const opened = this.#opened;
     if (this.#lateWords !== null) {
       const late = this.#redactor.text(this.#lateWords).slice(0, MAX_LATE_CHARS / 2);
       const message = `The agent sent output after its last run had ended${late === '' ? '' : `: ${late}`}`;
-      queue.push({ type: 'notice', severity: 'warning', code: 'LATE_OUTPUT', message });
+      prompt.push({ type: 'notice', severity: 'warning', code: 'LATE_OUTPUT', message });
       this.#lateWords = null;
     }
     if (opened && !this.#isRecorded) {
       this.#isRecorded = true;
-      queue.push(...sessionRecord(opened.sessionId, null));
+      prompt.push(...sessionRecord(opened.sessionId, null));
       const recap = await recapBefore(run.runId, this.#context.history(), this.#redactor.legend);
       if (recap) {
         const cut = recap.isCut ? ', without its oldest parts' : '';
         const message = `The agent lost its session: it was sent the earlier conversation as text${cut}`;
-        queue.push({ type: 'notice', severity: 'warning', code: 'SESSION_LOST', message });
+        prompt.push({ type: 'notice', severity: 'warning', code: 'SESSION_LOST', message });
         blocks.push({ type: 'text', text: recap.text });
       }
     }
@@ -362,44 +242,20 @@ export class AcpSession implements EngineSession, AgentListener {
   }
 
   async #answered(prompt: AgentPrompt, response: PromptResponse): Promise<void> {
-    prompt.isAnswered = true;
-    const { run, queue, updates } = prompt;
     const { stopReason } = response;
-    if (!run.signal.aborted && stopReason !== 'cancelled' && !this.#isDetached) {
-      prompt.lastWords = new Quiet(LAST_WORDS_MS);
-      await prompt.lastWords.over;
-    }
+    await prompt.answered(prompt.run.signal.aborted || stopReason === 'cancelled' || this.#isDetached);
     const usage = this.#usage.of(response);
-    if (usage) queue.push(usage);
+    if (usage) prompt.push(usage);
     const { totals } = this.#usage;
-    if (totals) queue.push(...sessionRecord(prompt.sessionId, totals));
-    const output = STOP_OUTPUTS[stopReason];
-    if (run.signal.aborted) this.#fail(prompt, run.signal.reason);
-    else if (stopReason === 'max_turn_requests')
-      this.#fail(
-        prompt,
-        new RuntimeError('LIMIT_REACHED', 'The agent reached its limit of steps for one run'),
-      );
-    else {
-      queue.push(...updates.finish(), ...(output ? [output] : []));
-      queue.close();
-    }
+    if (totals) prompt.push(...sessionRecord(prompt.sessionId, totals));
+    prompt.finish(stopReason);
   }
 
   #failed(prompt: AgentPrompt, error: unknown): void {
-    prompt.isAnswered = true;
-    const { signal } = prompt.run;
-    if (!signal.aborted) this.#log('An agent failed to answer a prompt', error);
-    const failure = isSignInRequired(error)
-      ? signInRequired(error)
-      : new RuntimeError('ENGINE_FAILED', 'The agent failed');
-    this.#fail(prompt, signal.aborted ? signal.reason : failure);
-  }
-
-  /** Ends the run with an error. The runtime keeps a message that is still open as a partial message. */
-  #fail({ queue, calls }: AgentPrompt, error: unknown): void {
-    queue.push(...calls.finish());
-    queue.fail(error);
+    if (!prompt.run.signal.aborted) this.#log('An agent failed to answer a prompt', error);
+    prompt.fail(
+      isSignInRequired(error) ? signInRequired(error) : new RuntimeError('ENGINE_FAILED', 'The agent failed'),
+    );
   }
 
   /** Called when the process has exited or its connection has closed. Reports the execution as lost. */
@@ -415,15 +271,15 @@ export class AcpSession implements EngineSession, AgentListener {
       this.#isDetached = true;
       this.#context.lost(error);
     };
-    if (prompt?.lastWords) {
+    if (prompt?.isComplete) {
       // The run is complete. A queued input, or one that a client sends at once, must not fail with this agent.
-      prompt.lastWords.end();
+      prompt.endLastWords();
       void prompt.ended.then(() => {
         this.#reportLoss = setTimeout(lost, FOLLOWING_MS);
       });
       return;
     }
-    if (prompt) this.#fail(prompt, prompt.run.signal.aborted ? prompt.run.signal.reason : error);
+    prompt?.fail(error);
     lost();
   }
 

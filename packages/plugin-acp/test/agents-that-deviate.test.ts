@@ -147,6 +147,15 @@ for (const [title, sent, result] of [
     'result "hi"',
   ],
   [
+    'empty content replaces content that described the input',
+    [
+      call({ content: [{ type: 'content', content: { type: 'text', text: 'in the folder a' } }] }),
+      call({ content: [{ type: 'content', content: { type: 'text', text: 'for two minutes' } }] }),
+      ended({ content: [] }),
+    ],
+    'result ""',
+  ],
+  [
     'content stays if nothing replaces it',
     [call({ content: [{ type: 'content', content: { type: 'text', text: 'hi' } }] }), ended({})],
     'result "hi"',
@@ -303,15 +312,53 @@ const once = { optionId: 'yes', name: 'Allow', kind: 'allow_once' };
 const always = { optionId: 'ever', name: 'Always', kind: 'allow_always' };
 const reject = { optionId: 'no', name: 'Reject', kind: 'reject_once' };
 
-test('the content of a permission request is shown in it, and is not the output of the call', async (t) => {
+for (const [end, result] of [
+  [{ rawOutput: 'removed' }, 'result "removed"'],
+  [{}, 'result ""'],
+  [{ status: 'failed' }, 'error The tool failed'],
+] as const)
+  test(`the content of a permission request is shown in it, and is not the output of the call: ${result}`, async (t) => {
+    const scene = await AgentScene.open(t);
+    const workerId = await scene.create();
+    const { requestId, runId, prompt } = await scene.asked(workerId, request([once, reject], [ended(end)]));
+    t.is(prompt, 'rm\nbecause of the dust');
+    await scene.runtime.respond(workerId, requestId, { decision: 'Allow' });
+    t.is((await scene.ended(workerId, runId)).outcome, 'completed');
+    t.deepEqual((await scene.transcript(workerId)).slice(-2), ['call rm {}', result]);
+  });
+
+test('a permission request does not record other calls, whose input may not be known yet', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
-  const input = request([once, reject], [ended({ rawOutput: 'removed' })]);
-  const { requestId, runId, prompt } = await scene.asked(workerId, input);
-  t.is(prompt, 'rm\nbecause of the dust');
-  await scene.runtime.respond(workerId, requestId, { decision: 'Allow' });
-  t.is((await scene.ended(workerId, runId)).outcome, 'completed');
-  t.deepEqual((await scene.transcript(workerId)).slice(-2), ['call rm {}', 'result "removed"']);
+  const begun = { sessionUpdate: 'tool_call', status: 'pending', title: 'Fetch', rawInput: {} };
+  const known = { sessionUpdate: 'tool_call_update' };
+  const ofY = { ...known, toolCallId: 'y', title: 'Fetch b', rawInput: { url: 'b' } };
+  const first = [...['x', 'y', 'z'].map((toolCallId) => ({ ...begun, toolCallId })), ofY];
+  const then = [
+    { ...known, toolCallId: 'x', title: 'Fetch a', rawInput: { url: 'a' } },
+    { ...known, toolCallId: 'y', status: 'completed', rawOutput: 'B' },
+    { ...known, toolCallId: 'z', title: 'Fetch c', rawInput: { url: 'c' } },
+    { ...known, toolCallId: 'x', status: 'completed', rawOutput: 'A' },
+    { ...known, toolCallId: 'z', status: 'completed', rawOutput: 'C' },
+  ];
+  const asked = await scene.asked(
+    workerId,
+    `request ${JSON.stringify({ first, toolCall: { toolCallId: 'y' }, options: [once, reject], then })}`,
+  );
+  await scene.runtime.respond(workerId, asked.requestId, { decision: 'Allow' });
+  t.is((await scene.ended(workerId, asked.runId)).outcome, 'completed');
+  const calls = (await scene.log(workerId)).flatMap(({ type, data }) =>
+    type === 'tool.called' ? [data] : [],
+  );
+  t.is(calls[0]?.call, asked.call ?? undefined);
+  t.deepEqual(
+    calls.map(({ title, input }) => [title, input]),
+    [
+      ['Fetch b', { url: 'b' }],
+      ['Fetch a', { url: 'a' }],
+      ['Fetch c', { url: 'c' }],
+    ],
+  );
 });
 
 for (const [answer, then, error] of [

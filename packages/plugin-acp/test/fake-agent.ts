@@ -140,7 +140,12 @@ class AgentPrompt {
         return 'end_turn';
       }
       case 'request': {
-        const { then = [], ...request } = JSON.parse(words) as { then?: SessionUpdate[] };
+        const {
+          first = [],
+          then = [],
+          ...request
+        } = JSON.parse(words) as { first?: SessionUpdate[]; then?: SessionUpdate[] };
+        for (const update of first) await this.send(update);
         try {
           const { outcome } = await this.#client.request<{ outcome: object }>(
             methods.client.session.requestPermission,

@@ -1,6 +1,7 @@
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
-import type { EmbeddedModel } from '../src/index.ts';
+import { z } from 'zod';
+import { type EmbeddedModel, tool } from '../src/index.ts';
 import { FakeMcpServer } from './fake-mcp-server.ts';
 import type { Piece, ReceivedRequest } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
@@ -104,6 +105,103 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.deepEqual(withoutIds(), [...expected, 'assistant: Two pictures.', 'user: Thanks']);
   });
 }
+
+for (const type of ['openai-compatible', 'anthropic'] as const)
+  test(`${type}: files that a function returns for the model are sent in each later request, also after a restart`, async (t) => {
+    let calls = 0;
+    const chart = tool({
+      inputSchema: z.object({}),
+      execute: async () => {
+        calls += 1;
+        return { rows: 2, pixels: PNG };
+      },
+      toModelOutput: ({ output: { rows, pixels } }) => ({
+        type: 'content',
+        value: [
+          { type: 'text', text: `${rows} rows` },
+          { type: 'image-data', data: pixels.toString('base64'), mediaType: 'image/png' },
+          {
+            type: 'file-data',
+            data: JPEG.toString('base64'),
+            mediaType: 'image/jpeg',
+            filename: 'photo.jpg',
+          },
+          { type: 'file-url', url: 'https://example.org/a.pdf', mediaType: 'application/pdf' },
+        ],
+      }),
+    });
+    const scene = await ModelScene.open(t, { type, tools: { chart } });
+    const steps: readonly Piece[] = [
+      { call: 'chart', input: {} },
+      { text: 'A chart.' },
+      { text: 'Still one.' },
+    ];
+    scene.server.answer = () => [steps[scene.server.requests.length - 1] as Piece];
+    const workerId = await scene.create({ files: ['image/*'] }, { tools: ['chart'] });
+    t.is((await scene.say(workerId, 'Draw')).outcome, 'completed');
+    const withoutIds = (): readonly string[] =>
+      lastLines(scene).map((line) => line.replace(/^(tool|assistant calls) \w+/, '$1'));
+    const expected = [
+      'user: Draw',
+      'assistant calls chart({})',
+      'tool: 2 rows\n[image image/png, 9 bytes]\n[resource image/jpeg, 8 bytes] photo.jpg\n[resource_link application/pdf] https://example.org/a.pdf',
+      'user: [file image/png, 9 bytes] of chart:',
+      'user: <image/png 9 bytes>',
+      'user: [file photo.jpg, image/jpeg, 8 bytes] of chart:',
+      'user: <image/jpeg 8 bytes>',
+    ];
+    t.deepEqual(withoutIds(), expected);
+    const finished = (await scene.log(workerId)).find(({ type }) => type === 'tool.finished')?.data;
+    const { files } = finished as { files: { digest: string }[] };
+    t.deepEqual(
+      await Promise.all(
+        files.map(async ({ digest }) => Buffer.from((await scene.runtime.getFile(workerId, digest)).bytes)),
+      ),
+      [PNG, JPEG],
+    );
+    await scene.start();
+    t.is((await scene.say(workerId, 'And now?')).outcome, 'completed');
+    t.deepEqual(withoutIds(), [...expected, 'assistant: A chart.', 'user: And now?']);
+    t.is(calls, 1);
+  });
+
+for (const [shape, output, line] of [
+  ['a text', { type: 'text', value: 'short' }, 'result "short"'],
+  ['a JSON value', { type: 'json', value: { a: [1] } }, 'result {"a":[1]}'],
+  ['JSON null', { type: 'json', value: null }, 'result null'],
+  ['a failure', { type: 'error-text', value: 'no such row' }, 'error no such row'],
+  ['a failure as JSON', { type: 'error-json', value: { code: 4 } }, 'error {"code":4}'],
+  ['a refusal', { type: 'execution-denied', reason: 'not for you' }, 'error not for you'],
+  [
+    'a file of the AI SDK 7',
+    {
+      type: 'content',
+      value: [
+        { type: 'file', mediaType: 'image/png', data: { type: 'data', data: PNG } },
+        { type: 'file', mediaType: 'text/html', data: { type: 'url', url: new URL('https://a.example/') } },
+      ],
+    },
+    'result "[image image/png, 9 bytes]\\n[resource_link text/html] https://a.example/"',
+  ],
+  [
+    'a file of the provider',
+    { type: 'content', value: [{ type: 'file-id', fileId: 'f' }] },
+    'result "[file-id]"',
+  ],
+] as const)
+  test(`the log has what a function returns for the model: ${shape}`, async (t) => {
+    const look = tool({
+      inputSchema: z.object({}),
+      execute: async () => 'the whole table',
+      toModelOutput: () => output as never,
+    });
+    const scene = await ModelScene.open(t, { tools: { look } });
+    scene.server.answer = ({ lines }) =>
+      lines.some((line) => line.startsWith('tool ')) ? [{ text: 'Seen.' }] : [{ call: 'look', input: {} }];
+    const workerId = await scene.create({}, { tools: ['look'] });
+    t.is((await scene.say(workerId, 'Look')).outcome, 'completed');
+    t.is((await scene.transcript(workerId)).at(-2), line);
+  });
 
 test('a model that is not configured for files takes text only, and a change of its config applies at once', async (t) => {
   const scene = await ModelScene.open(t);

@@ -252,6 +252,25 @@ test('P22: a slow tool server holds up neither the start nor a run, and is used 
   t.is((await scene.transcript(workerId)).at(-1), 'assistant: I have it.');
 });
 
+test('P22: neither a start nor runs after the first one wait for a tool server that is late', async (t) => {
+  const connectMs = 4_000;
+  const far = await FakeMcpServer.open(t);
+  const scene = await openAt(t, far.url, {}, { connectMs });
+  const workerId = await createWhenReady(scene, ['far.look']);
+  const release = far.hold();
+  let since = performance.now();
+  await scene.start();
+  t.true(performance.now() - since < connectMs);
+  scene.server.answer = () => [{ text: 'Well.' }];
+  await scene.say(workerId, 'hello');
+  since = performance.now();
+  for (let input = 0; input < 4; input += 1) await scene.say(workerId, 'hello');
+  // each of them would take as long as the first one
+  t.true(performance.now() - since < 2 * connectMs);
+  t.is((await notices(scene, workerId)).length, 5);
+  release();
+});
+
 test('a program that starts slowly is not started again', async (t) => {
   const path = await folder(t);
   const [record, gate] = [join(path, 'record'), join(path, 'gate')];

@@ -4,6 +4,7 @@ import { Backend, type BackendConfig } from '@worker-runtime/backend';
 import type { RuntimeError } from '@worker-runtime/core';
 import { compose } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
+import { warnAsFirstProcess } from '../first-process.ts';
 import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { contentOf } from '../settings.ts';
@@ -63,6 +64,7 @@ const run = async (flags: BackendFlags, { log, flush }: OperatorLog): Promise<Ru
   process.on('exit', flush);
   process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
+  warnAsFirstProcess(log);
   const signal = stopSignal();
   const starting = Backend.start(config, {
     log,

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { compose, consoleFolder, DEFAULT_PLUGINS, shortName } from '../compose.ts';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT, usageError } from '../failure.ts';
+import { warnAsFirstProcess } from '../first-process.ts';
 import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
 import { mergeSettings, readSettings, settingsFromEnvironment, settingsOf } from '../settings.ts';
@@ -104,6 +105,7 @@ const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<RuntimeErro
   process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
   // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
+  warnAsFirstProcess(log);
   const signal = stopSignal();
   const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
   if (outcome === 'ready') {

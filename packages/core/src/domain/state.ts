@@ -58,7 +58,12 @@ export interface CurrentRun {
   readonly attempt?: number;
   /** True while an interrupted run waits for an execution that continues it. */
   readonly isDetached?: boolean;
-  /** The answers that came while it waited, for the execution that continues it. */
+  /**
+   * The requests that were open when it was continued. An answer of one of them may be in the log before the execution that
+   * continues the run has asked for it.
+   */
+  readonly inherited?: readonly string[];
+  /** The answers that came while it waited, and those of inherited requests, for the execution that continues it. */
   readonly answers?: readonly AnsweredRequest[];
   /** The size in memory of `answers`. Absent with `answers`. */
   readonly answerBytes?: number;
@@ -197,17 +202,18 @@ const count = (tally: Tally, what: Exclude<keyof Tally, 'usage'>): Tally => ({
 /** Adds the answer of a request to its run, for an execution that continues the run. */
 const withAnswer = (
   run: CurrentRun,
-  { kind, prompt, call }: OpenRequest,
+  { requestId, kind, prompt, call }: OpenRequest,
   resolved: EventData['request.resolved'],
 ): CurrentRun => {
   const { request: _, actor: __, ...answer } = resolved;
-  if (run.isDetached === true) {
+  let next = run;
+  if (run.isDetached === true || run.inherited?.includes(requestId)) {
     const answered: AnsweredRequest = { kind, prompt, call, answer };
     const answerBytes = (run.answerBytes ?? 0) + sizeOf(answered);
-    return { ...run, answers: [...(run.answers ?? NONE), answered], answerBytes };
+    next = { ...next, answers: [...(run.answers ?? NONE), answered], answerBytes };
   }
-  if (call === null || !run.calls?.includes(call)) return run;
-  return { ...run, answeredCalls: [...(run.answeredCalls ?? NONE), call] };
+  if (run.isDetached === true || call === null || !run.calls?.includes(call)) return next;
+  return { ...next, answeredCalls: [...(run.answeredCalls ?? NONE), call] };
 };
 
 /** Returns the position of the input of a run, or null if the run is of a snapshot that does not have it. */
@@ -263,7 +269,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
         draft.lastError = { code: event.data.code, message: 'The execution ended unexpectedly' };
       if (draft.run) {
         // the execution that has ended has had the earlier answers
-        const { answers: _, answerBytes: __, ...run } = draft.run;
+        const { answers: _, answerBytes: __, inherited: ___, ...run } = draft.run;
         draft.run = { ...run, isDetached: true };
       }
       return;
@@ -306,9 +312,11 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       if (!draft.run || draft.run.runId !== event.run) return;
       const { isDetached: _, ...run } = draft.run;
       const calls = (run.answers ?? NONE).flatMap(({ call }) => call ?? NONE);
+      const inherited = draft.requests.map(({ requestId }) => requestId);
       draft.run = {
         ...run,
         ...event.data,
+        ...(inherited.length > 0 && { inherited }),
         ...(calls.length > 0 && { answeredCalls: [...(run.answeredCalls ?? NONE), ...calls] }),
       };
       return;

@@ -108,6 +108,12 @@ export class AgentCalls {
     return [...this.#open.values()].flatMap((open) => this.#report(open));
   }
 
+  /** Reports a call if it is still held back, so that a request about it comes after it in the log. */
+  report(id: string): readonly EngineOutput[] {
+    const open = this.#open.get(id);
+    return open ? this.#report(open) : [];
+  }
+
   /**
    * Returns the remaining outputs of a run that ends. Calls that were not permitted end as such: many agents do not report
    * them again after the refusal.

@@ -27,7 +27,7 @@ export interface CallUpdate {
   readonly status: ToolCallStatus | null;
   readonly rawInput: JsonValue | null;
   readonly rawOutput: JsonValue | null;
-  /** The content as text, without terminals. */
+  /** The content as text, without terminals. It replaces earlier content, also if it is empty. */
   readonly content: string | null;
   /** The files of the content, such as images. */
   readonly files: readonly MadeFile[];
@@ -116,8 +116,9 @@ export const parseCall = (value: unknown): CallUpdate | null => {
   if (!isObject(value)) return null;
   const { toolCallId, name, title, kind, locations, status, rawInput, rawOutput, content, _meta } = value;
   if (typeof toolCallId !== 'string') return null;
-  const texts = Array.isArray(content) ? content.map(contentText).filter((text) => text !== null) : [];
-  const files = Array.isArray(content) ? content.map((one) => fileInBlock(memberOf(one, 'content'))) : [];
+  const items: readonly unknown[] | null = Array.isArray(content) ? content : null;
+  const texts = items?.map(contentText).filter((text) => text !== null);
+  const files = items?.map((one) => fileInBlock(memberOf(one, 'content'))) ?? [];
   return {
     id: toolCallId,
     name: nameOf(name, _meta),
@@ -127,7 +128,7 @@ export const parseCall = (value: unknown): CallUpdate | null => {
     status: STATUSES.includes(status) ? (status as ToolCallStatus) : null,
     rawInput: given(rawInput),
     rawOutput: given(rawOutput),
-    content: texts.length > 0 ? texts.join('\n') : null,
+    content: texts?.join('\n') ?? null,
     files: files.filter((file) => file !== null).slice(0, MAX_FILES),
     terminal: terminalOf(_meta),
     exit: exitRemark(memberOf(_meta, 'terminal_exit')),

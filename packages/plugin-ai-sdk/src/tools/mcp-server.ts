@@ -4,11 +4,11 @@ import { RuntimeError } from '@worker-runtime/core';
 import { childEnvironment } from '@worker-runtime/core/plugin-kit';
 import type { McpServerOptions, ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
+import { ContentResult } from './content-result.ts';
 import { type ConnectionHost, type McpCall, McpConnection, type ToolList } from './mcp-connection.ts';
 import { mcpFailure, refusalOf } from './mcp-failure.ts';
 import { McpHttpTransport } from './mcp-http-transport.ts';
 import { McpProcessTransport } from './mcp-process-transport.ts';
-import { McpResult } from './mcp-result.ts';
 import type { McpTool } from './mcp-tool.ts';
 import { ToolFailure } from './tool-failure.ts';
 
@@ -135,13 +135,13 @@ export class McpServer {
    * @throws ToolFailure the tool reports a failure, or the call was not made · any other error: whether the call had an
    * effect is not known
    */
-  async call(tool: string, input: JsonObject, call: McpCall): Promise<McpResult> {
+  async call(tool: string, input: JsonObject, call: McpCall): Promise<ContentResult> {
     for (let attempt = 1; ; attempt += 1) {
       const connection = await this.#connected(this.#connectMs).catch((error: unknown) => {
         throw new ToolFailure(`${RuntimeError.from(error).message}. The call was not made.`);
       });
       try {
-        const result = new McpResult(
+        const result = new ContentResult(
           await connection.call(tool, input, call),
           this.tools.get(tool)?.outputSchema,
         );

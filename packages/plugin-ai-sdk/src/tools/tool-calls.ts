@@ -21,8 +21,8 @@ import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
 import { beginning } from '../text-beginning.ts';
 import { CallTimer } from './call-timer.ts';
+import { ContentResult } from './content-result.ts';
 import { FORM_OPTIONS, type Form, type FormAnswer, formAnswer } from './form.ts';
-import { McpResult } from './mcp-result.ts';
 import { schemaFault } from './schema-fault.ts';
 import { ToolFailure } from './tool-failure.ts';
 import type { GrantedTool, GrantedTools } from './toolbox.ts';
@@ -126,7 +126,7 @@ export class ToolCalls {
       if (denial !== null) return denied(denial);
       if (run.signal.aborted) return failed('The run ended before this call was made.');
       const answer = await this.#execute(tool, call, input as JsonObject);
-      if (answer instanceof McpResult) {
+      if (answer instanceof ContentResult) {
         const output = answer.output(secrets, options.toolOutputBytes);
         const { files, notices } = await this.#stored(answer);
         const result = { type: 'tool-result', call, ...output, ...(files.length > 0 && { files }) } as const;
@@ -147,7 +147,7 @@ export class ToolCalls {
   }
 
   /** Stores the files of a result. */
-  async #stored({ files: made }: McpResult): Promise<{ files: FilePart[]; notices: Notice[] }> {
+  async #stored({ files: made }: ContentResult): Promise<{ files: FilePart[]; notices: Notice[] }> {
     const files: FilePart[] = [];
     const notices: Notice[] = [];
     for (const file of made) {
@@ -159,7 +159,7 @@ export class ToolCalls {
   }
 
   /** Returns a notice about a result that differs from the output schema of its tool. */
-  #remarks(tool: GrantedTool, { fault }: McpResult): readonly Notice[] {
+  #remarks(tool: GrantedTool, { fault }: ContentResult): readonly Notice[] {
     if (fault === null) return [];
     const message = `The result of ${tool.name} does not fit its output schema: ${fault}`;
     this.#context.log.warn({ tool: tool.name, fault }, 'A result does not fit the output schema of its tool');

@@ -5,6 +5,7 @@ import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
 import type { Form, FormAnswer } from './form.ts';
 import { McpServer } from './mcp-server.ts';
+import { modelOutputResult } from './model-output.ts';
 import type { ToolCaller } from './tool-caller.ts';
 
 /** The circumstances of a tool call. */
@@ -58,15 +59,19 @@ const functionTool = (name: string, tool: Tool): GrantedTool => ({
       ? needsApproval(input, { toolCallId: call, messages: [], experimental_context: caller })
       : needsApproval;
   },
-  execute: async (input, { call, caller, signal }) =>
-    lastOf(
+  execute: async (input, { call, caller, signal }) => {
+    const output = await lastOf(
       await tool.execute?.(input, {
         toolCallId: call,
         messages: [],
         abortSignal: signal,
         experimental_context: caller,
       }),
-    ),
+    );
+    return tool.toModelOutput
+      ? modelOutputResult(await tool.toModelOutput({ toolCallId: call, input, output }))
+      : output;
+  },
 });
 
 const mcpTools = (server: McpServer): readonly GrantedTool[] =>

@@ -58,10 +58,10 @@ const repeats = (text: string, structured: JsonValue): boolean =>
   (isObject(structured) && isDeepStrictEqual(structured, { result: text }));
 
 /**
- * The result of a call of a tool server: its content as text, its structured content unless the text repeats it, and its
- * files.
+ * The result of a call that consists of blocks of content, as a tool server sends them: their text, the structured content
+ * unless the text repeats it, and their files.
  */
-export class McpResult {
+export class ContentResult {
   readonly isError: boolean;
   /** The way in which the result differs from the output schema of its tool, or null. It is a result in either case. */
   readonly fault: string | null;
