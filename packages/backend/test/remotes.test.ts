@@ -1,26 +1,10 @@
 /** Runtimes in other processes, which workspaces share. */
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { Runtime } from '@worker-runtime/core';
-import { http } from '@worker-runtime/plugin-http';
-import { wsObservation } from '@worker-runtime/plugin-ws';
-import { Identity } from '@worker-runtime/registry';
-import test, { type ExecutionContext } from 'ava';
-import { Browser, keptLog, makeFolder, OPERATOR, parrot, send, start } from './scene.ts';
-
-/** Starts a runtime that accepts the identity of the backend with these files. */
-const startRemote = async (t: ExecutionContext, folder: string) => {
-  await mkdir(join(folder, 'backend'), { recursive: true });
-  const identity = await Identity.at(join(folder, 'backend', 'signing.jwk'), 'backend');
-  const issuerFile = join(folder, 'issuers.json');
-  await writeFile(issuerFile, JSON.stringify([{ ...identity.entry, permission: 'admin' }]), { mode: 0o600 });
-  const web = http({ port: 0, issuerFile });
-  const runtime = await Runtime.start({ plugins: [web, wsObservation({ on: web }), parrot()] });
-  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
-  return { runtime, url: web.url, runtimeId: runtime.runtimeId };
-};
+import test from 'ava';
+import { Browser, keptLog, makeFolder, OPERATOR, send, start, startRemote } from './scene.ts';
 
 const idsOf = ({ body }: { readonly body: { readonly items: readonly { readonly workerId: string }[] } }) =>
   body.items.map(({ workerId }) => workerId).sort();

@@ -204,7 +204,7 @@ export const checkWait = (waitMs: unknown): void =>
   assertShape(objectOf({ waitMs: wholeNumberFrom(0, MAX_WAIT_MS) }), { waitMs });
 
 /** Checks who calls, and returns it. @throws INVALID_REQUEST */
-export const checkCall = ({ actor }: CallOptions = {}): CallOptions => {
+export const checkCall = ({ actor }: CallOptions = {}): Pick<CallOptions, 'actor'> => {
   if (actor === undefined) return {};
   assertShape(objectOf({ actor: stringOf({ min: 1, max: 128, pattern: /^\P{Cc}*$/u }) }), { actor });
   return { actor };
