@@ -16,6 +16,12 @@ test('a wrong configuration is refused by name, and nothing is left behind', asy
       /backend\.colour does not exist; the options are listen, dataDir, workspaces, runtimes, issuer, oidc, policy/,
     ],
     [{ listen: { hots: 'x' } }, /listen\.hots does not exist; the options are host, port, publicUrl/],
+    [
+      { listen: { trustedProxies: 'the proxy' } },
+      /listen\.trustedProxies must be a list of addresses or ranges/,
+    ],
+    [{ listen: { trustedProxies: ['10.0.0.0/99'] } }, /listen\.trustedProxies must be/],
+    [{ listen: { trustedProxies: ['0.0.0.0/0'] } }, /listen\.trustedProxies must be/],
     [{ listen: { port: 70_000 } }, /listen\.port/],
     [{ listen: { host: '0.0.0.0' } }, /beyond loopback: set listen\.publicUrl/],
     [{ listen: { publicUrl: 'agents.example' } }, /listen\.publicUrl must be an address/],

@@ -1,5 +1,7 @@
 /** The policy: a decision is a scope. */
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RuntimeError } from '@worker-runtime/core';
@@ -239,6 +241,40 @@ test('P59: inputs and creations within a minute are limited for a person, over a
   t.is((await ada.send(`${WORKERS}/a/stop`, 'POST')).status, 200);
   t.is((await ada.send(WORKERS)).status, 200);
   t.is((await bea.send(WORKERS, 'POST', { engine: 'parrot' })).status, 201);
+});
+
+test('P59: limits, and the policy of metrics, hold for each form of an address', async (t) => {
+  const backend = await start(t, await makeFolder(t), {
+    workspaces: { default: {}, acme: {} },
+    policy: (_person, workspace) => ({
+      permissions: ['admin'],
+      workers: workspace === 'default' ? '*' : [{ team: 'a' }],
+      runtimes: '*',
+      limits: { workers: 1, inputsAMinute: 3 },
+    }),
+  });
+  const ada = await Browser.login(backend, { name: 'ada', groups: [] });
+  const { hostname, port, host } = new URL(backend.url);
+  const ask = async (method: string, path: string, body?: string): Promise<number> => {
+    const headers = { ...ada.headers, ...(body && { 'content-type': 'application/json' }) };
+    const asked = request({ hostname, port, method, path, headers }).end(body);
+    const [answer] = await once(asked, 'response');
+    answer.resume();
+    return answer.statusCode;
+  };
+  const create = (path: string) => ask('POST', path, '{"engine":"parrot"}');
+  t.is(await create('/v1/runtimes/self/%77orkers'), 201);
+  t.is(await create('/v1/runtimes/self/workers#x'), 429);
+  t.is(await create(`http://${host}/v1/runtimes/self/workers`), 429);
+  // the minute is over, too
+  for (const path of [
+    '/v1/runtimes/self/worker%73',
+    '/v1/%72untimes/self/workers',
+    '/v1/runtimes/self/workers/a/input%73',
+  ])
+    t.is(await create(path), 429);
+  for (const path of ['/metrics', '/metric%73', '/metrics#x', `http://${host}/metrics`])
+    t.is(await ask('GET', path), 403, path);
 });
 
 test('P65: an allowance names the engines, tools and claims of Workers that a person may create or change, in embedded and remote runtimes', async (t) => {
