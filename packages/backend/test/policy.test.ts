@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
 import { explain, type Policy, readPolicy } from '../src/index.ts';
@@ -137,6 +137,43 @@ test('a policy that throws, returns nonsense or takes too long allows nothing, a
     (await (await Browser.login(backend, { name: 'nobody', groups: [] })).send('/v1/backend')).status,
     404,
   );
+});
+
+test('a list of workspaces and the metrics ask the policy a few questions at a time, and once in a minute', async (t) => {
+  const ids = Array.from({ length: 20 }, (_, at) => `w${at}`);
+  let asked = 0;
+  let atOnce = 0;
+  let most = 0;
+  const backend = await start(t, await makeFolder(t), {
+    workspaces: Object.fromEntries(['default', ...ids].map((id) => [id, {}])),
+    policy: async ({ name }, workspace) => {
+      asked += 1;
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await nextTurn();
+      atOnce -= 1;
+      return name === 'ada' && workspace === 'w7'
+        ? null
+        : { permissions: ['admin'], workers: '*', runtimes: '*' };
+    },
+  });
+  const [ada, bea] = [
+    await Browser.login(backend, { name: 'ada', groups: [] }),
+    await Browser.login(backend, { name: 'bea', groups: [] }),
+  ];
+  for (let round = 0; round < 3; round++) {
+    const { items } = (await ada.send('/v1/workspaces')).body;
+    t.deepEqual(
+      items.map(({ id }: { readonly id: string }) => id),
+      ['default', ...ids.filter((id) => id !== 'w7')],
+    );
+    t.is((await ada.send('/metrics')).status, 403);
+    t.is(asked, 21);
+  }
+  t.is((await bea.send('/metrics')).status, 200);
+  t.is((await bea.send('/v1/workspaces')).body.items.length, 21);
+  t.is(asked, 42);
+  t.true(most > 1 && most <= 8, String(most));
 });
 
 test('a file with a mistake is refused with its place', async (t) => {
