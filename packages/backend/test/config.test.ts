@@ -61,7 +61,9 @@ test('a port in use is refused, and everything that was started is released', as
   t.teardown(() => other.close());
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as AddressInfo;
-  await t.throwsAsync(start(t, folder, { listen: { port } }), { message: `Port ${port} is in use` });
+  await t.throwsAsync(start(t, folder, { listen: { port } }), {
+    message: `Port ${port} is in use: end its program, or choose another port`,
+  });
   const backend = await start(t, folder);
   t.is(backend.runtime().status, 'running');
 });
