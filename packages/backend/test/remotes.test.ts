@@ -283,7 +283,7 @@ test('P32: no answer, frame, page, document or log line has the address of a rem
   const socket = new WebSocket(`${backend.url.replace('http', 'ws')}${at}/stream`, ['worker-runtime.v1'], {
     headers: root.headers,
   });
-  socket.on('message', (frame) => texts.push(`frame ${String(frame)}`));
+  socket.on('message', (frame) => texts.push(`frame ${(frame as Buffer).toString()}`));
   const closed = once(socket, 'close');
   await once(socket, 'open');
   socket.send(JSON.stringify({ op: 'watch' }));
