@@ -4,7 +4,7 @@ import { inputsThroughBackend, pagesThroughBackend } from './backend.ts';
 import { consoleBenches, endConsole } from './console.ts';
 import { crowdPause, crowdTail } from './crowd.ts';
 import { durableEvents, durableJobs, serialJobs } from './durable.ts';
-import { inputsThroughRegistry, pagesThroughRegistry } from './hop.ts';
+import { inputsThroughRegistry, pagesBesideHung, pagesThroughRegistry } from './hop.ts';
 import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
 import { type Bench, measure, type Result } from './measurement.ts';
 import { memoryEvents, memoryJobs } from './memory.ts';
@@ -33,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   quietBesideFlood,
   pagesThroughRegistry,
   inputsThroughRegistry,
+  pagesBesideHung,
   pagesThroughBackend,
   inputsThroughBackend,
   fanOut,
