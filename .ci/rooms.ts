@@ -45,7 +45,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/plugin-http': [
-    ['access', 'exchanges', 'logging', 'metrics', 'traffic', 'wire'],
+    ['access', 'exchanges', 'logging', 'metrics', 'request-target', 'traffic', 'wire'],
     ['directory', 'embedder', 'errors', 'options', 'route-table', 'streams'],
     ['one-runtime', 'schema'],
     ['routes'],
@@ -114,7 +114,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/backend': [
-    ['loopback', 'audit', 'companion', 'drain-together', 'worker-quota'],
+    ['loopback', 'audit', 'client-address', 'companion', 'drain-together', 'worker-quota'],
     ['people'],
     ['policy'],
     ['config', 'policy-file'],

@@ -1,10 +1,12 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { silentLogger } from '@worker-runtime/core';
 import { UNLIMITED } from '@worker-runtime/core/scope';
 import { HttpServer } from '@worker-runtime/plugin-http';
 import { SocketServer } from '@worker-runtime/plugin-ws';
-import { Registry } from '@worker-runtime/registry';
+import { Registry, type RemoteSource } from '@worker-runtime/registry';
 import { get, inputOf, load, workerIds } from './http.ts';
 import type { Loaded } from './http-client-process.ts';
 import type { Bench } from './measurement.ts';
@@ -39,8 +41,12 @@ const withRemote = <T>(use: (remote: Remote) => Promise<T>): Promise<T> =>
   inScratch((dir) => withStore(dir, use));
 
 /** Runs the server of a registry with this remote runtime in this process until `use` has resolved. */
-const withHop = async <T>({ port, runtimeId }: Remote, use: (port: number) => Promise<T>): Promise<T> => {
-  const registry = new Registry([{ name: 'far', url: `http://127.0.0.1:${port}`, runtimeId }]);
+const withHop = async <T>(
+  { port, runtimeId }: Remote,
+  use: (port: number) => Promise<T>,
+  others: readonly RemoteSource[] = [],
+): Promise<T> => {
+  const registry = new Registry([{ name: 'far', url: `http://127.0.0.1:${port}`, runtimeId }, ...others]);
   const server = new HttpServer(registry, { port: 0 }, silentLogger);
   const sockets = new SocketServer({}, silentLogger);
   sockets.listenOn(server);
@@ -167,4 +173,52 @@ export const stalledThroughRegistry: Bench = {
         return Math.max(1, growth / STALLED);
       }),
     ),
+};
+
+const HUNG = 5;
+const WAITING = 40;
+
+/** Returns the p95 duration of pages of a remote runtime, optionally while others accept requests and never answer. */
+const besideHung = (count: number): Promise<number> =>
+  withRemote(async (remote) => {
+    const sockets = new Set<Socket>();
+    const silent = createServer((socket) => void sockets.add(socket.on('error', () => {})));
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const hung = Array.from({ length: count }, (_, at) => ({
+      name: `hung-${at}`,
+      url,
+      runtimeId: `runtime_${String(at).repeat(26)}`,
+    }));
+    const left = new AbortController();
+    const measured = async (port: number): Promise<number> => {
+      const waiting = Array.from({ length: count === 0 ? 0 : WAITING }, (_, at) =>
+        fetch(`http://127.0.0.1:${port}/v1/runtimes/${hung[at % count]?.runtimeId}/workers`, {
+          signal: left.signal,
+        }).catch(() => {}),
+      );
+      // all requests hang before the measurement begins
+      while (sockets.size < waiting.length) await delay(5);
+      const { p95Ms } = await readPages(CONNECTIONS, PAGES)(port, remote.runtimeId);
+      left.abort();
+      await Promise.all(waiting);
+      return p95Ms;
+    };
+    try {
+      return await withHop(remote, measured, hung);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    }
+  });
+
+/** Measures how much remote runtimes that hang delay another one. */
+export const pagesBesideHung: Bench = {
+  id: 'B21',
+  what: `p95 duration of pages of a remote runtime through a registry while ${HUNG} others hang with ${WAITING} requests, vs without them`,
+  unit: 'ms',
+  better: 'less',
+  goal: 1.3,
+  floor: () => besideHung(0),
+  figure: () => besideHung(HUNG),
 };

@@ -7,6 +7,7 @@ import { durableEvents, durableJobs, serialJobs } from './durable.ts';
 import {
   addedByRegistry,
   inputsThroughRegistry,
+  pagesBesideHung,
   pagesThroughRegistry,
   sseThroughRegistry,
   stalledThroughRegistry,
@@ -44,6 +45,7 @@ const BENCHES: readonly Bench[] = [
   sseThroughRegistry,
   webSocketThroughRegistry,
   stalledThroughRegistry,
+  pagesBesideHung,
   pagesThroughBackend,
   inputsThroughBackend,
   fanOut,

@@ -7,11 +7,13 @@ import { Member } from './member.ts';
 import { assertOwnPage, type Cookie } from './people/cookie.ts';
 import type { Credential, Credentials, TokenLimit } from './people/credentials.ts';
 import { RateLimit } from './people/rate-limit.ts';
-import { decide, type Grant, type Policy, scopeOf } from './policy.ts';
+import { decide, type Policy, scopeOf } from './policy.ts';
 import type { Workspace } from './workspace.ts';
 
 /** The time for which a decision of the policy is used again. */
 const DECISION_USED_MS = 60_000;
+/** The most decisions about one person that a request asks for at the same time. */
+const DECISIONS_AT_ONCE = 8;
 /** The longest time of a stream. Its client then opens it again, with what its person may do at that time. */
 const STREAM_MS = 3_600_000;
 
@@ -127,30 +129,34 @@ export class BackendAccess implements Access {
   }
 
   #found(request: IncomingMessage, credential: Credential): Member | Promise<Member> {
-    const id = workspaceIdOf(request);
-    const kept = this.#decided.get(credential)?.get(id);
-    const isMetrics = request.url?.split('?', 1)[0] === '/metrics';
-    if (
-      !isMetrics &&
-      kept &&
-      kept.at + DECISION_USED_MS > Date.now() &&
-      kept.authority === credential.authority
-    )
-      return present(kept.member);
-    return this.#decideAnew(credential, id, isMetrics);
+    const member = this.#memberIn(workspaceIdOf(request), credential);
+    if (request.url?.split('?', 1)[0] === '/metrics') return this.#ofMetrics(credential, member);
+    return member instanceof Promise ? member.then(present) : present(member);
   }
 
   /** Returns the workspaces that exist for a person. */
   async workspacesOf(credential: Credential): Promise<readonly Workspace[]> {
-    const { workspaces } = this.#parts;
-    const members = await Promise.all([...workspaces.keys()].map((id) => this.#decide(credential, id)));
-    return members.flatMap((member) => member?.workspace ?? []);
+    return (await this.#membersIn(credential)).flatMap((member) => member?.workspace ?? []);
   }
 
-  async #decideAnew(credential: Credential, id: string, isMetrics: boolean): Promise<Member> {
-    const member = present(await this.#decide(credential, id));
-    if (isMetrics) await this.#assertSeesAllWorkspaces(credential);
-    return member;
+  /** Returns the person as a member of each workspace; null where the workspace does not exist for the person. */
+  async #membersIn(credential: Credential): Promise<readonly (Member | null)[]> {
+    const ids = [...this.#parts.workspaces.keys()];
+    const members: (Member | null)[] = [];
+    const waiting = ids.entries();
+    // all take from one iterator, so that a policy is asked a few questions at a time
+    const decideNext = async (): Promise<void> => {
+      for (const [at, id] of waiting) members[at] = await this.#memberIn(id, credential);
+    };
+    await Promise.all(Array.from({ length: DECISIONS_AT_ONCE }, decideNext));
+    return members;
+  }
+
+  /** Returns the person as a member of a workspace, by the decision of the last minute or a new one. */
+  #memberIn(id: string, credential: Credential): Member | null | Promise<Member | null> {
+    const kept = this.#decided.get(credential)?.get(id);
+    const isFresh = kept && kept.at + DECISION_USED_MS > Date.now();
+    return isFresh && kept.authority === credential.authority ? kept.member : this.#decide(credential, id);
   }
 
   /** Asks the policy, and keeps its decision for a while. Null if the workspace does not exist for the person. */
@@ -181,15 +187,15 @@ export class BackendAccess implements Access {
   }
 
   /** @throws FORBIDDEN the metrics are about all workspaces, and the person does not see all Workers of each */
-  async #assertSeesAllWorkspaces({ kept: { person, limit } }: Credential): Promise<void> {
-    const { policy, workspaces, log } = this.#parts;
-    const seesAll = (grant: Grant | null): boolean => grant?.workers === '*' && grant.runtimes === '*';
-    for (const id of workspaces.keys())
-      if (!seesAll(await decide(policy, person, id, log)) || (limit?.workers ?? '*') !== '*')
+  async #ofMetrics(credential: Credential, member: Member | null | Promise<Member | null>): Promise<Member> {
+    const caller = present(await member);
+    for (const one of await this.#membersIn(credential))
+      if (one?.scope.workers !== '*' || one.runtimes !== '*')
         throw new RuntimeError(
           'FORBIDDEN',
           'The metrics are about all workspaces, and you see a part of them',
         );
+    return caller;
   }
 }
 

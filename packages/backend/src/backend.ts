@@ -171,7 +171,7 @@ const begin = async (
   log: Logger,
   releases: Releases,
 ): Promise<Parts> => {
-  const { publicUrl } = config;
+  const { publicUrl, addressOf } = config;
   const folder = join(config.dataDir, 'backend');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
@@ -205,6 +205,7 @@ const begin = async (
     config.oidc === null ? null : new IdentityProvider(config.oidc, () => pageUrl('login'), log);
   const routes = backendRoutes({
     access,
+    addressOf,
     credentials,
     cookie,
     isSecure,
@@ -219,7 +220,7 @@ const begin = async (
   const server = new HttpServer(directory, httpOptionsOf(config), log, {
     prefix: PREFIX,
     routes,
-    record: auditOf(audit, access),
+    record: auditOf(audit, access, addressOf),
   });
   for (const { id, runtime, hooks } of workspaces) server.measure(id, runtime, hooks);
   const sockets = new SocketServer({}, log);

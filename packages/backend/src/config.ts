@@ -10,6 +10,7 @@ import {
   text,
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
+import { type AddressOf, addressesBehind } from './client-address.ts';
 import type { CompanionConfig } from './companion.ts';
 import { isLoopback } from './loopback.ts';
 import { type OidcConfig, type ResolvedOidc, readOidc } from './people/oidc-config.ts';
@@ -51,6 +52,11 @@ export interface BackendConfig {
     readonly port?: number;
     /** The address by which browsers reach the backend, such as that of a reverse proxy. Needed for a host beyond loopback. */
     readonly publicUrl?: string;
+    /**
+     * The addresses of reverse proxies, such as `127.0.0.1` or `10.0.0.0/8`. From them, `X-Forwarded-For` gives the address of a
+     * client, for limits and for the audit log. Default: none, and the header is ignored.
+     */
+    readonly trustedProxies?: readonly string[];
   };
   /** The folder of all files. Default: `worker-runtime` in the user's data folder. */
   readonly dataDir?: string;
@@ -87,6 +93,7 @@ export interface ResolvedConfig {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: URL | null;
+  readonly addressOf: AddressOf;
   readonly dataDir: string;
   readonly workspaces: readonly ResolvedWorkspace[];
   readonly runtimes: readonly ResolvedRuntime[];
@@ -141,6 +148,14 @@ const urlIn = (value: unknown, refuse: (mismatch: string) => never): URL => {
   if (!/^https?:$/.test(protocol) || pathname !== '/' || search + hash + username !== '')
     return refuse('must be an address such as https://agents.example, without a path');
   return new URL(String(value));
+};
+
+const proxiesIn = (value: unknown, refuse: (mismatch: string) => never): AddressOf => {
+  try {
+    return addressesBehind(list(value, refuse));
+  } catch {
+    return refuse('must be a list of addresses or ranges of proxies, such as 127.0.0.1 or 10.0.0.0/8');
+  }
 };
 
 const companionIn =
@@ -217,10 +232,13 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     policy: optional(policyIn, null),
     auditBytes: optional(wholeNumber(65_536), 67_108_864),
   });
-  const address = readOptions<Pick<ResolvedConfig, 'host' | 'port' | 'publicUrl'>>('listen', listen, {
+  const { trustedProxies: addressOf, ...address } = readOptions<
+    Pick<ResolvedConfig, 'host' | 'port' | 'publicUrl'> & { readonly trustedProxies: AddressOf }
+  >('listen', listen, {
     host: optional(text, '127.0.0.1'),
     port: optional(wholeNumber(0, 65_535), 8_787),
     publicUrl: optional(urlIn, null),
+    trustedProxies: optional(proxiesIn, addressesBehind([])),
   });
   if (!isLoopback(address.host) && address.publicUrl === null)
     throw refused(
@@ -235,6 +253,7 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
   return {
     ...address,
     ...rest,
+    addressOf,
     policy,
     dataDir: allFiles,
     workspaces: all,

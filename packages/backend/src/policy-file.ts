@@ -2,6 +2,7 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { isObject } from '@worker-runtime/core/plugin-kit';
 import {
+  type Allowance,
   isPermission,
   isSelection,
   PERMISSIONS,
@@ -9,7 +10,7 @@ import {
   type Scope,
 } from '@worker-runtime/core/scope';
 import { OPERATORS, type Person } from './people/person.ts';
-import { type Grant, type GrantLimits, isLimits } from './policy.ts';
+import { type Grant, type GrantLimits, isLimits, isPartialAllowance } from './policy.ts';
 
 /** One rule of a policy file. The first rule that fits a person and a workspace is the decision. */
 export interface Rule {
@@ -21,6 +22,7 @@ export interface Rule {
   readonly workers: Scope['workers'];
   readonly runtimes: '*' | readonly string[];
   readonly limits: GrantLimits;
+  readonly allowance: Partial<Allowance>;
 }
 
 /** The decision of rules, and the number of the rule behind it. */
@@ -32,7 +34,15 @@ export interface Explanation {
 
 /** The rules without a policy file: those who start the backend may do everything. */
 export const DEFAULT_RULES: readonly Rule[] = [
-  { to: [`group:${OPERATORS}`], workspaces: ['*'], may: ['admin'], workers: '*', runtimes: '*', limits: {} },
+  {
+    to: [`group:${OPERATORS}`],
+    workspaces: ['*'],
+    may: ['admin'],
+    workers: '*',
+    runtimes: '*',
+    limits: {},
+    allowance: {},
+  },
 ];
 
 const MAX_RULES = 10_000;
@@ -48,11 +58,11 @@ const ruleOf = (value: unknown, index: number): Rule => {
     });
   };
   if (!isObject(value)) return refuse('must be an object');
-  const { to, workspace, may, workers = '*', runtimes = '*', limits = {}, ...others } = value;
+  const { to, workspace, may, workers = '*', runtimes = '*', limits = {}, allowance = {}, ...others } = value;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined)
     return refuse(
-      `has the unknown field "${unknown}"; the fields are to, workspace, may, workers, runtimes and limits`,
+      `has the unknown field "${unknown}"; the fields are to, workspace, may, workers, runtimes, limits and allowance`,
     );
   if (!isNames(to)) return refuse('to must be a list of names, "group:<name>" or "*"');
   const workspaces: unknown = typeof workspace === 'string' ? [workspace] : workspace;
@@ -65,7 +75,11 @@ const ruleOf = (value: unknown, index: number): Rule => {
   if (runtimes !== '*' && !isNames(runtimes)) return refuse('runtimes must be "*", or a list of names');
   if (!isLimits(limits))
     return refuse('limits must have whole numbers for workers or inputsAMinute, and nothing else');
-  return { to, workspaces, may: permissions, workers, runtimes, limits };
+  if (!isPartialAllowance(allowance))
+    return refuse(
+      'allowance must have lists for engines, tools or claims, and nothing else; a claim is a resource such as "fs:/srv/acme"',
+    );
+  return { to, workspaces, may: permissions, workers, runtimes, limits, allowance };
 };
 
 /** Parses a policy file. @throws INVALID_REQUEST with the place of the mistake */
@@ -105,8 +119,8 @@ export const explain = (rules: readonly Rule[], { name, groups }: Person, worksp
   );
   const rule = rules[index];
   if (rule === undefined) return { rule: null, grant: null };
-  const { may: permissions, workers, runtimes, limits } = rule;
-  return { rule: index, grant: { permissions, workers, runtimes, limits } };
+  const { may: permissions, workers, runtimes, limits, allowance } = rule;
+  return { rule: index, grant: { permissions, workers, runtimes, limits, allowance } };
 };
 
 /** The rules of a file, which are read again when it changes. A change that is not valid is logged, and changes nothing. */

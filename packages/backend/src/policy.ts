@@ -1,7 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import { isObject } from '@worker-runtime/core/plugin-kit';
-import { isScope, type Permission, type Scope } from '@worker-runtime/core/scope';
+import {
+  type Allowance,
+  EVERYTHING,
+  isAllowance,
+  isScope,
+  type Permission,
+  type Scope,
+} from '@worker-runtime/core/scope';
 import type { Person } from './people/person.ts';
 
 /** The most that a person may have or do in a workspace. Without a number there is no limit. */
@@ -21,6 +28,10 @@ export const isLimits = (value: unknown): value is GrantLimits =>
     ([name, most]) => LIMITS.includes(name) && Number.isSafeInteger(most) && Number(most) >= 0,
   );
 
+/** True for a part of an allowance as data from elsewhere: what it does not name is not restricted. */
+export const isPartialAllowance = (value: unknown): value is Partial<Allowance> =>
+  isObject(value) && isAllowance({ ...EVERYTHING, ...value });
+
 /** The decision of a policy about a person in a workspace: a scope, and the runtimes where it holds. */
 export interface Grant {
   readonly permissions: readonly Permission[];
@@ -30,7 +41,14 @@ export interface Grant {
   readonly runtimes: '*' | readonly string[];
   /** Default: none. */
   readonly limits?: GrantLimits;
+  /**
+   * The engines, tools and resources that the person may give to Workers. Each is by default `*`: all. `$caller` as a component of
+   * a resource stands for the name of the person.
+   */
+  readonly allowance?: Partial<Allowance>;
 }
+
+const FIELDS = ['permissions', 'workers', 'runtimes', 'limits', 'allowance'];
 
 /** Decides about a person in a workspace. Without a grant, the workspace does not exist for the person. */
 export type Policy = (person: Person, workspace: string) => Grant | null | Promise<Grant | null>;
@@ -39,13 +57,16 @@ export type Policy = (person: Person, workspace: string) => Grant | null | Promi
 const DECISION_MS = 1_000;
 
 const isGrant = (value: unknown): value is Grant => {
-  const { runtimes, limits = {} } = Object(value) as Partial<Grant>;
+  const { permissions, workers, runtimes, limits = {}, allowance = {} } = Object(value) as Partial<Grant>;
   return (
-    isScope({ ...Object(value), stamp: {} }) &&
+    isScope({ permissions, workers, stamp: {} }) &&
     isLimits(limits) &&
+    isPartialAllowance(allowance) &&
     (runtimes === '*' || (Array.isArray(runtimes) && runtimes.every((name) => typeof name === 'string')))
   );
 };
+
+const invalid = (message: string): RuntimeError => new RuntimeError('INVALID_REQUEST', message);
 
 /**
  * Asks a policy. A policy that fails, is too slow or returns no grant decides that nothing is allowed.
@@ -65,8 +86,11 @@ export const decide = async (
         throw new Error(`The policy did not decide within ${DECISION_MS} ms`);
       }),
     ]);
-    if (grant !== null && !isGrant(grant))
-      throw new TypeError('The policy returned neither a grant nor null');
+    if (grant !== null && !isGrant(grant)) throw invalid('The policy returned neither a grant nor null');
+    // a field that is not known might be a restriction
+    const unknown = Object.keys(grant ?? {}).find((field) => !FIELDS.includes(field));
+    if (unknown !== undefined)
+      throw invalid(`The policy returned a grant with the unknown field "${unknown}"`);
     return grant;
   } catch (error) {
     log.error({ err: RuntimeError.from(error), person: person.name, workspace }, 'the policy failed');
@@ -80,6 +104,15 @@ export const decide = async (
   } finally {
     asked.abort();
   }
+};
+
+/** Returns the allowance of a grant for one person; `undefined` if it restricts nothing. */
+const allowanceFor = ({ allowance = {} }: Grant, { name }: Person): Allowance | undefined => {
+  const { claims, ...others } = { ...EVERYTHING, ...allowance };
+  // a name has no slash, so that it is one component
+  const own = (resource: string) => resource.replaceAll(/(?<=\/)\$caller(?=\/|$)/g, name);
+  const complete = { ...others, claims: claims === '*' ? claims : claims.map(own) };
+  return Object.values(complete).every((allowed) => allowed === '*') ? undefined : complete;
 };
 
 /** Returns the Workers of a grant for one person. */
@@ -96,8 +129,12 @@ const selectionFor = ({ workers }: Grant, { name }: Person): Scope['workers'] =>
  * Returns the scope of a grant in a workspace. Workers that the person creates get the labels `workspace` and `owner`, which
  * no caller can choose.
  */
-export const scopeOf = (grant: Grant, person: Person, workspace: string): Scope => ({
-  permissions: grant.permissions,
-  workers: selectionFor(grant, person),
-  stamp: { workspace, owner: person.name },
-});
+export const scopeOf = (grant: Grant, person: Person, workspace: string): Scope => {
+  const allowance = allowanceFor(grant, person);
+  return {
+    permissions: grant.permissions,
+    workers: selectionFor(grant, person),
+    stamp: { workspace, owner: person.name },
+    ...(allowance && { allowance }),
+  };
+};

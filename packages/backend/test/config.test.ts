@@ -16,6 +16,12 @@ test('a wrong configuration is refused by name, and nothing is left behind', asy
       /backend\.colour does not exist; the options are listen, dataDir, workspaces, runtimes, issuer, oidc, policy/,
     ],
     [{ listen: { hots: 'x' } }, /listen\.hots does not exist; the options are host, port, publicUrl/],
+    [
+      { listen: { trustedProxies: 'the proxy' } },
+      /listen\.trustedProxies must be a list of addresses or ranges/,
+    ],
+    [{ listen: { trustedProxies: ['10.0.0.0/99'] } }, /listen\.trustedProxies must be/],
+    [{ listen: { trustedProxies: ['0.0.0.0/0'] } }, /listen\.trustedProxies must be/],
     [{ listen: { port: 70_000 } }, /listen\.port/],
     [{ listen: { host: '0.0.0.0' } }, /beyond loopback: set listen\.publicUrl/],
     [{ listen: { publicUrl: 'agents.example' } }, /listen\.publicUrl must be an address/],
@@ -55,7 +61,9 @@ test('a port in use is refused, and everything that was started is released', as
   t.teardown(() => other.close());
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as AddressInfo;
-  await t.throwsAsync(start(t, folder, { listen: { port } }), { message: `Port ${port} is in use` });
+  await t.throwsAsync(start(t, folder, { listen: { port } }), {
+    message: `Port ${port} is in use: end its program, or choose another port`,
+  });
   const backend = await start(t, folder);
   t.is(backend.runtime().status, 'running');
 });

@@ -1,7 +1,9 @@
 /** A backend behind nginx with TLS, configured as docs/backend.md says. */
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
+import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { engine } from '@worker-runtime/core';
@@ -41,7 +43,7 @@ const behindNginx = async (t: ExecutionContext, path: string): Promise<void> => 
   const origin = `https://localhost:${port}`;
   const { plugin, go } = patient();
   const backend = await start(t, folder, {
-    listen: { port: 0, publicUrl: origin },
+    listen: { port: 0, publicUrl: origin, trustedProxies: ['127.0.0.1'] },
     workspaces: { default: {}, acme: { plugins: [plugin] } },
   });
   const ca = await startNginx(t, path, folder, port, backend.url);
@@ -49,6 +51,8 @@ const behindNginx = async (t: ExecutionContext, path: string): Promise<void> => 
     const asked = request(`${origin}${target}`, {
       ca,
       servername: 'localhost',
+      // another address than that of nginx
+      localAddress: '127.0.0.2',
       ...options,
       headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...options.headers },
     });
@@ -82,8 +86,12 @@ const behindNginx = async (t: ExecutionContext, path: string): Promise<void> => 
   t.is((await create({ ...headers, origin: 'https://evil.example' })).status, 403);
   t.is((await create({ ...headers, 'sec-fetch-site': 'cross-site' })).status, 403);
   t.is((await create({ ...headers, host: 'evil.example' })).status, 403);
-  const created = await create(headers);
+  const created = await create({ ...headers, 'x-forwarded-for': '203.0.113.7' });
   t.is(created.status, 201, created.text);
+
+  const audited = (await readFile(join(folder, 'backend', 'audit.jsonl'), 'utf8')).split('\n');
+  const line = audited.find((one) => one.includes(String(created.headers['x-request-id']))) ?? '{}';
+  t.is(JSON.parse(line).from, '127.0.0.2');
 
   // an event passes while its stream is open: nothing is buffered
   const stream = await open(`${worker}/events?after=start`, {

@@ -202,6 +202,38 @@ test('without its provider, a backend starts and serves links, tokens and sessio
   t.is((await bea.send('/v1/backend')).status, 200);
 });
 
+test('a provider that accepts and never answers ends a login in time, whichever answer is missing, and delays nothing else', async (t) => {
+  const { provider, backend, lines } = await startBoth(t, { timeoutMs: 300 });
+  provider.claims = { sub: 'u-2' };
+  provider.userInfo = { email: 'bea@example.com', email_verified: true, groups: ['team-a'] };
+  const ada = await Browser.login(backend, { name: 'ada', groups: ['team-a'] });
+  const description = '/.well-known/openid-configuration';
+  for (const path of [description, '/token', '/person', '/keys'])
+    for (const hasHead of [false, true]) {
+      const { url, cookie } = await begin(backend);
+      const query = await provider.visit(url);
+      provider.silentAt = { path, hasHead };
+      const finishing = finish(backend, query, cookie);
+      t.is((await ada.send('/v1/backend')).status, 200);
+      const { status, body } = await finishing;
+      t.deepEqual(
+        [status, body.code, body.retryable],
+        [503, 'LOGIN_UNAVAILABLE', true],
+        `${path} ${hasHead}`,
+      );
+      provider.silentAt = null;
+      t.is((await login(backend, provider)).status, 201);
+    }
+  t.true(lines.some((line) => line.startsWith('warn') && line.includes('OAUTH_TIMEOUT')));
+  // a backend that starts in the meantime does not wait for it
+  provider.silentAt = { path: description, hasHead: false };
+  const second = await start(t, await makeFolder(t), {
+    policy,
+    oidc: { issuer: provider.issuer, clientId: 'public', timeoutMs: 60_000 },
+  });
+  t.is((await send(`${second.url}/readyz`)).status, 200);
+});
+
 test('a provider that refuses the backend is a fault of the backend, which its log names', async (t) => {
   const { provider, backend, folder, lines } = await startBoth(t);
   await writeFile(join(folder, 'secret'), 'an old secret');
@@ -247,6 +279,7 @@ test('a wrong configuration is refused by name', async (t) => {
       /oidc\.clientSecretFile is accessible to all users: run chmod 600/,
     ],
     [{ ...good, scopes: ['email'] }, /oidc\.scopes must have "openid"/],
+    [{ ...good, timeoutMs: 0 }, /oidc\.timeoutMs/],
     ['https://login.example', /options of oidc must be an object/],
   ] as const)
     await t.throwsAsync(start(t, folder, { oidc: oidc as never }), { message, code: 'INVALID_REQUEST' });

@@ -1,11 +1,23 @@
 /** The policy: a decision is a scope. */
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
 import { explain, type Policy, readPolicy } from '../src/index.ts';
-import { Browser, keptLog, makeFolder, OPERATOR, send, start } from './scene.ts';
+import {
+  Browser,
+  keptLog,
+  makeFolder,
+  OPERATOR,
+  parrot,
+  scripted,
+  send,
+  start,
+  startRemote,
+} from './scene.ts';
 
 const GRANTS = [
   { to: ['group:operators'], workspace: '*', may: 'admin' },
@@ -127,6 +139,43 @@ test('a policy that throws, returns nonsense or takes too long allows nothing, a
   );
 });
 
+test('a list of workspaces and the metrics ask the policy a few questions at a time, and once in a minute', async (t) => {
+  const ids = Array.from({ length: 20 }, (_, at) => `w${at}`);
+  let asked = 0;
+  let atOnce = 0;
+  let most = 0;
+  const backend = await start(t, await makeFolder(t), {
+    workspaces: Object.fromEntries(['default', ...ids].map((id) => [id, {}])),
+    policy: async ({ name }, workspace) => {
+      asked += 1;
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await nextTurn();
+      atOnce -= 1;
+      return name === 'ada' && workspace === 'w7'
+        ? null
+        : { permissions: ['admin'], workers: '*', runtimes: '*' };
+    },
+  });
+  const [ada, bea] = [
+    await Browser.login(backend, { name: 'ada', groups: [] }),
+    await Browser.login(backend, { name: 'bea', groups: [] }),
+  ];
+  for (let round = 0; round < 3; round++) {
+    const { items } = (await ada.send('/v1/workspaces')).body;
+    t.deepEqual(
+      items.map(({ id }: { readonly id: string }) => id),
+      ['default', ...ids.filter((id) => id !== 'w7')],
+    );
+    t.is((await ada.send('/metrics')).status, 403);
+    t.is(asked, 21);
+  }
+  t.is((await bea.send('/metrics')).status, 200);
+  t.is((await bea.send('/v1/workspaces')).body.items.length, 21);
+  t.is(asked, 42);
+  t.true(most > 1 && most <= 8, String(most));
+});
+
 test('a file with a mistake is refused with its place', async (t) => {
   const folder = await makeFolder(t);
   const path = join(folder, 'policy.json');
@@ -229,6 +278,143 @@ test('P59: inputs and creations within a minute are limited for a person, over a
   t.is((await ada.send(`${WORKERS}/a/stop`, 'POST')).status, 200);
   t.is((await ada.send(WORKERS)).status, 200);
   t.is((await bea.send(WORKERS, 'POST', { engine: 'parrot' })).status, 201);
+});
+
+test('P59: limits, and the policy of metrics, hold for each form of an address', async (t) => {
+  const backend = await start(t, await makeFolder(t), {
+    workspaces: { default: {}, acme: {} },
+    policy: (_person, workspace) => ({
+      permissions: ['admin'],
+      workers: workspace === 'default' ? '*' : [{ team: 'a' }],
+      runtimes: '*',
+      limits: { workers: 1, inputsAMinute: 3 },
+    }),
+  });
+  const ada = await Browser.login(backend, { name: 'ada', groups: [] });
+  const { hostname, port, host } = new URL(backend.url);
+  const ask = async (method: string, path: string, body?: string): Promise<number> => {
+    const headers = { ...ada.headers, ...(body && { 'content-type': 'application/json' }) };
+    const asked = request({ hostname, port, method, path, headers }).end(body);
+    const [answer] = await once(asked, 'response');
+    answer.resume();
+    return answer.statusCode;
+  };
+  const create = (path: string) => ask('POST', path, '{"engine":"parrot"}');
+  t.is(await create('/v1/runtimes/self/%77orkers'), 201);
+  t.is(await create('/v1/runtimes/self/workers#x'), 429);
+  t.is(await create(`http://${host}/v1/runtimes/self/workers`), 429);
+  // the minute is over, too
+  for (const path of [
+    '/v1/runtimes/self/worker%73',
+    '/v1/%72untimes/self/workers',
+    '/v1/runtimes/self/workers/a/input%73',
+  ])
+    t.is(await create(path), 429);
+  for (const path of ['/metrics', '/metric%73', '/metrics#x', `http://${host}/metrics`])
+    t.is(await ask('GET', path), 403, path);
+});
+
+test('P65: an allowance names the engines, tools and claims of Workers that a person may create or change, in embedded and remote runtimes', async (t) => {
+  const folder = await makeFolder(t);
+  const remote = await startRemote(t, folder, [scripted()]);
+  const allowance = { engines: ['scripted'], tools: ['read'], claims: ['fs:/srv/people/$caller'] };
+  const grants = [
+    { to: ['group:operators'], workspace: '*', may: 'admin' },
+    { to: ['ada'], workspace: '*', may: 'operate', allowance },
+    { to: ['bea'], workspace: '*', may: 'operate', allowance: { tools: [] } },
+  ];
+  await writeFile(join(folder, 'policy.json'), JSON.stringify({ grants }));
+  const backend = await start(t, folder, {
+    policy: 'policy.json',
+    workspaces: { default: { plugins: [parrot(), scripted()] } },
+    runtimes: [{ name: 'gpu-1', url: remote.url, runtimeId: remote.runtimeId }],
+  });
+  const [root, ada, bea] = await Promise.all([
+    Browser.login(backend, OPERATOR),
+    Browser.login(backend, { name: 'ada', groups: [] }),
+    Browser.login(backend, { name: 'bea', groups: [] }),
+  ]);
+  const claimsOf = (resource: string) => [{ name: 'home', resource, mode: 'write' }];
+  const refused: [string, string | null][] = [];
+  for (const runtime of ['self', remote.runtimeId]) {
+    const workers = `/v1/runtimes/${runtime}/workers`;
+    const refuses = async (browser: Browser, request: object, details: object, worker?: string) => {
+      const path = worker === undefined ? workers : `${workers}/${worker}`;
+      const { body, status, headers } = await browser.send(path, worker ? 'PATCH' : 'POST', request);
+      t.deepEqual([status, body.code, body.details], [403, 'FORBIDDEN', details], JSON.stringify(request));
+      t.regex(body.detail, new RegExp(`"${Object.values(details)[0]}"`));
+      refused.push([headers.get('x-request-id') ?? '', worker ?? null]);
+    };
+    await refuses(ada, { engine: 'parrot' }, { engine: 'parrot' });
+    await refuses(ada, { engine: 'scripted', tools: ['read', 'write'] }, { tool: 'write' });
+    await refuses(ada, { engine: 'scripted', claims: claimsOf('fs:/srv/people/bea') }, { claim: 'home' });
+    await refuses(bea, { engine: 'scripted', tools: ['read'] }, { tool: 'read' });
+    const workerId = `a-${runtime.slice(-4)}`;
+    const request = {
+      engine: 'scripted',
+      workerId,
+      tools: ['read'],
+      claims: claimsOf('fs:/srv/people/ada/x'),
+    };
+    const created = await ada.send(workers, 'POST', request);
+    t.deepEqual([created.status, created.body.tools], [201, ['read']], created.text);
+    await refuses(ada, { tools: ['read', 'write'] }, { tool: 'write' }, workerId);
+    t.is((await root.send(`${workers}/${workerId}`, 'PATCH', { tools: ['write'] })).status, 200);
+    t.is((await ada.send(`${workers}/${workerId}`, 'PATCH', { displayName: 'x' })).status, 200);
+    const { body } = await ada.send(`/v1/runtimes/${runtime}`);
+    t.deepEqual(
+      body.engines.map(({ name }: { readonly name: string }) => name),
+      ['scripted'],
+    );
+  }
+  const audited = (await readFile(join(folder, 'backend', 'audit.jsonl'), 'utf8')).split('\n');
+  for (const [correlationId, worker] of refused) {
+    const line = JSON.parse(audited.find((one) => one.includes(correlationId)) ?? '{}');
+    t.like(line, { status: 403, worker });
+  }
+  t.false(audited.join().includes('/srv/'), 'the audit log has no content');
+  const { caller } = (await ada.send('/v1/backend')).body;
+  t.deepEqual(caller.allowance, { ...allowance, claims: ['fs:/srv/people/ada'] });
+  t.deepEqual((await root.send('/v1/backend')).body.caller.allowance, {
+    engines: '*',
+    tools: '*',
+    claims: '*',
+  });
+});
+
+test('an allowance that is none is refused with its place, or allows nothing', async (t) => {
+  const folder = await makeFolder(t);
+  const path = join(folder, 'policy.json');
+  const wrong = [
+    7,
+    [],
+    { hosts: [] },
+    { tools: 'read' },
+    { engines: [''] },
+    { claims: ['/srv'] },
+    { claims: ['fs:/a/../b'] },
+  ];
+  for (const allowance of wrong) {
+    const grants = [{ to: ['*'], workspace: '*', may: 'operate', allowance }];
+    await writeFile(path, JSON.stringify({ grants }));
+    t.throws(() => readPolicy(path), { message: /\/grants\/0: allowance must have lists/ });
+  }
+  const { log, lines } = keptLog();
+  const grantOf = (name: string): object =>
+    name === 'ada' ? { allowance: { hosts: [] } } : { allowances: { tools: [] } };
+  const policy: Policy = ({ name }) => ({
+    permissions: ['operate'],
+    workers: '*',
+    runtimes: '*',
+    ...grantOf(name),
+  });
+  const backend = await start(t, folder, { policy }, { log });
+  for (const name of ['ada', 'bea'])
+    t.is(
+      (await (await Browser.login(backend, { name, groups: [] })).send('/v1/backend')).body.code,
+      'FORBIDDEN',
+    );
+  t.true(lines.some((line) => line.includes('the unknown field "allowances"')));
 });
 
 test('limits that are none are refused with their place, or allow nothing', async (t) => {

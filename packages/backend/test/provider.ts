@@ -38,6 +38,8 @@ export class Provider {
   userInfo: Claims = {};
   /** Makes the provider refuse the next person. */
   refusal: string | null = null;
+  /** The path whose requests get no answer, or only the head of one. */
+  silentAt: { readonly path: string; readonly hasHead: boolean } | null = null;
   /** Signs with a key that the provider does not publish. */
   isForged = false;
   readonly #grants = new Map<string, Grant>();
@@ -89,7 +91,9 @@ export class Provider {
     const json = (content: unknown, status = 200): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content));
     };
-    if (pathname === '/.well-known/openid-configuration') json(this.#description());
+    if (pathname === this.silentAt?.path) {
+      if (this.silentAt.hasHead) response.writeHead(200, { 'content-type': 'application/json' }).write('{');
+    } else if (pathname === '/.well-known/openid-configuration') json(this.#description());
     else if (pathname === '/keys') json({ keys: [this.#key?.publicJwk] });
     else if (pathname === '/person') json({ sub: this.claims.sub, ...this.userInfo });
     else if (pathname === '/authorize')

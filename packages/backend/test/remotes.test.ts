@@ -1,26 +1,13 @@
 /** Runtimes in other processes, which workspaces share. */
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { Runtime } from '@worker-runtime/core';
-import { http } from '@worker-runtime/plugin-http';
-import { wsObservation } from '@worker-runtime/plugin-ws';
+import { UNLIMITED } from '@worker-runtime/core/scope';
 import { Identity } from '@worker-runtime/registry';
-import test, { type ExecutionContext } from 'ava';
-import { Browser, keptLog, makeFolder, OPERATOR, parrot, send, start } from './scene.ts';
-
-/** Starts a runtime that accepts the identity of the backend with these files. */
-const startRemote = async (t: ExecutionContext, folder: string) => {
-  await mkdir(join(folder, 'backend'), { recursive: true });
-  const identity = await Identity.at(join(folder, 'backend', 'signing.jwk'), 'backend');
-  const issuerFile = join(folder, 'issuers.json');
-  await writeFile(issuerFile, JSON.stringify([{ ...identity.entry, permission: 'admin' }]), { mode: 0o600 });
-  const web = http({ port: 0, issuerFile });
-  const runtime = await Runtime.start({ plugins: [web, wsObservation({ on: web }), parrot()] });
-  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
-  return { runtime, url: web.url, runtimeId: runtime.runtimeId };
-};
+import test from 'ava';
+import { WebSocket } from 'ws';
+import { Browser, keptLog, makeFolder, OPERATOR, send, start, startRemote } from './scene.ts';
 
 const idsOf = ({ body }: { readonly body: { readonly items: readonly { readonly workerId: string }[] } }) =>
   body.items.map(({ workerId }) => workerId).sort();
@@ -165,7 +152,7 @@ test('a grant for some runtimes hides the others everywhere', async (t) => {
   }
 });
 
-test('a logout cuts what is open at a remote runtime too', async (t) => {
+test('P34: a logout cuts what is open at a remote runtime too, within a second there', async (t) => {
   const folder = await makeFolder(t);
   const { runtime, url, runtimeId } = await startRemote(t, folder);
   const backend = await start(t, folder, { runtimes: [{ name: 'gpu-1', url, runtimeId }] });
@@ -175,10 +162,27 @@ test('a logout cuts what is open at a remote runtime too', async (t) => {
     headers: { ...root.headers, accept: 'text/event-stream' },
   });
   t.is(stream.status, 200);
+  const socket = new WebSocket(
+    `${backend.url.replace('http', 'ws')}/v1/runtimes/${runtimeId}/stream`,
+    ['worker-runtime.v1'],
+    { headers: root.headers },
+  );
+  socket.on('error', () => {});
+  await once(socket, 'open');
+  const identity = await Identity.at(join(folder, 'backend', 'signing.jwk'), 'backend');
+  const token = await identity.sign(runtimeId, { name: 'monitor', scope: UNLIMITED });
+  /** Returns the number of connections that the runtime itself has: one for the stream, one for the socket, and idle ones. */
+  const openThere = async (): Promise<number> => {
+    const { text } = await send(`${url}/metrics`, 'GET', undefined, { authorization: `Bearer ${token}` });
+    return Number(/^worker_runtime_http_connections (\d+)$/m.exec(text)?.[1]);
+  };
+  const before = await openThere();
+  t.true(before > 2);
   const began = performance.now();
+  const closed = once(socket, 'close');
   await root.send('/v1/session', 'DELETE');
-  await stream.text().catch(() => {});
-  t.true(performance.now() - began < 1_000);
+  await Promise.all([stream.text().catch(() => {}), closed]);
+  while ((await openThere()) > before - 2) t.true(performance.now() - began < 1_000, 'both are open there');
   t.is(runtime.status, 'running');
 });
 
@@ -273,8 +277,19 @@ test('P32: no answer, frame, page, document or log line has the address of a rem
     await visit(`${at}/workers`, 'POST', { engine: 'nowhere' });
   };
   await visit(`${at}/workers`, 'POST', { engine: 'parrot', workerId: 'ada' });
+  const stream = await fetch(`${backend.url}${at}/workers/ada/events?after=start`, {
+    headers: { ...root.headers, accept: 'text/event-stream' },
+  });
+  const socket = new WebSocket(`${backend.url.replace('http', 'ws')}${at}/stream`, ['worker-runtime.v1'], {
+    headers: root.headers,
+  });
+  socket.on('message', (frame) => texts.push(`frame ${(frame as Buffer).toString()}`));
+  const closed = once(socket, 'close');
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ op: 'watch' }));
   await everything();
   await runtime.stop({ deadlineMs: 500 });
+  texts.push(`stream ${await stream.text()}`, `closed ${String(await closed)}`);
   await everything();
   // the operator's log at debug and its stacks may have more: these are the messages and the fields
   const logged = lines
@@ -285,5 +300,7 @@ test('P32: no answer, frame, page, document or log line has the address of a rem
   for (const secret of [key.d, 'eyJ'])
     for (const text of logged) t.false(text.includes(secret), text.slice(0, 300));
   t.true(texts.some((text) => text.includes('RUNTIME_UNREACHABLE')));
+  t.true(texts.some((text) => text.startsWith('frame ') && text.includes('"ada"')));
+  t.true(texts.some((text) => text.startsWith('stream ') && text.includes('run.finished')));
   t.true((await readdir(join(folder, 'backend'))).includes('signing.jwk'));
 });

@@ -1,8 +1,12 @@
 /** A backend on a free port, with its files in a folder of the test. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { engine, inputText, type Logger, type RuntimePlugin } from '@worker-runtime/core';
+import { engine, inputText, type Logger, Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { scriptedEngine } from '@worker-runtime/core/testing';
+import { http } from '@worker-runtime/plugin-http';
+import { wsObservation } from '@worker-runtime/plugin-ws';
+import { Identity } from '@worker-runtime/registry';
 import type { ExecutionContext } from 'ava';
 import { Backend, type BackendConfig, type BackendHost, type Person } from '../src/index.ts';
 
@@ -17,6 +21,12 @@ export const parrot = (): RuntimePlugin => ({
         yield { type: 'text', text: inputText(run.input) };
       }),
     ),
+});
+
+/** An engine with tools. */
+export const scripted = (): RuntimePlugin => ({
+  name: 'scripted',
+  apply: (host) => host.useEngine(scriptedEngine()),
 });
 
 export const makeFolder = async (t: ExecutionContext): Promise<string> => {
@@ -46,6 +56,22 @@ export const start = async (
   );
   t.teardown(() => backend.stop());
   return backend;
+};
+
+/** Starts a runtime that accepts the identity of the backend with these files. */
+export const startRemote = async (
+  t: ExecutionContext,
+  folder: string,
+  plugins: readonly RuntimePlugin[] = [],
+) => {
+  await mkdir(join(folder, 'backend'), { recursive: true });
+  const identity = await Identity.at(join(folder, 'backend', 'signing.jwk'), 'backend');
+  const issuerFile = join(folder, 'issuers.json');
+  await writeFile(issuerFile, JSON.stringify([{ ...identity.entry, permission: 'admin' }]), { mode: 0o600 });
+  const web = http({ port: 0, issuerFile });
+  const runtime = await Runtime.start({ plugins: [web, wsObservation({ on: web }), parrot(), ...plugins] });
+  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
+  return { runtime, url: web.url, runtimeId: runtime.runtimeId };
 };
 
 export interface Answer {

@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtimeClient } from '@worker-runtime/client';
 import { bundleDigest } from '@worker-runtime/core';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import { WebSocket as WsWebSocket } from 'ws';
 import { Browser, keptLog, makeFolder, parrot, send, start } from './scene.ts';
 
 test('two workspaces have Workers of the same id in runtimes, files and answers of their own', async (t) => {
@@ -140,12 +141,12 @@ test('a stop ends streams with their closing frame, and a second backend on the 
   t.regex(text, /event: closing\ndata: \{"reason":"RUNTIME_STOPPING"\}/);
 });
 
-test('P36: a page that stays open while the backend restarts misses no event and repeats none', async (t) => {
+const staysOpen = async (t: ExecutionContext, webSocket: typeof WebSocket | null): Promise<void> => {
   const folder = await makeFolder(t);
   let backend = await start(t, folder, { workspaces: { acme: {} } });
   const token = await (await Browser.login(backend)).token();
   const port = Number(new URL(backend.url).port);
-  const page = runtimeClient({ url: `${backend.url}/w/acme`, token, webSocket: null, retryMs: 20 });
+  const page = runtimeClient({ url: `${backend.url}/w/acme`, token, webSocket, retryMs: 20 });
   await page.createWorker({ engine: 'parrot', workerId: 'ada' });
   const seen: number[] = [];
   const texts: string[] = [];
@@ -167,4 +168,11 @@ test('P36: a page that stays open while the backend restarts misses no event and
   const log = (await backend.runtime('acme').events('ada', { limit: 1_000 })).items.map(({ seq }) => seq);
   t.deepEqual(seen, log);
   t.is(texts.length, 4);
-});
+};
+
+for (const [stream, webSocket] of [
+  ['SSE', null],
+  ['a socket', WsWebSocket as unknown as typeof WebSocket],
+] as const)
+  test(`P36: a page that stays open over ${stream} while the backend restarts misses no event and repeats none`, (t) =>
+    staysOpen(t, webSocket));

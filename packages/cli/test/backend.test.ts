@@ -152,17 +152,24 @@ test('policy explain prints the decision and its rule', async (t) => {
   const place = await makePlace(t);
   const grants = [
     { to: ['group:team-a'], workspace: 'acme', may: ['operate', 'answer'], workers: [{ team: 'a' }] },
-    { to: ['*'], workspace: 'acme', may: 'observe', limits: { workers: 2, inputsAMinute: 60 } },
+    {
+      to: ['*'],
+      workspace: 'acme',
+      may: 'observe',
+      limits: { workers: 2, inputsAMinute: 60 },
+      allowance: { tools: ['read'], claims: [] },
+    },
   ];
   await writeFile(join(place, 'policy.json'), JSON.stringify({ grants }));
   const explain = (...args: readonly string[]) => run(t, place, ['policy', 'explain', ...args]);
   const ada = await explain('--as', 'ada', '--group', 'team-a', '--workspace', 'acme');
   t.is(
     ada.stdout,
-    'rule: /grants/0\npermissions: operate, answer\nWorkers: [{"team":"a"}]\nruntimes: all\nlimits: none\n',
+    'rule: /grants/0\npermissions: operate, answer\nWorkers: [{"team":"a"}]\nruntimes: all\nlimits: none\nengines: all\ntools: all\nclaims: all\n',
   );
   const limited = await explain('--as', 'eve', '--workspace', 'acme');
   t.regex(limited.stdout, /^limits: 2 Workers, 60 inputs a minute$/m);
+  t.regex(limited.stdout, /^engines: all\ntools: \["read"\]\nclaims: \[\]$/m);
   const eve = await explain('--as', 'eve', '--workspace', 'acme', '--json');
   t.deepEqual(JSON.parse(eve.stdout), {
     rule: 1,
@@ -171,6 +178,7 @@ test('policy explain prints the decision and its rule', async (t) => {
       workers: '*',
       runtimes: '*',
       limits: { workers: 2, inputsAMinute: 60 },
+      allowance: { tools: ['read'], claims: [] },
     },
   });
   t.regex(

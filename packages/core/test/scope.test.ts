@@ -1,8 +1,12 @@
 import test from 'ava';
+import type { RuntimePlugin } from '../src/contracts/plugin.ts';
+import type { ServedRuntime } from '../src/contracts/served-runtime.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { Runtime } from '../src/runtime/runtime.ts';
-import type { Scope } from '../src/scope/scope.ts';
+import { EVERYTHING } from '../src/scope/allowance.ts';
+import { type Scope, UNLIMITED } from '../src/scope/scope.ts';
 import { scoped } from '../src/scope/scoped.ts';
+import { scriptedEngine } from '../src/testing/scripted-engine.ts';
 import { testScope } from '../src/testing/test-scope.ts';
 import { apiHarness } from './fixtures/api-harness.ts';
 import { settle, startRig } from './fixtures/rig.ts';
@@ -55,6 +59,45 @@ test('a page of requests in a scope ends when it has the size of a page', async 
     after = next;
   }
   t.deepEqual(pages, [2, 2, 2, 2]);
+});
+
+test('P65: a change cannot keep a tool that another change takes away at the same time', async (t) => {
+  let admit = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    admit = resolve;
+  });
+  const slow: RuntimePlugin = {
+    name: 'slow',
+    apply: ({ hooks }) =>
+      hooks.admit.tapPromise(async (command) => {
+        if (command.type === 'worker.update' && command.update.displayName === 'slow') await held;
+      }),
+  };
+  const runtime = await Runtime.start({ engines: [scriptedEngine()], plugins: [slow] });
+  t.teardown(() => runtime.stop());
+  const { worker } = await runtime.createWorker({ engine: 'scripted', tools: ['write'] });
+  const { workerId } = worker;
+  const allowance = { engines: '*', tools: ['read'], claims: '*' } as const;
+  const keeping = scoped(runtime, { ...UNLIMITED, allowance }).updateWorker(workerId, {
+    displayName: 'slow',
+    tools: ['read', 'write'],
+  });
+  await runtime.updateWorker(workerId, { tools: [] });
+  admit();
+  await t.throwsAsync(keeping, { code: 'FORBIDDEN', message: /the tool "write"/ });
+  const after = await runtime.getWorker(workerId);
+  t.deepEqual([after.tools, after.displayName], [[], null]);
+});
+
+test('P65: a scope around another one allows only what both allow', async (t) => {
+  const runtime = await Runtime.start({ engines: [scriptedEngine()] });
+  t.teardown(() => runtime.stop());
+  const within = (tools: readonly string[], inner: ServedRuntime): ServedRuntime =>
+    scoped(inner, { ...UNLIMITED, allowance: { ...EVERYTHING, tools } });
+  const both = within(['read'], within(['write'], runtime));
+  for (const tool of ['read', 'write'])
+    await t.throwsAsync(both.createWorker({ engine: 'scripted', tools: [tool] }), { code: 'FORBIDDEN' });
+  await t.notThrowsAsync(both.createWorker({ engine: 'scripted' }));
 });
 
 test('the metrics of a store exist for callers that may observe all Workers', (t) => {

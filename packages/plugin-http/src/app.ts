@@ -15,7 +15,7 @@ import {
   type Readiness,
   type Upstream,
 } from './directory.ts';
-import { beforeAnswer, type Embedder, removePrefix } from './embedder.ts';
+import { beforeAnswer, type Embedder } from './embedder.ts';
 import { answerError, logRefusal } from './errors/answer-error.ts';
 import { typedError } from './errors/framework-error.ts';
 import { STATUS_OF } from './errors/problem.ts';
@@ -25,6 +25,7 @@ import { correlationIdOf } from './logging/correlation.ts';
 import { logAnswer } from './logging/request-log.ts';
 import type { Measurements } from './metrics/measurements.ts';
 import type { ResolvedOptions } from './options.ts';
+import { takePlainTarget } from './request-target.ts';
 import type { RouteTable } from './route-table.ts';
 import { acrossRoutes } from './routes/across.ts';
 import { bundleRoutes } from './routes/bundles.ts';
@@ -178,7 +179,7 @@ const takeTurns = ({ server }: FastifyInstance, turns: Turns, { prefix }: Embedd
   for (const handle of handlers) {
     const inTurn = turns.inTurn(handle);
     server.on('request', (request, response) => {
-      removePrefix(request, prefix);
+      takePlainTarget(request, prefix);
       inTurn(request, response);
     });
   }

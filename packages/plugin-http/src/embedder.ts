@@ -63,20 +63,6 @@ export interface Embedder {
   readonly record?: (record: AnswerRecord) => void;
 }
 
-const prefixes = new WeakMap<IncomingMessage, string>();
-
-/** Returns the prefix that was removed from the URL of a request; empty if there was none. */
-export const prefixOf = (request: IncomingMessage): string => prefixes.get(request) ?? '';
-
-/** Removes the prefix from the URL of a request. */
-export const removePrefix = (request: IncomingMessage, pattern: RegExp | undefined): void => {
-  const { url = '' } = request;
-  const prefix = pattern?.exec(url)?.[0];
-  if (prefix === undefined || !url.startsWith(prefix)) return;
-  prefixes.set(request, prefix);
-  request.url = url.slice(prefix.length);
-};
-
 /** Calls back with the status and the headers of an answer before any byte of it is sent. */
 export const beforeAnswer = (
   response: ServerResponse,

@@ -183,7 +183,9 @@ const listen = async (app: FastifyInstance, host: string, port: number): Promise
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     const message =
-      reason === 'EADDRINUSE' ? `Port ${port} is in use` : `Cannot listen on port ${port} (${reason})`;
+      reason === 'EADDRINUSE'
+        ? `Port ${port} is in use: end its program, or choose another port`
+        : `Cannot listen on port ${port} (${reason})`;
     throw new RuntimeError('PLUGIN_FAILED', message, {
       cause: error,
       details: { plugin: 'http', hook: 'start', port, reason },

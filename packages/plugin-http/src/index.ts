@@ -6,17 +6,17 @@ export { type Access, bearerTokenOf } from './access/access.ts';
 export { assertMay, assertSeesAll, type Caller } from './access/caller.ts';
 export type { Token } from './access/token.ts';
 export type { Directory, DirectoryOfSeveral, Upstream } from './directory.ts';
-export {
-  type AnswerRecord,
-  type Embedder,
-  type EmbedderAnswer,
-  type EmbedderRequest,
-  type EmbedderRoute,
-  prefixOf,
+export type {
+  AnswerRecord,
+  Embedder,
+  EmbedderAnswer,
+  EmbedderRequest,
+  EmbedderRoute,
 } from './embedder.ts';
 export { type HttpListener, http } from './http.ts';
 export { HttpServer } from './http-server.ts';
 export type { HttpOptions } from './options.ts';
+export { prefixOf } from './request-target.ts';
 export type { UnreadBytes, Upgrade, UpgradeHandler } from './upgrades.ts';
 
 export type { Permission };

@@ -7,11 +7,12 @@ import type { FastifyInstance } from 'fastify';
 import { ANYONE, type Caller, whenAuthorityEnds } from './access/caller.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import { type Directory, isUpstream, type Upstream } from './directory.ts';
-import { type Embedder, prefixOf, removePrefix } from './embedder.ts';
+import type { Embedder } from './embedder.ts';
 import { logRefusal } from './errors/answer-error.ts';
 import { STATUS_OF } from './errors/problem.ts';
 import { refuseSocket } from './errors/raw-problem.ts';
 import { correlationIdOf } from './logging/correlation.ts';
+import { receivedTargetOf, takePlainTarget } from './request-target.ts';
 import { type ByteTotal, Transfer } from './traffic/byte-total.ts';
 import type { Turns } from './traffic/turns.ts';
 
@@ -59,10 +60,10 @@ const runtimeIdIn = ({ url = '' }: IncomingMessage): string | null =>
 const isWebSocket = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && headers.upgrade?.trim().toLowerCase() === 'websocket';
 
-/** Returns the head of a request, with its prefix and without its wish to upgrade. */
+/** Returns the head of a request as it was received, but without its wish to upgrade. */
 const headWithoutUpgrade = (request: IncomingMessage): Buffer => {
-  const { method, url, httpVersion, rawHeaders } = request;
-  const lines = [`${method} ${prefixOf(request)}${url} HTTP/${httpVersion}`];
+  const { method, httpVersion, rawHeaders } = request;
+  const lines = [`${method} ${receivedTargetOf(request)} HTTP/${httpVersion}`];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] as string;
     if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${rawHeaders[at + 1]}`);
@@ -176,7 +177,7 @@ export const offerUpgrades = (
     if (turns.isBusy(socket)) return void socket.destroy();
     // Node no longer listens to this socket, and an unhandled 'error' event would end the process
     socket.on('error', destroy);
-    removePrefix(request, embedder.prefix);
+    takePlainTarget(request, embedder.prefix);
     void offer(request, socket, head);
   });
 };

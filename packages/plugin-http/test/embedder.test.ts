@@ -51,6 +51,35 @@ test('every path is served with and without the prefix', async (t) => {
     t.is((await fetch(url + path)).status, 404, path);
 });
 
+test('each form of a target has one URL for checks, and is answered alike', async (t) => {
+  const urls: unknown[] = [];
+  const url = await serve(t, {
+    prefix: PREFIX,
+    record: ({ request }) => void urls.push([prefixOf(request), request.url]),
+  });
+  const get = async (target: string): Promise<string> => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`);
+    return text(socket);
+  };
+  const path = '/v1/runtimes/self/workers/ada';
+  for (const [target, expected] of [
+    ['/w/acme/v1/runtimes/self/%77ork%65rs/ada?limit=%31', ['/w/acme', `${path}?limit=%31`]],
+    ['/%77/acm%65/v1/runtime%73/self/workers/%61da', ['/w/acme', path]],
+    [`${path}#x`, ['', path]],
+    [`/w/acme${path}#x?y`, ['/w/acme', path]],
+    [`http://127.0.0.1/w/acme${path}`, ['/w/acme', path]],
+    [`HTTP://localhost:80${path}`, ['', path]],
+    ['http://localhost?x', ['', '/?x']],
+    ['/v1/runtimes/self/workers/%2e%2e/%2fada%2561', ['', '/v1/runtimes/self/workers/%2e%2e/%2fada%2561']],
+  ] as const) {
+    const [status] = (await get(target)).split('\r\n', 1);
+    t.deepEqual(urls.pop(), expected, target);
+    t.is(status, expected[1] === path ? 'HTTP/1.1 200 OK' : status, target);
+  }
+});
+
 test('the document below a prefix names the prefix as its server', async (t) => {
   const url = await serve(t, { prefix: PREFIX });
   const server = async (at: string) =>

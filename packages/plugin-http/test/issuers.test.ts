@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Runtime } from '@worker-runtime/core';
+import { EVERYTHING } from '@worker-runtime/core/scope';
 import test, { type ExecutionContext } from 'ava';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { http } from '../src/index.ts';
@@ -55,9 +56,14 @@ const scene = async (t: ExecutionContext, issuers: readonly unknown[], options: 
     new SignJWT({ ...claims, ...changes })
       .setProtectedHeader({ alg: 'EdDSA', typ: 'wr+jwt', kid: key.kid, ...header })
       .sign(key.sign);
+  /** A token with a header that its receiver must know. */
+  const critical = (key: Key, name: string, changes: object = {}): Promise<string> =>
+    new SignJWT({ ...claims, ...changes })
+      .setProtectedHeader({ alg: 'EdDSA', typ: 'wr+jwt', kid: key.kid, crit: [name], [name]: true })
+      .sign(key.sign, { crit: { [name]: true } });
   const ask = (bearer: string, path = 'workers', method = 'GET') =>
     served.call(path, { method, headers: { authorization: `Bearer ${bearer}` } });
-  return { served, claims, now, token, ask };
+  return { served, claims, now, token, critical, ask };
 };
 
 test('a signed token is valid for its runtime, with its scope, until its end', async (t) => {
@@ -79,7 +85,7 @@ test('a signed token is valid for its runtime, with its scope, until its end', a
 
 test('a signed token that is not valid here and now is refused, and the answer says why', async (t) => {
   const [key, other, rsa] = await Promise.all([keyOf('k1'), keyOf('k1'), keyOf('k1', 'RS256')]);
-  const { now, token, ask } = await scene(t, [
+  const { now, token, critical, ask } = await scene(t, [
     { issuer: 'backend', keys: [key.publicJwk], permission: 'admin' },
   ]);
   const unsigned = (await token(key)).split('.').slice(0, 2).join('.');
@@ -113,6 +119,19 @@ test('a signed token that is not valid here and now is refused, and the answer s
     ['an empty selector', await token(key, { scope: { ...ALL, workers: [{}] } }), /scope/],
     ['an unknown permission', await token(key, { scope: { ...ALL, permissions: ['root'] } }), /scope/],
     ['a stamp that is no label', await token(key, { scope: { ...ALL, stamp: { team: 1 } } }), /scope/],
+    ['an unknown restriction', await token(key, { scope: { ...ALL, budget: 1 } }), /scope.*this version/],
+    ['a part of an allowance', await token(key, { scope: { ...ALL, allowance: { tools: [] } } }), /scope/],
+    [
+      'an allowance with more',
+      await token(key, { scope: { ...ALL, allowance: { ...EVERYTHING, hosts: [] } } }),
+      /scope/,
+    ],
+    [
+      'an allowance of no resource',
+      await token(key, { scope: { ...ALL, allowance: { ...EVERYTHING, claims: ['/srv'] } } }),
+      /scope/,
+    ],
+    ['a critical header of a later version', await critical(key, 'wr-later'), /upgrade/],
     ['no end of streams', await token(key, { streamExp: undefined }), /scope/],
     ['no JWT', 'a.b.c', /not valid/],
   ];

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { access, link, open, rm } from 'node:fs/promises';
 import { RuntimeError } from '@worker-runtime/core';
-import type { Authority, Labels, Scope } from '@worker-runtime/core/scope';
+import { ALLOWANCE_HEADER, type Authority, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
 
 /** The lifetime of a signed token, in seconds. */
@@ -100,20 +100,24 @@ export class Identity {
       streamExp: iat + STREAM_S,
       scope,
     };
-    return new SignJWT({ ...claims })
-      .setProtectedHeader({ alg: 'EdDSA', typ: 'wr+jwt', kid: this.#publicJwk.kid as string })
-      .sign(this.#key);
+    const header = { alg: 'EdDSA', typ: 'wr+jwt', kid: this.#publicJwk.kid as string };
+    const token = new SignJWT({ ...claims });
+    if (scope.allowance === undefined) return token.setProtectedHeader(header).sign(this.#key);
+    return token
+      .setProtectedHeader({ ...header, crit: [ALLOWANCE_HEADER], [ALLOWANCE_HEADER]: true })
+      .sign(this.#key, { crit: { [ALLOWANCE_HEADER]: true } });
   }
 }
 
 /** Returns the part of a scope that has these labels. */
-const partOf = ({ permissions, workers, stamp }: Scope, labels: Labels): Scope => {
+const partOf = (scope: Scope, labels: Labels): Scope => {
   const fits = (selector: Labels): boolean =>
     Object.entries(labels).every(([name, value]) => (selector[name] ?? value) === value);
-  if (Object.keys(labels).length === 0) return { permissions, workers, stamp };
+  if (Object.keys(labels).length === 0) return scope;
+  const { workers, stamp } = scope;
   const selectors = workers === '*' ? [{}] : workers.filter(fits);
   return {
-    permissions,
+    ...scope,
     workers: selectors.map((selector) => ({ ...selector, ...labels })),
     stamp: { ...stamp, ...labels },
   };

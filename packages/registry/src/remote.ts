@@ -111,11 +111,11 @@ export class Remote {
     return this.#error;
   }
 
-  /** True if the runtime exists for a caller with this scope: a static token cannot carry a part of the Workers. */
-  existsFor({ workers, stamp }: Scope): boolean {
+  /** True if the runtime exists for a caller with this scope: a static token can carry neither a part of the Workers nor an allowance. */
+  existsFor({ workers, stamp, allowance }: Scope): boolean {
     const { auth } = this.source;
     if (auth !== undefined && 'identity' in auth) return true;
-    return workers === '*' && Object.keys(stamp).length === 0;
+    return workers === '*' && Object.keys(stamp).length === 0 && allowance === undefined;
   }
 
   /** The entry without a summary. */

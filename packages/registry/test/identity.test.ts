@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Authority, Scope } from '@worker-runtime/core/scope';
 import test from 'ava';
-import { decodeJwt } from 'jose';
+import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { Identity } from '../src/index.ts';
 import { makeKeys } from './world.ts';
 
@@ -78,6 +78,31 @@ test('a token is used again for the same caller and runtime only', async (t) => 
   t.not(await identity.sign('runtime_b', { name: 'ada', scope }), token);
   t.not(await identity.sign('runtime_a', { name: 'grace', scope }), token);
   t.not(await identity.sign('runtime_a', { name: 'ada', scope: { ...scope, workers: [{ a: 'b' }] } }), token);
+});
+
+test('P65: a token with an allowance is refused by a runtime of a version that does not know allowances', async (t) => {
+  const { identity, remove } = await makeKeys();
+  t.teardown(remove);
+  const keys = createLocalJWKSet({ keys: [...identity.entry.keys] });
+  // the verification of a runtime before there were allowances
+  const verify = (token: string) =>
+    jwtVerify(token, keys, {
+      algorithms: ['EdDSA'],
+      typ: 'wr+jwt',
+      issuer: identity.issuer,
+      audience: 'runtime_a',
+      clockTolerance: 30,
+      maxTokenAge: 120,
+      requiredClaims: ['sub', 'exp', 'iat'],
+    });
+  const scope: Scope = { permissions: ['operate'], workers: '*', stamp: {} };
+  const allowance = { engines: ['echo'], tools: '*', claims: '*' } as const;
+  const signed = (one: Scope) =>
+    identity.within({ team: 'a' }).sign('runtime_a', { name: 'ada', scope: one });
+  t.is((await verify(await signed(scope))).payload.sub, 'ada');
+  const limited = await signed({ ...scope, allowance });
+  t.deepEqual(decodeJwt<Authority>(limited).scope.allowance, allowance);
+  await t.throwsAsync(verify(limited), { code: 'ERR_JOSE_NOT_SUPPORTED' });
 });
 
 test('an identity within labels signs for the Workers with these labels only, and stamps them', async (t) => {

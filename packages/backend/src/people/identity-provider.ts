@@ -22,7 +22,6 @@ import { UsedOnce } from './used-once.ts';
 export const LOGIN_MS = 600_000;
 /** The description of the provider is used again for this time to begin logins. Each login ends with a new one. */
 const DESCRIPTION_MS = 60_000;
-const ANSWER_S = 10;
 const MAX_ANSWER_CHARS = 8_192;
 const SECRET = /^[\w-]{43}$/;
 
@@ -155,14 +154,14 @@ export class IdentityProvider {
   #describe(maxAgeMs: number): Promise<Configuration> {
     const now = Date.now();
     if (this.#description !== null && now - this.#description.at < maxAgeMs) return this.#description.value;
-    const { issuer, clientId, clientSecret } = this.#config;
+    const { issuer, clientId, clientSecret, timeoutMs } = this.#config;
     const asked = discovery(
       issuer,
       clientId,
       undefined,
       clientSecret === null ? None() : ClientSecretPost(clientSecret),
       {
-        timeout: ANSWER_S,
+        timeout: timeoutMs / 1_000,
         execute: [
           enableNonRepudiationChecks,
           // the configuration allows it for this machine only
@@ -183,15 +182,21 @@ export class IdentityProvider {
   }
 }
 
-/** Returns the messages of an error and its causes. Their data may have tokens, and are left out. */
-const reasonOf = (error: unknown): string => {
-  const reasons: string[] = [];
-  for (let one = error; one instanceof Error && reasons.length < 5; one = one.cause) {
-    const { code } = one as { readonly code?: unknown };
-    reasons.push(typeof code === 'string' ? `${one.message} (${code})` : one.message);
-  }
-  return reasons.join(': ');
+/** Returns an error and its causes. */
+const chainOf = (error: unknown): readonly Error[] => {
+  const chain: Error[] = [];
+  for (let one = error; one instanceof Error && chain.length < 5; one = one.cause) chain.push(one);
+  return chain;
 };
+
+/** Returns the messages of an error and its causes. Their data may have tokens, and are left out. */
+const reasonOf = (error: unknown): string =>
+  chainOf(error)
+    .map((one) => {
+      const { code } = one as { readonly code?: unknown };
+      return typeof code === 'string' ? `${one.message} (${code})` : one.message;
+    })
+    .join(': ');
 
 const notBegun = (): RuntimeError =>
   new RuntimeError('UNAUTHENTICATED', 'This login was not begun in this browser, or is used; begin again');
@@ -211,6 +216,8 @@ const refusalOf = (error: unknown): RuntimeError => {
   const isNoAnswer =
     code === 'OAUTH_TIMEOUT' ||
     code === 'OAUTH_RESPONSE_IS_NOT_CONFORM' ||
+    // the head of the answer came, and the rest did not
+    chainOf(error).some(({ name }) => name === 'TimeoutError') ||
     (error instanceof TypeError && code === undefined);
   return isNoAnswer
     ? unavailable('The identity provider cannot be used at present; try again later', error)

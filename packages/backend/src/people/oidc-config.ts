@@ -1,6 +1,13 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { list, type OptionReader, optional, readOptions, text } from '@worker-runtime/core/plugin-kit';
+import {
+  list,
+  type OptionReader,
+  optional,
+  readOptions,
+  text,
+  wholeNumber,
+} from '@worker-runtime/core/plugin-kit';
 import { isLoopback } from '../loopback.ts';
 
 /** The identity provider with which people log in, by OpenID Connect. */
@@ -19,6 +26,8 @@ export interface OidcConfig {
   readonly groupsClaim?: string;
   /** Default `openid`, `email` and `profile`. */
   readonly scopes?: readonly string[];
+  /** The time limit for each answer of the provider. A login then fails with LOGIN_UNAVAILABLE. Default 10 s. */
+  readonly timeoutMs?: number;
 }
 
 export interface ResolvedOidc {
@@ -29,6 +38,7 @@ export interface ResolvedOidc {
   readonly nameClaim: string;
   readonly groupsClaim: string;
   readonly scopes: readonly string[];
+  readonly timeoutMs: number;
 }
 
 const issuerIn: OptionReader<URL> = (value, refuse) => {
@@ -76,6 +86,7 @@ export const readOidc = (value: unknown, folder: string): ResolvedOidc => {
     nameClaim: optional(text, 'email'),
     groupsClaim: optional(text, 'groups'),
     scopes: optional(scopesIn, ['openid', 'email', 'profile']),
+    timeoutMs: optional(wholeNumber(1, 60_000), 10_000),
   });
   return { ...rest, clientSecret: clientSecretFile, name: name ?? rest.issuer.host };
 };

@@ -1,4 +1,5 @@
 import { version } from '@worker-runtime/core';
+import { EVERYTHING } from '@worker-runtime/core/scope';
 import type { EmbedderRoute } from '@worker-runtime/plugin-http';
 import type { Member } from '../member.ts';
 import { operation } from './operation.ts';
@@ -13,6 +14,7 @@ const aboutBackend = ({ workspace, scope, runtimes, limits, credential }: Member
     workers: scope.workers,
     runtimes,
     limits,
+    allowance: scope.allowance ?? EVERYTHING,
   },
   companion: workspace.companion,
 });

@@ -3,6 +3,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import { PERMISSIONS } from '@worker-runtime/core/scope';
 import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http';
 import type { BackendAccess } from '../backend-access.ts';
+import type { AddressOf } from '../client-address.ts';
 import type { Credentials } from '../people/credentials.ts';
 import type { DeviceLogins, DeviceRequest } from '../people/device-logins.ts';
 import type { Person } from '../people/person.ts';
@@ -19,6 +20,7 @@ const WAIT_MS = 20_000;
 
 export interface DeviceParts {
   readonly access: BackendAccess;
+  readonly addressOf: AddressOf;
   readonly credentials: Credentials;
   readonly devices: DeviceLogins;
   readonly failedLogins: RateLimit;
@@ -40,6 +42,7 @@ const textIn = (body: unknown, field: string): string => {
 /** The routes with which a program gets an API token from a person who is logged in on another machine. */
 export const deviceRoutes = ({
   access,
+  addressOf,
   credentials,
   devices,
   failedLogins,
@@ -48,7 +51,7 @@ export const deviceRoutes = ({
   const page = devicePage();
   const begun = new RateLimit(30, 'Too many device logins have begun; try again in a minute');
   const begin = (raw: IncomingMessage, body: unknown): EmbedderAnswer => {
-    const from = raw.socket.remoteAddress ?? null;
+    const from = addressOf(raw);
     const request = deviceRequestOf(body, from);
     begun.take(from ?? '');
     const { expiresAt, ...codes } = devices.begin(request);
@@ -56,9 +59,7 @@ export const deviceRoutes = ({
   };
   const fetch = async (raw: IncomingMessage, body: unknown): Promise<EmbedderAnswer> => {
     const code = textIn(body, 'deviceCode');
-    const found = await failedLogins.attempt(raw.socket.remoteAddress ?? '', () =>
-      devices.fetch(code, WAIT_MS),
-    );
+    const found = await failedLogins.attempt(addressOf(raw) ?? '', () => devices.fetch(code, WAIT_MS));
     if (found === null) return { status: 202, body: { state: 'pending' } };
     const { person, request } = found;
     const { secret, credential } = await credentials.createToken(
@@ -76,7 +77,7 @@ export const deviceRoutes = ({
       throw new RuntimeError('FORBIDDEN', 'Only a person who is logged in may allow a program');
     return person;
   };
-  /** Counts wrong codes for each person: behind a proxy, all people have one address. */
+  /** Counts wrong codes for each person: behind a proxy, people may have one address. */
   const withCode = <T>(person: Person, act: () => T): Promise<T> =>
     failedLogins.attempt(`person ${person.name}`, act);
   const decide = async (raw: IncomingMessage, userCode: string, body: unknown): Promise<EmbedderAnswer> => {

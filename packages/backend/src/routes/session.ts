@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
 import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http';
 import type { BackendAccess } from '../backend-access.ts';
+import type { AddressOf } from '../client-address.ts';
 import { Cookie } from '../people/cookie.ts';
 import { type Credentials, type Kept, SESSION_MS } from '../people/credentials.ts';
 import { IdentityProvider, LOGIN_MS } from '../people/identity-provider.ts';
@@ -17,6 +18,7 @@ const PROVIDED_SESSION_MS = 12 * 3_600_000;
 
 export interface SessionParts {
   readonly access: BackendAccess;
+  readonly addressOf: AddressOf;
   readonly credentials: Credentials;
   readonly cookie: Cookie;
   readonly isSecure: boolean;
@@ -34,11 +36,10 @@ export const publicSession = ({ id, kind, person, createdAt, expiresAt }: Kept) 
   expiresAt: timeOf(expiresAt),
 });
 
-const addressOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? '';
-
 /** The routes with which a person logs in and out: by a one-time link, or by an identity provider. */
 export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => {
   const { access, credentials, cookie, isSecure, links, provider, failedLogins } = parts;
+  const addressOf = (raw: IncomingMessage): string => parts.addressOf(raw) ?? '';
   const page = loginPage(provider?.name ?? null);
   /** Returns the cookie of a login that was begun. Each has its own: a browser may begin several in its tabs. */
   const begunCookie = (state: string): Cookie =>

@@ -44,6 +44,9 @@ export const explainPolicy = (
           `Workers: ${part(grant.workers)}`,
           `runtimes: ${part(grant.runtimes)}`,
           `limits: ${limitsOf(grant)}`,
+          ...(['engines', 'tools', 'claims'] as const).map(
+            (kind) => `${kind}: ${part(grant.allowance?.[kind] ?? '*')}`,
+          ),
         ].join('\n');
   output.print(json ? JSON.stringify({ rule, grant }) : text);
 };

@@ -61,6 +61,9 @@ const withoutFiles = (input: CheckedInput): InitialInput => ({
   parts: partsWithFiles({}, input.parts),
 });
 
+/** The caller, as the events of a command have it. */
+type Actor = Pick<CallOptions, 'actor'>;
+
 type Spec = WorkerSpec & { readonly engine: string };
 
 /**
@@ -78,7 +81,7 @@ export class Creation {
   /** Creates a Worker. `delegator` is the parent whose engine asks for it; null for any other caller. */
   async create(
     request: CreateWorker,
-    { idempotencyKey, ...options }: IdempotencyOptions & CallOptions,
+    { idempotencyKey, permits, ...options }: IdempotencyOptions & CallOptions,
     delegator: Worker | null = null,
   ): Promise<Created> {
     const { limits, workers, hooks, assertRunning } = this.#options;
@@ -92,7 +95,7 @@ export class Creation {
     if (known)
       return { worker: workers.get(known.workerId), replayed: true, before: checked && EMPTY_POSITION };
     try {
-      const spec = await this.#resolve(request);
+      const spec = await this.#resolve(request, permits);
       const input = checked && withoutFiles(checked);
       const command = { type: 'worker.create', spec, initialInput: request.initialInput ?? null } as const;
       return await admitted(hooks.admit, command, () => {
@@ -105,7 +108,7 @@ export class Creation {
   }
 
   /** Applies defaults, the profile of the bundle and the `prepare` hook, then checks the result. */
-  async #resolve(request: CreateWorker): Promise<Spec> {
+  async #resolve(request: CreateWorker, permits: CallOptions['permits']): Promise<Spec> {
     const { bundles, hooks, engines, workers, limits } = this.#options;
     const given: WorkerSpec = {
       workerId: request.workerId ?? mintId('worker'),
@@ -133,15 +136,16 @@ export class Creation {
         engines: [...engines.keys()],
       });
     }
-    const engine = engines.get(spec.engine);
-    if (!engine) {
-      throw new RuntimeError('ENGINE_UNKNOWN', `The engine "${spec.engine}" does not exist`, {
-        details: { engine: spec.engine, engines: [...engines.keys()] },
-      });
-    }
     const { engine: name, ...rest } = spec;
     // the result of plugins and profiles is checked like a request
     checkCreate({ engine: name, ...rest }, limits);
+    permits?.({ engine: name, tools: spec.tools, claims: spec.claims });
+    const engine = engines.get(name);
+    if (!engine) {
+      throw new RuntimeError('ENGINE_UNKNOWN', `The engine "${name}" does not exist`, {
+        details: { engine: name, engines: [...engines.keys()] },
+      });
+    }
     assertConfig(engine, spec.config);
     assertTools(engine, spec.tools);
     if (spec.whenInterrupted === 'continue') assertContinues(engine);
@@ -153,7 +157,7 @@ export class Creation {
     }
     for (const [index, { resource }] of spec.claims.entries())
       parseResource(resource, `/claims/${index}/resource`);
-    return { ...spec, engine: spec.engine };
+    return { ...spec, engine: name };
   }
 
   /** Reserves the id and the claims in one step, before the first await, then commits the creation. */
@@ -162,7 +166,7 @@ export class Creation {
     input: InitialInput | null,
     key: EventKey | null,
     delegator: Worker | null,
-    call: CallOptions,
+    call: Actor,
   ): Promise<Created> {
     const { workers, journal, supervisor, limits } = this.#options;
     const { workerId, claims, config } = spec;
@@ -206,7 +210,7 @@ export class Creation {
     }
   }
 
-  #created(spec: Spec & Pick<WorkerState, 'delegatedBy'>, key: EventKey | null, call: CallOptions): NewEvent {
+  #created(spec: Spec & Pick<WorkerState, 'delegatedBy'>, key: EventKey | null, call: Actor): NewEvent {
     const { engine, displayName, labels, parent, profile, bundle, tools, claims, config, delegatedBy } = spec;
     const { whenInterrupted } = spec;
     return {

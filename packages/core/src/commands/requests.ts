@@ -209,7 +209,7 @@ export const checkWait = (waitMs: unknown): void => {
 const call = objectOf({ actor: stringOf({ min: 1, max: 128, pattern: /^\P{Cc}*$/u }) });
 
 /** Checks who calls, and returns it. @throws INVALID_REQUEST */
-export const checkCall = ({ actor }: CallOptions = {}): CallOptions => {
+export const checkCall = ({ actor }: CallOptions = {}): Pick<CallOptions, 'actor'> => {
   if (actor === undefined) return {};
   assertShape(call, { actor });
   return { actor };

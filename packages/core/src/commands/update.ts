@@ -4,12 +4,15 @@ import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { UpdateWorker } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import { type Remark, update } from '../domain/decide.ts';
+import type { CallOptions } from '../contracts/served-runtime.ts';
+import { update } from '../domain/decide.ts';
+import type { WorkerState } from '../domain/state.ts';
 import { configBlobOf } from '../workers/config-blob.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import type { CreationOptions } from './creation.ts';
 import { assertConfig, assertContinues, assertTools, configDigestOf } from './engine-checks.ts';
+import { checkCall } from './requests.ts';
 
 type UpdateOptions = Pick<CreationOptions, 'engines' | 'journal' | 'supervisor' | 'store'> & {
   readonly hooks: Hooks;
@@ -48,9 +51,10 @@ export const updateWorker = async (
   options: UpdateOptions,
   worker: Worker,
   request: UpdateWorker,
-  remark: Remark,
+  { permits, ...call }: CallOptions,
 ): Promise<void> => {
   const { engines, journal, store, hooks } = options;
+  const remark = checkCall(call);
   const { workerId, state } = worker;
   const engine = engines.get(state.engine);
   const isOfEngine =
@@ -62,6 +66,11 @@ export const updateWorker = async (
   }
   let config: JsonObject | null = null;
   let change = request;
+  const assertPermitted = ({ engine: name, tools: granted }: WorkerState): void => {
+    const tools = (change.tools ?? []).filter((tool) => !granted.includes(tool));
+    if (config !== null && (request.config !== undefined || tools.length > 0))
+      permits?.({ engine: name, tools, claims: [] });
+  };
   if (engine && request.whenInterrupted === 'continue') assertContinues(engine);
   if (engine && (request.config !== undefined || request.tools !== undefined)) {
     const spec = await prepared(options, worker, request);
@@ -69,12 +78,17 @@ export const updateWorker = async (
     assertTools(engine, spec.tools);
     config = spec.config;
     change = { ...request, tools: spec.tools };
+    assertPermitted(state);
   }
   const command = { type: 'worker.update', workerId, worker: factsOf(worker), update: request } as const;
   await admitted(hooks.admit, command, async () => {
     const digest = config && configDigestOf(config);
     if (config && digest !== null && digest !== worker.state.configDigest)
       await store.putBlob(state.log, configBlobOf(digest), Buffer.from(JSON.stringify(config)));
-    await journal.commit(worker, (current) => update(current, change, digest, remark));
+    await journal.commit(worker, (current) => {
+      // a tool that was removed in the meantime would be granted again
+      assertPermitted(current);
+      return update(current, change, digest, remark);
+    });
   });
 };

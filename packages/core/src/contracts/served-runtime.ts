@@ -1,3 +1,4 @@
+import type { Claim } from './claim.ts';
 import type { Limits } from './limits.ts';
 import type { Metric } from './metric.ts';
 import type {
@@ -21,6 +22,13 @@ import type {
 import type { RuntimeError } from './runtime-error.ts';
 import type { RawPage, WatchStream, WorkerStream } from './stream.ts';
 
+/** The parts that a command gives to a Worker: a creation all of them, a change a config for its engine or further tools. */
+export interface Given {
+  readonly engine: string;
+  readonly tools: readonly string[];
+  readonly claims: readonly Claim[];
+}
+
 /** The facts about a call that its caller cannot choose: a host or a transport gives them. */
 export interface CallOptions {
   /**
@@ -28,6 +36,11 @@ export interface CallOptions {
    * character. The events of the command have it. Everyone who may read the log sees it.
    */
   readonly actor?: string;
+  /**
+   * Called by a creation and by a change of the config or the tools with what the Worker would get: after the profile and the
+   * plugins have decided it, and before anything is written. It refuses the command by throwing a RuntimeError.
+   */
+  readonly permits?: (given: Given) => void;
 }
 
 type OptionsOf<Command extends 'cancelRun' | 'stopWorker' | 'resumeWorker'> = Parameters<

@@ -305,7 +305,7 @@ export class Runtime implements ServedRuntime {
     const parts = this.#lifecycle.running();
     const worker = this.#worker(workerId);
     checkUpdate(request, this.limits);
-    await updateWorker({ ...parts, hooks: this.#hooks }, worker, request, checkCall(call));
+    await updateWorker({ ...parts, hooks: this.#hooks }, worker, request, call ?? {});
     return this.#detail(worker);
   }
 

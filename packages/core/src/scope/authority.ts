@@ -18,3 +18,9 @@ export interface Authority {
   readonly streamExp: number;
   readonly scope: Scope;
 }
+
+/**
+ * The critical header parameter (RFC 7515, 4.1.11) of a token whose scope has an allowance. A runtime that does not know
+ * allowances refuses such a token, instead of ignoring the allowance.
+ */
+export const ALLOWANCE_HEADER = 'wr-allowance';

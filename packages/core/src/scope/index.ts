@@ -2,7 +2,8 @@
  * For programs that serve a part of a runtime to a caller: transports, registries and backends.
  */
 
-export type { Authority } from './authority.ts';
+export { type Allowance, EVERYTHING, isAllowance } from './allowance.ts';
+export { ALLOWANCE_HEADER, type Authority } from './authority.ts';
 export {
   covers,
   isLabels,

@@ -1,4 +1,5 @@
 import { isObject } from '../plugin-kit/shape.ts';
+import { type Allowance, isAllowance } from './allowance.ts';
 
 /**
  * The permissions of callers. `observe` reads. `operate` uses Workers, and `answer` answers their requests; each includes
@@ -33,6 +34,8 @@ export interface Scope {
    * remove them later.
    */
   readonly stamp: Labels;
+  /** The parts that the caller may give to the Workers that it creates or changes. Default: all. */
+  readonly allowance?: Allowance;
 }
 
 /** The scope of a caller without restrictions. */
@@ -55,10 +58,14 @@ export const isSelection = (value: unknown): value is Scope['workers'] =>
   value === '*' ||
   (Array.isArray(value) && value.every((selector) => isLabels(selector) && Object.keys(selector).length > 0));
 
-/** True for a scope as data from elsewhere. Other fields are allowed. */
+const FIELDS = ['permissions', 'workers', 'stamp', 'allowance'];
+
+/** True for a scope as data from elsewhere. It has no other fields: one that this version does not know might be a restriction. */
 export const isScope = (value: unknown): value is Scope =>
   isObject(value) &&
+  Object.keys(value).every((field) => FIELDS.includes(field)) &&
   Array.isArray(value.permissions) &&
   value.permissions.every(isPermission) &&
   isSelection(value.workers) &&
-  isLabels(value.stamp);
+  isLabels(value.stamp) &&
+  (value.allowance === undefined || isAllowance(value.allowance));

@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
+import { runtimeCapabilities } from '../contracts/capabilities.ts';
 import type { FileContent, FileDescription } from '../contracts/file.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Metric } from '../contracts/metric.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
-import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
+import type { CallOptions, Given, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit } from '../observation/pages.ts';
 import { isObject } from '../plugin-kit/shape.ts';
+import { assertAllowed } from './allowance.ts';
 import { covers, isSelected, type Labels, type Permission, type Scope, UNLIMITED } from './scope.ts';
 import { ScopedWatchStream, ScopedWorkerStream } from './scoped-streams.ts';
 
@@ -61,7 +63,7 @@ class ScopedRuntime implements ServedRuntime {
 
   async summary(): Promise<Api.RuntimeSummary> {
     this.#assertMay('observe');
-    const summary = await this.#runtime.summary();
+    const summary = this.#allowed(await this.#runtime.summary());
     if (this.#scope.workers === '*') return summary;
     const workers = { total: 0, idle: 0, running: 0, waiting: 0, stopped: 0 };
     const { pageItems } = this.limits;
@@ -91,13 +93,13 @@ class ScopedRuntime implements ServedRuntime {
 
   async createWorker(
     request: Api.CreateWorker,
-    { idempotencyKey, ...options }: Api.IdempotencyOptions & CallOptions = {},
+    { idempotencyKey, ...call }: Api.IdempotencyOptions & CallOptions = {},
   ): Promise<Api.CreateReceipt> {
     this.#assertMay('operate');
     // a request that is no object is refused by the runtime
     const stamped = isObject(request) ? this.#stamped(request) : request;
     const key = idempotencyKey === undefined ? {} : { idempotencyKey: this.#ownKey(idempotencyKey) };
-    return this.#hidingHolders(() => this.#runtime.createWorker(stamped, { ...options, ...key }));
+    return this.#hidingHolders(() => this.#runtime.createWorker(stamped, { ...this.#limited(call), ...key }));
   }
 
   async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.ListedWorker>> {
@@ -127,12 +129,13 @@ class ScopedRuntime implements ServedRuntime {
   ): Promise<Api.WorkerDetail> {
     this.#assertSees('operate', workerId);
     const labels = isObject(request) && isObject(request.labels) ? request.labels : null;
-    if (labels === null) return this.#runtime.updateWorker(workerId, request, call);
+    const limited = this.#limited(call);
+    if (labels === null) return this.#runtime.updateWorker(workerId, request, limited);
     const current = this.#runtime.labelsOf(workerId) ?? {};
     const fixed = Object.keys(this.#scope.stamp).filter((name) => current[name] !== undefined);
     const stamp = Object.fromEntries(fixed.map((name) => [name, current[name] as string]));
     const labelsInScope = this.#inScope(labels as Labels, stamp);
-    return this.#runtime.updateWorker(workerId, { ...request, labels: labelsInScope }, call);
+    return this.#runtime.updateWorker(workerId, { ...request, labels: labelsInScope }, limited);
   }
 
   async deleteWorker(workerId: string, call?: CallOptions): Promise<void> {
@@ -316,6 +319,32 @@ class ScopedRuntime implements ServedRuntime {
         details: { needed: 'admin', permissions: this.#scope.permissions },
       },
     );
+  }
+
+  /** Adds the allowance to a call that gives something to a Worker. */
+  #limited(call: CallOptions = {}): CallOptions {
+    const { allowance } = this.#scope;
+    if (allowance === undefined) return call;
+    const permits = (given: Given): void => {
+      assertAllowed(allowance, given);
+      call.permits?.(given);
+    };
+    return { ...call, permits };
+  }
+
+  /** Returns a summary with the engines and tools that the caller may use for Workers. */
+  #allowed(summary: Api.RuntimeSummary): Api.RuntimeSummary {
+    const { engines: names = '*', tools = '*' } = this.#scope.allowance ?? {};
+    if (names === '*' && tools === '*') return summary;
+    const engines = summary.engines
+      .filter(({ name }) => names === '*' || names.includes(name))
+      .map((engine) => {
+        const { tools: offered } = engine.capabilities;
+        if (offered === undefined || tools === '*') return engine;
+        const allowed = offered.filter((tool) => tools.includes(tool));
+        return { ...engine, capabilities: { ...engine.capabilities, tools: allowed } };
+      });
+    return { ...summary, engines, capabilities: runtimeCapabilities(engines.map((one) => one.capabilities)) };
   }
 
   #isVisible(workerId: string): boolean {

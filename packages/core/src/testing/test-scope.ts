@@ -1,6 +1,8 @@
 import type { Question } from '../contracts/engine.ts';
 import type { RuntimeApi } from '../contracts/runtime-api.ts';
+import { type Allowance, EVERYTHING } from '../scope/allowance.ts';
 import type { Scope } from '../scope/scope.ts';
+import { BUNDLE, DIGEST, PROFILES } from './api/bundles.ts';
 import type { RuntimeApiHarness } from './api/harness.ts';
 import { Scene } from './api/scene.ts';
 import { Watcher } from './api/watcher.ts';
@@ -345,6 +347,109 @@ export const testScope = (test: TestFunction, makeHarness: () => Promise<ScopeHa
     t.true(!JSON.stringify(details).includes('foreign'), JSON.stringify(details));
     await scene.api.updateWorker('foreign', { labels: blue });
     t.deepEqual((await scene.refuses('CLAIM_CONFLICT', 'the same claim', create)).workers, ['foreign']);
+  });
+
+  const NOTHING: Allowance = { engines: [], tools: [], claims: [] };
+
+  contract(
+    'P65: a creation has only the engine, the tools and the claims that the scope allows, also by a profile',
+    async (t, scene) => {
+      const engine = scene.engine.name;
+      const claimOf = (resource: string) => ({ name: 'docs', resource, mode: 'read' }) as const;
+      const as = (allowance: Partial<Allowance>) =>
+        scene.as({ allowance: { ...EVERYTHING, ...allowance }, stamp: blue });
+      const none = await as(NOTHING);
+      t.deepEqual(await scene.refuses('FORBIDDEN', 'an engine', () => none.createWorker({ engine })), {
+        engine,
+      });
+      await scene.refuses('FORBIDDEN', 'an engine that does not exist', () =>
+        none.createWorker({ engine: 'nowhere' }),
+      );
+      const reader = await as({ engines: [engine], tools: ['read'], claims: ['fs:/srv/a', 'fs:/srv/b/'] });
+      t.deepEqual(
+        await scene.refuses('FORBIDDEN', 'a tool', () =>
+          reader.createWorker({ engine, tools: ['read', 'write'] }),
+        ),
+        { tool: 'write' },
+      );
+      for (const resource of ['fs:/srv', 'fs:/srv/ab', 'fs:/srv/c/fs:/srv/a', 'git:/srv/a', 'fs:/'])
+        t.deepEqual(
+          await scene.refuses('FORBIDDEN', resource, () =>
+            reader.createWorker({
+              engine,
+              claims: [claimOf('fs:/srv/a'), { ...claimOf(resource), name: 'x' }],
+            }),
+          ),
+          { claim: 'x' },
+        );
+      await scene.refuses('INVALID_REQUEST', 'a path with dots', () =>
+        reader.createWorker({ engine, claims: [claimOf('fs:/srv/a/../c')] }),
+      );
+      const claims = ['fs:/srv/a', 'fs:/srv/a/deep/er/', 'fs:/srv/b'].map(claimOf);
+      const { worker } = await reader.createWorker({ engine, tools: ['read'], claims });
+      t.deepEqual([worker.tools, worker.claims.length], [['read'], 3]);
+      // a profile decides the engine, which the request does not name
+      await scene.api.putBundle(DIGEST, PROFILES);
+      const bare = await as({ tools: [] });
+      const byProfile = { bundle: BUNDLE, profile: 'companion' };
+      await scene.refuses('FORBIDDEN', 'the engine of a profile', () => none.createWorker(byProfile));
+      await scene.refuses('FORBIDDEN', 'a tool with a profile', () =>
+        bare.createWorker({ ...byProfile, tools: ['read'] }),
+      );
+      t.is((await reader.createWorker({ ...byProfile, tools: ['read'] })).worker.engine, engine);
+      t.is((await scene.api.summary()).workers.total, 2, 'a refused creation leaves nothing');
+    },
+  );
+
+  contract(
+    'P65: a change grants only tools, and configures only engines, that the scope allows',
+    async (t, scene) => {
+      const engine = scene.engine.name;
+      const workerId = await scene.create({ tools: ['write'], labels: blue });
+      const before = await scene.api.getWorker(workerId);
+      const reader = await scene.as({ ...BLUE, allowance: { ...EVERYTHING, tools: ['read'] } });
+      const other = await scene.as({ ...BLUE, allowance: { ...EVERYTHING, engines: ['other'] } });
+      t.deepEqual(
+        await scene.refuses('FORBIDDEN', 'a config for another engine', () =>
+          other.updateWorker(workerId, { config: { token: 'x' }, displayName: 'Ada' }),
+        ),
+        { engine },
+      );
+      await scene.refuses('FORBIDDEN', 'a tool of another engine', () =>
+        other.updateWorker(workerId, { tools: ['write', 'read'] }),
+      );
+      t.deepEqual(await scene.api.getWorker(workerId), before);
+      // tools that the Worker has may stay, and any tool may be taken away
+      t.deepEqual((await reader.updateWorker(workerId, { tools: ['write', 'read'] })).tools, [
+        'write',
+        'read',
+      ]);
+      t.deepEqual((await other.updateWorker(workerId, { tools: ['read'] })).tools, ['read']);
+      t.deepEqual(
+        await scene.refuses('FORBIDDEN', 'a tool that was taken away', () =>
+          reader.updateWorker(workerId, { tools: ['read', 'write'] }),
+        ),
+        { tool: 'write' },
+      );
+      t.is((await other.updateWorker(workerId, { displayName: 'Ada', labels: blue })).displayName, 'Ada');
+      t.deepEqual((await reader.updateWorker(workerId, { config: { token: 'y' } })).tools, ['read']);
+    },
+  );
+
+  contract('P65: a runtime reports the engines and the tools that the scope allows', async (t, scene) => {
+    const summaryAs = async (allowance: Partial<Allowance>) =>
+      (await scene.as({ allowance: { ...EVERYTHING, ...allowance } })).summary();
+    const all = await scene.api.summary();
+    t.deepEqual(await summaryAs({ claims: [] }), all);
+    const reading = await summaryAs({ tools: ['read'] });
+    t.deepEqual(reading.capabilities.tools.available, ['read']);
+    t.deepEqual(
+      reading.engines.map(({ name, capabilities }) => [name, capabilities.tools]),
+      [[scene.engine.name, ['read']]],
+    );
+    const none = await summaryAs(NOTHING);
+    t.deepEqual([none.engines, none.capabilities.access.filesystem], [[], false]);
+    t.deepEqual(none.workers, all.workers);
   });
 
   contract('the same idempotency key of two scopes makes two Workers', async (t, scene) => {

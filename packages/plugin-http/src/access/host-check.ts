@@ -26,12 +26,6 @@ const nameOf = (host: string): string | null => {
 const withoutIpv6Prefix = (address: string | undefined): string | undefined =>
   address?.replace(/^::ffff:(?=[0-9.]+$)/, '');
 
-/** Returns the host that a request is for. The host of an absolute target replaces the Host header (RFC 9112, 3.2.2). */
-const hostOf = ({ url = '', headers }: IncomingMessage): string | undefined => {
-  if (headers.host === undefined || url.startsWith('/') || url === '*') return headers.host;
-  return URL.canParse(url) ? new URL(url).host : '';
-};
-
 /**
  * Refuses requests that a hostile page can make a browser send. With DNS rebinding, the Host is the name of the page;
  * a page of another site sends its Origin, or with a plain GET only that it is another site. Programs other than browsers
@@ -55,7 +49,7 @@ export class HostCheck {
    */
   assert(request: IncomingMessage, isPublic: boolean): void {
     const { headers, socket } = request;
-    const host = hostOf(request);
+    const { host } = headers;
     if (host === undefined) throw new RuntimeError('INVALID_REQUEST', 'The Host header is missing');
     const name = nameOf(host);
     if (

@@ -1,5 +1,12 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { type Authority, covers, isScope, PERMISSIONS, type Permission } from '@worker-runtime/core/scope';
+import {
+  ALLOWANCE_HEADER,
+  type Authority,
+  covers,
+  isScope,
+  PERMISSIONS,
+  type Permission,
+} from '@worker-runtime/core/scope';
 import {
   createLocalJWKSet,
   decodeJwt,
@@ -70,11 +77,10 @@ export class Issuers {
     const caller: Caller = {
       name,
       scope: {
+        ...scope,
         permissions: PERMISSIONS.filter(
           (permission) => covers(scope.permissions, permission) && covers(issuer.permissions, permission),
         ),
-        workers: scope.workers,
-        stamp: scope.stamp,
       },
       expiresAt: Math.min(claims.streamExp, claims.iat + MAX_STREAM_S) * 1_000,
       withdrawn: null,
@@ -113,11 +119,13 @@ export class Issuers {
         clockTolerance: CLOCK_TOLERANCE_S,
         maxTokenAge: MAX_LIFE_S,
         requiredClaims: ['sub', 'exp', 'iat'],
+        crit: { [ALLOWANCE_HEADER]: true },
       }));
     } catch (error) {
       throw refusalOf(error);
     }
-    if (!isAuthority(payload)) throw unauthenticated('The signed token has no valid scope');
+    if (!isAuthority(payload))
+      throw unauthenticated('The signed token has no scope that this version of the runtime can apply');
     return payload;
   }
 }
@@ -140,6 +148,11 @@ const refusalOf = (error: unknown): RuntimeError => {
   if (error instanceof errors.JWKSNoMatchingKey)
     return unauthenticated(
       'The signed token has a key that http.issuerFile does not list for its issuer',
+      error,
+    );
+  if (error instanceof errors.JOSENotSupported)
+    return unauthenticated(
+      'The signed token has a form that this version of the runtime does not support: upgrade it',
       error,
     );
   if (error instanceof errors.JWTClaimValidationFailed) {

@@ -1,4 +1,5 @@
-import { type Embedder, prefixOf } from '../embedder.ts';
+import type { Embedder } from '../embedder.ts';
+import { prefixOf } from '../request-target.ts';
 import type { RouteTable } from '../route-table.ts';
 import { docsPage } from '../schema/docs-page.ts';
 import { OPENAPI_VERSIONS, openApiDocument } from '../schema/document.ts';

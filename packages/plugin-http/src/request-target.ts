@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http';
+
+const received = new WeakMap<IncomingMessage, string>();
+const prefixes = new WeakMap<IncomingMessage, string>();
+
+/** Returns the prefix that was removed from the URL of a request; empty if there was none. */
+export const prefixOf = (request: IncomingMessage): string => prefixes.get(request) ?? '';
+
+/** Returns the target of a request as the client has sent it. */
+export const receivedTargetOf = (request: IncomingMessage): string =>
+  received.get(request) ?? request.url ?? '';
+
+/** Matches the scheme and the host of an absolute target. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
+/** The characters that mean the same with and without an escape (RFC 3986, 2.3), but no dot: two dots can be a step upwards. */
+const UNRESERVED = /^[a-z0-9_~-]$/i;
+
+const unescaped = (path: string): string =>
+  path.replaceAll(/%[0-9a-f]{2}/gi, (encoded) => {
+    const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16));
+    return UNRESERVED.test(character) ? character : encoded;
+  });
+
+/** Returns a target as a path and a query: without an origin and a fragment, and without escapes that mean nothing. */
+const plain = (target: string): string => {
+  const local = target.replace(ORIGIN, '');
+  const end = local.search(/[?#]/);
+  const path = end === -1 ? local : local.slice(0, end);
+  const query = end === -1 || local[end] === '#' ? '' : local.slice(end);
+  return `${path.startsWith('/') ? '' : '/'}${path.includes('%') ? unescaped(path) : path}${query}`;
+};
+
+/**
+ * Gives a request one form of its URL, without the prefix. The router would understand other forms too, so a check that reads
+ * the URL must not see them. The host of an absolute target replaces the Host header (RFC 9112, 3.2.2).
+ */
+export const takePlainTarget = (request: IncomingMessage, pattern: RegExp | undefined): void => {
+  const { url: target = '', headers } = request;
+  if (!target.startsWith('/') && target !== '*' && headers.host !== undefined)
+    headers.host = URL.canParse(target) ? new URL(target).host : '';
+  const url = target === '*' ? target : plain(target);
+  const prefix = pattern?.exec(url)?.[0] ?? '';
+  const isRemoved = prefix !== '' && url.startsWith(prefix);
+  request.url = isRemoved ? url.slice(prefix.length) : url;
+  if (isRemoved) prefixes.set(request, prefix);
+  if (request.url !== target) received.set(request, target);
+};
