@@ -36,13 +36,17 @@ export class Connections {
   }
 
   /** Sends a request on a kept connection. */
-  send(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+  send(request: Dispatcher.DispatchOptions, handler: PassedAnswer): void {
     this.#pool.dispatch(request, handler);
   }
 
-  /** Sends a request on a connection of its own. */
-  sendAlone(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+  /**
+   * Sends a request on a connection of its own. Streams do: their clients leave them, and the pool would connect again for each
+   * that was left.
+   */
+  sendAlone(request: Dispatcher.DispatchOptions, handler: PassedAnswer): void {
     const client = new Client(this.origin, OPTIONS);
+    handler.onLeft = () => client.destroy(() => {});
     client.dispatch(request, handler);
     // closed once the request has ended
     client.close(() => {});
@@ -164,12 +168,16 @@ class Unanswered extends Error {
 
 /** Writes the answer of the runtime to the response, piece by piece. */
 class PassedAnswer implements Dispatcher.DispatchHandler {
+  /** Called when the client has left before the end of the answer. */
+  onLeft = (): void => {};
   readonly #passage: Passage;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #resolve: (status: number) => void;
   readonly #reject: (error: Error) => void;
   #controller: Dispatcher.DispatchController | null = null;
+  /** The head of a refusal, which is passed on with its body. */
+  #headers: IncomingHttpHeaders = {};
   #status: number | null = null;
   #refusal: Buffer[] | null = null;
   #refusalBytes = 0;
@@ -244,8 +252,10 @@ class PassedAnswer implements Dispatcher.DispatchHandler {
     }
   }
 
-  readonly #left = (): void => this.#controller?.abort(new Error('the client has left'));
-  #headers: IncomingHttpHeaders = {};
+  readonly #left = (): void => {
+    this.#controller?.abort(new Error('the client has left'));
+    this.onLeft();
+  };
 
   #over(): void {
     this.#response.off('close', this.#left);
@@ -316,13 +326,15 @@ export const passRequest = async (
   const isRead = method === 'GET' || method === 'HEAD';
   const isRepeatable = isSmall && (isRead || headers['idempotency-key'] !== undefined);
   const { connections } = passage;
+  const sendAlone: Connections['send'] = (...sent) => connections.sendAlone(...sent);
+  const isStream = headers.accept?.includes('text/event-stream') ?? false;
+  const send: Connections['send'] = isStream ? sendAlone : (...sent) => connections.send(...sent);
   try {
     const small = isSmall && length > 0 ? await readBody(request) : null;
-    return await attempt((...sent) => connections.send(...sent), small).catch((error: unknown) => {
+    return await attempt(send, small).catch((error: unknown) => {
       const isStale = error instanceof Unanswered && error.isClosed;
       // with a new connection: the other kept ones were probably closed along with this one
-      if (isStale && isRepeatable && !response.destroyed)
-        return attempt((...sent) => connections.sendAlone(...sent), small);
+      if (isStale && isRepeatable && !isStream && !response.destroyed) return attempt(sendAlone, small);
       throw error;
     });
   } catch (error) {
