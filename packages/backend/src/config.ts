@@ -1,11 +1,18 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { type JsonObject, type Limits, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import {
+  type JsonObject,
+  type Limits,
+  type PriceList,
+  RuntimeError,
+  type RuntimePlugin,
+} from '@worker-runtime/core';
 import {
   isObject,
   isPathInside,
   list,
   optional,
+  priceList,
   readOptions,
   text,
   wholeNumber,
@@ -64,6 +71,8 @@ export interface BackendConfig {
   readonly oidc?: OidcConfig;
   /** A policy file, or a function. Default: those who start the backend may do everything, and others nothing. */
   readonly policy?: string | Policy;
+  /** The prices of models, from which the console computes costs. Everyone who may observe can read them. Default: none. */
+  readonly prices?: PriceList;
   /** The size at which the audit log begins a new file. Default 64 MiB. */
   readonly auditBytes?: number;
 }
@@ -93,6 +102,7 @@ export interface ResolvedConfig {
   readonly issuer: string;
   readonly oidc: ResolvedOidc | null;
   readonly policy: string | Policy | null;
+  readonly prices: PriceList | null;
   readonly auditBytes: number;
 }
 
@@ -206,6 +216,7 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     readonly issuer: string | null;
     readonly oidc: ResolvedOidc | null;
     readonly policy: string | Policy | null;
+    readonly prices: PriceList | null;
     readonly auditBytes: number;
   }>('backend', config, {
     listen: optional(anObject, {}),
@@ -215,6 +226,7 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     issuer: optional(text, null),
     oidc: optional((value) => readOidc(value, folder), null),
     policy: optional(policyIn, null),
+    prices: optional(priceList, null),
     auditBytes: optional(wholeNumber(65_536), 67_108_864),
   });
   const address = readOptions<Pick<ResolvedConfig, 'host' | 'port' | 'publicUrl'>>('listen', listen, {

@@ -216,6 +216,10 @@ class HttpRuntimeClient implements RuntimeClient {
     return this.#get(this.#worker(workerId, '/overview'));
   }
 
+  async usage(query: Api.UsageQuery = {}): Promise<Api.UsageReport> {
+    return this.#get('/usage', listQueryOf(query));
+  }
+
   async putFile(
     workerId: string,
     bytes: Uint8Array,
