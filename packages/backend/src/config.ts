@@ -1,12 +1,6 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import {
-  type JsonObject,
-  type Limits,
-  type PriceList,
-  RuntimeError,
-  type RuntimePlugin,
-} from '@worker-runtime/core';
+import { type JsonObject, type Limits, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import {
   isObject,
   isPathInside,
@@ -17,6 +11,7 @@ import {
   text,
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
+import type { PriceList } from '@worker-runtime/core/views';
 import type { CompanionConfig } from './companion.ts';
 import { isLoopback } from './loopback.ts';
 import { type OidcConfig, type ResolvedOidc, readOidc } from './people/oidc-config.ts';

@@ -1,4 +1,5 @@
-import type { ListWorkers, UsageQuery } from '@worker-runtime/core';
+import type { ListWorkers } from '@worker-runtime/core';
+import type { UsageQuery } from '@worker-runtime/core/views';
 import { invalidRequest } from './remote-error.ts';
 
 /** Returns query parameters. Omits undefined values. */

@@ -1,5 +1,6 @@
 import type * as Api from '@worker-runtime/core';
 import type { FileContent, FileDescription } from '@worker-runtime/core/plugin-kit';
+import type { UsageQuery, UsageReport } from '@worker-runtime/core/views';
 import { Connection } from './connection.ts';
 import { baseOf, type ClientOptions, type Timing, timingOf } from './options.ts';
 import { pathSegment } from './path-segment.ts';
@@ -216,7 +217,7 @@ class HttpRuntimeClient implements RuntimeClient {
     return this.#get(this.#worker(workerId, '/overview'));
   }
 
-  async usage(query: Api.UsageQuery = {}): Promise<Api.UsageReport> {
+  async usage(query: UsageQuery = {}): Promise<UsageReport> {
     return this.#get('/usage', listQueryOf(query));
   }
 

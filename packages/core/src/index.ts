@@ -37,7 +37,6 @@ export { DEFAULT_LIMITS, type Limits } from './contracts/limits.ts';
 export { type Logger, silentLogger } from './contracts/logger.ts';
 export type { Overview, UsageTotals } from './contracts/overview.ts';
 export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
-export type { ModelPrice, PriceList } from './contracts/prices.ts';
 export type {
   BundleInfo,
   CancelOutcome,
@@ -86,7 +85,6 @@ export {
 } from './contracts/runtime-error.ts';
 export type { LogGap, RuntimeStore } from './contracts/store.ts';
 export type { ToolPart, TranscriptItem } from './contracts/transcript.ts';
-export type { UsageOfDay, UsageOfModel, UsageOfWorker, UsageQuery, UsageReport } from './contracts/usage.ts';
 export { memoryStore } from './memory-store/memory-store.ts';
 export { Runtime, type RuntimeOptions, type StopOptions } from './runtime/runtime.ts';
 export { version } from './version.ts';

@@ -1,5 +1,5 @@
-import type { PriceList } from '@worker-runtime/core';
 import { list, optional, priceList, readOptions, text, wholeNumber } from '@worker-runtime/core/plugin-kit';
+import type { PriceList } from '@worker-runtime/core/views';
 import { parseTokens, readTokens, type Token } from './access/token.ts';
 
 export interface HttpOptions {

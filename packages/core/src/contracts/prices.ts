@@ -22,7 +22,7 @@ export interface PriceList {
 }
 
 /** Returns the price of a model: that of its name, else that of the longest beginning. */
-export const priceOf = ({ models }: PriceList, model: string): ModelPrice | null => {
+const priceOf = ({ models }: PriceList, model: string): ModelPrice | null => {
   if (Object.hasOwn(models, model)) return models[model] ?? null;
   let longest = '';
   for (const name of Object.keys(models))

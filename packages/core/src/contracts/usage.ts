@@ -45,7 +45,7 @@ export interface UsageReport {
   /** The number of all Workers that used tokens in these days. */
   readonly workersWithUsage: number;
   /**
-   * What these Workers and all others used at any other time: before `from`, on days that are no longer counted apart, and before the
+   * The usage of all these Workers at any other time: before `from`, on days that are no longer counted apart, and before the
    * runtime counted days.
    */
   readonly earlier: readonly UsageOfModel[];

@@ -13,7 +13,8 @@ export type DailyUsage = Readonly<Record<string, readonly number[]>>;
 export const DAYS = 31;
 /** The most days of all models together. The oldest day goes first. */
 const ENTRIES = 128;
-const FIELDS = 6;
+/** The numbers of one day of one model. */
+export const FIELDS = 6;
 const DAY_MS = 86_400_000;
 
 /** The name of usage without a model. */
@@ -25,23 +26,8 @@ export const dayOf = (time: string): number => Math.floor(Date.parse(time) / DAY
 /** Returns a day as text, such as `2026-11-29`. */
 export const dayText = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10);
 
-/** Yields the days of one model, in the order in which they were first used. */
-export function* daysOf(list: readonly number[]): Generator<{ readonly day: number } & ModelUsage> {
-  for (let at = 0; at + FIELDS <= list.length; at += FIELDS) {
-    const [
-      day = 0,
-      inputTokens = 0,
-      outputTokens = 0,
-      cacheReadTokens = 0,
-      cacheWriteTokens = 0,
-      reasoningTokens = 0,
-    ] = list.slice(at, at + FIELDS);
-    yield { day, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens };
-  }
-}
-
-const numbersOf = (day: number, usage: ModelUsage): readonly number[] => [
-  day,
+/** Returns the counts of usage as numbers, as a day has them. */
+export const numbersOf = (usage: ModelUsage): number[] => [
   usage.inputTokens,
   usage.outputTokens,
   usage.cacheReadTokens,
@@ -49,23 +35,34 @@ const numbersOf = (day: number, usage: ModelUsage): readonly number[] => [
   usage.reasoningTokens,
 ];
 
+/** Returns the usage that numbers stand for. */
+export const usageOf = ([
+  inputTokens = 0,
+  outputTokens = 0,
+  cacheReadTokens = 0,
+  cacheWriteTokens = 0,
+  reasoningTokens = 0,
+]: readonly number[]): ModelUsage => ({
+  inputTokens,
+  outputTokens,
+  cacheReadTokens,
+  cacheWriteTokens,
+  reasoningTokens,
+});
+
+/** Returns the days of one model, each with its counts. */
+const daysOf = (list: readonly number[]): readonly (readonly number[])[] =>
+  Array.from({ length: list.length / FIELDS }, (_, n) => list.slice(n * FIELDS, (n + 1) * FIELDS));
+
 const allDays = (daily: DailyUsage): readonly number[] =>
-  Object.values(daily).flatMap((list) => [...daysOf(list)].map(({ day }) => day));
+  Object.values(daily).flatMap((list) => list.filter((_, at) => at % FIELDS === 0));
 
 /** Removes the days before `first`, and models without days. */
 const from = (daily: DailyUsage, first: number): DailyUsage =>
   Object.fromEntries(
     Object.entries(daily).flatMap(([model, list]) => {
-      const kept = [...daysOf(list)].filter(({ day }) => day >= first);
-      if (kept.length === 0) return [];
-      return [
-        [
-          model,
-          kept.length * FIELDS === list.length
-            ? list
-            : kept.flatMap(({ day, ...usage }) => numbersOf(day, usage)),
-        ],
-      ];
+      const kept = daysOf(list).filter(([day = 0]) => day >= first);
+      return kept.length === 0 ? [] : [[model, kept.flat()]];
     }),
   );
 
@@ -89,10 +86,11 @@ export const addToDay = (daily: DailyUsage, time: string, model: string, usage: 
   const list = Object.hasOwn(daily, model) ? (daily[model] ?? []) : [];
   const at = findDay(list, day);
   if (at >= 0) {
-    const known = [...daysOf(list.slice(at, at + FIELDS))][0] as ModelUsage;
-    return { ...daily, [model]: list.toSpliced(at, FIELDS, ...numbersOf(day, sumOf(known, usage))) };
+    const sum = sumOf(usageOf(list.slice(at + 1, at + FIELDS)), usage);
+    return { ...daily, [model]: list.toSpliced(at, FIELDS, day, ...numbersOf(sum)) };
   }
-  return bounded({ ...daily, [model]: [...list, ...numbersOf(day, sumOf(NO_MODEL_USAGE, usage))] });
+  const first = numbersOf(sumOf(NO_MODEL_USAGE, usage));
+  return bounded({ ...daily, [model]: [...list, day, ...first] });
 };
 
 const findDay = (list: readonly number[], day: number): number => {

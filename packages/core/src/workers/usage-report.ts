@@ -1,6 +1,6 @@
-import { type ModelUsage, NO_MODEL_USAGE, sumOf } from '../contracts/overview.ts';
+import { cleanUsage, type ModelUsage, NO_MODEL_USAGE } from '../contracts/overview.ts';
 import type { UsageOfModel, UsageOfWorker, UsageReport } from '../contracts/usage.ts';
-import { dayOf, daysOf, dayText, NO_MODEL } from '../domain/daily-usage.ts';
+import { dayOf, dayText, FIELDS, NO_MODEL, numbersOf, usageOf } from '../domain/daily-usage.ts';
 import type { WorkerState } from '../domain/state.ts';
 import type { Worker } from './worker.ts';
 import type { Workers } from './workers.ts';
@@ -9,44 +9,45 @@ import type { Workers } from './workers.ts';
 const AT_ONCE = 100;
 /** The number of models that a report counts apart. */
 const MODELS = 100;
+/** The kinds of tokens. */
+const KINDS = FIELDS - 1;
 
-/** Sums of tokens by name. */
+/** Sums of tokens by name. Adding is a few additions, because a report adds each day of each Worker. */
 class Sums {
-  readonly #byName = new Map<string, ModelUsage>();
+  readonly #byName = new Map<string, number[]>();
 
-  add(name: string, usage: ModelUsage): void {
-    this.#byName.set(name, sumOf(this.#byName.get(name) ?? NO_MODEL_USAGE, usage));
+  add(name: string, numbers: readonly number[], at = 0): void {
+    const sum = this.#of(name);
+    for (let kind = 0; kind < KINDS; kind += 1) sum[kind] = (sum[kind] ?? 0) + (numbers[at + kind] ?? 0);
   }
 
-  subtract(name: string, usage: ModelUsage): void {
-    const known = this.#byName.get(name) ?? NO_MODEL_USAGE;
-    const less = Object.keys(NO_MODEL_USAGE) as (keyof ModelUsage)[];
-    // a damaged snapshot may have more tokens by day than in all
-    this.#byName.set(
-      name,
-      Object.fromEntries(
-        less.map((key) => [key, Math.max(0, known[key] - usage[key])]),
-      ) as unknown as ModelUsage,
+  subtract(name: string, numbers: readonly number[], at = 0): void {
+    const sum = this.#of(name);
+    for (let kind = 0; kind < KINDS; kind += 1)
+      // a damaged snapshot may have more tokens by day than in all
+      sum[kind] = Math.max(0, (sum[kind] ?? 0) - (numbers[at + kind] ?? 0));
+  }
+
+  /** The sums of the names with tokens. Those of caches and of reasoning are parts of the input and the output. */
+  get models(): readonly UsageOfModel[] {
+    return [...this.#byName].flatMap(([name, [input = 0, output = 0, ...others]]) =>
+      input + output > 0
+        ? [{ model: name === NO_MODEL ? null : name, ...usageOf([input, output, ...others]) }]
+        : [],
     );
   }
 
-  /** The sums that are not zero, with their names. */
-  get entries(): readonly (readonly [string, ModelUsage])[] {
-    return [...this.#byName].filter(([, usage]) => tokensOf(usage) > 0);
-  }
-
-  get models(): readonly UsageOfModel[] {
-    return this.entries.map(([name, usage]) => ({ model: modelOf(name), ...usage }));
+  #of(name: string): number[] {
+    const known = this.#byName.get(name);
+    if (known) return known;
+    const sum = numbersOf(NO_MODEL_USAGE);
+    this.#byName.set(name, sum);
+    return sum;
   }
 }
 
-const modelOf = (name: string): string | null => (name === NO_MODEL ? null : name);
-
-/** All tokens: those of caches and of reasoning are parts of the two. */
-const tokensOf = ({ inputTokens, outputTokens }: ModelUsage): number => inputTokens + outputTokens;
-
 const tokensOfAll = (models: readonly ModelUsage[]): number =>
-  models.reduce((sum, usage) => sum + tokensOf(usage), 0);
+  models.reduce((sum, { inputTokens, outputTokens }) => sum + inputTokens + outputTokens, 0);
 
 const byTokens = (one: UsageOfWorker, other: UsageOfWorker): number =>
   tokensOfAll(other.models) - tokensOfAll(one.models);
@@ -78,17 +79,17 @@ class Report {
   }
 
   add({ workerId, displayName, tally: { usage, daily = {} } }: WorkerState): void {
-    this.#addEarlier(usage);
+    // a store snapshot of an earlier version may hold sums of values that were no numbers
+    this.#addEarlier(cleanUsage(usage));
     const own = new Sums();
     for (const [name, list] of Object.entries(daily)) {
-      for (const { day, ...tokens } of daysOf(list)) {
+      for (let at = 0; at < list.length; at += FIELDS) {
+        const day = list[at] as number;
         if (day < this.#first || day > this.#last) continue;
         const model = this.#counted(name);
-        const sums = this.#days.get(day) ?? new Sums();
-        this.#days.set(day, sums);
-        sums.add(model, tokens);
-        own.add(model, tokens);
-        this.#earlier.subtract(model, tokens);
+        this.#sumsOf(day).add(model, list, at + 1);
+        own.add(model, list, at + 1);
+        this.#earlier.subtract(model, list, at + 1);
       }
     }
     const models = own.models;
@@ -115,13 +116,21 @@ class Report {
 
   /** Adds the usage since the creation, from which the days are subtracted. */
   #addEarlier({ byModel, ...total }: WorkerState['tally']['usage']): void {
-    const named = new Sums();
-    named.add(NO_MODEL, total);
+    const unnamed = new Sums();
+    unnamed.add(NO_MODEL, numbersOf(total));
     for (const [name, usage] of Object.entries(byModel)) {
-      this.#earlier.add(this.#counted(name), usage);
-      named.subtract(NO_MODEL, usage);
+      this.#earlier.add(this.#counted(name), numbersOf(usage));
+      unnamed.subtract(NO_MODEL, numbersOf(usage));
     }
-    for (const [name, usage] of named.entries) this.#earlier.add(name, usage);
+    for (const usage of unnamed.models) this.#earlier.add(NO_MODEL, numbersOf(usage));
+  }
+
+  #sumsOf(day: number): Sums {
+    const known = this.#days.get(day);
+    if (known) return known;
+    const sums = new Sums();
+    this.#days.set(day, sums);
+    return sums;
   }
 
   /** Returns the name under which the usage of a model is counted. */

@@ -1,22 +1,23 @@
 import type {
   Delta,
   InFlightMessage,
-  ModelPrice,
   Overview,
-  PriceList,
   RunInfo,
   RunResult,
   TextPart,
   ToolPart,
   TranscriptItem,
+  UsageTotals,
+} from '@worker-runtime/core';
+import type { ModelUsage, RunEndPart } from '@worker-runtime/core/plugin-kit';
+import type {
+  ModelPrice,
+  PriceList,
   UsageOfDay,
   UsageOfModel,
   UsageOfWorker,
   UsageReport,
-  UsageTotals,
-} from '@worker-runtime/core';
-import type { ModelUsage, RunEndPart } from '@worker-runtime/core/plugin-kit';
-import type { Prices } from '../routes/prices.ts';
+} from '@worker-runtime/core/views';
 import { cursor } from './cursor.ts';
 import { type MessageFile, toolCallDetails, url } from './events.ts';
 import {
@@ -149,7 +150,7 @@ export const historySchemas: Schemas = {
     workersWithUsage: described(count, 'The number of all Workers that used tokens in these days.'),
     earlier: described(arrayOf(ref('UsageOfModel')), 'The usage at any other time.'),
   }),
-  Prices: object<Prices>({ prices: nullable(ref('PriceList')) }),
+  Prices: object<{ readonly prices: PriceList | null }>({ prices: nullable(ref('PriceList')) }),
   PriceList: object<PriceList>({
     currency: described({ type: 'string', pattern: '^[A-Z]{3}$' }, 'A code of ISO 4217.'),
     models: described(

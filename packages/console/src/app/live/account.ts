@@ -1,5 +1,5 @@
 import type { Backend } from './backend.ts';
-import { serverUrl } from './backend.ts';
+import { call } from './call.ts';
 import { Source } from './source.ts';
 
 /** The login of a person, as a backend reports it. Times are ISO 8601. */
@@ -43,22 +43,6 @@ interface AboutBackend {
   readonly workspace: WorkspaceName;
   readonly caller: { readonly permissions: readonly string[] };
 }
-
-/** Sends a request to the backend, and returns its answer. @throws an error with the reason of the refusal */
-const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
-  const answer = await fetch(new URL(path, serverUrl), {
-    method,
-    cache: 'no-store',
-    ...(body !== undefined && {
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    }),
-  });
-  const text = await answer.text();
-  const content = text === '' ? undefined : JSON.parse(text);
-  if (!answer.ok) throw new Error(content?.detail ?? `The server answered with ${answer.status}`);
-  return content as T;
-};
 
 /** Returns the address of the page with which people log in. It returns to this page. */
 export const loginUrl = (): string =>
