@@ -49,6 +49,9 @@ const assertShowsLog = async (t: ExecutionContext, served: Served, page: WorkerP
     items.push(...read.items);
     after = read.next;
   }
+  // the text of the last message shows before its event does
+  const last = items.at(-1)?.seq;
+  await page.page.locator(`[data-seq="${last}"], [data-result-seq="${last}"]`).first().waitFor();
   const shown = await page.shown();
   t.deepEqual(
     shown,

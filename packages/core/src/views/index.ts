@@ -9,4 +9,15 @@ export type {
   UsageQuery,
   UsageReport,
 } from '../contracts/usage.ts';
+export type {
+  AskAnswer,
+  AskBlock,
+  Block,
+  CallBlock,
+  InputBlock,
+  MessageBlock,
+  NoteBlock,
+  RunEndBlock,
+  ToolCallPart,
+} from './blocks.ts';
 export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';

@@ -1,4 +1,12 @@
 import type { MessagePart } from '@worker-runtime/core';
+import type {
+  Block,
+  CallBlock,
+  InputBlock,
+  MessageBlock,
+  NoteBlock,
+  RunEndBlock,
+} from '@worker-runtime/core/views';
 import { memo } from 'react';
 import { durationText, numberText } from '../parts/duration.ts';
 import {
@@ -12,9 +20,9 @@ import {
 } from '../parts/icons.ts';
 import { Moment } from '../parts/time.tsx';
 import styles from './block-view.module.css';
-import type { Block, CallBlock, InputBlock, MessageBlock, NoteBlock, RunEndBlock } from './blocks.ts';
 import { LongText } from './long-text.tsx';
 import { Markdown } from './markdown.tsx';
+import { noteText } from './note-text.ts';
 import { RequestCard } from './request-card.tsx';
 import { ValueView } from './value-view.tsx';
 
@@ -24,10 +32,13 @@ const GIST_CHARS = 120;
 
 const elapsed = (from: string, to: string): string => durationText(Date.parse(to) - Date.parse(from));
 
+const textOf = ({ parts }: InputBlock): string =>
+  parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
+
 const Input = ({ block }: { readonly block: InputBlock }) => (
   <article className={styles.input} aria-label="Input">
     {block.role === 'system' && <small>System</small>}
-    <LongText text={block.text} limit={SHOWN_CHARS}>
+    <LongText text={textOf(block)} limit={SHOWN_CHARS}>
       {(shown) => <p className={styles.said}>{shown}</p>}
     </LongText>
     <footer>
@@ -164,12 +175,16 @@ const RunEnd = ({ block }: { readonly block: RunEndBlock }) => {
   );
 };
 
-const Note = ({ block }: { readonly block: NoteBlock }) => (
-  <p className={styles.notice} data-tone={block.tone}>
-    {block.tone !== 'quiet' && <TriangleAlert size={14} aria-hidden />}
-    <span>{block.text}</span> <Moment of={block.time} />
-  </p>
-);
+const Note = ({ block }: { readonly block: NoteBlock }) => {
+  const note = noteText(block.event);
+  if (note === null) return null;
+  return (
+    <p className={styles.notice} data-tone={note.tone}>
+      {note.tone !== 'quiet' && <TriangleAlert size={14} aria-hidden />}
+      <span>{note.text}</span> <Moment of={block.time} />
+    </p>
+  );
+};
 
 interface BlockProps {
   readonly block: Block;

@@ -1,7 +1,6 @@
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { Cursor, InFlightMessage, LogGap, OpenRequest, WorkerEvent } from '@worker-runtime/core';
-import { Conversation } from '@worker-runtime/core/views';
-import { type Block, BlockFold } from '../conversation/blocks.ts';
+import { type Block, Conversation } from '@worker-runtime/core/views';
 import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
 
@@ -39,8 +38,7 @@ export class Thread extends Source<ThreadState> {
   /** The positions before the events that came from the stream, from `#streamFrom` on. */
   #positions: Cursor[] = [];
   #streamFrom = 0;
-  #fold = new BlockFold();
-  #conversation = new Conversation({ keptItems: 0 });
+  #conversation = new Conversation({ events: [], keptItems: 0 });
   #older: Cursor | null = null;
   #gaps: readonly LogGap[] = [];
   /** True if the position at which reading begins is known. */
@@ -69,7 +67,7 @@ export class Thread extends Source<ThreadState> {
       this.#events = [...page, ...this.#events];
       this.#streamFrom += page.length;
       this.#older = start;
-      this.#refold();
+      this.#conversation.foldBlocks(this.#events);
     } finally {
       this.#isReadingOlder = false;
       this.changed();
@@ -86,7 +84,7 @@ export class Thread extends Source<ThreadState> {
     this.#positions = this.#positions.slice(dropped);
     this.#events = this.#events.slice(count);
     this.#streamFrom = 0;
-    this.#refold();
+    this.#conversation.foldBlocks(this.#events);
     this.changed();
   }
 
@@ -94,7 +92,7 @@ export class Thread extends Source<ThreadState> {
     return {
       isLoaded: this.#isOpen && (this.#events.at(-1)?.seq ?? 0) >= this.#endSeq,
       events: [...this.#events],
-      blocks: this.#fold.blocks,
+      blocks: this.#conversation.blocks,
       writing: this.#conversation.writing,
       requests: this.#conversation.requests,
       hasOlder: this.#older !== null,
@@ -122,7 +120,6 @@ export class Thread extends Source<ThreadState> {
           if (item.type === 'event') {
             this.#positions.push(this.#conversation.cursor ?? this.#older ?? 'start');
             this.#events.push(item.event);
-            this.#fold.add(item.event);
           }
           if (item.type === 'gap') this.#gaps = [...this.#gaps, item];
           if (item.type === 'ended') {
@@ -157,24 +154,18 @@ export class Thread extends Source<ThreadState> {
     ]);
     this.#older = start;
     this.#endSeq = lastSeq;
-    this.#conversation = new Conversation({ requests, keptItems: 0 });
+    this.#conversation = new Conversation({ requests, events: this.#events, keptItems: 0 });
     this.#isOpen = true;
     this.changed();
   }
 
   #forget(): void {
     this.#isOpen = false;
-    this.#conversation = new Conversation({ keptItems: 0 });
+    this.#conversation = new Conversation({ events: [], keptItems: 0 });
     this.#events = [];
     this.#positions = [];
     this.#streamFrom = 0;
     this.#gaps = [];
-    this.#refold();
-  }
-
-  #refold(): void {
-    this.#fold = new BlockFold();
-    for (const event of this.#events) this.#fold.add(event);
   }
 
   /** Returns the position before a page of items that ends at a position; null for the beginning of the log. */

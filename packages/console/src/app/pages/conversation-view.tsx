@@ -1,8 +1,8 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { type Block, Conversation } from '@worker-runtime/core/views';
 import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import blockStyles from '../conversation/block-view.module.css';
 import { BlockView, PartView } from '../conversation/block-view.tsx';
-import { type Block, BlockFold } from '../conversation/blocks.ts';
 import { RequestCard } from '../conversation/request-card.tsx';
 import { usePast } from '../live/past.ts';
 import { outbox } from '../live/server.ts';
@@ -138,7 +138,7 @@ export const ConversationView = () => {
   const blocks = useMemo(() => {
     if (!isReplay) return state.blocks;
     const events = isBefore ? (past ?? []) : state.events;
-    return BlockFold.of(events.filter(({ seq }) => seq <= (until ?? 0)));
+    return new Conversation({ events: events.filter(({ seq }) => seq <= (until ?? 0)) }).blocks;
   }, [isReplay, isBefore, past, until, state.events, state.blocks]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the content is there when the thread is loaded
