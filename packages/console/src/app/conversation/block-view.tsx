@@ -53,6 +53,31 @@ const Input = ({ block }: { readonly block: InputBlock }) => (
   </article>
 );
 
+/** The most characters that are shown of a text that is written, and the steps in which its beginning is left out. */
+const WRITTEN_CHARS = 80_000;
+const LEFT_OUT_CHARS = WRITTEN_CHARS / 2;
+
+/** Returns the place from which a text is shown while it is written: people read its end. It moves in steps, to a paragraph. */
+const shownFrom = (text: string): number => {
+  if (text.length <= WRITTEN_CHARS) return 0;
+  const from = Math.floor((text.length - LEFT_OUT_CHARS) / LEFT_OUT_CHARS) * LEFT_OUT_CHARS;
+  const paragraph = text.indexOf('\n\n', from);
+  return paragraph === -1 || paragraph > from + LEFT_OUT_CHARS / 2 ? from : paragraph + 2;
+};
+
+/** The end of a text that is written. */
+const WrittenText = ({ text }: { readonly text: string }) => {
+  const from = shownFrom(text);
+  return (
+    <>
+      {from > 0 && (
+        <p className={styles.partial}>The message is long: this is its end, until it is complete</p>
+      )}
+      <Markdown key={from} text={text.slice(from)} />
+    </>
+  );
+};
+
 /** A part of a message, finished or while it is written. */
 export const PartView = ({
   part,
@@ -75,12 +100,17 @@ export const PartView = ({
           {isWriting ? 'Thinking…' : 'Thought'}
         </summary>
         <div className={styles.thought}>
-          <LongText text={part.text} limit={SHOWN_CHARS}>
-            {(shown) => <Markdown text={shown} />}
-          </LongText>
+          {isWriting ? (
+            <WrittenText text={part.text} />
+          ) : (
+            <LongText text={part.text} limit={SHOWN_CHARS}>
+              {(shown) => <Markdown text={shown} />}
+            </LongText>
+          )}
         </div>
       </details>
     );
+  if (isWriting) return <WrittenText text={part.text} />;
   return (
     <LongText text={part.text} limit={SHOWN_CHARS}>
       {(shown) => <Markdown text={shown} />}

@@ -9,8 +9,6 @@ export interface ThreadState {
   readonly isLoaded: boolean;
   readonly events: readonly WorkerEvent[];
   readonly blocks: readonly Block[];
-  /** The messages that are being written. */
-  readonly writing: readonly InFlightMessage[];
   readonly requests: readonly OpenRequest[];
   /** True if the log has earlier events. */
   readonly hasOlder: boolean;
@@ -18,6 +16,24 @@ export interface ThreadState {
   readonly gaps: readonly LogGap[];
   /** The code of an error that ended the thread, or null. */
   readonly ended: string | null;
+}
+
+/**
+ * The messages that a Worker writes. They are a source of their own: a piece of text changes nothing else, so only the component
+ * that shows it renders again.
+ */
+export class Writing extends Source<readonly InFlightMessage[]> {
+  #conversation: Conversation | null = null;
+
+  /** Takes the messages of a conversation, which may be another one than before. */
+  follow(conversation: Conversation): void {
+    this.#conversation = conversation;
+    this.changed();
+  }
+
+  protected override take(): readonly InFlightMessage[] {
+    return this.#conversation?.writing ?? [];
+  }
 }
 
 /** The number of transcript items that one step back shows. */
@@ -31,6 +47,7 @@ const RETRY_MS = 1_500;
  * blocks are folded from them.
  */
 export class Thread extends Source<ThreadState> {
+  readonly writing = new Writing();
   readonly #api: RuntimeClient;
   readonly #workerId: string;
   #stop = new AbortController();
@@ -93,7 +110,6 @@ export class Thread extends Source<ThreadState> {
       isLoaded: this.#isOpen && (this.#events.at(-1)?.seq ?? 0) >= this.#endSeq,
       events: [...this.#events],
       blocks: this.#conversation.blocks,
-      writing: this.#conversation.writing,
       requests: this.#conversation.requests,
       hasOlder: this.#older !== null,
       isReadingOlder: this.#isReadingOlder,
@@ -128,7 +144,8 @@ export class Thread extends Source<ThreadState> {
             return;
           }
           this.#conversation.apply(item);
-          this.changed();
+          this.writing.follow(this.#conversation);
+          if (item.type !== 'delta') this.changed();
         }
       } catch (error) {
         if (signal.aborted) return;
