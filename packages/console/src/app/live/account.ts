@@ -30,6 +30,16 @@ export interface ApiToken {
   readonly usedAt: string;
 }
 
+/** One of the sessions of the person. */
+export interface OpenSession {
+  readonly id: string;
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly usedAt: string;
+  /** True for the session of this page. */
+  readonly isCurrent: boolean;
+}
+
 export interface AccountState {
   /** Null without a login: a server that is no backend has none. */
   readonly session: Session | null;
@@ -69,6 +79,19 @@ export class Account extends Source<AccountState> {
   async logOut(): Promise<void> {
     await call('DELETE', 'v1/session');
     location.assign('/login');
+  }
+
+  /** The sessions of the person, the newest first. */
+  async sessions(): Promise<readonly OpenSession[]> {
+    return (await call<{ readonly items: readonly OpenSession[] }>('GET', 'v1/sessions')).items;
+  }
+
+  async endSession({ id }: OpenSession): Promise<void> {
+    await call('DELETE', `v1/sessions/${encodeURIComponent(id)}`);
+  }
+
+  async endOtherSessions(): Promise<void> {
+    await call('DELETE', 'v1/sessions');
   }
 
   async tokens(): Promise<readonly ApiToken[]> {
