@@ -22,7 +22,7 @@ export interface ThreadState {
  * The messages that a Worker writes. They are a source of their own: a piece of text changes nothing else, so only the component
  * that shows it renders again.
  */
-export class Writing extends Source<readonly InFlightMessage[]> {
+class Writing extends Source<readonly InFlightMessage[]> {
   #conversation: Conversation | null = null;
 
   /** Takes the messages of a conversation, which may be another one than before. */
