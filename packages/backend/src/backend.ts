@@ -236,12 +236,13 @@ const begin = async (
   return { log, releases, workspaces, directory, server, sockets, linkOf };
 };
 
-const httpOptionsOf = ({ host, port, publicUrl }: ResolvedConfig): HttpOptions => ({
+const httpOptionsOf = ({ host, port, publicUrl, prices }: ResolvedConfig): HttpOptions => ({
   host,
   port,
   // an IPv6 address has no brackets there
   allowedHosts: publicUrl === null ? [] : [publicUrl.hostname.replace(/^\[|\]$/g, '')],
   console: fileURLToPath(assets),
+  ...(prices !== null && { prices }),
 });
 
 const policyOf = (

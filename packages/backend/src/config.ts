@@ -6,10 +6,12 @@ import {
   isPathInside,
   list,
   optional,
+  priceList,
   readOptions,
   text,
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
+import type { PriceList } from '@worker-runtime/core/views';
 import { type AddressOf, addressesBehind } from './client-address.ts';
 import type { CompanionConfig } from './companion.ts';
 import { isLoopback } from './loopback.ts';
@@ -70,6 +72,8 @@ export interface BackendConfig {
   readonly oidc?: OidcConfig;
   /** A policy file, or a function. Default: those who start the backend may do everything, and others nothing. */
   readonly policy?: string | Policy;
+  /** The prices of models, from which the console computes costs. Everyone who may observe can read them. Default: none. */
+  readonly prices?: PriceList;
   /** The size at which the audit log begins a new file. Default 64 MiB. */
   readonly auditBytes?: number;
 }
@@ -100,6 +104,7 @@ export interface ResolvedConfig {
   readonly issuer: string;
   readonly oidc: ResolvedOidc | null;
   readonly policy: string | Policy | null;
+  readonly prices: PriceList | null;
   readonly auditBytes: number;
 }
 
@@ -221,6 +226,7 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     readonly issuer: string | null;
     readonly oidc: ResolvedOidc | null;
     readonly policy: string | Policy | null;
+    readonly prices: PriceList | null;
     readonly auditBytes: number;
   }>('backend', config, {
     listen: optional(anObject, {}),
@@ -230,6 +236,7 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     issuer: optional(text, null),
     oidc: optional((value) => readOidc(value, folder), null),
     policy: optional(policyIn, null),
+    prices: optional(priceList, null),
     auditBytes: optional(wholeNumber(65_536), 67_108_864),
   });
   const { trustedProxies: addressOf, ...address } = readOptions<

@@ -13,7 +13,7 @@ test('a wrong configuration is refused by name, and nothing is left behind', asy
   const refused: readonly (readonly [object, RegExp])[] = [
     [
       { colour: 'red' },
-      /backend\.colour does not exist; the options are listen, dataDir, workspaces, runtimes, issuer, oidc, policy/,
+      /backend\.colour does not exist; the options are listen, dataDir, workspaces, runtimes, issuer, oidc, policy, prices/,
     ],
     [{ listen: { hots: 'x' } }, /listen\.hots does not exist; the options are host, port, publicUrl/],
     [
@@ -45,6 +45,7 @@ test('a wrong configuration is refused by name, and nothing is left behind', asy
     [{ policy: 7 }, /backend\.policy must be/],
     [{ policy: 'nowhere.json' }, /cannot be read/],
     [{ auditBytes: 1 }, /backend\.auditBytes/],
+    [{ prices: { models: {} } }, /backend\.prices must have a currency/],
   ];
   for (const [config, message] of refused) {
     const given = { listen: { port: 0 }, dataDir: 'data', ...config } as BackendConfig;

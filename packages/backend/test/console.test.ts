@@ -143,6 +143,21 @@ browserTest(
     await page.reload();
     await page.locator('[data-token="ci"]').waitFor();
     t.deepEqual(await exclusions(page), []);
+    // the session of the page is marked, and the two others of the same person end from here
+    const late = await Browser.login(backend);
+    await page.reload();
+    const others = page.locator('[data-session="other"]');
+    await others.nth(1).waitFor();
+    t.is(await page.locator('[data-session="current"]').count(), 1);
+    await others.first().getByRole('button', { name: 'End the session of' }).click();
+    await others.nth(1).waitFor({ state: 'detached' });
+    t.is((await late.send('/v1/session')).status, 401, 'the newest is the first');
+    t.is((await root.send('/v1/session')).status, 200);
+    await Browser.login(backend);
+    await page.reload();
+    await page.getByRole('button', { name: 'End all other sessions' }).click();
+    await others.first().waitFor({ state: 'detached' });
+    t.is((await root.send('/v1/session')).status, 401);
     await page.getByRole('button', { name: 'Delete the token ci' }).click();
     await page.locator('[data-token="ci"]').waitFor({ state: 'detached' });
     t.is((await send(`${backend.url}/w/acme/v1/workers`, 'GET', undefined, authorization)).status, 401);

@@ -252,3 +252,64 @@ const openSocket = async (
   });
   return { statusLine: response.statusCode, ended };
 };
+
+test('P64: a person sees and ends the own sessions only, and no answer has a secret or a digest', async (t) => {
+  const folder = await makeFolder(t);
+  const backend = await start(t, folder);
+  const ada = { name: 'ada', groups: ['operators'] };
+  const [first, second, third] = [
+    await Browser.login(backend, ada),
+    await Browser.login(backend, ada),
+    await Browser.login(backend, ada),
+  ];
+  const eve = await Browser.login(backend);
+  const token = await first.token();
+  const listOf = async (browser: Browser) => (await browser.send('/v1/sessions')).body.items;
+  const listed = await listOf(second);
+  t.deepEqual(
+    listed.map(({ isCurrent }: { readonly isCurrent: boolean }) => isCurrent),
+    [false, true, false],
+  );
+  t.deepEqual(Object.keys(listed[0]).toSorted(), ['createdAt', 'expiresAt', 'id', 'isCurrent', 'usedAt']);
+  const { credentials } = JSON.parse(await readFile(join(folder, 'backend', 'credentials.json'), 'utf8'));
+  const text = JSON.stringify(listed);
+  for (const { digest } of credentials) t.false(text.includes(digest));
+  for (const { cookie } of [first, second, third]) t.false(text.includes(cookie.split('=')[1] ?? '-'));
+
+  // those of another person do not exist
+  const [own] = await listOf(eve);
+  t.is((await listOf(eve)).length, 1);
+  t.is((await first.send(`/v1/sessions/${own.id}`, 'DELETE')).status, 404);
+  t.is((await eve.send(`/v1/sessions/${listed[0].id}`, 'DELETE')).status, 404);
+  t.is((await first.send('/v1/sessions/nothing', 'DELETE')).status, 404);
+  // neither a program nor a stranger manages sessions, and another site does not either
+  const authorization = `Bearer ${token}`;
+  for (const method of ['GET', 'DELETE'])
+    t.is((await send(`${backend.url}/v1/sessions`, method, undefined, { authorization })).status, 403);
+  t.is((await send(`${backend.url}/v1/sessions`)).status, 401);
+  t.is((await send(`${backend.url}/v1/sessions`, 'DELETE', undefined, { cookie: first.cookie })).status, 403);
+
+  // the newest is the first of the list
+  const stream = await fetch(`${backend.url}/v1/runtimes/self/watch`, {
+    headers: { ...third.headers, accept: 'text/event-stream' },
+  });
+  t.is((await second.send(`/v1/sessions/${listed[0].id}`, 'DELETE')).status, 204);
+  t.regex(await stream.text(), /AUTHORITY_EXPIRED/);
+  t.is((await third.send('/v1/session')).status, 401);
+  t.is((await first.send('/v1/session')).status, 200);
+  t.is((await second.send('/v1/sessions', 'DELETE')).status, 204);
+  t.is((await first.send('/v1/session')).status, 401);
+  t.is((await second.send('/v1/session')).status, 200);
+  t.is((await eve.send('/v1/session')).status, 200);
+  t.is((await send(`${backend.url}/v1/session`, 'GET', undefined, { authorization })).status, 200);
+
+  // the end of the own session is a logout, and all ends are stored
+  const gone = await second.send(`/v1/sessions/${(await listOf(second))[0].id}`, 'DELETE');
+  t.regex(gone.headers.get('set-cookie') ?? '', /^wr=; Max-Age=0/);
+  await backend.stop();
+  const again = await start(t, folder);
+  const statuses = [first, second, third, eve].map(async ({ cookie }) => {
+    return (await send(`${again.url}/v1/session`, 'GET', undefined, { cookie })).status;
+  });
+  t.deepEqual(await Promise.all(statuses), [401, 401, 401, 200]);
+});

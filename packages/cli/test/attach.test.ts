@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { runtimeClient } from '@worker-runtime/client';
 import { inputText, type Observation, type Page, type WorkerRequest } from '@worker-runtime/core';
+import { Conversation } from '@worker-runtime/core/views';
 import test from 'ava';
 import { Dialogue } from '../src/attach/dialogue.ts';
 import { Narrator } from '../src/attach/narrator.ts';
@@ -104,13 +105,6 @@ test('an answered request is not answered again before its event arrives', async
         : Response.json({ changed: true });
     },
   });
-  const failures: unknown[] = [];
-  const dialogue = new Dialogue({
-    client,
-    workerId: 'ada',
-    remark: (text) => t.fail(text),
-    onError: (error) => void failures.push(error),
-  });
   const request = {
     runId: 'run',
     kind: 'permission',
@@ -124,10 +118,19 @@ test('an answered request is not answered again before its event arrives', async
     openedAt: '',
     expiresAt: null,
   } as const;
-  dialogue.addRequests([
-    { ...request, requestId: 'first' },
-    { ...request, requestId: 'second' },
-  ]);
+  const failures: unknown[] = [];
+  const dialogue = new Dialogue({
+    client,
+    workerId: 'ada',
+    conversation: new Conversation({
+      requests: [
+        { ...request, requestId: 'first' },
+        { ...request, requestId: 'second' },
+      ],
+    }),
+    remark: (text) => t.fail(text),
+    onError: (error) => void failures.push(error),
+  });
   t.true(await dialogue.submit('1'));
   t.false(await dialogue.submit('2'), 'after the refusal, the request is still open');
   t.true(await dialogue.submit('1'));
@@ -253,7 +256,8 @@ const inFlight = (text: string): Observation => ({
 test('each character of an answer is shown once, whether it arrives as deltas, repeated or as a whole', (t) => {
   const rendered = (...items: readonly Observation[]): string => {
     const narrator = new Narrator(() => false);
-    return items.map((item) => narrator.render(item)).join('');
+    const conversation = new Conversation();
+    return items.map((item) => narrator.render(item, conversation.apply(item))).join('');
   };
   const completed = (text: string): Observation => ({
     type: 'event',
@@ -311,8 +315,12 @@ const charactersRead = (act: () => void): number => {
 test('the cost of showing a delta does not grow with the answer before it', (t) => {
   const cost = (deltas: number): number => {
     const narrator = new Narrator(() => false);
+    const conversation = new Conversation();
     return charactersRead(() => {
-      for (let at = 0; at < deltas; at++) narrator.render(delta(at * 4, 'word'));
+      for (let at = 0; at < deltas; at++) {
+        const item = delta(at * 4, 'word');
+        narrator.render(item, conversation.apply(item));
+      }
     });
   };
   const one = cost(100);

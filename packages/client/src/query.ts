@@ -1,4 +1,5 @@
 import type { ListWorkers } from '@worker-runtime/core';
+import type { UsageQuery } from '@worker-runtime/core/views';
 import { invalidRequest } from './remote-error.ts';
 
 /** Returns query parameters. Omits undefined values. */
@@ -9,8 +10,8 @@ export const queryOf = (values: object): URLSearchParams => {
   return query;
 };
 
-/** Returns the query parameters of `listWorkers`. @throws INVALID_REQUEST a query cannot carry the key of a label */
-export const listQueryOf = ({ labels, ...rest }: ListWorkers): URLSearchParams => {
+/** Returns the query parameters of `listWorkers` and `usage`. @throws INVALID_REQUEST a query cannot carry the key of a label */
+export const listQueryOf = ({ labels, ...rest }: ListWorkers | UsageQuery): URLSearchParams => {
   const query = queryOf(rest);
   for (const [key, value] of Object.entries(labels ?? {})) {
     if (key === '' || key.includes('='))

@@ -1,5 +1,6 @@
 import type * as Api from '@worker-runtime/core';
 import type { FileContent, FileDescription } from '@worker-runtime/core/plugin-kit';
+import type { UsageQuery, UsageReport } from '@worker-runtime/core/views';
 import { Connection } from './connection.ts';
 import { baseOf, type ClientOptions, type Timing, timingOf } from './options.ts';
 import { pathSegment } from './path-segment.ts';
@@ -214,6 +215,10 @@ class HttpRuntimeClient implements RuntimeClient {
 
   async overview(workerId: string): Promise<Api.Overview> {
     return this.#get(this.#worker(workerId, '/overview'));
+  }
+
+  async usage(query: UsageQuery = {}): Promise<UsageReport> {
+    return this.#get('/usage', listQueryOf(query));
   }
 
   async putFile(

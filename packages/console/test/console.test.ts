@@ -3,4 +3,5 @@ import './truth.ts';
 import './together.ts';
 import './harmless.ts';
 import './everyone.ts';
+import './usage.ts';
 import './large.ts';

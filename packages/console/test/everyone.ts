@@ -1,4 +1,5 @@
 import type { ExecutionContext } from 'ava';
+import type { Page } from 'playwright-core';
 import { assertHarmless, browserTest, isLong, openPage } from './browser.ts';
 import { exclusions } from './exclusions.ts';
 import { InboxPage } from './pages/inbox-page.ts';
@@ -95,5 +96,61 @@ browserTest(
     await page.locator('dialog[open]').waitFor();
     await keys.press('Escape');
     t.is(await page.locator('dialog[open]').count(), 0);
+  },
+);
+
+/** Presses Tab until the element with the focus has this name. */
+const tabTo = async (page: Page, name: RegExp): Promise<void> => {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press('Tab');
+    const focused = await page.evaluate<string>(`(() => {
+      const active = document.activeElement;
+      return active?.getAttribute('aria-label') ?? active?.labels?.[0]?.textContent ?? active?.textContent ?? '';
+    })()`);
+    if (name.test(focused)) return;
+  }
+  throw new Error(`Tab does not lead to ${name}`);
+};
+
+browserTest(
+  'P39: a person with a keyboard alone creates a Worker, cancels a run, and stops several Workers at once',
+  async (t) => {
+    const { url, runtime } = await serve(t);
+    const { page } = await openPage(t, url);
+    const keys = page.keyboard;
+    const workers = new WorkersPage(page);
+    await workers.open(url);
+    await workers.line('Calendar tests').waitFor();
+
+    await keys.press('n');
+    await page.locator('form').waitFor();
+    await tabTo(page, /^Id/);
+    await keys.type('typed');
+    await tabTo(page, /^Create/);
+    await keys.press('Enter');
+    await page.waitForURL(/workers\/typed/);
+    t.is((await runtime.getWorker('typed')).status, 'idle');
+
+    await workers.open(url, '?q=calendar');
+    await until(page, `document.querySelectorAll('[data-worker]').length === 1`);
+    await keys.press('j');
+    await page.locator('[data-place="0"]:focus').waitFor();
+    t.is((await runtime.getWorker('calendar')).status, 'running');
+    await keys.press('c');
+    await page.locator('[data-worker][data-status="idle"]').waitFor();
+    t.is((await runtime.getWorker('calendar')).run, null);
+
+    await workers.open(url, '?label=team%3Ddocs');
+    await until(page, `document.querySelectorAll('[data-worker]').length === 2`);
+    // the place in the list is kept
+    for (const [place, key] of ['k', 'j'].entries()) {
+      await keys.press(key);
+      await page.locator(`[data-place="${place}"]:focus`).waitFor();
+      await keys.press('x');
+    }
+    await tabTo(page, /^Stop/);
+    await keys.press('Enter');
+    await until(page, `document.querySelectorAll('[data-worker][data-status="stopped"]').length === 2`);
+    for (const workerId of ['notes', 'docs']) t.is((await runtime.getWorker(workerId)).status, 'stopped');
   },
 );

@@ -17,6 +17,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
   const page = await context.newPage();
   for (const [name, address, sign] of [
     ['workers', 'workers', '[data-worker]'],
+    ['usage', 'usage', '[data-usage="Worker"]'],
     ['worker', `runtimes/${runtimeId}/workers/upgrade`, '[data-loaded="true"] [data-request]'],
   ] as const) {
     await page.goto(`${scene.url}/#/${address}`);

@@ -180,7 +180,11 @@ export const startScene = async (port = 0): Promise<Scene> => {
       tools: ['read_file', 'search', 'run_tests', 'migrate_database', 'fetch'],
     },
   });
-  const web = http({ port, console: fileURLToPath(assets) });
+  const prices = {
+    currency: 'USD',
+    models: { sonnet: { input: 3, output: 15, cacheRead: 0.3 }, haiku: { input: 1, output: 5 } },
+  };
+  const web = http({ port, console: fileURLToPath(assets), prices });
   const runtime = new Runtime({
     displayName: 'studio',
     plugins: [

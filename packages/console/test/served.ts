@@ -4,32 +4,37 @@ import { connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { memoryStore, Runtime } from '@worker-runtime/core';
 import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
+import type { PriceList } from '@worker-runtime/core/views';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
 import type { ExecutionContext } from 'ava';
 import { assets } from '../src/index.ts';
+
+export interface ServedOptions {
+  readonly hasSockets?: boolean;
+  readonly prices?: PriceList;
+}
 
 /** A runtime with the console on a real port, behind a connection that can be cut, and with a store that survives restarts. */
 export class Served {
   readonly engine: ScriptedEngine;
   readonly #store = memoryStore();
   readonly #hasSockets: boolean;
+  readonly #prices: PriceList | undefined;
   readonly #sockets = new Set<Socket>();
   readonly #proxy = createServer((near) => this.#forward(near));
   #runtime: Runtime | null = null;
   #target = 0;
   #isFrozen = false;
 
-  private constructor(hasSockets: boolean) {
+  private constructor({ hasSockets = true, prices }: ServedOptions) {
     this.#hasSockets = hasSockets;
+    this.#prices = prices;
     this.engine = scriptedEngine({}, { capabilities: { requests: true, tools: ['read', 'write'] } });
   }
 
-  static async start(
-    t: ExecutionContext,
-    { hasSockets = true }: { readonly hasSockets?: boolean } = {},
-  ): Promise<Served> {
-    const served = new Served(hasSockets);
+  static async start(t: ExecutionContext, options: ServedOptions = {}): Promise<Served> {
+    const served = new Served(options);
     served.#proxy.listen(0, '127.0.0.1');
     await once(served.#proxy, 'listening');
     await served.begin();
@@ -48,7 +53,8 @@ export class Served {
   }
 
   async begin(): Promise<void> {
-    const web = http({ port: 0, console: fileURLToPath(assets) });
+    const prices = this.#prices;
+    const web = http({ port: 0, console: fileURLToPath(assets), ...(prices && { prices }) });
     const runtime = new Runtime({
       plugins: [
         web,

@@ -94,6 +94,8 @@ browserTest('an input is accepted once: after a double click, a lost answer and 
   await tab.locator('[data-sending]').waitFor();
   await t.throwsAsync(tab.reload());
   await tab.waitForURL(/^chrome-error:/);
+  // the browser loads a page that failed again by itself, which would interrupt the next line
+  await tab.goto('about:blank');
   await served.begin();
   await tab.goto(`${served.url}/#/runtimes/${runtimeId}/workers/ada`);
   await page.shows('while it is away');

@@ -49,6 +49,9 @@ const assertShowsLog = async (t: ExecutionContext, served: Served, page: WorkerP
     items.push(...read.items);
     after = read.next;
   }
+  // the text of the last message shows before its event does
+  const last = items.at(-1)?.seq;
+  await page.page.locator(`[data-seq="${last}"], [data-result-seq="${last}"]`).first().waitFor();
   const shown = await page.shown();
   t.deepEqual(
     shown,
@@ -96,6 +99,36 @@ browserTest(
     await opened.context.setOffline(false);
     await page.shows('meanwhile is done 🙂');
     await assertShowsLog(t, served, page);
+  },
+);
+
+browserTest(
+  'P38: the end of a long message shows while it is written, and its beginning when it is complete',
+  async (t) => {
+    const { served, runtimeId } = await serveAda(t);
+    const beginning = 'It begins here.';
+    served.engine.script = () => [
+      { type: 'text', text: `${beginning}\n\n${'A sentence of many. '.repeat(50)}\n\n` },
+      ...Array.from({ length: 100 }, () => ({
+        type: 'text' as const,
+        text: `${'A sentence of many. '.repeat(50)}\n\n`,
+      })),
+      { type: 'text', text: 'This is written now.' },
+      { type: 'gate', gate: 'seen' },
+      { type: 'text', text: ' And this is the end.' },
+      { type: 'message' },
+    ];
+    const opened = await openPage(t, served.url);
+    const page = new WorkerPage(opened.page);
+    await page.open(served.url, runtimeId, 'ada');
+    await page.isLoaded();
+    await served.runtime.sendInput('ada', { text: 'write' });
+    const writing = opened.page.locator('[data-writing]');
+    await writing.getByText('This is written now.').waitFor();
+    t.is(await writing.getByText(beginning).count(), 0);
+    served.engine.gate('seen').open();
+    await opened.page.locator('[data-kind="message"][data-seq]').getByText(beginning).waitFor();
+    t.is(await writing.count(), 0);
   },
 );
 

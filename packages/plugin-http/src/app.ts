@@ -39,8 +39,10 @@ import { fileRoutes } from './routes/files.ts';
 import { healthRoutes } from './routes/health.ts';
 import { historyRoutes } from './routes/history.ts';
 import { metricsRoute } from './routes/metrics.ts';
+import { pricesRoute } from './routes/prices.ts';
 import { requestRoutes } from './routes/requests.ts';
 import { runtimeRoutes, runtimesRoute } from './routes/runtimes.ts';
+import { usageRoute } from './routes/usage.ts';
 import { watchRoute } from './routes/watch.ts';
 import { workerRoutes } from './routes/workers.ts';
 import type { StreamResponses } from './streams/stream-responses.ts';
@@ -88,6 +90,7 @@ const RUNTIME_ROUTES = [
   fileRoutes,
   requestRoutes,
   historyRoutes,
+  usageRoute,
   watchRoute,
   bundleRoutes,
 ];
@@ -150,6 +153,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   if (parts.consoleFiles) consoleRoutes(parts.consoleFiles)(app, context);
   metricsRoute(parts.measurements)(app, context);
   runtimesRoute(app, context);
+  pricesRoute(options.prices)(app, context);
   if (isOfSeveral(directory)) acrossRoutes(directory)(app, context);
   embedderRoutes(embedder.routes ?? [])(app, context);
   app.register(

@@ -1,4 +1,5 @@
-import { list, optional, readOptions, text, wholeNumber } from '@worker-runtime/core/plugin-kit';
+import { list, optional, priceList, readOptions, text, wholeNumber } from '@worker-runtime/core/plugin-kit';
+import type { PriceList } from '@worker-runtime/core/views';
 import { parseTokens, readTokens, type Token } from './access/token.ts';
 
 export interface HttpOptions {
@@ -24,6 +25,11 @@ export interface HttpOptions {
    * so the plugin needs a loopback host and no tokens for it. Default: no console.
    */
   readonly console?: string;
+  /**
+   * The prices of models, as an object or as JSON text, from which the console computes costs. Everyone who may observe can read
+   * them. Default: none.
+   */
+  readonly prices?: PriceList | string;
   /** The largest body of a request, in bytes; else PAYLOAD_TOO_LARGE. Default 1 MiB. */
   readonly bodyBytes?: number;
   /** The largest head of a request, in bytes; else HEADERS_TOO_LARGE. Default 16 KiB. */
@@ -49,12 +55,13 @@ export interface HttpOptions {
 export type ResolvedOptions = {
   readonly [K in Exclude<
     keyof HttpOptions,
-    'tokenFile' | 'issuerFile' | 'tokens' | 'console'
+    'tokenFile' | 'issuerFile' | 'tokens' | 'console' | 'prices'
   >]-?: HttpOptions[K] & {};
 } & {
   readonly tokenFile: string | null;
   readonly issuerFile: string | null;
   readonly console: string | null;
+  readonly prices: PriceList | null;
   readonly tokens: readonly Token[];
 };
 
@@ -74,6 +81,7 @@ export const resolveOptions = (options: unknown): ResolvedOptions =>
     allowedHosts: optional(list, []),
     allowedOrigins: optional(list, []),
     console: optional(text, null),
+    prices: optional(priceList, null),
     bodyBytes: optional(wholeNumber(), 1_048_576),
     headerBytes: optional(wholeNumber(), 16_384),
     requestTimeoutMs: optional(wholeNumber(), 30_000),

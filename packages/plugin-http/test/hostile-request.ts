@@ -68,6 +68,7 @@ const values: Readonly<Record<string, fc.Arbitrary<string>>> = {
   status: fc.constantFrom('idle', 'stopped', 'asleep'),
   label: fc.constantFrom('team=a', 'team', '=', 'a=b=c'),
   include: fc.constantFrom('overview', 'all', ''),
+  days: fc.constantFrom('1', '31', '0', '32', 'all'),
   deltas: fc.constantFrom('0', '1', '2'),
 };
 

@@ -1,5 +1,6 @@
 import { bundleDigest } from '@worker-runtime/core';
 import test from 'ava';
+import { http } from '../src/index.ts';
 import { isProblem, serve, serveAda } from './served.ts';
 
 const post = (body?: unknown, headers: Readonly<Record<string, string>> = {}) => ({
@@ -445,6 +446,69 @@ test('a log is read by type, backward and by number; a stream refuses what selec
       400,
       'INVALID_REQUEST',
     );
+});
+
+test('P63: the usage of all Workers is read in one request, of some days and of some labels', async (t) => {
+  const { call } = await serve(t);
+  const empty = (await call('usage')).body;
+  t.deepEqual([empty.days, empty.workers, empty.workersWithUsage, empty.earlier], [[], [], 0, []]);
+  for (const [workerId, team] of [
+    ['ada', 'blue'],
+    ['bob', 'red'],
+    ['eve', 'blue'],
+  ]) {
+    await call('workers', post({ engine: 'puppet', workerId, labels: { team } }));
+    await call(`workers/${workerId}/inputs`, post({ text: 'say one' }, { prefer: 'wait=20' }));
+  }
+  const { body } = await call('usage?days=7&label=team=blue&limit=1');
+  t.is(Date.parse(body.to) - Date.parse(body.from), 6 * 86_400_000);
+  t.is(body.workersWithUsage, 2);
+  t.deepEqual(
+    body.workers.map(({ workerId }: { readonly workerId: string }) => workerId),
+    ['ada'],
+  );
+  t.is(body.days[0].inputTokens, 2);
+  t.is((await call('usage')).body.days[0].inputTokens, 3);
+  for (const query of [
+    'days=0',
+    'days=32',
+    'days=x',
+    'days=1&days=2',
+    'label=team',
+    'limit=0',
+    'after=start',
+  ])
+    isProblem(t, await call(`usage?${query}`), 400, 'INVALID_REQUEST');
+  isProblem(t, await call('usage?limit=100000'), 400, 'LIMIT_TOO_LARGE');
+});
+
+test('prices are served as they were given, and wrong ones are refused with the reason', async (t) => {
+  const prices = {
+    currency: 'EUR',
+    models: { 'sonnet-*': { input: 3, output: 15, cacheRead: 0.3 }, free: { input: 0, output: 0 } },
+  };
+  t.deepEqual((await (await serve(t)).call('/v1/prices')).body, { prices: null });
+  for (const given of [prices, JSON.stringify(prices)])
+    t.deepEqual((await (await serve(t, { http: { prices: given } })).call('/v1/prices')).body, { prices });
+  const refused: readonly (readonly [unknown, RegExp])[] = [
+    ['{', /http\.prices must be a price list, or its JSON text/],
+    [7, /must be an object with currency and models/],
+    [{ currency: 'EUR' }, /must have models/],
+    [{ models: {} }, /must have a currency of three capital letters/],
+    [{ currency: '€', models: {} }, /must have a currency of three capital letters/],
+    [
+      { currency: 'EUR', models: {}, unit: 1 },
+      /has "unit", which does not exist; there are currency, models/,
+    ],
+    [{ currency: 'EUR', models: { a: 3 } }, /an object of prices for "a"/],
+    [{ currency: 'EUR', models: { a: { input: 3 } } }, /a number, 0 or more, as the price of "a" for output/],
+    [{ currency: 'EUR', models: { a: { input: -1, output: 1 } } }, /price of "a" for input/],
+    [{ currency: 'EUR', models: { a: { input: 1, output: 1, cacheRead: null } } }, /of "a" for cacheRead/],
+    [{ currency: 'EUR', models: { a: { input: 1, output: 1, inptu: 1 } } }, /has "inptu" for "a"/],
+    [{ currency: 'EUR', models: { 'a*b': { input: 1, output: 1 } } }, /has the model "a\*b"/],
+  ];
+  for (const [given, message] of refused)
+    t.throws(() => http({ prices: given as string }), { message, code: 'INVALID_REQUEST' });
 });
 
 test('the overview has counts, and diagnostics are listed', async (t) => {

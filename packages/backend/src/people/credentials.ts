@@ -146,10 +146,12 @@ export class Credentials {
 
   /** Lists the valid API tokens of a person. */
   tokensOf(person: Person): readonly Kept[] {
-    const now = Date.now();
-    return this.#of(person, 'token')
-      .filter((one) => one.isValid(now))
-      .map(({ kept }) => kept);
+    return this.#validOf(person, 'token');
+  }
+
+  /** Lists the valid sessions of a person, the newest first. */
+  sessionsOf(person: Person): readonly Kept[] {
+    return this.#validOf(person, 'session').toReversed();
   }
 
   /** Ends a credential and everything that it has opened. Resolves when that is stored. */
@@ -166,6 +168,20 @@ export class Credentials {
     return true;
   }
 
+  /** Ends a session of a person. Returns false if there is none with this id. */
+  async endSession(person: Person, id: string): Promise<boolean> {
+    const found = this.#of(person, 'session').find(({ kept }) => kept.id === id);
+    if (found === undefined) return false;
+    await this.end(found);
+    return true;
+  }
+
+  /** Ends all sessions of the person of a credential, except for this one. Resolves when that is stored. */
+  async endOtherSessions(current: Credential): Promise<void> {
+    for (const one of this.#of(current.kept.person, 'session')) if (one !== current) this.#end(one);
+    await this.#save();
+  }
+
   /** Makes every credential begin again, because what people may do has changed. */
   withdrawAll(): void {
     for (const credential of this.#byDigest.values()) credential.withdraw();
@@ -178,6 +194,13 @@ export class Credentials {
 
   #of({ name }: Person, kind: Kept['kind']): readonly Credential[] {
     return [...this.#byDigest.values()].filter(({ kept }) => kept.kind === kind && kept.person.name === name);
+  }
+
+  #validOf(person: Person, kind: Kept['kind']): readonly Kept[] {
+    const now = Date.now();
+    return this.#of(person, kind)
+      .filter((one) => one.isValid(now))
+      .map(({ kept, usedAt }) => ({ ...kept, usedAt }));
   }
 
   #end(credential: Credential): void {

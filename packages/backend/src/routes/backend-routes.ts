@@ -5,6 +5,7 @@ import { type DeviceParts, deviceRoutes } from './devices.ts';
 import { type LinkOf, linkRoutes } from './links.ts';
 import { runtimeTestRoute } from './runtimes.ts';
 import { type SessionParts, sessionRoutes } from './session.ts';
+import { ownSessionRoutes } from './sessions.ts';
 import { tokenRoutes } from './tokens.ts';
 import { workspaceRoutes } from './workspaces.ts';
 
@@ -16,6 +17,7 @@ export interface RouteParts extends SessionParts, DeviceParts {
 /** All routes that a backend adds to those of its runtimes. */
 export const backendRoutes = (parts: RouteParts): readonly EmbedderRoute[] => [
   ...sessionRoutes(parts),
+  ...ownSessionRoutes(parts.access, parts.credentials, parts.cookie),
   ...deviceRoutes(parts),
   ...tokenRoutes(parts.access, parts.credentials),
   ...linkRoutes(parts.access, parts.linkOf),

@@ -1,23 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { RuntimeClient } from '@worker-runtime/client';
-import type { OpenRequest, RequestOption, WorkerEvent } from '@worker-runtime/core';
-import { openRequestOf } from '@worker-runtime/core/views';
+import type { OpenRequest, WorkerEvent } from '@worker-runtime/core';
+import type { Conversation } from '@worker-runtime/core/views';
 import { choicesOf } from '../display-text.ts';
 import { runNotCompleted, runNotEnded } from '../run-failure.ts';
 
 export interface DialogueOptions {
   readonly client: RuntimeClient;
   readonly workerId: string;
+  /** The conversation, to which the visit applies each item before the dialogue gets it. */
+  readonly conversation: Conversation;
   /** Shows text that is not part of the conversation. */
   readonly remark: (text: string) => void;
   /** Receives the error of a call that failed. */
   readonly onError: (error: unknown) => void;
-}
-
-/** An open request: its possible answers, and the run that waits for one. */
-interface PendingRequest {
-  readonly options: readonly RequestOption[];
-  readonly run: string;
 }
 
 /** A person's side of a conversation with a Worker: sends typed lines and tracks their results. */
@@ -28,19 +24,12 @@ export class Dialogue {
    * until the run is known; answers by request id.
    */
   readonly #sent = new Map<string, string | null>();
-  readonly #requests = new Map<string, PendingRequest>();
   /** The first error of an input or answer sent from here. */
   #failure: unknown = null;
   #onProgress: () => void = () => {};
 
   constructor(options: DialogueOptions) {
     this.#options = options;
-  }
-
-  /** Adds requests that were open before the dialogue began. */
-  addRequests(requests: readonly OpenRequest[]): void {
-    for (const { requestId, options, runId } of requests)
-      this.#requests.set(requestId, { options, run: runId });
   }
 
   /** True if the event is an input that was sent from here. */
@@ -50,7 +39,7 @@ export class Dialogue {
     );
   }
 
-  /** Updates the runs and requests of the dialogue from an event. */
+  /** Updates the runs of the dialogue from an event. */
   apply(event: WorkerEvent): void {
     if (event.type === 'input.accepted' && this.isOwn(event)) {
       this.#sent.set(event.data.key?.value ?? '', event.run ?? '');
@@ -61,11 +50,7 @@ export class Dialogue {
         this.#sent.delete(key);
         if (outcome !== 'completed') this.#failure ??= runNotCompleted(outcome, error);
       }
-    } else if (event.type === 'request.opened') {
-      const { requestId, options, runId } = openRequestOf(event);
-      this.#requests.set(requestId, { options, run: runId });
-    } else if (event.type === 'request.resolved') this.#requests.delete(event.data.request);
-    else return;
+    } else if (event.type !== 'request.opened' && event.type !== 'request.resolved') return;
     this.#onProgress();
   }
 
@@ -77,7 +62,7 @@ export class Dialogue {
     const text = line.trim();
     if (text === '') return true;
     const open = this.#openRequest();
-    return this.#reportErrors(open ? this.#respond(...open, text) : this.#send(line));
+    return this.#reportErrors(open ? this.#respond(open, text) : this.#send(line));
   }
 
   /** Cancels the active run. Never throws. */
@@ -103,12 +88,12 @@ export class Dialogue {
     }
     if (this.#failure !== null) throw this.#failure;
     const open = this.#openRequest();
-    if (open) throw runNotEnded(this.#options.workerId, open[1].run, 'asks');
+    if (open) throw runNotEnded(this.#options.workerId, open.runId, 'asks');
   }
 
   /** Returns the oldest request not yet answered from here. The event that resolves an answered one arrives later. */
-  #openRequest(): [requestId: string, request: PendingRequest] | undefined {
-    return [...this.#requests].find(([requestId]) => !this.#sent.has(requestId));
+  #openRequest(): OpenRequest | undefined {
+    return this.#options.conversation.requests.find(({ requestId }) => !this.#sent.has(requestId));
   }
 
   async #send(text: string): Promise<boolean> {
@@ -126,7 +111,7 @@ export class Dialogue {
     }
   }
 
-  async #respond(requestId: string, { options, run }: PendingRequest, text: string): Promise<boolean> {
+  async #respond({ requestId, options, runId }: OpenRequest, text: string): Promise<boolean> {
     const { client, workerId, remark } = this.#options;
     const typed = text.toLowerCase();
     const option =
@@ -137,7 +122,7 @@ export class Dialogue {
       remark(`answer with one of: ${choicesOf(options)}`);
       return false;
     }
-    this.#sent.set(requestId, run);
+    this.#sent.set(requestId, runId);
     try {
       await client.respond(workerId, requestId, { decision: option.id });
       return true;

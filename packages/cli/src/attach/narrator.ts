@@ -1,5 +1,5 @@
 import type { Observation, RequestOption, WorkerEvent } from '@worker-runtime/core';
-import { Conversation, requestOptionOf, type TextPiece } from '@worker-runtime/core/views';
+import { requestOptionOf, type TextPiece } from '@worker-runtime/core/views';
 import {
   CUT_OFF,
   callName,
@@ -16,13 +16,9 @@ const clipped = (text: string): string => (text.length > 200 ? `${text.slice(0, 
 
 const remark = (text: string): string => `[${clipped(text)}]\n`;
 
-/**
- * Renders a stream as a conversation. Each character of an answer is shown once and as soon as it arrives, whether it
- * arrives in pieces, is repeated after a reconnect, or arrives as a whole.
- */
+/** Renders a stream as a conversation, with the pieces of text that `Conversation` finds in each item. */
 export class Narrator {
   readonly #isOwn: (event: WorkerEvent) => boolean;
-  readonly #conversation = new Conversation({ keptItems: 0 });
   #open: Pick<TextPiece, 'part' | 'partType'> | null = null;
 
   /** `isOwn` returns true for an input whose text is already on the screen. */
@@ -30,9 +26,8 @@ export class Narrator {
     this.#isOwn = isOwn;
   }
 
-  /** Returns the text to append for an item. */
-  render(item: Observation): string {
-    const pieces = this.#conversation.apply(item);
+  /** Returns the text to append for an item, and for the pieces of text that it adds to the conversation. */
+  render(item: Observation, pieces: readonly TextPiece[]): string {
     switch (item.type) {
       case 'delta':
       case 'in-flight':

@@ -1,3 +1,4 @@
+import { Conversation } from '@worker-runtime/core/views';
 import { Dialogue } from '../attach/dialogue.ts';
 import { Narrator, questionOf } from '../attach/narrator.ts';
 import { Screen, type Terminal } from '../attach/terminal.ts';
@@ -17,8 +18,7 @@ class Visit {
   readonly #url: string;
   readonly #workerId: string;
   readonly #screen: Screen;
-  readonly #dialogue: Dialogue;
-  readonly #narrator: Narrator;
+  #dialogue: Dialogue | null = null;
   readonly #ended = new AbortController();
 
   constructor(
@@ -29,49 +29,52 @@ class Visit {
     this.#command = command;
     this.#url = url;
     this.#workerId = worker;
-    this.#screen = new Screen(terminal, () => void this.#dialogue.cancel());
-    this.#dialogue = new Dialogue({
-      client: command.client,
-      workerId: worker,
-      remark: (text) => this.#remark(text),
-      onError: (error) => this.#reportError(error),
-    });
-    this.#narrator = new Narrator((event) => this.#dialogue.isOwn(event));
+    this.#screen = new Screen(terminal, () => void this.#dialogue?.cancel());
   }
 
   /** Resolves when the input ends or the Worker is deleted. @throws for a pipe, also the errors of `Dialogue.settled` */
   async run(): Promise<void> {
     try {
-      const after = await this.#showState();
-      await Promise.all([this.#readLines(), this.#watch(after)]);
+      const { client } = this.#command;
+      const conversation = await Conversation.load(client, this.#workerId, {
+        limit: RECENT_ITEMS,
+        keptItems: 0,
+      });
+      const dialogue = new Dialogue({
+        client,
+        workerId: this.#workerId,
+        conversation,
+        remark: (text) => this.#remark(text),
+        onError: (error) => this.#reportError(error),
+      });
+      this.#dialogue = dialogue;
+      this.#showState(conversation);
+      await Promise.all([this.#readLines(dialogue), this.#watch(conversation, dialogue)]);
     } finally {
       this.#close();
     }
   }
 
-  /** Shows a person the current state. Returns the cursor at which `#watch` continues. */
-  async #showState(): Promise<string> {
-    const { client, isJson } = this.#command;
-    const worker = await client.getWorker(this.#workerId);
-    const recent = await client.transcript(this.#workerId, { before: 'end', limit: RECENT_ITEMS });
-    const { items: requests } = await client.listRequests(this.#workerId);
-    this.#dialogue.addRequests(requests);
-    if (isJson || !this.#screen.isInteractive) return recent.asOf;
-    const items = recent.items.map((item) => `${item.role}: ${printable(textOf(item))}\n`);
+  /** Shows a person the current state. */
+  #showState({ items, requests, status }: Conversation): void {
+    if (this.#command.isJson || !this.#screen.isInteractive) return;
+    const spoken = items.map((item) => `${item.role}: ${printable(textOf(item))}\n`);
     const questions = requests.map(({ prompt, options }) => questionOf(prompt, options));
-    this.#screen.write([...items, ...questions].join(''));
-    this.#remark(`${worker.workerId} is ${worker.status}; Ctrl-C cancels its run, Ctrl-D leaves`);
-    return recent.asOf;
+    this.#screen.write([...spoken, ...questions].join(''));
+    this.#remark(`${this.#workerId} is ${status}; Ctrl-C cancels its run, Ctrl-D leaves`);
   }
 
   /** Shows what the Worker does, across restarts of the runtime. */
-  async #watch(after: string): Promise<void> {
+  async #watch(conversation: Conversation, dialogue: Dialogue): Promise<void> {
     const { client, isJson } = this.#command;
     const { signal } = this.#ended;
+    const narrator = new Narrator((event) => dialogue.isOwn(event));
+    const after = conversation.cursor ?? 'start';
     for await (const item of client.observe(this.#workerId, { after, acrossRestarts: true, signal })) {
       // render first: once the dialogue has applied an input, it no longer recognizes the input as its own
-      const text = isJson ? `${JSON.stringify(item)}\n` : this.#narrator.render(item);
-      if (item.type === 'event') this.#dialogue.apply(item.event);
+      const pieces = conversation.apply(item);
+      const text = isJson ? `${JSON.stringify(item)}\n` : narrator.render(item, pieces);
+      if (item.type === 'event') dialogue.apply(item.event);
       this.#screen.write(text);
       await this.#screen.room();
     }
@@ -79,15 +82,15 @@ class Visit {
   }
 
   /** Submits typed lines until the input ends. A pipe also ends at the first refused line; it then waits for answers. */
-  async #readLines(): Promise<void> {
+  async #readLines(dialogue: Dialogue): Promise<void> {
     const { isInteractive, lines } = this.#screen;
     try {
       for await (const line of lines) {
         this.#screen.lineEntered();
-        if (!(await this.#dialogue.submit(line)) && !isInteractive) break;
+        if (!(await dialogue.submit(line)) && !isInteractive) break;
         this.#screen.prompt();
       }
-      if (!isInteractive && !this.#ended.signal.aborted) await this.#dialogue.settled();
+      if (!isInteractive && !this.#ended.signal.aborted) await dialogue.settled();
     } finally {
       this.#ended.abort();
     }

@@ -96,6 +96,12 @@ const runtimesRoute = createRoute({
 const usageRoute = createRoute({
   getParentRoute: () => root,
   path: '/usage',
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { readonly days?: string | undefined; readonly label?: string | undefined } => ({
+    ...textOr('days', search.days),
+    ...textOr('label', search.label),
+  }),
   component: lazyRouteComponent(() => import('./pages/usage-page.tsx'), 'UsagePage'),
 });
 

@@ -9,6 +9,7 @@ import type { Limits } from '../contracts/limits.ts';
 import type { CreateWorker, RequestResponse, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
 import { invalidRequest, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions } from '../contracts/served-runtime.ts';
+import { DAYS } from '../domain/daily-usage.ts';
 import { DIGEST_PATTERN, WORKER_ID_PATTERN } from '../id.ts';
 import {
   anything,
@@ -272,6 +273,10 @@ export const checkListQuery = (query: unknown, limits: Limits): void =>
     }),
     query,
   );
+
+/** Checks a query of the usage of all Workers, except for its limit. @throws INVALID_REQUEST */
+export const checkUsageQuery = (query: unknown, limits: Limits): void =>
+  assertShape(objectOf({ days: wholeNumberFrom(1, DAYS), labels: labels(limits), limit: anything }), query);
 
 /** Checks the id of a Worker. An id that no Worker can have is treated as an unknown one. @throws WORKER_NOT_FOUND */
 export const assertWorkerId = (id: unknown): void => {

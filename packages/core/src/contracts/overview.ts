@@ -29,7 +29,7 @@ export interface Overview {
   readonly asOf: Cursor;
 }
 
-const NO_MODEL_USAGE: ModelUsage = {
+export const NO_MODEL_USAGE: ModelUsage = {
   inputTokens: 0,
   outputTokens: 0,
   cacheReadTokens: 0,
@@ -43,7 +43,8 @@ export const NO_USAGE: UsageTotals = { ...NO_MODEL_USAGE, byModel: {} };
 const tokens = (value: unknown): number =>
   typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0;
 
-const plus = (sum: ModelUsage, usage: UsageData): ModelUsage => ({
+/** Adds numbers of tokens. */
+export const sumOf = (sum: UsageData, usage: UsageData): ModelUsage => ({
   inputTokens: tokens(sum.inputTokens) + tokens(usage.inputTokens),
   outputTokens: tokens(sum.outputTokens) + tokens(usage.outputTokens),
   cacheReadTokens: tokens(sum.cacheReadTokens) + tokens(usage.cacheReadTokens),
@@ -61,19 +62,19 @@ const addModel = (
   if (typeof model !== 'string') return byModel;
   const known = Object.hasOwn(byModel, model) ? byModel[model] : undefined;
   if (!known && Object.keys(byModel).length >= MODELS) return byModel;
-  return { ...byModel, [model]: plus(known ?? NO_MODEL_USAGE, usage) };
+  return { ...byModel, [model]: sumOf(known ?? NO_MODEL_USAGE, usage) };
 };
 
 /** Returns totals in which each value that is not a number of tokens is zero. */
 export const cleanUsage = (totals: UsageTotals): UsageTotals => ({
-  ...plus(totals, NO_MODEL_USAGE),
+  ...sumOf(totals, NO_MODEL_USAGE),
   byModel: Object.fromEntries(
-    Object.entries(totals.byModel).map(([model, usage]) => [model, plus(usage, NO_MODEL_USAGE)]),
+    Object.entries(totals.byModel).map(([model, usage]) => [model, sumOf(usage, NO_MODEL_USAGE)]),
   ),
 });
 
 /** Adds the usage of one `usage.recorded` event to totals. */
 export const addUsage = (sum: UsageTotals, usage: UsageData): UsageTotals => ({
-  ...plus(sum, usage),
+  ...sumOf(sum, usage),
   byModel: addModel(sum.byModel, usage),
 });

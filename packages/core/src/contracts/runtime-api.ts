@@ -22,6 +22,7 @@ import type { Overview, UsageTotals } from './overview.ts';
 import type { ErrorCode } from './runtime-error.ts';
 import type { LogGap } from './store.ts';
 import type { TranscriptItem } from './transcript.ts';
+import type { UsageQuery, UsageReport } from './usage.ts';
 
 /**
  * `idle`: takes inputs, no run is active. `running`: a run is active. `waiting`: the active run has open requests.
@@ -575,6 +576,14 @@ export interface RuntimeApi {
   transcript(workerId: string, query?: TranscriptQuery): Promise<Page<TranscriptItem>>;
   /** Returns counts and usage of a Worker since its creation. */
   overview(workerId: string): Promise<Overview>;
+  /**
+   * Returns the tokens that all Workers used, by day, model and Worker, also after a restart. Costs the number of Workers.
+   * @throws LIMIT_TOO_LARGE
+   * @example
+   * // the last week of one team
+   * const { days, workers } = await runtime.usage({ days: 7, labels: { team: 'blue' } });
+   */
+  usage(query?: UsageQuery): Promise<UsageReport>;
 
   /**
    * Stores a file of a Worker, for inputs that refer to it. On return it is durable. Files are named by the digest of their

@@ -21,6 +21,7 @@ import type {
 } from './runtime-api.ts';
 import type { RuntimeError } from './runtime-error.ts';
 import type { RawPage, WatchStream, WorkerStream } from './stream.ts';
+import type { UsageQuery, UsageReport } from './usage.ts';
 
 /** The parts that a command gives to a Worker: a creation all of them, a change a config for its engine or further tools. */
 export interface Given {
@@ -81,6 +82,11 @@ export interface ServedRuntime extends RuntimeApi {
     call?: CallOptions,
   ): Promise<{ readonly changed: boolean }>;
 
+  /** As `usage` of the API, of the Workers whose labels are selected. @throws as `usage` */
+  usage(
+    query?: UsageQuery,
+    isSelected?: (labels: Readonly<Record<string, string>>) => boolean,
+  ): Promise<UsageReport>;
   /** Reads a page of events as the bytes that are stored. @throws as `events` */
   readEvents(workerId: string, query?: EventQuery): Promise<RawPage>;
   /** Opens a stream of one Worker. The caller closes it. @throws as `events` · LIMIT_REACHED */

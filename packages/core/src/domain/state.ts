@@ -17,6 +17,7 @@ import { openRequestOf } from '../contracts/open-request.ts';
 import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
 import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
+import { addToDay, type DailyUsage, NO_MODEL } from './daily-usage.ts';
 import { sizeOf, sizeOfInput } from './size.ts';
 
 /**
@@ -94,6 +95,8 @@ interface Tally {
   readonly cancelled: number;
   readonly interrupted: number;
   readonly usage: UsageTotals;
+  /** The same by day. Absent before the first usage; a snapshot of an earlier version lacks the days up to then. */
+  readonly daily?: DailyUsage;
 }
 
 /**
@@ -194,7 +197,14 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   tally: NO_TALLY,
 });
 
-const count = (tally: Tally, what: Exclude<keyof Tally, 'usage'>): Tally => ({
+const withUsage = (tally: Tally, time: string, data: UsageData): Tally => {
+  const usage = addUsage(tally.usage, data);
+  const { model } = data;
+  const isCounted = typeof model === 'string' && Object.hasOwn(usage.byModel, model);
+  return { ...tally, usage, daily: addToDay(tally.daily ?? {}, time, isCounted ? model : NO_MODEL, data) };
+};
+
+const count = (tally: Tally, what: Exclude<keyof Tally, 'usage' | 'daily'>): Tally => ({
   ...tally,
   [what]: tally[what] + 1,
 });
@@ -382,7 +392,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       return;
     }
     case 'usage.recorded':
-      draft.tally = { ...draft.tally, usage: addUsage(draft.tally.usage, event.data satisfies UsageData) };
+      draft.tally = withUsage(draft.tally, event.time, event.data);
       return;
     default:
   }

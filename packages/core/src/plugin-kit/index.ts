@@ -101,6 +101,7 @@ export {
   text,
   wholeNumber,
 } from './options.ts';
+export { priceList } from './price-list.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
 export {

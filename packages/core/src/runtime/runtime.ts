@@ -12,6 +12,7 @@ import {
   checkStop,
   checkTranscriptQuery,
   checkUpdate,
+  checkUsageQuery,
   checkWait,
 } from '../commands/requests.ts';
 import { resume } from '../commands/resume.ts';
@@ -33,13 +34,16 @@ import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts'
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
+import type { UsageQuery, UsageReport } from '../contracts/usage.ts';
 import { Diagnostics } from '../diagnostics.ts';
+import { DAYS } from '../domain/daily-usage.ts';
 import { type Remark, remove, resolveRequest } from '../domain/decide.ts';
 import { decodeRequestsCursor, decodeWorkersCursor, encodeCursor } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
 import { version } from '../version.ts';
+import { usageReport } from '../workers/usage-report.ts';
 import { detailOf, factsOf, overviewOf, summaryOf, withOverviews } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import { createHooks } from './hook-guard.ts';
@@ -123,6 +127,7 @@ export class Runtime implements ServedRuntime {
   readonly lost: Promise<RuntimeError>;
   readonly limits: Limits;
   readonly #displayName: string | null;
+  readonly #clock: Clock;
   readonly #hooks: Hooks;
   readonly #diagnostics: Diagnostics;
   readonly #lifecycle: Lifecycle;
@@ -141,6 +146,7 @@ export class Runtime implements ServedRuntime {
     } = options;
     this.limits = resolveLimits(limits);
     this.#displayName = displayName ?? null;
+    this.#clock = clock;
     this.#diagnostics = new Diagnostics({
       clock,
       log,
@@ -434,6 +440,24 @@ export class Runtime implements ServedRuntime {
 
   async overview(workerId: string): ReturnType<Api.RuntimeApi['overview']> {
     return overviewOf(this.#worker(workerId));
+  }
+
+  async usage(
+    query: UsageQuery = {},
+    isSelected: (labels: Readonly<Record<string, string>>) => boolean = () => true,
+  ): Promise<UsageReport> {
+    const { workers, runtimeId } = this.#lifecycle.opened();
+    checkUsageQuery(query, this.limits);
+    const wanted = Object.entries(query.labels ?? {});
+    return usageReport(workers, {
+      runtimeId,
+      now: this.#clock.now(),
+      days: query.days ?? DAYS,
+      limit: pageLimit(query.limit, this.limits),
+      isSelected: (labels) =>
+        isSelected(labels) &&
+        wanted.every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value),
+    });
   }
 
   async putFile(workerId: string, bytes: Uint8Array, description: FileDescription): Promise<FilePart> {

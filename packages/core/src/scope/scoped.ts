@@ -9,6 +9,7 @@ import type * as Api from '../contracts/runtime-api.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions, Given, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
+import type { UsageQuery, UsageReport } from '../contracts/usage.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit } from '../observation/pages.ts';
 import { isObject } from '../plugin-kit/shape.ts';
@@ -231,6 +232,11 @@ class ScopedRuntime implements ServedRuntime {
   async overview(workerId: string): ReturnType<Api.RuntimeApi['overview']> {
     this.#assertSees('observe', workerId);
     return this.#runtime.overview(workerId);
+  }
+
+  async usage(query?: UsageQuery, isWanted: (labels: Labels) => boolean = () => true): Promise<UsageReport> {
+    this.#assertMay('observe');
+    return this.#runtime.usage(query, (labels) => isSelected(this.#scope, labels) && isWanted(labels));
   }
 
   async putFile(

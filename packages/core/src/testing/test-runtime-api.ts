@@ -15,6 +15,7 @@ import { restartingTests } from './api/restarting.ts';
 import { Scene } from './api/scene.ts';
 import { stoppingTests } from './api/stopping.ts';
 import { updatingTests } from './api/updating.ts';
+import { usageTests } from './api/usage.ts';
 import { waitingTests } from './api/waiting.ts';
 import { watchingTests } from './api/watching.ts';
 import { declareOn } from './declare.ts';
@@ -61,6 +62,7 @@ export const testRuntimeApi = (
   requestTests(contract);
   stoppingTests(contract);
   readingTests(contract);
+  usageTests(contract);
   cursorTests(contract);
   observingTests(contract);
   watchingTests(contract);

@@ -197,6 +197,30 @@ export const testScope = (test: TestFunction, makeHarness: () => Promise<ScopeHa
     },
   );
 
+  contract('P31: the usage of Workers outside of the scope does not exist', async (t, scene) => {
+    const api = await scene.as({ workers: [blue, { owner: 'ada' }] });
+    for (const [workerId, labels] of [
+      ['own', blue],
+      ['foreign', red],
+      ['ada', { owner: 'ada', ...red }],
+    ] as const) {
+      await scene.create({ workerId, labels });
+      await scene.say(workerId, 'hello');
+    }
+    const namesOf = async (labels?: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+      const report = await api.usage(labels && { labels });
+      t.is(report.workersWithUsage, report.workers.length);
+      // each of them has used the same
+      t.is(report.days[0]?.outputTokens ?? 0, 2 * report.workers.length);
+      return report.workers.map(({ workerId }) => workerId).toSorted();
+    };
+    t.deepEqual(await namesOf(), ['ada', 'own']);
+    t.deepEqual(await namesOf(red), ['ada']);
+    t.is((await scene.api.usage()).workersWithUsage, 3);
+    const stranger = await scene.as({ permissions: [] });
+    await scene.refuses('FORBIDDEN', 'a report of usage', () => stranger.usage());
+  });
+
   contract('P31: diagnostics of Workers outside of the scope do not exist', async (t, scene) => {
     const api = await scene.as(BLUE);
     scene.plays({ fail: [{ type: 'throw', error: new TypeError('broken') }] });

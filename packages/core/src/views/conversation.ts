@@ -9,6 +9,7 @@ import type {
   WorkerStatus,
 } from '../contracts/runtime-api.ts';
 import { type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
+import { type Block, BlockFold } from './blocks.ts';
 
 type PartType = 'text' | 'reasoning';
 
@@ -32,6 +33,11 @@ export interface ConversationOptions {
   readonly run?: string | null;
   /** The position after `items`; observe after it. */
   readonly cursor?: Cursor | null;
+  /**
+   * The events before the cursor from which `blocks` begin, in log order; an empty list at the beginning of a log. Absent: no blocks are
+   * kept, for readers that need none.
+   */
+  readonly events?: Iterable<WorkerEvent>;
   /** How many items to keep; older ones are removed. Default 1,000; 0 for readers that need only the text. */
   readonly keptItems?: number;
 }
@@ -54,8 +60,8 @@ const completeLength = (text: string): number =>
 const LOADED_ITEMS = 100;
 
 /**
- * The conversation of one Worker as people see it: the transcript, the text that is being written, the open requests and the status.
- * Folds the observations of one stream, and returns each character of an answer once, whether it arrives as deltas, is
+ * The conversation of one Worker as people see it: the transcript, the text that is being written, the open requests and the status,
+ * and the blocks that all of it is shown as. Folds the observations of one stream, and returns each character of an answer once, whether it arrives as deltas, is
  * repeated after a reconnect, or arrives with the completed message. It uses no API of Node, so it works in browsers.
  *
  * @example
@@ -72,6 +78,7 @@ export class Conversation {
   #status: WorkerStatus | null;
   #run: string | null;
   #cursor: Cursor | null;
+  #fold: BlockFold | null = null;
 
   constructor({
     items = [],
@@ -79,6 +86,7 @@ export class Conversation {
     status = null,
     run = null,
     cursor = null,
+    events,
     keptItems = 1_000,
   }: ConversationOptions = {}) {
     this.#keptItems = keptItems;
@@ -87,6 +95,7 @@ export class Conversation {
     this.#status = status;
     this.#run = run;
     this.#cursor = cursor;
+    if (events) this.foldBlocks(events);
   }
 
   /**
@@ -100,10 +109,8 @@ export class Conversation {
     { limit = LOADED_ITEMS, keptItems }: { readonly limit?: number; readonly keptItems?: number } = {},
   ): Promise<Conversation> {
     const { items, asOf } = await api.transcript(workerId, { before: 'end', limit });
-    const [{ items: requests }, { status, run }] = await Promise.all([
-      api.listRequests(workerId),
-      api.getWorker(workerId),
-    ]);
+    const { items: requests } = await api.listRequests(workerId);
+    const { status, run } = await api.getWorker(workerId);
     return new Conversation({
       items,
       requests,
@@ -117,6 +124,16 @@ export class Conversation {
   /** The finished items, in log order. `apply` changes this array in place. */
   get items(): readonly TranscriptItem[] {
     return this.#items;
+  }
+
+  /** The conversation as people see it, in log order. The same list is returned until it changes. Empty if no blocks are kept. */
+  get blocks(): readonly Block[] {
+    return this.#fold?.blocks ?? [];
+  }
+
+  /** Folds the blocks again, from events up to the cursor. A page of earlier events can so be added, and old ones removed. */
+  foldBlocks(events: Iterable<WorkerEvent>): void {
+    this.#fold = BlockFold.of(events);
   }
 
   /** The messages that are being written, with their text so far. */
@@ -212,6 +229,7 @@ export class Conversation {
   }
 
   #event(event: WorkerEvent): readonly TextPiece[] {
+    this.#fold?.add(event);
     const item = transcriptItem(event);
     if (item) this.#add(item);
     switch (event.type) {

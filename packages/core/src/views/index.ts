@@ -1,4 +1,23 @@
 export { EVENT_TYPES } from '../contracts/event.ts';
 export { openRequestOf, requestOptionOf } from '../contracts/open-request.ts';
+export { costOf, type ModelPrice, type PriceList } from '../contracts/prices.ts';
 export { transcriptItem } from '../contracts/transcript.ts';
+export type {
+  UsageOfDay,
+  UsageOfModel,
+  UsageOfWorker,
+  UsageQuery,
+  UsageReport,
+} from '../contracts/usage.ts';
+export type {
+  AskAnswer,
+  AskBlock,
+  Block,
+  CallBlock,
+  InputBlock,
+  MessageBlock,
+  NoteBlock,
+  RunEndBlock,
+  ToolCallPart,
+} from './blocks.ts';
 export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';

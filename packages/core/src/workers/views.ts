@@ -66,7 +66,7 @@ export const detailOf = (worker: Worker, runtimeId: string, engine: Engine | und
 });
 
 export const overviewOf = ({ state }: Worker): Overview => {
-  const { inputs, messages, toolCalls, usage, ...runs } = state.tally;
+  const { inputs, messages, toolCalls, usage, daily: _, ...runs } = state.tally;
   return {
     workerId: state.workerId,
     events: state.head.seq,

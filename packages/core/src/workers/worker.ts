@@ -42,6 +42,11 @@ export class Worker {
     this.#state = state;
   }
 
+  /** Returns the state, and lets a resting Worker rest: its snapshot is parsed and the result is not kept. */
+  glimpse(): WorkerState {
+    return this.#state instanceof Resting ? this.#state.read() : this.#state;
+  }
+
   /** The snapshot of a resting Worker, whose state was never read; null for any other Worker. */
   get resting(): Snapshot | null {
     return this.#state instanceof Resting ? this.#state.snapshot : null;

@@ -10,6 +10,14 @@ import type {
   UsageTotals,
 } from '@worker-runtime/core';
 import type { ModelUsage, RunEndPart } from '@worker-runtime/core/plugin-kit';
+import type {
+  ModelPrice,
+  PriceList,
+  UsageOfDay,
+  UsageOfModel,
+  UsageOfWorker,
+  UsageReport,
+} from '@worker-runtime/core/views';
 import { cursor } from './cursor.ts';
 import { type MessageFile, toolCallDetails, url } from './events.ts';
 import {
@@ -40,6 +48,16 @@ const usage: Readonly<Record<keyof ModelUsage, JsonSchema>> = {
   cacheWriteTokens: count,
   reasoningTokens: count,
 };
+
+const usageOfModel: Readonly<Record<keyof UsageOfModel, JsonSchema>> = {
+  model: described(
+    nullableString,
+    'Null for calls whose engine names no model, and for models beyond the first 100.',
+  ),
+  ...usage,
+};
+const day = described({ type: 'string', pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' }, 'A day of UTC.');
+const price: JsonSchema = { type: 'number', minimum: 0 };
 
 type ToolPartOf<Type extends ToolPart['type']> = Extract<ToolPart, { readonly type: Type }>;
 const shownText = enumOf('text', 'reasoning');
@@ -110,6 +128,40 @@ export const historySchemas: Schemas = {
   }),
   ModelUsage: object<ModelUsage>(usage),
   UsageTotals: object<UsageTotals>({ ...usage, byModel: mapOf(ref('ModelUsage')) }),
+  UsageOfModel: object<UsageOfModel>(usageOfModel),
+  UsageOfDay: object<UsageOfDay>({ day, ...usageOfModel }),
+  UsageOfWorker: object<UsageOfWorker>({
+    workerId: string,
+    displayName: nullableString,
+    models: arrayOf(ref('UsageOfModel')),
+  }),
+  UsageReport: object<UsageReport>({
+    runtimeId: string,
+    from: day,
+    to: day,
+    days: described(
+      arrayOf(ref('UsageOfDay')),
+      'The days with usage, oldest first, each model of a day apart.',
+    ),
+    workers: described(
+      arrayOf(ref('UsageOfWorker')),
+      'The Workers that used most, the one with most tokens first.',
+    ),
+    workersWithUsage: described(count, 'The number of all Workers that used tokens in these days.'),
+    earlier: described(arrayOf(ref('UsageOfModel')), 'The usage at any other time.'),
+  }),
+  Prices: object<{ readonly prices: PriceList | null }>({ prices: nullable(ref('PriceList')) }),
+  PriceList: object<PriceList>({
+    currency: described({ type: 'string', pattern: '^[A-Z]{3}$' }, 'A code of ISO 4217.'),
+    models: described(
+      mapOf(ref('ModelPrice')),
+      'By the name of the model. A name that ends with `*` is for all names that begin so.',
+    ),
+  }),
+  ModelPrice: described(
+    object<ModelPrice>({ input: price, output: price }, { cacheRead: price, cacheWrite: price }),
+    'The prices of a million tokens. The default for caches is the price of the input.',
+  ),
   RunInfo: object<RunInfo>({
     runId: string,
     inputId: nullableString,

@@ -37,6 +37,14 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
     answers: { 200: { page: 'RuntimeEntry' } },
     errors: ['CURSOR_INVALID'],
   },
+  'GET /v1/prices': {
+    id: 'getPrices',
+    tag: 'Server',
+    summary: 'Returns the prices of models',
+    description: 'Clients compute costs from them. The operator sets them; without any, `prices` is null.',
+    answers: { 200: { json: 'Prices' } },
+    errors: [],
+  },
   'GET /v1/workers': {
     id: 'listWorkersAcross',
     tag: 'Workers',
@@ -197,6 +205,15 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       200: { page: 'ListedWorker', links: linksTo('$response.body#/items/0/workerId', ['getWorker']) },
     },
     errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
+  },
+  'GET /v1/runtimes/:r/usage': {
+    id: 'readUsage',
+    tag: 'History',
+    summary: 'Returns the tokens that all Workers used, by day, model and Worker',
+    description:
+      'Days are those of UTC. The report follows from the logs of the Workers that exist. `limit` is the most items of `workers`; the days have the usage of all.',
+    answers: { 200: { json: 'UsageReport' } },
+    errors: ['RUNTIME_NOT_FOUND', 'LIMIT_TOO_LARGE'],
   },
   'GET /v1/runtimes/:r/requests': {
     id: 'listOpenRequests',

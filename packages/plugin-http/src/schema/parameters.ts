@@ -80,6 +80,10 @@ export const PARAMETERS = {
       schema: () => arrayOf({ type: 'string', maxLength: 64 }),
       description: 'Selects the Workers of this runtime, by its id. May be repeated; any may match.',
     },
+    days: {
+      schema: () => ({ type: 'integer', minimum: 1, maximum: 31, default: 31 }),
+      description: 'The number of days, today included.',
+    },
     include: {
       schema: () => enumOf('overview'),
       description: '`overview` adds counts and token usage to each Worker.',

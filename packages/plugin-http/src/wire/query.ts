@@ -55,6 +55,14 @@ export class Query {
     return limit;
   }
 
+  /** Returns a whole number in plain digits. @throws INVALID_REQUEST any other text */
+  wholeNumber(name: string): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    if (!/^[0-9]{1,9}$/.test(text)) throw invalid(name, 'must be a whole number');
+    return Number(text);
+  }
+
   /** Returns one of the given words. @throws INVALID_REQUEST any other; the message names the words */
   oneOf<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
     const text = this.text(name);

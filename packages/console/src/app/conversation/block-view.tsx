@@ -1,4 +1,12 @@
 import type { MessagePart } from '@worker-runtime/core';
+import type {
+  Block,
+  CallBlock,
+  InputBlock,
+  MessageBlock,
+  NoteBlock,
+  RunEndBlock,
+} from '@worker-runtime/core/views';
 import { memo } from 'react';
 import { durationText, numberText } from '../parts/duration.ts';
 import {
@@ -12,9 +20,9 @@ import {
 } from '../parts/icons.ts';
 import { Moment } from '../parts/time.tsx';
 import styles from './block-view.module.css';
-import type { Block, CallBlock, InputBlock, MessageBlock, NoteBlock, RunEndBlock } from './blocks.ts';
 import { LongText } from './long-text.tsx';
 import { Markdown } from './markdown.tsx';
+import { noteText } from './note-text.ts';
 import { RequestCard } from './request-card.tsx';
 import { ValueView } from './value-view.tsx';
 
@@ -24,10 +32,13 @@ const GIST_CHARS = 120;
 
 const elapsed = (from: string, to: string): string => durationText(Date.parse(to) - Date.parse(from));
 
+const textOf = ({ parts }: InputBlock): string =>
+  parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
+
 const Input = ({ block }: { readonly block: InputBlock }) => (
   <article className={styles.input} aria-label="Input">
     {block.role === 'system' && <small>System</small>}
-    <LongText text={block.text} limit={SHOWN_CHARS}>
+    <LongText text={textOf(block)} limit={SHOWN_CHARS}>
       {(shown) => <p className={styles.said}>{shown}</p>}
     </LongText>
     <footer>
@@ -41,6 +52,31 @@ const Input = ({ block }: { readonly block: InputBlock }) => (
     </footer>
   </article>
 );
+
+/** The most characters that are shown of a text that is written, and the steps in which its beginning is left out. */
+const WRITTEN_CHARS = 80_000;
+const LEFT_OUT_CHARS = WRITTEN_CHARS / 2;
+
+/** Returns the place from which a text is shown while it is written: people read its end. It moves in steps, to a paragraph. */
+const shownFrom = (text: string): number => {
+  if (text.length <= WRITTEN_CHARS) return 0;
+  const from = Math.floor((text.length - LEFT_OUT_CHARS) / LEFT_OUT_CHARS) * LEFT_OUT_CHARS;
+  const paragraph = text.indexOf('\n\n', from);
+  return paragraph === -1 || paragraph > from + LEFT_OUT_CHARS / 2 ? from : paragraph + 2;
+};
+
+/** The end of a text that is written. */
+const WrittenText = ({ text }: { readonly text: string }) => {
+  const from = shownFrom(text);
+  return (
+    <>
+      {from > 0 && (
+        <p className={styles.partial}>The message is long: this is its end, until it is complete</p>
+      )}
+      <Markdown key={from} text={text.slice(from)} />
+    </>
+  );
+};
 
 /** A part of a message, finished or while it is written. */
 export const PartView = ({
@@ -64,12 +100,17 @@ export const PartView = ({
           {isWriting ? 'Thinking…' : 'Thought'}
         </summary>
         <div className={styles.thought}>
-          <LongText text={part.text} limit={SHOWN_CHARS}>
-            {(shown) => <Markdown text={shown} />}
-          </LongText>
+          {isWriting ? (
+            <WrittenText text={part.text} />
+          ) : (
+            <LongText text={part.text} limit={SHOWN_CHARS}>
+              {(shown) => <Markdown text={shown} />}
+            </LongText>
+          )}
         </div>
       </details>
     );
+  if (isWriting) return <WrittenText text={part.text} />;
   return (
     <LongText text={part.text} limit={SHOWN_CHARS}>
       {(shown) => <Markdown text={shown} />}
@@ -164,12 +205,16 @@ const RunEnd = ({ block }: { readonly block: RunEndBlock }) => {
   );
 };
 
-const Note = ({ block }: { readonly block: NoteBlock }) => (
-  <p className={styles.notice} data-tone={block.tone}>
-    {block.tone !== 'quiet' && <TriangleAlert size={14} aria-hidden />}
-    <span>{block.text}</span> <Moment of={block.time} />
-  </p>
-);
+const Note = ({ block }: { readonly block: NoteBlock }) => {
+  const note = noteText(block.event);
+  if (note === null) return null;
+  return (
+    <p className={styles.notice} data-tone={note.tone}>
+      {note.tone !== 'quiet' && <TriangleAlert size={14} aria-hidden />}
+      <span>{note.text}</span> <Moment of={block.time} />
+    </p>
+  );
+};
 
 interface BlockProps {
   readonly block: Block;

@@ -187,6 +187,12 @@ const blocks = (tokens: readonly Token[] | undefined): ReactNode => tokens?.map(
 const Finished = memo(({ token }: { readonly token: Token }) => block(token, 0));
 Finished.displayName = 'Finished';
 
+/** The finished blocks of a text. Their list stays the same until one more is finished. */
+const AllFinished = memo(({ finished }: Pick<Parsed, 'finished'>) =>
+  finished.map(({ at, token }) => <Finished key={at} token={token} />),
+);
+AllFinished.displayName = 'AllFinished';
+
 interface Parsed {
   readonly text: string;
   /** The blocks that later text cannot change, with the places in the text where they begin. */
@@ -203,13 +209,14 @@ const parseMore = (before: Parsed, text: string): Parsed => {
   const base = text.startsWith(before.text) ? before : NOTHING;
   const tokens = lexer(text.slice(base.from));
   const last = tokens.findLastIndex(({ type }) => type !== 'space');
+  if (last <= 0) return { text, finished: base.finished, from: base.from, open: tokens };
   const finished = [...base.finished];
   let from = base.from;
-  for (const token of tokens.slice(0, Math.max(last, 0))) {
+  for (const token of tokens.slice(0, last)) {
     finished.push({ at: from, token });
     from += token.raw.length;
   }
-  return { text, finished, from, open: tokens.slice(Math.max(last, 0)) };
+  return { text, finished, from, open: tokens.slice(last) };
 };
 
 /** Markdown as elements, without HTML. While text is added, finished blocks stay as they are. */
@@ -219,9 +226,7 @@ export const Markdown = memo(({ text }: { readonly text: string }) => {
   const { finished, from, open } = parsed.current;
   return (
     <div className={styles.markdown}>
-      {finished.map(({ at, token }) => (
-        <Finished key={at} token={token} />
-      ))}
+      <AllFinished finished={finished} />
       {open.map((token, at) => block(token, from + at))}
     </div>
   );

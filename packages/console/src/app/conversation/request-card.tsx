@@ -1,5 +1,6 @@
 import { RemoteError } from '@worker-runtime/client';
 import type { JsonObject, JsonValue, OpenRequest, RequestOption } from '@worker-runtime/core';
+import type { AskAnswer } from '@worker-runtime/core/views';
 import { useId, useState } from 'react';
 import { backend, openRequests } from '../live/server.ts';
 import { Button } from '../parts/button.tsx';
@@ -8,7 +9,6 @@ import { Check, MessageCircleQuestion, ShieldQuestion } from '../parts/icons.ts'
 import { fieldsOf, SchemaFields } from '../parts/schema-fields.tsx';
 import { Moment } from '../parts/time.tsx';
 import { useNow } from '../parts/use-now.ts';
-import type { AskAnswer } from './blocks.ts';
 import styles from './request-card.module.css';
 
 const isRefusal = ({ kind, id }: RequestOption): boolean =>

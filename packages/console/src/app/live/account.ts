@@ -1,5 +1,5 @@
 import type { Backend } from './backend.ts';
-import { serverUrl } from './backend.ts';
+import { call } from './call.ts';
 import { Source } from './source.ts';
 
 /** The login of a person, as a backend reports it. Times are ISO 8601. */
@@ -30,6 +30,16 @@ export interface ApiToken {
   readonly usedAt: string;
 }
 
+/** One of the sessions of the person. */
+export interface OpenSession {
+  readonly id: string;
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly usedAt: string;
+  /** True for the session of this page. */
+  readonly isCurrent: boolean;
+}
+
 export interface AccountState {
   /** Null without a login: a server that is no backend has none. */
   readonly session: Session | null;
@@ -43,22 +53,6 @@ interface AboutBackend {
   readonly workspace: WorkspaceName;
   readonly caller: { readonly permissions: readonly string[] };
 }
-
-/** Sends a request to the backend, and returns its answer. @throws an error with the reason of the refusal */
-const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
-  const answer = await fetch(new URL(path, serverUrl), {
-    method,
-    cache: 'no-store',
-    ...(body !== undefined && {
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    }),
-  });
-  const text = await answer.text();
-  const content = text === '' ? undefined : JSON.parse(text);
-  if (!answer.ok) throw new Error(content?.detail ?? `The server answered with ${answer.status}`);
-  return content as T;
-};
 
 /** Returns the address of the page with which people log in. It returns to this page. */
 export const loginUrl = (): string =>
@@ -85,6 +79,19 @@ export class Account extends Source<AccountState> {
   async logOut(): Promise<void> {
     await call('DELETE', 'v1/session');
     location.assign('/login');
+  }
+
+  /** The sessions of the person, the newest first. */
+  async sessions(): Promise<readonly OpenSession[]> {
+    return (await call<{ readonly items: readonly OpenSession[] }>('GET', 'v1/sessions')).items;
+  }
+
+  async endSession({ id }: OpenSession): Promise<void> {
+    await call('DELETE', `v1/sessions/${encodeURIComponent(id)}`);
+  }
+
+  async endOtherSessions(): Promise<void> {
+    await call('DELETE', 'v1/sessions');
   }
 
   async tokens(): Promise<readonly ApiToken[]> {

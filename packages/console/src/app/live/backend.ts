@@ -83,6 +83,15 @@ export class Backend extends Source<Runtimes> {
   #isLoaded = false;
   #failure: string | null = null;
   #reading: Promise<void> | null = null;
+  #onListed: (connected: readonly ConnectedRuntime[]) => void = () => {};
+
+  /**
+   * Calls back at once with each list of runtimes. Readers of this source are notified before the next paint, and the first paint of a
+   * page takes long: what only the network delays begins before it.
+   */
+  onListed(callback: (connected: readonly ConnectedRuntime[]) => void): void {
+    this.#onListed = callback;
+  }
 
   /** Reads the list of runtimes, again until the server answers. */
   refresh(): Promise<void> {
@@ -144,6 +153,7 @@ export class Backend extends Source<Runtimes> {
     this.#unknown = entries.filter(({ runtimeId }) => runtimeId === null);
     this.#isLoaded = true;
     this.#failure = null;
+    this.#onListed([...this.#known.values()]);
     this.changed();
   }
 }
@@ -153,6 +163,8 @@ export class Backend extends Source<Runtimes> {
  * the share of the processor that the list takes does not grow with it.
  */
 const DRAWN_PER_MS = 20;
+/** The rest of an incomplete list: a drawing of it delays the Workers that are still to come. */
+const INCOMPLETE_REST_MS = 1_000;
 
 export interface AllWorkers {
   readonly items: readonly WorkerSummary[];
@@ -174,7 +186,9 @@ export class Workers extends Source<AllWorkers> {
   constructor(backend: Backend) {
     super();
     this.#backend = backend;
-    backend.subscribe(() => this.#follow());
+    backend.onListed((connected) => this.#follow(connected));
+    // whether all Workers are there depends on which runtimes are
+    backend.subscribe(() => this.changed());
   }
 
   find(runtimeId: string, workerId: string): WorkerSummary | undefined {
@@ -196,8 +210,7 @@ export class Workers extends Source<AllWorkers> {
     return this.#backend.find(runtimeId)?.entry.state !== 'ok';
   }
 
-  #follow(): void {
-    const { items } = this.#backend.get();
+  #follow(items: readonly ConnectedRuntime[]): void {
     for (const [runtimeId, { stop }] of this.#watched) {
       if (items.some((runtime) => runtime.runtimeId === runtimeId)) continue;
       stop.abort();
@@ -225,7 +238,8 @@ export class Workers extends Source<AllWorkers> {
           else if (item.type === 'worker') watched.workers.set(item.worker.workerId, item.worker);
           else if (item.type === 'worker-removed') watched.workers.delete(item.workerId);
           else if (item.type === 'synced') watched.isComplete = true;
-          this.changed(watched.isComplete === wasComplete ? watched.workers.size / DRAWN_PER_MS : 0);
+          if (watched.isComplete !== wasComplete) this.changed();
+          else this.changed(watched.isComplete ? watched.workers.size / DRAWN_PER_MS : INCOMPLETE_REST_MS);
         }
       } catch {
         // another runtime may answer at the address now, or none: the list of runtimes says which

@@ -1,7 +1,6 @@
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { Cursor, InFlightMessage, LogGap, OpenRequest, WorkerEvent } from '@worker-runtime/core';
-import { Conversation } from '@worker-runtime/core/views';
-import { type Block, BlockFold } from '../conversation/blocks.ts';
+import { type Block, Conversation } from '@worker-runtime/core/views';
 import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
 
@@ -10,8 +9,6 @@ export interface ThreadState {
   readonly isLoaded: boolean;
   readonly events: readonly WorkerEvent[];
   readonly blocks: readonly Block[];
-  /** The messages that are being written. */
-  readonly writing: readonly InFlightMessage[];
   readonly requests: readonly OpenRequest[];
   /** True if the log has earlier events. */
   readonly hasOlder: boolean;
@@ -19,6 +16,24 @@ export interface ThreadState {
   readonly gaps: readonly LogGap[];
   /** The code of an error that ended the thread, or null. */
   readonly ended: string | null;
+}
+
+/**
+ * The messages that a Worker writes. They are a source of their own: a piece of text changes nothing else, so only the component
+ * that shows it renders again.
+ */
+class Writing extends Source<readonly InFlightMessage[]> {
+  #conversation: Conversation | null = null;
+
+  /** Takes the messages of a conversation, which may be another one than before. */
+  follow(conversation: Conversation): void {
+    this.#conversation = conversation;
+    this.changed();
+  }
+
+  protected override take(): readonly InFlightMessage[] {
+    return this.#conversation?.writing ?? [];
+  }
 }
 
 /** The number of transcript items that one step back shows. */
@@ -32,6 +47,7 @@ const RETRY_MS = 1_500;
  * blocks are folded from them.
  */
 export class Thread extends Source<ThreadState> {
+  readonly writing = new Writing();
   readonly #api: RuntimeClient;
   readonly #workerId: string;
   #stop = new AbortController();
@@ -39,8 +55,7 @@ export class Thread extends Source<ThreadState> {
   /** The positions before the events that came from the stream, from `#streamFrom` on. */
   #positions: Cursor[] = [];
   #streamFrom = 0;
-  #fold = new BlockFold();
-  #conversation = new Conversation({ keptItems: 0 });
+  #conversation = new Conversation({ events: [], keptItems: 0 });
   #older: Cursor | null = null;
   #gaps: readonly LogGap[] = [];
   /** True if the position at which reading begins is known. */
@@ -69,7 +84,7 @@ export class Thread extends Source<ThreadState> {
       this.#events = [...page, ...this.#events];
       this.#streamFrom += page.length;
       this.#older = start;
-      this.#refold();
+      this.#conversation.foldBlocks(this.#events);
     } finally {
       this.#isReadingOlder = false;
       this.changed();
@@ -86,7 +101,7 @@ export class Thread extends Source<ThreadState> {
     this.#positions = this.#positions.slice(dropped);
     this.#events = this.#events.slice(count);
     this.#streamFrom = 0;
-    this.#refold();
+    this.#conversation.foldBlocks(this.#events);
     this.changed();
   }
 
@@ -94,8 +109,7 @@ export class Thread extends Source<ThreadState> {
     return {
       isLoaded: this.#isOpen && (this.#events.at(-1)?.seq ?? 0) >= this.#endSeq,
       events: [...this.#events],
-      blocks: this.#fold.blocks,
-      writing: this.#conversation.writing,
+      blocks: this.#conversation.blocks,
       requests: this.#conversation.requests,
       hasOlder: this.#older !== null,
       isReadingOlder: this.#isReadingOlder,
@@ -122,7 +136,6 @@ export class Thread extends Source<ThreadState> {
           if (item.type === 'event') {
             this.#positions.push(this.#conversation.cursor ?? this.#older ?? 'start');
             this.#events.push(item.event);
-            this.#fold.add(item.event);
           }
           if (item.type === 'gap') this.#gaps = [...this.#gaps, item];
           if (item.type === 'ended') {
@@ -131,7 +144,8 @@ export class Thread extends Source<ThreadState> {
             return;
           }
           this.#conversation.apply(item);
-          this.changed();
+          this.writing.follow(this.#conversation);
+          if (item.type !== 'delta') this.changed();
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -157,24 +171,18 @@ export class Thread extends Source<ThreadState> {
     ]);
     this.#older = start;
     this.#endSeq = lastSeq;
-    this.#conversation = new Conversation({ requests, keptItems: 0 });
+    this.#conversation = new Conversation({ requests, events: this.#events, keptItems: 0 });
     this.#isOpen = true;
     this.changed();
   }
 
   #forget(): void {
     this.#isOpen = false;
-    this.#conversation = new Conversation({ keptItems: 0 });
+    this.#conversation = new Conversation({ events: [], keptItems: 0 });
     this.#events = [];
     this.#positions = [];
     this.#streamFrom = 0;
     this.#gaps = [];
-    this.#refold();
-  }
-
-  #refold(): void {
-    this.#fold = new BlockFold();
-    for (const event of this.#events) this.#fold.add(event);
   }
 
   /** Returns the position before a page of items that ends at a position; null for the beginning of the log. */

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { type ApiToken, type Session, workspaceUrl } from '../live/account.ts';
+import { type ApiToken, type OpenSession, type Session, workspaceUrl } from '../live/account.ts';
 import { account } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { Button } from '../parts/button.tsx';
@@ -172,6 +172,62 @@ const Tokens = () => {
   );
 };
 
+/** The sessions of the person. The one of this page ends by logging out. */
+const Sessions = () => {
+  const [sessions, setSessions] = useState<readonly OpenSession[] | null>(null);
+  const [failure, setFailure] = useState<string | null>(null);
+  const read = (): void => {
+    account.sessions().then(
+      (items) => {
+        setSessions(items);
+        setFailure(null);
+      },
+      (error: Error) => setFailure(error.message),
+    );
+  };
+  const then = (ended: Promise<void>): void =>
+    void ended.then(read, (error: Error) => setFailure(error.message));
+  useEffect(read, []);
+  const others = sessions?.filter(({ isCurrent }) => !isCurrent) ?? [];
+  return (
+    <section className={styles.section} aria-label="Sessions">
+      <h2>Sessions</h2>
+      <p className={styles.quiet}>
+        The browsers in which you are logged in. A session ends after 12 hours without use.
+      </p>
+      {failure !== null && (
+        <p className={styles.failure} role="alert">
+          {failure}
+        </p>
+      )}
+      <ul className={styles.tokens}>
+        {sessions?.map((session) => (
+          <li key={session.id} data-session={session.isCurrent ? 'current' : 'other'}>
+            <b>{session.isCurrent ? 'This browser' : 'Another browser'}</b>
+            <span>
+              logged in <Moment of={session.createdAt} /> · used <Moment of={session.usedAt} />
+            </span>
+            {!session.isCurrent && (
+              <Button
+                tone="danger"
+                aria-label={`End the session of ${session.createdAt}`}
+                onClick={() => then(account.endSession(session))}
+              >
+                End
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {others.length > 1 && (
+        <Button tone="danger" onClick={() => then(account.endOtherSessions())}>
+          End all other sessions
+        </Button>
+      )}
+    </section>
+  );
+};
+
 /** Who looks at the page, what that person may do, and the tokens of the person's programs. */
 export const AccountPage = () => {
   const { session, workspaces, grant } = useSource(account);
@@ -210,6 +266,7 @@ export const AccountPage = () => {
           </ul>
         </section>
       )}
+      <Sessions />
       <Tokens />
     </Page>
   );

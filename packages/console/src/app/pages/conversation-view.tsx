@@ -1,13 +1,13 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { type Block, Conversation } from '@worker-runtime/core/views';
 import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import blockStyles from '../conversation/block-view.module.css';
 import { BlockView, PartView } from '../conversation/block-view.tsx';
-import { type Block, BlockFold } from '../conversation/blocks.ts';
 import { RequestCard } from '../conversation/request-card.tsx';
 import { usePast } from '../live/past.ts';
 import { outbox } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
-import type { ThreadState } from '../live/thread.ts';
+import type { Thread } from '../live/thread.ts';
 import { Button } from '../parts/button.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { ArrowDown, History } from '../parts/icons.ts';
@@ -36,8 +36,8 @@ const BlockList = memo(
 BlockList.displayName = 'BlockList';
 
 /** The messages that are being written. */
-const Writing = ({ writing }: Pick<ThreadState, 'writing'>) =>
-  writing.map(({ message, parts }) => (
+const Writing = ({ thread }: { readonly thread: Thread }) =>
+  useSource(thread.writing).map(({ message, parts }) => (
     <div key={message} className={blockStyles.block} data-kind="message" data-writing>
       <article className={blockStyles.message} aria-label="Message in progress">
         {parts.map((part) => (
@@ -46,6 +46,15 @@ const Writing = ({ writing }: Pick<ThreadState, 'writing'>) =>
       </article>
     </div>
   ));
+
+/** Shows its children only while no message is being written. */
+const WhileNothingIsWritten = ({
+  thread,
+  children,
+}: {
+  readonly thread: Thread;
+  readonly children: React.ReactNode;
+}) => (useSource(thread.writing).length === 0 ? children : null);
 
 /** The inputs of this page whose event has not arrived. */
 const Sending = ({ blocks }: { readonly blocks: readonly Block[] }) => {
@@ -138,7 +147,7 @@ export const ConversationView = () => {
   const blocks = useMemo(() => {
     if (!isReplay) return state.blocks;
     const events = isBefore ? (past ?? []) : state.events;
-    return BlockFold.of(events.filter(({ seq }) => seq <= (until ?? 0)));
+    return new Conversation({ events: events.filter(({ seq }) => seq <= (until ?? 0)) }).blocks;
   }, [isReplay, isBefore, past, until, state.events, state.blocks]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the content is there when the thread is loaded
@@ -214,18 +223,20 @@ export const ConversationView = () => {
                   Events between {afterSeq} and {beforeSeq ?? 'the end'} are damaged and cannot be read
                 </p>
               ))}
-              {blocks.every(({ kind }) => kind === 'note') && state.writing.length === 0 && (
-                <Empty title={`Say something to ${workerId}`}>
-                  <p>
-                    An input starts a run. What the Worker writes, and the tools that it uses, appear here
-                    live.
-                  </p>
-                </Empty>
+              {blocks.every(({ kind }) => kind === 'note') && (
+                <WhileNothingIsWritten thread={thread}>
+                  <Empty title={`Say something to ${workerId}`}>
+                    <p>
+                      An input starts a run. What the Worker writes, and the tools that it uses, appear here
+                      live.
+                    </p>
+                  </Empty>
+                </WhileNothingIsWritten>
               )}
               <BlockList blocks={blocks} runtimeId={runtimeId} workerId={workerId} />
               {!isReplay && (
                 <>
-                  <Writing writing={state.writing} />
+                  <Writing thread={thread} />
                   {early.map((request) => (
                     <div key={request.requestId} className={blockStyles.block} data-kind="ask">
                       <RequestCard
@@ -237,12 +248,14 @@ export const ConversationView = () => {
                     </div>
                   ))}
                   <Sending blocks={blocks} />
-                  {worker?.status === 'running' && state.writing.length === 0 && (
-                    <p className={styles.pulse} aria-hidden>
-                      <i />
-                      <i />
-                      <i />
-                    </p>
+                  {worker?.status === 'running' && (
+                    <WhileNothingIsWritten thread={thread}>
+                      <p className={styles.pulse} aria-hidden>
+                        <i />
+                        <i />
+                        <i />
+                      </p>
+                    </WhileNothingIsWritten>
                   )}
                 </>
               )}

@@ -1,7 +1,7 @@
 import { Link, useNavigate } from '@tanstack/react-router';
 import type { TranscriptItem } from '@worker-runtime/core';
+import type { ToolCallPart } from '@worker-runtime/core/views';
 import { useEffect, useRef, useState } from 'react';
-import type { ToolCallPart } from '../conversation/blocks.ts';
 import { RequestCard } from '../conversation/request-card.tsx';
 import { ValueView } from '../conversation/value-view.tsx';
 import type { InboxItem } from '../live/open-requests.ts';

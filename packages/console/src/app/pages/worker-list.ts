@@ -79,14 +79,15 @@ export const listWorkers = (all: readonly WorkerSummary[], search: WorkersSearch
   const runtimes = new Map<string, number>();
   const groups = new Map<Condition, WorkerSummary[]>(GROUPS.map((group) => [group, []]));
   for (const worker of all) {
-    increment(runtimes, worker.runtimeId);
-    if (search.runtime && !search.runtime.includes(worker.runtimeId)) continue;
     if (!matches(worker, text)) continue;
     const pairs = Object.entries(worker.labels).map(([name, value]) => `${name}=${value}`);
     const condition = conditionOf(worker);
     const fitsStatus = !search.status || search.status.includes(condition);
     const fitsEngine = !search.engine || search.engine.includes(worker.engine);
     const fitsLabels = !search.label || search.label.every((label) => pairs.includes(label));
+    const fitsRuntime = !search.runtime || search.runtime.includes(worker.runtimeId);
+    if (fitsStatus && fitsEngine && fitsLabels) increment(runtimes, worker.runtimeId);
+    if (!fitsRuntime) continue;
     if (fitsEngine && fitsLabels) statuses[condition] += 1;
     if (fitsStatus && fitsLabels) increment(engines, worker.engine);
     if (fitsStatus && fitsEngine && fitsLabels) {

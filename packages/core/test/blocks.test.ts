@@ -1,9 +1,16 @@
-/** The fold of a conversation, against the log at every event. It needs no browser. */
-import { Runtime, type TranscriptItem, type WorkerEvent } from '@worker-runtime/core';
-import { scriptedEngine } from '@worker-runtime/core/testing';
-import { transcriptItem } from '@worker-runtime/core/views';
+/** The blocks of a conversation, against the log at every event. The console shows them, and `attach` follows the same fold. */
 import test, { type ExecutionContext } from 'ava';
-import { type Block, BlockFold } from '../src/app/conversation/blocks.ts';
+import type { WorkerEvent } from '../src/contracts/event.ts';
+import { type TranscriptItem, transcriptItem } from '../src/contracts/transcript.ts';
+import { Runtime } from '../src/runtime/runtime.ts';
+import { scriptedEngine } from '../src/testing/scripted-engine.ts';
+import type { Block } from '../src/views/blocks.ts';
+import { Conversation } from '../src/views/conversation.ts';
+
+const blocksOf = (events: Iterable<WorkerEvent>): readonly Block[] => new Conversation({ events }).blocks;
+
+const apply = (conversation: Conversation, event: WorkerEvent): void =>
+  void conversation.apply({ type: 'event', event, cursor: `@${event.seq}` });
 
 const QUESTION = {
   kind: 'permission' as const,
@@ -76,7 +83,7 @@ const spoken = (seq: number, parts: TranscriptItem['parts']): string =>
 
 const shownBy = (blocks: readonly Block[]): readonly string[] =>
   blocks.flatMap((block) => {
-    if (block.kind === 'input') return [spoken(block.seq, [{ type: 'text', text: block.text }])];
+    if (block.kind === 'input') return [spoken(block.seq, block.parts)];
     if (block.kind === 'message') return [spoken(block.seq, block.parts)];
     // the transcript has no entry for a run that completed
     if (block.kind === 'run-end')
@@ -110,30 +117,31 @@ const completedIn = (blocks: readonly Block[]): readonly string[] =>
 test('P5: at every event of a log, the blocks are the transcript, wherever reading began', async (t) => {
   const events = await workedLog(t);
   t.deepEqual(
-    new Set(BlockFold.of(events).map(({ kind }) => kind)),
+    new Set(blocksOf(events).map(({ kind }) => kind)),
     new Set(['note', 'input', 'message', 'call', 'ask', 'run-end']),
   );
   for (let from = 0; from < events.length; from += 1) {
-    const fold = new BlockFold();
+    const fold = new Conversation({ events: [] });
     for (let until = from + 1; until <= events.length; until += 1) {
       const read = events.slice(from, until);
-      fold.add(read.at(-1) as WorkerEvent);
+      apply(fold, read.at(-1) as WorkerEvent);
       t.deepEqual(shownBy(fold.blocks), spokenOf(read));
       t.deepEqual(completedIn(fold.blocks), completionsOf(read));
     }
-    t.deepEqual(fold.blocks, BlockFold.of(events.slice(from)));
+    t.deepEqual(fold.blocks, blocksOf(events.slice(from)));
   }
 });
 
 test('P5: an event that arrives again changes nothing, and a block that did not change stays the same object', async (t) => {
   const events = await workedLog(t);
-  const fold = new BlockFold();
+  const fold = new Conversation({ events: [] });
   for (const [at, event] of events.entries()) {
     const before = fold.blocks;
-    fold.add(event);
+    apply(fold, event);
     const { blocks } = fold;
-    for (const again of events.slice(0, at + 1)) fold.add(again);
+    for (const again of events.slice(0, at + 1)) apply(fold, again);
     t.true(fold.blocks.every((block, place) => block === blocks[place]));
+    t.is(fold.blocks, fold.blocks, 'the same list, until it changes');
     const changed = before.filter((block, place) => blocks[place] !== block);
     t.true(changed.every(({ kind, run }) => run === (event.run ?? null) && kind !== 'message'));
   }
@@ -145,7 +153,7 @@ test('a run that ends leaves no call open and no input queued, also where result
     [events, 0],
     [events.filter(({ type }) => type !== 'tool.finished'), 5],
   ] as const) {
-    const blocks = BlockFold.of(read);
+    const blocks = blocksOf(read);
     const calls = blocks.filter((block) => block.kind === 'call');
     t.is(calls.length, 5);
     t.true(calls.every(({ result, isLost }) => (result === null) === isLost));
@@ -161,4 +169,18 @@ test('a run that ends leaves no call open and no input queued, also where result
       ],
     );
   }
+});
+
+test('P5: blocks can be folded again from earlier events, and go on from there', async (t) => {
+  const events = await workedLog(t);
+  const whole = blocksOf(events);
+  for (let from = 1; from < events.length; from += 1) {
+    const conversation = new Conversation({ events: events.slice(from, from + 3) });
+    conversation.foldBlocks(events.slice(0, from + 3));
+    for (const event of events.slice(from)) apply(conversation, event);
+    t.deepEqual(conversation.blocks, whole);
+  }
+  const withoutBlocks = new Conversation();
+  for (const event of events) apply(withoutBlocks, event);
+  t.deepEqual(withoutBlocks.blocks, []);
 });

@@ -1,13 +1,7 @@
-import type {
-  MessagePart,
-  OpenRequest,
-  RunError,
-  RunOutcome,
-  ToolPart,
-  TranscriptItem,
-  WorkerEvent,
-} from '@worker-runtime/core';
-import { openRequestOf, transcriptItem } from '@worker-runtime/core/views';
+import type { MessagePart, RunError, RunOutcome, WorkerEvent } from '../contracts/event.ts';
+import { openRequestOf } from '../contracts/open-request.ts';
+import type { OpenRequest } from '../contracts/runtime-api.ts';
+import { type ToolPart, type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
 
 interface Base {
   /** Unique in the conversation, and the same in every fold of it. */
@@ -22,7 +16,7 @@ export interface InputBlock extends Base {
   readonly role: TranscriptItem['role'];
   /** The caller that sent it, if the runtime knows it. */
   readonly actor: string | null;
-  readonly text: string;
+  readonly parts: TranscriptItem['parts'];
   /** The idempotency key with which the input was sent; null without one. */
   readonly sentAs: string | null;
   /** True while the input waits for earlier runs. */
@@ -55,7 +49,7 @@ export interface AskAnswer {
   readonly time: string;
 }
 
-interface AskBlock extends Base {
+export interface AskBlock extends Base {
   readonly kind: 'ask';
   readonly request: OpenRequest;
   readonly answer: AskAnswer | null;
@@ -71,10 +65,10 @@ export interface RunEndBlock extends Base {
   readonly tokens: number;
 }
 
+/** An event that is shown as it is, such as a stop, a change or a diagnostic. */
 export interface NoteBlock extends Base {
   readonly kind: 'note';
-  readonly tone: 'quiet' | 'warning' | 'error';
-  readonly text: string;
+  readonly event: WorkerEvent;
 }
 
 /** One thing that people see in a conversation. */
@@ -85,45 +79,21 @@ interface RunFacts {
   readonly tokens: number;
 }
 
-const textOf = (parts: TranscriptItem['parts']): string =>
-  parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
+/** The types of events that are shown as notes. */
+const NOTES: ReadonlySet<WorkerEvent['type']> = new Set([
+  'worker.created',
+  'worker.updated',
+  'worker.stopped',
+  'worker.resumed',
+  'run.continued',
+  'diagnostic.recorded',
+] as const);
 
-const noteOf = (event: WorkerEvent): Pick<NoteBlock, 'tone' | 'text'> | null => {
-  switch (event.type) {
-    case 'worker.created':
-      return { tone: 'quiet', text: `Created with the engine ${event.data.engine}` };
-    case 'worker.stopped': {
-      const { outcome, reason } = event.data;
-      const why = reason === undefined ? '' : `: ${reason}`;
-      return outcome === 'detached'
-        ? {
-            tone: 'warning',
-            text: `Stopped at the deadline; the execution was detached and may still work${why}`,
-          }
-        : { tone: 'quiet', text: `Stopped${why}` };
-    }
-    case 'worker.resumed':
-      return { tone: 'quiet', text: 'Resumed' };
-    case 'worker.updated': {
-      const { actor: _, configDigest, ...rest } = event.data;
-      const changed = [...Object.keys(rest), ...(configDigest === undefined ? [] : ['config'])];
-      return { tone: 'quiet', text: `Changed: ${changed.join(', ')}` };
-    }
-    case 'execution.detached': {
-      const { cause, code } = event.data;
-      if (cause === 'stop' || cause === 'restart') return null;
-      return { tone: 'warning', text: `The execution was detached (${cause}${code ? `, ${code}` : ''})` };
-    }
-    case 'run.continued':
-      return { tone: 'warning', text: `Continued after an interruption, attempt ${event.data.attempt}` };
-    case 'diagnostic.recorded': {
-      const { severity, code, message } = event.data;
-      return { tone: severity === 'info' ? 'quiet' : severity, text: `${message} (${code})` };
-    }
-    default:
-      return null;
-  }
-};
+const isNote = (event: WorkerEvent): boolean =>
+  event.type === 'execution.detached'
+    ? // a stop and a restart have events of their own
+      event.data.cause !== 'stop' && event.data.cause !== 'restart'
+    : NOTES.has(event.type);
 
 /**
  * Folds the events of a Worker to what people see, one event after another. The same events give the same blocks, wherever
@@ -135,29 +105,33 @@ export class BlockFold {
   readonly #places = new Map<string, number>();
   readonly #runs = new Map<string, RunFacts>();
   #lastSeq = 0;
+  /** The blocks as they were returned last; null once they have changed. */
+  #shown: readonly Block[] | null = null;
 
-  /** Returns the blocks of events in log order. */
-  static of(events: readonly WorkerEvent[]): readonly Block[] {
+  /** Returns the fold of events in log order. */
+  static of(events: Iterable<WorkerEvent>): BlockFold {
     const fold = new BlockFold();
     for (const event of events) fold.add(event);
-    return fold.blocks;
+    return fold;
   }
 
+  /** All blocks, in log order. The same list is returned until an event changes it. */
   get blocks(): readonly Block[] {
-    return [...this.#blocks];
+    this.#shown ??= [...this.#blocks];
+    return this.#shown;
   }
 
   /** Adds the next event. An event that was added before has no effect. */
   add(event: WorkerEvent): void {
     if (event.seq <= this.#lastSeq) return;
     this.#lastSeq = event.seq;
+    this.#shown = null;
     const { seq, time } = event;
     const run = event.run ?? null;
     const base = { seq, time, run };
     switch (event.type) {
       case 'input.accepted': {
         const { input, role, parts, queued, key, actor = null } = event.data;
-        const text = textOf(parts);
         this.#places.set(`input ${input}`, this.#blocks.length);
         this.#blocks.push({
           kind: 'input',
@@ -165,7 +139,7 @@ export class BlockFold {
           ...base,
           role,
           actor,
-          text,
+          parts,
           sentAs: key?.value ?? null,
           isQueued: queued,
         });
@@ -220,10 +194,8 @@ export class BlockFold {
       case 'run.finished':
         this.#finish(event, base);
         return;
-      default: {
-        const note = noteOf(event);
-        if (note) this.#blocks.push({ kind: 'note', key: `note ${seq}`, ...base, ...note });
-      }
+      default:
+        if (isNote(event)) this.#blocks.push({ kind: 'note', key: `note ${seq}`, ...base, event });
     }
   }
 
