@@ -4,4 +4,6 @@ import './together.ts';
 import './harmless.ts';
 import './everyone.ts';
 import './usage.ts';
+import './records.ts';
+import './setup.ts';
 import './large.ts';

@@ -154,3 +154,18 @@ browserTest(
     for (const workerId of ['notes', 'docs']) t.is((await runtime.getWorker(workerId)).status, 'stopped');
   },
 );
+
+browserTest('P39: nothing moves for a person who asked for reduced motion', async (t) => {
+  const { url, runtimeId } = await serve(t);
+  const opened = await openPage(t, url);
+  const { page } = opened;
+  const moving = 'document.getAnimations().filter((one) => one.playState === "running").length';
+  // a run in progress is what moves on a page
+  await new WorkerPage(page).open(url, runtimeId, 'calendar');
+  await new WorkerPage(page).isLoaded();
+  await page.emulateMedia({ reducedMotion: 'no-preference' });
+  await until(page, `${moving} > 0`);
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  await until(page, `${moving} === 0`);
+  await assertHarmless(t, opened);
+});

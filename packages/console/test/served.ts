@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { memoryStore, Runtime } from '@worker-runtime/core';
+import { type Engine, memoryStore, Runtime } from '@worker-runtime/core';
 import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
 import type { PriceList } from '@worker-runtime/core/views';
 import { http } from '@worker-runtime/plugin-http';
@@ -13,6 +13,8 @@ import { assets } from '../src/index.ts';
 export interface ServedOptions {
   readonly hasSockets?: boolean;
   readonly prices?: PriceList;
+  /** More engines beside the scripted one. */
+  readonly engines?: readonly Engine[];
 }
 
 /** A runtime with the console on a real port, behind a connection that can be cut, and with a store that survives restarts. */
@@ -21,13 +23,15 @@ export class Served {
   readonly #store = memoryStore();
   readonly #hasSockets: boolean;
   readonly #prices: PriceList | undefined;
+  readonly #engines: readonly Engine[];
   readonly #sockets = new Set<Socket>();
   readonly #proxy = createServer((near) => this.#forward(near));
   #runtime: Runtime | null = null;
   #target = 0;
   #isFrozen = false;
 
-  private constructor({ hasSockets = true, prices }: ServedOptions) {
+  private constructor({ hasSockets = true, prices, engines = [] }: ServedOptions) {
+    this.#engines = engines;
     this.#hasSockets = hasSockets;
     this.#prices = prices;
     this.engine = scriptedEngine({}, { capabilities: { requests: true, tools: ['read', 'write'] } });
@@ -56,6 +60,7 @@ export class Served {
     const prices = this.#prices;
     const web = http({ port: 0, console: fileURLToPath(assets), ...(prices && { prices }) });
     const runtime = new Runtime({
+      engines: this.#engines,
       plugins: [
         web,
         ...(this.#hasSockets ? [wsObservation({ on: web })] : []),
