@@ -23,9 +23,17 @@ export const releaseLock = async (path: string): Promise<void> => {
 
 /** Copies the files that a process that is killed now would leave. A copy has no dead socket, so its lock is released. */
 export const copyDirectory = async (path: string): Promise<string> => {
-  const copy = await makeDirectory();
   const filter = (source: string): boolean => !source.endsWith('.sock');
-  await cp(path, copy, { recursive: true, verbatimSymlinks: true, filter });
-  await releaseLock(copy);
-  return copy;
+  for (;;) {
+    const copy = await makeDirectory();
+    try {
+      await cp(path, copy, { recursive: true, verbatimSymlinks: true, filter });
+      await releaseLock(copy);
+      return copy;
+    } catch (error) {
+      await removeDirectory(copy);
+      // a store that is open removed a segment while it was copied: such a copy is no state that a kill leaves
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
 };
