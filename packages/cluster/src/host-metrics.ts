@@ -23,8 +23,18 @@ export const hostMetrics = (host: Host, passed: number): readonly Metric[] => {
   }
   return [
     one('host_runtimes', 'gauge', 'The Runtimes that this host serves.', serving),
-    one('host_orphans', 'gauge', 'The Runtimes of the cluster that have had no owner for two leases.', orphans),
-    one('host_lease_age_seconds', 'gauge', 'The time since the last acknowledged beat.', counts.leaseAgeMs / 1_000),
+    one(
+      'host_orphans',
+      'gauge',
+      'The Runtimes of the cluster that have had no owner for two leases.',
+      orphans,
+    ),
+    one(
+      'host_lease_age_seconds',
+      'gauge',
+      'The time since the last acknowledged beat.',
+      counts.leaseAgeMs / 1_000,
+    ),
     one('host_fences_total', 'counter', 'The times that the lease of this host has ended.', counts.fences),
     one('host_handovers_total', 'counter', 'The Runtimes that this host has handed over.', counts.handOvers),
     one('host_passed_requests_total', 'counter', 'The requests that this host has passed on.', passed),

@@ -36,6 +36,27 @@ interface Handler {
   readonly isWebSocket: ((request: IncomingMessage) => boolean) | undefined;
 }
 
+const tokensOf = async (options: HttpOptions): Promise<readonly Token[]> => {
+  const { tokens, tokenFile } = resolveOptions(options);
+  if (tokenFile === null) return tokens;
+  const all = [...tokens, ...(await readTokenFile(tokenFile))];
+  assertDistinct(all, 'The list of http.tokens and http.tokenFile together');
+  return all;
+};
+
+/**
+ * Returns the access of the options `tokens` and `tokenFile`, for a server of several runtimes. Signed tokens are for one runtime, so the
+ * option `issuerFile` is refused. @throws INVALID_REQUEST
+ */
+export const readAccess = async (options: HttpOptions): Promise<Access> => {
+  if (resolveOptions(options).issuerFile === null) return new TokenAccess(await tokensOf(options));
+  throw new RuntimeError(
+    'INVALID_REQUEST',
+    'The option http.issuerFile is for a server of one runtime; use http.tokenFile',
+    { details: { option: 'issuerFile' } },
+  );
+};
+
 class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly name = 'http';
   readonly #options: HttpOptions;
@@ -69,7 +90,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     this.#server = server;
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
-      const access = new TokenAccess(await this.#tokens(), await this.#issuers(runtime));
+      const access = new TokenAccess(await tokensOf(this.#options), await this.#issuers(runtime));
       this.#assertConsole(access);
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, answer } of this.#extras) server.onGet(name, answer);
@@ -88,14 +109,6 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
       'The option http.console needs a loopback address as http.host, and no access tokens: its pages have none',
       { details: { option: 'console' } },
     );
-  }
-
-  async #tokens(): Promise<readonly Token[]> {
-    const { tokens, tokenFile } = resolveOptions(this.#options);
-    if (tokenFile === null) return tokens;
-    const all = [...tokens, ...(await readTokenFile(tokenFile))];
-    assertDistinct(all, 'The list of http.tokens and http.tokenFile together');
-    return all;
   }
 
   async #issuers(runtime: ServedRuntime): Promise<Issuers | null> {

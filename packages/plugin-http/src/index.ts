@@ -14,7 +14,7 @@ export {
   type EmbedderRoute,
   prefixOf,
 } from './embedder.ts';
-export { type HttpListener, http } from './http.ts';
+export { type HttpListener, http, readAccess } from './http.ts';
 export { HttpServer } from './http-server.ts';
 export type { HttpOptions } from './options.ts';
 export type { UnreadBytes, Upgrade, UpgradeHandler } from './upgrades.ts';

@@ -191,7 +191,10 @@ export class Creation {
         if (!accepted) return begun;
         release = workers.openInputs.reserve(sizeOfInput(accepted));
         queued = supervisor.isHolding;
-        return [...begun, ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits, queued)];
+        return [
+          ...begun,
+          ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits, queued),
+        ];
       });
       if (key) workers.creationKeys.add({ hash: hashOfKey(key.value), digest: key.digest, workerId });
       if (!accepted) return { worker, replayed: false, before: null };

@@ -245,7 +245,14 @@ export class Supervisor implements ExecutionOwner {
 
   startsNext(worker: Worker): boolean {
     const slot = findExecutionState(worker);
-    if (this.#isDraining || this.#isHolding || slot === null || slot.stopping !== null || slot.execution === null) return false;
+    if (
+      this.#isDraining ||
+      this.#isHolding ||
+      slot === null ||
+      slot.stopping !== null ||
+      slot.execution === null
+    )
+      return false;
     if (slot.isOutdated) return false;
     const { run, queue } = worker.state;
     const growth = (queue[0]?.bytes ?? 0) - (run?.input?.bytes ?? 0);
