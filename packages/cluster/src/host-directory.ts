@@ -73,6 +73,11 @@ export class HostDirectory {
     return scoped(service.runtime, scope);
   }
 
+  /** Returns the id of the Runtime that a path names; null if there is none. */
+  runtimeIdOf(name: string): string | null {
+    return this.#find(name)?.runtimeId ?? null;
+  }
+
   /** Lists the Runtimes of the cluster by name, with the summaries of those that this host serves. */
   async entries({ scope }: Caller): Promise<readonly RuntimeEntry[]> {
     const since = new Date().toISOString();

@@ -1,5 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { runtimeClient } from '@worker-runtime/client';
 import type { Observation } from '@worker-runtime/core';
+import { Identity, Registry } from '@worker-runtime/registry';
 import test from 'ava';
 import { MemoryCluster } from './memory-cluster.ts';
 
@@ -115,4 +119,47 @@ test('P48: a request for a Runtime that no host serves waits, and an unknown Run
   t.is((await waiting).runtimeId, runtimeId);
   const unknown = runtimeClient({ url: first.url, runtime: 'runtime_00000000000000000000000000' });
   await t.throwsAsync(unknown.summary(), { code: 'RUNTIME_NOT_FOUND' });
+});
+
+test('P48: a registry in front of any host follows a Runtime that moves, with signed tokens for that Runtime alone', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'worker-runtime-cluster-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const issuer = 'https://agents.example';
+  const identity = await Identity.at(join(folder, 'signing.jwk'), issuer);
+  const issuerFile = join(folder, 'issuers.json');
+  const { keys } = identity.entry;
+  await writeFile(issuerFile, JSON.stringify([{ issuer, keys, permission: 'admin' }]), { mode: 0o600 });
+  const cluster = new MemoryCluster(SCRIPT);
+  t.teardown(() => cluster.dispose());
+  const runtimeId = await cluster.make('one');
+  const otherId = await cluster.make('two', 'second');
+  const first = await cluster.join('first', issuerFile);
+  await first.serves('one');
+  const second = await cluster.join('second', issuerFile);
+  await second.serves('two');
+  const registry = new Registry([{ name: 'one', url: first.url, runtimeId, auth: { identity } }]);
+  t.teardown(() => registry.close());
+  const api = registry.runtime(runtimeId);
+  await api.createWorker({ workerId: 'ada', engine: 'scripted' });
+  for (const target of [second, first]) {
+    await cluster.membership.move('one', target.host.id);
+    const { runId } = await api.sendInput('ada', { text: 'quick', whenBusy: 'queue' });
+    await target.serves(...(target === second ? ['one', 'two'] : ['one']));
+    t.is((await api.waitForRun('ada', runId, { waitMs: 10_000 })).run?.outcome, 'completed');
+  }
+  const [event] = (await api.events('ada')).items.filter(({ type }) => type === 'input.accepted');
+  t.is(event?.seq, 3);
+  // a token for one Runtime is not valid for another one, at any host
+  const token = await identity.sign(runtimeId, {
+    name: 'ada',
+    scope: { permissions: ['admin'], workers: '*', stamp: {} },
+  });
+  const status = async (url: string, id: string): Promise<number> =>
+    (await fetch(`${url}/v1/runtimes/${id}`, { headers: { authorization: `Bearer ${token}` } })).status;
+  for (const { url } of [first, second]) {
+    t.is(await status(url, runtimeId), 200);
+    t.is(await status(url, 'one'), 200);
+    t.is(await status(url, otherId), 401);
+    t.is((await fetch(`${url}/v1/runtimes`, { headers: { authorization: `Bearer ${token}` } })).status, 401);
+  }
 });

@@ -32,11 +32,11 @@ export class MemoryCluster {
     return runtimeId;
   }
 
-  async join(name: string): Promise<MemoryHost> {
+  async join(name: string, issuerFile?: string): Promise<MemoryHost> {
     const { membership, engine } = this;
     const host = new MemoryHost({ name, membership, stores: this.#stores, engine, limits: this.#limits });
     this.hosts.push(host);
-    await host.start();
+    await host.start(issuerFile);
     return host;
   }
 

@@ -52,8 +52,10 @@ export class MemoryHost {
     return this.#server.url;
   }
 
-  async start(): Promise<void> {
-    await this.#server.listen(await readAccess(HTTP));
+  /** Starts it. With a file of issuers, only their signed tokens are valid. */
+  async start(issuerFile?: string): Promise<void> {
+    const options = { ...HTTP, ...(issuerFile !== undefined && { issuerFile }) };
+    await this.#server.listen(await readAccess(options, (runtime) => this.#directory.runtimeIdOf(runtime)));
     await this.host.start();
     this.#directory.opened();
   }

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
-import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
-import { type Access, TokenAccess } from './access/access.ts';
+import { type Access, type AudienceOf, TokenAccess } from './access/access.ts';
 import { isLoopback } from './access/host-check.ts';
-import { type Issuers, readIssuerFile } from './access/issuers.ts';
+import { readIssuerFile } from './access/issuers.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
 import { HttpServer } from './http-server.ts';
@@ -44,18 +43,29 @@ const tokensOf = async (options: HttpOptions): Promise<readonly Token[]> => {
   return all;
 };
 
-/**
- * Returns the access of the options `tokens` and `tokenFile`, for a server of several runtimes. Signed tokens are for one runtime, so the
- * option `issuerFile` is refused. @throws INVALID_REQUEST
- */
-export const readAccess = async (options: HttpOptions): Promise<Access> => {
-  if (resolveOptions(options).issuerFile === null) return new TokenAccess(await tokensOf(options));
-  throw new RuntimeError(
-    'INVALID_REQUEST',
-    'The option http.issuerFile is for a server of one runtime; use http.tokenFile',
-    { details: { option: 'issuerFile' } },
-  );
+/** @throws INVALID_REQUEST the file of issuers is not valid */
+const accessOf = async (options: HttpOptions, audienceOf: AudienceOf): Promise<Access> => {
+  const { issuerFile } = resolveOptions(options);
+  const tokens = await tokensOf(options);
+  if (issuerFile === null) return new TokenAccess(tokens);
+  return new TokenAccess(tokens, { issuers: await readIssuerFile(issuerFile), audienceOf });
 };
+
+/**
+ * Returns the access of the options `tokens`, `tokenFile` and `issuerFile`, for a server of several runtimes. `runtimeIdOf` returns the id of
+ * the runtime that a path names, or null. A signed token is valid for requests about its runtime alone.
+ * @throws INVALID_REQUEST a file cannot be read, or is not valid
+ */
+export const readAccess = (
+  options: HttpOptions,
+  runtimeIdOf: (name: string) => string | null,
+): Promise<Access> =>
+  accessOf(options, ({ url = '' }) => {
+    const [, name] = /^\/v1\/runtimes\/([A-Za-z0-9._-]{1,64})(?=[/?]|$)/.exec(url) ?? [];
+    const runtimeId = name === undefined ? null : runtimeIdOf(name);
+    if (runtimeId !== null) return runtimeId;
+    throw new RuntimeError('UNAUTHENTICATED', 'A signed token is for one runtime, which the path must name');
+  });
 
 class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly name = 'http';
@@ -90,7 +100,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     this.#server = server;
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
-      const access = new TokenAccess(await tokensOf(this.#options), await this.#issuers(runtime));
+      const access = await accessOf(this.#options, () => runtime.runtimeId);
       this.#assertConsole(access);
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, answer } of this.#extras) server.onGet(name, answer);
@@ -109,11 +119,6 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
       'The option http.console needs a loopback address as http.host, and no access tokens: its pages have none',
       { details: { option: 'console' } },
     );
-  }
-
-  async #issuers(runtime: ServedRuntime): Promise<Issuers | null> {
-    const { issuerFile } = resolveOptions(this.#options);
-    return issuerFile === null ? null : await readIssuerFile(issuerFile, () => runtime.runtimeId);
   }
 }
 

@@ -85,7 +85,7 @@ const run = async (plan: HostPlan, log: Logger): Promise<void> => {
   sockets.watch();
   const signal = stopSignal();
   try {
-    await server.listen(await readAccess(httpOptions));
+    await server.listen(await readAccess(httpOptions, (runtime) => directory.runtimeIdOf(runtime)));
     await host.start();
     directory.opened();
     setNonBlocking(process.stdout);
