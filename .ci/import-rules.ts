@@ -25,6 +25,8 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
   ],
   // it serves nothing: a transport serves a registry
   [/^packages\/registry$/, { own: [publicCore, /^@worker-runtime\/client$/], outside: 'declared' }],
+  // it knows no store and no transport: a program gives it a membership, and a way to serve
+  [/^packages\/cluster$/, { own: [publicCore, /^@worker-runtime\/registry$/], outside: 'declared' }],
   [
     /^packages\/backend$/,
     {

@@ -36,7 +36,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/plugin-postgres-store': [
     ['metrics', 'database'],
     ['schema', 'store-settings'],
-    ['log', 'ownership'],
+    ['log', 'membership', 'ownership'],
     ['group', 'read'],
     ['checkpoint'],
     ['store'],

@@ -4,6 +4,7 @@ import { acpCommand } from './definition/acp.ts';
 import { Alternatives } from './definition/alternatives.ts';
 import { attachCommand } from './definition/attach.ts';
 import { backendCommands } from './definition/backend.ts';
+import { clusterCommands } from './definition/cluster.ts';
 import { conversationCommands } from './definition/conversation.ts';
 import { doctorCommand } from './definition/doctor.ts';
 import { identityCommand } from './definition/identity.ts';
@@ -21,12 +22,12 @@ const globalOptions = {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'serve, backend: load a plugin, by short name, npm package or path (repeatable)',
+    describe: 'serve, host, backend: load a plugin, by short name, npm package or path (repeatable)',
   },
   config: {
     type: 'string',
     requiresArg: true,
-    describe: 'serve, backend: settings file (default: worker-runtime.config.{ts,js,json})',
+    describe: 'serve, host, backend: settings file (default: worker-runtime.config.{ts,js,json})',
   },
   json: { type: 'boolean', default: false, describe: 'print JSON, for programs' },
 } as const;
@@ -35,6 +36,7 @@ const globalOptions = {
 const REPEATABLE = new Set([
   '_',
   'plugin',
+  'names',
   'group',
   'label',
   'tool',
@@ -82,11 +84,11 @@ export const runCommand = async (
         ([name, value]) => Array.isArray(value) && !REPEATABLE.has(name),
       );
       if (twice !== undefined) throw usageError(`--${twice[0]} may be given only once`);
-      if (given._[0] === 'serve' || given._[0] === 'backend') return;
+      if (['serve', 'host', 'backend'].includes(String(given._[0]))) return;
       if (given._[0] === 'doctor' && given.plugin === undefined && given.config === undefined) return;
       if (given.plugin !== undefined || given.config !== undefined || Object.keys(pluginOptions).length > 0)
         throw usageError(
-          '--plugin, --config and plugin options apply only to the commands serve and backend',
+          '--plugin, --config and plugin options apply only to the commands serve, host and backend',
         );
     })
     .demandCommand(1, 'no command given')
@@ -97,6 +99,7 @@ export const runCommand = async (
       'Exit codes: 0 success, 1 failure, 2 usage error, 3 runtime not reachable, 4 refused by the runtime.',
     );
   serveCommand(root, pluginOptions, alternatives);
+  clusterCommands(root, pluginOptions, alternatives, output);
   backendCommands(root, pluginOptions, alternatives, output);
   doctorCommand(root, pluginOptions, alternatives, output);
   identityCommand(root, alternatives, output);

@@ -57,11 +57,11 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['serve', '--port', 'abc'], /--port must be a whole number/],
     [
       [],
-      /^worker-runtime: no command given; available commands: serve, backend, link, policy, login, logout, workers, send, wait, requests, attach, events, transcript, file, status, diagnostics, doctor, legacy, acp, completion$/,
+      /^worker-runtime: no command given; available commands: serve, host, hosts, runtimes, drain, backend, link, policy, login, logout, workers, send, wait, requests, attach, events, transcript, file, status, diagnostics, doctor, legacy, acp, completion$/,
     ],
     [
       ['srve'],
-      /unknown command "srve"; did you mean serve\? \(available commands: serve, backend, link, policy, login, logout, workers/,
+      /unknown command "srve"; did you mean serve\? \(available commands: serve, host, hosts, runtimes, drain, backend, link, policy, login, logout, workers/,
     ],
     [['sned', 'ada', 'x'], /unknown command "sned"; did you mean send\?/],
     [['xyz'], /unknown command "xyz" \(available commands: serve/],
@@ -93,8 +93,8 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['status', '--url', 'here'], /--url must be an address/],
     [['status', '--url', 'http://a', '--url', 'http://b'], /--url may be given only once/],
     [['status', '--token', 'two words'], /token must be printable ASCII/],
-    [['status', '--plugin', 'echo'], /apply only to the commands serve and backend/],
-    [['status', '--http.port', '1'], /apply only to the commands serve and backend/],
+    [['status', '--plugin', 'echo'], /apply only to the commands serve, host and backend/],
+    [['status', '--http.port', '1'], /apply only to the commands serve, host and backend/],
   ];
   for (const [args, message] of cases) {
     const remarks: string[] = [];

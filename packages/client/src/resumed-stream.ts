@@ -35,7 +35,7 @@ const reasonOf = ({ data }: StreamEvent): ErrorCode => (data as { readonly reaso
 const AMBIGUOUS = new Set<ErrorCode>(['WORKER_NOT_FOUND', 'CURSOR_FOREIGN']);
 
 /** Codes of a runtime whose process ends. Another process may serve the same Workers soon. */
-const ENDS_OF_PROCESS = new Set<ErrorCode>(['RUNTIME_STOPPING', 'STORE_LOST']);
+const ENDS_OF_PROCESS = new Set<ErrorCode>(['RUNTIME_STOPPING', 'RUNTIME_MOVED', 'STORE_LOST']);
 
 /** A stream over any number of connections. */
 class ResumedStream<Item> {

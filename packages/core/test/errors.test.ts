@@ -224,6 +224,11 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
     await shutDown(rig);
     return codeOf(rig.runtime.createWorker(idle));
   },
+  RUNTIME_MOVED: async (t) => {
+    const { runtime } = await startRig(t);
+    runtime.fence();
+    return codeOf(runtime.createWorker(idle));
+  },
   ENGINE_UNAVAILABLE: async (t) => {
     const puppet = new Puppet({ onAttach: () => Promise.reject(new TypeError('no')) });
     return codeOf((await startRig(t, { engines: [puppet] })).runtime.createWorker(idle));

@@ -240,7 +240,7 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
       request.caller = caller instanceof Promise ? await caller : caller;
       assertMay(request.caller, needed);
     }
-    const target = targetOf(request, directory);
+    const target = targetOf(request, reply, directory);
     const readiness: Readiness = target === null || isUpstream(target) ? directory : target;
     if (!routeOptions.config.isAlwaysServed) assertReady(readiness);
     if (readiness.status !== 'running') reply.header('connection', 'close');
@@ -269,9 +269,13 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
 };
 
 /** Returns the runtime that the path of a known route names; null if the route belongs to no runtime. */
-const targetOf = (request: FastifyRequest, directory: Directory): ServedRuntime | Upstream | null => {
+const targetOf = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  directory: Directory,
+): ServedRuntime | Upstream | null => {
   if (request.is404 || !request.routeOptions.url?.startsWith(RUNTIME_PREFIX)) return null;
-  return directory.get(pathParameter(request, 'r'), request.caller);
+  return directory.get(pathParameter(request, 'r'), request.caller, reply.raw);
 };
 
 /** Passes a request to a runtime elsewhere, which checks what the routes of a served runtime check. Settles after the answer. */

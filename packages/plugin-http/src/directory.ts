@@ -34,9 +34,10 @@ export interface Directory {
   readonly limits: Limits | null;
   /**
    * Returns a runtime by its id. `self` is the only runtime in this process.
+   * `response` is the answer to the request, unless that is an upgrade.
    * @throws RUNTIME_NOT_FOUND also for a runtime that the caller may not use · RUNTIME_NOT_READY its id is not known yet
    */
-  get(id: string, caller: Caller): ServedRuntime | Upstream;
+  get(id: string, caller: Caller, response?: ServerResponse): ServedRuntime | Upstream;
   /** Lists the runtimes that the caller may use, in the order of their names. */
   entries(caller: Caller): Promise<readonly RuntimeEntry[]>;
   /** Returns the metrics of the directory itself, about the runtimes that the caller may use. */

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
-import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
-import { type Access, TokenAccess } from './access/access.ts';
+import { type Access, type AudienceOf, TokenAccess } from './access/access.ts';
 import { isLoopback } from './access/host-check.ts';
-import { type Issuers, readIssuerFile } from './access/issuers.ts';
+import { readIssuerFile } from './access/issuers.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
 import { HttpServer } from './http-server.ts';
@@ -35,6 +34,38 @@ interface Handler {
   readonly handle: UpgradeHandler;
   readonly isWebSocket: ((request: IncomingMessage) => boolean) | undefined;
 }
+
+const tokensOf = async (options: HttpOptions): Promise<readonly Token[]> => {
+  const { tokens, tokenFile } = resolveOptions(options);
+  if (tokenFile === null) return tokens;
+  const all = [...tokens, ...(await readTokenFile(tokenFile))];
+  assertDistinct(all, 'The list of http.tokens and http.tokenFile together');
+  return all;
+};
+
+/** @throws INVALID_REQUEST the file of issuers is not valid */
+const accessOf = async (options: HttpOptions, audienceOf: AudienceOf): Promise<Access> => {
+  const { issuerFile } = resolveOptions(options);
+  const tokens = await tokensOf(options);
+  if (issuerFile === null) return new TokenAccess(tokens);
+  return new TokenAccess(tokens, { issuers: await readIssuerFile(issuerFile), audienceOf });
+};
+
+/**
+ * Returns the access of the options `tokens`, `tokenFile` and `issuerFile`, for a server of several runtimes. `runtimeIdOf` returns the id of
+ * the runtime that a path names, or null. A signed token is valid for requests about its runtime alone.
+ * @throws INVALID_REQUEST a file cannot be read, or is not valid
+ */
+export const readAccess = (
+  options: HttpOptions,
+  runtimeIdOf: (name: string) => string | null,
+): Promise<Access> =>
+  accessOf(options, ({ url = '' }) => {
+    const [, name] = /^\/v1\/runtimes\/([A-Za-z0-9._-]{1,64})(?=[/?]|$)/.exec(url) ?? [];
+    const runtimeId = name === undefined ? null : runtimeIdOf(name);
+    if (runtimeId !== null) return runtimeId;
+    throw new RuntimeError('UNAUTHENTICATED', 'A signed token is for one runtime, which the path must name');
+  });
 
 class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly name = 'http';
@@ -69,7 +100,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     this.#server = server;
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
-      const access = new TokenAccess(await this.#tokens(), await this.#issuers(runtime));
+      const access = await accessOf(this.#options, () => runtime.runtimeId);
       this.#assertConsole(access);
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, answer } of this.#extras) server.onGet(name, answer);
@@ -88,19 +119,6 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
       'The option http.console needs a loopback address as http.host, and no access tokens: its pages have none',
       { details: { option: 'console' } },
     );
-  }
-
-  async #tokens(): Promise<readonly Token[]> {
-    const { tokens, tokenFile } = resolveOptions(this.#options);
-    if (tokenFile === null) return tokens;
-    const all = [...tokens, ...(await readTokenFile(tokenFile))];
-    assertDistinct(all, 'The list of http.tokens and http.tokenFile together');
-    return all;
-  }
-
-  async #issuers(runtime: ServedRuntime): Promise<Issuers | null> {
-    const { issuerFile } = resolveOptions(this.#options);
-    return issuerFile === null ? null : await readIssuerFile(issuerFile, () => runtime.runtimeId);
   }
 }
 

@@ -13,7 +13,7 @@ export type {
   EmbedderRequest,
   EmbedderRoute,
 } from './embedder.ts';
-export { type HttpListener, http } from './http.ts';
+export { type HttpListener, http, readAccess } from './http.ts';
 export { HttpServer } from './http-server.ts';
 export type { HttpOptions } from './options.ts';
 export { prefixOf } from './request-target.ts';

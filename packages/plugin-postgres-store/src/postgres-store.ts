@@ -5,6 +5,7 @@ import type {
   LinePosition,
   LogHead,
   LogSlice,
+  Membership,
   Metric,
   NewLog,
   OpenedStore,
@@ -13,6 +14,7 @@ import type {
   StoreHost,
 } from '@worker-runtime/core/plugin-kit';
 import { unavailable } from './database/failure.ts';
+import { PostgresMembership } from './membership/postgres-membership.ts';
 import { Counts, metricsOf, NOT_OPEN } from './metrics/counts.ts';
 import { SCHEMA_VERSION } from './schema/tables.ts';
 import { OpenStore } from './store/open-store.ts';
@@ -120,3 +122,10 @@ export class PostgresStore implements RuntimeStore {
 
 /** Makes a store in a PostgreSQL database, without opening it. @throws INVALID_REQUEST the options are not valid */
 export const postgresDatabase = (options: PostgresStoreOptions): RuntimeStore => new PostgresStore(options);
+
+/**
+ * Returns the membership of the cluster whose Runtimes are in a PostgreSQL database. It takes the options of the store, and uses those about
+ * the database. @throws INVALID_REQUEST the options are not valid
+ */
+export const postgresMembership = (options: PostgresStoreOptions): Membership =>
+  new PostgresMembership(settingsOf(options));

@@ -22,6 +22,11 @@ export interface PostgresStoreOptions {
    * for `leaseMs`, and then take it over. `refuse`: fail with STORE_LOCKED.
    */
   readonly whenLocked?: 'wait' | 'refuse';
+  /**
+   * The claim of a cluster under which the Runtime is opened: its former owner is taken over at once, while the claim is the current one;
+   * else it fails with STORE_LOCKED. A host of a cluster sets it.
+   */
+  readonly claim?: number;
   /** The silence of an owner after which another process takes over. The same for all processes. Default 5,000. */
   readonly leaseMs?: number;
   /**
@@ -44,7 +49,8 @@ export interface PostgresStoreOptions {
 }
 
 /** The options with their defaults. */
-export interface Settings extends Required<Omit<PostgresStoreOptions, 'url' | 'urlFile'>> {
+export interface Settings extends Required<Omit<PostgresStoreOptions, 'url' | 'urlFile' | 'claim'>> {
+  readonly claim: number | null;
   /** Returns the URL. @throws STORE_UNAVAILABLE its file cannot be read */
   readonly url: () => Promise<string>;
 }
@@ -84,6 +90,7 @@ export const settingsOf = (options: unknown): Settings => {
     url: optional(urlText, null),
     urlFile: optional(text, null),
     runtime: optional(runtimeName, 'default'),
+    claim: optional(wholeNumber(0, Number.MAX_SAFE_INTEGER), null),
     whenLocked: optional(oneOf('wait', 'refuse'), 'wait'),
     leaseMs: optional(wholeNumber(200, LONGEST_MS), 5_000),
     durability: optional(oneOf('commit', 'relaxed'), 'commit'),
@@ -94,11 +101,15 @@ export const settingsOf = (options: unknown): Settings => {
     queueBytes: optional(wholeNumber(4_096, 1_024 * MEBIBYTE), 64 * MEBIBYTE),
     closingMs: optional(wholeNumber(0, LONGEST_MS), 3_000),
   });
-  if ((url === null) === (urlFile === null))
-    throw new RuntimeError(
-      'INVALID_REQUEST',
-      'Give one of the options postgres-store.url and postgres-store.urlFile: the database of the store',
-      { details: { option: 'url' } },
-    );
-  return { url: urlOf(url, urlFile), ...others };
+  return { url: oneUrlOf(url, urlFile), ...others };
+};
+
+/** @throws INVALID_REQUEST both are given, or none */
+const oneUrlOf = (url: string | null, urlFile: string | null): (() => Promise<string>) => {
+  if ((url === null) !== (urlFile === null)) return urlOf(url, urlFile);
+  throw new RuntimeError(
+    'INVALID_REQUEST',
+    'Give one of the options postgres-store.url and postgres-store.urlFile: the database of the store',
+    { details: { option: 'url' } },
+  );
 };

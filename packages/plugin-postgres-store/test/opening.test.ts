@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
 import test from 'ava';
-import { migrate, type PostgresStoreOptions } from '../src/index.ts';
+import { migrate, type PostgresStoreOptions, postgresMembership } from '../src/index.ts';
 import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 import { StoreWriter } from './store-writer.ts';
 import { TcpProxy } from './tcp-proxy.ts';
@@ -86,10 +86,10 @@ if (WITHOUT_POSTGRES !== null) {
         [version, compatible],
         'versions',
       );
-    await set(2, 1);
+    await set(3, 2);
     t.is(await failureOf({ url: urlOf('versions') }), null, 'a later version that this one may use');
-    await set(2, 2);
-    await refuses(t, { url: urlOf('versions') }, /^STORE_VERSION: .*version 2.*update/);
+    await set(3, 3);
+    await refuses(t, { url: urlOf('versions') }, /^STORE_VERSION: .*version 3.*update/);
     await t.throwsAsync(migrate({ url: server.url({ database: 'versions' }) }), { code: 'STORE_VERSION' });
     await set(0, 0);
     await refuses(t, { url: urlOf('versions') }, /^STORE_VERSION: .*version 0.*postgres migrate/);
@@ -101,11 +101,11 @@ if (WITHOUT_POSTGRES !== null) {
     const found = await Promise.all(Array.from({ length: 4 }, () => migrate({ url, grantTo: 'worker' })));
     t.deepEqual(
       found.map(({ from }) => from).toSorted((a, b) => a - b),
-      [0, 1, 1, 1],
+      [0, 2, 2, 2],
     );
     const writer = await new StoreWriter({ url: urlOf('migrated') }).open();
     await writer.add('log_a', 'while it is open');
-    t.deepEqual(await migrate({ url, grantTo: 'worker' }), { from: 1, to: 1 });
+    t.deepEqual(await migrate({ url, grantTo: 'worker' }), { from: 2, to: 2 });
     await writer.add('log_a', 'and after that');
     await writer.store.close();
     await t.throwsAsync(migrate({ url, grantTo: 'no such role' }), { code: 'STORE_UNAVAILABLE' });
@@ -176,6 +176,33 @@ if (WITHOUT_POSTGRES !== null) {
     await opening;
     t.deepEqual(await next.texts('log_a'), ['first']);
     await next.store.close();
+  });
+
+  test('P44: a store that is opened under a claim takes over at once, and only while the claim is the current one', async (t) => {
+    const url = urlOf('opening');
+    const membership = postgresMembership({ url });
+    t.teardown(() => membership.close());
+    const { claim } = await membership.create('claimed', null);
+    const open = async (under: number) =>
+      new StoreWriter({ url, runtime: 'claimed', claim: under, leaseMs: 60_000 }).open();
+    const first = await open(claim);
+    await first.add('log_a', 'first');
+    await membership.beat({ id: 'a', name: 'a', address: 'http://a', isDraining: false });
+    t.true(await membership.claim('a', await membership.create('claimed', null), null));
+    await t.throwsAsync(open(claim), { code: 'STORE_LOCKED' });
+    await first.add('log_a', 'the owner goes on until the next one opens');
+    const second = await open(claim + 1);
+    t.deepEqual(await second.texts('log_a'), ['first', 'the owner goes on until the next one opens']);
+    t.is((await first.lost).code, 'STORE_LOST');
+    await second.store.close();
+  });
+
+  test('P25: a membership of tables without hosts says what to do', async (t) => {
+    await server.makeDatabase('hostless');
+    await server.query('update worker_runtime.version set version = 1', [], 'hostless');
+    const membership = postgresMembership({ url: urlOf('hostless') });
+    t.teardown(() => membership.close());
+    await t.throwsAsync(membership.look(), { code: 'STORE_VERSION', message: /postgres migrate/ });
   });
 
   test('P12: an open after a checkpoint reads what was written after it, and not the history', async (t) => {

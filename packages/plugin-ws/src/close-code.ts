@@ -45,6 +45,7 @@ export const CLOSE_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   OUTPUT_TOO_LARGE: tooBig,
 
   RUNTIME_STOPPING: goingAway,
+  RUNTIME_MOVED: goingAway,
   STORE_LOST: goingAway,
 
   REQUEST_TIMEOUT: tryAgainLater,

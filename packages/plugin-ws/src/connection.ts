@@ -87,6 +87,7 @@ export class Connection implements Sender {
       limit: limits.subscriptions,
       due: () => scheduler.add(this),
       failed: (cause) => this.#logError(cause),
+      moved: () => this.finish('RUNTIME_MOVED'),
     });
     this.closed = new Promise((resolve) => {
       ws.once('close', () => {

@@ -13,6 +13,8 @@ export interface SubscriptionsOptions {
   /** Called when something may be due. */
   readonly due: () => void;
   /** Logs the error of a subscription, and returns what the client receives of it. */
+  /** Called when another process serves the runtime now, and the socket with it. */
+  readonly moved: () => void;
   readonly failed: (cause: unknown) => { readonly error: RuntimeError; readonly correlationId: string };
 }
 
@@ -155,7 +157,8 @@ export class Subscriptions {
     const { ended, worker } = subscription;
     if (ended === null) return null;
     this.unsubscribe(worker);
-    if (ended === 'RUNTIME_STOPPING') return null;
+    if (ended === 'RUNTIME_MOVED') this.#options.moved();
+    if (ended === 'RUNTIME_STOPPING' || ended === 'RUNTIME_MOVED') return null;
     return frameOf({ type: 'ended', ...(worker !== undefined && { worker }), code: ended });
   }
 
@@ -163,6 +166,7 @@ export class Subscriptions {
     const { worker } = subscription;
     const { error, correlationId } = this.#options.failed(cause);
     this.unsubscribe(worker);
+    if (error.code === 'RUNTIME_MOVED') this.#options.moved();
     return frameOf({
       type: 'ended',
       ...(worker !== undefined && { worker }),

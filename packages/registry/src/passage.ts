@@ -21,6 +21,11 @@ export interface Passage {
   /** The `Authorization` header; null sends none. */
   readonly authorization: string | null;
   readonly runtimeId: string;
+  /**
+   * Set between hosts of one cluster, which know the same callers: the credentials of the caller are passed on, and the number of hosts
+   * that have passed on the request with them.
+   */
+  readonly hops?: number;
   /** Called with the head of an answer that is passed on, before its first byte. */
   readonly answered: (isStream: boolean) => void;
 }
@@ -116,8 +121,11 @@ const restOf = ({ url = '' }: IncomingMessage): string => {
   return end === -1 ? '' : url.slice(idAt + end);
 };
 
+/** The header with the number of hosts that have passed on a request. */
+export const HOPS_HEADER = 'worker-runtime-hops';
+
 const headersOf = (
-  { authorization }: Passage,
+  { authorization, hops }: Passage,
   headers: IncomingHttpHeaders,
   requestId: string | undefined,
 ): Record<string, string | string[]> => {
@@ -125,6 +133,10 @@ const headersOf = (
   for (const name of REQUEST_HEADERS) if (headers[name] !== undefined) passed[name] = headers[name];
   if (requestId !== undefined) passed['x-request-id'] = requestId;
   if (authorization !== null) passed.authorization = authorization;
+  if (hops !== undefined) {
+    passed[HOPS_HEADER] = String(hops);
+    if (headers.authorization !== undefined) passed.authorization = headers.authorization;
+  }
   return passed;
 };
 
@@ -209,8 +221,8 @@ class PassedAnswer implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     this.#status = status;
-    const { answered } = this.#passage;
-    if (status === 401 || status === 403) {
+    const { answered, hops } = this.#passage;
+    if ((status === 401 || status === 403) && hops === undefined) {
       this.#refusal = [];
       this.#headers = headers;
       return;
@@ -394,12 +406,12 @@ const sendUpgrade = (
   return sent;
 };
 
-/** Returns the offered subprotocols without tokens of the caller. */
-const protocolsOf = (headers: IncomingHttpHeaders): string | undefined =>
+/** Returns the offered subprotocols, without tokens of the caller unless they are to be passed on. */
+const protocolsOf = (headers: IncomingHttpHeaders, { hops }: Passage): string | undefined =>
   headers['sec-websocket-protocol']
     ?.split(',')
     .map((name) => name.trim())
-    .filter((name) => !name.startsWith('bearer.'))
+    .filter((name) => hops !== undefined || !name.startsWith('bearer.'))
     .join(', ');
 
 /**
@@ -413,7 +425,7 @@ export const passSocket = async (
   head: Buffer,
 ): Promise<void> => {
   const { headers } = request;
-  const protocols = protocolsOf(headers);
+  const protocols = protocolsOf(headers, passage);
   const upgrade: Record<string, string | string[]> = {
     connection: 'Upgrade',
     upgrade: headers.upgrade ?? 'websocket',
@@ -441,7 +453,7 @@ export const passSocket = async (
   });
   socket.off('close', left);
   const status = answer.statusCode ?? 502;
-  if (other === null && (status === 401 || status === 403)) {
+  if (other === null && (status === 401 || status === 403) && passage.hops === undefined) {
     answer.destroy();
     throw refusedBy(passage.runtimeId, answer.headers.date);
   }

@@ -23,6 +23,7 @@ const stateOf = (error: RuntimeError): RuntimeState | null => {
     case 'RUNTIME_UNREACHABLE':
       return error.details.reason === 'refused' ? 'refused' : 'unreachable';
     case 'RUNTIME_STOPPING':
+    case 'RUNTIME_MOVED':
       return 'unreachable';
     case 'UNAUTHENTICATED':
     case 'FORBIDDEN':

@@ -11,7 +11,7 @@ export interface MigrateFlags {
 }
 
 /** Returns the URL, which is never an argument, because other users of the machine can read arguments. */
-const urlOf = async (file: string | undefined): Promise<string> => {
+export const urlOf = async (file: string | undefined): Promise<string> => {
   const variable = process.env.WORKER_RUNTIME_POSTGRES_URL;
   if (file === undefined && variable !== undefined) return variable;
   if (file === undefined)

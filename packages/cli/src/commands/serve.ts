@@ -23,7 +23,7 @@ export interface ServeFlags {
   readonly pluginOptions: PluginOptions;
 }
 
-interface Plan {
+export interface Plan {
   readonly name: string;
   readonly logLevel: string;
   readonly plugins: readonly PluginName[];
@@ -32,7 +32,7 @@ interface Plan {
 }
 
 /** Combines all settings: flags override variables, variables override the settings file, and the file the defaults. */
-const planOf = async (flags: ServeFlags): Promise<Plan> => {
+export const planOf = async (flags: ServeFlags): Promise<Plan> => {
   const folder = process.cwd();
   const fromFlags = settingsOf('the command line', flags, flags.pluginOptions, folder);
   const fromEnvironment = settingsFromEnvironment(process.env, folder);

@@ -6,6 +6,10 @@ export class Alternatives {
   #names: readonly string[] = [
     ...[
       'serve',
+      'host',
+      'hosts',
+      'runtimes',
+      'drain',
       'backend',
       'link',
       'policy',

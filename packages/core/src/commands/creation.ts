@@ -184,6 +184,7 @@ export class Creation {
       throw error;
     }
     let release = (): void => {};
+    let queued = false;
     try {
       await journal.commit(worker, () => [this.#created({ ...spec, ...descent }, key, call)]);
       const accepted = input && { inputId: mintId('input'), runId: mintId('run'), ...input, ...call };
@@ -193,14 +194,18 @@ export class Creation {
         const begun = attachExecution(current, generation);
         if (!accepted) return begun;
         release = workers.openInputs.reserve(sizeOfInput(accepted));
-        return [...begun, ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits)];
+        queued = supervisor.isHolding;
+        return [
+          ...begun,
+          ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits, queued),
+        ];
       });
       if (key) workers.creationKeys.add({ hash: hashOfKey(key.value), digest: key.digest, workerId });
       if (!accepted) return { worker, replayed: false, before: null };
       const { inputId, runId } = accepted;
       // the event before it is `execution.attached`
       const seq = before.seq + 2;
-      const receipt = { inputId, runId, seq, cursor: encodeCursor(worker.state.log, before), queued: false };
+      const receipt = { inputId, runId, seq, cursor: encodeCursor(worker.state.log, before), queued };
       return { worker, replayed: false, before, receipt };
     } catch (error) {
       await this.cancel(worker);

@@ -130,7 +130,7 @@ export class Inputs {
         assertRunning();
         // before an execution is attached for an input that it cannot take
         assertAccepted(partsWithFiles(worker.state.files, content.parts), ...supervisor.filesOf(worker));
-        if (!supervisor.isAttached(worker)) await supervisor.attach(worker);
+        if (!supervisor.isAttached(worker) && !supervisor.isHolding) await supervisor.attach(worker);
         const inputId = mintId('input');
         const runId = mintId('run');
         const entry = key && { hash: hashOfKey(key.value), digest: key.digest };
@@ -140,13 +140,13 @@ export class Inputs {
           assertRunnable(state);
           if (supervisor.stopping(worker))
             throw new RuntimeError('WORKER_STOPPED', 'The Worker is being stopped');
-          if (!supervisor.isAttached(worker))
+          if (!supervisor.isAttached(worker) && !supervisor.isHolding)
             throw new RuntimeError('ENGINE_UNAVAILABLE', 'The execution was lost; try again');
           const { role, whenBusy, metadata, messageId } = content;
           const parts = partsWithFiles(state.files, content.parts);
           const accepted = { inputId, runId, role, parts, metadata, messageId, traceparent, actor };
           assertAccepted(parts, ...supervisor.filesOf(worker));
-          const events = acceptInput(state, accepted, whenBusy, key, limits);
+          const events = acceptInput(state, accepted, whenBusy, key, limits, supervisor.isHolding);
           release = openInputs.reserve(sizeOfInput(accepted));
           return events;
         };

@@ -397,7 +397,7 @@ export type Observation =
   | { readonly type: 'in-flight'; readonly messages: readonly InFlightMessage[] }
   | ({ readonly type: 'delta' } & Delta)
   | ({ readonly type: 'gap' } & LogGap)
-  /** The last item: WORKER_NOT_FOUND after a deletion, RUNTIME_STOPPING when the runtime stops, STORE_LOST after its end. */
+  /** The last item: WORKER_NOT_FOUND after a deletion, RUNTIME_STOPPING when the runtime stops, RUNTIME_MOVED when another process continues, STORE_LOST after its end. */
   | { readonly type: 'ended'; readonly code: ErrorCode };
 
 export interface ObserveOptions {
@@ -422,7 +422,7 @@ export type WatchItem =
    * All current Workers were delivered; changes follow as they happen, each followed by `synced` with a newer cursor.
    */
   | { readonly type: 'synced'; readonly cursor: Cursor }
-  /** The last item: RUNTIME_STOPPING. */
+  /** The last item: RUNTIME_STOPPING, RUNTIME_MOVED or STORE_LOST. */
   | { readonly type: 'ended'; readonly code: ErrorCode };
 
 export interface WatchOptions {
@@ -436,7 +436,7 @@ export interface WatchOptions {
  * The public API of a runtime. The embedded `Runtime` and the client of a remote runtime both implement it, and
  * `testRuntimeApi` of `@worker-runtime/core/testing` is its contract as tests.
  *
- * Every method may reject with RUNTIME_NOT_READY, RUNTIME_STOPPING, STORE_LOST and INVALID_REQUEST. Methods that take a
+ * Every method may reject with RUNTIME_NOT_READY, RUNTIME_STOPPING, RUNTIME_MOVED, STORE_LOST and INVALID_REQUEST. Methods that take a
  * Worker may reject with WORKER_NOT_FOUND, and methods that write with STORE_UNAVAILABLE and STORE_FULL. Further codes are listed
  * at each method. A rejection is a `RuntimeError` (over a wire, a `RemoteError` of the same shape).
  */

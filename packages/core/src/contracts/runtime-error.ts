@@ -54,6 +54,8 @@ export const ERROR_CODES = {
   // conditions of the runtime, its engine or its store
   LIMIT_REACHED: { title: 'A limit is reached', retryable: true },
   RUNTIME_NOT_READY: { title: 'The runtime is not ready', retryable: true },
+  /** Another process serves the runtime now, or will soon. The call was not executed. */
+  RUNTIME_MOVED: { title: 'The runtime is served elsewhere now', retryable: true },
   RUNTIME_STOPPING: { title: 'The runtime is stopping', retryable: true },
   /** Reported by a client or a proxy, never by the runtime. The command may or may not have taken effect. */
   RUNTIME_UNREACHABLE: { title: 'The runtime cannot be reached', retryable: true },

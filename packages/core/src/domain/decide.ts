@@ -71,15 +71,17 @@ const accepted = (input: NewInput, queued: boolean, key: EventKey | null): NewEv
   return { type: 'input.accepted', run: runId, data };
 };
 
-/** Accepts an input. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY · LIMIT_REACHED the queue is full */
+/** Accepts an input. While runs are held, it is queued in any case. @throws WORKER_NOT_FOUND · WORKER_STOPPED · WORKER_BUSY · LIMIT_REACHED the queue is full */
 export const acceptInput = (
   state: WorkerState,
   input: NewInput,
   whenBusy: 'reject' | 'queue',
   key: EventKey | null,
   limits: Limits,
+  isHeld = false,
 ): readonly NewEvent[] => {
   assertRunnable(state);
+  if (isHeld && state.run === null && state.queue.length === 0) return [accepted(input, true, key)];
   if (state.run === null && state.queue.length === 0)
     return [accepted(input, false, key), started(input, state.generation)];
   if (whenBusy === 'reject') {

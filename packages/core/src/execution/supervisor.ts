@@ -73,6 +73,7 @@ export class Supervisor implements ExecutionOwner {
   /** The ends of the executions that `fence` detached. */
   readonly #fenced: Promise<void>[] = [];
   #isDraining = false;
+  #isHolding = false;
 
   constructor({ services, store, engines, claims, changed }: SupervisorOptions) {
     this.#services = services;
@@ -80,6 +81,11 @@ export class Supervisor implements ExecutionOwner {
     this.#attachments = new Attachments({ services, owner: this, store, engines, claims });
     const { clock, report } = services;
     this.#stalls = new Stalls({ clock, report, changed, slotOf: findExecutionState });
+  }
+
+  /** True once no further run starts here, because another process continues. */
+  get isHolding(): boolean {
+    return this.#isHolding;
   }
 
   /** @throws as `Attachments.attach` */
@@ -135,7 +141,7 @@ export class Supervisor implements ExecutionOwner {
       const isOwn = execution !== null && state.run.generation === execution.generation;
       if (isOwn && slot !== null && !isStopping && execution.driver?.runId !== state.run.runId)
         slot.driver = execution.start(state.run, inputIn(events, state.run.runId)) ?? slot.driver;
-    } else if (state.queue.length > 0 && !this.#isDraining && !isStopping) {
+    } else if (state.queue.length > 0 && !this.#isDraining && !this.#isHolding && !isStopping) {
       // the backoff after a failed attempt is not cut short by an unrelated event
       if (execution || !slot?.stall) void this.continueQueue(worker);
     }
@@ -178,6 +184,7 @@ export class Supervisor implements ExecutionOwner {
 
   /** Starts the next queued input, and attaches an engine if there is none. Retries a failure while inputs wait. */
   async continueQueue(worker: Worker): Promise<void> {
+    if (this.#isHolding) return;
     try {
       if (this.isAttached(worker)) await this.#startNext(worker);
       // the commit of an attachment leads to `reconcile`, and so back to here
@@ -195,7 +202,7 @@ export class Supervisor implements ExecutionOwner {
     const { journal, activeInputs } = this.#services;
     let release = (): void => {};
     const decide: Decision['decide'] = (state) => {
-      const events = startNext(state);
+      const events = this.#isHolding ? [] : startNext(state);
       const [next] = state.queue;
       // one is always possible, also if it is larger than the limit
       if (events.length > 0 && next && activeInputs.bytes > 0) release = activeInputs.reserve(next.bytes);
@@ -238,7 +245,14 @@ export class Supervisor implements ExecutionOwner {
 
   startsNext(worker: Worker): boolean {
     const slot = findExecutionState(worker);
-    if (this.#isDraining || slot === null || slot.stopping !== null || slot.execution === null) return false;
+    if (
+      this.#isDraining ||
+      this.#isHolding ||
+      slot === null ||
+      slot.stopping !== null ||
+      slot.execution === null
+    )
+      return false;
     if (slot.isOutdated) return false;
     const { run, queue } = worker.state;
     const growth = (queue[0]?.bytes ?? 0) - (run?.input?.bytes ?? 0);
@@ -253,7 +267,7 @@ export class Supervisor implements ExecutionOwner {
     const command = { type: 'run.begin', workerId: worker.workerId, worker: factsOf(worker), input } as const;
     await admitted(hooks.admit, command, () =>
       journal.commit(worker, (state) => {
-        if (this.#isDraining) throw new RuntimeError('RUNTIME_STOPPING');
+        if (this.#isDraining || this.#isHolding) throw new RuntimeError('RUNTIME_STOPPING');
         if (execution.isFenced || findExecutionState(worker)?.execution !== execution)
           throw new RuntimeError('EXECUTION_LOST');
         const accepted = input && { ...input, ...ids, parts: partsWithFiles(state.files, input.parts) };
@@ -398,6 +412,20 @@ export class Supervisor implements ExecutionOwner {
     return new Promise((resolve) => {
       void this.#services.journal.persist(worker, decide, () => resolve()).finally(resolve);
     });
+  }
+
+  /**
+   * Starts no further run: inputs are queued. Resolves when the active runs have ended, at most after `waitMs`. Runs that wait for a person,
+   * and runs that the next process continues, are not waited for.
+   */
+  async holdRuns(waitMs: number): Promise<void> {
+    this.#isHolding = true;
+    const runs = this.#attachments.workers.map(async (worker) => {
+      const driver = findExecutionState(worker)?.execution?.driver;
+      if (!driver || worker.status === 'waiting' || this.#continues(worker)) return;
+      await driver.finished().catch(() => {});
+    });
+    await this.#within(waitMs, runs);
   }
 
   /**

@@ -22,6 +22,8 @@ export interface StreamsOptions {
   readonly detailOf: (worker: Worker) => WorkerDetail;
   /** True once the runtime has ended its runs. Streams end then, because everything committed can be read by then. */
   readonly areRunsEnded: () => boolean;
+  /** Returns the code with which streams end when the runs have ended. */
+  readonly endCode: () => ErrorCode;
   /** The error that ended the runtime; null unless its store was lost. */
   readonly failure: () => RuntimeError | null;
 }
@@ -97,8 +99,8 @@ export class Streams implements WorkerStreamOwner, WatchStreamOwner {
   }
 
   endOfRuntime(): ErrorCode | null {
-    const { failure, areRunsEnded } = this.#options;
-    return failure()?.code ?? (areRunsEnded() ? 'RUNTIME_STOPPING' : null);
+    const { failure, areRunsEnded, endCode } = this.#options;
+    return failure()?.code ?? (areRunsEnded() ? endCode() : null);
   }
 
   closed(stream: WorkerStream | WatchStream): void {

@@ -43,6 +43,7 @@ export {
   MEDIA_TYPE_PATTERN,
 } from '../contracts/file.ts';
 export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
+export type { HostCard, Membership, SeenHost, SeenRuntime, Sight } from '../contracts/membership.ts';
 export type { Metric } from '../contracts/metric.ts';
 export type { ModelUsage } from '../contracts/overview.ts';
 export type { RuntimeEntry, RuntimeState } from '../contracts/runtime-entry.ts';

@@ -13,7 +13,7 @@ import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { CreateWorker, Page } from '../contracts/runtime-api.ts';
-import type { RuntimeError } from '../contracts/runtime-error.ts';
+import type { ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore, StoreFinding, StoreHost } from '../contracts/store.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import type { Report } from '../diagnostics.ts';
@@ -43,6 +43,8 @@ export interface AssemblyOptions {
   readonly report: (report: Report) => void;
   readonly assertRunning: () => void;
   readonly areRunsEnded: () => boolean;
+  /** Returns the code with which streams end when the runs have ended. */
+  readonly endCode: () => ErrorCode;
   /** Aborted when the runtime is to stop. */
   readonly stopping: AbortSignal;
   /** The error that ended the runtime; null unless its store was lost. */

@@ -32,6 +32,8 @@ export class Lifecycle {
   readonly #options: LifecycleOptions;
   #status: RuntimeStatus = 'new';
   #areRunsEnded = false;
+  /** The code for callers and streams after the end. */
+  #endCode: 'RUNTIME_STOPPING' | 'RUNTIME_MOVED' = 'RUNTIME_STOPPING';
   /** True from the end of a successful start: then a stop has to release what the start acquired. */
   #hasStarted = false;
   #failure: RuntimeError | null = null;
@@ -82,7 +84,7 @@ export class Lifecycle {
   opened(): Parts {
     if (this.#failure) throw this.#failure;
     if (!this.#parts) throw new RuntimeError('RUNTIME_NOT_READY');
-    if (this.#status === 'stopped') throw new RuntimeError('RUNTIME_STOPPING');
+    if (this.#status === 'stopped') throw new RuntimeError(this.#endCode);
     return this.#parts;
   }
 
@@ -90,7 +92,7 @@ export class Lifecycle {
   running(): Parts {
     const parts = this.opened();
     if (this.#status === 'starting') throw new RuntimeError('RUNTIME_NOT_READY');
-    if (this.#status !== 'running') throw new RuntimeError('RUNTIME_STOPPING');
+    if (this.#status !== 'running') throw new RuntimeError(this.#endCode);
     return parts;
   }
 
@@ -115,6 +117,7 @@ export class Lifecycle {
         engines: registrations.engines,
         assertRunning: () => void this.running(),
         areRunsEnded: () => this.#areRunsEnded,
+        endCode: () => this.#endCode,
         stopping: this.#stopSignal.signal,
         failure: () => this.#failure,
         storeLost: (failure) => this.#endLost(failure),
@@ -159,6 +162,26 @@ export class Lifecycle {
     }
     if (this.#hasStarted) await this.#end(reason, deadlineMs);
     this.#status = 'stopped';
+  }
+
+  /**
+   * Ends the runtime so that another process can continue: holds runs for at most `waitMs`, then calls `leaving`, then stops. From
+   * `leaving` on, callers and streams get RUNTIME_MOVED. A stop, or the loss of the store, cuts the wait short.
+   */
+  async handOver(waitMs: number, leaving: () => void | Promise<void>, deadlineMs: number): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      this.#stopSignal.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await Promise.race([this.running().supervisor.holdRuns(waitMs), stopped, this.lost]);
+    await leaving();
+    this.#endCode = 'RUNTIME_MOVED';
+    await this.stop('handover', deadlineMs);
+  }
+
+  /** Ends the runtime at once, without its store, because another process may continue from now on. */
+  fence(): void {
+    this.#endCode = 'RUNTIME_MOVED';
+    this.#endLost(new RuntimeError('RUNTIME_MOVED'));
   }
 
   /**

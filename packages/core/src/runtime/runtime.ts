@@ -101,6 +101,15 @@ export interface StopOptions {
   readonly deadlineMs?: number;
 }
 
+export interface HandOverOptions {
+  /** The time for which active runs may end. */
+  readonly waitMs: number;
+  /** Called when commands are about to be refused: requests should go to the next process from here on. */
+  readonly leaving?: () => void | Promise<void>;
+  /** The time for the stop itself. Default `shutdownDeadlineMs`. */
+  readonly deadlineMs?: number;
+}
+
 /** The version of the API that this class and its wires implement. */
 const PROTOCOL = 1;
 
@@ -121,7 +130,7 @@ export class Runtime implements ServedRuntime {
   /** Resolves when the runtime accepts commands; rejects when its start fails. */
   readonly ready: Promise<void>;
   /**
-   * Resolves with a STORE_LOST error when the store is lost to another process; pending until then. The runtime has ended:
+   * Resolves with a STORE_LOST error when the store is lost to another process, or after `fence`; pending until then. The runtime has ended:
    * it refuses every call, and a program that is supervised should stop it and exit.
    */
   readonly lost: Promise<RuntimeError>;
@@ -228,6 +237,27 @@ export class Runtime implements ServedRuntime {
    */
   stop({ reason = 'stop', deadlineMs = this.limits.shutdownDeadlineMs }: StopOptions = {}): Promise<void> {
     return this.#lifecycle.stop(reason, deadlineMs);
+  }
+
+  /**
+   * Ends the runtime so that another process can continue with the same store. From now on no run starts: inputs are accepted and
+   * queued. When the active runs have ended, at most after `waitMs`, `leaving` is called and awaited, and then the runtime stops.
+   * From then on, callers and streams get RUNTIME_MOVED. @throws RUNTIME_NOT_READY · RUNTIME_STOPPING · STORE_LOST
+   */
+  handOver({
+    waitMs,
+    leaving = () => {},
+    deadlineMs = this.limits.shutdownDeadlineMs,
+  }: HandOverOptions): Promise<void> {
+    return this.#lifecycle.handOver(waitMs, leaving, deadlineMs);
+  }
+
+  /**
+   * Ends the runtime at once, because another process may continue with the same store: executions are fenced, and callers and
+   * streams get RUNTIME_MOVED, which is also the `failure`. Nothing more is written. Call `stop` afterwards, to release what it has.
+   */
+  fence(): void {
+    this.#lifecycle.fence();
   }
 
   async summary(): Promise<Api.RuntimeSummary> {

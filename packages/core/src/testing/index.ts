@@ -29,6 +29,7 @@ export type {
 } from './store/harness.ts';
 export { storedLogs } from './stored-logs.ts';
 export { testEngine } from './test-engine.ts';
+export { type MembershipHarness, testMembership } from './test-membership.ts';
 export { type RegistryHarness, type RegistryPlace, testRegistry } from './test-registry.ts';
 export { testRuntimeApi } from './test-runtime-api.ts';
 export { type ScopeHarness, testScope } from './test-scope.ts';

@@ -35,13 +35,20 @@ const subprotocolToken = (headers: IncomingHttpHeaders): string | null => {
 export const bearerTokenOf = ({ headers }: IncomingMessage, isUpgrade: boolean): string | null =>
   headerToken(headers) ?? (isUpgrade ? subprotocolToken(headers) : null);
 
+/** Returns the id of the runtime that a request is about. @throws the error of a request that is about none, or about one that is not known */
+export type AudienceOf = (request: IncomingMessage) => string;
+
 /** Identifies callers by their tokens: those of the configuration, and signed ones of issuers. Without either every caller is an admin. */
 export class TokenAccess implements Access {
   readonly #tokens: readonly { readonly caller: Caller; readonly digest: Buffer }[];
-  readonly #issuers: Issuers | null;
+  readonly #signed: { readonly issuers: Issuers; readonly audienceOf: AudienceOf } | null;
 
-  constructor(tokens: readonly Token[], issuers: Issuers | null = null) {
-    this.#issuers = issuers;
+  /** Signed tokens are for one runtime: the one that the request is about. */
+  constructor(
+    tokens: readonly Token[],
+    signed: { readonly issuers: Issuers; readonly audienceOf: AudienceOf } | null = null,
+  ) {
+    this.#signed = signed;
     this.#tokens = tokens.map(({ name, permission, sha256, workers = '*', stamp = {}, expiresAt }) => ({
       caller: {
         ...callerOf(name, { permissions: [permission].flat(), workers, stamp }),
@@ -52,25 +59,28 @@ export class TokenAccess implements Access {
   }
 
   get isOpen(): boolean {
-    return this.#tokens.length === 0 && this.#issuers === null;
+    return this.#tokens.length === 0 && this.#signed === null;
   }
 
   /** @throws UNAUTHENTICATED no token, an unknown one, or one that has ended */
   identify(request: IncomingMessage): Caller | Promise<Caller> {
-    return this.#identify(bearerTokenOf(request, false));
+    return this.#identify(bearerTokenOf(request, false), request);
   }
 
   /** The token may also be a subprotocol. @throws as `identify` */
   identifyUpgrade(request: IncomingMessage): Caller | Promise<Caller> {
-    return this.#identify(bearerTokenOf(request, true));
+    return this.#identify(bearerTokenOf(request, true), request);
   }
 
-  #identify(token: string | null): Caller | Promise<Caller> {
+  #identify(token: string | null, request: IncomingMessage): Caller | Promise<Caller> {
     if (this.isOpen) return UNRESTRICTED;
     if (token === null) throw new RuntimeError('UNAUTHENTICATED', 'Send an access token as a bearer token');
     const caller = this.#callerOf(token);
     if (caller === null) {
-      if (this.#issuers !== null && isSigned(token)) return this.#issuers.callerOf(token);
+      if (this.#signed !== null && isSigned(token)) {
+        const { issuers, audienceOf } = this.#signed;
+        return issuers.callerOf(token, audienceOf(request));
+      }
       throw new RuntimeError('UNAUTHENTICATED', 'The access token is unknown');
     }
     if (caller.expiresAt !== null && caller.expiresAt <= Date.now())

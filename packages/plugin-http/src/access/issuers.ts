@@ -52,27 +52,30 @@ const unauthenticated = (message: string, cause?: unknown): RuntimeError =>
 /** Verifies the signed tokens of issuers. A verification costs one check of a signature, and is kept until the token ends. */
 export class Issuers {
   readonly #known: ReadonlyMap<string, KnownIssuer>;
-  readonly #audience: () => string;
-  readonly #verified = new Map<string, { readonly caller: Caller; readonly endsAt: number }>();
+  readonly #verified = new Map<
+    string,
+    { readonly caller: Caller; readonly audience: string; readonly endsAt: number }
+  >();
 
-  /** `audience` returns the id of the runtime that the tokens must be for. */
-  constructor(known: readonly KnownIssuer[], audience: () => string) {
+  constructor(known: readonly KnownIssuer[]) {
     this.#known = new Map(known.map((issuer) => [issuer.name, issuer]));
-    this.#audience = audience;
   }
 
-  /** Returns the caller of a token. @throws UNAUTHENTICATED the token is not valid here and now · RUNTIME_NOT_READY */
-  callerOf(token: string): Caller | Promise<Caller> {
+  /**
+   * Returns the caller of a token that is for one runtime, the audience. @throws UNAUTHENTICATED the token is not valid here and now
+   */
+  callerOf(token: string, audience: string): Caller | Promise<Caller> {
     const kept = this.#verified.get(token);
-    if (kept === undefined) return this.#verify(token);
+    if (kept === undefined) return this.#verify(token, audience);
+    if (kept.audience !== audience) throw unauthenticated('The signed token is for another runtime');
     if (kept.endsAt > Date.now()) return kept.caller;
     this.#verified.delete(token);
     throw unauthenticated('The signed token has expired');
   }
 
-  async #verify(token: string): Promise<Caller> {
+  async #verify(token: string, audience: string): Promise<Caller> {
     const issuer = this.#issuerOf(token);
-    const claims = await this.#claimsOf(token, issuer);
+    const claims = await this.#claimsOf(token, issuer, audience);
     const { scope, sub: name } = claims;
     const caller: Caller = {
       name,
@@ -86,7 +89,7 @@ export class Issuers {
       withdrawn: null,
     };
     const endsAt = (claims.exp + CLOCK_TOLERANCE_S) * 1_000;
-    this.#verified.set(token, { caller, endsAt });
+    this.#verified.set(token, { caller, audience, endsAt });
     // the oldest one comes first
     if (this.#verified.size > KEPT_TOKENS)
       this.#verified.delete(this.#verified.keys().next().value as string);
@@ -106,9 +109,7 @@ export class Issuers {
     return issuer;
   }
 
-  async #claimsOf(token: string, { name, keys }: KnownIssuer): Promise<Authority> {
-    // outside of the try block: the id is not known until the store is open
-    const audience = this.#audience();
+  async #claimsOf(token: string, { name, keys }: KnownIssuer, audience: string): Promise<Authority> {
     let payload: JWTPayload;
     try {
       ({ payload } = await jwtVerify(token, keys, {
@@ -170,7 +171,7 @@ const refusalOf = (error: unknown): RuntimeError => {
  * Reads the issuers of a file. It has public keys only, so others may read it, but not change it.
  * @throws INVALID_REQUEST the file cannot be read, is writable by other users, or has invalid content
  */
-export const readIssuerFile = async (path: string, audience: () => string): Promise<Issuers> => {
+export const readIssuerFile = async (path: string): Promise<Issuers> => {
   const text = await readOwnedFile(path, 'write', refuseFile);
   let value: unknown;
   try {
@@ -184,7 +185,7 @@ export const readIssuerFile = async (path: string, audience: () => string): Prom
   for (const [index, entry] of value.entries()) issuers.push(await issuerOf(entry, index));
   if (new Set(issuers.map(({ name }) => name)).size < issuers.length)
     throw refuseFile('has two issuers with the same name: put both keys into one');
-  return new Issuers(issuers, audience);
+  return new Issuers(issuers);
 };
 
 const issuerOf = async (value: unknown, index: number): Promise<KnownIssuer> => {

@@ -32,6 +32,7 @@ const COMMON_ERRORS: readonly ErrorCode[] = [
   'INTERNAL',
   'RUNTIME_NOT_READY',
   'RUNTIME_STOPPING',
+  'RUNTIME_MOVED',
   'STORE_LOST',
 ];
 

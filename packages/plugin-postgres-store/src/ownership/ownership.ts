@@ -39,17 +39,19 @@ export const ADD_RUNTIME = statement(
 
 export const LOOK = statement(`
 select r.id, r.runtime_id, r.owner, r.beat, r.checkpoint,
-  (select max(g.position) from ${SCHEMA}.groups g where g.runtime = r.id)
+  (select max(g.position) from ${SCHEMA}.groups g where g.runtime = r.id), r.claim
 from ${SCHEMA}.runtimes r where r.name = $1`);
 
 /**
  * Takes over a Runtime, if its row is still as it was seen, by appending a wall under the new writer. Both happen or neither. An
- * append of the owner before that comes in between makes the wall fail with a duplicate key.
+ * append of the owner before that comes in between makes the wall fail with a duplicate key. $7 is the claim of a cluster, if the
+ * Runtime is opened under one.
  */
 export const CLAIM = statement(`
 with claimed as (
   update ${SCHEMA}.runtimes set owner = $4, beat = beat + 1, configuration = $5
   where id = $1 and owner is not distinct from $2::uuid and beat = $3
+    and ($7::bigint is null or claim = $7)
     and set_config('synchronous_commit', $6, true) is not null
   returning id)
 insert into ${SCHEMA}.groups (runtime, position, writer, is_wall)

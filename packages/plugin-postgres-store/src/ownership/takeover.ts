@@ -21,6 +21,8 @@ interface Look {
   readonly beat: number;
   readonly checkpoint: number;
   readonly position: number;
+  /** The number of the current claim of a cluster. */
+  readonly claim: number;
 }
 
 const pause = (delayMs: number, stopping: AbortSignal | undefined): Promise<void> =>
@@ -65,7 +67,10 @@ class Silence {
   }
 }
 
-/** Takes the ownership of a Runtime: at once if no process has it, else when its owner closes it or falls silent. */
+/**
+ * Takes the ownership of a Runtime: at once if no process has it, or if it is opened under the current claim of a cluster. Else when its
+ * owner closes it or falls silent.
+ */
 export class Takeover {
   readonly #database: Database;
   readonly #settings: Settings;
@@ -83,7 +88,7 @@ export class Takeover {
 
   /** @throws STORE_LOCKED another process has the Runtime open, and the options say not to wait, or the runtime stops · STORE_UNAVAILABLE */
   async take(): Promise<Ownership> {
-    const { leaseMs, whenLocked, runtime } = this.#settings;
+    const { leaseMs, whenLocked, runtime, claim } = this.#settings;
     const silence = new Silence(leaseMs / 2);
     await this.#database.run(ADD_RUNTIME, [runtime, mintId('runtime')]);
     for (;;) {
@@ -91,8 +96,10 @@ export class Takeover {
       if (found) {
         const { owner, id, runtimeId, checkpoint, position } = found;
         if (owner === this.#writer) return { id, runtimeId, writer: this.#writer, position, checkpoint };
+        if (claim !== null && found.claim !== claim)
+          throw new RuntimeError('STORE_LOCKED', 'Another host of the cluster has claimed this Runtime');
         const { ms, isAlive } = silence.note(found);
-        if (owner === null || ms >= leaseMs) {
+        if (owner === null || ms >= leaseMs || claim !== null) {
           await this.#claim(found);
           continue;
         }
@@ -113,15 +120,16 @@ export class Takeover {
   async #look(silence: Silence): Promise<Look | null> {
     try {
       const { rows } = await this.#database.run(LOOK, [this.#settings.runtime]);
-      const [id, runtimeId, owner, beat, checkpoint, position] = rows[0] as [
+      const [id, runtimeId, owner, beat, checkpoint, position, claim] = rows[0] as [
         number,
         string,
         string | null,
         number,
         number,
         number | null,
+        number,
       ];
-      return { id, runtimeId, owner, beat, checkpoint, position: position ?? 0 };
+      return { id, runtimeId, owner, beat, checkpoint, position: position ?? 0, claim };
     } catch (error) {
       if (!this.#isWaiting) throw error;
       this.#host.log.warn({ err: error }, 'PostgreSQL cannot be read while the store waits for its Runtime');
@@ -134,7 +142,8 @@ export class Takeover {
   async #claim({ id, owner, beat }: Look): Promise<void> {
     const configuration = JSON.stringify(this.#host.configuration);
     try {
-      await this.#database.run(CLAIM, [id, owner, beat, this.#writer, configuration, this.#commit]);
+      const { claim } = this.#settings;
+      await this.#database.run(CLAIM, [id, owner, beat, this.#writer, configuration, this.#commit, claim]);
     } catch (error) {
       // the owner has appended in between
       if (stateOf(error) === DUPLICATE) return;

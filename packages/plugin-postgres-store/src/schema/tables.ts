@@ -2,7 +2,7 @@
 export const SCHEMA = 'worker_runtime';
 
 /** The version of the tables that this package writes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** One step from one version of the tables to the next. */
 export interface Migration {
@@ -94,6 +94,25 @@ create table ${SCHEMA}.plugin_states (
   primary key (runtime, name)
 ) with (fillfactor = 50);`,
   },
+  {
+    version: 2,
+    compatible: 1,
+    text: `
+alter table ${SCHEMA}.runtimes
+  add column in_cluster boolean not null default false,
+  add column host text collate "C",
+  add column claim bigint not null default 0,
+  add column pinned_to text collate "C",
+  add column moving_to text collate "C";
+
+create table ${SCHEMA}.hosts (
+  host text collate "C" primary key,
+  name text collate "C" not null,
+  address text not null,
+  beat bigint not null,
+  is_draining boolean not null
+) with (fillfactor = 50);`,
+  },
 ];
 
 /** The table that holds the version, which is read before anything else. Its form never changes. */
@@ -108,7 +127,9 @@ create table if not exists ${SCHEMA}.version (
 export const grantsTo = (role: string): string => `
 grant usage on schema ${SCHEMA} to ${role};
 grant select on ${SCHEMA}.version to ${role};
-grant select, insert, update (configuration, owner, beat, checkpoint) on ${SCHEMA}.runtimes to ${role};
+grant select, insert, update (configuration, owner, beat, checkpoint, in_cluster, host, claim, pinned_to, moving_to)
+  on ${SCHEMA}.runtimes to ${role};
+grant select, insert, update, delete on ${SCHEMA}.hosts to ${role};
 grant select, insert, delete on ${SCHEMA}.groups, ${SCHEMA}.batches, ${SCHEMA}.removed, ${SCHEMA}.blobs to ${role};
 grant select, insert, delete, update (seq, bytes, snapshot_seq, snapshot_bytes, snapshot) on ${SCHEMA}.logs to ${role};
 grant select, insert on ${SCHEMA}.bundles to ${role};

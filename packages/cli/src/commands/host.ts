@@ -1,0 +1,128 @@
+import { hostname } from 'node:os';
+import { Host, HostDirectory, RuntimeService } from '@worker-runtime/cluster';
+import { Runtime, RuntimeError } from '@worker-runtime/core';
+import { type HttpOptions, HttpServer, readAccess } from '@worker-runtime/plugin-http';
+import { type PostgresStoreOptions, postgresMembership } from '@worker-runtime/plugin-postgres-store';
+import { SocketServer } from '@worker-runtime/plugin-ws';
+import type { Logger } from 'pino';
+import { compose, shortName } from '../compose.ts';
+import { EXIT, usageError } from '../failure.ts';
+import { createLog } from '../log.ts';
+import { setNonBlocking, surviveReaders } from '../standard-stream.ts';
+import { startFailure } from '../start-failure.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { type Plan, planOf, type ServeFlags } from './serve.ts';
+
+export interface HostFlags extends Omit<ServeFlags, 'console'> {
+  readonly address: string | undefined;
+  readonly waitS: number;
+}
+
+const STORE = 'postgres-store';
+/** The plugins of the host itself: one listener serves all its Runtimes. */
+const OF_HOST = new Set(['http', 'ws']);
+const DEFAULT_LEASE_MS = 5_000;
+/** The time that streams and requests have to end when the host does. */
+const DRAIN_MS = 2_000;
+
+interface HostPlan extends Plan {
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  readonly address: URL | null;
+}
+
+const hostPlanOf = async (flags: HostFlags): Promise<HostPlan> => {
+  const { address, waitS } = flags;
+  const name = flags.name ?? hostname().replace(/[^A-Za-z0-9._-]/g, '-');
+  const plan = await planOf({ ...flags, name, console: undefined });
+  if (!plan.plugins.some((plugin) => shortName(plugin.name) === STORE))
+    throw usageError(`a host needs --plugin ${STORE}: the database has its Runtimes`);
+  const { [STORE]: store = {} } = plan.options;
+  const fixed = ['runtime', 'claim', 'whenLocked'].find((option) => option in store);
+  if (fixed !== undefined)
+    throw usageError(`--${STORE}.${fixed} is decided by the cluster; make Runtimes with: runtimes create`);
+  const url = address !== undefined && URL.canParse(address) ? new URL(address) : null;
+  if (address !== undefined && (url === null || !/^https?:$/.test(url.protocol)))
+    throw usageError(`--address must be an address such as http://10.0.0.5:8787, not "${address}"`);
+  const { leaseMs = DEFAULT_LEASE_MS } = store;
+  return { ...plan, leaseMs: Number(leaseMs), waitMs: waitS * 1_000, address: url };
+};
+
+const httpOptionsOf = ({ options, address }: HostPlan): HttpOptions => {
+  const http = (options.http ?? {}) as HttpOptions;
+  if (address === null) return http;
+  return { ...http, allowedHosts: [...(http.allowedHosts ?? []), address.hostname.replace(/^\[|\]$/g, '')] };
+};
+
+/** Serves a share of the Runtimes until a signal arrives, and then hands them over. */
+const run = async (plan: HostPlan, log: Logger): Promise<void> => {
+  const { name, leaseMs, waitMs, options, limits, address } = plan;
+  const { [STORE]: store = {}, http: _, ws = {}, ...others } = options;
+  const plugins = plan.plugins.filter((plugin) => !OF_HOST.has(shortName(plugin.name)));
+  const membership = postgresMembership(store as PostgresStoreOptions);
+  const httpOptions = httpOptionsOf(plan);
+  const host = new Host({
+    membership,
+    name,
+    // the port may be a free one
+    get address() {
+      return address?.href ?? server.url;
+    },
+    leaseMs,
+    handOverMs: waitMs,
+    log,
+    serve: async ({ name: runtime, claim }) => {
+      const claimed = { ...others, [STORE]: { ...store, runtime, claim, leaseMs } };
+      const own = log.child({ runtime });
+      const made = await compose(plugins, claimed);
+      return new RuntimeService(new Runtime({ plugins: made, log: own, limits, displayName: runtime }), own);
+    },
+  });
+  const directory = new HostDirectory(host);
+  const server = new HttpServer(directory, httpOptions, log);
+  const sockets = new SocketServer(ws, log);
+  sockets.listenOn(server);
+  sockets.watch();
+  const signal = stopSignal();
+  try {
+    await server.listen(await readAccess(httpOptions, (runtime) => directory.runtimeIdOf(runtime)));
+    await host.start();
+    directory.opened();
+    setNonBlocking(process.stdout);
+    console.log(
+      `worker-runtime host ${name} listening on ${server.url} (address ${address?.href ?? server.url})`,
+    );
+    const reason = await signal;
+    log.info({ reason }, 'stopping');
+    directory.stopping();
+    await host.stop();
+    const cut = AbortSignal.timeout(DRAIN_MS);
+    await Promise.all([server.drain(cut), sockets.drain(cut)]);
+    log.info({}, 'stopped');
+  } finally {
+    host.close();
+    directory.close();
+    sockets.close();
+    await server.close();
+    await membership.close();
+  }
+};
+
+/** Serves until a signal arrives. It exits the process itself, as `serve` does. @throws Failure the start failed */
+export const serveAsHost = async (flags: HostFlags): Promise<never> => {
+  const plan = await hostPlanOf(flags);
+  surviveReaders();
+  const { log, flush } = await createLog(plan.logLevel);
+  process.on('exit', flush);
+  process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
+  process.on('unhandledRejection', (err) =>
+    log.error({ err: RuntimeError.from(err) }, 'unhandled rejection'),
+  );
+  try {
+    await run(plan, log);
+  } catch (error) {
+    flush();
+    throw startFailure(error, plan.options);
+  }
+  process.exit(EXIT.ok);
+};

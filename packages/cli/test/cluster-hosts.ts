@@ -1,0 +1,192 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import type { PostgresServer } from '../../plugin-postgres-store/test/postgres-server.ts';
+import { makePlace, Program, run } from './program.ts';
+
+/** A host in a process of its own. */
+export interface RunningHost {
+  readonly name: string;
+  readonly url: string;
+  readonly program: Program;
+}
+
+interface ListedRuntime {
+  readonly name: string;
+  readonly runtimeId: string;
+  readonly hostName: string | null;
+}
+
+/** A cluster in a database of its own, with hosts in processes. */
+export class ClusterHosts {
+  readonly leaseMs = 2_000;
+  readonly #t: ExecutionContext;
+  readonly #place: string;
+
+  private constructor(t: ExecutionContext, place: string) {
+    this.#t = t;
+    this.#place = place;
+  }
+
+  static async make(t: ExecutionContext, server: PostgresServer, database: string): Promise<ClusterHosts> {
+    const place = await makePlace(t);
+    await server.makeDatabase(database);
+    await writeFile(join(place, 'pg.url'), `${server.url({ user: 'worker', database })}\n`);
+    return new ClusterHosts(t, place);
+  }
+
+  async start(name: string): Promise<RunningHost> {
+    const store = ['--postgres-store.urlFile', 'pg.url', '--postgres-store.leaseMs', String(this.leaseMs)];
+    const args = ['--plugin', 'postgres-store', '--plugin', 'echo', ...store];
+    const program = new Program(this.#t, this.#place, [...args, 'host', '--port', '0', '--name', name]);
+    const [, url = ''] = await program.prints(/^worker-runtime host \S+ listening on (http:\S+) \(address/m);
+    return { name, url, program };
+  }
+
+  /** Runs a command of an operator. Returns its JSON. */
+  async command<T>(...args: readonly string[]): Promise<T> {
+    const { code, stdout, stderr } = await run(this.#t, this.#place, [
+      ...args,
+      '--url-file',
+      'pg.url',
+      '--json',
+    ]);
+    if (code !== 0) throw new Error(`${args.join(' ')} failed: ${stderr}`);
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as T;
+  }
+
+  async runtimes(): Promise<readonly ListedRuntime[]> {
+    return (await this.command<{ items: ListedRuntime[] }>('runtimes', 'list')).items;
+  }
+
+  /** Waits until the Runtimes are spread as told. Returns them. */
+  async until(
+    holds: (runtimes: readonly ListedRuntime[]) => boolean,
+    what: string,
+    limitMs = 30_000,
+  ): Promise<readonly ListedRuntime[]> {
+    const until = performance.now() + limitMs;
+    for (;;) {
+      const found = await this.runtimes();
+      if (holds(found)) return found;
+      if (performance.now() > until) throw new Error(`${what}: ${JSON.stringify(found)}`);
+    }
+  }
+}
+
+interface Receipt {
+  readonly seq: number;
+  readonly cursor: string;
+}
+
+/**
+ * A client that sends inputs to one Worker one after another, through any of the hosts. A connection that fails is tried at the next host with
+ * the same key, as a load balancer and a careful client do; a refusal is kept.
+ */
+export class SteadyClient {
+  readonly refusals: string[] = [];
+  readonly acknowledged: { readonly text: string; readonly cursor: string }[] = [];
+  /** The longest time between two acknowledgements. */
+  longestMs = 0;
+  readonly #path: string;
+  readonly #hosts: () => readonly RunningHost[];
+  #isStopped = false;
+  #running: Promise<void> = Promise.resolve();
+  #turn = 0;
+  readonly #aborted = new AbortController();
+
+  constructor(runtimeId: string, hosts: () => readonly RunningHost[]) {
+    this.#path = `/v1/runtimes/${runtimeId}/workers`;
+    this.#hosts = hosts;
+  }
+
+  async create(): Promise<void> {
+    await this.#send('', { engine: 'echo', workerId: 'ada' }, 'create');
+  }
+
+  start(): void {
+    this.#running = this.#loop();
+    this.#running.catch(() => {});
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+  }
+
+  /** Ends it, also if it gets no answer. */
+  abort(): void {
+    this.#isStopped = true;
+    this.#aborted.abort();
+  }
+
+  /** Resolves when so many more inputs are acknowledged. */
+  async acknowledges(more: number): Promise<void> {
+    const count = this.acknowledged.length + more;
+    while (this.acknowledged.length < count) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  /** Reads the texts of all inputs in the log, in order. */
+  async texts(): Promise<readonly string[]> {
+    const found: string[] = [];
+    let after = '';
+    for (;;) {
+      const { items, next } = await this.#get<{
+        items: { type: string; data: { parts?: { text: string }[] } }[];
+        next: string | null;
+      }>(`/ada/events?limit=200${after}`);
+      for (const { type, data } of items)
+        if (type === 'input.accepted') found.push(data.parts?.[0]?.text ?? '');
+      if (next === null) return found;
+      after = `&after=${encodeURIComponent(next)}`;
+    }
+  }
+
+  /** Reads the first event after a cursor. */
+  async eventAfter(cursor: string): Promise<{ readonly seq: number; readonly type: string } | undefined> {
+    const { items } = await this.#get<{ items: { seq: number; type: string }[] }>(
+      `/ada/events?limit=1&after=${encodeURIComponent(cursor)}`,
+    );
+    return items[0];
+  }
+
+  async #get<T>(rest: string): Promise<T> {
+    const [host] = this.#hosts();
+    const response = await fetch(`${host?.url}${this.#path}${rest}`);
+    if (!response.ok) throw new Error(`${rest}: ${await response.text()}`);
+    return (await response.json()) as T;
+  }
+
+  async #loop(): Promise<void> {
+    for (let count = 0; !this.#isStopped; count += 1) {
+      const text = `input ${count}`;
+      const startMs = performance.now();
+      const receipt = await this.#send<Receipt>('/ada/inputs', { text, whenBusy: 'queue' }, text);
+      this.longestMs = Math.max(this.longestMs, performance.now() - startMs);
+      this.acknowledged.push({ text, cursor: receipt.cursor });
+    }
+  }
+
+  async #send<T>(rest: string, body: unknown, key: string): Promise<T> {
+    for (;;) {
+      this.#aborted.signal.throwIfAborted();
+      const hosts = this.#hosts();
+      this.#turn += 1;
+      const host = hosts[this.#turn % hosts.length];
+      try {
+        const response = await fetch(`${host?.url}${this.#path}${rest}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'idempotency-key': key },
+          body: JSON.stringify(body),
+          signal: AbortSignal.any([this.#aborted.signal, AbortSignal.timeout(6_000)]),
+        });
+        const answer = (await response.json()) as T;
+        if (response.ok) return answer;
+        this.refusals.push(`${response.status} ${JSON.stringify(answer)}`);
+      } catch {
+        // the connection failed, and the key makes a retry harmless
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

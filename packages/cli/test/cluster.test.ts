@@ -1,0 +1,192 @@
+import { runtimeClient } from '@worker-runtime/client';
+import test from 'ava';
+import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
+import { ClusterHosts, type RunningHost, SteadyClient } from './cluster-hosts.ts';
+
+/** The owners that are paused. A script raises it. */
+const SWAPS = Number(process.env.SWAPS ?? 3);
+
+const titles = [
+  'P46: a killed host loses nothing, and the others serve its Runtimes',
+  'P44: a host that was paused writes nothing after another one has taken over',
+  'P47: all hosts are replaced in turn, and no input is refused',
+  'P48: any host answers for any Runtime, and cursors stay valid when it moves',
+] as const;
+
+if (WITHOUT_POSTGRES !== null) {
+  for (const title of titles) test.skip(`${title} (skipped: ${WITHOUT_POSTGRES})`, () => {});
+} else {
+  const server = await PostgresServer.start(['max_connections=300']);
+  test.after.always(() => server.dispose());
+
+  /** Starts hosts with Runtimes that are spread over them, and a client for each Runtime. */
+  const begin = async (
+    t: Parameters<typeof ClusterHosts.make>[0],
+    database: string,
+    hostNames: readonly string[],
+    runtimeNames: readonly string[],
+  ) => {
+    t.timeout(180_000 + SWAPS * 30_000);
+    const cluster = await ClusterHosts.make(t, server, database);
+    await cluster.command('runtimes', 'create', ...runtimeNames);
+    const hosts: RunningHost[] = await Promise.all(hostNames.map((name) => cluster.start(name)));
+    const least = Math.floor(runtimeNames.length / hostNames.length);
+    const runtimes = await cluster.until(
+      (found) => hostNames.every((name) => found.filter(({ hostName }) => hostName === name).length >= least),
+      'the Runtimes are not spread',
+    );
+    const clients = new Map<string, SteadyClient>();
+    for (const { name, runtimeId } of runtimes) {
+      const client = new SteadyClient(runtimeId, () => hosts);
+      t.teardown(() => client.abort());
+      await client.create();
+      clients.set(name, client);
+    }
+    return { cluster, hosts, runtimes, clients };
+  };
+
+  const checkLogs = async (
+    t: { readonly deepEqual: (actual: unknown, expected: unknown, message?: string) => unknown },
+    clients: ReadonlyMap<string, SteadyClient>,
+  ): Promise<void> => {
+    for (const [name, client] of clients) {
+      const texts = await client.texts();
+      t.deepEqual(
+        texts,
+        client.acknowledged.map(({ text }) => text),
+        name,
+      );
+      t.deepEqual(client.refusals, [], name);
+    }
+  };
+
+  test.serial(titles[0], async (t) => {
+    const { cluster, hosts, clients } = await begin(t, 'killed', ['a', 'b', 'c'], ['one', 'two', 'three']);
+    for (const client of clients.values()) client.start();
+    await Promise.all([...clients.values()].map((client) => client.acknowledges(30)));
+    const [killed] = hosts.splice(0, 1);
+    killed?.program.kill('SIGKILL');
+    await cluster.until(
+      (found) => found.every(({ hostName }) => hostName === 'b' || hostName === 'c'),
+      'nobody took over',
+    );
+    await Promise.all([...clients.values()].map((client) => client.acknowledges(30)));
+    for (const client of clients.values()) await client.stop();
+    for (const [name, client] of clients) {
+      t.deepEqual(
+        await client.texts(),
+        client.acknowledged.map(({ text }) => text),
+        name,
+      );
+      t.log(
+        `${name}: ${client.acknowledged.length} inputs, longest pause ${Math.round(client.longestMs)} ms, refusals ${client.refusals.length}`,
+      );
+    }
+  });
+
+  test.serial(titles[1], async (t) => {
+    const { cluster, hosts, clients } = await begin(t, 'paused', ['a', 'b'], ['one']);
+    const client = clients.get('one') as SteadyClient;
+    client.start();
+    for (let round = 0; round < SWAPS; round += 1) {
+      await client.acknowledges(20);
+      const [{ hostName } = { hostName: null }] = await cluster.runtimes();
+      const paused = hosts.find(({ name }) => name === hostName) as RunningHost;
+      hosts.splice(hosts.indexOf(paused), 1);
+      paused.program.kill('SIGSTOP');
+      await cluster.until((found) => found.every((one) => one.hostName !== hostName), 'nobody took over');
+      await client.acknowledges(20);
+      paused.program.kill('SIGCONT');
+      hosts.push(paused);
+    }
+    await client.acknowledges(20);
+    await client.stop();
+    t.deepEqual(
+      await client.texts(),
+      client.acknowledged.map(({ text }) => text),
+    );
+  });
+
+  test.serial(titles[2], async (t) => {
+    const { cluster, hosts, clients } = await begin(
+      t,
+      'replaced',
+      ['a', 'b'],
+      ['one', 'two', 'three', 'four'],
+    );
+    for (const client of clients.values()) client.start();
+    for (const name of ['c', 'd']) {
+      await Promise.all([...clients.values()].map((client) => client.acknowledges(20)));
+      hosts.push(await cluster.start(name));
+      const leaving = hosts[0] as RunningHost;
+      await cluster.command('drain', leaving.name);
+      hosts.splice(0, 1);
+      leaving.program.kill('SIGTERM');
+      const { code, stderr } = await leaving.program.ended;
+      t.is(code, 0, stderr);
+    }
+    await Promise.all([...clients.values()].map((client) => client.acknowledges(20)));
+    for (const client of clients.values()) await client.stop();
+    const owners = new Set((await cluster.runtimes()).map(({ hostName }) => hostName));
+    t.is(owners.size, 2);
+    t.true(owners.has('c') && owners.has('d'));
+    await checkLogs(t, clients);
+    for (const [name, client] of clients)
+      t.log(
+        `${name}: ${client.acknowledged.length} inputs, longest pause ${Math.round(client.longestMs)} ms`,
+      );
+  });
+
+  test.serial(titles[3], async (t) => {
+    const { cluster, hosts, runtimes, clients } = await begin(t, 'moved', ['a', 'b'], ['one', 'two']);
+    const client = clients.get('one') as SteadyClient;
+    client.start();
+    await client.acknowledges(20);
+    const { hostName, runtimeId } = runtimes.find(({ name }) => name === 'one') ?? {};
+    const other = hosts.find(({ name }) => name !== hostName) as RunningHost;
+    const stream = await fetch(`${other.url}/v1/runtimes/${runtimeId}/workers/ada/events`, {
+      headers: { accept: 'text/event-stream' },
+    });
+    t.is(stream.status, 200, 'a stream of a Runtime elsewhere');
+    // over WebSocket, from the host that does not have the Runtime
+    const followed: number[] = [];
+    const ending = new AbortController();
+    const remote = runtimeClient({ url: other.url, runtime: runtimeId as string });
+    const following = (async () => {
+      const items = remote.observe('ada', { after: 'start', acrossRestarts: true, signal: ending.signal });
+      for await (const item of items) if (item.type === 'event') followed.push(item.event.seq);
+    })();
+    for (const target of [other, hosts.find((host) => host !== other) as RunningHost]) {
+      await cluster.command('runtimes', 'move', 'one', target.name);
+      await client.acknowledges(20);
+    }
+    t.regex(await stream.text(), /"reason":"RUNTIME_MOVED"/);
+    await client.stop();
+    await checkLogs(t, clients);
+    for (const host of hosts) {
+      const listed = (await (await fetch(`${host.url}/v1/runtimes`)).json()) as {
+        items: readonly { name: string }[];
+      };
+      t.deepEqual(
+        listed.items.map(({ name }) => name),
+        ['one', 'two'],
+      );
+      t.is((await fetch(`${host.url}/v1/runtimes/runtime_00000000000000000000000000/workers`)).status, 404);
+    }
+    const seqs = new Set<number>();
+    for (const { cursor } of client.acknowledged) {
+      const event = await client.eventAfter(cursor);
+      t.is(event?.type, 'input.accepted');
+      seqs.add(event?.seq ?? 0);
+    }
+    t.is(seqs.size, client.acknowledged.length);
+    while (followed.length < Math.max(...seqs)) await new Promise((resolve) => setTimeout(resolve, 20));
+    ending.abort();
+    await following;
+    t.deepEqual(
+      followed,
+      Array.from(followed, (_, at) => at + 1),
+      'neither a gap nor a repetition',
+    );
+  });
+}
