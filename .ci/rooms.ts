@@ -46,7 +46,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
   ],
   'packages/plugin-http': [
     ['access', 'exchanges', 'logging', 'metrics', 'request-target', 'traffic', 'wire'],
-    ['directory', 'embedder', 'errors', 'options', 'route-table', 'streams'],
+    ['directory', 'embedder', 'errors', 'mount', 'options', 'route-table', 'streams'],
     ['one-runtime', 'schema'],
     ['routes'],
     ['app', 'upgrades'],
@@ -120,7 +120,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['config', 'policy-file'],
     ['workspace'],
     ['member'],
-    ['backend-access', 'workspace-directory'],
+    ['backend-access', 'mounted-plugins', 'workspace-directory'],
     ['audited', 'routes'],
     ['backend'],
     ['index'],

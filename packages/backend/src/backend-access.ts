@@ -52,8 +52,8 @@ const narrowed = (scope: Scope, limit: TokenLimit | null): Scope =>
         workers: both(scope.workers, limit.workers),
       };
 
-/** Matches the paths of inputs and of creations, which may have an input. */
-const INPUT = /^\/v1\/runtimes\/[^/?]+\/workers(?:\/[^/?]+\/inputs)?\/?(?:\?|$)/;
+/** Matches the paths of inputs, of creations, which may have an input, and of mounted handlers, whose bodies only they understand. */
+const INPUT = /^\/v1\/runtimes\/[^/?]+\/(?:workers(?:\/[^/?]+\/inputs)?\/?(?:\?|$)|x\/)/;
 
 const isInput = ({ method, url = '' }: IncomingMessage): boolean => method === 'POST' && INPUT.test(url);
 

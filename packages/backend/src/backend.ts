@@ -25,6 +25,7 @@ import {
   readConfig,
 } from './config.ts';
 import { DrainTogether } from './drain-together.ts';
+import { mountPlugins } from './mounted-plugins.ts';
 import { Cookie } from './people/cookie.ts';
 import { Credentials, SESSION_MS } from './people/credentials.ts';
 import { DeviceLogins } from './people/device-logins.ts';
@@ -223,6 +224,10 @@ const begin = async (
     record: auditOf(audit, access, addressOf),
   });
   for (const { id, runtime, hooks } of workspaces) server.measure(id, runtime, hooks);
+  mountPlugins(
+    server,
+    config.workspaces.map(({ id }, index) => ({ id, plugins: plugins[index] ?? [] })),
+  );
   const sockets = new SocketServer({}, log);
   sockets.listenOn(server);
   sockets.watch();

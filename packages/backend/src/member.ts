@@ -1,3 +1,4 @@
+import { RuntimeError } from '@worker-runtime/core';
 import type { Scope } from '@worker-runtime/core/scope';
 import type { Caller } from '@worker-runtime/plugin-http';
 import type { Credential } from './people/credentials.ts';
@@ -37,3 +38,9 @@ export class Member implements Caller {
     this.credential = credential;
   }
 }
+
+/** Every caller of a route that needs a permission is a member: `BackendAccess` makes no others. */
+export const memberOf = (caller: Caller): Member => {
+  if (caller instanceof Member) return caller;
+  throw new RuntimeError('UNAUTHENTICATED');
+};

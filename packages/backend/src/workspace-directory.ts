@@ -1,14 +1,14 @@
-import {
-  type ListedWorker,
-  type ListWorkers,
-  type PageQuery,
+import type {
+  ListedWorker,
+  ListWorkers,
+  PageQuery,
   RuntimeError,
-  type RuntimeStatus,
-  type WorkerRequest,
+  RuntimeStatus,
+  WorkerRequest,
 } from '@worker-runtime/core';
 import type { Across, Metric, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Caller, DirectoryOfSeveral, Upstream } from '@worker-runtime/plugin-http';
-import { Member } from './member.ts';
+import { memberOf } from './member.ts';
 import type { Workspace } from './workspace.ts';
 
 /** The runtimes of each workspace, as its members may use them. */
@@ -67,9 +67,3 @@ export class WorkspaceDirectory implements DirectoryOfSeveral {
     return member.workspace.registry.requests(query, member);
   }
 }
-
-/** Every caller of a route that needs a permission is a member: `BackendAccess` makes no others. */
-const memberOf = (caller: Caller): Member => {
-  if (caller instanceof Member) return caller;
-  throw new RuntimeError('UNAUTHENTICATED');
-};

@@ -2,7 +2,8 @@
 import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { RuntimePlugin } from '@worker-runtime/core';
+import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import type { MountPlace } from '@worker-runtime/plugin-http';
 import type { UpgradeSource, WsPlugin } from '@worker-runtime/plugin-ws';
 import { usageError } from './failure.ts';
 import type { PluginName, PluginOptions } from './plugin-option.ts';
@@ -23,6 +24,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'legacy-pod': () => import('@worker-runtime/plugin-legacy-pod'),
   'ai-sdk': () => import('@worker-runtime/plugin-ai-sdk'),
   acp: () => import('@worker-runtime/plugin-acp'),
+  'facade-ui-stream': () => import('@worker-runtime/facade-ui-stream'),
   echo: () => import('./echo.ts'),
 };
 
@@ -93,25 +95,42 @@ const importPlugin = async ({ name, from }: PluginName): Promise<Partial<PluginM
 export const consoleFolder = async (): Promise<string> =>
   fileURLToPath((await import('@worker-runtime/console')).assets);
 
-/** The part of the http plugin that serves additional resources. */
-interface ExtraRoutes {
-  onGet(name: string, answer: () => Promise<unknown>): void;
-}
 /** The part of the legacy-pod plugin that lists pods. */
 interface PodList {
   list(): Promise<readonly unknown[]>;
 }
 
+/** A plugin that serves a protocol of its own on the port of the http plugin. */
+interface Mounting {
+  mountOn(place: MountPlace): void;
+}
+
+/** Serves the pods as JSON. */
+const mountPods = (place: MountPlace, pods: PodList): void =>
+  place.mount('legacy-pod', 'observe', async ({ method }, { caller, path }) => {
+    // a pod belongs to no Worker that the scope could select
+    if (caller.scope.workers !== '*')
+      throw new RuntimeError(
+        'FORBIDDEN',
+        'The pods are those of all Workers, and your scope is a part of them',
+      );
+    if (path !== '') throw new RuntimeError('ROUTE_NOT_FOUND');
+    if (method !== 'GET' && method !== 'HEAD') throw new RuntimeError('METHOD_NOT_ALLOWED');
+    return Response.json({ items: await pods.list() });
+  });
+
 /** Connects plugins that use each other. Plugins do not import one another, so this is the place that knows both. */
 const connect = (plugins: readonly RuntimePlugin[]): void => {
   const find = <T>(name: string, member: string): T | undefined =>
     plugins.find((plugin) => plugin.name === name && member in plugin) as T | undefined;
-  const http = find<ExtraRoutes>('http', 'onGet');
+  const http = find<MountPlace>('http', 'mount');
   const upgrades = find<UpgradeSource>('http', 'onUpgrade');
   const sockets = find<WsPlugin>('ws', 'listenOn');
   const pods = find<PodList>('legacy-pod', 'list');
   if (upgrades && sockets) sockets.listenOn(upgrades);
-  if (http && pods) http.onGet('legacy-pod', async () => ({ items: await pods.list() }));
+  if (http && pods) mountPods(http, pods);
+  if (http)
+    for (const plugin of plugins) if ('mountOn' in plugin) (plugin as RuntimePlugin & Mounting).mountOn(http);
 };
 
 /**

@@ -24,6 +24,7 @@ import type { Exchanges } from './exchanges.ts';
 import { correlationIdOf } from './logging/correlation.ts';
 import { logAnswer } from './logging/request-log.ts';
 import type { Measurements } from './metrics/measurements.ts';
+import type { Mount } from './mount.ts';
 import type { ResolvedOptions } from './options.ts';
 import { takePlainTarget } from './request-target.ts';
 import type { RouteTable } from './route-table.ts';
@@ -34,17 +35,18 @@ import { type ConsoleFiles, consoleRoutes } from './routes/console.ts';
 import { pathParameter, type RouteContext } from './routes/context.ts';
 import { contractRoutes } from './routes/contract.ts';
 import { embedderRoutes } from './routes/embedder.ts';
-import { type Extra, extraRoutes } from './routes/extra.ts';
 import { fileRoutes } from './routes/files.ts';
 import { healthRoutes } from './routes/health.ts';
 import { historyRoutes } from './routes/history.ts';
 import { metricsRoute } from './routes/metrics.ts';
+import { mountRoutes } from './routes/mounts.ts';
 import { pricesRoute } from './routes/prices.ts';
 import { requestRoutes } from './routes/requests.ts';
 import { runtimeRoutes, runtimesRoute } from './routes/runtimes.ts';
 import { usageRoute } from './routes/usage.ts';
 import { watchRoute } from './routes/watch.ts';
 import { workerRoutes } from './routes/workers.ts';
+import type { MountedAnswers } from './streams/mounted-answers.ts';
 import type { StreamResponses } from './streams/stream-responses.ts';
 import { assertRoomForAnswer, limitAnswers } from './traffic/answer-limit.ts';
 import { bodyArrived, limitBodies } from './traffic/body-limit.ts';
@@ -61,6 +63,7 @@ export interface AppParts {
   readonly hostCheck: HostCheck;
   readonly access: Access;
   readonly streams: StreamResponses;
+  readonly mounted: MountedAnswers;
   readonly exchanges: Exchanges;
   readonly connections: ConnectionLimit;
   readonly turns: Turns;
@@ -70,8 +73,8 @@ export interface AppParts {
   readonly bodies: ByteTotal;
   readonly measurements: Measurements;
   readonly routes: RouteTable;
-  /** The resources of other plugins. */
-  readonly extras?: readonly Extra[];
+  /** The handlers of other plugins. */
+  readonly mounts?: Iterable<Mount>;
   /** The parts of the program around the server. */
   readonly embedder?: Embedder;
   /** The files of the console; null without one. */
@@ -145,9 +148,9 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   limitAnswers(app, answers, log);
   recordAnswers(app, parts);
 
-  const { connections } = parts;
+  const { connections, mounted } = parts;
   const reads = new Reads(PAGES_AT_ONCE);
-  const context: RouteContext = { directory, streams, connections, reads, bodyArrived: arrived };
+  const context: RouteContext = { directory, streams, mounted, connections, reads, bodyArrived: arrived };
   healthRoutes(app, context);
   contractRoutes(parts.routes, embedder)(app, context);
   if (parts.consoleFiles) consoleRoutes(parts.consoleFiles)(app, context);
@@ -158,7 +161,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
   embedderRoutes(embedder.routes ?? [])(app, context);
   app.register(
     async (scope) => {
-      for (const routes of [...RUNTIME_ROUTES, extraRoutes(parts.extras ?? [])]) routes(scope, context);
+      for (const routes of [...RUNTIME_ROUTES, mountRoutes(parts.mounts ?? [])]) routes(scope, context);
     },
     { prefix: RUNTIME_PREFIX },
   );
@@ -327,7 +330,8 @@ const recordAnswers = (app: FastifyInstance, { log, measurements }: AppParts): v
       reply.statusCode,
       isStream ? null : reply.elapsedTime,
     );
-    if (reply.statusCode < 400) logAnswer(log, request, reply);
+    // the error of a mounted handler has no log line yet
+    if (reply.statusCode < 400 || request.refusal === null) logAnswer(log, request, reply);
   });
 };
 

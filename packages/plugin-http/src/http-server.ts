@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Logger, type PluginHooks, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Permission } from '@worker-runtime/core/scope';
 import type { FastifyInstance } from 'fastify';
 import type { Access } from './access/access.ts';
 import { assertMay } from './access/caller.ts';
@@ -13,17 +14,18 @@ import type { Directory } from './directory.ts';
 import type { Embedder } from './embedder.ts';
 import { Exchanges } from './exchanges.ts';
 import { Measurements } from './metrics/measurements.ts';
+import { type MountHandler, type MountPlace, Mounts } from './mount.ts';
 import { type HttpOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { RouteTable } from './route-table.ts';
 import { readConsole } from './routes/console.ts';
-import { assertExtraName, type Extra } from './routes/extra.ts';
+import { MountedAnswers } from './streams/mounted-answers.ts';
 import { StreamResponses } from './streams/stream-responses.ts';
 import { ByteTotal } from './traffic/byte-total.ts';
 import { Turns } from './traffic/turns.ts';
 import { offerUpgrades, type UpgradeHandler } from './upgrades.ts';
 
 /** Serves the runtimes of a directory over HTTP, from `listen` to `close`. */
-export class HttpServer {
+export class HttpServer implements MountPlace {
   readonly #directory: Directory;
   readonly #options: ResolvedOptions;
   readonly #log: Logger;
@@ -31,12 +33,13 @@ export class HttpServer {
   readonly #hostCheck: HostCheck;
   readonly #upgrades: UpgradeHandler[] = [];
   readonly #webSockets: ((request: IncomingMessage) => boolean)[] = [];
-  readonly #extras: Extra[] = [];
+  readonly #mounts = new Mounts();
   readonly #exchanges = new Exchanges();
   readonly #answers: ByteTotal;
   readonly #bodies: ByteTotal;
   readonly #connections: ConnectionLimit;
   readonly #streams: StreamResponses;
+  readonly #mounted: MountedAnswers;
   readonly #measurements: Measurements;
   #app: FastifyInstance | null = null;
   #url: string | null = null;
@@ -57,9 +60,10 @@ export class HttpServer {
     const slowest = [this.#answers.cutLongest, this.#bodies.cutLongest];
     this.#connections = new ConnectionLimit(options.connections, slowest);
     this.#streams = new StreamResponses(options, this.#connections, this.#answers, log);
+    this.#mounted = new MountedAnswers(options, this.#connections, this.#answers, log);
     this.#measurements = new Measurements({
       connections: () => this.#connections.open,
-      streams: () => this.#streams.size,
+      streams: () => this.#streams.size + this.#mounted.streams,
       answerBytes: () => this.#answers.bytes,
       bodyBytes: () => this.#bodies.bytes,
     });
@@ -77,13 +81,9 @@ export class HttpServer {
     if (isWebSocket) this.#webSockets.push(isWebSocket);
   }
 
-  /**
-   * Serves a JSON resource at GET `/v1/runtimes/{r}/x/<name>`. Call it before `listen`.
-   * @throws INVALID_REQUEST the name is not lower-case letters, digits and "-"
-   */
-  onGet(name: string, answer: () => Promise<unknown>): void {
-    assertExtraName(name);
-    this.#extras.push({ name, answer });
+  /** As `MountPlace.mount`. Call it before `listen`. @throws as there */
+  mount(name: string, permission: Permission, handler: MountHandler): void {
+    this.#mounts.mount(name, permission, handler);
   }
 
   /** Adds a runtime of this process to the metrics, under its name in the configuration. Call it before it starts. */
@@ -114,11 +114,12 @@ export class HttpServer {
       hostCheck: this.#hostCheck,
       access,
       routes: new RouteTable(),
-      extras: this.#extras,
+      mounts: this.#mounts,
       embedder: this.#embedder,
       consoleFiles,
       isWebSocket: (request) => this.#webSockets.some((matches) => matches(request)),
       streams: this.#streams,
+      mounted: this.#mounted,
       exchanges: this.#exchanges,
       connections: this.#connections,
       turns,
@@ -140,6 +141,7 @@ export class HttpServer {
    */
   async drain(signal: AbortSignal): Promise<void> {
     const cut = AbortSignal.any([signal, AbortSignal.timeout(this.#options.drainMs)]);
+    this.#mounted.finish('RUNTIME_STOPPING');
     await Promise.all([this.#streams.finish('RUNTIME_STOPPING', cut), this.#exchanges.settled(cut)]);
   }
 

@@ -1,18 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import type { Permission } from '@worker-runtime/core/scope';
 import { type Access, type AudienceOf, TokenAccess } from './access/access.ts';
 import { isLoopback } from './access/host-check.ts';
 import { readIssuerFile } from './access/issuers.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
 import { HttpServer } from './http-server.ts';
+import { type MountHandler, type MountPlace, Mounts } from './mount.ts';
 import { OneRuntime, SELF } from './one-runtime.ts';
 import { type HttpOptions, resolveOptions } from './options.ts';
-import { assertExtraName, type Extra } from './routes/extra.ts';
 import type { UpgradeHandler } from './upgrades.ts';
 
 /** The public side of the plugin: its address, and the ways for other plugins to use its port. */
-export interface HttpListener {
+export interface HttpListener extends MountPlace {
   /** The base URL, such as `http://127.0.0.1:8787`. @throws RUNTIME_NOT_READY the plugin does not listen */
   readonly url: string;
   /**
@@ -22,12 +23,6 @@ export interface HttpListener {
    * `isWebSocket` recognizes is refused with VERSION_UNSUPPORTED. Call it before the runtime starts.
    */
   onUpgrade(handler: UpgradeHandler, isWebSocket?: (request: IncomingMessage) => boolean): void;
-  /**
-   * Serves a JSON resource of another plugin at GET `/v1/runtimes/{r}/x/<name>`, with the permission `observe`. Call it
-   * before the runtime starts.
-   * @throws INVALID_REQUEST the name is not lower-case letters, digits and "-"
-   */
-  onGet(name: string, answer: () => Promise<unknown>): void;
 }
 
 interface Handler {
@@ -71,7 +66,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly name = 'http';
   readonly #options: HttpOptions;
   readonly #handlers: Handler[] = [];
-  readonly #extras: Extra[] = [];
+  readonly #mounts = new Mounts();
   #server: HttpServer | null = null;
 
   /** @throws INVALID_REQUEST an option is unknown or invalid */
@@ -89,9 +84,8 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     this.#handlers.push({ handle, isWebSocket });
   }
 
-  onGet(name: string, answer: () => Promise<unknown>): void {
-    assertExtraName(name);
-    this.#extras.push({ name, answer });
+  mount(name: string, permission: Permission, handler: MountHandler): void {
+    this.#mounts.mount(name, permission, handler);
   }
 
   apply(host: PluginHost): void {
@@ -103,7 +97,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
       const access = await accessOf(this.#options, () => runtime.runtimeId);
       this.#assertConsole(access);
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
-      for (const { name, answer } of this.#extras) server.onGet(name, answer);
+      for (const { name, permission, handler } of this.#mounts) server.mount(name, permission, handler);
       host.defer(() => server.close());
       await server.listen(access);
     });

@@ -15,6 +15,7 @@ export type {
 } from './embedder.ts';
 export { type HttpListener, http, readAccess } from './http.ts';
 export { HttpServer } from './http-server.ts';
+export type { MountContext, MountHandler, MountPlace } from './mount.ts';
 export type { HttpOptions } from './options.ts';
 export { prefixOf } from './request-target.ts';
 export type { UnreadBytes, Upgrade, UpgradeHandler } from './upgrades.ts';

@@ -16,7 +16,7 @@ export class RouteTable {
   readonly #routes: Route[] = [];
   readonly #methods = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
 
-  /** All routes of the API, in the order of declaration. */
+  /** All routes that the OpenAPI document describes, in the order of declaration. */
   get routes(): readonly Route[] {
     return this.#routes;
   }
@@ -26,10 +26,15 @@ export class RouteTable {
     app.addHook('onRoute', ({ url, method, config }: RouteOptions) => {
       const permission = config?.permission;
       if (permission === undefined) throw new TypeError(`The route ${url} declares no permission`);
-      const { query = [], isPage = false } = config ?? {};
-      for (const name of isPage ? [] : [method].flat())
+      const { query = [], isUndescribed = false } = config ?? {};
+      for (const name of isUndescribed ? [] : [method].flat())
         this.#routes.push({ method: name, path: url, permission, query: query === 'any' ? [] : query });
-      const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[a-z]+/g, '[^/]+')}$`);
+      const pattern = new RegExp(
+        `^${url
+          .replaceAll('.', '\\.')
+          .replace(/:[a-z]+/g, '[^/]+')
+          .replace('*', '.*')}$`,
+      );
       const entry = this.#methods.get(url) ?? { pattern, methods: new Set() };
       for (const name of [method].flat()) entry.methods.add(name);
       this.#methods.set(url, entry);

@@ -44,7 +44,6 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'GET /v1/runtimes/:r/requests': 'observe',
   'GET /v1/runtimes/:r/usage': 'observe',
   'GET /v1/runtimes/:r/watch': 'observe',
-  'GET /v1/runtimes/:r/x/:name': 'observe',
   'GET /v1/runtimes/:r/workers': 'observe',
   'POST /v1/runtimes/:r/workers': 'operate',
   'GET /v1/runtimes/:r/workers/:w': 'observe',

@@ -8,6 +8,7 @@ import { Measurements } from '../src/metrics/measurements.ts';
 import { OneRuntime } from '../src/one-runtime.ts';
 import { resolveOptions } from '../src/options.ts';
 import { type Route, RouteTable } from '../src/route-table.ts';
+import { MountedAnswers } from '../src/streams/mounted-answers.ts';
 import { StreamResponses } from '../src/streams/stream-responses.ts';
 import { ByteTotal } from '../src/traffic/byte-total.ts';
 import { Turns } from '../src/traffic/turns.ts';
@@ -27,6 +28,7 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
     hostCheck: new HostCheck(options),
     access: new TokenAccess([]),
     streams: new StreamResponses(options, connections, new ByteTotal(1), silentLogger),
+    mounted: new MountedAnswers(options, connections, new ByteTotal(1), silentLogger),
     exchanges: new Exchanges(),
     connections,
     turns: new Turns(connections),

@@ -72,10 +72,8 @@ test('P31: each route answers for a Worker outside of the scope byte for byte as
 
 test('P31: a caller with a scope gets no answer about all Workers', async (t) => {
   const { call } = await scene(t, [blue, tokenOf('all')]);
-  for (const path of ['/metrics', 'x/anything']) {
-    isProblem(t, await call(path, { headers: bearer('blue') }), 403, 'FORBIDDEN');
-    t.not((await call(path, { headers: bearer('all') })).status, 403, path);
-  }
+  isProblem(t, await call('/metrics', { headers: bearer('blue') }), 403, 'FORBIDDEN');
+  t.is((await call('/metrics', { headers: bearer('all') })).status, 200);
   const { body } = await call('/v1/runtimes', { headers: bearer('blue') });
   t.is(body.items[0].summary.workers.total, 1);
   t.is((await call('/v1/runtimes', { headers: bearer('all') })).body.items[0].summary.workers.total, 2);

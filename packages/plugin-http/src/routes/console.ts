@@ -125,7 +125,7 @@ const send = (name: string, file: PageFile, request: FastifyRequest, reply: Fast
 export const consoleRoutes =
   (files: ConsoleFiles): Routes =>
   (app) => {
-    const config = { permission: 'public', isAlwaysServed: true, isPage: true } as const;
+    const config = { permission: 'public', isAlwaysServed: true, isUndescribed: true } as const;
     for (const [name, file] of files)
       app.get(name === INDEX ? '/' : `/${name}`, { config }, async (request, reply) =>
         send(name, file, request, reply),

@@ -5,6 +5,7 @@ import type { Caller } from '../access/caller.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
 import type { RoutePermission } from '../access/permission.ts';
 import type { Directory } from '../directory.ts';
+import type { MountedAnswers } from '../streams/mounted-answers.ts';
 import type { StreamResponses } from '../streams/stream-responses.ts';
 import type { Transfer } from '../traffic/byte-total.ts';
 import type { Reads } from '../traffic/reads.ts';
@@ -13,6 +14,7 @@ import type { Reads } from '../traffic/reads.ts';
 export interface RouteContext {
   readonly directory: Directory;
   readonly streams: StreamResponses;
+  readonly mounted: MountedAnswers;
   readonly connections: ConnectionLimit;
   /** Reads pages, a limited number at once. */
   readonly reads: Reads;
@@ -42,8 +44,8 @@ declare module 'fastify' {
     readonly isAlwaysServed?: boolean;
     /** True if its bodies are files, which have a limit of their own. */
     readonly isFile?: boolean;
-    /** True for a file of the console. The OpenAPI document leaves it out. */
-    readonly isPage?: boolean;
+    /** True if the OpenAPI document leaves it out: a file of the console, or a mounted handler. */
+    readonly isUndescribed?: boolean;
     /** Set for a route that streams: a transient error becomes a closing frame, never an error status. */
     readonly closing?: Closing;
   }

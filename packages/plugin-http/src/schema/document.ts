@@ -220,7 +220,6 @@ const schemasOf = (bounds: Bounds, isOfSeveral: boolean): Schemas => ({
   ...runtimeSchemas,
   ...(isOfSeveral && acrossSchemas),
   ...streamSchemas,
-  Extra: { description: 'Any JSON; the plugin defines it.' },
   Contract: { type: 'object', description: 'An OpenAPI document.' },
 });
 

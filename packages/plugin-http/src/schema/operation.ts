@@ -10,7 +10,6 @@ export const TAGS = {
   History: 'Read the log of a Worker, and the views of it.',
   Bundles: 'Config bundles, addressed by the digest of their content.',
   Runtime: 'The runtime, its diagnostics, and the stream of all its Workers.',
-  Plugins: 'Resources of plugins.',
   Server: 'Probes, metrics, and this document.',
 } as const satisfies Readonly<Record<string, string>>;
 

@@ -130,14 +130,6 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
     answers: { 200: { json: 'Bundle' } },
     errors: ['RUNTIME_NOT_FOUND', 'BUNDLE_NOT_FOUND', 'STORE_CORRUPT'],
   },
-  'GET /v1/runtimes/:r/x/:name': {
-    id: 'getExtra',
-    tag: 'Plugins',
-    summary: 'Returns a resource of a plugin',
-    description: 'The names and the responses are documented by each plugin.',
-    answers: { 200: { json: 'Extra' } },
-    errors: ['RUNTIME_NOT_FOUND', 'ROUTE_NOT_FOUND'],
-  },
   'GET /v1/runtimes/:r/bundles': {
     id: 'listBundles',
     tag: 'Bundles',

@@ -1,0 +1,213 @@
+import { type OpenRequest, type RuntimeApi, RuntimeError } from '@worker-runtime/core';
+import { type CallOptions, payloadTooLarge } from '@worker-runtime/core/plugin-kit';
+import { streamRun } from './answer-stream.ts';
+import { type Approval, type ChatRequest, chatRequestOf, type InputPart } from './chat-request.ts';
+import { chatHistory } from './history.ts';
+import { problemOf, refuse } from './problem.ts';
+
+/** The calls of a runtime that a chat needs. A `Runtime`, a remote client and a served runtime have them. */
+export type ChatRuntime = Pick<
+  RuntimeApi,
+  'getRun' | 'getWorker' | 'events' | 'listRequests' | 'observe' | 'putFile' | 'sendInput'
+> & {
+  respond(
+    workerId: string,
+    requestId: string,
+    response: Parameters<RuntimeApi['respond']>[2],
+    call?: CallOptions,
+  ): ReturnType<RuntimeApi['respond']>;
+};
+
+export interface UiStreamOptions {
+  /** Returns the Worker of a chat, for example after a check of the session. Default: the id of the chat is that of the Worker. */
+  readonly workerOf?: (chatId: string, request: Request) => string | Promise<string>;
+  /** The largest body, in bytes; else PAYLOAD_TOO_LARGE. Default 1 MiB. */
+  readonly bodyBytes?: number;
+}
+
+/** The parts of a request that a server knows. */
+export interface Serving {
+  /** The name of the caller, for the events of its commands. */
+  readonly actor?: string | null;
+  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
+  readonly ending?: AbortSignal;
+}
+
+const HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+  'x-vercel-ai-ui-message-stream': 'v1',
+};
+
+/** Reads a body as JSON. @throws PAYLOAD_TOO_LARGE · INVALID_REQUEST */
+const bodyOf = async ({ body }: Request, bodyBytes: number): Promise<unknown> => {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  if (body)
+    for await (const piece of body) {
+      bytes += piece.length;
+      if (bytes > bodyBytes) throw payloadTooLarge('bodyBytes', bodyBytes);
+      pieces.push(piece);
+    }
+  try {
+    return JSON.parse(Buffer.concat(pieces).toString());
+  } catch {
+    return refuse('', 'must be JSON');
+  }
+};
+
+/** Returns the option of a request that an approval or a refusal takes. @throws INVALID_REQUEST no option can be chosen */
+const decisionOf = ({ options }: OpenRequest, { isApproved, reason }: Approval): string => {
+  const named = options.find(({ id }) => id === reason);
+  if (named) return named.id;
+  const kinds = isApproved ? ['allow-once', 'allow-always'] : ['reject-once', 'reject-always'];
+  const found = kinds.flatMap((kind) => options.find((option) => option.kind === kind) ?? [])[0];
+  const ids = options.map(({ id }) => `"${id}"`).join(', ');
+  return (
+    found?.id ??
+    refuse(
+      '/messages',
+      `must have one of ${ids} as the reason of the answer, because the options do not say what they mean`,
+    )
+  );
+};
+
+class Chat {
+  readonly #runtime: ChatRuntime;
+  readonly #options: UiStreamOptions;
+  readonly #call: CallOptions;
+  readonly #ending: AbortSignal | null;
+
+  constructor(runtime: ChatRuntime, options: UiStreamOptions, { actor = null, ending }: Serving) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#call = actor === null ? {} : { actor };
+    this.#ending = ending ?? null;
+  }
+
+  async answer(request: Request): Promise<Response> {
+    const { method } = request;
+    if (method === 'POST') {
+      const asked = chatRequestOf(await bodyOf(request, this.#options.bodyBytes ?? 1_048_576));
+      const workerId = await this.#workerOf(asked.chatId, request);
+      return asked.kind === 'message'
+        ? this.#message(workerId, asked, request)
+        : this.#approvals(workerId, asked, request);
+    }
+    if (method !== 'GET') throw new RuntimeError('METHOD_NOT_ALLOWED');
+    const names = new URL(request.url).pathname.split('/');
+    const isStream = names.at(-1) === 'stream';
+    const workerId = await this.#workerOf(decoded(names.at(isStream ? -2 : -1)), request);
+    return isStream
+      ? this.#resume(workerId, request)
+      : Response.json(await chatHistory(this.#runtime, workerId));
+  }
+
+  async #workerOf(chatId: string, request: Request): Promise<string> {
+    return this.#options.workerOf?.(chatId, request) ?? chatId;
+  }
+
+  async #message(
+    workerId: string,
+    { messageId, parts }: Extract<ChatRequest, { readonly kind: 'message' }>,
+    request: Request,
+  ): Promise<Response> {
+    const stored = await Promise.all(parts.map((part) => this.#stored(workerId, part)));
+    const input = { parts: stored, messageId };
+    // a repeated request has the same message, and gets the same run
+    const { runId, cursor } = await this.#runtime.sendInput(workerId, input, {
+      idempotencyKey: messageId,
+      ...this.#call,
+    });
+    return this.#stream(workerId, runId, cursor, null, request);
+  }
+
+  async #stored(workerId: string, part: InputPart) {
+    if (part.type === 'text') return part;
+    const { mediaType, name, bytes } = part;
+    return this.#runtime.putFile(workerId, bytes, { mediaType, ...(name !== null && { name }) });
+  }
+
+  async #approvals(
+    workerId: string,
+    { runId, progress, approvals }: Extract<ChatRequest, { readonly kind: 'approvals' }>,
+    request: Request,
+  ): Promise<Response> {
+    const { cursor } = await this.#runtime.getRun(workerId, runId);
+    const { items } = await this.#runtime.listRequests(workerId);
+    // what another client has answered is in the stream
+    const answers = approvals.flatMap((approval) => {
+      const open = items.find((one) => one.runId === runId && one.requestId === approval.requestId);
+      return open ? [{ open, approval, decision: decisionOf(open, approval) }] : [];
+    });
+    for (const { open, approval, decision } of answers) {
+      const note = approval.reason !== null && approval.reason !== decision ? { note: approval.reason } : {};
+      await this.#runtime
+        .respond(workerId, open.requestId, { decision, ...note }, this.#call)
+        .catch((error: unknown) => {
+          const { code } = RuntimeError.from(error);
+          if (code !== 'REQUEST_RESOLVED' && code !== 'REQUEST_NOT_FOUND') throw error;
+        });
+    }
+    return this.#stream(workerId, runId, cursor, progress, request);
+  }
+
+  async #resume(workerId: string, request: Request): Promise<Response> {
+    const { run } = await this.#runtime.getWorker(workerId);
+    return run === null
+      ? new Response(null, { status: 204 })
+      : this.#stream(workerId, run.runId, run.cursor, null, request);
+  }
+
+  #stream(
+    workerId: string,
+    runId: string,
+    cursor: string,
+    progress: Parameters<typeof streamRun>[0]['progress'],
+    { signal }: Request,
+  ): Response {
+    const run = { runtime: this.#runtime, workerId, runId, cursor, progress, signal, ending: this.#ending };
+    return new Response(streamRun(run), { headers: HEADERS });
+  }
+}
+
+/** @throws ROUTE_NOT_FOUND */
+const decoded = (name: string | undefined): string => {
+  try {
+    if (name) return decodeURIComponent(name);
+  } catch {
+    // no id has such a form
+  }
+  throw new RuntimeError('ROUTE_NOT_FOUND');
+};
+
+/** Answers one request of `useChat`, for a server that answers errors itself. @throws the errors of the runtime · INVALID_REQUEST */
+export const answerChat = (
+  runtime: ChatRuntime,
+  options: UiStreamOptions,
+  request: Request,
+  serving: Serving,
+): Promise<Response> => new Chat(runtime, options, serving).answer(request);
+
+/**
+ * Creates a handler of the Fetch API for `useChat` of the AI SDK, over an embedded or a remote runtime. It answers `POST` with a
+ * message or with approvals, `GET …/<chat>/stream` to resume (204 if no run is active), and `GET …/<chat>` with the messages. Any
+ * error becomes an answer.
+ * @example
+ * // app/api/chat/[[...path]]/route.ts of Next.js
+ * const handler = uiStream(runtime);
+ * export { handler as GET, handler as POST };
+ */
+export const uiStream = (
+  runtime: ChatRuntime,
+  options: UiStreamOptions = {},
+): ((request: Request) => Promise<Response>) => {
+  return async (request) => {
+    try {
+      return await answerChat(runtime, options, request, {});
+    } catch (error) {
+      return problemOf(error);
+    }
+  };
+};
