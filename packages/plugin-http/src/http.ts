@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { type Logger, type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Access, TokenAccess } from './access/access.ts';
 import { isLoopback } from './access/host-check.ts';
 import { type Issuers, readIssuerFile } from './access/issuers.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
+import { WatchedFile } from './access/watched-file.ts';
 import { HttpServer } from './http-server.ts';
 import { OneRuntime, SELF } from './one-runtime.ts';
 import { type HttpOptions, resolveOptions } from './options.ts';
@@ -29,6 +30,11 @@ export interface HttpListener {
    * @throws INVALID_REQUEST the name is not lower-case letters, digits and "-"
    */
   onGet(name: string, answer: () => Promise<unknown>): void;
+  /**
+   * Reads `tokenFile` and `issuerFile` again, as the plugin does by itself when they change. Streams of a token that is gone
+   * end. A file that is not valid is logged and changes nothing. Resolves when both are read.
+   */
+  reload(): Promise<void>;
 }
 
 interface Handler {
@@ -42,6 +48,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly #handlers: Handler[] = [];
   readonly #extras: Extra[] = [];
   #server: HttpServer | null = null;
+  #files: WatchedFile[] = [];
 
   /** @throws INVALID_REQUEST an option is unknown or invalid */
   constructor(options: HttpOptions) {
@@ -63,13 +70,24 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     this.#extras.push({ name, answer });
   }
 
+  async reload(): Promise<void> {
+    await Promise.all(this.#files.map((file) => file.readAgain()));
+  }
+
   apply(host: PluginHost): void {
     const { runtime, hooks, log } = host;
     const server = new HttpServer(new OneRuntime(runtime), this.#options, log);
     this.#server = server;
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
-      const access = new TokenAccess(await this.#tokens(), await this.#issuers(runtime));
+      const access = new TokenAccess();
+      // before the files are read, so that no change is missed
+      this.#files = this.#watch(access, runtime, log);
+      host.defer(() => {
+        for (const file of this.#files.splice(0)) file.close();
+      });
+      access.replaceTokens(await this.#tokens());
+      access.replaceIssuers(await this.#issuers(runtime));
       this.#assertConsole(access);
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, answer } of this.#extras) server.onGet(name, answer);
@@ -77,6 +95,19 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
       await server.listen(access);
     });
     hooks.drain.tapPromise(({ signal }) => server.drain(signal));
+  }
+
+  #watch(access: TokenAccess, runtime: ServedRuntime, log: Logger): WatchedFile[] {
+    const { tokenFile, issuerFile } = resolveOptions(this.#options);
+    const files: WatchedFile[] = [];
+    const replaceTokens = async (): Promise<object> => access.replaceTokens(await this.#tokens());
+    if (tokenFile !== null) files.push(new WatchedFile(tokenFile, 'tokens', replaceTokens, log));
+    const replaceIssuers = async (): Promise<object> => {
+      access.replaceIssuers(await this.#issuers(runtime));
+      return {};
+    };
+    if (issuerFile !== null) files.push(new WatchedFile(issuerFile, 'issuers', replaceIssuers, log));
+    return files;
   }
 
   /** @throws INVALID_REQUEST there is a console, whose pages have no token, and callers need one or come from elsewhere */
