@@ -104,3 +104,19 @@ test('Caddy accepts its file', (t) => {
   const caddy = tried(t, 'caddy', 'adapt', '--adapter', 'caddyfile', '--config', 'deploy/Caddyfile');
   if (caddy !== null) t.is(caddy.status, 0, caddy.output);
 });
+
+test('promtool accepts the alerts, and each fires for its case only', (t) => {
+  for (const args of [
+    ['check', 'rules', 'deploy/prometheus-rules.yaml'],
+    ['test', 'rules', '.ci/alerts.yaml'],
+  ]) {
+    const promtool = tried(t, 'promtool', ...args);
+    if (promtool !== null) t.is(promtool.status, 0, promtool.output);
+  }
+});
+
+test('each alert has a test', (t) => {
+  const [rules, tests] = [read('deploy/prometheus-rules.yaml'), read('.ci/alerts.yaml')];
+  for (const [, alert = ''] of rules.matchAll(/- alert: (\w+)/g))
+    t.regex(tests, new RegExp(`alertname: ${alert}\\n +exp_alerts`), alert);
+});

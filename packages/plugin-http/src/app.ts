@@ -323,6 +323,7 @@ const recordAnswers = (app: FastifyInstance, { log, measurements }: AppParts): v
       reply.statusCode,
       isStream ? null : reply.elapsedTime,
     );
+    if (request.refusal !== null) measurements.refused(request.refusal);
     if (reply.statusCode < 400) logAnswer(log, request, reply);
   });
 };
@@ -341,5 +342,6 @@ const answerProtocolError = (
   const correlationId = correlationIdOf(undefined);
   logRefusal(log, refusal, { correlationId });
   measurements.answered('other', 'none', STATUS_OF[refusal.code], null);
+  measurements.refused(refusal.code);
   refuseSocket(socket, refusal, correlationId);
 };
