@@ -44,7 +44,10 @@ function missingFor(folder: string, command: string): string[] {
     return absent(hasScript(folder, script), `the script "${script}" in ${folder}`);
   }
   if (program === 'npx') {
-    const missing = absent(isThere(`node_modules/.bin/${first}`), `the program "${first}"`);
+    const missing = absent(
+      isThere(`node_modules/.bin/${first}`) || isThere(`node_modules/${first}/package.json`),
+      `the program "${first}"`,
+    );
     return first === 'ava' ? [...missing, ...missingForAva(folder, words.slice(2))] : missing;
   }
   if (program === 'node' || program.startsWith('.ci/'))

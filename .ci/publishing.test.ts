@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
@@ -36,6 +37,58 @@ test('each package names the repository of the root, its own folder and its page
     t.deepEqual(manifest.publishConfig, { access: 'public', provenance: true }, folder);
     t.is(read(`${folder}/LICENSE`), read('LICENSE'), folder);
   }
+});
+
+test('npm packs each package with its license, page, programs and types, and no test or private folder', (t) => {
+  // the dry run of `npm pack` builds the packages; `prepack` was checked by `.ci/packed`
+  const { stdout } = spawnSync(
+    'npm',
+    ['pack', '--workspace', 'packages', '--dry-run', '--json', '--ignore-scripts'],
+    {
+      encoding: 'utf8',
+      cwd: root,
+    },
+  );
+  const packed = JSON.parse(stdout) as readonly {
+    readonly name: string;
+    readonly files: readonly { readonly path: string }[];
+  }[];
+  t.deepEqual(
+    packed.map(({ name }) => name).toSorted(),
+    packages.map(({ manifest }) => manifest.name).toSorted(),
+  );
+  for (const { name, files } of packed) {
+    const paths = files.map(({ path }) => path);
+    for (const file of ['LICENSE', 'README.md', 'package.json'])
+      t.true(paths.includes(file), `${name}: ${file}`);
+    t.true(
+      paths.some((path) => /^dist\/.*\.d\.ts$/.test(path)),
+      `${name}: types`,
+    );
+    const folders = ['bin', 'dist', 'src', 'assets', 'LICENSE', 'README.md', 'FORMAT.md', 'package.json'];
+    t.deepEqual(
+      [...new Set(paths.map((path) => path.split('/')[0] ?? ''))].filter((one) => !folders.includes(one)),
+      [],
+      name,
+    );
+  }
+});
+
+test('no page runs a package with npx that is not ours or installed here', (t) => {
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    ...['docs', ...packages.map(({ folder }) => folder)].flatMap((folder) =>
+      readdirSync(join(root, folder))
+        .filter((name) => name.endsWith('.md'))
+        .map((name) => `${folder}/${name}`),
+    ),
+  ];
+  const own = new Set(packages.map(({ manifest }) => manifest.name));
+  const tools = new Set(['ava', 'tsc', 'vite', 'changeset', 'openapi-typescript']);
+  for (const page of pages)
+    for (const [, name = ''] of read(page).matchAll(/\bnpx (?:-y |--yes )?((?:@[\w-]+\/)?[\w-]+)/g))
+      t.true(own.has(name) || tools.has(name), `${page}: npx ${name}`);
 });
 
 test('pages link to the repository of the root and to no other one of its name', (t) => {

@@ -85,6 +85,7 @@ interface Parts {
   readonly server: HttpServer;
   readonly sockets: SocketServer;
   readonly linkOf: (person: Person) => { readonly url: string };
+  readonly policyFile: PolicyFile | null;
 }
 
 /** Serves workspaces to people and programs, from `start` to `stop`. */
@@ -135,6 +136,14 @@ export class Backend {
     return this.#parts.linkOf(person).url;
   }
 
+  /**
+   * Reads the policy file again, as the backend does by itself when the file changes. A file that is not valid is logged and
+   * changes nothing.
+   */
+  reload(): void {
+    this.#parts.policyFile?.readAgain();
+  }
+
   /** Ends the runs, then the streams and requests, then everything else. */
   async stop(options: { readonly reason?: string } = {}): Promise<void> {
     const { workspaces, releases, log } = this.#parts;
@@ -178,7 +187,8 @@ const begin = async (
   await chmod(folder, 0o700);
   const credentials = await Credentials.open(join(folder, 'credentials.json'), log);
   releases.defer(() => credentials.close());
-  const policy = policyOf(config, log, () => credentials.withdrawAll(), releases);
+  const policyFile = policyFileOf(config, log, () => credentials.withdrawAll(), releases);
+  const policy = policyFile?.decide ?? policyOf(config);
   const plugins = await Promise.all(config.workspaces.map((one) => pluginsOf(one, host)));
   const auditPath = join(folder, 'audit.jsonl');
   const audit = new AuditLog(auditPath, config.auditBytes);
@@ -238,7 +248,7 @@ const begin = async (
   await Promise.all(workspaces.map((workspace) => workspace.start()));
   void provider?.check();
   await writeLocalFile(join(folder, 'local.json'), server.url, credentials, releases);
-  return { log, releases, workspaces, directory, server, sockets, linkOf };
+  return { log, releases, workspaces, directory, server, sockets, linkOf, policyFile };
 };
 
 const httpOptionsOf = ({ host, port, publicUrl, prices }: ResolvedConfig): HttpOptions => ({
@@ -250,18 +260,22 @@ const httpOptionsOf = ({ host, port, publicUrl, prices }: ResolvedConfig): HttpO
   ...(prices !== null && { prices }),
 });
 
-const policyOf = (
+const policyFileOf = (
   { policy }: ResolvedConfig,
   log: Logger,
   changed: () => void,
   releases: Releases,
-): Policy => {
-  if (policy === null) return (person, workspace) => explain(DEFAULT_RULES, person, workspace).grant;
-  if (typeof policy === 'function') return policy;
+): PolicyFile | null => {
+  if (typeof policy !== 'string') return null;
   const file = new PolicyFile(policy, log, changed);
   releases.defer(() => file.close());
-  return file.decide;
+  return file;
 };
+
+const policyOf = ({ policy }: ResolvedConfig): Policy =>
+  typeof policy === 'function'
+    ? policy
+    : (person, workspace) => explain(DEFAULT_RULES, person, workspace).grant;
 
 /** @throws INVALID_REQUEST plugins are given by name, and this process cannot make them */
 const pluginsOf = async (

@@ -126,27 +126,36 @@ export const explain = (rules: readonly Rule[], { name, groups }: Person, worksp
 /** The rules of a file, which are read again when it changes. A change that is not valid is logged, and changes nothing. */
 export class PolicyFile {
   readonly #path: string;
+  readonly #log: Logger;
+  readonly #changed: () => void;
   #rules: readonly Rule[];
 
   /** @throws INVALID_REQUEST the file cannot be read, or is not valid */
   constructor(path: string, log: Logger, changed: () => void) {
     this.#path = path;
     this.#rules = readPolicy(path);
-    watchFile(path, { interval: RELOAD_MS, persistent: false }, () => {
-      try {
-        this.#rules = readPolicy(path);
-      } catch (error) {
-        return log.error({ err: RuntimeError.from(error) }, 'the policy is unchanged: its file is not valid');
-      }
-      log.info({ rules: this.#rules.length }, 'the policy has changed');
-      changed();
-    });
+    this.#log = log;
+    this.#changed = changed;
+    watchFile(path, { interval: RELOAD_MS, persistent: false }, this.readAgain);
   }
+
+  /** Reads the file again, as it is done when the file changes. */
+  readonly readAgain = (): void => {
+    const [file, log] = [this.#path, this.#log];
+    try {
+      this.#rules = readPolicy(file);
+    } catch (error) {
+      log.error({ file, err: RuntimeError.from(error) }, 'the policy is unchanged: its file is not valid');
+      return;
+    }
+    log.info({ file, rules: this.#rules.length }, 'the policy was read again');
+    this.#changed();
+  };
 
   readonly decide = (person: Person, workspace: string): Grant | null =>
     explain(this.#rules, person, workspace).grant;
 
   close(): void {
-    unwatchFile(this.#path);
+    unwatchFile(this.#path, this.readAgain);
   }
 }

@@ -1,4 +1,4 @@
-/** A real nginx in front of a backend, with the configuration of docs/backend.md. */
+/** A real nginx in front of a backend, with the configuration of deploy/nginx.conf. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -22,17 +22,16 @@ export const freePort = async (): Promise<number> => {
   return port;
 };
 
-/** Returns the configuration of the page, for these ports and this certificate. */
+/** Returns the configuration, for these ports and this certificate. */
 const siteOf = (port: number, backendUrl: string, certificate: string, key: string): string => {
-  const page = readFileSync(new URL('../../../docs/backend.md', import.meta.url), 'utf8');
-  let site = /```nginx\n(.*?)```/s.exec(page)?.[1] ?? '';
+  let site = readFileSync(new URL('../../../deploy/nginx.conf', import.meta.url), 'utf8');
   for (const [written, used] of [
     ['listen 443 ssl', `listen 127.0.0.1:${port} ssl`],
     ['/etc/ssl/agents.example.pem', certificate],
     ['/etc/ssl/agents.example.key', key],
     ['http://127.0.0.1:8787', backendUrl],
   ] as const) {
-    if (!site.includes(written)) throw new Error(`docs/backend.md has no "${written}"`);
+    if (!site.includes(written)) throw new Error(`deploy/nginx.conf has no "${written}"`);
     site = site.replace(written, used);
   }
   return site;

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isatty } from 'node:tty';
 
 /**
  * The time within which a repeated signal counts as the same request. Signals often come twice: the terminal sends one
@@ -6,11 +7,17 @@ import { constants } from 'node:os';
  */
 const REPEAT_MS = 250;
 
-/** The signals that ask for an end. A terminal that closes and an SSH connection that breaks send SIGHUP. */
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+/**
+ * True if a person at a terminal started the process. A terminal that closes and an SSH connection that breaks send SIGHUP,
+ * which must end the process. A supervisor gives its services no terminal, and sends SIGHUP to make them read files again.
+ */
+const isAtTerminal = (): boolean => [0, 1, 2].some(isatty);
 
-/** Resolves with the first such signal. A later one ends the process at once, even during the drain. */
-export const stopSignal = (): Promise<NodeJS.Signals> =>
+/**
+ * Resolves with the first signal that asks for an end. A later one ends the process at once, even during the drain.
+ * `reload` is called for each SIGHUP to a process without a terminal.
+ */
+export const stopSignal = (reload: () => void): Promise<NodeJS.Signals> =>
   new Promise((resolve) => {
     let firstAt: number | null = null;
     const onSignal = (signal: NodeJS.Signals): void => {
@@ -22,5 +29,7 @@ export const stopSignal = (): Promise<NodeJS.Signals> =>
         process.exit(128 + constants.signals[signal]);
       }
     };
-    for (const signal of SIGNALS) process.on(signal, onSignal);
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+    process.on('SIGHUP', isAtTerminal() ? onSignal : reload);
   });

@@ -109,6 +109,18 @@ test('--json prints the answers of the runtime for every command of a Worker’s
   t.is((await json<RuntimeSummary>('status')).runtimeId, runtime.runtimeId);
 });
 
+test('a list says for how long a run has been active, and so does show', async (t) => {
+  const { runtime, say } = await makeRuntime(t);
+  await runtime.createWorker({
+    engine: 'echo',
+    workerId: 'slow',
+    config: { hang: true },
+    initialInput: { text: 'hello' },
+  });
+  t.regex((await say('workers', 'list')).stdout, /^slow +- +echo +running +\d+ s +\d{4}-/m);
+  t.regex((await say('workers', 'show', 'slow')).stdout, /^run +run_\w+, active for \d+ s$/m);
+});
+
 test('without --json every command of a Worker’s life prints text for people', async (t) => {
   const { say } = await makeRuntime(t);
   const created = await say('workers', 'create', 'ada', '--engine', 'echo', '--display-name', 'Ada\u001b[2J');
@@ -116,14 +128,16 @@ test('without --json every command of a Worker’s life prints text for people',
   const answer = await say('send', 'ada', 'hello there', '--wait');
   t.deepEqual([answer.stdout, answer.code], ['hello there\n', 0]);
   t.is((await say('transcript', 'ada')).stdout, 'user: hello there\nassistant: hello there\n');
+  // a limit alone is for the newest
+  t.is((await say('transcript', 'ada', '--limit', '1')).stdout, 'assistant: hello there\n');
   const list = await say('workers', 'list');
   t.regex(
     list.stdout,
-    /^WORKER {2}NAME +ENGINE {2}STATUS {2}UPDATED\nada +Ada\u{fffd}\[2J +echo +idle +\d{4}-/u,
+    /^WORKER {2}NAME +ENGINE {2}STATUS {2}RUN FOR {2}UPDATED\nada +Ada\u{fffd}\[2J +echo +idle +- +\d{4}-/u,
   );
   t.regex(
     (await say('workers', 'list', '--usage')).stdout,
-    /STATUS {2}RUNS +TOKENS +UPDATED\nada .* idle +1 completed {2}2 in, 2 out {2}\d{4}-/,
+    /STATUS {2}RUN FOR {2}RUNS +TOKENS +UPDATED\nada .* idle +- +1 completed {2}2 in, 2 out {2}\d{4}-/,
   );
   const shown = await say('workers', 'show', 'ada');
   t.regex(shown.stdout, /^runs +1 completed\ntokens +2 in, 2 out$/m);

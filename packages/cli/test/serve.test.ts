@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type {
   InputReceipt,
@@ -116,20 +116,37 @@ test('P51: a server whose store is moved away closes its streams with a reason, 
   t.is((await request<WorkerDetail>(next.url, 'GET', '/workers/ada')).body.status, 'idle');
 });
 
-test('P4: SIGHUP ends the runs in progress and drains as SIGTERM does, also if the terminal is gone', async (t) => {
+test('P4: a terminal that closes ends the runs in progress and drains as SIGTERM does', async (t) => {
+  if (spawnSync('script', ['--version']).status !== 0) {
+    t.log('skipped: there is no script(1), which gives a program a terminal');
+    t.pass();
+    return;
+  }
   const place = await makePlace(t);
-  const args = [...durable, '--limits.shutdownDeadlineMs', '1000'];
-  const { program, url } = await serve(t, place, args);
+  const args = [...durable, '--fs-store.dir', 'kept', '--limits.shutdownDeadlineMs', '1000'];
+  const command = [process.execPath, main, ...args, 'serve', '--port', '0'].join(' ');
+  const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
+    cwd: place,
+    env: { ...process.env, HOME: place, XDG_DATA_HOME: join(place, 'data') },
+    // the server inherits the last pipe, which ends with it
+    stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+  });
+  t.teardown(() => terminal.kill('SIGKILL'));
+  const [, output, , ends] = terminal.stdio;
+  if (!(output instanceof Readable) || !(ends instanceof Readable)) throw new TypeError('both are pipes');
+  let url = '';
+  for await (const text of output.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    url = /^worker-runtime listening on (http:\S+)/m.exec(text)?.[1] ?? '';
+    if (url !== '') break;
+  }
   await request(url, 'POST', '/workers', {
     engine: 'echo',
     workerId: 'ada',
     config: { hang: true },
     initialInput: { text: 'hello' },
   });
-  program.closeOutput();
-  program.kill('SIGHUP');
-  const { code, signal } = await program.ended;
-  t.deepEqual([code, signal], [0, null]);
+  terminal.kill('SIGKILL');
+  await once(ends.resume(), 'end');
   const second = await serve(t, place, args);
   const { body } = await request<Page<WorkerEvent>>(second.url, 'GET', '/workers/ada/events');
   // the next start would have ended the run without its last message

@@ -52,21 +52,28 @@ const idOf = (value: unknown, pointer: string): string =>
     ? value
     : refuse(pointer, 'must have 1 to 200 printable ASCII characters');
 
-const DATA_URL = /^data:([^;,]*)(?:;[^;,]*)*;base64,([A-Za-z0-9+/]*={0,2})$/;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/** Returns the Base64 text of a data URL; null for any other URL. */
+const base64In = (url: string): string | null => {
+  const comma = url.indexOf(',');
+  const head = url.slice(0, Math.max(0, comma));
+  const text = url.slice(comma + 1);
+  return head.startsWith('data:') && head.endsWith(';base64') && BASE64.test(text) ? text : null;
+};
 
 const inputPartOf = (part: unknown, pointer: string): InputPart => {
   if (!isFields(part)) return refuse(pointer, 'must be an object');
   const { type, mediaType, filename } = part;
   if (type === 'text') return { type, text: textOf(part.text, `${pointer}/text`) };
   if (type !== 'file') return refuse(`${pointer}/type`, 'must be "text" or "file"');
-  const [, , base64] =
-    DATA_URL.exec(textOf(part.url, `${pointer}/url`)) ??
-    refuse(`${pointer}/url`, 'must be a data URL in Base64');
+  const base64 =
+    base64In(textOf(part.url, `${pointer}/url`)) ?? refuse(`${pointer}/url`, 'must be a data URL in Base64');
   return {
     type,
     mediaType: textOf(mediaType, `${pointer}/mediaType`),
     name: filename === undefined ? null : textOf(filename, `${pointer}/filename`),
-    bytes: Buffer.from(base64 ?? '', 'base64'),
+    bytes: Buffer.from(base64, 'base64'),
   };
 };
 

@@ -5,6 +5,7 @@ import type {
   LinePosition,
   LogHead,
   LogSlice,
+  Metric,
   NewLog,
   OpenedStore,
   ReadLimits,
@@ -126,6 +127,10 @@ export class FsStore implements RuntimeStore {
 
   async bundles(): Promise<readonly string[]> {
     return this.#directory.bundles();
+  }
+
+  metrics(): readonly Metric[] {
+    return this.#open?.directory.metrics() ?? [];
   }
 
   async close(): Promise<void> {

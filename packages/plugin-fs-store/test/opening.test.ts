@@ -186,3 +186,25 @@ test('P25: the catalog returns a snapshot unchanged, with its position', (t) => 
   const read = readCatalog(catalogOf([sealLine(before)])).logs.get('log_a')?.snapshot;
   t.like(read, { head: { seq: 3, bytes: 30 }, text: '{"é":1}' });
 });
+
+test('the metrics have the bytes of all logs, and the writes and syncs of this process', async (t) => {
+  const dir = await makeDirectory();
+  const writer = new Writer({ dir });
+  t.deepEqual(writer.store.metrics?.(), []);
+  await writer.open();
+  await writer.create('log_a');
+  const valuesOf = ({ store }: Writer) =>
+    Object.fromEntries((store.metrics?.() ?? []).map(({ name, values }) => [name, values[0]?.value ?? -1]));
+  const first = valuesOf(writer);
+  const { bytes } = await writer.store.head('log_a');
+  t.like(first, { store_logs: 1, store_bytes: bytes, store_unfiled_bytes: bytes });
+  t.true(bytes > 0 && (first.store_group_bytes_total ?? 0) > bytes);
+  t.true((first.store_groups_total ?? 0) >= 1 && (first.store_syncs_total ?? 0) >= 1);
+  t.true((first.store_group_seconds_total ?? 0) >= (first.store_sync_seconds_total ?? 0));
+  t.true((first.store_sync_seconds_total ?? 0) > 0);
+  await writer.store.close();
+  const next = await new Writer({ dir }, writer.texts).open();
+  t.like(valuesOf(next), { store_bytes: bytes, store_unfiled_bytes: 0, store_groups_total: 0 });
+  await next.store.close();
+  await removeDirectory(dir);
+});

@@ -330,6 +330,7 @@ const recordAnswers = (app: FastifyInstance, { log, measurements }: AppParts): v
       reply.statusCode,
       isStream ? null : reply.elapsedTime,
     );
+    if (request.refusal !== null) measurements.refused(request.refusal);
     // the error of a mounted handler has no log line yet
     if (reply.statusCode < 400 || request.refusal === null) logAnswer(log, request, reply);
   });
@@ -349,5 +350,6 @@ const answerProtocolError = (
   const correlationId = correlationIdOf(undefined);
   logRefusal(log, refusal, { correlationId });
   measurements.answered('other', 'none', STATUS_OF[refusal.code], null);
+  measurements.refused(refusal.code);
   refuseSocket(socket, refusal, correlationId);
 };

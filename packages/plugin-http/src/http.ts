@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { type Logger, type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { Permission } from '@worker-runtime/core/scope';
 import { type Access, type AudienceOf, TokenAccess } from './access/access.ts';
 import { isLoopback } from './access/host-check.ts';
-import { readIssuerFile } from './access/issuers.ts';
+import { type Issuers, readIssuerFile } from './access/issuers.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
+import { WatchedFile } from './access/watched-file.ts';
 import { HttpServer } from './http-server.ts';
 import { type MountHandler, type MountPlace, Mounts } from './mount.ts';
 import { OneRuntime, SELF } from './one-runtime.ts';
@@ -23,6 +24,11 @@ export interface HttpListener extends MountPlace {
    * `isWebSocket` recognizes is refused with VERSION_UNSUPPORTED. Call it before the runtime starts.
    */
   onUpgrade(handler: UpgradeHandler, isWebSocket?: (request: IncomingMessage) => boolean): void;
+  /**
+   * Reads `tokenFile` and `issuerFile` again, as the plugin does by itself when they change. Streams of a token that is gone
+   * end. A file that is not valid is logged and changes nothing. Resolves when both are read.
+   */
+  reload(): Promise<void>;
 }
 
 interface Handler {
@@ -39,11 +45,23 @@ const tokensOf = async (options: HttpOptions): Promise<readonly Token[]> => {
 };
 
 /** @throws INVALID_REQUEST the file of issuers is not valid */
-const accessOf = async (options: HttpOptions, audienceOf: AudienceOf): Promise<Access> => {
+const issuersOf = async (options: HttpOptions): Promise<Issuers | null> => {
   const { issuerFile } = resolveOptions(options);
-  const tokens = await tokensOf(options);
-  if (issuerFile === null) return new TokenAccess(tokens);
-  return new TokenAccess(tokens, { issuers: await readIssuerFile(issuerFile), audienceOf });
+  return issuerFile === null ? null : readIssuerFile(issuerFile);
+};
+
+/** Reads the files of tokens and issuers again when they change. */
+const watch = (access: TokenAccess, options: HttpOptions, log: Logger): WatchedFile[] => {
+  const { tokenFile, issuerFile } = resolveOptions(options);
+  const files: WatchedFile[] = [];
+  const replaceTokens = async (): Promise<object> => access.replaceTokens(await tokensOf(options));
+  if (tokenFile !== null) files.push(new WatchedFile(tokenFile, 'tokens', replaceTokens, log));
+  const replaceIssuers = async (): Promise<object> => {
+    access.replaceIssuers(await issuersOf(options));
+    return {};
+  };
+  if (issuerFile !== null) files.push(new WatchedFile(issuerFile, 'issuers', replaceIssuers, log));
+  return files;
 };
 
 /**
@@ -51,16 +69,20 @@ const accessOf = async (options: HttpOptions, audienceOf: AudienceOf): Promise<A
  * the runtime that a path names, or null. A signed token is valid for requests about its runtime alone.
  * @throws INVALID_REQUEST a file cannot be read, or is not valid
  */
-export const readAccess = (
+export const readAccess = async (
   options: HttpOptions,
   runtimeIdOf: (name: string) => string | null,
-): Promise<Access> =>
-  accessOf(options, ({ url = '' }) => {
+): Promise<Access> => {
+  const audienceOf: AudienceOf = ({ url = '' }) => {
     const [, name] = /^\/v1\/runtimes\/([A-Za-z0-9._-]{1,64})(?=[/?]|$)/.exec(url) ?? [];
     const runtimeId = name === undefined ? null : runtimeIdOf(name);
     if (runtimeId !== null) return runtimeId;
     throw new RuntimeError('UNAUTHENTICATED', 'A signed token is for one runtime, which the path must name');
-  });
+  };
+  const access = new TokenAccess(await tokensOf(options), audienceOf);
+  access.replaceIssuers(await issuersOf(options));
+  return access;
+};
 
 class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly name = 'http';
@@ -68,6 +90,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly #handlers: Handler[] = [];
   readonly #mounts = new Mounts();
   #server: HttpServer | null = null;
+  #files: WatchedFile[] = [];
 
   /** @throws INVALID_REQUEST an option is unknown or invalid */
   constructor(options: HttpOptions) {
@@ -88,13 +111,24 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     this.#mounts.mount(name, permission, handler);
   }
 
+  async reload(): Promise<void> {
+    await Promise.all(this.#files.map((file) => file.readAgain()));
+  }
+
   apply(host: PluginHost): void {
     const { runtime, hooks, log } = host;
     const server = new HttpServer(new OneRuntime(runtime), this.#options, log);
     this.#server = server;
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
-      const access = await accessOf(this.#options, () => runtime.runtimeId);
+      const access = new TokenAccess([], () => runtime.runtimeId);
+      // before the files are read, so that no change is missed
+      this.#files = watch(access, this.#options, log);
+      host.defer(() => {
+        for (const file of this.#files.splice(0)) file.close();
+      });
+      access.replaceTokens(await tokensOf(this.#options));
+      access.replaceIssuers(await issuersOf(this.#options));
       this.#assertConsole(access);
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, permission, handler } of this.#mounts) server.mount(name, permission, handler);

@@ -7,13 +7,13 @@ export interface HttpOptions {
   readonly port?: number;
   /** The name or address to listen on. One beyond loopback needs tokens. Default 127.0.0.1. */
   readonly host?: string;
-  /** A JSON file with a list of tokens. Only its owner may have access to it. It is read once, at the start. */
+  /** A JSON file with a list of tokens. Only its owner may have access to it. It is read again when it changes. */
   readonly tokenFile?: string;
   /** Tokens in addition to those of the file, as a list or as JSON text. Without tokens every caller is an admin. */
   readonly tokens?: readonly Token[] | string;
   /**
    * A JSON file with the issuers whose signed tokens are valid, such as backends. It has their public keys. Only its owner may
-   * be able to change it. It is read once, at the start.
+   * be able to change it. It is read again when it changes.
    */
   readonly issuerFile?: string;
   /** Further valid names in a Host header, besides loopback and `host`: those of a proxy in front. */

@@ -63,7 +63,7 @@ const scene = async (t: ExecutionContext, issuers: readonly unknown[], options: 
       .sign(key.sign, { crit: { [name]: true } });
   const ask = (bearer: string, path = 'workers', method = 'GET') =>
     served.call(path, { method, headers: { authorization: `Bearer ${bearer}` } });
-  return { served, claims, now, token, critical, ask };
+  return { served, issuerFile, claims, now, token, critical, ask };
 };
 
 test('a signed token is valid for its runtime, with its scope, until its end', async (t) => {
@@ -225,4 +225,36 @@ test('an issuer file that is invalid, or that others can change, fails the start
   await writeFile(file, JSON.stringify([issuer]));
   await chmod(file, 0o666);
   await refused(/can be changed by users other.*chmod 644/);
+});
+
+test('P72: issuers are read again: a new key is added, and what an issuer without its old key has opened ends', async (t) => {
+  const [old, next] = [await keyOf('k1'), await keyOf('k2')];
+  const issuer = (...keys: readonly Key[]) => [
+    { issuer: 'backend', keys: keys.map(({ publicJwk }) => publicJwk), permission: 'admin' },
+  ];
+  const { served, issuerFile, token, ask } = await scene(t, issuer(old));
+  await served.runtime.createWorker({ engine: 'puppet', workerId: 'ada' });
+  const replace = async (content: unknown): Promise<void> => {
+    await writeFile(issuerFile, JSON.stringify(content));
+    await served.web.reload();
+  };
+  const [oldToken, nextToken] = [await token(old), await token(next)];
+  const stream = await fetch(served.url('workers/ada/events'), {
+    headers: { authorization: `Bearer ${oldToken}`, accept: 'text/event-stream' },
+  });
+  t.is((await ask(nextToken)).status, 401);
+  await replace(issuer(old, next));
+  t.deepEqual([(await ask(oldToken)).status, (await ask(nextToken)).status], [200, 200]);
+  await replace([{ issuer: 'backend', keys: [], permission: 'admin' }]);
+  t.true(
+    served.log.some(
+      ({ message, fields }) => /issuers are unchanged/.test(message) && fields.file === issuerFile,
+    ),
+  );
+  t.deepEqual([(await ask(oldToken)).status, (await ask(nextToken)).status], [200, 200]);
+  await replace(issuer(next));
+  const frames = await stream.text();
+  t.is(frames.match(/event: closing/g)?.length, 1);
+  t.regex(frames, /AUTHORITY_EXPIRED/);
+  t.deepEqual([(await ask(oldToken)).status, (await ask(nextToken)).status], [401, 200]);
 });

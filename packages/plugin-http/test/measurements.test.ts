@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { engine, memoryStore, type RuntimePlugin } from '@worker-runtime/core';
 import test from 'ava';
 import { traceIdOf } from '../src/logging/trace-context.ts';
@@ -53,6 +55,76 @@ test('requests, commits, diagnostics and the process are measured', async (t) =>
   t.true((samples.get('process_resident_memory_bytes') ?? 0) > 1_000_000);
   t.true([...samples.keys()].some((name) => name.startsWith('nodejs_eventloop_lag')));
   stream.close();
+});
+
+const deployed = (name: string): string =>
+  readFileSync(new URL(`../../../deploy/${name}`, import.meta.url), 'utf8');
+
+test('P73: runs, tokens, tool calls, requests and queues are measured as committed, and the files of deploy use no other names', async (t) => {
+  const served = await serveAda(t);
+  const { call, puppet } = served;
+  const send = (text: string) =>
+    call('workers/ada/inputs', { method: 'POST', body: { text }, headers: { prefer: 'wait=20' } });
+  await send('say hi');
+  await send('fail');
+  await call('workers/nobody');
+  const begun = call('workers/ada/inputs', { method: 'POST', body: { text: 'work' } });
+  await puppet.say({ type: 'tool-call', call: 'c1', name: 'search', input: {} });
+  await begun;
+  await puppet.say({ type: 'usage', model: 'm', inputTokens: 7, outputTokens: 3, cacheReadTokens: 2 });
+  await call('workers/ada/inputs', { method: 'POST', body: { text: 'say later', whenBusy: 'queue' } });
+  const working = await scrape(served);
+  const is = (samples: ReadonlyMap<string, number>, name: string, value: number) =>
+    t.is(samples.get(`worker_runtime_${name}`), value, name);
+  const of = 'runtime="self"';
+  is(working, `runs_total{${of},engine="puppet",outcome="completed"}`, 1);
+  is(working, `runs_total{${of},engine="puppet",outcome="failed"}`, 1);
+  is(working, `runs_total{${of},engine="puppet",outcome="interrupted"}`, 0);
+  is(working, `run_duration_seconds_count{${of},outcome="completed"}`, 1);
+  is(working, `run_first_output_seconds_count{${of}}`, 2);
+  is(working, `tokens_total{${of},model="m",kind="input"}`, 7);
+  is(working, `tokens_total{${of},model="m",kind="cache_read"}`, 2);
+  is(working, `tool_calls_open{${of}}`, 1);
+  is(working, `inputs_queued{${of}}`, 1);
+  is(working, 'http_refusals_total{code="WORKER_NOT_FOUND"}', 1);
+  t.true((working.get(`worker_runtime_run_age_seconds{${of}}`) ?? 0) > 0);
+  await puppet.say({ type: 'tool-result', call: 'c1', output: 'found' });
+  await puppet.finish();
+  await call('workers', {
+    method: 'POST',
+    body: { engine: 'puppet', workerId: 'bob', initialInput: { text: 'ask me' } },
+  });
+  let asking = await scrape(served);
+  while (asking.get(`worker_runtime_requests_open{${of},kind="permission"}`) !== 1)
+    asking = await scrape(served);
+  is(asking, `tool_calls_total{${of},outcome="succeeded"}`, 1);
+  is(asking, `tool_calls_open{${of}}`, 0);
+  t.true((asking.get(`worker_runtime_request_age_seconds{${of}}`) ?? -1) >= 0);
+
+  const { text } = await call('/metrics');
+  t.notRegex(text, /"(ada|bob)"/);
+  // these are of the file store, and of Prometheus itself
+  const ofFileStore = [
+    'store_groups_total',
+    'store_group_seconds_total',
+    'store_syncs_total',
+    'store_sync_seconds_total',
+  ];
+  const known = [text, ...ofFileStore, 'store_bytes', 'store_unfiled_bytes'].join('\n');
+  const used = deployed('prometheus-rules.yaml') + deployed('grafana-dashboard.json');
+  for (const [name] of used.matchAll(/\bworker_runtime_\w+/g))
+    t.true(known.includes(name.replace(/^worker_runtime_(?=store_)/, '')), name);
+  const { error, stderr, stdout } = await new Promise<{ error: unknown; stderr: string; stdout: string }>(
+    (resolve) => {
+      const child = execFile('promtool', ['check', 'metrics'], (failure, out, err) =>
+        resolve({ error: failure, stdout: out, stderr: err }),
+      );
+      child.stdin?.on('error', () => {}).end(text.endsWith('\n') ? text : `${text}\n`);
+    },
+  );
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+    t.log('skipped: promtool is not installed');
+  else t.notRegex(stdout + stderr, /worker_runtime|parse error|error while/);
 });
 
 test('P23: no client can create a series', async (t) => {

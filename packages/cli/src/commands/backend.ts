@@ -65,7 +65,11 @@ const run = async (flags: BackendFlags, { log, flush }: OperatorLog): Promise<Ru
   process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
   warnAsFirstProcess(log);
-  const signal = stopSignal();
+  let serving: Backend | null = null;
+  const signal = stopSignal(() => {
+    log.info({}, 'SIGHUP: reading the policy again');
+    serving?.reload();
+  });
   const starting = Backend.start(config, {
     log,
     folder,
@@ -80,6 +84,7 @@ const run = async (flags: BackendFlags, { log, flush }: OperatorLog): Promise<Ru
     await (await starting).stop({ reason: 'a signal' });
     return null;
   }
+  serving = backend;
   // a plugin may have started processes, which make the stream block again
   setNonBlocking(process.stdout);
   const ids = Object.keys(config.workspaces ?? { default: {} });

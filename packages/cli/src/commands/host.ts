@@ -83,7 +83,9 @@ const run = async (plan: HostPlan, log: Logger): Promise<void> => {
   const sockets = new SocketServer(ws, log);
   sockets.listenOn(server);
   sockets.watch();
-  const signal = stopSignal();
+  const signal = stopSignal(() =>
+    log.info({}, 'SIGHUP: a host reads its files of tokens and issuers when it starts'),
+  );
   try {
     await server.listen(await readAccess(httpOptions, (runtime) => directory.runtimeIdOf(runtime)));
     await host.start();

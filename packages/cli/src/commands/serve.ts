@@ -98,6 +98,13 @@ const build = async (
   return { runtime, plugins };
 };
 
+/** Makes the plugins that read files read them again. */
+const reload = (plugins: readonly RuntimePlugin[], log: Logger): void => {
+  log.info({}, 'SIGHUP: reading tokens and issuers again');
+  for (const plugin of plugins)
+    if ('reload' in plugin && typeof plugin.reload === 'function') plugin.reload();
+};
+
 /** Runs the runtime until a signal arrives or the store is lost, then drains it. Returns the error of a lost store. */
 const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<RuntimeError | null> => {
   const { runtime, plugins } = await build(plan, log);
@@ -106,7 +113,7 @@ const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<RuntimeErro
   // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
   warnAsFirstProcess(log);
-  const signal = stopSignal();
+  const signal = stopSignal(() => reload(plugins, log));
   const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
   if (outcome === 'ready') {
     const line = await readyLine(runtime, plugins, plan.options);

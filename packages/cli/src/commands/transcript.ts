@@ -13,7 +13,9 @@ export const transcript = (
   output: Output,
 ): Promise<void> =>
   runClientCommand(flags, output, async (command) => {
-    const { limit, after, before } = flags;
+    const { limit, after } = flags;
+    // a limit without a position is for the newest items
+    const before = flags.before ?? (limit !== undefined && after === undefined ? 'end' : undefined);
     const page = await command.client.transcript(flags.worker, defined({ limit, after, before }));
     command.answer(page, () => page.items.map((item) => `${speakerOf(item)}: ${textOf(item)}`).join('\n'));
     if (page.next !== null && !command.isJson)

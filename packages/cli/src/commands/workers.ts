@@ -17,6 +17,14 @@ import { fieldList, table } from '../table.ts';
 const statusOf = ({ status, health, queued }: WorkerSummary): string =>
   [status, queued > 0 && `${queued} queued`, health !== 'ok' && health].filter(Boolean).join(', ');
 
+/** Returns the time since a moment in its two largest units. The clocks of both sides may differ a little. */
+const timeSince = (time: string): string => {
+  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(time)) / 1_000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} m`;
+};
+
 const runsOf = ({ runs }: Overview): string =>
   Object.entries(runs)
     .filter(([, count]) => count > 0)
@@ -44,7 +52,7 @@ const describe = (
       worker.execution.lastError &&
         `${worker.execution.lastError.code}: ${worker.execution.lastError.message}`,
     ],
-    ['run', worker.run?.runId ?? null],
+    ['run', worker.run && `${worker.run.runId}, active for ${timeSince(worker.run.startedAt)}`],
     ...requests.map(
       ({ prompt, options }) => ['asks', printableLine(`${prompt} (${choicesOf(options)})`)] as const,
     ),
@@ -85,12 +93,13 @@ export const list = (
     );
     command.answer(page, () =>
       table(
-        ['WORKER', 'NAME', 'ENGINE', 'STATUS', ...(usage ? ['RUNS', 'TOKENS'] : []), 'UPDATED'],
+        ['WORKER', 'NAME', 'ENGINE', 'STATUS', 'RUN FOR', ...(usage ? ['RUNS', 'TOKENS'] : []), 'UPDATED'],
         page.items.map((worker) => [
           worker.workerId,
           printableLine(worker.displayName ?? '-'),
           worker.engine,
           statusOf(worker),
+          worker.run === null ? '-' : timeSince(worker.run.startedAt),
           ...(worker.overview ? [runsOf(worker.overview), tokensOf(worker.overview)] : []),
           worker.updatedAt,
         ]),

@@ -141,7 +141,7 @@ export const conversationCommands = <T extends { json: boolean }>(
         alternatives.set(...optionNames(transcriptOptions));
         return aWorker(transcript)
           .options(transcriptOptions)
-          .example('$0 transcript ada --before end --limit 20', '');
+          .example('$0 transcript ada --limit 20', 'the newest ones');
       },
       async (given) => (await import('../commands/transcript.ts')).transcript(given, output),
     )

@@ -5,6 +5,7 @@ import type {
   LinePosition,
   LogHead,
   LogSlice,
+  Metric,
   NewLog,
   ReadLimits,
   StoredBundle,
@@ -33,6 +34,7 @@ import { readSlice } from '../read/slice-reader.ts';
 import { readUnfiled } from '../read/unfiled-reader.ts';
 import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
+import { storeMetricsOf } from './store-metrics.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const LOG_ID = /^[\x21-\x7e]{1,100}$/;
@@ -96,6 +98,10 @@ export class StoreDirectory {
       entry.snapshot = null;
     }
     checkpoints.start();
+  }
+
+  metrics(): readonly Metric[] {
+    return storeMetricsOf(this.#parts.entries.values(), this.#parts.log);
   }
 
   async create(log: string, begin: NewLog, batch: Batch): Promise<void> {

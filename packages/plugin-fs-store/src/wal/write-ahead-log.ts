@@ -31,6 +31,13 @@ export interface WalSettings {
   readonly report: (finding: StoreFinding) => void;
 }
 
+export interface WalCounts {
+  readonly groups: number;
+  readonly groupMs: number;
+  readonly syncs: number;
+  readonly syncMs: number;
+}
+
 /** Limits how far the write-ahead log may run ahead of what is built from it. */
 export interface WalGate {
   /** Returns null, or a promise to await before the next group is written. If it rejects, the group is refused. */
@@ -69,6 +76,10 @@ export class WriteAheadLog {
   #written: WalPosition;
   #synced: WalPosition;
   #writtenBytes = 0;
+  #groups = 0;
+  #groupMs = 0;
+  #syncs = 0;
+  #syncMs = 0;
   #lastSegment: number;
   #file: number | null = null;
   /** The path and the identity of the open segment when it got its name. Both show if the name still leads to it. */
@@ -115,6 +126,11 @@ export class WriteAheadLog {
   /** The bytes that this process has written to the log. */
   get writtenBytes(): number {
     return this.#writtenBytes;
+  }
+
+  /** The groups that were written and the syncs, with the time that they took in all. */
+  get counts(): WalCounts {
+    return { groups: this.#groups, groupMs: this.#groupMs, syncs: this.#syncs, syncMs: this.#syncMs };
   }
 
   /** Frames before this LSN are synced. */
@@ -320,6 +336,7 @@ export class WriteAheadLog {
   /** Writes one group. Returns the error if it fails; its code says whether the group is not done or in doubt. */
   async #write(group: Group): Promise<RuntimeError | null> {
     const { disk, syncIntervalMs, reserve } = this.#settings;
+    const since = performance.now();
     let file: number;
     try {
       file = await this.#fileFor(group);
@@ -337,7 +354,7 @@ export class WriteAheadLog {
     }
     if (syncIntervalMs === null) {
       try {
-        await disk.sync(file);
+        await this.#sync(file);
       } catch (error) {
         return this.#markBroken('A sync of the write-ahead log failed', error);
       }
@@ -349,6 +366,8 @@ export class WriteAheadLog {
     const { segment, offset, lsn } = this.#written;
     this.#written = { segment, offset: offset + bytes.length, lsn: lsn + group.frames };
     this.#writtenBytes += bytes.length;
+    this.#groups += 1;
+    this.#groupMs += performance.now() - since;
     if (syncIntervalMs === null) this.#synced = this.#written;
     else await this.#syncLater(group, syncIntervalMs);
     return null;
@@ -516,6 +535,13 @@ export class WriteAheadLog {
     }
   }
 
+  async #sync(file: number): Promise<void> {
+    const since = performance.now();
+    await this.#settings.disk.sync(file);
+    this.#syncs += 1;
+    this.#syncMs += performance.now() - since;
+  }
+
   async #syncNow(): Promise<void> {
     if (this.#isBroken) {
       await this.#beginSegment();
@@ -523,7 +549,7 @@ export class WriteAheadLog {
     }
     if (this.#file === null || this.#unsynced.length === 0) return;
     try {
-      await this.#settings.disk.sync(this.#file);
+      await this.#sync(this.#file);
     } catch (error) {
       this.#markBroken('A sync of the write-ahead log failed', error);
       await this.#beginSegment();

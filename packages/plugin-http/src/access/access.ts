@@ -1,9 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import { RuntimeError } from '@worker-runtime/core';
 import { type Caller, callerOf, UNRESTRICTED } from './caller.ts';
 import type { Issuers } from './issuers.ts';
 import type { Token } from './token.ts';
+import { Withdrawal } from './withdrawal.ts';
 
 /** Identifies the senders of requests. */
 export interface Access {
@@ -35,31 +37,72 @@ const subprotocolToken = (headers: IncomingHttpHeaders): string | null => {
 export const bearerTokenOf = ({ headers }: IncomingMessage, isUpgrade: boolean): string | null =>
   headerToken(headers) ?? (isUpgrade ? subprotocolToken(headers) : null);
 
+interface KnownToken {
+  readonly token: Token;
+  readonly caller: Caller;
+  readonly digest: Buffer;
+  readonly withdrawal: Withdrawal;
+}
+
+const knownTokenOf = (token: Token): KnownToken => {
+  const { name, permission, sha256, workers = '*', stamp = {}, expiresAt } = token;
+  const withdrawal = new Withdrawal();
+  return {
+    token,
+    caller: {
+      ...callerOf(name, { permissions: [permission].flat(), workers, stamp }),
+      expiresAt: expiresAt === undefined ? null : Date.parse(expiresAt),
+      withdrawn: withdrawal.signal,
+    },
+    digest: Buffer.from(sha256, 'hex'),
+    withdrawal,
+  };
+};
+
 /** Returns the id of the runtime that a request is about. @throws the error of a request that is about none, or about one that is not known */
 export type AudienceOf = (request: IncomingMessage) => string;
 
+const noAudience: AudienceOf = () => {
+  throw new RuntimeError('UNAUTHENTICATED', 'Signed tokens are not accepted here');
+};
+
 /** Identifies callers by their tokens: those of the configuration, and signed ones of issuers. Without either every caller is an admin. */
 export class TokenAccess implements Access {
-  readonly #tokens: readonly { readonly caller: Caller; readonly digest: Buffer }[];
-  readonly #signed: { readonly issuers: Issuers; readonly audienceOf: AudienceOf } | null;
+  #tokens: readonly KnownToken[];
+  #issuers: Issuers | null = null;
+  readonly #audienceOf: AudienceOf;
 
   /** Signed tokens are for one runtime: the one that the request is about. */
-  constructor(
-    tokens: readonly Token[],
-    signed: { readonly issuers: Issuers; readonly audienceOf: AudienceOf } | null = null,
-  ) {
-    this.#signed = signed;
-    this.#tokens = tokens.map(({ name, permission, sha256, workers = '*', stamp = {}, expiresAt }) => ({
-      caller: {
-        ...callerOf(name, { permissions: [permission].flat(), workers, stamp }),
-        expiresAt: expiresAt === undefined ? null : Date.parse(expiresAt),
-      },
-      digest: Buffer.from(sha256, 'hex'),
-    }));
+  constructor(tokens: readonly Token[] = [], audienceOf: AudienceOf = noAudience) {
+    this.#audienceOf = audienceOf;
+    this.#tokens = tokens.map(knownTokenOf);
   }
 
   get isOpen(): boolean {
-    return this.#tokens.length === 0 && this.#signed === null;
+    return this.#tokens.length === 0 && this.#issuers === null;
+  }
+
+  /**
+   * Replaces the tokens. What a removed or changed token has opened ends. Returns the names of the tokens that are new or
+   * changed, and of those that are removed or changed.
+   */
+  replaceTokens(tokens: readonly Token[]): { readonly added: string[]; readonly removed: string[] } {
+    const left = new Set(this.#tokens);
+    const added: string[] = [];
+    this.#tokens = tokens.map((token) => {
+      const same = [...left].find((known) => isDeepStrictEqual(known.token, token));
+      if (same === undefined) added.push(token.name);
+      else left.delete(same);
+      return same ?? knownTokenOf(token);
+    });
+    for (const { withdrawal } of left) withdrawal.withdraw();
+    return { added, removed: [...left].map(({ token }) => token.name) };
+  }
+
+  /** Replaces the issuers. What callers of an issuer have opened ends if a key or a permission of the issuer is gone. */
+  replaceIssuers(issuers: Issuers | null): void {
+    if (issuers !== null) this.#issuers?.replaceBy(issuers);
+    this.#issuers = issuers;
   }
 
   /** @throws UNAUTHENTICATED no token, an unknown one, or one that has ended */
@@ -77,10 +120,8 @@ export class TokenAccess implements Access {
     if (token === null) throw new RuntimeError('UNAUTHENTICATED', 'Send an access token as a bearer token');
     const caller = this.#callerOf(token);
     if (caller === null) {
-      if (this.#signed !== null && isSigned(token)) {
-        const { issuers, audienceOf } = this.#signed;
-        return issuers.callerOf(token, audienceOf(request));
-      }
+      if (this.#issuers !== null && isSigned(token))
+        return this.#issuers.callerOf(token, this.#audienceOf(request));
       throw new RuntimeError('UNAUTHENTICATED', 'The access token is unknown');
     }
     if (caller.expiresAt !== null && caller.expiresAt <= Date.now())

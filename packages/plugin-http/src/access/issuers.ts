@@ -20,12 +20,17 @@ import {
 import type { Caller } from './caller.ts';
 import { readOwnedFile } from './owned-file.ts';
 import { isPermissions } from './permission.ts';
+import { Withdrawal } from './withdrawal.ts';
 
 /** An issuer of signed tokens. In the file it is `{ issuer, keys, permission }`, with public keys as JWKs. */
 interface KnownIssuer {
   readonly name: string;
   /** Its keys by `kid`. During a rotation there are two. */
   readonly keys: JWTVerifyGetKey;
+  /** The same keys, as they are in the file. */
+  readonly jwks: readonly JWK[];
+  /** Ends what its callers have opened. */
+  readonly withdrawal: Withdrawal;
   /** The most that its tokens may permit. */
   readonly permissions: readonly Permission[];
 }
@@ -51,7 +56,7 @@ const unauthenticated = (message: string, cause?: unknown): RuntimeError =>
 
 /** Verifies the signed tokens of issuers. A verification costs one check of a signature, and is kept until the token ends. */
 export class Issuers {
-  readonly #known: ReadonlyMap<string, KnownIssuer>;
+  #known: ReadonlyMap<string, KnownIssuer>;
   readonly #verified = new Map<
     string,
     { readonly caller: Caller; readonly audience: string; readonly endsAt: number }
@@ -59,6 +64,18 @@ export class Issuers {
 
   constructor(known: readonly KnownIssuer[]) {
     this.#known = new Map(known.map((issuer) => [issuer.name, issuer]));
+  }
+
+  /** Hands over to issuers that replace these. What callers of an issuer have opened stays if it has all keys and permissions. */
+  replaceBy(next: Issuers): void {
+    const known = new Map(next.#known);
+    for (const issuer of this.#known.values()) {
+      const successor = known.get(issuer.name);
+      if (successor !== undefined && hasAllOf(successor, issuer))
+        known.set(issuer.name, { ...successor, withdrawal: issuer.withdrawal });
+      else issuer.withdrawal.withdraw();
+    }
+    next.#known = known;
   }
 
   /**
@@ -86,7 +103,7 @@ export class Issuers {
         ),
       },
       expiresAt: Math.min(claims.streamExp, claims.iat + MAX_STREAM_S) * 1_000,
-      withdrawn: null,
+      withdrawn: issuer.withdrawal.signal,
     };
     const endsAt = (claims.exp + CLOCK_TOLERANCE_S) * 1_000;
     this.#verified.set(token, { caller, audience, endsAt });
@@ -130,6 +147,10 @@ export class Issuers {
     return payload;
   }
 }
+
+const hasAllOf = (successor: KnownIssuer, issuer: KnownIssuer): boolean =>
+  issuer.permissions.every((permission) => covers(successor.permissions, permission)) &&
+  issuer.jwks.every((jwk) => successor.jwks.some((other) => other.kid === jwk.kid && other.x === jwk.x));
 
 const isAuthority = (claims: JWTPayload): claims is JWTPayload & Authority =>
   typeof claims.sub === 'string' &&
@@ -216,5 +237,11 @@ const issuerOf = async (value: unknown, index: number): Promise<KnownIssuer> => 
     }
     known.push(jwk);
   }
-  return { name: issuer, keys: createLocalJWKSet({ keys: known }), permissions: [permission].flat() };
+  return {
+    name: issuer,
+    keys: createLocalJWKSet({ keys: known }),
+    jwks: known,
+    withdrawal: new Withdrawal(),
+    permissions: [permission].flat(),
+  };
 };

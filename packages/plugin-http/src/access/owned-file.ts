@@ -6,6 +6,8 @@ const MAX_BYTES = 1_048_576;
 export type Protection = 'access' | 'write';
 
 const FORBIDDEN_MODE: Readonly<Record<Protection, number>> = { access: 0o077, write: 0o022 };
+/** A file of root may be readable by a group: a Secret of Kubernetes is, and only root can change its group. */
+const FORBIDDEN_MODE_OF_ROOT: Readonly<Record<Protection, number>> = { access: 0o037, write: 0o022 };
 const REMEDY: Readonly<Record<Protection, string>> = {
   access: 'is accessible to users other than its owner: run chmod 600',
   write: 'can be changed by users other than its owner: run chmod 644',
@@ -33,8 +35,9 @@ export const readOwnedFile = async (
   try {
     const stat = await file.stat();
     if (!stat.isFile()) throw refuse('is not a file');
-    if (process.platform !== 'win32' && (stat.mode & FORBIDDEN_MODE[protection]) !== 0)
-      throw refuse(REMEDY[protection]);
+    const isForeign = stat.uid === 0 && process.getuid?.() !== 0;
+    const forbidden = (isForeign ? FORBIDDEN_MODE_OF_ROOT : FORBIDDEN_MODE)[protection];
+    if (process.platform !== 'win32' && (stat.mode & forbidden) !== 0) throw refuse(REMEDY[protection]);
     if (stat.size > MAX_BYTES) throw refuse(`is larger than ${MAX_BYTES} bytes`);
     return await file.readFile('utf8');
   } finally {

@@ -1,8 +1,9 @@
-import type { PluginHooks, WorkerStatus } from '@worker-runtime/core';
+import type { Committed, ErrorCode, PluginHooks, WorkerStatus } from '@worker-runtime/core';
 import type { Metric, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
 import { reportedMetrics, storeMetricsOf } from './reported-metrics.ts';
+import { RunMeasurements } from './run-measurements.ts';
 import { Tally } from './tally.ts';
 
 /** The values that are read at each scrape. */
@@ -38,11 +39,16 @@ class Measured {
   commits = 0;
   readonly runtime: ServedRuntime;
 
-  constructor(runtime: ServedRuntime, hooks: Pick<PluginHooks, 'committed' | 'diagnostic'>) {
+  constructor(
+    runtime: ServedRuntime,
+    hooks: Pick<PluginHooks, 'committed' | 'diagnostic'>,
+    runs: (committed: Committed) => void,
+  ) {
     this.runtime = runtime;
-    hooks.committed.tap(({ events }) => {
+    hooks.committed.tap((committed) => {
       this.commits += 1;
-      for (const { type } of events) this.events.add(type);
+      for (const { type } of committed.events) this.events.add(type);
+      runs(committed);
     });
     hooks.diagnostic.tap(({ code }) => this.diagnostics.add(code));
   }
@@ -57,6 +63,8 @@ export class Measurements {
   readonly #runtimes = new Map<string, Measured>();
   readonly #requests: Counter;
   readonly #durations: Histogram;
+  readonly #refusals = new Tally();
+  readonly #runs: RunMeasurements;
 
   constructor(gauges: Gauges) {
     const own = this.#own;
@@ -70,6 +78,9 @@ export class Measurements {
       'http_request_duration_seconds',
       'Time until the answer was written, without streams',
       ['method', 'route'],
+    );
+    counterOf(own, 'http_refusals_total', 'Number of refused requests by code', ['code'], (add) =>
+      this.#refusals.report((count, code) => add(count, code)),
     );
     gaugeOf(own, 'http_connections', 'Number of open connections', [], (set) => set(gauges.connections()));
     gaugeOf(own, 'http_streams', 'Number of open streams', [], (set) => set(gauges.streams()));
@@ -99,11 +110,17 @@ export class Measurements {
       for (const [name, { diagnostics }] of this.#runtimes)
         diagnostics.report((count, code) => add(count, name, code));
     });
+    this.#runs = new RunMeasurements(own);
+  }
+
+  /** Counts a refusal of a request. */
+  refused(code: ErrorCode): void {
+    this.#refusals.add(code);
   }
 
   /** Measures a runtime in this process, under its name in the configuration. Call it before the runtime starts. */
   measure(name: string, runtime: ServedRuntime, hooks: Pick<PluginHooks, 'committed' | 'diagnostic'>): void {
-    this.#runtimes.set(name, new Measured(runtime, hooks));
+    this.#runtimes.set(name, new Measured(runtime, hooks, this.#runs.measure(name, runtime)));
   }
 
   /**

@@ -48,5 +48,10 @@ export const counterOf = (
   });
 
 /** Returns a histogram of durations in seconds. */
-export const histogramOf = (registry: Registry, name: string, help: string, labelNames: Names): Histogram =>
-  new Histogram({ name: PREFIX + name, help, labelNames, buckets: SECONDS, registers: [registry] });
+export const histogramOf = (
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: Names,
+  buckets: number[] = SECONDS,
+): Histogram => new Histogram({ name: PREFIX + name, help, labelNames, buckets, registers: [registry] });

@@ -9,11 +9,16 @@ export class Tally {
     this.#limit = limit;
   }
 
-  add(name: string): void {
+  add(name: string, count = 1): void {
     const known = this.#counts.get(name);
-    if (known !== undefined) this.#counts.set(name, known + 1);
-    else if (this.#counts.size < this.#limit) this.#counts.set(name, 1);
-    else this.#counts.set(OTHERS, (this.#counts.get(OTHERS) ?? 0) + 1);
+    if (known !== undefined) this.#counts.set(name, known + count);
+    else if (this.#counts.size < this.#limit) this.#counts.set(name, count);
+    else this.#counts.set(OTHERS, (this.#counts.get(OTHERS) ?? 0) + count);
+  }
+
+  /** Returns the count of a name. */
+  of(name: string): number {
+    return this.#counts.get(name) ?? 0;
   }
 
   /** Calls `visit` with each count. */

@@ -19,7 +19,7 @@ export const asCurl = (path: string, body: unknown, hasLogin: boolean): string =
 
 /** Returns a command of the CLI, which finds the token by itself. */
 export const asCommand = (words: string): string =>
-  `npx worker-runtime ${words}${address === DEFAULT_URL ? '' : ` --url ${address}`}`;
+  `npx @worker-runtime/cli ${words}${address === DEFAULT_URL ? '' : ` --url ${address}`}`;
 
 /** Returns a program with these statements, which call `runtime`. */
 export const asTypeScript = (
