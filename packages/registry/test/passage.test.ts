@@ -197,6 +197,57 @@ test('a runtime that does not answer gets a typed error: of a read, of a command
   t.is(status, 503);
 });
 
+test('P9: a command with a key is sent again if its kept connection was closed just before, and no other command', async (t) => {
+  const used = new WeakSet<object>();
+  const done: string[] = [];
+  const server = createServer((request, response) => {
+    if (request.method !== 'POST') return response.end('{}');
+    // as a runtime that closes a connection that was idle for long
+    if (used.has(request.socket)) return request.socket.destroy();
+    used.add(request.socket);
+    let body = '';
+    request.on('data', (piece) => {
+      body += piece;
+    });
+    request.on('end', () => {
+      done.push(body);
+      response.setHeader('content-type', 'application/json');
+      response.end('{}');
+    });
+    return undefined;
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const runtimeId = `runtime_${'0'.repeat(26)}`;
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const hop = await Hop.start([{ name: 'far', url, runtimeId }]);
+  t.teardown(async () => {
+    await hop.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const send = (body: string, key: string | null) =>
+    fetch(`${hop.url}/v1/runtimes/${runtimeId}/workers/ada/inputs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(key !== null && { 'idempotency-key': key }) },
+      body,
+    });
+  const texts = ['{"text":"one"}', '{"text":"two"}', '{"text":"three"}'] as const;
+  for (const [at, text] of texts.entries()) t.is((await send(text, `key-${at}`)).status, 200, text);
+  t.deepEqual(done, [...texts]);
+  let refused: Response | null = null;
+  for (let round = 0; round < 2; round += 1) {
+    const answer = await send('{"text":"four"}', null);
+    if (answer.status !== 200) refused = answer;
+  }
+  const problem = (await refused?.json()) as {
+    readonly code: string;
+    readonly details: { readonly reason: string };
+  };
+  t.is(problem.code, 'RUNTIME_UNREACHABLE');
+  t.is(problem.details.reason, 'maybeDone');
+  t.is(done.length, texts.length + 1, 'it was executed once');
+});
+
 test('refused credentials of the registry are not the fault of the caller', async (t) => {
   const { hop, path, runtimeId } = await scene(t, 'observe');
   const send = (method: string, suffix: string) =>
