@@ -93,7 +93,7 @@ export const bundleTests = (contract: Contract): void => {
           scene.create({ claims: claim(resource) }),
         );
         t.deepEqual(details.workers, [parent]);
-        t.true(!JSON.stringify(details).includes('srv'), 'P19: the error does not contain the resource');
+        t.true(!JSON.stringify(details).includes('/srv'), 'P19: the error does not contain the resource');
       }
       await scene.create({ claims: claim('fs:/srv/docs2') });
       await scene.create({ claims: claim('git:/srv/docs') });
