@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { type JsonValue, RuntimeError, type RuntimeStore } from '@worker-runtime/core';
 import type {
   Batch,
@@ -21,6 +22,7 @@ import { StoreDirectory } from './store/store-directory.ts';
 import { type FsStoreOptions, type Settings, settingsOf } from './store/store-settings.ts';
 
 const TICK_MS = 1_000;
+const LOCK_POLL_MS = 50;
 
 interface OpenState {
   readonly directory: StoreDirectory;
@@ -50,10 +52,7 @@ export class FsStore implements RuntimeStore {
     let lock: DirectoryLock | null = null;
     try {
       await disk.makeDirectory(layout.root);
-      lock = await DirectoryLock.take(layout.root, {
-        run: (job) => (this.#open ? this.#open.directory.runWithReads(job) : job()),
-        onLost: (loss) => this.#fence(host, loss),
-      });
+      lock = await this.#takeLock(host);
       const { runtimeId, parts } = await openDirectory(this.#settings, host, lock);
       const loss = await lock.confirm();
       if (loss) {
@@ -154,6 +153,26 @@ export class FsStore implements RuntimeStore {
     if (this.#loss) throw this.#loss;
     if (!this.#open || this.#isClosing) throw unavailable('The store is not open');
     return this.#open.directory;
+  }
+
+  /** Takes the lock, and tries again for `lockWaitMs` while another process has it, unless the runtime stops. @throws as `DirectoryLock.take` */
+  async #takeLock(host: StoreHost): Promise<DirectoryLock> {
+    const { layout, lockWaitMs } = this.#settings;
+    const until = performance.now() + lockWaitMs;
+    for (let isFirst = true; ; isFirst = false) {
+      try {
+        return await DirectoryLock.take(layout.root, {
+          run: (job) => (this.#open ? this.#open.directory.runWithReads(job) : job()),
+          onLost: (loss) => this.#fence(host, loss),
+        });
+      } catch (error) {
+        const isLocked = error instanceof RuntimeError && error.code === 'STORE_LOCKED';
+        if (!isLocked || performance.now() >= until || host.stopping?.aborted) throw error;
+        if (isFirst)
+          host.log.info({ lockWaitMs }, 'another process has the store open; waiting until it is closed');
+        await setTimeout(LOCK_POLL_MS);
+      }
+    }
   }
 
   /** Stops writing, because the directory belongs to another process, which this one could disturb, or because it is gone. */

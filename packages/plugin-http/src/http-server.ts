@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, type PluginHooks, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Permission } from '@worker-runtime/core/scope';
@@ -92,12 +93,13 @@ export class HttpServer implements MountPlace {
   }
 
   /**
-   * Listens. Until the directory is ready, requests are answered with RUNTIME_NOT_READY.
+   * Listens. Until the directory is ready, requests are answered with RUNTIME_NOT_READY. While another program uses the port, waits
+   * for up to `portWaitMs`, as long as `isWanted` returns true.
    * @throws INVALID_REQUEST callers are not identified, and the host is not loopback; the console cannot be read
    * @throws PLUGIN_FAILED the system refuses
    */
-  async listen(access: Access): Promise<void> {
-    const { host, port, console: folder } = this.#options;
+  async listen(access: Access, isWanted: () => boolean = () => true): Promise<void> {
+    const { host, port, portWaitMs, console: folder } = this.#options;
     if (access.isOpen && !isLoopback(host)) {
       throw new RuntimeError(
         'INVALID_REQUEST',
@@ -131,6 +133,13 @@ export class HttpServer implements MountPlace {
     this.#offerUpgrades(app, turns, access);
     // resolved here, since a name may stand for two addresses
     const { address } = await lookup(host);
+    const until = performance.now() + portWaitMs;
+    for (let isFirst = true; performance.now() < until && isWanted(); isFirst = false) {
+      if (await isFree(address, port)) break;
+      if (isFirst)
+        this.#log.info({ port, portWaitMs }, 'another program uses the port; waiting until it is free');
+      await delay(PORT_POLL_MS);
+    }
     this.#url = await listen(app, address, port);
     this.#log.info({ url: this.#url, isOpen: access.isOpen }, 'listening');
   }
@@ -177,6 +186,16 @@ export class HttpServer implements MountPlace {
  * the kernel makes those beyond the queue wait for seconds. (Node's default is 511.)
  */
 const ACCEPT_BACKLOG = 65_535;
+
+const PORT_POLL_MS = 50;
+
+/** Returns false if another program listens on the port. A server of fastify cannot try a second time. */
+const isFree = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(true)));
+  });
 
 /** Listens, and returns the base URL. @throws PLUGIN_FAILED the system refuses; `details.reason` is its code */
 const listen = async (app: FastifyInstance, host: string, port: number): Promise<string> => {

@@ -133,7 +133,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, permission, handler } of this.#mounts) server.mount(name, permission, handler);
       host.defer(() => server.close());
-      await server.listen(access);
+      await server.listen(access, () => runtime.status === 'starting');
     });
     hooks.drain.tapPromise(({ signal }) => server.drain(signal));
   }

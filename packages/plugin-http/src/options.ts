@@ -5,6 +5,8 @@ import { parseTokens, readTokens, type Token } from './access/token.ts';
 export interface HttpOptions {
   /** The port to listen on; 0 selects a free one. Default 8787. */
   readonly port?: number;
+  /** How long the start waits for a port that another program uses, before it fails. Default 0. */
+  readonly portWaitMs?: number;
   /** The name or address to listen on. One beyond loopback needs tokens. Default 127.0.0.1. */
   readonly host?: string;
   /** A JSON file with a list of tokens. Only its owner may have access to it. It is read again when it changes. */
@@ -74,6 +76,7 @@ const tokensOf = (value: unknown): readonly Token[] =>
 export const resolveOptions = (options: unknown): ResolvedOptions =>
   readOptions<ResolvedOptions>('http', options, {
     port: optional(wholeNumber(0, 65_535), 8_787),
+    portWaitMs: optional(wholeNumber(0, 3_600_000), 0),
     host: optional(text, '127.0.0.1'),
     tokenFile: optional(text, null),
     issuerFile: optional(text, null),

@@ -13,7 +13,7 @@ import { startFailure } from '../start-failure.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { type Plan, planOf, type ServeFlags } from './serve.ts';
 
-export interface HostFlags extends Omit<ServeFlags, 'console'> {
+export interface HostFlags extends Omit<ServeFlags, 'console' | 'replace'> {
   readonly address: string | undefined;
   readonly waitS: number;
 }
@@ -34,7 +34,7 @@ interface HostPlan extends Plan {
 const hostPlanOf = async (flags: HostFlags): Promise<HostPlan> => {
   const { address, waitS } = flags;
   const name = flags.name ?? hostname().replace(/[^A-Za-z0-9._-]/g, '-');
-  const plan = await planOf({ ...flags, name, console: undefined });
+  const plan = await planOf({ ...flags, name, console: undefined, replace: undefined });
   if (!plan.plugins.some((plugin) => shortName(plugin.name) === STORE))
     throw usageError(`a host needs --plugin ${STORE}: the database has its Runtimes`);
   const { [STORE]: store = {} } = plan.options;

@@ -19,6 +19,8 @@ export interface ServeFlags {
   readonly plugin: readonly string[] | undefined;
   readonly config: string | undefined;
   readonly console: boolean | undefined;
+  /** The time for which to wait for the port and the store of the server that runs now, in seconds. */
+  readonly replace: number | undefined;
   readonly logLevel: string | undefined;
   readonly pluginOptions: PluginOptions;
 }
@@ -52,10 +54,13 @@ export const planOf = async (flags: ServeFlags): Promise<Plan> => {
     : [...asked, { name: 'http', from: folder }];
   const shortNames = plugins.map((plugin) => shortName(plugin.name));
   const variables = { options: pluginOptionsOf(process.env, [...shortNames, 'limits']) };
+  const waitMs = (flags.replace ?? 0) * 1_000;
   const defaults = {
     options: {
-      ...(shortNames.includes('fs-store') && { 'fs-store': { dir: dataFolder(name, process.env) } }),
-      ...(flags.console && { http: { console: await consoleFolder() } }),
+      ...(shortNames.includes('fs-store') && {
+        'fs-store': { dir: dataFolder(name, process.env), lockWaitMs: waitMs },
+      }),
+      http: { portWaitMs: waitMs, ...(flags.console && { console: await consoleFolder() }) },
     },
   };
   const { limits = {}, ...options } = mergeSettings(

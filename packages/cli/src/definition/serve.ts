@@ -21,6 +21,13 @@ const serveOptions = {
     type: 'boolean',
     describe: 'also serve the console, a web page, at / (loopback only, without access tokens)',
   },
+  replace: {
+    type: 'string',
+    describe:
+      'wait until the server that runs now stops, then take over its port and store (default: 60 seconds)',
+    coerce: (seconds: string | undefined) =>
+      wholeNumber('--replace', 1, 3_600)(seconds === '' ? '60' : seconds),
+  },
   'log-level': {
     type: 'string',
     requiresArg: true,
@@ -63,6 +70,7 @@ export const serveCommand = (
           '$0 --plugin fs-store --plugin echo serve --console',
           'with pages for people, in the browser',
         )
+        .example('$0 serve --replace', 'the next version: it continues when the running server stops')
         .example('$0 --plugin ./audit.js serve --audit.file log.txt', 'a plugin of your own, with an option')
         .epilogue(pluginHelp);
     },

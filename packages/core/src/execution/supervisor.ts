@@ -433,7 +433,7 @@ export class Supervisor implements ExecutionOwner {
    * `interrupted`. Statuses and queued inputs stay as they are. Stops in progress end in this time, too. Returns in
    * time, even if the store does not confirm the ends.
    */
-  async drain(deadlineMs: number): Promise<void> {
+  async drain(deadlineMs: number): Promise<readonly string[]> {
     this.#isDraining = true;
     this.close();
     this.#attachments.close();
@@ -450,6 +450,9 @@ export class Supervisor implements ExecutionOwner {
       else await execution?.driver?.finished().catch(() => {});
     });
     await this.#within(deadlineMs * DRAIN_RUNS, finished);
+    const interrupted = states().flatMap(({ execution }) =>
+      execution?.driver?.outcome === null ? execution.worker.workerId : [],
+    );
     const ends = states().map(async ({ execution, stopping }) => {
       if (!execution || stopping) return;
       if (execution.driver?.outcome === null && this.#continues(execution.worker))
@@ -462,6 +465,7 @@ export class Supervisor implements ExecutionOwner {
       await execution.driver?.finished().catch(() => {});
     });
     await this.#within(until - this.#services.clock.now(), [...stops, ...ends]);
+    return interrupted;
   }
 
   /** True if the run of a Worker goes on after an interruption. An engine that is not loaded may come back. */

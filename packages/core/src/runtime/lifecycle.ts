@@ -19,6 +19,8 @@ export interface LifecycleOptions
 const STOP_RUNS = 0.6;
 const STOP_DRAIN = 0.2;
 const STOP_RELEASES = 0.1;
+/** The number of interrupted Workers that the log names. */
+const LOGGED_WORKERS = 20;
 
 /**
  * The one start and the one stop of a runtime: the order of their steps, and how long each may take. In between, gives
@@ -210,11 +212,16 @@ export class Lifecycle {
   }
 
   async #end(reason: string, deadlineMs: number): Promise<void> {
-    const { clock, hooks } = this.#options;
+    const { clock, hooks, log } = this.#options;
     this.#cancelSweep();
     const { supervisor, journal, streams, store } = this.#parts as Parts;
     const until = clock.now() + deadlineMs;
-    await supervisor.drain(deadlineMs * STOP_RUNS);
+    const interrupted = await supervisor.drain(deadlineMs * STOP_RUNS);
+    if (interrupted.length > 0)
+      log.warn(
+        { runs: interrupted.length, workers: interrupted.slice(0, LOGGED_WORKERS) },
+        'the stop has interrupted runs',
+      );
     this.#areRunsEnded = true;
     streams.wake();
     const controller = new AbortController();

@@ -36,6 +36,8 @@ export interface FsStoreOptions {
   readonly reserveBytes?: number;
   /** The number of Workers' files kept open for reads. Default 256. */
   readonly openFiles?: number;
+  /** How long an open waits for another process to close the store, before it fails with STORE_LOCKED. Default 0. */
+  readonly lockWaitMs?: number;
 }
 
 /** The options with their defaults, in the form that the store uses. */
@@ -62,6 +64,7 @@ export const BOUNDS = {
   closingMs: optional(wholeNumber(0, LONGEST_MS), 3_000),
   reserveBytes: optional(wholeNumber(0, 1_024 * MEBIBYTE), 4 * MEBIBYTE),
   openFiles: optional(wholeNumber(4, 100_000), 256),
+  lockWaitMs: optional(wholeNumber(0, LONGEST_MS), 0),
 };
 
 const syncInterval: OptionReader<number | null> = (value = 'commit', refuse) => {

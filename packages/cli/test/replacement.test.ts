@@ -1,0 +1,100 @@
+/** Replaces a server by the next version of itself, on one port and one store. */
+import { runtimeClient } from '@worker-runtime/client';
+import type { WorkerEvent } from '@worker-runtime/core';
+import test from 'ava';
+import { freePort } from '../../plugin-postgres-store/test/postgres-server.ts';
+import { makePlace, Program } from './program.ts';
+
+const READY = /^worker-runtime listening on (http:\S+) \(runtime (\w+), store /m;
+const ARGS = ['--plugin', 'fs-store', '--plugin', 'ws', '--plugin', 'echo'];
+
+test('P68: a server started with --replace takes over port and store, and clients lose and repeat nothing', async (t) => {
+  const place = await makePlace(t);
+  const port = String(await freePort());
+  const start = (...more: string[]) => new Program(t, place, [...ARGS, 'serve', '--port', port, ...more]);
+  let current = start();
+  const [, url = '', runtimeId] = await current.prints(READY);
+  const client = runtimeClient({ url });
+  await client.createWorker({ engine: 'echo', workerId: 'ada' });
+  await client.createWorker({ engine: 'echo', workerId: 'eve', config: { hang: true } });
+  await client.sendInput('eve', { text: 'this run is interrupted' });
+
+  const seen: WorkerEvent[] = [];
+  const ended = new AbortController();
+  const observing = (async () => {
+    for await (const item of client.observe('ada', {
+      acrossRestarts: true,
+      after: 'start',
+      signal: ended.signal,
+    }))
+      if (item.type === 'event') seen.push(item.event);
+  })();
+  let isOver = false;
+  let sent = 0;
+  const sending = (async () => {
+    for (; !isOver; sent += 1) {
+      const idempotencyKey = `input-${sent}`;
+      // a client that gets no answer sends the same input again
+      for (let isSent = false; !isSent; )
+        isSent = await client
+          .sendInput('ada', { text: String(sent) }, { idempotencyKey, waitMs: 10_000 })
+          .then(() => true)
+          .catch((error: unknown) => {
+            const code = String((error as { code?: unknown }).code);
+            if (!['RUNTIME_UNREACHABLE', 'RUNTIME_STOPPING', 'RUNTIME_NOT_READY'].includes(code)) throw error;
+            return false;
+          });
+    }
+  })();
+  for (let round = 0; round < 2; round += 1) {
+    const next = start('--replace');
+    await next.prints(/waiting until it is free/, 'stderr');
+    current.kill('SIGTERM');
+    const { code, stderr } = await current.ended;
+    t.is(code, 0, stderr);
+    if (round === 0) t.regex(stderr, /"runs":1,"workers":\["eve"\],"msg":"the stop has interrupted runs"/);
+    const stoppedAt = performance.now();
+    const [, , again] = await next.prints(READY);
+    t.log(`${Math.round(performance.now() - stoppedAt)} ms from the end of the old server to the next`);
+    t.is(again, runtimeId);
+    current = next;
+  }
+  isOver = true;
+  await sending;
+  const log: WorkerEvent[] = [];
+  for (let after: string | undefined = 'start'; after !== undefined; ) {
+    const page = await client.events('ada', { after, limit: 1_000 });
+    log.push(...page.items);
+    after = page.next ?? undefined;
+  }
+  const inputs = log.filter(({ type }) => type === 'input.accepted');
+  t.is(inputs.length, sent);
+  while (seen.length < log.length) await new Promise((resolve) => setImmediate(resolve));
+  ended.abort();
+  await observing;
+  t.deepEqual(
+    seen.map(({ seq }) => seq),
+    log.map(({ seq }) => seq),
+  );
+});
+
+test('P4: a server that waits for a port or a store ends at a signal', async (t) => {
+  const place = await makePlace(t);
+  const port = String(await freePort());
+  const owner = new Program(t, place, [...ARGS, 'serve', '--port', port]);
+  await owner.prints(READY);
+  for (const [ownPort, waits] of [
+    [port, /waiting until it is free/],
+    ['0', /waiting until it is closed/],
+  ] as const) {
+    const next = new Program(t, place, [...ARGS, 'serve', '--port', ownPort, '--replace']);
+    await next.prints(waits, 'stderr');
+    next.kill('SIGTERM');
+    const { code, stderr } = await next.ended;
+    t.is(code, 0, stderr);
+  }
+  const late = new Program(t, place, [...ARGS, 'serve', '--port', '0', '--replace=1']);
+  const { code, stderr } = await late.ended;
+  t.is(code, 1);
+  t.regex(stderr, /STORE_LOCKED/);
+});
