@@ -11,6 +11,7 @@ import { identityCommand } from './definition/identity.ts';
 import { legacyCommands } from './definition/legacy.ts';
 import { postgresCommands } from './definition/postgres.ts';
 import { serveCommand } from './definition/serve.ts';
+import { topCommand } from './definition/top.ts';
 import { usageMessage } from './definition/usage-message.ts';
 import { workersCommands } from './definition/workers.ts';
 import { usageError } from './failure.ts';
@@ -106,6 +107,7 @@ export const runCommand = async (
   workersCommands(root, alternatives, output);
   conversationCommands(root, alternatives, output);
   attachCommand(root, alternatives, output, terminal);
+  topCommand(root, alternatives, output, terminal);
   postgresCommands(root, alternatives, output);
   legacyCommands(root, alternatives, output);
   acpCommand(root, alternatives, output);

@@ -60,5 +60,5 @@ test('with --json, attach prints the stream as JSON lines', async (t) => {
     .split('\n')
     .map((line) => JSON.parse(line) as Observation);
   t.true(items.some((item) => item.type === 'event' && item.event.type === 'run.finished'));
-  t.is(await new Typist(t, ['nobody', '--url', 'http://127.0.0.1:1'], false).code, 3);
+  t.is(await new Typist(t, ['attach', 'nobody', '--url', 'http://127.0.0.1:1'], false).code, 3);
 });

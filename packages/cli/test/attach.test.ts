@@ -6,9 +6,10 @@ import { Conversation } from '@worker-runtime/core/views';
 import test from 'ava';
 import { Dialogue } from '../src/attach/dialogue.ts';
 import { Narrator } from '../src/attach/narrator.ts';
+import { BARE } from '../src/attach/style.ts';
 import { runCommandLine } from '../src/command-line.ts';
 import { eventSummary } from '../src/display-text.ts';
-import { ask, serve } from './typist.ts';
+import { ask, serve, Typist } from './typist.ts';
 
 test('typed lines are answered, and the end of the input waits for the answers', async (t) => {
   const { engine, runtime, attach, pipe } = await serve(t);
@@ -59,6 +60,56 @@ test('a call is shown with its title, and with the name of its tool if it has no
   );
 });
 
+test('pasted lines are one input, a backslash continues a line, and Ctrl-C discards what was begun', async (t) => {
+  const { engine, runtime, attach } = await serve(t);
+  engine.script = ({ input }) => [{ type: 'text', text: `${inputText(input).split('\n').length} lines` }];
+  const person = attach();
+  await person.sees('Ctrl-D leaves]');
+  t.true(person.written.includes('\u001b[?2004h'));
+  person.presses('see: \u001b[200~one\ntwo\rthree\u001b[201~!\n');
+  await person.sees('assistant: 3 lines');
+  person.presses('first \\\nsecond\n');
+  await person.sees('assistant: 2 lines');
+  person.presses('not this\\\n');
+  await person.sees('… ');
+  person.interrupts();
+  person.presses('only this\n');
+  await person.sees('assistant: 1 lines');
+  t.is(await person.leaves(), 0);
+  t.true(person.written.includes('\u001b[?2004l'));
+  const { items } = await runtime.transcript('ada', { after: 'start' });
+  t.deepEqual(
+    items.flatMap(({ role, parts }) =>
+      role === 'user' ? parts.map((part) => 'text' in part && part.text) : [],
+    ),
+    ['see: one\ntwo\nthree!', 'first \nsecond', 'only this'],
+  );
+});
+
+test('speakers and remarks have their own look on a terminal with colours, and NO_COLOR is respected', async (t) => {
+  const { engine, runtime, url } = await serve(t);
+  engine.script = () => [
+    { type: 'text', text: 'before' },
+    { type: 'message' },
+    { type: 'tool-call', call: 'c', name: 'read', input: {} },
+    { type: 'tool-result', call: 'c', output: 1 },
+    { type: 'text', text: 'after' },
+  ];
+  await runtime.sendInput('ada', { text: 'go' }, { waitMs: 10_000 });
+  const person = new Typist(t, ['attach', 'ada', '--url', url], true, { hasColors: () => true });
+  await person.sees('Ctrl-D leaves]');
+  t.true(person.written.includes('\u001b[1muser: \u001b[22mgo'));
+  person.types('again');
+  await person.sees('[→ 1]\nassistant: after');
+  t.true(person.written.includes('\u001b[1massistant: \u001b[22mbefore'));
+  t.true(person.written.includes('\u001b[2m[read {}]\u001b[22m'));
+  t.is(await person.leaves(), 0);
+  const plain = new Typist(t, ['attach', 'ada', '--url', url], true, { hasColors: () => false });
+  await plain.sees('Ctrl-D leaves]');
+  t.false(plain.written.includes('\u001b[1m'));
+  t.is(await plain.leaves(), 0);
+});
+
 test('a request is answered by name or number; a line that is neither is not sent', async (t) => {
   const { engine, runtime, attach, pipe } = await serve(t);
   engine.script = () => [
@@ -73,7 +124,7 @@ test('a request is answered by name or number; a line that is neither is not sen
   person.types('yes');
   await person.sees('[answered: Yes]\n? May I? (1 Yes, 2 no)\n');
   person.types('2');
-  await person.sees('[answered: no]\nso no');
+  await person.sees('[answered: no]\nassistant: so no');
   t.is(await person.leaves(), 0);
 
   const late = pipe();
@@ -222,9 +273,9 @@ test('Ctrl-C cancels only the run; inputs of others are shown; deletion of the W
   await person.sees('[no run is active; Ctrl-D leaves]\n');
   engine.script = () => [{ type: 'text', text: 'done' }];
   await runtime.sendInput('ada', { text: 'from elsewhere' }, { waitMs: 10_000 });
-  await person.sees('user: from elsewhere\ndone\n');
+  await person.sees('user: from elsewhere\nassistant: done\n');
   await runtime.sendInput('ada', { text: 'and again' }, { waitMs: 10_000, actor: 'grace' });
-  await person.sees('user (grace): and again\ndone\n');
+  await person.sees('user (grace): and again\nassistant: done\n');
   await runtime.stopWorker('ada');
   await person.sees('[stopped: graceful]\n');
   person.types('hello?');
@@ -255,7 +306,7 @@ const inFlight = (text: string): Observation => ({
 
 test('each character of an answer is shown once, whether it arrives as deltas, repeated or as a whole', (t) => {
   const rendered = (...items: readonly Observation[]): string => {
-    const narrator = new Narrator(() => false);
+    const narrator = new Narrator(() => false, BARE);
     const conversation = new Conversation();
     return items.map((item) => narrator.render(item, conversation.apply(item))).join('');
   };
@@ -314,7 +365,7 @@ const charactersRead = (act: () => void): number => {
 
 test('the cost of showing a delta does not grow with the answer before it', (t) => {
   const cost = (deltas: number): number => {
-    const narrator = new Narrator(() => false);
+    const narrator = new Narrator(() => false, BARE);
     const conversation = new Conversation();
     return charactersRead(() => {
       for (let at = 0; at < deltas; at++) {

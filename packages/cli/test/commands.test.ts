@@ -166,6 +166,45 @@ test('without --json every command of a Worker’s life prints text for people',
   t.is((await say('workers', 'show', 'ada')).code, 4);
 });
 
+test('workers update changes what was given, and nothing else', async (t) => {
+  const { runtime, say } = await makeRuntime(t);
+  await runtime.createWorker({ engine: 'echo', workerId: 'ada', labels: { team: 'docs' } });
+  const changed = await say(
+    'workers',
+    'update',
+    'ada',
+    '--display-name',
+    'Ada',
+    '--engine-config',
+    '{"repeat":2}',
+  );
+  t.is(changed.stdout, 'ada is changed\n');
+  const worker = await runtime.getWorker('ada');
+  t.like(worker, { displayName: 'Ada', labels: { team: 'docs' } });
+  await runtime.sendInput('ada', { text: 'ho' }, { waitMs: 10_000 });
+  t.is((await say('transcript', 'ada', '--limit', '1')).stdout, 'assistant: ho ho\n');
+  const { stdout } = await say('workers', 'update', 'ada', '--display-name', '', '--label', 'a=b', '--json');
+  t.like(JSON.parse(stdout), { displayName: null, labels: { a: 'b' } });
+  const nothing = await say('workers', 'update', 'ada');
+  t.is(nothing.code, 2);
+  t.regex(nothing.stderr, /--display-name, --label, --tool/);
+});
+
+test('transcript --markdown prints the whole conversation as a document', async (t) => {
+  const { runtime, say } = await makeRuntime(t);
+  await runtime.createWorker({ engine: 'echo', workerId: 'ada' });
+  for (let at = 0; at < 150; at += 1)
+    await runtime.sendInput('ada', { text: `# ${at}\n` }, { waitMs: 10_000, actor: 'grace' });
+  const { stdout, code } = await say('transcript', 'ada', '--markdown');
+  t.is(code, 0);
+  const headings = stdout.split('\n').filter((line) => line.startsWith('## '));
+  t.is(headings.length, 300);
+  t.regex(stdout, /^## user \(grace\), \d{4}-\S+Z\n\n# 0\n\n\n## assistant, \S+\n\n/);
+  const both = await say('transcript', 'ada', '--markdown', '--limit', '3');
+  t.is(both.code, 2);
+  t.regex(both.stderr, /--limit/);
+});
+
 test('transcript and events print who commanded, once for each command', async (t) => {
   const { runtime, say } = await makeRuntime(t);
   await runtime.createWorker({ engine: 'echo', workerId: 'ada' }, { actor: 'grace' });

@@ -7,6 +7,9 @@ import type { ExecutionContext } from 'ava';
 import type { Terminal } from '../src/attach/terminal.ts';
 import { runCommandLine } from '../src/command-line.ts';
 
+/** The control sequence that begins each drawing of `top`. */
+const HOME = '\u001b[H';
+
 /** The user of `attach`: a person at a terminal, or a program that writes to a pipe. */
 export class Typist {
   readonly code: Promise<number>;
@@ -16,10 +19,14 @@ export class Typist {
   #interrupt: () => void = () => {};
   #wake: () => void = () => {};
 
-  constructor(t: ExecutionContext, args: readonly string[], isTTY: boolean) {
+  /** All that was written to the terminal, with its control sequences. */
+  written = '';
+
+  constructor(t: ExecutionContext, args: readonly string[], isTTY: boolean, look: object = {}) {
     this.#input = Object.assign(new PassThrough(), { isTTY });
-    const output = new PassThrough();
+    const output = Object.assign(new PassThrough(), look);
     output.setEncoding('utf8').on('data', (text: string) => {
+      this.written += text;
       this.seen += stripVTControlCharacters(text).replace(/\r|> /g, '');
       this.#wake();
     });
@@ -34,12 +41,17 @@ export class Typist {
     const remark = (text: string): void => {
       this.remarks += `${text}\n`;
     };
-    this.code = runCommandLine(['attach', ...args], { print: () => t.fail(), remark }, terminal);
+    this.code = runCommandLine(args, { print: () => t.fail(), remark }, terminal);
     t.teardown(() => this.leaves());
   }
 
   types(line: string): void {
     this.#input.write(`${line}\n`);
+  }
+
+  /** Sends keys as a terminal does. */
+  presses(keys: string): void {
+    this.#input.write(keys);
   }
 
   interrupts(): void {
@@ -52,11 +64,19 @@ export class Typist {
   }
 
   async sees(text: string): Promise<void> {
-    while (!this.seen.includes(text)) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+    while (!this.seen.includes(text)) await this.#more();
+  }
+
+  /** Resolves when the text is on the screen that was drawn last. */
+  async seesLast(text: string): Promise<void> {
+    const screen = (): string => this.written.slice(this.written.lastIndexOf(HOME));
+    while (!screen().includes(text)) await this.#more();
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
 }
 
@@ -70,10 +90,11 @@ export const serve = async (t: ExecutionContext) => {
   t.teardown(() => runtime.stop());
   await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
   const attach = (...args: readonly string[]): Typist =>
-    new Typist(t, ['ada', '--url', web.url, ...args], true);
+    new Typist(t, ['attach', 'ada', '--url', web.url, ...args], true);
   const pipe = (...args: readonly string[]): Typist =>
-    new Typist(t, ['ada', '--url', web.url, ...args], false);
-  return { engine, runtime, attach, pipe, url: web.url };
+    new Typist(t, ['attach', 'ada', '--url', web.url, ...args], false);
+  const top = (look: object): Typist => new Typist(t, ['top', '--url', web.url], true, look);
+  return { engine, runtime, attach, pipe, top, url: web.url };
 };
 
 export const ask = {

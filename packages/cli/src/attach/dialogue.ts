@@ -55,14 +55,14 @@ export class Dialogue {
   }
 
   /**
-   * Sends a typed line, as the answer to the oldest open request or else as an input. Returns false if it was refused.
+   * Sends what was typed, as the answer to the oldest open request or else as an input. Returns false if it was refused.
    * Never throws.
    */
-  async submit(line: string): Promise<boolean> {
-    const text = line.trim();
+  async submit(typed: string): Promise<boolean> {
+    const text = typed.trim();
     if (text === '') return true;
     const open = this.#openRequest();
-    return this.#reportErrors(open ? this.#respond(open, text) : this.#send(line));
+    return this.#reportErrors(open ? this.#respond(open, text) : this.#send(typed));
   }
 
   /** Cancels the active run. Never throws. */

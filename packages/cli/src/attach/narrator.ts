@@ -10,20 +10,39 @@ import {
   textOf,
 } from '../display-text.ts';
 import { printable } from '../printable.ts';
+import type { Style } from './style.ts';
 
 /** Shortens the input or output of a tool to the length of a remark. */
 const clipped = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
 
-const remark = (text: string): string => `[${clipped(text)}]\n`;
-
 /** Renders a stream as a conversation, with the pieces of text that `Conversation` finds in each item. */
 export class Narrator {
   readonly #isOwn: (event: WorkerEvent) => boolean;
+  readonly #style: Style;
   #open: Pick<TextPiece, 'part' | 'partType'> | null = null;
+  /** True if what was shown last is text of the Worker. */
+  #isSpeaking = false;
 
   /** `isOwn` returns true for an input whose text is already on the screen. */
-  constructor(isOwn: (event: WorkerEvent) => boolean) {
+  constructor(isOwn: (event: WorkerEvent) => boolean, style: Style) {
     this.#isOwn = isOwn;
+    this.#style = style;
+  }
+
+  /** Returns a remark on a line of its own. */
+  remark(text: string): string {
+    return this.#endLine() + this.#remark(text);
+  }
+
+  /** Returns the line of a speaker. */
+  line(speaker: string, text: string): string {
+    const named = this.#style.speaker?.(speaker) ?? `${speaker}: `;
+    return `${this.#endSpeech()}${named}${printable(text)}\n`;
+  }
+
+  /** Returns a question on a line of its own. */
+  question(prompt: string, options: readonly RequestOption[]): string {
+    return this.#endSpeech() + this.#style.question(questionOf(prompt, options));
   }
 
   /** Returns the text to append for an item, and for the pieces of text that it adds to the conversation. */
@@ -36,11 +55,13 @@ export class Narrator {
         return this.#event(item.event, pieces);
       case 'gap':
         return (
-          this.#endLine() + remark(`events ${item.afterSeq + 1} to ${item.beforeSeq - 1} cannot be read`)
+          this.#endLine() +
+          this.#remark(`events ${item.afterSeq + 1} to ${item.beforeSeq - 1} cannot be read`)
         );
       case 'ended':
         return (
-          this.#endLine() + remark(item.code === 'WORKER_NOT_FOUND' ? 'the Worker was deleted' : item.code)
+          this.#endLine() +
+          this.#remark(item.code === 'WORKER_NOT_FOUND' ? 'the Worker was deleted' : item.code)
         );
       case 'snapshot':
         return '';
@@ -52,16 +73,16 @@ export class Narrator {
       case 'message.completed':
         return this.#message(event.data.parts, event.data.partial === true, pieces);
       case 'input.accepted':
-        return this.#isOwn(event)
-          ? ''
-          : `${this.#endLine()}${printable(`${speakerOf(event.data)}: ${textOf(event.data)}`)}\n`;
+        if (!this.#isOwn(event)) return this.line(speakerOf(event.data), textOf(event.data));
+        this.#isSpeaking = false;
+        return '';
       case 'request.opened': {
         const { prompt, options } = event.data;
-        return this.#endLine() + questionOf(prompt, options.map(requestOptionOf));
+        return this.question(prompt, options.map(requestOptionOf));
       }
       default: {
         const text = remarkOf(event);
-        return text === null ? '' : this.#endLine() + remark(printable(text));
+        return text === null ? '' : this.#endLine() + this.#remark(printable(text));
       }
     }
   }
@@ -73,7 +94,7 @@ export class Narrator {
   ): string {
     let output = '';
     for (const part of parts) {
-      if (part.type === 'file') output += this.#endLine() + remark(printable(fileWithDigest(part)));
+      if (part.type === 'file') output += this.#endLine() + this.#remark(printable(fileWithDigest(part)));
       else for (const piece of pieces) if (piece.part === part.id) output += this.#show(piece);
     }
     return `${output}${isPartial ? CUT_OFF : ''}${this.#endLine()}`;
@@ -81,11 +102,26 @@ export class Narrator {
 
   #show({ part, partType, text, isReplacement }: TextPiece): string {
     let output = isReplacement ? this.#endLine() : '';
+    const isReasoning = partType === 'reasoning';
     if (this.#open?.part !== part) {
-      output += `${this.#endLine()}${partType === 'reasoning' ? '(' : ''}`;
+      output += this.#endLine();
+      if (!this.#isSpeaking) output += this.#style.speaker?.('assistant') ?? '';
+      if (isReasoning) output += this.#style.aside('(');
       this.#open = { part, partType };
+      this.#isSpeaking = true;
     }
-    return output + printable(text);
+    const shown = printable(text);
+    return output + (isReasoning ? this.#style.aside(shown) : shown);
+  }
+
+  #remark(text: string): string {
+    this.#isSpeaking = false;
+    return `${this.#style.aside(`[${clipped(text)}]`)}\n`;
+  }
+
+  #endSpeech(): string {
+    this.#isSpeaking = false;
+    return this.#endLine();
   }
 
   /** Ends the line of the part that was shown last. */
@@ -93,12 +129,12 @@ export class Narrator {
     const open = this.#open;
     this.#open = null;
     if (!open) return '';
-    return open.partType === 'reasoning' ? ')\n' : '\n';
+    return open.partType === 'reasoning' ? `${this.#style.aside(')')}\n` : '\n';
   }
 }
 
 /** Formats a request as a question. A person may answer with the number of an option. */
-export const questionOf = (prompt: string, options: readonly RequestOption[]): string =>
+const questionOf = (prompt: string, options: readonly RequestOption[]): string =>
   printable(`? ${prompt} (${choicesOf(options)})\n`);
 
 /** Returns a remark about an event, or null if a person need not see it. */

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { DO_NOT_MARK_PASTES, MARK_PASTES, TypedInputs } from './typed-inputs.ts';
 
 /** The input and output of an interactive command. */
 export interface Terminal {
-  readonly input: Readable & { readonly isTTY?: boolean };
-  readonly output: Writable;
+  readonly input: Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
+  readonly output: Writable & { readonly columns?: number; readonly rows?: number };
   /** Calls back on Ctrl-C when it arrives as a signal and not as a key. Returns a function that stops this. */
   onInterrupt(callback: () => void): () => void;
 }
@@ -24,16 +25,17 @@ export const standardTerminal: Terminal = {
   },
 };
 
-/** Reads lines and writes text. On a terminal it also shows a prompt, which it removes before it writes text. */
+/** Reads inputs and writes text. On a terminal it also shows a prompt, which it removes before it writes text. */
 export class Screen {
   readonly isInteractive: boolean;
-  readonly lines: AsyncIterableIterator<string>;
+  /** The lines of a pipe, or what a person types. */
+  readonly inputs: AsyncIterable<string>;
   readonly #terminal: Terminal;
   readonly #readline: Interface;
   readonly #stopListening: () => void;
   #isPrompting = false;
 
-  /** `onInterrupt` is called on Ctrl-C. */
+  /** `onInterrupt` is called on Ctrl-C, unless it discards the lines of an input that a person has begun. */
   constructor(terminal: Terminal, onInterrupt: () => void) {
     const { input, output } = terminal;
     this.#terminal = terminal;
@@ -43,10 +45,15 @@ export class Screen {
       prompt: '> ',
       ...(this.isInteractive && { output, terminal: true }),
     });
-    this.#readline.on('SIGINT', onInterrupt);
-    this.#stopListening = terminal.onInterrupt(onInterrupt);
-    // created at once, because readline discards lines that arrive before there is an iterator
-    this.lines = this.#readline[Symbol.asyncIterator]();
+    // created at once, because readline discards lines that arrive before there is a listener
+    const typed = this.isInteractive ? new TypedInputs(this.#readline, input) : null;
+    this.inputs = typed ?? this.#readline[Symbol.asyncIterator]();
+    const interrupted = (): void => {
+      if (typed?.discard() !== true) onInterrupt();
+    };
+    this.#readline.on('SIGINT', interrupted);
+    this.#stopListening = terminal.onInterrupt(interrupted);
+    if (typed) output.write(MARK_PASTES);
   }
 
   /** Writes text, and shows the prompt again after a complete line. */
@@ -72,13 +79,14 @@ export class Screen {
     this.#readline.prompt(true);
   }
 
-  /** Records that a typed line has taken the place of the prompt. */
-  lineEntered(): void {
+  /** Records that what was typed has taken the place of the prompt. */
+  inputEntered(): void {
     this.#isPrompting = false;
   }
 
   close(): void {
     this.#stopListening();
+    if (this.isInteractive) this.#terminal.output.write(DO_NOT_MARK_PASTES);
     if (this.#isPrompting) this.#terminal.output.write('\n');
     this.#isPrompting = false;
     this.#readline.close();

@@ -1,10 +1,11 @@
 import { Conversation } from '@worker-runtime/core/views';
 import { Dialogue } from '../attach/dialogue.ts';
-import { Narrator, questionOf } from '../attach/narrator.ts';
+import { Narrator } from '../attach/narrator.ts';
+import { BARE, styleFor } from '../attach/style.ts';
 import { Screen, type Terminal } from '../attach/terminal.ts';
 import { type ClientCommand, type ClientFlags, runClientCommand } from '../client-command.ts';
 import { clientFailure, isUnsent } from '../client-failure.ts';
-import { textOf } from '../display-text.ts';
+import { speakerOf, textOf } from '../display-text.ts';
 import { EXIT, Failure } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printable } from '../printable.ts';
@@ -18,6 +19,7 @@ class Visit {
   readonly #url: string;
   readonly #workerId: string;
   readonly #screen: Screen;
+  readonly #narrator: Narrator;
   #dialogue: Dialogue | null = null;
   readonly #ended = new AbortController();
 
@@ -30,6 +32,8 @@ class Visit {
     this.#url = url;
     this.#workerId = worker;
     this.#screen = new Screen(terminal, () => void this.#dialogue?.cancel());
+    const style = this.#screen.isInteractive ? styleFor(terminal.output) : BARE;
+    this.#narrator = new Narrator((event) => this.#dialogue?.isOwn(event) === true, style);
   }
 
   /** Resolves when the input ends or the Worker is deleted. @throws for a pipe, also the errors of `Dialogue.settled` */
@@ -49,7 +53,7 @@ class Visit {
       });
       this.#dialogue = dialogue;
       this.#showState(conversation);
-      await Promise.all([this.#readLines(dialogue), this.#watch(conversation, dialogue)]);
+      await Promise.all([this.#readInputs(dialogue), this.#watch(conversation, dialogue)]);
     } finally {
       this.#close();
     }
@@ -58,8 +62,8 @@ class Visit {
   /** Shows a person the current state. */
   #showState({ items, requests, status }: Conversation): void {
     if (this.#command.isJson || !this.#screen.isInteractive) return;
-    const spoken = items.map((item) => `${item.role}: ${printable(textOf(item))}\n`);
-    const questions = requests.map(({ prompt, options }) => questionOf(prompt, options));
+    const spoken = items.map((item) => this.#narrator.line(speakerOf(item), textOf(item)));
+    const questions = requests.map(({ prompt, options }) => this.#narrator.question(prompt, options));
     this.#screen.write([...spoken, ...questions].join(''));
     this.#remark(`${this.#workerId} is ${status}; Ctrl-C cancels its run, Ctrl-D leaves`);
   }
@@ -68,12 +72,11 @@ class Visit {
   async #watch(conversation: Conversation, dialogue: Dialogue): Promise<void> {
     const { client, isJson } = this.#command;
     const { signal } = this.#ended;
-    const narrator = new Narrator((event) => dialogue.isOwn(event));
     const after = conversation.cursor ?? 'start';
     for await (const item of client.observe(this.#workerId, { after, acrossRestarts: true, signal })) {
       // render first: once the dialogue has applied an input, it no longer recognizes the input as its own
       const pieces = conversation.apply(item);
-      const text = isJson ? `${JSON.stringify(item)}\n` : narrator.render(item, pieces);
+      const text = isJson ? `${JSON.stringify(item)}\n` : this.#narrator.render(item, pieces);
       if (item.type === 'event') dialogue.apply(item.event);
       this.#screen.write(text);
       await this.#screen.room();
@@ -81,13 +84,13 @@ class Visit {
     this.#close();
   }
 
-  /** Submits typed lines until the input ends. A pipe also ends at the first refused line; it then waits for answers. */
-  async #readLines(dialogue: Dialogue): Promise<void> {
-    const { isInteractive, lines } = this.#screen;
+  /** Submits inputs until they end. A pipe also ends at the first refused line; it then waits for answers. */
+  async #readInputs(dialogue: Dialogue): Promise<void> {
+    const { isInteractive, inputs } = this.#screen;
     try {
-      for await (const line of lines) {
-        this.#screen.lineEntered();
-        if (!(await dialogue.submit(line)) && !isInteractive) break;
+      for await (const input of inputs) {
+        this.#screen.inputEntered();
+        if (!(await dialogue.submit(input)) && !isInteractive) break;
         this.#screen.prompt();
       }
       if (!isInteractive && !this.#ended.signal.aborted) await dialogue.settled();
@@ -113,7 +116,7 @@ class Visit {
 
   #remark(text: string): void {
     if (this.#command.isJson || !this.#screen.isInteractive) this.#command.remark(text);
-    else this.#screen.write(`[${printable(text)}]\n`);
+    else this.#screen.write(this.#narrator.remark(printable(text)));
   }
 }
 

@@ -5,25 +5,15 @@ import type {
   Overview,
   WorkerDetail,
   WorkerStatus,
-  WorkerSummary,
 } from '@worker-runtime/core';
 import { type ClientFlags, runClientCommand } from '../client-command.ts';
 import { defined } from '../defined.ts';
 import { choicesOf } from '../display-text.ts';
+import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
 import { fieldList, table } from '../table.ts';
-
-const statusOf = ({ status, health, queued }: WorkerSummary): string =>
-  [status, queued > 0 && `${queued} queued`, health !== 'ok' && health].filter(Boolean).join(', ');
-
-/** Returns the time since a moment in its two largest units. The clocks of both sides may differ a little. */
-const timeSince = (time: string): string => {
-  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(time)) / 1_000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} m`;
-};
+import { statusOf, timeSince } from '../worker-text.ts';
 
 const runsOf = ({ runs }: Overview): string =>
   Object.entries(runs)
@@ -174,6 +164,33 @@ export const show = (flags: ClientFlags & { readonly worker: string }, output: O
     const overview = isJson ? null : await client.overview(flags.worker);
     const { items } = isJson ? { items: [] } : await client.listRequests(flags.worker);
     command.answer(worker, () => describe(worker, overview, items));
+  });
+
+export const update = (
+  flags: ClientFlags & {
+    readonly worker: string;
+    readonly displayName: string | undefined;
+    readonly label: Readonly<Record<string, string>> | undefined;
+    readonly tool: readonly string[] | undefined;
+    readonly engineConfig: JsonObject | undefined;
+    readonly whenInterrupted: 'stop' | 'continue' | undefined;
+  },
+  output: Output,
+): Promise<void> =>
+  runClientCommand(flags, output, async (command) => {
+    const change = defined({
+      displayName: flags.displayName === '' ? null : flags.displayName,
+      labels: flags.label,
+      tools: flags.tool,
+      config: flags.engineConfig,
+      whenInterrupted: flags.whenInterrupted,
+    });
+    if (Object.keys(change).length === 0)
+      throw usageError(
+        'nothing to change: give --display-name, --label, --tool, --engine-config or --when-interrupted',
+      );
+    const worker = await command.client.updateWorker(flags.worker, change);
+    command.answer(worker, () => `${flags.worker} is changed`);
   });
 
 export const stop = (

@@ -1,5 +1,6 @@
 import { EVENT_TYPES } from '@worker-runtime/core/views';
 import type { Argv } from 'yargs';
+import { usageError } from '../failure.ts';
 import { wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
@@ -64,6 +65,11 @@ const transcriptOptions = {
     requiresArg: true,
     conflicts: 'after',
     describe: 'the page before this cursor; "end" for the last page',
+  },
+  markdown: {
+    type: 'boolean',
+    default: false,
+    describe: 'print the whole conversation as a Markdown document',
   },
 } as const;
 
@@ -141,7 +147,15 @@ export const conversationCommands = <T extends { json: boolean }>(
         alternatives.set(...optionNames(transcriptOptions));
         return aWorker(transcript)
           .options(transcriptOptions)
-          .example('$0 transcript ada --limit 20', 'the newest ones');
+          .check(({ markdown, json, limit, after, before }) => {
+            const others = [json && '--json', limit && '--limit', after && '--after', before && '--before'];
+            const other = others.find(Boolean);
+            if (markdown && other)
+              throw usageError(`--markdown prints a whole conversation, so it excludes ${other}`);
+            return true;
+          })
+          .example('$0 transcript ada --limit 20', 'the newest ones')
+          .example('$0 transcript ada --markdown > ada.md', 'all of it, as a document');
       },
       async (given) => (await import('../commands/transcript.ts')).transcript(given, output),
     )

@@ -69,6 +69,21 @@ const createOptions = {
   input: { type: 'string', requiresArg: true, describe: 'first input, accepted together with the creation' },
 } as const;
 
+const updateOptions = {
+  ...clientOptions,
+  'display-name': { ...createOptions['display-name'], describe: 'name to show to people; "" for none' },
+  label: { ...createOptions.label, describe: 'a label, key=value (repeatable); replaces all labels' },
+  tool: {
+    ...createOptions.tool,
+    describe: 'a tool that the Worker may use (repeatable); replaces all tools',
+  },
+  'engine-config': {
+    ...createOptions['engine-config'],
+    describe: 'config of the engine, a JSON object, for runs that start later',
+  },
+  'when-interrupted': createOptions['when-interrupted'],
+} as const;
+
 const stopOptions = {
   ...clientOptions,
   ...reasonOption,
@@ -128,6 +143,17 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
       async (argv) => (await import('../commands/workers.ts')).show(argv, output),
     )
     .command(
+      'update <worker>',
+      'Change the name, labels, tools or config of a Worker',
+      (update) => {
+        alternatives.set(...optionNames(updateOptions));
+        return aWorker(update)
+          .options(updateOptions)
+          .example('$0 workers update ada --display-name "Ada, release notes"', '');
+      },
+      async (argv) => (await import('../commands/workers.ts')).update(argv, output),
+    )
+    .command(
       'stop <worker>',
       'Stop a Worker: end its execution until it is resumed',
       (stop) => {
@@ -171,7 +197,11 @@ export const workersCommands = (
   alternatives: Alternatives,
   output: Output,
 ) =>
-  command.command('workers', 'List, create, show, stop, resume, cancel and delete Workers', (workers) => {
-    alternatives.set('list', 'create', 'show', 'stop', 'resume', 'cancel', 'delete');
-    return subcommands(workers, alternatives, output);
-  });
+  command.command(
+    'workers',
+    'List, create, show, change, stop, resume, cancel and delete Workers',
+    (workers) => {
+      alternatives.set('list', 'create', 'show', 'update', 'stop', 'resume', 'cancel', 'delete');
+      return subcommands(workers, alternatives, output);
+    },
+  );

@@ -21,3 +21,4 @@ export type {
   ToolCallPart,
 } from './blocks.ts';
 export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';
+export { markdownOf } from './markdown.ts';

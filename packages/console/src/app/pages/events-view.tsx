@@ -1,6 +1,7 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import type { Cursor, EventType, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import type { Cursor, EventType, WorkerEvent } from '@worker-runtime/core';
+import { markdownOf } from '@worker-runtime/core/views';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { usePast } from '../live/past.ts';
 import { useSource } from '../live/source.ts';
@@ -31,21 +32,6 @@ const save = (name: string, type: string, parts: readonly string[]): void => {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-};
-
-const markdownOf = ({ role, parts, time }: TranscriptItem): string => {
-  const texts = parts.map((part) => {
-    if (part.type === 'text') return part.text;
-    if (part.type === 'reasoning') return `> ${part.text.replaceAll('\n', '\n> ')}`;
-    if (part.type === 'tool-call')
-      return `\`${part.name}\`\n\n\`\`\`json\n${JSON.stringify(part.input, null, 2)}\n\`\`\``;
-    if (part.type === 'tool-result')
-      return `\`\`\`json\n${JSON.stringify(part.error ?? part.output ?? null, null, 2)}\n\`\`\``;
-    if (part.type === 'run-end') return `_${part.outcome}${part.error ? `: ${part.error.message}` : ''}_`;
-    const name = part.name ?? part.mediaType;
-    return 'url' in part ? `[${name}](${part.url})` : `[${name}, ${part.sizeBytes} bytes]`;
-  });
-  return `## ${role}, ${time}\n\n${texts.join('\n\n')}\n\n`;
 };
 
 const EventLine = ({

@@ -1,0 +1,13 @@
+import type { WorkerSummary } from '@worker-runtime/core';
+
+/** Describes the status of a Worker for a cell of a table. */
+export const statusOf = ({ status, health, queued }: WorkerSummary): string =>
+  [status, queued > 0 && `${queued} queued`, health !== 'ok' && health].filter(Boolean).join(', ');
+
+/** Returns the time since a moment in its two largest units. The clocks of both sides may differ a little. */
+export const timeSince = (time: string): string => {
+  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(time)) / 1_000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} m`;
+};
