@@ -33,10 +33,11 @@ const EXITS: Readonly<Record<string, ExitCode>> = { INTERNAL: EXIT.failed, ENGIN
 
 /** Returns what the caller can do about a refusal. */
 const adviceOf = ({ code, details }: CodedError): string => {
-  const { workerId, engines, known = engines } = details;
+  const { workerId, engines, known = engines, limit, value } = details;
   if (code === 'WORKER_STOPPED') return `; resume it with: worker-runtime workers resume ${String(workerId)}`;
   if (code === 'WORKER_NOT_STOPPED')
     return `; stop it first with: worker-runtime workers stop ${String(workerId)}`;
+  if (typeof limit === 'string' && typeof value === 'number') return `; ${limit} is ${value}`;
   // the message of TOOL_UNKNOWN lists the tools itself
   if (code === 'TOOL_UNKNOWN' || !Array.isArray(known)) return '';
   return `; available: ${known.join(', ') || 'none'}`;

@@ -25,6 +25,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'ai-sdk': () => import('@worker-runtime/plugin-ai-sdk'),
   acp: () => import('@worker-runtime/plugin-acp'),
   'facade-ui-stream': () => import('@worker-runtime/facade-ui-stream'),
+  quota: () => import('@worker-runtime/plugin-quota'),
   echo: () => import('./echo.ts'),
 };
 

@@ -14,8 +14,11 @@ const postgres = WITHOUT_POSTGRES === null ? await PostgresServer.start(['max_co
 await postgres?.makeDatabase('subsets');
 test.after.always(() => postgres?.dispose());
 
-/** A façade needs nothing of other plugins. Each test tries its subset with and without it, since twice as many tests at once starve each other. */
-const FACADE = 'facade-ui-stream';
+/**
+ * Plugins that need nothing of other plugins. Each test tries its subset with none and with all of them, since twice as many tests
+ * at once for each would starve each other.
+ */
+const INDEPENDENT = ['facade-ui-stream', 'quota'];
 
 /** Returns every subset of `names`, each in the given order. */
 const subsetsOf = (names: readonly string[]): readonly (readonly string[])[] =>
@@ -110,20 +113,20 @@ const trySubset = async (t: ExecutionContext, names: readonly string[]): Promise
       (await fetch(`${url}/v1/runtimes/self${path}`)).status;
     t.is(await statusOf('/workers/ada/events'), has('echo') ? 200 : 404);
     t.is(await statusOf('/x/legacy-pod'), has('legacy-pod') ? 200 : 404);
-    t.is(await statusOf('/x/ui-stream/ada'), has(FACADE) && has('echo') ? 200 : 404);
+    t.is(await statusOf('/x/ui-stream/ada'), has('facade-ui-stream') && has('echo') ? 200 : 404);
     t.is(await upgradeOf(url), has('ws') ? 101 : 404);
   } finally {
     await runtime.stop();
   }
 };
 
-for (const names of subsetsOf(SHIPPED_PLUGINS.filter((name) => name !== FACADE))) {
+for (const names of subsetsOf(SHIPPED_PLUGINS.filter((name) => !INDEPENDENT.includes(name)))) {
   const without = names.includes('postgres-store') ? WITHOUT_POSTGRES : null;
   const title = `P24: ${names.join(', ') || 'no plugins'}: the runtime starts, serves the features of its plugins and refuses others`;
   if (without === null)
     test(title, async (t) => {
       await trySubset(t, names);
-      await trySubset(t, [...names, FACADE]);
+      await trySubset(t, [...names, ...INDEPENDENT]);
     });
   else test.skip(`${title} (skipped: ${without})`, () => {});
 }

@@ -1,0 +1,2 @@
+export { plugin, quota } from './quota.ts';
+export type { QuotaLimits, QuotaOptions } from './quota-options.ts';
