@@ -1,7 +1,6 @@
 import type { AnswerRecord } from '@worker-runtime/plugin-http';
 import { type AuditLine, type AuditLog, isCommand } from './audit/audit-log.ts';
 import { type BackendAccess, workspaceIdOf } from './backend-access.ts';
-import type { AddressOf } from './client-address.ts';
 
 const RUNTIME = /^\/v1\/runtimes\/([^/]{1,128})/;
 const WORKER = /^\/v1\/runtimes\/[^/]{1,128}\/workers\/([^/]{1,128})/;
@@ -9,9 +8,8 @@ const CREATED = /^workers\/([^/]{1,128})$/;
 const MAX_PATH_CHARS = 512;
 
 const lineOf = (
-  { request, status, code, location, correlationId }: AnswerRecord,
+  { request, from, status, code, location, correlationId }: AnswerRecord,
   access: BackendAccess,
-  addressOf: AddressOf,
 ): AuditLine => {
   const { method = '', url = '' } = request;
   const path = url.split('?', 1)[0] ?? '';
@@ -20,7 +18,7 @@ const lineOf = (
     time: new Date().toISOString(),
     who: sender?.person.name ?? null,
     credential: sender?.id ?? null,
-    from: addressOf(request),
+    from,
     workspace: workspaceIdOf(request),
     action: `${method} ${path.slice(0, MAX_PATH_CHARS)}`,
     runtime: RUNTIME.exec(path)?.[1] ?? null,
@@ -33,8 +31,7 @@ const lineOf = (
 
 /** Returns the function that writes a line for each command and each refusal, before its answer. */
 export const auditOf =
-  (log: AuditLog, access: BackendAccess, addressOf: AddressOf) =>
+  (log: AuditLog, access: BackendAccess) =>
   (record: AnswerRecord): void => {
-    if (isCommand(record.request.method) || record.status >= 400)
-      log.write(lineOf(record, access, addressOf));
+    if (isCommand(record.request.method) || record.status >= 400) log.write(lineOf(record, access));
   };

@@ -181,7 +181,7 @@ const begin = async (
   log: Logger,
   releases: Releases,
 ): Promise<Parts> => {
-  const { publicUrl, addressOf } = config;
+  const { publicUrl } = config;
   const folder = join(config.dataDir, 'backend');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
@@ -216,7 +216,6 @@ const begin = async (
     config.oidc === null ? null : new IdentityProvider(config.oidc, () => pageUrl('login'), log);
   const routes = backendRoutes({
     access,
-    addressOf,
     credentials,
     cookie,
     isSecure,
@@ -231,7 +230,7 @@ const begin = async (
   const server = new HttpServer(directory, httpOptionsOf(config), log, {
     prefix: PREFIX,
     routes,
-    record: auditOf(audit, access, addressOf),
+    record: auditOf(audit, access),
   });
   for (const { id, runtime, hooks } of workspaces) server.measure(id, runtime, hooks);
   mountPlugins(
@@ -251,9 +250,10 @@ const begin = async (
   return { log, releases, workspaces, directory, server, sockets, linkOf, policyFile };
 };
 
-const httpOptionsOf = ({ host, port, publicUrl, prices }: ResolvedConfig): HttpOptions => ({
+const httpOptionsOf = ({ host, port, publicUrl, trustedProxies, prices }: ResolvedConfig): HttpOptions => ({
   host,
   port,
+  trustedProxies,
   // an IPv6 address has no brackets there
   allowedHosts: publicUrl === null ? [] : [publicUrl.hostname.replace(/^\[|\]$/g, '')],
   console: fileURLToPath(assets),

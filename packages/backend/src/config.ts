@@ -12,7 +12,7 @@ import {
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
 import type { PriceList } from '@worker-runtime/core/views';
-import { type AddressOf, addressesBehind } from './client-address.ts';
+import { addressesBehind } from '@worker-runtime/plugin-http';
 import type { CompanionConfig } from './companion.ts';
 import { isLoopback } from './loopback.ts';
 import { type OidcConfig, type ResolvedOidc, readOidc } from './people/oidc-config.ts';
@@ -97,7 +97,7 @@ export interface ResolvedConfig {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: URL | null;
-  readonly addressOf: AddressOf;
+  readonly trustedProxies: readonly string[];
   readonly dataDir: string;
   readonly workspaces: readonly ResolvedWorkspace[];
   readonly runtimes: readonly ResolvedRuntime[];
@@ -155,9 +155,11 @@ const urlIn = (value: unknown, refuse: (mismatch: string) => never): URL => {
   return new URL(String(value));
 };
 
-const proxiesIn = (value: unknown, refuse: (mismatch: string) => never): AddressOf => {
+const proxiesIn = (value: unknown, refuse: (mismatch: string) => never): readonly string[] => {
+  const proxies = list(value, refuse);
   try {
-    return addressesBehind(list(value, refuse));
+    addressesBehind(proxies);
+    return proxies;
   } catch {
     return refuse('must be a list of addresses or ranges of proxies, such as 127.0.0.1 or 10.0.0.0/8');
   }
@@ -239,14 +241,16 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
     prices: optional(priceList, null),
     auditBytes: optional(wholeNumber(65_536), 67_108_864),
   });
-  const { trustedProxies: addressOf, ...address } = readOptions<
-    Pick<ResolvedConfig, 'host' | 'port' | 'publicUrl'> & { readonly trustedProxies: AddressOf }
-  >('listen', listen, {
-    host: optional(text, '127.0.0.1'),
-    port: optional(wholeNumber(0, 65_535), 8_787),
-    publicUrl: optional(urlIn, null),
-    trustedProxies: optional(proxiesIn, addressesBehind([])),
-  });
+  const address = readOptions<Pick<ResolvedConfig, 'host' | 'port' | 'publicUrl' | 'trustedProxies'>>(
+    'listen',
+    listen,
+    {
+      host: optional(text, '127.0.0.1'),
+      port: optional(wholeNumber(0, 65_535), 8_787),
+      publicUrl: optional(urlIn, null),
+      trustedProxies: optional(proxiesIn, []),
+    },
+  );
   if (!isLoopback(address.host) && address.publicUrl === null)
     throw refused(
       'The option listen.host is beyond loopback: set listen.publicUrl to the address that browsers use, with https if a reverse proxy adds TLS',
@@ -260,7 +264,6 @@ export const readConfig = (config: unknown, folder: string, environment: Environ
   return {
     ...address,
     ...rest,
-    addressOf,
     policy,
     dataDir: allFiles,
     workspaces: all,

@@ -131,6 +131,7 @@ export const createApp = (parts: AppParts): FastifyInstance => {
       reply.header('x-request-id', request.id);
       // no hook has seen the request
       request.caller = ANYONE;
+      request.from = options.addressOf(request.raw);
       record(request, reply, parts);
       fail(error, request as FastifyRequest, reply as FastifyReply);
     },
@@ -208,9 +209,11 @@ const unknownPathError = (url: string): RuntimeError => {
 
 /** Adds the checks that every request has to pass, in this order, before its body is read. */
 const addGate = (app: FastifyInstance, parts: AppParts): void => {
-  const { directory, hostCheck, access, exchanges, connections, answers, routes, isWebSocket } = parts;
+  const { directory, options, hostCheck, access, exchanges, connections, answers, routes, isWebSocket } =
+    parts;
   routes.watch(app);
   app.decorateRequest('caller');
+  app.decorateRequest('from', null);
   app.decorateRequest('served');
   app.decorateRequest('isStream', false);
   app.decorateRequest('refusal', null);
@@ -220,6 +223,7 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
     const { headers, raw, routeOptions } = request;
     exchanges.add(reply.raw);
     request.caller = ANYONE;
+    request.from = options.addressOf(raw);
     record(request, reply, parts);
     reply.headers({
       'x-request-id': request.id,
@@ -313,8 +317,8 @@ const record = (
   const { record: report } = embedder ?? {};
   if (report === undefined) return;
   beforeAnswer(reply.raw, log, (status, location) => {
-    const { raw, caller, refusal, id: correlationId } = request as FastifyRequest;
-    report({ request: raw, caller, status, code: refusal, location, correlationId });
+    const { raw, caller, from, refusal, id: correlationId } = request as FastifyRequest;
+    report({ request: raw, caller, from, status, code: refusal, location, correlationId });
   });
 };
 
@@ -348,7 +352,8 @@ const answerProtocolError = (
   }
   const refusal = protocolError(error);
   const correlationId = correlationIdOf(undefined);
-  logRefusal(log, refusal, { correlationId });
+  const from = 'remoteAddress' in socket ? socket.remoteAddress : undefined;
+  logRefusal(log, refusal, { correlationId, from });
   measurements.answered('other', 'none', STATUS_OF[refusal.code], null);
   measurements.refused(refusal.code);
   refuseSocket(socket, refusal, correlationId);

@@ -8,6 +8,8 @@ export interface EmbedderRequest {
   readonly raw: IncomingMessage;
   /** The sender; without any permission if the route is public. */
   readonly caller: Caller;
+  /** The address of the client, behind the proxies of `trustedProxies`; null if it has left. */
+  readonly from: string | null;
   /** The parsed JSON body; `undefined` without one. */
   readonly body: unknown;
   /** The parameters of the path. */
@@ -41,6 +43,8 @@ export interface AnswerRecord {
   /** The request. Its `url` is without the prefix. */
   readonly request: IncomingMessage;
   readonly caller: Caller;
+  /** The address of the client, behind the proxies of `trustedProxies`; null if it has left. */
+  readonly from: string | null;
   readonly status: number;
   /** The code of the refusal; null for a success, and for an error of a runtime elsewhere. */
   readonly code: ErrorCode | null;

@@ -171,6 +171,7 @@ export class HttpServer implements MountPlace {
       log: this.#log,
       directory: this.#directory,
       embedder: this.#embedder,
+      addressOf: this.#options.addressOf,
       check: async (request) => {
         this.#hostCheck.assert(request, false);
         const caller = await access.identifyUpgrade(request);

@@ -4,6 +4,7 @@ import { type HttpListener, http } from './http.ts';
 
 export { type Access, bearerTokenOf } from './access/access.ts';
 export { assertMay, assertSeesAll, type Caller } from './access/caller.ts';
+export { type AddressOf, addressesBehind } from './access/client-address.ts';
 export type { Token } from './access/token.ts';
 export type { Directory, DirectoryOfSeveral, Upstream } from './directory.ts';
 export type {

@@ -1,5 +1,6 @@
 import { list, optional, priceList, readOptions, text, wholeNumber } from '@worker-runtime/core/plugin-kit';
 import type { PriceList } from '@worker-runtime/core/views';
+import { type AddressOf, addressesBehind } from './access/client-address.ts';
 import { parseTokens, readTokens, type Token } from './access/token.ts';
 
 export interface HttpOptions {
@@ -20,6 +21,11 @@ export interface HttpOptions {
   readonly issuerFile?: string;
   /** Further valid names in a Host header, besides loopback and `host`: those of a proxy in front. */
   readonly allowedHosts?: readonly string[];
+  /**
+   * The addresses of reverse proxies, such as `127.0.0.1` or `10.0.0.0/8`. From them, `X-Forwarded-For` gives the address of a
+   * client, for the log. Default: none, and the header is ignored.
+   */
+  readonly trustedProxies?: readonly string[];
   /** Origins whose pages may call, such as `https://console.example`. Turns on CORS for them. */
   readonly allowedOrigins?: readonly string[];
   /**
@@ -57,7 +63,7 @@ export interface HttpOptions {
 export type ResolvedOptions = {
   readonly [K in Exclude<
     keyof HttpOptions,
-    'tokenFile' | 'issuerFile' | 'tokens' | 'console' | 'prices'
+    'tokenFile' | 'issuerFile' | 'tokens' | 'trustedProxies' | 'console' | 'prices'
   >]-?: HttpOptions[K] & {};
 } & {
   readonly tokenFile: string | null;
@@ -65,6 +71,8 @@ export type ResolvedOptions = {
   readonly console: string | null;
   readonly prices: PriceList | null;
   readonly tokens: readonly Token[];
+  /** Made of `trustedProxies`. */
+  readonly addressOf: AddressOf;
 };
 
 const tokensOf = (value: unknown): readonly Token[] =>
@@ -72,9 +80,19 @@ const tokensOf = (value: unknown): readonly Token[] =>
     ? parseTokens(value, 'The option http.tokens')
     : readTokens(value, 'The option http.tokens');
 
+const proxies = (value: unknown, refuse: (mismatch: string) => never): AddressOf => {
+  try {
+    return addressesBehind(list(value, refuse));
+  } catch {
+    return refuse('must be a list of addresses or ranges of proxies, such as 127.0.0.1 or 10.0.0.0/8');
+  }
+};
+
 /** @throws INVALID_REQUEST an option is unknown or invalid */
-export const resolveOptions = (options: unknown): ResolvedOptions =>
-  readOptions<ResolvedOptions>('http', options, {
+export const resolveOptions = (options: unknown): ResolvedOptions => {
+  const { trustedProxies: addressOf, ...others } = readOptions<
+    Omit<ResolvedOptions, 'addressOf'> & { readonly trustedProxies: AddressOf }
+  >('http', options, {
     port: optional(wholeNumber(0, 65_535), 8_787),
     portWaitMs: optional(wholeNumber(0, 3_600_000), 0),
     host: optional(text, '127.0.0.1'),
@@ -82,6 +100,7 @@ export const resolveOptions = (options: unknown): ResolvedOptions =>
     issuerFile: optional(text, null),
     tokens: optional(tokensOf, []),
     allowedHosts: optional(list, []),
+    trustedProxies: optional(proxies, addressesBehind([])),
     allowedOrigins: optional(list, []),
     console: optional(text, null),
     prices: optional(priceList, null),
@@ -96,3 +115,5 @@ export const resolveOptions = (options: unknown): ResolvedOptions =>
     stallMs: optional(wholeNumber(), 60_000),
     drainMs: optional(wholeNumber(), 1_500),
   });
+  return { ...others, addressOf };
+};

@@ -5,6 +5,7 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { FastifyInstance } from 'fastify';
 import { ANYONE, type Caller, whenAuthorityEnds } from './access/caller.ts';
+import type { AddressOf } from './access/client-address.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import { type Directory, isUpstream, type Upstream } from './directory.ts';
 import type { Embedder } from './embedder.ts';
@@ -49,6 +50,7 @@ export interface UpgradeParts {
   readonly log: Logger;
   readonly directory: Directory;
   readonly embedder: Embedder;
+  readonly addressOf: AddressOf;
   /** Checks Host, Origin and permission of an upgrade, and returns the sender. @throws the refusal */
   readonly check: (request: IncomingMessage) => Caller | Promise<Caller>;
 }
@@ -78,7 +80,7 @@ const headWithoutUpgrade = (request: IncomingMessage): Buffer => {
  */
 export const offerUpgrades = (
   { server }: FastifyInstance,
-  { handlers, connections, answers, turns, log, directory, embedder, check }: UpgradeParts,
+  { handlers, connections, answers, turns, log, directory, embedder, addressOf, check }: UpgradeParts,
 ): void => {
   const refuse = (
     request: IncomingMessage,
@@ -89,9 +91,11 @@ export const offerUpgrades = (
     const refusal = RuntimeError.from(error);
     const { code } = refusal;
     const correlationId = correlationIdOf(request.headers['x-request-id']);
-    logRefusal(log, refusal, { correlationId });
+    const from = addressOf(request);
+    logRefusal(log, refusal, { correlationId, from });
     try {
-      embedder.record?.({ request, caller, status: STATUS_OF[code], code, location: null, correlationId });
+      const status = STATUS_OF[code];
+      embedder.record?.({ request, caller, from, status, code, location: null, correlationId });
     } catch (cause) {
       log.error(
         { err: RuntimeError.from(cause) },

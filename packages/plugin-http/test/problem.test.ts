@@ -138,3 +138,22 @@ test('a problem does not contain the cause of the error', (t) => {
     correlationId: 'c1',
   });
 });
+
+test('P66: log lines name the address of the client, which only a named proxy may report', async (t) => {
+  for (const [trustedProxies, expected] of [
+    [[], '127.0.0.1'],
+    [['127.0.0.1'], '203.0.113.7'],
+  ] as const) {
+    const { call, log } = await serve(t, { http: { trustedProxies } });
+    const headers = { 'x-forwarded-for': '198.51.100.1, 203.0.113.7' };
+    const found = async (path: string, id: string) => {
+      await call(path, { headers: { ...headers, 'x-request-id': id }, method: 'POST', body: {} });
+      return log.find(({ fields }) => fields.correlationId === id)?.fields.from;
+    };
+    t.is(await found('workers/nobody/stop', 'refused-1'), expected);
+    t.is(await found('workers/nobody/stop?x=1', 'refused-2'), expected);
+  }
+  await t.throwsAsync(serve(t, { http: { trustedProxies: ['everywhere'] } }), {
+    message: /http\.trustedProxies must be/,
+  });
+});

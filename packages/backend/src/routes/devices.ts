@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
 import { PERMISSIONS } from '@worker-runtime/core/scope';
-import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http';
+import type { EmbedderAnswer, EmbedderRequest, EmbedderRoute } from '@worker-runtime/plugin-http';
 import type { BackendAccess } from '../backend-access.ts';
-import type { AddressOf } from '../client-address.ts';
 import type { Credentials } from '../people/credentials.ts';
 import type { DeviceLogins, DeviceRequest } from '../people/device-logins.ts';
 import type { Person } from '../people/person.ts';
@@ -20,7 +19,6 @@ const WAIT_MS = 20_000;
 
 export interface DeviceParts {
   readonly access: BackendAccess;
-  readonly addressOf: AddressOf;
   readonly credentials: Credentials;
   readonly devices: DeviceLogins;
   readonly failedLogins: RateLimit;
@@ -42,7 +40,6 @@ const textIn = (body: unknown, field: string): string => {
 /** The routes with which a program gets an API token from a person who is logged in on another machine. */
 export const deviceRoutes = ({
   access,
-  addressOf,
   credentials,
   devices,
   failedLogins,
@@ -50,16 +47,15 @@ export const deviceRoutes = ({
 }: DeviceParts): readonly EmbedderRoute[] => {
   const page = devicePage();
   const begun = new RateLimit(30, 'Too many device logins have begun; try again in a minute');
-  const begin = (raw: IncomingMessage, body: unknown): EmbedderAnswer => {
-    const from = addressOf(raw);
+  const begin = ({ from, body }: EmbedderRequest): EmbedderAnswer => {
     const request = deviceRequestOf(body, from);
     begun.take(from ?? '');
     const { expiresAt, ...codes } = devices.begin(request);
     return { status: 201, body: { ...codes, url: pageUrl('device'), expiresAt: timeOf(expiresAt) } };
   };
-  const fetch = async (raw: IncomingMessage, body: unknown): Promise<EmbedderAnswer> => {
+  const fetch = async ({ from, body }: EmbedderRequest): Promise<EmbedderAnswer> => {
     const code = textIn(body, 'deviceCode');
-    const found = await failedLogins.attempt(addressOf(raw) ?? '', () => devices.fetch(code, WAIT_MS));
+    const found = await failedLogins.attempt(from ?? '', () => devices.fetch(code, WAIT_MS));
     if (found === null) return { status: 202, body: { state: 'pending' } };
     const { person, request } = found;
     const { secret, credential } = await credentials.createToken(
@@ -114,7 +110,7 @@ export const deviceRoutes = ({
         ),
         ...requestOf({ name: TEXT, permission: {} }, ['name']),
       },
-      answer: ({ raw, body }) => begin(raw, body),
+      answer: begin,
     },
     {
       ...self,
@@ -129,7 +125,7 @@ export const deviceRoutes = ({
         ),
         ...requestOf({ deviceCode: TEXT }, ['deviceCode']),
       },
-      answer: ({ raw, body }) => fetch(raw, body),
+      answer: fetch,
     },
     {
       ...self,

@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
-import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http';
+import type { EmbedderAnswer, EmbedderRequest, EmbedderRoute } from '@worker-runtime/plugin-http';
 import type { BackendAccess } from '../backend-access.ts';
-import type { AddressOf } from '../client-address.ts';
 import { Cookie } from '../people/cookie.ts';
 import { type Credentials, type Kept, SESSION_MS } from '../people/credentials.ts';
 import { IdentityProvider, LOGIN_MS } from '../people/identity-provider.ts';
@@ -18,7 +17,6 @@ const PROVIDED_SESSION_MS = 12 * 3_600_000;
 
 export interface SessionParts {
   readonly access: BackendAccess;
-  readonly addressOf: AddressOf;
   readonly credentials: Credentials;
   readonly cookie: Cookie;
   readonly isSecure: boolean;
@@ -39,7 +37,6 @@ export const publicSession = ({ id, kind, person, createdAt, expiresAt }: Kept) 
 /** The routes with which a person logs in and out: by a one-time link, or by an identity provider. */
 export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => {
   const { access, credentials, cookie, isSecure, links, provider, failedLogins } = parts;
-  const addressOf = (raw: IncomingMessage): string => parts.addressOf(raw) ?? '';
   const page = loginPage(provider?.name ?? null);
   /** Returns the cookie of a login that was begun. Each has its own: a browser may begin several in its tabs. */
   const begunCookie = (state: string): Cookie =>
@@ -58,18 +55,17 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
     if (person !== null) return person;
     throw new RuntimeError('UNAUTHENTICATED', 'The link is used or too old; run: worker-runtime link');
   };
-  const login = async (raw: IncomingMessage, body: unknown): Promise<EmbedderAnswer> => {
+  const login = async ({ raw, body, from }: EmbedderRequest): Promise<EmbedderAnswer> => {
+    const client = from ?? '';
     const { code, answer } = fieldsOf(body, ['code', 'answer']);
     if (answer === undefined) {
-      const person = await failedLogins.attempt(addressOf(raw), () => linked(code));
+      const person = await failedLogins.attempt(client, () => linked(code));
       return opened(person, [], SESSION_MS);
     }
     if (typeof answer !== 'string') return refuseField('answer', 'must be a string');
     const state = IdentityProvider.stateIn(answer);
     const own = state === null ? null : begunCookie(state);
-    const person = await failedLogins.attempt(addressOf(raw), () =>
-      asked().finish(answer, own?.of(raw) ?? null),
-    );
+    const person = await failedLogins.attempt(client, () => asked().finish(answer, own?.of(raw) ?? null));
     return opened(person, own === null ? [] : [own.cleared], PROVIDED_SESSION_MS);
   };
   const opened = async (
@@ -130,7 +126,7 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
         ),
         ...requestOf({ code: TEXT, answer: TEXT }, []),
       },
-      answer: ({ raw, body }) => login(raw, body),
+      answer: login,
     },
     {
       ...self,

@@ -14,6 +14,7 @@ export const fieldsOf = (request: FastifyRequest): Readonly<Record<string, strin
   return {
     correlationId: request.id,
     ...(traceId !== null && { traceId }),
+    ...(request.from !== null && { from: request.from }),
     ...(request.caller.name !== null && { caller: request.caller.name }),
     method: request.method,
     path: pathOf(request),

@@ -55,6 +55,8 @@ declare module 'fastify' {
     served: ServedRuntime;
     /** The code of the error that the answer reports; null for a success. */
     refusal: ErrorCode | null;
+    /** The address of the client, behind the proxies of `trustedProxies`; null if it has left. */
+    from: string | null;
     /** True if the answer is a stream. */
     isStream: boolean;
     /** The bytes of the body; null if the request has none. */

@@ -18,6 +18,7 @@ export const embedderRoutes =
           } = await answer({
             raw: request.raw,
             caller: request.caller,
+            from: request.from,
             body: request.body,
             path: request.params as Readonly<Record<string, string>>,
             query: request.query as Readonly<Record<string, string | string[] | undefined>>,

@@ -20,6 +20,7 @@ export const addressesBehind = (proxies: readonly string[]): AddressOf => {
   return (request) => {
     const { remoteAddress } = request.socket;
     if (remoteAddress === undefined) return null;
+    if (proxies.length === 0) return remoteAddress;
     // an entry that is no address is not believed: the proxy before it counts
     const chain = all(request, trusts);
     return chain.findLast((address) => isIP(address) !== 0) ?? remoteAddress;
