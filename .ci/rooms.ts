@@ -116,7 +116,6 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/backend': [
-    ['loopback', 'audit', 'client-address', 'companion', 'drain-together', 'worker-quota'],
     ['people'],
     ['policy'],
     ['config', 'policy-file'],
