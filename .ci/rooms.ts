@@ -116,6 +116,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/backend': [
+    ['loopback', 'audit', 'companion', 'drain-together', 'worker-quota'],
     ['people'],
     ['policy'],
     ['config', 'policy-file'],

@@ -203,7 +203,7 @@ test('without its provider, a backend starts and serves links, tokens and sessio
 });
 
 test('a provider that accepts and never answers ends a login in time, whichever answer is missing, and delays nothing else', async (t) => {
-  const { provider, backend, lines } = await startBoth(t, { timeoutMs: 300 });
+  const { provider, backend, lines } = await startBoth(t, { timeoutMs: 1_500 });
   provider.claims = { sub: 'u-2' };
   provider.userInfo = { email: 'bea@example.com', email_verified: true, groups: ['team-a'] };
   const ada = await Browser.login(backend, { name: 'ada', groups: ['team-a'] });
