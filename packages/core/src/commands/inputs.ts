@@ -1,5 +1,5 @@
 import { admitted } from '../admission.ts';
-import { decodeEvent, type NewEvent } from '../contracts/event.ts';
+import { decodeEvent, type EventKey, type NewEvent } from '../contracts/event.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
@@ -21,8 +21,9 @@ import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { CacheTotal } from '../workers/cache-total.ts';
-import { eventKey, hashOfKey, Keys } from '../workers/idempotency.ts';
+import { eventKey, hashOfKey } from '../workers/idempotency.ts';
 import type { Live } from '../workers/live.ts';
+import { LogKeys } from '../workers/log-keys.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import { type CheckedInput, checkCall, checkInput, checkTrace, checkWait } from './requests.ts';
@@ -100,8 +101,8 @@ export class Inputs {
     // the idle sweep must not unload reserved keys
     live.holds += 1;
     try {
-      const keys = await this.#keys(worker);
-      this.#options.keys.used(live, keys.size);
+      const keys = await this.#keysFor(worker, key);
+      this.#options.keys.used(live, keys.weight);
       const known = keys.reserve(key);
       if (known) return { accepted: await this.#replay(worker, known), replayed: true };
       try {
@@ -119,7 +120,7 @@ export class Inputs {
     request: WorkerInput,
     { content, traceparent, actor }: InputToAccept,
     key: ReturnType<typeof eventKey> | null,
-    keys?: Keys,
+    keys?: LogKeys,
   ): Promise<Accepted> {
     const { hooks, journal, supervisor, limits, openInputs, assertRunning } = this.#options;
     assertRunnable(worker.state);
@@ -231,16 +232,23 @@ export class Inputs {
     }
   }
 
-  #keys(worker: Worker): Promise<Keys> {
+  /** Returns the keys of a Worker, with the entry of this key if there is one. */
+  async #keysFor(worker: Worker, key: EventKey): Promise<LogKeys> {
     const { store, limits } = this.#options;
     const live = worker.ensureLive(limits);
     live.keys ??= store.keys(worker.state.log).then(
-      (entries) => new Keys(limits.idempotencyKeys, entries),
+      (entries) => {
+        const loaded = new LogKeys(limits.idempotencyKeys, entries);
+        live.keys = loaded;
+        return loaded;
+      },
       (error: unknown) => {
         live.keys = null;
         throw error;
       },
     );
-    return live.keys;
+    const keys = await live.keys;
+    if (keys.mayHaveReleased(key)) keys.restore(await store.keys(worker.state.log));
+    return keys;
   }
 }

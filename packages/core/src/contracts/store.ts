@@ -48,6 +48,11 @@ export interface Batch {
    * so that work can end and space can be freed. Stores accept `remove` for the same reason.
    */
   readonly isEssential?: boolean;
+  /**
+   * True if the batch only begins work: it accepts inputs. A store whose queue is long should write the batches of work in progress
+   * first, but must not let new work wait for good.
+   */
+  readonly isBeginning?: boolean;
 }
 
 /** The content of a new log besides its first lines. */

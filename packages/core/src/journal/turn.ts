@@ -87,6 +87,7 @@ export const takeTurn = (
   let text = '';
   let count = 0;
   let isEssential = true;
+  let isBeginning = true;
   let reserved = 0;
   for (const decision of decisions) {
     const before = draft.head;
@@ -128,6 +129,7 @@ export const takeTurn = (
         text += added;
         count += events.length;
         isEssential &&= isEnding;
+        isBeginning &&= events[0]?.type === 'input.accepted';
       }
       accepted.push({ decision, before, events, isEnding });
     } catch (error) {
@@ -143,7 +145,13 @@ export const takeTurn = (
     const end = head.end - base;
     head.sum = crc32(start === 0 && end === lines.length ? lines : lines.subarray(start, end));
   }
-  const batch = { lines, count, ...(keys.length > 0 && { keys }), ...(isEssential && { isEssential }) };
+  const batch = {
+    lines,
+    count,
+    ...(keys.length > 0 && { keys }),
+    ...(isEssential && { isEssential }),
+    ...(isBeginning && { isBeginning }),
+  };
   const release = reserved === 0 ? NOTHING : () => states.add(-reserved);
   return { accepted, state: draft, batch, release };
 };

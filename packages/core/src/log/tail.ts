@@ -7,6 +7,8 @@ interface Chunk {
 }
 
 const NEWLINE = 0x0a;
+/** The size up to which a tail is removed as a whole. */
+const SMALL_BYTES = 4_096;
 
 /** Finds the end of the first `count` lines, within `bytes` unless the first line alone is longer. */
 const cut = (
@@ -55,14 +57,18 @@ export class Tail {
     this.#last = null;
     this.#chunks.push({ first, count, lines });
     this.#bytes += lines.length;
-    if (this.#bytes <= this.#limitBytes) return;
-    let removed = 0;
     // half is removed at once, so that a push stays cheap on average
-    while (removed < this.#chunks.length - 1 && this.#bytes > this.#limitBytes / 2) {
-      this.#bytes -= (this.#chunks[removed] as Chunk).lines.length;
-      removed += 1;
-    }
-    this.#chunks = this.#chunks.slice(removed);
+    if (this.#bytes > this.#limitBytes) this.#removeDownTo(this.#limitBytes / 2);
+  }
+
+  /**
+   * Removes the older half of the lines, or all of a small tail. Returns the size of the rest. The newest lines are those of the run
+   * in progress, whose readers would otherwise have to read them from the store.
+   */
+  shrink(): number {
+    if (this.#bytes > SMALL_BYTES) this.#removeDownTo(this.#bytes / 2);
+    else this.clear();
+    return this.#bytes;
   }
 
   clear(): void {
@@ -81,6 +87,16 @@ export class Tail {
     const slice = this.#find(seq, count, bytes);
     this.#last = slice && { seq, count, bytes, slice };
     return slice;
+  }
+
+  #removeDownTo(bytes: number): void {
+    this.#last = null;
+    let removed = 0;
+    while (removed < this.#chunks.length - 1 && this.#bytes > bytes) {
+      this.#bytes -= (this.#chunks[removed] as Chunk).lines.length;
+      removed += 1;
+    }
+    this.#chunks = this.#chunks.slice(removed);
   }
 
   #find(seq: number, count: number, bytes: number): LogSlice | null {

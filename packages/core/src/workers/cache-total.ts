@@ -5,19 +5,25 @@ interface Entry {
 }
 
 /**
- * The sum of what caches hold, with a limit. Above the limit, caches that were not used recently are emptied (the CLOCK
+ * The most caches that one use looks at. If all of them are in use, the sum exceeds the limit, and a use must not become as expensive
+ * as there are caches.
+ */
+const MOST_VISITED = 16;
+
+/**
+ * The sum of what caches hold, with a limit. Above the limit, caches that were not used recently are shrunk (the CLOCK
  * algorithm of F. J. Corbató, 1968). Each use costs constant time (amortized).
  */
 export class CacheTotal<Cache> {
   readonly #limit: number;
-  readonly #empty: (cache: Cache) => boolean;
+  readonly #shrink: (cache: Cache) => number | null;
   readonly #entries = new Map<Cache, Entry>();
   #total = 0;
 
-  /** `empty` releases what a cache holds, and returns false if the cache is in use. */
-  constructor(limit: number, empty: (cache: Cache) => boolean) {
+  /** `shrink` releases a part of what a cache holds, or all of it. It returns the size of the rest, or null if the cache is in use. */
+  constructor(limit: number, shrink: (cache: Cache) => number | null) {
     this.#limit = limit;
-    this.#empty = empty;
+    this.#shrink = shrink;
   }
 
   /** Notes that a cache was used, and its present size. */
@@ -40,15 +46,20 @@ export class CacheTotal<Cache> {
     this.#entries.delete(cache);
   }
 
-  /** Passes over the caches in order, and empties those that were not used since it last came by. */
+  /** Passes over the caches in order, and shrinks those that were not used since it last came by. */
   #makeRoom(user: Cache): void {
-    let left = this.#entries.size * 2;
+    let left = Math.min(this.#entries.size * 2, MOST_VISITED);
     for (const [cache, entry] of this.#entries) {
       if (this.#total <= this.#limit || left === 0) return;
       left -= 1;
-      if (cache !== user && !entry.isRecent && this.#empty(cache)) {
+      const size = cache === user || entry.isRecent ? null : this.#shrink(cache);
+      if (size === 0) {
         this.forget(cache);
         continue;
+      }
+      if (size !== null) {
+        this.#total += size - entry.size;
+        entry.size = size;
       }
       entry.isRecent = false;
       this.#entries.delete(cache);

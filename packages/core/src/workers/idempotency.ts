@@ -64,6 +64,21 @@ export class Keys<Entry extends { readonly hash: string; readonly digest: string
     this.#entries.delete(hash);
   }
 
+  /** Removes all entries. Keys of calls in progress stay reserved. */
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  /** Returns the entries, the oldest first. */
+  entries(): readonly Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Returns the hashes of the entries, the oldest first. */
+  hashes(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
   get size(): number {
     return this.#entries.size;
   }

@@ -1,5 +1,5 @@
 import type { Limits } from '../contracts/limits.ts';
-import type { Keys } from './idempotency.ts';
+import type { LogKeys } from './log-keys.ts';
 import { Readers } from './readers.ts';
 import type { ExecutionSlot, Slot } from './slot.ts';
 
@@ -11,7 +11,7 @@ export class Live {
   /** Owned by `execution/execution-state.ts`. */
   execution: ExecutionSlot | null = null;
   /** The idempotency keys of the log, loaded on first use. Owned by `commands/inputs.ts`. */
-  keys: Promise<Keys> | null = null;
+  keys: LogKeys | Promise<LogKeys> | null = null;
   /** How many calls in progress need this state until they return. */
   holds = 0;
   /** Time of the last commit, in ms since the epoch. */

@@ -10,6 +10,7 @@ import { Changes } from './changes.ts';
 import { Keys } from './idempotency.ts';
 import { InFlightTotal } from './in-flight-total.ts';
 import type { Live } from './live.ts';
+import { LogKeys } from './log-keys.ts';
 import { OpenRequests } from './open-requests.ts';
 import type { Worker } from './worker.ts';
 
@@ -69,14 +70,16 @@ export class Workers {
     this.activeInputs = new ByteSum('openInputBytes', limits, 'The active inputs are too large together');
     this.states = new ByteSum('totalStateBytes', limits, 'The states of all Workers are too large together');
     this.inFlight = new InFlightTotal(limits);
-    this.tails = new CacheTotal(limits.totalTailBytes, ({ readers }) => {
-      readers.tail.clear();
-      return true;
-    });
+    this.tails = new CacheTotal(limits.totalTailBytes, ({ readers }) => readers.tail.shrink());
     this.keys = new CacheTotal(limits.totalIdempotencyKeys, (live) => {
-      if (live.holds > 0) return false;
+      const { keys } = live;
+      if (keys instanceof LogKeys && !keys.isCondensed) {
+        keys.condense();
+        return keys.weight;
+      }
+      if (live.holds > 0) return null;
       live.keys = null;
-      return true;
+      return 0;
     });
   }
 

@@ -328,7 +328,10 @@ export class StoreDirectory {
           else this.#added(entry, change, lsn, keys, document);
           done();
         },
-        kind === FRAME_KIND.remove || batch.isEssential === true,
+        {
+          isEssential: kind === FRAME_KIND.remove || batch.isEssential === true,
+          isBeginning: batch.isBeginning === true,
+        },
       );
     });
   }

@@ -8,6 +8,7 @@ import type { Reserve } from '../disk/reserve.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from './frame.ts';
 import { Group, type Settle } from './group.ts';
+import { type ChangeKind, GroupQueue } from './group-queue.ts';
 import type { WalPosition } from './wal-position.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './wal-segment.ts';
 
@@ -44,18 +45,10 @@ export interface WalGate {
   relief(): Promise<void> | null;
 }
 
-/**
- * The most changes of a group. When a group is acknowledged, all of its callers continue in one turn of the event loop, and
- * while that turn lasts, nothing else happens: with thousands of busy Workers and no bound, all of them would work in step.
- */
-const GROUP_FRAMES = 256;
 /** The most bytes that wait for the next sync of the interval policy. Above it, the sync comes early. */
 const UNSYNCED_BYTES = 8_388_608;
 /** The longest lines of a change that may use the reserve. */
 const ESSENTIAL_BYTES = 65_536;
-/** The buffers of written groups that are kept for later ones, and their size. */
-const KEPT_BUFFERS = 4;
-const KEPT_BUFFER_BYTES = 4_194_304;
 /** The zeros that are written ahead of the frames. */
 const ZEROS = Buffer.alloc(1_048_576);
 
@@ -89,11 +82,7 @@ export class WriteAheadLog {
   #reserved = 0;
   /** The open segment holds bytes that may or may not survive. It must not be written any further. */
   #isBroken = false;
-  /** The groups that are full and not written yet, oldest first, and their size. */
-  #full: Group[] = [];
-  #fullBytes = 0;
-  #filling: Group;
-  readonly #spares: Buffer[] = [];
+  readonly #queue: GroupQueue;
   #isScheduled = false;
   /** Groups acknowledged by the interval policy. They are kept to be written again if their sync fails. */
   #unsynced: Group[] = [];
@@ -110,7 +99,7 @@ export class WriteAheadLog {
     this.#written = settings.end;
     this.#synced = settings.end;
     this.#lastSegment = settings.lastSegment;
-    this.#filling = new Group(this.#address);
+    this.#queue = new GroupQueue(this.#address);
   }
 
   /** Lets `gate` hold back groups before they are written. */
@@ -139,24 +128,25 @@ export class WriteAheadLog {
   }
 
   /**
-   * Adds a change to the next group. Calls `settle` once, and never throws. An essential change ends work or frees space:
-   * on a full disk it is written to the space of the reserve.
+   * Adds a change to a group. Calls `settle` once, and never throws. An essential change ends work or frees space:
+   * on a full disk it is written to the space of the reserve. One that begins work may be written after others.
    */
-  add(change: LogChange, settle: Settle, isEssential = false): void {
-    const bytes = this.#fullBytes + this.#filling.bytes + change.lines.length;
-    if (this.#isClosed) settle(this.#loss ?? unavailable('The store is not open'), 0);
-    else if (bytes > this.#settings.queueBytes && this.#hasChanges) {
-      settle(unavailable('The queue of writes to the disk is full'), 0);
-    } else this.#enqueue(change, settle, isEssential && change.lines.length <= ESSENTIAL_BYTES);
-  }
-
-  #enqueue(change: LogChange, settle: Settle, isEssential: boolean): void {
-    if (this.#filling.frames === GROUP_FRAMES) {
-      this.#full.push(this.#filling);
-      this.#fullBytes += this.#filling.bytes;
-      this.#filling = new Group(this.#filling.next, this.#spares.pop());
+  add(
+    change: LogChange,
+    settle: Settle,
+    { isEssential = false, isBeginning = false }: Partial<ChangeKind> = {},
+  ): void {
+    const bytes = this.#queue.bytes + change.lines.length;
+    if (this.#isClosed) {
+      settle(this.#loss ?? unavailable('The store is not open'), 0);
+      return;
     }
-    this.#filling.add(change, settle, isEssential);
+    if (bytes > this.#settings.queueBytes && this.#queue.length > 0) {
+      settle(unavailable('The queue of writes to the disk is full'), 0);
+      return;
+    }
+    const mayUseReserve = isEssential && change.lines.length <= ESSENTIAL_BYTES;
+    this.#queue.add(change, settle, { isEssential: mayUseReserve, isBeginning });
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     // Changes that are added in the same iteration of the event loop share one write and one sync.
@@ -171,7 +161,7 @@ export class WriteAheadLog {
     const refusal = await this.#refusal();
     await this.#lane.run(async () => {
       // changes that are added in the meantime are in later groups
-      for (let groups = this.#full.length + 1; groups > 0; groups -= 1) await this.#writeNext(refusal);
+      for (let groups = this.#queue.length; groups > 0; groups -= 1) await this.#writeNext(refusal);
       if (this.#loss) throw this.#loss;
       if (this.#isBroken) await withDiskFailure(() => this.#beginSegment());
     });
@@ -256,19 +246,14 @@ export class WriteAheadLog {
     return { epoch: this.#settings.epoch, segment, lsn };
   }
 
-  /** True if changes wait for their write. */
-  get #hasChanges(): boolean {
-    return this.#full.length > 0 || this.#filling.frames > 0;
-  }
-
   /** Writes every change that was added, and waits for a write in progress. */
   async #writeAll(): Promise<void> {
     do await this.#writeGathered();
-    while (this.#hasChanges);
+    while (this.#queue.length > 0);
   }
 
   /**
-   * Writes the oldest group. The gate is awaited outside the lane, because the files may themselves wait for
+   * Writes the next group. The gate is awaited outside the lane, because the files may themselves wait for
    * a sync of this log, which needs the lane.
    */
   async #writeGathered(): Promise<void> {
@@ -278,32 +263,19 @@ export class WriteAheadLog {
 
   async #writeNext(refusal: RuntimeError | null): Promise<void> {
     this.#isScheduled = false;
-    if (!this.#hasChanges) return;
-    const group = this.#nextGroup();
+    const group = this.#queue.take(this.#address);
+    if (!group) return;
     const failure = refusal ?? (await this.#write(group));
     if (failure?.code === 'STORE_FULL' && refusal === null) this.#settings.reserve.markFull();
     if (failure?.code === 'STORE_FULL') await this.#writeEssential(group, failure);
     else group.settle(failure);
     // Only after the callbacks: a checkpoint at this position must find every earlier change applied in memory.
     this.#settled = this.#written;
-    if (group.buffer.length <= KEPT_BUFFER_BYTES && this.#spares.length < KEPT_BUFFERS)
-      this.#spares.push(group.buffer);
-    if (this.#hasChanges && !this.#isScheduled) {
+    this.#queue.recycle(group);
+    if (this.#queue.length > 0 && !this.#isScheduled) {
       this.#isScheduled = true;
       void this.#writeGathered();
     }
-  }
-
-  /** Takes the oldest group that has changes. */
-  #nextGroup(): Group {
-    const full = this.#full.shift();
-    if (full) {
-      this.#fullBytes -= full.bytes;
-      return full;
-    }
-    const group = this.#filling;
-    this.#filling = new Group(group.next, this.#spares.pop());
-    return group;
   }
 
   /** Refuses the changes of a group that fill a full disk. Writes the others, with the space of the reserve. */
