@@ -173,15 +173,16 @@ class PassedAnswer implements AnswerHandler {
 }
 
 /** Reads a small body. @throws Unanswered the client left before its end */
-const readBody = async (request: IncomingMessage): Promise<Buffer> => {
-  const pieces: Buffer[] = [];
-  try {
-    for await (const piece of request as AsyncIterable<Buffer>) pieces.push(piece);
-  } catch (error) {
-    throw new Unanswered(false, error);
-  }
-  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
-};
+const readBody = (request: IncomingMessage): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    const fail = (error?: unknown): void => reject(new Unanswered(false, error));
+    request.on('data', (piece: Buffer) => pieces.push(piece));
+    request.once('end', () => resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)));
+    request.once('error', fail);
+    // comes after the end, too
+    request.once('close', fail);
+  });
 
 /**
  * Passes a request to the runtime and its answer back, byte by byte. Resolves with the status when the answer has ended, also
