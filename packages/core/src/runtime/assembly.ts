@@ -1,3 +1,4 @@
+import { assertWhole, importStateOf } from '../archive/import-state.ts';
 import { Bundles } from '../commands/bundles.ts';
 import { Creation } from '../commands/creation.ts';
 import { Files } from '../commands/files.ts';
@@ -149,6 +150,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   const { store, limits, engines, report } = options;
   const workers = new Workers(limits);
   const { runtimeId, logs } = await store.open(storeHost(workers, options));
+  assertWhole(await importStateOf(store));
 
   const reader = new LogReader(store, limits);
   const listener = new CommitListener(workers, options);

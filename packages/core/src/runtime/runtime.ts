@@ -210,6 +210,14 @@ export class Runtime implements ServedRuntime {
     return runtime;
   }
 
+  /**
+   * Returns the store that the options and plugins of a runtime provide, without starting the runtime; null if they provide none.
+   * @throws as the constructor
+   */
+  static storeOf(options: RuntimeOptions): RuntimeStore | null {
+    return new Runtime(options).#lifecycle.store;
+  }
+
   get status(): Api.RuntimeStatus {
     return this.#lifecycle.status;
   }
