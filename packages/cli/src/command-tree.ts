@@ -41,6 +41,7 @@ const REPEATABLE = new Set([
   '_',
   'plugin',
   'names',
+  'workers',
   'group',
   'label',
   'tool',

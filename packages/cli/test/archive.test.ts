@@ -1,64 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
-import { engine, inputText, Runtime } from '@worker-runtime/core';
-import { fileStore } from '@worker-runtime/plugin-fs-store';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
+import { eventsAt, fill, inFolder, killWhen, shown } from './archives.ts';
 import { makePlace, Program, request, run, serve } from './program.ts';
 
 // before the first test, because ava takes no test after an await
 const server = WITHOUT_POSTGRES === null ? await PostgresServer.start() : null;
 test.after.always(() => server?.dispose());
-
-const STORE = ['--plugin', 'fs-store', '--plugin', 'echo'];
-
-const inFolder = (dir: string): readonly string[] => [...STORE, '--fs-store.dir', dir];
-
-/** Reads the events of all Workers of a server. */
-const eventsAt = async (url: string): Promise<string> => {
-  const { body } = await request<{ items: readonly { workerId: string }[] }>(
-    url,
-    'GET',
-    '/workers?limit=1000',
-  );
-  const pages: unknown[] = [];
-  for (const { workerId } of body.items)
-    pages.push(
-      (await request<{ items: unknown }>(url, 'GET', `/workers/${workerId}/events?limit=1000`)).body.items,
-    );
-  return JSON.stringify(pages);
-};
-
-/** Serves a store, and returns its runtime and all its events. */
-const shown = async (
-  t: ExecutionContext,
-  place: string,
-  args: readonly string[],
-  variables: Readonly<Record<string, string>> = {},
-): Promise<{ runtimeId: string; events: string }> => {
-  const { url, runtimeId, program } = await serve(t, place, args, variables);
-  const events = await eventsAt(url);
-  program.kill('SIGTERM');
-  t.is((await program.ended).code, 0);
-  return { runtimeId, events };
-};
-
-/** Fills a store with Workers that have files which cannot be compressed. */
-const fill = async (dir: string, workers: number): Promise<void> => {
-  const echo = engine('echo', async function* (active) {
-    yield { type: 'text', text: inputText(active.input) };
-  });
-  const runtime = await Runtime.start({ engines: [echo], store: fileStore({ dir }) });
-  for (let number = 0; number < workers; number += 1) {
-    const workerId = `w${number}`;
-    await runtime.createWorker({ workerId, engine: 'echo' });
-    await runtime.putFile(workerId, randomBytes(60_000), { mediaType: 'image/png' });
-    await runtime.sendInput(workerId, { text: randomBytes(20_000).toString('base64') }, { waitMs: 10_000 });
-  }
-  await runtime.stop();
-};
 
 test('export, verify and import name what they did, and each refusal what is wrong', async (t) => {
   const place = await makePlace(t);
@@ -99,15 +48,6 @@ test('export, verify and import name what they did, and each refusal what is wro
   t.is(none.code, 2);
   t.regex(none.stderr, /no plugin of the settings is a store/);
 });
-
-/** Kills a command as soon as a condition holds; returns false if the command ended before. */
-const killWhen = async (program: Program, holds: () => Promise<boolean>): Promise<boolean> => {
-  const ended = program.ended.then(() => true);
-  for (;;) {
-    if (await holds()) program.kill('SIGKILL');
-    if (await Promise.race([ended, setTimeout(3, false)])) return (await program.ended).signal === 'SIGKILL';
-  }
-};
 
 const bytesIn = async (dir: string): Promise<number> => {
   try {

@@ -1,14 +1,9 @@
 import { resolve } from 'node:path';
-import { Runtime, RuntimeError, type RuntimeStore } from '@worker-runtime/core';
-import {
-  type Archive,
-  exportRuntime,
-  importRuntime,
-  type OfflineOptions,
-  openArchive,
-} from '@worker-runtime/core/archive';
+import { Runtime, type RuntimeStore } from '@worker-runtime/core';
+import { exportRuntime, importRuntime, type OfflineOptions, openArchive } from '@worker-runtime/core/archive';
+import { archiveFacts, archiveFailure, archiveText } from '../archive-text.ts';
 import { compose } from '../compose.ts';
-import { EXIT, Failure, usageError } from '../failure.ts';
+import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { startFailure } from '../start-failure.ts';
@@ -36,34 +31,6 @@ const planFor = async ({ name, plugin, config, pluginOptions }: StoreFlags): Pro
   const { 'postgres-store': postgres, ...others } = plan.options;
   if (postgres === undefined) return plan;
   return { ...plan, options: { ...others, 'postgres-store': { whenLocked: 'refuse', ...postgres } } };
-};
-
-const kindOf = (text: string, count: number): string => `${count} ${text}${count === 1 ? '' : 's'}`;
-
-const summaryOf = ({ beginning, end, digest }: Archive): string => {
-  const { workers, events, blobs, bundles, pluginStates } = end;
-  const parts = [
-    kindOf('Worker', workers),
-    kindOf('event', events),
-    kindOf('file', blobs),
-    kindOf('bundle', bundles),
-    kindOf('plugin state', pluginStates),
-  ];
-  return `${parts.join(', ')} of ${beginning.runtimeId}, written ${beginning.writtenAt}, digest ${digest}`;
-};
-
-const answer = (
-  output: Output,
-  isJson: boolean,
-  archive: Archive & { readonly runtimeId?: string },
-  text: string,
-) => {
-  const { path, digest, beginning, end, runtimeId } = archive;
-  const { kind: _beginning, ...begin } = beginning;
-  const { kind: _end, ...counts } = end;
-  // the body of an item is no part of its description
-  const shown = { file: path, digest, ...begin, ...counts, body: undefined };
-  output.print(isJson ? JSON.stringify({ ...shown, ...(runtimeId !== undefined && { runtimeId }) }) : text);
 };
 
 /** Uses the store of a plan. @throws Failure the store or the archive refuses */
@@ -94,14 +61,21 @@ const withStoreOf = async (
 export const exportStore = (flags: StoreFlags, output: Output): Promise<void> =>
   withStoreOf(flags, async (store, options) => {
     const archive = await exportRuntime(store, resolve(flags.file), options);
-    answer(output, flags.json, archive, `${flags.file}: ${summaryOf(archive)}`);
+    output.print(
+      flags.json ? JSON.stringify(archiveFacts(archive)) : `${flags.file}: ${archiveText(archive)}`,
+    );
   });
 
 /** Fills an empty store from a file. @throws Failure */
 export const importStore = (flags: StoreFlags & { readonly copy: boolean }, output: Output): Promise<void> =>
   withStoreOf(flags, async (store, options) => {
     const archive = await importRuntime(resolve(flags.file), store, { ...options, isCopy: flags.copy });
-    answer(output, flags.json, archive, `imported as ${archive.runtimeId}: ${summaryOf(archive)}`);
+    const { runtimeId } = archive;
+    output.print(
+      flags.json
+        ? JSON.stringify({ ...archiveFacts(archive), runtimeId })
+        : `imported as ${runtimeId}: ${archiveText(archive)}`,
+    );
   });
 
 /** Checks a file. @throws Failure it is not whole */
@@ -111,9 +85,8 @@ export const verifyArchive = async (
 ): Promise<void> => {
   try {
     const archive = await openArchive(resolve(file));
-    answer(output, json, archive, `${file} is whole: ${summaryOf(archive)}`);
+    output.print(json ? JSON.stringify(archiveFacts(archive)) : `${file} is whole: ${archiveText(archive)}`);
   } catch (error) {
-    if (!(error instanceof RuntimeError)) throw error;
-    throw new Failure(EXIT.failed, `${error.code}: ${error.message} (${file})`, { cause: error });
+    throw archiveFailure(error, file);
   }
 };

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import type { Output } from '../output.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
+import { clientOptions } from './client-option.ts';
 
 const storeOptions = {
   name: { type: 'string', requiresArg: true, describe: 'name of the runtime (default: "default")' },
@@ -21,7 +22,7 @@ const STORE =
 const aFile = <T>(command: Argv<T>) =>
   command.positional('file', { type: 'string', demandOption: true, describe: 'path of the archive' });
 
-/** Defines the commands that copy the store of a runtime that is not running: `export`, `import` and `verify`. */
+/** Defines the commands for archives of whole runtimes: `export`, `import`, `backup` and `verify`. */
 export const archiveCommands = (
   command: Argv<{ json: boolean; plugin: string[] | undefined; config: string | undefined }>,
   pluginOptions: PluginOptions,
@@ -68,6 +69,20 @@ export const archiveCommands = (
       },
       async (given) =>
         (await import('../commands/archive.ts')).importStore({ ...given, pluginOptions }, output),
+    )
+    .command(
+      'backup <file>',
+      'Write everything that a running runtime keeps at this moment to one file',
+      (backup) => {
+        alternatives.set(...optionNames(clientOptions), '--json');
+        return aFile(backup)
+          .options(clientOptions)
+          .example('$0 backup monday.archive', '')
+          .epilogue(
+            'It needs a token with the permission admin for all Workers. Fill an empty store with: restore <file>',
+          );
+      },
+      async (given) => (await import('../commands/backup.ts')).backup(given, output),
     )
     .command(
       'verify <file>',

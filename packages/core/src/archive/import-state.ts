@@ -30,6 +30,10 @@ export const importStateOf = async (store: RuntimeStore): Promise<ImportState | 
 export const putImportState = (store: RuntimeStore, state: ImportState): Promise<void> =>
   store.putPluginState(IMPORT_STATE, new TextEncoder().encode(JSON.stringify(state)));
 
+/** Returns the log of a Worker whose import did not end, and which is no part of the store; null if there is none. */
+export const pendingLog = (state: ImportState | null): string | null =>
+  state === null || state.isComplete ? null : state.log;
+
 /** @throws STORE_INCOMPLETE an import into the store did not end */
 export const assertWhole = (state: ImportState | null): void => {
   if (state === null || state.isComplete || state.log !== null) return;

@@ -13,12 +13,12 @@ export class LogWriter {
   readonly #begun: LogHead | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  /** `begun` is the end of the log in the store, if it is there. */
-  constructor(store: RuntimeStore, head: ArchivedLog & ArchiveItem, begun?: LogHead) {
+  /** `begun` is the end of the log in the store, if it is there, and `log` the id that it gets. */
+  constructor(store: RuntimeStore, head: ArchivedLog & ArchiveItem, begun?: LogHead, log = head.log) {
     this.#store = store;
     this.#head = head;
     this.#begun = begun;
-    this.log = head.log;
+    this.log = log;
   }
 
   /** Resolves when everything was written. */

@@ -1,9 +1,10 @@
 import { systemClock } from '../contracts/clock.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { LogHead, OpenedStore, RuntimeStore } from '../contracts/store.ts';
+import type { LogHead, OpenedStore, RuntimeStore, StoredLog } from '../contracts/store.ts';
+import { contentOf } from './archive.ts';
 import { encodeArchive } from './archive-bytes.ts';
-import { type Archive, contentOf, openArchive, writeArchive } from './archive-file.ts';
-import { assertWhole, IMPORT_STATE, importStateOf, putImportState } from './import-state.ts';
+import { type ArchiveFile, bytesOf, openArchive, writeArchive } from './archive-file.ts';
+import { assertWhole, IMPORT_STATE, importStateOf, pendingLog, putImportState } from './import-state.ts';
 import { LogWriter } from './log-writer.ts';
 import { type OfflineOptions, withStore } from './offline.ts';
 import { checkStored } from './stored-check.ts';
@@ -17,6 +18,11 @@ export interface ImportOptions extends OfflineOptions {
   readonly isCopy?: boolean;
 }
 
+/** Leaves out the log of a Worker whose import did not end. */
+async function* without(logs: OpenedStore['logs'], pending: string | null): AsyncGenerator<StoredLog> {
+  for await (const log of logs) if (log.log !== pending) yield log;
+}
+
 /**
  * Writes all that a store keeps to a new file. No runtime may have the store open.
  * @throws STORE_LOCKED · STORE_INCOMPLETE · WORKER_DAMAGED · STORE_FULL · INVALID_REQUEST the file exists
@@ -25,13 +31,15 @@ export const exportRuntime = (
   store: RuntimeStore,
   path: string,
   options: OfflineOptions = {},
-): Promise<Archive> =>
+): Promise<ArchiveFile> =>
   withStore(store, options, undefined, async ({ runtimeId, logs }) => {
-    assertWhole(await importStateOf(store));
+    const state = await importStateOf(store);
+    assertWhole(state);
+    const whole = without(logs, pendingLog(state));
     const writtenAt = new Date((options.clock ?? systemClock).now()).toISOString();
     return writeArchive(
       path,
-      encodeArchive(itemsOf({ store, runtimeId, content: 'runtime', logs, writtenAt })),
+      encodeArchive(itemsOf({ store, runtimeId, content: 'runtime', logs: whole, writtenAt })),
     );
   });
 
@@ -58,7 +66,7 @@ const begunIn = async (store: RuntimeStore, digest: string, logs: OpenedStore['l
 };
 
 /** Writes all items. Logs that wait for the disk do so together. */
-const writeItems = async (archive: Archive, store: RuntimeStore, begun: Heads): Promise<void> => {
+const writeItems = async (archive: ArchiveFile, store: RuntimeStore, begun: Heads): Promise<void> => {
   const writing = new Set<Promise<void>>();
   let current: LogWriter | null = null;
   const settle = async (): Promise<void> => {
@@ -70,7 +78,7 @@ const writeItems = async (archive: Archive, store: RuntimeStore, begun: Heads): 
     if (writing.size >= CONCURRENT_LOGS) await Promise.race(writing);
   };
   try {
-    for await (const item of contentOf(archive)) {
+    for await (const item of contentOf(bytesOf(archive.path), archive)) {
       if (item.kind === 'pluginState') await store.putPluginState(item.name, item.body);
       else if (item.kind === 'bundle') await store.putBundle({ digest: item.digest, body: item.body });
       else if (item.kind === 'log') {
@@ -97,7 +105,7 @@ export const importRuntime = async (
   path: string,
   store: RuntimeStore,
   { isCopy = false, ...options }: ImportOptions = {},
-): Promise<Archive & { readonly runtimeId: string }> => {
+): Promise<ArchiveFile & { readonly runtimeId: string }> => {
   const archive = await openArchive(path);
   const { digest, beginning } = archive;
   if (beginning.content !== 'runtime')
@@ -110,7 +118,7 @@ export const importRuntime = async (
   });
   return withStore(store, options, id, async ({ runtimeId, logs }) => {
     const heads = await headsOf(logs);
-    await checkStored(contentOf(archive), store, heads);
+    await checkStored(contentOf(bytesOf(archive.path), archive), store, heads);
     const { workers, bundles, pluginStates } = archive.end;
     const names = (await store.pluginStates()).filter((name) => name !== IMPORT_STATE);
     const counts = [heads.size, (await store.bundles()).length, names.length];

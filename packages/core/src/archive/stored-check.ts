@@ -32,11 +32,12 @@ export const checkStored = async (
   items: AsyncIterable<ArchiveItem>,
   store: RuntimeStore,
   heads: ReadonlyMap<string, LogHead>,
+  idOf: (log: string) => string = (log) => log,
 ): Promise<void> => {
   let log = '';
   for await (const item of items) {
     if (item.kind === 'log') {
-      log = item.log;
+      log = idOf(item.log);
       const { seq, bytes } = item;
       if (!isDeepStrictEqual(heads.get(log), { seq, bytes })) throw differs('the heads');
       if (!isDeepStrictEqual(await store.record(log), parsed(item.body))) throw differs('the records');

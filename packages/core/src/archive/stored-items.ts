@@ -4,7 +4,7 @@ import { type ArchiveContent, type ArchiveItem, NO_BODY } from './archive-item.t
 import { IMPORT_STATE } from './import-state.ts';
 
 /** A log of an open store, up to a head. */
-interface SourceLog {
+export interface SourceLog {
   readonly log: string;
   readonly workerId: string;
   readonly head: LogHead;
