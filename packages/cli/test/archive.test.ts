@@ -150,6 +150,9 @@ if (server === null) {
     const copy = await shown(t, place, [...second, '--plugin', 'echo'], variables);
     t.is(copy.events.replaceAll(copy.runtimeId, ''), before.events.replaceAll(before.runtimeId, ''));
     t.not(copy.runtimeId, before.runtimeId);
+    const cluster = { WORKER_RUNTIME_POSTGRES_URL: variables.WORKER_RUNTIME_POSTGRES_STORE_URL };
+    const joined = await run(t, place, ['runtimes', 'create', 'second'], cluster);
+    t.is(joined.stdout.trim(), `second  ${copy.runtimeId}`, joined.stderr);
     const unprepared = { WORKER_RUNTIME_POSTGRES_STORE_URL: server.url() };
     t.regex((await run(t, place, [...database, 'import', 'b'], unprepared)).stderr, /STORE_VERSION: /);
     t.is((await readFile(join(place, 'b'))).toString('latin1').split('\n')[0], 'worker-runtime archive 1');

@@ -183,6 +183,25 @@ for (const fault of ['full', 'unavailable-lost', 'unavailable-done'] as const)
     }
   });
 
+test('P23: an import has at most 64 logs in progress, for any number of Workers', async (t) => {
+  const folder = await makeFolder(t);
+  const source = memoryStore();
+  await withRuntime(source, async (runtime) => {
+    for (let number = 0; number < 200; number += 1) await runtime.createWorker({ engine: 'parrot' });
+  });
+  const { path } = await exportRuntime(source, join(folder, 'a'));
+  const target = faultyStore(memoryStore());
+  const stall = target.stall('create');
+  const importing = importRuntime(path, target);
+  await stall.reached;
+  while (stall.held < 64) await new Promise((resolve) => setImmediate(resolve));
+  // nothing but a release continues it
+  for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  t.is(stall.held, 64);
+  stall.release('done');
+  t.is((await importing).end.workers, 200);
+});
+
 test('an export of a store whose import did not end is refused, and leaves no file', async (t) => {
   const folder = await makeFolder(t);
   const source = memoryStore();
