@@ -157,7 +157,6 @@ test('P76: only stopped Workers that a policy names go, each into a file from wh
   t.is(files.length, 2);
   const verified = await run(t, place, ['verify', files[0] ?? '', '--json']);
   t.like(JSON.parse(verified.stdout), { content: 'worker', workers: 1 });
-  t.regex((await run(t, place, ['import', files[0] ?? '', '--name', 'x'])).stderr, /is that of one Worker/);
   const back = await run(t, place, ['workers', 'import', files[0] ?? '', ...HOST, url]);
   t.is(back.stdout.trim(), 'old is stopped', back.stderr);
   t.regex((await run(t, place, ['workers', 'import', files[0] ?? '', ...HOST, url])).stderr, /WORKER_EXISTS/);
@@ -170,6 +169,13 @@ test('P76: only stopped Workers that a policy names go, each into a file from wh
   await program.ended;
   const { events } = await shown(t, place, inFolder('live'));
   t.true(events.includes('hello old"') && !events.includes('hello older"'));
+  // the server of this store is not running
+  const importing = ['import', files[1] ?? '', '--fs-store.dir', 'live'];
+  const added = await run(t, place, importing);
+  t.regex(added.stdout, /^imported into runtime_\w+: 1 Worker, /, added.stderr);
+  t.regex((await run(t, place, importing)).stderr, /WORKER_EXISTS/);
+  t.regex((await run(t, place, [...importing, '--copy'])).stderr, /--copy is for the archive of a runtime/);
+  t.true((await shown(t, place, inFolder('live'))).events.includes('hello older"'));
 });
 
 test('P76: a kill -9 at any moment of an archiving leaves each Worker in the runtime or in a whole file', async (t) => {

@@ -1,6 +1,12 @@
 import { resolve } from 'node:path';
 import { Runtime, type RuntimeStore } from '@worker-runtime/core';
-import { exportRuntime, importRuntime, type OfflineOptions, openArchive } from '@worker-runtime/core/archive';
+import {
+  addWorker,
+  exportRuntime,
+  importRuntime,
+  type OfflineOptions,
+  openArchive,
+} from '@worker-runtime/core/archive';
 import { archiveFacts, archiveFailure, archiveText } from '../archive-text.ts';
 import { compose } from '../compose.ts';
 import { usageError } from '../failure.ts';
@@ -69,12 +75,18 @@ export const exportStore = (flags: StoreFlags, output: Output): Promise<void> =>
 /** Fills an empty store from a file. @throws Failure */
 export const importStore = (flags: StoreFlags & { readonly copy: boolean }, output: Output): Promise<void> =>
   withStoreOf(flags, async (store, options) => {
-    const archive = await importRuntime(resolve(flags.file), store, { ...options, isCopy: flags.copy });
+    const path = resolve(flags.file);
+    const { content } = (await openArchive(path)).beginning;
+    if (content === 'worker' && flags.copy) throw usageError('--copy is for the archive of a runtime');
+    const archive =
+      content === 'worker'
+        ? await addWorker(path, store, options)
+        : await importRuntime(path, store, { ...options, isCopy: flags.copy });
     const { runtimeId } = archive;
     output.print(
       flags.json
         ? JSON.stringify({ ...archiveFacts(archive), runtimeId })
-        : `imported as ${runtimeId}: ${archiveText(archive)}`,
+        : `imported ${content === 'worker' ? 'into' : 'as'} ${runtimeId}: ${archiveText(archive)}`,
     );
   });
 

@@ -6,4 +6,4 @@ export type { Archive } from './archive.ts';
 export { type ArchiveFile, openArchive, writeArchive } from './archive-file.ts';
 export type { ArchiveBeginning, ArchiveContent, ArchivedLog, ArchiveEnd } from './archive-item.ts';
 export type { OfflineOptions } from './offline.ts';
-export { exportRuntime, type ImportOptions, importRuntime } from './runtime-archive.ts';
+export { addWorker, exportRuntime, type ImportOptions, importRuntime } from './runtime-archive.ts';

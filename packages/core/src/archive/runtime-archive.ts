@@ -1,6 +1,7 @@
 import { systemClock } from '../contracts/clock.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { LogHead, OpenedStore, RuntimeStore, StoredLog } from '../contracts/store.ts';
+import { mintId } from '../id.ts';
 import { contentOf } from './archive.ts';
 import { encodeArchive } from './archive-bytes.ts';
 import { type ArchiveFile, bytesOf, openArchive, writeArchive } from './archive-file.ts';
@@ -9,6 +10,7 @@ import { LogWriter } from './log-writer.ts';
 import { type OfflineOptions, withStore } from './offline.ts';
 import { checkStored } from './stored-check.ts';
 import { itemsOf } from './stored-items.ts';
+import { checkWorkerArchive, importWorker } from './worker-archive.ts';
 
 /** Logs that are written at the same time, so that a store can commit them together. */
 const CONCURRENT_LOGS = 64;
@@ -126,5 +128,27 @@ export const importRuntime = async (
       throw new RuntimeError('STORE_CORRUPT', 'The store does not return what was imported');
     await putImportState(store, { digest, isComplete: true, log: null });
     return { ...archive, runtimeId };
+  });
+};
+
+/**
+ * Adds the Worker of an archive to a store that no runtime has open, with a new log, as a whole or not at all.
+ * @throws ARCHIVE_CORRUPT · INVALID_REQUEST the archive is that of a runtime · WORKER_EXISTS · STORE_LOCKED · STORE_INCOMPLETE · STORE_FULL
+ */
+export const addWorker = async (
+  path: string,
+  store: RuntimeStore,
+  options: OfflineOptions = {},
+): Promise<ArchiveFile & { readonly runtimeId: string }> => {
+  const checked = await checkWorkerArchive(bytesOf(path));
+  const { workerId } = checked.worker;
+  return withStore(store, options, undefined, async ({ runtimeId, logs }) => {
+    const state = await importStateOf(store);
+    assertWhole(state);
+    let isTaken = false;
+    for await (const log of without(logs, pendingLog(state))) isTaken ||= log.workerId === workerId;
+    if (isTaken) throw new RuntimeError('WORKER_EXISTS', undefined, { details: { workerId } });
+    await importWorker(checked, store, mintId('log'));
+    return { path, ...checked.archive, runtimeId };
   });
 };
