@@ -11,7 +11,7 @@ export type Floors = readonly (readonly string[])[];
 export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/core': [
     ['contracts', 'id', 'version'],
-    ['canonical-json', 'in-time', 'admission', 'log', 'memory-store', 'views'],
+    ['canonical-json', 'in-time', 'admission', 'archive', 'log', 'memory-store', 'views'],
     ['plugin-kit', 'diagnostics', 'domain'],
     ['workers'],
     ['journal'],
@@ -80,8 +80,8 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'standard-stream',
       'local-file',
     ],
-    ['log-destination', 'client-command'],
-    ['log'],
+    ['log-destination', 'client-command', 'archive-text'],
+    ['log', 'archive-client'],
     ['attach', 'plugin-option'],
     ['compose', 'start-failure'],
     ['settings'],

@@ -24,10 +24,8 @@ export class ClientCommand {
   readonly #output: Output;
 
   /** @throws Failure the address or the token is not valid */
-  constructor({ url, token: given = process.env.WORKER_RUNTIME_TOKEN, json }: ClientFlags, output: Output) {
-    if (!URL.canParse(url) || !/^https?:\/\//.test(url))
-      throw usageError(`--url must be an address such as http://127.0.0.1:8787, not "${url}"`);
-    const token = given ?? localTokenFor(url) ?? keptTokenFor(url);
+  constructor({ url, token: given, json }: ClientFlags, output: Output) {
+    const token = tokenFor(url, given);
     try {
       this.client = runtimeClient({ url, ...(token !== undefined && token !== '' && { token }) });
     } catch (error) {
@@ -58,6 +56,13 @@ export class ClientCommand {
     this.#output.remark(printable(text));
   }
 }
+
+/** Returns the token for an address. @throws Failure the address is not valid */
+export const tokenFor = (url: string, given = process.env.WORKER_RUNTIME_TOKEN): string | undefined => {
+  if (!URL.canParse(url) || !/^https?:\/\//.test(url))
+    throw usageError(`--url must be an address such as http://127.0.0.1:8787, not "${url}"`);
+  return given ?? localTokenFor(url) ?? keptTokenFor(url);
+};
 
 /** Returns the token for the backend of this user at an address; `undefined` if none runs there. */
 const localTokenFor = (url: string): string | undefined => {

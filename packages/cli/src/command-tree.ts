@@ -2,6 +2,7 @@ import yargs from 'yargs';
 import type { Terminal } from './attach/terminal.ts';
 import { acpCommand } from './definition/acp.ts';
 import { Alternatives } from './definition/alternatives.ts';
+import { archiveCommands } from './definition/archive.ts';
 import { attachCommand } from './definition/attach.ts';
 import { backendCommands } from './definition/backend.ts';
 import { clusterCommands } from './definition/cluster.ts';
@@ -18,17 +19,20 @@ import { usageError } from './failure.ts';
 import type { Output } from './output.ts';
 import type { PluginOptions } from './plugin-option.ts';
 
+/** The commands that make a runtime, or its store, from plugins. */
+const WITH_PLUGINS = 'export import serve host backend'.split(' ');
+
 const globalOptions = {
   plugin: {
     type: 'array',
     string: true,
     requiresArg: true,
-    describe: 'serve, host, backend: load a plugin, by short name, npm package or path (repeatable)',
+    describe: `${WITH_PLUGINS.join(', ')}: load a plugin, by short name, npm package or path (repeatable)`,
   },
   config: {
     type: 'string',
     requiresArg: true,
-    describe: 'serve, host, backend: settings file (default: worker-runtime.config.{ts,js,json})',
+    describe: `${WITH_PLUGINS.join(', ')}: settings file (default: worker-runtime.config.{ts,js,json})`,
   },
   json: { type: 'boolean', default: false, describe: 'print JSON, for programs' },
 } as const;
@@ -38,6 +42,7 @@ const REPEATABLE = new Set([
   '_',
   'plugin',
   'names',
+  'workers',
   'group',
   'label',
   'tool',
@@ -85,11 +90,11 @@ export const runCommand = async (
         ([name, value]) => Array.isArray(value) && !REPEATABLE.has(name),
       );
       if (twice !== undefined) throw usageError(`--${twice[0]} may be given only once`);
-      if (['serve', 'host', 'backend'].includes(String(given._[0]))) return;
+      if ([...WITH_PLUGINS, 'restore'].includes(String(given._[0]))) return;
       if (given._[0] === 'doctor' && given.plugin === undefined && given.config === undefined) return;
       if (given.plugin !== undefined || given.config !== undefined || Object.keys(pluginOptions).length > 0)
         throw usageError(
-          '--plugin, --config and plugin options apply only to the commands serve, host and backend',
+          `--plugin, --config and plugin options apply only to the commands ${WITH_PLUGINS.join(', ')}`,
         );
     })
     .demandCommand(1, 'no command given')
@@ -102,6 +107,7 @@ export const runCommand = async (
   serveCommand(root, pluginOptions, alternatives);
   clusterCommands(root, pluginOptions, alternatives, output);
   backendCommands(root, pluginOptions, alternatives, output);
+  archiveCommands(root, pluginOptions, alternatives, output);
   doctorCommand(root, pluginOptions, alternatives, output);
   identityCommand(root, alternatives, output);
   workersCommands(root, alternatives, output);

@@ -12,6 +12,19 @@ export const wholeNumber =
     return value;
   };
 
+const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** Reads a duration such as `90d`, in milliseconds. */
+export const duration =
+  (name: string) =>
+  (text: string | undefined): number | undefined => {
+    if (text === undefined) return undefined;
+    const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+    if (count === undefined || unit === undefined)
+      throw usageError(`${name} must be a number with s, m, h or d, such as 90d, not "${text}"`);
+    return Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS];
+  };
+
 /** Reads `key=value` pairs, such as labels. */
 export const pairs =
   (name: string) =>

@@ -67,7 +67,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['xyz'], /unknown command "xyz" \(available commands: serve/],
     [
       ['workers'],
-      /no command given after "workers"; available commands: list, create, show, update, stop, resume, cancel, delete$/,
+      /no command given after "workers"; available commands: list, create, show, update, stop, resume, cancel, delete, archive, import$/,
     ],
     [['workers', 'lst'], /"lst"; did you mean list\? \(available commands: list, create/],
     [
@@ -93,8 +93,8 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['status', '--url', 'here'], /--url must be an address/],
     [['status', '--url', 'http://a', '--url', 'http://b'], /--url may be given only once/],
     [['status', '--token', 'two words'], /token must be printable ASCII/],
-    [['status', '--plugin', 'echo'], /apply only to the commands serve, host and backend/],
-    [['status', '--http.port', '1'], /apply only to the commands serve, host and backend/],
+    [['status', '--plugin', 'echo'], /apply only to the commands export, import, serve, host, backend/],
+    [['status', '--http.port', '1'], /apply only to the commands export, import, serve, host, backend/],
   ];
   for (const [args, message] of cases) {
     const remarks: string[] = [];

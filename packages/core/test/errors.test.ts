@@ -102,6 +102,8 @@ const codes: Record<ErrorCode, Scenario | typeof OTHERS> = {
     return codeOf(runtime.createWorker({ ...idle, config: { a: 1 } }));
   },
   UNSUPPORTED_MEDIA_TYPE: OTHERS,
+  ARCHIVE_CORRUPT: OTHERS,
+  STORE_INCOMPLETE: OTHERS,
   NOT_ACCEPTABLE: OTHERS,
   HEADERS_TOO_LARGE: OTHERS,
   REQUEST_TIMEOUT: OTHERS,

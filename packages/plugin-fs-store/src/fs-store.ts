@@ -108,12 +108,20 @@ export class FsStore implements RuntimeStore {
     return this.#directory.blob(log, name);
   }
 
+  async blobs(log: string): Promise<readonly string[]> {
+    return this.#directory.blobs(log);
+  }
+
   async putPluginState(name: string, body: Uint8Array): Promise<void> {
     return this.#directory.putPluginState(name, body);
   }
 
   async pluginState(name: string): Promise<Uint8Array | null> {
     return this.#directory.pluginState(name);
+  }
+
+  async pluginStates(): Promise<readonly string[]> {
+    return this.#directory.pluginStates();
   }
 
   async putBundle(bundle: StoredBundle): Promise<void> {

@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process';
 import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { RuntimeError } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { makeDirectory, removeDirectory } from './directory.ts';
+import { onTmpfs } from './tmpfs.ts';
 import { Writer } from './writer.ts';
-
-const run = promisify(execFile);
 
 const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
 
@@ -39,29 +36,6 @@ test.serial('P20: 1,000 creations and removals leave no open descriptor and no f
   await again.store.close();
   await removeDirectory(dir);
 });
-
-/** Runs a test on a tmpfs of its own. */
-const onTmpfs = async (
-  t: ExecutionContext,
-  bytes: number,
-  use: (dir: string) => Promise<void>,
-): Promise<void> => {
-  const dir = await makeDirectory();
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', dir]);
-  } catch {
-    await removeDirectory(dir);
-    t.log('skipped: this user is not allowed to mount a tmpfs');
-    t.pass();
-    return;
-  }
-  try {
-    await use(dir);
-  } finally {
-    await run('umount', ['-l', dir]);
-    await removeDirectory(dir);
-  }
-};
 
 const FULL_BYTES = 2_097_152;
 

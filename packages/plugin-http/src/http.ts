@@ -11,6 +11,7 @@ import { HttpServer } from './http-server.ts';
 import { type MountHandler, type MountPlace, Mounts } from './mount.ts';
 import { OneRuntime, SELF } from './one-runtime.ts';
 import { type HttpOptions, resolveOptions } from './options.ts';
+import { mountArchives } from './routes/archives.ts';
 import type { UpgradeHandler } from './upgrades.ts';
 
 /** The public side of the plugin: its address, and the ways for other plugins to use its port. */
@@ -119,6 +120,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     const { runtime, hooks, log } = host;
     const server = new HttpServer(new OneRuntime(runtime), this.#options, log);
     this.#server = server;
+    mountArchives(server);
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
       const access = new TokenAccess([], () => runtime.runtimeId);

@@ -82,12 +82,20 @@ export class PostgresStore implements RuntimeStore {
     return this.#call((store) => store.blob(log, name));
   }
 
+  async blobs(log: string): Promise<readonly string[]> {
+    return this.#call((store) => store.blobs(log));
+  }
+
   async putPluginState(name: string, body: Uint8Array): Promise<void> {
     return this.#call((store) => store.putPluginState(name, body));
   }
 
   async pluginState(name: string): Promise<Uint8Array | null> {
     return this.#call((store) => store.pluginState(name));
+  }
+
+  async pluginStates(): Promise<readonly string[]> {
+    return this.#call((store) => store.pluginStates());
   }
 
   async putBundle(bundle: StoredBundle): Promise<void> {

@@ -68,6 +68,8 @@ export const CLOSE_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   STORE_CORRUPT: internal,
   STORE_CONFLICT: internal,
   STORE_VERSION: internal,
+  STORE_INCOMPLETE: internal,
+  ARCHIVE_CORRUPT: internal,
   INTERNAL: internal,
   PLUGIN_UNKNOWN: internal,
   PLUGIN_CONFLICT: internal,

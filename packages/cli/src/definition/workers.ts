@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { jsonObject, pairs, wholeNumber } from '../option-value.ts';
+import { duration, jsonObject, pairs, wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { aWorker, clientOptions, keyOption, pageOptions, reasonOption } from './client-option.ts';
@@ -103,6 +103,25 @@ const cancelOptions = {
 
 const resumeOptions = { ...clientOptions, ...reasonOption } as const;
 
+const archiveOptions = {
+  ...clientOptions,
+  to: { type: 'string', requiresArg: true, demandOption: true, describe: 'folder of the files' },
+  'stopped-for': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'stopped Workers whose last event is as old, such as 90d',
+    coerce: duration('--stopped-for'),
+  },
+  label: { ...listOptions.label, describe: 'stopped Workers with this label, key=value (repeatable)' },
+  'least-bytes': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'stopped Workers whose events and files have this size or more',
+    coerce: wholeNumber('--least-bytes', 1, Number.MAX_SAFE_INTEGER),
+  },
+  'dry-run': { type: 'boolean', default: false, describe: 'only list them' },
+} as const;
+
 const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternatives, output: Output) =>
   command
     .command(
@@ -189,6 +208,38 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
       },
       async (argv) => (await import('../commands/workers.ts')).remove(argv, output),
     )
+    .command(
+      'archive [workers..]',
+      'Write stopped Workers to one file each, and remove them from the runtime',
+      (archive) => {
+        alternatives.set(...optionNames(archiveOptions));
+        return archive
+          .positional('workers', {
+            type: 'string',
+            array: true,
+            describe: 'ids of Workers (default: those of the options)',
+          })
+          .options(archiveOptions)
+          .example('$0 workers archive ada --to archives', '')
+          .example('$0 workers archive --stopped-for 90d --label team=docs --to archives', '')
+          .epilogue(
+            'A Worker is removed after its file was read back and checked, and only if it has no later events.',
+          );
+      },
+      async (argv) => (await import('../commands/worker-archives.ts')).archiveWorkers(argv, output),
+    )
+    .command(
+      'import <file>',
+      'Put the Worker of such a file back, stopped',
+      (importing) => {
+        alternatives.set(...optionNames(clientOptions));
+        return importing
+          .positional('file', { type: 'string', demandOption: true, describe: 'path of the archive' })
+          .options(clientOptions)
+          .example('$0 workers import archives/ada.log_….17.archive', '');
+      },
+      async (argv) => (await import('../commands/worker-archives.ts')).putWorker(argv, output),
+    )
     .demandCommand(1, 'no command given after "workers"');
 
 /** Defines the commands below `workers`. */
@@ -199,9 +250,20 @@ export const workersCommands = (
 ) =>
   command.command(
     'workers',
-    'List, create, show, change, stop, resume, cancel and delete Workers',
+    'List, create, show, change, stop, resume, cancel, delete, archive and import Workers',
     (workers) => {
-      alternatives.set('list', 'create', 'show', 'update', 'stop', 'resume', 'cancel', 'delete');
+      alternatives.set(
+        'list',
+        'create',
+        'show',
+        'update',
+        'stop',
+        'resume',
+        'cancel',
+        'delete',
+        'archive',
+        'import',
+      );
       return subcommands(workers, alternatives, output);
     },
   );

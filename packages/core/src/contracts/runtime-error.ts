@@ -66,9 +66,11 @@ export const ERROR_CODES = {
   STORE_LOST: { title: 'The runtime has lost its store', retryable: false },
   STORE_CORRUPT: { title: 'The store is corrupt', retryable: false },
   STORE_CONFLICT: { title: 'The log does not end where the writer expected', retryable: false },
+  ARCHIVE_CORRUPT: { title: 'The archive is not whole', retryable: false },
   INTERNAL: { title: 'An internal error occurred', retryable: false },
   // failures to start
   STORE_LOCKED: { title: 'Another process has the store open', retryable: true },
+  STORE_INCOMPLETE: { title: 'An import into the store did not end', retryable: false },
   STORE_VERSION: { title: 'The store has another format version', retryable: false },
   PLUGIN_UNKNOWN: { title: 'No such plugin', retryable: false },
   PLUGIN_CONFLICT: { title: 'Two plugins provide the same thing', retryable: false },

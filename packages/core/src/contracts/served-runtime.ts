@@ -20,6 +20,7 @@ import type {
   WorkerInput,
 } from './runtime-api.ts';
 import type { RuntimeError } from './runtime-error.ts';
+import type { ServedArchives } from './served-archives.ts';
 import type { RawPage, WatchStream, WorkerStream } from './stream.ts';
 import type { UsageQuery, UsageReport } from './usage.ts';
 
@@ -60,6 +61,8 @@ export interface ServedRuntime extends RuntimeApi {
   readonly ready: Promise<void>;
   /** Returns the labels of a Worker; null if there is no such Worker. */
   labelsOf(workerId: string): Readonly<Record<string, string>> | null;
+  /** Copies of the whole runtime, and stopped Workers that leave it and come back. */
+  readonly archives: ServedArchives;
   /** Returns the metrics of the store, for monitoring. Empty if the store has none. */
   storeMetrics(): readonly Metric[];
 

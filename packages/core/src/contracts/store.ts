@@ -132,6 +132,11 @@ export interface StoreHost {
   readonly keptKeys: number;
   /** Returns the current snapshot of a log, for a checkpoint, or undefined if the runtime does not know the log. */
   snapshotOf(log: string): Snapshot | undefined;
+  /**
+   * The id that a new store keeps instead of one of its own. A store that has another id rejects with STORE_CONFLICT. Only an import into
+   * an empty store gives it.
+   */
+  readonly runtimeId?: string;
   report(finding: StoreFinding): void;
   /** Aborted when the runtime is to stop. An `open` that waits, such as for another owner, then rejects. */
   readonly stopping?: AbortSignal;
@@ -188,7 +193,7 @@ export interface RuntimeStore {
 
   /**
    * Opens the store. Called once, before all other methods.
-   * @throws STORE_LOCKED another process has it open · STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE
+   * @throws STORE_LOCKED another process has it open · STORE_CONFLICT · STORE_VERSION · STORE_CORRUPT · STORE_UNAVAILABLE
    */
   open(host: StoreHost): Promise<OpenedStore>;
 
@@ -243,6 +248,8 @@ export interface RuntimeStore {
   putBlob(log: string, name: string, body: Uint8Array): Promise<void>;
   /** Returns a blob of a log, or null if the log has none of this name. */
   blob(log: string, name: string): Promise<Uint8Array | null>;
+  /** Returns the names of all blobs of a log, sorted. */
+  blobs(log: string): Promise<readonly string[]>;
 
   /**
    * Keeps the state of a plugin in place of the one before, under a name of at most 128 visible ASCII characters. On return
@@ -251,6 +258,8 @@ export interface RuntimeStore {
   putPluginState(name: string, body: Uint8Array): Promise<void>;
   /** Returns the state that was kept last under a name, or null. */
   pluginState(name: string): Promise<Uint8Array | null>;
+  /** Returns the names of all states that are kept, sorted. */
+  pluginStates(): Promise<readonly string[]>;
 
   /** Keeps a bundle under its digest. A repeated call is not an error. */
   putBundle(bundle: StoredBundle): Promise<void>;

@@ -20,7 +20,7 @@ class MemoryStore implements RuntimeStore {
   readonly kind = 'memory';
   readonly isDurable = false;
   readonly version = 1;
-  readonly #runtimeId = mintId('runtime');
+  #runtimeId: string | null = null;
   readonly #logs = new Map<string, MemoryLog>();
   readonly #bundles = new Map<string, Uint8Array>();
   readonly #states = new Map<string, Uint8Array>();
@@ -28,8 +28,15 @@ class MemoryStore implements RuntimeStore {
 
   async open(host: StoreHost): Promise<OpenedStore> {
     if (this.#host) throw new RuntimeError('STORE_LOCKED', 'Another runtime has this memory store open');
+    const runtimeId = this.#runtimeId ?? host.runtimeId ?? mintId('runtime');
+    if (host.runtimeId !== undefined && host.runtimeId !== runtimeId)
+      throw new RuntimeError(
+        'STORE_CONFLICT',
+        'The store belongs to another runtime; use a new place, or make a copy',
+      );
+    this.#runtimeId = runtimeId;
     this.#host = host;
-    return { runtimeId: this.#runtimeId, logs: Array.from(this.#logs.values(), (log) => log.stored()) };
+    return { runtimeId, logs: Array.from(this.#logs.values(), (log) => log.stored()) };
   }
 
   async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
@@ -73,6 +80,10 @@ class MemoryStore implements RuntimeStore {
     return this.#log(log).blobs.get(name) ?? null;
   }
 
+  async blobs(log: string): Promise<readonly string[]> {
+    return [...this.#log(log).blobs.keys()].sort();
+  }
+
   async putPluginState(name: string, body: Uint8Array): Promise<void> {
     this.#openHost();
     this.#states.set(name, body);
@@ -81,6 +92,11 @@ class MemoryStore implements RuntimeStore {
   async pluginState(name: string): Promise<Uint8Array | null> {
     this.#openHost();
     return this.#states.get(name) ?? null;
+  }
+
+  async pluginStates(): Promise<readonly string[]> {
+    this.#openHost();
+    return [...this.#states.keys()].sort();
   }
 
   async putBundle(bundle: StoredBundle): Promise<void> {

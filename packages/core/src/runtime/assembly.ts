@@ -1,3 +1,5 @@
+import { assertWhole, importStateOf, pendingLog } from '../archive/import-state.ts';
+import { removePending } from '../archive/worker-archive.ts';
 import { Bundles } from '../commands/bundles.ts';
 import { Creation } from '../commands/creation.ts';
 import { Files } from '../commands/files.ts';
@@ -149,6 +151,9 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   const { store, limits, engines, report } = options;
   const workers = new Workers(limits);
   const { runtimeId, logs } = await store.open(storeHost(workers, options));
+  const imported = await importStateOf(store);
+  assertWhole(imported);
+  const pending = pendingLog(imported);
 
   const reader = new LogReader(store, limits);
   const listener = new CommitListener(workers, options);
@@ -209,6 +214,13 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
     waits,
     bundles,
   };
-  await recover(parts, await loadWorkers(logs, store), report);
+  const found = await loadWorkers(logs, store);
+  // the import of a Worker that did not end
+  if (pending !== null) await removePending(store).catch(() => {});
+  await recover(
+    parts,
+    found.filter(({ log }) => log !== pending),
+    report,
+  );
   return parts;
 };

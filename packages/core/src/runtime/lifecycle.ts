@@ -70,6 +70,11 @@ export class Lifecycle {
     return this.#failure;
   }
 
+  /** The store that was registered; null if there is none. */
+  get store(): RuntimeStore | null {
+    return this.#options.registrations.store;
+  }
+
   /** Returns the metrics of the store, in any state of the runtime. */
   storeMetrics(): readonly Metric[] {
     return this.#options.registrations.store?.metrics?.() ?? [];

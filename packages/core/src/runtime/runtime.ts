@@ -30,6 +30,7 @@ import type { Metric } from '../contracts/metric.ts';
 import type { RuntimePlugin } from '../contracts/plugin.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { ServedArchives } from '../contracts/served-archives.ts';
 import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
@@ -49,6 +50,7 @@ import type { Worker } from '../workers/worker.ts';
 import { createHooks } from './hook-guard.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { Registrations } from './registrations.ts';
+import { RuntimeArchives } from './runtime-archives.ts';
 
 export interface RuntimeOptions {
   /** The engines that Workers can name. Plugins may add more. */
@@ -135,6 +137,7 @@ export class Runtime implements ServedRuntime {
    */
   readonly lost: Promise<RuntimeError>;
   readonly limits: Limits;
+  readonly archives: ServedArchives;
   readonly #displayName: string | null;
   readonly #clock: Clock;
   readonly #hooks: Hooks;
@@ -197,6 +200,7 @@ export class Runtime implements ServedRuntime {
       },
       report: this.#diagnostics.report,
     });
+    this.archives = new RuntimeArchives(this.#lifecycle, this.#hooks, clock);
     this.ready = this.#lifecycle.ready;
     this.lost = this.#lifecycle.lost;
     registrations.addOptions(engines, store);
@@ -208,6 +212,14 @@ export class Runtime implements ServedRuntime {
     const runtime = new Runtime(options);
     await runtime.start();
     return runtime;
+  }
+
+  /**
+   * Returns the store that the options and plugins of a runtime provide, without starting the runtime; null if they provide none.
+   * @throws as the constructor
+   */
+  static storeOf(options: RuntimeOptions): RuntimeStore | null {
+    return new Runtime(options).#lifecycle.store;
   }
 
   get status(): Api.RuntimeStatus {

@@ -7,6 +7,7 @@ import type { Limits } from '../contracts/limits.ts';
 import type { Metric } from '../contracts/metric.ts';
 import type * as Api from '../contracts/runtime-api.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
+import type { ServedArchives } from '../contracts/served-archives.ts';
 import type { CallOptions, Given, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { UsageQuery, UsageReport } from '../contracts/usage.ts';
@@ -75,6 +76,28 @@ class ScopedRuntime implements ServedRuntime {
     let diagnostics = 0;
     for await (const _ of everyItem(pageItems, (query) => this.diagnostics(query))) diagnostics += 1;
     return { ...summary, workers, diagnostics };
+  }
+
+  get archives(): ServedArchives {
+    return {
+      open: (workerId) => this.#archives().open(workerId),
+      list: async (query) => this.#archives().list(query),
+      remove: async (workerId, end, call) => this.#archives().remove(workerId, end, call),
+      put: async (archive) => {
+        const archives = this.#archives();
+        // an archive has parts that no creation has checked
+        if (this.#scope.allowance || Object.keys(this.#scope.stamp).length > 0)
+          throw new RuntimeError('FORBIDDEN', 'Your scope limits the Workers that you may create');
+        return archives.put(archive);
+      },
+    };
+  }
+
+  /** @throws FORBIDDEN an archive may have any Worker, and the private records of Workers */
+  #archives(): ServedArchives {
+    this.#assertMay('admin');
+    if (this.#scope.workers === '*') return this.#runtime.archives;
+    throw new RuntimeError('FORBIDDEN', 'Archives need a scope with all Workers');
   }
 
   storeMetrics(): readonly Metric[] {

@@ -42,8 +42,10 @@ const WRITES = {
   remove: true,
   putBlob: true,
   blob: false,
+  blobs: false,
   putPluginState: true,
   pluginState: false,
+  pluginStates: false,
   putBundle: true,
   bundle: false,
   bundles: false,
@@ -245,12 +247,20 @@ export class FaultyStore implements RuntimeStore {
     return this.#call('blob', log, null, () => this.#inner.blob(log, name));
   }
 
+  blobs(log: string): Promise<readonly string[]> {
+    return this.#call('blobs', log, null, () => this.#inner.blobs(log));
+  }
+
   putPluginState(name: string, body: Uint8Array): Promise<void> {
     return this.#call('putPluginState', null, null, () => this.#inner.putPluginState(name, body));
   }
 
   pluginState(name: string): Promise<Uint8Array | null> {
     return this.#call('pluginState', null, null, () => this.#inner.pluginState(name));
+  }
+
+  pluginStates(): Promise<readonly string[]> {
+    return this.#call('pluginStates', null, null, () => this.#inner.pluginStates());
   }
 
   putBundle(bundle: StoredBundle): Promise<void> {

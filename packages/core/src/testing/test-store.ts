@@ -1,4 +1,5 @@
 import { declareOn } from './declare.ts';
+import { archivingTests } from './store/archiving.ts';
 import type { Contract } from './store/contract.ts';
 import { documentTests } from './store/documents.ts';
 import type { LackingCapabilities, StoreHarness, TestFunction } from './store/harness.ts';
@@ -43,6 +44,7 @@ export const testStore = (
   readingTests(contract);
   documentTests(contract);
   restartingTests(contract);
+  archivingTests(contract);
   killingTests(contract);
   losingTests(contract);
 };

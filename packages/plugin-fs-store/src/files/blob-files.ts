@@ -56,6 +56,23 @@ export class BlobFiles {
     );
   }
 
+  /**
+   * Returns the names of the blobs of a log, sorted. The names that the runtime gives are never shortened for their files.
+   * @throws STORE_UNAVAILABLE · STORE_CORRUPT the name of a blob is not known
+   */
+  async list(log: string): Promise<readonly string[]> {
+    const found = await withDiskFailure(() =>
+      this.#reads.run(() => this.#disk.list(this.#layout.blobsOf(log))),
+    );
+    return found
+      .map((file) => {
+        const name = idOfFileName(file);
+        if (name !== null) return name;
+        throw new RuntimeError('STORE_CORRUPT', 'The name of a blob is not known', { details: { log } });
+      })
+      .sort();
+  }
+
   /** The directory with the blobs of a log. */
   directory(log: string): string {
     return this.#layout.blobsOf(log);

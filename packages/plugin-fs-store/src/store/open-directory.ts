@@ -54,8 +54,7 @@ const makeDirectories = async (disk: Disk, layout: Layout): Promise<void> => {
 };
 
 /** Writes the first catalog of a new store. Returns the id of its runtime. */
-const beginStore = async (disk: Disk, layout: Layout): Promise<string> => {
-  const runtimeId = mintId('runtime');
+const beginStore = async (disk: Disk, layout: Layout, runtimeId: string): Promise<string> => {
   const text = catalogHeader(runtimeId) + checkpointLine(FIRST_CHECKPOINT);
   await disk.replace(layout.catalog, [Buffer.from(text)]);
   return runtimeId;
@@ -224,10 +223,15 @@ export const openDirectory = async (
   if (typeof identity !== 'string') checkVersion(identity.version);
   const isNew = await isUnused(disk, layout, identity);
   await makeDirectories(disk, layout);
-  const newId = isNew ? await beginStore(disk, layout) : null;
+  const newId = isNew ? await beginStore(disk, layout, host.runtimeId ?? mintId('runtime')) : null;
   const recovered = await recoverStore({ disk, layout, report });
   checkVersion(recovered.version);
   const runtimeId = newId ?? identify(identity, recovered, report);
+  if (host.runtimeId !== undefined && host.runtimeId !== runtimeId)
+    throw new RuntimeError(
+      'STORE_CONFLICT',
+      'The store belongs to another runtime; use a new place, or make a copy',
+    );
   const loss = await owner.confirm();
   if (loss) throw loss;
   await keepIdentity(settings, identity, runtimeId, isNew, host);

@@ -220,6 +220,11 @@ export class StoreDirectory {
     return this.#parts.blobs.get(log, name);
   }
 
+  async blobs(log: string): Promise<readonly string[]> {
+    this.#entry(log);
+    return this.#parts.blobs.list(log);
+  }
+
   async putPluginState(name: string, body: Uint8Array): Promise<void> {
     const { pluginStates, log } = this.#parts;
     // also before, because an owner after this one has a state of its own, which must not be replaced
@@ -230,6 +235,10 @@ export class StoreDirectory {
 
   pluginState(name: string): Promise<Uint8Array | null> {
     return this.#parts.pluginStates.get(name);
+  }
+
+  pluginStates(): Promise<readonly string[]> {
+    return this.#parts.pluginStates.list();
   }
 
   async putBundle(bundle: StoredBundle): Promise<void> {

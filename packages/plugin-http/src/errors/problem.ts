@@ -56,6 +56,8 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   // these refuse a start or end a run; as the answer to a request they are server errors
   STORE_LOCKED: 503,
   STORE_VERSION: 500,
+  STORE_INCOMPLETE: 500,
+  ARCHIVE_CORRUPT: 400,
   PLUGIN_UNKNOWN: 500,
   PLUGIN_CONFLICT: 500,
   PLUGIN_FAILED: 500,

@@ -90,11 +90,13 @@ export class Takeover {
   async take(): Promise<Ownership> {
     const { leaseMs, whenLocked, runtime, claim } = this.#settings;
     const silence = new Silence(leaseMs / 2);
-    await this.#database.run(ADD_RUNTIME, [runtime, mintId('runtime')]);
+    await this.#add(runtime);
     for (;;) {
       const found = await this.#look(silence);
       if (found) {
         const { owner, id, runtimeId, checkpoint, position } = found;
+        if (this.#host.runtimeId !== undefined && this.#host.runtimeId !== runtimeId)
+          throw new RuntimeError('STORE_CONFLICT', `The Runtime "${runtime}" of the database has another id`);
         if (owner === this.#writer) return { id, runtimeId, writer: this.#writer, position, checkpoint };
         if (claim !== null && found.claim !== claim)
           throw new RuntimeError('STORE_LOCKED', 'Another host of the cluster has claimed this Runtime');
@@ -113,6 +115,19 @@ export class Takeover {
           'STORE_LOCKED',
           'The store was still waiting for another process when it was to stop',
         );
+    }
+  }
+
+  /** Adds the row of the Runtime, unless it is there. @throws STORE_CONFLICT another Runtime has the id that it should get */
+  async #add(runtime: string): Promise<void> {
+    try {
+      await this.#database.run(ADD_RUNTIME, [runtime, this.#host.runtimeId ?? mintId('runtime')]);
+    } catch (error) {
+      if (stateOf(error) !== DUPLICATE) throw error;
+      throw new RuntimeError(
+        'STORE_CONFLICT',
+        'Another Runtime of the database has the id of this one: two copies of a Runtime need different ids',
+      );
     }
   }
 

@@ -53,6 +53,7 @@ with ${OWNED}, put as (
 select 1 from owned`);
 const RECORD = statement(`select record from ${SCHEMA}.logs where runtime = $1 and log = $2`);
 const BLOB = statement(`select body from ${SCHEMA}.blobs where runtime = $1 and lid = $2 and name = $3`);
+const BLOBS = statement(`select name from ${SCHEMA}.blobs where runtime = $1 and lid = $2 order by name`);
 const BUNDLE = statement(`select body from ${SCHEMA}.bundles where runtime = $1 and digest = $2`);
 const BUNDLES = statement(`select digest from ${SCHEMA}.bundles where runtime = $1 order by digest`);
 const KEYS = statement(`
@@ -245,12 +246,21 @@ export class OpenStore {
     return (rows[0]?.[0] as Uint8Array | undefined) ?? null;
   }
 
+  async blobs(log: string): Promise<readonly string[]> {
+    const { rows } = await this.#readers.run(BLOBS, [this.#ownership.id, this.#entry(log).lid]);
+    return rows.map(([name]) => String(name));
+  }
+
   async putPluginState(name: string, body: Uint8Array): Promise<void> {
     await this.#pluginStates.put(name, body);
   }
 
   async pluginState(name: string): Promise<Uint8Array | null> {
     return this.#pluginStates.get(name);
+  }
+
+  pluginStates(): Promise<readonly string[]> {
+    return this.#pluginStates.names();
   }
 
   async putBundle({ digest, body }: StoredBundle): Promise<void> {

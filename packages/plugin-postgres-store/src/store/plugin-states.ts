@@ -13,6 +13,7 @@ with ${OWNED}, put as (
   where s.writer <> excluded.writer or s.number < excluded.number)
 select 1 from owned`);
 const GET = statement(`select body from ${SCHEMA}.plugin_states where runtime = $1 and name = $2`);
+const NAMES = statement(`select name from ${SCHEMA}.plugin_states where runtime = $1 order by name`);
 
 export interface PluginStatesOptions {
   readonly lease: Lease;
@@ -52,5 +53,12 @@ export class PluginStates {
     const { readers, ownership } = this.#options;
     const { rows } = await readers.run(GET, [ownership.id, name]);
     return (rows[0]?.[0] as Uint8Array | undefined) ?? null;
+  }
+
+  /** Returns the names of all states, sorted. @throws STORE_UNAVAILABLE */
+  async names(): Promise<readonly string[]> {
+    const { readers, ownership } = this.#options;
+    const { rows } = await readers.run(NAMES, [ownership.id]);
+    return rows.map(([name]) => String(name));
   }
 }

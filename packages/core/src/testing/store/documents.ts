@@ -105,6 +105,8 @@ export const documentTests = (contract: Contract): void => {
           t.is(await scene.store.blob('log_b', name), null);
         }
         t.is(await scene.store.blob('log_a', 'none'), null);
+        t.deepEqual(await scene.store.blobs('log_a'), [...bodies.keys()].sort());
+        t.deepEqual(await scene.store.blobs('log_b'), []);
         await scene.reopen();
       }
       await scene.remove('log_a');
@@ -138,6 +140,7 @@ export const documentTests = (contract: Contract): void => {
           await scene.store.putPluginState(name, Buffer.from(`${round} of ${name}`));
         }
         t.is(await scene.store.pluginState('none'), null);
+        t.deepEqual(await scene.store.pluginStates(), names.toSorted());
         t.deepEqual(await scene.store.bundles(), []);
         await scene.reopen();
       }

@@ -69,8 +69,8 @@ export class StoreScene {
     };
   }
 
-  /** Opens a store. The first call makes the harness, and registers its disposal for the end of the test. */
-  async open(): Promise<void> {
+  /** Returns a store that is not open. The first call makes the harness, and registers its disposal for the end of the test. */
+  async unopened(): Promise<RuntimeStore> {
     if (!this.#harness) {
       const harness = await this.#makeHarness();
       this.#harness = harness;
@@ -79,9 +79,14 @@ export class StoreScene {
         await harness.dispose();
       });
     }
+    return this.harness.open();
+  }
+
+  /** Opens a store. */
+  async open(): Promise<void> {
     this.findings = [];
     this.losses = [];
-    const store = await this.harness.open();
+    const store = await this.unopened();
     const opened = await store.open(this.host);
     this.#store = store;
     this.runtimeId = opened.runtimeId;

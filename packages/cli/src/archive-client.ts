@@ -1,0 +1,92 @@
+import { RuntimeError } from '@worker-runtime/core';
+import { tokenFor } from './client-command.ts';
+import { EXIT, Failure } from './failure.ts';
+import { printable } from './printable.ts';
+
+/** A stopped Worker, as the server lists it. */
+export interface ListedWorker {
+  readonly workerId: string;
+  readonly log: string;
+  readonly updatedAt: string;
+  readonly sizeBytes: number;
+  readonly lastSeq: number;
+}
+
+/** The archives of a runtime that is served. */
+export class ArchiveClient {
+  readonly #base: string;
+  readonly #url: string;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  /** @throws Failure the address is not valid */
+  constructor(url: string, given: string | undefined) {
+    const token = tokenFor(url, given);
+    this.#url = url;
+    this.#base = `${url.replace(/\/$/, '')}/v1/runtimes/self/x/archives`;
+    this.#headers = token ? { authorization: `Bearer ${token}` } : {};
+  }
+
+  /**
+   * Returns the bytes of an archive of the whole runtime, or of a Worker. The iteration fails with ARCHIVE_CORRUPT if the server ends it
+   * early. @throws Failure the runtime refuses, or does not answer
+   */
+  async bytes(workerId?: string): Promise<AsyncIterable<Uint8Array>> {
+    const { body } = await this.#send(
+      'GET',
+      workerId === undefined ? '' : `/workers/${encodeURIComponent(workerId)}`,
+    );
+    if (body === null) throw new RuntimeError('ARCHIVE_CORRUPT', 'The server has sent no archive');
+    return until(body);
+  }
+
+  /** Lists all stopped Workers that a query selects. @throws Failure */
+  async *list(query: URLSearchParams): AsyncGenerator<ListedWorker> {
+    for (let after: string | null = 'start'; after !== null; ) {
+      query.set('after', after);
+      const answer = await this.#send('GET', `/workers?${query.toString()}`);
+      const page = (await answer.json()) as { items: readonly ListedWorker[]; next: string | null };
+      yield* page.items;
+      after = page.next;
+    }
+  }
+
+  /** Removes a Worker whose archive ends where its log does. @throws Failure */
+  async remove(workerId: string, end: { readonly log: string; readonly seq: number }): Promise<void> {
+    const query = new URLSearchParams({ log: end.log, seq: String(end.seq) });
+    await this.#send('DELETE', `/workers/${encodeURIComponent(workerId)}?${query.toString()}`);
+  }
+
+  /** Adds the Worker of an archive. @throws Failure */
+  async put(archive: Uint8Array): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await this.#send('POST', '/workers', archive);
+    return (await answer.json()) as Readonly<Record<string, unknown>>;
+  }
+
+  async #send(method: string, path: string, body?: Uint8Array): Promise<Response> {
+    let answer: Response;
+    try {
+      answer = await fetch(`${this.#base}${path}`, {
+        method,
+        headers: { ...this.#headers, ...(body && { 'content-type': 'application/octet-stream' }) },
+        ...(body && { body: new Uint8Array(body) }),
+      });
+    } catch (cause) {
+      throw new Failure(EXIT.notReachable, `no runtime answers at ${this.#url}`, { cause });
+    }
+    if (answer.ok) return answer;
+    const { code, detail, title } = (await answer.json().catch(() => ({}))) as Record<string, unknown>;
+    if (typeof code !== 'string')
+      throw new Failure(EXIT.failed, `the server at ${this.#url} is not a runtime; check --url`);
+    throw new Failure(EXIT.refused, printable(`${code}: ${String(detail ?? title)}`));
+  }
+}
+
+async function* until(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (cause) {
+    throw new RuntimeError('ARCHIVE_CORRUPT', 'The server ended the archive early; its log has the reason', {
+      cause,
+    });
+  }
+}

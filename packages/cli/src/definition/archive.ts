@@ -1,0 +1,95 @@
+import type { Argv } from 'yargs';
+import type { Output } from '../output.ts';
+import type { PluginOptions } from '../plugin-option.ts';
+import { type Alternatives, optionNames } from './alternatives.ts';
+import { clientOptions } from './client-option.ts';
+
+const storeOptions = {
+  name: { type: 'string', requiresArg: true, describe: 'name of the runtime (default: "default")' },
+} as const;
+const importOptions = {
+  ...storeOptions,
+  copy: {
+    type: 'boolean',
+    default: false,
+    describe: 'give the runtime an id of its own, for a copy that lives beside the original',
+  },
+} as const;
+
+const STORE =
+  'The store is that of serve with the same --plugin, --config and plugin options (default: fs-store).';
+
+const aFile = <T>(command: Argv<T>) =>
+  command.positional('file', { type: 'string', demandOption: true, describe: 'path of the archive' });
+
+/** Defines the commands for archives of whole runtimes: `export`, `import`, `backup` and `verify`. */
+export const archiveCommands = (
+  command: Argv<{ json: boolean; plugin: string[] | undefined; config: string | undefined }>,
+  pluginOptions: PluginOptions,
+  alternatives: Alternatives,
+  output: Output,
+) =>
+  command
+    .command(
+      'export <file>',
+      'Write everything that a runtime keeps to one file, while it is not running',
+      (exporting) => {
+        alternatives.set(
+          ...optionNames(storeOptions),
+          '--plugin',
+          '--config',
+          '--<plugin>.<option>',
+          '--json',
+        );
+        return aFile(exporting)
+          .options(storeOptions)
+          .example('$0 export monday.archive', '')
+          .example('$0 --plugin postgres-store export monday.archive --postgres-store.urlFile pg.url', '')
+          .epilogue(STORE);
+      },
+      async (given) =>
+        (await import('../commands/archive.ts')).exportStore({ ...given, pluginOptions }, output),
+    )
+    .command(
+      ['import <file>', 'restore <file>'],
+      'Fill an empty store with everything in a file of export or backup, and check it',
+      (importing) => {
+        alternatives.set(
+          ...optionNames(importOptions),
+          '--plugin',
+          '--config',
+          '--<plugin>.<option>',
+          '--json',
+        );
+        return aFile(importing)
+          .options(importOptions)
+          .example('$0 import monday.archive --name restored', '')
+          .example('$0 --plugin postgres-store import monday.archive --postgres-store.urlFile pg.url', '')
+          .epilogue(`${STORE} After an interruption, repeat the command.`);
+      },
+      async (given) =>
+        (await import('../commands/archive.ts')).importStore({ ...given, pluginOptions }, output),
+    )
+    .command(
+      'backup <file>',
+      'Write everything that a running runtime keeps at this moment to one file',
+      (backup) => {
+        alternatives.set(...optionNames(clientOptions), '--json');
+        return aFile(backup)
+          .options(clientOptions)
+          .example('$0 backup monday.archive', '')
+          .epilogue(
+            'It needs a token with the permission admin for all Workers. Fill an empty store with: restore <file>',
+          );
+      },
+      async (given) => (await import('../commands/backup.ts')).backup(given, output),
+    )
+    .command(
+      'verify <file>',
+      'Check that an archive is whole, and say what it holds',
+      (verifying) => {
+        alternatives.set('--json');
+        return aFile(verifying).example('$0 verify monday.archive', '');
+      },
+      async (given) => (await import('../commands/archive.ts')).verifyArchive(given, output),
+    );

@@ -1,0 +1,159 @@
+import { admitted } from '../admission.ts';
+import { encodeArchive } from '../archive/archive-bytes.ts';
+import { itemsOf, type SourceLog } from '../archive/stored-items.ts';
+import { checkWorkerArchive, importWorker, type WorkerArchive } from '../archive/worker-archive.ts';
+import { checkCall } from '../commands/requests.ts';
+import type { Clock } from '../contracts/clock.ts';
+import type { Hooks } from '../contracts/hooks.ts';
+import type { Page, WorkerDetail } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import type {
+  ArchivedEnd,
+  ServedArchives,
+  StoppedQuery,
+  StoppedWorker,
+} from '../contracts/served-archives.ts';
+import type { CallOptions } from '../contracts/served-runtime.ts';
+import { remove } from '../domain/decide.ts';
+import { emptyState } from '../domain/state.ts';
+import { mintId } from '../id.ts';
+import { decodeWorkersCursor } from '../log/cursor.ts';
+import { hashOfKey } from '../workers/idempotency.ts';
+import { loadWorker } from '../workers/loading.ts';
+import { detailOf, factsOf } from '../workers/views.ts';
+import { Worker } from '../workers/worker.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Parts } from './parts.ts';
+
+/** The stopped Workers that one page looks at: their states may have to be parsed. */
+const LOOKED_AT = 1_000;
+
+const sourceOf = (worker: Worker): SourceLog => {
+  const { log, workerId, resting, isDamaged } = worker;
+  const head = resting?.head ?? { seq: worker.state.head.seq, bytes: worker.state.head.end };
+  return { log, workerId, head, isDamaged };
+};
+
+const stoppedOf = (worker: Worker): StoppedWorker => {
+  const { workerId, log, updatedAt, head, files } = worker.glimpse();
+  let sizeBytes = head.end;
+  for (const file of Object.values(files)) sizeBytes += file.sizeBytes;
+  return { workerId, log, updatedAt, sizeBytes, lastSeq: head.seq };
+};
+
+const notStopped = (workerId: string): RuntimeError =>
+  new RuntimeError('WORKER_NOT_STOPPED', undefined, { details: { workerId } });
+
+/** Archives of a runtime that runs. */
+export class RuntimeArchives implements ServedArchives {
+  readonly #lifecycle: Pick<Lifecycle, 'opened' | 'running'>;
+  readonly #hooks: Hooks;
+  readonly #clock: Clock;
+  /** The last import. One at a time, because a store notes one. */
+  #importing: Promise<unknown> = Promise.resolve();
+
+  constructor(lifecycle: Pick<Lifecycle, 'opened' | 'running'>, hooks: Hooks, clock: Clock) {
+    this.#lifecycle = lifecycle;
+    this.#hooks = hooks;
+    this.#clock = clock;
+  }
+
+  open(workerId?: string): AsyncIterable<Uint8Array> {
+    const { workers, store, runtimeId } = this.#lifecycle.running();
+    const worker = workerId === undefined ? null : workers.get(workerId);
+    if (worker && worker.status !== 'stopped') throw notStopped(worker.workerId);
+    // the heads of one moment
+    const logs = (
+      worker ? [worker] : [...workers].filter(({ counted, phase }) => counted !== null && phase === 'alive')
+    ).map(sourceOf);
+    const damaged = logs.find(({ isDamaged }) => isDamaged);
+    if (damaged)
+      throw new RuntimeError('WORKER_DAMAGED', undefined, { details: { workerId: damaged.workerId } });
+    const content = worker ? 'worker' : 'runtime';
+    const writtenAt = new Date(this.#clock.now()).toISOString();
+    return encodeArchive(itemsOf({ store, runtimeId, content, logs, writtenAt }));
+  }
+
+  async list({
+    stoppedForMs = 0,
+    leastBytes = 0,
+    labels = {},
+    after,
+  }: StoppedQuery): Promise<Page<StoppedWorker>> {
+    const { workers, streams } = this.#lifecycle.opened();
+    for (const [name, value] of Object.entries({ stoppedForMs, leastBytes }))
+      if (!Number.isSafeInteger(value) || value < 0)
+        throw new RuntimeError('INVALID_REQUEST', `${name} must be a whole number`);
+    const latest = this.#clock.now() - stoppedForMs;
+    const found = workers.list({ status: 'stopped', labels }, decodeWorkersCursor(after) ?? '', LOOKED_AT);
+    const items = found.items
+      .map(stoppedOf)
+      .filter(({ updatedAt, sizeBytes }) => Date.parse(updatedAt) <= latest && sizeBytes >= leastBytes);
+    return { items, next: found.hasMore ? (found.items.at(-1)?.log ?? null) : null, asOf: streams.asOf };
+  }
+
+  async remove(workerId: string, { log, seq }: ArchivedEnd, options?: CallOptions): Promise<void> {
+    const { workers, journal, creation } = this.#lifecycle.running();
+    const call = checkCall(options);
+    const worker = workers.get(workerId);
+    return admitted(
+      this.#hooks.admit,
+      { type: 'worker.delete', workerId, worker: factsOf(worker) },
+      async () => {
+        await journal.commit(worker, (state) => {
+          if (state.log !== log || state.head.seq !== seq)
+            throw new RuntimeError(
+              'INVALID_REQUEST',
+              'The Worker has other events than its archive; archive it again',
+              {
+                details: { workerId },
+              },
+            );
+          return remove(state, 'delete', call);
+        });
+        await creation.removeData(worker);
+        worker.live?.readers.wake();
+      },
+    );
+  }
+
+  async put(archive: Uint8Array): Promise<WorkerDetail> {
+    const parts = this.#lifecycle.running();
+    const checked = await checkWorkerArchive(async function* () {
+      yield archive;
+    });
+    const importing = this.#importing.then(() => this.#put(parts, checked));
+    this.#importing = importing.catch(() => {});
+    return importing;
+  }
+
+  async #put(parts: Parts, checked: WorkerArchive): Promise<WorkerDetail> {
+    const { workers, store, engines, runtimeId } = parts;
+    const { workerId } = checked.worker;
+    const log = mintId('log');
+    // invisible, and keeps the id
+    const placeholder = new Worker(emptyState(workerId, log), null);
+    workers.reserve(placeholder);
+    let worker: Worker;
+    try {
+      const head = await importWorker(checked, store, log);
+      const tail = new Uint8Array(0);
+      worker = await loadWorker({ log, workerId, head, snapshot: null, tail, isDamaged: false }, store);
+    } catch (error) {
+      // also after a failure of the last write, which may have happened
+      await store.remove(log).then(
+        () => workers.remove(placeholder),
+        // the id stays reserved until the next start, because the Worker may be there
+        () => {},
+      );
+      throw error;
+    }
+    workers.remove(placeholder);
+    workers.reserve(worker);
+    workers.changed(worker);
+    const { creationKey } = worker.state;
+    if (creationKey)
+      workers.creationKeys.add({ hash: hashOfKey(creationKey.value), digest: creationKey.digest, workerId });
+    return detailOf(worker, runtimeId, engines.get(worker.state.engine));
+  }
+}

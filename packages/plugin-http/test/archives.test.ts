@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+import test from 'ava';
+import { isProblem, prepare } from './served.ts';
+
+const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
+const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+const tokens = [
+  { name: 'operator', sha256: sha256('operates'), permission: 'operate' },
+  { name: 'admin', sha256: sha256('manages'), permission: 'admin' },
+  { name: 'blue', sha256: sha256('blue'), permission: 'admin', workers: [{ team: 'blue' }] },
+] as const;
+
+test('P75: archives are for callers with the permission admin for all Workers, and every other request is refused', async (t) => {
+  const { call, runtime } = prepare(t, { http: { tokens } });
+  await runtime.start();
+  const paths = ['', '/workers', '/workers/ada'].map((path) => `x/archives${path}`);
+  for (const path of paths) {
+    isProblem(t, await call(path, bearer('operates')), 403, 'FORBIDDEN');
+    isProblem(t, await call(path, bearer('blue')), 403, 'FORBIDDEN');
+  }
+  const whole = await call('x/archives', bearer('manages'));
+  t.is(whole.status, 200);
+  t.is(whole.headers.get('content-type'), 'application/vnd.worker-runtime.archive');
+  t.true(whole.text.startsWith('worker-runtime archive 1\n'));
+  t.deepEqual((await call('x/archives/workers', bearer('manages'))).body.items, []);
+  const refused = [
+    ['GET', 'x/archives/workers/ada', 404, 'WORKER_NOT_FOUND'],
+    ['GET', 'x/archives/other', 404, 'ROUTE_NOT_FOUND'],
+    ['GET', 'x/archives/workers/ada/more', 404, 'ROUTE_NOT_FOUND'],
+    ['GET', 'x/archives/workers?leastBytes=-1', 400, 'INVALID_REQUEST'],
+    ['GET', 'x/archives/workers?label=team', 400, 'INVALID_REQUEST'],
+    ['GET', 'x/archives/workers?after=nonsense', 400, 'CURSOR_INVALID'],
+    ['DELETE', 'x/archives/workers/ada', 400, 'INVALID_REQUEST'],
+    ['DELETE', 'x/archives/workers/ada?log=log_1&seq=4', 404, 'WORKER_NOT_FOUND'],
+    ['DELETE', 'x/archives', 405, 'METHOD_NOT_ALLOWED'],
+    ['POST', 'x/archives', 405, 'METHOD_NOT_ALLOWED'],
+    ['POST', 'x/archives/workers', 400, 'ARCHIVE_CORRUPT'],
+  ] as const;
+  for (const [method, path, status, code] of refused)
+    isProblem(t, await call(path, { method, ...bearer('manages') }), status, code);
+});
