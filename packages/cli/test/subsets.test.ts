@@ -14,8 +14,8 @@ const postgres = WITHOUT_POSTGRES === null ? await PostgresServer.start(['max_co
 await postgres?.makeDatabase('subsets');
 test.after.always(() => postgres?.dispose());
 
-/** A façade needs nothing of other plugins. Each test tries its subset with and without it, since twice as many tests at once starve each other. */
-const FACADE = 'facade-ui-stream';
+/** Façades need nothing of other plugins. Each test tries its subset with and without them, since twice as many tests at once starve each other. */
+const FACADES = SHIPPED_PLUGINS.filter((name) => name.startsWith('facade-'));
 
 /** Returns every subset of `names`, each in the given order. */
 const subsetsOf = (names: readonly string[]): readonly (readonly string[])[] =>
@@ -110,20 +110,21 @@ const trySubset = async (t: ExecutionContext, names: readonly string[]): Promise
       (await fetch(`${url}/v1/runtimes/self${path}`)).status;
     t.is(await statusOf('/workers/ada/events'), has('echo') ? 200 : 404);
     t.is(await statusOf('/x/legacy-pod'), has('legacy-pod') ? 200 : 404);
-    t.is(await statusOf('/x/ui-stream/ada'), has(FACADE) && has('echo') ? 200 : 404);
+    t.is(await statusOf('/x/ui-stream/ada'), has('facade-ui-stream') && has('echo') ? 200 : 404);
+    t.is(await statusOf('/x/mcp'), has('facade-mcp') ? 405 : 404);
     t.is(await upgradeOf(url), has('ws') ? 101 : 404);
   } finally {
     await runtime.stop();
   }
 };
 
-for (const names of subsetsOf(SHIPPED_PLUGINS.filter((name) => name !== FACADE))) {
+for (const names of subsetsOf(SHIPPED_PLUGINS.filter((name) => !FACADES.includes(name)))) {
   const without = names.includes('postgres-store') ? WITHOUT_POSTGRES : null;
   const title = `P24: ${names.join(', ') || 'no plugins'}: the runtime starts, serves the features of its plugins and refuses others`;
   if (without === null)
     test(title, async (t) => {
       await trySubset(t, names);
-      await trySubset(t, [...names, FACADE]);
+      await trySubset(t, [...names, ...FACADES]);
     });
   else test.skip(`${title} (skipped: ${without})`, () => {});
 }
