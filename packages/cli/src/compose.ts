@@ -25,6 +25,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'ai-sdk': () => import('@worker-runtime/plugin-ai-sdk'),
   acp: () => import('@worker-runtime/plugin-acp'),
   'facade-mcp': () => import('@worker-runtime/facade-mcp'),
+  'facade-openai': () => import('@worker-runtime/facade-openai'),
   'facade-ui-stream': () => import('@worker-runtime/facade-ui-stream'),
   echo: () => import('./echo.ts'),
 };
