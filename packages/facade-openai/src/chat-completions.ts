@@ -1,7 +1,7 @@
 import { type Observation, RuntimeError, type WorkerEvent } from '@worker-runtime/core';
 import { Conversation } from '@worker-runtime/core/views';
 import { chatRequestOf } from './chat-request.ts';
-import { apiErrorOf, errorAnswer } from './error-answer.ts';
+import { acceptedErrorAnswer, apiErrorOf } from './error-answer.ts';
 import { sendContent } from './input-content.ts';
 import { observeRun } from './observe-run.ts';
 import type { Exchange } from './openai-runtime.ts';
@@ -101,8 +101,7 @@ export const createCompletion = async (exchange: Exchange, body: unknown): Promi
       if (!answer.isFinished && ending?.aborted) throw RuntimeError.from(ending.reason);
       answer.check();
     } catch (error) {
-      // the input was accepted: to send it again would run it twice
-      return errorAnswer(error, false);
+      return acceptedErrorAnswer(request, error);
     }
     const message = { role: 'assistant', content: answer.text, refusal: null };
     return Response.json({

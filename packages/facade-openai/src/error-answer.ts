@@ -21,10 +21,7 @@ export const apiErrorOf = (error: unknown): ApiError => {
   };
 };
 
-/**
- * Returns the answer for an error. The clients of the API repeat a request that failed, so the answer says if they may: the input of a
- * run that failed was accepted.
- */
+/** Returns the answer for an error. The clients of the API repeat a request that failed, so the answer says if they may. */
 export const errorAnswer = (error: unknown, mayRetry = RuntimeError.from(error).retryable): Response =>
   Response.json(
     { error: apiErrorOf(error) },
@@ -33,6 +30,10 @@ export const errorAnswer = (error: unknown, mayRetry = RuntimeError.from(error).
       headers: { 'x-should-retry': String(mayRetry) },
     },
   );
+
+/** Returns the answer for an error after an input was accepted. Only with a key, the same request again is no other input. */
+export const acceptedErrorAnswer = ({ headers }: Request, error: unknown): Response =>
+  errorAnswer(error, headers.has('idempotency-key') && RuntimeError.from(error).retryable);
 
 /** @throws INVALID_REQUEST always, about the part of the body at `pointer` */
 export const refuse = (pointer: string, message: string): never => {

@@ -162,10 +162,12 @@ export class ResponseEvents {
             part.type === 'file' ? [] : this.#endedText(part.id, part.text, event.data.partial ?? false),
           )
         : items.flatMap((item) => this.#changed(item));
-    // what the interrupted execution wrote is written again
-    if (event.type === 'run.continued' || this.isFinished) events.push(...this.#abandoned());
+    // what the interrupted execution wrote is written again, and may differ
+    const isContinued = event.type === 'run.continued';
+    if (isContinued || this.isFinished) events.push(...this.#abandoned());
     if (this.isFinished) events.push(this.#final());
-    if (events.length === 0) return begun;
+    // a replay has no text in flight that could end here, and has to count in the same way
+    if (events.length === 0 && !isContinued) return begun;
     const base = this.#base() + EVENTS;
     this.#steps += 1;
     this.#inStep = 0;

@@ -1,6 +1,6 @@
 import { RuntimeError } from '@worker-runtime/core';
 import { answerApprovals } from './approvals.ts';
-import { apiErrorOf, refuse } from './error-answer.ts';
+import { acceptedErrorAnswer, apiErrorOf, refuse } from './error-answer.ts';
 import { sendContent } from './input-content.ts';
 import { observeRun } from './observe-run.ts';
 import type { Exchange } from './openai-runtime.ts';
@@ -104,18 +104,21 @@ const current = async (
 export const createResponse = async (exchange: Exchange, body: unknown): Promise<Response> => {
   const { model, previous, content, approvals, isStream, isBackground } = responseRequestOf(body);
   const workerId = await exchange.workerOf(model);
-  let place: ResponsePart;
-  if (approvals.length > 0) {
-    place = await answerApprovals(exchange, workerId, model, previous, approvals);
-  } else {
-    if (previous !== null) await checkIsLast(exchange, workerId, previous);
-    const { runId } = await sendContent(exchange, workerId, content);
-    place = { model, runId, from: 0 };
+  const answered = async (place: ResponsePart): Promise<Response> => {
+    if (isStream) return streamed(exchange, workerId, place, -1);
+    return Response.json(
+      isBackground ? await current(exchange, workerId, place) : await awaited(exchange, workerId, place),
+    );
+  };
+  if (approvals.length > 0)
+    return answered(await answerApprovals(exchange, workerId, model, previous, approvals));
+  if (previous !== null) await checkIsLast(exchange, workerId, previous);
+  const { runId } = await sendContent(exchange, workerId, content);
+  try {
+    return await answered({ model, runId, from: 0 });
+  } catch (error) {
+    return acceptedErrorAnswer(exchange.request, error);
   }
-  if (isStream) return streamed(exchange, workerId, place, -1);
-  return Response.json(
-    isBackground ? await current(exchange, workerId, place) : await awaited(exchange, workerId, place),
-  );
 };
 
 const QUERY = new Set(['stream', 'starting_after', 'include_obfuscation']);

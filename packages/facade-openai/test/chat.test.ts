@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { APIError } from 'openai';
-import { PLACES, start, words } from './scene.ts';
+import { logged, PLACES, start, words } from './scene.ts';
 
 const run = promisify(execFile);
 
@@ -70,6 +70,23 @@ for (const place of PLACES) {
     t.is(text, 'Well, ');
   });
 }
+
+for (const [path, ask] of [
+  ['/responses', { model: 'ada', input: 'hello' }],
+  ['/chat/completions', { model: 'ada', messages: [{ role: 'user', content: 'hello' }] }],
+] as const)
+  test(`P79: a request to ${path} that the stop of the runtime ends is not to be sent again, unless it has a key`, async (t) => {
+    for (const key of [null, 'once']) {
+      const scene = await start(t, 'mounted', { hello: [{ type: 'hang' }] });
+      const answering = scene.send(path, ask, key === null ? {} : { 'idempotency-key': key });
+      await logged(scene, 0, 'run.started');
+      await scene.runtime.stop({ deadlineMs: 1_000 });
+      const answer = await answering;
+      t.regex(await answer.text(), /EXECUTION_LOST|RUNTIME_STOPPING/);
+      if (key === null) t.not(answer.headers.get('x-should-retry'), 'true');
+      else if (answer.status === 503) t.is(answer.headers.get('x-should-retry'), 'true');
+    }
+  });
 
 test('an input with a key is accepted once, and its files go to the Worker', async (t) => {
   const scene = await start(t, 'embedded', () => words('Seen.'));
