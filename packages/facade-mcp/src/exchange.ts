@@ -68,6 +68,7 @@ export class Exchange {
    */
   async written(call: AbortSignal): Promise<void> {
     this.#waiting += 1;
+    if (this.#waiting <= WAITING_NOTIFICATIONS) return;
     const over = AbortSignal.any([this.left, this.ending, call]);
     while (this.#waiting > WAITING_NOTIFICATIONS && !over.aborted)
       await new Promise<void>((resolve) => {

@@ -43,10 +43,7 @@ export class McpSession {
   readonly caller: string | null;
   readonly #transport: WebStandardStreamableHTTPServerTransport;
   readonly #closed: SessionOptions['closed'];
-  readonly #server = new McpServer(
-    { name: 'worker-runtime', version },
-    { capabilities: { tools: {}, resources: {} }, jsonSchemaValidator: UNCHECKED },
-  );
+  readonly #server = new McpServer({ name: 'worker-runtime', version }, { jsonSchemaValidator: UNCHECKED });
   #isClosed = false;
   #calls = 0;
 
@@ -96,6 +93,8 @@ export class McpSession {
 
   #serve(): void {
     const { server } = this.#server;
+    // capabilities that the constructor gets would promise notifications about lists that change
+    server.registerCapabilities({ tools: {}, resources: {} });
     server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...TOOL_LIST] }));
     server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
       this.#calls += 1;

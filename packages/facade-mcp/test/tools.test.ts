@@ -35,6 +35,7 @@ for (const place of PLACES) {
     const scene = await start(t, place, { hello: words('Hi ', 'there') });
     const connected = await scene.connect();
     const { client, call } = connected;
+    t.deepEqual(client.getServerCapabilities(), { tools: {}, resources: {} });
     const { tools } = await client.listTools();
     t.deepEqual(
       tools.map(({ name }) => name),
