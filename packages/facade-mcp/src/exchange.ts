@@ -48,7 +48,8 @@ export class Exchange {
   /** Aborts when the client no longer reads the answer. */
   readonly #left = new AbortController();
   #waiting = 0;
-  #taken: (() => void) | null = null;
+  /** The calls of a batch that wait for the client. */
+  readonly #paused = new Set<() => void>();
 
   constructor({ runtime, caller, ending }: Serving, request: Request) {
     this.runtime = runtime;
@@ -72,7 +73,7 @@ export class Exchange {
     const over = AbortSignal.any([this.left, this.ending, call]);
     while (this.#waiting > WAITING_NOTIFICATIONS && !over.aborted)
       await new Promise<void>((resolve) => {
-        this.#taken = resolve;
+        this.#paused.add(resolve);
         over.addEventListener('abort', () => resolve(), { once: true });
       });
   }
@@ -87,7 +88,8 @@ export class Exchange {
           const { done, value } = await reader.read();
           if (done) return stream.close();
           this.#waiting = Math.max(0, this.#waiting - 1);
-          this.#taken?.();
+          for (const resume of this.#paused) resume();
+          this.#paused.clear();
           stream.enqueue(value);
         },
         cancel: async (reason) => {

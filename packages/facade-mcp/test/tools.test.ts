@@ -379,6 +379,41 @@ test('P22: a client that reads nothing delays no run, and few notifications wait
   t.true(bytes > 2_000_000);
 });
 
+test('P22: the calls of a batch share its stream, and all of them continue when it is read', async (t) => {
+  const scene = await start(t, 'embedded', {
+    hello: Array.from({ length: 100 }, () => ({ type: 'message', parts: [{ type: 'text', text: 'x' }] })),
+  });
+  await scene.runtime.createWorker({ engine: 'scripted', workerId: 'bob' });
+  const { transport } = await scene.connect();
+  const call = (workerId: string) => ({
+    jsonrpc: '2.0',
+    id: workerId,
+    method: 'tools/call',
+    params: {
+      name: 'send_input',
+      arguments: { workerId, text: 'hello' },
+      _meta: { progressToken: workerId },
+    },
+  });
+  const answer = await scene.fetch(scene.url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-session-id': transport.sessionId ?? '',
+    },
+    body: JSON.stringify([call('ada'), call('bob')]),
+  });
+  for (const workerId of ['ada', 'bob'])
+    for await (const item of scene.runtime.observe(workerId, { after: 'start' }))
+      if (item.type === 'event' && item.event.type === 'run.finished') break;
+  const text = await answer.text();
+  for (const workerId of ['ada', 'bob']) {
+    t.true(text.includes(`"id":"${workerId}"`));
+    t.true(text.split(`"progressToken":"${workerId}"`).length > 100);
+  }
+});
+
 test('P60: through a mount, commands have the name of the token, and sessions belong to their caller', async (t) => {
   const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
   const scene = await start(
