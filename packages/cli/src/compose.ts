@@ -24,6 +24,8 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'legacy-pod': () => import('@worker-runtime/plugin-legacy-pod'),
   'ai-sdk': () => import('@worker-runtime/plugin-ai-sdk'),
   acp: () => import('@worker-runtime/plugin-acp'),
+  'facade-mcp': () => import('@worker-runtime/facade-mcp'),
+  'facade-openai': () => import('@worker-runtime/facade-openai'),
   'facade-ui-stream': () => import('@worker-runtime/facade-ui-stream'),
   quota: () => import('@worker-runtime/plugin-quota'),
   echo: () => import('./echo.ts'),

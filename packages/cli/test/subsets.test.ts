@@ -18,7 +18,7 @@ test.after.always(() => postgres?.dispose());
  * Plugins that need nothing of other plugins. Each test tries its subset with none and with all of them, since twice as many tests
  * at once for each would starve each other.
  */
-const INDEPENDENT = ['facade-ui-stream', 'quota'];
+const INDEPENDENT = SHIPPED_PLUGINS.filter((name) => name.startsWith('facade-') || name === 'quota');
 
 /** Returns every subset of `names`, each in the given order. */
 const subsetsOf = (names: readonly string[]): readonly (readonly string[])[] =>
@@ -114,6 +114,8 @@ const trySubset = async (t: ExecutionContext, names: readonly string[]): Promise
     t.is(await statusOf('/workers/ada/events'), has('echo') ? 200 : 404);
     t.is(await statusOf('/x/legacy-pod'), has('legacy-pod') ? 200 : 404);
     t.is(await statusOf('/x/ui-stream/ada'), has('facade-ui-stream') && has('echo') ? 200 : 404);
+    t.is(await statusOf('/x/mcp'), has('facade-mcp') ? 405 : 404);
+    t.is(await statusOf('/x/openai/models'), has('facade-openai') ? 200 : 404);
     t.is(await upgradeOf(url), has('ws') ? 101 : 404);
   } finally {
     await runtime.stop();

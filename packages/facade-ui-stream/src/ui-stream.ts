@@ -1,9 +1,9 @@
 import { type OpenRequest, type RuntimeApi, RuntimeError } from '@worker-runtime/core';
-import { type CallOptions, payloadTooLarge } from '@worker-runtime/core/plugin-kit';
+import { type CallOptions, jsonBody, problemAnswer } from '@worker-runtime/core/plugin-kit';
 import { streamRun } from './answer-stream.ts';
 import { type Approval, type ChatRequest, chatRequestOf, type InputPart } from './chat-request.ts';
 import { chatHistory } from './history.ts';
-import { problemOf, refuse } from './problem.ts';
+import { refuse } from './problem.ts';
 
 /** The calls of a runtime that a chat needs. A `Runtime`, a remote client and a served runtime have them. */
 export type ChatRuntime = Pick<
@@ -40,23 +40,6 @@ const HEADERS = {
   'x-vercel-ai-ui-message-stream': 'v1',
 };
 
-/** Reads a body as JSON. @throws PAYLOAD_TOO_LARGE · INVALID_REQUEST */
-const bodyOf = async ({ body }: Request, bodyBytes: number): Promise<unknown> => {
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  if (body)
-    for await (const piece of body) {
-      bytes += piece.length;
-      if (bytes > bodyBytes) throw payloadTooLarge('bodyBytes', bodyBytes);
-      pieces.push(piece);
-    }
-  try {
-    return JSON.parse(Buffer.concat(pieces).toString());
-  } catch {
-    return refuse('', 'must be JSON');
-  }
-};
-
 /** Returns the option of a request that an approval or a refusal takes. @throws INVALID_REQUEST no option can be chosen */
 const decisionOf = ({ options }: OpenRequest, { isApproved, reason }: Approval): string => {
   const named = options.find(({ id }) => id === reason);
@@ -89,7 +72,7 @@ class Chat {
   async answer(request: Request): Promise<Response> {
     const { method } = request;
     if (method === 'POST') {
-      const asked = chatRequestOf(await bodyOf(request, this.#options.bodyBytes ?? 1_048_576));
+      const asked = chatRequestOf(await jsonBody(request, this.#options.bodyBytes ?? 1_048_576));
       const workerId = await this.#workerOf(asked.chatId, request);
       return asked.kind === 'message'
         ? this.#message(workerId, asked, request)
@@ -207,7 +190,7 @@ export const uiStream = (
     try {
       return await answerChat(runtime, options, request, {});
     } catch (error) {
-      return problemOf(error);
+      return problemAnswer(error);
     }
   };
 };

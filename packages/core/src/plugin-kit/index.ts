@@ -85,6 +85,7 @@ export {
   environmentFiles,
 } from './child-environment.ts';
 export { encodedForms } from './encoded-forms.ts';
+export { jsonBody, problemAnswer, refusal, statusOfError } from './fetch-answer.ts';
 export {
   fileInBlock,
   fileText,

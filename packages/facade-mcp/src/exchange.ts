@@ -1,0 +1,104 @@
+import type { RuntimeApi } from '@worker-runtime/core';
+import type { CallOptions } from '@worker-runtime/core/plugin-kit';
+
+/** The calls of a runtime that the façade needs. A `Runtime`, a remote client and a served runtime have them. */
+export type McpRuntime = Pick<
+  RuntimeApi,
+  'events' | 'getFile' | 'getRun' | 'getWorker' | 'listRequests' | 'listWorkers' | 'observe' | 'transcript'
+> & {
+  createWorker(
+    request: Parameters<RuntimeApi['createWorker']>[0],
+    options?: Parameters<RuntimeApi['createWorker']>[1] & CallOptions,
+  ): ReturnType<RuntimeApi['createWorker']>;
+  sendInput(
+    workerId: string,
+    input: Parameters<RuntimeApi['sendInput']>[1],
+    options?: Parameters<RuntimeApi['sendInput']>[2] & CallOptions,
+  ): ReturnType<RuntimeApi['sendInput']>;
+  cancelRun(
+    workerId: string,
+    options?: Parameters<RuntimeApi['cancelRun']>[1],
+    call?: CallOptions,
+  ): ReturnType<RuntimeApi['cancelRun']>;
+  respond(
+    workerId: string,
+    requestId: string,
+    response: Parameters<RuntimeApi['respond']>[2],
+    call?: CallOptions,
+  ): ReturnType<RuntimeApi['respond']>;
+};
+
+/** The facts about one request over HTTP that the request does not have. */
+export interface Serving {
+  readonly runtime: McpRuntime;
+  /** The name of the caller, for its sessions and for the events of its commands. */
+  readonly caller: string | null;
+  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
+  readonly ending: AbortSignal | null;
+}
+
+/** How many notifications may wait for a client that reads slowly, until the next one waits too. */
+const WAITING_NOTIFICATIONS = 16;
+
+/** One request over HTTP, with its answer. A session has many, and each has the permissions of its own caller. */
+export class Exchange {
+  readonly runtime: McpRuntime;
+  readonly call: CallOptions;
+  readonly ending: AbortSignal;
+  /** Aborts when the client no longer reads the answer. */
+  readonly #left = new AbortController();
+  #waiting = 0;
+  /** The calls of a batch that wait for the client. */
+  readonly #paused = new Set<() => void>();
+
+  constructor({ runtime, caller, ending }: Serving, request: Request) {
+    this.runtime = runtime;
+    this.call = caller === null ? {} : { actor: caller };
+    this.ending = ending ?? new AbortController().signal;
+    request.signal.addEventListener('abort', () => this.#left.abort(), { once: true });
+  }
+
+  /** Aborts when the client no longer reads the answer. */
+  get left(): AbortSignal {
+    return this.#left.signal;
+  }
+
+  /**
+   * Counts a notification that was written to the answer. Resolves when few of them wait, or the wait is over: the client has left,
+   * the server stops, or the call is cancelled.
+   */
+  async written(call: AbortSignal): Promise<void> {
+    this.#waiting += 1;
+    if (this.#waiting <= WAITING_NOTIFICATIONS) return;
+    const over = AbortSignal.any([this.left, this.ending, call]);
+    while (this.#waiting > WAITING_NOTIFICATIONS && !over.aborted)
+      await new Promise<void>((resolve) => {
+        this.#paused.add(resolve);
+        over.addEventListener('abort', () => resolve(), { once: true });
+      });
+  }
+
+  /** Returns an answer whose body is read as fast as the client takes it. The transport of the SDK writes without waiting. */
+  paced(answer: Response): Response {
+    if (answer.body === null) return answer;
+    const reader = answer.body.getReader();
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull: async (stream) => {
+          const { done, value } = await reader.read();
+          if (done) return stream.close();
+          this.#waiting = Math.max(0, this.#waiting - 1);
+          for (const resume of this.#paused) resume();
+          this.#paused.clear();
+          stream.enqueue(value);
+        },
+        cancel: async (reason) => {
+          this.#left.abort();
+          await reader.cancel(reason);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    return new Response(body, { status: answer.status, headers: answer.headers });
+  }
+}

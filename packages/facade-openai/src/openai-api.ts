@@ -1,0 +1,102 @@
+import { RuntimeError } from '@worker-runtime/core';
+import { jsonBody } from '@worker-runtime/core/plugin-kit';
+import { createCompletion } from './chat-completions.ts';
+import { errorAnswer } from './error-answer.ts';
+import { listModels, retrieveModel } from './models.ts';
+import type { Exchange, OpenAiRuntime } from './openai-runtime.ts';
+import { cancelResponse, createResponse, retrieveResponse } from './responses.ts';
+
+export interface OpenAiApiOptions {
+  /**
+   * Returns the Worker of a model, for example after a check of the caller. A RuntimeError refuses the request. Default: the name of the
+   * model is the id of the Worker. With this option, models cannot be listed.
+   */
+  readonly workerOf?: (model: string, request: Request) => string | Promise<string>;
+  /** The largest body, in bytes; else PAYLOAD_TOO_LARGE. Default 1 MiB. */
+  readonly bodyBytes?: number;
+}
+
+/** The parts of a request that a server knows. */
+export interface Serving {
+  /** The name of the caller, for the events of its commands. */
+  readonly actor?: string | null;
+  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
+  readonly ending?: AbortSignal;
+}
+
+const ROUTE = /\/(?:(responses|models)(?:\/([^/]+)(\/cancel)?)?|(chat\/completions))\/?$/;
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // no id has such a form
+    throw new RuntimeError('ROUTE_NOT_FOUND');
+  }
+};
+
+const routed = (
+  exchange: Exchange,
+  { bodyBytes = 1_048_576, workerOf }: OpenAiApiOptions,
+): Promise<Response> => {
+  const { request } = exchange;
+  const [, list, name, cancel, chat] = ROUTE.exec(new URL(request.url).pathname) ?? [];
+  const id = name === undefined ? null : decoded(name);
+  const isPost = request.method === 'POST';
+  const allow = (isAllowed: boolean): void => {
+    if (!isAllowed) throw new RuntimeError('METHOD_NOT_ALLOWED');
+  };
+  const body = () => jsonBody(request, bodyBytes);
+  if (chat !== undefined) {
+    allow(isPost);
+    return body().then((read) => createCompletion(exchange, read));
+  }
+  if (list === 'responses' && id === null) {
+    allow(isPost);
+    return body().then((read) => createResponse(exchange, read));
+  }
+  if (list === 'responses' && id !== null) {
+    allow(isPost === (cancel !== undefined) && (isPost || request.method === 'GET'));
+    return cancel === undefined ? retrieveResponse(exchange, id) : cancelResponse(exchange, id);
+  }
+  if (list === 'models' && cancel === undefined && (id !== null || !workerOf)) {
+    allow(request.method === 'GET');
+    return id === null ? listModels(exchange) : retrieveModel(exchange, id);
+  }
+  throw new RuntimeError('ROUTE_NOT_FOUND');
+};
+
+/** Answers one request of a client. Any error becomes an answer. */
+export const answerOpenAi = async (
+  runtime: OpenAiRuntime,
+  options: OpenAiApiOptions,
+  request: Request,
+  { actor = null, ending }: Serving,
+): Promise<Response> => {
+  const exchange: Exchange = {
+    runtime,
+    request,
+    call: actor === null ? {} : { actor },
+    ending: ending ?? null,
+    workerOf: async (model) => options.workerOf?.(model, request) ?? model,
+  };
+  try {
+    return await routed(exchange, options);
+  } catch (error) {
+    return errorAnswer(error);
+  }
+};
+
+/**
+ * Creates a handler of the Fetch API for clients of the OpenAI API, over an embedded or a remote runtime: `/responses`,
+ * `/chat/completions` and `/models`, below any path. A model is a Worker. Any error becomes an answer.
+ * @example
+ * const handler = openAiApi(runtime);
+ * app.all('/v1/*', (c) => handler(c.req.raw)); // Hono
+ */
+export const openAiApi = (
+  runtime: OpenAiRuntime,
+  options: OpenAiApiOptions = {},
+): ((request: Request) => Promise<Response>) => {
+  return (request) => answerOpenAi(runtime, options, request, {});
+};
