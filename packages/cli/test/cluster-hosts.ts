@@ -21,11 +21,12 @@ interface ListedRuntime {
 export class ClusterHosts {
   readonly leaseMs = 2_000;
   readonly #t: ExecutionContext;
-  readonly #place: string;
+  /** The folder in which all programs run. */
+  readonly place: string;
 
   private constructor(t: ExecutionContext, place: string) {
     this.#t = t;
-    this.#place = place;
+    this.place = place;
   }
 
   static async make(t: ExecutionContext, server: PostgresServer, database: string): Promise<ClusterHosts> {
@@ -35,17 +36,25 @@ export class ClusterHosts {
     return new ClusterHosts(t, place);
   }
 
-  async start(name: string): Promise<RunningHost> {
+  async start(name: string, ...more: readonly string[]): Promise<RunningHost> {
     const store = ['--postgres-store.urlFile', 'pg.url', '--postgres-store.leaseMs', String(this.leaseMs)];
     const args = ['--plugin', 'postgres-store', '--plugin', 'echo', ...store];
-    const program = new Program(this.#t, this.#place, [...args, 'host', '--port', '0', '--name', name]);
+    const program = new Program(this.#t, this.place, [
+      ...args,
+      'host',
+      '--port',
+      '0',
+      '--name',
+      name,
+      ...more,
+    ]);
     const [, url = ''] = await program.prints(/^worker-runtime host \S+ listening on (http:\S+) \(address/m);
     return { name, url, program };
   }
 
   /** Runs a command of an operator. Returns its JSON. */
   async command<T>(...args: readonly string[]): Promise<T> {
-    const { code, stdout, stderr } = await run(this.#t, this.#place, [
+    const { code, stdout, stderr } = await run(this.#t, this.place, [
       ...args,
       '--url-file',
       'pg.url',

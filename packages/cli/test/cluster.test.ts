@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { runtimeClient } from '@worker-runtime/client';
 import test from 'ava';
 import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
@@ -11,6 +14,7 @@ const titles = [
   'P44: a host that was paused writes nothing after another one has taken over',
   'P47: all hosts are replaced in turn, and no input is refused',
   'P48: any host answers for any Runtime, and cursors stay valid when it moves',
+  'P72: hosts read their tokens again on SIGHUP, and a stream that one host passes on from another ends',
 ] as const;
 
 if (WITHOUT_POSTGRES !== null) {
@@ -188,5 +192,52 @@ if (WITHOUT_POSTGRES !== null) {
       Array.from(followed, (_, at) => at + 1),
       'neither a gap nor a repetition',
     );
+  });
+
+  test.serial(titles[4], async (t) => {
+    t.timeout(120_000);
+    const cluster = await ClusterHosts.make(t, server, 'tokens');
+    await cluster.command('runtimes', 'create', 'one');
+    const path = join(cluster.place, 'tokens.json');
+    const writeTokens = async (...names: readonly string[]): Promise<void> => {
+      const tokens = names.map((name) => ({
+        name,
+        sha256: createHash('sha256').update(`canary-token-${name}`).digest('hex'),
+        permission: 'operate',
+      }));
+      await writeFile(`${path}.new`, JSON.stringify(tokens), { mode: 0o600 });
+      await rename(`${path}.new`, path);
+    };
+    await writeTokens('ada', 'bob');
+    const start = (name: string) => cluster.start(name, '--token-file', 'tokens.json');
+    const hosts = await Promise.all([start('a'), start('b')]);
+    const [one] = await cluster.until(([found]) => found?.hostName != null, 'no host serves the Runtime');
+    const other = hosts.find(({ name }) => name !== one?.hostName) as RunningHost;
+    const as = (name: string) => ({ authorization: `Bearer canary-token-${name}` });
+    const workersAt = (url: string): string => `${url}/v1/runtimes/one/workers`;
+    const created = await fetch(workersAt(other.url), {
+      method: 'POST',
+      headers: { ...as('ada'), 'content-type': 'application/json' },
+      body: JSON.stringify({ engine: 'echo', workerId: 'w' }),
+    });
+    t.is(created.status, 201);
+    const statusAt = async (url: string, name: string): Promise<number> =>
+      (await fetch(`${workersAt(url)}/w`, { headers: as(name) })).status;
+    const stream = await fetch(`${workersAt(other.url)}/w/events`, {
+      headers: { ...as('bob'), accept: 'text/event-stream' },
+    });
+    t.is(stream.status, 200);
+    await writeTokens('ada', 'cleo');
+    for (const { program } of hosts) program.kill('SIGHUP');
+    t.regex(await stream.text(), /event: closing\ndata: .*AUTHORITY_EXPIRED/);
+    for (const { program } of hosts)
+      await program.prints(/"added":\["cleo"\],"removed":\["bob"\].*the tokens were read again/, 'stderr');
+    for (const { url } of hosts)
+      for (const [name, status] of Object.entries({ ada: 200, bob: 401, cleo: 200 }))
+        t.is(await statusAt(url, name), status, `${name} at ${url}`);
+    // a change without a signal
+    await writeTokens('ada');
+    for (const { program } of hosts) await program.prints(/"removed":\["cleo"\]/, 'stderr');
+    for (const { url } of hosts) t.is(await statusAt(url, 'cleo'), 401);
   });
 }

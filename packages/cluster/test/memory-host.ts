@@ -1,6 +1,6 @@
 import { type Limits, Runtime, type RuntimeStore, silentLogger } from '@worker-runtime/core';
 import type { ScriptedEngine } from '@worker-runtime/core/testing';
-import { HttpServer, readAccess } from '@worker-runtime/plugin-http';
+import { type ConfiguredAccess, HttpServer, readAccess } from '@worker-runtime/plugin-http';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import { Host, HostDirectory, type MemoryMembership, RuntimeService } from '../src/index.ts';
 
@@ -25,6 +25,7 @@ export class MemoryHost {
   readonly #server: HttpServer;
   readonly #directory: HostDirectory;
   readonly #sockets = new SocketServer({}, silentLogger);
+  #access: ConfiguredAccess | null = null;
 
   constructor({ name, membership, stores, engine, limits = {} }: MemoryHostOptions) {
     this.name = name;
@@ -55,7 +56,9 @@ export class MemoryHost {
   /** Starts it. With a file of issuers, only their signed tokens are valid. */
   async start(issuerFile?: string): Promise<void> {
     const options = { ...HTTP, ...(issuerFile !== undefined && { issuerFile }) };
-    await this.#server.listen(await readAccess(options, (runtime) => this.#directory.runtimeIdOf(runtime)));
+    const audienceOf = (runtime: string): string | null => this.#directory.runtimeIdOf(runtime);
+    this.#access = await readAccess(options, audienceOf, silentLogger);
+    await this.#server.listen(this.#access.access);
     await this.host.start();
     this.#directory.opened();
   }
@@ -86,6 +89,7 @@ export class MemoryHost {
     this.host.close();
     this.#directory.close();
     this.#sockets.close();
+    this.#access?.close();
     await this.#server.close();
   }
 }

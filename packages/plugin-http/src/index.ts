@@ -4,6 +4,7 @@ import { type HttpListener, http } from './http.ts';
 
 export { type Access, bearerTokenOf } from './access/access.ts';
 export { assertMay, assertSeesAll, type Caller } from './access/caller.ts';
+export { type ConfiguredAccess, readAccess } from './access/configured-access.ts';
 export type { Token } from './access/token.ts';
 export type { Directory, DirectoryOfSeveral, Upstream } from './directory.ts';
 export type {
@@ -13,7 +14,7 @@ export type {
   EmbedderRequest,
   EmbedderRoute,
 } from './embedder.ts';
-export { type HttpListener, http, readAccess } from './http.ts';
+export { type HttpListener, http } from './http.ts';
 export { HttpServer } from './http-server.ts';
 export type { MountContext, MountHandler, MountPlace } from './mount.ts';
 export type { HttpOptions } from './options.ts';

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { Host, HostDirectory, RuntimeService } from '@worker-runtime/cluster';
 import { Runtime, RuntimeError } from '@worker-runtime/core';
-import { type HttpOptions, HttpServer, readAccess } from '@worker-runtime/plugin-http';
+import { type ConfiguredAccess, type HttpOptions, HttpServer, readAccess } from '@worker-runtime/plugin-http';
 import { type PostgresStoreOptions, postgresMembership } from '@worker-runtime/plugin-postgres-store';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import type { Logger } from 'pino';
@@ -83,11 +83,14 @@ const run = async (plan: HostPlan, log: Logger): Promise<void> => {
   const sockets = new SocketServer(ws, log);
   sockets.listenOn(server);
   sockets.watch();
-  const signal = stopSignal(() =>
-    log.info({}, 'SIGHUP: a host reads its files of tokens and issuers when it starts'),
-  );
+  let configured: ConfiguredAccess | null = null;
+  const signal = stopSignal(() => {
+    log.info({}, 'SIGHUP: reading tokens and issuers again');
+    void configured?.reload();
+  });
   try {
-    await server.listen(await readAccess(httpOptions, (runtime) => directory.runtimeIdOf(runtime)));
+    configured = await readAccess(httpOptions, (runtime) => directory.runtimeIdOf(runtime), log);
+    await server.listen(configured.access);
     await host.start();
     directory.opened();
     setNonBlocking(process.stdout);
@@ -105,6 +108,7 @@ const run = async (plan: HostPlan, log: Logger): Promise<void> => {
     host.close();
     directory.close();
     sockets.close();
+    configured?.close();
     await server.close();
     await membership.close();
   }
