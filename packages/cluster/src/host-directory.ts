@@ -13,6 +13,9 @@ const WAIT_MS = 20_000;
 /** The most hosts that pass on one request: the one that was asked, one that has just left the Runtime, and the new one to itself. */
 const MAX_HOPS = 3;
 
+/** The time in which the owner of a Runtime reads a changed file of tokens too, and ends streams in order. */
+const ENDS_WITHIN_MS = 2_000;
+
 interface Caller {
   readonly scope: Scope;
 }
@@ -185,6 +188,7 @@ type Passages = (
 
 /** A Runtime that this host does not serve. Its requests go to the host that does, if necessary after a wait. */
 class Elsewhere {
+  readonly endsWithinMs = ENDS_WITHIN_MS;
   readonly #location: Location;
   readonly #passages: Passages;
 
