@@ -6,12 +6,13 @@ import test from 'ava';
 import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
 import { ClusterHosts, type RunningHost, SteadyClient } from './cluster-hosts.ts';
 
-/** The owners that are paused. A script raises it. */
-const SWAPS = Number(process.env.SWAPS ?? 3);
+/** The owners that are paused. `npm run crash-test` raises it. */
+const SWAPS = Number(process.env.SWAPS ?? 20);
+const SWAP_LEASE_MS = 1_000;
 
 const titles = [
   'P46: a killed host loses nothing, and the others serve its Runtimes',
-  'P44: a host that was paused writes nothing after another one has taken over',
+  `P44: a host that was paused writes nothing after another one has taken over, ${SWAPS} times under load`,
   'P47: all hosts are replaced in turn, and no input is refused',
   'P48: any host answers for any Runtime, and cursors stay valid when it moves',
   'P72: hosts read their tokens again on SIGHUP, and a stream that one host passes on from another ends',
@@ -29,9 +30,10 @@ if (WITHOUT_POSTGRES !== null) {
     database: string,
     hostNames: readonly string[],
     runtimeNames: readonly string[],
+    leaseMs?: number,
   ) => {
     t.timeout(180_000 + SWAPS * 30_000);
-    const cluster = await ClusterHosts.make(t, server, database);
+    const cluster = await ClusterHosts.make(t, server, database, leaseMs);
     await cluster.command('runtimes', 'create', ...runtimeNames);
     const hosts: RunningHost[] = await Promise.all(hostNames.map((name) => cluster.start(name)));
     const least = Math.floor(runtimeNames.length / hostNames.length);
@@ -89,7 +91,8 @@ if (WITHOUT_POSTGRES !== null) {
   });
 
   test.serial(titles[1], async (t) => {
-    const { cluster, hosts, clients } = await begin(t, 'paused', ['a', 'b'], ['one']);
+    const { cluster, hosts, clients } = await begin(t, 'paused', ['a', 'b'], ['one'], SWAP_LEASE_MS);
+    const [{ claim } = { claim: 0 }] = await cluster.runtimes();
     const client = clients.get('one') as SteadyClient;
     client.start();
     for (let round = 0; round < SWAPS; round += 1) {
@@ -97,8 +100,14 @@ if (WITHOUT_POSTGRES !== null) {
       const [{ hostName } = { hostName: null }] = await cluster.runtimes();
       const paused = hosts.find(({ name }) => name === hostName) as RunningHost;
       hosts.splice(hosts.indexOf(paused), 1);
+      const [live] = hosts;
+      const stream = await fetch(`${live?.url}/v1/runtimes/one/workers/ada/events`, {
+        headers: { accept: 'text/event-stream' },
+      });
       paused.program.kill('SIGSTOP');
       await cluster.until((found) => found.every((one) => one.hostName !== hostName), 'nobody took over');
+      // the owner cannot end it: the host that passes it on does
+      await t.throwsAsync(stream.text());
       await client.acknowledges(20);
       paused.program.kill('SIGCONT');
       hosts.push(paused);
@@ -108,6 +117,11 @@ if (WITHOUT_POSTGRES !== null) {
     t.deepEqual(
       await client.texts(),
       client.acknowledged.map(({ text }) => text),
+    );
+    const [last] = await cluster.runtimes();
+    t.true((last?.claim ?? 0) >= claim + SWAPS);
+    t.log(
+      `${(last?.claim ?? 0) - claim} claims, ${client.acknowledged.length} inputs, longest pause ${Math.round(client.longestMs)} ms`,
     );
   });
 
@@ -167,6 +181,15 @@ if (WITHOUT_POSTGRES !== null) {
     t.regex(await stream.text(), /"reason":"RUNTIME_MOVED"/);
     await client.stop();
     await checkLogs(t, clients);
+    const { items } = await cluster.command<{ items: readonly { name: string; hostName: string }[] }>(
+      'runtimes',
+      'list',
+    );
+    t.deepEqual(
+      items.map(({ name }) => name),
+      ['one', 'two'],
+    );
+    t.true(items.every((item) => hosts.some(({ name }) => name === item.hostName)));
     for (const host of hosts) {
       const listed = (await (await fetch(`${host.url}/v1/runtimes`)).json()) as {
         items: readonly { name: string }[];

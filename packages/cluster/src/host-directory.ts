@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { RuntimeError, type RuntimeStatus } from '@worker-runtime/core';
-import type { Metric, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Metric, RuntimeEntry, SeenHost, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Scope, scoped } from '@worker-runtime/core/scope';
 import { Connections, HOPS_HEADER, type Passage, passRequest, passSocket } from '@worker-runtime/registry';
 import type { Host, Location } from './host.ts';
 import { hostMetrics } from './host-metrics.ts';
+import { Routes } from './routes.ts';
 import { RuntimeService } from './runtime-service.ts';
 
 /** The time for which a request waits until a host serves its Runtime. */
@@ -32,11 +33,14 @@ export class HostDirectory {
   readonly #host: Host;
   /** The connections to other hosts, by their origin. */
   readonly #connections = new Map<string, Connections>();
+  readonly #routes = new Routes();
+  readonly #stopChecks: () => void;
   #status: RuntimeStatus = 'starting';
   #passed = 0;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#stopChecks = host.onChange(() => this.#routes.check(host));
   }
 
   get status(): RuntimeStatus {
@@ -103,6 +107,7 @@ export class HostDirectory {
 
   /** Closes the kept connections to other hosts. */
   close(): void {
+    this.#stopChecks();
     for (const connections of this.#connections.values()) connections.close();
   }
 
@@ -126,11 +131,15 @@ export class HostDirectory {
     const hops = Number(request.headers[HOPS_HEADER] ?? 0) + 1;
     // a loop would be a fault of ours
     if (!(hops <= MAX_HOPS)) throw new RuntimeError('RUNTIME_MOVED');
-    const address = await this.#addressOf(location, client);
+    const { id, address } = await this.#ownerOf(location, client);
     const { origin, pathname } = new URL(address);
     this.#passed += 1;
     const { runtimeId } = location;
+    const { cut, release } = this.#routes.take(location, id);
+    if (client.destroyed) release();
+    else client.once('close', release);
     return {
+      cut,
       connections: this.#connectionsTo(origin),
       path: `${pathname.replace(/\/$/, '')}/v1/runtimes/${runtimeId}`,
       authorization: null,
@@ -148,15 +157,15 @@ export class HostDirectory {
     return connections;
   }
 
-  /** Returns the address of the host that serves a Runtime, if necessary after a wait. @throws RUNTIME_NOT_READY none does in time */
-  async #addressOf({ runtimeId, name }: Location, client: ServerResponse | Socket): Promise<string> {
+  /** Returns the host that serves a Runtime, if necessary after a wait. @throws RUNTIME_NOT_READY none does in time */
+  async #ownerOf({ runtimeId, name }: Location, client: ServerResponse | Socket): Promise<SeenHost> {
     const until = performance.now() + WAIT_MS;
     for (;;) {
       const location = this.#host.find(runtimeId);
       if (location === null) throw new RuntimeError('RUNTIME_NOT_FOUND');
       const { host } = location;
       const isHere = host?.id === this.#host.id;
-      if (host && (!isHere || this.#host.seats.get(name)?.state === 'serving')) return host.address;
+      if (host && (!isHere || this.#host.seats.get(name)?.state === 'serving')) return host;
       const restMs = until - performance.now();
       if (restMs <= 0 || client.destroyed)
         throw new RuntimeError('RUNTIME_NOT_READY', 'No host serves this runtime now');

@@ -198,13 +198,14 @@ export class Host {
     this.#silences.note(sight.hosts, askedMs, now);
     this.#sight = sight;
     this.#sightLook = this.#looks;
-    const isOwned = ({ host }: SeenRuntime): boolean => host !== null && !this.#isSilent(host);
+    const isOwned = ({ host }: SeenRuntime): boolean => host !== null && !this.isSilent(host);
     const orphans = sight.runtimes.filter((runtime) => !isOwned(runtime));
     this.#orphans = new Map(orphans.map(({ name }) => [name, this.#orphans.get(name) ?? now]));
     for (const listener of [...this.#listeners]) listener();
   }
 
-  #isSilent(host: string): boolean {
+  /** Returns true if another host has been silent for a lease, as far as this one has watched it. */
+  isSilent(host: string): boolean {
     return host !== this.id && this.#silences.ofHost(host) >= this.#options.leaseMs;
   }
 
@@ -231,7 +232,7 @@ export class Host {
       self: this.id,
       isDraining: this.isDraining,
       sight: this.#sight,
-      isSilent: (host) => this.#isSilent(host),
+      isSilent: (host) => this.isSilent(host),
       isOverdue: (name) => this.#clock.now() - (this.#orphans.get(name) ?? Number.NaN) >= leaseMs,
       leaving: new Set([...this.#seats].flatMap(([name, { isHandedOver }]) => (isHandedOver ? [name] : []))),
     });
