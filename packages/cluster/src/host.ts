@@ -78,6 +78,9 @@ export class Host {
   #sightLook = 0;
   #isDraining = false;
   #isStopped = false;
+  #isLooking = false;
+  /** True if the membership has changed since the round in progress began. */
+  #isRung = false;
   #cancelTimer: () => void = () => {};
   #fences = 0;
   #handOvers = 0;
@@ -137,6 +140,7 @@ export class Host {
       this.#isStopped = true;
       throw new RuntimeError('STORE_UNAVAILABLE', 'The membership of the cluster does not answer');
     }
+    this.#options.membership.onChange?.(() => this.#lookNow());
     this.#schedule();
   }
 
@@ -166,8 +170,21 @@ export class Host {
 
   #schedule(): void {
     if (this.#isStopped) return;
-    this.#cancelTimer = this.#clock.after(this.#options.leaseMs / BEATS, () => {
-      void this.#round().then(() => this.#schedule());
+    this.#cancelTimer = this.#clock.after(this.#options.leaseMs / BEATS, () => this.#lookNow());
+  }
+
+  /** Does a round now, or once more after the one in progress. */
+  #lookNow(): void {
+    if (this.#isStopped) return;
+    this.#isRung = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#isRung = false;
+    this.#cancelTimer();
+    void this.#round().then((hasAnswered) => {
+      this.#isLooking = false;
+      if (this.#isRung && hasAnswered) this.#lookNow();
+      else this.#schedule();
     });
   }
 

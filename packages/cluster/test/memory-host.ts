@@ -5,7 +5,7 @@ import { SocketServer } from '@worker-runtime/plugin-ws';
 import { Host, HostDirectory, type MemoryMembership, RuntimeService } from '../src/index.ts';
 
 /** The lease of the tests. */
-export const LEASE_MS = 1_200;
+const LEASE_MS = 1_200;
 
 const HTTP = { port: 0, host: '127.0.0.1' };
 
@@ -16,6 +16,7 @@ export interface MemoryHostOptions {
   readonly stores: ReadonlyMap<string, RuntimeStore>;
   readonly engine: ScriptedEngine;
   readonly limits?: Partial<Limits>;
+  readonly leaseMs?: number;
 }
 
 /** A host with a listener, in the process of a test. */
@@ -27,7 +28,7 @@ export class MemoryHost {
   readonly #sockets = new SocketServer({}, silentLogger);
   #access: ConfiguredAccess | null = null;
 
-  constructor({ name, membership, stores, engine, limits = {} }: MemoryHostOptions) {
+  constructor({ name, membership, stores, engine, limits = {}, leaseMs = LEASE_MS }: MemoryHostOptions) {
     this.name = name;
     const address = (): string => this.#server.url;
     this.host = new Host({
@@ -36,7 +37,7 @@ export class MemoryHost {
       get address() {
         return address();
       },
-      leaseMs: LEASE_MS,
+      leaseMs,
       handOverMs: 10_000,
       serve: ({ name: runtime }) => {
         const store = stores.get(runtime);

@@ -4,8 +4,8 @@ import { type HttpListener, http } from './http.ts';
 
 export { type Access, bearerTokenOf } from './access/access.ts';
 export { assertMay, assertSeesAll, type Caller } from './access/caller.ts';
-export { type ConfiguredAccess, readAccess } from './access/configured-access.ts';
 export type { Token } from './access/token.ts';
+export { type ConfiguredAccess, readAccess } from './configured-access.ts';
 export type { Directory, DirectoryOfSeveral, Upstream } from './directory.ts';
 export type {
   AnswerRecord,

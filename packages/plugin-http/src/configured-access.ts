@@ -1,10 +1,10 @@
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import { type HttpOptions, resolveOptions } from '../options.ts';
-import { type Access, type AudienceOf, TokenAccess } from './access.ts';
-import { readIssuerFile } from './issuers.ts';
-import { assertDistinct, type Token } from './token.ts';
-import { readTokenFile } from './token-file.ts';
-import { WatchedFile } from './watched-file.ts';
+import { type Access, type AudienceOf, TokenAccess } from './access/access.ts';
+import { readIssuerFile } from './access/issuers.ts';
+import { assertDistinct, type Token } from './access/token.ts';
+import { readTokenFile } from './access/token-file.ts';
+import { WatchedFile } from './access/watched-file.ts';
+import { type HttpOptions, resolveOptions } from './options.ts';
 
 /** The access of the options `tokens`, `tokenFile` and `issuerFile`, which follows its files. */
 export class ConfiguredAccess {
