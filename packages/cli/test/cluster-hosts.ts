@@ -28,14 +28,23 @@ export class ClusterHosts {
   readonly #t: ExecutionContext;
   readonly #leaseMs: number;
   readonly #membership: Membership;
+  readonly #urlAt: (port: number) => string;
   /** The folder in which all programs run. */
   readonly place: string;
 
-  private constructor(t: ExecutionContext, place: string, membership: Membership, leaseMs: number) {
+  private constructor(
+    t: ExecutionContext,
+    place: string,
+    urlAt: (port: number) => string,
+    leaseMs: number,
+    port: number,
+  ) {
     this.#t = t;
     this.place = place;
-    this.#membership = membership;
+    this.#urlAt = urlAt;
     this.#leaseMs = leaseMs;
+    this.#membership = postgresMembership({ url: urlAt(port) });
+    t.teardown(() => this.#membership.close());
   }
 
   static async make(
@@ -46,15 +55,23 @@ export class ClusterHosts {
   ): Promise<ClusterHosts> {
     const place = await makePlace(t);
     await server.makeDatabase(database);
-    const url = server.url({ user: 'worker', database });
-    await writeFile(join(place, 'pg.url'), `${url}\n`);
-    const membership = postgresMembership({ url });
-    t.teardown(() => membership.close());
-    return new ClusterHosts(t, place, membership, leaseMs);
+    const urlAt = (port: number): string => server.url({ user: 'worker', database, port });
+    await writeFile(join(place, 'pg.url'), `${urlAt(server.port)}\n`);
+    return new ClusterHosts(t, place, urlAt, leaseMs, server.port);
   }
 
-  async start(name: string, ...more: readonly string[]): Promise<RunningHost> {
-    const store = ['--postgres-store.urlFile', 'pg.url', '--postgres-store.leaseMs', String(this.#leaseMs)];
+  /** Starts a host that reaches the database at another port, such as that of a proxy. */
+  async startBehind(port: number, name: string): Promise<RunningHost> {
+    await writeFile(join(this.place, `${name}.url`), `${this.#urlAt(port)}\n`);
+    return this.#start(name, `${name}.url`, []);
+  }
+
+  start(name: string, ...more: readonly string[]): Promise<RunningHost> {
+    return this.#start(name, 'pg.url', more);
+  }
+
+  async #start(name: string, urlFile: string, more: readonly string[]): Promise<RunningHost> {
+    const store = ['--postgres-store.urlFile', urlFile, '--postgres-store.leaseMs', String(this.#leaseMs)];
     const args = ['--plugin', 'postgres-store', '--plugin', 'echo', ...store];
     const program = new Program(this.#t, this.place, [
       ...args,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { runtimeClient } from '@worker-runtime/client';
 import test from 'ava';
 import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
+import { TcpProxy } from '../../plugin-postgres-store/test/tcp-proxy.ts';
 import { ClusterHosts, type RunningHost, SteadyClient } from './cluster-hosts.ts';
 
 /** The owners that are paused. `npm run crash-test` raises it. */
@@ -16,6 +17,7 @@ const titles = [
   'P47: all hosts are replaced in turn, and no input is refused',
   'P48: any host answers for any Runtime, and cursors stay valid when it moves',
   'P72: hosts read their tokens again on SIGHUP, and a stream that one host passes on from another ends',
+  'P44: a host that is cut off from the database serves nothing, and takes its part again when the cut heals',
 ] as const;
 
 if (WITHOUT_POSTGRES !== null) {
@@ -262,5 +264,50 @@ if (WITHOUT_POSTGRES !== null) {
     await writeTokens('ada');
     for (const { program } of hosts) await program.prints(/"removed":\["cleo"\]/, 'stderr');
     for (const { url } of hosts) t.is(await statusAt(url, 'cleo'), 401);
+  });
+
+  test.serial(titles[5], async (t) => {
+    t.timeout(180_000);
+    const cluster = await ClusterHosts.make(t, server, 'cut');
+    await cluster.command('runtimes', 'create', 'one', 'two');
+    const proxy = await TcpProxy.to(server.port);
+    t.teardown(() => proxy.close());
+    const cutOff = await cluster.startBehind(proxy.port, 'a');
+    const hosts = [cutOff, await cluster.start('b')];
+    /** Waits as a load balancer does, which then leads no client to the host, or leads them to it again. */
+    const isReady = async (status: number): Promise<void> => {
+      while ((await fetch(`${cutOff.url}/readyz`)).status !== status)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+    const isSpread = (found: readonly { readonly hostName: string | null }[]): boolean =>
+      ['a', 'b'].every((name) => found.some(({ hostName }) => hostName === name));
+    const clients: SteadyClient[] = [];
+    for (const { runtimeId } of await cluster.until(isSpread, 'the Runtimes are not spread')) {
+      const client = new SteadyClient(runtimeId, () => hosts);
+      t.teardown(() => client.abort());
+      await client.create();
+      client.start();
+      clients.push(client);
+    }
+    const all = (count: number) => Promise.all(clients.map((client) => client.acknowledges(count)));
+    await all(20);
+    // clients and the other host still reach it
+    proxy.cut();
+    await isReady(503);
+    hosts.shift();
+    await cluster.until((found) => found.every(({ hostName }) => hostName === 'b'), 'nobody took over');
+    await all(20);
+    proxy.heal();
+    await isReady(200);
+    hosts.unshift(cutOff);
+    await cluster.until(isSpread, 'the host did not come back');
+    await all(20);
+    for (const client of clients) {
+      await client.stop();
+      t.deepEqual(
+        await client.texts(),
+        client.acknowledged.map(({ text }) => text),
+      );
+    }
   });
 }

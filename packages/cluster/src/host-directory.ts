@@ -43,8 +43,9 @@ export class HostDirectory {
     this.#stopChecks = host.onChange(() => this.#routes.check(host));
   }
 
+  /** A host without a lease is not ready, so that load balancers ask another one: it does not know where Runtimes are. */
   get status(): RuntimeStatus {
-    return this.#status;
+    return this.#status === 'running' && !this.#host.hasLease ? 'starting' : this.#status;
   }
 
   /** Null: a host that cannot serve a Runtime passes requests on. */

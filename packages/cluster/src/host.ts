@@ -109,6 +109,11 @@ export class Host {
     return this.#isDraining || this.#sight.hosts.some(({ id, isDraining }) => id === this.id && isDraining);
   }
 
+  /** False if no beat was acknowledged for three quarters of the lease. Then this host serves nothing. */
+  get hasLease(): boolean {
+    return this.#lease.isValid;
+  }
+
   /** Numbers for monitoring. */
   get counts(): { readonly leaseAgeMs: number; readonly fences: number; readonly handOvers: number } {
     return { leaseAgeMs: this.#lease.ageMs, fences: this.#fences, handOvers: this.#handOvers };
