@@ -19,6 +19,8 @@ const WORKERS = 10_000;
 const RUNTIME = 'moved';
 const BIN = fileURLToPath(new URL('../packages/cli/bin/worker-runtime.js', import.meta.url));
 const PAIRS = 3;
+/** The pause before an input that was refused is sent again. */
+const RETRY_MS = 10;
 
 interface HostProcess {
   readonly name: string;
@@ -86,14 +88,19 @@ class Scene {
     this.#hosts = [...this.#hosts, await startHost(`host-${this.#started}`, this.#server.url())];
   }
 
+  /** Returns the name of the host that owns the Runtime; undefined if none does. */
+  async #ownerName(): Promise<string | undefined> {
+    const { hosts, runtimes } = await this.#membership.look();
+    return hosts.find(({ id }) => id === runtimes[0]?.host)?.name;
+  }
+
   /** Returns the host that owns the Runtime, once one does, and another one. */
   async owner(): Promise<{ readonly owner: HostProcess; readonly other: HostProcess; readonly id: string }> {
     for (;;) {
-      const { hosts, runtimes } = await this.#membership.look();
-      const named = hosts.find(({ id }) => id === runtimes[0]?.host)?.name;
+      const named = await this.#ownerName();
       const owner = this.#hosts.find(({ name }) => name === named);
       const other = this.#hosts.find(({ name }) => name !== named);
-      const id = hosts.find(({ name }) => name === other?.name)?.id;
+      const id = (await this.#membership.look()).hosts.find(({ name }) => name === other?.name)?.id;
       if (owner && other && id !== undefined) return { owner, other, id };
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -146,6 +153,7 @@ class Scene {
           break;
         } catch (error) {
           refusals.push(error);
+          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         }
       }
       pauseMs = Math.max(pauseMs, performance.now() - last);
@@ -154,8 +162,7 @@ class Scene {
     for (let count = 0; count < 20; count += 1) await send();
     pauseMs = 0;
     const acting = act();
-    const until = async (): Promise<boolean> => (await this.owner()).owner === at;
-    while (!(await until())) await send();
+    while ((await this.#ownerName()) !== at.name) await send();
     await acting;
     for (let count = 0; count < 20; count += 1) await send();
     return { pauseMs, refusals };
