@@ -47,7 +47,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/plugin-http': [
     ['access', 'exchanges', 'logging', 'metrics', 'request-target', 'traffic', 'wire'],
     ['directory', 'embedder', 'errors', 'mount', 'options', 'route-table', 'streams'],
-    ['one-runtime', 'schema'],
+    ['configured-access', 'one-runtime', 'schema'],
     ['routes'],
     ['app', 'upgrades'],
     ['http-server'],

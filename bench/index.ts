@@ -1,6 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
+import { WITHOUT_POSTGRES } from '../packages/plugin-postgres-store/test/postgres-server.ts';
 import { inputsThroughBackend, pagesThroughBackend } from './backend.ts';
+import { clusterBenches, endCluster } from './cluster.ts';
 import { consoleBenches, endConsole } from './console.ts';
 import { crowdPause, crowdTail } from './crowd.ts';
 import { durableEvents, durableJobs, serialJobs } from './durable.ts';
@@ -17,6 +19,7 @@ import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
 import { type Bench, measure, type Result } from './measurement.ts';
 import { memoryEvents, memoryJobs } from './memory.ts';
 import { catchUpOverSse, catchUpOverWebSocket, fanOut, stalled } from './observing.ts';
+import { endPostgres, postgresBenches } from './postgres.ts';
 import { HEAD, type Report, rowOf, withFigures } from './report.ts';
 import { idleMemory, longPages, opening } from './standing.ts';
 
@@ -52,8 +55,11 @@ const BENCHES: readonly Bench[] = [
   stalled,
   catchUpOverWebSocket,
   catchUpOverSse,
+  ...postgresBenches,
+  ...clusterBenches,
   ...consoleBenches,
 ];
+if (WITHOUT_POSTGRES !== null) console.error(`D1 to D6 are skipped: ${WITHOUT_POSTGRES}`);
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((id) => !BENCHES.some((bench) => bench.id === id));
@@ -73,6 +79,8 @@ for (const bench of BENCHES) {
   console.log(rowOf(result));
 }
 await endConsole();
+await endCluster();
+await endPostgres();
 
 if (wanted.length === 0) {
   const machine = {

@@ -6,6 +6,7 @@ import { engine, Runtime, type RuntimePlugin, type RuntimeStore, silentLogger } 
 import { mintId } from '@worker-runtime/core/plugin-kit';
 import { fileStore, fsStore } from '@worker-runtime/plugin-fs-store';
 import { type Bench, median, milliseconds } from './measurement.ts';
+import { once } from './once.ts';
 import { TEXT } from './workload.ts';
 
 /*
@@ -24,14 +25,6 @@ const processFolder = (): string => {
   const folder = mkdtempSync(join(import.meta.dirname, '.scratch-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   return folder;
-};
-
-const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
-  let made: Promise<T> | null = null;
-  return () => {
-    made ??= make();
-    return made;
-  };
 };
 
 interface LongLog {

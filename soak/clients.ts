@@ -12,9 +12,11 @@ export const isRetryable = (error: unknown): boolean =>
 
 export type Transport = 'sse' | 'ws';
 
-export const clientOf = (url: string, transport: Transport): RuntimeClient =>
+/** Returns a client of a runtime; without its id, of the only one at the address. */
+export const clientOf = (url: string, transport: Transport, runtime = 'self'): RuntimeClient =>
   runtimeClient({
     url,
+    runtime,
     retryMs: 50,
     retryMaxMs: 1_000,
     timeoutMs: 20_000,
@@ -24,6 +26,8 @@ export const clientOf = (url: string, transport: Transport): RuntimeClient =>
 /** The parameters that all clients of a soak share. */
 export interface Scene {
   readonly url: string;
+  /** The id of the runtime, if there are several at the address. */
+  readonly runtime?: string;
   readonly workerIds: readonly string[];
   readonly oracle: Oracle;
   readonly random: Random;
@@ -33,8 +37,8 @@ export interface Scene {
 let keys = 0;
 
 /** Sends inputs one after the other. Retries each until it is acknowledged or finally refused. */
-export const send = async ({ url, workerIds, oracle, random, signal }: Scene): Promise<void> => {
-  const api = clientOf(url, 'sse');
+export const send = async ({ url, runtime, workerIds, oracle, random, signal }: Scene): Promise<void> => {
+  const api = clientOf(url, 'sse', runtime);
   while (!signal.aborted) {
     const workerId = random.of(workerIds);
     keys += 1;
@@ -59,8 +63,8 @@ export const send = async ({ url, workerIds, oracle, random, signal }: Scene): P
 };
 
 /** Cancels, stops, resumes, updates, creates and deletes Workers at random. */
-export const manage = async ({ url, workerIds, oracle, random, signal }: Scene): Promise<void> => {
-  const api = clientOf(url, 'sse');
+export const manage = async ({ url, runtime, workerIds, oracle, random, signal }: Scene): Promise<void> => {
+  const api = clientOf(url, 'sse', runtime);
   const acts: readonly ((workerId: string) => Promise<unknown>)[] = [
     (workerId) => api.cancelRun(workerId),
     (workerId) => api.cancelRun(workerId),
@@ -93,8 +97,8 @@ export const manage = async ({ url, workerIds, oracle, random, signal }: Scene):
 
 /** Streams the events of one Worker from the beginning. At times it pauses, or reconnects at its last position. */
 export const view = async (scene: Scene, workerId: string, transport: Transport): Promise<void> => {
-  const { url, oracle, random, signal } = scene;
-  const api = clientOf(url, transport);
+  const { url, runtime, oracle, random, signal } = scene;
+  const api = clientOf(url, transport, runtime);
   const observed = oracle.addReader(workerId);
   let after: Cursor = 'start';
   while (!signal.aborted) {
@@ -115,8 +119,11 @@ export const view = async (scene: Scene, workerId: string, transport: Transport)
 };
 
 /** Reads the events of one Worker in pages. */
-export const poll = async ({ url, oracle, random, signal }: Scene, workerId: string): Promise<void> => {
-  const api: RuntimeApi = clientOf(url, 'sse');
+export const poll = async (
+  { url, runtime, oracle, random, signal }: Scene,
+  workerId: string,
+): Promise<void> => {
+  const api: RuntimeApi = clientOf(url, 'sse', runtime);
   const observed = oracle.addReader(workerId);
   let after: Cursor = 'start';
   while (!signal.aborted) {

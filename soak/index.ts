@@ -1,14 +1,15 @@
 /*
- * npm run soak [-- runtime|busy|sockets] [--minutes N] [--seed N] [--workers N] [--subscribers N]: runs the real server
- * under kills, full disks, moved files, stalled readers, floods and bad clients (`runtime`), under many busy Workers
- * (`busy`), or under sockets that come and go (`sockets`). Prints one line of results, and exits with 1 if anything went
- * wrong.
+ * npm run soak [-- runtime|busy|sockets|cluster] [--minutes N] [--seed N] [--workers N] [--subscribers N]: runs the real
+ * server under kills, full disks, moved files, stalled readers, floods and bad clients (`runtime`), under many busy Workers
+ * (`busy`), or under sockets that come and go (`sockets`), or three hosts of one database under kills, pauses, cuts and
+ * outages (`cluster`). Prints one line of results, and exits with 1 if anything went wrong.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { soakBusy } from './busy.ts';
+import { soakCluster } from './cluster.ts';
 import { Random } from './random.ts';
 import { soakRuntime } from './runtime.ts';
 import { Server } from './server.ts';
@@ -43,7 +44,8 @@ const run = async (): Promise<{ readonly line: string; readonly hasPassed: boole
   }
   if (what === 'runtime') return soakRuntime(folder, random, minutes);
   if (what === 'busy') return soakBusy(folder, { minutes, workers: Number(values.workers) });
-  throw new Error(`Unknown soak "${what}": use runtime, busy or sockets`);
+  if (what === 'cluster') return soakCluster(folder, random, minutes);
+  throw new Error(`Unknown soak "${what}": use runtime, busy, sockets or cluster`);
 };
 
 const { line, hasPassed } = await run();

@@ -53,7 +53,7 @@ export class Server {
 
   private constructor(port: number, args: readonly string[], logPath: string) {
     this.url = `http://127.0.0.1:${port}`;
-    this.#args = [...args, 'serve', '--port', String(port)];
+    this.#args = [...args, '--port', String(port)];
     this.#log = createWriteStream(logPath, { flags: 'a' });
     this.died = new Promise((_, reject) => {
       this.#die = reject;
@@ -62,7 +62,18 @@ export class Server {
   }
 
   static async at(logPath: string, ...args: readonly string[]): Promise<Server> {
-    return new Server(await freePort(), args, logPath);
+    return new Server(await freePort(), [...args, 'serve'], logPath);
+  }
+
+  /** A host of a cluster, which has no store of its own. */
+  static async hostAt(
+    logPath: string,
+    name: string,
+    handOverS: number,
+    ...args: readonly string[]
+  ): Promise<Server> {
+    const host = ['host', '--name', name, '--hand-over', String(handOverS)];
+    return new Server(await freePort(), [...args, ...host], logPath);
   }
 
   /** Starts the process. Resolves when it is ready. @throws Error the process ended first */

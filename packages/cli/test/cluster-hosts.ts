@@ -1,8 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Membership } from '@worker-runtime/core/plugin-kit';
+import { postgresMembership } from '@worker-runtime/plugin-postgres-store';
 import type { ExecutionContext } from 'ava';
 import type { PostgresServer } from '../../plugin-postgres-store/test/postgres-server.ts';
 import { makePlace, Program, run } from './program.ts';
+
+/** The time for which a client waits for an answer. */
+const ANSWER_MS = 3_000;
 
 /** A host in a process of its own. */
 export interface RunningHost {
@@ -15,37 +20,75 @@ interface ListedRuntime {
   readonly name: string;
   readonly runtimeId: string;
   readonly hostName: string | null;
+  readonly claim: number;
 }
 
 /** A cluster in a database of its own, with hosts in processes. */
 export class ClusterHosts {
-  readonly leaseMs = 2_000;
   readonly #t: ExecutionContext;
-  readonly #place: string;
+  readonly #leaseMs: number;
+  readonly #membership: Membership;
+  readonly #urlAt: (port: number) => string;
+  /** The folder in which all programs run. */
+  readonly place: string;
 
-  private constructor(t: ExecutionContext, place: string) {
+  private constructor(
+    t: ExecutionContext,
+    place: string,
+    urlAt: (port: number) => string,
+    leaseMs: number,
+    port: number,
+  ) {
     this.#t = t;
-    this.#place = place;
+    this.place = place;
+    this.#urlAt = urlAt;
+    this.#leaseMs = leaseMs;
+    this.#membership = postgresMembership({ url: urlAt(port) });
+    t.teardown(() => this.#membership.close());
   }
 
-  static async make(t: ExecutionContext, server: PostgresServer, database: string): Promise<ClusterHosts> {
+  static async make(
+    t: ExecutionContext,
+    server: PostgresServer,
+    database: string,
+    leaseMs = 2_000,
+  ): Promise<ClusterHosts> {
     const place = await makePlace(t);
     await server.makeDatabase(database);
-    await writeFile(join(place, 'pg.url'), `${server.url({ user: 'worker', database })}\n`);
-    return new ClusterHosts(t, place);
+    const urlAt = (port: number): string => server.url({ user: 'worker', database, port });
+    await writeFile(join(place, 'pg.url'), `${urlAt(server.port)}\n`);
+    return new ClusterHosts(t, place, urlAt, leaseMs, server.port);
   }
 
-  async start(name: string): Promise<RunningHost> {
-    const store = ['--postgres-store.urlFile', 'pg.url', '--postgres-store.leaseMs', String(this.leaseMs)];
+  /** Starts a host that reaches the database at another port, such as that of a proxy. */
+  async startBehind(port: number, name: string): Promise<RunningHost> {
+    await writeFile(join(this.place, `${name}.url`), `${this.#urlAt(port)}\n`);
+    return this.#start(name, `${name}.url`, []);
+  }
+
+  start(name: string, ...more: readonly string[]): Promise<RunningHost> {
+    return this.#start(name, 'pg.url', more);
+  }
+
+  async #start(name: string, urlFile: string, more: readonly string[]): Promise<RunningHost> {
+    const store = ['--postgres-store.urlFile', urlFile, '--postgres-store.leaseMs', String(this.#leaseMs)];
     const args = ['--plugin', 'postgres-store', '--plugin', 'echo', ...store];
-    const program = new Program(this.#t, this.#place, [...args, 'host', '--port', '0', '--name', name]);
+    const program = new Program(this.#t, this.place, [
+      ...args,
+      'host',
+      '--port',
+      '0',
+      '--name',
+      name,
+      ...more,
+    ]);
     const [, url = ''] = await program.prints(/^worker-runtime host \S+ listening on (http:\S+) \(address/m);
     return { name, url, program };
   }
 
   /** Runs a command of an operator. Returns its JSON. */
   async command<T>(...args: readonly string[]): Promise<T> {
-    const { code, stdout, stderr } = await run(this.#t, this.#place, [
+    const { code, stdout, stderr } = await run(this.#t, this.place, [
       ...args,
       '--url-file',
       'pg.url',
@@ -55,8 +98,13 @@ export class ClusterHosts {
     return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as T;
   }
 
+  /** Looks at the database, which costs less than a command. */
   async runtimes(): Promise<readonly ListedRuntime[]> {
-    return (await this.command<{ items: ListedRuntime[] }>('runtimes', 'list')).items;
+    const { hosts, runtimes } = await this.#membership.look();
+    return runtimes.map(({ host, ...runtime }) => ({
+      ...runtime,
+      hostName: hosts.find(({ id }) => id === host)?.name ?? null,
+    }));
   }
 
   /** Waits until the Runtimes are spread as told. Returns them. */
@@ -70,6 +118,7 @@ export class ClusterHosts {
       const found = await this.runtimes();
       if (holds(found)) return found;
       if (performance.now() > until) throw new Error(`${what}: ${JSON.stringify(found)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 }
@@ -173,18 +222,26 @@ export class SteadyClient {
       const hosts = this.#hosts();
       this.#turn += 1;
       const host = hosts[this.#turn % hosts.length];
+      // a signal of AbortSignal.any may be collected as garbage before its sources abort, in Node 20
+      const ending = new AbortController();
+      const timer = setTimeout(() => ending.abort(), ANSWER_MS);
+      const abort = (): void => ending.abort();
+      this.#aborted.signal.addEventListener('abort', abort);
       try {
         const response = await fetch(`${host?.url}${this.#path}${rest}`, {
           method: 'POST',
           headers: { 'content-type': 'application/json', 'idempotency-key': key },
           body: JSON.stringify(body),
-          signal: AbortSignal.any([this.#aborted.signal, AbortSignal.timeout(6_000)]),
+          signal: ending.signal,
         });
         const answer = (await response.json()) as T;
         if (response.ok) return answer;
         this.refusals.push(`${response.status} ${JSON.stringify(answer)}`);
       } catch {
         // the connection failed, and the key makes a retry harmless
+      } finally {
+        clearTimeout(timer);
+        this.#aborted.signal.removeEventListener('abort', abort);
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

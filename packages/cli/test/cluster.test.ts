@@ -1,16 +1,23 @@
+import { createHash } from 'node:crypto';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { runtimeClient } from '@worker-runtime/client';
 import test from 'ava';
 import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
+import { TcpProxy } from '../../plugin-postgres-store/test/tcp-proxy.ts';
 import { ClusterHosts, type RunningHost, SteadyClient } from './cluster-hosts.ts';
 
-/** The owners that are paused. A script raises it. */
-const SWAPS = Number(process.env.SWAPS ?? 3);
+/** The owners that are paused. `npm run crash-test` raises it. */
+const SWAPS = Number(process.env.SWAPS ?? 20);
+const SWAP_LEASE_MS = 1_000;
 
 const titles = [
   'P46: a killed host loses nothing, and the others serve its Runtimes',
-  'P44: a host that was paused writes nothing after another one has taken over',
+  `P44: a host that was paused writes nothing after another one has taken over, ${SWAPS} times under load`,
   'P47: all hosts are replaced in turn, and no input is refused',
   'P48: any host answers for any Runtime, and cursors stay valid when it moves',
+  'P72: hosts read their tokens again on SIGHUP, and a stream that one host passes on from another ends',
+  'P44: a host that is cut off from the database serves nothing, and takes its part again when the cut heals',
 ] as const;
 
 if (WITHOUT_POSTGRES !== null) {
@@ -25,9 +32,10 @@ if (WITHOUT_POSTGRES !== null) {
     database: string,
     hostNames: readonly string[],
     runtimeNames: readonly string[],
+    leaseMs?: number,
   ) => {
     t.timeout(180_000 + SWAPS * 30_000);
-    const cluster = await ClusterHosts.make(t, server, database);
+    const cluster = await ClusterHosts.make(t, server, database, leaseMs);
     await cluster.command('runtimes', 'create', ...runtimeNames);
     const hosts: RunningHost[] = await Promise.all(hostNames.map((name) => cluster.start(name)));
     const least = Math.floor(runtimeNames.length / hostNames.length);
@@ -85,7 +93,8 @@ if (WITHOUT_POSTGRES !== null) {
   });
 
   test.serial(titles[1], async (t) => {
-    const { cluster, hosts, clients } = await begin(t, 'paused', ['a', 'b'], ['one']);
+    const { cluster, hosts, clients } = await begin(t, 'paused', ['a', 'b'], ['one'], SWAP_LEASE_MS);
+    const [{ claim } = { claim: 0 }] = await cluster.runtimes();
     const client = clients.get('one') as SteadyClient;
     client.start();
     for (let round = 0; round < SWAPS; round += 1) {
@@ -93,8 +102,14 @@ if (WITHOUT_POSTGRES !== null) {
       const [{ hostName } = { hostName: null }] = await cluster.runtimes();
       const paused = hosts.find(({ name }) => name === hostName) as RunningHost;
       hosts.splice(hosts.indexOf(paused), 1);
+      const [live] = hosts;
+      const stream = await fetch(`${live?.url}/v1/runtimes/one/workers/ada/events`, {
+        headers: { accept: 'text/event-stream' },
+      });
       paused.program.kill('SIGSTOP');
       await cluster.until((found) => found.every((one) => one.hostName !== hostName), 'nobody took over');
+      // the owner cannot end it: the host that passes it on does
+      await t.throwsAsync(stream.text());
       await client.acknowledges(20);
       paused.program.kill('SIGCONT');
       hosts.push(paused);
@@ -104,6 +119,11 @@ if (WITHOUT_POSTGRES !== null) {
     t.deepEqual(
       await client.texts(),
       client.acknowledged.map(({ text }) => text),
+    );
+    const [last] = await cluster.runtimes();
+    t.true((last?.claim ?? 0) >= claim + SWAPS);
+    t.log(
+      `${(last?.claim ?? 0) - claim} claims, ${client.acknowledged.length} inputs, longest pause ${Math.round(client.longestMs)} ms`,
     );
   });
 
@@ -163,6 +183,15 @@ if (WITHOUT_POSTGRES !== null) {
     t.regex(await stream.text(), /"reason":"RUNTIME_MOVED"/);
     await client.stop();
     await checkLogs(t, clients);
+    const { items } = await cluster.command<{ items: readonly { name: string; hostName: string }[] }>(
+      'runtimes',
+      'list',
+    );
+    t.deepEqual(
+      items.map(({ name }) => name),
+      ['one', 'two'],
+    );
+    t.true(items.every((item) => hosts.some(({ name }) => name === item.hostName)));
     for (const host of hosts) {
       const listed = (await (await fetch(`${host.url}/v1/runtimes`)).json()) as {
         items: readonly { name: string }[];
@@ -188,5 +217,97 @@ if (WITHOUT_POSTGRES !== null) {
       Array.from(followed, (_, at) => at + 1),
       'neither a gap nor a repetition',
     );
+  });
+
+  test.serial(titles[4], async (t) => {
+    t.timeout(120_000);
+    const cluster = await ClusterHosts.make(t, server, 'tokens');
+    await cluster.command('runtimes', 'create', 'one');
+    const path = join(cluster.place, 'tokens.json');
+    const writeTokens = async (...names: readonly string[]): Promise<void> => {
+      const tokens = names.map((name) => ({
+        name,
+        sha256: createHash('sha256').update(`canary-token-${name}`).digest('hex'),
+        permission: 'operate',
+      }));
+      await writeFile(`${path}.new`, JSON.stringify(tokens), { mode: 0o600 });
+      await rename(`${path}.new`, path);
+    };
+    await writeTokens('ada', 'bob');
+    const start = (name: string) => cluster.start(name, '--token-file', 'tokens.json');
+    const hosts = await Promise.all([start('a'), start('b')]);
+    const [one] = await cluster.until(([found]) => found?.hostName != null, 'no host serves the Runtime');
+    const other = hosts.find(({ name }) => name !== one?.hostName) as RunningHost;
+    const as = (name: string) => ({ authorization: `Bearer canary-token-${name}` });
+    const workersAt = (url: string): string => `${url}/v1/runtimes/one/workers`;
+    const created = await fetch(workersAt(other.url), {
+      method: 'POST',
+      headers: { ...as('ada'), 'content-type': 'application/json' },
+      body: JSON.stringify({ engine: 'echo', workerId: 'w' }),
+    });
+    t.is(created.status, 201);
+    const statusAt = async (url: string, name: string): Promise<number> =>
+      (await fetch(`${workersAt(url)}/w`, { headers: as(name) })).status;
+    const stream = await fetch(`${workersAt(other.url)}/w/events`, {
+      headers: { ...as('bob'), accept: 'text/event-stream' },
+    });
+    t.is(stream.status, 200);
+    await writeTokens('ada', 'cleo');
+    for (const { program } of hosts) program.kill('SIGHUP');
+    t.regex(await stream.text(), /event: closing\ndata: .*AUTHORITY_EXPIRED/);
+    for (const { program } of hosts)
+      await program.prints(/"added":\["cleo"\],"removed":\["bob"\].*the tokens were read again/, 'stderr');
+    for (const { url } of hosts)
+      for (const [name, status] of Object.entries({ ada: 200, bob: 401, cleo: 200 }))
+        t.is(await statusAt(url, name), status, `${name} at ${url}`);
+    // a change without a signal
+    await writeTokens('ada');
+    for (const { program } of hosts) await program.prints(/"removed":\["cleo"\]/, 'stderr');
+    for (const { url } of hosts) t.is(await statusAt(url, 'cleo'), 401);
+  });
+
+  test.serial(titles[5], async (t) => {
+    t.timeout(180_000);
+    const cluster = await ClusterHosts.make(t, server, 'cut');
+    await cluster.command('runtimes', 'create', 'one', 'two');
+    const proxy = await TcpProxy.to(server.port);
+    t.teardown(() => proxy.close());
+    const cutOff = await cluster.startBehind(proxy.port, 'a');
+    const hosts = [cutOff, await cluster.start('b')];
+    /** Waits as a load balancer does, which then leads no client to the host, or leads them to it again. */
+    const isReady = async (status: number): Promise<void> => {
+      while ((await fetch(`${cutOff.url}/readyz`)).status !== status)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+    const isSpread = (found: readonly { readonly hostName: string | null }[]): boolean =>
+      ['a', 'b'].every((name) => found.some(({ hostName }) => hostName === name));
+    const clients: SteadyClient[] = [];
+    for (const { runtimeId } of await cluster.until(isSpread, 'the Runtimes are not spread')) {
+      const client = new SteadyClient(runtimeId, () => hosts);
+      t.teardown(() => client.abort());
+      await client.create();
+      client.start();
+      clients.push(client);
+    }
+    const all = (count: number) => Promise.all(clients.map((client) => client.acknowledges(count)));
+    await all(20);
+    // clients and the other host still reach it
+    proxy.cut();
+    await isReady(503);
+    hosts.shift();
+    await cluster.until((found) => found.every(({ hostName }) => hostName === 'b'), 'nobody took over');
+    await all(20);
+    proxy.heal();
+    await isReady(200);
+    hosts.unshift(cutOff);
+    await cluster.until(isSpread, 'the host did not come back');
+    await all(20);
+    for (const client of clients) {
+      await client.stop();
+      t.deepEqual(
+        await client.texts(),
+        client.acknowledged.map(({ text }) => text),
+      );
+    }
   });
 }

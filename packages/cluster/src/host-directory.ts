@@ -1,17 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { RuntimeError, type RuntimeStatus } from '@worker-runtime/core';
-import type { Metric, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { Metric, RuntimeEntry, SeenHost, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type Scope, scoped } from '@worker-runtime/core/scope';
 import { Connections, HOPS_HEADER, type Passage, passRequest, passSocket } from '@worker-runtime/registry';
 import type { Host, Location } from './host.ts';
 import { hostMetrics } from './host-metrics.ts';
+import { Routes } from './routes.ts';
 import { RuntimeService } from './runtime-service.ts';
 
 /** The time for which a request waits until a host serves its Runtime. */
 const WAIT_MS = 20_000;
 /** The most hosts that pass on one request: the one that was asked, one that has just left the Runtime, and the new one to itself. */
 const MAX_HOPS = 3;
+
+/** The time in which the owner of a Runtime reads a changed file of tokens too, and ends streams in order. */
+const ENDS_WITHIN_MS = 2_000;
 
 interface Caller {
   readonly scope: Scope;
@@ -29,15 +33,19 @@ export class HostDirectory {
   readonly #host: Host;
   /** The connections to other hosts, by their origin. */
   readonly #connections = new Map<string, Connections>();
+  readonly #routes = new Routes();
+  readonly #stopChecks: () => void;
   #status: RuntimeStatus = 'starting';
   #passed = 0;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#stopChecks = host.onChange(() => this.#routes.check(host));
   }
 
+  /** A host without a lease is not ready, so that load balancers ask another one: it does not know where Runtimes are. */
   get status(): RuntimeStatus {
-    return this.#status;
+    return this.#status === 'running' && !this.#host.hasLease ? 'starting' : this.#status;
   }
 
   /** Null: a host that cannot serve a Runtime passes requests on. */
@@ -100,6 +108,7 @@ export class HostDirectory {
 
   /** Closes the kept connections to other hosts. */
   close(): void {
+    this.#stopChecks();
     for (const connections of this.#connections.values()) connections.close();
   }
 
@@ -123,11 +132,15 @@ export class HostDirectory {
     const hops = Number(request.headers[HOPS_HEADER] ?? 0) + 1;
     // a loop would be a fault of ours
     if (!(hops <= MAX_HOPS)) throw new RuntimeError('RUNTIME_MOVED');
-    const address = await this.#addressOf(location, client);
+    const { id, address } = await this.#ownerOf(location, client);
     const { origin, pathname } = new URL(address);
     this.#passed += 1;
     const { runtimeId } = location;
+    const { cut, release } = this.#routes.take(location, id);
+    if (client.destroyed) release();
+    else client.once('close', release);
     return {
+      cut,
       connections: this.#connectionsTo(origin),
       path: `${pathname.replace(/\/$/, '')}/v1/runtimes/${runtimeId}`,
       authorization: null,
@@ -145,15 +158,15 @@ export class HostDirectory {
     return connections;
   }
 
-  /** Returns the address of the host that serves a Runtime, if necessary after a wait. @throws RUNTIME_NOT_READY none does in time */
-  async #addressOf({ runtimeId, name }: Location, client: ServerResponse | Socket): Promise<string> {
+  /** Returns the host that serves a Runtime, if necessary after a wait. @throws RUNTIME_NOT_READY none does in time */
+  async #ownerOf({ runtimeId, name }: Location, client: ServerResponse | Socket): Promise<SeenHost> {
     const until = performance.now() + WAIT_MS;
     for (;;) {
       const location = this.#host.find(runtimeId);
       if (location === null) throw new RuntimeError('RUNTIME_NOT_FOUND');
       const { host } = location;
       const isHere = host?.id === this.#host.id;
-      if (host && (!isHere || this.#host.seats.get(name)?.state === 'serving')) return host.address;
+      if (host && (!isHere || this.#host.seats.get(name)?.state === 'serving')) return host;
       const restMs = until - performance.now();
       if (restMs <= 0 || client.destroyed)
         throw new RuntimeError('RUNTIME_NOT_READY', 'No host serves this runtime now');
@@ -185,6 +198,7 @@ type Passages = (
 
 /** A Runtime that this host does not serve. Its requests go to the host that does, if necessary after a wait. */
 class Elsewhere {
+  readonly endsWithinMs = ENDS_WITHIN_MS;
   readonly #location: Location;
   readonly #passages: Passages;
 

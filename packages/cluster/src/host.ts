@@ -78,6 +78,9 @@ export class Host {
   #sightLook = 0;
   #isDraining = false;
   #isStopped = false;
+  #isLooking = false;
+  /** True if the membership has changed since the round in progress began. */
+  #isRung = false;
   #cancelTimer: () => void = () => {};
   #fences = 0;
   #handOvers = 0;
@@ -104,6 +107,11 @@ export class Host {
 
   get isDraining(): boolean {
     return this.#isDraining || this.#sight.hosts.some(({ id, isDraining }) => id === this.id && isDraining);
+  }
+
+  /** False if no beat was acknowledged for three quarters of the lease. Then this host serves nothing. */
+  get hasLease(): boolean {
+    return this.#lease.isValid;
   }
 
   /** Numbers for monitoring. */
@@ -137,6 +145,7 @@ export class Host {
       this.#isStopped = true;
       throw new RuntimeError('STORE_UNAVAILABLE', 'The membership of the cluster does not answer');
     }
+    this.#options.membership.onChange?.(() => this.#lookNow());
     this.#schedule();
   }
 
@@ -166,8 +175,21 @@ export class Host {
 
   #schedule(): void {
     if (this.#isStopped) return;
-    this.#cancelTimer = this.#clock.after(this.#options.leaseMs / BEATS, () => {
-      void this.#round().then(() => this.#schedule());
+    this.#cancelTimer = this.#clock.after(this.#options.leaseMs / BEATS, () => this.#lookNow());
+  }
+
+  /** Does a round now, or once more after the one in progress. */
+  #lookNow(): void {
+    if (this.#isStopped) return;
+    this.#isRung = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#isRung = false;
+    this.#cancelTimer();
+    void this.#round().then((hasAnswered) => {
+      this.#isLooking = false;
+      if (this.#isRung && hasAnswered) this.#lookNow();
+      else this.#schedule();
     });
   }
 
@@ -198,13 +220,14 @@ export class Host {
     this.#silences.note(sight.hosts, askedMs, now);
     this.#sight = sight;
     this.#sightLook = this.#looks;
-    const isOwned = ({ host }: SeenRuntime): boolean => host !== null && !this.#isSilent(host);
+    const isOwned = ({ host }: SeenRuntime): boolean => host !== null && !this.isSilent(host);
     const orphans = sight.runtimes.filter((runtime) => !isOwned(runtime));
     this.#orphans = new Map(orphans.map(({ name }) => [name, this.#orphans.get(name) ?? now]));
     for (const listener of [...this.#listeners]) listener();
   }
 
-  #isSilent(host: string): boolean {
+  /** Returns true if another host has been silent for a lease, as far as this one has watched it. */
+  isSilent(host: string): boolean {
     return host !== this.id && this.#silences.ofHost(host) >= this.#options.leaseMs;
   }
 
@@ -231,7 +254,7 @@ export class Host {
       self: this.id,
       isDraining: this.isDraining,
       sight: this.#sight,
-      isSilent: (host) => this.#isSilent(host),
+      isSilent: (host) => this.isSilent(host),
       isOverdue: (name) => this.#clock.now() - (this.#orphans.get(name) ?? Number.NaN) >= leaseMs,
       leaving: new Set([...this.#seats].flatMap(([name, { isHandedOver }]) => (isHandedOver ? [name] : []))),
     });

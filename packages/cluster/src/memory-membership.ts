@@ -8,6 +8,7 @@ const isAsSeen = (now: SeenRuntime | undefined, seen: SeenRuntime): now is SeenR
 export class MemoryMembership implements Membership {
   readonly #hosts = new Map<string, SeenHost>();
   readonly #runtimes = new Map<string, SeenRuntime>();
+  readonly #listeners = new Set<() => void>();
 
   async beat(host: HostCard): Promise<void> {
     const known = this.#hosts.get(host.id);
@@ -24,6 +25,7 @@ export class MemoryMembership implements Membership {
     if (!isAsSeen(now, seen)) return false;
     if (now.host !== null && (this.#hosts.get(now.host)?.beat ?? null) !== ownerBeat) return false;
     this.#runtimes.set(seen.name, { ...now, host, claim: now.claim + 1, movingTo: null });
+    this.#ring();
     return true;
   }
 
@@ -31,6 +33,7 @@ export class MemoryMembership implements Membership {
     const now = this.#runtimes.get(seen.name);
     if (!isAsSeen(now, seen)) return false;
     this.#runtimes.set(seen.name, { ...now, host: null, claim: now.claim + 1, movingTo });
+    this.#ring();
     return true;
   }
 
@@ -44,6 +47,7 @@ export class MemoryMembership implements Membership {
       ? { ...known, pinnedTo }
       : { name, runtimeId: mintId('runtime'), host: null, claim: 0, pinnedTo, movingTo: null };
     this.#runtimes.set(name, runtime);
+    this.#ring();
     return runtime;
   }
 
@@ -51,6 +55,7 @@ export class MemoryMembership implements Membership {
     const runtime = this.#runtimes.get(name);
     if (!runtime) return false;
     this.#runtimes.set(name, { ...runtime, movingTo });
+    this.#ring();
     return true;
   }
 
@@ -58,8 +63,17 @@ export class MemoryMembership implements Membership {
     const known = this.#hosts.get(host);
     if (!known) return false;
     this.#hosts.set(host, { ...known, isDraining: true });
+    this.#ring();
     return true;
   }
 
+  onChange(callback: () => void): void {
+    this.#listeners.add(callback);
+  }
+
   async close(): Promise<void> {}
+
+  #ring(): void {
+    for (const listener of this.#listeners) listener();
+  }
 }

@@ -64,6 +64,25 @@ test('P47: an input that comes while a Runtime moves is queued, and its run star
   t.deepEqual(outcomes, ['completed'], 'an active run may end before');
 });
 
+test('P47: hosts look when the membership has changed, without waiting for their next look', async (t) => {
+  const cluster = new MemoryCluster(SCRIPT);
+  t.teardown(() => cluster.dispose());
+  const runtimeId = await cluster.make('one');
+  // the looks of so long a lease are a minute apart
+  const first = await cluster.join('first', undefined, 360_000);
+  await first.serves('one');
+  const second = await cluster.join('second', undefined, 360_000);
+  const client = runtimeClient({ url: first.url, runtime: runtimeId });
+  await client.createWorker({ workerId: 'ada', engine: 'scripted' });
+  for (const target of [second, first]) {
+    // the other hosts have not looked since the newest one came
+    await cluster.membership.move('one', target.host.id);
+    await target.serves('one');
+    const { run } = await client.sendInput('ada', { text: 'quick' }, { waitMs: 10_000 });
+    t.is(run?.outcome, 'completed');
+  }
+});
+
 test('P48: a stream through any host continues without a gap or a repetition when the Runtime moves', async (t) => {
   const cluster = new MemoryCluster(SCRIPT);
   t.teardown(() => cluster.dispose());
@@ -147,8 +166,8 @@ test('P48: a registry in front of any host follows a Runtime that moves, with si
     await target.serves(...(target === second ? ['one', 'two'] : ['one']));
     t.is((await api.waitForRun('ada', runId, { waitMs: 10_000 })).run?.outcome, 'completed');
   }
-  const [event] = (await api.events('ada')).items.filter(({ type }) => type === 'input.accepted');
-  t.is(event?.seq, 3);
+  const accepted = (await api.events('ada')).items.filter(({ type }) => type === 'input.accepted');
+  t.is(accepted.length, 2);
   // a token for one Runtime is not valid for another one, at any host
   const token = await identity.sign(runtimeId, {
     name: 'ada',

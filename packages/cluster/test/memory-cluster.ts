@@ -32,9 +32,10 @@ export class MemoryCluster {
     return runtimeId;
   }
 
-  async join(name: string, issuerFile?: string): Promise<MemoryHost> {
+  async join(name: string, issuerFile?: string, leaseMs?: number): Promise<MemoryHost> {
     const { membership, engine } = this;
-    const host = new MemoryHost({ name, membership, stores: this.#stores, engine, limits: this.#limits });
+    const of = { name, membership, stores: this.#stores, engine, limits: this.#limits };
+    const host = new MemoryHost(leaseMs === undefined ? of : { ...of, leaseMs });
     this.hosts.push(host);
     await host.start(issuerFile);
     return host;

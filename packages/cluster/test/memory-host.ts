@@ -1,11 +1,11 @@
 import { type Limits, Runtime, type RuntimeStore, silentLogger } from '@worker-runtime/core';
 import type { ScriptedEngine } from '@worker-runtime/core/testing';
-import { HttpServer, readAccess } from '@worker-runtime/plugin-http';
+import { type ConfiguredAccess, HttpServer, readAccess } from '@worker-runtime/plugin-http';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import { Host, HostDirectory, type MemoryMembership, RuntimeService } from '../src/index.ts';
 
 /** The lease of the tests. */
-export const LEASE_MS = 1_200;
+const LEASE_MS = 1_200;
 
 const HTTP = { port: 0, host: '127.0.0.1' };
 
@@ -16,6 +16,7 @@ export interface MemoryHostOptions {
   readonly stores: ReadonlyMap<string, RuntimeStore>;
   readonly engine: ScriptedEngine;
   readonly limits?: Partial<Limits>;
+  readonly leaseMs?: number;
 }
 
 /** A host with a listener, in the process of a test. */
@@ -25,8 +26,9 @@ export class MemoryHost {
   readonly #server: HttpServer;
   readonly #directory: HostDirectory;
   readonly #sockets = new SocketServer({}, silentLogger);
+  #access: ConfiguredAccess | null = null;
 
-  constructor({ name, membership, stores, engine, limits = {} }: MemoryHostOptions) {
+  constructor({ name, membership, stores, engine, limits = {}, leaseMs = LEASE_MS }: MemoryHostOptions) {
     this.name = name;
     const address = (): string => this.#server.url;
     this.host = new Host({
@@ -35,7 +37,7 @@ export class MemoryHost {
       get address() {
         return address();
       },
-      leaseMs: LEASE_MS,
+      leaseMs,
       handOverMs: 10_000,
       serve: ({ name: runtime }) => {
         const store = stores.get(runtime);
@@ -55,7 +57,9 @@ export class MemoryHost {
   /** Starts it. With a file of issuers, only their signed tokens are valid. */
   async start(issuerFile?: string): Promise<void> {
     const options = { ...HTTP, ...(issuerFile !== undefined && { issuerFile }) };
-    await this.#server.listen(await readAccess(options, (runtime) => this.#directory.runtimeIdOf(runtime)));
+    const audienceOf = (runtime: string): string | null => this.#directory.runtimeIdOf(runtime);
+    this.#access = await readAccess(options, audienceOf, silentLogger);
+    await this.#server.listen(this.#access.access);
     await this.host.start();
     this.#directory.opened();
   }
@@ -86,6 +90,7 @@ export class MemoryHost {
     this.host.close();
     this.#directory.close();
     this.#sockets.close();
+    this.#access?.close();
     await this.#server.close();
   }
 }

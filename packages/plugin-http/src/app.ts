@@ -3,7 +3,7 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Access } from './access/access.ts';
-import { ANYONE, assertMay, whenAuthorityEnds } from './access/caller.ts';
+import { ANYONE, assertMay } from './access/caller.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import { allowOrigin, answerPreflight, isPreflight } from './access/cors.ts';
 import type { HostCheck } from './access/host-check.ts';
@@ -14,6 +14,7 @@ import {
   isUpstream,
   type Readiness,
   type Upstream,
+  whenToCut,
 } from './directory.ts';
 import { beforeAnswer, type Embedder } from './embedder.ts';
 import { answerError, logRefusal } from './errors/answer-error.ts';
@@ -297,7 +298,7 @@ const passOn = async (
   if (release === null) throw connections.heldError;
   const { raw } = reply;
   // the bytes of the answer belong to the runtime, so no closing frame can be put between them
-  const stopWait = whenAuthorityEnds(request.caller, () => raw.destroy());
+  const stopWait = whenToCut(upstream, request.caller, () => raw.destroy());
   raw.once('close', () => {
     release();
     stopWait();

@@ -10,11 +10,16 @@ import {
   type WorkerRequest,
 } from '@worker-runtime/core';
 import type { Across, Metric, RuntimeEntry, ServedRuntime } from '@worker-runtime/core/plugin-kit';
-import type { Caller } from './access/caller.ts';
+import { type Caller, whenAuthorityEnds } from './access/caller.ts';
 
 /** A runtime elsewhere. Requests are passed to it, and its answers are passed back, byte by byte. */
 export interface Upstream {
   readonly runtimeId: string;
+  /**
+   * The time, in milliseconds, within which the other server ends the streams of a caller whose authority has ended, because it checks
+   * the same credentials. Default 0: this server cuts them off at once.
+   */
+  readonly endsWithinMs?: number;
   /**
    * Answers a request whose body was not read. Headers that are set on the response already belong to the answer. Resolves when
    * the answer has ended. If it rejects, nothing was written, and the server answers with the error.
@@ -58,6 +63,19 @@ export interface DirectoryOfSeveral extends Directory {
 export const isOfSeveral = (directory: Directory): directory is DirectoryOfSeveral => 'workers' in directory;
 
 export const isUpstream = (target: ServedRuntime | Upstream): target is Upstream => 'passUpgrade' in target;
+
+/** Calls back when the streams of a caller that come from elsewhere have to be cut off. Returns the function that stops the wait. */
+export const whenToCut = ({ endsWithinMs = 0 }: Upstream, caller: Caller, cut: () => void): (() => void) => {
+  if (endsWithinMs === 0) return whenAuthorityEnds(caller, cut);
+  let timer: NodeJS.Timeout | undefined;
+  const stop = whenAuthorityEnds(caller, () => {
+    timer = setTimeout(cut, endsWithinMs);
+  });
+  return () => {
+    stop();
+    clearTimeout(timer);
+  };
+};
 
 /** The parts of a runtime or of a directory that decide whether requests are served. */
 export type Readiness = Pick<ServedRuntime, 'status' | 'failure'>;

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, type PluginHooks, RuntimeError } from '@worker-runtime/core';
-import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import { abortAfter, type ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Permission } from '@worker-runtime/core/scope';
 import type { FastifyInstance } from 'fastify';
 import type { Access } from './access/access.ts';
@@ -149,9 +149,10 @@ export class HttpServer implements MountPlace {
    * passed, or the signal aborts.
    */
   async drain(signal: AbortSignal): Promise<void> {
-    const cut = AbortSignal.any([signal, AbortSignal.timeout(this.#options.drainMs)]);
     this.#mounted.finish('RUNTIME_STOPPING');
-    await Promise.all([this.#streams.finish('RUNTIME_STOPPING', cut), this.#exchanges.settled(cut)]);
+    await abortAfter(this.#options.drainMs, signal, (cut) =>
+      Promise.all([this.#streams.finish('RUNTIME_STOPPING', cut), this.#exchanges.settled(cut)]),
+    );
   }
 
   /** Closes the port and all connections. */

@@ -1,12 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { type Logger, type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { type PluginHost, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { Permission } from '@worker-runtime/core/scope';
-import { type Access, type AudienceOf, TokenAccess } from './access/access.ts';
+import type { Access } from './access/access.ts';
 import { isLoopback } from './access/host-check.ts';
-import { type Issuers, readIssuerFile } from './access/issuers.ts';
-import { assertDistinct, type Token } from './access/token.ts';
-import { readTokenFile } from './access/token-file.ts';
-import { WatchedFile } from './access/watched-file.ts';
+import { ConfiguredAccess } from './configured-access.ts';
 import { HttpServer } from './http-server.ts';
 import { type MountHandler, type MountPlace, Mounts } from './mount.ts';
 import { OneRuntime, SELF } from './one-runtime.ts';
@@ -37,61 +34,13 @@ interface Handler {
   readonly isWebSocket: ((request: IncomingMessage) => boolean) | undefined;
 }
 
-const tokensOf = async (options: HttpOptions): Promise<readonly Token[]> => {
-  const { tokens, tokenFile } = resolveOptions(options);
-  if (tokenFile === null) return tokens;
-  const all = [...tokens, ...(await readTokenFile(tokenFile))];
-  assertDistinct(all, 'The list of http.tokens and http.tokenFile together');
-  return all;
-};
-
-/** @throws INVALID_REQUEST the file of issuers is not valid */
-const issuersOf = async (options: HttpOptions): Promise<Issuers | null> => {
-  const { issuerFile } = resolveOptions(options);
-  return issuerFile === null ? null : readIssuerFile(issuerFile);
-};
-
-/** Reads the files of tokens and issuers again when they change. */
-const watch = (access: TokenAccess, options: HttpOptions, log: Logger): WatchedFile[] => {
-  const { tokenFile, issuerFile } = resolveOptions(options);
-  const files: WatchedFile[] = [];
-  const replaceTokens = async (): Promise<object> => access.replaceTokens(await tokensOf(options));
-  if (tokenFile !== null) files.push(new WatchedFile(tokenFile, 'tokens', replaceTokens, log));
-  const replaceIssuers = async (): Promise<object> => {
-    access.replaceIssuers(await issuersOf(options));
-    return {};
-  };
-  if (issuerFile !== null) files.push(new WatchedFile(issuerFile, 'issuers', replaceIssuers, log));
-  return files;
-};
-
-/**
- * Returns the access of the options `tokens`, `tokenFile` and `issuerFile`, for a server of several runtimes. `runtimeIdOf` returns the id of
- * the runtime that a path names, or null. A signed token is valid for requests about its runtime alone.
- * @throws INVALID_REQUEST a file cannot be read, or is not valid
- */
-export const readAccess = async (
-  options: HttpOptions,
-  runtimeIdOf: (name: string) => string | null,
-): Promise<Access> => {
-  const audienceOf: AudienceOf = ({ url = '' }) => {
-    const [, name] = /^\/v1\/runtimes\/([A-Za-z0-9._-]{1,64})(?=[/?]|$)/.exec(url) ?? [];
-    const runtimeId = name === undefined ? null : runtimeIdOf(name);
-    if (runtimeId !== null) return runtimeId;
-    throw new RuntimeError('UNAUTHENTICATED', 'A signed token is for one runtime, which the path must name');
-  };
-  const access = new TokenAccess(await tokensOf(options), audienceOf);
-  access.replaceIssuers(await issuersOf(options));
-  return access;
-};
-
 class HttpPlugin implements RuntimePlugin, HttpListener {
   readonly name = 'http';
   readonly #options: HttpOptions;
   readonly #handlers: Handler[] = [];
   readonly #mounts = new Mounts();
   #server: HttpServer | null = null;
-  #files: WatchedFile[] = [];
+  #access: ConfiguredAccess | null = null;
 
   /** @throws INVALID_REQUEST an option is unknown or invalid */
   constructor(options: HttpOptions) {
@@ -113,7 +62,7 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
   }
 
   async reload(): Promise<void> {
-    await Promise.all(this.#files.map((file) => file.readAgain()));
+    await this.#access?.reload();
   }
 
   apply(host: PluginHost): void {
@@ -123,14 +72,10 @@ class HttpPlugin implements RuntimePlugin, HttpListener {
     mountArchives(server);
     server.measure(SELF, runtime, hooks);
     hooks.start.tapPromise(async () => {
-      const access = new TokenAccess([], () => runtime.runtimeId);
-      // before the files are read, so that no change is missed
-      this.#files = watch(access, this.#options, log);
-      host.defer(() => {
-        for (const file of this.#files.splice(0)) file.close();
-      });
-      access.replaceTokens(await tokensOf(this.#options));
-      access.replaceIssuers(await issuersOf(this.#options));
+      const configured = await ConfiguredAccess.read(this.#options, () => runtime.runtimeId, log);
+      this.#access = configured;
+      host.defer(() => configured.close());
+      const { access } = configured;
       this.#assertConsole(access);
       for (const { handle, isWebSocket } of this.#handlers) server.onUpgrade(handle, isWebSocket);
       for (const { name, permission, handler } of this.#mounts) server.mount(name, permission, handler);

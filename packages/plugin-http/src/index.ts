@@ -6,6 +6,7 @@ export { type Access, bearerTokenOf } from './access/access.ts';
 export { assertMay, assertSeesAll, type Caller } from './access/caller.ts';
 export { type AddressOf, addressesBehind } from './access/client-address.ts';
 export type { Token } from './access/token.ts';
+export { type ConfiguredAccess, readAccess } from './configured-access.ts';
 export type { Directory, DirectoryOfSeveral, Upstream } from './directory.ts';
 export type {
   AnswerRecord,
@@ -14,7 +15,7 @@ export type {
   EmbedderRequest,
   EmbedderRoute,
 } from './embedder.ts';
-export { type HttpListener, http, readAccess } from './http.ts';
+export { type HttpListener, http } from './http.ts';
 export { HttpServer } from './http-server.ts';
 export type { MountContext, MountHandler, MountPlace } from './mount.ts';
 export type { HttpOptions } from './options.ts';

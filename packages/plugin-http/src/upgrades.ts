@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import { ANYONE, type Caller, whenAuthorityEnds } from './access/caller.ts';
 import type { AddressOf } from './access/client-address.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
-import { type Directory, isUpstream, type Upstream } from './directory.ts';
+import { type Directory, isUpstream, type Upstream, whenToCut } from './directory.ts';
 import type { Embedder } from './embedder.ts';
 import { logRefusal } from './errors/answer-error.ts';
 import { STATUS_OF } from './errors/problem.ts';
@@ -158,7 +158,7 @@ export const offerUpgrades = (
     if (served !== null && isUpstream(served)) {
       socket.once(
         'close',
-        whenAuthorityEnds(caller, () => socket.destroy()),
+        whenToCut(served, caller, () => socket.destroy()),
       );
       served
         .passUpgrade(request, socket, head, caller)

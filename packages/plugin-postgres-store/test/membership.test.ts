@@ -19,4 +19,31 @@ if (WITHOUT_POSTGRES !== null) {
     const url = server.url({ user: 'worker', database });
     return { join: async () => postgresMembership({ url }), dispose: async () => places.release() };
   });
+
+  test('P47: a membership reports changes that others make, also after PostgreSQL was away', async (t) => {
+    const away = await PostgresServer.start();
+    t.teardown(() => away.dispose());
+    const url = away.url({ user: 'worker', database: await away.makeDatabase('bell') });
+    const [listening, other] = [postgresMembership({ url }), postgresMembership({ url })];
+    t.teardown(() => Promise.all([listening.close(), other.close()]));
+    let rung = (): void => {};
+    const rings = (): Promise<void> =>
+      new Promise((resolve) => {
+        rung = resolve;
+      });
+    // the first ring of a connection says only that it listens
+    let listens = rings();
+    listening.onChange?.(() => rung());
+    await listens;
+    let changes = rings();
+    await other.create('one', null);
+    await changes;
+    listens = rings();
+    await away.kill();
+    await away.run();
+    await listens;
+    changes = rings();
+    t.true(await other.move('one', 'somewhere'));
+    await changes;
+  });
 }

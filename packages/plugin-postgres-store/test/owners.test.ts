@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { OwnerProcess } from './owner-process.ts';
 import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 
-const SWAPS = Number(process.env.SWAPS ?? 8);
+const SWAPS = Number(process.env.SWAPS ?? 20);
 const LEASE_MS = 500;
 
 /** Returns the state of the plugin that the processes write. */
@@ -71,6 +71,7 @@ if (WITHOUT_POSTGRES !== null) {
   test.serial(
     `P42: an owner that stood still through a takeover writes nothing more, ${SWAPS} times under load`,
     async (t) => {
+      t.timeout(60_000 + SWAPS * 10_000);
       const processes: OwnerProcess[] = [];
       const add = (): OwnerProcess => {
         const made = start('paused');

@@ -36,6 +36,10 @@ export const serverAccount = (): Account | null => {
 };
 
 const BIN = binFolder();
+
+/** Returns the path of one of PostgreSQL's programs. */
+export const tool = (name: string): string => join(BIN ?? '', name);
+
 const reasonWithout = (): string | null => {
   if (BIN === null) return 'PostgreSQL is not installed; set POSTGRES_BIN';
   return serverAccount()?.uid === 0
@@ -121,6 +125,14 @@ export class PostgresServer {
     return server;
   }
 
+  /** Takes a base backup of a server. Returns a server on it that does not run yet. */
+  static async backupOf(primary: PostgresServer): Promise<PostgresServer> {
+    const server = await PostgresServer.#make(primary.#settings);
+    const from = [`--pgdata=${server.data}`, `--dbname=${primary.url()}`];
+    await server.#tool('pg_basebackup', [...from, '--checkpoint=fast', '--no-sync']);
+    return server;
+  }
+
   /** Writes a file into the data directory, which only the server can read. Returns its path. */
   async addFile(name: string, content: string): Promise<string> {
     const path = join(this.data, name);
@@ -191,6 +203,9 @@ export class PostgresServer {
       log = (log + String(text)).slice(-4_000);
     });
     this.#process = child;
+    const quit = (): boolean => child.kill('SIGQUIT');
+    process.once('exit', quit);
+    child.once('exit', () => process.off('exit', quit));
     for (;;) {
       if (child.exitCode !== null) throw new Error(`PostgreSQL ended: ${log}`);
       try {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
+import { abortAfter } from '@worker-runtime/core/plugin-kit';
 import { WebSocketServer } from 'ws';
 import { Connection, type ConnectionContext } from './connection.ts';
 import { Connections } from './connections.ts';
@@ -47,8 +48,9 @@ export class SocketServer {
 
   /** Makes every socket send what is due, and closes it: after `drainMs`, or when the signal aborts, at once. */
   async drain(signal: AbortSignal): Promise<void> {
-    const cut = AbortSignal.any([signal, AbortSignal.timeout(this.#limits.drainMs)]);
-    await this.#connections.finish('RUNTIME_STOPPING', cut);
+    await abortAfter(this.#limits.drainMs, signal, (cut) =>
+      this.#connections.finish('RUNTIME_STOPPING', cut),
+    );
     this.#connections.close();
   }
 

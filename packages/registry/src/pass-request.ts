@@ -84,11 +84,13 @@ class PassedAnswer implements AnswerHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     response.once('close', this.#left);
+    passage.cut?.addEventListener('abort', this.#cut);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#response.destroyed) this.#left();
+    if (this.#passage.cut?.aborted) this.#cut();
   }
 
   onResponseStart(
@@ -146,8 +148,14 @@ class PassedAnswer implements AnswerHandler {
     this.onLeft();
   };
 
+  readonly #cut = (): void => {
+    this.#controller?.abort(new Error('no answer is to be expected any more'));
+    this.onLeft();
+  };
+
   #over(): void {
     this.#response.off('close', this.#left);
+    this.#passage.cut?.removeEventListener('abort', this.#cut);
   }
 
   #writeHead(status: number, headers: IncomingHttpHeaders): void {

@@ -87,6 +87,9 @@ export const passSocket = async (
   });
   const left = (): void => void sent.destroy();
   socket.once('close', left);
+  // after the upgrade too, the request holds the connection
+  passage.cut?.addEventListener('abort', left);
+  socket.once('close', () => passage.cut?.removeEventListener('abort', left));
   sent.end();
   const { answer, other, first } = await new Promise<{
     answer: IncomingMessage;

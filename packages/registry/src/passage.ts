@@ -15,6 +15,8 @@ export interface Passage {
    * that have passed on the request with them.
    */
   readonly hops?: number;
+  /** Aborts when no answer is to be expected any more. An answer in progress then breaks off. */
+  readonly cut?: AbortSignal;
   /** Called with the head of an answer that is passed on, before its first byte. */
   readonly answered: (isStream: boolean) => void;
 }

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { Host, HostDirectory, RuntimeService } from '@worker-runtime/cluster';
 import { Runtime, RuntimeError } from '@worker-runtime/core';
-import { type HttpOptions, HttpServer, readAccess } from '@worker-runtime/plugin-http';
+import { abortAfter } from '@worker-runtime/core/plugin-kit';
+import { type ConfiguredAccess, type HttpOptions, HttpServer, readAccess } from '@worker-runtime/plugin-http';
 import { type PostgresStoreOptions, postgresMembership } from '@worker-runtime/plugin-postgres-store';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import type { Logger } from 'pino';
@@ -83,11 +84,14 @@ const run = async (plan: HostPlan, log: Logger): Promise<void> => {
   const sockets = new SocketServer(ws, log);
   sockets.listenOn(server);
   sockets.watch();
-  const signal = stopSignal(() =>
-    log.info({}, 'SIGHUP: a host reads its files of tokens and issuers when it starts'),
-  );
+  let configured: ConfiguredAccess | null = null;
+  const signal = stopSignal(() => {
+    log.info({}, 'SIGHUP: reading tokens and issuers again');
+    void configured?.reload();
+  });
   try {
-    await server.listen(await readAccess(httpOptions, (runtime) => directory.runtimeIdOf(runtime)));
+    configured = await readAccess(httpOptions, (runtime) => directory.runtimeIdOf(runtime), log);
+    await server.listen(configured.access);
     await host.start();
     directory.opened();
     setNonBlocking(process.stdout);
@@ -98,13 +102,15 @@ const run = async (plan: HostPlan, log: Logger): Promise<void> => {
     log.info({ reason }, 'stopping');
     directory.stopping();
     await host.stop();
-    const cut = AbortSignal.timeout(DRAIN_MS);
-    await Promise.all([server.drain(cut), sockets.drain(cut)]);
+    await abortAfter(DRAIN_MS, new AbortController().signal, (cut) =>
+      Promise.all([server.drain(cut), sockets.drain(cut)]),
+    );
     log.info({}, 'stopped');
   } finally {
     host.close();
     directory.close();
     sockets.close();
+    configured?.close();
     await server.close();
     await membership.close();
   }

@@ -65,6 +65,11 @@ export interface Membership {
   move(name: string, movingTo: string): Promise<boolean>;
   /** Asks a host to hand over its Runtimes and to claim none. Returns false if there is no such host. @throws STORE_UNAVAILABLE */
   drain(host: string): Promise<boolean>;
+  /**
+   * Calls back soon after Runtimes or hosts have changed, until `close`. A change may be missed, so a host also looks without it. Beats are
+   * no change.
+   */
+  onChange?(callback: () => void): void;
   /** Ends the connections. */
   close(): Promise<void>;
 }

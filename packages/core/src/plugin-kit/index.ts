@@ -76,6 +76,7 @@ export type {
 export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from '../contracts/stream.ts';
 export type { RunEndPart } from '../contracts/transcript.ts';
 export { type IdPrefix, mintId, WORKER_ID_PATTERN } from '../id.ts';
+export { abortAfter } from './abort-after.ts';
 export { AllowedRoots, claimedPath, directories, isPathInside } from './allowed-roots.ts';
 export { boundedOutput, boundedText } from './bounded-output.ts';
 export {

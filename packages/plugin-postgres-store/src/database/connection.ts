@@ -101,6 +101,16 @@ export class Connection {
     }
   }
 
+  /** Calls back for each notification of a channel that the connection listens to. */
+  onNotification(callback: () => void): void {
+    this.#client.on('notification', callback);
+  }
+
+  /** Calls back when the connection has ended. */
+  onEnd(callback: () => void): void {
+    this.#client.once('end', callback);
+  }
+
   async close(): Promise<void> {
     if (this.#failure !== null) return;
     try {

@@ -12,6 +12,7 @@ import { Database } from '../database/database.ts';
 import { type Statement, statement } from '../database/statement.ts';
 import { SCHEMA, SCHEMA_VERSION } from '../schema/tables.ts';
 import type { Settings } from '../store-settings.ts';
+import { Bell, RING } from './bell.ts';
 
 /** A beat must not wait for a look. */
 const CONNECTIONS = 3;
@@ -42,26 +43,31 @@ with silent as (
 update ${SCHEMA}.runtimes r set host = $1, claim = r.claim + 1, moving_to = null
 where r.name = $2 and r.claim = $3 and r.host is not distinct from $4 and r.in_cluster
   and ($4::text is null or exists (select from silent)
-    or ($5::bigint is null and not exists (select from ${SCHEMA}.hosts h where h.host = $4)))`);
+    or ($5::bigint is null and not exists (select from ${SCHEMA}.hosts h where h.host = $4)))
+returning ${RING}`);
 
 const RELEASE = statement(`
 update ${SCHEMA}.runtimes set host = null, claim = claim + 1, moving_to = $4
-where name = $1 and claim = $2 and host is not distinct from $3`);
+where name = $1 and claim = $2 and host is not distinct from $3 returning ${RING}`);
 
 const LEAVE = statement(`delete from ${SCHEMA}.hosts where host = $1 and ($2::bigint is null or beat = $2)`);
 
 const CREATE = statement(`
 insert into ${SCHEMA}.runtimes as r (name, runtime_id, in_cluster, pinned_to) values ($1, $2, true, $3)
 on conflict (name) do update set in_cluster = true, pinned_to = excluded.pinned_to
-returning json_build_object(${SEEN})`);
+returning json_build_object(${SEEN}), ${RING}`);
 
-const MOVE = statement(`update ${SCHEMA}.runtimes set moving_to = $2 where name = $1 and in_cluster`);
-const DRAIN = statement(`update ${SCHEMA}.hosts set is_draining = true where host = $1`);
+const MOVE = statement(
+  `update ${SCHEMA}.runtimes set moving_to = $2 where name = $1 and in_cluster returning ${RING}`,
+);
+const DRAIN = statement(`update ${SCHEMA}.hosts set is_draining = true where host = $1 returning ${RING}`);
 
 /** The hosts of a cluster, in the database that also has its Runtimes. */
 export class PostgresMembership implements Membership {
   readonly #settings: Pick<Settings, 'url' | 'answerMs'>;
   #database: Promise<Database> | null = null;
+  readonly #listeners = new Set<() => void>();
+  #bell: Bell | null = null;
 
   constructor(settings: Pick<Settings, 'url' | 'answerMs'>) {
     this.#settings = settings;
@@ -102,7 +108,19 @@ export class PostgresMembership implements Membership {
     return this.#changes(DRAIN, [host]);
   }
 
+  onChange(callback: () => void): void {
+    const { url, answerMs } = this.#settings;
+    this.#listeners.add(callback);
+    this.#bell ??= new Bell(
+      async () => ({ url: await url(), answerMs }),
+      () => {
+        for (const listener of this.#listeners) listener();
+      },
+    );
+  }
+
   async close(): Promise<void> {
+    this.#bell?.close();
     const database = await this.#database?.catch(() => null);
     await database?.close();
   }
