@@ -194,6 +194,7 @@ test('a command is logged as info with its id, trace and duration; a read is log
   t.deepEqual(fields, {
     plugin: 'http',
     correlationId: 'cmd-1',
+    from: '127.0.0.1',
     traceId: TRACE,
     method: 'POST',
     path: '/v1/runtimes/self/workers/ada/cancel',

@@ -223,7 +223,7 @@ export class Lifecycle {
     const until = clock.now() + deadlineMs;
     const interrupted = await supervisor.drain(deadlineMs * STOP_RUNS);
     if (interrupted.length > 0)
-      log.warn(
+      log.info(
         { runs: interrupted.length, workers: interrupted.slice(0, LOGGED_WORKERS) },
         'the stop has interrupted runs',
       );
