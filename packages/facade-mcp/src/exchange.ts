@@ -1,32 +1,21 @@
-import type { RuntimeApi } from '@worker-runtime/core';
-import type { CallOptions } from '@worker-runtime/core/plugin-kit';
+import type { CallOptions, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 
 /** The calls of a runtime that the façade needs. A `Runtime`, a remote client and a served runtime have them. */
 export type McpRuntime = Pick<
-  RuntimeApi,
-  'events' | 'getFile' | 'getRun' | 'getWorker' | 'listRequests' | 'listWorkers' | 'observe' | 'transcript'
-> & {
-  createWorker(
-    request: Parameters<RuntimeApi['createWorker']>[0],
-    options?: Parameters<RuntimeApi['createWorker']>[1] & CallOptions,
-  ): ReturnType<RuntimeApi['createWorker']>;
-  sendInput(
-    workerId: string,
-    input: Parameters<RuntimeApi['sendInput']>[1],
-    options?: Parameters<RuntimeApi['sendInput']>[2] & CallOptions,
-  ): ReturnType<RuntimeApi['sendInput']>;
-  cancelRun(
-    workerId: string,
-    options?: Parameters<RuntimeApi['cancelRun']>[1],
-    call?: CallOptions,
-  ): ReturnType<RuntimeApi['cancelRun']>;
-  respond(
-    workerId: string,
-    requestId: string,
-    response: Parameters<RuntimeApi['respond']>[2],
-    call?: CallOptions,
-  ): ReturnType<RuntimeApi['respond']>;
-};
+  ServedRuntime,
+  | 'cancelRun'
+  | 'createWorker'
+  | 'events'
+  | 'getFile'
+  | 'getRun'
+  | 'getWorker'
+  | 'listRequests'
+  | 'listWorkers'
+  | 'observe'
+  | 'respond'
+  | 'sendInput'
+  | 'transcript'
+>;
 
 /** The facts about one request over HTTP that the request does not have. */
 export interface Serving {
