@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { makePlace, request, serve } from './program.ts';
@@ -120,24 +120,39 @@ test('P81: a server sends the spans of each run once to a collector, over a kill
   t.false(JSON.stringify(collector.spans).includes('canary-5e6f0b'));
 });
 
-test('P81: a collector that does not exist disturbs no run and no stop', async (t) => {
-  const place = await makePlace(t);
-  const { program, url } = await serve(t, place, PLUGINS, {
-    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
-    OTEL_BSP_SCHEDULE_DELAY: '50',
+/** Accepts connections and never answers. */
+const silentServer = async (t: ExecutionContext): Promise<string> => {
+  const sockets = new Set<Socket>();
+  const server = createSocketServer((socket) => sockets.add(socket.on('error', () => {})));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
   });
-  await request(url, 'POST', '/workers', { workerId: 'w', engine: 'echo' });
-  for (let at = 0; at < 3; at += 1) {
-    const { body } = await request<{ run: { outcome: string } }>(
-      url,
-      'POST',
-      '/workers/w/inputs',
-      { text: 'go' },
-      { prefer: 'wait=10' },
-    );
-    t.is(body.run.outcome, 'completed');
-  }
-  program.kill('SIGTERM');
-  const { code } = await program.ended;
-  t.is(code, 0);
-});
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+};
+
+for (const [what, endpointOf] of Object.entries({
+  'does not exist': async () => 'http://127.0.0.1:9',
+  'never answers': silentServer,
+}))
+  test(`P81: a collector that ${what} disturbs no run and no stop`, async (t) => {
+    const place = await makePlace(t);
+    const { program, url } = await serve(t, place, PLUGINS, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: await endpointOf(t),
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+    });
+    await request(url, 'POST', '/workers', { workerId: 'w', engine: 'echo' });
+    for (let at = 0; at < 3; at += 1) {
+      const { body } = await request<{ run: { outcome: string } }>(
+        url,
+        'POST',
+        '/workers/w/inputs',
+        { text: 'go' },
+        { prefer: 'wait=10' },
+      );
+      t.is(body.run.outcome, 'completed');
+    }
+    program.kill('SIGTERM');
+    t.is((await program.ended).code, 0);
+  });
