@@ -13,7 +13,8 @@ import { otel } from '@worker-runtime/plugin-otel';
 
 /** Reports the troubles of the exporter in the operator's log. It has no other place for them than the process. */
 const reportTo = (log: Logger): void => {
-  const warn = (message: string, ...details: unknown[]): void => log.warn({ details }, message);
+  const warn = (problem: string): void =>
+    log.warn({ problem }, 'OpenTelemetry reports a problem; runs are not affected');
   const ignore = (): void => {};
   diag.setLogger(
     { error: warn, warn, info: ignore, debug: ignore, verbose: ignore },

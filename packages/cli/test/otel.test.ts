@@ -132,15 +132,19 @@ const silentServer = async (t: ExecutionContext): Promise<string> => {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 };
 
-for (const [what, endpointOf] of Object.entries({
-  'does not exist': async () => 'http://127.0.0.1:9',
-  'never answers': silentServer,
-}))
+const TROUBLES = [
+  { what: 'does not exist', endpointOf: async () => 'http://127.0.0.1:9', timeoutMs: 300 },
+  // the exporter still waits when the server stops
+  { what: 'never answers', endpointOf: silentServer, timeoutMs: 600_000 },
+];
+
+for (const { what, endpointOf, timeoutMs } of TROUBLES)
   test(`P81: a collector that ${what} disturbs no run and no stop`, async (t) => {
     const place = await makePlace(t);
     const { program, url } = await serve(t, place, PLUGINS, {
       OTEL_EXPORTER_OTLP_ENDPOINT: await endpointOf(t),
       OTEL_BSP_SCHEDULE_DELAY: '50',
+      OTEL_EXPORTER_OTLP_TIMEOUT: String(timeoutMs),
     });
     await request(url, 'POST', '/workers', { workerId: 'w', engine: 'echo' });
     for (let at = 0; at < 3; at += 1) {
@@ -153,6 +157,7 @@ for (const [what, endpointOf] of Object.entries({
       );
       t.is(body.run.outcome, 'completed');
     }
+    if (timeoutMs < 1_000) await program.prints(/OpenTelemetry reports a problem/, 'stderr');
     program.kill('SIGTERM');
     t.is((await program.ended).code, 0);
   });
