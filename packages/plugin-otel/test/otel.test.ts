@@ -1,4 +1,5 @@
-import { context, SpanStatusCode, trace } from '@opentelemetry/api';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type Context, context, ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api';
 import {
   BasicTracerProvider,
   InMemorySpanExporter,
@@ -280,6 +281,8 @@ test('P81: a run that ends badly has an error, and all of its spans end with it'
   await runtime.sendInput('w', { text: 'fail' }, { waitMs: 10_000 });
   await runtime.sendInput('w', { text: 'wait' });
   await runtime.sendInput('w', { text: 'wait', whenBusy: 'queue' });
+  await runtime.sendInput('w', { text: 'wait', whenBusy: 'queue' });
+  await runtime.cancelRun('w');
   await runtime.stopWorker('w');
   const spans = await spansAfterStop();
   t.deepEqual(
@@ -288,7 +291,8 @@ test('P81: a run that ends badly has an error, and all of its spans end with it'
       ['execute_tool slow', 'tool_error', SpanStatusCode.ERROR],
       ['chat m', 'failed', SpanStatusCode.ERROR],
       ['invoke_agent scripted', 'ENGINE_FAILED', SpanStatusCode.ERROR],
-      // cancelled; the queued one never began, and has no span
+      // cancelled; the last one was queued, never began, and has no span
+      ['invoke_agent scripted', undefined, SpanStatusCode.UNSET],
       ['invoke_agent scripted', undefined, SpanStatusCode.UNSET],
     ],
   );
@@ -501,6 +505,50 @@ test('P81: a tracer that throws disturbs no run', async (t) => {
   for (let at = 0; at < 3; at += 1)
     t.is((await runtime.sendInput('w', { text: 'go' }, { waitMs: 10_000 })).run?.outcome, 'completed');
   t.deepEqual((await runtime.diagnostics()).items, []);
+});
+
+test('P81: a run of many pages has all of its spans, also if its Worker works on the next one', async (t) => {
+  const CALLS = 400;
+  const { runtime, spansAfterStop } = await begin(t, {
+    engines: [
+      scriptedEngine(() =>
+        Array.from({ length: CALLS }, (_, at) => [
+          { type: 'tool-call', call: `c${at}`, name: 'count', input: { at } } as const,
+          { type: 'tool-result', call: `c${at}`, output: at } as const,
+        ]),
+      ),
+    ],
+  });
+  await runtime.createWorker({ engine: 'scripted', workerId: 'w' });
+  const { runId: first } = await runtime.sendInput('w', { text: 'go' });
+  const { runId: second } = await runtime.sendInput('w', { text: 'go', whenBusy: 'queue' });
+  for (const runId of [first, second]) t.is((await runtime.waitForRun('w', runId)).run?.outcome, 'completed');
+  const spans = await spansAfterStop();
+  for (const runId of [first, second]) {
+    const run = spans.find(({ attributes }) => attributes['worker_runtime.run.id'] === runId);
+    const calls = spans
+      .filter(({ parentSpanContext: parent }) => parent?.spanId === run?.spanContext().spanId)
+      .map(({ attributes }) => attributes['gen_ai.tool.call.id']);
+    t.deepEqual(
+      calls.filter((call) => call !== undefined),
+      Array.from({ length: CALLS }, (_, at) => `c${at}`),
+    );
+  }
+  t.is(spans.length, 2 * (CALLS + 1));
+});
+
+/** The context of a program, as its SDK keeps it. */
+const kept = new AsyncLocalStorage<Context>();
+context.setGlobalContextManager({
+  active: () => kept.getStore() ?? ROOT_CONTEXT,
+  with: (active, act, self, ...args) => kept.run(active, () => act.apply(self, args)),
+  bind: (_, target) => target,
+  enable() {
+    return this;
+  },
+  disable() {
+    return this;
+  },
 });
 
 test('spans of a program around the runtime do not become parents by accident', async (t) => {
