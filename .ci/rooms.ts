@@ -66,6 +66,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'table',
       'worker-text',
       'echo',
+      'otel-export',
       'first-process',
       'stop-signal',
     ],

@@ -27,6 +27,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'facade-mcp': () => import('@worker-runtime/facade-mcp'),
   'facade-openai': () => import('@worker-runtime/facade-openai'),
   'facade-ui-stream': () => import('@worker-runtime/facade-ui-stream'),
+  otel: () => import('./otel-export.ts'),
   quota: () => import('@worker-runtime/plugin-quota'),
   echo: () => import('./echo.ts'),
 };
