@@ -143,7 +143,10 @@ test('options are read from values or text; unknown or invalid ones are named', 
   t.is(plugin({ port: '0', host: '127.0.0.1', allowedHosts: 'a.example, b.example' }).name, 'http');
   t.is(plugin().name, 'http');
   const unknown = t.throws<RuntimeError>(() => plugin({ prot: 1 }), { code: 'INVALID_REQUEST' });
-  t.regex(unknown?.message ?? '', /http\.prot .*port, portWaitMs, host, tokenFile, issuerFile, tokens, allowedHosts/);
+  t.regex(
+    unknown?.message ?? '',
+    /http\.prot .*port, portWaitMs, host, tokenFile, issuerFile, tokens, allowedHosts/,
+  );
   for (const options of [
     { port: 70_000 },
     { port: '80a' },
