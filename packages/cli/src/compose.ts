@@ -28,6 +28,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'facade-openai': () => import('@worker-runtime/facade-openai'),
   'facade-ui-stream': () => import('@worker-runtime/facade-ui-stream'),
   quota: () => import('@worker-runtime/plugin-quota'),
+  webhooks: () => import('@worker-runtime/plugin-webhooks'),
   echo: () => import('./echo.ts'),
 };
 
