@@ -30,6 +30,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'facade-ui-stream': () => import('@worker-runtime/facade-ui-stream'),
   otel: () => import('./otel-export.ts'),
   quota: () => import('@worker-runtime/plugin-quota'),
+  webhooks: () => import('@worker-runtime/plugin-webhooks'),
   echo: () => import('./echo.ts'),
 };
 

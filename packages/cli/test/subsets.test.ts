@@ -19,7 +19,7 @@ test.after.always(() => postgres?.dispose());
  * at once for each would starve each other.
  */
 const INDEPENDENT = SHIPPED_PLUGINS.filter(
-  (name) => name.startsWith('facade-') || name === 'otel' || name === 'quota',
+  (name) => name.startsWith('facade-') || ['otel', 'quota', 'webhooks'].includes(name),
 );
 
 /** Returns every subset of `names`, each in the given order. */

@@ -1,0 +1,2 @@
+export { plugin, webhooks } from './webhooks.ts';
+export type { WebhookEndpoint, WebhooksOptions } from './webhooks-options.ts';
