@@ -125,6 +125,8 @@ browserTest(
     const opened = await openPage(t, url);
     const page = new TimelinePage(opened.page);
     await page.open(url, runtimeId, 'upgrade');
+    // the runs appear before the calls in them
+    await page.bar('Run the tests against the copy').waitFor();
     t.deepEqual(await page.bars('Is the upgrade to version 5 safe?'), [
       'call Read CHANGELOG.md',
       'call Search for legacyHeaders',
