@@ -222,6 +222,8 @@ export class PostgresServer {
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
+    // so that it starts no further process, which would keep the shared memory and the next start from it
+    child.kill('SIGSTOP');
     const children = spawnSync('pgrep', ['-P', String(child.pid)])
       .stdout.toString()
       .split('\n')
