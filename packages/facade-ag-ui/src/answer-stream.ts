@@ -1,4 +1,5 @@
 import { type Observation, RuntimeError, type WorkerEvent } from '@worker-runtime/core';
+import { orQuiet } from '@worker-runtime/core/plugin-kit';
 import type { AgUiEvent } from './ag-ui-event.ts';
 import type { AgUiRuntime } from './ag-ui-runtime.ts';
 import { type LogEnd, messagesInOrder, messagesOfLog, readLogEnd } from './history.ts';
@@ -42,19 +43,6 @@ const errorFrame = (error: unknown): string => {
   return frame({ type: 'RUN_ERROR', code, message });
 };
 
-/** Resolves with the next observation, or with `quiet` after some time. */
-const within = async <T>(next: Promise<T>, delayMs: number): Promise<T | 'quiet'> => {
-  let timer: NodeJS.Timeout | undefined;
-  const quiet = new Promise<'quiet'>((resolve) => {
-    timer = setTimeout(resolve, delayMs, 'quiet');
-  });
-  try {
-    return await Promise.race([next, quiet]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
-
 type RunEnd = Extract<WorkerEvent, { readonly type: 'run.finished' }>;
 
 const isEndOf = (event: WorkerEvent, run: string | null): event is RunEnd =>
@@ -91,7 +79,7 @@ async function* observed(
   let next = observations.next();
   try {
     for (;;) {
-      const item = await within(
+      const item = await orQuiet(
         next,
         fold.isAsking ? (fold.isBlocked ? BLOCKED_MS : WAITING_MS) : COMMENT_MS,
       );

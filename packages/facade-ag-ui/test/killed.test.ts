@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { HttpAgent } from '@ag-ui/client';
 import { runtimeClient } from '@worker-runtime/client';
 import test, { type ExecutionContext } from 'ava';
+import { startKillable } from '../../facade-ui-stream/test/killable-server.ts';
 import { shownOf, shownOfLog, take } from './scene.ts';
 
 /** A fetch whose answers end where their connection breaks. After an error of a body the client has a rejection that no caller can handle. */
@@ -23,21 +21,8 @@ const closing = async (url: string, init: RequestInit): Promise<Response> => {
   return new Response(body, answer);
 };
 
-const begin = async (
-  t: ExecutionContext,
-  folder: string,
-  port: string,
-): Promise<{ readonly child: ChildProcess; readonly url: string }> => {
-  const program = fileURLToPath(new URL('server.ts', import.meta.url));
-  const child = spawn(
-    process.execPath,
-    ['--import=tsx', '--conditions=@worker-runtime/source', program, folder, port],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  t.teardown(() => child.kill('SIGKILL'));
-  const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data');
-  return { child, url: String(line).trim() };
-};
+const begin = (t: ExecutionContext, folder: string, port: string) =>
+  startKillable(t, new URL('../src/index.ts', import.meta.url), folder, port);
 
 for (const whenInterrupted of ['continue', 'stop'] as const)
   test(`P80: after a kill in mid answer a client gets what the log has, ${whenInterrupted}`, async (t) => {

@@ -1,21 +1,9 @@
 import { type Observation, RuntimeError } from '@worker-runtime/core';
+import { orQuiet } from '@worker-runtime/core/plugin-kit';
 import type { OpenAiRuntime } from './openai-runtime.ts';
 
 /** The time after which a quiet stream sends a comment, so that proxies do not close it. */
 const QUIET_MS = 15_000;
-
-/** Resolves with the next observation, or with `quiet` after some time. */
-const within = async <T>(next: Promise<T>): Promise<T | 'quiet'> => {
-  let timer: NodeJS.Timeout | undefined;
-  const quiet = new Promise<'quiet'>((resolve) => {
-    timer = setTimeout(resolve, QUIET_MS, 'quiet');
-  });
-  try {
-    return await Promise.race([next, quiet]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
 
 /** Observes a Worker after a position, with `quiet` while nothing happens. @throws the code with which the stream of the Worker ends */
 export async function* observeRun(
@@ -28,7 +16,7 @@ export async function* observeRun(
   let next = observations.next();
   try {
     for (;;) {
-      const item = await within(next);
+      const item = await orQuiet(next, QUIET_MS);
       if (item === 'quiet') {
         yield item;
         continue;

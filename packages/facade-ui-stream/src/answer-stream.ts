@@ -1,4 +1,5 @@
-import { type Observation, type RuntimeApi, RuntimeError } from '@worker-runtime/core';
+import { type RuntimeApi, RuntimeError } from '@worker-runtime/core';
+import { orQuiet } from '@worker-runtime/core/plugin-kit';
 import type { Chunk, Progress } from './chunk.ts';
 import { errorText } from './problem.ts';
 import { RunChunks } from './run-chunks.ts';
@@ -29,21 +30,6 @@ const frame = (chunk: Chunk | '[DONE]'): Uint8Array =>
   encoder.encode(`data: ${chunk === '[DONE]' ? chunk : JSON.stringify(chunk)}\n\n`);
 const COMMENT = encoder.encode(': quiet\n\n');
 
-type Next = IteratorResult<Observation> | 'quiet';
-
-/** Resolves with the next observation, or with `quiet` after some time. */
-const within = async (next: Promise<IteratorResult<Observation>>, delayMs: number): Promise<Next> => {
-  let timer: NodeJS.Timeout | undefined;
-  const quiet = new Promise<'quiet'>((resolve) => {
-    timer = setTimeout(resolve, delayMs, 'quiet');
-  });
-  try {
-    return await Promise.race([next, quiet]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
-
 async function* framesOf(run: RunToStream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const { runtime, workerId, runId, cursor, progress } = run;
   const chunks = new RunChunks(runId, progress);
@@ -55,7 +41,7 @@ async function* framesOf(run: RunToStream, signal: AbortSignal): AsyncGenerator<
   try {
     for (;;) {
       const quietMs = isWaiting ? (chunks.isBlocked ? BLOCKED_MS : WAITING_MS) : COMMENT_MS;
-      const item = await within(next, quietMs);
+      const item = await orQuiet(next, quietMs);
       if (item === 'quiet') {
         if (!isWaiting) {
           yield COMMENT;

@@ -1,29 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { runtimeClient } from '@worker-runtime/client';
 import { DefaultChatTransport, type UIMessage } from 'ai';
 import test, { type ExecutionContext } from 'ava';
 import { HeadlessChat, shownOf, textOf } from './headless-chat.ts';
+import { startKillable } from './killable-server.ts';
 
-const begin = async (
-  t: ExecutionContext,
-  folder: string,
-  port: string,
-): Promise<{ readonly child: ChildProcess; readonly url: string }> => {
-  const program = fileURLToPath(new URL('server.ts', import.meta.url));
-  const child = spawn(
-    process.execPath,
-    ['--import=tsx', '--conditions=@worker-runtime/source', program, folder, port],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  t.teardown(() => child.kill('SIGKILL'));
-  const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data');
-  return { child, url: String(line).trim() };
-};
+const begin = (t: ExecutionContext, folder: string, port: string) =>
+  startKillable(t, new URL('../src/index.ts', import.meta.url), folder, port);
 
 for (const whenInterrupted of ['continue', 'stop'] as const)
   test(`P71: after a kill in mid answer a client resumes what the log has, ${whenInterrupted}`, async (t) => {

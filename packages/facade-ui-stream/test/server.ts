@@ -1,10 +1,12 @@
-/** A server whose test kills it: `tsx server.ts <folder> <port>`. Its engine continues interrupted runs, if the Worker asks for it. */
+/** A server with a façade, whose test kills it: `tsx server.ts <module of the façade> <folder> <port>`. Its engine continues interrupted runs, if the Worker asks for it. */
 import { inputText, Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
-import { http } from '@worker-runtime/plugin-http';
-import { plugin } from '../src/index.ts';
+import { http, type MountPlace } from '@worker-runtime/plugin-http';
 
-const [, , dir = '', port = '0'] = process.argv;
+const [, , module = '', dir = '', port = '0'] = process.argv;
+const { plugin } = (await import(module)) as {
+  readonly plugin: () => RuntimePlugin & { mountOn(place: MountPlace): void };
+};
 const web = http({ port: Number(port) });
 const facade = plugin();
 facade.mountOn(web);

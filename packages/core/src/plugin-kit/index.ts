@@ -104,6 +104,7 @@ export {
   text,
   wholeNumber,
 } from './options.ts';
+export { orQuiet } from './or-quiet.ts';
 export { priceList } from './price-list.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
