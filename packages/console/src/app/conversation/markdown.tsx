@@ -183,51 +183,80 @@ const block = (token: Token, key: number): ReactNode => {
 
 const blocks = (tokens: readonly Token[] | undefined): ReactNode => tokens?.map(block);
 
-/** One finished block. Its text does not change, so neither does its element. */
-const Finished = memo(({ token }: { readonly token: Token }) => block(token, 0));
-Finished.displayName = 'Finished';
+/** A block of a text, and the place in the text where it begins. */
+interface Placed {
+  readonly at: number;
+  readonly token: Token;
+}
 
-/** The finished blocks of a text. Their list stays the same until one more is finished. */
-const AllFinished = memo(({ finished }: Pick<Parsed, 'finished'>) =>
-  finished.map(({ at, token }) => <Finished key={at} token={token} />),
-);
-AllFinished.displayName = 'AllFinished';
+/** A block whose text does not change keeps its elements. */
+const PlacedBlock = memo(({ token }: { readonly token: Token }) => block(token, 0));
+PlacedBlock.displayName = 'PlacedBlock';
+
+/**
+ * Blocks that follow one another. A browser looks at each child of an element that grows, so a long text is divided into parts: a
+ * piece at its end costs a look at the parts, and at the blocks of the last one.
+ */
+const Part = memo(({ part }: { readonly part: readonly Placed[] }) => (
+  <div>
+    {part.map(({ at, token }) => (
+      <PlacedBlock key={at} token={token} />
+    ))}
+  </div>
+));
+Part.displayName = 'Part';
+
+/** The number of blocks of a part. */
+const PART_BLOCKS = 16;
 
 interface Parsed {
   readonly text: string;
-  /** The blocks that later text cannot change, with the places in the text where they begin. */
-  readonly finished: readonly { readonly at: number; readonly token: Token }[];
+  /** The parts that later text cannot change. */
+  readonly parts: readonly (readonly Placed[])[];
+  /** The finished blocks after them: fewer than a part has. */
+  readonly finished: readonly Placed[];
   /** The place after the finished blocks. */
   readonly from: number;
-  readonly open: readonly Token[];
+  /** The finished blocks and those that later text can change. */
+  readonly last: readonly Placed[];
 }
 
-const NOTHING: Parsed = { text: '', finished: [], from: 0, open: [] };
+const NOTHING: Parsed = { text: '', parts: [], finished: [], from: 0, last: [] };
 
 /** Parses a text again after more was added: only its last block is read again, since it alone can still change. */
 const parseMore = (before: Parsed, text: string): Parsed => {
   const base = text.startsWith(before.text) ? before : NOTHING;
   const tokens = lexer(text.slice(base.from));
-  const last = tokens.findLastIndex(({ type }) => type !== 'space');
-  if (last <= 0) return { text, finished: base.finished, from: base.from, open: tokens };
-  const finished = [...base.finished];
+  const open = Math.max(
+    0,
+    tokens.findLastIndex(({ type }) => type !== 'space'),
+  );
+  const blocks: Placed[] = [...base.finished];
   let from = base.from;
-  for (const token of tokens.slice(0, last)) {
-    finished.push({ at: from, token });
-    from += token.raw.length;
+  let end = base.from;
+  for (const [index, token] of tokens.entries()) {
+    if (index === open) from = end;
+    blocks.push({ at: end, token });
+    end += token.raw.length;
   }
-  return { text, finished, from, open: tokens.slice(last) };
+  const count = base.finished.length + open;
+  const whole = count - (count % PART_BLOCKS);
+  const parts = [...base.parts];
+  for (let at = 0; at < whole; at += PART_BLOCKS) parts.push(blocks.slice(at, at + PART_BLOCKS));
+  return { text, parts, finished: blocks.slice(whole, count), from, last: blocks.slice(whole) };
 };
 
 /** Markdown as elements, without HTML. While text is added, finished blocks stay as they are. */
 export const Markdown = memo(({ text }: { readonly text: string }) => {
   const parsed = useRef(NOTHING);
   if (parsed.current.text !== text) parsed.current = parseMore(parsed.current, text);
-  const { finished, from, open } = parsed.current;
+  const { parts, last } = parsed.current;
   return (
     <div className={styles.markdown}>
-      <AllFinished finished={finished} />
-      {open.map((token, at) => block(token, from + at))}
+      {[...parts, last].map((part, at) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a part keeps its place
+        <Part key={at} part={part} />
+      ))}
     </div>
   );
 });
