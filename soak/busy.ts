@@ -11,7 +11,7 @@ import { Server } from './server.ts';
 /** The longest time without a finished job, and the longest duration of 99 of 100 jobs, that pass. */
 const PAUSE_MS = 1_000;
 const P99_MS = 1_500;
-/** What docs/operating.md recommends for thousands of busy Workers: V8 copies what lives, and moves it to the old space if this is full. */
+/** The space for new objects that docs/operating.md recommends for thousands of busy Workers. */
 const NEW_SPACE_MIB = 64;
 /** The most that a start after the kill may have to look at: four segments of the write-ahead log. */
 const REPLAY_BYTES = 4 * 67_108_864;
