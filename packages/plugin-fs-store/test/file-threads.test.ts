@@ -43,6 +43,13 @@ for (const due of [1, MANY])
       const text = await readFile(join(dir, `folder-${at}`, 'events.jsonl'), 'utf8');
       t.is(text, at % 3 === 0 ? 'log is cut and goes on' : `log is cut and goes on, number ${at}`);
     }
+    // A thread uses its buffer again, also for fewer bytes.
+    const path = join(dir, 'short.jsonl');
+    const short: FileJob = [
+      { step: 'write', path, mode: 'create', cutAt: null, at: 0, chunks: chunksOf('a short one') },
+    ];
+    t.deepEqual(await nodeDisk.perform([short], due), [null]);
+    t.is(await readFile(path, 'utf8'), 'a short one');
     const missing: FileJob = [{ step: 'sync', path: join(dir, 'missing') }];
     const [failure] = await nodeDisk.perform([missing], due);
     t.is((failure as NodeJS.ErrnoException | null)?.code, 'ENOENT');

@@ -12,12 +12,12 @@ if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW
 
 let last: Promise<unknown> = Promise.resolve();
 
-parentPort?.on('message', ({ id, jobs }: FileRequest) => {
+parentPort?.on('message', ({ id, jobs, buffer }: FileRequest) => {
   last = last.then(async () => {
     const failures = (await performJobs(blockingDisk, jobs)).map(
       (failure) =>
         failure && { message: failure.message, code: String((failure as NodeJS.ErrnoException).code ?? '') },
     );
-    parentPort?.postMessage({ id, failures } satisfies FileAnswer);
+    parentPort?.postMessage({ id, failures, buffer } satisfies FileAnswer, [buffer]);
   });
 });

@@ -2,14 +2,16 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { FileJob } from './file-job.ts';
 
-/** A request to the thread, and its answer. */
+/** A request to the thread, and its answer. The buffer, which has the bytes of the jobs, goes to the thread and comes back. */
 export interface FileRequest {
   readonly id: number;
   readonly jobs: readonly FileJob[];
+  readonly buffer: ArrayBuffer;
 }
 export interface FileAnswer {
   readonly id: number;
   readonly failures: readonly ({ readonly message: string; readonly code: string } | null)[];
+  readonly buffer: ArrayBuffer;
 }
 
 type Failures = readonly (Error | null)[];
@@ -22,16 +24,35 @@ interface Waiting {
 /** The time without a request after which the thread ends. */
 const IDLE_MS = 10_000;
 
-/** Copies the bytes of a job to buffers of their own: a message would copy whole pools, and a transfer would take them. */
-const owned = (job: FileJob): FileJob =>
-  job.map((step) =>
-    step.step === 'write' ? { ...step, chunks: step.chunks.map((chunk) => new Uint8Array(chunk)) } : step,
-  );
+/** The largest buffer that is kept for the next request. New memory costs more than the copy, and makes V8 collect garbage. */
+const KEPT_BYTES = 4_194_304;
 
-const buffersOf = (jobs: readonly FileJob[]): ArrayBuffer[] =>
-  jobs
-    .flat()
-    .flatMap((step) => (step.step === 'write' ? step.chunks.map(({ buffer }) => buffer as ArrayBuffer) : []));
+const bytesOf = (jobs: readonly FileJob[]): number => {
+  let bytes = 0;
+  for (const job of jobs)
+    for (const step of job) if (step.step === 'write') for (const chunk of step.chunks) bytes += chunk.length;
+  return bytes;
+};
+
+/**
+ * Copies the bytes of jobs to a buffer, and returns jobs that refer to it. A message with the chunks themselves would copy the whole
+ * pools that they are parts of, and a transfer would take these pools away.
+ */
+const packed = (jobs: readonly FileJob[], buffer: ArrayBuffer): readonly FileJob[] => {
+  const bytes = new Uint8Array(buffer);
+  let end = 0;
+  return jobs.map((job) =>
+    job.map((step) => {
+      if (step.step !== 'write') return step;
+      const begin = end;
+      for (const chunk of step.chunks) {
+        bytes.set(chunk, end);
+        end += chunk.length;
+      }
+      return { ...step, chunks: [bytes.subarray(begin, end)] };
+    }),
+  );
+};
 
 /**
  * Performs jobs with files in a thread of its own. A job has up to twenty calls to the disk, one after the other. In the thread of a
@@ -41,6 +62,8 @@ class FileThread {
   #worker: Worker | null = null;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
+  /** The buffer of an earlier request; null if a request has it. */
+  #kept: ArrayBuffer | null = null;
   #idle: NodeJS.Timeout | null = null;
 
   /** @throws Error the thread ended */
@@ -50,18 +73,27 @@ class FileThread {
     const worker = this.#worker;
     this.#lastId += 1;
     const id = this.#lastId;
-    const copies = jobs.map(owned);
+    const buffer = this.#bufferOf(bytesOf(jobs));
+    const request: FileRequest = { id, jobs: packed(jobs, buffer), buffer };
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       worker.ref();
-      worker.postMessage({ id, jobs: copies } satisfies FileRequest, buffersOf(copies));
+      worker.postMessage(request, [buffer]);
     });
+  }
+
+  /** Returns a buffer of at least this size. */
+  #bufferOf(bytes: number): ArrayBuffer {
+    const kept = this.#kept;
+    this.#kept = null;
+    return kept && kept.byteLength >= bytes ? kept : new ArrayBuffer(bytes);
   }
 
   #start(): Worker {
     // without the modules that the host preloads
     const worker = new Worker(new URL('file-thread-main.js', import.meta.url), { execArgv: [] });
-    worker.on('message', ({ id, failures }: FileAnswer) => {
+    worker.on('message', ({ id, failures, buffer }: FileAnswer) => {
+      if (buffer.byteLength <= KEPT_BYTES) this.#kept = buffer;
       this.#waiting
         .get(id)
         ?.resolve(
@@ -81,6 +113,7 @@ class FileThread {
 
   #end(worker: Worker): void {
     if (this.#worker === worker) this.#worker = null;
+    this.#kept = null;
     void worker.terminate();
   }
 

@@ -4,9 +4,7 @@ import { isReadOnly } from '../disk/disk-failure.ts';
 import type { FileStep } from '../disk/file-job.ts';
 import type { FilePool } from '../disk/file-pool.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
-import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
-
-const BLOCK_BYTES = 1_048_576;
+import type { LogEntry, Unfiled } from './log-entry.ts';
 
 export interface PlanOptions {
   /** True if the files may have been moved or cut since the last time. */
@@ -106,7 +104,7 @@ export class WorkerFiles {
     if (needsCut || document !== null || keyBytes === 0) this.#unsyncedNames.add(entry);
     const batches = unfiled.batches.slice(0, count);
     const keyLines = Buffer.from(batches.map((batch) => batch.keys).join(''));
-    const chunks = [...blocksOf(batches)];
+    const chunks = batches.map(({ lines }) => lines);
     steps.push({
       step: 'write',
       path: this.events(entry),
@@ -167,20 +165,4 @@ export class WorkerFiles {
     await this.pool.release(this.events(entry));
     await this.pool.release(this.keys(entry));
   }
-}
-
-/** Joins batches to blocks of about a mebibyte, because one write per batch would cost more than the copy. */
-function* blocksOf(batches: readonly BatchRecord[]): Generator<Uint8Array> {
-  let block: Uint8Array[] = [];
-  let bytes = 0;
-  for (const { lines } of batches) {
-    block.push(lines);
-    bytes += lines.length;
-    if (bytes < BLOCK_BYTES) continue;
-    yield block.length === 1 ? lines : Buffer.concat(block, bytes);
-    block = [];
-    bytes = 0;
-  }
-  const [first] = block;
-  if (first) yield block.length === 1 ? first : Buffer.concat(block, bytes);
 }
