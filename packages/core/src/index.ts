@@ -63,6 +63,7 @@ export type {
   RuntimeSummary,
   RunWait,
   StopOutcome,
+  StoredSize,
   TranscriptQuery,
   UpdateWorker,
   WaitEnd,

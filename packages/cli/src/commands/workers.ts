@@ -13,7 +13,7 @@ import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
 import { fieldList, table } from '../table.ts';
-import { statusOf, timeSince } from '../worker-text.ts';
+import { statusOf, storedText, timeSince } from '../worker-text.ts';
 
 const runsOf = ({ runs }: Overview): string =>
   Object.entries(runs)
@@ -60,6 +60,7 @@ const describe = (
     ['created', worker.createdAt],
     ['updated', worker.updatedAt],
     ['events', String(worker.lastSeq)],
+    ['stored', storedText(worker.stored)],
     ['runs', overview && (runsOf(overview) || null)],
     ['tokens', overview && tokensOf(overview)],
   ]);

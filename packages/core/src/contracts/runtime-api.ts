@@ -95,6 +95,12 @@ export interface UpdateWorker {
   readonly tools?: readonly string[];
 }
 
+/** The bytes that a store keeps: those of events, and those of files. */
+export interface StoredSize {
+  readonly eventBytes: number;
+  readonly fileBytes: number;
+}
+
 /** The current state of a Worker. */
 export interface WorkerSummary {
   readonly runtimeId: string;
@@ -124,6 +130,8 @@ export interface WorkerSummary {
   /** The `seq` of the last event that this state includes, and its position. */
   readonly lastSeq: number;
   readonly asOf: Cursor;
+  /** The bytes of its events and files, before any compression by the store. */
+  readonly stored: StoredSize;
 }
 
 /** The current state of a Worker, with what was fixed at its creation. */
@@ -341,7 +349,12 @@ export interface RuntimeSummary {
   readonly displayName: string | null;
   readonly status: RuntimeStatus;
   readonly versions: { readonly runtime: string; readonly protocol: number; readonly store: number };
-  readonly store: { readonly kind: string; readonly durable: boolean; readonly healthy: boolean };
+  /** The bytes are those of all Workers together. */
+  readonly store: {
+    readonly kind: string;
+    readonly durable: boolean;
+    readonly healthy: boolean;
+  } & StoredSize;
   readonly engines: readonly {
     readonly name: string;
     readonly capabilities: EngineCapabilities;

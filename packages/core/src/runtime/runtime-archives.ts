@@ -35,10 +35,9 @@ const sourceOf = (worker: Worker): SourceLog => {
 };
 
 const stoppedOf = (worker: Worker): StoppedWorker => {
-  const { workerId, log, updatedAt, head, files } = worker.glimpse();
-  let sizeBytes = head.end;
-  for (const file of Object.values(files)) sizeBytes += file.sizeBytes;
-  return { workerId, log, updatedAt, sizeBytes, lastSeq: head.seq };
+  const { workerId, log, updatedAt, head } = worker.glimpse();
+  const { eventBytes, fileBytes } = worker.stored;
+  return { workerId, log, updatedAt, sizeBytes: eventBytes + fileBytes, lastSeq: head.seq };
 };
 
 const notStopped = (workerId: string): RuntimeError =>

@@ -280,7 +280,12 @@ export class Runtime implements ServedRuntime {
       displayName: this.#displayName,
       status: this.status,
       versions: { runtime: version, protocol: PROTOCOL, store: store.version },
-      store: { kind: store.kind, durable: store.isDurable, healthy: journal.isHealthy },
+      store: {
+        kind: store.kind,
+        durable: store.isDurable,
+        healthy: journal.isHealthy,
+        ...workers.stored,
+      },
       engines: loaded.map(({ name, capabilities, configSchema }) => ({
         name,
         capabilities,

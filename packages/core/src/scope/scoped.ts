@@ -69,13 +69,17 @@ class ScopedRuntime implements ServedRuntime {
     if (this.#scope.workers === '*') return summary;
     const workers = { total: 0, idle: 0, running: 0, waiting: 0, stopped: 0 };
     const { pageItems } = this.limits;
-    for await (const { status } of everyItem(pageItems, (query) => this.listWorkers(query))) {
+    let [eventBytes, fileBytes] = [0, 0];
+    for await (const { status, stored } of everyItem(pageItems, (query) => this.listWorkers(query))) {
       workers.total += 1;
       workers[status] += 1;
+      eventBytes += stored.eventBytes;
+      fileBytes += stored.fileBytes;
     }
     let diagnostics = 0;
     for await (const _ of everyItem(pageItems, (query) => this.diagnostics(query))) diagnostics += 1;
-    return { ...summary, workers, diagnostics };
+    const store = { ...summary.store, eventBytes, fileBytes };
+    return { ...summary, store, workers, diagnostics };
   }
 
   get archives(): ServedArchives {

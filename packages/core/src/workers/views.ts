@@ -51,6 +51,7 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
     updatedAt: state.updatedAt,
     lastSeq: state.head.seq,
     asOf: encodeCursor(state.log, state.head),
+    stored: worker.stored,
   };
 };
 

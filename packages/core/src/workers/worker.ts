@@ -1,12 +1,15 @@
 import type { Claim } from '../contracts/claim.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { WorkerStatus } from '../contracts/runtime-api.ts';
+import type { StoredSize, WorkerStatus } from '../contracts/runtime-api.ts';
 import type { NewLog, Snapshot } from '../contracts/store.ts';
 import { Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
+import { totalBytesOf } from '../domain/stored-files.ts';
 import type { ChangeEntry } from './changes.ts';
 import { Live } from './live.ts';
+
+export const NOTHING_STORED: StoredSize = { eventBytes: 0, fileBytes: 0 };
 
 /** One Worker in memory: the state that every Worker has, and the live part of an active one. */
 export class Worker {
@@ -25,6 +28,8 @@ export class Worker {
   measured: WorkerState | null = null;
   /** The size of the unparsed state that is part of the sums; 0 once the Worker has changed. */
   restingBytes = 0;
+  /** The part of the sum of stored bytes that is of this Worker. */
+  counting: StoredSize = NOTHING_STORED;
 
   constructor(state: WorkerState | Resting, begin: NewLog | null, isDamaged = false) {
     this.#state = state;
@@ -68,6 +73,14 @@ export class Worker {
 
   get status(): WorkerStatus {
     return this.#state.status;
+  }
+
+  /** The bytes of its events and files in the store. */
+  get stored(): StoredSize {
+    const state = this.#state;
+    return state instanceof Resting
+      ? { eventBytes: state.snapshot.head.bytes, fileBytes: state.fileBytes }
+      : { eventBytes: state.head.end, fileBytes: totalBytesOf(state.files) };
   }
 
   ensureLive(limits: Limits): Live {

@@ -61,6 +61,7 @@ const summary: Fields<WorkerSummary> = {
   updatedAt: dateTime,
   lastSeq: count,
   asOf: cursor,
+  stored: object<WorkerSummary['stored']>({ eventBytes: count, fileBytes: count }),
 };
 
 const detail: Fields<WorkerDetail> = {
