@@ -55,6 +55,7 @@ export const recordedStore = async (path: string): Promise<RuntimeStore> => {
       await inner.append(log, after, batch);
       record({ log, after, ...packed(batch) });
     },
+    trim: (log, base) => inner.trim(log, base),
     remove: async (log) => {
       await inner.remove(log);
       record({ log });

@@ -53,6 +53,8 @@ export class LogEntry {
   unfiled: Unfiled | null = null;
   /** The snapshot in the catalog, until the log is listed. */
   snapshot: Snapshot | null = null;
+  /** The snapshot in place of the lines that were trimmed. */
+  base: Snapshot | null = null;
   phase: LogPhase = 'idle';
   /** A failed write may still be on disk. Its outcome is unknown until `head` has settled it. */
   isInDoubt = false;
@@ -79,6 +81,22 @@ export class LogEntry {
 
   get isVisible(): boolean {
     return this.phase !== 'creating';
+  }
+
+  /** The end of the lines that were trimmed. */
+  get begin(): LogHead {
+    return this.base?.head ?? NOTHING_FILED;
+  }
+
+  /** True if the files of the log have lines of it. */
+  get hasFiles(): boolean {
+    return this.filed.bytes > this.begin.bytes;
+  }
+
+  /** Begins the log after a base. */
+  trimTo(base: Snapshot): void {
+    this.base = base;
+    if (this.snapshot && this.snapshot.head.seq < base.head.seq) this.snapshot = null;
   }
 
   /** True while a creation, an append or a removal is in progress. */
