@@ -28,6 +28,7 @@ const worker = (
   lastSeq: 2,
   asOf: '@2',
   stored: { eventBytes: 200, fileBytes: 0 },
+  archived: null,
 });
 
 const ALL = [

@@ -38,6 +38,7 @@ export { type Logger, silentLogger } from './contracts/logger.ts';
 export type { Overview, UsageTotals } from './contracts/overview.ts';
 export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
 export type {
+  ArchivedHistory,
   BundleInfo,
   CancelOutcome,
   CreateReceipt,

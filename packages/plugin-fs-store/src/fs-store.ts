@@ -101,6 +101,10 @@ export class FsStore implements RuntimeStore {
     return this.#directory.trim(log, base);
   }
 
+  async base(log: string): Promise<Snapshot | null> {
+    return this.#directory.base(log);
+  }
+
   async remove(log: string): Promise<void> {
     return this.#directory.remove(log);
   }

@@ -56,6 +56,7 @@ export const recordedStore = async (path: string): Promise<RuntimeStore> => {
       record({ log, after, ...packed(batch) });
     },
     trim: (log, base) => inner.trim(log, base),
+    base: (log) => inner.base(log),
     remove: async (log) => {
       await inner.remove(log);
       record({ log });

@@ -75,6 +75,10 @@ export class PostgresStore implements RuntimeStore {
     return this.#call((store) => store.trim(log, base));
   }
 
+  async base(log: string): Promise<Snapshot | null> {
+    return this.#call((store) => store.base(log));
+  }
+
   async remove(log: string): Promise<void> {
     return this.#call((store) => store.remove(log));
   }

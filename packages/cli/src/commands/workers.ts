@@ -61,6 +61,10 @@ const describe = (
     ['updated', worker.updatedAt],
     ['events', String(worker.lastSeq)],
     ['stored', storedText(worker.stored)],
+    [
+      'archived',
+      worker.archived ? `events before ${worker.archived.firstSeq}, in ${worker.archived.archive}` : null,
+    ],
     ['runs', overview && (runsOf(overview) || null)],
     ['tokens', overview && tokensOf(overview)],
   ]);

@@ -101,6 +101,16 @@ export interface StoredSize {
   readonly fileBytes: number;
 }
 
+/** The history of a Worker that was let go. */
+export interface ArchivedHistory {
+  /** The number of the first event that is still there. */
+  readonly firstSeq: number;
+  /** The position before it. */
+  readonly cursor: Cursor;
+  /** The name of the file that has the events before it. */
+  readonly archive: string;
+}
+
 /** The current state of a Worker. */
 export interface WorkerSummary {
   readonly runtimeId: string;
@@ -132,6 +142,8 @@ export interface WorkerSummary {
   readonly asOf: Cursor;
   /** The bytes of its events and files, before any compression by the store. */
   readonly stored: StoredSize;
+  /** The events that are in an archive instead; null if all are there. A reader of them gets CURSOR_EXPIRED, with the same members. */
+  readonly archived: ArchivedHistory | null;
 }
 
 /** The current state of a Worker, with what was fixed at its creation. */
@@ -206,7 +218,7 @@ export interface CreateReceipt {
   readonly worker: WorkerDetail;
   /** True if an earlier call with the same idempotency key had this effect. */
   readonly replayed: boolean;
-  /** The receipt of the initial input, or null without one. */
+  /** The receipt of the initial input; null without one, and in a repetition after its event went to an archive. */
   readonly input: InputReceipt | null;
 }
 

@@ -241,6 +241,8 @@ export interface RuntimeStore {
    * @throws STORE_CONFLICT `base.head` is not before the last line, or is before the present base · WORKER_DAMAGED
    */
   trim(log: string, base: Snapshot): Promise<void>;
+  /** Returns the base of a log; null if it has all of its lines. */
+  base(log: string): Promise<Snapshot | null>;
 
   /** Returns the private record that was given at the creation. It does not change. */
   record(log: string): Promise<JsonValue>;

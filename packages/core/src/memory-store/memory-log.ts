@@ -76,6 +76,10 @@ export class MemoryLog {
     this.append(this.#head, batch, keptKeys);
   }
 
+  get base(): Snapshot | null {
+    return this.#base;
+  }
+
   get head(): LogHead {
     return this.#head;
   }

@@ -64,6 +64,10 @@ class MemoryStore implements RuntimeStore {
     this.#log(log).trim(base);
   }
 
+  async base(log: string): Promise<Snapshot | null> {
+    return this.#log(log).base;
+  }
+
   async record(log: string): Promise<JsonValue> {
     return this.#log(log).record;
   }

@@ -87,6 +87,9 @@ class ScopedRuntime implements ServedRuntime {
       open: (workerId) => this.#archives().open(workerId),
       list: async (query) => this.#archives().list(query),
       remove: async (workerId, end, call) => this.#archives().remove(workerId, end, call),
+      listHistory: async (query) => this.#archives().listHistory(query),
+      openHistory: (workerId, throughSeq) => this.#archives().openHistory(workerId, throughSeq),
+      removeHistory: async (workerId, part, call) => this.#archives().removeHistory(workerId, part, call),
       put: async (archive) => {
         const archives = this.#archives();
         // an archive has parts that no creation has checked

@@ -41,6 +41,7 @@ const WRITES = {
   record: false,
   keys: false,
   trim: true,
+  base: false,
   remove: true,
   putBlob: true,
   blob: false,
@@ -239,6 +240,10 @@ export class FaultyStore implements RuntimeStore {
 
   trim(log: string, base: Snapshot): Promise<void> {
     return this.#call('trim', log, null, () => this.#inner.trim(log, base));
+  }
+
+  base(log: string): Promise<Snapshot | null> {
+    return this.#call('base', log, null, () => this.#inner.base(log));
   }
 
   remove(log: string): Promise<void> {

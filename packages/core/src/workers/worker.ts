@@ -6,6 +6,7 @@ import type { NewLog, Snapshot } from '../contracts/store.ts';
 import { Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { totalBytesOf } from '../domain/stored-files.ts';
+import type { Base } from '../log/base.ts';
 import type { ChangeEntry } from './changes.ts';
 import { Live } from './live.ts';
 
@@ -18,6 +19,8 @@ export class Worker {
   /** The content that a log which does not exist yet will begin with; null once the log exists. */
   begin: NewLog | null;
   live: Live | null = null;
+  /** The beginning of the log, if its first events are in an archive. */
+  base: Base | null = null;
   /** True once the creation failed: the Worker stays invisible, even if a late append succeeds. */
   isCancelled = false;
   /** The Worker's entry in the order of changes; null while the Worker is invisible. */
@@ -78,9 +81,10 @@ export class Worker {
   /** The bytes of its events and files in the store. */
   get stored(): StoredSize {
     const state = this.#state;
+    const begin = this.base?.at.end ?? 0;
     return state instanceof Resting
-      ? { eventBytes: state.snapshot.head.bytes, fileBytes: state.fileBytes }
-      : { eventBytes: state.head.end, fileBytes: totalBytesOf(state.files) };
+      ? { eventBytes: state.snapshot.head.bytes - begin, fileBytes: state.fileBytes }
+      : { eventBytes: state.head.end - begin, fileBytes: totalBytesOf(state.files) };
   }
 
   ensureLive(limits: Limits): Live {

@@ -357,7 +357,7 @@ export class Checkpoints {
     await files.release(entry);
     await this.#moveIfThere(files.directory(entry));
     this.#trash.add(layout.blobsOf(entry.log));
-    if (entry.base) this.#trash.add(basePath(layout, entry));
+    if (entry.isTrimmed) this.#trash.add(basePath(layout, entry));
     for (const name of this.#rescued.get(entry)?.keys() ?? []) {
       for (const path of rescuedPaths(layout, name)) await this.#moveIfThere(path);
     }

@@ -41,6 +41,17 @@ export interface FoundBases {
   readonly damaged: readonly string[];
 }
 
+const decode = (bytes: Buffer): BaseDocument | undefined =>
+  valueOfLine(bytes, 0, bytes.length - 1) as BaseDocument | undefined;
+
+const snapshotIn = ({ seq, bytes, text }: BaseDocument): Snapshot => ({ head: { seq, bytes }, text });
+
+/** Reads the base of a log; undefined if it is damaged. */
+export const readBase = async (disk: Disk, layout: Layout, of: NamedLog): Promise<Snapshot | undefined> => {
+  const found = decode(await disk.readFile(pathOf(layout, of)));
+  return found && snapshotIn(found);
+};
+
 /** Reads all bases. Costs the number of trimmed logs. */
 export const readBases = async (disk: Disk, layout: Layout): Promise<FoundBases> => {
   const bases = new Map<string, NamedLog & { readonly base: Snapshot }>();
@@ -49,11 +60,9 @@ export const readBases = async (disk: Disk, layout: Layout): Promise<FoundBases>
     // the rest of a write that a crash has interrupted
     if (!name.endsWith('.json')) continue;
     const bytes = await disk.readFile(join(layout.bases, name)).catch(() => Buffer.alloc(0));
-    const found = valueOfLine(bytes, 0, bytes.length - 1) as BaseDocument | undefined;
-    if (found) {
-      const { log, worker: workerId, seq, bytes: size, text } = found;
-      bases.set(log, { log, workerId, base: { head: { seq, bytes: size }, text } });
-    } else damaged.push(name);
+    const found = decode(bytes);
+    if (found) bases.set(found.log, { log: found.log, workerId: found.worker, base: snapshotIn(found) });
+    else damaged.push(name);
   }
   return { bases, damaged };
 };

@@ -53,7 +53,9 @@ export class LogEntry {
   unfiled: Unfiled | null = null;
   /** The snapshot in the catalog, until the log is listed. */
   snapshot: Snapshot | null = null;
-  /** The snapshot in place of the lines that were trimmed. */
+  /** The end of the lines that were trimmed. */
+  begin: LogHead = NOTHING_FILED;
+  /** The snapshot in place of these lines, until the log is listed. */
   base: Snapshot | null = null;
   phase: LogPhase = 'idle';
   /** A failed write may still be on disk. Its outcome is unknown until `head` has settled it. */
@@ -83,20 +85,14 @@ export class LogEntry {
     return this.phase !== 'creating';
   }
 
-  /** The end of the lines that were trimmed. */
-  get begin(): LogHead {
-    return this.base?.head ?? NOTHING_FILED;
-  }
-
   /** True if the files of the log have lines of it. */
   get hasFiles(): boolean {
     return this.filed.bytes > this.begin.bytes;
   }
 
-  /** Begins the log after a base. */
-  trimTo(base: Snapshot): void {
-    this.base = base;
-    if (this.snapshot && this.snapshot.head.seq < base.head.seq) this.snapshot = null;
+  /** True if first lines of the log were removed. */
+  get isTrimmed(): boolean {
+    return this.begin.seq > 0;
   }
 
   /** True while a creation, an append or a removal is in progress. */

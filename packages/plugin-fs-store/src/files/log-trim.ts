@@ -72,7 +72,7 @@ export class LogTrim {
         await disk.remove(this.#nextPath(entry)).catch(() => {});
         throw diskFailure(error);
       }
-      entry.trimTo(base);
+      entry.begin = base.head;
       await this.#replace(entry);
     });
   }
@@ -80,8 +80,8 @@ export class LogTrim {
   /** Completes what a process has left that ended between the base and the new file. */
   async complete(entries: Iterable<LogEntry>): Promise<void> {
     for (const entry of entries) {
-      const begin = entry.base?.head.bytes ?? 0;
-      if (begin === 0 || entry.synced.bytes <= begin || entry.isDamaged) continue;
+      const begin = entry.begin.bytes;
+      if (!entry.isTrimmed || entry.synced.bytes <= begin || entry.isDamaged) continue;
       try {
         if (await this.#isCut(entry, begin)) continue;
         await this.#copy(entry, begin);

@@ -129,7 +129,7 @@ class Recovery {
   #setBases(): void {
     for (const { log, base } of this.#bases.values()) {
       const entry = this.#entries.get(log);
-      if (entry && entry.base !== base) entry.trimTo(base);
+      if (entry) Object.assign(entry, { base, begin: base.head });
     }
   }
 
@@ -139,7 +139,7 @@ class Recovery {
     for (const entry of this.#entries.values()) {
       const isUnreadable = names.size > 0 && names.has(`${directoryNameOf(entry.workerId, entry.log)}.json`);
       if (!isUnreadable && entry.seq > entry.begin.seq) continue;
-      if (!isUnreadable && entry.base === null) continue;
+      if (!isUnreadable && !entry.isTrimmed) continue;
       const message = isUnreadable
         ? 'The base of a Worker, whose first lines were removed, cannot be read'
         : 'A Worker has lost all lines after its base';
@@ -298,7 +298,7 @@ class Recovery {
     const base = this.#bases.get(change.log)?.base;
     const { seq, bytes } = change;
     const entry = new LogEntry(change.log, workerId, base ? { seq, bytes, keyBytes: 0 } : NOTHING_FILED);
-    if (base) entry.trimTo(base);
+    if (base) entry.begin = base.head;
     if (known) this.#estimated.delete(known);
     this.#entries.set(change.log, entry);
     this.#add(entry, change, lsn, change.meta.slice(end), document);

@@ -203,6 +203,7 @@ const assemble = async (
   const { keptKeys } = host;
   return {
     disk,
+    layout,
     entries,
     log,
     reserve,

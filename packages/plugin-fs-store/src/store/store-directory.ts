@@ -15,10 +15,11 @@ import type {
 } from '@worker-runtime/core/plugin-kit';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { Disk } from '../disk/disk.ts';
-import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
+import { diskFailure, isMisplaced, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
 import type { Reserve } from '../disk/reserve.ts';
 import type { Backlog } from '../files/backlog.ts';
+import { readBase } from '../files/base-files.ts';
 import type { BlobFiles } from '../files/blob-files.ts';
 import type { BundleFiles } from '../files/bundle-files.ts';
 import { reportDamage, reportUnreadable } from '../files/damage.ts';
@@ -28,6 +29,7 @@ import type { LogTrim } from '../files/log-trim.ts';
 import type { PluginStateFiles } from '../files/plugin-state-files.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
 import { encodeKeys } from '../layout/key-lines.ts';
+import type { Layout } from '../layout/layout.ts';
 import { NEWLINE, seqAt } from '../layout/line.ts';
 import { decodeDocument, encodeDocument } from '../layout/worker-document.ts';
 import { readKeys } from '../read/key-reader.ts';
@@ -49,6 +51,7 @@ const CHECKPOINT_TICKS = 60;
 
 export interface StoreParts {
   readonly disk: Disk;
+  readonly layout: Layout;
   readonly entries: Map<string, LogEntry>;
   readonly log: WriteAheadLog;
   readonly reserve: Reserve;
@@ -100,6 +103,7 @@ export class StoreDirectory {
     for (const entry of [...entries.values()]) {
       yield storedLog(entry);
       entry.snapshot = null;
+      entry.base = null;
     }
     checkpoints.start();
   }
@@ -118,7 +122,7 @@ export class StoreDirectory {
       throw new RuntimeError('STORE_CONFLICT', 'The log exists already', { details: { log } });
     const { base } = begin;
     const entry = new LogEntry(log, begin.workerId, base ? { ...base.head, keyBytes: 0 } : NOTHING_FILED);
-    if (base) entry.trimTo(base);
+    if (base) entry.begin = base.head;
     this.#checkLines(entry, batch);
     entry.phase = 'creating';
     entry.isChecked = true;
@@ -139,6 +143,18 @@ export class StoreDirectory {
       throw new RuntimeError('STORE_CONFLICT', 'The log cannot begin there', { details: { log } });
     await this.#parts.trims.trim(entry, base);
     if (entry.isRemoved) throw notFound(log);
+  }
+
+  /** Returns the base of a log. */
+  async base(log: string): Promise<Snapshot | null> {
+    const entry = this.#entry(log);
+    if (!entry.isTrimmed) return null;
+    const { disk, layout, reads } = this.#parts;
+    const base = await withDiskFailure(() => reads.run(() => readBase(disk, layout, entry)));
+    if (base) return base;
+    throw new RuntimeError('WORKER_DAMAGED', 'The base of the log cannot be read', {
+      details: { workerId: entry.workerId },
+    });
   }
 
   async append(log: string, after: LogHead, batch: Batch): Promise<void> {

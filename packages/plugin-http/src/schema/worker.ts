@@ -1,4 +1,5 @@
 import type {
+  ArchivedHistory,
   BundleRef,
   CancelOutcome,
   Capabilities,
@@ -62,6 +63,10 @@ const summary: Fields<WorkerSummary> = {
   lastSeq: count,
   asOf: cursor,
   stored: object<WorkerSummary['stored']>({ eventBytes: count, fileBytes: count }),
+  archived: described(
+    nullable(object<ArchivedHistory>({ firstSeq: count, cursor, archive: string })),
+    'The events before `firstSeq` are in the file `archive` instead; null if all are there.',
+  ),
 };
 
 const detail: Fields<WorkerDetail> = {

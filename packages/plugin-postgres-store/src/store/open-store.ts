@@ -55,6 +55,7 @@ with ${OWNED}, put as (
     keys = excluded.keys
   where b.seq <= excluded.seq)
 select 1 from owned`);
+const BASE = statement(`select seq, bytes, snapshot from ${SCHEMA}.bases where runtime = $1 and log = $2`);
 const BASE_KEYS = statement(`select keys from ${SCHEMA}.bases where runtime = $1 and log = $2`);
 const PUT_BLOB = statement(`
 with ${OWNED}, put as (
@@ -225,6 +226,14 @@ export class OpenStore {
     );
     entry.begin = base.head;
     this.#checkpoints.trimmed(entry);
+  }
+
+  async base(log: string): Promise<Snapshot | null> {
+    if (this.#entry(log).begin.seq === 0) return null;
+    const { rows } = await this.#readers.run(BASE, [this.#ownership.id, log]);
+    const [seq, bytes, text] = (rows[0] ?? []) as [number?, number?, string?];
+    if (seq === undefined || bytes === undefined || text === undefined) throw notFound(log);
+    return { head: { seq, bytes }, text };
   }
 
   async head(log: string): Promise<LogHead> {

@@ -36,6 +36,8 @@ const checkTrimmed = async (scene: StoreScene, log: string): Promise<void> => {
   const model = scene.model(log);
   await scene.checkLog(log);
   await scene.checkKeys(log);
+  const expected = model.trimmedTo === 0 ? null : baseAt(scene, log, model.trimmedTo);
+  scene.t.deepEqual(await scene.store.base(log), expected, `${log}: base`);
   for (const seq of new Set([0, 1, Math.max(1, model.trimmedTo - 1), model.trimmedTo]))
     if (model.trimmedTo > 0 && seq <= model.trimmedTo)
       await scene.refuses('CURSOR_EXPIRED', `${log}: a read of line ${seq}`, () =>
