@@ -12,7 +12,7 @@ export interface ListedWorker {
   readonly lastSeq: number;
 }
 
-/** History that could be let go, as the server lists it. */
+/** History that could be archived, as the server lists it. */
 export interface ListedHistory {
   readonly workerId: string;
   readonly log: string;
@@ -66,7 +66,7 @@ export class ArchiveClient {
     return this.#pages('/history', query);
   }
 
-  /** Lets the first events of a Worker go that an archive has. @throws Failure */
+  /** Removes the first events of a Worker, which an archive has. @throws Failure */
   async removeHistory(
     workerId: string,
     part: { readonly log: string; readonly throughSeq: number; readonly archive: string },

@@ -1,4 +1,4 @@
-import type { StoredSize, WorkerSummary } from '@worker-runtime/core';
+import type { WorkerSummary } from '@worker-runtime/core';
 import { sizeText } from '@worker-runtime/core/views';
 
 /** Describes the status of a Worker for a cell of a table. */
@@ -14,7 +14,10 @@ export const timeSince = (time: string): string => {
 };
 
 /** Describes stored bytes. Null for a runtime of an earlier version, which does not tell them. */
-export const storedText = ({ eventBytes, fileBytes }: Partial<StoredSize> = {}): string | null =>
+export const storedText = ({
+  eventBytes,
+  fileBytes,
+}: Partial<WorkerSummary['stored']> = {}): string | null =>
   eventBytes === undefined || fileBytes === undefined
     ? null
     : `${sizeText(eventBytes)} of events, ${sizeText(fileBytes)} of files`;

@@ -25,7 +25,7 @@ const converse = async (url: string, worker: string, inputs: number): Promise<vo
   }
 };
 
-test('P16, P85: only history that the command names goes, into files that its readers are told of', async (t) => {
+test('P16, P85: only history that the command names goes, into files that errors name', async (t) => {
   const place = await makePlace(t);
   let { url, program } = await serve(t, place, inFolder('live'));
   for (const worker of ['ada', 'bob']) await converse(url, worker, 10);

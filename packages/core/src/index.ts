@@ -38,7 +38,6 @@ export { type Logger, silentLogger } from './contracts/logger.ts';
 export type { Overview, UsageTotals } from './contracts/overview.ts';
 export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
 export type {
-  ArchivedHistory,
   BundleInfo,
   CancelOutcome,
   CreateReceipt,
@@ -64,7 +63,6 @@ export type {
   RuntimeSummary,
   RunWait,
   StopOutcome,
-  StoredSize,
   TranscriptQuery,
   UpdateWorker,
   WaitEnd,

@@ -72,8 +72,8 @@ const withWorker = async (t: ExecutionContext, store: RuntimeStore = memoryStore
 const logOf = async (runtime: Runtime, beforeSeq: number): Promise<string> =>
   (await runtime.archives.listHistory({ workerId: 'polly', beforeSeq })).items[0]?.log ?? '';
 
-/** Archives the events up to a number, lets them go, and returns the archive. */
-const letGo = async (runtime: Runtime, throughSeq: number, folder: string) => {
+/** Archives the events up to a number, removes them, and returns the archive. */
+const archiveHistory = async (runtime: Runtime, throughSeq: number, folder: string) => {
   const archive = `polly-${throughSeq}.archive`;
   const log = await logOf(runtime, throughSeq + 1);
   const written = await writeArchive(
@@ -104,7 +104,7 @@ test('P85: archives of one history after the other have all of its events', asyn
   const all = await eventsOf(runtime, 'polly');
   let found = '';
   for (const [index, throughSeq] of [7, 20, 33].entries()) {
-    const { end, first, beginning } = await letGo(runtime, throughSeq, folder);
+    const { end, first, beginning } = await archiveHistory(runtime, throughSeq, folder);
     t.is(beginning.content, 'history');
     t.deepEqual([end.workers, end.events, end.blobs], [1, throughSeq - ([0, 7, 20][index] ?? 0), 0]);
     t.like(first, { workerId: 'polly', seq: throughSeq });
@@ -127,7 +127,7 @@ test('P85: a Worker without its first events is exported, backed up, archived an
   const folder = await makeFolder(t);
   const source = memoryStore();
   const runtime = await withWorker(t, source);
-  await letGo(runtime, 20, folder);
+  await archiveHistory(runtime, 20, folder);
   const before = await stateOf(runtime);
   const backup = await writeArchive(join(folder, 'backup'), runtime.archives.open());
   await runtime.stopWorker('polly');
@@ -149,7 +149,7 @@ test('P85: a Worker without its first events is exported, backed up, archived an
     t.deepEqual(await stateOf(copy), expected);
     t.is(await codeOf(copy.events('polly')), 'CURSOR_EXPIRED');
     // history goes on from there, also in the copy
-    if (expected === before) await letGo(copy, 30, await makeFolder(t));
+    if (expected === before) await archiveHistory(copy, 30, await makeFolder(t));
     await copy.stop();
     const again = await exportRuntime(target, join(await makeFolder(t), 'again'));
     t.is(again.end.events, expected.events.split('\n').length - 1 - (expected === before ? 10 : 0));
@@ -309,7 +309,7 @@ test('P85: an open stream that is behind history that goes ends with CURSOR_EXPI
   const behind = await runtime.openStream('polly', { after: '@2' });
   const ahead = await runtime.openStream('polly', { after: '@25' });
   await behind.pull(10);
-  await letGo(runtime, 20, folder);
+  await archiveHistory(runtime, 20, folder);
   t.deepEqual(await behind.pull(100_000), { type: 'ended', code: 'CURSOR_EXPIRED' });
   const chunk = await ahead.pull(100_000);
   t.is(

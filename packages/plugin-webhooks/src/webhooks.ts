@@ -43,7 +43,7 @@ export const webhooks = (options: WebhooksOptions, clock: Clock = systemClock): 
           if (endpoint.isBehind(workerId, throughSeq))
             throw new RuntimeError(
               'STORE_UNAVAILABLE',
-              `The endpoint "${endpoint.settings.name}" has not accepted all of these events yet; let them go later`,
+              `The endpoint "${endpoint.settings.name}" has not accepted all of these events yet; archive them later`,
               { details: { workerId } },
             );
       });

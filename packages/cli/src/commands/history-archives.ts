@@ -59,7 +59,7 @@ const fileOf = async (
   }
 };
 
-/** Writes the first events of Workers to one file each, and lets them go after the file was checked. @throws Failure */
+/** Writes the first events of Workers to one file each, and removes them after the file was checked. @throws Failure */
 export const archiveHistory = async (flags: HistoryFlags, output: Output): Promise<void> => {
   const client = new ArchiveClient(flags.url, flags.token);
   const queries = queriesOf(flags);

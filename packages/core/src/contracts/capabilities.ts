@@ -31,7 +31,7 @@ export interface EngineCapabilities {
   /** True if Workers are attached when the runtime starts, instead of with their next input. */
   readonly attachAtStart?: boolean;
   /**
-   * False if runs never call `history()`. Then first events of a Worker may be let go that its engine has not summarized. Without it, the
+   * False if runs never call `history()`. Then first events of a Worker may be archived that its engine has not summarized. Without it, the
    * conversation after the last `HistoryStart` always stays, and all of it if there was none.
    */
   readonly readsHistory?: boolean;

@@ -101,7 +101,7 @@ export interface StoredSize {
   readonly fileBytes: number;
 }
 
-/** The history of a Worker that was let go. */
+/** The history of a Worker that is in an archive. */
 export interface ArchivedHistory {
   /** The number of the first event that is still there. */
   readonly firstSeq: number;

@@ -27,7 +27,7 @@ export interface ArchivedEnd {
   readonly seq: number;
 }
 
-/** The first events of a Worker that could be let go. */
+/** The first events of a Worker that could be archived. */
 export interface OldHistory {
   readonly workerId: string;
   readonly log: string;
@@ -79,7 +79,7 @@ export interface ServedArchives {
    */
   put(archive: Uint8Array): Promise<WorkerDetail>;
   /**
-   * Lists the first events of Workers that may be let go, in order of creation, as pages. Events that a run in progress, a queued input or
+   * Lists the first events of Workers that may be removed, in order of creation, as pages. Events that a run in progress, a queued input or
    * the engine still needs, and the last one, stay. @throws INVALID_REQUEST · CURSOR_INVALID · WORKER_NOT_FOUND
    */
   listHistory(query: HistoryQuery): Promise<Page<OldHistory>>;
@@ -89,7 +89,7 @@ export interface ServedArchives {
    */
   openHistory(workerId: string, throughSeq: number): AsyncIterable<Uint8Array>;
   /**
-   * Lets the events of a Worker go that an archive has. Positions, status, overview, usage, open requests and queued inputs stay; a reader
+   * Removes the first events of a Worker, which an archive has. Positions, status, overview, usage, open requests and queued inputs stay; a reader
    * of the events gets CURSOR_EXPIRED with the name of the archive. It happens as a whole or not at all, also for a kill at any moment.
    * @throws WORKER_NOT_FOUND · WORKER_DAMAGED · INVALID_REQUEST they are still needed, or the log is another one · STORE_FULL ·
    * STORE_UNAVAILABLE an archive is being made, or it is not known whether it happened

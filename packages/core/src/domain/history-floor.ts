@@ -4,7 +4,7 @@ import type { PendingInput, WorkerState } from './state.ts';
 const before = ({ seq }: PendingInput): number => Math.max(0, seq - 1);
 
 /**
- * Returns the number of the last event that may be let go. Later ones are needed: by the run in progress and its open requests, by queued
+ * Returns the number of the last event that may be removed. Later ones are needed: by the run in progress and its open requests, by queued
  * inputs, and by an engine that reads the conversation after its last summary. The last event of a log always stays.
  */
 export const historyFloor = (

@@ -168,7 +168,7 @@ export class LogReader {
     });
   }
 
-  /** Reads lines of the store. @throws CURSOR_EXPIRED they were let go in the meantime, or as the store */
+  /** Reads lines of the store. @throws CURSOR_EXPIRED they were removed in the meantime, or as the store */
   async #read(worker: LogSource, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
     try {
       return await this.#store.read(worker.state.log, position, limits);

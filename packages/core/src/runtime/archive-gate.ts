@@ -21,7 +21,7 @@ export class ArchiveGate {
   removing<T>(remove: () => Promise<T>): Promise<T> {
     const removing = this.#removing.then(() => {
       if (this.#readings === 0) return remove();
-      throw new RuntimeError('STORE_UNAVAILABLE', 'An archive is being made; let history go after that');
+      throw new RuntimeError('STORE_UNAVAILABLE', 'An archive is being made; remove history after that');
     });
     this.#removing = removing.catch(() => {});
     return removing;

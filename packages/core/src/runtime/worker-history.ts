@@ -190,7 +190,7 @@ export class WorkerHistory implements Pick<ServedArchives, 'listHistory' | 'open
     throw invalid(
       lastSeq < firstSeq
         ? 'All events that the Worker has are still needed'
-        : `Events ${firstSeq} to ${lastSeq} of the Worker can be let go`,
+        : `Events ${firstSeq} to ${lastSeq} of the Worker can be removed`,
       { workerId, firstSeq, lastSeq },
     );
   }

@@ -14,6 +14,7 @@ import type {
   StoreFinding,
 } from '@worker-runtime/core/plugin-kit';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { LogTrim } from '../checkpoint/log-trim.ts';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure, isMisplaced, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
@@ -25,7 +26,6 @@ import type { BundleFiles } from '../files/bundle-files.ts';
 import { reportDamage, reportUnreadable } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
-import type { LogTrim } from '../files/log-trim.ts';
 import type { PluginStateFiles } from '../files/plugin-state-files.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
 import { encodeKeys } from '../layout/key-lines.ts';

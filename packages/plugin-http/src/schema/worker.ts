@@ -1,5 +1,4 @@
 import type {
-  ArchivedHistory,
   BundleRef,
   CancelOutcome,
   Capabilities,
@@ -64,7 +63,7 @@ const summary: Fields<WorkerSummary> = {
   asOf: cursor,
   stored: object<WorkerSummary['stored']>({ eventBytes: count, fileBytes: count }),
   archived: described(
-    nullable(object<ArchivedHistory>({ firstSeq: count, cursor, archive: string })),
+    nullable(object<NonNullable<WorkerSummary['archived']>>({ firstSeq: count, cursor, archive: string })),
     'The events before `firstSeq` are in the file `archive` instead; null if all are there.',
   ),
 };

@@ -1,12 +1,5 @@
 import type { RuntimeClient } from '@worker-runtime/client';
-import type {
-  ArchivedHistory,
-  Cursor,
-  InFlightMessage,
-  LogGap,
-  OpenRequest,
-  WorkerEvent,
-} from '@worker-runtime/core';
+import type { Cursor, InFlightMessage, LogGap, OpenRequest, WorkerEvent } from '@worker-runtime/core';
 import { type Block, Conversation } from '@worker-runtime/core/views';
 import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
@@ -22,7 +15,7 @@ export interface ThreadState {
   readonly isReadingOlder: boolean;
   readonly gaps: readonly LogGap[];
   /** The history that is in an archive, and not in the log any more; null if all of it is there. */
-  readonly archived: ArchivedHistory | null;
+  readonly archived: WorkerSummary['archived'];
   /** The code of an error that ended the thread, or null. */
   readonly ended: string | null;
 }
@@ -67,7 +60,7 @@ export class Thread extends Source<ThreadState> {
   #conversation = new Conversation({ events: [], keptItems: 0 });
   #older: Cursor | null = null;
   #gaps: readonly LogGap[] = [];
-  #archived: ArchivedHistory | null = null;
+  #archived: WorkerSummary['archived'] = null;
   /** True if the position at which reading begins is known. */
   #isOpen = false;
   /** The number of the last event when the thread was opened: with it, the last page is complete. */
@@ -202,7 +195,7 @@ export class Thread extends Source<ThreadState> {
     return this.#archived?.cursor ?? 'start';
   }
 
-  /** Returns null, for the beginning of the log, if the history before a position was let go in the meantime. */
+  /** Returns null, for the beginning of the log, if the history before a position was archived in the meantime. */
   async #ifArchived(error: unknown): Promise<null> {
     if ((error as { readonly code?: string }).code !== 'CURSOR_EXPIRED') throw error;
     this.#archived = (await this.#api.getWorker(this.#workerId)).archived ?? null;

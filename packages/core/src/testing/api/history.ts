@@ -17,8 +17,12 @@ const ASK: readonly ScriptStep[] = [
   },
 ];
 
-/** Lets all history of a Worker go that may go. Returns the number of the last event of it. */
-const letGo = async (scene: Scene, workerId: string, archive = `${workerId}.archive`): Promise<number> => {
+/** Archives all history of a Worker that may be removed. Returns the number of the last event of it. */
+const archiveHistory = async (
+  scene: Scene,
+  workerId: string,
+  archive = `${workerId}.archive`,
+): Promise<number> => {
   const query = { workerId, beforeSeq: Number.MAX_SAFE_INTEGER };
   const [old] = (await scene.archives.listHistory(query)).items;
   if (!old) throw new TypeError('No history can go');
@@ -108,10 +112,10 @@ const checkReaders = async (
   t.is(lastSeq, log.length);
 };
 
-/** Tests of Workers whose first events were let go. */
+/** Tests of Workers whose first events are in an archive. */
 export const historyTests = (contract: Contract): void => {
   contract(
-    'P85: a reader of history that was let go gets CURSOR_EXPIRED with the archive, and the state stays true',
+    'P85: a reader of archived history gets CURSOR_EXPIRED with the archive, and the state stays true',
     async (t, scene) => {
       const workerId = await createSummarized(scene);
       const { api } = scene;
@@ -123,7 +127,7 @@ export const historyTests = (contract: Contract): void => {
       };
       const size = (await api.getWorker(workerId)).stored.eventBytes;
       t.is((await api.getWorker(workerId)).archived, null);
-      const throughSeq = await letGo(scene, workerId);
+      const throughSeq = await archiveHistory(scene, workerId);
       t.is(log[throughSeq]?.type, 'input.accepted', 'the conversation begins with the input of the summary');
       await checkReaders(scene, workerId, log, throughSeq);
       t.deepEqual(await api.overview(workerId), before.overview);
@@ -144,7 +148,7 @@ export const historyTests = (contract: Contract): void => {
   );
 
   contract(
-    'P85: an input whose event was let go is not accepted again',
+    'P85: an input whose event is in an archive is not accepted again',
     async (t, scene) => {
       scene.plays({ summarize: SUMMARIZE });
       const create = { engine: scene.engine.name, workerId: 'ada', initialInput: { text: 'first' } };
@@ -155,7 +159,7 @@ export const historyTests = (contract: Contract): void => {
       for (const key of ['a', 'b']) await send(key);
       await scene.say('ada', 'summarize');
       const kept = await send('c');
-      await letGo(scene, 'ada');
+      await archiveHistory(scene, 'ada');
       const { lastSeq } = await scene.api.getWorker('ada');
       for (const key of ['a', 'b'])
         t.is((await scene.refuses('CURSOR_EXPIRED', key, () => send(key))).archive, 'ada.archive');
@@ -169,7 +173,7 @@ export const historyTests = (contract: Contract): void => {
   );
 
   contract(
-    'P85: a run in progress, its requests, queued inputs and the conversation after the summary cannot be let go',
+    'P85: a run in progress, its requests, queued inputs and the conversation after the summary cannot be removed',
     async (t, scene) => {
       const workerId = await createSummarized(scene);
       const end = (await scene.api.getWorker(workerId)).lastSeq;
@@ -190,7 +194,7 @@ export const historyTests = (contract: Contract): void => {
           scene.archives.removeHistory(workerId, part),
         );
       }
-      t.is(await letGo(scene, workerId), throughSeq);
+      t.is(await archiveHistory(scene, workerId), throughSeq);
       await checkReaders(scene, workerId, log, throughSeq);
       t.is((await scene.api.listRequests(workerId)).items[0]?.requestId, requestId);
       await scene.api.respond(workerId, requestId, { decision: 'yes' });
@@ -202,12 +206,12 @@ export const historyTests = (contract: Contract): void => {
 
   for (const way of ['restart', 'kill'] as const)
     contract(
-      `P85: after a ${way}, history that was let go is as before`,
+      `P85: after a ${way}, archived history is as before`,
       async (t, scene) => {
         const workerId = await createSummarized(scene);
         const log = await scene.log(workerId);
         const overview = await scene.api.overview(workerId);
-        const throughSeq = await letGo(scene, workerId);
+        const throughSeq = await archiveHistory(scene, workerId);
         await scene[way]();
         await checkReaders(scene, workerId, log, throughSeq);
         t.deepEqual(await scene.api.overview(workerId), overview);
@@ -219,7 +223,7 @@ export const historyTests = (contract: Contract): void => {
             scene.api.events(workerId, { after: after === 'start' ? `@${log.length}` : after }),
           )),
         ];
-        const further = await letGo(scene, workerId);
+        const further = await archiveHistory(scene, workerId);
         t.true(further > throughSeq);
         await checkReaders(scene, workerId, longer, further);
         await scene[way]();

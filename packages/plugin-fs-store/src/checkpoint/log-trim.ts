@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
-import type { Checkpoints } from '../checkpoint/checkpoints.ts';
 import { type Disk, readRange, writeFully } from '../disk/disk.ts';
 import { diskFailure, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
+import type { Backlog } from '../files/backlog.ts';
+import { writeBase } from '../files/base-files.ts';
+import type { LogEntry } from '../files/log-entry.ts';
+import type { WorkerFiles } from '../files/worker-files.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
-import type { Backlog } from './backlog.ts';
-import { writeBase } from './base-files.ts';
-import type { LogEntry } from './log-entry.ts';
-import type { WorkerFiles } from './worker-files.ts';
+import type { Checkpoints } from './checkpoints.ts';
 
 const BLOCK_BYTES = 1_048_576;
 /** The checkpoints that may be needed until the file of a log has a line: one may be in progress, without it. */
