@@ -53,9 +53,8 @@ export class Endpoint {
 
   /** True if events of a Worker up to a number are still to be delivered. */
   isBehind(workerId: string, seq: number): boolean {
-    const { isDisabled, workers } = this.#positions.of(this.settings.name);
-    if (isDisabled || !(this.#due.has(workerId) || this.#busy.has(workerId))) return false;
-    return (workers.get(workerId)?.seq ?? 0) < seq;
+    if (!this.#due.has(workerId) && !this.#busy.has(workerId)) return false;
+    return (this.#positions.of(this.settings.name).workers.get(workerId)?.seq ?? 0) < seq;
   }
 
   /** A Worker is deleted, and its log with it. */
