@@ -5,5 +5,8 @@ import { contractHarness, forPartOf } from './contract-harness.ts';
 testRuntimeApi(
   forPartOf(test),
   () => contractHarness({ workspace: 'acme', runtime: 'remote', credential: 'token', stream: 'sse' }),
-  { kill: 'a store is tested with kills directly, and a backend in audit.test.ts' },
+  {
+    kill: 'a store is tested with kills directly, and a backend in audit.test.ts',
+    archives: 'a backend serves no archives',
+  },
 );

@@ -5,5 +5,8 @@ import { contractHarness } from './contract-harness.ts';
 testRuntimeApi(
   test,
   () => contractHarness({ workspace: null, runtime: 'embedded', credential: 'token', stream: 'socket' }),
-  { kill: 'a store is tested with kills directly, and a backend in audit.test.ts' },
+  {
+    kill: 'a store is tested with kills directly, and a backend in audit.test.ts',
+    archives: 'a backend serves no archives',
+  },
 );

@@ -12,6 +12,16 @@ export interface ListedWorker {
   readonly lastSeq: number;
 }
 
+/** History that could be archived, as the server lists it. */
+export interface ListedHistory {
+  readonly workerId: string;
+  readonly log: string;
+  readonly throughSeq: number;
+  readonly throughTime: string;
+  readonly events: number;
+  readonly sizeBytes: number;
+}
+
 /** The archives of a runtime that is served. */
 export class ArchiveClient {
   readonly #base: string;
@@ -39,15 +49,34 @@ export class ArchiveClient {
     return until(body);
   }
 
+  /** Returns the bytes of an archive of the first events of a Worker. @throws as `bytes` */
+  async history(workerId: string, throughSeq: number): Promise<AsyncIterable<Uint8Array>> {
+    const { body } = await this.#send('GET', `${historyOf(workerId)}?through=${throughSeq}`);
+    if (body === null) throw new RuntimeError('ARCHIVE_CORRUPT', 'The server has sent no archive');
+    return until(body);
+  }
+
   /** Lists all stopped Workers that a query selects. @throws Failure */
-  async *list(query: URLSearchParams): AsyncGenerator<ListedWorker> {
-    for (let after: string | null = 'start'; after !== null; ) {
-      query.set('after', after);
-      const answer = await this.#send('GET', `/workers?${query.toString()}`);
-      const page = (await answer.json()) as { items: readonly ListedWorker[]; next: string | null };
-      yield* page.items;
-      after = page.next;
-    }
+  list(query: URLSearchParams): AsyncGenerator<ListedWorker> {
+    return this.#pages('/workers', query);
+  }
+
+  /** Lists all history that a query selects. @throws Failure */
+  listHistory(query: URLSearchParams): AsyncGenerator<ListedHistory> {
+    return this.#pages('/history', query);
+  }
+
+  /** Removes the first events of a Worker, which an archive has. @throws Failure */
+  async removeHistory(
+    workerId: string,
+    part: { readonly log: string; readonly throughSeq: number; readonly archive: string },
+  ): Promise<void> {
+    const query = new URLSearchParams({
+      log: part.log,
+      through: String(part.throughSeq),
+      archive: part.archive,
+    });
+    await this.#send('DELETE', `${historyOf(workerId)}?${query.toString()}`);
   }
 
   /** Removes a Worker whose archive ends where its log does. @throws Failure */
@@ -60,6 +89,16 @@ export class ArchiveClient {
   async put(archive: Uint8Array): Promise<Readonly<Record<string, unknown>>> {
     const answer = await this.#send('POST', '/workers', archive);
     return (await answer.json()) as Readonly<Record<string, unknown>>;
+  }
+
+  async *#pages<T>(path: string, query: URLSearchParams): AsyncGenerator<T> {
+    for (let after: string | null = 'start'; after !== null; ) {
+      query.set('after', after);
+      const answer = await this.#send('GET', `${path}?${query.toString()}`);
+      const page = (await answer.json()) as { items: readonly T[]; next: string | null };
+      yield* page.items;
+      after = page.next;
+    }
   }
 
   async #send(method: string, path: string, body?: Uint8Array): Promise<Response> {
@@ -80,6 +119,8 @@ export class ArchiveClient {
     throw new Failure(EXIT.refused, printable(`${code}: ${String(detail ?? title)}`));
   }
 }
+
+const historyOf = (workerId: string): string => `/workers/${encodeURIComponent(workerId)}/history`;
 
 async function* until(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {

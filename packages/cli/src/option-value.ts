@@ -25,6 +25,16 @@ export const duration =
     return Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS];
   };
 
+/** Reads a duration such as `90d`, or the number of an event. */
+export const ageOrNumber =
+  (name: string) =>
+  (text: string | undefined): { olderThanMs: number } | { beforeSeq: number } | undefined => {
+    if (text === undefined) return undefined;
+    if (/^\d+$/.test(text))
+      return { beforeSeq: wholeNumber(name, 2, Number.MAX_SAFE_INTEGER)(text) as number };
+    return { olderThanMs: duration(name)(text) as number };
+  };
+
 /** Reads `key=value` pairs, such as labels. */
 export const pairs =
   (name: string) =>

@@ -1,4 +1,5 @@
 import type { WorkerSummary } from '@worker-runtime/core';
+import { sizeText } from '@worker-runtime/core/views';
 
 /** Describes the status of a Worker for a cell of a table. */
 export const statusOf = ({ status, health, queued }: WorkerSummary): string =>
@@ -11,3 +12,12 @@ export const timeSince = (time: string): string => {
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
   return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} m`;
 };
+
+/** Describes stored bytes. Null for a runtime of an earlier version, which does not tell them. */
+export const storedText = ({
+  eventBytes,
+  fileBytes,
+}: Partial<WorkerSummary['stored']> = {}): string | null =>
+  eventBytes === undefined || fileBytes === undefined
+    ? null
+    : `${sizeText(eventBytes)} of events, ${sizeText(fileBytes)} of files`;

@@ -27,8 +27,8 @@ if (WITHOUT_POSTGRES !== null) {
     const refused = await run(t, place, [...args, 'serve', '--port', '0']);
     t.is(refused.code, 1);
     t.regex(refused.stderr, /STORE_VERSION: .*worker-runtime postgres migrate/);
-    t.regex((await run(t, place, migrate)).stdout, /version 2 now/);
-    t.deepEqual(JSON.parse((await run(t, place, [...migrate, '--json'])).stdout), { from: 2, to: 2 });
+    t.regex((await run(t, place, migrate)).stdout, /version 3 now/);
+    t.deepEqual(JSON.parse((await run(t, place, [...migrate, '--json'])).stdout), { from: 3, to: 3 });
 
     const owner = await serve(t, place, args);
     const input = (url: string, text: string, wait: number) =>

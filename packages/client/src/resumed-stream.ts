@@ -113,7 +113,8 @@ class ResumedStream<Item> {
   /** Returns the reason of a `closing` event if it ends the stream. @throws the reason as an error, if it does not */
   #endCodeOf(reason: ErrorCode): ErrorCode {
     const isRestart = ENDS_OF_PROCESS.has(reason);
-    if (reason === 'WORKER_NOT_FOUND' || (isRestart && !this.#options.acrossRestarts)) return reason;
+    const isGone = reason === 'WORKER_NOT_FOUND' || reason === 'CURSOR_EXPIRED';
+    if (isGone || (isRestart && !this.#options.acrossRestarts)) return reason;
     if (isRestart) this.#hasBegun = true;
     throw new RemoteError(reason, `The stream was closed: ${reason}`);
   }

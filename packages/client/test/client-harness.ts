@@ -24,6 +24,7 @@ export const clientHarness = async (options: Partial<ClientOptions>): Promise<Ru
       await served.kill();
       return begin();
     },
+    archives: () => served.runtime.archives,
     dispose: () => served.dispose(),
   };
 };

@@ -82,6 +82,8 @@ class RuntimeProcess {
         store.open({ ...host, snapshotOf: (log) => (this.#isKilled ? undefined : host.snapshotOf(log)) }),
       create: (log, begin, batch) => unlessKilled(() => store.create(log, begin, batch)),
       append: (log, after, batch) => unlessKilled(() => store.append(log, after, batch)),
+      base: (log) => store.base(log),
+      trim: (log, base) => unlessKilled(() => store.trim(log, base)),
       remove: (log) => unlessKilled(() => store.remove(log)),
       putBlob: (log, name, body) => unlessKilled(() => store.putBlob(log, name, body)),
       blob: (log, name) => unlessKilled(() => store.blob(log, name)),

@@ -19,5 +19,6 @@ export const elsewhereHarness = async (options: Partial<ClientOptions>): Promise
 /** The reason for which some tests of the contract are skipped. */
 export const LACKS = {
   restart: 'a Runtime of a cluster moves instead, which other tests show',
+  archives: 'the host that is asked passes on what the owner answers, which the direct client shows',
   kill: 'a Runtime of a cluster moves instead, which other tests show',
 };

@@ -4,6 +4,7 @@ import { EventsPage } from './pages/events-page.ts';
 import { TimelinePage } from './pages/timeline-page.ts';
 import { expected, WorkerPage } from './pages/worker-page.ts';
 import { populate, startScene } from './scene.ts';
+import { Served } from './served.ts';
 import { until } from './until.ts';
 
 const serve = async (t: Parameters<typeof openPage>[0]) => {
@@ -117,6 +118,45 @@ browserTest(
     await assertHarmless(t, opened);
   },
 );
+
+browserTest('P85: the console says where earlier history is, and shows the rest', async (t) => {
+  const { url, runtime, engine } = await Served.start(t);
+  const { runtimeId } = runtime;
+  engine.capabilities = { ...engine.capabilities, readsHistory: false };
+  await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  for (let number = 1; number <= 30; number += 1)
+    await runtime.sendInput('ada', { text: `input ${number}` }, { waitMs: 10_000 });
+  const all = (await runtime.events('ada', { limit: 1_000 })).items;
+  const throughSeq = Math.floor(all.length / 2);
+  const [old] = (await runtime.archives.listHistory({ workerId: 'ada', beforeSeq: throughSeq + 1 })).items;
+  await runtime.archives.removeHistory('ada', {
+    log: old?.log ?? '',
+    throughSeq,
+    archive: 'ada.old.archive',
+  });
+  const rest = all.filter(({ seq }) => seq > throughSeq);
+  const opened = await openPage(t, url);
+  const note = opened.page.getByText(
+    `The events before ${throughSeq + 1} are in the archive ada.old.archive.`,
+  );
+  const page = new WorkerPage(opened.page);
+  await page.open(url, runtimeId, 'ada');
+  await page.isLoaded();
+  await page.shows('input 30');
+  await note.waitFor();
+  await runtime.sendInput('ada', { text: 'a later one' }, { waitMs: 10_000 });
+  await page.shows('a later one');
+  await page.open(url, runtimeId, 'ada', '?until=3');
+  await note.waitFor();
+  const events = new EventsPage(opened.page);
+  await events.open(url, runtimeId, 'ada');
+  await note.waitFor();
+  const { text } = await events.exported('All events, as NDJSON');
+  t.true(text.startsWith(rest.map((event) => `${JSON.stringify(event)}\n`).join('')));
+  await page.open(url, runtimeId, 'ada', '/events?at=3');
+  await note.waitFor();
+  await assertHarmless(t, opened);
+});
 
 browserTest(
   'the Timeline has a bar for each step, tool call and wait, which leads to its event',

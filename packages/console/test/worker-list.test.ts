@@ -27,6 +27,8 @@ const worker = (
   updatedAt: '2026-01-01T00:00:00.000Z',
   lastSeq: 2,
   asOf: '@2',
+  stored: { eventBytes: 200, fileBytes: 0 },
+  archived: null,
 });
 
 const ALL = [

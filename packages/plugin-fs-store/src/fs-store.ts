@@ -10,6 +10,7 @@ import type {
   NewLog,
   OpenedStore,
   ReadLimits,
+  Snapshot,
   StoredBundle,
   StoreHost,
 } from '@worker-runtime/core/plugin-kit';
@@ -94,6 +95,14 @@ export class FsStore implements RuntimeStore {
 
   async keys(log: string): Promise<readonly KeyEntry[]> {
     return this.#directory.keys(log);
+  }
+
+  async trim(log: string, base: Snapshot): Promise<void> {
+    return this.#directory.trim(log, base);
+  }
+
+  async base(log: string): Promise<Snapshot | null> {
+    return this.#directory.base(log);
   }
 
   async remove(log: string): Promise<void> {

@@ -15,11 +15,11 @@ test('P25: a store of a newer format is refused and not changed', async (t) => {
   await writer.store.close();
   const path = join(dir, 'runtime.json');
   const identity = JSON.parse(await readFile(path, 'utf8')) as { version: number };
-  const newer = JSON.stringify({ ...identity, version: 2 });
+  const newer = JSON.stringify({ ...identity, version: 3 });
   await writeFile(path, newer);
   const error = await t.throwsAsync(new Writer({ dir }).open());
   t.true(error instanceof RuntimeError && error.code === 'STORE_VERSION');
-  t.deepEqual((error as RuntimeError).details, { found: 2, supported: 1 });
+  t.deepEqual((error as RuntimeError).details, { found: 3, supported: 2 });
   t.is(await readFile(path, 'utf8'), newer);
   await removeDirectory(dir);
 });

@@ -13,7 +13,13 @@ const tokens = [
 test('P75: archives are for callers with the permission admin for all Workers, and every other request is refused', async (t) => {
   const { call, runtime } = prepare(t, { http: { tokens } });
   await runtime.start();
-  const paths = ['', '/workers', '/workers/ada'].map((path) => `x/archives${path}`);
+  const paths = [
+    '',
+    '/workers',
+    '/workers/ada',
+    '/history?olderThanMs=1',
+    '/workers/ada/history?through=1',
+  ].map((path) => `x/archives${path}`);
   for (const path of paths) {
     isProblem(t, await call(path, bearer('operates')), 403, 'FORBIDDEN');
     isProblem(t, await call(path, bearer('blue')), 403, 'FORBIDDEN');
@@ -23,6 +29,7 @@ test('P75: archives are for callers with the permission admin for all Workers, a
   t.is(whole.headers.get('content-type'), 'application/vnd.worker-runtime.archive');
   t.true(whole.text.startsWith('worker-runtime archive 1\n'));
   t.deepEqual((await call('x/archives/workers', bearer('manages'))).body.items, []);
+  t.deepEqual((await call('x/archives/history?olderThanMs=1', bearer('manages'))).body.items, []);
   const refused = [
     ['GET', 'x/archives/workers/ada', 404, 'WORKER_NOT_FOUND'],
     ['GET', 'x/archives/other', 404, 'ROUTE_NOT_FOUND'],
@@ -32,6 +39,16 @@ test('P75: archives are for callers with the permission admin for all Workers, a
     ['GET', 'x/archives/workers?after=nonsense', 400, 'CURSOR_INVALID'],
     ['DELETE', 'x/archives/workers/ada', 400, 'INVALID_REQUEST'],
     ['DELETE', 'x/archives/workers/ada?log=log_1&seq=4', 404, 'WORKER_NOT_FOUND'],
+    ['GET', 'x/archives/history', 400, 'INVALID_REQUEST'],
+    ['GET', 'x/archives/history?beforeSeq=0', 400, 'INVALID_REQUEST'],
+    ['GET', 'x/archives/history?beforeSeq=2&worker=ada', 404, 'WORKER_NOT_FOUND'],
+    ['GET', 'x/archives/history/ada?beforeSeq=2', 404, 'ROUTE_NOT_FOUND'],
+    ['DELETE', 'x/archives/history', 405, 'METHOD_NOT_ALLOWED'],
+    ['GET', 'x/archives/workers/ada/history', 400, 'INVALID_REQUEST'],
+    ['GET', 'x/archives/workers/ada/history?through=4', 404, 'WORKER_NOT_FOUND'],
+    ['GET', 'x/archives/workers/ada/history/more', 404, 'ROUTE_NOT_FOUND'],
+    ['DELETE', 'x/archives/workers/ada/history?through=4', 400, 'INVALID_REQUEST'],
+    ['DELETE', 'x/archives/workers/ada/history?through=4&log=log_1&archive=a', 404, 'WORKER_NOT_FOUND'],
     ['DELETE', 'x/archives', 405, 'METHOD_NOT_ALLOWED'],
     ['POST', 'x/archives', 405, 'METHOD_NOT_ALLOWED'],
     ['POST', 'x/archives/workers', 400, 'ARCHIVE_CORRUPT'],

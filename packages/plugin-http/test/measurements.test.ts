@@ -48,6 +48,9 @@ test('requests, commits, diagnostics and the process are measured', async (t) =>
   is('workers{runtime="self",status="idle"}', 1);
   is('workers{runtime="self",status="stopped"}', 0);
   is('store_healthy{runtime="self"}', 1);
+  const { store } = await served.runtime.summary();
+  is('stored_bytes{runtime="self",content="events"}', store.eventBytes);
+  is('stored_bytes{runtime="self",content="files"}', 0);
   is('events_total{runtime="self",type="run.finished"}', 2);
   is('diagnostics_total{runtime="self",code="ENGINE_FAILED"}', 1);
   t.true((samples.get('worker_runtime_http_connections') ?? 0) >= 1);

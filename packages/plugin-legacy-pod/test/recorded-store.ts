@@ -55,6 +55,8 @@ export const recordedStore = async (path: string): Promise<RuntimeStore> => {
       await inner.append(log, after, batch);
       record({ log, after, ...packed(batch) });
     },
+    trim: (log, base) => inner.trim(log, base),
+    base: (log) => inner.base(log),
     remove: async (log) => {
       await inner.remove(log);
       record({ log });

@@ -10,6 +10,7 @@ import type {
   NewLog,
   OpenedStore,
   ReadLimits,
+  Snapshot,
   StoredBundle,
   StoreHost,
 } from '@worker-runtime/core/plugin-kit';
@@ -68,6 +69,14 @@ export class PostgresStore implements RuntimeStore {
 
   async keys(log: string): Promise<readonly KeyEntry[]> {
     return this.#call((store) => store.keys(log));
+  }
+
+  async trim(log: string, base: Snapshot): Promise<void> {
+    return this.#call((store) => store.trim(log, base));
+  }
+
+  async base(log: string): Promise<Snapshot | null> {
+    return this.#call((store) => store.base(log));
   }
 
   async remove(log: string): Promise<void> {

@@ -74,6 +74,7 @@ export const apiHarness = async (
       if (code !== 'STORE_LOST') throw new Error(`The runtime ended with ${code}`);
       return current.runtime;
     },
+    archives: () => current.runtime.archives,
     dispose: async () => {
       await Promise.all([stop(), ...ends.map((end) => end())]).finally(() => places.release());
     },

@@ -86,10 +86,10 @@ if (WITHOUT_POSTGRES !== null) {
         [version, compatible],
         'versions',
       );
-    await set(3, 2);
+    await set(4, 3);
     t.is(await failureOf({ url: urlOf('versions') }), null, 'a later version that this one may use');
-    await set(3, 3);
-    await refuses(t, { url: urlOf('versions') }, /^STORE_VERSION: .*version 3.*update/);
+    await set(4, 4);
+    await refuses(t, { url: urlOf('versions') }, /^STORE_VERSION: .*version 4.*update/);
     await t.throwsAsync(migrate({ url: server.url({ database: 'versions' }) }), { code: 'STORE_VERSION' });
     await set(0, 0);
     await refuses(t, { url: urlOf('versions') }, /^STORE_VERSION: .*version 0.*postgres migrate/);
@@ -101,11 +101,11 @@ if (WITHOUT_POSTGRES !== null) {
     const found = await Promise.all(Array.from({ length: 4 }, () => migrate({ url, grantTo: 'worker' })));
     t.deepEqual(
       found.map(({ from }) => from).toSorted((a, b) => a - b),
-      [0, 2, 2, 2],
+      [0, 3, 3, 3],
     );
     const writer = await new StoreWriter({ url: urlOf('migrated') }).open();
     await writer.add('log_a', 'while it is open');
-    t.deepEqual(await migrate({ url, grantTo: 'worker' }), { from: 2, to: 2 });
+    t.deepEqual(await migrate({ url, grantTo: 'worker' }), { from: 3, to: 3 });
     await writer.add('log_a', 'and after that');
     await writer.store.close();
     await t.throwsAsync(migrate({ url, grantTo: 'no such role' }), { code: 'STORE_UNAVAILABLE' });

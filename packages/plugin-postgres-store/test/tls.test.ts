@@ -59,6 +59,6 @@ if (without !== null) {
       }
       t.regex(found, expected, url);
     }
-    t.deepEqual(await migrate({ url: urlOf('localhost', trusted, 'owner') }), { from: 2, to: 2 });
+    t.deepEqual(await migrate({ url: urlOf('localhost', trusted, 'owner') }), { from: 3, to: 3 });
   });
 }

@@ -51,6 +51,12 @@ export class Endpoint {
     this.#begin();
   }
 
+  /** True if events of a Worker up to a number are still to be delivered. */
+  isBehind(workerId: string, seq: number): boolean {
+    if (!this.#due.has(workerId) && !this.#busy.has(workerId)) return false;
+    return (this.#positions.of(this.settings.name).workers.get(workerId)?.seq ?? 0) < seq;
+  }
+
   /** A Worker is deleted, and its log with it. */
   forget(workerId: string): void {
     this.#due.delete(workerId);
@@ -106,7 +112,9 @@ export class Endpoint {
     const worker = await runtime.getWorker(workerId);
     const log = logOf(worker);
     const known = this.#positions.of(this.settings.name).workers.get(workerId);
-    let seq = known?.log === log ? Math.min(known.seq, worker.lastSeq) : 0;
+    // history that has left the runtime had its chance
+    const first = (worker.archived?.firstSeq ?? 1) - 1;
+    let seq = Math.max(first, known?.log === log ? Math.min(known.seq, worker.lastSeq) : 0);
     const limit = Math.min(PAGE, runtime.limits.pageItems);
     for (let after: string | null = `@${seq}`; after !== null; ) {
       const page = await runtime.events(workerId, { after, limit, types });

@@ -1,4 +1,4 @@
-import { type Clock, type RuntimePlugin, systemClock } from '@worker-runtime/core';
+import { type Clock, RuntimeError, type RuntimePlugin, systemClock } from '@worker-runtime/core';
 import { Endpoint } from './endpoint.ts';
 import { Positions } from './positions.ts';
 import { settingsOf, type WebhooksOptions } from './webhooks-options.ts';
@@ -35,6 +35,17 @@ export const webhooks = (options: WebhooksOptions, clock: Clock = systemClock): 
             if (isOpen) endpoint.forget(workerId);
           } else if (events.some(({ type }) => endpoint.settings.types.includes(type)))
             endpoint.add(workerId);
+      });
+      host.hooks.admit.tapPromise(async (command) => {
+        if (command.type !== 'history.remove') return;
+        const { workerId, throughSeq } = command;
+        for (const endpoint of endpoints.values())
+          if (endpoint.isBehind(workerId, throughSeq))
+            throw new RuntimeError(
+              'STORE_UNAVAILABLE',
+              `The endpoint "${endpoint.settings.name}" has not accepted all of these events yet; archive them later`,
+              { details: { workerId } },
+            );
       });
       const closeAll = async (signal: AbortSignal): Promise<void> => {
         if (!isOpen) return;

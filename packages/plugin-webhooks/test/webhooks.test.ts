@@ -182,6 +182,55 @@ test('P82: 410 disables an endpoint, also after a restart, until its URL changes
   t.is(well.accepted[0]?.id, gone.all[0]?.id);
 });
 
+test('P82, P85: history stays until all endpoints have accepted it, and a new endpoint begins after it', async (t) => {
+  const secret = newSecret();
+  const { secretFile } = await makePlace(t, secret);
+  let isUp = false;
+  const endpoint = await receive(t, secret, () => ({ status: isUp ? 204 : 503 }));
+  const later = await receive(t, secret);
+  const { clock, pauses } = pausedClock();
+  const types = ['run.started', 'run.finished'] as const;
+  const first = { url: endpoint.url, secretFile, allow, types };
+  const { run, runtime, store } = await begin(t, { first }, { clock });
+  for (let round = 0; round < 3; round += 1) await run('a');
+  await endpoint.until(() => endpoint.all.length > 0);
+  const [old] = (await runtime.archives.listHistory({ workerId: 'a', beforeSeq: 1_000 })).items;
+  t.is(old, undefined, 'the engine may read all of it');
+  await runtime.stop();
+
+  const second = { url: later.url, secretFile, allow, types };
+  const engine = scriptedEngine({}, { capabilities: { readsHistory: false } });
+  const plugins = [webhooks({ endpoints: { first } }, clock)];
+  const again = await Runtime.start({ engines: [engine], plugins, store });
+  t.teardown(() => again.stop());
+  const [found] = (await again.archives.listHistory({ workerId: 'a', beforeSeq: 1_000 })).items;
+  const part = { log: found?.log ?? '', throughSeq: found?.throughSeq ?? 0, archive: 'a.archive' };
+  const refused = await t.throwsAsync(again.archives.removeHistory('a', part));
+  t.regex(String(refused), /The endpoint "first" has not accepted all of these events yet/);
+  isUp = true;
+  while (endpoint.accepted.length < 6) {
+    for (const pause of pauses.splice(0)) pause.fire();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  // the position is noted after the answer
+  for (let isDone = false; !isDone; ) {
+    await new Promise((resolve) => setImmediate(resolve));
+    isDone = await again.archives.removeHistory('a', part).then(
+      () => true,
+      () => false,
+    );
+  }
+  await again.stop();
+
+  const both = [webhooks({ endpoints: { first, second } })];
+  const last = await Runtime.start({ engines: [engine], plugins: both, store });
+  t.teardown(() => last.stop());
+  await last.sendInput('a', { text: 'go' }, { waitMs: 20_000 });
+  await later.until(() => later.accepted.length >= 2);
+  t.true(later.accepted.every(({ data }) => data.seq > part.throughSeq));
+  t.deepEqual([later.wrong, endpoint.wrong], [[], []]);
+});
+
 test('P82: nothing connects to an address that is not public and not named; logs show no address, URL or secret', async (t) => {
   const secret = newSecret();
   const { secretFile } = await makePlace(t, secret);

@@ -22,6 +22,7 @@ export const hopHarness = async (options: Partial<ClientOptions>): Promise<Runti
       await api.summary();
       return api;
     },
+    archives: () => place.runtime.archives,
     dispose: async () => {
       await hop.close();
       await place.dispose();

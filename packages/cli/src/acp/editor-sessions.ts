@@ -215,7 +215,8 @@ export class EditorSessions {
   async #load(workerId: string, cwd: string, editor: AgentContext): Promise<void> {
     const { client } = this.#options;
     await this.#resume(workerId, cwd);
-    for (let after: string | null = 'start'; after !== null; ) {
+    const { archived } = await client.getWorker(workerId);
+    for (let after: string | null = archived?.cursor ?? 'start'; after !== null; ) {
       const page: Awaited<ReturnType<RuntimeClient['transcript']>> = await client.transcript(workerId, {
         after,
       });

@@ -1,6 +1,7 @@
 import { type ClientFlags, runClientCommand } from '../client-command.ts';
 import type { Output } from '../output.ts';
 import { fieldList } from '../table.ts';
+import { storedText } from '../worker-text.ts';
 import { diagnosticLine } from './diagnostics.ts';
 
 /** The number of diagnostics shown next to their count. */
@@ -24,6 +25,7 @@ export const status = (flags: ClientFlags, output: Output): Promise<void> =>
           `${runtime.store.kind}${runtime.store.durable ? '' : ', lost at exit'}${runtime.store.healthy ? '' : ', unhealthy'}`,
         ],
         ['engines', runtime.engines.map(({ name }) => name).join(', ') || 'none'],
+        ['stored', storedText(runtime.store)],
         [
           'workers',
           `${total}${Object.entries(counts)

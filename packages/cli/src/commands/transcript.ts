@@ -19,7 +19,10 @@ const PAGE_ITEMS = 200;
 /** Prints the whole conversation as one document. */
 const printDocument = async (command: ClientCommand, worker: string): Promise<void> => {
   const { signal } = new AbortController();
-  let after: Cursor | null = 'start';
+  const { archived } = await command.client.getWorker(worker);
+  if (archived)
+    command.remark(`items before event ${archived.firstSeq} are in the archive ${archived.archive}`);
+  let after: Cursor | null = archived?.cursor ?? 'start';
   while (after !== null) {
     const page: Page<TranscriptItem> = await command.client.transcript(worker, { after, limit: PAGE_ITEMS });
     // a line break follows each answer, so the one at the end of an item is left out
@@ -37,6 +40,8 @@ export const transcript = (flags: TranscriptFlags, output: Output): Promise<void
     const before = flags.before ?? (limit !== undefined && after === undefined ? 'end' : undefined);
     const page = await command.client.transcript(flags.worker, defined({ limit, after, before }));
     command.answer(page, () => page.items.map((item) => `${speakerOf(item)}: ${textOf(item)}`).join('\n'));
+    if (page.gaps?.some(({ code }) => code === 'HISTORY_ARCHIVED') && !command.isJson)
+      command.remark('earlier items are in an archive; worker-runtime workers show names it');
     if (page.next !== null && !command.isJson)
       command.remark(`more items are available: --${before === undefined ? 'after' : 'before'} ${page.next}`);
   });

@@ -13,7 +13,7 @@ import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
 import { fieldList, table } from '../table.ts';
-import { statusOf, timeSince } from '../worker-text.ts';
+import { statusOf, storedText, timeSince } from '../worker-text.ts';
 
 const runsOf = ({ runs }: Overview): string =>
   Object.entries(runs)
@@ -60,6 +60,11 @@ const describe = (
     ['created', worker.createdAt],
     ['updated', worker.updatedAt],
     ['events', String(worker.lastSeq)],
+    ['stored', storedText(worker.stored)],
+    [
+      'archived',
+      worker.archived ? `events before ${worker.archived.firstSeq}, in ${worker.archived.archive}` : null,
+    ],
     ['runs', overview && (runsOf(overview) || null)],
     ['tokens', overview && tokensOf(overview)],
   ]);

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { duration, jsonObject, pairs, wholeNumber } from '../option-value.ts';
+import { ageOrNumber, duration, jsonObject, pairs, wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { aWorker, clientOptions, keyOption, pageOptions, reasonOption } from './client-option.ts';
@@ -112,11 +112,17 @@ const archiveOptions = {
     describe: 'stopped Workers whose last event is as old, such as 90d',
     coerce: duration('--stopped-for'),
   },
-  label: { ...listOptions.label, describe: 'stopped Workers with this label, key=value (repeatable)' },
+  'history-before': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'instead: events that are as old, such as 90d, or before this number; their Workers continue',
+    coerce: ageOrNumber('--history-before'),
+  },
+  label: { ...listOptions.label, describe: 'Workers with this label, key=value (repeatable)' },
   'least-bytes': {
     type: 'string',
     requiresArg: true,
-    describe: 'stopped Workers whose events and files have this size or more',
+    describe: 'Workers whose events and files, or whose old events, have this size or more',
     coerce: wholeNumber('--least-bytes', 1, Number.MAX_SAFE_INTEGER),
   },
   'dry-run': { type: 'boolean', default: false, describe: 'only list them' },
@@ -210,7 +216,7 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
     )
     .command(
       'archive [workers..]',
-      'Write stopped Workers to one file each, and remove them from the runtime',
+      'Write stopped Workers, or the old events of Workers, to one file each, and remove them from the runtime',
       (archive) => {
         alternatives.set(...optionNames(archiveOptions));
         return archive
@@ -222,11 +228,20 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
           .options(archiveOptions)
           .example('$0 workers archive ada --to archives', '')
           .example('$0 workers archive --stopped-for 90d --label team=docs --to archives', '')
+          .example('$0 workers archive --history-before 90d --to archives', '')
           .epilogue(
-            'A Worker is removed after its file was read back and checked, and only if it has no later events.',
+            'Workers and events are removed after their file was read back and checked. A Worker goes only if it has no later events; events go only if neither a run nor the engine needs them.',
           );
       },
-      async (argv) => (await import('../commands/worker-archives.ts')).archiveWorkers(argv, output),
+      async (argv) => {
+        const { historyBefore } = argv;
+        return historyBefore === undefined
+          ? (await import('../commands/worker-archives.ts')).archiveWorkers(argv, output)
+          : (await import('../commands/history-archives.ts')).archiveHistory(
+              { ...argv, historyBefore },
+              output,
+            );
+      },
     )
     .command(
       'import <file>',

@@ -1,7 +1,10 @@
 import type { LinePosition, LogHead } from '../contracts/store.ts';
 
-/** The content of an archive: all that the store of a runtime keeps, or one Worker. */
-export type ArchiveContent = 'runtime' | 'worker';
+/**
+ * The content of an archive: all that the store of a runtime keeps, one Worker, or the first events of a Worker, up to the head of its log
+ * item.
+ */
+export type ArchiveContent = 'runtime' | 'worker' | 'history';
 
 /** The first item. */
 export interface ArchiveBeginning {
@@ -34,6 +37,8 @@ export type ArchiveHead =
   | ArchiveBeginning
   | { readonly kind: 'pluginState'; readonly name: string }
   | ArchivedLog
+  /** The log begins after this position: the body has the base in place of earlier lines, which are in another archive. */
+  | ({ readonly kind: 'base' } & LogHead)
   /** The body has the idempotency keys of the log, as JSON. */
   | { readonly kind: 'keys' }
   /** The body has consecutive lines of the log. */

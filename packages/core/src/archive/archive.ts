@@ -16,7 +16,7 @@ export interface Archive {
 /** Returns the bytes of an archive from their beginning. May be called several times. */
 export type ArchiveBytes = () => AsyncIterable<Uint8Array>;
 
-const OF_LOG: ReadonlySet<string> = new Set(['keys', 'lines', 'blob', 'removed']);
+const OF_LOG: ReadonlySet<string> = new Set(['base', 'keys', 'lines', 'blob', 'removed']);
 
 type Counts = { -readonly [K in Exclude<keyof ArchiveEnd, 'kind'>]: number };
 
@@ -30,6 +30,7 @@ class Survey {
   /** The current log, and what came of it. */
   #log: ArchivedLog | null = null;
   #at = { seq: 0, bytes: 0 };
+  #baseSeq = 0;
   #blobs = 0;
 
   add(item: ArchiveItem): void {
@@ -56,13 +57,18 @@ class Survey {
     this.#log = log;
     this.#first ??= log;
     this.#at = { seq: 0, bytes: 0 };
+    this.#baseSeq = 0;
     this.#blobs = 0;
   }
 
   #addToLog(item: ArchiveItem): void {
     if (this.#log === null) throw corrupt('an item belongs to no log');
     if (item.kind === 'blob') this.#blobs += 1;
-    else if (item.kind === 'removed') {
+    else if (item.kind === 'base') {
+      if (this.#at.seq > 0) throw corrupt('a base is in the middle of a log');
+      this.#at = { seq: item.seq, bytes: item.bytes };
+      this.#baseSeq = item.seq;
+    } else if (item.kind === 'removed') {
       this.#removed.add(this.#log.log);
       this.#log = null;
     } else if (item.kind === 'lines') {
@@ -77,7 +83,7 @@ class Survey {
     const { seq, bytes } = this.#log;
     if (this.#at.seq !== seq || this.#at.bytes !== bytes) throw corrupt('a log ends before its head');
     this.#found.workers += 1;
-    this.#found.events += seq;
+    this.#found.events += seq - this.#baseSeq;
     this.#found.blobs += this.#blobs;
     this.#log = null;
   }

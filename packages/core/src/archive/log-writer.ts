@@ -1,5 +1,5 @@
 import type { JsonValue } from '../contracts/json.ts';
-import type { KeyEntry, LogHead, RuntimeStore } from '../contracts/store.ts';
+import type { KeyEntry, LogHead, RuntimeStore, Snapshot } from '../contracts/store.ts';
 import { corrupt } from './archive-bytes.ts';
 import type { ArchivedLog, ArchiveItem } from './archive-item.ts';
 
@@ -9,6 +9,7 @@ export class LogWriter {
   readonly #store: RuntimeStore;
   readonly #head: ArchivedLog & ArchiveItem;
   #keys: readonly KeyEntry[] = [];
+  #base: Snapshot | null = null;
   #at: LogHead = { seq: 0, bytes: 0 };
   readonly #begun: LogHead | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -36,7 +37,11 @@ export class LogWriter {
 
   async #write(item: ArchiveItem): Promise<void> {
     if (item.kind === 'keys') this.#keys = JSON.parse(Buffer.from(item.body).toString()) as KeyEntry[];
-    else if (item.kind === 'blob') await this.#store.putBlob(this.log, item.name, item.body);
+    else if (item.kind === 'base') {
+      const { seq, bytes } = item;
+      this.#base = { head: { seq, bytes }, text: Buffer.from(item.body).toString() };
+      this.#at = this.#base.head;
+    } else if (item.kind === 'blob') await this.#store.putBlob(this.log, item.name, item.body);
     else if (item.kind === 'lines') await this.#append(item.body, item.count);
     else throw corrupt('an item belongs to no log');
   }
@@ -46,11 +51,14 @@ export class LogWriter {
     this.#at = { seq: seq + count, bytes: bytes + lines.length };
     // each batch is there as a whole or not at all
     if (this.#begun && this.#begun.seq >= this.#at.seq) return;
-    const keys = this.#keys.filter((key) => key.seq > seq && key.seq <= seq + count);
+    const base = this.#base;
+    const isFirst = seq === (base?.head.seq ?? 0);
+    const keys = this.#keys.filter((key) => (isFirst || key.seq > seq) && key.seq <= seq + count);
     const batch = { lines, count, ...(keys.length > 0 && { keys }) };
-    if (seq === 0) {
+    if (isFirst) {
       const record = JSON.parse(Buffer.from(this.#head.body).toString()) as JsonValue;
-      await this.#store.create(this.log, { workerId: this.#head.workerId, record }, batch);
+      const { workerId } = this.#head;
+      await this.#store.create(this.log, { workerId, record, ...(base && { base }) }, batch);
     } else await this.#store.append(this.log, { seq, bytes }, batch);
   }
 }

@@ -111,7 +111,7 @@ export const importRuntime = async (
   const archive = await openArchive(path);
   const { digest, beginning } = archive;
   if (beginning.content !== 'runtime')
-    throw new RuntimeError('INVALID_REQUEST', 'The archive is that of one Worker, and not of a runtime');
+    throw new RuntimeError('INVALID_REQUEST', 'The archive is not that of a runtime');
   const id = isCopy ? undefined : beginning.runtimeId;
   await withStore(store, options, id, async ({ logs }) => {
     const begun = await begunIn(store, digest, logs);

@@ -45,6 +45,10 @@ export const checkStored = async (
       if (!isSame(await store.bundle(item.digest), item.body)) throw differs('the bundles');
     } else if (item.kind === 'pluginState') {
       if (!isSame(await store.pluginState(item.name), item.body)) throw differs('the states of plugins');
+    } else if (item.kind === 'base') {
+      const { seq, bytes } = item;
+      const expected = { head: { seq, bytes }, text: Buffer.from(item.body).toString() };
+      if (!isDeepStrictEqual(await store.base(log), expected)) throw differs('the bases');
     } else if (item.kind === 'keys') {
       if (!isDeepStrictEqual(await store.keys(log), parsed(item.body))) throw differs('the keys');
     } else if (item.kind === 'lines') await checkLines(store, log, item);

@@ -19,6 +19,7 @@ export interface ArchiveSource {
   readonly writtenAt: string;
 }
 
+const EMPTY: LogHead = { seq: 0, bytes: 0 };
 const READ = { bytes: 262_144, direction: 'forward' } as const;
 
 const damaged = ({ workerId }: SourceLog): RuntimeError =>
@@ -30,9 +31,9 @@ const damaged = ({ workerId }: SourceLog): RuntimeError =>
     },
   );
 
-async function* linesOf(store: RuntimeStore, source: SourceLog): AsyncGenerator<ArchiveItem> {
+async function* linesOf(store: RuntimeStore, source: SourceLog, begin: LogHead): AsyncGenerator<ArchiveItem> {
   const { log, head } = source;
-  let at = { seq: 0, bytes: 0 };
+  let at = begin;
   while (at.seq < head.seq) {
     const limits = { ...READ, count: head.seq - at.seq };
     const slice = await store.read(log, { seq: at.seq + 1, offset: at.bytes }, limits);
@@ -43,14 +44,21 @@ async function* linesOf(store: RuntimeStore, source: SourceLog): AsyncGenerator<
   if (at.bytes !== head.bytes) throw damaged(source);
 }
 
-async function* logItems(store: RuntimeStore, source: SourceLog): AsyncGenerator<ArchiveItem> {
+async function* logItems(
+  store: RuntimeStore,
+  source: SourceLog,
+  content: ArchiveContent,
+): AsyncGenerator<ArchiveItem> {
   const { log, workerId, head, isDamaged } = source;
   if (isDamaged) throw damaged(source);
   const record = Buffer.from(JSON.stringify(await store.record(log)));
   yield { kind: 'log', log, workerId, seq: head.seq, bytes: head.bytes, body: record };
+  const base = await store.base(log);
+  if (base) yield { kind: 'base', ...base.head, body: Buffer.from(base.text) };
+  if (content === 'history') return yield* linesOf(store, source, base?.head ?? EMPTY);
   const keys = (await store.keys(log)).filter(({ seq }) => seq <= head.seq);
   if (keys.length > 0) yield { kind: 'keys', body: Buffer.from(JSON.stringify(keys)) };
-  yield* linesOf(store, source);
+  yield* linesOf(store, source, base?.head ?? EMPTY);
   for (const name of await store.blobs(log)) {
     const body = await store.blob(log, name);
     if (body !== null) yield { kind: 'blob', name, body };
@@ -76,9 +84,11 @@ export async function* itemsOf(source: ArchiveSource): AsyncGenerator<ArchiveIte
   for await (const log of logs) {
     let hasBegun = false;
     let blobs = 0;
+    let begin = 0;
     try {
-      for await (const item of logItems(store, log)) {
+      for await (const item of logItems(store, log, content)) {
         hasBegun = true;
+        if (item.kind === 'base') begin = item.seq;
         if (item.kind === 'blob') blobs += 1;
         yield item;
       }
@@ -88,7 +98,7 @@ export async function* itemsOf(source: ArchiveSource): AsyncGenerator<ArchiveIte
       continue;
     }
     counts.workers += 1;
-    counts.events += log.head.seq;
+    counts.events += log.head.seq - begin;
     counts.blobs += blobs;
   }
   if (content === 'runtime')

@@ -19,7 +19,11 @@ export const checkWorkerArchive = async (bytes: ArchiveBytes): Promise<WorkerArc
   const { first: worker, beginning, end } = archive;
   if (beginning.content === 'worker' && worker !== null && end.workers === 1)
     return { bytes, archive, worker };
-  throw new RuntimeError('INVALID_REQUEST', 'The archive is not that of one Worker');
+  const message =
+    beginning.content === 'history'
+      ? 'The archive has the history of a Worker and not the Worker, so it cannot be put back'
+      : 'The archive is not that of one Worker';
+  throw new RuntimeError('INVALID_REQUEST', message);
 };
 
 /** Removes what an import of a Worker has left that did not end. */

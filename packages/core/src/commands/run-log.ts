@@ -22,8 +22,14 @@ interface RunReading {
   readonly messages: TranscriptItem[];
 }
 
-const notFound = (runId: string): RuntimeError =>
-  new RuntimeError('RUN_NOT_FOUND', undefined, { details: { runId } });
+const notFound = (runId: string, { base }: Worker): RuntimeError =>
+  base
+    ? new RuntimeError(
+        'RUN_NOT_FOUND',
+        `No such run after event ${base.at.seq}; earlier events are in the archive ${base.archive}`,
+        { details: { runId, firstSeq: base.at.seq + 1, archive: base.archive } },
+      )
+    : new RuntimeError('RUN_NOT_FOUND', undefined, { details: { runId } });
 
 /** Reads runs from the logs of their Workers. */
 export class RunLog {
@@ -59,7 +65,7 @@ export class RunLog {
     }
     const isActive = run?.runId === runId;
     const from = (isActive ? run.from : undefined) ?? (await this.#find(worker, runId));
-    if (!from) throw notFound(runId);
+    if (!from) throw notFound(runId, worker);
     const { inputId, startedAt, finishedAt, end, usage } = await this.#read(worker, runId, from);
     const isWaiting = requests.some((request) => request.runId === runId);
     return {
@@ -82,7 +88,7 @@ export class RunLog {
   async result(worker: Worker, runId: string, from?: LogPosition): Promise<RunResult> {
     const start = from ?? (await this.#find(worker, runId));
     const { end, messages, usage } = start ? await this.#read(worker, runId, start) : { end: null };
-    if (!end) throw notFound(runId);
+    if (!end) throw notFound(runId, worker);
     return { runId, outcome: end.outcome, messages, usage, error: end.error ?? null };
   }
 

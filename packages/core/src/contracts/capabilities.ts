@@ -30,6 +30,11 @@ export interface EngineCapabilities {
   readonly files?: readonly string[];
   /** True if Workers are attached when the runtime starts, instead of with their next input. */
   readonly attachAtStart?: boolean;
+  /**
+   * False if runs never call `history()`. Then first events of a Worker may be archived that its engine has not summarized. Without it, the
+   * conversation after the last `HistoryStart` always stays, and all of it if there was none.
+   */
+  readonly readsHistory?: boolean;
 }
 
 /** The current abilities of a runtime or, limited to its engine and its granted tools, of one Worker. */

@@ -95,6 +95,22 @@ export interface UpdateWorker {
   readonly tools?: readonly string[];
 }
 
+/** The bytes that a store keeps: those of events, and those of files. */
+export interface StoredSize {
+  readonly eventBytes: number;
+  readonly fileBytes: number;
+}
+
+/** The history of a Worker that is in an archive. */
+export interface ArchivedHistory {
+  /** The number of the first event that is still there. */
+  readonly firstSeq: number;
+  /** The position before it. */
+  readonly cursor: Cursor;
+  /** The name of the file that has the events before it. */
+  readonly archive: string;
+}
+
 /** The current state of a Worker. */
 export interface WorkerSummary {
   readonly runtimeId: string;
@@ -124,6 +140,10 @@ export interface WorkerSummary {
   /** The `seq` of the last event that this state includes, and its position. */
   readonly lastSeq: number;
   readonly asOf: Cursor;
+  /** The bytes of its events and files, before any compression by the store. */
+  readonly stored: StoredSize;
+  /** The events that are in an archive instead; null if all are there. A reader of them gets CURSOR_EXPIRED, with the same members. */
+  readonly archived: ArchivedHistory | null;
 }
 
 /** The current state of a Worker, with what was fixed at its creation. */
@@ -198,7 +218,7 @@ export interface CreateReceipt {
   readonly worker: WorkerDetail;
   /** True if an earlier call with the same idempotency key had this effect. */
   readonly replayed: boolean;
-  /** The receipt of the initial input, or null without one. */
+  /** The receipt of the initial input; null without one, and in a repetition after its event went to an archive. */
   readonly input: InputReceipt | null;
 }
 
@@ -341,7 +361,12 @@ export interface RuntimeSummary {
   readonly displayName: string | null;
   readonly status: RuntimeStatus;
   readonly versions: { readonly runtime: string; readonly protocol: number; readonly store: number };
-  readonly store: { readonly kind: string; readonly durable: boolean; readonly healthy: boolean };
+  /** The bytes are those of all Workers together. */
+  readonly store: {
+    readonly kind: string;
+    readonly durable: boolean;
+    readonly healthy: boolean;
+  } & StoredSize;
   readonly engines: readonly {
     readonly name: string;
     readonly capabilities: EngineCapabilities;

@@ -61,6 +61,8 @@ export interface NewLog {
   readonly workerId: string;
   /** Private data of the runtime, kept unchanged beside the log (the resolved config, claim resources). */
   readonly record: JsonValue;
+  /** The base of a log that begins trimmed: its first line has the number after that of the base. */
+  readonly base?: Snapshot;
 }
 
 /** A hole in a log that a read skipped. The code is its reason. */
@@ -101,6 +103,11 @@ export interface StoredLog {
   readonly head: LogHead;
   /** The last snapshot that the store kept, or null. A store need not keep snapshots. */
   readonly snapshot: Snapshot | null;
+  /**
+   * The snapshot in place of the lines that were trimmed; absent if none were. It is never missing, and at no later position than
+   * `snapshot`.
+   */
+  readonly base?: Snapshot;
   /**
    * The lines after the snapshot, or from the first line without a snapshot, as far as the store has them in memory.
    * May be empty; the runtime reads the rest.
@@ -224,6 +231,18 @@ export interface RuntimeStore {
    * lines only, and not on the length of the log.
    */
   read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice>;
+
+  /**
+   * Removes the lines up to `base.head`, and keeps `base` in their place. At least one line stays. On return that is as durable as an
+   * append; the space may become free later. After a failure, also one that is *not done*, the log has all of its lines or begins at
+   * `base`, and the call may be repeated. Positions, the head, the record, the keys and the blobs stay as they are, and appends may be
+   * in progress at the same time. From then on a forward read of a removed line fails with CURSOR_EXPIRED, and a backward read ends at
+   * the first line that is there.
+   * @throws STORE_CONFLICT `base.head` is not before the last line, or is before the present base · WORKER_DAMAGED
+   */
+  trim(log: string, base: Snapshot): Promise<void>;
+  /** Returns the base of a log; null if it has all of its lines. */
+  base(log: string): Promise<Snapshot | null>;
 
   /** Returns the private record that was given at the creation. It does not change. */
   record(log: string): Promise<JsonValue>;

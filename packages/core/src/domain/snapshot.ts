@@ -5,6 +5,7 @@ import type { OpenRequest } from '../contracts/runtime-api.ts';
 import type { Snapshot, StoredLog } from '../contracts/store.ts';
 import { sizeOfInput } from './size.ts';
 import { type CurrentRun, emptyState, type PendingInput, type WorkerState } from './state.ts';
+import { totalBytesOf } from './stored-files.ts';
 
 /**
  * The version of the fold. A snapshot of an unknown version is not used; the state is folded from the whole log instead.
@@ -28,15 +29,8 @@ const restOf = ({ phase, status, run, queue, creationKey, claims }: WorkerState)
   return status === 'idle' && claims.every(({ mode }) => mode === 'read') ? status : null;
 };
 
-const beginningsOf = (rest: Rest): readonly string[] =>
-  [STATE_VERSION, WITH_TEXTS].map((version) => `{"version":${version},"rest":"${rest}",`);
-const IDLE = beginningsOf('idle');
-const STOPPED = beginningsOf('stopped');
-
-const restIn = (text: string): Rest | null => {
-  if (IDLE.some((beginning) => text.startsWith(beginning))) return 'idle';
-  return STOPPED.some((beginning) => text.startsWith(beginning)) ? 'stopped' : null;
-};
+/** The beginning of the snapshot of a Worker at rest. Snapshots of earlier versions do not have the size of the files. */
+const BEGINNING = /^\{"version":[12],"rest":"(idle|stopped)",(?:"fileBytes":(\d{1,15}),)?/;
 
 /**
  * Serializes the state of a Worker. Fields with their default value are omitted, because all snapshots are read at
@@ -49,10 +43,11 @@ export const snapshotOf = (state: WorkerState): Snapshot => {
   );
   return {
     head: { seq: state.head.seq, bytes: state.head.end },
-    // `restIn` depends on the order of these fields
+    // `BEGINNING` depends on the order of these fields
     text: JSON.stringify({
       version: STATE_VERSION,
       rest: restOf(state) ?? undefined,
+      fileBytes: totalBytesOf(state.files) || undefined,
       state: Object.fromEntries(changed),
     }),
   };
@@ -125,12 +120,14 @@ export class Resting {
   readonly phase = 'alive';
   readonly status: Rest;
   readonly snapshot: Snapshot;
+  readonly fileBytes: number;
 
-  constructor(workerId: string, log: string, status: Rest, snapshot: Snapshot) {
+  constructor(workerId: string, log: string, status: Rest, snapshot: Snapshot, fileBytes: number | null) {
     this.workerId = workerId;
     this.log = log;
     this.status = status;
     this.snapshot = snapshot;
+    this.fileBytes = fileBytes ?? totalBytesOf(this.read().files);
   }
 
   read(): WorkerState {
@@ -141,6 +138,9 @@ export class Resting {
 /** Returns null for a log that goes on after its snapshot, or that a start has something to do for. */
 export const restingIn = ({ workerId, log, head, snapshot, isDamaged }: StoredLog): Resting | null => {
   if (!snapshot || snapshot.head.seq !== head.seq || isDamaged) return null;
-  const status = restIn(snapshot.text);
-  return status && new Resting(workerId, log, status, snapshot);
+  const { text } = snapshot;
+  const [, status, fileBytes] = BEGINNING.exec(text) ?? [];
+  if (status === undefined) return null;
+  const isKnown = fileBytes !== undefined || !text.includes('"files":{');
+  return new Resting(workerId, log, status as Rest, snapshot, isKnown ? Number(fileBytes ?? 0) : null);
 };

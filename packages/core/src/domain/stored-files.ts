@@ -12,8 +12,8 @@ export type StoredFiles = WorkerState['files'];
 export const storedFile = (files: StoredFiles, digest: string): StoredFile | null =>
   Object.hasOwn(files, digest) ? (files[digest] ?? null) : null;
 
-/** The size of all files of a Worker. */
-const totalBytesOf = (files: StoredFiles): number => {
+/** Returns the size of all files of a Worker. */
+export const totalBytesOf = (files: StoredFiles): number => {
   let bytes = 0;
   for (const { sizeBytes } of Object.values(files)) bytes += sizeBytes;
   return bytes;

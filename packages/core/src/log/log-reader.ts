@@ -1,14 +1,17 @@
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { LinePosition, LogGap, LogSlice, RuntimeStore } from '../contracts/store.ts';
-import { decodeCursor, EMPTY_POSITION, type LogPosition, numberIn, sumOf } from './cursor.ts';
+import type { LinePosition, LogGap, LogSlice, ReadLimits, RuntimeStore } from '../contracts/store.ts';
+import type { Base } from './base.ts';
+import { decodeCursor, EMPTY_POSITION, encodeCursor, type LogPosition, numberIn, sumOf } from './cursor.ts';
 import { linesOf, positionAfter, positionAfterLast } from './lines.ts';
 import { RecentReadings } from './recent-readings.ts';
 import type { Tail } from './tail.ts';
 
 /** The log of one Worker, as far as reading needs it. */
 export interface LogSource {
-  readonly state: { readonly log: string; readonly head: LogPosition };
+  readonly state: { readonly workerId: string; readonly log: string; readonly head: LogPosition };
+  /** The beginning of the log, if its first events are in an archive. */
+  readonly base: Base | null;
   /** The lines in memory, or null for a Worker that is not live. */
   readonly live: { readonly readers: { readonly tail: Tail } } | null;
 }
@@ -35,6 +38,20 @@ interface Decoded {
   readonly isChecked: boolean;
 }
 
+/** Makes the error for a position whose events are in an archive. It says where they are, and where the log begins. */
+const expired = ({ state: { workerId, log }, base }: LogSource): RuntimeError => {
+  if (!base) return new RuntimeError('CURSOR_EXPIRED');
+  const { at, archive } = base;
+  const message = `The events up to ${at.seq} are in the archive ${archive}; continue after @${at.seq}`;
+  const details = { workerId, firstSeq: at.seq + 1, cursor: encodeCursor(log, at), archive };
+  return new RuntimeError('CURSOR_EXPIRED', message, { details });
+};
+
+/** @throws CURSOR_EXPIRED the events after the line with a number are in an archive */
+const assertThere = (worker: LogSource, seq: number): void => {
+  if (worker.base && seq < worker.base.at.seq) throw expired(worker);
+};
+
 const NO_LINES = new Uint8Array(0);
 
 const keyOf = (log: string, { seq, offset, end, sum }: LogPosition, size: ReadSize | 'next'): string =>
@@ -59,7 +76,8 @@ export class LogReader {
   /**
    * Returns the position that a cursor names, checked against the line that it names. With `next`, a read of the store
    * also covers that many of the following lines, which the first `after` from this position then uses.
-   * @throws CURSOR_INVALID · CURSOR_FOREIGN it belongs to another log, or to another history of this one
+   * @throws CURSOR_INVALID · CURSOR_FOREIGN it belongs to another log, or to another history of this one · CURSOR_EXPIRED the events after
+   * it are in an archive
    */
   async locate(worker: LogSource, cursor: string, next?: ReadSize): Promise<LogPosition> {
     const { position, isChecked } = await this.#decode(worker, cursor);
@@ -108,10 +126,11 @@ export class LogReader {
 
   /**
    * Reads lines after a position: the next ones, within both limits but at least one line unless the log ends here.
-   * Returns no promise if the lines are in memory.
+   * Returns no promise if the lines are in memory. @throws CURSOR_EXPIRED they are in an archive
    */
   after(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
     const { head } = worker.state;
+    assertThere(worker, from.seq);
     if (from.seq >= head.seq)
       return {
         lines: NO_LINES,
@@ -127,6 +146,7 @@ export class LogReader {
   /** Starts to read the lines after a position, so that they are in memory when a reader asks for them. */
   ahead(worker: LogSource, from: LogPosition, count: number, bytes: number): void {
     if (from.seq >= worker.state.head.seq || this.#recent.isBusy) return;
+    if (worker.base && from.seq < worker.base.at.seq) return;
     if (worker.live?.readers.tail.from(from.seq + 1, 1, 1)) return;
     const reading = this.#stored(worker, from, count, bytes);
     // a reader that asks for these lines receives the error; without one, the error concerns no caller
@@ -140,7 +160,7 @@ export class LogReader {
     const key = keyOf(log, from, { count, bytes });
     return this.#recent.get(key, async () => {
       const limits = { count, bytes, direction: 'forward' } as const;
-      const slice = await this.#store.read(log, { seq: from.seq + 1, offset: from.end }, limits);
+      const slice = await this.#read(worker, { seq: from.seq + 1, offset: from.end }, limits);
       const reading = this.#reading(slice, worker.state.head, from);
       // a reading that ends at the former head is longer the next time, and damage may be repaired
       if (reading.at.seq < before.seq && reading.count > 0 && !reading.gap) this.#recent.keep(key, reading);
@@ -148,18 +168,29 @@ export class LogReader {
     });
   }
 
-  /** Reads the lines before and at a position, the nearest ones, in log order. */
+  /** Reads lines of the store. @throws CURSOR_EXPIRED they were removed in the meantime, or as the store */
+  async #read(worker: LogSource, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
+    try {
+      return await this.#store.read(worker.state.log, position, limits);
+    } catch (error) {
+      throw RuntimeError.from(error).code === 'CURSOR_EXPIRED' ? expired(worker) : error;
+    }
+  }
+
+  /** Reads the lines before and at a position, the nearest ones, in log order. None are before the beginning of the log. */
   async before(worker: LogSource, to: LogPosition, count: number, bytes: number): Promise<Reading> {
-    const slice = await this.#store.read(
-      worker.state.log,
+    const slice = await this.#read(
+      worker,
       { seq: to.seq + 1, offset: to.end },
       { count, bytes, direction: 'backward' },
     );
     return this.#reading(slice, worker.state.head, to);
   }
 
-  /** Returns the position just before a line. */
+  /** Returns the position just before a line. @throws CURSOR_EXPIRED the line is in an archive */
   async positionBefore(worker: LogSource, line: LinePosition): Promise<LogPosition> {
+    assertThere(worker, line.seq - 1);
+    if (worker.base && line.seq - 1 === worker.base.at.seq) return worker.base.at;
     if (line.seq <= 1) return EMPTY_POSITION;
     const { lines, count, at } = await this.before(
       worker,
@@ -176,7 +207,12 @@ export class LogReader {
     const seq = numberIn(cursor);
     if (seq !== null) return this.#numbered(worker, seq);
     const position = decodeCursor(cursor, log);
+    assertThere(worker, position.seq);
     if (position.seq === 0) return { position: EMPTY_POSITION, isChecked: true };
+    if (position.seq === worker.base?.at.seq) {
+      if (position.sum !== worker.base.at.sum) throw new RuntimeError('CURSOR_FOREIGN');
+      return { position: worker.base.at, isChecked: true };
+    }
     if (position.seq > head.seq) throw new RuntimeError('CURSOR_FOREIGN');
     if (position.seq === head.seq) {
       if (position.sum !== head.sum) throw new RuntimeError('CURSOR_FOREIGN');
@@ -192,17 +228,19 @@ export class LogReader {
    * @throws CURSOR_FOREIGN the log has no such line
    */
   async #numbered(worker: LogSource, seq: number): Promise<Decoded> {
-    const { log, head } = worker.state;
+    const { head } = worker.state;
     if (seq > head.seq) {
       throw new RuntimeError('CURSOR_FOREIGN', `The log has no event ${seq}: its last one is ${head.seq}`, {
         details: { lastSeq: head.seq },
       });
     }
+    assertThere(worker, seq);
+    if (seq === worker.base?.at.seq) return { position: worker.base.at, isChecked: true };
     if (seq === 0 || seq === head.seq)
       return { position: seq === 0 ? EMPTY_POSITION : head, isChecked: true };
     const slice =
       worker.live?.readers.tail.from(seq, 1, 1) ??
-      (await this.#store.read(log, { seq, offset: 0 }, { count: 1, bytes: 1, direction: 'forward' }));
+      (await this.#read(worker, { seq, offset: 0 }, { count: 1, bytes: 1, direction: 'forward' }));
     const line = slice.first.seq === seq ? linesOf(slice).next().value : undefined;
     if (line) return { position: positionAfter(line), isChecked: true };
     // the line is lost in a hole: the next readable line follows the position, or none does
@@ -219,10 +257,9 @@ export class LogReader {
     position: LogPosition,
     { count, bytes }: ReadSize,
   ): Promise<Reading | null> {
-    const { log } = worker.state;
     // a forged cursor may claim any length
     const ownBytes = Math.min(position.end - position.offset, this.#limits.eventBytes);
-    const slice = await this.#store.read(log, position, {
+    const slice = await this.#read(worker, position, {
       count: count + 1,
       bytes: bytes + ownBytes,
       direction: 'forward',

@@ -65,12 +65,19 @@ export class MemoryLog {
   #keys: KeyEntry[] = [];
   #head: LogHead = { seq: 0, bytes: 0 };
   #snapshot: Snapshot | null = null;
+  #base: Snapshot | null;
 
   constructor(log: string, begin: NewLog, batch: Batch, keptKeys: number) {
     this.#log = log;
     this.workerId = begin.workerId;
     this.record = begin.record;
+    this.#base = begin.base ?? null;
+    if (begin.base) this.#head = begin.base.head;
     this.append(this.#head, batch, keptKeys);
+  }
+
+  get base(): Snapshot | null {
+    return this.#base;
   }
 
   get head(): LogHead {
@@ -102,7 +109,30 @@ export class MemoryLog {
     }
   }
 
+  /** Removes the lines up to the base. @throws STORE_CONFLICT the log is unchanged */
+  trim(base: Snapshot): void {
+    const { seq, bytes } = base.head;
+    if (seq >= this.#head.seq || seq < this.#firstSeq - 1)
+      throw new RuntimeError('STORE_CONFLICT', 'The log cannot begin there', { details: { log: this.#log } });
+    if (this.#offsetOf(seq + 1) !== bytes) throw new RuntimeError('STORE_CONFLICT', 'No line begins there');
+    const at = countWhile(this.#batches.length, (index) => this.#batch(index).firstSeq <= seq + 1) - 1;
+    const { firstSeq, offset, lines, count } = this.#batch(at);
+    // copied, so that the removed lines take no memory
+    const rest = {
+      firstSeq: seq + 1,
+      offset: bytes,
+      lines: lines.slice(bytes - offset),
+      count: count - (seq + 1 - firstSeq),
+    };
+    this.#batches.splice(0, at + 1, ...(rest.count > 0 ? [rest] : []));
+    this.#base = base;
+    if (this.#snapshot && this.#snapshot.head.seq < seq) this.#snapshot = null;
+  }
+
   read(position: LinePosition, limits: ReadLimits): LogSlice {
+    const first = this.#firstSeq;
+    if (limits.direction === 'forward' && Math.max(1, position.seq) < first)
+      throw new RuntimeError('CURSOR_EXPIRED', 'These lines were removed');
     const count = Math.max(1, limits.count);
     const beyond = this.#head.seq + 1;
     let from = Math.max(1, position.seq);
@@ -112,12 +142,13 @@ export class MemoryLog {
       const fitting = this.#linesUpTo(this.#offsetOf(from) + limits.bytes);
       to = Math.max(from + 1, Math.min(from + count, fitting + 1, beyond));
     } else {
-      if (to <= 1) return { lines: NO_BYTES, count: 0, first: position, gap: null };
+      if (to <= first) return { lines: NO_BYTES, count: 0, first: position, gap: null };
       const tooEarly = this.#linesBefore(this.#offsetOf(to) - limits.bytes);
-      from = Math.min(to - 1, Math.max(1, to - count, tooEarly + 1));
+      from = Math.min(to - 1, Math.max(first, to - count, tooEarly + 1));
     }
-    const first = { seq: from, offset: this.#offsetOf(from) };
-    return { lines: this.#bytes(first.offset, this.#offsetOf(to)), count: to - from, first, gap: null };
+    const offset = this.#offsetOf(from);
+    const lines = this.#bytes(offset, this.#offsetOf(to));
+    return { lines, count: to - from, first: { seq: from, offset }, gap: null };
   }
 
   /** Keeps a snapshot. `undefined` leaves the last one in place. */
@@ -128,7 +159,7 @@ export class MemoryLog {
   /** Returns the log as `open` lists it. */
   stored(): StoredLog {
     const kept = this.#snapshot;
-    const after = kept?.head ?? { seq: 0, bytes: 0 };
+    const after = kept?.head ?? this.#base?.head ?? { seq: 0, bytes: 0 };
     const tail = this.read(
       { seq: after.seq + 1, offset: after.bytes },
       { count: Number.MAX_SAFE_INTEGER, bytes: TAIL_BYTES, direction: 'forward' },
@@ -138,9 +169,15 @@ export class MemoryLog {
       workerId: this.workerId,
       head: this.#head,
       snapshot: kept,
+      ...(this.#base && { base: this.#base }),
       tail: tail.lines,
       isDamaged: false,
     };
+  }
+
+  /** The number of the first line that is there. */
+  get #firstSeq(): number {
+    return (this.#base?.head.seq ?? 0) + 1;
   }
 
   /** Returns the offset of a line; for the line after the last one, the size of the log. */
@@ -164,7 +201,7 @@ export class MemoryLog {
 
   /** Returns the number of lines that begin before an offset. */
   #linesBefore(offset: number): number {
-    if (offset <= 0) return 0;
+    if (offset <= (this.#base?.head.bytes ?? 0)) return this.#firstSeq - 1;
     const batch = this.#batch(this.#batchAt(offset - 1));
     const starts = startsOf(batch);
     const isBefore = (line: number): boolean => batch.offset + (starts[line] ?? 0) < offset;

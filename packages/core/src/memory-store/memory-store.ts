@@ -10,6 +10,7 @@ import type {
   OpenedStore,
   ReadLimits,
   RuntimeStore,
+  Snapshot,
   StoredBundle,
   StoreHost,
 } from '../contracts/store.ts';
@@ -57,6 +58,14 @@ class MemoryStore implements RuntimeStore {
 
   async read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
     return this.#log(log).read(position, limits);
+  }
+
+  async trim(log: string, base: Snapshot): Promise<void> {
+    this.#log(log).trim(base);
+  }
+
+  async base(log: string): Promise<Snapshot | null> {
+    return this.#log(log).base;
   }
 
   async record(log: string): Promise<JsonValue> {

@@ -96,15 +96,16 @@ const scanBackward = async <T>(
       ? { position: worker.state.head, reading: null }
       : await reader.readBefore(worker, before, chunk.count, chunk.bytes);
   const from = start.position;
+  const begin = worker.base?.at ?? EMPTY_POSITION;
   let first = start.reading;
   let to: LogPosition = from;
   let bytes = 0;
-  for (let scanned = 0; scanned < SCAN_LINES && items.length < count && to.seq > 0; ) {
+  for (let scanned = 0; scanned < SCAN_LINES && items.length < count && to.seq > begin.seq; ) {
     const reading: Reading = first ?? (await reader.before(worker, to, chunk.count, chunk.bytes));
     first = null;
     if (reading.gap) gaps.push(reading.gap);
     if (reading.count === 0) {
-      to = EMPTY_POSITION;
+      to = begin;
       break;
     }
     const lines = [...linesOf(reading)];
@@ -126,7 +127,9 @@ const scanBackward = async <T>(
     }
     to = await reader.positionBefore(worker, lines[0] as Line);
   }
-  return { items: items.reverse(), to, gaps, from };
+  const hasAll = to.seq <= begin.seq;
+  if (hasAll && begin.seq > 0) gaps.push({ afterSeq: 0, beforeSeq: begin.seq + 1, code: 'HISTORY_ARCHIVED' });
+  return { items: items.reverse(), to: hasAll ? EMPTY_POSITION : to, gaps, from };
 };
 
 /** @throws INVALID_REQUEST both `after` and `before` */

@@ -1,7 +1,7 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { WorkerDetail } from '../contracts/runtime-api.ts';
-import type { ErrorCode } from '../contracts/runtime-error.ts';
+import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { WorkerStream as Contract, EventsChunk, StreamChunk } from '../contracts/stream.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, positionAfter } from '../log/lines.ts';
@@ -83,13 +83,17 @@ export class WorkerStream implements Contract {
       return { type: 'snapshot', worker: owner.detailOf(worker), requests, asOf: this.cursor };
     }
     if (this.#position.seq < worker.state.head.seq) {
-      const reading = reader.after(worker, this.#position, limits.pageItems, maxBytes);
-      return reading instanceof Promise
-        ? reading.then(
-            (read) => this.#advance(read, maxBytes),
-            (error: unknown) => this.#endedOr(error),
-          )
-        : this.#advance(reading, maxBytes);
+      try {
+        const reading = reader.after(worker, this.#position, limits.pageItems, maxBytes);
+        return reading instanceof Promise
+          ? reading.then(
+              (read) => this.#advance(read, maxBytes),
+              (error: unknown) => this.#endedOr(error),
+            )
+          : this.#advance(reading, maxBytes);
+      } catch (error) {
+        return this.#endedOr(error);
+      }
     }
     const text = this.#options.deltas ? this.#text() : null;
     if (text) return text;
@@ -119,11 +123,12 @@ export class WorkerStream implements Contract {
     this.#options.owner.closed(this);
   }
 
-  /** Ends the stream if a read failed because the log or the store is gone. Any other failure is thrown. */
+  /** Ends the stream if a read failed because the log, its events or the store are gone. Any other failure is thrown. */
   #endedOr(error: unknown): StreamChunk | null {
     if (this.#isOver) return null;
     const { owner, worker } = this.#options;
-    const code = owner.endOf(worker);
+    const isArchived = RuntimeError.from(error).code === 'CURSOR_EXPIRED';
+    const code = owner.endOf(worker) ?? (isArchived ? 'CURSOR_EXPIRED' : null);
     if (code === null) throw error;
     this.close();
     return { type: 'ended', code };

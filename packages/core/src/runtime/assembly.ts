@@ -124,7 +124,7 @@ const isInput = ({ role }: TranscriptItem): boolean => role === 'user' || role =
 const historyReader = (reader: LogReader, limits: Limits): HistoryReader => ({
   async *history(worker, assertAttached) {
     const { historyFrom } = worker.state;
-    let after: Cursor | LogPosition | null = historyFrom?.at ?? START;
+    let after: Cursor | LogPosition | null = historyFrom?.at ?? worker.base?.at ?? START;
     while (after !== null) {
       assertAttached();
       const page: Page<TranscriptItem> = await readForward(

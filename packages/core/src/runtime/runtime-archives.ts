@@ -9,6 +9,9 @@ import type { Page, WorkerDetail } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type {
   ArchivedEnd,
+  ArchivedPart,
+  HistoryQuery,
+  OldHistory,
   ServedArchives,
   StoppedQuery,
   StoppedWorker,
@@ -22,8 +25,10 @@ import { hashOfKey } from '../workers/idempotency.ts';
 import { loadWorker } from '../workers/loading.ts';
 import { detailOf, factsOf } from '../workers/views.ts';
 import { Worker } from '../workers/worker.ts';
+import { ArchiveGate } from './archive-gate.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
+import { type HistoryOptions, WorkerHistory } from './worker-history.ts';
 
 /** The stopped Workers that one page looks at: their states may have to be parsed. */
 const LOOKED_AT = 1_000;
@@ -35,10 +40,9 @@ const sourceOf = (worker: Worker): SourceLog => {
 };
 
 const stoppedOf = (worker: Worker): StoppedWorker => {
-  const { workerId, log, updatedAt, head, files } = worker.glimpse();
-  let sizeBytes = head.end;
-  for (const file of Object.values(files)) sizeBytes += file.sizeBytes;
-  return { workerId, log, updatedAt, sizeBytes, lastSeq: head.seq };
+  const { workerId, log, updatedAt, head } = worker.glimpse();
+  const { eventBytes, fileBytes } = worker.stored;
+  return { workerId, log, updatedAt, sizeBytes: eventBytes + fileBytes, lastSeq: head.seq };
 };
 
 const notStopped = (workerId: string): RuntimeError =>
@@ -49,13 +53,17 @@ export class RuntimeArchives implements ServedArchives {
   readonly #lifecycle: Pick<Lifecycle, 'opened' | 'running'>;
   readonly #hooks: Hooks;
   readonly #clock: Clock;
+  readonly #gate = new ArchiveGate();
+  readonly #history: WorkerHistory;
   /** The last import. One at a time, because a store notes one. */
   #importing: Promise<unknown> = Promise.resolve();
 
-  constructor(lifecycle: Pick<Lifecycle, 'opened' | 'running'>, hooks: Hooks, clock: Clock) {
+  constructor(options: Omit<HistoryOptions, 'gate'>) {
+    const { lifecycle, hooks, clock } = options;
     this.#lifecycle = lifecycle;
     this.#hooks = hooks;
     this.#clock = clock;
+    this.#history = new WorkerHistory({ ...options, gate: this.#gate });
   }
 
   open(workerId?: string): AsyncIterable<Uint8Array> {
@@ -71,7 +79,19 @@ export class RuntimeArchives implements ServedArchives {
       throw new RuntimeError('WORKER_DAMAGED', undefined, { details: { workerId: damaged.workerId } });
     const content = worker ? 'worker' : 'runtime';
     const writtenAt = new Date(this.#clock.now()).toISOString();
-    return encodeArchive(itemsOf({ store, runtimeId, content, logs, writtenAt }));
+    return this.#gate.reading(() => encodeArchive(itemsOf({ store, runtimeId, content, logs, writtenAt })));
+  }
+
+  listHistory(query: HistoryQuery): Promise<Page<OldHistory>> {
+    return this.#history.listHistory(query);
+  }
+
+  openHistory(workerId: string, throughSeq: number): AsyncIterable<Uint8Array> {
+    return this.#history.openHistory(workerId, throughSeq);
+  }
+
+  removeHistory(workerId: string, part: ArchivedPart, options?: CallOptions): Promise<void> {
+    return this.#history.removeHistory(workerId, part, options);
   }
 
   async list({
@@ -138,7 +158,11 @@ export class RuntimeArchives implements ServedArchives {
     try {
       const head = await importWorker(checked, store, log);
       const tail = new Uint8Array(0);
-      worker = await loadWorker({ log, workerId, head, snapshot: null, tail, isDamaged: false }, store);
+      const base = await store.base(log);
+      worker = await loadWorker(
+        { log, workerId, head, snapshot: null, ...(base && { base }), tail, isDamaged: false },
+        store,
+      );
     } catch (error) {
       // also after a failure of the last write, which may have happened
       await store.remove(log).then(

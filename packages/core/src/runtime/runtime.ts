@@ -91,6 +91,12 @@ const assertOptions = (options: RuntimeOptions): void => {
   );
 };
 
+/** Returns null in place of a receipt whose event is in an archive. */
+const nullIfArchived = (error: unknown): null => {
+  if (RuntimeError.from(error).code === 'CURSOR_EXPIRED') return null;
+  throw error;
+};
+
 /** @throws INVALID_REQUEST the caller has no valid name */
 const remarkOf = ({ reason }: { readonly reason?: string }, call?: CallOptions): Remark => ({
   ...(reason !== undefined && { reason }),
@@ -200,7 +206,12 @@ export class Runtime implements ServedRuntime {
       },
       report: this.#diagnostics.report,
     });
-    this.archives = new RuntimeArchives(this.#lifecycle, this.#hooks, clock);
+    this.archives = new RuntimeArchives({
+      lifecycle: this.#lifecycle,
+      hooks: this.#hooks,
+      clock,
+      report: this.#diagnostics.report,
+    });
     this.ready = this.#lifecycle.ready;
     this.lost = this.#lifecycle.lost;
     registrations.addOptions(engines, store);
@@ -280,7 +291,12 @@ export class Runtime implements ServedRuntime {
       displayName: this.#displayName,
       status: this.status,
       versions: { runtime: version, protocol: PROTOCOL, store: store.version },
-      store: { kind: store.kind, durable: store.isDurable, healthy: journal.isHealthy },
+      store: {
+        kind: store.kind,
+        durable: store.isDurable,
+        healthy: journal.isHealthy,
+        ...workers.stored,
+      },
       engines: loaded.map(({ name, capabilities, configSchema }) => ({
         name,
         capabilities,
@@ -312,7 +328,7 @@ export class Runtime implements ServedRuntime {
     const detail = this.#detail(worker);
     const reading = before && inputs.receiptAt(worker, before);
     // the Worker was created, so a log that cannot be read must not fail the call
-    const receipt = await (known ? reading?.catch(() => known) : reading);
+    const receipt = await (known ? reading?.catch(() => known) : reading?.catch(nullIfArchived));
     return {
       worker: detail,
       replayed,

@@ -69,13 +69,17 @@ class ScopedRuntime implements ServedRuntime {
     if (this.#scope.workers === '*') return summary;
     const workers = { total: 0, idle: 0, running: 0, waiting: 0, stopped: 0 };
     const { pageItems } = this.limits;
-    for await (const { status } of everyItem(pageItems, (query) => this.listWorkers(query))) {
+    let [eventBytes, fileBytes] = [0, 0];
+    for await (const { status, stored } of everyItem(pageItems, (query) => this.listWorkers(query))) {
       workers.total += 1;
       workers[status] += 1;
+      eventBytes += stored.eventBytes;
+      fileBytes += stored.fileBytes;
     }
     let diagnostics = 0;
     for await (const _ of everyItem(pageItems, (query) => this.diagnostics(query))) diagnostics += 1;
-    return { ...summary, workers, diagnostics };
+    const store = { ...summary.store, eventBytes, fileBytes };
+    return { ...summary, store, workers, diagnostics };
   }
 
   get archives(): ServedArchives {
@@ -83,6 +87,9 @@ class ScopedRuntime implements ServedRuntime {
       open: (workerId) => this.#archives().open(workerId),
       list: async (query) => this.#archives().list(query),
       remove: async (workerId, end, call) => this.#archives().remove(workerId, end, call),
+      listHistory: async (query) => this.#archives().listHistory(query),
+      openHistory: (workerId, throughSeq) => this.#archives().openHistory(workerId, throughSeq),
+      removeHistory: async (workerId, part, call) => this.#archives().removeHistory(workerId, part, call),
       put: async (archive) => {
         const archives = this.#archives();
         // an archive has parts that no creation has checked

@@ -10,6 +10,7 @@ import type {
   OpenedStore,
   ReadLimits,
   RuntimeStore,
+  Snapshot,
   StoredBundle,
   StoreHost,
 } from '../contracts/store.ts';
@@ -39,6 +40,8 @@ const WRITES = {
   read: false,
   record: false,
   keys: false,
+  trim: true,
+  base: false,
   remove: true,
   putBlob: true,
   blob: false,
@@ -64,7 +67,7 @@ export interface StoreCall {
   readonly log: string | null;
   /** The batch of a `create` or an `append`, or null. */
   readonly batch: Batch | null;
-  /** True for create, append, remove, putBlob, putPluginState and putBundle. */
+  /** True for create, append, trim, remove, putBlob, putPluginState and putBundle. */
   readonly isWrite: boolean;
 }
 
@@ -233,6 +236,14 @@ export class FaultyStore implements RuntimeStore {
 
   keys(log: string): Promise<readonly KeyEntry[]> {
     return this.#call('keys', log, null, () => this.#inner.keys(log));
+  }
+
+  trim(log: string, base: Snapshot): Promise<void> {
+    return this.#call('trim', log, null, () => this.#inner.trim(log, base));
+  }
+
+  base(log: string): Promise<Snapshot | null> {
+    return this.#call('base', log, null, () => this.#inner.base(log));
   }
 
   remove(log: string): Promise<void> {

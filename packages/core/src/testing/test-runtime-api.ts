@@ -5,6 +5,7 @@ import { creatingTests } from './api/creating.ts';
 import { cursorTests } from './api/cursors.ts';
 import { fileTests } from './api/files.ts';
 import type { LackingApiCapabilities, RuntimeApiHarness } from './api/harness.ts';
+import { historyTests } from './api/history.ts';
 import { inputTests } from './api/inputs.ts';
 import { listingTests } from './api/listing.ts';
 import { observingTests } from './api/observing.ts';
@@ -67,6 +68,7 @@ export const testRuntimeApi = (
   observingTests(contract);
   watchingTests(contract);
   restartingTests(contract);
+  historyTests(contract);
   capabilityTests(contract);
   refusingTests(contract);
 };

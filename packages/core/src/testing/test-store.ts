@@ -9,6 +9,7 @@ import { openingTests } from './store/opening.ts';
 import { readingTests } from './store/reading.ts';
 import { restartingTests } from './store/restarting.ts';
 import { StoreScene } from './store/scene.ts';
+import { trimmingTests } from './store/trimming.ts';
 import { writingTests } from './store/writing.ts';
 
 /**
@@ -45,6 +46,7 @@ export const testStore = (
   documentTests(contract);
   restartingTests(contract);
   archivingTests(contract);
+  trimmingTests(contract);
   killingTests(contract);
   losingTests(contract);
 };

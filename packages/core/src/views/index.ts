@@ -22,3 +22,4 @@ export type {
 } from './blocks.ts';
 export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';
 export { markdownOf } from './markdown.ts';
+export { sizeText } from './size-text.ts';

@@ -1,11 +1,14 @@
 import { decodeEvent, type WorkerEvent } from '../contracts/event.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { RuntimeStore, StoredLog } from '../contracts/store.ts';
+import type { RuntimeStore, Snapshot, StoredLog } from '../contracts/store.ts';
 import { restingIn, stateIn } from '../domain/snapshot.ts';
-import { apply, type Draft, emptyState } from '../domain/state.ts';
+import { apply, type Draft, emptyState, type WorkerState } from '../domain/state.ts';
+import { baseIn, snapshotIn } from '../domain/stored-base.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
 import { linesOf, positionAfter, textOf } from '../log/lines.ts';
 import { Worker } from './worker.ts';
+
+const nextMacrotask = (): Promise<void> => new Promise((done) => setImmediate(done));
 
 /** Small, because many Workers are loaded at the same time. */
 const READ = { count: 1_000, bytes: 262_144, direction: 'forward' } as const;
@@ -31,10 +34,30 @@ const fold = (
   return at;
 };
 
+/** Returns the state from which the lines of a log are folded: that of its base, or none. */
+const beginningOf = (
+  { workerId, log }: Pick<StoredLog, 'workerId' | 'log'>,
+  base: Snapshot | null,
+): WorkerState => {
+  if (base === null) return emptyState(workerId, log);
+  const state = stateIn(workerId, log, snapshotIn(base));
+  if (state.head.seq === base.head.seq) return state;
+  throw new RuntimeError(
+    'STORE_VERSION',
+    'The state that stands for the history of a Worker cannot be read',
+    {
+      details: { workerId },
+    },
+  );
+};
+
 const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worker> => {
+  const { base = null } = stored;
+  const least = base?.head.seq ?? 0;
   const draft: Draft = stateIn(stored.workerId, stored.log, stored.snapshot);
-  if (draft.head.seq > stored.head.seq) Object.assign(draft, emptyState(stored.workerId, stored.log));
-  if (stored.tail.length > 0 && draft.head.seq === (stored.snapshot?.head.seq ?? 0)) {
+  if (draft.head.seq > stored.head.seq || draft.head.seq < least)
+    Object.assign(draft, beginningOf(stored, base));
+  if (stored.tail.length > 0 && draft.head.seq === (stored.snapshot?.head.seq ?? least)) {
     draft.head = fold(draft, stored.tail, { seq: draft.head.seq + 1, offset: draft.head.end });
   }
   while (draft.head.seq < stored.head.seq) {
@@ -60,7 +83,9 @@ const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worke
     draft.requests = [];
     if (draft.status !== 'stopped') draft.status = 'idle';
   }
-  return new Worker(draft, null, stored.isDamaged);
+  const worker = new Worker(draft, null, stored.isDamaged);
+  if (base) worker.base = baseIn(base);
+  return worker;
 };
 
 /**
@@ -70,5 +95,29 @@ const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worke
  */
 export const loadWorker = (stored: StoredLog, store: RuntimeStore): Worker | Promise<Worker> => {
   const resting = restingIn(stored);
-  return resting ? new Worker(resting, null) : foldWorker(stored, store);
+  if (!resting) return foldWorker(stored, store);
+  const worker = new Worker(resting, null);
+  if (stored.base) worker.base = baseIn(stored.base);
+  return worker;
+};
+
+/**
+ * Returns the state of a Worker after a line, folded from its base. Costs the lines that are read. @throws WORKER_DAMAGED a line is missing
+ */
+export const stateAfter = async (
+  worker: Pick<Worker, 'workerId' | 'log'>,
+  seq: number,
+  store: RuntimeStore,
+): Promise<WorkerState> => {
+  const { workerId, log } = worker;
+  const draft: Draft = { ...beginningOf(worker, await store.base(log)) };
+  while (draft.head.seq < seq) {
+    const limits = { ...READ, count: Math.min(READ.count, seq - draft.head.seq) };
+    const slice = await store.read(log, { seq: draft.head.seq + 1, offset: draft.head.end }, limits);
+    if (slice.count === 0 || slice.gap !== null)
+      throw new RuntimeError('WORKER_DAMAGED', undefined, { details: { workerId } });
+    draft.head = fold(draft, slice.lines, slice.first);
+    await nextMacrotask();
+  }
+  return draft;
 };

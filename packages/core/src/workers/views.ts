@@ -23,7 +23,7 @@ export const factsOf = ({ state: { workerId, engine, labels, parent } }: Worker)
 const displayRefOf = (workerId: string): string => (workerId.length <= 16 ? workerId : workerId.slice(-8));
 
 export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
-  const { state, live, isDamaged } = worker;
+  const { state, live, isDamaged, base } = worker;
   const execution = live?.execution;
   return {
     runtimeId,
@@ -51,6 +51,12 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
     updatedAt: state.updatedAt,
     lastSeq: state.head.seq,
     asOf: encodeCursor(state.log, state.head),
+    stored: worker.stored,
+    archived: base && {
+      firstSeq: base.at.seq + 1,
+      cursor: encodeCursor(state.log, base.at),
+      archive: base.archive,
+    },
   };
 };
 

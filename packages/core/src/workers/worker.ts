@@ -1,12 +1,16 @@
 import type { Claim } from '../contracts/claim.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { WorkerStatus } from '../contracts/runtime-api.ts';
+import type { StoredSize, WorkerStatus } from '../contracts/runtime-api.ts';
 import type { NewLog, Snapshot } from '../contracts/store.ts';
 import { Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
+import { totalBytesOf } from '../domain/stored-files.ts';
+import type { Base } from '../log/base.ts';
 import type { ChangeEntry } from './changes.ts';
 import { Live } from './live.ts';
+
+export const NOTHING_STORED: StoredSize = { eventBytes: 0, fileBytes: 0 };
 
 /** One Worker in memory: the state that every Worker has, and the live part of an active one. */
 export class Worker {
@@ -15,6 +19,8 @@ export class Worker {
   /** The content that a log which does not exist yet will begin with; null once the log exists. */
   begin: NewLog | null;
   live: Live | null = null;
+  /** The beginning of the log, if its first events are in an archive. */
+  base: Base | null = null;
   /** True once the creation failed: the Worker stays invisible, even if a late append succeeds. */
   isCancelled = false;
   /** The Worker's entry in the order of changes; null while the Worker is invisible. */
@@ -25,6 +31,8 @@ export class Worker {
   measured: WorkerState | null = null;
   /** The size of the unparsed state that is part of the sums; 0 once the Worker has changed. */
   restingBytes = 0;
+  /** The part of the sum of stored bytes that is of this Worker. */
+  counting: StoredSize = NOTHING_STORED;
 
   constructor(state: WorkerState | Resting, begin: NewLog | null, isDamaged = false) {
     this.#state = state;
@@ -68,6 +76,15 @@ export class Worker {
 
   get status(): WorkerStatus {
     return this.#state.status;
+  }
+
+  /** The bytes of its events and files in the store. */
+  get stored(): StoredSize {
+    const state = this.#state;
+    const begin = this.base?.at.end ?? 0;
+    return state instanceof Resting
+      ? { eventBytes: state.snapshot.head.bytes - begin, fileBytes: state.fileBytes }
+      : { eventBytes: state.head.end - begin, fileBytes: totalBytesOf(state.files) };
   }
 
   ensureLive(limits: Limits): Live {

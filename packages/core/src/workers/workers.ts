@@ -1,5 +1,5 @@
 import type { Limits } from '../contracts/limits.ts';
-import type { ListWorkers, WorkerStatus } from '../contracts/runtime-api.ts';
+import type { ListWorkers, StoredSize, WorkerStatus } from '../contracts/runtime-api.ts';
 import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
 import { Claims } from '../domain/claims.ts';
 import { growthBetween } from '../domain/growth.ts';
@@ -12,7 +12,7 @@ import { InFlightTotal } from './in-flight-total.ts';
 import type { Live } from './live.ts';
 import { LogKeys } from './log-keys.ts';
 import { OpenRequests } from './open-requests.ts';
-import type { Worker } from './worker.ts';
+import { NOTHING_STORED, type Worker } from './worker.ts';
 
 export interface CreationKey {
   readonly hash: string;
@@ -52,6 +52,8 @@ export class Workers {
   /** The idempotency keys of live Workers. */
   readonly keys: CacheTotal<Live>;
   readonly counts: Record<WorkerStatus, number> = { idle: 0, running: 0, waiting: 0, stopped: 0 };
+  /** The bytes that the store keeps of all Workers. */
+  stored: StoredSize = NOTHING_STORED;
   readonly #byId = new Map<string, Worker>();
   /** The visible Workers, sorted by log id. Log ids are ordered by time, so this is the order of creation. */
   readonly #visible: Worker[] = [];
@@ -147,6 +149,7 @@ export class Workers {
     this.#byId.delete(workerId);
     this.claims.releaseDeleted(workerId);
     this.#measure(worker, null);
+    this.#count(worker, NOTHING_STORED);
     this.#forgetCaches(worker);
     if (worker.counted === null) return;
     this.counts[worker.counted] -= 1;
@@ -160,7 +163,8 @@ export class Workers {
   changed(worker: Worker): void {
     const { status, phase } = worker;
     if (worker.resting) this.#measureResting(worker, worker.resting.text.length);
-    else if (this.knows(worker)) {
+    if (this.knows(worker)) this.#count(worker, worker.stored);
+    if (!worker.resting && this.knows(worker)) {
       this.#measure(worker, worker.state);
       if (worker.live) this.tails.used(worker.live, worker.live.readers.tail.bytes);
     }
@@ -202,6 +206,16 @@ export class Workers {
       items.push(worker);
     }
     return { items, hasMore: false };
+  }
+
+  /** Replaces the part of the stored bytes that a Worker has. */
+  #count(worker: Worker, after: StoredSize): void {
+    const { counting: before } = worker;
+    worker.counting = after;
+    this.stored = {
+      eventBytes: this.stored.eventBytes + after.eventBytes - before.eventBytes,
+      fileBytes: this.stored.fileBytes + after.fileBytes - before.fileBytes,
+    };
   }
 
   /** Replaces the part of the sums that a Worker has. */

@@ -4,6 +4,7 @@ import type { Disk } from '../disk/disk.ts';
 import { errnoOf, isLoss, isMisplaced } from '../disk/disk-failure.ts';
 import type { Reserve } from '../disk/reserve.ts';
 import type { Backlog } from '../files/backlog.ts';
+import { basePath } from '../files/base-files.ts';
 import { reportDamage } from '../files/damage.ts';
 import type { LogEntry } from '../files/log-entry.ts';
 import { refile } from '../files/refile.ts';
@@ -356,6 +357,7 @@ export class Checkpoints {
     await files.release(entry);
     await this.#moveIfThere(files.directory(entry));
     this.#trash.add(layout.blobsOf(entry.log));
+    if (entry.isTrimmed) this.#trash.add(basePath(layout, entry));
     for (const name of this.#rescued.get(entry)?.keys() ?? []) {
       for (const path of rescuedPaths(layout, name)) await this.#moveIfThere(path);
     }
@@ -381,7 +383,8 @@ export class Checkpoints {
     for (const entry of entries) {
       // A log without files begins after this checkpoint, so the next open replays it from the write-ahead log. Only if its
       // lines were rescued, that log does not have them any more.
-      if (entry.isRemoved || (entry.synced.seq === 0 && !this.#rescued.has(entry))) continue;
+      const hasFiles = entry.synced.bytes > entry.begin.bytes;
+      if (entry.isRemoved || (!hasFiles && !this.#rescued.has(entry))) continue;
       lines.push(Buffer.from(catalogLine(entry, this.#settings.snapshotOf(entry.log))));
       count += 1;
       if (performance.now() - begun > SLICE_MS) {

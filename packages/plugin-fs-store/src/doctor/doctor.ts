@@ -48,11 +48,11 @@ const examine = async (entry: LogEntry, files: WorkerFiles, disk: Disk, report: 
       details: { file, offset: 0, phase },
       detail: { log, cause },
     });
-  if (entry.filed.seq === 0) return;
+  if (!entry.hasFiles) return;
   const wasDamaged = entry.isDamaged;
   await inspect(entry, files, disk, report);
   try {
-    const { bytes, problem } = await scanLines(disk, files.events(entry), entry.filed.bytes);
+    const { bytes, problem } = await scanLines(disk, files.events(entry), entry.begin, entry.filed.bytes);
     if (problem !== null && bytes < entry.filed.bytes) {
       const message = `The events of a Worker contain ${problem}`;
       reportDamage(entry, report, { message, offset: bytes, phase, detail: { log } });
@@ -130,7 +130,7 @@ const mend = async (
   // Unfiled batches follow the hole, so cutting the file would not close it.
   if (entry.unfiled !== null) return;
   const path = files.events(entry);
-  const { size, problem, ...whole } = await scanLines(disk, path);
+  const { size, problem, ...whole } = await scanLines(disk, path, entry.begin);
   let { seq, bytes } = whole;
   if (problem !== null && seq < entry.seq && bytes < entry.bytes && size >= entry.bytes) return;
   await files.release(entry);

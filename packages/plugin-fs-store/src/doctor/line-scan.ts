@@ -1,3 +1,4 @@
+import type { LogHead } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { isText, NEWLINE, seqAt } from '../layout/line.ts';
 
@@ -6,7 +7,7 @@ const BLOCK_BYTES = 4_194_304;
 /** The result of `scanLines`. */
 export interface LineScan {
   readonly size: number;
-  /** The number of valid lines at the beginning of the file, and their bytes. */
+  /** The end of the valid lines at the beginning of the file. */
   readonly seq: number;
   readonly bytes: number;
   /** The fault of the next line; null at the end of the file. */
@@ -27,16 +28,16 @@ const problemOf = (line: Buffer, seq: number): string | null => {
   }
 };
 
-/** Reads a file of lines from its beginning, up to the first invalid line or to `limit` bytes. */
+/** Reads a file of lines from `begin` on, up to the first invalid line or to `limit` bytes. */
 export const scanLines = async (
   disk: Disk,
   path: string,
+  begin: LogHead,
   limit = Number.POSITIVE_INFINITY,
 ): Promise<LineScan> => {
   const size = Math.min((await disk.size(path)) ?? 0, limit);
-  let seq = 0;
-  let bytes = 0;
-  if (size === 0) return { size, seq, bytes, problem: null };
+  let { seq, bytes } = begin;
+  if (size <= bytes) return { size, seq, bytes, problem: null };
   const file = await disk.open(path, 'read');
   try {
     for (let block = BLOCK_BYTES; bytes < size; ) {

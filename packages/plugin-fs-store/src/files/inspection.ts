@@ -16,7 +16,7 @@ export const inspect = async (
   disk: Disk,
   report: (finding: StoreFinding) => void,
 ): Promise<void> => {
-  const { bytes } = entry.filed;
+  const bytes = entry.hasFiles ? entry.filed.bytes : 0;
   const damaged = (message: string, offset: number, detail?: unknown): void =>
     reportDamage(entry, report, { message, offset, phase: 'open', detail });
   entry.isChecked = true;

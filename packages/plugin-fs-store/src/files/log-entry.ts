@@ -53,6 +53,10 @@ export class LogEntry {
   unfiled: Unfiled | null = null;
   /** The snapshot in the catalog, until the log is listed. */
   snapshot: Snapshot | null = null;
+  /** The end of the lines that were trimmed. */
+  begin: LogHead = NOTHING_FILED;
+  /** The snapshot in place of these lines, until the log is listed. */
+  base: Snapshot | null = null;
   phase: LogPhase = 'idle';
   /** A failed write may still be on disk. Its outcome is unknown until `head` has settled it. */
   isInDoubt = false;
@@ -79,6 +83,16 @@ export class LogEntry {
 
   get isVisible(): boolean {
     return this.phase !== 'creating';
+  }
+
+  /** True if the files of the log have lines of it. */
+  get hasFiles(): boolean {
+    return this.filed.bytes > this.begin.bytes;
+  }
+
+  /** True if first lines of the log were removed. */
+  get isTrimmed(): boolean {
+    return this.begin.seq > 0;
   }
 
   /** True while a creation, an append or a removal is in progress. */

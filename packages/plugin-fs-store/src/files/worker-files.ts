@@ -74,7 +74,7 @@ export class WorkerFiles {
     const written =
       count > 0 && entry.unfiled ? this.#writeSteps(entry, entry.unfiled, count, steps) : NOTHING;
     const isChanged = count > 0 || entry.filed !== entry.synced;
-    const hasLines = count > 0 || entry.filed.seq > 0;
+    const hasLines = count > 0 || entry.hasFiles;
     if (syncs && isChanged && hasLines) this.#syncSteps(entry, written, steps);
     return {
       steps,
@@ -109,7 +109,7 @@ export class WorkerFiles {
       step: 'write',
       path: this.events(entry),
       // A file that has lines is never made again: the lines would be lost without a trace.
-      mode: bytes > 0 ? 'write' : 'create',
+      mode: entry.hasFiles ? 'write' : 'create',
       cutAt: needsCut ? bytes : null,
       at: bytes,
       chunks,

@@ -1,7 +1,7 @@
 import { type JsonValue, RuntimeError } from '@worker-runtime/core';
 import type { Disk } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
-import { FORMAT_NAME, FORMAT_VERSION, type Layout } from './layout.ts';
+import { FORMAT_NAME, type Layout, TRIMMED_VERSION } from './layout.ts';
 
 /** The content of `runtime.json`: the runtime that owns the store, the format, and the last configuration. */
 interface Identity {
@@ -29,17 +29,18 @@ export const writeIdentity = (
   layout: Layout,
   runtimeId: string,
   configuration: JsonValue,
+  version: number,
 ): Promise<void> => {
-  const identity: Identity = { format: FORMAT_NAME, version: FORMAT_VERSION, runtimeId, configuration };
+  const identity: Identity = { format: FORMAT_NAME, version, runtimeId, configuration };
   return disk.replace(layout.identity, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
 };
 
 /** Refuses a store of a newer format. @throws STORE_VERSION written by a newer release */
 export const checkVersion = (version: number): void => {
-  if (version <= FORMAT_VERSION) return;
+  if (version <= TRIMMED_VERSION) return;
   throw new RuntimeError(
     'STORE_VERSION',
-    `The store has format version ${version}; this release supports up to ${FORMAT_VERSION}. Use a newer release`,
-    { details: { found: version, supported: FORMAT_VERSION } },
+    `The store has format version ${version}; this release supports up to ${TRIMMED_VERSION}. Use a newer release`,
+    { details: { found: version, supported: TRIMMED_VERSION } },
   );
 };

@@ -3,6 +3,8 @@ import { fileNameOf } from './file-name.ts';
 
 /** The version of the format that this store writes into `runtime.json`, segments and the catalog. */
 export const FORMAT_VERSION = 1;
+/** The version in `runtime.json` once a log was trimmed, so that a release which does not know bases refuses the store. */
+export const TRIMMED_VERSION = 2;
 export const FORMAT_NAME = 'worker-runtime-fs-store';
 
 /** Returns the name of a log's directory. The log's id makes it unique; the Worker's id is there for people. */
@@ -18,6 +20,7 @@ export class Layout {
   readonly nextCatalog: string;
   readonly wal: string;
   readonly workers: string;
+  readonly bases: string;
   readonly bundles: string;
   readonly blobs: string;
   readonly plugins: string;
@@ -33,6 +36,7 @@ export class Layout {
     this.nextCatalog = join(root, 'catalog.next.json');
     this.wal = join(root, 'wal');
     this.workers = join(root, 'workers');
+    this.bases = join(root, 'bases');
     this.bundles = join(root, 'bundles');
     this.blobs = join(root, 'blobs');
     this.plugins = join(root, 'plugins');

@@ -18,8 +18,9 @@ export interface FoundLine {
 /** Finds the first line that begins at or after `from` and before `to`. */
 const firstLine = async (source: LineSource, from: number, to: number): Promise<LinePosition | null> => {
   // Begins one byte earlier, because a line begins only after a newline.
-  let at = Math.max(0, from - 1);
-  let isAfterNewline = from === 0;
+  const begin = source.begin.bytes;
+  let at = Math.max(begin, from - 1);
+  let isAfterNewline = from === begin;
   for (let size = BLOCK_BYTES; at < to; size = Math.min(size * 2, 1_048_576)) {
     // Reads 32 bytes more than are searched, so that the number of a line that begins at the end is whole.
     const block = await source.bytes(at, Math.min(at + size + 32, source.head.bytes));
@@ -46,7 +47,7 @@ const firstLine = async (source: LineSource, from: number, to: number): Promise<
 export const findLine = async (source: LineSource, seq: number): Promise<FoundLine> => {
   let before: LinePosition | null = null;
   let after: LinePosition | null = null;
-  let low = 0;
+  let low = source.begin.bytes;
   let high = source.head.bytes;
   while (high - low > WALK_BYTES) {
     const middle = low + Math.floor((high - low) / 2);

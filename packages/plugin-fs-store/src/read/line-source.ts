@@ -6,6 +6,8 @@ import type { WorkerFiles } from '../files/worker-files.ts';
 
 /** The bytes of a log, from its file and from memory. */
 export interface LineSource {
+  /** The end of the lines that were trimmed. No byte before it is read. */
+  readonly begin: LogHead;
   readonly head: LogHead;
   /** Reads a range within the head. The result is shorter if the file has lost its end. */
   bytes(from: number, to: number): Promise<Buffer>;
@@ -33,5 +35,5 @@ export const sourceOf = (entry: LogEntry, files: WorkerFiles, disk: Disk, lane: 
     const gap = Buffer.alloc(length - file.length);
     return Buffer.concat([file, gap, memory]);
   };
-  return { head: entry.head, bytes: (from, to) => bytes(from, to, false) };
+  return { begin: entry.begin, head: entry.head, bytes: (from, to) => bytes(from, to, false) };
 };

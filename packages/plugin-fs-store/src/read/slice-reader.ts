@@ -60,9 +60,9 @@ class SliceReader {
   }
 
   async backward(asked: LinePosition): Promise<LogSlice> {
-    const { head } = this.#source;
+    const { begin, head } = this.#source;
     const seq = Math.min(asked.seq, head.seq + 1);
-    if (seq <= 1) return emptySlice(asked, null);
+    if (seq <= begin.seq + 1) return emptySlice(asked, null);
     const end = seq === head.seq + 1 ? head.bytes : asked.offset;
     const isKnown = seq === head.seq + 1 || (await this.#isLine({ seq, offset: end }));
     const hinted = isKnown ? await this.#linesBefore(seq, end) : null;
@@ -77,18 +77,18 @@ class SliceReader {
       const before = end === null ? null : await this.#linesBefore(last.seq + 1, end);
       if (before) return { ...before, gap: last.seq + 1 === seq ? null : gapOf(last.seq, seq) };
       const further = await findLine(this.#source, last.seq - 1);
-      last = last.seq > 1 ? (further.line ?? further.before) : null;
+      last = last.seq > begin.seq + 1 ? (further.line ?? further.before) : null;
     }
-    return emptySlice(asked, gapOf(0, seq));
+    return emptySlice(asked, gapOf(begin.seq, seq));
   }
 
   /** True if the line with this number begins at this offset. */
   async #isLine({ seq, offset }: LinePosition): Promise<boolean> {
-    const { head } = this.#source;
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset >= head.bytes) return false;
-    const from = Math.max(0, offset - 1);
+    const { begin, head } = this.#source;
+    if (!Number.isSafeInteger(offset) || offset < begin.bytes || offset >= head.bytes) return false;
+    const from = Math.max(begin.bytes, offset - 1);
     const block = await this.#source.bytes(from, Math.min(offset + 32, head.bytes));
-    return (offset === 0 || block[0] === NEWLINE) && seqAt(block, offset - from) === seq;
+    return (offset === begin.bytes || block[0] === NEWLINE) && seqAt(block, offset - from) === seq;
   }
 
   /** Returns the offset after a line's newline, or null if the line has no end. */
@@ -110,10 +110,10 @@ class SliceReader {
 
   /** Reads lines from a position on. Returns null if the first one is not a whole line with the expected number. */
   async #linesFrom(first: LinePosition): Promise<LogSlice | null> {
-    const { head } = this.#source;
+    const { begin, head } = this.#source;
     const { offset } = first;
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset >= head.bytes) return null;
-    const from = Math.max(0, offset - 1);
+    if (!Number.isSafeInteger(offset) || offset < begin.bytes || offset >= head.bytes) return null;
+    const from = Math.max(begin.bytes, offset - 1);
     const start = offset - from;
     let size = Math.min(this.#bytes + 1, this.#likelyBytes);
     for (;;) {
@@ -161,9 +161,10 @@ class SliceReader {
 
   /** Reads the lines before line `seq`, up to the offset `end`. Returns null if the last of them is not whole. */
   async #linesBefore(seq: number, end: number): Promise<LogSlice | null> {
+    const begin = this.#source.begin.bytes;
     let size = Math.min(this.#bytes, this.#likelyBytes);
     for (;;) {
-      const from = Math.max(0, end - size - 1);
+      const from = Math.max(begin, end - size - 1);
       const block = await this.#source.bytes(from, end);
       if (from + block.length !== end || block[block.length - 1] !== NEWLINE) return null;
       let start = block.length;
@@ -171,7 +172,7 @@ class SliceReader {
       let isBroken = false;
       while (count < this.#count && start > 0) {
         const newline = start >= 2 ? block.lastIndexOf(NEWLINE, start - 2) : -1;
-        if (newline < 0 && from > 0) break;
+        if (newline < 0 && from > begin) break;
         if (count > 0 && block.length - newline - 1 > this.#bytes) break;
         isBroken = seqAt(block, newline + 1) !== seq - count - 1;
         if (isBroken) break;
@@ -179,7 +180,7 @@ class SliceReader {
         count += 1;
       }
       const bytes = block.length - start;
-      const isAll = from === 0 || (count > 0 && size >= this.#bytes);
+      const isAll = from === begin || (count > 0 && size >= this.#bytes);
       if (isBroken || count === this.#count || (count > 0 && bytes >= this.#bytes) || isAll) {
         return this.#checkedBefore(block.subarray(start), count, { seq, offset: end });
       }

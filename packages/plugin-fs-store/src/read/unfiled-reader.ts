@@ -1,6 +1,6 @@
 import type { LogGap } from '@worker-runtime/core';
 import type { LinePosition, LogSlice, ReadLimits } from '@worker-runtime/core/plugin-kit';
-import { type LogEntry, unfiledBytes } from '../files/log-entry.ts';
+import { type LogEntry, NOTHING_FILED, unfiledBytes } from '../files/log-entry.ts';
 import { NEWLINE } from '../layout/line.ts';
 import { gapOf, readSlice } from './slice-reader.ts';
 
@@ -13,17 +13,18 @@ export const readUnfiled = async (
   position: LinePosition,
   limits: ReadLimits,
 ): Promise<LogSlice> => {
-  const { filed, unfiled, head } = entry;
+  const { begin, filed, unfiled, head } = entry;
   const isForward = limits.direction === 'forward';
   const seq = isForward ? Math.max(1, position.seq) : Math.min(position.seq, head.seq + 1);
   const empty = (gap: LogGap): LogSlice => ({ lines: new Uint8Array(0), count: 0, first: position, gap });
   if (!unfiled || unfiled.batches.length === 0 || (!isForward && seq <= filed.seq + 1)) {
-    return empty(isForward ? gapOf(seq - 1, head.seq + 1) : gapOf(0, seq));
+    return empty(isForward ? gapOf(seq - 1, head.seq + 1) : gapOf(begin.seq, seq));
   }
   const memory = Buffer.from(unfiledBytes(unfiled, filed.bytes, head.bytes));
   // The positions of this source begin behind the filed part, after one newline.
   const shift = filed.bytes - 1;
   const source = {
+    begin: NOTHING_FILED,
     head: { seq: head.seq, bytes: head.bytes - shift },
     bytes: async (from: number, to: number): Promise<Buffer> =>
       from > 0

@@ -3,6 +3,7 @@ import type { LogHead, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
+import { basePath, type FoundBases, readBases } from '../files/base-files.ts';
 import { reportDamage } from '../files/damage.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import { filedEnd, listRescued, readRescued } from '../files/rescue.ts';
@@ -25,6 +26,9 @@ export interface RecoverySettings {
 export interface Recovered {
   readonly entries: Map<string, LogEntry>;
   readonly removed: readonly LogEntry[];
+  /** The paths of bases whose log was removed, or never created. */
+  readonly strayBases: readonly string[];
+  readonly hasBases: boolean;
   /** The lines in `rescued/` that continue a log, or that its file has already. */
   readonly rescued: readonly { readonly entry: LogEntry; readonly name: string; readonly end: number }[];
   /** The catalog that was used; null if the logs were found by their files. */
@@ -49,6 +53,7 @@ class Recovery {
   readonly #touched = new Set<LogEntry>();
   readonly #removed = new Map<string, LogEntry>();
   readonly #rescued: Recovered['rescued'][number][] = [];
+  #bases: FoundBases['bases'] = new Map();
   /** The last change of each log whose creation was not found. */
   readonly #unknownChanges = new Map<string, LogChange>();
   /** Logs that were removed and whose creation was not found. */
@@ -67,6 +72,8 @@ class Recovery {
     // There may be very many directories, so they are listed while the catalog is read.
     const listing = disk.list(layout.workers);
     listing.catch(() => {});
+    const { bases, damaged } = await readBases(disk, layout);
+    this.#bases = bases;
     const current = await this.#catalog(layout.catalog);
     const isWhole = await this.#isUsable(current);
     const previous = isWhole ? null : await this.#catalog(layout.previousCatalog);
@@ -81,12 +88,14 @@ class Recovery {
         layout,
         await listing,
         described?.values() ?? [],
+        bases,
         report,
       )) {
         this.#entries.set(entry.log, entry);
         this.#estimated.add(entry);
       }
     }
+    this.#setBases();
     await this.#adoptRescued();
     const apply = (change: LogChange, lsn: number): void => this.#apply(change, lsn);
     const from = catalog?.checkpoint ?? null;
@@ -96,11 +105,17 @@ class Recovery {
       const entry = this.#entries.get(log);
       if (entry) entry.snapshot = snapshot;
     }
+    this.#setBases();
+    this.#reportBases(damaged);
     for (const [entry, misfit] of this.#misfits) this.#reportMissingLines(entry, misfit);
     for (const change of this.#unknownChanges.values()) this.#reportUnknown(change);
     return {
       entries: this.#entries,
       removed: [...this.#removed.values()],
+      strayBases: [...bases.values()]
+        .filter(({ log }) => !this.#entries.has(log))
+        .map((of) => basePath(layout, of)),
+      hasBases: bases.size > 0,
       rescued: this.#rescued,
       catalog,
       runtimeId: current?.runtimeId ?? previous?.runtimeId ?? replayed.runtimeId,
@@ -108,6 +123,33 @@ class Recovery {
       replayed,
       touched: this.#touched,
     };
+  }
+
+  /** Lets the logs begin at their bases. A log that ends before has lost lines. */
+  #setBases(): void {
+    for (const { log, base } of this.#bases.values()) {
+      const entry = this.#entries.get(log);
+      if (entry) Object.assign(entry, { base, begin: base.head });
+    }
+  }
+
+  #reportBases(damaged: readonly string[]): void {
+    const { report } = this.#settings;
+    const names = new Set(damaged);
+    for (const entry of this.#entries.values()) {
+      const isUnreadable = names.size > 0 && names.has(`${directoryNameOf(entry.workerId, entry.log)}.json`);
+      if (!isUnreadable && entry.seq > entry.begin.seq) continue;
+      if (!isUnreadable && !entry.isTrimmed) continue;
+      const message = isUnreadable
+        ? 'The base of a Worker, whose first lines were removed, cannot be read'
+        : 'A Worker has lost all lines after its base';
+      reportDamage(entry, report, {
+        message,
+        offset: entry.begin.bytes,
+        phase: 'open',
+        detail: { log: entry.log },
+      });
+    }
   }
 
   /**
@@ -192,7 +234,7 @@ class Recovery {
       known.add(directoryNameOf(entry.workerId, entry.log));
     }
     const strays = names.filter((name) => !known.has(name));
-    for (const entry of await surveyWorkers(disk, layout, strays, [], report)) {
+    for (const entry of await surveyWorkers(disk, layout, strays, [], this.#bases, report)) {
       if (this.#removedUnknown.has(entry.log)) {
         this.#remove(entry);
         continue;
@@ -253,7 +295,10 @@ class Recovery {
     const end = change.meta.indexOf('\n') + 1;
     const document = change.meta.slice(0, end);
     const { workerId } = decodeDocument(Buffer.from(document)) ?? { workerId: change.log };
-    const entry = new LogEntry(change.log, workerId, NOTHING_FILED);
+    const base = this.#bases.get(change.log)?.base;
+    const { seq, bytes } = change;
+    const entry = new LogEntry(change.log, workerId, base ? { seq, bytes, keyBytes: 0 } : NOTHING_FILED);
+    if (base) entry.begin = base.head;
     if (known) this.#estimated.delete(known);
     this.#entries.set(change.log, entry);
     this.#add(entry, change, lsn, change.meta.slice(end), document);

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
+import type { LogHead, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
-import { LogEntry } from '../files/log-entry.ts';
+import type { FoundBases } from '../files/base-files.ts';
+import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import { idOfFileName } from '../layout/file-name.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
 import { NEWLINE } from '../layout/line.ts';
@@ -9,12 +10,17 @@ import { decodeDocument } from '../layout/worker-document.ts';
 import { findLine } from '../read/line-finder.ts';
 
 /** Finds the end of the last whole line in a file of lines. */
-const measure = async (disk: Disk, path: string): Promise<{ seq: number; bytes: number; size: number }> => {
+const measure = async (
+  disk: Disk,
+  path: string,
+  begin: LogHead,
+): Promise<{ seq: number; bytes: number; size: number }> => {
   const size = (await disk.size(path)) ?? 0;
   if (size === 0) return { seq: 0, bytes: 0, size };
   const file = await disk.open(path, 'read');
   try {
     const source = {
+      begin,
       head: { seq: Number.MAX_SAFE_INTEGER, bytes: size },
       bytes: (from: number, to: number) => readRange(disk, file, from, to - from),
     };
@@ -62,6 +68,7 @@ export const surveyWorkers = async (
   layout: Layout,
   names: readonly string[],
   described: Iterable<LogEntry>,
+  bases: FoundBases['bases'],
   report: (finding: StoreFinding) => void,
 ): Promise<readonly LogEntry[]> => {
   const entries = new Map<string, LogEntry>();
@@ -79,10 +86,11 @@ export const surveyWorkers = async (
     }
     const directory = layout.worker(name);
     let found = { seq: 0, bytes: 0, size: 0 };
+    const begin = bases.get(ids.log)?.base.head ?? NOTHING_FILED;
     let failure: unknown = null;
     let keyBytes = 0;
     try {
-      found = await measure(disk, join(directory, 'events.jsonl'));
+      found = await measure(disk, join(directory, 'events.jsonl'), begin);
       keyBytes = (await disk.size(join(directory, 'keys.jsonl'))) ?? 0;
     } catch (error) {
       failure = error;

@@ -3,6 +3,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import { mintId, type StoreFinding, type StoreHost } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, catalogHeader, checkpointLine } from '../checkpoint/catalog.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
+import { LogTrim } from '../checkpoint/log-trim.ts';
 import type { Disk } from '../disk/disk.ts';
 import { withDiskFailure } from '../disk/disk-failure.ts';
 import { FilePool } from '../disk/file-pool.ts';
@@ -17,7 +18,7 @@ import type { LogEntry } from '../files/log-entry.ts';
 import { PluginStateFiles } from '../files/plugin-state-files.ts';
 import { WorkerFiles } from '../files/worker-files.ts';
 import { checkVersion, type FoundIdentity, readIdentity, writeIdentity } from '../layout/identity.ts';
-import type { Layout } from '../layout/layout.ts';
+import { FORMAT_VERSION, type Layout, TRIMMED_VERSION } from '../layout/layout.ts';
 import { type Recovered, recoverStore } from '../recovery/store-recovery.ts';
 import { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import type { StoreParts } from './store-directory.ts';
@@ -48,8 +49,9 @@ const isUnused = async (disk: Disk, layout: Layout, identity: FoundIdentity): Pr
 };
 
 const makeDirectories = async (disk: Disk, layout: Layout): Promise<void> => {
-  const { wal, workers, bundles, blobs, incoming, plugins, trash } = layout;
-  for (const path of [wal, workers, bundles, blobs, incoming, plugins, trash]) await disk.makeDirectory(path);
+  const { wal, workers, bases, bundles, blobs, incoming, plugins, trash } = layout;
+  for (const path of [wal, workers, bases, bundles, blobs, incoming, plugins, trash])
+    await disk.makeDirectory(path);
   await disk.syncDirectory(layout.root);
 };
 
@@ -97,10 +99,11 @@ const keepIdentity = async (
   runtimeId: string,
   isNew: boolean,
   host: StoreHost,
+  version: number,
 ): Promise<void> => {
   if (!hasChanged(found, runtimeId, host)) return;
   try {
-    await writeIdentity(disk, layout, runtimeId, host.configuration);
+    await writeIdentity(disk, layout, runtimeId, host.configuration, version);
   } catch (error) {
     if (isNew) throw error;
     host.report({
@@ -138,7 +141,7 @@ const assemble = async (
   keepsCatalog: boolean,
 ): Promise<StoreParts> => {
   const { disk, layout } = settings;
-  const { replayed, entries, touched, removed, rescued, catalog } = recovered;
+  const { replayed, entries, touched, removed, strayBases, rescued, catalog } = recovered;
   const report = (finding: StoreFinding): void => host.report(finding);
   const files = new WorkerFiles(disk, layout, new FilePool(disk, settings.openFiles));
   const reserve = new Reserve(disk, layout.root, settings.reserveBytes);
@@ -180,8 +183,17 @@ const assemble = async (
   }
   for (const { entry, name, end } of rescued) checkpoints.addRescued(entry, name, end);
   for (const entry of removed) checkpoints.remove(entry);
+  for (const path of strayBases) checkpoints.addTrash(path);
   for (const name of await disk.list(layout.trash)) checkpoints.addTrash(join(layout.trash, name));
   await inspectAll(entries, files, disk, report);
+  let hasNoted = recovered.hasBases;
+  const noteBase = async (): Promise<void> => {
+    if (hasNoted) return;
+    await writeIdentity(disk, layout, runtimeId, host.configuration, TRIMMED_VERSION);
+    hasNoted = true;
+  };
+  const trims = new LogTrim({ disk, layout, files, backlog, checkpoints, log, noteBase, report });
+  if (recovered.hasBases) await trims.complete(entries.values());
   const reads = new Lane();
   const bundles = new BundleFiles(disk, layout, backlog.lane, reads);
   const blobs = new BlobFiles(disk, layout, backlog.lane, reads);
@@ -191,12 +203,14 @@ const assemble = async (
   const { keptKeys } = host;
   return {
     disk,
+    layout,
     entries,
     log,
     reserve,
     backlog,
     files,
     checkpoints,
+    trims,
     bundles,
     blobs,
     pluginStates,
@@ -234,7 +248,9 @@ export const openDirectory = async (
     );
   const loss = await owner.confirm();
   if (loss) throw loss;
-  await keepIdentity(settings, identity, runtimeId, isNew, host);
+  const found = typeof identity === 'string' ? FORMAT_VERSION : identity.version;
+  const version = recovered.hasBases ? TRIMMED_VERSION : found;
+  await keepIdentity(settings, identity, runtimeId, isNew, host, version);
   const parts = await assemble(settings, host, owner, runtimeId, recovered, keepsCatalog);
   return { runtimeId, parts };
 };

@@ -8,16 +8,19 @@ import type {
   Metric,
   NewLog,
   ReadLimits,
+  Snapshot,
   StoredBundle,
   StoredLog,
   StoreFinding,
 } from '@worker-runtime/core/plugin-kit';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { LogTrim } from '../checkpoint/log-trim.ts';
 import type { Disk } from '../disk/disk.ts';
-import { diskFailure, isMisplaced, unavailable } from '../disk/disk-failure.ts';
+import { diskFailure, isMisplaced, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
 import type { Reserve } from '../disk/reserve.ts';
 import type { Backlog } from '../files/backlog.ts';
+import { readBase } from '../files/base-files.ts';
 import type { BlobFiles } from '../files/blob-files.ts';
 import type { BundleFiles } from '../files/bundle-files.ts';
 import { reportDamage, reportUnreadable } from '../files/damage.ts';
@@ -26,6 +29,7 @@ import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import type { PluginStateFiles } from '../files/plugin-state-files.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
 import { encodeKeys } from '../layout/key-lines.ts';
+import type { Layout } from '../layout/layout.ts';
 import { NEWLINE, seqAt } from '../layout/line.ts';
 import { decodeDocument, encodeDocument } from '../layout/worker-document.ts';
 import { readKeys } from '../read/key-reader.ts';
@@ -47,12 +51,14 @@ const CHECKPOINT_TICKS = 60;
 
 export interface StoreParts {
   readonly disk: Disk;
+  readonly layout: Layout;
   readonly entries: Map<string, LogEntry>;
   readonly log: WriteAheadLog;
   readonly reserve: Reserve;
   readonly backlog: Backlog;
   readonly files: WorkerFiles;
   readonly checkpoints: Checkpoints;
+  readonly trims: LogTrim;
   readonly bundles: BundleFiles;
   readonly blobs: BlobFiles;
   readonly pluginStates: PluginStateFiles;
@@ -68,13 +74,14 @@ const notFound = (log: string): RuntimeError =>
 
 const storedLog = (entry: LogEntry): StoredLog => {
   const found = entry.snapshot;
-  const snapshot = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes ? found : null;
-  const { log, workerId, head } = entry;
+  const { log, workerId, head, base, begin } = entry;
+  const isWithin = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes;
+  const snapshot = isWithin && found.head.seq >= begin.seq ? found : null;
   const isDamaged = entry.isDamaged || entry.isUnreadable;
-  const tail = entry.tailFrom(snapshot?.head.bytes ?? 0, TAIL_BYTES);
+  const tail = entry.tailFrom(snapshot?.head.bytes ?? begin.bytes, TAIL_BYTES);
   // copied, so that the runtime may keep it without the whole catalog
   const listed = snapshot && { head: snapshot.head, text: snapshot.text };
-  return { log, workerId, head, snapshot: listed, tail, isDamaged };
+  return { log, workerId, head, snapshot: listed, ...(base && { base }), tail, isDamaged };
 };
 
 /** An open directory of a store: its logs by their ids, and the operations on them. */
@@ -96,6 +103,7 @@ export class StoreDirectory {
     for (const entry of [...entries.values()]) {
       yield storedLog(entry);
       entry.snapshot = null;
+      entry.base = null;
     }
     checkpoints.start();
   }
@@ -112,13 +120,41 @@ export class StoreDirectory {
     }
     if (entries.has(log))
       throw new RuntimeError('STORE_CONFLICT', 'The log exists already', { details: { log } });
-    const entry = new LogEntry(log, begin.workerId, NOTHING_FILED);
+    const { base } = begin;
+    const entry = new LogEntry(log, begin.workerId, base ? { ...base.head, keyBytes: 0 } : NOTHING_FILED);
+    if (base) entry.begin = base.head;
     this.#checkLines(entry, batch);
     entry.phase = 'creating';
     entry.isChecked = true;
     entries.set(log, entry);
+    if (base) await this.#beginTrimmed(entry, base);
     const document = encodeDocument(log, begin.workerId, begin.record);
     return this.#write(FRAME_KIND.create, entry, batch, document);
+  }
+
+  /** Removes the lines up to a base. */
+  async trim(log: string, base: Snapshot): Promise<void> {
+    const entry = this.#entry(log);
+    if (!entry.isChecked) await this.#check(entry);
+    if (!entry.isChecked) throw unavailable('The files of the Worker cannot be read');
+    if (entry.isDamaged)
+      throw new RuntimeError('WORKER_DAMAGED', undefined, { details: { workerId: entry.workerId } });
+    if (base.head.seq >= entry.seq || base.head.seq < entry.begin.seq)
+      throw new RuntimeError('STORE_CONFLICT', 'The log cannot begin there', { details: { log } });
+    await this.#parts.trims.trim(entry, base);
+    if (entry.isRemoved) throw notFound(log);
+  }
+
+  /** Returns the base of a log. */
+  async base(log: string): Promise<Snapshot | null> {
+    const entry = this.#entry(log);
+    if (!entry.isTrimmed) return null;
+    const { disk, layout, reads } = this.#parts;
+    const base = await withDiskFailure(() => reads.run(() => readBase(disk, layout, entry)));
+    if (base) return base;
+    throw new RuntimeError('WORKER_DAMAGED', 'The base of the log cannot be read', {
+      details: { workerId: entry.workerId },
+    });
   }
 
   async append(log: string, after: LogHead, batch: Batch): Promise<void> {
@@ -151,6 +187,8 @@ export class StoreDirectory {
   async read(log: string, position: LinePosition, limits: ReadLimits): Promise<LogSlice> {
     const entry = this.#entry(log);
     const { files, disk, reads } = this.#parts;
+    if (limits.direction === 'forward' && Math.max(1, position.seq) <= entry.begin.seq)
+      throw new RuntimeError('CURSOR_EXPIRED', 'These lines were removed', { details: { log } });
     const source = sourceOf(entry, files, disk, reads);
     try {
       const slice = await readSlice(source, position, limits, (offset) => this.#noteDamage(entry, offset));
@@ -314,6 +352,17 @@ export class StoreDirectory {
     } finally {
       await reads.drained();
       await files.pool.close();
+    }
+  }
+
+  /** Writes the base of a log that is about to be created. */
+  async #beginTrimmed(entry: LogEntry, base: Snapshot): Promise<void> {
+    try {
+      await this.#parts.trims.begin(entry, base);
+    } catch (error) {
+      entry.phase = 'removed';
+      this.#parts.entries.delete(entry.log);
+      throw error;
     }
   }
 

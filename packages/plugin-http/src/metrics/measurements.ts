@@ -100,6 +100,19 @@ export class Measurements {
       for (const [name, { runtime }] of this.#running)
         set((await runtime.summary()).store.healthy ? 1 : 0, name);
     });
+    gaugeOf(
+      own,
+      'stored_bytes',
+      'Bytes of the events and of the files of all Workers',
+      ['runtime', 'content'],
+      async (set) => {
+        for (const [name, { runtime }] of this.#running) {
+          const { store } = await runtime.summary();
+          set(store.eventBytes, name, 'events');
+          set(store.fileBytes, name, 'files');
+        }
+      },
+    );
     counterOf(own, 'commits_total', 'Number of commits', ['runtime'], (add) => {
       for (const [name, { commits }] of this.#runtimes) add(commits, name);
     });

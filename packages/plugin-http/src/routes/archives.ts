@@ -73,26 +73,73 @@ const remove = async (
   return new Response(null, { status: 204 });
 };
 
+const listHistory = async (archives: Archives, query: URLSearchParams): Promise<Response> => {
+  const [olderThanMs, beforeSeq, leastBytes] = ['olderThanMs', 'beforeSeq', 'leastBytes'].map((name) =>
+    numberIn(query, name),
+  );
+  const [workerId, after] = [query.get('worker'), query.get('after')];
+  return Response.json(
+    await archives.listHistory({
+      labels: labelsIn(query),
+      ...(olderThanMs !== undefined && { olderThanMs }),
+      ...(beforeSeq !== undefined && { beforeSeq }),
+      ...(leastBytes !== undefined && { leastBytes }),
+      ...(workerId !== null && { workerId }),
+      ...(after !== null && { after }),
+    }),
+  );
+};
+
+const throughIn = (query: URLSearchParams): number => {
+  const through = numberIn(query, 'through');
+  if (through === undefined)
+    throw new RuntimeError('INVALID_REQUEST', 'through is required: the number of the last event that goes');
+  return through;
+};
+
+const removeHistory = async (
+  archives: Archives,
+  workerId: string,
+  query: URLSearchParams,
+  actor: string | null,
+): Promise<Response> => {
+  const throughSeq = throughIn(query);
+  const [log, archive] = [query.get('log'), query.get('archive')];
+  if (log === null || archive === null)
+    throw new RuntimeError('INVALID_REQUEST', 'log and archive are required: what the events are in now');
+  const part = { log, throughSeq, archive };
+  await archives.removeHistory(workerId, part, actor === null ? {} : { actor });
+  return new Response(null, { status: 204 });
+};
+
 /** Answers a request to an archive. The runtime checks the scope of the caller. */
 const answer: MountHandler = async (request, { served: { archives }, path, ending, caller }) => {
   const query = new URL(request.url).searchParams;
   const { method } = request;
-  const [, collection, id, ...more] = path.split('/');
-  if (more.length > 0 || (collection !== undefined && collection !== 'workers'))
+  const [, collection, id, part, ...more] = path.split('/');
+  if (more.length > 0 || (part !== undefined && part !== 'history'))
     throw new RuntimeError('ROUTE_NOT_FOUND');
-  if (method === 'GET' && collection !== undefined && id === undefined) return list(archives, query);
-  if (method === 'GET')
-    return new Response(streamOf(until(ending, archives.open(id))), {
-      headers: { 'content-type': MEDIA_TYPE },
-    });
-  if (method === 'DELETE' && id !== undefined) return remove(archives, id, query, caller.name);
-  if (method === 'POST' && collection !== undefined && id === undefined)
-    return Response.json(await archives.put(new Uint8Array(await request.arrayBuffer())), { status: 201 });
+  const bytes = (archive: AsyncIterable<Uint8Array>): Response =>
+    new Response(streamOf(until(ending, archive)), { headers: { 'content-type': MEDIA_TYPE } });
+  if (collection === undefined && method === 'GET') return bytes(archives.open());
+  if (collection === 'history' && id === undefined) {
+    if (method === 'GET') return listHistory(archives, query);
+  } else if (collection === 'workers' && id === undefined) {
+    if (method === 'GET') return list(archives, query);
+    if (method === 'POST')
+      return Response.json(await archives.put(new Uint8Array(await request.arrayBuffer())), { status: 201 });
+  } else if (collection === 'workers' && id !== undefined) {
+    if (method === 'GET')
+      return bytes(part === undefined ? archives.open(id) : archives.openHistory(id, throughIn(query)));
+    if (method === 'DELETE')
+      return (part === undefined ? remove : removeHistory)(archives, id, query, caller.name);
+  } else if (collection !== undefined) throw new RuntimeError('ROUTE_NOT_FOUND');
   throw new RuntimeError('METHOD_NOT_ALLOWED');
 };
 
 /**
  * Mounts the archives of runtimes at `…/x/archives`: GET makes one of the whole runtime. Below `/workers`, GET lists the stopped Workers,
- * POST adds the Worker of an archive, and GET and DELETE of `/{worker}` copy and remove a stopped one.
+ * POST adds the Worker of an archive, and GET and DELETE of `/{worker}` copy and remove a stopped one. GET of `/history` lists history that can
+ * go, and GET and DELETE of `/workers/{worker}/history` copy and remove it.
  */
 export const mountArchives = (place: MountPlace): void => place.mount('archives', 'admin', answer);

@@ -37,7 +37,13 @@ export const runtimeSchemas: Schemas = {
     displayName: nullableString,
     status: enumOf('new', 'starting', 'running', 'stopping', 'stopped', 'failed'),
     versions: object<RuntimeSummary['versions']>({ runtime: string, protocol: count, store: count }),
-    store: object<RuntimeSummary['store']>({ kind: string, durable: boolean, healthy: boolean }),
+    store: object<RuntimeSummary['store']>({
+      kind: string,
+      durable: boolean,
+      healthy: boolean,
+      eventBytes: count,
+      fileBytes: count,
+    }),
     engines: arrayOf(
       object<RuntimeSummary['engines'][number]>(
         {

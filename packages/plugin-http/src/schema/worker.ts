@@ -61,6 +61,11 @@ const summary: Fields<WorkerSummary> = {
   updatedAt: dateTime,
   lastSeq: count,
   asOf: cursor,
+  stored: object<WorkerSummary['stored']>({ eventBytes: count, fileBytes: count }),
+  archived: described(
+    nullable(object<NonNullable<WorkerSummary['archived']>>({ firstSeq: count, cursor, archive: string })),
+    'The events before `firstSeq` are in the file `archive` instead; null if all are there.',
+  ),
 };
 
 const detail: Fields<WorkerDetail> = {

@@ -46,6 +46,26 @@ unmarked as (
   where m.runtime = owned.id and m.lid = $5 and (select count(*) from b) < ${DELETED_BATCHES})
 select 1 from owned`);
 
+/** Deletes batches of the log $5 all of whose lines are before the line $6 of its base. Returns a row while more may be left. */
+const DELETE_TRIMMED = statement(`
+with ${OWNED}, kept as (
+  select max(seq) as seq from ${SCHEMA}.batches where runtime = $1 and lid = $5 and seq <= $6::bigint + 1),
+b as (
+  select x.seq from ${SCHEMA}.batches x, kept
+  where x.runtime = $1 and x.lid = $5 and x.seq < kept.seq order by x.seq limit ${DELETED_BATCHES}),
+deleted as (
+  delete from ${SCHEMA}.batches x using owned
+  where x.runtime = owned.id and x.lid = $5 and x.seq <= (select max(seq) from b))
+select (select count(*) from b) from owned`);
+
+/** Deletes the bases of logs that were never created. $5 are those that are being created. */
+const DELETE_STRAY_BASES = statement(`
+with ${OWNED}, deleted as (
+  delete from ${SCHEMA}.bases x using owned where x.runtime = owned.id
+    and not exists (select from ${SCHEMA}.logs l where l.runtime = x.runtime and l.log = x.log)
+    and not (x.log = any($5::text[])))
+select 1 from owned`);
+
 export interface CheckpointOptions {
   readonly host: StoreHost;
   readonly lease: Lease;
@@ -71,6 +91,9 @@ export class Checkpoints {
   #bytes = 0;
   #last: number;
   #hasRemoved = true;
+  /** The logs that were trimmed, and may have batches before their bases. */
+  readonly #trimmed = new Set<LogEntry>();
+  #hasStrays = true;
   #running: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #hasFailed = false;
@@ -116,6 +139,12 @@ export class Checkpoints {
     this.#hasRemoved = true;
   }
 
+  /** Notes that a log has a base, and the batches before it are to be deleted. */
+  trimmed(entry: LogEntry): void {
+    this.#trimmed.add(entry);
+    if (this.#timer) void this.#runSafely();
+  }
+
   /** Makes the last checkpoint, of as many logs as \`untilMs\` of \`performance.now()\` allows. @throws as \`Lease.run\` */
   async finish(untilMs: number): Promise<void> {
     this.stop();
@@ -135,6 +164,7 @@ export class Checkpoints {
     try {
       await this.#write(Number.POSITIVE_INFINITY);
       await this.#deleteRemoved();
+      await this.#deleteTrimmed();
       this.#hasFailed = false;
     } catch (error) {
       if (!this.#hasFailed && this.#timer)
@@ -185,6 +215,21 @@ export class Checkpoints {
   #snapshotOf(entry: LogEntry): Snapshot | undefined {
     const snapshot = this.#options.host.snapshotOf(entry.log);
     return snapshot && snapshot.head.seq <= entry.seq ? snapshot : undefined;
+  }
+
+  async #deleteTrimmed(): Promise<void> {
+    const { lease, entries } = this.#options;
+    for (const entry of this.#trimmed) {
+      for (let left = DELETED_BATCHES; left === DELETED_BATCHES; ) {
+        const { rows } = await lease.run(DELETE_TRIMMED, [entry.lid, entry.begin.seq]);
+        left = rows[0]?.[0] as number;
+      }
+      this.#trimmed.delete(entry);
+    }
+    if (!this.#hasStrays) return;
+    const creating = [...entries.values()].filter(({ isVisible }) => !isVisible).map(({ log }) => log);
+    await lease.run(DELETE_STRAY_BASES, [creating]);
+    this.#hasStrays = false;
   }
 
   async #deleteRemoved(): Promise<void> {

@@ -1,3 +1,4 @@
+import { RuntimeError } from '@worker-runtime/core';
 import type { LinePosition, LogSlice, ReadLimits } from '@worker-runtime/core/plugin-kit';
 import type { Database } from '../database/database.ts';
 import { type Statement, statement } from '../database/statement.ts';
@@ -70,6 +71,9 @@ class Lines {
   }
 }
 
+const expired = ({ log }: LogEntry): RuntimeError =>
+  new RuntimeError('CURSOR_EXPIRED', 'These lines were removed', { details: { log } });
+
 const rowsOf = async (
   database: Database,
   text: Statement,
@@ -88,13 +92,17 @@ export const readSlice = async (
   position: LinePosition,
   limits: ReadLimits,
 ): Promise<LogSlice> => {
+  const { begin } = entry;
   const count = Math.max(1, limits.count);
   const beyond = entry.seq + 1;
   const nothing = { lines: NO_BYTES, count: 0, first: position, gap: null };
   if (limits.direction === 'forward') {
     const seq = Math.max(1, position.seq);
+    if (seq <= begin.seq) throw expired(entry);
     if (seq >= beyond) return nothing;
     const lines = await rowsOf(database, FORWARD, runtime, entry, seq, limits);
+    // a trim that came in between
+    if (lines.firstSeq > seq || lines.count === 0) throw expired(entry);
     const from = seq - lines.firstSeq;
     const last = Math.min(lines.count, from + count, beyond - lines.firstSeq);
     let to = from + 1;
@@ -102,10 +110,13 @@ export const readSlice = async (
     return lines.slice(from, to);
   }
   const seq = Math.min(Math.max(1, position.seq), beyond);
-  if (seq <= 1) return nothing;
-  const lines = await rowsOf(database, BACKWARD, runtime, entry, seq, limits);
+  if (seq <= begin.seq + 1) return nothing;
+  const within = { ...limits, count: Math.min(count, seq - 1 - begin.seq) };
+  const lines = await rowsOf(database, BACKWARD, runtime, entry, seq, within);
+  if (lines.count === 0) return nothing;
   const to = seq - lines.firstSeq;
-  const first = Math.max(0, to - count);
+  // the first batch may have lines before the base
+  const first = Math.max(0, to - within.count);
   let from = to - 1;
   while (from > first && lines.startOf(to) - lines.startOf(from - 1) <= limits.bytes) from -= 1;
   return lines.slice(from, to);

@@ -2,7 +2,7 @@
 export const SCHEMA = 'worker_runtime';
 
 /** The version of the tables that this package writes. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** One step from one version of the tables to the next. */
 export interface Migration {
@@ -113,6 +113,20 @@ create table ${SCHEMA}.hosts (
   is_draining boolean not null
 ) with (fillfactor = 50);`,
   },
+  {
+    version: 3,
+    compatible: 1,
+    text: `
+create table ${SCHEMA}.bases (
+  runtime int not null,
+  log text collate "C" not null,
+  seq bigint not null,
+  bytes bigint not null,
+  snapshot text not null,
+  keys text,
+  primary key (runtime, log)
+);`,
+  },
 ];
 
 /** The table that holds the version, which is read before anything else. Its form never changes. */
@@ -132,5 +146,6 @@ grant select, insert, update (configuration, owner, beat, checkpoint, in_cluster
 grant select, insert, update, delete on ${SCHEMA}.hosts to ${role};
 grant select, insert, delete on ${SCHEMA}.groups, ${SCHEMA}.batches, ${SCHEMA}.removed, ${SCHEMA}.blobs to ${role};
 grant select, insert, delete, update (seq, bytes, snapshot_seq, snapshot_bytes, snapshot) on ${SCHEMA}.logs to ${role};
+grant select, insert, delete, update (seq, bytes, snapshot, keys) on ${SCHEMA}.bases to ${role};
 grant select, insert on ${SCHEMA}.bundles to ${role};
 grant select, insert, update (writer, number, body) on ${SCHEMA}.plugin_states to ${role};`;

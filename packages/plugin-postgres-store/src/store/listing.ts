@@ -28,6 +28,8 @@ const TAILS = statement(`
 select lid, seq, convert_from(lines, 'UTF8') from ${SCHEMA}.batches
 where runtime = $1 and lid = any($3::bigint[]) and position > $2 order by lid, seq`);
 
+const BASES = statement(`select log, seq, bytes, snapshot from ${SCHEMA}.bases where runtime = $1`);
+
 type Row = readonly [
   log: string,
   lid: number,
@@ -51,15 +53,17 @@ interface Found extends Omit<StoredLog, 'isDamaged' | 'tail'> {
 const foundIn = (
   [log, lid, workerId, seq, bytes, snapshotSeq, snapshotBytes, text]: Row,
   end: LogHead | undefined,
+  base: Snapshot | undefined,
 ): Found => {
   const isLater = end !== undefined && end.seq > seq;
   const head = isLater ? end : { seq, bytes };
+  const begin = base?.head.seq ?? 0;
   const snapshot: Snapshot | null =
-    snapshotSeq !== null && snapshotBytes !== null && text !== null
+    snapshotSeq !== null && snapshotBytes !== null && text !== null && snapshotSeq >= begin
       ? { head: { seq: snapshotSeq, bytes: snapshotBytes }, text }
       : null;
-  const tailBytes = isLater && (snapshot?.head.seq ?? 0) === seq ? head.bytes - bytes : 0;
-  return { log, lid, workerId, head, snapshot, isLater, tailBytes };
+  const tailBytes = isLater && (snapshot?.head.seq ?? begin) === seq ? head.bytes - bytes : 0;
+  return { log, lid, workerId, head, snapshot, ...(base && { base }), isLater, tailBytes };
 };
 
 /**
@@ -78,13 +82,21 @@ export const listLogs = async function* (
     number,
   ][])
     ends.set(lid, { seq, bytes });
+  const bases = new Map<string, Snapshot>();
+  for (const [log, seq, bytes, text] of (await database.run(BASES, [id])).rows as [
+    string,
+    number,
+    number,
+    string,
+  ][])
+    bases.set(log, { head: { seq, bytes }, text });
   for (let after = ''; ; ) {
     const rows = (await database.run(LOGS, [id, after])).rows as unknown as readonly Row[];
-    const found = rows.map((row) => foundIn(row, ends.get(row[1])));
+    const found = rows.map((row) => foundIn(row, ends.get(row[1]), bases.get(row[0])));
     const tails = await readTails(database, id, checkpoint, found);
     for (const { lid, isLater, tailBytes: _, ...log } of found) {
       // the next checkpoint notes the heads that this one lacks
-      add(new LogEntry(log.log, lid, log.head.seq, log.head.bytes), isLater);
+      add(new LogEntry(log.log, lid, log.head, log.base?.head), isLater);
       yield { ...log, tail: tails.get(lid) ?? NO_BYTES, isDamaged: false };
     }
     const last = found.at(-1);
@@ -102,10 +114,10 @@ const readTails = async (
 ): Promise<ReadonlyMap<number, Uint8Array>> => {
   let rest = STEP_BYTES;
   const parts = new Map<number, { readonly afterSeq: number; readonly lines: Uint8Array[] }>();
-  for (const { lid, tailBytes, snapshot } of found) {
+  for (const { lid, tailBytes, snapshot, base } of found) {
     if (tailBytes === 0 || tailBytes > Math.min(TAIL_BYTES, rest)) continue;
     rest -= tailBytes;
-    parts.set(lid, { afterSeq: snapshot?.head.seq ?? 0, lines: [] });
+    parts.set(lid, { afterSeq: snapshot?.head.seq ?? base?.head.seq ?? 0, lines: [] });
   }
   if (parts.size === 0) return new Map();
   const { rows } = await database.run(TAILS, [id, checkpoint, [...parts.keys()]]);

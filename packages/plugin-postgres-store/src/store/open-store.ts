@@ -7,6 +7,7 @@ import type {
   LogSlice,
   NewLog,
   ReadLimits,
+  Snapshot,
   StoredBundle,
   StoredLog,
   StoreHost,
@@ -16,7 +17,7 @@ import { Connection } from '../database/connection.ts';
 import { Database } from '../database/database.ts';
 import { statement } from '../database/statement.ts';
 import { GroupLog } from '../group/group-log.ts';
-import { decodeKeys } from '../group/write.ts';
+import { decodeKeys, encodeKeys } from '../group/write.ts';
 import { LogEntry } from '../log/log-entry.ts';
 import type { Counts, StoreState } from '../metrics/counts.ts';
 import { Lease } from '../ownership/lease.ts';
@@ -41,8 +42,21 @@ with ${OWNED}, gone as (
 marked as (
   insert into ${SCHEMA}.removed (runtime, lid) select $1, lid from gone),
 blobs as (
-  delete from ${SCHEMA}.blobs b using gone where b.runtime = $1 and b.lid = gone.lid)
+  delete from ${SCHEMA}.blobs b using gone where b.runtime = $1 and b.lid = gone.lid),
+bases as (
+  delete from ${SCHEMA}.bases b using owned where b.runtime = owned.id and b.log = $5)
 select 1 from owned`);
+/** Puts the base of the log $5, unless it has a later one. $9 has the keys of the lines before it. */
+const PUT_BASE = statement(`
+with ${OWNED}, put as (
+  insert into ${SCHEMA}.bases as b (runtime, log, seq, bytes, snapshot, keys)
+  select owned.id, $5, $6, $7, $8, $9 from owned
+  on conflict (runtime, log) do update set seq = excluded.seq, bytes = excluded.bytes, snapshot = excluded.snapshot,
+    keys = excluded.keys
+  where b.seq <= excluded.seq)
+select 1 from owned`);
+const BASE = statement(`select seq, bytes, snapshot from ${SCHEMA}.bases where runtime = $1 and log = $2`);
+const BASE_KEYS = statement(`select keys from ${SCHEMA}.bases where runtime = $1 and log = $2`);
 const PUT_BLOB = statement(`
 with ${OWNED}, put as (
   insert into ${SCHEMA}.blobs (runtime, lid, name, body) select owned.id, $5, $6, $7 from owned on conflict do nothing)
@@ -171,6 +185,7 @@ export class OpenStore {
     yield* listLogs(this.#readers, this.#ownership, (entry, isChanged) => {
       this.#entries.set(entry.log, entry);
       if (isChanged) this.#checkpoints.changed(entry);
+      if (entry.begin.seq > 0) this.#checkpoints.trimmed(entry);
     });
     this.#checkpoints.start();
   }
@@ -178,9 +193,11 @@ export class OpenStore {
   async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
     if (this.#entries.has(log))
       throw new RuntimeError('STORE_CONFLICT', 'The log exists already', { details: { log } });
-    const entry = new LogEntry(log);
+    const head = begin.base?.head;
+    const entry = new LogEntry(log, 0, head, head);
     this.#entries.set(log, entry);
     try {
+      if (begin.base) await this.#putBase(log, begin.base, []);
       await this.#groups.write(entry, batch, begin);
     } catch (error) {
       // in doubt: the log stays known, so that `head` can tell
@@ -194,6 +211,29 @@ export class OpenStore {
     if (entry.pending || after.seq !== entry.seq || after.bytes !== entry.bytes)
       throw new RuntimeError('STORE_CONFLICT', undefined, { details: { log, after, head: entry.head } });
     await this.#groups.write(entry, batch, null);
+  }
+
+  async trim(log: string, base: Snapshot): Promise<void> {
+    const entry = this.#entry(log);
+    const { seq } = base.head;
+    if (seq >= entry.seq || seq < entry.begin.seq)
+      throw new RuntimeError('STORE_CONFLICT', 'The log cannot begin there', { details: { log } });
+    const keys = await this.keys(log);
+    await this.#putBase(
+      log,
+      base,
+      keys.filter((key) => key.seq <= seq),
+    );
+    entry.begin = base.head;
+    this.#checkpoints.trimmed(entry);
+  }
+
+  async base(log: string): Promise<Snapshot | null> {
+    if (this.#entry(log).begin.seq === 0) return null;
+    const { rows } = await this.#readers.run(BASE, [this.#ownership.id, log]);
+    const [seq, bytes, text] = (rows[0] ?? []) as [number?, number?, string?];
+    if (seq === undefined || bytes === undefined || text === undefined) throw notFound(log);
+    return { head: { seq, bytes }, text };
   }
 
   async head(log: string): Promise<LogHead> {
@@ -218,7 +258,7 @@ export class OpenStore {
   }
 
   async keys(log: string): Promise<readonly KeyEntry[]> {
-    const { lid } = this.#entry(log);
+    const { lid, begin } = this.#entry(log);
     const { keptKeys } = this.#host;
     const { rows } = await this.#readers.run(KEYS, [this.#ownership.id, lid, keptKeys]);
     const entries: KeyEntry[] = [];
@@ -226,7 +266,13 @@ export class OpenStore {
       if (entries.length >= keptKeys) break;
       entries.unshift(...decodeKeys(keys as string));
     }
-    return entries;
+    if (begin.seq === 0 || entries.length >= keptKeys) return entries;
+    // those of lines before the base, whose batches may be there or not
+    const [keys] = (await this.#readers.run(BASE_KEYS, [this.#ownership.id, log])).rows[0] ?? [];
+    const known = new Set(entries.map(({ seq }) => seq));
+    const earlier = typeof keys === 'string' ? decodeKeys(keys) : [];
+    const missing = earlier.filter(({ seq }) => !known.has(seq));
+    return [...missing, ...entries].sort((a, b) => a.seq - b.seq).slice(-keptKeys);
   }
 
   async remove(log: string): Promise<void> {
@@ -293,6 +339,10 @@ export class OpenStore {
       this.#lease.stop();
       await Promise.all([this.#control.close(), this.#readers.close()]);
     }
+  }
+
+  async #putBase(log: string, { head, text }: Snapshot, keys: readonly KeyEntry[]): Promise<void> {
+    await this.#lease.run(PUT_BASE, [log, head.seq, head.bytes, text, encodeKeys(keys)]);
   }
 
   #entry(log: string): LogEntry {

@@ -14,6 +14,8 @@ export interface ThreadState {
   readonly hasOlder: boolean;
   readonly isReadingOlder: boolean;
   readonly gaps: readonly LogGap[];
+  /** The history that is in an archive, and not in the log any more; null if all of it is there. */
+  readonly archived: WorkerSummary['archived'];
   /** The code of an error that ended the thread, or null. */
   readonly ended: string | null;
 }
@@ -58,6 +60,7 @@ export class Thread extends Source<ThreadState> {
   #conversation = new Conversation({ events: [], keptItems: 0 });
   #older: Cursor | null = null;
   #gaps: readonly LogGap[] = [];
+  #archived: WorkerSummary['archived'] = null;
   /** True if the position at which reading begins is known. */
   #isOpen = false;
   /** The number of the last event when the thread was opened: with it, the last page is complete. */
@@ -78,7 +81,7 @@ export class Thread extends Source<ThreadState> {
     this.#isReadingOlder = true;
     this.changed();
     try {
-      const start = await this.#positionBack(end);
+      const start = await this.#positionBack(end).catch((error: unknown) => this.#ifArchived(error));
       const first = this.#events[0]?.seq ?? Number.POSITIVE_INFINITY;
       const page = await this.#eventsBetween(start, first);
       this.#events = [...page, ...this.#events];
@@ -114,6 +117,7 @@ export class Thread extends Source<ThreadState> {
       hasOlder: this.#older !== null,
       isReadingOlder: this.#isReadingOlder,
       gaps: this.#gaps,
+      archived: this.#archived,
       ended: this.#ended,
     };
   }
@@ -131,10 +135,10 @@ export class Thread extends Source<ThreadState> {
     while (!signal.aborted) {
       try {
         if (!this.#isOpen) await this.#open();
-        const after = this.#conversation.cursor ?? this.#older ?? 'start';
+        const after = this.#conversation.cursor ?? this.#older ?? this.#beginning;
         for await (const item of this.#api.observe(this.#workerId, { after, acrossRestarts: true, signal })) {
           if (item.type === 'event') {
-            this.#positions.push(this.#conversation.cursor ?? this.#older ?? 'start');
+            this.#positions.push(this.#conversation.cursor ?? this.#older ?? this.#beginning);
             this.#events.push(item.event);
           }
           if (item.type === 'gap') this.#gaps = [...this.#gaps, item];
@@ -165,10 +169,11 @@ export class Thread extends Source<ThreadState> {
 
   async #open(): Promise<void> {
     const start = await this.#positionBack('end');
-    const [{ items: requests }, { lastSeq }] = await Promise.all([
+    const [{ items: requests }, { lastSeq, archived }] = await Promise.all([
       this.#api.listRequests(this.#workerId),
       this.#api.getWorker(this.#workerId),
     ]);
+    this.#archived = archived ?? null;
     this.#older = start;
     this.#endSeq = lastSeq;
     this.#conversation = new Conversation({ requests, events: this.#events, keptItems: 0 });
@@ -185,6 +190,18 @@ export class Thread extends Source<ThreadState> {
     this.#gaps = [];
   }
 
+  /** The position at which the log begins. */
+  get #beginning(): Cursor {
+    return this.#archived?.cursor ?? 'start';
+  }
+
+  /** Returns null, for the beginning of the log, if the history before a position was archived in the meantime. */
+  async #ifArchived(error: unknown): Promise<null> {
+    if ((error as { readonly code?: string }).code !== 'CURSOR_EXPIRED') throw error;
+    this.#archived = (await this.#api.getWorker(this.#workerId)).archived ?? null;
+    return null;
+  }
+
   /** Returns the position before a page of items that ends at a position; null for the beginning of the log. */
   async #positionBack(end: Cursor): Promise<Cursor | null> {
     const { next } = await this.#api.transcript(this.#workerId, { before: end, limit: PAGE_ITEMS });
@@ -194,7 +211,7 @@ export class Thread extends Source<ThreadState> {
   /** Reads the events after a position, up to the one with this number. */
   async #eventsBetween(start: Cursor | null, endSeq: number): Promise<WorkerEvent[]> {
     const events: WorkerEvent[] = [];
-    for (let after: Cursor | null = start ?? 'start'; after !== null; ) {
+    for (let after: Cursor | null = start ?? this.#beginning; after !== null; ) {
       const {
         items,
         next,

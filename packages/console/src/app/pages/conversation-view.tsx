@@ -8,6 +8,7 @@ import { usePast } from '../live/past.ts';
 import { outbox } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import type { Thread } from '../live/thread.ts';
+import { Archived } from '../parts/archived.tsx';
 import { Button } from '../parts/button.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { ArrowDown, History } from '../parts/icons.ts';
@@ -205,7 +206,11 @@ export const ConversationView = () => {
   return (
     <div className={styles.view}>
       {isReplay && state.isLoaded && (
-        <ReplayBar until={until ?? 0} first={1} last={state.events.at(-1)?.seq ?? 1} />
+        <ReplayBar
+          until={until ?? 0}
+          first={state.archived?.firstSeq ?? 1}
+          last={state.events.at(-1)?.seq ?? 1}
+        />
       )}
       <ScrollRegion ref={scroller} className={styles.scroller} onScroll={onScroll} aria-label="Conversation">
         <div ref={content} className={styles.content} data-loaded={state.isLoaded}>
@@ -218,6 +223,11 @@ export const ConversationView = () => {
                   </Button>
                 </div>
               ) : null}
+              {state.archived && (isReplay ? (until ?? 0) < state.archived.firstSeq : !state.hasOlder) && (
+                <div className={styles.older}>
+                  <Archived history={state.archived} />
+                </div>
+              )}
               {state.gaps.map(({ afterSeq, beforeSeq }) => (
                 <p key={`${afterSeq}`} className={styles.gap}>
                   Events between {afterSeq} and {beforeSeq ?? 'the end'} are damaged and cannot be read

@@ -5,6 +5,7 @@ import { markdownOf } from '@worker-runtime/core/views';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { usePast } from '../live/past.ts';
 import { useSource } from '../live/source.ts';
+import { Archived } from '../parts/archived.tsx';
 import { Button, buttonClass } from '../parts/button.tsx';
 import { CopyButton } from '../parts/copyable.tsx';
 import { numberText } from '../parts/duration.ts';
@@ -98,7 +99,7 @@ export const EventsView = () => {
   const scroller = useRef<HTMLDivElement>(null);
   const marked = at === undefined ? null : Number(at);
   const chosenTypes = (types ?? []).filter((type) => type !== 'failed') as readonly EventType[];
-  const { hasOlder, isLoaded } = state;
+  const { archived, hasOlder, isLoaded } = state;
   const first = state.events[0]?.seq ?? 0;
   // an event that was not loaded is read from its place: the pages between are not needed
   const isBefore = marked !== null && Number.isSafeInteger(marked) && isLoaded && hasOlder && marked < first;
@@ -146,7 +147,7 @@ export const EventsView = () => {
 
   const exportEvents = async (chosen: readonly EventType[] = []): Promise<void> => {
     const lines: string[] = [];
-    for (let after: Cursor | null = 'start'; after !== null; ) {
+    for (let after: Cursor | null = archived?.cursor ?? 'start'; after !== null; ) {
       const page: Awaited<ReturnType<typeof runtime.api.events>> = await runtime.api.events(workerId, {
         after,
         limit: EXPORT_ITEMS,
@@ -160,7 +161,7 @@ export const EventsView = () => {
   };
   const exportConversation = async (): Promise<void> => {
     const parts = [`# ${workerId}\n\n`];
-    for (let after: Cursor | null = 'start'; after !== null; ) {
+    for (let after: Cursor | null = archived?.cursor ?? 'start'; after !== null; ) {
       const page: Awaited<ReturnType<typeof runtime.api.transcript>> = await runtime.api.transcript(
         workerId,
         {
@@ -280,7 +281,10 @@ export const EventsView = () => {
               {state.isReadingOlder ? 'Reading…' : `Earlier than ${first}`}
             </Button>
           )}
-          {isLoaded && !hasOlder && <p>The beginning of the log</p>}
+          {isLoaded && archived && (isBefore ? marked < archived.firstSeq : !hasOlder) && (
+            <Archived history={archived} />
+          )}
+          {isLoaded && !archived && !hasOlder && <p>The beginning of the log</p>}
         </div>
       </ScrollRegion>
     </div>

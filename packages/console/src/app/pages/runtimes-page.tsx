@@ -1,5 +1,6 @@
 import type { Diagnostic, RuntimeSummary } from '@worker-runtime/core';
 import type { RuntimeEntry } from '@worker-runtime/core/plugin-kit';
+import { sizeText } from '@worker-runtime/core/views';
 import { useEffect, useState } from 'react';
 import type { ConnectedRuntime } from '../live/backend.ts';
 import { backend } from '../live/server.ts';
@@ -180,6 +181,9 @@ const Summary = ({
           {store.kind}
           {store.durable ? '' : ', lost at exit'}
           {store.healthy ? '' : ', not healthy'}
+        </Fact>
+        <Fact name="Stored">
+          {sizeText(store.eventBytes)} of events, {sizeText(store.fileBytes)} of files
         </Fact>
         <Fact name="Version">
           {versions.runtime} (protocol {versions.protocol})

@@ -1,4 +1,5 @@
 import { Link, Outlet, useParams } from '@tanstack/react-router';
+import { sizeText } from '@worker-runtime/core/views';
 import { useMemo } from 'react';
 import { backend, workers } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
@@ -75,6 +76,9 @@ export const WorkerPage = () => {
                 <Status condition={conditionOf(worker)} />
                 <span>{worker.engine}</span>
                 {worker.displayName !== null && <span>{worker.workerId}</span>}
+                <span title="Events and files in the store">
+                  {sizeText(worker.stored.eventBytes + worker.stored.fileBytes)}
+                </span>
                 {worker.status === 'running' && !worker.execution.connected && (
                   <span>no execution attached</span>
                 )}

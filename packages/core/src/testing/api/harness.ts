@@ -1,4 +1,5 @@
 import type { RuntimeApi } from '../../contracts/runtime-api.ts';
+import type { ServedArchives } from '../../contracts/served-archives.ts';
 import type { ScriptedEngine } from '../scripted-engine.ts';
 
 /**
@@ -15,12 +16,14 @@ export interface RuntimeApiHarness {
   restart?(): Promise<RuntimeApi>;
   /** Ends the runtime as `kill -9` would, starts another one on the same store, and returns its API. */
   kill?(): Promise<RuntimeApi>;
+  /** Returns the archives of the runtime that runs now. */
+  archives?(): ServedArchives;
   /** Stops the runtime and releases the harness's resources. Called once. */
   dispose(): Promise<void>;
 }
 
-/** The capabilities that a harness may lack: its method `restart`, its method `kill`. */
-export type RuntimeApiCapability = 'restart' | 'kill';
+/** The capabilities that a harness may lack: its methods. */
+export type RuntimeApiCapability = 'restart' | 'kill' | 'archives';
 
 /** The capabilities that a harness lacks, each with the reason. The tests that need one are skipped. */
 export type LackingApiCapabilities = Readonly<Partial<Record<RuntimeApiCapability, string>>>;

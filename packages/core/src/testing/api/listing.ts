@@ -52,6 +52,33 @@ export const listingTests = (contract: Contract): void => {
     },
   );
 
+  contract(
+    'the stored size of a Worker is that of its events and files, and the sum that of all Workers',
+    async (t, scene) => {
+      for (const workerId of ['a', 'b', 'c']) await scene.create({ workerId });
+      await scene.say('b', 'grüezi');
+      await scene.api.putFile('b', new Uint8Array(12_345), { mediaType: 'text/plain' });
+      await scene.api.putFile('c', new Uint8Array(5), { mediaType: 'text/plain' });
+      await scene.api.stopWorker('c');
+      await scene.api.deleteWorker('c');
+      const fileBytes: Record<string, number> = { a: 0, b: 12_345 };
+      const check = async (): Promise<void> => {
+        let eventBytes = 0;
+        for (const { workerId, stored } of (await scene.api.listWorkers()).items) {
+          const lines = (await scene.log(workerId)).map((event) => `${JSON.stringify(event)}\n`);
+          const bytes = Buffer.byteLength(lines.join(''));
+          t.deepEqual(stored, { eventBytes: bytes, fileBytes: fileBytes[workerId] ?? 0 }, workerId);
+          eventBytes += bytes;
+        }
+        const { store } = await scene.api.summary();
+        t.deepEqual([store.eventBytes, store.fileBytes], [eventBytes, 12_345]);
+      };
+      await check();
+      await scene.say('b', 'again');
+      await check();
+    },
+  );
+
   contract('a list of Workers includes the overviews if it is asked for them', async (t, scene) => {
     for (const workerId of ['a', 'b', 'c']) await scene.create({ workerId });
     await scene.say('b', 'hello');

@@ -19,6 +19,7 @@ const createAll = async (scene: Scene): Promise<void> => {
     await scene.create({ workerId });
   await scene.say('idle', 'hello');
   await scene.say('stopped', 'hello');
+  await scene.api.putFile('stopped', new Uint8Array(321), { mediaType: 'text/plain' });
   await scene.api.stopWorker('stopped', { deadlineMs: 20_000 });
   await scene.api.sendInput('waiting', { text: 'ask' });
   await scene.requestOf('waiting');
@@ -40,7 +41,10 @@ export const restartingTests = (contract: Contract): void => {
         const { runtimeId } = await scene.api.summary();
         const ids = (await scene.api.listWorkers()).items.map(({ workerId }) => workerId);
         const before = new Map(await Promise.all(ids.map(async (id) => [id, await scene.log(id)] as const)));
+        const { stored } = await scene.api.getWorker('stopped');
         await scene[way]();
+        t.is((await scene.api.summary()).store.fileBytes, 321);
+        t.deepEqual((await scene.api.getWorker('stopped')).stored, stored);
         t.is((await scene.api.summary()).runtimeId, runtimeId);
         t.deepEqual(
           (await scene.api.listWorkers()).items.map(({ workerId }) => workerId),

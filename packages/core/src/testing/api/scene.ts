@@ -9,6 +9,7 @@ import type {
   WorkerInput,
 } from '../../contracts/runtime-api.ts';
 import type { ErrorCode } from '../../contracts/runtime-error.ts';
+import type { ServedArchives } from '../../contracts/served-archives.ts';
 import type { ScriptStep } from '../engine/script.ts';
 import type { ScriptedEngine } from '../scripted-engine.ts';
 import type { TestContext } from '../store/harness.ts';
@@ -50,6 +51,13 @@ export class Scene {
   /** The API of the runtime that runs now. */
   get api(): RuntimeApi {
     return this.#api;
+  }
+
+  /** The archives of the runtime that runs now. */
+  get archives(): ServedArchives {
+    if (!this.#harness.archives)
+      throw new TypeError('The harness has no archives(): name the capability "archives" in `lacks`');
+    return this.#harness.archives();
   }
 
   /** Sets the engine's steps for inputs with these texts. The engine answers any other input with a message. */

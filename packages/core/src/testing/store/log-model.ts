@@ -36,6 +36,8 @@ export interface Range {
 export class LogModel {
   readonly workerId: string;
   readonly record: JsonValue;
+  /** The number of lines that were removed from the beginning. The model still has them. */
+  trimmedTo = 0;
   readonly #lines: Uint8Array[] = [];
   readonly #offsets: number[] = [0];
   readonly #keys: KeyEntry[] = [];
@@ -50,7 +52,7 @@ export class LogModel {
     return { seq: this.#lines.length, bytes: this.offsetOf(this.#lines.length + 1) };
   }
 
-  get keys(): readonly KeyEntry[] {
+  get keys(): KeyEntry[] {
     return this.#keys;
   }
 

@@ -178,7 +178,7 @@ export class StoreScene {
     const model = this.model(log);
     this.#checkHead(await this.store.head(log), model, log);
     this.t.deepEqual(await this.store.record(log), model.record, `${log}: record`);
-    await this.#checkFrom(log, 1);
+    await this.#checkFrom(log, model.trimmedTo + 1);
   }
 
   /** Checks that the store has the log's last keys: `keptKeys` or more of them, or all. */
@@ -202,7 +202,14 @@ export class StoreScene {
         this.t.true(model.hadHead(head), `${log}: the snapshot is at a former head of the log`);
         this.t.is(text, snapshotAt(head).text, `${log}: the snapshot is the host's for this head`);
       }
-      const from = (stored.snapshot?.head.seq ?? 0) + 1;
+      this.t.is(stored.base?.head.seq ?? 0, model.trimmedTo, `${log}: base`);
+      if (stored.base) {
+        const { head, text } = stored.base;
+        this.t.is(head.bytes, model.offsetOf(head.seq + 1), `${log}: position of the base`);
+        this.t.is((JSON.parse(text) as { base: number }).base, head.seq, `${log}: text of the base`);
+        this.t.true((stored.snapshot?.head.seq ?? head.seq) >= head.seq, `${log}: snapshot before the base`);
+      }
+      const from = (stored.snapshot?.head.seq ?? stored.base?.head.seq ?? 0) + 1;
       const to = from + Buffer.from(stored.tail).toString().split('\n').length - 1;
       this.checkBytes(stored.tail, model.bytes({ from, to }), `${log}: tail after the snapshot`);
       await this.#checkFrom(log, to);

@@ -1,0 +1,152 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { eventsAt, inFolder, killWhen } from './archives.ts';
+import { makePlace, Program, request, run, serve } from './program.ts';
+
+interface Found {
+  readonly status: number;
+  readonly body: {
+    readonly code?: string;
+    readonly details?: Record<string, unknown>;
+    readonly items?: unknown;
+  };
+}
+
+const converse = async (url: string, worker: string, inputs: number): Promise<void> => {
+  await request(url, 'POST', '/workers', { engine: 'echo', workerId: worker, labels: { team: 'docs' } });
+  for (let number = 1; number <= inputs; number += 1) {
+    const body = { text: `input ${number} ${'of a long conversation '.repeat(40)}`, whenBusy: 'queue' };
+    await request(url, 'POST', `/workers/${worker}/inputs`, body);
+  }
+  for (;;) {
+    const { body } = await request<{ status: string; queued: number }>(url, 'GET', `/workers/${worker}`);
+    if (body.status === 'idle' && body.queued === 0) return;
+  }
+};
+
+test('P16, P85: only history that the command names goes, into files that errors name', async (t) => {
+  const place = await makePlace(t);
+  let { url, program } = await serve(t, place, inFolder('live'));
+  for (const worker of ['ada', 'bob']) await converse(url, worker, 10);
+  const archive = (...args: readonly string[]) =>
+    run(t, place, ['workers', 'archive', ...args, '--to', 'archives', '--url', url]);
+  for (const [args, message] of [
+    [['--history-before', 'soon'], /must be a number with s, m, h or d/],
+    [['--history-before', '20'], /needs the ids of Workers/],
+    [['--history-before', '0s', '--stopped-for', '1d'], /exclude each other/],
+    [['ada', '--history-before', '0s', '--label', 'team=docs'], /not by both/],
+  ] as const) {
+    const refused = await archive(...args);
+    t.is(refused.code, 2, refused.stderr);
+    t.regex(refused.stderr, message);
+  }
+  t.regex((await archive('--history-before', '90d')).stderr, /no history fits/);
+  t.regex((await archive('nobody', '--history-before', '0s')).stderr, /WORKER_NOT_FOUND/);
+  const dry = await archive('ada', '--history-before', '20', '--dry-run');
+  t.regex(dry.stdout, /^ada: 19 events up to 19 of \d{4}-.*, \d+ bytes\n$/, dry.stderr);
+  t.false((await readdir(place)).includes('archives'));
+
+  const gone = await archive('ada', '--history-before', '20', '--json');
+  t.is(gone.code, 0, gone.stderr);
+  const { file } = JSON.parse(gone.stdout) as { file: string };
+  const name = file.slice(file.lastIndexOf('/') + 1);
+  t.regex(name, /^ada\.log_\w+\.1-19\.archive$/);
+  const verified = await run(t, place, ['verify', file, '--json']);
+  t.like(JSON.parse(verified.stdout), { content: 'history', workers: 1, events: 19 });
+  t.regex((await run(t, place, ['workers', 'import', file, '--url', url])).stderr, /cannot be put back/);
+
+  const check = async (): Promise<void> => {
+    const start: Found = await request(url, 'GET', '/workers/ada/events?after=start');
+    t.deepEqual([start.status, start.body.code], [410, 'CURSOR_EXPIRED']);
+    t.like(start.body.details, { firstSeq: 20, archive: name });
+    t.false(JSON.stringify(start.body).includes(place), 'no path');
+    const shown = await run(t, place, ['workers', 'show', 'ada', '--url', url]);
+    t.regex(shown.stdout, new RegExp(`archived +events before 20, in ${name}`));
+    t.regex(shown.stdout, /stored +[\d.]+ KiB of events, 0 bytes of files/);
+    const events = await run(t, place, ['events', 'ada', '--url', url]);
+    t.is(events.code, 4);
+    t.regex(events.stderr, /CURSOR_EXPIRED: The events up to 19 are in the archive ada\.log_\w+/);
+    const rest = await run(t, place, ['events', 'ada', '--after', '@19', '--json', '--url', url]);
+    t.is(rest.code, 0, rest.stderr);
+    const overview = (await request<{ inputs: number }>(url, 'GET', '/workers/ada/overview')).body;
+    t.is(overview.inputs, 10);
+    const bob = await request<{ items: readonly { seq: number }[] }>(
+      url,
+      'GET',
+      '/workers/bob/events?limit=5',
+    );
+    t.is(bob.body.items[0]?.seq, 1, 'no other Worker has lost anything');
+  };
+  await check();
+  program.kill('SIGKILL');
+  await program.ended;
+  ({ url, program } = await serve(t, place, inFolder('live')));
+  await check();
+  const all = await archive('--history-before', '0s', '--label', 'team=docs');
+  t.regex(all.stdout, /^ada: .*, now in .*\nbob: .*, now in .*\n$/, all.stderr);
+  program.kill('SIGTERM');
+  await program.ended;
+  t.regex((await run(t, place, ['doctor', '--fs-store.dir', 'live'])).stdout, /no problems found/);
+
+  // the rest moves with the runtime
+  t.is((await run(t, place, ['export', 'moved.archive', '--fs-store.dir', 'live'])).code, 0);
+  const imported = await run(t, place, ['import', 'moved.archive', '--fs-store.dir', 'moved']);
+  t.is(imported.code, 0, imported.stderr);
+  const moved = await serve(t, place, inFolder('moved'));
+  const { body } = await request<{ archived: { archive: string } }>(moved.url, 'GET', '/workers/bob');
+  t.regex(body.archived.archive, /^bob\.log_\w+\.1-\d+\.archive$/);
+});
+
+test('P85: a kill -9 at any moment leaves each event in the runtime or in a whole file that the runtime names', async (t) => {
+  t.timeout(240_000);
+  const place = await makePlace(t);
+  let { url, program } = await serve(t, place, inFolder('live'));
+  const workers = Array.from({ length: 10 }, (_, index) => `worker-${index}`);
+  for (const worker of workers) await converse(url, worker, 8);
+  const before = await eventsAt(url);
+  const folder = join(place, 'archives');
+  const names = async (): Promise<readonly string[]> =>
+    (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.archive'));
+  const args = ['workers', 'archive', '--history-before', '0s', '--to', 'archives', '--url'];
+  let kills = 0;
+  const check = async (): Promise<void> => {
+    for (const worker of workers) {
+      const { body } = await request<{
+        archived: { firstSeq: number; archive: string } | null;
+        lastSeq: number;
+      }>(url, 'GET', `/workers/${worker}`);
+      const after = `@${(body.archived?.firstSeq ?? 1) - 1}`;
+      const page = await request<{ items: readonly unknown[] }>(
+        url,
+        'GET',
+        `/workers/${worker}/events?limit=1000&after=${after}`,
+      );
+      t.is(page.status, 200);
+      const rest = JSON.stringify(page.body.items).slice(1, -1);
+      t.true(
+        before.includes(rest) && page.body.items.length === body.lastSeq - Number(after.slice(1)),
+        worker,
+      );
+      if (!body.archived) continue;
+      t.true((await names()).includes(body.archived.archive), body.archived.archive);
+      const verified = await run(t, place, ['verify', join(folder, body.archived.archive), '--json']);
+      t.is(verified.code, 0, verified.stderr);
+      t.is((JSON.parse(verified.stdout) as { events: number }).events, body.archived.firstSeq - 1);
+    }
+  };
+  for (const most of [1, 3, 5, 8]) {
+    const archiving = new Program(t, place, [...args, url]);
+    // the second and the fourth time, the server is killed
+    const victim = most === 3 || most === 8 ? program : archiving;
+    if (await killWhen(victim, async () => (await names()).length >= most, archiving)) kills += 1;
+    await archiving.ended;
+    if (victim === program) ({ url, program } = await serve(t, place, inFolder('live')));
+    await check();
+  }
+  t.true(kills >= 3, `${kills} kills`);
+  const done = await run(t, place, [...args, url]);
+  t.is(done.code, 0, done.stderr);
+  await check();
+  t.is((await names()).length, workers.length, 'no file was written twice');
+});
