@@ -4,6 +4,7 @@ import type { Membership } from '@worker-runtime/core/plugin-kit';
 import { postgresMembership } from '@worker-runtime/plugin-postgres-store';
 import type { ExecutionContext } from 'ava';
 import type { PostgresServer } from '../../plugin-postgres-store/test/postgres-server.ts';
+import type { Network, NetworkPlace } from './network.ts';
 import { makePlace, Program, run } from './program.ts';
 
 /** The time for which a client waits for an answer. */
@@ -66,22 +67,33 @@ export class ClusterHosts {
     return this.#start(name, `${name}.url`, []);
   }
 
+  /** Starts a host in a place of a network, from which it reaches the database. */
+  async startIn(
+    { database }: Network,
+    port: number,
+    place: NetworkPlace,
+    name: string,
+    ...more: readonly string[]
+  ): Promise<RunningHost> {
+    const url = this.#urlAt(port).replace('127.0.0.1', database.address);
+    await writeFile(join(this.place, `${name}.url`), `${url}?sslmode=disable\n`);
+    return this.#start(name, `${name}.url`, ['--host', place.address, ...more], place.within);
+  }
+
   start(name: string, ...more: readonly string[]): Promise<RunningHost> {
     return this.#start(name, 'pg.url', more);
   }
 
-  async #start(name: string, urlFile: string, more: readonly string[]): Promise<RunningHost> {
+  async #start(
+    name: string,
+    urlFile: string,
+    more: readonly string[],
+    within: readonly string[] = [],
+  ): Promise<RunningHost> {
     const store = ['--postgres-store.urlFile', urlFile, '--postgres-store.leaseMs', String(this.#leaseMs)];
     const args = ['--plugin', 'postgres-store', '--plugin', 'echo', ...store];
-    const program = new Program(this.#t, this.place, [
-      ...args,
-      'host',
-      '--port',
-      '0',
-      '--name',
-      name,
-      ...more,
-    ]);
+    const all = [...args, 'host', '--port', '0', '--name', name, ...more];
+    const program = new Program(this.#t, this.place, all, {}, within);
     const [, url = ''] = await program.prints(/^worker-runtime host \S+ listening on (http:\S+) \(address/m);
     return { name, url, program };
   }
@@ -144,7 +156,14 @@ export class SteadyClient {
   #turn = 0;
   readonly #aborted = new AbortController();
 
-  constructor(runtimeId: string, hosts: () => readonly RunningHost[]) {
+  readonly #headers: Readonly<Record<string, string>>;
+
+  constructor(
+    runtimeId: string,
+    hosts: () => readonly RunningHost[],
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    this.#headers = headers;
     this.#path = `/v1/runtimes/${runtimeId}/workers`;
     this.#hosts = hosts;
   }
@@ -201,7 +220,7 @@ export class SteadyClient {
 
   async #get<T>(rest: string): Promise<T> {
     const [host] = this.#hosts();
-    const response = await fetch(`${host?.url}${this.#path}${rest}`);
+    const response = await fetch(`${host?.url}${this.#path}${rest}`, { headers: this.#headers });
     if (!response.ok) throw new Error(`${rest}: ${await response.text()}`);
     return (await response.json()) as T;
   }
@@ -230,7 +249,7 @@ export class SteadyClient {
       try {
         const response = await fetch(`${host?.url}${this.#path}${rest}`, {
           method: 'POST',
-          headers: { 'content-type': 'application/json', 'idempotency-key': key },
+          headers: { ...this.#headers, 'content-type': 'application/json', 'idempotency-key': key },
           body: JSON.stringify(body),
           signal: ending.signal,
         });

@@ -37,9 +37,12 @@ export class Program {
     place: string,
     args: readonly string[],
     variables: Readonly<Record<string, string>> = {},
+    /** The beginning of the command line, of a program that runs this one. */
+    within: readonly string[] = [],
   ) {
+    const [file, ...rest] = [...within, process.execPath, main, ...args];
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('WORKER_RUNTIME_'));
-    this.#child = spawn(process.execPath, [main, ...args], {
+    this.#child = spawn(file ?? '', rest, {
       cwd: place,
       env: {
         ...Object.fromEntries(inherited),

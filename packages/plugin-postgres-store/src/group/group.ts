@@ -20,6 +20,11 @@ from g, unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::int[], 
 
 const APPEND = statement(`with g as (${NEXT(false)} returning position)${BATCHES}`);
 
+/** A group of one append, without the arrays: they take a sixth of the time of such a commit. */
+const APPEND_ONE = statement(`with g as (${NEXT(false)} returning position)
+insert into ${SCHEMA}.batches (runtime, lid, seq, position, start, count, lines, keys)
+select $1, $6::bigint, $7::bigint, g.position, $8::bigint, $9::int, $5::bytea, $10::text from g`);
+
 const APPEND_AND_CREATE = statement(`with g as (${NEXT(false)} returning position),
 c as (
   insert into ${SCHEMA}.logs (runtime, log, lid, worker_id, record)
@@ -54,11 +59,19 @@ export class Group {
   }
 
   get statement(): Statement {
+    if (this.#onlyAppend) return APPEND_ONE;
     return this.writes.some(({ begin }) => begin) ? APPEND_AND_CREATE : APPEND;
   }
 
+  /** Returns the parameters of the statement. */
   valuesFor({ id, writer }: Ownership, commit: SynchronousCommit): readonly unknown[] {
+    const fence = [id, this.#position, writer, commit];
     const { writes } = this;
+    if (this.#onlyAppend) {
+      const { entry, batch } = this.#onlyAppend;
+      const place = [this.#lids[0], entry.seq + 1, entry.bytes, batch.count];
+      return [...fence, Buffer.from(batch.lines), ...place, encodeKeys(batch.keys)];
+    }
     const lengths = writes.map(({ batch }) => batch.lines.length);
     let end = 0;
     const starts = lengths.map((length) => {
@@ -66,10 +79,7 @@ export class Group {
       return end - length;
     });
     const values: unknown[] = [
-      id,
-      this.#position,
-      writer,
-      commit,
+      ...fence,
       Buffer.concat(writes.map(({ batch }) => batch.lines)),
       this.#lids,
       writes.map(({ entry }) => entry.seq + 1),
@@ -88,6 +98,12 @@ export class Group {
       created[3].push(JSON.stringify(begin.record));
     }
     return created[0].length > 0 ? [...values, ...created] : values;
+  }
+
+  /** The write of a group that has no other one, and creates nothing. */
+  get #onlyAppend(): Write | undefined {
+    const [first, second] = this.writes;
+    return second || first?.begin ? undefined : first;
   }
 
   /** Applies the writes to their logs, after the group has happened. */
