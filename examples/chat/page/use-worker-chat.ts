@@ -1,0 +1,63 @@
+import { useChat } from '@ai-sdk/react';
+import {
+  DefaultChatTransport,
+  lastAssistantMessageIsCompleteWithApprovalResponses,
+  type UIMessage,
+} from 'ai';
+import { useCallback, useEffect, useRef } from 'react';
+
+const API = '/api/chat';
+const RETRY_MS = 500;
+
+/** True if the run may continue although its stream broke: the connection was lost, or the server stops. */
+const isLost = (error: Error): boolean =>
+  error instanceof TypeError || error.message.startsWith('RUNTIME_STOPPING');
+
+/** Waits for the server, and returns the messages that the log has without the answer that is being written. */
+const load = async (chatId: string): Promise<UIMessage[]> => {
+  for (;;) {
+    const answer = await fetch(`${API}/${chatId}`).catch(() => null);
+    if (answer?.ok) return ((await answer.json()) as { readonly messages: UIMessage[] }).messages;
+    // a conversation without a message has no Worker yet
+    if (answer?.status === 404) return [];
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+};
+
+/** `useChat` that shows what the log has: after a load, after the server was away, and when a person returns to the tab. */
+export const useWorkerChat = (chatId: string) => {
+  const refreshing = useRef(false);
+  const lost = useRef((): void => {});
+  const chat = useChat({
+    id: chatId,
+    transport: new DefaultChatTransport({ api: API }),
+    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
+    onError: (error) => {
+      if (isLost(error)) setTimeout(() => lost.current(), RETRY_MS);
+    },
+  });
+  const { status, setMessages, clearError, resumeStream } = chat;
+
+  const refresh = useCallback(async (): Promise<void> => {
+    if (refreshing.current) return;
+    refreshing.current = true;
+    const messages = await load(chatId);
+    refreshing.current = false;
+    setMessages(messages);
+    clearError();
+    if (messages.length > 0) await resumeStream();
+  }, [chatId, setMessages, clearError, resumeStream]);
+  lost.current = () => void refresh();
+
+  useEffect(() => void refresh(), [refresh]);
+  useEffect(() => {
+    if (status !== 'ready') return undefined;
+    const returned = (): void => void refresh();
+    addEventListener('focus', returned);
+    return () => removeEventListener('focus', returned);
+  }, [status, refresh]);
+
+  /** Cancels the run. `stop` of useChat only disconnects. */
+  const cancel = (): void => void fetch(`${API}/${chatId}`, { method: 'DELETE' });
+  return { ...chat, cancel };
+};
