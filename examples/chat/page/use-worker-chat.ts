@@ -13,13 +13,19 @@ const RETRY_MS = 500;
 const isLost = (error: Error): boolean =>
   error instanceof TypeError || error.message.startsWith('RUNTIME_STOPPING');
 
-/** Waits for the server, and returns the messages that the log has without the answer that is being written. */
-const load = async (chatId: string): Promise<UIMessage[]> => {
+interface History {
+  readonly messages: UIMessage[];
+  /** The run whose answer is being written, and is not in the messages. */
+  readonly run: string | null;
+}
+
+/** Waits for the server, and returns what the log has. */
+const load = async (chatId: string): Promise<History> => {
   for (;;) {
     const answer = await fetch(`${API}/${chatId}`).catch(() => null);
-    if (answer?.ok) return ((await answer.json()) as { readonly messages: UIMessage[] }).messages;
+    if (answer?.ok) return (await answer.json()) as History;
     // a conversation without a message has no Worker yet
-    if (answer?.status === 404) return [];
+    if (answer?.status === 404) return { messages: [], run: null };
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 };
@@ -27,10 +33,15 @@ const load = async (chatId: string): Promise<UIMessage[]> => {
 /** `useChat` that shows what the log has: after a load, after the server was away, and when a person returns to the tab. */
 export const useWorkerChat = (chatId: string) => {
   const refreshing = useRef(false);
+  const active = useRef<string | null>(null);
   const lost = useRef((): void => {});
   const chat = useChat({
     id: chatId,
-    transport: new DefaultChatTransport({ api: API }),
+    transport: new DefaultChatTransport({
+      api: API,
+      // by its id, because the run may have ended since the messages were read
+      prepareReconnectToStreamRequest: () => ({ api: `${API}/${chatId}/stream?run=${active.current}` }),
+    }),
     sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
     onError: (error) => {
       if (isLost(error)) setTimeout(() => lost.current(), RETRY_MS);
@@ -41,11 +52,12 @@ export const useWorkerChat = (chatId: string) => {
   const refresh = useCallback(async (): Promise<void> => {
     if (refreshing.current) return;
     refreshing.current = true;
-    const messages = await load(chatId);
+    const { messages, run } = await load(chatId);
     refreshing.current = false;
     setMessages(messages);
     clearError();
-    if (messages.length > 0) await resumeStream();
+    active.current = run;
+    if (run !== null) await resumeStream();
   }, [chatId, setMessages, clearError, resumeStream]);
   lost.current = () => void refresh();
 

@@ -145,6 +145,24 @@ for (const place of PLACES) {
     await isSameAsLog(t, scene, second);
   });
 
+  test(`P71: a run that ends between the messages and the resume is not missed, ${place}`, async (t) => {
+    const scene = await start(t, place, {
+      hello: [...words('One ', 'two '), { type: 'gate', gate: 'more' }, ...words('three.')],
+    });
+    const { runId } = await scene.runtime.sendInput('ada', { text: 'hello' });
+    const chat = await scene.open();
+    t.deepEqual(
+      chat.messages.map(({ role }) => role),
+      ['user'],
+    );
+    scene.engine.gate('more').open();
+    await scene.runtime.waitForRun('ada', runId, { waitMs: 60_000 });
+    await chat.resumeStream();
+    t.is(textOf(chat.lastMessage), 'One two three.');
+    await isSameAsLog(t, scene, chat);
+    t.is((await scene.fetch(`${scene.api}/ada/stream?run=run_none`)).status, 404);
+  });
+
   test(`P71: a request that does not map is refused with a reason, ${place}`, async (t) => {
     const scene = await start(t, place, { hello: [{ type: 'hang' }] });
     const user = { id: 'm1', role: 'user', parts: [{ type: 'text', text: 'hello' }] };

@@ -47,7 +47,6 @@ export const start = async (
   const api = place === 'mounted' ? web.url + PATH : 'http://façade.example/api/chat';
   const send: typeof fetch =
     place === 'mounted' ? fetch : async (input, init) => handler(new Request(input, init));
-  const transport = new DefaultChatTransport<UIMessage>({ api, fetch: send });
   return {
     runtime,
     engine,
@@ -55,11 +54,19 @@ export const start = async (
     fetch: send,
     async open() {
       const answer = await send(`${api}/ada`);
-      const { messages } = (await answer.json()) as { readonly messages: UIMessage[] };
+      const { messages, run } = (await answer.json()) as {
+        readonly messages: UIMessage[];
+        readonly run: string | null;
+      };
+      const stream = `${api}/ada/stream${run === null ? '' : `?run=${run}`}`;
       return new HeadlessChat({
         id: 'ada',
         messages,
-        transport,
+        transport: new DefaultChatTransport<UIMessage>({
+          api,
+          fetch: send,
+          prepareReconnectToStreamRequest: () => ({ api: stream }),
+        }),
         sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
       });
     },
