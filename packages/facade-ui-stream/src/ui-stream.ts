@@ -33,13 +33,6 @@ export interface Serving {
   readonly ending?: AbortSignal;
 }
 
-const HEADERS = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-  'x-vercel-ai-ui-message-stream': 'v1',
-};
-
 /** Returns the option of a request that an approval or a refusal takes. @throws INVALID_REQUEST no option can be chosen */
 const decisionOf = ({ options }: OpenRequest, { isApproved, reason }: Approval): string => {
   const named = options.find(({ id }) => id === reason);
@@ -156,7 +149,7 @@ class Chat {
     { signal }: Request,
   ): Response {
     const run = { runtime: this.#runtime, workerId, runId, cursor, progress, signal, ending: this.#ending };
-    return new Response(streamRun(run), { headers: HEADERS });
+    return streamRun(run);
   }
 }
 
