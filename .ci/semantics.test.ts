@@ -8,7 +8,7 @@ const promisesIn = (source: string): string[] =>
 
 const proven = new Set(
   workspaces()
-    .filter(({ folder }) => folder.startsWith('packages/'))
+    .filter(({ folder }) => /^(packages|examples)\//.test(folder))
     .flatMap(({ folder }) => [...sources(`${folder}/test`), ...sources(`${folder}/src/testing`)])
     .flatMap((file) => promisesIn(read(file))),
 );

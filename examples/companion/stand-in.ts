@@ -3,15 +3,16 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-interface ChatRequest {
+export interface ChatRequest {
   readonly messages: readonly { readonly role: string; readonly content: unknown }[];
   readonly tools?: readonly { readonly function: { readonly name: string } }[];
 }
 
-/**
- * Returns the deltas of an answer: the result of a tool call, a call of the first tool, or the last message repeated.
- */
-const deltasFor = ({ messages, tools }: ChatRequest): object[] => {
+/** Returns the deltas of an answer. */
+export type Deltas = (request: ChatRequest) => Iterable<object> | AsyncIterable<object>;
+
+/** The result of a tool call, a call of the first tool, or the last message repeated. */
+const repeated = ({ messages, tools }: ChatRequest): object[] => {
   const last = messages.at(-1);
   const tool = tools?.[0]?.function.name;
   if (last?.role === 'tool') return [{ content: `It says: ${String(last.content)}` }];
@@ -25,23 +26,31 @@ const deltasFor = ({ messages, tools }: ChatRequest): object[] => {
     .map((content) => ({ content }));
 };
 
-const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+const answer = async (
+  deltasFor: Deltas,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> => {
   let body = '';
   for await (const chunk of request) body += chunk;
-  const deltas = deltasFor(JSON.parse(body) as ChatRequest);
-  const finish = 'tool_calls' in (deltas[0] ?? {}) ? 'tool_calls' : 'stop';
   const send = (delta: object, finish_reason: string | null): void => {
     response.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason }] })}\n\n`);
   };
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  for (const delta of deltas) send(delta, null);
+  let finish = 'stop';
+  for await (const delta of deltasFor(JSON.parse(body) as ChatRequest)) {
+    if ('tool_calls' in delta) finish = 'tool_calls';
+    send(delta, null);
+  }
   send({}, finish);
   response.end('data: [DONE]\n\n');
 };
 
 /** Starts the server. Returns its URL, as for a real model server, and a function that closes it. */
-export const standIn = async (): Promise<{ readonly url: string; readonly close: () => void }> => {
-  const server = createServer((request, response) => void answer(request, response));
+export const standIn = async (
+  deltasFor: Deltas = repeated,
+): Promise<{ readonly url: string; readonly close: () => void }> => {
+  const server = createServer((request, response) => void answer(deltasFor, request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -1,5 +1,5 @@
-import { type Observation, RuntimeError, type WorkerEvent } from '@worker-runtime/core';
-import { orQuiet } from '@worker-runtime/core/plugin-kit';
+import { RuntimeError, type WorkerEvent } from '@worker-runtime/core';
+import { observeOrQuiet, QUIET_FRAME, sseAnswer } from '@worker-runtime/core/plugin-kit';
 import type { AgUiEvent } from './ag-ui-event.ts';
 import type { AgUiRuntime } from './ag-ui-runtime.ts';
 import { type LogEnd, messagesInOrder, messagesOfLog, readLogEnd } from './history.ts';
@@ -22,20 +22,6 @@ export interface RunToStream {
   readonly ending: AbortSignal | null;
 }
 
-/** The time without news after which an answer ends, if the Worker waits for people and for nothing else. */
-const BLOCKED_MS = 100;
-/** The same, if calls are in progress, as far as the log says. An engine may begin them after the answer. */
-const WAITING_MS = 1_000;
-/** The time after which a quiet stream sends a comment, so that proxies do not close it. */
-const COMMENT_MS = 15_000;
-
-const HEADERS = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-};
-const COMMENT = ': quiet\n\n';
-const encoder = new TextEncoder();
 const frame = (event: AgUiEvent): string => `data: ${JSON.stringify(event)}\n\n`;
 
 const errorFrame = (error: unknown): string => {
@@ -69,41 +55,8 @@ const snapshotUpTo = async ({ runtime, workerId }: RunToStream, seq: number): Pr
   return { type: 'MESSAGES_SNAPSHOT', messages };
 };
 
-async function* observed(
-  run: RunToStream,
-  fold: WorkerFold,
-  signal: AbortSignal,
-): AsyncGenerator<Observation | 'quiet'> {
-  const after = fold.lastSeq === 0 ? 'start' : `@${fold.lastSeq}`;
-  const observations = run.runtime.observe(run.workerId, { after, signal })[Symbol.asyncIterator]();
-  let next = observations.next();
-  try {
-    for (;;) {
-      const item = await orQuiet(
-        next,
-        fold.isAsking ? (fold.isBlocked ? BLOCKED_MS : WAITING_MS) : COMMENT_MS,
-      );
-      if (item === 'quiet') {
-        yield item;
-        continue;
-      }
-      if (item.done) return;
-      next = observations.next();
-      yield item.value;
-    }
-  } finally {
-    next.catch(() => {});
-    void observations.return?.();
-  }
-}
-
-/** Yields the frames of an answer. Returns true if the client knows its end. */
-async function* framesOf(
-  run: RunToStream,
-  log: LogEnd,
-  signal: AbortSignal,
-): AsyncGenerator<string, boolean> {
-  const { runtime, workerId, threadId, runId, followed, held } = run;
+async function* framesOf(run: RunToStream, left: AbortSignal): AsyncGenerator<string> {
+  const { runtime, workerId, threadId, runId, followed, held, log, signal, ending } = run;
   yield frame({
     type: 'RUN_STARTED',
     threadId,
@@ -118,16 +71,24 @@ async function* framesOf(
   const end = log.events.find((event): event is RunEnd => isEndOf(event, followed)) ?? null;
   if (followed === null || end !== null) {
     yield frame(endOf(run, end));
-    return true;
+    return;
   }
   const fold = new WorkerFold(log.events);
   const { items: requests } = await runtime.listRequests(workerId);
   fold.setRequests(requests);
   for (const event of fold.begin()) yield frame(event);
-  for await (const item of observed(run, fold, signal)) {
+  const observed = observeOrQuiet({
+    runtime,
+    workerId,
+    after: fold.lastSeq === 0 ? 'start' : `@${fold.lastSeq}`,
+    left: [left, signal],
+    ending,
+    state: () => (fold.isAsking ? (fold.isBlocked ? 'blocked' : 'waiting') : 'active'),
+  });
+  for await (const item of observed) {
     if (item === 'quiet') {
       if (!fold.isAsking) {
-        yield COMMENT;
+        yield QUIET_FRAME;
         continue;
       }
       const { items } = await runtime.listRequests(workerId);
@@ -136,46 +97,18 @@ async function* framesOf(
       for (const event of fold.close()) yield frame(event);
       const outcome = { type: 'interrupt', interrupts: items.map(interruptOf) } as const;
       yield frame({ type: 'RUN_FINISHED', threadId, runId, outcome });
-      return true;
+      return;
     }
-    if (item.type === 'ended') throw new RuntimeError(item.code);
     for (const event of fold.apply(item))
       yield frame(event === 'snapshot' ? await snapshotUpTo(run, fold.lastSeq) : event);
     if (item.type === 'event' && isEndOf(item.event, followed)) {
       for (const event of fold.close()) yield frame(event);
       yield frame(endOf(run, item.event));
-      return true;
+      return;
     }
   }
-  return false;
 }
 
-/** Streams a run until it ends or waits for people. The next frame is made when the client has taken the last one. */
-export const streamRun = (run: RunToStream): Response => {
-  const left = new AbortController();
-  const { signal, ending, log } = run;
-  const all = AbortSignal.any([left.signal, signal, ...(ending === null ? [] : [ending])]);
-  const frames = framesOf(run, log, all);
-  let isDone = false;
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(stream) {
-        if (isDone) return stream.close();
-        const send = (text: string): void => stream.enqueue(encoder.encode(text));
-        try {
-          const next = await frames.next();
-          if (!next.done) return send(next.value);
-          isDone = true;
-          // an observation that was aborted ends without an error
-          return ending?.aborted && !next.value ? send(errorFrame(ending.reason)) : stream.close();
-        } catch (error) {
-          isDone = true;
-          return send(errorFrame(error));
-        }
-      },
-      cancel: () => left.abort(),
-    },
-    { highWaterMark: 0 },
-  );
-  return new Response(body, { headers: HEADERS });
-};
+/** Streams a run until it ends or waits for people. */
+export const streamRun = (run: RunToStream): Response =>
+  sseAnswer({ frames: (left) => framesOf(run, left), failed: errorFrame });

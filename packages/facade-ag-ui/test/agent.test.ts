@@ -2,54 +2,9 @@ import { createHash } from 'node:crypto';
 import type { HttpAgent } from '@ag-ui/client';
 import type { ScriptStep } from '@worker-runtime/core/testing';
 import test from 'ava';
-import { PLACES, type Place, type Scene, shownOf, start, take } from './scene.ts';
-
-const words = (...all: readonly string[]): readonly ScriptStep[] =>
-  all.map((text) => ({ type: 'text', text }));
-
-const permission = (call: string, reply: (decision: string | null) => readonly ScriptStep[]): ScriptStep => ({
-  type: 'ask',
-  question: {
-    kind: 'permission',
-    prompt: 'Write the file?',
-    call,
-    options: [
-      { id: 'yes', label: 'Write', kind: 'allow-once' },
-      { id: 'no', label: 'Refuse', kind: 'reject-once' },
-    ],
-  },
-  reply: ({ decision }) => reply(decision),
-});
-
-/** An answer with all kinds of parts. */
-const rich: readonly ScriptStep[] = [
-  { type: 'step-start', model: 'm1' },
-  { type: 'reasoning', text: 'I sho' },
-  { type: 'reasoning', text: 'uld read' },
-  ...words('Let ', 'me ', 'see.'),
-  { type: 'message' },
-  { type: 'tool-call', call: 'c1', name: 'read', title: 'Read notes', input: { path: 'notes' } },
-  { type: 'tool-result', call: 'c1', output: { lines: 3 } },
-  { type: 'tool-call', call: 'c2', name: 'write', input: { path: 'notes' } },
-  permission('c2', (decision) => [
-    decision === 'yes'
-      ? { type: 'tool-result', call: 'c2', output: 'written' }
-      : { type: 'tool-result', call: 'c2', error: 'refused', denied: true },
-  ]),
-  { type: 'tool-call', call: 'c3', name: 'read', input: null },
-  { type: 'tool-result', call: 'c3', error: 'no such file' },
-  { type: 'step-finish', finish: 'tool-calls' },
-  { type: 'step-start', model: 'm1' },
-  ...words('All ', 'done ', '😀', '.'),
-  { type: 'message' },
-  { type: 'step-finish', finish: 'stop' },
-] as const;
-
-/** Resolves when the log has a later event. */
-const logged = async ({ runtime }: Scene, after: number, type?: string): Promise<void> => {
-  for await (const item of runtime.observe('ada', { after: after === 0 ? 'start' : `@${after}` }))
-    if (item.type === 'event' && (type ?? item.event.type) === item.event.type) return;
-};
+import { logged, PLACES, type Place } from '../../facade-ui-stream/test/facade-scene.ts';
+import { rich, words } from '../../facade-ui-stream/test/facade-script.ts';
+import { shownOf, start, take } from './scene.ts';
 
 /** Resolves when the agent holds a message with this text. */
 const holds = (agent: HttpAgent, text: string): Promise<void> =>

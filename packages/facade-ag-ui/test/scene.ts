@@ -1,14 +1,14 @@
 import { HttpAgent, type Message } from '@ag-ui/client';
-import { runtimeClient } from '@worker-runtime/client';
-import { Runtime, type RuntimePlugin, type WorkerEvent } from '@worker-runtime/core';
-import { type Script, type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
-import { type HttpOptions, http } from '@worker-runtime/plugin-http';
+import type { WorkerEvent } from '@worker-runtime/core';
+import type { Script } from '@worker-runtime/core/testing';
 import type { ExecutionContext } from 'ava';
+import {
+  type FacadeOptions,
+  type FacadeScene,
+  type Place,
+  startFacade,
+} from '../../facade-ui-stream/test/facade-scene.ts';
 import { agUi, plugin } from '../src/index.ts';
-
-/** The ways to reach the façade: in the same program, mounted on a server, and in a gateway to a server. */
-export const PLACES = ['embedded', 'mounted', 'gateway'] as const;
-export type Place = (typeof PLACES)[number];
 
 /** One answer as an agent took it. */
 export interface Taken {
@@ -81,12 +81,7 @@ export const shownOfLog = (events: readonly WorkerEvent[]): readonly unknown[] =
     return [['tool', `${event.run}:${data.call}`, content, outcome === null ? null : { outcome }]];
   });
 
-export interface Scene {
-  readonly runtime: Runtime;
-  readonly engine: ScriptedEngine;
-  readonly url: string;
-  /** Sends a request to the façade. */
-  readonly fetch: typeof fetch;
+export interface Scene extends FacadeScene {
   /** Creates an agent for the Worker `ada`, which holds nothing. */
   readonly agent: (via?: typeof fetch) => HttpAgent;
   readonly post: (body: unknown, worker?: string) => Promise<Response>;
@@ -94,30 +89,20 @@ export interface Scene {
   readonly isSameAsLog: (agent: HttpAgent) => Promise<void>;
 }
 
-/** Starts a runtime with the Worker `ada`, and the façade at one place. */
+const FACADE = { name: 'ag-ui', plugin, handlerOf: agUi };
+
+/** Starts a runtime with the Worker `ada`, and the façade at one place. The address is that of `ada`. */
 export const start = async (
   t: ExecutionContext,
   place: Place,
   script: Script,
-  options: { readonly http?: HttpOptions } = {},
+  options: FacadeOptions = {},
 ): Promise<Scene> => {
-  const engine = scriptedEngine(script);
-  const web = http({ port: 0, ...options.http });
-  const facade = plugin();
-  facade.mountOn(web);
-  const scripted: RuntimePlugin = { name: 'scripted', apply: (host) => host.useEngine(engine) };
-  const runtime = await Runtime.start({ plugins: [web, facade, scripted] });
-  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
-  await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const handler = agUi(place === 'embedded' ? runtime : runtimeClient({ url: web.url }));
-  const base = place === 'mounted' ? `${web.url}/v1/runtimes/self/x/ag-ui` : 'http://façade.example/agents';
-  const send: typeof fetch =
-    place === 'mounted' ? fetch : async (input, init) => handler(new Request(input, init));
+  const scene = await startFacade(t, place, script, FACADE, options);
+  const { runtime, url: base, fetch: send } = scene;
   return {
-    runtime,
-    engine,
+    ...scene,
     url: `${base}/ada`,
-    fetch: send,
     agent: (via = send) => new HttpAgent({ url: `${base}/ada`, fetch: (url, init) => via(url, init) }),
     post: (body, worker = 'ada') =>
       send(`${base}/${worker}`, {

@@ -3,9 +3,9 @@ import { scriptedEngine } from '@worker-runtime/core/testing';
 import { aiSdk } from '@worker-runtime/plugin-ai-sdk';
 import { http } from '@worker-runtime/plugin-http';
 import test from 'ava';
+import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
 import { FakeModelServer } from '../../plugin-ai-sdk/test/fake-model-server.ts';
 import { plugin } from '../src/index.ts';
-import { permission, words } from './scene.ts';
 
 test('P78: a Worker drives another Worker with the tools that it was granted, and its person answers for both', async (t) => {
   const server = await FakeModelServer.open();

@@ -6,21 +6,16 @@ import {
   ElicitRequestSchema,
   type ElicitResult,
 } from '@modelcontextprotocol/sdk/types.js';
-import { runtimeClient } from '@worker-runtime/client';
-import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
-import {
-  type Script,
-  type ScriptedEngine,
-  type ScriptStep,
-  scriptedEngine,
-} from '@worker-runtime/core/testing';
-import { type HttpOptions, http } from '@worker-runtime/plugin-http';
+import type { Script, ScriptStep } from '@worker-runtime/core/testing';
 import type { ExecutionContext } from 'ava';
+import {
+  type FacadeOptions,
+  type FacadeScene,
+  type Place,
+  startFacade,
+} from '../../facade-ui-stream/test/facade-scene.ts';
+import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
 import { mcpServer, plugin } from '../src/index.ts';
-
-/** The ways to reach the façade: in the same program, mounted on a server, and in a gateway to a server. */
-export const PLACES = ['embedded', 'mounted', 'gateway'] as const;
-export type Place = (typeof PLACES)[number];
 
 /** A form as the person of a client sees it. */
 export interface SeenForm {
@@ -43,18 +38,12 @@ export interface Connected {
   readonly text: string;
 }
 
-export interface Scene {
-  readonly runtime: Runtime;
-  readonly engine: ScriptedEngine;
-  readonly url: string;
-  readonly fetch: typeof fetch;
+export interface Scene extends FacadeScene {
   connect(options?: {
     readonly person?: Person;
     readonly headers?: Readonly<Record<string, string>>;
   }): Promise<Connected>;
 }
-
-const PATH = '/v1/runtimes/self/x/mcp';
 
 /** Connects a client of the official SDK. */
 export const connectTo = async (
@@ -109,57 +98,25 @@ export const connectTo = async (
   };
 };
 
+const FACADE = { name: 'mcp', plugin, handlerOf: mcpServer };
+
 /** Starts a runtime with the Worker `ada`, and the façade at one place. */
 export const start = async (
   t: ExecutionContext,
   place: Place,
   script: Script,
-  options: { readonly http?: HttpOptions; readonly plugins?: readonly RuntimePlugin[] } = {},
+  options: FacadeOptions = {},
 ): Promise<Scene> => {
-  const engine = scriptedEngine(script);
-  const web = http({ port: 0, ...options.http });
-  const facade = plugin();
-  facade.mountOn(web);
-  const scripted: RuntimePlugin = { name: 'scripted', apply: (host) => host.useEngine(engine) };
-  const runtime = await Runtime.start({ plugins: [web, facade, scripted, ...(options.plugins ?? [])] });
-  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
-  await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const handler = mcpServer(place === 'embedded' ? runtime : runtimeClient({ url: web.url }));
-  const url = place === 'mounted' ? web.url + PATH : 'http://façade.example/mcp';
-  const send: typeof fetch =
-    place === 'mounted' ? fetch : async (input, init) => handler(new Request(input, init));
+  const scene = await startFacade(t, place, script, FACADE, options);
   return {
-    runtime,
-    engine,
-    url,
-    fetch: send,
-    connect: ({ person, headers = {} } = {}) => connectTo(url, { person, headers, fetch: send }),
+    ...scene,
+    connect: ({ person, headers = {} } = {}) => connectTo(scene.url, { person, headers, fetch: scene.fetch }),
   };
 };
 
 /** Returns the text blocks of a result, joined. */
 export const textOf = ({ content }: CallToolResult): string =>
   content.flatMap((block) => (block.type === 'text' ? [block.text] : [])).join('');
-
-export const words = (...all: readonly string[]): readonly ScriptStep[] =>
-  all.map((text) => ({ type: 'text', text }));
-
-export const permission = (
-  call: string,
-  reply: (decision: string | null) => readonly ScriptStep[],
-): ScriptStep => ({
-  type: 'ask',
-  question: {
-    kind: 'permission',
-    prompt: 'Write the file?',
-    call,
-    options: [
-      { id: 'yes', label: 'Write', kind: 'allow-once' },
-      { id: 'no', label: 'Refuse', kind: 'reject-once' },
-    ],
-  },
-  reply: ({ decision }) => reply(decision),
-});
 
 /** An answer with all kinds of parts. */
 export const rich: readonly ScriptStep[] = [
@@ -181,13 +138,3 @@ export const rich: readonly ScriptStep[] = [
   { type: 'message' },
   { type: 'step-finish', finish: 'stop' },
 ];
-
-/** Resolves when the log has a later event. */
-export const logged = async (
-  { runtime }: Pick<Scene, 'runtime'>,
-  after: number,
-  type?: string,
-): Promise<void> => {
-  for await (const item of runtime.observe('ada', { after: after === 0 ? 'start' : `@${after}` }))
-    if (item.type === 'event' && (type ?? item.event.type) === item.event.type) return;
-};

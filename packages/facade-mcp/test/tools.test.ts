@@ -3,7 +3,9 @@ import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { FilePart } from '@worker-runtime/core';
 import type { ScriptStep } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
-import { type Connected, logged, PLACES, rich, type Scene, start, textOf, words } from './scene.ts';
+import { logged, PLACES } from '../../facade-ui-stream/test/facade-scene.ts';
+import { words } from '../../facade-ui-stream/test/facade-script.ts';
+import { type Connected, rich, type Scene, start, textOf } from './scene.ts';
 
 const ANSWER = 'Let me see.All done 😀.';
 

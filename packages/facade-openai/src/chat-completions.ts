@@ -1,11 +1,11 @@
 import { type Observation, RuntimeError, type WorkerEvent } from '@worker-runtime/core';
+import { QUIET_FRAME, sseAnswer } from '@worker-runtime/core/plugin-kit';
 import { Conversation } from '@worker-runtime/core/views';
 import { chatRequestOf } from './chat-request.ts';
 import { acceptedErrorAnswer, apiErrorOf } from './error-answer.ts';
 import { sendContent } from './input-content.ts';
 import { observeRun } from './observe-run.ts';
 import type { Exchange } from './openai-runtime.ts';
-import { QUIET_FRAME, sseAnswer } from './sse-answer.ts';
 
 type End = Extract<WorkerEvent, { readonly type: 'run.finished' }>['data'];
 
@@ -86,22 +86,19 @@ class ChatAnswer {
 /** Creates a completion: sends the last message, and answers with the text of its run. */
 export const createCompletion = async (exchange: Exchange, body: unknown): Promise<Response> => {
   const { model, content, isStream, includesUsage } = chatRequestOf(body);
-  const { runtime, request, ending, workerOf } = exchange;
-  const workerId = await workerOf(model);
+  const workerId = await exchange.workerOf(model);
   const { runId, cursor } = await sendContent(exchange, workerId, content);
   const answer = new ChatAnswer(runId);
   const base = { id: `chatcmpl-${runId}`, created: Math.floor(Date.now() / 1_000), model };
   if (!isStream) {
     try {
-      const signal = AbortSignal.any([request.signal, ...(ending === null ? [] : [ending])]);
-      for await (const item of observeRun(runtime, workerId, cursor, signal)) {
+      for await (const item of observeRun(exchange, workerId, cursor)) {
         if (item !== 'quiet') answer.apply(item);
         if (answer.isFinished) break;
       }
-      if (!answer.isFinished && ending?.aborted) throw RuntimeError.from(ending.reason);
       answer.check();
     } catch (error) {
-      return acceptedErrorAnswer(request, error);
+      return acceptedErrorAnswer(exchange.request, error);
     }
     const message = { role: 'assistant', content: answer.text, refusal: null };
     return Response.json({
@@ -118,9 +115,9 @@ export const createCompletion = async (exchange: Exchange, body: unknown): Promi
       choices: [{ index: 0, delta, finish_reason: finish, logprobs: null }],
       ...(includesUsage && { usage: null }),
     });
-  const frames = async function* (signal: AbortSignal): AsyncGenerator<string> {
+  const frames = async function* (left: AbortSignal): AsyncGenerator<string> {
     yield chunk({ role: 'assistant', content: '' });
-    for await (const item of observeRun(runtime, workerId, cursor, signal)) {
+    for await (const item of observeRun(exchange, workerId, cursor, [left])) {
       if (item === 'quiet') {
         yield QUIET_FRAME;
         continue;
@@ -136,5 +133,5 @@ export const createCompletion = async (exchange: Exchange, body: unknown): Promi
       return;
     }
   };
-  return sseAnswer(exchange, frames, (error) => frame({ error: apiErrorOf(error) }) + DONE);
+  return sseAnswer({ frames, failed: (error) => frame({ error: apiErrorOf(error) }) + DONE });
 };

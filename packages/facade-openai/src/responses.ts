@@ -1,4 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
+import { QUIET_FRAME, sseAnswer } from '@worker-runtime/core/plugin-kit';
 import { answerApprovals } from './approvals.ts';
 import { acceptedErrorAnswer, apiErrorOf, refuse } from './error-answer.ts';
 import { sendContent } from './input-content.ts';
@@ -9,7 +10,6 @@ import { type ResponsePart, responsePartOf } from './response-id.ts';
 import { type ResponseObject, responseOf } from './response-object.ts';
 import { responseRequestOf } from './response-request.ts';
 import { RunPart } from './run-part.ts';
-import { QUIET_FRAME, sseAnswer } from './sse-answer.ts';
 
 const frame = (event: StreamEvent): string => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 
@@ -46,11 +46,11 @@ const streamed = async (
 ): Promise<Response> => {
   const run = await exchange.runtime.getRun(workerId, place.runId);
   const events = new ResponseEvents(place, run);
-  const frames = async function* (signal: AbortSignal): AsyncGenerator<string> {
+  const frames = async function* (left: AbortSignal): AsyncGenerator<string> {
     const some = (all: readonly StreamEvent[]): readonly StreamEvent[] =>
       all.flatMap((event) => restOf(event, after) ?? []);
     for (const event of some(events.begin())) yield frame(event);
-    for await (const item of observeRun(exchange.runtime, workerId, run.cursor, signal)) {
+    for await (const item of observeRun(exchange, workerId, run.cursor, [left])) {
       if (item === 'quiet') {
         yield QUIET_FRAME;
         continue;
@@ -59,26 +59,28 @@ const streamed = async (
       if (events.isFinished) return;
     }
   };
-  return sseAnswer(exchange, frames, (error) => {
-    const { code, message, param } = apiErrorOf(error);
-    return frame(events.fail({ code, message, param }));
+  return sseAnswer({
+    frames,
+    failed: (error) => {
+      const { code, message, param } = apiErrorOf(error);
+      return frame(events.fail({ code, message, param }));
+    },
   });
 };
 
 /** Waits for the end of a part. @throws RUNTIME_STOPPING and other ends of the stream */
 const awaited = async (
-  { runtime, request, ending }: Exchange,
+  exchange: Exchange,
   workerId: string,
   place: ResponsePart,
 ): Promise<ResponseObject> => {
-  const run = await runtime.getRun(workerId, place.runId);
+  const run = await exchange.runtime.getRun(workerId, place.runId);
   const part = new RunPart(place.runId, place.from);
-  const signal = AbortSignal.any([request.signal, ...(ending === null ? [] : [ending])]);
-  for await (const item of observeRun(runtime, workerId, run.cursor, signal)) {
+  for await (const item of observeRun(exchange, workerId, run.cursor)) {
     if (item !== 'quiet' && item.type === 'event') part.add(item.event);
     if (part.end !== null) return responseOf(place, run, part);
   }
-  throw ending?.aborted ? RuntimeError.from(ending.reason) : new RuntimeError('RUNTIME_UNREACHABLE');
+  throw new RuntimeError('RUNTIME_UNREACHABLE');
 };
 
 /** Reads a part as far as the log has it. */

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { APIError } from 'openai';
-import { logged, PLACES, start, words } from './scene.ts';
+import { logged, PLACES } from '../../facade-ui-stream/test/facade-scene.ts';
+import { words } from '../../facade-ui-stream/test/facade-script.ts';
+import { start } from './scene.ts';
 
 const run = promisify(execFile);
 

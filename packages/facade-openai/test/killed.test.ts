@@ -5,7 +5,8 @@ import { runtimeClient } from '@worker-runtime/client';
 import test, { type ExecutionContext } from 'ava';
 import OpenAI from 'openai';
 import { startKillable } from '../../facade-ui-stream/test/killable-server.ts';
-import { PATH } from './scene.ts';
+
+const PATH = '/v1/runtimes/self/x/openai';
 
 const begin = (t: ExecutionContext, folder: string, port: string) =>
   startKillable(t, new URL('../src/index.ts', import.meta.url), folder, port);

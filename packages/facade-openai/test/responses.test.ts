@@ -1,7 +1,9 @@
 import type { ScriptStep } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
 import { APIError, type OpenAI } from 'openai';
-import { logged, PLACES, type Place, permission, rich, start, words } from './scene.ts';
+import { logged, PLACES, type Place } from '../../facade-ui-stream/test/facade-scene.ts';
+import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
+import { rich, start } from './scene.ts';
 
 type Response = OpenAI.Responses.Response;
 type StreamEvent = OpenAI.Responses.ResponseStreamEvent;

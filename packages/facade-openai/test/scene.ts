@@ -1,24 +1,16 @@
-import { runtimeClient } from '@worker-runtime/client';
-import { Runtime, type RuntimePlugin } from '@worker-runtime/core';
-import {
-  type Script,
-  type ScriptedEngine,
-  type ScriptStep,
-  scriptedEngine,
-} from '@worker-runtime/core/testing';
-import { type HttpOptions, http } from '@worker-runtime/plugin-http';
+import type { Script, ScriptStep } from '@worker-runtime/core/testing';
 import type { ExecutionContext } from 'ava';
 import OpenAI from 'openai';
+import {
+  type FacadeOptions,
+  type FacadeScene,
+  type Place,
+  startFacade,
+} from '../../facade-ui-stream/test/facade-scene.ts';
+import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
 import { type OpenAiApiOptions, openAiApi, plugin } from '../src/index.ts';
 
-/** The ways to reach the façade: in the same program, mounted on a server, and in a gateway to a server. */
-export const PLACES = ['embedded', 'mounted', 'gateway'] as const;
-export type Place = (typeof PLACES)[number];
-
-export interface Scene {
-  readonly runtime: Runtime;
-  readonly engine: ScriptedEngine;
-  readonly url: string;
+export interface Scene extends FacadeScene {
   readonly client: OpenAI;
   /** Sends a request to the façade without the client. */
   readonly send: (
@@ -28,35 +20,22 @@ export interface Scene {
   ) => Promise<Response>;
 }
 
-export const PATH = '/v1/runtimes/self/x/openai';
-
 /** Starts a runtime with the Worker `ada`, and the façade at one place. */
 export const start = async (
   t: ExecutionContext,
   place: Place,
   script: Script,
-  options: {
-    readonly http?: HttpOptions;
-    readonly api?: OpenAiApiOptions;
-    readonly maxRetries?: number;
-  } = {},
+  options: FacadeOptions & { readonly api?: OpenAiApiOptions; readonly maxRetries?: number } = {},
 ): Promise<Scene> => {
-  const engine = scriptedEngine(script);
-  const web = http({ port: 0, ...options.http });
-  const facade = plugin();
-  facade.mountOn(web);
-  const scripted: RuntimePlugin = { name: 'scripted', apply: (host) => host.useEngine(engine) };
-  const runtime = await Runtime.start({ plugins: [web, facade, scripted] });
-  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
-  await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const handler = openAiApi(place === 'embedded' ? runtime : runtimeClient({ url: web.url }), options.api);
-  const url = place === 'mounted' ? web.url + PATH : 'http://façade.example/v1';
-  const through: typeof fetch =
-    place === 'mounted' ? fetch : async (input, init) => handler(new Request(input, init));
+  const facade = {
+    name: 'openai',
+    plugin,
+    handlerOf: (runtime: Parameters<typeof openAiApi>[0]) => openAiApi(runtime, options.api),
+  };
+  const scene = await startFacade(t, place, script, facade, options);
+  const { url, fetch: through } = scene;
   return {
-    runtime,
-    engine,
-    url,
+    ...scene,
     client: new OpenAI({
       apiKey: 'none',
       baseURL: url,
@@ -71,26 +50,6 @@ export const start = async (
       }),
   };
 };
-
-export const words = (...all: readonly string[]): readonly ScriptStep[] =>
-  all.map((text) => ({ type: 'text', text }));
-
-export const permission = (
-  call: string,
-  reply: (decision: string | null) => readonly ScriptStep[],
-): ScriptStep => ({
-  type: 'ask',
-  question: {
-    kind: 'permission',
-    prompt: 'Write the file?',
-    call,
-    options: [
-      { id: 'yes', label: 'Write', kind: 'allow-once' },
-      { id: 'no', label: 'Refuse', kind: 'reject-once' },
-    ],
-  },
-  reply: ({ decision }) => reply(decision),
-});
 
 /** An answer with all kinds of parts. */
 export const rich: readonly ScriptStep[] = [
@@ -119,13 +78,3 @@ export const rich: readonly ScriptStep[] = [
   { type: 'usage', model: 'm1', inputTokens: 20, outputTokens: 7 },
   { type: 'step-finish', finish: 'stop' },
 ];
-
-/** Resolves when the log has a later event. */
-export const logged = async (
-  { runtime }: Pick<Scene, 'runtime'>,
-  after: number,
-  type?: string,
-): Promise<void> => {
-  for await (const item of runtime.observe('ada', { after: after === 0 ? 'start' : `@${after}` }))
-    if (item.type === 'event' && (type ?? item.event.type) === item.event.type) return;
-};

@@ -14,6 +14,8 @@ export interface ChatHistory {
   readonly messages: readonly ChatMessage[];
   /** True if there are earlier messages. */
   readonly isTruncated: boolean;
+  /** The run whose answer is not in the messages, because it is active; null if there is none. A client resumes it by this id. */
+  readonly run: string | null;
 }
 
 /** The most events that one call reads, and how many of them at once. */
@@ -92,6 +94,8 @@ export const chatHistory = async (
   const { events, isAll } = await lastEvents(runtime, workerId);
   const blocks = new Conversation({ keptItems: 0, events }).blocks;
   const ended = new Set(blocks.flatMap((block) => (block.kind === 'run-end' ? [block.run] : [])));
+  // an input that was accepted a moment ago is the beginning of the next run
+  const run = events.find((event) => event.run != null && !ended.has(event.run))?.run ?? null;
   const messages: {
     readonly id: string;
     readonly role: ChatMessage['role'];
@@ -110,15 +114,15 @@ export const chatHistory = async (
       });
       continue;
     }
-    const { run } = block;
-    if (run === null || !ended.has(run)) continue;
-    const answer = answers.get(run) ?? { parts: [], calls: new Set() };
+    const { run: of } = block;
+    if (of === null || !ended.has(of)) continue;
+    const answer = answers.get(of) ?? { parts: [], calls: new Set() };
     if (block.kind === 'call') answer.calls.add(block.call.call);
     const parts = partsOf(block, answer.calls);
     if (parts.length === 0) continue;
-    if (!answers.has(run)) messages.push({ id: run, role: 'assistant', parts: answer.parts });
-    answers.set(run, answer);
+    if (!answers.has(of)) messages.push({ id: of, role: 'assistant', parts: answer.parts });
+    answers.set(of, answer);
     answer.parts.push(...parts);
   }
-  return { messages, isTruncated: !isAll };
+  return { messages, isTruncated: !isAll, run };
 };

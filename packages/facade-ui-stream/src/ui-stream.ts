@@ -33,13 +33,6 @@ export interface Serving {
   readonly ending?: AbortSignal;
 }
 
-const HEADERS = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-  'x-vercel-ai-ui-message-stream': 'v1',
-};
-
 /** Returns the option of a request that an approval or a refusal takes. @throws INVALID_REQUEST no option can be chosen */
 const decisionOf = ({ options }: OpenRequest, { isApproved, reason }: Approval): string => {
   const named = options.find(({ id }) => id === reason);
@@ -137,7 +130,12 @@ class Chat {
   }
 
   async #resume(workerId: string, request: Request): Promise<Response> {
-    const { run } = await this.#runtime.getWorker(workerId);
+    // a run that the client names may have ended since it read the messages
+    const named = new URL(request.url).searchParams.get('run');
+    const run =
+      named === null
+        ? (await this.#runtime.getWorker(workerId)).run
+        : await this.#runtime.getRun(workerId, named);
     return run === null
       ? new Response(null, { status: 204 })
       : this.#stream(workerId, run.runId, run.cursor, null, request);
@@ -151,7 +149,7 @@ class Chat {
     { signal }: Request,
   ): Response {
     const run = { runtime: this.#runtime, workerId, runId, cursor, progress, signal, ending: this.#ending };
-    return new Response(streamRun(run), { headers: HEADERS });
+    return streamRun(run);
   }
 }
 
@@ -175,7 +173,7 @@ export const answerChat = (
 
 /**
  * Creates a handler of the Fetch API for `useChat` of the AI SDK, over an embedded or a remote runtime. It answers `POST` with a
- * message or with approvals, `GET …/<chat>/stream` to resume (204 if no run is active), and `GET …/<chat>` with the messages. Any
+ * message or with approvals, `GET …/<chat>/stream` to resume the active run (204 if there is none) or the one of `?run=`, and `GET …/<chat>` with the messages. Any
  * error becomes an answer.
  * @example
  * // app/api/chat/[[...path]]/route.ts of Next.js

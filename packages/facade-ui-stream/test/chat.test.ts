@@ -1,55 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { ScriptStep } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
+import { logged, PLACES, type Place } from './facade-scene.ts';
+import { permission, rich, words } from './facade-script.ts';
 import { type HeadlessChat, shownOf, textOf } from './headless-chat.ts';
-import { PLACES, type Place, type Scene, start } from './scene.ts';
-
-const words = (...all: readonly string[]): readonly ScriptStep[] =>
-  all.map((text) => ({ type: 'text', text }));
-
-const permission = (call: string, reply: (decision: string | null) => readonly ScriptStep[]): ScriptStep => ({
-  type: 'ask',
-  question: {
-    kind: 'permission',
-    prompt: 'Write the file?',
-    call,
-    options: [
-      { id: 'yes', label: 'Write', kind: 'allow-once' },
-      { id: 'no', label: 'Refuse', kind: 'reject-once' },
-    ],
-  },
-  reply: ({ decision }) => reply(decision),
-});
-
-/** An answer with all kinds of parts. */
-const rich: readonly ScriptStep[] = [
-  { type: 'step-start', model: 'm1' },
-  { type: 'reasoning', text: 'I sho' },
-  { type: 'reasoning', text: 'uld read' },
-  ...words('Let ', 'me ', 'see.'),
-  { type: 'message' },
-  { type: 'tool-call', call: 'c1', name: 'read', title: 'Read notes', input: { path: 'notes' } },
-  { type: 'tool-result', call: 'c1', output: { lines: 3 } },
-  { type: 'tool-call', call: 'c2', name: 'write', input: { path: 'notes' } },
-  permission('c2', (decision) => [
-    decision === 'yes'
-      ? { type: 'tool-result', call: 'c2', output: 'written' }
-      : { type: 'tool-result', call: 'c2', error: 'refused', denied: true },
-  ]),
-  { type: 'tool-call', call: 'c3', name: 'read', input: null },
-  { type: 'tool-result', call: 'c3', error: 'no such file' },
-  { type: 'step-finish', finish: 'tool-calls' },
-  { type: 'step-start', model: 'm1' },
-  ...words('All ', 'done ', '😀', '.'),
-  { type: 'message' },
-  { type: 'step-finish', finish: 'stop' },
-] as const;
-
-/** Resolves when the log has a later event. */
-const logged = async ({ runtime }: Scene, after: number, type?: string): Promise<void> => {
-  for await (const item of runtime.observe('ada', { after: after === 0 ? 'start' : `@${after}` }))
-    if (item.type === 'event' && (type ?? item.event.type) === item.event.type) return;
-};
+import { type Scene, start } from './scene.ts';
 
 const isSameAsLog = async (t: ExecutionContext, scene: Scene, chat: HeadlessChat): Promise<void> => {
   const history = await scene.open();
@@ -130,7 +85,7 @@ for (const place of PLACES) {
     const first = await scene.open();
     await first.resumeStream();
     t.is(first.status, 'ready');
-    t.is((await scene.fetch(`${scene.api}/ada/stream`)).status, 204);
+    t.is((await scene.fetch(`${scene.url}/ada/stream`)).status, 204);
     const sent = first.sendMessage({ text: 'hello' });
     await first.shows('One two ');
     const second = await scene.open();
@@ -143,6 +98,24 @@ for (const place of PLACES) {
     await resumed;
     t.is(textOf(second.lastMessage), 'One two three.');
     await isSameAsLog(t, scene, second);
+  });
+
+  test(`P71: a run that ends between the messages and the resume is not missed, ${place}`, async (t) => {
+    const scene = await start(t, place, {
+      hello: [...words('One ', 'two '), { type: 'gate', gate: 'more' }, ...words('three.')],
+    });
+    const { runId } = await scene.runtime.sendInput('ada', { text: 'hello' });
+    const chat = await scene.open();
+    t.deepEqual(
+      chat.messages.map(({ role }) => role),
+      ['user'],
+    );
+    scene.engine.gate('more').open();
+    await scene.runtime.waitForRun('ada', runId, { waitMs: 60_000 });
+    await chat.resumeStream();
+    t.is(textOf(chat.lastMessage), 'One two three.');
+    await isSameAsLog(t, scene, chat);
+    t.is((await scene.fetch(`${scene.url}/ada/stream?run=run_none`)).status, 404);
   });
 
   test(`P71: a request that does not map is refused with a reason, ${place}`, async (t) => {
@@ -176,9 +149,9 @@ for (const place of PLACES) {
       t.is(answer.status, status, JSON.stringify(body));
       t.regex(await answer.text(), text);
     }
-    t.is((await scene.fetch(scene.api, { method: 'DELETE' })).status, 405);
+    t.is((await scene.fetch(scene.url, { method: 'DELETE' })).status, 405);
     // the router of a server refuses it too
-    t.is((await scene.fetch(`${scene.api}/%ff/stream`)).status, place === 'mounted' ? 400 : 404);
+    t.is((await scene.fetch(`${scene.url}/%ff/stream`)).status, place === 'mounted' ? 400 : 404);
     t.is(
       (
         await scene.post({
@@ -359,7 +332,7 @@ test('P60: through a mount, commands have the name of the token, and need its pe
     messages: [{ id: 'm1', role: 'user', parts: [{ type: 'text', text: 'hello' }] }],
   });
   const send = (token: string) =>
-    fetch(scene.api, { method: 'POST', body, headers: { authorization: `Bearer ${token}` } });
+    fetch(scene.url, { method: 'POST', body, headers: { authorization: `Bearer ${token}` } });
   t.is((await send('e')).status, 403);
   t.regex(await (await send('a')).text(), /"delta":"hi"/);
   const { items } = await scene.runtime.events('ada', { types: ['input.accepted'] });
