@@ -256,23 +256,25 @@ export class PodSession implements EngineSession, FollowedPod {
   async *#requestRun(run: Run, input: RunInput): Outputs {
     if (this.#isEnding) throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod is shutting down');
     if (this.#feed) throw new RuntimeError('WORKER_BUSY', 'The pod is running for another client');
-    // Runs of the pod while it was not attached came before this run.
+    // From here on, the events of the pod are for this run: what follows waits for commits.
+    const feed = new PodFeed();
+    this.#feed = feed;
+    const request = { role: input.role, text: inputText(input) };
+    let otherItems: readonly ConversationItem[] | null = null;
+    const outputs = new RunFollower(this, run, feed).request(request, (items) => {
+      otherItems = items;
+    });
+    yield* this.#follow(feed, this.#afterOthers(outputs), () => otherItems);
+  }
+
+  /** Reports the runs of the pod while it was not attached, which came before the requested run. */
+  async *#afterOthers(requested: Outputs): Outputs {
     for (const other of this.#others.takeAll()) {
       if (other.run.input) yield [this.mapper.inputNotice(other.run.input.text)];
       const outputs = this.mapper.outputs([...(other.earlier ?? []), ...other.run.items]);
       if (outputs.length > 0) yield outputs;
     }
-    const feed = new PodFeed();
-    this.#feed = feed;
-    const request = { role: input.role, text: inputText(input) };
-    let otherItems: readonly ConversationItem[] | null = null;
-    yield* this.#follow(
-      feed,
-      new RunFollower(this, run, feed).request(request, (items) => {
-        otherItems = items;
-      }),
-      () => otherItems,
-    );
+    yield* requested;
   }
 
   /**

@@ -20,6 +20,8 @@ export class PodLog {
   readonly #committed: CommittedLog;
   /** Items that were read and belong to a later run. */
   readonly #ahead: ConversationItem[] = [];
+  /** The last read. A read that began earlier must not be applied after a later one. */
+  #reading: Promise<unknown> = Promise.resolve();
   /** The messages of the present segment that were read. */
   #messages = NO_MESSAGES;
 
@@ -40,9 +42,13 @@ export class PodLog {
   }
 
   /** Returns the items committed since the last call. Reads them over a connection of their own. */
-  async sync(link: PodLink | null): Promise<readonly ConversationItem[]> {
-    const fresh = await this.#readFresh(link);
-    return [...this.#ahead.splice(0), ...fresh];
+  sync(link: PodLink | null): Promise<readonly ConversationItem[]> {
+    const read = this.#reading.then(async () => {
+      const fresh = await this.#readFresh(link);
+      return [...this.#ahead.splice(0), ...fresh];
+    });
+    this.#reading = read.catch(() => {});
+    return read;
   }
 
   /** Puts items back, so that the next `sync` begins with them. */

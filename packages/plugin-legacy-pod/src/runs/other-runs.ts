@@ -87,7 +87,9 @@ export class OtherRuns {
     if (second !== -1) this.#putBack(items.slice(second));
     const [run] = splitRuns(items.slice(Math.max(0, first), second === -1 ? undefined : second));
     const earlier = items.slice(0, Math.max(0, first));
-    this.#queue.push({ run: run ?? { input: null, items: [] }, feed, stream: 'pending', earlier });
+    // Without items, the beginning of the run is still to be committed.
+    if (run) this.#queue.push({ run, feed, stream: 'pending', earlier });
+    else this.#queue.push({ run: { input: null, items: [] }, feed, stream: 'past' });
   }
 
   /** Begins a run of the Worker for each queued run, one by one. Resolves when the queue is empty. */

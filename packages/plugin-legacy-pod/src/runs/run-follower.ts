@@ -65,6 +65,8 @@ export class RunFollower {
   #hasCommittedUsage = false;
   #hasCalls = false;
   #hasBegun = false;
+  /** True if the log has the beginning of another run after this one. */
+  #isFollowed = false;
   #isStepOpen = false;
 
   constructor(pod: FollowedPod, run: Run, feed: PodFeed) {
@@ -138,6 +140,11 @@ export class RunFollower {
         status = event.snapshot.status;
         yield* this.#sync();
         this.#live.restart();
+        if (this.#isFollowed) {
+          // This run ended while the link was down. The news of the link and all further events are for the next run.
+          this.#feed.putBack(event);
+          status = 'idle';
+        }
       } else {
         status = event.event.event === 'status' ? podStatus(event.event.data) : null;
         yield* this.#handle(event.event, event.at ?? START);
@@ -264,6 +271,7 @@ export class RunFollower {
   ): Outputs {
     // This run ends where the next one begins.
     const begin = this.#hasBegun ? all.findIndex(({ kind }) => kind === 'begin') : -1;
+    if (begin !== -1) this.#isFollowed = true;
     const end = endOf(begin === -1 ? all : all.slice(0, begin));
     const next = end < all.length ? end : -1;
     const items = next === -1 ? all : all.slice(0, next);
