@@ -13,21 +13,6 @@ const GROUPS_KEY = 'groups_pkey';
 /** The most writes of a group; below the places of its creations. */
 const GROUP_WRITES = 4_000;
 const GROUP_BYTES = 1_048_576;
-/** The writes that are acknowledged in one turn of the event loop. */
-const ACKNOWLEDGED_TOGETHER = 64;
-
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/**
- * Resolves the writes of a large group in several turns, so that PostgreSQL commits what the first callers do next while the thread
- * carries out the others.
- */
-const acknowledge = async (writes: readonly Write[]): Promise<void> => {
-  for (const [at, { resolve }] of writes.entries()) {
-    if (at > 0 && at % ACKNOWLEDGED_TOGETHER === 0) await nextTurn();
-    resolve();
-  }
-};
 
 export interface GroupLogOptions {
   readonly connection: ConnectionSettings;
@@ -126,7 +111,7 @@ export class GroupLog {
     try {
       while (this.#queue.length > 0) {
         // All writes that this turn of the event loop brings belong to the group.
-        await nextTurn();
+        await new Promise((resolve) => setImmediate(resolve));
         if (this.#doubt) await this.#settle();
         if (this.#queue.length > 0) await this.#send(new Group(this.#take(), this.#position));
       }
@@ -159,7 +144,7 @@ export class GroupLog {
       if (count === group.writes.length && !hasWarned) {
         this.#options.counts.acknowledged(group.writes.length, group.bytes, performance.now() - sentMs);
         this.#happened(group);
-        void acknowledge(group.writes);
+        for (const { resolve } of group.writes) resolve();
         return;
       }
       failure =

@@ -20,7 +20,7 @@ from g, unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::int[], 
 
 const APPEND = statement(`with g as (${NEXT(false)} returning position)${BATCHES}`);
 
-/** A group of one append, without the arrays: they take a sixth of the time of such a commit. */
+/** A group of one append, without the arrays, which take a sixth of the time of such a commit. */
 const APPEND_ONE = statement(`with g as (${NEXT(false)} returning position)
 insert into ${SCHEMA}.batches (runtime, lid, seq, position, start, count, lines, keys)
 select $1, $6::bigint, $7::bigint, g.position, $8::bigint, $9::int, $5::bytea, $10::text from g`);
