@@ -1,5 +1,12 @@
 import type { RuntimeClient } from '@worker-runtime/client';
-import type { Cursor, InFlightMessage, LogGap, OpenRequest, WorkerEvent } from '@worker-runtime/core';
+import type {
+  Cursor,
+  InFlightMessage,
+  LogGap,
+  OpenRequest,
+  WorkerEvent,
+  WorkerSummary,
+} from '@worker-runtime/core';
 import { type Block, Conversation } from '@worker-runtime/core/views';
 import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
