@@ -1,11 +1,10 @@
 import { type Observation, RuntimeError, type WorkerEvent } from '@worker-runtime/core';
+import { observeOrQuiet, QUIET_FRAME, sseAnswer } from '@worker-runtime/core/plugin-kit';
 import { Conversation } from '@worker-runtime/core/views';
 import { chatRequestOf } from './chat-request.ts';
 import { acceptedErrorAnswer, apiErrorOf } from './error-answer.ts';
 import { sendContent } from './input-content.ts';
-import { observeRun } from './observe-run.ts';
 import type { Exchange } from './openai-runtime.ts';
-import { QUIET_FRAME, sseAnswer } from './sse-answer.ts';
 
 type End = Extract<WorkerEvent, { readonly type: 'run.finished' }>['data'];
 
@@ -94,7 +93,7 @@ export const createCompletion = async (exchange: Exchange, body: unknown): Promi
   if (!isStream) {
     try {
       const signal = AbortSignal.any([request.signal, ...(ending === null ? [] : [ending])]);
-      for await (const item of observeRun(runtime, workerId, cursor, signal)) {
+      for await (const item of observeOrQuiet(runtime, workerId, { after: cursor, signal })) {
         if (item !== 'quiet') answer.apply(item);
         if (answer.isFinished) break;
       }
@@ -118,9 +117,9 @@ export const createCompletion = async (exchange: Exchange, body: unknown): Promi
       choices: [{ index: 0, delta, finish_reason: finish, logprobs: null }],
       ...(includesUsage && { usage: null }),
     });
-  const frames = async function* (signal: AbortSignal): AsyncGenerator<string> {
+  const frames = async function* (signal: AbortSignal): AsyncGenerator<string, boolean> {
     yield chunk({ role: 'assistant', content: '' });
-    for await (const item of observeRun(runtime, workerId, cursor, signal)) {
+    for await (const item of observeOrQuiet(runtime, workerId, { after: cursor, signal })) {
       if (item === 'quiet') {
         yield QUIET_FRAME;
         continue;
@@ -133,8 +132,9 @@ export const createCompletion = async (exchange: Exchange, body: unknown): Promi
       if (includesUsage)
         yield frame({ ...base, object: 'chat.completion.chunk', choices: [], usage: answer.usage });
       yield DONE;
-      return;
+      return true;
     }
+    return false;
   };
   return sseAnswer(exchange, frames, (error) => frame({ error: apiErrorOf(error) }) + DONE);
 };

@@ -1,15 +1,14 @@
 import { RuntimeError } from '@worker-runtime/core';
+import { observeOrQuiet, QUIET_FRAME, sseAnswer } from '@worker-runtime/core/plugin-kit';
 import { answerApprovals } from './approvals.ts';
 import { acceptedErrorAnswer, apiErrorOf, refuse } from './error-answer.ts';
 import { sendContent } from './input-content.ts';
-import { observeRun } from './observe-run.ts';
 import type { Exchange } from './openai-runtime.ts';
 import { ResponseEvents, restOf, type StreamEvent } from './response-events.ts';
 import { type ResponsePart, responsePartOf } from './response-id.ts';
 import { type ResponseObject, responseOf } from './response-object.ts';
 import { responseRequestOf } from './response-request.ts';
 import { RunPart } from './run-part.ts';
-import { QUIET_FRAME, sseAnswer } from './sse-answer.ts';
 
 const frame = (event: StreamEvent): string => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 
@@ -46,18 +45,19 @@ const streamed = async (
 ): Promise<Response> => {
   const run = await exchange.runtime.getRun(workerId, place.runId);
   const events = new ResponseEvents(place, run);
-  const frames = async function* (signal: AbortSignal): AsyncGenerator<string> {
+  const frames = async function* (signal: AbortSignal): AsyncGenerator<string, boolean> {
     const some = (all: readonly StreamEvent[]): readonly StreamEvent[] =>
       all.flatMap((event) => restOf(event, after) ?? []);
     for (const event of some(events.begin())) yield frame(event);
-    for await (const item of observeRun(exchange.runtime, workerId, run.cursor, signal)) {
+    for await (const item of observeOrQuiet(exchange.runtime, workerId, { after: run.cursor, signal })) {
       if (item === 'quiet') {
         yield QUIET_FRAME;
         continue;
       }
       for (const event of some(events.apply(item))) yield frame(event);
-      if (events.isFinished) return;
+      if (events.isFinished) return true;
     }
+    return false;
   };
   return sseAnswer(exchange, frames, (error) => {
     const { code, message, param } = apiErrorOf(error);
@@ -74,7 +74,7 @@ const awaited = async (
   const run = await runtime.getRun(workerId, place.runId);
   const part = new RunPart(place.runId, place.from);
   const signal = AbortSignal.any([request.signal, ...(ending === null ? [] : [ending])]);
-  for await (const item of observeRun(runtime, workerId, run.cursor, signal)) {
+  for await (const item of observeOrQuiet(runtime, workerId, { after: run.cursor, signal })) {
     if (item !== 'quiet' && item.type === 'event') part.add(item.event);
     if (part.end !== null) return responseOf(place, run, part);
   }

@@ -95,6 +95,7 @@ export {
   mediaTypeOf,
   TEXT_MEDIA_TYPES,
 } from './made-file.ts';
+export { observeOrQuiet } from './observe-or-quiet.ts';
 export {
   list,
   type OptionReader,
@@ -123,3 +124,4 @@ export {
   stringOf,
   wholeNumberFrom,
 } from './shape.ts';
+export { QUIET_FRAME, sseAnswer } from './sse-answer.ts';

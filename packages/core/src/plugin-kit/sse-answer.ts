@@ -1,5 +1,3 @@
-import type { Exchange } from './openai-runtime.ts';
-
 const HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache',
@@ -12,12 +10,12 @@ const encoder = new TextEncoder();
 export const QUIET_FRAME = ': quiet\n\n';
 
 /**
- * Returns an answer that streams frames. The next frame is made when the client has taken the last one. `failed` makes the last frames
- * after an error, and when the server has to end the answer.
+ * Returns an answer that streams frames. The next frame is made when the client has taken the last one. `framesOf` returns true if the
+ * client knows the end. `failed` makes the last frames after an error, and when the server has to end the answer before.
  */
 export const sseAnswer = (
-  { request, ending }: Pick<Exchange, 'request' | 'ending'>,
-  framesOf: (signal: AbortSignal) => AsyncGenerator<string>,
+  { request, ending }: { readonly request: Request; readonly ending: AbortSignal | null },
+  framesOf: (signal: AbortSignal) => AsyncGenerator<string, boolean>,
   failed: (error: unknown) => string,
 ): Response => {
   const left = new AbortController();
@@ -28,16 +26,16 @@ export const sseAnswer = (
     {
       async pull(stream) {
         if (isDone) return stream.close();
+        const send = (text: string): void => stream.enqueue(encoder.encode(text));
         try {
-          const { done, value } = await frames.next();
-          if (!done) return stream.enqueue(encoder.encode(value));
+          const next = await frames.next();
+          if (!next.done) return send(next.value);
           isDone = true;
           // an observation that was aborted ends without an error
-          if (ending?.aborted) return stream.enqueue(encoder.encode(failed(ending.reason)));
-          return stream.close();
+          return ending?.aborted && !next.value ? send(failed(ending.reason)) : stream.close();
         } catch (error) {
           isDone = true;
-          return stream.enqueue(encoder.encode(failed(error)));
+          return send(failed(error));
         }
       },
       cancel: () => left.abort(),

@@ -1,18 +1,17 @@
-import { type Observation, RuntimeError } from '@worker-runtime/core';
-import { orQuiet } from '@worker-runtime/core/plugin-kit';
-import type { OpenAiRuntime } from './openai-runtime.ts';
+import type { Observation, ObserveOptions, RuntimeApi } from '../contracts/runtime-api.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
+import { orQuiet } from './or-quiet.ts';
 
 /** The time after which a quiet stream sends a comment, so that proxies do not close it. */
 const QUIET_MS = 15_000;
 
-/** Observes a Worker after a position, with `quiet` while nothing happens. @throws the code with which the stream of the Worker ends */
-export async function* observeRun(
-  runtime: OpenAiRuntime,
+/** Observes a Worker, with `quiet` while nothing happens. @throws the code with which the stream of the Worker ends */
+export async function* observeOrQuiet(
+  runtime: Pick<RuntimeApi, 'observe'>,
   workerId: string,
-  cursor: string,
-  signal: AbortSignal,
-): AsyncGenerator<Observation | 'quiet'> {
-  const observations = runtime.observe(workerId, { after: cursor, signal })[Symbol.asyncIterator]();
+  options: ObserveOptions,
+): AsyncGenerator<Observation | 'quiet', void> {
+  const observations = runtime.observe(workerId, options)[Symbol.asyncIterator]();
   let next = observations.next();
   try {
     for (;;) {
