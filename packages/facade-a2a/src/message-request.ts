@@ -22,7 +22,7 @@ export type Content =
       readonly bytes: Uint8Array;
     };
 
-/** What a request to send a message asks for. */
+/** A request to send a message. */
 export interface MessageRequest {
   readonly messageId: string;
   /** The task that the message continues; null for a new one. */

@@ -87,7 +87,7 @@ export class TaskFold {
     return this.#isFinished || this.#requests.size > 0;
   }
 
-  /** The number of the last event that was read, of whatever run. */
+  /** The number of the last event that was read, of any run. */
   get lastSeq(): number {
     return this.#lastSeq;
   }

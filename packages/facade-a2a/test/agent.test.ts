@@ -23,6 +23,7 @@ import {
   textMessage,
   textsOf,
   textsOfLog,
+  withToken,
   words,
 } from './scene.ts';
 
@@ -188,7 +189,7 @@ for (const place of PLACES) {
     t.notRegex(seen, /canary/);
   });
 
-  test(`P23: what the protocol and the agent do not have is refused with its error, ${place}`, async (t) => {
+  test(`P23: a call that the protocol or the agent does not have is refused with the error of the protocol, ${place}`, async (t) => {
     const { call, url, fetch: send } = await start(t, place, { hello: words('hi') });
     const text = [{ text: 'hello' }];
     const message = (rest: object) => ({
@@ -340,7 +341,7 @@ test('an agent is mapped to a Worker, described by the program, and a stranger i
   });
   t.is((await send('http://x.example/a/other/.well-known/agent-card.json')).status, 404);
   const toPath: typeof fetch = (input, init) =>
-    send(String(input).replace('https://agents.example', 'http://x.example'), init);
+    send(new Request(input, init).url.replace('https://agents.example', 'http://x.example'), init);
   const client = await clientOf('http://x.example/a/help', toPath);
   const task = taskIn(await client.sendMessage(textMessage('hello')));
   t.deepEqual([task.contextId, ...textsOf(task)], ['help', 'hi']);
@@ -362,10 +363,7 @@ test('P60: through a mount, commands have the name of the token, and need its pe
       },
     },
   );
-  const as = (token: string) =>
-    clientOf(url, (input, init) =>
-      fetch(input, { ...init, headers: { ...init?.headers, authorization: `Bearer ${token}` } }),
-    );
+  const as = (token: string) => clientOf(url, withToken(token));
   const [ann, eve] = [await as('a'), await as('e')];
   t.deepEqual(Object.keys((await eve.getAgentCard()).securitySchemes), ['bearer']);
   await t.throwsAsync(eve.sendMessage(textMessage('hello')), { message: /permission/i });

@@ -6,7 +6,7 @@ import { scriptedEngine } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { Browser, makeFolder, start as startBackend } from '../../backend/test/scene.ts';
 import { a2a, plugin } from '../src/index.ts';
-import { clientOf, held, permission, sending, taskIn, textMessage, textsOf } from './scene.ts';
+import { clientOf, held, permission, sending, taskIn, textMessage, textsOf, withToken } from './scene.ts';
 
 test('P31: agents and tasks out of the scope of a caller are as those that never were', async (t) => {
   const runtime = await Runtime.start({
@@ -90,8 +90,7 @@ test('P83: behind the mount of a backend a person gives tasks to the agents of a
   });
   await backend.runtime('acme').createWorker({ engine: 'scripted', workerId: 'ada' });
   const token = await (await Browser.login(backend)).token();
-  const as: typeof fetch = (input, init) =>
-    fetch(input, { ...init, headers: { ...init?.headers, authorization: `Bearer ${token}` } });
+  const as = withToken(token);
   const url = `${backend.url}/w/acme/v1/runtimes/self/x/a2a/ada`;
   const client = await clientOf(url, as);
   const card = await client.getAgentCard();

@@ -38,6 +38,15 @@ export interface Scene {
   ) => Promise<Response>;
 }
 
+/** Returns a `fetch` that sends a token. */
+export const withToken =
+  (token: string): typeof fetch =>
+  (input, init) => {
+    const headers = new Headers(init?.headers);
+    headers.set('authorization', `Bearer ${token}`);
+    return fetch(input, { ...init, headers });
+  };
+
 /** Creates the official client from the card of an agent. */
 export const clientOf = (url: string, fetchImpl: typeof fetch): Promise<Client> =>
   new ClientFactory(
@@ -124,7 +133,7 @@ export const sending = (
 const textOf = (parts: readonly Part[]): string =>
   parts.map(({ content }) => (content?.$case === 'text' ? content.value : `<${content?.$case}>`)).join('');
 
-/** What a client holds of one task, as it folds a stream. */
+/** One task as a client holds it, folded from a stream. */
 export class Held {
   task: Task | null = null;
   readonly states: string[] = [];
