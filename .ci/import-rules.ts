@@ -18,7 +18,7 @@ const anyEntry = /^@worker-runtime\//;
 
 const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
   [/^packages\/core$/, { own: [], outside: ['tapable', 'uuidv7'] }],
-  [/^packages\/(plugin|facade)-[a-z-]+$/, { own: [publicCore], outside: 'declared' }],
+  [/^packages\/(plugin|facade)-[a-z0-9-]+$/, { own: [publicCore], outside: 'declared' }],
   [
     /^packages\/client$/,
     { own: [], outside: 'declared', typesOnly: [publicCore, /^@worker-runtime\/[a-z-]+\/wire$/] },

@@ -24,6 +24,7 @@ const SHIPPED: Readonly<Record<string, () => Promise<PluginModule>>> = {
   'legacy-pod': () => import('@worker-runtime/plugin-legacy-pod'),
   'ai-sdk': () => import('@worker-runtime/plugin-ai-sdk'),
   acp: () => import('@worker-runtime/plugin-acp'),
+  'facade-a2a': () => import('@worker-runtime/facade-a2a'),
   'facade-ag-ui': () => import('@worker-runtime/facade-ag-ui'),
   'facade-mcp': () => import('@worker-runtime/facade-mcp'),
   'facade-openai': () => import('@worker-runtime/facade-openai'),

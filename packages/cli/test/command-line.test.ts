@@ -21,7 +21,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
   const cases: readonly [args: readonly string[], message: RegExp][] = [
     [
       ['--plugin', 'fs-stor', 'serve'],
-      /PLUGIN_UNKNOWN.*"fs-stor".*fs-store, postgres-store, http, ws, legacy-pod, ai-sdk, acp, facade-ag-ui, facade-mcp, facade-openai, facade-ui-stream, otel, quota, webhooks, echo/,
+      /PLUGIN_UNKNOWN.*"fs-stor".*fs-store, postgres-store, http, ws, legacy-pod, ai-sdk, acp, facade-a2a, facade-ag-ui, facade-mcp, facade-openai, facade-ui-stream, otel, quota, webhooks, echo/,
     ],
     [['--plugin', './gone.mjs', 'serve'], /PLUGIN_UNKNOWN.*gone\.mjs/],
     [['--plugin', empty, 'serve'], /no export named "plugin"/],

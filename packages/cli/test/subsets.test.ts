@@ -116,6 +116,7 @@ const trySubset = async (t: ExecutionContext, names: readonly string[]): Promise
     t.is(await statusOf('/workers/ada/events'), has('echo') ? 200 : 404);
     t.is(await statusOf('/x/legacy-pod'), has('legacy-pod') ? 200 : 404);
     t.is(await statusOf('/x/ui-stream/ada'), has('facade-ui-stream') && has('echo') ? 200 : 404);
+    t.is(await statusOf('/x/a2a/ada'), has('facade-a2a') ? 405 : 404);
     t.is(await statusOf('/x/ag-ui/ada'), has('facade-ag-ui') ? 405 : 404);
     t.is(await statusOf('/x/mcp'), has('facade-mcp') ? 405 : 404);
     t.is(await statusOf('/x/openai/models'), has('facade-openai') ? 200 : 404);

@@ -14,6 +14,8 @@ export interface ObserveOrQuiet {
   readonly workerId: string;
   /** The position after which the observation begins. */
   readonly after: string;
+  /** False leaves out the pieces of messages in progress. Default true. */
+  readonly deltas?: boolean;
   /** These abort when the client disconnects. The observation then ends. */
   readonly left: readonly AbortSignal[];
   /** Aborts when the answer has to end. Its reason is the error that the client gets. */
@@ -30,12 +32,13 @@ export async function* observeOrQuiet({
   runtime,
   workerId,
   after,
+  deltas = true,
   left,
   ending,
   state = () => 'active',
 }: ObserveOrQuiet): AsyncGenerator<Observation | 'quiet'> {
   const signal = AbortSignal.any([...left, ...(ending === null ? [] : [ending])]);
-  const observations = runtime.observe(workerId, { after, signal })[Symbol.asyncIterator]();
+  const observations = runtime.observe(workerId, { after, deltas, signal })[Symbol.asyncIterator]();
   let next = observations.next();
   try {
     for (;;) {

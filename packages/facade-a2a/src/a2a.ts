@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { RuntimeError, type WorkerDetail } from '@worker-runtime/core';
+import { problemAnswer } from '@worker-runtime/core/plugin-kit';
+import type { A2aRuntime, Exchange } from './a2a-runtime.ts';
+import { type AgentDescription, agentCardOf } from './agent-card.ts';
+import { answerRpc } from './rpc.ts';
+
+export interface A2aOptions {
+  /**
+   * Returns the Worker of an agent, for example after a check of the caller. A RuntimeError refuses the request. Default: the name of the
+   * agent is the id of the Worker.
+   */
+  readonly workerOf?: (agent: string, request: Request) => string | Promise<string>;
+  /** Returns what the card of an agent should say of it. */
+  readonly describe?: (worker: WorkerDetail, agent: string) => AgentDescription;
+  /**
+   * The scheme and host under which clients reach the agents, such as `https://agents.example`, for cards and files. Default: those of
+   * the request, which a proxy may have changed.
+   */
+  readonly origin?: string;
+  /** The largest body, in bytes; else PAYLOAD_TOO_LARGE. Default 1 MiB. */
+  readonly bodyBytes?: number;
+}
+
+/** The parts of a request that a server knows. */
+export interface Serving {
+  /** The name of the caller, for the events of its commands. */
+  readonly actor?: string | null;
+  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
+  readonly ending?: AbortSignal;
+}
+
+const ROUTE = /^(.*?\/([^/]+))(?:\/(\.well-known\/agent-card\.json)|\/files\/(sha256-[0-9a-f]{64}))?\/?$/;
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // no id has such a form
+    throw new RuntimeError('ROUTE_NOT_FOUND');
+  }
+};
+
+const cardAnswer = async (
+  { runtime, workerId, agent, url }: Exchange,
+  { describe }: A2aOptions,
+  isIdentified: boolean,
+): Promise<Response> => {
+  const worker = await runtime.getWorker(workerId);
+  const body = JSON.stringify(agentCardOf(agent, url, worker, describe?.(worker, agent) ?? {}, isIdentified));
+  const etag = `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"`;
+  return new Response(body, {
+    headers: { 'content-type': 'application/json', 'cache-control': 'private, max-age=60', etag },
+  });
+};
+
+const fileAnswer = async ({ runtime, workerId }: Exchange, digest: string): Promise<Response> => {
+  const { bytes, mediaType } = await runtime.getFile(workerId, digest);
+  return new Response(new Uint8Array(bytes), {
+    headers: {
+      'content-type': mediaType,
+      'content-disposition': 'attachment',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'private, max-age=31536000, immutable',
+    },
+  });
+};
+
+/** Answers one request of a client. @throws the errors of the runtime for cards and files; those of calls become answers */
+export const answerA2a = async (
+  runtime: A2aRuntime,
+  options: A2aOptions,
+  request: Request,
+  { actor = null, ending }: Serving,
+): Promise<Response> => {
+  const { pathname, origin } = new URL(request.url);
+  const [, path = '', name, card, digest] = ROUTE.exec(pathname) ?? [];
+  if (name === undefined) throw new RuntimeError('ROUTE_NOT_FOUND');
+  const isCall = card === undefined && digest === undefined;
+  if (request.method !== (isCall ? 'POST' : 'GET')) throw new RuntimeError('METHOD_NOT_ALLOWED');
+  const agent = decoded(name);
+  const exchangeOf = async (): Promise<Exchange> => ({
+    runtime,
+    request,
+    call: actor === null ? {} : { actor },
+    ending: ending ?? null,
+    agent,
+    workerId: (await options.workerOf?.(agent, request)) ?? agent,
+    url: (options.origin ?? origin) + path,
+  });
+  if (isCall) return answerRpc(exchangeOf, request, options.bodyBytes ?? 1_048_576);
+  const exchange = await exchangeOf();
+  return digest === undefined ? cardAnswer(exchange, options, actor !== null) : fileAnswer(exchange, digest);
+};
+
+/**
+ * Creates a handler of the Fetch API for clients of A2A 1.0, over an embedded or a remote runtime. An agent is a Worker: calls of JSON-RPC at
+ * `…/<agent>`, its card at `…/<agent>/.well-known/agent-card.json`, and its files below. Any error becomes an answer.
+ * @example
+ * const handler = a2a(runtime);
+ * app.all('/agents/*', (c) => handler(c.req.raw)); // Hono
+ */
+export const a2a = (
+  runtime: A2aRuntime,
+  options: A2aOptions = {},
+): ((request: Request) => Promise<Response>) => {
+  return async (request) => {
+    try {
+      return await answerA2a(runtime, options, request, {});
+    } catch (error) {
+      return problemAnswer(error);
+    }
+  };
+};

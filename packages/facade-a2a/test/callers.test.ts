@@ -1,0 +1,105 @@
+/** Callers who may not do everything: scopes of an embedded runtime, and a person of a backend. */
+import { ContentTypeNotSupportedError, TaskNotFoundError } from '@a2a-js/sdk/errors';
+import { engine, inputText, Runtime } from '@worker-runtime/core';
+import { scoped, UNLIMITED } from '@worker-runtime/core/scope';
+import { scriptedEngine } from '@worker-runtime/core/testing';
+import test from 'ava';
+import { Browser, makeFolder, start as startBackend } from '../../backend/test/scene.ts';
+import { a2a, plugin } from '../src/index.ts';
+import { clientOf, held, permission, sending, taskIn, textMessage, textsOf, withToken } from './scene.ts';
+
+test('P31: agents and tasks out of the scope of a caller are as those that never were', async (t) => {
+  const runtime = await Runtime.start({
+    engines: [scriptedEngine({ hello: [{ type: 'text', text: 'secret' }] })],
+  });
+  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
+  for (const [workerId, team] of [
+    ['ada', 'blue'],
+    ['bob', 'red'],
+  ] as const)
+    await runtime.createWorker({ engine: 'scripted', workerId, labels: { team } });
+  const { runId } = await runtime.sendInput('bob', { text: 'hello' });
+  const handler = a2a(scoped(runtime, { ...UNLIMITED, workers: [{ team: 'blue' }] }));
+  const ask = async (agent: string, method: string, params: unknown): Promise<string> => {
+    const answer = await handler(
+      new Request(`http://facade.example/agents/${agent}`, {
+        method: 'POST',
+        headers: { 'a2a-version': '1.0', 'content-type': 'application/json' },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+      }),
+    );
+    return (await answer.text()).replaceAll(agent, '…');
+  };
+  const message = { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'hello' }] };
+  for (const [method, params] of [
+    ['SendMessage', { message }],
+    ['SendStreamingMessage', { message }],
+    ['SendMessage', { message: { ...message, taskId: runId } }],
+    ['GetTask', { id: runId }],
+    ['ListTasks', {}],
+    ['CancelTask', { id: runId }],
+    ['SubscribeToTask', { id: runId }],
+  ] as const) {
+    const answer = await ask('bob', method, params);
+    t.is(answer, await ask('never', method, params));
+    t.regex(answer, /"code":-32001/);
+  }
+  for (const path of ['.well-known/agent-card.json', `files/sha256-${'0'.repeat(64)}`])
+    t.is((await handler(new Request(`http://facade.example/agents/bob/${path}`))).status, 404);
+  // the task of one agent is none of another
+  t.regex(await ask('ada', 'GetTask', { id: runId }), /"code":-32001/);
+  t.is((await runtime.overview('bob')).inputs, 1);
+});
+
+test('a file that the engine does not take is refused as the protocol says', async (t) => {
+  const parrot = engine('parrot', async function* (run) {
+    yield { type: 'text', text: inputText(run.input) };
+  });
+  const runtime = await Runtime.start({ engines: [parrot] });
+  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
+  await runtime.createWorker({ engine: 'parrot', workerId: 'polly' });
+  const handler = a2a(runtime);
+  const client = await clientOf('http://facade.example/polly', (input, init) =>
+    handler(new Request(input, init)),
+  );
+  const png = { content: { $case: 'raw' as const, value: Buffer.from('89504e470d0a1a0a', 'hex') } };
+  await t.throwsAsync(client.sendMessage(sending([png], { taskId: '', messageId: 'm' })), {
+    instanceOf: ContentTypeNotSupportedError,
+  });
+  t.is((await runtime.overview('polly')).inputs, 0);
+});
+
+test('P83: behind the mount of a backend a person gives tasks to the agents of a workspace', async (t) => {
+  const scriptedGo = scriptedEngine({
+    go: [
+      { type: 'text', text: 'Well. ' },
+      { type: 'message' },
+      { type: 'tool-call', call: 'c', name: 'write', input: null },
+      permission('c', (decision) => [
+        { type: 'tool-result', call: 'c', output: decision },
+        { type: 'text', text: 'Done.' },
+      ]),
+    ],
+  });
+  const scripted = {
+    name: 'scripted',
+    apply: (host: Parameters<ReturnType<typeof plugin>['apply']>[0]) => host.useEngine(scriptedGo),
+  };
+  const backend = await startBackend(t, await makeFolder(t), {
+    workspaces: { default: {}, acme: { plugins: [scripted, plugin()] } },
+  });
+  await backend.runtime('acme').createWorker({ engine: 'scripted', workerId: 'ada' });
+  const token = await (await Browser.login(backend)).token();
+  const as = withToken(token);
+  const url = `${backend.url}/w/acme/v1/runtimes/self/x/a2a/ada`;
+  const client = await clientOf(url, as);
+  const card = await client.getAgentCard();
+  t.is(card.supportedInterfaces[0]?.url, url);
+  const asked = await held(client.sendMessageStream(textMessage('go')));
+  t.deepEqual([asked.state, ...asked.texts], ['INPUT_REQUIRED', 'Well. ']);
+  const done = taskIn(await client.sendMessage(textMessage('yes', { taskId: asked.id })));
+  t.deepEqual(textsOf(done), ['Well. ', 'Done.']);
+  await t.throwsAsync(client.getTask({ tenant: '', id: 'run-none' }), { instanceOf: TaskNotFoundError });
+  t.is((await fetch(`${url}/.well-known/agent-card.json`)).status, 401);
+  t.is((await as(`${backend.url}/v1/runtimes/self/x/a2a/ada/.well-known/agent-card.json`)).status, 404);
+});
