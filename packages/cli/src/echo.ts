@@ -93,7 +93,7 @@ async function* echoInput(
 
 export const echo = (): Engine => ({
   name: 'echo',
-  capabilities: { placement: 'backendInternal', files: ['*/*'] },
+  capabilities: { placement: 'backendInternal', files: ['*/*'], forks: true },
   configSchema: CONFIG_SCHEMA,
   checkConfig,
   attach: async ({ config }) => ({

@@ -106,7 +106,9 @@ export class Endpoint {
     const worker = await runtime.getWorker(workerId);
     const log = logOf(worker);
     const known = this.#positions.of(this.settings.name).workers.get(workerId);
-    let seq = known?.log === log ? Math.min(known.seq, worker.lastSeq) : 0;
+    // the history of a fork was delivered for the Worker that it is from
+    const first = worker.forkedFrom?.seq ?? 0;
+    let seq = known?.log === log ? Math.min(known.seq, worker.lastSeq) : first;
     const limit = Math.min(PAGE, runtime.limits.pageItems);
     for (let after: string | null = `@${seq}`; after !== null; ) {
       const page = await runtime.events(workerId, { after, limit, types });

@@ -23,6 +23,9 @@ const runsOf = ({ runs }: Overview): string =>
 
 const tokensOf = ({ usage }: Overview): string => `${usage.inputTokens} in, ${usage.outputTokens} out`;
 
+const originOf = ({ workerId, seq, actor }: NonNullable<WorkerDetail['forkedFrom']>): string =>
+  printableLine(`${workerId}, after event ${seq}${actor === null ? '' : `, by ${actor}`}`);
+
 const describe = (
   worker: WorkerDetail,
   overview: Overview | null,
@@ -57,6 +60,7 @@ const describe = (
     ],
     ['tools', worker.tools.join(' ') || null],
     ['claims', worker.claims.map(({ name, mode }) => `${name} (${mode})`).join(' ') || null],
+    ['forked from', worker.forkedFrom && originOf(worker.forkedFrom)],
     ['created', worker.createdAt],
     ['updated', worker.updatedAt],
     ['events', String(worker.lastSeq)],
@@ -164,6 +168,37 @@ export const show = (flags: ClientFlags & { readonly worker: string }, output: O
     const overview = isJson ? null : await client.overview(flags.worker);
     const { items } = isJson ? { items: [] } : await client.listRequests(flags.worker);
     command.answer(worker, () => describe(worker, overview, items));
+  });
+
+export const fork = (
+  flags: ClientFlags & {
+    readonly worker: string;
+    readonly as: string | undefined;
+    readonly at: string | undefined;
+    readonly displayName: string | undefined;
+    readonly label: Readonly<Record<string, string>> | undefined;
+    readonly claim: Readonly<Record<string, string>> | undefined;
+    readonly claimRead: Readonly<Record<string, string>> | undefined;
+    readonly idempotencyKey: string | undefined;
+  },
+  output: Output,
+): Promise<void> =>
+  runClientCommand(flags, output, async (command) => {
+    const { idempotencyKey, at } = flags;
+    const request = defined({
+      // the numbers of events are what people see
+      at: at !== undefined && /^[0-9]+$/.test(at) ? `@${at}` : at,
+      workerId: flags.as,
+      displayName: flags.displayName === '' ? null : flags.displayName,
+      labels: flags.label,
+      claims: claimsOf(flags),
+    });
+    const { worker } = await command.client.forkWorker(flags.worker, request, defined({ idempotencyKey }));
+    const { seq = 0 } = worker.forkedFrom ?? {};
+    command.answer(
+      worker,
+      () => `${worker.workerId} is ${worker.status}, with the history of ${flags.worker} up to event ${seq}`,
+    );
   });
 
 export const update = (

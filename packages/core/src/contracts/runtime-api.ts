@@ -95,6 +95,29 @@ export interface UpdateWorker {
   readonly tools?: readonly string[];
 }
 
+/** A request to fork a Worker. */
+export interface ForkWorker {
+  /** The position at which the history ends, such as `@123` after the event 123. Default: the present end of the log. */
+  readonly at?: Cursor;
+  /** The id of the new Worker. Generated if absent. */
+  readonly workerId?: string;
+  /** Default: that of the source. */
+  readonly displayName?: string | null;
+  /** Default: those of the source. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The resources that the new Worker uses. It gets none of the source. */
+  readonly claims?: readonly Claim[];
+}
+
+/** The Worker that a Worker was forked from. */
+export interface ForkedFrom {
+  readonly workerId: string;
+  /** The number of the last event that both have. */
+  readonly seq: number;
+  /** The caller that forked it, or null if the host or the transport does not know it. */
+  readonly actor: string | null;
+}
+
 /** The current state of a Worker. */
 export interface WorkerSummary {
   readonly runtimeId: string;
@@ -137,6 +160,8 @@ export interface WorkerDetail extends WorkerSummary {
   readonly whenInterrupted: WhenInterrupted;
   /** A digest of the resolved config, to compare Workers without showing the config. */
   readonly configDigest: string;
+  /** Null for a Worker that is no fork. */
+  readonly forkedFrom: ForkedFrom | null;
 }
 
 /** One page of a list or a log. */
@@ -459,6 +484,18 @@ export interface RuntimeApi {
    * );
    */
   createWorker(request: CreateWorker, options?: IdempotencyOptions): Promise<CreateReceipt>;
+  /**
+   * Creates a Worker whose history begins with that of another one, up to a position. It has the engine, config and tools that the source
+   * has now, and neither its claims nor its queued inputs. A run that is active at the position ends as `interrupted` in the fork. Costs the
+   * number of events that are copied. On return the fork is stored durably, and its first input attaches an engine. If the call fails,
+   * nothing was created.
+   * @throws as `createWorker` · CURSOR_INVALID · CURSOR_FOREIGN · WORKER_DAMAGED · OPERATION_UNSUPPORTED the engine keeps a part of the
+   * conversation that is not in the log
+   * @example
+   * // another attempt from the event 42 on
+   * const { worker } = await runtime.forkWorker('ada', { at: '@42', workerId: 'ada-2' });
+   */
+  forkWorker(workerId: string, request?: ForkWorker, options?: IdempotencyOptions): Promise<CreateReceipt>;
   /**
    * Returns a page of Workers, in the order of their creation. Reads no logs.
    * @throws CURSOR_INVALID · LIMIT_TOO_LARGE

@@ -4,6 +4,7 @@ import type { Contract } from './api/contract.ts';
 import { creatingTests } from './api/creating.ts';
 import { cursorTests } from './api/cursors.ts';
 import { fileTests } from './api/files.ts';
+import { forkingTests } from './api/forking.ts';
 import type { LackingApiCapabilities, RuntimeApiHarness } from './api/harness.ts';
 import { inputTests } from './api/inputs.ts';
 import { listingTests } from './api/listing.ts';
@@ -59,6 +60,7 @@ export const testRuntimeApi = (
   fileTests(contract);
   waitingTests(contract);
   updatingTests(contract);
+  forkingTests(contract);
   requestTests(contract);
   stoppingTests(contract);
   readingTests(contract);

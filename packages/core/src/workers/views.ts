@@ -2,8 +2,9 @@ import { workerCapabilities } from '../contracts/capabilities.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { WorkerFacts } from '../contracts/hooks.ts';
 import { cleanUsage, type Overview } from '../contracts/overview.ts';
-import type { ListedWorker, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
+import type { ForkedFrom, ListedWorker, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
 import { sizeOf } from '../domain/size.ts';
+import type { StoredOrigin } from '../domain/state.ts';
 import { encodeCursor, START } from '../log/cursor.ts';
 import type { Worker } from './worker.ts';
 
@@ -54,6 +55,12 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
   };
 };
 
+const originOf = ({ worker, seq, actor }: StoredOrigin): ForkedFrom => ({
+  workerId: worker,
+  seq,
+  actor: actor ?? null,
+});
+
 export const detailOf = (worker: Worker, runtimeId: string, engine: Engine | undefined): WorkerDetail => ({
   ...summaryOf(worker, runtimeId),
   capabilities: workerCapabilities(engine?.capabilities, worker.state.tools, worker.live?.execution?.files),
@@ -63,6 +70,7 @@ export const detailOf = (worker: Worker, runtimeId: string, engine: Engine | und
   bundle: worker.state.bundle,
   whenInterrupted: worker.state.whenInterrupted,
   configDigest: worker.state.configDigest,
+  forkedFrom: worker.state.forkedFrom ? originOf(worker.state.forkedFrom) : null,
 });
 
 export const overviewOf = ({ state }: Worker): Overview => {

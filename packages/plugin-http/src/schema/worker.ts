@@ -14,6 +14,7 @@ import type {
   WorkerRequest,
   WorkerSummary,
 } from '@worker-runtime/core';
+import type { ForkedFrom } from '@worker-runtime/core/plugin-kit';
 import { cursor } from './cursor.ts';
 import {
   anyObject,
@@ -72,6 +73,7 @@ const detail: Fields<WorkerDetail> = {
   bundle: nullable(ref('BundleRef')),
   whenInterrupted: enumOf('stop', 'continue'),
   configDigest: string,
+  forkedFrom: nullable(ref('ForkedFrom')),
 };
 
 /** The reasons why waiting for a run ends. */
@@ -116,6 +118,10 @@ export const workerSchemas: Schemas = {
     startedAt: dateTime,
     cursor: described(cursor, 'A stream opened here delivers the run from its start.'),
   }),
+  ForkedFrom: described(
+    object<ForkedFrom>({ workerId: string, seq: count, actor: nullableString }),
+    'The Worker that it was forked from, the number of the last event that both have, and who forked it.',
+  ),
   BundleRef: object<BundleRef>({ id: string, digest }),
   WorkerDetail: object<WorkerDetail>(detail),
   CreatedWorker: object<WorkerDetail & { readonly initialInput?: unknown }>(detail, {
@@ -141,6 +147,7 @@ export const workerSchemas: Schemas = {
       requests: boolean,
       resume: boolean,
       continue: boolean,
+      fork: boolean,
     }),
   }),
   InputReceipt: object<Omit<InputReceipt, 'replayed'>>(receipt),
