@@ -77,6 +77,21 @@ test('P86: a server that is killed while it forks has the whole fork or nothing 
   t.true(inMiddle.includes(true), 'a kill came in the middle');
 });
 
+test('P87: a list and a Worker say what is waited for, and since when', async (t) => {
+  const place = await makePlace(t);
+  const { url } = await serve(t, place, ['--plugin', 'echo']);
+  const at = ['--url', url];
+  const slow = '{"delayMs":60000}';
+  await run(t, place, ['workers', 'create', 'ada', '--engine', 'echo', '--engine-config', slow, ...at]);
+  await run(t, place, ['send', 'ada', 'one two', ...at]);
+  await run(t, place, ['send', 'ada', 'three', '--queue', ...at]);
+  const list = await run(t, place, ['workers', 'list', ...at]);
+  t.regex(list.stdout, /WAITS FOR[^]*running, 1 queued +\d+ s +engine, \d+ s/);
+  const { stdout } = await run(t, place, ['workers', 'show', 'ada', ...at]);
+  t.regex(stdout, /waits for +its engine, whose last output was \d+ s ago\n/);
+  t.regex(stdout, /waits for +the end of run_\w+ \(1 queued\), which is active for \d+ s\n/);
+});
+
 test('P86: a person forks a Worker from an event, and sees where it is from', async (t) => {
   const place = await makePlace(t);
   const { url } = await serve(t, place, ['--plugin', 'echo']);

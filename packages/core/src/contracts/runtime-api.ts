@@ -118,6 +118,22 @@ export interface ForkedFrom {
   readonly actor: string | null;
 }
 
+/**
+ * Something that the work of a Worker waits for. `since`: the time of the event from which on nothing else was recorded, or of what is named here.
+ * - `answer`: a person's answer to an open request.
+ * - `tools`: the results of tool calls.
+ * - `engine`: the next output of the engine, such as the answer of a model or an agent.
+ * - `execution`: an engine to be attached. The error is the reason why the last attempt failed, such as a claim, a limit or an engine that is
+ *   not there; null before the first attempt.
+ * - `run`: queued inputs wait for the end of the active run.
+ */
+export type WorkerWait =
+  | { readonly for: 'answer'; readonly since: string; readonly requestId: string }
+  | { readonly for: 'tools'; readonly since: string; readonly calls: readonly string[] }
+  | { readonly for: 'engine'; readonly since: string }
+  | { readonly for: 'execution'; readonly since: string; readonly error: RunError | null }
+  | { readonly for: 'run'; readonly since: string; readonly runId: string; readonly inputs: number };
+
 /** The current state of a Worker. */
 export interface WorkerSummary {
   readonly runtimeId: string;
@@ -142,6 +158,8 @@ export interface WorkerSummary {
   readonly run: { readonly runId: string; readonly startedAt: string; readonly cursor: Cursor } | null;
   /** The number of queued inputs. */
   readonly queued: number;
+  /** The things that its work waits for. Empty without an active run and queued inputs. */
+  readonly waits: readonly WorkerWait[];
   readonly createdAt: string;
   readonly updatedAt: string;
   /** The `seq` of the last event that this state includes, and its position. */

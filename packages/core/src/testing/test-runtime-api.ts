@@ -18,6 +18,7 @@ import { stoppingTests } from './api/stopping.ts';
 import { updatingTests } from './api/updating.ts';
 import { usageTests } from './api/usage.ts';
 import { waitingTests } from './api/waiting.ts';
+import { waitsTests } from './api/waits.ts';
 import { watchingTests } from './api/watching.ts';
 import { declareOn } from './declare.ts';
 import type { TestFunction } from './store/harness.ts';
@@ -67,6 +68,7 @@ export const testRuntimeApi = (
   usageTests(contract);
   cursorTests(contract);
   observingTests(contract);
+  waitsTests(contract);
   watchingTests(contract);
   restartingTests(contract);
   capabilityTests(contract);

@@ -6,6 +6,7 @@ import type { ForkedFrom, ListedWorker, WorkerDetail, WorkerSummary } from '../c
 import { sizeOf } from '../domain/size.ts';
 import type { StoredOrigin } from '../domain/state.ts';
 import { encodeCursor, START } from '../log/cursor.ts';
+import { waitsOf } from './waits.ts';
 import type { Worker } from './worker.ts';
 
 /*
@@ -48,6 +49,7 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
       cursor: state.run.from ? encodeCursor(state.log, state.run.from) : START,
     },
     queued: state.queue.length,
+    waits: waitsOf(worker),
     createdAt: state.createdAt,
     updatedAt: state.updatedAt,
     lastSeq: state.head.seq,
