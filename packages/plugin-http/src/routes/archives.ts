@@ -74,7 +74,10 @@ const remove = async (
 };
 
 /** Answers a request to an archive. The runtime checks the scope of the caller. */
-const answer: MountHandler = async (request, { served: { archives }, path, ending, caller }) => {
+export const answerArchives: MountHandler = async (
+  request,
+  { served: { archives }, path, ending, caller },
+) => {
   const query = new URL(request.url).searchParams;
   const { method } = request;
   const [, collection, id, ...more] = path.split('/');
@@ -95,4 +98,4 @@ const answer: MountHandler = async (request, { served: { archives }, path, endin
  * Mounts the archives of runtimes at `…/x/archives`: GET makes one of the whole runtime. Below `/workers`, GET lists the stopped Workers,
  * POST adds the Worker of an archive, and GET and DELETE of `/{worker}` copy and remove a stopped one.
  */
-export const mountArchives = (place: MountPlace): void => place.mount('archives', 'admin', answer);
+export const mountArchives = (place: MountPlace): void => place.mount('archives', 'admin', answerArchives);
