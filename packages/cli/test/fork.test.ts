@@ -86,7 +86,7 @@ test('P87: a list and a Worker say what is waited for, and since when', async (t
   await run(t, place, ['send', 'ada', 'one two', ...at]);
   await run(t, place, ['send', 'ada', 'three', '--queue', ...at]);
   const list = await run(t, place, ['workers', 'list', ...at]);
-  t.regex(list.stdout, /WAITS FOR[^]*running, 1 queued +\d+ s +engine, \d+ s/);
+  t.regex(list.stdout, /WAITS FOR[\s\S]*running, 1 queued +\d+ s +engine, \d+ s/);
   const { stdout } = await run(t, place, ['workers', 'show', 'ada', ...at]);
   t.regex(stdout, /waits for +its engine, whose last output was \d+ s ago\n/);
   t.regex(stdout, /waits for +the end of run_\w+ \(1 queued\), which is active for \d+ s\n/);
