@@ -123,7 +123,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['config', 'policy-file'],
     ['workspace'],
     ['member'],
-    ['backend-access', 'mounted-plugins', 'workspace-directory'],
+    ['backend-access', 'local-archives', 'mounted-plugins', 'workspace-directory'],
     ['audited', 'routes'],
     ['backend'],
     ['index'],

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import {
   type RuntimePlugin,
   silentLogger,
 } from '@worker-runtime/core';
-import { type HttpOptions, HttpServer } from '@worker-runtime/plugin-http';
+import { type HttpOptions, HttpServer, waitForPort } from '@worker-runtime/plugin-http';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import { Identity } from '@worker-runtime/registry';
 import { writeFile } from 'atomically';
@@ -25,6 +25,7 @@ import {
   readConfig,
 } from './config.ts';
 import { DrainTogether } from './drain-together.ts';
+import { mountLocalArchives } from './local-archives.ts';
 import { mountPlugins } from './mounted-plugins.ts';
 import { Cookie } from './people/cookie.ts';
 import { Credentials, SESSION_MS } from './people/credentials.ts';
@@ -45,6 +46,10 @@ export interface BackendHost {
   /** Resolves the paths of the configuration. Default: the working directory. */
   readonly folder?: string;
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** The time for which to wait for the port and the stores of the backend that runs now, to continue in its place. Default 0. */
+  readonly replaceMs?: number;
+  /** Ends the start when it is aborted. */
+  readonly stopping?: AbortSignal;
   /** Makes the plugins that the configuration gives by name. */
   readonly compose?: (names: readonly string[], options: PluginOptions) => Promise<readonly RuntimePlugin[]>;
 }
@@ -182,6 +187,12 @@ const begin = async (
   releases: Releases,
 ): Promise<Parts> => {
   const { publicUrl } = config;
+  const { replaceMs = 0, stopping } = host;
+  // before the wait, because their modules take time to load
+  const plugins = await Promise.all(config.workspaces.map((one) => pluginsOf(one, host)));
+  // before any file is read: the backend that runs now writes to them until its end
+  await waitForPort({ ...config, portWaitMs: replaceMs }, log, () => stopping?.aborted !== true);
+  assertWanted(stopping);
   const folder = join(config.dataDir, 'backend');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
@@ -189,7 +200,6 @@ const begin = async (
   releases.defer(() => credentials.close());
   const policyFile = policyFileOf(config, log, () => credentials.withdrawAll(), releases);
   const policy = policyFile?.decide ?? policyOf(config);
-  const plugins = await Promise.all(config.workspaces.map((one) => pluginsOf(one, host)));
   const auditPath = join(folder, 'audit.jsonl');
   const audit = new AuditLog(auditPath, config.auditBytes);
   releases.defer(() => audit.close());
@@ -197,7 +207,14 @@ const begin = async (
   const identity = await Identity.at(join(folder, 'signing.jwk'), config.issuer);
   const workspaces = config.workspaces.map((one, index) => {
     const remotes = config.runtimes.filter((remote) => remote.workspaces.includes(one.id));
-    const workspace = new Workspace({ ...one, plugins: plugins[index] ?? [], remotes, identity, log });
+    const workspace = new Workspace({
+      ...one,
+      plugins: plugins[index] ?? [],
+      remotes,
+      identity,
+      lockWaitMs: replaceMs,
+      log,
+    });
     releases.defer(() => workspace.registry.close());
     return workspace;
   });
@@ -237,6 +254,7 @@ const begin = async (
     server,
     config.workspaces.map(({ id }, index) => ({ id, plugins: plugins[index] ?? [] })),
   );
+  mountLocalArchives(server);
   const sockets = new SocketServer({}, log);
   sockets.listenOn(server);
   sockets.watch();
@@ -244,10 +262,21 @@ const begin = async (
   releases.defer(() => server.close());
   await server.listen(access);
   for (const { runtime } of workspaces) releases.defer(() => runtime.stop({ reason: 'the backend ends' }));
+  const endStart = (): void => {
+    for (const { runtime } of workspaces) void runtime.stop({ reason: 'the backend ends' });
+  };
+  stopping?.addEventListener('abort', endStart);
   await Promise.all(workspaces.map((workspace) => workspace.start()));
+  stopping?.removeEventListener('abort', endStart);
+  assertWanted(stopping);
   void provider?.check();
   await writeLocalFile(join(folder, 'local.json'), server.url, credentials, releases);
   return { log, releases, workspaces, directory, server, sockets, linkOf, policyFile };
+};
+
+/** @throws RUNTIME_STOPPING */
+const assertWanted = (stopping: AbortSignal | undefined): void => {
+  if (stopping?.aborted === true) throw new RuntimeError('RUNTIME_STOPPING');
 };
 
 const httpOptionsOf = ({ host, port, publicUrl, trustedProxies, prices }: ResolvedConfig): HttpOptions => ({
@@ -301,6 +330,10 @@ const writeLocalFile = async (
   releases: Releases,
 ): Promise<void> => {
   const content: LocalFile = { url, token: credentials.createLocal(operator()) };
-  await writeFile(path, `${JSON.stringify(content)}\n`, { mode: 0o600 });
-  releases.defer(() => rm(path, { force: true }));
+  const text = `${JSON.stringify(content)}\n`;
+  await writeFile(path, text, { mode: 0o600 });
+  releases.defer(async () => {
+    // the next backend may have written its own
+    if ((await readFile(path, 'utf8').catch(() => null)) === text) await rm(path, { force: true });
+  });
 };

@@ -23,6 +23,8 @@ export interface WorkspaceParts {
   /** The runtimes in other processes that it shares with other workspaces. */
   readonly remotes: readonly ResolvedRuntime[];
   readonly identity: Identity;
+  /** The time for which to wait for a store that another backend has. */
+  readonly lockWaitMs: number;
   readonly log: Logger;
 }
 
@@ -42,7 +44,8 @@ export class Workspace {
   #together: DrainTogether | null = null;
   #companion: CompanionState = { state: 'none', reason: 'The workspace is starting' };
 
-  constructor({ id, name, storeRoot, plugins, limits, companion, remotes, identity, log }: WorkspaceParts) {
+  constructor(parts: WorkspaceParts) {
+    const { id, name, storeRoot, plugins, limits, companion, remotes, identity, lockWaitMs, log } = parts;
     this.id = id;
     this.name = name;
     this.#companionConfig = companion;
@@ -57,7 +60,7 @@ export class Workspace {
     };
     const guard = companion === null ? [] : [companionGuard()];
     this.runtime = new Runtime({
-      plugins: [fsStore({ dir: storeRoot }), own, this.quota.plugin(), ...guard, ...plugins],
+      plugins: [fsStore({ dir: storeRoot, lockWaitMs }), own, this.quota.plugin(), ...guard, ...plugins],
       limits,
       log,
       ...(id !== 'default' && { displayName: name }),

@@ -29,10 +29,10 @@ export class ArchiveClient {
   readonly #headers: Readonly<Record<string, string>>;
 
   /** @throws Failure the address is not valid */
-  constructor(url: string, given: string | undefined) {
+  constructor(url: string, given: string | undefined, runtime = 'self') {
     const token = tokenFor(url, given);
     this.#url = url;
-    this.#base = `${url.replace(/\/$/, '')}/v1/runtimes/self/x/archives`;
+    this.#base = `${url.replace(/\/$/, '')}/v1/runtimes/${encodeURIComponent(runtime)}/x/archives`;
     this.#headers = token ? { authorization: `Bearer ${token}` } : {};
   }
 

@@ -94,6 +94,8 @@ const dataSummary = (event: WorkerEvent): string => {
         : `${event.data.outcome}: ${event.data.error.code}: ${event.data.error.message}`;
     case 'worker.created':
       return event.data.engine;
+    case 'worker.forked':
+      return '';
     case 'worker.stopped':
       return event.data.outcome;
     case 'execution.attached':

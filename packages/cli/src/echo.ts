@@ -93,7 +93,7 @@ async function* echoInput(
 
 export const echo = (): Engine => ({
   name: 'echo',
-  capabilities: { placement: 'backendInternal', files: ['*/*'], readsHistory: false },
+  capabilities: { placement: 'backendInternal', files: ['*/*'], forks: true, readsHistory: false },
   configSchema: CONFIG_SCHEMA,
   checkConfig,
   attach: async ({ config }) => ({

@@ -1,9 +1,25 @@
 import type { WorkerSummary } from '@worker-runtime/core';
 import { sizeText } from '@worker-runtime/core/views';
 
+const WORDS = {
+  answer: 'answer',
+  tools: 'tool',
+  engine: 'engine',
+  execution: 'attach',
+  run: 'run',
+} as const;
+
 /** Describes the status of a Worker for a cell of a table. */
 export const statusOf = ({ status, health, queued }: WorkerSummary): string =>
   [status, queued > 0 && `${queued} queued`, health !== 'ok' && health].filter(Boolean).join(', ');
+
+/** Describes what the work of a Worker waits for, in a cell of a table. */
+export const waitOf = ({ waits }: WorkerSummary): string => {
+  const [wait] = waits;
+  if (!wait) return '-';
+  const what = wait.for === 'tools' && wait.calls.length > 1 ? `${wait.calls.length} tools` : WORDS[wait.for];
+  return `${what}, ${timeSince(wait.since)}`;
+};
 
 /** Returns the time since a moment in its two largest units. The clocks of both sides may differ a little. */
 export const timeSince = (time: string): string => {

@@ -214,3 +214,34 @@ test('P76: a kill -9 at any moment of an archiving leaves each Worker in the run
     t.is((await run(t, place, ['workers', 'import', join(folder, name), ...HOST, url])).code, 0, name);
   t.deepEqual([...(await idsAt(url))].sort(), [...ids].sort());
 });
+
+test('a backup of a backend is for its own user on its machine, and for no token of a person', async (t) => {
+  const place = await makePlace(t);
+  const program = new Program(t, place, ['--plugin', 'echo', 'backend', '--port', '0']);
+  const [, url = ''] = await program.prints(/^worker-runtime backend listening on (http:\S+) \(/m);
+  const [, code = ''] = await program.prints(/^log in: \S+#(\S+)$/m);
+  t.is((await run(t, place, ['workers', 'create', 'ada', '--engine', 'echo', '--url', url])).code, 0);
+  await run(t, place, ['send', 'ada', 'hello', '--wait', '--url', url]);
+  const done = await run(t, place, ['backup', 'a.archive', '--url', url]);
+  t.regex(done.stdout, /^a\.archive: 1 Worker, /, done.stderr);
+
+  const headers = { 'content-type': 'application/json' };
+  const login = await fetch(`${url}/v1/session`, { method: 'POST', headers, body: JSON.stringify({ code }) });
+  const cookie = login.headers.get('set-cookie')?.split(';', 1)[0] ?? '';
+  const made = await fetch(`${url}/v1/tokens`, {
+    method: 'POST',
+    headers: { ...headers, cookie, origin: url },
+    body: JSON.stringify({ name: 'operator', permission: 'admin' }),
+  });
+  const { token } = (await made.json()) as { token: string };
+  const refused = await run(t, place, ['backup', 'b.archive', '--url', url, '--token', token]);
+  t.regex(refused.stderr, /FORBIDDEN: An archive has the configs of Workers.* without a token/);
+  t.is((await fetch(`${url}/v1/runtimes/self/x/archives`, { headers: { cookie } })).status, 403);
+
+  await run(t, place, ['workers', 'stop', 'ada', '--url', url]);
+  t.is((await run(t, place, ['workers', 'archive', 'ada', '--to', 'old', '--url', url])).code, 0);
+  program.kill('SIGTERM');
+  t.is((await program.ended).code, 0);
+  t.is((await run(t, place, ['restore', 'a.archive', '--fs-store.dir', 'restored'])).code, 0);
+  t.regex((await shown(t, place, inFolder('restored'))).events, /hello/);
+});

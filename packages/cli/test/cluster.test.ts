@@ -6,6 +6,7 @@ import test from 'ava';
 import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
 import { TcpProxy } from '../../plugin-postgres-store/test/tcp-proxy.ts';
 import { ClusterHosts, type RunningHost, SteadyClient } from './cluster-hosts.ts';
+import { run } from './program.ts';
 
 /** The owners that are paused. `npm run crash-test` raises it. */
 const SWAPS = Number(process.env.SWAPS ?? 20);
@@ -18,6 +19,7 @@ const titles = [
   'P48: any host answers for any Runtime, and cursors stay valid when it moves',
   'P72: hosts read their tokens again on SIGHUP, and a stream that one host passes on from another ends',
   'P44: a host that is cut off from the database serves nothing, and takes its part again when the cut heals',
+  'P75: any host gives a backup of a Runtime that it owns or forwards',
 ] as const;
 
 if (WITHOUT_POSTGRES !== null) {
@@ -67,6 +69,20 @@ if (WITHOUT_POSTGRES !== null) {
       t.deepEqual(client.refusals, [], name);
     }
   };
+
+  test.serial(titles[6], async (t) => {
+    const { cluster, hosts, runtimes } = await begin(t, 'backups', ['a', 'b'], ['one', 'two']);
+    for (const host of hosts)
+      for (const { name, runtimeId } of runtimes) {
+        const file = `${host.name}-${name}.archive`;
+        const args = ['backup', file, '--runtime', runtimeId, '--url', host.url];
+        const { code, stdout, stderr } = await run(t, cluster.place, args);
+        t.is(code, 0, stderr);
+        t.true(stdout.startsWith(`${file}: 1 Worker, `) && stdout.includes(` of ${runtimeId}, `), stdout);
+      }
+    const args = ['backup', 'none.archive', '--url', hosts[0]?.url ?? ''];
+    t.regex((await run(t, cluster.place, args)).stderr, /RUNTIME_NOT_FOUND|ROUTE_NOT_FOUND/);
+  });
 
   test.serial(titles[0], async (t) => {
     const { cluster, hosts, clients } = await begin(t, 'killed', ['a', 'b', 'c'], ['one', 'two', 'three']);

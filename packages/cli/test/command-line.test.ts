@@ -67,7 +67,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['xyz'], /unknown command "xyz" \(available commands: serve/],
     [
       ['workers'],
-      /no command given after "workers"; available commands: list, create, show, update, stop, resume, cancel, delete, archive, import$/,
+      /no command given after "workers"; available commands: list, create, show, fork, update, stop, resume, cancel, delete, archive, import$/,
     ],
     [['workers', 'lst'], /"lst"; did you mean list\? \(available commands: list, create/],
     [

@@ -117,7 +117,7 @@ test('a list says for how long a run has been active, and so does show', async (
     config: { hang: true },
     initialInput: { text: 'hello' },
   });
-  t.regex((await say('workers', 'list')).stdout, /^slow +- +echo +running +\d+ s +\d{4}-/m);
+  t.regex((await say('workers', 'list')).stdout, /^slow +- +echo +running +\d+ s +engine, \d+ s +\d{4}-/m);
   t.regex((await say('workers', 'show', 'slow')).stdout, /^run +run_\w+, active for \d+ s$/m);
 });
 
@@ -133,11 +133,11 @@ test('without --json every command of a Worker’s life prints text for people',
   const list = await say('workers', 'list');
   t.regex(
     list.stdout,
-    /^WORKER {2}NAME +ENGINE {2}STATUS {2}RUN FOR {2}UPDATED\nada +Ada\u{fffd}\[2J +echo +idle +- +\d{4}-/u,
+    /^WORKER {2}NAME +ENGINE {2}STATUS {2}RUN FOR {2}WAITS FOR {2}UPDATED\nada +Ada\u{fffd}\[2J +echo +idle +- +- +\d{4}-/u,
   );
   t.regex(
     (await say('workers', 'list', '--usage')).stdout,
-    /STATUS {2}RUN FOR {2}RUNS +TOKENS +UPDATED\nada .* idle +- +1 completed {2}2 in, 2 out {2}\d{4}-/,
+    /STATUS {2}RUN FOR {2}WAITS FOR {2}RUNS +TOKENS +UPDATED\nada .* idle +- +- +1 completed {2}2 in, 2 out {2}\d{4}-/,
   );
   const shown = await say('workers', 'show', 'ada');
   t.regex(shown.stdout, /^runs +1 completed\ntokens +2 in, 2 out$/m);

@@ -1,5 +1,5 @@
 import type * as Api from '@worker-runtime/core';
-import type { FileContent, FileDescription } from '@worker-runtime/core/plugin-kit';
+import type { FileContent, FileDescription, ForkWorker } from '@worker-runtime/core/plugin-kit';
 import type { UsageQuery, UsageReport } from '@worker-runtime/core/views';
 import { Connection } from './connection.ts';
 import { baseOf, type ClientOptions, type Timing, timingOf } from './options.ts';
@@ -98,9 +98,25 @@ class HttpRuntimeClient implements RuntimeClient {
     request: Api.CreateWorker,
     options: Api.IdempotencyOptions = {},
   ): Promise<Api.CreateReceipt> {
+    return this.#create('/workers', request, options);
+  }
+
+  async forkWorker(
+    workerId: string,
+    request: ForkWorker = {},
+    options: Api.IdempotencyOptions = {},
+  ): Promise<Api.CreateReceipt> {
+    return this.#create(this.#worker(workerId, '/fork'), request, options);
+  }
+
+  async #create(
+    path: string,
+    request: Api.CreateWorker | ForkWorker,
+    options: Api.IdempotencyOptions,
+  ): Promise<Api.CreateReceipt> {
     const { headers, body } = await this.#connection.call({
       method: 'POST',
-      path: '/workers',
+      path,
       headers: keyHeader(options),
       body: request,
     });

@@ -113,6 +113,14 @@ browserTest(
       t.deepEqual(await page.shown(), upTo(seq), `as of ${seq}, by keyboard`);
     }
     t.is(await page.input.count(), 0, 'nothing can be sent to the past');
+    await opened.page.getByRole('button', { name: 'Fork from here' }).click();
+    await page.input.waitFor();
+    const { items: forks } = await runtime.listWorkers({ limit: 1_000 });
+    const details = await Promise.all(forks.map(({ workerId }) => runtime.getWorker(workerId)));
+    const fork = details.find(({ forkedFrom }) => forkedFrom !== null);
+    t.like(fork?.forkedFrom, { workerId: 'mirror', seq: last - 5 });
+    t.true(opened.page.url().includes(fork?.workerId ?? 'none'), 'the page of the fork is open');
+    await opened.page.goBack();
     await opened.page.getByRole('link', { name: 'Go to now' }).click();
     await page.input.waitFor();
     await assertHarmless(t, opened);

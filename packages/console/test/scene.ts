@@ -177,6 +177,7 @@ export const startScene = async (port = 0): Promise<Scene> => {
     name: 'assistant',
     capabilities: {
       requests: true,
+      forks: true,
       tools: ['read_file', 'search', 'run_tests', 'migrate_database', 'fetch'],
     },
   });

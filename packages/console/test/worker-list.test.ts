@@ -23,6 +23,7 @@ const worker = (
   execution: { connected: false, generation: 1, lastError: null },
   run: null,
   queued: 0,
+  waits: [],
   createdAt: '2026-01-01T00:00:00.000Z',
   updatedAt: '2026-01-01T00:00:00.000Z',
   lastSeq: 2,

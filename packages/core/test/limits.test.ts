@@ -71,6 +71,19 @@ const limits: Record<keyof Limits, Reach> = {
     await runtime.deleteWorker('a');
     await runtime.createWorker({ engine: 'puppet' });
   },
+  async forks(t) {
+    const store = faultyStore(memoryStore());
+    const parrot = engine('parrot', async function* () {});
+    const { runtime } = await startRig(t, { engines: [parrot], store, limits: { forks: 1 } });
+    await runtime.createWorker({ workerId: 'w', engine: 'parrot' });
+    const stall = store.stall(({ method }) => method === 'create');
+    const first = runtime.forkWorker('w');
+    await stall.reached;
+    await refused(t, runtime.forkWorker('w'), 'LIMIT_REACHED', 'forks', 1);
+    stall.release('done');
+    await first;
+    t.is(await codeOf(runtime.forkWorker('w')), 'none');
+  },
   async inputBytes(t) {
     const { runtime } = await startRig(t, { limits: { inputBytes: 100 } });
     await runtime.createWorker({ workerId: 'w', engine: 'puppet' });

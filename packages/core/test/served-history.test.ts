@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { exportRuntime, importRuntime, openArchive, writeArchive } from '../src/archive/index.ts';
 import type { RuntimeStore } from '../src/contracts/store.ts';
-import { engine, inputText, Runtime, type RuntimePlugin } from '../src/index.ts';
+import { engine, inputText, Runtime, type RuntimeError, type RuntimePlugin } from '../src/index.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { scoped, UNLIMITED } from '../src/scope/index.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
@@ -17,7 +17,7 @@ const parrot = engine(
   async function* (run) {
     yield { type: 'text', text: inputText(run.input) };
   },
-  { readsHistory: false },
+  { readsHistory: false, forks: true },
 );
 const reader = engine('reader', async function* (run) {
   yield { type: 'text', text: inputText(run.input) };
@@ -319,6 +319,16 @@ test('P85: an open stream that is behind history that goes ends with CURSOR_EXPI
     26,
   );
   ahead.close();
+});
+
+test('P85, P86: a Worker without its first events is not forked, because a fork begins with them', async (t) => {
+  const folder = await makeFolder(t);
+  const runtime = await withWorker(t);
+  await archiveHistory(runtime, 10, folder);
+  const refused = await t.throwsAsync<RuntimeError>(runtime.forkWorker('polly', { workerId: 'jack' }));
+  t.is(refused?.code, 'CURSOR_EXPIRED');
+  t.like(refused?.details, { firstSeq: 11, archive: 'polly-10.archive' });
+  t.is(await codeOf(runtime.getWorker('jack')), 'WORKER_NOT_FOUND');
 });
 
 test('P85: a plugin can refuse that history goes', async (t) => {

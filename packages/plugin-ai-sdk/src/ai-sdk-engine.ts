@@ -43,6 +43,7 @@ export class AiSdkEngine implements Engine {
       placement: 'backendInternal',
       requests: true,
       continues: true,
+      forks: true,
       tools: this.#toolbox.names,
       // Each session takes those that its model is configured for.
       files: ['*/*'],

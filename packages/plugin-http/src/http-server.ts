@@ -1,7 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import type { AddressInfo } from 'node:net';
 import { type Logger, type PluginHooks, RuntimeError } from '@worker-runtime/core';
 import { abortAfter, type ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Permission } from '@worker-runtime/core/scope';
@@ -22,6 +21,7 @@ import { readConsole } from './routes/console.ts';
 import { MountedAnswers } from './streams/mounted-answers.ts';
 import { StreamResponses } from './streams/stream-responses.ts';
 import { ByteTotal } from './traffic/byte-total.ts';
+import { waitForPort } from './traffic/port-wait.ts';
 import { Turns } from './traffic/turns.ts';
 import { offerUpgrades, type UpgradeHandler } from './upgrades.ts';
 
@@ -133,13 +133,7 @@ export class HttpServer implements MountPlace {
     this.#offerUpgrades(app, turns, access);
     // resolved here, since a name may stand for two addresses
     const { address } = await lookup(host);
-    const until = performance.now() + portWaitMs;
-    for (let isFirst = true; performance.now() < until && isWanted(); isFirst = false) {
-      if (await isFree(address, port)) break;
-      if (isFirst)
-        this.#log.info({ port, portWaitMs }, 'another program uses the port; waiting until it is free');
-      await delay(PORT_POLL_MS);
-    }
+    await waitForPort({ host: address, port, portWaitMs }, this.#log, isWanted);
     this.#url = await listen(app, address, port);
     this.#log.info({ url: this.#url, isOpen: access.isOpen }, 'listening');
   }
@@ -188,16 +182,6 @@ export class HttpServer implements MountPlace {
  * the kernel makes those beyond the queue wait for seconds. (Node's default is 511.)
  */
 const ACCEPT_BACKLOG = 65_535;
-
-const PORT_POLL_MS = 50;
-
-/** Returns false if another program listens on the port. A server of fastify cannot try a second time. */
-const isFree = (host: string, port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'));
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(true)));
-  });
 
 /** Listens, and returns the base URL. @throws PLUGIN_FAILED the system refuses; `details.reason` is its code */
 const listen = async (app: FastifyInstance, host: string, port: number): Promise<string> => {

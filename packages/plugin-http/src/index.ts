@@ -20,6 +20,8 @@ export { HttpServer } from './http-server.ts';
 export type { MountContext, MountHandler, MountPlace } from './mount.ts';
 export type { HttpOptions } from './options.ts';
 export { prefixOf } from './request-target.ts';
+export { answerArchives } from './routes/archives.ts';
+export { waitForPort } from './traffic/port-wait.ts';
 export type { UnreadBytes, Upgrade, UpgradeHandler } from './upgrades.ts';
 
 export type { Permission };

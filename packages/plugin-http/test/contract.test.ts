@@ -303,6 +303,7 @@ test('the HTML page loads no resources and runs no scripts', async (t) => {
 /** The command that takes the value of each schema. */
 const commands: Readonly<Record<string, (runtime: Runtime, value: never) => Promise<unknown>>> = {
   CreateWorker: (runtime, value) => runtime.createWorker(value),
+  ForkWorker: (runtime, value) => runtime.forkWorker('ada', value),
   UpdateWorker: (runtime, value) => runtime.updateWorker('ada', value),
   WorkerInput: (runtime, value) => runtime.sendInput('ada', value),
   CancelRun: (runtime, value) => runtime.cancelRun('ada', value),

@@ -112,8 +112,8 @@ export class Endpoint {
     const worker = await runtime.getWorker(workerId);
     const log = logOf(worker);
     const known = this.#positions.of(this.settings.name).workers.get(workerId);
-    // history that has left the runtime had its chance
-    const first = (worker.archived?.firstSeq ?? 1) - 1;
+    // history that has left the runtime had its chance, and that of a fork was delivered for the Worker that it is from
+    const first = Math.max((worker.archived?.firstSeq ?? 1) - 1, worker.forkedFrom?.seq ?? 0);
     let seq = Math.max(first, known?.log === log ? Math.min(known.seq, worker.lastSeq) : 0);
     const limit = Math.min(PAGE, runtime.limits.pageItems);
     for (let after: string | null = `@${seq}`; after !== null; ) {

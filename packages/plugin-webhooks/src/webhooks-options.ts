@@ -49,6 +49,7 @@ export interface EndpointSettings {
 /** The types that an endpoint can get. The others concern engines alone, or, as worker.deleted, take their log with them. */
 const SENT: readonly EventType[] = [
   'worker.created',
+  'worker.forked',
   'worker.updated',
   'worker.stopped',
   'worker.resumed',

@@ -113,6 +113,27 @@ test('P82: an endpoint gets the events of its types and labels, in order, and ea
   t.deepEqual([...old.wrong, ...fresh.wrong], []);
 });
 
+test('P86: the history of a fork is not sent again, and what the fork does is', async (t) => {
+  const secret = newSecret();
+  const { secretFile } = await makePlace(t, secret);
+  const receiver = await receive(t, secret);
+  const { run, runtime } = await begin(t, {
+    all: { url: receiver.url, secretFile, allow, types: ['run.finished', 'worker.forked'] },
+  });
+  await run('a');
+  await runtime.forkWorker('a', { workerId: 'b' });
+  await run('b');
+  await receiver.until(() => receiver.accepted.length === 3);
+  t.deepEqual(
+    receiver.accepted.map(({ type, data }) => [type, data.workerId]),
+    [
+      ['run.finished', 'a'],
+      ['worker.forked', 'b'],
+      ['run.finished', 'b'],
+    ],
+  );
+});
+
 test('P82: a refused event is sent again with the same id after Retry-After or a growing pause, and later ones wait', async (t) => {
   const secret = newSecret();
   const { secretFile } = await makePlace(t, secret);

@@ -18,6 +18,8 @@ export interface BackendFlags {
   readonly port: number | undefined;
   readonly plugin: readonly string[] | undefined;
   readonly config: string | undefined;
+  /** The time for which to wait for the port and the stores of the backend that runs now, in seconds. */
+  readonly replace: number | undefined;
   readonly logLevel: string | undefined;
   readonly pluginOptions: PluginOptions;
 }
@@ -70,9 +72,12 @@ const run = async (flags: BackendFlags, { log, flush }: OperatorLog): Promise<Ru
     log.info({}, 'SIGHUP: reading the policy again');
     serving?.reload();
   });
+  const stopping = new AbortController();
   const starting = Backend.start(config, {
     log,
     folder,
+    replaceMs: (flags.replace ?? 0) * 1_000,
+    stopping: stopping.signal,
     compose: (names, options) =>
       compose(
         names.map((name) => ({ name, from: folder })),
@@ -81,7 +86,12 @@ const run = async (flags: BackendFlags, { log, flush }: OperatorLog): Promise<Ru
   });
   const backend = await Promise.race([starting, signal.then(() => null)]);
   if (backend === null) {
-    await (await starting).stop({ reason: 'a signal' });
+    stopping.abort();
+    // a start that ends early has released everything
+    await starting.then(
+      (started) => started.stop({ reason: 'a signal' }),
+      () => {},
+    );
     return null;
   }
   serving = backend;

@@ -7,10 +7,10 @@ import type { Output } from '../output.ts';
 
 /** Writes everything that a running runtime keeps to a file. @throws Failure */
 export const backup = async (
-  flags: ClientFlags & { readonly file: string },
+  flags: ClientFlags & { readonly file: string; readonly runtime: string | undefined },
   output: Output,
 ): Promise<void> => {
-  const bytes = await new ArchiveClient(flags.url, flags.token).bytes();
+  const bytes = await new ArchiveClient(flags.url, flags.token, flags.runtime).bytes();
   try {
     const archive = await writeArchive(resolve(flags.file), bytes);
     output.print(

@@ -2,7 +2,13 @@ import { hostname } from 'node:os';
 import { Host, HostDirectory, RuntimeService } from '@worker-runtime/cluster';
 import { Runtime, RuntimeError } from '@worker-runtime/core';
 import { abortAfter } from '@worker-runtime/core/plugin-kit';
-import { type ConfiguredAccess, type HttpOptions, HttpServer, readAccess } from '@worker-runtime/plugin-http';
+import {
+  answerArchives,
+  type ConfiguredAccess,
+  type HttpOptions,
+  HttpServer,
+  readAccess,
+} from '@worker-runtime/plugin-http';
 import { type PostgresStoreOptions, postgresMembership } from '@worker-runtime/plugin-postgres-store';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import type { Logger } from 'pino';
@@ -81,6 +87,7 @@ const run = async (plan: HostPlan, log: Logger): Promise<void> => {
   });
   const directory = new HostDirectory(host);
   const server = new HttpServer(directory, httpOptions, log);
+  server.mount('archives', 'admin', answerArchives);
   const sockets = new SocketServer(ws, log);
   sockets.listenOn(server);
   sockets.watch();

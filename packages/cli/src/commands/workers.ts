@@ -3,6 +3,7 @@ import type {
   JsonObject,
   OpenRequest,
   Overview,
+  RuntimeApi,
   WorkerDetail,
   WorkerStatus,
 } from '@worker-runtime/core';
@@ -13,7 +14,7 @@ import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
 import { fieldList, table } from '../table.ts';
-import { statusOf, storedText, timeSince } from '../worker-text.ts';
+import { statusOf, storedText, timeSince, waitOf } from '../worker-text.ts';
 
 const runsOf = ({ runs }: Overview): string =>
   Object.entries(runs)
@@ -23,10 +24,53 @@ const runsOf = ({ runs }: Overview): string =>
 
 const tokensOf = ({ usage }: Overview): string => `${usage.inputTokens} in, ${usage.outputTokens} out`;
 
+const originOf = ({ workerId, seq, actor }: NonNullable<WorkerDetail['forkedFrom']>): string =>
+  printableLine(`${workerId}, after event ${seq}${actor === null ? '' : `, by ${actor}`}`);
+
+/** The calls of tools that are looked at, the newest first, for the names of those without a result. */
+const CALLS_LOOKED_AT = 100;
+
+const namesOfCalls = async (
+  client: Pick<RuntimeApi, 'events'>,
+  { workerId, waits }: WorkerDetail,
+): Promise<ReadonlyMap<string, string>> => {
+  if (!waits.some((wait) => wait.for === 'tools')) return new Map();
+  const { items } = await client.events(workerId, {
+    before: 'end',
+    limit: CALLS_LOOKED_AT,
+    types: ['tool.called'],
+  });
+  return new Map(
+    items.flatMap((event) =>
+      event.type === 'tool.called' ? [[event.data.call, event.data.title ?? event.data.name]] : [],
+    ),
+  );
+};
+
+/** Describes what the work of a Worker waits for. `calls` are the names of tool calls. */
+const waitText = (wait: WorkerDetail['waits'][number], calls: ReadonlyMap<string, string>): string => {
+  const time = timeSince(wait.since);
+  switch (wait.for) {
+    case 'answer':
+      return `an answer to ${wait.requestId}, for ${time}`;
+    case 'tools':
+      return `${wait.calls.map((call) => `"${calls.get(call) ?? call}"`).join(', ')}, for ${time}`;
+    case 'engine':
+      return `its engine, whose last output was ${time} ago`;
+    case 'execution':
+      return wait.error === null
+        ? `its engine to be attached, for ${time}`
+        : `its engine to be attached, for ${time}: ${wait.error.code}: ${wait.error.message}`;
+    case 'run':
+      return `the end of ${wait.runId} (${wait.inputs} queued), which is active for ${time}`;
+  }
+};
+
 const describe = (
   worker: WorkerDetail,
   overview: Overview | null,
   requests: readonly OpenRequest[],
+  calls: ReadonlyMap<string, string>,
 ): string =>
   fieldList([
     ['worker', worker.workerId],
@@ -43,6 +87,7 @@ const describe = (
         `${worker.execution.lastError.code}: ${worker.execution.lastError.message}`,
     ],
     ['run', worker.run && `${worker.run.runId}, active for ${timeSince(worker.run.startedAt)}`],
+    ...worker.waits.map((wait) => ['waits for', printableLine(waitText(wait, calls))] as const),
     ...requests.map(
       ({ prompt, options }) => ['asks', printableLine(`${prompt} (${choicesOf(options)})`)] as const,
     ),
@@ -57,6 +102,7 @@ const describe = (
     ],
     ['tools', worker.tools.join(' ') || null],
     ['claims', worker.claims.map(({ name, mode }) => `${name} (${mode})`).join(' ') || null],
+    ['forked from', worker.forkedFrom && originOf(worker.forkedFrom)],
     ['created', worker.createdAt],
     ['updated', worker.updatedAt],
     ['events', String(worker.lastSeq)],
@@ -88,13 +134,23 @@ export const list = (
     );
     command.answer(page, () =>
       table(
-        ['WORKER', 'NAME', 'ENGINE', 'STATUS', 'RUN FOR', ...(usage ? ['RUNS', 'TOKENS'] : []), 'UPDATED'],
+        [
+          'WORKER',
+          'NAME',
+          'ENGINE',
+          'STATUS',
+          'RUN FOR',
+          'WAITS FOR',
+          ...(usage ? ['RUNS', 'TOKENS'] : []),
+          'UPDATED',
+        ],
         page.items.map((worker) => [
           worker.workerId,
           printableLine(worker.displayName ?? '-'),
           worker.engine,
           statusOf(worker),
           worker.run === null ? '-' : timeSince(worker.run.startedAt),
+          waitOf(worker),
           ...(worker.overview ? [runsOf(worker.overview), tokensOf(worker.overview)] : []),
           worker.updatedAt,
         ]),
@@ -168,7 +224,39 @@ export const show = (flags: ClientFlags & { readonly worker: string }, output: O
     const worker = await client.getWorker(flags.worker);
     const overview = isJson ? null : await client.overview(flags.worker);
     const { items } = isJson ? { items: [] } : await client.listRequests(flags.worker);
-    command.answer(worker, () => describe(worker, overview, items));
+    const calls = isJson ? new Map() : await namesOfCalls(client, worker);
+    command.answer(worker, () => describe(worker, overview, items, calls));
+  });
+
+export const fork = (
+  flags: ClientFlags & {
+    readonly worker: string;
+    readonly as: string | undefined;
+    readonly at: string | undefined;
+    readonly displayName: string | undefined;
+    readonly label: Readonly<Record<string, string>> | undefined;
+    readonly claim: Readonly<Record<string, string>> | undefined;
+    readonly claimRead: Readonly<Record<string, string>> | undefined;
+    readonly idempotencyKey: string | undefined;
+  },
+  output: Output,
+): Promise<void> =>
+  runClientCommand(flags, output, async (command) => {
+    const { idempotencyKey, at } = flags;
+    const request = defined({
+      // the numbers of events are what people see
+      at: at !== undefined && /^[0-9]+$/.test(at) ? `@${at}` : at,
+      workerId: flags.as,
+      displayName: flags.displayName === '' ? null : flags.displayName,
+      labels: flags.label,
+      claims: claimsOf(flags),
+    });
+    const { worker } = await command.client.forkWorker(flags.worker, request, defined({ idempotencyKey }));
+    const { seq = 0 } = worker.forkedFrom ?? {};
+    command.answer(
+      worker,
+      () => `${worker.workerId} is ${worker.status}, with the history of ${flags.worker} up to event ${seq}`,
+    );
   });
 
 export const update = (

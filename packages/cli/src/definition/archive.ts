@@ -22,6 +22,15 @@ const STORE =
 const aFile = <T>(command: Argv<T>) =>
   command.positional('file', { type: 'string', demandOption: true, describe: 'path of the archive' });
 
+const backupOptions = {
+  ...clientOptions,
+  runtime: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'id of the runtime, where an address has several (default: the only one)',
+  },
+} as const;
+
 /** Defines the commands for archives of whole runtimes: `export`, `import`, `backup` and `verify`. */
 export const archiveCommands = (
   command: Argv<{ json: boolean; plugin: string[] | undefined; config: string | undefined }>,
@@ -74,9 +83,9 @@ export const archiveCommands = (
       'backup <file>',
       'Write everything that a running runtime keeps at this moment to one file',
       (backup) => {
-        alternatives.set(...optionNames(clientOptions), '--json');
+        alternatives.set(...optionNames(backupOptions), '--json');
         return aFile(backup)
-          .options(clientOptions)
+          .options(backupOptions)
           .example('$0 backup monday.archive', '')
           .epilogue(
             'It needs a token with the permission admin for all Workers. Fill an empty store with: restore <file>',

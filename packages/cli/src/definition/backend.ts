@@ -5,6 +5,7 @@ import type { Output } from '../output.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { clientOptions } from './client-option.ts';
+import { replaceOption } from './replace-option.ts';
 
 const dataDirOption = {
   'data-dir': {
@@ -28,6 +29,7 @@ const backendOptions = {
     describe: 'port to listen on (default: 8787)',
     coerce: wholeNumber('--port', 0, 65_535),
   },
+  ...replaceOption,
   'log-level': {
     type: 'string',
     requiresArg: true,
@@ -78,6 +80,10 @@ export const backendCommands = (
           .options(backendOptions)
           .example('$0 --plugin echo backend', 'one workspace with the demonstration engine; prints a link')
           .example('$0 --config backend.config.ts backend', 'the workspaces of a file')
+          .example(
+            '$0 --plugin echo backend --replace',
+            'the next version: it continues when the running backend stops',
+          )
           .epilogue(
             'The settings file is backend.config.{ts,js,json}. --plugin and --<plugin>.<option> apply to the only workspace without such a file.',
           );

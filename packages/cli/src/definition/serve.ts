@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { wholeNumber } from '../option-value.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
+import { replaceOption } from './replace-option.ts';
 
 const serveOptions = {
   name: { type: 'string', requiresArg: true, describe: 'name of the runtime (default: "default")' },
@@ -21,13 +22,7 @@ const serveOptions = {
     type: 'boolean',
     describe: 'also serve the console, a web page, at / (loopback only, without access tokens)',
   },
-  replace: {
-    type: 'string',
-    describe:
-      'wait until the server that runs now stops, then take over its port and store (default: 60 seconds)',
-    coerce: (seconds: string | undefined) =>
-      wholeNumber('--replace', 1, 3_600)(seconds === '' ? '60' : seconds),
-  },
+  ...replaceOption,
   'log-level': {
     type: 'string',
     requiresArg: true,

@@ -84,6 +84,24 @@ const updateOptions = {
   'when-interrupted': createOptions['when-interrupted'],
 } as const;
 
+const forkOptions = {
+  ...clientOptions,
+  ...keyOption,
+  as: { type: 'string', requiresArg: true, describe: 'id of the new Worker (default: a generated one)' },
+  at: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'the last event of the history, its number or a cursor (default: the last one of the Worker)',
+  },
+  'display-name': { ...createOptions['display-name'], describe: 'name to show to people; "" for none' },
+  label: {
+    ...createOptions.label,
+    describe: 'a label, key=value (repeatable); replaces those of the source',
+  },
+  claim: createOptions.claim,
+  'claim-read': createOptions['claim-read'],
+} as const;
+
 const stopOptions = {
   ...clientOptions,
   ...reasonOption,
@@ -166,6 +184,18 @@ const subcommands = (command: Argv<{ json: boolean }>, alternatives: Alternative
         return aWorker(show).options(clientOptions).example('$0 workers show ada', '');
       },
       async (argv) => (await import('../commands/workers.ts')).show(argv, output),
+    )
+    .command(
+      'fork <worker>',
+      'Create a Worker whose history begins with that of another one',
+      (forking) => {
+        alternatives.set(...optionNames(forkOptions));
+        return aWorker(forking)
+          .options(forkOptions)
+          .example('$0 workers fork ada', '')
+          .example('$0 workers fork ada --at 42 --as ada-2', '');
+      },
+      async (argv) => (await import('../commands/workers.ts')).fork(argv, output),
     )
     .command(
       'update <worker>',
@@ -265,12 +295,13 @@ export const workersCommands = (
 ) =>
   command.command(
     'workers',
-    'List, create, show, change, stop, resume, cancel, delete, archive and import Workers',
+    'List, create, show, fork, change, stop, resume, cancel, delete, archive and import Workers',
     (workers) => {
       alternatives.set(
         'list',
         'create',
         'show',
+        'fork',
         'update',
         'stop',
         'resume',

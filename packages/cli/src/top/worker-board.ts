@@ -1,7 +1,7 @@
 import type { WatchItem, WorkerStatus, WorkerSummary } from '@worker-runtime/core';
 import { printableLine } from '../printable.ts';
 import { table } from '../table.ts';
-import { statusOf, timeSince } from '../worker-text.ts';
+import { statusOf, timeSince, waitOf } from '../worker-text.ts';
 
 /** The order of the list: first what waits for a person, then what works. */
 const RANKS: Readonly<Record<WorkerStatus, number>> = { waiting: 0, running: 1, idle: 2, stopped: 3 };
@@ -61,11 +61,12 @@ export class WorkerBoard {
     );
     const shown = list.slice(this.#first, this.#first + room);
     const [headings = '', ...lines] = table(
-      ['WORKER', 'STATUS', 'RUN FOR', 'ENGINE', 'NAME'],
+      ['WORKER', 'STATUS', 'RUN FOR', 'WAITS FOR', 'ENGINE', 'NAME'],
       shown.map((worker) => [
         worker.workerId,
         statusOf(worker),
         worker.run === null ? '-' : timeSince(worker.run.startedAt),
+        waitOf(worker),
         worker.engine,
         printableLine(worker.displayName ?? '-'),
       ]),

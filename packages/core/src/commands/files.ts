@@ -28,7 +28,7 @@ export interface FilesOptions {
 }
 
 /** Returns the name of the blob that holds a file, by its digest. */
-const blobOf = (digest: string): string => digest.replace('sha256-', 'file-');
+export const fileBlobOf = (digest: string): string => digest.replace('sha256-', 'file-');
 
 const digestOf = (bytes: Uint8Array): string => `sha256-${createHash('sha256').update(bytes).digest('hex')}`;
 
@@ -62,7 +62,7 @@ export class Files implements FileKeeper {
     const file = DIGEST_PATTERN.test(digest) ? storedFile(worker.state.files, digest) : null;
     if (!file) throw new RuntimeError('FILE_NOT_FOUND', undefined, { details: { digest: String(digest) } });
     const { store, clock, limits } = this.#options;
-    const reading = store.blob(worker.state.log, blobOf(digest));
+    const reading = store.blob(worker.state.log, fileBlobOf(digest));
     const bytes = await storeInTime(clock, limits.commitTimeoutMs, reading);
     if (bytes === null || digestOf(bytes) !== digest)
       throw new RuntimeError('STORE_CORRUPT', 'The bytes of the file are lost', { details: { digest } });
@@ -105,7 +105,7 @@ export class Files implements FileKeeper {
       // bytes that no event will name would use the disk until the Worker is deleted
       this.#options.states.reserve(growthBy(worker.state, stored))();
       this.#unrecorded.set(worker, { ...others, [digest]: { mediaType, sizeBytes } });
-      const written = store.putBlob(worker.state.log, blobOf(digest), bytes);
+      const written = store.putBlob(worker.state.log, fileBlobOf(digest), bytes);
       await storeInTime(clock, limits.commitTimeoutMs, written).catch((error: unknown) => {
         // with this code, the store has kept nothing
         if (RuntimeError.from(error).code === 'STORE_FULL') this.#unrecorded.set(worker, others);

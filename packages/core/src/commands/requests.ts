@@ -6,7 +6,13 @@ import {
   MEDIA_TYPE_PATTERN,
 } from '../contracts/file.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { CreateWorker, RequestResponse, UpdateWorker, WorkerInput } from '../contracts/runtime-api.ts';
+import type {
+  CreateWorker,
+  ForkWorker,
+  RequestResponse,
+  UpdateWorker,
+  WorkerInput,
+} from '../contracts/runtime-api.ts';
 import { invalidRequest, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions } from '../contracts/served-runtime.ts';
 import { DAYS } from '../domain/daily-usage.ts';
@@ -43,6 +49,14 @@ const whenInterrupted = choiceOf('stop', 'continue');
 
 const labels = (limits: Limits): Shape =>
   recordOf(stringOf({ min: 1, max: limits.labelChars }), stringOf({ max: limits.labelChars }), limits.labels);
+
+const claim = objectOf(
+  { name, resource: stringOf({ min: 1, max: 4_096 }), mode: choiceOf('read', 'write') },
+  ['name', 'resource', 'mode'],
+);
+const claims = (limits: Limits): Shape => listOf(claim, { max: limits.claims });
+
+const cursor = stringOf({ min: 1, max: 512 });
 
 const fileName = stringOf({ pattern: FILE_NAME_PATTERN });
 
@@ -157,14 +171,7 @@ export const checkCreate = (request: CreateWorker, limits: Limits): void => {
       profile: nullOr(name),
       config: jsonObject,
       tools: listOf(name, { max: limits.tools }),
-      claims: listOf(
-        objectOf({ name, resource: stringOf({ min: 1, max: 4_096 }), mode: choiceOf('read', 'write') }, [
-          'name',
-          'resource',
-          'mode',
-        ]),
-        { max: limits.claims },
-      ),
+      claims: claims(limits),
       whenInterrupted,
       initialInput: anything,
     }),
@@ -172,6 +179,13 @@ export const checkCreate = (request: CreateWorker, limits: Limits): void => {
   );
   assertBytes('The config', request.config, 'configBytes', limits);
 };
+
+/** @throws INVALID_REQUEST */
+export const checkFork = (request: ForkWorker, limits: Limits): void =>
+  assertShape(
+    objectOf({ at: cursor, workerId, displayName, labels: labels(limits), claims: claims(limits) }),
+    request,
+  );
 
 /** @throws INVALID_REQUEST · PAYLOAD_TOO_LARGE */
 export const checkUpdate = (request: UpdateWorker, limits: Limits): void => {
@@ -237,8 +251,6 @@ export const checkResponse = (request: RequestResponse, limits: Limits): void =>
   );
   assertBytes('The value', request.value, 'inputBytes', limits);
 };
-
-const cursor = stringOf({ min: 1, max: 512 });
 
 /** Checks a page query, except for its limit. @throws INVALID_REQUEST */
 export const checkPageQuery = (query: unknown): void =>

@@ -24,6 +24,11 @@ export interface EngineCapabilities {
    */
   readonly continues?: boolean;
   /**
+   * True if everything that a run needs from earlier ones is in the log, so that a Worker may begin with the history of another one.
+   * `engine()` declares it unless other capabilities are passed.
+   */
+  readonly forks?: boolean;
+  /**
    * The media types of the files that inputs may have, such as `image/png` or `text/*`. An input with another file is
    * refused with OPERATION_UNSUPPORTED. Without it, the engine takes no files.
    */
@@ -53,7 +58,12 @@ export interface Capabilities {
   readonly tools: { readonly available: readonly string[] };
   /** The media types of the files that inputs may have, sorted. */
   readonly files: { readonly accepted: readonly string[] };
-  readonly operations: { readonly requests: boolean; readonly resume: boolean; readonly continue: boolean };
+  readonly operations: {
+    readonly requests: boolean;
+    readonly resume: boolean;
+    readonly continue: boolean;
+    readonly fork: boolean;
+  };
 }
 
 const ACCESS = ['filesystem', 'shell', 'git', 'worktree'] as const;
@@ -72,6 +82,7 @@ const merge = (engines: readonly EngineCapabilities[], tools: readonly string[])
     requests: engines.some((engine) => engine.requests === true),
     resume: engines.length > 0,
     continue: engines.some((engine) => engine.continues === true),
+    fork: engines.some((engine) => engine.forks === true),
   },
 });
 

@@ -357,7 +357,7 @@ export type EngineOutput =
 export const engine = (
   name: string,
   run: (run: Run, worker: EngineContext) => EngineOutputs,
-  capabilities: EngineCapabilities = { placement: 'backendInternal', requests: true },
+  capabilities: EngineCapabilities = { placement: 'backendInternal', requests: true, forks: true },
 ): Engine => ({
   name,
   capabilities,

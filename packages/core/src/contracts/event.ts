@@ -114,6 +114,15 @@ interface WithActor {
   readonly actor?: string;
 }
 
+/** The Worker whose history a fork begins with. */
+export interface ForkOrigin {
+  readonly worker: string;
+  /** The id of its log. */
+  readonly log: string;
+  /** The number of the last event that was copied. */
+  readonly seq: number;
+}
+
 /** The events of a Worker's log: the shape of `data` for each event type. */
 export interface EventData {
   'worker.created': WithActor & {
@@ -133,6 +142,21 @@ export interface EventData {
     readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
     /** Absent for `stop`. */
     readonly whenInterrupted?: WhenInterrupted;
+    readonly key?: EventKey;
+    /** In the log of a fork: the origin of the events up to this number, of which this one is the first. */
+    readonly fork?: ForkOrigin;
+  };
+  /**
+   * The end of the events that a fork has from another Worker, and the beginning of its own. The fork has these properties from here on,
+   * and the log before it is its history. A copy of this event that stands in such a history has no effect.
+   */
+  'worker.forked': WithActor & {
+    readonly displayName: string | null;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly configDigest: string;
+    readonly tools: readonly string[];
+    readonly claims: readonly { readonly name: string; readonly mode: ClaimMode }[];
+    readonly whenInterrupted: WhenInterrupted;
     readonly key?: EventKey;
   };
   'worker.updated': WithActor & {
@@ -243,6 +267,7 @@ export type EventType = keyof EventData;
 /** The compiler requires an entry for each type. */
 const TYPES: Readonly<Record<EventType, true>> = {
   'worker.created': true,
+  'worker.forked': true,
   'worker.updated': true,
   'worker.stopped': true,
   'worker.resumed': true,

@@ -7,6 +7,8 @@ import { RuntimeError } from './runtime-error.ts';
 export const DEFAULT_LIMITS = {
   /** Workers of a runtime, including stopped ones. LIMIT_REACHED. */
   workers: 200_000,
+  /** Forks of Workers that are being written. LIMIT_REACHED. */
+  forks: 16,
   /** The size of one input. PAYLOAD_TOO_LARGE. */
   inputBytes: 262_144,
   /** The size of the metadata of an input. PAYLOAD_TOO_LARGE. */

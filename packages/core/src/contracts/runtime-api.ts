@@ -111,6 +111,45 @@ export interface ArchivedHistory {
   readonly archive: string;
 }
 
+/** A request to fork a Worker. */
+export interface ForkWorker {
+  /** The position at which the history ends, such as `@123` after the event 123. Default: the present end of the log. */
+  readonly at?: Cursor;
+  /** The id of the new Worker. Generated if absent. */
+  readonly workerId?: string;
+  /** Default: that of the source. */
+  readonly displayName?: string | null;
+  /** Default: those of the source. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The resources that the new Worker uses. It gets none of the source. */
+  readonly claims?: readonly Claim[];
+}
+
+/** The Worker that a Worker was forked from. */
+export interface ForkedFrom {
+  readonly workerId: string;
+  /** The number of the last event that both have. */
+  readonly seq: number;
+  /** The caller that forked it, or null if the host or the transport does not know it. */
+  readonly actor: string | null;
+}
+
+/**
+ * Something that the work of a Worker waits for. `since`: the time of the event from which on nothing else was recorded, or of what is named here.
+ * - `answer`: a person's answer to an open request.
+ * - `tools`: the results of tool calls.
+ * - `engine`: the next output of the engine, such as the answer of a model or an agent.
+ * - `execution`: an engine to be attached. The error is the reason why the last attempt failed, such as a claim, a limit or an engine that is
+ *   not there; null before the first attempt.
+ * - `run`: queued inputs wait for the end of the active run.
+ */
+export type WorkerWait =
+  | { readonly for: 'answer'; readonly since: string; readonly requestId: string }
+  | { readonly for: 'tools'; readonly since: string; readonly calls: readonly string[] }
+  | { readonly for: 'engine'; readonly since: string }
+  | { readonly for: 'execution'; readonly since: string; readonly error: RunError | null }
+  | { readonly for: 'run'; readonly since: string; readonly runId: string; readonly inputs: number };
+
 /** The current state of a Worker. */
 export interface WorkerSummary {
   readonly runtimeId: string;
@@ -135,6 +174,8 @@ export interface WorkerSummary {
   readonly run: { readonly runId: string; readonly startedAt: string; readonly cursor: Cursor } | null;
   /** The number of queued inputs. */
   readonly queued: number;
+  /** The things that its work waits for. Empty without an active run and queued inputs. */
+  readonly waits: readonly WorkerWait[];
   readonly createdAt: string;
   readonly updatedAt: string;
   /** The `seq` of the last event that this state includes, and its position. */
@@ -157,6 +198,8 @@ export interface WorkerDetail extends WorkerSummary {
   readonly whenInterrupted: WhenInterrupted;
   /** A digest of the resolved config, to compare Workers without showing the config. */
   readonly configDigest: string;
+  /** Null for a Worker that is no fork. */
+  readonly forkedFrom: ForkedFrom | null;
 }
 
 /** One page of a list or a log. */
@@ -484,6 +527,18 @@ export interface RuntimeApi {
    * );
    */
   createWorker(request: CreateWorker, options?: IdempotencyOptions): Promise<CreateReceipt>;
+  /**
+   * Creates a Worker whose history begins with that of another one, up to a position. It has the engine, config and tools that the source
+   * has now, and neither its claims nor its queued inputs. A run that is active at the position ends as `interrupted` in the fork. Costs the
+   * number of events that are copied. On return the fork is stored durably, and its first input attaches an engine. If the call fails,
+   * nothing was created.
+   * @throws as `createWorker` · CURSOR_INVALID · CURSOR_FOREIGN · CURSOR_EXPIRED the first events are in an archive · WORKER_DAMAGED ·
+   * OPERATION_UNSUPPORTED the engine keeps a part of the conversation that is not in the log
+   * @example
+   * // another attempt from the event 42 on
+   * const { worker } = await runtime.forkWorker('ada', { at: '@42', workerId: 'ada-2' });
+   */
+  forkWorker(workerId: string, request?: ForkWorker, options?: IdempotencyOptions): Promise<CreateReceipt>;
   /**
    * Returns a page of Workers, in the order of their creation. Reads no logs.
    * @throws CURSOR_INVALID · LIMIT_TOO_LARGE

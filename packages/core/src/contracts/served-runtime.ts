@@ -6,6 +6,7 @@ import type {
   CreateReceipt,
   CreateWorker,
   EventQuery,
+  ForkWorker,
   IdempotencyOptions,
   InputReceipt,
   ObserveOptions,
@@ -68,6 +69,11 @@ export interface ServedRuntime extends RuntimeApi {
 
   // the commands of `RuntimeApi`, with their caller
   createWorker(request: CreateWorker, options?: IdempotencyOptions & CallOptions): Promise<CreateReceipt>;
+  forkWorker(
+    workerId: string,
+    request?: ForkWorker,
+    options?: IdempotencyOptions & CallOptions,
+  ): Promise<CreateReceipt>;
   updateWorker(workerId: string, update: UpdateWorker, call?: CallOptions): Promise<WorkerDetail>;
   deleteWorker(workerId: string, call?: CallOptions): Promise<void>;
   sendInput(workerId: string, input: WorkerInput, options?: SendOptions & CallOptions): Promise<InputReceipt>;

@@ -332,6 +332,22 @@ export const update = (
   return Object.keys(data).length === 0 ? [] : [{ type: 'worker.updated', data: { ...data, ...remark } }];
 };
 
+/** Ends the history that a fork has from another Worker: what is active or queued there has no execution here. */
+export const beginFork = (state: WorkerState, data: EventData['worker.forked']): readonly NewEvent[] => [
+  ...(state.run
+    ? finishRun(
+        state,
+        state.run.runId,
+        { outcome: 'interrupted', reason: 'The history ends here in a fork' },
+        false,
+      )
+    : []),
+  ...state.queue.map(
+    ({ runId }): NewEvent => ({ type: 'run.finished', run: runId, data: { outcome: 'cancelled' } }),
+  ),
+  { type: 'worker.forked', data },
+];
+
 /** Ends the log. @throws WORKER_NOT_STOPPED */
 export const remove = (
   state: WorkerState,

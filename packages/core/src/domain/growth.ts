@@ -33,6 +33,8 @@ export const growthBy = (state: WorkerState, { type, data }: NewEvent): number =
   switch (type) {
     case 'worker.created':
       return sizeOf([data.displayName, data.labels, data.tools, data.claims]);
+    case 'worker.forked':
+      return sizeOf([data.displayName, data.labels, data.tools, data.claims]);
     case 'worker.updated':
       return (
         sizeOf(data.displayName) -

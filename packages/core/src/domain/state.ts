@@ -4,6 +4,7 @@ import type {
   BundleRef,
   EventData,
   EventKey,
+  ForkOrigin,
   NewEvent,
   RunError,
   StopResult,
@@ -86,6 +87,12 @@ interface HistoryFrom {
 /** The part of a stored file that the state keeps. */
 export type StoredFile = Pick<FilePart, 'mediaType' | 'sizeBytes'>;
 
+/** The origin of a fork. */
+export interface StoredOrigin extends ForkOrigin {
+  /** The caller that forked it. Absent if it is not known. */
+  readonly actor?: string;
+}
+
 interface Tally {
   readonly inputs: number;
   readonly messages: number;
@@ -110,7 +117,10 @@ export interface WorkerState {
   readonly head: LogPosition;
   readonly createdAt: string;
   readonly updatedAt: string;
-  /** A Worker is visible from its first `execution.attached` on. Before that, a failure or a restart removes it. */
+  /**
+   * A Worker is visible from its first `execution.attached` on, and a fork from its `worker.forked` on. Before that, a failure or a restart
+   * removes it.
+   */
   readonly phase: 'creating' | 'alive' | 'deleted';
   readonly status: WorkerStatus;
   readonly engine: string;
@@ -129,6 +139,8 @@ export interface WorkerState {
   /** The files that are stored, by their digests. */
   readonly files: Readonly<Record<string, StoredFile>>;
   readonly creationKey: EventKey | null;
+  /** Absent for a Worker that is no fork. */
+  readonly forkedFrom?: StoredOrigin;
   readonly generation: number;
   readonly whenInterrupted: WhenInterrupted;
   readonly lastError: RunError | null;
@@ -242,10 +254,31 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
   draft.updatedAt = event.time;
   switch (event.type) {
     case 'worker.created': {
-      const { key, actor: _, ...rest } = event.data;
+      const { key, actor: _, fork, ...rest } = event.data;
       Object.assign(draft, rest);
+      if (fork) draft.forkedFrom = fork;
       draft.createdAt = event.time;
       draft.creationKey = key ?? null;
+      return;
+    }
+    case 'worker.forked': {
+      const { key, actor, ...rest } = event.data;
+      Object.assign(draft, rest);
+      const { usage: _, daily: __, ...tally } = draft.tally;
+      // what was used before is counted where it was used
+      draft.tally = { ...tally, usage: NO_USAGE };
+      draft.createdAt = event.time;
+      draft.creationKey = key ?? null;
+      draft.isReconfigured = false;
+      draft.status = 'idle';
+      draft.stopResult = null;
+      draft.lastError = null;
+      draft.recorded = null;
+      // a fork of a fork has the event of the other one in its history
+      if (draft.forkedFrom && event.seq > draft.forkedFrom.seq) {
+        if (actor !== undefined) draft.forkedFrom = { ...draft.forkedFrom, actor };
+        draft.phase = 'alive';
+      }
       return;
     }
     case 'worker.updated':
@@ -270,7 +303,8 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       draft.phase = 'deleted';
       return;
     case 'execution.attached':
-      draft.phase = 'alive';
+      // those of a fork are history: it is visible from `worker.forked` on
+      if (!draft.forkedFrom) draft.phase = 'alive';
       draft.generation = event.data.generation;
       draft.lastError = null;
       return;

@@ -73,6 +73,11 @@ export class LogReader {
     this.#recent = new RecentReadings(limits.recentReadBytes);
   }
 
+  /** @throws CURSOR_EXPIRED the first events are in an archive */
+  assertWhole(worker: LogSource): void {
+    assertThere(worker, 0);
+  }
+
   /**
    * Returns the position that a cursor names, checked against the line that it names. With `next`, a read of the store
    * also covers that many of the following lines, which the first `after` from this position then uses.

@@ -24,6 +24,7 @@ export type {
 export type {
   DetachCause,
   EventKey,
+  ForkOrigin,
   InputPart,
   InputRole,
   OptionKind,
@@ -46,6 +47,7 @@ export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
 export type { HostCard, Membership, SeenHost, SeenRuntime, Sight } from '../contracts/membership.ts';
 export type { Metric } from '../contracts/metric.ts';
 export type { ModelUsage } from '../contracts/overview.ts';
+export type { ForkedFrom, ForkWorker, WorkerWait } from '../contracts/runtime-api.ts';
 export type { RuntimeEntry, RuntimeState } from '../contracts/runtime-entry.ts';
 export {
   invalidRequest,

@@ -3,6 +3,7 @@ import { removePending } from '../archive/worker-archive.ts';
 import { Bundles } from '../commands/bundles.ts';
 import { Creation } from '../commands/creation.ts';
 import { Files } from '../commands/files.ts';
+import { Forks } from '../commands/fork.ts';
 import { Inputs } from '../commands/inputs.ts';
 import { RunLog } from '../commands/run-log.ts';
 import { RunWaits } from '../commands/run-waits.ts';
@@ -186,7 +187,9 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   });
   listener.supervisor = supervisor;
   const bundles = new Bundles(store, limits, options.clock);
-  const creation = new Creation({ ...options, bundles, workers, journal, supervisor });
+  const creating = { ...options, bundles, workers, journal, supervisor };
+  const creation = new Creation(creating);
+  const forks = new Forks({ ...creating, reader, cancel: (worker) => creation.cancel(worker) });
   const runs = new RunLog(reader, limits);
   const waits = new RunWaits({ ...options, runs });
   const { openInputs, keys } = workers;
@@ -208,6 +211,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
     streams,
     supervisor,
     creation,
+    forks,
     files,
     inputs,
     runs,

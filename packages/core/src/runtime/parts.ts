@@ -1,6 +1,7 @@
 import type { Bundles } from '../commands/bundles.ts';
 import type { Creation } from '../commands/creation.ts';
 import type { Files } from '../commands/files.ts';
+import type { Forks } from '../commands/fork.ts';
 import type { Inputs } from '../commands/inputs.ts';
 import type { RunLog } from '../commands/run-log.ts';
 import type { RunWaits } from '../commands/run-waits.ts';
@@ -23,6 +24,7 @@ export interface Parts {
   readonly streams: Streams;
   readonly supervisor: Supervisor;
   readonly creation: Creation;
+  readonly forks: Forks;
   readonly files: Files;
   readonly inputs: Inputs;
   readonly runs: RunLog;

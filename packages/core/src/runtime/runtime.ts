@@ -336,6 +336,16 @@ export class Runtime implements ServedRuntime {
     };
   }
 
+  async forkWorker(
+    workerId: string,
+    request: Api.ForkWorker = {},
+    options: Api.IdempotencyOptions & CallOptions = {},
+  ): Promise<Api.CreateReceipt> {
+    const { forks } = this.#lifecycle.running();
+    const { worker, replayed } = await forks.fork(this.#worker(workerId), request, options);
+    return { worker: this.#detail(worker), replayed, input: null };
+  }
+
   async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.ListedWorker>> {
     const { workers, streams, runtimeId } = this.#lifecycle.opened();
     checkListQuery(query, this.limits);

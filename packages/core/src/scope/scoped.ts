@@ -133,6 +133,19 @@ class ScopedRuntime implements ServedRuntime {
     return this.#hidingHolders(() => this.#runtime.createWorker(stamped, { ...this.#limited(call), ...key }));
   }
 
+  async forkWorker(
+    workerId: string,
+    request: Api.ForkWorker = {},
+    { idempotencyKey, ...call }: Api.IdempotencyOptions & CallOptions = {},
+  ): Promise<Api.CreateReceipt> {
+    this.#assertSees('operate', workerId);
+    const stamped = isObject(request) ? this.#stampedFork(workerId, request) : request;
+    const key = idempotencyKey === undefined ? {} : { idempotencyKey: this.#ownKey(idempotencyKey) };
+    return this.#hidingHolders(() =>
+      this.#runtime.forkWorker(workerId, stamped, { ...this.#limited(call), ...key }),
+    );
+  }
+
   async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.ListedWorker>> {
     this.#assertMay('observe');
     const { parent } = query;
@@ -402,6 +415,18 @@ class ScopedRuntime implements ServedRuntime {
     }
     if (!isObject(labels)) return request;
     return { ...request, labels: this.#inScope(labels as Labels, this.#scope.stamp) };
+  }
+
+  /** The fork of a Worker of someone else belongs to the caller, so the stamp replaces the labels that it has from the source. */
+  #stampedFork(workerId: string, request: Api.ForkWorker): Api.ForkWorker {
+    const { stamp } = this.#scope;
+    if (request.labels === undefined) {
+      const labels = this.#runtime.labelsOf(workerId);
+      const isStamped = Object.entries(stamp).every(([name, value]) => labels?.[name] === value);
+      return isStamped ? request : { ...request, labels: this.#inScope({ ...labels, ...stamp }, stamp) };
+    }
+    if (!isObject(request.labels)) return request;
+    return { ...request, labels: this.#inScope(request.labels as Labels, stamp) };
   }
 
   /** @throws INVALID_REQUEST a label has another value than the stamp · FORBIDDEN the Worker would be outside of the scope */

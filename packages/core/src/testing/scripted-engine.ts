@@ -60,6 +60,7 @@ const CAPABILITIES: EngineCapabilities = {
   tools: ['read', 'write'],
   files: ['image/*', 'text/plain'],
   requests: true,
+  forks: true,
 };
 
 const aborted = (signal: AbortSignal): Promise<void> =>

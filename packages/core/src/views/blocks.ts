@@ -82,6 +82,7 @@ interface RunFacts {
 /** The types of events that are shown as notes. */
 const NOTES: ReadonlySet<WorkerEvent['type']> = new Set([
   'worker.created',
+  'worker.forked',
   'worker.updated',
   'worker.stopped',
   'worker.resumed',

@@ -2,9 +2,11 @@ import { workerCapabilities } from '../contracts/capabilities.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { WorkerFacts } from '../contracts/hooks.ts';
 import { cleanUsage, type Overview } from '../contracts/overview.ts';
-import type { ListedWorker, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
+import type { ForkedFrom, ListedWorker, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
 import { sizeOf } from '../domain/size.ts';
+import type { StoredOrigin } from '../domain/state.ts';
 import { encodeCursor, START } from '../log/cursor.ts';
+import { waitsOf } from './waits.ts';
 import type { Worker } from './worker.ts';
 
 /*
@@ -47,6 +49,7 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
       cursor: state.run.from ? encodeCursor(state.log, state.run.from) : START,
     },
     queued: state.queue.length,
+    waits: waitsOf(worker),
     createdAt: state.createdAt,
     updatedAt: state.updatedAt,
     lastSeq: state.head.seq,
@@ -60,6 +63,12 @@ export const summaryOf = (worker: Worker, runtimeId: string): WorkerSummary => {
   };
 };
 
+const originOf = ({ worker, seq, actor }: StoredOrigin): ForkedFrom => ({
+  workerId: worker,
+  seq,
+  actor: actor ?? null,
+});
+
 export const detailOf = (worker: Worker, runtimeId: string, engine: Engine | undefined): WorkerDetail => ({
   ...summaryOf(worker, runtimeId),
   capabilities: workerCapabilities(engine?.capabilities, worker.state.tools, worker.live?.execution?.files),
@@ -69,6 +78,7 @@ export const detailOf = (worker: Worker, runtimeId: string, engine: Engine | und
   bundle: worker.state.bundle,
   whenInterrupted: worker.state.whenInterrupted,
   configDigest: worker.state.configDigest,
+  forkedFrom: worker.state.forkedFrom ? originOf(worker.state.forkedFrom) : null,
 });
 
 export const overviewOf = ({ state }: Worker): Overview => {

@@ -113,7 +113,10 @@ const removeHistory = async (
 };
 
 /** Answers a request to an archive. The runtime checks the scope of the caller. */
-const answer: MountHandler = async (request, { served: { archives }, path, ending, caller }) => {
+export const answerArchives: MountHandler = async (
+  request,
+  { served: { archives }, path, ending, caller },
+) => {
   const query = new URL(request.url).searchParams;
   const { method } = request;
   const [, collection, id, part, ...more] = path.split('/');
@@ -142,4 +145,4 @@ const answer: MountHandler = async (request, { served: { archives }, path, endin
  * POST adds the Worker of an archive, and GET and DELETE of `/{worker}` copy and remove a stopped one. GET of `/history` lists history that can
  * go, and GET and DELETE of `/workers/{worker}/history` copy and remove it.
  */
-export const mountArchives = (place: MountPlace): void => place.mount('archives', 'admin', answer);
+export const mountArchives = (place: MountPlace): void => place.mount('archives', 'admin', answerArchives);

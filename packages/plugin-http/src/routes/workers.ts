@@ -1,5 +1,6 @@
 import type { CreateWorker, UpdateWorker, WorkerStatus } from '@worker-runtime/core';
-import { bodyOf } from '../wire/json-body.ts';
+import type { ForkWorker } from '@worker-runtime/core/plugin-kit';
+import { bodyOf, optionalBodyOf } from '../wire/json-body.ts';
 import { sendPage } from '../wire/page.ts';
 import { defined, Query } from '../wire/query.ts';
 import { callOf } from './caller.ts';
@@ -54,6 +55,20 @@ export const workerRoutes: Routes = (app, { reads }) => {
 
   app.get('/workers/:w', { config: { permission: 'observe' } }, async (request, reply) => {
     return reply.send(await request.served.getWorker(pathParameter(request, 'w')));
+  });
+
+  app.post('/workers/:w/fork', { config: { permission: 'operate' } }, async (request, reply) => {
+    const { worker, replayed } = await request.served.forkWorker(
+      pathParameter(request, 'w'),
+      optionalBodyOf<ForkWorker>(request),
+      { ...idempotencyOf(request), ...callOf(request) },
+    );
+    markReplayed(reply, replayed);
+    // relative to this path, as that of a creation
+    return reply
+      .code(201)
+      .header('location', `../${encodeURIComponent(worker.workerId)}`)
+      .send(worker);
   });
 
   app.patch('/workers/:w', { config: { permission: 'operate' } }, async (request, reply) =>

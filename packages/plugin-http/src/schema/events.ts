@@ -7,7 +7,7 @@ import type {
   RequestOption,
   TextPart,
 } from '@worker-runtime/core';
-import type { EventKey, ToolCallDetails } from '@worker-runtime/core/plugin-kit';
+import type { EventKey, ForkOrigin, ToolCallDetails } from '@worker-runtime/core/plugin-kit';
 import {
   anyJson,
   anyObject,
@@ -48,6 +48,12 @@ const actor = described(
 );
 const whenInterrupted = enumOf('stop', 'continue');
 const severity = enumOf('info', 'warning', 'error');
+const claims = arrayOf(
+  object<{ readonly name: string; readonly mode: string }>({
+    name: string,
+    mode: enumOf('read', 'write'),
+  }),
+);
 const created = (): JsonSchema =>
   object<EventData['worker.created']>(
     {
@@ -59,19 +65,34 @@ const created = (): JsonSchema =>
       bundle: nullable(ref('BundleRef')),
       configDigest: string,
       tools: arrayOf(string),
-      claims: arrayOf(
-        object<{ readonly name: string; readonly mode: string }>({
-          name: string,
-          mode: enumOf('read', 'write'),
-        }),
+      claims,
+    },
+    {
+      delegatedBy: nullableString,
+      whenInterrupted,
+      key,
+      actor,
+      fork: described(
+        object<ForkOrigin>({ worker: string, log: string, seq: count }),
+        'In the log of a fork: the origin of the events up to `seq`.',
       ),
     },
-    { delegatedBy: nullableString, whenInterrupted, key, actor },
   );
 
 /** The data of each type of event. A new type of core is a compile error until it is added here. */
 const DATA: Readonly<Record<EventType, JsonSchema>> = {
   'worker.created': created(),
+  'worker.forked': object<EventData['worker.forked']>(
+    {
+      displayName: nullableString,
+      labels: mapOf(string),
+      configDigest: string,
+      tools: arrayOf(string),
+      claims,
+      whenInterrupted,
+    },
+    { key, actor },
+  ),
   'worker.updated': object<EventData['worker.updated']>(
     {},
     {

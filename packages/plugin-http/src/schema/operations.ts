@@ -232,6 +232,39 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     answers: { 200: { json: 'WorkerDetail' } },
     errors: WORKER_ERRORS,
   },
+  'POST /v1/runtimes/:r/workers/:w/fork': {
+    id: 'forkWorker',
+    tag: 'Workers',
+    summary:
+      'Creates a Worker whose history begins with that of another one, or nothing if the request fails',
+    description:
+      'The new Worker has the events up to the position, and the engine, config and tools of the source. It has neither its claims nor its queued inputs.',
+    headers: ['Idempotency-Key'],
+    request: { schema: 'ForkWorker', isRequired: false },
+    answers: {
+      201: {
+        json: 'WorkerDetail',
+        headers: ['Location', 'Idempotent-Replayed'],
+        links: linksTo('$response.body#/workerId', ['getWorker', 'sendInput', 'readTranscript']),
+      },
+    },
+    errors: [
+      ...WORKER_ERRORS,
+      'WORKER_EXISTS',
+      'WORKER_DAMAGED',
+      'ENGINE_UNKNOWN',
+      'CONFIG_UNSUPPORTED',
+      'TOOL_UNKNOWN',
+      'OPERATION_UNSUPPORTED',
+      'CLAIM_CONFLICT',
+      'CURSOR_INVALID',
+      'CURSOR_FOREIGN',
+      'LIMIT_REACHED',
+      'STORE_CORRUPT',
+      ...KEY_ERRORS,
+      ...COMMIT_ERRORS,
+    ],
+  },
   'PATCH /v1/runtimes/:r/workers/:w': {
     id: 'updateWorker',
     tag: 'Workers',

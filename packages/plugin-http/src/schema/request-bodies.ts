@@ -7,7 +7,7 @@ import type {
   UpdateWorker,
   WorkerInput,
 } from '@worker-runtime/core';
-import { type FileReference, MEDIA_TYPE_PATTERN } from '@worker-runtime/core/plugin-kit';
+import { type FileReference, type ForkWorker, MEDIA_TYPE_PATTERN } from '@worker-runtime/core/plugin-kit';
 import { atMostBytes, type Bounds, bound } from './bounds.ts';
 import {
   anyJson,
@@ -137,6 +137,27 @@ export const requestSchemas = (bounds: Bounds): Schemas => ({
         initialInput: described(
           ref('WorkerInput'),
           'The first input. It is accepted atomically with the creation.',
+        ),
+      },
+    ),
+  ),
+  ForkWorker: closed(
+    object<ForkWorker>(
+      {},
+      {
+        at: described(
+          { type: 'string', minLength: 1, maxLength: 512 },
+          'The position at which the history ends, such as `@123` after the event 123. Default: the present end of the log.',
+        ),
+        workerId: described(
+          workerId,
+          'The id of the new Worker. The runtime generates one if it is omitted.',
+        ),
+        displayName,
+        labels: labelsOf(bounds),
+        claims: arrayOf(
+          closed(object<Claim>({ name, resource, mode: enumOf('read', 'write') })),
+          bound('maxItems', bounds.claims),
         ),
       },
     ),

@@ -14,6 +14,7 @@ import type {
   WorkerRequest,
   WorkerSummary,
 } from '@worker-runtime/core';
+import type { ForkedFrom, WorkerWait } from '@worker-runtime/core/plugin-kit';
 import { cursor } from './cursor.ts';
 import {
   anyObject,
@@ -32,11 +33,14 @@ import {
   ref,
   type Schemas,
   string,
+  union,
 } from './json-schema.ts';
 import { digest } from './request-bodies.ts';
 
 const names = arrayOf(string);
 const status = enumOf('idle', 'running', 'waiting', 'stopped');
+
+type WaitFor<Kind extends WorkerWait['for']> = Extract<WorkerWait, { readonly for: Kind }>;
 
 type Fields<T> = Readonly<Record<keyof T & string, JsonSchema>>;
 
@@ -57,6 +61,7 @@ const summary: Fields<WorkerSummary> = {
   }),
   run: nullable(ref('ActiveRun')),
   queued: count,
+  waits: arrayOf(ref('WorkerWait')),
   createdAt: dateTime,
   updatedAt: dateTime,
   lastSeq: count,
@@ -77,6 +82,7 @@ const detail: Fields<WorkerDetail> = {
   bundle: nullable(ref('BundleRef')),
   whenInterrupted: enumOf('stop', 'continue'),
   configDigest: string,
+  forkedFrom: nullable(ref('ForkedFrom')),
 };
 
 /** The reasons why waiting for a run ends. */
@@ -121,6 +127,44 @@ export const workerSchemas: Schemas = {
     startedAt: dateTime,
     cursor: described(cursor, 'A stream opened here delivers the run from its start.'),
   }),
+  WorkerWait: described(
+    union('for', {
+      answer: 'AnswerWait',
+      tools: 'ToolsWait',
+      engine: 'EngineWait',
+      execution: 'ExecutionWait',
+      run: 'RunEndWait',
+    }),
+    'What the work of a Worker waits for, and since when.',
+  ),
+  AnswerWait: described(
+    object<WaitFor<'answer'>>({ for: constant('answer'), since: dateTime, requestId: string }),
+    'It waits for the answer to a request.',
+  ),
+  ToolsWait: described(
+    object<WaitFor<'tools'>>({ for: constant('tools'), since: dateTime, calls: names }),
+    'It waits for the results of tool calls.',
+  ),
+  EngineWait: described(
+    object<WaitFor<'engine'>>({ for: constant('engine'), since: dateTime }),
+    'It waits for the next output of the engine, such as the answer of a model.',
+  ),
+  ExecutionWait: described(
+    object<WaitFor<'execution'>>({
+      for: constant('execution'),
+      since: dateTime,
+      error: nullable(ref('RunError')),
+    }),
+    'It waits for an engine to be attached; the error is the reason why the last attempt failed.',
+  ),
+  RunEndWait: described(
+    object<WaitFor<'run'>>({ for: constant('run'), since: dateTime, runId: string, inputs: count }),
+    'Queued inputs wait for the end of the active run.',
+  ),
+  ForkedFrom: described(
+    object<ForkedFrom>({ workerId: string, seq: count, actor: nullableString }),
+    'The Worker that it was forked from, the number of the last event that both have, and who forked it.',
+  ),
   BundleRef: object<BundleRef>({ id: string, digest }),
   WorkerDetail: object<WorkerDetail>(detail),
   CreatedWorker: object<WorkerDetail & { readonly initialInput?: unknown }>(detail, {
@@ -146,6 +190,7 @@ export const workerSchemas: Schemas = {
       requests: boolean,
       resume: boolean,
       continue: boolean,
+      fork: boolean,
     }),
   }),
   InputReceipt: object<Omit<InputReceipt, 'replayed'>>(receipt),

@@ -10,6 +10,8 @@ export const noteText = (event: WorkerEvent): NoteText | null => {
   switch (event.type) {
     case 'worker.created':
       return { tone: 'quiet', text: `Created with the engine ${event.data.engine}` };
+    case 'worker.forked':
+      return { tone: 'quiet', text: 'Forked here: what follows is of this Worker alone' };
     case 'worker.stopped': {
       const { outcome, reason } = event.data;
       const why = reason === undefined ? '' : `: ${reason}`;

@@ -5,6 +5,7 @@ import blockStyles from '../conversation/block-view.module.css';
 import { BlockView, PartView } from '../conversation/block-view.tsx';
 import { RequestCard } from '../conversation/request-card.tsx';
 import { usePast } from '../live/past.ts';
+import { randomKey } from '../live/random-key.ts';
 import { outbox } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import type { Thread } from '../live/thread.ts';
@@ -84,6 +85,35 @@ const Sending = ({ blocks }: { readonly blocks: readonly Block[] }) => {
     ));
 };
 
+/** Makes a Worker that continues the conversation after an event, and goes to it. */
+const ForkButton = ({ until }: { readonly until: number }) => {
+  const { runtime, workerId } = useWorker();
+  const navigate = useNavigate();
+  const [isBusy, setBusy] = useState(false);
+  const [failure, setFailure] = useState<string | null>(null);
+  const fork = async (): Promise<void> => {
+    setBusy(true);
+    setFailure(null);
+    try {
+      const key = { idempotencyKey: randomKey() };
+      const { worker } = await runtime.api.forkWorker(workerId, { at: `@${until}` }, key);
+      const params = { r: runtime.runtimeId, w: worker.workerId };
+      await navigate({ to: '/runtimes/$r/workers/$w', params, search: {} });
+    } catch (error) {
+      setFailure(error instanceof Error ? error.message : String(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <>
+      <Button disabled={isBusy} onClick={() => void fork()}>
+        Fork from here
+      </Button>
+      {failure !== null && <span role="alert">{failure}</span>}
+    </>
+  );
+};
+
 /** The scrubber of a conversation as it was. */
 const ReplayBar = ({
   until,
@@ -118,6 +148,7 @@ const ReplayBar = ({
         />
         <output>{until}</output>
       </label>
+      <ForkButton until={Math.min(Math.max(until, first), last)} />
       <Link to="/runtimes/$r/workers/$w" params={params} search={{}}>
         Go to now
       </Link>

@@ -45,6 +45,8 @@ export const gistOf = (event: WorkerEvent): string => {
       return `${event.data.decision ?? 'no answer'}, by ${event.data.by}`;
     case 'worker.created':
       return [event.data.displayName, event.data.engine].filter(Boolean).join(', ');
+    case 'worker.forked':
+      return event.data.displayName ?? '';
     case 'run.started':
       return event.data.origin;
     case 'execution.attached':

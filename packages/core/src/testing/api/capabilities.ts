@@ -76,7 +76,7 @@ export const capabilityTests = (contract: Contract): void => {
         access: { filesystem: false, shell: false, git: false, worktree: false },
         tools: { available: [] },
         files: { accepted: [] },
-        operations: { requests: false, resume: true, continue: false },
+        operations: { requests: false, resume: true, continue: false, fork: false },
       });
       await scene.refuses('TOOL_UNKNOWN', 'a withdrawn tool', () => scene.create({ tools: ['write'] }));
     },

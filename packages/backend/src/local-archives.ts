@@ -1,0 +1,17 @@
+import { RuntimeError } from '@worker-runtime/core';
+import { answerArchives, type MountPlace } from '@worker-runtime/plugin-http';
+import { memberOf } from './member.ts';
+
+/**
+ * Serves the archives of workspaces to programs of the user whose process it is, on this machine. That user can read the store anyway. No
+ * other caller gets the configs of Workers, with any policy.
+ */
+export const mountLocalArchives = (place: MountPlace): void =>
+  place.mount('archives', 'admin', (request, context) => {
+    if (memberOf(context.caller).credential.kept.kind !== 'local')
+      throw new RuntimeError(
+        'FORBIDDEN',
+        'An archive has the configs of Workers: a backend gives it only to its own user, on its machine. Run the command there, without a token',
+      );
+    return answerArchives(request, context);
+  });

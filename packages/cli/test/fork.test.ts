@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { engine, inputText, Runtime } from '@worker-runtime/core';
+import { fileStore } from '@worker-runtime/plugin-fs-store';
+import test from 'ava';
+import { inFolder, killWhen } from './archives.ts';
+import { makePlace, Program, request, run, serve } from './program.ts';
+
+const FILES = 30;
+const FILE_BYTES = 200_000;
+const EVENTS = 2_000;
+
+/** Fills a store with one Worker that has a long history and many files. */
+const fillOne = async (dir: string): Promise<number> => {
+  const echo = engine('echo', async function* (active) {
+    const text = inputText(active.input);
+    for (let number = 0; number < EVENTS; number += 1) {
+      yield { type: 'text', text: `${number} ${text}` };
+      yield { type: 'message' };
+    }
+  });
+  const runtime = await Runtime.start({ engines: [echo], store: fileStore({ dir }) });
+  await runtime.createWorker({ workerId: 'ada', engine: 'echo' });
+  for (let number = 0; number < FILES; number += 1)
+    await runtime.putFile('ada', randomBytes(FILE_BYTES), { mediaType: 'image/png' });
+  await runtime.sendInput('ada', { text: 'x'.repeat(1_000) }, { waitMs: 60_000 });
+  const { lastSeq } = await runtime.getWorker('ada');
+  await runtime.stop();
+  return lastSeq;
+};
+
+const bytesIn = async (folder: string): Promise<number> => {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
+    if (entry.isFile())
+      bytes += (await stat(join(entry.parentPath, entry.name)).catch(() => ({ size: 0 }))).size;
+  return bytes;
+};
+
+test('P86: a server that is killed while it forks has the whole fork or nothing of it', async (t) => {
+  t.timeout(240_000);
+  const place = await makePlace(t);
+  const live = join(place, 'live');
+  const lastSeq = await fillOne(live);
+  const inMiddle: boolean[] = [];
+  for (const share of [0.1, 0.4, 0.7, 0.95]) {
+    const { url, program } = await serve(t, place, inFolder('live'));
+    const whole = FILES * FILE_BYTES;
+    const before = await bytesIn(live);
+    const forking = new Program(t, place, ['workers', 'fork', 'ada', '--as', 'fork', '--url', url]);
+    inMiddle.push(
+      await killWhen(program, async () => (await bytesIn(live)) >= before + share * whole, forking),
+    );
+    await forking.ended;
+    program.kill('SIGKILL');
+    await program.ended;
+    const again = await serve(t, place, inFolder('live'));
+    const { status, body } = await request<{ lastSeq: number; forkedFrom: unknown }>(
+      again.url,
+      'GET',
+      '/workers/fork',
+    );
+    if (status === 200) {
+      t.deepEqual(
+        [body.lastSeq, body.forkedFrom],
+        [lastSeq + 1, { workerId: 'ada', seq: lastSeq, actor: null }],
+      );
+      await run(t, place, ['workers', 'stop', 'fork', '--url', again.url]);
+      t.is((await run(t, place, ['workers', 'delete', 'fork', '--url', again.url])).code, 0);
+    } else t.is(status, 404);
+    again.program.kill('SIGTERM');
+    await again.program.ended;
+    t.regex((await run(t, place, ['doctor', '--fs-store.dir', 'live'])).stdout, /no problems found/);
+    t.true((await bytesIn(live)) < before + whole / 2, 'the bytes of the fork are gone');
+  }
+  t.true(inMiddle.includes(true), 'a kill came in the middle');
+});
+
+test('P87: a list and a Worker say what is waited for, and since when', async (t) => {
+  const place = await makePlace(t);
+  const { url } = await serve(t, place, ['--plugin', 'echo']);
+  const at = ['--url', url];
+  const slow = '{"delayMs":60000}';
+  await run(t, place, ['workers', 'create', 'ada', '--engine', 'echo', '--engine-config', slow, ...at]);
+  await run(t, place, ['send', 'ada', 'one two', ...at]);
+  await run(t, place, ['send', 'ada', 'three', '--queue', ...at]);
+  const list = await run(t, place, ['workers', 'list', ...at]);
+  t.regex(list.stdout, /WAITS FOR[\s\S]*running, 1 queued +\d+ s +engine, \d+ s/);
+  const { stdout } = await run(t, place, ['workers', 'show', 'ada', ...at]);
+  t.regex(stdout, /waits for +its engine, whose last output was \d+ s ago\n/);
+  t.regex(stdout, /waits for +the end of run_\w+ \(1 queued\), which is active for \d+ s\n/);
+});
+
+test('P86: a person forks a Worker from an event, and sees where it is from', async (t) => {
+  const place = await makePlace(t);
+  const { url } = await serve(t, place, ['--plugin', 'echo']);
+  const at = ['--url', url];
+  await run(t, place, ['workers', 'create', 'ada', '--engine', 'echo', '--label', 'team=docs', ...at]);
+  await run(t, place, ['send', 'ada', 'one', '--wait', ...at]);
+  const { lastSeq } = (await request<{ lastSeq: number }>(url, 'GET', '/workers/ada')).body;
+  await run(t, place, ['send', 'ada', 'two', '--wait', ...at]);
+  const forked = await run(t, place, [
+    'workers',
+    'fork',
+    'ada',
+    '--at',
+    String(lastSeq),
+    '--as',
+    'bob',
+    ...at,
+  ]);
+  t.is(forked.stdout, `bob is idle, with the history of ada up to event ${lastSeq}\n`);
+  const shown = await run(t, place, ['workers', 'show', 'bob', ...at]);
+  t.regex(shown.stdout, new RegExp(`forked from +ada, after event ${lastSeq}\n`));
+  await run(t, place, ['send', 'bob', 'three', '--wait', ...at]);
+  const { stdout } = await run(t, place, ['transcript', 'bob', ...at]);
+  t.true(stdout.includes('one') && stdout.includes('three') && !stdout.includes('two'), stdout);
+  const json = await run(t, place, ['workers', 'fork', 'bob', '--display-name', 'Bob', '--json', ...at]);
+  t.like(JSON.parse(json.stdout), { displayName: 'Bob', labels: { team: 'docs' } });
+  const refused = await run(t, place, ['workers', 'fork', 'ada', '--at', '999', ...at]);
+  t.regex(refused.stderr, /CURSOR_FOREIGN: The log has no event 999/);
+});
