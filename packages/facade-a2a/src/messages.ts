@@ -73,8 +73,7 @@ export const streamTask = async (
       }
       const changes = updates.apply(item);
       for (const change of changes) yield framing.result(change);
-      if (fold.isFinished || (fold.isSettled && changes.some((change) => 'statusUpdate' in change)))
-        return;
+      if (fold.isFinished || (fold.isSettled && changes.some((change) => 'statusUpdate' in change))) return;
     }
   };
   return sseAnswer({ frames, failed: framing.error });
