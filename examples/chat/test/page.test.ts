@@ -20,6 +20,8 @@ browserTest('P71: a page with useChat sends, approves a call, and shows it after
   await tab.send('Please roll again');
   await tab.press('Refuse');
   await tab.page.getByText('was refused').waitFor();
+  // the run has ended when the model has reported the refusal
+  await tab.page.locator('main[data-status="ready"] article:last-of-type', { hasText: 'It is' }).waitFor();
   t.is((await fetch(`${scene.url}api/chat/${tab.chatId}/stream`)).status, 204);
   await tab.page.reload();
   await tab.page.getByText('was refused').waitFor();
