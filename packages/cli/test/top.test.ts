@@ -15,7 +15,10 @@ test('top shows all Workers live, waiting and running ones first, and acts on th
   await runtime.sendInput('bea', { text: 'hang' });
   await person.sees('3 Workers: 1 running, 2 idle');
   const lastScreen = (): string => person.seen.slice(person.seen.lastIndexOf('3 Workers'));
-  t.regex(lastScreen(), /WORKER +STATUS +RUN FOR +WAITS FOR +ENGINE +NAME\nbea +running +\d+ s +engine, \d+ s +scripted/);
+  t.regex(
+    lastScreen(),
+    /WORKER +STATUS +RUN FOR +WAITS FOR +ENGINE +NAME\nbea +running +\d+ s +engine, \d+ s +scripted/,
+  );
   t.true(person.written.includes('\u001b[7mbea '), 'the first one is selected');
 
   person.presses('c');
