@@ -58,7 +58,7 @@ test('an input that follows the exit of an agent gets another agent, which has t
 
 for (const [traits, kind] of [
   [['late-replay'], 'once'],
-  [['late-replay=60', 'no-resume'], 'in pieces'],
+  [['late-replay=30', 'no-resume'], 'in pieces'],
 ] as const)
   test(`a session that an agent replays ${kind} after it has answered is not taken for output of a run`, async (t) => {
     const scene = await AgentScene.open(t, { traits });
