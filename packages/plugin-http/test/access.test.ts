@@ -53,6 +53,7 @@ const DECLARED: Readonly<Record<string, RoutePermission>> = {
   'GET /v1/runtimes/:r/workers/:w/events': 'observe',
   'POST /v1/runtimes/:r/workers/:w/files': 'operate',
   'GET /v1/runtimes/:r/workers/:w/files/:digest': 'observe',
+  'POST /v1/runtimes/:r/workers/:w/fork': 'operate',
   'POST /v1/runtimes/:r/workers/:w/inputs': 'operate',
   'GET /v1/runtimes/:r/workers/:w/runs/:run': 'observe',
   'GET /v1/runtimes/:r/workers/:w/runs/:run/info': 'observe',
