@@ -8,5 +8,6 @@ testRuntimeApi(
   {
     kill: 'a store is tested with kills directly, and a backend in audit.test.ts',
     archives: 'a backend serves no archives',
+    storedEvents: 'the harness removes the names of callers from events',
   },
 );

@@ -152,7 +152,10 @@ test('without --json every command of a Worker’s life prints text for people',
   const others = await say('events', 'ada', '--after', after);
   t.regex(others.stdout, /^ {4}3 /);
   t.is(others.stderr, '');
-  t.regex((await say('status')).stdout, /^store +memory, lost at exit\nengines +echo\nworkers +1, 1 idle$/m);
+  t.regex(
+    (await say('status')).stdout,
+    /^store +memory, lost at exit\nengines +echo\nstored +.* of events, 0 bytes of files\nworkers +1, 1 idle$/m,
+  );
   t.regex(
     (await say('workers', 'delete', 'ada')).stderr,
     /; stop it first with: worker-runtime workers stop ada\n$/,

@@ -22,8 +22,8 @@ export interface RuntimeApiHarness {
   dispose(): Promise<void>;
 }
 
-/** The capabilities that a harness may lack: its methods. */
-export type RuntimeApiCapability = 'restart' | 'kill' | 'archives';
+/** The capabilities that a harness may lack: its methods, and that it returns each event byte for byte as it is stored. */
+export type RuntimeApiCapability = 'restart' | 'kill' | 'archives' | 'storedEvents';
 
 /** The capabilities that a harness lacks, each with the reason. The tests that need one are skipped. */
 export type LackingApiCapabilities = Readonly<Partial<Record<RuntimeApiCapability, string>>>;

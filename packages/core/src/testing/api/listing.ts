@@ -77,6 +77,7 @@ export const listingTests = (contract: Contract): void => {
       await scene.say('b', 'again');
       await check();
     },
+    'storedEvents',
   );
 
   contract('a list of Workers includes the overviews if it is asked for them', async (t, scene) => {
