@@ -173,8 +173,8 @@ export const answerChat = (
 
 /**
  * Creates a handler of the Fetch API for `useChat` of the AI SDK, over an embedded or a remote runtime. It answers `POST` with a
- * message or with approvals, `GET …/<chat>/stream` to resume the active run (204 if there is none) or the one of `?run=`, and `GET …/<chat>` with the messages. Any
- * error becomes an answer.
+ * message or with approvals, `GET …/<chat>/stream` to resume the active run (204 if there is none) or the one of `?run=`, and
+ * `GET …/<chat>` with the messages. Any error becomes an answer.
  * @example
  * // app/api/chat/[[...path]]/route.ts of Next.js
  * const handler = uiStream(runtime);
