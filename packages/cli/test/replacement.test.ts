@@ -1,39 +1,26 @@
 /** Replaces a server by the next version of itself, on one port and one store. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runtimeClient } from '@worker-runtime/client';
-import type { WorkerEvent } from '@worker-runtime/core';
-import test from 'ava';
+import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
+import test, { type ExecutionContext } from 'ava';
 import { freePort } from '../../plugin-postgres-store/test/postgres-server.ts';
 import { makePlace, Program, run } from './program.ts';
 
 const READY = /^worker-runtime listening on (http:\S+) \(runtime (\w+), store /m;
 const ARGS = ['--plugin', 'fs-store', '--plugin', 'ws', '--plugin', 'echo'];
 
-test('P68: a server started with --replace takes over port and store, and clients lose and repeat nothing', async (t) => {
-  const place = await makePlace(t);
-  const port = String(await freePort());
-  const start = (...more: string[]) => new Program(t, place, [...ARGS, 'serve', '--port', port, ...more]);
-  let current = start();
-  const [, url = '', runtimeId] = await current.prints(READY);
-  const client = runtimeClient({ url });
-  await client.createWorker({ engine: 'echo', workerId: 'ada' });
-  await client.createWorker({ engine: 'echo', workerId: 'eve', config: { hang: true } });
-  await client.sendInput('eve', { text: 'this run is interrupted' });
-
-  const seen: WorkerEvent[] = [];
+/** Observes `ada` and sends it one input after the other, as a client does that no restart ends. */
+const loadOf = (client: RuntimeClient) => {
+  const seen: number[] = [];
   const ended = new AbortController();
-  const observing = (async () => {
-    for await (const item of client.observe('ada', {
-      acrossRestarts: true,
-      after: 'start',
-      signal: ended.signal,
-    }))
-      if (item.type === 'event') seen.push(item.event);
-  })();
+  const observe = async (): Promise<void> => {
+    const options = { acrossRestarts: true, after: 'start', signal: ended.signal };
+    for await (const item of client.observe('ada', options))
+      if (item.type === 'event') seen.push(item.event.seq);
+  };
   let isOver = false;
   let sent = 0;
-  const sending = (async () => {
+  const send = async (): Promise<void> => {
     for (; !isOver; sent += 1) {
       const idempotencyKey = `input-${sent}`;
       // a client that gets no answer sends the same input again
@@ -47,7 +34,39 @@ test('P68: a server started with --replace takes over port and store, and client
             return false;
           });
     }
-  })();
+  };
+  const observing = observe();
+  const sending = send();
+  return {
+    /** Ends the load. Each input is in the log once, and each event was seen once. */
+    async endsWithoutLoss(t: ExecutionContext): Promise<void> {
+      isOver = true;
+      await sending;
+      const { lastSeq } = await client.getWorker('ada');
+      while (seen.length < lastSeq) await new Promise((resolve) => setImmediate(resolve));
+      ended.abort();
+      await observing;
+      t.deepEqual(
+        seen,
+        Array.from({ length: lastSeq }, (_, index) => index + 1),
+      );
+      t.is((await client.overview('ada')).inputs, sent);
+    },
+  };
+};
+
+test('P68: a server started with --replace takes over port and store, and clients lose and repeat nothing', async (t) => {
+  const place = await makePlace(t);
+  const port = String(await freePort());
+  const start = (...more: string[]) => new Program(t, place, [...ARGS, 'serve', '--port', port, ...more]);
+  let current = start();
+  const [, url = '', runtimeId] = await current.prints(READY);
+  const client = runtimeClient({ url });
+  await client.createWorker({ engine: 'echo', workerId: 'ada' });
+  await client.createWorker({ engine: 'echo', workerId: 'eve', config: { hang: true } });
+  await client.sendInput('eve', { text: 'this run is interrupted' });
+
+  const load = loadOf(client);
   for (let round = 0; round < 2; round += 1) {
     const next = start('--replace');
     await next.prints(/waiting until it is free/, 'stderr');
@@ -61,23 +80,7 @@ test('P68: a server started with --replace takes over port and store, and client
     t.is(again, runtimeId);
     current = next;
   }
-  isOver = true;
-  await sending;
-  const log: WorkerEvent[] = [];
-  for (let after: string | undefined = 'start'; after !== undefined; ) {
-    const page = await client.events('ada', { after, limit: 1_000 });
-    log.push(...page.items);
-    after = page.next ?? undefined;
-  }
-  const inputs = log.filter(({ type }) => type === 'input.accepted');
-  t.is(inputs.length, sent);
-  while (seen.length < log.length) await new Promise((resolve) => setImmediate(resolve));
-  ended.abort();
-  await observing;
-  t.deepEqual(
-    seen.map(({ seq }) => seq),
-    log.map(({ seq }) => seq),
-  );
+  await load.endsWithoutLoss(t);
 });
 
 test('P4: a server that waits for a port or a store ends at a signal', async (t) => {
@@ -126,33 +129,7 @@ test('P68: a backend started with --replace takes over port, stores and sessions
   const { token } = (await made.json()) as { token: string };
   const client = runtimeClient({ url: `${url}/w/default`, token });
   await client.createWorker({ engine: 'echo', workerId: 'ada' });
-  const seen: number[] = [];
-  const ended = new AbortController();
-  const observing = (async () => {
-    for await (const item of client.observe('ada', {
-      acrossRestarts: true,
-      after: 'start',
-      signal: ended.signal,
-    }))
-      if (item.type === 'event') seen.push(item.event.seq);
-  })();
-  let isOver = false;
-  let sent = 0;
-  const sending = (async () => {
-    for (; !isOver; sent += 1) {
-      const idempotencyKey = `input-${sent}`;
-      for (let isSent = false; !isSent; )
-        isSent = await client
-          .sendInput('ada', { text: String(sent) }, { idempotencyKey, waitMs: 10_000 })
-          .then(() => true)
-          .catch((error: unknown) => {
-            const failure = String((error as { code?: unknown }).code);
-            if (!['RUNTIME_UNREACHABLE', 'RUNTIME_STOPPING', 'RUNTIME_NOT_READY'].includes(failure))
-              throw error;
-            return false;
-          });
-    }
-  })();
+  const load = loadOf(client);
   const local = await readFile(join(place, 'data', 'worker-runtime', 'backend', 'local.json'), 'utf8');
   for (let round = 0; round < 2; round += 1) {
     const next = start('--replace');
@@ -179,18 +156,7 @@ test('P68: a backend started with --replace takes over port, stores and sessions
       );
     current = next;
   }
-  isOver = true;
-  await sending;
-  const { lastSeq } = await client.getWorker('ada');
-  while (seen.length < lastSeq) await new Promise((resolve) => setImmediate(resolve));
-  ended.abort();
-  await observing;
-  t.deepEqual(
-    seen,
-    Array.from({ length: lastSeq }, (_, index) => index + 1),
-  );
-  const inputs = await client.overview('ada');
-  t.is(inputs.inputs, sent);
+  await load.endsWithoutLoss(t);
   t.not(await readFile(join(place, 'data', 'worker-runtime', 'backend', 'local.json'), 'utf8'), local);
   t.is((await run(t, place, ['link'])).code, 0, 'programs of this machine find the next backend');
 });

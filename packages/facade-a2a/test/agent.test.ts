@@ -6,14 +6,14 @@ import {
   UnsupportedOperationError,
 } from '@a2a-js/sdk/errors';
 import test from 'ava';
+import { PLACES } from '../../facade-ui-stream/test/facade-scene.ts';
+import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
 import {
   clientOf,
   dataMessage,
   Held,
   held,
   logged,
-  PLACES,
-  permission,
   RICH_TEXTS,
   rich,
   sending,
@@ -24,7 +24,6 @@ import {
   textsOf,
   textsOfLog,
   withToken,
-  words,
 } from './scene.ts';
 
 const byId = (id: string) => ({ tenant: '', id });

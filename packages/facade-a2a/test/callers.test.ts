@@ -5,8 +5,9 @@ import { scoped, UNLIMITED } from '@worker-runtime/core/scope';
 import { scriptedEngine } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { Browser, makeFolder, start as startBackend } from '../../backend/test/scene.ts';
+import { permission } from '../../facade-ui-stream/test/facade-script.ts';
 import { a2a, plugin } from '../src/index.ts';
-import { clientOf, held, permission, sending, taskIn, textMessage, textsOf, withToken } from './scene.ts';
+import { clientOf, held, sending, taskIn, textMessage, textsOf, withToken } from './scene.ts';
 
 test('P31: agents and tasks out of the scope of a caller are as those that never were', async (t) => {
   const runtime = await Runtime.start({

@@ -17,11 +17,9 @@ import {
 } from '@worker-runtime/core/testing';
 import { type HttpOptions, http } from '@worker-runtime/plugin-http';
 import type { ExecutionContext } from 'ava';
+import type { Place } from '../../facade-ui-stream/test/facade-scene.ts';
+import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
 import { type A2aOptions, a2a, plugin } from '../src/index.ts';
-
-/** The ways to reach the façade: in the same program, mounted on a server, and in a gateway to a server. */
-export const PLACES = ['embedded', 'mounted', 'gateway'] as const;
-export type Place = (typeof PLACES)[number];
 
 export interface Scene {
   readonly runtime: Runtime;
@@ -215,26 +213,6 @@ export const taskIn = (answer: Task | Message): Task => {
   if (!('status' in answer)) throw new Error('The answer is a message');
   return answer;
 };
-
-export const words = (...all: readonly string[]): readonly ScriptStep[] =>
-  all.map((text) => ({ type: 'text', text }));
-
-export const permission = (
-  call: string,
-  reply: (decision: string | null) => readonly ScriptStep[],
-): ScriptStep => ({
-  type: 'ask',
-  question: {
-    kind: 'permission',
-    prompt: 'Write the file?',
-    call,
-    options: [
-      { id: 'yes', label: 'Write', kind: 'allow-once' },
-      { id: 'no', label: 'Refuse', kind: 'reject-once' },
-    ],
-  },
-  reply: ({ decision }) => reply(decision),
-});
 
 /** An answer with all kinds of parts. */
 export const rich: readonly ScriptStep[] = [
