@@ -20,6 +20,13 @@ const STATUSES: readonly WorkerStatus[] = ['idle', 'running', 'waiting', 'stoppe
 
 let processMetrics: Registry | null = null;
 
+/** Sums of other metrics. Their names are those of counters, which the conventions of Prometheus do not allow for gauges. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
 /**
  * Returns the metrics of the process. All runtimes of the process share them, since their collectors cannot be
  * unregistered.
@@ -28,6 +35,7 @@ const metricsOfProcess = (): Registry => {
   if (processMetrics === null) {
     processMetrics = new Registry();
     collectDefaultMetrics({ register: processMetrics });
+    for (const name of MISNAMED) processMetrics.removeSingleMetric(name);
   }
   return processMetrics;
 };
