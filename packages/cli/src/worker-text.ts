@@ -13,9 +13,13 @@ const WORDS = {
 export const statusOf = ({ status, health, queued }: WorkerSummary): string =>
   [status, queued > 0 && `${queued} queued`, health !== 'ok' && health].filter(Boolean).join(', ');
 
+/** Returns what the work of a Worker waits for. A runtime of an earlier version does not tell it. */
+export const waitsOf = ({ waits = [] }: Partial<Pick<WorkerSummary, 'waits'>>): WorkerSummary['waits'] =>
+  waits;
+
 /** Describes what the work of a Worker waits for, in a cell of a table. */
-export const waitOf = ({ waits }: WorkerSummary): string => {
-  const [wait] = waits;
+export const waitOf = (worker: WorkerSummary): string => {
+  const [wait] = waitsOf(worker);
   if (!wait) return '-';
   const what = wait.for === 'tools' && wait.calls.length > 1 ? `${wait.calls.length} tools` : WORDS[wait.for];
   return `${what}, ${timeSince(wait.since)}`;

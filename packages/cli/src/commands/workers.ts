@@ -14,7 +14,7 @@ import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
 import { fieldList, table } from '../table.ts';
-import { statusOf, storedText, timeSince, waitOf } from '../worker-text.ts';
+import { statusOf, storedText, timeSince, waitOf, waitsOf } from '../worker-text.ts';
 
 const runsOf = ({ runs }: Overview): string =>
   Object.entries(runs)
@@ -32,10 +32,10 @@ const CALLS_LOOKED_AT = 100;
 
 const namesOfCalls = async (
   client: Pick<RuntimeApi, 'events'>,
-  { workerId, waits }: WorkerDetail,
+  worker: WorkerDetail,
 ): Promise<ReadonlyMap<string, string>> => {
-  if (!waits.some((wait) => wait.for === 'tools')) return new Map();
-  const { items } = await client.events(workerId, {
+  if (!waitsOf(worker).some((wait) => wait.for === 'tools')) return new Map();
+  const { items } = await client.events(worker.workerId, {
     before: 'end',
     limit: CALLS_LOOKED_AT,
     types: ['tool.called'],
@@ -87,7 +87,7 @@ const describe = (
         `${worker.execution.lastError.code}: ${worker.execution.lastError.message}`,
     ],
     ['run', worker.run && `${worker.run.runId}, active for ${timeSince(worker.run.startedAt)}`],
-    ...worker.waits.map((wait) => ['waits for', printableLine(waitText(wait, calls))] as const),
+    ...waitsOf(worker).map((wait) => ['waits for', printableLine(waitText(wait, calls))] as const),
     ...requests.map(
       ({ prompt, options }) => ['asks', printableLine(`${prompt} (${choicesOf(options)})`)] as const,
     ),

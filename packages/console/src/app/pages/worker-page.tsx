@@ -1,4 +1,5 @@
 import { Link, Outlet, useParams } from '@tanstack/react-router';
+import type { WorkerSummary } from '@worker-runtime/core';
 import { sizeText } from '@worker-runtime/core/views';
 import { useMemo } from 'react';
 import { backend, workers } from '../live/server.ts';
@@ -19,6 +20,33 @@ const TABS = [
   { to: '/runtimes/$r/workers/$w/timeline', name: 'Timeline', isExact: false },
   { to: '/runtimes/$r/workers/$w/events', name: 'Events', isExact: false },
 ] as const;
+
+/** The size of what the store has of a Worker. A runtime of an earlier version does not tell it. */
+const Stored = ({ worker: { stored } }: { readonly worker: Partial<Pick<WorkerSummary, 'stored'>> }) =>
+  stored && (
+    <span title="Events and files in the store">{sizeText(stored.eventBytes + stored.fileBytes)}</span>
+  );
+
+const REASONS = {
+  answer: 'waits for an answer',
+  tools: 'waits for a tool',
+  engine: 'waits for its engine',
+  execution: 'no execution attached',
+  run: 'waits for another run',
+} as const;
+
+/** What the run of a Worker waits for. The status alone says that a Worker waits for a person. */
+const Waits = ({ worker: { status, waits = [] } }: { readonly worker: WorkerSummary }) => {
+  const [wait] = waits;
+  if (!wait || status !== 'running') return null;
+  const code = wait.for === 'execution' ? wait.error?.code : undefined;
+  return (
+    <span title={`since ${wait.since}`}>
+      {REASONS[wait.for]}
+      {code !== undefined && ` (${code})`}
+    </span>
+  );
+};
 
 /** The page of one Worker: who it is, and its views. */
 export const WorkerPage = () => {
@@ -76,12 +104,8 @@ export const WorkerPage = () => {
                 <Status condition={conditionOf(worker)} />
                 <span>{worker.engine}</span>
                 {worker.displayName !== null && <span>{worker.workerId}</span>}
-                <span title="Events and files in the store">
-                  {sizeText(worker.stored.eventBytes + worker.stored.fileBytes)}
-                </span>
-                {worker.status === 'running' && !worker.execution.connected && (
-                  <span>no execution attached</span>
-                )}
+                <Stored worker={worker} />
+                <Waits worker={worker} />
               </p>
             )}
           </div>
