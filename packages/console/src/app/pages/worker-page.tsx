@@ -35,9 +35,13 @@ const REASONS = {
   run: 'waits for another run',
 } as const;
 
-/** What the run of a Worker waits for. The status alone says that a Worker waits for a person. */
-const Waits = ({ worker: { status, waits = [] } }: { readonly worker: WorkerSummary }) => {
-  const [wait] = waits;
+/** What the run of a Worker waits for, unless it is a person, as the status says. A runtime of an earlier version does not tell it. */
+const Waits = ({
+  worker: { status, waits },
+}: {
+  readonly worker: Pick<WorkerSummary, 'status'> & Partial<Pick<WorkerSummary, 'waits'>>;
+}) => {
+  const wait = waits?.[0];
   if (!wait || status !== 'running') return null;
   const code = wait.for === 'execution' ? wait.error?.code : undefined;
   return (
