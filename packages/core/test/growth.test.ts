@@ -43,6 +43,12 @@ const CONSTANT: Readonly<Record<string, Prepare>> = {
     await create(rig, count);
     return () => rig.runtime.updateWorker('w0', { displayName: 'new' });
   },
+  'a change of a Worker with many files': async ({ runtime }, count) => {
+    await runtime.createWorker({ workerId: 'w0', engine: 'puppet' });
+    for (let n = 0; n < count; n += 1)
+      await runtime.putFile('w0', Buffer.from(`file ${n}`), { mediaType: 'text/plain' });
+    return () => runtime.updateWorker('w0', { displayName: 'new' });
+  },
   'a creation beside many Workers': async (rig, count) => {
     await create(rig, count);
     return () => rig.runtime.createWorker({ workerId: 'new', engine: 'puppet' });

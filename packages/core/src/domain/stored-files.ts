@@ -12,10 +12,16 @@ export type StoredFiles = WorkerState['files'];
 export const storedFile = (files: StoredFiles, digest: string): StoredFile | null =>
   Object.hasOwn(files, digest) ? (files[digest] ?? null) : null;
 
-/** Returns the size of all files of a Worker. */
+/** The sums of files that were added up. A change of the files replaces their object. */
+const totals = new WeakMap<StoredFiles, number>();
+
+/** Returns the size of all files of a Worker. Adds up each state of the files once, because it is asked after each commit. */
 export const totalBytesOf = (files: StoredFiles): number => {
+  const known = totals.get(files);
+  if (known !== undefined) return known;
   let bytes = 0;
   for (const { sizeBytes } of Object.values(files)) bytes += sizeBytes;
+  if (bytes > 0) totals.set(files, bytes);
   return bytes;
 };
 

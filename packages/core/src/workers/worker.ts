@@ -10,8 +10,6 @@ import type { Base } from '../log/base.ts';
 import type { ChangeEntry } from './changes.ts';
 import { Live } from './live.ts';
 
-export const NOTHING_STORED: StoredSize = { eventBytes: 0, fileBytes: 0 };
-
 /** One Worker in memory: the state that every Worker has, and the live part of an active one. */
 export class Worker {
   #state: WorkerState | Resting;
@@ -31,8 +29,9 @@ export class Worker {
   measured: WorkerState | null = null;
   /** The size of the unparsed state that is part of the sums; 0 once the Worker has changed. */
   restingBytes = 0;
-  /** The part of the sum of stored bytes that is of this Worker. */
-  counting: StoredSize = NOTHING_STORED;
+  /** The parts of the sums of stored bytes that are of this Worker. */
+  countedEventBytes = 0;
+  countedFileBytes = 0;
 
   constructor(state: WorkerState | Resting, begin: NewLog | null, isDamaged = false) {
     this.#state = state;

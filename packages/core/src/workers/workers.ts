@@ -12,7 +12,7 @@ import { InFlightTotal } from './in-flight-total.ts';
 import type { Live } from './live.ts';
 import { LogKeys } from './log-keys.ts';
 import { OpenRequests } from './open-requests.ts';
-import { NOTHING_STORED, type Worker } from './worker.ts';
+import type { Worker } from './worker.ts';
 
 export interface CreationKey {
   readonly hash: string;
@@ -53,7 +53,7 @@ export class Workers {
   readonly keys: CacheTotal<Live>;
   readonly counts: Record<WorkerStatus, number> = { idle: 0, running: 0, waiting: 0, stopped: 0 };
   /** The bytes that the store keeps of all Workers. */
-  stored: StoredSize = NOTHING_STORED;
+  readonly stored = { eventBytes: 0, fileBytes: 0 };
   readonly #byId = new Map<string, Worker>();
   /** The visible Workers, sorted by log id. Log ids are ordered by time, so this is the order of creation. */
   readonly #visible: Worker[] = [];
@@ -149,7 +149,7 @@ export class Workers {
     this.#byId.delete(workerId);
     this.claims.releaseDeleted(workerId);
     this.#measure(worker, null);
-    this.#count(worker, NOTHING_STORED);
+    this.#count(worker, { eventBytes: 0, fileBytes: 0 });
     this.#forgetCaches(worker);
     if (worker.counted === null) return;
     this.counts[worker.counted] -= 1;
@@ -162,9 +162,10 @@ export class Workers {
   /** Updates sums, counts, claims and the order of changes after a commit. A Worker becomes visible when it is first alive. */
   changed(worker: Worker): void {
     const { status, phase } = worker;
+    const isKnown = this.knows(worker);
+    if (isKnown) this.#count(worker, worker.stored);
     if (worker.resting) this.#measureResting(worker, worker.resting.text.length);
-    if (this.knows(worker)) this.#count(worker, worker.stored);
-    if (!worker.resting && this.knows(worker)) {
+    else if (isKnown) {
       this.#measure(worker, worker.state);
       if (worker.live) this.tails.used(worker.live, worker.live.readers.tail.bytes);
     }
@@ -209,13 +210,11 @@ export class Workers {
   }
 
   /** Replaces the part of the stored bytes that a Worker has. */
-  #count(worker: Worker, after: StoredSize): void {
-    const { counting: before } = worker;
-    worker.counting = after;
-    this.stored = {
-      eventBytes: this.stored.eventBytes + after.eventBytes - before.eventBytes,
-      fileBytes: this.stored.fileBytes + after.fileBytes - before.fileBytes,
-    };
+  #count(worker: Worker, { eventBytes, fileBytes }: StoredSize): void {
+    this.stored.eventBytes += eventBytes - worker.countedEventBytes;
+    this.stored.fileBytes += fileBytes - worker.countedFileBytes;
+    worker.countedEventBytes = eventBytes;
+    worker.countedFileBytes = fileBytes;
   }
 
   /** Replaces the part of the sums that a Worker has. */
