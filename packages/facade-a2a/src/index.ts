@@ -1,32 +1,16 @@
-import type { RuntimePlugin } from '@worker-runtime/core';
-import { type OptionReader, optional, readOptions, text } from '@worker-runtime/core/plugin-kit';
+import {
+  type FacadePlugin,
+  type OptionReader,
+  optional,
+  readOptions,
+  text,
+} from '@worker-runtime/core/plugin-kit';
 import { answerA2a } from './a2a.ts';
 import type { A2aRuntime } from './a2a-runtime.ts';
 
 export { type A2aOptions, a2a } from './a2a.ts';
 export type { A2aRuntime } from './a2a-runtime.ts';
 export type { AgentDescription } from './agent-card.ts';
-
-/** The part of a server on which the plugin is mounted. plugin-http has it. */
-export interface A2aPlace {
-  mount(
-    name: string,
-    permission: 'observe',
-    handler: (
-      request: Request,
-      context: {
-        readonly served: A2aRuntime;
-        readonly caller: { readonly name: string | null };
-        readonly ending: AbortSignal;
-      },
-    ) => Promise<Response>,
-  ): void;
-}
-
-/** The plugin for the command line. It serves the façade at `…/x/a2a` of the server on which it is mounted. */
-export interface A2aPlugin extends RuntimePlugin {
-  mountOn(place: A2aPlace): void;
-}
 
 const origin: OptionReader<string> = (value, refuse) => {
   const given = text(value, refuse);
@@ -35,10 +19,11 @@ const origin: OptionReader<string> = (value, refuse) => {
 };
 
 /**
- * Creates the plugin. `origin` is that under which clients reach the server, for cards and files.
+ * Creates the plugin for the command line, which serves the façade at `…/x/a2a` of the server on which it is
+ * mounted. `origin` is that under which clients reach the server, for cards and files.
  * @throws INVALID_REQUEST an option is not known or not valid
  */
-export const plugin = (options: Readonly<Record<string, unknown>> = {}): A2aPlugin => {
+export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadePlugin<A2aRuntime> => {
   const read = readOptions('facade-a2a', options, { origin: optional(origin, null) });
   return {
     name: 'facade-a2a',

@@ -1,37 +1,16 @@
-import type { RuntimePlugin } from '@worker-runtime/core';
-import { readOptions } from '@worker-runtime/core/plugin-kit';
+import { type FacadePlugin, readOptions } from '@worker-runtime/core/plugin-kit';
 import type { McpRuntime } from './exchange.ts';
 import { McpSessions } from './mcp-sessions.ts';
 
 export type { McpRuntime } from './exchange.ts';
 export { type McpServerOptions, mcpServer } from './mcp-server.ts';
 
-/** The part of a server on which the plugin is mounted. plugin-http has it. */
-export interface McpPlace {
-  mount(
-    name: string,
-    permission: 'observe',
-    handler: (
-      request: Request,
-      context: {
-        readonly served: McpRuntime;
-        readonly caller: { readonly name: string | null };
-        readonly ending: AbortSignal;
-      },
-    ) => Promise<Response>,
-  ): void;
-}
-
-/** The plugin for the command line. It serves the façade at `…/x/mcp` of the server on which it is mounted. */
-export interface McpPlugin extends RuntimePlugin {
-  mountOn(place: McpPlace): void;
-}
-
 /**
- * Creates the plugin. It has no options.
+ * Creates the plugin for the command line, which serves the façade at `…/x/mcp` of the server on which it is
+ * mounted. It has no options.
  * @throws INVALID_REQUEST an option is given
  */
-export const plugin = (options: Readonly<Record<string, unknown>> = {}): McpPlugin => {
+export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadePlugin<McpRuntime> => {
   readOptions('facade-mcp', options, {});
   // the server has applied its own limit to bodies
   const sessions = new McpSessions({ bodyBytes: Number.MAX_SAFE_INTEGER });

@@ -88,6 +88,7 @@ export {
   environmentFiles,
 } from './child-environment.ts';
 export { encodedForms } from './encoded-forms.ts';
+export type { FacadePlace, FacadePlugin } from './facade-plugin.ts';
 export { jsonBody, problemAnswer, refusal, statusOfError } from './fetch-answer.ts';
 export {
   fileInBlock,

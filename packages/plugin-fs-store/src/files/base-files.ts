@@ -18,7 +18,8 @@ interface NamedLog {
   readonly workerId: string;
 }
 
-const pathOf = (layout: Layout, { log, workerId }: NamedLog): string =>
+/** Returns the path of the base of a log, whether it has one or not. */
+export const basePath = (layout: Layout, { log, workerId }: NamedLog): string =>
   join(layout.bases, `${directoryNameOf(workerId, log)}.json`);
 
 /** Writes the base of a log in place of an earlier one, atomically. On return it is durable. */
@@ -29,11 +30,8 @@ export const writeBase = async (
   { head: { seq, bytes }, text }: Snapshot,
 ): Promise<void> => {
   const document: BaseDocument = { log: of.log, worker: of.workerId, seq, bytes, text };
-  await disk.replace(pathOf(layout, of), [Buffer.from(sealLine(JSON.stringify(document)))]);
+  await disk.replace(basePath(layout, of), [Buffer.from(sealLine(JSON.stringify(document)))]);
 };
-
-/** Returns the path of the base of a log, whether it has one or not. */
-export const basePath = pathOf;
 
 /** The bases of a store, by the ids of their logs, and the files in their directory that are none. */
 export interface FoundBases {
@@ -48,7 +46,7 @@ const snapshotIn = ({ seq, bytes, text }: BaseDocument): Snapshot => ({ head: { 
 
 /** Reads the base of a log; undefined if it is damaged. */
 export const readBase = async (disk: Disk, layout: Layout, of: NamedLog): Promise<Snapshot | undefined> => {
-  const found = decode(await disk.readFile(pathOf(layout, of)));
+  const found = decode(await disk.readFile(basePath(layout, of)));
   return found && snapshotIn(found);
 };
 
