@@ -7,12 +7,17 @@ type Unsettled<C> = C extends unknown ? Omit<C, 'settled'> : never;
  * it reserved for the command.
  * @throws as the taps of `admit` · as `execute`
  */
-export const admitted = async <T>(
+export const admitted = <T>(
+  admit: Hooks['admit'],
+  command: Unsettled<Command>,
+  execute: () => Promise<T>,
+): Promise<T> => (admit.taps.length === 0 ? execute() : admittedByTaps(admit, command, execute));
+
+const admittedByTaps = async <T>(
   admit: Hooks['admit'],
   command: Unsettled<Command>,
   execute: () => Promise<T>,
 ): Promise<T> => {
-  if (admit.taps.length === 0) return execute();
   let settle: (outcome: 'done' | 'refused') => void = () => {};
   const settled = new Promise<'done' | 'refused'>((resolve) => {
     settle = resolve;

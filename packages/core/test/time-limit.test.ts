@@ -1,5 +1,5 @@
 import test from 'ava';
-import { TimeLimit } from '../src/journal/time-limit.ts';
+import { Attempt, TimeLimit } from '../src/journal/time-limit.ts';
 import { manualClock } from '../src/testing/manual-clock.ts';
 
 const never = new Promise<never>(() => {});
@@ -9,11 +9,11 @@ test('P23: attempts time out in the order in which they began, with one timer fo
   const limit = new TimeLimit(clock, 100, () => new Error('late'));
   const ends: string[] = [];
   const begin = (name: string, attempt: Promise<unknown> = never) =>
-    limit.watch(
-      attempt,
+    new Attempt(
+      limit,
       () => ends.push(`${name} done`),
       (error) => ends.push(`${name} ${(error as Error).message}`),
-    );
+    ).watch(attempt);
   begin('a');
   begin('quick', Promise.resolve());
   await clock.advance(60);
@@ -31,11 +31,36 @@ test('P23: attempts time out in the order in which they began, with one timer fo
 test('P20: a closed TimeLimit has no timer', async (t) => {
   const clock = manualClock();
   const limit = new TimeLimit(clock, 100, () => new Error('late'));
-  limit.watch(
-    never,
+  new Attempt(
+    limit,
     () => {},
     () => {},
-  );
+  ).watch(never);
   limit.close();
   t.is(clock.timers, 0);
+});
+
+test('the late outcome of an attempt that has timed out does not end the next one', async (t) => {
+  const clock = manualClock();
+  const limit = new TimeLimit(clock, 100, () => new Error('late'));
+  const ends: string[] = [];
+  const attempt = new Attempt(
+    limit,
+    () => ends.push('done'),
+    (error) => ends.push((error as Error).message),
+  );
+  let settle = (): void => {};
+  const slow = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  attempt.watch(slow);
+  await clock.advance(100);
+  attempt.watch(never);
+  settle();
+  await slow;
+  t.deepEqual(ends, ['late']);
+  attempt.timeOut(new Error('second'));
+  attempt.watch(Promise.resolve());
+  await clock.advance(1);
+  t.deepEqual(ends, ['late', 'second', 'done']);
 });

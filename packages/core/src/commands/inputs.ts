@@ -157,9 +157,13 @@ export class Inputs {
           if (entry && commit.events.length > 0)
             keys?.add({ ...entry, seq: commit.before.seq + 1, offset: commit.before.end });
         };
-        const { before, events } = await journal
-          .commit(worker, decide, { key: entry, applied })
-          .finally(() => release());
+        let commit: Commit;
+        try {
+          commit = await journal.commit(worker, decide, { key: entry, applied });
+        } finally {
+          release();
+        }
+        const { before, events } = commit;
         const [event] = events;
         const receipt = {
           inputId,

@@ -7,6 +7,7 @@ import type {
   ForkOrigin,
   NewEvent,
   RunError,
+  RunOutcome,
   StopResult,
   UsageData,
   WhenInterrupted,
@@ -216,10 +217,11 @@ const withUsage = (tally: Tally, time: string, data: UsageData): Tally => {
   return { ...tally, usage, daily: addToDay(tally.daily ?? {}, time, isCounted ? model : NO_MODEL, data) };
 };
 
-const count = (tally: Tally, what: Exclude<keyof Tally, 'usage' | 'daily'>): Tally => ({
-  ...tally,
-  [what]: tally[what] + 1,
-});
+const withOutcome = (tally: Tally, outcome: RunOutcome): Tally => {
+  const counted: { -readonly [K in keyof Tally]: Tally[K] } = { ...tally };
+  counted[outcome] += 1;
+  return counted;
+};
 
 /** Adds the answer of a request to its run, for an execution that continues the run. */
 const withAnswer = (
@@ -333,7 +335,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       const { data, seq, run: runId = '' } = event;
       const accepted = { inputId: data.input, runId, seq, offset: from.end, bytes: sizeOfInput(data) };
       draft.queue = draft.queue.length === 0 ? [accepted] : [...draft.queue, accepted];
-      draft.tally = count(draft.tally, 'inputs');
+      draft.tally = { ...draft.tally, inputs: draft.tally.inputs + 1 };
       return;
     }
     case 'run.started': {
@@ -366,7 +368,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       return;
     }
     case 'run.finished':
-      draft.tally = count(draft.tally, event.data.outcome);
+      draft.tally = withOutcome(draft.tally, event.data.outcome);
       if (draft.run?.runId !== event.run) {
         draft.queue = draft.queue.filter((queued) => queued.runId !== event.run);
         return;
@@ -382,10 +384,10 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
         draft.run = { ...draft.run, step: event.data.step, isStepOpen: event.type === 'step.started' };
       return;
     case 'message.completed':
-      draft.tally = count(draft.tally, 'messages');
+      draft.tally = { ...draft.tally, messages: draft.tally.messages + 1 };
       return;
     case 'tool.called': {
-      draft.tally = count(draft.tally, 'toolCalls');
+      draft.tally = { ...draft.tally, toolCalls: draft.tally.toolCalls + 1 };
       const { run } = draft;
       if (run && run.runId === event.run)
         draft.run = {

@@ -21,7 +21,7 @@ export const totalBytesOf = (files: StoredFiles): number => {
   if (known !== undefined) return known;
   let bytes = 0;
   for (const { sizeBytes } of Object.values(files)) bytes += sizeBytes;
-  if (bytes > 0) totals.set(files, bytes);
+  totals.set(files, bytes);
   return bytes;
 };
 

@@ -60,15 +60,11 @@ const choice =
   (value, field) =>
     choices.includes(value as T) ? (value as T) : refuse(field, `must be one of: ${choices.join(', ')}`);
 
-/** Reads an array. Before `read`, `quick` may read an item at less cost; it returns undefined for what it does not know. */
 const list =
-  <T>(read: Read<T>, quick?: (item: unknown) => T | undefined): Read<readonly T[]> =>
+  <T>(read: Read<T>): Read<readonly T[]> =>
   (value, field) =>
     Array.isArray(value)
-      ? Array.from(
-          value as readonly unknown[],
-          (item, index) => quick?.(item) ?? read(item, `${field}/${index}`),
-        )
+      ? Array.from(value as readonly unknown[], (item, index) => read(item, `${field}/${index}`))
       : refuse(field, 'must be an array');
 
 const object: Read<Readonly<Record<string, unknown>>> = (value, field) =>
@@ -180,13 +176,20 @@ const content =
     };
   };
 
-/** Most parts of messages are plain text. */
-const plainText = (value: unknown): MessageContent | undefined => {
-  if (!isObject(value)) return undefined;
+/** Reads a part of plain text, as most are, at less cost than `content` does. Returns null for any other value. */
+const plainText = (value: unknown): MessageContent | null => {
+  if (!isObject(value)) return null;
   const { type, text: written, opaque } = value;
   return (type === 'text' || type === 'reasoning') && typeof written === 'string' && opaque === undefined
     ? { type, text: written.toWellFormed() }
-    : undefined;
+    : null;
+};
+
+/** Reads the parts of a message. */
+const contents = (value: unknown, eventBytes: number): readonly MessageContent[] => {
+  const only = Array.isArray(value) && value.length === 1 ? plainText(value[0]) : null;
+  if (only) return [only];
+  return list((part, at) => plainText(part) ?? content(eventBytes)(part, at))(value, 'message.parts');
 };
 
 const toolKind = choice<ToolKind>(
@@ -227,9 +230,7 @@ export const checkedOutput = (value: unknown, eventBytes: number): EngineOutput 
     case 'reasoning':
       return { type, text: text(output.text, `${type}.text`) };
     case 'message':
-      return output.parts === undefined
-        ? { type }
-        : { type, parts: list(content(eventBytes), plainText)(output.parts, 'message.parts') };
+      return output.parts === undefined ? { type } : { type, parts: contents(output.parts, eventBytes) };
     case 'tool-call':
       return {
         type,

@@ -1,5 +1,5 @@
 import type { EngineOutput, Message, WithdrawnRun } from '../contracts/engine.ts';
-import { encodeEvent, type MessagePart, type NewEvent } from '../contracts/event.ts';
+import { encodeEvent, type NewEvent } from '../contracts/event.ts';
 import type { FilePart } from '../contracts/file.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
@@ -276,13 +276,15 @@ export class OutputRecorder {
   }
 
   #message({ parts }: Message): NewEvent | null {
-    const ids = parts && this.#inFlight.partIds(parts);
-    const content: readonly MessagePart[] =
-      parts?.map((part, index) => ({ id: ids?.[index] as string, ...part })) ?? this.#inFlight.written();
+    const content = parts ? this.#inFlight.completed(parts) : this.#inFlight.written();
     if (content.length === 0) return null;
-    const message = this.#inFlight.messageId();
-    const data = { message, role: 'assistant', parts: content, ...this.#inStep } as const;
-    return { type: 'message.completed', run: this.#runId, data };
+    const data = { message: this.#inFlight.messageId(), role: 'assistant', parts: content } as const;
+    const step = this.#nextSteps;
+    return {
+      type: 'message.completed',
+      run: this.#runId,
+      data: step === 0 ? data : { ...data, step },
+    };
   }
 }
 

@@ -97,6 +97,7 @@ export class RunDriver {
   /** Ends the pause before the next attempt to read the input. */
   #endPause: () => void = () => {};
   #isFenced = false;
+  #cancelTimer: () => void = () => {};
   #outputs = 0;
   #waiters: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
   #outcome: RunOutcome | null = null;
@@ -141,6 +142,7 @@ export class RunDriver {
    */
   fence(): void {
     this.#isFenced = true;
+    this.#cancelTimer();
     this.#recorder.close();
     this.#patience.end();
     this.#resolveFenced();
@@ -222,7 +224,7 @@ export class RunDriver {
   async #drive(settle: () => void): Promise<void> {
     if (this.#isFenced) return settle();
     const { clock, limits } = this.#host.services;
-    const cancelTimer = clock.after(limits.runTimeoutMs, () => {
+    this.#cancelTimer = clock.after(limits.runTimeoutMs, () => {
       this.cancel('deadline');
       this.#host.detachAtDeadline(this);
     });
@@ -233,7 +235,7 @@ export class RunDriver {
       this.#failure ??= error ?? new TypeError('The engine threw nothing');
       settle();
     }
-    cancelTimer();
+    this.#cancelTimer();
     if (this.#isFenced || this.#outcome !== null) return;
     await this.#persist(this.#endOf(), this.#finish);
   }
@@ -248,12 +250,11 @@ export class RunDriver {
     if (input === FENCED || (input === null && pending)) return settle();
     const outputs = this.#session.run(this.#handle(input))[Symbol.asyncIterator]();
     for (;;) {
-      const next = outputs.next();
-      const step = await this.#unlessFenced(next);
-      if (step === FENCED) {
-        // return() is not awaited here: it would wait for the pending next()
-        next.then(() => outputs.return?.()).then(settle, settle);
-        return;
+      // not raced against the fence, which would cost two promises an output: nothing waits for the driver of a fenced run
+      const step = await outputs.next();
+      if (this.#isFenced) {
+        await outputs.return?.();
+        return settle();
       }
       if (step.done) {
         settle();
@@ -320,7 +321,7 @@ export class RunDriver {
     return null;
   }
 
-  /** Races against the fence without adding a reaction to a promise that outlives this step. */
+  /** Waits for a step of the run, or for the fence. */
   #unlessFenced<T>(next: Promise<T>): Promise<T | typeof FENCED> {
     return new Promise((resolve, reject) => {
       this.#resolveFenced = () => resolve(FENCED);

@@ -8,9 +8,10 @@ import type { ByteSum } from '../workers/byte-sum.ts';
 import type { Live } from '../workers/live.ts';
 import type { Worker } from '../workers/worker.ts';
 import { type CommitQueue, commitQueueOf } from './commit-queue.ts';
+import { LineWriter } from './line-writer.ts';
 import type { Patience } from './patience.ts';
-import { TimeLimit } from './time-limit.ts';
-import { type Commit, type Decision, type Turn, takeTurn, type Waiting } from './turn.ts';
+import { Attempt, TimeLimit } from './time-limit.ts';
+import { type Commit, type Decision, type Desk, type Turn, takeTurn, type Waiting } from './turn.ts';
 
 /** Receives what the journal did. No method may throw. */
 export interface JournalListener {
@@ -59,6 +60,14 @@ export const CANNOT_BE_WRITTEN: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'O
 /** Errors that no retry of a commit can change. */
 const FINAL = new Set<ErrorCode>([...OF_ONE_LOG, ...CANNOT_BE_WRITTEN, 'WORKER_NOT_FOUND', 'STORE_LOST']);
 
+/** The events of decisions, in order. */
+const eventsOf = (decisions: readonly Decision[]): readonly WorkerEvent[] => {
+  const [only] = decisions;
+  return decisions.length === 1 && only?.commit
+    ? only.commit.events
+    : decisions.flatMap(({ commit }) => commit?.events ?? []);
+};
+
 /**
  * The one writer. Each event of each Worker is decided, numbered, encoded, appended, applied and published here. A
  * Worker's decisions are made in turns: decisions that arrive during an append wait, then all of them are decided
@@ -70,7 +79,7 @@ export class Journal {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #listener: JournalListener;
-  readonly #states: ByteSum;
+  readonly #desk: Desk;
   readonly #appends: TimeLimit;
   #pending = 0;
   #logsInDoubt = 0;
@@ -86,7 +95,7 @@ export class Journal {
     this.#clock = clock;
     this.#limits = limits;
     this.#listener = listener;
-    this.#states = states;
+    this.#desk = { lines: new LineWriter(), now: this.#now, eventBytes: limits.eventBytes, states };
     this.#appends = new TimeLimit(
       clock,
       limits.commitTimeoutMs,
@@ -114,7 +123,17 @@ export class Journal {
   commit(worker: Worker, decide: Decision['decide'], options: CommitOptions = {}): Promise<Commit> {
     return new Promise((resolve, reject) => {
       const { key = null, applied = null, patience = null } = options;
-      this.#submit(worker, { decide, key, applied, resolve, reject, patience, waiting: null });
+      this.#submit(worker, {
+        decide,
+        key,
+        applied,
+        resolve,
+        reject,
+        patience,
+        waiting: null,
+        commit: null,
+        isEnding: false,
+      });
     });
   }
 
@@ -133,7 +152,7 @@ export class Journal {
       this.#refuse(worker, decision, new RuntimeError('STORE_UNAVAILABLE', message));
     } else {
       this.#pending += 1;
-      queue.decisions.push(decision);
+      queue.add(decision);
       if (!queue.isTurning) this.#takeTurns(worker, live, queue);
     }
   }
@@ -203,17 +222,13 @@ export class Journal {
    */
   #takeTurns(worker: Worker, live: Live, queue: CommitQueue): void {
     queue.isTurning = true;
-    while (queue.decisions.length > 0 || queue.endings.length > 0) {
-      const areEndings = queue.endings.length > 0;
-      const decisions = areEndings ? queue.endings : queue.decisions;
-      if (areEndings) queue.endings = [];
-      else queue.decisions = [];
+    for (let decisions = queue.take(); decisions; decisions = queue.take()) {
       if (this.#fence) {
         this.#pending -= decisions.length;
         for (const decision of decisions) decision.reject(this.#fence);
         continue;
       }
-      const turn = takeTurn(worker.state, decisions, this.#now, this.#limits.eventBytes, this.#states);
+      const turn = takeTurn(worker.state, decisions, this.#desk);
       this.#pending -= decisions.length - turn.accepted.length;
       if (turn.batch.count > 0) {
         this.#append(worker, live, queue, turn);
@@ -225,23 +240,13 @@ export class Journal {
   }
 
   #append(worker: Worker, live: Live, queue: CommitQueue, turn: Turn): void {
-    const since = this.#clock.now();
-    this.#appends.watch(
-      this.#attempt(worker, turn),
-      () => {
-        this.#lastFailed = false;
-        this.#reportAccepting();
-        worker.begin = null;
-        this.#end(worker, live, turn, null);
-        this.#takeTurns(worker, live, queue);
-      },
-      (error) => {
-        const failure = RuntimeError.from(error, 'STORE_UNAVAILABLE');
-        this.#lastFailed = true;
-        this.#reportRefusing(failure);
-        void this.#failed(worker, live, queue, turn, failure, since);
-      },
+    queue.turn = turn;
+    queue.attempt ??= new Attempt(
+      this.#appends,
+      () => this.#appended(worker, live, queue),
+      (error) => void this.#failed(worker, live, queue, error),
     );
+    queue.attempt.watch(this.#attempt(worker, turn));
   }
 
   #attempt({ begin, state: { log, head } }: Worker, { batch }: Turn): Promise<void> {
@@ -268,15 +273,24 @@ export class Journal {
     this.#listener.storeAccepting();
   }
 
-  async #failed(
-    worker: Worker,
-    live: Live,
-    queue: CommitQueue,
-    turn: Turn,
-    failure: RuntimeError,
-    since: number,
-  ): Promise<void> {
+  #appended(worker: Worker, live: Live, queue: CommitQueue): void {
+    const turn = queue.turn as Turn;
+    queue.turn = null;
+    this.#lastFailed = false;
+    this.#reportAccepting();
+    worker.begin = null;
+    this.#end(worker, live, turn, null);
+    this.#takeTurns(worker, live, queue);
+  }
+
+  async #failed(worker: Worker, live: Live, queue: CommitQueue, error: unknown): Promise<void> {
+    const turn = queue.turn as Turn;
+    queue.turn = null;
+    const failure = RuntimeError.from(error, 'STORE_UNAVAILABLE');
+    this.#lastFailed = true;
+    this.#reportRefusing(failure);
     const isNotDone = NOT_DONE.has(failure.code);
+    const since = (queue.attempt as Attempt).sinceMs;
     const outcome = isNotDone ? failure : await this.#resolveDoubt(worker, queue, turn, failure, since);
     this.#end(worker, live, turn, outcome);
     this.#takeTurns(worker, live, queue);
@@ -286,20 +300,19 @@ export class Journal {
   #end(worker: Worker, live: Live, turn: Turn, failure: RuntimeError | null): void {
     this.#pending -= turn.accepted.length;
     live.activeAt = this.#clock.now();
-    if (failure === null) {
-      this.#apply(worker, live, turn);
-      turn.release();
-      return;
-    }
-    turn.release();
+    if (failure === null) this.#apply(worker, live, turn);
+    this.#desk.states.add(-turn.reserved);
+    if (failure === null) return;
     // a full store may still accept an end, if nothing else is in its batch
     const isMixed = failure.code === 'STORE_FULL' && turn.batch.isEssential !== true;
-    for (const { decision, isEnding } of turn.accepted) {
-      if (isMixed && isEnding) {
+    const endings: Decision[] = [];
+    for (const decision of turn.accepted) {
+      if (isMixed && decision.isEnding) {
         this.#pending += 1;
-        commitQueueOf(live).endings.push(decision);
+        endings.push(decision);
       } else this.#refuse(worker, decision, failure);
     }
+    if (endings.length > 0) commitQueueOf(live).endings = endings;
   }
 
   #apply(worker: Worker, live: Live, { accepted, state, batch }: Turn): void {
@@ -308,13 +321,13 @@ export class Journal {
       live.readers.tail.push({ seq: head.seq + 1, offset: head.end }, batch.count, batch.lines);
       worker.state = state;
     }
-    const committed: WorkerEvent[] = [];
-    for (const { decision, before, events } of accepted) {
-      const commit = { before, events, state: worker.state };
-      decision.applied?.(commit);
-      decision.resolve(commit);
-      for (const event of events) committed.push(event);
+    for (const { commit, applied, resolve } of accepted) {
+      if (!commit) continue;
+      commit.state = worker.state;
+      applied?.(commit);
+      resolve(commit);
     }
+    const committed = eventsOf(accepted);
     if (committed.length > 0) this.#listener.committed(worker, committed);
     live.readers.wake();
   }
@@ -342,7 +355,7 @@ export class Journal {
     const answer = this.#askHead(worker, turn.batch.count);
     const cancels: (() => void)[] = [];
     await storeInTime(this.#clock, restMs, answer).catch(() => {
-      for (const { decision } of turn.accepted) {
+      for (const decision of turn.accepted) {
         const { patience, reject } = decision;
         // not made again before the answer: its events may be stored
         if (patience) {
@@ -350,7 +363,9 @@ export class Journal {
           cancels.push(patience.wait(this.#clock, delayMs, () => reject(failure)));
         } else reject(failure);
       }
-      for (const decision of queue.decisions.splice(0)) {
+      const waiting = queue.decisions ?? [];
+      queue.decisions = null;
+      for (const decision of waiting) {
         this.#pending -= 1;
         this.#refuse(worker, decision, failure);
       }

@@ -6,6 +6,7 @@ import { growthBy } from '../domain/growth.ts';
 import { apply, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
+import type { LineWriter } from './line-writer.ts';
 import type { Patience } from './patience.ts';
 
 /** The committed result of one decision. */
@@ -16,6 +17,8 @@ export interface Commit {
   /** The state after all events that were committed in the same batch. */
   readonly state: WorkerState;
 }
+
+type Building<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One decision that waits for the Worker's turn. */
 export interface Decision {
@@ -30,6 +33,10 @@ export interface Decision {
   readonly patience: Patience | null;
   /** Set once the decision waits. Owned by the journal. */
   waiting: Waiting | null;
+  /** What the last turn made of it; null if it was rejected. `state` is set when the batch is durable. Owned by the journal. */
+  commit: Building<Commit> | null;
+  /** True if that ends a run, an execution or the Worker. Owned by the journal. */
+  isEnding: boolean;
 }
 
 /** How long a decision waits for the store. */
@@ -40,19 +47,24 @@ export interface Waiting {
   delayMs: number;
 }
 
-/** Decisions that were made together: their events, the state after them, and the one batch to append. */
+/** Decisions that were made together: the state after their events, and the one batch to append. */
 export interface Turn {
-  readonly accepted: readonly {
-    readonly decision: Decision;
-    readonly before: LogPosition;
-    readonly events: readonly WorkerEvent[];
-    /** True if the decision ends a run, an execution or the Worker. */
-    readonly isEnding: boolean;
-  }[];
+  /** Those that were not rejected. */
+  readonly accepted: readonly Decision[];
   readonly state: WorkerState;
   readonly batch: Batch;
-  /** Ends the reservations of what the decisions add to the state. To be called once the state is measured, or refused. */
-  readonly release: () => void;
+  /** What the decisions add to the states, in bytes. It is reserved until the state is measured, or the batch refused. */
+  readonly reserved: number;
+}
+
+/** What the turns of all Workers share. */
+export interface Desk {
+  readonly lines: LineWriter;
+  /** The current time, but never earlier than `notBefore`. */
+  readonly now: (notBefore: string) => string;
+  readonly eventBytes: number;
+  /** The size of the states of all Workers. */
+  readonly states: ByteSum;
 }
 
 /** The types of events that a store should accept even if its space is used up. */
@@ -63,95 +75,100 @@ const ENDINGS = new Set<WorkerEvent['type']>([
   'worker.deleted',
 ]);
 
-type Head = { -readonly [K in keyof LogPosition]: LogPosition[K] };
+type Head = Building<LogPosition>;
 
-const NOTHING = (): void => {};
+const NO_EVENTS: readonly WorkerEvent[] = [];
 const NO_BATCH: Batch = { lines: new Uint8Array(0), count: 0 };
 
 /**
  * Makes decisions one after the other, each on the state that the previous one leaves. A decision that throws is
- * rejected with a RuntimeError and leaves no event. Events are numbered and encoded here, once: disk, memory and wires carry the bytes of
- * the batch. The function is synchronous, so that nothing can change a state between its reading and the decision.
+ * rejected with a RuntimeError and leaves no event. Events are numbered and encoded here, once: disk, memory and wires
+ * carry the bytes of the batch. The function is synchronous, so that nothing can change a state between its reading and
+ * the decision.
+ *
+ * Hot path: most turns have one decision with one event, so nothing is allocated here for what only larger turns need.
  */
-export const takeTurn = (
-  from: WorkerState,
-  decisions: readonly Decision[],
-  now: (notBefore: string) => string,
-  eventBytes: number,
-  states: ByteSum,
-): Turn => {
-  const draft: Draft = { ...from };
-  const accepted: Turn['accepted'][number][] = [];
-  const keys: KeyEntry[] = [];
+export const takeTurn = (from: WorkerState, decisions: readonly Decision[], desk: Desk): Turn => {
+  const { lines } = desk;
+  /** The heads whose checksums are needed, but for the last one. */
   const heads: Head[] = [];
-  let text = '';
-  let count = 0;
+  const batch: Building<Batch> = { lines: NO_BATCH.lines, count: 0 };
+  let state = from;
+  let head: Head | null = null;
+  let keys: KeyEntry[] | null = null;
   let isEssential = true;
   let isBeginning = true;
   let reserved = 0;
+  let isAnyRejected = false;
   for (const decision of decisions) {
-    const before = draft.head;
-    let isEnding = false;
+    const { key, patience } = decision;
+    const written = lines.length;
+    const summed = heads.length;
+    const before = state.head;
+    decision.commit = null;
+    decision.isEnding = false;
     try {
-      const events: WorkerEvent[] = [];
-      const positions: LogPosition[] = [];
-      let added = '';
+      const decided = decision.decide(state);
+      if (decided.length === 0) {
+        decision.commit = { before, events: NO_EVENTS, state };
+        continue;
+      }
+      if (head) heads.push(head);
+      const draft: Draft = { ...state };
+      const events = new Array<WorkerEvent>(decided.length);
+      let last: Head = before;
       let growth = 0;
-      let head: Head = before;
-      for (const event of decision.decide(draft)) {
-        const seq = head.seq + 1;
-        const time = now(draft.updatedAt);
-        const line = `${encodeEvent(seq, time, draft.workerId, event)}\n`;
-        const bytes = Buffer.byteLength(line);
-        if (bytes > eventBytes) {
-          throw outputTooLarge('eventBytes', eventBytes, 'The event exceeds the limit for one event');
-        }
-        positions.push(head);
+      for (let at = 0; at < decided.length; at += 1) {
+        const event = decided[at] as NewEvent;
         // the state keeps the position before a run, so its checksum is needed too
-        if (event.type === 'run.started' && events.length > 0) heads.push(head);
-        head = { seq, offset: head.end, end: head.end + bytes, sum: 0 };
-        added += line;
-        events.push(envelope(seq, time, draft.workerId, event));
-        // outputs that fill a full store are refused, also if the end of their run comes with them
-        isEnding ||= decision.patience === null && ENDINGS.has(event.type);
+        if (event.type === 'run.started' && at > 0) heads.push(last);
+        const seq = last.seq + 1;
+        const time = desk.now(draft.updatedAt);
+        const bytes = lines.write(`${encodeEvent(seq, time, draft.workerId, event)}\n`);
+        if (bytes > desk.eventBytes) {
+          throw outputTooLarge('eventBytes', desk.eventBytes, 'The event exceeds the limit for one event');
+        }
+        const numbered = envelope(seq, time, draft.workerId, event);
+        events[at] = numbered;
         growth += growthBy(draft, event);
+        apply(draft, numbered, last);
+        last = { seq, offset: last.end, end: last.end + bytes, sum: 0 };
+        draft.head = last;
+        // outputs that fill a full store are refused, also if the end of their run comes with them
+        if (patience === null && ENDINGS.has(event.type)) decision.isEnding = true;
       }
       if (growth > 0) {
-        states.take(growth);
+        desk.states.take(growth);
         reserved += growth;
       }
-      if (events.length > 0) {
-        for (let at = 0; at < events.length; at += 1)
-          apply(draft, events[at] as WorkerEvent, positions[at] as LogPosition);
-        draft.head = head;
-        heads.push(head);
-        if (decision.key) keys.push({ ...decision.key, seq: before.seq + 1, offset: before.end });
-        text += added;
-        count += events.length;
-        isEssential &&= isEnding;
-        isBeginning &&= events[0]?.type === 'input.accepted';
+      if (key) {
+        keys ??= [];
+        keys.push({ ...key, seq: before.seq + 1, offset: before.end });
       }
-      accepted.push({ decision, before, events, isEnding });
+      decision.commit = { before, events, state };
+      batch.count += events.length;
+      isEssential &&= decision.isEnding;
+      isBeginning &&= events[0]?.type === 'input.accepted';
+      head = last;
+      state = draft;
     } catch (error) {
+      lines.cut(written);
+      heads.length = summed;
+      isAnyRejected = true;
       decision.reject(RuntimeError.from(error));
     }
   }
-  if (count === 0) return { accepted, state: from, batch: NO_BATCH, release: NOTHING };
-  const lines = Buffer.from(text);
-  const base = from.head.end;
+  const accepted = isAnyRejected ? decisions.filter(({ commit }) => commit !== null) : decisions;
+  if (!head) return { accepted, state: from, batch: NO_BATCH, reserved: 0 };
+  batch.lines = lines.take();
+  const start = from.head.end;
   // computed from the encoded batch, which is cheaper than encoding each last line again
-  for (const head of heads) {
-    const start = head.offset - base;
-    const end = head.end - base;
-    head.sum = crc32(start === 0 && end === lines.length ? lines : lines.subarray(start, end));
+  for (const earlier of heads) {
+    earlier.sum = crc32(batch.lines.subarray(earlier.offset - start, earlier.end - start));
   }
-  const batch = {
-    lines,
-    count,
-    ...(keys.length > 0 && { keys }),
-    ...(isEssential && { isEssential }),
-    ...(isBeginning && { isBeginning }),
-  };
-  const release = reserved === 0 ? NOTHING : () => states.add(-reserved);
-  return { accepted, state: draft, batch, release };
+  head.sum = crc32(head.offset === start ? batch.lines : batch.lines.subarray(head.offset - start));
+  if (keys) batch.keys = keys;
+  if (isEssential) batch.isEssential = true;
+  if (isBeginning) batch.isBeginning = true;
+  return { accepted, state, batch, reserved };
 };

@@ -1,3 +1,4 @@
+import type { MessageContent } from '../contracts/engine.ts';
 import type { MessagePart } from '../contracts/event.ts';
 import type { Delta, InFlightMessage } from '../contracts/runtime-api.ts';
 import { outputTooLarge } from '../contracts/runtime-error.ts';
@@ -18,6 +19,12 @@ export interface InFlightMark {
   readonly part: number;
   readonly units: number;
 }
+
+/** Most parts are plain text. Their members are named, because V8 copies an object after other members much more slowly. */
+const withId = (id: string, part: MessageContent): MessagePart =>
+  part.type !== 'file' && part.opaque === undefined
+    ? { id, type: part.type, text: part.text }
+    : { id, ...part };
 
 /**
  * The message that a run is writing. It is transient: the `message.completed` that is made of it supersedes it. Readers
@@ -69,17 +76,15 @@ export class InFlight {
     return this.#message ?? mintId('msg');
   }
 
-  /**
-   * Returns the ids of the parts with which an engine completes the message. A part that was streamed keeps its id. A part
-   * without text was not streamed.
-   */
-  partIds(parts: readonly { readonly type: string; readonly text?: string }[]): readonly string[] {
+  /** The parts with which an engine completes the message. A part that was streamed keeps its id. */
+  completed(parts: readonly MessageContent[]): readonly MessagePart[] {
     let next = 0;
-    return parts.map(({ type, text }) => {
+    return parts.map((part) => {
       const streamed = this.#parts[next];
-      if (text === '' || streamed?.type !== type) return mintId('part');
-      next += 1;
-      return streamed.id;
+      // a part without text was not streamed
+      const isStreamed = streamed?.type === part.type && part.text !== '';
+      if (isStreamed) next += 1;
+      return withId(isStreamed ? streamed.id : mintId('part'), part);
     });
   }
 
