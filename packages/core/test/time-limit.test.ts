@@ -1,16 +1,19 @@
 import test from 'ava';
-import { Attempt, TimeLimit } from '../src/journal/time-limit.ts';
+import { Attempt } from '../src/journal/attempt.ts';
 import { manualClock } from '../src/testing/manual-clock.ts';
+import { TimeLimit } from '../src/time-limit.ts';
 
+const late = (): Error => new Error('late');
 const never = new Promise<never>(() => {});
 
 test('P23: attempts time out in the order in which they began, with one timer for all', async (t) => {
   const clock = manualClock();
-  const limit = new TimeLimit(clock, 100, () => new Error('late'));
+  const limit = new TimeLimit(clock, 100);
   const ends: string[] = [];
   const begin = (name: string, attempt: Promise<unknown> = never) =>
     new Attempt(
       limit,
+      late,
       () => ends.push(`${name} done`),
       (error) => ends.push(`${name} ${(error as Error).message}`),
     ).watch(attempt);
@@ -30,9 +33,10 @@ test('P23: attempts time out in the order in which they began, with one timer fo
 
 test('P20: a closed TimeLimit has no timer', async (t) => {
   const clock = manualClock();
-  const limit = new TimeLimit(clock, 100, () => new Error('late'));
+  const limit = new TimeLimit(clock, 100);
   new Attempt(
     limit,
+    late,
     () => {},
     () => {},
   ).watch(never);
@@ -42,10 +46,11 @@ test('P20: a closed TimeLimit has no timer', async (t) => {
 
 test('the late outcome of an attempt that has timed out does not end the next one', async (t) => {
   const clock = manualClock();
-  const limit = new TimeLimit(clock, 100, () => new Error('late'));
+  const limit = new TimeLimit(clock, 100);
   const ends: string[] = [];
   const attempt = new Attempt(
     limit,
+    late,
     () => ends.push('done'),
     (error) => ends.push((error as Error).message),
   );
@@ -59,8 +64,9 @@ test('the late outcome of an attempt that has timed out does not end the next on
   settle();
   await slow;
   t.deepEqual(ends, ['late']);
-  attempt.timeOut(new Error('second'));
+  await clock.advance(100);
   attempt.watch(Promise.resolve());
   await clock.advance(1);
-  t.deepEqual(ends, ['late', 'second', 'done']);
+  t.deepEqual(ends, ['late', 'late', 'done']);
+  t.is(clock.timers, 0);
 });

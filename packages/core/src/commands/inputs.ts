@@ -83,12 +83,21 @@ export class Inputs {
     checkWait(options.waitMs);
     if (traceparent !== undefined) checkTrace(traceparent);
     if (options.idempotencyKey === undefined) {
-      const accepted = await this.#accept(worker, request, input, null);
-      return { ...accepted.receipt, ...(await this.#wait(worker, accepted, options)), replayed: false };
+      return this.#receipt(worker, await this.#accept(worker, request, input, null), false, options);
     }
     const key = eventKey(options.idempotencyKey, request as unknown as JsonValue);
     const { accepted, replayed } = await this.#once(worker, request, input, key);
-    return { ...accepted.receipt, ...(await this.#wait(worker, accepted, options)), replayed };
+    return this.#receipt(worker, accepted, replayed, options);
+  }
+
+  async #receipt(
+    worker: Worker,
+    accepted: Accepted,
+    replayed: boolean,
+    options: WaitOptions,
+  ): Promise<InputReceipt> {
+    const { run, waited } = await this.#wait(worker, accepted, options);
+    return { ...accepted.receipt, run, waited, replayed };
   }
 
   async #once(

@@ -94,6 +94,17 @@ const assertBytes = (
   }
 };
 
+/** The most bytes that one UTF-16 unit of a text takes in JSON, as an escape. */
+const BYTES_PER_UNIT = 6;
+/** More than the JSON of a part of text takes beside the text. */
+const PART_BYTES = 64;
+
+/** True if an input is one text that cannot exceed its limit. Most inputs are, and need no encoding to be measured. */
+const isShort = ([part, ...others]: CheckedInput['parts'], { inputBytes }: Limits): boolean =>
+  part?.type === 'text' &&
+  others.length === 0 &&
+  part.text.length * BYTES_PER_UNIT + PART_BYTES <= inputBytes;
+
 /** An input after its checks, with the defaults filled in. */
 export interface CheckedInput {
   readonly role: InputRole;
@@ -123,7 +134,7 @@ export const checkInput = (request: WorkerInput, limits: Limits, pointer = ''): 
     throw invalidRequest([
       { pointer: `${pointer}/parts`, message: `must have at most ${limits.inputFiles} files` },
     ]);
-  assertBytes('The input', parts, 'inputBytes', limits);
+  if (!isShort(parts, limits)) assertBytes('The input', parts, 'inputBytes', limits);
   assertBytes('The metadata', request.metadata, 'metadataBytes', limits);
   return {
     role: request.role ?? 'user',

@@ -10,6 +10,7 @@ import type { CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
 import { CANNOT_BE_WRITTEN } from '../journal/journal.ts';
 import { Patience } from '../journal/patience.ts';
 import { publicError } from '../plugin-kit/public-text.ts';
+import { Timed, type TimeLimit } from '../time-limit.ts';
 import { EngineOutputError } from './engine-output.ts';
 import { handled } from './handled.ts';
 import { OutputRecorder, type RecorderHost } from './output-recorder.ts';
@@ -20,6 +21,7 @@ import { RunRequests } from './run-requests.ts';
 export interface RunHost extends RecorderHost {
   readonly services: RecorderHost['services'] & {
     readonly clock: Clock;
+    readonly runTimes: TimeLimit;
     readonly report: (report: Report) => void;
   };
   /** @throws as `RunInputReader.read` */
@@ -97,7 +99,10 @@ export class RunDriver {
   /** Ends the pause before the next attempt to read the input. */
   #endPause: () => void = () => {};
   #isFenced = false;
-  #cancelTimer: () => void = () => {};
+  readonly #timed = new Timed(() => {
+    this.cancel('deadline');
+    this.#host.detachAtDeadline(this);
+  });
   #outputs = 0;
   #waiters: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
   #outcome: RunOutcome | null = null;
@@ -121,8 +126,7 @@ export class RunDriver {
     this.settled = new Promise((resolve) => {
       settle = resolve;
     });
-    // deferred until the execution holds this driver, because an engine may report itself lost in its first step
-    queueMicrotask(() => void this.#drive(settle));
+    void this.#drive(settle);
   }
 
   /** Asks the run to end: aborts its signal and answers its open requests. */
@@ -142,7 +146,7 @@ export class RunDriver {
    */
   fence(): void {
     this.#isFenced = true;
-    this.#cancelTimer();
+    this.#host.services.runTimes.remove(this.#timed);
     this.#recorder.close();
     this.#patience.end();
     this.#resolveFenced();
@@ -222,12 +226,11 @@ export class RunDriver {
   }
 
   async #drive(settle: () => void): Promise<void> {
+    // deferred until the execution holds this driver, because an engine may report itself lost in its first step
+    await null;
     if (this.#isFenced) return settle();
-    const { clock, limits } = this.#host.services;
-    this.#cancelTimer = clock.after(limits.runTimeoutMs, () => {
-      this.cancel('deadline');
-      this.#host.detachAtDeadline(this);
-    });
+    const { runTimes } = this.#host.services;
+    runTimes.add(this.#timed);
     try {
       await this.#pull(settle);
     } catch (error) {
@@ -235,7 +238,7 @@ export class RunDriver {
       this.#failure ??= error ?? new TypeError('The engine threw nothing');
       settle();
     }
-    this.#cancelTimer();
+    runTimes.remove(this.#timed);
     if (this.#isFenced || this.#outcome !== null) return;
     await this.#persist(this.#endOf(), this.#finish);
   }

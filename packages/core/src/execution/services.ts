@@ -9,6 +9,7 @@ import type { TranscriptItem } from '../contracts/transcript.ts';
 import type { Report } from '../diagnostics.ts';
 import type { PendingInput } from '../domain/state.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { TimeLimit } from '../time-limit.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { InFlightTotal } from '../workers/in-flight-total.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -54,6 +55,8 @@ export interface ExecutionServices {
   readonly files: FileKeeper;
   readonly reader: HistoryReader;
   readonly inputs: RunInputReader;
+  /** `runTimeoutMs` of all runs. */
+  readonly runTimes: TimeLimit;
   /** The inputs of active runs. */
   readonly activeInputs: ByteSum;
   /** The text that runs are streaming. */

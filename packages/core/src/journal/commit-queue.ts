@@ -1,6 +1,6 @@
 import type { Live } from '../workers/live.ts';
 import type { Slot } from '../workers/slot.ts';
-import type { Attempt } from './time-limit.ts';
+import type { Attempt } from './attempt.ts';
 import type { Decision, Turn } from './turn.ts';
 
 /** The journal's state of one live Worker. */

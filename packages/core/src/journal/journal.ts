@@ -4,14 +4,15 @@ import type { Limits } from '../contracts/limits.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import { LATE, storeInTime } from '../in-time.ts';
+import { TimeLimit } from '../time-limit.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { Live } from '../workers/live.ts';
 import type { Worker } from '../workers/worker.ts';
+import { Attempt } from './attempt.ts';
 import { type CommitQueue, commitQueueOf } from './commit-queue.ts';
 import { LineWriter } from './line-writer.ts';
 import type { Patience } from './patience.ts';
-import { Attempt, TimeLimit } from './time-limit.ts';
-import { type Commit, type Decision, type Desk, type Turn, takeTurn, type Waiting } from './turn.ts';
+import { type Commit, type Decision, type Turn, type TurnContext, takeTurn, type Waiting } from './turn.ts';
 
 /** Receives what the journal did. No method may throw. */
 export interface JournalListener {
@@ -79,7 +80,7 @@ export class Journal {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #listener: JournalListener;
-  readonly #desk: Desk;
+  readonly #context: TurnContext;
   readonly #appends: TimeLimit;
   #pending = 0;
   #logsInDoubt = 0;
@@ -95,12 +96,8 @@ export class Journal {
     this.#clock = clock;
     this.#limits = limits;
     this.#listener = listener;
-    this.#desk = { lines: new LineWriter(), now: this.#now, eventBytes: limits.eventBytes, states };
-    this.#appends = new TimeLimit(
-      clock,
-      limits.commitTimeoutMs,
-      () => new RuntimeError('STORE_UNAVAILABLE', LATE),
-    );
+    this.#context = { lines: new LineWriter(), now: this.#now, eventBytes: limits.eventBytes, states };
+    this.#appends = new TimeLimit(clock, limits.commitTimeoutMs);
   }
 
   /** True if the store accepted the last batch and no log is in doubt. */
@@ -228,7 +225,7 @@ export class Journal {
         for (const decision of decisions) decision.reject(this.#fence);
         continue;
       }
-      const turn = takeTurn(worker.state, decisions, this.#desk);
+      const turn = takeTurn(worker.state, decisions, this.#context);
       this.#pending -= decisions.length - turn.accepted.length;
       if (turn.batch.count > 0) {
         this.#append(worker, live, queue, turn);
@@ -243,6 +240,7 @@ export class Journal {
     queue.turn = turn;
     queue.attempt ??= new Attempt(
       this.#appends,
+      () => new RuntimeError('STORE_UNAVAILABLE', LATE),
       () => this.#appended(worker, live, queue),
       (error) => void this.#failed(worker, live, queue, error),
     );
@@ -301,7 +299,7 @@ export class Journal {
     this.#pending -= turn.accepted.length;
     live.activeAt = this.#clock.now();
     if (failure === null) this.#apply(worker, live, turn);
-    this.#desk.states.add(-turn.reserved);
+    this.#context.states.add(-turn.reserved);
     if (failure === null) return;
     // a full store may still accept an end, if nothing else is in its batch
     const isMixed = failure.code === 'STORE_FULL' && turn.batch.isEssential !== true;

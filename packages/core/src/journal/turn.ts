@@ -58,7 +58,7 @@ export interface Turn {
 }
 
 /** What the turns of all Workers share. */
-export interface Desk {
+export interface TurnContext {
   readonly lines: LineWriter;
   /** The current time, but never earlier than `notBefore`. */
   readonly now: (notBefore: string) => string;
@@ -88,8 +88,8 @@ const NO_BATCH: Batch = { lines: new Uint8Array(0), count: 0 };
  *
  * Hot path: most turns have one decision with one event, so nothing is allocated here for what only larger turns need.
  */
-export const takeTurn = (from: WorkerState, decisions: readonly Decision[], desk: Desk): Turn => {
-  const { lines } = desk;
+export const takeTurn = (from: WorkerState, decisions: readonly Decision[], context: TurnContext): Turn => {
+  const { lines } = context;
   /** The heads whose checksums are needed, but for the last one. */
   const heads: Head[] = [];
   const batch: Building<Batch> = { lines: NO_BATCH.lines, count: 0 };
@@ -123,10 +123,10 @@ export const takeTurn = (from: WorkerState, decisions: readonly Decision[], desk
         // the state keeps the position before a run, so its checksum is needed too
         if (event.type === 'run.started' && at > 0) heads.push(last);
         const seq = last.seq + 1;
-        const time = desk.now(draft.updatedAt);
+        const time = context.now(draft.updatedAt);
         const bytes = lines.write(`${encodeEvent(seq, time, draft.workerId, event)}\n`);
-        if (bytes > desk.eventBytes) {
-          throw outputTooLarge('eventBytes', desk.eventBytes, 'The event exceeds the limit for one event');
+        if (bytes > context.eventBytes) {
+          throw outputTooLarge('eventBytes', context.eventBytes, 'The event exceeds the limit for one event');
         }
         const numbered = envelope(seq, time, draft.workerId, event);
         events[at] = numbered;
@@ -138,7 +138,7 @@ export const takeTurn = (from: WorkerState, decisions: readonly Decision[], desk
         if (patience === null && ENDINGS.has(event.type)) decision.isEnding = true;
       }
       if (growth > 0) {
-        desk.states.take(growth);
+        context.states.take(growth);
         reserved += growth;
       }
       if (key) {

@@ -28,6 +28,7 @@ import { type LogPosition, START } from '../log/cursor.ts';
 import { LogReader } from '../log/log-reader.ts';
 import { readForward } from '../observation/pages.ts';
 import { Streams } from '../observation/streams.ts';
+import { TimeLimit } from '../time-limit.ts';
 import { InputReader } from '../workers/input-reader.ts';
 import { detailOf, factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -175,6 +176,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
     files,
     reader: historyReader(reader, limits),
     inputs: new InputReader(reader),
+    runTimes: new TimeLimit(options.clock, limits.runTimeoutMs),
     activeInputs,
     inFlight,
   };
