@@ -227,7 +227,7 @@ export class RunDriver {
 
   async #drive(settle: () => void): Promise<void> {
     // deferred until the execution holds this driver, because an engine may report itself lost in its first step
-    await null;
+    await Promise.resolve();
     if (this.#isFenced) return settle();
     const { runTimes } = this.#host.services;
     runTimes.add(this.#timed);
