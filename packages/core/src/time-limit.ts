@@ -1,10 +1,10 @@
 import type { Clock } from './contracts/clock.ts';
 
-/** What a `TimeLimit` limits. The object is reusable: it may be added again after it has ended. */
+/** A member of a `TimeLimit`. The object is reusable: it may be added again after it has ended. */
 export class Timed {
   /** Called once when the limit has passed. */
   readonly timeOut: () => void;
-  /** When it was added last, in ms since the epoch. Owned by the limit, like the neighbours. */
+  /** The time at which it was added last, in ms since the epoch. Owned by the limit, like the neighbours. */
   sinceMs = 0;
   previous: Timed | null = null;
   next: Timed | null = null;

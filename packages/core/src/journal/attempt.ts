@@ -32,7 +32,7 @@ export class Attempt {
     });
   }
 
-  /** When the last attempt began, in ms since the epoch. */
+  /** The time at which the last attempt began, in ms since the epoch. */
   get sinceMs(): number {
     return this.#timed.sinceMs;
   }

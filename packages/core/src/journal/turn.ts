@@ -33,9 +33,9 @@ export interface Decision {
   readonly patience: Patience | null;
   /** Set once the decision waits. Owned by the journal. */
   waiting: Waiting | null;
-  /** What the last turn made of it; null if it was rejected. `state` is set when the batch is durable. Owned by the journal. */
+  /** The result of the last turn; null if the turn rejected it. `state` is set when the batch is durable. Owned by the journal. */
   commit: Building<Commit> | null;
-  /** True if that ends a run, an execution or the Worker. Owned by the journal. */
+  /** True if the result ends a run, an execution or the Worker. Owned by the journal. */
   isEnding: boolean;
 }
 
@@ -53,11 +53,11 @@ export interface Turn {
   readonly accepted: readonly Decision[];
   readonly state: WorkerState;
   readonly batch: Batch;
-  /** What the decisions add to the states, in bytes. It is reserved until the state is measured, or the batch refused. */
+  /** The bytes that the decisions add to the states. They are reserved until the state is measured, or the batch refused. */
   readonly reserved: number;
 }
 
-/** What the turns of all Workers share. */
+/** The parts that the turns of all Workers share. */
 export interface TurnContext {
   readonly lines: LineWriter;
   /** The current time, but never earlier than `notBefore`. */
