@@ -1,5 +1,6 @@
 /** One process and one browser for all tests: starting them takes longer than most tests do. */
 import './truth.ts';
+import './growing.ts';
 import './together.ts';
 import './harmless.ts';
 import './everyone.ts';

@@ -53,69 +53,46 @@ const Input = ({ block }: { readonly block: InputBlock }) => (
   </article>
 );
 
-/** The most characters that are shown of a text that is written, and the steps in which its beginning is left out. */
-const WRITTEN_CHARS = 80_000;
-const LEFT_OUT_CHARS = WRITTEN_CHARS / 2;
-
-/** Returns the place from which a text is shown while it is written: people read its end. It moves in steps, to a paragraph. */
-const shownFrom = (text: string): number => {
-  if (text.length <= WRITTEN_CHARS) return 0;
-  const from = Math.floor((text.length - LEFT_OUT_CHARS) / LEFT_OUT_CHARS) * LEFT_OUT_CHARS;
-  const paragraph = text.indexOf('\n\n', from);
-  return paragraph === -1 || paragraph > from + LEFT_OUT_CHARS / 2 ? from : paragraph + 2;
-};
-
-/** The end of a text that is written. */
-const WrittenText = ({ text }: { readonly text: string }) => {
-  const from = shownFrom(text);
-  return (
-    <>
-      {from > 0 && (
-        <p className={styles.partial}>The message is long: this is its end, until it is complete</p>
-      )}
-      <Markdown key={from} text={text.slice(from)} />
-    </>
-  );
-};
-
-/** A part of a message, finished or while it is written. */
-export const PartView = ({
-  part,
-  isWriting = false,
+/** Reasoning, which is folded. */
+export const Reasoning = ({
+  title,
+  children,
 }: {
-  readonly part: MessagePart;
-  readonly isWriting?: boolean;
-}) => {
-  if (part.type === 'file')
-    return (
-      <p className={styles.file}>
-        <FileText size={16} aria-hidden /> {part.name ?? 'File'} <small>{part.mediaType}</small>
-      </p>
-    );
-  if (part.type === 'reasoning')
-    return (
-      <details className={styles.reasoning}>
-        <summary>
-          <ChevronRight size={14} aria-hidden />
-          {isWriting ? 'Thinking…' : 'Thought'}
-        </summary>
-        <div className={styles.thought}>
-          {isWriting ? (
-            <WrittenText text={part.text} />
-          ) : (
-            <LongText text={part.text} limit={SHOWN_CHARS}>
-              {(shown) => <Markdown text={shown} />}
-            </LongText>
-          )}
-        </div>
-      </details>
-    );
-  if (isWriting) return <WrittenText text={part.text} />;
-  return (
-    <LongText text={part.text} limit={SHOWN_CHARS}>
-      {(shown) => <Markdown text={shown} />}
-    </LongText>
-  );
+  readonly title: string;
+  readonly children: React.ReactNode;
+}) => (
+  <details className={styles.reasoning}>
+    <summary>
+      <ChevronRight size={14} aria-hidden />
+      {title}
+    </summary>
+    <div className={styles.thought}>{children}</div>
+  </details>
+);
+
+const LongMarkdown = ({ text }: { readonly text: string }) => (
+  <LongText text={text} limit={SHOWN_CHARS}>
+    {(shown) => <Markdown text={shown} />}
+  </LongText>
+);
+
+const PartView = ({ part }: { readonly part: MessagePart }) => {
+  switch (part.type) {
+    case 'file':
+      return (
+        <p className={styles.file}>
+          <FileText size={16} aria-hidden /> {part.name ?? 'File'} <small>{part.mediaType}</small>
+        </p>
+      );
+    case 'reasoning':
+      return (
+        <Reasoning title="Thought">
+          <LongMarkdown text={part.text} />
+        </Reasoning>
+      );
+    case 'text':
+      return <LongMarkdown text={part.text} />;
+  }
 };
 
 const Message = ({ block }: { readonly block: MessageBlock }) => (

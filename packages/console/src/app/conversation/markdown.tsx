@@ -1,29 +1,10 @@
-import { lexer, type Token, type Tokens } from 'marked';
-import { memo, type ReactNode, useRef } from 'react';
+import type { Token, Tokens } from 'marked';
+import { type ComponentProps, memo, type ReactNode, useMemo, useRef } from 'react';
 import { CopyButton } from '../parts/copyable.tsx';
 import { ScrollRegion, ScrollText } from '../parts/scroll-region.tsx';
+import { decoded } from './character-references.ts';
 import styles from './markdown.module.css';
-
-const NAMED: Readonly<Record<string, string>> = {
-  amp: '&',
-  lt: '<',
-  gt: '>',
-  quot: '"',
-  apos: "'",
-  nbsp: '\u00a0',
-  hellip: '…',
-  mdash: '—',
-  ndash: '–',
-  copy: '©',
-};
-
-/** Replaces character references, which Markdown leaves to HTML. */
-const decoded = (text: string): string =>
-  text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}));/gi, (all, decimal, hex, name) => {
-    const code = decimal ? Number(decimal) : hex ? Number.parseInt(hex, 16) : null;
-    if (code === null) return NAMED[String(name)] ?? all;
-    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : all;
-  });
+import { NOTHING, type Parsed, type Placed, parseMore } from './parsed.ts';
 
 /** Returns the address of a link if it is one that a person may follow; null for anything else, such as `javascript:`. */
 const safeAddress = (href: string): string | null => {
@@ -85,17 +66,21 @@ const inline = (tokens: readonly Token[] | undefined): ReactNode =>
     }
   });
 
-const CodeBlock = ({ lang, text }: { readonly lang: string; readonly text: string }) => (
-  <figure className={styles.code}>
-    <figcaption>
-      {lang || 'text'}
-      <CopyButton text={() => text} name="Copy the code" />
-    </figcaption>
-    <ScrollText>
-      <code>{text}</code>
-    </ScrollText>
-  </figure>
-);
+const CodeBlock = ({ lang, text }: { readonly lang: string; readonly text: string }) => {
+  const code = useRef<HTMLElement>(null);
+  return (
+    <figure className={styles.code}>
+      <figcaption>
+        {lang || 'text'}
+        {/* a text that grows is longer than the one of the last rendering */}
+        <CopyButton text={() => code.current?.textContent ?? text} name="Copy the code" />
+      </figcaption>
+      <ScrollText>
+        <code ref={code}>{text}</code>
+      </ScrollText>
+    </figure>
+  );
+};
 
 const cells = (row: readonly Tokens.TableCell[], Tag: 'th' | 'td') =>
   row.map(({ tokens, align }, at) => (
@@ -183,12 +168,6 @@ const block = (token: Token, key: number): ReactNode => {
 
 const blocks = (tokens: readonly Token[] | undefined): ReactNode => tokens?.map(block);
 
-/** A block of a text, and the place in the text where it begins. */
-interface Placed {
-  readonly at: number;
-  readonly token: Token;
-}
-
 /** A block whose text does not change keeps its elements. */
 const PlacedBlock = memo(({ token }: { readonly token: Token }) => block(token, 0));
 PlacedBlock.displayName = 'PlacedBlock';
@@ -206,58 +185,21 @@ const Part = memo(({ part }: { readonly part: readonly Placed[] }) => (
 ));
 Part.displayName = 'Part';
 
-/** The number of blocks of a part. */
-const PART_BLOCKS = 16;
+/** The elements of a text. */
+export const ParsedMarkdown = ({
+  parsed: { parts, last },
+  ...rest
+}: { readonly parsed: Parsed } & Pick<ComponentProps<'div'>, 'ref'>) => (
+  <div className={styles.markdown} {...rest}>
+    {[...parts, last].map((part, at) => (
+      // biome-ignore lint/suspicious/noArrayIndexKey: a part keeps its place
+      <Part key={at} part={part} />
+    ))}
+  </div>
+);
 
-interface Parsed {
-  readonly text: string;
-  /** The parts that later text cannot change. */
-  readonly parts: readonly (readonly Placed[])[];
-  /** The finished blocks after them: fewer than a part has. */
-  readonly finished: readonly Placed[];
-  /** The place after the finished blocks. */
-  readonly from: number;
-  /** The finished blocks and those that later text can change. */
-  readonly last: readonly Placed[];
-}
-
-const NOTHING: Parsed = { text: '', parts: [], finished: [], from: 0, last: [] };
-
-/** Parses a text again after more was added: only its last block is read again, since it alone can still change. */
-const parseMore = (before: Parsed, text: string): Parsed => {
-  const base = text.startsWith(before.text) ? before : NOTHING;
-  const tokens = lexer(text.slice(base.from));
-  const open = Math.max(
-    0,
-    tokens.findLastIndex(({ type }) => type !== 'space'),
-  );
-  const blocks: Placed[] = [...base.finished];
-  let from = base.from;
-  let end = base.from;
-  for (const [index, token] of tokens.entries()) {
-    if (index === open) from = end;
-    blocks.push({ at: end, token });
-    end += token.raw.length;
-  }
-  const count = base.finished.length + open;
-  const whole = count - (count % PART_BLOCKS);
-  const parts = [...base.parts];
-  for (let at = 0; at < whole; at += PART_BLOCKS) parts.push(blocks.slice(at, at + PART_BLOCKS));
-  return { text, parts, finished: blocks.slice(whole, count), from, last: blocks.slice(whole) };
-};
-
-/** Markdown as elements, without HTML. While text is added, finished blocks stay as they are. */
-export const Markdown = memo(({ text }: { readonly text: string }) => {
-  const parsed = useRef(NOTHING);
-  if (parsed.current.text !== text) parsed.current = parseMore(parsed.current, text);
-  const { parts, last } = parsed.current;
-  return (
-    <div className={styles.markdown}>
-      {[...parts, last].map((part, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a part keeps its place
-        <Part key={at} part={part} />
-      ))}
-    </div>
-  );
-});
+/** Markdown as elements, without HTML. */
+export const Markdown = memo(({ text }: { readonly text: string }) => (
+  <ParsedMarkdown parsed={useMemo(() => parseMore(NOTHING, text), [text])} />
+));
 Markdown.displayName = 'Markdown';

@@ -70,3 +70,7 @@ export abstract class Source<T> {
 
 /** Returns the value of a source, and renders the component again when it changes. */
 export const useSource = <T>(source: Source<T>): T => useSyncExternalStore(source.subscribe, source.get);
+
+/** As `useSource`, for a component that shows only what a function selects. It renders again when that is another value. */
+export const useSelected = <T, S>(source: Source<T>, select: (value: T) => S): S =>
+  useSyncExternalStore(source.subscribe, () => select(source.get()));

@@ -1,15 +1,9 @@
 import type { RuntimeClient } from '@worker-runtime/client';
-import type {
-  Cursor,
-  InFlightMessage,
-  LogGap,
-  OpenRequest,
-  WorkerEvent,
-  WorkerSummary,
-} from '@worker-runtime/core';
+import type { Cursor, LogGap, OpenRequest, WorkerEvent, WorkerSummary } from '@worker-runtime/core';
 import { type Block, Conversation } from '@worker-runtime/core/views';
 import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
+import { Writing } from './writing.ts';
 
 export interface ThreadState {
   /** False until the last page has arrived. */
@@ -25,24 +19,6 @@ export interface ThreadState {
   readonly archived: WorkerSummary['archived'];
   /** The code of an error that ended the thread, or null. */
   readonly ended: string | null;
-}
-
-/**
- * The messages that a Worker writes. They are a source of their own: a piece of text changes nothing else, so only the component
- * that shows it renders again.
- */
-class Writing extends Source<readonly InFlightMessage[]> {
-  #conversation: Conversation | null = null;
-
-  /** Takes the messages of a conversation, which may be another one than before. */
-  follow(conversation: Conversation): void {
-    this.#conversation = conversation;
-    this.changed();
-  }
-
-  protected override take(): readonly InFlightMessage[] {
-    return this.#conversation?.writing ?? [];
-  }
 }
 
 /** The number of transcript items that one step back shows. */

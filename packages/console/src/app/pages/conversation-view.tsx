@@ -2,8 +2,9 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { type Block, Conversation } from '@worker-runtime/core/views';
 import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import blockStyles from '../conversation/block-view.module.css';
-import { BlockView, PartView } from '../conversation/block-view.tsx';
+import { BlockView } from '../conversation/block-view.tsx';
 import { RequestCard } from '../conversation/request-card.tsx';
+import { WritingView } from '../conversation/writing-view.tsx';
 import { usePast } from '../live/past.ts';
 import { randomKey } from '../live/random-key.ts';
 import { outbox } from '../live/server.ts';
@@ -38,16 +39,8 @@ const BlockList = memo(
 BlockList.displayName = 'BlockList';
 
 /** The messages that are being written. */
-const Writing = ({ thread }: { readonly thread: Thread }) =>
-  useSource(thread.writing).map(({ message, parts }) => (
-    <div key={message} className={blockStyles.block} data-kind="message" data-writing>
-      <article className={blockStyles.message} aria-label="Message in progress">
-        {parts.map((part) => (
-          <PartView key={part.id} part={part} isWriting />
-        ))}
-      </article>
-    </div>
-  ));
+const WritingList = ({ thread }: { readonly thread: Thread }) =>
+  useSource(thread.writing).map((message) => <WritingView key={message.message} message={message} />);
 
 /** Shows its children only while no message is being written. */
 const WhileNothingIsWritten = ({
@@ -277,7 +270,7 @@ export const ConversationView = () => {
               <BlockList blocks={blocks} runtimeId={runtimeId} workerId={workerId} />
               {!isReplay && (
                 <>
-                  <Writing thread={thread} />
+                  <WritingList thread={thread} />
                   {early.map((request) => (
                     <div key={request.requestId} className={blockStyles.block} data-kind="ask">
                       <RequestCard
