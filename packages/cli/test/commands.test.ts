@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   type CancelOutcome,
@@ -275,22 +275,7 @@ test('a command waits for a server that starts, or that stops and is replaced', 
   const refusals = ['RUNTIME_STOPPING', 'RUNTIME_NOT_READY', 'RUNTIME_NOT_READY'];
   const { url } = await serveScripted(t);
   const seen: string[] = [];
-  const front = createServer(async (asked, response) => {
-    const code = refusals.shift();
-    seen.push(`${asked.method} ${code ?? 'answered'}`);
-    if (code !== undefined)
-      return response
-        .writeHead(503, { 'content-type': 'application/problem+json' })
-        .end(
-          JSON.stringify({
-            code,
-            status: 503,
-            title: code,
-            detail: code,
-            retryable: true,
-            correlationId: 'c',
-          }),
-        );
+  const pass = async (asked: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = asked.method === 'POST' ? Buffer.concat(await asked.toArray()) : null;
     const answer = await fetch(`${url}${asked.url}`, {
       method: asked.method ?? 'GET',
@@ -298,9 +283,16 @@ test('a command waits for a server that starts, or that stops and is replaced', 
       body,
     });
     response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+  };
+  const front = createServer((asked, response) => {
+    const code = refusals.shift();
+    seen.push(`${asked.method} ${code ?? 'answered'}`);
+    const problem = { code, status: 503, title: code, detail: code, retryable: true, correlationId: 'c' };
+    if (code === undefined) void pass(asked, response);
+    else response.writeHead(503, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
   });
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => new Promise((resolve) => front.close(resolve).closeAllConnections()));
+  t.teardown(() => front.close().closeAllConnections());
   const there = `http://127.0.0.1:${(front.address() as AddressInfo).port}`;
   t.regex((await runIn(there, 'workers', 'list')).stdout, /^ada /m);
   t.deepEqual(seen.splice(0), [
