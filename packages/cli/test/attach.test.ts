@@ -421,6 +421,7 @@ test('shell completion lists Workers and does not run the command', async (t) =>
   };
   t.deepEqual(await complete('--url', url, 'attach', ''), ['ada', 'bob']);
   t.deepEqual(await complete('workers', 'delete', `--url=${url}`, 'b'), ['bob']);
+  t.deepEqual(await complete('workers', 'archive', '--url', url, 'a'), ['ada']);
   t.deepEqual(await complete('--url', 'http://127.0.0.1:1', 'send', ''), []);
   t.is((await runtime.getWorker('bob')).status, 'stopped');
 });
