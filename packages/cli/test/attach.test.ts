@@ -452,3 +452,25 @@ test('a person sees that the server went away, and that it is back', async (t) =
   watcher.presses('q');
   t.deepEqual([await person.leaves(), await watcher.code], [0, 0]);
 });
+
+test('what a person types while an answer arrives has a line of its own', async (t) => {
+  const { engine, attach } = await serve(t);
+  engine.script = ({ input }) => [
+    { type: 'text', text: inputText(input) === 'count' ? 'one ' : 'ok ' },
+    { type: 'gate', gate: 'typing' },
+    { type: 'text', text: 'two\nthree' },
+  ];
+  const person = attach();
+  await person.sees('Ctrl-D leaves]');
+  person.types('count');
+  await person.sees('assistant: one ');
+  person.presses('half');
+  await person.sees('one \nhalf');
+  engine.gate('typing').open();
+  await person.sees('three\n');
+  t.false(person.seen.includes('one half'), person.seen);
+  // the line that was begun is still there
+  person.types(' and whole');
+  await person.sees('half and whole');
+  t.is(await person.leaves(), 0);
+});
