@@ -38,71 +38,71 @@ interface Definitions {
  * command takes less time than loading all of them.
  */
 const COMMANDS: readonly (readonly [
-  names: readonly string[],
+  names: string,
   define: (definitions: Definitions) => Promise<unknown>,
 ])[] = [
   [
-    ['serve'],
+    'serve',
     async ({ root, pluginOptions, alternatives }) =>
       (await import('./definition/serve.ts')).serveCommand(root, pluginOptions, alternatives),
   ],
   [
-    ['host', 'hosts', 'runtimes', 'drain'],
+    'host hosts runtimes drain',
     async ({ root, pluginOptions, alternatives, output }) =>
       (await import('./definition/cluster.ts')).clusterCommands(root, pluginOptions, alternatives, output),
   ],
   [
-    ['backend', 'link', 'login', 'logout', 'policy'],
+    'backend link login logout policy',
     async ({ root, pluginOptions, alternatives, output }) =>
       (await import('./definition/backend.ts')).backendCommands(root, pluginOptions, alternatives, output),
   ],
   [
-    ['export', 'import', 'restore', 'backup', 'verify'],
+    'export import restore backup verify',
     async ({ root, pluginOptions, alternatives, output }) =>
       (await import('./definition/archive.ts')).archiveCommands(root, pluginOptions, alternatives, output),
   ],
   [
-    ['doctor'],
+    'doctor',
     async ({ root, pluginOptions, alternatives, output }) =>
       (await import('./definition/doctor.ts')).doctorCommand(root, pluginOptions, alternatives, output),
   ],
   [
-    ['identity'],
+    'identity',
     async ({ root, alternatives, output }) =>
       (await import('./definition/identity.ts')).identityCommand(root, alternatives, output),
   ],
   [
-    ['workers'],
+    'workers',
     async ({ root, alternatives, output }) =>
       (await import('./definition/workers.ts')).workersCommands(root, alternatives, output),
   ],
   [
-    ['send', 'wait', 'requests', 'file', 'events', 'transcript', 'status', 'diagnostics'],
+    'send wait requests file events transcript status diagnostics',
     async ({ root, alternatives, output }) =>
       (await import('./definition/conversation.ts')).conversationCommands(root, alternatives, output),
   ],
   [
-    ['attach'],
+    'attach',
     async ({ root, alternatives, output, terminal }) =>
       (await import('./definition/attach.ts')).attachCommand(root, alternatives, output, terminal),
   ],
   [
-    ['top'],
+    'top',
     async ({ root, alternatives, output, terminal }) =>
       (await import('./definition/top.ts')).topCommand(root, alternatives, output, terminal),
   ],
   [
-    ['postgres'],
+    'postgres',
     async ({ root, alternatives, output }) =>
       (await import('./definition/postgres.ts')).postgresCommands(root, alternatives, output),
   ],
   [
-    ['legacy'],
+    'legacy',
     async ({ root, alternatives, output }) =>
       (await import('./definition/legacy.ts')).legacyCommands(root, alternatives, output),
   ],
   [
-    ['acp'],
+    'acp',
     async ({ root, alternatives, output }) =>
       (await import('./definition/acp.ts')).acpCommand(root, alternatives, output),
   ],
@@ -110,7 +110,7 @@ const COMMANDS: readonly (readonly [
 
 /** Defines the commands that a command line names, or all of them if it names none. */
 const defineCommands = async (argv: readonly string[], definitions: Definitions): Promise<void> => {
-  const asked = COMMANDS.filter(([names]) => names.some((name) => argv.includes(name)));
+  const asked = COMMANDS.filter(([names]) => names.split(' ').some((name) => argv.includes(name)));
   for (const [, define] of asked.length > 0 ? asked : COMMANDS) await define(definitions);
 };
 
@@ -138,7 +138,7 @@ export const runCommand = async (
   output: Output,
   terminal: Terminal,
 ): Promise<void> => {
-  const alternatives = new Alternatives([...COMMANDS.flatMap(([names]) => names), 'completion']);
+  const alternatives = new Alternatives([...COMMANDS.flatMap(([names]) => names.split(' ')), 'completion']);
   const root = yargs([...argv])
     .scriptName('worker-runtime')
     .usage('$0 [--plugin NAME]… [--config FILE] <command>\n\nRuns long-lived Workers and talks to them.')

@@ -453,7 +453,7 @@ test('a person sees that the server went away, and that it is back', async (t) =
   t.deepEqual([await person.leaves(), await watcher.code], [0, 0]);
 });
 
-test('what a person types while an answer arrives has a line of its own', async (t) => {
+test('keys have a line of their own while an answer arrives', async (t) => {
   const { engine, attach } = await serve(t);
   engine.script = ({ input }) => [
     { type: 'text', text: inputText(input) === 'count' ? 'one ' : 'ok ' },
