@@ -65,7 +65,17 @@ test('npm packs each package with its license, page, programs and types, and no 
       paths.some((path) => /^dist\/.*\.d\.ts$/.test(path)),
       `${name}: types`,
     );
-    const folders = ['bin', 'dist', 'src', 'assets', 'LICENSE', 'README.md', 'FORMAT.md', 'package.json'];
+    const folders = [
+      'bin',
+      'bundle',
+      'dist',
+      'src',
+      'assets',
+      'LICENSE',
+      'README.md',
+      'FORMAT.md',
+      'package.json',
+    ];
     t.deepEqual(
       [...new Set(paths.map((path) => path.split('/')[0] ?? ''))].filter((one) => !folders.includes(one)),
       [],

@@ -22,6 +22,7 @@ import { catchUpOverSse, catchUpOverWebSocket, fanOut, stalled } from './observi
 import { endPostgres, postgresBenches } from './postgres.ts';
 import { HEAD, type Report, rowOf, withFigures } from './report.ts';
 import { idleMemory, longPages, opening } from './standing.ts';
+import { endStart, help, serving } from './start.ts';
 
 /*
  * npm run bench [-- ID…]: measures each floor and figure in pairs, in this process, and prints the table. If no IDs are
@@ -39,6 +40,8 @@ const BENCHES: readonly Bench[] = [
   longPages,
   opening,
   idleMemory,
+  help,
+  serving,
   pagesOverHttp,
   inputsOverHttp,
   quietBesideFlood,
@@ -78,6 +81,7 @@ for (const bench of BENCHES) {
   results.push(result);
   console.log(rowOf(result));
 }
+await endStart();
 await endConsole();
 await endCluster();
 await endPostgres();

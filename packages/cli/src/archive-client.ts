@@ -126,8 +126,12 @@ async function* until(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arra
   try {
     yield* body;
   } catch (cause) {
-    throw new RuntimeError('ARCHIVE_CORRUPT', 'The server ended the archive early; its log has the reason', {
-      cause,
-    });
+    throw new RuntimeError(
+      'ARCHIVE_CORRUPT',
+      'The connection ended before the archive did: the server has stopped, or its log has the reason',
+      {
+        cause,
+      },
+    );
   }
 }

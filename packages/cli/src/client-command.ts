@@ -5,6 +5,7 @@ import { keptTokenFor } from './kept-tokens.ts';
 import { readLocalAccess } from './local-access.ts';
 import type { Output } from './output.ts';
 import { printable } from './printable.ts';
+import { fetchThroughRestart } from './through-restart.ts';
 
 /** The options that all client commands share. */
 export interface ClientFlags {
@@ -27,7 +28,12 @@ export class ClientCommand {
   constructor({ url, token: given, json }: ClientFlags, output: Output) {
     const token = tokenFor(url, given);
     try {
-      this.client = runtimeClient({ url, ...(token !== undefined && token !== '' && { token }) });
+      this.client = runtimeClient({
+        url,
+        fetch: fetchThroughRestart,
+        webSocket: globalThis.WebSocket ?? null,
+        ...(token !== undefined && token !== '' && { token }),
+      });
     } catch (error) {
       // the message is safe to show: the client never repeats a token
       throw usageError(error instanceof Error ? error.message : String(error));
@@ -36,9 +42,9 @@ export class ClientCommand {
     this.#output = output;
   }
 
-  /** Prints the whole answer: the body as JSON for a program, the text for a person. */
-  answer(body: unknown, forPeople: () => string): void {
-    this.#output.print(this.isJson ? JSON.stringify(body) : printable(forPeople()));
+  /** Prints the whole answer: the body as JSON for a program, the text for a person. `columns` is the width of a terminal. */
+  answer(body: unknown, forPeople: (columns: number | undefined) => string): void {
+    this.#output.print(this.isJson ? JSON.stringify(body) : printable(forPeople(this.#output.columns)));
   }
 
   /** Prints one line of an answer that arrives in pieces. */

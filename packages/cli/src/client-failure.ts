@@ -37,6 +37,9 @@ const adviceOf = ({ code, details }: CodedError): string => {
   if (code === 'WORKER_STOPPED') return `; resume it with: worker-runtime workers resume ${String(workerId)}`;
   if (code === 'WORKER_NOT_STOPPED')
     return `; stop it first with: worker-runtime workers stop ${String(workerId)}`;
+  if (code === 'WORKER_BUSY') return '; add --queue to wait for the end of that run';
+  if (code === 'UNAUTHENTICATED')
+    return '; set WORKER_RUNTIME_TOKEN, or get a token from a backend with: worker-runtime login';
   if (typeof limit === 'string' && typeof value === 'number') return `; ${limit} is ${value}`;
   // the message of TOOL_UNKNOWN lists the tools itself
   if (code === 'TOOL_UNKNOWN' || !Array.isArray(known)) return '';

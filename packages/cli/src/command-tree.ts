@@ -1,26 +1,13 @@
-import yargs from 'yargs';
+import yargs, { type Argv } from 'yargs';
 import type { Terminal } from './attach/terminal.ts';
-import { acpCommand } from './definition/acp.ts';
 import { Alternatives } from './definition/alternatives.ts';
-import { archiveCommands } from './definition/archive.ts';
-import { attachCommand } from './definition/attach.ts';
-import { backendCommands } from './definition/backend.ts';
-import { clusterCommands } from './definition/cluster.ts';
-import { conversationCommands } from './definition/conversation.ts';
-import { doctorCommand } from './definition/doctor.ts';
-import { identityCommand } from './definition/identity.ts';
-import { legacyCommands } from './definition/legacy.ts';
-import { postgresCommands } from './definition/postgres.ts';
-import { serveCommand } from './definition/serve.ts';
-import { topCommand } from './definition/top.ts';
 import { usageMessage } from './definition/usage-message.ts';
-import { workersCommands } from './definition/workers.ts';
 import { usageError } from './failure.ts';
 import type { Output } from './output.ts';
 import type { PluginOptions } from './plugin-option.ts';
 
 /** The commands that make a runtime, or its store, from plugins. */
-const WITH_PLUGINS = 'export import serve host backend'.split(' ');
+const WITH_PLUGINS = 'export import restore serve host backend'.split(' ');
 
 const globalOptions = {
   plugin: {
@@ -36,6 +23,96 @@ const globalOptions = {
   },
   json: { type: 'boolean', default: false, describe: 'print JSON, for programs' },
 } as const;
+
+/** The parts of a command line from which commands are defined. */
+interface Definitions {
+  readonly root: Argv<{ json: boolean; plugin: string[] | undefined; config: string | undefined }>;
+  readonly pluginOptions: PluginOptions;
+  readonly alternatives: Alternatives;
+  readonly output: Output;
+  readonly terminal: Terminal;
+}
+
+/**
+ * All commands, in the order of the help, with the file that defines them. Only the files of the asked command are loaded, because a
+ * command takes less time than loading all of them.
+ */
+const COMMANDS: readonly (readonly [
+  names: string,
+  define: (definitions: Definitions) => Promise<unknown>,
+])[] = [
+  [
+    'serve',
+    async ({ root, pluginOptions, alternatives }) =>
+      (await import('./definition/serve.ts')).serveCommand(root, pluginOptions, alternatives),
+  ],
+  [
+    'host hosts runtimes drain',
+    async ({ root, pluginOptions, alternatives, output }) =>
+      (await import('./definition/cluster.ts')).clusterCommands(root, pluginOptions, alternatives, output),
+  ],
+  [
+    'backend link login logout policy',
+    async ({ root, pluginOptions, alternatives, output }) =>
+      (await import('./definition/backend.ts')).backendCommands(root, pluginOptions, alternatives, output),
+  ],
+  [
+    'export import restore backup verify',
+    async ({ root, pluginOptions, alternatives, output }) =>
+      (await import('./definition/archive.ts')).archiveCommands(root, pluginOptions, alternatives, output),
+  ],
+  [
+    'doctor',
+    async ({ root, pluginOptions, alternatives, output }) =>
+      (await import('./definition/doctor.ts')).doctorCommand(root, pluginOptions, alternatives, output),
+  ],
+  [
+    'identity',
+    async ({ root, alternatives, output }) =>
+      (await import('./definition/identity.ts')).identityCommand(root, alternatives, output),
+  ],
+  [
+    'workers',
+    async ({ root, alternatives, output }) =>
+      (await import('./definition/workers.ts')).workersCommands(root, alternatives, output),
+  ],
+  [
+    'send wait requests file events transcript status diagnostics',
+    async ({ root, alternatives, output }) =>
+      (await import('./definition/conversation.ts')).conversationCommands(root, alternatives, output),
+  ],
+  [
+    'attach',
+    async ({ root, alternatives, output, terminal }) =>
+      (await import('./definition/attach.ts')).attachCommand(root, alternatives, output, terminal),
+  ],
+  [
+    'top',
+    async ({ root, alternatives, output, terminal }) =>
+      (await import('./definition/top.ts')).topCommand(root, alternatives, output, terminal),
+  ],
+  [
+    'postgres',
+    async ({ root, alternatives, output }) =>
+      (await import('./definition/postgres.ts')).postgresCommands(root, alternatives, output),
+  ],
+  [
+    'legacy',
+    async ({ root, alternatives, output }) =>
+      (await import('./definition/legacy.ts')).legacyCommands(root, alternatives, output),
+  ],
+  [
+    'acp',
+    async ({ root, alternatives, output }) =>
+      (await import('./definition/acp.ts')).acpCommand(root, alternatives, output),
+  ],
+];
+
+/** Defines the commands that a command line names, or all of them if it names none. */
+const defineCommands = async (argv: readonly string[], definitions: Definitions): Promise<void> => {
+  const asked = COMMANDS.filter(([names]) => names.split(' ').some((name) => argv.includes(name)));
+  for (const [, define] of asked.length > 0 ? asked : COMMANDS) await define(definitions);
+};
 
 /** Options that may be repeated. yargs makes an array of every option that is. */
 const REPEATABLE = new Set([
@@ -61,7 +138,7 @@ export const runCommand = async (
   output: Output,
   terminal: Terminal,
 ): Promise<void> => {
-  const alternatives = new Alternatives();
+  const alternatives = new Alternatives([...COMMANDS.flatMap(([names]) => names.split(' ')), 'completion']);
   const root = yargs([...argv])
     .scriptName('worker-runtime')
     .usage('$0 [--plugin NAME]… [--config FILE] <command>\n\nRuns long-lived Workers and talks to them.')
@@ -90,7 +167,7 @@ export const runCommand = async (
         ([name, value]) => Array.isArray(value) && !REPEATABLE.has(name),
       );
       if (twice !== undefined) throw usageError(`--${twice[0]} may be given only once`);
-      if ([...WITH_PLUGINS, 'restore'].includes(String(given._[0]))) return;
+      if (WITH_PLUGINS.includes(String(given._[0]))) return;
       if (given._[0] === 'doctor' && given.plugin === undefined && given.config === undefined) return;
       if (given.plugin !== undefined || given.config !== undefined || Object.keys(pluginOptions).length > 0)
         throw usageError(
@@ -104,19 +181,7 @@ export const runCommand = async (
     .epilogue(
       'Exit codes: 0 success, 1 failure, 2 usage error, 3 runtime not reachable, 4 refused by the runtime.',
     );
-  serveCommand(root, pluginOptions, alternatives);
-  clusterCommands(root, pluginOptions, alternatives, output);
-  backendCommands(root, pluginOptions, alternatives, output);
-  archiveCommands(root, pluginOptions, alternatives, output);
-  doctorCommand(root, pluginOptions, alternatives, output);
-  identityCommand(root, alternatives, output);
-  workersCommands(root, alternatives, output);
-  conversationCommands(root, alternatives, output);
-  attachCommand(root, alternatives, output, terminal);
-  topCommand(root, alternatives, output, terminal);
-  postgresCommands(root, alternatives, output);
-  legacyCommands(root, alternatives, output);
-  acpCommand(root, alternatives, output);
+  await defineCommands(argv, { root, pluginOptions, alternatives, output, terminal });
   root.completion('completion', 'Print a script that completes commands and Workers in bash or zsh');
   await root.parseAsync();
 };

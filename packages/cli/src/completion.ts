@@ -9,7 +9,9 @@ const BEFORE_WORKER = new Set([
   'events',
   'transcript',
   'file',
-  ...['show', 'fork', 'update', 'stop', 'resume', 'cancel', 'delete'].map((name) => `workers ${name}`),
+  ...['show', 'fork', 'update', 'stop', 'resume', 'cancel', 'delete', 'archive'].map(
+    (name) => `workers ${name}`,
+  ),
 ]);
 
 /** The time limit for the runtime's answer, so that Tab does not block the shell for long. */

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 
 /** The output streams of a command. */
 export interface Output {
+  /** The width of the terminal that shows the answers. Absent if they go elsewhere. */
+  readonly columns?: number | undefined;
   /** Writes an answer, to standard output. */
   print(text: string): void;
   /** Writes everything else, to standard error. */
@@ -14,6 +16,9 @@ export interface Output {
 }
 
 export const standardOutput: Output = {
+  get columns() {
+    return process.stdout.columns;
+  },
   print: (text) => console.log(text),
   remark: (text) => console.error(text),
   room: async (signal) => {

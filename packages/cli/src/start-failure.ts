@@ -27,23 +27,28 @@ export const messageWithCauses = (error: unknown): string => {
 };
 
 /** Returns the path that an error is about, and what the operator can do. */
-const adviceOf = ({ code, details }: RuntimeError, options: PluginOptions): string => {
+const adviceOf = ({ code, details }: RuntimeError, options: PluginOptions, whenLocked: string): string => {
   const folder = storeFolder(options);
   const file =
     details.option === 'tokenFile' || details.option === 'issuerFile'
       ? options.http?.[details.option]
       : undefined;
-  if (code === 'STORE_LOCKED' && folder !== null) return ` (${folder}); use another --name or --fs-store.dir`;
+  if (code === 'STORE_LOCKED' && folder !== null) return ` (${folder}); ${whenLocked}`;
   if (typeof file === 'string') return ` (${resolve(file)})`;
   if (details.reason === 'EADDRINUSE')
     return `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${String(details.port)}; or use another --port`;
   return '';
 };
 
-export const startFailure = (error: unknown, options: PluginOptions): Failure => {
+/** `whenLocked` says what to do if another process has the store open. */
+export const startFailure = (
+  error: unknown,
+  options: PluginOptions,
+  whenLocked = 'use another --name or --fs-store.dir',
+): Failure => {
   if (error instanceof Failure) return error;
   const isUsageError = error instanceof RuntimeError && USAGE_CODES.has(error.code);
-  const advice = error instanceof RuntimeError ? adviceOf(error, options) : '';
+  const advice = error instanceof RuntimeError ? adviceOf(error, options, whenLocked) : '';
   return new Failure(isUsageError ? EXIT.usage : EXIT.failed, messageWithCauses(error) + advice, {
     cause: error,
   });

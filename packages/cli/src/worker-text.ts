@@ -25,12 +25,16 @@ export const waitOf = (worker: WorkerSummary): string => {
   return `${what}, ${timeSince(wait.since)}`;
 };
 
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+
 /** Returns the time since a moment in its two largest units. The clocks of both sides may differ a little. */
 export const timeSince = (time: string): string => {
   const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(time)) / 1_000));
   if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} m`;
+  if (seconds < HOUR) return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
+  if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h ${Math.floor((seconds % HOUR) / 60)} m`;
+  return `${Math.floor(seconds / DAY)} d ${Math.floor((seconds % DAY) / HOUR)} h`;
 };
 
 /** Describes stored bytes. Null for a runtime of an earlier version, which does not tell them. */

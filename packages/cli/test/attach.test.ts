@@ -1,14 +1,23 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { runtimeClient } from '@worker-runtime/client';
-import { inputText, type Observation, type Page, type WorkerRequest } from '@worker-runtime/core';
+import {
+  inputText,
+  memoryStore,
+  type Observation,
+  type Page,
+  Runtime,
+  type WorkerRequest,
+} from '@worker-runtime/core';
 import { Conversation } from '@worker-runtime/core/views';
+import { http } from '@worker-runtime/plugin-http';
 import test from 'ava';
 import { Dialogue } from '../src/attach/dialogue.ts';
 import { Narrator } from '../src/attach/narrator.ts';
 import { BARE } from '../src/attach/style.ts';
 import { runCommandLine } from '../src/command-line.ts';
 import { eventSummary } from '../src/display-text.ts';
+import { plugin } from '../src/echo.ts';
 import { ask, serve, Typist } from './typist.ts';
 
 test('typed lines are answered, and the end of the input waits for the answers', async (t) => {
@@ -394,7 +403,7 @@ test('a token from the option or the environment is sent as a bearer token', asy
   t.is(await runCommandLine(['status', '--url', url, '--token', 'secret'], output), 4);
   t.is(await runCommandLine(['status', '--url', url], output), 4);
   t.deepEqual(sent, ['Bearer secret', undefined]);
-  t.is(remarks[0], 'worker-runtime: UNAUTHENTICATED: who is there (c-1)');
+  t.true(remarks[0]?.startsWith('worker-runtime: UNAUTHENTICATED: who is there (c-1); '), remarks[0]);
 });
 
 test('shell completion lists Workers and does not run the command', async (t) => {
@@ -412,6 +421,56 @@ test('shell completion lists Workers and does not run the command', async (t) =>
   };
   t.deepEqual(await complete('--url', url, 'attach', ''), ['ada', 'bob']);
   t.deepEqual(await complete('workers', 'delete', `--url=${url}`, 'b'), ['bob']);
+  t.deepEqual(await complete('workers', 'archive', '--url', url, 'a'), ['ada']);
   t.deepEqual(await complete('--url', 'http://127.0.0.1:1', 'send', ''), []);
   t.is((await runtime.getWorker('bob')).status, 'stopped');
+});
+
+test('a person sees that the server went away, and that it is back', async (t) => {
+  const store = memoryStore();
+  const begin = (port: number) => {
+    const web = http({ port });
+    return Runtime.start({
+      plugins: [web, { name: 'kept', apply: (host) => host.useStore(store) }, plugin()],
+    }).then((runtime) => ({ runtime, url: web.url }));
+  };
+  const first = await begin(0);
+  await first.runtime.createWorker({ engine: 'echo', workerId: 'ada' });
+  const person = new Typist(t, ['attach', 'ada', '--url', first.url], true);
+  const watcher = new Typist(t, ['top', '--url', first.url], true, { columns: 80, rows: 8 });
+  await Promise.all([person.sees('Ctrl-D leaves]'), watcher.sees('1 Workers: 1 idle')]);
+  person.types('hello');
+  await person.sees('assistant: hello');
+  await first.runtime.stop();
+  await Promise.all([person.sees('[no connection ('), watcher.sees('no connection (')]);
+  const second = await begin(Number(new URL(first.url).port));
+  t.teardown(() => second.runtime.stop());
+  await Promise.all([person.sees('[connected again]'), watcher.seesLast('select')]);
+  person.types('and again');
+  await person.sees('assistant: and again');
+  t.is(person.seen.split('no connection').length, 2, 'it is said once');
+  watcher.presses('q');
+  t.deepEqual([await person.leaves(), await watcher.code], [0, 0]);
+});
+
+test('keys have a line of their own while an answer arrives', async (t) => {
+  const { engine, attach } = await serve(t);
+  engine.script = ({ input }) => [
+    { type: 'text', text: inputText(input) === 'count' ? 'one ' : 'ok ' },
+    { type: 'gate', gate: 'typing' },
+    { type: 'text', text: 'two\nthree' },
+  ];
+  const person = attach();
+  await person.sees('Ctrl-D leaves]');
+  person.types('count');
+  await person.sees('assistant: one ');
+  person.presses('half');
+  await person.sees('one \nhalf');
+  engine.gate('typing').open();
+  await person.sees('three\n');
+  t.false(person.seen.includes('one half'), person.seen);
+  // the line that was begun is still there
+  person.types(' and whole');
+  await person.sees('half and whole');
+  t.is(await person.leaves(), 0);
 });

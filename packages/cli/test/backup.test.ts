@@ -64,7 +64,7 @@ test('P75: a backup of a server under load survives a kill -9 of either side, an
   t.true(await killWhen(first.program, async () => (await sizeOf(partial)) >= 1_000_000, cut));
   const { code, stderr } = await cut.ended;
   t.is(code, 1, stderr);
-  t.regex(stderr, /ARCHIVE_CORRUPT: The server ended the archive early/);
+  t.regex(stderr, /ARCHIVE_CORRUPT: The connection ended before the archive did/);
   await firstLoad.stop();
   t.deepEqual(
     (await readdir(place)).filter((name) => name.includes('archive')),

@@ -6,7 +6,7 @@ import { shortName } from '../src/compose.ts';
 import { pluginOptionsOf, takePluginOptions } from '../src/plugin-option.ts';
 import { printable, printableLine } from '../src/printable.ts';
 import { mergeSettings, settingsOf } from '../src/settings.ts';
-import { table } from '../src/table.ts';
+import { fieldList, table } from '../src/table.ts';
 import { makePlace, run } from './program.ts';
 
 test('a usage error exits with 2 and names the valid choices', async (t) => {
@@ -57,13 +57,15 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['serve', '--port', 'abc'], /--port must be a whole number/],
     [
       [],
-      /^worker-runtime: no command given; available commands: serve, host, hosts, runtimes, drain, backend, link, policy, login, logout, workers, send, wait, requests, attach, events, transcript, file, status, diagnostics, doctor, legacy, acp, completion$/,
+      /^worker-runtime: no command given; available commands: serve, host, hosts, runtimes, drain, backend, link, login, logout, policy, export, import, restore, backup, verify, doctor, identity, workers, send, wait, requests, file, events, transcript, status, diagnostics, attach, top, postgres, legacy, acp, completion$/,
     ],
     [
       ['srve'],
-      /unknown command "srve"; did you mean serve\? \(available commands: serve, host, hosts, runtimes, drain, backend, link, policy, login, logout, workers/,
+      /unknown command "srve"; did you mean serve\? \(available commands: serve, host, hosts, runtimes, drain, backend, link, login, logout, policy, export/,
     ],
     [['sned', 'ada', 'x'], /unknown command "sned"; did you mean send\?/],
+    [['topp'], /unknown command "topp"; did you mean top\?/],
+    [['bakcup', 'x.archive'], /unknown command "bakcup"; did you mean backup\?/],
     [['xyz'], /unknown command "xyz" \(available commands: serve/],
     [
       ['workers'],
@@ -93,8 +95,14 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['status', '--url', 'here'], /--url must be an address/],
     [['status', '--url', 'http://a', '--url', 'http://b'], /--url may be given only once/],
     [['status', '--token', 'two words'], /token must be printable ASCII/],
-    [['status', '--plugin', 'echo'], /apply only to the commands export, import, serve, host, backend/],
-    [['status', '--http.port', '1'], /apply only to the commands export, import, serve, host, backend/],
+    [
+      ['status', '--plugin', 'echo'],
+      /apply only to the commands export, import, restore, serve, host, backend/,
+    ],
+    [
+      ['status', '--http.port', '1'],
+      /apply only to the commands export, import, restore, serve, host, backend/,
+    ],
   ];
   for (const [args, message] of cases) {
     const remarks: string[] = [];
@@ -106,10 +114,17 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
 
 test('--help and --version print to standard output', async (t) => {
   const place = await makePlace(t);
-  const [help, version] = await Promise.all([
+  const [all, help, version] = await Promise.all([
+    run(t, place, ['--help']),
     run(t, place, ['workers', 'create', '--help']),
     run(t, place, ['--version']),
   ]);
+  // the commands are named in one list, by which their files are found
+  const remarks: string[] = [];
+  await runCommandLine([], { print: () => t.fail(), remark: (text) => void remarks.push(text) });
+  const [, listed = ''] = /available commands: (.*)$/.exec(remarks.join('')) ?? [];
+  const shown = [...all.stdout.matchAll(/^ {2}worker-runtime ([a-z]+)/gm)].map(([, name]) => name);
+  t.deepEqual(shown.slice(0, listed.split(', ').length), listed.split(', '));
   t.is(help.code, 0);
   t.regex(help.stdout, /--engine-config/);
   t.regex(help.stdout, /worker-runtime workers create ada --engine echo/);
@@ -187,4 +202,44 @@ test('control characters in the text of an agent do not reach the terminal', (t)
   t.is(printableLine('\n'), ' ⏎ ');
   t.is(printableLine(' a\rb '), ' a\u{fffd}b ');
   t.is(table(['A', 'LONG'], [['wide', 'x']]), 'A     LONG\nwide  x');
+});
+
+test('a table fits a narrow terminal: cells are shortened, those that name a row last, and texts are wrapped', (t) => {
+  const headings = ['WORKER', 'NAME', 'STATUS', 'UPDATED'];
+  const rows = [
+    [
+      'worker_01k0aaaaaaaaaaaaaaaaaaaa',
+      'the migration of the second database',
+      'running, 3 queued',
+      '5 s ago',
+    ],
+    ['ada', '-', 'idle', '2 d 3 h ago'],
+  ];
+  for (const columns of [200, 100, 60, 40, 12]) {
+    const lines = table(headings, rows, { columns }).split('\n');
+    t.is(lines.length, 3, `${columns}`);
+    t.true(Math.max(...lines.map(({ length }) => length)) <= columns, `${columns}: ${lines.join('\n')}`);
+    if (columns >= 60) t.true(lines[1]?.startsWith('worker_01k0aaaaaaaaaaaaaaaaaaaa  '), lines[1]);
+  }
+  t.is(table(headings, rows, { columns: 60 }).includes('…'), true);
+  t.is(table(headings, rows, { columns: 200 }), table(headings, rows));
+
+  const message = 'A run was active when the runtime ended, and so it was closed as interrupted';
+  const text = table(['TIME', 'MESSAGE'], [['12:00', message]], { columns: 40, isText: true }).split('\n');
+  t.true(text.every(({ length }) => length <= 40));
+  t.is(
+    text
+      .slice(1)
+      .map((line) => line.slice(7))
+      .join(' '),
+    message,
+  );
+  t.true(text.slice(2).every((line) => line.startsWith(' '.repeat(7))));
+  t.is(
+    fieldList([['waits for', message]], 40)
+      .split('\n')
+      .map((line) => line.slice(11))
+      .join(' '),
+    message,
+  );
 });

@@ -1,4 +1,5 @@
-import { createServer } from 'node:http';
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   type CancelOutcome,
@@ -117,7 +118,10 @@ test('a list says for how long a run has been active, and so does show', async (
     config: { hang: true },
     initialInput: { text: 'hello' },
   });
-  t.regex((await say('workers', 'list')).stdout, /^slow +- +echo +running +\d+ s +engine, \d+ s +\d{4}-/m);
+  t.regex(
+    (await say('workers', 'list')).stdout,
+    /^slow +- +echo +running +\d+ s +engine, \d+ s +\d+ s ago$/m,
+  );
   t.regex((await say('workers', 'show', 'slow')).stdout, /^run +run_\w+, active for \d+ s$/m);
 });
 
@@ -133,11 +137,11 @@ test('without --json every command of a Worker’s life prints text for people',
   const list = await say('workers', 'list');
   t.regex(
     list.stdout,
-    /^WORKER {2}NAME +ENGINE {2}STATUS {2}RUN FOR {2}WAITS FOR {2}UPDATED\nada +Ada\u{fffd}\[2J +echo +idle +- +- +\d{4}-/u,
+    /^WORKER {2}NAME +ENGINE {2}STATUS {2}RUN FOR {2}WAITS FOR {2}UPDATED\nada +Ada\u{fffd}\[2J +echo +idle +- +- +\d+ s ago/u,
   );
   t.regex(
     (await say('workers', 'list', '--usage')).stdout,
-    /STATUS {2}RUN FOR {2}WAITS FOR {2}RUNS +TOKENS +UPDATED\nada .* idle +- +- +1 completed {2}2 in, 2 out {2}\d{4}-/,
+    /STATUS {2}RUN FOR {2}WAITS FOR {2}RUNS +TOKENS +UPDATED\nada .* idle +- +- +1 completed {2}2 in, 2 out {2}\d+ s ago/,
   );
   const shown = await say('workers', 'show', 'ada');
   t.regex(shown.stdout, /^runs +1 completed\ntokens +2 in, 2 out$/m);
@@ -265,6 +269,60 @@ test('a command fails clearly if no runtime answers at the address', async (t) =
   const unreachable = await runIn(url, 'status');
   t.is(unreachable.code, 3);
   t.regex(unreachable.stderr, /no runtime answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/);
+});
+
+test('a command waits for a server that starts, or that stops and is replaced', async (t) => {
+  const refusals = ['RUNTIME_STOPPING', 'RUNTIME_NOT_READY', 'RUNTIME_NOT_READY'];
+  const { url } = await serveScripted(t);
+  const seen: string[] = [];
+  const pass = async (asked: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = asked.method === 'POST' ? Buffer.concat(await asked.toArray()) : null;
+    const answer = await fetch(`${url}${asked.url}`, {
+      method: asked.method ?? 'GET',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+  };
+  const front = createServer((asked, response) => {
+    const code = refusals.shift();
+    seen.push(`${asked.method} ${code ?? 'answered'}`);
+    const problem = { code, status: 503, title: code, detail: code, retryable: true, correlationId: 'c' };
+    if (code === undefined) void pass(asked, response);
+    else response.writeHead(503, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
+  });
+  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => front.close().closeAllConnections());
+  const there = `http://127.0.0.1:${(front.address() as AddressInfo).port}`;
+  t.regex((await runIn(there, 'workers', 'list')).stdout, /^ada /m);
+  t.deepEqual(seen.splice(0), [
+    'GET RUNTIME_STOPPING',
+    ...Array(2).fill('GET RUNTIME_NOT_READY'),
+    'GET answered',
+  ]);
+  // a server that stops may have accepted the input, so that only a key makes a second one safe
+  refusals.push('RUNTIME_NOT_READY', 'RUNTIME_STOPPING');
+  t.regex((await runIn(there, 'send', 'ada', 'hello')).stderr, /RUNTIME_STOPPING/);
+  t.deepEqual(seen.splice(0), ['POST RUNTIME_NOT_READY', 'POST RUNTIME_STOPPING']);
+  refusals.push('RUNTIME_STOPPING');
+  t.is((await runIn(there, 'send', 'ada', 'hello', '--idempotency-key', 'k')).code, 0);
+  t.deepEqual(seen, ['POST RUNTIME_STOPPING', 'POST answered']);
+});
+
+test('a refusal says what to do about it', async (t) => {
+  const { engine, url } = await serveScripted(t);
+  engine.script = () => [{ type: 'gate', gate: 'never' }];
+  t.is((await runIn(url, 'send', 'ada', 'one')).code, 0);
+  t.regex((await runIn(url, 'send', 'ada', 'two')).stderr, /WORKER_BUSY: .*; add --queue/);
+  t.regex((await runIn(url, 'send', 'ada', 'two', '--queue')).stdout, /^queued as/);
+  const sha256 = createHash('sha256').update('secret').digest('hex');
+  const web = http({ port: 0, tokens: [{ name: 'bea', sha256, permission: 'observe' }] });
+  const runtime = await Runtime.start({ plugins: [web] });
+  t.teardown(() => runtime.stop());
+  t.regex(
+    (await runIn(web.url, 'status', '--token', 'wrong')).stderr,
+    /UNAUTHENTICATED: .*; set WORKER_RUNTIME_TOKEN/,
+  );
 });
 
 test('status shows the newest diagnostics, and diagnostics lists all of them', async (t) => {

@@ -64,9 +64,14 @@ test('P16, P85: only history that the command names goes, into files that errors
     const shown = await run(t, place, ['workers', 'show', 'ada', '--url', url]);
     t.regex(shown.stdout, new RegExp(`archived +events before 20, in ${name}`));
     t.regex(shown.stdout, /stored +[\d.]+ KiB of events, 0 bytes of files/);
-    const events = await run(t, place, ['events', 'ada', '--url', url]);
+    const events = await run(t, place, ['events', 'ada', '--after', 'start', '--url', url]);
     t.is(events.code, 4);
     t.regex(events.stderr, /CURSOR_EXPIRED: The events up to 19 are in the archive ada\.log_\w+/);
+    // a person who names no position gets what is there, and where the rest is
+    const listed = await run(t, place, ['events', 'ada', '--url', url]);
+    t.is(listed.code, 0, listed.stderr);
+    t.regex(listed.stdout, /^ +20 /);
+    t.is(listed.stderr, `events before 20 are in the archive ${name}\n`);
     const rest = await run(t, place, ['events', 'ada', '--after', '@19', '--json', '--url', url]);
     t.is(rest.code, 0, rest.stderr);
     const overview = (await request<{ inputs: number }>(url, 'GET', '/workers/ada/overview')).body;

@@ -70,10 +70,19 @@ test('P72: a file that is not valid leaves the old tokens, and the log names the
     /"file":"[^"]*tokens\.json".*The file of http\.tokenFile is not valid JSON.*the tokens are unchanged/;
   await program.prints(pattern, 'stderr');
   t.is(await statusFor('ada'), 200);
+  // another fault, which the server finds by itself: one line, although the signal and two looks find it
+  await write('[{ "name": "bob", "permission": "obey" }]');
+  program.kill('SIGHUP');
+  await program.prints(/not valid at \/0/, 'stderr');
   await writeTokens('bob');
   program.kill('SIGHUP');
   await program.prints(/"added":\["bob"\]/, 'stderr');
   t.deepEqual([await statusFor('ada'), await statusFor('bob')], [401, 200]);
+  program.kill('SIGTERM');
+  const refusals = (await program.ended).stderr.split('\n').filter((line) => line.includes('are unchanged'));
+  // a person reads the reason, and not where in the program it was found
+  t.true(refusals.every((line) => /"code":"INVALID_REQUEST","reason":"The file of/.test(line)));
+  t.false(refusals.join('').includes('stack'));
 });
 
 test('P72: SIGHUP under load loses no request, input or event', async (t) => {

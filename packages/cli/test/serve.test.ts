@@ -16,7 +16,7 @@ import type {
   WorkerEvent,
 } from '@worker-runtime/core';
 import test from 'ava';
-import { main, makePlace, request, run, serve } from './program.ts';
+import { main, makePlace, Program, request, run, serve } from './program.ts';
 
 const durable = ['--plugin', 'fs-store', '--plugin', 'echo'];
 
@@ -228,6 +228,32 @@ test('without a store plugin the ready line warns; the log is JSON lines on stan
     .split('\n')
     .map((text) => JSON.parse(text) as { msg: string });
   t.true(lines.some(({ msg }) => msg === 'stopped'));
+});
+
+test('the ready line is JSON for programs, and each metric is in the operating guide', async (t) => {
+  const place = await makePlace(t);
+  const program = new Program(t, place, [
+    ...durable,
+    '--fs-store.dir',
+    's',
+    'serve',
+    '--port',
+    '0',
+    '--json',
+  ]);
+  const [line] = await program.prints(/^\{.*\}$/m);
+  const { url, runtimeId, store } = JSON.parse(line);
+  t.deepEqual(store, { kind: 'fs-store', durable: true, folder: await realpath(join(place, 's')) });
+  t.is((await request<{ runtimeId: string }>(url, 'GET', '')).body.runtimeId, runtimeId);
+
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const guide = await readFile(new URL('../../../docs/operating.md', import.meta.url), 'utf8');
+  const names = [...metrics.matchAll(/^# TYPE worker_runtime_(\w+)/gm)].map(([, name]) => name ?? '');
+  t.true(names.length > 20);
+  t.deepEqual(
+    names.filter((name) => !guide.includes(`\`${name}\``)),
+    [],
+  );
 });
 
 test('flags override variables, and variables the settings file, which may name a plugin by a relative path', async (t) => {

@@ -25,6 +25,7 @@ export interface ResumeOptions {
   readonly identify: (signal: AbortSignal) => Promise<string>;
   readonly timing: Timing;
   readonly acrossRestarts: boolean;
+  readonly onConnection: ((lost: RemoteError | null) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -47,6 +48,8 @@ class ResumedStream<Item> {
   /** The id of the runtime that the stream began with. Null if that runtime did not send it. */
   #runtimeId: string | null = null;
   #failures = 0;
+  /** True while the consumer knows that the connection is lost. */
+  #isLost = false;
   #failingSince = 0;
 
   constructor(feed: Feed<Item>, options: ResumeOptions) {
@@ -90,6 +93,8 @@ class ResumedStream<Item> {
         const isReopened = this.#hasBegun;
         this.#runtimeId ??= event.data as string | null;
         this.#hasBegun = true;
+        if (this.#isLost) this.#options.onConnection?.(null);
+        this.#isLost = false;
         if (isReopened) yield* this.#emit(this.#feed.resumed(this.#position));
         continue;
       }
@@ -139,6 +144,8 @@ class ResumedStream<Item> {
     if (!this.#hasBegun || !(error instanceof RemoteError)) throw error;
     const { timing, signal, acrossRestarts } = this.#options;
     if (!error.retryable && !(acrossRestarts && ENDS_OF_PROCESS.has(error.code))) throw error;
+    if (!this.#isLost) this.#options.onConnection?.(error);
+    this.#isLost = true;
     if (this.#failures === 0) this.#failingSince = performance.now();
     else if (performance.now() - this.#failingSince > timing.patienceMs) throw error;
     this.#failures += 1;

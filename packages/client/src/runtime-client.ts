@@ -18,6 +18,8 @@ import { WorkerFeed } from './worker-feed.ts';
 export interface AcrossRestarts {
   /** True: the stream waits for the runtime to restart and resumes. False: it ends when the runtime stops. Default false. */
   readonly acrossRestarts?: boolean;
+  /** Called with the reason when the connection is lost, and with null when the stream continues on another one. */
+  readonly onConnection?: (lost: RemoteError | null) => void;
 }
 
 /**
@@ -309,12 +311,16 @@ class HttpRuntimeClient implements RuntimeClient {
     return resumedStream(() => new WatchFeed(options.after), this.#stream(options));
   }
 
-  #stream({ signal, acrossRestarts = false }: { readonly signal?: AbortSignal } & AcrossRestarts) {
+  #stream({
+    signal,
+    acrossRestarts = false,
+    onConnection,
+  }: { readonly signal?: AbortSignal } & AcrossRestarts) {
     const identify = async (until: AbortSignal): Promise<string> => {
       const { body } = await this.#connection.call({ method: 'GET', path: '', signal: until });
       return (body as Api.RuntimeSummary).runtimeId;
     };
-    return { open: this.#openStream, identify, timing: this.#timing, acrossRestarts, signal };
+    return { open: this.#openStream, identify, timing: this.#timing, acrossRestarts, onConnection, signal };
   }
 
   #worker(workerId: string, below = ''): string {

@@ -15,7 +15,11 @@ export class Secrets extends Redactor {
   async read({ apiKeyEnv, apiKeyFile }: KeySource, owner: string): Promise<string | null> {
     if (apiKeyEnv === undefined && apiKeyFile === undefined) return null;
     const missing = (cause: unknown): RuntimeError =>
-      new RuntimeError('ENGINE_UNAVAILABLE', `The key of ${owner} is missing`, { cause });
+      new RuntimeError(
+        'ENGINE_UNAVAILABLE',
+        `The key of ${owner} is missing; the log of the runtime names its source`,
+        { cause },
+      );
     let key = apiKeyEnv === undefined ? undefined : process.env[apiKeyEnv];
     if (key === undefined && apiKeyFile !== undefined)
       key = await readFile(apiKeyFile, 'utf8').catch((cause: unknown) => {
@@ -24,7 +28,11 @@ export class Secrets extends Redactor {
     key = key?.trim();
     if (key === undefined || key === '')
       throw missing(
-        new Error(`the key is neither in ${apiKeyEnv ?? 'a variable'} nor in ${apiKeyFile ?? 'a file'}`),
+        new Error(
+          apiKeyFile === undefined
+            ? `the variable ${apiKeyEnv} is not set`
+            : `${apiKeyFile} is empty${apiKeyEnv === undefined ? '' : `, and the variable ${apiKeyEnv} is not set`}`,
+        ),
       );
     this.addSecret(key);
     return key;

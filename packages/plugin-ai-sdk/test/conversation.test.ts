@@ -185,7 +185,10 @@ test('the current key is read from its file, and a missing key refuses the creat
   const path = join(folder, 'key');
   const scene = await ModelScene.open(t, { key: { apiKeyFile: path } });
   const code = await errorOf(scene.create());
-  t.is(code, 'ENGINE_UNAVAILABLE: The key of the provider "fake" is missing');
+  t.is(
+    code,
+    'ENGINE_UNAVAILABLE: The key of the provider "fake" is missing; the log of the runtime names its source',
+  );
   await writeFile(path, 'first-key\n');
   const workerId = await scene.create();
   await scene.say(workerId, 'hello');

@@ -135,7 +135,10 @@ export class HttpServer implements MountPlace {
     const { address } = await lookup(host);
     await waitForPort({ host: address, port, portWaitMs }, this.#log, isWanted);
     this.#url = await listen(app, address, port);
-    this.#log.info({ url: this.#url, isOpen: access.isOpen }, 'listening');
+    this.#log.info(
+      { url: this.#url, callers: access.isOpen ? 'any program of this machine' : 'with a token' },
+      'listening',
+    );
   }
 
   /**

@@ -34,6 +34,10 @@ export class Screen {
   readonly #readline: Interface;
   readonly #stopListening: () => void;
   #isPrompting = false;
+  /** True while the text on the last line goes on. */
+  #isPartial = false;
+  /** Text that waits for the end of its line, because a person types. */
+  #held = '';
 
   /** `onInterrupt` is called on Ctrl-C, unless it discards the lines of an input that a person has begun. */
   constructor(terminal: Terminal, onInterrupt: () => void) {
@@ -54,17 +58,34 @@ export class Screen {
     this.#readline.on('SIGINT', interrupted);
     this.#stopListening = terminal.onInterrupt(interrupted);
     if (typed) output.write(MARK_PASTES);
+    // before readline, which shows the key
+    if (typed) input.prependListener('keypress', this.#onKey);
   }
 
   /** Writes text, and shows the prompt again after a complete line. */
   write(text: string): void {
     if (text === '') return;
+    const waiting = this.#held + text;
+    // what is typed has a line of its own, above which only whole lines fit
+    const isTyping = this.#isPrompting && this.#readline.line !== '';
+    const shown = isTyping ? waiting.slice(0, waiting.lastIndexOf('\n') + 1) : waiting;
+    this.#held = waiting.slice(shown.length);
+    if (shown === '') return;
     const { output } = this.#terminal;
     if (this.#isPrompting) output.write('\r\u001b[2K');
     this.#isPrompting = false;
-    output.write(text);
-    if (text.endsWith('\n')) this.prompt();
+    output.write(shown);
+    this.#isPartial = !shown.endsWith('\n');
+    if (!this.#isPartial) this.prompt();
   }
+
+  /** Gives a person who begins to type a line of its own, while a text goes on. */
+  readonly #onKey = (): void => {
+    if (!this.#isPartial || this.#isPrompting) return;
+    this.#terminal.output.write('\n');
+    this.#isPartial = false;
+    this.prompt();
+  };
 
   /** Resolves when there is room for more text. */
   async room(): Promise<void> {
@@ -86,6 +107,7 @@ export class Screen {
 
   close(): void {
     this.#stopListening();
+    this.#terminal.input.off('keypress', this.#onKey);
     if (this.isInteractive) this.#terminal.output.write(DO_NOT_MARK_PASTES);
     if (this.#isPrompting) this.#terminal.output.write('\n');
     this.#isPrompting = false;

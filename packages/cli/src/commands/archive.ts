@@ -43,6 +43,7 @@ const planFor = async ({ name, plugin, config, pluginOptions }: StoreFlags): Pro
 /** Uses the store of a plan. @throws Failure the store or the archive refuses */
 const withStoreOf = async (
   flags: StoreFlags,
+  whenLocked: string,
   use: (store: RuntimeStore, options: OfflineOptions) => Promise<void>,
 ): Promise<void> => {
   const plan = await planFor(flags);
@@ -60,36 +61,44 @@ const withStoreOf = async (
       },
     });
   } catch (error) {
-    throw startFailure(error, plan.options);
+    throw startFailure(error, plan.options, whenLocked);
   }
 };
 
 /** Writes everything that a store keeps to a file. @throws Failure */
 export const exportStore = (flags: StoreFlags, output: Output): Promise<void> =>
-  withStoreOf(flags, async (store, options) => {
-    const archive = await exportRuntime(store, resolve(flags.file), options);
-    output.print(
-      flags.json ? JSON.stringify(archiveFacts(archive)) : `${flags.file}: ${archiveText(archive)}`,
-    );
-  });
+  withStoreOf(
+    flags,
+    'stop it first, or ask it for an archive with: worker-runtime backup',
+    async (store, options) => {
+      const archive = await exportRuntime(store, resolve(flags.file), options);
+      output.print(
+        flags.json ? JSON.stringify(archiveFacts(archive)) : `${flags.file}: ${archiveText(archive)}`,
+      );
+    },
+  );
 
 /** Fills an empty store from a file. @throws Failure */
 export const importStore = (flags: StoreFlags & { readonly copy: boolean }, output: Output): Promise<void> =>
-  withStoreOf(flags, async (store, options) => {
-    const path = resolve(flags.file);
-    const { content } = (await openArchive(path)).beginning;
-    if (content === 'worker' && flags.copy) throw usageError('--copy is for the archive of a runtime');
-    const archive =
-      content === 'worker'
-        ? await addWorker(path, store, options)
-        : await importRuntime(path, store, { ...options, isCopy: flags.copy });
-    const { runtimeId } = archive;
-    output.print(
-      flags.json
-        ? JSON.stringify({ ...archiveFacts(archive), runtimeId })
-        : `imported ${content === 'worker' ? 'into' : 'as'} ${runtimeId}: ${archiveText(archive)}`,
-    );
-  });
+  withStoreOf(
+    flags,
+    'stop it first, or fill another store with --name or --fs-store.dir',
+    async (store, options) => {
+      const path = resolve(flags.file);
+      const { content } = (await openArchive(path)).beginning;
+      if (content === 'worker' && flags.copy) throw usageError('--copy is for the archive of a runtime');
+      const archive =
+        content === 'worker'
+          ? await addWorker(path, store, options)
+          : await importRuntime(path, store, { ...options, isCopy: flags.copy });
+      const { runtimeId } = archive;
+      output.print(
+        flags.json
+          ? JSON.stringify({ ...archiveFacts(archive), runtimeId })
+          : `imported ${content === 'worker' ? 'into' : 'as'} ${runtimeId}: ${archiveText(archive)}`,
+      );
+    },
+  );
 
 /** Checks a file. @throws Failure it is not whole */
 export const verifyArchive = async (

@@ -73,7 +73,14 @@ class Visit {
     const { client, isJson } = this.#command;
     const { signal } = this.#ended;
     const after = conversation.cursor ?? 'start';
-    for await (const item of client.observe(this.#workerId, { after, acrossRestarts: true, signal })) {
+    const onConnection = (lost: Error | null): void =>
+      this.#remark(lost === null ? 'connected again' : `no connection (${lost.message}); trying again`);
+    for await (const item of client.observe(this.#workerId, {
+      after,
+      acrossRestarts: true,
+      signal,
+      onConnection,
+    })) {
       // render first: once the dialogue has applied an input, it no longer recognizes the input as its own
       const pieces = conversation.apply(item);
       const text = isJson ? `${JSON.stringify(item)}\n` : this.#narrator.render(item, pieces);

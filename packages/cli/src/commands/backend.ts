@@ -21,6 +21,8 @@ export interface BackendFlags {
   /** The time for which to wait for the port and the stores of the backend that runs now, in seconds. */
   readonly replace: number | undefined;
   readonly logLevel: string | undefined;
+  /** True if the ready line is JSON, for programs. */
+  readonly json: boolean;
   readonly pluginOptions: PluginOptions;
 }
 
@@ -98,8 +100,12 @@ const run = async (flags: BackendFlags, { log, flush }: OperatorLog): Promise<Ru
   // a plugin may have started processes, which make the stream block again
   setNonBlocking(process.stdout);
   const ids = Object.keys(config.workspaces ?? { default: {} });
-  console.log(`worker-runtime backend listening on ${backend.url} (workspaces: ${ids.join(', ')})`);
-  console.log(`log in: ${backend.link()}`);
+  const link = backend.link();
+  if (flags.json) console.log(JSON.stringify({ url: backend.url, workspaces: ids, link }));
+  else {
+    console.log(`worker-runtime backend listening on ${backend.url} (workspaces: ${ids.join(', ')})`);
+    console.log(`log in: ${link}`);
+  }
   const reason = await Promise.race([signal, backend.lost.then(() => 'a store is lost')]);
   log.info({ reason }, 'stopping');
   await backend.stop({ reason });

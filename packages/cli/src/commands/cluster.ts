@@ -79,7 +79,9 @@ export const listHosts = (flags: ClusterFlags, output: Output): Promise<void> =>
       String(owned.length),
     ]);
     output.print(
-      flags.json ? JSON.stringify({ items }) : table(['NAME', 'ID', 'ADDRESS', 'STATE', 'RUNTIMES'], rows),
+      flags.json
+        ? JSON.stringify({ items })
+        : table(['NAME', 'ID', 'ADDRESS', 'STATE', 'RUNTIMES'], rows, { columns: output.columns }),
     );
   });
 
@@ -99,7 +101,7 @@ export const listRuntimes = (flags: ClusterFlags, output: Output): Promise<void>
     output.print(
       flags.json
         ? JSON.stringify({ items })
-        : table(['NAME', 'ID', 'HOST', 'CLAIM', 'PINNED TO', 'MOVING TO'], rows),
+        : table(['NAME', 'ID', 'HOST', 'CLAIM', 'PINNED TO', 'MOVING TO'], rows, { columns: output.columns }),
     );
   });
 

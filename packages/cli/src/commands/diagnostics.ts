@@ -17,10 +17,11 @@ export const diagnostics = (
   runClientCommand(flags, output, async (command) => {
     const { limit, after } = flags;
     const page = await command.client.diagnostics(defined({ limit, after }));
-    command.answer(page, () =>
+    command.answer(page, (columns) =>
       table(
         ['TIME', 'SEVERITY', 'WORKER', 'MESSAGE'],
         page.items.map((item) => [item.time, item.severity, item.worker ?? '-', diagnosticLine(item)]),
+        { columns, isText: true },
       ),
     );
     if (page.next !== null && !command.isJson)

@@ -47,7 +47,13 @@ export const examine = async (flags: DoctorFlags, output: Output): Promise<void>
   }
   if (flags.json) output.print(JSON.stringify({ dir, findings }, withoutDetail));
   else if (findings.length === 0) output.print(`no problems found in ${dir}`);
-  else output.print(table(['severity', 'code', 'worker', 'place', 'message'], findings.map(rowOf)));
+  else
+    output.print(
+      table(['severity', 'code', 'worker', 'place', 'message'], findings.map(rowOf), {
+        columns: output.columns,
+        isText: true,
+      }),
+    );
   const errors = findings.filter(({ severity }) => severity === 'error').length;
   if (errors > 0) throw new Failure(EXIT.failed, `${errors} of ${findings.length} findings are errors`);
 };

@@ -42,6 +42,17 @@ const printStored = async (
   }
 };
 
+/**
+ * Returns the position of the first event that is stored. Earlier ones may be in an archive, which a remark names. A person who
+ * asks for all events gets those that are there; who names a position learns that it is gone.
+ */
+const beginningOf = async (command: ClientCommand, worker: string): Promise<string> => {
+  const { archived } = await command.client.getWorker(worker);
+  if (!archived) return 'start';
+  command.remark(`events before ${archived.firstSeq} are in the archive ${archived.archive}`);
+  return archived.cursor;
+};
+
 /** Prints the stored events. With `follow` it continues with new events until Ctrl-C or until the Worker is deleted. */
 export const events = (
   flags: ClientFlags & {
@@ -66,7 +77,8 @@ export const events = (
       process.once('SIGINT', onSignal);
       process.once('SIGTERM', onSignal);
     }
-    const { at, hasMore } = await printStored(command, worker, flags.after ?? 'start', limit, types, signal);
+    const after = flags.after ?? (await beginningOf(command, worker));
+    const { at, hasMore } = await printStored(command, worker, after, limit, types, signal);
     if (flags.follow !== true) {
       if (hasMore && !command.isJson) command.remark(`more items are available: --after ${at}`);
       return;

@@ -62,7 +62,7 @@ const httpOptionsOf = ({ options, address }: HostPlan): HttpOptions => {
 };
 
 /** Serves a share of the Runtimes until a signal arrives, and then hands them over. */
-const run = async (plan: HostPlan, log: Logger): Promise<void> => {
+const run = async (plan: HostPlan, log: Logger, isJson: boolean): Promise<void> => {
   const { name, leaseMs, waitMs, options, limits, address } = plan;
   const { [STORE]: store = {}, http: _, ws = {}, ...others } = options;
   const plugins = plan.plugins.filter((plugin) => !OF_HOST.has(shortName(plugin.name)));
@@ -102,8 +102,11 @@ const run = async (plan: HostPlan, log: Logger): Promise<void> => {
     await host.start();
     directory.opened();
     setNonBlocking(process.stdout);
+    const reached = address?.href ?? server.url;
     console.log(
-      `worker-runtime host ${name} listening on ${server.url} (address ${address?.href ?? server.url})`,
+      isJson
+        ? JSON.stringify({ url: server.url, name, address: reached })
+        : `worker-runtime host ${name} listening on ${server.url} (address ${reached})`,
     );
     const reason = await signal;
     log.info({ reason }, 'stopping');
@@ -134,7 +137,7 @@ export const serveAsHost = async (flags: HostFlags): Promise<never> => {
     log.error({ err: RuntimeError.from(err) }, 'unhandled rejection'),
   );
   try {
-    await run(plan, log);
+    await run(plan, log, flags.json === true);
   } catch (error) {
     flush();
     throw startFailure(error, plan.options);

@@ -19,7 +19,7 @@ const podsOf = async ({ client }: ClientCommand): Promise<{ readonly items: read
 export const list = (flags: ClientFlags, output: Output): Promise<void> =>
   runClientCommand(flags, output, async (command) => {
     const found = await podsOf(command);
-    command.answer(found, () =>
+    command.answer(found, (columns) =>
       table(
         ['REFERENCE', 'STATE', 'ROLE', 'WORKER', 'LAST ACTIVE', 'ABOUT'],
         found.items.map((pod) => [
@@ -30,6 +30,7 @@ export const list = (flags: ClientFlags, output: Output): Promise<void> =>
           pod.lastActiveAt ?? '-',
           printableLine(pod.diagnostic?.message ?? pod.preview ?? '-'),
         ]),
+        { columns, isText: true },
       ),
     );
   });

@@ -13,7 +13,7 @@ export const requests = (
   runClientCommand(flags, output, async (command) => {
     const { limit, after } = flags;
     const page = await command.client.listOpenRequests(defined({ limit, after }));
-    command.answer(page, () =>
+    command.answer(page, (columns) =>
       table(
         ['SINCE', 'WORKER', 'ASKS'],
         page.items.map(({ openedAt, workerId, prompt, options }) => [
@@ -21,6 +21,7 @@ export const requests = (
           workerId,
           printableLine(`${prompt} (${choicesOf(options)})`),
         ]),
+        { columns, isText: true },
       ),
     );
     if (page.items.length > 0 && !command.isJson) command.remark('answer with: worker-runtime attach WORKER');

@@ -22,6 +22,8 @@ export interface ServeFlags {
   /** The time for which to wait for the port and the store of the server that runs now, in seconds. */
   readonly replace: number | undefined;
   readonly logLevel: string | undefined;
+  /** True if the ready line is JSON, for programs. */
+  readonly json?: boolean;
   readonly pluginOptions: PluginOptions;
 }
 
@@ -78,15 +80,24 @@ const addressOf = (plugins: readonly RuntimePlugin[]): string => {
   return web !== undefined && 'url' in web ? String(web.url) : 'an unknown address';
 };
 
-const readyLine = async (
+/** Says that the runtime is ready, and where: in one line for a program, or in lines for a person. */
+const readyLines = async (
   runtime: Runtime,
   plugins: readonly RuntimePlugin[],
   options: PluginOptions,
+  isJson: boolean,
 ): Promise<string> => {
   const { runtimeId, store } = await runtime.summary();
+  const url = addressOf(plugins);
   const folder = storeFolder(options);
+  const console = typeof options.http?.console === 'string' ? `${url}/` : null;
+  if (isJson) {
+    const { kind, durable } = store;
+    return JSON.stringify({ url, runtimeId, store: { kind, durable, folder }, console });
+  }
   const storage = `${store.kind}${folder === null ? '' : ` in ${folder}`}${store.durable ? '' : ', lost at exit'}`;
-  return `worker-runtime listening on ${addressOf(plugins)} (runtime ${runtimeId}, store ${storage})`;
+  const ready = `worker-runtime listening on ${url} (runtime ${runtimeId}, store ${storage})`;
+  return console === null ? ready : `${ready}\nworker-runtime console on ${console}`;
 };
 
 const build = async (
@@ -111,7 +122,11 @@ const reload = (plugins: readonly RuntimePlugin[], log: Logger): void => {
 };
 
 /** Runs the runtime until a signal arrives or the store is lost, then drains it. Returns the error of a lost store. */
-const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<RuntimeError | null> => {
+const run = async (
+  plan: Plan,
+  { log, flush }: OperatorLog,
+  isJson: boolean,
+): Promise<RuntimeError | null> => {
   const { runtime, plugins } = await build(plan, log);
   process.on('exit', flush);
   process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
@@ -121,12 +136,10 @@ const run = async (plan: Plan, { log, flush }: OperatorLog): Promise<RuntimeErro
   const signal = stopSignal(() => reload(plugins, log));
   const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
   if (outcome === 'ready') {
-    const line = await readyLine(runtime, plugins, plan.options);
+    const lines = await readyLines(runtime, plugins, plan.options, isJson);
     // a plugin may have started processes, which make the stream block again
     setNonBlocking(process.stdout);
-    console.log(line);
-    if (typeof plan.options.http?.console === 'string')
-      console.log(`worker-runtime console on ${addressOf(plugins)}/`);
+    console.log(lines);
   }
   const reason = await Promise.race([signal, runtime.lost.then(() => 'the store is lost')]);
   log.info({ reason }, 'stopping');
@@ -145,7 +158,7 @@ export const serve = async (flags: ServeFlags): Promise<never> => {
   const operatorLog = await createLog(plan.logLevel);
   let failure: RuntimeError | null;
   try {
-    failure = await run(plan, operatorLog);
+    failure = await run(plan, operatorLog, flags.json === true);
   } catch (error) {
     operatorLog.flush();
     throw startFailure(error, plan.options);

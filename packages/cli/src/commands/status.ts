@@ -15,37 +15,40 @@ export const status = (flags: ClientFlags, output: Output): Promise<void> =>
       command.isJson || runtime.diagnostics === 0
         ? { items: [] }
         : await command.client.diagnostics({ limit: SHOWN_DIAGNOSTICS });
-    command.answer(runtime, () =>
-      fieldList([
-        ['runtime', runtime.runtimeId],
-        ['name', runtime.displayName],
-        ['status', runtime.status],
+    command.answer(runtime, (columns) =>
+      fieldList(
         [
-          'store',
-          `${runtime.store.kind}${runtime.store.durable ? '' : ', lost at exit'}${runtime.store.healthy ? '' : ', unhealthy'}`,
+          ['runtime', runtime.runtimeId],
+          ['name', runtime.displayName],
+          ['status', runtime.status],
+          [
+            'store',
+            `${runtime.store.kind}${runtime.store.durable ? '' : ', lost at exit'}${runtime.store.healthy ? '' : ', unhealthy'}`,
+          ],
+          ['engines', runtime.engines.map(({ name }) => name).join(', ') || 'none'],
+          ['stored', storedText(runtime.store)],
+          [
+            'workers',
+            `${total}${Object.entries(counts)
+              .filter(([, count]) => count > 0)
+              .map(([name, count]) => `, ${count} ${name}`)
+              .join('')}`,
+          ],
+          [
+            'diagnostics',
+            `${runtime.diagnostics}${newest.length > 0 ? ', list them with: worker-runtime diagnostics' : ''}`,
+          ],
+          ...newest.map(
+            (item) =>
+              [
+                '',
+                `${item.time}  ${diagnosticLine(item)}${item.worker === null ? '' : `, ${item.worker}`}`,
+              ] as const,
+          ),
+          ['since', runtime.startedAt],
+          ['version', runtime.versions.runtime],
         ],
-        ['engines', runtime.engines.map(({ name }) => name).join(', ') || 'none'],
-        ['stored', storedText(runtime.store)],
-        [
-          'workers',
-          `${total}${Object.entries(counts)
-            .filter(([, count]) => count > 0)
-            .map(([name, count]) => `, ${count} ${name}`)
-            .join('')}`,
-        ],
-        [
-          'diagnostics',
-          `${runtime.diagnostics}${newest.length > 0 ? ', list them with: worker-runtime diagnostics' : ''}`,
-        ],
-        ...newest.map(
-          (item) =>
-            [
-              '',
-              `${item.time}  ${diagnosticLine(item)}${item.worker === null ? '' : `, ${item.worker}`}`,
-            ] as const,
-        ),
-        ['since', runtime.startedAt],
-        ['version', runtime.versions.runtime],
-      ]),
+        columns,
+      ),
     );
   });

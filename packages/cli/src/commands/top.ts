@@ -21,7 +21,7 @@ const CLEAR_LINE = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
 const reverse = (line: string): string => `\u001b[7m${line}\u001b[27m`;
 
-const HELP = '↑↓ select · Enter attach · c cancel · s stop · r resume · q leave';
+const HELP = 'q leave · ↑↓ select · Enter attach · c cancel · s stop · r resume';
 
 interface Key {
   readonly name?: string;
@@ -63,7 +63,9 @@ class Top {
     this.#enter();
     try {
       const { signal } = this.#ended;
-      for await (const item of this.#command.client.watch({ acrossRestarts: true, signal })) {
+      const onConnection = (lost: Error | null): void =>
+        this.#say(lost === null ? HELP : `no connection (${lost.message}); trying again · q leave`);
+      for await (const item of this.#command.client.watch({ acrossRestarts: true, signal, onConnection })) {
         this.#board.apply(item);
         this.#drawSoon();
       }

@@ -62,7 +62,7 @@ const waitText = (wait: WorkerDetail['waits'][number], calls: ReadonlyMap<string
         ? `its engine to be attached, for ${time}`
         : `its engine to be attached, for ${time}: ${wait.error.code}: ${wait.error.message}`;
     case 'run':
-      return `the end of ${wait.runId} (${wait.inputs} queued), which is active for ${time}`;
+      return `the end of ${wait.runId} (${wait.inputs} queued), which has been active for ${time}`;
   }
 };
 
@@ -71,49 +71,53 @@ const describe = (
   overview: Overview | null,
   requests: readonly OpenRequest[],
   calls: ReadonlyMap<string, string>,
+  columns: number | undefined,
 ): string =>
-  fieldList([
-    ['worker', worker.workerId],
-    ['name', worker.displayName === null ? null : printableLine(worker.displayName)],
-    ['engine', worker.engine],
-    ['status', statusOf(worker)],
+  fieldList(
     [
-      'execution',
-      `${worker.execution.connected ? 'connected' : 'not connected'}, generation ${worker.execution.generation}`,
+      ['worker', worker.workerId],
+      ['name', worker.displayName === null ? null : printableLine(worker.displayName)],
+      ['engine', worker.engine],
+      ['status', statusOf(worker)],
+      [
+        'execution',
+        `${worker.execution.connected ? 'connected' : 'not connected'}, generation ${worker.execution.generation}`,
+      ],
+      [
+        'last error',
+        worker.execution.lastError &&
+          `${worker.execution.lastError.code}: ${worker.execution.lastError.message}`,
+      ],
+      ['run', worker.run && `${worker.run.runId}, active for ${timeSince(worker.run.startedAt)}`],
+      ...waitsOf(worker).map((wait) => ['waits for', printableLine(waitText(wait, calls))] as const),
+      ...requests.map(
+        ({ prompt, options }) => ['asks', printableLine(`${prompt} (${choicesOf(options)})`)] as const,
+      ),
+      ['answer with', requests.length > 0 ? `worker-runtime attach ${worker.workerId}` : null],
+      ['interrupted runs', worker.whenInterrupted === 'continue' ? 'are continued' : null],
+      ['parent', worker.parent],
+      [
+        'labels',
+        Object.entries(worker.labels)
+          .map(([key, value]) => printableLine(`${key}=${value}`))
+          .join(' ') || null,
+      ],
+      ['tools', worker.tools.join(' ') || null],
+      ['claims', worker.claims.map(({ name, mode }) => `${name} (${mode})`).join(' ') || null],
+      ['forked from', worker.forkedFrom && originOf(worker.forkedFrom)],
+      ['created', worker.createdAt],
+      ['updated', worker.updatedAt],
+      ['events', String(worker.lastSeq)],
+      ['stored', storedText(worker.stored)],
+      [
+        'archived',
+        worker.archived ? `events before ${worker.archived.firstSeq}, in ${worker.archived.archive}` : null,
+      ],
+      ['runs', overview && (runsOf(overview) || null)],
+      ['tokens', overview && tokensOf(overview)],
     ],
-    [
-      'last error',
-      worker.execution.lastError &&
-        `${worker.execution.lastError.code}: ${worker.execution.lastError.message}`,
-    ],
-    ['run', worker.run && `${worker.run.runId}, active for ${timeSince(worker.run.startedAt)}`],
-    ...waitsOf(worker).map((wait) => ['waits for', printableLine(waitText(wait, calls))] as const),
-    ...requests.map(
-      ({ prompt, options }) => ['asks', printableLine(`${prompt} (${choicesOf(options)})`)] as const,
-    ),
-    ['answer with', requests.length > 0 ? `worker-runtime attach ${worker.workerId}` : null],
-    ['interrupted runs', worker.whenInterrupted === 'continue' ? 'are continued' : null],
-    ['parent', worker.parent],
-    [
-      'labels',
-      Object.entries(worker.labels)
-        .map(([key, value]) => printableLine(`${key}=${value}`))
-        .join(' ') || null,
-    ],
-    ['tools', worker.tools.join(' ') || null],
-    ['claims', worker.claims.map(({ name, mode }) => `${name} (${mode})`).join(' ') || null],
-    ['forked from', worker.forkedFrom && originOf(worker.forkedFrom)],
-    ['created', worker.createdAt],
-    ['updated', worker.updatedAt],
-    ['events', String(worker.lastSeq)],
-    ['stored', storedText(worker.stored)],
-    [
-      'archived',
-      worker.archived ? `events before ${worker.archived.firstSeq}, in ${worker.archived.archive}` : null,
-    ],
-    ['runs', overview && (runsOf(overview) || null)],
-    ['tokens', overview && tokensOf(overview)],
-  ]);
+    columns,
+  );
 
 export const list = (
   flags: ClientFlags & {
@@ -132,7 +136,7 @@ export const list = (
     const page = await command.client.listWorkers(
       defined({ status, parent, limit, after, labels, include } as const),
     );
-    command.answer(page, () =>
+    command.answer(page, (columns) =>
       table(
         [
           'WORKER',
@@ -151,9 +155,10 @@ export const list = (
           statusOf(worker),
           worker.run === null ? '-' : timeSince(worker.run.startedAt),
           waitOf(worker),
-          ...(worker.overview ? [runsOf(worker.overview), tokensOf(worker.overview)] : []),
-          worker.updatedAt,
+          ...(worker.overview ? [runsOf(worker.overview) || '-', tokensOf(worker.overview)] : []),
+          `${timeSince(worker.updatedAt)} ago`,
         ]),
+        { columns },
       ),
     );
     if (page.next !== null && !command.isJson)
@@ -225,7 +230,7 @@ export const show = (flags: ClientFlags & { readonly worker: string }, output: O
     const overview = isJson ? null : await client.overview(flags.worker);
     const { items } = isJson ? { items: [] } : await client.listRequests(flags.worker);
     const calls = isJson ? new Map() : await namesOfCalls(client, worker);
-    command.answer(worker, () => describe(worker, overview, items, calls));
+    command.answer(worker, (columns) => describe(worker, overview, items, calls, columns));
   });
 
 export const fork = (

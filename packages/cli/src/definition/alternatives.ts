@@ -3,30 +3,12 @@
  * walks down the commands.
  */
 export class Alternatives {
-  #names: readonly string[] = [
-    ...[
-      'serve',
-      'host',
-      'hosts',
-      'runtimes',
-      'drain',
-      'backend',
-      'link',
-      'policy',
-      'login',
-      'logout',
-      'workers',
-      'send',
-      'wait',
-      'requests',
-      'attach',
-      'events',
-      'transcript',
-      'file',
-      'status',
-    ],
-    ...['diagnostics', 'doctor', 'legacy', 'acp', 'completion'],
-  ];
+  #names: readonly string[];
+
+  /** `commands` are the first words that a command line may have. */
+  constructor(commands: readonly string[]) {
+    this.#names = commands;
+  }
 
   readonly set = (...names: readonly string[]): void => {
     this.#names = names;

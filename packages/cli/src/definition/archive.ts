@@ -16,6 +16,12 @@ const importOptions = {
   },
 } as const;
 
+interface StoreCommand {
+  json: boolean;
+  plugin: string[] | undefined;
+  config: string | undefined;
+}
+
 const STORE =
   'The store is that of serve with the same --plugin, --config and plugin options (default: fs-store).';
 
@@ -31,9 +37,18 @@ const backupOptions = {
   },
 } as const;
 
-/** Defines the commands for archives of whole runtimes: `export`, `import`, `backup` and `verify`. */
+const importing = (argv: Argv<StoreCommand>, alternatives: Alternatives) => {
+  alternatives.set(...optionNames(importOptions), '--plugin', '--config', '--<plugin>.<option>', '--json');
+  return aFile(argv)
+    .options(importOptions)
+    .example('$0 import monday.archive --name restored', '')
+    .example('$0 --plugin postgres-store import monday.archive --postgres-store.urlFile pg.url', '')
+    .epilogue(`${STORE} After an interruption, repeat the command.`);
+};
+
+/** Defines the commands for archives of whole runtimes: `export`, `import`, `backup`, `restore` and `verify`. */
 export const archiveCommands = (
-  command: Argv<{ json: boolean; plugin: string[] | undefined; config: string | undefined }>,
+  command: Argv<StoreCommand>,
   pluginOptions: PluginOptions,
   alternatives: Alternatives,
   output: Output,
@@ -60,22 +75,16 @@ export const archiveCommands = (
         (await import('../commands/archive.ts')).exportStore({ ...given, pluginOptions }, output),
     )
     .command(
-      ['import <file>', 'restore <file>'],
+      'import <file>',
       'Fill an empty store with everything in a file of export or backup, and check it',
-      (importing) => {
-        alternatives.set(
-          ...optionNames(importOptions),
-          '--plugin',
-          '--config',
-          '--<plugin>.<option>',
-          '--json',
-        );
-        return aFile(importing)
-          .options(importOptions)
-          .example('$0 import monday.archive --name restored', '')
-          .example('$0 --plugin postgres-store import monday.archive --postgres-store.urlFile pg.url', '')
-          .epilogue(`${STORE} After an interruption, repeat the command.`);
-      },
+      (command) => importing(command, alternatives),
+      async (given) =>
+        (await import('../commands/archive.ts')).importStore({ ...given, pluginOptions }, output),
+    )
+    .command(
+      'restore <file>',
+      'Do the same as import, with a file of backup',
+      (command) => importing(command, alternatives),
       async (given) =>
         (await import('../commands/archive.ts')).importStore({ ...given, pluginOptions }, output),
     )

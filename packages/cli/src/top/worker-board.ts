@@ -70,13 +70,13 @@ export class WorkerBoard {
         worker.engine,
         printableLine(worker.displayName ?? '-'),
       ]),
+      { columns },
     ).split('\n');
     return [
       clip(this.#counts(), columns),
-      clip(headings, columns),
+      headings,
       ...lines.map((line, row) => {
-        const clipped = clip(line, columns);
-        return this.#first + row === at ? mark(clipped.padEnd(columns)) : clipped;
+        return this.#first + row === at ? mark(line.padEnd(columns)) : line;
       }),
     ];
   }

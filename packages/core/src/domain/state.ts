@@ -76,6 +76,8 @@ export interface CurrentRun {
   readonly calls?: readonly string[];
   /** The size in memory of `calls`. Absent with `calls`, and in a snapshot of an earlier version. */
   readonly callBytes?: number;
+  /** The time of its last event, if others of the Worker followed, such as a queued input. Absent while it is `updatedAt`. */
+  readonly quietSince?: string;
 }
 
 /** A position in the log from which an engine reads the conversation: that of the input of a run. */
@@ -240,6 +242,15 @@ const withAnswer = (
   return { ...next, answeredCalls: [...(run.answeredCalls ?? NONE), call] };
 };
 
+/** Keeps the time of the last event of a run while others follow. */
+const withQuiet = (run: CurrentRun, event: WorkerEvent, updatedAt: string): CurrentRun => {
+  const isOwn = event.run === run.runId || event.type.startsWith('execution.');
+  if (isOwn === (run.quietSince === undefined)) return run;
+  if (!isOwn) return { ...run, quietSince: updatedAt };
+  const { quietSince: _, ...active } = run;
+  return active;
+};
+
 /** Returns the position of the input of a run, or null if the run is of a snapshot that does not have it. */
 const historyFromRun = ({ input, from }: CurrentRun): HistoryFrom | null => {
   if (!from || input?.seq === 0) return null;
@@ -253,6 +264,7 @@ const historyFromRun = ({ input, from }: CurrentRun): HistoryFrom | null => {
  * damaged log), changes only the time.
  */
 export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void => {
+  if (draft.run) draft.run = withQuiet(draft.run, event, draft.updatedAt);
   draft.updatedAt = event.time;
   switch (event.type) {
     case 'worker.created': {

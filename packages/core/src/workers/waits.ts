@@ -5,7 +5,8 @@ const NOTHING: readonly WorkerWait[] = [];
 
 /** Returns what the work of a Worker waits for. It follows from the state, and from the error that keeps an engine from attaching. */
 export const waitsOf = ({ state, live }: Worker): readonly WorkerWait[] => {
-  const { run, queue, requests, updatedAt: since } = state;
+  const { run, queue, requests, updatedAt } = state;
+  const since = run?.quietSince ?? updatedAt;
   if (run === null || run.isDetached === true)
     return run === null && queue.length === 0
       ? NOTHING

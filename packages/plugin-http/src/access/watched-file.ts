@@ -11,7 +11,9 @@ export class WatchedFile {
   readonly #apply: () => Promise<object>;
   readonly #log: Logger;
   #reading: Promise<void> = Promise.resolve();
-  readonly #changed = (): void => void this.readAgain();
+  /** The reason of the last refusal, if the content is not valid. */
+  #refusal: string | null = null;
+  readonly #changed = (): void => void this.#read(false);
 
   /** `name` is what the log calls the content. `apply` reads the file, replaces the content and returns fields for the log. */
   constructor(path: string, name: string, apply: () => Promise<object>, log: Logger) {
@@ -24,16 +26,28 @@ export class WatchedFile {
 
   /** Resolves when the content of this moment applies, or is refused in the log. Calls apply one after another. */
   readAgain(): Promise<void> {
+    return this.#read(true);
+  }
+
+  #read(isRequested: boolean): Promise<void> {
     this.#reading = this.#reading.then(async () => {
       const fields = { file: this.#path };
       try {
         const changes = await this.#apply();
+        this.#refusal = null;
         this.#log.info({ ...fields, ...changes }, `the ${this.#name} were read again`);
-      } catch (error) {
-        this.#log.error(
-          { ...fields, err: RuntimeError.from(error) },
-          `the ${this.#name} are unchanged: their file is not valid`,
-        );
+      } catch (cause) {
+        const { code, message: reason } = RuntimeError.from(cause);
+        // one replacement of a file can be noticed several times
+        const isKnown = reason === this.#refusal && !isRequested;
+        this.#refusal = reason;
+        // the stack of a mistake in a file says nothing to its author
+        const fault = code === 'INTERNAL' ? { err: cause } : { code, reason };
+        if (!isKnown)
+          this.#log.error(
+            { ...fields, ...fault },
+            `the ${this.#name} are unchanged: their file is not valid`,
+          );
       }
     });
     return this.#reading;
