@@ -40,16 +40,13 @@ export class RecentSummaries {
       return kept.summary;
     const summary = Object.freeze(summaryOf(worker, runtimeId));
     this.#kept.set(worker, { change, base, isConnected, blockedBy, summary });
-    if (this.#kept.size > KEPT) this.#forgetOldest();
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > KEPT && oldest !== undefined) this.forget(oldest);
     return summary;
   }
 
   /** Forgets a Worker that was removed. */
   forget(worker: Worker): void {
     this.#kept.delete(worker);
-  }
-
-  #forgetOldest(): void {
-    for (const worker of this.#kept.keys()) return this.forget(worker);
   }
 }
