@@ -280,7 +280,7 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
     }
     // the body belongs to the other server, so nothing here goes on with the request
     if (target !== null && isUpstream(target))
-      return void passOn(target, request, reply, connections).catch(done);
+      return void passOn(target, request, reply, connections).then(undefined, done);
     assertRoomForAnswer(request, answers);
     if (target !== null) request.served = target;
     done();

@@ -172,8 +172,8 @@ export class Measurements {
     const key = `${method} ${route}`;
     let answers = this.#answers.get(key);
     if (answers === undefined) {
-      const { observe } = this.#durations.labels(method, route);
-      answers = { method, route, statuses: new Map(), observe };
+      const durations = this.#durations.labels(method, route);
+      answers = { method, route, statuses: new Map(), observe: (seconds) => durations.observe(seconds) };
       this.#answers.set(key, answers);
     }
     return answers;
