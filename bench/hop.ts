@@ -164,11 +164,11 @@ export const stalledThroughRegistry: Bench = {
     withStore(await longLog(), (remote) =>
       withHop(remote, async (port) => {
         const plan = { port, upgrade: null, ask: streamOf(remote.runtimeId), until: 'nothing' } as const;
-        const before = heldBytes();
+        const before = await heldBytes();
         const readers = await ReaderProcess.start({ ...plan, count: STALLED });
         // by then every buffer on the way is full: one reader has the whole log of its stream
         await measureCatchUp(port, null, plan.ask);
-        const growth = heldBytes() - before;
+        const growth = (await heldBytes()) - before;
         await readers.stop();
         return Math.max(1, growth / STALLED);
       }),

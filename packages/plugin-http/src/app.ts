@@ -3,10 +3,11 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Access } from './access/access.ts';
-import { ANYONE, assertMay } from './access/caller.ts';
+import { ANYONE, assertMay, type Caller } from './access/caller.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import { allowOrigin, answerPreflight, isPreflight } from './access/cors.ts';
 import type { HostCheck } from './access/host-check.ts';
+import type { RoutePermission } from './access/permission.ts';
 import {
   assertReady,
   type Directory,
@@ -21,7 +22,6 @@ import { answerError, logRefusal } from './errors/answer-error.ts';
 import { typedError } from './errors/framework-error.ts';
 import { STATUS_OF } from './errors/problem.ts';
 import { protocolError, refuseSocket } from './errors/raw-problem.ts';
-import type { Exchanges } from './exchanges.ts';
 import { correlationIdOf } from './logging/correlation.ts';
 import { logAnswer } from './logging/request-log.ts';
 import type { Measurements } from './metrics/measurements.ts';
@@ -65,7 +65,6 @@ export interface AppParts {
   readonly access: Access;
   readonly streams: StreamResponses;
   readonly mounted: MountedAnswers;
-  readonly exchanges: Exchanges;
   readonly connections: ConnectionLimit;
   readonly turns: Turns;
   /** The answers that clients have not read yet. */
@@ -208,10 +207,12 @@ const unknownPathError = (url: string): RuntimeError => {
   });
 };
 
-/** Adds the checks that every request has to pass, in this order, before its body is read. */
+/**
+ * Adds the checks that every request has to pass, in this order, before its body is read. They call back instead of returning
+ * promises, because most requests wait for nothing here.
+ */
 const addGate = (app: FastifyInstance, parts: AppParts): void => {
-  const { directory, options, hostCheck, access, exchanges, connections, answers, routes, isWebSocket } =
-    parts;
+  const { directory, options, hostCheck, access, connections, answers, routes, isWebSocket } = parts;
   routes.watch(app);
   app.decorateRequest('caller');
   app.decorateRequest('from', null);
@@ -220,34 +221,42 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
   app.decorateRequest('refusal', null);
   connections.watch(app.server);
 
-  app.addHook('onRequest', async (request, reply) => {
-    const { headers, raw, routeOptions } = request;
-    exchanges.add(reply.raw);
+  // bytes behind the request that are none of HTTP are found first, and refused before an answer to it begins
+  app.addHook('onRequest', (_request, _reply, done) => queueMicrotask(done));
+
+  app.addHook('onRequest', (request, reply, done) => {
+    const { headers, raw } = request;
     request.caller = ANYONE;
     request.from = options.addressOf(raw);
     record(request, reply, parts);
-    reply.headers({
-      'x-request-id': request.id,
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-    });
+    reply
+      .header('x-request-id', request.id)
+      .header('cache-control', 'no-store')
+      .header('x-content-type-options', 'nosniff');
     if (connections.isRefused(raw.socket)) {
       reply.header('connection', 'close');
       throw connections.limitError;
     }
-    // whether a path exists is revealed only to callers who may observe
-    const needed = request.is404 ? 'observe' : (routeOptions.config.permission ?? 'admin');
-    hostCheck.assert(raw, needed === 'public');
+    const isPublic = neededFor(request) === 'public';
+    hostCheck.assert(raw, isPublic);
     if (headers.origin !== undefined && hostCheck.isAllowed(headers.origin)) {
       allowOrigin(reply, headers.origin);
-      if (isPreflight(request)) return answerPreflight(reply, routes.methodsAt(request.url));
+      if (isPreflight(request)) return void answerPreflight(reply, routes.methodsAt(request.url));
     }
-    if (needed !== 'public') {
-      const caller = access.identify(raw);
-      // most callers are identified without a wait, and then the request needs none
-      request.caller = caller instanceof Promise ? await caller : caller;
-      assertMay(request.caller, needed);
-    }
+    if (isPublic) return done();
+    const identified = (caller: Caller): void => {
+      request.caller = caller;
+      done();
+    };
+    const caller = access.identify(raw);
+    if (!(caller instanceof Promise)) return identified(caller);
+    caller.then(identified, done);
+  });
+
+  app.addHook('onRequest', (request, reply, done) => {
+    const { headers, raw, routeOptions } = request;
+    const needed = neededFor(request);
+    if (needed !== 'public') assertMay(request.caller, needed);
     const target = targetOf(request, reply, directory);
     const readiness: Readiness = target === null || isUpstream(target) ? directory : target;
     if (!routeOptions.config.isAlwaysServed) assertReady(readiness);
@@ -269,12 +278,18 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
     if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
       throw new RuntimeError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content encoding');
     }
-    if (target !== null && isUpstream(target)) return passOn(target, request, reply, connections);
+    // the body belongs to the other server, so nothing here goes on with the request
+    if (target !== null && isUpstream(target))
+      return void passOn(target, request, reply, connections).then(undefined, done);
     assertRoomForAnswer(request, answers);
     if (target !== null) request.served = target;
-    return undefined;
+    done();
   });
 };
+
+/** Returns the permission that a request needs. Whether a path exists is revealed only to callers who may observe. */
+const neededFor = ({ is404, routeOptions }: FastifyRequest): RoutePermission =>
+  is404 ? 'observe' : (routeOptions.config.permission ?? 'admin');
 
 /** Returns the runtime that the path of a known route names; null if the route belongs to no runtime. */
 const targetOf = (
@@ -292,21 +307,22 @@ const passOn = async (
   request: FastifyRequest,
   reply: FastifyReply,
   connections: ConnectionLimit,
-): Promise<FastifyReply> => {
+): Promise<void> => {
   // the answer may be a stream or a long wait, which only its head tells
   const release = connections.hold();
   if (release === null) throw connections.heldError;
   const { raw } = reply;
   // the bytes of the answer belong to the runtime, so no closing frame can be put between them
   const stopWait = whenToCut(upstream, request.caller, () => raw.destroy());
-  raw.once('close', () => {
+  raw.on('close', () => {
     release();
     stopWait();
   });
-  for (const [name, value] of Object.entries(reply.getHeaders())) raw.setHeader(name, value as string);
+  const headers = reply.getHeaders();
+  for (const name in headers) raw.setHeader(name, headers[name] as string);
   await upstream.pass(request.raw, raw, request.caller);
   request.isStream = true;
-  return reply.hijack();
+  reply.hijack();
 };
 
 /** Reports the answer to the embedder before it is sent. */
@@ -325,7 +341,7 @@ const record = (
 
 /** Counts every answer, and logs the successful ones: an error has a log line already. */
 const recordAnswers = (app: FastifyInstance, { log, measurements }: AppParts): void => {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions, isStream } = request;
     const { url: route } = routeOptions;
     const isKnown = route !== undefined && !request.is404;
@@ -338,16 +354,17 @@ const recordAnswers = (app: FastifyInstance, { log, measurements }: AppParts): v
     if (request.refusal !== null) measurements.refused(request.refusal);
     // the error of a mounted handler has no log line yet
     if (reply.statusCode < 400 || request.refusal === null) logAnswer(log, request, reply);
+    done();
   });
 };
 
 /** Answers a request that is malformed, too large or too slow, if nothing was written to the connection yet. */
 const answerProtocolError = (
-  { log, exchanges, measurements }: AppParts,
+  { log, turns, measurements }: AppParts,
   error: Error & { readonly code?: string },
   socket: Parameters<typeof refuseSocket>[0],
 ): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable || exchanges.hasAnswered(socket)) {
+  if (error.code === 'ECONNRESET' || !socket.writable || turns.hasAnswered(socket)) {
     socket.destroy();
     return;
   }

@@ -12,7 +12,6 @@ import { HostCheck, isLoopback } from './access/host-check.ts';
 import { createApp } from './app.ts';
 import type { Directory } from './directory.ts';
 import type { Embedder } from './embedder.ts';
-import { Exchanges } from './exchanges.ts';
 import { Measurements } from './metrics/measurements.ts';
 import { type MountHandler, type MountPlace, Mounts } from './mount.ts';
 import { type HttpOptions, type ResolvedOptions, resolveOptions } from './options.ts';
@@ -35,10 +34,10 @@ export class HttpServer implements MountPlace {
   readonly #upgrades: UpgradeHandler[] = [];
   readonly #webSockets: ((request: IncomingMessage) => boolean)[] = [];
   readonly #mounts = new Mounts();
-  readonly #exchanges = new Exchanges();
   readonly #answers: ByteTotal;
   readonly #bodies: ByteTotal;
   readonly #connections: ConnectionLimit;
+  readonly #turns: Turns;
   readonly #streams: StreamResponses;
   readonly #mounted: MountedAnswers;
   readonly #measurements: Measurements;
@@ -60,6 +59,7 @@ export class HttpServer implements MountPlace {
     this.#bodies = new ByteTotal(options.totalBodyBytes);
     const slowest = [this.#answers.cutLongest, this.#bodies.cutLongest];
     this.#connections = new ConnectionLimit(options.connections, slowest);
+    this.#turns = new Turns(this.#connections);
     this.#streams = new StreamResponses(options, this.#connections, this.#answers, log);
     this.#mounted = new MountedAnswers(options, this.#connections, this.#answers, log);
     this.#measurements = new Measurements({
@@ -108,7 +108,6 @@ export class HttpServer implements MountPlace {
       );
     }
     const consoleFiles = folder === null ? null : await readConsole(folder);
-    const turns = new Turns(this.#connections);
     const app = createApp({
       directory: this.#directory,
       log: this.#log,
@@ -122,15 +121,14 @@ export class HttpServer implements MountPlace {
       isWebSocket: (request) => this.#webSockets.some((matches) => matches(request)),
       streams: this.#streams,
       mounted: this.#mounted,
-      exchanges: this.#exchanges,
       connections: this.#connections,
-      turns,
+      turns: this.#turns,
       answers: this.#answers,
       bodies: this.#bodies,
       measurements: this.#measurements,
     });
     this.#app = app;
-    this.#offerUpgrades(app, turns, access);
+    this.#offerUpgrades(app, access);
     // resolved here, since a name may stand for two addresses
     const { address } = await lookup(host);
     await waitForPort({ host: address, port, portWaitMs }, this.#log, isWanted);
@@ -148,7 +146,7 @@ export class HttpServer implements MountPlace {
   async drain(signal: AbortSignal): Promise<void> {
     this.#mounted.finish('RUNTIME_STOPPING');
     await abortAfter(this.#options.drainMs, signal, (cut) =>
-      Promise.all([this.#streams.finish('RUNTIME_STOPPING', cut), this.#exchanges.settled(cut)]),
+      Promise.all([this.#streams.finish('RUNTIME_STOPPING', cut), this.#turns.settled(cut)]),
     );
   }
 
@@ -158,14 +156,14 @@ export class HttpServer implements MountPlace {
     await this.#app?.close();
   }
 
-  #offerUpgrades(app: FastifyInstance, turns: Turns, access: Access): void {
+  #offerUpgrades(app: FastifyInstance, access: Access): void {
     // without an 'upgrade' listener Node treats an upgrade as a plain request
     if (this.#upgrades.length === 0) return;
     offerUpgrades(app, {
       handlers: this.#upgrades,
       connections: this.#connections,
       answers: this.#answers,
-      turns,
+      turns: this.#turns,
       log: this.#log,
       directory: this.#directory,
       embedder: this.#embedder,

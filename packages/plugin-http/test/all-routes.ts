@@ -3,7 +3,6 @@ import { TokenAccess } from '../src/access/access.ts';
 import { ConnectionLimit } from '../src/access/connection-limit.ts';
 import { HostCheck } from '../src/access/host-check.ts';
 import { createApp } from '../src/app.ts';
-import { Exchanges } from '../src/exchanges.ts';
 import { Measurements } from '../src/metrics/measurements.ts';
 import { OneRuntime } from '../src/one-runtime.ts';
 import { resolveOptions } from '../src/options.ts';
@@ -29,7 +28,6 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
     access: new TokenAccess([]),
     streams: new StreamResponses(options, connections, new ByteTotal(1), silentLogger),
     mounted: new MountedAnswers(options, connections, new ByteTotal(1), silentLogger),
-    exchanges: new Exchanges(),
     connections,
     turns: new Turns(connections),
     answers: new ByteTotal(1),

@@ -14,6 +14,12 @@ const OPTIONS = {
   bodyTimeout: SILENCE_MS,
 } as const satisfies Client.Options;
 
+/**
+ * The bytes of a stream that Node holds for it before it reads no further. Node reads up to 64 KiB at a time: with its default, a stream
+ * whose client reads nothing would hold one such part more.
+ */
+const STREAM_CONNECT = { ...OPTIONS.connect, highWaterMark: 16_384 };
+
 /** Receives the answer of a request. */
 export interface AnswerHandler extends Dispatcher.DispatchHandler {
   /** Called by the handler when the client has left before the end of the answer. */
@@ -40,7 +46,7 @@ export class Connections {
    * that was left.
    */
   sendAlone(request: Dispatcher.DispatchOptions, handler: AnswerHandler): void {
-    const client = new Client(this.origin, OPTIONS);
+    const client = new Client(this.origin, { ...OPTIONS, connect: STREAM_CONNECT });
     handler.onLeft = () => client.destroy(() => {});
     client.dispatch(request, handler);
     // closed once the request has ended

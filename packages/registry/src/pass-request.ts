@@ -70,6 +70,8 @@ class PassedAnswer implements AnswerHandler {
   #status: number | null = null;
   #refusal: Buffer[] | null = null;
   #refusalBytes = 0;
+  /** The bytes of the answer that are to come; null if their number is not known. */
+  #left: number | null = null;
 
   constructor(
     passage: Passage,
@@ -83,21 +85,23 @@ class PassedAnswer implements AnswerHandler {
     this.#response = response;
     this.#resolve = resolve;
     this.#reject = reject;
-    response.once('close', this.#left);
+    response.on('close', this.#hasLeft);
     passage.cut?.addEventListener('abort', this.#cut);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#response.destroyed) this.#left();
+    if (this.#response.destroyed) this.#hasLeft();
     if (this.#passage.cut?.aborted) this.#cut();
   }
 
   onResponseStart(
-    _controller: Dispatcher.DispatchController,
+    controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
   ): void {
+    // each of them is a part of the first 64 KiB of the answer, which a stream would hold until its end
+    controller.rawHeaders = null;
     if (status < 200) return;
     this.#status = status;
     const { answered, hops } = this.#passage;
@@ -109,8 +113,10 @@ class PassedAnswer implements AnswerHandler {
     const type = headers['content-type'];
     answered(type?.startsWith('text/event-stream') ?? false);
     this.#writeHead(status, headers);
+    const length = headers['content-length'];
+    if (length !== undefined) this.#left = Number(length);
     // the head of a stream goes out before its first event; that of a page goes out with its first bytes
-    if (headers['content-length'] === undefined) this.#response.flushHeaders();
+    else this.#response.flushHeaders();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
@@ -118,7 +124,12 @@ class PassedAnswer implements AnswerHandler {
       this.#refusalBytes += piece.length;
       if (this.#refusalBytes <= MAX_REFUSAL_BYTES) this.#refusal.push(piece);
       else controller.abort(new Error('the refusal is too long'));
-    } else if (!this.#response.write(piece)) {
+      return;
+    }
+    if (this.#left !== null) this.#left -= piece.length;
+    // the last piece goes out with the end, in one write and without a pause
+    if (this.#left === 0) this.#response.end(piece);
+    else if (!this.#response.write(piece)) {
       controller.pause();
       this.#response.once('drain', () => controller.resume());
     }
@@ -126,8 +137,9 @@ class PassedAnswer implements AnswerHandler {
 
   onResponseEnd(): void {
     const status = this.#status ?? 502;
-    if (this.#refusal === null) this.#response.end();
-    else if (!this.#passRefusal(status, Buffer.concat(this.#refusal))) return;
+    if (this.#refusal === null) {
+      if (!this.#response.writableEnded) this.#response.end();
+    } else if (!this.#passRefusal(status, Buffer.concat(this.#refusal))) return;
     this.#over();
     this.#resolve(status);
   }
@@ -143,7 +155,7 @@ class PassedAnswer implements AnswerHandler {
     }
   }
 
-  readonly #left = (): void => {
+  readonly #hasLeft = (): void => {
     this.#controller?.abort(new Error('the client has left'));
     this.onLeft();
   };
@@ -154,13 +166,15 @@ class PassedAnswer implements AnswerHandler {
   };
 
   #over(): void {
-    this.#response.off('close', this.#left);
+    this.#response.off('close', this.#hasLeft);
     this.#passage.cut?.removeEventListener('abort', this.#cut);
   }
 
   #writeHead(status: number, headers: IncomingHttpHeaders): void {
-    for (const [name, value] of Object.entries(headers))
+    for (const name in headers) {
+      const value = headers[name];
       if (value !== undefined && ANSWER_HEADERS.test(name)) this.#response.setHeader(name, value);
+    }
     closeAfterBody(this.#request, this.#response);
     this.#response.writeHead(status);
   }
@@ -184,12 +198,14 @@ class PassedAnswer implements AnswerHandler {
 const readBody = (request: IncomingMessage): Promise<Buffer> =>
   new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
-    const fail = (error?: unknown): void => reject(new Unanswered(false, error));
+    const fail = (error?: unknown): void => {
+      // the request also closes after its end
+      if (!request.readableEnded) reject(new Unanswered(false, error));
+    };
     request.on('data', (piece: Buffer) => pieces.push(piece));
-    request.once('end', () => resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)));
-    request.once('error', fail);
-    // comes after the end, too
-    request.once('close', fail);
+    request.on('end', () => resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)));
+    request.on('error', fail);
+    request.on('close', fail);
   });
 
 /**

@@ -224,7 +224,10 @@ export class Remote {
       if (isStream) closed = this.traffic.open();
     };
     try {
-      await pass(await this.#passage(caller, answered));
+      const authorization = this.#authorization(this.runtimeId, caller);
+      // most requests wait for no signature
+      const known = authorization instanceof Promise ? await authorization : authorization;
+      await pass(this.#passage(known, answered));
     } catch (error) {
       ended(client.destroyed ? 'left' : outcomeOf(error));
       if (!client.destroyed) this.#note(error);
@@ -234,21 +237,22 @@ export class Remote {
     }
   }
 
-  async #passage(caller: Caller, answered: Passage['answered']): Promise<Passage> {
+  #passage(authorization: string | null, answered: Passage['answered']): Passage {
     const { runtimeId } = this;
     return {
       answered,
       connections: this.#connections,
       path: `${this.#path}/v1/runtimes/${runtimeId}`,
-      authorization: await this.#authorization(runtimeId, caller),
+      authorization,
       runtimeId,
     };
   }
 
-  async #authorization(runtimeId: string, caller: Caller): Promise<string | null> {
+  #authorization(runtimeId: string, caller: Caller): string | null | Promise<string> {
     const { auth } = this.source;
     if (auth === undefined) return null;
-    return `Bearer ${'token' in auth ? auth.token : await auth.identity.sign(runtimeId, caller)}`;
+    if ('token' in auth) return `Bearer ${auth.token}`;
+    return auth.identity.sign(runtimeId, caller).then((token) => `Bearer ${token}`);
   }
 
   async #summary(caller: Caller): Promise<RuntimeSummary> {

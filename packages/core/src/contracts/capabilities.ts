@@ -66,25 +66,34 @@ export interface Capabilities {
   };
 }
 
-const ACCESS = ['filesystem', 'shell', 'git', 'worktree'] as const;
-const PLACEMENTS = ['backendInternal', 'localProcess', 'remoteHost'] as const;
-
-const merge = (engines: readonly EngineCapabilities[], tools: readonly string[]): Capabilities => ({
-  placement: Object.fromEntries(
-    PLACEMENTS.map((placement) => [placement, engines.some((engine) => engine.placement === placement)]),
-  ) as Capabilities['placement'],
-  access: Object.fromEntries(
-    ACCESS.map((kind) => [kind, engines.some((engine) => engine.access?.[kind] === true)]),
-  ) as Capabilities['access'],
-  tools: { available: tools },
-  files: { accepted: [...new Set(engines.flatMap((engine) => engine.files ?? []))].sort() },
-  operations: {
-    requests: engines.some((engine) => engine.requests === true),
-    resume: engines.length > 0,
-    continue: engines.some((engine) => engine.continues === true),
-    fork: engines.some((engine) => engine.forks === true),
-  },
-});
+const merge = (engines: readonly EngineCapabilities[], tools: readonly string[]): Capabilities => {
+  const isPlaced = (placement: keyof Capabilities['placement']): boolean =>
+    engines.some((engine) => engine.placement === placement);
+  const mayAccess = (kind: keyof Capabilities['access']): boolean =>
+    engines.some((engine) => engine.access?.[kind] === true);
+  // written out, because each read of a Worker makes one: objects with computed keys take ten times as long
+  return {
+    placement: {
+      backendInternal: isPlaced('backendInternal'),
+      localProcess: isPlaced('localProcess'),
+      remoteHost: isPlaced('remoteHost'),
+    },
+    access: {
+      filesystem: mayAccess('filesystem'),
+      shell: mayAccess('shell'),
+      git: mayAccess('git'),
+      worktree: mayAccess('worktree'),
+    },
+    tools: { available: tools },
+    files: { accepted: [...new Set(engines.flatMap((engine) => engine.files ?? []))].sort() },
+    operations: {
+      requests: engines.some((engine) => engine.requests === true),
+      resume: engines.length > 0,
+      continue: engines.some((engine) => engine.continues === true),
+      fork: engines.some((engine) => engine.forks === true),
+    },
+  };
+};
 
 /** Combines the capabilities of all engines of a runtime. */
 export const runtimeCapabilities = (engines: readonly EngineCapabilities[]): Capabilities =>

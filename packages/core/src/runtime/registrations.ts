@@ -125,6 +125,7 @@ export class Registrations {
         info: (fields, message) => log.info({ plugin, ...fields }, message),
         warn: (fields, message) => log.warn({ plugin, ...fields }, message),
         error: (fields, message) => log.error({ plugin, ...fields }, message),
+        isLevelEnabled: (level) => log.isLevelEnabled?.(level) ?? true,
       },
       state: new StoredState(plugin, this.#states),
       useStore: (store) => {

@@ -45,7 +45,7 @@ import { observe, watch } from '../observation/observe.ts';
 import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
 import { version } from '../version.ts';
 import { usageReport } from '../workers/usage-report.ts';
-import { detailOf, factsOf, overviewOf, summaryOf, withOverviews } from '../workers/views.ts';
+import { detailOf, factsOf, overviewOf, withOverviews } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import { createHooks } from './hook-guard.ts';
 import { Lifecycle } from './lifecycle.ts';
@@ -354,7 +354,7 @@ export class Runtime implements ServedRuntime {
     const items =
       query.include === 'overview'
         ? withOverviews(found.items, runtimeId, this.limits.pageBytes)
-        : found.items.map((worker) => summaryOf(worker, runtimeId));
+        : found.items.map((worker) => workers.summaries.of(worker, runtimeId));
     const hasMore = found.hasMore || items.length < found.items.length;
     return {
       items,

@@ -12,6 +12,7 @@ import { InFlightTotal } from './in-flight-total.ts';
 import type { Live } from './live.ts';
 import { LogKeys } from './log-keys.ts';
 import { OpenRequests } from './open-requests.ts';
+import { RecentSummaries } from './recent-summaries.ts';
 import type { Worker } from './worker.ts';
 
 export interface CreationKey {
@@ -39,6 +40,7 @@ export class Workers {
   readonly claims: Claims;
   readonly creationKeys: Keys<CreationKey>;
   readonly requests = new OpenRequests();
+  readonly summaries = new RecentSummaries();
   /** The inputs that are queued or whose run is active. */
   readonly openInputs: ByteSum;
   /** The part of `openInputs` whose run is active, which is the part in memory. */
@@ -147,6 +149,7 @@ export class Workers {
     const { workerId, log } = worker;
     if (!this.knows(worker)) return;
     this.#byId.delete(workerId);
+    this.summaries.forget(worker);
     this.claims.releaseDeleted(workerId);
     this.#measure(worker, null);
     this.#count(worker, { eventBytes: 0, fileBytes: 0 });

@@ -6,25 +6,29 @@ import { traceIdOf } from './trace-context.ts';
 const PATH_CHARS = 512;
 
 /** Returns the path without the query, which may hold private text. */
-const pathOf = ({ url }: FastifyRequest): string => (url.split('?', 1)[0] ?? '').slice(0, PATH_CHARS);
+const pathOf = ({ url }: FastifyRequest): string => {
+  const end = url.indexOf('?');
+  return url.slice(0, end === -1 ? PATH_CHARS : Math.min(end, PATH_CHARS));
+};
 
 /** Returns the log fields that identify a request and its caller. They never hold a token. */
-export const fieldsOf = (request: FastifyRequest): Readonly<Record<string, string>> => {
+export const fieldsOf = (request: FastifyRequest): Record<string, string | number> => {
+  const fields: Record<string, string> = { correlationId: request.id };
   const traceId = traceIdOf(request.headers.traceparent);
-  return {
-    correlationId: request.id,
-    ...(traceId !== null && { traceId }),
-    ...(request.from !== null && { from: request.from }),
-    ...(request.caller.name !== null && { caller: request.caller.name }),
-    method: request.method,
-    path: pathOf(request),
-  };
+  if (traceId !== null) fields.traceId = traceId;
+  if (request.from !== null) fields.from = request.from;
+  if (request.caller.name !== null) fields.caller = request.caller.name;
+  fields.method = request.method;
+  fields.path = pathOf(request);
+  return fields;
 };
 
 /** Logs one line for a successful request: a command as `info`, a read as `debug`. */
 export const logAnswer = (log: Logger, request: FastifyRequest, reply: FastifyReply): void => {
-  const isRead = request.method === 'GET' || request.method === 'HEAD';
-  const durationMs = Math.round(reply.elapsedTime * 10) / 10;
-  const line = { ...fieldsOf(request), status: reply.statusCode, durationMs };
-  log[isRead ? 'debug' : 'info'](line, 'answered');
+  const level = request.method === 'GET' || request.method === 'HEAD' ? 'debug' : 'info';
+  if (log.isLevelEnabled?.(level) === false) return;
+  const line = fieldsOf(request);
+  line.status = reply.statusCode;
+  line.durationMs = Math.round(reply.elapsedTime * 10) / 10;
+  log[level](line, 'answered');
 };

@@ -1,6 +1,6 @@
 import type { Committed, ErrorCode, PluginHooks, WorkerStatus } from '@worker-runtime/core';
 import type { Metric, ServedRuntime } from '@worker-runtime/core/plugin-kit';
-import { type Counter, collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, type Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
 import { reportedMetrics, storeMetricsOf } from './reported-metrics.ts';
 import { RunMeasurements } from './run-measurements.ts';
@@ -40,6 +40,15 @@ const metricsOfProcess = (): Registry => {
   return processMetrics;
 };
 
+/** The answers of one method of a route. The labels of its series are found once, and not for each answer. */
+interface Answers {
+  readonly method: string;
+  readonly route: string;
+  /** The number of answers by status. */
+  readonly statuses: Map<number, number>;
+  readonly observe: (seconds: number) => void;
+}
+
 /** One runtime, and the counts of its hooks. */
 class Measured {
   readonly events = new Tally();
@@ -69,18 +78,23 @@ class Measured {
 export class Measurements {
   readonly #own = new Registry();
   readonly #runtimes = new Map<string, Measured>();
-  readonly #requests: Counter;
   readonly #durations: Histogram;
+  readonly #answers = new Map<string, Answers>();
   readonly #refusals = new Tally();
   readonly #runs: RunMeasurements;
 
   constructor(gauges: Gauges) {
     const own = this.#own;
-    this.#requests = counterOf(own, 'http_requests_total', 'Number of requests that were answered', [
-      'method',
-      'route',
-      'status',
-    ]);
+    counterOf(
+      own,
+      'http_requests_total',
+      'Number of requests that were answered',
+      ['method', 'route', 'status'],
+      (add) => {
+        for (const { method, route, statuses } of this.#answers.values())
+          for (const [status, count] of statuses) add(count, method, route, String(status));
+      },
+    );
     this.#durations = histogramOf(
       own,
       'http_request_duration_seconds',
@@ -149,8 +163,20 @@ export class Measurements {
    * duration would distort the histogram.
    */
   answered(method: string, route: string, status: number, durationMs: number | null): void {
-    this.#requests.labels(method, route, String(status)).inc();
-    if (durationMs !== null) this.#durations.labels(method, route).observe(durationMs / 1_000);
+    const { statuses, observe } = this.#answersOf(method, route);
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    if (durationMs !== null) observe(durationMs / 1_000);
+  }
+
+  #answersOf(method: string, route: string): Answers {
+    const key = `${method} ${route}`;
+    let answers = this.#answers.get(key);
+    if (answers === undefined) {
+      const durations = this.#durations.labels(method, route);
+      answers = { method, route, statuses: new Map(), observe: (seconds) => durations.observe(seconds) };
+      this.#answers.set(key, answers);
+    }
+    return answers;
   }
 
   get #running(): readonly (readonly [string, Measured])[] {

@@ -1,5 +1,6 @@
+import type { Socket } from 'node:net';
 import type { WorkerInput } from '@worker-runtime/core';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { traceOf } from '../logging/trace-context.ts';
 import { bodyOf, optionalBodyOf } from '../wire/json-body.ts';
 import { waitMsOf } from '../wire/prefer.ts';
@@ -12,16 +13,25 @@ const OPERATE = { config: { permission: 'operate' } } as const;
 
 /** Adds the routes of the commands to a Worker. */
 export const commandRoutes: Routes = (app, { connections }) => {
+  /** One for all requests of a connection, because making one takes longer than the rest of a wait. */
+  const disconnections = new WeakMap<Socket, AbortController>();
+  const disconnectionOf = (socket: Socket): AbortController => {
+    const known = disconnections.get(socket);
+    if (known !== undefined) return known;
+    const made = new AbortController();
+    disconnections.set(socket, made);
+    return made;
+  };
+
   /**
    * Counts a request that waits for a run, until it is answered. Returns a signal that aborts when the caller disconnects
-   * before it has its answer, or null at the limit. The signal does not abort after an answer, since each abort creates an
-   * error with a stack trace.
+   * before it has its answer, or null at the limit.
    */
-  const beginWait = ({ raw }: FastifyReply): AbortSignal | null => {
+  const beginWait = ({ raw: { socket } }: FastifyRequest, { raw }: FastifyReply): AbortSignal | null => {
     const release = connections.hold();
     if (release === null) return null;
-    const disconnected = new AbortController();
-    raw.once('close', () => {
+    const disconnected = disconnectionOf(socket);
+    raw.on('close', () => {
       release();
       if (!raw.writableFinished) disconnected.abort();
     });
@@ -31,7 +41,7 @@ export const commandRoutes: Routes = (app, { connections }) => {
   app.post('/workers/:w/inputs', OPERATE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
     // at the limit the input is accepted without the wait, which is a preference only
-    const signal = waitMs > 0 ? beginWait(reply) : null;
+    const signal = waitMs > 0 ? beginWait(request, reply) : null;
     const { replayed, ...receipt } = await request.served.sendInput(
       pathParameter(request, 'w'),
       bodyOf<WorkerInput>(request),
@@ -49,7 +59,7 @@ export const commandRoutes: Routes = (app, { connections }) => {
 
   app.get('/workers/:w/runs/:run', OBSERVE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
-    const signal = waitMs > 0 ? beginWait(reply) : null;
+    const signal = waitMs > 0 ? beginWait(request, reply) : null;
     if (waitMs > 0 && !signal) throw connections.heldError;
     const waiting = { waitMs, ...(signal && { signal }) };
     if (signal) reply.header('preference-applied', `wait=${waitMs / 1_000}`);

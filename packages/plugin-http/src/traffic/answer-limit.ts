@@ -34,7 +34,7 @@ export const limitAnswers = (app: FastifyInstance, answers: ByteTotal, log: Logg
       log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
     );
     answers.hold(transfer, bytes);
-    raw.once('close', () => answers.release(transfer));
+    raw.on('close', () => answers.release(transfer));
     return transfer;
   };
   app.addHook('onSend', (request, reply, payload, done) => {

@@ -54,7 +54,7 @@ export const limitBodies = (
     );
     bodies.hold(transfer, bytes);
     request.bodyTransfer = transfer;
-    reply.raw.once('close', () => bodies.release(transfer));
+    reply.raw.on('close', () => bodies.release(transfer));
     if (!request.routeOptions.config.isFile || request.headers['content-length'] !== undefined)
       return done(null, payload);
     const close = (): unknown => reply.header('connection', 'close');

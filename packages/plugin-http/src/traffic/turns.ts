@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -8,8 +9,10 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-/** The requests of one connection that has a request under way. */
+/** The requests of one connection. */
 interface Line {
+  /** The response to the request under way; null while there is none. */
+  current: ServerResponse | null;
   readonly waiting: Exchange[];
 }
 
@@ -30,9 +33,11 @@ export interface TurnEvents {
  * connection is not read while requests wait.
  */
 export class Turns {
-  readonly #lines = new WeakMap<Socket, Line>();
+  readonly #lines = new WeakMap<Duplex, Line>();
   readonly #events: TurnEvents;
+  #active = 0;
   #waiting = 0;
+  #settled = (): void => {};
 
   constructor(events: TurnEvents) {
     this.#events = events;
@@ -40,7 +45,22 @@ export class Turns {
 
   /** True if a request of this connection is under way. */
   isBusy(socket: Socket): boolean {
-    return this.#lines.has(socket);
+    return (this.#lines.get(socket)?.current ?? null) !== null;
+  }
+
+  /** True if a response has begun on this connection; anything else written to it would corrupt the response. */
+  hasAnswered(socket: Duplex): boolean {
+    const current = this.#lines.get(socket)?.current ?? null;
+    return current !== null && current.socket === socket && current.headersSent;
+  }
+
+  /** Resolves when no request is under way, or when the signal aborts. */
+  settled(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#active === 0 || signal.aborted) return resolve();
+      this.#settled = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
   }
 
   /** Returns a handler that passes each request on once the requests before it are answered. */
@@ -49,28 +69,40 @@ export class Turns {
       const { socket } = request;
       // Node reads on for a moment after an answer that closes the connection
       if (!socket.writable) return;
-      const line = this.#lines.get(socket);
-      if (line) this.#wait(socket, line, { request, response });
-      else this.#begin(socket, { request, response }, handle);
+      const line = this.#lineOf(socket);
+      if (line.current !== null) return this.#wait(socket, line, { request, response });
+      this.#active += 1;
+      this.#events.busy(socket);
+      this.#begin(socket, line, request, response, handle);
     };
   }
 
-  #begin(socket: Socket, first: Exchange, handle: RequestHandler): void {
-    const line: Line = { waiting: [] };
-    this.#lines.set(socket, line);
-    this.#events.busy(socket);
-    const handleNext = ({ request, response }: Exchange): void => {
-      response.once('close', () => {
-        // an answer that closes the connection is its last one
-        const next = socket.writable ? line.waiting.shift() : undefined;
-        if (next === undefined) return this.#end(socket, line);
-        this.#waiting -= 1;
-        if (line.waiting.length === 0) this.#readOn(socket);
-        handleNext(next);
-      });
-      handle(request, response);
-    };
-    handleNext(first);
+  #lineOf(socket: Socket): Line {
+    let line = this.#lines.get(socket);
+    if (line === undefined) {
+      line = { current: null, waiting: [] };
+      this.#lines.set(socket, line);
+    }
+    return line;
+  }
+
+  #begin(
+    socket: Socket,
+    line: Line,
+    request: IncomingMessage,
+    response: ServerResponse,
+    handle: RequestHandler,
+  ): void {
+    line.current = response;
+    response.on('close', () => {
+      // an answer that closes the connection is its last one
+      const next = socket.writable ? line.waiting.shift() : undefined;
+      if (next === undefined) return this.#end(socket, line);
+      this.#waiting -= 1;
+      if (line.waiting.length === 0) this.#readOn(socket);
+      this.#begin(socket, line, next.request, next.response, handle);
+    });
+    handle(request, response);
   }
 
   #wait(socket: Socket, line: Line, exchange: Exchange): void {
@@ -92,11 +124,15 @@ export class Turns {
   }
 
   #end(socket: Socket, line: Line): void {
-    this.#waiting -= line.waiting.length;
-    line.waiting.length = 0;
-    this.#lines.delete(socket);
-    socket.off('resume', pauseAgain);
+    line.current = null;
+    if (line.waiting.length > 0) {
+      this.#waiting -= line.waiting.length;
+      line.waiting.length = 0;
+      socket.off('resume', pauseAgain);
+    }
     if (!socket.destroyed) this.#events.quiet(socket);
+    this.#active -= 1;
+    if (this.#active === 0) this.#settled();
   }
 }
 

@@ -34,7 +34,10 @@ export const preferred = <Offer extends string>(
   accept: string | undefined,
   offers: readonly [Offer, ...Offer[]],
 ): Offer | null => {
-  if (accept === undefined) return offers[0];
+  if (accept === undefined || accept === '*/*') return offers[0];
+  // most clients name one type, and nothing else has to be compared then
+  const named = offers.find((offer) => offer === accept);
+  if (named !== undefined) return named;
   const ranges = rangesOf(accept);
   let best: Offer | null = null;
   let highest = 0;

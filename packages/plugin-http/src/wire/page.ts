@@ -33,11 +33,13 @@ export const jsonPage = ({ lines, next, asOf, gaps }: PageInfo & Pick<RawPage, '
   return page;
 };
 
-const headersOf = ({ next, asOf, gaps }: PageInfo): Readonly<Record<string, string>> => ({
-  ...(next !== null && { 'page-next': next }),
-  'page-as-of': asOf,
-  ...(gaps.length > 0 && { 'page-gaps': JSON.stringify(gaps) }),
-});
+/** Sets the headers that describe the items of a page. */
+const describePage = (reply: FastifyReply, { next, asOf, gaps }: PageInfo): FastifyReply => {
+  if (next !== null) reply.header('page-next', next);
+  reply.header('page-as-of', asOf);
+  if (gaps.length > 0) reply.header('page-gaps', JSON.stringify(gaps));
+  return reply;
+};
 
 /** Answers with a page of stored lines: unchanged as NDJSON, or joined to a JSON page. @throws NOT_ACCEPTABLE */
 export const sendLines = (request: FastifyRequest, reply: FastifyReply, page: RawPage): FastifyReply => {
@@ -45,17 +47,35 @@ export const sendLines = (request: FastifyRequest, reply: FastifyReply, page: Ra
     return reply.type(JSON_TYPE).send(jsonPage(page));
   }
   const { lines } = page;
-  return reply
-    .headers(headersOf(page))
+  return describePage(reply, page)
     .type(NDJSON_TYPE)
     .send(Buffer.from(lines.buffer, lines.byteOffset, lines.length));
 };
 
+const texts = new WeakMap<object, string>();
+
+/**
+ * Returns the JSON of an item. That of a frozen item is kept as long as the item: the runtime returns the same object for a Worker
+ * until the Worker changes.
+ */
+const textOf = (item: unknown): string => {
+  if (typeof item !== 'object' || item === null || !Object.isFrozen(item)) return JSON.stringify(item);
+  let text = texts.get(item);
+  if (text === undefined) {
+    text = JSON.stringify(item);
+    texts.set(item, text);
+  }
+  return text;
+};
+
 /** Answers with a page of objects. @throws NOT_ACCEPTABLE */
 export const sendPage = <T>(request: FastifyRequest, reply: FastifyReply, page: Page<T>): FastifyReply => {
-  if (negotiate(request.headers.accept, [JSON_TYPE, NDJSON_TYPE]) === JSON_TYPE) return reply.send(page);
-  return reply
-    .headers(headersOf({ next: page.next, asOf: page.asOf, gaps: page.gaps ?? [] }))
+  const items = page.items.map(textOf);
+  if (negotiate(request.headers.accept, [JSON_TYPE, NDJSON_TYPE]) === JSON_TYPE) {
+    const { items: _, ...rest } = page;
+    return reply.type(JSON_TYPE).send(`{"items":[${items.join(',')}],${JSON.stringify(rest).slice(1)}`);
+  }
+  return describePage(reply, { next: page.next, asOf: page.asOf, gaps: page.gaps ?? [] })
     .type(NDJSON_TYPE)
-    .send(page.items.map((item) => `${JSON.stringify(item)}\n`).join(''));
+    .send(items.map((item) => `${item}\n`).join(''));
 };

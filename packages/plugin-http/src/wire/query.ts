@@ -102,7 +102,9 @@ export class Query {
 type Defined<T> = { readonly [K in keyof T]: Exclude<T[K], undefined> };
 
 /** Returns the members that are not undefined: the options of core must be absent, not undefined. */
-export const defined = <T extends object>(values: T): Partial<Defined<T>> =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<
-    Defined<T>
-  >;
+export const defined = <T extends object>(values: T): Partial<Defined<T>> => {
+  const members: Partial<Defined<T>> = {};
+  for (const name in values)
+    if (values[name] !== undefined) members[name] = values[name] as Defined<T>[typeof name];
+  return members;
+};
