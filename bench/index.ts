@@ -21,7 +21,7 @@ import { memoryEvents, memoryJobs } from './memory.ts';
 import { catchUpOverSse, catchUpOverWebSocket, fanOut, stalled } from './observing.ts';
 import { endPostgres, postgresBenches } from './postgres.ts';
 import { HEAD, type Report, rowOf, withFigures } from './report.ts';
-import { idleMemory, longPages, opening } from './standing.ts';
+import { idleMemory, longPages, opening, openingNew } from './standing.ts';
 
 /*
  * npm run bench [-- ID…]: measures each floor and figure in pairs, in this process, and prints the table. If no IDs are
@@ -38,6 +38,7 @@ const BENCHES: readonly Bench[] = [
   crowdTail,
   longPages,
   opening,
+  openingNew,
   idleMemory,
   pagesOverHttp,
   inputsOverHttp,

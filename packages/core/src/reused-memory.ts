@@ -46,7 +46,7 @@ export class ReusedMemory {
     return true;
   }
 
-  /** Removes a holder, who uses the piece no more. */
+  /** Removes a holder, who no longer uses the piece. */
   release(piece: Uint8Array): void {
     if (!this.suits(piece.length)) return;
     const holders = this.#holders.get(piece);

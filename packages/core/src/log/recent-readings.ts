@@ -3,7 +3,7 @@
  */
 const BUSY_READS = 8;
 
-/** Learns which readings are kept, because their memory is used again when nobody holds them. */
+/** Learns which readings are kept, because their memory is used again when no reader holds them. */
 export interface ReadingHolder<Reading> {
   hold(reading: Reading): void;
   release(reading: Reading): void;
