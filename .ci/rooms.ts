@@ -10,7 +10,7 @@ export type Floors = readonly (readonly string[])[];
 
 export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/core': [
-    ['contracts', 'id', 'version'],
+    ['contracts', 'id', 'reused-memory', 'version'],
     ['canonical-json', 'in-time', 'time-limit', 'admission', 'archive', 'log', 'memory-store', 'views'],
     ['plugin-kit', 'diagnostics', 'domain'],
     ['workers'],

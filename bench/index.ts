@@ -21,7 +21,7 @@ import { memoryEvents, memoryJobs } from './memory.ts';
 import { catchUpOverSse, catchUpOverWebSocket, fanOut, stalled } from './observing.ts';
 import { endPostgres, postgresBenches } from './postgres.ts';
 import { HEAD, type Report, rowOf, withFigures } from './report.ts';
-import { idleMemory, longPages, opening } from './standing.ts';
+import { idleMemory, longPages, opening, openingNew } from './standing.ts';
 import { endStart, help, serving } from './start.ts';
 
 /*
@@ -39,6 +39,7 @@ const BENCHES: readonly Bench[] = [
   crowdTail,
   longPages,
   opening,
+  openingNew,
   idleMemory,
   help,
   serving,

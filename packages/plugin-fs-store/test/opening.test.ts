@@ -187,6 +187,61 @@ test('P25: the catalog returns a snapshot unchanged, with its position', (t) => 
   t.like(read, { head: { seq: 3, bytes: 30 }, text: '{"é":1}' });
 });
 
+test('P25: the catalog returns logs with any id and any length, in the usual form of a line and in others', (t) => {
+  const workers = ['a', '', 'with "quotes" and \\', 'ümlaut', '日本', 'a\u0000b', 'x'.repeat(500)];
+  const numbers = [0, 7, 4_294_967_296, Number.MAX_SAFE_INTEGER];
+  const lines: string[] = [];
+  const expected: object[] = [];
+  for (const worker of workers)
+    for (const bytes of numbers)
+      for (const text of [undefined, '{}', '{"é":"}"}', `{"long":"${'y'.repeat(9_000)}"}`]) {
+        const log = `log_${expected.length}`;
+        const entry = new LogEntry(log, worker, { seq: 1, bytes, keyBytes: numbers[0] as number });
+        lines.push(catalogLine(entry, text === undefined ? undefined : { head: { seq: 1, bytes }, text }));
+        expected.push({ log, worker, bytes, text });
+      }
+  const forms = [
+    '{"log":"log_spaced", "worker":"a","seq":3,"bytes":30,"keyBytes":0}',
+    '{"worker":"a","log":"log_turned","seq":3,"bytes":30,"keyBytes":0}',
+    '{"log":"log_further","worker":"a","seq":3,"bytes":30,"keyBytes":0,"later":1,"value":{"a":1}}',
+  ];
+  const { damagedAt, logs } = readCatalog(catalogOf([...lines, ...forms.map(sealLine)]));
+  t.is(damagedAt, null);
+  const found = [...logs.values()].map(({ log, workerId: worker, bytes, snapshot }) => ({
+    log,
+    worker,
+    bytes,
+    text: snapshot?.text,
+  }));
+  t.deepEqual(found.slice(0, expected.length), expected);
+  const known = { worker: 'a', bytes: 30 };
+  t.deepEqual(found.slice(expected.length), [
+    { log: 'log_spaced', ...known, text: undefined },
+    { log: 'log_turned', ...known, text: undefined },
+    { log: 'log_further', ...known, text: '{"a":1}' },
+  ]);
+});
+
+test('P25: a line of the catalog with a wrong number where one is expected is damage', (t) => {
+  const isDamaged = (line: string): boolean => readCatalog(catalogOf([sealLine(line)])).damagedAt !== null;
+  t.false(isDamaged('{"log":"log_a","worker":"a","seq":3,"bytes":30,"keyBytes":0}'));
+  for (const number of ['03', '', '-', '"'])
+    t.true(isDamaged(`{"log":"log_a","worker":"a","seq":${number},"bytes":30,"keyBytes":0}`), number);
+});
+
+test('P25: snapshots that were listed stay readable after the catalog is released', async (t) => {
+  const dir = await makeDirectory();
+  const writer = await new Writer({ dir }).open();
+  for (let at = 0; at < 50; at += 1) await writer.create(`log_${at}`);
+  await writer.store.close();
+  const next = await new Writer({ dir }, writer.texts).open();
+  t.is(next.listed.length, 50);
+  // all of them were listed, so none is in the bytes of the catalog any more
+  for (const { head, snapshot } of next.listed) t.is(snapshot?.text, `{"bytes":${head.bytes}}`);
+  await next.store.close();
+  await removeDirectory(dir);
+});
+
 test('the metrics have the bytes of all logs, and the writes and syncs of this process', async (t) => {
   const dir = await makeDirectory();
   const writer = new Writer({ dir });

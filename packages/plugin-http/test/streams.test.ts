@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import { type ErrorCode, Runtime, RuntimeError, type WatchItem } from '@worker-runtime/core';
 import type { RawPage } from '@worker-runtime/core/plugin-kit';
 import test from 'ava';
@@ -148,6 +149,29 @@ test('a log longer than one write is replayed completely', async (t) => {
   const frames = await client.until(isCaughtUp);
   client.close();
   t.deepEqual(durable(frames), await stored(served));
+});
+
+test('P8: clients that read one long log at different paces receive every event unchanged', async (t) => {
+  const served = await serveAda(t);
+  await served.call('workers/ada/inputs', { method: 'POST', body: { text: 'go' } });
+  for (let batch = 0; batch < 30; batch++) {
+    const texts = Array.from({ length: 50 }, (_, at) => `${batch} ${at} `.repeat(150));
+    await served.puppet.say(
+      texts.map((text) => ({ type: 'message', parts: [{ type: 'text', text }] }) as const),
+    );
+  }
+  const all = await stored(served);
+  const clients = Array.from({ length: 6 }, async (_, pace) => {
+    const client = await SseClient.open(served.url(`${EVENTS}?after=start&deltas=0`));
+    const frames: Frame[] = [];
+    while (frames.length < all.length) {
+      frames.push(await client.next());
+      for (let turn = 0; turn < pace; turn++) await setImmediate();
+    }
+    client.close();
+    t.true(durable(frames).join('\n') === all.join('\n'), `pace ${pace}`);
+  });
+  await Promise.all(clients);
 });
 
 test('deltas=0 omits the text of messages in progress', async (t) => {

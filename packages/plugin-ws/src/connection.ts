@@ -11,6 +11,7 @@ import { BAD_MESSAGES, helloOf } from './hello.ts';
 import type { ResolvedLimits } from './options.ts';
 import type { Sender, SendScheduler } from './send-scheduler.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { frameMemory } from './text-frame.ts';
 import type { UnreadBytes } from './upgrade-source.ts';
 import type { ClientFrame } from './wire.ts';
 import { wireProblemOf } from './wire-problem.ts';
@@ -59,6 +60,8 @@ export class Connection implements Sender {
   readonly #replies: Buffer[] = [];
   /** The frames of the next write. */
   readonly #taken: Buffer[] = [];
+  /** The frames of the last write, until it has left the process. */
+  readonly #leaving: Buffer[] = [];
   readonly #pongs: Buffer[] = [];
   /** Messages of the client that are not answered yet. */
   readonly #received: ClientFrame[] = [];
@@ -121,6 +124,7 @@ export class Connection implements Sender {
     this.#send();
     const unread = this.#socket.writableLength;
     this.#hold(unread);
+    if (unread === 0) this.#releaseLeft();
     if (this.#finishing !== null && !this.#subscriptions.hasPending) {
       this.#socket.write(frameOf({ type: 'closing', reason: this.#finishing }));
       this.#close(this.#finishing);
@@ -211,7 +215,10 @@ export class Connection implements Sender {
     if (hasSeveral) this.#socket.cork();
     for (const pong of this.#pongs) this.#ws.pong(pong, undefined, this.#flushed);
     this.#pongs.length = 0;
-    for (const frame of this.#taken) this.#socket.write(frame, this.#flushed);
+    for (const frame of this.#taken) {
+      this.#socket.write(frame, this.#flushed);
+      if (frameMemory.suits(frame.length)) this.#leaving.push(frame);
+    }
     this.#taken.length = 0;
     if (hasSeveral) this.#socket.uncork();
   }
@@ -227,9 +234,17 @@ export class Connection implements Sender {
   readonly #flushed = (): void => {
     if (!this.#canWrite) return;
     this.#hold(0);
+    this.#releaseLeft();
     const hasReplies = this.#received.length + this.#replies.length + this.#pongs.length > 0;
     if (this.#subscriptions.hasNext || hasReplies) this.#context.scheduler.add(this);
   };
+
+  /** Gives back the memory of frames that have left the process. */
+  #releaseLeft(): void {
+    if (this.#isClosed) return;
+    for (const frame of this.#leaving) frameMemory.release(frame);
+    this.#leaving.length = 0;
+  }
 
   #reply(frame: Buffer): void {
     this.#replies.push(frame);
@@ -330,6 +345,8 @@ export class Connection implements Sender {
     this.#received.length = 0;
     this.#replies.length = 0;
     this.#taken.length = 0;
+    // forgotten and not released: the socket may still be writing them
+    this.#leaving.length = 0;
     this.#hold(0);
     this.#subscriptions.close();
   }

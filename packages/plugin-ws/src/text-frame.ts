@@ -1,3 +1,5 @@
+import { ReusedMemory } from '@worker-runtime/core/plugin-kit';
+
 /**
  * The first byte of a text message in one frame: FIN and the opcode for text (RFC 6455, 5.2). Frames of a server have no
  * mask. The plugin builds the frames itself, so that all subscribers get the same bytes in one write each. `ws` does the
@@ -7,11 +9,16 @@ const TEXT = 0x81;
 
 const headBytes = (length: number): number => (length < 126 ? 2 : length < 65_536 ? 4 : 10);
 
-/** Allocates a frame for a payload of this length, which the caller fills in from `start`. */
+/**
+ * The memory of frames. Each frame has holders: the cache, and the sockets that send it. A socket releases a frame when it has left
+ * the process, and forgets it in any other case.
+ */
+export const frameMemory = new ReusedMemory(49_152, 32_768, 8);
+
+/** Allocates a frame for a payload of this length, which the caller fills in from `start`, and holds. */
 export const allocateTextFrame = (length: number): { readonly frame: Buffer; readonly start: number } => {
   const start = headBytes(length);
-  // not from the buffer pool: a frame that a stalled socket holds must not keep a whole pool alive
-  const frame = Buffer.allocUnsafeSlow(start + length);
+  const frame = frameMemory.take(start + length);
   frame[0] = TEXT;
   if (start === 2) frame[1] = length;
   else if (start === 4) {

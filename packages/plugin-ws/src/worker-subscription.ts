@@ -60,6 +60,9 @@ export class WorkerSubscription implements Subscription {
       this.#ended = chunk.code;
       return null;
     }
-    return this.#frames.of(this.worker, chunk, this.#cursors);
+    const frame = this.#frames.of(this.worker, chunk, this.#cursors);
+    // the frame has a copy of the lines
+    this.#stream.release();
+    return frame;
   }
 }

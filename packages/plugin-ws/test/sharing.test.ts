@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { memoryStore, type RuntimePlugin } from '@worker-runtime/core';
+import { fsStore } from '@worker-runtime/plugin-fs-store';
 import test from 'ava';
 import { job, serve, stored } from './served.ts';
 import { Speaker } from './speaker.ts';
@@ -17,6 +21,29 @@ test('a busy Worker does not delay the others on its socket', async (t) => {
   const before = frames.slice(0, first).filter(({ data }) => data.type === 'events').length;
   t.true(before <= 3, `${before} frames of ada before the first of bob`);
   t.deepEqual(linesIn(frames), all);
+});
+
+test('P8: sockets that read one long log at different paces receive every event unchanged', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'ws-paces-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true, maxRetries: 20 }));
+  // the lines come from the disk, as in a catch-up
+  const served = await serve(t, { plugins: [fsStore({ dir })], limits: { tailBytes: 1 } });
+  for (let round = 0; round < 3; round++) await job(served, 'fill 400 2000');
+  const all = await stored(served);
+  const sockets = Array.from({ length: 6 }, async (_, pace) => {
+    const client = await WsClient.open(served.url());
+    client.ws.on('message', () => {
+      client.ws.pause();
+      void (async () => {
+        for (let turn = 0; turn < 5 * pace; turn++) await setImmediate();
+        client.ws.resume();
+      })();
+    });
+    client.ask({ op: 'subscribe', worker: 'ada', after: 'start' });
+    t.true(linesIn(await client.untilLine(all.at(-1))).join('\n') === all.join('\n'), `pace ${pace}`);
+    await client.close();
+  });
+  await Promise.all(sockets);
 });
 
 test('while the store hangs for one subscription, the others on its socket continue', async (t) => {

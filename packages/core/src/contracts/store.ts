@@ -88,11 +88,14 @@ export interface ReadLimits {
   readonly count: number;
   readonly bytes: number;
   readonly direction: 'forward' | 'backward';
+  /** Memory of the caller that the store may read the lines into. After the read, the caller decides on its further use. */
+  readonly into?: Uint8Array;
 }
 
 /** The state of one Worker at a position of its log: one JSON value as text without newlines, opaque to the store. */
 export interface Snapshot {
   readonly head: LogHead;
+  /** May be decoded at each access. */
   readonly text: string;
 }
 
@@ -101,7 +104,7 @@ export interface StoredLog {
   readonly log: string;
   readonly workerId: string;
   readonly head: LogHead;
-  /** The last snapshot that the store kept, or null. A store need not keep snapshots. */
+  /** The last snapshot that the store kept, or null. A store need not keep snapshots. The runtime keeps this object for a Worker at rest. */
   readonly snapshot: Snapshot | null;
   /**
    * The snapshot in place of the lines that were trimmed; absent if none were. It is never missing, and at no later position than

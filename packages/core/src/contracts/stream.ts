@@ -23,6 +23,15 @@ export interface EventsChunk {
   readonly cursor: Cursor;
   /** Each line, with its newline, and the cursor after it. */
   entries(): Iterable<{ readonly cursor: Cursor; readonly line: Uint8Array }>;
+  /** Writes all entries into memory that `allocate` returns for them. Returns the part of it that was written. */
+  framed(frame: LineFrame, allocate: (bytes: number) => Buffer): Buffer;
+}
+
+/** The texts around a line and the cursor after it, in ASCII. */
+export interface LineFrame {
+  readonly beforeCursor: string;
+  readonly beforeLine: string;
+  readonly afterLine: string;
 }
 
 export type StreamChunk =
@@ -59,6 +68,11 @@ export interface WorkerStream extends PulledStream {
    * and after `close`, it always returns null.
    */
   pull(maxBytes: number): StreamChunk | null | Promise<StreamChunk | null>;
+  /**
+   * Tells that the reader no longer needs the lines of the last chunk, so that their memory can be used again. A reader that
+   * keeps the lines does not call it.
+   */
+  release(): void;
 }
 
 /** One reader of all Workers, live. */

@@ -29,6 +29,14 @@ const restOf = ({ phase, status, run, queue, creationKey, claims }: WorkerState)
   return status === 'idle' && claims.every(({ mode }) => mode === 'read') ? status : null;
 };
 
+/** In the text of every state with files. A search for a text that begins with a quote takes several times as long. */
+const FILES = 'files":{';
+
+/** The beginnings of most snapshots: those of Workers at rest, without files. They are recognized without the cost of a match. */
+const USUAL = [
+  ['idle', `{"version":${STATE_VERSION},"rest":"idle","state":{`],
+  ['stopped', `{"version":${STATE_VERSION},"rest":"stopped","state":{`],
+] as const;
 /** The beginning of the snapshot of a Worker at rest. Snapshots of earlier versions do not have the size of the files. */
 const BEGINNING = /^\{"version":[12],"rest":"(idle|stopped)",(?:"fileBytes":(\d{1,15}),)?/;
 
@@ -120,13 +128,22 @@ export class Resting {
   readonly phase = 'alive';
   readonly status: Rest;
   readonly snapshot: Snapshot;
+  /** The size of the snapshot. */
+  readonly chars: number;
   readonly fileBytes: number;
 
-  constructor(workerId: string, log: string, status: Rest, snapshot: Snapshot, fileBytes: number | null) {
+  constructor(
+    { workerId, log }: Pick<StoredLog, 'workerId' | 'log'>,
+    status: Rest,
+    snapshot: Snapshot,
+    chars: number,
+    fileBytes: number | null,
+  ) {
     this.workerId = workerId;
     this.log = log;
     this.status = status;
     this.snapshot = snapshot;
+    this.chars = chars;
     this.fileBytes = fileBytes ?? totalBytesOf(this.read().files);
   }
 
@@ -136,11 +153,16 @@ export class Resting {
 }
 
 /** Returns null for a log that goes on after its snapshot, or that a start has something to do for. */
-export const restingIn = ({ workerId, log, head, snapshot, isDamaged }: StoredLog): Resting | null => {
+export const restingIn = (stored: StoredLog): Resting | null => {
+  const { head, snapshot, isDamaged } = stored;
   if (!snapshot || snapshot.head.seq !== head.seq || isDamaged) return null;
   const { text } = snapshot;
+  const hasFiles = text.includes(FILES);
+  if (!hasFiles)
+    for (const [status, beginning] of USUAL)
+      if (text.startsWith(beginning)) return new Resting(stored, status, snapshot, text.length, 0);
   const [, status, fileBytes] = BEGINNING.exec(text) ?? [];
   if (status === undefined) return null;
-  const isKnown = fileBytes !== undefined || !text.includes('"files":{');
-  return new Resting(workerId, log, status as Rest, snapshot, isKnown ? Number(fileBytes ?? 0) : null);
+  const isKnown = fileBytes !== undefined || !hasFiles;
+  return new Resting(stored, status as Rest, snapshot, text.length, isKnown ? Number(fileBytes ?? 0) : null);
 };

@@ -1,10 +1,12 @@
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { LinePosition, LogGap, LogSlice, ReadLimits, RuntimeStore } from '../contracts/store.ts';
+import { ReusedMemory } from '../reused-memory.ts';
 import type { Base } from './base.ts';
 import { decodeCursor, EMPTY_POSITION, encodeCursor, type LogPosition, numberIn, sumOf } from './cursor.ts';
+
 import { linesOf, positionAfter, positionAfterLast } from './lines.ts';
-import { RecentReadings } from './recent-readings.ts';
+import { type ReadingHolder, RecentReadings } from './recent-readings.ts';
 import type { Tail } from './tail.ts';
 
 /** The log of one Worker, as far as reading needs it. */
@@ -30,6 +32,8 @@ export interface Reading {
   /** The position after the last line. Without lines, the position that was read from. */
   readonly at: LogPosition;
   readonly gap: LogGap | null;
+  /** The memory that has the lines, if it is used again when all holders of the reading have released it. */
+  readonly memory?: Uint8Array;
 }
 
 /** A decoded cursor. `isChecked`: no line of the store has to be compared. */
@@ -54,6 +58,11 @@ const assertThere = (worker: LogSource, seq: number): void => {
 
 const NO_LINES = new Uint8Array(0);
 
+/** The size of memory for reads that are lent, and the least bytes of lines that stay in it. */
+const LENT_BYTES = 49_152;
+const LEAST_LENT_BYTES = 32_768;
+const SPARE_PIECES = 8;
+
 const keyOf = (log: string, { seq, offset, end, sum }: LogPosition, size: ReadSize | 'next'): string =>
   `${log} ${seq} ${offset} ${end} ${sum} ${size === 'next' ? size : `${size.count} ${size.bytes}`}`;
 
@@ -61,16 +70,17 @@ const keyOf = (log: string, { seq, offset, end, sum }: LogPosition, size: ReadSi
  * Reads logs for pages and streams: from the tail in memory if it reaches back far enough, otherwise from what was
  * read recently, otherwise from the store.
  */
-export class LogReader {
+export class LogReader implements ReadingHolder<Reading> {
   readonly #store: RuntimeStore;
   readonly #limits: Limits;
   readonly #ofTail = new WeakMap<LogSlice, Reading>();
   readonly #recent: RecentReadings<Reading>;
+  readonly #memory = new ReusedMemory(LENT_BYTES, LEAST_LENT_BYTES, SPARE_PIECES);
 
   constructor(store: RuntimeStore, limits: Limits) {
     this.#store = store;
     this.#limits = limits;
-    this.#recent = new RecentReadings(limits.recentReadBytes);
+    this.#recent = new RecentReadings(limits.recentReadBytes, this);
   }
 
   /** @throws CURSOR_EXPIRED the first events are in an archive */
@@ -134,6 +144,26 @@ export class LogReader {
    * Returns no promise if the lines are in memory. @throws CURSOR_EXPIRED they are in an archive
    */
   after(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
+    return this.#after(worker, from, { count, bytes }, false);
+  }
+
+  /**
+   * Reads lines as `after` does, for a caller that tells how long it uses them: it calls `hold` as soon as it receives the reading, and
+   * `release` at the end. The memory of other lines may be used again.
+   */
+  lend(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
+    return this.#after(worker, from, { count, bytes }, true);
+  }
+
+  hold({ memory }: Reading): void {
+    if (memory) this.#memory.hold(memory);
+  }
+
+  release({ memory }: Reading): void {
+    if (memory) this.#memory.release(memory);
+  }
+
+  #after(worker: LogSource, from: LogPosition, size: ReadSize, isLent: boolean): Reading | Promise<Reading> {
     const { head } = worker.state;
     assertThere(worker, from.seq);
     if (from.seq >= head.seq)
@@ -144,33 +174,63 @@ export class LogReader {
         at: from,
         gap: null,
       };
-    const tail = worker.live?.readers.tail.from(from.seq + 1, count, bytes);
-    return tail ? this.#readingOf(tail) : this.#stored(worker, from, count, bytes);
+    const tail = worker.live?.readers.tail.from(from.seq + 1, size.count, size.bytes);
+    return tail ? this.#readingOf(tail) : this.#stored(worker, from, size, isLent);
   }
 
-  /** Starts to read the lines after a position, so that they are in memory when a reader asks for them. */
+  /** Starts to read the lines after a position, so that they are in memory when `lend` asks for them. */
   ahead(worker: LogSource, from: LogPosition, count: number, bytes: number): void {
     if (from.seq >= worker.state.head.seq || this.#recent.isBusy) return;
     if (worker.base && from.seq < worker.base.at.seq) return;
     if (worker.live?.readers.tail.from(from.seq + 1, 1, 1)) return;
-    const reading = this.#stored(worker, from, count, bytes);
+    const reading = this.#stored(worker, from, { count, bytes }, true);
     // a reader that asks for these lines receives the error; without one, the error concerns no caller
     if (reading instanceof Promise) reading.catch(() => {});
   }
 
-  #stored(worker: LogSource, from: LogPosition, count: number, bytes: number): Reading | Promise<Reading> {
+  #stored(worker: LogSource, from: LogPosition, size: ReadSize, isLent: boolean): Reading | Promise<Reading> {
     const { log, head: before } = worker.state;
+    const { count, bytes } = size;
     const next = this.#recent.kept(keyOf(log, from, 'next'));
     if (next && next.count <= count && (next.lines.length <= bytes || next.count === 1)) return next;
-    const key = keyOf(log, from, { count, bytes });
+    const isLarge = Math.min(bytes, before.end - from.end) >= LEAST_LENT_BYTES && bytes < LENT_BYTES;
+    const mayLend = isLent && isLarge;
+    // a reading whose memory is used again is for those alone that hold and release it
+    const key = keyOf(log, from, size) + (mayLend ? ' lent' : '');
     return this.#recent.get(key, async () => {
+      const position = { seq: from.seq + 1, offset: from.end };
       const limits = { count, bytes, direction: 'forward' } as const;
-      const slice = await this.#read(worker, { seq: from.seq + 1, offset: from.end }, limits);
-      const reading = this.#reading(slice, worker.state.head, from);
+      const reading = mayLend
+        ? await this.#readLent(worker, position, limits, from)
+        : this.#reading(await this.#read(worker, position, limits), worker.state.head, from);
       // a reading that ends at the former head is longer the next time, and damage may be repaired
       if (reading.at.seq < before.seq && reading.count > 0 && !reading.gap) this.#recent.keep(key, reading);
       return reading;
     });
+  }
+
+  /** Reads lines of the store into memory that is used again. */
+  async #readLent(
+    worker: LogSource,
+    position: LinePosition,
+    limits: ReadLimits,
+    from: LogPosition,
+  ): Promise<Reading> {
+    // after a failure the memory is left to the garbage collector
+    const memory = this.#memory.take(LENT_BYTES);
+    const slice = await this.#read(worker, position, { ...limits, into: memory });
+    const reading = this.#reading(slice, worker.state.head, from);
+    const { lines } = reading;
+    const isWithin = lines.buffer === memory.buffer;
+    if (isWithin && lines.length >= LEAST_LENT_BYTES) {
+      // all callers that share this read have received it by then, and hold it
+      setImmediate(() => this.#memory.release(memory));
+      return { ...reading, memory };
+    }
+    // few lines in much memory would be more than their size suggests
+    const own = isWithin ? { ...reading, lines: new Uint8Array(lines) } : reading;
+    this.#memory.release(memory);
+    return own;
   }
 
   /** Reads lines of the store. @throws CURSOR_EXPIRED they were removed in the meantime, or as the store */

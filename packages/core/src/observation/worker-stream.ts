@@ -4,6 +4,7 @@ import type { WorkerDetail } from '../contracts/runtime-api.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { WorkerStream as Contract, EventsChunk, StreamChunk } from '../contracts/stream.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
+import { frameLines } from '../log/framed-lines.ts';
 import { linesOf, positionAfter } from '../log/lines.ts';
 import type { LogReader, Reading } from '../log/log-reader.ts';
 import type { InFlightMark } from '../workers/in-flight.ts';
@@ -25,6 +26,7 @@ const chunkOf = (log: string, reading: Reading): EventsChunk => {
       for (const line of linesOf(reading))
         yield { cursor: encodeCursor(log, positionAfter(line)), line: line.bytes };
     },
+    framed: (frame, allocate) => frameLines(log, reading, frame, allocate),
   };
   chunks.set(reading, chunk);
   return chunk;
@@ -60,6 +62,8 @@ export class WorkerStream implements Contract {
   #needsInFlight: boolean;
   #mark: InFlightMark | null = null;
   #wake: (() => void) | null = null;
+  /** The reading of the last chunk, until the reader has released it. */
+  #lent: Reading | null = null;
   #isOver = false;
 
   constructor(options: WorkerStreamOptions) {
@@ -75,6 +79,8 @@ export class WorkerStream implements Contract {
 
   pull(maxBytes: number): StreamChunk | null | Promise<StreamChunk | null> {
     const { worker, reader, limits, owner } = this.#options;
+    // lines that were not released belong to the reader
+    this.#lent = null;
     if (this.#isOver) return null;
     if (this.#needsSnapshot) {
       this.#needsSnapshot = false;
@@ -84,7 +90,7 @@ export class WorkerStream implements Contract {
     }
     if (this.#position.seq < worker.state.head.seq) {
       try {
-        const reading = reader.after(worker, this.#position, limits.pageItems, maxBytes);
+        const reading = reader.lend(worker, this.#position, limits.pageItems, maxBytes);
         return reading instanceof Promise
           ? reading.then(
               (read) => this.#advance(read, maxBytes),
@@ -101,6 +107,11 @@ export class WorkerStream implements Contract {
     if (code === null) return null;
     this.close();
     return { type: 'ended', code };
+  }
+
+  release(): void {
+    if (this.#lent) this.#options.reader.release(this.#lent);
+    this.#lent = null;
   }
 
   onDue(callback: () => void): void {
@@ -149,7 +160,11 @@ export class WorkerStream implements Contract {
     // read ahead while the reader processes this chunk
     reader.ahead(worker, reading.at, limits.pageItems, maxBytes);
     if (reading.count === 0) return reading.gap ? { type: 'gap', ...reading.gap } : null;
-    if (!reading.gap) return chunkOf(log, reading);
+    if (!reading.gap) {
+      reader.hold(reading);
+      this.#lent = reading;
+      return chunkOf(log, reading);
+    }
     // the gap lies before the lines: report it first, and read the lines again with the next pull
     this.#position = { ...reading.at, seq: reading.first.seq - 1, end: reading.first.offset };
     return { type: 'gap', ...reading.gap };

@@ -75,9 +75,17 @@ export type {
   StoreFinding,
   StoreHost,
 } from '../contracts/store.ts';
-export type { EventsChunk, RawPage, StreamChunk, WatchStream, WorkerStream } from '../contracts/stream.ts';
+export type {
+  EventsChunk,
+  LineFrame,
+  RawPage,
+  StreamChunk,
+  WatchStream,
+  WorkerStream,
+} from '../contracts/stream.ts';
 export type { RunEndPart } from '../contracts/transcript.ts';
 export { type IdPrefix, mintId, WORKER_ID_PATTERN } from '../id.ts';
+export { ReusedMemory } from '../reused-memory.ts';
 export { abortAfter } from './abort-after.ts';
 export { AllowedRoots, claimedPath, directories, isPathInside } from './allowed-roots.ts';
 export { boundedOutput, boundedText } from './bounded-output.ts';

@@ -108,7 +108,7 @@ const storeHost = (
   keptKeys: limits.idempotencyKeys,
   snapshotOf: (id) => {
     const worker = workers.byLog(id);
-    return worker && (worker.resting ?? snapshotOf(worker.state));
+    return worker && (worker.resting?.snapshot ?? snapshotOf(worker.state));
   },
   report: ({ severity, code, message, workerId, details = {}, detail }: StoreFinding) =>
     report({

@@ -35,7 +35,7 @@ const LOOKED_AT = 1_000;
 
 const sourceOf = (worker: Worker): SourceLog => {
   const { log, workerId, resting, isDamaged } = worker;
-  const head = resting?.head ?? { seq: worker.state.head.seq, bytes: worker.state.head.end };
+  const head = resting?.snapshot.head ?? { seq: worker.state.head.seq, bytes: worker.state.head.end };
   return { log, workerId, head, isDamaged };
 };
 

@@ -30,6 +30,10 @@ export class ScopedWorkerStream implements WorkerStream {
     });
   }
 
+  release(): void {
+    this.#stream.release();
+  }
+
   onDue(callback: () => void): void {
     this.#stream.onDue(callback);
   }

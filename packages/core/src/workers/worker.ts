@@ -2,7 +2,7 @@ import type { Claim } from '../contracts/claim.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { StoredSize, WorkerStatus } from '../contracts/runtime-api.ts';
-import type { NewLog, Snapshot } from '../contracts/store.ts';
+import type { NewLog } from '../contracts/store.ts';
 import { Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { totalBytesOf } from '../domain/stored-files.ts';
@@ -54,9 +54,9 @@ export class Worker {
     return this.#state instanceof Resting ? this.#state.read() : this.#state;
   }
 
-  /** The snapshot of a resting Worker, whose state was never read; null for any other Worker. */
-  get resting(): Snapshot | null {
-    return this.#state instanceof Resting ? this.#state.snapshot : null;
+  /** The unparsed state of a resting Worker, whose state was never read; null for any other Worker. */
+  get resting(): Resting | null {
+    return this.#state instanceof Resting ? this.#state : null;
   }
 
   // These can be read without parsing the snapshot of a resting Worker.

@@ -167,7 +167,7 @@ export class Workers {
     const { status, phase } = worker;
     const isKnown = this.knows(worker);
     if (isKnown) this.#count(worker, worker.stored);
-    if (worker.resting) this.#measureResting(worker, worker.resting.text.length);
+    if (worker.resting) this.#measureResting(worker, worker.resting.chars);
     else if (isKnown) {
       this.#measure(worker, worker.state);
       if (worker.live) this.tails.used(worker.live, worker.live.readers.tail.bytes);

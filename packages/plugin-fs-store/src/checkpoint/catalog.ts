@@ -1,9 +1,11 @@
-import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
+import type { Snapshot } from '@worker-runtime/core/plugin-kit';
 import { type Filed, LogEntry } from '../files/log-entry.ts';
 import { FORMAT_NAME, FORMAT_VERSION } from '../layout/layout.ts';
 import { NEWLINE } from '../layout/line.ts';
 import { sealLine, unsealLine } from '../layout/sealed-line.ts';
 import type { WalPosition } from '../wal/wal-position.ts';
+import { CatalogSnapshot } from './catalog-snapshot.ts';
+import { decodeLogLine } from './log-line.ts';
 
 /** One log in the catalog: the synced length of its files, and its snapshot at that time or later. */
 interface LogLine extends Filed {
@@ -73,22 +75,7 @@ interface RemovalLine {
   readonly removed: string;
 }
 
-/** A snapshot in the bytes of the catalog. Its text is decoded on use, because all snapshots together may be large. */
-class UndecodedSnapshot implements Snapshot {
-  readonly head: LogHead;
-  readonly #bytes: Buffer;
-
-  constructor(head: LogHead, bytes: Buffer) {
-    this.head = head;
-    this.#bytes = bytes;
-  }
-
-  get text(): string {
-    return this.#bytes.toString();
-  }
-}
-
-/** Decodes a line. A snapshot in it stays bytes. Returns undefined if the line cannot be decoded. */
+/** Decodes a line of any form. A snapshot in it stays bytes. Returns undefined if the line cannot be decoded. */
 const decodeLine = (json: Buffer): LogEntry | RemovalLine | Checkpoint | HeaderLine | undefined => {
   const end = json.indexOf(VALUE);
   try {
@@ -98,7 +85,7 @@ const decodeLine = (json: Buffer): LogEntry | RemovalLine | Checkpoint | HeaderL
     const entry = new LogEntry(log, worker, { seq, bytes, keyBytes });
     if (end >= 0) {
       const head = at ? { seq: at[0], bytes: at[1] } : entry.filed;
-      entry.snapshot = new UndecodedSnapshot(head, json.subarray(end + VALUE.length, json.length - 1));
+      entry.snapshot = new CatalogSnapshot(head, json, end + VALUE.length, json.length - 1);
     }
     return entry;
   } catch {
@@ -124,14 +111,14 @@ export const readCatalog = (bytes: Buffer): Catalog => {
     const newline = bytes.indexOf(NEWLINE, at);
     const end = newline < 0 ? bytes.length : newline;
     const json = newline < 0 ? undefined : unsealLine(bytes, at, end);
-    const line = json && decodeLine(json);
+    const line = json && (decodeLogLine(bytes, end - json.length, end) ?? decodeLine(json));
     if (line === undefined) mismatchAt ??= at;
     else if (line instanceof LogEntry || 'removed' in line) pending.push(line);
     else if ('format' in line) header = line;
     else {
       const isWhole = mismatchAt === null && line.lines === pending.length;
       // Not pushed with a spread: there may be more lines than a call accepts as arguments.
-      changes = changes.concat(pending);
+      changes = changes.length === 0 ? pending : changes.concat(pending);
       lines += pending.length;
       pending = [];
       if (isWhole) {

@@ -81,13 +81,20 @@ export const writeFully = async (
   }
 };
 
-/** Reads a range of an open file. The result is shorter than `length` if the file ends within the range. */
+/**
+ * Reads a range of an open file, into given memory if that is large enough. The result is shorter than `length` if the file ends
+ * within the range.
+ */
 export const readRange = async (
   disk: Disk,
   file: number,
   position: number,
   length: number,
+  into?: Uint8Array,
 ): Promise<Buffer> => {
-  const buffer = Buffer.allocUnsafe(length);
+  const buffer =
+    into && into.length >= length
+      ? Buffer.from(into.buffer, into.byteOffset, length)
+      : Buffer.allocUnsafe(length);
   return buffer.subarray(0, await disk.read(file, buffer, position));
 };

@@ -6,6 +6,19 @@ const SUM_CHARS = 8;
 export const sealLine = (json: string): string =>
   `${crc32(Buffer.from(json)).toString(16).padStart(SUM_CHARS, '0')} ${json}\n`;
 
+/** Returns the number of the hex digits at an offset, or -1 for anything else. */
+const sumAt = (bytes: Buffer, from: number): number => {
+  let sum = 0;
+  for (let at = from; at < from + SUM_CHARS; at++) {
+    const char = bytes[at] as number;
+    const digit =
+      char >= 0x30 && char <= 0x39 ? char - 0x30 : char >= 0x61 && char <= 0x66 ? char - 0x57 : -1;
+    if (digit < 0) return -1;
+    sum = sum * 16 + digit;
+  }
+  return sum;
+};
+
 /**
  * Returns the JSON text of the sealed line in a range that ends before its newline. Returns undefined if the checksum
  * does not match.
@@ -14,8 +27,7 @@ export const unsealLine = (bytes: Buffer, from = 0, to = bytes.length): Buffer |
   const begin = from + SUM_CHARS + 1;
   if (to <= begin || bytes[begin - 1] !== 0x20) return undefined;
   const json = bytes.subarray(begin, to);
-  const sum = Number(`0x${bytes.toString('latin1', from, from + SUM_CHARS)}`);
-  return sum === crc32(json) ? json : undefined;
+  return sumAt(bytes, from) === crc32(json) ? json : undefined;
 };
 
 /** Returns the JSON value of a sealed line, or undefined if the checksum does not match or the text is not JSON. */

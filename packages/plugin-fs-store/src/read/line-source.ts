@@ -9,8 +9,8 @@ export interface LineSource {
   /** The end of the lines that were trimmed. No byte before it is read. */
   readonly begin: LogHead;
   readonly head: LogHead;
-  /** Reads a range within the head. The result is shorter if the file has lost its end. */
-  bytes(from: number, to: number): Promise<Buffer>;
+  /** Reads a range within the head, into given memory if that suits. The result is shorter if the file has lost its end. */
+  bytes(from: number, to: number, into?: Uint8Array): Promise<Buffer>;
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
@@ -18,7 +18,7 @@ const asBuffer = (bytes: Uint8Array): Buffer =>
 
 /** Returns the bytes of a log at its present head: filed bytes from its file, unfiled ones from memory. */
 export const sourceOf = (entry: LogEntry, files: WorkerFiles, disk: Disk, lane: Lane): LineSource => {
-  const bytes = async (from: number, to: number, isRetry: boolean): Promise<Buffer> => {
+  const bytes = async (from: number, to: number, isRetry: boolean, into?: Uint8Array): Promise<Buffer> => {
     const { unfiled } = entry;
     const filed = entry.filed.bytes;
     // Taken before the first await, because unfiled bytes may be filed while the file is read.
@@ -26,14 +26,14 @@ export const sourceOf = (entry: LogEntry, files: WorkerFiles, disk: Disk, lane: 
     if (from >= filed) return memory ?? Buffer.alloc(0);
     const length = Math.min(to, filed) - from;
     const file = await lane.run(() =>
-      files.read(files.events(entry), (handle) => readRange(disk, handle, from, length)),
+      files.read(files.events(entry), (handle) => readRange(disk, handle, from, length, into)),
     );
     // After a failed sync a file is cut and written again, possibly during this read. The missing bytes are then in memory.
-    if (file.length < length && !isRetry) return bytes(from, to, true);
+    if (file.length < length && !isRetry) return bytes(from, to, true, into);
     if (!memory) return file;
     // If the file has lost its end, zeros keep the bytes from memory at their offsets.
     const gap = Buffer.alloc(length - file.length);
     return Buffer.concat([file, gap, memory]);
   };
-  return { begin: entry.begin, head: entry.head, bytes: (from, to) => bytes(from, to, false) };
+  return { begin: entry.begin, head: entry.head, bytes: (from, to, into) => bytes(from, to, false, into) };
 };

@@ -29,12 +29,14 @@ class SliceReader {
   readonly #source: LineSource;
   readonly #count: number;
   readonly #bytes: number;
+  readonly #into: Uint8Array | undefined;
   readonly #onDamage: OnDamage;
 
   constructor(source: LineSource, limits: ReadLimits, onDamage: OnDamage) {
     this.#source = source;
     this.#count = Math.max(1, limits.count);
     this.#bytes = limits.bytes;
+    this.#into = limits.into;
     this.#onDamage = onDamage;
   }
 
@@ -118,7 +120,8 @@ class SliceReader {
     let size = Math.min(this.#bytes + 1, this.#likelyBytes);
     for (;;) {
       const to = Math.min(from + size, head.bytes);
-      const block = await this.#source.bytes(from, to);
+      // an earlier block in this memory is not needed any more
+      const block = await this.#source.bytes(from, to, this.#into);
       if (start === 1 && block[0] !== NEWLINE) return null;
       const { end, count } = this.#walk(block, start, first.seq);
       const isEnough = count === this.#count || (count > 0 && end - start >= this.#bytes);

@@ -13,6 +13,7 @@ import type {
   StoredLog,
   StoreFinding,
 } from '@worker-runtime/core/plugin-kit';
+import { CatalogSnapshot, SnapshotMemory } from '../checkpoint/catalog-snapshot.ts';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { LogTrim } from '../checkpoint/log-trim.ts';
 import type { Disk } from '../disk/disk.ts';
@@ -72,16 +73,17 @@ export interface StoreParts {
 const notFound = (log: string): RuntimeError =>
   new RuntimeError('WORKER_NOT_FOUND', 'There is no such log', { details: { log } });
 
-const storedLog = (entry: LogEntry): StoredLog => {
+const storedLog = (entry: LogEntry, memory: SnapshotMemory): StoredLog => {
   const found = entry.snapshot;
   const { log, workerId, head, base, begin } = entry;
   const isWithin = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes;
   const snapshot = isWithin && found.head.seq >= begin.seq ? found : null;
   const isDamaged = entry.isDamaged || entry.isUnreadable;
   const tail = entry.tailFrom(snapshot?.head.bytes ?? begin.bytes, TAIL_BYTES);
-  // copied, so that the runtime may keep it without the whole catalog
-  const listed = snapshot && { head: snapshot.head, text: snapshot.text };
-  return { log, workerId, head, snapshot: listed, ...(base && { base }), tail, isDamaged };
+  // the runtime may keep it without the whole catalog
+  if (snapshot instanceof CatalogSnapshot) snapshot.moveTo(memory);
+  const listed = { log, workerId, head, snapshot, tail, isDamaged };
+  return base ? { ...listed, base } : listed;
 };
 
 /** An open directory of a store: its logs by their ids, and the operations on them. */
@@ -100,8 +102,9 @@ export class StoreDirectory {
   /** Lists the logs one by one, and releases each snapshot after its log. Checkpoints are allowed once all are listed. */
   *list(): Generator<StoredLog> {
     const { entries, checkpoints } = this.#parts;
+    const memory = new SnapshotMemory();
     for (const entry of [...entries.values()]) {
-      yield storedLog(entry);
+      yield storedLog(entry, memory);
       entry.snapshot = null;
       entry.base = null;
     }

@@ -1,47 +1,48 @@
 import type { Cursor } from '@worker-runtime/core';
-import type { EventsChunk } from '@worker-runtime/core/plugin-kit';
+import { type EventsChunk, ReusedMemory } from '@worker-runtime/core/plugin-kit';
 
 /** Returns one Server-Sent Event. `data` becomes one line of JSON; `id` is a position to resume from. */
 export const frame = (event: string, data: unknown, id?: Cursor): string =>
   `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 
-const NEWLINE = 0x0a;
-const ID = 'id: ';
-/**
- * The most characters by which a cursor may be longer than a later one: it holds the length and the checksum of its
- * line in base 36, and these vary.
- */
-const CURSOR_SPARE = 12;
-const DATA = '\ndata: ';
+/** The memory of frames. Its holders are the responses that send them. */
+const frameMemory = new ReusedMemory(65_536, 32_768, 8);
+
+const EVENT = { beforeCursor: 'id: ', beforeLine: '\ndata: ', afterLine: '\n' };
+
+/** Frames that several streams may share. */
+export interface EventFrames {
+  readonly bytes: Uint8Array;
+  readonly memory: Uint8Array;
+}
 
 /** The frames by chunk: streams at the same position share one chunk, and so send the same bytes. */
-const framed = new WeakMap<EventsChunk, Buffer>();
+const framed = new WeakMap<EventsChunk, EventFrames>();
 
 /**
  * Returns the frames of stored events, whose bytes are not parsed. They have the default event name, so that an
- * EventSource receives all types in one listener. The frames of a chunk are built once for all its clients.
+ * EventSource receives all types in one listener. The frames of a chunk are built once for all its clients. The caller holds them
+ * until `releaseFrames`.
  */
-export const eventFrames = (chunk: EventsChunk): Buffer => {
+export const eventFrames = (chunk: EventsChunk): EventFrames => {
   const known = framed.get(chunk);
-  if (known) return known;
+  if (known && frameMemory.hold(known.memory)) return known;
   const frames = frameAll(chunk);
   framed.set(chunk, frames);
   return frames;
 };
 
-const frameAll = (chunk: EventsChunk): Buffer => {
-  const { lines, count, cursor: last } = chunk;
-  // cursors grow along the log, so none of these exceeds the last one by more than CURSOR_SPARE
-  const room = ID.length + last.length + CURSOR_SPARE + DATA.length + 1;
-  const block = Buffer.allocUnsafeSlow(lines.length + count * room);
-  let at = 0;
-  for (const { cursor, line } of chunk.entries()) {
-    at += block.write(ID + cursor + DATA, at, 'latin1');
-    block.set(line, at);
-    at += line.length;
-    block[at++] = NEWLINE;
-  }
-  return block.subarray(0, at);
+/** Gives back the memory of frames, which have left the process. Without this call it is collected as garbage. */
+export const releaseFrames = ({ memory }: EventFrames): void => frameMemory.release(memory);
+
+const frameAll = (chunk: EventsChunk): EventFrames => {
+  let memory: Uint8Array = new Uint8Array(0);
+  const bytes = chunk.framed(EVENT, (length) => {
+    const piece = frameMemory.take(length);
+    memory = piece;
+    return piece;
+  });
+  return { bytes, memory };
 };
 
 /**

@@ -86,7 +86,7 @@ class StreamResponse {
       if (!this.#hasRoom) await this.#room();
       const bytes = await this.#source.next(WRITE_BYTES, this.#due);
       if (bytes !== null) {
-        await this.#write(bytes);
+        if (await this.#write(bytes)) this.#source.sent();
         continue;
       }
       const reason = this.#source.ended ?? this.#finishing;
@@ -122,26 +122,29 @@ class StreamResponse {
     while (!this.#isClosed && !this.#hasRoom) await delay(ROOM_MS);
   }
 
-  #write(bytes: string | Uint8Array): Promise<void> {
-    if (bytes.length === 0) return Promise.resolve();
+  #write(bytes: string | Uint8Array): Promise<boolean> {
+    if (bytes.length === 0) return Promise.resolve(true);
     return this.#flushed(bytes.length, (flushed) => void this.#raw.write(bytes, flushed));
   }
 
-  #end(bytes: string): Promise<void> {
+  #end(bytes: string): Promise<boolean> {
     return this.#flushed(bytes.length, (flushed) => void this.#raw.end(bytes, flushed));
   }
 
-  /** Resolves when the bytes have left the process or the connection is closed. A client that stalls is disconnected. */
-  #flushed(bytes: number, send: (flushed: () => void) => void): Promise<void> {
+  /**
+   * Resolves with true when the bytes have left the process, with false when the connection is closed or has failed. A client that
+   * stalls is disconnected.
+   */
+  #flushed(bytes: number, send: (flushed: (error?: Error | null) => void) => void): Promise<boolean> {
     return new Promise((resolve) => {
-      if (this.#isClosed) return resolve();
+      if (this.#isClosed) return resolve(false);
       this.#answers.hold(this.#transfer, bytes);
       this.#wake = () => {
-        if (this.#isClosed) resolve();
+        if (this.#isClosed) resolve(false);
       };
-      send(() => {
+      send((error) => {
         this.#answers.release(this.#transfer);
-        resolve();
+        resolve(error == null);
       });
     });
   }

@@ -10,6 +10,8 @@ export interface StreamSource {
    * due; `due` is then called once something may be, even if that happens before the promise resolves.
    */
   next(bytes: number, due: () => void): Promise<Uint8Array | null>;
+  /** Tells that the bytes of the last `next` have left the process. Not called if that is unknown. */
+  sent(): void;
   /** The reason why the source ended; null until `next` has returned all of its items. */
   readonly ended: ErrorCode | null;
   /** Returns the current position, which a quiet stream sends; null if there is none yet. */

@@ -88,6 +88,8 @@ export class WatchSource implements StreamSource {
     return text === '' ? null : Buffer.from(text);
   }
 
+  sent(): void {}
+
   bookmark(): string | null {
     return this.#cursor === null ? null : this.#format.bookmark(this.#cursor);
   }

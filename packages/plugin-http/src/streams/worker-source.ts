@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@worker-runtime/core';
-import type { StreamChunk, WorkerStream } from '@worker-runtime/core/plugin-kit';
+import type { EventsChunk, StreamChunk, WorkerStream } from '@worker-runtime/core/plugin-kit';
 import { SSE_TYPE } from '../wire/accept.ts';
-import { eventFrames, frame, retryLine } from './sse.ts';
+import { type EventFrames, eventFrames, frame, releaseFrames, retryLine } from './sse.ts';
 import type { StreamSource } from './stream-source.ts';
 
 /** The least room in a write for which another chunk is read: each may cost a read of the store. */
@@ -9,10 +9,8 @@ const MIN_ROOM = 16_384;
 
 type SentChunk = Exclude<StreamChunk, { readonly type: 'ended' }>;
 
-const bytesOf = (chunk: SentChunk): Uint8Array => {
+const bytesOf = (chunk: Exclude<SentChunk, EventsChunk>): Uint8Array => {
   switch (chunk.type) {
-    case 'events':
-      return eventFrames(chunk);
     case 'snapshot': {
       const { worker, requests, asOf } = chunk;
       return Buffer.from(frame('snapshot', { worker, requests, asOf }, asOf));
@@ -32,6 +30,8 @@ export class WorkerSource implements StreamSource {
   readonly contentType = SSE_TYPE;
   readonly opening: string;
   readonly #stream: WorkerStream;
+  /** The frames in the bytes of the last `next`. */
+  #frames: EventFrames[] = [];
   #ended: ErrorCode | null = null;
 
   /** `preface` holds frames to send first. */
@@ -46,6 +46,8 @@ export class WorkerSource implements StreamSource {
 
   async next(bytes: number, due: () => void): Promise<Uint8Array | null> {
     const pieces: Uint8Array[] = [];
+    // frames that were not sent are forgotten
+    this.#frames = [];
     let room = bytes;
     while (room >= MIN_ROOM) {
       // not all of the room, since every line gets an `id:` line
@@ -61,11 +63,20 @@ export class WorkerSource implements StreamSource {
         this.#ended = chunk.code;
         break;
       }
-      const piece = bytesOf(chunk);
+      const piece = this.#bytesOf(chunk);
       pieces.push(piece);
       room -= piece.length;
     }
-    return pieces.length < 2 ? (pieces[0] ?? null) : Buffer.concat(pieces);
+    if (pieces.length < 2) return pieces[0] ?? null;
+    const all = Buffer.concat(pieces);
+    // the frames themselves are not sent
+    this.sent();
+    return all;
+  }
+
+  sent(): void {
+    for (const frames of this.#frames) releaseFrames(frames);
+    this.#frames = [];
   }
 
   bookmark(): string {
@@ -79,5 +90,14 @@ export class WorkerSource implements StreamSource {
 
   close(): void {
     this.#stream.close();
+  }
+
+  #bytesOf(chunk: SentChunk): Uint8Array {
+    if (chunk.type !== 'events') return bytesOf(chunk);
+    const frames = eventFrames(chunk);
+    // the frames have a copy of the lines
+    this.#stream.release();
+    this.#frames.push(frames);
+    return frames.bytes;
   }
 }

@@ -6,6 +6,8 @@ import type { StoreScene } from './scene.ts';
 const DIRECTIONS = ['forward', 'backward'] as const;
 const SHORT_LOG = 300;
 const LONG_LOG = 60_000;
+/** The sizes of memory that a store is given for the lines: too small for any, for some, and for none. */
+const MEMORIES = [1, 200, 65_536];
 
 /** Writes a log of 18 lines of varied lengths, in batches of 1 to 5. */
 const writeUneven = async (scene: StoreScene): Promise<void> => {
@@ -26,6 +28,11 @@ const checkRead = async (
   const slice = await scene.store.read('log_a', position, limits);
   const what = `read ${JSON.stringify({ ...position, ...limits })}`;
   scene.checkSlice('log_a', slice, model.expectedRange(seq, limits), what);
+  for (const bytes of MEMORIES) {
+    const into = new Uint8Array(bytes).fill(0xff);
+    const read = await scene.store.read('log_a', position, { ...limits, into });
+    scene.checkSlice('log_a', read, model.expectedRange(seq, limits), `${what} into ${bytes} bytes`);
+  }
   if (slice.count === 0)
     scene.t.deepEqual({ ...slice.first }, position, `${what}: an empty slice has the position of the read`);
 };
