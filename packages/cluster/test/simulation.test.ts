@@ -68,8 +68,10 @@ const simulate = async (seed: number): Promise<Outcome> => {
   await clock.advance(10 * leaseMs + random.between(1, leaseMs));
   if (world.begun !== begun) faults.push(`${world.begun - begun} owners changed without a reason`);
   if (loads.length > 1) {
-    random.of(world.living.filter(({ host }) => !host.isDraining))?.kill();
-    await expectServed(world, 'after a death');
+    const host = random.of(world.living.filter(({ host }) => !host.isDraining));
+    if (random.isBelow(0.5)) host?.kill();
+    else if (host) host.network.isDeaf = true;
+    await expectServed(world, host?.network.isDeaf ? 'after a loss of answers' : 'after a death');
   }
   world.checkOwners('at the end');
   world.checkLogs();
