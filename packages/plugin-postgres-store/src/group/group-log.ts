@@ -104,21 +104,32 @@ export class GroupLog {
     this.#answer(this.#queue.splice(0), failure);
   }
 
+  /**
+   * Sends groups while writes wait. If all Workers were answered together, they would write together: PostgreSQL would wait for the
+   * thread, then the thread for PostgreSQL. So while the thread is busy for most of the time, the first group takes half of the writes.
+   * When it is stored, the group of the other half is sent first, and its callers make their next writes in the meantime; then the two
+   * halves alternate. While the thread has time, a second round trip would cost more than it hides.
+   */
   async #pump(): Promise<void> {
     this.#isPumping = true;
     try {
       let stored: readonly Write[] = [];
       while (stored.length > 0 || this.#queue.length > 0) {
-        if (stored.length === 0 || this.#queue.length === 0) {
+        const isBusy = this.#load.isHigh();
+        if (!isBusy || this.#queue.length === 0) {
           this.#answer(stored, null);
           stored = [];
+        }
+        const isFirst = stored.length === 0;
+        if (isFirst) {
           // All writes that this turn of the event loop brings belong to the group.
           await new Promise((resolve) => setImmediate(resolve));
           if (this.#doubt) await this.#settle();
           if (this.#queue.length === 0) continue;
         }
-        const sending = this.#send(new Group(this.#take(), this.#position));
-        // Their callers make the next writes while PostgreSQL commits the group.
+        const { length } = this.#queue;
+        const writes = this.#take(isBusy && isFirst ? Math.ceil(length / 2) : length);
+        const sending = this.#send(new Group(writes, this.#position));
         this.#answer(stored, null);
         stored = await sending;
       }
@@ -130,17 +141,11 @@ export class GroupLog {
     }
   }
 
-  /**
-   * Takes the writes of the next group. If all Workers were answered together, PostgreSQL would wait for the thread, and the thread for
-   * PostgreSQL. So while the thread is busy for most of the time, a group takes half of what waits, and the other half is sent when
-   * that group is stored. While it is not, the round trips cost more than they hide.
-   */
-  #take(): readonly Write[] {
-    const { length } = this.#queue;
-    const most = Math.min(GROUP_WRITES, this.#load.isHigh() ? Math.ceil(length / 2) : length);
+  /** Takes writes of the queue, at most a number of them. */
+  #take(most: number): readonly Write[] {
     let bytes = 0;
     let count = 0;
-    while (count < most) {
+    while (count < Math.min(most, GROUP_WRITES)) {
       bytes += this.#queue[count]?.batch.lines.length ?? 0;
       if (count > 0 && bytes > GROUP_BYTES) break;
       count += 1;
