@@ -19,13 +19,13 @@ import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
 import { type Bench, measure, type Result } from './measurement.ts';
 import { memoryEvents, memoryJobs } from './memory.ts';
 import { catchUpOverSse, catchUpOverWebSocket, fanOut, stalled } from './observing.ts';
-import { endPostgres, postgresBenches } from './postgres.ts';
+import { endPostgresServer, postgresServerBenches } from './postgres-as-server.ts';
 import { HEAD, type Report, rowOf, withFigures } from './report.ts';
 import { idleMemory, longPages, opening, openingNew } from './standing.ts';
 import { endStart, help, serving } from './start.ts';
 
 /*
- * npm run bench [-- ID…]: measures each floor and figure in pairs, in this process, and prints the table. If no IDs are
+ * npm run bench [-- ID…]: measures each floor and figure in pairs, both in the same process, and prints the table. If no IDs are
  * given, it also writes results/latest.json and the table of README.md.
  */
 
@@ -59,7 +59,7 @@ const BENCHES: readonly Bench[] = [
   stalled,
   catchUpOverWebSocket,
   catchUpOverSse,
-  ...postgresBenches,
+  ...postgresServerBenches,
   ...clusterBenches,
   ...consoleBenches,
 ];
@@ -85,7 +85,7 @@ for (const bench of BENCHES) {
 await endStart();
 await endConsole();
 await endCluster();
-await endPostgres();
+await endPostgresServer();
 
 if (wanted.length === 0) {
   const machine = {

@@ -79,6 +79,8 @@ export class Host {
   #isDraining = false;
   #isStopped = false;
   #isLooking = false;
+  /** False if the last round had no answer. */
+  #hasAnswer = true;
   /** True if the membership has changed since the round in progress began. */
   #isRung = false;
   #cancelTimer: () => void = () => {};
@@ -197,6 +199,9 @@ export class Host {
   async #round(): Promise<boolean> {
     const { membership } = this.#options;
     try {
+      // If only answers are lost, beats arrive, and would keep the others from taking over what this host serves no longer.
+      if (!this.#hasAnswer) await this.#inTime(membership.look());
+      this.#hasAnswer = false;
       const sentMs = this.#clock.now();
       await this.#inTime(membership.beat(this.#card));
       if (this.#isStopped) return true;
@@ -205,6 +210,7 @@ export class Host {
       const askedMs = this.#clock.now();
       this.#looks += 1;
       const sight = await this.#inTime(membership.look());
+      this.#hasAnswer = true;
       if (this.#isStopped) return true;
       this.#note(sight, askedMs);
       this.#act();

@@ -7,6 +7,8 @@ import type { ProcessClock, SimClock } from './sim-clock.ts';
 export class HostileNetwork {
   /** True while nothing passes. */
   isCut = false;
+  /** True while statements arrive, and no answer does. */
+  isDeaf = false;
   /** True once it only delays. */
   isCalm = false;
   readonly #clock: SimClock;
@@ -25,7 +27,7 @@ export class HostileNetwork {
   send<T>(execute: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const random = this.#random;
-      const isAnswered = !(this.#isLost || (!this.isCalm && random.isBelow(0.05)));
+      const isAnswered = !(this.#isLost || this.isDeaf || (!this.isCalm && random.isBelow(0.05)));
       const arrive = (delayMs: number, isFirst: boolean): void => {
         this.#clock.after(delayMs, () => {
           void execute().then((answer) => {

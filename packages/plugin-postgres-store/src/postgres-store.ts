@@ -51,8 +51,13 @@ export class PostgresStore implements RuntimeStore {
     return this.#call((store) => store.create(log, begin, batch));
   }
 
-  async append(log: string, after: LogHead, batch: Batch): Promise<void> {
-    return this.#call((store) => store.append(log, after, batch));
+  /** Passes the promise of the write on, because each further one for each append was measurable. */
+  append(log: string, after: LogHead, batch: Batch): Promise<void> {
+    try {
+      return this.#opened.append(log, after, batch);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
   async head(log: string): Promise<LogHead> {
@@ -129,11 +134,15 @@ export class PostgresStore implements RuntimeStore {
     await store?.close();
   }
 
-  async #call<T>(act: (store: OpenStore) => Promise<T>): Promise<T> {
+  get #opened(): OpenStore {
     const store = this.#open;
     if (!store) throw unavailable('The store is not open');
     if (store.loss) throw store.loss;
-    return act(store);
+    return store;
+  }
+
+  async #call<T>(act: (store: OpenStore) => Promise<T>): Promise<T> {
+    return act(this.#opened);
   }
 }
 

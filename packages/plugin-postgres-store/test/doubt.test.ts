@@ -109,6 +109,28 @@ if (WITHOUT_POSTGRES !== null) {
     },
   );
 
+  test.serial(
+    'P43: an owner that gets no answers stops counting, so that another process takes over',
+    async (t) => {
+      const { writer, proxy } = await open(t, 'deaf', { leaseMs: 400, answerMs: 300 });
+      const beat = async (): Promise<number> => {
+        const [[found] = []] = await query("select beat from worker_runtime.runtimes where name = 'deaf'");
+        return Number(found);
+      };
+      // all connections of the lease are in use, and idle afterwards
+      await Promise.all(
+        ['a', 'b', 'c'].map((name) => writer.store.putBlob('log_a', name, Buffer.from(name))),
+      );
+      proxy.deafen();
+      const last = await beat();
+      const leaseAge = (): number =>
+        writer.store.metrics?.().find(({ name }) => name === 'store_lease_age_seconds')?.values[0]?.value ??
+        0;
+      while (leaseAge() < 2) await new Promise((resolve) => setImmediate(resolve));
+      t.true((await beat()) <= last + 1, 'at most the beat that was on its way');
+    },
+  );
+
   test.serial('P42: a statement that arrives after its doubt was settled changes nothing', async (t) => {
     const { writer, proxy } = await open(t, 'late', { answerMs: 300 });
     const held = proxy.hold();

@@ -8,6 +8,7 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   #isCut = false;
   #isHolding = false;
+  #isDeaf = false;
   #heldBack: (() => void)[] = [];
   #reachedHold: () => void = () => {};
   /** The number of bytes that came from the target. */
@@ -42,9 +43,15 @@ export class TcpProxy {
     this.heal();
   }
 
-  /** Accepts connections again. */
+  /** Accepts connections again, and delivers answers. */
   heal(): void {
     this.#isCut = false;
+    this.#isDeaf = false;
+  }
+
+  /** Drops everything that the target sends. */
+  deafen(): void {
+    this.#isDeaf = true;
   }
 
   /**
@@ -103,7 +110,7 @@ export class TcpProxy {
     });
     target.on('data', (chunk) => {
       this.bytesRead += chunk.length;
-      client.write(chunk);
+      if (!this.#isDeaf) client.write(chunk);
     });
     target.on('close', () => client.destroy());
   }

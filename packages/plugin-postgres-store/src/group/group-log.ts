@@ -6,6 +6,7 @@ import type { Counts } from '../metrics/counts.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import type { SynchronousCommit } from '../schema/check.ts';
 import { GROUP_AT, Group, WALL } from './group.ts';
+import { ThreadLoad } from './thread-load.ts';
 import type { Write } from './write.ts';
 
 const DUPLICATE = '23505';
@@ -27,8 +28,8 @@ export interface GroupLogOptions {
 }
 
 /**
- * The log of groups. All writes that arrive while a group is on its way make the next one: one statement, one transaction, one
- * round trip. A group without an answer is in doubt, and a wall at its position settles it: either the group was there first, or
+ * The log of groups. The writes that arrive while a group is on its way make the next ones: one statement, one transaction, one
+ * round trip each. One group is on its way at a time. A group without an answer is in doubt, and a wall at its position settles it: either the group was there first, or
  * it can never land.
  */
 export class GroupLog {
@@ -43,6 +44,7 @@ export class GroupLog {
   /** Resolves when the queue is empty and no group is on its way. */
   #pumping: Promise<void> = Promise.resolve();
   #end: Error | null = null;
+  readonly #load = new ThreadLoad();
 
   constructor(options: GroupLogOptions, connection: Connection) {
     this.#options = options;
@@ -61,25 +63,21 @@ export class GroupLog {
   }
 
   /**
-   * Adds a write to the next group. On return it is stored.
+   * Adds a write to the next group. On return it is stored. Thousands of writes wait for one group, and each collection of garbage
+   * copies all that they hold, so a write has no promise besides the one returned.
    * @throws STORE_FULL, STORE_LOST not done · STORE_UNAVAILABLE in doubt
    */
-  async write(entry: LogEntry, batch: Write['batch'], begin: Write['begin']): Promise<void> {
-    if (this.#end) throw this.#end;
+  write(entry: LogEntry, batch: Write['batch'], begin: Write['begin']): Promise<void> {
+    if (this.#end) return Promise.reject(this.#end);
     if (this.#queueBytes > 0 && this.#queueBytes + batch.lines.length > this.#options.queueBytes)
-      throw unavailable('Too much waits for PostgreSQL; try again');
+      return Promise.reject(unavailable('Too much waits for PostgreSQL; try again'));
     this.#queueBytes += batch.lines.length;
     const written = new Promise<void>((resolve, reject) => {
       this.#queue.push({ entry, batch, begin, resolve, reject });
     });
-    entry.pending = written.catch(() => {});
+    entry.pending = written;
     if (!this.#isPumping) this.#pumping = this.#pump();
-    try {
-      await written;
-    } finally {
-      this.#queueBytes -= batch.lines.length;
-      entry.pending = null;
-    }
+    return written;
   }
 
   /**
@@ -87,7 +85,7 @@ export class GroupLog {
    * @throws STORE_LOST · STORE_UNAVAILABLE it is still unknown
    */
   async settled(entry: LogEntry | undefined): Promise<void> {
-    await entry?.pending;
+    await entry?.settled();
     if (this.#end) throw this.#end;
     if (this.#doubt) await this.#settle();
   }
@@ -103,49 +101,70 @@ export class GroupLog {
   destroy(failure: Error): void {
     this.#end ??= failure;
     this.#connection?.destroy(failure);
-    for (const { reject } of this.#queue.splice(0)) reject(failure);
+    this.#answer(this.#queue.splice(0), failure);
   }
 
+  /**
+   * Sends groups while writes wait. If all Workers were answered together, they would write together: PostgreSQL would wait for the
+   * thread, then the thread for PostgreSQL. So while the thread is busy for most of the time, the first group takes half of the writes.
+   * When it is stored, the group of the other half is sent first, and its callers make their next writes in the meantime; then the two
+   * halves alternate. While the thread has time, a second round trip would cost more than it hides.
+   */
   async #pump(): Promise<void> {
     this.#isPumping = true;
     try {
-      while (this.#queue.length > 0) {
-        // All writes that this turn of the event loop brings belong to the group.
-        await new Promise((resolve) => setImmediate(resolve));
-        if (this.#doubt) await this.#settle();
-        if (this.#queue.length > 0) await this.#send(new Group(this.#take(), this.#position));
+      let stored: readonly Write[] = [];
+      while (stored.length > 0 || this.#queue.length > 0) {
+        const isBusy = this.#load.isHigh();
+        if (!isBusy || this.#queue.length === 0) {
+          this.#answer(stored, null);
+          stored = [];
+        }
+        const isFirst = stored.length === 0;
+        if (isFirst) {
+          // All writes that this turn of the event loop brings belong to the group.
+          await new Promise((resolve) => setImmediate(resolve));
+          if (this.#doubt) await this.#settle();
+          if (this.#queue.length === 0) continue;
+        }
+        const { length } = this.#queue;
+        const writes = this.#take(isBusy && isFirst ? Math.ceil(length / 2) : length);
+        const sending = this.#send(new Group(writes, this.#position));
+        this.#answer(stored, null);
+        stored = await sending;
       }
     } catch (error) {
       // Nothing of the queue was sent, and none of it can be before the doubt is settled.
-      for (const { reject } of this.#queue.splice(0)) reject(error as Error);
+      this.#answer(this.#queue.splice(0), error as Error);
     } finally {
       this.#isPumping = false;
     }
   }
 
-  #take(): readonly Write[] {
+  /** Takes writes of the queue, at most a number of them. */
+  #take(most: number): readonly Write[] {
     let bytes = 0;
     let count = 0;
-    while (count < this.#queue.length && count < GROUP_WRITES) {
+    while (count < Math.min(most, GROUP_WRITES)) {
       bytes += this.#queue[count]?.batch.lines.length ?? 0;
       if (count > 0 && bytes > GROUP_BYTES) break;
       count += 1;
     }
-    return count === this.#queue.length ? this.#queue.splice(0) : this.#queue.splice(0, count);
+    return this.#queue.splice(0, count);
   }
 
-  async #send(group: Group): Promise<void> {
+  /** Sends a group, before it returns if there is a connection. Returns the writes to answer, which are stored. Those of a failed group are answered. */
+  async #send(group: Group): Promise<readonly Write[]> {
     const { ownership, commit, lose } = this.#options;
     let failure: Error;
     try {
-      const connection = await this.#connected();
+      const connection = this.#open ?? (await this.#connect());
       const sentMs = performance.now();
       const { count, hasWarned } = await connection.run(group.statement, group.valuesFor(ownership, commit));
       if (count === group.writes.length && !hasWarned) {
         this.#options.counts.acknowledged(group.writes.length, group.bytes, performance.now() - sentMs);
         this.#happened(group);
-        for (const { resolve } of group.writes) resolve();
-        return;
+        return group.writes;
       }
       failure =
         count === 0
@@ -155,7 +174,18 @@ export class GroupLog {
       failure = this.#refused(error);
     }
     if (!(failure instanceof RuntimeError) || failure.code === 'STORE_UNAVAILABLE') this.#doubt = group;
-    for (const { reject } of group.writes) reject(failure);
+    this.#answer(group.writes, failure);
+    return [];
+  }
+
+  /** Answers the callers of writes that are stored, or failed. */
+  #answer(writes: readonly Write[], failure: Error | null): void {
+    for (const { entry, batch, resolve, reject } of writes) {
+      this.#queueBytes -= batch.lines.length;
+      entry.pending = null;
+      if (failure) reject(failure);
+      else resolve();
+    }
   }
 
   /** Returns what a failed group means. Only an answer of PostgreSQL says that it did not happen. */
@@ -176,12 +206,15 @@ export class GroupLog {
     this.#options.applied(group);
   }
 
-  async #connected(): Promise<Connection> {
+  /** The connection, if it can be used. */
+  get #open(): Connection | null {
+    return !this.#end && this.#connection?.isOpen ? this.#connection : null;
+  }
+
+  async #connect(): Promise<Connection> {
     if (this.#end) throw this.#end;
-    if (!this.#connection?.isOpen) {
-      this.#connection = await Connection.open(this.#options.connection);
-      if (this.#end) this.#connection.destroy();
-    }
+    this.#connection = await Connection.open(this.#options.connection);
+    if (this.#end) this.#connection.destroy();
     return this.#connection;
   }
 
@@ -200,7 +233,7 @@ export class GroupLog {
     const { ownership, commit, lose } = this.#options;
     const { id, writer } = ownership;
     for (;;) {
-      const connection = await this.#connected();
+      const connection = this.#open ?? (await this.#connect());
       try {
         const { count, hasWarned } = await connection.run(WALL, [id, this.#position, writer, commit]);
         if (count === 0) throw lose('The database lacks commits that it had acknowledged');

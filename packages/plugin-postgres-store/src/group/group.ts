@@ -39,6 +39,9 @@ export const GROUP_AT = statement(
   `select writer, is_wall from ${SCHEMA}.groups where runtime = $1 and position = $2`,
 );
 
+/** Returns an array of PostgreSQL as text. `pg` makes it from a list of numbers too, but quotes each of them. */
+const arrayOf = (numbers: readonly number[]): string => `{${numbers.join(',')}}`;
+
 /** The writes of one commit: to many logs, at most one to each. */
 export class Group {
   readonly writes: readonly Write[];
@@ -60,7 +63,7 @@ export class Group {
 
   get statement(): Statement {
     if (this.#onlyAppend) return APPEND_ONE;
-    return this.writes.some(({ begin }) => begin) ? APPEND_AND_CREATE : APPEND;
+    return this.#hasCreations ? APPEND_AND_CREATE : APPEND;
   }
 
   /** Returns the parameters of the statement. */
@@ -70,7 +73,7 @@ export class Group {
     if (this.#onlyAppend) {
       const { entry, batch } = this.#onlyAppend;
       const place = [this.#lids[0], entry.seq + 1, entry.bytes, batch.count];
-      return [...fence, Buffer.from(batch.lines), ...place, encodeKeys(batch.keys)];
+      return [...fence, batch.lines, ...place, encodeKeys(batch.keys)];
     }
     const lengths = writes.map(({ batch }) => batch.lines.length);
     let end = 0;
@@ -78,26 +81,43 @@ export class Group {
       end += length;
       return end - length;
     });
-    const values: unknown[] = [
+    const values = [
       ...fence,
       Buffer.concat(writes.map(({ batch }) => batch.lines)),
-      this.#lids,
-      writes.map(({ entry }) => entry.seq + 1),
-      writes.map(({ entry }) => entry.bytes),
-      writes.map(({ batch }) => batch.count),
-      starts,
-      lengths,
-      writes.map(({ batch }) => encodeKeys(batch.keys)),
+      arrayOf(this.#lids),
+      arrayOf(writes.map(({ entry }) => entry.seq + 1)),
+      arrayOf(writes.map(({ entry }) => entry.bytes)),
+      arrayOf(writes.map(({ batch }) => batch.count)),
+      arrayOf(starts),
+      arrayOf(lengths),
+      this.#keys,
     ];
+    return this.#hasCreations ? [...values, ...this.#created] : values;
+  }
+
+  /** The keys of each write. Null if no write has any, since `unnest` fills a short array with nulls. */
+  get #keys(): readonly (string | null)[] | null {
+    const { writes } = this;
+    return writes.some(({ batch }) => batch.keys?.length)
+      ? writes.map(({ batch }) => encodeKeys(batch.keys))
+      : null;
+  }
+
+  get #hasCreations(): boolean {
+    return this.writes.some(({ begin }) => begin);
+  }
+
+  /** The logs that the group creates: their ids, numbers, Worker ids and records. */
+  get #created(): readonly [string[], number[], string[], string[]] {
     const created: [string[], number[], string[], string[]] = [[], [], [], []];
-    for (const [place, { entry, begin }] of writes.entries()) {
-      if (!begin) continue;
+    this.writes.forEach(({ entry, begin }, place) => {
+      if (!begin) return;
       created[0].push(entry.log);
       created[1].push(this.#lids[place] ?? 0);
       created[2].push(begin.workerId);
       created[3].push(JSON.stringify(begin.record));
-    }
-    return created[0].length > 0 ? [...values, ...created] : values;
+    });
+    return created;
   }
 
   /** The write of a group that has no other one, and creates nothing. */
@@ -108,11 +128,11 @@ export class Group {
 
   /** Applies the writes to their logs, after the group has happened. */
   apply(): void {
-    for (const [place, { entry, batch }] of this.writes.entries()) {
+    this.writes.forEach(({ entry, batch }, place) => {
       entry.lid = this.#lids[place] ?? 0;
       entry.seq += batch.count;
       entry.bytes += batch.lines.length;
       entry.isVisible = true;
-    }
+    });
   }
 }

@@ -1,7 +1,7 @@
 import type { Batch, KeyEntry, NewLog } from '@worker-runtime/core/plugin-kit';
 import type { LogEntry } from '../log/log-entry.ts';
 
-/** A batch that waits for its group, with the answer to its caller. */
+/** A batch that waits for its group, with the answer to its caller. Each append makes one, and one promise. */
 export interface Write {
   readonly entry: LogEntry;
   readonly batch: Batch;

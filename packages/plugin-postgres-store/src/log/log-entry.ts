@@ -16,8 +16,8 @@ export class LogEntry {
   begin: LogHead;
   /** False until the creation is acknowledged. */
   isVisible: boolean;
-  /** Settles when the write that is queued or on its way has ended; null if there is none. Never rejects. */
-  pending: Promise<unknown> | null = null;
+  /** The write that is queued or on its way; null if there is none. */
+  pending: Promise<void> | null = null;
 
   constructor(log: string, lid = 0, { seq, bytes }: LogHead = START, begin: LogHead = START) {
     this.log = log;
@@ -30,5 +30,10 @@ export class LogEntry {
 
   get head(): LogHead {
     return { seq: this.seq, bytes: this.bytes };
+  }
+
+  /** Waits for the end of the write that is queued or on its way. */
+  async settled(): Promise<void> {
+    await this.pending?.catch(() => {});
   }
 }

@@ -28,6 +28,8 @@ export class Lease {
   readonly #options: LeaseOptions;
   readonly #timer: NodeJS.Timeout;
   #isBeating = false;
+  /** False if the last beat had no answer. */
+  #hasAnswer = true;
   #renewedMs = performance.now();
 
   constructor(options: LeaseOptions) {
@@ -71,7 +73,11 @@ export class Lease {
     this.#isBeating = true;
     const { database, ownership, position } = this.#options;
     try {
+      // If only answers are lost, beats arrive, and would keep other processes from taking over.
+      if (!this.#hasAnswer) await this.#verify();
+      this.#hasAnswer = false;
       const { count } = await database.run(BEAT, [ownership.id, ownership.writer, position()]);
+      this.#hasAnswer = true;
       if (count === 0) await this.#verify();
       this.#renewedMs = performance.now();
     } catch {

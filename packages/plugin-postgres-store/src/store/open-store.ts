@@ -206,11 +206,11 @@ export class OpenStore {
     }
   }
 
-  async append(log: string, after: LogHead, batch: Batch): Promise<void> {
+  append(log: string, after: LogHead, batch: Batch): Promise<void> {
     const entry = this.#entry(log);
     if (entry.pending || after.seq !== entry.seq || after.bytes !== entry.bytes)
       throw new RuntimeError('STORE_CONFLICT', undefined, { details: { log, after, head: entry.head } });
-    await this.#groups.write(entry, batch, null);
+    return this.#groups.write(entry, batch, null);
   }
 
   async trim(log: string, base: Snapshot): Promise<void> {
@@ -277,7 +277,7 @@ export class OpenStore {
 
   async remove(log: string): Promise<void> {
     const entry = this.#entries.get(log);
-    await entry?.pending;
+    await entry?.settled();
     await this.#lease.run(REMOVE, [log]);
     this.#entries.delete(log);
     this.#checkpoints.removed(entry);
