@@ -117,7 +117,7 @@ test('all packages have one version, a changelog, and a line in the root changel
     t.true(page.startsWith(`# ${manifest.name}\n\n## ${version}\n`), `${folder}/CHANGELOG.md`);
     t.true(read('CHANGELOG.md').includes(`- [${manifest.name}](${folder}/CHANGELOG.md)\n`), folder);
   }
-  t.true(read('UPGRADING.md').includes('\n## '));
+  t.true(read('docs/upgrading.md').includes('\n## '));
 });
 
 test('changesets release all packages together, and no private one', (t) => {
