@@ -45,7 +45,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/plugin-http': [
-    ['access', 'exchanges', 'logging', 'metrics', 'request-target', 'traffic', 'wire'],
+    ['access', 'logging', 'metrics', 'request-target', 'traffic', 'wire'],
     ['directory', 'embedder', 'errors', 'mount', 'options', 'route-table', 'streams'],
     ['configured-access', 'one-runtime', 'schema'],
     ['routes'],
@@ -70,6 +70,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'first-process',
       'stop-signal',
     ],
+    ['client-failure'],
     [
       'run-failure',
       'top',
@@ -77,8 +78,8 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'kept-tokens',
       'backend-request',
       'option-value',
-      'client-failure',
       'standard-stream',
+      'through-restart',
       'local-file',
     ],
     ['log-destination', 'client-command', 'archive-text'],

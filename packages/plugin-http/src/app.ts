@@ -278,7 +278,7 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
     if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
       throw new RuntimeError('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a content encoding');
     }
-    // the body belongs to the other server, so nothing here goes on with the request
+    // the body belongs to the other server, so nothing here continues the request
     if (target !== null && isUpstream(target))
       return void passOn(target, request, reply, connections).then(undefined, done);
     assertRoomForAnswer(request, answers);
