@@ -89,7 +89,7 @@ test('P87: a list and a Worker say what is waited for, and since when', async (t
   t.regex(list.stdout, /WAITS FOR[\s\S]*running, 1 queued +\d+ s +engine, \d+ s/);
   const { stdout } = await run(t, place, ['workers', 'show', 'ada', ...at]);
   t.regex(stdout, /waits for +its engine, whose last output was \d+ s ago\n/);
-  t.regex(stdout, /waits for +the end of run_\w+ \(1 queued\), which is active for \d+ s\n/);
+  t.regex(stdout, /waits for +the end of run_\w+ \(1 queued\), which has been active for \d+ s\n/);
 });
 
 test('P86: a person forks a Worker from an event, and sees where it is from', async (t) => {
