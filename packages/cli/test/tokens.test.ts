@@ -32,7 +32,10 @@ test('P19: a call without permission exits with 4 and prints the code; the token
   t.like(await as(null, 'status'), { code: 4, stdout: '' });
   const stranger = await as('stranger', 'status', '--json');
   t.like(stranger, { code: 4, stdout: '' });
-  t.regex(stranger.stderr, /^worker-runtime: UNAUTHENTICATED: .* \([\w-]+\); set WORKER_RUNTIME_TOKEN, or get a token from a backend with: worker-runtime login$/m);
+  t.regex(
+    stranger.stderr,
+    /^worker-runtime: UNAUTHENTICATED: .* \([\w-]+\); set WORKER_RUNTIME_TOKEN, or get a token from a backend with: worker-runtime login$/m,
+  );
   const observer = await as('observe', ...create);
   t.is(observer.code, 4);
   t.regex(observer.stderr, /FORBIDDEN/);
