@@ -41,19 +41,14 @@ export class ArchiveClient {
    * early. @throws Failure the runtime refuses, or does not answer
    */
   async bytes(workerId?: string): Promise<AsyncIterable<Uint8Array>> {
-    const { body } = await this.#send(
-      'GET',
-      workerId === undefined ? '' : `/workers/${encodeURIComponent(workerId)}`,
+    return bytesOf(
+      await this.#send('GET', workerId === undefined ? '' : `/workers/${encodeURIComponent(workerId)}`),
     );
-    if (body === null) throw new RuntimeError('ARCHIVE_CORRUPT', 'The server has sent no archive');
-    return until(body);
   }
 
   /** Returns the bytes of an archive of the first events of a Worker. @throws as `bytes` */
   async history(workerId: string, throughSeq: number): Promise<AsyncIterable<Uint8Array>> {
-    const { body } = await this.#send('GET', `${historyOf(workerId)}?through=${throughSeq}`);
-    if (body === null) throw new RuntimeError('ARCHIVE_CORRUPT', 'The server has sent no archive');
-    return until(body);
+    return bytesOf(await this.#send('GET', `${historyOf(workerId)}?through=${throughSeq}`));
   }
 
   /** Lists all stopped Workers that a query selects. @throws Failure */
@@ -122,9 +117,14 @@ export class ArchiveClient {
 
 const historyOf = (workerId: string): string => `/workers/${encodeURIComponent(workerId)}/history`;
 
-async function* until(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/**
+ * Yields the bytes of an answer. It holds the answer and not only its body: Node cancels a body that nobody has begun to read when its answer
+ * is collected, and a body that is read then is empty.
+ */
+async function* bytesOf(answer: Response): AsyncGenerator<Uint8Array> {
+  if (answer.body === null) throw new RuntimeError('ARCHIVE_CORRUPT', 'The server has sent no archive');
   try {
-    yield* body;
+    yield* answer.body;
   } catch (cause) {
     throw new RuntimeError(
       'ARCHIVE_CORRUPT',
