@@ -118,7 +118,7 @@ export class ArchiveClient {
 const historyOf = (workerId: string): string => `/workers/${encodeURIComponent(workerId)}/history`;
 
 /**
- * Yields the bytes of an answer. It holds the answer and not only its body: Node cancels a body that nobody has begun to read when its answer
+ * Yields the bytes of an answer. It holds the answer and not only its body: Node cancels a body that no caller has begun to read when its answer
  * is collected, and a body that is read then is empty.
  */
 async function* bytesOf(answer: Response): AsyncGenerator<Uint8Array> {
