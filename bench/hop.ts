@@ -7,10 +7,11 @@ import { UNLIMITED } from '@worker-runtime/core/scope';
 import { HttpServer } from '@worker-runtime/plugin-http';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import { Registry, type RemoteSource } from '@worker-runtime/registry';
+import { heldBytes } from './held-bytes.ts';
 import { get, inputOf, load, workerIds } from './http.ts';
 import type { Loaded } from './http-client-process.ts';
 import type { Bench } from './measurement.ts';
-import { heldBytes, longLog, measureCatchUp, SUBSCRIBE } from './observing.ts';
+import { longLog, measureCatchUp, SUBSCRIBE } from './observing.ts';
 import { ReaderProcess, streamOf, upgradeTo } from './reader-process.ts';
 import { inScratch } from './scratch.ts';
 

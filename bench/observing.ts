@@ -3,13 +3,11 @@ import { createReadStream, rmSync } from 'node:fs';
 import { mkdtemp, readdir, stat } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { engine, Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
+import { heldBytes } from './held-bytes.ts';
 import { type Bench, perSecond } from './measurement.ts';
 import { maskedMessage, ReaderProcess, streamOf, upgradeTo } from './reader-process.ts';
 import { inScratch } from './scratch.ts';
@@ -161,21 +159,6 @@ export const fanOut: Bench = {
     await runtime.stop({ deadlineMs: 500 });
     return rate;
   },
-};
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
-/**
- * Returns the size of all objects of this process, and of the buffers that they hold. V8 frees the buffers of a collection beside the
- * program, and subtracts their bytes at the next one: after one collection alone, up to 30 MB of freed buffers still count.
- */
-export const heldBytes = async (): Promise<number> => {
-  collect();
-  await setImmediate();
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 };
 
 const PASSING_EVENTS = 100_000;

@@ -1,10 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { engine, Runtime, type RuntimePlugin, type RuntimeStore, silentLogger } from '@worker-runtime/core';
 import { mintId } from '@worker-runtime/core/plugin-kit';
 import { fileStore, fsStore } from '@worker-runtime/plugin-fs-store';
+import { heldBytes } from './held-bytes.ts';
 import { type Bench, median, milliseconds } from './measurement.ts';
 import { once } from './once.ts';
 import { TEXT } from './workload.ts';
@@ -181,15 +180,6 @@ export const openingNew: Bench = {
   },
 };
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
-const heldBytes = (): number => {
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
-
 /** Measures the memory of an idle Worker, which is that of its record. */
 export const idleMemory: Bench = {
   id: 'B7',
@@ -201,9 +191,9 @@ export const idleMemory: Bench = {
   floor: async () => 1_536,
   async figure() {
     await manyWorkers();
-    const before = heldBytes();
+    const before = await heldBytes();
     const runtime = await openManyWorkers();
-    const bytes = (heldBytes() - before) / WORKERS;
+    const bytes = ((await heldBytes()) - before) / WORKERS;
     await runtime.stop();
     return bytes;
   },

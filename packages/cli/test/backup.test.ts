@@ -1,10 +1,20 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { fill, inFolder, killWhen, shown } from './archives.ts';
 import { makePlace, Program, request, run, serve } from './program.ts';
 
 const HOST = ['--url'];
+
+/** A module that collects garbage in each turn of the event loop. */
+const COLLECTOR = `
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc');
+const run = () => { collect(); setImmediate(run).unref(); };
+run();
+`;
 
 /** Sends inputs to Workers of a server until it is stopped, and counts those that were acknowledged. */
 class Load {
@@ -244,4 +254,18 @@ test('a backup of a backend is for its own user on its machine, and for no token
   t.is((await program.ended).code, 0);
   t.is((await run(t, place, ['restore', 'a.archive', '--fs-store.dir', 'restored'])).code, 0);
   t.regex((await shown(t, place, inFolder('restored'))).events, /hello/);
+});
+
+test('P75: a backup is whole although the garbage collector runs at every moment of it', async (t) => {
+  const place = await makePlace(t);
+  const collector = join(place, 'collector.mjs');
+  await writeFile(collector, COLLECTOR);
+  const { url } = await serve(t, place, ['--plugin', 'echo']);
+  await request(url, 'POST', '/workers', { workerId: 'ada', engine: 'echo' });
+  for (let at = 0; at < 5; at += 1) {
+    const { code, stderr } = await run(t, place, ['backup', `${at}.archive`, ...HOST, url], {
+      NODE_OPTIONS: `--unhandled-rejections=strict --import ${collector}`,
+    });
+    t.is(code, 0, stderr);
+  }
 });

@@ -199,7 +199,7 @@ export class Host {
   async #round(): Promise<boolean> {
     const { membership } = this.#options;
     try {
-      // If only answers are lost, beats arrive, and would keep the others from taking over what this host serves no longer.
+      // If only answers are lost, beats still arrive, and the others would not take over what this host has ceased to serve.
       if (!this.#hasAnswer) await this.#inTime(membership.look());
       this.#hasAnswer = false;
       const sentMs = this.#clock.now();

@@ -221,7 +221,7 @@ const addGate = (app: FastifyInstance, parts: AppParts): void => {
   app.decorateRequest('refusal', null);
   connections.watch(app.server);
 
-  // bytes behind the request that are none of HTTP are found first, and refused before an answer to it begins
+  // Node parses the bytes behind a request before the next microtask: if they are not HTTP, they are refused before an answer begins
   app.addHook('onRequest', (_request, _reply, done) => queueMicrotask(done));
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -13,7 +13,7 @@ import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { OpenRequest, UpdateWorker } from '../contracts/runtime-api.ts';
 import { invalidRequest, limitReached, RuntimeError } from '../contracts/runtime-error.ts';
-import type { CurrentRun, WorkerState } from './state.ts';
+import type { Building, CurrentRun, WorkerState } from './state.ts';
 
 /*
  * The state machine of a Worker. Each function decides one command on a state: it returns the events, or throws a
@@ -57,8 +57,6 @@ const started = (input: Pick<NewInput, 'inputId' | 'runId'>, generation: number)
   run: input.runId,
   data: { input: input.inputId, origin: 'input', generation },
 });
-
-type Building<T> = { -readonly [K in keyof T]: T[K] };
 
 const accepted = (input: NewInput, queued: boolean, key: EventKey | null): NewEvent => {
   const { inputId, runId, role, parts, metadata, messageId, traceparent, actor } = input;

@@ -128,7 +128,7 @@ export class Resting {
   readonly phase = 'alive';
   readonly status: Rest;
   readonly snapshot: Snapshot;
-  /** The size of the snapshot. */
+  /** The length of its text, in UTF-16 units. */
   readonly chars: number;
   readonly fileBytes: number;
 

@@ -160,8 +160,11 @@ export interface WorkerState {
   readonly tally: Tally;
 }
 
+/** A value whose members are still being set. */
+export type Building<T> = { -readonly [K in keyof T]: T[K] };
+
 /** A state while events are folded into it. */
-export type Draft = { -readonly [K in keyof WorkerState]: WorkerState[K] };
+export type Draft = Building<WorkerState>;
 
 const RESOLVED_KEPT = 16;
 const NONE: readonly never[] = [];
@@ -220,7 +223,7 @@ const withUsage = (tally: Tally, time: string, data: UsageData): Tally => {
 };
 
 const withOutcome = (tally: Tally, outcome: RunOutcome): Tally => {
-  const counted: { -readonly [K in keyof Tally]: Tally[K] } = { ...tally };
+  const counted: Building<Tally> = { ...tally };
   counted[outcome] += 1;
   return counted;
 };

@@ -300,7 +300,10 @@ export class Journal {
     live.activeAt = this.#clock.now();
     if (failure === null) this.#apply(worker, live, turn);
     this.#context.states.add(-turn.reserved);
-    if (failure === null) return;
+    if (failure !== null) this.#refuseAll(worker, live, turn, failure);
+  }
+
+  #refuseAll(worker: Worker, live: Live, turn: Turn, failure: RuntimeError): void {
     // a full store may still accept an end, if nothing else is in its batch
     const isMixed = failure.code === 'STORE_FULL' && turn.batch.isEssential !== true;
     const endings: Decision[] = [];

@@ -3,7 +3,7 @@ import { encodeEvent, envelope, type NewEvent, type WorkerEvent } from '../contr
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { growthBy } from '../domain/growth.ts';
-import { apply, type Draft, type WorkerState } from '../domain/state.ts';
+import { apply, type Building, type Draft, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { LineWriter } from './line-writer.ts';
@@ -17,8 +17,6 @@ export interface Commit {
   /** The state after all events that were committed in the same batch. */
   readonly state: WorkerState;
 }
-
-type Building<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One decision that waits for the Worker's turn. */
 export interface Decision {

@@ -4,7 +4,6 @@ import type { LinePosition, LogGap, LogSlice, ReadLimits, RuntimeStore } from '.
 import { ReusedMemory } from '../reused-memory.ts';
 import type { Base } from './base.ts';
 import { decodeCursor, EMPTY_POSITION, encodeCursor, type LogPosition, numberIn, sumOf } from './cursor.ts';
-
 import { linesOf, positionAfter, positionAfterLast } from './lines.ts';
 import { type ReadingHolder, RecentReadings } from './recent-readings.ts';
 import type { Tail } from './tail.ts';

@@ -73,7 +73,7 @@ export class Lease {
     this.#isBeating = true;
     const { database, ownership, position } = this.#options;
     try {
-      // If only answers are lost, beats arrive, and would keep other processes from taking over.
+      // If only answers are lost, beats still arrive, and no other process would take over.
       if (!this.#hasAnswer) await this.#verify();
       this.#hasAnswer = false;
       const { count } = await database.run(BEAT, [ownership.id, ownership.writer, position()]);
