@@ -95,6 +95,19 @@ test('pasted lines are one input, a backslash continues a line, and Ctrl-C disca
   );
 });
 
+test('an input that is on its way when a person leaves is submitted, and no prompt follows it', async (t) => {
+  const { engine, runtime, attach } = await serve(t);
+  engine.script = () => [{ type: 'text', text: 'done' }];
+  const person = attach();
+  await person.sees('Ctrl-D leaves]');
+  person.types('first \\');
+  person.types('second');
+  t.is(await person.leaves(), 0);
+  t.false(person.written.slice(person.written.indexOf('second')).includes('> '), person.written);
+  const { items } = await runtime.transcript('ada', { after: 'start' });
+  t.like(items[0], { role: 'user', parts: [{ text: 'first \nsecond' }] });
+});
+
 test('speakers and remarks have their own look on a terminal with colours, and NO_COLOR is respected', async (t) => {
   const { engine, runtime, url } = await serve(t);
   engine.script = () => [

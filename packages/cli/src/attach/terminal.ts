@@ -34,6 +34,8 @@ export class Screen {
   readonly #readline: Interface;
   readonly #stopListening: () => void;
   #isPrompting = false;
+  /** True after Ctrl-D or the end of the input, from when newer versions of Node refuse to show a prompt. */
+  #hasInputEnded = false;
   /** True while the text on the last line goes on. */
   #isPartial = false;
   /** Text that waits for the end of its line, because a person types. */
@@ -56,6 +58,9 @@ export class Screen {
       if (typed?.discard() !== true) onInterrupt();
     };
     this.#readline.on('SIGINT', interrupted);
+    this.#readline.on('close', () => {
+      this.#hasInputEnded = true;
+    });
     this.#stopListening = terminal.onInterrupt(interrupted);
     if (typed) output.write(MARK_PASTES);
     // before readline, which shows the key
@@ -93,9 +98,9 @@ export class Screen {
     if (output.writableNeedDrain) await once(output, 'drain');
   }
 
-  /** Shows the prompt. */
+  /** Shows the prompt, unless the input has ended. */
   prompt(): void {
-    if (!this.isInteractive || this.#isPrompting) return;
+    if (!this.isInteractive || this.#isPrompting || this.#hasInputEnded) return;
     this.#isPrompting = true;
     this.#readline.prompt(true);
   }
