@@ -67,12 +67,18 @@ class RuntimeProcess {
     for (const release of this.#releases.toReversed()) await release();
   }
 
-  /** Wraps the store. After a kill, no write is executed or answered. */
+  /** Wraps the store. After a kill, no write is executed or answered. A close waits for the writes in progress. */
   #killable(store: RuntimeStore): RuntimeStore {
-    const unlessKilled = async <T>(act: () => Promise<T>): Promise<T> => {
+    const inProgress = new Set<Promise<unknown>>();
+    const unlessKilled = <T>(act: () => Promise<T>): Promise<T> => {
       // a write takes some time, so that a kill can interrupt it
-      await new Promise((resolve) => setImmediate(resolve));
-      return this.#isKilled ? new Promise<never>(() => {}) : act();
+      const write = new Promise((resolve) => setImmediate(resolve)).then(() =>
+        this.#isKilled ? new Promise<never>(() => {}) : act(),
+      );
+      const ended = (): boolean => inProgress.delete(write);
+      inProgress.add(write);
+      write.then(ended, ended);
+      return write;
     };
     return {
       kind: 'killable',
@@ -98,7 +104,11 @@ class RuntimeProcess {
       keys: (log) => store.keys(log),
       bundle: (digest) => store.bundle(digest),
       bundles: () => store.bundles(),
-      close: () => (this.#isKilled ? Promise.resolve() : store.close()),
+      close: async () => {
+        if (this.#isKilled) return;
+        await Promise.allSettled(inProgress);
+        await store.close();
+      },
     };
   }
 

@@ -501,3 +501,61 @@ test('P4: a stop ends an open that waits for another owner of the store', async 
   await runtime.stop();
   t.is(await starting, 'STORE_LOCKED');
 });
+
+/** Returns a store that completes no append before it is closed, once `holds` was called, and the appends that began after that. */
+const closingSlowly = (inner: RuntimeStore) => {
+  let close = (): void => {};
+  const closed = new Promise<void>((resolve) => {
+    close = resolve;
+  });
+  let isHolding = false;
+  let isClosed = false;
+  const late: Promise<void>[] = [];
+  const inProgress = new Set<Promise<void>>();
+  const store = new Proxy(inner, {
+    get: (target, name: keyof RuntimeStore) => {
+      if (name === 'append')
+        return (...call: Parameters<RuntimeStore['append']>): Promise<void> => {
+          const append = (isHolding ? closed : Promise.resolve()).then(() => target.append(...call));
+          inProgress.add(append);
+          if (isClosed) late.push(append);
+          return append;
+        };
+      if (name === 'close')
+        return async () => {
+          isClosed = true;
+          close();
+          await Promise.allSettled(inProgress);
+          await target.close();
+        };
+      const member: unknown = target[name];
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  return {
+    store,
+    late,
+    holds: () => {
+      isHolding = true;
+    },
+  };
+};
+
+test('P12: a runtime begins no write after it has closed its store, so that the next one finds a log that stays as it is', async (t) => {
+  const inner = memoryStore();
+  const { store, late, holds } = closingSlowly(inner);
+  const first = makeRig({ store });
+  await first.runtime.start();
+  await first.runtime.createWorker({ engine: 'puppet', workerId: 'w' });
+  await send(first, 'one');
+  void first.puppet.last().run.ask({ kind: 'question', prompt: 'Well?', options: ['yes'] });
+  await settle();
+  holds();
+  await shutDown(first);
+  await settle();
+  t.deepEqual(late, []);
+  const second = await startRig(t, { store: inner });
+  const worker = await second.runtime.getWorker('w');
+  t.is(worker.status, 'idle');
+  t.deepEqual(flawsOf(await logOf(second.runtime, 'w')), []);
+});
