@@ -17,7 +17,8 @@ export class Timed {
 
 /**
  * One time limit for many. All have the same limit, so they time out in the order in which they were added and share one
- * timer. One timer for each would be set and cleared on the hot path.
+ * timer. One timer for each would be set and cleared on the hot path, and so would be one that is cleared whenever no member is
+ * left: the timer stays until it fires, or until `close`.
  *
  * The members are a linked list, and one that has ended keeps no links. A `Set` would keep some: when it grows, V8 leaves in
  * the old table a reference to the new one. Once the garbage collector has promoted one such table, it keeps each later
@@ -59,14 +60,13 @@ export class TimeLimit {
     timed.previous = null;
     timed.next = null;
     timed.isLimited = false;
-    // a timer would keep a process alive that has nothing to do
-    if (!this.#first) this.#disarm();
   }
 
   /** Cancels the timer for good. Members that are not removed are no longer limited. */
   close(): void {
     this.#isClosed = true;
-    this.#disarm();
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
   }
 
   #arm(delayMs: number): void {
@@ -80,10 +80,5 @@ export class TimeLimit {
         timed.timeOut();
       }
     });
-  }
-
-  #disarm(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = null;
   }
 }

@@ -68,5 +68,8 @@ test('the late outcome of an attempt that has timed out does not end the next on
   attempt.watch(Promise.resolve());
   await clock.advance(1);
   t.deepEqual(ends, ['late', 'late', 'done']);
+  // the timer of the limit stays until it finds no attempt
+  t.is(clock.timers, 1);
+  await clock.advance(100);
   t.is(clock.timers, 0);
 });

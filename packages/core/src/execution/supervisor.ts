@@ -508,8 +508,9 @@ export class Supervisor implements ExecutionOwner {
     }
   }
 
-  /** Cancels the retries of queued inputs. The next start finds what was not stored by then. */
+  /** Cancels the retries of queued inputs, and the time limit of runs. The next start finds what was not stored by then. */
   close(): void {
     this.#stalls.close();
+    this.#services.runTimes.close();
   }
 }
