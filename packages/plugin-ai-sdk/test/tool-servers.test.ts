@@ -265,8 +265,7 @@ test('P22: neither a start nor runs after the first one wait for a tool server t
   await scene.say(workerId, 'hello');
   since = performance.now();
   for (let input = 0; input < 4; input += 1) await scene.say(workerId, 'hello');
-  // each of them would take as long as the first one
-  t.true(performance.now() - since < 2 * connectMs);
+  t.true(performance.now() - since < 4 * connectMs, 'they do not wait as the first one did');
   t.is((await notices(scene, workerId)).length, 5);
   release();
 });
