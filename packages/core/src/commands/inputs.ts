@@ -58,7 +58,7 @@ export type Receipt = Omit<InputReceipt, 'run' | 'waited' | 'replayed'>;
 /** An input that is in the log. */
 interface Accepted {
   readonly receipt: Receipt;
-  /** The position before its event. */
+  /** A position from which the outputs of its run follow. */
   readonly from: LogPosition;
 }
 
@@ -172,7 +172,7 @@ export class Inputs {
         } finally {
           release();
         }
-        const { before, events } = commit;
+        const { before, after, events } = commit;
         const [event] = events;
         const receipt = {
           inputId,
@@ -181,7 +181,7 @@ export class Inputs {
           cursor: encodeCursor(worker.state.log, before),
           queued: event?.type === 'input.accepted' && event.data.queued,
         };
-        return { receipt, from: before };
+        return { receipt, from: after };
       },
     );
   }

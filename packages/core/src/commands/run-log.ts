@@ -82,7 +82,7 @@ export class RunLog {
   }
 
   /**
-   * Returns the result of a finished run. `from` is a position before its start; without it, the log is searched backwards.
+   * Returns the result of a finished run. `from` is a position before its first output; without it, the log is searched backwards.
    * @throws RUN_NOT_FOUND
    */
   async result(worker: Worker, runId: string, from?: LogPosition): Promise<RunResult> {

@@ -25,8 +25,8 @@ export class RunWaits {
   }
 
   /**
-   * Waits until a run has finished or asks for something, and reads its result. `from` is a position before the run's
-   * start; without it, the log is searched backwards from its end, which costs the number of events since then.
+   * Waits until a run has finished or asks for something, and reads its result. `from` is a position before the run's first
+   * output; without it, the log is searched backwards from its end, which costs the number of events since then.
    * @throws RUN_NOT_FOUND
    */
   async wait(
@@ -41,39 +41,39 @@ export class RunWaits {
     return { waited, run };
   }
 
-  async #untilEnded(
+  #untilEnded(
     worker: Worker,
     runId: string,
     waitMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<WaitEnd> {
+  ): WaitEnd | Promise<WaitEnd> {
     const { clock, limits, areRunsEnded } = this.#options;
-    const isPending = (): boolean =>
-      worker.state.run?.runId === runId || worker.state.queue.some((queued) => queued.runId === runId);
-    const isAsking = (): boolean => worker.state.requests.some((request) => request.runId === runId);
-    let isOver = signal?.aborted === true || waitMs <= 0;
-    let wake = (): void => {};
-    const end = (): void => {
-      isOver = true;
-      wake();
+    const reached = (): WaitEnd | null => {
+      const { run, queue, requests } = worker.state;
+      if (run?.runId !== runId && !queue.some((queued) => queued.runId === runId)) return 'finished';
+      if (requests.some((request) => request.runId === runId)) return 'asks';
+      return areRunsEnded() ? 'stopping' : null;
     };
-    const cancelTimer = clock.after(waitMs, end);
-    signal?.addEventListener('abort', end, { once: true });
-    try {
-      while (isPending() && !isAsking() && !isOver && !areRunsEnded()) {
-        const { readers } = worker.ensureLive(limits);
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          readers.onChange(resolve);
-        });
-        readers.cancel(wake);
-      }
-    } finally {
-      cancelTimer();
-      signal?.removeEventListener('abort', end);
-    }
-    if (!isPending()) return 'finished';
-    if (isAsking()) return 'asks';
-    return areRunsEnded() ? 'stopping' : 'timeout';
+    const now = reached();
+    if (now !== null) return now;
+    if (signal?.aborted === true || waitMs <= 0) return 'timeout';
+    return new Promise((resolve) => {
+      // each commit of the Worker calls it, so it creates no promise
+      const look = (): void => {
+        const end = reached();
+        if (end === null) worker.ensureLive(limits).readers.onChange(look);
+        else leave(end);
+      };
+      const giveUp = (): void => leave(reached() ?? 'timeout');
+      const leave = (end: WaitEnd): void => {
+        cancelTimer();
+        signal?.removeEventListener('abort', giveUp);
+        worker.live?.readers.cancel(look);
+        resolve(end);
+      };
+      const cancelTimer = clock.after(waitMs, giveUp);
+      signal?.addEventListener('abort', giveUp, { once: true });
+      look();
+    });
   }
 }

@@ -13,6 +13,8 @@ import type { Patience } from './patience.ts';
 export interface Commit {
   /** The position before its first event. */
   readonly before: LogPosition;
+  /** The position after its last event. */
+  readonly after: LogPosition;
   readonly events: readonly WorkerEvent[];
   /** The state after all events that were committed in the same batch. */
   readonly state: WorkerState;
@@ -108,7 +110,7 @@ export const takeTurn = (from: WorkerState, decisions: readonly Decision[], cont
     try {
       const decided = decision.decide(state);
       if (decided.length === 0) {
-        decision.commit = { before, events: NO_EVENTS, state };
+        decision.commit = { before, after: before, events: NO_EVENTS, state };
         continue;
       }
       if (head) heads.push(head);
@@ -143,7 +145,7 @@ export const takeTurn = (from: WorkerState, decisions: readonly Decision[], cont
         keys ??= [];
         keys.push({ ...key, seq: before.seq + 1, offset: before.end });
       }
-      decision.commit = { before, events, state };
+      decision.commit = { before, after: last, events, state };
       batch.count += events.length;
       isEssential &&= decision.isEnding;
       isBeginning &&= events[0]?.type === 'input.accepted';
