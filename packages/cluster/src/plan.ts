@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { SeenRuntime, Sight } from '@worker-runtime/core/plugin-kit';
 
 /** The knowledge of one host for its plan. */
@@ -22,8 +22,7 @@ export interface Plan {
 }
 
 /** Orders Runtimes differently for each host, so that hosts rarely claim the same one at the same moment. */
-const rank = (host: string, { name }: SeenRuntime): string =>
-  createHash('sha256').update(`${host}\n${name}`).digest('hex');
+const rank = (host: string, { name }: SeenRuntime): string => hash('sha256', `${host}\n${name}`, 'hex');
 
 /** The number of Runtimes of each host that takes some, with those on the way to it. */
 class Loads {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { RuntimeError, type WorkerDetail } from '@worker-runtime/core';
 import { problemAnswer } from '@worker-runtime/core/plugin-kit';
 import type { A2aRuntime, Exchange } from './a2a-runtime.ts';
@@ -48,7 +48,7 @@ const cardAnswer = async (
 ): Promise<Response> => {
   const worker = await runtime.getWorker(workerId);
   const body = JSON.stringify(agentCardOf(agent, url, worker, describe?.(worker, agent) ?? {}, isIdentified));
-  const etag = `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"`;
+  const etag = `"${hash('sha256', body, 'hex').slice(0, 32)}"`;
   return new Response(body, {
     headers: { 'content-type': 'application/json', 'cache-control': 'private, max-age=60', etag },
   });

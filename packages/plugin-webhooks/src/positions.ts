@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Clock, JsonValue, PluginHost } from '@worker-runtime/core';
 import type { EndpointSettings } from './webhooks-options.ts';
 
@@ -57,7 +57,7 @@ export class Positions {
   ): Promise<void> {
     const stored = storedIn(await this.#host.state.read());
     for (const { name, url } of endpoints) {
-      const digest = createHash('sha256').update(url.href).digest('hex');
+      const digest = hash('sha256', url.href, 'hex');
       const { isDisabled = false, url: last } = stored[name] ?? {};
       this.#endpoints.set(name, {
         url: digest,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * The parts of every page of a login: the status line, and a request to the backend. The answer of a
@@ -23,7 +23,7 @@ const send = async (method, path, body) => {
 `;
 
 const policyOf = (script: string): string => {
-  const digest = createHash('sha256').update(script).digest('base64');
+  const digest = hash('sha256', script, 'base64');
   return `default-src 'none'; script-src 'sha256-${digest}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 };
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { Readable, Writable } from 'node:stream';
 import {
   type AgentConnection,
@@ -235,7 +235,7 @@ export class EditorSessions {
 
   #folderLabel(cwd: string): Readonly<Record<string, string>> {
     const folder = folderOf(cwd);
-    const digest = createHash('sha256').update(folder).digest('hex').slice(0, 32);
+    const digest = hash('sha256', folder, 'hex').slice(0, 32);
     this.#knownFolders.set(digest, folder);
     return { [FOLDER_LABEL]: digest };
   }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { BundleRef } from '../contracts/event.ts';
@@ -22,7 +22,7 @@ interface Profile {
 
 /** Returns the digest that names a bundle: `sha256-` and the hex digest of its canonical JSON (RFC 8785). */
 export const bundleDigest = (bundle: JsonValue): string =>
-  `sha256-${createHash('sha256').update(canonicalJson(bundle)).digest('hex')}`;
+  `sha256-${hash('sha256', canonicalJson(bundle), 'hex')}`;
 
 const parsed = (body: Uint8Array): JsonValue | undefined => {
   try {

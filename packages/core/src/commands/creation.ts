@@ -1,7 +1,7 @@
 import { admitted } from '../admission.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { Engine } from '../contracts/engine.ts';
-import type { EventKey, InputPart, NewEvent } from '../contracts/event.ts';
+import type { InputPart, NewEvent } from '../contracts/event.ts';
 import type { Hooks, WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
@@ -22,7 +22,7 @@ import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Journal } from '../journal/journal.ts';
 import { EMPTY_POSITION, encodeCursor, type LogPosition } from '../log/cursor.ts';
-import { eventKey, hashOfKey } from '../workers/idempotency.ts';
+import { type CallKey, callKey, hashOfKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
 import type { Bundles } from './bundles.ts';
@@ -90,7 +90,7 @@ export class Creation {
     const checked =
       request.initialInput === undefined ? null : checkInput(request.initialInput, limits, '/initialInput');
     const key =
-      idempotencyKey === undefined ? null : eventKey(idempotencyKey, request as unknown as JsonValue);
+      idempotencyKey === undefined ? null : callKey(idempotencyKey, request as unknown as JsonValue);
     const known = key && workers.creationKeys.reserve(key);
     if (known)
       return { worker: workers.get(known.workerId), replayed: true, before: checked && EMPTY_POSITION };
@@ -164,7 +164,7 @@ export class Creation {
   async #create(
     spec: Spec,
     input: InitialInput | null,
-    key: EventKey | null,
+    key: CallKey | null,
     delegator: Worker | null,
     call: Actor,
   ): Promise<Created> {
@@ -200,7 +200,7 @@ export class Creation {
           ...acceptInput({ ...current, generation }, accepted, 'reject', null, limits, queued),
         ];
       });
-      if (key) workers.creationKeys.add({ hash: hashOfKey(key.value), digest: key.digest, workerId });
+      if (key) workers.creationKeys.add({ hash: key.hash, digest: key.digest, workerId });
       if (!accepted) return { worker, replayed: false, before: null };
       const { inputId, runId } = accepted;
       // the event before it is `execution.attached`
@@ -215,7 +215,7 @@ export class Creation {
     }
   }
 
-  #created(spec: Spec & Pick<WorkerState, 'delegatedBy'>, key: EventKey | null, call: Actor): NewEvent {
+  #created(spec: Spec & Pick<WorkerState, 'delegatedBy'>, key: CallKey | null, call: Actor): NewEvent {
     const { engine, displayName, labels, parent, profile, bundle, tools, claims, config, delegatedBy } = spec;
     const { whenInterrupted } = spec;
     return {
@@ -232,7 +232,7 @@ export class Creation {
         tools,
         claims: claims.map(({ name, mode }) => ({ name, mode })),
         ...(whenInterrupted !== 'stop' && { whenInterrupted }),
-        ...(key && { key }),
+        ...(key && { key: key.recorded }),
         ...call,
       },
     };

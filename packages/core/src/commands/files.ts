@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { admitted } from '../admission.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { FileContent, FileDescription, FilePart } from '../contracts/file.ts';
@@ -30,7 +30,7 @@ export interface FilesOptions {
 /** Returns the name of the blob that holds a file, by its digest. */
 export const fileBlobOf = (digest: string): string => digest.replace('sha256-', 'file-');
 
-const digestOf = (bytes: Uint8Array): string => `sha256-${createHash('sha256').update(bytes).digest('hex')}`;
+const digestOf = (bytes: Uint8Array): string => `sha256-${hash('sha256', bytes, 'hex')}`;
 
 /**
  * Stores the files of Workers as blobs of their logs. The bytes are durable before the event that names them, so that no

@@ -1,5 +1,5 @@
 import { admitted } from '../admission.ts';
-import type { ForkOrigin } from '../contracts/event.ts';
+import type { EventKey, ForkOrigin } from '../contracts/event.ts';
 import type { WorkerSpec } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { ForkWorker, IdempotencyOptions } from '../contracts/runtime-api.ts';
@@ -12,7 +12,7 @@ import { emptyState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import type { LogReader } from '../log/log-reader.ts';
-import { eventKey, hashOfKey } from '../workers/idempotency.ts';
+import { callKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { CreationOptions } from './creation.ts';
 import { assertConfig, assertTools, configDigestOf } from './engine-checks.ts';
@@ -59,7 +59,7 @@ export class Forks {
       parseResource(resource, `/claims/${index}/resource`);
     const call = checkCall(options);
     const asked = { fork: source.workerId, ...request } as unknown as JsonValue;
-    const key = idempotencyKey === undefined ? null : eventKey(idempotencyKey, asked);
+    const key = idempotencyKey === undefined ? null : callKey(idempotencyKey, asked);
     const known = key && workers.creationKeys.reserve(key);
     if (known) return { worker: workers.get(known.workerId), replayed: true };
     if (this.#inProgress >= limits.forks) {
@@ -73,14 +73,9 @@ export class Forks {
       permits?.({ engine: spec.engine, tools: spec.tools, claims: spec.claims });
       const command = { type: 'worker.create', spec, initialInput: null } as const;
       const worker = await admitted(this.#options.hooks.admit, command, () =>
-        this.#fork(source, spec, origin, end, { ...(key && { key }), ...call }),
+        this.#fork(source, spec, origin, end, { ...(key && { key: key.recorded }), ...call }),
       );
-      if (key)
-        workers.creationKeys.add({
-          hash: hashOfKey(key.value),
-          digest: key.digest,
-          workerId: worker.workerId,
-        });
+      if (key) workers.creationKeys.add({ hash: key.hash, digest: key.digest, workerId: worker.workerId });
       return { worker, replayed: false };
     } finally {
       this.#inProgress -= 1;
@@ -142,7 +137,7 @@ export class Forks {
     spec: Spec,
     origin: ForkOrigin,
     end: LogPosition,
-    call: Pick<CallOptions, 'actor'> & { readonly key?: ReturnType<typeof eventKey> },
+    call: Pick<CallOptions, 'actor'> & { readonly key?: EventKey },
   ): Promise<Worker> {
     const { workers, store, clock, limits, journal, assertRunning, cancel } = this.#options;
     assertRunning();

@@ -1,5 +1,5 @@
 import { admitted } from '../admission.ts';
-import { decodeEvent, type EventKey, type NewEvent } from '../contracts/event.ts';
+import { decodeEvent, type NewEvent } from '../contracts/event.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
@@ -21,7 +21,7 @@ import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { CacheTotal } from '../workers/cache-total.ts';
-import { eventKey, hashOfKey } from '../workers/idempotency.ts';
+import { type CallKey, callKey } from '../workers/idempotency.ts';
 import type { Live } from '../workers/live.ts';
 import { LogKeys } from '../workers/log-keys.ts';
 import { factsOf } from '../workers/views.ts';
@@ -85,7 +85,7 @@ export class Inputs {
     if (options.idempotencyKey === undefined) {
       return this.#receipt(worker, await this.#accept(worker, request, input, null), false, options);
     }
-    const key = eventKey(options.idempotencyKey, request as unknown as JsonValue);
+    const key = callKey(options.idempotencyKey, request as unknown as JsonValue);
     const { accepted, replayed } = await this.#once(worker, request, input, key);
     return this.#receipt(worker, accepted, replayed, options);
   }
@@ -104,7 +104,7 @@ export class Inputs {
     worker: Worker,
     request: WorkerInput,
     input: InputToAccept,
-    key: ReturnType<typeof eventKey>,
+    key: CallKey,
   ): Promise<{ readonly accepted: Accepted; readonly replayed: boolean }> {
     const live = worker.ensureLive(this.#options.limits);
     // the idle sweep must not unload reserved keys
@@ -128,7 +128,7 @@ export class Inputs {
     worker: Worker,
     request: WorkerInput,
     { content, traceparent, actor }: InputToAccept,
-    key: ReturnType<typeof eventKey> | null,
+    key: CallKey | null,
     keys?: LogKeys,
   ): Promise<Accepted> {
     const { hooks, journal, supervisor, limits, openInputs, assertRunning } = this.#options;
@@ -143,7 +143,7 @@ export class Inputs {
         if (!supervisor.isAttached(worker) && !supervisor.isHolding) await supervisor.attach(worker);
         const inputId = mintId('input');
         const runId = mintId('run');
-        const entry = key && { hash: hashOfKey(key.value), digest: key.digest };
+        const recorded = key && key.recorded;
         let release = (): void => {};
         const decide = (state: WorkerState): readonly NewEvent[] => {
           assertRunning();
@@ -156,19 +156,21 @@ export class Inputs {
           const parts = partsWithFiles(state.files, content.parts);
           const accepted = { inputId, runId, role, parts, metadata, messageId, traceparent, actor };
           assertAccepted(parts, ...supervisor.filesOf(worker));
-          const events = acceptInput(state, accepted, whenBusy, key, limits, supervisor.isHolding);
+          const events = acceptInput(state, accepted, whenBusy, recorded, limits, supervisor.isHolding);
           release = openInputs.reserve(sizeOfInput(accepted));
           return events;
         };
         const applied = (commit: Commit): void => {
           release();
           // added in the same step as the commit, so that an immediate retry finds it
-          if (entry && commit.events.length > 0)
-            keys?.add({ ...entry, seq: commit.before.seq + 1, offset: commit.before.end });
+          if (key && commit.events.length > 0) {
+            const { hash, digest } = key;
+            keys?.add({ hash, digest, seq: commit.before.seq + 1, offset: commit.before.end });
+          }
         };
         let commit: Commit;
         try {
-          commit = await journal.commit(worker, decide, { key: entry, applied });
+          commit = await journal.commit(worker, decide, { key, applied });
         } finally {
           release();
         }
@@ -246,7 +248,7 @@ export class Inputs {
   }
 
   /** Returns the keys of a Worker, with the entry of this key if there is one. */
-  async #keysFor(worker: Worker, key: EventKey): Promise<LogKeys> {
+  async #keysFor(worker: Worker, key: CallKey): Promise<LogKeys> {
     const { store, limits } = this.#options;
     const live = worker.ensureLive(limits);
     live.keys ??= store.keys(worker.state.log).then(

@@ -143,7 +143,7 @@ export const takeTurn = (from: WorkerState, decisions: readonly Decision[], cont
       }
       if (key) {
         keys ??= [];
-        keys.push({ ...key, seq: before.seq + 1, offset: before.end });
+        keys.push({ hash: key.hash, digest: key.digest, seq: before.seq + 1, offset: before.end });
       }
       decision.commit = { before, after: last, events, state };
       batch.count += events.length;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
 import { runtimeCapabilities } from '../contracts/capabilities.ts';
 import type { FileContent, FileDescription } from '../contracts/file.ts';
@@ -447,7 +447,7 @@ class ScopedRuntime implements ServedRuntime {
     if (typeof key !== 'string' || key.length === 0 || key.length > 255) return key;
     const { workers, stamp } = this.#scope;
     const identity = canonicalJson([workers, stamp, key] as JsonValue);
-    return `scope-${createHash('sha256').update(identity).digest('hex')}`;
+    return `scope-${hash('sha256', identity, 'hex')}`;
   }
 
   /** Removes Workers outside of the scope from the details of a conflict of claims. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
 import type { EventKey } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
@@ -6,20 +6,26 @@ import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { KeyEntry } from '../contracts/store.ts';
 
 /** The digest of a request, for comparison with a later one. The order of fields does not matter. */
-export const digestOf = (request: JsonValue): string =>
-  createHash('sha256').update(canonicalJson(request)).digest('base64url');
+export const digestOf = (request: JsonValue): string => hash('sha256', canonicalJson(request), 'base64url');
 
-export const hashOfKey = (key: string): string => createHash('sha256').update(key).digest('base64url');
+export const hashOfKey = (key: string): string => hash('sha256', key, 'base64url');
+
+/** The idempotency key of a call, hashed once. */
+export interface CallKey extends Pick<KeyEntry, 'hash' | 'digest'> {
+  /** As the event of the call records it. */
+  readonly recorded: EventKey;
+}
 
 /** @throws INVALID_REQUEST a key that is empty or longer than 255 characters */
-export const eventKey = (value: string, request: JsonValue): EventKey => {
+export const callKey = (value: string, request: JsonValue): CallKey => {
   if (typeof value !== 'string' || value.length < 1 || value.length > 255) {
     throw invalidRequest(
       [{ pointer: '/idempotencyKey', message: 'must have 1 to 255 characters' }],
       'An idempotency key has 1 to 255 characters',
     );
   }
-  return { value, digest: digestOf(request) };
+  const digest = digestOf(request);
+  return { recorded: { value, digest }, hash: hashOfKey(value), digest };
 };
 
 /**
@@ -40,18 +46,17 @@ export class Keys<Entry extends { readonly hash: string; readonly digest: string
    * Returns the entry of an earlier call with this key. Otherwise reserves the key until `release` and returns undefined.
    * @throws IDEMPOTENCY_MISMATCH the key was used for another request · IDEMPOTENCY_IN_FLIGHT its first call is in progress
    */
-  reserve(key: EventKey): Entry | undefined {
-    const hash = hashOfKey(key.value);
+  reserve({ hash, digest }: CallKey): Entry | undefined {
     const known = this.#entries.get(hash);
-    if (known && known.digest !== key.digest) throw new RuntimeError('IDEMPOTENCY_MISMATCH');
+    if (known && known.digest !== digest) throw new RuntimeError('IDEMPOTENCY_MISMATCH');
     if (known) return known;
     if (this.#inFlight.has(hash)) throw new RuntimeError('IDEMPOTENCY_IN_FLIGHT');
     this.#inFlight.add(hash);
     return undefined;
   }
 
-  release(key: EventKey): void {
-    this.#inFlight.delete(hashOfKey(key.value));
+  release({ hash }: CallKey): void {
+    this.#inFlight.delete(hash);
   }
 
   add(entry: Entry): void {

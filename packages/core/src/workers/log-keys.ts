@@ -1,6 +1,5 @@
-import type { EventKey } from '../contracts/event.ts';
 import type { KeyEntry } from '../contracts/store.ts';
-import { hashOfKey, Keys } from './idempotency.ts';
+import { type CallKey, Keys } from './idempotency.ts';
 
 /** The number of marks that take as much memory as one entry. */
 const MARKS_PER_ENTRY = 16;
@@ -40,8 +39,8 @@ export class LogKeys extends Keys {
   }
 
   /** True if the key may be one whose entry was released: then `restore` has to come before `reserve`. */
-  mayHaveReleased({ value }: EventKey): boolean {
-    return this.#marks?.includes(markOf(hashOfKey(value))) ?? false;
+  mayHaveReleased({ hash }: CallKey): boolean {
+    return this.#marks?.includes(markOf(hash)) ?? false;
   }
 
   /** Puts back the entries that the store has. Those that were added since stay the newest. */

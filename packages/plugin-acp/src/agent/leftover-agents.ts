@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@worker-runtime/core';
@@ -25,7 +25,7 @@ interface ProcessFacts {
   readonly started: string;
 }
 
-const short = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
+const short = (text: string): string => hash('sha256', text, 'hex').slice(0, 16);
 
 /** Reads the facts of a process from `/proc`. Returns null if the process is gone, or if there is no `/proc`. */
 const factsOf = async (pid: number): Promise<ProcessFacts | null> => {

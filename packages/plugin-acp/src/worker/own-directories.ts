@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ const isOwnedByUs = ({ uid }: { readonly uid: number }): boolean =>
   process.getuid === undefined || uid === process.getuid();
 
 const pathOf = async ({ runtimeId, workerId }: EngineContext): Promise<string> => {
-  const name = createHash('sha256').update(`${runtimeId}/${workerId}`).digest('hex').slice(0, 16);
+  const name = hash('sha256', `${runtimeId}/${workerId}`, 'hex').slice(0, 16);
   return join(await realpath(tmpdir()), `worker-${name}`);
 };
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** The longest encoded id. It leaves room for two of them in the 255 bytes that file systems allow for a name. */
 const LONGEST = 160;
@@ -22,7 +22,7 @@ export const fileNameOf = (id: string): string => {
   }
   if (RESERVED.test(name)) name = byteCode(name.charCodeAt(0)) + name.slice(1);
   if (name.length <= LONGEST) return name;
-  return `${name.slice(0, 80)}+2${createHash('sha256').update(id).digest('hex')}`;
+  return `${name.slice(0, 80)}+2${hash('sha256', id, 'hex')}`;
 };
 
 /** Decodes a file name to its id. Returns null for a shortened name, and for one that `fileNameOf` cannot produce. */

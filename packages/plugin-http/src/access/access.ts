@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import { RuntimeError } from '@worker-runtime/core';
@@ -131,7 +131,7 @@ export class TokenAccess implements Access {
 
   /** Compares the token with all known ones, even after a match, so that the duration reveals nothing. */
   #callerOf(token: string): Caller | null {
-    const digest = createHash('sha256').update(token).digest();
+    const digest = hash('sha256', token, 'buffer');
     let found: Caller | null = null;
     for (const known of this.#tokens) if (timingSafeEqual(digest, known.digest)) found = known.caller;
     return found;

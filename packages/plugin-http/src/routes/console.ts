@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
@@ -80,7 +80,7 @@ export const readConsole = async (folder: string): Promise<ConsoleFiles> => {
           [encoding, await readFile(join(folder, name + suffix)).catch(refuse)] as const,
       ),
     );
-    const etag = `"${createHash('sha256').update(identity).digest('base64url').slice(0, 22)}"`;
+    const etag = `"${hash('sha256', identity, 'base64url').slice(0, 22)}"`;
     files.set(name, { type, etag, bodies: { ...Object.fromEntries(copies), identity } });
   }
   return files;

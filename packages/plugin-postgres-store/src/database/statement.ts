@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** A statement that a connection plans once. */
 export interface Statement {
@@ -9,6 +9,6 @@ export interface Statement {
 
 /** Makes a statement of a text. */
 export const statement = (text: string): Statement => ({
-  name: `wr_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`,
+  name: `wr_${hash('sha256', text, 'hex').slice(0, 16)}`,
   text,
 });

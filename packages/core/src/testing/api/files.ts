@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { FilePart } from '../../contracts/file.ts';
 import type { Contract } from './contract.ts';
 import { type Scene, wrong } from './scene.ts';
 
 /** Each byte, many times: more than one packet, and no text in any encoding. */
 const BYTES = Uint8Array.from({ length: 100_000 }, (_, at) => (at * 31 + (at >> 8)) & 255);
-const digestOf = (bytes: Uint8Array): string => `sha256-${createHash('sha256').update(bytes).digest('hex')}`;
+const digestOf = (bytes: Uint8Array): string => `sha256-${hash('sha256', bytes, 'hex')}`;
 const IMAGE: FilePart = {
   type: 'file',
   digest: digestOf(BYTES),
