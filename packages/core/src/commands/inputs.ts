@@ -97,7 +97,8 @@ export class Inputs {
     options: WaitOptions,
   ): Promise<InputReceipt> {
     const { run, waited } = await this.#wait(worker, accepted, options);
-    return { ...accepted.receipt, run, waited, replayed };
+    const { inputId, runId, seq, cursor, queued } = accepted.receipt;
+    return { inputId, runId, seq, cursor, queued, run, waited, replayed };
   }
 
   async #once(
@@ -143,7 +144,7 @@ export class Inputs {
         if (!supervisor.isAttached(worker) && !supervisor.isHolding) await supervisor.attach(worker);
         const inputId = mintId('input');
         const runId = mintId('run');
-        const recorded = key && key.recorded;
+        const recorded = key?.recorded ?? null;
         let release = (): void => {};
         const decide = (state: WorkerState): readonly NewEvent[] => {
           assertRunning();
