@@ -33,7 +33,10 @@ export const workerIds = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, at) => `worker-${at}`);
 
 /** Runs a plain server until `use` has resolved. */
-const withServer = async <T>(listener: RequestListener, use: (port: number) => Promise<T>): Promise<T> => {
+export const withServer = async <T>(
+  listener: RequestListener,
+  use: (port: number) => Promise<T>,
+): Promise<T> => {
   const server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const used = await use((server.address() as AddressInfo).port);
@@ -49,7 +52,7 @@ interface Served {
 /**
  * Runs a runtime with the file store, HTTP and the engines of the benchmarks until `use` has resolved.
  */
-const withRuntime = <T>(use: (served: Served) => Promise<T>): Promise<T> =>
+export const withRuntime = <T>(use: (served: Served) => Promise<T>): Promise<T> =>
   inScratch(async (dir) => {
     const web = http({ port: 0 });
     const runtime = await Runtime.start({ plugins: [fsStore({ dir }), web, benchEngines] });

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { WITHOUT_POSTGRES } from '../packages/plugin-postgres-store/test/postgres-server.ts';
 import { inputsThroughBackend, pagesThroughBackend } from './backend.ts';
+import { readsOfRuntime, readsOfWorkers } from './cheap-reads.ts';
 import { clusterBenches, endCluster } from './cluster.ts';
 import { consoleBenches, endConsole } from './console.ts';
 import { crowdPause, crowdTail } from './crowd.ts';
@@ -44,6 +45,8 @@ const BENCHES: readonly Bench[] = [
   help,
   serving,
   pagesOverHttp,
+  readsOfRuntime,
+  readsOfWorkers,
   inputsOverHttp,
   quietBesideFlood,
   pagesThroughRegistry,
