@@ -53,7 +53,9 @@ const TIME_DIGITS = 10;
 export const timeOfId = (id: string): number | null => {
   const [, digits] = ID_PATTERN.exec(id) ?? [];
   if (digits === undefined) return null;
-  return [...digits.slice(0, TIME_DIGITS)].reduce((time, digit) => time * 32 + ALPHABET.indexOf(digit), 0);
+  let time = 0;
+  for (let at = 0; at < TIME_DIGITS; at += 1) time = time * 32 + ALPHABET.indexOf(digits.charAt(at));
+  return time;
 };
 
 /** The ids that a caller may choose for a Worker. */
