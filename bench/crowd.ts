@@ -53,7 +53,7 @@ export const crowd: BenchOfRows = {
 };
 
 const LARGE = 5_000;
-const GROWTH_SECONDS = 8;
+const GROWTH_SECONDS = 5;
 const of = `of ${LARGE.toLocaleString('en')} busy Workers, file store`;
 const than = `of ${LARGE / 10}`;
 

@@ -35,7 +35,7 @@ const perCpuSecond = async (amount: number, act: () => Promise<void>): Promise<n
   return amount / ((user + system) / 1e6);
 };
 
-/** What sockets cost. */
+/** The cost of sockets. */
 interface FanOut {
   /** The events that reach sockets, for each second of CPU time of the runtime. */
   readonly rate: number;

@@ -58,8 +58,8 @@ class RunSearch {
   }
 
   /**
-   * Searches between two positions. A run that was queued starts later than its input, and one that never started has an end
-   * all the same.
+   * Searches between two positions. A run that was queued starts later than its input, and one that never started still has
+   * an end.
    */
   async #forward(from: LogPosition, to: LogPosition): Promise<LogPosition | null> {
     let accepted: Found | null = null;
