@@ -1,71 +1,100 @@
-import { fsStore } from '@worker-runtime/plugin-fs-store';
-import { type Bench, median, milliseconds } from './measurement.ts';
-import { inScratch } from './scratch.ts';
-import { startTalkers, WORKERS } from './workload.ts';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { Crowd, CrowdPlan } from './crowd-process.ts';
+import { COST_GOAL, growth, RATE_GOAL } from './growth.ts';
+import type { BenchOfRows } from './measurement.ts';
+import { WORKERS } from './workload.ts';
 
 /*
  * Measures many Workers that are all busy. Each has a file of its own, and the write-ahead log takes lines faster than so
- * many files do. The figures show if Workers ever wait for files.
+ * many files do. The figures show if Workers ever wait for files, and if a job costs more when more Workers are busy.
  */
+
+const run = promisify(execFile);
+const PROGRAM = new URL('crowd-process.ts', import.meta.url).pathname;
+const PAIRS = 3;
+
+const measureCrowd = async (plan: CrowdPlan): Promise<Crowd> => {
+  const { stdout } = await run(process.execPath, ['--import=tsx', PROGRAM, JSON.stringify(plan)]);
+  return JSON.parse(stdout) as Crowd;
+};
 
 const MANY = 2_000;
 const SECONDS = 20;
-const PAIRS = 3;
+const MANY_TEXT = MANY.toLocaleString('en');
 
-interface Crowd {
-  /** The durations of all jobs in milliseconds, sorted. */
-  readonly times: readonly number[];
-  /** The longest time in which no job ended, in milliseconds. */
-  readonly pause: number;
-}
-
-/** Lets a number of Workers do one job after the other. */
-const measureCrowd = (workers: number, seconds: number): Promise<Crowd> =>
-  inScratch(async (dir) => {
-    const { runtime, job } = await startTalkers(1, fsStore({ dir }));
-    const workerIds = Array.from({ length: workers }, (_, index) => `busy-${index}`);
-    await Promise.all(workerIds.map((workerId) => runtime.createWorker({ engine: 'talker', workerId })));
-    const times: number[] = [];
-    let pause = 0;
-    let last = performance.now();
-    const end = last + seconds * 1_000;
-    await Promise.all(
-      workerIds.map(async (workerId) => {
-        while (performance.now() < end) {
-          times.push(await milliseconds(() => job(workerId)));
-          const now = performance.now();
-          pause = Math.max(pause, now - last);
-          last = now;
-        }
-      }),
-    );
-    await runtime.stop();
-    return { times: times.sort((a, b) => a - b), pause };
-  });
-
-/** P22: Workers do not stand still while files are written. */
-export const crowdPause: Bench = {
-  id: 'B14',
-  what: `longest pause without a finished job while ${MANY.toLocaleString('en')} Workers are busy for ${SECONDS} s, file store, vs one second`,
-  unit: 'ms',
-  better: 'less',
-  goal: 1,
+/** P22: Workers do not stand still while files are written, and the slowest jobs take as long as the number of Workers explains. */
+export const crowd: BenchOfRows = {
+  rows: [
+    {
+      id: 'B14',
+      what: `longest pause without a finished job while ${MANY_TEXT} Workers are busy for ${SECONDS} s, file store, vs one second`,
+      unit: 'ms',
+      better: 'less',
+      goal: 1,
+    },
+    {
+      id: 'B14t',
+      what: `p99 duration of a job of ${MANY_TEXT} busy Workers, file store, vs the median of ${WORKERS} busy Workers times ${MANY / WORKERS}`,
+      unit: 'ms',
+      better: 'less',
+      goal: 3,
+    },
+  ],
   pairs: PAIRS,
-  floor: async () => 1_000,
-  figure: async () => (await measureCrowd(MANY, SECONDS)).pause,
-};
-
-/** P22: the slowest jobs of many Workers take as long as the number of Workers explains. */
-export const crowdTail: Bench = {
-  id: 'B14t',
-  what: `p99 duration of a job of ${MANY.toLocaleString('en')} busy Workers, file store, vs the median of ${WORKERS} busy Workers times ${MANY / WORKERS}`,
-  unit: 'ms',
-  better: 'less',
-  goal: 3,
-  pairs: PAIRS,
-  floor: async () => (median((await measureCrowd(WORKERS, 5)).times) * MANY) / WORKERS,
+  async floor() {
+    const { medianMs } = await measureCrowd({ workers: WORKERS, seconds: 5 });
+    return { B14: 1_000, B14t: (medianMs * MANY) / WORKERS };
+  },
   async figure() {
-    const { times } = await measureCrowd(MANY, SECONDS);
-    return times[Math.floor(0.99 * times.length)] as number;
+    const { pauseMs, p99Ms } = await measureCrowd({ workers: MANY, seconds: SECONDS });
+    return { B14: pauseMs, B14t: p99Ms };
   },
 };
+
+const LARGE = 5_000;
+const GROWTH_SECONDS = 5;
+const of = `of ${LARGE.toLocaleString('en')} busy Workers, file store`;
+const than = `of ${LARGE / 10}`;
+
+/** Measures what a job costs when ten times as many Workers are busy. */
+export const crowdGrowth = growth(
+  [
+    { id: 'G1', what: `durable jobs ${of}, vs ${than}`, unit: 'jobs/s', better: 'more', goal: RATE_GOAL },
+    {
+      id: 'G1t',
+      what: `p99 duration of a job ${of}, vs ${than} times 10`,
+      unit: 'ms',
+      better: 'less',
+      goal: COST_GOAL,
+    },
+    {
+      id: 'G1m',
+      what: `resident memory for each ${of}, vs ${than}`,
+      unit: 'bytes',
+      better: 'less',
+      goal: COST_GOAL,
+    },
+    {
+      id: 'G1f',
+      what: `descriptors ${of}, vs ${than}`,
+      unit: 'descriptors',
+      better: 'less',
+      goal: COST_GOAL,
+    },
+  ],
+  LARGE,
+  async (workers) => {
+    const { jobsPerSecond, p99Ms, grownBytes, descriptors } = await measureCrowd({
+      workers,
+      seconds: GROWTH_SECONDS,
+    });
+    return {
+      G1: jobsPerSecond,
+      G1t: (p99Ms * LARGE) / workers,
+      G1m: grownBytes / workers,
+      G1f: descriptors,
+    };
+  },
+  PAIRS,
+);

@@ -5,8 +5,9 @@ import { inputsThroughBackend, pagesThroughBackend } from './backend.ts';
 import { readsOfRuntime, readsOfWorkers } from './cheap-reads.ts';
 import { clusterBenches, endCluster } from './cluster.ts';
 import { consoleBenches, endConsole } from './console.ts';
-import { crowdPause, crowdTail } from './crowd.ts';
+import { crowd, crowdGrowth } from './crowd.ts';
 import { durableEvents, durableJobs, serialJobs } from './durable.ts';
+import { fanOut, socketBenches, WITHOUT_SOCKETS } from './fan-out.ts';
 import {
   addedByRegistry,
   inputsThroughRegistry,
@@ -17,9 +18,10 @@ import {
   webSocketThroughRegistry,
 } from './hop.ts';
 import { inputsOverHttp, pagesOverHttp, quietBesideFlood } from './http.ts';
-import { type Bench, measure, type Result } from './measurement.ts';
+import { historyGrowth } from './long-worker.ts';
+import { type Bench, type BenchOfRows, measure, type Result, rowsOf } from './measurement.ts';
 import { memoryEvents, memoryJobs } from './memory.ts';
-import { catchUpOverSse, catchUpOverWebSocket, fanOut, stalled } from './observing.ts';
+import { catchUpOverSse, catchUpOverWebSocket, stalled } from './observing.ts';
 import { endPostgresServer, postgresServerBenches } from './postgres-as-server.ts';
 import { HEAD, type Report, rowOf, withFigures } from './report.ts';
 import { idleMemory, longPages, opening, openingNew } from './standing.ts';
@@ -30,14 +32,13 @@ import { endStart, help, serving } from './start.ts';
  * given, it also writes results/latest.json and the table of README.md.
  */
 
-const BENCHES: readonly Bench[] = [
+const BENCHES: readonly (Bench | BenchOfRows)[] = [
   memoryEvents,
   memoryJobs,
   durableEvents,
   durableJobs,
   serialJobs,
-  crowdPause,
-  crowdTail,
+  crowd,
   longPages,
   opening,
   openingNew,
@@ -65,25 +66,30 @@ const BENCHES: readonly Bench[] = [
   ...postgresServerBenches,
   ...clusterBenches,
   ...consoleBenches,
+  crowdGrowth,
+  historyGrowth,
+  ...socketBenches,
 ];
 if (WITHOUT_POSTGRES !== null) console.error(`D1 to D6 are skipped: ${WITHOUT_POSTGRES}`);
+if (WITHOUT_SOCKETS !== null) console.error(`G3 and G3m are skipped: ${WITHOUT_SOCKETS}`);
 
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((id) => !BENCHES.some((bench) => bench.id === id));
+const known = BENCHES.flatMap(rowsOf).map(({ id }) => id);
+const unknown = wanted.filter((id) => !known.includes(id));
 if (unknown.length > 0) {
-  console.error(
-    `Unknown benchmark: ${unknown.join(', ')}. The benchmarks are ${BENCHES.map((bench) => bench.id).join(', ')}`,
-  );
+  console.error(`Unknown benchmark: ${unknown.join(', ')}. The benchmarks are ${known.join(', ')}`);
   process.exit(2);
 }
+const isWanted = ({ id }: Pick<Result, 'id'>): boolean => wanted.length === 0 || wanted.includes(id);
 
 const results: Result[] = [];
 console.log(HEAD);
 for (const bench of BENCHES) {
-  if (wanted.length > 0 && !wanted.includes(bench.id)) continue;
-  const result = await measure(bench);
-  results.push(result);
-  console.log(rowOf(result));
+  if (!rowsOf(bench).some(isWanted)) continue;
+  for (const result of (await measure(bench)).filter(isWanted)) {
+    results.push(result);
+    console.log(rowOf(result));
+  }
 }
 await endStart();
 await endConsole();

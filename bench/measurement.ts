@@ -1,5 +1,5 @@
-/** One benchmark: a figure and the floor that it is compared with. */
-export interface Bench {
+/** One row of the table: a figure and the floor that it is compared with. */
+export interface Row {
   readonly id: string;
   readonly what: string;
   readonly unit: string;
@@ -10,10 +10,26 @@ export interface Bench {
    * goal.
    */
   readonly goal: number | null;
+}
+
+/** A row that is measured alone. */
+export interface Bench extends Row {
   /** The number of times that floor and figure are measured. Default 7. */
   readonly pairs?: number;
   floor(): Promise<number>;
   figure(): Promise<number>;
+}
+
+/** The values of several rows, by their ids. */
+export type Values = Readonly<Record<string, number>>;
+
+/** Rows that are measured together. */
+export interface BenchOfRows {
+  readonly rows: readonly Row[];
+  /** As for a row that is measured alone. */
+  readonly pairs?: number;
+  floor(): Promise<Values>;
+  figure(): Promise<Values>;
 }
 
 export interface Result {
@@ -37,25 +53,40 @@ export const median = (values: readonly number[]): number => {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 };
 
+/** Returns the rows of a benchmark. */
+export const rowsOf = (bench: Bench | BenchOfRows): readonly Row[] =>
+  'rows' in bench ? bench.rows : [bench];
+
+/** Returns the value of a row. */
+const valueIn = (measured: number | Values, { id }: Row): number => {
+  const value = typeof measured === 'number' ? measured : measured[id];
+  if (value === undefined) throw new TypeError(`The measurement has no value of ${id}`);
+  return value;
+};
+
 /**
- * Measures floor and figure alternately, so that both run under the same load of the machine. The ratio is the median
- * of the ratios of all pairs.
+ * Measures floor and figure alternately, so that both run under the same load of the machine. The ratio of a row is the
+ * median of the ratios of all pairs.
  */
-export const measure = async (bench: Bench): Promise<Result> => {
+export const measure = async (bench: Bench | BenchOfRows): Promise<readonly Result[]> => {
   const { pairs = PAIRS } = bench;
   // The first pair is only a warm-up.
   await bench.floor();
   await bench.figure();
-  const floors: number[] = [];
-  const figures: number[] = [];
+  const floors: (number | Values)[] = [];
+  const figures: (number | Values)[] = [];
   for (let pair = 0; pair < pairs; pair++) {
     floors.push(await bench.floor());
     figures.push(await bench.figure());
   }
-  const ratio = median(figures.map((figure, at) => figure / (floors[at] as number)));
-  const { id, what, unit, goal } = bench;
-  const isMet = goal === null ? null : bench.better === 'more' ? ratio >= goal : ratio <= goal;
-  return { id, what, unit, floor: median(floors), figure: median(figures), ratio, goal, isMet };
+  return rowsOf(bench).map((row) => {
+    const { id, what, unit, goal, better } = row;
+    const before = floors.map((measured) => valueIn(measured, row));
+    const after = figures.map((measured) => valueIn(measured, row));
+    const ratio = median(after.map((figure, at) => figure / (before[at] as number)));
+    const isMet = goal === null ? null : better === 'more' ? ratio >= goal : ratio <= goal;
+    return { id, what, unit, floor: median(before), figure: median(after), ratio, goal, isMet };
+  });
 };
 
 /** Returns the milliseconds that an action takes. */

@@ -1,165 +1,17 @@
-import { once } from 'node:events';
-import { createReadStream, rmSync } from 'node:fs';
-import { mkdtemp, readdir, stat } from 'node:fs/promises';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { once as event } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { engine, Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
-import { http } from '@worker-runtime/plugin-http';
-import { wsObservation } from '@worker-runtime/plugin-ws';
 import { heldBytes } from './held-bytes.ts';
 import { type Bench, perSecond } from './measurement.ts';
+import { once } from './once.ts';
 import { maskedMessage, ReaderProcess, streamOf, upgradeTo } from './reader-process.ts';
-import { inScratch } from './scratch.ts';
-import { MESSAGE, TEXT } from './workload.ts';
+import { inScratch, processFolder } from './scratch.ts';
+import { listen, startServedWorker } from './served-worker.ts';
 
 const SUBSCRIBERS = 1_000;
-const EVENTS_PER_WRITE = 10;
-const ROUNDS = 40;
-
-/** Returns the WebSocket frame that has these lines. */
-const frameOf = (lines: Uint8Array): Buffer => {
-  const payload = Buffer.concat([
-    Buffer.from(`{"type":"events","worker":"ada","cursor":"log_${'0'.repeat(50)}","items":[`),
-    Buffer.from(Buffer.from(lines).toString().trimEnd().replaceAll('\n', ',')),
-    Buffer.from(']}'),
-  ]);
-  const head = Buffer.from(payload.length < 65_536 ? [0x81, 126, 0, 0] : [0x81, 127, 0, 0, 0, 0, 0, 0, 0, 0]);
-  if (head.length === 4) head.writeUInt16BE(payload.length, 2);
-  else head.writeBigUInt64BE(BigInt(payload.length), 2);
-  return Buffer.concat([head, payload]);
-};
-
-const listen = async (server: Server): Promise<number> => {
-  server.listen(0, '127.0.0.1', 4_096);
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
-};
-
-/** A served runtime with one Worker, whose output the benchmark controls. */
-interface ServedWorker {
-  readonly runtime: Runtime;
-  readonly port: number;
-  /** Makes the engine of `ada` yield a number of messages in one array. Returns before they are committed. */
-  readonly yieldMessages: (messages: number) => void;
-}
-
-/** Starts a runtime with WebSockets and a Worker whose engine yields messages on request. */
-const startServedWorker = async (...plugins: readonly RuntimePlugin[]): Promise<ServedWorker> => {
-  const wanted: number[] = [];
-  let wake = (): void => {};
-  const controlled = engine('controlled', async function* ({ signal }) {
-    signal.addEventListener('abort', () => wake(), { once: true });
-    while (!signal.aborted) {
-      const count = wanted.shift();
-      if (count === undefined) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        continue;
-      }
-      yield Array.from({ length: count }, () => ({
-        type: 'message' as const,
-        parts: [{ type: 'text' as const, text: TEXT }],
-      }));
-    }
-  });
-  const web = http({ port: 0 });
-  const runtime = await Runtime.start({
-    plugins: [
-      ...plugins,
-      web,
-      wsObservation({ on: web }),
-      { name: 'controlled', apply: (host) => host.useEngine(controlled) },
-    ],
-  });
-  if ((await runtime.listWorkers()).items.length === 0) {
-    await runtime.createWorker({ engine: 'controlled', workerId: 'ada' });
-  }
-  return {
-    runtime,
-    port: Number(new URL(web.url).port),
-    yieldMessages(messages) {
-      wanted.push(messages);
-      wake();
-    },
-  };
-};
-
-/**
- * Runs an action that handles an amount. Returns the amount per second of CPU time of this process. Elapsed time would
- * measure the readers, which share the machine and are slower than the writer.
- */
-const perCpuSecond = async (amount: number, act: () => Promise<void>): Promise<number> => {
-  const start = process.cpuUsage();
-  await act();
-  const { user, system } = process.cpuUsage(start);
-  return amount / ((user + system) / 1e6);
-};
-
-/** Measures events of one Worker to many sockets. A round ends when all sockets have received its events. */
-export const fanOut: Bench = {
-  id: 'B9',
-  what: `events to ${SUBSCRIBERS} WebSockets, ${EVENTS_PER_WRITE} per write, vs the same frames written to plain sockets`,
-  unit: 'events/s of CPU',
-  better: 'more',
-  goal: 0.8,
-  async floor() {
-    const sockets: Socket[] = [];
-    const server = createServer({ noDelay: true });
-    const joined = new Promise<void>((resolve) => {
-      server.on('connection', (socket) => {
-        socket.on('error', () => {});
-        if (sockets.push(socket) === SUBSCRIBERS) resolve();
-      });
-    });
-    const port = await listen(server);
-    const readers = await ReaderProcess.start({
-      port,
-      count: SUBSCRIBERS,
-      upgrade: null,
-      ask: '',
-      until: 'rounds',
-    });
-    await joined;
-    const frame = frameOf(Buffer.concat(Array.from({ length: EVENTS_PER_WRITE }, () => MESSAGE)));
-    const round = async (): Promise<void> => {
-      for (const socket of sockets) socket.write(frame);
-      await readers.done();
-    };
-    await round();
-    const rate = await perCpuSecond(SUBSCRIBERS * EVENTS_PER_WRITE * ROUNDS, async () => {
-      for (let at = 0; at < ROUNDS; at++) await round();
-    });
-    await readers.stop();
-    server.close();
-    return rate;
-  },
-  async figure() {
-    const { runtime, port, yieldMessages } = await startServedWorker();
-    await runtime.sendInput('ada', { text: 'go' });
-    const { asOf } = await runtime.getWorker('ada');
-    const ask = maskedMessage({ op: 'subscribe', worker: 'ada', after: asOf, deltas: false });
-    const readers = await ReaderProcess.start({
-      port,
-      count: SUBSCRIBERS,
-      upgrade: upgradeTo('self'),
-      ask,
-      until: 'rounds',
-    });
-    const round = async (): Promise<void> => {
-      yieldMessages(EVENTS_PER_WRITE);
-      await readers.done();
-    };
-    await round();
-    const rate = await perCpuSecond(SUBSCRIBERS * EVENTS_PER_WRITE * ROUNDS, async () => {
-      for (let at = 0; at < ROUNDS; at++) await round();
-    });
-    await readers.stop();
-    await runtime.stop({ deadlineMs: 500 });
-    return rate;
-  },
-};
 
 const PASSING_EVENTS = 100_000;
 
@@ -174,7 +26,7 @@ export const stalled: Bench = {
   floor: async () => 65_536,
   figure: () =>
     inScratch(async (dir) => {
-      const { runtime, port, yieldMessages } = await startServedWorker(fsStore({ dir }));
+      const { runtime, port, yieldMessages } = await startServedWorker({}, fsStore({ dir }));
       await runtime.sendInput('ada', { text: 'go' });
       const ask = maskedMessage({ op: 'subscribe', worker: 'ada', after: 'start', deltas: false });
       const readers = await ReaderProcess.start({
@@ -205,19 +57,11 @@ export const stalled: Bench = {
 
 const BEHIND_EVENTS = 200_000;
 const END = '"type":"worker.stopped"';
-let made: Promise<string> | null = null;
 
 /** Returns the folder of a store in which the Worker `ada`, which is stopped, has a long log. */
-export const longLog = (): Promise<string> => {
-  made ??= makeLongLog();
-  return made;
-};
-
-/** Creates a store with one long log. */
-const makeLongLog = async (): Promise<string> => {
-  const dir = await mkdtemp(join(import.meta.dirname, '.scratch-'));
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
-  const { runtime, yieldMessages } = await startServedWorker(fsStore({ dir }));
+export const longLog = once(async () => {
+  const dir = processFolder();
+  const { runtime, yieldMessages } = await startServedWorker({}, fsStore({ dir }));
   await runtime.sendInput('ada', { text: 'go' });
   for (let at = 0; at < BEHIND_EVENTS; at += 100) yieldMessages(100);
   for await (const item of runtime.observe('ada')) {
@@ -226,7 +70,7 @@ const makeLongLog = async (): Promise<string> => {
   await runtime.stopWorker('ada');
   await runtime.stop({ deadlineMs: 5_000 });
   return dir;
-};
+});
 
 /** Returns the path of the longest file in a folder, which is the stored log. */
 const longestIn = async (dir: string): Promise<string> => {
@@ -264,7 +108,7 @@ const catchUpOver = (id: string, transport: string, upgrade: string | null, ask:
             socket.write(head);
             const canTakeMore = socket.write(block);
             socket.uncork();
-            if (!canTakeMore) await once(socket, 'drain');
+            if (!canTakeMore) await event(socket, 'drain');
           }
         })();
       });
@@ -275,7 +119,7 @@ const catchUpOver = (id: string, transport: string, upgrade: string | null, ask:
     return rate;
   },
   async figure() {
-    const { runtime, port } = await startServedWorker(fsStore({ dir: await longLog() }));
+    const { runtime, port } = await startServedWorker({}, fsStore({ dir: await longLog() }));
     const rate = await measureCatchUp(port, upgrade, ask);
     await runtime.stop({ deadlineMs: 500 });
     return rate;

@@ -1,3 +1,4 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -12,4 +13,11 @@ export const inScratch = async <T>(use: (folder: string) => Promise<T>): Promise
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+};
+
+/** Creates a folder beside those of `inScratch`. It is removed when the process exits. */
+export const processFolder = (): string => {
+  const folder = mkdtempSync(join(import.meta.dirname, '.scratch-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 };

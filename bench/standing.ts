@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { engine, Runtime, type RuntimePlugin, type RuntimeStore, silentLogger } from '@worker-runtime/core';
 import { mintId } from '@worker-runtime/core/plugin-kit';
 import { fileStore, fsStore } from '@worker-runtime/plugin-fs-store';
 import { heldBytes } from './held-bytes.ts';
 import { type Bench, median, milliseconds } from './measurement.ts';
 import { once } from './once.ts';
+import { processFolder } from './scratch.ts';
 import { TEXT } from './workload.ts';
 
 /*
@@ -18,13 +17,6 @@ const READS = 200;
 const SHORT = 1_000;
 const LONG = 1_000_000;
 const BATCH = 1_000;
-
-/** Creates a folder that is removed when the process exits. */
-const processFolder = (): string => {
-  const folder = mkdtempSync(join(import.meta.dirname, '.scratch-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-};
 
 interface LongLog {
   readonly store: RuntimeStore;

@@ -45,6 +45,19 @@ const generator = new V7Generator({ nextUint32 });
  */
 export const mintId = (prefix: IdPrefix): string => `${prefix}_${base32(generator.generate().bytes)}`;
 
+const ID_PATTERN = /^[a-z]+_([0-7][0-9a-hjkmnp-tv-z]{25})$/;
+/** The digits that have the time of a UUIDv7, after two zero bits. */
+const TIME_DIGITS = 10;
+
+/** Returns the time at which an id was made, in milliseconds since the epoch; null if `mintId` did not make it. */
+export const timeOfId = (id: string): number | null => {
+  const [, digits] = ID_PATTERN.exec(id) ?? [];
+  if (digits === undefined) return null;
+  let time = 0;
+  for (let at = 0; at < TIME_DIGITS; at += 1) time = time * 32 + ALPHABET.indexOf(digits.charAt(at));
+  return time;
+};
+
 /** The ids that a caller may choose for a Worker. */
 export const WORKER_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 

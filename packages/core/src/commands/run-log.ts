@@ -5,11 +5,10 @@ import type { RunInfo, RunResult } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import { type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
-import { type Line, linesOf, positionAfter, textOf } from '../log/lines.ts';
+import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import type { Worker } from '../workers/worker.ts';
-
-const SEARCH = { count: 1_000, bytes: 262_144 };
+import { findRun } from './run-search.ts';
 
 /** The events of one run, folded. */
 interface RunReading {
@@ -42,8 +41,7 @@ export class RunLog {
   }
 
   /**
-   * Returns a run as the log describes it. A run that is not active or queued is searched backwards from the end of the log,
-   * which costs the number of events since its start.
+   * Returns a run as the log describes it. A run that is not active or queued is searched, see `findRun`.
    * @throws RUN_NOT_FOUND
    */
   async info(worker: Worker, runId: string): Promise<RunInfo> {
@@ -64,7 +62,7 @@ export class RunLog {
       };
     }
     const isActive = run?.runId === runId;
-    const from = (isActive ? run.from : undefined) ?? (await this.#find(worker, runId));
+    const from = (isActive ? run.from : undefined) ?? (await findRun(this.#reader, worker, runId));
     if (!from) throw notFound(runId, worker);
     const { inputId, startedAt, finishedAt, end, usage } = await this.#read(worker, runId, from);
     const isWaiting = requests.some((request) => request.runId === runId);
@@ -82,39 +80,14 @@ export class RunLog {
   }
 
   /**
-   * Returns the result of a finished run. `from` is a position before its first output; without it, the log is searched backwards.
+   * Returns the result of a finished run. `from` is a position before its first output; without it, the run is searched.
    * @throws RUN_NOT_FOUND
    */
   async result(worker: Worker, runId: string, from?: LogPosition): Promise<RunResult> {
-    const start = from ?? (await this.#find(worker, runId));
+    const start = from ?? (await findRun(this.#reader, worker, runId));
     const { end, messages, usage } = start ? await this.#read(worker, runId, start) : { end: null };
     if (!end) throw notFound(runId, worker);
     return { runId, outcome: end.outcome, messages, usage, error: end.error ?? null };
-  }
-
-  /**
-   * Searches for the first event of a run, backwards from the end of the log: its start, or the input of a run that never
-   * started. Returns the position before it, or null.
-   */
-  async #find(worker: Worker, runId: string): Promise<LogPosition | null> {
-    const member = `"run":"${runId}"`;
-    const isFirst = (line: Line): boolean => {
-      const text = textOf(line);
-      if (!text.includes(member)) return false;
-      const { type, run } = decodeEvent(text);
-      return (type === 'run.started' || type === 'input.accepted') && run === runId;
-    };
-    let to = worker.state.head;
-    while (to.seq > 0) {
-      const reading = await this.#reader.before(worker, to, SEARCH.count, SEARCH.bytes);
-      if (reading.count === 0) return null;
-      const lines = [...linesOf(reading)];
-      const at = lines.findLastIndex(isFirst);
-      if (at > 0) return positionAfter(lines[at - 1] as Line);
-      to = await this.#reader.positionBefore(worker, lines[0] as Line);
-      if (at === 0) return to;
-    }
-    return null;
   }
 
   /** Reads the events of a run after a position, up to its end or the end of the log. */

@@ -26,7 +26,7 @@ export class RunWaits {
 
   /**
    * Waits until a run has finished or asks for something, and reads its result. `from` is a position before the run's first
-   * output; without it, the log is searched backwards from its end, which costs the number of events since then.
+   * output; without it, the run is searched.
    * @throws RUN_NOT_FOUND
    */
   async wait(

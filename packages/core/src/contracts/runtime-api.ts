@@ -569,13 +569,13 @@ export interface RuntimeApi {
    */
   sendInput(workerId: string, input: WorkerInput, options?: SendOptions): Promise<InputReceipt>;
   /**
-   * Returns a run as the log describes it. Costs the number of events since its start.
+   * Returns a run as the log describes it. Costs the number of its events, and a few reads in a log of any length to find them.
    * @throws RUN_NOT_FOUND
    */
   getRun(workerId: string, runId: string): Promise<RunInfo>;
   /**
    * Waits until a run has finished or opens a request, at most `waitMs` (default: one day). The result of a run that
-   * has already finished is read from the log, which costs the number of events since its start.
+   * has already finished is read from the log, which costs the same as `getRun`.
    * @throws RUN_NOT_FOUND
    */
   waitForRun(workerId: string, runId: string, options?: WaitOptions): Promise<RunWait>;

@@ -4,7 +4,7 @@ import type { LinePosition, LogGap, LogSlice, ReadLimits, RuntimeStore } from '.
 import { ReusedMemory } from '../reused-memory.ts';
 import type { Base } from './base.ts';
 import { decodeCursor, EMPTY_POSITION, encodeCursor, type LogPosition, numberIn, sumOf } from './cursor.ts';
-import { linesOf, positionAfter, positionAfterLast } from './lines.ts';
+import { type Line, linesOf, positionAfter, positionAfterLast } from './lines.ts';
 import { type ReadingHolder, RecentReadings } from './recent-readings.ts';
 import type { Tail } from './tail.ts';
 
@@ -302,14 +302,19 @@ export class LogReader implements ReadingHolder<Reading> {
     if (seq === worker.base?.at.seq) return { position: worker.base.at, isChecked: true };
     if (seq === 0 || seq === head.seq)
       return { position: seq === 0 ? EMPTY_POSITION : head, isChecked: true };
+    const line = await this.line(worker, seq);
+    if (line?.seq === seq) return { position: positionAfter(line), isChecked: true };
+    // the line is lost in a hole: the next readable line follows the position, or none does
+    const end = line ? line.offset : head.end;
+    return { position: { seq, offset: end, end, sum: 0 }, isChecked: true };
+  }
+
+  /** Returns the line with a number, or the next one that can be read; null if there is none. */
+  async line(worker: LogSource, seq: number): Promise<Line | null> {
     const slice =
       worker.live?.readers.tail.from(seq, 1, 1) ??
       (await this.#read(worker, { seq, offset: 0 }, { count: 1, bytes: 1, direction: 'forward' }));
-    const line = slice.first.seq === seq ? linesOf(slice).next().value : undefined;
-    if (line) return { position: positionAfter(line), isChecked: true };
-    // the line is lost in a hole: the next readable line follows the position, or none does
-    const end = slice.count > 0 ? slice.first.offset : head.end;
-    return { position: { seq, offset: end, end, sum: 0 }, isChecked: true };
+    return linesOf(slice).next().value ?? null;
   }
 
   /**

@@ -3,8 +3,13 @@ import { NEWLINE, seqAt } from '../layout/line.ts';
 import type { LineSource } from './line-source.ts';
 
 const BLOCK_BYTES = 4_096;
+/** The bytes of a line that tell its number. */
+const HEAD_BYTES = 32;
 /** The size below which a range is read line by line instead of being halved again. */
 const WALK_BYTES = 32_768;
+/** The looks that guess the place of a line, and their distance from it. Two of them leave less than the size above. */
+const GUESSES = 8;
+const GUESS_BYTES = 8_192;
 
 /** The result of `findLine`. */
 export interface FoundLine {
@@ -22,8 +27,8 @@ const firstLine = async (source: LineSource, from: number, to: number): Promise<
   let at = Math.max(begin, from - 1);
   let isAfterNewline = from === begin;
   for (let size = BLOCK_BYTES; at < to; size = Math.min(size * 2, 1_048_576)) {
-    // Reads 32 bytes more than are searched, so that the number of a line that begins at the end is whole.
-    const block = await source.bytes(at, Math.min(at + size + 32, source.head.bytes));
+    // Reads more than is searched, so that the number of a line that begins at the end is whole.
+    const block = await source.bytes(at, Math.min(at + size + HEAD_BYTES, source.head.bytes));
     const limit = Math.min(size, block.length);
     if (limit === 0) return null;
     for (let index = 0; index < limit; ) {
@@ -40,17 +45,38 @@ const firstLine = async (source: LineSource, from: number, to: number): Promise<
   return null;
 };
 
+/** Reads a range once. Reads within it come from memory. */
+const held = async (source: LineSource, from: number, to: number): Promise<LineSource> => {
+  const block = await source.bytes(from, to);
+  const end = from + block.length;
+  return {
+    ...source,
+    bytes: async (at, until) =>
+      at >= from && until <= end ? block.subarray(at - from, until - from) : source.bytes(at, until),
+  };
+};
+
 /**
- * Finds a line by its number, by bisection over the bytes: the numbers of lines only grow. Bytes that are not a line are
- * skipped, so the search works in a damaged log too.
+ * Finds a line by its number: the numbers of lines only grow. The first looks are near the place where the line would be if all
+ * lines were of one length, in turn before and after it. In a long log they usually leave a range of a few lines. The looks after them
+ * halve what they left, so that lines of any lengths need few. Bytes that are not a line are skipped, so the search works in
+ * a damaged log too.
  */
 export const findLine = async (source: LineSource, seq: number): Promise<FoundLine> => {
+  const { begin, head } = source;
   let before: LinePosition | null = null;
   let after: LinePosition | null = null;
-  let low = source.begin.bytes;
-  let high = source.head.bytes;
-  while (high - low > WALK_BYTES) {
-    const middle = low + Math.floor((high - low) / 2);
+  let low = begin.bytes;
+  let high = head.bytes;
+  for (let look = 0; high - low > WALK_BYTES; look += 1) {
+    let middle = low + Math.floor((high - low) / 2);
+    if (look < GUESSES) {
+      const first = before?.seq ?? begin.seq;
+      const share = (seq - first) / ((after?.seq ?? head.seq) - first);
+      const guess = low + Math.floor((high - low) * Math.min(Math.max(share, 0), 1));
+      const aside = look % 2 === 0 ? -GUESS_BYTES : GUESS_BYTES;
+      middle = Math.min(Math.max(guess + aside, low), high - 1);
+    }
     const line = await firstLine(source, middle, high);
     if (!line) {
       high = middle;
@@ -64,8 +90,11 @@ export const findLine = async (source: LineSource, seq: number): Promise<FoundLi
       high = middle;
     }
   }
+  // one read for all lines of the range, and for the part of a block that `firstLine` reads beyond it
+  const end = Math.min(high + BLOCK_BYTES + HEAD_BYTES, head.bytes);
+  const walked = await held(source, Math.max(begin.bytes, low - 1), end);
   for (let at = low; ; ) {
-    const line = await firstLine(source, at, high);
+    const line = await firstLine(walked, at, high);
     if (!line) return { line: null, before, after };
     if (line.seq === seq) return { line, before, after };
     if (line.seq > seq) return { line: null, before, after: line };

@@ -305,7 +305,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     tag: 'Runs',
     summary: 'Returns a run as the log describes it',
     description:
-      'The answer comes immediately, also for a run that is queued or active. It costs the number of events since the start of the run.',
+      'The answer comes immediately, also for a run that is queued or active. It costs the number of events of the run, in a log of any length.',
     answers: { 200: { json: 'RunInfo' } },
     errors: [...WORKER_ERRORS, 'RUN_NOT_FOUND'],
   },
