@@ -2,18 +2,18 @@ import type { AnswerRecord } from '@worker-runtime/plugin-http';
 import { type AuditLine, type AuditLog, isCommand } from './audit/audit-log.ts';
 import { type BackendAccess, workspaceIdOf } from './backend-access.ts';
 
-const RUNTIME = /^\/v1\/runtimes\/([^/]{1,128})/;
-const WORKER = /^\/v1\/runtimes\/[^/]{1,128}\/workers\/([^/]{1,128})/;
+const RUNTIME_AND_WORKER = /^\/v1\/runtimes\/([^/]{1,128})(?:\/workers\/([^/]{1,128}))?/;
 const CREATED = /^workers\/([^/]{1,128})$/;
 const MAX_PATH_CHARS = 512;
 
 const lineOf = (
-  { request, from, status, code, location, correlationId }: AnswerRecord,
+  { request, caller, from, status, code, location, correlationId }: AnswerRecord,
   access: BackendAccess,
 ): AuditLine => {
   const { method = '', url = '' } = request;
   const path = url.split('?', 1)[0] ?? '';
-  const sender = access.senderOf(request)?.kept ?? null;
+  const sender = access.senderOf(request, caller)?.kept ?? null;
+  const [, runtime = null, worker] = RUNTIME_AND_WORKER.exec(path) ?? [];
   return {
     time: new Date().toISOString(),
     who: sender?.person.name ?? null,
@@ -21,8 +21,8 @@ const lineOf = (
     from,
     workspace: workspaceIdOf(request),
     action: `${method} ${path.slice(0, MAX_PATH_CHARS)}`,
-    runtime: RUNTIME.exec(path)?.[1] ?? null,
-    worker: WORKER.exec(path)?.[1] ?? CREATED.exec(location ?? '')?.[1] ?? null,
+    runtime,
+    worker: worker ?? CREATED.exec(location ?? '')?.[1] ?? null,
     status,
     code,
     correlationId,

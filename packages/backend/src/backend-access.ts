@@ -7,6 +7,7 @@ import { Member } from './member.ts';
 import { assertOwnPage, type Cookie } from './people/cookie.ts';
 import type { Credential, Credentials, TokenLimit } from './people/credentials.ts';
 import { RateLimit } from './people/rate-limit.ts';
+import { SentSecrets } from './people/sent-secrets.ts';
 import { decide, type Policy, scopeOf } from './policy.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -57,6 +58,9 @@ const INPUT = /^\/v1\/runtimes\/[^/?]+\/(?:workers(?:\/[^/?]+\/inputs)?\/?(?:\?|
 
 const isInput = ({ method, url = '' }: IncomingMessage): boolean => method === 'POST' && INPUT.test(url);
 
+const isOfMetrics = ({ url = '' }: IncomingMessage): boolean =>
+  url === '/metrics' || url.startsWith('/metrics?');
+
 /** Returns the id of the workspace that the path of a request names. */
 export const workspaceIdOf = (request: IncomingMessage): string =>
   prefixOf(request).slice('/w/'.length) || 'default';
@@ -70,6 +74,8 @@ export class BackendAccess implements Access {
     Number.POSITIVE_INFINITY,
     'Your grant allows no more inputs and creations within this minute',
   );
+  readonly #secrets = new SentSecrets();
+  /** The senders of requests whose callers may not be members. */
   readonly #senders = new WeakMap<IncomingMessage, Credential>();
 
   constructor(parts: AccessParts) {
@@ -77,7 +83,12 @@ export class BackendAccess implements Access {
   }
 
   identify(request: IncomingMessage): Caller | Promise<Caller> {
-    return this.#memberOf(request, this.authenticate(request));
+    const credential = this.#credentialOf(request, false);
+    const kept = this.#keptIn(workspaceIdOf(request), credential);
+    // most requests need nothing else
+    if (kept && !isInput(request) && !isOfMetrics(request)) return kept;
+    this.#senders.set(request, credential);
+    return this.#memberOf(request, credential);
   }
 
   identifyUpgrade(request: IncomingMessage): Caller | Promise<Caller> {
@@ -89,26 +100,31 @@ export class BackendAccess implements Access {
    * @throws UNAUTHENTICATED · FORBIDDEN a page of another origin may have sent the request
    */
   authenticate(request: IncomingMessage, isUpgrade = false): Credential {
+    const credential = this.#credentialOf(request, isUpgrade);
+    this.#senders.set(request, credential);
+    return credential;
+  }
+
+  /** Returns the credential with which a request of this caller was authenticated; null if it was not. */
+  senderOf(request: IncomingMessage, caller: Caller): Credential | null {
+    return caller instanceof Member ? caller.credential : (this.#senders.get(request) ?? null);
+  }
+
+  #credentialOf(request: IncomingMessage, isUpgrade: boolean): Credential {
     const { credentials, cookie, audit } = this.#parts;
     if (isCommand(request.method)) audit.assertWritable();
     const token = bearerTokenOf(request, isUpgrade);
     const secret = token ?? cookie.of(request);
     if (secret === null)
       throw new RuntimeError('UNAUTHENTICATED', 'Log in, or send an API token as a bearer token');
-    const credential = credentials.find(secret);
+    const credential = credentials.find(this.#secrets.digestOf(secret, request));
     if (credential === null || (token === null) !== (credential.kept.kind === 'session'))
       throw new RuntimeError(
         'UNAUTHENTICATED',
         token === null ? 'The session has ended' : 'The access token is unknown',
       );
     if (token === null) assertOwnPage(request, isUpgrade);
-    this.#senders.set(request, credential);
     return credential;
-  }
-
-  /** Returns the credential with which a request was authenticated; null if it was not. */
-  senderOf(request: IncomingMessage): Credential | null {
-    return this.#senders.get(request) ?? null;
   }
 
   #memberOf(request: IncomingMessage, credential: Credential): Caller | Promise<Caller> {
@@ -130,7 +146,7 @@ export class BackendAccess implements Access {
 
   #found(request: IncomingMessage, credential: Credential): Member | Promise<Member> {
     const member = this.#memberIn(workspaceIdOf(request), credential);
-    if (request.url?.split('?', 1)[0] === '/metrics') return this.#ofMetrics(credential, member);
+    if (isOfMetrics(request)) return this.#ofMetrics(credential, member);
     return member instanceof Promise ? member.then(present) : present(member);
   }
 
@@ -154,9 +170,15 @@ export class BackendAccess implements Access {
 
   /** Returns the person as a member of a workspace, by the decision of the last minute or a new one. */
   #memberIn(id: string, credential: Credential): Member | null | Promise<Member | null> {
+    const kept = this.#keptIn(id, credential);
+    return kept === undefined ? this.#decide(credential, id) : kept;
+  }
+
+  /** Returns the member by the decision of the last minute; `undefined` if there is none. */
+  #keptIn(id: string, credential: Credential): Member | null | undefined {
     const kept = this.#decided.get(credential)?.get(id);
     const isFresh = kept && kept.at + DECISION_USED_MS > Date.now();
-    return isFresh && kept.authority === credential.authority ? kept.member : this.#decide(credential, id);
+    return isFresh && kept.authority === credential.authority ? kept.member : undefined;
   }
 
   /** Asks the policy, and keeps its decision for a while. Null if the workspace does not exist for the person. */

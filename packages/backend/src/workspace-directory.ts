@@ -23,8 +23,8 @@ export class WorkspaceDirectory implements DirectoryOfSeveral {
 
   /** The status of all embedded runtimes together: `running` if each is. */
   get status(): RuntimeStatus {
-    const statuses = this.#workspaces.map(({ runtime }) => runtime.status);
-    return statuses.find((status) => status !== 'running') ?? 'running';
+    const other = this.#workspaces.find(({ runtime }) => runtime.status !== 'running');
+    return other?.runtime.status ?? 'running';
   }
 
   get failure(): RuntimeError | null {

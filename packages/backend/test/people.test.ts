@@ -1,7 +1,7 @@
 /** Logins, sessions and API tokens. */
 import { once } from 'node:events';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import test from 'ava';
 import { Browser, keptLog, makeFolder, OPERATOR, send, start } from './scene.ts';
@@ -312,4 +312,37 @@ test('P64: a person sees and ends the own sessions only, and no answer has a sec
     return (await send(`${again.url}/v1/session`, 'GET', undefined, { cookie })).status;
   });
   t.deepEqual(await Promise.all(statuses), [401, 401, 401, 200]);
+});
+
+test('a connection with the requests of several people acts for the sender of each, and refuses a token that has ended', async (t) => {
+  const backend = await start(t, await makeFolder(t));
+  const [root, ada] = [
+    await Browser.login(backend),
+    await Browser.login(backend, { ...OPERATOR, name: 'ada' }),
+  ];
+  const tokens = {
+    root: await root.token({ name: 'shared', permission: 'observe' }),
+    ada: await ada.token({ name: 'shared', permission: 'observe' }),
+  };
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.teardown(() => agent.destroy());
+  const ports = new Set<number | undefined>();
+  const senderOf = async (token: string): Promise<unknown> => {
+    const headers = { authorization: `Bearer ${token}` };
+    const sent = request(`${backend.url}/v1/session`, { agent, headers }).end();
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    ports.add(answer.socket.localPort);
+    const { name, code } = JSON.parse((await answer.toArray()).join(''));
+    return name ?? code;
+  };
+  const changed = `${tokens.ada.slice(0, -1)}${tokens.ada.endsWith('A') ? 'B' : 'A'}`;
+  const answers: unknown[] = [];
+  for (const token of [tokens.ada, tokens.ada, tokens.root, tokens.ada, changed, tokens.ada])
+    answers.push(await senderOf(token));
+  t.deepEqual(answers, ['ada', 'ada', 'root', 'ada', 'UNAUTHENTICATED', 'ada']);
+  const { items } = (await ada.send('/v1/tokens')).body;
+  t.is((await ada.send(`/v1/tokens/${items[0].id}`, 'DELETE')).status, 204);
+  t.is(await senderOf(tokens.ada), 'UNAUTHENTICATED');
+  t.is(await senderOf(tokens.root), 'root');
+  t.is(ports.size, 1);
 });

@@ -114,6 +114,8 @@ export class Registry implements RegistryApi {
   readonly #listDeadlineMs: number;
   readonly #members = new Map<string, Member>();
   readonly #watchers = new Set<(entry: RuntimeEntry) => void>();
+  /** Those of the members that are embedded. */
+  #embedded: readonly Embedded[] = [];
 
   /** @throws INVALID_REQUEST a source is not valid; the message says what to change */
   constructor(
@@ -133,6 +135,7 @@ export class Registry implements RegistryApi {
   /** The status for requests that name no runtime: it starts and fails with the embedded runtimes. */
   get status(): RuntimeStatus {
     const statuses = this.#embedded.map(({ runtime }) => runtime.status);
+    if (statuses.every((status) => status === 'running')) return 'running';
     for (const status of ['failed', 'new', 'starting', 'stopping', 'stopped'] as const)
       if (statuses.includes(status)) return status;
     return 'running';
@@ -261,6 +264,7 @@ export class Registry implements RegistryApi {
         remote.start();
       }
     }
+    this.#embedded = [...this.#members.values()].filter((member) => member instanceof Embedded);
     const kept = [...wanted.keys()].filter((name) => !added.includes(name));
     return { added, removed, kept };
   }
@@ -287,10 +291,7 @@ export class Registry implements RegistryApi {
   close(): void {
     for (const member of this.#members.values()) if (member instanceof Remote) member.close();
     this.#members.clear();
-  }
-
-  get #embedded(): readonly Embedded[] {
-    return [...this.#members.values()].filter((member) => member instanceof Embedded);
+    this.#embedded = [];
   }
 
   #visible(caller: Caller): readonly Member[] {
