@@ -7,7 +7,6 @@ import { Member } from './member.ts';
 import { assertOwnPage, type Cookie } from './people/cookie.ts';
 import type { Credential, Credentials, TokenLimit } from './people/credentials.ts';
 import { RateLimit } from './people/rate-limit.ts';
-import { SentSecrets } from './people/sent-secrets.ts';
 import { decide, type Policy, scopeOf } from './policy.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -74,7 +73,6 @@ export class BackendAccess implements Access {
     Number.POSITIVE_INFINITY,
     'Your grant allows no more inputs and creations within this minute',
   );
-  readonly #secrets = new SentSecrets();
   /** The senders of requests whose callers may not be members. */
   readonly #senders = new WeakMap<IncomingMessage, Credential>();
 
@@ -117,7 +115,7 @@ export class BackendAccess implements Access {
     const secret = token ?? cookie.of(request);
     if (secret === null)
       throw new RuntimeError('UNAUTHENTICATED', 'Log in, or send an API token as a bearer token');
-    const credential = credentials.find(this.#secrets.digestOf(secret, request));
+    const credential = credentials.find(secret);
     if (credential === null || (token === null) !== (credential.kept.kind === 'session'))
       throw new RuntimeError(
         'UNAUTHENTICATED',

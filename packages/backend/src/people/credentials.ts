@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
@@ -6,7 +6,6 @@ import { isObject, limitReached } from '@worker-runtime/core/plugin-kit';
 import { isPermission, isSelection, type Permission, type Scope } from '@worker-runtime/core/scope';
 import { writeFile } from 'atomically';
 import type { Person } from './person.ts';
-import { digestOf } from './sent-secrets.ts';
 
 /** The part of what its person may do that an API token may do. */
 export interface TokenLimit {
@@ -38,6 +37,7 @@ const USE_SAVED_MS = 600_000;
 const MAX_OF_PERSON = 100;
 const MAX_KEPT = 10_000;
 
+const digestOf = (secret: string): string => hash('sha256', secret);
 const newSecret = (prefix: string): string => `${prefix}_${randomBytes(32).toString('base64url')}`;
 
 /** A session or an API token in use. */
@@ -127,9 +127,9 @@ export class Credentials {
     return secret;
   }
 
-  /** Returns the credential whose secret has this digest; null if it is unknown or its time is over. */
-  find(digest: string): Credential | null {
-    const credential = this.#byDigest.get(digest);
+  /** Returns the credential of a secret; null if it is unknown or its time is over. */
+  find(secret: string): Credential | null {
+    const credential = this.#byDigest.get(digestOf(secret));
     if (credential === undefined) return null;
     const now = Date.now();
     if (!credential.isValid(now)) {
