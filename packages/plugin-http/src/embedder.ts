@@ -73,7 +73,7 @@ export const beforeAnswer = (
   log: Logger,
   record: (status: number, location: string | null) => void,
 ): void => {
-  const { writeHead } = response;
+  const writeHead = response.writeHead.bind(response);
   response.writeHead = (...args: unknown[]) => {
     response.writeHead = writeHead;
     const [status, ...rest] = args;
@@ -91,6 +91,6 @@ export const beforeAnswer = (
       response.destroy();
       return response;
     }
-    return Reflect.apply(writeHead, response, args) as ServerResponse;
+    return Reflect.apply(writeHead, undefined, args) as ServerResponse;
   };
 };

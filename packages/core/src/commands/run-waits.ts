@@ -64,15 +64,15 @@ export class RunWaits {
         if (end === null) worker.ensureLive(limits).readers.onChange(look);
         else leave(end);
       };
-      const giveUp = (): void => leave(reached() ?? 'timeout');
+      const timeOut = (): void => leave(reached() ?? 'timeout');
       const leave = (end: WaitEnd): void => {
         cancelTimer();
-        signal?.removeEventListener('abort', giveUp);
+        signal?.removeEventListener('abort', timeOut);
         worker.live?.readers.cancel(look);
         resolve(end);
       };
-      const cancelTimer = clock.after(waitMs, giveUp);
-      signal?.addEventListener('abort', giveUp, { once: true });
+      const cancelTimer = clock.after(waitMs, timeOut);
+      signal?.addEventListener('abort', timeOut, { once: true });
       look();
     });
   }
