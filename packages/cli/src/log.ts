@@ -24,8 +24,9 @@ export const createLog = async (level: string): Promise<OperatorLog> => {
       .child({}, { level: 'warn' })
       .warn({ dropped }, 'lines of the log were dropped, because its reader stalled'),
   );
+  // a module of CommonJS has only its default in the published bundle
   const format = process.stderr.isTTY
-    ? (await import('pino-pretty')).prettyFactory({ ignore: 'hostname' })
+    ? (await import('pino-pretty')).default.prettyFactory({ ignore: 'hostname' })
     : (line: string) => line;
   const log = pino({ level, redact: SECRETS }, { write: (line) => destination.write(format(line)) });
   return { log, flush: () => destination.flush() };
