@@ -1,14 +1,16 @@
 /**
  * Writes the published program: few files instead of a thousand, because Node takes longer to find and load modules than a command
- * takes to run (docs/decisions/0099). `npm pack` runs it before it packs, and removes the files afterwards.
+ * takes to run (docs/decisions/0099). `npm pack` runs it before it packs, and removes the files afterwards. `npm test` names a folder
+ * of its own, which gets the parts of the package that run.
  */
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const here = join(import.meta.dirname, '..');
-const outdir = join(here, 'bundle');
+const target = resolve(here, process.argv[2] ?? '.');
+const outdir = join(target, 'bundle');
 const { resolve: pathOf } = createRequire(import.meta.url);
 
 /** Returns the license of a package that is bundled, as it asks for. */
@@ -56,3 +58,6 @@ const folders = new Set(
 );
 const notices = await Promise.all([...folders].toSorted().map(noticeOf));
 await writeFile(join(outdir, 'licenses.txt'), notices.join(`\n${'-'.repeat(72)}\n\n`));
+if (target !== here)
+  for (const part of ['bin', 'package.json'])
+    await cp(join(here, part), join(target, part), { recursive: true });

@@ -1,4 +1,4 @@
-/** Runs the command as its users do: compiled, in a process of its own. `npm test` compiles it first. */
+/** Runs the command as its users do: in a process of its own, bundled by `npm test`, or else compiled. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -8,8 +8,10 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 
-/** The program. From its sources, it would take twice as long to start. */
-export const main = fileURLToPath(new URL('../bin/worker-runtime.js', import.meta.url));
+/** The program in the folder that `npm test` names, or else the build. From its sources, it would start far slower. */
+export const main = fileURLToPath(
+  new URL(join('..', process.env.TESTED_FOLDER ?? '.', 'bin/worker-runtime.js'), import.meta.url),
+);
 
 export interface Ended {
   readonly code: number | null;
