@@ -8,6 +8,8 @@ import type { BenchOfRows, Row, Values } from './measurement.ts';
 /** The most that a cost may grow while the size grows ten times, and the least that a rate may keep. */
 export const COST_GOAL = 1.2;
 export const RATE_GOAL = 0.83;
+/** The most that a cost may grow if it is proportional to the logarithm of the size in steps of 1,000: 10 steps instead of 7. */
+export const LOG_COST_GOAL = 1.5;
 
 export const growth = (
   rows: readonly Row[],
