@@ -240,8 +240,6 @@ export class Lifecycle {
     supervisor.close();
     journal.close();
     await this.#release(deadlineMs * STOP_RELEASES);
-    // what still waits for an append in progress would be written after the close, perhaps into the log of the next process
-    journal.fence(new RuntimeError('RUNTIME_STOPPING'));
     // the store gets the time that the other steps left, because an orderly close makes the next start faster
     await this.#close(store, Math.max(until - clock.now(), deadlineMs * STOP_RELEASES));
   }
@@ -257,6 +255,8 @@ export class Lifecycle {
   }
 
   #close(store: RuntimeStore, timeoutMs: number): Promise<void> {
+    // what still waits for an append in progress would be written after the close, perhaps into the log of the next process
+    this.#parts?.journal.fence(new RuntimeError('RUNTIME_STOPPING'));
     return this.#inTime(
       Promise.resolve().then(() => store.close()),
       timeoutMs,
