@@ -57,7 +57,11 @@ export const useWorkerChat = (chatId: string) => {
     setMessages(messages);
     clearError();
     active.current = run;
-    if (run !== null) await resumeStream();
+    if (run === null) return;
+    await resumeStream();
+    // useChat may keep the text of the connection that was lost beside that of the new one
+    const ended = await load(chatId);
+    if (ended.run === null) setMessages(ended.messages);
   }, [chatId, setMessages, clearError, resumeStream]);
   lost.current = () => void refresh();
 
