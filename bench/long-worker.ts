@@ -1,6 +1,6 @@
 import { engine, inputText, Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
-import { COST_GOAL, LOG_COST_GOAL, growth } from './growth.ts';
+import { COST_GOAL, growth, LOG_COST_GOAL } from './growth.ts';
 import { median, milliseconds, type Row } from './measurement.ts';
 import { once } from './once.ts';
 import { processFolder } from './scratch.ts';
