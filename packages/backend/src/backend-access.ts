@@ -83,7 +83,7 @@ export class BackendAccess implements Access {
   identify(request: IncomingMessage): Caller | Promise<Caller> {
     const credential = this.#credentialOf(request, false);
     const kept = this.#keptIn(workspaceIdOf(request), credential);
-    // most requests need nothing else
+    // most requests count against no limit, and their member names the sender
     if (kept && !isInput(request) && !isOfMetrics(request)) return kept;
     this.#senders.set(request, credential);
     return this.#memberOf(request, credential);
