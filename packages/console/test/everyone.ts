@@ -14,14 +14,14 @@ const pagesOf = (runtimeId: string) => {
   return [
     ['/#/workers', '[data-worker]'],
     [worker, '[data-loaded="true"]'],
-    [`${worker}/timeline`, 'h1'],
+    [`${worker}/timeline`, 'nav [data-outcome]'],
     [`${worker}/events?at=3`, '[data-event]'],
     [`${worker}?until=12`, '[data-loaded="true"]'],
     ['/#/inbox', '[data-request]'],
     ['/#/workers/new', 'form'],
     ['/#/runtimes', '[data-runtime]'],
     ['/#/usage', 'table'],
-    ['/#/nothing', 'main'],
+    ['/#/nothing', 'h1:text("no such page")'],
   ] as const;
 };
 

@@ -60,18 +60,21 @@ browserTest(
     const opened = await openPage(t, url);
     const { page } = opened;
     const worker = new WorkerPage(page);
-    for (const view of ['', '/events', '/timeline']) {
+    for (const [view, content] of [
+      ['', '[data-loaded="true"]'],
+      ['/events', '[data-event]'],
+      ['/timeline', '[data-outcome]'],
+    ] as const) {
       await worker.open(url, runtimeId, 'mallory', view);
-      await page
-        .locator(view === '' ? '[data-loaded="true"]' : view === '/events' ? '[data-event]' : 'h1')
-        .first()
-        .waitFor();
+      await page.locator(content).first().waitFor();
       await page.evaluate(`for (const fold of document.querySelectorAll('details')) fold.open = true`);
-      for (const line of (await page.locator('[data-event] > button').all()).slice(0, 20)) await line.click();
+      if (view === '/events')
+        for (const line of (await page.locator('[data-event] > button').all()).slice(0, 20))
+          await line.click();
     }
     for (const path of ['workers', 'inbox', 'usage', 'runtimes']) {
       await page.goto(`${url}/#/${path}`);
-      await page.locator('h1').first().waitFor();
+      await page.getByRole('heading', { level: 1, name: path }).waitFor();
     }
     await page.goto(`${url}/#/workers?q=${encodeURIComponent('<img src=x onerror=hacked=1>')}`);
     await page.locator('[data-worker]').first().waitFor();
