@@ -17,7 +17,7 @@ const publicCore = /^@worker-runtime\/core(\/(plugin-kit|scope|views))?$/;
 const anyEntry = /^@worker-runtime\//;
 
 const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
-  [/^packages\/core$/, { own: [], outside: ['tapable', 'uuidv7'] }],
+  [/^packages\/core$/, { own: [], outside: ['tapable'] }],
   [/^packages\/(plugin|facade)-[a-z0-9-]+$/, { own: [publicCore], outside: 'declared' }],
   [
     /^packages\/client$/,

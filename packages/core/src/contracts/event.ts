@@ -330,12 +330,39 @@ export const envelope = (
     ? { seq, time, worker, type, data }
     : { seq, time, worker, type, run, data }) as WorkerEvent;
 
-const encoder = JSON.stringify;
+/** Any character that JSON may escape: controls, the quote, the backslash, and halves of surrogate pairs. */
+const ESCAPED = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
 
-/** Encodes an event as one line of JSON, without the newline. Disk, memory and wire carry exactly these characters. */
-export const encodeEvent = (seq: number, time: string, worker: string, event: NewEvent): string => {
+const quoted = (text: string): string => (ESCAPED.test(text) ? JSON.stringify(text) : `"${text}"`);
+
+/**
+ * Encodes the data of an event that this version has made. Hot path: most events are messages of one text, whose members are
+ * known; writing them takes a third of the time of `JSON.stringify` (decision 0116).
+ */
+export const encodeData = (event: NewEvent): string => {
+  const only =
+    event.type === 'message.completed' && event.data.parts.length === 1 ? event.data.parts[0] : undefined;
+  if (event.type !== 'message.completed' || only?.type !== 'text' || only.opaque !== undefined)
+    return JSON.stringify(event.data);
+  const { message, role, step, partial } = event.data;
+  const text = `{"id":"${only.id}","type":"text","text":${quoted(only.text)}}`;
+  const rest = `${step === undefined ? '' : `,"step":${step}`}${partial ? ',"partial":true' : ''}`;
+  return `{"message":"${message}","role":"${role}","parts":[${text}]${rest}}`;
+};
+
+/**
+ * Encodes an event as one line of JSON, without the newline. Disk, memory and wire carry exactly these characters. `data` is its
+ * data as JSON; by default all of its members, also those that this version does not know.
+ */
+export const encodeEvent = (
+  seq: number,
+  time: string,
+  worker: string,
+  event: NewEvent,
+  data: string = JSON.stringify(event.data),
+): string => {
   const run = event.run === undefined ? '' : `,"run":"${event.run}"`;
-  return `{"seq":${seq},"time":"${time}","worker":"${worker}","type":"${event.type}"${run},"data":${encoder(event.data)}}`;
+  return `{"seq":${seq},"time":"${time}","worker":"${worker}","type":"${event.type}"${run},"data":${data}}`;
 };
 
 /** Decodes one line of a log. */

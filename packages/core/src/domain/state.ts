@@ -7,7 +7,6 @@ import type {
   ForkOrigin,
   NewEvent,
   RunError,
-  RunOutcome,
   StopResult,
   UsageData,
   WhenInterrupted,
@@ -166,6 +165,49 @@ export type Building<T> = { -readonly [K in keyof T]: T[K] };
 /** A state while events are folded into it. */
 export type Draft = Building<WorkerState>;
 
+/** Every member of an object, so that a copy which lacks an optional one does not compile. */
+type Members<T> = { readonly [K in keyof T]-?: T[K] | undefined };
+
+/**
+ * Returns a copy of a state, into which events can be folded. Hot path: the members are named, because V8 of Node 20 copies a
+ * copy that `...` has made about ten times more slowly (decision 0116).
+ */
+export const draftOf = (state: WorkerState): Draft =>
+  ({
+    workerId: state.workerId,
+    log: state.log,
+    head: state.head,
+    createdAt: state.createdAt,
+    updatedAt: state.updatedAt,
+    phase: state.phase,
+    status: state.status,
+    engine: state.engine,
+    displayName: state.displayName,
+    labels: state.labels,
+    parent: state.parent,
+    delegatedBy: state.delegatedBy,
+    profile: state.profile,
+    bundle: state.bundle,
+    configDigest: state.configDigest,
+    isReconfigured: state.isReconfigured,
+    tools: state.tools,
+    claims: state.claims,
+    files: state.files,
+    creationKey: state.creationKey,
+    forkedFrom: state.forkedFrom,
+    generation: state.generation,
+    whenInterrupted: state.whenInterrupted,
+    lastError: state.lastError,
+    historyFrom: state.historyFrom,
+    recorded: state.recorded,
+    stopResult: state.stopResult,
+    run: state.run,
+    queue: state.queue,
+    requests: state.requests,
+    resolved: state.resolved,
+    tally: state.tally,
+  }) satisfies Members<WorkerState> as Draft;
+
 const RESOLVED_KEPT = 16;
 const NONE: readonly never[] = [];
 const NO_LABELS: WorkerState['labels'] = {};
@@ -215,16 +257,33 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   tally: NO_TALLY,
 });
 
+/** Returns a copy of a tally that can be changed; its members are named as those of `draftOf`. */
+const tallyOf = (tally: Tally): Building<Tally> =>
+  ({
+    inputs: tally.inputs,
+    messages: tally.messages,
+    toolCalls: tally.toolCalls,
+    completed: tally.completed,
+    failed: tally.failed,
+    cancelled: tally.cancelled,
+    interrupted: tally.interrupted,
+    usage: tally.usage,
+    daily: tally.daily,
+  }) satisfies Members<Tally> as Building<Tally>;
+
+const countedIn = (tally: Tally, name: Exclude<keyof Tally, 'usage' | 'daily'>): Tally => {
+  const counted = tallyOf(tally);
+  counted[name] += 1;
+  return counted;
+};
+
 const withUsage = (tally: Tally, time: string, data: UsageData): Tally => {
   const usage = addUsage(tally.usage, data);
   const { model } = data;
   const isCounted = typeof model === 'string' && Object.hasOwn(usage.byModel, model);
-  return { ...tally, usage, daily: addToDay(tally.daily ?? {}, time, isCounted ? model : NO_MODEL, data) };
-};
-
-const withOutcome = (tally: Tally, outcome: RunOutcome): Tally => {
-  const counted: Building<Tally> = { ...tally };
-  counted[outcome] += 1;
+  const counted = tallyOf(tally);
+  counted.usage = usage;
+  counted.daily = addToDay(tally.daily ?? {}, time, isCounted ? model : NO_MODEL, data);
   return counted;
 };
 
@@ -350,7 +409,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       const { data, seq, run: runId = '' } = event;
       const accepted = { inputId: data.input, runId, seq, offset: from.end, bytes: sizeOfInput(data) };
       draft.queue = draft.queue.length === 0 ? [accepted] : [...draft.queue, accepted];
-      draft.tally = { ...draft.tally, inputs: draft.tally.inputs + 1 };
+      draft.tally = countedIn(draft.tally, 'inputs');
       return;
     }
     case 'run.started': {
@@ -383,7 +442,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
       return;
     }
     case 'run.finished':
-      draft.tally = withOutcome(draft.tally, event.data.outcome);
+      draft.tally = countedIn(draft.tally, event.data.outcome);
       if (draft.run?.runId !== event.run) {
         draft.queue = draft.queue.filter((queued) => queued.runId !== event.run);
         return;
@@ -399,10 +458,10 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
         draft.run = { ...draft.run, step: event.data.step, isStepOpen: event.type === 'step.started' };
       return;
     case 'message.completed':
-      draft.tally = { ...draft.tally, messages: draft.tally.messages + 1 };
+      draft.tally = countedIn(draft.tally, 'messages');
       return;
     case 'tool.called': {
-      draft.tally = { ...draft.tally, toolCalls: draft.tally.toolCalls + 1 };
+      draft.tally = countedIn(draft.tally, 'toolCalls');
       const { run } = draft;
       if (run && run.runId === event.run)
         draft.run = {
@@ -452,7 +511,7 @@ export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void
 /** Returns the state that events would leave, to decide on them before they are committed. Its positions are those of `state`. */
 export const stateAfter = (state: WorkerState, events: readonly NewEvent[]): WorkerState => {
   const { head, updatedAt: time, workerId: worker } = state;
-  const draft: Draft = { ...state };
+  const draft = draftOf(state);
   for (const event of events) apply(draft, { seq: head.seq, time, worker, ...event }, head);
   return draft;
 };

@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
-import { encodeEvent, envelope, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
+import { encodeData, encodeEvent, envelope, type NewEvent, type WorkerEvent } from '../contracts/event.ts';
 import { outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Batch, KeyEntry } from '../contracts/store.ts';
 import { growthBy } from '../domain/growth.ts';
-import { apply, type Building, type Draft, type WorkerState } from '../domain/state.ts';
+import { apply, type Building, draftOf, type WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { LineWriter } from './line-writer.ts';
@@ -114,7 +114,7 @@ export const takeTurn = (from: WorkerState, decisions: readonly Decision[], cont
         continue;
       }
       if (head) heads.push(head);
-      const draft: Draft = { ...state };
+      const draft = draftOf(state);
       const events = new Array<WorkerEvent>(decided.length);
       let last: Head = before;
       let growth = 0;
@@ -124,7 +124,7 @@ export const takeTurn = (from: WorkerState, decisions: readonly Decision[], cont
         if (event.type === 'run.started' && at > 0) heads.push(last);
         const seq = last.seq + 1;
         const time = context.now(draft.updatedAt);
-        const bytes = lines.write(`${encodeEvent(seq, time, draft.workerId, event)}\n`);
+        const bytes = lines.write(`${encodeEvent(seq, time, draft.workerId, event, encodeData(event))}\n`);
         if (bytes > context.eventBytes) {
           throw outputTooLarge('eventBytes', context.eventBytes, 'The event exceeds the limit for one event');
         }

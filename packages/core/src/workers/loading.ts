@@ -2,7 +2,7 @@ import { decodeEvent, type WorkerEvent } from '../contracts/event.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore, Snapshot, StoredLog } from '../contracts/store.ts';
 import { restingIn, stateIn } from '../domain/snapshot.ts';
-import { apply, type Draft, emptyState, type WorkerState } from '../domain/state.ts';
+import { apply, type Draft, draftOf, emptyState, type WorkerState } from '../domain/state.ts';
 import { baseIn, snapshotIn } from '../domain/stored-base.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
 import { linesOf, positionAfter, textOf } from '../log/lines.ts';
@@ -110,7 +110,7 @@ export const stateAfter = async (
   store: RuntimeStore,
 ): Promise<WorkerState> => {
   const { workerId, log } = worker;
-  const draft: Draft = { ...beginningOf(worker, await store.base(log)) };
+  const draft = draftOf(beginningOf(worker, await store.base(log)));
   while (draft.head.seq < seq) {
     const limits = { ...READ, count: Math.min(READ.count, seq - draft.head.seq) };
     const slice = await store.read(log, { seq: draft.head.seq + 1, offset: draft.head.end }, limits);
