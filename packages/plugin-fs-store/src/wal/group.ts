@@ -36,7 +36,8 @@ export class Group {
 
   /** The address of the frame after the last one. */
   get next(): FrameAddress {
-    return { ...this.#first, lsn: this.#first.lsn + this.#frames };
+    const { epoch, segment, lsn } = this.#first;
+    return { epoch, segment, lsn: lsn + this.#frames };
   }
 
   get frames(): number {
