@@ -319,7 +319,7 @@ export class Journal {
   #apply(worker: Worker, live: Live, { accepted, state, batch }: Turn): void {
     if (batch.count > 0) {
       const { head } = worker.state;
-      live.readers.tail.push({ seq: head.seq + 1, offset: head.end }, batch.count, batch.lines);
+      live.readers.tail.push(head.seq + 1, head.end, batch.count, batch.lines);
       worker.state = state;
     }
     for (const { commit, applied, resolve } of accepted) {

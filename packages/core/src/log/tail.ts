@@ -1,7 +1,9 @@
-import type { LinePosition, LogSlice } from '../contracts/store.ts';
+import type { LogSlice } from '../contracts/store.ts';
 
 interface Chunk {
-  readonly first: LinePosition;
+  /** The position of its first line. */
+  readonly seq: number;
+  readonly offset: number;
   readonly count: number;
   readonly lines: Uint8Array;
 }
@@ -52,10 +54,10 @@ export class Tail {
     return this.#bytes;
   }
 
-  /** Adds the lines of one commit. */
-  push(first: LinePosition, count: number, lines: Uint8Array): void {
+  /** Adds the lines of one commit, of which the first has this number and begins at this offset. */
+  push(seq: number, offset: number, count: number, lines: Uint8Array): void {
     this.#last = null;
-    this.#chunks.push({ first, count, lines });
+    this.#chunks.push({ seq, offset, count, lines });
     this.#bytes += lines.length;
     // half is removed at once, so that a push stays cheap on average
     if (this.#bytes > this.#limitBytes) this.#removeDownTo(this.#limitBytes / 2);
@@ -102,19 +104,19 @@ export class Tail {
   #find(seq: number, count: number, bytes: number): LogSlice | null {
     const chunks = this.#chunks;
     const oldest = chunks[0];
-    if (!oldest || seq < oldest.first.seq) return null;
+    if (!oldest || seq < oldest.seq) return null;
     let low = 0;
     let high = chunks.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((chunks[middle] as Chunk).first.seq <= seq) low = middle;
+      if ((chunks[middle] as Chunk).seq <= seq) low = middle;
       else high = middle - 1;
     }
     const chunk = chunks[low] as Chunk;
-    const skipped = seq - chunk.first.seq;
+    const skipped = seq - chunk.seq;
     if (skipped >= chunk.count) return null;
     const start = skipped === 0 ? 0 : cut(chunk.lines, skipped, Number.POSITIVE_INFINITY).end;
-    const first = { seq, offset: chunk.first.offset + start };
+    const first = { seq, offset: chunk.offset + start };
 
     const parts: Uint8Array[] = [];
     let taken = 0;
