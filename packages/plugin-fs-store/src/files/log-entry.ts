@@ -186,7 +186,8 @@ export const unfiledBytes = (
     const { lines, start: begin } = batches[low] as BatchRecord;
     const offset = at - begin;
     const end = Math.min(lines.length, offset + to - at);
-    bytes.set(lines.subarray(offset, end), at - from);
+    const isWhole = offset === 0 && end === lines.length;
+    bytes.set(isWhole ? lines : lines.subarray(offset, end), at - from);
     at += end - offset;
   }
   return bytes;
