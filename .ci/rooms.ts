@@ -68,6 +68,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'echo',
       'otel-export',
       'first-process',
+      'compiled-code',
       'stop-signal',
     ],
     ['client-failure'],

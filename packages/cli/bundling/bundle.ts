@@ -5,13 +5,16 @@
  */
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { join, parse, resolve } from 'node:path';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const here = join(import.meta.dirname, '..');
 const target = resolve(here, process.argv[2] ?? '.');
 const outdir = join(target, 'bundle');
 const { resolve: pathOf } = createRequire(import.meta.url);
+
+/** The file with the definitions of all commands. */
+const TREE = 'command-tree';
 
 /** Returns the license of a package that is bundled, as it asks for. */
 const noticeOf = async (folder: string): Promise<string> => {
@@ -21,40 +24,71 @@ const noticeOf = async (folder: string): Promise<string> => {
   return `${name} ${version} (${license})\n\n${text.trim()}\n`;
 };
 
-await rm(outdir, { recursive: true, force: true });
-const { metafile } = await build({
-  absWorkingDir: here,
-  entryPoints: {
-    main: 'dist/main.js',
-    // the store starts it as a thread, by its name
-    'file-thread-main': join(pathOf('@worker-runtime/plugin-fs-store'), '../disk/file-thread-main.js'),
+/** The files of the tree that are loaded later, or that the rest of the program shares with it. They are entries of the rest. */
+const entries: Record<string, string> = {
+  main: 'dist/main.js',
+  // the store starts it as a thread, by its name
+  'file-thread-main': join(pathOf('@worker-runtime/plugin-fs-store'), '../disk/file-thread-main.js'),
+};
+
+/** Leaves what is loaded later to the rest of the program, and the class of the failures that the rest recognizes. */
+const outsideTheTree: Plugin = {
+  name: 'outside-the-tree',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^\.\.?\// }, ({ path, kind, resolveDir }) => {
+      const { name } = parse(path);
+      if (!resolveDir.startsWith(join(here, 'dist'))) return undefined;
+      if (kind !== 'dynamic-import' && name !== 'failure') return undefined;
+      entries[name] = join(resolveDir, path);
+      return { path: `./${name}.js`, external: true };
+    });
   },
+};
+
+const shared = {
+  absWorkingDir: here,
   outdir,
   bundle: true,
-  // a plugin is a file of its own, and is loaded only if it is named
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  // all in one folder, because some find files beside them
-  chunkNames: '[name]-[hash]',
-  // the pages of the console are files
-  external: ['@worker-runtime/console'],
   // modules of CommonJS require those of Node
   banner: {
     js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
   },
   legalComments: 'none',
-  // the one that yargs uses compiles expressions for emoji, which takes as long as the start of Node
-  alias: { 'string-width': './bundling/string-width.ts' },
   metafile: true,
   logLevel: 'warning',
+} as const satisfies BuildOptions;
+
+await rm(outdir, { recursive: true, force: true });
+// The definitions of all commands, with yargs: in one file, because the help loads it and nothing else. It has no parts, so that it has
+// only those statements of core that the definitions need.
+const tree = await build({
+  ...shared,
+  entryPoints: { [TREE]: `dist/${TREE}.js` },
+  plugins: [outsideTheTree],
+  // modules that yargs uses little of and that take as long to load as the rest of it: expressions for emoji, and comparisons
+  alias: { 'string-width': './bundling/string-width.ts', assert: './bundling/assert.ts' },
+});
+const rest = await build({
+  ...shared,
+  entryPoints: entries,
+  // a plugin is a file of its own, and is loaded only if it is named
+  splitting: true,
+  // all in one folder, because some find files beside them
+  chunkNames: '[name]-[hash]',
+  external: [
+    // the pages of the console are files
+    '@worker-runtime/console',
+    `./${TREE}.js`,
+  ],
 });
 
 const folders = new Set(
-  Object.keys(metafile.inputs).flatMap(
-    (input) => /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(resolve(here, input))?.[1] ?? [],
-  ),
+  [tree, rest]
+    .flatMap(({ metafile }) => Object.keys(metafile.inputs))
+    .flatMap((input) => /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(resolve(here, input))?.[1] ?? []),
 );
 const notices = await Promise.all([...folders].toSorted().map(noticeOf));
 await writeFile(join(outdir, 'licenses.txt'), notices.join(`\n${'-'.repeat(72)}\n\n`));

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { standardTerminal, type Terminal } from './attach/terminal.ts';
+import { standardTerminal, type Terminal } from './attach/standard-terminal.ts';
 import { EXIT, Failure } from './failure.ts';
 import { type Output, standardOutput } from './output.ts';
-import { takePluginOptions } from './plugin-option.ts';
 
 const versionOf = (): string => {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -30,9 +29,8 @@ export const runCommandLine = async (
 ): Promise<number> => {
   try {
     if (await answerWithoutYargs(argv, output)) return EXIT.ok;
-    const { rest, options } = takePluginOptions(argv);
     const { runCommand } = await import('./command-tree.ts');
-    await runCommand(rest, versionOf(), options, output, terminal);
+    await runCommand(argv, versionOf(), output, terminal);
     return EXIT.ok;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

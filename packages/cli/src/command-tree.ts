@@ -1,10 +1,23 @@
 import yargs, { type Argv } from 'yargs';
-import type { Terminal } from './attach/terminal.ts';
+import type { Terminal } from './attach/standard-terminal.ts';
+import { acpCommand } from './definition/acp.ts';
 import { Alternatives } from './definition/alternatives.ts';
+import { archiveCommands } from './definition/archive.ts';
+import { attachCommand } from './definition/attach.ts';
+import { backendCommands } from './definition/backend.ts';
+import { clusterCommands } from './definition/cluster.ts';
+import { conversationCommands } from './definition/conversation.ts';
+import { doctorCommand } from './definition/doctor.ts';
+import { identityCommand } from './definition/identity.ts';
+import { legacyCommands } from './definition/legacy.ts';
+import { postgresCommands } from './definition/postgres.ts';
+import { serveCommand } from './definition/serve.ts';
+import { topCommand } from './definition/top.ts';
 import { usageMessage } from './definition/usage-message.ts';
+import { workersCommands } from './definition/workers.ts';
 import { usageError } from './failure.ts';
 import type { Output } from './output.ts';
-import type { PluginOptions } from './plugin-option.ts';
+import { type PluginOptions, takePluginOptions } from './plugin-option.ts';
 
 /** The commands that make a runtime, or its store, from plugins. */
 const WITH_PLUGINS = 'export import restore serve host backend'.split(' ');
@@ -33,85 +46,49 @@ interface Definitions {
   readonly terminal: Terminal;
 }
 
-/**
- * All commands, in the order of the help, with the file that defines them. Only the files of the asked command are loaded, because a
- * command takes less time than loading all of them.
- */
-const COMMANDS: readonly (readonly [
-  names: string,
-  define: (definitions: Definitions) => Promise<unknown>,
-])[] = [
-  [
-    'serve',
-    async ({ root, pluginOptions, alternatives }) =>
-      (await import('./definition/serve.ts')).serveCommand(root, pluginOptions, alternatives),
-  ],
+/** All commands, in the order of the help, with the function that defines them. */
+const COMMANDS: readonly (readonly [names: string, define: (definitions: Definitions) => unknown])[] = [
+  ['serve', ({ root, pluginOptions, alternatives }) => serveCommand(root, pluginOptions, alternatives)],
   [
     'host hosts runtimes drain',
-    async ({ root, pluginOptions, alternatives, output }) =>
-      (await import('./definition/cluster.ts')).clusterCommands(root, pluginOptions, alternatives, output),
+    ({ root, pluginOptions, alternatives, output }) =>
+      clusterCommands(root, pluginOptions, alternatives, output),
   ],
   [
     'backend link login logout policy',
-    async ({ root, pluginOptions, alternatives, output }) =>
-      (await import('./definition/backend.ts')).backendCommands(root, pluginOptions, alternatives, output),
+    ({ root, pluginOptions, alternatives, output }) =>
+      backendCommands(root, pluginOptions, alternatives, output),
   ],
   [
     'export import restore backup verify',
-    async ({ root, pluginOptions, alternatives, output }) =>
-      (await import('./definition/archive.ts')).archiveCommands(root, pluginOptions, alternatives, output),
+    ({ root, pluginOptions, alternatives, output }) =>
+      archiveCommands(root, pluginOptions, alternatives, output),
   ],
   [
     'doctor',
-    async ({ root, pluginOptions, alternatives, output }) =>
-      (await import('./definition/doctor.ts')).doctorCommand(root, pluginOptions, alternatives, output),
+    ({ root, pluginOptions, alternatives, output }) =>
+      doctorCommand(root, pluginOptions, alternatives, output),
   ],
-  [
-    'identity',
-    async ({ root, alternatives, output }) =>
-      (await import('./definition/identity.ts')).identityCommand(root, alternatives, output),
-  ],
-  [
-    'workers',
-    async ({ root, alternatives, output }) =>
-      (await import('./definition/workers.ts')).workersCommands(root, alternatives, output),
-  ],
+  ['identity', ({ root, alternatives, output }) => identityCommand(root, alternatives, output)],
+  ['workers', ({ root, alternatives, output }) => workersCommands(root, alternatives, output)],
   [
     'send wait requests file events transcript status diagnostics',
-    async ({ root, alternatives, output }) =>
-      (await import('./definition/conversation.ts')).conversationCommands(root, alternatives, output),
+    ({ root, alternatives, output }) => conversationCommands(root, alternatives, output),
   ],
   [
     'attach',
-    async ({ root, alternatives, output, terminal }) =>
-      (await import('./definition/attach.ts')).attachCommand(root, alternatives, output, terminal),
+    ({ root, alternatives, output, terminal }) => attachCommand(root, alternatives, output, terminal),
   ],
-  [
-    'top',
-    async ({ root, alternatives, output, terminal }) =>
-      (await import('./definition/top.ts')).topCommand(root, alternatives, output, terminal),
-  ],
-  [
-    'postgres',
-    async ({ root, alternatives, output }) =>
-      (await import('./definition/postgres.ts')).postgresCommands(root, alternatives, output),
-  ],
-  [
-    'legacy',
-    async ({ root, alternatives, output }) =>
-      (await import('./definition/legacy.ts')).legacyCommands(root, alternatives, output),
-  ],
-  [
-    'acp',
-    async ({ root, alternatives, output }) =>
-      (await import('./definition/acp.ts')).acpCommand(root, alternatives, output),
-  ],
+  ['top', ({ root, alternatives, output, terminal }) => topCommand(root, alternatives, output, terminal)],
+  ['postgres', ({ root, alternatives, output }) => postgresCommands(root, alternatives, output)],
+  ['legacy', ({ root, alternatives, output }) => legacyCommands(root, alternatives, output)],
+  ['acp', ({ root, alternatives, output }) => acpCommand(root, alternatives, output)],
 ];
 
 /** Defines the commands that a command line names, or all of them if it names none. */
-const defineCommands = async (argv: readonly string[], definitions: Definitions): Promise<void> => {
+const defineCommands = (argv: readonly string[], definitions: Definitions): void => {
   const asked = COMMANDS.filter(([names]) => names.split(' ').some((name) => argv.includes(name)));
-  for (const [, define] of asked.length > 0 ? asked : COMMANDS) await define(definitions);
+  for (const [, define] of asked.length > 0 ? asked : COMMANDS) define(definitions);
 };
 
 /** Options that may be repeated. yargs makes an array of every option that is. */
@@ -132,12 +109,12 @@ const REPEATABLE = new Set([
 
 /** Defines all commands for yargs, which finds the requested one and runs it. @throws Failure */
 export const runCommand = async (
-  argv: readonly string[],
+  args: readonly string[],
   version: string,
-  pluginOptions: PluginOptions,
   output: Output,
   terminal: Terminal,
 ): Promise<void> => {
+  const { rest: argv, options: pluginOptions } = takePluginOptions(args);
   const alternatives = new Alternatives([...COMMANDS.flatMap(([names]) => names.split(' ')), 'completion']);
   const root = yargs([...argv])
     .scriptName('worker-runtime')
@@ -181,7 +158,7 @@ export const runCommand = async (
     .epilogue(
       'Exit codes: 0 success, 1 failure, 2 usage error, 3 runtime not reachable, 4 refused by the runtime.',
     );
-  await defineCommands(argv, { root, pluginOptions, alternatives, output, terminal });
+  defineCommands(argv, { root, pluginOptions, alternatives, output, terminal });
   root.completion('completion', 'Print a script that completes commands and Workers in bash or zsh');
   await root.parseAsync();
 };

@@ -4,7 +4,7 @@ import { Runtime } from '@worker-runtime/core';
 import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
 import { http } from '@worker-runtime/plugin-http';
 import type { ExecutionContext } from 'ava';
-import type { Terminal } from '../src/attach/terminal.ts';
+import type { Terminal } from '../src/attach/standard-terminal.ts';
 import { runCommandLine } from '../src/command-line.ts';
 
 /** The control sequence that begins each drawing of `top`. */

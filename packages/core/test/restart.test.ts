@@ -3,12 +3,13 @@ import { inputText } from '../src/contracts/engine.ts';
 import type { WorkerEvent } from '../src/contracts/event.ts';
 import type { WorkerSummary } from '../src/contracts/runtime-api.ts';
 import { RuntimeError } from '../src/contracts/runtime-error.ts';
-import type { RuntimeStore, StoreHost } from '../src/contracts/store.ts';
+import type { RuntimeStore, StoredLog, StoreHost } from '../src/contracts/store.ts';
 import { restingIn, snapshotOf } from '../src/domain/snapshot.ts';
 import { emptyState, type WorkerState } from '../src/domain/state.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { storedLogs } from '../src/testing/stored-logs.ts';
+import { unusedIn } from '../src/workers/unused.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -453,6 +454,65 @@ const withOpen = (inner: RuntimeStore, open: RuntimeStore['open']): RuntimeStore
       return typeof member === 'function' ? member.bind(store) : member;
     },
   });
+
+test('P12, P21: a Worker that was not used since its creation stays in its lines at start, and is the same as before', async (t) => {
+  const inner = withoutSnapshots(memoryStore());
+  const first = makeRig({ store: inner });
+  await first.runtime.start();
+  const create = (workerId: string, request = {}, options = {}): Promise<unknown> =>
+    first.runtime.createWorker({ engine: 'puppet', workerId, ...request }, options);
+  const text = 'a "key":{ and "claims":[]\n of type":"execution.attached","data":{';
+  await create('plain');
+  await create('child', { parent: 'plain', displayName: text, labels: { team: 'ä€', text } });
+  await create('labelled-key', { labels: { key: 'a' } });
+  await create('keyed', {}, { idempotencyKey: 'creation' });
+  await create('reading', { claims: [{ name: 'docs', resource: 'fs:/docs', mode: 'read' }] });
+  await create('writing', { claims: [{ name: 'notes', resource: 'fs:/notes', mode: 'write' }] });
+  await create('stopped');
+  await first.runtime.stopWorker('stopped');
+  await create('used');
+  await first.runtime.sendInput('used', { text: 'one' });
+  first.puppet.last().finish();
+  await settle();
+  const ids = (await first.runtime.listWorkers()).items.map(({ workerId }) => workerId);
+  const all = ({ runtime }: Rig) => Promise.all(ids.map((id) => runtime.getWorker(id)));
+  const before = await all(first);
+  await shutDown(first);
+
+  let logs: readonly StoredLog[] = [];
+  const listed = withOpen(inner, async (host) => {
+    const opened = await inner.open(host);
+    logs = await storedLogs(opened);
+    return { ...opened, logs };
+  });
+  const second = await startRig(t, { store: listed });
+  const unused = logs.filter((log) => unusedIn(log) !== null);
+  t.deepEqual(unused.map(({ workerId }) => workerId).sort(), ['child', 'plain']);
+  for (const log of unused) {
+    t.is(unusedIn({ ...log, isDamaged: true }), null);
+    t.is(unusedIn({ ...log, tail: log.tail.subarray(0, -1) }), null);
+    t.is(unusedIn({ ...log, head: { ...log.head, seq: 3 } }), null);
+  }
+  const detached = before.map((worker) => ({
+    ...worker,
+    execution: { ...worker.execution, connected: false },
+  }));
+  t.deepEqual(await all(second), detached);
+  const again = second.runtime.createWorker(
+    { engine: 'puppet', workerId: 'keyed' },
+    { idempotencyKey: 'creation' },
+  );
+  t.is((await again).worker.workerId, 'keyed');
+  const claims = [{ name: 'it', resource: 'fs:/notes', mode: 'write' }] as const;
+  t.is(
+    await codeOf(second.runtime.createWorker({ engine: 'puppet', workerId: 'late', claims })),
+    'CLAIM_CONFLICT',
+  );
+  await second.runtime.sendInput('plain', { text: 'two' });
+  second.puppet.last().finish();
+  await settle();
+  t.deepEqual(flawsOf(await logOf(second.runtime, 'plain')), []);
+});
 
 test('P7, P12: a store may list its logs step by step, and a failure in between fails the start', async (t) => {
   const inner = memoryStore();

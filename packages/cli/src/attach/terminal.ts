@@ -1,29 +1,7 @@
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
+import type { Terminal } from './standard-terminal.ts';
 import { DO_NOT_MARK_PASTES, MARK_PASTES, TypedInputs } from './typed-inputs.ts';
-
-/** The input and output of an interactive command. */
-export interface Terminal {
-  readonly input: Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
-  readonly output: Writable & { readonly columns?: number; readonly rows?: number };
-  /** Calls back on Ctrl-C when it arrives as a signal and not as a key. Returns a function that stops this. */
-  onInterrupt(callback: () => void): () => void;
-}
-
-export const standardTerminal: Terminal = {
-  // a getter, because even access to process.stdin opens standard input
-  get input() {
-    return process.stdin;
-  },
-  get output() {
-    return process.stdout;
-  },
-  onInterrupt: (callback) => {
-    process.on('SIGINT', callback);
-    return () => process.off('SIGINT', callback);
-  },
-};
 
 /** Reads inputs and writes text. On a terminal it also shows a prompt, which it removes before it writes text. */
 export class Screen {

@@ -1,8 +1,9 @@
 import { Conversation } from '@worker-runtime/core/views';
 import { Dialogue } from '../attach/dialogue.ts';
 import { Narrator } from '../attach/narrator.ts';
+import type { Terminal } from '../attach/standard-terminal.ts';
 import { BARE, styleFor } from '../attach/style.ts';
-import { Screen, type Terminal } from '../attach/terminal.ts';
+import { Screen } from '../attach/terminal.ts';
 import { type ClientCommand, type ClientFlags, runClientCommand } from '../client-command.ts';
 import { clientFailure, isUnsent } from '../client-failure.ts';
 import { speakerOf, textOf } from '../display-text.ts';

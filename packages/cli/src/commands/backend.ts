@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Backend, type BackendConfig } from '@worker-runtime/backend';
 import type { RuntimeError } from '@worker-runtime/core';
+import { storeCompiledCode } from '../compiled-code.ts';
 import { compose } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
 import { warnAsFirstProcess } from '../first-process.ts';
@@ -106,6 +107,7 @@ const run = async (flags: BackendFlags, { log, flush }: OperatorLog): Promise<Ru
     console.log(`worker-runtime backend listening on ${backend.url} (workspaces: ${ids.join(', ')})`);
     console.log(`log in: ${link}`);
   }
+  storeCompiledCode();
   const reason = await Promise.race([signal, backend.lost.then(() => 'a store is lost')]);
   log.info({ reason }, 'stopping');
   await backend.stop({ reason });

@@ -12,6 +12,7 @@ import {
 import { type PostgresStoreOptions, postgresMembership } from '@worker-runtime/plugin-postgres-store';
 import { SocketServer } from '@worker-runtime/plugin-ws';
 import type { Logger } from 'pino';
+import { storeCompiledCode } from '../compiled-code.ts';
 import { compose, shortName } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
 import { createLog } from '../log.ts';
@@ -108,6 +109,7 @@ const run = async (plan: HostPlan, log: Logger, isJson: boolean): Promise<void> 
         ? JSON.stringify({ url: server.url, name, address: reached })
         : `worker-runtime host ${name} listening on ${server.url} (address ${reached})`,
     );
+    storeCompiledCode();
     const reason = await signal;
     log.info({ reason }, 'stopping');
     directory.stopping();

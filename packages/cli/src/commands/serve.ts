@@ -1,5 +1,6 @@
 import { Runtime, type RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { Logger } from 'pino';
+import { storeCompiledCode } from '../compiled-code.ts';
 import { compose, consoleFolder, DEFAULT_PLUGINS, shortName } from '../compose.ts';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT, usageError } from '../failure.ts';
@@ -140,6 +141,7 @@ const run = async (
     // a plugin may have started processes, which make the stream block again
     setNonBlocking(process.stdout);
     console.log(lines);
+    storeCompiledCode();
   }
   const reason = await Promise.race([signal, runtime.lost.then(() => 'the store is lost')]);
   log.info({ reason }, 'stopping');

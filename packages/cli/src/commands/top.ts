@@ -1,6 +1,6 @@
 import { emitKeypressEvents } from 'node:readline';
 import type { WorkerSummary } from '@worker-runtime/core';
-import type { Terminal } from '../attach/terminal.ts';
+import type { Terminal } from '../attach/standard-terminal.ts';
 import { type ClientCommand, type ClientFlags, runClientCommand } from '../client-command.ts';
 import { clientFailure } from '../client-failure.ts';
 import { usageError } from '../failure.ts';

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import type { Terminal } from '../attach/terminal.ts';
+import type { Terminal } from '../attach/standard-terminal.ts';
 import type { Output } from '../output.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
 import { aWorker, clientOptions } from './client-option.ts';

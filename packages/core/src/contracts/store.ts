@@ -113,7 +113,7 @@ export interface StoredLog {
   readonly base?: Snapshot;
   /**
    * The lines after the snapshot, or from the first line without a snapshot, as far as the store has them in memory.
-   * May be empty; the runtime reads the rest.
+   * May be empty; the runtime reads the rest. The runtime keeps these bytes for a Worker that was never used.
    */
   readonly tail: Uint8Array;
   /** True if the log is damaged: it is readable up to the damage and refuses every append with WORKER_DAMAGED. */

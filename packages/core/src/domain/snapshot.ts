@@ -125,7 +125,6 @@ const withOptions = (state: StateWithPlainOptions = {}): Partial<WorkerState> =>
 export class Resting {
   readonly workerId: string;
   readonly log: string;
-  readonly phase = 'alive';
   readonly status: Rest;
   readonly snapshot: Snapshot;
   /** The length of its text, in UTF-16 units. */
@@ -145,6 +144,10 @@ export class Resting {
     this.snapshot = snapshot;
     this.chars = chars;
     this.fileBytes = fileBytes ?? totalBytesOf(this.read().files);
+  }
+
+  get phase(): 'alive' {
+    return 'alive';
   }
 
   read(): WorkerState {

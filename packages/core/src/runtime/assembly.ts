@@ -223,10 +223,6 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   const found = await loadWorkers(logs, store);
   // the import of a Worker that did not end
   if (pending !== null) await removePending(store).catch(() => {});
-  await recover(
-    parts,
-    found.filter(({ log }) => log !== pending),
-    report,
-  );
+  await recover(parts, pending === null ? found : found.filter(({ log }) => log !== pending), report);
   return parts;
 };

@@ -54,8 +54,7 @@ export const recover = async (
   const deleted: Worker[] = [];
   for (const worker of found) {
     if (worker.resting) {
-      workers.reserve(worker);
-      workers.changed(worker);
+      workers.restore(worker);
       continue;
     }
     const { workerId, phase, status, run, creationKey, claims } = worker.state;
@@ -63,8 +62,7 @@ export const recover = async (
       deleted.push(worker);
       continue;
     }
-    workers.reserve(worker);
-    workers.changed(worker);
+    workers.restore(worker);
     if (phase === 'creating' || run !== null) unfinished.push(worker);
     if (creationKey) {
       workers.creationKeys.add({ hash: hashOfKey(creationKey.value), digest: creationKey.digest, workerId });

@@ -1,16 +1,8 @@
-/** One entry in the order of changes. An entry that a later change of the same Worker has replaced is stale. */
-export interface ChangeEntry<W> {
-  readonly revision: number;
-  /** The Worker; null in a stale entry, and in that of a removed Worker. */
-  worker: W | null;
-  /** The id of a removed Worker; null in any other entry. */
-  removedId: string | null;
-}
-
 /** A Worker as the order of changes needs it. */
-interface Changing<W> {
+interface Changing {
   readonly workerId: string;
-  change: ChangeEntry<W> | null;
+  /** The revision of its last change; null while it is not in the order. */
+  revision: number | null;
 }
 
 /** One change as a watch reads it. */
@@ -37,13 +29,20 @@ const STALE_ENTRIES = 64;
  * A change costs constant time (amortized), for any number of watches. A watch that reads to the end costs the number
  * of changes since it last did, and at most twice the number of Workers.
  */
-export class Changes<W extends Changing<W>> {
-  /** Sorted by revision. */
-  #entries: ChangeEntry<W>[] = [];
+export class Changes<W extends Changing> {
+  // Two arrays instead of one of objects, because there is an entry for each Worker.
+  /** The revision of each entry, in order. */
+  #revisions: number[] = [];
+  /**
+   * The Worker of each entry, the id of a removed one, or null for none. The entry of a Worker is stale if the Worker has another
+   * revision.
+   */
+  #subjects: (W | string | null)[] = [];
   #staleEntries = 0;
   /** Increases when entries are dropped, because their indexes change then. */
   #generation = 0;
-  readonly #removed: ChangeEntry<W>[] = [];
+  /** The revisions of the last removals. */
+  readonly #removed: number[] = [];
   readonly #removedLimit: number;
   #wakes = new Set<() => void>();
   #revision = 0;
@@ -60,20 +59,20 @@ export class Changes<W extends Changing<W>> {
 
   /** Moves a Worker that is new or has changed to the end. */
   touch(worker: W): void {
-    if (worker.change) this.#markStale(worker.change);
-    worker.change = this.#append(worker, null);
+    const isKnown = worker.revision !== null;
+    worker.revision = this.#append(worker);
+    if (isKnown) this.#noteStale();
     this.#wake();
   }
 
   remove(worker: W): void {
-    if (!worker.change) return;
-    this.#markStale(worker.change);
-    worker.change = null;
-    this.#removed.push(this.#append(null, worker.workerId));
+    if (worker.revision === null) return;
+    this.#clear(worker.revision);
+    worker.revision = null;
+    this.#removed.push(this.#append(worker.workerId));
     if (this.#removed.length > this.#removedLimit) {
-      const dropped = this.#removed.shift() as ChangeEntry<W>;
-      this.#droppedUpTo = dropped.revision;
-      this.#markStale(dropped);
+      this.#droppedUpTo = this.#removed.shift() as number;
+      this.#clear(this.#droppedUpTo);
     }
     this.#wake();
   }
@@ -101,12 +100,14 @@ export class Changes<W extends Changing<W>> {
           index = this.#indexAfter(passed);
           generation = this.#generation;
         }
-        for (; index < this.#entries.length; index++) {
-          const { worker, removedId, revision: found } = this.#entries[index] as ChangeEntry<W>;
-          if (worker === null && (removedId === null || found <= unseen)) continue;
+        for (; index < this.#subjects.length; index++) {
+          const subject = this.#subjects[index] as W | string | null;
+          const found = this.#revisions[index] as number;
+          const isRemoved = typeof subject === 'string';
+          if (subject === null || (isRemoved ? found <= unseen : subject.revision !== found)) continue;
           passed = found;
           index += 1;
-          return worker ? { type: 'worker', worker } : { type: 'removed', workerId: removedId as string };
+          return isRemoved ? { type: 'removed', workerId: subject } : { type: 'worker', worker: subject };
         }
         // also past the entries that were skipped, so that its cursor does not lead back to them
         passed = this.#revision;
@@ -118,11 +119,12 @@ export class Changes<W extends Changing<W>> {
     };
   }
 
-  #append(worker: W | null, removedId: string | null): ChangeEntry<W> {
+  /** Adds an entry at the end. Returns its revision. */
+  #append(subject: W | string): number {
     this.#revision += 1;
-    const entry = { revision: this.#revision, worker, removedId };
-    this.#entries.push(entry);
-    return entry;
+    this.#revisions.push(this.#revision);
+    this.#subjects.push(subject);
+    return this.#revision;
   }
 
   /** Wakes the watches, once the change is complete. */
@@ -134,22 +136,36 @@ export class Changes<W extends Changing<W>> {
     for (const wake of wakes) wake();
   }
 
-  #markStale(entry: ChangeEntry<W>): void {
-    entry.worker = null;
-    entry.removedId = null;
+  /** Clears the entry of a revision, so that it holds no Worker. */
+  #clear(revision: number): void {
+    this.#subjects[this.#indexAfter(revision) - 1] = null;
+    this.#noteStale();
+  }
+
+  /** Counts an entry that has become stale, and drops all such entries if they are too many. */
+  #noteStale(): void {
     this.#staleEntries += 1;
-    if (this.#staleEntries <= Math.max(STALE_ENTRIES, this.#entries.length / 2)) return;
-    this.#entries = this.#entries.filter(({ worker, removedId }) => worker !== null || removedId !== null);
+    if (this.#staleEntries <= Math.max(STALE_ENTRIES, this.#subjects.length / 2)) return;
+    const revisions: number[] = [];
+    const subjects: (W | string | null)[] = [];
+    for (const [index, subject] of this.#subjects.entries()) {
+      const revision = this.#revisions[index] as number;
+      if (subject === null || (typeof subject !== 'string' && subject.revision !== revision)) continue;
+      revisions.push(revision);
+      subjects.push(subject);
+    }
+    this.#revisions = revisions;
+    this.#subjects = subjects;
     this.#staleEntries = 0;
     this.#generation += 1;
   }
 
   #indexAfter(revision: number): number {
     let low = 0;
-    let high = this.#entries.length;
+    let high = this.#revisions.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#entries[middle] as ChangeEntry<W>).revision <= revision) low = middle + 1;
+      if ((this.#revisions[middle] as number) <= revision) low = middle + 1;
       else high = middle;
     }
     return low;

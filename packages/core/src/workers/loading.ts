@@ -1,38 +1,17 @@
-import { decodeEvent, type WorkerEvent } from '../contracts/event.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore, Snapshot, StoredLog } from '../contracts/store.ts';
 import { restingIn, stateIn } from '../domain/snapshot.ts';
-import { apply, type Draft, draftOf, emptyState, type WorkerState } from '../domain/state.ts';
+import { type Draft, draftOf, emptyState, type WorkerState } from '../domain/state.ts';
 import { baseIn, snapshotIn } from '../domain/stored-base.ts';
-import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
-import { linesOf, positionAfter, textOf } from '../log/lines.ts';
+import { EMPTY_POSITION } from '../log/cursor.ts';
+import { fold } from './folding.ts';
+import { unusedIn } from './unused.ts';
 import { Worker } from './worker.ts';
 
 const nextMacrotask = (): Promise<void> => new Promise((done) => setImmediate(done));
 
 /** Small, because many Workers are loaded at the same time. */
 const READ = { count: 1_000, bytes: 262_144, direction: 'forward' } as const;
-
-/** Folds lines into the draft. Skips lines that the draft already contains, and lines that cannot be parsed. */
-const fold = (
-  draft: Draft,
-  lines: Uint8Array,
-  first: { readonly seq: number; readonly offset: number },
-): LogPosition => {
-  let at: LogPosition = draft.head;
-  for (const line of linesOf({ lines, first })) {
-    if (line.seq <= draft.head.seq) continue;
-    let event: WorkerEvent | null = null;
-    try {
-      event = decodeEvent(textOf(line));
-    } catch {
-      // the store reports damaged logs
-    }
-    if (event) apply(draft, event, at);
-    at = positionAfter(line);
-  }
-  return at;
-};
 
 /** Returns the state from which the lines of a log are folded: that of its base, or none. */
 const beginningOf = (
@@ -90,11 +69,11 @@ const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worke
 
 /**
  * Loads a Worker from its last snapshot and the events after it. Costs the number of events after the snapshot; the
- * snapshot of a resting Worker is not even parsed. A damaged log yields the state of its readable events, without an
+ * snapshot of a resting Worker, and the lines of one that was never used, are not even parsed. A damaged log yields the state of its readable events, without an
  * active run.
  */
 export const loadWorker = (stored: StoredLog, store: RuntimeStore): Worker | Promise<Worker> => {
-  const resting = restingIn(stored);
+  const resting = restingIn(stored) ?? unusedIn(stored);
   if (!resting) return foldWorker(stored, store);
   const worker = new Worker(resting, null);
   if (stored.base) worker.base = baseIn(stored.base);

@@ -1,7 +1,6 @@
 import type { RunError } from '../contracts/event.ts';
 import type { WorkerSummary } from '../contracts/runtime-api.ts';
 import type { Base } from '../log/base.ts';
-import type { ChangeEntry } from './changes.ts';
 import { summaryOf } from './views.ts';
 import type { Worker } from './worker.ts';
 
@@ -10,7 +9,7 @@ const KEPT = 2_000;
 
 /** A summary, and all that it was made from. */
 interface Kept {
-  readonly change: ChangeEntry<Worker> | null;
+  readonly revision: number | null;
   readonly base: Base | null;
   readonly isConnected: boolean;
   readonly blockedBy: RunError | null;
@@ -26,20 +25,20 @@ export class RecentSummaries {
 
   /** Returns the summary of a Worker. */
   of(worker: Worker, runtimeId: string): WorkerSummary {
-    const { change, base, live } = worker;
+    const { revision, base, live } = worker;
     const isConnected = live?.execution?.isConnected === true;
     const blockedBy = live?.execution?.blockedBy ?? null;
     const kept = this.#kept.get(worker);
     if (
       kept !== undefined &&
-      kept.change === change &&
+      kept.revision === revision &&
       kept.base === base &&
       kept.isConnected === isConnected &&
       kept.blockedBy === blockedBy
     )
       return kept.summary;
     const summary = Object.freeze(summaryOf(worker, runtimeId));
-    this.#kept.set(worker, { change, base, isConnected, blockedBy, summary });
+    this.#kept.set(worker, { revision, base, isConnected, blockedBy, summary });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > KEPT && oldest !== undefined) this.forget(oldest);
     return summary;

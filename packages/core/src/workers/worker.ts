@@ -7,7 +7,6 @@ import { Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { totalBytesOf } from '../domain/stored-files.ts';
 import type { Base } from '../log/base.ts';
-import type { ChangeEntry } from './changes.ts';
 import { Live } from './live.ts';
 
 /** One Worker in memory: the state that every Worker has, and the live part of an active one. */
@@ -21,8 +20,8 @@ export class Worker {
   base: Base | null = null;
   /** True once the creation failed: the Worker stays invisible, even if a late append succeeds. */
   isCancelled = false;
-  /** The Worker's entry in the order of changes; null while the Worker is invisible. */
-  change: ChangeEntry<Worker> | null = null;
+  /** The revision of its last change; null while the Worker is invisible. */
+  revision: number | null = null;
   /** The status under which the Worker is counted; null while the Worker is invisible. */
   counted: WorkerStatus | null = null;
   /** The state whose size is part of the sums over all Workers; null while no state of the Worker is. */

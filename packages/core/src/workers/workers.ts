@@ -162,10 +162,19 @@ export class Workers {
     this.changes.remove(worker);
   }
 
+  /** Registers a Worker that a start has loaded. @throws WORKER_EXISTS · LIMIT_REACHED */
+  restore(worker: Worker): void {
+    this.reserve(worker);
+    this.#update(worker, true);
+  }
+
   /** Updates sums, counts, claims and the order of changes after a commit. A Worker becomes visible when it is first alive. */
   changed(worker: Worker): void {
+    this.#update(worker, this.knows(worker));
+  }
+
+  #update(worker: Worker, isKnown: boolean): void {
     const { status, phase } = worker;
-    const isKnown = this.knows(worker);
     if (isKnown) this.#count(worker, worker.stored);
     if (worker.resting) this.#measureResting(worker, worker.resting.chars);
     else if (isKnown) {

@@ -1,4 +1,5 @@
 import { LogEntry } from '../files/log-entry.ts';
+import { endOfText, isAt } from '../layout/json-bytes.ts';
 import { CatalogSnapshot } from './catalog-snapshot.ts';
 
 /*
@@ -14,28 +15,10 @@ const BYTES = Buffer.from(',"bytes":');
 const KEY_BYTES = Buffer.from(',"keyBytes":');
 const VALUE = Buffer.from(',"value":');
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const BRACE = 0x7d;
 const ZERO = 0x30;
 /** Numbers with more digits may not be exact. */
 const MOST_DIGITS = 15;
-
-const isAt = (bytes: Buffer, at: number, expected: Buffer): boolean => {
-  for (let index = 0; index < expected.length; index++)
-    if (bytes[at + index] !== expected[index]) return false;
-  return true;
-};
-
-/** Returns the end of a text of plain ASCII characters, or -1 for one with an escape or other characters. */
-const endOfText = (bytes: Buffer, from: number, to: number): number => {
-  for (let at = from; at < to; at++) {
-    const byte = bytes[at] as number;
-    if (byte === QUOTE) return at;
-    if (byte === BACKSLASH || byte < 0x20 || byte > 0x7e) return -1;
-  }
-  return -1;
-};
 
 /** Returns the end of a whole number, or -1 if there is none. */
 const endOfNumber = (bytes: Buffer, from: number): number => {

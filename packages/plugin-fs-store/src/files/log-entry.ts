@@ -1,5 +1,5 @@
 import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
-import type { LogChange } from '../wal/frame.ts';
+import type { ChangeHead } from '../wal/frame.ts';
 
 /** One acknowledged batch that is in the write-ahead log and not in the Worker's own files yet. */
 export interface BatchRecord {
@@ -16,8 +16,8 @@ export interface BatchRecord {
 /** The part of a log that is in the write-ahead log and not in the Worker's own files yet. */
 export interface Unfiled {
   readonly batches: BatchRecord[];
-  /** The text of `worker.json`, for a log that has no files yet. */
-  document: string | null;
+  /** The text of `worker.json`, for a log that has no files yet. After an open, its bytes. */
+  document: string | Buffer | null;
   /** True if the files may hold unsynced bytes of an earlier process. They are cut before they are written. */
   needsCut: boolean;
 }
@@ -36,6 +36,9 @@ export interface Filed {
 export type LogPhase = 'creating' | 'idle' | 'appending' | 'removing' | 'removed';
 
 const NO_BYTES = new Uint8Array(0);
+
+/** Returns memory for a number of bytes. */
+type Allocate = (bytes: number) => Buffer;
 
 export const NOTHING_FILED: Filed = { seq: 0, bytes: 0, keyBytes: 0 };
 
@@ -105,14 +108,14 @@ export class LogEntry {
   }
 
   /** Adds an acknowledged change to the log and to its unfiled batches. */
-  add(change: LogChange, lsn: number, keys: string, document: string | null = null): void {
+  add(change: ChangeHead, lsn: number, keys: string, document: Unfiled['document'] = null): void {
     this.addUnfiled(change, lsn, keys, document);
     this.seq = change.seq + change.count;
     this.bytes = change.bytes + change.lines.length;
     this.keyBytes = keys === '' ? change.keyBytes : change.keyBytes + Buffer.byteLength(keys);
   }
 
-  addUnfiled(change: LogChange, lsn: number, keys: string, document: string | null = null): void {
+  addUnfiled(change: ChangeHead, lsn: number, keys: string, document: Unfiled['document'] = null): void {
     this.unfiled ??= { batches: [], document, needsCut: !this.isChecked };
     const { lines, bytes: start, seq, count } = change;
     this.unfiled.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
@@ -145,9 +148,9 @@ export class LogEntry {
 
   /**
    * Returns whole batches from an offset on, up to a limit. Returns no bytes if the first of them is not in memory, or
-   * is larger than the limit.
+   * is larger than the limit. With `allocate`, the result is a copy in memory from there.
    */
-  tailFrom(offset: number, limitBytes: number): Uint8Array {
+  tailFrom(offset: number, limitBytes: number, allocate?: Allocate): Uint8Array {
     const { unfiled } = this;
     if (!unfiled || offset < this.filed.bytes || offset >= this.bytes) return NO_BYTES;
     let end = offset;
@@ -156,12 +159,19 @@ export class LogEntry {
       if (batchEnd > offset + limitBytes) break;
       end = Math.max(end, batchEnd);
     }
-    return end === offset ? NO_BYTES : unfiledBytes(unfiled, offset, end);
+    return end === offset ? NO_BYTES : unfiledBytes(unfiled, offset, end, allocate);
   }
 }
 
-/** Returns a range of the unfiled bytes. Copies only if the range spans several batches. */
-export const unfiledBytes = ({ batches }: Unfiled, from: number, to: number): Uint8Array => {
+/**
+ * Returns a range of the unfiled bytes. Copies only if the range spans several batches, or if memory for the copy is given.
+ */
+export const unfiledBytes = (
+  { batches }: Unfiled,
+  from: number,
+  to: number,
+  allocate?: Allocate,
+): Uint8Array => {
   let low = 0;
   let high = batches.length - 1;
   while (low < high) {
@@ -170,13 +180,14 @@ export const unfiledBytes = ({ batches }: Unfiled, from: number, to: number): Ui
     else high = middle - 1;
   }
   const { lines: first, start } = batches[low] as BatchRecord;
-  if (to <= start + first.length) return first.subarray(from - start, to - start);
-  const bytes = Buffer.allocUnsafe(to - from);
+  if (!allocate && to <= start + first.length) return first.subarray(from - start, to - start);
+  const bytes = allocate ? allocate(to - from) : Buffer.allocUnsafe(to - from);
   for (let at = from; at < to; low += 1) {
     const { lines, start: begin } = batches[low] as BatchRecord;
     const offset = at - begin;
     const end = Math.min(lines.length, offset + to - at);
-    bytes.set(lines.subarray(offset, end), at - from);
+    const isWhole = offset === 0 && end === lines.length;
+    bytes.set(isWhole ? lines : lines.subarray(offset, end), at - from);
     at += end - offset;
   }
   return bytes;

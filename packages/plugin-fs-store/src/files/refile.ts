@@ -1,17 +1,18 @@
 import type { Disk } from '../disk/disk.ts';
 import type { Layout } from '../layout/layout.ts';
+import { NEWLINE } from '../layout/line.ts';
 import { FRAME_KIND } from '../wal/frame.ts';
 import { replay } from '../wal/replay.ts';
 import type { WalPosition } from '../wal/wal-position.ts';
 import type { Backlog } from './backlog.ts';
-import type { BatchRecord, LogEntry } from './log-entry.ts';
+import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
 import { readRescued } from './rescue.ts';
 
 /** The batches of one log that were filed since the last checkpoint. */
 interface FiledBatches {
   readonly batches: BatchRecord[];
   /** The text of `worker.json`, if the log was created since the last checkpoint. */
-  document: string | null;
+  document: Unfiled['document'];
   /** The offset at which the next change has to begin. */
   next: number;
   /** The offset up to which the log was filed. */
@@ -49,9 +50,9 @@ export const refile = async (
       if (!filed || change.kind === FRAME_KIND.remove) return;
       const { bytes: start, lines, seq, count, meta } = change;
       if (start !== filed.next || start >= filed.end) return;
-      const keysAt = change.kind === FRAME_KIND.create ? meta.indexOf('\n') + 1 : 0;
-      if (keysAt > 0) filed.document = meta.slice(0, keysAt);
-      const keys = meta.slice(keysAt);
+      const keysAt = change.kind === FRAME_KIND.create ? meta.indexOf(NEWLINE) + 1 : 0;
+      if (keysAt > 0) filed.document = meta.subarray(0, keysAt);
+      const keys = meta.toString('utf8', keysAt);
       filed.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
       filed.next = start + lines.length;
     },

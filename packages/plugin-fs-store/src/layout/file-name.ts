@@ -3,6 +3,8 @@ import { hash } from 'node:crypto';
 /** The longest encoded id. It leaves room for two of them in the 255 bytes that file systems allow for a name. */
 const LONGEST = 160;
 const PLAIN = /^[a-z0-9_-]$/;
+/** Ids that are their own names, as most are. */
+const UNCHANGED = /^[a-z0-9_-]{5,160}$/;
 const RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 
 const byteCode = (byte: number): string => `+1${byte.toString(16).padStart(2, '0')}`;
@@ -13,6 +15,7 @@ const byteCode = (byte: number): string => `+1${byte.toString(16).padStart(2, '0
  * reserved by Windows. A name that would be too long is its beginning, `+2` and the SHA-256 of the id instead.
  */
 export const fileNameOf = (id: string): string => {
+  if (UNCHANGED.test(id)) return id;
   let name = '';
   for (const char of id) {
     if (PLAIN.test(char)) name += char;

@@ -8,8 +8,9 @@ import { reportDamage } from '../files/damage.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import { filedEnd, listRescued, readRescued } from '../files/rescue.ts';
 import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
-import { decodeDocument } from '../layout/worker-document.ts';
-import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
+import { NEWLINE } from '../layout/line.ts';
+import { workerIdIn } from '../layout/worker-document.ts';
+import { FRAME_KIND, type ReplayedChange } from '../wal/frame.ts';
 import { type Replayed, replay } from '../wal/replay.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from '../wal/wal-segment.ts';
 import { surveyWorkers } from './survey.ts';
@@ -55,7 +56,7 @@ class Recovery {
   readonly #rescued: Recovered['rescued'][number][] = [];
   #bases: FoundBases['bases'] = new Map();
   /** The last change of each log whose creation was not found. */
-  readonly #unknownChanges = new Map<string, LogChange>();
+  readonly #unknownChanges = new Map<string, ReplayedChange>();
   /** Logs that were removed and whose creation was not found. */
   readonly #removedUnknown = new Set<string>();
   /** The first change of each log that does not continue its lines. Later changes may remove the log. */
@@ -97,7 +98,7 @@ class Recovery {
     }
     this.#setBases();
     await this.#adoptRescued();
-    const apply = (change: LogChange, lsn: number): void => this.#apply(change, lsn);
+    const apply = (change: ReplayedChange, lsn: number): void => this.#apply(change, lsn);
     const from = catalog?.checkpoint ?? null;
     const replayed = await replay({ disk, layout, from, apply, report });
     if (catalog) await this.#adoptStrays(await listing);
@@ -229,11 +230,8 @@ class Recovery {
     let filed = 0;
     for (const entry of this.#entries.values()) if (entry.filed.seq > 0) filed += 1;
     if (names.length <= filed) return;
-    const known = new Set<string>();
-    for (const entry of [...this.#entries.values(), ...this.#removed.values()]) {
-      known.add(directoryNameOf(entry.workerId, entry.log));
-    }
-    const strays = names.filter((name) => !known.has(name));
+    const strays = this.#unknownOf(names);
+    if (strays.length === 0) return;
     for (const entry of await surveyWorkers(disk, layout, strays, [], this.#bases, report)) {
       if (this.#removedUnknown.has(entry.log)) {
         this.#remove(entry);
@@ -249,6 +247,22 @@ class Recovery {
     }
   }
 
+  /** Returns those names of directories that are of no known log. */
+  #unknownOf(names: readonly string[]): readonly string[] {
+    const unknown = names.filter((name) => {
+      // most ids are names themselves
+      const log = name.slice(name.lastIndexOf('.') + 1);
+      const entry = this.#entries.get(log) ?? this.#removed.get(log);
+      return !entry || directoryNameOf(entry.workerId, entry.log) !== name;
+    });
+    if (unknown.length === 0) return unknown;
+    const known = new Set<string>();
+    for (const entry of [...this.#entries.values(), ...this.#removed.values()]) {
+      known.add(directoryNameOf(entry.workerId, entry.log));
+    }
+    return unknown.filter((name) => !known.has(name));
+  }
+
   #reportCatalog(current: Catalog | null): void {
     this.#settings.report({
       severity: 'warning',
@@ -258,7 +272,7 @@ class Recovery {
     });
   }
 
-  #apply(change: LogChange, lsn: number): void {
+  #apply(change: ReplayedChange, lsn: number): void {
     const entry = this.#entries.get(change.log);
     if (change.kind === FRAME_KIND.create) this.#create(change, lsn, entry);
     else if (!entry) this.#noteUnknown(change);
@@ -275,7 +289,7 @@ class Recovery {
     this.#removed.set(entry.log, entry);
   }
 
-  #append(entry: LogEntry, change: LogChange, lsn: number): void {
+  #append(entry: LogEntry, change: ReplayedChange, lsn: number): void {
     if (this.#estimated.delete(entry)) this.#rebase(entry, change);
     if (change.seq + change.count <= entry.seq) return;
     if (change.seq !== entry.seq || change.bytes !== entry.bytes) {
@@ -287,30 +301,30 @@ class Recovery {
       if (hole > 0) entry.addUnfiled({ ...filler, lines: Buffer.alloc(hole) }, lsn, '');
       entry.keyBytes = Math.max(entry.keyBytes, change.keyBytes);
     }
-    this.#add(entry, change, lsn, change.meta, null);
+    this.#add(entry, change, lsn, change.meta.toString(), null);
   }
 
-  #create(change: LogChange, lsn: number, known: LogEntry | undefined): void {
+  #create(change: ReplayedChange, lsn: number, known: LogEntry | undefined): void {
     if ((known && known.seq > 0 && !this.#estimated.has(known)) || this.#removed.has(change.log)) return;
-    const end = change.meta.indexOf('\n') + 1;
-    const document = change.meta.slice(0, end);
-    const { workerId } = decodeDocument(Buffer.from(document)) ?? { workerId: change.log };
+    const end = change.meta.indexOf(NEWLINE) + 1;
+    const document = change.meta.subarray(0, end);
+    const workerId = workerIdIn(document) ?? change.log;
     const base = this.#bases.get(change.log)?.base;
     const { seq, bytes } = change;
     const entry = new LogEntry(change.log, workerId, base ? { seq, bytes, keyBytes: 0 } : NOTHING_FILED);
     if (base) entry.begin = base.head;
     if (known) this.#estimated.delete(known);
     this.#entries.set(change.log, entry);
-    this.#add(entry, change, lsn, change.meta.slice(end), document);
+    this.#add(entry, change, lsn, change.meta.toString('utf8', end), document);
   }
 
-  #add(entry: LogEntry, change: LogChange, lsn: number, keys: string, document: string | null): void {
+  #add(entry: LogEntry, change: ReplayedChange, lsn: number, keys: string, document: Buffer | null): void {
     entry.add(change, lsn, keys, document);
     this.#touched.add(entry);
   }
 
   /** Corrects an estimated length by the first change of the log. The file may hold more, unsynced, or less. */
-  #rebase(entry: LogEntry, change: LogChange): void {
+  #rebase(entry: LogEntry, change: ReplayedChange): void {
     if (entry.seq < change.seq) this.#noteMisfit(entry, change);
     entry.filed = { seq: change.seq, bytes: change.bytes, keyBytes: change.keyBytes };
     entry.synced = entry.filed;
@@ -323,7 +337,7 @@ class Recovery {
    * Marks a log as damaged, and reports it after the replay if the log is still there. A checkpoint skips logs that were
    * removed while it was made, so lines of a removed log may be missing before its removal.
    */
-  #noteMisfit(entry: LogEntry, { seq, bytes }: LogChange): void {
+  #noteMisfit(entry: LogEntry, { seq, bytes }: ReplayedChange): void {
     if (entry.isDamaged) return;
     entry.isDamaged = true;
     this.#misfits.set(entry, { from: entry.head, to: { seq, bytes } });
@@ -342,14 +356,14 @@ class Recovery {
    * Notes a change of a log whose creation was not found. Either the creation is lost, or the log was removed during a
    * checkpoint.
    */
-  #noteUnknown(change: LogChange): void {
+  #noteUnknown(change: ReplayedChange): void {
     if (change.kind === FRAME_KIND.remove) {
       this.#unknownChanges.delete(change.log);
       this.#removedUnknown.add(change.log);
     } else if (!this.#removed.has(change.log)) this.#unknownChanges.set(change.log, change);
   }
 
-  #reportUnknown({ log, seq, count }: LogChange): void {
+  #reportUnknown({ log, seq, count }: ReplayedChange): void {
     this.#settings.report({
       severity: 'error',
       code: 'LOG_DAMAGED',

@@ -13,7 +13,7 @@ import type {
   StoredLog,
   StoreFinding,
 } from '@worker-runtime/core/plugin-kit';
-import { CatalogSnapshot, SnapshotMemory } from '../checkpoint/catalog-snapshot.ts';
+import { CatalogSnapshot, SharedMemory } from '../checkpoint/catalog-snapshot.ts';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { LogTrim } from '../checkpoint/log-trim.ts';
 import type { Disk } from '../disk/disk.ts';
@@ -45,6 +45,8 @@ const NO_BYTES = new Uint8Array(0);
 const LOG_ID = /^[\x21-\x7e]{1,100}$/;
 /** The most bytes of a tail with which a log is listed. The runtime reads the rest. */
 const TAIL_BYTES = 65_536;
+/** The longest tail that the runtime keeps: the lines of a Worker that was created and not used. */
+const KEPT_TAIL_BYTES = 1_024;
 /** A checkpoint is made after this many ticks without a write. */
 const QUIET_TICKS = 5;
 /** A checkpoint is made at the latest after this many ticks. */
@@ -70,18 +72,34 @@ export interface StoreParts {
   readonly report: (finding: StoreFinding) => void;
 }
 
+/** The memory of what is listed. Tails are apart, because the runtime does not need most of them for long. */
+class ListedMemory {
+  readonly snapshots = new SharedMemory();
+  readonly #tails = new SharedMemory();
+
+  readonly forTail = (bytes: number): Buffer => {
+    const { block, from } = this.#tails.take(bytes);
+    return block.subarray(from, from + bytes);
+  };
+}
+
 const notFound = (log: string): RuntimeError =>
   new RuntimeError('WORKER_NOT_FOUND', 'There is no such log', { details: { log } });
 
-const storedLog = (entry: LogEntry, memory: SnapshotMemory): StoredLog => {
+const storedLog = (entry: LogEntry, memory: ListedMemory): StoredLog => {
   const found = entry.snapshot;
   const { log, workerId, head, base, begin } = entry;
   const isWithin = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes;
   const snapshot = isWithin && found.head.seq >= begin.seq ? found : null;
   const isDamaged = entry.isDamaged || entry.isUnreadable;
-  const tail = entry.tailFrom(snapshot?.head.bytes ?? begin.bytes, TAIL_BYTES);
-  // the runtime may keep it without the whole catalog
-  if (snapshot instanceof CatalogSnapshot) snapshot.moveTo(memory);
+  // the runtime may keep them, without the whole segment and the whole catalog
+  const mayBeKept = !snapshot && entry.bytes <= KEPT_TAIL_BYTES;
+  const tail = entry.tailFrom(
+    snapshot?.head.bytes ?? begin.bytes,
+    TAIL_BYTES,
+    mayBeKept ? memory.forTail : undefined,
+  );
+  if (snapshot instanceof CatalogSnapshot) snapshot.moveTo(memory.snapshots);
   const listed = { log, workerId, head, snapshot, tail, isDamaged };
   return base ? { ...listed, base } : listed;
 };
@@ -102,7 +120,7 @@ export class StoreDirectory {
   /** Lists the logs one by one, and releases each snapshot after its log. Checkpoints are allowed once all are listed. */
   *list(): Generator<StoredLog> {
     const { entries, checkpoints } = this.#parts;
-    const memory = new SnapshotMemory();
+    const memory = new ListedMemory();
     for (const entry of [...entries.values()]) {
       yield storedLog(entry, memory);
       entry.snapshot = null;

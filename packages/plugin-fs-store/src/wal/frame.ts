@@ -5,7 +5,18 @@ export const FRAME_KIND = { group: 0, create: 1, append: 2, remove: 3 } as const
 type ChangeKind = (typeof FRAME_KIND)['create' | 'append' | 'remove'];
 
 /** One change of one Worker's log. */
-export interface LogChange {
+export interface LogChange extends ChangeHead {
+  /** For a creation the text of `worker.json`; then the new lines of `keys.jsonl`. */
+  readonly meta: string;
+}
+
+/** A change as a replay finds it, whose bytes are those of the segment. */
+export interface ReplayedChange extends ChangeHead {
+  readonly meta: Buffer;
+}
+
+/** A change without the text besides its lines. */
+export interface ChangeHead {
   readonly kind: ChangeKind;
   readonly log: string;
   /** The log before this change: the number of its last line, the bytes of its lines and of its key entries. */
@@ -13,8 +24,6 @@ export interface LogChange {
   readonly bytes: number;
   readonly keyBytes: number;
   readonly count: number;
-  /** For a creation the text of `worker.json`; then the new lines of `keys.jsonl`. */
-  readonly meta: string;
   readonly lines: Uint8Array;
 }
 
@@ -42,7 +51,7 @@ const CHANGE_HEADER_BYTES = 40;
 export const GROUP_MAGIC = Buffer.from('wrgroup\n');
 export const GROUP_BYTES = FRAME_HEADER_BYTES + 40;
 const HIGH = 0x1_0000_0000;
-const NO_BYTES = new Uint8Array(0);
+const NO_BYTES = Buffer.alloc(0);
 
 const writeNumber = (into: Buffer, value: number, at: number): void => {
   into.writeUInt32LE(value % HIGH, at);
@@ -104,9 +113,9 @@ export const writeGroupHeader = (buffer: Buffer, header: GroupHeader, address: F
 /** A valid frame: its checksum, epoch and segment match. */
 export interface Frame {
   readonly lsn: number;
-  /** The offset at which the next frame begins. */
+  /** The offsets of its payload, and of the next frame. */
+  readonly at: number;
   readonly end: number;
-  readonly payload: Buffer;
 }
 
 /** Reads the frame at an offset. Returns null if no valid frame is there. */
@@ -121,37 +130,37 @@ export const readFrame = (
   if (bytes.readUInt32LE(at + 8) !== address.epoch || bytes.readUInt32LE(at + 12) !== address.segment)
     return null;
   if (crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) return null;
-  return { lsn: readNumber(bytes, at + 16), end, payload: bytes.subarray(at + FRAME_HEADER_BYTES, end) };
+  return { lsn: readNumber(bytes, at + 16), at: at + FRAME_HEADER_BYTES, end };
 };
 
-/** Decodes a payload as a group header. Returns null if it is a change. */
-export const groupOf = (payload: Buffer): GroupHeader | null => {
-  if (payload.length !== GROUP_BYTES - FRAME_HEADER_BYTES || !GROUP_MAGIC.equals(payload.subarray(0, 8))) {
-    return null;
-  }
+/** Decodes the payload of a frame as a group header. Returns null if it is a change. */
+export const groupOf = (bytes: Buffer, { at, end }: Frame): GroupHeader | null => {
+  if (end - at !== GROUP_BYTES - FRAME_HEADER_BYTES) return null;
+  if (!GROUP_MAGIC.equals(bytes.subarray(at, at + GROUP_MAGIC.length))) return null;
   return {
-    frames: payload.readUInt32LE(12),
-    bytes: readNumber(payload, 16),
-    syncedLsn: readNumber(payload, 24),
+    frames: bytes.readUInt32LE(at + 12),
+    bytes: readNumber(bytes, at + 16),
+    syncedLsn: readNumber(bytes, at + 24),
   };
 };
 
-/** Decodes a payload as a change, whose lines share its bytes. Returns null if this version does not know it. */
-export const changeOf = (payload: Buffer): LogChange | null => {
-  const first = payload.readUInt32LE(0);
+/** Decodes the payload of a frame as a change. Returns null if this version does not know it. */
+export const changeOf = (bytes: Buffer, { at, end }: Frame): ReplayedChange | null => {
+  const first = bytes.readUInt32LE(at);
   const kind = (first & 0xff) as ChangeKind;
   if (kind !== FRAME_KIND.create && kind !== FRAME_KIND.append && kind !== FRAME_KIND.remove) return null;
-  const metaAt = CHANGE_HEADER_BYTES + (first >>> 8);
-  const linesAt = metaAt + readNumber(payload, 32);
-  if (linesAt > payload.length) return null;
+  const idAt = at + CHANGE_HEADER_BYTES;
+  const metaAt = idAt + (first >>> 8);
+  const linesAt = metaAt + readNumber(bytes, at + 32);
+  if (linesAt > end) return null;
   return {
     kind,
-    log: payload.toString('latin1', CHANGE_HEADER_BYTES, metaAt),
-    count: payload.readUInt32LE(4),
-    seq: readNumber(payload, 8),
-    bytes: readNumber(payload, 16),
-    keyBytes: readNumber(payload, 24),
-    meta: payload.toString('utf8', metaAt, linesAt),
-    lines: linesAt === payload.length ? NO_BYTES : payload.subarray(linesAt),
+    log: bytes.toString('latin1', idAt, metaAt),
+    count: bytes.readUInt32LE(at + 4),
+    seq: readNumber(bytes, at + 8),
+    bytes: readNumber(bytes, at + 16),
+    keyBytes: readNumber(bytes, at + 24),
+    meta: linesAt === metaAt ? NO_BYTES : bytes.subarray(metaAt, linesAt),
+    lines: linesAt === end ? NO_BYTES : bytes.subarray(linesAt, end),
   };
 };

@@ -2,7 +2,14 @@ import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
 import { type Layout, segmentNumberOf } from '../layout/layout.ts';
-import { changeOf, FRAME_HEADER_BYTES, GROUP_MAGIC, groupOf, type LogChange, readFrame } from './frame.ts';
+import {
+  changeOf,
+  FRAME_HEADER_BYTES,
+  GROUP_MAGIC,
+  groupOf,
+  type ReplayedChange,
+  readFrame,
+} from './frame.ts';
 import type { WalPosition } from './wal-position.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './wal-segment.ts';
 
@@ -11,7 +18,7 @@ export interface ReplaySettings {
   readonly layout: Layout;
   /** The end of the checkpoint; null to replay everything. */
   readonly from: WalPosition | null;
-  readonly apply: (change: LogChange, lsn: number) => void;
+  readonly apply: (change: ReplayedChange, lsn: number) => void;
   readonly report: (finding: StoreFinding) => void;
 }
 
@@ -135,8 +142,8 @@ class Replay {
     const bytes = end === null ? whole : whole.subarray(0, end);
     while (at < bytes.length) {
       const frame = readFrame(bytes, at, header);
-      const group = frame && groupOf(frame.payload);
-      const change = frame && !group ? changeOf(frame.payload) : null;
+      const group = frame && groupOf(bytes, frame);
+      const change = frame && !group ? changeOf(bytes, frame) : null;
       if (frame && frame.lsn === this.#lsn && (group || change)) {
         if (change) {
           apply(change, frame.lsn);
@@ -165,7 +172,7 @@ class Replay {
     for (let found = bytes.indexOf(GROUP_MAGIC, from); found >= 0; ) {
       const at = found - FRAME_HEADER_BYTES;
       const frame = at > from ? readFrame(bytes, at, header) : null;
-      const group = frame && groupOf(frame.payload);
+      const group = frame && groupOf(bytes, frame);
       if (frame && group && frame.lsn >= this.#lsn) {
         if (group.syncedLsn > this.#lsn) return { at, lsn: frame.lsn };
       }
