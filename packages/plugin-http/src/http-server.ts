@@ -132,6 +132,7 @@ export class HttpServer implements MountPlace {
     // resolved here, since a name may stand for two addresses
     const { address } = await lookup(host);
     await waitForPort({ host: address, port, portWaitMs }, this.#log, isWanted);
+    if (this.#server !== server) throw new RuntimeError('RUNTIME_STOPPING');
     this.#url = await listen(server, address, port);
     this.#log.info(
       { url: this.#url, callers: access.isOpen ? 'any program of this machine' : 'with a token' },
@@ -154,6 +155,7 @@ export class HttpServer implements MountPlace {
   async close(): Promise<void> {
     this.#url = null;
     const server = this.#server;
+    this.#server = null;
     if (!server?.listening) return;
     const closed = once(server, 'close');
     server.close();

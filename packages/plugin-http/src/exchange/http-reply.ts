@@ -122,9 +122,9 @@ export class HttpReply {
   #bodyOf(value: unknown): string | Buffer {
     const headers = this.#headers;
     const type = headers['content-type'];
-    if (Buffer.isBuffer(value)) {
+    if (value instanceof Uint8Array) {
       if (type === undefined) headers['content-type'] = 'application/octet-stream';
-      return value;
+      return Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     }
     if (typeof type === 'string') headers['content-type'] = typeOfText(type);
     else

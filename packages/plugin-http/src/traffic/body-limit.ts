@@ -67,13 +67,13 @@ export class BodyLimit {
     const refused = (): void => {
       done(tooLarge(this.#named(request)), NO_BYTES);
     };
-    if (raw.complete) {
-      const bytes: Buffer = raw.read() ?? NO_BYTES;
-      if (bytes.length > limit) refused();
-      else {
-        this.#arrived(request, bytes.length);
-        done(null, bytes);
-      }
+    const announced = Number(raw.headers['content-length']);
+    if (announced > 0 && raw.readableLength === announced) {
+      const bytes: Buffer = raw.read();
+      // the end of the message is still to be read
+      raw.resume();
+      this.#arrived(request, announced);
+      done(null, bytes);
       return;
     }
     const pieces: Buffer[] = [];
