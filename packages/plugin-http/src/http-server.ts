@@ -1,10 +1,10 @@
 import { lookup } from 'node:dns/promises';
-import type { IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Logger, type PluginHooks, RuntimeError } from '@worker-runtime/core';
 import { abortAfter, type ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Permission } from '@worker-runtime/core/scope';
-import type { FastifyInstance } from 'fastify';
 import type { Access } from './access/access.ts';
 import { assertMay } from './access/caller.ts';
 import { ConnectionLimit } from './access/connection-limit.ts';
@@ -41,7 +41,7 @@ export class HttpServer implements MountPlace {
   readonly #streams: StreamResponses;
   readonly #mounted: MountedAnswers;
   readonly #measurements: Measurements;
-  #app: FastifyInstance | null = null;
+  #server: Server | null = null;
   #url: string | null = null;
 
   /**
@@ -108,13 +108,13 @@ export class HttpServer implements MountPlace {
       );
     }
     const consoleFiles = folder === null ? null : await readConsole(folder);
-    const app = createApp({
+    const server = createApp({
       directory: this.#directory,
       log: this.#log,
       options: this.#options,
       hostCheck: this.#hostCheck,
       access,
-      routes: new RouteTable(),
+      routes: new RouteTable(this.#options.headerBytes),
       mounts: this.#mounts,
       embedder: this.#embedder,
       consoleFiles,
@@ -127,12 +127,13 @@ export class HttpServer implements MountPlace {
       bodies: this.#bodies,
       measurements: this.#measurements,
     });
-    this.#app = app;
-    this.#offerUpgrades(app, access);
+    this.#server = server;
+    this.#offerUpgrades(server, access);
     // resolved here, since a name may stand for two addresses
     const { address } = await lookup(host);
     await waitForPort({ host: address, port, portWaitMs }, this.#log, isWanted);
-    this.#url = await listen(app, address, port);
+    if (this.#server !== server) throw new RuntimeError('RUNTIME_STOPPING');
+    this.#url = await listen(server, address, port);
     this.#log.info(
       { url: this.#url, callers: access.isOpen ? 'any program of this machine' : 'with a token' },
       'listening',
@@ -153,13 +154,19 @@ export class HttpServer implements MountPlace {
   /** Closes the port and all connections. */
   async close(): Promise<void> {
     this.#url = null;
-    await this.#app?.close();
+    const server = this.#server;
+    this.#server = null;
+    if (!server?.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
   }
 
-  #offerUpgrades(app: FastifyInstance, access: Access): void {
+  #offerUpgrades(server: Server, access: Access): void {
     // without an 'upgrade' listener Node treats an upgrade as a plain request
     if (this.#upgrades.length === 0) return;
-    offerUpgrades(app, {
+    offerUpgrades(server, {
       handlers: this.#upgrades,
       connections: this.#connections,
       answers: this.#answers,
@@ -185,9 +192,11 @@ export class HttpServer implements MountPlace {
 const ACCEPT_BACKLOG = 65_535;
 
 /** Listens, and returns the base URL. @throws PLUGIN_FAILED the system refuses; `details.reason` is its code */
-const listen = async (app: FastifyInstance, host: string, port: number): Promise<string> => {
+const listen = async (server: Server, host: string, port: number): Promise<string> => {
   try {
-    await app.listen({ host, port, backlog: ACCEPT_BACKLOG });
+    const listening = once(server, 'listening');
+    server.listen({ host, port, backlog: ACCEPT_BACKLOG });
+    await listening;
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     const message =
@@ -199,6 +208,6 @@ const listen = async (app: FastifyInstance, host: string, port: number): Promise
       details: { plugin: 'http', hook: 'start', port, reason },
     });
   }
-  const { port: bound } = app.server.address() as AddressInfo;
+  const { port: bound } = server.address() as AddressInfo;
   return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
 };

@@ -15,6 +15,9 @@ const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i;
 /** The characters that mean the same with and without an escape (RFC 3986, 2.3), but no dot: two dots can be a step upwards. */
 const UNRESERVED = /^[a-z0-9_~-]$/i;
 
+/** Matches a path without escapes and a fragment, with any query. */
+const PLAIN = /^\/[^?#%]*(?:\?[^#]*)?$/;
+
 const unescaped = (path: string): string =>
   path.replaceAll(/%[0-9a-f]{2}/gi, (encoded) => {
     const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16));
@@ -36,6 +39,8 @@ const plain = (target: string): string => {
  */
 export const takePlainTarget = (request: IncomingMessage, pattern: RegExp | undefined): void => {
   const { url: target = '', headers } = request;
+  // the most frequent form is plain already
+  if (pattern === undefined && PLAIN.test(target)) return;
   if (!target.startsWith('/') && target !== '*' && headers.host !== undefined)
     headers.host = URL.canParse(target) ? new URL(target).host : '';
   const url = target === '*' ? target : plain(target);

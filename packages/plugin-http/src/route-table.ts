@@ -1,44 +1,121 @@
-import type { FastifyInstance, RouteOptions } from 'fastify';
+import type { ErrorCode } from '@worker-runtime/core';
+import findMyWay, { type HTTPMethod } from 'find-my-way';
 import type { RoutePermission } from './access/permission.ts';
+import type { HttpReply } from './exchange/http-reply.ts';
+import type { HttpRequest } from './exchange/http-request.ts';
+
+/** Returns the body of a stream that closes at once with a reason; null if the client did not ask for a stream. */
+export type Closing = (
+  accept: string | undefined,
+  reason: ErrorCode,
+) => { readonly contentType: string; readonly text: string } | null;
+
+/** Answers a request: with the reply, which was sent or taken over, or with a value that is sent as JSON. */
+export type Handler = (request: HttpRequest, reply: HttpReply) => object | Promise<object>;
+
+/** The facts about a route beside its path. */
+export interface RouteOptions {
+  /** The permission that the route needs. */
+  readonly permission: RoutePermission;
+  /** The names of the query parameters; none by default. `any` is for a page that reads them itself. */
+  readonly query?: readonly string[] | 'any';
+  /** True if the route also works while the runtime is not ready. */
+  readonly isAlwaysServed?: boolean;
+  /** True if its bodies are bytes of any media type, and not JSON. */
+  readonly takesBytes?: boolean;
+  /** True if its bodies are files, which have a limit of their own. */
+  readonly isFile?: boolean;
+  /** True if the OpenAPI document leaves it out: a file of the console, or a mounted handler. */
+  readonly isUndescribed?: boolean;
+  /** Set for a route that streams: a transient error becomes a closing frame, never an error status. */
+  readonly closing?: Closing;
+}
 
 /** One method of a path. */
-export interface Route {
-  readonly method: string;
+export interface Route extends RouteOptions {
+  readonly method: Method;
   /** The declared path, such as `/v1/runtimes/:r`. */
   readonly path: string;
-  readonly permission: RoutePermission;
-  /** The names of its query parameters. */
-  readonly query: readonly string[];
+  /** True if the path names a runtime. */
+  readonly isOfRuntime: boolean;
+  readonly handler: Handler;
+}
+
+/** The parts of a route that the OpenAPI document describes. */
+export type DescribedRoute = Pick<Route, 'method' | 'path' | 'permission' | 'query'>;
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** The route of a request, and what its URL has. */
+export interface Found {
+  /** Null if no route has the path and the method. */
+  readonly route: Route | null;
+  /** True if the escapes of the URL are not valid. */
+  readonly isBadUrl: boolean;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+const NOT_FOUND: Found = { route: null, isBadUrl: false, params: {}, query: {} };
+const BAD_URL: Found = { ...NOT_FOUND, isBadUrl: true };
+
+/** The prefix of the routes of a runtime. */
+const RUNTIME_PREFIX = '/v1/runtimes/:r';
+
+/** A place for routes. `get` also adds HEAD, which is answered like GET but without the body. */
+export class RoutePlace {
+  readonly #add: (route: Route) => void;
+  readonly #prefix: string;
+
+  constructor(add: (route: Route) => void, prefix = '') {
+    this.#add = add;
+    this.#prefix = prefix;
+  }
+
+  get(path: string, options: RouteOptions, handler: Handler): void {
+    this.on('GET', path, options, handler);
+  }
+
+  post(path: string, options: RouteOptions, handler: Handler): void {
+    this.on('POST', path, options, handler);
+  }
+
+  /** @throws TypeError the options have no permission */
+  on(method: Method, path: string, options: RouteOptions, handler: Handler): void {
+    const whole = this.#prefix + path;
+    if (options.permission === undefined) throw new TypeError(`The route ${whole} declares no permission`);
+    const isOfRuntime = this.#prefix === RUNTIME_PREFIX;
+    this.#add({ ...options, method, path: whole, isOfRuntime, handler });
+    if (method === 'GET') this.#add({ ...options, method: 'HEAD', path: whole, isOfRuntime, handler });
+  }
 }
 
 /** All routes of a listener. It distinguishes an unknown path from a known one with a wrong method. */
 export class RouteTable {
   readonly #routes: Route[] = [];
   readonly #methods = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
+  readonly #router;
+  /** The place of routes about no runtime. */
+  readonly root = new RoutePlace((route) => this.#add(route));
+  /** The place of the routes of a runtime. */
+  readonly ofRuntime = new RoutePlace((route) => this.#add(route), RUNTIME_PREFIX);
+
+  /** `paramChars` is the longest parameter of a path. */
+  constructor(paramChars: number) {
+    this.#router = findMyWay({ maxParamLength: paramChars, onBadUrl: () => {} });
+  }
 
   /** All routes that the OpenAPI document describes, in the order of declaration. */
   get routes(): readonly Route[] {
-    return this.#routes;
+    return this.#routes.filter(({ isUndescribed }) => !isUndescribed);
   }
 
-  /** Collects every route that is added from here on. A route without a permission is refused with a TypeError. */
-  watch(app: FastifyInstance): void {
-    app.addHook('onRoute', ({ url, method, config }: RouteOptions) => {
-      const permission = config?.permission;
-      if (permission === undefined) throw new TypeError(`The route ${url} declares no permission`);
-      const { query = [], isUndescribed = false } = config ?? {};
-      for (const name of isUndescribed ? [] : [method].flat())
-        this.#routes.push({ method: name, path: url, permission, query: query === 'any' ? [] : query });
-      const pattern = new RegExp(
-        `^${url
-          .replaceAll('.', '\\.')
-          .replace(/:[a-z]+/g, '[^/]+')
-          .replace('*', '.*')}$`,
-      );
-      const entry = this.#methods.get(url) ?? { pattern, methods: new Set() };
-      for (const name of [method].flat()) entry.methods.add(name);
-      this.#methods.set(url, entry);
-    });
+  /** Returns the route of a request. */
+  find(method: string, url: string): Found {
+    const found = this.#router.find(method as HTTPMethod, url);
+    if (found === null) return NOT_FOUND;
+    const { store: route, params, searchParams: query } = found;
+    return route === null ? BAD_URL : { route, isBadUrl: false, params: params as Found['params'], query };
   }
 
   /** Returns the methods of a path; empty if the path is unknown. */
@@ -49,5 +126,20 @@ export class RouteTable {
       if (pattern.test(path)) for (const method of methods) found.add(method);
     }
     return [...found].sort();
+  }
+
+  #add(route: Route): void {
+    const { method, path } = route;
+    this.#router.on(method, path, () => {}, route);
+    this.#routes.push(route);
+    const pattern = new RegExp(
+      `^${path
+        .replaceAll('.', '\\.')
+        .replace(/:[a-z]+/g, '[^/]+')
+        .replace('*', '.*')}$`,
+    );
+    const entry = this.#methods.get(path) ?? { pattern, methods: new Set() };
+    entry.methods.add(method);
+    this.#methods.set(path, entry);
   }
 }

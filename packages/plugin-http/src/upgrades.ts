@@ -1,9 +1,8 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
-import type { FastifyInstance } from 'fastify';
 import { ANYONE, type Caller, whenAuthorityEnds } from './access/caller.ts';
 import type { AddressOf } from './access/client-address.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
@@ -79,7 +78,7 @@ const headWithoutUpgrade = (request: IncomingMessage): Buffer => {
  * instead, since its client could not read another answer.
  */
 export const offerUpgrades = (
-  { server }: FastifyInstance,
+  server: Server,
   { handlers, connections, answers, turns, log, directory, embedder, addressOf, check }: UpgradeParts,
 ): void => {
   const refuse = (

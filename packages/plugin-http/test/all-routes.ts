@@ -15,12 +15,12 @@ import { Turns } from '../src/traffic/turns.ts';
 const none = (): number => 0;
 
 /** Returns all routes of a server that never listens. */
-export const allRoutes = async (): Promise<readonly Route[]> => {
+export const allRoutes = (): readonly Route[] => {
   const options = resolveOptions({});
-  const routes = new RouteTable();
+  const routes = new RouteTable(1);
   const runtime = new Runtime();
   const connections = new ConnectionLimit(1);
-  const app = createApp({
+  createApp({
     directory: new OneRuntime(runtime),
     log: silentLogger,
     options,
@@ -40,6 +40,5 @@ export const allRoutes = async (): Promise<readonly Route[]> => {
     }),
     routes,
   });
-  await app.ready();
   return routes.routes;
 };

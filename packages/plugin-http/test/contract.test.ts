@@ -44,7 +44,7 @@ test('the document is valid OpenAPI 3.1, describes the served routes, and has no
   const { valid, errors } = await validator.validate(structuredClone(body));
   t.true(valid, JSON.stringify(errors));
   t.is(validator.version, '3.1');
-  t.deepEqual(body, JSON.parse(JSON.stringify(openApiDocument(await allRoutes(), runtime.limits))));
+  t.deepEqual(body, JSON.parse(JSON.stringify(openApiDocument(allRoutes(), runtime.limits))));
   t.is(body.components.schemas.CreateWorker.properties.labels.maxProperties, 7);
 
   const used = new Set(referencesIn(contract));
@@ -282,7 +282,7 @@ test('the log takes all of its parameters for every media type, since the docume
 });
 
 test('a route without an operation, or an operation without a route, is an error', async (t) => {
-  const routes = await allRoutes();
+  const routes = allRoutes();
   const odd = { method: 'GET', path: '/odd', permission: 'admin', query: [] } as const;
   t.throws(() => openApiDocument([...routes, odd], DEFAULT_LIMITS), { message: /GET \/odd/ });
   t.throws(() => openApiDocument(routes.slice(0, -3), DEFAULT_LIMITS), { message: /Nothing serves/ });

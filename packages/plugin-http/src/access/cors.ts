@@ -1,4 +1,5 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 
 /** The request headers that a page of an allowed origin may send. */
 const ALLOWED_HEADERS =
@@ -8,7 +9,7 @@ const EXPOSED_HEADERS =
   'file-media-type, idempotent-replayed, location, page-as-of, page-gaps, page-next, retry-after, runtime-id, x-request-id';
 
 /** Sets the headers that let a page of this origin read the answer. */
-export const allowOrigin = (reply: FastifyReply, origin: string): void => {
+export const allowOrigin = (reply: HttpReply, origin: string): void => {
   reply.headers({
     'access-control-allow-origin': origin,
     'access-control-expose-headers': EXPOSED_HEADERS,
@@ -16,12 +17,14 @@ export const allowOrigin = (reply: FastifyReply, origin: string): void => {
   });
 };
 
-/** True if the request is a CORS preflight. */
-export const isPreflight = ({ method, headers }: FastifyRequest): boolean =>
-  method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
+/** True if the request is a CORS preflight of an allowed origin. */
+export const isPreflight = ({ raw: { method, headers } }: HttpRequest, reply: HttpReply): boolean =>
+  method === 'OPTIONS' &&
+  headers['access-control-request-method'] !== undefined &&
+  reply.hasHeader('access-control-allow-origin');
 
 /** Answers a preflight with the methods that the path has. */
-export const answerPreflight = (reply: FastifyReply, methods: readonly string[]): FastifyReply =>
+export const answerPreflight = (reply: HttpReply, methods: readonly string[]): HttpReply =>
   reply
     .code(204)
     .headers({

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { RuntimeError } from '@worker-runtime/core';
 
 export interface HostCheckOptions {
@@ -22,9 +22,12 @@ const nameOf = (host: string): string | null => {
   return (match?.[1] ?? match?.[2])?.toLowerCase() ?? null;
 };
 
-/** Returns an IPv4 address in dotted form: a dual-stack socket reports it as an IPv6 address. */
-const withoutIpv6Prefix = (address: string | undefined): string | undefined =>
-  address?.replace(/^::ffff:(?=[0-9.]+$)/, '');
+/**
+ * Returns the local address of a connection. An IPv4 address is in dotted form: a dual-stack socket reports it as an IPv6
+ * address.
+ */
+const addressOf = ({ localAddress }: Socket): string | undefined =>
+  localAddress?.replace(/^::ffff:(?=[0-9.]+$)/, '');
 
 /**
  * Refuses requests that a hostile page can make a browser send. With DNS rebinding, the Host is the name of the page;
@@ -35,6 +38,8 @@ export class HostCheck {
   readonly #hosts: ReadonlySet<string>;
   readonly #proxied: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
+  /** The last Host that named this server: most clients send the same one. */
+  #lastHost: string | null = null;
 
   constructor({ host, allowedHosts, allowedOrigins }: HostCheckOptions) {
     this.#proxied = new Set(allowedHosts.map((name) => name.toLowerCase()));
@@ -51,21 +56,24 @@ export class HostCheck {
     const { headers, socket } = request;
     const { host } = headers;
     if (host === undefined) throw new RuntimeError('INVALID_REQUEST', 'The Host header is missing');
-    const name = nameOf(host);
-    if (
-      name === null ||
-      !(isLoopback(name) || this.#hosts.has(name) || name === withoutIpv6Prefix(socket.localAddress))
-    ) {
+    if (host !== this.#lastHost && !this.#isOfServer(host) && nameOf(host) !== addressOf(socket))
       throw new RuntimeError('FORBIDDEN', 'The Host header is not a name of this server');
-    }
     const { origin, 'sec-fetch-site': site } = headers;
     if (origin !== undefined) {
-      if (!this.isAllowed(origin) && !this.#isOwn(origin, host, name))
+      if (!this.isAllowed(origin) && !this.#isOwn(origin, host))
         throw new RuntimeError('FORBIDDEN', 'The Origin is not allowed');
     } else if (!isPublic && (site === 'cross-site' || site === 'same-site')) {
       // a browser sends no Origin with a GET whose answer the page cannot read
       throw new RuntimeError('FORBIDDEN', 'A page of another origin sent this request');
     }
+  }
+
+  /** True if a Host names this server on every connection. */
+  #isOfServer(host: string): boolean {
+    const name = nameOf(host);
+    const isOfServer = name !== null && (isLoopback(name) || this.#hosts.has(name));
+    if (isOfServer) this.#lastHost = host;
+    return isOfServer;
   }
 
   /** True if the options allow this origin by name. */
@@ -77,8 +85,8 @@ export class HostCheck {
    * True for the origin of pages that this server serves. The port is part of an origin: another server on this machine is
    * another origin. So is the scheme: only a name of a proxy may be served with TLS.
    */
-  #isOwn(origin: string, host: string, name: string): boolean {
-    const own = [`http://${host}`, ...(this.#proxied.has(name) ? [`https://${host}`] : [])];
+  #isOwn(origin: string, host: string): boolean {
+    const own = [`http://${host}`, ...(this.#proxied.has(nameOf(host) ?? '') ? [`https://${host}`] : [])];
     return own.some((one) => one.toLowerCase() === origin.toLowerCase());
   }
 }

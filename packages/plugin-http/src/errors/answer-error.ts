@@ -1,6 +1,7 @@
 import type { ErrorCode, Logger, RuntimeError } from '@worker-runtime/core';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { challengeOf } from '../access/access.ts';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 import { fieldsOf } from '../logging/request-log.ts';
 import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf, STATUS_OF } from './problem.ts';
 
@@ -26,15 +27,15 @@ const closesConnection = (code: ErrorCode): boolean =>
 export const answerError = (
   log: Logger,
   error: RuntimeError,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply => {
+  request: HttpRequest,
+  reply: HttpReply,
+): HttpReply => {
   const { code } = error;
   const correlationId = request.id;
   request.refusal = code;
   logRefusal(log, error, fieldsOf(request));
   if (isTransient(code)) {
-    const closing = request.routeOptions.config.closing?.(request.headers.accept, code);
+    const closing = request.route?.closing?.(request.headers.accept, code);
     if (closing) return reply.code(200).type(closing.contentType).send(closing.text);
   }
   const retryAfter = retryAfterOf(code);

@@ -12,10 +12,8 @@ export const acrossRoutes =
     app.get(
       '/v1/workers',
       {
-        config: {
-          permission: 'observe',
-          query: ['after', 'limit', 'status', 'label', 'include', 'runtime'],
-        },
+        permission: 'observe',
+        query: ['after', 'limit', 'status', 'label', 'include', 'runtime'],
       },
       async (request, reply) => {
         const query = new Query(request);
@@ -36,17 +34,13 @@ export const acrossRoutes =
       },
     );
 
-    app.get(
-      '/v1/requests',
-      { config: { permission: 'observe', query: ['after', 'limit'] } },
-      async (request, reply) => {
-        const query = new Query(request);
-        return reply.send(
-          await directory.requests(
-            defined({ after: query.text('after'), limit: query.limit(limits) }),
-            request.caller,
-          ),
-        );
-      },
-    );
+    app.get('/v1/requests', { permission: 'observe', query: ['after', 'limit'] }, async (request, reply) => {
+      const query = new Query(request);
+      return reply.send(
+        await directory.requests(
+          defined({ after: query.text('after'), limit: query.limit(limits) }),
+          request.caller,
+        ),
+      );
+    });
   };

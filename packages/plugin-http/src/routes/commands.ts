@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import type { WorkerInput } from '@worker-runtime/core';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { InputReceipt, WorkerInput } from '@worker-runtime/core';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 import { traceOf } from '../logging/trace-context.ts';
 import { bodyOf, optionalBodyOf } from '../wire/json-body.ts';
 import { waitMsOf } from '../wire/prefer.ts';
@@ -8,8 +9,19 @@ import { callOf } from './caller.ts';
 import { pathParameter, type Routes } from './context.ts';
 import { idempotencyOf, markReplayed } from './idempotency.ts';
 
-const OBSERVE = { config: { permission: 'observe' } } as const;
-const OPERATE = { config: { permission: 'operate' } } as const;
+const OBSERVE = { permission: 'observe' } as const;
+const OPERATE = { permission: 'operate' } as const;
+
+/** Returns the body of the answer to an input. The answer says in a header if it is that of an earlier call. */
+const bodyOfReceipt = ({
+  inputId,
+  runId,
+  seq,
+  cursor,
+  queued,
+  run,
+  waited,
+}: InputReceipt): Omit<InputReceipt, 'replayed'> => ({ inputId, runId, seq, cursor, queued, run, waited });
 
 /** Adds the routes of the commands to a Worker. */
 export const commandRoutes: Routes = (app, { connections }) => {
@@ -27,7 +39,7 @@ export const commandRoutes: Routes = (app, { connections }) => {
    * Counts a request that waits for a run, until it is answered. Returns a signal that aborts when the caller disconnects
    * before it has its answer, or null at the limit.
    */
-  const beginWait = ({ raw: { socket } }: FastifyRequest, { raw }: FastifyReply): AbortSignal | null => {
+  const beginWait = ({ raw: { socket } }: HttpRequest, { raw }: HttpReply): AbortSignal | null => {
     const release = connections.hold();
     if (release === null) return null;
     const disconnected = disconnectionOf(socket);
@@ -42,19 +54,19 @@ export const commandRoutes: Routes = (app, { connections }) => {
     const waitMs = waitMsOf(request.headers.prefer);
     // at the limit the input is accepted without the wait, which is a preference only
     const signal = waitMs > 0 ? beginWait(request, reply) : null;
-    const { replayed, ...receipt } = await request.served.sendInput(
+    const options = {
+      ...idempotencyOf(request),
+      ...callOf(request),
+      ...traceOf(request.headers.traceparent),
+    };
+    const receipt = await request.served.sendInput(
       pathParameter(request, 'w'),
       bodyOf<WorkerInput>(request),
-      {
-        ...idempotencyOf(request),
-        ...callOf(request),
-        ...traceOf(request.headers.traceparent),
-        ...(signal && { waitMs, signal }),
-      },
+      signal ? Object.assign(options, { waitMs, signal }) : options,
     );
-    markReplayed(reply, replayed);
+    markReplayed(reply, receipt.replayed);
     if (signal) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
-    return reply.code(receipt.run === null ? 202 : 200).send(receipt);
+    return reply.code(receipt.run === null ? 202 : 200).send(bodyOfReceipt(receipt));
   });
 
   app.get('/workers/:w/runs/:run', OBSERVE, async (request, reply) => {

@@ -2,7 +2,8 @@ import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 import type { Routes } from './context.ts';
 
 /** One file of the console, in every encoding in which it is available. */
@@ -96,7 +97,7 @@ const acceptedEncodings = (header: string | string[] | undefined): ReadonlySet<s
       .map((item) => item.split(';', 1)[0]?.trim() ?? ''),
   );
 
-const send = (name: string, file: PageFile, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+const send = (name: string, file: PageFile, request: HttpRequest, reply: HttpReply): HttpReply => {
   const { type, etag, bodies } = file;
   const accepted = acceptedEncodings(request.headers['accept-encoding']);
   const encoding = COPIES.map(([known]) => known).find(
@@ -125,9 +126,9 @@ const send = (name: string, file: PageFile, request: FastifyRequest, reply: Fast
 export const consoleRoutes =
   (files: ConsoleFiles): Routes =>
   (app) => {
-    const config = { permission: 'public', isAlwaysServed: true, isUndescribed: true } as const;
+    const options = { permission: 'public', isAlwaysServed: true, isUndescribed: true } as const;
     for (const [name, file] of files)
-      app.get(name === INDEX ? '/' : `/${name}`, { config }, async (request, reply) =>
+      app.get(name === INDEX ? '/' : `/${name}`, options, async (request, reply) =>
         send(name, file, request, reply),
       );
   };

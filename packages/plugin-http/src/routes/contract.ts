@@ -24,8 +24,8 @@ export const contractRoutes =
       built.set(name, text);
       return text;
     };
-    const config = { permission: 'public', isAlwaysServed: true } as const;
-    app.get('/openapi.json', { config: { ...config, query: ['version'] } }, async (request, reply) => {
+    const options = { permission: 'public', isAlwaysServed: true } as const;
+    app.get('/openapi.json', { ...options, query: ['version'] }, async (request, reply) => {
       const version = new Query(request).oneOf('version', OPENAPI_VERSIONS) ?? '3.1';
       const build = () => JSON.stringify(openApiDocument(table.routes, directory.limits, version, embedder));
       const document = once(version, build);
@@ -37,7 +37,7 @@ export const contractRoutes =
           : document.replace(ROOT_SERVER, `"servers":[{"url":${JSON.stringify(prefix)}`);
       return reply.type(JSON_TYPE).send(text);
     });
-    app.get('/docs', { config }, async (_request, reply) => {
+    app.get('/docs', options, async (_request, reply) => {
       const html = once('docs', () =>
         docsPage(openApiDocument(table.routes, directory.limits, '3.1', embedder)),
       );

@@ -5,29 +5,18 @@ import type { Routes } from './context.ts';
 export const embedderRoutes =
   (routes: readonly EmbedderRoute[]): Routes =>
   (app) => {
-    for (const { method, path: url, permission, query = [], answer } of routes) {
-      app.route({
-        method,
-        url,
-        config: { permission, query },
-        handler: async (request, reply) => {
-          const {
-            status,
-            headers = {},
-            body,
-          } = await answer({
-            raw: request.raw,
-            caller: request.caller,
-            from: request.from,
-            body: request.body,
-            path: request.params as Readonly<Record<string, string>>,
-            query: request.query as Readonly<Record<string, string | string[] | undefined>>,
-          });
-          return reply
-            .code(status)
-            .headers(headers as Record<string, string>)
-            .send(body);
-        },
+    for (const { method, path, permission, query = [], answer } of routes) {
+      app.on(method, path, { permission, query }, async (request, reply) => {
+        const { raw, caller, from, body: sent, params } = request;
+        const {
+          status,
+          headers = {},
+          body,
+        } = await answer({ raw, caller, from, body: sent, path: params, query: request.query });
+        return reply
+          .code(status)
+          .headers(headers as Record<string, string>)
+          .send(body);
       });
     }
   };

@@ -14,30 +14,21 @@ const mediaTypeOf = (contentType: string | undefined): string =>
   (contentType ?? '').split(';', 1)[0]?.trim() ?? '';
 
 /** Adds the routes of the files of a Worker, which are addressed by the digest of their bytes. */
-export const fileRoutes: Routes = (app, { bodyArrived }) => {
+export const fileRoutes: Routes = (app) => {
   const reads = new Reads(FILES_AT_ONCE);
-  app.register(async (scope) => {
-    // any type is a file here, JSON too
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
-      bodyArrived(request, (body as Buffer).length);
-      done(null, body);
-    });
-    const config = { permission: 'operate', query: ['name'], isFile: true } as const;
-    // fastify knows one limit for all runtimes; the gate of bodies applies the one of this runtime
-    const bodyLimit = Number.MAX_SAFE_INTEGER;
-    scope.post('/workers/:w/files', { bodyLimit, config }, async (request, reply) => {
-      const name = new Query(request).text('name');
-      const file = await request.served.putFile(
-        pathParameter(request, 'w'),
-        (request.body as Buffer | undefined) ?? new Uint8Array(0),
-        { mediaType: mediaTypeOf(request.headers['content-type']), ...(name !== undefined && { name }) },
-      );
-      return reply.send(file);
-    });
+  // any type is a file here, JSON too
+  const options = { permission: 'operate', query: ['name'], takesBytes: true, isFile: true } as const;
+  app.post('/workers/:w/files', options, async (request, reply) => {
+    const name = new Query(request).text('name');
+    const file = await request.served.putFile(
+      pathParameter(request, 'w'),
+      (request.body as Buffer | undefined) ?? new Uint8Array(0),
+      { mediaType: mediaTypeOf(request.headers['content-type']), ...(name !== undefined && { name }) },
+    );
+    return reply.send(file);
   });
 
-  app.get('/workers/:w/files/:digest', { config: { permission: 'observe' } }, async (request, reply) => {
+  app.get('/workers/:w/files/:digest', { permission: 'observe' }, async (request, reply) => {
     const [workerId, digest] = [pathParameter(request, 'w'), pathParameter(request, 'digest')];
     const { bytes, mediaType } = await reads.run(() => request.served.getFile(workerId, digest));
     reply.headers({

@@ -12,11 +12,11 @@ const assertNotLost = ({ failure }: Directory): void => {
  * itself answers while the runtime stops.
  */
 export const healthRoutes: Routes = (app, { directory }) => {
-  app.get('/livez', { config: { permission: 'public', isAlwaysServed: true } }, async () => {
+  app.get('/livez', { permission: 'public', isAlwaysServed: true }, async () => {
     assertNotLost(directory);
     return { status: 'alive' };
   });
-  app.get('/readyz', { config: { permission: 'public' } }, async () => {
+  app.get('/readyz', { permission: 'public' }, async () => {
     assertNotLost(directory);
     if (directory.status === 'running') return { status: 'ready' };
     throw new RuntimeError('RUNTIME_STOPPING');

@@ -20,11 +20,9 @@ export const historyRoutes: Routes = (app, context) => {
   app.get(
     '/workers/:w/events',
     {
-      config: {
-        permission: 'observe',
-        query: ['after', 'before', 'limit', 'types', 'deltas'],
-        closing: closingOfWorkerStream,
-      },
+      permission: 'observe',
+      query: ['after', 'before', 'limit', 'types', 'deltas'],
+      closing: closingOfWorkerStream,
     },
     async (request, reply) => {
       // the document offers every parameter with every media type, so all are checked, also those without an effect
@@ -47,7 +45,7 @@ export const historyRoutes: Routes = (app, context) => {
 
   app.get(
     '/workers/:w/transcript',
-    { config: { permission: 'observe', query: ['after', 'before', 'limit'] } },
+    { permission: 'observe', query: ['after', 'before', 'limit'] },
     async (request, reply) => {
       const query = new Query(request);
       const page = await reads.run(() =>
@@ -64,7 +62,7 @@ export const historyRoutes: Routes = (app, context) => {
     },
   );
 
-  app.get('/workers/:w/overview', { config: { permission: 'observe' } }, async (request, reply) =>
+  app.get('/workers/:w/overview', { permission: 'observe' }, async (request, reply) =>
     reply.send(await request.served.overview(pathParameter(request, 'w'))),
   );
 };

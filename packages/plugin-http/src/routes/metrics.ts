@@ -6,13 +6,9 @@ import type { Routes } from './context.ts';
 export const metricsRoute =
   (measurements: Measurements): Routes =>
   (app, { directory }) => {
-    app.get(
-      '/metrics',
-      { config: { permission: 'observe', isAlwaysServed: true } },
-      async (request, reply) => {
-        assertSeesAll(request.caller);
-        const others = directory.metrics?.(request.caller) ?? [];
-        return reply.type(measurements.contentType).send(await measurements.text(others));
-      },
-    );
+    app.get('/metrics', { permission: 'observe', isAlwaysServed: true }, async (request, reply) => {
+      assertSeesAll(request.caller);
+      const others = directory.metrics?.(request.caller) ?? [];
+      return reply.type(measurements.contentType).send(await measurements.text(others));
+    });
   };

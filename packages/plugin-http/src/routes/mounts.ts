@@ -2,7 +2,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import { fetchRequestOf, type Mount } from '../mount.ts';
 import type { Routes } from './context.ts';
 
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 /**
  * Adds the routes of mounted handlers. The OpenAPI document leaves them out, since their protocols are described elsewhere. Any other
@@ -10,43 +10,30 @@ const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
  */
 export const mountRoutes =
   (mounts: Iterable<Mount>): Routes =>
-  (app, { mounted, bodyArrived }) => {
-    app.register(async (scope) => {
+  (app, { mounted }) => {
+    for (const { name, permission, handler } of mounts) {
+      const root = `/x/${name}`;
       // a handler reads its bodies itself
-      scope.removeAllContentTypeParsers();
-      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
-        bodyArrived(request, (body as Buffer).length);
-        done(null, body);
-      });
-      for (const { name, permission, handler } of mounts) {
-        const root = `/x/${name}`;
-        for (const url of [root, `${root}/*`])
-          scope.route<{ Params: { readonly '*'?: string }; Body: Buffer | undefined }>({
-            method: METHODS,
-            url,
-            config: { permission, query: 'any', isUndescribed: true },
-            handler: async (request, reply) => {
-              const { raw, params, caller, served, body } = request;
-              const below = params['*'];
-              return mounted.open(request, reply, (ending) =>
-                handler(fetchRequestOf(raw, reply.raw, body), {
-                  caller,
-                  served,
-                  path: below === undefined ? '' : `/${below}`,
-                  ending,
-                }),
-              );
-            },
+      const options = { permission, query: 'any', takesBytes: true, isUndescribed: true } as const;
+      for (const path of [root, `${root}/*`])
+        for (const method of METHODS)
+          app.on(method, path, options, async (request, reply) => {
+            const { raw, params, caller, served, body } = request;
+            const below = params['*'];
+            return mounted.open(request, reply, (ending) =>
+              handler(fetchRequestOf(raw, reply.raw, body as Buffer | undefined), {
+                caller,
+                served,
+                path: below === undefined ? '' : `/${below}`,
+                ending,
+              }),
+            );
           });
-      }
-      for (const url of ['/x/:name', '/x/:name/*'])
-        scope.route({
-          method: METHODS,
-          url,
-          config: { permission: 'observe', query: 'any', isUndescribed: true },
-          handler: async () => {
-            throw new RuntimeError('ROUTE_NOT_FOUND');
-          },
+    }
+    const options = { permission: 'observe', query: 'any', takesBytes: true, isUndescribed: true } as const;
+    for (const path of ['/x/:name', '/x/:name/*'])
+      for (const method of METHODS)
+        app.on(method, path, options, () => {
+          throw new RuntimeError('ROUTE_NOT_FOUND');
         });
-    });
   };

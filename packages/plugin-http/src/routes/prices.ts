@@ -5,5 +5,5 @@ import type { Routes } from './context.ts';
 export const pricesRoute =
   (prices: PriceList | null): Routes =>
   (app) => {
-    app.get('/v1/prices', { config: { permission: 'observe' } }, async () => ({ prices }));
+    app.get('/v1/prices', { permission: 'observe' }, async () => ({ prices }));
   };

@@ -7,21 +7,17 @@ import { pathParameter, type Routes } from './context.ts';
 
 /** Adds the routes of the requests that runs wait for. */
 export const requestRoutes: Routes = (app, { reads }) => {
-  app.get(
-    '/requests',
-    { config: { permission: 'observe', query: ['after', 'limit'] } },
-    async (request, reply) => {
-      const query = new Query(request);
-      const page = await reads.run(() =>
-        request.served.listOpenRequests(
-          defined({ after: query.text('after'), limit: query.limit(request.served.limits) }),
-        ),
-      );
-      return sendPage(request, reply, page);
-    },
-  );
+  app.get('/requests', { permission: 'observe', query: ['after', 'limit'] }, async (request, reply) => {
+    const query = new Query(request);
+    const page = await reads.run(() =>
+      request.served.listOpenRequests(
+        defined({ after: query.text('after'), limit: query.limit(request.served.limits) }),
+      ),
+    );
+    return sendPage(request, reply, page);
+  });
 
-  app.get('/workers/:w/requests', { config: { permission: 'observe' } }, async (request, reply) => {
+  app.get('/workers/:w/requests', { permission: 'observe' }, async (request, reply) => {
     return sendPage(
       request,
       reply,
@@ -29,7 +25,7 @@ export const requestRoutes: Routes = (app, { reads }) => {
     );
   });
 
-  app.post('/workers/:w/requests/:q/response', { config: { permission: 'answer' } }, async (request, reply) =>
+  app.post('/workers/:w/requests/:q/response', { permission: 'answer' }, async (request, reply) =>
     reply.send(
       await request.served.respond(
         pathParameter(request, 'w'),

@@ -1,11 +1,13 @@
 import { type Cursor, RuntimeError } from '@worker-runtime/core';
 import type { WorkerStream } from '@worker-runtime/core/plugin-kit';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
+import type { Closing } from '../route-table.ts';
 import { frame, retryLine } from '../streams/sse.ts';
 import { WorkerSource } from '../streams/worker-source.ts';
 import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../wire/accept.ts';
 import type { Query } from '../wire/query.ts';
-import { type Closing, pathParameter, type RouteContext } from './context.ts';
+import { pathParameter, type RouteContext } from './context.ts';
 
 /** The media types of a Worker's events. */
 export const MEDIA_TYPES = [JSON_TYPE, NDJSON_TYPE, SSE_TYPE] as const;
@@ -17,7 +19,7 @@ export const closingOfWorkerStream: Closing = (accept, reason) =>
     : null;
 
 /** Returns the position to resume from. `Last-Event-ID` wins, since an EventSource repeats its first URL for ever. */
-export const resumePositionOf = (request: FastifyRequest, query: Query): Cursor | undefined => {
+export const resumePositionOf = (request: HttpRequest, query: Query): Cursor | undefined => {
   const lastEventId = request.headers['last-event-id'];
   return typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : query.text('after');
 };
@@ -34,11 +36,11 @@ export interface WorkerStreamQuery {
  * @throws WORKER_NOT_FOUND · CURSOR_INVALID · CURSOR_FOREIGN
  */
 export const openWorkerStream = async (
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: HttpRequest,
+  reply: HttpReply,
   { streams }: RouteContext,
   { after, deltas }: WorkerStreamQuery,
-): Promise<FastifyReply> => {
+): Promise<HttpReply> => {
   const workerId = pathParameter(request, 'w');
   let stream: WorkerStream;
   let preface = '';

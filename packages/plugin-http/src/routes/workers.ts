@@ -16,7 +16,7 @@ export const STATUSES: Readonly<Record<WorkerStatus, true>> = {
 
 /** Adds the routes to create, list, read, update and delete Workers. */
 export const workerRoutes: Routes = (app, { reads }) => {
-  app.post('/workers', { config: { permission: 'operate' } }, async (request, reply) => {
+  app.post('/workers', { permission: 'operate' }, async (request, reply) => {
     const { worker, input, replayed } = await request.served.createWorker(bodyOf<CreateWorker>(request), {
       ...idempotencyOf(request),
       ...callOf(request),
@@ -34,7 +34,7 @@ export const workerRoutes: Routes = (app, { reads }) => {
 
   app.get(
     '/workers',
-    { config: { permission: 'observe', query: ['after', 'limit', 'status', 'label', 'parent', 'include'] } },
+    { permission: 'observe', query: ['after', 'limit', 'status', 'label', 'parent', 'include'] },
     async (request, reply) => {
       const query = new Query(request);
       const page = await reads.run(() =>
@@ -53,11 +53,11 @@ export const workerRoutes: Routes = (app, { reads }) => {
     },
   );
 
-  app.get('/workers/:w', { config: { permission: 'observe' } }, async (request, reply) => {
+  app.get('/workers/:w', { permission: 'observe' }, async (request, reply) => {
     return reply.send(await request.served.getWorker(pathParameter(request, 'w')));
   });
 
-  app.post('/workers/:w/fork', { config: { permission: 'operate' } }, async (request, reply) => {
+  app.post('/workers/:w/fork', { permission: 'operate' }, async (request, reply) => {
     const { worker, replayed } = await request.served.forkWorker(
       pathParameter(request, 'w'),
       optionalBodyOf<ForkWorker>(request),
@@ -71,7 +71,7 @@ export const workerRoutes: Routes = (app, { reads }) => {
       .send(worker);
   });
 
-  app.patch('/workers/:w', { config: { permission: 'operate' } }, async (request, reply) =>
+  app.on('PATCH', '/workers/:w', { permission: 'operate' }, async (request, reply) =>
     reply.send(
       await request.served.updateWorker(
         pathParameter(request, 'w'),
@@ -81,7 +81,7 @@ export const workerRoutes: Routes = (app, { reads }) => {
     ),
   );
 
-  app.delete('/workers/:w', { config: { permission: 'admin' } }, async (request, reply) => {
+  app.on('DELETE', '/workers/:w', { permission: 'admin' }, async (request, reply) => {
     await request.served.deleteWorker(pathParameter(request, 'w'), callOf(request));
     return reply.code(204).send();
   });

@@ -1,7 +1,7 @@
 import { type ErrorCode, type JsonObject, type Limits, version } from '@worker-runtime/core';
 import type { Embedder } from '../embedder.ts';
 import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
-import type { Route } from '../route-table.ts';
+import type { DescribedRoute } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { BYTES_TYPE } from '../wire/served-media.ts';
 import { acrossSchemas } from './across.ts';
@@ -138,12 +138,12 @@ const problemsOf = (codes: readonly ErrorCode[]): JsonSchema => {
 const KNOWN: Readonly<Record<keyof typeof PARAMETERS, Readonly<Record<string, Parameter>>>> = PARAMETERS;
 
 const parametersOf = (
-  route: Route,
+  route: DescribedRoute,
   { headers = [], cursor: kind = 'log' }: Operation,
   bounds: Bounds,
 ): readonly JsonSchema[] => {
   const path = [...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ['path', name as string] as const);
-  const query = route.query.map((name) => ['query', name] as const);
+  const query = (route.query === 'any' ? [] : (route.query ?? [])).map((name) => ['query', name] as const);
   const header = headers.map((name) => ['header', name] as const);
   return [...path, ...query, ...header].map(([location, name]) => {
     const parameter = KNOWN[location][name];
@@ -161,7 +161,7 @@ const parametersOf = (
 };
 
 const operationOf = (
-  route: Route,
+  route: DescribedRoute,
   operation: Operation,
   bounds: Bounds,
   openapi: OpenApiVersion,
@@ -205,7 +205,10 @@ const operationOf = (
 };
 
 /** Completes the operation of an embedder with what is the same for every route. */
-const embedderOperation = ({ permission }: Route, { responses, ...operation }: JsonObject): JsonSchema => ({
+const embedderOperation = (
+  { permission }: DescribedRoute,
+  { responses, ...operation }: JsonObject,
+): JsonSchema => ({
   ...operation,
   ...(permission !== 'public' && { 'x-permission': permission }),
   security: permission === 'public' ? [] : [{ bearer: [] }, {}],
@@ -228,7 +231,7 @@ const schemasOf = (bounds: Bounds, isOfSeveral: boolean): Schemas => ({
  * operation without a route, is a TypeError.
  */
 export const openApiDocument = (
-  routes: readonly Route[],
+  routes: readonly DescribedRoute[],
   limits: Limits | null,
   openapi: OpenApiVersion = '3.1',
   { routes: added = [], schemas = {} }: Embedder = {},

@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { whenAuthorityEnds } from '../access/caller.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
 import { SSE_TYPE } from '../wire/accept.ts';
 
@@ -102,10 +103,10 @@ export class MountedAnswers {
    * @throws LIMIT_REACHED streams, sockets and waiting requests hold their share of the connections · the error of the handler
    */
   async open(
-    request: FastifyRequest,
-    reply: FastifyReply,
+    request: HttpRequest,
+    reply: HttpReply,
     handle: (ending: AbortSignal) => Response | Promise<Response>,
-  ): Promise<FastifyReply> {
+  ): Promise<HttpReply> {
     // the answer may be a stream or a long wait, which only the handler knows
     const release = this.#connections.hold();
     if (release === null) throw this.#connections.heldError;
@@ -131,7 +132,7 @@ export class MountedAnswers {
     return this.#send(request, reply, response);
   }
 
-  async #send(request: FastifyRequest, reply: FastifyReply, response: Response): Promise<FastifyReply> {
+  async #send(request: HttpRequest, reply: HttpReply, response: Response): Promise<HttpReply> {
     const { raw } = reply;
     const { status, headers, body } = response;
     for (const [name, value] of headers) if (!OWN.test(name)) reply.header(name, value);

@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { whenAuthorityEnds } from '../access/caller.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
 import type { StreamSource } from './stream-source.ts';
 
@@ -174,7 +175,7 @@ export class StreamResponses {
    * Takes over a reply and streams the source to it until either side ends.
    * @throws LIMIT_REACHED streams, sockets and waiting requests hold their share of the connections
    */
-  open(request: FastifyRequest, reply: FastifyReply, source: StreamSource): FastifyReply {
+  open(request: HttpRequest, reply: HttpReply, source: StreamSource): HttpReply {
     reply.headers({
       'content-type': source.contentType,
       // a proxy that buffers the response would deliver it only at its end

@@ -1,7 +1,7 @@
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 import { type ByteTotal, Transfer } from './byte-total.ts';
-import { isSliced, slicesOf } from './slices.ts';
 
 /** An answer of this size is never refused: it is an error, the answer to a command, or one Worker. */
 const SMALL_BYTES = 16_384;
@@ -15,42 +15,42 @@ const limitReached = ({ limit }: ByteTotal): RuntimeError =>
     details: { limit: 'totalAnswerBytes', value: limit },
   });
 
-const isRead = ({ method }: FastifyRequest): boolean => method === 'GET' || method === 'HEAD';
-
-const bytesOf = (payload: unknown): number | null => {
-  if (typeof payload === 'string') return Buffer.byteLength(payload);
-  return payload instanceof Uint8Array ? payload.length : null;
-};
-
-/** Refuses a command while the answers of all clients are at their limit: its answer could not be refused later. */
-export const assertRoomForAnswer = (request: FastifyRequest, answers: ByteTotal): void => {
-  if (!isRead(request) && !answers.hasRoom(0)) throw limitReached(answers);
-};
-
 /** Counts the bytes of every answer until its client has read it, and disconnects a client that stops reading. */
-export const limitAnswers = (app: FastifyInstance, answers: ByteTotal, log: Logger): void => {
-  const hold = (request: FastifyRequest, { raw }: FastifyReply, bytes: number): Transfer => {
+export class AnswerLimit {
+  readonly #answers: ByteTotal;
+  readonly #log: Logger;
+
+  constructor(answers: ByteTotal, log: Logger) {
+    this.#answers = answers;
+    this.#log = log;
+  }
+
+  /** Refuses a command while the answers of all clients are at their limit: its answer could not be refused later. */
+  assertRoom(request: HttpRequest): void {
+    if (!request.isRead && !this.#answers.hasRoom(0)) throw limitReached(this.#answers);
+  }
+
+  /** Counts an answer until `release`. @throws LIMIT_REACHED it has no room, and may be refused */
+  hold(request: HttpRequest, reply: HttpReply, bytes: number): Transfer {
+    const answers = this.#answers;
+    if (request.isRead && bytes > SMALL_BYTES && !answers.hasRoom(bytes, answers.limit * SHARE_OF_READS)) {
+      for (const name of PAGE_HEADERS) reply.removeHeader(name);
+      throw limitReached(answers);
+    }
     const transfer = new Transfer(request.raw.socket, () =>
-      log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
+      this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
     );
     answers.hold(transfer, bytes);
-    raw.on('close', () => answers.release(transfer));
     return transfer;
-  };
-  app.addHook('onSend', (request, reply, payload, done) => {
-    const bytes = bytesOf(payload);
-    if (bytes === null || request.method === 'HEAD') return done(null, payload);
-    if (isRead(request) && bytes > SMALL_BYTES && !answers.hasRoom(bytes, answers.limit * SHARE_OF_READS)) {
-      for (const name of PAGE_HEADERS) reply.removeHeader(name);
-      return done(limitReached(answers));
-    }
-    const transfer = hold(request, reply, bytes);
-    if (!isSliced(bytes)) return done(null, payload);
-    reply.header('content-length', String(bytes));
-    const buffer = typeof payload === 'string' ? Buffer.from(payload) : (payload as Buffer);
-    return done(
-      null,
-      slicesOf(buffer, () => answers.progress(transfer)),
-    );
-  });
-};
+  }
+
+  /** Notes that the client has taken a part of its answer. */
+  progress(transfer: Transfer | null): void {
+    if (transfer !== null) this.#answers.progress(transfer);
+  }
+
+  /** Counts the answer no longer. */
+  release(transfer: Transfer | null): void {
+    if (transfer !== null) this.#answers.release(transfer);
+  }
+}

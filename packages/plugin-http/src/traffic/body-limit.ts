@@ -1,85 +1,129 @@
-import { type Readable, Transform } from 'node:stream';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 import { type ByteTotal, Transfer } from './byte-total.ts';
 
 /** The limit of the body of a request, by its name in the options or in `Limits`. */
-interface BodyLimit {
+interface Limit {
   readonly limit: string;
   readonly value: number;
 }
 
-/** Returns the limit of the body of a request. The runtimes of a server may have different limits of a file. */
-const bodyLimitOf = ({ routeOptions, served }: FastifyRequest, bodyBytes: number): BodyLimit =>
-  routeOptions.config.isFile
-    ? { limit: 'fileBytes', value: served.limits.fileBytes }
-    : { limit: 'bodyBytes', value: bodyBytes };
-
-const tooLarge = (limit: BodyLimit): RuntimeError =>
+const tooLarge = (limit: Limit): RuntimeError =>
   new RuntimeError('PAYLOAD_TOO_LARGE', undefined, { details: { ...limit } });
 
 /** Returns the bytes that the body of a request may have; 0 if the request has no body. */
-const announcedBytes = ({ headers }: FastifyRequest, bodyBytes: number): number =>
-  headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : bodyBytes;
+const announcedBytes = ({ headers }: HttpRequest, limit: number): number =>
+  headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : limit;
+
+const NO_BYTES = Buffer.alloc(0);
 
 /**
  * Counts the bytes of all bodies, from their announcement until the request is answered. At the limit the clients are
  * disconnected that have been sending for the longest time; if there are none, further bodies get LIMIT_REACHED.
  */
-export const limitBodies = (
-  app: FastifyInstance,
-  bodies: ByteTotal,
-  bodyBytes: number,
-  log: Logger,
-): void => {
-  app.decorateRequest('bodyTransfer', null);
-  app.addHook('preParsing', (request, reply, payload, done) => {
-    const limit = bodyLimitOf(request, bodyBytes);
-    const bytes = announcedBytes(request, limit.value);
-    if (bytes === 0) return done(null, payload);
-    if (bytes > limit.value) {
+export class BodyLimit {
+  readonly #bodies: ByteTotal;
+  readonly #bodyBytes: number;
+  readonly #log: Logger;
+
+  constructor(bodies: ByteTotal, bodyBytes: number, log: Logger) {
+    this.#bodies = bodies;
+    this.#bodyBytes = bodyBytes;
+    this.#log = log;
+  }
+
+  /**
+   * Counts the body of a request until `release`. Returns false if the request has none.
+   * @throws PAYLOAD_TOO_LARGE · LIMIT_REACHED
+   */
+  admit(request: HttpRequest, reply: HttpReply): boolean {
+    const bytes = announcedBytes(request, this.#limitOf(request));
+    if (bytes === 0) return false;
+    if (bytes > this.#limitOf(request)) {
       // refused without being read, so the connection cannot be used again
       reply.header('connection', 'close');
-      return done(tooLarge(limit));
+      throw tooLarge(this.#named(request));
     }
-    if (!bodies.hasRoom(bytes)) {
-      return done(
-        new RuntimeError('LIMIT_REACHED', 'Too many requests with bodies are in progress', {
-          details: { limit: 'totalBodyBytes', value: bodies.limit },
-        }),
-      );
-    }
+    if (!this.#bodies.hasRoom(bytes))
+      throw new RuntimeError('LIMIT_REACHED', 'Too many requests with bodies are in progress', {
+        details: { limit: 'totalBodyBytes', value: this.#bodies.limit },
+      });
     const transfer = new Transfer(request.raw.socket, () =>
-      log.info({ correlationId: request.id }, 'disconnected a client that sends its body slowly'),
+      this.#log.info({ correlationId: request.id }, 'disconnected a client that sends its body slowly'),
     );
-    bodies.hold(transfer, bytes);
+    this.#bodies.hold(transfer, bytes);
     request.bodyTransfer = transfer;
-    reply.raw.on('close', () => bodies.release(transfer));
-    if (!request.routeOptions.config.isFile || request.headers['content-length'] !== undefined)
-      return done(null, payload);
-    const close = (): unknown => reply.header('connection', 'close');
-    return done(null, limited(payload as Readable, limit, close));
-  });
-};
+    return true;
+  }
 
-/** Returns a body whose length is not known in advance, and which fails at its limit. */
-const limited = (body: Readable, limit: BodyLimit, refused: () => void): Transform => {
-  let received = 0;
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      received += chunk.length;
-      if (received <= limit.value) return done(null, chunk);
+  /**
+   * Calls back once with the body, or with the error that refuses it. Most bodies have arrived with the head of their request, and are
+   * read without a wait.
+   */
+  read(request: HttpRequest, done: (error: unknown, bytes: Buffer) => void): void {
+    const { raw } = request;
+    const limit = this.#limitOf(request);
+    const refused = (): void => {
+      done(tooLarge(this.#named(request)), NO_BYTES);
+    };
+    const announced = Number(raw.headers['content-length']);
+    if (announced > 0 && raw.readableLength === announced) {
+      const bytes: Buffer = raw.read();
+      // the end of the message is still to be read
+      raw.resume();
+      this.#arrived(request, announced);
+      done(null, bytes);
+      return;
+    }
+    const pieces: Buffer[] = [];
+    let received = 0;
+    const stop = (): void => {
+      raw.off('data', take);
+      raw.off('end', end);
+      raw.off('error', fail);
+    };
+    const take = (piece: Buffer): void => {
+      received += piece.length;
+      pieces.push(piece);
+      if (received <= limit) return;
+      stop();
       refused();
-      return done(tooLarge(limit));
-    },
-  });
-  body.once('error', (error) => counted.destroy(error));
-  return body.pipe(counted);
-};
+    };
+    const end = (): void => {
+      stop();
+      this.#arrived(request, received);
+      done(null, Buffer.concat(pieces, received));
+    };
+    const fail = (cause: Error): void => {
+      stop();
+      done(
+        new RuntimeError('INVALID_REQUEST', 'The body of the request is not complete', { cause }),
+        NO_BYTES,
+      );
+    };
+    raw.on('data', take);
+    raw.on('end', end);
+    raw.on('error', fail);
+  }
 
-/** Notes that a body has arrived. */
-export const bodyArrived = (bodies: ByteTotal, { bodyTransfer }: FastifyRequest, bytes: number): void => {
-  if (bodyTransfer === null) return;
-  bodies.settle(bodyTransfer);
-  bodies.resize(bodyTransfer, bytes);
-};
+  /** Counts the body no longer. */
+  release({ bodyTransfer }: HttpRequest): void {
+    if (bodyTransfer !== null) this.#bodies.release(bodyTransfer);
+  }
+
+  #arrived({ bodyTransfer }: HttpRequest, bytes: number): void {
+    if (bodyTransfer === null) return;
+    this.#bodies.settle(bodyTransfer);
+    this.#bodies.resize(bodyTransfer, bytes);
+  }
+
+  /** The runtimes of a server may have different limits of a file. */
+  #limitOf(request: HttpRequest): number {
+    return request.route?.isFile ? request.served.limits.fileBytes : this.#bodyBytes;
+  }
+
+  #named(request: HttpRequest): Limit {
+    return { limit: request.route?.isFile ? 'fileBytes' : 'bodyBytes', value: this.#limitOf(request) };
+  }
+}

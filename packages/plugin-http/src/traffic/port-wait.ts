@@ -5,7 +5,7 @@ import type { Logger } from '@worker-runtime/core';
 
 const PORT_POLL_MS = 50;
 
-/** Returns false if another program listens on the port. A server of fastify cannot try a second time. */
+/** Returns false if another program listens on the port. The server itself tries once. */
 const isFree = (address: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const probe = createServer();

@@ -1,6 +1,7 @@
 import type { Page } from '@worker-runtime/core';
 import type { RawPage } from '@worker-runtime/core/plugin-kit';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpReply } from '../exchange/http-reply.ts';
+import type { HttpRequest } from '../exchange/http-request.ts';
 import { JSON_TYPE, NDJSON_TYPE, negotiate } from './accept.ts';
 
 const NEWLINE = 0x0a;
@@ -9,14 +10,17 @@ const COMMA = 0x2c;
 /** The fields of a page beside its items. */
 type PageInfo = Pick<RawPage, 'next' | 'asOf' | 'gaps'>;
 
+/** Returns the end of a JSON page, behind its items. */
+const endOf = ({ next, asOf, gaps = [] }: Omit<Page<unknown>, 'items'>): string =>
+  JSON.stringify(gaps.length === 0 ? { next, asOf } : { next, asOf, gaps }).slice(1);
+
 /**
  * Builds a JSON page from stored lines, which are copied and not parsed. The only newline of a line is its last
  * character (JSON escapes others), so replacing newlines by commas joins the items.
  */
 export const jsonPage = ({ lines, next, asOf, gaps }: PageInfo & Pick<RawPage, 'lines'>): Buffer => {
   const head = '{"items":[';
-  const rest = gaps.length === 0 ? { next, asOf } : { next, asOf, gaps };
-  const tail = `],${JSON.stringify(rest).slice(1)}`;
+  const tail = `],${endOf({ next, asOf, gaps })}`;
   const items = Math.max(0, lines.length - 1);
   const page = Buffer.allocUnsafe(head.length + items + Buffer.byteLength(tail));
   page.write(head, 0, 'latin1');
@@ -34,7 +38,7 @@ export const jsonPage = ({ lines, next, asOf, gaps }: PageInfo & Pick<RawPage, '
 };
 
 /** Sets the headers that describe the items of a page. */
-const describePage = (reply: FastifyReply, { next, asOf, gaps }: PageInfo): FastifyReply => {
+const describePage = (reply: HttpReply, { next, asOf, gaps }: PageInfo): HttpReply => {
   if (next !== null) reply.header('page-next', next);
   reply.header('page-as-of', asOf);
   if (gaps.length > 0) reply.header('page-gaps', JSON.stringify(gaps));
@@ -42,7 +46,7 @@ const describePage = (reply: FastifyReply, { next, asOf, gaps }: PageInfo): Fast
 };
 
 /** Answers with a page of stored lines: unchanged as NDJSON, or joined to a JSON page. @throws NOT_ACCEPTABLE */
-export const sendLines = (request: FastifyRequest, reply: FastifyReply, page: RawPage): FastifyReply => {
+export const sendLines = (request: HttpRequest, reply: HttpReply, page: RawPage): HttpReply => {
   if (negotiate(request.headers.accept, [JSON_TYPE, NDJSON_TYPE]) === JSON_TYPE) {
     return reply.type(JSON_TYPE).send(jsonPage(page));
   }
@@ -59,21 +63,18 @@ const texts = new WeakMap<object, string>();
  * until the Worker changes.
  */
 const textOf = (item: unknown): string => {
-  if (typeof item !== 'object' || item === null || !Object.isFrozen(item)) return JSON.stringify(item);
-  let text = texts.get(item);
-  if (text === undefined) {
-    text = JSON.stringify(item);
-    texts.set(item, text);
-  }
+  const known = texts.get(item as object);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(item);
+  if (typeof item === 'object' && item !== null && Object.isFrozen(item)) texts.set(item, text);
   return text;
 };
 
 /** Answers with a page of objects. @throws NOT_ACCEPTABLE */
-export const sendPage = <T>(request: FastifyRequest, reply: FastifyReply, page: Page<T>): FastifyReply => {
+export const sendPage = <T>(request: HttpRequest, reply: HttpReply, page: Page<T>): HttpReply => {
   const items = page.items.map(textOf);
   if (negotiate(request.headers.accept, [JSON_TYPE, NDJSON_TYPE]) === JSON_TYPE) {
-    const { items: _, ...rest } = page;
-    return reply.type(JSON_TYPE).send(`{"items":[${items.join(',')}],${JSON.stringify(rest).slice(1)}`);
+    return reply.type(JSON_TYPE).send(`{"items":[${items.join(',')}],${endOf(page)}`);
   }
   return describePage(reply, { next: page.next, asOf: page.asOf, gaps: page.gaps ?? [] })
     .type(NDJSON_TYPE)

@@ -19,7 +19,8 @@ const waitIn = (text: string): string | null => {
  * @throws INVALID_REQUEST not a whole number · LIMIT_TOO_LARGE more than 60 seconds
  */
 export const waitMsOf = (prefer: string | readonly string[] | undefined): number => {
-  const text = typeof prefer === 'string' ? prefer : (prefer?.join(',') ?? '');
+  if (prefer === undefined) return 0;
+  const text = typeof prefer === 'string' ? prefer : prefer.join(',');
   const value = waitIn(text);
   if (value === null) return 0;
   if (!/^[0-9]{1,9}$/.test(value)) {

@@ -1,6 +1,6 @@
 import { type Limits, RuntimeError } from '@worker-runtime/core';
 import { limitTooLarge } from '@worker-runtime/core/plugin-kit';
-import type { FastifyRequest } from 'fastify';
+import type { HttpRequest } from '../exchange/http-request.ts';
 
 const invalid = (name: string, message: string): RuntimeError =>
   new RuntimeError('INVALID_REQUEST', `The query parameter "${name}" ${message}`, {
@@ -24,8 +24,8 @@ type QueryValues = Readonly<Record<string, string | string[] | undefined>>;
 export class Query {
   readonly #values: QueryValues;
 
-  constructor(request: FastifyRequest) {
-    this.#values = request.query as QueryValues;
+  constructor(request: HttpRequest) {
+    this.#values = request.query;
   }
 
   /** Returns a parameter. @throws INVALID_REQUEST it occurs more than once */

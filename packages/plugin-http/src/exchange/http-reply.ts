@@ -1,0 +1,135 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { AnswerLimit } from '../traffic/answer-limit.ts';
+import type { Transfer } from '../traffic/byte-total.ts';
+import { isSliced, slicesOf } from '../traffic/slices.ts';
+import type { HttpRequest } from './http-request.ts';
+
+type HeaderValue = string | string[];
+
+/** Returns the content type of a text. JSON is UTF-8, and says so. */
+const typeOfText = (type: string): string =>
+  type.includes('json') && !type.includes('charset') ? `${type}; charset=utf-8` : type;
+
+/** The answer to a request: its status and headers, and then its body, which are sent in one write. */
+export class HttpReply {
+  readonly raw: ServerResponse;
+  /** The time at which the request began, as `performance.now()`. */
+  readonly startedAt = performance.now();
+  /** The bytes of the answer that its client has not read yet; null before the answer. */
+  transfer: Transfer | null = null;
+  readonly #request: HttpRequest;
+  readonly #limit: AnswerLimit;
+  readonly #headers: Record<string, HeaderValue>;
+  #isDone = false;
+
+  constructor(request: HttpRequest, raw: ServerResponse, limit: AnswerLimit) {
+    this.raw = raw;
+    this.#request = request;
+    this.#limit = limit;
+    this.#headers = {
+      'x-request-id': request.id,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    };
+  }
+
+  get statusCode(): number {
+    return this.raw.statusCode;
+  }
+
+  /** True if the answer was sent, or another part has taken it over. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  code(status: number): this {
+    this.raw.statusCode = status;
+    return this;
+  }
+
+  /** Sets a header. Its name is in lower case. */
+  header(name: string, value: HeaderValue): this {
+    this.#headers[name] = value;
+    return this;
+  }
+
+  headers(headers: Readonly<Record<string, HeaderValue>>): this {
+    for (const name in headers) this.#headers[name.toLowerCase()] = headers[name] as HeaderValue;
+    return this;
+  }
+
+  hasHeader(name: string): boolean {
+    return this.#headers[name] !== undefined;
+  }
+
+  removeHeader(name: string): this {
+    delete this.#headers[name];
+    return this;
+  }
+
+  getHeaders(): OutgoingHttpHeaders {
+    return this.#headers;
+  }
+
+  type(contentType: string): this {
+    this.#headers['content-type'] = contentType;
+    return this;
+  }
+
+  /** Leaves the answer to the caller, who writes to `raw`. */
+  hijack(): this {
+    this.#isDone = true;
+    return this;
+  }
+
+  /**
+   * Sends the answer: bytes, a text, or any other value as JSON.
+   * @throws LIMIT_REACHED the answer to a read has no room beside those that clients have not read yet
+   */
+  send(value?: unknown): this {
+    if (value === undefined) return this.#sendHead();
+    const body = this.#bodyOf(value);
+    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    const { raw } = this;
+    const isHead = this.#request.method === 'HEAD';
+    // a client that has gone reads nothing, but its answer is recorded
+    if (!isHead && !raw.destroyed) this.transfer = this.#limit.hold(this.#request, this, bytes);
+    this.#headers['content-length'] = String(bytes);
+    this.#isDone = true;
+    raw.writeHead(raw.statusCode, this.#headers);
+    if (isHead) raw.end();
+    else if (isSliced(bytes)) this.#sendSlices(typeof body === 'string' ? Buffer.from(body) : body);
+    else raw.end(body);
+    return this;
+  }
+
+  #sendHead(): this {
+    const { raw } = this;
+    if (raw.statusCode !== 204 && raw.statusCode !== 304) this.#headers['content-length'] ??= '0';
+    this.#isDone = true;
+    raw.writeHead(raw.statusCode, this.#headers);
+    raw.end();
+    return this;
+  }
+
+  #sendSlices(bytes: Buffer): void {
+    const slices = slicesOf(bytes, () => this.#limit.progress(this.transfer));
+    this.raw.once('close', () => slices.destroy());
+    slices.pipe(this.raw);
+  }
+
+  /** Returns the bytes of the answer, and sets their type if there is none. */
+  #bodyOf(value: unknown): string | Buffer {
+    const headers = this.#headers;
+    const type = headers['content-type'];
+    if (value instanceof Uint8Array) {
+      if (type === undefined) headers['content-type'] = 'application/octet-stream';
+      return Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    }
+    if (typeof type === 'string') headers['content-type'] = typeOfText(type);
+    else
+      headers['content-type'] =
+        typeof value === 'string' ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8';
+    return typeof value === 'string' ? value : JSON.stringify(value);
+  }
+}
