@@ -439,3 +439,34 @@ test('P25: an upgrade behind an unfinished answer closes the connection', async 
   t.notRegex(text, /alive/);
   t.is((await served.call('/livez')).status, 200);
 });
+
+test('a body that its client does not send to its end is refused as invalid, and not logged as an error of the server', async (t) => {
+  const served = await serve(t);
+  const socket = await connectTo(served.url('/'));
+  const head =
+    'POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n';
+  // the interim answer tells that the server waits for the body
+  socket.write(`${head}content-length: 100\r\nexpect: 100-continue\r\n\r\n`);
+  await once(socket, 'data');
+  socket.write('{"engine"');
+  socket.destroy();
+  await served.logged('refused');
+  t.like(
+    served.log.find(({ message }) => message === 'refused'),
+    {
+      level: 'info',
+      fields: { code: 'INVALID_REQUEST' },
+    },
+  );
+});
+
+test('P19: a URL with invalid escapes needs a token, as any other request', async (t) => {
+  const { call } = await serve(t, { http: { tokens: TOKENS } });
+  isProblem(t, await call('/v1/%zz'), 401, 'UNAUTHENTICATED');
+  isProblem(
+    t,
+    await call('/v1/%zz', { headers: { authorization: `Bearer ${TOKEN}` } }),
+    400,
+    'INVALID_REQUEST',
+  );
+});
