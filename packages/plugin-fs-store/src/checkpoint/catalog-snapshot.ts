@@ -1,7 +1,7 @@
 import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
 
 const BLOCK_BYTES = 1_048_576;
-/** What is longer gets memory of its own, which is free as soon as it is not needed. */
+/** A longer text gets memory of its own, which is free as soon as it is not needed. */
 const LARGE_BYTES = 4_096;
 
 /**

@@ -3,20 +3,20 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { Caller } from '../access/caller.ts';
 import type { AddressOf } from '../access/client-address.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
-import { answerPreflight, isPreflight } from '../access/cors.ts';
 import { type Upstream, whenToCut } from '../directory.ts';
 import { beforeAnswer, type Embedder } from '../embedder.ts';
 import { answerError } from '../errors/answer-error.ts';
-import { logAnswer } from '../logging/request-log.ts';
+import type { AnswerLimit } from '../message/answer-limit.ts';
+import type { BodyLimit } from '../message/body-limit.ts';
+import { answerPreflight, isPreflight } from '../message/cors.ts';
+import { HttpReply } from '../message/http-reply.ts';
+import { HttpRequest } from '../message/http-request.ts';
+import { logAnswer } from '../message/request-log.ts';
 import type { Measurements } from '../metrics/measurements.ts';
-import type { RouteTable } from '../route-table.ts';
-import type { AnswerLimit } from '../traffic/answer-limit.ts';
-import type { BodyLimit } from '../traffic/body-limit.ts';
+import type { Handler, RouteTable } from '../route-table.ts';
+import { assertTakesType } from '../wire/accepted-body.ts';
 import { jsonOf } from '../wire/json-body.ts';
-import { assertTakesType } from '../wire/media-type.ts';
 import type { Gate } from './gate.ts';
-import { HttpReply } from './http-reply.ts';
-import { HttpRequest } from './http-request.ts';
 
 export interface ExchangeParts {
   readonly gate: Gate;
@@ -59,10 +59,10 @@ export class Exchanges {
         record({ request: raw, caller, from, status, code, location, correlationId });
       });
     // Node parses the bytes behind a request before the next microtask: if they are not HTTP, they are refused before an answer begins
-    queueMicrotask(() => this.#pass(request, reply));
+    queueMicrotask(() => this.#pass(request, reply, found.route?.handler));
   }
 
-  #pass(request: HttpRequest, reply: HttpReply): void {
+  #pass(request: HttpRequest, reply: HttpReply, handler: Handler | undefined): void {
     const { gate, routes } = this.#parts;
     try {
       gate.checkOrigin(request, reply);
@@ -73,16 +73,16 @@ export class Exchanges {
       const caller = gate.identify(request);
       if (caller instanceof Promise)
         caller.then(
-          (identified) => this.#admit(request, reply, identified),
+          (identified) => this.#admit(request, reply, handler, identified),
           (error) => this.#fail(request, reply, error),
         );
-      else this.#admit(request, reply, caller);
+      else this.#admit(request, reply, handler, caller);
     } catch (error) {
       this.#fail(request, reply, error);
     }
   }
 
-  #admit(request: HttpRequest, reply: HttpReply, caller: Caller | null): void {
+  #admit(request: HttpRequest, reply: HttpReply, handler: Handler | undefined, caller: Caller | null): void {
     const { gate, answers, bodies } = this.#parts;
     try {
       if (caller !== null) request.caller = caller;
@@ -95,14 +95,20 @@ export class Exchanges {
       answers.assertRoom(request);
       const hasBody = bodies.admit(request, reply);
       if (!request.isRead) assertTakesType(request, hasBody);
-      if (!hasBody || request.isRead) this.#handle(request, reply);
-      else bodies.read(request, (error, bytes) => this.#received(request, reply, error, bytes));
+      if (!hasBody || request.isRead) this.#handle(request, reply, handler);
+      else bodies.read(request, (error, bytes) => this.#received(request, reply, handler, error, bytes));
     } catch (error) {
       this.#fail(request, reply, error);
     }
   }
 
-  #received(request: HttpRequest, reply: HttpReply, error: unknown, bytes: Buffer): void {
+  #received(
+    request: HttpRequest,
+    reply: HttpReply,
+    handler: Handler | undefined,
+    error: unknown,
+    bytes: Buffer,
+  ): void {
     try {
       if (error !== null) throw error;
       request.body = request.route?.takesBytes ? bytes : jsonOf(bytes);
@@ -112,12 +118,13 @@ export class Exchanges {
       this.#fail(request, reply, cause);
       return;
     }
-    this.#handle(request, reply);
+    this.#handle(request, reply, handler);
   }
 
-  #handle(request: HttpRequest, reply: HttpReply): void {
+  #handle(request: HttpRequest, reply: HttpReply, handler: Handler | undefined): void {
     try {
-      const answer = request.route?.handler(request, reply);
+      // the gate has refused a request without a route
+      const answer = handler?.(request, reply);
       if (answer instanceof Promise)
         answer.then(
           (value) => this.#answer(request, reply, value),

@@ -1,6 +1,6 @@
 import type { Logger } from '@worker-runtime/core';
-import type { HttpRequest } from '../exchange/http-request.ts';
-import { traceIdOf } from './trace-context.ts';
+import { traceIdOf } from '../logging/trace-context.ts';
+import type { HttpRequest } from './http-request.ts';
 
 /** The longest path that is logged. */
 const PATH_CHARS = 512;

@@ -1,14 +1,11 @@
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import type { HttpReply } from '../exchange/http-reply.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
-import { type ByteTotal, Transfer } from './byte-total.ts';
+import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
+import type { HttpRequest } from './http-request.ts';
 
 /** An answer of this size is never refused: it is an error, the answer to a command, or one Worker. */
 const SMALL_BYTES = 16_384;
 /** The part of the limit that reads may use. The rest remains for the answers to commands. */
 const SHARE_OF_READS = 7 / 8;
-/** The headers that describe the items of a page. */
-const PAGE_HEADERS = ['page-next', 'page-as-of', 'page-gaps'];
 
 const limitReached = ({ limit }: ByteTotal): RuntimeError =>
   new RuntimeError('LIMIT_REACHED', 'Too many answers wait for their clients to read them', {
@@ -31,12 +28,10 @@ export class AnswerLimit {
   }
 
   /** Counts an answer until `release`. @throws LIMIT_REACHED it has no room, and may be refused */
-  hold(request: HttpRequest, reply: HttpReply, bytes: number): Transfer {
+  hold(request: HttpRequest, bytes: number): Transfer {
     const answers = this.#answers;
-    if (request.isRead && bytes > SMALL_BYTES && !answers.hasRoom(bytes, answers.limit * SHARE_OF_READS)) {
-      for (const name of PAGE_HEADERS) reply.removeHeader(name);
+    if (request.isRead && bytes > SMALL_BYTES && !answers.hasRoom(bytes, answers.limit * SHARE_OF_READS))
       throw limitReached(answers);
-    }
     const transfer = new Transfer(request.raw.socket, () =>
       this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
     );

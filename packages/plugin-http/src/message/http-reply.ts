@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { AnswerLimit } from '../traffic/answer-limit.ts';
 import type { Transfer } from '../traffic/byte-total.ts';
 import { isSliced, slicesOf } from '../traffic/slices.ts';
+import type { AnswerLimit } from './answer-limit.ts';
 import type { HttpRequest } from './http-request.ts';
 
 type HeaderValue = string | string[];
@@ -93,7 +93,7 @@ export class HttpReply {
     const { raw } = this;
     const isHead = this.#request.method === 'HEAD';
     // a client that has gone reads nothing, but its answer is recorded
-    if (!isHead && !raw.destroyed) this.transfer = this.#limit.hold(this.#request, this, bytes);
+    if (!isHead && !raw.destroyed) this.transfer = this.#limit.hold(this.#request, bytes);
     this.#headers['content-length'] = String(bytes);
     this.#isDone = true;
     raw.writeHead(raw.statusCode, this.#headers);

@@ -3,8 +3,8 @@ import type { ErrorCode } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { ANYONE, type Caller } from '../access/caller.ts';
 import { correlationIdOf } from '../logging/correlation.ts';
-import type { Found, Route } from '../route-table.ts';
 import type { Transfer } from '../traffic/byte-total.ts';
+import type { Found, RouteFacts } from './route-facts.ts';
 
 /** A request as the gate and the routes see it. */
 export class HttpRequest {
@@ -12,7 +12,7 @@ export class HttpRequest {
   /** The correlation id. */
   readonly id: string;
   /** The route of its path and method; null if there is none. */
-  readonly route: Route | null;
+  readonly route: RouteFacts | null;
   /** True if its URL is not valid. */
   readonly isBadUrl: boolean;
   /** The parameters of the path. */
