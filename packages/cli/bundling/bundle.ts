@@ -34,8 +34,8 @@ const entries: Record<string, string> = {
 /** Leaves what is loaded later to the rest of the program, and the class of the failures that the rest recognizes. */
 const outsideTheTree: Plugin = {
   name: 'outside-the-tree',
-  setup: ({ onResolve }) => {
-    onResolve({ filter: /^\.\.?\// }, ({ path, kind, resolveDir }) => {
+  setup: (program) => {
+    program.onResolve({ filter: /^\.\.?\// }, ({ path, kind, resolveDir }) => {
       const { name } = parse(path);
       if (!resolveDir.startsWith(join(here, 'dist'))) return undefined;
       if (kind !== 'dynamic-import' && name !== 'failure') return undefined;

@@ -59,9 +59,11 @@ export class Changes<W extends Changing> {
 
   /** Moves a Worker that is new or has changed to the end. */
   touch(worker: W): void {
-    const isKnown = worker.revision !== null;
+    if (worker.revision !== null) {
+      worker.revision = null;
+      this.#noteStale();
+    }
     worker.revision = this.#append(worker);
-    if (isKnown) this.#noteStale();
     this.#wake();
   }
 

@@ -162,9 +162,12 @@ export class Workers {
     this.changes.remove(worker);
   }
 
-  /** Registers a Worker that a start has loaded. @throws WORKER_EXISTS · LIMIT_REACHED */
+  /** Registers a Worker that a start has loaded. After an error the start fails. @throws WORKER_EXISTS · LIMIT_REACHED */
   restore(worker: Worker): void {
-    this.reserve(worker);
+    const { size } = this.#byId;
+    // not searched before, because a search takes as long as the entry, and a start may have very many Workers
+    if (size < this.#limits.workers) this.#byId.set(worker.workerId, worker);
+    if (this.#byId.size === size) this.reserve(worker);
     this.#update(worker, true);
   }
 

@@ -306,8 +306,9 @@ class Recovery {
 
   #create(change: ReplayedChange, lsn: number, known: LogEntry | undefined): void {
     if ((known && known.seq > 0 && !this.#estimated.has(known)) || this.#removed.has(change.log)) return;
-    const end = change.meta.indexOf(NEWLINE) + 1;
-    const document = change.meta.subarray(0, end);
+    const { meta } = change;
+    const end = meta.indexOf(NEWLINE) + 1;
+    const document = end === meta.length ? meta : meta.subarray(0, end);
     const workerId = workerIdIn(document) ?? change.log;
     const base = this.#bases.get(change.log)?.base;
     const { seq, bytes } = change;
@@ -315,7 +316,7 @@ class Recovery {
     if (base) entry.begin = base.head;
     if (known) this.#estimated.delete(known);
     this.#entries.set(change.log, entry);
-    this.#add(entry, change, lsn, change.meta.toString('utf8', end), document);
+    this.#add(entry, change, lsn, meta.toString('utf8', end), document);
   }
 
   #add(entry: LogEntry, change: ReplayedChange, lsn: number, keys: string, document: Buffer | null): void {
