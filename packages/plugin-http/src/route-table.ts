@@ -1,63 +1,21 @@
-import type { ErrorCode } from '@worker-runtime/core';
 import findMyWay, { type HTTPMethod } from 'find-my-way';
-import type { RoutePermission } from './access/permission.ts';
-import type { HttpReply } from './exchange/http-reply.ts';
-import type { HttpRequest } from './exchange/http-request.ts';
-
-/** Returns the body of a stream that closes at once with a reason; null if the client did not ask for a stream. */
-export type Closing = (
-  accept: string | undefined,
-  reason: ErrorCode,
-) => { readonly contentType: string; readonly text: string } | null;
+import type { HttpReply } from './message/http-reply.ts';
+import type { HttpRequest } from './message/http-request.ts';
+import type { Found, Method, RouteFacts, RouteOptions } from './message/route-facts.ts';
 
 /** Answers a request: with the reply, which was sent or taken over, or with a value that is sent as JSON. */
 export type Handler = (request: HttpRequest, reply: HttpReply) => object | Promise<object>;
 
-/** The facts about a route beside its path. */
-export interface RouteOptions {
-  /** The permission that the route needs. */
-  readonly permission: RoutePermission;
-  /** The names of the query parameters; none by default. `any` is for a page that reads them itself. */
-  readonly query?: readonly string[] | 'any';
-  /** True if the route also works while the runtime is not ready. */
-  readonly isAlwaysServed?: boolean;
-  /** True if its bodies are bytes of any media type, and not JSON. */
-  readonly takesBytes?: boolean;
-  /** True if its bodies are files, which have a limit of their own. */
-  readonly isFile?: boolean;
-  /** True if the OpenAPI document leaves it out: a file of the console, or a mounted handler. */
-  readonly isUndescribed?: boolean;
-  /** Set for a route that streams: a transient error becomes a closing frame, never an error status. */
-  readonly closing?: Closing;
-}
-
-/** One method of a path. */
-export interface Route extends RouteOptions {
-  readonly method: Method;
-  /** The declared path, such as `/v1/runtimes/:r`. */
-  readonly path: string;
-  /** True if the path names a runtime. */
-  readonly isOfRuntime: boolean;
+/** A route with its handler. */
+export interface Route extends RouteFacts {
   readonly handler: Handler;
 }
 
 /** The parts of a route that the OpenAPI document describes. */
 export type DescribedRoute = Pick<Route, 'method' | 'path' | 'permission' | 'query'>;
 
-export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-
-/** The route of a request, and what its URL has. */
-export interface Found {
-  /** Null if no route has the path and the method. */
-  readonly route: Route | null;
-  /** True if the escapes of the URL are not valid. */
-  readonly isBadUrl: boolean;
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, string | string[] | undefined>>;
-}
-
-const NOT_FOUND: Found = { route: null, isBadUrl: false, params: {}, query: {} };
-const BAD_URL: Found = { ...NOT_FOUND, isBadUrl: true };
+const NOT_FOUND: Found<Route> = { route: null, isBadUrl: false, params: {}, query: {} };
+const BAD_URL: Found<Route> = { ...NOT_FOUND, isBadUrl: true };
 
 /** The prefix of the routes of a runtime. */
 const RUNTIME_PREFIX = '/v1/runtimes/:r';
@@ -111,7 +69,7 @@ export class RouteTable {
   }
 
   /** Returns the route of a request. */
-  find(method: string, url: string): Found {
+  find(method: string, url: string): Found<Route> {
     const found = this.#router.find(method as HTTPMethod, url);
     if (found === null) return NOT_FOUND;
     const { store: route, params, searchParams: query } = found;

@@ -1,8 +1,8 @@
 import type { ErrorCode, Logger, RuntimeError } from '@worker-runtime/core';
 import { challengeOf } from '../access/access.ts';
-import type { HttpReply } from '../exchange/http-reply.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
 import { fieldsOf } from '../logging/request-log.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf, STATUS_OF } from './problem.ts';
 
 /**

@@ -3,20 +3,21 @@ import { type Logger, RuntimeError } from '@worker-runtime/core';
 import type { Caller } from '../access/caller.ts';
 import type { AddressOf } from '../access/client-address.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
-import { answerPreflight, isPreflight } from '../access/cors.ts';
 import { type Upstream, whenToCut } from '../directory.ts';
 import { beforeAnswer, type Embedder } from '../embedder.ts';
 import { answerError } from '../errors/answer-error.ts';
+import { correlationIdOf } from '../logging/correlation.ts';
 import { logAnswer } from '../logging/request-log.ts';
+import { HttpReply } from '../message/http-reply.ts';
+import { HttpRequest } from '../message/http-request.ts';
 import type { Measurements } from '../metrics/measurements.ts';
-import type { RouteTable } from '../route-table.ts';
+import type { Route, RouteTable } from '../route-table.ts';
 import type { AnswerLimit } from '../traffic/answer-limit.ts';
-import type { BodyLimit } from '../traffic/body-limit.ts';
 import { assertTakesType } from '../wire/accepted-body.ts';
 import { jsonOf } from '../wire/json-body.ts';
+import type { BodyLimit } from './body-limit.ts';
+import { answerPreflight, isPreflight } from './cors.ts';
 import type { Gate } from './gate.ts';
-import { HttpReply } from './http-reply.ts';
-import { HttpRequest } from './http-request.ts';
 
 export interface ExchangeParts {
   readonly gate: Gate;
@@ -49,7 +50,7 @@ export class Exchanges {
   begin(raw: IncomingMessage, response: ServerResponse): void {
     const { routes, answers, addressOf, record, log } = this.#parts;
     const found = routes.find(raw.method ?? '', raw.url ?? '');
-    const request = new HttpRequest(raw, found, addressOf(raw));
+    const request = new HttpRequest(raw, found, correlationIdOf(raw.headers['x-request-id']), addressOf(raw));
     const reply = new HttpReply(request, response, answers);
     response.on('error', ignore);
     response.on('close', () => this.#end(request, reply));
@@ -62,7 +63,7 @@ export class Exchanges {
     queueMicrotask(() => this.#pass(request, reply));
   }
 
-  #pass(request: HttpRequest, reply: HttpReply): void {
+  #pass(request: HttpRequest<Route>, reply: HttpReply): void {
     const { gate, routes } = this.#parts;
     try {
       gate.checkOrigin(request, reply);
@@ -82,7 +83,7 @@ export class Exchanges {
     }
   }
 
-  #admit(request: HttpRequest, reply: HttpReply, caller: Caller | null): void {
+  #admit(request: HttpRequest<Route>, reply: HttpReply, caller: Caller | null): void {
     const { gate, answers, bodies } = this.#parts;
     try {
       if (caller !== null) request.caller = caller;
@@ -92,7 +93,7 @@ export class Exchanges {
         void this.#passOn(upstream, request, reply);
         return;
       }
-      answers.assertRoom(request);
+      answers.assertRoom(request.isRead);
       const hasBody = bodies.admit(request, reply);
       if (!request.isRead) assertTakesType(request, hasBody);
       if (!hasBody || request.isRead) this.#handle(request, reply);
@@ -102,7 +103,7 @@ export class Exchanges {
     }
   }
 
-  #received(request: HttpRequest, reply: HttpReply, error: unknown, bytes: Buffer): void {
+  #received(request: HttpRequest<Route>, reply: HttpReply, error: unknown, bytes: Buffer): void {
     try {
       if (error !== null) throw error;
       request.body = request.route?.takesBytes ? bytes : jsonOf(bytes);
@@ -115,7 +116,7 @@ export class Exchanges {
     this.#handle(request, reply);
   }
 
-  #handle(request: HttpRequest, reply: HttpReply): void {
+  #handle(request: HttpRequest<Route>, reply: HttpReply): void {
     try {
       const answer = request.route?.handler(request, reply);
       if (answer instanceof Promise)
@@ -129,7 +130,7 @@ export class Exchanges {
     }
   }
 
-  #answer(request: HttpRequest, reply: HttpReply, value: unknown): void {
+  #answer(request: HttpRequest<Route>, reply: HttpReply, value: unknown): void {
     if (value === reply) return;
     try {
       reply.send(value);
@@ -138,7 +139,7 @@ export class Exchanges {
     }
   }
 
-  #fail(request: HttpRequest, reply: HttpReply, cause: unknown): void {
+  #fail(request: HttpRequest<Route>, reply: HttpReply, cause: unknown): void {
     const { log } = this.#parts;
     const error = RuntimeError.from(cause);
     if (reply.isDone) {
@@ -150,7 +151,7 @@ export class Exchanges {
   }
 
   /** Passes a request to a runtime elsewhere, which checks what the routes of a served runtime check. Resolves after the answer. */
-  async #passOn(upstream: Upstream, request: HttpRequest, reply: HttpReply): Promise<void> {
+  async #passOn(upstream: Upstream, request: HttpRequest<Route>, reply: HttpReply): Promise<void> {
     const { connections } = this.#parts;
     try {
       // the answer may be a stream or a long wait, which only its head tells
@@ -174,7 +175,7 @@ export class Exchanges {
   }
 
   /** Ends the holds of a request, counts its answer, and logs a successful one: an error has a log line already. */
-  #end(request: HttpRequest, reply: HttpReply): void {
+  #end(request: HttpRequest<Route>, reply: HttpReply): void {
     const { bodies, answers, measurements, log } = this.#parts;
     bodies.release(request);
     answers.release(reply.transfer);

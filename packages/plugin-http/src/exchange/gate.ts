@@ -4,14 +4,14 @@ import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Access } from '../access/access.ts';
 import { assertMay, type Caller } from '../access/caller.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
-import { allowOrigin } from '../access/cors.ts';
 import type { HostCheck } from '../access/host-check.ts';
 import type { RoutePermission } from '../access/permission.ts';
 import { assertReady, type Directory, isUpstream, type Upstream } from '../directory.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import type { RouteTable } from '../route-table.ts';
 import { assertKnown } from '../wire/query.ts';
-import type { HttpReply } from './http-reply.ts';
-import type { HttpRequest } from './http-request.ts';
+import { allowOrigin } from './cors.ts';
 
 export interface GateParts {
   readonly directory: Directory;

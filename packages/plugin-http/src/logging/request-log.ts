@@ -1,5 +1,5 @@
 import type { Logger } from '@worker-runtime/core';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import { traceIdOf } from './trace-context.ts';
 
 /** The longest path that is logged. */

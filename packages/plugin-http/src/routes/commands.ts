@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { InputReceipt, WorkerInput } from '@worker-runtime/core';
-import type { HttpReply } from '../exchange/http-reply.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
 import { traceOf } from '../logging/trace-context.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import { bodyOf, optionalBodyOf } from '../wire/json-body.ts';
 import { waitMsOf } from '../wire/prefer.ts';
 import { callOf } from './caller.ts';

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
-import type { HttpReply } from '../exchange/http-reply.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import type { Routes } from './context.ts';
 
 /** One file of the console, in every encoding in which it is available. */

@@ -1,6 +1,6 @@
 import type { ConnectionLimit } from '../access/connection-limit.ts';
 import type { Directory } from '../directory.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import type { RoutePlace } from '../route-table.ts';
 import type { MountedAnswers } from '../streams/mounted-answers.ts';
 import type { StreamResponses } from '../streams/stream-responses.ts';

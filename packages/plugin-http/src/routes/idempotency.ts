@@ -1,6 +1,6 @@
 import type { IdempotencyOptions } from '@worker-runtime/core';
-import type { HttpReply } from '../exchange/http-reply.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 
 /** Returns the idempotency key of a request. The runtime validates its form. */
 export const idempotencyOf = ({ headers }: HttpRequest): IdempotencyOptions => {

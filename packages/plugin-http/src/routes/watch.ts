@@ -1,4 +1,4 @@
-import type { Closing } from '../route-table.ts';
+import type { Closing } from '../message/route-facts.ts';
 import { ndjsonWatch, sseWatch, WatchSource } from '../streams/watch-source.ts';
 import { NDJSON_TYPE, negotiate, preferred, SSE_TYPE } from '../wire/accept.ts';
 import { Query } from '../wire/query.ts';

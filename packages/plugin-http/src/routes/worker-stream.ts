@@ -1,8 +1,8 @@
 import { type Cursor, RuntimeError } from '@worker-runtime/core';
 import type { WorkerStream } from '@worker-runtime/core/plugin-kit';
-import type { HttpReply } from '../exchange/http-reply.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
-import type { Closing } from '../route-table.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
+import type { Closing } from '../message/route-facts.ts';
 import { frame, retryLine } from '../streams/sse.ts';
 import { WorkerSource } from '../streams/worker-source.ts';
 import { JSON_TYPE, NDJSON_TYPE, preferred, SSE_TYPE } from '../wire/accept.ts';

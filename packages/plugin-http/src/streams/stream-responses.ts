@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, type Logger, RuntimeError } from '@worker-runtime/core';
 import { whenAuthorityEnds } from '../access/caller.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
-import type { HttpReply } from '../exchange/http-reply.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
 import type { StreamSource } from './stream-source.ts';
 

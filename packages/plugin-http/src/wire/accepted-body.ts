@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+$/;
 

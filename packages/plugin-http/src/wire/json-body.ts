@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { RuntimeError } from '@worker-runtime/core';
 import { parse } from 'secure-json-parse';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 
 const notJson = (message: string, cause?: unknown): RuntimeError =>
   new RuntimeError('INVALID_REQUEST', message, { cause, details: { issues: [{ pointer: '', message }] } });

@@ -1,7 +1,7 @@
 import type { Page } from '@worker-runtime/core';
 import type { RawPage } from '@worker-runtime/core/plugin-kit';
-import type { HttpReply } from '../exchange/http-reply.ts';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import { JSON_TYPE, NDJSON_TYPE, negotiate } from './accept.ts';
 
 const NEWLINE = 0x0a;

@@ -1,6 +1,6 @@
 import { type Limits, RuntimeError } from '@worker-runtime/core';
 import { limitTooLarge } from '@worker-runtime/core/plugin-kit';
-import type { HttpRequest } from '../exchange/http-request.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 
 const invalid = (name: string, message: string): RuntimeError =>
   new RuntimeError('INVALID_REQUEST', `The query parameter "${name}" ${message}`, {
