@@ -6,6 +6,7 @@ import type { Found, Method, RouteFacts, RouteOptions } from './message/route-fa
 /** Answers a request: with the reply, which was sent or taken over, or with a value that is sent as JSON. */
 export type Handler = (request: HttpRequest, reply: HttpReply) => object | Promise<object>;
 
+/** A route with its handler. */
 export interface Route extends RouteFacts {
   readonly handler: Handler;
 }

@@ -1,8 +1,8 @@
 import type { ErrorCode, Logger, RuntimeError } from '@worker-runtime/core';
 import { challengeOf } from '../access/access.ts';
+import { fieldsOf } from '../logging/request-log.ts';
 import type { HttpReply } from '../message/http-reply.ts';
 import type { HttpRequest } from '../message/http-request.ts';
-import { fieldsOf } from '../message/request-log.ts';
 import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf, STATUS_OF } from './problem.ts';
 
 /**
@@ -18,9 +18,6 @@ export const logRefusal = (log: Logger, error: RuntimeError, fields: object): vo
   const level = isServerError ? 'error' : status >= 500 ? 'warn' : 'info';
   log[level]({ ...fields, code, status, ...report }, 'refused');
 };
-
-/** The headers that describe the items of a page, which an error has none of. */
-const PAGE_HEADERS = ['page-next', 'page-as-of', 'page-gaps'];
 
 /** True if the connection is closed after this error. */
 const closesConnection = (code: ErrorCode): boolean =>
@@ -41,7 +38,6 @@ export const answerError = (
     const closing = request.route?.closing?.(request.headers.accept, code);
     if (closing) return reply.code(200).type(closing.contentType).send(closing.text);
   }
-  for (const name of PAGE_HEADERS) reply.removeHeader(name);
   const retryAfter = retryAfterOf(code);
   const challenge = challengeOf(error);
   if (challenge !== null) reply.header('www-authenticate', challenge);

@@ -6,16 +6,17 @@ import type { ConnectionLimit } from '../access/connection-limit.ts';
 import { type Upstream, whenToCut } from '../directory.ts';
 import { beforeAnswer, type Embedder } from '../embedder.ts';
 import { answerError } from '../errors/answer-error.ts';
-import type { AnswerLimit } from '../message/answer-limit.ts';
-import type { BodyLimit } from '../message/body-limit.ts';
-import { answerPreflight, isPreflight } from '../message/cors.ts';
+import { correlationIdOf } from '../logging/correlation.ts';
+import { logAnswer } from '../logging/request-log.ts';
 import { HttpReply } from '../message/http-reply.ts';
 import { HttpRequest } from '../message/http-request.ts';
-import { logAnswer } from '../message/request-log.ts';
 import type { Measurements } from '../metrics/measurements.ts';
-import type { Handler, RouteTable } from '../route-table.ts';
+import type { Route, RouteTable } from '../route-table.ts';
+import type { AnswerLimit } from '../traffic/answer-limit.ts';
 import { assertTakesType } from '../wire/accepted-body.ts';
 import { jsonOf } from '../wire/json-body.ts';
+import type { BodyLimit } from './body-limit.ts';
+import { answerPreflight, isPreflight } from './cors.ts';
 import type { Gate } from './gate.ts';
 
 export interface ExchangeParts {
@@ -49,7 +50,7 @@ export class Exchanges {
   begin(raw: IncomingMessage, response: ServerResponse): void {
     const { routes, answers, addressOf, record, log } = this.#parts;
     const found = routes.find(raw.method ?? '', raw.url ?? '');
-    const request = new HttpRequest(raw, found, addressOf(raw));
+    const request = new HttpRequest(raw, found, correlationIdOf(raw.headers['x-request-id']), addressOf(raw));
     const reply = new HttpReply(request, response, answers);
     response.on('error', ignore);
     response.on('close', () => this.#end(request, reply));
@@ -59,10 +60,10 @@ export class Exchanges {
         record({ request: raw, caller, from, status, code, location, correlationId });
       });
     // Node parses the bytes behind a request before the next microtask: if they are not HTTP, they are refused before an answer begins
-    queueMicrotask(() => this.#pass(request, reply, found.route?.handler));
+    queueMicrotask(() => this.#pass(request, reply));
   }
 
-  #pass(request: HttpRequest, reply: HttpReply, handler: Handler | undefined): void {
+  #pass(request: HttpRequest<Route>, reply: HttpReply): void {
     const { gate, routes } = this.#parts;
     try {
       gate.checkOrigin(request, reply);
@@ -73,16 +74,16 @@ export class Exchanges {
       const caller = gate.identify(request);
       if (caller instanceof Promise)
         caller.then(
-          (identified) => this.#admit(request, reply, handler, identified),
+          (identified) => this.#admit(request, reply, identified),
           (error) => this.#fail(request, reply, error),
         );
-      else this.#admit(request, reply, handler, caller);
+      else this.#admit(request, reply, caller);
     } catch (error) {
       this.#fail(request, reply, error);
     }
   }
 
-  #admit(request: HttpRequest, reply: HttpReply, handler: Handler | undefined, caller: Caller | null): void {
+  #admit(request: HttpRequest<Route>, reply: HttpReply, caller: Caller | null): void {
     const { gate, answers, bodies } = this.#parts;
     try {
       if (caller !== null) request.caller = caller;
@@ -92,23 +93,17 @@ export class Exchanges {
         void this.#passOn(upstream, request, reply);
         return;
       }
-      answers.assertRoom(request);
+      answers.assertRoom(request.isRead);
       const hasBody = bodies.admit(request, reply);
       if (!request.isRead) assertTakesType(request, hasBody);
-      if (!hasBody || request.isRead) this.#handle(request, reply, handler);
-      else bodies.read(request, (error, bytes) => this.#received(request, reply, handler, error, bytes));
+      if (!hasBody || request.isRead) this.#handle(request, reply);
+      else bodies.read(request, (error, bytes) => this.#received(request, reply, error, bytes));
     } catch (error) {
       this.#fail(request, reply, error);
     }
   }
 
-  #received(
-    request: HttpRequest,
-    reply: HttpReply,
-    handler: Handler | undefined,
-    error: unknown,
-    bytes: Buffer,
-  ): void {
+  #received(request: HttpRequest<Route>, reply: HttpReply, error: unknown, bytes: Buffer): void {
     try {
       if (error !== null) throw error;
       request.body = request.route?.takesBytes ? bytes : jsonOf(bytes);
@@ -118,13 +113,12 @@ export class Exchanges {
       this.#fail(request, reply, cause);
       return;
     }
-    this.#handle(request, reply, handler);
+    this.#handle(request, reply);
   }
 
-  #handle(request: HttpRequest, reply: HttpReply, handler: Handler | undefined): void {
+  #handle(request: HttpRequest<Route>, reply: HttpReply): void {
     try {
-      // the gate has refused a request without a route
-      const answer = handler?.(request, reply);
+      const answer = request.route?.handler(request, reply);
       if (answer instanceof Promise)
         answer.then(
           (value) => this.#answer(request, reply, value),
@@ -136,7 +130,7 @@ export class Exchanges {
     }
   }
 
-  #answer(request: HttpRequest, reply: HttpReply, value: unknown): void {
+  #answer(request: HttpRequest<Route>, reply: HttpReply, value: unknown): void {
     if (value === reply) return;
     try {
       reply.send(value);
@@ -145,7 +139,7 @@ export class Exchanges {
     }
   }
 
-  #fail(request: HttpRequest, reply: HttpReply, cause: unknown): void {
+  #fail(request: HttpRequest<Route>, reply: HttpReply, cause: unknown): void {
     const { log } = this.#parts;
     const error = RuntimeError.from(cause);
     if (reply.isDone) {
@@ -157,7 +151,7 @@ export class Exchanges {
   }
 
   /** Passes a request to a runtime elsewhere, which checks what the routes of a served runtime check. Resolves after the answer. */
-  async #passOn(upstream: Upstream, request: HttpRequest, reply: HttpReply): Promise<void> {
+  async #passOn(upstream: Upstream, request: HttpRequest<Route>, reply: HttpReply): Promise<void> {
     const { connections } = this.#parts;
     try {
       // the answer may be a stream or a long wait, which only its head tells
@@ -181,7 +175,7 @@ export class Exchanges {
   }
 
   /** Ends the holds of a request, counts its answer, and logs a successful one: an error has a log line already. */
-  #end(request: HttpRequest, reply: HttpReply): void {
+  #end(request: HttpRequest<Route>, reply: HttpReply): void {
     const { bodies, answers, measurements, log } = this.#parts;
     bodies.release(request);
     answers.release(reply.transfer);

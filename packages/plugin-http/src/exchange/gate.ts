@@ -7,11 +7,11 @@ import type { ConnectionLimit } from '../access/connection-limit.ts';
 import type { HostCheck } from '../access/host-check.ts';
 import type { RoutePermission } from '../access/permission.ts';
 import { assertReady, type Directory, isUpstream, type Upstream } from '../directory.ts';
-import { allowOrigin } from '../message/cors.ts';
 import type { HttpReply } from '../message/http-reply.ts';
 import type { HttpRequest } from '../message/http-request.ts';
 import type { RouteTable } from '../route-table.ts';
 import { assertKnown } from '../wire/query.ts';
+import { allowOrigin } from './cors.ts';
 
 export interface GateParts {
   readonly directory: Directory;

@@ -1,10 +1,13 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { AnswerLimit } from '../traffic/answer-limit.ts';
 import type { Transfer } from '../traffic/byte-total.ts';
 import { isSliced, slicesOf } from '../traffic/slices.ts';
-import type { AnswerLimit } from './answer-limit.ts';
 import type { HttpRequest } from './http-request.ts';
 
 type HeaderValue = string | string[];
+
+/** The headers that describe the items of a page. */
+const PAGE_HEADERS = ['page-next', 'page-as-of', 'page-gaps'];
 
 /** Returns the content type of a text. JSON is UTF-8, and says so. */
 const typeOfText = (type: string): string =>
@@ -93,7 +96,7 @@ export class HttpReply {
     const { raw } = this;
     const isHead = this.#request.method === 'HEAD';
     // a client that has gone reads nothing, but its answer is recorded
-    if (!isHead && !raw.destroyed) this.transfer = this.#limit.hold(this.#request, bytes);
+    if (!isHead && !raw.destroyed) this.transfer = this.#hold(bytes);
     this.#headers['content-length'] = String(bytes);
     this.#isDone = true;
     raw.writeHead(raw.statusCode, this.#headers);
@@ -101,6 +104,16 @@ export class HttpReply {
     else if (isSliced(bytes)) this.#sendSlices(typeof body === 'string' ? Buffer.from(body) : body);
     else raw.end(body);
     return this;
+  }
+
+  #hold(bytes: number): Transfer {
+    try {
+      return this.#limit.hold(this.#request, bytes);
+    } catch (error) {
+      // the refusal is no page
+      for (const name of PAGE_HEADERS) this.removeHeader(name);
+      throw error;
+    }
   }
 
   #sendHead(): this {

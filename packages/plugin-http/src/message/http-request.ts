@@ -2,17 +2,16 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { ErrorCode } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import { ANYONE, type Caller } from '../access/caller.ts';
-import { correlationIdOf } from '../logging/correlation.ts';
 import type { Transfer } from '../traffic/byte-total.ts';
 import type { Found, RouteFacts } from './route-facts.ts';
 
 /** A request as the gate and the routes see it. */
-export class HttpRequest {
+export class HttpRequest<Route extends RouteFacts = RouteFacts> {
   readonly raw: IncomingMessage;
   /** The correlation id. */
   readonly id: string;
   /** The route of its path and method; null if there is none. */
-  readonly route: RouteFacts | null;
+  readonly route: Route | null;
   /** True if its URL is not valid. */
   readonly isBadUrl: boolean;
   /** The parameters of the path. */
@@ -31,9 +30,14 @@ export class HttpRequest {
   bodyTransfer: Transfer | null = null;
   #served: ServedRuntime | null = null;
 
-  constructor(raw: IncomingMessage, { route, isBadUrl, params, query }: Found, from: string | null) {
+  constructor(
+    raw: IncomingMessage,
+    { route, isBadUrl, params, query }: Found<Route>,
+    id: string,
+    from: string | null,
+  ) {
     this.raw = raw;
-    this.id = correlationIdOf(raw.headers['x-request-id']);
+    this.id = id;
     this.route = route;
     this.isBadUrl = isBadUrl;
     this.params = params;

@@ -1,8 +1,6 @@
 import type { ErrorCode } from '@worker-runtime/core';
 import type { RoutePermission } from '../access/permission.ts';
 
-export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-
 /** Returns the body of a stream that closes at once with a reason; null if the client did not ask for a stream. */
 export type Closing = (
   accept: string | undefined,
@@ -27,7 +25,9 @@ export interface RouteOptions {
   readonly closing?: Closing;
 }
 
-/** A route without its handler: one method of a path. */
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** One method of a path. */
 export interface RouteFacts extends RouteOptions {
   readonly method: Method;
   /** The declared path, such as `/v1/runtimes/:r`. */
@@ -37,9 +37,9 @@ export interface RouteFacts extends RouteOptions {
 }
 
 /** The route of a request, and what its URL has. */
-export interface Found<R extends RouteFacts = RouteFacts> {
+export interface Found<Route extends RouteFacts = RouteFacts> {
   /** Null if no route has the path and the method. */
-  readonly route: R | null;
+  readonly route: Route | null;
   /** True if the escapes of the URL are not valid. */
   readonly isBadUrl: boolean;
   readonly params: Readonly<Record<string, string>>;

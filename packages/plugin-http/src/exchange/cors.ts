@@ -1,5 +1,5 @@
-import type { HttpReply } from './http-reply.ts';
-import type { HttpRequest } from './http-request.ts';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 
 /** The request headers that a page of an allowed origin may send. */
 const ALLOWED_HEADERS =

@@ -1,6 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
-import type { HttpRequest } from './http-request.ts';
+import { type ByteTotal, Transfer } from './byte-total.ts';
 
 /** An answer of this size is never refused: it is an error, the answer to a command, or one Worker. */
 const SMALL_BYTES = 16_384;
@@ -11,6 +11,13 @@ const limitReached = ({ limit }: ByteTotal): RuntimeError =>
   new RuntimeError('LIMIT_REACHED', 'Too many answers wait for their clients to read them', {
     details: { limit: 'totalAnswerBytes', value: limit },
   });
+
+/** The facts about a request that its answer depends on. */
+interface AnsweredRequest {
+  readonly id: string;
+  readonly isRead: boolean;
+  readonly raw: IncomingMessage;
+}
 
 /** Counts the bytes of every answer until its client has read it, and disconnects a client that stops reading. */
 export class AnswerLimit {
@@ -23,17 +30,18 @@ export class AnswerLimit {
   }
 
   /** Refuses a command while the answers of all clients are at their limit: its answer could not be refused later. */
-  assertRoom(request: HttpRequest): void {
-    if (!request.isRead && !this.#answers.hasRoom(0)) throw limitReached(this.#answers);
+  assertRoom(isRead: boolean): void {
+    if (!isRead && !this.#answers.hasRoom(0)) throw limitReached(this.#answers);
   }
 
   /** Counts an answer until `release`. @throws LIMIT_REACHED it has no room, and may be refused */
-  hold(request: HttpRequest, bytes: number): Transfer {
+  hold({ id, isRead, raw }: AnsweredRequest, bytes: number): Transfer {
     const answers = this.#answers;
-    if (request.isRead && bytes > SMALL_BYTES && !answers.hasRoom(bytes, answers.limit * SHARE_OF_READS))
+    if (isRead && bytes > SMALL_BYTES && !answers.hasRoom(bytes, answers.limit * SHARE_OF_READS)) {
       throw limitReached(answers);
-    const transfer = new Transfer(request.raw.socket, () =>
-      this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
+    }
+    const transfer = new Transfer(raw.socket, () =>
+      this.#log.info({ correlationId: id }, 'disconnected a client that stopped reading'),
     );
     answers.hold(transfer, bytes);
     return transfer;

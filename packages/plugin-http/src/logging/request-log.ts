@@ -1,6 +1,6 @@
 import type { Logger } from '@worker-runtime/core';
-import { traceIdOf } from '../logging/trace-context.ts';
-import type { HttpRequest } from './http-request.ts';
+import type { HttpRequest } from '../message/http-request.ts';
+import { traceIdOf } from './trace-context.ts';
 
 /** The longest path that is logged. */
 const PATH_CHARS = 512;

@@ -1,7 +1,7 @@
 import { type Logger, RuntimeError } from '@worker-runtime/core';
+import type { HttpReply } from '../message/http-reply.ts';
+import type { HttpRequest } from '../message/http-request.ts';
 import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
-import type { HttpReply } from './http-reply.ts';
-import type { HttpRequest } from './http-request.ts';
 
 /** The limit of the body of a request, by its name in the options or in `Limits`. */
 interface Limit {
