@@ -24,7 +24,7 @@ const noticeOf = async (folder: string): Promise<string> => {
   return `${name} ${version} (${license})\n\n${text.trim()}\n`;
 };
 
-/** The files of the tree that are loaded later, or that the rest of the program shares with it. They are entries of the rest. */
+/** The entries of the rest of the program: these two, and what the tree loads later or shares with it. */
 const entries: Record<string, string> = {
   main: 'dist/main.js',
   // the store starts it as a thread, by its name

@@ -146,6 +146,7 @@ export class Resting {
     this.fileBytes = fileBytes ?? totalBytesOf(this.read().files);
   }
 
+  // no member, because a store may have very many of these objects
   get phase(): 'alive' {
     return 'alive';
   }

@@ -170,7 +170,7 @@ type Members<T> = { readonly [K in keyof T]-?: T[K] | undefined };
 
 /**
  * Returns a copy of a state, into which events can be folded. Hot path: the members are named, because V8 of Node 20 copies a
- * copy that `...` has made about ten times more slowly (decision 0116).
+ * copy that `...` has made several times more slowly (decision 0116).
  */
 export const draftOf = (state: WorkerState): Draft =>
   ({
