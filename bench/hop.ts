@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { silentLogger } from '@worker-runtime/core';
 import { UNLIMITED } from '@worker-runtime/core/scope';
@@ -102,6 +102,44 @@ export const inputsThroughRegistry: Bench = {
   goal: 0.9,
   floor: async () => (await direct(sendInputs)).perSecond,
   figure: async () => (await through(sendInputs)).perSecond,
+};
+
+/** Runs a relay until `use` has resolved. It copies the bytes between a client and the remote runtime, and looks at none of them. */
+const withRelay = async <T>(remote: Remote, use: (port: number) => Promise<T>): Promise<T> => {
+  const sockets = new Set<Socket>();
+  const relay = createServer({ noDelay: true }, (near) => {
+    const far = connect({ port: remote.port, host: '127.0.0.1', noDelay: true });
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (bytes) => to.write(bytes));
+      from.on('error', () => {});
+      from.on('close', () => to.destroy());
+    }
+  });
+  await once(relay.listen(0, '127.0.0.1'), 'listening');
+  try {
+    return await use((relay.address() as AddressInfo).port);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    relay.close();
+  }
+};
+
+/** Measures inputs of a remote runtime through a hop that does nothing: what is missing here, no registry can reach. */
+export const inputsThroughRelay: Bench = {
+  id: 'B13r',
+  what: `durable inputs with their whole runs of a remote runtime through a relay of node:net that only copies bytes, over ${CONNECTIONS} connections, vs direct`,
+  unit: 'inputs/s',
+  better: 'more',
+  goal: null,
+  floor: async () => (await direct(sendInputs)).perSecond,
+  figure: () =>
+    withRemote((remote) =>
+      withRelay(remote, async (port) => (await sendInputs(port, remote.runtimeId)).perSecond),
+    ),
 };
 
 /** Measures the time that the hop adds to a page, one page after the other. */

@@ -11,6 +11,7 @@ import { fanOut, socketBenches, WITHOUT_SOCKETS } from './fan-out.ts';
 import {
   addedByRegistry,
   inputsThroughRegistry,
+  inputsThroughRelay,
   pagesBesideHung,
   pagesThroughRegistry,
   sseThroughRegistry,
@@ -52,6 +53,7 @@ const BENCHES: readonly (Bench | BenchOfRows)[] = [
   quietBesideFlood,
   pagesThroughRegistry,
   inputsThroughRegistry,
+  inputsThroughRelay,
   addedByRegistry,
   sseThroughRegistry,
   webSocketThroughRegistry,

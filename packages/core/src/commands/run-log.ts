@@ -1,25 +1,14 @@
-import { decodeEvent, type EventData } from '../contracts/event.ts';
+import { decodeEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
-import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
+import { NO_USAGE } from '../contracts/overview.ts';
 import type { RunInfo, RunResult } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import { type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
 import type { Worker } from '../workers/worker.ts';
+import { RunReading } from './run-reading.ts';
 import { findRun } from './run-search.ts';
-
-/** The events of one run, folded. */
-interface RunReading {
-  inputId: string | null;
-  startedAt: string | null;
-  finishedAt: string | null;
-  end: EventData['run.finished'] | null;
-  usage: UsageTotals;
-  /** The messages and tool calls. If they exceed one page, the earliest are left out. */
-  readonly messages: TranscriptItem[];
-}
 
 const notFound = (runId: string, { base }: Worker): RuntimeError =>
   base
@@ -85,50 +74,21 @@ export class RunLog {
    */
   async result(worker: Worker, runId: string, from?: LogPosition): Promise<RunResult> {
     const start = from ?? (await findRun(this.#reader, worker, runId));
-    const { end, messages, usage } = start ? await this.#read(worker, runId, start) : { end: null };
-    if (!end) throw notFound(runId, worker);
-    return { runId, outcome: end.outcome, messages, usage, error: end.error ?? null };
+    const result = start ? (await this.#read(worker, runId, start)).result : null;
+    if (!result) throw notFound(runId, worker);
+    return result;
   }
 
   /** Reads the events of a run after a position, up to its end or the end of the log. */
   async #read(worker: Worker, runId: string, from: LogPosition): Promise<RunReading> {
     const { pageItems, pageBytes } = this.#limits;
-    const found: RunReading = {
-      inputId: null,
-      startedAt: null,
-      finishedAt: null,
-      end: null,
-      usage: NO_USAGE,
-      messages: [],
-    };
-    const sizes: number[] = [];
-    let bytes = 0;
+    const found = new RunReading(runId, this.#limits);
     for (let at = from; at.seq < worker.state.head.seq; ) {
       const reading = await this.#reader.after(worker, at, pageItems, pageBytes);
       if (reading.count === 0) break;
       for (const line of linesOf(reading)) {
-        const event = decodeEvent(textOf(line));
-        if (event.run !== runId) continue;
-        if (event.type === 'usage.recorded') found.usage = addUsage(found.usage, event.data);
-        if (event.type === 'input.accepted') found.inputId = event.data.input;
-        if (event.type === 'run.started') {
-          found.startedAt = event.time;
-          found.inputId = event.data.input ?? null;
-        }
-        if (event.type === 'run.finished') {
-          found.finishedAt = event.time;
-          found.end = event.data;
-          return found;
-        }
-        const item = event.type === 'input.accepted' ? null : transcriptItem(event);
-        if (!item) continue;
-        found.messages.push(item);
-        sizes.push(line.bytes.length);
-        bytes += line.bytes.length;
-        while (found.messages.length > 1 && (bytes > pageBytes || found.messages.length > pageItems)) {
-          found.messages.shift();
-          bytes -= sizes.shift() ?? 0;
-        }
+        found.add(decodeEvent(textOf(line)), line.bytes.length);
+        if (found.end) return found;
       }
       at = reading.at;
     }

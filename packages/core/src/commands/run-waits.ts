@@ -1,8 +1,10 @@
 import type { Clock } from '../contracts/clock.ts';
+import type { WorkerEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { RunWait, WaitEnd, WaitOptions } from '../contracts/runtime-api.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import type { Worker } from '../workers/worker.ts';
+import { FollowedRun } from './followed-run.ts';
 import type { RunLog } from './run-log.ts';
 
 export interface RunWaitsOptions {
@@ -15,6 +17,8 @@ export interface RunWaitsOptions {
 
 /** A day, which is longer than a caller keeps a call open. */
 export const MAX_WAIT_MS = 86_400_000;
+
+const NOTHING: readonly WorkerEvent[] = [];
 
 /** Waits for runs. */
 export class RunWaits {
@@ -35,10 +39,12 @@ export class RunWaits {
     { waitMs = MAX_WAIT_MS, signal }: WaitOptions,
     from?: LogPosition,
   ): Promise<RunWait> {
-    const waited = await this.#untilEnded(worker, runId, waitMs, signal);
+    const { runs, limits } = this.#options;
+    // events after `from` that are committed already could not be followed
+    const followed = from?.seq === worker.state.head.seq ? new FollowedRun(runId, from, limits) : null;
+    const waited = await this.#untilEnded(worker, runId, waitMs, signal, followed);
     if (waited !== 'finished') return { waited, run: null };
-    const run = await this.#options.runs.result(worker, runId, from);
-    return { waited, run };
+    return { waited, run: followed?.result ?? (await runs.result(worker, runId, from)) };
   }
 
   #untilEnded(
@@ -46,6 +52,7 @@ export class RunWaits {
     runId: string,
     waitMs: number,
     signal: AbortSignal | undefined,
+    followed: FollowedRun | null,
   ): WaitEnd | Promise<WaitEnd> {
     const { clock, limits, areRunsEnded } = this.#options;
     const reached = (): WaitEnd | null => {
@@ -59,7 +66,8 @@ export class RunWaits {
     if (signal?.aborted === true || waitMs <= 0) return 'timeout';
     return new Promise((resolve) => {
       // each commit of the Worker calls it, so it creates no promise
-      const look = (): void => {
+      const look = (committed: readonly WorkerEvent[] = NOTHING): void => {
+        followed?.add(committed, worker.state);
         const end = reached();
         if (end === null) worker.ensureLive(limits).readers.onChange(look);
         else leave(end);

@@ -330,7 +330,7 @@ export class Journal {
     }
     const committed = eventsOf(accepted);
     if (committed.length > 0) this.#listener.committed(worker, committed);
-    live.readers.wake();
+    live.readers.wake(committed);
   }
 
   /**

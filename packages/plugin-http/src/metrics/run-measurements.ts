@@ -1,6 +1,6 @@
 import type { Committed, EventData, RequestKind, RunOutcome, WorkerEvent } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
-import type { Registry } from 'prom-client';
+import type { Histogram, Registry } from 'prom-client';
 import { counterOf, gaugeOf, histogramOf } from './metric.ts';
 import { Tally } from './tally.ts';
 
@@ -26,6 +26,9 @@ interface ActiveRun {
   openCalls: number;
 }
 
+/** One series of a histogram. */
+type Observed = Pick<Histogram.Internal<string>, 'observe'>;
+
 /** The runs of one runtime that its hooks have reported since the process began. */
 class Runs {
   readonly runtime: ServedRuntime;
@@ -35,9 +38,23 @@ class Runs {
   readonly active = new Map<string, ActiveRun>();
   /** The engines that have begun a run. Engines come with the configuration, so there are few. */
   readonly engines = new Set<string>();
+  /** Their labels are found once, and not for each run. */
+  readonly duration: Readonly<Record<RunOutcome, Observed>>;
+  readonly firstOutput: Observed;
 
-  constructor(runtime: ServedRuntime) {
+  constructor(name: string, runtime: ServedRuntime, durations: Histogram, firstOutputs: Histogram) {
     this.runtime = runtime;
+    const durationOf = (outcome: RunOutcome): Observed => {
+      durations.zero({ runtime: name, outcome });
+      return durations.labels(name, outcome);
+    };
+    this.duration = {
+      completed: durationOf('completed'),
+      failed: durationOf('failed'),
+      cancelled: durationOf('cancelled'),
+      interrupted: durationOf('interrupted'),
+    };
+    this.firstOutput = firstOutputs.labels(name);
   }
 }
 
@@ -126,15 +143,14 @@ export class RunMeasurements {
 
   /** Begins to measure a runtime under its name in the configuration. Returns the function that gets what was committed. */
   measure(name: string, runtime: ServedRuntime): (committed: Committed) => void {
-    const runs = new Runs(runtime);
+    const runs = new Runs(name, runtime, this.#durations, this.#firstOutputs);
     this.#all.set(name, runs);
-    for (const outcome of OUTCOMES) this.#durations.zero({ runtime: name, outcome });
     return ({ worker, events }) => {
-      for (const event of events) this.#note(name, runs, worker.engine, event);
+      for (const event of events) this.#note(runs, worker.engine, event);
     };
   }
 
-  #note(name: string, runs: Runs, engine: string, event: WorkerEvent): void {
+  #note(runs: Runs, engine: string, event: WorkerEvent): void {
     const { run = '' } = event;
     switch (event.type) {
       case 'run.started':
@@ -145,11 +161,11 @@ export class RunMeasurements {
         for (const outcome of OUTCOMES) runs.finished.add(`${engine}\n${outcome}`, 0);
         return;
       case 'message.completed':
-        this.#firstOutput(name, runs.active.get(run));
+        this.#firstOutput(runs, runs.active.get(run));
         return;
       case 'tool.called': {
         const active = runs.active.get(run);
-        this.#firstOutput(name, active);
+        this.#firstOutput(runs, active);
         if (active) active.openCalls += 1;
         return;
       }
@@ -173,17 +189,17 @@ export class RunMeasurements {
         const active = runs.active.get(run);
         if (active === undefined) return;
         runs.active.delete(run);
-        this.#durations.labels(name, outcome).observe((performance.now() - active.startedMs) / 1_000);
+        runs.duration[outcome].observe((performance.now() - active.startedMs) / 1_000);
         return;
       }
       default:
     }
   }
 
-  #firstOutput(name: string, active: ActiveRun | undefined): void {
+  #firstOutput({ firstOutput }: Runs, active: ActiveRun | undefined): void {
     if (active === undefined || active.hasOutput) return;
     active.hasOutput = true;
-    this.#firstOutputs.labels(name).observe((performance.now() - active.startedMs) / 1_000);
+    firstOutput.observe((performance.now() - active.startedMs) / 1_000);
   }
 
   #report(tally: 'finished' | 'tokens', add: (value: number, ...labels: string[]) => void): void {
