@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { JsonValue } from '../src/contracts/json.ts';
 import type { PluginHost, PluginState } from '../src/contracts/plugin.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
+import { StateWriter } from '../src/plugin-kit/state-writer.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import {
   codeOf,
@@ -120,4 +121,38 @@ test('a state that is not JSON is refused, and so is one that cannot be read', a
     [await codeOf(other.state.read()), await codeOf(other.state.write(1))],
     ['INVALID_REQUEST', 'INVALID_REQUEST'],
   );
+});
+
+test('P50: a state that changes often is written once a second, and again with backoff while the store refuses it', async (t) => {
+  const store = faultyStore(memoryStore());
+  const hosts: PluginHost[] = [];
+  const rig = await startRig(t, { store, plugins: [plugin('counter', (host) => void hosts.push(host))] });
+  const host = hosts[0] as PluginHost;
+  let count = 0;
+  const writer = new StateWriter({ host, clock: rig.clock, name: 'the count', read: () => ({ count }) });
+  const add = (): void => {
+    count += 1;
+    writer.changed();
+  };
+  const pass = async (ms: number): Promise<JsonValue> => {
+    await rig.clock.advance(ms);
+    await settle();
+    return host.state.read();
+  };
+  add();
+  add();
+  t.is(await pass(900), null);
+  t.deepEqual(await pass(100), { count: 2 });
+  store.failWhile('putPluginState', 'full');
+  add();
+  t.deepEqual(await pass(1_000), { count: 2 });
+  t.deepEqual(await pass(2_000), { count: 2 });
+  store.heal();
+  t.deepEqual(await pass(3_900), { count: 2 });
+  t.deepEqual(await pass(100), { count: 3 });
+  add();
+  await writer.close();
+  t.deepEqual(await host.state.read(), { count: 4 });
+  add();
+  t.deepEqual(await pass(60_000), { count: 4 });
 });

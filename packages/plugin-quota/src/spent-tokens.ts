@@ -1,7 +1,5 @@
 import type { Clock, JsonValue, PluginHost } from '@worker-runtime/core';
-
-/** The time between two writes at least. A crash loses the counts since the last one. */
-const WRITE_MS = 1_000;
+import { StateWriter } from '@worker-runtime/core/plugin-kit';
 
 /** The stored form: a day, and the tokens of each account on it. */
 interface Stored {
@@ -19,15 +17,19 @@ const isStored = (value: JsonValue | Stored): value is Stored =>
 export class SpentTokens {
   readonly #host: PluginHost;
   readonly #clock: Clock;
+  readonly #writer: StateWriter;
   #day = '';
   #tokens = new Map<string, number>();
-  #isChanged = false;
-  #cancelTimer: (() => void) | null = null;
-  #writing: Promise<void> = Promise.resolve();
 
   constructor(host: PluginHost, clock: Clock) {
     this.#host = host;
     this.#clock = clock;
+    this.#writer = new StateWriter({
+      host,
+      clock,
+      name: 'the tokens of the day',
+      read: () => this.#stored,
+    });
   }
 
   /** Reads the counts of the last process. */
@@ -53,31 +55,15 @@ export class SpentTokens {
       this.#tokens.clear();
     }
     this.#tokens.set(account, (this.#tokens.get(account) ?? 0) + tokens);
-    this.#isChanged = true;
-    this.#cancelTimer ??= this.#clock.after(WRITE_MS, () => {
-      this.#cancelTimer = null;
-      this.#write();
-    });
+    this.#writer.changed();
   }
 
   /** Writes what has changed. Resolves when all is stored, or its failure is logged. */
-  async close(): Promise<void> {
-    this.#cancelTimer?.();
-    this.#cancelTimer = null;
-    this.#write();
-    await this.#writing;
+  close(): Promise<void> {
+    return this.#writer.close();
   }
 
-  #write(): void {
-    if (!this.#isChanged) return;
-    this.#isChanged = false;
-    const stored: Stored = { day: this.#day, tokens: Object.fromEntries(this.#tokens) };
-    this.#writing = this.#host.state.write({ ...stored }).catch((error: unknown) => {
-      this.#isChanged = true;
-      this.#host.log.warn(
-        { err: error },
-        'the tokens of the day could not be stored; the next change tries again',
-      );
-    });
+  get #stored(): Stored & JsonValue {
+    return { day: this.#day, tokens: Object.fromEntries(this.#tokens) };
   }
 }

@@ -1,9 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Clock, JsonValue, PluginHost } from '@worker-runtime/core';
+import { StateWriter } from '@worker-runtime/core/plugin-kit';
 import type { EndpointSettings } from './webhooks-options.ts';
-
-/** The time between two writes at least. After a crash, what was delivered since the last one is delivered again. */
-const WRITE_MS = 1_000;
 
 /** The stored form of an endpoint: a digest of its URL, and the last delivered number of each log. */
 interface StoredEndpoint {
@@ -33,18 +31,23 @@ const storedIn = (value: JsonValue): Readonly<Record<string, StoredEndpoint>> =>
 /** The id of a log, with which each cursor of the log begins. */
 export const logOf = ({ asOf }: { readonly asOf: string }): string => asOf.split('.', 1)[0] as string;
 
-/** The positions of all endpoints, which are the state of the plugin. */
+/**
+ * The positions of all endpoints, which are the state of the plugin. After a crash, events that were delivered since the last write are
+ * delivered again.
+ */
 export class Positions {
   readonly #host: PluginHost;
-  readonly #clock: Clock;
+  readonly #writer: StateWriter;
   readonly #endpoints = new Map<string, EndpointPositions>();
-  #isChanged = false;
-  #cancelTimer: (() => void) | null = null;
-  #writing: Promise<void> = Promise.resolve();
 
   constructor(host: PluginHost, clock: Clock) {
     this.#host = host;
-    this.#clock = clock;
+    this.#writer = new StateWriter({
+      host,
+      clock,
+      name: 'the positions of webhooks',
+      read: () => this.#stored,
+    });
   }
 
   /**
@@ -77,9 +80,8 @@ export class Positions {
         }
       after = page.next;
     }
-    this.#isChanged = true;
-    this.#write();
-    await this.#writing;
+    this.#writer.changed();
+    await this.#writer.flush();
   }
 
   of(endpoint: string): EndpointPositions {
@@ -88,35 +90,20 @@ export class Positions {
 
   /** Stores changes within a second. */
   changed(): void {
-    this.#isChanged = true;
-    this.#cancelTimer ??= this.#clock.after(WRITE_MS, () => {
-      this.#cancelTimer = null;
-      this.#write();
-    });
+    this.#writer.changed();
   }
 
   /** Writes what has changed. Resolves when all is stored, or its failure is logged. */
-  async close(): Promise<void> {
-    this.#cancelTimer?.();
-    this.#cancelTimer = null;
-    this.#write();
-    await this.#writing;
+  close(): Promise<void> {
+    return this.#writer.close();
   }
 
-  #write(): void {
-    if (!this.#isChanged) return;
-    this.#isChanged = false;
+  get #stored(): JsonValue {
     const endpoints: Record<string, JsonValue> = {};
     for (const [name, { url, isDisabled, workers }] of this.#endpoints) {
       const logs = Object.fromEntries([...workers.values()].map(({ log, seq }) => [log, seq]));
       endpoints[name] = { url, isDisabled, logs };
     }
-    this.#writing = this.#host.state.write({ endpoints }).catch((error: unknown) => {
-      this.#isChanged = true;
-      this.#host.log.warn(
-        { err: error },
-        'the positions of webhooks could not be stored; the next change tries again',
-      );
-    });
+    return { endpoints };
   }
 }

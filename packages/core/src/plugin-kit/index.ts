@@ -136,3 +136,4 @@ export {
   wholeNumberFrom,
 } from './shape.ts';
 export { QUIET_FRAME, type SseAnswer, sseAnswer } from './sse-answer.ts';
+export { StateWriter, type StateWriterOptions } from './state-writer.ts';
