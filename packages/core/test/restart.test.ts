@@ -4,12 +4,12 @@ import type { WorkerEvent } from '../src/contracts/event.ts';
 import type { WorkerSummary } from '../src/contracts/runtime-api.ts';
 import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import type { RuntimeStore, StoredLog, StoreHost } from '../src/contracts/store.ts';
-import { restingIn, snapshotOf } from '../src/domain/snapshot.ts';
+import { type Resting, restingIn, snapshotOf } from '../src/domain/snapshot.ts';
 import { emptyState, type WorkerState } from '../src/domain/state.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { storedLogs } from '../src/testing/stored-logs.ts';
-import { unusedIn } from '../src/workers/unused.ts';
+import { restingState, unusedIn } from '../src/workers/unused.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -429,7 +429,8 @@ test('P21: a Worker stays in its snapshot at start only if the start has nothing
   const run = { runId: 'r', origin: 'engine', input: null, generation: 1, startedAt: '' } as const;
   for (const state of [alive, { ...alive, status: 'stopped', claims }] satisfies WorkerState[]) {
     t.true(found(state)?.status === state.status);
-    t.deepEqual(found(state)?.read(), state);
+    const { stored } = found(state) as Resting;
+    t.deepEqual(restingState(stored), state);
   }
   t.is(found(alive, { seq: 3 }), null);
   t.is(found(alive, { isDamaged: true }), null);

@@ -27,18 +27,31 @@ const each = async <T>(
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
 };
 
+/** Sorts Workers by their logs, which is the order of creation. A resting Worker may decode the id of its log at each access. */
+const inOrder = (workers: readonly Worker[]): readonly Worker[] =>
+  workers
+    .map((worker) => ({ worker, log: worker.log }))
+    .sort((a, b) => (a.log < b.log ? -1 : 1))
+    .map(({ worker }) => worker);
+
 /** Loads the Workers of all logs, in order of creation. */
 export const loadWorkers = async (
   logs: Iterable<StoredLog> | AsyncIterable<StoredLog>,
   store: RuntimeStore,
 ): Promise<readonly Worker[]> => {
   const found: Worker[] = [];
-  const keep = (worker: Worker): undefined => void found.push(worker);
+  let [last, isInOrder] = ['', true];
+  const keep = (worker: Worker): undefined => {
+    const { log } = worker;
+    if (log < last) isInOrder = false;
+    last = log;
+    found.push(worker);
+  };
   await each(logs, (stored) => {
     const loaded = loadWorker(stored, store);
     return loaded instanceof Worker ? keep(loaded) : loaded.then(keep);
   });
-  return found.sort((a, b) => (a.log < b.log ? -1 : 1));
+  return isInOrder ? found : inOrder(found);
 };
 
 /**
@@ -109,6 +122,7 @@ export const attachWaiting = ({ workers, supervisor, engines }: Parts): Promise<
     const { phase, queue, run, engine } = worker.state;
     return phase === 'alive' && (queue.length > 0 || run?.isDetached === true || eager.has(engine));
   };
-  const waiting = [...workers].filter(isWaiting);
+  const waiting: Worker[] = [];
+  for (const worker of workers) if (isWaiting(worker)) waiting.push(worker);
   return each(waiting, (worker) => supervisor.continueWork(worker));
 };

@@ -1,6 +1,8 @@
 import { crc32 } from 'node:zlib';
 
 const SUM_CHARS = 8;
+/** The bytes of a sealed line before its text. */
+export const SUM_BYTES = SUM_CHARS + 1;
 
 /** Encodes a JSON text as a sealed line: the CRC-32 of the text as eight hex digits, a space, the text, a newline. */
 export const sealLine = (json: string): string =>
@@ -24,7 +26,7 @@ const sumAt = (bytes: Buffer, from: number): number => {
  * does not match.
  */
 export const unsealLine = (bytes: Buffer, from = 0, to = bytes.length): Buffer | undefined => {
-  const begin = from + SUM_CHARS + 1;
+  const begin = from + SUM_BYTES;
   if (to <= begin || bytes[begin - 1] !== 0x20) return undefined;
   const json = bytes.subarray(begin, to);
   return sumAt(bytes, from) === crc32(json) ? json : undefined;

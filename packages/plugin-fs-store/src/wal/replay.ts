@@ -1,5 +1,5 @@
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
-import { type Disk, readRange } from '../disk/disk.ts';
+import { type Disk, readLarge, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
 import { type Layout, segmentNumberOf } from '../layout/layout.ts';
 import {
@@ -203,7 +203,7 @@ class Replay {
   async #bytes(number: number, limit?: number): Promise<Buffer> {
     const { disk, layout } = this.#settings;
     try {
-      if (limit === undefined) return await disk.readFile(layout.segment(number));
+      if (limit === undefined) return await readLarge(disk, layout.segment(number));
       const file = await disk.open(layout.segment(number), 'read');
       try {
         return await readRange(disk, file, 0, limit);
