@@ -515,6 +515,38 @@ test('P12, P21: a Worker that was not used since its creation stays in its lines
   t.deepEqual(flawsOf(await logOf(second.runtime, 'plain')), []);
 });
 
+test('P12: Workers are listed in the order of their creation, whatever the order in which the store lists their logs', async (t) => {
+  const inner = memoryStore();
+  const first = makeRig({ store: inner });
+  await first.runtime.start();
+  const ids = Array.from({ length: 40 }, (_, at) => `w${at}`);
+  for (const workerId of ids) await first.runtime.createWorker({ engine: 'puppet', workerId });
+  await shutDown(first);
+  const last = ids.length - 1;
+  // turned, with the last one first, with the first one last, and with each seventh one behind the others
+  const orders: readonly ((logs: StoredLog[]) => StoredLog[])[] = [
+    (logs) => logs.toReversed(),
+    (logs) => [...logs.slice(last), ...logs.slice(0, last)],
+    (logs) => [...logs.slice(1), ...logs.slice(0, 1)],
+    (logs) => [...logs.filter((_, at) => at % 7 !== 0), ...logs.filter((_, at) => at % 7 === 0).toReversed()],
+  ];
+  for (const reorder of orders) {
+    const turned = withOpen(inner, async (host) => {
+      const opened = await inner.open(host);
+      const logs = (await storedLogs(opened)).toSorted((a, b) => (a.log < b.log ? -1 : 1));
+      return { ...opened, logs: reorder(logs) };
+    });
+    const rig = makeRig({ store: turned });
+    await rig.runtime.start();
+    const { items } = await rig.runtime.listWorkers();
+    t.deepEqual(
+      items.map(({ workerId }) => workerId),
+      ids,
+    );
+    await shutDown(rig);
+  }
+});
+
 test('P7, P12: a store may list its logs step by step, and a failure in between fails the start', async (t) => {
   const inner = memoryStore();
   const first = makeRig({ store: inner });

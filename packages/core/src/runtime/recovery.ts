@@ -27,12 +27,35 @@ const each = async <T>(
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
 };
 
-/** Sorts Workers by their logs, which is the order of creation. A resting Worker may decode the id of its log at each access. */
-const inOrder = (workers: readonly Worker[]): readonly Worker[] =>
-  workers
+/** Returns the number of Workers before a log, of Workers in order. */
+const countBefore = (workers: readonly Worker[], log: string): number => {
+  let low = 0;
+  let high = workers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((workers[middle] as Worker).log < log) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+};
+
+/**
+ * Puts Workers at their places among others that are in order, which is that of their logs. Reads few ids of the others, because a
+ * resting Worker may decode its one at each access.
+ */
+const merged = (inOrder: readonly Worker[], others: readonly Worker[]): readonly Worker[] => {
+  const result: Worker[] = [];
+  let next = 0;
+  const sorted = others
     .map((worker) => ({ worker, log: worker.log }))
-    .sort((a, b) => (a.log < b.log ? -1 : 1))
-    .map(({ worker }) => worker);
+    .sort((a, b) => (a.log < b.log ? -1 : 1));
+  for (const { worker, log } of sorted) {
+    for (const end = countBefore(inOrder, log); next < end; next++) result.push(inOrder[next] as Worker);
+    result.push(worker);
+  }
+  for (; next < inOrder.length; next++) result.push(inOrder[next] as Worker);
+  return result;
+};
 
 /** Loads the Workers of all logs, in order of creation. */
 export const loadWorkers = async (
@@ -40,18 +63,22 @@ export const loadWorkers = async (
   store: RuntimeStore,
 ): Promise<readonly Worker[]> => {
   const found: Worker[] = [];
-  let [last, isInOrder] = ['', true];
+  // most stores list most logs in order
+  const others: Worker[] = [];
+  let last = '';
   const keep = (worker: Worker): undefined => {
     const { log } = worker;
-    if (log < last) isInOrder = false;
-    last = log;
-    found.push(worker);
+    if (log < last) others.push(worker);
+    else {
+      last = log;
+      found.push(worker);
+    }
   };
   await each(logs, (stored) => {
     const loaded = loadWorker(stored, store);
     return loaded instanceof Worker ? keep(loaded) : loaded.then(keep);
   });
-  return isInOrder ? found : inOrder(found);
+  return others.length === 0 ? found : merged(found, others);
 };
 
 /**

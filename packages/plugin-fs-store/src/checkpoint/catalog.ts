@@ -3,7 +3,7 @@ import type { Disk } from '../disk/disk.ts';
 import { type Filed, LogEntry } from '../files/log-entry.ts';
 import { FORMAT_NAME, FORMAT_VERSION } from '../layout/layout.ts';
 import { NEWLINE } from '../layout/line.ts';
-import { SUM_BYTES, sealLine, unsealLine } from '../layout/sealed-line.ts';
+import { isSealed, SUM_BYTES, sealLine } from '../layout/sealed-line.ts';
 import type { WalPosition } from '../wal/wal-position.ts';
 import { CatalogSnapshot } from './catalog-snapshot.ts';
 import { DescribedLogs } from './described-logs.ts';
@@ -156,8 +156,7 @@ class CatalogReader {
   }
 
   #line(at: number, end: number, isWhole: boolean): void {
-    const json = isWhole ? unsealLine(this.#bytes, at, end) : undefined;
-    if (json === undefined) {
+    if (!isWhole || !isSealed(this.#bytes, at, end)) {
       this.#mismatchAt ??= at;
       return;
     }
@@ -167,7 +166,7 @@ class CatalogReader {
       this.#changes.push(index);
       return;
     }
-    const line = decodeLogLine(this.#bytes, from, end) ?? decodeLine(json);
+    const line = decodeLogLine(this.#bytes, from, end) ?? decodeLine(this.#bytes.subarray(from, end));
     if (line === undefined) this.#mismatchAt ??= at;
     else if (line instanceof LogEntry || 'removed' in line) this.#changes.push(line);
     else if ('format' in line) this.#header = line;

@@ -139,8 +139,9 @@ export class DescribedLogs {
     return index;
   }
 
-  /** Adds the log of a line. The line takes the place of an earlier one of the same log. */
-  add(index: number): void {
+  /** Adds the log of a line. The line takes the place of an earlier one of the same log, so that most logs stay in the order of their ids. */
+  add(line: number): void {
+    let index = line;
     if (2 * this.#count > this.#slots.length) this.#makeSlots();
     const mask = this.#slots.length - 1;
     const hash = this.#hashes[index] as number;
@@ -149,6 +150,8 @@ export class DescribedLogs {
       const other = (this.#slots[slot] as number) - 1;
       if (this.#hashes[other] !== hash || this.logOf(other) !== this.logOf(index)) continue;
       if (this.#isHere[other]) this.#remove(other);
+      this.#move(index, other);
+      index = other;
       break;
     }
     this.#slots[slot] = index + 1;
@@ -262,6 +265,13 @@ export class DescribedLogs {
   #remove(index: number): void {
     this.#isHere[index] = 0;
     this.#sum(index, -1);
+  }
+
+  /** Moves a line to the index of another one. */
+  #move(from: number, to: number): void {
+    this.#lines[to] = this.#lines[from] as number;
+    this.#lengths.copyWithin(2 * to, 2 * from, 2 * from + 2);
+    this.#parts.copyWithin(PARTS * to, PARTS * from, PARTS * (from + 1));
   }
 
   #sum(index: number, sign: 1 | -1): void {

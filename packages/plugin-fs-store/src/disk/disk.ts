@@ -86,21 +86,24 @@ const FILE_PARTS = 4;
 const PART_BYTES = 1_048_576;
 
 /**
- * Reads a file. Takes half of the time that `readFile` takes for a large file, because most of it is the memory that the system makes for
- * the bytes. Fails with the errors of the disk.
+ * Reads a file from an offset on; the bytes before it are undefined. Takes half of the time that `readFile` takes for a large file, because
+ * most of it is the memory that the system makes for the bytes. Fails with the errors of the disk.
  */
-export const readLarge = async (disk: Disk, path: string): Promise<Buffer> => {
+export const readLarge = async (disk: Disk, path: string, from: number): Promise<Buffer> => {
   const size = (await disk.size(path)) ?? 0;
   const file = await disk.open(path, 'read');
   try {
     const bytes = Buffer.allocUnsafeSlow(size);
-    const length = Math.max(PART_BYTES, Math.ceil(size / FILE_PARTS));
+    const length = Math.max(PART_BYTES, Math.ceil((size - from) / FILE_PARTS));
     const reads: Promise<number>[] = [];
-    for (let at = 0; at < size; at += length)
-      reads.push(disk.read(file, bytes.subarray(at, at + length), at).then((count) => at + count));
-    // a part that is short is the end of the file
-    const ends = await Promise.all(reads);
-    return bytes.subarray(0, ends.find((end, index) => end < Math.min(size, (index + 1) * length)) ?? size);
+    for (let at = from; at < size; at += length) {
+      const part = bytes.subarray(at, at + length);
+      // a part that is short is the end of the file
+      reads.push(disk.read(file, part, at).then((count) => (count < part.length ? at + count : size)));
+    }
+    // the file is not closed before all have ended
+    await Promise.allSettled(reads);
+    return bytes.subarray(0, Math.min(size, ...(await Promise.all(reads))));
   } finally {
     await disk.close(file);
   }
