@@ -4,12 +4,12 @@ import type { WorkerEvent } from '../src/contracts/event.ts';
 import type { WorkerSummary } from '../src/contracts/runtime-api.ts';
 import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import type { RuntimeStore, StoredLog, StoreHost } from '../src/contracts/store.ts';
-import { restingIn, snapshotOf } from '../src/domain/snapshot.ts';
+import { type Resting, restingIn, snapshotOf } from '../src/domain/snapshot.ts';
 import { emptyState, type WorkerState } from '../src/domain/state.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import { storedLogs } from '../src/testing/stored-logs.ts';
-import { unusedIn } from '../src/workers/unused.ts';
+import { restingState, unusedIn } from '../src/workers/unused.ts';
 import { Puppet } from './fixtures/puppet.ts';
 import {
   codeOf,
@@ -429,7 +429,8 @@ test('P21: a Worker stays in its snapshot at start only if the start has nothing
   const run = { runId: 'r', origin: 'engine', input: null, generation: 1, startedAt: '' } as const;
   for (const state of [alive, { ...alive, status: 'stopped', claims }] satisfies WorkerState[]) {
     t.true(found(state)?.status === state.status);
-    t.deepEqual(found(state)?.read(), state);
+    const { stored } = found(state) as Resting;
+    t.deepEqual(restingState(stored), state);
   }
   t.is(found(alive, { seq: 3 }), null);
   t.is(found(alive, { isDamaged: true }), null);
@@ -512,6 +513,38 @@ test('P12, P21: a Worker that was not used since its creation stays in its lines
   second.puppet.last().finish();
   await settle();
   t.deepEqual(flawsOf(await logOf(second.runtime, 'plain')), []);
+});
+
+test('P12: Workers are listed in the order of their creation, whatever the order in which the store lists their logs', async (t) => {
+  const inner = memoryStore();
+  const first = makeRig({ store: inner });
+  await first.runtime.start();
+  const ids = Array.from({ length: 40 }, (_, at) => `w${at}`);
+  for (const workerId of ids) await first.runtime.createWorker({ engine: 'puppet', workerId });
+  await shutDown(first);
+  const last = ids.length - 1;
+  // turned, with the last one first, with the first one last, and with each seventh one behind the others
+  const orders: readonly ((logs: StoredLog[]) => StoredLog[])[] = [
+    (logs) => logs.toReversed(),
+    (logs) => [...logs.slice(last), ...logs.slice(0, last)],
+    (logs) => [...logs.slice(1), ...logs.slice(0, 1)],
+    (logs) => [...logs.filter((_, at) => at % 7 !== 0), ...logs.filter((_, at) => at % 7 === 0).toReversed()],
+  ];
+  for (const reorder of orders) {
+    const turned = withOpen(inner, async (host) => {
+      const opened = await inner.open(host);
+      const logs = (await storedLogs(opened)).toSorted((a, b) => (a.log < b.log ? -1 : 1));
+      return { ...opened, logs: reorder(logs) };
+    });
+    const rig = makeRig({ store: turned });
+    await rig.runtime.start();
+    const { items } = await rig.runtime.listWorkers();
+    t.deepEqual(
+      items.map(({ workerId }) => workerId),
+      ids,
+    );
+    await shutDown(rig);
+  }
 });
 
 test('P7, P12: a store may list its logs step by step, and a failure in between fails the start', async (t) => {

@@ -1,8 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
+import type { StoredLog } from '@worker-runtime/core/plugin-kit';
 import test from 'ava';
-import { catalogHeader, catalogLine, checkpointLine, readCatalog } from '../src/checkpoint/catalog.ts';
+import {
+  catalogHeader,
+  catalogLine,
+  checkpointLine,
+  readCatalog,
+  removalLine,
+} from '../src/checkpoint/catalog.ts';
 import { LogEntry } from '../src/files/log-entry.ts';
 import { sealLine } from '../src/layout/sealed-line.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
@@ -191,7 +198,7 @@ test('P25: the catalog returns logs with any id and any length, in the usual for
   const workers = ['a', '', 'with "quotes" and \\', 'ümlaut', '日本', 'a\u0000b', 'x'.repeat(500)];
   const numbers = [0, 7, 4_294_967_296, Number.MAX_SAFE_INTEGER];
   const lines: string[] = [];
-  const expected: object[] = [];
+  const expected: { readonly log: string; readonly [name: string]: unknown }[] = [];
   for (const worker of workers)
     for (const bytes of numbers)
       for (const text of [undefined, '{}', '{"é":"}"}', `{"long":"${'y'.repeat(9_000)}"}`]) {
@@ -207,19 +214,76 @@ test('P25: the catalog returns logs with any id and any length, in the usual for
   ];
   const { damagedAt, logs } = readCatalog(catalogOf([...lines, ...forms.map(sealLine)]));
   t.is(damagedAt, null);
-  const found = [...logs.values()].map(({ log, workerId: worker, bytes, snapshot }) => ({
-    log,
-    worker,
-    bytes,
-    text: snapshot?.text,
-  }));
-  t.deepEqual(found.slice(0, expected.length), expected);
+  const found = (log: string) => {
+    const { workerId: worker, bytes, snapshot } = logs.get(log) ?? {};
+    return { log, worker, bytes, text: snapshot?.text };
+  };
+  t.deepEqual(
+    expected.map(({ log }) => found(log)),
+    expected,
+  );
   const known = { worker: 'a', bytes: 30 };
-  t.deepEqual(found.slice(expected.length), [
+  t.deepEqual(['log_spaced', 'log_turned', 'log_further'].map(found), [
     { log: 'log_spaced', ...known, text: undefined },
     { log: 'log_turned', ...known, text: undefined },
     { log: 'log_further', ...known, text: '{"a":1}' },
   ]);
+});
+
+test('P25: of all lines of a log in the catalog the last one counts, whatever form they have, until a removal', (t) => {
+  // a linear congruence, so that a failure repeats
+  let state = 1;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const expected = new Map<string, { readonly bytes: number; readonly text: string | undefined }>();
+  const catalog = [Buffer.from(catalogHeader('runtime_1'))];
+  for (let checkpoint = 1; checkpoint <= 20; checkpoint += 1) {
+    const lines = Array.from({ length: random(100) }, (_, at) => {
+      // few ids with one end, and many others
+      const log = `log_${random(40)}${random(2) === 0 ? '_with_one_end' : ''}`;
+      if (random(4) === 0) {
+        expected.delete(log);
+        return removalLine(log);
+      }
+      const bytes = random(1_000);
+      const entry = new LogEntry(log, `worker of ${log}`, { seq: 3, bytes, keyBytes: 0 });
+      const form = random(4);
+      const text = form === 0 ? undefined : `{"at":${at},"long":"${form === 1 ? 'é'.repeat(4_000) : ''}"}`;
+      expected.set(log, { bytes, text });
+      const snapshot = text === undefined ? undefined : { head: { seq: form === 2 ? 2 : 3, bytes }, text };
+      return catalogLine(entry, snapshot);
+    });
+    const line = { checkpoint, segment: 1, offset: 128, lsn: 1, lines: lines.length, isClean: true };
+    catalog.push(Buffer.from([...lines, checkpointLine(line)].join('')));
+  }
+  const { logs, damagedAt } = readCatalog(Buffer.concat(catalog));
+  t.is(damagedAt, null);
+  t.true(expected.size > 20 && logs.described.size > 5);
+  t.is(logs.size, expected.size);
+  t.is(
+    logs.eventBytes.all,
+    [...expected.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  // the lines that a rewritten catalog would have of the logs that were not used
+  const listed = [...logs.described.list()];
+  const textOf = ({ log, snapshot }: Pick<StoredLog, 'log' | 'snapshot'>) => ({ log, text: snapshot?.text });
+  const unused = listed.map(textOf);
+  const rewritten = readCatalog(catalogOf([...logs.described.sealedLines()].map(String))).logs;
+  t.deepEqual([...rewritten.all()].map(textOf), unused);
+  for (let at = 0; at < 40; at += 1)
+    for (const log of [`log_${at}`, `log_${at}_with_one_end`]) {
+      const known = expected.get(log);
+      t.is(logs.has(log), known !== undefined);
+      t.is(logs.workerIdOf(log), known && `worker of ${log}`);
+      const { bytes, snapshot } = logs.get(log) ?? {};
+      t.deepEqual({ bytes, text: snapshot?.text }, { bytes: known?.bytes, text: known?.text });
+    }
+  t.is(logs.described.size, 0);
+  t.is(logs.size, expected.size);
+  // what was listed stays readable
+  t.deepEqual(listed.map(textOf), unused);
 });
 
 test('P25: a line of the catalog with a wrong number where one is expected is damage', (t) => {

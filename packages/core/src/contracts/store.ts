@@ -99,12 +99,15 @@ export interface Snapshot {
   readonly text: string;
 }
 
-/** A log, as the store finds it when it is opened. */
+/**
+ * A log, as the store finds it when it is opened. The runtime keeps this object for a Worker at rest, so a store may decode its members at
+ * each access. They must not change.
+ */
 export interface StoredLog {
   readonly log: string;
   readonly workerId: string;
   readonly head: LogHead;
-  /** The last snapshot that the store kept, or null. A store need not keep snapshots. The runtime keeps this object for a Worker at rest. */
+  /** The last snapshot that the store kept, or null. A store need not keep snapshots. */
   readonly snapshot: Snapshot | null;
   /**
    * The snapshot in place of the lines that were trimmed; absent if none were. It is never missing, and at no later position than
@@ -113,7 +116,7 @@ export interface StoredLog {
   readonly base?: Snapshot;
   /**
    * The lines after the snapshot, or from the first line without a snapshot, as far as the store has them in memory.
-   * May be empty; the runtime reads the rest. The runtime keeps these bytes for a Worker that was never used.
+   * May be empty; the runtime reads the rest.
    */
   readonly tail: Uint8Array;
   /** True if the log is damaged: it is readable up to the damage and refuses every append with WORKER_DAMAGED. */

@@ -20,7 +20,7 @@ const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 
 /** The status of a Worker that needs no work at a start. */
-type Rest = 'idle' | 'stopped';
+export type Rest = 'idle' | 'stopped';
 
 /** Returns the status of a Worker that a start has nothing to do for, or null. */
 const restOf = ({ phase, status, run, queue, creationKey, claims }: WorkerState): Rest | null => {
@@ -34,10 +34,12 @@ const FILES = 'files":{';
 
 /** The beginnings of most snapshots: those of Workers at rest, without files. They are recognized without the cost of a match. */
 const USUAL = [
-  ['idle', `{"version":${STATE_VERSION},"rest":"idle","state":{`],
-  ['stopped', `{"version":${STATE_VERSION},"rest":"stopped","state":{`],
+  ['idle', `{"version":${STATE_VERSION},"rest":"idle","fileBytes":0,`],
+  ['stopped', `{"version":${STATE_VERSION},"rest":"stopped","fileBytes":0,`],
 ] as const;
-/** The beginning of the snapshot of a Worker at rest. Snapshots of earlier versions do not have the size of the files. */
+/**
+ * The beginning of the snapshot of a Worker at rest. Those of earlier versions do not have the size of the files, or only one that is not 0.
+ */
 const BEGINNING = /^\{"version":[12],"rest":"(idle|stopped)",(?:"fileBytes":(\d{1,15}),)?/;
 
 /**
@@ -45,17 +47,18 @@ const BEGINNING = /^\{"version":[12],"rest":"(idle|stopped)",(?:"fileBytes":(\d{
  * startup and most Workers are idle.
  */
 export const snapshotOf = (state: WorkerState): Snapshot => {
-  const { workerId: _id, log: _log, ...rest } = state;
-  const changed = Object.entries(rest).filter(
+  const { workerId: _id, log: _log, ...own } = state;
+  const changed = Object.entries(own).filter(
     ([name, value]) => value !== EMPTY[name] && !(isEmpty(value) && isEmpty(EMPTY[name])),
   );
+  const rest = restOf(state) ?? undefined;
   return {
     head: { seq: state.head.seq, bytes: state.head.end },
     // `BEGINNING` depends on the order of these fields
     text: JSON.stringify({
       version: STATE_VERSION,
-      rest: restOf(state) ?? undefined,
-      fileBytes: totalBytesOf(state.files) || undefined,
+      rest,
+      fileBytes: rest && totalBytesOf(state.files),
       state: Object.fromEntries(changed),
     }),
   };
@@ -121,52 +124,29 @@ const withOptions = (state: StateWithPlainOptions = {}): Partial<WorkerState> =>
   return { ...rest, requests: open };
 };
 
-/** A state that is parsed from its snapshot on first use, because most Workers are not used after a start. */
-export class Resting {
-  readonly workerId: string;
-  readonly log: string;
+/** The log of a Worker that a start has nothing to do for. Its state is read on first use, because most Workers are not used after a start. */
+export interface Resting {
+  readonly stored: StoredLog;
   readonly status: Rest;
-  readonly snapshot: Snapshot;
-  /** The length of its text, in UTF-16 units. */
+  /** The length of the text that has the state, in UTF-16 units. */
   readonly chars: number;
   readonly fileBytes: number;
-
-  constructor(
-    { workerId, log }: Pick<StoredLog, 'workerId' | 'log'>,
-    status: Rest,
-    snapshot: Snapshot,
-    chars: number,
-    fileBytes: number | null,
-  ) {
-    this.workerId = workerId;
-    this.log = log;
-    this.status = status;
-    this.snapshot = snapshot;
-    this.chars = chars;
-    this.fileBytes = fileBytes ?? totalBytesOf(this.read().files);
-  }
-
-  // no member, because a store may have very many of these objects
-  get phase(): 'alive' {
-    return 'alive';
-  }
-
-  read(): WorkerState {
-    return stateIn(this.workerId, this.log, this.snapshot);
-  }
 }
 
 /** Returns null for a log that goes on after its snapshot, or that a start has something to do for. */
 export const restingIn = (stored: StoredLog): Resting | null => {
-  const { head, snapshot, isDamaged } = stored;
-  if (!snapshot || snapshot.head.seq !== head.seq || isDamaged) return null;
+  const { snapshot } = stored;
+  if (!snapshot || snapshot.head.seq !== stored.head.seq || stored.isDamaged) return null;
   const { text } = snapshot;
-  const hasFiles = text.includes(FILES);
-  if (!hasFiles)
-    for (const [status, beginning] of USUAL)
-      if (text.startsWith(beginning)) return new Resting(stored, status, snapshot, text.length, 0);
+  for (const [status, beginning] of USUAL)
+    if (text.startsWith(beginning)) return { stored, status, chars: text.length, fileBytes: 0 };
   const [, status, fileBytes] = BEGINNING.exec(text) ?? [];
   if (status === undefined) return null;
-  const isKnown = fileBytes !== undefined || !hasFiles;
-  return new Resting(stored, status as Rest, snapshot, text.length, isKnown ? Number(fileBytes ?? 0) : null);
+  const isKnown = fileBytes !== undefined || !text.includes(FILES);
+  return {
+    stored,
+    status: status as Rest,
+    chars: text.length,
+    fileBytes: isKnown ? Number(fileBytes ?? 0) : totalBytesOf(stateIn('', '', snapshot).files),
+  };
 };

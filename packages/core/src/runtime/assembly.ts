@@ -30,6 +30,7 @@ import { readForward } from '../observation/pages.ts';
 import { Streams } from '../observation/streams.ts';
 import { TimeLimit } from '../time-limit.ts';
 import { InputReader } from '../workers/input-reader.ts';
+import { restingSnapshot } from '../workers/unused.ts';
 import { detailOf, factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
 import { Workers } from '../workers/workers.ts';
@@ -108,7 +109,7 @@ const storeHost = (
   keptKeys: limits.idempotencyKeys,
   snapshotOf: (id) => {
     const worker = workers.byLog(id);
-    return worker && (worker.resting?.snapshot ?? snapshotOf(worker.state));
+    return worker && (worker.resting ? restingSnapshot(worker.resting) : snapshotOf(worker.state));
   },
   report: ({ severity, code, message, workerId, details = {}, detail }: StoreFinding) =>
     report({

@@ -27,18 +27,58 @@ const each = async <T>(
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
 };
 
+/** Returns the number of Workers before a log, of Workers in order. */
+const countBefore = (workers: readonly Worker[], log: string): number => {
+  let low = 0;
+  let high = workers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((workers[middle] as Worker).log < log) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+};
+
+/**
+ * Puts Workers at their places among others that are in order, which is that of their logs. Reads few ids of the others, because a
+ * resting Worker may decode its one at each access.
+ */
+const merged = (inOrder: readonly Worker[], others: readonly Worker[]): readonly Worker[] => {
+  const result: Worker[] = [];
+  let next = 0;
+  const sorted = others
+    .map((worker) => ({ worker, log: worker.log }))
+    .sort((a, b) => (a.log < b.log ? -1 : 1));
+  for (const { worker, log } of sorted) {
+    for (const end = countBefore(inOrder, log); next < end; next++) result.push(inOrder[next] as Worker);
+    result.push(worker);
+  }
+  for (; next < inOrder.length; next++) result.push(inOrder[next] as Worker);
+  return result;
+};
+
 /** Loads the Workers of all logs, in order of creation. */
 export const loadWorkers = async (
   logs: Iterable<StoredLog> | AsyncIterable<StoredLog>,
   store: RuntimeStore,
 ): Promise<readonly Worker[]> => {
   const found: Worker[] = [];
-  const keep = (worker: Worker): undefined => void found.push(worker);
+  // most stores list most logs in order
+  const others: Worker[] = [];
+  let last = '';
+  const keep = (worker: Worker): undefined => {
+    const { log } = worker;
+    if (log < last) others.push(worker);
+    else {
+      last = log;
+      found.push(worker);
+    }
+  };
   await each(logs, (stored) => {
     const loaded = loadWorker(stored, store);
     return loaded instanceof Worker ? keep(loaded) : loaded.then(keep);
   });
-  return found.sort((a, b) => (a.log < b.log ? -1 : 1));
+  return others.length === 0 ? found : merged(found, others);
 };
 
 /**
@@ -109,6 +149,7 @@ export const attachWaiting = ({ workers, supervisor, engines }: Parts): Promise<
     const { phase, queue, run, engine } = worker.state;
     return phase === 'alive' && (queue.length > 0 || run?.isDetached === true || eager.has(engine));
   };
-  const waiting = [...workers].filter(isWaiting);
+  const waiting: Worker[] = [];
+  for (const worker of workers) if (isWaiting(worker)) waiting.push(worker);
   return each(waiting, (worker) => supervisor.continueWork(worker));
 };

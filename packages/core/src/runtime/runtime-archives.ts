@@ -34,8 +34,7 @@ import { type HistoryOptions, WorkerHistory } from './worker-history.ts';
 const LOOKED_AT = 1_000;
 
 const sourceOf = (worker: Worker): SourceLog => {
-  const { log, workerId, resting, isDamaged } = worker;
-  const head = resting?.snapshot.head ?? { seq: worker.state.head.seq, bytes: worker.state.head.end };
+  const { log, workerId, head, isDamaged } = worker;
   return { log, workerId, head, isDamaged };
 };
 

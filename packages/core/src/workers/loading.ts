@@ -62,9 +62,7 @@ const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worke
     draft.requests = [];
     if (draft.status !== 'stopped') draft.status = 'idle';
   }
-  const worker = new Worker(draft, null, stored.isDamaged);
-  if (base) worker.base = baseIn(base);
-  return worker;
+  return new Worker(draft, null, stored.isDamaged, base && baseIn(base));
 };
 
 /**
@@ -75,9 +73,12 @@ const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worke
 export const loadWorker = (stored: StoredLog, store: RuntimeStore): Worker | Promise<Worker> => {
   const resting = restingIn(stored) ?? unusedIn(stored);
   if (!resting) return foldWorker(stored, store);
-  const worker = new Worker(resting, null);
-  if (stored.base) worker.base = baseIn(stored.base);
-  return worker;
+  const { base } = stored;
+  if (!base) return new Worker(resting, null);
+  // the state that the base holds is not needed, and may be large
+  const { log, workerId, head, snapshot, tail, isDamaged } = stored;
+  const withoutBase = { log, workerId, head, snapshot, tail, isDamaged };
+  return new Worker({ ...resting, stored: withoutBase }, null, false, baseIn(base));
 };
 
 /**

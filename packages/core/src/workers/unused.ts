@@ -1,6 +1,6 @@
-import type { LogHead, Snapshot, StoredLog } from '../contracts/store.ts';
-import { Resting, snapshotOf } from '../domain/snapshot.ts';
-import { type Draft, emptyState } from '../domain/state.ts';
+import type { Snapshot, StoredLog } from '../contracts/store.ts';
+import { type Resting, snapshotOf, stateIn } from '../domain/snapshot.ts';
+import { type Draft, emptyState, type WorkerState } from '../domain/state.ts';
 import { fold } from './folding.ts';
 
 /*
@@ -18,26 +18,20 @@ const NO_CLAIMS = 'claims":[]';
 const KEY = 'key":';
 const FORK = 'fork":';
 
-/** The snapshot of such a Worker, which is made of its lines at each access. */
-class UnusedSnapshot implements Snapshot {
-  readonly head: LogHead;
-  readonly #workerId: string;
-  readonly #log: string;
-  readonly #lines: Uint8Array;
+/** Returns the state in the lines of such a Worker. */
+const stateOfUnused = ({ workerId, log, tail }: StoredLog): WorkerState => {
+  const draft: Draft = { ...emptyState(workerId, log) };
+  draft.head = fold(draft, tail, { seq: 1, offset: 0 });
+  return draft;
+};
 
-  constructor({ head, workerId, log, tail }: StoredLog) {
-    this.head = head;
-    this.#workerId = workerId;
-    this.#log = log;
-    this.#lines = tail;
-  }
+/** Returns the state of a resting Worker. */
+export const restingState = (stored: StoredLog): WorkerState =>
+  stored.snapshot ? stateIn(stored.workerId, stored.log, stored.snapshot) : stateOfUnused(stored);
 
-  get text(): string {
-    const draft: Draft = { ...emptyState(this.#workerId, this.#log) };
-    draft.head = fold(draft, this.#lines, { seq: 1, offset: 0 });
-    return snapshotOf(draft).text;
-  }
-}
+/** Returns the state of a resting Worker as a store keeps it. */
+export const restingSnapshot = (stored: StoredLog): Snapshot =>
+  stored.snapshot ?? snapshotOf(stateOfUnused(stored));
 
 /**
  * Returns null for any other log. Looks for names with an unescaped quote, which no value contains. A log that is not recognized, such
@@ -56,5 +50,5 @@ export const unusedIn = (stored: StoredLog): Resting | null => {
     text.includes(NO_CLAIMS) &&
     !text.includes(KEY) &&
     !text.includes(FORK);
-  return isUnused ? new Resting(stored, 'idle', new UnusedSnapshot(stored), tail.length, 0) : null;
+  return isUnused ? { stored, status: 'idle', chars: tail.length, fileBytes: 0 } : null;
 };

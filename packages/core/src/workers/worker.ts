@@ -2,92 +2,195 @@ import type { Claim } from '../contracts/claim.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { StoredSize, WorkerStatus } from '../contracts/runtime-api.ts';
-import type { NewLog } from '../contracts/store.ts';
-import { Resting } from '../domain/snapshot.ts';
+import type { LogHead, NewLog, StoredLog } from '../contracts/store.ts';
+import type { Rest, Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { totalBytesOf } from '../domain/stored-files.ts';
 import type { Base } from '../log/base.ts';
 import { Live } from './live.ts';
+import { restingState } from './unused.ts';
 
-/** One Worker in memory: the state that every Worker has, and the live part of an active one. */
-export class Worker {
-  #state: WorkerState | Resting;
+/** What a Worker has in memory once its state was read. */
+class Used {
+  state: WorkerState;
   readonly isDamaged: boolean;
-  /** The content that a log which does not exist yet will begin with; null once the log exists. */
   begin: NewLog | null;
   live: Live | null = null;
-  /** The beginning of the log, if its first events are in an archive. */
-  base: Base | null = null;
-  /** True once the creation failed: the Worker stays invisible, even if a late append succeeds. */
   isCancelled = false;
-  /** The revision of its last change; null while the Worker is invisible. */
-  revision: number | null = null;
-  /** The status under which the Worker is counted; null while the Worker is invisible. */
   counted: WorkerStatus | null = null;
   /** The state whose size is part of the sums over all Workers; null while no state of the Worker is. */
   measured: WorkerState | null = null;
-  /** The size of the unparsed state that is part of the sums; 0 once the Worker has changed. */
+  /** The size of the text of its state, if that is part of the sums: until the Worker changes. */
   restingBytes = 0;
   /** The parts of the sums of stored bytes that are of this Worker. */
-  countedEventBytes = 0;
-  countedFileBytes = 0;
+  eventBytes = 0;
+  fileBytes = 0;
 
-  constructor(state: WorkerState | Resting, begin: NewLog | null, isDamaged = false) {
-    this.#state = state;
+  constructor(state: WorkerState, begin: NewLog | null, isDamaged: boolean) {
+    this.state = state;
     this.begin = begin;
     this.isDamaged = isDamaged;
   }
+}
 
-  /** The fold of the log. The first read of a resting Worker parses its snapshot. */
+/**
+ * One Worker in memory. Most Workers rest: a start has found nothing to do for them, and they were not used since. Such a Worker has no
+ * more than this object and the one in which its store listed it. The first read of its state makes the rest.
+ */
+export class Worker {
+  readonly workerId: string;
+  #used: Used | null = null;
+  /** The log of a resting Worker; null for any other one. */
+  #stored: StoredLog | null = null;
+  #status: Rest = 'idle';
+  #chars = 0;
+  #fileBytes = 0;
+  #base: Base | null;
+  /** The revision of its last change; null while the Worker is invisible. */
+  revision: number | null = null;
+
+  constructor(
+    content: WorkerState | Resting,
+    begin: NewLog | null,
+    isDamaged = false,
+    base: Base | null = null,
+  ) {
+    this.#base = base;
+    if ('stored' in content) {
+      this.workerId = content.stored.workerId;
+      this.#stored = content.stored;
+      this.#status = content.status;
+      this.#chars = content.chars;
+      this.#fileBytes = content.fileBytes;
+    } else {
+      this.workerId = content.workerId;
+      this.#used = new Used(content, begin, isDamaged);
+    }
+  }
+
+  /** The fold of the log. */
   get state(): WorkerState {
-    if (this.#state instanceof Resting) this.#state = this.#state.read();
-    return this.#state;
+    return this.used.state;
   }
 
   set state(state: WorkerState) {
-    this.#state = state;
+    this.used.state = state;
   }
 
-  /** Returns the state, and lets a resting Worker rest: its snapshot is parsed and the result is not kept. */
+  /** Returns the state, and lets a resting Worker rest: its state is read and not kept. */
   glimpse(): WorkerState {
-    return this.#state instanceof Resting ? this.#state.read() : this.#state;
+    return this.#used ? this.#used.state : restingState(this.#stored as StoredLog);
   }
 
-  /** The unparsed state of a resting Worker, whose state was never read; null for any other Worker. */
-  get resting(): Resting | null {
-    return this.#state instanceof Resting ? this.#state : null;
+  /** What only a Worker that does not rest has. A resting Worker ceases to rest. */
+  get used(): Used {
+    return this.#used ?? this.#use();
   }
 
-  // These can be read without parsing the snapshot of a resting Worker.
-
-  get workerId(): string {
-    return this.#state.workerId;
+  /** The log of a resting Worker, whose state was never read, as its store listed it; null for any other Worker. */
+  get resting(): StoredLog | null {
+    return this.#stored;
   }
+
+  /** The length of the text that has the state of a resting Worker. */
+  get restingChars(): number {
+    return this.#chars;
+  }
+
+  // What follows can be read without reading the state of a resting Worker.
 
   get log(): string {
-    return this.#state.log;
+    return this.#used ? this.#used.state.log : (this.#stored as StoredLog).log;
   }
 
   get phase(): WorkerState['phase'] {
-    return this.#state.phase;
+    return this.#used ? this.#used.state.phase : 'alive';
   }
 
   get status(): WorkerStatus {
-    return this.#state.status;
+    return this.#used ? this.#used.state.status : this.#status;
+  }
+
+  /** The status under which the Worker is counted; null while the Worker is invisible. */
+  get counted(): WorkerStatus | null {
+    if (this.#used) return this.#used.counted;
+    return this.revision === null ? null : this.#status;
+  }
+
+  /** The position after its last event. */
+  get head(): LogHead {
+    if (!this.#used) return (this.#stored as StoredLog).head;
+    const { seq, end } = this.#used.state.head;
+    return { seq, bytes: end };
+  }
+
+  /** The beginning of the log, if its first events are in an archive. */
+  get base(): Base | null {
+    return this.#base;
+  }
+
+  set base(base: Base | null) {
+    // the sums have the bytes of a resting Worker by its present base
+    this.#used ??= this.#use();
+    this.#base = base;
+  }
+
+  get isDamaged(): boolean {
+    return this.#used?.isDamaged ?? false;
+  }
+
+  /** True once the creation failed: the Worker stays invisible, even if a late append succeeds. */
+  get isCancelled(): boolean {
+    return this.#used?.isCancelled ?? false;
+  }
+
+  set isCancelled(isCancelled: boolean) {
+    this.used.isCancelled = isCancelled;
+  }
+
+  /** The content that a log which does not exist yet will begin with; null once the log exists. */
+  get begin(): NewLog | null {
+    return this.#used?.begin ?? null;
+  }
+
+  set begin(begin: NewLog | null) {
+    this.used.begin = begin;
+  }
+
+  get live(): Live | null {
+    return this.#used?.live ?? null;
+  }
+
+  set live(live: Live | null) {
+    this.used.live = live;
   }
 
   /** The bytes of its events and files in the store. */
   get stored(): StoredSize {
-    const state = this.#state;
-    const begin = this.base?.at.end ?? 0;
-    return state instanceof Resting
-      ? { eventBytes: state.snapshot.head.bytes - begin, fileBytes: state.fileBytes }
-      : { eventBytes: state.head.end - begin, fileBytes: totalBytesOf(state.files) };
+    const begin = this.#base?.at.end ?? 0;
+    if (!this.#used)
+      return {
+        eventBytes: (this.#stored as StoredLog).head.bytes - begin,
+        fileBytes: this.#fileBytes,
+      };
+    const { head, files } = this.#used.state;
+    return { eventBytes: head.end - begin, fileBytes: totalBytesOf(files) };
   }
 
   ensureLive(limits: Limits): Live {
-    this.live ??= new Live(limits);
-    return this.live;
+    const { used } = this;
+    used.live ??= new Live(limits);
+    return used.live;
+  }
+
+  /** Reads the state of a resting Worker. The sums over all Workers have it as long as it rests. */
+  #use(): Used {
+    const used = new Used(restingState(this.#stored as StoredLog), null, false);
+    used.counted = this.counted;
+    if (used.counted !== null) Object.assign(used, { restingBytes: this.#chars, ...this.stored });
+    this.#used = used;
+    this.#stored = null;
+    return used;
   }
 }
 

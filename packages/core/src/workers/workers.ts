@@ -154,21 +154,37 @@ export class Workers {
     this.#measure(worker, null);
     this.#count(worker, { eventBytes: 0, fileBytes: 0 });
     this.#forgetCaches(worker);
-    if (worker.counted === null) return;
-    this.counts[worker.counted] -= 1;
-    worker.counted = null;
+    const { used } = worker;
+    if (used.counted === null) return;
+    this.counts[used.counted] -= 1;
+    used.counted = null;
     const at = this.#indexAfter(log) - 1;
     if (this.#visible[at] === worker) this.#visible.splice(at, 1);
     this.changes.remove(worker);
   }
 
-  /** Registers a Worker that a start has loaded. After an error the start fails. @throws WORKER_EXISTS · LIMIT_REACHED */
+  /**
+   * Registers a Worker that a start has loaded. To be called in order of creation. After an error the start fails.
+   * @throws WORKER_EXISTS · LIMIT_REACHED
+   */
   restore(worker: Worker): void {
     const { size } = this.#byId;
     // not searched before, because a search takes as long as the entry, and a start may have very many Workers
     if (size < this.#limits.workers) this.#byId.set(worker.workerId, worker);
     if (this.#byId.size === size) this.reserve(worker);
-    this.#update(worker, true);
+    if (worker.resting) this.#restoreResting(worker);
+    else this.#update(worker, true);
+  }
+
+  /** Counts and shows a resting Worker, without reading its state. */
+  #restoreResting(worker: Worker): void {
+    const { eventBytes, fileBytes } = worker.stored;
+    this.stored.eventBytes += eventBytes;
+    this.stored.fileBytes += fileBytes;
+    this.states.add(worker.restingChars);
+    this.counts[worker.status] += 1;
+    this.#visible.push(worker);
+    this.changes.touch(worker);
   }
 
   /** Updates sums, counts, claims and the order of changes after a commit. A Worker becomes visible when it is first alive. */
@@ -177,18 +193,17 @@ export class Workers {
   }
 
   #update(worker: Worker, isKnown: boolean): void {
-    const { status, phase } = worker;
-    if (isKnown) this.#count(worker, worker.stored);
-    if (worker.resting) this.#measureResting(worker, worker.resting.chars);
-    else if (isKnown) {
+    const { used, status, phase } = worker;
+    if (isKnown) {
+      this.#count(worker, worker.stored);
       this.#measure(worker, worker.state);
       if (worker.live) this.tails.used(worker.live, worker.live.readers.tail.bytes);
     }
     if (phase !== 'alive' || worker.isCancelled) return;
     if (status === 'stopped') this.claims.release(worker.workerId);
-    if (worker.counted === null) this.#show(worker);
-    else this.counts[worker.counted] -= 1;
-    worker.counted = status;
+    if (used.counted === null) this.#show(worker);
+    else this.counts[used.counted] -= 1;
+    used.counted = status;
     this.counts[status] += 1;
     this.changes.touch(worker);
   }
@@ -225,30 +240,25 @@ export class Workers {
   }
 
   /** Replaces the part of the stored bytes that a Worker has. */
-  #count(worker: Worker, { eventBytes, fileBytes }: StoredSize): void {
-    this.stored.eventBytes += eventBytes - worker.countedEventBytes;
-    this.stored.fileBytes += fileBytes - worker.countedFileBytes;
-    worker.countedEventBytes = eventBytes;
-    worker.countedFileBytes = fileBytes;
+  #count({ used }: Worker, { eventBytes, fileBytes }: StoredSize): void {
+    this.stored.eventBytes += eventBytes - used.eventBytes;
+    this.stored.fileBytes += fileBytes - used.fileBytes;
+    used.eventBytes = eventBytes;
+    used.fileBytes = fileBytes;
   }
 
   /** Replaces the part of the sums that a Worker has. */
   #measure(worker: Worker, after: WorkerState | null): void {
-    const { measured: before } = worker;
-    worker.measured = after;
+    const { used } = worker;
+    const { measured: before } = used;
+    used.measured = after;
     const active = activeInputOf(after) - activeInputOf(before);
     const queued = before?.queue === after?.queue ? 0 : queuedInputsOf(after) - queuedInputsOf(before);
     this.activeInputs.add(active);
     this.openInputs.add(active + queued);
-    this.#measureResting(worker, 0);
-    this.states.add(growthBetween(before, after));
+    this.states.add(growthBetween(before, after) - used.restingBytes);
+    used.restingBytes = 0;
     this.requests.replace(worker, before?.requests, after?.requests);
-  }
-
-  /** Replaces the size of the unparsed state that a Worker has. */
-  #measureResting(worker: Worker, bytes: number): void {
-    this.states.add(bytes - worker.restingBytes);
-    worker.restingBytes = bytes;
   }
 
   #forgetCaches({ live }: Worker): void {

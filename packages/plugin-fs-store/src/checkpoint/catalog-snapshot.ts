@@ -2,7 +2,7 @@ import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
 
 const BLOCK_BYTES = 1_048_576;
 /** A longer text gets memory of its own, which is free as soon as it is not needed. */
-const LARGE_BYTES = 4_096;
+export const LARGE_BYTES = 4_096;
 
 /**
  * Memory for what the runtime keeps of the logs after an open: blocks that thousands of them share. One text for each Worker would cost

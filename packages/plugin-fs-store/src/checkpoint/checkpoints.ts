@@ -15,9 +15,12 @@ import type { WalPosition } from '../wal/wal-position.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 import { type Checkpoint, catalogLine, checkpointLine, removalLine } from './catalog.ts';
 import { CatalogFile } from './catalog-file.ts';
+import type { LogTable } from './log-table.ts';
 
 /** The longest time for which describing logs for the catalog may block the event loop. */
 const SLICE_MS = 5;
+/** The lines that are taken over in one go, which takes about as long. */
+const SLICE_LINES = 8_192;
 /**
  * The logs whose files a checkpoint syncs in one request to the disk. Between requests it writes files for waiting commits. If
  * many bytes wait already, the requests are smaller.
@@ -35,7 +38,7 @@ export interface CheckpointSettings {
   readonly backlog: Backlog;
   readonly files: WorkerFiles;
   readonly reserve: Pick<Reserve, 'isFull' | 'within'>;
-  readonly entries: () => Iterable<LogEntry>;
+  readonly logs: LogTable;
   readonly snapshotOf: (log: string) => Snapshot | undefined;
   readonly report: (finding: StoreFinding) => void;
   /** The bytes written to the write-ahead log before a checkpoint is due. */
@@ -102,9 +105,11 @@ export class Checkpoints {
     this.#isStarted = true;
   }
 
-  /** Marks a log as changed because recovery found more of it than the catalog has. */
-  addRecovered(entry: LogEntry): void {
-    this.#dirty.add(entry);
+  /** Marks logs as changed because recovery found more of them than the catalog has. The set belongs to this object then. */
+  addRecovered(entries: Set<LogEntry>): void {
+    if (entries.size === 0) return;
+    for (const entry of this.#dirty) entries.add(entry);
+    this.#dirty = entries;
     this.#coveredBytes = Number.NEGATIVE_INFINITY;
   }
 
@@ -239,7 +244,7 @@ export class Checkpoints {
     }
     const isNew = this.#last === null || (this.#catalog.isOutgrown && !reserve.isFull);
     const lines: Buffer[] = [];
-    let count = await this.#describe(isNew ? this.#settings.entries() : dirty, lines);
+    let count = isNew ? await this.#describeAll(lines) : await this.#describe(dirty, lines);
     if (!isNew) {
       for (const entry of removed) lines.push(Buffer.from(removalLine(entry.log)));
       count += removed.size;
@@ -332,7 +337,7 @@ export class Checkpoints {
     }
     const count = backlog.syncedBatches(entry);
     const last = entry.unfiled?.batches[count - 1];
-    const end = last ? last.start + last.lines.length : 0;
+    const end = last?.end ?? 0;
     const isKept = [...(this.#rescued.get(entry)?.values() ?? [])].includes(end);
     if (last && !isKept) this.addRescued(entry, await rescue(disk, layout, entry, count), end);
   }
@@ -374,6 +379,19 @@ export class Checkpoints {
       // It was moved earlier, or was never there.
       if (errnoOf(error) !== 'ENOENT') throw error;
     }
+  }
+
+  /** Collects the catalog lines of all logs. One that was not used keeps its line. Returns their number. */
+  async #describeAll(lines: Buffer[]): Promise<number> {
+    const { logs } = this.#settings;
+    let count = 0;
+    for (const line of logs.described.sealedLines()) {
+      lines.push(line);
+      count += 1;
+      if (count % SLICE_LINES === 0) await nextMacrotask();
+    }
+    // also those that were first used in the meantime
+    return count + (await this.#describe(logs.used(), lines));
   }
 
   /** Encodes the catalog lines of logs. Returns their number. */

@@ -20,6 +20,10 @@ const ZERO = 0x30;
 /** Numbers with more digits may not be exact. */
 const MOST_DIGITS = 15;
 
+/** The offset of the id of a log in its line, and that of the id of its Worker after it. */
+export const LOG_AT = LOG.length;
+export const WORKER_AFTER = WORKER.length;
+
 /** Returns the end of a whole number, or -1 if there is none. */
 const endOfNumber = (bytes: Buffer, from: number): number => {
   let at = from;
@@ -35,35 +39,51 @@ const numberIn = (bytes: Buffer, from: number, to: number): number => {
   return value;
 };
 
+/** The members of one line of a log in its usual form. One object reads many lines, because a store may have very many. */
+export class LogLineReader {
+  logEnd = 0;
+  workerEnd = 0;
+  seq = 0;
+  bytes = 0;
+  keyBytes = 0;
+  /** The begin of the snapshot; the end of the line without one. */
+  valueAt = 0;
+
+  /** Reads the line in a range. Returns false for any other form. */
+  read(bytes: Buffer, from: number, to: number): boolean {
+    if (!isAt(bytes, from, LOG)) return false;
+    this.logEnd = endOfText(bytes, from + LOG.length, to);
+    if (this.logEnd < 0 || !isAt(bytes, this.logEnd, WORKER)) return false;
+    this.workerEnd = endOfText(bytes, this.logEnd + WORKER.length, to);
+    if (this.workerEnd < 0 || !isAt(bytes, this.workerEnd, SEQ)) return false;
+    const seq = this.workerEnd + SEQ.length;
+    const seqEnd = endOfNumber(bytes, seq);
+    if (seqEnd < 0 || !isAt(bytes, seqEnd, BYTES)) return false;
+    const length = seqEnd + BYTES.length;
+    const lengthEnd = endOfNumber(bytes, length);
+    if (lengthEnd < 0 || !isAt(bytes, lengthEnd, KEY_BYTES)) return false;
+    const keys = lengthEnd + KEY_BYTES.length;
+    const keysEnd = endOfNumber(bytes, keys);
+    if (keysEnd < 0) return false;
+    const isLast = keysEnd === to - 1 && bytes[keysEnd] === BRACE;
+    if (!isLast && !isAt(bytes, keysEnd, VALUE)) return false;
+    this.seq = numberIn(bytes, seq, seqEnd);
+    this.bytes = numberIn(bytes, length, lengthEnd);
+    this.keyBytes = numberIn(bytes, keys, keysEnd);
+    this.valueAt = isLast ? to : keysEnd + VALUE.length;
+    return true;
+  }
+}
+
+const reader = new LogLineReader();
+
 /** Decodes the line of a log in its usual form. The snapshot in it stays bytes. Returns null for any other form. */
 export const decodeLogLine = (bytes: Buffer, from: number, to: number): LogEntry | null => {
-  if (!isAt(bytes, from, LOG)) return null;
-  const log = from + LOG.length;
-  const logEnd = endOfText(bytes, log, to);
-  if (logEnd < 0 || !isAt(bytes, logEnd, WORKER)) return null;
-  const worker = logEnd + WORKER.length;
-  const workerEnd = endOfText(bytes, worker, to);
-  if (workerEnd < 0 || !isAt(bytes, workerEnd, SEQ)) return null;
-  const seq = workerEnd + SEQ.length;
-  const seqEnd = endOfNumber(bytes, seq);
-  if (seqEnd < 0 || !isAt(bytes, seqEnd, BYTES)) return null;
-  const length = seqEnd + BYTES.length;
-  const lengthEnd = endOfNumber(bytes, length);
-  if (lengthEnd < 0 || !isAt(bytes, lengthEnd, KEY_BYTES)) return null;
-  const keys = lengthEnd + KEY_BYTES.length;
-  const keysEnd = endOfNumber(bytes, keys);
-  if (keysEnd < 0) return null;
-  const isLast = keysEnd === to - 1 && bytes[keysEnd] === BRACE;
-  if (!isLast && !isAt(bytes, keysEnd, VALUE)) return null;
-  const entry = new LogEntry(
-    bytes.toString('latin1', log, logEnd),
-    bytes.toString('latin1', worker, workerEnd),
-    {
-      seq: numberIn(bytes, seq, seqEnd),
-      bytes: numberIn(bytes, length, lengthEnd),
-      keyBytes: numberIn(bytes, keys, keysEnd),
-    },
-  );
-  if (!isLast) entry.snapshot = new CatalogSnapshot(entry.filed, bytes, keysEnd + VALUE.length, to - 1);
+  if (!reader.read(bytes, from, to)) return null;
+  const { logEnd, workerEnd, seq, bytes: length, keyBytes, valueAt } = reader;
+  const log = bytes.toString('latin1', from + LOG_AT, logEnd);
+  const workerId = bytes.toString('latin1', logEnd + WORKER_AFTER, workerEnd);
+  const entry = new LogEntry(log, workerId, { seq, bytes: length, keyBytes });
+  if (valueAt < to) entry.snapshot = new CatalogSnapshot(entry.filed, bytes, valueAt, to - 1);
   return entry;
 };

@@ -81,6 +81,34 @@ export const writeFully = async (
   }
 };
 
+/** The parts in which a large file is read at the same time, and their least bytes. */
+const FILE_PARTS = 4;
+const PART_BYTES = 1_048_576;
+
+/**
+ * Reads a file from an offset on; the bytes before it are undefined. Takes half of the time that `readFile` takes for a large file, because
+ * most of it is the memory that the system makes for the bytes. Fails with the errors of the disk.
+ */
+export const readLarge = async (disk: Disk, path: string, from: number): Promise<Buffer> => {
+  const size = (await disk.size(path)) ?? 0;
+  const file = await disk.open(path, 'read');
+  try {
+    const bytes = Buffer.allocUnsafeSlow(size);
+    const length = Math.max(PART_BYTES, Math.ceil((size - from) / FILE_PARTS));
+    const reads: Promise<number>[] = [];
+    for (let at = from; at < size; at += length) {
+      const part = bytes.subarray(at, at + length);
+      // a part that is short is the end of the file
+      reads.push(disk.read(file, part, at).then((count) => (count < part.length ? at + count : size)));
+    }
+    // the file is not closed before all have ended
+    await Promise.allSettled(reads);
+    return bytes.subarray(0, Math.min(size, ...(await Promise.all(reads))));
+  } finally {
+    await disk.close(file);
+  }
+};
+
 /**
  * Reads a range of an open file, into given memory if that is large enough. The result is shorter than `length` if the file ends
  * within the range.

@@ -85,7 +85,7 @@ const check = async ({ disk, layout }: Settings, report: Report): Promise<void> 
   const files = new WorkerFiles(disk, layout, pool);
   const recovered = await recoverStore({ disk, layout, report });
   checkVersion(recovered.version);
-  for (const entry of recovered.entries.values()) await examine(entry, files, disk, report);
+  for (const entry of recovered.entries.all()) await examine(entry, files, disk, report);
   await pool.close();
   const fitting = new Set(recovered.rescued.flatMap(({ name }) => rescuedPaths(layout, name)));
   for (const name of await disk.list(layout.rescued)) {
@@ -159,7 +159,7 @@ const mend = async (
   entry.seq = seq;
   entry.bytes = bytes;
   entry.isDamaged = false;
-  checkpoints.addRecovered(entry);
+  checkpoints.addRecovered(new Set([entry]));
   const message = lost > 0 ? `The log now ends ${lost} lines earlier` : 'The log is whole again';
   reportMended(message, { seq });
 };
@@ -184,7 +184,7 @@ const repair = async (settings: Settings, owner: Ownership, report: Report): Pro
   };
   const { parts } = await openDirectory(settings, host, owner, { keepsCatalog: false });
   const { entries, log, checkpoints, files } = parts;
-  for (const entry of entries.values()) {
+  for (const entry of entries.all()) {
     if (!entry.isChecked) await inspect(entry, files, disk, host.report);
     if (entry.isDamaged) await mend(entry, parts, layout, report);
     if (entry.snapshot) snapshots.set(entry.log, entry.snapshot);

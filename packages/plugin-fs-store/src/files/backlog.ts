@@ -49,7 +49,7 @@ class Relief {
 
 /** The unfiled bytes of a log. */
 const bytesOf = (batches: readonly BatchRecord[]): number =>
-  batches.reduce((sum, { lines }) => sum + lines.length, 0);
+  batches.reduce((sum, { start, end }) => sum + end - start, 0);
 
 /**
  * Everything that is in the write-ahead log and not in the Workers' own files yet. It is kept in memory, where reads find
@@ -61,7 +61,7 @@ export class Backlog implements WalGate {
   /** All work on the Workers' files runs in this lane. */
   readonly lane = new Lane();
   readonly #settings: BacklogSettings;
-  readonly #entries = new Set<LogEntry>();
+  #entries: Set<LogEntry> = new Set();
   /** The logs whose files could not be opened. */
   readonly #retries = new Map<LogEntry, Retry>();
   #bytes = 0;
@@ -99,11 +99,10 @@ export class Backlog implements WalGate {
     if (this.#bytes > this.#softBytes) void this.#schedule(this.#softBytes / 4);
   }
 
-  /** Takes over a log whose unfiled batches were found by recovery. */
-  adopt(entry: LogEntry): void {
-    if (!entry.unfiled) return;
-    this.#bytes += bytesOf(entry.unfiled.batches);
-    this.#entries.add(entry);
+  /** Takes over the logs whose unfiled batches were found by recovery, before any other. */
+  adopt(entries: ReadonlySet<LogEntry>): void {
+    this.#entries = new Set(entries);
+    for (const { unfiled } of entries) this.#bytes += bytesOf(unfiled?.batches ?? []);
   }
 
   /** Puts back the batches that were filed since the last checkpoint, because a sync of the files failed. */

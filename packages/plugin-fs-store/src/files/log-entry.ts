@@ -1,11 +1,12 @@
 import type { LogHead, Snapshot } from '@worker-runtime/core/plugin-kit';
-import type { ChangeHead } from '../wal/frame.ts';
+import { type ChangeHead, FRAME_KIND, type ReplayedChange, SegmentPart } from '../wal/frame.ts';
 
 /** One acknowledged batch that is in the write-ahead log and not in the Worker's own files yet. */
 export interface BatchRecord {
   readonly lines: Uint8Array;
-  /** The bytes of the log before the batch. */
+  /** The bytes of the log before the batch, and up to its end. */
   readonly start: number;
+  readonly end: number;
   /** The number of its last line. */
   readonly lastSeq: number;
   readonly lsn: number;
@@ -13,11 +14,35 @@ export interface BatchRecord {
   readonly keys: string;
 }
 
+/** A batch that a replay has found. Its lines stay bytes of the segment. */
+export class ReplayedBatch extends SegmentPart implements BatchRecord {
+  readonly start: number;
+  readonly lastSeq: number;
+  readonly lsn: number;
+  readonly keys: string;
+
+  constructor({ segment, linesAt, end, bytes, seq, count, keys }: ReplayedChange, lsn: number) {
+    super(segment, linesAt, end);
+    this.start = bytes;
+    this.lastSeq = seq + count;
+    this.lsn = lsn;
+    this.keys = keys;
+  }
+
+  get lines(): Uint8Array {
+    return this.bytes;
+  }
+
+  get end(): number {
+    return this.start + this.length;
+  }
+}
+
 /** The part of a log that is in the write-ahead log and not in the Worker's own files yet. */
 export interface Unfiled {
-  readonly batches: BatchRecord[];
+  batches: BatchRecord[];
   /** The text of `worker.json`, for a log that has no files yet. After an open, its bytes. */
-  document: string | Buffer | null;
+  document: string | SegmentPart | null;
   /** True if the files may hold unsynced bytes of an earlier process. They are cut before they are written. */
   needsCut: boolean;
 }
@@ -36,9 +61,13 @@ export interface Filed {
 export type LogPhase = 'creating' | 'idle' | 'appending' | 'removing' | 'removed';
 
 const NO_BYTES = new Uint8Array(0);
+const FEW_BATCHES = 4;
 
-/** Returns memory for a number of bytes. */
-type Allocate = (bytes: number) => Buffer;
+/** Returns the bytes of `worker.json`; none if the files have them. */
+export const documentOf = (unfiled: Unfiled | null): Buffer => {
+  const document = unfiled?.document ?? '';
+  return typeof document === 'string' ? Buffer.from(document) : document.bytes;
+};
 
 export const NOTHING_FILED: Filed = { seq: 0, bytes: 0, keyBytes: 0 };
 
@@ -108,26 +137,37 @@ export class LogEntry {
   }
 
   /** Adds an acknowledged change to the log and to its unfiled batches. */
-  add(change: ChangeHead, lsn: number, keys: string, document: Unfiled['document'] = null): void {
-    this.addUnfiled(change, lsn, keys, document);
-    this.seq = change.seq + change.count;
-    this.bytes = change.bytes + change.lines.length;
-    this.keyBytes = keys === '' ? change.keyBytes : change.keyBytes + Buffer.byteLength(keys);
+  add(change: ChangeHead, lsn: number, keys: string, document: string | null = null): void {
+    const { lines, bytes: start, seq, count } = change;
+    const batch = { lines, start, end: start + lines.length, lastSeq: seq + count, lsn, keys };
+    this.#add(batch, change.keyBytes, document);
   }
 
-  addUnfiled(change: ChangeHead, lsn: number, keys: string, document: Unfiled['document'] = null): void {
-    this.unfiled ??= { batches: [], document, needsCut: !this.isChecked };
-    const { lines, bytes: start, seq, count } = change;
-    this.unfiled.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
+  /** Adds an acknowledged change that a replay has found. */
+  addReplayed(change: ReplayedChange, lsn: number): void {
+    const document = change.kind === FRAME_KIND.create ? change.document : null;
+    this.#add(new ReplayedBatch(change, lsn), change.keyBytes, document);
   }
 
   /** Adds lines that an earlier process acknowledged and could not file. */
   adopt(lines: BatchRecord, document: string | null): void {
-    this.unfiled ??= { batches: [], document, needsCut: true };
-    this.unfiled.batches.push(lines);
-    this.seq = lines.lastSeq;
-    this.bytes = lines.start + lines.lines.length;
-    this.keyBytes += Buffer.byteLength(lines.keys);
+    this.#add(lines, this.keyBytes, document);
+  }
+
+  /** Adds a batch to the unfiled ones, and not to the log. */
+  addUnfiled(batch: BatchRecord, document: Unfiled['document'] = null): void {
+    const { unfiled } = this;
+    // the first ones not by pushing, which makes room for many, because most logs of a large replay have few
+    if (unfiled && unfiled.batches.length < FEW_BATCHES) unfiled.batches = [...unfiled.batches, batch];
+    else if (unfiled) unfiled.batches.push(batch);
+    else this.unfiled = { batches: [batch], document, needsCut: !this.isChecked };
+  }
+
+  #add(batch: BatchRecord, keyBytes: number, document: Unfiled['document']): void {
+    this.addUnfiled(batch, document);
+    this.seq = batch.lastSeq;
+    this.bytes = batch.end;
+    this.keyBytes = batch.keys === '' ? keyBytes : keyBytes + Buffer.byteLength(batch.keys);
   }
 
   /** Notes that the first `count` unfiled batches are filed. */
@@ -146,32 +186,34 @@ export class LogEntry {
     this.synced = NOTHING_FILED;
   }
 
+  /** Copies all unfiled lines to a place in memory. */
+  copyUnfiled(target: Buffer, at: number): void {
+    const { bytes: filed } = this.filed;
+    for (const batch of this.unfiled?.batches ?? []) {
+      const to = at + batch.start - filed;
+      if (batch instanceof ReplayedBatch) batch.copyTo(target, to);
+      else target.set(batch.lines, to);
+    }
+  }
+
   /**
    * Returns whole batches from an offset on, up to a limit. Returns no bytes if the first of them is not in memory, or
-   * is larger than the limit. With `allocate`, the result is a copy in memory from there.
+   * is larger than the limit.
    */
-  tailFrom(offset: number, limitBytes: number, allocate?: Allocate): Uint8Array {
+  tailFrom(offset: number, limitBytes: number): Uint8Array {
     const { unfiled } = this;
     if (!unfiled || offset < this.filed.bytes || offset >= this.bytes) return NO_BYTES;
     let end = offset;
-    for (const { start, lines } of unfiled.batches) {
-      const batchEnd = start + lines.length;
-      if (batchEnd > offset + limitBytes) break;
-      end = Math.max(end, batchEnd);
+    for (const batch of unfiled.batches) {
+      if (batch.end > offset + limitBytes) break;
+      end = Math.max(end, batch.end);
     }
-    return end === offset ? NO_BYTES : unfiledBytes(unfiled, offset, end, allocate);
+    return end === offset ? NO_BYTES : unfiledBytes(unfiled, offset, end);
   }
 }
 
-/**
- * Returns a range of the unfiled bytes. Copies only if the range spans several batches, or if memory for the copy is given.
- */
-export const unfiledBytes = (
-  { batches }: Unfiled,
-  from: number,
-  to: number,
-  allocate?: Allocate,
-): Uint8Array => {
+/** Returns a range of the unfiled bytes. Copies only if the range spans several batches. */
+export const unfiledBytes = ({ batches }: Unfiled, from: number, to: number): Uint8Array => {
   let low = 0;
   let high = batches.length - 1;
   while (low < high) {
@@ -180,8 +222,8 @@ export const unfiledBytes = (
     else high = middle - 1;
   }
   const { lines: first, start } = batches[low] as BatchRecord;
-  if (!allocate && to <= start + first.length) return first.subarray(from - start, to - start);
-  const bytes = allocate ? allocate(to - from) : Buffer.allocUnsafe(to - from);
+  if (to <= start + first.length) return first.subarray(from - start, to - start);
+  const bytes = Buffer.allocUnsafe(to - from);
   for (let at = from; at < to; low += 1) {
     const { lines, start: begin } = batches[low] as BatchRecord;
     const offset = at - begin;

@@ -1,11 +1,10 @@
 import type { Disk } from '../disk/disk.ts';
 import type { Layout } from '../layout/layout.ts';
-import { NEWLINE } from '../layout/line.ts';
 import { FRAME_KIND } from '../wal/frame.ts';
 import { replay } from '../wal/replay.ts';
 import type { WalPosition } from '../wal/wal-position.ts';
 import type { Backlog } from './backlog.ts';
-import type { BatchRecord, LogEntry, Unfiled } from './log-entry.ts';
+import { type BatchRecord, type LogEntry, ReplayedBatch, type Unfiled } from './log-entry.ts';
 import { readRescued } from './rescue.ts';
 
 /** The batches of one log that were filed since the last checkpoint. */
@@ -35,7 +34,7 @@ export const refile = async (
   for (const entry of entries) {
     const { log, synced, filed } = entry;
     const lines = await readRescued(disk, layout, entry, synced);
-    const next = lines ? lines.start + lines.lines.length : synced.bytes;
+    const next = lines ? lines.end : synced.bytes;
     const document = lines?.document ?? null;
     found.set(log, { batches: lines ? [lines] : [], document, next, end: filed.bytes });
   }
@@ -48,13 +47,11 @@ export const refile = async (
     apply(change, lsn) {
       const filed = found.get(change.log);
       if (!filed || change.kind === FRAME_KIND.remove) return;
-      const { bytes: start, lines, seq, count, meta } = change;
-      if (start !== filed.next || start >= filed.end) return;
-      const keysAt = change.kind === FRAME_KIND.create ? meta.indexOf(NEWLINE) + 1 : 0;
-      if (keysAt > 0) filed.document = meta.subarray(0, keysAt);
-      const keys = meta.toString('utf8', keysAt);
-      filed.batches.push({ lines, start, lastSeq: seq + count, lsn, keys });
-      filed.next = start + lines.length;
+      if (change.bytes !== filed.next || change.bytes >= filed.end) return;
+      if (change.kind === FRAME_KIND.create && change.document.length > 0) filed.document = change.document;
+      const batch = new ReplayedBatch(change, lsn);
+      filed.batches.push(batch);
+      filed.next = batch.end;
     },
   });
   for (const entry of entries) {

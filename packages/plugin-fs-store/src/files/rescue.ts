@@ -3,7 +3,7 @@ import { type Disk, readRange } from '../disk/disk.ts';
 import { decodeKeys, encodeKeys } from '../layout/key-lines.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
 import { NEWLINE, seqAt } from '../layout/line.ts';
-import type { BatchRecord, LogEntry } from './log-entry.ts';
+import { type BatchRecord, documentOf, type LogEntry } from './log-entry.ts';
 
 /** The kinds of files in `rescued/`: lines of `events.jsonl`, lines of `keys.jsonl`, the text of `worker.json`. */
 const KINDS = ['jsonl', 'keys', 'worker'] as const;
@@ -33,7 +33,7 @@ export const rescue = async (disk: Disk, layout: Layout, entry: LogEntry, count:
   const batches = entry.unfiled?.batches.slice(0, count) ?? [];
   const parts = {
     // The lines come last: without them, the others have no meaning.
-    worker: [Buffer.from(entry.unfiled?.document ?? '')],
+    worker: [documentOf(entry.unfiled)],
     keys: [Buffer.from(batches.map((batch) => batch.keys).join(''))],
     jsonl: batches.map((batch) => batch.lines),
   };
@@ -88,6 +88,7 @@ export const readRescued = async (
     name,
     lines,
     start: bytes,
+    end: bytes + lines.length,
     lastSeq,
     lsn: 0,
     keys: keys.length > 0 ? encodeKeys(keys) : '',

@@ -4,7 +4,7 @@ import { isReadOnly } from '../disk/disk-failure.ts';
 import type { FileStep } from '../disk/file-job.ts';
 import type { FilePool } from '../disk/file-pool.ts';
 import { directoryNameOf, type Layout } from '../layout/layout.ts';
-import type { LogEntry, Unfiled } from './log-entry.ts';
+import { documentOf, type LogEntry, type Unfiled } from './log-entry.ts';
 
 export interface PlanOptions {
   /** True if the files may have been moved or cut since the last time. */
@@ -97,7 +97,7 @@ export class WorkerFiles {
     const { bytes, keyBytes } = entry.filed;
     if (document !== null) {
       steps.push({ step: 'makeDirectory', path: this.directory(entry) });
-      const chunks = [Buffer.from(document)];
+      const chunks = [documentOf(unfiled)];
       steps.push({ step: 'write', path: this.document(entry), mode: 'replace', cutAt: null, at: 0, chunks });
       this.#unsyncedDocuments.add(entry);
     }

@@ -1,7 +1,7 @@
 import type { JsonValue } from '@worker-runtime/core';
 import { endOfText, isAt } from './json-bytes.ts';
 import { FORMAT_VERSION } from './layout.ts';
-import { sealLine, unsealLine, valueOfLine } from './sealed-line.ts';
+import { SUM_BYTES, sealLine, valueOfLine } from './sealed-line.ts';
 
 /** The content of `worker.json`: one sealed line, written once. */
 export interface WorkerDocument {
@@ -17,14 +17,17 @@ export const encodeDocument = (log: string, workerId: string, record: JsonValue)
 const LOG = Buffer.from(`{"version":${FORMAT_VERSION},"log":"`);
 const WORKER_ID = Buffer.from('","workerId":"');
 
-/** Returns the id of the Worker in a document, with its final newline. Returns null if the document is damaged. */
-export const workerIdIn = (text: Buffer): string | null => {
-  const json = unsealLine(text, 0, text.length - 1);
-  if (!json) return null;
-  const logEnd = isAt(json, 0, LOG) ? endOfText(json, LOG.length, json.length) : -1;
+/**
+ * Returns the id of the Worker in a document in a range, with its final newline. The checksum of the document is that of bytes which
+ * were compared with another one before. Returns null if there is no document.
+ */
+export const workerIdIn = (bytes: Buffer, at: number, to: number): string | null => {
+  const logAt = at + SUM_BYTES + LOG.length;
+  const logEnd = isAt(bytes, at + SUM_BYTES, LOG) ? endOfText(bytes, logAt, to) : -1;
   const from = logEnd + WORKER_ID.length;
-  const end = logEnd >= 0 && isAt(json, logEnd, WORKER_ID) ? endOfText(json, from, json.length) : -1;
-  return end < 0 ? (decodeDocument(text)?.workerId ?? null) : json.toString('latin1', from, end);
+  const end = logEnd >= 0 && isAt(bytes, logEnd, WORKER_ID) ? endOfText(bytes, from, to) : -1;
+  if (end >= 0) return bytes.toString('latin1', from, end);
+  return decodeDocument(bytes.subarray(at, to))?.workerId ?? null;
 };
 
 /** Decodes a document, with or without its final newline. Returns null if it is damaged. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { LogHead, StoreFinding } from '@worker-runtime/core/plugin-kit';
-import { type Catalog, readCatalog } from '../checkpoint/catalog.ts';
+import { type Catalog, readCatalog, readCatalogFile } from '../checkpoint/catalog.ts';
+import { LogTable } from '../checkpoint/log-table.ts';
 import { type Disk, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
 import { basePath, type FoundBases, readBases } from '../files/base-files.ts';
@@ -8,11 +9,10 @@ import { reportDamage } from '../files/damage.ts';
 import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import { filedEnd, listRescued, readRescued } from '../files/rescue.ts';
 import { directoryNameOf, type Layout, segmentNumberOf } from '../layout/layout.ts';
-import { NEWLINE } from '../layout/line.ts';
-import { workerIdIn } from '../layout/worker-document.ts';
 import { FRAME_KIND, type ReplayedChange } from '../wal/frame.ts';
 import { type Replayed, replay } from '../wal/replay.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from '../wal/wal-segment.ts';
+import { Directories } from './directories.ts';
 import { surveyWorkers } from './survey.ts';
 
 /** The largest hole in a log that is filled with zeros. */
@@ -25,7 +25,7 @@ export interface RecoverySettings {
 }
 
 export interface Recovered {
-  readonly entries: Map<string, LogEntry>;
+  readonly entries: LogTable;
   readonly removed: readonly LogEntry[];
   /** The paths of bases whose log was removed, or never created. */
   readonly strayBases: readonly string[];
@@ -38,7 +38,7 @@ export interface Recovered {
   readonly version: number;
   readonly replayed: Replayed;
   /** Logs of which the write-ahead log has changes after the checkpoint. */
-  readonly touched: ReadonlySet<LogEntry>;
+  readonly touched: Set<LogEntry>;
 }
 
 /** A hole in a log: its end before a change, and the position at which the change begins. */
@@ -50,7 +50,7 @@ interface Misfit {
 /** One run of `recoverStore`: combines the catalog, the write-ahead log and the Workers' files. */
 class Recovery {
   readonly #settings: RecoverySettings;
-  #entries = new Map<string, LogEntry>();
+  #entries = new LogTable();
   readonly #touched = new Set<LogEntry>();
   readonly #removed = new Map<string, LogEntry>();
   readonly #rescued: Recovered['rescued'][number][] = [];
@@ -70,9 +70,7 @@ class Recovery {
 
   async run(): Promise<Recovered> {
     const { disk, layout, report } = this.#settings;
-    // There may be very many directories, so they are listed while the catalog is read.
-    const listing = disk.list(layout.workers);
-    listing.catch(() => {});
+    const directories = new Directories(disk, layout.workers);
     const { bases, damaged } = await readBases(disk, layout);
     this.#bases = bases;
     const current = await this.#catalog(layout.catalog);
@@ -81,27 +79,29 @@ class Recovery {
     const catalog = isWhole ? current : (await this.#isUsable(previous)) ? previous : null;
     if (!isWhole) this.#reportCatalog(current);
     // The readable lines of a damaged catalog still give lengths and snapshots.
-    const described = isWhole ? null : new Map([...(previous?.logs ?? []), ...(current?.logs ?? [])]);
+    const described = isWhole ? null : this.#hints([previous, current]);
     if (catalog) this.#entries = catalog.logs;
     else {
       for (const entry of await surveyWorkers(
         disk,
         layout,
-        await listing,
+        await directories.names(),
         described?.values() ?? [],
         bases,
         report,
       )) {
-        this.#entries.set(entry.log, entry);
+        this.#entries.set(entry);
         this.#estimated.add(entry);
       }
     }
+    directories.expect(this.#countFiled());
     this.#setBases();
     await this.#adoptRescued();
     const apply = (change: ReplayedChange, lsn: number): void => this.#apply(change, lsn);
     const from = catalog?.checkpoint ?? null;
     const replayed = await replay({ disk, layout, from, apply, report });
-    if (catalog) await this.#adoptStrays(await listing);
+    if (catalog && (await directories.count()) > this.#countFiled())
+      await this.#adoptStrays(await directories.names());
     for (const { log, snapshot } of described?.values() ?? []) {
       const entry = this.#entries.get(log);
       if (entry) entry.snapshot = snapshot;
@@ -134,10 +134,19 @@ class Recovery {
     }
   }
 
+  /** Returns what damaged catalogs say of each log, the later one last. */
+  #hints(catalogs: readonly (Catalog | null)[]): ReadonlyMap<string, LogEntry> {
+    const hints = new Map<string, LogEntry>();
+    for (const catalog of catalogs)
+      for (const entry of catalog?.logs.all() ?? []) hints.set(entry.log, entry);
+    return hints;
+  }
+
   #reportBases(damaged: readonly string[]): void {
     const { report } = this.#settings;
     const names = new Set(damaged);
-    for (const entry of this.#entries.values()) {
+    // a log without an entry has lines, and a base only if that cannot be read
+    for (const entry of damaged.length > 0 ? this.#entries.all() : this.#entries.used()) {
       const isUnreadable = names.size > 0 && names.has(`${directoryNameOf(entry.workerId, entry.log)}.json`);
       if (!isUnreadable && entry.seq > entry.begin.seq) continue;
       if (!isUnreadable && !entry.isTrimmed) continue;
@@ -162,8 +171,7 @@ class Recovery {
     const found = await listRescued(disk, layout);
     if (found.length === 0) return;
     const entries = new Map<string, LogEntry>();
-    for (const entry of this.#entries.values())
-      entries.set(directoryNameOf(entry.workerId, entry.log), entry);
+    for (const entry of this.#entries.all()) entries.set(directoryNameOf(entry.workerId, entry.log), entry);
     for (const { directory, offset, name } of found) {
       const entry = entries.get(directory);
       if (!entry) continue;
@@ -184,10 +192,9 @@ class Recovery {
 
   async #catalog(path: string): Promise<Catalog | null> {
     try {
-      return readCatalog(await this.#settings.disk.readFile(path));
+      return await readCatalogFile(this.#settings.disk, path);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return null;
-      return { ...readCatalog(Buffer.alloc(0)), damagedAt: 0 };
+      return errnoOf(error) === 'ENOENT' ? null : readCatalog(Buffer.alloc(0));
     }
   }
 
@@ -227,9 +234,6 @@ class Recovery {
    */
   async #adoptStrays(names: readonly string[]): Promise<void> {
     const { disk, layout, report } = this.#settings;
-    let filed = 0;
-    for (const entry of this.#entries.values()) if (entry.filed.seq > 0) filed += 1;
-    if (names.length <= filed) return;
     const strays = this.#unknownOf(names);
     if (strays.length === 0) return;
     for (const entry of await surveyWorkers(disk, layout, strays, [], this.#bases, report)) {
@@ -237,7 +241,7 @@ class Recovery {
         this.#remove(entry);
         continue;
       }
-      this.#entries.set(entry.log, entry);
+      this.#entries.set(entry);
       reportDamage(entry, report, {
         message: 'A Worker has files that the write-ahead log does not know: a part of that log is missing',
         offset: entry.bytes,
@@ -247,17 +251,24 @@ class Recovery {
     }
   }
 
+  /** The number of logs with files. */
+  #countFiled(): number {
+    let filed = this.#entries.described.size;
+    for (const entry of this.#entries.used()) if (entry.filed.seq > 0) filed += 1;
+    return filed;
+  }
+
   /** Returns those names of directories that are of no known log. */
   #unknownOf(names: readonly string[]): readonly string[] {
     const unknown = names.filter((name) => {
       // most ids are names themselves
       const log = name.slice(name.lastIndexOf('.') + 1);
-      const entry = this.#entries.get(log) ?? this.#removed.get(log);
-      return !entry || directoryNameOf(entry.workerId, entry.log) !== name;
+      const workerId = this.#entries.workerIdOf(log) ?? this.#removed.get(log)?.workerId;
+      return workerId === undefined || directoryNameOf(workerId, log) !== name;
     });
     if (unknown.length === 0) return unknown;
     const known = new Set<string>();
-    for (const entry of [...this.#entries.values(), ...this.#removed.values()]) {
+    for (const entry of [...this.#entries.all(), ...this.#removed.values()]) {
       known.add(directoryNameOf(entry.workerId, entry.log));
     }
     return unknown.filter((name) => !known.has(name));
@@ -297,31 +308,29 @@ class Recovery {
       const hole = change.bytes - entry.bytes;
       if (change.seq < entry.seq || hole < 0 || hole > HOLE_BYTES) return;
       // The zeros keep later lines at their offsets. Reads report the gap.
-      const filler = { ...change, seq: entry.seq, bytes: entry.bytes, count: change.seq - entry.seq };
-      if (hole > 0) entry.addUnfiled({ ...filler, lines: Buffer.alloc(hole) }, lsn, '');
+      const filler = { start: entry.bytes, end: change.bytes, lastSeq: change.seq, lsn, keys: '' };
+      this.#touched.add(entry);
+      if (hole > 0) entry.addUnfiled({ ...filler, lines: Buffer.alloc(hole) });
       entry.keyBytes = Math.max(entry.keyBytes, change.keyBytes);
     }
-    this.#add(entry, change, lsn, change.meta.toString(), null);
+    this.#add(entry, change, lsn);
   }
 
   #create(change: ReplayedChange, lsn: number, known: LogEntry | undefined): void {
     if ((known && known.seq > 0 && !this.#estimated.has(known)) || this.#removed.has(change.log)) return;
-    const { meta } = change;
-    const end = meta.indexOf(NEWLINE) + 1;
-    const document = end === meta.length ? meta : meta.subarray(0, end);
-    const workerId = workerIdIn(document) ?? change.log;
+    const workerId = change.workerId ?? change.log;
     const base = this.#bases.get(change.log)?.base;
     const { seq, bytes } = change;
     const entry = new LogEntry(change.log, workerId, base ? { seq, bytes, keyBytes: 0 } : NOTHING_FILED);
     if (base) entry.begin = base.head;
     if (known) this.#estimated.delete(known);
-    this.#entries.set(change.log, entry);
-    this.#add(entry, change, lsn, meta.toString('utf8', end), document);
+    this.#entries.set(entry);
+    this.#add(entry, change, lsn);
   }
 
-  #add(entry: LogEntry, change: ReplayedChange, lsn: number, keys: string, document: Buffer | null): void {
-    entry.add(change, lsn, keys, document);
-    this.#touched.add(entry);
+  #add(entry: LogEntry, change: ReplayedChange, lsn: number): void {
+    if (!entry.unfiled) this.#touched.add(entry);
+    entry.addReplayed(change, lsn);
   }
 
   /** Corrects an estimated length by the first change of the log. The file may hold more, unsynced, or less. */

@@ -3,6 +3,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import { mintId, type StoreFinding, type StoreHost } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, catalogHeader, checkpointLine } from '../checkpoint/catalog.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { LogTable } from '../checkpoint/log-table.ts';
 import { LogTrim } from '../checkpoint/log-trim.ts';
 import type { Disk } from '../disk/disk.ts';
 import { withDiskFailure } from '../disk/disk-failure.ts';
@@ -14,7 +15,6 @@ import { Backlog } from '../files/backlog.ts';
 import { BlobFiles } from '../files/blob-files.ts';
 import { BundleFiles } from '../files/bundle-files.ts';
 import { inspect } from '../files/inspection.ts';
-import type { LogEntry } from '../files/log-entry.ts';
 import { PluginStateFiles } from '../files/plugin-state-files.ts';
 import { WorkerFiles } from '../files/worker-files.ts';
 import { checkVersion, type FoundIdentity, readIdentity, writeIdentity } from '../layout/identity.ts';
@@ -120,14 +120,14 @@ const lastOf = (catalog: Catalog | null) =>
   catalog?.checkpoint ? { checkpoint: catalog.checkpoint, bytes: catalog.bytes, base: catalog.base } : null;
 
 const inspectAll = async (
-  entries: ReadonlyMap<string, LogEntry>,
+  entries: LogTable,
   files: WorkerFiles,
   disk: Disk,
   report: StoreHost['report'],
 ): Promise<void> => {
   if (entries.size > INSPECTED_LOGS) return;
   await withDiskFailure(async () => {
-    for (const entry of entries.values()) await inspect(entry, files, disk, report);
+    for (const entry of entries.all()) await inspect(entry, files, disk, report);
   });
 };
 
@@ -170,17 +170,15 @@ const assemble = async (
     backlog,
     files,
     reserve,
-    entries: () => entries.values(),
+    logs: entries,
     snapshotOf: (id) => host.snapshotOf(id),
     report,
     lagBytes: settings.checkpointBytes,
     closingMs: settings.closingMs,
     last: keepsCatalog ? lastOf(catalog) : null,
   });
-  for (const entry of touched) {
-    backlog.adopt(entry);
-    checkpoints.addRecovered(entry);
-  }
+  backlog.adopt(touched);
+  checkpoints.addRecovered(touched);
   for (const { entry, name, end } of rescued) checkpoints.addRescued(entry, name, end);
   for (const entry of removed) checkpoints.remove(entry);
   for (const path of strayBases) checkpoints.addTrash(path);
@@ -193,7 +191,7 @@ const assemble = async (
     hasNoted = true;
   };
   const trims = new LogTrim({ disk, layout, files, backlog, checkpoints, log, noteBase, report });
-  if (recovered.hasBases) await trims.complete(entries.values());
+  if (recovered.hasBases) await trims.complete(entries.used());
   const reads = new Lane();
   const bundles = new BundleFiles(disk, layout, backlog.lane, reads);
   const blobs = new BlobFiles(disk, layout, backlog.lane, reads);

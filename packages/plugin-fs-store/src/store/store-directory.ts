@@ -13,8 +13,8 @@ import type {
   StoredLog,
   StoreFinding,
 } from '@worker-runtime/core/plugin-kit';
-import { CatalogSnapshot, SharedMemory } from '../checkpoint/catalog-snapshot.ts';
 import type { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { LogTable } from '../checkpoint/log-table.ts';
 import type { LogTrim } from '../checkpoint/log-trim.ts';
 import type { Disk } from '../disk/disk.ts';
 import { diskFailure, isMisplaced, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
@@ -26,7 +26,7 @@ import type { BlobFiles } from '../files/blob-files.ts';
 import type { BundleFiles } from '../files/bundle-files.ts';
 import { reportDamage, reportUnreadable } from '../files/damage.ts';
 import { inspect } from '../files/inspection.ts';
-import { LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
+import { documentOf, LogEntry, NOTHING_FILED } from '../files/log-entry.ts';
 import type { PluginStateFiles } from '../files/plugin-state-files.ts';
 import type { WorkerFiles } from '../files/worker-files.ts';
 import { encodeKeys } from '../layout/key-lines.ts';
@@ -39,14 +39,11 @@ import { readSlice } from '../read/slice-reader.ts';
 import { readUnfiled } from '../read/unfiled-reader.ts';
 import { FRAME_KIND, type LogChange } from '../wal/frame.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
+import { Listing } from './listing.ts';
 import { storeMetricsOf } from './store-metrics.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const LOG_ID = /^[\x21-\x7e]{1,100}$/;
-/** The most bytes of a tail with which a log is listed. The runtime reads the rest. */
-const TAIL_BYTES = 65_536;
-/** The longest tail that the runtime keeps: the lines of a Worker that was created and not used. */
-const KEPT_TAIL_BYTES = 1_024;
 /** A checkpoint is made after this many ticks without a write. */
 const QUIET_TICKS = 5;
 /** A checkpoint is made at the latest after this many ticks. */
@@ -55,7 +52,7 @@ const CHECKPOINT_TICKS = 60;
 export interface StoreParts {
   readonly disk: Disk;
   readonly layout: Layout;
-  readonly entries: Map<string, LogEntry>;
+  readonly entries: LogTable;
   readonly log: WriteAheadLog;
   readonly reserve: Reserve;
   readonly backlog: Backlog;
@@ -72,37 +69,8 @@ export interface StoreParts {
   readonly report: (finding: StoreFinding) => void;
 }
 
-/** The memory of what is listed. Tails are apart, because the runtime does not need most of them for long. */
-class ListedMemory {
-  readonly snapshots = new SharedMemory();
-  readonly #tails = new SharedMemory();
-
-  readonly forTail = (bytes: number): Buffer => {
-    const { block, from } = this.#tails.take(bytes);
-    return block.subarray(from, from + bytes);
-  };
-}
-
 const notFound = (log: string): RuntimeError =>
   new RuntimeError('WORKER_NOT_FOUND', 'There is no such log', { details: { log } });
-
-const storedLog = (entry: LogEntry, memory: ListedMemory): StoredLog => {
-  const found = entry.snapshot;
-  const { log, workerId, head, base, begin } = entry;
-  const isWithin = found && found.head.seq <= entry.seq && found.head.bytes <= entry.bytes;
-  const snapshot = isWithin && found.head.seq >= begin.seq ? found : null;
-  const isDamaged = entry.isDamaged || entry.isUnreadable;
-  // the runtime may keep them, without the whole segment and the whole catalog
-  const mayBeKept = !snapshot && entry.bytes <= KEPT_TAIL_BYTES;
-  const tail = entry.tailFrom(
-    snapshot?.head.bytes ?? begin.bytes,
-    TAIL_BYTES,
-    mayBeKept ? memory.forTail : undefined,
-  );
-  if (snapshot instanceof CatalogSnapshot) snapshot.moveTo(memory.snapshots);
-  const listed = { log, workerId, head, snapshot, tail, isDamaged };
-  return base ? { ...listed, base } : listed;
-};
 
 /** An open directory of a store: its logs by their ids, and the operations on them. */
 export class StoreDirectory {
@@ -120,17 +88,20 @@ export class StoreDirectory {
   /** Lists the logs one by one, and releases each snapshot after its log. Checkpoints are allowed once all are listed. */
   *list(): Generator<StoredLog> {
     const { entries, checkpoints } = this.#parts;
-    const memory = new ListedMemory();
-    for (const entry of [...entries.values()]) {
-      yield storedLog(entry, memory);
+    const listing = new Listing();
+    const used = [...entries.used()];
+    yield* entries.described.list();
+    for (const entry of used) {
+      yield listing.logOf(entry);
       entry.snapshot = null;
       entry.base = null;
     }
+    entries.noteListed();
     checkpoints.start();
   }
 
   metrics(): readonly Metric[] {
-    return storeMetricsOf(this.#parts.entries.values(), this.#parts.log);
+    return storeMetricsOf(this.#parts.entries, this.#parts.log);
   }
 
   async create(log: string, begin: NewLog, batch: Batch): Promise<void> {
@@ -147,7 +118,7 @@ export class StoreDirectory {
     this.#checkLines(entry, batch);
     entry.phase = 'creating';
     entry.isChecked = true;
-    entries.set(log, entry);
+    entries.set(entry);
     if (base) await this.#beginTrimmed(entry, base);
     const document = encodeDocument(log, begin.workerId, begin.record);
     return this.#write(FRAME_KIND.create, entry, batch, document);
@@ -227,11 +198,11 @@ export class StoreDirectory {
   async record(log: string): Promise<JsonValue> {
     const entry = this.#entry(log);
     const { files, disk, reads } = this.#parts;
-    const unfiled = entry.unfiled?.document;
+    const { unfiled } = entry;
     let cause: unknown;
     try {
-      const text = unfiled
-        ? Buffer.from(unfiled)
+      const text = unfiled?.document
+        ? documentOf(unfiled)
         : await reads.run(() => disk.readFile(files.document(entry)));
       const document = decodeDocument(text);
       if (document?.log === log) return document.record;

@@ -1,5 +1,5 @@
 import type { Metric } from '@worker-runtime/core/plugin-kit';
-import type { LogEntry } from '../files/log-entry.ts';
+import type { LogTable } from '../checkpoint/log-table.ts';
 import type { WriteAheadLog } from '../wal/write-ahead-log.ts';
 
 const metric = (type: Metric['type'], name: string, help: string, value: number): Metric => ({
@@ -9,20 +9,15 @@ const metric = (type: Metric['type'], name: string, help: string, value: number)
   values: [{ value }],
 });
 
-/** Returns the metrics of an open directory. It visits each log, and reads no file. */
+/** Returns the metrics of an open directory. It visits each log that was used, and reads no file. */
 export const storeMetricsOf = (
-  entries: Iterable<LogEntry>,
+  logs: LogTable,
   { counts, writtenBytes }: Pick<WriteAheadLog, 'counts' | 'writtenBytes'>,
 ): readonly Metric[] => {
-  let [logs, bytes, unfiled] = [0, 0, 0];
-  for (const entry of entries) {
-    logs += 1;
-    bytes += entry.bytes;
-    unfiled += entry.bytes - entry.filed.bytes;
-  }
+  const { all, unfiled } = logs.eventBytes;
   return [
-    metric('gauge', 'logs', 'Number of logs', logs),
-    metric('gauge', 'bytes', 'Bytes of the events of all logs', bytes),
+    metric('gauge', 'logs', 'Number of logs', logs.size),
+    metric('gauge', 'bytes', 'Bytes of the events of all logs', all),
     metric('gauge', 'unfiled_bytes', 'Bytes of events that are in the write-ahead log only', unfiled),
     metric('counter', 'groups_total', 'Number of groups of commits that were written', counts.groups),
     metric('counter', 'group_bytes_total', 'Bytes of these groups', writtenBytes),

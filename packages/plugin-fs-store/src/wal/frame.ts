@@ -1,4 +1,6 @@
 import { crc32 } from 'node:zlib';
+import { NEWLINE } from '../layout/line.ts';
+import { workerIdIn } from '../layout/worker-document.ts';
 
 /** The kinds of frames. FORMAT.md has the byte layouts. */
 export const FRAME_KIND = { group: 0, create: 1, append: 2, remove: 3 } as const;
@@ -10,9 +12,25 @@ export interface LogChange extends ChangeHead {
   readonly meta: string;
 }
 
-/** A change as a replay finds it, whose bytes are those of the segment. */
-export interface ReplayedChange extends ChangeHead {
-  readonly meta: Buffer;
+/** Bytes of a segment. Without a view of them, because that takes more memory than the bytes of most changes. */
+export class SegmentPart {
+  readonly #segment: Buffer;
+  readonly #from: number;
+  readonly length: number;
+
+  constructor(segment: Buffer, from: number, to: number) {
+    this.#segment = segment;
+    this.#from = from;
+    this.length = to - from;
+  }
+
+  get bytes(): Buffer {
+    return this.#segment.subarray(this.#from, this.#from + this.length);
+  }
+
+  copyTo(target: Buffer, at: number): void {
+    target.set(this.bytes, at);
+  }
 }
 
 /** A change without the text besides its lines. */
@@ -51,7 +69,6 @@ const CHANGE_HEADER_BYTES = 40;
 export const GROUP_MAGIC = Buffer.from('wrgroup\n');
 export const GROUP_BYTES = FRAME_HEADER_BYTES + 40;
 const HIGH = 0x1_0000_0000;
-const NO_BYTES = Buffer.alloc(0);
 
 const writeNumber = (into: Buffer, value: number, at: number): void => {
   into.writeUInt32LE(value % HIGH, at);
@@ -144,23 +161,64 @@ export const groupOf = (bytes: Buffer, { at, end }: Frame): GroupHeader | null =
   };
 };
 
+/** A change as a replay finds it, whose bytes are those of the segment. */
+export class ReplayedChange {
+  readonly kind: ChangeKind;
+  readonly log: string;
+  readonly seq: number;
+  readonly bytes: number;
+  readonly keyBytes: number;
+  readonly count: number;
+  readonly segment: Buffer;
+  readonly linesAt: number;
+  readonly end: number;
+  readonly #metaAt: number;
+
+  /** Reads the payload of a frame, whose log has its id up to `metaAt`. */
+  constructor(segment: Buffer, kind: ChangeKind, { at, end }: Frame, metaAt: number, linesAt: number) {
+    this.kind = kind;
+    this.log = segment.toString('latin1', at + CHANGE_HEADER_BYTES, metaAt);
+    this.count = segment.readUInt32LE(at + 4);
+    this.seq = readNumber(segment, at + 8);
+    this.bytes = readNumber(segment, at + 16);
+    this.keyBytes = readNumber(segment, at + 24);
+    this.segment = segment;
+    this.linesAt = linesAt;
+    this.end = end;
+    this.#metaAt = metaAt;
+  }
+
+  /** The id of the Worker in a creation; null if that has no document. */
+  get workerId(): string | null {
+    return workerIdIn(this.segment, this.#metaAt, this.#keysAt);
+  }
+
+  /** The text of `worker.json` in a creation. */
+  get document(): SegmentPart {
+    return new SegmentPart(this.segment, this.#metaAt, this.#keysAt);
+  }
+
+  /** The new lines of `keys.jsonl`. */
+  get keys(): string {
+    const from = this.#keysAt;
+    return from === this.linesAt ? '' : this.segment.toString('utf8', from, this.linesAt);
+  }
+
+  get #keysAt(): number {
+    if (this.kind !== FRAME_KIND.create) return this.#metaAt;
+    const end = this.segment.indexOf(NEWLINE, this.#metaAt) + 1;
+    return end > 0 && end <= this.linesAt ? end : this.#metaAt;
+  }
+}
+
 /** Decodes the payload of a frame as a change. Returns null if this version does not know it. */
-export const changeOf = (bytes: Buffer, { at, end }: Frame): ReplayedChange | null => {
+export const changeOf = (bytes: Buffer, frame: Frame): ReplayedChange | null => {
+  const { at, end } = frame;
   const first = bytes.readUInt32LE(at);
   const kind = (first & 0xff) as ChangeKind;
   if (kind !== FRAME_KIND.create && kind !== FRAME_KIND.append && kind !== FRAME_KIND.remove) return null;
-  const idAt = at + CHANGE_HEADER_BYTES;
-  const metaAt = idAt + (first >>> 8);
+  const metaAt = at + CHANGE_HEADER_BYTES + (first >>> 8);
   const linesAt = metaAt + readNumber(bytes, at + 32);
   if (linesAt > end) return null;
-  return {
-    kind,
-    log: bytes.toString('latin1', idAt, metaAt),
-    count: bytes.readUInt32LE(at + 4),
-    seq: readNumber(bytes, at + 8),
-    bytes: readNumber(bytes, at + 16),
-    keyBytes: readNumber(bytes, at + 24),
-    meta: linesAt === metaAt ? NO_BYTES : bytes.subarray(metaAt, linesAt),
-    lines: linesAt === end ? NO_BYTES : bytes.subarray(linesAt, end),
-  };
+  return new ReplayedChange(bytes, kind, frame, metaAt, linesAt);
 };

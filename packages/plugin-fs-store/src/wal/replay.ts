@@ -1,5 +1,5 @@
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
-import { type Disk, readRange } from '../disk/disk.ts';
+import { type Disk, readLarge, readRange } from '../disk/disk.ts';
 import { errnoOf } from '../disk/disk-failure.ts';
 import { type Layout, segmentNumberOf } from '../layout/layout.ts';
 import {
@@ -95,7 +95,7 @@ class Replay {
     const first = this.#settings.from?.segment ?? 0;
     for (const number of numbers) {
       if (number < first) continue;
-      const header = decodeSegmentHeader(await this.#bytes(number, SEGMENT_HEADER_BYTES));
+      const header = decodeSegmentHeader(await this.#read(number, (path) => this.#begin(path)));
       if (header && header.segment === number) headers.set(number, header);
       // A segment whose first write was interrupted holds nothing, because groups follow only after its header is synced.
       else if (((await this.#size(number)) ?? 0) > SEGMENT_HEADER_BYTES) {
@@ -134,11 +134,11 @@ class Replay {
   }
 
   async #segment({ header, end }: ChainedSegment): Promise<void> {
-    const { from, apply } = this.#settings;
+    const { from, apply, disk } = this.#settings;
     const isFirst = from?.segment === header.segment;
     let at = isFirst ? Math.max(from.offset, SEGMENT_HEADER_BYTES) : SEGMENT_HEADER_BYTES;
     if (!isFirst) this.#lsn = Math.max(this.#lsn, header.lsn);
-    const whole = await this.#bytes(header.segment);
+    const whole = await this.#read(header.segment, (path) => readLarge(disk, path, at));
     const bytes = end === null ? whole : whole.subarray(0, end);
     while (at < bytes.length) {
       const frame = readFrame(bytes, at, header);
@@ -200,16 +200,20 @@ class Replay {
     return this.#settings.disk.size(this.#settings.layout.segment(number)).catch(() => null);
   }
 
-  async #bytes(number: number, limit?: number): Promise<Buffer> {
-    const { disk, layout } = this.#settings;
+  async #begin(path: string): Promise<Buffer> {
+    const { disk } = this.#settings;
+    const file = await disk.open(path, 'read');
     try {
-      if (limit === undefined) return await disk.readFile(layout.segment(number));
-      const file = await disk.open(layout.segment(number), 'read');
-      try {
-        return await readRange(disk, file, 0, limit);
-      } finally {
-        await disk.close(file);
-      }
+      return await readRange(disk, file, 0, SEGMENT_HEADER_BYTES);
+    } finally {
+      await disk.close(file);
+    }
+  }
+
+  /** Reads bytes of a segment. Returns none if it cannot be read, and reports that unless it is missing. */
+  async #read(number: number, read: (path: string) => Promise<Buffer>): Promise<Buffer> {
+    try {
+      return await read(this.#settings.layout.segment(number));
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') this.#reportDamage('A segment cannot be read', 0, number, error);
       return Buffer.alloc(0);

@@ -65,6 +65,33 @@ export const restartingTests = (contract: Contract): void => {
     },
   );
 
+  contract(
+    'P7: what was listed of a log stays the same while the log is read, grows and is removed',
+    async (t, scene) => {
+      const logs = ['log_read', 'log_grows', 'log_removed', 'log_unused'];
+      for (const offersSnapshots of [true, false]) {
+        scene.offersSnapshots = offersSnapshots;
+        for (const log of logs) await scene.begin(`${log}_${offersSnapshots}`, ['created', 'ä']);
+        await scene.reopen();
+        const seen = () =>
+          [...scene.listed.values()].map(({ log, workerId, head, snapshot, tail, isDamaged }) => ({
+            log,
+            workerId,
+            head,
+            snapshot: snapshot && { head: snapshot.head, text: snapshot.text },
+            tail: Buffer.from(tail).toString(),
+            isDamaged,
+          }));
+        const before = seen();
+        await scene.checkLog(`log_read_${offersSnapshots}`);
+        for (let round = 0; round < 3; round += 1)
+          await scene.add(`log_grows_${offersSnapshots}`, ['after the restart']);
+        await scene.remove(`log_removed_${offersSnapshots}`);
+        t.deepEqual(seen(), before);
+      }
+    },
+  );
+
   contract('P7: a log is complete after a reopen without a snapshot from the runtime', async (_t, scene) => {
     scene.offersSnapshots = false;
     await scene.begin('log_a', ['created']);
