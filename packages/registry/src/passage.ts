@@ -38,8 +38,11 @@ const REQUEST_HEADERS = [
 ] as const;
 /** The path of mounted handlers below their runtime. */
 const MOUNTS = '/x/';
-/** The names of the headers of their protocols, such as the session of the Model Context Protocol and the version of A2A. */
-const PROTOCOL_HEADERS = /^(a2a|mcp)-[a-z0-9-]+$/;
+/**
+ * The names of the headers that they read: those of their protocols, such as the session of the Model Context Protocol and the version of
+ * A2A, and the address at which their client finds them.
+ */
+const MOUNT_HEADERS = /^((a2a|mcp)-[a-z0-9-]+|worker-runtime-address)$/;
 /** The names of the headers of an answer that are passed on. */
 export const ANSWER_HEADERS =
   /^(a2a-[a-z0-9-]+|mcp-[a-z0-9-]+|allow|content-(?!security-policy-|encoding$).*|cross-origin-resource-policy|file-media-type|idempotent-replayed|location|page-.*|preference-applied|retry-after|runtime-id)$/;
@@ -76,7 +79,7 @@ export const headersOf = (
   if (restOf(request).startsWith(MOUNTS)) {
     for (const name in headers) {
       const value = headers[name];
-      if (value !== undefined && PROTOCOL_HEADERS.test(name)) passed[name] = value;
+      if (value !== undefined && MOUNT_HEADERS.test(name)) passed[name] = value;
     }
   }
   if (requestId !== undefined) passed['x-request-id'] = requestId;

@@ -211,6 +211,39 @@ test('P26: a mounted handler of a remote runtime has the headers of its protocol
   t.is(answer.headers.get('server'), null);
 });
 
+test('P32: a mounted handler of a remote runtime has the address of its client, and not that of the runtime', async (t) => {
+  const { place, hop, path } = await scene(t, 'admin', {
+    mount: ({ url, headers }) =>
+      Response.json([url, [...headers.keys()].filter((name) => name.includes('address'))]),
+  });
+  const target = `${path}/x/notes/deep/agent.json?a=b%20c`;
+  const read = async (base: string, address?: string): Promise<unknown> =>
+    (
+      await fetch(base + target, {
+        headers: address === undefined ? {} : { 'worker-runtime-address': address },
+      })
+    ).json();
+  t.deepEqual(await read(hop.url), [hop.url + target, []]);
+  const { host } = new URL(hop.url);
+  const named = hop.url.replace(host, `localhost:${new URL(hop.url).port}`);
+  t.deepEqual(await read(named), [named + target, []]);
+  // a client that names an address of its own gets it back, and no other client does
+  t.deepEqual(await read(hop.url, 'https://agents.example/w/acme'), [
+    `https://agents.example/w/acme${target}`,
+    [],
+  ]);
+  for (const odd of [
+    'https://',
+    'file:///etc',
+    'https://a b',
+    '//evil',
+    'https://a.example/?b=',
+    'https://a.example/',
+  ])
+    t.deepEqual(await read(hop.url, odd), [hop.url + target, []], odd);
+  t.not(place.directUrl, hop.url);
+});
+
 test('P23: a refused body that is sent to its end gets its refusal through the registry too', async (t) => {
   const { place, hop, path } = await scene(t);
   await place.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });

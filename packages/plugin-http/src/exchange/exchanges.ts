@@ -11,6 +11,7 @@ import { logAnswer } from '../logging/request-log.ts';
 import { HttpReply } from '../message/http-reply.ts';
 import { HttpRequest } from '../message/http-request.ts';
 import type { Measurements } from '../metrics/measurements.ts';
+import { addPublicAddress } from '../request-target.ts';
 import type { Route, RouteTable } from '../route-table.ts';
 import type { AnswerLimit } from '../traffic/answer-limit.ts';
 import { assertTakesType } from '../wire/accepted-body.ts';
@@ -167,6 +168,7 @@ export class Exchanges {
       const headers = reply.getHeaders();
       for (const name in headers) raw.setHeader(name, headers[name] as string);
       reply.askForBody();
+      if (request.route?.isMounted) addPublicAddress(request.raw);
       await upstream.pass(request.raw, raw, request.caller);
       request.isStream = true;
       reply.hijack();
