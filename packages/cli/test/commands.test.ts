@@ -363,7 +363,7 @@ test('status shows the newest diagnostics, and diagnostics lists all of them', a
   t.deepEqual((await json<Page<Diagnostic>>('diagnostics', '--after', after)).items, items.slice(1));
 });
 
-test('words behind -- are arguments, whatever they begin with', async (t) => {
+test('words behind -- are arguments, also if they begin with a hyphen', async (t) => {
   const { runtime, say } = await makeRuntime(t);
   await runtime.createWorker({ engine: 'echo', workerId: 'ada' });
   for (const text of [
