@@ -238,7 +238,7 @@ test('P32: a mounted handler of a remote runtime has the address of its client, 
     'https://a b',
     '//evil',
     'https://a.example/?b=',
-    'https://a.example/',
+    'https://user@a.example',
   ])
     t.deepEqual(await read(hop.url, odd), [hop.url + target, []], odd);
   t.not(place.directUrl, hop.url);
