@@ -61,6 +61,7 @@ export class BodyLimit {
   read(request: HttpRequest, reply: HttpReply, done: (error: unknown, bytes: Buffer) => void): void {
     const { raw } = request;
     const limit = this.#limitOf(request);
+    reply.askForBody();
     const refused = (): void => {
       done(tooLarge(this.#named(request)), NO_BYTES);
     };
@@ -73,7 +74,6 @@ export class BodyLimit {
       done(null, bytes);
       return;
     }
-    reply.askForBody();
     const pieces: Buffer[] = [];
     let received = 0;
     const stop = (): void => {
