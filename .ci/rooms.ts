@@ -63,6 +63,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'failure',
       'display-text',
       'printable',
+      'literal-words',
       'output',
       'defined',
       'table',

@@ -16,6 +16,7 @@ import { topCommand } from './definition/top.ts';
 import { usageMessage } from './definition/usage-message.ts';
 import { workersCommands } from './definition/workers.ts';
 import { usageError } from './failure.ts';
+import { markLiterals, unmarkLiterals, withoutMarks } from './literal-words.ts';
 import type { Output } from './output.ts';
 import { type PluginOptions, takePluginOptions } from './plugin-option.ts';
 
@@ -116,7 +117,7 @@ export const runCommand = async (
 ): Promise<void> => {
   const { rest: argv, options: pluginOptions } = takePluginOptions(args);
   const alternatives = new Alternatives([...COMMANDS.flatMap(([names]) => names.split(' ')), 'completion']);
-  const root = yargs([...argv])
+  const root = yargs([...markLiterals(argv)])
     .scriptName('worker-runtime')
     .usage('$0 [--plugin NAME]… [--config FILE] <command>\n\nRuns long-lived Workers and talks to them.')
     .parserConfiguration({
@@ -136,10 +137,11 @@ export const runCommand = async (
     .fail((message: string, error?: Error) => {
       // an error of a command passes unchanged; a YError is a usage error that yargs found, also in a `coerce`
       if (error !== undefined && error.name !== 'YError') throw error;
-      throw usageError(usageMessage(message, alternatives, argv));
+      throw usageError(usageMessage(withoutMarks(message), alternatives, argv));
     })
     .options(globalOptions)
     .middleware((given) => {
+      unmarkLiterals(given);
       const twice = Object.entries(given).find(
         ([name, value]) => Array.isArray(value) && !REPEATABLE.has(name),
       );

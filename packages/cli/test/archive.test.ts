@@ -25,6 +25,8 @@ test('export, verify and import name what they did, and each refusal what is wro
   t.regex(exported.stdout, /^a: 1 Worker, \d+ events, 0 files, .* digest [0-9a-f]{64}$/m);
   const again = await run(t, place, ['export', 'a', ...store]);
   t.regex(again.stderr, /INVALID_REQUEST: The file of the archive exists already/);
+  const nowhere = await run(t, place, ['export', 'missing/a', ...store]);
+  t.regex(nowhere.stderr, /FILE_NOT_FOUND: There is no folder for the archive/);
   const verified = await run(t, place, ['verify', 'a', '--json']);
   t.like(JSON.parse(verified.stdout), { content: 'runtime', runtimeId, workers: 1 });
 

@@ -195,6 +195,12 @@ test('the short name of a plugin is the last part of its name', (t) => {
     t.is(shortName(name), short);
 });
 
+test('P84: characters that change the order of letters do not reach the terminal, and the letters of all scripts do', (t) => {
+  for (const character of '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
+    t.is(printable(`rm ${character}gpj.tac`), 'rm \u{fffd}gpj.tac');
+  for (const text of ['שלום', 'مرحبا\u200fأ', '👩\u200d👧', 'e\u0301', '日本']) t.is(printable(text), text);
+});
+
 test('control characters in the text of an agent do not reach the terminal', (t) => {
   t.is(printable('a\u001b[2Jb\tc\nd\u009b'), 'a\u{fffd}[2Jb\tc\nd\u{fffd}');
   t.is(printableLine('a\n  b'), 'a ⏎ b');

@@ -31,7 +31,8 @@ interface Result {
 const runIn = async (url: string, ...args: readonly string[]): Promise<Result> => {
   let stdout = '';
   let stderr = '';
-  const code = await runCommandLine([...args, '--url', url], {
+  const end = args.includes('--') ? args.indexOf('--') : args.length;
+  const code = await runCommandLine([...args.slice(0, end), '--url', url, ...args.slice(end)], {
     print: (text) => {
       stdout += `${text}\n`;
     },
@@ -360,6 +361,34 @@ test('status shows the newest diagnostics, and diagnostics lists all of them', a
   t.regex(newest.stdout, /^TIME +SEVERITY +WORKER +MESSAGE\n\S+ +\w+ +ada +[A-Z_]+: .+\(err_\w+\)\n$/);
   const [, after = ''] = /^more items are available: --after (\S+)\n$/.exec(newest.stderr) ?? [];
   t.deepEqual((await json<Page<Diagnostic>>('diagnostics', '--after', after)).items, items.slice(1));
+});
+
+test('words behind -- are arguments, also if they begin with a hyphen', async (t) => {
+  const { runtime, say } = await makeRuntime(t);
+  await runtime.createWorker({ engine: 'echo', workerId: 'ada' });
+  for (const text of [
+    '- buy milk',
+    '--json',
+    '--url=x',
+    '-5 degrees',
+    '-',
+    '---',
+    '--',
+    '--fs-store.dir x',
+  ]) {
+    const sent = await say('send', 'ada', '--wait=10', '--', text);
+    t.deepEqual([sent.code, sent.stdout, sent.stderr], [0, `${text}\n`, ''], text);
+  }
+  t.is((await say('send', '--wait=10', '--', 'ada', '-x')).stdout, '-x\n');
+  t.is((await say('send', 'ada', '-', '--wait=10')).stdout, '-\n');
+  t.regex((await say('workers', 'show', '--', '-ada')).stderr, /WORKER_NOT_FOUND/);
+  const extra = await say('send', 'ada', '--', 'a', '-b');
+  t.is(extra.stderr, 'worker-runtime: unexpected argument "-b"; put a text of several words in quotes\n');
+  const guessed = await say('send', 'ada', '- buy milk');
+  t.regex(
+    guessed.stderr,
+    /missing argument: got 1, expected 2; put -- before arguments that begin with "-"$/m,
+  );
 });
 
 test('send --wait fails if the run is cancelled', async (t) => {

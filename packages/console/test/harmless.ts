@@ -90,6 +90,71 @@ browserTest(
   },
 );
 
+browserTest('P84: what a person answers shows in the order of its letters', async (t) => {
+  const served = await Served.start(t);
+  const OVERRIDES = [
+    '\u202a',
+    '\u202b',
+    '\u202c',
+    '\u202d',
+    '\u202e',
+    '\u2066',
+    '\u2067',
+    '\u2068',
+    '\u2069',
+  ].join('');
+  const odd = `cat ${OVERRIDES}gpj.txt`;
+  served.engine.script = () => [
+    { type: 'text', text: `A message may ${OVERRIDES} have them` },
+    { type: 'message' },
+    { type: 'tool-call', call: 'c1', name: odd, title: odd, input: { command: odd } },
+    {
+      type: 'ask',
+      question: { kind: 'permission', call: 'c1', prompt: odd, options: [{ id: 'yes', label: odd }, 'no'] },
+    },
+  ];
+  const { runtime, url } = served;
+  await runtime.createWorker({ engine: 'scripted', workerId: 'mallory', displayName: odd });
+  await runtime.sendInput('mallory', { text: 'שלום' }, { waitMs: 20_000 });
+  const { runtimeId } = await runtime.summary();
+
+  const { page } = await openPage(t, url);
+  const shown = String.raw`cat \u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069gpj.txt`;
+  const card = page.locator('[data-request]');
+  const assertShown = async (view: string): Promise<void> => {
+    t.is(await card.getByRole('heading').textContent(), shown, view);
+    t.is(await card.locator('[data-decision="yes"]').textContent(), shown, view);
+    const values = await page.locator('figure').allTextContents();
+    t.true(
+      values.some((value) => value.includes(shown)),
+      view,
+    );
+    t.notRegex(values.join(), /[\u202a-\u202e\u2066-\u2069]/, view);
+  };
+  await new WorkerPage(page).open(url, runtimeId, 'mallory');
+  await card.waitFor();
+  t.is(await page.getByRole('heading', { level: 1 }).textContent(), shown);
+  await page.evaluate(`for (const fold of document.querySelectorAll('details')) fold.open = true`);
+  await assertShown('the Worker');
+  // any other text keeps its characters, and they end with its element
+  const message = page.getByText('A message may');
+  t.true((await message.textContent())?.includes(OVERRIDES));
+  const styles = await page.evaluate<string[]>(
+    `[...document.querySelectorAll('main *')].map((element) => getComputedStyle(element).unicodeBidi)`,
+  );
+  t.true(
+    styles.every((style) => style === 'plaintext' || style === 'isolate'),
+    styles.join(),
+  );
+
+  await page.goto(`${url}/#/inbox`);
+  await card.waitFor();
+  await page.locator('figure').waitFor();
+  await assertShown('the inbox');
+  await page.goto(`${url}/#/workers`);
+  t.regex((await page.locator('[data-worker]').first().textContent()) ?? '', /cat \\u202a/);
+});
+
 browserTest('P40: the policy of the page stops a script that is planted in it', async (t) => {
   const served = await Served.start(t);
   const { page } = await openPage(t, served.url);

@@ -234,7 +234,7 @@ for (const place of PLACES) {
       readonly error: { readonly code: number };
     };
     t.is(old.error.code, -32009);
-    const post = (body: string, path = '') =>
+    const post = (body: string | Uint8Array<ArrayBuffer>, path = '') =>
       send(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
     for (const [body, code] of [
       ['{', -32700],
@@ -243,6 +243,12 @@ for (const place of PLACES) {
       ['{"jsonrpc":"2.0","method":"GetTask"}', -32600],
     ] as const)
       t.regex(await (await post(body)).text(), new RegExp(`"code":${code}`));
+    // text in another encoding, which would be stored with replaced characters
+    const latin = Buffer.from(JSON.stringify(message({ parts: [{ text: 'caf\u00e9' }] })), 'latin1');
+    t.regex(await (await post(new Uint8Array(latin))).text(), /"code":-32700/);
+    const marked = `\ufeff${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'GetTask', params: { id: 'x' } })}`;
+    // the body is read, and refused because of its version
+    t.regex(await (await post(marked)).text(), /"code":-32009/);
     const plain = await send(url, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: '{}' });
     t.true(plain.status === 415 || /"code":-32005/.test(await plain.text()));
     t.is((await post(JSON.stringify({ text: 'x'.repeat(1_100_000) }))).status, 413);

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from '@worker-runtime/core';
 import type { Access } from './access/access.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
@@ -97,6 +97,8 @@ export const createApp = (parts: AppParts): Server => {
     requireHostHeader: false,
     ...upgradesWithoutBody(),
   });
+  // `headerBytes` is the limit: beyond a number of headers Node would drop the rest without a word
+  server.maxHeadersCount = 0;
   addRoutes(parts);
   const exchanges = new Exchanges({
     ...parts,
@@ -107,10 +109,14 @@ export const createApp = (parts: AppParts): Server => {
     addressOf: options.addressOf,
   });
   const inTurn = turns.inTurn((request, response) => exchanges.begin(request, response));
-  server.on('request', (request, response) => {
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
     takePlainTarget(request, embedder.prefix);
     inTurn(request, response);
-  });
+  };
+  server.on('request', take);
+  // otherwise Node itself asks for a body that is then refused, and answers other expectations, both before the gate
+  server.on('checkContinue', take);
+  server.on('checkExpectation', take);
   server.on('clientError', (error, socket) => answerProtocolError(parts, error, socket));
   connections.watch(server);
   return server;
@@ -142,7 +148,10 @@ const upgradesWithoutBody = (): object => ({
   },
 });
 
-/** Answers a request that is malformed, too large or too slow, if nothing was written to the connection yet. */
+/**
+ * Answers a request that is malformed, too large or too slow, if nothing was written to the connection yet. The answer to a whole
+ * request that is under way comes first, and is then the last one.
+ */
 const answerProtocolError = (
   { log, turns, measurements }: AppParts,
   error: Error & { readonly code?: string },
@@ -152,6 +161,7 @@ const answerProtocolError = (
     socket.destroy();
     return;
   }
+  if (turns.endAfterAnswer(socket)) return;
   const refusal = protocolError(error);
   const correlationId = correlationIdOf(undefined);
   const from = 'remoteAddress' in socket ? socket.remoteAddress : undefined;

@@ -3,7 +3,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Permission } from '@worker-runtime/core/scope';
 import type { Caller } from './access/caller.ts';
-import { prefixOf } from './request-target.ts';
+import { publicAddressOf } from './request-target.ts';
 
 /** The facts about a request to a mounted handler that the request itself does not have. */
 export interface MountContext {
@@ -63,7 +63,7 @@ export class Mounts implements MountPlace {
   }
 }
 
-/** Headers that belong to the connection or authenticate the caller. A handler does not get them. */
+/** Headers that belong to the connection or to the way of the request, or authenticate the caller. A handler does not get them. */
 const WITHHELD = new Set([
   'authorization',
   'connection',
@@ -76,6 +76,7 @@ const WITHHELD = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
+  'worker-runtime-address',
 ]);
 
 const headersOf = ({ headers }: IncomingMessage): Headers => {
@@ -85,7 +86,7 @@ const headersOf = ({ headers }: IncomingMessage): Headers => {
   return kept;
 };
 
-/** Returns a request as a handler gets it. Its signal aborts when the client disconnects before the end of the answer. */
+/** Returns a request as a handler gets it, with the URL that its client uses. Its signal aborts when the client disconnects before the end of the answer. */
 export const fetchRequestOf = (
   raw: IncomingMessage,
   response: ServerResponse,
@@ -95,8 +96,8 @@ export const fetchRequestOf = (
   response.once('close', () => {
     if (!response.writableFinished) gone.abort(new DOMException('The client has disconnected', 'AbortError'));
   });
-  const { method = 'GET', url = '/', headers } = raw;
-  return new Request(new URL(`${prefixOf(raw)}${url}`, `http://${headers.host}`), {
+  const { method = 'GET', url = '/' } = raw;
+  return new Request(new URL(`${publicAddressOf(raw)}${url}`), {
     method,
     headers: headersOf(raw),
     signal: gone.signal,

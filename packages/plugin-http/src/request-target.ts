@@ -6,6 +6,28 @@ const prefixes = new WeakMap<IncomingMessage, string>();
 /** Returns the prefix that was removed from the URL of a request; empty if there was none. */
 export const prefixOf = (request: IncomingMessage): string => prefixes.get(request) ?? '';
 
+/** The header with which a server that passes on a request to a mounted handler says at which address it serves the client. */
+const ADDRESS_HEADER = 'worker-runtime-address';
+
+/** Returns an address without a slash at its end; null if it is none of HTTP, or has more than a path. */
+const addressIn = (text: string): string | null => {
+  if (!URL.canParse(text)) return null;
+  const { protocol, origin, pathname, username, search, hash } = new URL(text);
+  if (!/^https?:$/.test(protocol) || username + search + hash !== '') return null;
+  return origin + (pathname.endsWith('/') ? pathname.slice(0, -1) : pathname);
+};
+
+/** Returns the address below which the client of a request finds the API, such as `http://agents.example/w/acme`. */
+export const publicAddressOf = (request: IncomingMessage): string => {
+  const { [ADDRESS_HEADER]: given, host } = request.headers;
+  return (typeof given === 'string' ? addressIn(given) : null) ?? `http://${host}${prefixOf(request)}`;
+};
+
+/** Adds this address to a request that is passed on. */
+export const addPublicAddress = (request: IncomingMessage): void => {
+  request.headers[ADDRESS_HEADER] = publicAddressOf(request);
+};
+
 /** Returns the target of a request as the client has sent it. */
 export const receivedTargetOf = (request: IncomingMessage): string =>
   received.get(request) ?? request.url ?? '';

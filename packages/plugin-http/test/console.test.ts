@@ -55,6 +55,25 @@ test('the files of a console are immutable, and compressed for clients that acce
   t.is((await call('/licenses.txt')).headers.get('cache-control'), 'no-cache');
 });
 
+test('a file of the console that a client holds is not sent again, with any form of its tag', async (t) => {
+  const { call } = await serve(t, {
+    http: { console: await makeConsole(t), allowedOrigins: ['https://ui.example'] },
+  });
+  const { headers } = await call('/', { headers: { origin: 'https://ui.example' } });
+  t.is(headers.get('vary'), 'origin, accept-encoding');
+  const etag = headers.get('etag') ?? '';
+  for (const [held, status] of [
+    [etag, 304],
+    // nginx weakens the tag of an answer that it compresses
+    [`W/${etag}`, 304],
+    [`"old" , W/${etag}`, 304],
+    ['*', 304],
+    ['"old", W/"older"', 200],
+    [etag.slice(0, -1), 200],
+  ] as const)
+    t.is((await call('/', { headers: { 'if-none-match': held } })).status, status, held);
+});
+
 test('a console adds exactly its files: other paths, and all below /v1, are answered as before', async (t) => {
   const { call, url } = await serve(t, { http: { console: await makeConsole(t) } });
   for (const path of [

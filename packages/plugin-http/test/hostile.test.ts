@@ -18,13 +18,23 @@ test('P23: a body that is too large is refused, with or without Content-Length',
   t.deepEqual(answer.body.details, { limit: 'bodyBytes', value: 1_048_576 });
 
   const socket = await connectTo(url('/'));
-  const rest = restOf(socket);
+  t.teardown(() => socket.destroy());
   socket.write(
     'POST /v1/runtimes/self/workers/ada/inputs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n',
   );
   const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
   for (let sent = 0; sent < 17; sent++) socket.write(chunk);
-  t.deepEqual(problemIn(await rest), { status: 413, code: 'PAYLOAD_TOO_LARGE' });
+  // refused in the middle of the body
+  const [first] = (await once(socket, 'data')) as [Buffer];
+  t.deepEqual(problemIn(first.toString()), { status: 413, code: 'PAYLOAD_TOO_LARGE' });
+
+  const hurried = await serveAda(t, { http: { requestTimeoutMs: 500 } });
+  const unfinished = await exchange(
+    hurried.url('/'),
+    'POST /v1/runtimes/self/workers/ada/inputs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n{"te',
+  );
+  // one answer, although the rest of the body did not arrive in time
+  t.deepEqual(problemIn(unfinished), { status: 413, code: 'PAYLOAD_TOO_LARGE' });
 
   const input = await call('workers/ada/inputs', { method: 'POST', body: { text: 'x'.repeat(300_000) } });
   isProblem(t, input, 413, 'PAYLOAD_TOO_LARGE');
@@ -67,6 +77,24 @@ test('P23: headers that are too large are refused, and the server continues', as
   const head = `GET /livez HTTP/1.1\r\nhost: localhost\r\nx-padding: ${'x'.repeat(17_000)}\r\n\r\n`;
   t.deepEqual(problemIn(await exchange(url('/'), head)), { status: 431, code: 'HEADERS_TOO_LARGE' });
   t.is((await call('/livez')).status, 200);
+});
+
+test('P23: every header of a head within its limit counts, however many there are', async (t) => {
+  const { url } = await serveAda(t, { http: { headerBytes: 65_536 } });
+  const padded = (line: string, rest: string, body = ''): Promise<string> =>
+    exchange(
+      url('/'),
+      `${line} HTTP/1.1\r\nhost: localhost\r\n${'a: b\r\n'.repeat(5_000)}connection: close\r\n${rest}\r\n\r\n${body}`,
+    );
+  t.deepEqual(problemIn(await padded('GET /v1/runtimes/self', 'origin: https://evil.example')), {
+    status: 403,
+    code: 'FORBIDDEN',
+  });
+  const unknown = 'content-type: application/json\r\ncontent-length: 9';
+  t.deepEqual(
+    problemIn(await padded('POST /v1/runtimes/self/workers/ada/cancel', unknown, '{"run":"x"}'.slice(0, 9))),
+    { status: 400, code: 'INVALID_REQUEST' },
+  );
 });
 
 test('P22: the time to read a header grows with its length only', async (t) => {
@@ -113,6 +141,35 @@ test('bytes that are not HTTP are answered with an error, and the connection is 
     t.deepEqual(problemIn(await exchange(url('/'), bytes)), { status: 400, code: 'INVALID_REQUEST' });
   }
   t.is((await call('/livez')).status, 200);
+});
+
+test('P9: bytes behind a command that are not HTTP do not hide its outcome', async (t) => {
+  const { url, call } = await serveAda(t);
+  const command = (workerId: string, headers = ''): string => {
+    const body = JSON.stringify({ engine: 'puppet', workerId });
+    return `POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`;
+  };
+  for (const [workerId, behind] of [
+    ['text', 'hello\r\n\r\n'],
+    ['head', `GET /livez HTTP/1.1\r\nx-padding: ${'x'.repeat(20_000)}\r\n\r\n`],
+    [
+      'lengths',
+      'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n',
+    ],
+  ] as const) {
+    const text = await exchange(url('/'), command(workerId) + behind);
+    t.regex(text, /^HTTP\/1\.1 201 /, workerId);
+    t.regex(text, /^connection: close\r$/im, workerId);
+  }
+  // the outcome of a command that takes time comes when it is over, and those behind it are neither executed nor answered
+  const input = JSON.stringify({ text: 'go' });
+  const waiting = `POST /v1/runtimes/self/workers/ada/inputs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nprefer: wait=1\r\ncontent-length: ${input.length}\r\n\r\n${input}`;
+  const text = await exchange(url('/'), `${waiting}${command('second')}%%%\r\n\r\n`);
+  t.regex(text, /^HTTP\/1\.1 202 /);
+  t.is(text.match(/HTTP\/1\.1/g)?.length, 1);
+  t.regex(text, /^connection: close\r$/im);
+  t.is((await call('workers/ada/transcript')).body.items.length, 1);
+  t.is((await call('workers/second')).status, 404);
 });
 
 test('malformed bytes after a stream request close the stream, and no error is written into it', async (t) => {
@@ -210,6 +267,76 @@ test('a malformed URL is an invalid request; a long or odd Worker id is not foun
   for (const id of ['a'.repeat(500), '..%2F..%2Fetc%2Fpasswd', '%00', 'constructor', '__proto__']) {
     isProblem(t, await call(`workers/${id}`), 404, 'WORKER_NOT_FOUND');
   }
+});
+
+test('P19: a request with several Hosts, or with a port that no host has, is refused', async (t) => {
+  const { url } = await serve(t);
+  for (const [hosts, status, code] of [
+    ['host: localhost\r\nHost: localhost', 400, 'INVALID_REQUEST'],
+    ['host: localhost\r\nHOST: evil.example', 400, 'INVALID_REQUEST'],
+    ['host: localhost:65536', 403, 'FORBIDDEN'],
+  ] as const)
+    for (const path of ['/livez', '/v1/runtimes/self'])
+      t.deepEqual(
+        problemIn(await exchange(url('/'), `GET ${path} HTTP/1.1\r\n${hosts}\r\nconnection: close\r\n\r\n`)),
+        { status, code },
+        `${hosts} ${path}`,
+      );
+});
+
+test('P23: a client that sends a refused body to its end reads the refusal, and uses its connection again', async (t) => {
+  const { url } = await serveAda(t);
+  for (const [path, type, status] of [
+    ['workers/ada/inputs', 'application/json', 413],
+    ['workers/ada/files', 'image/png', 413],
+    ['workers/ada/nothing', 'application/json', 404],
+  ] as const) {
+    // fetch reads no answer before it has sent the body
+    const answer = await fetch(url(path), {
+      method: 'POST',
+      body: 'x'.repeat(30_000_000),
+      headers: { 'content-type': type },
+    });
+    t.is(answer.status, status, path);
+    await answer.body?.cancel();
+  }
+  const socket = await connectTo(url('/'));
+  const rest = restOf(socket);
+  const head = `POST /v1/runtimes/self/workers/ada/inputs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n`;
+  const next = 'GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
+  socket.write(`${head}content-length: 2000000\r\n\r\n${'x'.repeat(2_000_000)}`);
+  socket.write(
+    `${head}transfer-encoding: chunked\r\n\r\n200000\r\n${'x'.repeat(0x200000)}\r\n0\r\n\r\n${next}`,
+  );
+  const statuses = [...(await rest).matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status);
+  t.deepEqual(statuses, ['413', '413', '200']);
+});
+
+test('a client that waits to be asked for its body is asked after the checks, and the connection ends if it is refused', async (t) => {
+  const { url } = await serveAda(t);
+  const ask = async (
+    line: string,
+    headers: string,
+    body: string,
+  ): Promise<readonly (string | undefined)[]> => {
+    const socket = await connectTo(url('/'));
+    const rest = restOf(socket);
+    socket.write(
+      `${line} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${headers}\r\n\r\n`,
+    );
+    socket.once('data', () =>
+      socket.write(`${body}GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`),
+    );
+    return [...(await rest).matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status);
+  };
+  const inputs = 'POST /v1/runtimes/self/workers/ada/inputs';
+  const body = '{"text":"say a"}';
+  const length = `content-length: ${body.length}`;
+  t.deepEqual(await ask(inputs, `expect: 100-continue\r\n${length}`, body), ['100', '202', '200']);
+  t.deepEqual(await ask(inputs, 'expect: 100-Continue\r\ncontent-length: 2000000', ''), ['413']);
+  t.deepEqual(await ask(inputs.replace('ada', 'a/b'), `expect: 100-continue\r\n${length}`, ''), ['404']);
+  // another expectation is ignored, and the request is answered by its route
+  t.deepEqual(await ask('GET /livez', 'expect: a miracle', ''), ['200', '200']);
 });
 
 test('an unknown Host is refused on every path', async (t) => {

@@ -161,7 +161,7 @@ test('P70: bodies of any type reach a handler whole, and none beyond the limit',
   const socket = await connectTo(served.url('/'));
   const rest = restOf(socket);
   socket.write(
-    `POST /v1/runtimes/self/x/notes HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n${'x'.repeat(2_000)}\r\n0\r\n\r\n`,
+    `POST /v1/runtimes/self/x/notes HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n7d0\r\n${'x'.repeat(2_000)}\r\n0\r\n\r\n`,
   );
   t.regex(await rest, /^HTTP\/1\.1 413/);
   t.is(calls, 1);
@@ -321,10 +321,56 @@ test('a page of an allowed origin may call a handler, after a preflight', async 
   });
   const preflight = await served.call('x/notes/chat', {
     method: 'OPTIONS',
-    headers: { origin: 'https://ui.example', 'access-control-request-method': 'POST' },
+    headers: {
+      origin: 'https://ui.example',
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization, mcp-protocol-version, x-stainless-os',
+    },
   });
   t.is(preflight.status, 204);
   t.regex(preflight.headers.get('access-control-allow-methods') ?? '', /POST/);
+  // the asterisk stands for the headers of a protocol, and not for `authorization`
+  t.is(preflight.headers.get('access-control-allow-headers'), 'authorization, *');
+  const ofTheApi = await served.call('workers', {
+    method: 'OPTIONS',
+    headers: { origin: 'https://ui.example', 'access-control-request-method': 'POST' },
+  });
+  t.notRegex(ofTheApi.headers.get('access-control-allow-headers') ?? '*', /\*/);
   const answer = await served.call('x/notes', { headers: { origin: 'https://ui.example' } });
   t.is(answer.headers.get('access-control-allow-origin'), 'https://ui.example');
+  t.is(answer.headers.get('access-control-expose-headers'), '*');
+});
+
+test('an answer of a handler keeps each of its cookies, and what else its content depends on', async (t) => {
+  const served = await mounted(
+    t,
+    () =>
+      new Response('hello', {
+        headers: [
+          ['set-cookie', 'a=1'],
+          ['set-cookie', 'b=2'],
+          ['set-cookie', 'c=3'],
+          ['vary', 'accept'],
+        ],
+      }),
+    { http: { allowedOrigins: ['https://ui.example'] } },
+  );
+  const { headers } = await served.call('x/notes', { headers: { origin: 'https://ui.example' } });
+  t.deepEqual(headers.getSetCookie(), ['a=1', 'b=2', 'c=3']);
+  t.is(headers.get('vary'), 'origin, accept');
+});
+
+test('P19: a Host that is no part of an address is refused before a handler', async (t) => {
+  let calls = 0;
+  const served = await mounted(t, () => {
+    calls += 1;
+    return new Response('hello');
+  });
+  for (const host of ['localhost:65536', 'localhost:99999', '[::1]:70000', '[:::]', '127.0.0.1:x']) {
+    const socket = await connectTo(served.url('/'));
+    const rest = restOf(socket);
+    socket.write(`GET /v1/runtimes/self/x/notes HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+    t.regex(await rest, /^HTTP\/1\.1 403 /, host);
+  }
+  t.is(calls, 0);
 });

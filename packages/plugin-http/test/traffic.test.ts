@@ -85,8 +85,8 @@ test('P8: a pipelined command behind an answer that closes the connection is not
   const create = `POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
   const socket = await connectTo(served.url('/'));
   const rest = restOf(socket);
-  const tooLarge = `POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`;
-  socket.write(`${tooLarge}200000\r\n${'x'.repeat(0x200000)}\r\n0\r\n\r\n${create}`);
+  const tooLarge = `POST /v1/runtimes/self/workers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 2000000\r\n\r\n`;
+  socket.write(`${tooLarge}${'x'.repeat(2_000_000)}${create}`);
   t.deepEqual(problemIn(await rest), { status: 413, code: 'PAYLOAD_TOO_LARGE' });
   t.is((await served.call('workers/late')).status, 404);
 });

@@ -229,7 +229,7 @@ export const passRequest = async (
         {
           path: passage.path + restOf(request),
           method: method as Dispatcher.HttpMethod,
-          headers: headersOf(passage, headers, requestId),
+          headers: headersOf(passage, request, requestId),
           // a stream of its own, because a body that the runtime does not take is destroyed, and a request with its connection
           body: isSmall ? small : request.pipe(new PassThrough()),
           headersTimeout: headLimitOf(request),

@@ -82,7 +82,7 @@ export const passSocket = async (
   for (const name of UPGRADE_HEADERS) if (headers[name] !== undefined) upgrade[name] = headers[name];
   if (protocols) upgrade['sec-websocket-protocol'] = protocols;
   const sent = sendUpgrade(passage, restOf(request), {
-    ...headersOf(passage, headers, undefined),
+    ...headersOf(passage, request, undefined),
     ...upgrade,
   });
   const left = (): void => void sent.destroy();

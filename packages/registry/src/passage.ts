@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
 import type { Connections } from './connections.ts';
 
@@ -36,9 +36,16 @@ const REQUEST_HEADERS = [
   'tracestate',
   'x-request-id',
 ] as const;
+/** The path of mounted handlers below their runtime. */
+const MOUNTS = '/x/';
+/**
+ * The names of the headers that they read: those of their protocols, such as the session of the Model Context Protocol and the version of
+ * A2A, and the address at which their client finds them.
+ */
+const MOUNT_HEADERS = /^((a2a|mcp)-[a-z0-9-]+|worker-runtime-address)$/;
 /** The names of the headers of an answer that are passed on. */
 export const ANSWER_HEADERS =
-  /^(allow|content-(?!security-policy-|encoding$).*|cross-origin-resource-policy|file-media-type|idempotent-replayed|location|page-.*|preference-applied|retry-after|runtime-id)$/;
+  /^(a2a-[a-z0-9-]+|mcp-[a-z0-9-]+|allow|content-(?!security-policy-|encoding$).*|cross-origin-resource-policy|file-media-type|idempotent-replayed|location|page-.*|preference-applied|retry-after|runtime-id)$/;
 
 /** Returns the error of a request that got no answer. */
 export const unreachable = (
@@ -63,11 +70,18 @@ export const HOPS_HEADER = 'worker-runtime-hops';
 /** Returns the headers that a request is passed on with. */
 export const headersOf = (
   { authorization, hops }: Passage,
-  headers: IncomingHttpHeaders,
+  request: IncomingMessage,
   requestId: string | undefined,
 ): Record<string, string | string[]> => {
+  const { headers } = request;
   const passed: Record<string, string | string[]> = {};
   for (const name of REQUEST_HEADERS) if (headers[name] !== undefined) passed[name] = headers[name];
+  if (restOf(request).startsWith(MOUNTS)) {
+    for (const name in headers) {
+      const value = headers[name];
+      if (value !== undefined && MOUNT_HEADERS.test(name)) passed[name] = value;
+    }
+  }
   if (requestId !== undefined) passed['x-request-id'] = requestId;
   if (authorization !== null) passed.authorization = authorization;
   if (hops !== undefined) {

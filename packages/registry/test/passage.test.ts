@@ -8,11 +8,15 @@ import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import { Registry } from '../src/index.ts';
 import { Hop } from './hop.ts';
-import { makeKeys, RemotePlace } from './world.ts';
+import { makeKeys, type RemoteOptions, RemotePlace } from './world.ts';
 
-const scene = async (t: ExecutionContext, permission: string | readonly string[] = 'admin') => {
+const scene = async (
+  t: ExecutionContext,
+  permission: string | readonly string[] = 'admin',
+  options: RemoteOptions = {},
+) => {
   const keys = await makeKeys(permission);
-  const place = await RemotePlace.start({ http: { issuerFile: keys.issuerFile } });
+  const place = await RemotePlace.start({ ...options, http: { issuerFile: keys.issuerFile } });
   const { runtimeId } = place.runtime;
   const auth = { identity: keys.identity };
   const hop = await Hop.start([{ name: 'far', url: place.gate.url, runtimeId, auth }]);
@@ -176,6 +180,93 @@ test('P32: the runtime gets no credentials of the caller, and the caller no addr
     const text = await (await fetch(`${hop.url}/v1/runtimes${path}`)).text();
     t.notRegex(text, new RegExp(`canary|${port}|127\\.0\\.0\\.1|ECONN`), path);
   }
+});
+
+test('P26: a mounted handler of a remote runtime has the headers of its protocol in both directions, and no others', async (t) => {
+  const protocol = {
+    'mcp-session-id': 'the-session',
+    'mcp-protocol-version': '2025-11-25',
+    'a2a-version': '1.0',
+    'a2a-extensions': 'https://a.example, https://b.example',
+    'last-event-id': '7',
+  };
+  const { hop, path } = await scene(t, 'admin', {
+    mount: ({ headers }) =>
+      Response.json(Object.fromEntries(headers), {
+        headers: { 'mcp-session-id': 'another', 'a2a-extensions': 'https://a.example', server: 'canary' },
+      }),
+  });
+  const credentials = {
+    'x-api-key': 'canary',
+    'x-mcp-key': 'canary',
+    forwarded: 'for=canary',
+    mcp: 'canary',
+  };
+  const answer = await fetch(`${hop.url}${path}/x/notes/deep`, { headers: { ...protocol, ...credentials } });
+  const text = await answer.text();
+  t.like(JSON.parse(text), protocol);
+  t.notRegex(text, /canary/);
+  t.is(answer.headers.get('mcp-session-id'), 'another');
+  t.is(answer.headers.get('a2a-extensions'), 'https://a.example');
+  t.is(answer.headers.get('server'), null);
+});
+
+test('P32: a mounted handler of a remote runtime has the address of its client, and not that of the runtime', async (t) => {
+  const { place, hop, path } = await scene(t, 'admin', {
+    mount: ({ url, headers }) =>
+      Response.json([url, [...headers.keys()].filter((name) => name.includes('address'))]),
+  });
+  const target = `${path}/x/notes/deep/agent.json?a=b%20c`;
+  const read = async (base: string, address?: string): Promise<unknown> =>
+    (
+      await fetch(base + target, {
+        headers: address === undefined ? {} : { 'worker-runtime-address': address },
+      })
+    ).json();
+  t.deepEqual(await read(hop.url), [hop.url + target, []]);
+  const { host } = new URL(hop.url);
+  const named = hop.url.replace(host, `localhost:${new URL(hop.url).port}`);
+  t.deepEqual(await read(named), [named + target, []]);
+  // a client that names an address of its own gets it back, and no other client does
+  t.deepEqual(await read(hop.url, 'https://agents.example/w/acme'), [
+    `https://agents.example/w/acme${target}`,
+    [],
+  ]);
+  for (const odd of [
+    'https://',
+    'file:///etc',
+    'https://a b',
+    '//evil',
+    'https://a.example/?b=',
+    'https://user@a.example',
+  ])
+    t.deepEqual(await read(hop.url, odd), [hop.url + target, []], odd);
+  t.not(place.directUrl, hop.url);
+});
+
+test('P23: a refused body that is sent to its end gets its refusal through the registry too', async (t) => {
+  const { place, hop, path } = await scene(t);
+  await place.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  for (const [below, type] of [
+    ['workers/ada/inputs', 'application/json'],
+    ['workers/ada/files', 'image/png'],
+  ] as const) {
+    const answer = await fetch(`${hop.url}${path}/${below}`, {
+      method: 'POST',
+      headers: { 'content-type': type },
+      body: 'x'.repeat(30_000_000),
+    });
+    t.is(answer.status, 413, below);
+    t.is(((await answer.json()) as { code: string }).code, 'PAYLOAD_TOO_LARGE');
+  }
+  // the same without a runtime that reads the body
+  await place.stop();
+  const answer = await fetch(`${hop.url}${path}/workers/ada/files`, {
+    method: 'POST',
+    headers: { 'content-type': 'image/png' },
+    body: 'x'.repeat(30_000_000),
+  });
+  t.is(((await answer.json()) as { code: string }).code, 'RUNTIME_UNREACHABLE');
 });
 
 test('a runtime that does not answer gets a typed error: of a read, of a command, of a stream and of an upgrade', async (t) => {

@@ -9,7 +9,7 @@ import {
   type RuntimeStore,
 } from '@worker-runtime/core';
 import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
-import { type HttpListener, type HttpOptions, http } from '@worker-runtime/plugin-http';
+import { type HttpListener, type HttpOptions, http, type MountHandler } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
 import { Identity } from '../src/index.ts';
 import { Gate } from './gate.ts';
@@ -35,8 +35,13 @@ class Served {
   readonly runtime: Runtime;
   readonly #web: HttpListener;
 
-  constructor(engine: ScriptedEngine, store: RuntimeStore, limits: Partial<Limits>, options: HttpOptions) {
+  constructor(
+    engine: ScriptedEngine,
+    store: RuntimeStore,
+    { limits = {}, http: options = {}, mount }: RemoteOptions,
+  ) {
     const web = http({ port: 0, ...options });
+    if (mount) web.mount('notes', 'observe', mount);
     this.#web = web;
     const parts: RuntimePlugin = {
       name: 'under-test',
@@ -56,6 +61,8 @@ class Served {
 export interface RemoteOptions {
   readonly limits?: Partial<Limits>;
   readonly http?: HttpOptions;
+  /** A handler at `x/notes`. */
+  readonly mount?: MountHandler;
 }
 
 /** A remote runtime behind a gate, which keeps its address and its store across restarts. */
@@ -89,8 +96,7 @@ export class RemotePlace {
   }
 
   async begin(): Promise<void> {
-    const { limits = {}, http: options = {} } = this.#options;
-    this.#served = new Served(this.engine, this.#store, limits, options);
+    this.#served = new Served(this.engine, this.#store, this.#options);
     await this.#served.runtime.start();
     this.gate.lead(this.directUrl);
   }
@@ -108,8 +114,7 @@ export class RemotePlace {
 
   /** Serves another runtime at the address. */
   async swap(): Promise<Runtime> {
-    const { limits = {}, http: options = {} } = this.#options;
-    this.#intruder = new Served(scriptedEngine(), memoryStore(), limits, options);
+    this.#intruder = new Served(scriptedEngine(), memoryStore(), this.#options);
     await this.#intruder.runtime.start();
     this.gate.cut();
     this.gate.lead(this.#intruder.url);

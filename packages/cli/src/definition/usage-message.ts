@@ -40,6 +40,12 @@ const takenByWait = (argv: readonly string[]): string => {
     : '';
 };
 
+/** Explains that a word which begins with "-" was taken for an option, and was perhaps meant as an argument. */
+const takenAsOption = (argv: readonly string[]): string =>
+  !argv.includes('--') && argv.some((word) => /^-.*\s|^-+[^-a-z]/is.test(word))
+    ? '; put -- before arguments that begin with "-"'
+    : '';
+
 /** Rewrites a message of yargs about a usage error. The result says what would have been right. */
 export const usageMessage = (message: string, known: Alternatives, argv: readonly string[]): string => {
   const [, kind, found = ''] = /^Unknown (command|argument)s?: (.+)$/s.exec(message) ?? [];
@@ -55,7 +61,7 @@ export const usageMessage = (message: string, known: Alternatives, argv: readonl
   const [, got, least] =
     /^Not enough non-option arguments: got (\d+), need at least (\d+)$/.exec(message) ?? [];
   if (got !== undefined)
-    return `missing argument: got ${got}, expected ${least}${takenByWait(argv) || '; see --help'}`;
+    return `missing argument: got ${got}, expected ${least}${takenByWait(argv) || takenAsOption(argv) || '; see --help'}`;
   const [, missing] = /^Missing required arguments?: (.+)$/.exec(message) ?? [];
   if (missing !== undefined) return `missing option: ${flagsOf(missing)}`;
   const [, empty] = /^Not enough arguments following: (.+)$/.exec(message) ?? [];

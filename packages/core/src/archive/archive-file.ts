@@ -11,12 +11,12 @@ export interface ArchiveFile extends Archive {
   readonly path: string;
 }
 
-const fileFailure = (cause: unknown): RuntimeError => {
+const fileFailure = (cause: unknown, missing: string): RuntimeError => {
   if (cause instanceof RuntimeError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
     return new RuntimeError('STORE_FULL', 'There is no space for the archive', { cause });
-  if (code === 'ENOENT') return new RuntimeError('FILE_NOT_FOUND', 'There is no such archive', { cause });
+  if (code === 'ENOENT') return new RuntimeError('FILE_NOT_FOUND', missing, { cause });
   if (code === undefined) return RuntimeError.from(cause);
   return new RuntimeError('STORE_UNAVAILABLE', `The archive cannot be read or written: ${message}`, {
     cause,
@@ -42,7 +42,7 @@ export const bytesOf = (path: string): ArchiveBytes =>
     try {
       yield* chunksOf(path);
     } catch (error) {
-      throw fileFailure(error);
+      throw fileFailure(error, 'There is no such archive');
     }
   };
 
@@ -73,7 +73,7 @@ const syncDirectory = async (path: string): Promise<void> => {
 /**
  * Writes the bytes of an archive to a new file, which only its owner can read. The file gets its name when it is complete, was read back
  * and checked, and is durable. A process that ends before leaves `<path>.partial`, which the next write of this file replaces.
- * @throws INVALID_REQUEST the file exists · STORE_FULL · ARCHIVE_CORRUPT the bytes are not whole
+ * @throws INVALID_REQUEST the file exists · FILE_NOT_FOUND there is no folder for it · STORE_FULL · ARCHIVE_CORRUPT the bytes are not whole
  */
 export const writeArchive = async (path: string, bytes: AsyncIterable<Uint8Array>): Promise<ArchiveFile> => {
   if (await exists(path)) throw new RuntimeError('INVALID_REQUEST', 'The file of the archive exists already');
@@ -93,6 +93,6 @@ export const writeArchive = async (path: string, bytes: AsyncIterable<Uint8Array
     return { ...written, path };
   } catch (error) {
     await rm(partial, { force: true }).catch(() => {});
-    throw fileFailure(error);
+    throw fileFailure(error, 'There is no folder for the archive');
   }
 };

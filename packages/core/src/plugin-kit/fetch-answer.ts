@@ -67,9 +67,10 @@ export const jsonBody = async ({ body }: Request, bodyBytes: number): Promise<un
       pieces.push(piece);
     }
   try {
-    return JSON.parse(Buffer.concat(pieces).toString());
+    // a byte order mark is left out; other bytes would be replaced without a word, and stored so
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(pieces)));
   } catch {
-    throw refusal('', 'must be JSON');
+    throw refusal('', 'must be JSON in UTF-8');
   }
 };
 

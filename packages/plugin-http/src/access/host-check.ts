@@ -16,10 +16,24 @@ export const isLoopback = (host: string): boolean => {
   return name === '::1' || (name.startsWith('::ffff:127.') && isIP(name) === 6);
 };
 
+/** The greatest number of a port. */
+const MAX_PORT = 65_535;
+
 /** Returns the name in a Host header, without port and brackets; null if the header is malformed. */
 const nameOf = (host: string): string | null => {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?$/i.exec(host);
-  return (match?.[1] ?? match?.[2])?.toLowerCase() ?? null;
+  const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::(\d{1,5}))?$/i.exec(host);
+  if (match === null || Number(match[3] ?? 0) > MAX_PORT) return null;
+  return (match[1] ?? match[2])?.toLowerCase() ?? null;
+};
+
+/** True if a request has several Host headers. Node keeps the first one, and a proxy may have checked another. */
+const hasSeveralHosts = ({ rawHeaders }: IncomingMessage): boolean => {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts > 1;
 };
 
 /**
@@ -49,13 +63,15 @@ export class HostCheck {
 
   /**
    * Checks a request. A `public` request may come from a link on any site.
-   * @throws INVALID_REQUEST the Host is missing · FORBIDDEN the Host is not a name of this server, or a page of another origin
+   * @throws INVALID_REQUEST the Host is missing, or occurs more than once · FORBIDDEN the Host is not a name of this server, or a page of another origin
    * sent the request
    */
   assert(request: IncomingMessage, isPublic: boolean): void {
     const { headers, socket } = request;
     const { host } = headers;
     if (host === undefined) throw new RuntimeError('INVALID_REQUEST', 'The Host header is missing');
+    if (hasSeveralHosts(request))
+      throw new RuntimeError('INVALID_REQUEST', 'The Host header occurs more than once');
     if (host !== this.#lastHost && !this.#isOfServer(host) && nameOf(host) !== addressOf(socket))
       throw new RuntimeError('FORBIDDEN', 'The Host header is not a name of this server');
     const { origin, 'sec-fetch-site': site } = headers;

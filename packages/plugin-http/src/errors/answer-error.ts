@@ -20,8 +20,7 @@ export const logRefusal = (log: Logger, error: RuntimeError, fields: object): vo
 };
 
 /** True if the connection is closed after this error. */
-const closesConnection = (code: ErrorCode): boolean =>
-  code === 'RUNTIME_STOPPING' || code === 'STORE_LOST' || code === 'PAYLOAD_TOO_LARGE';
+const closesConnection = (code: ErrorCode): boolean => code === 'RUNTIME_STOPPING' || code === 'STORE_LOST';
 
 /** Answers a failed request with a problem. A stream request with a transient error gets 200 and a closing frame. */
 export const answerError = (

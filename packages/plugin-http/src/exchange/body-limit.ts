@@ -37,14 +37,10 @@ export class BodyLimit {
    * Counts the body of a request until `release`. Returns false if the request has none.
    * @throws PAYLOAD_TOO_LARGE · LIMIT_REACHED
    */
-  admit(request: HttpRequest, reply: HttpReply): boolean {
+  admit(request: HttpRequest): boolean {
     const bytes = announcedBytes(request, this.#limitOf(request));
     if (bytes === 0) return false;
-    if (bytes > this.#limitOf(request)) {
-      // refused without being read, so the connection cannot be used again
-      reply.header('connection', 'close');
-      throw tooLarge(this.#named(request));
-    }
+    if (bytes > this.#limitOf(request)) throw tooLarge(this.#named(request));
     if (!this.#bodies.hasRoom(bytes))
       throw new RuntimeError('LIMIT_REACHED', 'Too many requests with bodies are in progress', {
         details: { limit: 'totalBodyBytes', value: this.#bodies.limit },
@@ -59,11 +55,13 @@ export class BodyLimit {
 
   /**
    * Calls back once with the body, or with the error that refuses it. Most bodies have arrived with the head of their request, and are
-   * read without a wait.
+   * read without a wait. Node reads what is left of a refused body and discards it, within the time limit of a request: a client
+   * that sends all of its body before it reads the answer, as most do, would otherwise be disconnected and not learn the reason.
    */
-  read(request: HttpRequest, done: (error: unknown, bytes: Buffer) => void): void {
+  read(request: HttpRequest, reply: HttpReply, done: (error: unknown, bytes: Buffer) => void): void {
     const { raw } = request;
     const limit = this.#limitOf(request);
+    reply.askForBody();
     const refused = (): void => {
       done(tooLarge(this.#named(request)), NO_BYTES);
     };

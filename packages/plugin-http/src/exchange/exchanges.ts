@@ -11,6 +11,7 @@ import { logAnswer } from '../logging/request-log.ts';
 import { HttpReply } from '../message/http-reply.ts';
 import { HttpRequest } from '../message/http-request.ts';
 import type { Measurements } from '../metrics/measurements.ts';
+import { addPublicAddress } from '../request-target.ts';
 import type { Route, RouteTable } from '../route-table.ts';
 import type { AnswerLimit } from '../traffic/answer-limit.ts';
 import { assertTakesType } from '../wire/accepted-body.ts';
@@ -59,7 +60,7 @@ export class Exchanges {
         const { caller, from, refusal: code, id: correlationId } = request;
         record({ request: raw, caller, from, status, code, location, correlationId });
       });
-    // Node parses the bytes behind a request before the next microtask: if they are not HTTP, they are refused before an answer begins
+    // Node parses the bytes behind the head before the next microtask: then a body that has arrived can be read at once
     queueMicrotask(() => this.#pass(request, reply));
   }
 
@@ -68,7 +69,9 @@ export class Exchanges {
     try {
       gate.checkOrigin(request, reply);
       if (isPreflight(request, reply)) {
-        answerPreflight(reply, routes.methodsAt(request.url));
+        const { url, headers } = request;
+        const asked = routes.find(headers['access-control-request-method'] ?? '', url);
+        answerPreflight(reply, routes.methodsAt(url), asked);
         return;
       }
       const caller = gate.identify(request);
@@ -94,10 +97,10 @@ export class Exchanges {
         return;
       }
       answers.assertRoom(request.isRead);
-      const hasBody = bodies.admit(request, reply);
+      const hasBody = bodies.admit(request);
       if (!request.isRead) assertTakesType(request, hasBody);
       if (!hasBody || request.isRead) this.#handle(request, reply);
-      else bodies.read(request, (error, bytes) => this.#received(request, reply, error, bytes));
+      else bodies.read(request, reply, (error, bytes) => this.#received(request, reply, error, bytes));
     } catch (error) {
       this.#fail(request, reply, error);
     }
@@ -108,8 +111,6 @@ export class Exchanges {
       if (error !== null) throw error;
       request.body = request.route?.takesBytes ? bytes : jsonOf(bytes);
     } catch (cause) {
-      // the client may send more of it
-      reply.header('connection', 'close');
       this.#fail(request, reply, cause);
       return;
     }
@@ -166,6 +167,8 @@ export class Exchanges {
       });
       const headers = reply.getHeaders();
       for (const name in headers) raw.setHeader(name, headers[name] as string);
+      reply.askForBody();
+      if (request.route?.isMounted) addPublicAddress(request.raw);
       await upstream.pass(request.raw, raw, request.caller);
       request.isStream = true;
       reply.hijack();

@@ -58,7 +58,7 @@ export class Gate {
     }
     hostCheck.assert(raw, neededFor(request) === 'public');
     const { origin } = raw.headers;
-    if (origin !== undefined && hostCheck.isAllowed(origin)) allowOrigin(reply, origin);
+    if (origin !== undefined && hostCheck.isAllowed(origin)) allowOrigin(request, reply, origin);
   }
 
   /** Returns the sender; null for a public route. @throws UNAUTHENTICATED */

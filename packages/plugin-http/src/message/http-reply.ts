@@ -24,11 +24,14 @@ export class HttpReply {
   readonly #limit: AnswerLimit;
   readonly #headers: Record<string, HeaderValue>;
   #isDone = false;
+  /** True if the client waits with its body until it is asked for it. */
+  #isBodyHeldBack: boolean;
 
   constructor(request: HttpRequest, raw: ServerResponse, limit: AnswerLimit) {
     this.raw = raw;
     this.#request = request;
     this.#limit = limit;
+    this.#isBodyHeldBack = /^100-continue$/i.test(request.headers.expect ?? '');
     this.#headers = {
       'x-request-id': request.id,
       'cache-control': 'no-store',
@@ -61,6 +64,13 @@ export class HttpReply {
     return this;
   }
 
+  /** Adds a value to a header that several parts of the server may set, such as `vary`, or a cookie to the others. */
+  append(name: 'vary' | 'set-cookie', value: string): this {
+    const before = this.#headers[name];
+    if (before === undefined) return this.header(name, value);
+    return this.header(name, name === 'vary' ? `${String(before)}, ${value}` : [before, value].flat());
+  }
+
   hasHeader(name: string): boolean {
     return this.#headers[name] !== undefined;
   }
@@ -79,6 +89,13 @@ export class HttpReply {
     return this;
   }
 
+  /** Asks for the body of a client that waits with it (`Expect: 100-continue`). */
+  askForBody(): void {
+    if (!this.#isBodyHeldBack) return;
+    this.#isBodyHeldBack = false;
+    this.raw.writeContinue();
+  }
+
   /** Leaves the answer to the caller, who writes to `raw`. */
   hijack(): this {
     this.#isDone = true;
@@ -90,6 +107,8 @@ export class HttpReply {
    * @throws LIMIT_REACHED the answer to a read has no room beside those that clients have not read yet
    */
   send(value?: unknown): this {
+    // the client may send the body or another request now, which look alike
+    if (this.#isBodyHeldBack) this.#headers.connection = 'close';
     if (value === undefined) return this.#sendHead();
     const body = this.#bodyOf(value);
     const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;

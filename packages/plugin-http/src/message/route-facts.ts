@@ -21,6 +21,8 @@ export interface RouteOptions {
   readonly isFile?: boolean;
   /** True if the OpenAPI document leaves it out: a file of the console, or a mounted handler. */
   readonly isUndescribed?: boolean;
+  /** True for the handler of another plugin, whose protocol may have headers of its own. */
+  readonly isMounted?: boolean;
   /** Set for a route that streams: a transient error becomes a closing frame, never an error status. */
   readonly closing?: Closing;
 }

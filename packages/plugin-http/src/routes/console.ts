@@ -97,14 +97,17 @@ const acceptedEncodings = (header: string | string[] | undefined): ReadonlySet<s
       .map((item) => item.split(';', 1)[0]?.trim() ?? ''),
   );
 
+/** True if the client holds the file. A proxy that compresses makes the tag a weak one, and a client may send several. */
+const isHeld = (header: string | undefined, etag: string): boolean =>
+  header?.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, ''))) ?? false;
+
 const send = (name: string, file: PageFile, request: HttpRequest, reply: HttpReply): HttpReply => {
   const { type, etag, bodies } = file;
   const accepted = acceptedEncodings(request.headers['accept-encoding']);
   const encoding = COPIES.map(([known]) => known).find(
     (known) => accepted.has(known) && bodies[known] !== undefined,
   );
-  reply.headers({
-    vary: 'accept-encoding',
+  reply.append('vary', 'accept-encoding').headers({
     'cache-control': DIGESTED.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache',
     etag,
     'referrer-policy': 'no-referrer',
@@ -114,7 +117,7 @@ const send = (name: string, file: PageFile, request: HttpRequest, reply: HttpRep
       'cross-origin-opener-policy': 'same-origin',
     }),
   });
-  if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+  if (isHeld(request.headers['if-none-match'], etag)) return reply.code(304).send();
   if (encoding !== undefined) reply.header('content-encoding', encoding);
   return reply.type(type).send(bodies[encoding ?? 'identity']);
 };

@@ -2,6 +2,9 @@ import { RuntimeError } from '@worker-runtime/core';
 import { fetchRequestOf, type Mount } from '../mount.ts';
 import type { Routes } from './context.ts';
 
+/** The facts that all routes of handlers have in common. */
+const MOUNTED = { query: 'any', takesBytes: true, isUndescribed: true, isMounted: true } as const;
+
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 /**
@@ -14,7 +17,7 @@ export const mountRoutes =
     for (const { name, permission, handler } of mounts) {
       const root = `/x/${name}`;
       // a handler reads its bodies itself
-      const options = { permission, query: 'any', takesBytes: true, isUndescribed: true } as const;
+      const options = { permission, ...MOUNTED };
       for (const path of [root, `${root}/*`])
         for (const method of METHODS)
           app.on(method, path, options, async (request, reply) => {
@@ -30,7 +33,7 @@ export const mountRoutes =
             );
           });
     }
-    const options = { permission: 'observe', query: 'any', takesBytes: true, isUndescribed: true } as const;
+    const options = { permission: 'observe', ...MOUNTED } as const;
     for (const path of ['/x/:name', '/x/:name/*'])
       for (const method of METHODS)
         app.on(method, path, options, () => {

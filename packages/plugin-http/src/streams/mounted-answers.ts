@@ -135,7 +135,10 @@ export class MountedAnswers {
   async #send(request: HttpRequest, reply: HttpReply, response: Response): Promise<HttpReply> {
     const { raw } = reply;
     const { status, headers, body } = response;
-    for (const [name, value] of headers) if (!OWN.test(name)) reply.header(name, value);
+    for (const [name, value] of headers) {
+      if (name === 'vary' || name === 'set-cookie') reply.append(name, value);
+      else if (!OWN.test(name)) reply.header(name, value);
+    }
     request.isStream = headers.get('content-type')?.startsWith(SSE_TYPE) ?? false;
     if (request.isStream) {
       // a proxy that buffers the response would deliver it only at its end

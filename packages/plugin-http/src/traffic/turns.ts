@@ -11,8 +11,10 @@ interface Exchange {
 
 /** The requests of one connection. */
 interface Line {
-  /** The response to the request under way; null while there is none. */
-  current: ServerResponse | null;
+  /** The request under way; null while there is none. */
+  current: Exchange | null;
+  /** The request that was begun last. */
+  last: IncomingMessage | null;
   readonly waiting: Exchange[];
 }
 
@@ -48,10 +50,28 @@ export class Turns {
     return (this.#lines.get(socket)?.current ?? null) !== null;
   }
 
-  /** True if a response has begun on this connection; anything else written to it would corrupt the response. */
+  /**
+   * True if the request whose bytes arrive has its response, or the beginning of it. Anything else written to the connection would
+   * corrupt the response, or answer the request twice.
+   */
   hasAnswered(socket: Duplex): boolean {
+    const line = this.#lines.get(socket);
+    if (line === undefined) return false;
+    const { current, last } = line;
+    if (current === null) return last !== null && !last.complete;
+    return current.response.socket === socket && current.response.headersSent;
+  }
+
+  /**
+   * Makes the answer to the request under way the last one of its connection, because the bytes behind the request are not HTTP. The
+   * request is whole and may have been executed, so its client gets its answer and not the error. Returns false if no whole request
+   * waits for its answer.
+   */
+  endAfterAnswer(socket: Duplex): boolean {
     const current = this.#lines.get(socket)?.current ?? null;
-    return current !== null && current.socket === socket && current.headersSent;
+    if (current === null || !current.request.complete || current.response.headersSent) return false;
+    current.response.shouldKeepAlive = false;
+    return true;
   }
 
   /** Resolves when no request is under way, or when the signal aborts. */
@@ -73,34 +93,30 @@ export class Turns {
       if (line.current !== null) return this.#wait(socket, line, { request, response });
       this.#active += 1;
       this.#events.busy(socket);
-      this.#begin(socket, line, request, response, handle);
+      this.#begin(socket, line, { request, response }, handle);
     };
   }
 
   #lineOf(socket: Socket): Line {
     let line = this.#lines.get(socket);
     if (line === undefined) {
-      line = { current: null, waiting: [] };
+      line = { current: null, last: null, waiting: [] };
       this.#lines.set(socket, line);
     }
     return line;
   }
 
-  #begin(
-    socket: Socket,
-    line: Line,
-    request: IncomingMessage,
-    response: ServerResponse,
-    handle: RequestHandler,
-  ): void {
-    line.current = response;
+  #begin(socket: Socket, line: Line, exchange: Exchange, handle: RequestHandler): void {
+    const { request, response } = exchange;
+    line.current = exchange;
+    line.last = request;
     response.on('close', () => {
       // an answer that closes the connection is its last one
       const next = socket.writable ? line.waiting.shift() : undefined;
       if (next === undefined) return this.#end(socket, line);
       this.#waiting -= 1;
       if (line.waiting.length === 0) this.#readOn(socket);
-      this.#begin(socket, line, next.request, next.response, handle);
+      this.#begin(socket, line, next, handle);
     });
     handle(request, response);
   }

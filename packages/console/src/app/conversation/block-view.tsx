@@ -18,6 +18,7 @@ import {
   FileText,
   TriangleAlert,
 } from '../parts/icons.ts';
+import { inOrder } from '../parts/in-order.ts';
 import { Moment } from '../parts/time.tsx';
 import styles from './block-view.module.css';
 import { LongText } from './long-text.tsx';
@@ -81,7 +82,7 @@ const PartView = ({ part }: { readonly part: MessagePart }) => {
     case 'file':
       return (
         <p className={styles.file}>
-          <FileText size={16} aria-hidden /> {part.name ?? 'File'} <small>{part.mediaType}</small>
+          <FileText size={16} aria-hidden /> {inOrder(part.name ?? 'File')} <small>{part.mediaType}</small>
         </p>
       );
     case 'reasoning':
@@ -134,8 +135,8 @@ const CallView = ({ block }: { readonly block: CallBlock }) => {
       <summary>
         <ChevronRight size={14} aria-hidden />
         <CallMark tone={tone} />
-        <b>{call.name}</b>
-        <span className={styles.gist}>{gistOf(block).slice(0, GIST_CHARS)}</span>
+        <b>{inOrder(call.name)}</b>
+        <span className={styles.gist}>{inOrder(gistOf(block).slice(0, GIST_CHARS))}</span>
         <small>
           {word !== 'done' && `${word} · `}
           {result ? elapsed(time, result.time) : <Moment of={time} />}

@@ -6,6 +6,7 @@ import { backend, openRequests } from '../live/server.ts';
 import { Button } from '../parts/button.tsx';
 import { durationText } from '../parts/duration.ts';
 import { Check, MessageCircleQuestion, ShieldQuestion } from '../parts/icons.ts';
+import { inOrder } from '../parts/in-order.ts';
 import { fieldsOf, SchemaFields } from '../parts/schema-fields.tsx';
 import { Moment } from '../parts/time.tsx';
 import { useNow } from '../parts/use-now.ts';
@@ -30,7 +31,7 @@ const answerText = (
 ): string => {
   const label = options.find(({ id }) => id === decision)?.label ?? decision;
   const who = isOwn ? 'here' : actor !== null ? `by ${actor}` : (BY[by] ?? `by ${by}`);
-  return label === null ? `Closed ${who}` : `${label}, ${who}`;
+  return inOrder(label === null ? `Closed ${who}` : `${label}, ${who}`);
 };
 
 const Deadline = ({ of }: { readonly of: string }) => {
@@ -105,7 +106,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
     >
       <header className={styles.head}>
         {isOpen ? <Icon size={18} aria-hidden /> : <Check size={18} aria-hidden />}
-        <h2 id={id}>{prompt}</h2>
+        <h2 id={id}>{inOrder(prompt)}</h2>
         {isOpen && expiresAt !== null && <Deadline of={expiresAt} />}
       </header>
       {children}
@@ -118,7 +119,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
           )}
           {schema !== null && !isForm && (
             <label className={styles.field}>
-              <span>{typeof schema.description === 'string' ? schema.description : 'Value'}</span>
+              <span>{typeof schema.description === 'string' ? inOrder(schema.description) : 'Value'}</span>
               <textarea
                 rows={schema.type === 'string' ? 1 : 3}
                 value={value}
@@ -136,7 +137,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
                 data-decision={option.id}
                 onClick={() => void respond(option)}
               >
-                {sent === option.id ? 'Sending…' : option.label}
+                {sent === option.id ? 'Sending…' : inOrder(option.label)}
               </Button>
             ))}
             <input

@@ -1,5 +1,6 @@
 import type { JsonValue } from '@worker-runtime/core';
 import { CopyButton } from '../parts/copyable.tsx';
+import { inOrder } from '../parts/in-order.ts';
 import { ScrollText } from '../parts/scroll-region.tsx';
 import { LongText } from './long-text.tsx';
 import styles from './value-view.module.css';
@@ -16,11 +17,11 @@ export const ValueView = ({ title, value }: { readonly title: string; readonly v
   return (
     <figure className={styles.value}>
       <figcaption>
-        {title}
+        {inOrder(title)}
         <CopyButton text={() => text} name={`Copy: ${title}`} />
       </figcaption>
       <LongText text={text} limit={SHOWN_CHARS}>
-        {(shown) => <ScrollText>{shown}</ScrollText>}
+        {(shown) => <ScrollText>{inOrder(shown)}</ScrollText>}
       </LongText>
     </figure>
   );

@@ -11,6 +11,7 @@ import { AbsentRuntimes } from '../parts/absent-runtimes.tsx';
 import { Button } from '../parts/button.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { Inbox } from '../parts/icons.ts';
+import { inOrder } from '../parts/in-order.ts';
 import { Page } from '../parts/page.tsx';
 import { Moment } from '../parts/time.tsx';
 import { useKeys } from '../parts/use-keys.ts';
@@ -66,9 +67,10 @@ const useContextOf = ({ worker, request }: InboxItem): Context | null => {
 const InboxCard = ({ item }: { readonly item: InboxItem }) => {
   const { worker, request, resolution, isOwn } = item;
   const context = useContextOf(item);
+  const prompt = inOrder(request.prompt);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: j and k move the focus from card to card
-    <article className={styles.item} tabIndex={0} data-inbox={request.requestId} aria-label={request.prompt}>
+    <article className={styles.item} tabIndex={0} data-inbox={request.requestId} aria-label={prompt}>
       <header className={styles.who}>
         <Link
           to="/runtimes/$r/workers/$w"

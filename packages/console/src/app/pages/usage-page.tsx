@@ -200,7 +200,7 @@ const Report = ({ sums, prices }: { readonly sums: UsageSums; readonly prices: P
           const live = workers.find(runtimeId, workerId);
           return (
             <Link to="/runtimes/$r/workers/$w" params={{ r: runtimeId, w: workerId }} preload={false}>
-              {live ? nameOf(live) : (displayName ?? workerId)}
+              {nameOf(live ?? { displayName, workerId })}
             </Link>
           );
         }}

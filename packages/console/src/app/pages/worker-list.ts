@@ -1,5 +1,6 @@
 import type { WorkerSummary } from '@worker-runtime/core';
 import { type Condition, conditionOf } from '../parts/condition.ts';
+import { inOrder } from '../parts/in-order.ts';
 import type { WorkersSearch } from '../search.ts';
 
 /** A line of the list: the heading of a group, or a Worker. */
@@ -33,7 +34,7 @@ const FACETS_SHOWN = 40;
 const order = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
 
 export const nameOf = ({ displayName, workerId }: Pick<WorkerSummary, 'displayName' | 'workerId'>): string =>
-  displayName ?? workerId;
+  inOrder(displayName ?? workerId);
 
 export const keyOf = ({ runtimeId, workerId }: Pick<WorkerSummary, 'runtimeId' | 'workerId'>): string =>
   `${runtimeId}/${workerId}`;
