@@ -62,6 +62,7 @@ export const clientFailure = (error: unknown, url: string): unknown => {
   // without a correlation id, the client found this out itself: a stream met another runtime than it began with
   if (code === 'RUNTIME_NOT_FOUND' && correlationId === null)
     return new Failure(EXIT.failed, `another runtime answers at ${url} now`, options);
-  const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}${adviceOf(error)}`;
-  return new Failure(EXITS[code] ?? EXIT.refused, text, options);
+  const advice = adviceOf(error);
+  const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}${advice}`;
+  return new Failure(EXITS[code] ?? EXIT.refused, text, { ...options, detail: message + advice });
 };

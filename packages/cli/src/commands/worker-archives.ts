@@ -37,7 +37,10 @@ const chosen = async (client: ArchiveClient, flags: ArchiveFlags): Promise<reado
     if (wanted.size === 0 || wanted.has(worker.workerId)) found.push(worker);
   const missing = workers.filter((id) => !found.some(({ workerId }) => workerId === id));
   if (missing.length > 0)
-    throw new Failure(EXIT.refused, `no stopped Worker that fits the options: ${missing.join(', ')}`);
+    throw new Failure(EXIT.refused, `no stopped Worker that fits the options: ${missing.join(', ')}`, {
+      code: 'WORKER_NOT_FOUND',
+      details: { workerIds: missing },
+    });
   return found;
 };
 
