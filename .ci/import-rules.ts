@@ -21,7 +21,11 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
   [/^packages\/(plugin|facade)-[a-z0-9-]+$/, { own: [publicCore], outside: 'declared' }],
   [
     /^packages\/client$/,
-    { own: [], outside: 'declared', typesOnly: [publicCore, /^@worker-runtime\/[a-z-]+\/wire$/] },
+    {
+      own: [],
+      outside: 'declared',
+      typesOnly: [publicCore, /^@worker-runtime\/core\/archive$/, /^@worker-runtime\/[a-z-]+\/wire$/],
+    },
   ],
   // it serves nothing: a transport serves a registry
   [/^packages\/registry$/, { own: [publicCore, /^@worker-runtime\/client$/], outside: 'declared' }],

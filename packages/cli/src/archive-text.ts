@@ -1,5 +1,6 @@
 import { RuntimeError } from '@worker-runtime/core';
 import type { ArchiveFile } from '@worker-runtime/core/archive';
+import { isFromClient } from './client-failure.ts';
 import { EXIT, Failure } from './failure.ts';
 
 const counted = (text: string, count: number): string => `${count} ${text}${count === 1 ? '' : 's'}`;
@@ -24,8 +25,8 @@ export const archiveFacts = ({ path, digest, beginning, end }: ArchiveFile) => {
   return { file: path, digest, content, runtimeId, writtenAt, workers, events, blobs, bundles, pluginStates };
 };
 
-/** Turns a refusal about a file into a failure that names the file. */
+/** Turns an error about a file of this machine into a failure that names the file. Errors of the client pass unchanged. */
 export const archiveFailure = (error: unknown, file: string): unknown =>
-  error instanceof RuntimeError
+  error instanceof RuntimeError && !isFromClient(error)
     ? new Failure(EXIT.failed, `${error.code}: ${error.message} (${file})`, { cause: error })
     : error;

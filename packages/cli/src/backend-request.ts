@@ -1,8 +1,17 @@
-import { EXIT, Failure, usageError } from './failure.ts';
-import { printable } from './printable.ts';
+import { EXIT, Failure, type Problem, usageError } from './failure.ts';
 
 /** The JSON body of an answer. */
 export type Answer = Readonly<Record<string, unknown>>;
+
+/** Turns the body of a refusal into a failure. */
+const refusalOf = (answer: Answer, url: string): Failure => {
+  if (typeof answer.code !== 'string')
+    return new Failure(EXIT.failed, `the server at ${url} is not a backend; check --url`, {
+      code: 'VERSION_UNSUPPORTED',
+    });
+  const { code, detail, details, retryable, correlationId } = answer as unknown as Problem;
+  return new Failure(EXIT.refused, `${code}: ${detail}`, { code, details, retryable, correlationId });
+};
 
 /** Sends a request to a backend, and returns the body of its answer. @throws Failure it does not answer, or refuses */
 export const requestOf = async (
@@ -29,7 +38,6 @@ export const requestOf = async (
   } catch (cause) {
     throw new Failure(EXIT.notReachable, `no backend answers at ${url}`, { cause });
   }
-  if (status >= 400)
-    throw new Failure(EXIT.refused, printable(`${String(content.code)}: ${String(content.detail)}`));
+  if (status >= 400) throw refusalOf(content, url);
   return content;
 };

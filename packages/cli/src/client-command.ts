@@ -1,4 +1,6 @@
-import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
+import { type ClientOptions, type RuntimeClient, runtimeClient } from '@worker-runtime/client';
+import { archiveClient } from '@worker-runtime/client/archive';
+import type { ServedArchives } from '@worker-runtime/core/archive';
 import { clientFailure } from './client-failure.ts';
 import { usageError } from './failure.ts';
 import { keptTokenFor } from './kept-tokens.ts';
@@ -16,30 +18,40 @@ export interface ClientFlags {
    */
   readonly token: string | undefined;
   readonly json: boolean;
+  /** The id of the runtime, where an address has several. Default: the only one. */
+  readonly runtime?: string | undefined;
 }
 
 /** The client and the output of one client command. */
 export class ClientCommand {
   readonly client: RuntimeClient;
+  readonly #options: ClientOptions;
   readonly isJson: boolean;
   readonly #output: Output;
 
   /** @throws Failure the address or the token is not valid */
-  constructor({ url, token: given, json }: ClientFlags, output: Output) {
+  constructor({ url, token: given, json, runtime }: ClientFlags, output: Output) {
     const token = tokenFor(url, given);
+    this.#options = {
+      url,
+      fetch: fetchThroughRestart,
+      webSocket: globalThis.WebSocket ?? null,
+      ...(token !== undefined && token !== '' && { token }),
+      ...(runtime !== undefined && { runtime }),
+    };
     try {
-      this.client = runtimeClient({
-        url,
-        fetch: fetchThroughRestart,
-        webSocket: globalThis.WebSocket ?? null,
-        ...(token !== undefined && token !== '' && { token }),
-      });
+      this.client = runtimeClient(this.#options);
     } catch (error) {
       // the message is safe to show: the client never repeats a token
       throw usageError(error instanceof Error ? error.message : String(error));
     }
     this.isJson = json;
     this.#output = output;
+  }
+
+  /** The archives of the runtime, by the same way. */
+  get archives(): ServedArchives {
+    return archiveClient(this.#options);
   }
 
   /** Prints the whole answer: the body as JSON for a program, the text for a person. `columns` is the width of a terminal. */
@@ -64,7 +76,7 @@ export class ClientCommand {
 }
 
 /** Returns the token for an address. @throws Failure the address is not valid */
-export const tokenFor = (url: string, given = process.env.WORKER_RUNTIME_TOKEN): string | undefined => {
+const tokenFor = (url: string, given = process.env.WORKER_RUNTIME_TOKEN): string | undefined => {
   if (!URL.canParse(url) || !/^https?:\/\//.test(url))
     throw usageError(`--url must be an address such as http://127.0.0.1:8787, not "${url}"`);
   return given ?? localTokenFor(url) ?? keptTokenFor(url);

@@ -25,7 +25,8 @@ interface CodedError {
   readonly correlationId: string | null;
 }
 
-const isCoded = (error: unknown): error is Error & CodedError =>
+/** True for an error of the client: of a runtime, or of the way to it. */
+export const isFromClient = (error: unknown): error is Error & CodedError =>
   error instanceof Error && 'code' in error && 'correlationId' in error;
 
 /** Codes that do not count as refusals: an internal error is a failure, and an unknown engine is a usage error. */
@@ -46,13 +47,19 @@ const adviceOf = ({ code, details }: CodedError): string => {
   return `; available: ${known.join(', ') || 'none'}`;
 };
 
+/** Says that there is no runtime, or which part of its answer is missing. */
+const unreachableText = (error: Error, url: string): string => {
+  if (isUnsent(error)) return `no runtime answers at ${url}: ${reasonOf(error)}`;
+  return `${error.message} (${url}${error.cause === undefined ? '' : `: ${reasonOf(error)}`})`;
+};
+
 /** Turns an error of the client into a failure with a message for people and the exit code of its kind. */
 export const clientFailure = (error: unknown, url: string): unknown => {
-  if (!isCoded(error)) return error;
+  if (!isFromClient(error)) return error;
   const { code, message, details, correlationId } = error;
   const options = { cause: error };
   if (code === 'RUNTIME_UNREACHABLE')
-    return new Failure(EXIT.notReachable, `no runtime answers at ${url}: ${reasonOf(error)}`, options);
+    return new Failure(EXIT.notReachable, unreachableText(error, url), options);
   if (code === 'VERSION_UNSUPPORTED' && correlationId === null)
     return new Failure(
       EXIT.failed,
@@ -62,6 +69,7 @@ export const clientFailure = (error: unknown, url: string): unknown => {
   // without a correlation id, the client found this out itself: a stream met another runtime than it began with
   if (code === 'RUNTIME_NOT_FOUND' && correlationId === null)
     return new Failure(EXIT.failed, `another runtime answers at ${url} now`, options);
-  const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}${adviceOf(error)}`;
-  return new Failure(EXITS[code] ?? EXIT.refused, text, options);
+  const advice = adviceOf(error);
+  const text = `${code}: ${message}${correlationId === null ? '' : ` (${correlationId})`}${advice}`;
+  return new Failure(EXITS[code] ?? EXIT.refused, text, { ...options, detail: message + advice });
 };

@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { MountPlace } from '@worker-runtime/plugin-http';
 import type { UpgradeSource, WsPlugin } from '@worker-runtime/plugin-ws';
-import { usageError } from './failure.ts';
+import { EXIT, Failure, usageError } from './failure.ts';
 import type { PluginName, PluginOptions } from './plugin-option.ts';
 
 type MakePlugin = (options: Readonly<Record<string, unknown>>) => RuntimePlugin;
@@ -61,9 +61,11 @@ export const shortName = (name: string): string =>
         .replace(/^(worker-runtime-)?(plugin-)?(?=.)/, '');
 
 const unknownPlugin = (name: string, reason: string): Error =>
-  usageError(
+  new Failure(
+    EXIT.usage,
     `PLUGIN_UNKNOWN: unknown plugin "${name}" (${reason}); use one of ${SHIPPED_PLUGINS.join(', ')}, ` +
       'the name of an npm package, or a path such as ./plugin.js',
+    { code: 'PLUGIN_UNKNOWN' },
   );
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;

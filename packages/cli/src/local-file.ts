@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { lstat, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import type { FileDescription } from '@worker-runtime/core/plugin-kit';
 import { fileNameOf } from '@worker-runtime/core/plugin-kit';
@@ -58,4 +58,33 @@ export const readLocalFile = async (path: string): Promise<LocalFile> => {
     MEDIA_TYPES[extname(path).toLowerCase()] ?? (isText(bytes) ? 'text/plain' : 'application/octet-stream');
   const name = fileNameOf(basename(path));
   return { bytes, description: { mediaType, ...(name !== undefined && { name }) } };
+};
+
+const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * Writes a new file, which gets its name when it is whole. A process that ends before leaves `<path>.partial`, which the next call replaces.
+ * @throws Failure the file exists, or cannot be written
+ */
+export const writeNewFile = async (path: string, bytes: Uint8Array): Promise<void> => {
+  if (await exists(path)) throw new Failure(EXIT.failed, `cannot write ${path}: it exists already`);
+  const partial = `${path}.partial`;
+  try {
+    await rm(partial, { force: true });
+    const file = await open(partial, 'wx');
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (cause) {
+    await rm(partial, { force: true }).catch(() => {});
+    throw new Failure(EXIT.failed, `cannot write ${path}: ${(cause as Error).message}`, { cause });
+  }
 };

@@ -8,12 +8,12 @@ export const printable = (text: string): string =>
 
 /**
  * Does the same and puts the text on one line, for a cell of a table. Each break becomes a mark, together with the white
- * space around it. Costs the length of the text, also for long runs of white space.
+ * space around it, and a tab becomes a blank. Costs the length of the text, also for long runs of white space.
  */
 export const printableLine = (text: string): string => {
   const [first = '', ...others] = text.split('\n');
   const last = others.pop();
-  if (last === undefined) return printable(text);
+  if (last === undefined) return printable(text).replaceAll('\t', ' ');
   const middle = others.map((line) => line.trim()).filter((line) => line !== '');
-  return printable([first.trimEnd(), ...middle, last.trimStart()].join(' ⏎ '));
+  return printable([first.trimEnd(), ...middle, last.trimStart()].join(' ⏎ ')).replaceAll('\t', ' ');
 };

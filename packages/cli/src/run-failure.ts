@@ -7,6 +7,7 @@ export const runNotCompleted = (outcome: RunOutcome, error: RunError | null = nu
   new Failure(
     EXIT.failed,
     `the run ${outcome === 'failed' ? outcome : `was ${outcome}`}${error === null ? '' : `: ${error.code}: ${error.message}`}`,
+    { code: 'RUN_NOT_COMPLETED', details: { outcome, error } },
   );
 
 /** The reasons why a run was not waited for to its end. */
@@ -26,6 +27,7 @@ export const runNotEnded = (
   new Failure(
     EXIT.failed,
     `${runId} ${NOT_ENDED[reason](seconds)}; continue with: worker-runtime attach ${workerId}`,
+    { code: 'RUN_NOT_ENDED', details: { workerId, runId, waited: reason } },
   );
 
 /** Checks the end of a wait of some seconds. @throws Failure the run has not ended, or did not complete */

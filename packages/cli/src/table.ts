@@ -1,3 +1,5 @@
+import { clip, pad, widthOf, wrap } from './text-width.ts';
+
 /** The least width to which a column shrinks on a narrow terminal. */
 const LEAST_WIDTH = 6;
 /** The least width in which a text is wrapped. */
@@ -11,23 +13,6 @@ interface TableLook {
   /** True if the last column is text, which is wrapped within its column instead of shortened. */
   readonly isText?: boolean;
 }
-
-/** Shortens a text to a width. */
-const clip = (text: string, width: number): string =>
-  text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
-
-/** Splits a text into lines of a width, at blanks if possible. */
-const wrap = (text: string, width: number): readonly string[] => {
-  const lines: string[] = [];
-  let rest = text;
-  while (rest.length > width) {
-    const blank = rest.lastIndexOf(' ', width);
-    const end = blank > 0 ? blank : width;
-    lines.push(rest.slice(0, end));
-    rest = rest.slice(end).trimStart();
-  }
-  return [...lines, rest];
-};
 
 /** Takes width from the widest columns until the line fits. The first one names its row, and so it shrinks last. */
 const shrink = (widths: readonly number[], columns: number): readonly number[] => {
@@ -50,7 +35,7 @@ export const table = (
   { columns = Number.POSITIVE_INFINITY, isText = false }: TableLook = {},
 ): string => {
   const all = [headings, ...rows];
-  const needed = headings.map((_, at) => Math.max(...all.map((row) => row[at]?.length ?? 0)));
+  const needed = headings.map((_, at) => Math.max(...all.map((row) => widthOf(row[at] ?? ''))));
   const last = headings.length - 1;
   const textWidth = Math.min(needed[last] ?? 0, LEAST_TEXT_WIDTH);
   const widths = isText
@@ -59,15 +44,17 @@ export const table = (
   const indent = widths.slice(0, last).reduce((sum, width) => sum + width + GAP.length, 0);
   return all
     .map((row) => {
-      const cells = row.map((cell, at) => (isText && at === last ? cell : clip(cell, widths[at] ?? 0)));
-      const line = cells
-        .map((cell, at) => cell.padEnd(at === last ? 0 : (widths[at] ?? 0)))
-        .join(GAP)
-        .trimEnd();
-      if (line.length <= columns) return line;
+      const text = isText ? (row[last] ?? '') : clip(row[last] ?? '', widths[last] ?? 0);
+      const before = row
+        .slice(0, last)
+        .map((cell, at) => pad(clip(cell, widths[at] ?? 0), widths[at] ?? 0) + GAP)
+        .join('');
+      const line = (before + text).trimEnd();
+      if (widthOf(line) <= columns) return line;
       if (!isText) return clip(line, columns);
-      const [first = '', ...others] = wrap(line.slice(indent), Math.max(LEAST_TEXT_WIDTH, columns - indent));
-      return [line.slice(0, indent) + first, ...others.map((part) => ' '.repeat(indent) + part)].join('\n');
+      return (
+        before + wrap(text, Math.max(LEAST_TEXT_WIDTH, columns - indent)).join(`\n${' '.repeat(indent)}`)
+      );
     })
     .join('\n');
 };

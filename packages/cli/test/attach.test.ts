@@ -18,6 +18,7 @@ import { BARE } from '../src/attach/style.ts';
 import { runCommandLine } from '../src/command-line.ts';
 import { eventSummary } from '../src/display-text.ts';
 import { plugin } from '../src/echo.ts';
+import { screenOf } from './emulated-screen.ts';
 import { ask, serve, Typist } from './typist.ts';
 
 test('typed lines are answered, and the end of the input waits for the answers', async (t) => {
@@ -93,6 +94,69 @@ test('pasted lines are one input, a backslash continues a line, and Ctrl-C disca
     ),
     ['see: one\ntwo\nthree!', 'first \nsecond', 'only this'],
   );
+});
+
+test('Up brings back whole inputs of several lines, which can be changed and sent again', async (t) => {
+  const { engine, runtime, attach } = await serve(t);
+  engine.script = ({ input }) => [{ type: 'text', text: `got ${JSON.stringify(inputText(input))}` }];
+  const person = attach();
+  await person.sees('Ctrl-D leaves]');
+  const sent: string[] = [];
+  const send = async (keys: string, text: string): Promise<void> => {
+    sent.push(text);
+    person.presses(keys);
+    await person.sees(`assistant: got ${JSON.stringify(text)}`);
+  };
+  const up = '\u001b[A';
+  // newer versions of Node move the cursor with Up within an input of several lines, and not with Ctrl-P
+  const earlier = '\u0010';
+  await send('single\n', 'single');
+  await send('\u001b[200~one\ntwo\nthree\u001b[201~\n', 'one\ntwo\nthree');
+  await send('first\\\nsecond\n', 'first\nsecond');
+  await send(`${up} more\n`, 'first\nsecond more');
+  await send(`${earlier.repeat(3)}!\n`, 'one\ntwo\nthree!');
+  await send(`${earlier.repeat(5)}?\n`, 'single?');
+  // a line of an input in progress is no input of its own
+  person.presses('begun\\\n');
+  await send(`${earlier}.\n`, 'begun\nsingle?.');
+  t.is(await person.leaves(), 0);
+  const { items } = await runtime.transcript('ada', { after: 'start', limit: 100 });
+  t.deepEqual(
+    items.flatMap(({ role, parts }) =>
+      role === 'user' ? parts.map((part) => 'text' in part && part.text) : [],
+    ),
+    sent,
+  );
+});
+
+test('an answer that arrives while an input of several lines is on the screen goes above it', async (t) => {
+  const { engine, attach } = await serve(t);
+  engine.script = () => [
+    { type: 'gate', gate: 'typing' },
+    { type: 'text', text: 'one\ntwo\nthree' },
+    { type: 'gate', gate: 'end' },
+  ];
+  const columns = 40;
+  const person = attach({ look: { columns } });
+  await person.sees('Ctrl-D leaves]');
+  person.presses('\u001b[200~first\nsecond\nthird\u001b[201~\n');
+  await person.sees('third\n');
+  await person.isPrompted();
+  const wide = `${'w'.repeat(columns - 6)}the end`;
+  person.presses('\u001b[A');
+  for (const key of ` ${wide}`) person.presses(key);
+  await person.sees('the end');
+  engine.gate('typing').open();
+  await person.sees('two\n');
+  engine.gate('end').open();
+  await person.sees('three\n');
+  const [, end = ''] = screenOf(person.written, columns).join('\n').split('third\n');
+  const answer = 'assistant: one\ntwo\nthree\n';
+  t.true(end.startsWith(answer), end);
+  // newer versions of Node draw a line before the further lines of an input
+  t.is(end.slice(answer.length).replace(/^\| |\n/gm, ''), `> firstsecondthird ${wide}`);
+  person.presses('\n');
+  t.is(await person.leaves(), 0);
 });
 
 test('an input that is on its way when a person leaves is submitted, and no prompt follows it', async (t) => {

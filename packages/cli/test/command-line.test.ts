@@ -249,3 +249,33 @@ test('a table fits a narrow terminal: cells are shortened, those that name a row
     message,
   );
 });
+
+test('columns stay aligned with ideographs, emoji and combining marks, which are never cut in two', (t) => {
+  const family = '\u{1f469}\u200d\u{1f469}\u200d\u{1f467}';
+  const accented = 'e\u0301';
+  t.is(
+    table(
+      ['NAME', 'X'],
+      [
+        ['日本', '1'],
+        [family, '2'],
+        [`${accented}a`, '3'],
+        ['abcd', '4'],
+      ],
+    ),
+    ['NAME  X', '日本  1', `${family}    2`, `${accented}a    3`, 'abcd  4'].join('\n'),
+  );
+  const narrow = (name: string): string | undefined =>
+    table(['A', 'B'], [[name, 'b']], { columns: 10 }).split('\n')[1];
+  t.is(narrow('日本語日本語日本語'), '日本語…  b');
+  t.is(narrow(family.repeat(5)), `${family.repeat(3)}…  b`);
+  t.is(narrow(accented.repeat(9)), `${accented.repeat(6)}…  b`);
+  t.is(narrow(`abcdef${accented}ghi`), 'abcdef…  b');
+  t.deepEqual(fieldList([['asks', '漢字'.repeat(10)]], 26).split('\n'), [
+    `asks  ${'漢字'.repeat(5)}`,
+    `      ${'漢字'.repeat(5)}`,
+  ]);
+  const wrapped = table(['T', 'TEXT'], [['日', `ok ${'語'.repeat(9)}`]], { columns: 20, isText: true });
+  t.is(wrapped, `T   TEXT\n日  ok\n    ${'語'.repeat(8)}\n    語`);
+  t.is(printableLine('a\tb'), 'a b');
+});

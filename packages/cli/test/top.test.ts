@@ -1,5 +1,7 @@
+import { stripVTControlCharacters } from 'node:util';
 import { inputText } from '@worker-runtime/core';
 import test from 'ava';
+import stringWidth from 'string-width';
 import { runCommandLine } from '../src/command-line.ts';
 import { serve, Typist } from './typist.ts';
 
@@ -54,4 +56,20 @@ test('top needs a terminal, and says what programs use instead', async (t) => {
   t.regex(remarks.join(''), /workers list --json/);
   const pipe = new Typist(t, ['top', '--url', url], false);
   t.is(await pipe.code, 2);
+});
+
+test('top fits the screen with wide characters, and fills the line of the selected Worker', async (t) => {
+  const { runtime, top } = await serve(t);
+  const displayName = `${'東京の'.repeat(6)}\u{1f469}\u200d\u{1f680}`;
+  await runtime.updateWorker('ada', { displayName });
+  const person = top({ columns: 60, rows: 6 });
+  await person.seesLast('東京');
+  const screen = person.written.slice(person.written.lastIndexOf('\u001b[H'));
+  const lines = stripVTControlCharacters(screen).split('\r\n');
+  const [selected = ''] = lines.filter((line) => line.startsWith('ada '));
+  t.is(stringWidth(selected), 60, selected);
+  t.true(selected.trimEnd().endsWith('…'), selected);
+  for (const line of lines) t.true(stringWidth(line) <= 60, line);
+  person.presses('q');
+  t.is(await person.code, 0);
 });

@@ -10,6 +10,9 @@ import { runCommandLine } from '../src/command-line.ts';
 /** The control sequence that begins each drawing of `top`. */
 const HOME = '\u001b[H';
 
+/** The prompt, and the control sequence that puts the cursor behind it. */
+const PROMPT = '> \u001b[3G';
+
 /** The user of `attach`: a person at a terminal, or a program that writes to a pipe. */
 export class Typist {
   readonly code: Promise<number>;
@@ -73,6 +76,11 @@ export class Typist {
     while (!screen().includes(text)) await this.#more();
   }
 
+  /** Resolves when the program has shown the prompt, and nothing after it. */
+  async isPrompted(): Promise<void> {
+    while (!this.written.endsWith(PROMPT)) await this.#more();
+  }
+
   #more(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
@@ -89,8 +97,8 @@ export const serve = async (t: ExecutionContext) => {
   });
   t.teardown(() => runtime.stop());
   await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
-  const attach = (...args: readonly string[]): Typist =>
-    new Typist(t, ['attach', 'ada', '--url', web.url, ...args], true);
+  const attach = ({ look = {} }: { readonly look?: object } = {}): Typist =>
+    new Typist(t, ['attach', 'ada', '--url', web.url], true, look);
   const pipe = (...args: readonly string[]): Typist =>
     new Typist(t, ['attach', 'ada', '--url', web.url, ...args], false);
   const top = (look: object): Typist => new Typist(t, ['top', '--url', web.url], true, look);

@@ -11,8 +11,10 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   /** The body, sent as JSON. Undefined sends no body. */
   readonly body?: unknown;
-  /** Instead of `body`: bytes, whose media type `headers` has. Sending them again has no further effect. */
+  /** Instead of `body`: bytes, whose media type `headers` has. */
   readonly bytes?: Uint8Array;
+  /** True if sending the request twice has no further effect. A GET and a call with an idempotency key always are. */
+  readonly isRepeatable?: boolean;
   /** The time that the call itself may wait, in addition to the time limit for an answer. */
   readonly extraMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -105,6 +107,15 @@ export class Connection {
     });
   }
 
+  /** Sends one request, and returns an answer of success whose body is not read yet. @throws as `call` */
+  async answer(call: Call, accept: string): Promise<Response> {
+    return this.#limited(call, async (abort) => {
+      const response = await this.#send(call, abort.signal, accept);
+      if (!response.ok) throw errorFromResponse(response.status, await response.text().catch(() => ''));
+      return response;
+    });
+  }
+
   /** Opens a stream. @throws as `call` */
   async open(call: Call): Promise<OpenResponse> {
     return this.#limited(call, async (abort) => {
@@ -158,8 +169,8 @@ export class Connection {
   }
 
   /**
-   * Sends a request and returns the response without its body. If the connection fails, a read, a command with an
-   * idempotency key, or an upload of bytes, is tried a second time: a kept-alive connection often turns out to be closed only on its next use.
+   * Sends a request and returns the response without its body. If the connection fails, a repeatable
+   * call is tried a second time: a kept-alive connection often turns out to be closed only on its next use.
    */
   async #send(call: Call, signal: AbortSignal, accept: string): Promise<Response> {
     const { method, path, query, headers, body, bytes } = call;
@@ -180,7 +191,7 @@ export class Connection {
         redirect: 'manual',
       });
     const isRepeatable =
-      method === 'GET' || bytes !== undefined || headers?.['idempotency-key'] !== undefined;
+      call.isRepeatable === true || method === 'GET' || headers?.['idempotency-key'] !== undefined;
     try {
       return await attempt().catch(async (error: unknown) => {
         if (isRepeatable) await delay(SECOND_TRY_MS, signal);

@@ -1,5 +1,3 @@
-import type { ListWorkers } from '@worker-runtime/core';
-import type { UsageQuery } from '@worker-runtime/core/views';
 import { invalidRequest } from './remote-error.ts';
 
 /** Returns query parameters. Omits undefined values. */
@@ -10,8 +8,11 @@ export const queryOf = (values: object): URLSearchParams => {
   return query;
 };
 
-/** Returns the query parameters of `listWorkers` and `usage`. @throws INVALID_REQUEST a query cannot carry the key of a label */
-export const listQueryOf = ({ labels, ...rest }: ListWorkers | UsageQuery): URLSearchParams => {
+/** Returns query parameters with labels. @throws INVALID_REQUEST a query cannot carry the key of a label */
+export const listQueryOf = <T extends { readonly labels?: Readonly<Record<string, string>> }>({
+  labels,
+  ...rest
+}: T): URLSearchParams => {
   const query = queryOf(rest);
   for (const [key, value] of Object.entries(labels ?? {})) {
     if (key === '' || key.includes('='))

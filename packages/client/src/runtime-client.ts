@@ -254,6 +254,8 @@ class HttpRuntimeClient implements RuntimeClient {
       ...(name !== undefined && { query: new URLSearchParams({ name }) }),
       headers: { 'content-type': mediaType },
       bytes,
+      // the name of a file is its digest
+      isRepeatable: true,
       extraMs: TRANSFER_MS,
     } as const;
     const { body } = await this.#connection

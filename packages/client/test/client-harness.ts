@@ -1,5 +1,6 @@
 import type { RuntimeApi } from '@worker-runtime/core';
 import type { RuntimeApiHarness } from '@worker-runtime/core/testing';
+import { archiveClient } from '../src/archive-client.ts';
 import { type ClientOptions, runtimeClient } from '../src/index.ts';
 import { Served } from './served.ts';
 
@@ -7,6 +8,7 @@ import { Served } from './served.ts';
 export const clientHarness = async (options: Partial<ClientOptions>): Promise<RuntimeApiHarness> => {
   const served = await Served.start({ limits: { stopDeadlineMs: 300, shutdownDeadlineMs: 1_000 } });
   const api = runtimeClient({ url: served.proxy.url, ...options });
+  const archives = archiveClient({ url: served.proxy.url });
   const begin = async (): Promise<RuntimeApi> => {
     await served.begin();
     // lets the client notice that its kept-alive connections are closed
@@ -24,7 +26,7 @@ export const clientHarness = async (options: Partial<ClientOptions>): Promise<Ru
       await served.kill();
       return begin();
     },
-    archives: () => served.runtime.archives,
+    archives: () => archives,
     dispose: () => served.dispose(),
   };
 };

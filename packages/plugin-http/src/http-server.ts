@@ -97,6 +97,7 @@ export class HttpServer implements MountPlace {
    * for up to `portWaitMs`, as long as `isWanted` returns true.
    * @throws INVALID_REQUEST callers are not identified, and the host is not loopback; the console cannot be read
    * @throws PLUGIN_FAILED the system refuses
+   * @throws RUNTIME_STOPPING the server was closed meanwhile
    */
   async listen(access: Access, isWanted: () => boolean = () => true): Promise<void> {
     const { host, port, portWaitMs, console: folder } = this.#options;
@@ -133,7 +134,12 @@ export class HttpServer implements MountPlace {
     const { address } = await lookup(host);
     await waitForPort({ host: address, port, portWaitMs }, this.#log, isWanted);
     if (this.#server !== server) throw new RuntimeError('RUNTIME_STOPPING');
-    this.#url = await listen(server, address, port);
+    const url = await listen(server, address, port);
+    if (this.#server !== server) {
+      await closeServer(server);
+      throw new RuntimeError('RUNTIME_STOPPING');
+    }
+    this.#url = url;
     this.#log.info(
       { url: this.#url, callers: access.isOpen ? 'any program of this machine' : 'with a token' },
       'listening',
@@ -156,11 +162,8 @@ export class HttpServer implements MountPlace {
     this.#url = null;
     const server = this.#server;
     this.#server = null;
-    if (!server?.listening) return;
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
+    // a server that does not listen yet is closed by `listen`
+    if (server?.listening) await closeServer(server);
   }
 
   #offerUpgrades(server: Server, access: Access): void {
@@ -190,6 +193,13 @@ export class HttpServer implements MountPlace {
  * the kernel makes those beyond the queue wait for seconds. (Node's default is 511.)
  */
 const ACCEPT_BACKLOG = 65_535;
+
+const closeServer = async (server: Server): Promise<void> => {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+};
 
 /** Listens, and returns the base URL. @throws PLUGIN_FAILED the system refuses; `details.reason` is its code */
 const listen = async (server: Server, host: string, port: number): Promise<string> => {

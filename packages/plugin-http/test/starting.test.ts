@@ -1,15 +1,19 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import {
   memoryStore,
   Runtime,
   RuntimeError,
   type RuntimePlugin,
   type RuntimeStore,
+  silentLogger,
 } from '@worker-runtime/core';
 import { faultyStore } from '@worker-runtime/core/testing';
-import test from 'ava';
-import { http, plugin } from '../src/index.ts';
+import test, { type ExecutionContext } from 'ava';
+import { TokenAccess } from '../src/access/access.ts';
+import { HttpServer, http, plugin } from '../src/index.ts';
+import { OneRuntime } from '../src/one-runtime.ts';
 import { isProblem, prepare, serve, serveAda } from './served.ts';
 import { SseClient } from './sse-client.ts';
 
@@ -100,6 +104,64 @@ test('a port in use fails the start with a code, the port and the reason', async
     code: 'PLUGIN_FAILED',
   });
   t.deepEqual(error?.details, { plugin: 'http', hook: 'start', port, reason: 'EADDRINUSE' });
+});
+
+/** Listens on a port as another program does; 0 selects a free one. Rejects if the port is in use. */
+const occupy = async (t: ExecutionContext, port = 0) => {
+  const taken = createServer().listen(port, '127.0.0.1');
+  const release = (): Promise<void> => new Promise((resolve) => taken.close(() => resolve()));
+  t.teardown(release);
+  await once(taken, 'listening');
+  return { port: (taken.address() as { readonly port: number }).port, release };
+};
+
+test('P4: a server that is closed while it waits for its port does not listen afterwards', async (t) => {
+  const { port, release } = await occupy(t);
+  const waiting = gate();
+  const log = { ...silentLogger, info: (_: object, text: string) => /waiting/.test(text) && waiting.open() };
+  const runtime = new Runtime({});
+  const server = new HttpServer(new OneRuntime(runtime), { port, portWaitMs: 60_000 }, log);
+  const listening = t.throwsAsync(server.listen(new TokenAccess([])), { code: 'RUNTIME_STOPPING' });
+  await waiting.passed;
+  await server.close();
+  await release();
+  await listening;
+  t.throws(() => server.url, { code: 'RUNTIME_NOT_READY' });
+  await t.notThrowsAsync(occupy(t, port), 'the port is free');
+});
+
+test('P4: a server that waits for its port listens when the port is free', async (t) => {
+  const { port, release } = await occupy(t);
+  const waiting = gate();
+  const log = { ...silentLogger, info: (_: object, text: string) => /waiting/.test(text) && waiting.open() };
+  const server = new HttpServer(new OneRuntime(new Runtime({})), { port, portWaitMs: 60_000 }, log);
+  t.teardown(() => server.close());
+  const listening = server.listen(new TokenAccess([]));
+  await waiting.passed;
+  await release();
+  await listening;
+  t.is(server.url, `http://127.0.0.1:${port}`);
+});
+
+test('P4: a server that is closed at any moment of its start does not listen afterwards', async (t) => {
+  let began = 0;
+  for (let turns = 0; turns < 60; turns += 1) {
+    const { port, release } = await occupy(t);
+    await release();
+    const server = new HttpServer(new OneRuntime(new Runtime({})), { port }, silentLogger);
+    const listening = server.listen(new TokenAccess([])).then(
+      () => 'listened',
+      (error: RuntimeError) => error.code,
+    );
+    // the first closes come between steps of the start, the later ones between turns of the event loop
+    for (let turn = 0; turn < turns; turn += 1) await (turns < 40 ? Promise.resolve() : setImmediate());
+    await server.close();
+    const end = await listening;
+    if (end === 'listened') began += 1;
+    else t.is(end, 'RUNTIME_STOPPING', `${turns}`);
+    await t.notThrowsAsync(occupy(t, port), `closed after ${turns} turns: ${end}`);
+  }
+  t.true(began > 0 && began < 60, `${began} of 60 servers had begun to listen`);
 });
 
 test('listening beyond loopback without tokens is refused', async (t) => {

@@ -10,10 +10,11 @@ import {
   textOf,
 } from '../display-text.ts';
 import { printable } from '../printable.ts';
+import { clip } from '../text-width.ts';
 import type { Style } from './style.ts';
 
-/** Shortens the input or output of a tool to the length of a remark. */
-const clipped = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
+/** The longest remark, in columns: it may have the input or output of a tool. */
+const REMARK_WIDTH = 200;
 
 /** Renders a stream as a conversation, with the pieces of text that `Conversation` finds in each item. */
 export class Narrator {
@@ -116,7 +117,7 @@ export class Narrator {
 
   #remark(text: string): string {
     this.#isSpeaking = false;
-    return `${this.#style.aside(`[${clipped(text)}]`)}\n`;
+    return `${this.#style.aside(`[${clip(text, REMARK_WIDTH)}]`)}\n`;
   }
 
   #endSpeech(): string {

@@ -55,9 +55,12 @@ export class Screen {
     this.#held = waiting.slice(shown.length);
     if (shown === '') return;
     const { output } = this.#terminal;
-    if (this.#isPrompting) output.write('\r\u001b[2K');
+    // an input that was brought back may have several lines
+    const rows = isTyping ? this.#readline.getCursorPos().rows : 0;
+    if (this.#isPrompting) output.write(`\r${rows > 0 ? `\u001b[${rows}A` : ''}\u001b[J`);
     this.#isPrompting = false;
-    output.write(shown);
+    // readline goes up as many lines before it draws the input again
+    output.write(shown + '\n'.repeat(rows));
     this.#isPartial = !shown.endsWith('\n');
     if (!this.#isPartial) this.prompt();
   }

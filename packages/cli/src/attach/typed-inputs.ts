@@ -6,14 +6,22 @@ import type { Readable } from 'node:stream';
 export const MARK_PASTES = '\u001b[?2004h';
 export const DO_NOT_MARK_PASTES = '\u001b[?2004l';
 
+/** The inputs that a person can bring back: as many as readline keeps lines. */
+const KEPT_INPUTS = 30;
+
 /**
  * Yields what a person types, one input at a time. The lines of a pasted text are one input, together with the rest of the line that
  * ends with Enter. A line that ends with a backslash goes on in the next one.
+ * The keys for earlier lines bring back whole inputs.
  */
 export class TypedInputs implements AsyncIterable<string> {
   readonly #readline: Interface;
   readonly #inputs: string[] = [];
   #lines: string[] = [];
+  /** Complete inputs, the newest first. */
+  #earlier: string[] = [];
+  /** The lines that readline brings back. It adds each line, and this class replaces them by whole inputs. */
+  #history: string[] = [];
   #isPasting = false;
   #isClosed = false;
   #wake: () => void = () => {};
@@ -23,6 +31,10 @@ export class TypedInputs implements AsyncIterable<string> {
     input.on('keypress', (_, { name }: { readonly name?: string }) => {
       if (name === 'paste-start') this.#isPasting = true;
       if (name === 'paste-end') this.#isPasting = false;
+    });
+    readline.on('history', (history) => {
+      this.#history = history;
+      this.#offerEarlier();
     });
     readline.on('line', (line) => this.#add(line));
     void once(readline, 'close').then(() => {
@@ -55,7 +67,9 @@ export class TypedInputs implements AsyncIterable<string> {
     }
   }
 
-  #add(line: string): void {
+  #add(typed: string): void {
+    // newer versions of Node separate the lines of an input that was brought back so
+    const line = typed.replaceAll('\r', '\n');
     const isContinued = line.endsWith('\\') && !this.#isPasting;
     this.#lines.push(isContinued ? line.slice(0, -1) : line);
     if (this.#isPasting) return;
@@ -65,8 +79,16 @@ export class TypedInputs implements AsyncIterable<string> {
       return;
     }
     this.#readline.setPrompt('> ');
-    this.#inputs.push(this.#lines.join('\n'));
+    const input = this.#lines.join('\n');
+    this.#inputs.push(input);
     this.#lines = [];
+    if (input.trim() !== '' && input !== this.#earlier[0])
+      this.#earlier = [input, ...this.#earlier].slice(0, KEPT_INPUTS);
+    this.#offerEarlier();
     this.#wake();
+  }
+
+  #offerEarlier(): void {
+    this.#history.splice(0, this.#history.length, ...this.#earlier);
   }
 }

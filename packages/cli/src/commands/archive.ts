@@ -43,6 +43,7 @@ const planFor = async ({ name, plugin, config, pluginOptions }: StoreFlags): Pro
 /** Uses the store of a plan. @throws Failure the store or the archive refuses */
 const withStoreOf = async (
   flags: StoreFlags,
+  output: Output,
   whenLocked: string,
   use: (store: RuntimeStore, options: OfflineOptions) => Promise<void>,
 ): Promise<void> => {
@@ -57,7 +58,7 @@ const withStoreOf = async (
         limits: { ...plan.limits } as Record<string, number>,
       },
       report: ({ severity, code, message }) => {
-        if (severity !== 'info') process.stderr.write(`${severity}: ${code}: ${message}\n`);
+        if (severity !== 'info') output.remark(`${severity}: ${code}: ${message}`);
       },
     });
   } catch (error) {
@@ -69,6 +70,7 @@ const withStoreOf = async (
 export const exportStore = (flags: StoreFlags, output: Output): Promise<void> =>
   withStoreOf(
     flags,
+    output,
     'stop it first, or ask it for an archive with: worker-runtime backup',
     async (store, options) => {
       const archive = await exportRuntime(store, resolve(flags.file), options);
@@ -82,6 +84,7 @@ export const exportStore = (flags: StoreFlags, output: Output): Promise<void> =>
 export const importStore = (flags: StoreFlags & { readonly copy: boolean }, output: Output): Promise<void> =>
   withStoreOf(
     flags,
+    output,
     'stop it first, or fill another store with --name or --fs-store.dir',
     async (store, options) => {
       const path = resolve(flags.file);

@@ -1,6 +1,5 @@
-import { writeFile } from 'node:fs/promises';
 import { type ClientFlags, runClientCommand } from '../client-command.ts';
-import { EXIT, Failure } from '../failure.ts';
+import { writeNewFile } from '../local-file.ts';
 import type { Output } from '../output.ts';
 
 /** Writes a file of a Worker to a new file of this machine. */
@@ -11,10 +10,6 @@ export const file = (
   runClientCommand(flags, output, async (command) => {
     const { worker, digest, output: path } = flags;
     const { bytes, ...content } = await command.client.getFile(worker, digest);
-    try {
-      await writeFile(path, bytes, { flag: 'wx' });
-    } catch (cause) {
-      throw new Failure(EXIT.failed, `cannot write ${path}: ${(cause as Error).message}`, { cause });
-    }
+    await writeNewFile(path, bytes);
     command.answer(content, () => `${path}: ${content.mediaType}, ${content.sizeBytes} bytes`);
   });

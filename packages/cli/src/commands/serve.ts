@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { storeCompiledCode } from '../compiled-code.ts';
 import { compose, consoleFolder, DEFAULT_PLUGINS, shortName } from '../compose.ts';
 import { dataFolder } from '../data-folder.ts';
-import { EXIT, usageError } from '../failure.ts';
+import { EXIT, Failure, usageError } from '../failure.ts';
 import { warnAsFirstProcess } from '../first-process.ts';
 import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
@@ -165,7 +165,7 @@ export const serve = async (flags: ServeFlags): Promise<never> => {
     operatorLog.flush();
     throw startFailure(error, plan.options);
   }
-  if (failure) process.stderr.write(`worker-runtime: ${failure.code}: ${failure.message}\n`);
   // a supervisor starts a process that failed again
-  process.exit(failure ? EXIT.failed : EXIT.ok);
+  if (failure) throw new Failure(EXIT.failed, `${failure.code}: ${failure.message}`, { cause: failure });
+  process.exit(EXIT.ok);
 };

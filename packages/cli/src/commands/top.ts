@@ -6,6 +6,7 @@ import { clientFailure } from '../client-failure.ts';
 import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { printableLine } from '../printable.ts';
+import { clip } from '../text-width.ts';
 import { WorkerBoard } from '../top/worker-board.ts';
 import { attach } from './attach.ts';
 
@@ -104,7 +105,7 @@ class Top {
   #draw(): void {
     if (this.#isAttached || this.#ended.signal.aborted) return;
     const { columns = 80, rows = 24 } = this.#terminal.output;
-    const lines = [...this.#board.lines(columns, rows - 1, reverse), this.#message.slice(0, columns)];
+    const lines = [...this.#board.lines(columns, rows - 1, reverse), clip(this.#message, columns)];
     this.#terminal.output.write(
       `${HOME}${lines.map((line) => `${line}${CLEAR_LINE}`).join('\r\n')}${CLEAR_BELOW}`,
     );

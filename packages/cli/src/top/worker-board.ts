@@ -1,6 +1,7 @@
 import type { WatchItem, WorkerStatus, WorkerSummary } from '@worker-runtime/core';
 import { printableLine } from '../printable.ts';
 import { table } from '../table.ts';
+import { clip, pad } from '../text-width.ts';
 import { statusOf, timeSince, waitOf } from '../worker-text.ts';
 
 /** The order of the list: first what waits for a person, then what works. */
@@ -13,10 +14,6 @@ const compare = (a: WorkerSummary, b: WorkerSummary): number => {
   if (a.run && b.run) return a.run.startedAt < b.run.startedAt ? -1 : 1;
   return a.updatedAt > b.updatedAt ? -1 : 1;
 };
-
-/** Shortens a line to the width of the screen. */
-const clip = (line: string, columns: number): string =>
-  line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
 
 /** All Workers of a watch, of which one is selected, as lines of a screen. */
 export class WorkerBoard {
@@ -76,7 +73,7 @@ export class WorkerBoard {
       clip(this.#counts(), columns),
       headings,
       ...lines.map((line, row) => {
-        return this.#first + row === at ? mark(line.padEnd(columns)) : line;
+        return this.#first + row === at ? mark(pad(line, columns)) : line;
       }),
     ];
   }

@@ -2,24 +2,18 @@ import type { ClaimMode } from '../contracts/claim.ts';
 import type { Answer } from '../contracts/engine.ts';
 import type {
   BundleRef,
-  EventData,
   EventKey,
   ForkOrigin,
-  NewEvent,
   RunError,
   StopResult,
-  UsageData,
   WhenInterrupted,
-  WorkerEvent,
 } from '../contracts/event.ts';
 import type { FilePart } from '../contracts/file.ts';
 import type { JsonValue } from '../contracts/json.ts';
-import { openRequestOf } from '../contracts/open-request.ts';
-import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
+import { NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
 import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
-import { addToDay, type DailyUsage, NO_MODEL } from './daily-usage.ts';
-import { sizeOf, sizeOfInput } from './size.ts';
+import type { DailyUsage } from './daily-usage.ts';
 
 /**
  * An input whose run has not ended. The state does not hold its text: the text is in the log, and is read from there
@@ -43,7 +37,7 @@ export interface AnsweredRequest {
   readonly answer: Answer;
 }
 
-/** The active run. */
+/** The active run. A member that is undefined is the same as one that is absent. */
 export interface CurrentRun {
   readonly runId: string;
   readonly origin: 'input' | 'engine';
@@ -51,36 +45,36 @@ export interface CurrentRun {
   readonly generation: number;
   readonly startedAt: string;
   /** The position before its `run.started`. Absent in a snapshot of an earlier version. */
-  readonly from?: LogPosition;
+  readonly from?: LogPosition | undefined;
   /** The number of the last step that was started. Absent before the first one. */
-  readonly step?: number;
+  readonly step?: number | undefined;
   /** True while that step has no end. */
-  readonly isStepOpen?: boolean;
+  readonly isStepOpen?: boolean | undefined;
   /** The number of executions that have worked on the run. Absent for the first. */
-  readonly attempt?: number;
+  readonly attempt?: number | undefined;
   /** True while an interrupted run waits for an execution that continues it. */
-  readonly isDetached?: boolean;
+  readonly isDetached?: boolean | undefined;
   /**
    * The requests that were open when it was continued. An answer of one of them may be in the log before the execution that
    * continues the run has asked for it.
    */
-  readonly inherited?: readonly string[];
+  readonly inherited?: readonly string[] | undefined;
   /** The answers that came while it waited, and those of inherited requests, for the execution that continues it. */
-  readonly answers?: readonly AnsweredRequest[];
+  readonly answers?: readonly AnsweredRequest[] | undefined;
   /** The size in memory of `answers`. Absent with `answers`. */
-  readonly answerBytes?: number;
+  readonly answerBytes?: number | undefined;
   /** The open calls whose request an execution has had the answer of. */
-  readonly answeredCalls?: readonly string[];
+  readonly answeredCalls?: readonly string[] | undefined;
   /** The tool calls without a result. Absent if every call has a result. */
-  readonly calls?: readonly string[];
+  readonly calls?: readonly string[] | undefined;
   /** The size in memory of `calls`. Absent with `calls`, and in a snapshot of an earlier version. */
-  readonly callBytes?: number;
+  readonly callBytes?: number | undefined;
   /** The time of its last event, if others of the Worker followed, such as a queued input. Absent while it is `updatedAt`. */
-  readonly quietSince?: string;
+  readonly quietSince?: string | undefined;
 }
 
 /** A position in the log from which an engine reads the conversation: that of the input of a run. */
-interface HistoryFrom {
+export interface HistoryFrom {
   readonly at: LogPosition;
   /** The number of the last event before the run started. Up to it, only inputs belong to this run and to later ones. */
   readonly answersAfter: number;
@@ -95,7 +89,7 @@ export interface StoredOrigin extends ForkOrigin {
   readonly actor?: string;
 }
 
-interface Tally {
+export interface Tally {
   readonly inputs: number;
   readonly messages: number;
   readonly toolCalls: number;
@@ -208,7 +202,42 @@ export const draftOf = (state: WorkerState): Draft =>
     tally: state.tally,
   }) satisfies Members<WorkerState> as Draft;
 
-const RESOLVED_KEPT = 16;
+/** Returns a copy of a run that can be changed; its members are named as those of `draftOf`. */
+export const runOf = (run: CurrentRun): Building<CurrentRun> =>
+  ({
+    runId: run.runId,
+    origin: run.origin,
+    input: run.input,
+    generation: run.generation,
+    startedAt: run.startedAt,
+    from: run.from,
+    step: run.step,
+    isStepOpen: run.isStepOpen,
+    attempt: run.attempt,
+    isDetached: run.isDetached,
+    inherited: run.inherited,
+    answers: run.answers,
+    answerBytes: run.answerBytes,
+    answeredCalls: run.answeredCalls,
+    calls: run.calls,
+    callBytes: run.callBytes,
+    quietSince: run.quietSince,
+  }) satisfies Members<CurrentRun>;
+
+/** Returns a copy of a tally that can be changed; its members are named as those of `draftOf`. */
+export const tallyOf = (tally: Tally): Building<Tally> =>
+  ({
+    inputs: tally.inputs,
+    messages: tally.messages,
+    toolCalls: tally.toolCalls,
+    completed: tally.completed,
+    failed: tally.failed,
+    cancelled: tally.cancelled,
+    interrupted: tally.interrupted,
+    usage: tally.usage,
+    daily: tally.daily,
+  }) satisfies Members<Tally> as Building<Tally>;
+
 const NONE: readonly never[] = [];
 const NO_LABELS: WorkerState['labels'] = {};
 const NO_FILES: WorkerState['files'] = {};
@@ -256,262 +285,3 @@ export const emptyState = (workerId: string, log: string): WorkerState => ({
   resolved: NONE,
   tally: NO_TALLY,
 });
-
-/** Returns a copy of a tally that can be changed; its members are named as those of `draftOf`. */
-const tallyOf = (tally: Tally): Building<Tally> =>
-  ({
-    inputs: tally.inputs,
-    messages: tally.messages,
-    toolCalls: tally.toolCalls,
-    completed: tally.completed,
-    failed: tally.failed,
-    cancelled: tally.cancelled,
-    interrupted: tally.interrupted,
-    usage: tally.usage,
-    daily: tally.daily,
-  }) satisfies Members<Tally> as Building<Tally>;
-
-const countedIn = (tally: Tally, name: Exclude<keyof Tally, 'usage' | 'daily'>): Tally => {
-  const counted = tallyOf(tally);
-  counted[name] += 1;
-  return counted;
-};
-
-const withUsage = (tally: Tally, time: string, data: UsageData): Tally => {
-  const usage = addUsage(tally.usage, data);
-  const { model } = data;
-  const isCounted = typeof model === 'string' && Object.hasOwn(usage.byModel, model);
-  const counted = tallyOf(tally);
-  counted.usage = usage;
-  counted.daily = addToDay(tally.daily ?? {}, time, isCounted ? model : NO_MODEL, data);
-  return counted;
-};
-
-/** Adds the answer of a request to its run, for an execution that continues the run. */
-const withAnswer = (
-  run: CurrentRun,
-  { requestId, kind, prompt, call }: OpenRequest,
-  resolved: EventData['request.resolved'],
-): CurrentRun => {
-  const { request: _, actor: __, ...answer } = resolved;
-  let next = run;
-  if (run.isDetached === true || run.inherited?.includes(requestId)) {
-    const answered: AnsweredRequest = { kind, prompt, call, answer };
-    const answerBytes = (run.answerBytes ?? 0) + sizeOf(answered);
-    next = { ...next, answers: [...(run.answers ?? NONE), answered], answerBytes };
-  }
-  if (run.isDetached === true || call === null || !run.calls?.includes(call)) return next;
-  return { ...next, answeredCalls: [...(run.answeredCalls ?? NONE), call] };
-};
-
-/** Keeps the time of the last event of a run while others follow. */
-const withQuiet = (run: CurrentRun, event: WorkerEvent, updatedAt: string): CurrentRun => {
-  const isOwn = event.run === run.runId || event.type.startsWith('execution.');
-  if (isOwn === (run.quietSince === undefined)) return run;
-  if (!isOwn) return { ...run, quietSince: updatedAt };
-  const { quietSince: _, ...active } = run;
-  return active;
-};
-
-/** Returns the position of the input of a run, or null if the run is of a snapshot that does not have it. */
-const historyFromRun = ({ input, from }: CurrentRun): HistoryFrom | null => {
-  if (!from || input?.seq === 0) return null;
-  const at = input ? { ...EMPTY_POSITION, seq: input.seq - 1, end: input.offset } : from;
-  return { at, answersAfter: from.seq };
-};
-
-/**
- * Folds one event into a draft, except for `head`, which the caller sets because it knows the bytes. `from` is the position
- * before the line of the event; its checksum may be set later, and before the draft is used. Never fails: an event of an unknown type, or one that does not fit the state (in a
- * damaged log), changes only the time.
- */
-export const apply = (draft: Draft, event: WorkerEvent, from: LogPosition): void => {
-  if (draft.run) draft.run = withQuiet(draft.run, event, draft.updatedAt);
-  draft.updatedAt = event.time;
-  switch (event.type) {
-    case 'worker.created': {
-      const { key, actor: _, fork, ...rest } = event.data;
-      Object.assign(draft, rest);
-      if (fork) draft.forkedFrom = fork;
-      draft.createdAt = event.time;
-      draft.creationKey = key ?? null;
-      return;
-    }
-    case 'worker.forked': {
-      const { key, actor, ...rest } = event.data;
-      Object.assign(draft, rest);
-      const { usage: _, daily: __, ...tally } = draft.tally;
-      // what was used before is counted where it was used
-      draft.tally = { ...tally, usage: NO_USAGE };
-      draft.createdAt = event.time;
-      draft.creationKey = key ?? null;
-      draft.isReconfigured = false;
-      draft.status = 'idle';
-      draft.stopResult = null;
-      draft.lastError = null;
-      draft.recorded = null;
-      // a fork of a fork has the event of the other one in its history
-      if (draft.forkedFrom && event.seq > draft.forkedFrom.seq) {
-        if (actor !== undefined) draft.forkedFrom = { ...draft.forkedFrom, actor };
-        draft.phase = 'alive';
-      }
-      return;
-    }
-    case 'worker.updated':
-      if (event.data.displayName !== undefined) draft.displayName = event.data.displayName;
-      if (event.data.labels !== undefined) draft.labels = event.data.labels;
-      if (event.data.whenInterrupted !== undefined) draft.whenInterrupted = event.data.whenInterrupted;
-      if (event.data.tools !== undefined) draft.tools = event.data.tools;
-      if (event.data.configDigest !== undefined) {
-        draft.configDigest = event.data.configDigest;
-        draft.isReconfigured = true;
-      }
-      return;
-    case 'worker.stopped':
-      draft.status = 'stopped';
-      draft.stopResult = event.data.outcome;
-      return;
-    case 'worker.resumed':
-      draft.status = 'idle';
-      draft.stopResult = null;
-      return;
-    case 'worker.deleted':
-      draft.phase = 'deleted';
-      return;
-    case 'execution.attached':
-      // those of a fork are history: it is visible from `worker.forked` on
-      if (!draft.forkedFrom) draft.phase = 'alive';
-      draft.generation = event.data.generation;
-      draft.lastError = null;
-      return;
-    case 'execution.detached':
-      if (event.data.code)
-        draft.lastError = { code: event.data.code, message: 'The execution ended unexpectedly' };
-      if (draft.run) {
-        // the execution that has ended has had the earlier answers
-        const { answers: _, answerBytes: __, inherited: ___, ...run } = draft.run;
-        draft.run = { ...run, isDetached: true };
-      }
-      return;
-    case 'history.started':
-      if (draft.run && draft.run.runId === event.run)
-        draft.historyFrom = historyFromRun(draft.run) ?? draft.historyFrom;
-      return;
-    case 'execution.recorded':
-      draft.recorded = event.data.value;
-      return;
-    case 'file.stored': {
-      const { digest, ...file } = event.data;
-      draft.files = { ...draft.files, [digest]: file };
-      return;
-    }
-    case 'input.accepted': {
-      const { data, seq, run: runId = '' } = event;
-      const accepted = { inputId: data.input, runId, seq, offset: from.end, bytes: sizeOfInput(data) };
-      draft.queue = draft.queue.length === 0 ? [accepted] : [...draft.queue, accepted];
-      draft.tally = countedIn(draft.tally, 'inputs');
-      return;
-    }
-    case 'run.started': {
-      const runId = event.run ?? '';
-      const input = draft.queue.find((queued) => queued.runId === runId) ?? null;
-      if (input)
-        draft.queue = draft.queue.length === 1 ? NONE : draft.queue.filter((queued) => queued !== input);
-      draft.run = {
-        runId,
-        origin: event.data.origin,
-        input,
-        generation: event.data.generation,
-        startedAt: event.time,
-        from,
-      };
-      draft.status = 'running';
-      return;
-    }
-    case 'run.continued': {
-      if (!draft.run || draft.run.runId !== event.run) return;
-      const { isDetached: _, ...run } = draft.run;
-      const calls = (run.answers ?? NONE).flatMap(({ call }) => call ?? NONE);
-      const inherited = draft.requests.map(({ requestId }) => requestId);
-      draft.run = {
-        ...run,
-        ...event.data,
-        ...(inherited.length > 0 && { inherited }),
-        ...(calls.length > 0 && { answeredCalls: [...(run.answeredCalls ?? NONE), ...calls] }),
-      };
-      return;
-    }
-    case 'run.finished':
-      draft.tally = countedIn(draft.tally, event.data.outcome);
-      if (draft.run?.runId !== event.run) {
-        draft.queue = draft.queue.filter((queued) => queued.runId !== event.run);
-        return;
-      }
-      draft.run = null;
-      draft.requests = NONE;
-      draft.status = 'idle';
-      if (event.data.error) draft.lastError = event.data.error;
-      return;
-    case 'step.started':
-    case 'step.finished':
-      if (draft.run && draft.run.runId === event.run)
-        draft.run = { ...draft.run, step: event.data.step, isStepOpen: event.type === 'step.started' };
-      return;
-    case 'message.completed':
-      draft.tally = countedIn(draft.tally, 'messages');
-      return;
-    case 'tool.called': {
-      draft.tally = countedIn(draft.tally, 'toolCalls');
-      const { run } = draft;
-      if (run && run.runId === event.run)
-        draft.run = {
-          ...run,
-          calls: [...(run.calls ?? NONE), event.data.call],
-          callBytes: (run.callBytes ?? 0) + sizeOf(event.data.call),
-        };
-      return;
-    }
-    case 'tool.finished': {
-      if (!draft.run?.calls || draft.run.runId !== event.run) return;
-      const { calls, callBytes = 0, answeredCalls, ...run } = draft.run;
-      const { call } = event.data;
-      const at = calls.indexOf(call);
-      if (at < 0) return;
-      const open = calls.toSpliced(at, 1);
-      const answered = answeredCalls?.filter((other) => other !== call) ?? NONE;
-      draft.run = {
-        ...run,
-        ...(answered.length > 0 && { answeredCalls: answered }),
-        ...(open.length > 0 && { calls: open, callBytes: Math.max(0, callBytes - sizeOf(call)) }),
-      };
-      return;
-    }
-    case 'request.opened': {
-      draft.requests = [...draft.requests, openRequestOf(event)];
-      draft.status = 'waiting';
-      return;
-    }
-    case 'request.resolved': {
-      const { request: requestId, decision } = event.data;
-      const request = draft.requests.find((open) => open.requestId === requestId);
-      draft.requests = draft.requests.filter((open) => open !== request);
-      if (request && draft.run?.runId === request.runId)
-        draft.run = withAnswer(draft.run, request, event.data);
-      draft.resolved = [...draft.resolved.slice(1 - RESOLVED_KEPT), { requestId, decision }];
-      if (draft.requests.length === 0) draft.status = 'running';
-      return;
-    }
-    case 'usage.recorded':
-      draft.tally = withUsage(draft.tally, event.time, event.data);
-      return;
-    default:
-  }
-};
-
-/** Returns the state that events would leave, to decide on them before they are committed. Its positions are those of `state`. */
-export const stateAfter = (state: WorkerState, events: readonly NewEvent[]): WorkerState => {
-  const { head, updatedAt: time, workerId: worker } = state;
-  const draft = draftOf(state);
-  for (const event of events) apply(draft, { seq: head.seq, time, worker, ...event }, head);
-  return draft;
-};

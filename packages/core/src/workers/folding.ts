@@ -1,5 +1,6 @@
 import { decodeEvent, type WorkerEvent } from '../contracts/event.ts';
-import { apply, type Draft } from '../domain/state.ts';
+import { apply } from '../domain/fold.ts';
+import type { Draft } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import { linesOf, positionAfter, textOf } from '../log/lines.ts';
 
