@@ -31,7 +31,8 @@ export class HttpReply {
     this.raw = raw;
     this.#request = request;
     this.#limit = limit;
-    this.#isBodyHeldBack = /^100-continue$/i.test(request.headers.expect ?? '');
+    const { expect } = request.headers;
+    this.#isBodyHeldBack = expect !== undefined && /^100-continue$/i.test(expect);
     this.#headers = {
       'x-request-id': request.id,
       'cache-control': 'no-store',
