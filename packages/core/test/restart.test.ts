@@ -515,7 +515,7 @@ test('P12, P21: a Worker that was not used since its creation stays in its lines
   t.deepEqual(flawsOf(await logOf(second.runtime, 'plain')), []);
 });
 
-test('P12: Workers are listed in the order of their creation, whatever the order in which the store lists their logs', async (t) => {
+test('P12: Workers are listed in the order of their creation, in any order in which the store lists their logs', async (t) => {
   const inner = memoryStore();
   const first = makeRig({ store: inner });
   await first.runtime.start();

@@ -230,7 +230,7 @@ test('P25: the catalog returns logs with any id and any length, in the usual for
   ]);
 });
 
-test('P25: of all lines of a log in the catalog the last one counts, whatever form they have, until a removal', (t) => {
+test('P25: of all lines of a log in the catalog the last one counts, in any form, until a removal', (t) => {
   // a linear congruence, so that a failure repeats
   let state = 1;
   const random = (below: number): number => {

@@ -10,7 +10,7 @@ import type { Base } from '../log/base.ts';
 import { Live } from './live.ts';
 import { restingState } from './unused.ts';
 
-/** What a Worker has in memory once its state was read. */
+/** The part of a Worker that it has in memory once its state was read. */
 class Used {
   state: WorkerState;
   readonly isDamaged: boolean;
@@ -82,7 +82,7 @@ export class Worker {
     return this.#used ? this.#used.state : restingState(this.#stored as StoredLog);
   }
 
-  /** What only a Worker that does not rest has. A resting Worker ceases to rest. */
+  /** The part that only a Worker that does not rest has. A resting Worker gets it, and ceases to rest. */
   get used(): Used {
     return this.#used ?? this.#use();
   }
