@@ -57,6 +57,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/cli': [
+    ['pages', 'text-width'],
     [
       'acp',
       'data-folder',
@@ -87,7 +88,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
       'local-file',
     ],
     ['log-destination', 'client-command', 'archive-text'],
-    ['log', 'archive-client'],
+    ['log'],
     ['attach', 'plugin-option'],
     ['compose', 'start-failure'],
     ['settings'],

@@ -10,7 +10,7 @@ import { runCommandLine } from '../src/command-line.ts';
 import { plugin } from '../src/echo.ts';
 import { makePlace } from './program.ts';
 
-/** What the server in front does with the next request, instead of passing it on with its answer; null passes it on. */
+/** A fault of the server in front with the next request, which it does not pass on with its answer. Null is no fault. */
 type Disturbance = null | 'RUNTIME_STOPPING' | 'RUNTIME_NOT_READY' | 'lose the answer' | 'cut the answer';
 
 /** Starts a runtime with the stopped Worker `ada` and its file, behind a server that disturbs requests. */

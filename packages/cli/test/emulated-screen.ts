@@ -1,3 +1,7 @@
+const ESCAPE = String.fromCharCode(27);
+/** Control sequences with their first number and their verb, and single characters. */
+const PIECES = new RegExp(`(${ESCAPE}\\[[?]?(\\d*)(?:;\\d*)*([A-Za-z]))|([\\s\\S])`, 'gu');
+
 /** Interprets what a program writes to a terminal, as far as readline needs it. Returns the lines on the screen. */
 export const screenOf = (written: string, columns: number): readonly string[] => {
   const lines: string[][] = [[]];
@@ -6,10 +10,7 @@ export const screenOf = (written: string, columns: number): readonly string[] =>
     while (lines.length <= line) lines.push([]);
     return lines[line] as string[];
   };
-  for (const [, sequence, count = '1', verb, character = ''] of written.matchAll(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences begin with one
-    /(\u001b\[[?]?(\d*)(?:;\d*)*([A-Za-z]))|([\s\S])/gu,
-  )) {
+  for (const [, sequence, count = '1', verb, character = ''] of written.matchAll(PIECES)) {
     const by = Number(count === '' ? 1 : count);
     if (sequence === undefined) {
       if (character === '\r') column = 0;

@@ -50,6 +50,11 @@ export class TcpProxy {
     return proxy;
   }
 
+  /** The number of connections from clients and to the server that are open. */
+  get open(): number {
+    return this.#sockets.size;
+  }
+
   /** Sets the server of new connections. */
   target(url: string): void {
     this.#port = portOf(url);

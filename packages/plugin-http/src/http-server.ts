@@ -97,7 +97,7 @@ export class HttpServer implements MountPlace {
    * for up to `portWaitMs`, as long as `isWanted` returns true.
    * @throws INVALID_REQUEST callers are not identified, and the host is not loopback; the console cannot be read
    * @throws PLUGIN_FAILED the system refuses
-   * @throws RUNTIME_STOPPING the server was closed meanwhile
+   * @throws RUNTIME_STOPPING the server was closed in the meantime
    */
   async listen(access: Access, isWanted: () => boolean = () => true): Promise<void> {
     const { host, port, portWaitMs, console: folder } = this.#options;
