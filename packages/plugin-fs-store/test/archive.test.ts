@@ -19,7 +19,7 @@ import { randomFrom, seedFrom } from './seed.ts';
 import { onTmpfs } from './tmpfs.ts';
 
 const SEED = seedFrom(process.env.ARCHIVE_SEED);
-const STATES = Number(process.env.ARCHIVE_STATES ?? 24);
+const STATES = 24;
 /** Small, because every state writes the recorded bytes of the reserve again. */
 const SIZES = { reserveBytes: 16_384, segmentBytes: 8_192, checkpointBytes: 6_000, behindBytes: 8_192 };
 

@@ -1,7 +1,7 @@
 import { testRuntimeApi } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { WebSocket as WsWebSocket } from 'ws';
-import { elsewhereHarness, LACKS } from './elsewhere-harness.ts';
+import { elsewhereHarness, LACKS } from '../elsewhere-harness.ts';
 
 testRuntimeApi(
   test,

@@ -1,10 +1,10 @@
 import { testRuntimeApi } from '@worker-runtime/core/testing';
 import test from 'ava';
-import { contractHarness } from './contract-harness.ts';
+import { contractHarness, forPartOf } from '../contract-harness.ts';
 
 testRuntimeApi(
-  test,
-  () => contractHarness({ workspace: null, runtime: 'embedded', credential: 'token', stream: 'socket' }),
+  forPartOf(test),
+  () => contractHarness({ workspace: null, runtime: 'remote', credential: 'session', stream: 'socket' }),
   {
     kill: 'a store is tested with kills directly, and a backend in audit.test.ts',
     archives: 'a backend serves no archives',
