@@ -27,7 +27,6 @@ import './limits.test.ts';
 import './lines.test.ts';
 import './lost-store.test.ts';
 import './manual-clock.test.ts';
-import './observation.test.ts';
 import './outage.test.ts';
 import './page-reads.test.ts';
 import './plugin-options.test.ts';

@@ -4,10 +4,9 @@ import { inTurns } from '../../core/test/in-turns.ts';
 import './agents-that-deviate.test.ts';
 import './content.test.ts';
 import './contract.test.ts';
-import './endings.test.ts';
 import './files.test.ts';
 import './quiet.test.ts';
 import './runs.test.ts';
 import './settings.test.ts';
 
-inTurns(test);
+inTurns(test, 6);

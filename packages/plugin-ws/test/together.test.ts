@@ -6,7 +6,6 @@ import './conformance.test.ts';
 import './cuts.test.ts';
 import './hostile.test.ts';
 import './observing.test.ts';
-import './sharing.test.ts';
 import './shutdown.test.ts';
 import './text-frame.test.ts';
 import './third-party.test.ts';

@@ -1,15 +1,15 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import test from 'ava';
-import { type EngineOutput, engine, inputText } from '../src/contracts/engine.ts';
-import type { WorkerEvent } from '../src/contracts/event.ts';
-import type { Observation, WatchItem } from '../src/contracts/runtime-api.ts';
-import type { RuntimeStore } from '../src/contracts/store.ts';
-import { memoryStore } from '../src/memory-store/memory-store.ts';
-import type { Runtime } from '../src/runtime/runtime.ts';
-import { faultyStore } from '../src/testing/faulty-store.ts';
-import { Puppet } from './fixtures/puppet.ts';
-import { codeOf, logOf, makeRig, onClock, settle, shutDown, startRig } from './fixtures/rig.ts';
+import { type EngineOutput, engine, inputText } from '../../src/contracts/engine.ts';
+import type { WorkerEvent } from '../../src/contracts/event.ts';
+import type { Observation, WatchItem } from '../../src/contracts/runtime-api.ts';
+import type { RuntimeStore } from '../../src/contracts/store.ts';
+import { memoryStore } from '../../src/memory-store/memory-store.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
+import { faultyStore } from '../../src/testing/faulty-store.ts';
+import { Puppet } from '../fixtures/puppet.ts';
+import { codeOf, logOf, makeRig, onClock, settle, shutDown, startRig } from '../fixtures/rig.ts';
 
 setFlagsFromString('--expose_gc');
 const collect = runInNewContext('gc') as () => void;

@@ -5,9 +5,9 @@ import { setImmediate } from 'node:timers/promises';
 import { memoryStore, type RuntimePlugin } from '@worker-runtime/core';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
 import test from 'ava';
-import { job, serve, stored } from './served.ts';
-import { Speaker } from './speaker.ts';
-import { linesIn, WsClient } from './ws-client.ts';
+import { job, serve, stored } from '../served.ts';
+import { Speaker } from '../speaker.ts';
+import { linesIn, WsClient } from '../ws-client.ts';
 
 test('a busy Worker does not delay the others on its socket', async (t) => {
   const served = await serve(t);

@@ -1,7 +1,7 @@
 import { testRuntimeApi } from '@worker-runtime/core/testing';
 import test from 'ava';
-import { apiHarness } from './api-harness.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
+import { apiHarness } from '../api-harness.ts';
+import { PostgresServer, WITHOUT_POSTGRES } from '../postgres-server.ts';
 
 if (WITHOUT_POSTGRES !== null) {
   test.skip(`the contract of runtimes (skipped: ${WITHOUT_POSTGRES})`, () => {});

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { AgentScene, fakeAgent, makeFolder } from './agent-scene.ts';
-import { namedStore } from './named-store.ts';
+import { AgentScene, fakeAgent, makeFolder } from '../agent-scene.ts';
+import { namedStore } from '../named-store.ts';
 
 /** True if a process still runs. A zombie does not. */
 const isRunning = (pid: number): boolean => {
@@ -336,7 +336,7 @@ const hasProcFs = existsSync('/proc/self/environ');
     const neighbour = await AgentScene.open(t);
     await neighbour.create();
     const runtimeId = `runtime_${process.pid}_${Date.now()}`;
-    const program = fileURLToPath(new URL('runtime-process.ts', import.meta.url));
+    const program = fileURLToPath(new URL('../runtime-process.ts', import.meta.url));
     const given = JSON.stringify({ runtimeId, agent: await fakeAgent(folder), folder });
     const killed = spawn(
       process.execPath,
