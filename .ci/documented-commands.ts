@@ -13,7 +13,7 @@ export interface DocumentedCommand {
 }
 
 /** Commands that are steps of `.ci/run`. To run them inside of a step would take minutes, or would not end. */
-const steps = new Set(['npm ci', 'npm test', 'npm run check', '.ci/run']);
+const steps = new Set(['npm ci', 'npm test', 'npm run test:long', 'npm run check', '.ci/run']);
 
 /** True if bash would wait for more input: an open quote, a backslash at the end, a loop without `done`. */
 const isUnfinished = (text: string): boolean =>

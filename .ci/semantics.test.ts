@@ -36,6 +36,14 @@ test('each promise links to tests with its number', (t) => {
   }
 });
 
+test('each promise links to a test that every run of npm test includes', (t) => {
+  for (const { number, proofs } of promises)
+    t.true(
+      proofs.some((file) => /\/(test|testing)\//.test(file) && !file.includes('/test/long/')),
+      number,
+    );
+});
+
 test('numbers are read from titles only', (t) => {
   t.deepEqual(promisesIn("test('P5, P6: all of it', () => {}); // 'P7' as such"), ['P5', 'P6']);
 });

@@ -1,4 +1,7 @@
-/** Runs every test of the workspace. The last line of the output is the sum: `N passed, M failed`. */
+/**
+ * Runs a script of all packages, `test` or `test:long`, and before `test` the tests of `.ci`. The last line of the output is the sum:
+ * `N passed, M failed`. Further arguments are those of turbo.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,12 +32,12 @@ interface RunSummary {
   }[];
 }
 
-function testPackages(): Tally[] {
+function testPackages(script: string, args: readonly string[]): Tally[] {
   const runs = join(root, '.turbo', 'runs');
   rmSync(runs, { recursive: true, force: true });
   const turbo = spawnSync(
     bin('turbo'),
-    ['run', 'test', '--filter=!//', '--continue=always', '--summarize', ...process.argv.slice(2)],
+    ['run', script, '--filter=!//', '--continue=always', '--summarize', ...args],
     {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
@@ -45,7 +48,7 @@ function testPackages(): Tally[] {
   if (file === undefined) return [tally('turbo', '', turbo.status ?? 1)];
   const { tasks } = JSON.parse(readFileSync(join(runs, file), 'utf8')) as RunSummary;
   const results = tasks
-    .filter(({ task, command }) => task === 'test' && command !== '<NONEXISTENT>')
+    .filter(({ task, command }) => task === script && command !== '<NONEXISTENT>')
     .map((task) => {
       const log = join(root, task.logFile);
       const output = existsSync(log) ? readFileSync(log, 'utf8') : '';
@@ -56,7 +59,8 @@ function testPackages(): Tally[] {
   return results;
 }
 
-const results = [testWorkspace(), ...testPackages()];
+const [script = 'test', ...args] = process.argv.slice(2);
+const results = [...(script === 'test' ? [testWorkspace()] : []), ...testPackages(script, args)];
 for (const { name, failed, reason, report } of results)
   if (failed > 0) console.error(`${name}: ${reason ?? `${failed} failed\n${report}`}`);
 

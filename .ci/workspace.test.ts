@@ -125,6 +125,31 @@ test('every package has a README, a license and a version', (t) => {
   }
 });
 
+test('the scripts of each package run every test file', (t) => {
+  for (const { folder, manifest } of packages) {
+    const files = sources(`${folder}/test`).flatMap((file) =>
+      file.endsWith('.test.ts') ? [file.slice(`${folder}/test/`.length)] : [],
+    );
+    const inFolder = (name: string): boolean => files.some((file) => file.startsWith(`${name}/`));
+    const directly = files.filter((file) => !file.includes('/'));
+    let runs = 'ava test/*.test.ts';
+    if (directly.includes('together.test.ts')) {
+      const imported = importsOf(read(`${folder}/test/together.test.ts`)).map(({ specifier }) => specifier);
+      for (const file of directly)
+        t.is(imported.includes(`./${file}`), file !== 'together.test.ts', `${folder}: ${file}`);
+      runs = `ava test/together.test.ts${inFolder('alone') ? ' test/alone/*.test.ts' : ''}`;
+    } else t.false(inFolder('alone'), folder);
+    const { test: script = '', 'test:long': long = '' } = manifest.scripts ?? {};
+    t.true(script.endsWith(runs), `${folder}: ${script}`);
+    t.is(long.endsWith('ava test/long/*.test.ts'), inFolder('long'), `${folder}: ${long}`);
+    t.deepEqual(
+      files.filter((file) => !/^((alone|long)\/)?[^/]+$/.test(file)),
+      [],
+      folder,
+    );
+  }
+});
+
 test('every version is pinned, and one dependency has one version', (t) => {
   const versions = new Map<string, string>();
   for (const { folder, manifest } of all)

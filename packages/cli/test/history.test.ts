@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openArchive } from '@worker-runtime/core/archive';
 import test from 'ava';
 import { eventsAt, inFolder, killWhen } from './archives.ts';
 import { makePlace, Program, request, run, serve } from './program.ts';
@@ -135,9 +136,8 @@ test('P85: a kill -9 at any moment leaves each event in the runtime or in a whol
       );
       if (!body.archived) continue;
       t.true((await names()).includes(body.archived.archive), body.archived.archive);
-      const verified = await run(t, place, ['verify', join(folder, body.archived.archive), '--json']);
-      t.is(verified.code, 0, verified.stderr);
-      t.is((JSON.parse(verified.stdout) as { events: number }).events, body.archived.firstSeq - 1);
+      const { end } = await openArchive(join(folder, body.archived.archive));
+      t.is(end.events, body.archived.firstSeq - 1);
     }
   };
   for (const most of [1, 3, 5, 8]) {

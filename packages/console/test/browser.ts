@@ -97,11 +97,3 @@ export const browserTest = (title: string, run: (t: ExecutionContext) => Promise
   if (!hasBrowser) test.skip(`${title} (skipped: no Chromium is installed)`, () => {});
   else test(title, (t) => inTurn(() => run(t)));
 };
-
-/** True in `npm run long-test`: also with the sizes that are promised, and with every combination of widths and colors. */
-export const isLong = process.env.CONSOLE_LONG === '1';
-
-/** Declares a test of a promised size, which takes long. It runs in `npm run long-test` only. */
-export const largeTest: typeof browserTest = (title, run) => {
-  if (isLong) browserTest(title, run);
-};

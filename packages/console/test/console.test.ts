@@ -7,4 +7,7 @@ import './everyone.ts';
 import './usage.ts';
 import './records.ts';
 import './setup.ts';
-import './large.ts';
+import { testLongLog, testManyWorkers } from './large.ts';
+
+testManyWorkers(1_000);
+testLongLog(10_000);

@@ -1,66 +1,19 @@
-import type { ExecutionContext } from 'ava';
 import type { Page } from 'playwright-core';
-import { assertHarmless, browserTest, isLong, openPage } from './browser.ts';
-import { exclusions } from './exclusions.ts';
+import { assertHarmless, browserTest, openPage } from './browser.ts';
+import { testLook } from './look.ts';
 import { InboxPage } from './pages/inbox-page.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { WorkersPage } from './pages/workers-page.ts';
-import { populate, type Scene, startScene } from './scene.ts';
+import { servePopulated } from './scene.ts';
 import { until } from './until.ts';
 
-/** The pages by name, each with its address and an element that is there when it has loaded. */
-const pagesOf = (runtimeId: string) => {
-  const worker = `/#/runtimes/${runtimeId}/workers/upgrade`;
-  return [
-    ['/#/workers', '[data-worker]'],
-    [worker, '[data-loaded="true"]'],
-    [`${worker}/timeline`, 'nav [data-outcome]'],
-    [`${worker}/events?at=3`, '[data-event]'],
-    [`${worker}?until=12`, '[data-loaded="true"]'],
-    ['/#/inbox', '[data-request]'],
-    ['/#/workers/new', 'form'],
-    ['/#/runtimes', '[data-runtime]'],
-    ['/#/usage', 'table'],
-    ['/#/nothing', 'h1:text("no such page")'],
-  ] as const;
-};
-
-const serve = async (t: ExecutionContext): Promise<Scene & { readonly runtimeId: string }> => {
-  const scene = await startScene();
-  t.teardown(() => scene.runtime.stop({ deadlineMs: 2_000 }));
-  await populate(scene);
-  return { ...scene, runtimeId: (await scene.runtime.summary()).runtimeId };
-};
-
-const COLORS = ['light', 'dark'] as const;
-const WIDTHS = [1_200, 320];
-/** Each color and each width once, or every combination. */
-const LOOKS = COLORS.flatMap((colorScheme, color) =>
-  WIDTHS.flatMap((width, at) => (isLong || color === at ? [{ colorScheme, width }] : [])),
-);
-
-for (const { colorScheme, width } of LOOKS)
-  browserTest(`P39: no page excludes anyone, ${colorScheme}, ${width} pixels wide`, async (t) => {
-    const { url, runtimeId } = await serve(t);
-    const opened = await openPage(t, url, { colorScheme, viewport: { width, height: 720 } });
-    const { page } = opened;
-    for (const [path, sign] of pagesOf(runtimeId)) {
-      await page.goto(url + path);
-      await page.locator(sign).first().waitFor();
-      await page.locator('[data-connection="live"]').waitFor({ state: 'attached' });
-      t.deepEqual(await exclusions(page), [], path);
-      t.true(
-        await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'),
-        `${path} needs no sideways scrolling`,
-      );
-    }
-    await assertHarmless(t, opened);
-  });
+testLook({ colorScheme: 'light', width: 1_200 });
+testLook({ colorScheme: 'dark', width: 320 });
 
 browserTest(
   'P39: a person with a keyboard alone finds a Worker, writes to it, and answers a request',
   async (t) => {
-    const { url, runtime } = await serve(t);
+    const { url, runtime } = await servePopulated(t);
     const { page } = await openPage(t, url);
     const keys = page.keyboard;
     const workers = new WorkersPage(page);
@@ -115,7 +68,7 @@ const tabTo = async (page: Page, name: RegExp): Promise<void> => {
 browserTest(
   'P39: a person with a keyboard alone creates a Worker, cancels a run, and stops several Workers at once',
   async (t) => {
-    const { url, runtime } = await serve(t);
+    const { url, runtime } = await servePopulated(t);
     const { page } = await openPage(t, url);
     const keys = page.keyboard;
     const workers = new WorkersPage(page);
@@ -156,7 +109,7 @@ browserTest(
 );
 
 browserTest('P39: nothing moves for a person who asked for reduced motion', async (t) => {
-  const { url, runtimeId } = await serve(t);
+  const { url, runtimeId } = await servePopulated(t);
   const opened = await openPage(t, url);
   const { page } = opened;
   const moving = 'document.getAnimations().filter((one) => one.playState === "running").length';

@@ -4,6 +4,7 @@ import { memoryStore, Runtime } from '@worker-runtime/core';
 import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
+import type { ExecutionContext } from 'ava';
 import { assets } from '../src/index.ts';
 
 const REPORT = `I read the three changelogs and ran the migration on a copy of the database.
@@ -226,4 +227,14 @@ export const populate = async ({ runtime }: Scene): Promise<void> => {
   await runtime.sendInput('newsletter', { text: 'Prepare the newsletter.' });
   await runtime.sendInput('calendar', { text: 'Why does the calendar test fail at night?' });
   await runtime.stopWorker('archive');
+};
+
+/** Starts a scene with its Workers, which ends with the test. */
+export const servePopulated = async (
+  t: ExecutionContext,
+): Promise<Scene & { readonly runtimeId: string }> => {
+  const scene = await startScene();
+  t.teardown(() => scene.runtime.stop({ deadlineMs: 2_000 }));
+  await populate(scene);
+  return { ...scene, runtimeId: (await scene.runtime.summary()).runtimeId };
 };

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { silentLogger } from '@worker-runtime/core';
 import type { StoredLog, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { storedLogs } from '@worker-runtime/core/testing';
+import type { ExecutionContext } from 'ava';
 import { FsStore } from '../src/fs-store.ts';
 import { blobAt, keyAt, lineAt } from './crash-lines.ts';
 import { copyDirectory, makeDirectory, removeDirectory } from './directory.ts';
+import { seedFrom } from './seed.ts';
 
 /** The reports of a killed process. */
 interface Acknowledged {
@@ -140,11 +142,7 @@ const check = async (dir: string, known: Acknowledged): Promise<void> => {
 };
 
 /** Kills a committing process `rounds` times. Returns how many acknowledgements were checked. */
-export const crashRounds = async (
-  rounds: number,
-  policy: 'commit' | 'interval',
-  seed: number,
-): Promise<number> => {
+const crashRounds = async (rounds: number, policy: 'commit' | 'interval', seed: number): Promise<number> => {
   const dir = await makeDirectory();
   const known: Acknowledged = {
     heads: new Map(),
@@ -176,4 +174,19 @@ export const crashRounds = async (
   } finally {
     await removeDirectory(dir);
   }
+};
+
+const SEED = seedFrom(process.env.CRASH_SEED);
+
+/** Asserts that a store whose process is killed `rounds` times at full speed has everything that it acknowledged. */
+export const assertSurvivesKills = async (
+  t: ExecutionContext,
+  policy: 'commit' | 'interval',
+  rounds: number,
+): Promise<void> => {
+  t.timeout(30_000 + rounds * 20_000);
+  t.log(`seed ${SEED}`);
+  const acknowledged = await crashRounds(rounds, policy, SEED);
+  t.log(`${acknowledged} acknowledged lines`);
+  t.true(acknowledged > 0);
 };

@@ -13,7 +13,7 @@ import { onTmpfs } from './tmpfs.ts';
 import { lineOf, Writer } from './writer.ts';
 
 const SEED = seedFrom(process.env.TRIM_SEED);
-const STATES = Number(process.env.TRIM_STATES ?? 40);
+const STATES = 40;
 /** Small, because every state writes the recorded bytes of the reserve again. */
 const SIZES = { reserveBytes: 16_384, segmentBytes: 8_192, checkpointBytes: 6_000, behindBytes: 16_384 };
 const LIMITS = { count: 10_000, bytes: 10_000_000 } as const;

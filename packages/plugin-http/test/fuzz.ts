@@ -100,6 +100,7 @@ export const testFuzz = (
   frontOf: (t: ExecutionContext, served: Served) => Promise<Front>,
 ): void => {
   test(`${title}: ${count} requests (seed ${SEED})`, async (t) => {
+    t.timeout(60_000 + count * 50);
     const folder = await mkdtemp(join(tmpdir(), 'canary-path-'));
     t.teardown(() => rm(folder, { recursive: true }));
     const tokenFile = join(folder, `${SECRET}.json`);

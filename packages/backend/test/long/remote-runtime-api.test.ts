@@ -1,0 +1,13 @@
+import { testRuntimeApi } from '@worker-runtime/core/testing';
+import test from 'ava';
+import { contractHarness, forPartOf } from '../contract-harness.ts';
+
+testRuntimeApi(
+  forPartOf(test),
+  () => contractHarness({ workspace: 'acme', runtime: 'remote', credential: 'token', stream: 'sse' }),
+  {
+    kill: 'a store is tested with kills directly, and a backend in audit.test.ts',
+    archives: 'a backend serves no archives',
+    storedEvents: 'the harness removes the names of callers from events',
+  },
+);

@@ -1,0 +1,15 @@
+/** The sizes and the times that are promised, and the combinations of width and color that `console.test.ts` leaves out. */
+import test from 'ava';
+import { closeBrowser } from '../chromium.ts';
+import { testClosing } from '../closing.ts';
+import { testLongLog, testLongMessage, testManyWorkers } from '../large.ts';
+import { testLook } from '../look.ts';
+
+test.after.always(closeBrowser);
+
+testLook({ colorScheme: 'light', width: 320 });
+testLook({ colorScheme: 'dark', width: 1_200 });
+testClosing(1_000);
+testManyWorkers(10_000);
+testLongLog(100_000);
+testLongMessage();

@@ -1,0 +1,8 @@
+/** The tests of this folder in one process, because its start takes longer than most of them. */
+import test from 'ava';
+import { inTurns } from '../../core/test/in-turns.ts';
+import './agent.test.ts';
+import './callers.test.ts';
+import './killed.test.ts';
+
+inTurns(test);

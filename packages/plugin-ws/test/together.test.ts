@@ -1,0 +1,13 @@
+/** The tests of this folder in one process, because its start takes longer than most of them. */
+import test from 'ava';
+import { inTurns } from '../../core/test/in-turns.ts';
+import './authority.test.ts';
+import './conformance.test.ts';
+import './cuts.test.ts';
+import './hostile.test.ts';
+import './observing.test.ts';
+import './shutdown.test.ts';
+import './text-frame.test.ts';
+import './third-party.test.ts';
+
+inTurns(test);

@@ -1,0 +1,12 @@
+/** The tests of this folder in one process, because its start takes longer than most of them. */
+import test from 'ava';
+import { inTurns } from '../../core/test/in-turns.ts';
+import './conformance.test.ts';
+import './identity.test.ts';
+import './live.test.ts';
+import './metrics.test.ts';
+import './passage.test.ts';
+import './registry.test.ts';
+import './scope.test.ts';
+
+inTurns(test);
