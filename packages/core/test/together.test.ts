@@ -36,6 +36,7 @@ import './queued-inputs.test.ts';
 import './receipts.test.ts';
 import './redactor.test.ts';
 import './restart.test.ts';
+import './run-results.test.ts';
 import './run-search.test.ts';
 import './scope.test.ts';
 import './scripted-engine.test.ts';
