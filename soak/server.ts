@@ -1,22 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, readdirSync, readlinkSync, type WriteStream } from 'node:fs';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../packages/plugin-postgres-store/test/postgres-server.ts';
 
 const bin = fileURLToPath(new URL('../packages/cli/bin/worker-runtime.js', import.meta.url));
 
 const collect = new URL('collect.ts', import.meta.url).href;
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { readonly port: number };
-  server.close();
-  return port;
-};
 
 /** The resources that a process uses, as it reports them. */
 export interface Usage {

@@ -9,7 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { engine } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
-import { freePort, nginxPath, startNginx } from './nginx.ts';
+import { freePort } from '../../plugin-postgres-store/test/postgres-server.ts';
+import { nginxPath, startNginx } from './nginx.ts';
 import { makeFolder, OPERATOR, start } from './scene.ts';
 
 interface Options {

@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
@@ -12,15 +12,6 @@ const KNOWN = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/bin/nginx'];
 const { NGINX } = process.env;
 /** The path of nginx: that in NGINX, or else the first one found at the usual paths. */
 export const nginxPath = (NGINX === undefined ? KNOWN : [NGINX]).find((path) => existsSync(path));
-
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-};
 
 /** Returns the configuration, for these ports and this certificate. */
 const siteOf = (port: number, backendUrl: string, certificate: string, key: string): string => {

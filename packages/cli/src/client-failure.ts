@@ -11,11 +11,16 @@ const reasonOf = (error: unknown): string => {
   return cause instanceof Error ? cause.message : String(cause);
 };
 
+/** The message of fetch for a port of another protocol, to which it does not connect. */
+const BAD_PORT = 'bad port';
+
 /** True if no connection was made, so that the runtime cannot have executed the call. */
 export const isUnsent = (error: unknown): boolean => {
   const cause = rootCauseOf(error);
+  if (!(cause instanceof Error)) return false;
   return (
-    cause instanceof Error && 'syscall' in cause && /^(connect|getaddrinfo)$/.test(String(cause.syscall))
+    cause.message === BAD_PORT ||
+    ('syscall' in cause && /^(connect|getaddrinfo)$/.test(String(cause.syscall)))
   );
 };
 

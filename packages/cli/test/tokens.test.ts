@@ -30,7 +30,7 @@ test('P19: a call without permission exits with 4 and prints the code; the token
   };
   const create = ['workers', 'create', 'ada', '--engine', 'echo'];
   t.like(await as(null, 'status'), { code: 4, stdout: '' });
-  const stranger = await as('stranger', 'status', '--json');
+  const stranger = await as('stranger', 'status');
   t.like(stranger, { code: 4, stdout: '' });
   t.regex(
     stranger.stderr,

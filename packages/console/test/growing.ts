@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { assertHarmless, browserTest, openPage } from './browser.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
-import { until } from './until.ts';
+import { PATIENCE_MS, until } from './until.ts';
 
 /** Each text is a kind of block whose end means something else when more of it arrives. */
 const TEXTS = [
@@ -64,12 +64,16 @@ const FINISHED = '[data-kind="message"][data-seq] article';
 const elementsOf = (page: Page, selector: string): Promise<string> =>
   page.evaluate<string>(`[...document.querySelectorAll('${selector}')].at(-1).innerHTML`);
 
-/** Waits until the last message with this selector has these elements. */
-const become = (page: Page, selector: string, elements: string): Promise<void> =>
-  until(
-    page,
-    `[...document.querySelectorAll('${selector}')].at(-1)?.innerHTML === ${JSON.stringify(elements)}`,
-  );
+/** Waits until two pages show the same elements. The last piece may still be on its way to each of them. */
+const becomeAlike = async (one: Page, other: Page, selector: string): Promise<void> => {
+  const end = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const elements = [await elementsOf(one, selector), await elementsOf(other, selector)];
+    if (elements[0] === elements[1]) return;
+    if (performance.now() > end) throw new Error(`Two pages differ:\n${elements.join('\n')}`);
+    await one.evaluate('new Promise((resolve) => setTimeout(resolve, 50))');
+  }
+};
 
 browserTest('P38: a text that is written has the elements of the whole text, in any pieces', async (t) => {
   const messages = TEXTS.map((text) => [...piecesOf(`Before it.\n\n${text}`), '\n\nthe end']);
@@ -84,7 +88,7 @@ browserTest('P38: a text that is written has the elements of the whole text, in 
       await late.page.locator('[data-event]').first().waitFor();
       await open(late);
       await late.page.locator(WRITING).waitFor();
-      await become(opened.page, WRITING, await elementsOf(late.page, WRITING));
+      await becomeAlike(opened.page, late.page, WRITING);
     }
     await until(opened.page, `document.querySelector('${WRITING}').textContent.endsWith('the end')`);
     const elements = await elementsOf(opened.page, WRITING);

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 
 /** The time that a page gets, on a busy machine. */
-const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 60_000;
 
 /**
  * Waits until an expression is true in a page. The function of the driver for this evaluates text inside of the page, which

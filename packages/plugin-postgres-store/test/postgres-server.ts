@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -53,13 +54,24 @@ export const WITHOUT_POSTGRES = reasonWithout();
 /** The least time to wait between two attempts to connect, in milliseconds. */
 const RETRY_MS = 20;
 
+/** Ports below those that systems give to connections and to servers with port 0, which could take a free one at any moment. */
+const FIRST_PORT = 15_000;
+const PORTS = 15_000;
+
+/** Returns a port of which a server may be started, and started again. */
 export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = FIRST_PORT + randomInt(PORTS);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 };
 
 export interface UrlParts {
