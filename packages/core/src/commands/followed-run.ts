@@ -8,7 +8,10 @@ import { RunReading } from './run-reading.ts';
 /** The most bytes of a log that one wait follows, because each of many waits keeps what it has followed. */
 const FOLLOWED_BYTES = 16_384;
 
-/** True if the runtime itself made every value of the event. The input of a tool call is an object that its engine may go on changing. */
+/**
+ * True if the runtime itself made every value that a result takes from the event. The input of a tool call is an object that its engine may
+ * go on changing.
+ */
 const isOwn = (event: WorkerEvent): boolean => {
   switch (event.type) {
     case 'tool.called':

@@ -18,8 +18,6 @@ export interface RunWaitsOptions {
 /** A day, which is longer than a caller keeps a call open. */
 export const MAX_WAIT_MS = 86_400_000;
 
-const NOTHING: readonly WorkerEvent[] = [];
-
 /** Waits for runs. */
 export class RunWaits {
   readonly #options: RunWaitsOptions;
@@ -66,7 +64,7 @@ export class RunWaits {
     if (signal?.aborted === true || waitMs <= 0) return 'timeout';
     return new Promise((resolve) => {
       // each commit of the Worker calls it, so it creates no promise
-      const look = (committed: readonly WorkerEvent[] = NOTHING): void => {
+      const look = (committed: readonly WorkerEvent[]): void => {
         followed?.add(committed, worker.state);
         const end = reached();
         if (end === null) worker.ensureLive(limits).readers.onChange(look);
@@ -81,7 +79,7 @@ export class RunWaits {
       };
       const cancelTimer = clock.after(waitMs, timeOut);
       signal?.addEventListener('abort', timeOut, { once: true });
-      look();
+      look([]);
     });
   }
 }

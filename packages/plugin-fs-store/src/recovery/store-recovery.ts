@@ -329,6 +329,7 @@ class Recovery {
   }
 
   #add(entry: LogEntry, change: ReplayedChange, lsn: number): void {
+    // a log that has unfiled batches is in the set already; an entry of a set takes longer than this look
     if (!entry.unfiled) this.#touched.add(entry);
     entry.addReplayed(change, lsn);
   }
