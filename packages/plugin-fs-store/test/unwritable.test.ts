@@ -73,10 +73,24 @@ const checkKilled = async (t: ExecutionContext, dir: string, writer: Writer): Pr
   await removeDirectory(copy);
 };
 
-for (const code of ['EPERM', 'EACCES', 'EROFS', 'ENOENT']) {
+const isCall =
+  (operation: Call['operation']) =>
+  (call: Call): boolean =>
+    call.operation === operation;
+
+const FAILING: Readonly<Record<string, (call: Call) => boolean>> = {
+  EPERM: isWriting,
+  EACCES: isWriting,
+  EROFS: isWriting,
+  ENOENT: isCall('write'),
+  // a bad sector, and a file of a network file system that was replaced at its server
+  EIO: isCall('write'),
+  ESTALE: isCall('sync'),
+};
+
+for (const [code, isFailing] of Object.entries(FAILING)) {
   test(`P13: a Worker whose files cannot be written for a while (${code}) goes on, and loses no line`, async (t) => {
     const { dir, writer } = await begin(t, { checkpointBytes: 16_384, segmentBytes: 16_384 });
-    const isFailing = code === 'ENOENT' ? ({ operation }: Call) => operation === 'write' : isWriting;
     let checkpoint = failFiles(writer, (call) => (isFailing(call) ? { code } : undefined));
     // Two checkpoints retire the segments that had the lines.
     for (let round = 0; round < 3; round += 1) {
@@ -108,6 +122,47 @@ for (const code of ['EPERM', 'EACCES', 'EROFS', 'ENOENT']) {
     await next.store.close();
   });
 }
+
+for (const [code, operation] of [
+  ['EIO', 'write'],
+  ['EUCLEAN', 'sync'],
+] as const)
+  test(`P13: the file of one Worker, which fails for good (${code} of ${operation}), costs no other Worker a commit`, async (t) => {
+    const sizes = { checkpointBytes: 16_384, segmentBytes: 16_384, behindBytes: 65_536 };
+    const { dir, writer } = await begin(t, sizes);
+    writer.disk.fate = (call) =>
+      call.path.includes(WORKER) && isCall(operation)(call) ? { code } : undefined;
+    const refused = new Set<unknown>();
+    for (let round = 0; round < 60; round += 1) {
+      await writer.append('log_a', 'x'.repeat(2_000)).catch((error: RuntimeError) => refused.add(error.code));
+      await writer.append('log_b', 'x'.repeat(2_000));
+    }
+    t.deepEqual([...refused], ['STORE_UNAVAILABLE'], 'a Worker cannot grow in memory alone');
+    await writer.store.putBundle({ digest: 'ab12', body: Buffer.from('{}') });
+    const segments = await readdir(join(dir, 'wal'));
+    t.true(segments.length <= 6, `${segments.length} segments are left`);
+    await checkWhole(t, writer);
+    await checkKilled(t, dir, writer);
+  });
+
+test('P13: a Worker whose file cannot be read when the store opens continues when it can be read again', async (t) => {
+  const { dir, writer: first } = await begin(t);
+  await first.append('log_a', 'unfiled');
+  await first.store.close();
+  const writer = new Writer({ dir }, first.texts);
+  writer.disk.fate = ({ path, operation }) =>
+    path.includes(WORKER) && operation === 'read' ? { code: 'EIO' } : undefined;
+  await writer.open();
+  t.deepEqual(
+    writer.listed.filter(({ isDamaged }) => isDamaged).map(({ log }) => log),
+    ['log_a'],
+  );
+  await writer.append('log_b', 'meanwhile');
+  writer.disk.fate = () => undefined;
+  await writer.append('log_a', 'afterwards');
+  await checkWhole(t, writer);
+  await writer.store.close();
+});
 
 test('P13: a new Worker whose directory cannot be made for a while goes on, and loses no line', async (t) => {
   const { dir, writer } = await begin(t, { checkpointBytes: 4_096, segmentBytes: 4_096 });

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import type { Snapshot, StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
-import { errnoOf, isLoss, isMisplaced } from '../disk/disk-failure.ts';
+import { errnoOf, isLoss, isOfFile, isReplaced } from '../disk/disk-failure.ts';
 import type { Reserve } from '../disk/reserve.ts';
 import type { Backlog } from '../files/backlog.ts';
 import { basePath } from '../files/base-files.ts';
@@ -271,7 +271,7 @@ export class Checkpoints {
     const { backlog, disk, layout } = this.#settings;
     const filed: LogEntry[] = [];
     const failed: LogEntry[] = [];
-    const misplaced = new Map<LogEntry, unknown>();
+    const inTrouble = new Map<LogEntry, unknown>();
     let failure: unknown = null;
     const due = [...dirty];
     for (let at = 0; at < due.length; ) {
@@ -287,7 +287,7 @@ export class Checkpoints {
         }
         const error = failures.get(entry);
         failed.push(entry);
-        if (isMisplaced(error)) misplaced.set(entry, error);
+        if (isOfFile(error)) inTrouble.set(entry, error);
         else failure ??= error;
       }
       if (at >= due.length) break;
@@ -300,7 +300,11 @@ export class Checkpoints {
     // A failed sync puts the files in doubt, so they are restored to the last checkpoint.
     const doubtful = failed.filter((entry) => entry.filed !== entry.synced);
     if (doubtful.length > 0) await refile(disk, layout, backlog, doubtful, this.#last);
-    for (const [entry, error] of misplaced) await this.#rescue(entry, error);
+    for (const [entry, error] of inTrouble) {
+      // If the write-ahead log could not give the lines back, only the file has them, which may be synced the next time.
+      if (entry.filed === entry.synced || isReplaced(error)) await this.#rescue(entry, error);
+      else failure ??= error;
+    }
     if (failure !== null) throw failure;
     return true;
   }
@@ -433,7 +437,7 @@ export class Checkpoints {
         this.#trash.delete(path);
       } catch (error) {
         // What cannot be deleted now is tried again after the next checkpoint.
-        if (!isMisplaced(error)) throw error;
+        if (!isOfFile(error)) throw error;
       }
     }
   }

@@ -8,16 +8,20 @@ export const errnoOf = (error: unknown): unknown => (error as NodeJS.ErrnoExcept
 /** True if the error means that the disk, the quota or the file is full. */
 export const isFull = (error: unknown): boolean => FULL.has(errnoOf(error));
 
-/**
- * True if a file, or a directory on its path, is missing, of another kind or not accessible. That concerns one file and not
- * the disk, and may pass: a tool may replace a file, or an operator may change a mode.
- */
-export const isMisplaced = (error: unknown): boolean =>
-  ['ENOENT', 'EISDIR', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'EROFS'].includes(String(errnoOf(error)));
+/** True if another object, or none, has the name of a file or of a directory on its path. */
+export const isReplaced = (error: unknown): boolean =>
+  ['ENOENT', 'EISDIR', 'ENOTDIR', 'ELOOP'].includes(String(errnoOf(error)));
 
 /** True if a file may be readable though it cannot be written. */
 export const isReadOnly = (error: unknown): boolean =>
   ['EACCES', 'EPERM', 'EROFS'].includes(String(errnoOf(error)));
+
+/**
+ * True if an error may concern one file and not the disk, and may pass: a tool replaces the file, an operator changes its mode, its
+ * handle is stale, or it has a bad sector. Only a full disk is the same for every file.
+ */
+export const isOfFile = (error: unknown): boolean =>
+  !isFull(error) && /^E[A-Z\d]+$/.test(String(errnoOf(error)));
 
 /**
  * Converts an error of the disk to a RuntimeError. Its message is safe to show; path and errno are in the cause.

@@ -1,6 +1,6 @@
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
-import { diskFailure, isLoss, isMisplaced, unavailable } from '../disk/disk-failure.ts';
+import { diskFailure, isLoss, isOfFile, unavailable } from '../disk/disk-failure.ts';
 import { Lane } from '../disk/lane.ts';
 import type { Reserve } from '../disk/reserve.ts';
 import type { LogChange } from '../wal/frame.ts';
@@ -55,14 +55,14 @@ const bytesOf = (batches: readonly BatchRecord[]): number =>
  * Everything that is in the write-ahead log and not in the Workers' own files yet. It is kept in memory, where reads find
  * it, and is written to the files in large pieces off the hot path. A file that cannot be written fails no commit: its
  * bytes stay here, and it is tried again with backoff. Above the limit, commits are refused until the disk accepts them
- * again. At half of the limit, a Worker whose files cannot be opened is refused alone.
+ * again. At half of the limit, a Worker whose files cannot be written is refused alone.
  */
 export class Backlog implements WalGate {
   /** All work on the Workers' files runs in this lane. */
   readonly lane = new Lane();
   readonly #settings: BacklogSettings;
   #entries: Set<LogEntry> = new Set();
-  /** The logs whose files could not be opened. */
+  /** The logs whose files could not be written. */
   readonly #retries = new Map<LogEntry, Retry>();
   #bytes = 0;
   /** The bytes that were filed or released so far. */
@@ -156,7 +156,7 @@ export class Backlog implements WalGate {
   }
 
   /**
-   * Checks that a log may grow. Logs whose files cannot be opened may fill half of the limit together.
+   * Checks that a log may grow. Logs whose files cannot be written may fill half of the limit together.
    * @throws STORE_UNAVAILABLE they have
    */
   checkGrowth(entry: LogEntry): void {
@@ -178,7 +178,8 @@ export class Backlog implements WalGate {
 
   /**
    * Writes the synced unfiled batches of logs to their files, and with `syncs` syncs the files. `due` is the number of logs
-   * that are due in all. Returns the failure of each log that failed. Must be called in the lane.
+   * that are due in all. Returns the failure of each log that failed. A failure that may concern one file is reported, and the file is
+   * tried again with backoff. Must be called in the lane.
    */
   async file(
     entries: readonly LogEntry[],
@@ -197,7 +198,7 @@ export class Backlog implements WalGate {
         const plan = files.plan(entry, count, { checks: count > 0 && this.#retries.has(entry), syncs });
         if (plan.steps.length > 0) planned.push({ entry, plan, before });
       } catch (error) {
-        this.#fail(entry, error, failures);
+        failures.set(entry, error);
       }
     }
     const results = await disk.perform(
@@ -206,14 +207,15 @@ export class Backlog implements WalGate {
     );
     // Files are written by their names, and a file that was opened for a read may have another name by now.
     await Promise.all(planned.map(({ entry }) => files.close(entry)));
+    const written: LogEntry[] = [];
     for (const [at, { entry, plan, before }] of planned.entries()) {
       const failure = results[at];
       if (failure) {
-        this.#fail(entry, failure, failures);
+        failures.set(entry, failure);
         continue;
       }
       plan.done();
-      this.#noteWritten(entry);
+      written.push(entry);
       this.#subtract(entry.filed.bytes - before);
       this.#entries.delete(entry);
       if (!entry.unfiled) continue;
@@ -223,15 +225,12 @@ export class Backlog implements WalGate {
         entry.isChecked = true;
       } else this.#entries.add(entry);
     }
+    this.#noteBehind(failures);
+    this.#noteWritten(written);
     return failures;
   }
 
-  #fail(entry: LogEntry, error: unknown, failures: Map<LogEntry, unknown>): void {
-    if (isMisplaced(error)) this.#retryLater(entry, error);
-    failures.set(entry, error);
-  }
-
-  /** True unless the files of a log could not be opened a short time ago. */
+  /** True unless the files of a log could not be written a short time ago. */
   #mayTry(entry: LogEntry, now: number): boolean {
     return (this.#retries.get(entry)?.at ?? 0) <= now;
   }
@@ -245,30 +244,55 @@ export class Backlog implements WalGate {
     return count;
   }
 
-  #retryLater(entry: LogEntry, detail: unknown): void {
-    const last = this.#retries.get(entry)?.delayMs;
-    const delayMs = last === undefined ? FIRST_RETRY_MS : Math.min(2 * last, LAST_RETRY_MS);
-    this.#retries.set(entry, { at: performance.now() + delayMs, delayMs });
-    if (last !== undefined) return;
-    this.#settings.report({
-      severity: 'warning',
-      code: 'FILES_BEHIND',
-      message:
-        'The files of a Worker cannot be written; its new lines are kept, and the files are tried again',
-      workerId: entry.workerId,
-      details: { file: 'events', offset: entry.filed.bytes, phase: 'flush' },
-      detail,
+  #noteBehind(failures: ReadonlyMap<LogEntry, unknown>): void {
+    const behind: LogEntry[] = [];
+    for (const [entry, error] of failures) {
+      if (!isOfFile(error)) continue;
+      const last = this.#retries.get(entry)?.delayMs;
+      const delayMs = last === undefined ? FIRST_RETRY_MS : Math.min(2 * last, LAST_RETRY_MS);
+      this.#retries.set(entry, { at: performance.now() + delayMs, delayMs });
+      if (last === undefined) behind.push(entry);
+    }
+    const [first] = behind;
+    if (!first) return;
+    this.#report(
+      behind,
+      {
+        severity: 'warning',
+        code: 'FILES_BEHIND',
+        message: 'cannot be written; new lines are kept, and the files are tried again',
+      },
+      failures.get(first),
+    );
+  }
+
+  #noteWritten(written: readonly LogEntry[]): void {
+    const again = written.filter((entry) => this.#retries.delete(entry));
+    if (again.length === 0) return;
+    // What kept the files of one Worker from being written may have kept those of others.
+    for (const [entry, { delayMs }] of this.#retries) this.#retries.set(entry, { at: 0, delayMs });
+    this.#report(again, {
+      severity: 'info',
+      code: 'FILES_WRITTEN',
+      message: 'can be written again, and have all lines',
     });
   }
 
-  #noteWritten(entry: LogEntry): void {
-    if (!this.#retries.delete(entry)) return;
+  /** Reports the same of the files of some Workers, once: after the failure of a disk, they may be those of all. */
+  #report(
+    entries: readonly LogEntry[],
+    { severity, code, message }: Pick<StoreFinding, 'severity' | 'code' | 'message'>,
+    detail?: unknown,
+  ): void {
+    const [first] = entries as readonly [LogEntry];
+    const isOne = entries.length === 1;
     this.#settings.report({
-      severity: 'info',
-      code: 'FILES_WRITTEN',
-      message: 'The files of a Worker can be written again, and have all of its lines',
-      workerId: entry.workerId,
-      details: { file: 'events', offset: entry.filed.bytes, phase: 'flush' },
+      severity,
+      code,
+      message: `The files of ${isOne ? 'a Worker' : `${entries.length} Workers`} ${message}`,
+      ...(isOne && { workerId: first.workerId }),
+      details: { file: 'events', phase: 'flush', ...(isOne && { offset: first.filed.bytes }) },
+      ...(detail !== undefined && { detail }),
     });
   }
 

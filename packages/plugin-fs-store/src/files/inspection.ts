@@ -1,6 +1,6 @@
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import type { Disk } from '../disk/disk.ts';
-import { isReadOnly } from '../disk/disk-failure.ts';
+import { isOfFile, isReplaced } from '../disk/disk-failure.ts';
 import { NEWLINE } from '../layout/line.ts';
 import { reportDamage, reportUnreadable } from './damage.ts';
 import type { LogEntry } from './log-entry.ts';
@@ -8,7 +8,7 @@ import type { WorkerFiles } from './worker-files.ts';
 
 /**
  * Compares the length and the last byte of a Worker's `events.jsonl` with what the store expects. A mismatch marks the log
- * as damaged and is reported. A file that may not be opened is reported, and inspected again later. The cost does not depend on the file's length.
+ * as damaged and is reported. A file that cannot be read is reported, and inspected again later. The cost does not depend on the file's length.
  */
 export const inspect = async (
   entry: LogEntry,
@@ -30,7 +30,7 @@ export const inspect = async (
     }
     entry.isUnreadable = false;
   } catch (error) {
-    if (isReadOnly(error)) {
+    if (isOfFile(error) && !isReplaced(error)) {
       entry.isChecked = false;
       return reportUnreadable(entry, report, 'open', error);
     }

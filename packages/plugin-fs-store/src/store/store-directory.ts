@@ -17,7 +17,7 @@ import type { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { LogTable } from '../checkpoint/log-table.ts';
 import type { LogTrim } from '../checkpoint/log-trim.ts';
 import type { Disk } from '../disk/disk.ts';
-import { diskFailure, isMisplaced, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
+import { diskFailure, isReadOnly, isReplaced, unavailable, withDiskFailure } from '../disk/disk-failure.ts';
 import type { Lane } from '../disk/lane.ts';
 import type { Reserve } from '../disk/reserve.ts';
 import type { Backlog } from '../files/backlog.ts';
@@ -189,7 +189,7 @@ export class StoreDirectory {
       return slice;
     } catch (error) {
       if (entry.isRemoved) throw notFound(log);
-      if (!isMisplaced(error)) throw diskFailure(error);
+      if (!isReplaced(error) && !isReadOnly(error)) throw diskFailure(error);
       reportUnreadable(entry, this.#parts.report, 'read', { log, cause: error });
       return readUnfiled(entry, position, limits);
     }
