@@ -1,10 +1,10 @@
-import type { Clock } from './contracts/clock.ts';
+import type { SteadyClock } from './steady-clock.ts';
 
 /** A member of a `TimeLimit`. The object is reusable: it may be added again after it has ended. */
 export class Timed {
   /** Called once when the limit has passed. */
   readonly timeOut: () => void;
-  /** The time at which it was added last, in ms since the epoch. Owned by the limit, like the neighbours. */
+  /** The steady time at which it was added last, in ms. Owned by the limit, like the neighbours. */
   sinceMs = 0;
   previous: Timed | null = null;
   next: Timed | null = null;
@@ -25,14 +25,14 @@ export class Timed {
  * table, and all that its members refer to, until the next full collection.
  */
 export class TimeLimit {
-  readonly #clock: Clock;
+  readonly #clock: SteadyClock;
   readonly #limitMs: number;
   #first: Timed | null = null;
   #last: Timed | null = null;
   #cancelTimer: (() => void) | null = null;
   #isClosed = false;
 
-  constructor(clock: Clock, limitMs: number) {
+  constructor(clock: SteadyClock, limitMs: number) {
     this.#clock = clock;
     this.#limitMs = limitMs;
   }
@@ -40,7 +40,7 @@ export class TimeLimit {
   /** Begins to limit a member. */
   add(timed: Timed): void {
     const previous = this.#last;
-    timed.sinceMs = this.#clock.now();
+    timed.sinceMs = this.#clock.steadyMs();
     timed.previous = previous;
     timed.isLimited = true;
     if (previous) previous.next = timed;
@@ -72,7 +72,7 @@ export class TimeLimit {
   #arm(delayMs: number): void {
     this.#cancelTimer = this.#clock.after(delayMs, () => {
       this.#cancelTimer = null;
-      const now = this.#clock.now();
+      const now = this.#clock.steadyMs();
       for (let timed = this.#first; timed; timed = this.#first) {
         const dueMs = timed.sinceMs + this.#limitMs;
         if (dueMs > now) return this.#arm(dueMs - now);

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { Attempt } from '../src/journal/attempt.ts';
+import { steadyClock } from '../src/steady-clock.ts';
 import { manualClock } from '../src/testing/manual-clock.ts';
 import { TimeLimit } from '../src/time-limit.ts';
 
@@ -8,7 +9,7 @@ const never = new Promise<never>(() => {});
 
 test('P23: attempts time out in the order in which they began, with one timer for all', async (t) => {
   const clock = manualClock();
-  const limit = new TimeLimit(clock, 100);
+  const limit = new TimeLimit(steadyClock(clock), 100);
   const ends: string[] = [];
   const begin = (name: string, attempt: Promise<unknown> = never) =>
     new Attempt(
@@ -33,7 +34,7 @@ test('P23: attempts time out in the order in which they began, with one timer fo
 
 test('P20: a closed TimeLimit has no timer', async (t) => {
   const clock = manualClock();
-  const limit = new TimeLimit(clock, 100);
+  const limit = new TimeLimit(steadyClock(clock), 100);
   new Attempt(
     limit,
     late,
@@ -46,7 +47,7 @@ test('P20: a closed TimeLimit has no timer', async (t) => {
 
 test('the late outcome of an attempt that has timed out does not end the next one', async (t) => {
   const clock = manualClock();
-  const limit = new TimeLimit(clock, 100);
+  const limit = new TimeLimit(steadyClock(clock), 100);
   const ends: string[] = [];
   const attempt = new Attempt(
     limit,

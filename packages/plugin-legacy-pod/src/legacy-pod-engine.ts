@@ -240,11 +240,11 @@ export class LegacyPodEngine implements Engine {
     signal: AbortSignal,
     process: PodProcess,
   ) {
-    const until = Date.now() + timeoutMs;
+    const until = performance.now() + timeoutMs;
     for (;;) {
       const opened = await this.#open(name, listen);
       if (opened) return opened;
-      if (Date.now() >= until || signal.aborted || !(await process.isRunning())) return null;
+      if (performance.now() >= until || signal.aborted || !(await process.isRunning())) return null;
       await delay(POLL_MS);
     }
   }

@@ -1,4 +1,3 @@
-import type { Clock } from '../contracts/clock.ts';
 import type { RunInput } from '../contracts/engine.ts';
 import type { FileContent, FileDescription, FilePart } from '../contracts/file.ts';
 import type { Hooks } from '../contracts/hooks.ts';
@@ -9,6 +8,7 @@ import type { TranscriptItem } from '../contracts/transcript.ts';
 import type { Report } from '../diagnostics.ts';
 import type { PendingInput } from '../domain/state.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import type { TimeLimit } from '../time-limit.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { InFlightTotal } from '../workers/in-flight-total.ts';
@@ -45,7 +45,7 @@ interface RunInputReader {
 /** The parts of a runtime that all of its executions share. */
 export interface ExecutionServices {
   readonly runtimeId: string;
-  readonly clock: Clock;
+  readonly clock: SteadyClock;
   readonly limits: Limits;
   readonly log: Logger;
   readonly report: (report: Report) => void;

@@ -437,7 +437,7 @@ export class Supervisor implements ExecutionOwner {
     this.#isDraining = true;
     this.close();
     this.#attachments.close();
-    const until = this.#services.clock.now() + deadlineMs;
+    const until = this.#services.clock.steadyMs() + deadlineMs;
     await this.#within(deadlineMs, this.#fenced);
     const states = (): readonly ExecutionState[] =>
       this.#attachments.workers.flatMap((worker) => findExecutionState(worker) ?? []);
@@ -464,7 +464,7 @@ export class Supervisor implements ExecutionOwner {
       if (!isEnded) void this.#attachments.detachLate(execution);
       await execution.driver?.finished().catch(() => {});
     });
-    await this.#within(until - this.#services.clock.now(), [...stops, ...ends]);
+    await this.#within(until - this.#services.clock.steadyMs(), [...stops, ...ends]);
     return interrupted;
   }
 

@@ -32,7 +32,7 @@ export class Attempt {
     });
   }
 
-  /** The time at which the last attempt began, in ms since the epoch. */
+  /** The steady time at which the last attempt began, in ms. */
   get sinceMs(): number {
     return this.#timed.sinceMs;
   }

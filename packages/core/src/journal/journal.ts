@@ -1,9 +1,9 @@
-import type { Clock } from '../contracts/clock.ts';
 import type { WorkerEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import { LATE, storeInTime } from '../in-time.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import { TimeLimit } from '../time-limit.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { Live } from '../workers/live.ts';
@@ -30,7 +30,7 @@ export interface JournalListener {
 
 export interface JournalOptions {
   readonly store: RuntimeStore;
-  readonly clock: Clock;
+  readonly clock: SteadyClock;
   readonly limits: Limits;
   readonly listener: JournalListener;
   /** The size of the states of all Workers. */
@@ -77,7 +77,7 @@ const eventsOf = (decisions: readonly Decision[]): readonly WorkerEvent[] => {
  */
 export class Journal {
   readonly #store: RuntimeStore;
-  readonly #clock: Clock;
+  readonly #clock: SteadyClock;
   readonly #limits: Limits;
   readonly #listener: JournalListener;
   readonly #context: TurnContext;
@@ -162,7 +162,7 @@ export class Journal {
     const { patience } = decision;
     const isAway = error.code === 'STORE_UNAVAILABLE' && !this.#isClosed;
     const waiting = patience && isAway ? this.#waitingOf(decision) : null;
-    const restMs = waiting ? waiting.untilMs - this.#clock.now() : 0;
+    const restMs = waiting ? waiting.untilMs - this.#clock.steadyMs() : 0;
     if (!patience || !waiting || patience.isOver || restMs <= 0) {
       decision.reject(error);
       return;
@@ -174,7 +174,7 @@ export class Journal {
 
   /** The wait of a decision, which begins when its first attempt fails. */
   #waitingOf(decision: Decision): Waiting {
-    const untilMs = this.#clock.now() + this.#limits.storeOutageMs;
+    const untilMs = this.#clock.steadyMs() + this.#limits.storeOutageMs;
     decision.waiting ??= { untilMs, delayMs: FIRST_DELAY_MS };
     return decision.waiting;
   }
@@ -297,7 +297,7 @@ export class Journal {
   /** Ends a turn: its events are durable, or `failure` says why nothing was written. */
   #end(worker: Worker, live: Live, turn: Turn, failure: RuntimeError | null): void {
     this.#pending -= turn.accepted.length;
-    live.activeAt = this.#clock.now();
+    live.activeAt = this.#clock.steadyMs();
     if (failure === null) this.#apply(worker, live, turn);
     this.#context.states.add(-turn.reserved);
     if (failure !== null) this.#refuseAll(worker, live, turn, failure);
@@ -347,7 +347,7 @@ export class Journal {
     since: number,
   ): Promise<RuntimeError | null> {
     const failure = new RuntimeError('STORE_UNAVAILABLE', undefined, { cause });
-    const restMs = Math.max(0, this.#limits.commitTimeoutMs - (this.#clock.now() - since));
+    const restMs = Math.max(0, this.#limits.commitTimeoutMs - (this.#clock.steadyMs() - since));
     // the runtime has ended, and the outcome is known only to the next owner of the store
     if (this.#fence) return failure;
     queue.isInDoubt = true;
@@ -360,7 +360,7 @@ export class Journal {
         const { patience, reject } = decision;
         // not made again before the answer: its events may be stored
         if (patience) {
-          const delayMs = Math.max(0, this.#waitingOf(decision).untilMs - this.#clock.now());
+          const delayMs = Math.max(0, this.#waitingOf(decision).untilMs - this.#clock.steadyMs());
           cancels.push(patience.wait(this.#clock, delayMs, () => reject(failure)));
         } else reject(failure);
       }

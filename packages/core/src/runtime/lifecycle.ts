@@ -220,7 +220,7 @@ export class Lifecycle {
     const { clock, hooks, log } = this.#options;
     this.#cancelSweep();
     const { supervisor, journal, streams, store } = this.#parts as Parts;
-    const until = clock.now() + deadlineMs;
+    const until = clock.steadyMs() + deadlineMs;
     const interrupted = await supervisor.drain(deadlineMs * STOP_RUNS);
     if (interrupted.length > 0)
       log.info(
@@ -241,15 +241,15 @@ export class Lifecycle {
     journal.close();
     await this.#release(deadlineMs * STOP_RELEASES);
     // the store gets the time that the other steps left, because an orderly close makes the next start faster
-    await this.#close(store, Math.max(until - clock.now(), deadlineMs * STOP_RELEASES));
+    await this.#close(store, Math.max(until - clock.steadyMs(), deadlineMs * STOP_RELEASES));
   }
 
   /** Calls the releases in reverse order of acquisition, within the given time. One that fails or hangs does not block the others. */
   async #release(timeoutMs: number): Promise<void> {
     const { clock, registrations } = this.#options;
-    const until = clock.now() + timeoutMs;
+    const until = clock.steadyMs() + timeoutMs;
     for (const { plugin, release } of registrations.takeReleases()) {
-      const restMs = Math.max(0, until - clock.now());
+      const restMs = Math.max(0, until - clock.steadyMs());
       await this.#inTime(Promise.resolve().then(release), restMs, `the release of "${plugin}"`);
     }
   }

@@ -43,6 +43,7 @@ import { decodeRequestsCursor, decodeWorkersCursor, encodeCursor } from '../log/
 import { linesOf, textOf } from '../log/lines.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit, readEventPage, readTranscriptPage } from '../observation/pages.ts';
+import { steadyClock } from '../steady-clock.ts';
 import { version } from '../version.ts';
 import { usageReport } from '../workers/usage-report.ts';
 import { detailOf, factsOf, overviewOf, withOverviews } from '../workers/views.ts';
@@ -153,15 +154,8 @@ export class Runtime implements ServedRuntime {
   /** @throws INVALID_REQUEST an unknown option or limit · VERSION_UNSUPPORTED · PLUGIN_CONFLICT · PLUGIN_FAILED */
   constructor(options: RuntimeOptions = {}) {
     assertOptions(options);
-    const {
-      engines = [],
-      store,
-      plugins = [],
-      log = silentLogger,
-      limits = {},
-      displayName,
-      clock = systemClock,
-    } = options;
+    const { engines = [], store, plugins = [], log = silentLogger, limits = {}, displayName } = options;
+    const clock = steadyClock(options.clock ?? systemClock);
     this.limits = resolveLimits(limits);
     this.#displayName = displayName ?? null;
     this.#clock = clock;

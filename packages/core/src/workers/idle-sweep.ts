@@ -1,4 +1,4 @@
-import type { Clock } from '../contracts/clock.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import type { Workers } from './workers.ts';
 
 const sweep = (workers: Workers, before: number): void => {
@@ -11,9 +11,9 @@ const sweep = (workers: Workers, before: number): void => {
 /**
  * Unloads Workers that have been idle for `idleMs`. Runs every `idleMs` and costs one look at each Worker. Returns a function that cancels the sweep.
  */
-export const sweepIdle = (workers: Workers, clock: Clock, idleMs: number): (() => void) => {
+export const sweepIdle = (workers: Workers, clock: SteadyClock, idleMs: number): (() => void) => {
   const round = (): void => {
-    sweep(workers, clock.now() - idleMs);
+    sweep(workers, clock.steadyMs() - idleMs);
     cancelTimer = clock.after(idleMs, round);
   };
   let cancelTimer = clock.after(idleMs, round);

@@ -14,7 +14,7 @@ export class Live {
   keys: LogKeys | Promise<LogKeys> | null = null;
   /** How many calls in progress need this state until they return. */
   holds = 0;
-  /** Time of the last commit, in ms since the epoch. */
+  /** Steady time of the last commit, in ms. */
   activeAt = 0;
 
   constructor(limits: Limits) {

@@ -118,9 +118,9 @@ export class LeftoverAgents {
     const pids = left.map(({ pid }) => pid);
     log.warn({ pids }, 'Agents of an earlier process of this runtime are still running and are ended');
     for (const name of ['SIGTERM', 'SIGKILL'] as const) {
-      const until = Date.now() + this.#waitMs;
+      const until = performance.now() + this.#waitMs;
       for (const leftover of left) signal(leftover, name);
-      while (left.length > 0 && Date.now() < until) {
+      while (left.length > 0 && performance.now() < until) {
         await delay(POLL_MS);
         left = await findLeftovers(runtimeId);
         // A process that was started in the meantime gets no chance to clean up.

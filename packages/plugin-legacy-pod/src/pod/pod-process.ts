@@ -79,9 +79,9 @@ export class PodProcess {
 
   /** Waits for the end of the process. Resolves with false if it still runs after `timeoutMs`. */
   async waitForEnd(timeoutMs: number): Promise<boolean> {
-    const until = Date.now() + timeoutMs;
+    const until = performance.now() + timeoutMs;
     for (let pauseMs = 10; await this.isRunning(); pauseMs = Math.min(pauseMs * 2, 250)) {
-      const left = until - Date.now();
+      const left = until - performance.now();
       if (left <= 0) return false;
       await delay(Math.min(pauseMs, left));
     }

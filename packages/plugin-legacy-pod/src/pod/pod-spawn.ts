@@ -99,7 +99,7 @@ export const launchPod = async (
     // The pod keeps running when this runtime ends.
     child.unref();
     await errors.close();
-    const until = Date.now() + readyMs;
+    const until = performance.now() + readyMs;
     const errorLines = async (): Promise<readonly string[]> =>
       (await readFile(path, 'utf8')).split('\n').slice(0, -1);
     for (;;) {
@@ -114,7 +114,7 @@ export const launchPod = async (
       const isReady = lines.some((line) => line.startsWith(READY) && line.split('\t', 2)[1] === launch.name);
       if (isReady && child.pid !== undefined && (await files.socket(launch.name)) !== null)
         return PodProcess.spawned(child.pid, launch.name);
-      if (Date.now() >= until || signal.aborted) {
+      if (performance.now() >= until || signal.aborted) {
         if (child.pid !== undefined) await killGroup(child.pid);
         throw new RuntimeError('ENGINE_UNAVAILABLE', 'The pod was not ready in time', {
           cause: new Error(`standard error: ${lines.slice(-8).join(' | ')}`),
