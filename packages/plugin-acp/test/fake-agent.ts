@@ -107,6 +107,13 @@ class AgentPrompt {
         await this.say('I stay.');
         return new Promise(() => {});
       }
+      case 'daemon': {
+        // Starts a process in another process group that holds the output of the agent open.
+        const child = spawn('sleep', ['1000'], { stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+        record(`child ${child.pid}`);
+        child.unref();
+        return 'end_turn';
+      }
       case 'recall':
         await this.say(`The first was: ${promptsOf(this.#session)[0]}`);
         return 'end_turn';

@@ -1,10 +1,13 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ResolvedAgent } from '../options.ts';
 
 const STDERR_TAIL_CHARS = 4_096;
+/** The time in which the last output of an exited agent is read. */
+const LAST_OUTPUT_MS = 100;
 
 /** Resolves when the promise has resolved, or after `ms` milliseconds. */
 export const settledWithin = async (promise: Promise<unknown>, ms: number): Promise<void> => {
@@ -71,7 +74,7 @@ export class AgentProcess {
 
   /**
    * Closes the agent's input; after `exitMs` milliseconds sends SIGTERM, and after as many again SIGKILL. Resolves when
-   * the agent has exited.
+   * the agent has exited and its output is closed, which a process that it left behind may hold open.
    */
   close(exitMs: number): Promise<void> {
     this.#closing ??= this.#close(exitMs);
@@ -81,10 +84,17 @@ export class AgentProcess {
   async #close(exitMs: number): Promise<void> {
     this.#child.stdin.end();
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      if (await this.#exitsWithin(exitMs)) return;
+      if (await this.#exitsWithin(exitMs)) break;
       this.#signal(signal);
     }
     await this.#exited;
+    const { stdout, stderr } = this.#child;
+    await settledWithin(
+      finished(stdout).catch(() => {}),
+      LAST_OUTPUT_MS,
+    );
+    stdout.destroy();
+    stderr.destroy();
   }
 
   async #exitsWithin(ms: number): Promise<boolean> {

@@ -63,6 +63,24 @@ test('P1: agents that ignore every signal are stopped within the deadline, with 
   for (const pid of pids) t.true(await hasEnded(pid));
 });
 
+test.serial(
+  'P20: the pipes to an agent are closed although a process that it left behind holds them open',
+  async (t) => {
+    const scene = await AgentScene.open(t);
+    const pipes = (): number => process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length;
+    const before = pipes();
+    const workerId = await scene.create();
+    t.is((await scene.run(workerId, 'daemon')).outcome, 'completed');
+    const [child = 0] = pidsOf(scene.record(), 'child');
+    t.teardown(() => process.kill(child, 'SIGKILL'));
+    t.true(pipes() > before);
+    await scene.runtime.stopWorker(workerId);
+    t.true(isRunning(child));
+    while (pipes() > before) await new Promise((resolve) => setImmediate(resolve));
+    t.is(pipes(), before);
+  },
+);
+
 test('a cooperative agent exits by itself when its input is closed', async (t) => {
   const scene = await AgentScene.open(t, { exitMs: 20_000 });
   const workerId = await scene.create();
