@@ -11,6 +11,7 @@ export type Floors = readonly (readonly string[])[];
 export const FLOORS: Readonly<Record<string, Floors>> = {
   'packages/core': [
     ['contracts', 'id', 'reused-memory', 'version'],
+    ['steady-clock'],
     ['canonical-json', 'in-time', 'time-limit', 'admission', 'archive', 'log', 'memory-store', 'views'],
     ['plugin-kit', 'diagnostics', 'domain'],
     ['workers'],
