@@ -97,7 +97,8 @@ export {
 } from './child-environment.ts';
 export { encodedForms } from './encoded-forms.ts';
 export type { FacadePlace, FacadePlugin } from './facade-plugin.ts';
-export { jsonBody, problemAnswer, refusal, statusOfError } from './fetch-answer.ts';
+export { jsonBody, problemAnswer, refusal } from './fetch-answer.ts';
+export { STATUS_OF } from './http-status.ts';
 export {
   fileInBlock,
   fileText,
