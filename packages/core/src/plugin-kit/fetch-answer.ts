@@ -13,6 +13,16 @@ export const problemAnswer = (error: unknown): Response => {
   });
 };
 
+/** Returns a name of a path, decoded. @throws ROUTE_NOT_FOUND no name has this form */
+export const decodedName = (name: string): string => {
+  try {
+    if (name !== '') return decodeURIComponent(name);
+  } catch {
+    // not the encoding of any text
+  }
+  throw new RuntimeError('ROUTE_NOT_FOUND');
+};
+
 /** Reads the body of a request as JSON. @throws PAYLOAD_TOO_LARGE · INVALID_REQUEST */
 export const jsonBody = async ({ body }: Request, bodyBytes: number): Promise<unknown> => {
   const pieces: Uint8Array[] = [];
