@@ -74,7 +74,7 @@ const checkKilled = async (t: ExecutionContext, dir: string, writer: Writer): Pr
 };
 
 for (const code of ['EPERM', 'EACCES', 'EROFS', 'ENOENT']) {
-  test(`P13: a Worker whose files cannot be written for a while (${code}) goes on, and loses no line`, async (t) => {
+  test(`P13: a Worker whose files cannot be written for a while (${code}) continues, and loses no line`, async (t) => {
     const { dir, writer } = await begin(t, { checkpointBytes: 16_384, segmentBytes: 16_384 });
     const isFailing = code === 'ENOENT' ? ({ operation }: Call) => operation === 'write' : isWriting;
     let checkpoint = failFiles(writer, (call) => (isFailing(call) ? { code } : undefined));
@@ -109,7 +109,7 @@ for (const code of ['EPERM', 'EACCES', 'EROFS', 'ENOENT']) {
   });
 }
 
-test('P13: a new Worker whose directory cannot be made for a while goes on, and loses no line', async (t) => {
+test('P13: a new Worker whose directory cannot be made for a while continues, and loses no line', async (t) => {
   const { dir, writer } = await begin(t, { checkpointBytes: 4_096, segmentBytes: 4_096 });
   for (let round = 0; round < 2; round += 1) {
     const made = new Promise<void>((done) => {

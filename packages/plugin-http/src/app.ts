@@ -150,7 +150,7 @@ const upgradesWithoutBody = (): object => ({
 
 /**
  * Answers a request that is malformed, too large or too slow, if nothing was written to the connection yet. The answer to a whole
- * request that is under way comes first, and is then the last one.
+ * request that is in progress comes first, and is then the last one.
  */
 const answerProtocolError = (
   { log, turns, measurements }: AppParts,

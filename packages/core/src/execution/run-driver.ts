@@ -163,7 +163,7 @@ export class RunDriver {
   }
 
   /**
-   * Lets the run go on to a point from which another execution can continue it without repeating work: the beginning of the
+   * Lets the run proceed to a point from which another execution can continue it without repeating work: the beginning of the
    * next step, or a wait for people alone. Resolves there, with the engine fenced, or when the run has ended.
    */
   pauseAtStep(): Promise<void> {
