@@ -57,7 +57,8 @@ const TURNS: readonly Rule[] = [
   turn('all the same', 'say "anyway" or "still"'),
   turn('at hand', 'say "available"'),
   turn('here and elsewhere', 'name the places'),
-  turn('(?:go|goes|going|gone|went) on with', 'say "continue"'),
+  turn('(?:go|goes|going|gone|went) on(?! (?:a|an|its|one|the|their))', 'say "continue"'),
+  turn('under way', 'say "in progress"'),
   turn(
     `${IS}(?: (?:not|never|only|also|then|always|once|still))? told`,
     'say who notifies, reports or answers',

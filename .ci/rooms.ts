@@ -90,7 +90,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ],
     ['log-destination', 'client-command', 'archive-text'],
     ['log'],
-    ['attach', 'plugin-option'],
+    ['attach', 'plugin-option', 'process-faults'],
     ['compose', 'start-failure'],
     ['settings'],
     ['commands'],

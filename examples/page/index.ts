@@ -8,7 +8,7 @@ import { wsObservation } from '@worker-runtime/plugin-ws';
 // the server
 const counter = engine('counter', async function* (run) {
   for (const word of ['one', 'two', 'three']) yield { type: 'text', text: `${word} ` };
-  const { decision } = await run.ask({ kind: 'question', prompt: 'Go on?', options: ['yes', 'no'] });
+  const { decision } = await run.ask({ kind: 'question', prompt: 'Continue?', options: ['yes', 'no'] });
   yield { type: 'text', text: decision === 'yes' ? 'four' : 'enough' };
 });
 const web = http({ port: 0 });

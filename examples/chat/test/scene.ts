@@ -17,7 +17,7 @@ export const buildPage = async (): Promise<void> => {
   if (code !== 0) throw new Error('The page cannot be built');
 };
 
-/** The program of the example in a process of its own, with a model that pauses in mid sentence until the test goes on. */
+/** The program of the example in a process of its own, with a model that pauses in mid sentence until the test continues. */
 export class Scene {
   readonly #t: ExecutionContext;
   readonly #env: Readonly<Record<string, string>>;

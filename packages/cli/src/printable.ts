@@ -1,10 +1,14 @@
+import { replaceReordering } from '@worker-runtime/core/views';
+
+const REPLACEMENT = '\u{fffd}';
+
 /**
  * Replaces the control characters in text from outside, because a terminal would obey them: the answer of an agent must
  * not move the cursor or set a title, and not change the order of the letters behind it, so that a request reads as another one. Line
  * breaks and tabs stay. With `--json`, programs get the text unchanged.
  */
 export const printable = (text: string): string =>
-  text.replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '\u{fffd}');
+  replaceReordering(text, () => REPLACEMENT).replace(/[^\P{Cc}\n\t]/gu, REPLACEMENT);
 
 /**
  * Does the same and puts the text on one line, for a cell of a table. Each break becomes a mark, together with the white

@@ -237,7 +237,7 @@ export class Host {
     return host !== this.id && this.#silences.ofHost(host) >= this.#options.leaseMs;
   }
 
-  /** Does what is missing. What needs an answer goes on in the background, and the next look shows its result. */
+  /** Does what is missing. What needs an answer continues in the background, and the next look shows its result. */
   #act(): void {
     if (!this.#lease.isValid) return;
     const { leaseMs, membership } = this.#options;

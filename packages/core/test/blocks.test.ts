@@ -171,7 +171,7 @@ test('a run that ends leaves no call open and no input queued, also where result
   }
 });
 
-test('P5: blocks can be folded again from earlier events, and go on from there', async (t) => {
+test('P5: blocks can be folded again from earlier events, and continue from there', async (t) => {
   const events = await workedLog(t);
   const whole = blocksOf(events);
   for (let from = 1; from < events.length; from += 1) {

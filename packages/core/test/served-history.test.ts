@@ -148,7 +148,7 @@ test('P85: a Worker without its first events is exported, backed up, archived an
     const copy = await startOn(t, target);
     t.deepEqual(await stateOf(copy), expected);
     t.is(await codeOf(copy.events('polly')), 'CURSOR_EXPIRED');
-    // history goes on from there, also in the copy
+    // history continues from there, also in the copy
     if (expected === before) await archiveHistory(copy, 30, await makeFolder(t));
     await copy.stop();
     const again = await exportRuntime(target, join(await makeFolder(t), 'again'));

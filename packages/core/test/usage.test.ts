@@ -121,7 +121,7 @@ test('P63: the days of a Worker are the same from its snapshot and from its whol
   t.deepEqual({ ...(await place.runtime.usage()), runtimeId: '' }, { ...before, runtimeId: '' });
 });
 
-test('P63: a report of many Workers counts each, names those that used most, and lets other work go on', async (t) => {
+test('P63: a report of many Workers counts each, names those that used most, and lets other work continue', async (t) => {
   const place = await new Place(t).start();
   for (let n = 0; n < 250; n += 1)
     await place.use(`w${String(n).padStart(3, '0')}`, tokens(n, `m${n % 120}`));

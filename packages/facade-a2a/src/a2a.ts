@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { RuntimeError, type WorkerDetail } from '@worker-runtime/core';
-import { problemAnswer } from '@worker-runtime/core/plugin-kit';
+import { decodedName, problemAnswer, type Serving } from '@worker-runtime/core/plugin-kit';
 import type { A2aRuntime, Exchange } from './a2a-runtime.ts';
 import { type AgentDescription, agentCardOf } from './agent-card.ts';
 import { answerRpc } from './rpc.ts';
@@ -22,24 +22,7 @@ export interface A2aOptions {
   readonly bodyBytes?: number;
 }
 
-/** The parts of a request that a server knows. */
-export interface Serving {
-  /** The name of the caller, for the events of its commands. */
-  readonly actor?: string | null;
-  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
-  readonly ending?: AbortSignal;
-}
-
 const ROUTE = /^(.*?\/([^/]+))(?:\/(\.well-known\/agent-card\.json)|\/files\/(sha256-[0-9a-f]{64}))?\/?$/;
-
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // no id has such a form
-    throw new RuntimeError('ROUTE_NOT_FOUND');
-  }
-};
 
 const cardAnswer = async (
   { runtime, workerId, agent, url }: Exchange,
@@ -78,7 +61,7 @@ export const answerA2a = async (
   if (name === undefined) throw new RuntimeError('ROUTE_NOT_FOUND');
   const isCall = card === undefined && digest === undefined;
   if (request.method !== (isCall ? 'POST' : 'GET')) throw new RuntimeError('METHOD_NOT_ALLOWED');
-  const agent = decoded(name);
+  const agent = decodedName(name);
   const exchangeOf = async (): Promise<Exchange> => ({
     runtime,
     request,

@@ -1,5 +1,6 @@
-import { type JsonValue, type OpenRequest, RuntimeError } from '@worker-runtime/core';
-import { isObject } from '@worker-runtime/core/plugin-kit';
+import type { JsonValue, OpenRequest } from '@worker-runtime/core';
+import { answerRequest, isObject } from '@worker-runtime/core/plugin-kit';
+import { meantOption } from '@worker-runtime/core/views';
 import type { Exchange } from './a2a-runtime.ts';
 import type { Content, MessageRequest } from './message-request.ts';
 import { optionalTextAt } from './parameters.ts';
@@ -27,9 +28,8 @@ const namedBy = (text: string, request: OpenRequest, pointer: string): string =>
 
 /** Returns the option for a consent or a refusal. @throws INVALID_REQUEST */
 const meantBy = (isApproved: boolean, request: OpenRequest, pointer: string): string => {
-  const kinds = isApproved ? ['allow-once', 'allow-always'] : ['reject-once', 'reject-always'];
-  const found = kinds.flatMap((kind) => request.options.find((option) => option.kind === kind) ?? [])[0];
-  return found?.id ?? refuse(pointer, `must have a decision of ${idsOf(request)}`);
+  const { options } = request;
+  return meantOption(options, isApproved)?.id ?? refuse(pointer, `must have a decision of ${idsOf(request)}`);
 };
 
 /** Returns the answer of one part; null for the answer to a request that is resolved. */
@@ -98,9 +98,6 @@ export const answerTask = async (
       ...(value !== undefined && { value }),
       ...(note !== null && { note }),
     };
-    await runtime.respond(workerId, requestId, response, call).catch((error: unknown) => {
-      const { code } = RuntimeError.from(error);
-      if (code !== 'REQUEST_RESOLVED' && code !== 'REQUEST_NOT_FOUND') throw error;
-    });
+    await answerRequest(runtime, workerId, requestId, response, call);
   }
 };

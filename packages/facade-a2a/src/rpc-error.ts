@@ -1,5 +1,5 @@
 import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
-import { refusal, statusOfError } from '@worker-runtime/core/plugin-kit';
+import { refusal, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 
 /** The errors that A2A and JSON-RPC define, by the reason that clients get. */
 const NUMBERS = {
@@ -62,7 +62,7 @@ export const rpcErrorOf = (error: unknown): RpcError => {
     return { code: NUMBERS[reason], message, data: [errorInfo(reason, 'a2a-protocol.org')] };
   }
   const { code, message, details, retryable } = RuntimeError.from(error);
-  const reason = REASONS[code] ?? (statusOfError(code) === 400 ? 'INVALID_PARAMS' : null);
+  const reason = REASONS[code] ?? (STATUS_OF[code] === 400 ? 'INVALID_PARAMS' : null);
   const violations = (details.issues ?? []).map(({ pointer, message: description }) => ({
     field: pointer.slice(1).replaceAll('/', '.'),
     description,

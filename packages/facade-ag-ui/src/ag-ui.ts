@@ -1,8 +1,16 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { type CallOptions, jsonBody, problemAnswer } from '@worker-runtime/core/plugin-kit';
+import {
+  type CallOptions,
+  decodedName,
+  jsonBody,
+  type LogEnd,
+  problemAnswer,
+  readLogEnd,
+  type Serving,
+} from '@worker-runtime/core/plugin-kit';
 import type { AgUiRuntime } from './ag-ui-runtime.ts';
 import { streamRun } from './answer-stream.ts';
-import { blocksOf, inputIdOf, type LogEnd, readLogEnd } from './history.ts';
+import { blocksOf, inputIdOf } from './history.ts';
 import { answerInterrupts } from './interrupts.ts';
 import { type RunInput, runInputOf, type UserMessage } from './run-input.ts';
 
@@ -15,25 +23,6 @@ export interface AgUiOptions {
   /** The largest body, in bytes; else PAYLOAD_TOO_LARGE. Default 1 MiB. */
   readonly bodyBytes?: number;
 }
-
-/** The parts of a request that a server knows. */
-export interface Serving {
-  /** The name of the caller, for the events of its commands. */
-  readonly actor?: string | null;
-  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
-  readonly ending?: AbortSignal;
-}
-
-/** @throws ROUTE_NOT_FOUND */
-const agentOf = ({ url }: Request): string => {
-  const name = new URL(url).pathname.split('/').at(-1);
-  try {
-    if (name) return decodeURIComponent(name);
-  } catch {
-    // no id has such a form
-  }
-  throw new RuntimeError('ROUTE_NOT_FOUND');
-};
 
 /** Sends messages as one input. Its key is the id of the last one, so a repeated request gets the same run. */
 const sendMessages = async (
@@ -84,7 +73,7 @@ export const answerAgUi = async (
   request: Request,
   { actor = null, ending }: Serving,
 ): Promise<Response> => {
-  const agent = agentOf(request);
+  const agent = decodedName(new URL(request.url).pathname.split('/').at(-1) ?? '');
   if (request.method !== 'POST') throw new RuntimeError('METHOD_NOT_ALLOWED');
   const input = runInputOf(await jsonBody(request, bodyBytes));
   const workerId = (await workerOf?.(agent, request)) ?? agent;

@@ -1,8 +1,14 @@
 import { RuntimeError, type WorkerEvent } from '@worker-runtime/core';
-import { observeOrQuiet, QUIET_FRAME, sseAnswer } from '@worker-runtime/core/plugin-kit';
+import {
+  type LogEnd,
+  observeOrQuiet,
+  QUIET_FRAME,
+  readLogEnd,
+  sseAnswer,
+} from '@worker-runtime/core/plugin-kit';
 import type { AgUiEvent } from './ag-ui-event.ts';
 import type { AgUiRuntime } from './ag-ui-runtime.ts';
-import { type LogEnd, messagesInOrder, messagesOfLog, readLogEnd } from './history.ts';
+import { messagesInOrder, messagesOfLog } from './history.ts';
 import { interruptOf } from './interrupts.ts';
 import { WorkerFold } from './worker-fold.ts';
 

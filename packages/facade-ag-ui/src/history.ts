@@ -1,31 +1,8 @@
-import type { JsonObject, RuntimeApi, WorkerEvent } from '@worker-runtime/core';
+import type { JsonObject } from '@worker-runtime/core';
+import type { LogEnd } from '@worker-runtime/core/plugin-kit';
 import { type Block, type CallBlock, Conversation, type InputBlock } from '@worker-runtime/core/views';
 import type { AgUiMessage } from './ag-ui-event.ts';
 import { FILE_ACTIVITY, fileOf, resultOf, toolCallIdOf } from './tool-call.ts';
-
-/** The end of a log. */
-export interface LogEnd {
-  readonly events: readonly WorkerEvent[];
-  /** True if there are no earlier events. */
-  readonly isAll: boolean;
-}
-
-/** The most events that one call reads, and how many of them at once. */
-const READ_EVENTS = 2_000;
-const PAGE_EVENTS = 500;
-
-/** Reads the last events of a log. */
-export const readLogEnd = async (runtime: Pick<RuntimeApi, 'events'>, workerId: string): Promise<LogEnd> => {
-  let events: readonly WorkerEvent[] = [];
-  let before = 'end';
-  while (events.length < READ_EVENTS) {
-    const { items, next } = await runtime.events(workerId, { before, limit: PAGE_EVENTS });
-    events = [...items, ...events];
-    if (next === null) return { events, isAll: true };
-    before = next;
-  }
-  return { events, isAll: false };
-};
 
 /** Returns the id with which clients know an input. */
 export const inputIdOf = ({ sentAs, key }: Pick<InputBlock, 'sentAs' | 'key'>): string => sentAs ?? key;

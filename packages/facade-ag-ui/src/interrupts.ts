@@ -1,4 +1,6 @@
-import { type JsonValue, type OpenRequest, RuntimeError } from '@worker-runtime/core';
+import type { OpenRequest } from '@worker-runtime/core';
+import { answerRequest, type CallOptions } from '@worker-runtime/core/plugin-kit';
+import { meantOption } from '@worker-runtime/core/views';
 import type { Interrupt } from './ag-ui-event.ts';
 import type { AgUiRuntime } from './ag-ui-runtime.ts';
 import { refuse } from './refuse.ts';
@@ -43,11 +45,9 @@ export const interruptOf = ({
 /** Returns the option that an answer takes. @throws INVALID_REQUEST no option can be chosen */
 const decisionOf = ({ options }: OpenRequest, { choice, pointer }: Answer): string => {
   if (typeof choice === 'string') return choice;
-  const kinds = choice ? ['allow-once', 'allow-always'] : ['reject-once', 'reject-always'];
-  const found = kinds.flatMap((kind) => options.find((option) => option.kind === kind) ?? [])[0];
   const ids = options.map(({ id }) => `"${id}"`).join(', ');
   return (
-    found?.id ??
+    meantOption(options, choice)?.id ??
     refuse(
       `${pointer}/payload`,
       `must name a decision of ${ids}, because the options do not say what they mean`,
@@ -60,7 +60,7 @@ export const answerInterrupts = async (
   runtime: AgUiRuntime,
   workerId: string,
   answers: readonly Answer[],
-  call: Parameters<AgUiRuntime['respond']>[3],
+  call: CallOptions,
 ): Promise<void> => {
   const { items } = await runtime.listRequests(workerId);
   const chosen = answers.flatMap((answer) => {
@@ -69,12 +69,7 @@ export const answerInterrupts = async (
   });
   for (const { answer, decision } of chosen) {
     const { requestId, note, value } = answer;
-    const response: { decision: string; note?: string; value?: JsonValue } = { decision };
-    if (note !== null) response.note = note;
-    if (value !== undefined) response.value = value;
-    await runtime.respond(workerId, requestId, response, call).catch((error: unknown) => {
-      const { code } = RuntimeError.from(error);
-      if (code !== 'REQUEST_RESOLVED' && code !== 'REQUEST_NOT_FOUND') throw error;
-    });
+    const response = { decision, ...(note !== null && { note }), ...(value !== undefined && { value }) };
+    await answerRequest(runtime, workerId, requestId, response, call);
   }
 };

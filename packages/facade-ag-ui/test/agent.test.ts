@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { HttpAgent } from '@ag-ui/client';
+import { type ErrorCode, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { ScriptStep } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { logged, PLACES, type Place } from '../../facade-ui-stream/test/facade-scene.ts';
@@ -213,6 +214,23 @@ for (const place of PLACES) {
     t.is(busy.status, 409);
     t.regex(await busy.text(), /WORKER_BUSY/);
     await open.body?.cancel();
+  });
+
+  test(`an error has the status that it has in the HTTP API, ${place}`, async (t) => {
+    const statuses = { STORE_FULL: 507, STORE_CORRUPT: 503, CONFIG_UNSUPPORTED: 422, BUNDLE_NOT_FOUND: 404 };
+    let code: ErrorCode = 'INTERNAL';
+    const refusing: RuntimePlugin = {
+      name: 'refusing',
+      apply: ({ hooks }) =>
+        hooks.admit.tapPromise(async ({ type }) => {
+          if (type === 'worker.input') throw new RuntimeError(code);
+        }),
+    };
+    const scene = await start(t, place, {}, { plugins: [refusing] });
+    for (const [refusal, status] of Object.entries(statuses)) {
+      code = refusal as ErrorCode;
+      t.is((await scene.post(inputOf([hello]))).status, status, code);
+    }
   });
 
   test(`P19: a failure reaches the client as a code, without a foreign message, ${place}`, async (t) => {

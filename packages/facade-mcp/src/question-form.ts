@@ -1,6 +1,7 @@
 import type { ElicitRequestFormParams, ElicitResult } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject, JsonValue, OpenRequest, RequestResponse } from '@worker-runtime/core';
 import { isObject } from '@worker-runtime/core/plugin-kit';
+import { meantOption } from '@worker-runtime/core/views';
 
 type FormSchema = ElicitRequestFormParams['requestedSchema'];
 
@@ -17,11 +18,6 @@ const fieldsOf = (schema: JsonObject | null): Readonly<Record<string, JsonObject
   );
   return isFlat ? (Object.fromEntries(fields) as Readonly<Record<string, JsonObject>>) : null;
 };
-
-const optionOf = ({ options }: OpenRequest, meaning: 'allow' | 'reject'): string | null =>
-  [`${meaning}-once`, `${meaning}-always`].flatMap(
-    (kind) => options.find((option) => option.kind === kind)?.id ?? [],
-  )[0] ?? null;
 
 /** True if the values of the form are all that the request asks for: to send them means its only consent. */
 const isPlainForm = ({ schema, options }: OpenRequest): boolean =>
@@ -59,10 +55,10 @@ export const responseOf = (
   { action, content }: ElicitResult,
 ): RequestResponse | null => {
   if (action === 'cancel') return null;
-  const declined = optionOf(request, 'reject');
+  const declined = meantOption(request.options, false)?.id ?? null;
   if (action === 'decline') return declined === null ? null : { decision: declined };
   const { decision, ...values } = (content ?? {}) as Readonly<Record<string, JsonValue>>;
-  const chosen = isPlainForm(request) ? optionOf(request, 'allow') : decision;
+  const chosen = isPlainForm(request) ? meantOption(request.options, true)?.id : decision;
   if (typeof chosen !== 'string' || !request.options.some(({ id }) => id === chosen)) return null;
   const isConsent = request.schema !== null && chosen !== declined;
   return { decision: chosen, ...(isConsent && Object.keys(values).length > 0 && { value: values }) };

@@ -1,6 +1,7 @@
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { CallToolResult, ProgressToken, RequestId } from '@modelcontextprotocol/sdk/types.js';
 import { type OpenRequest, RuntimeError } from '@worker-runtime/core';
+import { answerRequest } from '@worker-runtime/core/plugin-kit';
 import type { Exchange } from './exchange.ts';
 import { formOf, responseOf } from './question-form.ts';
 import { RunRecord } from './run-record.ts';
@@ -20,9 +21,6 @@ export interface CallContext {
 
 /** The time limit of the SDK for a question. A person has as much time as the request has. */
 const NO_TIMEOUT = 2_147_483_647;
-
-/** Answers that came too late, because another client was faster or the run ended. */
-const LATE: ReadonlySet<string> = new Set(['REQUEST_RESOLVED', 'REQUEST_NOT_FOUND']);
 
 /** Follows one run for a call of a tool: its text as progress, its requests as questions for the client's person. */
 export class RunCall {
@@ -115,12 +113,11 @@ export class RunCall {
       const options = { relatedRequestId: requestId, signal, timeout: NO_TIMEOUT };
       const response = responseOf(request, await server.elicitInput(form, options));
       if (response === null) return this.#unanswered.abort();
-      await exchange.runtime.respond(this.#workerId, request.requestId, response, exchange.call);
+      await answerRequest(exchange.runtime, this.#workerId, request.requestId, response, exchange.call);
     };
-    answer().catch((error: unknown) => {
-      // the question was ended, or another client has answered it
-      if (signal.aborted || LATE.has(RuntimeError.from(error).code)) return;
-      this.#unanswered.abort();
+    answer().catch(() => {
+      // unless the question was ended
+      if (!signal.aborted) this.#unanswered.abort();
     });
   }
 }

@@ -1,4 +1,6 @@
 import { type OpenRequest, RuntimeError } from '@worker-runtime/core';
+import { answerRequest } from '@worker-runtime/core/plugin-kit';
+import { meantOption } from '@worker-runtime/core/views';
 import { refuse } from './error-answer.ts';
 import type { Exchange } from './openai-runtime.ts';
 import type { ResponsePart } from './response-id.ts';
@@ -8,11 +10,9 @@ import type { Approval } from './response-request.ts';
 const decisionOf = ({ options }: OpenRequest, { isApproved, reason }: Approval): string => {
   const named = options.find(({ id }) => id === reason);
   if (named) return named.id;
-  const kinds = isApproved ? ['allow-once', 'allow-always'] : ['reject-once', 'reject-always'];
-  const found = kinds.flatMap((kind) => options.find((option) => option.kind === kind) ?? [])[0];
   const ids = options.map(({ id }) => `"${id}"`).join(', ');
   return (
-    found?.id ??
+    meantOption(options, isApproved)?.id ??
     refuse('/input', `must have one of ${ids} as the reason, because the options do not say what they mean`)
   );
 };
@@ -67,10 +67,7 @@ export const answerApprovals = async (
   );
   for (const { open, approval, decision } of answers) {
     const note = approval.reason !== null && approval.reason !== decision ? { note: approval.reason } : {};
-    await runtime.respond(workerId, open.requestId, { decision, ...note }, call).catch((error: unknown) => {
-      const { code } = RuntimeError.from(error);
-      if (code !== 'REQUEST_RESOLVED' && code !== 'REQUEST_NOT_FOUND') throw error;
-    });
+    await answerRequest(runtime, workerId, open.requestId, { decision, ...note }, call);
   }
   return { model, runId, from };
 };

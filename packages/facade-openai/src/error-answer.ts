@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { refusal, statusOfError } from '@worker-runtime/core/plugin-kit';
+import { refusal, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 
 /** An error as the API describes it. */
 export interface ApiError {
@@ -15,7 +15,7 @@ export const apiErrorOf = (error: unknown): ApiError => {
   const { code, message, details } = RuntimeError.from(error);
   return {
     message: `${code}: ${message}`,
-    type: statusOfError(code) < 500 ? 'invalid_request_error' : 'server_error',
+    type: STATUS_OF[code] < 500 ? 'invalid_request_error' : 'server_error',
     param: details.issues?.[0]?.pointer.slice(1).replaceAll('/', '.') || null,
     code,
   };
@@ -26,7 +26,7 @@ export const errorAnswer = (error: unknown, mayRetry = RuntimeError.from(error).
   Response.json(
     { error: apiErrorOf(error) },
     {
-      status: statusOfError(RuntimeError.from(error).code),
+      status: STATUS_OF[RuntimeError.from(error).code],
       headers: { 'x-should-retry': String(mayRetry) },
     },
   );

@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { jsonBody } from '@worker-runtime/core/plugin-kit';
+import { decodedName, jsonBody, type Serving } from '@worker-runtime/core/plugin-kit';
 import { createCompletion } from './chat-completions.ts';
 import { errorAnswer } from './error-answer.ts';
 import { listModels, retrieveModel } from './models.ts';
@@ -16,24 +16,7 @@ export interface OpenAiApiOptions {
   readonly bodyBytes?: number;
 }
 
-/** The parts of a request that a server knows. */
-export interface Serving {
-  /** The name of the caller, for the events of its commands. */
-  readonly actor?: string | null;
-  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
-  readonly ending?: AbortSignal;
-}
-
 const ROUTE = /\/(?:(responses|models)(?:\/([^/]+)(\/cancel)?)?|(chat\/completions))\/?$/;
-
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // no id has such a form
-    throw new RuntimeError('ROUTE_NOT_FOUND');
-  }
-};
 
 const routed = (
   exchange: Exchange,
@@ -41,7 +24,7 @@ const routed = (
 ): Promise<Response> => {
   const { request } = exchange;
   const [, list, name, cancel, chat] = ROUTE.exec(new URL(request.url).pathname) ?? [];
-  const id = name === undefined ? null : decoded(name);
+  const id = name === undefined ? null : decodedName(name);
   const isPost = request.method === 'POST';
   const allow = (isAllowed: boolean): void => {
     if (!isAllowed) throw new RuntimeError('METHOD_NOT_ALLOWED');

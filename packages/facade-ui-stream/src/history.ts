@@ -1,4 +1,5 @@
-import type { JsonObject, JsonValue, RuntimeApi, WorkerEvent } from '@worker-runtime/core';
+import type { JsonObject, JsonValue, RuntimeApi } from '@worker-runtime/core';
+import { readLogEnd } from '@worker-runtime/core/plugin-kit';
 import { type Block, type CallBlock, Conversation, type InputBlock } from '@worker-runtime/core/views';
 import { fileOf, outputOf, questionOf } from './tool-part.ts';
 
@@ -17,26 +18,6 @@ export interface ChatHistory {
   /** The run whose answer is not in the messages, because it is active; null if there is none. A client resumes it by this id. */
   readonly run: string | null;
 }
-
-/** The most events that one call reads, and how many of them at once. */
-const READ_EVENTS = 2_000;
-const PAGE_EVENTS = 500;
-
-/** Reads the last events of a log. Its first run may be incomplete. */
-const lastEvents = async (
-  runtime: Pick<RuntimeApi, 'events'>,
-  workerId: string,
-): Promise<{ readonly events: readonly WorkerEvent[]; readonly isAll: boolean }> => {
-  let events: readonly WorkerEvent[] = [];
-  let before = 'end';
-  while (events.length < READ_EVENTS) {
-    const { items, next } = await runtime.events(workerId, { before, limit: PAGE_EVENTS });
-    events = [...items, ...events];
-    if (next === null) return { events, isAll: true };
-    before = next;
-  }
-  return { events, isAll: false };
-};
 
 const inputPartOf = (part: InputBlock['parts'][number]): readonly JsonObject[] => {
   if (part.type === 'text') return [{ type: 'text', text: part.text }];
@@ -91,7 +72,7 @@ export const chatHistory = async (
   runtime: Pick<RuntimeApi, 'events'>,
   workerId: string,
 ): Promise<ChatHistory> => {
-  const { events, isAll } = await lastEvents(runtime, workerId);
+  const { events, isAll } = await readLogEnd(runtime, workerId);
   const blocks = new Conversation({ keptItems: 0, events }).blocks;
   const ended = new Set(blocks.flatMap((block) => (block.kind === 'run-end' ? [block.run] : [])));
   // an input that was accepted a moment ago is the beginning of the next run

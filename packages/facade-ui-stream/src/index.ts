@@ -1,5 +1,5 @@
 import { type FacadePlugin, readOptions } from '@worker-runtime/core/plugin-kit';
-import { answerChat, type ChatRuntime, type Serving } from './ui-stream.ts';
+import { answerChat, type ChatRuntime } from './ui-stream.ts';
 
 export { type ChatHistory, type ChatMessage, chatHistory } from './history.ts';
 export { type ChatRuntime, type UiStreamOptions, uiStream } from './ui-stream.ts';
@@ -15,10 +15,9 @@ export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadeP
     name: 'facade-ui-stream',
     apply: () => {},
     mountOn: (place) =>
-      place.mount('ui-stream', 'observe', (request, { served, caller, ending }) => {
-        const serving: Serving = { actor: caller.name, ending };
+      place.mount('ui-stream', 'observe', (request, { served, caller, ending }) =>
         // the server has applied its own limit
-        return answerChat(served, { bodyBytes: Number.MAX_SAFE_INTEGER }, request, serving);
-      }),
+        answerChat(served, { bodyBytes: Number.MAX_SAFE_INTEGER }, request, { actor: caller.name, ending }),
+      ),
   };
 };

@@ -1,5 +1,14 @@
-import { type OpenRequest, type RuntimeApi, RuntimeError } from '@worker-runtime/core';
-import { type CallOptions, jsonBody, problemAnswer } from '@worker-runtime/core/plugin-kit';
+import { type OpenRequest, RuntimeError } from '@worker-runtime/core';
+import {
+  answerRequest,
+  type CallOptions,
+  decodedName,
+  jsonBody,
+  problemAnswer,
+  type ServedRuntime,
+  type Serving,
+} from '@worker-runtime/core/plugin-kit';
+import { meantOption } from '@worker-runtime/core/views';
 import { streamRun } from './answer-stream.ts';
 import { type Approval, type ChatRequest, chatRequestOf, type InputPart } from './chat-request.ts';
 import { chatHistory } from './history.ts';
@@ -7,16 +16,9 @@ import { refuse } from './problem.ts';
 
 /** The calls of a runtime that a chat needs. A `Runtime`, a remote client and a served runtime have them. */
 export type ChatRuntime = Pick<
-  RuntimeApi,
-  'getRun' | 'getWorker' | 'events' | 'listRequests' | 'observe' | 'putFile' | 'sendInput'
-> & {
-  respond(
-    workerId: string,
-    requestId: string,
-    response: Parameters<RuntimeApi['respond']>[2],
-    call?: CallOptions,
-  ): ReturnType<RuntimeApi['respond']>;
-};
+  ServedRuntime,
+  'events' | 'getRun' | 'getWorker' | 'listRequests' | 'observe' | 'putFile' | 'respond' | 'sendInput'
+>;
 
 export interface UiStreamOptions {
   /** Returns the Worker of a chat, for example after a check of the session. Default: the id of the chat is that of the Worker. */
@@ -25,23 +27,13 @@ export interface UiStreamOptions {
   readonly bodyBytes?: number;
 }
 
-/** The parts of a request that a server knows. */
-export interface Serving {
-  /** The name of the caller, for the events of its commands. */
-  readonly actor?: string | null;
-  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
-  readonly ending?: AbortSignal;
-}
-
 /** Returns the option of a request that an approval or a refusal takes. @throws INVALID_REQUEST no option can be chosen */
 const decisionOf = ({ options }: OpenRequest, { isApproved, reason }: Approval): string => {
   const named = options.find(({ id }) => id === reason);
   if (named) return named.id;
-  const kinds = isApproved ? ['allow-once', 'allow-always'] : ['reject-once', 'reject-always'];
-  const found = kinds.flatMap((kind) => options.find((option) => option.kind === kind) ?? [])[0];
   const ids = options.map(({ id }) => `"${id}"`).join(', ');
   return (
-    found?.id ??
+    meantOption(options, isApproved)?.id ??
     refuse(
       '/messages',
       `must have one of ${ids} as the reason of the answer, because the options do not say what they mean`,
@@ -74,7 +66,7 @@ class Chat {
     if (method !== 'GET') throw new RuntimeError('METHOD_NOT_ALLOWED');
     const names = new URL(request.url).pathname.split('/');
     const isStream = names.at(-1) === 'stream';
-    const workerId = await this.#workerOf(decoded(names.at(isStream ? -2 : -1)), request);
+    const workerId = await this.#workerOf(decodedName(names.at(isStream ? -2 : -1) ?? ''), request);
     return isStream
       ? this.#resume(workerId, request)
       : Response.json(await chatHistory(this.#runtime, workerId));
@@ -119,12 +111,7 @@ class Chat {
     });
     for (const { open, approval, decision } of answers) {
       const note = approval.reason !== null && approval.reason !== decision ? { note: approval.reason } : {};
-      await this.#runtime
-        .respond(workerId, open.requestId, { decision, ...note }, this.#call)
-        .catch((error: unknown) => {
-          const { code } = RuntimeError.from(error);
-          if (code !== 'REQUEST_RESOLVED' && code !== 'REQUEST_NOT_FOUND') throw error;
-        });
+      await answerRequest(this.#runtime, workerId, open.requestId, { decision, ...note }, this.#call);
     }
     return this.#stream(workerId, runId, cursor, progress, request);
   }
@@ -152,16 +139,6 @@ class Chat {
     return streamRun(run);
   }
 }
-
-/** @throws ROUTE_NOT_FOUND */
-const decoded = (name: string | undefined): string => {
-  try {
-    if (name) return decodeURIComponent(name);
-  } catch {
-    // no id has such a form
-  }
-  throw new RuntimeError('ROUTE_NOT_FOUND');
-};
 
 /** Answers one request of `useChat`, for a server that answers errors itself. @throws the errors of the runtime · INVALID_REQUEST */
 export const answerChat = (

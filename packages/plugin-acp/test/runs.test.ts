@@ -31,7 +31,7 @@ test('updates outside of a run are ignored, and a call that the agent leaves ope
   ]);
 });
 
-test('invalid messages on standard output are answered as the protocol requires, and the run goes on', async (t) => {
+test('invalid messages on standard output are answered as the protocol requires, and the run continues', async (t) => {
   const scene = await AgentScene.open(t);
   const workerId = await scene.create();
   t.is((await scene.run(workerId, 'garbage')).outcome, 'completed');

@@ -95,7 +95,7 @@ const storeWithoutMarks = (): RuntimeStore => {
 };
 
 for (const [what, store] of Object.entries({ 'a store': memoryStore, 'an older store': storeWithoutMarks }))
-  test(`P7: a conversation with two summaries goes on from the second one in ${what}, after a restart`, async (t) => {
+  test(`P7: a conversation with two summaries continues from the second one in ${what}, after a restart`, async (t) => {
     const scene = await ModelScene.open(t, { store: store() });
     scene.server.answer = summarizing;
     const workerId = await scene.create({ context: { maxTokens: 1_000, whenFull: 'summarize' } });

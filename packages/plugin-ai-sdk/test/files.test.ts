@@ -224,7 +224,7 @@ test('a model that is not configured for files takes text only, and a change of 
   ]);
 });
 
-test('a file that its provider would refuse is described, so that the conversation goes on', async (t) => {
+test('a file that its provider would refuse is described, so that the conversation continues', async (t) => {
   const scene = await ModelScene.open(t, { type: 'anthropic' });
   scene.server.answer = () => [{ text: 'Well.' }];
   const workerId = await scene.create();

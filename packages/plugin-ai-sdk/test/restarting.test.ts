@@ -93,7 +93,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     t.is(calls, 1);
   });
 
-  test(`P54: ${type}: a permission that is open when the runtime ends can be given afterwards, and the run goes on`, async (t) => {
+  test(`P54: ${type}: a permission that is open when the runtime ends can be given afterwards, and the run continues`, async (t) => {
     let calls = 0;
     const look = tool({
       inputSchema: z.strictObject({}),
@@ -129,7 +129,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const) {
     ]);
   });
 
-  test(`P54: ${type}: a run that is interrupted during a call goes on without repeating it`, async (t) => {
+  test(`P54: ${type}: a run that is interrupted during a call continues without repeating it`, async (t) => {
     let calls = 0;
     let begin: () => void = () => {};
     const begun = new Promise<void>((resolve) => {

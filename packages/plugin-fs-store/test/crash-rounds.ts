@@ -159,7 +159,7 @@ const crashRounds = async (rounds: number, policy: 'commit' | 'interval', seed: 
   try {
     for (let round = 0; round < rounds; round += 1) {
       await runOnce(dir, policy, round, random() * 250, known);
-      // Most rounds check a copy. Every fifth one checks the store itself, which then goes on from there.
+      // Most rounds check a copy. Every fifth one checks the store itself, which then continues from there.
       const isCopy = round % 5 !== 4;
       const place = isCopy ? await copyDirectory(dir) : dir;
       try {

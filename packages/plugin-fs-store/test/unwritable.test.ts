@@ -63,7 +63,7 @@ const checkKilled = async (t: ExecutionContext, dir: string, writer: Writer): Pr
   const next = await new Writer({ dir: copy }, new Map(writer.texts)).open();
   await checkWhole(t, next);
   t.is((await next.store.keys('log_a')).length, (await writer.store.keys('log_a')).length);
-  await next.append('log_a', 'goes on', true);
+  await next.append('log_a', 'continues', true);
   await next.store.close();
   t.deepEqual(await readdir(join(copy, 'rescued')).catch(() => []), [], 'the files have the lines again');
   const last = await new Writer({ dir: copy }, next.texts).open();
@@ -89,7 +89,7 @@ const FAILING: Readonly<Record<string, (call: Call) => boolean>> = {
 };
 
 for (const [code, isFailing] of Object.entries(FAILING)) {
-  test(`P13: a Worker whose files cannot be written for a while (${code}) goes on, and loses no line`, async (t) => {
+  test(`P13: a Worker whose files cannot be written for a while (${code}) continues, and loses no line`, async (t) => {
     const { dir, writer } = await begin(t, { checkpointBytes: 16_384, segmentBytes: 16_384 });
     let checkpoint = failFiles(writer, (call) => (isFailing(call) ? { code } : undefined));
     // Two checkpoints retire the segments that had the lines.
@@ -164,7 +164,7 @@ test('P13: a Worker whose file cannot be read when the store opens continues whe
   await writer.store.close();
 });
 
-test('P13: a new Worker whose directory cannot be made for a while goes on, and loses no line', async (t) => {
+test('P13: a new Worker whose directory cannot be made for a while continues, and loses no line', async (t) => {
   const { dir, writer } = await begin(t, { checkpointBytes: 4_096, segmentBytes: 4_096 });
   for (let round = 0; round < 2; round += 1) {
     const made = new Promise<void>((done) => {
@@ -206,7 +206,7 @@ test('P13: if a file cannot be read either, a gap is reported for its lines alon
     code: 'LINES_DAMAGED',
   });
   t.is(errorsOf(writer).length, 1, 'it is reported once');
-  await writer.append('log_a', 'goes on');
+  await writer.append('log_a', 'continues');
   writer.disk.fate = () => undefined;
   await writer.append('log_a', 'is back');
   await checkWhole(t, writer);

@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from '@worker-runtime/core';
+import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import type { Access } from './access/access.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import type { HostCheck } from './access/host-check.ts';
 import { type Directory, isOfSeveral } from './directory.ts';
 import type { Embedder } from './embedder.ts';
 import { logRefusal } from './errors/answer-error.ts';
-import { STATUS_OF } from './errors/problem.ts';
 import { protocolError, refuseSocket } from './errors/raw-problem.ts';
 import { BodyLimit } from './exchange/body-limit.ts';
 import { Exchanges } from './exchange/exchanges.ts';
@@ -150,7 +150,7 @@ const upgradesWithoutBody = (): object => ({
 
 /**
  * Answers a request that is malformed, too large or too slow, if nothing was written to the connection yet. The answer to a whole
- * request that is under way comes first, and is then the last one.
+ * request that is in progress comes first, and is then the last one.
  */
 const answerProtocolError = (
   { log, turns, measurements }: AppParts,

@@ -14,7 +14,7 @@ export interface MountContext {
   readonly path: string;
   /**
    * Aborts when the answer has to end: the server stops (RUNTIME_STOPPING) or the authority of the caller ends
-   * (AUTHORITY_EXPIRED). Its `reason` is the error. A stream then has `drainMs` for its last words.
+   * (AUTHORITY_EXPIRED). Its `reason` is the error. A stream then has `drainMs` for the rest of its output.
    */
   readonly ending: AbortSignal;
 }

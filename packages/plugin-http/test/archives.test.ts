@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { engine } from '@worker-runtime/core';
 import test from 'ava';
-import { isProblem, prepare } from './served.ts';
+import { isProblem, prepare, serve } from './served.ts';
 
 const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
@@ -55,4 +56,28 @@ test('P75: archives are for callers with the permission admin for all Workers, a
   ] as const;
   for (const [method, path, status, code] of refused)
     isProblem(t, await call(path, { method, ...bearer('manages') }), status, code);
+});
+
+test('P85: a call that needs archived events is 410, as the document says', async (t) => {
+  const deaf = engine('deaf', async function* () {}, {
+    placement: 'backendInternal',
+    forks: true,
+    readsHistory: false,
+  });
+  const { call, runtime } = await serve(t, {
+    plugins: [{ name: 'deaf', apply: (host) => host.useEngine(deaf) }],
+  });
+  await runtime.createWorker({ engine: 'deaf', workerId: 'ada' });
+  const keyed = { idempotencyKey: 'first', waitMs: 10_000 };
+  await runtime.sendInput('ada', { text: 'one' }, keyed);
+  await runtime.sendInput('ada', { text: 'two' }, { waitMs: 10_000 });
+  const { items } = await runtime.archives.listHistory({ beforeSeq: Number.MAX_SAFE_INTEGER });
+  for (const { workerId, log, throughSeq } of items)
+    await runtime.archives.removeHistory(workerId, { log, throughSeq, archive: 'ada.archive' });
+  for (const path of ['events?after=start', 'transcript', 'events?after=@1', 'transcript?after=@2'])
+    isProblem(t, await call(`workers/ada/${path}`), 410, 'CURSOR_EXPIRED');
+  isProblem(t, await call('workers/ada/fork', { method: 'POST' }), 410, 'CURSOR_EXPIRED');
+  const headers = { 'idempotency-key': 'first' };
+  const repeated = await call('workers/ada/inputs', { method: 'POST', body: { text: 'one' }, headers });
+  isProblem(t, repeated, 410, 'CURSOR_EXPIRED');
 });

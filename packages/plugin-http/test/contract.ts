@@ -12,6 +12,7 @@ interface Link {
   readonly parameters: Readonly<Record<string, string>>;
 }
 interface Response {
+  readonly description: string;
   readonly content?: Readonly<Record<string, Media>>;
   readonly links?: Readonly<Record<string, Link>>;
 }
@@ -119,6 +120,12 @@ export const assertDescribed = (
   const operation = operationAt(method, pathname);
   // an unknown path has no operation; its problem was checked above
   if (!operation) return;
+  // a plugin may refuse any command with any code, and no read
+  if (method === 'GET' && type === 'application/problem+json') {
+    const { code } = JSON.parse(text) as { readonly code: string };
+    const codes = operation.responses[status]?.description.split(', ') ?? [];
+    if (!codes.includes(code)) throw new Error(`${what} has the code ${code}, not one of ${codes.join()}`);
+  }
   const { content } = operation.responses[status] ?? (operation.responses.default as Response);
   if (content === undefined) {
     if (text !== '') throw new Error(`${what} has a body`);

@@ -1,6 +1,7 @@
 import { ERROR_CODES, type ErrorCode, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import test from 'ava';
-import { problemOf, STATUS_OF } from '../src/errors/problem.ts';
+import { problemOf } from '../src/errors/problem.ts';
 import { Puppet } from './puppet.ts';
 import { isProblem, serve, serveAda } from './served.ts';
 

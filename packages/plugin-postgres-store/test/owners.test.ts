@@ -42,7 +42,7 @@ if (WITHOUT_POSTGRES !== null) {
   );
 
   test.serial(
-    'P45: PostgreSQL is killed under load: what was acknowledged is there, and the same owner goes on',
+    'P45: PostgreSQL is killed under load: what was acknowledged is there, and the same owner continues',
     async (t) => {
       const owner = startOwner(server, 'server-killed');
       t.teardown(() => owner.signal('SIGKILL'));

@@ -60,7 +60,7 @@ export class StoreWriter {
     return seq;
   }
 
-  /** Asks the store for the end of a log, and goes on from there. Null: there is no such log. */
+  /** Asks the store for the end of a log, and continues from there. Null: there is no such log. */
   async settle(log: string): Promise<LogHead | null> {
     try {
       const head = await this.store.head(log);

@@ -77,7 +77,7 @@ class Quota {
     hooks.drain.tapPromise(() => this.#spent.close());
   }
 
-  /** Counts what is active. The runs of the last process that go on have been committed before. */
+  /** Counts what is active. The runs of the last process that continue have been committed before. */
   async #open(): Promise<void> {
     const { runtime } = this.#host;
     await this.#spent.read();

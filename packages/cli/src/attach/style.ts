@@ -18,7 +18,7 @@ export const BARE: Style = { speaker: null, aside: same, question: same };
 /** For people whose terminal has no colours, or who do not want them. */
 const PLAIN: Style = { speaker: (name) => `${name}: `, aside: same, question: same };
 
-/** Sets a style for each line of a text. A style that goes on over a line break would also colour what readline draws. */
+/** Sets a style for each line of a text. A style that continues over a line break would also colour what readline draws. */
 const styled =
   (on: number, off: number) =>
   (text: string): string =>

@@ -14,7 +14,7 @@ export class Screen {
   #isPrompting = false;
   /** True after Ctrl-D or the end of the input, from when newer versions of Node refuse to show a prompt. */
   #hasInputEnded = false;
-  /** True while the text on the last line goes on. */
+  /** True while the text on the last line continues. */
   #isPartial = false;
   /** Text that waits for the end of its line, because a person types. */
   #held = '';
@@ -65,7 +65,7 @@ export class Screen {
     if (!this.#isPartial) this.prompt();
   }
 
-  /** Gives a person who begins to type a line of its own, while a text goes on. */
+  /** Gives a person who begins to type a line of its own, while a text continues. */
   readonly #onKey = (): void => {
     if (!this.#isPartial || this.#isPrompting) return;
     this.#terminal.output.write('\n');

@@ -11,7 +11,7 @@ const KEPT_INPUTS = 30;
 
 /**
  * Yields what a person types, one input at a time. The lines of a pasted text are one input, together with the rest of the line that
- * ends with Enter. A line that ends with a backslash goes on in the next one.
+ * ends with Enter. A line that ends with a backslash continues in the next one.
  * The keys for earlier lines bring back whole inputs.
  */
 export class TypedInputs implements AsyncIterable<string> {

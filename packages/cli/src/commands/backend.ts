@@ -5,9 +5,9 @@ import type { RuntimeError } from '@worker-runtime/core';
 import { storeCompiledCode } from '../compiled-code.ts';
 import { compose } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
-import { warnAsFirstProcess } from '../first-process.ts';
 import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import type { PluginOptions } from '../plugin-option.ts';
+import { logProcessFaults } from '../process-faults.ts';
 import { contentOf } from '../settings.ts';
 import { setNonBlocking, surviveReaders } from '../standard-stream.ts';
 import { startFailure } from '../start-failure.ts';
@@ -62,14 +62,12 @@ const configOf = async (flags: BackendFlags, file: string | null): Promise<Backe
   };
 };
 
-const run = async (flags: BackendFlags, { log, flush }: OperatorLog): Promise<RuntimeError | null> => {
+const run = async (flags: BackendFlags, operatorLog: OperatorLog): Promise<RuntimeError | null> => {
+  const { log } = operatorLog;
   const file = fileOf(flags);
   const config = await configOf(flags, file);
   const folder = file === null ? process.cwd() : dirname(file);
-  process.on('exit', flush);
-  process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
-  process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
-  warnAsFirstProcess(log);
+  logProcessFaults(operatorLog);
   let serving: Backend | null = null;
   const signal = stopSignal(() => {
     log.info({}, 'SIGHUP: reading the policy again');

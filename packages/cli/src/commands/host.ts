@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { Host, HostDirectory, RuntimeService } from '@worker-runtime/cluster';
-import { Runtime, RuntimeError } from '@worker-runtime/core';
+import { Runtime } from '@worker-runtime/core';
 import { abortAfter } from '@worker-runtime/core/plugin-kit';
 import {
   answerArchives,
@@ -16,6 +16,7 @@ import { storeCompiledCode } from '../compiled-code.ts';
 import { compose, shortName } from '../compose.ts';
 import { EXIT, usageError } from '../failure.ts';
 import { createLog } from '../log.ts';
+import { logProcessFaults } from '../process-faults.ts';
 import { setNonBlocking, surviveReaders } from '../standard-stream.ts';
 import { startFailure } from '../start-failure.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -132,12 +133,9 @@ const run = async (plan: HostPlan, log: Logger, isJson: boolean): Promise<void> 
 export const serveAsHost = async (flags: HostFlags): Promise<never> => {
   const plan = await hostPlanOf(flags);
   surviveReaders();
-  const { log, flush } = await createLog(plan.logLevel);
-  process.on('exit', flush);
-  process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
-  process.on('unhandledRejection', (err) =>
-    log.error({ err: RuntimeError.from(err) }, 'unhandled rejection'),
-  );
+  const operatorLog = await createLog(plan.logLevel);
+  const { log, flush } = operatorLog;
+  logProcessFaults(operatorLog);
   try {
     await run(plan, log, flags.json === true);
   } catch (error) {

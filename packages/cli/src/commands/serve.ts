@@ -4,9 +4,9 @@ import { storeCompiledCode } from '../compiled-code.ts';
 import { compose, consoleFolder, DEFAULT_PLUGINS, shortName } from '../compose.ts';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT, Failure, usageError } from '../failure.ts';
-import { warnAsFirstProcess } from '../first-process.ts';
 import { createLog, LOG_LEVELS, type OperatorLog } from '../log.ts';
 import { type PluginName, type PluginOptions, pluginOptionsOf } from '../plugin-option.ts';
+import { logProcessFaults } from '../process-faults.ts';
 import { mergeSettings, readSettings, settingsFromEnvironment, settingsOf } from '../settings.ts';
 import { setNonBlocking, surviveReaders } from '../standard-stream.ts';
 import { startFailure, storeFolder } from '../start-failure.ts';
@@ -123,17 +123,10 @@ const reload = (plugins: readonly RuntimePlugin[], log: Logger): void => {
 };
 
 /** Runs the runtime until a signal arrives or the store is lost, then drains it. Returns the error of a lost store. */
-const run = async (
-  plan: Plan,
-  { log, flush }: OperatorLog,
-  isJson: boolean,
-): Promise<RuntimeError | null> => {
+const run = async (plan: Plan, operatorLog: OperatorLog, isJson: boolean): Promise<RuntimeError | null> => {
+  const { log } = operatorLog;
   const { runtime, plugins } = await build(plan, log);
-  process.on('exit', flush);
-  process.on('uncaughtExceptionMonitor', (err) => log.error({ err }, 'uncaught exception, the process ends'));
-  // an unhandled rejection of one engine must not end the Workers of the others: docs/decisions/0014
-  process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'));
-  warnAsFirstProcess(log);
+  logProcessFaults(operatorLog);
   const signal = stopSignal(() => reload(plugins, log));
   const outcome = await Promise.race([runtime.start().then(() => 'ready' as const), signal]);
   if (outcome === 'ready') {

@@ -10,7 +10,7 @@ import { clip } from '../text-width.ts';
 import { WorkerBoard } from '../top/worker-board.ts';
 import { attach } from './attach.ts';
 
-/** The time between two drawings at most, so that the times of runs go on. */
+/** The time between two drawings at most, so that the shown durations of runs are current. */
 const REDRAW_MS = 1_000;
 /** The time between two drawings at least: a busy runtime changes thousands of times a second. */
 const SETTLE_MS = 100;

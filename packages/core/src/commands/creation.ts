@@ -12,11 +12,9 @@ import type { RuntimeStore } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { parseResource } from '../domain/claims.ts';
 import { acceptInput, attachExecution, remove } from '../domain/decide.ts';
-
 import { sizeOfInput } from '../domain/size.ts';
 import { emptyState, type WorkerState } from '../domain/state.ts';
 import { partsWithFiles } from '../domain/stored-files.ts';
-
 import type { Supervisor } from '../execution/supervisor.ts';
 import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
@@ -26,7 +24,7 @@ import { type CallKey, callKey, hashOfKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { Workers } from '../workers/workers.ts';
 import type { Bundles } from './bundles.ts';
-import { assertConfig, assertContinues, assertTools, configDigestOf } from './engine-checks.ts';
+import { assertConfig, assertContinues, assertTools, configDigestOf, engineNamed } from './engine-checks.ts';
 import type { Receipt } from './inputs.ts';
 import { type CheckedInput, checkCall, checkCreate, checkInput } from './requests.ts';
 
@@ -140,12 +138,7 @@ export class Creation {
     // the result of plugins and profiles is checked like a request
     checkCreate({ engine: name, ...rest }, limits);
     permits?.({ engine: name, tools: spec.tools, claims: spec.claims });
-    const engine = engines.get(name);
-    if (!engine) {
-      throw new RuntimeError('ENGINE_UNKNOWN', `The engine "${name}" does not exist`, {
-        details: { engine: name, engines: [...engines.keys()] },
-      });
-    }
+    const engine = engineNamed(engines, name);
     assertConfig(engine, spec.config);
     assertTools(engine, spec.tools);
     if (spec.whenInterrupted === 'continue') assertContinues(engine);

@@ -13,6 +13,15 @@ const NAMES_SHOWN = 20;
 const listed = (names: readonly string[], show: (name: string) => string): string =>
   names.slice(0, NAMES_SHOWN).map(show).join(', ') + (names.length > NAMES_SHOWN ? ', …' : '');
 
+/** Returns an engine by its name. @throws ENGINE_UNKNOWN the details list those that exist */
+export const engineNamed = (engines: ReadonlyMap<string, Engine>, name: string): Engine => {
+  const engine = engines.get(name);
+  if (engine) return engine;
+  throw new RuntimeError('ENGINE_UNKNOWN', `The engine "${name}" does not exist`, {
+    details: { engine: name, engines: [...engines.keys()] },
+  });
+};
+
 /** @throws TOOL_UNKNOWN the message names the unknown tools and those that exist */
 export const assertTools = ({ name, capabilities }: Engine, tools: readonly string[]): void => {
   const { tools: known = [] } = capabilities;

@@ -10,7 +10,7 @@ const FOLLOWED_BYTES = 16_384;
 
 /**
  * True if the runtime itself made every value that a result takes from the event. The input of a tool call is an object that its engine may
- * go on changing.
+ * change afterwards.
  */
 const isOwn = (event: WorkerEvent): boolean => {
   switch (event.type) {

@@ -15,7 +15,7 @@ import type { LogReader } from '../log/log-reader.ts';
 import { callKey } from '../workers/idempotency.ts';
 import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { CreationOptions } from './creation.ts';
-import { assertConfig, assertTools, configDigestOf } from './engine-checks.ts';
+import { assertConfig, assertTools, configDigestOf, engineNamed } from './engine-checks.ts';
 import { ForkHistory } from './fork-history.ts';
 import { checkCall, checkFork } from './requests.ts';
 
@@ -103,12 +103,7 @@ export class Forks {
   async #specOf(source: Worker, request: ForkWorker): Promise<Spec> {
     const { engines, supervisor } = this.#options;
     const { engine: name, tools, profile, bundle, whenInterrupted, displayName, labels } = source.state;
-    const engine = engines.get(name);
-    if (!engine) {
-      throw new RuntimeError('ENGINE_UNKNOWN', `The engine "${name}" does not exist`, {
-        details: { engine: name, engines: [...engines.keys()] },
-      });
-    }
+    const engine = engineNamed(engines, name);
     if (engine.capabilities.forks !== true) {
       const message = `Workers of the engine "${name}" cannot be forked: it keeps a part of the conversation that is not in the log`;
       throw new RuntimeError('OPERATION_UNSUPPORTED', message, { details: { engine: name } });

@@ -83,7 +83,7 @@ export interface SyncTaps<Args extends readonly unknown[]> {
 /**
  * The seven hooks, in the order in which a runtime calls them. `start`, `opened`, `prepare`, `admit` and `drain` are
  * awaited and may fail. `committed` and `diagnostic` are notifications: their taps can neither change, delay nor fail
- * anything. Taps are called in the order of the plugins. A tap of `start`, `opened`, `prepare` or `admit` that takes
+ * anything. Taps are called in the order of the plugins; those of `drain` run at the same time. An awaited tap that takes
  * longer than the limit `pluginTimeoutMs` fails with PLUGIN_TIMEOUT.
  */
 export interface PluginHooks {

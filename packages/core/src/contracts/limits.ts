@@ -75,8 +75,8 @@ export const DEFAULT_LIMITS = {
    */
   idempotencyKeys: 1_000,
   /**
-   * The keys of all Workers that are in memory. Above it, the Workers whose keys were not used for the longest time release
-   * theirs, and read them from the store on next use.
+   * The keys of all Workers that are in memory. Above it, the Workers whose keys were not used for the longest time keep a short mark of
+   * each, and then none. A key that a mark may stand for is read from the store again.
    */
   totalIdempotencyKeys: 200_000,
   /** Diagnostics that are kept. The oldest are removed. */
@@ -125,7 +125,7 @@ export const DEFAULT_LIMITS = {
   stopDeadlineMaxMs: 600_000,
   /** The duration of a run. The run fails with RUN_DEADLINE. */
   runTimeoutMs: 3_600_000,
-  /** The duration of one tap of `start`, `prepare` or `admit`. PLUGIN_TIMEOUT. */
+  /** The duration of one tap of `start`, `opened`, `prepare`, `admit` or `drain`. PLUGIN_TIMEOUT. */
   pluginTimeoutMs: 30_000,
   /** The duration of `stop`. */
   shutdownDeadlineMs: 10_000,

@@ -261,7 +261,7 @@ export interface CreateReceipt {
   readonly worker: WorkerDetail;
   /** True if an earlier call with the same idempotency key had this effect. */
   readonly replayed: boolean;
-  /** The receipt of the initial input; null without one, and in a repetition after its event went to an archive. */
+  /** The receipt of the initial input; null without one, and in a repetition whose event is in an archive. */
   readonly input: InputReceipt | null;
 }
 
@@ -465,7 +465,10 @@ export type Observation =
   | { readonly type: 'in-flight'; readonly messages: readonly InFlightMessage[] }
   | ({ readonly type: 'delta' } & Delta)
   | ({ readonly type: 'gap' } & LogGap)
-  /** The last item: WORKER_NOT_FOUND after a deletion, RUNTIME_STOPPING when the runtime stops, RUNTIME_MOVED when another process continues, STORE_LOST after its end. */
+  /**
+   * The last item: WORKER_NOT_FOUND after a deletion, CURSOR_EXPIRED if the events that follow are in an archive by now, RUNTIME_STOPPING when
+   * the runtime stops, RUNTIME_MOVED when another process continues, STORE_LOST after its end.
+   */
   | { readonly type: 'ended'; readonly code: ErrorCode };
 
 export interface ObserveOptions {
@@ -548,7 +551,7 @@ export interface RuntimeApi {
   getWorker(workerId: string): Promise<WorkerDetail>;
   /**
    * Changes a Worker. Returns its new state. If the config or the tools change, the execution of an idle Worker ends, and the
-   * next input attaches another one; a run that is active goes on as it began.
+   * next input attaches another one; an active run continues as it began.
    * @throws CONFIG_UNSUPPORTED also if the engine cannot continue runs · TOOL_UNKNOWN · ENGINE_UNAVAILABLE the engine is not
    * loaded · PAYLOAD_TOO_LARGE · LIMIT_REACHED
    */
@@ -562,7 +565,7 @@ export interface RuntimeApi {
    * `signal` ends the waiting, not the run.
    * @throws WORKER_BUSY · WORKER_STOPPED · WORKER_DAMAGED · ENGINE_UNAVAILABLE · LIMIT_REACHED · PAYLOAD_TOO_LARGE ·
    * FILE_NOT_FOUND · OPERATION_UNSUPPORTED the Worker does not accept a file of this type · IDEMPOTENCY_MISMATCH ·
-   * IDEMPOTENCY_IN_FLIGHT
+   * IDEMPOTENCY_IN_FLIGHT · CURSOR_EXPIRED the first call with this key was accepted, and its event is in an archive
    * @example
    * const { run } = await runtime.sendInput('ada', { text: 'Hello' }, { waitMs: 30_000 });
    * console.log(run?.outcome, run?.messages);
@@ -635,7 +638,8 @@ export interface RuntimeApi {
   /**
    * Returns a page of a Worker's log. With `types`, a page may have fewer items than asked for, even none, while `next` is
    * set: follow `next` to its end.
-   * @throws CURSOR_INVALID · CURSOR_FOREIGN · LIMIT_TOO_LARGE
+   * @throws CURSOR_INVALID · CURSOR_FOREIGN · CURSOR_EXPIRED the events after the position are in an archive, which the details name ·
+   * LIMIT_TOO_LARGE
    * @example
    * // the last 20 calls of tools
    * await runtime.events('ada', { before: 'end', limit: 20, types: ['tool.called'] });

@@ -1,19 +1,18 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../contracts/clock.ts';
 import type { Answer, EngineOutput, EngineSession, Question, Run, RunInput } from '../contracts/engine.ts';
-import type { EventData, NewEvent, RunError, RunOutcome } from '../contracts/event.ts';
+import type { EventData, NewEvent, RunOutcome } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
-import { ERROR_CODES, outputTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { Report } from '../diagnostics.ts';
 import { detachExecution, finishRun, type Remark, type RunEnd } from '../domain/decide.ts';
 import type { CurrentRun, PendingInput, WorkerState } from '../domain/state.ts';
 import { CANNOT_BE_WRITTEN } from '../journal/journal.ts';
 import { Patience } from '../journal/patience.ts';
-import { publicError } from '../plugin-kit/public-text.ts';
 import { Timed, type TimeLimit } from '../time-limit.ts';
-import { EngineOutputError } from './engine-output.ts';
 import { handled } from './handled.ts';
 import { OutputRecorder, type RecorderHost } from './output-recorder.ts';
+import { askedEnd, type CancelReason, failedEnd, isBounded, lastResort, textLost } from './run-end.ts';
 import { RunHandle } from './run-handle.ts';
 import { RunRequests } from './run-requests.ts';
 
@@ -39,9 +38,6 @@ export interface RunHost extends RecorderHost {
   detachAtDeadline(driver: RunDriver): void;
 }
 
-/** The reason why a run was asked to end. The first reason counts. */
-export type CancelReason = 'cancel' | 'stop' | 'deadline' | 'shutdown';
-
 const beginsStep = (output: EngineOutput | readonly EngineOutput[]): boolean =>
   (Array.isArray(output) ? output[0] : output)?.type === 'step-start';
 
@@ -49,33 +45,6 @@ const FENCED = Symbol('fenced');
 
 /** After this many outputs the driver yields to timers and sockets, so that a flooding engine cannot block the process. */
 const OUTPUTS_PER_YIELD = 8;
-
-const ENDS: Record<CancelReason, RunEnd> = {
-  cancel: { outcome: 'cancelled' },
-  stop: { outcome: 'cancelled' },
-  deadline: { outcome: 'failed', error: { code: 'RUN_DEADLINE', message: 'The run took too long' } },
-  shutdown: { outcome: 'interrupted' },
-};
-
-const FAILED: RunError = { code: 'ENGINE_FAILED', message: 'The engine failed' };
-
-/** The events of an end whose size no engine determines. */
-const BOUNDED = new Set<NewEvent['type']>([
-  'step.finished',
-  'run.finished',
-  'execution.detached',
-  'run.started',
-]);
-
-/** Reduces an end to what can always be encoded: the outcome, and the title of the error. */
-const lastResort = ({ outcome, error }: RunEnd): RunEnd => ({
-  outcome,
-  ...(error && {
-    error: Object.hasOwn(ERROR_CODES, error.code)
-      ? { code: error.code, message: ERROR_CODES[error.code].title }
-      : FAILED,
-  }),
-});
 
 /** Drives one run: pulls the engine's outputs, records them one by one, and ends the run whether or not the engine cooperates. */
 export class RunDriver {
@@ -163,7 +132,7 @@ export class RunDriver {
   }
 
   /**
-   * Lets the run go on to a point from which another execution can continue it without repeating work: the beginning of the
+   * Lets the run proceed to a point from which another execution can continue it without repeating work: the beginning of the
    * next step, or a wait for people alone. Resolves there, with the engine fenced, or when the run has ended.
    */
   pauseAtStep(): Promise<void> {
@@ -361,11 +330,10 @@ export class RunDriver {
   /** The end of a run that was asked to end; null for any other run. */
   get cancelledEnd(): RunEnd | null {
     if (this.#reason === null) return null;
-    return { ...ENDS[this.#reason], ...this.#remark };
+    return askedEnd(this.#reason, this.#remark);
   }
 
   #endOf(): RunEnd {
-    const failure = this.#failure;
     const cancelled = this.cancelledEnd;
     if (cancelled !== null) return cancelled;
     const withdrawn = this.#recorder.withdrawn;
@@ -373,33 +341,9 @@ export class RunDriver {
       const { reason } = withdrawn;
       return { outcome: 'cancelled', ...(reason !== undefined && { reason }) };
     }
-    if (failure === null) return { outcome: 'completed' };
-    try {
-      return { outcome: 'failed', error: this.#errorOf(failure) };
-    } catch {
-      // an object of the engine whose members throw when they are read
-      return { outcome: 'failed', error: FAILED };
-    }
-  }
-
-  /** The public form of a failure. Reports a failure whose cause only the operator may see. */
-  #errorOf(failure: unknown): RunError {
-    if (failure instanceof RuntimeError) {
-      const { code, message } = publicError(failure);
-      return { code, message };
-    }
-    const isInvalid = failure instanceof EngineOutputError;
-    this.#host.services.report({
-      severity: 'error',
-      code: 'ENGINE_FAILED',
-      message: isInvalid
-        ? `An engine yielded an invalid output: ${failure.message}`
-        : 'An engine threw during a run',
-      worker: this.#host.worker.workerId,
-      details: { runId: this.runId, ...(isInvalid && { field: failure.field }) },
-      cause: failure,
-    });
-    return isInvalid ? { code: 'ENGINE_FAILED', message: 'The engine yielded an invalid output' } : FAILED;
+    if (this.#failure === null) return { outcome: 'completed' };
+    const { worker, services } = this.#host;
+    return failedEnd(this.#failure, { worker: worker.workerId, runId: this.runId, report: services.report });
   }
 
   /**
@@ -438,7 +382,7 @@ export class RunDriver {
       });
       const rest = lastResort(end);
       await this.#host.persist(
-        ifActive((state) => decide(state, rest).filter(({ type }) => BOUNDED.has(type))),
+        ifActive((state) => decide(state, rest).filter(isBounded)),
         rejectWaiters,
       );
     }
@@ -455,18 +399,8 @@ export class RunDriver {
   ): readonly NewEvent[] {
     const leftover = this.#recorder.leftover(state, end, events);
     if (leftover) return [...leftover, ...decide(state, end)];
-    return decide(state, end.outcome === 'completed' ? this.#textLost() : end);
-  }
-
-  /** The end of a run that would have completed, but whose text exceeds the limit of an event. */
-  #textLost(): RunEnd {
     const { eventBytes } = this.#host.services.limits;
-    const { code, message } = outputTooLarge(
-      'eventBytes',
-      eventBytes,
-      'The event exceeds the limit for one event',
-    );
-    return { outcome: 'failed', error: { code, message } };
+    return decide(state, end.outcome === 'completed' ? textLost(eventBytes) : end);
   }
 
   async #ask(question: Question): Promise<Answer> {

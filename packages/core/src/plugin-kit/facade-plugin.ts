@@ -16,6 +16,14 @@ export interface FacadePlace<Served> {
   ): void;
 }
 
+/** The facts about a request of a client that the server of a façade knows. */
+export interface Serving {
+  /** The name of the caller, for the events of its commands. */
+  readonly actor?: string | null;
+  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
+  readonly ending?: AbortSignal;
+}
+
 /** The plugin of a façade for the command line, which mounts it on the server. */
 export interface FacadePlugin<Served> extends RuntimePlugin {
   mountOn(place: FacadePlace<Served>): void;

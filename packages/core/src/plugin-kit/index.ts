@@ -88,6 +88,7 @@ export { type IdPrefix, mintId, WORKER_ID_PATTERN } from '../id.ts';
 export { ReusedMemory } from '../reused-memory.ts';
 export { abortAfter } from './abort-after.ts';
 export { AllowedRoots, claimedPath, directories, isPathInside } from './allowed-roots.ts';
+export { answerRequest } from './answer-request.ts';
 export { boundedOutput, boundedText } from './bounded-output.ts';
 export {
   type ChildEnvironment,
@@ -96,8 +97,10 @@ export {
   environmentFiles,
 } from './child-environment.ts';
 export { encodedForms } from './encoded-forms.ts';
-export type { FacadePlace, FacadePlugin } from './facade-plugin.ts';
-export { jsonBody, problemAnswer, refusal, statusOfError } from './fetch-answer.ts';
+export type { FacadePlace, FacadePlugin, Serving } from './facade-plugin.ts';
+export { decodedName, jsonBody, problemAnswer, refusal } from './fetch-answer.ts';
+export { STATUS_OF } from './http-status.ts';
+export { type LogEnd, readLogEnd } from './log-end.ts';
 export {
   fileInBlock,
   fileText,

@@ -6,17 +6,17 @@ import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Metric } from '../contracts/metric.ts';
 import type * as Api from '../contracts/runtime-api.ts';
-import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { ServedArchives } from '../contracts/served-archives.ts';
 import type { CallOptions, Given, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { UsageQuery, UsageReport } from '../contracts/usage.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit } from '../observation/pages.ts';
-import { isObject } from '../plugin-kit/shape.ts';
 import { assertAllowed } from './allowance.ts';
 import { covers, isSelected, type Labels, type Permission, type Scope, UNLIMITED } from './scope.ts';
 import { ScopedWatchStream, ScopedWorkerStream } from './scoped-streams.ts';
+import { Stamp } from './stamp.ts';
 
 /**
  * Returns a runtime as it exists for a caller. Calls that the permissions do not include fail with FORBIDDEN. A Worker
@@ -32,10 +32,12 @@ export const scoped = (runtime: ServedRuntime, scope: Scope): ServedRuntime =>
 class ScopedRuntime implements ServedRuntime {
   readonly #runtime: ServedRuntime;
   readonly #scope: Scope;
+  readonly #stamp: Stamp;
 
   constructor(runtime: ServedRuntime, scope: Scope) {
     this.#runtime = runtime;
     this.#scope = scope;
+    this.#stamp = new Stamp(runtime, scope);
   }
 
   get runtimeId(): string {
@@ -127,8 +129,7 @@ class ScopedRuntime implements ServedRuntime {
     { idempotencyKey, ...call }: Api.IdempotencyOptions & CallOptions = {},
   ): Promise<Api.CreateReceipt> {
     this.#assertMay('operate');
-    // a request that is no object is refused by the runtime
-    const stamped = isObject(request) ? this.#stamped(request) : request;
+    const stamped = this.#stamp.creation(request);
     const key = idempotencyKey === undefined ? {} : { idempotencyKey: this.#ownKey(idempotencyKey) };
     return this.#hidingHolders(() => this.#runtime.createWorker(stamped, { ...this.#limited(call), ...key }));
   }
@@ -139,7 +140,7 @@ class ScopedRuntime implements ServedRuntime {
     { idempotencyKey, ...call }: Api.IdempotencyOptions & CallOptions = {},
   ): Promise<Api.CreateReceipt> {
     this.#assertSees('operate', workerId);
-    const stamped = isObject(request) ? this.#stampedFork(workerId, request) : request;
+    const stamped = this.#stamp.fork(workerId, request);
     const key = idempotencyKey === undefined ? {} : { idempotencyKey: this.#ownKey(idempotencyKey) };
     return this.#hidingHolders(() =>
       this.#runtime.forkWorker(workerId, stamped, { ...this.#limited(call), ...key }),
@@ -172,14 +173,7 @@ class ScopedRuntime implements ServedRuntime {
     call?: CallOptions,
   ): Promise<Api.WorkerDetail> {
     this.#assertSees('operate', workerId);
-    const labels = isObject(request) && isObject(request.labels) ? request.labels : null;
-    const limited = this.#limited(call);
-    if (labels === null) return this.#runtime.updateWorker(workerId, request, limited);
-    const current = this.#runtime.labelsOf(workerId) ?? {};
-    const fixed = Object.keys(this.#scope.stamp).filter((name) => current[name] !== undefined);
-    const stamp = Object.fromEntries(fixed.map((name) => [name, current[name] as string]));
-    const labelsInScope = this.#inScope(labels as Labels, stamp);
-    return this.#runtime.updateWorker(workerId, { ...request, labels: labelsInScope }, limited);
+    return this.#runtime.updateWorker(workerId, this.#stamp.update(workerId, request), this.#limited(call));
   }
 
   async deleteWorker(workerId: string, call?: CallOptions): Promise<void> {
@@ -403,42 +397,6 @@ class ScopedRuntime implements ServedRuntime {
   #isVisibleOrGone(workerId: string): boolean {
     const labels = this.#runtime.labelsOf(workerId);
     return labels === null || isSelected(this.#scope, labels);
-  }
-
-  #stamped(request: Api.CreateWorker): Api.CreateWorker {
-    const { labels = {}, parent } = request;
-    if (typeof parent === 'string' && this.#runtime.labelsOf(parent) !== null && !this.#isVisible(parent)) {
-      throw invalidRequest(
-        [{ pointer: '/parent', message: 'is not a Worker of this runtime' }],
-        'The parent does not exist',
-      );
-    }
-    if (!isObject(labels)) return request;
-    return { ...request, labels: this.#inScope(labels as Labels, this.#scope.stamp) };
-  }
-
-  /** The fork of a Worker of someone else belongs to the caller, so the stamp replaces the labels that it has from the source. */
-  #stampedFork(workerId: string, request: Api.ForkWorker): Api.ForkWorker {
-    const { stamp } = this.#scope;
-    if (request.labels === undefined) {
-      const labels = this.#runtime.labelsOf(workerId);
-      const isStamped = Object.entries(stamp).every(([name, value]) => labels?.[name] === value);
-      return isStamped ? request : { ...request, labels: this.#inScope({ ...labels, ...stamp }, stamp) };
-    }
-    if (!isObject(request.labels)) return request;
-    return { ...request, labels: this.#inScope(request.labels as Labels, stamp) };
-  }
-
-  /** @throws INVALID_REQUEST a label has another value than the stamp · FORBIDDEN the Worker would be outside of the scope */
-  #inScope(labels: Labels, stamp: Labels): Labels {
-    for (const [name, value] of Object.entries(stamp)) {
-      if (labels[name] === undefined || labels[name] === value) continue;
-      const pointer = `/labels/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-      throw invalidRequest([{ pointer, message: 'is reserved, and has another value' }]);
-    }
-    const all = { ...labels, ...stamp };
-    if (isSelected(this.#scope, all)) return all;
-    throw new RuntimeError('FORBIDDEN', 'With these labels the Worker would be outside of your scope');
   }
 
   /** Keeps the idempotency keys of creations apart from those of other scopes. */

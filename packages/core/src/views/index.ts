@@ -1,5 +1,5 @@
 export { EVENT_TYPES } from '../contracts/event.ts';
-export { openRequestOf, requestOptionOf } from '../contracts/open-request.ts';
+export { meantOption, openRequestOf, requestOptionOf } from '../contracts/open-request.ts';
 export { costOf, type ModelPrice, type PriceList } from '../contracts/prices.ts';
 export { transcriptItem } from '../contracts/transcript.ts';
 export type {
@@ -22,4 +22,5 @@ export type {
 } from './blocks.ts';
 export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';
 export { markdownOf } from './markdown.ts';
+export { replaceReordering } from './reordering.ts';
 export { sizeText } from './size-text.ts';

@@ -43,7 +43,7 @@ const STOP_OUTPUTS: Readonly<Partial<Record<StopReason, EngineOutput>>> = {
 /** The most characters of a permission request to show to people. */
 const MAX_QUESTION_CHARS = 2_000;
 
-/** The longest wait for the last words of an agent after an answer. */
+/** The longest wait for further output of an agent after its answer. */
 const LAST_WORDS_MS = 1_000;
 
 /** The parts of an execution that its prompts use. */
@@ -65,7 +65,7 @@ export class AgentPrompt {
   readonly #calls: AgentCalls;
   readonly #updates: AgentUpdates;
   #isAnswered = false;
-  /** The wait for the last words of the agent, after its answer. */
+  /** The wait for further output of the agent, after its answer. */
   #lastWords: Quiet | null = null;
   #resolveEnded: () => void = () => {};
 
@@ -87,7 +87,7 @@ export class AgentPrompt {
     return this.#isAnswered;
   }
 
-  /** True when the agent has answered the prompt, and its last words may still come. */
+  /** True when the agent has answered the prompt, and further output may still come. */
   get isComplete(): boolean {
     return this.#lastWords !== null;
   }
@@ -174,7 +174,7 @@ export class AgentPrompt {
     return answeredOption(answer, byId);
   }
 
-  /** Records that the agent has answered, and waits for its last words unless `isOver`. */
+  /** Records that the agent has answered, and waits for further output unless `isOver`. */
   async answered(isOver: boolean): Promise<void> {
     this.#isAnswered = true;
     if (isOver) return;
@@ -182,7 +182,7 @@ export class AgentPrompt {
     await this.#lastWords.over;
   }
 
-  /** Ends the wait for the last words. */
+  /** Ends the wait for further output. */
   endLastWords(): void {
     this.#lastWords?.end();
   }

@@ -9,8 +9,9 @@ import type { Layout } from '../layout/layout.ts';
 import type { LogChange } from './frame.ts';
 import { Group, type Settle } from './group.ts';
 import { type ChangeKind, GroupQueue } from './group-queue.ts';
+import { OpenSegment } from './open-segment.ts';
 import type { WalPosition } from './wal-position.ts';
-import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './wal-segment.ts';
+import { SEGMENT_HEADER_BYTES } from './wal-segment.ts';
 
 export interface WalSettings {
   readonly disk: Disk;
@@ -49,8 +50,6 @@ export interface WalGate {
 const UNSYNCED_BYTES = 8_388_608;
 /** The longest lines of a change that may use the reserve. */
 const ESSENTIAL_BYTES = 65_536;
-/** The zeros that are written ahead of the frames. */
-const ZEROS = Buffer.alloc(1_048_576);
 
 /**
  * The write-ahead log that all Workers share. Changes that are added while a write and its sync are in progress go out
@@ -74,12 +73,7 @@ export class WriteAheadLog {
   #syncs = 0;
   #syncMs = 0;
   #lastSegment: number;
-  #file: number | null = null;
-  /** The path and the identity of the open segment when it got its name. Both show if the name still leads to it. */
-  #path: string | null = null;
-  #identity: string | null = null;
-  /** The end of the zeros that are written ahead in the open segment. */
-  #reserved = 0;
+  #segment: OpenSegment | null = null;
   /** The open segment holds bytes that may or may not survive. It must not be written any further. */
   #isBroken = false;
   readonly #queue: GroupQueue;
@@ -179,8 +173,8 @@ export class WriteAheadLog {
    */
   async examineSegment(): Promise<boolean> {
     await this.#lane.run(async () => {
-      if (this.#isClosed || this.#file === null || (await this.#settings.owner.confirm())) return;
-      if (!this.#isBroken) await this.#checkName();
+      if (this.#isClosed || this.#segment === null || (await this.#settings.owner.confirm())) return;
+      if (!this.#isBroken) await this.#checkName(this.#segment);
       if (this.#hasMissingSegment && this.#isBroken) await this.#beginSegment().catch(() => {});
     });
     return this.#hasMissingSegment;
@@ -224,7 +218,7 @@ export class WriteAheadLog {
   /** Closes the file of a fenced log, and writes nothing. */
   async release(): Promise<void> {
     await this.#writeAll();
-    await this.#lane.run(() => this.#closeFile());
+    await this.#lane.run(() => this.#closeSegment());
   }
 
   /**
@@ -237,7 +231,7 @@ export class WriteAheadLog {
     try {
       await this.sync();
     } finally {
-      await this.#lane.run(() => this.#closeFile());
+      await this.#lane.run(() => this.#closeSegment());
     }
   }
 
@@ -309,9 +303,9 @@ export class WriteAheadLog {
   async #write(group: Group): Promise<RuntimeError | null> {
     const { disk, syncIntervalMs, reserve } = this.#settings;
     const since = performance.now();
-    let file: number;
+    let open: OpenSegment;
     try {
-      file = await this.#fileFor(group);
+      open = await this.#segmentFor(group);
     } catch (error) {
       // No byte of this group was written, so STORE_FULL is true: it is not done.
       return diskFailure(error);
@@ -319,20 +313,20 @@ export class WriteAheadLog {
     const bytes = group.sealed(this.#address, this.#synced.lsn);
     try {
       if (syncIntervalMs === null || reserve.isFull)
-        await this.#reserve(file, this.#written.offset + bytes.length);
-      await writeFully(disk, file, bytes, this.#written.offset);
+        await this.#reserve(open, this.#written.offset + bytes.length);
+      await writeFully(disk, open.file, bytes, this.#written.offset);
     } catch (error) {
-      return this.#cutBack(file, error);
+      return this.#cutBack(open, error);
     }
     if (syncIntervalMs === null) {
       try {
-        await this.#sync(file);
+        await this.#sync(open);
       } catch (error) {
         return this.#markBroken('A sync of the write-ahead log failed', error);
       }
     }
-    if (!this.#isUnchanged()) {
-      const doubt = await this.#doubt();
+    if (!this.#settings.owner.isUnchanged() || !open.isInPlace) {
+      const doubt = await this.#doubt(open);
       if (doubt) return doubt;
     }
     const { segment, offset, lsn } = this.#written;
@@ -346,33 +340,21 @@ export class WriteAheadLog {
   }
 
   /**
-   * True if neither the names in the directory nor the name of the open segment have changed. Checks the path of the file,
-   * because a stat of a file that is being written makes the next write more expensive: the kernel then stores a new time.
-   */
-  #isUnchanged(): boolean {
-    const { owner, disk } = this.#settings;
-    if (!owner.isUnchanged() || this.#file === null) return false;
-    return this.#path !== null && disk.pathOf(this.#file) === this.#path;
-  }
-
-  /**
    * Checks that the next owner of the store will find the group that was just written. Returns the error if that is not
    * certain. It is never `STORE_LOST`, which would mean that the group is void: the next owner may have read it.
    */
-  async #doubt(): Promise<RuntimeError | null> {
+  async #doubt(open: OpenSegment): Promise<RuntimeError | null> {
     const failure = await this.#settings.owner.confirm();
-    if (!failure) return this.#checkName();
+    if (!failure) return this.#checkName(open);
     if (failure.code === 'STORE_LOST') return unavailable('The store was lost during the write', failure);
     return this.#markBroken('The owner of the store could not be confirmed', failure);
   }
 
   /** Checks that the name of the open segment still leads to it. Returns the error if it does not. */
-  async #checkName(): Promise<RuntimeError | null> {
-    const { disk, layout } = this.#settings;
+  async #checkName(open: OpenSegment): Promise<RuntimeError | null> {
     let cause: unknown;
     try {
-      const found = await disk.identity(layout.segment(this.#written.segment));
-      if (found === this.#identity) return null;
+      if (await open.hasName()) return null;
     } catch (error) {
       cause = error;
     }
@@ -380,40 +362,31 @@ export class WriteAheadLog {
     return this.#markBroken('The segment in use was moved, replaced or deleted', cause);
   }
 
-  /** Returns the open segment's file. Begins a new segment if there is none, or if it is broken or full. */
-  async #fileFor(group: Group): Promise<number> {
+  /** Returns the open segment. Begins a new one if there is none, or if it is broken or full. */
+  async #segmentFor(group: Group): Promise<OpenSegment> {
     const { offset } = this.#written;
     const { segmentBytes, reserve } = this.#settings;
     const isFilled = offset > SEGMENT_HEADER_BYTES && offset + group.bytes > reserve.within(segmentBytes);
-    if (this.#file === null || this.#isBroken || (isFilled && !reserve.isFull)) return this.#beginSegment();
-    return this.#file;
+    if (this.#segment === null || this.#isBroken || (isFilled && !reserve.isFull))
+      return this.#beginSegment();
+    return this.#segment;
   }
 
   /**
-   * Writes zeros ahead of the frames. A sync that finds the file's length unchanged has no metadata to write, and takes
-   * about half the time. The zeros share the sync of the group that needs them. If there is no space for them, there may
-   * still be space for the group. On a full disk, they keep space that was released for the log from other files.
+   * Writes zeros ahead of the frames. They share the sync of the group that needs them. On a full disk, they keep space that was
+   * released for the log from other files.
    */
-  async #reserve(file: number, end: number): Promise<void> {
-    const { disk, segmentBytes, reserve } = this.#settings;
-    if (end <= this.#reserved || (end >= segmentBytes && !reserve.isFull)) return;
-    const from = Math.max(this.#reserved, this.#written.offset);
-    const room = reserve.isFull ? reserve.bytesAhead : segmentBytes - from;
-    const zeros = ZEROS.subarray(0, Math.max(0, Math.min(ZEROS.length, room)));
-    try {
-      await writeFully(disk, file, zeros, from);
-      this.#reserved = from + zeros.length;
-    } catch {
-      await disk.truncate(file, from).catch(() => {});
-    }
+  async #reserve(open: OpenSegment, end: number): Promise<void> {
+    const { segmentBytes, reserve } = this.#settings;
+    if (end <= open.reserved || (end >= segmentBytes && !reserve.isFull)) return;
+    const from = Math.max(open.reserved, this.#written.offset);
+    await open.reserve(from, reserve.isFull ? reserve.bytesAhead : segmentBytes - from);
   }
 
   /** Cuts off a group that was not written whole. Returns STORE_FULL only if it is certain that nothing of it stays. */
-  async #cutBack(file: number, cause: unknown): Promise<RuntimeError> {
+  async #cutBack(open: OpenSegment, cause: unknown): Promise<RuntimeError> {
     try {
-      this.#reserved = 0;
-      await this.#settings.disk.truncate(file, this.#written.offset);
-      await this.#settings.disk.sync(file);
+      await open.cutBack(this.#written.offset);
       this.#noteSynced();
     } catch (error) {
       return this.#markBroken('The write-ahead log could not be cut back after a failed write', error);
@@ -435,7 +408,7 @@ export class WriteAheadLog {
    * synced. The segment gets its name once it is whole. From then on it defines the end of the previous segment, which
    * therefore must not be written any further, even if this call fails.
    */
-  async #beginSegment(): Promise<number> {
+  async #beginSegment(): Promise<OpenSegment> {
     const { disk, layout, epoch, runtimeId } = this.#settings;
     if (!this.#isBroken && this.#unsynced.length > 0) await this.#syncNow();
     this.#isBroken = true;
@@ -444,55 +417,28 @@ export class WriteAheadLog {
       await disk.makeDirectory(layout.wal);
     }
     this.#lastSegment += 1;
-    const segment = this.#lastSegment;
     const { lsn, segment: before, offset: end } = this.#synced;
-    const path = layout.segment(segment);
-    const file = await disk.open(`${path}.new`, 'replace');
-    let offset = SEGMENT_HEADER_BYTES;
-    let last = lsn;
-    let known: { readonly path: string | null; readonly identity: string | null };
-    try {
-      const header = { epoch, segment, lsn, previous: { segment: before, end }, runtimeId };
-      await writeFully(disk, file, encodeSegmentHeader(header), 0);
-      for (const group of this.#unsynced) {
-        const bytes = group.sealed({ epoch, segment, lsn: last }, lsn);
-        await writeFully(disk, file, bytes, offset);
-        offset += bytes.length;
-        last += group.frames;
-      }
-      await disk.sync(file);
-      // Another owner may have a segment with this name, which must not be replaced.
-      await this.assertOwned();
-      await disk.rename(`${path}.new`, path);
-      await disk.syncDirectory(layout.wal);
-      known = { path: disk.pathOf(file), identity: await disk.identity(path) };
-    } catch (error) {
-      await disk.close(file).catch(() => {});
-      await disk.remove(`${path}.new`).catch(() => {});
-      throw error;
-    }
-    await this.#closeFile();
-    this.#file = file;
-    this.#path = known.path;
-    this.#identity = known.identity;
-    this.#reserved = 0;
+    const begun = await OpenSegment.create({
+      disk,
+      layout,
+      header: { epoch, segment: this.#lastSegment, lsn, previous: { segment: before, end }, runtimeId },
+      groups: this.#unsynced,
+      assertOwned: () => this.assertOwned(),
+    });
+    await this.#closeSegment();
+    this.#segment = begun;
     this.#isBroken = false;
-    this.#written = { segment, offset, lsn: last };
+    this.#written = begun.begin;
     // The previous position may lie after the end that the old segment has now.
     this.#settled = this.#written;
     this.#noteSynced();
-    return file;
+    return begun;
   }
 
-  async #closeFile(): Promise<void> {
-    const file = this.#file;
-    this.#file = null;
-    if (file === null) return;
-    const { disk } = this.#settings;
-    // Cuts off unused zeros. Bytes of unknown content stay as they are.
-    const hasZeros = this.#reserved > this.#written.offset && !this.#isBroken && !this.#loss;
-    if (hasZeros) await disk.truncate(file, this.#written.offset).catch(() => {});
-    await disk.close(file).catch(() => {});
+  async #closeSegment(): Promise<void> {
+    const open = this.#segment;
+    this.#segment = null;
+    await open?.close(this.#isBroken || this.#loss ? null : this.#written.offset);
   }
 
   async #syncLater(group: Group, afterMs: number): Promise<void> {
@@ -507,7 +453,7 @@ export class WriteAheadLog {
     }
   }
 
-  async #sync(file: number): Promise<void> {
+  async #sync({ file }: OpenSegment): Promise<void> {
     const since = performance.now();
     await this.#settings.disk.sync(file);
     this.#syncs += 1;
@@ -519,9 +465,9 @@ export class WriteAheadLog {
       await this.#beginSegment();
       return;
     }
-    if (this.#file === null || this.#unsynced.length === 0) return;
+    if (this.#segment === null || this.#unsynced.length === 0) return;
     try {
-      await this.#sync(this.#file);
+      await this.#sync(this.#segment);
     } catch (error) {
       this.#markBroken('A sync of the write-ahead log failed', error);
       await this.#beginSegment();

@@ -1,9 +1,10 @@
 import type { ErrorCode, Logger, RuntimeError } from '@worker-runtime/core';
+import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import { challengeOf } from '../access/access.ts';
 import { fieldsOf } from '../logging/request-log.ts';
 import type { HttpReply } from '../message/http-reply.ts';
 import type { HttpRequest } from '../message/http-request.ts';
-import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf, STATUS_OF } from './problem.ts';
+import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf } from './problem.ts';
 
 /**
  * Logs an error that was sent to a client; the correlation id of the answer finds the line. The stack is logged only

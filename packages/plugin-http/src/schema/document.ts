@@ -1,6 +1,7 @@
 import { type ErrorCode, type JsonObject, type Limits, version } from '@worker-runtime/core';
+import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import type { Embedder } from '../embedder.ts';
-import { PROBLEM_TYPE, STATUS_OF } from '../errors/problem.ts';
+import { PROBLEM_TYPE } from '../errors/problem.ts';
 import type { DescribedRoute } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { BYTES_TYPE } from '../wire/served-media.ts';

@@ -5,6 +5,8 @@ import type { Operation, SuccessAnswer } from './operation.ts';
 const COMMIT_ERRORS: readonly ErrorCode[] = ['STORE_UNAVAILABLE', 'STORE_FULL'];
 const KEY_ERRORS: readonly ErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'IDEMPOTENCY_IN_FLIGHT'];
 const CURSOR_ERRORS: readonly ErrorCode[] = ['CURSOR_INVALID', 'CURSOR_FOREIGN', 'LIMIT_TOO_LARGE'];
+/** Those of a log, whose first events may be in an archive. */
+const LOG_ERRORS: readonly ErrorCode[] = [...CURSOR_ERRORS, 'CURSOR_EXPIRED', 'STORE_CORRUPT'];
 const WORKER_ERRORS: readonly ErrorCode[] = ['RUNTIME_NOT_FOUND', 'WORKER_NOT_FOUND'];
 
 /** Returns links to operations of a Worker, whose id is at `worker`. */
@@ -35,7 +37,7 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
     description:
       'The list is sorted by name. A runtime that does not answer is in the list, with its state and an error.',
     answers: { 200: { page: 'RuntimeEntry' } },
-    errors: ['CURSOR_INVALID'],
+    errors: ['CURSOR_INVALID', 'LIMIT_TOO_LARGE'],
   },
   'GET /v1/prices': {
     id: 'getPrices',
@@ -52,7 +54,7 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
     cursor: 'acrossWorkers',
     summary: 'Lists the Workers of all runtimes, one runtime after another',
     description:
-      'The runtimes are in the order of their ids. A runtime that does not answer is named in `unavailable` of each page, and the list goes on without it.',
+      'The runtimes are in the order of their ids. A runtime that does not answer is named in `unavailable` of each page, and the list continues without it.',
     answers: { 200: { json: 'WorkersAcross' } },
     errors: ['CURSOR_INVALID', 'LIMIT_TOO_LARGE'],
   },
@@ -259,6 +261,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'CLAIM_CONFLICT',
       'CURSOR_INVALID',
       'CURSOR_FOREIGN',
+      'CURSOR_EXPIRED',
       'LIMIT_REACHED',
       'STORE_CORRUPT',
       ...KEY_ERRORS,
@@ -329,6 +332,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'ENGINE_UNAVAILABLE',
       'FILE_NOT_FOUND',
       'OPERATION_UNSUPPORTED',
+      'CURSOR_EXPIRED',
       'LIMIT_REACHED',
       'LIMIT_TOO_LARGE',
       ...KEY_ERRORS,
@@ -439,7 +443,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
         headers: ['Runtime-Id'],
       },
     },
-    errors: [...WORKER_ERRORS, ...CURSOR_ERRORS, 'STORE_CORRUPT'],
+    errors: [...WORKER_ERRORS, ...LOG_ERRORS],
   },
   'GET /v1/runtimes/:r/workers/:w/transcript': {
     id: 'readTranscript',
@@ -449,7 +453,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     description:
       'Each input, message, tool call and tool result is one item. `before` reads backward, for the end of a conversation.',
     answers: { 200: { page: 'TranscriptItem' } },
-    errors: [...WORKER_ERRORS, ...CURSOR_ERRORS, 'STORE_CORRUPT'],
+    errors: [...WORKER_ERRORS, ...LOG_ERRORS],
   },
   'GET /v1/runtimes/:r/workers/:w/overview': {
     id: 'getOverview',

@@ -9,7 +9,7 @@ import { type ByteTotal, Transfer } from '../traffic/byte-total.ts';
 import { SSE_TYPE } from '../wire/accept.ts';
 
 export interface MountedLimits {
-  /** The time that an answer has for its last words after its `ending` signal. */
+  /** The time that an answer has for the rest of its output after its `ending` signal. */
   readonly drainMs: number;
 }
 

@@ -11,7 +11,7 @@ interface Exchange {
 
 /** The requests of one connection. */
 interface Line {
-  /** The request under way; null while there is none. */
+  /** The request in progress; null while there is none. */
   current: Exchange | null;
   /** The request that was begun last. */
   last: IncomingMessage | null;
@@ -45,7 +45,7 @@ export class Turns {
     this.#events = events;
   }
 
-  /** True if a request of this connection is under way. */
+  /** True if a request of this connection is in progress. */
   isBusy(socket: Socket): boolean {
     return (this.#lines.get(socket)?.current ?? null) !== null;
   }
@@ -63,7 +63,7 @@ export class Turns {
   }
 
   /**
-   * Makes the answer to the request under way the last one of its connection, because the bytes behind the request are not HTTP. The
+   * Makes the answer to the request in progress the last one of its connection, because the bytes behind the request are not HTTP. The
    * request is whole and may have been executed, so its client gets its answer and not the error. Returns false if no whole request
    * waits for its answer.
    */
@@ -74,7 +74,7 @@ export class Turns {
     return true;
   }
 
-  /** Resolves when no request is under way, or when the signal aborts. */
+  /** Resolves when no request is in progress, or when the signal aborts. */
   settled(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (this.#active === 0 || signal.aborted) return resolve();

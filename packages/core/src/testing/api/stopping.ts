@@ -195,13 +195,13 @@ export const stoppingTests = (contract: Contract): void => {
       t.deepEqual(await scene.api.cancelRun(workerId), { changed: false, status: 'stopped' });
       t.is((await scene.api.updateWorker(workerId, { displayName: 'Ada' })).status, 'stopped');
 
-      const resumed = await scene.api.resumeWorker(workerId, { reason: 'go on' });
+      const resumed = await scene.api.resumeWorker(workerId, { reason: 'continue' });
       t.is(resumed.status, 'idle');
       t.deepEqual(resumed.execution, { connected: true, generation: 2, lastError: null });
       t.deepEqual(
         (await scene.log(workerId)).slice(-2).map(({ type, data }) => [type, data]),
         [
-          ['worker.resumed', { reason: 'go on' }],
+          ['worker.resumed', { reason: 'continue' }],
           ['execution.attached', { generation: 2, engine: 'scripted' }],
         ],
       );

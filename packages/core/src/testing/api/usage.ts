@@ -100,7 +100,7 @@ export const usageTests = (contract: Contract): void => {
 
   for (const way of ['restart', 'kill'] as const)
     contract(
-      `P63: the usage by day survives a ${way}, and goes on`,
+      `P63: the usage by day survives a ${way}, and continues`,
       async (t, scene) => {
         const ids = [await createWithHistory(scene, 'first'), await scene.create({ workerId: 'second' })];
         await scene.say('second', 'before');
