@@ -9,7 +9,7 @@ export interface Call {
   /** The path, also of an open file; for a rename the source. */
   readonly path: string;
   readonly bytes: number;
-  /** The mode of an `open`. */
+  /** The mode of an `open`, and of the file of a write that is also a sync. */
   readonly mode?: OpenMode;
 }
 
@@ -20,7 +20,9 @@ const never = new Promise<never>(() => {});
 
 /** The real disk, on which single calls can fail, write less or hang, and which can be frozen as `kill -9` would. */
 export class FaultDisk implements Disk {
+  readonly hasDurableWrites = true;
   readonly #paths = new Map<number, string>();
+  readonly #durable = new Set<number>();
   readonly #running = new Set<Promise<unknown>>();
   #isFrozen = false;
   bytesRead = 0;
@@ -58,6 +60,7 @@ export class FaultDisk implements Disk {
   async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<number> {
     const file = await this.#call('open', path, 0, () => nodeDisk.open(path, mode), mode);
     this.#paths.set(file, path);
+    if (mode === 'durable') this.#durable.add(file);
     return file;
   }
 
@@ -65,6 +68,7 @@ export class FaultDisk implements Disk {
     const path = this.#path(file);
     await this.#call('close', path, 0, () => {
       this.#paths.delete(file);
+      this.#durable.delete(file);
       return nodeDisk.close(file);
     });
   }
@@ -77,9 +81,12 @@ export class FaultDisk implements Disk {
   }
 
   async write(file: number, bytes: Uint8Array, position: number): Promise<number> {
-    return this.#call('write', this.#path(file), bytes.length, (take) =>
-      nodeDisk.write(file, take === undefined ? bytes : bytes.subarray(0, take), position),
-    );
+    const write = (take?: number) =>
+      nodeDisk.write(file, take === undefined ? bytes : bytes.subarray(0, take), position);
+    if (!this.#durable.has(file)) return this.#call('write', this.#path(file), bytes.length, write);
+    const written = await this.#call('write', this.#path(file), bytes.length, write, 'durable');
+    await this.#call('sync', this.#path(file), 0, async () => {}, 'durable');
+    return written;
   }
 
   truncate(file: number, length: number): Promise<void> {

@@ -10,8 +10,8 @@ import { releaseLock } from './directory.ts';
 type Step =
   | { readonly kind: 'write'; readonly file: number; readonly at: number; readonly bytes: Buffer }
   | { readonly kind: 'truncate'; readonly file: number; readonly length: number }
-  /** A sync covers everything written before it began, and takes effect when it has returned. */
-  | { readonly kind: 'syncBegins'; readonly file: number; readonly sync: number }
+  /** A sync covers everything written before it began, or only one write, and takes effect when it has returned. */
+  | { readonly kind: 'syncBegins'; readonly file: number; readonly sync: number; readonly only?: DataStep }
   | { readonly kind: 'synced'; readonly file: number; readonly sync: number }
   | { readonly kind: 'link'; readonly path: string; readonly file: number }
   | { readonly kind: 'directory'; readonly path: string }
@@ -27,10 +27,12 @@ const SECTOR_BYTES = 512;
 
 /** The real disk. It records the order of all writes and syncs, and can produce the states that a power loss may leave. */
 export class PowerLossDisk implements Disk {
+  readonly hasDurableWrites = true;
   readonly #root: string;
   readonly #steps: Step[] = [];
   readonly #files = new Map<string, number>();
   readonly #open = new Map<number, number>();
+  readonly #durable = new Set<number>();
   #lastFile = 0;
   #lastSync = 0;
 
@@ -49,11 +51,13 @@ export class PowerLossDisk implements Disk {
     if (file === undefined) file = this.#link(name);
     else if (mode === 'replace') this.#steps.push({ kind: 'truncate', file, length: 0 });
     this.#open.set(handle, file);
+    if (mode === 'durable') this.#durable.add(handle);
     return handle;
   }
 
   close(handle: number): Promise<void> {
     this.#open.delete(handle);
+    this.#durable.delete(handle);
     return nodeDisk.close(handle);
   }
 
@@ -61,9 +65,17 @@ export class PowerLossDisk implements Disk {
     return nodeDisk.read(handle, into, position);
   }
 
-  write(handle: number, bytes: Uint8Array, position: number): Promise<number> {
-    this.#steps.push({ kind: 'write', file: this.#file(handle), at: position, bytes: Buffer.from(bytes) });
-    return nodeDisk.write(handle, bytes, position);
+  async write(handle: number, bytes: Uint8Array, position: number): Promise<number> {
+    const file = this.#file(handle);
+    const write = { kind: 'write', file, at: position, bytes: Buffer.from(bytes) } as const;
+    this.#steps.push(write);
+    if (!this.#durable.has(handle)) return nodeDisk.write(handle, bytes, position);
+    this.#lastSync += 1;
+    const sync = this.#lastSync;
+    this.#steps.push({ kind: 'syncBegins', file, sync, only: write });
+    const written = await nodeDisk.write(handle, bytes, position);
+    this.#steps.push({ kind: 'synced', file, sync });
+    return written;
   }
 
   truncate(handle: number, length: number): Promise<void> {
@@ -166,7 +178,7 @@ export class PowerLossDisk implements Disk {
       if (step.kind === 'write' || step.kind === 'truncate') {
         pending.set(step.file, [...(pending.get(step.file) ?? []), step]);
       } else if (step.kind === 'syncBegins') {
-        covered.set(step.sync, [...(pending.get(step.file) ?? [])]);
+        covered.set(step.sync, step.only ? [step.only] : [...(pending.get(step.file) ?? [])]);
       } else if (step.kind === 'synced') {
         const steps = new Set(covered.get(step.sync));
         contents.set(step.file, apply(contents.get(step.file), [...steps]));

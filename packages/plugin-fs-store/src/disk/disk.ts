@@ -2,15 +2,16 @@ import { constants } from 'node:fs';
 import type { FileJob } from './file-job.ts';
 
 /**
- * The mode in which a file is opened. `read` and `write` require an existing file, `create` also makes a missing one, and `replace`
- * makes a missing one or empties an existing one.
+ * The mode in which a file is opened. `read`, `write` and `durable` require an existing file, `create` also makes a missing one, and
+ * `replace` makes a missing one or empties an existing one. With `durable`, the bytes of each write are synced when it returns.
  */
-export type OpenMode = 'read' | 'write' | 'create' | 'replace';
+export type OpenMode = 'read' | 'write' | 'durable' | 'create' | 'replace';
 
 /** The flags of each mode for `open`. */
 export const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
   read: constants.O_RDONLY,
   write: constants.O_RDWR,
+  durable: constants.O_RDWR | constants.O_DSYNC,
   // Not Node's 'a+': that appends on every write and ignores the position.
   create: constants.O_RDWR | constants.O_CREAT,
   replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
@@ -23,6 +24,8 @@ export const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
  * Files are made with mode 0600, directories with mode 0700.
  */
 export interface Disk {
+  /** True if files may be opened as `durable`. */
+  readonly hasDurableWrites: boolean;
   open(path: string, mode: OpenMode): Promise<number>;
   close(file: number): Promise<void>;
   /** Reads until `into` is full or the file ends. Returns the number of bytes read. */

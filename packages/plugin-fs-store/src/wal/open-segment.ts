@@ -27,15 +27,21 @@ export class OpenSegment {
   /** The path and the identity of the file when it got its name. Both show if the name still leads to it. */
   readonly #path: string | null;
   readonly #identity: string | null;
+  /** The same file, opened so that a write is also a sync; null if the disk cannot do that. */
+  readonly #durable: number | null;
   #reserved = 0;
+  /** The end of the zeros that are synced. */
+  #syncedZeros = 0;
 
   private constructor(
     { disk, layout, header }: NewSegment,
     file: number,
+    durable: number | null,
     begin: WalPosition,
     identity: string | null,
   ) {
     this.file = file;
+    this.#durable = durable;
     this.begin = begin;
     this.#disk = disk;
     this.#name = layout.segment(header.segment);
@@ -49,7 +55,9 @@ export class OpenSegment {
     const { epoch, segment, lsn: first } = header;
     const path = layout.segment(segment);
     const file = await disk.open(`${path}.new`, 'replace');
+    let durable: number | null = null;
     try {
+      if (disk.hasDurableWrites) durable = await disk.open(`${path}.new`, 'durable');
       await writeFully(disk, file, encodeSegmentHeader(header), 0);
       let offset = SEGMENT_HEADER_BYTES;
       let lsn = first;
@@ -63,9 +71,10 @@ export class OpenSegment {
       await assertOwned();
       await disk.rename(`${path}.new`, path);
       await disk.syncDirectory(layout.wal);
-      return new OpenSegment(options, file, { segment, offset, lsn }, await disk.identity(path));
+      return new OpenSegment(options, file, durable, { segment, offset, lsn }, await disk.identity(path));
     } catch (error) {
       await disk.close(file).catch(() => {});
+      if (durable !== null) await disk.close(durable).catch(() => {});
       await disk.remove(`${path}.new`).catch(() => {});
       throw error;
     }
@@ -103,9 +112,25 @@ export class OpenSegment {
     }
   }
 
+  /**
+   * Returns the file for a write that ends at `end` and is to be synced, if the write can be the sync too; null if not. It can where zeros
+   * are synced: it has no metadata to write then. One call of the disk instead of two saves a lone commit a tenth of a millisecond.
+   */
+  durableUpTo(end: number): number | null {
+    return end <= this.#syncedZeros ? this.#durable : null;
+  }
+
+  /** Syncs the file with its zeros. Fails with the errors of the disk. */
+  async sync(): Promise<void> {
+    const zeros = this.#reserved;
+    await this.#disk.sync(this.file);
+    this.#syncedZeros = zeros;
+  }
+
   /** Cuts off what follows an offset, and syncs that. Fails with the errors of the disk. */
   async cutBack(end: number): Promise<void> {
     this.#reserved = 0;
+    this.#syncedZeros = 0;
     await this.#disk.truncate(this.file, end);
     await this.#disk.sync(this.file);
   }
@@ -114,5 +139,6 @@ export class OpenSegment {
   async close(end: number | null): Promise<void> {
     if (end !== null && this.#reserved > end) await this.#disk.truncate(this.file, end).catch(() => {});
     await this.#disk.close(this.file).catch(() => {});
+    if (this.#durable !== null) await this.#disk.close(this.#durable).catch(() => {});
   }
 }

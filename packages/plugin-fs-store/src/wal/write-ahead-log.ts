@@ -311,16 +311,19 @@ export class WriteAheadLog {
       return diskFailure(error);
     }
     const bytes = group.sealed(this.#address, this.#synced.lsn);
+    const { offset: start } = this.#written;
+    let durable: number | null = null;
     try {
-      if (syncIntervalMs === null || reserve.isFull)
-        await this.#reserve(open, this.#written.offset + bytes.length);
-      await writeFully(disk, open.file, bytes, this.#written.offset);
+      if (syncIntervalMs === null || reserve.isFull) await this.#reserve(open, start + bytes.length);
+      if (syncIntervalMs === null) durable = open.durableUpTo(start + bytes.length);
+      if (durable === null) await writeFully(disk, open.file, bytes, start);
+      else await this.#measured(writeFully(disk, durable, bytes, start));
     } catch (error) {
       return this.#cutBack(open, error);
     }
-    if (syncIntervalMs === null) {
+    if (syncIntervalMs === null && durable === null) {
       try {
-        await this.#sync(open);
+        await this.#measured(open.sync());
       } catch (error) {
         return this.#markBroken('A sync of the write-ahead log failed', error);
       }
@@ -383,7 +386,7 @@ export class WriteAheadLog {
     await open.reserve(from, reserve.isFull ? reserve.bytesAhead : segmentBytes - from);
   }
 
-  /** Cuts off a group that was not written whole. Returns STORE_FULL only if it is certain that nothing of it stays. */
+  /** Cuts off a group that was not written whole, or not synced by its write. Returns STORE_FULL only if it is certain that nothing of it stays. */
   async #cutBack(open: OpenSegment, cause: unknown): Promise<RuntimeError> {
     try {
       await open.cutBack(this.#written.offset);
@@ -453,9 +456,10 @@ export class WriteAheadLog {
     }
   }
 
-  async #sync({ file }: OpenSegment): Promise<void> {
+  /** Awaits a sync, and measures it. */
+  async #measured(sync: Promise<void>): Promise<void> {
     const since = performance.now();
-    await this.#settings.disk.sync(file);
+    await sync;
     this.#syncs += 1;
     this.#syncMs += performance.now() - since;
   }
@@ -467,7 +471,7 @@ export class WriteAheadLog {
     }
     if (this.#segment === null || this.#unsynced.length === 0) return;
     try {
-      await this.#sync(this.#segment);
+      await this.#measured(this.#segment.sync());
     } catch (error) {
       this.#markBroken('A sync of the write-ahead log failed', error);
       await this.#beginSegment();

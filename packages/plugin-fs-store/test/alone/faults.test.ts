@@ -151,6 +151,27 @@ test('P14: a failed write that cannot be cut back is void once the next segment 
   await checkKilled(t, dir, writer);
 });
 
+for (const [code, expected] of [
+  ['EIO', 'STORE_UNAVAILABLE'],
+  ['ENOSPC', 'STORE_FULL'],
+] as const)
+  test(`P14: a write that is also a sync and fails with ${code} is refused with ${expected}, and never becomes visible`, async (t) => {
+    const { dir, writer } = await begin(t);
+    await writer.append('log_a', 'with zeros after it');
+    let isMade = false;
+    writer.disk.fate = ({ operation, path, mode }) => {
+      if (operation !== 'sync' || !isLog(path) || mode !== 'durable') return undefined;
+      isMade = true;
+      return { code };
+    };
+    t.is(await codeOf(writer.append('log_a', 'written, not synced')), expected);
+    t.true(isMade);
+    writer.disk.fate = () => undefined;
+    await writer.append('log_b', 'without asking for the head');
+    t.deepEqual(await writer.store.head('log_a'), writer.headOf('log_a'));
+    await checkKilled(t, dir, writer);
+  });
+
 test('P14: interval: acknowledged commits survive a failed sync, because a new segment gets them again', async (t) => {
   const { dir, writer } = await begin(t, { durability: { intervalMs: 3_600_000 } });
   await writer.append('log_a', 'one');
