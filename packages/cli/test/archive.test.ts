@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { migrate } from '@worker-runtime/plugin-postgres-store';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
-import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
 import { eventsAt, fill, inFolder, killWhen, shown } from './archives.ts';
 import { makePlace, Program, request, run, serve } from './program.ts';
 
@@ -121,7 +122,7 @@ if (server === null) {
 } else {
   test('P74: a runtime moves from files to PostgreSQL and back, with its id and its events', async (t) => {
     const place = await makePlace(t);
-    await server.makeDatabase('moved');
+    await server.makeDatabase('moved', migrate);
     const variables = {
       WORKER_RUNTIME_POSTGRES_STORE_URL: server.url({ user: 'worker', database: 'moved' }),
     };

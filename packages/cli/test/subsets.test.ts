@@ -4,14 +4,15 @@ import { mkdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { basename, join } from 'node:path';
 import { Runtime, RuntimeError } from '@worker-runtime/core';
+import { migrate } from '@worker-runtime/plugin-postgres-store';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test, { type ExecutionContext } from 'ava';
-import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
 import { compose, SHIPPED_PLUGINS } from '../src/compose.ts';
 import { makePlace } from './program.ts';
 
 /** The server for all subsets with `postgres-store`, each of which has a Runtime of its own there; null if there is none. */
 const postgres = WITHOUT_POSTGRES === null ? await PostgresServer.start(['max_connections=600']) : null;
-await postgres?.makeDatabase('subsets');
+await postgres?.makeDatabase('subsets', migrate);
 test.after.always(() => postgres?.dispose());
 
 /**
