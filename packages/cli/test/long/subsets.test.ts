@@ -1,0 +1,3 @@
+import { isSmallOrLarge, testSubsets } from '../subsets.ts';
+
+testSubsets((names) => !isSmallOrLarge(names));
