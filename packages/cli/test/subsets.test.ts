@@ -1,3 +1,3 @@
 import { isSmallOrLarge, testSubsets } from './subsets.ts';
 
-testSubsets(isSmallOrLarge);
+testSubsets('P24: the runtime starts, serves the features of its plugins and refuses others', isSmallOrLarge);

@@ -137,16 +137,16 @@ export const isSmallOrLarge = (names: readonly string[]): boolean =>
   names.length <= 2 ||
   PLUGINS.filter((name) => !name.endsWith('-store') && !names.includes(name)).length <= 1;
 
-/** Declares a test of each subset that is chosen. */
-export const testSubsets = (isChosen: (names: readonly string[]) => boolean): void => {
+/** Declares a test of each subset that is chosen. `title` begins the titles. */
+export const testSubsets = (title: string, isChosen: (names: readonly string[]) => boolean): void => {
   for (const names of subsetsOf(PLUGINS).filter(isChosen)) {
     const without = names.includes('postgres-store') ? WITHOUT_POSTGRES : null;
-    const title = `P24: ${names.join(', ') || 'no plugins'}: the runtime starts, serves the features of its plugins and refuses others`;
+    const full = `${title}: ${names.join(', ') || 'none'}`;
     if (without === null)
-      test(title, async (t) => {
+      test(full, async (t) => {
         await trySubset(t, names);
         await trySubset(t, [...names, ...INDEPENDENT]);
       });
-    else test.skip(`${title} (skipped: ${without})`, () => {});
+    else test.skip(`${full} (skipped: ${without})`, () => {});
   }
 };
