@@ -15,6 +15,8 @@ interface Rule {
 /** core and its subpaths for production code; `core/testing` is for tests. */
 const publicCore = /^@worker-runtime\/core(\/(plugin-kit|scope|views))?$/;
 const anyEntry = /^@worker-runtime\//;
+/** The entries of published packages, which are all but those of `testing`. */
+const publishedEntry = /^@worker-runtime\/(?!test-)/;
 
 const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
   [/^packages\/core$/, { own: [], outside: ['tapable'] }],
@@ -55,11 +57,20 @@ const rules: readonly (readonly [folder: RegExp, rule: Rule])[] = [
       typesOnly: [publicCore],
     },
   ],
-  [/^packages\/cli$/, { own: [anyEntry], outside: 'declared' }],
+  [/^packages\/cli$/, { own: [publishedEntry], outside: 'declared' }],
+  // tests of every package except core may use it, so it uses none of them
+  [/^testing\/environment$/, { own: [], outside: 'declared' }],
+  [
+    /^testing\/facades$/,
+    {
+      own: [/^@worker-runtime\/core(\/testing)?$/, /^@worker-runtime\/(client|plugin-http|plugin-fs-store)$/],
+      outside: 'declared',
+    },
+  ],
 ];
 
 /** Files that may import computed names, because a person names the module: a plugin, a file of settings. */
-const mayCompute = new Set(['packages/cli/src/compose.ts']);
+const mayCompute = new Set(['packages/cli/src/compose.ts', 'testing/facades/server.ts']);
 
 export function ruleFor(folder: string): Rule | undefined {
   return rules.find(([pattern]) => pattern.test(folder))?.[1];
@@ -92,4 +103,22 @@ export function refusal(
     return rule.own.some((pattern) => pattern.test(specifier)) ? undefined : refused;
   const allowed = rule.outside === 'declared' ? dependencies : rule.outside;
   return allowed.includes(packageOf(specifier)) ? undefined : refused;
+}
+
+/** It sends its requests through a registry: they are made from the routes of plugin-http, and only the tests of that package have these. */
+const mayTrespass = new Set(['packages/registry/test/registry-fuzz.ts']);
+
+const testFolder = /^((?:packages|examples)\/[^/]+)\/test\//;
+
+/**
+ * Returns the reason why `file` must not name `path`, which is relative to it; `undefined` if it may. The files in the test folder of a
+ * workspace are for its own tests. Several workspaces share what is in `testing`, which their manifests name: a change there
+ * runs their tests again.
+ */
+export function trespass(file: string, path: string): string | undefined {
+  const target = follow(file, path);
+  const owner = testFolder.exec(target)?.[1];
+  return owner === undefined || file.startsWith(`${owner}/`) || mayTrespass.has(file)
+    ? undefined
+    : `${file}: must not use ${target}, the test of another workspace`;
 }

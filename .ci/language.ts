@@ -238,7 +238,7 @@ const ofTest = (source: string): Text => {
 function textOf(path: string, content: string): Text {
   if (path.endsWith('.md')) return ofPage(content);
   if (!/\.[cm]?[jt]s$/.test(path)) return ofScript(content);
-  return /(?:^|\/)test\/|\.test\.ts$/.test(path) ? ofTest(content) : ofSource(content);
+  return /(?:^|\/)test\/|^testing\/|\.test\.ts$/.test(path) ? ofTest(content) : ofSource(content);
 }
 
 /** The beginning of a doc comment or a title, without the number of a promise (`P9: …`). */

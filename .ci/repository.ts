@@ -32,7 +32,7 @@ export function readJson<T>(path: string): T {
 
 /** The workspaces of npm. A missing parent folder counts as empty. */
 export function workspaces(): Workspace[] {
-  const folders = ['packages', 'examples'].flatMap((parent) =>
+  const folders = ['packages', 'examples', 'testing'].flatMap((parent) =>
     existsSync(join(root, parent)) ? readdirSync(join(root, parent)).map((name) => `${parent}/${name}`) : [],
   );
   return ['.', ...folders, 'bench', 'soak']

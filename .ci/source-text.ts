@@ -11,6 +11,12 @@ function withoutStrings(source: string): string {
   return source.replace(token, (_, string: string | undefined) => (string === undefined ? ' ' : "''"));
 }
 
+/** Returns the relative paths that are written as strings in a source: of imports, of URLs, of programs. */
+export function relativePathsIn(source: string): string[] {
+  const strings = [...source.matchAll(token)].flatMap((match) => match[1]?.slice(1, -1) ?? []);
+  return strings.filter((text) => /^\.\.?\//.test(text));
+}
+
 export interface Import {
   /** The imported name, or `undefined` if the source computes it. */
   readonly specifier: string | undefined;

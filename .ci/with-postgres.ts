@@ -1,7 +1,7 @@
 /** Runs a command with a PostgreSQL server, whose URL is in WORKER_RUNTIME_POSTGRES_URL. Without PostgreSQL, it runs without one. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { PostgresServer, WITHOUT_POSTGRES } from '../packages/plugin-postgres-store/test/postgres-server.ts';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 
 const [command = 'true', ...args] = process.argv.slice(2);
 if (WITHOUT_POSTGRES !== null) console.log(`without a database: ${WITHOUT_POSTGRES}`);

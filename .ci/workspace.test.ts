@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { refusal, ruleFor } from './import-rules.ts';
+import { refusal, ruleFor, trespass } from './import-rules.ts';
 import { declared, type Manifest, read, readJson, root, sources, workspaces } from './repository.ts';
-import { hasCollectiveName, importsOf, usesAny } from './source-text.ts';
+import { hasCollectiveName, importsOf, relativePathsIn, usesAny } from './source-text.ts';
 
 const all = workspaces();
 const packages = all.filter(({ folder }) => folder.startsWith('packages/'));
@@ -20,6 +20,48 @@ test('packages import only what their rules allow', (t) => {
     ),
   );
   t.deepEqual(found, []);
+});
+
+test('the workspaces that tests share import only what their rules allow', (t) => {
+  const found = all
+    .filter(({ folder }) => folder.startsWith('testing/'))
+    .flatMap(({ folder, manifest }) =>
+      sources(folder).flatMap((file) =>
+        refusals(folder, file, read(file), Object.keys(manifest.devDependencies ?? {})),
+      ),
+    );
+  t.deepEqual(found, []);
+});
+
+const trespasses = (file: string, source: string) =>
+  relativePathsIn(source).flatMap((path) => trespass(file, path) ?? []);
+
+test('no file uses the test folder of another workspace', (t) => {
+  const files = ['.ci', ...all.map(({ folder }) => folder)].flatMap((folder) =>
+    folder === '.' ? [] : sources(folder),
+  );
+  t.deepEqual(
+    files.flatMap((file) => trespasses(file, read(file))),
+    [],
+  );
+
+  const file = 'packages/cli/test/long/kills.test.ts';
+  for (const bad of [
+    "import { seed } from '../../../core/test/seed.ts';",
+    "export * from '../../../core/test/fixtures/seed.ts';",
+    "const program = new URL('../../../plugin-acp/test/agent.ts', import.meta.url);",
+    "import { page } from '../../../../examples/chat/test/page.ts';",
+  ])
+    t.is(trespasses(file, bad).length, 1, bad);
+  for (const good of [
+    "import { seed } from '../seed.ts';",
+    "const program = new URL('../../bin/worker-runtime.js', import.meta.url);",
+    "import { inTurns } from '@worker-runtime/core/testing';",
+    "// as in '../../../core/test/seed.ts'",
+  ])
+    t.deepEqual(trespasses(file, good), [], good);
+  t.is(trespasses('bench/cluster.ts', "import { seed } from '../packages/core/test/seed.ts';").length, 1);
+  t.is(trespasses('.ci/test.ts', "import { seed } from '../packages/core/test/seed.ts';").length, 1);
 });
 
 test('every package has an import rule', (t) => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { runtimeClient } from '@worker-runtime/client';
 import type { Membership } from '@worker-runtime/core/plugin-kit';
 import { migrate, postgresMembership } from '@worker-runtime/plugin-postgres-store';
-import { PostgresServer, WITHOUT_POSTGRES } from '../packages/plugin-postgres-store/test/postgres-server.ts';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import type { Bench } from './measurement.ts';
 import { once } from './once.ts';
 

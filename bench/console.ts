@@ -3,8 +3,8 @@ import { assets } from '@worker-runtime/console';
 import { engine, memoryStore, Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
+import { closeBrowser, hasBrowser, sharedBrowser } from '@worker-runtime/test-environment/chromium';
 import type { Page } from 'playwright-core';
-import { closeBrowser, hasBrowser, sharedBrowser } from '../packages/console/test/chromium.ts';
 import { type Bench, milliseconds } from './measurement.ts';
 
 /*

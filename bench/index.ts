@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
-import { WITHOUT_POSTGRES } from '../packages/plugin-postgres-store/test/postgres-server.ts';
+import { WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import { inputsThroughBackend, pagesThroughBackend } from './backend.ts';
 import { readsOfRuntime, readsOfWorkers } from './cheap-reads.ts';
 import { clusterBenches, endCluster } from './cluster.ts';

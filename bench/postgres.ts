@@ -1,7 +1,7 @@
 import { engine, Runtime } from '@worker-runtime/core';
 import { migrate, postgresStore } from '@worker-runtime/plugin-postgres-store';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import { Client } from 'pg';
-import { PostgresServer, WITHOUT_POSTGRES } from '../packages/plugin-postgres-store/test/postgres-server.ts';
 import { type Bench, median, milliseconds, perSecond } from './measurement.ts';
 import { once } from './once.ts';
 import { JOB, startTalkers, WORKERS } from './workload.ts';

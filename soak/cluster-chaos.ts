@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Membership } from '@worker-runtime/core/plugin-kit';
-import type { PostgresServer } from '../packages/plugin-postgres-store/test/postgres-server.ts';
-import type { TcpProxy } from '../packages/plugin-postgres-store/test/tcp-proxy.ts';
+import type { PostgresServer } from '@worker-runtime/test-environment/postgres-server';
+import type { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import type { Random } from './random.ts';
 import type { Server } from './server.ts';
 

@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Membership } from '@worker-runtime/core/plugin-kit';
-import { postgresMembership } from '@worker-runtime/plugin-postgres-store';
-import { PostgresServer, WITHOUT_POSTGRES } from '../packages/plugin-postgres-store/test/postgres-server.ts';
-import { TcpProxy } from '../packages/plugin-postgres-store/test/tcp-proxy.ts';
+import { migrate, postgresMembership } from '@worker-runtime/plugin-postgres-store';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import { Balancer } from './balancer.ts';
 import { clientOf, manage, poll, type Scene, send, view } from './clients.ts';
 import { ClusterChaos, type SoakedHost } from './cluster-chaos.ts';
@@ -73,7 +73,7 @@ export const soakCluster = async (
 ): Promise<{ readonly line: string; readonly hasPassed: boolean }> => {
   if (WITHOUT_POSTGRES !== null) return { line: `skipped: ${WITHOUT_POSTGRES}`, hasPassed: true };
   const postgres = await PostgresServer.start(['max_connections=300']);
-  await postgres.makeDatabase('soak');
+  await postgres.makeDatabase('soak', migrate);
   const membership = postgresMembership({ url: postgres.url({ user: 'worker', database: 'soak' }) });
   const runtimes: string[] = [];
   for (let at = 0; at < RUNTIMES; at += 1)

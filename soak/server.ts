@@ -4,7 +4,7 @@ import { createWriteStream, readdirSync, readlinkSync, type WriteStream } from '
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../packages/plugin-postgres-store/test/postgres-server.ts';
+import { freePort } from '@worker-runtime/test-environment/postgres-server';
 
 const bin = fileURLToPath(new URL('../packages/cli/bin/worker-runtime.js', import.meta.url));
 

@@ -1,7 +1,4 @@
-import {
-  PostgresServer,
-  WITHOUT_POSTGRES,
-} from '../../packages/plugin-postgres-store/test/postgres-server.ts';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 
 /** Returns the reason why there is no PostgreSQL, or null. */
 export const preparePostgres = async (): Promise<string | null> => WITHOUT_POSTGRES;

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../../packages/plugin-postgres-store/test/postgres-server.ts';
+import { freePort } from '@worker-runtime/test-environment/postgres-server';
 import { outputOf } from './jobs.ts';
 import type { Peer } from './peer.ts';
 import { RedisConnection } from './redis-connection.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../../packages/plugin-postgres-store/test/postgres-server.ts';
+import { freePort } from '@worker-runtime/test-environment/postgres-server';
 import { connections, type HttpConnection } from './http-connection.ts';
 import { imported, install, type Packages, resolved } from './installed-packages.ts';
 import { CLIENTS, outputOf } from './jobs.ts';

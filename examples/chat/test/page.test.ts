@@ -1,7 +1,7 @@
 /** The page of the example with its server and a scripted model, in a real Chromium, where one is installed. */
 import { get } from 'node:http';
+import { browserTest } from '@worker-runtime/test-environment/browser';
 import test from 'ava';
-import { browserTest } from '../../../packages/console/test/browser.ts';
 import { buildPage, Scene } from './scene.ts';
 
 test.before(buildPage);

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openPage } from '@worker-runtime/test-environment/browser';
 import type { ExecutionContext } from 'ava';
 import type { Page } from 'playwright-core';
-import { openPage } from '../../../packages/console/test/browser.ts';
 import { standIn } from '../../companion/stand-in.ts';
 
 const FOLDER = join(import.meta.dirname, '..');

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { engine } from '@worker-runtime/core';
+import { freePort } from '@worker-runtime/test-environment/postgres-server';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
-import { freePort } from '../../plugin-postgres-store/test/postgres-server.ts';
 import { nginxPath, startNginx } from './nginx.ts';
 import { makeFolder, OPERATOR, start } from './scene.ts';
 

@@ -1,9 +1,14 @@
 /** The pages of the login and of the device login, in a browser. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import {
+  closeBrowser,
+  hasBrowser,
+  sharedBrowser,
+  TIMEOUT_MS,
+} from '@worker-runtime/test-environment/chromium';
 import test from 'ava';
 import type { Page } from 'playwright-core';
-import { closeBrowser, hasBrowser, sharedBrowser, TIMEOUT_MS } from '../../console/test/chromium.ts';
 import { Provider } from './provider.ts';
 import { makeFolder, OPERATOR, send, start } from './scene.ts';
 

@@ -1,6 +1,6 @@
 /** The tests of this folder in one process, because its start takes longer than most of them. */
+import { inTurns } from '@worker-runtime/core/testing';
 import test from 'ava';
-import { inTurns } from '../../core/test/in-turns.ts';
 import './client-address.test.ts';
 import './companion.test.ts';
 import './config.test.ts';

@@ -2,14 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { OpenRequest, TranscriptItem, WorkerEvent, WorkerSummary } from '@worker-runtime/core';
+import { bundled } from '@worker-runtime/test-environment/bundled';
+import { FakeModelServer } from '@worker-runtime/test-environment/fake-model-server';
 import test, { type ExecutionContext } from 'ava';
-import { FakeModelServer } from '../../plugin-ai-sdk/test/fake-model-server.ts';
 import { makePlace, request, type Served, serve } from './program.ts';
 
 const KEY = 'sk-canary-of-the-model';
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 const linesOf = (path: string): readonly string[] =>
   existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
@@ -22,31 +21,21 @@ const scenery = async (t: ExecutionContext) => {
   t.teardown(() => model.close());
   const at = (name: string): string => join(place, name);
   await mkdir(at('agent'));
-  const tsx = `--import=${import.meta.resolve('tsx')}`;
+  const toolServer = { command: process.execPath, args: [await bundled('mcp-process'), at('tools')] };
   const config = {
     plugin: ['fs-store', 'http', 'ai-sdk', 'acp'],
     'fs-store': { dir: at('store') },
     'ai-sdk': {
       providers: { fake: { type: 'openai-compatible', baseUrl: model.url, apiKeyEnv: 'MODEL_KEY' } },
       mcpServers: {
-        free: {
-          command: process.execPath,
-          args: [tsx, here('../../plugin-ai-sdk/test/mcp-process.ts'), at('tools')],
-          permission: 'allow',
-        },
-        asked: {
-          command: process.execPath,
-          args: [tsx, here('../../plugin-ai-sdk/test/mcp-process.ts'), at('tools')],
-        },
+        free: { ...toolServer, permission: 'allow' },
+        asked: toolServer,
       },
       connectMs: 60_000,
     },
     acp: {
       agents: {
-        fake: {
-          command: process.execPath,
-          args: [tsx, here('../../plugin-acp/test/fake-agent.ts'), at('agent')],
-        },
+        fake: { command: process.execPath, args: [await bundled('fake-agent'), at('agent')] },
       },
       startMs: 25_000,
     },

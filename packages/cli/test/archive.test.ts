@@ -1,9 +1,11 @@
-import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { migrate } from '@worker-runtime/plugin-postgres-store';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
-import { PostgresServer, WITHOUT_POSTGRES } from '../../plugin-postgres-store/test/postgres-server.ts';
-import { eventsAt, fill, inFolder, killWhen, shown } from './archives.ts';
-import { makePlace, Program, request, run, serve } from './program.ts';
+import { fill, inFolder, shown } from './archives.ts';
+import { assertKilledCopiesAreWhole } from './killed-copies.ts';
+import { makePlace, request, run, serve } from './program.ts';
 
 // before the first test, because ava takes no test after an await
 const server = WITHOUT_POSTGRES === null ? await PostgresServer.start() : null;
@@ -51,77 +53,15 @@ test('export, verify and import name what they did, and each refusal what is wro
   t.regex(none.stderr, /no plugin of the settings is a store/);
 });
 
-const bytesIn = async (dir: string): Promise<number> => {
-  try {
-    let bytes = 0;
-    for (const entry of await readdir(dir, { recursive: true, withFileTypes: true }))
-      if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
-    return bytes;
-  } catch {
-    // a file went away, or the directory is not there yet
-    return 0;
-  }
-};
-
-test('P74: a kill -9 of an export or an import at any moment leaves the source whole, and no part to be seen', async (t) => {
-  t.timeout(240_000);
-  const place = await makePlace(t);
-  await fill(join(place, 'source'), 40);
-  const source = ['--fs-store.dir', 'source'];
-  const before = await shown(t, place, inFolder('source'));
-  let kills = 0;
-  for (const most of [1, 400_000, 1_200_000, 2_400_000]) {
-    const partial = join(place, 'archive.partial');
-    const exporting = new Program(t, place, ['export', 'archive', ...source]);
-    const size = async (): Promise<number> => (await stat(partial).catch(() => ({ size: -1 }))).size;
-    const wasKilled = await killWhen(exporting, async () => (await size()) >= most);
-    if (wasKilled) kills += 1;
-    const isThere = (await readdir(place)).includes('archive');
-    t.true(!(isThere && wasKilled) || (await run(t, place, ['verify', 'archive'])).code === 0);
-    await rm(join(place, 'archive'), { force: true });
-  }
-  t.true(kills >= 2, `${kills} exports were killed`);
-  t.is((await run(t, place, ['export', 'archive', ...source])).code, 0);
-  t.deepEqual(
-    (await readdir(place)).filter((name) => name.startsWith('archive')),
-    ['archive'],
-  );
-  t.deepEqual(await shown(t, place, inFolder('source')), before);
-
-  kills = 0;
-  const target = ['--fs-store.dir', 'target'];
-  for (const most of [1, 4_300_000, 5_500_000, 7_000_000]) {
-    const importing = new Program(t, place, ['import', 'archive', ...target]);
-    const wasKilled = await killWhen(importing, async () => (await bytesIn(join(place, 'target'))) >= most);
-    if (!wasKilled) break;
-    kills += 1;
-    const serving = new Program(t, place, [...inFolder('target'), 'serve', '--port', '0']);
-    const outcome = await Promise.race([
-      serving.ended.then(({ stderr }) => stderr),
-      serving.prints(/^worker-runtime listening on (\S+)/m).then(async ([, url]) => eventsAt(url ?? '')),
-    ]);
-    serving.kill('SIGTERM');
-    await serving.ended;
-    t.true(
-      /STORE_INCOMPLETE/.test(outcome) || outcome === before.events || outcome === '[]',
-      outcome.slice(0, 500),
-    );
-    // a runtime that has started in an empty store has made it its own
-    if (outcome === '[]') await rm(join(place, 'target'), { recursive: true });
-    if (outcome === before.events) break;
-  }
-  t.true(kills >= 2, `${kills} imports were killed`);
-  const last = await run(t, place, ['import', 'archive', ...target]);
-  t.true(last.code === 0 || /The store is not empty/.test(last.stderr), last.stderr);
-  t.deepEqual(await shown(t, place, inFolder('target')), before);
-});
+test('P74: a kill -9 of an export or an import leaves the source whole, and no part to be seen', (t) =>
+  assertKilledCopiesAreWhole(t, [1, 1_200_000], [1, 5_500_000]));
 
 if (server === null) {
   test.skip(`P74: from files to PostgreSQL and back (skipped: ${WITHOUT_POSTGRES})`, () => {});
 } else {
   test('P74: a runtime moves from files to PostgreSQL and back, with its id and its events', async (t) => {
     const place = await makePlace(t);
-    await server.makeDatabase('moved');
+    await server.makeDatabase('moved', migrate);
     const variables = {
       WORKER_RUNTIME_POSTGRES_STORE_URL: server.url({ user: 'worker', database: 'moved' }),
     };

@@ -39,6 +39,19 @@ export const shown = async (
   return { runtimeId, events };
 };
 
+/** Creates a Worker with a label, and waits until all of its inputs are answered. */
+export const converse = async (url: string, worker: string, inputs: number): Promise<void> => {
+  await request(url, 'POST', '/workers', { engine: 'echo', workerId: worker, labels: { team: 'docs' } });
+  for (let number = 1; number <= inputs; number += 1) {
+    const body = { text: `input ${number} ${'of a long conversation '.repeat(40)}`, whenBusy: 'queue' };
+    await request(url, 'POST', `/workers/${worker}/inputs`, body);
+  }
+  for (;;) {
+    const { body } = await request<{ status: string; queued: number }>(url, 'GET', `/workers/${worker}`);
+    if (body.status === 'idle' && body.queued === 0) return;
+  }
+};
+
 /** Fills a store with Workers that have files which cannot be compressed. */
 export const fill = async (dir: string, workers: number, fileBytes = 60_000): Promise<void> => {
   const echo = engine('echo', async function* (active) {

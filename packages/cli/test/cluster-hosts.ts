@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Membership } from '@worker-runtime/core/plugin-kit';
-import { postgresMembership } from '@worker-runtime/plugin-postgres-store';
+import { migrate, postgresMembership } from '@worker-runtime/plugin-postgres-store';
+import type { PostgresServer } from '@worker-runtime/test-environment/postgres-server';
 import type { ExecutionContext } from 'ava';
-import type { PostgresServer } from '../../plugin-postgres-store/test/postgres-server.ts';
 import type { Network, NetworkPlace } from './network.ts';
 import { makePlace, Program, run } from './program.ts';
 
@@ -55,7 +55,7 @@ export class ClusterHosts {
     leaseMs = 2_000,
   ): Promise<ClusterHosts> {
     const place = await makePlace(t);
-    await server.makeDatabase(database);
+    await server.makeDatabase(database, migrate);
     const urlAt = (port: number): string => server.url({ user: 'worker', database, port });
     await writeFile(join(place, 'pg.url'), `${urlAt(server.port)}\n`);
     return new ClusterHosts(t, place, urlAt, leaseMs, server.port);

@@ -1,11 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { migrate } from '@worker-runtime/plugin-postgres-store';
+import { freePort, PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
-import {
-  freePort,
-  PostgresServer,
-  WITHOUT_POSTGRES,
-} from '../../plugin-postgres-store/test/postgres-server.ts';
 import { makePlace, Program, request, run, serve } from './program.ts';
 
 const READY = /^worker-runtime listening on (http:\S+) \(runtime (\w+), store postgres-store\)$/m;
@@ -21,14 +18,14 @@ if (WITHOUT_POSTGRES !== null) {
     const place = await makePlace(t);
     await writeFile(join(place, 'owner.url'), `${server.url({ database: 'served' })}\n`);
     await writeFile(join(place, 'worker.url'), `${server.url({ user: 'worker', database: 'served' })}\n`);
-    const migrate = ['postgres', 'migrate', '--url-file', 'owner.url', '--grant', 'worker'];
+    const migration = ['postgres', 'migrate', '--url-file', 'owner.url', '--grant', 'worker'];
     const first = ['--postgres-store.urlFile', 'worker.url', '--postgres-store.leaseMs', '1000'];
     const args = ['--plugin', 'postgres-store', '--plugin', 'echo', ...first];
     const refused = await run(t, place, [...args, 'serve', '--port', '0']);
     t.is(refused.code, 1);
     t.regex(refused.stderr, /STORE_VERSION: .*worker-runtime postgres migrate/);
-    t.regex((await run(t, place, migrate)).stdout, /version 3 now/);
-    t.deepEqual(JSON.parse((await run(t, place, [...migrate, '--json'])).stdout), { from: 3, to: 3 });
+    t.regex((await run(t, place, migration)).stdout, /version 3 now/);
+    t.deepEqual(JSON.parse((await run(t, place, [...migration, '--json'])).stdout), { from: 3, to: 3 });
 
     const owner = await serve(t, place, args);
     const input = (url: string, text: string, wait: number) =>
@@ -79,7 +76,7 @@ if (WITHOUT_POSTGRES !== null) {
 
   test('P4: a server that waits for a runtime ends at a signal', async (t) => {
     const place = await makePlace(t);
-    await server.makeDatabase('waited');
+    await server.makeDatabase('waited', migrate);
     const url = server.url({ user: 'worker', database: 'waited' });
     const args = ['--plugin', 'postgres-store', 'serve', '--port', '0'];
     const variables = { WORKER_RUNTIME_POSTGRES_STORE_URL: url };

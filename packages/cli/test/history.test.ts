@@ -1,9 +1,8 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { openArchive } from '@worker-runtime/core/archive';
 import test from 'ava';
-import { eventsAt, inFolder, killWhen } from './archives.ts';
-import { makePlace, Program, request, run, serve } from './program.ts';
+import { converse, inFolder } from './archives.ts';
+import { assertKilledArchivingKeepsHistory } from './killed-histories.ts';
+import { makePlace, request, run, serve } from './program.ts';
 
 interface Found {
   readonly status: number;
@@ -13,18 +12,6 @@ interface Found {
     readonly items?: unknown;
   };
 }
-
-const converse = async (url: string, worker: string, inputs: number): Promise<void> => {
-  await request(url, 'POST', '/workers', { engine: 'echo', workerId: worker, labels: { team: 'docs' } });
-  for (let number = 1; number <= inputs; number += 1) {
-    const body = { text: `input ${number} ${'of a long conversation '.repeat(40)}`, whenBusy: 'queue' };
-    await request(url, 'POST', `/workers/${worker}/inputs`, body);
-  }
-  for (;;) {
-    const { body } = await request<{ status: string; queued: number }>(url, 'GET', `/workers/${worker}`);
-    if (body.status === 'idle' && body.queued === 0) return;
-  }
-};
 
 test('P16, P85: only history that the command names goes, into files that errors name', async (t) => {
   const place = await makePlace(t);
@@ -104,54 +91,5 @@ test('P16, P85: only history that the command names goes, into files that errors
   t.regex(body.archived.archive, /^bob\.log_\w+\.1-\d+\.archive$/);
 });
 
-test('P85: a kill -9 at any moment leaves each event in the runtime or in a whole file that the runtime names', async (t) => {
-  t.timeout(240_000);
-  const place = await makePlace(t);
-  let { url, program } = await serve(t, place, inFolder('live'));
-  const workers = Array.from({ length: 10 }, (_, index) => `worker-${index}`);
-  for (const worker of workers) await converse(url, worker, 8);
-  const before = await eventsAt(url);
-  const folder = join(place, 'archives');
-  const names = async (): Promise<readonly string[]> =>
-    (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.archive'));
-  const args = ['workers', 'archive', '--history-before', '0s', '--to', 'archives', '--url'];
-  let kills = 0;
-  const check = async (): Promise<void> => {
-    for (const worker of workers) {
-      const { body } = await request<{
-        archived: { firstSeq: number; archive: string } | null;
-        lastSeq: number;
-      }>(url, 'GET', `/workers/${worker}`);
-      const after = `@${(body.archived?.firstSeq ?? 1) - 1}`;
-      const page = await request<{ items: readonly unknown[] }>(
-        url,
-        'GET',
-        `/workers/${worker}/events?limit=1000&after=${after}`,
-      );
-      t.is(page.status, 200);
-      const rest = JSON.stringify(page.body.items).slice(1, -1);
-      t.true(
-        before.includes(rest) && page.body.items.length === body.lastSeq - Number(after.slice(1)),
-        worker,
-      );
-      if (!body.archived) continue;
-      t.true((await names()).includes(body.archived.archive), body.archived.archive);
-      const { end } = await openArchive(join(folder, body.archived.archive));
-      t.is(end.events, body.archived.firstSeq - 1);
-    }
-  };
-  for (const most of [1, 3, 5, 8]) {
-    const archiving = new Program(t, place, [...args, url]);
-    // the second and the fourth time, the server is killed
-    const victim = most === 3 || most === 8 ? program : archiving;
-    if (await killWhen(victim, async () => (await names()).length >= most, archiving)) kills += 1;
-    await archiving.ended;
-    if (victim === program) ({ url, program } = await serve(t, place, inFolder('live')));
-    await check();
-  }
-  t.true(kills >= 3, `${kills} kills`);
-  const done = await run(t, place, [...args, url]);
-  t.is(done.code, 0, done.stderr);
-  await check();
-  t.is((await names()).length, workers.length, 'no file was written twice');
-});
+test('P85: a kill -9 leaves each event in the runtime or in a whole file that the runtime names', (t) =>
+  assertKilledArchivingKeepsHistory(t, 5, [1, 3]));

@@ -2,15 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { OpenRequest, TranscriptItem, WorkerEvent } from '@worker-runtime/core';
+import { bundled } from '@worker-runtime/test-environment/bundled';
+import { FakeModelServer } from '@worker-runtime/test-environment/fake-model-server';
 import type { ExecutionContext } from 'ava';
-import { FakeModelServer } from '../../plugin-ai-sdk/test/fake-model-server.ts';
 import { makePlace, request, type Served, serve } from './program.ts';
 
 const UNKNOWN = /Whether it had an effect is not known/;
-
-const toolServer = fileURLToPath(new URL('../../plugin-ai-sdk/test/mcp-process.ts', import.meta.url));
 
 /**
  * A plugin that records the last event of each commit, as `<worker>:<seq>`. If the file of the commits to kill at has such a
@@ -37,7 +35,7 @@ const scenery = async (t: ExecutionContext) => {
   t.teardown(() => model.close());
   const at = (name: string): string => join(place, name);
   const command = process.execPath;
-  const args = [`--import=${import.meta.resolve('tsx')}`, toolServer, at('tools')];
+  const args = [await bundled('mcp-process'), at('tools')];
   await writeFile(at('killer.js'), KILLER);
   await writeFile(at('kill-at'), '');
   await writeFile(at('package.json'), '{"type":"module"}');

@@ -1,5 +1,5 @@
+import type { PostgresServer } from '@worker-runtime/test-environment/postgres-server';
 import type { ExecutionContext } from 'ava';
-import type { PostgresServer } from '../../plugin-postgres-store/test/postgres-server.ts';
 import type { RunningHost, SteadyClient } from './cluster-hosts.ts';
 import { spreadCluster } from './spread-cluster.ts';
 

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
+import { freePort } from '@worker-runtime/test-environment/postgres-server';
 import test, { type ExecutionContext } from 'ava';
-import { freePort } from '../../plugin-postgres-store/test/postgres-server.ts';
 import { makePlace, Program, run } from './program.ts';
 
 const READY = /^worker-runtime listening on (http:\S+) \(runtime (\w+), store /m;

@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import {
+  closeBrowser,
+  hasBrowser,
+  sharedBrowser,
+  TIMEOUT_MS,
+} from '@worker-runtime/test-environment/chromium';
 import test, { type ExecutionContext } from 'ava';
 import { build } from 'esbuild';
-import { closeBrowser, hasBrowser, sharedBrowser, TIMEOUT_MS } from '../../console/test/chromium.ts';
 import { startBackend } from './backend.ts';
 import { storedLines } from './rebuilt.ts';
 import { Served } from './served.ts';

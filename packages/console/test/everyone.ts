@@ -1,5 +1,5 @@
+import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import type { Page } from 'playwright-core';
-import { assertHarmless, browserTest, openPage } from './browser.ts';
 import { testLook } from './look.ts';
 import { InboxPage } from './pages/inbox-page.ts';
 import { WorkerPage } from './pages/worker-page.ts';

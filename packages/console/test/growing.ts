@@ -1,7 +1,8 @@
 /** Text while it is written: the pieces in which it arrives do not change what the page shows. */
+
+import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import type { ExecutionContext } from 'ava';
 import type { Page } from 'playwright-core';
-import { assertHarmless, browserTest, openPage } from './browser.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
 import { PATIENCE_MS, until } from './until.ts';

@@ -1,4 +1,4 @@
-import { assertHarmless, browserTest, openPage } from './browser.ts';
+import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import { WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
 import { until } from './until.ts';

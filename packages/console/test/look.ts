@@ -1,5 +1,5 @@
-import { assertHarmless, browserTest, openPage } from './browser.ts';
-import { exclusions } from './exclusions.ts';
+import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
+import { exclusions } from '@worker-runtime/test-environment/exclusions';
 import { servePopulated } from './scene.ts';
 
 /** The pages by name, each with its address and an element that is there when it has loaded. */

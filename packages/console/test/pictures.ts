@@ -1,6 +1,6 @@
 /** Writes the pictures of the main pages to `docs/pictures`: light and dark. */
 import { fileURLToPath } from 'node:url';
-import { sharedBrowser } from './chromium.ts';
+import { sharedBrowser } from '@worker-runtime/test-environment/chromium';
 import { populate, startScene } from './scene.ts';
 
 const folder = new URL('../../../docs/pictures/', import.meta.url);

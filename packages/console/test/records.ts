@@ -1,5 +1,5 @@
 /** The log of a Worker as a person meets it: as events, as files, as bars, and as it was. */
-import { assertHarmless, browserTest, openPage } from './browser.ts';
+import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import { EventsPage } from './pages/events-page.ts';
 import { TimelinePage } from './pages/timeline-page.ts';
 import { expected, WorkerPage } from './pages/worker-page.ts';

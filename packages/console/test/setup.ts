@@ -1,6 +1,6 @@
 /** Creating Workers, and the runtimes that they live in. */
 import { type Engine, engine, inputText } from '@worker-runtime/core';
-import { assertHarmless, browserTest, openPage } from './browser.ts';
+import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import { NewWorkerPage } from './pages/new-worker-page.ts';
 import { RuntimesPage } from './pages/runtimes-page.ts';
 import { WorkerPage } from './pages/worker-page.ts';

@@ -1,5 +1,5 @@
 import { inputText } from '@worker-runtime/core';
-import { browserTest, openPage } from './browser.ts';
+import { browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import { testClosing } from './closing.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';

@@ -1,6 +1,6 @@
 import { inputText } from '@worker-runtime/core';
+import { browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import type { ExecutionContext } from 'ava';
-import { browserTest, openPage } from './browser.ts';
 import { expected, WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
 import { until } from './until.ts';

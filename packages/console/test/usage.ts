@@ -1,9 +1,9 @@
 /** The Usage page: what it sums up, in Node, and what people see of it, in the browser. */
 import { inputText } from '@worker-runtime/core';
 import type { UsageReport } from '@worker-runtime/core/views';
+import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import test from 'ava';
 import { sumUp } from '../src/app/pages/usage-sums.ts';
-import { assertHarmless, browserTest, openPage } from './browser.ts';
 import { UsagePage } from './pages/usage-page.ts';
 import { Served } from './served.ts';
 import { until } from './until.ts';

@@ -1,5 +1,6 @@
 /** The tests of this folder in one process, because its start takes longer than most of them. */
 import test from 'ava';
+import { inTurns } from '../src/testing/index.ts';
 import './actor.test.ts';
 import './blocks.test.ts';
 import './bounded-output.test.ts';
@@ -48,6 +49,5 @@ import './time-limit.test.ts';
 import './tool-calls.test.ts';
 import './usage.test.ts';
 import './worker-list.test.ts';
-import { inTurns } from './in-turns.ts';
 
 inTurns(test);

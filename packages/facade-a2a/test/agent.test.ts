@@ -5,9 +5,9 @@ import {
   TaskNotFoundError,
   UnsupportedOperationError,
 } from '@a2a-js/sdk/errors';
+import { PLACES } from '@worker-runtime/test-facades/facade-scene';
+import { permission, words } from '@worker-runtime/test-facades/facade-script';
 import test from 'ava';
-import { PLACES } from '../../facade-ui-stream/test/facade-scene.ts';
-import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
 import {
   clientOf,
   dataMessage,

@@ -1,11 +1,14 @@
 /** Callers who may not do everything: scopes of an embedded runtime, and a person of a backend. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ContentTypeNotSupportedError, TaskNotFoundError } from '@a2a-js/sdk/errors';
-import { engine, inputText, Runtime } from '@worker-runtime/core';
+import { Backend } from '@worker-runtime/backend';
+import { engine, inputText, Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import { scoped, UNLIMITED } from '@worker-runtime/core/scope';
 import { scriptedEngine } from '@worker-runtime/core/testing';
-import test from 'ava';
-import { Browser, makeFolder, start as startBackend } from '../../backend/test/scene.ts';
-import { permission } from '../../facade-ui-stream/test/facade-script.ts';
+import { permission } from '@worker-runtime/test-facades/facade-script';
+import test, { type ExecutionContext } from 'ava';
 import { a2a, plugin } from '../src/index.ts';
 import { clientOf, held, sending, taskIn, textMessage, textsOf, withToken } from './scene.ts';
 
@@ -70,6 +73,30 @@ test('a file that the engine does not take is refused as the protocol says', asy
   t.is((await runtime.overview('polly')).inputs, 0);
 });
 
+/** Logs a person in at a backend, and returns an API token of that person. */
+const tokenOf = async (backend: Backend): Promise<string> => {
+  const post = (path: string, body: object, headers: Readonly<Record<string, string>> = {}) =>
+    fetch(`${backend.url}/v1/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin: backend.url, ...headers },
+      body: JSON.stringify(body),
+    });
+  const [, code] = backend.link({ name: 'root', groups: ['operators'] }).split('#');
+  const session = await post('session', { code });
+  const cookie = session.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const made = await post('tokens', { name: 'program', permission: 'admin' }, { cookie });
+  return ((await made.json()) as { readonly token: string }).token;
+};
+
+const startBackend = async (t: ExecutionContext, plugins: readonly RuntimePlugin[]): Promise<Backend> => {
+  const folder = await mkdtemp(join(tmpdir(), 'worker-runtime-a2a-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const workspaces = { default: {}, acme: { plugins } };
+  const backend = await Backend.start({ listen: { port: 0 }, dataDir: folder, workspaces }, { folder });
+  t.teardown(() => backend.stop());
+  return backend;
+};
+
 test('P83: behind the mount of a backend a person gives tasks to the agents of a workspace', async (t) => {
   const scriptedGo = scriptedEngine({
     go: [
@@ -82,16 +109,10 @@ test('P83: behind the mount of a backend a person gives tasks to the agents of a
       ]),
     ],
   });
-  const scripted = {
-    name: 'scripted',
-    apply: (host: Parameters<ReturnType<typeof plugin>['apply']>[0]) => host.useEngine(scriptedGo),
-  };
-  const backend = await startBackend(t, await makeFolder(t), {
-    workspaces: { default: {}, acme: { plugins: [scripted, plugin()] } },
-  });
+  const scripted: RuntimePlugin = { name: 'scripted', apply: (host) => host.useEngine(scriptedGo) };
+  const backend = await startBackend(t, [scripted, plugin()]);
   await backend.runtime('acme').createWorker({ engine: 'scripted', workerId: 'ada' });
-  const token = await (await Browser.login(backend)).token();
-  const as = withToken(token);
+  const as = withToken(await tokenOf(backend));
   const url = `${backend.url}/w/acme/v1/runtimes/self/x/a2a/ada`;
   const client = await clientOf(url, as);
   const card = await client.getAgentCard();

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UnsupportedOperationError } from '@a2a-js/sdk/errors';
 import { runtimeClient } from '@worker-runtime/client';
+import { startKillable } from '@worker-runtime/test-facades/killable-server';
 import test, { type ExecutionContext } from 'ava';
-import { startKillable } from '../../facade-ui-stream/test/killable-server.ts';
 import { clientOf, Held, held, stateOf, textMessage, textsOf } from './scene.ts';
 
 const begin = (t: ExecutionContext, folder: string, port: string) =>

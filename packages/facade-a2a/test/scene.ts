@@ -16,9 +16,9 @@ import {
   scriptedEngine,
 } from '@worker-runtime/core/testing';
 import { type HttpOptions, http } from '@worker-runtime/plugin-http';
+import type { Place } from '@worker-runtime/test-facades/facade-scene';
+import { permission, words } from '@worker-runtime/test-facades/facade-script';
 import type { ExecutionContext } from 'ava';
-import type { Place } from '../../facade-ui-stream/test/facade-scene.ts';
-import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
 import { type A2aOptions, a2a, plugin } from '../src/index.ts';
 
 export interface Scene {

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { HttpAgent } from '@ag-ui/client';
 import { type ErrorCode, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import type { ScriptStep } from '@worker-runtime/core/testing';
+import { logged, PLACES, type Place } from '@worker-runtime/test-facades/facade-scene';
+import { rich, words } from '@worker-runtime/test-facades/facade-script';
 import test from 'ava';
-import { logged, PLACES, type Place } from '../../facade-ui-stream/test/facade-scene.ts';
-import { rich, words } from '../../facade-ui-stream/test/facade-script.ts';
 import { shownOf, start, take } from './scene.ts';
 
 /** Resolves when the agent holds a message with this text. */

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HttpAgent } from '@ag-ui/client';
 import { runtimeClient } from '@worker-runtime/client';
+import { startKillable } from '@worker-runtime/test-facades/killable-server';
 import test, { type ExecutionContext } from 'ava';
-import { startKillable } from '../../facade-ui-stream/test/killable-server.ts';
 import { shownOf, shownOfLog, take } from './scene.ts';
 
 /** A fetch whose answers end where their connection breaks. After an error of a body the client has a rejection that no caller can handle. */

@@ -1,13 +1,13 @@
 import { HttpAgent, type Message } from '@ag-ui/client';
 import type { WorkerEvent } from '@worker-runtime/core';
 import type { Script } from '@worker-runtime/core/testing';
-import type { ExecutionContext } from 'ava';
 import {
   type FacadeOptions,
   type FacadeScene,
   type Place,
   startFacade,
-} from '../../facade-ui-stream/test/facade-scene.ts';
+} from '@worker-runtime/test-facades/facade-scene';
+import type { ExecutionContext } from 'ava';
 import { agUi, plugin } from '../src/index.ts';
 
 /** One answer as an agent took it. */

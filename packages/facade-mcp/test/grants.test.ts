@@ -2,9 +2,9 @@ import { Runtime } from '@worker-runtime/core';
 import { scriptedEngine } from '@worker-runtime/core/testing';
 import { aiSdk } from '@worker-runtime/plugin-ai-sdk';
 import { http } from '@worker-runtime/plugin-http';
+import { FakeModelServer } from '@worker-runtime/test-environment/fake-model-server';
+import { permission, words } from '@worker-runtime/test-facades/facade-script';
 import test from 'ava';
-import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
-import { FakeModelServer } from '../../plugin-ai-sdk/test/fake-model-server.ts';
 import { plugin } from '../src/index.ts';
 
 test('P78: a Worker drives another Worker with the tools that it was granted, and its person answers for both', async (t) => {

@@ -7,14 +7,14 @@ import {
   type ElicitResult,
 } from '@modelcontextprotocol/sdk/types.js';
 import type { Script, ScriptStep } from '@worker-runtime/core/testing';
-import type { ExecutionContext } from 'ava';
 import {
   type FacadeOptions,
   type FacadeScene,
   type Place,
   startFacade,
-} from '../../facade-ui-stream/test/facade-scene.ts';
-import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
+} from '@worker-runtime/test-facades/facade-scene';
+import { permission, words } from '@worker-runtime/test-facades/facade-script';
+import type { ExecutionContext } from 'ava';
 import { mcpServer, plugin } from '../src/index.ts';
 
 /** A form as the person of a client sees it. */

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { FilePart } from '@worker-runtime/core';
 import type { ScriptStep } from '@worker-runtime/core/testing';
+import { logged, PLACES } from '@worker-runtime/test-facades/facade-scene';
+import { words } from '@worker-runtime/test-facades/facade-script';
 import test, { type ExecutionContext } from 'ava';
-import { logged, PLACES } from '../../facade-ui-stream/test/facade-scene.ts';
-import { words } from '../../facade-ui-stream/test/facade-script.ts';
 import { type Connected, rich, type Scene, start, textOf } from './scene.ts';
 
 const ANSWER = 'Let me see.All done 😀.';

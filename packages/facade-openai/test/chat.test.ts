@@ -1,10 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
+import { logged, PLACES } from '@worker-runtime/test-facades/facade-scene';
+import { words } from '@worker-runtime/test-facades/facade-script';
 import test from 'ava';
 import { APIError } from 'openai';
-import { logged, PLACES } from '../../facade-ui-stream/test/facade-scene.ts';
-import { words } from '../../facade-ui-stream/test/facade-script.ts';
 import { start } from './scene.ts';
 
 const run = promisify(execFile);

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runtimeClient } from '@worker-runtime/client';
+import { startKillable } from '@worker-runtime/test-facades/killable-server';
 import test, { type ExecutionContext } from 'ava';
 import OpenAI from 'openai';
-import { startKillable } from '../../facade-ui-stream/test/killable-server.ts';
 
 const PATH = '/v1/runtimes/self/x/openai';
 

@@ -1,8 +1,8 @@
 import type { ScriptStep } from '@worker-runtime/core/testing';
+import { logged, PLACES, type Place } from '@worker-runtime/test-facades/facade-scene';
+import { permission, words } from '@worker-runtime/test-facades/facade-script';
 import test, { type ExecutionContext } from 'ava';
 import { APIError, type OpenAI } from 'openai';
-import { logged, PLACES, type Place } from '../../facade-ui-stream/test/facade-scene.ts';
-import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
 import { rich, start } from './scene.ts';
 
 type Response = OpenAI.Responses.Response;

@@ -1,13 +1,13 @@
 import type { Script, ScriptStep } from '@worker-runtime/core/testing';
-import type { ExecutionContext } from 'ava';
-import OpenAI from 'openai';
 import {
   type FacadeOptions,
   type FacadeScene,
   type Place,
   startFacade,
-} from '../../facade-ui-stream/test/facade-scene.ts';
-import { permission, words } from '../../facade-ui-stream/test/facade-script.ts';
+} from '@worker-runtime/test-facades/facade-scene';
+import { permission, words } from '@worker-runtime/test-facades/facade-script';
+import type { ExecutionContext } from 'ava';
+import OpenAI from 'openai';
 import { type OpenAiApiOptions, openAiApi, plugin } from '../src/index.ts';
 
 export interface Scene extends FacadeScene {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ScriptStep } from '@worker-runtime/core/testing';
+import { logged, PLACES, type Place } from '@worker-runtime/test-facades/facade-scene';
+import { permission, rich, words } from '@worker-runtime/test-facades/facade-script';
 import test, { type ExecutionContext } from 'ava';
-import { logged, PLACES, type Place } from './facade-scene.ts';
-import { permission, rich, words } from './facade-script.ts';
 import { type HeadlessChat, shownOf, textOf } from './headless-chat.ts';
 import { type Scene, start } from './scene.ts';
 

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runtimeClient } from '@worker-runtime/client';
+import { startKillable } from '@worker-runtime/test-facades/killable-server';
 import { DefaultChatTransport, type UIMessage } from 'ai';
 import test, { type ExecutionContext } from 'ava';
 import { HeadlessChat, shownOf, textOf } from './headless-chat.ts';
-import { startKillable } from './killable-server.ts';
 
 const begin = (t: ExecutionContext, folder: string, port: string) =>
   startKillable(t, new URL('../src/index.ts', import.meta.url), folder, port);

@@ -1,12 +1,17 @@
 import type { Script } from '@worker-runtime/core/testing';
 import {
+  type FacadeOptions,
+  type FacadeScene,
+  type Place,
+  startFacade,
+} from '@worker-runtime/test-facades/facade-scene';
+import {
   DefaultChatTransport,
   lastAssistantMessageIsCompleteWithApprovalResponses,
   type UIMessage,
 } from 'ai';
 import type { ExecutionContext } from 'ava';
 import { plugin, uiStream } from '../src/index.ts';
-import { type FacadeOptions, type FacadeScene, type Place, startFacade } from './facade-scene.ts';
 import { HeadlessChat } from './headless-chat.ts';
 
 export interface Scene extends FacadeScene {

@@ -1,9 +1,8 @@
 import { EventEmitter, once } from 'node:events';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import {
   type CreateWorker,
   type EventData,
@@ -15,29 +14,13 @@ import {
   type TranscriptItem,
   type WorkerEvent,
 } from '@worker-runtime/core';
+import { bundled } from '@worker-runtime/test-environment/bundled';
 import type { ExecutionContext } from 'ava';
-import { build } from 'esbuild';
 import { type AcpOptions, type AgentOptions, acp } from '../src/index.ts';
-
-/**
- * The fake agent, bundled into one file. Tests start many at once, and compiling each would take most of their time.
- */
-const program = (async (): Promise<string> => {
-  const outfile = join(await mkdtemp(join(tmpdir(), 'acp-agent-')), 'fake-agent.mjs');
-  process.once('exit', () => rmSync(dirname(outfile), { recursive: true, force: true }));
-  await build({
-    entryPoints: [fileURLToPath(new URL('fake-agent.ts', import.meta.url))],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    outfile,
-  });
-  return outfile;
-})();
 
 export const fakeAgent = async (folder: string, ...traits: readonly string[]): Promise<AgentOptions> => ({
   command: process.execPath,
-  args: [await program, folder, ...traits],
+  args: [await bundled('fake-agent'), folder, ...traits],
 });
 
 export const makeFolder = async (): Promise<string> => realpath(await mkdtemp(join(tmpdir(), 'acp-test-')));

@@ -1,7 +1,7 @@
+import type { RawPiece, Reply } from '@worker-runtime/test-environment/fake-model-server';
 import { tool } from 'ai';
 import test from 'ava';
 import { z } from 'zod';
-import type { RawPiece, Reply } from './fake-model-server.ts';
 import { ModelScene, type SceneOptions } from './model-scene.ts';
 
 const sse = (value: object): string => `data: ${JSON.stringify(value)}\n\n`;

@@ -1,5 +1,5 @@
+import type { Reply } from '@worker-runtime/test-environment/fake-model-server';
 import test from 'ava';
-import type { Reply } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
 
 const MEBIBYTE = 1_048_576;

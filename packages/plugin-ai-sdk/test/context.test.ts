@@ -1,8 +1,8 @@
 import { memoryStore, type RuntimeStore } from '@worker-runtime/core';
+import type { Answer, ReceivedRequest, Reply } from '@worker-runtime/test-environment/fake-model-server';
 import { tool } from 'ai';
 import test from 'ava';
 import { z } from 'zod';
-import type { Answer, ReceivedRequest, Reply } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
 
 const LONG = 'All work and no play makes Jack a dull boy. '.repeat(40);

@@ -1,11 +1,15 @@
 import { silentLogger } from '@worker-runtime/core';
 import { testEngine } from '@worker-runtime/core/testing';
+import {
+  FakeModelServer,
+  type Piece,
+  type ReceivedRequest,
+} from '@worker-runtime/test-environment/fake-model-server';
 import test from 'ava';
 import { AiSdkEngine } from '../src/ai-sdk-engine.ts';
 import { resolveOptions } from '../src/options.ts';
 import { Secrets } from '../src/secrets.ts';
 import { Toolbox } from '../src/tools/toolbox.ts';
-import { FakeModelServer, type Piece, type ReceivedRequest } from './fake-model-server.ts';
 
 /** A model that follows the instructions of its user. */
 const obey = ({ lines, last }: ReceivedRequest): readonly Piece[] => {

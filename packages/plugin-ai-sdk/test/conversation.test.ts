@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Piece, Reply } from '@worker-runtime/test-environment/fake-model-server';
 import { tool } from 'ai';
 import test from 'ava';
 import { z } from 'zod';
-import type { Piece, Reply } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
 
 const errorOf = async (attempt: Promise<unknown>): Promise<string> =>

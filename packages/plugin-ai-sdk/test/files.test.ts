@@ -1,9 +1,9 @@
 import { RuntimeError } from '@worker-runtime/core';
+import type { Piece, ReceivedRequest } from '@worker-runtime/test-environment/fake-model-server';
 import test from 'ava';
 import { z } from 'zod';
 import { type EmbeddedModel, tool } from '../src/index.ts';
 import { FakeMcpServer } from './fake-mcp-server.ts';
-import type { Piece, ReceivedRequest } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
 
 const PNG = Buffer.from('89504e470d0a1a0a00', 'hex');

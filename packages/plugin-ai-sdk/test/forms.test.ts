@@ -5,9 +5,9 @@ import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { type CreateWorker, memoryStore, type OpenRequest } from '@worker-runtime/core';
+import type { Answer } from '@worker-runtime/test-environment/fake-model-server';
 import test, { type ExecutionContext } from 'ava';
 import { askingServer } from './asking-server.ts';
-import type { Answer } from './fake-model-server.ts';
 import { ModelScene, type SceneOptions } from './model-scene.ts';
 
 /*

@@ -9,10 +9,10 @@ import {
   type TranscriptItem,
   type WorkerEvent,
 } from '@worker-runtime/core';
+import { FakeModelServer } from '@worker-runtime/test-environment/fake-model-server';
 import type { ExecutionContext } from 'ava';
 import { aiSdk } from '../src/index.ts';
 import type { AiSdkOptions } from '../src/options.ts';
-import { FakeModelServer } from './fake-model-server.ts';
 
 /** The longest time to wait for a run. No run of these tests takes that long. */
 const RUN_TIMEOUT_MS = 60_000;

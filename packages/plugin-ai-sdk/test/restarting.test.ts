@@ -1,7 +1,7 @@
+import type { Answer } from '@worker-runtime/test-environment/fake-model-server';
 import { type Tool, tool } from 'ai';
 import test from 'ava';
 import { z } from 'zod';
-import type { Answer } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
 
 const caller: Answer = ({ lines, last }) =>

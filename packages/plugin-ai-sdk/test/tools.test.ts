@@ -4,17 +4,17 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { RuntimeError } from '@worker-runtime/core';
+import { bundled } from '@worker-runtime/test-environment/bundled';
+import type { Answer } from '@worker-runtime/test-environment/fake-model-server';
+import { toolServer } from '@worker-runtime/test-environment/tool-server';
 import { type Tool, tool } from 'ai';
 import test, { type ExecutionContext } from 'ava';
 import { z } from 'zod';
 import type { McpServerOptions } from '../src/options.ts';
-import type { Answer } from './fake-model-server.ts';
 import { ModelScene } from './model-scene.ts';
-import { toolServer } from './tool-server.ts';
 
 const shape = z.strictObject({ text: z.string() });
 
@@ -46,10 +46,9 @@ const stdioServer = async (
   rest: { readonly permission?: 'ask' | 'allow'; readonly env?: string[] } = {},
 ) => {
   const record = join(await folder(t), 'record');
-  const program = fileURLToPath(new URL('mcp-process.ts', import.meta.url));
   const server = {
     command: process.execPath,
-    args: ['--import=tsx', program, record],
+    args: [await bundled('mcp-process'), record],
     permission: 'allow' as const,
     ...rest,
   };

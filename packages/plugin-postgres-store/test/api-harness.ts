@@ -1,10 +1,10 @@
 import { Runtime } from '@worker-runtime/core';
 import { type RuntimeApiHarness, scriptedEngine } from '@worker-runtime/core/testing';
+import type { PostgresServer } from '@worker-runtime/test-environment/postgres-server';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import { postgresStore } from '../src/index.ts';
 import { Places } from './places.ts';
-import type { PostgresServer } from './postgres-server.ts';
 import { LEASE_MS } from './store-harness.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 /**
  * The event that ends a runtime in place of `kill -9`:

@@ -1,11 +1,12 @@
 import { RuntimeError } from '@worker-runtime/core';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import test, { type ExecutionContext } from 'ava';
 import { Client } from 'pg';
 import { WALL } from '../src/group/group.ts';
 import type { PostgresStoreOptions } from '../src/index.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
+import { migrate } from '../src/index.ts';
 import { StoreWriter } from './store-writer.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 const codeOf = async (call: Promise<unknown>): Promise<string | null> => {
   try {
@@ -32,7 +33,7 @@ if (WITHOUT_POSTGRES !== null) {
   test.skip(`P42, P45: appends in doubt (skipped: ${WITHOUT_POSTGRES})`, () => {});
 } else {
   const server = await PostgresServer.start();
-  await server.makeDatabase('doubt');
+  await server.makeDatabase('doubt', migrate);
   test.after.always(() => server.dispose());
 
   const query = (text: string, values: readonly unknown[] = []) => server.query(text, values, 'doubt');

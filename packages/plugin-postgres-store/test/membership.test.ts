@@ -1,8 +1,8 @@
 import { testMembership } from '@worker-runtime/core/testing';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
-import { postgresMembership } from '../src/index.ts';
+import { migrate, postgresMembership } from '../src/index.ts';
 import { Places } from './places.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 
 if (WITHOUT_POSTGRES !== null) {
   test.skip(`the contract of memberships (skipped: ${WITHOUT_POSTGRES})`, () => {});
@@ -15,7 +15,7 @@ if (WITHOUT_POSTGRES !== null) {
   testMembership(test, async () => {
     await places.take();
     made += 1;
-    const database = await server.makeDatabase(`cluster_${made}`);
+    const database = await server.makeDatabase(`cluster_${made}`, migrate);
     const url = server.url({ user: 'worker', database });
     return { join: async () => postgresMembership({ url }), dispose: async () => places.release() };
   });
@@ -23,7 +23,7 @@ if (WITHOUT_POSTGRES !== null) {
   test('P47: a membership reports changes that others make, also after PostgreSQL was away', async (t) => {
     const away = await PostgresServer.start();
     t.teardown(() => away.dispose());
-    const url = away.url({ user: 'worker', database: await away.makeDatabase('bell') });
+    const url = away.url({ user: 'worker', database: await away.makeDatabase('bell', migrate) });
     const [listening, other] = [postgresMembership({ url }), postgresMembership({ url })];
     t.teardown(() => Promise.all([listening.close(), other.close()]));
     let rung = (): void => {};

@@ -1,17 +1,17 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import test from 'ava';
 import { migrate, type PostgresStoreOptions, postgresMembership } from '../src/index.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 import { StoreWriter } from './store-writer.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 if (WITHOUT_POSTGRES !== null) {
   test.skip(`opening a store (skipped: ${WITHOUT_POSTGRES})`, () => {});
 } else {
   const server = await PostgresServer.start();
-  await server.makeDatabase('opening');
+  await server.makeDatabase('opening', migrate);
   test.after.always(() => server.dispose());
 
   const urlOf = (database: string, parts = {}) => server.url({ user: 'worker', database, ...parts });
@@ -41,12 +41,9 @@ if (WITHOUT_POSTGRES !== null) {
   };
 
   test('a store that cannot be opened says what to do, and shows neither password nor host', async (t) => {
-    await server.makeDatabase('bare', { isMigrated: false });
-    await server.makeDatabase('ascii', {
-      isMigrated: false,
-      options: "encoding 'SQL_ASCII' locale 'C' template template0",
-    });
-    await server.makeDatabase('reading');
+    await server.makeDatabase('bare');
+    await server.makeDatabase('ascii', undefined, "encoding 'SQL_ASCII' locale 'C' template template0");
+    await server.makeDatabase('reading', migrate);
     await server.query('alter database reading set default_transaction_read_only = on');
     await server.query("create role stranger login password 'stranger-password'");
     const cases: readonly (readonly [PostgresStoreOptions, RegExp])[] = [
@@ -79,7 +76,7 @@ if (WITHOUT_POSTGRES !== null) {
   });
 
   test('P25: programs of two versions use one store if the newer tables allow it', async (t) => {
-    await server.makeDatabase('versions');
+    await server.makeDatabase('versions', migrate);
     const set = (version: number, compatible: number) =>
       server.query(
         'update worker_runtime.version set version = $1, compatible = $2',
@@ -96,7 +93,7 @@ if (WITHOUT_POSTGRES !== null) {
   });
 
   test('P25: migrations at the same time and repeated ones change nothing twice', async (t) => {
-    await server.makeDatabase('migrated', { isMigrated: false });
+    await server.makeDatabase('migrated');
     const url = server.url({ database: 'migrated' });
     const found = await Promise.all(Array.from({ length: 4 }, () => migrate({ url, grantTo: 'worker' })));
     t.deepEqual(
@@ -155,7 +152,7 @@ if (WITHOUT_POSTGRES !== null) {
   test('P9: a server that may lose what it acknowledges is refused, unless the options accept it', async (t) => {
     const careless = await PostgresServer.start(['fsync=off']);
     t.teardown(() => careless.dispose());
-    await careless.makeDatabase('careless');
+    await careless.makeDatabase('careless', migrate);
     const url = careless.url({ user: 'worker', database: 'careless' });
     await refuses(t, { url }, /^STORE_UNAVAILABLE: .*fsync = off.*relaxed/);
     t.is(await failureOf({ url, durability: 'relaxed' }), null);
@@ -198,7 +195,7 @@ if (WITHOUT_POSTGRES !== null) {
   });
 
   test('P25: a membership of tables without hosts says what to do', async (t) => {
-    await server.makeDatabase('hostless');
+    await server.makeDatabase('hostless', migrate);
     await server.query('update worker_runtime.version set version = 1', [], 'hostless');
     const membership = postgresMembership({ url: urlOf('hostless') });
     t.teardown(() => membership.close());

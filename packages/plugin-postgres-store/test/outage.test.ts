@@ -1,7 +1,7 @@
 import { engine, Runtime } from '@worker-runtime/core';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
-import { postgresStore } from '../src/index.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
+import { migrate, postgresStore } from '../src/index.ts';
 
 if (WITHOUT_POSTGRES !== null) {
   test.skip(`P45: an outage during a run (skipped: ${WITHOUT_POSTGRES})`, () => {});
@@ -9,7 +9,7 @@ if (WITHOUT_POSTGRES !== null) {
   test('P45: a run that is active while PostgreSQL is killed and starts again completes', async (t) => {
     const server = await PostgresServer.start();
     t.teardown(() => server.dispose());
-    await server.makeDatabase('outage');
+    await server.makeDatabase('outage', migrate);
     const restarts: Promise<void>[] = [];
     const counting = engine('counting', async function* () {
       for (let step = 0; step < 10; step += 1) {

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { bundled } from '@worker-runtime/test-environment/bundled';
 import type { PostgresStoreOptions } from '../src/index.ts';
 
-const CHILD = join(import.meta.dirname, 'owner-child.ts');
+const CHILD = await bundled(new URL('owner-child.ts', import.meta.url));
 
 /** A line that a store acknowledged. */
 export interface Acknowledged {
@@ -28,8 +28,7 @@ export class OwnerProcess {
   #waiting: { readonly count: number; readonly resolve: () => void } | null = null;
 
   constructor(options: PostgresStoreOptions, logs = 8) {
-    const flags = ['--import=tsx', '--conditions=@worker-runtime/source'];
-    this.#child = spawn(process.execPath, [...flags, CHILD, JSON.stringify(options), String(logs)], {
+    this.#child = spawn(process.execPath, [CHILD, JSON.stringify(options), String(logs)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let open = (): void => {};

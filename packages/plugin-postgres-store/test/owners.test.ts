@@ -1,13 +1,14 @@
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
+import { migrate } from '../src/index.ts';
 import type { OwnerProcess } from './owner-process.ts';
 import { assertPausedOwnersAreFenced, checkTables, startOwner } from './owners.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 
 if (WITHOUT_POSTGRES !== null) {
   test.skip(`P42, P43: owners (skipped: ${WITHOUT_POSTGRES})`, () => {});
 } else {
   const server = await PostgresServer.start();
-  await server.makeDatabase('owners');
+  await server.makeDatabase('owners', migrate);
   test.after.always(() => server.dispose());
 
   test.serial(

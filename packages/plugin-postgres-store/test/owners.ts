@@ -1,6 +1,6 @@
+import type { PostgresServer } from '@worker-runtime/test-environment/postgres-server';
 import type { ExecutionContext } from 'ava';
 import { OwnerProcess } from './owner-process.ts';
-import type { PostgresServer } from './postgres-server.ts';
 
 const LEASE_MS = 500;
 

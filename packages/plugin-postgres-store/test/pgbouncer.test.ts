@@ -1,7 +1,8 @@
 import { testStore } from '@worker-runtime/core/testing';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
+import { migrate } from '../src/index.ts';
 import { PgBouncer, WITHOUT_PGBOUNCER } from './pgbouncer.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 import { storeHarness } from './store-harness.ts';
 
 const without = WITHOUT_POSTGRES ?? WITHOUT_PGBOUNCER;
@@ -9,7 +10,7 @@ if (without !== null) {
   test.skip(`the contract of stores behind PgBouncer (skipped: ${without})`, () => {});
 } else {
   const server = await PostgresServer.start();
-  await server.makeDatabase('pooled');
+  await server.makeDatabase('pooled', migrate);
   const bouncer = await PgBouncer.before(server);
   test.after.always(async () => {
     await bouncer.dispose();

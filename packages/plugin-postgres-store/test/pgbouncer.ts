@@ -4,8 +4,12 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isAccepting } from './is-accepting.ts';
-import { freePort, type PostgresServer, serverAccount } from './postgres-server.ts';
+import { isAccepting } from '@worker-runtime/test-environment/is-accepting';
+import {
+  freePort,
+  type PostgresServer,
+  serverAccount,
+} from '@worker-runtime/test-environment/postgres-server';
 
 const PROGRAM = process.env.PGBOUNCER ?? '/usr/sbin/pgbouncer';
 /** The reason why there is no PgBouncer for tests; null if there is one. */

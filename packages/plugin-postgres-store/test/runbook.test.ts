@@ -3,11 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  PostgresServer,
+  serverAccount,
+  tool,
+  WITHOUT_POSTGRES,
+} from '@worker-runtime/test-environment/postgres-server';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import test, { type ExecutionContext } from 'ava';
 import { migrate } from '../src/index.ts';
-import { PostgresServer, serverAccount, tool, WITHOUT_POSTGRES } from './postgres-server.ts';
 import { StoreWriter } from './store-writer.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 const LINES = 50;
 
@@ -43,7 +48,7 @@ if (WITHOUT_POSTGRES !== null) {
     const archive = await makeFolder(t, 'archive');
     const primary = await PostgresServer.start(['archive_mode=on', `archive_command=cp %p ${archive}/%f`]);
     t.teardown(() => primary.dispose());
-    const database = await primary.makeDatabase('restored');
+    const database = await primary.makeDatabase('restored', migrate);
     const proxy = await TcpProxy.to(primary.port);
     t.teardown(() => proxy.close());
     const url = primary.url({ port: proxy.port, user: 'worker', database });
@@ -84,8 +89,8 @@ if (WITHOUT_POSTGRES !== null) {
     t.teardown(() => server.dispose());
     const dumps = await makeFolder(t, 'dumps');
     await mkdir(dumps, { recursive: true });
-    const from = await server.makeDatabase('old');
-    const to = await server.makeDatabase('new', { isMigrated: false });
+    const from = await server.makeDatabase('old', migrate);
+    const to = await server.makeDatabase('new');
     const open = (database: string, runtime: string): Promise<StoreWriter> =>
       new StoreWriter({ url: server.url({ user: 'worker', database }), runtime }).open();
     const moved = await open(from, 'support-2');

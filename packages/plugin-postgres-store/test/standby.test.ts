@@ -1,8 +1,9 @@
 import type { RuntimeError } from '@worker-runtime/core';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import test, { type ExecutionContext } from 'ava';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
+import { migrate } from '../src/index.ts';
 import { StoreWriter } from './store-writer.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 const WRITES = 200;
 
@@ -10,7 +11,7 @@ const WRITES = 200;
 const scene = async (t: ExecutionContext) => {
   const primary = await PostgresServer.start();
   t.teardown(() => primary.dispose());
-  await primary.makeDatabase('ha');
+  await primary.makeDatabase('ha', migrate);
   const standby = await PostgresServer.standbyOf(primary);
   t.teardown(() => standby.dispose());
   const proxy = await TcpProxy.to(primary.port);

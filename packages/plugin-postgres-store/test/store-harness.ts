@@ -1,8 +1,8 @@
 import type { StoreHarness } from '@worker-runtime/core/testing';
+import type { PostgresServer } from '@worker-runtime/test-environment/postgres-server';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import { PostgresStore } from '../src/postgres-store.ts';
 import { Places } from './places.ts';
-import type { PostgresServer } from './postgres-server.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 
 /** Short, because a test that kills an owner waits as long. */
 export const LEASE_MS = 400;

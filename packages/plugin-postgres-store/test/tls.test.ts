@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
 import { migrate } from '../src/index.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from './postgres-server.ts';
 import { StoreWriter } from './store-writer.ts';
 
 const HAS_OPENSSL = spawnSync('openssl', ['version']).status === 0;
@@ -27,7 +27,7 @@ if (without !== null) {
     make(certificate ?? '', 'localhost');
     const server = await PostgresServer.start();
     t.teardown(() => server.dispose());
-    await server.makeDatabase('encrypted');
+    await server.makeDatabase('encrypted', migrate);
     await server.addFile('server.key', await readFile(key ?? '', 'utf8'));
     await server.addFile('server.crt', await readFile(certificate ?? '', 'utf8'));
     // the superuser of the test may still connect without TLS, the role of the store may not

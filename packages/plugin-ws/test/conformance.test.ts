@@ -1,4 +1,4 @@
-import { testConformance } from './conformance.ts';
+import { testConformance } from '@worker-runtime/test-environment/socket-conformance';
 import { serve } from './served.ts';
 
 testConformance(async (t) => (await serve(t)).url());

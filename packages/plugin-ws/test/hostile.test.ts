@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
+import {
+  answerTo,
+  OPCODE,
+  RawPeer,
+  rawFrame,
+  textFrame,
+  upgradeRequest,
+} from '@worker-runtime/test-environment/raw-peer';
 import test from 'ava';
 import { WebSocket } from 'ws';
-import { answerTo, OPCODE, RawPeer, rawFrame, textFrame, upgradeRequest } from './raw-peer.ts';
 import { STREAM, serve } from './served.ts';
 import { SUBPROTOCOL, WsClient } from './ws-client.ts';
 

@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { memoryStore, Runtime, type RuntimePlugin } from '@worker-runtime/core';
 import { faultyStore } from '@worker-runtime/core/testing';
 import { http } from '@worker-runtime/plugin-http';
+import { answerTo, RawPeer, textFrame, upgradeRequest } from '@worker-runtime/test-environment/raw-peer';
 import test from 'ava';
 import { plugin, wsObservation } from '../src/index.ts';
-import { answerTo, RawPeer, textFrame, upgradeRequest } from './raw-peer.ts';
 import { job, serve } from './served.ts';
 import { linesIn, WsClient } from './ws-client.ts';
 

@@ -1,6 +1,6 @@
+import { FrameReader, OPCODE } from '@worker-runtime/test-environment/raw-peer';
 import test from 'ava';
 import { textFrameOf } from '../src/text-frame.ts';
-import { FrameReader, OPCODE } from './raw-peer.ts';
 
 test('a text of any length is one frame with the right length', (t) => {
   for (const length of [0, 1, 125, 126, 127, 65_535, 65_536, 200_000]) {

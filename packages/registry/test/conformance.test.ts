@@ -1,5 +1,5 @@
 /** The conformance of sockets, whose bytes pass through a registry. */
-import { testConformance } from '../../plugin-ws/test/conformance.ts';
+import { testConformance } from '@worker-runtime/test-environment/socket-conformance';
 import { Hop } from './hop.ts';
 import { RemotePlace } from './world.ts';
 

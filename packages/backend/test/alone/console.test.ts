@@ -8,11 +8,11 @@ import { scriptedEngine } from '@worker-runtime/core/testing';
 import { http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
 import { Identity } from '@worker-runtime/registry';
+import { browserTest } from '@worker-runtime/test-environment/browser';
+import { sharedBrowser, TIMEOUT_MS } from '@worker-runtime/test-environment/chromium';
+import { exclusions } from '@worker-runtime/test-environment/exclusions';
 import type { ExecutionContext } from 'ava';
 import type { Page } from 'playwright-core';
-import { browserTest } from '../../../console/test/browser.ts';
-import { sharedBrowser, TIMEOUT_MS } from '../../../console/test/chromium.ts';
-import { exclusions } from '../../../console/test/exclusions.ts';
 import { Browser, makeFolder, OPERATOR, send, start } from '../scene.ts';
 
 /** An engine whose runs ask for a permission and then report. */

@@ -1,5 +1,5 @@
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
-import { PostgresServer, WITHOUT_POSTGRES } from '../../../plugin-postgres-store/test/postgres-server.ts';
 import { assertPausedHostsAreFenced } from '../paused-hosts.ts';
 
 const title =

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
-import { PostgresServer, WITHOUT_POSTGRES } from '../../../plugin-postgres-store/test/postgres-server.ts';
 import { ClusterHosts, type RunningHost, SteadyClient } from '../cluster-hosts.ts';
 import { Network, type NetworkPlace, WITHOUT_NETWORK } from '../network.ts';
 

@@ -1,6 +1,7 @@
 /** The sizes and the times that are promised, and the combinations of width and color that `console.test.ts` leaves out. */
+
+import { closeBrowser } from '@worker-runtime/test-environment/chromium';
 import test from 'ava';
-import { closeBrowser } from '../chromium.ts';
 import { testClosing } from '../closing.ts';
 import { testLongLog, testLongMessage, testManyWorkers } from '../large.ts';
 import { testLook } from '../look.ts';

@@ -11,6 +11,7 @@ export {
   type StoreMethod,
   type WhichCalls,
 } from './faulty-store.ts';
+export { inTurns, type TestHooks } from './in-turns.ts';
 export { type ManualClock, manualClock } from './manual-clock.ts';
 export {
   type ScriptedCall,

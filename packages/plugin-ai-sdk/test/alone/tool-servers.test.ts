@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { RuntimeError } from '@worker-runtime/core';
+import { bundled } from '@worker-runtime/test-environment/bundled';
+import type { Answer } from '@worker-runtime/test-environment/fake-model-server';
 import test, { type ExecutionContext } from 'ava';
 import { z } from 'zod';
 import { type ToolCaller, tool } from '../../src/index.ts';
 import { FakeMcpServer, LOOK, textResult } from '../fake-mcp-server.ts';
-import type { Answer } from '../fake-model-server.ts';
 import { ModelScene, type SceneOptions } from '../model-scene.ts';
 
 /** The longest time for a call in these tests. A call that is noticed to have failed takes much less. */
@@ -273,8 +273,8 @@ test('P22: neither a start nor runs after the first one wait for a tool server t
 test('a program that starts slowly is not started again', async (t) => {
   const path = await folder(t);
   const [record, gate] = [join(path, 'record'), join(path, 'gate')];
-  const program = fileURLToPath(new URL('../mcp-process.ts', import.meta.url));
-  const slow = { command: process.execPath, args: ['--import=tsx', program, record, gate], connectMs: 100 };
+  const program = await bundled('mcp-process');
+  const slow = { command: process.execPath, args: [program, record, gate], connectMs: 100 };
   const scene = await ModelScene.open(t, { mcpServers: { slow: { ...slow, permission: 'allow' } } });
   for (let attempt = 0; attempt < 3; attempt += 1)
     await t.throwsAsync(scene.create({}, { tools: ['slow.echo'] }), { message: /still starting/ });
@@ -567,10 +567,10 @@ test('a call ends as usual if its server resumes the stream that was cut', async
 
 test('the exit of a program during a call is noticed at once, also if a child of it lives on', async (t) => {
   const record = join(await folder(t), 'record');
-  const program = fileURLToPath(new URL('../mcp-process.ts', import.meta.url));
+  const program = await bundled('mcp-process');
   const near = {
     command: process.execPath,
-    args: ['--import=tsx', program, record],
+    args: [program, record],
     permission: 'allow' as const,
   };
   const scene = await ModelScene.open(t, { toolMs: TOOL_MS, connectMs: 60_000, mcpServers: { near } });

@@ -1,6 +1,7 @@
+import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import test from 'ava';
+import { migrate } from '../../src/index.ts';
 import { assertPausedOwnersAreFenced } from '../owners.ts';
-import { PostgresServer, WITHOUT_POSTGRES } from '../postgres-server.ts';
 
 const title = 'P42: an owner that stood still through a takeover writes nothing more, 100 times under load';
 
@@ -8,7 +9,7 @@ if (WITHOUT_POSTGRES !== null) {
   test.skip(`${title} (skipped: ${WITHOUT_POSTGRES})`, () => {});
 } else {
   const server = await PostgresServer.start();
-  await server.makeDatabase('owners');
+  await server.makeDatabase('owners', migrate);
   test.after.always(() => server.dispose());
 
   test(title, (t) => assertPausedOwnersAreFenced(t, server, 100));

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { fsStore } from '@worker-runtime/plugin-fs-store';
+import { OPCODE, RawPeer, textFrame } from '@worker-runtime/test-environment/raw-peer';
 import test from 'ava';
 import { WebSocket } from 'ws';
-import { OPCODE, RawPeer, textFrame } from '../raw-peer.ts';
 import { job, serve, stored } from '../served.ts';
 import { linesIn, SUBPROTOCOL, WsClient } from '../ws-client.ts';
 

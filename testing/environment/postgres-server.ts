@@ -7,7 +7,6 @@ import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { migrate } from '../src/index.ts';
 import { isAccepting } from './is-accepting.ts';
 
 /** The folder of PostgreSQL's programs: `POSTGRES_BIN`, or that of the newest Debian package. @throws POSTGRES_BIN has none */
@@ -81,6 +80,9 @@ export interface UrlParts {
   readonly database?: string;
   readonly query?: string;
 }
+
+/** Makes the tables of a store: `migrate` of plugin-postgres-store. */
+type Migrate = (options: { readonly url: string; readonly grantTo: string }) => Promise<unknown>;
 
 /** A PostgreSQL server in a temporary directory, with the superuser `owner` and the role `worker`, which may connect. */
 export class PostgresServer {
@@ -173,10 +175,10 @@ export class PostgresServer {
     return `postgres://${user}:${password}@127.0.0.1:${port}/${database}${query}`;
   }
 
-  /** Makes a database with the tables of the store, which the role `worker` may use. Returns its name. */
-  async makeDatabase(name: string, { isMigrated = true, options = '' } = {}): Promise<string> {
+  /** Makes a database. With `migrate`, it has the tables of the store, which the role `worker` may use. Returns its name. */
+  async makeDatabase(name: string, migrate?: Migrate, options = ''): Promise<string> {
     await this.query(`create database ${name} ${options}`);
-    if (isMigrated) await migrate({ url: this.url({ database: name }), grantTo: 'worker' });
+    await migrate?.({ url: this.url({ database: name }), grantTo: 'worker' });
     return name;
   }
 
