@@ -39,6 +39,7 @@ import type { MountedAnswers } from './streams/mounted-answers.ts';
 import type { StreamResponses } from './streams/stream-responses.ts';
 import { AnswerLimit } from './traffic/answer-limit.ts';
 import type { ByteTotal } from './traffic/byte-total.ts';
+import { answerHalfClosed } from './traffic/half-closed.ts';
 import { Reads } from './traffic/reads.ts';
 import type { Turns } from './traffic/turns.ts';
 
@@ -119,6 +120,7 @@ export const createApp = (parts: AppParts): Server => {
   server.on('checkExpectation', take);
   server.on('clientError', (error, socket) => answerProtocolError(parts, error, socket));
   connections.watch(server);
+  answerHalfClosed(server, turns);
   return server;
 };
 
@@ -154,10 +156,11 @@ const upgradesWithoutBody = (): object => ({
  */
 const answerProtocolError = (
   { log, turns, measurements }: AppParts,
-  error: Error & { readonly code?: string },
+  error: Error,
   socket: Parameters<typeof refuseSocket>[0],
 ): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable || turns.hasAnswered(socket)) {
+  // an error of the system is the end of the connection
+  if ('syscall' in error || !socket.writable || turns.hasAnswered(socket)) {
     socket.destroy();
     return;
   }
