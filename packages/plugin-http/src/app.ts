@@ -11,6 +11,7 @@ import { protocolError, refuseSocket } from './errors/raw-problem.ts';
 import { BodyLimit } from './exchange/body-limit.ts';
 import { Exchanges } from './exchange/exchanges.ts';
 import { Gate } from './exchange/gate.ts';
+import { answerHalfClosed } from './exchange/half-closed.ts';
 import { correlationIdOf } from './logging/correlation.ts';
 import type { Measurements } from './metrics/measurements.ts';
 import type { Mount } from './mount.ts';
@@ -39,7 +40,6 @@ import type { MountedAnswers } from './streams/mounted-answers.ts';
 import type { StreamResponses } from './streams/stream-responses.ts';
 import { AnswerLimit } from './traffic/answer-limit.ts';
 import type { ByteTotal } from './traffic/byte-total.ts';
-import { answerHalfClosed } from './traffic/half-closed.ts';
 import { Reads } from './traffic/reads.ts';
 import type { Turns } from './traffic/turns.ts';
 

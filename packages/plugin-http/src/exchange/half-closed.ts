@@ -1,7 +1,7 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Turns } from '../traffic/turns.ts';
 import { JSON_TYPE } from '../wire/accept.ts';
-import type { Turns } from './turns.ts';
 
 /** The time after which the reset of a client that has left has arrived. */
 const RESET_MS = 1_000;
