@@ -52,8 +52,12 @@ const narrowed = (scope: Scope, limit: TokenLimit | null): Scope =>
         workers: both(scope.workers, limit.workers),
       };
 
-/** Matches the paths of inputs, of creations, which may have an input, and of mounted handlers, whose bodies only they understand. */
-const INPUT = /^\/v1\/runtimes\/[^/?]+\/(?:workers(?:\/[^/?]+\/inputs)?\/?(?:\?|$)|x\/)/;
+/**
+ * Matches the paths of commands that give work: creations, which may have an input, forks, inputs, and all mounted handlers, whose bodies only
+ * they understand. A command below a Worker counts unless it is one that ends work, or makes none.
+ */
+const INPUT =
+  /^\/v1\/runtimes\/[^/?]+\/(?:x\/|workers(?!\/[^/?]+\/(?:cancel|stop|resume|files|requests)(?:[/?]|$))(?:[/?]|$))/;
 
 const isInput = ({ method, url = '' }: IncomingMessage): boolean => method === 'POST' && INPUT.test(url);
 

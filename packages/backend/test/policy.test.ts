@@ -280,6 +280,28 @@ test('P59: inputs and creations within a minute are limited for a person, over a
   t.is((await bea.send(WORKERS, 'POST', { engine: 'parrot' })).status, 201);
 });
 
+test('P59: a fork is a creation: it counts within the minute, and takes a place, also as the first command after a restart', async (t) => {
+  const folder = await makeFolder(t);
+  const config = { policy: limitedTo({ workers: 2, inputsAMinute: 3 }) };
+  const backend = await start(t, folder, config);
+  const ada = await Browser.login(backend, { name: 'ada', groups: [] });
+  const fork = (browser: Browser) => browser.send(`${WORKERS}/stop/fork`, 'POST', {});
+  t.is((await ada.send(WORKERS, 'POST', { engine: 'parrot', workerId: 'stop' })).status, 201);
+  t.is((await fork(ada)).status, 201);
+  t.deepEqual((await fork(ada)).body.details, { limit: 'grant.workers', value: 2 });
+  // the minute is over; what ends work does not count, and a Worker may have the name of a command
+  t.deepEqual((await fork(ada)).body.details, { value: 3 });
+  t.is((await ada.send(`${WORKERS}/stop/inputs`, 'POST', { text: 'x' })).status, 429);
+  t.is((await ada.send(`${WORKERS}/stop/stop`, 'POST')).status, 200);
+  t.is((await ada.send(`${WORKERS}/stop/resume`, 'POST')).status, 200);
+  await backend.stop();
+  const second = await start(t, folder, config);
+  t.deepEqual((await fork(new Browser(second.url, ada.cookie))).body.details, {
+    limit: 'grant.workers',
+    value: 2,
+  });
+});
+
 test('P59: limits, and the policy of metrics, hold for each form of an address', async (t) => {
   const backend = await start(t, await makeFolder(t), {
     workspaces: { default: {}, acme: {} },

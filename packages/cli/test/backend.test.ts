@@ -1,6 +1,8 @@
 /** `worker-runtime backend`, and the commands around it. */
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { makePlace, Program, request, run, serve } from './program.ts';
 
@@ -188,4 +190,32 @@ test('policy explain prints the decision and its rule', async (t) => {
   const broken = await explain('--as', 'eve', '--policy', 'nowhere.json');
   t.is(broken.code, 2);
   t.regex(broken.stderr, /cannot be read/);
+});
+
+test('login and logout take the answer of a proxy for none, follow no redirect, and keep a token that may be valid', async (t) => {
+  const seen: (string | undefined)[] = [];
+  let answer = { status: 502, location: '' };
+  const proxy = createServer((request, response) => {
+    seen.push(request.url);
+    response.writeHead(answer.status, answer.location === '' ? {} : { location: answer.location });
+    response.end('<html>');
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const machine = await makePlace(t);
+  const kept = join(machine, 'data', 'worker-runtime', 'tokens.json');
+  await mkdir(dirname(kept), { recursive: true });
+  await writeFile(kept, JSON.stringify({ [url]: 'the-token' }));
+  const tokens = async (): Promise<unknown> => JSON.parse(await readFile(kept, 'utf8'));
+  t.is((await run(t, machine, ['logout', '--url', url])).code, 3);
+  t.is((await run(t, machine, ['login', '--url', url])).code, 3);
+  answer = { status: 307, location: `${url}/elsewhere` };
+  t.is((await run(t, machine, ['logout', '--url', url])).code, 1);
+  t.is((await run(t, machine, ['login', '--url', url])).code, 1);
+  t.false(seen.includes('/elsewhere'));
+  t.deepEqual(await tokens(), { [url]: 'the-token' });
 });

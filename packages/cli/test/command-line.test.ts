@@ -94,6 +94,14 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
     [['events', 'ada', '--follow', '--limit', '3'], /--follow and --limit cannot be combined$/],
     [['status', '--url', 'here'], /--url must be an address/],
     [['status', '--url', 'http://a', '--url', 'http://b'], /--url may be given only once/],
+    [
+      ['workers', 'create', '--engine', 'echo', '--label', 'team=blue', '--label', 'team=red'],
+      /--label has two values for "team"$/,
+    ],
+    [
+      ['workers', 'create', '--engine', 'echo', '--claim-read', 'docs=fs:/a', '--claim-read', 'docs=fs:/b'],
+      /--claim-read has two values for "docs"$/,
+    ],
     [['status', '--token', 'two words'], /token must be printable ASCII/],
     [
       ['status', '--plugin', 'echo'],

@@ -11,6 +11,7 @@ import { protocolError, refuseSocket } from './errors/raw-problem.ts';
 import { BodyLimit } from './exchange/body-limit.ts';
 import { Exchanges } from './exchange/exchanges.ts';
 import { Gate } from './exchange/gate.ts';
+import { answerHalfClosed } from './exchange/half-closed.ts';
 import { correlationIdOf } from './logging/correlation.ts';
 import type { Measurements } from './metrics/measurements.ts';
 import type { Mount } from './mount.ts';
@@ -119,6 +120,7 @@ export const createApp = (parts: AppParts): Server => {
   server.on('checkExpectation', take);
   server.on('clientError', (error, socket) => answerProtocolError(parts, error, socket));
   connections.watch(server);
+  answerHalfClosed(server, turns);
   return server;
 };
 
@@ -154,10 +156,11 @@ const upgradesWithoutBody = (): object => ({
  */
 const answerProtocolError = (
   { log, turns, measurements }: AppParts,
-  error: Error & { readonly code?: string },
+  error: Error,
   socket: Parameters<typeof refuseSocket>[0],
 ): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable || turns.hasAnswered(socket)) {
+  // an error of the system is the end of the connection
+  if ('syscall' in error || !socket.writable || turns.hasAnswered(socket)) {
     socket.destroy();
     return;
   }

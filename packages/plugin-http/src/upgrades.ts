@@ -176,7 +176,7 @@ export const offerUpgrades = (
   };
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // the answer before it is not finished, and a client must not send anything in between
-    if (turns.isBusy(socket)) return void socket.destroy();
+    if (turns.responseOf(socket) !== null) return void socket.destroy();
     // Node no longer listens to this socket, and an unhandled 'error' event would end the process
     socket.on('error', destroy);
     takePlainTarget(request, embedder.prefix);

@@ -8,6 +8,7 @@ import './console.test.ts';
 import './contract.test.ts';
 import './embedder.test.ts';
 import './files.test.ts';
+import './half-closed.test.ts';
 import './hostile.test.ts';
 import './issuers.test.ts';
 import './mount.test.ts';

@@ -3,11 +3,10 @@ import { PassThrough } from 'node:stream';
 import { covers, isPermission } from '@worker-runtime/core/scope';
 import type { Dispatcher } from 'undici';
 import type { AnswerHandler, Connections } from './connections.ts';
-import { ANSWER_HEADERS, HEAD_MS, headersOf, type Passage, restOf, unreachable } from './passage.ts';
+import { headLimitOf } from './head-limit.ts';
+import { headersOf, isPassedOn, type Passage, restOf, unreachable } from './passage.ts';
 import { refusedBy } from './refusal.ts';
 
-/** The longest time that a stop or a cancel waits by itself. */
-const ENDING_MS = 60_000;
 /** The largest refusal that is read before it is passed on. */
 const MAX_REFUSAL_BYTES = 65_536;
 /** A body of at most this size is sent together with the head of its request, in one write. */
@@ -16,13 +15,6 @@ const SMALL_BODY_BYTES = 16_384;
 /** Closes the connection after the answer if the rest of the body will not be read: the next request would wait behind it. */
 const closeAfterBody = (request: IncomingMessage, response: ServerResponse): void => {
   if (!request.complete) response.setHeader('connection', 'close');
-};
-
-/** Returns the time for which a request may wait before the head of its answer arrives. */
-const headLimitOf = ({ headers, method, url = '' }: IncomingMessage): number => {
-  const waited = Number(/(?:^|[,;\s])wait=(\d{1,6})/.exec(String(headers.prefer ?? ''))?.[1] ?? 0) * 1_000;
-  const ending = method === 'POST' && /\/(stop|cancel)$/.test(url.split('?', 1)[0] as string) ? ENDING_MS : 0;
-  return HEAD_MS + waited + ending;
 };
 
 /** True if a refusal of the runtime is about our credentials, and not about those of the caller, which the server has checked. */
@@ -173,7 +165,7 @@ class PassedAnswer implements AnswerHandler {
   #writeHead(status: number, headers: IncomingHttpHeaders): void {
     for (const name in headers) {
       const value = headers[name];
-      if (value !== undefined && ANSWER_HEADERS.test(name)) this.#response.setHeader(name, value);
+      if (value !== undefined && isPassedOn(name, this.#request)) this.#response.setHeader(name, value);
     }
     closeAfterBody(this.#request, this.#response);
     this.#response.writeHead(status);
@@ -232,7 +224,7 @@ export const passRequest = async (
           headers: headersOf(passage, request, requestId),
           // a stream of its own, because a body that the runtime does not take is destroyed, and a request with its connection
           body: isSmall ? small : request.pipe(new PassThrough()),
-          headersTimeout: headLimitOf(request),
+          headersTimeout: headLimitOf(request, small),
         },
         new PassedAnswer(passage, request, response, resolve, reject),
       ),

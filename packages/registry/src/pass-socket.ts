@@ -7,7 +7,8 @@ import {
 import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import { CONNECT_MS, SILENCE_MS } from './connections.ts';
-import { ANSWER_HEADERS, HEAD_MS, headersOf, type Passage, restOf, unreachable } from './passage.ts';
+import { HEAD_MS } from './head-limit.ts';
+import { headersOf, isPassedOn, type Passage, restOf, unreachable } from './passage.ts';
 import { refusedBy } from './refusal.ts';
 
 const UPGRADE_HEADERS = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions'] as const;
@@ -110,7 +111,7 @@ export const passSocket = async (
     throw refusedBy(passage.runtimeId, answer.headers.date);
   }
   passage.answered(other !== null);
-  socket.write(rawHeadOf(answer, other !== null));
+  socket.write(rawHeadOf(answer, request, other !== null));
   if (other === null) {
     await passBody(answer, socket);
     return;
@@ -136,10 +137,14 @@ const passBytes = (from: Socket, to: Socket): Promise<void> =>
   });
 
 /** Returns the head of an answer as bytes. The connection ends after an answer that is no upgrade. */
-const rawHeadOf = ({ statusCode, statusMessage, headers }: IncomingMessage, isUpgrade: boolean): string => {
+const rawHeadOf = (
+  { statusCode, statusMessage, headers }: IncomingMessage,
+  request: IncomingMessage,
+  isUpgrade: boolean,
+): string => {
   const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`];
   for (const [name, value] of Object.entries(headers)) {
-    const isPassed = isUpgrade ? /^(sec-websocket-.*|upgrade)$/.test(name) : ANSWER_HEADERS.test(name);
+    const isPassed = isUpgrade ? /^(sec-websocket-.*|upgrade)$/.test(name) : isPassedOn(name, request);
     if (isPassed) lines.push(`${name}: ${String(value)}`);
   }
   lines.push(isUpgrade ? 'connection: Upgrade' : 'connection: close');

@@ -21,9 +21,6 @@ export interface Passage {
   readonly answered: (isStream: boolean) => void;
 }
 
-/** The time limit for the head of an answer, beyond what the request itself may wait. */
-export const HEAD_MS = 30_000;
-
 /** The request headers that a runtime uses. Others, such as cookies and credentials of the caller, end at the registry. */
 const REQUEST_HEADERS = [
   'accept',
@@ -44,8 +41,12 @@ const MOUNTS = '/x/';
  */
 const MOUNT_HEADERS = /^((a2a|mcp)-[a-z0-9-]+|worker-runtime-address)$/;
 /** The names of the headers of an answer that are passed on. */
-export const ANSWER_HEADERS =
-  /^(a2a-[a-z0-9-]+|mcp-[a-z0-9-]+|allow|content-(?!security-policy-|encoding$).*|cross-origin-resource-policy|file-media-type|idempotent-replayed|location|page-.*|preference-applied|retry-after|runtime-id)$/;
+const ANSWER_HEADERS =
+  /^(allow|content-(?!security-policy-|encoding$).*|cross-origin-resource-policy|file-media-type|idempotent-replayed|location|page-.*|preference-applied|retry-after|runtime-id|x-accel-buffering)$/;
+/** Those of an answer of a mounted handler, in addition: the headers of its protocol, and those about caches. */
+const MOUNT_ANSWER_HEADERS = /^((a2a|mcp|x)-[a-z0-9-]+|cache-control|etag)$/;
+/** The headers that this server sets itself. */
+const OWN_HEADERS = /^x-(content-type-options|frame-options|request-id)$/;
 
 /** Returns the error of a request that got no answer. */
 export const unreachable = (
@@ -64,6 +65,14 @@ export const restOf = ({ url = '' }: IncomingMessage): string => {
   return end === -1 ? '' : url.slice(idAt + end);
 };
 
+/** True for a request to a mounted handler. */
+export const isMounted = (request: IncomingMessage): boolean => restOf(request).startsWith(MOUNTS);
+
+/** True if a header of the answer to a request is passed on. */
+export const isPassedOn = (name: string, request: IncomingMessage): boolean =>
+  ANSWER_HEADERS.test(name) ||
+  (isMounted(request) && MOUNT_ANSWER_HEADERS.test(name) && !OWN_HEADERS.test(name));
+
 /** The header with the number of hosts that have passed on a request. */
 export const HOPS_HEADER = 'worker-runtime-hops';
 
@@ -76,7 +85,7 @@ export const headersOf = (
   const { headers } = request;
   const passed: Record<string, string | string[]> = {};
   for (const name of REQUEST_HEADERS) if (headers[name] !== undefined) passed[name] = headers[name];
-  if (restOf(request).startsWith(MOUNTS)) {
+  if (isMounted(request)) {
     for (const name in headers) {
       const value = headers[name];
       if (value !== undefined && MOUNT_HEADERS.test(name)) passed[name] = value;

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent, createServer, type IncomingHttpHeaders, request } from 'node:http';
+import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type FilePart, Runtime, RuntimeError } from '@worker-runtime/core';
 import { scriptedEngine } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
+import { headLimitOf } from '../src/head-limit.ts';
 import { Registry } from '../src/index.ts';
 import { Hop } from './hop.ts';
 import { makeKeys, type RemoteOptions, RemotePlace } from './world.ts';
@@ -193,7 +194,19 @@ test('P26: a mounted handler of a remote runtime has the headers of its protocol
   const { hop, path } = await scene(t, 'admin', {
     mount: ({ headers }) =>
       Response.json(Object.fromEntries(headers), {
-        headers: { 'mcp-session-id': 'another', 'a2a-extensions': 'https://a.example', server: 'canary' },
+        headers: {
+          'mcp-session-id': 'another',
+          'a2a-extensions': 'https://a.example',
+          // the OpenAI API, the AI SDK, and proxies that buffer
+          'x-should-retry': 'false',
+          'x-vercel-ai-ui-message-stream': 'v1',
+          'x-accel-buffering': 'no',
+          etag: '"one"',
+          'cache-control': 'private, max-age=60',
+          server: 'canary',
+          'set-cookie': 'wr-session=canary',
+          'x-frame-options': 'canary',
+        },
       }),
   });
   const credentials = {
@@ -208,7 +221,36 @@ test('P26: a mounted handler of a remote runtime has the headers of its protocol
   t.notRegex(text, /canary/);
   t.is(answer.headers.get('mcp-session-id'), 'another');
   t.is(answer.headers.get('a2a-extensions'), 'https://a.example');
-  t.is(answer.headers.get('server'), null);
+  t.is(answer.headers.get('x-should-retry'), 'false');
+  t.is(answer.headers.get('x-vercel-ai-ui-message-stream'), 'v1');
+  t.is(answer.headers.get('x-accel-buffering'), 'no');
+  t.is(answer.headers.get('etag'), '"one"');
+  t.is(answer.headers.get('cache-control'), 'private, max-age=60');
+  t.notRegex(JSON.stringify([...answer.headers]), /canary/);
+});
+
+test('P27: a request may wait for its answer through the registry for as long as the runtime lets it wait', (t) => {
+  const limit = (
+    rest: string,
+    { method = 'POST', prefer, body = null }: { method?: string; prefer?: string; body?: string | null } = {},
+  ): number =>
+    headLimitOf(
+      {
+        method,
+        url: `/v1/runtimes/runtime_0${rest}`,
+        headers: prefer === undefined ? {} : { prefer },
+      } as IncomingMessage,
+      body === null ? null : Buffer.from(body),
+    );
+  const usual = limit('/workers');
+  // every form of the preference that a runtime reads
+  for (const prefer of ['wait=60', 'Wait=60', 'wait = 60', 'wait="60"', 'respond-async, wait=60', 'wait'])
+    t.true(limit('/workers/ada/inputs', { prefer }) >= usual + 60_000, prefer);
+  t.true(limit('/workers/ada/stop', { body: '{"deadlineMs":600000}' }) >= usual + 600_000);
+  t.is(limit('/workers/ada/stop', { body: '{"deadlineMs":-1}' }), limit('/workers/ada/stop', { body: '[' }));
+  // a handler may wait for the end of a run, and which requests do is known to itself
+  t.true(limit('/x/openai/chat/completions') >= 3_600_000);
+  t.is(limit('/workers/x/inputs'), usual);
 });
 
 test('P32: a mounted handler of a remote runtime has the address of its client, and not that of the runtime', async (t) => {

@@ -1,6 +1,6 @@
-import { requestOf } from '../backend-request.ts';
 import { EXIT, Failure } from '../failure.ts';
 import { readLocalAccess } from '../local-access.ts';
+import { callLogins } from '../login-call.ts';
 import type { Output } from '../output.ts';
 
 export interface LinkFlags {
@@ -18,8 +18,7 @@ export const printLink = async ({ dataDir, as, groups, json }: LinkFlags, output
       EXIT.notReachable,
       'no backend runs with these files; start one with: worker-runtime backend',
     );
-  const { url, token } = access;
   const person = { ...(as !== undefined && { name: as }), ...(groups !== undefined && { groups }) };
-  const body = await requestOf(`${url}/v1/links`, 'POST', person, token);
-  output.print(json ? JSON.stringify(body) : String(body.url));
+  const link = await callLogins(access, (logins) => logins.link(person));
+  output.print(json ? JSON.stringify(link) : link.url);
 };

@@ -165,8 +165,7 @@ export class Exchanges {
         release();
         stopWait();
       });
-      const headers = reply.getHeaders();
-      for (const name in headers) raw.setHeader(name, headers[name] as string);
+      reply.rawWithHeaders();
       reply.askForBody();
       if (request.route?.isMounted) addPublicAddress(request.raw);
       await upstream.pass(request.raw, raw, request.caller);

@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { AnswerLimit } from '../traffic/answer-limit.ts';
 import type { Transfer } from '../traffic/byte-total.ts';
 import { isSliced, slicesOf } from '../traffic/slices.ts';
@@ -81,8 +81,10 @@ export class HttpReply {
     return this;
   }
 
-  getHeaders(): OutgoingHttpHeaders {
-    return this.#headers;
+  /** Returns the response with the headers set, for a caller who writes it. */
+  rawWithHeaders(): ServerResponse {
+    for (const name in this.#headers) this.raw.setHeader(name, this.#headers[name] as HeaderValue);
+    return this.raw;
   }
 
   type(contentType: string): this {

@@ -1,6 +1,7 @@
 import { RuntimeError } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { MountHandler, MountPlace } from '../mount.ts';
+import { assertKnown, Query } from '../wire/query.ts';
 
 const MEDIA_TYPE = 'application/vnd.worker-runtime.archive';
 
@@ -29,32 +30,37 @@ const streamOf = (bytes: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array<
     { highWaterMark: 0 },
   );
 
-const numberIn = (query: URLSearchParams, name: string): number | undefined => {
-  const text = query.get(name);
-  if (text === null) return undefined;
+/** Reads the query of a request to a mounted handler. @throws INVALID_REQUEST a name is not in `known`, as for other routes */
+const queryOf = ({ url }: Request, ...known: readonly string[]): Query => {
+  const { searchParams } = new URL(url);
+  const query = Object.fromEntries(
+    [...searchParams.keys()].map((name) => {
+      const [value = '', ...more] = searchParams.getAll(name);
+      return [name, more.length === 0 ? value : [value, ...more]];
+    }),
+  );
+  assertKnown(query, known);
+  return new Query({ query });
+};
+
+const numberIn = (query: Query, name: string): number | undefined => {
+  const text = query.text(name);
+  if (text === undefined) return undefined;
   if (/^\d{1,16}$/.test(text)) return Number(text);
   throw new RuntimeError('INVALID_REQUEST', `${name} must be a whole number`);
 };
 
-const labelsIn = (query: URLSearchParams): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    query.getAll('label').map((text) => {
-      const at = text.indexOf('=');
-      if (at < 1) throw new RuntimeError('INVALID_REQUEST', 'label must be <key>=<value>');
-      return [text.slice(0, at), text.slice(at + 1)];
-    }),
-  );
-
-const list = async (archives: Archives, query: URLSearchParams): Promise<Response> => {
+const list = async (archives: Archives, request: Request): Promise<Response> => {
+  const query = queryOf(request, 'label', 'stoppedForMs', 'leastBytes', 'after');
   const stoppedForMs = numberIn(query, 'stoppedForMs');
   const leastBytes = numberIn(query, 'leastBytes');
-  const after = query.get('after');
+  const after = query.text('after');
   return Response.json(
     await archives.list({
-      labels: labelsIn(query),
+      labels: query.pairs('label') ?? {},
       ...(stoppedForMs !== undefined && { stoppedForMs }),
       ...(leastBytes !== undefined && { leastBytes }),
-      ...(after !== null && { after }),
+      ...(after !== undefined && { after }),
     }),
   );
 };
@@ -62,35 +68,37 @@ const list = async (archives: Archives, query: URLSearchParams): Promise<Respons
 const remove = async (
   archives: Archives,
   workerId: string,
-  query: URLSearchParams,
+  request: Request,
   actor: string | null,
 ): Promise<Response> => {
+  const query = queryOf(request, 'log', 'seq');
   const seq = numberIn(query, 'seq');
-  const log = query.get('log');
-  if (seq === undefined || log === null)
+  const log = query.text('log');
+  if (seq === undefined || log === undefined)
     throw new RuntimeError('INVALID_REQUEST', 'log and seq are required: the end of the archive');
   await archives.remove(workerId, { log, seq }, actor === null ? {} : { actor });
   return new Response(null, { status: 204 });
 };
 
-const listHistory = async (archives: Archives, query: URLSearchParams): Promise<Response> => {
+const listHistory = async (archives: Archives, request: Request): Promise<Response> => {
+  const query = queryOf(request, 'label', 'olderThanMs', 'beforeSeq', 'leastBytes', 'worker', 'after');
   const [olderThanMs, beforeSeq, leastBytes] = ['olderThanMs', 'beforeSeq', 'leastBytes'].map((name) =>
     numberIn(query, name),
   );
-  const [workerId, after] = [query.get('worker'), query.get('after')];
+  const [workerId, after] = [query.text('worker'), query.text('after')];
   return Response.json(
     await archives.listHistory({
-      labels: labelsIn(query),
+      labels: query.pairs('label') ?? {},
       ...(olderThanMs !== undefined && { olderThanMs }),
       ...(beforeSeq !== undefined && { beforeSeq }),
       ...(leastBytes !== undefined && { leastBytes }),
-      ...(workerId !== null && { workerId }),
-      ...(after !== null && { after }),
+      ...(workerId !== undefined && { workerId }),
+      ...(after !== undefined && { after }),
     }),
   );
 };
 
-const throughIn = (query: URLSearchParams): number => {
+const throughIn = (query: Query): number => {
   const through = numberIn(query, 'through');
   if (through === undefined)
     throw new RuntimeError('INVALID_REQUEST', 'through is required: the number of the last event that goes');
@@ -100,12 +108,13 @@ const throughIn = (query: URLSearchParams): number => {
 const removeHistory = async (
   archives: Archives,
   workerId: string,
-  query: URLSearchParams,
+  request: Request,
   actor: string | null,
 ): Promise<Response> => {
+  const query = queryOf(request, 'log', 'through', 'archive');
   const throughSeq = throughIn(query);
-  const [log, archive] = [query.get('log'), query.get('archive')];
-  if (log === null || archive === null)
+  const [log, archive] = [query.text('log'), query.text('archive')];
+  if (log === undefined || archive === undefined)
     throw new RuntimeError('INVALID_REQUEST', 'log and archive are required: what the events are in now');
   const part = { log, throughSeq, archive };
   await archives.removeHistory(workerId, part, actor === null ? {} : { actor });
@@ -117,25 +126,31 @@ export const answerArchives: MountHandler = async (
   request,
   { served: { archives }, path, ending, caller },
 ) => {
-  const query = new URL(request.url).searchParams;
   const { method } = request;
   const [, collection, id, part, ...more] = path.split('/');
   if (more.length > 0 || (part !== undefined && part !== 'history'))
     throw new RuntimeError('ROUTE_NOT_FOUND');
   const bytes = (archive: AsyncIterable<Uint8Array>): Response =>
     new Response(streamOf(until(ending, archive)), { headers: { 'content-type': MEDIA_TYPE } });
-  if (collection === undefined && method === 'GET') return bytes(archives.open());
+  if (collection === undefined && method === 'GET') {
+    queryOf(request);
+    return bytes(archives.open());
+  }
   if (collection === 'history' && id === undefined) {
-    if (method === 'GET') return listHistory(archives, query);
+    if (method === 'GET') return listHistory(archives, request);
   } else if (collection === 'workers' && id === undefined) {
-    if (method === 'GET') return list(archives, query);
-    if (method === 'POST')
+    if (method === 'GET') return list(archives, request);
+    if (method === 'POST') {
+      queryOf(request);
       return Response.json(await archives.put(new Uint8Array(await request.arrayBuffer())), { status: 201 });
+    }
   } else if (collection === 'workers' && id !== undefined) {
-    if (method === 'GET')
+    if (method === 'GET') {
+      const query = queryOf(request, ...(part === undefined ? [] : ['through']));
       return bytes(part === undefined ? archives.open(id) : archives.openHistory(id, throughIn(query)));
+    }
     if (method === 'DELETE')
-      return (part === undefined ? remove : removeHistory)(archives, id, query, caller.name);
+      return (part === undefined ? remove : removeHistory)(archives, id, request, caller.name);
   } else if (collection !== undefined) throw new RuntimeError('ROUTE_NOT_FOUND');
   throw new RuntimeError('METHOD_NOT_ALLOWED');
 };

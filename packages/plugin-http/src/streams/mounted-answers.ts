@@ -149,7 +149,7 @@ export class MountedAnswers {
       });
     }
     reply.code(status).hijack();
-    raw.writeHead(status, reply.getHeaders() as Record<string, string>);
+    reply.rawWithHeaders().writeHead(status);
     if (request.method === 'HEAD' || body === null) {
       await body?.cancel();
       raw.end();

@@ -193,7 +193,7 @@ export class StreamResponses {
     request.isStream = true;
     reply.hijack();
     const { raw } = reply;
-    raw.writeHead(200, reply.getHeaders() as Record<string, string>);
+    reply.rawWithHeaders().writeHead(200);
     const transfer = new Transfer(request.raw.socket, () =>
       this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
     );

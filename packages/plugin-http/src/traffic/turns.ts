@@ -45,9 +45,9 @@ export class Turns {
     this.#events = events;
   }
 
-  /** True if a request of this connection is in progress. */
-  isBusy(socket: Socket): boolean {
-    return (this.#lines.get(socket)?.current ?? null) !== null;
+  /** Returns the answer to the request of this connection that is in progress; null if there is none. */
+  responseOf(socket: Socket): ServerResponse | null {
+    return this.#lines.get(socket)?.current?.response ?? null;
   }
 
   /**

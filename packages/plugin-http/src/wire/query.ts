@@ -24,8 +24,8 @@ type QueryValues = Readonly<Record<string, string | string[] | undefined>>;
 export class Query {
   readonly #values: QueryValues;
 
-  constructor(request: HttpRequest) {
-    this.#values = request.query;
+  constructor({ query }: Pick<HttpRequest, 'query'>) {
+    this.#values = query;
   }
 
   /** Returns a parameter. @throws INVALID_REQUEST it occurs more than once */
