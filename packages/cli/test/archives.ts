@@ -1,5 +1,6 @@
 /** Stores to copy, and commands that are killed while they do it. */
 import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { engine, inputText, Runtime } from '@worker-runtime/core';
 import { fileStore } from '@worker-runtime/plugin-fs-store';
@@ -66,6 +67,10 @@ export const fill = async (dir: string, workers: number, fileBytes = 60_000): Pr
   }
   await runtime.stop();
 };
+
+/** Returns the names of the whole archives in a folder. A missing folder has none. */
+export const archivesIn = async (folder: string): Promise<readonly string[]> =>
+  (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.archive'));
 
 /** Kills a program as soon as a condition holds. Returns false if `command` ended before, which is the program itself or uses it. */
 export const killWhen = async (

@@ -1,9 +1,8 @@
 /** Kills commands that archive histories, and the servers that they ask. */
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openArchive } from '@worker-runtime/core/archive';
 import type { ExecutionContext } from 'ava';
-import { converse, eventsAt, inFolder, killWhen } from './archives.ts';
+import { archivesIn, converse, eventsAt, inFolder, killWhen } from './archives.ts';
 import { makePlace, Program, request, run, serve } from './program.ts';
 
 /**
@@ -22,8 +21,6 @@ export const assertKilledArchivingKeepsHistory = async (
   for (const worker of workers) await converse(url, worker, 8);
   const before = await eventsAt(url);
   const folder = join(place, 'archives');
-  const names = async (): Promise<readonly string[]> =>
-    (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.archive'));
   const args = ['workers', 'archive', '--history-before', '0s', '--to', 'archives', '--url'];
   let kills = 0;
   const check = async (): Promise<void> => {
@@ -45,7 +42,7 @@ export const assertKilledArchivingKeepsHistory = async (
         worker,
       );
       if (!body.archived) continue;
-      t.true((await names()).includes(body.archived.archive), body.archived.archive);
+      t.true((await archivesIn(folder)).includes(body.archived.archive), body.archived.archive);
       const { end } = await openArchive(join(folder, body.archived.archive));
       t.is(end.events, body.archived.firstSeq - 1);
     }
@@ -54,7 +51,7 @@ export const assertKilledArchivingKeepsHistory = async (
     const archiving = new Program(t, place, [...args, url]);
     // each second time, the server is killed
     const victim = round % 2 === 1 ? program : archiving;
-    if (await killWhen(victim, async () => (await names()).length >= most, archiving)) kills += 1;
+    if (await killWhen(victim, async () => (await archivesIn(folder)).length >= most, archiving)) kills += 1;
     await archiving.ended;
     if (victim === program) ({ url, program } = await serve(t, place, inFolder('live')));
     await check();
@@ -63,5 +60,5 @@ export const assertKilledArchivingKeepsHistory = async (
   const done = await run(t, place, [...args, url]);
   t.is(done.code, 0, done.stderr);
   await check();
-  t.is((await names()).length, workers.length, 'no file was written twice');
+  t.is((await archivesIn(folder)).length, workers.length, 'no file was written twice');
 };
