@@ -32,10 +32,11 @@ const fragileStore = (): RuntimePlugin => {
       if (typeof value !== 'function') return value;
       if (key !== 'append' && key !== 'read' && key !== 'putBundle' && key !== 'bundle')
         return value.bind(target);
+      const isWrite = key === 'append' || key === 'putBundle';
       return async (...args: unknown[]) => {
         calls += 1;
         if (calls % 23 === 0)
-          throw new RuntimeError(calls % 2 === 0 ? 'STORE_FULL' : 'STORE_UNAVAILABLE', undefined, {
+          throw new RuntimeError(isWrite && calls % 2 === 0 ? 'STORE_FULL' : 'STORE_UNAVAILABLE', undefined, {
             cause: new Error(`EIO: i/o error, open '${PATH}/events-${SECRET}.jsonl'`),
           });
         return (value as (...args: unknown[]) => unknown).apply(target, args);

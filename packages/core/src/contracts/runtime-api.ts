@@ -507,8 +507,8 @@ export interface WatchOptions {
  * The public API of a runtime. The embedded `Runtime` and the client of a remote runtime both implement it, and
  * `testRuntimeApi` of `@worker-runtime/core/testing` is its contract as tests.
  *
- * Every method may reject with RUNTIME_NOT_READY, RUNTIME_STOPPING, RUNTIME_MOVED, STORE_LOST and INVALID_REQUEST. Methods that take a
- * Worker may reject with WORKER_NOT_FOUND, and methods that write with STORE_UNAVAILABLE and STORE_FULL. Further codes are listed
+ * Every method may reject with RUNTIME_NOT_READY, RUNTIME_STOPPING, RUNTIME_MOVED, STORE_UNAVAILABLE, STORE_LOST and INVALID_REQUEST.
+ * Methods that take a Worker may reject with WORKER_NOT_FOUND, and methods that write with STORE_FULL. Further codes are listed
  * at each method. A rejection is a `RuntimeError` (over a wire, a `RemoteError` of the same shape).
  */
 export interface RuntimeApi {
@@ -573,13 +573,13 @@ export interface RuntimeApi {
   sendInput(workerId: string, input: WorkerInput, options?: SendOptions): Promise<InputReceipt>;
   /**
    * Returns a run as the log describes it. Costs the number of its events, and a few reads in a log of any length to find them.
-   * @throws RUN_NOT_FOUND
+   * @throws RUN_NOT_FOUND · STORE_CORRUPT
    */
   getRun(workerId: string, runId: string): Promise<RunInfo>;
   /**
    * Waits until a run has finished or opens a request, at most `waitMs` (default: one day). The result of a run that
    * has already finished is read from the log, which costs the same as `getRun`.
-   * @throws RUN_NOT_FOUND
+   * @throws RUN_NOT_FOUND · STORE_CORRUPT
    */
   waitForRun(workerId: string, runId: string, options?: WaitOptions): Promise<RunWait>;
   /**

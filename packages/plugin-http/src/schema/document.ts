@@ -34,6 +34,7 @@ const COMMON_ERRORS: readonly ErrorCode[] = [
   'RUNTIME_NOT_READY',
   'RUNTIME_STOPPING',
   'RUNTIME_MOVED',
+  'STORE_UNAVAILABLE',
   'STORE_LOST',
 ];
 

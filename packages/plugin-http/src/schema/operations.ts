@@ -2,7 +2,6 @@ import type { ErrorCode } from '@worker-runtime/core';
 import { BYTES_TYPE, SHOWN_TYPES } from '../wire/served-media.ts';
 import type { Operation, SuccessAnswer } from './operation.ts';
 
-const COMMIT_ERRORS: readonly ErrorCode[] = ['STORE_UNAVAILABLE', 'STORE_FULL'];
 const KEY_ERRORS: readonly ErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'IDEMPOTENCY_IN_FLIGHT'];
 const CURSOR_ERRORS: readonly ErrorCode[] = ['CURSOR_INVALID', 'CURSOR_FOREIGN', 'LIMIT_TOO_LARGE'];
 /** Those of a log, whose first events may be in an archive. */
@@ -121,7 +120,7 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
       'BUNDLE_DIGEST_MISMATCH',
       'CONFIG_UNSUPPORTED',
       'LIMIT_REACHED',
-      ...COMMIT_ERRORS,
+      'STORE_FULL',
     ],
   },
   'GET /v1/runtimes/:r/bundles/:digest': {
@@ -185,7 +184,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'CLAIM_CONFLICT',
       'LIMIT_REACHED',
       ...KEY_ERRORS,
-      ...COMMIT_ERRORS,
+      'STORE_FULL',
     ],
   },
   'GET /v1/runtimes/:r/workers': {
@@ -265,7 +264,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'LIMIT_REACHED',
       'STORE_CORRUPT',
       ...KEY_ERRORS,
-      ...COMMIT_ERRORS,
+      'STORE_FULL',
     ],
   },
   'PATCH /v1/runtimes/:r/workers/:w': {
@@ -282,7 +281,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'TOOL_UNKNOWN',
       'ENGINE_UNAVAILABLE',
       'LIMIT_REACHED',
-      ...COMMIT_ERRORS,
+      'STORE_FULL',
     ],
   },
   'DELETE /v1/runtimes/:r/workers/:w': {
@@ -291,7 +290,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     summary: 'Deletes a stopped Worker and its data',
     description: 'A Worker must be stopped first. Its id can be used again, for a Worker with another log.',
     answers: { 204: {} },
-    errors: [...WORKER_ERRORS, 'WORKER_NOT_STOPPED', ...COMMIT_ERRORS],
+    errors: [...WORKER_ERRORS, 'WORKER_NOT_STOPPED', 'STORE_FULL'],
   },
   'GET /v1/runtimes/:r/workers/:w/runs/:run': {
     id: 'waitForRun',
@@ -301,7 +300,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'Without `Prefer: wait=N` the answer comes immediately. With it, the answer comes when the run has finished or asks for something, at most after N seconds.',
     headers: ['Prefer'],
     answers: { 200: { json: 'RunWait', headers: ['Preference-Applied'] } },
-    errors: [...WORKER_ERRORS, 'RUN_NOT_FOUND', 'LIMIT_TOO_LARGE'],
+    errors: [...WORKER_ERRORS, 'RUN_NOT_FOUND', 'LIMIT_TOO_LARGE', 'STORE_CORRUPT'],
   },
   'GET /v1/runtimes/:r/workers/:w/runs/:run/info': {
     id: 'getRun',
@@ -310,7 +309,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     description:
       'The answer comes immediately, also for a run that is queued or active. It costs the number of events of the run, in a log of any length.',
     answers: { 200: { json: 'RunInfo' } },
-    errors: [...WORKER_ERRORS, 'RUN_NOT_FOUND'],
+    errors: [...WORKER_ERRORS, 'RUN_NOT_FOUND', 'STORE_CORRUPT'],
   },
   'POST /v1/runtimes/:r/workers/:w/inputs': {
     id: 'sendInput',
@@ -336,7 +335,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'LIMIT_REACHED',
       'LIMIT_TOO_LARGE',
       ...KEY_ERRORS,
-      ...COMMIT_ERRORS,
+      'STORE_FULL',
     ],
   },
   'POST /v1/runtimes/:r/workers/:w/files': {
@@ -352,7 +351,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
         links: linksTo('$request.path.w', ['getFile'], { digest: '$response.body#/digest' }),
       },
     },
-    errors: [...WORKER_ERRORS, 'WORKER_STOPPED', 'WORKER_DAMAGED', 'LIMIT_REACHED', ...COMMIT_ERRORS],
+    errors: [...WORKER_ERRORS, 'WORKER_STOPPED', 'WORKER_DAMAGED', 'LIMIT_REACHED', 'STORE_FULL'],
   },
   'GET /v1/runtimes/:r/workers/:w/files/:digest': {
     id: 'getFile',
@@ -367,7 +366,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
         headers: ['File-Media-Type', 'Content-Disposition', 'Content-Security-Policy'],
       },
     },
-    errors: [...WORKER_ERRORS, 'FILE_NOT_FOUND', 'STORE_CORRUPT', 'STORE_UNAVAILABLE'],
+    errors: [...WORKER_ERRORS, 'FILE_NOT_FOUND', 'STORE_CORRUPT'],
   },
   'POST /v1/runtimes/:r/workers/:w/cancel': {
     id: 'cancelRun',
@@ -376,7 +375,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     description: 'Queued inputs follow. Without an active run the answer has `changed: false`.',
     request: { schema: 'CancelRun', isRequired: false },
     answers: { 200: { json: 'CancelOutcome' } },
-    errors: [...WORKER_ERRORS, 'RUN_MISMATCH', ...COMMIT_ERRORS],
+    errors: [...WORKER_ERRORS, 'RUN_MISMATCH', 'STORE_FULL'],
   },
   'POST /v1/runtimes/:r/workers/:w/stop': {
     id: 'stopWorker',
@@ -388,7 +387,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     answers: {
       200: { json: 'StopOutcome', links: linksTo('$request.path.w', ['resumeWorker', 'deleteWorker']) },
     },
-    errors: [...WORKER_ERRORS, 'WORKER_DAMAGED', ...COMMIT_ERRORS],
+    errors: [...WORKER_ERRORS, 'WORKER_DAMAGED', 'STORE_FULL'],
   },
   'POST /v1/runtimes/:r/workers/:w/resume': {
     id: 'resumeWorker',
@@ -403,7 +402,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
       'ENGINE_UNAVAILABLE',
       'CLAIM_CONFLICT',
       'LIMIT_REACHED',
-      ...COMMIT_ERRORS,
+      'STORE_FULL',
     ],
   },
   'GET /v1/runtimes/:r/workers/:w/requests': {
@@ -426,7 +425,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     description: 'The `decision` must be one of the options of the request. The run continues with it.',
     request: { schema: 'Respond', isRequired: true },
     answers: { 200: { json: 'Responded' } },
-    errors: [...WORKER_ERRORS, 'REQUEST_NOT_FOUND', 'REQUEST_RESOLVED', ...COMMIT_ERRORS],
+    errors: [...WORKER_ERRORS, 'REQUEST_NOT_FOUND', 'REQUEST_RESOLVED', 'STORE_FULL'],
   },
   'GET /v1/runtimes/:r/workers/:w/events': {
     id: 'readEvents',
