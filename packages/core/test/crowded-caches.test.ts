@@ -47,6 +47,32 @@ test('P23: at the total of tails, the result of a run in progress is read from m
   t.is(callsOf('read'), 1);
 });
 
+test('P23: at the total of tails, Workers at rest do not keep their last commit, however large it is', async (t) => {
+  const store = faultyStore(memoryStore());
+  // biome-ignore lint/correctness/useYield: what is returned is committed with the end of the run
+  const tall = engine('tall', async function* () {
+    return { type: 'message', parts: [{ type: 'text', text: 'x'.repeat(20_000) }] };
+  });
+  const runtime = await Runtime.start({ store, engines: [tall], limits: { totalTailBytes: 65_536 } });
+  t.teardown(() => runtime.stop());
+  const reads = (): number => store.calls.filter((call) => call.method === 'read').length;
+  const workers = Array.from({ length: 12 }, (_, at) => `w${at}`);
+  for (const workerId of workers) {
+    await runtime.createWorker({ engine: 'tall', workerId });
+    await runtime.sendInput(workerId, { text: 'go' }, { waitMs: 10_000 });
+  }
+  const earlier = reads();
+  for (const workerId of workers) {
+    const { items } = await runtime.events(workerId, { after: '@5' });
+    t.deepEqual(
+      items.map(({ type }) => type),
+      ['run.finished'],
+    );
+  }
+  const left = reads() - earlier;
+  t.true(left >= 9, `only ${left} of 12 Workers have left memory`);
+});
+
 test('P9, P23: at the total of keys, a new key needs no read, and a used one is still known', async (t) => {
   const { runtime, callsOf } = await start({ totalIdempotencyKeys: 100 });
   t.teardown(() => runtime.stop());

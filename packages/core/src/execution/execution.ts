@@ -77,6 +77,7 @@ export class Execution implements RunHost {
     return this.#session?.files ?? this.#engine.capabilities.files;
   }
 
+  /** The driver of the run that is in progress, or whose engine is; null at rest. */
   get driver(): RunDriver | null {
     return this.#driver;
   }
@@ -189,5 +190,9 @@ export class Execution implements RunHost {
 
   detachAtDeadline(driver: RunDriver): void {
     this.#owner.detachAtDeadline(this, driver);
+  }
+
+  release(driver: RunDriver): void {
+    if (this.#driver === driver) this.#driver = null;
   }
 }

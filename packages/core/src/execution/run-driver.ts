@@ -36,6 +36,8 @@ export interface RunHost extends RecorderHost {
   startsNext(): boolean;
   /** Detaches the execution if the run, which was asked to end, has not ended within `stopDeadlineMs`. */
   detachAtDeadline(driver: RunDriver): void;
+  /** Called when the run and its engine have ended: an idle execution keeps nothing of its last run. */
+  release(driver: RunDriver): void;
 }
 
 const beginsStep = (output: EngineOutput | readonly EngineOutput[]): boolean =>
@@ -208,8 +210,8 @@ export class RunDriver {
       settle();
     }
     runTimes.remove(this.#timed);
-    if (this.#isFenced || this.#outcome !== null) return;
-    await this.#persist(this.#endOf(), this.#finish);
+    if (!this.#isFenced && this.#outcome === null) await this.#persist(this.#endOf(), this.#finish);
+    if (this.#outcome !== null) this.#host.release(this);
   }
 
   readonly #finish = (state: WorkerState, end: RunEnd): readonly NewEvent[] =>

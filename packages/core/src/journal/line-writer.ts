@@ -35,7 +35,13 @@ export class LineWriter {
   take(): Uint8Array {
     const lines = this.#block.subarray(this.#start, this.#end);
     this.#start = this.#end;
-    return lines;
+    if (this.#block.length === BLOCK_BYTES) return lines;
+    // a reader that keeps one small line must not keep a large block: no other batch shares it, and its unused end is released
+    const isFull = lines.length === this.#block.length;
+    this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#start = 0;
+    this.#end = 0;
+    return isFull ? lines : new Uint8Array(lines);
   }
 
   #reserve(bytes: number): void {

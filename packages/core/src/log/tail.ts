@@ -9,7 +9,7 @@ interface Chunk {
 }
 
 const NEWLINE = 0x0a;
-/** The size up to which a tail is removed as a whole. */
+/** The size up to which a tail is removed as a whole, as is one of a single commit. */
 const SMALL_BYTES = 4_096;
 
 /** Finds the end of the first `count` lines, within `bytes` unless the first line alone is longer. */
@@ -64,11 +64,11 @@ export class Tail {
   }
 
   /**
-   * Removes the older half of the lines, or all of a small tail. Returns the size of the rest. The newest lines are those of the run
-   * in progress, whose readers would otherwise have to read them from the store.
+   * Removes the older half of the lines, or all of a small tail or of the last commit. Returns the size of the rest. The newest lines are
+   * those of the run in progress, whose readers would otherwise have to read them from the store.
    */
   shrink(): number {
-    if (this.#bytes > SMALL_BYTES) this.#removeDownTo(this.#bytes / 2);
+    if (this.#bytes > SMALL_BYTES && this.#chunks.length > 1) this.#removeDownTo(this.#bytes / 2);
     else this.clear();
     return this.#bytes;
   }

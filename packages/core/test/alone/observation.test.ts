@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import test from 'ava';
-import { type EngineOutput, engine, inputText } from '../../src/contracts/engine.ts';
+import { type EngineOutput, engine, inputText, type Run } from '../../src/contracts/engine.ts';
 import type { WorkerEvent } from '../../src/contracts/event.ts';
 import type { Observation, WatchItem } from '../../src/contracts/runtime-api.ts';
 import type { RuntimeStore } from '../../src/contracts/store.ts';
@@ -126,6 +126,96 @@ test.serial(
     t.true(grown < 2_000_000, `${grown} bytes more`);
   },
 );
+
+const LARGE = 200_000;
+/** The endings of a run, each with a large value that the run received or produced. */
+const endings: Readonly<Record<string, (run: Run, large: string) => AsyncGenerator<EngineOutput>>> = {
+  async *'a large input'() {
+    yield { type: 'text', text: 'ok' };
+  },
+  async *'a large text'(_, large) {
+    yield { type: 'text', text: large };
+  },
+  async *'a large message'(_, large) {
+    yield { type: 'message', parts: [{ type: 'text', text: large }] };
+  },
+  async *'a large call of a tool'(_, large) {
+    yield [
+      { type: 'tool-call', callId: 'call', name: 'tool', input: { large } },
+      { type: 'tool-result', callId: 'call', output: large },
+    ];
+  },
+  async *'a large request'(run, large) {
+    const { decision } = await run.ask({
+      kind: 'question',
+      prompt: large.slice(0, 100_000),
+      options: ['yes'],
+    });
+    yield { type: 'text', text: String(decision) };
+  },
+  // biome-ignore lint/correctness/useYield: the run fails
+  async *'a large error'(_, large) {
+    throw new Error(large);
+  },
+};
+
+test.serial('P20: a Worker at rest keeps nothing of its last run in the heap', async (t) => {
+  const large = (n: number): string => `${n}`.padEnd(LARGE, 'x');
+  const engines = Object.entries(endings).map(([ending, run]) =>
+    engine(
+      ending.replaceAll(' ', '-'),
+      (handle) => run(handle, large(Number(inputText(handle.input).slice(0, 5)))),
+      { requests: true },
+    ),
+  );
+  const { runtime } = await startRig(t, { engines });
+  for (const { name } of engines) {
+    const round = async (first: number, count: number): Promise<void> => {
+      for (let n = first; n < first + count; n += 1) {
+        const workerId = `${name}-${n}`;
+        await runtime.createWorker({ engine: name, workerId });
+        const text = name === 'a-large-input' ? large(n) : `${n}`;
+        const { runId } = await runtime.sendInput(workerId, { text }, { waitMs: 1_000 });
+        const { requestId } = (await runtime.listRequests(workerId)).items[0] ?? {};
+        if (requestId !== undefined) await runtime.respond(workerId, requestId, { decision: 'yes' });
+        const { run } = await runtime.waitForRun(workerId, runId ?? '');
+        t.not(run, null);
+      }
+    };
+    await round(10_000, 5);
+    const before = await heapUsed();
+    await round(20_000, 30);
+    const grown = (await heapUsed()) - before;
+    t.true(grown < 30 * 50_000, `${name}: ${grown} bytes more`);
+  }
+});
+
+test.serial('P20: stored lines take no more memory than they are long, beside large ones too', async (t) => {
+  const { runtime } = await startRig(t, { engines: [chatty], limits: { tailBytes: 4_096 } });
+  const arrayBuffers = async (): Promise<number> => {
+    await heapUsed();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const storedBytes = async (): Promise<number> => {
+    const { items } = await runtime.listWorkers({ limit: 100 });
+    return items.reduce((sum, { stored }) => sum + stored.eventBytes, 0);
+  };
+  const round = async (first: number, count: number): Promise<void> => {
+    for (let n = first; n < first + count; n += 1) {
+      const workerId = `w${n % 10}`;
+      await runtime.createWorker({ engine: 'chatty', workerId }).catch(() => {});
+      // every second input is large, and events of a small one follow
+      const text = n % 2 === 0 ? '1'.padEnd(150_000 + n) : '50';
+      await runtime.sendInput(workerId, { text }, { waitMs: 1_000 });
+    }
+  };
+  await round(0, 10);
+  const [memory, stored] = [await arrayBuffers(), await storedBytes()];
+  await round(10, 100);
+  const [kept, added] = [(await arrayBuffers()) - memory, (await storedBytes()) - stored];
+  t.true(added > 7_000_000, `${added} bytes stored`);
+  t.true(kept < added * 1.2, `${kept} bytes kept for ${added} stored`);
+});
 
 test('P21: a page costs the same number of reads in a short and in a long log, and a list costs none', async (t) => {
   const costs: number[] = [];
