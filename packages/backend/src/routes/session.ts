@@ -5,6 +5,7 @@ import type { BackendAccess } from '../backend-access.ts';
 import { Cookie } from '../people/cookie.ts';
 import { type Credentials, type Kept, SESSION_MS } from '../people/credentials.ts';
 import { IdentityProvider, LOGIN_MS } from '../people/identity-provider.ts';
+import { networkOf } from '../people/network.ts';
 import type { OneTimeLinks } from '../people/one-time-links.ts';
 import type { Person } from '../people/person.ts';
 import type { RateLimit } from '../people/rate-limit.ts';
@@ -56,7 +57,7 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
     throw new RuntimeError('UNAUTHENTICATED', 'The link is used or too old; run: worker-runtime link');
   };
   const login = async ({ raw, body, from }: EmbedderRequest): Promise<EmbedderAnswer> => {
-    const client = from ?? '';
+    const client = networkOf(from);
     const { code, answer } = fieldsOf(body, ['code', 'answer']);
     if (answer === undefined) {
       const person = await failedLogins.attempt(client, () => linked(code));
