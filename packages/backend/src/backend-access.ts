@@ -107,6 +107,11 @@ export class BackendAccess implements Access {
     return credential;
   }
 
+  /** Notes the credential that a login has made: from then on, the request has a sender. */
+  loggedIn(request: IncomingMessage, credential: Credential): void {
+    this.#senders.set(request, credential);
+  }
+
   /** Returns the credential with which a request of this caller was authenticated; null if it was not. */
   senderOf(request: IncomingMessage, caller: Caller): Credential | null {
     return caller instanceof Member ? caller.credential : (this.#senders.get(request) ?? null);

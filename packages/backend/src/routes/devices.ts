@@ -54,7 +54,7 @@ export const deviceRoutes = ({
     const { expiresAt, ...codes } = devices.begin(request);
     return { status: 201, body: { ...codes, url: pageUrl('device'), expiresAt: timeOf(expiresAt) } };
   };
-  const fetch = async ({ from, body }: EmbedderRequest): Promise<EmbedderAnswer> => {
+  const fetch = async ({ raw, from, body }: EmbedderRequest): Promise<EmbedderAnswer> => {
     const code = textIn(body, 'deviceCode');
     // the wait is no attempt
     await failedLogins.attempt(networkOf(from), () => devices.assertOpen(code));
@@ -67,6 +67,7 @@ export const deviceRoutes = ({
       { permissions: request.permissions, workers: '*' },
       Date.now() + TOKEN_MS,
     );
+    access.loggedIn(raw, credential);
     return { status: 201, body: { ...publicToken(credential.kept), token: secret } };
   };
   /** Returns the person who types a code. */

@@ -61,20 +61,22 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
     const { code, answer } = fieldsOf(body, ['code', 'answer']);
     if (answer === undefined) {
       const person = await failedLogins.attempt(client, () => linked(code));
-      return opened(person, [], SESSION_MS);
+      return opened(raw, person, [], SESSION_MS);
     }
     if (typeof answer !== 'string') return refuseField('answer', 'must be a string');
     const state = IdentityProvider.stateIn(answer);
     const own = state === null ? null : begunCookie(state);
     const person = await failedLogins.attempt(client, () => asked().finish(answer, own?.of(raw) ?? null));
-    return opened(person, own === null ? [] : [own.cleared], PROVIDED_SESSION_MS);
+    return opened(raw, person, own === null ? [] : [own.cleared], PROVIDED_SESSION_MS);
   };
   const opened = async (
+    raw: IncomingMessage,
     person: Person,
     cleared: readonly string[],
     lifeMs: number,
   ): Promise<EmbedderAnswer> => {
     const { secret, credential } = await credentials.createSession(person, lifeMs);
+    access.loggedIn(raw, credential);
     return {
       status: 201,
       headers: { 'set-cookie': [cookie.set(secret), ...cleared] },
