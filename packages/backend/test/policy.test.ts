@@ -75,7 +75,7 @@ test('the labels workspace and owner are stamped, and no caller can choose or ch
   t.is(event.data.actor ?? event.actor, 'root');
 });
 
-test('P95: no caller gives a Worker without an owner to someone, or takes it', async (t) => {
+test('no caller gives a Worker without an owner to someone, or takes it', async (t) => {
   const backend = await start(t, await makeFolder(t));
   const root = await Browser.login(backend);
   await backend.runtime().createWorker({ engine: 'parrot', workerId: 'old', labels: { team: 'a' } });
