@@ -104,6 +104,16 @@ test('P57: tokens that are expired, forged, or for another client, issuer or log
   t.is((await login(backend, provider)).status, 201);
 });
 
+test('P57: a token that anyone could sign is refused, also if the provider offers that', async (t) => {
+  const { provider, backend } = await startBoth(t);
+  for (const signedBy of ['none', 'HS256'] as const) {
+    provider.signedBy = signedBy;
+    t.is((await login(backend, provider)).body.code, 'UNAUTHENTICATED', signedBy);
+  }
+  provider.signedBy = null;
+  t.is((await login(backend, provider)).status, 201);
+});
+
 test('P57: an answer is used once, by the browser that began the login', async (t) => {
   const { provider, backend } = await startBoth(t);
   const [ada, eve] = [await begin(backend), await begin(backend)];

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, type JWK, SignJWT, UnsecuredJWT } from 'jose';
 
 /** The bytes of a flood: so many that a test without a limit would fail, and end. */
 const FLOOD_BYTES = 268_435_456;
@@ -48,6 +48,8 @@ export class Provider {
   silentAt: { readonly path: string; readonly hasHead: boolean } | null = null;
   /** Signs with a key that the provider does not publish. */
   isForged = false;
+  /** Signs in a way that anyone can: not at all, or with the public key as a secret. */
+  signedBy: 'none' | 'HS256' | null = null;
   /** The path whose answer does not end. Packed, a few bytes of it become many. */
   flood: { readonly path: string; readonly isPacked: boolean } | null = null;
   /** The unpacked bytes of the last flood that the backend has taken. */
@@ -133,6 +135,14 @@ export class Provider {
     } else json({}, 404);
   }
 
+  #signed(claims: Claims, kid: string, privateKey: Key['privateKey']): Promise<string> | string {
+    const token = new SignJWT(claims);
+    if (this.signedBy === 'none') return new UnsecuredJWT(claims).encode();
+    if (this.signedBy === null) return token.setProtectedHeader({ alg: 'ES256', kid }).sign(privateKey);
+    const secret = new TextEncoder().encode(JSON.stringify(this.#key?.publicJwk));
+    return token.setProtectedHeader({ alg: 'HS256', kid }).sign(secret);
+  }
+
   /** Answers with JSON that does not end. */
   #pour(response: ServerResponse, isPacked: boolean): void {
     const piece = Buffer.alloc(1_048_576, ' ');
@@ -160,7 +170,8 @@ export class Provider {
       token_endpoint: `${issuer}/token`,
       jwks_uri: `${issuer}/keys`,
       userinfo_endpoint: `${issuer}/person`,
-      id_token_signing_alg_values_supported: ['ES256'],
+      // some providers offer all that they know
+      id_token_signing_alg_values_supported: ['ES256', 'HS256', 'none'],
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
     };
@@ -199,7 +210,7 @@ export class Provider {
       ? { ...(await newKey()), kid: this.#key?.kid ?? '' }
       : (this.#key as Key);
     const now = Math.floor(Date.now() / 1_000);
-    const idToken = await new SignJWT({
+    const claims = {
       iss: this.issuer,
       aud: this.clientId,
       iat: now,
@@ -207,9 +218,8 @@ export class Provider {
       nonce: grant.nonce,
       ...this.claims,
       ...this.wrong,
-    })
-      .setProtectedHeader({ alg: 'ES256', kid })
-      .sign(privateKey);
+    };
+    const idToken = await this.#signed(claims, kid, privateKey);
     return [{ access_token: randomUUID(), token_type: 'Bearer', expires_in: 300, id_token: idToken }, 200];
   }
 }
