@@ -53,13 +53,14 @@ const narrowed = (scope: Scope, limit: TokenLimit | null): Scope =>
       };
 
 /**
- * Matches the paths of commands that give work: creations, which may have an input, forks, inputs, and all mounted handlers, whose bodies only
- * they understand. A command below a Worker counts unless it is one that ends work, or makes none.
+ * Matches the methods and paths of commands that give work: creations, which may have an input, forks, inputs, and all that mounted handlers
+ * may take for one, because only they understand it. A command below a Worker counts unless it is one that ends work, or makes none.
  */
 const INPUT =
-  /^\/v1\/runtimes\/[^/?]+\/(?:x\/|workers(?!\/[^/?]+\/(?:cancel|stop|resume|files|requests)(?:[/?]|$))(?:[/?]|$))/;
+  /^(?:(?:POST|PUT|PATCH) \/v1\/runtimes\/[^/?]+\/x\/|POST \/v1\/runtimes\/[^/?]+\/workers(?!\/[^/?]+\/(?:cancel|stop|resume|files|requests)(?:[/?]|$))(?:[/?]|$))/;
 
-const isInput = ({ method, url = '' }: IncomingMessage): boolean => method === 'POST' && INPUT.test(url);
+const isInput = ({ method, url = '' }: IncomingMessage): boolean =>
+  method !== 'GET' && INPUT.test(`${method} ${url}`);
 
 const isOfMetrics = ({ url = '' }: IncomingMessage): boolean =>
   url === '/metrics' || url.startsWith('/metrics?');
