@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { DEFAULT_LIMITS, RuntimeError } from '@worker-runtime/core';
+import { RuntimeError } from '@worker-runtime/core';
 import {
   isPermission,
   isSelection,
@@ -47,19 +47,12 @@ export const namedPermissions = (
   return { name, permissions: PERMISSIONS.filter((one) => permissions.includes(one)) };
 };
 
-/** Every read of a list compares each Worker with each selector. */
+/** Every read of a list compares each Worker with each selector, and a request to a remote runtime has all of them in a header. */
 const MAX_SELECTORS = 64;
-const { labels: MAX_LABELS, labelChars: MAX_CHARS } = DEFAULT_LIMITS;
+const MAX_CHARS = 8_192;
 
 const isSmall = (workers: Scope['workers']): boolean =>
-  workers === '*' ||
-  (workers.length <= MAX_SELECTORS &&
-    workers
-      .map(Object.entries)
-      .every(
-        (labels) =>
-          labels.length <= MAX_LABELS && labels.flat().every((text) => String(text).length <= MAX_CHARS),
-      ));
+  workers === '*' || (workers.length <= MAX_SELECTORS && JSON.stringify(workers).length <= MAX_CHARS);
 
 const tokenRequestOf = (body: unknown): TokenRequest => {
   const {
@@ -74,7 +67,7 @@ const tokenRequestOf = (body: unknown): TokenRequest => {
   if (!isSmall(workers))
     return refuseField(
       'workers',
-      `must have at most ${MAX_SELECTORS} selectors of ${MAX_LABELS} labels with ${MAX_CHARS} characters`,
+      `must have at most ${MAX_SELECTORS} selectors, and ${MAX_CHARS} characters as JSON`,
     );
   if (expiresAt === null) return { ...named, workers, expiresAt };
   const at = typeof expiresAt === 'string' && TIME.test(expiresAt) ? Date.parse(expiresAt) : Number.NaN;
