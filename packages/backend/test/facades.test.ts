@@ -220,6 +220,9 @@ test('P59: a batch of calls to MCP is one input', async (t) => {
   const batch = Array.from({ length: 5 }, (_, at) => call(at));
   t.is((await send(url, 'POST', batch, { ...headers, ...session })).status, 200);
   const runs = await Promise.all(batch.map((_, at) => runtime.overview(`w${at}`)));
-  t.is(runs.reduce((sum, { runs: { completed } }) => sum + completed, 0), 1);
+  t.is(
+    runs.reduce((sum, { runs: { completed } }) => sum + completed, 0),
+    1,
+  );
   t.is((await send(url, 'POST', batch, { ...headers, ...session })).body.code, 'LIMIT_REACHED');
 });

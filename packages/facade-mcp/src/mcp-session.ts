@@ -35,8 +35,14 @@ export interface SessionOptions {
 }
 
 /** Takes the exchange that a request belongs to. @throws McpError as `Exchange.take` */
-const exchangeOf = (extra: { readonly authInfo?: { readonly extra?: Record<string, unknown> } }): Exchange =>
-  (extra.authInfo?.extra?.exchange as Exchange).take();
+const exchangeOf = ({
+  authInfo,
+}: {
+  readonly authInfo?: { readonly extra?: Record<string, unknown> };
+}): Exchange => {
+  const { exchange } = authInfo?.extra ?? {};
+  return (exchange as Exchange).take();
+};
 
 /** One client of the protocol, from its `initialize` to its end: what it can do, and which of its calls are in progress. */
 export class McpSession {

@@ -29,7 +29,8 @@ export class LineBudget {
     const now = this.#now();
     const account = this.#accounts.get(sender) ?? { left: MOST, at: now, omitted: 0 };
     this.#accounts.delete(sender);
-    if (this.#accounts.size >= MAX_SENDERS) this.#accounts.delete(this.#accounts.keys().next().value as string);
+    if (this.#accounts.size >= MAX_SENDERS)
+      this.#accounts.delete(this.#accounts.keys().next().value as string);
     this.#accounts.set(sender, account);
     account.left = Math.min(MOST, account.left + ((now - account.at) / MINUTE_MS) * A_MINUTE);
     account.at = now;

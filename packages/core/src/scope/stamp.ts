@@ -77,6 +77,4 @@ export class Stamp {
 }
 
 const reserved = (label: string, message: string): RuntimeError =>
-  invalidRequest([
-    { pointer: `/labels/${label.replaceAll('~', '~0').replaceAll('/', '~1')}`, message },
-  ]);
+  invalidRequest([{ pointer: `/labels/${label.replaceAll('~', '~0').replaceAll('/', '~1')}`, message }]);
