@@ -4,7 +4,7 @@ import { covers, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { type Access, bearerTokenOf, type Caller, prefixOf } from '@worker-runtime/plugin-http';
 import { type AuditLog, isCommand } from './audit/audit-log.ts';
 import { Member } from './member.ts';
-import { assertOwnPage, type Cookie } from './people/cookie.ts';
+import type { Cookie } from './people/cookie.ts';
 import type { Credential, Credentials, TokenLimit } from './people/credentials.ts';
 import { RateLimit } from './people/rate-limit.ts';
 import { decide, type Policy, scopeOf } from './policy.ts';
@@ -131,7 +131,7 @@ export class BackendAccess implements Access {
         'UNAUTHENTICATED',
         token === null ? 'The session has ended' : 'The access token is unknown',
       );
-    if (token === null) assertOwnPage(request, isUpgrade);
+    if (token === null) cookie.assertOwnPage(request, isUpgrade);
     return credential;
   }
 

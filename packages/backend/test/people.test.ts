@@ -194,7 +194,7 @@ test('an API token does a part of what its person may do, until its time or its 
     t.is((await ada.send('/v1/tokens', 'POST', wrong)).status, 400, JSON.stringify(wrong));
 });
 
-test('P95: what a token may do has a limit of size, and repeats nothing', async (t) => {
+test('P95: a token has selectors of a limited size, and each permission once', async (t) => {
   const folder = await makeFolder(t);
   const backend = await start(t, folder);
   const ada = await Browser.login(backend);

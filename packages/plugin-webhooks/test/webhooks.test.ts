@@ -180,7 +180,7 @@ test('P82: an endpoint that never answers delays no run and no other endpoint, a
   t.is(runtime.status, 'stopped');
 });
 
-test('P93: an endpoint whose answers begin and do not end holds a connection for each Worker in progress, and no more', async (t) => {
+test('P93: an endpoint whose answers begin and do not end holds one connection for each Worker in progress', async (t) => {
   const secret = newSecret();
   const { secretFile } = await makePlace(t, secret);
   const endless = await receive(t, secret, () => ({ status: 200, isEndless: true }));
