@@ -1,5 +1,6 @@
 import type { AnswerRecord } from '@worker-runtime/plugin-http';
 import { type AuditLine, type AuditLog, isCommand } from './audit/audit-log.ts';
+import { LineBudget } from './audit/line-budget.ts';
 import { type BackendAccess, workspaceIdOf } from './backend-access.ts';
 
 const RUNTIME_AND_WORKER = /^\/v1\/runtimes\/([^/]{1,128})(?:\/workers\/([^/]{1,128}))?/;
@@ -29,9 +30,18 @@ const lineOf = (
   };
 };
 
-/** Returns the function that writes a line for each command and each refusal, before its answer. */
-export const auditOf =
-  (log: AuditLog, access: BackendAccess) =>
-  (record: AnswerRecord): void => {
-    if (isCommand(record.request.method) || record.status >= 400) log.write(lineOf(record, access));
+/**
+ * Returns the function that writes a line for each command and each refusal, before its answer. Refusals, and requests of strangers, have a
+ * budget.
+ */
+export const auditOf = (log: AuditLog, access: BackendAccess): ((record: AnswerRecord) => void) => {
+  const budget = new LineBudget();
+  return (record) => {
+    const { request, status } = record;
+    if (!isCommand(request.method) && status < 400) return;
+    const line = lineOf(record, access);
+    if (line.who !== null && status < 400) return log.write(line);
+    const omitted = budget.take(line.who ?? '');
+    if (omitted !== null) log.write(omitted === 0 ? line : { ...line, omitted });
   };
+};

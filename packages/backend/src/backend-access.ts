@@ -4,7 +4,7 @@ import { covers, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { type Access, bearerTokenOf, type Caller, prefixOf } from '@worker-runtime/plugin-http';
 import { type AuditLog, isCommand } from './audit/audit-log.ts';
 import { Member } from './member.ts';
-import { assertOwnPage, type Cookie } from './people/cookie.ts';
+import type { Cookie } from './people/cookie.ts';
 import type { Credential, Credentials, TokenLimit } from './people/credentials.ts';
 import { RateLimit } from './people/rate-limit.ts';
 import { decide, type Policy, scopeOf } from './policy.ts';
@@ -53,13 +53,14 @@ const narrowed = (scope: Scope, limit: TokenLimit | null): Scope =>
       };
 
 /**
- * Matches the paths of commands that give work: creations, which may have an input, forks, inputs, and all mounted handlers, whose bodies only
- * they understand. A command below a Worker counts unless it is one that ends work, or makes none.
+ * Matches the methods and paths of commands that give work: creations, which may have an input, forks, inputs, and all that mounted handlers
+ * may take for one, because only they understand it. A command below a Worker counts unless it is one that ends work, or makes none.
  */
 const INPUT =
-  /^\/v1\/runtimes\/[^/?]+\/(?:x\/|workers(?!\/[^/?]+\/(?:cancel|stop|resume|files|requests)(?:[/?]|$))(?:[/?]|$))/;
+  /^(?:(?:POST|PUT|PATCH) \/v1\/runtimes\/[^/?]+\/x\/|POST \/v1\/runtimes\/[^/?]+\/workers(?!\/[^/?]+\/(?:cancel|stop|resume|files|requests)(?:[/?]|$))(?:[/?]|$))/;
 
-const isInput = ({ method, url = '' }: IncomingMessage): boolean => method === 'POST' && INPUT.test(url);
+const isInput = ({ method, url = '' }: IncomingMessage): boolean =>
+  method !== 'GET' && INPUT.test(`${method} ${url}`);
 
 const isOfMetrics = ({ url = '' }: IncomingMessage): boolean =>
   url === '/metrics' || url.startsWith('/metrics?');
@@ -107,6 +108,11 @@ export class BackendAccess implements Access {
     return credential;
   }
 
+  /** Notes the credential that a login has made: from then on, the request has a sender. */
+  loggedIn(request: IncomingMessage, credential: Credential): void {
+    this.#senders.set(request, credential);
+  }
+
   /** Returns the credential with which a request of this caller was authenticated; null if it was not. */
   senderOf(request: IncomingMessage, caller: Caller): Credential | null {
     return caller instanceof Member ? caller.credential : (this.#senders.get(request) ?? null);
@@ -125,7 +131,7 @@ export class BackendAccess implements Access {
         'UNAUTHENTICATED',
         token === null ? 'The session has ended' : 'The access token is unknown',
       );
-    if (token === null) assertOwnPage(request, isUpgrade);
+    if (token === null) cookie.assertOwnPage(request, isUpgrade);
     return credential;
   }
 

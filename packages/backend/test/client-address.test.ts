@@ -73,3 +73,20 @@ test('P66: limits by address are those of each client behind a proxy', async (t)
   // the person sees from where a program asks
   t.is((await root.send(`/v1/device-logins/${begun.body.userCode}`)).body.from, '203.0.113.7');
 });
+
+test('P94: the addresses that one client of IPv6 has are one client for limits, and addresses of IPv4 are not', async (t) => {
+  const { backend, fail } = await startBehind(t, ['loopback']);
+  // the last half of an address is of the client itself
+  for (let failed = 0; failed < 10; failed++) t.is((await fail(`2001:db8:0:7:${failed}::`)).status, 401);
+  for (const other of ['2001:db8:0:7::', '2001:db8::7:0:0:0:1', '2001:0DB8:0:7:ffff:ffff:ffff:ffff'])
+    t.is((await fail(other)).body.code, 'LIMIT_REACHED', other);
+  for (const other of ['2001:db8:0:8::', '2001:db8::7', '::1', '::ffff:203.0.113.7', '203.0.113.8'])
+    t.is((await fail(other)).status, 401, other);
+  const begin = (forwarded: string) =>
+    send(`${backend.url}/v1/device-logins`, 'POST', { name: 'cli' }, { 'x-forwarded-for': forwarded });
+  for (let begun = 0; begun < 30; begun++) t.is((await begin(`2001:db8:0:9::${begun}`)).status, 201);
+  t.is((await begin('2001:db8:0:9:1::')).body.code, 'LIMIT_REACHED');
+  // an address of IPv4 is the same one in both of its forms
+  for (let failed = 1; failed < 10; failed++) t.is((await fail('203.0.113.7')).status, 401);
+  t.is((await fail('203.0.113.7')).body.code, 'LIMIT_REACHED');
+});

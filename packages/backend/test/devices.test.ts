@@ -103,6 +103,15 @@ test('wrong requests are refused by field, and an address begins 30 logins a min
   t.regex(page.headers.get('content-security-policy') ?? '', /^default-src 'none'; script-src 'sha256-/);
 });
 
+test('P95: a stranger that begins a login makes the backend hold no more than its name', async (t) => {
+  const { backend, begin } = await scene(t);
+  const root = await Browser.login(backend, OPERATOR);
+  const permission = Array.from({ length: 50_000 }, (_, at) => (at % 2 ? 'operate' : 'observe'));
+  const { userCode } = await begin({ name: 'laptop', permission });
+  const { body } = await root.send(`/v1/device-logins/${userCode}`);
+  t.deepEqual(body.permissions, ['observe', 'operate']);
+});
+
 test('codes are random, 1,000 wait at a time, and a wait ends', async (t) => {
   const devices = new DeviceLogins();
   const request = { name: 'x', permissions: ['observe'], from: null } as const;

@@ -200,3 +200,29 @@ test('P31: façades show the Workers of the scope alone', async (t) => {
     t.is((await send(`${at}${path}theirs/stream`, 'GET', undefined, ada.headers)).status, 404);
   }
 });
+
+test('P59: a batch of calls to MCP is one input', async (t) => {
+  const backend = await start(t, await makeFolder(t), {
+    workspaces: { default: { plugins: [hello(), mcp()] } },
+    policy: () => ({ permissions: ['operate'], workers: '*', runtimes: '*', limits: { inputsAMinute: 2 } }),
+  });
+  const runtime = backend.runtime();
+  for (let at = 0; at < 5; at++) await runtime.createWorker({ engine: 'scripted', workerId: `w${at}` });
+  const ada = await Browser.login(backend, { name: 'ada', groups: [] });
+  const url = `${backend.url}/v1/runtimes/self/x/mcp`;
+  const headers = { ...MCP_ACCEPT, ...ada.headers };
+  const begun = await send(url, 'POST', initialize, headers);
+  const session = { 'mcp-session-id': begun.headers.get('mcp-session-id') ?? '' };
+  const call = (at: number) => ({
+    ...{ jsonrpc: '2.0', id: at, method: 'tools/call' },
+    params: { name: 'send_input', arguments: { workerId: `w${at}`, text: 'hello' } },
+  });
+  const batch = Array.from({ length: 5 }, (_, at) => call(at));
+  t.is((await send(url, 'POST', batch, { ...headers, ...session })).status, 200);
+  const runs = await Promise.all(batch.map((_, at) => runtime.overview(`w${at}`)));
+  t.is(
+    runs.reduce((sum, { runs: { completed } }) => sum + completed, 0),
+    1,
+  );
+  t.is((await send(url, 'POST', batch, { ...headers, ...session })).body.code, 'LIMIT_REACHED');
+});

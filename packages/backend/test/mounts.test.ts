@@ -66,4 +66,7 @@ test('P59: commands through a handler count as inputs of their person', async (t
   const ada = await Browser.login(backend, { name: 'ada', groups: [] });
   for (const status of [200, 200, 429]) t.is((await ada.send(`${NOTES}/chat`, 'POST', {})).status, status);
   t.is((await ada.send(NOTES)).status, 200);
+  // a handler may take other methods for commands, and a removal gives no work
+  for (const method of ['PUT', 'PATCH']) t.is((await ada.send(NOTES, method, {})).body.code, 'LIMIT_REACHED');
+  t.is((await ada.send(NOTES, 'DELETE')).status, 200);
 });

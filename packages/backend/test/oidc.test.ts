@@ -104,6 +104,16 @@ test('P57: tokens that are expired, forged, or for another client, issuer or log
   t.is((await login(backend, provider)).status, 201);
 });
 
+test('P57: a token that anyone could sign is refused, also if the provider offers that', async (t) => {
+  const { provider, backend } = await startBoth(t);
+  for (const signedBy of ['none', 'HS256'] as const) {
+    provider.signedBy = signedBy;
+    t.is((await login(backend, provider)).body.code, 'UNAUTHENTICATED', signedBy);
+  }
+  provider.signedBy = null;
+  t.is((await login(backend, provider)).status, 201);
+});
+
 test('P57: an answer is used once, by the browser that began the login', async (t) => {
   const { provider, backend } = await startBoth(t);
   const [ada, eve] = [await begin(backend), await begin(backend)];
@@ -131,6 +141,49 @@ test('ten failed answers within a minute are the limit of an address', async (t)
   const { backend } = await startBoth(t);
   for (let failed = 0; failed < 10; failed++) t.is((await finish(backend, '?code=x', '')).status, 401);
   t.is((await finish(backend, '?code=x', '')).body.code, 'LIMIT_REACHED');
+});
+
+test('P94: failed answers that arrive at once count as those that arrive one after the other', async (t) => {
+  const { provider, backend } = await startBoth(t);
+  const begun = await Promise.all(Array.from({ length: 25 }, () => begin(backend)));
+  const answers = await Promise.all(
+    begun.map(({ url, cookie }) => {
+      const state = new URL(url).searchParams.get('state');
+      return finish(backend, `?code=guessed&state=${state}`, cookie);
+    }),
+  );
+  const count = (code: string): number => answers.filter(({ body }) => body.code === code).length;
+  t.deepEqual([count('UNAUTHENTICATED'), count('LIMIT_REACHED')], [10, 15]);
+  t.is(provider.requests.get('/token'), 10);
+});
+
+test('P93: an answer of the provider that does not end, or grows when it is unpacked, ends the login and not the backend', async (t) => {
+  const { provider, backend, lines } = await startBoth(t, { timeoutMs: 30_000 });
+  provider.claims = { sub: 'u-2' };
+  provider.userInfo = { email: 'bea@example.com', email_verified: true, groups: ['team-a'] };
+  for (const path of ['/.well-known/openid-configuration', '/token', '/person', '/keys'])
+    for (const isPacked of [false, true]) {
+      const { url, cookie } = await begin(backend);
+      const query = await provider.visit(url);
+      provider.flood = { path, isPacked };
+      const { body } = await finish(backend, query, cookie);
+      t.deepEqual([body.code, body.retryable], ['LOGIN_UNAVAILABLE', true], `${path} ${isPacked}`);
+      await provider.floodEnded;
+      // a part of them is in the buffers of the system, and 256 MiB are few when they are packed
+      t.true(isPacked || provider.flooded < 33_554_432, `${path}: ${provider.flooded}`);
+      provider.flood = null;
+      t.is((await login(backend, provider)).status, 201);
+    }
+  t.is(lines.filter((line) => line.includes('more than 1 MiB')).length, 8);
+});
+
+test('P57: the name of a person and its verification are of one person', async (t) => {
+  const { provider, backend } = await startBoth(t);
+  provider.claims = { sub: 'u-1', email: 'root@example.com' };
+  provider.userInfo = { email: 'eve@example.com', email_verified: true, groups: ['team-a'] };
+  t.is((await login(backend, provider)).body.code, 'FORBIDDEN');
+  provider.userInfo = { ...provider.userInfo, email: 'root@example.com' };
+  t.is((await login(backend, provider)).body.name, 'root@example.com');
 });
 
 test('P57: a provider that changes its key, refuses a person, or sends a short token', async (t) => {
@@ -182,7 +235,7 @@ test('other claims name a person and the groups', async (t) => {
 
 test('without its provider, a backend starts and serves links, tokens and sessions, and logins work when it is back', async (t) => {
   const provider = await Provider.start(t);
-  await provider.close();
+  provider.fail();
   const { log, lines } = keptLog();
   const folder = await makeFolder(t);
   await writeFile(join(folder, 'secret'), provider.clientSecret, { mode: 0o600 });
@@ -193,11 +246,11 @@ test('without its provider, a backend starts and serves links, tokens and sessio
   t.true(lines.some((line) => line.startsWith('warn the identity provider cannot be used')));
   const bea = await Browser.login(backend, { name: 'bea', groups: ['team-a'] });
   t.is((await bea.send('/v1/backend')).status, 200);
-  await provider.listen();
+  provider.recover();
   t.is((await login(backend, provider)).status, 201);
   const { url, cookie } = await begin(backend);
   const query = await provider.visit(url);
-  await provider.close();
+  provider.fail();
   t.is((await finish(backend, query, cookie)).body.code, 'LOGIN_UNAVAILABLE');
   t.is((await bea.send('/v1/backend')).status, 200);
 });

@@ -113,6 +113,25 @@ test('P33: with a cookie only our own page commands or reads: Host, Origin, Sec-
   t.true(count > 500);
 });
 
+test('P33: with TLS in front, a page of the same name without TLS is not our own page', async (t) => {
+  const backend = await start(t, await makeFolder(t), {
+    listen: { port: 0, publicUrl: 'https://agents.example' },
+  });
+  // the cookie is that of a browser, which holds it for the public address
+  const { cookie } = await Browser.login(backend);
+  const send = async (origin: string, headers: Readonly<Record<string, string>> = {}) => {
+    const sent = { host: 'agents.example', cookie, origin, ...headers };
+    const method = 'upgrade' in headers ? 'GET' : 'POST';
+    const path = method === 'GET' ? '/v1/runtimes/self/stream' : '/v1/runtimes/self/workers/none/stop';
+    return (await sendRaw(backend.url + path, method, sent, '')).status;
+  };
+  t.deepEqual([await send('https://agents.example'), await send('http://agents.example')], [404, 403]);
+  t.deepEqual(
+    [await send('https://agents.example', UPGRADE), await send('http://agents.example', UPGRADE)],
+    [101, 403],
+  );
+});
+
 test('P33: a login from a foreign page is refused, and a token in a header needs no Origin', async (t) => {
   const backend = await start(t, await makeFolder(t));
   const body = JSON.stringify({ code: backend.link({ name: 'ada', groups: [] }).split('#')[1] });

@@ -187,9 +187,25 @@ test('an API token does a part of what its person may do, until its time or its 
     { name: 'x', permission: 'root' },
     { name: 'x', permission: 'observe', expiresAt: '2020-01-01T00:00:00Z' },
     { name: 'x', permission: 'observe', workers: [{}] },
+    { name: 'x', permission: 'observe', workers: Array.from({ length: 65 }, (_, at) => ({ at: `${at}` })) },
+    { name: 'x', permission: 'observe', workers: [{ team: 'x'.repeat(8_192) }] },
     { name: 'x', permission: 'observe', scope: '*' },
   ])
     t.is((await ada.send('/v1/tokens', 'POST', wrong)).status, 400, JSON.stringify(wrong));
+});
+
+test('P95: a token has selectors of a limited size, and each permission once', async (t) => {
+  const folder = await makeFolder(t);
+  const backend = await start(t, folder);
+  const ada = await Browser.login(backend);
+  const permission = Array.from({ length: 50_000 }, () => 'observe');
+  const workers = Array.from({ length: 64 }, (_, at) => ({ team: `${at}`.padStart(100, 'x') }));
+  const { status, body } = await ada.send('/v1/tokens', 'POST', { name: 'x', permission, workers });
+  t.is(status, 201);
+  t.deepEqual(body.permissions, ['observe']);
+  t.is(body.workers.length, 64);
+  const { size } = await stat(join(folder, 'backend', 'credentials.json'));
+  t.true(size < 16_384, `${size}`);
 });
 
 test('P34: a logout ends the streams of its session within a second, over SSE and sockets, and no others', async (t) => {

@@ -75,6 +75,16 @@ test('the labels workspace and owner are stamped, and no caller can choose or ch
   t.is(event.data.actor ?? event.actor, 'root');
 });
 
+test('no caller gives a Worker without an owner to someone, or takes it', async (t) => {
+  const backend = await start(t, await makeFolder(t));
+  const root = await Browser.login(backend);
+  await backend.runtime().createWorker({ engine: 'parrot', workerId: 'old', labels: { team: 'a' } });
+  const patch = (labels: object) => root.send(`${WORKERS}/old`, 'PATCH', { labels });
+  for (const labels of [{ owner: 'eve' }, { owner: 'root' }, { team: 'a', workspace: 'other' }])
+    t.is((await patch(labels)).body.code, 'INVALID_REQUEST', JSON.stringify(labels));
+  t.deepEqual((await patch({ team: 'b' })).body.labels, { team: 'b' });
+});
+
 test('a changed file is read again: streams end, and the next request is decided by it; a broken one changes nothing', async (t) => {
   const folder = await makeFolder(t);
   const path = join(folder, 'policy.json');
@@ -278,6 +288,15 @@ test('P59: inputs and creations within a minute are limited for a person, over a
   t.is((await ada.send(`${WORKERS}/a/stop`, 'POST')).status, 200);
   t.is((await ada.send(WORKERS)).status, 200);
   t.is((await bea.send(WORKERS, 'POST', { engine: 'parrot' })).status, 201);
+});
+
+test('P59: a limit of none allows none', async (t) => {
+  for (const limits of [{ inputsAMinute: 0 }, { workers: 0 }]) {
+    const backend = await start(t, await makeFolder(t), { policy: limitedTo(limits) });
+    const ada = await Browser.login(backend, { name: 'ada', groups: [] });
+    for (let count = 0; count < 2; count++)
+      t.is((await ada.send(WORKERS, 'POST', { engine: 'parrot' })).body.code, 'LIMIT_REACHED');
+  }
 });
 
 test('P59: a fork is a creation: it counts within the minute, and takes a place, also as the first command after a restart', async (t) => {

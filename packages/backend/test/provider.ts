@@ -3,9 +3,15 @@ import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, type JWK, SignJWT, UnsecuredJWT } from 'jose';
+
+/** The bytes of a flood: so many that a test without a limit would fail, and end. */
+const FLOOD_BYTES = 268_435_456;
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -42,8 +48,19 @@ export class Provider {
   silentAt: { readonly path: string; readonly hasHead: boolean } | null = null;
   /** Signs with a key that the provider does not publish. */
   isForged = false;
+  /** Signs in a way that anyone can: not at all, or with the public key as a secret. */
+  signedBy: 'none' | 'HS256' | null = null;
+  /** The path whose answer does not end. Packed, a few bytes of it become many. */
+  flood: { readonly path: string; readonly isPacked: boolean } | null = null;
+  /** The unpacked bytes of the last flood that the backend has taken. */
+  flooded = 0;
+  /** Resolves when the backend takes no more of the last flood. */
+  floodEnded: Promise<unknown> = Promise.resolve();
+  /** The number of requests for each path. */
+  readonly requests = new Map<string, number>();
   readonly #grants = new Map<string, Grant>();
   #server: Server | null = null;
+  #isDown = false;
   #port = 0;
   #key: Key | null = null;
 
@@ -59,20 +76,31 @@ export class Provider {
   }
 
   async listen(): Promise<void> {
-    this.#key ??= await newKey();
-    this.#server = createServer((request, response) => {
+    this.#key = await newKey();
+    const server = createServer((request, response) => {
       this.#answer(request, response).catch((error: unknown) => response.destroy(error as Error));
     });
-    this.#server.listen(this.#port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port;
+    this.#server = server;
+    server.on('connection', (socket) => this.#isDown && socket.destroy());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    this.#port = (server.address() as AddressInfo).port;
   }
 
   async close(): Promise<void> {
     const server = this.#server;
-    this.#server = null;
     server?.closeAllConnections();
     await new Promise<unknown>((resolve) => (server ? server.close(resolve) : resolve(null)));
+  }
+
+  /** Takes no connection from now on. It keeps its port, which another test could take. */
+  fail(): void {
+    this.#isDown = true;
+    this.#server?.closeAllConnections();
+  }
+
+  recover(): void {
+    this.#isDown = false;
   }
 
   /** Signs with a new key from now on, and forgets the old one. */
@@ -91,7 +119,9 @@ export class Provider {
     const json = (content: unknown, status = 200): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content));
     };
-    if (pathname === this.silentAt?.path) {
+    this.requests.set(pathname, (this.requests.get(pathname) ?? 0) + 1);
+    if (pathname === this.flood?.path) this.#pour(response, this.flood.isPacked);
+    else if (pathname === this.silentAt?.path) {
       if (this.silentAt.hasHead) response.writeHead(200, { 'content-type': 'application/json' }).write('{');
     } else if (pathname === '/.well-known/openid-configuration') json(this.#description());
     else if (pathname === '/keys') json({ keys: [this.#key?.publicJwk] });
@@ -105,6 +135,33 @@ export class Provider {
     } else json({}, 404);
   }
 
+  #signed(claims: Claims, kid: string, privateKey: Key['privateKey']): Promise<string> | string {
+    const token = new SignJWT(claims);
+    if (this.signedBy === 'none') return new UnsecuredJWT(claims).encode();
+    if (this.signedBy === null) return token.setProtectedHeader({ alg: 'ES256', kid }).sign(privateKey);
+    const secret = new TextEncoder().encode(JSON.stringify(this.#key?.publicJwk));
+    return token.setProtectedHeader({ alg: 'HS256', kid }).sign(secret);
+  }
+
+  /** Answers with JSON that does not end. */
+  #pour(response: ServerResponse, isPacked: boolean): void {
+    const piece = Buffer.alloc(1_048_576, ' ');
+    this.flooded = 0;
+    const pour = Readable.from(
+      (function* (provider: Provider) {
+        for (; provider.flooded < FLOOD_BYTES; provider.flooded += piece.length) yield piece;
+      })(this),
+      { highWaterMark: 1 },
+    );
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      ...(isPacked && { 'content-encoding': 'gzip' }),
+    });
+    this.floodEnded = (isPacked ? pipeline(pour, createGzip(), response) : pipeline(pour, response)).catch(
+      () => {},
+    );
+  }
+
   #description(): object {
     const { issuer } = this;
     return {
@@ -113,7 +170,8 @@ export class Provider {
       token_endpoint: `${issuer}/token`,
       jwks_uri: `${issuer}/keys`,
       userinfo_endpoint: `${issuer}/person`,
-      id_token_signing_alg_values_supported: ['ES256'],
+      // some providers offer all that they know
+      id_token_signing_alg_values_supported: ['ES256', 'HS256', 'none'],
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
     };
@@ -152,7 +210,7 @@ export class Provider {
       ? { ...(await newKey()), kid: this.#key?.kid ?? '' }
       : (this.#key as Key);
     const now = Math.floor(Date.now() / 1_000);
-    const idToken = await new SignJWT({
+    const claims = {
       iss: this.issuer,
       aud: this.clientId,
       iat: now,
@@ -160,9 +218,8 @@ export class Provider {
       nonce: grant.nonce,
       ...this.claims,
       ...this.wrong,
-    })
-      .setProtectedHeader({ alg: 'ES256', kid })
-      .sign(privateKey);
+    };
+    const idToken = await this.#signed(claims, kid, privateKey);
     return [{ access_token: randomUUID(), token_type: 'Bearer', expires_in: 300, id_token: idToken }, 200];
   }
 }

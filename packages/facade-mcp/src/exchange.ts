@@ -1,3 +1,4 @@
+import { ErrorCode, McpError } from '@modelcontextprotocol/sdk/types.js';
 import type { CallOptions, ServedRuntime } from '@worker-runtime/core/plugin-kit';
 
 /** The calls of a runtime that the façade needs. A `Runtime`, a remote client and a served runtime have them. */
@@ -29,7 +30,7 @@ export interface Serving {
 /** How many notifications may wait for a client that reads slowly, until the next one waits too. */
 const WAITING_NOTIFICATIONS = 16;
 
-/** One request over HTTP, with its answer. A session has many, and each has the permissions of its own caller. */
+/** One request over HTTP, with its answer. A session has many, and each has the permissions of its own caller, and one request of the protocol. */
 export class Exchange {
   readonly runtime: McpRuntime;
   readonly call: CallOptions;
@@ -37,14 +38,26 @@ export class Exchange {
   /** Aborts when the client no longer reads the answer. */
   readonly #left = new AbortController();
   #waiting = 0;
-  /** The calls of a batch that wait for the client. */
-  readonly #paused = new Set<() => void>();
+  #isTaken = false;
+  /** Continues the call that waits for the client. */
+  #resume = (): void => {};
 
   constructor({ runtime, caller, ending }: Serving, request: Request) {
     this.runtime = runtime;
     this.call = caller === null ? {} : { actor: caller };
     this.ending = ending ?? new AbortController().signal;
     request.signal.addEventListener('abort', () => this.#left.abort(), { once: true });
+  }
+
+  /**
+   * Takes the exchange for a request of the protocol. The server in front limits requests, and a batch would be many of them.
+   * @throws McpError another request of a batch has taken it
+   */
+  take(): this {
+    if (this.#isTaken)
+      throw new McpError(ErrorCode.InvalidRequest, 'A batch has one request: send the others on their own');
+    this.#isTaken = true;
+    return this;
   }
 
   /** Aborts when the client no longer reads the answer. */
@@ -62,7 +75,7 @@ export class Exchange {
     const over = AbortSignal.any([this.left, this.ending, call]);
     while (this.#waiting > WAITING_NOTIFICATIONS && !over.aborted)
       await new Promise<void>((resolve) => {
-        this.#paused.add(resolve);
+        this.#resume = resolve;
         over.addEventListener('abort', () => resolve(), { once: true });
       });
   }
@@ -77,8 +90,7 @@ export class Exchange {
           const { done, value } = await reader.read();
           if (done) return stream.close();
           this.#waiting = Math.max(0, this.#waiting - 1);
-          for (const resume of this.#paused) resume();
-          this.#paused.clear();
+          this.#resume();
           stream.enqueue(value);
         },
         cancel: async (reason) => {

@@ -34,9 +34,15 @@ export interface SessionOptions {
   readonly closed: (id: string) => void;
 }
 
-/** Reads the exchange that a request belongs to. */
-const exchangeOf = (extra: { readonly authInfo?: { readonly extra?: Record<string, unknown> } }): Exchange =>
-  extra.authInfo?.extra?.exchange as Exchange;
+/** Takes the exchange that a request belongs to. @throws McpError as `Exchange.take` */
+const exchangeOf = ({
+  authInfo,
+}: {
+  readonly authInfo?: { readonly extra?: Record<string, unknown> };
+}): Exchange => {
+  const { exchange } = authInfo?.extra ?? {};
+  return (exchange as Exchange).take();
+};
 
 /** One client of the protocol, from its `initialize` to its end: what it can do, and which of its calls are in progress. */
 export class McpSession {
@@ -95,13 +101,17 @@ export class McpSession {
     const { server } = this.#server;
     // capabilities that the constructor gets would promise notifications about lists that change
     server.registerCapabilities({ tools: {}, resources: {} });
-    server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...TOOL_LIST] }));
+    server.setRequestHandler(ListToolsRequestSchema, (_, extra) => {
+      exchangeOf(extra);
+      return { tools: [...TOOL_LIST] };
+    });
     server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
+      const exchange = exchangeOf(extra);
       this.#calls += 1;
       try {
         const tool = toolNamed(params.name);
         return await tool.call(params.arguments ?? {}, {
-          exchange: exchangeOf(extra),
+          exchange,
           server,
           requestId: extra.requestId,
           progressToken: extra._meta?.progressToken,
@@ -113,9 +123,10 @@ export class McpSession {
         this.#calls -= 1;
       }
     });
-    server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-      resourceTemplates: [...RESOURCE_TEMPLATES],
-    }));
+    server.setRequestHandler(ListResourceTemplatesRequestSchema, (_, extra) => {
+      exchangeOf(extra);
+      return { resourceTemplates: [...RESOURCE_TEMPLATES] };
+    });
     server.setRequestHandler(ListResourcesRequestSchema, ({ params }, extra) =>
       answered(listResources(exchangeOf(extra).runtime, params?.cursor)),
     );

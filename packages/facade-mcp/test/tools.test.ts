@@ -381,39 +381,42 @@ test('P22: a client that reads nothing delays no run, and few notifications wait
   t.true(bytes > 2_000_000);
 });
 
-test('P22: the calls of a batch share its stream, and all of them continue when it is read', async (t) => {
-  const scene = await start(t, 'embedded', {
-    hello: Array.from({ length: 100 }, () => ({ type: 'message', parts: [{ type: 'text', text: 'x' }] })),
-  });
-  await scene.runtime.createWorker({ engine: 'scripted', workerId: 'bob' });
+test('P95: a batch has one request that is carried out, so that a request to the server is no more than one command or read', async (t) => {
+  const scene = await start(t, 'embedded', { hello: [{ type: 'text', text: 'x' }] });
   const { transport } = await scene.connect();
-  const call = (workerId: string) => ({
-    jsonrpc: '2.0',
-    id: workerId,
-    method: 'tools/call',
-    params: {
-      name: 'send_input',
-      arguments: { workerId, text: 'hello' },
-      _meta: { progressToken: workerId },
-    },
+  const sent = (id: number) => ({
+    ...{ jsonrpc: '2.0', id, method: 'tools/call' },
+    params: { name: 'send_input', arguments: { workerId: 'ada', text: 'hello' } },
   });
-  const answer = await scene.fetch(scene.url, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-session-id': transport.sessionId ?? '',
-    },
-    body: JSON.stringify([call('ada'), call('bob')]),
+  const read = (id: number) => ({
+    ...{ jsonrpc: '2.0', id, method: 'resources/read' },
+    params: { uri: 'worker://ada/transcript' },
   });
-  for (const workerId of ['ada', 'bob'])
-    for await (const item of scene.runtime.observe(workerId, { after: 'start' }))
-      if (item.type === 'event' && item.event.type === 'run.finished') break;
-  const text = await answer.text();
-  for (const workerId of ['ada', 'bob']) {
-    t.true(text.includes(`"id":"${workerId}"`));
-    t.true(text.split(`"progressToken":"${workerId}"`).length > 100);
+  const list = (id: number) => ({ jsonrpc: '2.0', id, method: 'tools/list' });
+  for (const batch of [
+    [sent(1), sent(2), read(3), list(4)],
+    [read(1), sent(2), read(3)],
+    [list(1), list(2), list(3)],
+  ]) {
+    const answer = await scene.fetch(scene.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-session-id': transport.sessionId ?? '',
+      },
+      body: JSON.stringify(batch),
+    });
+    const messages = (await answer.text())
+      .split('\n')
+      .filter((line) => line.startsWith('data: {'))
+      .map((line) => JSON.parse(line.slice('data: '.length)))
+      .filter(({ id }) => id !== undefined);
+    t.is(messages.length, batch.length);
+    for (const { id, error } of messages) t.is(error?.code, id === 1 ? undefined : -32_600);
   }
+  const { items } = await scene.runtime.events('ada', { types: ['input.accepted'] });
+  t.is(items.length, 1);
 });
 
 test('P60: through a mount, commands have the name of the token, and sessions belong to their caller', async (t) => {

@@ -71,17 +71,24 @@ export class Sender {
         },
       });
       this.#sending.add(sending);
-      sending.on('close', () => this.#sending.delete(sending));
-      sending.on('error', (error) => resolve(this.#failed(error)));
+      let attempt: Attempt | null = null;
+      sending.on('error', (error) => {
+        // the status has decided, and the rest of the answer changes nothing
+        attempt ??= this.#failed(error);
+      });
       sending.on('response', (answer) => {
-        resolve(this.#answered(answer));
+        attempt = this.#answered(answer);
         let bytes = 0;
         answer.on('data', (chunk: Buffer) => {
           bytes += chunk.length;
           if (bytes > ANSWER_BYTES) answer.destroy();
         });
-        // the status has decided; the rest of the answer changes nothing
         answer.on('error', () => undefined);
+      });
+      // the next message begins when this one needs no connection any more
+      sending.on('close', () => {
+        this.#sending.delete(sending);
+        resolve(attempt ?? this.#failed(new Error()));
       });
       sending.end(body);
     });

@@ -20,6 +20,8 @@ export interface Received {
 interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The body begins and does not end. */
+  readonly isEndless?: boolean;
 }
 
 /** An endpoint that verifies each message with the library of Standard Webhooks. `answer` decides its answers; null never answers. */
@@ -32,7 +34,14 @@ export const receive = async (
   const all: Received[] = [];
   const wrong: unknown[] = [];
   const waiting = new Set<() => void>();
+  let open = 0;
+  let mostOpen = 0;
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    open += 1;
+    mostOpen = Math.max(mostOpen, open);
+    response.once('close', () => {
+      open -= 1;
+    });
     let body = '';
     for await (const chunk of request.setEncoding('utf8')) body += chunk;
     try {
@@ -41,7 +50,8 @@ export const receive = async (
       all.push(message);
       const made = answer(message);
       if (made && made.status < 300) accepted.push(message);
-      if (made) response.writeHead(made.status, made.headers).end();
+      if (made?.isEndless) response.writeHead(made.status, made.headers).write('{');
+      else if (made) response.writeHead(made.status, made.headers).end();
     } catch (error) {
       wrong.push(error);
       response.writeHead(400).end();
@@ -71,5 +81,9 @@ export const receive = async (
     all,
     wrong,
     until,
+    /** The most requests that were open at the same time. */
+    get mostOpen() {
+      return mostOpen;
+    },
   };
 };

@@ -180,6 +180,21 @@ test('P82: an endpoint that never answers delays no run and no other endpoint, a
   t.is(runtime.status, 'stopped');
 });
 
+test('P93: an endpoint whose answers begin and do not end holds one connection for each Worker in progress', async (t) => {
+  const secret = newSecret();
+  const { secretFile } = await makePlace(t, secret);
+  const endless = await receive(t, secret, () => ({ status: 200, isEndless: true }));
+  const { run } = await begin(t, { endless: { url: endless.url, secretFile, allow, timeoutMs: 100 } });
+  const delivered = () => new Set(endless.accepted.map(({ id }) => id)).size;
+  for (let at = 0; at < 12; at += 1) await run('a');
+  await endless.until(() => delivered() === 12);
+  // the receiver may see the end of a connection after the begin of the next one
+  t.true(endless.mostOpen <= 2, `${endless.mostOpen}`);
+  for (let at = 0; at < 20; at += 1) await run(`worker-${at}`);
+  await endless.until(() => delivered() === 32);
+  t.true(endless.mostOpen <= 8, `${endless.mostOpen}`);
+});
+
 test('P82: 410 disables an endpoint, also after a restart, until its URL changes; nothing is lost', async (t) => {
   const secret = newSecret();
   const { secretFile } = await makePlace(t, secret);

@@ -4,7 +4,7 @@ import { covers, isPermission } from '@worker-runtime/core/scope';
 import type { Dispatcher } from 'undici';
 import type { AnswerHandler, Connections } from './connections.ts';
 import { headLimitOf } from './head-limit.ts';
-import { headersOf, isPassedOn, type Passage, restOf, unreachable } from './passage.ts';
+import { headersOf, isPassedOn, type Passage, policyFor, restOf, unreachable } from './passage.ts';
 import { refusedBy } from './refusal.ts';
 
 /** The largest refusal that is read before it is passed on. */
@@ -167,6 +167,8 @@ class PassedAnswer implements AnswerHandler {
       const value = headers[name];
       if (value !== undefined && isPassedOn(name, this.#request)) this.#response.setHeader(name, value);
     }
+    const policy = policyFor(this.#passage, headers['content-type']);
+    if (policy !== null) this.#response.setHeader('content-security-policy', policy);
     closeAfterBody(this.#request, this.#response);
     this.#response.writeHead(status);
   }

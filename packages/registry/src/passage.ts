@@ -48,6 +48,18 @@ const MOUNT_ANSWER_HEADERS = /^((a2a|mcp|x)-[a-z0-9-]+|cache-control|etag)$/;
 /** The headers that this server sets itself. */
 const OWN_HEADERS = /^x-(content-type-options|frame-options|request-id)$/;
 
+/** The media types of the API, which a browser shows as text. */
+const DATA = /^(application\/(problem\+)?json|application\/x-ndjson|text\/event-stream)(;|$)/;
+
+/**
+ * Returns the policy of content for an answer of this type; null if it needs none. The address of the answer is one of this server: a page of a
+ * runtime on another machine would otherwise act for the person who opens it. It is the policy that runtimes send with files.
+ */
+export const policyFor = ({ hops }: Passage, type: string | undefined): string | null =>
+  hops !== undefined || DATA.test(type ?? '')
+    ? null
+    : "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
+
 /** Returns the error of a request that got no answer. */
 export const unreachable = (
   { runtimeId }: Passage,

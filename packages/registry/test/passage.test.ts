@@ -229,6 +229,29 @@ test('P26: a mounted handler of a remote runtime has the headers of its protocol
   t.notRegex(JSON.stringify([...answer.headers]), /canary/);
 });
 
+test('no answer of a remote runtime is a program in the origin of the registry', async (t) => {
+  const { keys, hop } = await scene(t);
+  const page = '<script>document.title = document.cookie</script>';
+  let headers: Record<string, string> = {};
+  const hostile = createServer((_, response) => void response.writeHead(200, headers).end(page));
+  await once(hostile.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => hostile.close());
+  const runtimeId = `runtime_${'0'.repeat(26)}`;
+  const url = `http://127.0.0.1:${(hostile.address() as AddressInfo).port}`;
+  hop.registry.reload([{ name: 'hostile', url, runtimeId, auth: { identity: keys.identity } }]);
+  for (const path of ['/workers', '/workers/ada/files/sha256-0', '/x/notes'])
+    for (const type of ['text/html', 'TEXT/HTML;charset=utf-8', 'image/svg+xml', 'text/xml', 'json', null]) {
+      headers = {
+        'content-security-policy': "script-src 'unsafe-inline'",
+        ...(type !== null && { 'content-type': type }),
+      };
+      const answer = await fetch(`${hop.url}/v1/runtimes/${runtimeId}${path}`);
+      t.is(await answer.text(), page);
+      t.regex(answer.headers.get('content-security-policy') ?? '', /^default-src 'none';.* sandbox$/, path);
+      t.is(answer.headers.get('x-content-type-options'), 'nosniff');
+    }
+});
+
 test('P27: a request may wait for its answer through the registry for as long as the runtime lets it wait', (t) => {
   const limit = (
     rest: string,

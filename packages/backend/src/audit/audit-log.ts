@@ -27,6 +27,8 @@ export interface AuditLine {
   readonly status: number;
   readonly code: ErrorCode | null;
   readonly correlationId: string;
+  /** The number of requests of the same sender before this one that changed nothing and have no line, because they were too many. */
+  readonly omitted?: number;
 }
 
 /** The number of files: the current one, and older ones, of which `audit.jsonl.1` is the newest. */

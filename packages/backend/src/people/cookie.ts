@@ -1,15 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
+import { isLoopback } from '../loopback.ts';
 
 /** A cookie of the backend. With TLS, its name makes the browser refuse it from other hosts and over plain HTTP. */
 export class Cookie {
   readonly #name: string;
   readonly #maxAgeMs: number;
   readonly #attributes: string;
+  readonly #isSecure: boolean;
 
   constructor(name: string, maxAgeMs: number, isSecure: boolean) {
     this.#name = isSecure ? `__Host-${name}` : name;
     this.#maxAgeMs = maxAgeMs;
+    this.#isSecure = isSecure;
     this.#attributes = `Path=/; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`;
   }
 
@@ -31,21 +34,27 @@ export class Cookie {
   get cleared(): string {
     return `${this.#name}=; Max-Age=0; ${this.#attributes}`;
   }
+
+  /**
+   * Refuses a request that a page of another site may have made the browser send with the cookie. The server has refused every
+   * foreign Origin before, so one that is here has the name of our own page. With TLS, only a page with TLS is ours: anyone on the way
+   * can answer in place of one without.
+   * @throws FORBIDDEN
+   */
+  assertOwnPage({ method = '', headers }: IncomingMessage, isUpgrade: boolean): void {
+    const { origin, 'sec-fetch-site': site } = headers;
+    const isForeign = site === 'cross-site' || site === 'same-site';
+    if (isForeign || (this.#isSecure && origin !== undefined && !isProtected(origin)))
+      throw new RuntimeError('FORBIDDEN', 'A page of another origin sent this request');
+    const isRead = !isUpgrade && (method === 'GET' || method === 'HEAD');
+    if (isRead || origin !== undefined || site === 'same-origin') return;
+    throw new RuntimeError(
+      'FORBIDDEN',
+      'A command with the cookie of a session needs the header Origin; programs use an API token',
+    );
+  }
 }
 
-/**
- * Refuses a request that a page of another site may have made the browser send with the cookie. The server has refused every
- * foreign Origin before, so one that is here is that of our own page.
- * @throws FORBIDDEN
- */
-export const assertOwnPage = ({ method = '', headers }: IncomingMessage, isUpgrade: boolean): void => {
-  const { origin, 'sec-fetch-site': site } = headers;
-  if (site === 'cross-site' || site === 'same-site')
-    throw new RuntimeError('FORBIDDEN', 'A page of another origin sent this request');
-  const isRead = !isUpgrade && (method === 'GET' || method === 'HEAD');
-  if (isRead || origin !== undefined || site === 'same-origin') return;
-  throw new RuntimeError(
-    'FORBIDDEN',
-    'A command with the cookie of a session needs the header Origin; programs use an API token',
-  );
-};
+/** True for an origin with TLS, or of this machine. */
+const isProtected = (origin: string): boolean =>
+  origin.startsWith('https:') || isLoopback(new URL(origin).hostname);

@@ -83,6 +83,12 @@ export class DeviceLogins {
     return device.request;
   }
 
+  /** @throws UNAUTHENTICATED the secret code is unknown, used or too old */
+  assertOpen(deviceCode: string): void {
+    const device = this.#bySecret.get(deviceCode);
+    if (device === undefined || device.expiresAt <= Date.now()) throw ended();
+  }
+
   /**
    * Waits for the decision about a program, and ends its login. Resolves with null if there is none within the time.
    * @throws UNAUTHENTICATED the secret code is unknown, used or too old · FORBIDDEN a person has refused the program

@@ -8,12 +8,14 @@ import {
   ClientSecretPost,
   type Configuration,
   calculatePKCECodeChallenge,
+  customFetch,
   discovery,
   enableNonRepudiationChecks,
   fetchUserInfo,
   None,
   ResponseBodyError,
 } from 'openid-client';
+import { boundedFetch } from './bounded-fetch.ts';
 import type { ResolvedOidc } from './oidc-config.ts';
 import { assertPerson, OPERATORS, type Person } from './person.ts';
 import { UsedOnce } from './used-once.ts';
@@ -126,7 +128,12 @@ export class IdentityProvider {
     const isComplete = nameClaim in claims && groupsClaim in claims;
     if (isComplete || description.serverMetadata().userinfo_endpoint === undefined) return claims;
     // some providers keep the signed token short
-    return { ...(await fetchUserInfo(description, tokens.access_token, String(claims.sub))), ...claims };
+    const more = await fetchUserInfo(description, tokens.access_token, String(claims.sub));
+    const { [nameClaim]: name = claims[nameClaim] } = more;
+    // what else one answer says about the person must not count for the name in the other one
+    if (nameClaim in claims && name !== claims[nameClaim])
+      throw new RuntimeError('FORBIDDEN', 'The identity provider gives this person two names');
+    return { ...more, ...claims };
   }
 
   /** @throws FORBIDDEN the claims name no person */
@@ -162,6 +169,7 @@ export class IdentityProvider {
       clientSecret === null ? None() : ClientSecretPost(clientSecret),
       {
         timeout: timeoutMs / 1_000,
+        [customFetch]: boundedFetch,
         execute: [
           enableNonRepudiationChecks,
           // the configuration allows it for this machine only

@@ -5,6 +5,7 @@ import type { EmbedderAnswer, EmbedderRequest, EmbedderRoute } from '@worker-run
 import type { BackendAccess } from '../backend-access.ts';
 import type { Credentials } from '../people/credentials.ts';
 import type { DeviceLogins, DeviceRequest } from '../people/device-logins.ts';
+import { networkOf } from '../people/network.ts';
 import type { Person } from '../people/person.ts';
 import { RateLimit } from '../people/rate-limit.ts';
 import { devicePage } from './device-page.ts';
@@ -49,13 +50,15 @@ export const deviceRoutes = ({
   const begun = new RateLimit(30, 'Too many device logins have begun; try again in a minute');
   const begin = ({ from, body }: EmbedderRequest): EmbedderAnswer => {
     const request = deviceRequestOf(body, from);
-    begun.take(from ?? '');
+    begun.take(networkOf(from));
     const { expiresAt, ...codes } = devices.begin(request);
     return { status: 201, body: { ...codes, url: pageUrl('device'), expiresAt: timeOf(expiresAt) } };
   };
-  const fetch = async ({ from, body }: EmbedderRequest): Promise<EmbedderAnswer> => {
+  const fetch = async ({ raw, from, body }: EmbedderRequest): Promise<EmbedderAnswer> => {
     const code = textIn(body, 'deviceCode');
-    const found = await failedLogins.attempt(from ?? '', () => devices.fetch(code, WAIT_MS));
+    // the wait is no attempt
+    await failedLogins.attempt(networkOf(from), () => devices.assertOpen(code));
+    const found = await devices.fetch(code, WAIT_MS);
     if (found === null) return { status: 202, body: { state: 'pending' } };
     const { person, request } = found;
     const { secret, credential } = await credentials.createToken(
@@ -64,6 +67,7 @@ export const deviceRoutes = ({
       { permissions: request.permissions, workers: '*' },
       Date.now() + TOKEN_MS,
     );
+    access.loggedIn(raw, credential);
     return { status: 201, body: { ...publicToken(credential.kept), token: secret } };
   };
   /** Returns the person who types a code. */

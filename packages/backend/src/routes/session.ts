@@ -5,6 +5,7 @@ import type { BackendAccess } from '../backend-access.ts';
 import { Cookie } from '../people/cookie.ts';
 import { type Credentials, type Kept, SESSION_MS } from '../people/credentials.ts';
 import { IdentityProvider, LOGIN_MS } from '../people/identity-provider.ts';
+import { networkOf } from '../people/network.ts';
 import type { OneTimeLinks } from '../people/one-time-links.ts';
 import type { Person } from '../people/person.ts';
 import type { RateLimit } from '../people/rate-limit.ts';
@@ -56,24 +57,26 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
     throw new RuntimeError('UNAUTHENTICATED', 'The link is used or too old; run: worker-runtime link');
   };
   const login = async ({ raw, body, from }: EmbedderRequest): Promise<EmbedderAnswer> => {
-    const client = from ?? '';
+    const client = networkOf(from);
     const { code, answer } = fieldsOf(body, ['code', 'answer']);
     if (answer === undefined) {
       const person = await failedLogins.attempt(client, () => linked(code));
-      return opened(person, [], SESSION_MS);
+      return opened(raw, person, [], SESSION_MS);
     }
     if (typeof answer !== 'string') return refuseField('answer', 'must be a string');
     const state = IdentityProvider.stateIn(answer);
     const own = state === null ? null : begunCookie(state);
     const person = await failedLogins.attempt(client, () => asked().finish(answer, own?.of(raw) ?? null));
-    return opened(person, own === null ? [] : [own.cleared], PROVIDED_SESSION_MS);
+    return opened(raw, person, own === null ? [] : [own.cleared], PROVIDED_SESSION_MS);
   };
   const opened = async (
+    raw: IncomingMessage,
     person: Person,
     cleared: readonly string[],
     lifeMs: number,
   ): Promise<EmbedderAnswer> => {
     const { secret, credential } = await credentials.createSession(person, lifeMs);
+    access.loggedIn(raw, credential);
     return {
       status: 201,
       headers: { 'set-cookie': [cookie.set(secret), ...cleared] },

@@ -44,8 +44,15 @@ export const namedPermissions = (
   const permissions: readonly unknown[] = [permission].flat() as readonly unknown[];
   if (permissions.length === 0 || !permissions.every(isPermission))
     return refuseField('permission', `must be one or more of ${PERMISSIONS.join(', ')}`);
-  return { name, permissions: permissions as readonly Permission[] };
+  return { name, permissions: PERMISSIONS.filter((one) => permissions.includes(one)) };
 };
+
+/** Every read of a list compares each Worker with each selector, and a request to a remote runtime has all of them in a header. */
+const MAX_SELECTORS = 64;
+const MAX_CHARS = 8_192;
+
+const isSmall = (workers: Scope['workers']): boolean =>
+  workers === '*' || (workers.length <= MAX_SELECTORS && JSON.stringify(workers).length <= MAX_CHARS);
 
 const tokenRequestOf = (body: unknown): TokenRequest => {
   const {
@@ -57,6 +64,11 @@ const tokenRequestOf = (body: unknown): TokenRequest => {
   const named = namedPermissions(name, permission);
   if (!isSelection(workers))
     return refuseField('workers', 'must be "*", or a list of selectors, each an object of labels');
+  if (!isSmall(workers))
+    return refuseField(
+      'workers',
+      `must have at most ${MAX_SELECTORS} selectors, and ${MAX_CHARS} characters as JSON`,
+    );
   if (expiresAt === null) return { ...named, workers, expiresAt };
   const at = typeof expiresAt === 'string' && TIME.test(expiresAt) ? Date.parse(expiresAt) : Number.NaN;
   if (!(at > Date.now())) return refuseField('expiresAt', 'must be a time in the future, in ISO 8601, UTC');

@@ -9,7 +9,11 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { AuditLog } from '../../src/audit/audit-log.ts';
 import { readAuditPage } from '../../src/audit/audit-pages.ts';
+import { LineBudget } from '../../src/audit/line-budget.ts';
+import type { Grant } from '../../src/index.ts';
 import { Browser, makeFolder, send, start } from '../scene.ts';
+
+const everything: Grant = { permissions: ['admin'], workers: '*', runtimes: '*' };
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -82,6 +86,67 @@ test('P35: every command and every refusal has one line: who, from where, what, 
   for (const { from } of written) t.is(from, '127.0.0.1');
   const text = JSON.stringify(written);
   for (const secret of ['secret plan', 'canary', root.cookie.slice(3), token]) t.false(text.includes(secret));
+});
+
+test('P35: the line of a login names the person and the session or the token that it made', async (t) => {
+  const folder = await makeFolder(t);
+  const backend = await start(t, folder);
+  const ada = await Browser.login(backend, { name: 'ada', groups: [] });
+  const begun = await send(`${backend.url}/v1/device-logins`, 'POST', { name: 'laptop' });
+  await ada.send(`/v1/device-logins/${begun.body.userCode}`, 'POST', { allow: true });
+  const { deviceCode } = begun.body;
+  const token = await send(`${backend.url}/v1/device-logins/token`, 'POST', { deviceCode });
+  const session = await ada.send('/v1/session');
+  const written = await linesIn(join(folder, 'backend'));
+  t.deepEqual(
+    written.map(({ who, action, credential }) => [who, action, credential]),
+    [
+      ['ada', 'POST /v1/session', session.body.id],
+      [null, 'POST /v1/device-logins', null],
+      ['ada', `POST /v1/device-logins/${begun.body.userCode}`, session.body.id],
+      ['ada', 'POST /v1/device-logins/token', token.body.id],
+    ],
+  );
+});
+
+test('P96: no number of refused requests removes the lines of commands, and omitted ones are counted', async (t) => {
+  const folder = await makeFolder(t);
+  const workers = '/v1/runtimes/self/workers';
+  // six files of this size hold fewer lines than are refused below
+  const backend = await start(t, folder, {
+    auditBytes: 150_000,
+    policy: ({ name }) =>
+      name === 'eve' ? { permissions: ['observe'], workers: '*', runtimes: '*' } : everything,
+  });
+  const root = await Browser.login(backend);
+  const eve = await Browser.login(backend, { name: 'eve', groups: [] });
+  const canary = await root.send(workers, 'POST', { engine: 'parrot', workerId: 'canary' });
+  const flood = async (request: () => Promise<unknown>): Promise<void> => {
+    for (let sent = 0; sent < 800; sent += 20) await Promise.all(Array.from({ length: 20 }, request));
+  };
+  // strangers, and a person who may only observe
+  await flood(() => send(`${backend.url}${workers}/${'x'.repeat(470)}`));
+  await flood(() => eve.send(workers, 'POST', { engine: 'parrot' }));
+  const last = await root.send(`${workers}/canary/stop`, 'POST', {});
+  const written = await linesIn(join(folder, 'backend'));
+  const ids = written.map(({ correlationId }) => correlationId);
+  for (const { headers } of [canary, last]) t.true(ids.includes(headers.get('x-request-id')));
+  t.true(written.length < 1_400, `${written.length}`);
+  const refusals = written.filter(({ status }) => Number(status) >= 400);
+  t.true(refusals.length >= 1_200, `${refusals.length}`);
+});
+
+test('P96: a sender gets its lines back with time, and each sender has its own', (t) => {
+  let now = 0;
+  const budget = new LineBudget(() => now);
+  const take = (sender: string, times: number) =>
+    Array.from({ length: times }, () => budget.take(sender)).filter((omitted) => omitted !== null);
+  t.deepEqual(take('eve', 700), new Array(600).fill(0));
+  t.is(take('ada', 10).length, 10);
+  now += 60_000;
+  t.deepEqual(take('eve', 50), [100, ...new Array(9).fill(0)]);
+  now += 60_000 * 60 * 24;
+  t.deepEqual(take('eve', 700), [40, ...new Array(599).fill(0)]);
 });
 
 const startProcess = async (t: ExecutionContext, folder: string) => {

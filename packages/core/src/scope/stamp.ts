@@ -50,24 +50,31 @@ export class Stamp {
       : request;
   }
 
-  /** A Worker keeps the values that it has, also those of another caller. @throws as `#inScope` */
+  /** A Worker keeps the values that it has, also those of another caller, and gets none that it has not. @throws as `#inScope` */
   update(workerId: string, request: UpdateWorker): UpdateWorker {
     if (!isObject(request) || !isObject(request.labels)) return request;
     const current = this.#runtime.labelsOf(workerId) ?? {};
-    const fixed = Object.keys(this.#scope.stamp).filter((name) => current[name] !== undefined);
-    const stamp = Object.fromEntries(fixed.map((name) => [name, current[name] as string]));
-    return { ...request, labels: this.#inScope(request.labels as Labels, stamp) };
+    const labels = request.labels as Labels;
+    const stamp: Record<string, string> = {};
+    for (const name of Object.keys(this.#scope.stamp)) {
+      const { [name]: value } = current;
+      if (value !== undefined) stamp[name] = value;
+      else if (labels[name] !== undefined) throw reserved(name, 'is reserved, and the Worker has none');
+    }
+    return { ...request, labels: this.#inScope(labels, stamp) };
   }
 
   /** @throws INVALID_REQUEST a label has another value than the stamp · FORBIDDEN the Worker would be outside of the scope */
   #inScope(labels: Labels, stamp: Labels): Labels {
     for (const [name, value] of Object.entries(stamp)) {
-      if (labels[name] === undefined || labels[name] === value) continue;
-      const pointer = `/labels/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-      throw invalidRequest([{ pointer, message: 'is reserved, and has another value' }]);
+      if (labels[name] !== undefined && labels[name] !== value)
+        throw reserved(name, 'is reserved, and has another value');
     }
     const all = { ...labels, ...stamp };
     if (isSelected(this.#scope, all)) return all;
     throw new RuntimeError('FORBIDDEN', 'With these labels the Worker would be outside of your scope');
   }
 }
+
+const reserved = (label: string, message: string): RuntimeError =>
+  invalidRequest([{ pointer: `/labels/${label.replaceAll('~', '~0').replaceAll('/', '~1')}`, message }]);
