@@ -46,7 +46,7 @@ export interface HttpOptions {
   readonly requestTimeoutMs?: number;
   /** The time after which a connection without a request is closed. Default 75 s. */
   readonly idleTimeoutMs?: number;
-  /** The most open connections; else LIMIT_REACHED. Default 10,000. */
+  /** The most open connections; else LIMIT_REACHED. At most three quarters of the descriptors of the process, less 64. Default 10,000. */
   readonly connections?: number;
   /** The most bytes of answers that clients have not read yet, all together; else LIMIT_REACHED. Default 256 MiB. */
   readonly totalAnswerBytes?: number;

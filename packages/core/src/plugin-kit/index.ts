@@ -96,6 +96,7 @@ export {
   childEnvironment,
   environmentFiles,
 } from './child-environment.ts';
+export { descriptorLimit } from './descriptor-limit.ts';
 export { encodedForms } from './encoded-forms.ts';
 export type { FacadePlace, FacadePlugin, Serving } from './facade-plugin.ts';
 export { decodedName, jsonBody, problemAnswer, refusal } from './fetch-answer.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { RuntimeError } from '@worker-runtime/core';
-import { mintId, type StoreFinding, type StoreHost } from '@worker-runtime/core/plugin-kit';
+import { descriptorLimit, mintId, type StoreFinding, type StoreHost } from '@worker-runtime/core/plugin-kit';
 import { type Catalog, catalogHeader, checkpointLine } from '../checkpoint/catalog.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { LogTable } from '../checkpoint/log-table.ts';
@@ -27,6 +27,9 @@ import type { Settings } from './store-settings.ts';
 /** Up to this number of logs, all files are inspected at open. In larger stores each is inspected at its first append. */
 const INSPECTED_LOGS = 1_000;
 
+/** The share of the descriptors of the process that Workers' files may take, and the fewest. */
+const FILES_SHARE = 0.125;
+const FEWEST_FILES = 4;
 const FIRST_CHECKPOINT = { checkpoint: 1, segment: 0, offset: 0, lsn: 1, lines: 0, isClean: true } as const;
 
 export interface OpeningOptions {
@@ -143,7 +146,11 @@ const assemble = async (
   const { disk, layout } = settings;
   const { replayed, entries, touched, removed, strayBases, rescued, catalog } = recovered;
   const report = (finding: StoreFinding): void => host.report(finding);
-  const files = new WorkerFiles(disk, layout, new FilePool(disk, settings.openFiles));
+  const openFiles = Math.min(
+    settings.openFiles,
+    Math.max(FEWEST_FILES, Math.floor(descriptorLimit() * FILES_SHARE)),
+  );
+  const files = new WorkerFiles(disk, layout, new FilePool(disk, openFiles));
   const reserve = new Reserve(disk, layout.root, settings.reserveBytes);
   await reserve.open();
   const log = new WriteAheadLog({

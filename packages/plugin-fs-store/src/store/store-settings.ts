@@ -34,7 +34,7 @@ export interface FsStoreOptions {
    * at most a sixteenth of the volume. 0 for none. Default 4 MiB.
    */
   readonly reserveBytes?: number;
-  /** The number of Workers' files kept open for reads. Default 256. */
+  /** The number of Workers' files kept open for reads, at most an eighth of the descriptors of the process. Default 256. */
   readonly openFiles?: number;
   /** How long an open waits for another process to close the store, before it fails with STORE_LOCKED. Default 0. */
   readonly lockWaitMs?: number;

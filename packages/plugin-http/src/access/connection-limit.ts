@@ -1,9 +1,13 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { RuntimeError } from '@worker-runtime/core';
+import { descriptorLimit } from '@worker-runtime/core/plugin-kit';
 
 /** The number of connections beyond the limit that still receive an error answer. Any further one is closed at once. */
 const ANSWERED_REFUSALS = 64;
+/** The share of the descriptors of the process that connections may take. The store and engines need the others. */
+const SHARE = 0.75;
+const FEWEST = 8;
 /** The time for which a connection without a request is not closed to make room for another one. */
 const GRACE_MS = 1_000;
 
@@ -26,8 +30,9 @@ export class ConnectionLimit {
   #held = 0;
 
   constructor(limit: number, cutSlowest: readonly CutSlowest[] = []) {
-    this.limit = limit;
-    this.heldLimit = Math.max(1, limit - Math.ceil(limit / 10));
+    const most = Math.floor(descriptorLimit() * SHARE) - ANSWERED_REFUSALS;
+    this.limit = Math.min(limit, Math.max(FEWEST, most));
+    this.heldLimit = Math.max(1, this.limit - Math.ceil(this.limit / 10));
     this.#cutSlowest = cutSlowest;
   }
 
