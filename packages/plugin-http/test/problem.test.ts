@@ -1,8 +1,8 @@
 import { ERROR_CODES, type ErrorCode, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { Puppet } from '@worker-runtime/test-http/puppet';
 import test from 'ava';
 import { problemOf } from '../src/errors/problem.ts';
-import { Puppet } from './puppet.ts';
 import { isProblem, serve, serveAda } from './served.ts';
 
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
