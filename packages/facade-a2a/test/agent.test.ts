@@ -353,6 +353,14 @@ test('an agent is mapped to a Worker, described by the program, and a stranger i
   t.is((await runtime.overview('ada')).inputs, 1);
 });
 
+test('below a mount, a path with other segments than a route is not found', async (t) => {
+  const { url } = await start(t, 'mounted', {});
+  const card = '/.well-known/agent-card.json';
+  t.is((await fetch(url + card)).status, 200);
+  for (const path of [`/ada${card}`, `/x${card}`, `${card}/x`])
+    t.is((await fetch(url + path)).status, 404, path);
+});
+
 test('P60: through a mount, commands have the name of the token, and need its permission', async (t) => {
   const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
   const { url, runtime } = await start(

@@ -416,6 +416,12 @@ test('P22: the calls of a batch share its stream, and all of them continue when 
   }
 });
 
+test('below a mount, a path with other segments than a route is not found', async (t) => {
+  const { url } = await start(t, 'mounted', {});
+  for (const path of ['/mcp', '/ada', '/%'])
+    t.is((await fetch(url + path)).status, path === '/%' ? 400 : 404, path);
+});
+
 test('P60: through a mount, commands have the name of the token, and sessions belong to their caller', async (t) => {
   const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
   const scene = await start(

@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { decodedName, jsonBody, type Serving } from '@worker-runtime/core/plugin-kit';
+import { decodedName, jsonBody, routeIn, type Serving } from '@worker-runtime/core/plugin-kit';
 import { createCompletion } from './chat-completions.ts';
 import { errorAnswer } from './error-answer.ts';
 import { listModels, retrieveModel } from './models.ts';
@@ -21,9 +21,10 @@ const ROUTE = /\/(?:(responses|models)(?:\/([^/]+)(\/cancel)?)?|(chat\/completio
 const routed = (
   exchange: Exchange,
   { bodyBytes = 1_048_576, workerOf }: OpenAiApiOptions,
+  serving: Serving,
 ): Promise<Response> => {
   const { request } = exchange;
-  const [, list, name, cancel, chat] = ROUTE.exec(new URL(request.url).pathname) ?? [];
+  const [, list, name, cancel, chat] = routeIn(ROUTE, request, serving);
   const id = name === undefined ? null : decodedName(name);
   const isPost = request.method === 'POST';
   const allow = (isAllowed: boolean): void => {
@@ -54,8 +55,9 @@ export const answerOpenAi = async (
   runtime: OpenAiRuntime,
   options: OpenAiApiOptions,
   request: Request,
-  { actor = null, ending }: Serving,
+  serving: Serving,
 ): Promise<Response> => {
+  const { actor = null, ending } = serving;
   const exchange: Exchange = {
     runtime,
     request,
@@ -64,7 +66,7 @@ export const answerOpenAi = async (
     workerOf: async (model) => options.workerOf?.(model, request) ?? model,
   };
   try {
-    return await routed(exchange, options);
+    return await routed(exchange, options, serving);
   } catch (error) {
     return errorAnswer(error);
   }

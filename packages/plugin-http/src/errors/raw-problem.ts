@@ -1,15 +1,16 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
+import { PROBLEM_TYPE } from '@worker-runtime/core/plugin-kit';
 import { challengeOf } from '../access/access.ts';
-import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { correlatedProblem } from './problem.ts';
 
 /** The time that a peer has to read the answer and close. */
 const LINGER_MS = 1_000;
 
 /** Writes an error answer to a socket that has no HTTP response object, and closes the socket. */
 export const refuseSocket = (socket: Duplex, error: RuntimeError, correlationId: string): void => {
-  const problem = problemOf(error, correlationId);
+  const problem = correlatedProblem(error, correlationId);
   const body = Buffer.from(JSON.stringify(problem));
   const challenge = challengeOf(error);
   const head = [
