@@ -185,6 +185,7 @@ export const testFuzz = (title: string, count: number, { http, front }: Fuzzed):
         if (status >= 400 && asked.method !== 'HEAD') {
           const problem = JSON.parse(text);
           if (STATUS_OF[problem.code as keyof typeof STATUS_OF] !== status) t.fail(what);
+          if (headers.has('allow') !== (status === 405)) t.fail(what);
           if (problem.correlationId !== headers.get('x-request-id')) t.fail(what);
         }
         try {

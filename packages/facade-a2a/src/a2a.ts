@@ -1,6 +1,12 @@
 import { hash } from 'node:crypto';
-import { RuntimeError, type WorkerDetail } from '@worker-runtime/core';
-import { decodedName, problemAnswer, routeIn, type Serving } from '@worker-runtime/core/plugin-kit';
+import type { WorkerDetail } from '@worker-runtime/core';
+import {
+  decodedName,
+  methodNotAllowed,
+  problemAnswer,
+  routeIn,
+  type Serving,
+} from '@worker-runtime/core/plugin-kit';
 import type { A2aRuntime, Exchange } from './a2a-runtime.ts';
 import { type AgentDescription, agentCardOf } from './agent-card.ts';
 import { answerRpc } from './rpc.ts';
@@ -60,7 +66,8 @@ export const answerA2a = async (
   const { pathname, origin } = new URL(request.url);
   const [route, name = '', card, digest] = routeIn(ROUTE, request, serving);
   const isCall = card === undefined && digest === undefined;
-  if (request.method !== (isCall ? 'POST' : 'GET')) throw new RuntimeError('METHOD_NOT_ALLOWED');
+  const method = isCall ? 'POST' : 'GET';
+  if (request.method !== method) throw methodNotAllowed(method);
   const agent = decodedName(name);
   const exchangeOf = async (): Promise<Exchange> => ({
     runtime,

@@ -1,9 +1,9 @@
-import { RuntimeError } from '@worker-runtime/core';
 import {
   type CallOptions,
   decodedName,
   jsonBody,
   type LogEnd,
+  methodNotAllowed,
   problemAnswer,
   readLogEnd,
   routeIn,
@@ -77,7 +77,7 @@ export const answerAgUi = async (
   const { actor = null, ending } = serving;
   const [, name] = routeIn(/\/([^/]+)$/, request, serving);
   const agent = decodedName(name as string);
-  if (request.method !== 'POST') throw new RuntimeError('METHOD_NOT_ALLOWED');
+  if (request.method !== 'POST') throw methodNotAllowed('POST');
   const input = runInputOf(await jsonBody(request, bodyBytes));
   const workerId = (await workerOf?.(agent, request)) ?? agent;
   const call = actor === null ? {} : { actor };

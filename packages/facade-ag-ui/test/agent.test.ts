@@ -209,7 +209,9 @@ for (const place of PLACES) {
     const { details } = (await (await scene.post(large)).json()) as { readonly details: unknown };
     t.like(details, { limit: 'bodyBytes' });
     t.is((await scene.post(inputOf([hello]), 'nobody')).status, 404);
-    t.is((await scene.fetch(scene.url)).status, 405);
+    const foreign = await scene.fetch(scene.url);
+    t.is(foreign.status, 405);
+    t.is(foreign.headers.get('allow'), 'POST');
     t.is((await scene.runtime.events('ada', { types: ['input.accepted'] })).items.length, 0);
 
     const open = await scene.post(inputOf([hello]));

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { RuntimeError } from '@worker-runtime/core';
-import { limitReached, routeIn, type Serving } from '@worker-runtime/core/plugin-kit';
+import { limitReached, methodNotAllowed, routeIn, type Serving } from '@worker-runtime/core/plugin-kit';
 import { Exchange, type McpRuntime } from './exchange.ts';
 import { McpSession } from './mcp-session.ts';
 
@@ -23,8 +22,7 @@ export class McpSessions {
   async answer(runtime: McpRuntime, request: Request, serving: Serving): Promise<Response> {
     routeIn(/\/?$/, request, serving);
     // there are no messages outside of answers, so there is no stream for them: a client takes 405 for that
-    if (request.method !== 'POST' && request.method !== 'DELETE')
-      throw new RuntimeError('METHOD_NOT_ALLOWED');
+    if (request.method !== 'POST' && request.method !== 'DELETE') throw methodNotAllowed('POST', 'DELETE');
     const id = request.headers.get('mcp-session-id');
     const exchange = new Exchange(runtime, request, serving);
     if (id === null) return this.#begin(request, exchange);

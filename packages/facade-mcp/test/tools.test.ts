@@ -256,7 +256,9 @@ for (const place of PLACES) {
     t.is((await post(JSON.stringify({ hello: 1 }))).status, 400);
     t.is((await post(ping, { 'mcp-session-id': 'another' })).status, 404);
     t.is((await post(ping, { accept: 'text/html' })).status, 406);
-    t.is((await scene.fetch(scene.url, { headers })).status, 405);
+    const foreign = await scene.fetch(scene.url, { headers });
+    t.is(foreign.status, 405);
+    t.is(foreign.headers.get('allow'), 'POST, DELETE');
     t.is((await scene.fetch(scene.url, { method: 'PUT', headers, body: ping })).status, 405);
     t.is((await scene.fetch(scene.url, { method: 'DELETE', headers })).status, 200);
     t.is((await post(ping)).status, 404);

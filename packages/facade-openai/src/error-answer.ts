@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { allowOf, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 
 /** An error as the API describes it. */
 export interface ApiError {
@@ -27,7 +27,7 @@ export const errorAnswer = (error: unknown, mayRetry = RuntimeError.from(error).
     { error: apiErrorOf(error) },
     {
       status: STATUS_OF[RuntimeError.from(error).code],
-      headers: { 'x-should-retry': String(mayRetry) },
+      headers: { 'x-should-retry': String(mayRetry), ...allowOf(RuntimeError.from(error)) },
     },
   );
 

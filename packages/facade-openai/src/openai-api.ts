@@ -1,5 +1,11 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { decodedName, jsonBody, routeIn, type Serving } from '@worker-runtime/core/plugin-kit';
+import {
+  decodedName,
+  jsonBody,
+  methodNotAllowed,
+  routeIn,
+  type Serving,
+} from '@worker-runtime/core/plugin-kit';
 import { createCompletion } from './chat-completions.ts';
 import { errorAnswer } from './error-answer.ts';
 import { listModels, retrieveModel } from './models.ts';
@@ -26,25 +32,24 @@ const routed = (
   const { request } = exchange;
   const [, list, name, cancel, chat] = routeIn(ROUTE, request, serving);
   const id = name === undefined ? null : decodedName(name);
-  const isPost = request.method === 'POST';
-  const allow = (isAllowed: boolean): void => {
-    if (!isAllowed) throw new RuntimeError('METHOD_NOT_ALLOWED');
+  const assertMethod = (method: string): void => {
+    if (request.method !== method) throw methodNotAllowed(method);
   };
   const body = () => jsonBody(request, bodyBytes);
   if (chat !== undefined) {
-    allow(isPost);
+    assertMethod('POST');
     return body().then((read) => createCompletion(exchange, read));
   }
   if (list === 'responses' && id === null) {
-    allow(isPost);
+    assertMethod('POST');
     return body().then((read) => createResponse(exchange, read));
   }
   if (list === 'responses' && id !== null) {
-    allow(isPost === (cancel !== undefined) && (isPost || request.method === 'GET'));
+    assertMethod(cancel === undefined ? 'GET' : 'POST');
     return cancel === undefined ? retrieveResponse(exchange, id) : cancelResponse(exchange, id);
   }
   if (list === 'models' && cancel === undefined && (id !== null || !workerOf)) {
-    allow(request.method === 'GET');
+    assertMethod('GET');
     return id === null ? listModels(exchange) : retrieveModel(exchange, id);
   }
   throw new RuntimeError('ROUTE_NOT_FOUND');

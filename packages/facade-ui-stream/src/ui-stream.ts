@@ -1,9 +1,10 @@
-import { type OpenRequest, RuntimeError } from '@worker-runtime/core';
+import type { OpenRequest } from '@worker-runtime/core';
 import {
   answerRequest,
   type CallOptions,
   decodedName,
   jsonBody,
+  methodNotAllowed,
   problemAnswer,
   refuse,
   routeIn,
@@ -70,7 +71,7 @@ class Chat {
         ? this.#message(workerId, asked, request)
         : this.#approvals(workerId, asked, request);
     }
-    if (method !== 'GET') throw new RuntimeError('METHOD_NOT_ALLOWED');
+    if (method !== 'GET') throw methodNotAllowed('GET', 'POST');
     const [, name, stream] = routeIn(CHAT, request, this.#serving);
     const workerId = await this.#workerOf(decodedName(name as string), request);
     return stream === undefined

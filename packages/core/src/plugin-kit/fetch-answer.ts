@@ -1,12 +1,13 @@
 import { payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { Serving } from './facade-plugin.ts';
-import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { allowOf, PROBLEM_TYPE, problemOf } from './problem.ts';
 
 /** Returns the answer of a façade for an error: a problem of RFC 9457, without a foreign message. */
-export const problemAnswer = (error: unknown): Response => {
-  const problem = problemOf(RuntimeError.from(error));
-  const { status } = problem;
-  return new Response(JSON.stringify(problem), { status, headers: { 'content-type': PROBLEM_TYPE } });
+export const problemAnswer = (cause: unknown): Response => {
+  const error = RuntimeError.from(cause);
+  const problem = problemOf(error);
+  const headers = { 'content-type': PROBLEM_TYPE, ...allowOf(error) };
+  return new Response(JSON.stringify(problem), { status: problem.status, headers });
 };
 
 /** Returns a name of a path, decoded. @throws ROUTE_NOT_FOUND no name has this form */

@@ -121,7 +121,7 @@ export {
 } from './options.ts';
 export { orQuiet } from './or-quiet.ts';
 export { priceList } from './price-list.ts';
-export { PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
+export { allowOf, methodNotAllowed, PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
 export {

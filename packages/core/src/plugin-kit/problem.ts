@@ -1,9 +1,4 @@
-import {
-  ERROR_CODES,
-  type ErrorCode,
-  type ErrorDetails,
-  type RuntimeError,
-} from '../contracts/runtime-error.ts';
+import { ERROR_CODES, type ErrorCode, type ErrorDetails, RuntimeError } from '../contracts/runtime-error.ts';
 import { STATUS_OF } from './http-status.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -34,3 +29,11 @@ export const problemOf = (error: RuntimeError): Problem => {
     details: isInternal ? {} : error.details,
   };
 };
+
+/** Creates a METHOD_NOT_ALLOWED error for a path that has these methods. */
+export const methodNotAllowed = (...allowed: readonly string[]): RuntimeError =>
+  new RuntimeError('METHOD_NOT_ALLOWED', undefined, { details: { allowed } });
+
+/** Returns the header `Allow` of the answer for an error, which RFC 9110 demands of METHOD_NOT_ALLOWED; no header for another error. */
+export const allowOf = ({ code, details: { allowed } }: RuntimeError): { readonly allow?: string } =>
+  code === 'METHOD_NOT_ALLOWED' && Array.isArray(allowed) ? { allow: allowed.join(', ') } : {};

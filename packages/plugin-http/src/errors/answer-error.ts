@@ -1,5 +1,5 @@
 import type { ErrorCode, Logger, RuntimeError } from '@worker-runtime/core';
-import { PROBLEM_TYPE, STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { allowOf, PROBLEM_TYPE, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import { challengeOf } from '../access/access.ts';
 import { fieldsOf } from '../logging/request-log.ts';
 import type { HttpReply } from '../message/http-reply.ts';
@@ -43,6 +43,7 @@ export const answerError = (
   if (challenge !== null) reply.header('www-authenticate', challenge);
   if (retryAfter !== null) reply.header('retry-after', String(retryAfter));
   if (closesConnection(code)) reply.header('connection', 'close');
+  reply.headers(allowOf(error));
   const problem = correlatedProblem(error, correlationId);
   return reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 };

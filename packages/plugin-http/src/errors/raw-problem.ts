@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
-import { PROBLEM_TYPE } from '@worker-runtime/core/plugin-kit';
+import { allowOf, PROBLEM_TYPE } from '@worker-runtime/core/plugin-kit';
 import { challengeOf } from '../access/access.ts';
 import { correlatedProblem } from './problem.ts';
 
@@ -13,6 +13,7 @@ export const refuseSocket = (socket: Duplex, error: RuntimeError, correlationId:
   const problem = correlatedProblem(error, correlationId);
   const body = Buffer.from(JSON.stringify(problem));
   const challenge = challengeOf(error);
+  const { allow } = allowOf(error);
   const head = [
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
     `content-type: ${PROBLEM_TYPE}`,
@@ -22,6 +23,7 @@ export const refuseSocket = (socket: Duplex, error: RuntimeError, correlationId:
     `x-request-id: ${correlationId}`,
     'cache-control: no-store',
     ...(challenge === null ? [] : [`www-authenticate: ${challenge}`]),
+    ...(allow === undefined ? [] : [`allow: ${allow}`]),
     'connection: close',
   ].join('\r\n');
   // the server no longer listens to this socket, and an unhandled 'error' event would end the process
