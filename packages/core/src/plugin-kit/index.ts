@@ -113,6 +113,7 @@ export { type ObserveOrQuiet, observeOrQuiet } from './observe-or-quiet.ts';
 export {
   list,
   type OptionReader,
+  object,
   oneOf,
   optional,
   readOptions,

@@ -1,7 +1,7 @@
 import type { Limits } from '../contracts/limits.ts';
+import type { LiveExecution, LiveState } from './live-state.ts';
 import type { LogKeys } from './log-keys.ts';
 import { Readers } from './readers.ts';
-import type { LiveExecution, LiveState } from './live-state.ts';
 
 /** State that a Worker needs only while something happens to it. An idle Worker has none. */
 export class Live {
