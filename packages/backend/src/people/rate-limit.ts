@@ -7,6 +7,7 @@ const MAX_KEYS = 10_000;
 export class RateLimit {
   readonly #max: number;
   readonly #message: string;
+  /** `until` is steady time, in ms: a clock that is set back would make the minute longer. */
   readonly #counts = new Map<string, { count: number; readonly until: number }>();
 
   constructor(max: number, message: string) {
@@ -22,12 +23,12 @@ export class RateLimit {
 
   #assertBelow(sender: string, most: number): void {
     const current = this.#counts.get(sender);
-    if (current !== undefined && current.until > Date.now() && current.count >= most)
+    if (current !== undefined && current.until > performance.now() && current.count >= most)
       throw new RuntimeError('LIMIT_REACHED', this.#message, { details: { value: most } });
   }
 
   #count(sender: string): void {
-    const now = Date.now();
+    const now = performance.now();
     const current = this.#counts.get(sender);
     if (current !== undefined && current.until > now) {
       current.count += 1;
